@@ -1,0 +1,19 @@
+/* The version of the library. CMake reads the three numbers from this file: it is the only place they stand.
+ */
+#ifndef CREACTOR_VERSION_H
+#define CREACTOR_VERSION_H
+
+#include "export.h"
+
+#define CRE_VERSION_MAJOR 0
+#define CRE_VERSION_MINOR 1
+#define CRE_VERSION_PATCH 0
+
+CRE_BEGIN_DECLS
+
+/** The version of the library that is linked, "MAJOR.MINOR.PATCH"; a static string. Any thread. */
+CRE_API const char *cre_version(void);
+
+CRE_END_DECLS
+
+#endif

@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+]
+
+// Public types must say whether they are Sendable. Release builds may inline across modules, which is what lets
+// a dependent call straight into the C core.
+let library: [SwiftSetting] = [
+    .unsafeFlags(["-Xfrontend", "-require-explicit-sendable"]),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+let package = Package(
+    name: "SwiftServer",
+    products: [
+        .library(name: "SwiftServer", targets: ["SwiftServer"]),
+        .library(name: "CReactor", targets: ["CReactor"]),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibUV",
+            pkgConfig: "libuv",
+            providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]
+        ),
+        // Rooted at the package itself so that the public headers exist once, in include/. Two rules follow: only C
+        // sources and headers in Sources/CReactor, and build folders nowhere but under .build/.
+        .target(
+            name: "CReactor",
+            dependencies: ["CLibUV"],
+            path: ".",
+            sources: ["Sources/CReactor"],
+            publicHeadersPath: "include",
+            cSettings: [
+                .headerSearchPath("Sources/CReactor"),
+                .define("_GNU_SOURCE"),
+                .define("NDEBUG", .when(configuration: .release)),
+                .unsafeFlags(["-O3"], .when(configuration: .release)),
+            ]
+        ),
+        .target(
+            name: "SwiftServer",
+            dependencies: ["CReactor"],
+            swiftSettings: strict + library
+        ),
+        .testTarget(
+            name: "SwiftServerTests",
+            dependencies: ["SwiftServer", "CReactor"],
+            swiftSettings: strict
+        ),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu11
+)

@@ -1,0 +1,111 @@
+/*
+ * The WebSocket protocol (RFC 6455) after the handshake, without I/O: received bytes in, messages out.
+ *
+ *   cre_ws_session_init(&session, &config);
+ *   uint8_t *cursor = received, *end = received + size;
+ *   while ((result = cre_ws_session_next(&session, &cursor, end, &event)) == 1) handle(&event);
+ *   if (result < 0) fail_connection(cre_ws_close_code(result));
+ *
+ * A session belongs to one thread at a time; different sessions are independent. Nothing here calls back.
+ */
+#ifndef CREACTOR_WEBSOCKET_H
+#define CREACTOR_WEBSOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "export.h"
+#include "websocket_frame.h"
+#include "websocket_utf8.h"
+
+CRE_BEGIN_DECLS
+
+#define CRE_WS_DEFAULT_MAX_MESSAGE   1048576u /* 1 MiB: more than people type, less than hurts */
+#define CRE_WS_DEFAULT_MAX_FRAGMENTS 16384u   /* bounds the work that tiny or empty fragments can cause */
+
+/** What sessions have in common. All zero is a valid server configuration. Borrowed by each session that was
+ * initialised with it: it must outlive them and not change meanwhile. */
+typedef struct cre_ws_config {
+    uint64_t max_message;   /* bytes of one message, over all its fragments; 0: CRE_WS_DEFAULT_MAX_MESSAGE */
+    uint32_t max_fragments; /* fragments of one message; 0: CRE_WS_DEFAULT_MAX_FRAGMENTS */
+    bool client;            /* input comes from a server (unmasked) instead of a client (masked) */
+    bool skip_utf8;         /* do not validate text */
+    bool fragments;         /* hand out each fragment instead of merging them to messages */
+} cre_ws_config;
+
+/** What was received. */
+typedef struct cre_ws_event {
+    uint8_t opcode; /* cre_ws_opcode; CRE_WS_CONTINUATION only when the configuration asks for fragments */
+    bool final;     /* false only for a fragment that is not the last */
+    uint16_t close_code; /* with CRE_WS_CLOSE: the code received, 1005 when there was none */
+    uint8_t *data;       /* unmasked payload, may be written to; with CRE_WS_CLOSE the reason */
+    size_t length;       /* `data` is valid until the next call on the session, or until the caller reuses the
+                          * buffer that was given to cre_ws_session_next */
+} cre_ws_event;
+
+struct cre_ws_deflate;
+struct cre__ws_message;
+
+/** The state of one connection's input. Between messages it holds no memory. Fields are private. */
+typedef struct cre_ws_session {
+    const cre_ws_config *config;
+    struct cre_ws_deflate *deflate;  /* NULL: permessage-deflate was not negotiated */
+    struct cre__ws_message *message; /* NULL, or what was kept of a message or frame that is not complete */
+    union {
+        uint8_t header[CRE_WS_MAX_HEADER]; /* of a header that is not complete */
+        struct {
+            uint64_t remaining; /* bytes of the payload under way that were not received yet */
+            uint32_t key;       /* rotated so that it fits the next byte */
+        } frame;
+    } part;
+    uint8_t state;
+    uint8_t first;       /* first byte of the frame under way */
+    uint8_t header_size; /* bytes in part.header */
+    uint8_t opcode;      /* of the message under way */
+} cre_ws_session;
+
+/** Starts a session. `config` is borrowed. Takes no memory. */
+CRE_API void cre_ws_session_init(cre_ws_session *session, const cre_ws_config *config);
+
+/** Frees what the session holds; the data of the last event becomes invalid. The session can be initialised
+ * again. */
+CRE_API void cre_ws_session_clear(cre_ws_session *session);
+
+/**
+ * Parses from *cursor up to `end` and moves *cursor past what it used. The buffer is borrowed for the call
+ * and, when an event points into it, as long as the caller uses that event; it is written to (payloads are
+ * unmasked in place).
+ *
+ *   1   *event is filled; call again, also when *cursor has reached `end`
+ *   0   all input was used; more is needed
+ *  <0   CRE_EWS_* or CRE_ENOMEM: fail the connection with cre_ws_close_code() of it
+ *
+ * After CRE_WS_CLOSE and after an error further input is ignored: the result is 0.
+ */
+CRE_API int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end, cre_ws_event *event);
+
+/**
+ * While a large payload is under way: where the next bytes can be received, so that they need not be copied.
+ * Returns the room there, never more than what is left of the frame, and sets *destination, which stays valid
+ * until the next call of another function on the session. 0: receive into a buffer of your own and call
+ * cre_ws_session_next. It is never required to use the destination. Ask again before each read.
+ */
+CRE_API size_t cre_ws_session_destination(cre_ws_session *session, uint8_t **destination);
+
+/** Takes the first `size` bytes that were received at the destination (at most the room that was returned).
+ * The results are those of cre_ws_session_next; call that next after an event (with an empty range if there
+ * is nothing more), so that the message's memory is given back. */
+CRE_API int cre_ws_session_received(cre_ws_session *session, size_t size, cre_ws_event *event);
+
+/** Whether a message or frame is under way, that is: whether the input may not end here without a loss. */
+CRE_API bool cre_ws_session_busy(const cre_ws_session *session);
+
+/** The close code to fail a connection with: 1002, 1007, 1009, or 1011 for whatever is not the peer's fault.
+ */
+CRE_API uint16_t cre_ws_close_code(int error);
+
+CRE_END_DECLS
+
+#endif

@@ -1,0 +1,56 @@
+/* Cookies: reading the Cookie field, writing Set-Cookie (RFC 6265). */
+#ifndef CREACTOR_HTTP_COOKIE_H
+#define CREACTOR_HTTP_COOKIE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "export.h"
+#include "http_head.h"
+#include "http_uri.h"
+
+/** Walks "a=1; b=2" over all Cookie fields of a head. The members are private. */
+typedef struct cre_http_cookies {
+    const cre_http_head *head;
+    const cre_http_field *fields, *field;
+    const uint8_t *bytes;
+    const char *at, *end;
+} cre_http_cookies;
+
+typedef enum cre_http_same_site {
+    CRE_HTTP_SAME_SITE_UNSET = 0,
+    CRE_HTTP_SAME_SITE_LAX,
+    CRE_HTTP_SAME_SITE_STRICT,
+    CRE_HTTP_SAME_SITE_NONE /* browsers ask for `secure` with it */
+} cre_http_same_site;
+
+/** A cookie to set. Strings are terminated and stay the caller's; NULL leaves an attribute out. */
+typedef struct cre_http_set_cookie {
+    const char *name;  /* a token */
+    const char *value; /* cookie octets: no control characters, white space, quotes, commas, semicolons,
+                          backslashes */
+    const char *path, *domain;
+    int64_t expires; /* seconds since 1970; 0: none */
+    int64_t max_age; /* seconds; -1: none */
+    bool secure, http_only, partitioned;
+    cre_http_same_site same_site;
+} cre_http_set_cookie;
+
+CRE_BEGIN_DECLS
+
+/** Starts at the first cookie of the head; all arguments stay in use. */
+CRE_API void cre_http_cookies_of(cre_http_cookies *cookies, const cre_http_head *head,
+                                 const cre_http_field *fields, const uint8_t *head_bytes);
+
+/** The next cookie as sent, without quotes around the value; parts that have no '=' are skipped. False at the
+ * end. */
+CRE_API bool cre_http_cookies_next(cre_http_cookies *cookies, cre_http_pair *pair);
+
+/** Writes the value of a Set-Cookie field. Returns its length, CRE_ELIMIT or CRE_EHTTP_INVALID_FIELD. */
+CRE_API int cre_http_write_cookie(char *out, size_t capacity, const cre_http_set_cookie *cookie);
+
+CRE_END_DECLS
+
+#endif

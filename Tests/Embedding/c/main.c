@@ -1,0 +1,5 @@
+#include "embed.h"
+
+int main(void) {
+    return embed_all("find_package from C");
+}

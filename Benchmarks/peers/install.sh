@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Installs and builds the servers that ours is compared with, into .build/peers. What cannot be had is skipped
+# with a line that says so; the exit status is 0 all the same.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$(cd "$here/../.." && pwd)/.build/peers
+versions=$out/versions
+cflags=(-O3 -march=native -D_GNU_SOURCE -Wall -Wextra -Wshadow)
+mkdir -p "$out"
+: >"$versions"
+
+skip() { echo "skipped $1: $2"; }
+
+version_of() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null; }
+
+# have NAME PACKAGE...: true when all the packages are installed, installing them first if it may.
+have() {
+    local name=$1 missing=() package
+    shift
+    for package in "$@"; do
+        [ -n "$(version_of "$package")" ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    if ! command -v apt-get >/dev/null; then
+        skip "$name" "needs ${missing[*]}, and there is no apt-get"
+    elif [ "$(id -u)" -ne 0 ]; then
+        skip "$name" "needs: apt-get install ${missing[*]}"
+    elif ! DEBIAN_FRONTEND=noninteractive timeout 600 \
+        apt-get install -y --no-install-recommends "${missing[@]}" >"$out/$name.log" 2>&1; then
+        skip "$name" "apt-get could not install ${missing[*]} (see .build/peers/$name.log)"
+    else
+        return 0
+    fi
+    return 1
+}
+
+# build NAME VERSION COMMAND...
+build() {
+    local name=$1 version=$2
+    shift 2
+    rm -f "$out/$name"
+    if "$@" -o "$out/$name" >"$out/$name.log" 2>&1; then
+        done_with "$name" "$version"
+    else
+        skip "$name" "does not build (see .build/peers/$name.log)"
+    fi
+}
+
+done_with() {
+    printf '%s\t%s\n' "$1" "$2" >>"$versions"
+    echo "ready   $1: $2"
+}
+
+uwebsockets() {
+    local venv=$out/venv library
+    have uwebsockets gcc libuv1 zlib1g || return
+    if [ ! -x "$venv/bin/pip" ] && ! python3 -m venv "$venv" >"$out/venv.log" 2>&1; then
+        skip uwebsockets "python3 cannot make a venv (see .build/peers/venv.log)"
+        return
+    fi
+    # Only the shared library in the package is wanted, not what its Python side needs.
+    if ! timeout 300 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps socketify \
+        >"$out/venv.log" 2>&1; then
+        skip uwebsockets "pip cannot install socketify (see .build/peers/venv.log)"
+        return
+    fi
+    case $(uname -m) in
+        x86_64) library=libsocketify_linux_amd64.so ;;
+        aarch64) library=libsocketify_linux_arm64.so ;;
+        *) library=none ;;
+    esac
+    library=$(find "$venv" -name "$library" -print -quit)
+    if [ -z "$library" ]; then
+        skip uwebsockets "socketify has no library for $(uname -m)"
+        return
+    fi
+    local version
+    version=$("$venv/bin/pip" show --disable-pip-version-check socketify 2>/dev/null | sed -n 's/^Version: //p')
+    build uwebsockets "uWebSockets as shipped in socketify $version" \
+        gcc "${cflags[@]}" "$here/uwebsockets.c" -L"$(dirname "$library")" -l:"$(basename "$library")" \
+        -Wl,-rpath,"$(dirname "$library")"
+}
+
+beast() {
+    have beast g++ libboost-dev || return
+    build beast "Boost.Beast of Boost $(version_of libboost-dev)" \
+        g++ -std=c++17 "${cflags[@]}" -DBOOST_BEAST_USE_STD_STRING_VIEW "$here/beast.cpp" -pthread
+}
+
+libwebsockets() {
+    have libwebsockets gcc pkg-config libwebsockets-dev || return
+    # shellcheck disable=SC2046
+    build libwebsockets "libwebsockets $(version_of libwebsockets-dev)" \
+        gcc "${cflags[@]}" "$here/libwebsockets.c" $(pkg-config --cflags --libs libwebsockets)
+}
+
+node_ws() {
+    have node-ws nodejs node-ws || return
+    # A Node that is not Debian's does not look where Debian puts modules.
+    if ! NODE_PATH=/usr/share/nodejs node -e 'require("ws")' 2>"$out/node-ws.log"; then
+        skip node-ws "node does not find ws (see .build/peers/node-ws.log)"
+        return
+    fi
+    install -m 644 "$here/node-ws.js" "$out/node-ws.js"
+    printf '#!/bin/sh\nNODE_PATH=/usr/share/nodejs exec node "%s" "$@"\n' "$out/node-ws.js" >"$out/node-ws"
+    chmod 755 "$out/node-ws"
+    done_with node-ws "ws $(version_of node-ws) on Node $(node --version)"
+}
+
+nginx() {
+    have nginx nginx || return
+    install -m 644 "$here/nginx.conf" "$out/nginx.conf"
+    done_with nginx "nginx $(version_of nginx)"
+}
+
+tcp() {
+    have tcp-epoll gcc || return
+    build tcp-epoll "epoll, Linux $(uname -r)" gcc "${cflags[@]}" "$here/tcp-epoll.c"
+    have tcp-libuv pkg-config libuv1-dev || return
+    # shellcheck disable=SC2046
+    build tcp-libuv "libuv $(version_of libuv1-dev)" \
+        gcc "${cflags[@]}" "$here/tcp-libuv.c" $(pkg-config --cflags --libs libuv)
+}
+
+uwebsockets
+beast
+libwebsockets
+node_ws
+nginx
+tcp

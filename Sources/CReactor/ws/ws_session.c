@@ -1,0 +1,393 @@
+#include <creactor/websocket.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "ws/ws_deflate.h"
+#include "ws/ws_frame.h"
+#include "ws/ws_mask.h"
+#include "ws/ws_message.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+/* Bits of session->state; 0 is between two messages with nothing kept. */
+enum {
+    IN_HEADER = 1,  /* part.header holds the beginning of a header */
+    IN_PAYLOAD = 2, /* part.frame holds what is left of a payload, at least one byte */
+    IN_MESSAGE = 4, /* between the first and the last fragment of a message */
+    HANDED_OUT = 8, /* the last event points into `message` and nothing else needs it */
+    FINISHED = 16,  /* after a close frame or an error */
+};
+
+/* Below this a read into the caller's own buffer, which may bring the next frames too, is worth more. */
+#define DIRECT_READ 32768u
+
+static inline size_t message_limit(const cre_ws_config *config) {
+    uint64_t limit = config->max_message ? config->max_message : CRE_WS_DEFAULT_MAX_MESSAGE;
+    return limit < SIZE_MAX / 64 ? (size_t)limit : SIZE_MAX / 64;
+}
+
+static void release(cre_ws_session *session) {
+    cre__free(session->message);
+    session->message = NULL;
+    session->state &= (uint8_t)~HANDED_OUT;
+}
+
+static int fail(cre_ws_session *session, int error) {
+    release(session);
+    session->state = FINISHED;
+    return error;
+}
+
+/* ---- headers ---- */
+
+/* The most bytes that may be received of the message that `first` begins or continues. */
+static size_t wire_limit(const cre_ws_session *session, uint8_t first) {
+    size_t limit = message_limit(session->config);
+    bool compressed = (first & 0x0F ? first : session->opcode) & CRE_WS_RSV1;
+    /* Compression can make data longer; the limit proper is applied to what comes out. */
+    return compressed ? limit + limit / 8 + 1024 : limit;
+}
+
+/* Checks the first byte against the state of the session. */
+static int check_order(const cre_ws_session *session, uint8_t first) {
+    uint8_t opcode = first & 0x0F;
+    if (first & CRE_WS_RSV1 && (!session->deflate || opcode == 0 || cre__ws_is_control(first)))
+        return CRE_EWS_RSV;
+    if (cre__ws_is_control(first)) return 0;
+    if (opcode != 0) return session->state & IN_MESSAGE ? CRE_EWS_INTERLEAVED : 0;
+    if (!(session->state & IN_MESSAGE)) return CRE_EWS_CONTINUATION;
+    uint32_t limit = session->config->max_fragments;
+    if (session->message->fragments >= (limit ? limit : CRE_WS_DEFAULT_MAX_FRAGMENTS))
+        return CRE_EWS_FRAGMENTS;
+    return 0;
+}
+
+/*
+ * Checks as much of a header as is there. Returns the size of the whole header as far as it is known (more
+ * than `size`: read on), or an error. *length is set once the header is complete.
+ */
+static int check_header(const cre_ws_session *session, const uint8_t *header, size_t size, uint64_t *length) {
+    if (size < 1) return 2;
+    int error = cre__ws_check_first(header[0]);
+    if (!error) error = check_order(session, header[0]);
+    if (error) return error;
+    if (size < 2) return 2;
+    bool masked = (header[1] & 0x80) != 0;
+    if (masked == session->config->client) return masked ? CRE_EWS_MASKED : CRE_EWS_UNMASKED;
+    error = cre__ws_check_second(header[0], header[1]);
+    if (error) return error;
+    size_t end = cre__ws_length_end(header[1]);
+    if (size >= end) {
+        error = cre__ws_read_length(header, length);
+        if (error) return error;
+        if (!cre__ws_is_control(header[0])) {
+            size_t limit = wire_limit(session, header[0]);
+            size_t total = session->state & IN_MESSAGE ? session->message->total : 0;
+            if (*length > limit || total > limit - (size_t)*length) return CRE_EWS_TOO_BIG;
+        }
+    }
+    return (int)end + (masked ? 4 : 0);
+}
+
+/* Takes a header from the input, or what is there of it. 1: complete, 0: more is needed. */
+static int take_header(cre_ws_session *session, uint8_t **cursor, const uint8_t *end) {
+    uint8_t *stored = session->part.header;
+    const uint8_t *header = *cursor;
+    size_t available = (size_t)(end - *cursor);
+    uint64_t length = 0;
+    int size;
+    if (session->state & IN_HEADER) {
+        header = stored;
+        while ((size = check_header(session, stored, session->header_size, &length)) > session->header_size) {
+            size_t take = (size_t)size - session->header_size;
+            if (available == 0) return 0;
+            if (take > available) take = available;
+            memcpy(stored + session->header_size, *cursor, take);
+            session->header_size += (uint8_t)take;
+            *cursor += take;
+            available -= take;
+        }
+        if (size < 0) return size;
+    } else {
+        size = check_header(session, header, available, &length);
+        if (size < 0) return size;
+        if ((size_t)size > available) {
+            if (available == 0) return 0;
+            memcpy(stored, header, available);
+            session->header_size = (uint8_t)available;
+            session->state |= IN_HEADER;
+            *cursor += available;
+            return 0;
+        }
+        *cursor += size;
+    }
+    uint32_t key = session->config->client ? 0 : cre__ws_key(header + size - 4);
+    uint8_t first = header[0];
+    session->state &= (uint8_t)~IN_HEADER;
+    session->first = first;
+    session->part.frame.remaining = length;
+    session->part.frame.key = key;
+    if (!cre__ws_is_control(first)) {
+        if (first & 0x0F) session->opcode = first & (0x0F | CRE_WS_RSV1);
+        if (!(first & CRE_WS_FIN)) session->state |= IN_MESSAGE;
+    }
+    return 1;
+}
+
+/* ---- payloads ---- */
+
+static inline bool is_compressed(const cre_ws_session *session) {
+    return (session->opcode & CRE_WS_RSV1) != 0;
+}
+
+static inline bool checks_text(const cre_ws_session *session) {
+    return session->opcode == CRE_WS_TEXT && !session->config->skip_utf8;
+}
+
+/* Copies payload (or, with to == from, leaves it in place) without its mask. Nonzero: it may not be ASCII. */
+static inline uint64_t unmask(const cre_ws_session *session, uint8_t *to, const uint8_t *from,
+                              size_t length) {
+    if (!session->config->client) return cre__ws_mask(to, from, length, session->part.frame.key);
+    if (to != from && length) memcpy(to, from, length);
+    return 1;
+}
+
+static bool reserve(cre_ws_session *session, size_t now, size_t expected) {
+    if (session->message && session->message->capacity >= now) return true;
+    size_t limit =
+        session->state & IN_MESSAGE ? message_limit(session->config) + CRE_WS_MAX_CONTROL : expected;
+    return cre__ws_message_reserve(&session->message, now, expected, limit);
+}
+
+static int control_event(cre_ws_session *session, uint8_t *data, size_t length, cre_ws_event *event) {
+    *event = (cre_ws_event){ .opcode = session->first & 0x0F, .final = true, .data = data, .length = length };
+    if (event->opcode != CRE_WS_CLOSE) return 1;
+    event->close_code = 1005;
+    if (length) {
+        event->close_code = (uint16_t)(data[0] << 8 | data[1]);
+        event->data += 2;
+        event->length -= 2;
+        if (!cre_ws_close_code_valid(event->close_code)) return CRE_EWS_CLOSE_CODE;
+        if (!cre_utf8_valid(event->data, event->length)) return CRE_EWS_CLOSE_REASON;
+    }
+    session->state |= FINISHED;
+    return 1;
+}
+
+/*
+ * A data frame is complete; `data` is the message so far or, when fragments are handed out, this fragment.
+ * `kept`: it is in session->message.
+ */
+static int data_event(cre_ws_session *session, uint8_t *data, size_t length, bool kept, cre_ws_event *event) {
+    bool final = (session->first & CRE_WS_FIN) != 0;
+    bool pieces = session->config->fragments && !is_compressed(session);
+    if (!final && !pieces) return 0;
+    *event = (cre_ws_event){
+        .opcode = pieces ? session->first & 0x0F : session->opcode & 0x0F,
+        .final = final,
+        .data = data,
+        .length = length,
+    };
+    if (!final) {
+        session->message->used = 0;
+        return 1;
+    }
+    session->state &= (uint8_t)~IN_MESSAGE;
+    if (is_compressed(session)) return cre__ws_inflate(session, event);
+    if (kept)
+        session->state |= HANDED_OUT;
+    else
+        release(session);
+    return 1;
+}
+
+/* Takes in `n` bytes of a data frame that stand unmasked in session->message behind `used`. */
+static bool take_in(cre_ws_session *session, size_t n, uint64_t not_ascii) {
+    cre__ws_message *message = session->message;
+    uint8_t *data = message->data + message->used;
+    message->used += n;
+    message->total += n;
+    if (!checks_text(session) || (!not_ascii && (n == 0 || cre_utf8_complete(&message->utf8)))) return true;
+    return cre_utf8_feed(&message->utf8, data, n);
+}
+
+/* The frame whose bytes were collected in session->message is complete. */
+static int kept_frame(cre_ws_session *session, cre_ws_event *event) {
+    cre__ws_message *message = session->message;
+    session->state &= (uint8_t)~IN_PAYLOAD;
+    if (cre__ws_is_control(session->first)) {
+        size_t length = message->control;
+        message->control = 0;
+        if (!(session->state & IN_MESSAGE)) session->state |= HANDED_OUT;
+        return control_event(session, message->data + message->used, length, event);
+    }
+    message->fragments++;
+    if (session->first & CRE_WS_FIN && checks_text(session) && !cre_utf8_complete(&message->utf8))
+        return CRE_EWS_UTF8;
+    return data_event(session, message->data, message->used, true, event);
+}
+
+/* A frame that is whole in the input. */
+static int whole_frame(cre_ws_session *session, uint8_t *data, cre_ws_event *event) {
+    size_t length = (size_t)session->part.frame.remaining;
+    uint8_t first = session->first;
+    if (cre__ws_is_control(first)) {
+        unmask(session, data, data, length);
+        return control_event(session, data, length, event);
+    }
+    if (first & CRE_WS_FIN && first & 0x0F) { /* a message of one frame */
+        uint64_t not_ascii = unmask(session, data, data, length);
+        if (not_ascii && checks_text(session) && !cre_utf8_valid(data, length)) return CRE_EWS_UTF8;
+        return data_event(session, data, length, false, event);
+    }
+    cre__ws_message *message = session->message;
+    size_t used = message ? message->used : 0;
+    bool merge = !session->config->fragments || is_compressed(session);
+    if (!reserve(session, merge ? used + length : 0, merge ? used + length : 0)) return CRE_ENOMEM;
+    message = session->message;
+    uint8_t *to = merge ? message->data + used : data;
+    uint64_t not_ascii = unmask(session, to, data, length);
+    if (merge) {
+        if (!take_in(session, length, not_ascii)) return CRE_EWS_UTF8;
+        return kept_frame(session, event);
+    }
+    message->total += length;
+    message->fragments++;
+    if (checks_text(session)) {
+        if (!cre_utf8_feed(&message->utf8, data, length)) return CRE_EWS_UTF8;
+        if (first & CRE_WS_FIN && !cre_utf8_complete(&message->utf8)) return CRE_EWS_UTF8;
+    }
+    return data_event(session, data, length, false, event);
+}
+
+/* `n` more bytes of the payload under way, at `from` or already at their place in session->message. */
+static int more_payload(cre_ws_session *session, const uint8_t *from, size_t n, cre_ws_event *event) {
+    cre__ws_message *message = session->message;
+    bool control = cre__ws_is_control(session->first);
+    uint8_t *to = message->data + message->used + message->control;
+    uint64_t not_ascii = unmask(session, to, from ? from : to, n);
+    session->part.frame.key = cre__ws_key_rotate(session->part.frame.key, n);
+    session->part.frame.remaining -= n;
+    if (control)
+        message->control += (uint8_t)n;
+    else if (!take_in(session, n, not_ascii))
+        return CRE_EWS_UTF8;
+    return session->part.frame.remaining ? 0 : kept_frame(session, event);
+}
+
+static int take_payload(cre_ws_session *session, uint8_t **cursor, const uint8_t *end, cre_ws_event *event) {
+    size_t n = (size_t)(end - *cursor), left = (size_t)session->part.frame.remaining;
+    if (n == 0) return 0;
+    if (n > left) n = left;
+    size_t used = session->message ? session->message->used + session->message->control : 0;
+    if (!reserve(session, used + n, used + left)) return CRE_ENOMEM;
+    const uint8_t *from = *cursor;
+    *cursor += n;
+    return more_payload(session, from, n, event);
+}
+
+static __attribute__((noinline)) int next_general(cre_ws_session *session, uint8_t **cursor, uint8_t *end,
+                                                  cre_ws_event *event) {
+    if (session->state & HANDED_OUT) release(session);
+    if (session->state & FINISHED) {
+        *cursor = end;
+        return 0;
+    }
+    for (;;) {
+        int result;
+        if (!(session->state & IN_PAYLOAD)) {
+            result = take_header(session, cursor, end);
+            if (result < 0) return fail(session, result);
+            if (result == 0) return 0;
+            uint8_t *payload = *cursor;
+            if (session->part.frame.remaining <= (size_t)(end - payload)) {
+                *cursor += session->part.frame.remaining;
+                result = whole_frame(session, payload, event);
+                if (result < 0) return fail(session, result);
+                if (result) return result;
+                continue;
+            }
+            session->state |= IN_PAYLOAD;
+        }
+        result = take_payload(session, cursor, end, event);
+        if (result < 0) return fail(session, result);
+        if (result) return result;
+        if (session->state & IN_PAYLOAD) return 0;
+    }
+}
+
+/* ---- public ---- */
+
+void cre_ws_session_init(cre_ws_session *session, const cre_ws_config *config) {
+    memset(session, 0, sizeof *session);
+    session->config = config;
+}
+
+void cre_ws_session_clear(cre_ws_session *session) {
+    release(session);
+    session->state = FINISHED;
+}
+
+int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end, cre_ws_event *event) {
+    /* What nearly all input is: a short message in one frame, masked, whole in the buffer. */
+    uint8_t *frame = *cursor;
+    size_t available = (size_t)(end - frame);
+    if (LIKELY(session->state == 0 && available >= 6)) {
+        const cre_ws_config *config = session->config;
+        uint8_t opcode = frame[0] ^ CRE_WS_FIN;
+        size_t length = (size_t)frame[1] - 0x80;
+        if (LIKELY((uint8_t)(opcode - 1) <= 1 && length < 126 && length <= available - 6 &&
+                   length <= message_limit(config) && !config->client)) {
+            uint8_t *data = frame + 6;
+            uint64_t not_ascii = cre__ws_mask_short(data, data, length, cre__ws_key(frame + 2));
+            if (not_ascii && opcode == CRE_WS_TEXT && !config->skip_utf8 && !cre_utf8_valid(data, length))
+                return fail(session, CRE_EWS_UTF8);
+            *cursor = data + length;
+            event->opcode = opcode;
+            event->final = true;
+            event->close_code = 0;
+            event->data = data;
+            event->length = length;
+            return 1;
+        }
+    }
+    return next_general(session, cursor, end, event);
+}
+
+size_t cre_ws_session_destination(cre_ws_session *session, uint8_t **destination) {
+    if (session->state & HANDED_OUT) release(session);
+    if ((session->state & (IN_PAYLOAD | FINISHED)) != IN_PAYLOAD) return 0;
+    size_t left = (size_t)session->part.frame.remaining;
+    /* Something must have arrived before an announcement is worth memory. */
+    size_t used = session->message ? session->message->used : 0;
+    if (left < DIRECT_READ || used < DIRECT_READ) return 0;
+    /* Without memory the ordinary way will fail in its turn, or not. */
+    if (!reserve(session, used + DIRECT_READ, used + left)) return 0;
+    size_t room = session->message->capacity - used;
+    *destination = session->message->data + used;
+    return room < left ? room : left;
+}
+
+int cre_ws_session_received(cre_ws_session *session, size_t size, cre_ws_event *event) {
+    if (size == 0) return 0;
+    if ((session->state & (IN_PAYLOAD | FINISHED)) != IN_PAYLOAD || cre__ws_is_control(session->first) ||
+        size > session->part.frame.remaining || size > session->message->capacity - session->message->used)
+        return CRE_ESTATE;
+    int result = more_payload(session, NULL, size, event);
+    return result < 0 ? fail(session, result) : result;
+}
+
+bool cre_ws_session_busy(const cre_ws_session *session) {
+    return (session->state & (IN_HEADER | IN_PAYLOAD | IN_MESSAGE)) != 0;
+}
+
+uint16_t cre_ws_close_code(int error) {
+    switch (error) {
+    case CRE_EWS_UTF8:
+    case CRE_EWS_CLOSE_REASON:
+    case CRE_EWS_DEFLATE: return 1007;
+    case CRE_EWS_TOO_BIG:
+    case CRE_EWS_FRAGMENTS: return 1009;
+    default: return error <= CRE_EWS_RSV && error >= CRE_EWS_DEFLATE ? 1002 : 1011;
+    }
+}

@@ -1,6 +1,6 @@
 /*
- * What an outside program does with the library, written once for all the ways to reach it, in the common subset of
- * C and C++. Each function returns 0 or the number of the step that failed.
+ * What an outside program does with the library, written once for all the ways to reach it, in the common
+ * subset of C and C++. Each function returns 0 or the number of the step that failed.
  */
 #ifndef EMBED_H
 #define EMBED_H

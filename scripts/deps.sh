@@ -1,0 +1,107 @@
+# shellcheck shell=bash
+# What the project needs from the machine. Sourced by ./dev.
+
+# WHAT=PACKAGE: WHAT is a command, lib:NAME (known to pkg-config), or one of several commands a|b.
+run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
+run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev')
+test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux')
+lint_needs=('clang-format-19=clang-format-19')
+# Without these a step is left out, and says so.
+lint_extras=('shellcheck=shellcheck')
+test_extras=('chromium|chromium-browser|google-chrome=chromium')
+
+has() { # WHAT
+    local command
+    case $1 in
+        lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
+        *)
+            for command in ${1//|/ }; do
+                if command -v "$command" >/dev/null; then return 0; fi
+            done
+            return 1
+            ;;
+    esac
+}
+
+missing_packages() { # NEED...
+    local need
+    for need in "$@"; do
+        if ! has "${need%=*}"; then echo "${need#*=}"; fi
+    done
+}
+
+apt_install() { # PACKAGE...
+    local as_root=()
+    if ! command -v apt-get >/dev/null; then
+        echo "dev: this is not Debian or Ubuntu; please install what corresponds to: $*" >&2
+        return 1
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            echo "dev: neither root nor sudo without a password; please run: apt-get install $*" >&2
+            return 1
+        fi
+        as_root=(sudo -n)
+    fi
+    echo "installing $*"
+    # A list that cannot be refreshed may still do.
+    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 -qq update >/dev/null 2>&1 </dev/null || true
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        -qq --yes --no-install-recommends install "$@" >/dev/null </dev/null || {
+        echo "dev: apt-get could not install: $*" >&2
+        return 1
+    }
+}
+
+# Puts a Swift toolchain of at least 6.2 into PATH and its clang into $toolchain_clang, or says what is wrong.
+find_swift() {
+    local folder version resources
+    if ! command -v swift >/dev/null; then
+        for folder in /opt/swift/usr/bin /usr/share/swift/usr/bin "${HOME:-/root}/.local/share/swiftly/bin"; do
+            if [ -x "$folder/swift" ]; then
+                PATH=$folder:$PATH
+                break
+            fi
+        done
+    fi
+    if ! command -v swift >/dev/null; then
+        echo "dev: no Swift toolchain in PATH; install Swift 6.2 or later from swift.org" >&2
+        return 1
+    fi
+    version=$(swift --version 2>/dev/null </dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    if [ "$(printf '%s\n' 6.2 "${version:-0}" | sort -V | head -n 1)" != 6.2 ]; then
+        echo "dev: the Swift toolchain is too old: ${version:-unknown}, needed: 6.2 or later (from swift.org)" >&2
+        return 1
+    fi
+    resources=$(swiftc -print-target-info </dev/null | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+    toolchain_clang=$(readlink -f "$resources/../../bin/clang" || true)
+    if [ ! -x "$toolchain_clang" ]; then toolchain_clang=$(command -v clang || true); fi
+    export PATH toolchain_clang
+}
+
+# deps run|test|lint|all: installs what is missing for that; quiet when nothing is.
+install_deps() {
+    local needs=("${run_needs[@]}") extras=() packages package
+    case $1 in
+        run) ;;
+        test) needs+=("${test_needs[@]}") extras+=("${test_extras[@]}") ;;
+        lint) needs+=("${test_needs[@]}" "${lint_needs[@]}") extras+=("${lint_extras[@]}") ;;
+        all)
+            needs+=("${test_needs[@]}" "${lint_needs[@]}")
+            extras+=("${test_extras[@]}" "${lint_extras[@]}")
+            ;;
+        *)
+            echo "usage: ./dev deps [run|test|lint|all]" >&2
+            return 2
+            ;;
+    esac
+    # The machine's Swift may need a package that is about to come, so it is looked at last.
+    mapfile -t packages < <(missing_packages "${needs[@]}")
+    if [ ${#packages[@]} -gt 0 ]; then
+        apt_install "${packages[@]}" || return 1
+    fi
+    for package in $(missing_packages "${extras[@]}"); do
+        apt_install "$package" || echo "dev: going on without $package" >&2
+    done
+    find_swift
+}

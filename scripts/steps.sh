@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# Steps: one line each while all is well, the end of the log when not. Sourced by ./dev.
+
+logs=$PWD/.build/logs
+failed_steps=()
+
+# step NAME COMMAND...: runs the command (a function with `set -e` in force) with its output in a log. A step holds a lock
+# of its name, so that two runs in one checkout take turns where they would build the same folder. Never fails itself:
+# failures are collected.
+step() { run_step no "$@"; }
+
+# The same, and a warning in the log is a failure.
+build_step() { run_step yes "$@"; }
+
+run_step() { # STRICT NAME COMMAND...
+    local strict=$1 name=$2 log=$logs/${2//[^A-Za-z0-9+]/-}.log status start=$SECONDS
+    shift 2
+    mkdir -p "$logs" .build/locks
+    printf '%-46s' "$name"
+    set +e
+    (
+        flock 9
+        set -euo pipefail
+        "$@" 9>&-
+    ) 9>".build/locks/${log##*/}" >"$log" 2>&1 </dev/null
+    status=$?
+    set -e
+    if [ $status = 0 ] && [ "$strict" = yes ] && grep -Eq '(^|[ :])warning: |^CMake Warning' "$log"; then
+        printf 'FAILED: warnings (%d s)\n' $((SECONDS - start))
+        grep -En -A 6 '(^|[ :])warning: |^CMake Warning' "$log" | head -n 40 | sed 's/^/    /'
+    elif [ $status = 0 ]; then
+        printf 'ok (%d s)\n' $((SECONDS - start))
+        return 0
+    else
+        printf 'FAILED with %d (%d s), %s\n' $status $((SECONDS - start)) "${log#"$PWD"/}"
+        tail -n 40 "$log" | sed 's/^/    /'
+    fi
+    failed_steps+=("$name")
+}
+
+step_failed() { # NAME
+    local name
+    for name in "${failed_steps[@]}"; do
+        if [ "$name" = "$1" ]; then return 0; fi
+    done
+    return 1
+}
+
+skipped() { # NAME REASON
+    printf '%-46sleft out: %s\n' "$1" "$2"
+}
+
+# The verdict of all steps so far; the exit code of the command.
+conclude() { # WHAT
+    if [ ${#failed_steps[@]} = 0 ]; then
+        printf '%s: all steps passed (%d s)\n' "$1" "$SECONDS"
+        return 0
+    fi
+    printf '%s: FAILED: ' "$1"
+    printf '%s; ' "${failed_steps[@]}"
+    printf '(%d s)\n' "$SECONDS"
+    return 1
+}

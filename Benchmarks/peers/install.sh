@@ -75,7 +75,7 @@ uwebsockets() {
         return
     fi
     local version
-    version=$("$venv/bin/pip" show --disable-pip-version-check socketify 2>/dev/null | sed -n 's/^Version: //p')
+    version=$("$venv/bin/pip" show socketify 2>/dev/null | sed -n 's/^Version: //p')
     build uwebsockets "uWebSockets as shipped in socketify $version" \
         gcc "${cflags[@]}" "$here/uwebsockets.c" -L"$(dirname "$library")" -l:"$(basename "$library")" \
         -Wl,-rpath,"$(dirname "$library")"

@@ -1,0 +1,55 @@
+"""What is measured: for each subject a list of scenarios."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scenario:
+    key: str  # for --only
+    title: str
+    arguments: tuple  # of wsload
+    unit: str = "message"
+
+
+def _ws(key, title, size, in_flight, conns):
+    title = f"WebSocket echo: {title}, {in_flight} in flight, {conns} connections"
+    return Scenario(key, title, ("-s", size, "-P", in_flight, "-c", conns))
+
+
+def _http(key, in_flight):
+    title = f"HTTP hello, keep-alive: {in_flight} in flight, 50 connections"
+    return Scenario(key, title, ("--http", "-u", "/hello", "-P", in_flight, "-c", 50), "request")
+
+
+def _broadcast(key, in_flight):
+    title = f"Broadcast of 64 B to 200 subscribers, {in_flight} in flight"
+    arguments = ("--broadcast", "-u", "/broadcast", "-s", 64, "-P", in_flight, "-c", 200)
+    return Scenario(key, title, arguments, "delivery")
+
+
+def _tcp(key, in_flight):
+    title = f"TCP echo: 64 B, {in_flight} in flight, 50 connections"
+    return Scenario(key, title, ("--tcp", "-s", 64, "-P", in_flight, "-c", 50))
+
+
+def scenarios(subject, conns):
+    """The scenarios of a subject; conns is the number of idle connections."""
+    if subject == "ws":
+        return [
+            _ws("64B-x1", "64 B", 64, 1, 50),
+            _ws("64B-x16", "64 B", 64, 16, 50),
+            _ws("16KiB-x1", "16 KiB", 16 << 10, 1, 50),
+            _ws("1MiB-x1", "1 MiB", 1 << 20, 1, 10),
+        ]
+    if subject == "http":
+        return [_http("hello-x1", 1), _http("hello-x16", 16)]
+    if subject == "broadcast":
+        return [_broadcast("broadcast-x1", 1), _broadcast("broadcast-x16", 16)]
+    if subject == "tcp":
+        return [_tcp("tcp-x1", 1), _tcp("tcp-x16", 16)]
+    idle = ("--idle", "-c", conns)
+    title = f"{conns} idle WebSocket connections"
+    return [
+        Scenario("idle", f"{title}, nothing sent", idle),
+        Scenario("idle-touched", f"{title}, after one echo each", idle + ("--touch",)),
+    ]

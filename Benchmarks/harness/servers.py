@@ -1,0 +1,161 @@
+"""The servers: ours in its forms, and the peers."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import processes
+from .paths import BENCHMARKS, PEERS, ROOT, shown
+
+REFERENCES = ("uWebSockets", "epoll")  # what the ratios are to, the latter for TCP
+C_ECHO = ROOT / ".build" / "cmake" / "examples" / "c-echo"
+SWIFT_ECHO = ROOT / "Examples" / ".build" / "release" / "echo"
+MAX_MESSAGE = 16 << 20
+START_SECONDS = 10
+# Handlers of the Swift echo that are worth a row, in base and in process mode.
+SWIFT_HANDLERS = {
+    "ws": {"base": ("callback", "span", "async"), "process": ("callback", "span", "async")},
+    "http": {"base": ("callback", "async"), "process": ("callback",)},
+    "broadcast": {"base": ("callback",), "process": ("callback",)},
+    "idle": {"base": ("callback",), "process": ("callback",)},
+    "tcp": {"base": ("callback",), "process": ("callback",)},
+}
+
+
+class Failure(Exception):
+    """Why a server could not be measured, in one line."""
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    command: tuple
+    needs: Path  # the file that must be there
+    hint: str = ""  # how to get it
+    key: str = ""  # the peer's name in --peers and in the list of versions
+    base: str = ""  # process mode: the row of the same handler in base mode
+    many: bool = False  # several processes
+    config: Path = None  # a file to be filled in with @PORT@ and @DIR@
+
+    @property
+    def missing(self):
+        return None if self.needs.exists() else f"{shown(self.needs)} is not there ({self.hint})"
+
+
+def peer(name, key):
+    return Server(name, (PEERS / key, "--port", "0"), PEERS / key, "Benchmarks/peers/install.sh", key)
+
+
+PROGRAM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+NGINX_PROGRAM = shutil.which("nginx", path=PROGRAM_PATH) or "nginx"
+NGINX = Server(
+    "nginx",
+    (NGINX_PROGRAM, "-p", "@DIR@/", "-c", "@CONFIG@", "-e", "stderr"),
+    PEERS / "nginx.conf",
+    "Benchmarks/peers/install.sh",
+    "nginx",
+    config=BENCHMARKS / "peers" / "nginx.conf",
+)
+UWEBSOCKETS = peer("uWebSockets", "uwebsockets")
+BEAST = peer("Boost.Beast", "beast")
+LIBWEBSOCKETS = peer("libwebsockets", "libwebsockets")
+NODE_WS = peer("ws on Node", "node-ws")
+TCP_EPOLL = peer("epoll", "tcp-epoll")
+TCP_LIBUV = peer("libuv", "tcp-libuv")
+PEERS_OF = {
+    "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
+    "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS),
+    "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
+    "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
+    "tcp": (TCP_EPOLL, TCP_LIBUV),
+}
+PEER_KEYS = sorted({server.key for group in PEERS_OF.values() for server in group})
+
+
+def ours(subject, modes):
+    tcp = ("--tcp",) if subject == "tcp" else ()
+    yield Server("C echo", (C_ECHO, "--port", "0") + tcp, C_ECHO, "cmake --build .build/cmake")
+    for mode in modes:
+        for handler in SWIFT_HANDLERS[subject][mode]:
+            command = (SWIFT_ECHO, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--handler", handler)
+            command += ("--workers", "1", "--reactors", "1", "--max-message", str(MAX_MESSAGE))
+            yield Server(
+                f"Swift {mode}, {handler}",
+                command + tcp,
+                SWIFT_ECHO,
+                "swift build -c release --package-path Examples",
+                base=f"Swift base, {handler}" if mode == "process" else "",
+                many=mode == "process",
+            )
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def last_line(directory):
+    """What the server said last, for the row that reports its failure."""
+    for name in ("err", "out"):
+        lines = (directory / name).read_text(errors="replace").split("\n")
+        lines = [line.strip() for line in lines if line.strip() and not line.startswith("ready ")]
+        if lines:
+            return ": " + lines[-1][:160].replace("|", "/")
+    return ""
+
+
+def filled_command(server, directory):
+    if not server.config:
+        return server.command
+    config = directory / "config"
+    text = server.config.read_text().replace("@PORT@", str(free_port())).replace("@DIR@", str(directory))
+    config.write_text(text)
+    return [word.replace("@DIR@", str(directory)).replace("@CONFIG@", str(config)) for word in server.command]
+
+
+class Running:
+    """A server that accepts connections."""
+
+    def __init__(self, process, directory):
+        self.process = process
+        self.directory = directory
+        self.port = processes.wait_until(self._find_port, START_SECONDS)
+        if not self.port:
+            raise Failure(f"did not accept within {START_SECONDS} s" + last_line(directory))
+
+    def _find_port(self):
+        self.check()
+        match = re.search(r"^ready (\d+)\b.*\n", (self.directory / "out").read_text(errors="replace"), re.M)
+        if match:
+            return int(match[1])
+        # A server without a ready line (nginx) is ready when it listens.
+        ports = processes.listening_ports(processes.family(self.process.pid))
+        return min(ports) if ports else None
+
+    def check(self):
+        status = self.process.poll()
+        if status is not None:
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            raise Failure(f"ended with {how}" + last_line(self.directory))
+
+
+@contextlib.contextmanager
+def started(server, cpus):
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        directory = Path(name)
+        with open(directory / "out", "wb") as out, open(directory / "err", "wb") as err:
+            try:
+                command = filled_command(server, directory)
+                process = processes.spawn(command, cpus, stdout=out, stderr=err, cwd=directory)
+            except OSError as error:
+                raise Failure(f"cannot start: {error.strerror}") from None
+        try:
+            yield Running(process, directory)
+        finally:
+            processes.stop(process)

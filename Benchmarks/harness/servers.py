@@ -13,8 +13,9 @@ from . import processes
 from .paths import BENCHMARKS, PEERS, ROOT, shown
 
 REFERENCES = ("uWebSockets", "epoll")  # what the ratios are to, the latter for TCP
-C_ECHO = ROOT / ".build" / "cmake" / "examples" / "c-echo"
-SWIFT_ECHO = ROOT / "Examples" / ".build" / "release" / "echo"
+# `./dev bench` says where it has built them.
+C_ECHO = Path(os.environ.get("C_EXAMPLES") or ROOT / ".build/cmake/examples") / "c-echo"
+SWIFT_ECHO = Path(os.environ.get("SWIFT_EXAMPLES") or ROOT / "Examples/.build/release") / "echo"
 MAX_MESSAGE = 16 << 20
 START_SECONDS = 10
 # Handlers of the Swift echo that are worth a row, in base and in process mode.

@@ -6,17 +6,16 @@
 static uint64_t mask_wide(uint8_t *to, const uint8_t *from, size_t length, uint32_t key) {
     size_t bulk = (length - 16) & ~(size_t)63;
     uint64_t wide = cre__ws_key_64(key);
-    cre__ws_v16 mask = { wide, wide }, seen = { 0, 0 };
+    cre__ws_v16 mask = { wide, wide }, seen[4] = { { 0 } };
     for (size_t i = 0; i < bulk; i += 64) {
-        cre__ws_v16 block[4];
         for (int n = 0; n < 4; n++) {
-            block[n] = cre__ws_load_16(from + i + 16 * n) ^ mask;
-            seen |= block[n];
+            cre__ws_v16 block = cre__ws_load_16(from + i + 16 * n) ^ mask;
+            memcpy(to + i + 16 * n, &block, 16);
+            seen[n] |= block;
         }
-        for (int n = 0; n < 4; n++)
-            memcpy(to + i + 16 * n, &block[n], 16);
     }
-    return ((seen[0] | seen[1]) & CRE__WS_HIGH_BITS) |
+    seen[0] |= seen[1] | seen[2] | seen[3];
+    return ((seen[0][0] | seen[0][1]) & CRE__WS_HIGH_BITS) |
            cre__ws_mask_blocks(to + bulk, from + bulk, length - bulk, key);
 }
 

@@ -18,7 +18,9 @@ AVX2 uint64_t cre__ws_mask_avx2(uint8_t *to, const uint8_t *from, size_t length,
     __m256i mask = _mm256_set1_epi32((int)key);
     /* As in cre__ws_mask_blocks: the overlapping last block is read first and written last. */
     __m256i tail = _mm256_xor_si256(load(from + last), _mm256_set1_epi32((int)cre__ws_key_rotate(key, last)));
-    __m256i seen = tail;
+    /* One for each block of a turn: a single one would be a chain of four operations, and that is the limit
+     * then. */
+    __m256i seen = tail, seen_b = tail, seen_c = tail, seen_d = tail;
     for (; i + 128 <= last; i += 128) {
         __m256i a = _mm256_xor_si256(load(from + i), mask);
         __m256i b = _mm256_xor_si256(load(from + i + 32), mask);
@@ -28,8 +30,12 @@ AVX2 uint64_t cre__ws_mask_avx2(uint8_t *to, const uint8_t *from, size_t length,
         store(to + i + 32, b);
         store(to + i + 64, c);
         store(to + i + 96, d);
-        seen = _mm256_or_si256(seen, _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d)));
+        seen = _mm256_or_si256(seen, a);
+        seen_b = _mm256_or_si256(seen_b, b);
+        seen_c = _mm256_or_si256(seen_c, c);
+        seen_d = _mm256_or_si256(seen_d, d);
     }
+    seen = _mm256_or_si256(_mm256_or_si256(seen, seen_b), _mm256_or_si256(seen_c, seen_d));
     for (; i < last; i += 32) {
         __m256i block = _mm256_xor_si256(load(from + i), mask);
         store(to + i, block);

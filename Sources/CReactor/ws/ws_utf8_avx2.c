@@ -10,6 +10,7 @@ typedef uint8_t v32 __attribute__((vector_size(32)));
 #define VECTOR               v32
 #define TARGET               __attribute__((target("avx2")))
 #define NAME                 cre__utf8_valid_avx2
+#define LOAD(data)           ((v32)_mm256_loadu_si256((const __m256i *)(const void *)(data)))
 #define LOOKUP(table, index) ((v32)_mm256_shuffle_epi8((__m256i)(table), (__m256i)(index)))
 #define BEFORE(last, v, n)                                                                                 \
     ((v32)_mm256_alignr_epi8((__m256i)(v), _mm256_permute2x128_si256((__m256i)(last), (__m256i)(v), 0x21), \

@@ -5,6 +5,7 @@
  *   VECTOR               unsigned bytes as a vector of the compiler (operators work on it)
  *   TARGET               the attribute that allows its instructions
  *   NAME                 the function
+ *   LOAD(data)           a vector from memory, not aligned
  *   LOOKUP(table, index) 16-byte table, repeated over the width; each index is below 16
  *   BEFORE(last, v, n)   v moved up by n bytes, filled from the end of `last`, the vector before it
  *   SUBTRACT(v, n)       v minus the number n, not below zero
@@ -33,7 +34,8 @@ enum {
     CONT = TOO_LONG | OVERLONG_2 | TWO_CONTS,
 };
 
-TARGET static inline __attribute__((always_inline)) VECTOR wrong_pairs(VECTOR last, VECTOR now) {
+TARGET static inline __attribute__((always_inline)) VECTOR wrong_bytes(VECTOR before, VECTOR third,
+                                                                       VECTOR fourth, VECTOR now) {
     const VECTOR first_high =
         REPEAT(TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TWO_CONTS,
                TWO_CONTS, TWO_CONTS, TWO_CONTS, TOO_SHORT | OVERLONG_2, TOO_SHORT,
@@ -48,19 +50,15 @@ TARGET static inline __attribute__((always_inline)) VECTOR wrong_pairs(VECTOR la
                CONT | OVERLONG_3 | TOO_LARGE_1000 | OVERLONG_4, CONT | OVERLONG_3 | TOO_LARGE,
                CONT | SURROGATE | TOO_LARGE, CONT | SURROGATE | TOO_LARGE, TOO_SHORT, TOO_SHORT, TOO_SHORT,
                TOO_SHORT);
-    VECTOR before = BEFORE(last, now, 1);
     VECTOR wrong =
         LOOKUP(first_high, before >> 4) & LOOKUP(first_low, before & 15) & LOOKUP(second_high, now >> 4);
     /* The high bit of each byte that must be a third or fourth one: E0 and up two before, F0 and up three. */
-    VECTOR third = BEFORE(last, now, 2), fourth = BEFORE(last, now, 3);
     VECTOR must_continue = SUBTRACT(third, 0xE0 - 0x80) | SUBTRACT(fourth, 0xF0 - 0x80);
     return wrong ^ (must_continue & 0x80);
 }
 
-/* Nonzero if a sequence is unfinished at the end. */
-TARGET static inline __attribute__((always_inline)) VECTOR unfinished(VECTOR last) {
-    VECTOR zero = { 0 };
-    return wrong_pairs(last, zero);
+TARGET static inline __attribute__((always_inline)) VECTOR wrong_in(VECTOR last, VECTOR now) {
+    return wrong_bytes(BEFORE(last, now, 1), BEFORE(last, now, 2), BEFORE(last, now, 3), now);
 }
 
 TARGET bool NAME(const uint8_t *data, size_t length) {
@@ -69,29 +67,35 @@ TARGET bool NAME(const uint8_t *data, size_t length) {
     bool open = false; /* `last` may end within a sequence */
     size_t i = 0;
     for (; length - i >= 4 * width; i += 4 * width) {
-        VECTOR v[4];
-        memcpy(v, data + i, sizeof v);
-        if (!HAS_HIGH((v[0] | v[1]) | (v[2] | v[3]))) {
-            if (open) wrong |= unfinished(last);
+        VECTOR a = LOAD(data + i), b = LOAD(data + i + width);
+        VECTOR c = LOAD(data + i + 2 * width), d = LOAD(data + i + 3 * width);
+        if (!HAS_HIGH((a | b) | (c | d))) {
+            if (open) wrong |= wrong_in(last, (VECTOR){ 0 });
             open = false;
             continue;
         }
         if (!open) last = (VECTOR){ 0 };
-        wrong |= wrong_pairs(last, v[0]) | wrong_pairs(v[0], v[1]);
-        wrong |= wrong_pairs(v[1], v[2]) | wrong_pairs(v[2], v[3]);
+        wrong |= wrong_in(last, a) | wrong_in(a, b);
+        wrong |= wrong_in(b, c) | wrong_in(c, d);
         if (!IS_ZERO(wrong)) return false;
-        last = v[3];
+        last = d;
         open = true;
     }
     if (!open) last = (VECTOR){ 0 };
     for (; length - i >= width; i += width) {
-        VECTOR now;
-        memcpy(&now, data + i, sizeof now);
-        wrong |= wrong_pairs(last, now);
+        VECTOR now = LOAD(data + i);
+        wrong |= wrong_in(last, now);
         last = now;
     }
-    VECTOR now = { 0 };
-    memcpy(&now, data + i, length - i); /* zeros behind the end: an unfinished sequence is too short */
-    wrong |= wrong_pairs(last, now);
-    return IS_ZERO(wrong);
+    if (i < length && length >= width + 3) { /* the last bytes again, up to the end */
+        const uint8_t *at = data + length - width;
+        wrong |= wrong_bytes(LOAD(at - 1), LOAD(at - 2), LOAD(at - 3), LOAD(at));
+    } else if (i < length) { /* zeros behind the end: an unfinished sequence is too short */
+        VECTOR now = { 0 };
+        memcpy(&now, data + i, length - i);
+        return IS_ZERO(wrong | wrong_in(last, now));
+    }
+    bool unfinished =
+        length >= 3 && (data[length - 1] >= 0xC0 || data[length - 2] >= 0xE0 || data[length - 3] >= 0xF0);
+    return IS_ZERO(wrong) && !unfinished;
 }

@@ -7,6 +7,7 @@
 #define VECTOR uint8x16_t
 #define TARGET
 #define NAME                 cre__utf8_valid_neon
+#define LOAD(data)           vld1q_u8(data)
 #define LOOKUP(table, index) vqtbl1q_u8(table, index)
 #define BEFORE(last, v, n)   vextq_u8(last, v, 16 - (n))
 #define SUBTRACT(v, n)       vqsubq_u8(v, vdupq_n_u8(n))

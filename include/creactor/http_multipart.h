@@ -41,7 +41,7 @@ typedef struct cre_http_multipart {
                           * that was none after all, in the parser; until the next call */
     size_t length;
 
-    uint8_t state, boundary_length, matched, pending;
+    uint8_t state, boundary_length, matched, borrowed;
     uint16_t head_length;
     uint32_t parts, max_parts;
     char boundary[CRE_HTTP_BOUNDARY_MAX + 4]; /* CRLF, two dashes, the boundary */

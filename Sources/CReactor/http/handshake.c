@@ -1,0 +1,201 @@
+/* The WebSocket opening handshake. */
+#include <creactor/handshake.h>
+#include <creactor/http_list.h>
+#include <string.h>
+
+#include "base64.h"
+#include "chars.h"
+#include "out.h"
+#include "sha1.h"
+
+/* cre_http_find for a constant name in a function whose arguments have the usual names. */
+#define FIND(name) cre_http_find(head, fields, head_bytes, name, sizeof(name) - 1)
+
+static bool repeated(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
+                     const char *name, const cre_http_field *first) {
+    return cre_http_find_next(head, fields, head_bytes, name, strlen(name), first) != NULL;
+}
+
+static bool key_valid(const uint8_t *key, size_t length) {
+    uint8_t random[CRE_WS_KEY_LENGTH / 4 * 3];
+    char text[CRE_WS_KEY_LENGTH];
+    if (length != CRE_WS_KEY_LENGTH) return false;
+    memcpy(text, key, length);
+    return cre__base64_decode(text, length, random) == 16;
+}
+
+/* Offered subprotocols are tokens; an empty list is no list. */
+static int protocols_check(const cre_http_head *head, const cre_http_field *fields,
+                           const uint8_t *head_bytes) {
+    cre_http_list list;
+    const char *name;
+    size_t length;
+    bool any = false;
+    cre_http_list_of(&list, head, fields, head_bytes, "sec-websocket-protocol", 22);
+    while (cre_http_list_next(&list, &name, &length)) {
+        if (!cre__all(name, length, CRE__TOKEN)) return CRE_EHTTP_HANDSHAKE_PROTOCOL;
+        any = true;
+    }
+    return any ? 0 : CRE_EHTTP_HANDSHAKE_PROTOCOL;
+}
+
+int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
+                           cre_ws_handshake *out) {
+    if (head->method != CRE_HTTP_GET || head->flags & CRE_HTTP_HAS_BODY) return CRE_EHTTP_HANDSHAKE_METHOD;
+    if (head->minor != 1) return CRE_EHTTP_HANDSHAKE_HTTP;
+    if (!head->host_length) return CRE_EHTTP_HANDSHAKE_HOST;
+    if (!(head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)) return CRE_EHTTP_HANDSHAKE_UPGRADE;
+    if (!(head->flags & CRE_HTTP_CONNECTION_UPGRADE)) return CRE_EHTTP_HANDSHAKE_CONNECTION;
+
+    /* the version first: a client of another version may have another idea of a key */
+    const cre_http_field *version = FIND("sec-websocket-version");
+    if (!version || version->value_length != 2 || memcmp(head_bytes + version->value, "13", 2) != 0 ||
+        repeated(head, fields, head_bytes, "sec-websocket-version", version))
+        return CRE_EHTTP_HANDSHAKE_VERSION;
+    const cre_http_field *key = FIND("sec-websocket-key");
+    if (!key || !key_valid(head_bytes + key->value, key->value_length) ||
+        repeated(head, fields, head_bytes, "sec-websocket-key", key))
+        return CRE_EHTTP_HANDSHAKE_KEY;
+    const cre_http_field *origin = FIND("origin");
+
+    *out = (cre_ws_handshake){
+        .has_protocols = FIND("sec-websocket-protocol") != NULL,
+        .has_extensions = FIND("sec-websocket-extensions") != NULL,
+        .has_origin = origin != NULL,
+        .origin = origin ? origin->value : 0,
+        .origin_length = origin ? origin->value_length : 0,
+    };
+    memcpy(out->key, head_bytes + key->value, CRE_WS_KEY_LENGTH);
+    return out->has_protocols ? protocols_check(head, fields, head_bytes) : 0;
+}
+
+void cre_ws_accept(const uint8_t key[CRE_WS_KEY_LENGTH], char out[CRE_WS_ACCEPT_LENGTH]) {
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    uint8_t text[CRE_WS_KEY_LENGTH + sizeof guid - 1], digest[20];
+    memcpy(text, key, CRE_WS_KEY_LENGTH);
+    memcpy(text + CRE_WS_KEY_LENGTH, guid, sizeof guid - 1);
+    cre__sha1(text, sizeof text, digest);
+    cre__base64_encode(digest, sizeof digest, out);
+}
+
+/* Fields of the handshake itself, which are not for the caller to add. */
+static bool belongs_to_handshake(const cre_http_header *field) {
+    return cre__frames_message(field) || cre__is_word(field->name, field->name_length, "host") ||
+           cre__is_word(field->name, field->name_length, "upgrade") ||
+           cre__is_word(field->name, field->name_length, "sec-websocket-key") ||
+           cre__is_word(field->name, field->name_length, "sec-websocket-version") ||
+           cre__is_word(field->name, field->name_length, "sec-websocket-accept") ||
+           cre__is_word(field->name, field->name_length, "sec-websocket-protocol") ||
+           cre__is_word(field->name, field->name_length, "sec-websocket-extensions");
+}
+
+static int finish(cre__out *out, const cre_http_header *fields, size_t field_count) {
+    for (size_t i = 0; i < field_count; i++)
+        if (!belongs_to_handshake(&fields[i])) cre__put_field(out, &fields[i]);
+    cre__put_text(out, "\r\n");
+    return cre__out_result(out);
+}
+
+int cre_ws_handshake_response(char *room, size_t capacity, const char accept[CRE_WS_ACCEPT_LENGTH],
+                              const char *subprotocol, const char *extensions, const cre_http_header *fields,
+                              size_t field_count) {
+    cre__out out = cre__out_make(room, capacity);
+    if (subprotocol && (!*subprotocol || !cre__all(subprotocol, strlen(subprotocol), CRE__TOKEN)))
+        return CRE_EHTTP_INVALID_FIELD;
+    cre__put_text(&out, "HTTP/1.1 101 Switching Protocols\r\n"
+                        "Upgrade: websocket\r\n"
+                        "Connection: Upgrade\r\n"
+                        "Sec-WebSocket-Accept: ");
+    cre__put(&out, accept, CRE_WS_ACCEPT_LENGTH);
+    cre__put_text(&out, "\r\n");
+    cre__put_named(&out, "Sec-WebSocket-Protocol", subprotocol);
+    cre__put_named(&out, "Sec-WebSocket-Extensions", extensions);
+    return finish(&out, fields, field_count);
+}
+
+const cre_http_header *cre_ws_version_field(void) {
+    static const cre_http_header field = { "Sec-WebSocket-Version", "13", 21, 2 };
+    return &field;
+}
+
+const cre_http_header *cre_ws_upgrade_field(void) {
+    static const cre_http_header field = { "Upgrade", "websocket", 7, 9 };
+    return &field;
+}
+
+int cre_ws_choose_subprotocol(const cre_http_head *head, const cre_http_field *fields,
+                              const uint8_t *head_bytes, const char *const *supported, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const size_t wanted = strlen(supported[i]);
+        cre_http_list list;
+        const char *name;
+        size_t length;
+        cre_http_list_of(&list, head, fields, head_bytes, "sec-websocket-protocol", 22);
+        while (cre_http_list_next(&list, &name, &length))
+            if (length == wanted && memcmp(name, supported[i], length) == 0) return (int)i;
+    }
+    return -1;
+}
+
+/* ---- the client side ---- */
+
+void cre_ws_key(const uint8_t random[16], char out[CRE_WS_KEY_LENGTH]) {
+    cre__base64_encode(random, 16, out);
+}
+
+int cre_ws_write_request(char *room, size_t capacity, const cre_ws_request *request) {
+    cre__out out = cre__out_make(room, capacity);
+    if (!*request->target || !cre__all(request->target, strlen(request->target), CRE__TARGET) ||
+        !*request->host || !cre__all(request->host, strlen(request->host), CRE__TARGET))
+        return CRE_EHTTP_INVALID_FIELD;
+    cre__put_text(&out, "GET ");
+    cre__put_string(&out, request->target);
+    cre__put_text(&out, " HTTP/1.1\r\n");
+    cre__put_named(&out, "Host", request->host);
+    cre__put_text(&out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
+    cre__put(&out, request->key, CRE_WS_KEY_LENGTH);
+    cre__put_text(&out, "\r\nSec-WebSocket-Version: 13\r\n");
+    cre__put_named(&out, "Sec-WebSocket-Protocol", request->subprotocols);
+    cre__put_named(&out, "Sec-WebSocket-Extensions", request->extensions);
+    cre__put_named(&out, "Origin", request->origin);
+    return finish(&out, request->fields, request->field_count);
+}
+
+static bool offered(const char *offer, const char *name, size_t length) {
+    cre_http_list list;
+    const char *element;
+    size_t size;
+    if (!offer) return false;
+    cre_http_list_of_value(&list, offer, strlen(offer));
+    while (cre_http_list_next(&list, &element, &size))
+        if (size == length && memcmp(element, name, size) == 0) return true;
+    return false;
+}
+
+int cre_ws_response_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
+                          const char key[CRE_WS_KEY_LENGTH], const char *offered_subprotocols,
+                          const char *offered_extensions, const cre_http_field **subprotocol) {
+    if (subprotocol) *subprotocol = NULL;
+    if (head->status != 101) return CRE_EHTTP_HANDSHAKE_STATUS;
+    if (head->minor != 1) return CRE_EHTTP_HANDSHAKE_HTTP;
+    if (!(head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)) return CRE_EHTTP_HANDSHAKE_UPGRADE;
+    if (!(head->flags & CRE_HTTP_CONNECTION_UPGRADE)) return CRE_EHTTP_HANDSHAKE_CONNECTION;
+
+    uint8_t sent[CRE_WS_KEY_LENGTH];
+    char expected[CRE_WS_ACCEPT_LENGTH];
+    memcpy(sent, key, sizeof sent);
+    cre_ws_accept(sent, expected);
+    const cre_http_field *accept = FIND("sec-websocket-accept");
+    if (!accept || accept->value_length != CRE_WS_ACCEPT_LENGTH ||
+        memcmp(head_bytes + accept->value, expected, CRE_WS_ACCEPT_LENGTH) != 0 ||
+        repeated(head, fields, head_bytes, "sec-websocket-accept", accept))
+        return CRE_EHTTP_HANDSHAKE_ACCEPT;
+    if (!offered_extensions && FIND("sec-websocket-extensions")) return CRE_EHTTP_HANDSHAKE_EXTENSION;
+    const cre_http_field *chosen = FIND("sec-websocket-protocol");
+    if (!chosen) return 0;
+    if (repeated(head, fields, head_bytes, "sec-websocket-protocol", chosen) ||
+        !offered(offered_subprotocols, (const char *)head_bytes + chosen->value, chosen->value_length))
+        return CRE_EHTTP_HANDSHAKE_PROTOCOL;
+    if (subprotocol) *subprotocol = chosen;
+    return 0;
+}

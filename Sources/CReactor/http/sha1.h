@@ -1,0 +1,10 @@
+/* SHA-1, which the WebSocket handshake asks for. Not for anything that must be secure. */
+#ifndef CRE_HTTP_SHA1_H
+#define CRE_HTTP_SHA1_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void cre__sha1(const void *data, size_t length, uint8_t digest[20]);
+
+#endif

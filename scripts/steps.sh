@@ -12,8 +12,8 @@ step() { run_step no "$@"; }
 # The same, and a warning in the log is a failure.
 build_step() { run_step yes "$@"; }
 
-run_step() { # STRICT NAME COMMAND...
-    local strict=$1 name=$2 log=$logs/${2//[^A-Za-z0-9+]/-}.log status start=$SECONDS
+run_step() { # yes|no NAME COMMAND...
+    local no_warnings=$1 name=$2 log=$logs/${2//[^A-Za-z0-9+]/-}.log status start=$SECONDS
     shift 2
     mkdir -p "$logs" .build/locks
     printf '%-46s' "$name"
@@ -25,7 +25,7 @@ run_step() { # STRICT NAME COMMAND...
     ) 9>".build/locks/${log##*/}" >"$log" 2>&1 </dev/null
     status=$?
     set -e
-    if [ $status = 0 ] && [ "$strict" = yes ] && grep -Eq '(^|[ :])warning: |^CMake Warning' "$log"; then
+    if [ $status = 0 ] && [ "$no_warnings" = yes ] && grep -Eq '(^|[ :])warning: |^CMake Warning' "$log"; then
         printf 'FAILED: warnings (%d s)\n' $((SECONDS - start))
         grep -En -A 6 '(^|[ :])warning: |^CMake Warning' "$log" | head -n 40 | sed 's/^/    /'
     elif [ $status = 0 ]; then

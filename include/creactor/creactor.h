@@ -3,8 +3,19 @@
 #define CREACTOR_H
 
 #include "alloc.h"
+#include "buffer.h"
+#include "bus.h"
+#include "engine.h"
 #include "error.h"
 #include "export.h"
+#include "handshake.h"
+#include "http.h"
+#include "loop.h"
+#include "process.h"
+#include "record.h"
+#include "table.h"
 #include "version.h"
+#include "websocket.h"
+#include "worker.h"
 
 #endif

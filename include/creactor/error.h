@@ -73,7 +73,16 @@
     XX(WS_CLOSE_SIZE, -1113, "WebSocket close payload is one byte")                            \
     XX(WS_CLOSE_CODE, -1114, "WebSocket close code may not be sent")                           \
     XX(WS_CLOSE_REASON, -1115, "WebSocket close reason is not valid UTF-8")                    \
-    XX(WS_DEFLATE, -1116, "compressed WebSocket message is damaged")
+    XX(WS_DEFLATE, -1116, "compressed WebSocket message is damaged")                           \
+    /* engine */                                                                               \
+    XX(GONE, -1400, "the connection is gone")                                                  \
+    XX(NOT_WEBSOCKET, -1401, "the connection is not an open WebSocket")                        \
+    XX(QUEUE_FULL, -1402, "the connection's output queue is full")                             \
+    XX(NO_REQUEST, -1403, "no request of this connection waits for a response")                \
+    /* link */                                                                                 \
+    XX(LINK_RECORD, -1500, "a record that makes no sense came through shared memory")          \
+    XX(LINK_FULL, -1501, "the link to the other process is full")                              \
+    XX(LINK_MISMATCH, -1502, "shared memory was made by another version or with other settings")
 
 typedef enum cre_error {
 #define XX(name, number, message) CRE_E##name = (number),

@@ -1,0 +1,11 @@
+/* What the link needs of commands beyond carrying them. */
+#ifndef CRE_ENGINE_COMMAND_H
+#define CRE_ENGINE_COMMAND_H
+
+#include <creactor/record.h>
+
+/* Whether a command makes sense by itself: 0 or CRE_EINVALID. A sender checks before it sends, so that an
+ * owner who gets one that does not knows that its sender is broken. */
+int cre__command_check(const cre_record *command, const cre_slice *parts, int count);
+
+#endif

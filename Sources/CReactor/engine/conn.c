@@ -1,0 +1,422 @@
+/* The life of a connection: from an accepted socket to the one path on which it ends. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "engine/engine_internal.h"
+
+/* How many full reads of one connection before the others have their turn. */
+#define READS_PER_TURN 4
+
+static void on_ready(uv_poll_t *handle, int status, int events);
+
+/* ---- opening ---- */
+
+static void describe_peer(int descriptor, cre_connection_info *info) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage storage;
+    } address;
+    socklen_t length = sizeof address;
+    if (getpeername(descriptor, &address.any, &length)) return;
+    info->family = (uint8_t)address.any.sa_family;
+    if (address.any.sa_family == AF_INET) {
+        memcpy(info->remote_address, &address.v4.sin_addr, 4);
+        info->remote_port = ntohs(address.v4.sin_port);
+    } else if (address.any.sa_family == AF_INET6) {
+        memcpy(info->remote_address, &address.v6.sin6_addr, 16);
+        info->remote_port = ntohs(address.v6.sin6_port);
+    }
+}
+
+static void free_conn(uv_handle_t *handle) {
+    cre__conn *conn = handle->data;
+    if (conn->phase_at_end == CRE__HTTP)
+        cre__http_free(conn);
+    else
+        cre_ws_session_clear(&conn->ws);
+    cre__free(conn->stash);
+    cre__free(conn);
+}
+
+int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
+    cre__conn *conn = cre__calloc(1, sizeof *conn);
+    if (!conn) {
+        close(descriptor);
+        engine->stats.refused++;
+        return CRE_ENOMEM;
+    }
+    int result = uv_poll_init(cre__loop_uv(engine->loop), &conn->poll, descriptor);
+    if (result) {
+        cre__free(conn);
+        close(descriptor);
+        engine->stats.refused++;
+        return result;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cre_connection_info info = {
+        .state = CRE_CONNECTION_HTTP,
+        .port = port,
+        .owner = engine->config.node,
+        .worker = engine->config.first_worker,
+        .connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+    };
+    describe_peer(descriptor, &info);
+    conn->poll.data = conn;
+    conn->engine = engine;
+    conn->descriptor = descriptor;
+    conn->port = port;
+    result = cre__table_claim(engine->table, &info, engine->config.worker_count);
+    if (result) {
+        /* The table is full: an answer would need memory and time that are short, so it is just closed. */
+        conn->phase = CRE__DEAD;
+        uv_close((uv_handle_t *)&conn->poll, free_conn);
+        close(descriptor);
+        engine->stats.refused++;
+        return result;
+    }
+    conn->session = info.session;
+    conn->worker = info.worker;
+    engine->conns[cre__table_index(engine->table, conn->session)] = conn;
+    engine->open++;
+    engine->stats.accepted++;
+    int on = 1;
+    if (info.family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    cre__conn_set_deadline(conn, engine->config.head_timeout_ms);
+    cre__conn_update_watch(conn);
+    if (engine->shutting_down) cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, false);
+    return 0;
+}
+
+cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
+    cre__conn *conn = session ? engine->conns[cre__table_index(engine->table, session)] : NULL;
+    return conn && conn->session == session ? conn : NULL;
+}
+
+/* ---- events ---- */
+
+static int emit(cre_engine *engine, cre_session session, cre_event kind, uint8_t opcode, uint8_t *payload,
+                size_t length) {
+    cre_record record = { .length = (uint32_t)length,
+                          .kind = (uint8_t)kind,
+                          .opcode = opcode,
+                          .flags = CRE_RECORD_FINAL,
+                          .session = session };
+    return engine->config.on_event(engine->config.context, engine, &record, payload);
+}
+
+int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
+    int result = emit(conn->engine, conn->session, kind, opcode, payload, length);
+    if (result < 0)
+        cre__conn_end(conn, CRE_CLOSED_ERROR, conn->opened ? 1006 : 0, result, (cre_slice){ 0 }, false);
+    return result;
+}
+
+/* ---- the end ---- */
+
+static void destroy(cre__conn *conn) {
+    cre_engine *engine = conn->engine;
+    if (conn->phase == CRE__DEAD) return;
+    conn->phase = CRE__DEAD;
+    cre__conn_set_deadline(conn, 0);
+    cre__out_drop(conn);
+    uv_close((uv_handle_t *)&conn->poll, free_conn);
+    close(conn->descriptor);
+    conn->descriptor = -1;
+    engine->open--;
+    engine->stats.closed++;
+    cre__engine_check_shutdown(engine);
+}
+
+static void tell_closed(cre_engine *engine, cre_session session, cre_close_reason reason, uint16_t code,
+                        int error, cre_slice text) {
+    _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
+    if (text.length > CRE_WS_MAX_CONTROL) text.length = CRE_WS_MAX_CONTROL;
+    cre_closed closed = {
+        .reason = (uint16_t)reason, .code = code, .error = error, .text_length = (uint16_t)text.length
+    };
+    memcpy(payload, &closed, sizeof closed);
+    if (text.length) memcpy(payload + sizeof closed, text.data, text.length);
+    emit(engine, session, CRE_EVENT_CLOSE, 0, payload, sizeof closed + text.length);
+}
+
+void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
+                   bool graceful) {
+    cre_engine *engine = conn->engine;
+    cre_session session = conn->session;
+    if (session) {
+        /* From here on nobody finds it, so what is called from the event cannot come back here. */
+        conn->session = 0;
+        engine->conns[cre__table_index(engine->table, session)] = NULL;
+        conn->phase_at_end = conn->phase == CRE__HTTP ? CRE__HTTP : CRE__WEBSOCKET;
+        conn->phase = CRE__LEAVING;
+        if (conn->opened) tell_closed(engine, session, reason, code, error, text);
+        cre__table_release(engine->table, session);
+    }
+    if (conn->phase == CRE__DEAD) return;
+    if (!graceful) {
+        if (reason == CRE_CLOSED_SERVER) {
+            struct linger reset = { .l_onoff = 1 };
+            setsockopt(conn->descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        }
+        destroy(conn);
+        return;
+    }
+    conn->paused = conn->congested = conn->held = false;
+    cre__conn_set_deadline(conn, engine->config.close_timeout_ms);
+    cre__conn_update_watch(conn);
+    cre__conn_mark_dirty(conn);
+}
+
+void cre__conn_leave(cre__conn *conn) {
+    if (conn->eof) {
+        destroy(conn);
+        return;
+    }
+    if (conn->half_closed) return;
+    /* Closing now would answer what the peer still sends with a reset, and a reset makes it lose what it has
+     * not read yet. So only our side ends; the peer's end, or the deadline, closes the socket. */
+    conn->half_closed = true;
+    if (shutdown(conn->descriptor, SHUT_WR)) destroy(conn);
+}
+
+void cre__engine_drop_leaving(cre_engine *engine) {
+    for (uint32_t i = 0; i < CRE__WHEEL_SLOTS; i++) {
+        for (cre__conn *conn = engine->wheel[i], *next; conn; conn = next) {
+            next = conn->next_timed;
+            if (conn->phase == CRE__LEAVING) destroy(conn);
+        }
+    }
+}
+
+/* ---- reading ---- */
+
+void cre__conn_update_watch(cre__conn *conn) {
+    if (conn->phase == CRE__DEAD) return;
+    bool read = !conn->paused && !conn->congested && !conn->held && !conn->eof;
+    int events = (read ? UV_READABLE : 0) | (conn->blocked ? UV_WRITABLE : 0);
+    if (events == conn->watching) return;
+    conn->watching = (uint8_t)events;
+    if (events)
+        uv_poll_start(&conn->poll, events, on_ready);
+    else
+        uv_poll_stop(&conn->poll);
+}
+
+static void input(cre__conn *conn, uint8_t *data, size_t length) {
+    uint8_t *cursor = data, *end = data + length;
+    if (conn->phase == CRE__HTTP) cre__http_input(conn, &cursor, end);
+    /* Not "else": what follows a handshake in the same read belongs to the WebSocket. */
+    if (cursor && (conn->phase == CRE__WEBSOCKET || conn->phase == CRE__CLOSE_SENT))
+        cre__ws_input(conn, cursor, end);
+}
+
+static void input_ended(cre__conn *conn) {
+    conn->eof = true;
+    switch (conn->phase) {
+    case CRE__HTTP:
+        if (conn->awaiting) {
+            /* A client may end its side after the request and still wait for the answer. */
+            conn->keep_alive = false;
+            cre__conn_update_watch(conn);
+            return;
+        }
+        cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
+        return;
+    case CRE__CLOSE_SENT:
+        cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, true);
+        return;
+    case CRE__WEBSOCKET: cre__conn_end(conn, CRE_CLOSED_PEER, 1006, 0, (cre_slice){ 0 }, true); return;
+    case CRE__LEAVING:
+        if (!conn->out_first)
+            destroy(conn);
+        else
+            cre__conn_update_watch(conn);
+        return;
+    default: return;
+    }
+}
+
+static void read_failed(cre__conn *conn, int error) {
+    uint16_t code = conn->opened ? 1006 : 0;
+    cre_close_reason reason = error == ECONNRESET || error == EPIPE ? CRE_CLOSED_PEER : CRE_CLOSED_ERROR;
+    conn->eof = true;
+    cre__conn_end(conn, reason, code, -error, (cre_slice){ 0 }, false);
+}
+
+static bool may_read(cre__conn *conn) {
+    const cre_engine_config *config = &conn->engine->config;
+    if (conn->phase == CRE__DEAD || conn->paused || conn->held || conn->eof) return false;
+    if (conn->phase == CRE__LEAVING || !config->congested) return true;
+    conn->congested = config->congested(config->context, conn->worker);
+    return !conn->congested;
+}
+
+static void read_all(cre__conn *conn) {
+    cre_engine *engine = conn->engine;
+    conn->reading = true;
+    for (int round = 0; round < READS_PER_TURN && may_read(conn); round++) {
+        uint8_t *at = NULL;
+        size_t room = conn->phase == CRE__WEBSOCKET ? cre__ws_destination(conn, &at) : 0;
+        bool direct = room > 0;
+        if (!direct) {
+            at = engine->slab;
+            room = CRE__SLAB;
+        }
+        ssize_t got = recv(conn->descriptor, at, room, 0);
+        if (got < 0) {
+            if (errno == EINTR) continue;
+            if (errno != EAGAIN) read_failed(conn, errno);
+            break;
+        }
+        if (got == 0) {
+            input_ended(conn);
+            break;
+        }
+        engine->stats.bytes_in += (uint64_t)got;
+        if (conn->phase == CRE__LEAVING) continue; /* too late: dropped */
+        if (direct)
+            cre__ws_received(conn, (size_t)got);
+        else
+            input(conn, at, (size_t)got);
+        if ((size_t)got < room) break;
+    }
+    conn->reading = false;
+    if (conn->dirty && !conn->blocked) cre__out_flush(conn);
+    cre__conn_update_watch(conn);
+}
+
+static void on_ready(uv_poll_t *handle, int status, int events) {
+    cre__conn *conn = handle->data;
+    if (status < 0) {
+        /* libuv has stopped watching; the socket itself knows the error. */
+        conn->watching = 0;
+        int error = 0;
+        socklen_t length = sizeof error;
+        getsockopt(conn->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
+        read_failed(conn, error ? error : ECONNRESET);
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        conn->blocked = false;
+        cre__out_flush(conn);
+    }
+    if ((events & UV_READABLE) && conn->phase != CRE__DEAD) read_all(conn);
+}
+
+void cre__conn_continue(cre__conn *conn) {
+    if (conn->reading || conn->phase == CRE__DEAD) return; /* its read loop goes on by itself */
+    conn->resume = true;
+    cre__conn_mark_dirty(conn);
+}
+
+void cre__conn_resume_now(cre__conn *conn) {
+    if (conn->phase == CRE__DEAD) return;
+    conn->held = false;
+    if (conn->phase == CRE__HTTP && cre__http_has_stash(conn) && !conn->awaiting) {
+        void *block;
+        uint8_t *data;
+        size_t length = cre__http_take_stash(conn, &block, &data);
+        conn->reading = true;
+        input(conn, data, length);
+        conn->reading = false;
+        cre__free(block);
+    }
+    if (conn->eof && conn->phase == CRE__HTTP && !conn->awaiting)
+        cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
+    cre__conn_update_watch(conn);
+}
+
+/* ---- deadlines ---- */
+
+static void unlink_timed(cre__conn *conn) {
+    if (!conn->prev_timed) return;
+    *conn->prev_timed = conn->next_timed;
+    if (conn->next_timed) conn->next_timed->prev_timed = conn->prev_timed;
+    conn->prev_timed = NULL;
+    conn->next_timed = NULL;
+    conn->engine->timed--;
+}
+
+static void link_timed(cre__conn *conn) {
+    cre__conn **slot = &conn->engine->wheel[conn->deadline % CRE__WHEEL_SLOTS];
+    conn->next_timed = *slot;
+    if (*slot) (*slot)->prev_timed = &conn->next_timed;
+    conn->prev_timed = slot;
+    *slot = conn;
+    conn->engine->timed++;
+}
+
+static void deadline_passed(cre__conn *conn) {
+    switch (conn->phase) {
+    case CRE__HTTP: cre__http_timed_out(conn); break;
+    case CRE__CLOSE_SENT:
+        cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, false);
+        break;
+    case CRE__LEAVING: destroy(conn); break;
+    default: break;
+    }
+}
+
+static void visit_slot(cre_engine *engine, uint32_t slot, uint32_t now) {
+    /* Taken off the wheel first: what a timeout sets off may unlink any other connection meanwhile. */
+    cre__conn *due = engine->wheel[slot];
+    engine->wheel[slot] = NULL;
+    if (due) due->prev_timed = &due;
+    while (due) {
+        cre__conn *conn = due;
+        unlink_timed(conn);
+        if ((int32_t)(conn->deadline - now) <= 0)
+            deadline_passed(conn);
+        else
+            link_timed(conn); /* not yet, or moved to later without being linked again */
+    }
+}
+
+static uint32_t current_tick(cre_engine *engine) {
+    return (uint32_t)(cre_loop_now(engine->loop) / CRE__WHEEL_TICK_MS);
+}
+
+static void on_tick(void *context, cre_timer *timer) {
+    cre_engine *engine = context;
+    uint32_t now = current_tick(engine);
+    if (now - engine->tick > CRE__WHEEL_SLOTS) engine->tick = now - CRE__WHEEL_SLOTS;
+    while (engine->tick != now) {
+        engine->tick++;
+        visit_slot(engine, engine->tick % CRE__WHEEL_SLOTS, now);
+    }
+    if (engine->timed || engine->ticker != timer) return;
+    cre_timer_stop(timer); /* an idle server does not wake up */
+    engine->ticker = NULL;
+}
+
+void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms) {
+    cre_engine *engine = conn->engine;
+    if (!after_ms) {
+        unlink_timed(conn);
+        return;
+    }
+    uint32_t deadline = current_tick(engine) + after_ms / CRE__WHEEL_TICK_MS + 1;
+    bool later = conn->prev_timed && (int32_t)(deadline - conn->deadline) >= 0;
+    if (later) {
+        conn->deadline = deadline; /* its slot comes up before that and links it anew */
+        return;
+    }
+    unlink_timed(conn);
+    conn->deadline = deadline;
+    link_timed(conn);
+    if (engine->ticker) return;
+    engine->tick = current_tick(engine);
+    /* Without memory for the one timer there are no timeouts until the next connection asks again. */
+    if (cre_timer_start(engine->loop, CRE__WHEEL_TICK_MS, CRE__WHEEL_TICK_MS, on_tick, engine,
+                        &engine->ticker))
+        engine->ticker = NULL;
+}

@@ -1,0 +1,379 @@
+/* The engine as a whole: made, commanded, shut down. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "engine/engine_internal.h"
+
+static uint32_t or_default(uint32_t value, uint32_t fallback) {
+    return value ? value : fallback;
+}
+
+static void fill_defaults(cre_engine_config *config) {
+    config->max_connections = or_default(config->max_connections, 10000);
+    if (!config->worker_count) config->worker_count = 1;
+    if (!config->max_message) config->max_message = CRE_WS_DEFAULT_MAX_MESSAGE;
+    config->max_head = or_default(config->max_head, CRE_HTTP_MAX_HEAD);
+    config->max_body = or_default(config->max_body, 8u << 20);
+    config->max_queue = or_default(config->max_queue, 8u << 20);
+    config->high_water = or_default(config->high_water, config->max_queue / 5 * 4);
+    config->head_timeout_ms = or_default(config->head_timeout_ms, 10000);
+    config->body_timeout_ms = or_default(config->body_timeout_ms, 60000);
+    config->idle_timeout_ms = or_default(config->idle_timeout_ms, 75000);
+    config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
+}
+
+/* Records and queues count in 32 bits, so limits stay below 1 GiB. */
+static bool valid(const cre_engine_config *config) {
+    const uint32_t most = 1u << 30;
+    return config->on_event && config->max_message <= most && config->max_body <= most &&
+           config->max_queue <= most && config->max_head <= CRE_HTTP_MAX_HEAD &&
+           config->high_water <= config->max_queue && config->low_water < config->high_water;
+}
+
+static void free_engine(cre_engine *engine) {
+    if (engine->conns && engine->conns != MAP_FAILED) munmap(engine->conns, engine->conns_size);
+    cre__free(engine->own_table);
+    cre__free(engine->slab);
+    cre__free(engine->scratch);
+    cre__free(engine);
+}
+
+int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engine **out) {
+    cre_engine *engine = cre__calloc(1, sizeof *engine);
+    if (!engine) return CRE_ENOMEM;
+    engine->config = *config;
+    fill_defaults(&engine->config);
+    if (!valid(&engine->config)) {
+        cre__free(engine);
+        return CRE_EINVALID;
+    }
+    engine->loop = loop;
+    engine->table = config->table;
+    if (!engine->table) {
+        size_t size = cre_table_size(engine->config.max_connections);
+        engine->own_table = size ? cre__calloc(1, size + 64) : NULL;
+        if (engine->own_table) {
+            uintptr_t aligned = ((uintptr_t)engine->own_table + 63) & ~(uintptr_t)63;
+            engine->table = cre_table_init((void *)aligned, engine->config.max_connections);
+        }
+    }
+    engine->slab = cre__malloc(CRE__SLAB);
+    /* A head with its table, and a body that came in the same read. */
+    engine->scratch = cre__malloc(sizeof(cre_http_head) + CRE_HTTP_DEFAULT_FIELDS * sizeof(cre_http_field) +
+                                  CRE_HTTP_MAX_HEAD + CRE__SLAB);
+    if (engine->table) {
+        engine->conns_size = engine->table->slots * sizeof *engine->conns;
+        engine->conns = mmap(NULL, engine->conns_size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    if (!engine->table || !engine->slab || !engine->scratch || engine->conns == MAP_FAILED) {
+        free_engine(engine);
+        return CRE_ENOMEM;
+    }
+    engine->ws_config = (cre_ws_config){ .max_message = engine->config.max_message };
+    engine->http_limits = (cre_http_limits){ .max_head = engine->config.max_head };
+    engine->flush.run = cre__engine_on_flush;
+    cre__loop_add_hook(loop, CRE__FLUSH, &engine->flush);
+    *out = engine;
+    return 0;
+}
+
+/* Calls `visit` for each connection that has a session. */
+static void each_session(cre_engine *engine, void (*visit)(cre__conn *conn, void *context), void *context) {
+    cre_session sessions[256];
+    uint32_t cursor = 0;
+    for (size_t n; (n = cre_table_list(engine->table, &cursor, sessions, 256));) {
+        for (size_t i = 0; i < n; i++) {
+            cre__conn *conn = cre__engine_find(engine, sessions[i]);
+            if (conn) visit(conn, context);
+        }
+    }
+}
+
+static void visit_reset(cre__conn *conn, void *context) {
+    (void)context;
+    cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
+}
+
+void cre_engine_destroy(cre_engine *engine) {
+    if (!engine) return;
+    engine->shutdown_done = NULL;
+    cre__listeners_close(engine);
+    each_session(engine, visit_reset, NULL);
+    cre__engine_drop_leaving(engine);
+    cre_timer_stop(engine->ticker);
+    cre_timer_stop(engine->shutdown_timer);
+    cre__loop_remove_hook(engine->loop, CRE__FLUSH, &engine->flush);
+    cre__engine_free_chunks(engine);
+    free_engine(engine);
+}
+
+/* ---- connections from elsewhere ---- */
+
+int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port) {
+    return cre__conn_open(engine, descriptor, port);
+}
+
+typedef struct handed_over {
+    cre_engine *engine;
+    int descriptor;
+    uint16_t port;
+} handed_over;
+
+static void take_over(void *context) {
+    handed_over *item = context;
+    cre__conn_open(item->engine, item->descriptor, item->port);
+    cre__free(item);
+}
+
+int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
+    handed_over *item = cre__malloc(sizeof *item);
+    int result = CRE_ENOMEM;
+    if (item) {
+        *item = (handed_over){ engine, descriptor, port };
+        result = cre_loop_post(engine->loop, take_over, item);
+    }
+    if (result) {
+        cre__free(item);
+        close(descriptor);
+    }
+    return result;
+}
+
+/* ---- commands ---- */
+
+/* Copies the first `size` bytes of the payload and moves the parts past them. */
+static bool take(void *out, size_t size, cre_slice *parts, int count) {
+    uint8_t *at = out;
+    for (int i = 0; i < count && size; i++) {
+        size_t n = parts[i].length < size ? parts[i].length : size;
+        if (n) memcpy(at, parts[i].data, n);
+        at += n;
+        size -= n;
+        parts[i].data += n;
+        parts[i].length -= n;
+    }
+    return size == 0;
+}
+
+/* What a CLOSE command carries. */
+typedef struct closing_text {
+    cre_closing closing;
+    char text[CRE_WS_MAX_CONTROL];
+    size_t length;
+} closing_text;
+
+static int read_closing(cre_slice *parts, int count, closing_text *out) {
+    size_t length = cre__slices_length(parts, count);
+    *out = (closing_text){ .closing.code = 1000 };
+    if (!length) return 0;
+    if (!take(&out->closing, sizeof out->closing, parts, count)) return CRE_EINVALID;
+    length -= sizeof out->closing;
+    out->length = length < sizeof out->text ? length : sizeof out->text;
+    if (!take(out->text, out->length, parts, count)) return CRE_EINVALID;
+    if (!out->closing.code) out->closing.code = 1000;
+    bool good =
+        cre_ws_close_code_valid(out->closing.code) && cre_utf8_valid((uint8_t *)out->text, out->length);
+    return good ? 0 : CRE_EINVALID;
+}
+
+static int check_push(const cre_record *command, const cre_slice *parts, int count) {
+    uint8_t opcode = command->opcode;
+    if (opcode <= CRE_WS_BINARY) return 0;
+    bool control = opcode == CRE_WS_PING || opcode == CRE_WS_PONG, final = command->flags & CRE_RECORD_FINAL;
+    return control && final && cre__slices_length(parts, count) <= CRE_WS_MAX_CONTROL ? 0 : CRE_EINVALID;
+}
+
+static int read_response(cre_slice *parts, int count, cre_response *response, cre_slice *fields) {
+    if (!take(response, sizeof *response, parts, count)) return CRE_EINVALID;
+    if (response->status < 200 || response->status > 999) return CRE_EINVALID;
+    *fields = (cre_slice){ NULL, 0 };
+    /* The field lines lie in one part; whatever is behind them is the body. */
+    for (int i = 0; i < count && response->fields_length; i++) {
+        if (!parts[i].length) continue;
+        if (parts[i].length < response->fields_length) return CRE_EINVALID;
+        *fields = (cre_slice){ parts[i].data, response->fields_length };
+        parts[i].data += response->fields_length;
+        parts[i].length -= response->fields_length;
+        return 0;
+    }
+    return response->fields_length ? CRE_EINVALID : 0;
+}
+
+int cre__command_check(const cre_record *command, const cre_slice *parts, int count) {
+    if (count > CRE__MAX_PARTS) return CRE_EINVALID;
+    cre_slice own[CRE__MAX_PARTS], fields;
+    for (int i = 0; i < count; i++)
+        own[i] = parts[i];
+    closing_text text;
+    cre_response response;
+    switch (command->kind) {
+    case CRE_COMMAND_PUSH: return check_push(command, own, count);
+    case CRE_COMMAND_CLOSE: return read_closing(own, count, &text);
+    case CRE_COMMAND_RESPOND: return read_response(own, count, &response, &fields);
+    case CRE_COMMAND_RESET:
+    case CRE_COMMAND_PAUSE:
+    case CRE_COMMAND_RESUME: return 0;
+    default: return CRE_EINVALID;
+    }
+}
+
+static int command_push(cre__conn *conn, const cre_record *command, const cre_slice *parts, int count) {
+    int result = check_push(command, parts, count);
+    if (result) return result;
+    uint8_t fin = command->flags & CRE_RECORD_FINAL ? CRE_WS_FIN : 0;
+    return cre__ws_push(conn, command->opcode | fin, parts, count);
+}
+
+static int command_close(cre__conn *conn, cre_slice *parts, int count) {
+    closing_text text;
+    int result = read_closing(parts, count, &text);
+    if (result) return result;
+    if (conn->phase == CRE__WEBSOCKET)
+        cre__ws_close(conn, CRE_CLOSED_SERVER, text.closing.code, text.text, text.length);
+    else if (conn->phase == CRE__HTTP)
+        cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, true);
+    return 0;
+}
+
+static int command_respond(cre__conn *conn, const cre_record *command, cre_slice *parts, int count) {
+    cre_response response;
+    cre_slice fields;
+    int result = read_response(parts, count, &response, &fields);
+    if (result) return result;
+    return cre__http_respond(conn, &response, fields, parts, count, command->flags & CRE_RECORD_CLOSE);
+}
+
+int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
+    cre__conn *conn = cre__engine_find(engine, command->session);
+    if (!conn) {
+        engine->stats.stale_commands++;
+        return CRE_EGONE;
+    }
+    if (count > CRE__MAX_PARTS) return CRE_EINVALID;
+    cre_slice own[CRE__MAX_PARTS];
+    for (int i = 0; i < count; i++)
+        own[i] = parts[i];
+    switch (command->kind) {
+    case CRE_COMMAND_PUSH: return command_push(conn, command, own, count);
+    case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);
+    case CRE_COMMAND_CLOSE: return command_close(conn, own, count);
+    case CRE_COMMAND_RESET:
+        cre__conn_end(conn, CRE_CLOSED_SERVER, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
+        return 0;
+    case CRE_COMMAND_PAUSE:
+    case CRE_COMMAND_RESUME:
+        conn->paused = command->kind == CRE_COMMAND_PAUSE;
+        cre__conn_update_watch(conn);
+        return 0;
+    default: return CRE_EINVALID;
+    }
+}
+
+int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
+                    size_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    cre_record command = { .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = CRE_RECORD_FINAL };
+    cre_slice part = { data, length };
+    return command_push(conn, &command, &part, 1);
+}
+
+int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason) {
+    cre_record command = { .kind = CRE_COMMAND_CLOSE, .session = session };
+    cre_closing closing = { .code = code };
+    cre_slice parts[] = { { (const uint8_t *)&closing, sizeof closing },
+                          { (const uint8_t *)reason, reason ? strlen(reason) : 0 } };
+    return cre_engine_command(engine, &command, parts, 2);
+}
+
+int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
+                       const void *body, size_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    cre_response response = { .status = status };
+    cre_slice lines = { (const uint8_t *)fields, fields ? strlen(fields) : 0 }, part = { body, length };
+    return cre__http_respond(conn, &response, lines, &part, 1, false);
+}
+
+static void visit_resume(cre__conn *conn, void *context) {
+    if (!conn->congested || conn->worker != *(uint16_t *)context) return;
+    conn->congested = false;
+    cre__conn_update_watch(conn);
+}
+
+void cre_engine_resume(cre_engine *engine, uint16_t worker) {
+    each_session(engine, visit_resume, &worker);
+}
+
+/* ---- shutdown ---- */
+
+void cre__engine_check_shutdown(cre_engine *engine) {
+    if (!engine->shutting_down || engine->open || !engine->shutdown_done) return;
+    void (*done)(void *) = engine->shutdown_done;
+    engine->shutdown_done = NULL;
+    cre_timer_stop(engine->shutdown_timer);
+    engine->shutdown_timer = NULL;
+    done(engine->shutdown_context);
+}
+
+static void visit_shutdown(cre__conn *conn, void *context) {
+    (void)context;
+    if (conn->phase == CRE__WEBSOCKET) {
+        cre__ws_close(conn, CRE_CLOSED_SHUTDOWN, 1001, "server shutdown", 15);
+        if (conn->dirty && !conn->blocked) cre__out_flush(conn);
+    } else if (conn->phase == CRE__HTTP && !conn->awaiting) {
+        cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, true);
+    }
+}
+
+static void on_shutdown_deadline(void *context, cre_timer *timer) {
+    cre_engine *engine = context;
+    (void)timer;
+    each_session(engine, visit_reset, NULL);
+    cre__engine_drop_leaving(engine);
+}
+
+void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(void *context),
+                         void *context) {
+    if (engine->shutting_down) return;
+    engine->shutting_down = true;
+    engine->shutdown_done = done;
+    engine->shutdown_context = context;
+    cre_engine_stop_listening(engine);
+    if (cre_timer_start(engine->loop, deadline_ms, 0, on_shutdown_deadline, engine,
+                        &engine->shutdown_timer)) {
+        engine->shutdown_timer = NULL;
+        on_shutdown_deadline(engine, NULL);
+    }
+    each_session(engine, visit_shutdown, NULL);
+    cre__engine_check_shutdown(engine);
+}
+
+void cre_engine_stop_listening(cre_engine *engine) {
+    cre__listeners_close(engine);
+}
+
+cre_table *cre_engine_table(cre_engine *engine) {
+    return engine->table;
+}
+
+cre_loop *cre_engine_loop(cre_engine *engine) {
+    return engine->loop;
+}
+
+cre_engine_stats cre_engine_get_stats(const cre_engine *engine) {
+    return engine->stats;
+}
+
+const char *cre_close_reason_text(int reason) {
+    switch (reason) {
+#define XX(name, number, text) \
+    case number: return text;
+        CRE_CLOSE_REASON_MAP(XX)
+#undef XX
+    default: return "unknown reason";
+    }
+}

@@ -1,0 +1,188 @@
+/* What the files of the engine share. */
+#ifndef CRE_ENGINE_INTERNAL_H
+#define CRE_ENGINE_INTERNAL_H
+
+#include <creactor/engine.h>
+#include <creactor/error.h>
+#include <creactor/handshake.h>
+#include <creactor/http.h>
+
+#include "engine/command.h"
+#include "engine/table_internal.h"
+#include "loop/loop_internal.h"
+
+typedef struct cre__conn cre__conn;
+typedef struct cre__listener cre__listener;
+
+/* ---- output: what was written but not sent ---- */
+
+#define CRE__CHUNK_BYTES 4064u
+
+typedef struct cre__chunk {
+    struct cre__chunk *next;
+    uint32_t start, end, capacity;
+    uint8_t data[];
+} cre__chunk;
+
+/* ---- connections ---- */
+
+typedef enum cre__phase_of_conn {
+    CRE__HTTP,       /* reading requests */
+    CRE__WEBSOCKET,  /* handshake done */
+    CRE__CLOSE_SENT, /* WebSocket: we closed, the peer's close frame is awaited */
+    CRE__LEAVING, /* its session is over: the last output, then the end of the peer's input, then the socket
+                     goes */
+    CRE__DEAD,    /* the socket is closed; the memory goes with the handle */
+} cre__phase_of_conn;
+
+struct cre__stash; /* bytes of a head that is not complete */
+struct cre__body;  /* a request whose body is not complete */
+
+struct cre__conn {
+    uv_poll_t poll;
+    cre_engine *engine;
+    cre_session session; /* 0 when over */
+    cre__chunk *out_first, *out_last;
+    cre__conn *next_dirty;
+    cre__conn *next_timed, **prev_timed; /* a list of the wheel; prev_timed NULL: no deadline */
+    uint32_t deadline;                   /* tick */
+    uint32_t queued;                     /* bytes of output */
+    int descriptor;
+    uint16_t port;
+    uint16_t worker;
+    uint8_t phase;
+    uint8_t phase_at_end;  /* HTTP or WEBSOCKET: which member of the union is to be freed */
+    uint8_t watching;      /* events that libuv watches for us now */
+    bool dirty : 1;        /* in the list of those to flush */
+    bool blocked : 1;      /* the socket takes no more output now */
+    bool paused : 1;       /* reading stopped by a PAUSE command */
+    bool congested : 1;    /* reading stopped by the link */
+    bool opened : 1;       /* OPEN was told, so CLOSE is due */
+    bool full : 1;         /* FULL was told */
+    bool half_closed : 1;  /* nothing more will be sent */
+    bool awaiting : 1;     /* a response is due */
+    bool keep_alive : 1;   /* may serve another request after this one */
+    bool head_request : 1; /* the request in progress is HEAD */
+    bool http10 : 1;       /* the request in progress is HTTP/1.0 */
+    bool reading : 1;      /* inside its read loop: no second one is started */
+    bool held : 1;         /* input came while a response was due; reading stopped until it is sent */
+    bool resume : 1;       /* the next flush serves the stash */
+    bool eof : 1;          /* the peer's input has ended */
+    uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
+    uint16_t close_code;
+    struct cre__stash *stash;
+    union {
+        struct cre__body *body;
+        cre_ws_session ws;
+    };
+};
+
+#define CRE__WHEEL_SLOTS   256u
+#define CRE__WHEEL_TICK_MS 250u
+
+struct cre_engine {
+    cre_engine_config config;
+    cre_loop *loop;
+    cre_table *table;
+    void *own_table;
+    cre__conn **conns; /* by table index; mapped, touched only where used */
+    size_t conns_size;
+    uint32_t open; /* connections that are not dead */
+    cre__conn *dirty;
+    cre__chunk *free_chunks;
+    uint32_t free_count;
+    cre__hook flush;
+    cre_timer *ticker; /* runs only while something has a deadline */
+    cre__conn *wheel[CRE__WHEEL_SLOTS];
+    uint32_t tick, timed;
+    cre__listener *listeners;
+    cre_ws_config ws_config;
+    cre_http_limits http_limits;
+    cre_engine_stats stats;
+    bool shutting_down;
+    cre_timer *shutdown_timer;
+    void (*shutdown_done)(void *context);
+    void *shutdown_context;
+    int64_t date_second;
+    char date[CRE_HTTP_DATE_LENGTH];
+    uint8_t *slab;    /* CRE__SLAB bytes: one read */
+    uint8_t *scratch; /* a request in its wire form */
+};
+
+#define CRE__SLAB 65536u
+
+/* engine.c */
+#define CRE__MAX_PARTS 4
+
+static inline size_t cre__slices_length(const cre_slice *parts, int count) {
+    size_t length = 0;
+    for (int i = 0; i < count; i++)
+        length += parts[i].length;
+    return length;
+}
+
+/* conn.c */
+int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
+/* Tells the engine's owner. A negative result has closed the connection. */
+int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length);
+/*
+ * The one way a session ends. CLOSE is told, the table forgets it. With `graceful` the output that waits is
+ * sent and the peer gets time to close its side; otherwise the socket is reset. Calling it again does
+ * nothing.
+ */
+void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
+                   bool graceful);
+void cre__conn_update_watch(cre__conn *conn);
+/* Has the turn's end flush the connection. */
+void cre__conn_mark_dirty(cre__conn *conn);
+/* LEAVING, and all output is sent: ends our side, and the connection when the peer has ended its. */
+void cre__conn_leave(cre__conn *conn);
+void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms); /* 0: none */
+cre__conn *cre__engine_find(cre_engine *engine, cre_session session);
+/* Reads on, at the end of the turn, where the connection was stopped; what is stashed comes first. */
+void cre__conn_continue(cre__conn *conn);
+void cre__conn_resume_now(cre__conn *conn);
+/* Resets what is left after its session ended. */
+void cre__engine_drop_leaving(cre_engine *engine);
+/* Calls done when a shutdown is complete. */
+void cre__engine_check_shutdown(cre_engine *engine);
+
+/* output.c */
+/* Appends to the output; sent at the end of the batch. False: no memory, the connection was closed. */
+bool cre__out_append(cre__conn *conn, const void *data, size_t length);
+/* A place for `length` (at most CRE__CHUNK_BYTES) contiguous bytes, to be filled at once; NULL as above. */
+uint8_t *cre__out_reserve(cre__conn *conn, size_t length);
+/* A header and a large payload, which is sent from where it is; only what the socket does not take is copied.
+ */
+bool cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count);
+void cre__out_flush(cre__conn *conn);
+void cre__out_drop(cre__conn *conn);
+bool cre__engine_on_flush(cre__hook *hook);
+void cre__engine_free_chunks(cre_engine *engine);
+
+/* http.c */
+/* Serves what stands in [cursor, end); returns when it is used up, stashed, or the connection changed its
+ * phase; then *cursor is where the next protocol goes on. */
+void cre__http_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+void cre__http_free(cre__conn *conn);
+void cre__http_timed_out(cre__conn *conn);
+int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice fields, const cre_slice *body,
+                      int body_parts, bool close);
+bool cre__http_has_stash(const cre__conn *conn);
+/* Takes the stashed bytes away from the connection: *data is freed by the caller with cre__free. */
+size_t cre__http_take_stash(cre__conn *conn, void **block, uint8_t **data);
+bool cre__http_stash(cre__conn *conn, const uint8_t *data, size_t length);
+
+/* websocket.c */
+void cre__ws_input(cre__conn *conn, uint8_t *cursor, uint8_t *end);
+size_t cre__ws_destination(cre__conn *conn, uint8_t **destination);
+void cre__ws_received(cre__conn *conn, size_t size);
+int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count);
+void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length);
+/* Becomes a WebSocket: 101 and OPEN. `payload` is the request in wire form. */
+void cre__ws_open(cre__conn *conn, const cre_ws_handshake *handshake, uint8_t *payload, size_t length);
+
+/* listener.c */
+void cre__listeners_close(cre_engine *engine);
+
+#endif

@@ -1,0 +1,131 @@
+#include "engine/table_internal.h"
+
+#include <creactor/error.h>
+#include <string.h>
+
+#define MAX_CONNECTIONS (1u << 24)
+
+/* Twice the limit, so that a search for a free slot ends after a few steps even when the table is full. */
+static uint32_t slots_for(uint32_t connections) {
+    uint32_t slots = 64;
+    while (slots < connections * 2)
+        slots *= 2;
+    return slots;
+}
+
+size_t cre_table_size(uint32_t connections) {
+    if (connections == 0 || connections > MAX_CONNECTIONS) return 0;
+    uint32_t slots = slots_for(connections);
+    return sizeof(cre_table) + (size_t)(slots + 63) / 64 * 8 + 64 + (size_t)slots * sizeof(cre__slot);
+}
+
+cre_table *cre_table_init(void *memory, uint32_t limit) {
+    cre_table *table = memory;
+    table->slots = slots_for(limit);
+    table->limit = limit;
+    return table;
+}
+
+uint32_t cre_table_count(const cre_table *table) {
+    return atomic_load_explicit(&table->count, memory_order_relaxed);
+}
+
+int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
+    if (atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed) >= table->limit) {
+        atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+        return CRE_ELIMIT;
+    }
+    for (;;) {
+        /* The used bit is the claim: ids whose slot is still taken by an older connection are passed over. */
+        uint64_t session = atomic_fetch_add_explicit(&table->next_session, 1, memory_order_relaxed) + 1;
+        uint32_t index = cre__table_index(table, session);
+        uint64_t bit = 1ull << (index % 64);
+        if (atomic_fetch_or_explicit(&table->used[index / 64], bit, memory_order_acquire) & bit) continue;
+        cre__slot *slot = &cre__table_slots(table)[index];
+        atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
+        slot->family = info->family;
+        slot->remote_port = info->remote_port;
+        slot->port = info->port;
+        slot->owner = info->owner;
+        info->worker = (uint16_t)(info->worker + (session - 1) % workers);
+        slot->worker = info->worker;
+        atomic_store_explicit(&slot->queued, 0, memory_order_relaxed);
+        slot->connect_time_ms = info->connect_time_ms;
+        memcpy(slot->remote_address, info->remote_address, sizeof slot->remote_address);
+        info->session = session;
+        atomic_store_explicit(&slot->session, session, memory_order_release);
+        return 0;
+    }
+}
+
+void cre__table_release(cre_table *table, cre_session session) {
+    uint32_t index = cre__table_index(table, session);
+    cre__slot *slot = &cre__table_slots(table)[index];
+    if (atomic_load_explicit(&slot->session, memory_order_relaxed) != session) return;
+    atomic_store_explicit(&slot->session, 0, memory_order_release);
+    atomic_fetch_and_explicit(&table->used[index / 64], ~(1ull << (index % 64)), memory_order_release);
+    atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+}
+
+void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state) {
+    cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
+    atomic_store_explicit(&slot->state, (uint8_t)state, memory_order_relaxed);
+}
+
+uint32_t cre__table_sweep(cre_table *table, uint16_t owner) {
+    uint32_t swept = 0, cursor = 0;
+    cre_session sessions[64];
+    for (size_t n; (n = cre_table_list(table, &cursor, sessions, 64));) {
+        for (size_t i = 0; i < n; i++) {
+            uint16_t its;
+            if (!cre__table_owner(table, sessions[i], &its) || its != owner) continue;
+            cre__table_release(table, sessions[i]);
+            swept++;
+        }
+    }
+    return swept;
+}
+
+bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info) {
+    const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
+    if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
+    *info = (cre_connection_info){
+        .session = session,
+        .state = atomic_load_explicit(&slot->state, memory_order_relaxed),
+        .family = slot->family,
+        .remote_port = slot->remote_port,
+        .port = slot->port,
+        .owner = slot->owner,
+        .worker = slot->worker,
+        .connect_time_ms = slot->connect_time_ms,
+    };
+    memcpy(info->remote_address, slot->remote_address, sizeof info->remote_address);
+    /* Given back, and perhaps taken again, while it was copied? */
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&slot->session, memory_order_relaxed) == session;
+}
+
+int cre_table_state(const cre_table *table, cre_session session) {
+    const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
+    if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return 0;
+    return atomic_load_explicit(&slot->state, memory_order_relaxed);
+}
+
+size_t cre_table_list(const cre_table *table, uint32_t *cursor, cre_session *sessions, size_t capacity) {
+    const cre__slot *slots = cre__table_slots(table);
+    size_t found = 0;
+    uint32_t index = *cursor;
+    while (index < table->slots && found < capacity) {
+        uint64_t word = atomic_load_explicit(&table->used[index / 64], memory_order_relaxed) >> (index % 64);
+        if (!word) {
+            index = (index / 64 + 1) * 64;
+            continue;
+        }
+        index += (uint32_t)__builtin_ctzll(word);
+        uint64_t session = atomic_load_explicit(&slots[index].session, memory_order_acquire);
+        if (session) sessions[found++] = session;
+        index++;
+    }
+    *cursor = index;
+    return found;
+}

@@ -1,0 +1,56 @@
+/* The writing side of the connection table. */
+#ifndef CRE_TABLE_INTERNAL_H
+#define CRE_TABLE_INTERNAL_H
+
+#include <creactor/table.h>
+#include <stdatomic.h>
+
+typedef struct cre__slot {
+    _Atomic uint64_t session; /* 0: free; written last when taken, first when given back */
+    _Atomic uint8_t state;
+    uint8_t family;
+    uint16_t remote_port;
+    uint16_t port;
+    uint16_t owner;
+    uint16_t worker;
+    uint16_t reserved[3];
+    uint8_t remote_address[16];
+    int64_t connect_time_ms;
+    _Atomic uint32_t queued; /* bytes of output that wait */
+    uint32_t spare[3];
+} cre__slot;
+
+struct cre_table {
+    uint32_t slots; /* a power of two, at least twice the limit */
+    uint32_t limit;
+    _Alignas(64) _Atomic uint64_t next_session;
+    _Alignas(64) _Atomic uint32_t count;
+    _Alignas(64) _Atomic uint64_t used[]; /* a bit per slot; the slots follow, 64-byte aligned */
+};
+
+static inline cre__slot *cre__table_slots(const cre_table *table) {
+    uintptr_t end = (uintptr_t)(table->used + (table->slots + 63) / 64);
+    return (cre__slot *)((end + 63) & ~(uintptr_t)63);
+}
+
+static inline uint32_t cre__table_index(const cre_table *table, cre_session session) {
+    return (uint32_t)session & (table->slots - 1);
+}
+
+/* Takes a slot for a new session, filled from *info, whose session is set. Sessions are dealt in turn to
+ * `workers` workers: info->worker, the first of them on entry, is set to the one. CRE_ELIMIT when the table
+ * is full. */
+int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
+void cre__table_release(cre_table *table, cre_session session);
+void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
+/* Frees the slots of an owner that died. Returns how many there were. */
+uint32_t cre__table_sweep(cre_table *table, uint16_t owner);
+/* The two node ids of a live session; false when it is gone. */
+static inline bool cre__table_owner(const cre_table *table, cre_session session, uint16_t *owner) {
+    const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
+    if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
+    *owner = slot->owner;
+    return true;
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* WebSocket on a connection. */
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/engine_internal.h"
+
+/* From here on a payload is sent from where it is instead of being copied to the write queue first. */
+#define LARGE_PAYLOAD 4000u
+
+void cre__ws_open(cre__conn *conn, const cre_ws_handshake *handshake, uint8_t *payload, size_t length) {
+    char accept[CRE_WS_ACCEPT_LENGTH], answer[256];
+    cre_ws_accept(handshake->key, accept);
+    int size = cre_ws_handshake_response(answer, sizeof answer, accept, NULL, NULL, NULL, 0);
+    if (size < 0) {
+        cre__conn_end(conn, CRE_CLOSED_ERROR, 0, size, (cre_slice){ 0 }, false);
+        return;
+    }
+    if (!cre__out_append(conn, answer, (size_t)size)) return;
+    conn->phase = CRE__WEBSOCKET;
+    cre__conn_set_deadline(conn, 0);
+    cre_ws_session_init(&conn->ws, &conn->engine->ws_config);
+    conn->opened = true;
+    cre__table_set_state(conn->engine->table, conn->session, CRE_CONNECTION_OPEN);
+    cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
+}
+
+/* ---- output ---- */
+
+int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count) {
+    if (conn->phase != CRE__WEBSOCKET) return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
+    size_t length = cre__slices_length(parts, count);
+    const cre_engine_config *config = &conn->engine->config;
+    if (conn->queued + length > config->max_queue && conn->queued) {
+        /* The sender sees the queue in the table and stops in time; this is for what was on its way already.
+         */
+        if (conn->queued + length <= (uint64_t)config->max_queue * 2) return CRE_EQUEUE_FULL;
+        cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 1006, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
+        return CRE_EQUEUE_FULL;
+    }
+    conn->engine->stats.messages_out++;
+    uint8_t header[CRE_WS_MAX_HEADER];
+    size_t header_size = cre_ws_header(header, first, length, NULL);
+    if (length > LARGE_PAYLOAD)
+        return cre__out_large(conn, header, header_size, parts, count) ? 0 : CRE_ENOMEM;
+    uint8_t *at = cre__out_reserve(conn, header_size + length);
+    if (!at) return CRE_ENOMEM;
+    memcpy(at, header, header_size);
+    at += header_size;
+    for (int i = 0; i < count; i++) {
+        if (parts[i].length) memcpy(at, parts[i].data, parts[i].length);
+        at += parts[i].length;
+    }
+    return 0;
+}
+
+static void send_close_frame(cre__conn *conn, uint16_t code, const char *text, size_t length) {
+    uint8_t payload[CRE_WS_MAX_CONTROL], header[CRE_WS_MAX_HEADER];
+    size_t size = cre_ws_close_payload(payload, code, text, length);
+    size_t header_size = cre_ws_header(header, CRE_WS_FIN | CRE_WS_CLOSE, size, NULL);
+    if (cre__out_append(conn, header, header_size)) cre__out_append(conn, payload, size);
+}
+
+void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length) {
+    if (conn->phase != CRE__WEBSOCKET) return;
+    send_close_frame(conn, code, text, length);
+    if (conn->phase != CRE__WEBSOCKET) return; /* no memory for it */
+    conn->phase = CRE__CLOSE_SENT;
+    conn->close_reason = (uint8_t)reason;
+    conn->close_code = code;
+    conn->paused = false; /* the answer must be read */
+    cre__table_set_state(conn->engine->table, conn->session, CRE_CONNECTION_CLOSING);
+    cre__conn_set_deadline(conn, conn->engine->config.close_timeout_ms);
+    cre__conn_update_watch(conn);
+}
+
+/* ---- input ---- */
+
+static void failed(cre__conn *conn, int error) {
+    uint16_t code = cre_ws_close_code(error);
+    if (conn->phase == CRE__WEBSOCKET) {
+        const char *text = cre_error_message(error);
+        send_close_frame(conn, code, text, strlen(text));
+    }
+    cre__conn_end(conn, CRE_CLOSED_PROTOCOL, code, error, (cre_slice){ 0 }, true);
+}
+
+static void peer_closed(cre__conn *conn, const cre_ws_event *event) {
+    if (conn->phase == CRE__CLOSE_SENT) {
+        cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, true);
+        return;
+    }
+    send_close_frame(conn, event->close_code, NULL, 0);
+    cre__conn_end(conn, CRE_CLOSED_PEER, event->close_code, 0, (cre_slice){ event->data, event->length },
+                  true);
+}
+
+static void handle(cre__conn *conn, cre_ws_event *event) {
+    switch (event->opcode) {
+    case CRE_WS_PING:
+        /* Answered here, so that a busy worker does not look dead. */
+        if (conn->phase == CRE__WEBSOCKET) {
+            cre_slice payload = { event->data, event->length };
+            cre__ws_push(conn, CRE_WS_FIN | CRE_WS_PONG, &payload, 1);
+        }
+        break;
+    case CRE_WS_PONG: break;
+    case CRE_WS_CLOSE: peer_closed(conn, event); break;
+    default:
+        if (conn->phase != CRE__WEBSOCKET) break; /* we have closed: too late */
+        conn->engine->stats.messages_in++;
+        cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
+        break;
+    }
+}
+
+static bool alive(const cre__conn *conn) {
+    return conn->phase == CRE__WEBSOCKET || conn->phase == CRE__CLOSE_SENT;
+}
+
+void cre__ws_input(cre__conn *conn, uint8_t *cursor, uint8_t *end) {
+    cre_ws_event event;
+    while (alive(conn)) {
+        int result = cre_ws_session_next(&conn->ws, &cursor, end, &event);
+        if (result == 0) return;
+        if (result > 0)
+            handle(conn, &event);
+        else
+            failed(conn, result);
+    }
+}
+
+size_t cre__ws_destination(cre__conn *conn, uint8_t **destination) {
+    return cre_ws_session_destination(&conn->ws, destination);
+}
+
+void cre__ws_received(cre__conn *conn, size_t size) {
+    cre_ws_event event;
+    int result = cre_ws_session_received(&conn->ws, size, &event);
+    if (result == 0) return;
+    if (result < 0) {
+        failed(conn, result);
+        return;
+    }
+    handle(conn, &event);
+    cre__ws_input(conn, NULL, NULL); /* gives the message's memory back */
+}

@@ -1,0 +1,158 @@
+/*
+ * An engine: the sockets of one loop and the protocols on them.
+ *
+ * Its owner hears of what happens through events and answers with commands (record.h). All functions belong
+ * to the thread of the loop, except where "any thread" is said.
+ *
+ *   cre_engine_config config = { .on_event = on_event };
+ *   cre_engine_create(loop, &config, &engine);
+ *   cre_engine_listen(engine, &(cre_listen_options){ .host = "127.0.0.1", .port = 9501 }, NULL);
+ *   cre_loop_run(loop);
+ */
+#ifndef CREACTOR_ENGINE_H
+#define CREACTOR_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "export.h"
+#include "loop.h"
+#include "record.h"
+#include "table.h"
+#include "websocket.h"
+
+CRE_BEGIN_DECLS
+
+typedef struct cre_engine cre_engine;
+
+/** All zero but `on_event` is a valid configuration: a member of 0 or NULL means its default. */
+typedef struct cre_engine_config {
+    /**
+     * Gets each event. `payload` has event->length bytes, is aligned to 8 and borrowed until this returns;
+     * that of a MESSAGE may be changed. It may call any function of the engine for any session, except
+     * cre_engine_destroy. It returns 0, or a negative error when the event could not be passed on: the
+     * connection is then closed.
+     */
+    int (*on_event)(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload);
+    void *context;
+
+    /** Asked before each read of a connection: true stops reading it until cre_engine_resume. NULL: never. */
+    bool (*congested)(void *context, uint16_t worker);
+
+    cre_table *table;         /* the connection table; NULL: one of its own, for max_connections */
+    uint32_t max_connections; /* of its own table: default 10,000 */
+    uint16_t node;            /* written to the table as the connections' owner */
+    uint16_t
+        first_worker; /* connections are dealt to the workers [first_worker, first_worker + worker_count) */
+    uint16_t worker_count; /* default 1 */
+
+    bool http; /* plain HTTP requests become REQUEST events; false: they are answered by a 400 page */
+
+    uint64_t max_message;      /* bytes of a WebSocket message: default 1 MiB */
+    uint32_t max_head;         /* bytes of a request head: default and most 65535 */
+    uint32_t max_body;         /* bytes of a request body: default 8 MiB */
+    uint32_t max_queue;        /* bytes of output that may wait on one connection: default 8 MiB */
+    uint32_t high_water;       /* FULL is told at so many: default 0.8 x max_queue */
+    uint32_t low_water;        /* DRAINED at so few: default 0 */
+    uint32_t head_timeout_ms;  /* for the first byte to the end of a request's head: default 10 s */
+    uint32_t body_timeout_ms;  /* for a request's body: default 60 s */
+    uint32_t idle_timeout_ms;  /* between two requests: default 75 s */
+    uint32_t close_timeout_ms; /* for the peer's part of a closing handshake, and for the last output: default
+                                  5 s */
+} cre_engine_config;
+
+/** Where to listen. */
+typedef struct cre_listen_options {
+    const char *host; /* an IPv4 or IPv6 address, NULL: 0.0.0.0 */
+    uint16_t port;    /* 0: any free one */
+    int backlog;      /* 0: 512, the system may allow fewer */
+    bool reuse_port;  /* SO_REUSEPORT: several sockets may listen on the port and share its connections */
+} cre_listen_options;
+
+typedef struct cre_engine_stats {
+    uint64_t accepted, closed, refused;
+    uint64_t messages_in, messages_out;
+    uint64_t requests, responses;
+    uint64_t bytes_in, bytes_out;
+    uint64_t stale_commands; /* for sessions that were gone */
+} cre_engine_stats;
+
+/** Makes an engine on `loop`. `config` is copied. Returns 0, CRE_EINVALID or CRE_ENOMEM. */
+CRE_API int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engine **engine);
+
+/** Resets the connections that are left, with CLOSE events, and frees the engine. Not inside on_event. */
+CRE_API void cre_engine_destroy(cre_engine *engine);
+
+/**
+ * Binds and listens. Returns a descriptor, which the caller owns, or a negative system error. *bound_port is
+ * the port (useful with port 0); may be NULL. Any thread.
+ */
+CRE_API int cre_listen(const cre_listen_options *options, uint16_t *bound_port);
+
+typedef struct cre_acceptor cre_acceptor;
+
+/**
+ * Accepts on `descriptor` and hands each new socket, non-blocking and close-on-exec, to `accepted`, who owns
+ * it. Without descriptors or memory it rests for a moment and tries again. Owns `descriptor` when this
+ * returns 0; cre_acceptor_stop takes what the backlog still holds and closes it. On the loop's thread; not
+ * inside `accepted`.
+ */
+CRE_API int cre_acceptor_start(cre_loop *loop, int descriptor,
+                               void (*accepted)(void *context, int descriptor), void *context,
+                               cre_acceptor **acceptor);
+CRE_API void cre_acceptor_stop(cre_acceptor *acceptor);
+
+/** cre_listen, then serve what is accepted. Returns 0 or an error. */
+CRE_API int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uint16_t *bound_port);
+
+/** Serves what is accepted on `descriptor`, as listening port number `port`. The engine owns the descriptor
+ * when this returns 0. */
+CRE_API int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port);
+
+/** Takes over a connected, non-blocking stream socket, as if it had been accepted on listening port `port`.
+ * The engine owns the descriptor whatever is returned. */
+CRE_API int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port);
+
+/** The same from any thread: queued for the engine's loop. */
+CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port);
+
+/**
+ * Carries a command out. `parts` make up its payload; they are read before this returns. Returns 0;
+ * CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENO_REQUEST, CRE_EQUEUE_FULL; CRE_EINVALID when the payload makes no
+ * sense; CRE_ENOMEM.
+ */
+CRE_API int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts,
+                               int count);
+
+/** PUSH without a record: sends one final frame. `opcode` is a cre_ws_opcode other than close. */
+CRE_API int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
+                            size_t length);
+
+/** CLOSE without a record. `reason` may be NULL. */
+CRE_API int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason);
+
+/** Answers the session's request: status, field lines ("Name: value\r\n"...; may be NULL) and body. */
+CRE_API int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
+                               const void *body, size_t length);
+
+/** Reads on where `congested` stopped the connections of `worker`. */
+CRE_API void cre_engine_resume(cre_engine *engine, uint16_t worker);
+
+/** Stops accepting, at once for good; connections that wait to be accepted are taken first. */
+CRE_API void cre_engine_stop_listening(cre_engine *engine);
+
+/**
+ * Stops accepting and closes all connections: WebSockets with code 1001, HTTP after the response in progress.
+ * Calls `done` once when none is left; what is still open after `deadline_ms` is reset.
+ */
+CRE_API void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(void *context),
+                                 void *context);
+
+CRE_API cre_table *cre_engine_table(cre_engine *engine);
+CRE_API cre_loop *cre_engine_loop(cre_engine *engine);
+CRE_API cre_engine_stats cre_engine_get_stats(const cre_engine *engine);
+
+CRE_END_DECLS
+
+#endif

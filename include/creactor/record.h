@@ -1,0 +1,134 @@
+/*
+ * Events and commands: the one vocabulary between an engine, which owns sockets, and its owner, who decides.
+ *
+ * A record is a 16-byte header and a payload. Inside one thread it travels as a function call, between
+ * processes through a ring in shared memory; its meaning is the same. The payload is borrowed: it is valid
+ * until the function that received it returns.
+ */
+#ifndef CREACTOR_RECORD_H
+#define CREACTOR_RECORD_H
+
+#include <stdint.h>
+
+#include "buffer.h"
+#include "export.h"
+#include "http.h"
+
+/** Names one connection for ever: ids only grow, are never a descriptor and never used twice. 0 is no
+ * connection. */
+typedef uint64_t cre_session;
+
+typedef struct cre_record {
+    uint32_t length;     /* bytes of payload behind the header */
+    uint8_t kind;        /* cre_event or cre_command */
+    uint8_t opcode;      /* cre_ws_opcode of a MESSAGE or PUSH */
+    uint16_t flags;      /* CRE_RECORD_* */
+    cre_session session; /* the connection it is about */
+} cre_record;
+
+/** The message or frame is complete (the FIN bit of a pushed frame). */
+#define CRE_RECORD_FINAL 0x0001u
+/** RESPOND: close the connection after the response. */
+#define CRE_RECORD_CLOSE 0x0002u
+/** Chunks of one large record in a ring: more follow; this one is not the first. Never seen by users. */
+#define CRE_RECORD_MORE      0x4000u
+#define CRE_RECORD_CONTINUED 0x8000u
+
+/** Engine to owner. */
+typedef enum cre_event {
+    /** A WebSocket handshake is done. Payload: the handshake's request, as in REQUEST. */
+    CRE_EVENT_OPEN = 1,
+    /** One message. `opcode` is text or binary. Payload: the message. */
+    CRE_EVENT_MESSAGE = 2,
+    /** The connection is gone; the last event of its session, exactly one for each OPEN. Payload: cre_closed.
+     */
+    CRE_EVENT_CLOSE = 3,
+    /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
+     * Exactly one RESPOND is expected. */
+    CRE_EVENT_REQUEST = 4,
+    /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
+    CRE_EVENT_FULL = 5,
+    CRE_EVENT_DRAINED = 6,
+} cre_event;
+
+/** Owner to engine. A command for a session that is gone is dropped and counted. */
+typedef enum cre_command {
+    /** Send one WebSocket frame: `opcode`, CRE_RECORD_FINAL for the FIN bit. Payload: the data. */
+    CRE_COMMAND_PUSH = 65,
+    /** Answer the request in progress. Payload: cre_response, field lines, body. */
+    CRE_COMMAND_RESPOND = 66,
+    /** Close after everything queued was sent: a WebSocket by its closing handshake. Payload: cre_closing. */
+    CRE_COMMAND_CLOSE = 67,
+    /** Drop the connection and what is queued on it, at once. No payload. */
+    CRE_COMMAND_RESET = 68,
+    /** Stop and restart reading from the connection. No payload. */
+    CRE_COMMAND_PAUSE = 69,
+    CRE_COMMAND_RESUME = 70,
+} cre_command;
+
+/* XX(name, number, text): why a connection ended. */
+#define CRE_CLOSE_REASON_MAP(XX)          \
+    XX(PEER, 1, "closed by the peer")     \
+    XX(SERVER, 2, "closed by the server") \
+    XX(PROTOCOL, 3, "protocol error")     \
+    XX(TIMEOUT, 4, "timeout")             \
+    XX(OVERFLOW, 5, "output queue limit") \
+    XX(ERROR, 6, "socket error")          \
+    XX(SHUTDOWN, 7, "server shutdown")    \
+    XX(NOMEM, 8, "out of memory")
+
+typedef enum cre_close_reason {
+#define XX(name, number, text) CRE_CLOSED_##name = (number),
+    CRE_CLOSE_REASON_MAP(XX)
+#undef XX
+} cre_close_reason;
+
+/** Payload of CLOSE events, followed by `text_length` bytes: the peer's or our close reason, UTF-8. */
+typedef struct cre_closed {
+    uint16_t reason; /* cre_close_reason */
+    uint16_t code;   /* WebSocket close code; 1005 none given, 1006 no close frame, 0 not a WebSocket */
+    int32_t error;   /* for PROTOCOL and ERROR: the negative error, else 0 */
+    uint16_t text_length;
+    uint16_t reserved[3];
+} cre_closed;
+
+/** Payload of CLOSE commands, followed by the reason (UTF-8, cut at 123 bytes). Code 0 means 1000. */
+typedef struct cre_closing {
+    uint16_t code;
+    uint16_t reserved;
+} cre_closing;
+
+/** The field lines have a Date already. */
+#define CRE_RESPONSE_HAS_DATE 0x0001u
+
+/**
+ * Payload of RESPOND, followed by `fields_length` bytes of field lines ("Name: value\r\n" each, every one
+ * checked by its writer with cre_http_header_valid) and the body, which is the rest. The engine adds Date,
+ * Content-Length and Connection.
+ */
+typedef struct cre_response {
+    uint16_t status; /* 200...999 */
+    uint16_t flags;  /* CRE_RESPONSE_* */
+    uint32_t fields_length;
+} cre_response;
+
+CRE_BEGIN_DECLS
+
+/** The text of a cre_close_reason; a static string. */
+CRE_API const char *cre_close_reason_text(int reason);
+
+/** The parts of a REQUEST or OPEN payload; pointers into the payload. */
+typedef struct cre_request_view {
+    const cre_http_head *head;
+    const cre_http_field *fields;
+    const uint8_t *bytes; /* the head as it came, head->head_length bytes */
+    const uint8_t *body;
+    uint32_t body_length;
+} cre_request_view;
+
+/** Takes a REQUEST or OPEN payload apart. Returns 0, or CRE_EINVALID when its sizes do not add up. */
+CRE_API int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32_t length);
+
+CRE_END_DECLS
+
+#endif

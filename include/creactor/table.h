@@ -1,0 +1,61 @@
+/*
+ * The connection table: one slot of shared memory per connection, written by the engine that owns the
+ * connection, read by every process without a message.
+ */
+#ifndef CREACTOR_TABLE_H
+#define CREACTOR_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "export.h"
+#include "record.h"
+
+CRE_BEGIN_DECLS
+
+typedef struct cre_table cre_table;
+
+typedef enum cre_connection_state {
+    CRE_CONNECTION_HTTP = 1,    /* connected, no WebSocket (yet) */
+    CRE_CONNECTION_OPEN = 2,    /* WebSocket, handshake done */
+    CRE_CONNECTION_CLOSING = 3, /* closing handshake or last output under way */
+} cre_connection_state;
+
+typedef struct cre_connection_info {
+    cre_session session;
+    uint8_t state;  /* cre_connection_state */
+    uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t remote_port;
+    uint16_t port;   /* index of the listening port */
+    uint16_t owner;  /* the engine's node: reactor or worker */
+    uint16_t worker; /* the node that gets its events */
+    uint8_t remote_address[16];
+    int64_t connect_time_ms; /* Unix time */
+} cre_connection_info;
+
+/** Bytes of memory for a table of at least `connections`; 0 when that is more than 2^24. */
+CRE_API size_t cre_table_size(uint32_t connections);
+
+/** Makes a table in zeroed memory of cre_table_size bytes, which must outlive it; shared memory to share it.
+ * Another process attaches to it by the same call. `limit` is how many connections it takes. */
+CRE_API cre_table *cre_table_init(void *memory, uint32_t limit);
+
+/** How many connections there are. Any thread or process, like all that follow. */
+CRE_API uint32_t cre_table_count(const cre_table *table);
+
+/** Copies what is known of a live connection. False when it is gone. */
+CRE_API bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info);
+
+/** The state of a connection, 0 when it is gone. */
+CRE_API int cre_table_state(const cre_table *table, cre_session session);
+
+/**
+ * Lists sessions: fills `sessions` with up to `capacity` and returns how many; 0 at the end. `*cursor` starts
+ * at 0 and is moved on. Connections that come and go meanwhile may or may not be seen; none is seen twice.
+ */
+CRE_API size_t cre_table_list(const cre_table *table, uint32_t *cursor, cre_session *sessions,
+                              size_t capacity);
+
+CRE_END_DECLS
+
+#endif

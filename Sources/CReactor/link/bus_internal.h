@@ -1,0 +1,43 @@
+/* The shared segment behind a bus. */
+#ifndef CRE_BUS_INTERNAL_H
+#define CRE_BUS_INTERNAL_H
+
+#include <creactor/bus.h>
+
+#include "link/ring.h"
+
+#define CRE__MAX_NODES 1024u
+
+typedef struct cre__bus_header {
+    uint32_t magic, version, nodes, ring_bytes;
+} cre__bus_header;
+
+typedef struct cre__node_block {
+    _Alignas(64) _Atomic uint32_t sleeping; /* set by its loop before it waits, cleared by who wakes it */
+    _Atomic uint32_t pid;
+    _Atomic uint32_t generation; /* how often it was opened */
+    /* Who has ever sent to it: rings that were never used are not looked at, and their pages never come to
+     * be. */
+    _Alignas(64) _Atomic uint64_t senders[CRE__MAX_NODES / 64];
+} cre__node_block;
+
+struct cre_bus {
+    cre_bus_config config;
+    void *memory;
+    size_t size;
+    size_t ring_stride;
+    int memfd;
+    int *eventfds;
+    cre__node_block *nodes;
+    uint8_t *rings;
+    cre_table *table;
+};
+
+static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to) {
+    return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;
+}
+
+/* Writes the node's eventfd if its loop sleeps. Call it after publishing. */
+void cre__bus_wake(cre_bus *bus, uint32_t node);
+
+#endif

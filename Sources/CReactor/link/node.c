@@ -1,0 +1,411 @@
+/* One loop's end of the bus: what it sends, what it receives, when it sleeps. */
+#include <creactor/error.h>
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "link/bus_internal.h"
+#include "loop/loop_internal.h"
+
+#define SMALL_RECORD 256u
+
+/* A record that waits because the ring is full. Its chunk flags are set already. */
+typedef struct queued {
+    struct queued *next;
+    cre_record record;
+    uint8_t payload[];
+} queued;
+
+typedef struct outbound {
+    cre__ring ring;
+    bool open;
+    bool congested; /* the owner was told, or could see, that records queue: `room` is due when they no longer
+                       do */
+    queued *first, **last;
+    size_t queued_bytes;
+} outbound;
+
+/* A large record that is being put together from its chunks. */
+typedef struct inbound {
+    cre__ring ring;
+    bool open;
+    cre_record partial;
+    uint8_t *data; /* NULL: no chunked record under way */
+    size_t length, capacity;
+} inbound;
+
+struct cre_node {
+    cre_bus *bus;
+    cre_loop *loop;
+    uint32_t id;
+    cre_node_handlers handlers;
+    void *context;
+    cre__hook drain, flush, arm;
+    cre_watch *watch;
+    inbound *in;
+    outbound *out;
+    uint32_t *dirty; /* destinations with something unpublished or queued */
+    uint32_t dirty_count;
+    uint64_t spin_ns;
+    bool active; /* something was sent or received since it last thought of sleeping */
+};
+
+#define NODE_OF(hook, member) ((cre_node *)((char *)(hook) - offsetof(cre_node, member)))
+
+/* ---- sending ---- */
+
+static outbound *open_outbound(cre_node *node, uint32_t to) {
+    outbound *out = &node->out[to];
+    if (out->open) return out;
+    cre__ring_open_producer(&out->ring, cre__bus_ring(node->bus, node->id, to), node->bus->config.ring_bytes);
+    atomic_fetch_or(&node->bus->nodes[to].senders[node->id / 64], 1ull << (node->id % 64));
+    out->open = true;
+    out->last = &out->first;
+    return out;
+}
+
+static void mark_dirty(cre_node *node, uint32_t to) {
+    for (uint32_t i = 0; i < node->dirty_count; i++)
+        if (node->dirty[i] == to) return;
+    node->dirty[node->dirty_count++] = to;
+}
+
+static void copy_parts(uint8_t *to, const cre_slice **part, size_t *offset, uint32_t length) {
+    while (length) {
+        size_t n = (*part)->length - *offset;
+        if (n > length) n = length;
+        if (n) memcpy(to, (*part)->data + *offset, n);
+        to += n;
+        length -= (uint32_t)n;
+        *offset += n;
+        if (*offset == (*part)->length) {
+            (*part)++;
+            *offset = 0;
+        }
+    }
+}
+
+static queued *enqueue(outbound *out, const cre_record *record, uint32_t length) {
+    queued *item = cre__malloc(sizeof *item + length);
+    if (!item) return NULL;
+    item->next = NULL;
+    item->record = *record;
+    item->record.length = length;
+    *out->last = item;
+    out->last = &item->next;
+    out->queued_bytes += length + sizeof *item;
+    out->congested = true;
+    return item;
+}
+
+int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
+    if (to >= node->bus->config.nodes || to == node->id) return CRE_EINVALID;
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += parts[i].length;
+    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
+
+    outbound *out = open_outbound(node, to);
+    /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small ones (the end
+     * of a connection above all) find room in a reserve as large again. */
+    size_t limit = node->bus->config.queue_bytes;
+    if (total <= SMALL_RECORD) limit *= 2;
+    if (out->queued_bytes && out->queued_bytes + total > limit) {
+        out->congested = true;
+        return CRE_ELINK_FULL;
+    }
+    mark_dirty(node, to);
+    node->active = true;
+
+    const uint32_t chunk = cre__ring_max_payload(&out->ring);
+    const cre_slice *part = parts;
+    size_t offset = 0, left = total;
+    uint16_t continued = 0;
+    do {
+        uint32_t length = left > chunk ? chunk : (uint32_t)left;
+        cre_record piece = *record;
+        piece.flags = (uint16_t)(record->flags | continued | (left > length ? CRE_RECORD_MORE : 0));
+        uint8_t *payload = out->first ? NULL : cre__ring_write(&out->ring, &piece, length);
+        if (!payload) {
+            queued *item = enqueue(out, &piece, length);
+            if (!item) {
+                /* What is out of this record already will be dropped by the receiver: it never ends. */
+                return CRE_ENOMEM;
+            }
+            payload = item->payload;
+        }
+        copy_parts(payload, &part, &offset, length);
+        left -= length;
+        continued = CRE_RECORD_CONTINUED;
+    } while (left);
+    return 0;
+}
+
+bool cre_node_congested(const cre_node *node, uint32_t to) {
+    return to < node->bus->config.nodes && node->out[to].open && node->out[to].first;
+}
+
+/* Moves what waits into the ring, as far as there is room. */
+static void pump(outbound *out) {
+    while (out->first) {
+        queued *item = out->first;
+        uint8_t *payload = cre__ring_write(&out->ring, &item->record, item->record.length);
+        if (!payload) {
+            atomic_store(&out->ring.control->producer_waits, 1);
+            /* Room that came before the flag was seen is found by the next look. */
+            atomic_thread_fence(memory_order_seq_cst);
+            payload = cre__ring_write(&out->ring, &item->record, item->record.length);
+            if (!payload) return;
+        }
+        memcpy(payload, item->payload, item->record.length);
+        out->queued_bytes -= item->record.length + sizeof *item;
+        out->first = item->next;
+        if (!out->first) out->last = &out->first;
+        cre__free(item);
+    }
+}
+
+static bool on_flush(cre__hook *hook) {
+    cre_node *node = NODE_OF(hook, flush);
+    uint32_t kept = 0, count = node->dirty_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t to = node->dirty[i];
+        outbound *out = &node->out[to];
+        if (out->first) pump(out);
+        if (cre__ring_unpublished(&out->ring)) {
+            cre__ring_publish(&out->ring);
+            cre__bus_wake(node->bus, to);
+        }
+        if (out->first) node->dirty[kept++] = to;
+        if (out->congested && !out->first) {
+            out->congested = false;
+            if (node->handlers.room) node->handlers.room(node->context, to);
+        }
+    }
+    /* `room` may have sent: what it made dirty stands behind the old entries. */
+    for (uint32_t i = count; i < node->dirty_count; i++)
+        node->dirty[kept++] = node->dirty[i];
+    bool more = node->dirty_count > count;
+    node->dirty_count = kept;
+    return more ? on_flush(hook) : false;
+}
+
+/* ---- receiving ---- */
+
+static void drop_partial(inbound *in) {
+    cre__free(in->data);
+    in->data = NULL;
+    in->length = in->capacity = 0;
+}
+
+/* Adds a chunk. Returns false when the sender breaks the rules. */
+static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload) {
+    if (!(record->flags & CRE_RECORD_CONTINUED)) {
+        drop_partial(in); /* its sender died half-way */
+        in->partial = *record;
+    } else if (!in->data) {
+        return true; /* the rest of a record whose beginning went to a predecessor that died */
+    }
+    if (in->length + record->length > node->bus->config.max_payload) return false;
+    if (in->length + record->length > in->capacity) {
+        size_t capacity = in->capacity ? in->capacity * 2 : (size_t)record->length * 4;
+        while (capacity < in->length + record->length)
+            capacity *= 2;
+        uint8_t *data = cre__realloc(in->data, capacity);
+        if (!data) {
+            drop_partial(in); /* one message lost to the lack of memory; the stream stays in step */
+            return true;
+        }
+        in->data = data;
+        in->capacity = capacity;
+    }
+    if (record->length) memcpy(in->data + in->length, payload, record->length);
+    in->length += record->length;
+    if (record->flags & CRE_RECORD_MORE) return true;
+
+    cre_record whole = in->partial;
+    whole.flags &= (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED);
+    whole.length = (uint32_t)in->length;
+    uint8_t *data = in->data;
+    in->data = NULL;
+    in->length = in->capacity = 0;
+    int result = node->handlers.record(node->context, (uint32_t)(in - node->in), &whole, data);
+    cre__free(data);
+    return result >= 0;
+}
+
+static void drain_ring(cre_node *node, uint32_t from) {
+    inbound *in = &node->in[from];
+    if (!in->open) {
+        cre__ring_open_consumer(&in->ring, cre__bus_ring(node->bus, from, node->id),
+                                node->bus->config.ring_bytes);
+        in->open = true;
+    }
+    const uint32_t share = in->ring.capacity / 4;
+    cre_record record;
+    uint8_t *payload;
+    int result;
+    /* At most a ringful, so that one busy sender does not keep the others waiting. */
+    for (uint64_t served = 0; served < in->ring.capacity; served += sizeof record + record.length) {
+        result = cre__ring_read(&in->ring, &record, &payload);
+        if (result == 0) break;
+        node->active = true;
+        bool good = result > 0;
+        if (good) {
+            if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED))
+                good = add_chunk(node, in, &record, payload);
+            else {
+                if (in->data) drop_partial(in);
+                good = node->handlers.record(node->context, from, &record, payload) >= 0;
+            }
+        }
+        if (!good) {
+            cre__ring_break(&in->ring);
+            drop_partial(in);
+            if (node->handlers.violation) node->handlers.violation(node->context, from);
+            return;
+        }
+        if (in->ring.own - in->ring.shown > share && cre__ring_release(&in->ring))
+            cre__bus_wake(node->bus, from);
+    }
+    if (cre__ring_release(&in->ring)) cre__bus_wake(node->bus, from);
+}
+
+/* Calls `visit` for each node that has ever sent to this one, until it returns true. */
+static bool each_sender(cre_node *node, bool (*visit)(cre_node *node, uint32_t from)) {
+    cre__node_block *block = &node->bus->nodes[node->id];
+    for (uint32_t word = 0; word * 64 < node->bus->config.nodes; word++) {
+        uint64_t bits = atomic_load_explicit(&block->senders[word], memory_order_relaxed);
+        for (; bits; bits &= bits - 1)
+            if (visit(node, word * 64 + (uint32_t)__builtin_ctzll(bits))) return true;
+    }
+    return false;
+}
+
+static bool visit_drain(cre_node *node, uint32_t from) {
+    drain_ring(node, from);
+    return false;
+}
+
+static bool on_drain(cre__hook *hook) {
+    cre_node *node = NODE_OF(hook, drain);
+    atomic_store_explicit(&node->bus->nodes[node->id].sleeping, 0, memory_order_relaxed);
+    each_sender(node, visit_drain);
+    return false;
+}
+
+/* ---- sleeping ---- */
+
+static bool visit_pending(cre_node *node, uint32_t from) {
+    inbound *in = &node->in[from];
+    return !in->open || (!in->ring.broken && cre__ring_has_more(&in->ring));
+}
+
+static bool has_room_again(cre_node *node) {
+    for (uint32_t i = 0; i < node->dirty_count; i++) {
+        cre__ring *ring = &node->out[node->dirty[i]].ring;
+        if (atomic_load_explicit(&ring->control->head, memory_order_acquire) != ring->other) return true;
+    }
+    return false;
+}
+
+static bool on_arm(cre__hook *hook) {
+    cre_node *node = NODE_OF(hook, arm);
+    cre__node_block *block = &node->bus->nodes[node->id];
+    if (node->active && node->spin_ns) {
+        /* A wake-up costs far more than a few microseconds of looking, when more is likely to come. */
+        uint64_t until = uv_hrtime() + node->spin_ns;
+        do {
+            for (int i = 0; i < 8; i++) {
+                if (each_sender(node, visit_pending)) return true;
+#if defined(__x86_64__) || defined(__i386__)
+                __builtin_ia32_pause();
+#endif
+            }
+        } while (uv_hrtime() < until);
+    }
+    node->active = false;
+    atomic_store_explicit(&block->sleeping, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!each_sender(node, visit_pending) && !has_room_again(node)) return false;
+    atomic_store_explicit(&block->sleeping, 0, memory_order_relaxed);
+    return true;
+}
+
+static void on_wake(void *context, int descriptor) {
+    uint64_t count;
+    (void)context; /* the drain that ends this turn does the work */
+    ssize_t got = read(descriptor, &count, sizeof count);
+    (void)got;
+}
+
+/* ---- opening and closing ---- */
+
+/* Spinning on the only CPU there is keeps the other side from running. */
+static bool may_spin(void) {
+    cpu_set_t cpus;
+    return sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+}
+
+static void free_node(cre_node *node) {
+    for (uint32_t i = 0; node->in && i < node->bus->config.nodes; i++)
+        drop_partial(&node->in[i]);
+    for (uint32_t i = 0; node->out && i < node->bus->config.nodes; i++) {
+        for (queued *item = node->out[i].first; item;) {
+            queued *next = item->next;
+            cre__free(item);
+            item = next;
+        }
+    }
+    cre__free(node->in);
+    cre__free(node->out);
+    cre__free(node->dirty);
+    cre__free(node);
+}
+
+int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_handlers *handlers, void *context,
+                  cre_node **out) {
+    if (id >= bus->config.nodes || !handlers->record) return CRE_EINVALID;
+    cre_node *node = cre__calloc(1, sizeof *node);
+    if (!node) return CRE_ENOMEM;
+    node->bus = bus;
+    node->loop = loop;
+    node->id = id;
+    node->handlers = *handlers;
+    node->context = context;
+    node->spin_ns = may_spin() ? bus->config.spin_ns : 0;
+    node->in = cre__calloc(bus->config.nodes, sizeof *node->in);
+    node->out = cre__calloc(bus->config.nodes, sizeof *node->out);
+    node->dirty = cre__calloc(bus->config.nodes, sizeof *node->dirty);
+    int result = node->in && node->out && node->dirty ? 0 : CRE_ENOMEM;
+    if (!result) result = cre_watch_start(loop, bus->eventfds[id], on_wake, node, &node->watch);
+    if (result) {
+        free_node(node);
+        return result;
+    }
+    node->drain.run = on_drain;
+    node->flush.run = on_flush;
+    node->arm.run = on_arm;
+    cre__loop_add_hook(loop, CRE__DRAIN, &node->drain);
+    cre__loop_add_hook(loop, CRE__FLUSH, &node->flush);
+    cre__loop_add_hook(loop, CRE__ARM, &node->arm);
+    cre__node_block *block = &bus->nodes[id];
+    atomic_store(&block->pid, (uint32_t)getpid());
+    atomic_fetch_add(&block->generation, 1);
+    atomic_store(&block->sleeping, 0);
+    *out = node;
+    return 0;
+}
+
+void cre_node_close(cre_node *node) {
+    if (!node) return;
+    on_flush(&node->flush);
+    cre__loop_remove_hook(node->loop, CRE__DRAIN, &node->drain);
+    cre__loop_remove_hook(node->loop, CRE__FLUSH, &node->flush);
+    cre__loop_remove_hook(node->loop, CRE__ARM, &node->arm);
+    cre_watch_stop(node->watch);
+    atomic_store(&node->bus->nodes[node->id].pid, 0);
+    free_node(node);
+}

@@ -1,0 +1,139 @@
+/* A thread that owns sockets for workers in other processes. */
+#include <creactor/error.h>
+#include <creactor/worker.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "core/memory.h"
+#include "engine/command.h"
+#include "engine/table_internal.h"
+
+struct cre_reactor {
+    cre_reactor_config config;
+    pthread_t thread;
+    cre_loop *loop;
+    cre_node *node;
+    cre_engine *engine;
+};
+
+/* ---- events out ---- */
+
+static int on_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
+    cre_reactor *reactor = context;
+    (void)engine;
+    cre_table *table = cre_bus_table(reactor->config.bus);
+    uint16_t worker = cre__table_slots(table)[cre__table_index(table, event->session)].worker;
+    cre_slice part = { payload, event->length };
+    return cre_node_send(reactor->node, worker, event, &part, 1);
+}
+
+static bool congested(void *context, uint16_t worker) {
+    cre_reactor *reactor = context;
+    return cre_node_congested(reactor->node, worker);
+}
+
+/* ---- commands in: from processes that run user code, so nothing is taken for granted ---- */
+
+static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
+    cre_reactor *reactor = context;
+    (void)from;
+    cre_slice part = { payload, record->length };
+    int result = cre__command_check(record, &part, 1);
+    if (!result) cre_engine_command(reactor->engine, record, &part, 1);
+    return result;
+}
+
+static void on_room(void *context, uint32_t to) {
+    cre_reactor *reactor = context;
+    cre_engine_resume(reactor->engine, (uint16_t)to);
+}
+
+static void on_violation(void *context, uint32_t from) {
+    cre_reactor *reactor = context;
+    if (reactor->config.violation) reactor->config.violation(reactor->config.context, from);
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *argument) {
+    cre_reactor *reactor = argument;
+    cre_loop_run(reactor->loop);
+    return NULL;
+}
+
+static void free_reactor(cre_reactor *reactor) {
+    /* The engine tells of the ends of its connections, and the node publishes that before it closes. */
+    if (reactor->engine) cre_engine_destroy(reactor->engine);
+    cre_node_close(reactor->node);
+    cre_loop_destroy(reactor->loop);
+    cre__free(reactor);
+}
+
+int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
+    cre_reactor *reactor = cre__calloc(1, sizeof *reactor);
+    if (!reactor) return CRE_ENOMEM;
+    reactor->config = *config;
+    cre_engine_config engine = config->engine;
+    engine.on_event = on_event;
+    engine.congested = congested;
+    engine.context = reactor;
+    engine.table = cre_bus_table(config->bus);
+    engine.node = (uint16_t)config->node;
+    int result = cre_loop_create(&reactor->loop);
+    if (result) {
+        cre__free(reactor);
+        return result;
+    }
+    cre_node_handlers handlers = { .record = on_record, .room = on_room, .violation = on_violation };
+    result = cre_engine_create(reactor->loop, &engine, &reactor->engine);
+    if (!result)
+        result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
+    if (!result) {
+        /* Signals are the business of the thread that starts reactors. */
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        result = -pthread_create(&reactor->thread, NULL, run, reactor);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (result) {
+        free_reactor(reactor);
+        return result;
+    }
+    *out = reactor;
+    return 0;
+}
+
+int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port) {
+    return cre_engine_hand_over(reactor->engine, descriptor, port);
+}
+
+typedef struct shutdown_request {
+    cre_reactor *reactor;
+    uint32_t deadline_ms;
+    void (*done)(void *context);
+    void *context;
+} shutdown_request;
+
+static void begin_shutdown(void *context) {
+    shutdown_request *request = context;
+    cre_engine_shutdown(request->reactor->engine, request->deadline_ms, request->done, request->context);
+    cre__free(request);
+}
+
+int cre_reactor_shutdown(cre_reactor *reactor, uint32_t deadline_ms, void (*done)(void *context),
+                         void *context) {
+    shutdown_request *request = cre__malloc(sizeof *request);
+    if (!request) return CRE_ENOMEM;
+    *request = (shutdown_request){ reactor, deadline_ms, done, context };
+    int result = cre_loop_post(reactor->loop, begin_shutdown, request);
+    if (result) cre__free(request);
+    return result;
+}
+
+void cre_reactor_stop(cre_reactor *reactor) {
+    if (!reactor) return;
+    cre_loop_stop(reactor->loop);
+    pthread_join(reactor->thread, NULL);
+    free_reactor(reactor);
+}

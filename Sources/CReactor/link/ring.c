@@ -1,0 +1,104 @@
+#include "link/ring.h"
+
+#include <creactor/error.h>
+#include <string.h>
+
+/* A header of kind 0 fills the end of the data when a record did not fit there. */
+#define FILLER 0
+
+static uint32_t record_size(uint32_t payload) {
+    return (uint32_t)sizeof(cre_record) + ((payload + CRE__RING_ALIGN - 1) & ~(CRE__RING_ALIGN - 1));
+}
+
+static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
+    ring->control = memory;
+    ring->data = (uint8_t *)memory + sizeof(cre__ring_control);
+    ring->capacity = capacity;
+}
+
+void cre__ring_open_producer(cre__ring *ring, void *memory, uint32_t capacity) {
+    open_ring(ring, memory, capacity);
+    if (atomic_load(&ring->control->broken)) {
+        /* The consumer keeps away while it is marked as broken, so its positions may be set too. */
+        atomic_store(&ring->control->tail, 0);
+        atomic_store(&ring->control->taken, 0);
+        atomic_store(&ring->control->head, 0);
+        atomic_store(&ring->control->broken, 0);
+    }
+    ring->own = ring->shown = atomic_load(&ring->control->tail);
+    ring->other = atomic_load(&ring->control->head);
+}
+
+void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
+    open_ring(ring, memory, capacity);
+    ring->broken = atomic_load(&ring->control->broken);
+    uint64_t taken = atomic_load(&ring->control->taken);
+    ring->own = ring->shown = taken;
+    atomic_store(&ring->control->head, taken);
+    ring->other = taken; /* looked up again by the first read */
+}
+
+uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
+    uint32_t size = record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
+    uint32_t to_end = ring->capacity - at, skip = size > to_end ? to_end : 0;
+    if (ring->own + skip + size - ring->other > ring->capacity) {
+        ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
+        if (ring->own + skip + size - ring->other > ring->capacity) return NULL;
+    }
+    if (skip) {
+        cre_record filler = { .length = skip - (uint32_t)sizeof(cre_record), .kind = FILLER };
+        memcpy(ring->data + at, &filler, sizeof filler);
+        ring->own += skip;
+        at = 0;
+    }
+    cre_record header = *record;
+    header.length = length;
+    memcpy(ring->data + at, &header, sizeof header);
+    ring->own += size;
+    return ring->data + at + sizeof header;
+}
+
+void cre__ring_break(cre__ring *ring) {
+    ring->broken = true;
+    atomic_store(&ring->control->broken, 1);
+}
+
+int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
+    if (ring->broken) {
+        if (atomic_load(&ring->control->broken)) return 0;
+        cre__ring_open_consumer(ring, ring->control, ring->capacity);
+    }
+    for (;;) {
+        if (ring->own == ring->other) {
+            ring->other = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
+            if (ring->own == ring->other) return 0;
+        }
+        /* The producer may be a broken process: nothing it wrote is believed before it was checked, and the
+         * header is read once, so that it cannot change after the check. */
+        uint64_t available = ring->other - ring->own;
+        uint32_t at = (uint32_t)ring->own & (ring->capacity - 1), to_end = ring->capacity - at;
+        if (available > ring->capacity || available < sizeof *record || available % CRE__RING_ALIGN)
+            return CRE_ELINK_RECORD;
+        memcpy(record, ring->data + at, sizeof *record);
+        if (record->length > ring->capacity) return CRE_ELINK_RECORD;
+        uint32_t size = record_size(record->length);
+        if (size > available || size > to_end) return CRE_ELINK_RECORD;
+        ring->own += size;
+        atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
+        if (record->kind == FILLER) continue;
+        *payload = ring->data + at + sizeof *record;
+        return 1;
+    }
+}
+
+bool cre__ring_release(cre__ring *ring) {
+    if (ring->shown == ring->own) return false;
+    ring->shown = ring->own;
+    atomic_store_explicit(&ring->control->head, ring->own, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed)) return false;
+    /* Half of the ring free again is enough to be worth a wake-up. */
+    if (atomic_load_explicit(&ring->control->tail, memory_order_relaxed) - ring->own > ring->capacity / 2)
+        return false;
+    return atomic_exchange(&ring->control->producer_waits, 0) != 0;
+}

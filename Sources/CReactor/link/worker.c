@@ -1,0 +1,133 @@
+/* The end of the link at which decisions are made. */
+#include <creactor/error.h>
+#include <creactor/worker.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/command.h"
+#include "engine/table_internal.h"
+
+struct cre_worker {
+    cre_worker_config config;
+    cre_table *table;
+    cre_node *node;
+    cre_engine *engine;
+};
+
+static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
+    cre_worker *worker = context;
+    (void)engine;
+    worker->config.on_event(worker->config.context, event, payload);
+    return 0;
+}
+
+/* Events of a reactor, or commands of another worker for a connection of ours. */
+static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
+    cre_worker *worker = context;
+    (void)from;
+    if (record->kind < CRE_COMMAND_PUSH) {
+        worker->config.on_event(worker->config.context, record, payload);
+        return 0;
+    }
+    if (!worker->engine) return CRE_EINVALID;
+    cre_slice part = { payload, record->length };
+    int result = cre__command_check(record, &part, 1);
+    if (!result) cre_engine_command(worker->engine, record, &part, 1);
+    return result;
+}
+
+int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
+    if (!config->on_event) return CRE_EINVALID;
+    cre_worker *worker = cre__calloc(1, sizeof *worker);
+    if (!worker) return CRE_ENOMEM;
+    worker->config = *config;
+    worker->config.engine = NULL; /* borrowed for this call */
+    if (!worker->config.max_queue) worker->config.max_queue = 8u << 20;
+    worker->table = cre_bus_table(config->bus);
+    int result = 0;
+    if (config->engine) {
+        cre_engine_config own = *config->engine;
+        own.on_event = on_engine_event;
+        own.context = worker;
+        own.congested = NULL;
+        own.table = worker->table;
+        own.node = own.first_worker = (uint16_t)config->node;
+        own.worker_count = 1;
+        result = cre_engine_create(loop, &own, &worker->engine);
+    }
+    cre_node_handlers handlers = { .record = on_record };
+    if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
+    if (result) {
+        cre_engine_destroy(worker->engine);
+        cre__free(worker);
+        return result;
+    }
+    *out = worker;
+    return 0;
+}
+
+void cre_worker_close(cre_worker *worker) {
+    if (!worker) return;
+    cre_engine_destroy(worker->engine);
+    cre_node_close(worker->node);
+    cre__free(worker);
+}
+
+cre_engine *cre_worker_engine(cre_worker *worker) {
+    return worker->engine;
+}
+
+/* The command's owner is another process: what can be known here is answered here. */
+static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
+                         const cre_slice *parts, int count) {
+    int result = cre__command_check(command, parts, count);
+    if (result) return result;
+    if (command->kind == CRE_COMMAND_PUSH) {
+        const cre__slot *slot =
+            &cre__table_slots(worker->table)[cre__table_index(worker->table, command->session)];
+        int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+        if (state != CRE_CONNECTION_OPEN)
+            return state == CRE_CONNECTION_HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
+        if (atomic_load_explicit(&slot->queued, memory_order_relaxed) >= worker->config.max_queue)
+            return CRE_EQUEUE_FULL;
+    }
+    return cre_node_send(worker->node, owner, command, parts, count);
+}
+
+int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {
+    uint16_t owner;
+    if (!cre__table_owner(worker->table, command->session, &owner)) return CRE_EGONE;
+    if (worker->engine && owner == worker->config.node)
+        return cre_engine_command(worker->engine, command, parts, count);
+    return send_to_owner(worker, owner, command, parts, count);
+}
+
+int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final, const void *data,
+                    size_t length) {
+    cre_record command = {
+        .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = final ? CRE_RECORD_FINAL : 0, .session = session
+    };
+    cre_slice part = { data, length };
+    return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
+                   size_t length) {
+    cre_record command = { .kind = CRE_COMMAND_CLOSE, .session = session };
+    cre_closing closing = { .code = code };
+    cre_slice parts[] = { { (const uint8_t *)&closing, sizeof closing }, { reason, length } };
+    return cre_worker_command(worker, &command, parts, 2);
+}
+
+int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags, bool close,
+                       const void *fields, size_t fields_length, const void *body, size_t length) {
+    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+    cre_record command = { .kind = CRE_COMMAND_RESPOND,
+                           .flags = close ? CRE_RECORD_CLOSE : 0,
+                           .session = session };
+    cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };
+    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
+                          { fields, fields_length },
+                          { body, length } };
+    return cre_worker_command(worker, &command, parts, 3);
+}

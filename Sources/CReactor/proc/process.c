@@ -1,0 +1,130 @@
+#include <creactor/process.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int cre_process_threads(void) {
+    DIR *directory = opendir("/proc/self/task");
+    if (!directory) return -errno;
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(directory));)
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+static void child_prologue(pid_t parent) {
+    /* The parent may have left any mask and any handler. Those on a stack of their own are kept: they are
+     * crash reporters (the Swift runtime's), and they are as good here as there. */
+    struct sigaction standard = { .sa_handler = SIG_DFL };
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction now;
+        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL && !(now.sa_flags & SA_ONSTACK))
+            sigaction(number, &standard, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0); /* it died before the line above */
+}
+
+pid_t cre_process_fork(void) {
+    fflush(NULL);
+    pid_t parent = getpid();
+    /* Signals wait until the child has set its own handling: one that came between would meet the parent's.
+     */
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    if (child == 0) {
+        child_prologue(parent);
+        return 0;
+    }
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return child < 0 ? -error : child;
+}
+
+void cre_process_exit(int code) {
+    fflush(NULL);
+    _exit(code);
+}
+
+bool cre_process_reap(cre_process_end *end) {
+    int status;
+    pid_t pid;
+    do
+        pid = waitpid(-1, &status, WNOHANG);
+    while (pid < 0 && errno == EINTR);
+    if (pid <= 0) return false;
+    *end = (cre_process_end){ .pid = pid };
+    if (WIFSIGNALED(status))
+        end->signal = WTERMSIG(status);
+    else
+        end->code = WEXITSTATUS(status);
+    return true;
+}
+
+static int ascending(const void *a, const void *b) {
+    int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+int cre_process_descriptors(int *descriptors, size_t capacity) {
+    DIR *directory = opendir("/proc/self/fd");
+    if (!directory) return -errno;
+    size_t count = 0;
+    for (struct dirent *entry; (entry = readdir(directory)) && count < capacity;) {
+        if (entry->d_name[0] == '.') continue;
+        int descriptor = atoi(entry->d_name);
+        if (descriptor != dirfd(directory)) descriptors[count++] = descriptor;
+    }
+    closedir(directory);
+    qsort(descriptors, count, sizeof *descriptors, ascending);
+    return (int)count;
+}
+
+void cre_process_close_others(const int *keep, size_t count) {
+    unsigned from = 3;
+    for (size_t i = 0; i < count; i++) {
+        unsigned kept = (unsigned)keep[i];
+        if (kept < from) continue;
+        if (kept > from) close_range(from, kept - 1, 0);
+        from = kept + 1;
+    }
+    close_range(from, ~0u, 0);
+}
+
+int cre_signals_open(const int *signals, size_t count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < count; i++)
+        sigaddset(&set, signals[i]);
+    if (sigprocmask(SIG_BLOCK, &set, NULL)) return -errno;
+    int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int cre_signals_next(int descriptor) {
+    struct signalfd_siginfo info;
+    ssize_t got;
+    do
+        got = read(descriptor, &info, sizeof info);
+    while (got < 0 && errno == EINTR);
+    if (got == sizeof info) return (int)info.ssi_signo;
+    return got < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+void cre_process_line_buffered(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+}

@@ -1,0 +1,63 @@
+/*
+ * Processes: what a master, a manager and their workers need of the system and Swift cannot say itself.
+ *
+ * Nothing here keeps state except the process title. Linux.
+ */
+#ifndef CREACTOR_PROCESS_H
+#define CREACTOR_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "export.h"
+
+CRE_BEGIN_DECLS
+
+/** How many threads this process has; only a process with one may fork safely. Negative: an error. */
+CRE_API int cre_process_threads(void);
+
+/**
+ * Forks. Buffered output is written first, so that it does not appear twice. The child starts with no blocked
+ * signal but those of cre_signals_open, default handlers (SIGPIPE ignored), and is killed when its parent
+ * dies. Returns the child's pid, 0 in the child, or a negative error.
+ */
+CRE_API pid_t cre_process_fork(void);
+
+/** Ends a forked child: buffered output is written, but nothing that the parent registered for its exit runs.
+ */
+CRE_API void cre_process_exit(int code) __attribute__((noreturn));
+
+/** What `ps` shows. Call it once early with NULL to make room: that copies the environment elsewhere. A title
+ * that does not fit is cut. */
+CRE_API void cre_process_set_title(const char *title);
+
+typedef struct cre_process_end {
+    pid_t pid;
+    int code;   /* exit code, when signal is 0 */
+    int signal; /* 0, or what killed it */
+} cre_process_end;
+
+/** Takes one child that has ended, without waiting. False: none has. */
+CRE_API bool cre_process_reap(cre_process_end *end);
+
+/** Fills `descriptors` with the open ones in ascending order, at most `capacity`. Returns how many, or an
+ * error. */
+CRE_API int cre_process_descriptors(int *descriptors, size_t capacity);
+
+/** Closes all descriptors from 3 on but those in `keep` (ascending). */
+CRE_API void cre_process_close_others(const int *keep, size_t count);
+
+/** Blocks `signals` for this thread, and those that it starts, and returns a descriptor that tells of them.
+ * The caller closes it. Negative: an error. */
+CRE_API int cre_signals_open(const int *signals, size_t count);
+
+/** The next signal from that descriptor, 0 when there is none, negative on an error. Does not wait. */
+CRE_API int cre_signals_next(int descriptor);
+
+/** Standard output is written line by line from here on, also into a pipe. */
+CRE_API void cre_process_line_buffered(void);
+
+CRE_END_DECLS
+
+#endif

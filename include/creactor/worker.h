@@ -1,0 +1,92 @@
+/*
+ * Who serves connections: workers, which get the events, and reactors, which own sockets on behalf of workers
+ * in other processes.
+ *
+ * A worker with an engine owns its connections; one without gets those of reactors over the bus. What it is
+ * told and what it may say is the same.
+ */
+#ifndef CREACTOR_WORKER_H
+#define CREACTOR_WORKER_H
+
+#include "bus.h"
+#include "engine.h"
+#include "export.h"
+#include "loop.h"
+#include "record.h"
+
+CRE_BEGIN_DECLS
+
+typedef struct cre_worker cre_worker;
+typedef struct cre_reactor cre_reactor;
+
+typedef struct cre_worker_config {
+    cre_bus *bus;
+    uint32_t node; /* the worker's own */
+    /** Gets each event of the connections that are dealt to this worker. The payload is borrowed until this
+     * returns. */
+    void (*on_event)(void *context, const cre_record *event, uint8_t *payload);
+    void *context;
+    /** NULL: the sockets are elsewhere. Else the limits of this worker's own engine; on_event, context,
+     * congested, table, node, first_worker and worker_count are filled in. */
+    const cre_engine_config *engine;
+    uint32_t max_queue; /* output that may wait on one connection; 0: 8 MiB */
+} cre_worker_config;
+
+/** Opens the worker on `loop`, whose thread alone uses it. Returns 0 or an error. */
+CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **worker);
+
+/** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
+CRE_API void cre_worker_close(cre_worker *worker);
+
+/** Its engine, NULL when the sockets are elsewhere. */
+CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
+
+/**
+ * Commands any connection of the bus, whoever owns it. Returns 0 when the command was carried out, or is on
+ * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_EQUEUE_FULL, CRE_ELINK_FULL; CRE_EINVALID for a
+ * command that makes no sense; CRE_ELIMIT when it is too large; CRE_ENOMEM.
+ */
+CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts,
+                               int count);
+
+/** PUSH: one frame. */
+CRE_API int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final,
+                            const void *data, size_t length);
+
+/** CLOSE with a code (0: 1000) and a reason of `length` bytes. */
+CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
+                           size_t length);
+
+/** RESPOND. `fields` are `fields_length` bytes of field lines; `flags` of cre_response; `close`: the
+ * connection ends after it. */
+CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
+                               bool close, const void *fields, size_t fields_length, const void *body,
+                               size_t length);
+
+typedef struct cre_reactor_config {
+    cre_bus *bus;
+    uint32_t node; /* the reactor's own */
+    /** Limits; on_event, context, congested, table and node are filled in. first_worker and worker_count say
+     * who gets the events. */
+    cre_engine_config engine;
+    /** A worker wrote nonsense; kill it. On the reactor's thread. */
+    void (*violation)(void *context, uint32_t worker);
+    void *context;
+} cre_reactor_config;
+
+/** Starts a thread with a loop and an engine. All signals are blocked in it. Returns 0 or an error. */
+CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **reactor);
+
+/** Gives it a connected socket, as cre_engine_hand_over. Any thread. */
+CRE_API int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port);
+
+/** cre_engine_shutdown on its thread; `done` is called there. Any thread. */
+CRE_API int cre_reactor_shutdown(cre_reactor *reactor, uint32_t deadline_ms, void (*done)(void *context),
+                                 void *context);
+
+/** Stops the thread, waits for it, frees everything. Not on the reactor's thread. */
+CRE_API void cre_reactor_stop(cre_reactor *reactor);
+
+CRE_END_DECLS
+
+#endif

@@ -1,0 +1,165 @@
+#include "loop/loop_internal.h"
+
+#include <creactor/error.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "core/memory.h"
+
+typedef struct posted {
+    struct posted *next;
+    void (*run)(void *context);
+    void *context;
+} posted;
+
+struct cre_loop {
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t stay_awake; /* active: poll without sleeping */
+    cre__hook *hooks[CRE__PHASES];
+    _Atomic(posted *) posts; /* a stack; turned round before it runs */
+    atomic_bool stopping;
+};
+
+static posted *take_posts(cre_loop *loop) {
+    posted *stack = atomic_exchange_explicit(&loop->posts, NULL, memory_order_acquire), *queue = NULL;
+    while (stack) {
+        posted *next = stack->next;
+        stack->next = queue;
+        queue = stack;
+        stack = next;
+    }
+    return queue;
+}
+
+static void on_wake(uv_async_t *handle) {
+    cre_loop *loop = handle->data;
+    for (posted *post = take_posts(loop); post;) {
+        posted *next = post->next;
+        post->run(post->context);
+        cre__free(post);
+        post = next;
+    }
+    if (atomic_exchange(&loop->stopping, false)) uv_stop(&loop->uv);
+}
+
+/* Every hook runs, whatever the others say. */
+static bool run_hooks(cre_loop *loop, cre__phase phase) {
+    bool any = false;
+    for (cre__hook *hook = loop->hooks[phase], *next; hook; hook = next) {
+        next = hook->next;
+        any |= hook->run(hook);
+    }
+    return any;
+}
+
+static void on_idle(uv_idle_t *handle) {
+    (void)handle;
+}
+
+static void on_check(uv_check_t *handle) {
+    cre_loop *loop = handle->data;
+    run_hooks(loop, CRE__DRAIN);
+    run_hooks(loop, CRE__FLUSH);
+}
+
+static void on_prepare(uv_prepare_t *handle) {
+    cre_loop *loop = handle->data;
+    run_hooks(loop, CRE__FLUSH);
+    if (run_hooks(loop, CRE__ARM))
+        uv_idle_start(&loop->stay_awake, on_idle);
+    else
+        uv_idle_stop(&loop->stay_awake);
+}
+
+int cre_loop_create(cre_loop **out) {
+    cre_loop *loop = cre__calloc(1, sizeof *loop);
+    if (!loop) return CRE_ENOMEM;
+    int result = uv_loop_init(&loop->uv);
+    if (result) {
+        cre__free(loop);
+        return result;
+    }
+    loop->wake.data = loop->prepare.data = loop->check.data = loop;
+    result = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    if (result) {
+        uv_loop_close(&loop->uv);
+        cre__free(loop);
+        return result;
+    }
+    uv_prepare_init(&loop->uv, &loop->prepare);
+    uv_check_init(&loop->uv, &loop->check);
+    uv_idle_init(&loop->uv, &loop->stay_awake);
+    uv_prepare_start(&loop->prepare, on_prepare);
+    uv_check_start(&loop->check, on_check);
+    *out = loop;
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *context) {
+    (void)context;
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+void cre_loop_destroy(cre_loop *loop) {
+    if (!loop) return;
+    loop->hooks[CRE__DRAIN] = loop->hooks[CRE__FLUSH] = loop->hooks[CRE__ARM] = NULL;
+    uv_walk(&loop->uv, close_handle, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&loop->uv);
+    for (posted *post = take_posts(loop); post;) {
+        posted *next = post->next;
+        cre__free(post);
+        post = next;
+    }
+    cre__free(loop);
+}
+
+int cre_loop_run(cre_loop *loop) {
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    return 0;
+}
+
+void cre_loop_stop(cre_loop *loop) {
+    atomic_store(&loop->stopping, true);
+    uv_async_send(&loop->wake);
+}
+
+uint64_t cre_loop_now(const cre_loop *loop) {
+    return uv_now(&loop->uv);
+}
+
+int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context) {
+    posted *post = cre__malloc(sizeof *post);
+    if (!post) return CRE_ENOMEM;
+    post->run = run;
+    post->context = context;
+    post->next = atomic_load_explicit(&loop->posts, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&loop->posts, &post->next, post, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+    uv_async_send(&loop->wake);
+    return 0;
+}
+
+void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
+    cre__hook **at = &loop->hooks[phase];
+    while (*at)
+        at = &(*at)->next;
+    hook->next = NULL;
+    *at = hook;
+}
+
+void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
+    for (cre__hook **at = &loop->hooks[phase]; *at; at = &(*at)->next) {
+        if (*at != hook) continue;
+        *at = hook->next;
+        return;
+    }
+}
+
+uv_loop_t *cre__loop_uv(cre_loop *loop) {
+    return &loop->uv;
+}

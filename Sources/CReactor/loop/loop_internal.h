@@ -1,0 +1,32 @@
+/* What the engine and the link need of a loop beyond its public face. */
+#ifndef CRE_LOOP_INTERNAL_H
+#define CRE_LOOP_INTERNAL_H
+
+#include <creactor/loop.h>
+#include <stdbool.h>
+#include <uv.h>
+
+/*
+ * A turn of the loop:
+ *
+ *   poll: sockets, eventfds     callbacks run, answers are only collected
+ *   DRAIN                       rings are emptied, queued Swift jobs run
+ *   FLUSH                       what was collected goes out: one write per connection, one publish per ring
+ *   timers, closed handles
+ *   FLUSH                       the same for what those callbacks collected
+ *   ARM                         last look before sleeping; true: something came in, do not sleep
+ *
+ * Hooks run in the order in which they were added.
+ */
+typedef enum cre__phase { CRE__DRAIN, CRE__FLUSH, CRE__ARM, CRE__PHASES } cre__phase;
+
+typedef struct cre__hook {
+    struct cre__hook *next;
+    bool (*run)(struct cre__hook *hook);
+} cre__hook;
+
+void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
+void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
+uv_loop_t *cre__loop_uv(cre_loop *loop);
+
+#endif

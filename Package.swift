@@ -43,9 +43,11 @@ let package = Package(
                 .unsafeFlags(["-O3"], .when(configuration: .release)),
             ]
         ),
+        // The Swift runtime's hooks that make a loop the main actor's executor.
+        .target(name: "CExecutorHook"),
         .target(
             name: "SwiftServer",
-            dependencies: ["CReactor"],
+            dependencies: ["CReactor", "CExecutorHook"],
             swiftSettings: strict + library
         ),
         .testTarget(

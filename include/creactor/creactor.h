@@ -10,6 +10,7 @@
 #include "export.h"
 #include "handshake.h"
 #include "http.h"
+#include "jobs.h"
 #include "loop.h"
 #include "process.h"
 #include "record.h"

@@ -73,8 +73,8 @@
     XX(WS_CLOSE_SIZE, -1113, "WebSocket close payload is one byte")                            \
     XX(WS_CLOSE_CODE, -1114, "WebSocket close code may not be sent")                           \
     XX(WS_CLOSE_REASON, -1115, "WebSocket close reason is not valid UTF-8")                    \
-    XX(WS_DEFLATE, -1116, "compressed WebSocket message is damaged") \
-    XX(WS_EXTENSION, -1117, "WebSocket extension was not offered or has invalid parameters")                           \
+    XX(WS_DEFLATE, -1116, "compressed WebSocket message is damaged")                           \
+    XX(WS_EXTENSION, -1117, "WebSocket extension was not offered or has invalid parameters")   \
     /* engine */                                                                               \
     XX(GONE, -1400, "the connection is gone")                                                  \
     XX(NOT_WEBSOCKET, -1401, "the connection is not an open WebSocket")                        \

@@ -53,9 +53,25 @@ apt_install() { # PACKAGE...
     }
 }
 
+# The packages with the libraries that the Swift toolchain in PATH lacks.
+toolchain_packages() {
+    local library
+    ldd "$(readlink -f "$(command -v swift)")" "$(readlink -f "$(command -v swift-build)")" 2>/dev/null |
+        sed -n 's/^[[:space:]]*\([^ ]*\) => not found/\1/p' | sort -u | while IFS= read -r library; do
+        case $library in
+            libcurl.so.4) echo libcurl4 ;;
+            libedit.so.2) echo libedit2 ;;
+            libncurses*.so.6 | libtinfo.so.6) echo libncurses6 ;;
+            libsqlite3.so.0) echo libsqlite3-0 ;;
+            libxml2.so.2) echo libxml2 ;;
+            libz3.so.4) echo libz3-4 ;;
+        esac
+    done
+}
+
 # Puts a Swift toolchain of at least 6.2 into PATH and its clang into $toolchain_clang, or says what is wrong.
 find_swift() {
-    local folder version resources
+    local folder version resources packages
     if ! command -v swift >/dev/null; then
         for folder in /opt/swift/usr/bin /usr/share/swift/usr/bin "${HOME:-/root}/.local/share/swiftly/bin"; do
             if [ -x "$folder/swift" ]; then
@@ -67,6 +83,10 @@ find_swift() {
     if ! command -v swift >/dev/null; then
         echo "dev: no Swift toolchain in PATH; install Swift 6.2 or later from swift.org" >&2
         return 1
+    fi
+    if ! swift build --version >/dev/null 2>&1 </dev/null; then
+        mapfile -t packages < <(toolchain_packages)
+        if [ ${#packages[@]} -gt 0 ]; then apt_install "${packages[@]}" || return 1; fi
     fi
     version=$(swift --version 2>/dev/null </dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
     if [ "$(printf '%s\n' 6.2 "${version:-0}" | sort -V | head -n 1)" != 6.2 ]; then

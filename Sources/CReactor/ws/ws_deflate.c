@@ -1,7 +1,175 @@
+/* Whole messages through zlib. */
 #include "ws/ws_deflate.h"
 
-int cre__ws_inflate(cre_ws_session *session, cre_ws_event *event) {
-    (void)session;
-    (void)event;
+#ifdef CRE_HAVE_DEFLATE
+#include <limits.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "ws/ws_deflate_pool.h"
+
+#define SCRATCH_KEPT 65536u /* the most output that a pool keeps room for */
+#define FINAL_BLOCKS 8      /* the most of them in one message: each costs a copy of the window */
+
+static unsigned piece(size_t size) {
+    return size < UINT_MAX ? (unsigned)size : UINT_MAX;
+}
+
+/* ---- inflating ---- */
+
+/* A block marked as final ends zlib's stream, but not the window (RFC 7692 section 7.2.3.4). */
+static int go_on_after_final_block(z_stream *stream) {
+    unsigned size = 0;
+    uint8_t *window = cre__malloc(32768);
+    if (!window) return CRE_ENOMEM;
+    bool good = inflateGetDictionary(stream, window, &size) == Z_OK && inflateReset(stream) == Z_OK &&
+                (size == 0 || inflateSetDictionary(stream, window, size) == Z_OK);
+    cre__free(window);
+    return good ? 0 : CRE_EWS_DEFLATE;
+}
+
+static int grow(cre__ws_message **message, size_t limit) {
+    size_t have = (*message)->capacity;
+    size_t more = have < limit / 2 ? have * 2 : limit;
+    return cre__ws_message_reserve(message, more, more, limit) ? 0 : CRE_ENOMEM;
+}
+
+/* All of `data` into *message; not more than `limit` bytes, that is: the one after them is an error. */
+static int inflate_into(z_stream *stream, const uint8_t *data, size_t length, size_t limit,
+                        cre__ws_message **message, int *final_blocks) {
+    for (;;) {
+        uint8_t beyond;
+        size_t room = (*message)->capacity - (*message)->used;
+        bool at_limit = room == 0 && (*message)->used >= limit;
+        if (room == 0 && !at_limit) {
+            int error = grow(message, limit);
+            if (error) return error;
+            room = (*message)->capacity - (*message)->used;
+        }
+        unsigned in = piece(length), out = at_limit ? 1 : piece(room);
+        stream->next_in = (z_const Bytef *)(uintptr_t)data;
+        stream->avail_in = in;
+        stream->next_out = at_limit ? &beyond : (*message)->data + (*message)->used;
+        stream->avail_out = out;
+        int result = inflate(stream, Z_SYNC_FLUSH);
+        if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
+            return result == Z_MEM_ERROR ? CRE_ENOMEM : CRE_EWS_DEFLATE;
+        size_t used = in - stream->avail_in, made = out - stream->avail_out;
+        data += used;
+        length -= used;
+        if (at_limit && made) return CRE_EWS_TOO_BIG;
+        (*message)->used += made;
+        if (result == Z_STREAM_END) {
+            if (++*final_blocks > FINAL_BLOCKS) return CRE_EWS_DEFLATE;
+            int error = go_on_after_final_block(stream);
+            if (error) return error;
+        } else if (stream->avail_out) { /* nothing is waiting inside */
+            if (length == 0) return 0;
+            if (used == 0 && made == 0) return CRE_EWS_DEFLATE;
+        }
+    }
+}
+
+int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
+                    cre__ws_message **out) {
+    static const uint8_t flush[4] = { 0x00, 0x00, 0xFF, 0xFF }; /* what the sender has cut off */
+    z_stream *stream = cre__ws_take_inflater(deflate);
+    if (!stream) return CRE_ENOMEM;
+    size_t guess = length < limit / 4 ? length * 4 : limit;
+    if (guess < 256) guess = limit < 256 ? limit : 256;
+    cre__ws_message *message = NULL;
+    if (!cre__ws_message_reserve(&message, guess, guess, guess)) return CRE_ENOMEM;
+    int final_blocks = 0;
+    int error = inflate_into(stream, data, length, limit, &message, &final_blocks);
+    if (!error) error = inflate_into(stream, flush, sizeof flush, limit, &message, &final_blocks);
+    /* The message must end between two blocks with no bit left: 128 says the first, the low bits count the
+     * second, 64 is a final block under way. */
+    if (!error && (stream->data_type & 0xFF) != 128) error = CRE_EWS_DEFLATE;
+    if (error) {
+        cre__free(message);
+        return error;
+    }
+    *out = message;
+    return 1;
+}
+
+/* ---- deflating ---- */
+
+static bool scratch_reserve(cre_ws_deflate_pool *pool, size_t capacity) {
+    if (pool->capacity >= capacity) return true;
+    uint8_t *scratch = cre__realloc(pool->scratch, CRE_WS_MAX_HEADER + capacity);
+    if (!scratch) return false;
+    pool->scratch = scratch;
+    pool->capacity = capacity;
+    return true;
+}
+
+/* Large output is not kept for the next, small message. */
+static void scratch_trim(cre_ws_deflate_pool *pool, size_t wanted) {
+    if (pool->capacity <= SCRATCH_KEPT || wanted > SCRATCH_KEPT) return;
+    cre__free(pool->scratch);
+    pool->scratch = NULL;
+    pool->capacity = 0;
+}
+
+/* Everything into the scratch buffer. Returns the size, 0 when there is no memory. */
+static size_t deflate_all(cre_ws_deflate_pool *pool, z_stream *stream, const uint8_t *data, size_t length) {
+    size_t size = 0;
+    do {
+        unsigned in = piece(length);
+        stream->next_in = (z_const Bytef *)(uintptr_t)data;
+        stream->avail_in = in;
+        int flush = in == length ? Z_SYNC_FLUSH : Z_NO_FLUSH;
+        do {
+            /* zlib repeats the flush marker when the room ends with it, hence some more than it may need. */
+            if (pool->capacity - size < 16 &&
+                !scratch_reserve(pool, pool->capacity + pool->capacity / 2 + 64))
+                return 0;
+            unsigned out = piece(pool->capacity - size);
+            stream->next_out = pool->scratch + CRE_WS_MAX_HEADER + size;
+            stream->avail_out = out;
+            if (deflate(stream, flush) == Z_STREAM_ERROR) return 0;
+            size += out - stream->avail_out;
+        } while (stream->avail_out == 0);
+        data += in;
+        length -= in;
+    } while (length);
+    return size;
+}
+
+int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length, uint8_t **out,
+                           size_t *out_length) {
+    cre_ws_deflate_pool *pool = deflate->pool;
+    if (length < pool->config.threshold) return 0;
+    z_stream *stream = cre__ws_take_deflater(deflate);
+    if (!stream) return CRE_ENOMEM;
+    size_t bound = deflateBound(stream, (uLong)length) + 32;
+    scratch_trim(pool, bound);
+    if (!scratch_reserve(pool, bound)) return CRE_ENOMEM;
+    size_t size = deflate_all(pool, stream, data, length);
+    if (size < 4) { /* an empty window again: what was not sent is not referred to */
+        deflateReset(stream);
+        return CRE_ENOMEM;
+    }
+    size -= 4; /* the flush marker, which the receiver puts back */
+    if (size >= length && !deflate->write_takeover) return 0;
+    *out = pool->scratch + CRE_WS_MAX_HEADER;
+    *out_length = size;
+    return 1;
+}
+
+#else
+
+int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
+                    cre__ws_message **out) {
+    (void)deflate, (void)data, (void)length, (void)limit, (void)out;
     return CRE_EUNSUPPORTED;
 }
+
+int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length, uint8_t **out,
+                           size_t *out_length) {
+    (void)deflate, (void)data, (void)length, (void)out, (void)out_length;
+    return 0;
+}
+
+#endif

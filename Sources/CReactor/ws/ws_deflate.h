@@ -1,10 +1,16 @@
-/* Where the session hands compressed messages to permessage-deflate. */
+/* What the session needs of permessage-deflate. */
 #ifndef CRE_WS_DEFLATE_H
 #define CRE_WS_DEFLATE_H
 
-#include <creactor/websocket.h>
+#include <creactor/websocket_deflate.h>
 
-/* Turns the event of a complete compressed message into that of its content. 1, or an error. */
-int cre__ws_inflate(cre_ws_session *session, cre_ws_event *event);
+#include "ws/ws_message.h"
+
+/*
+ * Inflates a complete message into a new block. `data` may not be in *out. `limit` is checked while
+ * inflating. 1; CRE_EWS_TOO_BIG, CRE_EWS_DEFLATE or CRE_ENOMEM, and *out is untouched.
+ */
+int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
+                    cre__ws_message **out);
 
 #endif

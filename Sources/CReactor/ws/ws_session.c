@@ -174,6 +174,21 @@ static int control_event(cre_ws_session *session, uint8_t *data, size_t length, 
     return 1;
 }
 
+/* Replaces the compressed message of *event, in the input or in session->message, by what is in it. */
+static int inflated_event(cre_ws_session *session, cre_ws_event *event) {
+    cre__ws_message *content;
+    size_t limit = message_limit(session->config);
+    int result = cre__ws_inflate(session->deflate, event->data, event->length, limit, &content);
+    if (result < 0) return result;
+    release(session);
+    session->message = content;
+    session->state |= HANDED_OUT;
+    event->data = content->data;
+    event->length = content->used;
+    bool check = event->opcode == CRE_WS_TEXT && !session->config->skip_utf8;
+    return check && !cre_utf8_valid(event->data, event->length) ? CRE_EWS_UTF8 : 1;
+}
+
 /*
  * A data frame is complete; `data` is the message so far or, when fragments are handed out, this fragment.
  * `kept`: it is in session->message.
@@ -193,7 +208,7 @@ static int data_event(cre_ws_session *session, uint8_t *data, size_t length, boo
         return 1;
     }
     session->state &= (uint8_t)~IN_MESSAGE;
-    if (is_compressed(session)) return cre__ws_inflate(session, event);
+    if (is_compressed(session)) return inflated_event(session, event);
     if (kept)
         session->state |= HANDED_OUT;
     else

@@ -5,7 +5,7 @@
  * Input: one byte of settings, one byte with the number of piece sizes (low four bits), the sizes, the
  * stream.
  */
-#include <creactor/websocket.h>
+#include <creactor/websocket_deflate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@
         if (!(condition)) abort(); \
     } while (0)
 
-enum { CLIENT = 1, SKIP_UTF8 = 2, FRAGMENTS = 4, SMALL_LIMITS = 8, DIRECT = 16 };
+enum { CLIENT = 1, SKIP_UTF8 = 2, FRAGMENTS = 4, SMALL_LIMITS = 8, DIRECT = 16, DEFLATE = 32, TAKEOVER = 64 };
 
 typedef struct outcome {
     uint64_t hash;
@@ -76,12 +76,27 @@ static int feed_direct(cre_ws_session *session, outcome *o, const uint8_t *data,
     return result;
 }
 
+/* The pool is kept from one input to the next: nothing of one may be seen in another. */
+static void start(cre_ws_session *session, const cre_ws_config *config, cre_ws_deflate *deflate,
+                  uint8_t settings) {
+    static cre_ws_deflate_pool *pool;
+    cre_ws_session_init(session, config);
+    memset(deflate, 0, sizeof *deflate);
+    if (!(settings & DEFLATE)) return;
+    if (!pool && cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) != 0) return;
+    bool takeover = settings & TAKEOVER;
+    const cre_ws_deflate_parameters agreed = { !takeover, !takeover, 15, 15 };
+    cre_ws_deflate_init(deflate, pool, &agreed, config->client);
+    cre_ws_session_set_deflate(session, deflate);
+}
+
 static void finish(cre_ws_session *session, outcome *o) {
     if (!cre_ws_session_busy(session)) REQUIRE(session->message == NULL);
     if (o->result < 0) {
         uint16_t code = cre_ws_close_code(o->result);
         REQUIRE(code == 1002 || code == 1007 || code == 1009);
     }
+    if (session->deflate) cre_ws_deflate_clear(session->deflate);
     cre_ws_session_clear(session);
 }
 
@@ -102,14 +117,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .fragments = settings & FRAGMENTS,
     };
     cre_ws_session session;
+    cre_ws_deflate deflate;
 
     outcome whole = { 0 };
-    cre_ws_session_init(&session, &config);
+    start(&session, &config, &deflate, settings);
     whole.result = feed(&session, &whole, stream, length);
     finish(&session, &whole);
 
     outcome pieces = { 0 };
-    cre_ws_session_init(&session, &config);
+    start(&session, &config, &deflate, settings);
     for (size_t i = 0, n = 0; i < length && pieces.result >= 0; n++) {
         size_t piece = count ? sizes[n % count] + 1u : 1;
         if (piece > 200) piece *= 100;

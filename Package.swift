@@ -22,23 +22,33 @@ let package = Package(
         .library(name: "SwiftServer", targets: ["SwiftServer"]),
         .library(name: "CReactor", targets: ["CReactor"]),
     ],
+    traits: [
+        .trait(name: "Deflate", description: "Compressed WebSocket messages through zlib (zlib1g-dev)"),
+        .default(enabledTraits: ["Deflate"]),
+    ],
     targets: [
         .systemLibrary(
             name: "CLibUV",
             pkgConfig: "libuv",
             providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]
         ),
+        .systemLibrary(
+            name: "CZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]
+        ),
         // Rooted at the package itself so that the public headers exist once, in include/. Two rules follow: only C
         // sources and headers in Sources/CReactor, and build folders nowhere but under .build/.
         .target(
             name: "CReactor",
-            dependencies: ["CLibUV"],
+            dependencies: ["CLibUV", .target(name: "CZlib", condition: .when(traits: ["Deflate"]))],
             path: ".",
             sources: ["Sources/CReactor"],
             publicHeadersPath: "include",
             cSettings: [
                 .headerSearchPath("Sources/CReactor"),
                 .define("_GNU_SOURCE"),
+                .define("CRE_HAVE_DEFLATE", .when(traits: ["Deflate"])),
                 .define("NDEBUG", .when(configuration: .release)),
                 .unsafeFlags(["-O3"], .when(configuration: .release)),
             ]

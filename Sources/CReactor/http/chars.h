@@ -10,7 +10,7 @@ enum {
     CRE__TOKEN = 1 << 0,  /* RFC 9110 token characters */
     CRE__VALUE = 1 << 1,  /* may stand in a field value: no control characters except the tab */
     CRE__TARGET = 1 << 2, /* may stand in a request target */
-    CRE__HOST = 1 << 3,   /* may stand in a registered name: unreserved, sub-delims, '%' */
+    CRE__HOST = 1 << 3,   /* may stand in a registered name: unreserved, sub-delims; '%' needs a look */
     CRE__COOKIE = 1 << 4, /* RFC 6265 cookie octets */
     CRE__PLAIN = 1 << 5,  /* unreserved: never percent-encoded */
     CRE__DIGIT = 1 << 6,

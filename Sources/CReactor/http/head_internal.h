@@ -107,7 +107,7 @@ static inline bool cre__name4(const uint8_t *at, const char *word) {
     return cre__lower4(at) == other;
 }
 
-static inline enum cre__http_known cre__http_known_of(const uint8_t *name, uint32_t length) {
+static inline enum cre__http_known cre__http_known_of(const uint8_t *name, size_t length) {
     switch (length) {
     case 4: return cre__name4(name, "host") ? CRE__HOST_FIELD : CRE__ORDINARY;
     case 6: return cre__name4(name, "expe") && cre__name4(name + 2, "pect") ? CRE__EXPECT : CRE__ORDINARY;

@@ -58,13 +58,15 @@ bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port) {
     *has_port = false;
     if (length && host[0] == '[') {
         for (at = 1; at < length && host[at] != ']'; at++)
-            if (!cre__is(host[at], CRE__HOST) && host[at] != ':') return false;
+            if (!cre__is(host[at], CRE__HOST) && host[at] != ':' && host[at] != '%') return false;
         if (at < 3 || at == length) return false;
         at++;
     } else {
-        for (; at < length && host[at] != ':'; at++) {
-            if (!cre__is(host[at], CRE__HOST)) return false;
-            if (host[at] != '%') continue;
+        for (;; at += 3) {
+            while (at < length && cre__is(host[at], CRE__HOST))
+                at++;
+            if (at == length) return true;
+            if (host[at] != '%') break;
             if (length - at < 3 || cre__hex[host[at + 1]] < 0 || cre__hex[host[at + 2]] < 0) return false;
         }
     }

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "chars.h"
 #include "head_internal.h"
 
 typedef struct masks {
@@ -29,8 +30,8 @@ static inline target_masks classify_target(const uint8_t *bytes64);
 
 typedef struct scan {
     const uint8_t *data;
-    uint32_t length;
-    uint32_t base; /* the block's first byte */
+    size_t length;
+    size_t base; /* the block's first byte */
     masks now;
 } scan;
 
@@ -42,11 +43,11 @@ typedef struct block {
 
 /* 64 readable bytes that hold the data from `base` on. Near the end these are the last 64 bytes, and `room`
  * when there are fewer altogether. Nothing behind the end is ever read. */
-static inline block block_at(const uint8_t *data, uint32_t length, uint32_t base, uint8_t room[64]) {
+static inline block block_at(const uint8_t *data, size_t length, size_t base, uint8_t room[64]) {
     if (base + 64 <= length) return (block){ data + base, 0, 0 };
-    uint32_t rest = length - base;
+    const size_t rest = length - base;
     uint64_t outside = rest ? ~(uint64_t)0 << rest : ~(uint64_t)0;
-    if (length >= 64) return (block){ data + length - 64, (64 - rest) & 63, outside };
+    if (length >= 64) return (block){ data + length - 64, (unsigned)(64 - rest) & 63, outside };
     memset(room, 0, 64);
     const uint8_t *from = data + base;
     if (rest >= 32) {
@@ -56,13 +57,13 @@ static inline block block_at(const uint8_t *data, uint32_t length, uint32_t base
         memcpy(room, from, 16);
         memcpy(room + rest - 16, from + rest - 16, 16);
     } else {
-        for (uint32_t i = 0; i < rest; i++)
+        for (size_t i = 0; i < rest; i++)
             room[i] = from[i];
     }
     return (block){ room, 0, outside };
 }
 
-static inline void scan_load(scan *s, uint32_t base) {
+static inline void scan_load(scan *s, size_t base) {
     uint8_t room[64];
     block b = block_at(s->data, s->length, base, room);
     masks found = classify(b.at);
@@ -73,7 +74,7 @@ static inline void scan_load(scan *s, uint32_t base) {
 
 /* The first byte at or after `from` in the mask, or the length. `from` is not before the block. */
 #define SCAN_FOR(s, from, mask)                                           \
-    uint32_t at = (from);                                                 \
+    size_t at = (from);                                                   \
     if (at - (s)->base < 64) {                                            \
         uint64_t bits = (s)->now.mask >> (at - (s)->base);                \
         if (__builtin_expect(bits != 0, 1)) return at + lowest_bit(bits); \
@@ -85,24 +86,30 @@ static inline void scan_load(scan *s, uint32_t base) {
         if ((s)->now.mask) return at + lowest_bit((s)->now.mask);         \
     }
 
-static inline uint32_t lowest_bit(uint64_t bits) {
-    return (uint32_t)__builtin_ctzll(bits);
+static inline unsigned lowest_bit(uint64_t bits) {
+    return (unsigned)__builtin_ctzll(bits);
 }
 
-static inline uint32_t find_name_end(scan *s, uint32_t from) {
+static inline size_t find_name_end(scan *s, size_t from) {
     SCAN_FOR(s, from, no_token)
 }
 
-static inline uint32_t find_control(scan *s, uint32_t from) {
+static inline size_t find_control(scan *s, size_t from) {
     SCAN_FOR(s, from, control)
 }
 
 /* The end of the target that starts at `from`, and its first '?' (the end when there is none). */
-static inline uint32_t find_target_end(const uint8_t *data, uint32_t length, uint32_t from,
-                                       uint32_t *question) {
+static inline size_t find_target_end(const uint8_t *data, size_t length, size_t from, size_t *question) {
     uint8_t room[64];
     bool asked = false;
-    for (uint32_t at = from; at < length; at += 64) {
+    size_t at = from;
+    /* a short target is faster without */
+    for (const size_t near = length - from < 8 ? length : from + 8; at < near && data[at] != '?'; at++) {
+        if (cre__is(data[at], CRE__TARGET)) continue;
+        *question = at;
+        return at;
+    }
+    for (; at < length; at += 64) {
         block b = block_at(data, length, at, room);
         target_masks found = classify_target(b.at);
         uint64_t stop = found.stop >> b.shift | b.outside, ask = found.question >> b.shift;
@@ -111,7 +118,7 @@ static inline uint32_t find_target_end(const uint8_t *data, uint32_t length, uin
             asked = true;
         }
         if (stop) {
-            uint32_t end = at + lowest_bit(stop);
+            size_t end = at + lowest_bit(stop);
             if (!asked) *question = end;
             return end;
         }
@@ -120,41 +127,60 @@ static inline uint32_t find_target_end(const uint8_t *data, uint32_t length, uin
     return length;
 }
 
+/* The end of the value that starts at `value`: where its line's CR LF is. Or an error, or what is missing: 0.
+ */
+static __attribute__((noinline)) int odd_value_end(scan *s, size_t *end) {
+    const uint8_t *data = s->data;
+    size_t at = *end;
+    while (at < s->length && data[at] == '\t')
+        at = find_control(s, at + 1);
+    *end = at;
+    if (at >= s->length) return 0;
+    if (at + 1 == s->length) return cre__http_line_cut(data[at]);
+    return data[at] == '\r' && data[at + 1] == '\n' ? 1 : cre__http_bad_value_end(data[at]);
+}
+
+/* A field line has no name: the head's end, or an error. */
+static __attribute__((noinline)) int head_end(const uint8_t *data, size_t length, size_t at, size_t count,
+                                              const cre__http_job *job, cre_http_head *head) {
+    if (data[at] != '\r') return cre__http_bad_line_start(data[at]);
+    if (at + 1 >= length) return 0;
+    if (data[at + 1] != '\n') return CRE_EHTTP_LINE_END;
+    head->head_length = (uint32_t)at + 2;
+    head->field_count = (uint16_t)count;
+    int error = job->finish(head);
+    return error ? error : (int)head->head_length;
+}
+
 /* The field lines from `at` on. Returns the head's length, 0 or an error. */
-static inline int parse_fields(scan *s, uint32_t at, const cre__http_job *job, cre_http_head *head,
+static inline int parse_fields(scan *s, size_t at, const cre__http_job *job, cre_http_head *head,
                                cre_http_field *fields) {
     const uint8_t *data = s->data;
-    const uint32_t length = s->length, room = job->max_fields;
-    uint32_t count = 0;
-    for (;;) {
-        uint32_t name_end = find_name_end(s, at);
+    const size_t length = s->length, room = job->max_fields;
+    size_t count = 0;
+    for (;; count++) {
+        size_t name_end = find_name_end(s, at);
         if (name_end >= length) return at < length && count == room ? CRE_EHTTP_TOO_MANY_FIELDS : 0;
-        if (name_end == at) {
-            /* no name: the empty line, or an error */
-            if (data[at] != '\r') return cre__http_bad_line_start(data[at]);
-            if (at + 1 >= length) return 0;
-            if (data[at + 1] != '\n') return CRE_EHTTP_LINE_END;
-            head->head_length = at + 2;
-            head->field_count = (uint16_t)count;
-            int error = job->finish(head);
-            return error ? error : (int)head->head_length;
-        }
+        if (name_end == at) return head_end(data, length, at, count, job, head);
         if (count == room) return CRE_EHTTP_TOO_MANY_FIELDS;
         if (data[name_end] != ':') return CRE_EHTTP_BAD_FIELD;
 
-        uint32_t value = name_end + 1;
-        uint32_t end = find_control(s, value);
-        while (__builtin_expect(end < length && data[end] == '\t', 0))
-            end = find_control(s, end + 1);
-        if (end + 1 >= length) return end < length ? cre__http_line_cut(data[end]) : 0;
-        if (data[end] != '\r' || data[end + 1] != '\n') return cre__http_bad_value_end(data[end]);
-
-        uint32_t next = end + 2;
-        while (value < end && (data[value] == ' ' || data[value] == '\t'))
-            value++;
-        while (end > value && (data[end - 1] == ' ' || data[end - 1] == '\t'))
-            end--;
-        cre_http_field *field = &fields[count++];
+        size_t value = name_end + 1, end = find_control(s, value);
+        if (__builtin_expect(end + 1 >= length || data[end] != '\r' || data[end + 1] != '\n', 0)) {
+            int found = odd_value_end(s, &end);
+            if (found <= 0) return found;
+        }
+        const size_t next = end + 2;
+        /* almost always there is one space; the tab is the only control character here besides the CR at the
+         * end */
+        value += data[value] == ' ';
+        if (__builtin_expect(data[value] <= ' ' || data[end - 1] <= ' ', 0)) {
+            while (value < end && data[value] <= ' ')
+                value++;
+            while (end > value && data[end - 1] <= ' ')
+                end--;
+        }
+        cre_http_field *field = &fields[count];
         field->name = (uint16_t)at;
         field->name_length = (uint16_t)(name_end - at);
         field->value = (uint16_t)value;
@@ -170,7 +196,7 @@ static inline int parse_fields(scan *s, uint32_t at, const cre__http_job *job, c
 
 int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job *job, cre_http_head *head,
                        cre_http_field *fields) {
-    uint32_t start = 0;
+    size_t start = 0;
     while (__builtin_expect(start < length && data[start] == '\r', 0)) {
         if (start + 1 >= length) return 0;
         if (data[start + 1] != '\n') return CRE_EHTTP_LINE_END;
@@ -179,23 +205,24 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
     }
 
     /* The line may use this many bytes; that they are not enough is only found out by needing more. */
-    uint32_t window = length - start < job->max_line ? length : start + job->max_line;
+    const size_t window = length - start < job->max_line ? length : start + job->max_line;
     const int cut = length - start < job->max_line ? 0 : CRE_EHTTP_LINE_TOO_LONG;
     scan s = { .data = data, .length = length };
     if (start >= length) return 0;
     scan_load(&s, start);
 
-    uint32_t method_end = find_name_end(&s, start);
+    const size_t method_end = find_name_end(&s, start);
     if (method_end >= window) return cut;
     if (method_end == start || data[method_end] != ' ') return cre__http_bad_request_line(data[method_end]);
-    uint32_t target = method_end + 1, question;
-    uint32_t end = find_target_end(data, window, target, &question);
+    const size_t target = method_end + 1;
+    size_t question;
+    const size_t end = find_target_end(data, window, target, &question);
     if (end >= window) return cut;
     if (end == target || data[end] != ' ') return cre__http_bad_target_end(data[end], end == target);
 
-    uint32_t version = end + 1;
+    const size_t version = end + 1;
     if (__builtin_expect(window - version < 10, 0)) {
-        int error = cre__http_version_check(data + version, window - version);
+        int error = cre__http_version_check(data + version, (uint32_t)(window - version));
         return error ? error : cut;
     }
     if (memcmp(data + version, "HTTP/1.1\r\n", 10) == 0) {
@@ -228,16 +255,16 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
 
 int CRE__NAME(response)(const uint8_t *data, uint32_t length, const cre__http_job *job, cre_http_head *head,
                         cre_http_field *fields) {
-    uint32_t window = length < job->max_line ? length : job->max_line;
+    const size_t window = length < job->max_line ? length : job->max_line;
     const int cut = length < job->max_line ? 0 : CRE_EHTTP_LINE_TOO_LONG;
     scan s = { .data = data, .length = length };
     if (!length) return 0;
     scan_load(&s, 0);
-    uint32_t end = find_control(&s, 0);
+    size_t end = find_control(&s, 0);
     while (end < window && data[end] == '\t')
         end = find_control(&s, end + 1);
     if (end > window) end = window;
-    int error = cre__http_status_line(head, data, end, end < window);
+    int error = cre__http_status_line(head, data, (uint32_t)end, end < window);
     if (error) return error;
     if (end >= window) return cut;
     if (data[end] != '\r') return data[end] == '\n' ? CRE_EHTTP_LINE_END : CRE_EHTTP_BAD_LINE;

@@ -1,0 +1,14 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "Examples",
+    dependencies: [.package(name: "SwiftServer", path: "..")],
+    targets: [
+        .executableTarget(
+            name: "echo", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "echo"),
+        .executableTarget(
+            name: "chat", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "chat"),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,61 @@
+import SwiftServer
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+struct Options {
+    enum Handler: String, CaseIterable { case callback, span, async }
+
+    var host = "127.0.0.1"
+    var port = 9501
+    var mode = ServerMode.process
+    var workers = 1
+    var reactors = 1
+    var handler = Handler.callback
+    var maxMessage = 1 << 20
+
+    init(_ arguments: [String]) {
+        var rest = arguments.dropFirst()
+        while let name = rest.popFirst() {
+            guard let value = rest.popFirst() else { fail("\(name) needs a value") }
+            switch name {
+            case "--host": host = value
+            case "--port": port = number(value, name)
+            case "--mode": mode = choice(value, name)
+            case "--workers": workers = number(value, name)
+            case "--reactors": reactors = number(value, name)
+            case "--handler": handler = choice(value, name)
+            case "--max-message": maxMessage = number(value, name)
+            default:
+                fail(
+                    """
+                    unknown option \(name)
+                    usage: echo [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
+                    [--handler callback|span|async] [--max-message BYTES]
+                    """)
+            }
+        }
+    }
+}
+
+func number(_ text: String, _ name: String) -> Int {
+    guard let value = Int(text) else { fail("\(name) needs a number, not \(text)") }
+    return value
+}
+
+func choice<Choice: RawRepresentable & CaseIterable>(_ text: String, _ name: String) -> Choice
+where Choice.RawValue == String {
+    guard let value = Choice(rawValue: text) else {
+        fail("\(name) is one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")), not \(text)")
+    }
+    return value
+}
+
+func fail(_ message: String) -> Never {
+    let line = Array("echo: \(message)\n".utf8)
+    _ = write(2, line, line.count)
+    exit(2)
+}

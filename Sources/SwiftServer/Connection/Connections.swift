@@ -1,0 +1,38 @@
+internal import CReactor
+
+/// The ids of all connections of the server, those of all workers and also plain HTTP ones. Safe while connections come
+/// and go: one that is there all the time is seen once.
+public struct Connections: Sequence, Sendable {
+    let bus: Bus?
+
+    /// How many there are now.
+    public var count: Int { bus.map { Int(unsafe cre_table_count($0.table)) } ?? 0 }
+
+    public func contains(_ id: ConnectionID) -> Bool {
+        bus.map { unsafe cre_table_state($0.table, id.rawValue) != 0 } ?? false
+    }
+
+    public func makeIterator() -> Iterator { Iterator(bus: bus) }
+
+    public struct Iterator: IteratorProtocol, Sendable {
+        let bus: Bus?
+        private var cursor: UInt32 = 0
+        private var page: [UInt64] = []
+        private var position = 0
+
+        init(bus: Bus?) { self.bus = bus }
+
+        public mutating func next() -> ConnectionID? {
+            if position == page.count {
+                guard let bus else { return nil }
+                page = unsafe [UInt64](unsafeUninitializedCapacity: 256) { buffer, count in
+                    count = unsafe cre_table_list(bus.table, &cursor, buffer.baseAddress, buffer.count)
+                }
+                position = 0
+                if page.isEmpty { return nil }
+            }
+            defer { position += 1 }
+            return ConnectionID(rawValue: page[position])
+        }
+    }
+}

@@ -1,0 +1,220 @@
+internal import CReactor
+internal import Glibc
+
+/// The master process: accepts connections, runs the reactor threads that own them, takes signals, and keeps a manager.
+@safe final class Master {
+    private static nonisolated(unsafe) var isRunning = false
+
+    private let server: Server
+    private let layout: Layout
+    private var loop: EventLoop!
+    private var bus: Bus!
+    private var listeners: Listeners!
+    private var reactors: [OpaquePointer] = unsafe []
+    private var acceptor: OpaquePointer?
+    private var nextReactor = 0
+    /// What was open before the master opened things of its own: all that a manager started later may keep.
+    private var inheritable: [Int32] = []
+    private var isStopping = false
+    private var reactorsLeft = 0
+    private var failure: ServerError?
+
+    init(server: Server) {
+        self.server = server
+        layout = Layout(settings: server.settings, mode: server.mode)
+    }
+
+    func run() throws(ServerError) {
+        guard unsafe !Master.isRunning, server.masterPID == 0 else {
+            throw ServerError(code: .alreadyStarted, message: "start() was called before in this process")
+        }
+        try checkThreads()
+        unsafe Master.isRunning = true
+        defer { unsafe Master.isRunning = false }
+        listeners = try Listeners(
+            host: server.host, port: server.port, mode: server.mode, settings: server.settings)
+        server.port = listeners.port
+        bus = try Bus(server.settings.busConfig(nodes: layout.nodes))
+        server.bus = bus
+        server.masterPID = getpid()
+        _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
+        cre_process_set_title(nil)
+        cre_process_line_buffered()
+        // Opened first: a signal that comes while the processes start waits until there is somebody to take it.
+        let signals = try Signals([SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGUSR2, SIGHUP])
+        try startManager()
+        if server.mode == .base { listeners.closeAll() }
+        rememberDescriptors()
+        unsafe cre_process_set_title("\(server.processName): master")
+        do throws(ServerError) {
+            try serve(signals)
+        } catch {
+            failure = error
+            kill(server.managerPID, SIGKILL)
+        }
+        for unsafereactor in unsafe reactors { unsafe cre_reactor_stop(reactor) }
+        close(signals.descriptor)
+        server.handlers.shutdown?()
+        if let failure { throw failure }
+    }
+
+    /// A fork copies one thread. What the others hold, locks above all, the child would wait for for ever.
+    private func checkThreads() throws(ServerError) {
+        let threads = cre_process_threads()
+        guard threads != 1 else { return }
+        throw ServerError(
+            code: .threadsRunning,
+            message: """
+                \(threads) threads run already, and start() must fork. Call it before anything that starts threads: \
+                Task, async main with an await before, DispatchQueue, Thread, URLSession
+                """)
+    }
+
+    private func serve(_ signals: Signals) throws(ServerError) {
+        loop = try EventLoop()
+        loop.becomeMainActor()
+        loop.watch(signals.descriptor) { [unowned self] in
+            for signal in signals.pending() { handle(signal) }
+        }
+        if server.mode == .process {
+            try startReactors()
+            try accept()
+        }
+        server.handlers.start?()
+        loop.run()
+    }
+
+    // MARK: Connections
+
+    private func startReactors() throws(ServerError) {
+        for index in 0..<layout.reactors {
+            var engine = unsafe server.settings.engineConfig(servesHTTP: server.handlers.request != nil)
+            unsafe engine.first_worker = UInt16(layout.reactors)
+            unsafe engine.worker_count = UInt16(layout.workers)
+            var config = unsafe cre_reactor_config(
+                bus: bus.raw, node: UInt32(index), engine: engine,
+                violation: { context, node in
+                    // On the reactor's thread: only what any thread may do.
+                    unsafe Unmanaged<Master>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.punish(Int(node)) }
+                }, context: Unmanaged.passUnretained(self).toOpaque())
+            var reactor: OpaquePointer?
+            let result = unsafe cre_reactor_start(&config, &reactor)
+            guard result == 0, let reactor = unsafe reactor else { throw .system("starting reactor \(index)", result) }
+            unsafe reactors.append(reactor)
+        }
+    }
+
+    private func accept() throws(ServerError) {
+        let result = unsafe cre_acceptor_start(
+            loop.raw, listeners.descriptors[0],
+            { context, descriptor in
+                unsafe Unmanaged<Master>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.accepted(descriptor) }
+            }, Unmanaged.passUnretained(self).toOpaque(), &acceptor)
+        guard result == 0 else { throw .system("accepting connections", result) }
+    }
+
+    private func accepted(_ descriptor: Int32) {
+        _ = unsafe cre_reactor_hand_over(reactors[nextReactor], descriptor, 0)
+        nextReactor = unsafe (nextReactor + 1) % reactors.count
+    }
+
+    /// A worker wrote into shared memory what no worker writes. Whatever broke it, it cannot be trusted further.
+    private func punish(_ node: Int) {
+        let pid = bus.pid(ofNode: node)
+        Log.error("\(layout.name(ofNode: node)) (pid \(pid)) sent a damaged record and is killed")
+        if pid > 0 { kill(pid, SIGKILL) }
+    }
+
+    // MARK: Manager
+
+    private func startManager() throws(ServerError) {
+        let pid = cre_process_fork()
+        if pid == 0 {
+            if !inheritable.isEmpty {
+                unsafe inheritable.withUnsafeBufferPointer {
+                    unsafe cre_process_close_others($0.baseAddress, $0.count)
+                }
+            }
+            Manager.run(server: server, bus: bus, layout: layout, listeners: listeners)
+        }
+        guard pid > 0 else { throw .system("starting the manager", pid) }
+        server.managerPID = pid
+    }
+
+    private func rememberDescriptors() {
+        inheritable = unsafe [Int32](unsafeUninitializedCapacity: 65_536) { buffer, count in
+            count = Int(max(0, unsafe cre_process_descriptors(buffer.baseAddress, buffer.count)))
+        }
+    }
+
+    private func managerEnded(_ end: ProcessEnd) {
+        if isStopping {
+            loop.stop()
+            return
+        }
+        Log.error("the manager (pid \(end.pid)) \(end); starting another one")
+        // Workers die with their manager. In base mode their sockets are gone too, and nobody has a copy.
+        for worker in 0..<layout.workers { bus.forget(node: layout.node(ofWorker: worker)) }
+        do throws(ServerError) {
+            guard server.mode == .process else {
+                throw ServerError(code: .system, message: "the manager ended, and with it all listening sockets")
+            }
+            guard cre_process_threads() == 1 + Int32(layout.reactors) else {
+                throw ServerError(
+                    code: .threadsRunning,
+                    message: "the manager ended, and the master has threads of others: it cannot fork")
+            }
+            try startManager()
+        } catch {
+            Log.error("\(error.message); the server stops")
+            failure = error
+            loop.stop()
+        }
+    }
+
+    // MARK: Signals
+
+    private func handle(_ signal: Int32) {
+        switch signal {
+        case SIGTERM, SIGINT:
+            if isStopping { stopNow() } else { stop() }
+        case SIGUSR1: kill(server.managerPID, SIGUSR1)
+        case SIGCHLD:
+            while let end = ProcessEnd.next() {
+                if end.pid == server.managerPID { managerEnded(end) }
+            }
+        default: break
+        }
+    }
+
+    /// Stop in order: no new connections, the old ones closed, then the processes.
+    private func stop() {
+        isStopping = true
+        unsafe cre_acceptor_stop(acceptor)
+        unsafe acceptor = nil
+        reactorsLeft = unsafe reactors.count
+        if reactorsLeft == 0 { kill(server.managerPID, SIGTERM) }
+        for unsafereactor in unsafe reactors {
+            let result = unsafe cre_reactor_shutdown(
+                reactor, UInt32(server.settings.shutdownTimeout.milliseconds),
+                { context in
+                    unsafe Unmanaged<Master>.fromOpaque(context!)._withUnsafeGuaranteedRef { master in
+                        nonisolated(unsafe) let master = master
+                        unsafe master.loop.post { unsafe master.reactorDone() }
+                    }
+                }, Unmanaged.passUnretained(self).toOpaque())
+            if result != 0 { reactorDone() }
+        }
+    }
+
+    private func reactorDone() {
+        reactorsLeft -= 1
+        if reactorsLeft == 0 { kill(server.managerPID, SIGTERM) }
+    }
+
+    /// Asked twice: nothing is waited for.
+    private func stopNow() {
+        Log.warning("stopping at once")
+        kill(server.managerPID, SIGKILL)  // its workers die with it
+    }
+}

@@ -1,0 +1,117 @@
+internal import CReactor
+
+/// A worker process from the inside: the events that reach it become calls of the handlers, what handlers say becomes
+/// commands.
+@safe final class WorkerRuntime: @unchecked Sendable {
+    // `@unchecked`: everything but what says "any thread" is touched on the loop's thread only.
+    let id: Int
+    let loop: EventLoop
+    let bus: Bus
+    let lanes: HandlerLanes
+    nonisolated(unsafe) private var worker: OpaquePointer!
+    private let handlers: Handlers
+
+    /// Opens the worker's end of the link. With `listeners` (base mode) it owns sockets itself.
+    init(
+        id: Int, node: Int, loop: EventLoop, bus: Bus, handlers: Handlers, settings: Settings, listener: Int32?
+    ) throws(ServerError) {
+        self.id = id
+        self.loop = loop
+        self.bus = bus
+        self.handlers = handlers
+        let executor = loop.executor
+        lanes = MainActor.assumeIsolated { HandlerLanes(executor: executor) }
+        MainActor.assumeIsolated { lanes.runtime = self }
+
+        var engine = unsafe settings.engineConfig(servesHTTP: handlers.request != nil)
+        var raw: OpaquePointer?
+        let result = unsafe withUnsafePointer(to: &engine) { engine in
+            var config = unsafe cre_worker_config(
+                bus: bus.raw, node: UInt32(node),
+                on_event: { context, event, payload in
+                    unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
+                        unsafe $0.receive(event!, payload)
+                    }
+                },
+                context: Unmanaged.passUnretained(self).toOpaque(),
+                engine: listener == nil ? nil : engine, max_queue: UInt32(settings.maxQueue))
+            return unsafe cre_worker_open(loop.raw, &config, &raw)
+        }
+        guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }
+        unsafe worker = raw
+        if let listener {
+            let result = unsafe cre_engine_serve(cre_worker_engine(raw), listener, 0)
+            guard result == 0 else { throw .system("serving in worker \(id)", result) }
+        }
+    }
+
+    /// Whether the calling thread is the loop's. Any thread.
+    var isHere: Bool { loop.executor.isHere }
+
+    // MARK: Events
+
+    private func receive(_ record: UnsafePointer<cre_record>, _ start: UnsafeMutablePointer<UInt8>?) {
+        let fd = unsafe ConnectionID(rawValue: record.pointee.session)
+        let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
+        switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
+        case CRE_EVENT_MESSAGE:
+            unsafe handlers.message?(self, fd, Opcode(rawValue: record.pointee.opcode), payload)
+        case CRE_EVENT_REQUEST:
+            guard let request = unsafe Request(fd: fd, payload: payload) else { return }
+            handlers.request?(self, request)
+        case CRE_EVENT_OPEN:
+            guard let open = handlers.open, let request = unsafe Request(fd: fd, payload: payload) else { return }
+            open(self, request)
+        case CRE_EVENT_CLOSE:
+            guard let close = handlers.close, let reason = unsafe CloseReason(payload) else { return }
+            close(self, fd, reason)
+        default: break
+        }
+    }
+
+    // MARK: Commands
+
+    func push(_ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ payload: UnsafeRawBufferPointer) -> PushResult {
+        let result = unsafe cre_worker_push(
+            worker, fd.rawValue, opcode.rawValue, finish, payload.baseAddress, payload.count)
+        return PushResult(result, local: unsafe cre_worker_engine(worker) != nil)
+    }
+
+    func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> Bool {
+        unsafe cre_worker_end(worker, fd.rawValue, code, reason.baseAddress, reason.count) == 0
+    }
+
+    func respond(_ fd: ConnectionID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer) {
+        // A client that left meanwhile is no error: nobody waits for the answer any more.
+        _ = unsafe fields.withUnsafeBytes { fields in
+            unsafe cre_worker_respond(
+                worker, fd.rawValue, status, flags, false, fields.baseAddress, fields.count, body.baseAddress,
+                body.count)
+        }
+    }
+
+    /// Stops or restarts reading from a connection.
+    func pause(_ fd: ConnectionID, _ pause: Bool) {
+        var command = cre_record(
+            length: 0, kind: UInt8((pause ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME).rawValue), opcode: 0, flags: 0,
+            session: fd.rawValue)
+        unsafe cre_worker_command(worker, &command, nil, 0)
+    }
+
+    // MARK: The end
+
+    /// Closes the connections that this worker owns, then stops its loop.
+    func shutDown(deadline: Duration) {
+        guard let engine = unsafe cre_worker_engine(worker) else {
+            loop.stop()
+            return
+        }
+        unsafe cre_engine_shutdown(
+            engine, UInt32(deadline.milliseconds),
+            { context in
+                unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.loop.stop() }
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    func closeLink() { unsafe cre_worker_close(worker) }
+}

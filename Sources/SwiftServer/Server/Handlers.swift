@@ -1,0 +1,30 @@
+/// The user's handlers in the one form in which a worker calls them. What differs between synchronous and asynchronous
+/// ones, or between the forms a payload can take, was settled when they were registered.
+@safe struct Handlers: @unchecked Sendable {
+    // `@unchecked`: registered before `start()`, called on the loop's thread only.
+    var start: (() -> Void)?
+    var shutdown: (() -> Void)?
+    var managerStart: (() -> Void)?
+    var managerStop: (() -> Void)?
+    var workerStart: ((WorkerRuntime) -> Void)?
+    var workerStop: ((WorkerRuntime) -> Void)?
+    var open: ((WorkerRuntime, Request) -> Void)?
+    var message: ((WorkerRuntime, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
+    var close: ((WorkerRuntime, ConnectionID, CloseReason) -> Void)?
+    var request: ((WorkerRuntime, Request) -> Void)?
+}
+
+// A synchronous handler as a plain function. It says that it runs on the main actor, and it does: a worker's loop is the
+// main actor's executor, and all handlers are called by it. So the cast only leaves out the check.
+
+@inline(__always) func onLoop<A>(_ handler: @escaping @MainActor (A) -> Void) -> (A) -> Void {
+    unsafe unsafeBitCast(handler, to: ((A) -> Void).self)
+}
+
+@inline(__always) func onLoop<A, B>(_ handler: @escaping @MainActor (A, B) -> Void) -> (A, B) -> Void {
+    unsafe unsafeBitCast(handler, to: ((A, B) -> Void).self)
+}
+
+@inline(__always) func onLoop<A, B, C>(_ handler: @escaping @MainActor (A, B, C) -> Void) -> (A, B, C) -> Void {
+    unsafe unsafeBitCast(handler, to: ((A, B, C) -> Void).self)
+}

@@ -1,0 +1,102 @@
+internal import CReactor
+internal import Glibc
+
+/// A server: one object that listens, starts its processes, and runs your handlers in them.
+///
+/// Configure it, register handlers, call ``start()``. Handlers run in worker processes, on each worker's main thread,
+/// one at a time: they are `@MainActor` closures. Memory is not shared: what a handler changes in one worker, another
+/// worker does not see.
+open class Server: ServerEvents, @unchecked Sendable {
+    // `@unchecked`: until `start()` one thread configures it; afterwards nothing of it changes but `runtime`, which is
+    // set once, before the first handler runs. Calls from other threads hop to the loop.
+
+    /// The address that was asked for.
+    public let host: String
+    /// The port: the one that was asked for, and after the start the one that it is (for port 0).
+    public internal(set) var port: Int
+    public let mode: ServerMode
+    /// Read by ``start()``; later changes have no effect.
+    public var settings = Settings()
+
+    /// What `ps` shows before ": master", ": manager", ": worker N". Default: the program's name.
+    public var processName =
+        CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "server") } ?? "server"
+
+    /// The number of this worker, counted from 0; -1 in the master and the manager.
+    public internal(set) var workerID = -1
+    /// The pid of the master, 0 before the start.
+    public internal(set) var masterPID: Int32 = 0
+    /// The pid of the manager, 0 before the start. The master knows it; workers are its children.
+    public internal(set) var managerPID: Int32 = 0
+
+    var handlers = Handlers()
+    var bus: Bus?
+    var runtime: WorkerRuntime?
+
+    /// - Parameters:
+    ///   - host: an IPv4 or IPv6 address; "0.0.0.0" and "::" are all of the machine.
+    ///   - port: 0 lets the system choose.
+    ///   - mode: who owns the sockets; see ``ServerMode``.
+    public init(host: String = "127.0.0.1", port: Int, mode: ServerMode = .process) {
+        self.host = host
+        self.port = port
+        self.mode = mode
+    }
+
+    /// Listens, starts the processes, and serves until the server is stopped by SIGTERM, SIGINT or ``shutdown()``.
+    ///
+    /// It returns in the master when all is over. Call it before anything that starts threads (tasks, Dispatch,
+    /// `Thread`), on the main thread, once.
+    ///
+    /// - Throws: ``ServerError``, before any process was started, when a setting makes no sense, a handler is missing,
+    ///   the port cannot be bound or threads run already.
+    public func start() throws(ServerError) {
+        try settings.check(mode: mode)
+        try checkHandlers()
+        try Master(server: self).run()
+    }
+
+    /// What a subclass cannot do without.
+    func checkHandlers() throws(ServerError) {}
+
+    /// Stops the whole server, as SIGTERM to the master does. From any process and thread.
+    public func shutdown() {
+        if masterPID > 0 { kill(masterPID, SIGTERM) }
+    }
+
+    // MARK: Connections
+
+    /// All connections of the server, from every process and in every mode.
+    public var connections: Connections { Connections(bus: bus) }
+
+    /// Whether the connection is there; see ``WebSocketServer/isEstablished(_:)`` for open WebSockets.
+    public func exists(_ fd: ConnectionID) -> Bool { connections.contains(fd) }
+
+    /// Closes a connection after all that was sent to it is out: a WebSocket by its closing handshake. ``onClose``
+    /// follows.
+    ///
+    /// - Parameters:
+    ///   - code: 1000, or another code that may be sent: 1001-1003, 1007-1014, 3000-4999.
+    ///   - reason: at most 123 bytes are sent.
+    /// - Returns: false when there is no such connection, the code may not be sent, or this is not a worker.
+    @discardableResult
+    public func close(_ fd: ConnectionID, code: UInt16 = 1000, reason: String = "") -> Bool {
+        guard let runtime else { return false }
+        var reason = reason
+        if runtime.isHere {
+            return reason.withUTF8 { unsafe runtime.close(fd, code: code, reason: UnsafeRawBufferPointer($0)) }
+        }
+        guard exists(fd) else { return false }
+        let copy = [UInt8](reason.utf8)
+        runtime.loop.post { unsafe copy.withUnsafeBytes { _ = unsafe runtime.close(fd, code: code, reason: $0) } }
+        return true
+    }
+
+    /// Suspends a handler. The loop's own timer wakes it, so no thread is started and none is changed.
+    @MainActor public func sleep(for duration: Duration) async {
+        guard let runtime else { return }
+        unsafe await withUnsafeContinuation { continuation in
+            runtime.loop.after(duration) { unsafe continuation.resume() }
+        }
+    }
+}

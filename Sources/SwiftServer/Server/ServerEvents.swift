@@ -1,0 +1,75 @@
+/// The events that every server has. The handlers get the server as its own type, whatever class it is.
+///
+/// Each handler may be registered once; a second one for the same event replaces the first.
+public protocol ServerEvents: AnyObject {}
+
+extension ServerEvents where Self: Server {
+    /// In the master, when the ports are bound and the processes are started.
+    public func onStart(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.start = { [unowned self] in direct(self) }
+    }
+
+    /// In the master, last of all.
+    public func onShutdown(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.shutdown = { [unowned self] in direct(self) }
+    }
+
+    /// In the manager, before it starts the workers.
+    public func onManagerStart(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.managerStart = { [unowned self] in direct(self) }
+    }
+
+    /// In the manager, when the last worker has ended.
+    public func onManagerStop(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.managerStop = { [unowned self] in direct(self) }
+    }
+
+    /// In each worker, before anything else; also in one that replaces another. The number is the worker's.
+    public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) -> Void) {
+        let direct = onLoop(handler)
+        handlers.workerStart = { [unowned self] in direct(self, $0.id) }
+    }
+
+    /// The same as an asynchronous handler. Connections are served as soon as it suspends.
+    public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) async -> Void) {
+        handlers.workerStart = { [unowned self] runtime in
+            MainActor.assumeIsolated { runtime.loop.executor.start { await handler(self, runtime.id) } }
+        }
+    }
+
+    /// In each worker that ends in an orderly way, as its last act.
+    public func onWorkerStop(_ handler: @escaping @MainActor (Self, Int) -> Void) {
+        let direct = onLoop(handler)
+        handlers.workerStop = { [unowned self] in direct(self, $0.id) }
+    }
+
+    /// When a connection whose opening was told is gone: exactly once, whoever closed it, with the reason.
+    public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) -> Void) {
+        let direct = onLoop(handler)
+        handlers.close = { [unowned self] runtime, fd, reason in
+            guard runtime.isBusy(fd) else { return direct(self, fd, reason) }
+            runtime.run(fd) { handler(self, fd, reason) }
+        }
+    }
+
+    /// The same as an asynchronous handler.
+    public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) async -> Void) {
+        handlers.close = { [unowned self] runtime, fd, reason in
+            runtime.run(fd) { await handler(self, fd, reason) }
+        }
+    }
+}
+
+extension WorkerRuntime {
+    /// Whether a handler of this connection is suspended, so that everything else of it must wait.
+    func isBusy(_ fd: ConnectionID) -> Bool { MainActor.assumeIsolated { lanes.isBusy(fd) } }
+
+    /// Runs an asynchronous handler of this connection: now, or when those before it are done.
+    func run(_ fd: ConnectionID, _ work: @escaping @MainActor () async -> Void) {
+        MainActor.assumeIsolated { lanes.run(fd, work) }
+    }
+}

@@ -1,0 +1,126 @@
+internal import CReactor
+internal import Glibc
+
+/// Who runs what.
+public enum ServerMode: String, Sendable, CaseIterable {
+    /// The master owns the sockets and its reactor threads do all protocol work; workers run the handlers. A worker
+    /// may crash or be replaced and no connection is lost.
+    case process
+    /// Each worker owns its sockets: the fastest, but a connection ends with its worker.
+    case base
+}
+
+/// Everything that can be set before ``Server/start()``. Each default is meant to be kept until there is a reason.
+public struct Settings: Sendable {
+    /// Worker processes, which run the handlers, one callback at a time each. Default: the number of CPU cores.
+    public var workerCount: Int = defaultWorkers
+    /// Reactor threads of the master (process mode), which do all socket work. Default: as many as workers, at most
+    /// the number of CPU cores and 8.
+    public var reactorCount: Int?
+    /// How many connections there may be at once; further ones are closed when they arrive. Default: 100,000.
+    public var maxConnections = 100_000
+    /// Bytes of one WebSocket message, over all its fragments; a longer one ends the connection with code 1009.
+    /// Default: 1 MiB.
+    public var maxMessage = 1 << 20
+    /// Bytes of a request's line and header fields; more is answered with 431 or 414. Default: 65,535, the most.
+    public var maxHead = 65_535
+    /// Bytes of a request's body; more is answered with 413. Default: 8 MiB.
+    public var maxBody = 8 << 20
+    /// Bytes of output that may wait for one slow client. What would be more is refused
+    /// (``PushResult/full``). Default: 8 MiB.
+    public var maxQueue = 8 << 20
+    /// How long a client may take for the head of a request, from its first byte. Default: 10 seconds.
+    public var headTimeout: Duration = .seconds(10)
+    /// How long a client may take for the body of a request. Default: 60 seconds.
+    public var bodyTimeout: Duration = .seconds(60)
+    /// How long a connection is kept between two requests. Default: 75 seconds.
+    public var idleTimeout: Duration = .seconds(75)
+    /// How long the peer may take for its half of a closing handshake. Default: 5 seconds.
+    public var closeTimeout: Duration = .seconds(5)
+    /// How long a stop may take: closing handshakes, requests in progress. What is left then is cut off.
+    /// Default: 10 seconds.
+    public var shutdownTimeout: Duration = .seconds(10)
+    /// The listen queue; the system may allow fewer. Default: 512.
+    public var backlog = 512
+    /// Bytes of each ring in shared memory between two processes: a power of two from 4,096. Default: 256 KiB.
+    public var ringSize = 256 << 10
+    /// How long a busy process looks for more work before it sleeps. It saves a wake-up, which costs more than that,
+    /// and is skipped where there is one CPU only. Zero: never. Default: 5 microseconds.
+    public var spin: Duration = .microseconds(5)
+
+    public init() {}
+
+    private static var defaultWorkers: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+}
+
+// MARK: - Checks and the forms that the C core wants
+
+extension Settings {
+    func reactors(mode: ServerMode) -> Int {
+        guard mode == .process else { return 0 }
+        return reactorCount ?? min(workerCount, Settings.defaultWorkers, 8)
+    }
+
+    /// The first setting that makes no sense, in words.
+    func check(mode: ServerMode) throws(ServerError) {
+        func require(_ good: Bool, _ message: @autoclosure () -> String) throws(ServerError) {
+            if !good { throw ServerError(code: .invalidSetting, message: message()) }
+        }
+        try require((1...512).contains(workerCount), "workerCount must be 1...512, not \(workerCount)")
+        if let reactorCount {
+            try require((1...256).contains(reactorCount), "reactorCount must be 1...256, not \(reactorCount)")
+        }
+        try require(
+            (1...1 << 24).contains(maxConnections), "maxConnections must be 1...16,777,216, not \(maxConnections)")
+        for (name, value) in [("maxMessage", maxMessage), ("maxBody", maxBody), ("maxQueue", maxQueue)] {
+            try require((1024...1 << 28).contains(value), "\(name) must be 1 KiB to 256 MiB, not \(value) bytes")
+        }
+        try require((256...65_535).contains(maxHead), "maxHead must be 256...65,535 bytes, not \(maxHead)")
+        for (name, value) in [
+            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("idleTimeout", idleTimeout),
+            ("closeTimeout", closeTimeout), ("shutdownTimeout", shutdownTimeout),
+        ] {
+            try require(
+                value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, not \(value)")
+        }
+        try require((1...65_535).contains(backlog), "backlog must be 1...65,535, not \(backlog)")
+        try require(
+            (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,
+            "ringSize must be a power of two from 4,096 to 256 MiB, not \(ringSize)")
+        try require(spin >= .zero && spin <= .milliseconds(1), "spin must be 0 to 1 ms, not \(spin)")
+    }
+
+    /// The largest record that a message or request with its head can become.
+    private var largestRecord: Int { max(maxMessage, maxBody + maxHead) + 4096 }
+
+    func busConfig(nodes: Int) -> cre_bus_config {
+        cre_bus_config(
+            nodes: UInt32(nodes),
+            ring_bytes: UInt32(ringSize),
+            connections: UInt32(maxConnections),
+            queue_bytes: UInt32(Swift.max(8 << 20, largestRecord * 2)),
+            max_payload: UInt32(max(maxQueue, largestRecord)),
+            spin_ns: UInt32(spin.nanoseconds)
+        )
+    }
+
+    func engineConfig(servesHTTP: Bool) -> cre_engine_config {
+        var config = unsafe cre_engine_config()
+        unsafe config.http = servesHTTP
+        unsafe config.max_message = UInt64(maxMessage)
+        unsafe config.max_head = UInt32(maxHead)
+        unsafe config.max_body = UInt32(maxBody)
+        unsafe config.max_queue = UInt32(maxQueue)
+        unsafe config.head_timeout_ms = UInt32(headTimeout.milliseconds)
+        unsafe config.body_timeout_ms = UInt32(bodyTimeout.milliseconds)
+        unsafe config.idle_timeout_ms = UInt32(idleTimeout.milliseconds)
+        unsafe config.close_timeout_ms = UInt32(closeTimeout.milliseconds)
+        return unsafe config
+    }
+}
+
+extension Duration {
+    var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+    /// Rounded up, so that a short time does not become none.
+    var milliseconds: Int64 { (nanoseconds + 999_999) / 1_000_000 }
+}

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #ifdef CRE_HAVE_DEFLATE
+#include "ws/ws_deflate_pool.h"
 
 static const cre_ws_deflate_parameters full = { .server_window_bits = 15, .client_window_bits = 15 };
 static const cre_ws_deflate_parameters frugal = { .server_no_context_takeover = true,
@@ -90,8 +91,11 @@ TEST(examples_of_rfc_7692) {
            "1:Hello;1:Hello;");
     expect(&frugal, 0, "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", 16,
            "1:Hello;WS_DEFLATE 1007");
-    EXPECT("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "1:Hello;");         /* stored */
-    EXPECT("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "1:Hello;");                     /* a final block */
+    EXPECT("\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "1:Hello;"); /* stored */
+    EXPECT("\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "1:Hello;");             /* a final block */
+    /* The window outlives a final block. */
+    expect(&full, 0, "\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xc1\x05\xf2\x00\x11\x00\x00", 17,
+           "1:Hello;1:Hello;");
     EXPECT("\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", "1:Hello;"); /* two blocks */
     EXPECT("\xc1\x01\x00", "1:;");
     EXPECT("\x81\x05Hello\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x82\x02ok", "1:Hello;1:Hello;2:ok;");
@@ -256,6 +260,41 @@ TEST(without_takeover_the_window_is_empty_and_the_pool_is_shared) {
              0); /* does not shrink */
     cre_ws_deflate_clear(&a);
     cre_ws_deflate_clear(&b);
+    cre_ws_deflate_pool_free(pool);
+}
+
+TEST(each_connection_has_its_window) {
+    cre_ws_deflate_pool *pool;
+    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    cre_ws_deflate_parameters narrow = frugal;
+    narrow.server_window_bits = 9;
+    cre_ws_deflate a, b;
+    cre_ws_deflate_init(&a, pool, &frugal, false);
+    cre_ws_deflate_init(&b, pool, &narrow, false);
+    uint8_t data[4000], *out;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = i < 1000 ? random_byte() : data[i - 1000];
+    for (int i = 0; i < 2; i++) {
+        size_t wide = 0, small = 0;
+        REQUIRE(cre_ws_deflate_message(&a, data, sizeof data, &out, &wide) == 1);
+        CHECK(wide < 1200);
+        CHECK_EQ(cre_ws_deflate_message(&b, data, sizeof data, &out, &small), 0); /* too far back for it */
+    }
+    cre_ws_deflate_pool_free(pool);
+}
+
+TEST(large_output_is_not_kept) {
+    cre_ws_deflate_pool *pool;
+    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    cre_ws_deflate deflate;
+    cre_ws_deflate_init(&deflate, pool, &frugal, false);
+    uint8_t *zeros = calloc(1, 1000000), *out;
+    size_t size;
+    REQUIRE(zeros && cre_ws_deflate_message(&deflate, zeros, 1000000, &out, &size) == 1);
+    CHECK(pool->capacity > 65536);
+    CHECK_EQ(cre_ws_deflate_message(&deflate, zeros, 1000, &out, &size), 1);
+    CHECK(pool->capacity <= 65536);
+    free(zeros);
     cre_ws_deflate_pool_free(pool);
 }
 

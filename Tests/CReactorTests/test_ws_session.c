@@ -416,6 +416,8 @@ TEST(invalid_text) {
           { FIN_CONT, "\xAC" });
     PARTS(&server, "WS_UTF8 1007", { CRE_WS_TEXT, "\xE2\x82" }, { FIN_CONT, "" });
     PARTS(&server, "ping;WS_UTF8 1007", { CRE_WS_TEXT, "\xE2\x82" }, { FIN_PING, "" }, { FIN_CONT, "abc" });
+    PARTS(&server, "WS_UTF8 1007", { CRE_WS_TEXT, "\xE2\x82" }, { CRE_WS_CONTINUATION, "abc" },
+          { FIN_CONT, "\xAC" });
     PARTS(&streaming, "text+ <E2>;cont <82><AC>;text+ <E2>;WS_UTF8 1007", { CRE_WS_TEXT, "\xE2" },
           { FIN_CONT, "\x82\xAC" }, { CRE_WS_TEXT, "\xE2" }, { FIN_CONT, "" });
     cre_ws_config lax = { .skip_utf8 = true };
@@ -469,6 +471,30 @@ TEST(an_announcement_takes_no_memory) {
     cre_ws_session_clear(&session);
 }
 
+TEST(the_destination_ends_with_the_frame) {
+    static uint8_t payload[200000];
+    cre_ws_session session;
+    cre_ws_event event;
+    cre_ws_session_init(&session, &server);
+    bytes b = { 0 };
+    add_frame(&b, true, CRE_WS_BINARY, payload, sizeof payload);
+    size_t second = b.size;
+    add_frame(&b, true, FIN_CONT, payload, 60000);
+    uint8_t *cursor = b.data, *destination;
+    CHECK_EQ(cre_ws_session_next(&session, &cursor, b.data + second + 10, &event), 0);
+    /* The block has doubled beyond what the second fragment needs. */
+    REQUIRE(session.message != NULL);
+    size_t left = (size_t)(b.data + b.size - cursor);
+    CHECK(session.message->capacity - session.message->used > left);
+    CHECK_EQ(cre_ws_session_destination(&session, &destination), left);
+    memcpy(destination, cursor, left);
+    CHECK_EQ(cre_ws_session_received(&session, left + 1, &event), CRE_ESTATE);
+    CHECK_EQ(cre_ws_session_received(&session, left, &event), 1);
+    CHECK_EQ(event.length, sizeof payload + 60000);
+    cre_ws_session_clear(&session);
+    free(b.data);
+}
+
 TEST(tiny_fragments_grow_the_message_by_doubling) {
     cre_ws_config config = { .max_fragments = 100000 };
     cre_ws_session session;
@@ -504,6 +530,9 @@ TEST(received_without_a_destination) {
     cre_ws_event event;
     cre_ws_session_init(&session, &server);
     CHECK_EQ(cre_ws_session_received(&session, 0, &event), 0);
+    CHECK_EQ(cre_ws_session_received(&session, 1, &event), CRE_ESTATE);
+    uint8_t ping[] = { FIN_PING, 0x82, 0, 0, 0, 0, 'a', 'b' }, *cursor = ping;
+    CHECK_EQ(cre_ws_session_next(&session, &cursor, ping + 7, &event), 0);
     CHECK_EQ(cre_ws_session_received(&session, 1, &event), CRE_ESTATE);
     CHECK_EQ(cre_ws_close_code(CRE_ESTATE), 1011);
     CHECK_EQ(cre_ws_close_code(CRE_ENOMEM), 1011);

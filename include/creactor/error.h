@@ -56,6 +56,12 @@
     XX(HTTP_HANDSHAKE_STATUS, -1258, "server did not answer the WebSocket handshake with 101") \
     XX(HTTP_HANDSHAKE_ACCEPT, -1259, "missing or wrong Sec-WebSocket-Accept")                  \
     XX(HTTP_HANDSHAKE_EXTENSION, -1260, "WebSocket extension that was not offered")            \
+    /* packet framing */                                                                       \
+    XX(FRAMING_TOO_LONG, -1300, "packet longer than the limit")                                \
+    XX(FRAMING_LENGTH, -1301, "length field with a length that cannot be")                     \
+    XX(FRAMING_NO_MARKER, -1302, "no end marker within the longest packet")                    \
+    XX(FRAMING_FUNCTION, -1303, "the length function refused the packet")                      \
+    XX(FRAMING_MQTT, -1304, "malformed MQTT header")                                           \
     /* WebSocket */                                                                            \
     XX(WS_RSV, -1100, "reserved bit set in a WebSocket frame")                                 \
     XX(WS_OPCODE, -1101, "reserved WebSocket opcode")                                          \

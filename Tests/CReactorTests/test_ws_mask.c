@@ -57,6 +57,10 @@ TEST(blocks) {
     compare(cre__ws_mask_blocks, 16, 300);
 }
 
+TEST(wide) {
+    compare(cre__ws_mask_wide, 16, 300);
+}
+
 #if defined(__x86_64__)
 TEST(avx2) {
     if (__builtin_cpu_supports("avx2")) compare(cre__ws_mask_avx2, 32, 420);

@@ -2,8 +2,7 @@
 
 #include <creactor/websocket_frame.h>
 
-/* Four blocks a turn: enough to keep 16-byte registers busy (SSE2, NEON). */
-static uint64_t mask_wide(uint8_t *to, const uint8_t *from, size_t length, uint32_t key) {
+uint64_t cre__ws_mask_wide(uint8_t *to, const uint8_t *from, size_t length, uint32_t key) {
     size_t bulk = (length - 16) & ~(size_t)63;
     uint64_t wide = cre__ws_key_64(key);
     cre__ws_v16 mask = { wide, wide }, seen[4] = { { 0 } };
@@ -24,7 +23,7 @@ uint64_t cre__ws_mask(uint8_t *to, const uint8_t *from, size_t length, uint32_t 
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) return cre__ws_mask_avx2(to, from, length, key);
 #endif
-    return mask_wide(to, from, length, key);
+    return cre__ws_mask_wide(to, from, length, key);
 }
 
 void cre_ws_mask(uint8_t *data, size_t length, const uint8_t key[4], size_t offset) {

@@ -91,6 +91,9 @@ static inline uint64_t cre__ws_mask_short(uint8_t *to, const uint8_t *from, size
 /* Any length, by the widest registers of this processor. */
 uint64_t cre__ws_mask(uint8_t *to, const uint8_t *from, size_t length, uint32_t key);
 
+/* At least 16 bytes, by four blocks a turn: enough to keep 16-byte registers busy (SSE2, NEON). */
+uint64_t cre__ws_mask_wide(uint8_t *to, const uint8_t *from, size_t length, uint32_t key);
+
 #if defined(__x86_64__)
 /* At least 32 bytes, on a processor with AVX2. */
 uint64_t cre__ws_mask_avx2(uint8_t *to, const uint8_t *from, size_t length, uint32_t key);

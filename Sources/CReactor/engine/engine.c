@@ -72,7 +72,12 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         free_engine(engine);
         return CRE_ENOMEM;
     }
-    engine->ws_config = (cre_ws_config){ .max_message = engine->config.max_message };
+    /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it too. */
+    uint32_t fragments = (uint32_t)(engine->config.max_message / 64);
+    engine->ws_config = (cre_ws_config){
+        .max_message = engine->config.max_message,
+        .max_fragments = fragments > CRE_WS_DEFAULT_MAX_FRAGMENTS ? fragments : CRE_WS_DEFAULT_MAX_FRAGMENTS,
+    };
     engine->http_limits = (cre_http_limits){ .max_head = engine->config.max_head };
     engine->flush.run = cre__engine_on_flush;
     cre__loop_add_hook(loop, CRE__FLUSH, &engine->flush);
@@ -158,6 +163,9 @@ static bool take(void *out, size_t size, cre_slice *parts, int count) {
     return size == 0;
 }
 
+/* The bytes of a close frame behind its code. */
+#define CLOSE_REASON (CRE_WS_MAX_CONTROL - 2)
+
 /* What a CLOSE command carries. */
 typedef struct closing_text {
     cre_closing closing;
@@ -173,6 +181,12 @@ static int read_closing(cre_slice *parts, int count, closing_text *out) {
     length -= sizeof out->closing;
     out->length = length < sizeof out->text ? length : sizeof out->text;
     if (!take(out->text, out->length, parts, count)) return CRE_EINVALID;
+    /* What is too long is cut here, between two code points, so that the cut does not make it invalid. */
+    if (length > CLOSE_REASON) {
+        out->length = CLOSE_REASON;
+        while (out->length && ((uint8_t)out->text[out->length] & 0xC0) == 0x80)
+            out->length--;
+    }
     if (!out->closing.code) out->closing.code = 1000;
     bool good =
         cre_ws_close_code_valid(out->closing.code) && cre_utf8_valid((uint8_t *)out->text, out->length);
@@ -246,6 +260,14 @@ static int command_respond(cre__conn *conn, const cre_record *command, cre_slice
     return cre__http_respond(conn, &response, fields, parts, count, command->flags & CRE_RECORD_CLOSE);
 }
 
+static int command_pause(cre__conn *conn, bool pause) {
+    if (conn->phase == CRE__CLOSE_SENT) return 0; /* the answer must be read */
+    conn->paused = pause;
+    if (!pause && conn->stash) cre__conn_continue(conn);
+    cre__conn_update_watch(conn);
+    return 0;
+}
+
 int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
     cre__conn *conn = cre__engine_find(engine, command->session);
     if (!conn) {
@@ -265,9 +287,7 @@ int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_
         return 0;
     case CRE_COMMAND_PAUSE:
     case CRE_COMMAND_RESUME:
-        conn->paused = command->kind == CRE_COMMAND_PAUSE;
-        cre__conn_update_watch(conn);
-        return 0;
+        return command_pause(conn, command->kind == CRE_COMMAND_PAUSE);
     default: return CRE_EINVALID;
     }
 }

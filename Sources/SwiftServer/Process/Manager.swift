@@ -54,7 +54,7 @@ struct Manager {
         let signals = try Signals([SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGUSR2, SIGHUP])
         // The master's socket is not ours: a port must be free when its master is gone.
         if server.mode == .process { listeners.closeAll() }
-        server.handlers.managerStart?()
+        server.handlers.managerStart?(server)
         while true {
             startDue()
             stepReload()
@@ -66,7 +66,7 @@ struct Manager {
             for signal in signals.pending() { handle(signal) }
             while let end = ProcessEnd.next() { ended(end) }
         }
-        server.handlers.managerStop?()
+        server.handlers.managerStop?(server)
     }
 
     /// Until a signal comes or something is due.

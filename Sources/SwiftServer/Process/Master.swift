@@ -2,7 +2,8 @@ internal import CReactor
 internal import Glibc
 
 /// The master process: accepts connections, runs the reactor threads that own them, takes signals, and keeps a manager.
-@safe final class Master {
+@safe final class Master: @unchecked Sendable {
+    // `@unchecked`: everything happens on the main thread, except what is said to be called by a reactor.
     private static nonisolated(unsafe) var isRunning = false
 
     private let server: Server
@@ -10,7 +11,7 @@ internal import Glibc
     private var loop: EventLoop!
     private var bus: Bus!
     private var listeners: Listeners!
-    private var reactors: [OpaquePointer] = unsafe []
+    private var reactors: [Reactor] = []
     private var acceptor: OpaquePointer?
     private var nextReactor = 0
     /// What was open before the master opened things of its own: all that a manager started later may keep.
@@ -52,9 +53,9 @@ internal import Glibc
             failure = error
             kill(server.managerPID, SIGKILL)
         }
-        for unsafereactor in unsafe reactors { unsafe cre_reactor_stop(reactor) }
+        for reactor in reactors { reactor.stop() }
         close(signals.descriptor)
-        server.handlers.shutdown?()
+        server.handlers.shutdown?(server)
         if let failure { throw failure }
     }
 
@@ -80,27 +81,19 @@ internal import Glibc
             try startReactors()
             try accept()
         }
-        server.handlers.start?()
+        server.handlers.start?(server)
         loop.run()
     }
 
     // MARK: Connections
 
     private func startReactors() throws(ServerError) {
+        var engine = unsafe server.settings.engineConfig(servesHTTP: server.handlers.request != nil)
+        unsafe engine.first_worker = UInt16(layout.reactors)
+        unsafe engine.worker_count = UInt16(layout.workers)
         for index in 0..<layout.reactors {
-            var engine = unsafe server.settings.engineConfig(servesHTTP: server.handlers.request != nil)
-            unsafe engine.first_worker = UInt16(layout.reactors)
-            unsafe engine.worker_count = UInt16(layout.workers)
-            var config = unsafe cre_reactor_config(
-                bus: bus.raw, node: UInt32(index), engine: engine,
-                violation: { context, node in
-                    // On the reactor's thread: only what any thread may do.
-                    unsafe Unmanaged<Master>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.punish(Int(node)) }
-                }, context: Unmanaged.passUnretained(self).toOpaque())
-            var reactor: OpaquePointer?
-            let result = unsafe cre_reactor_start(&config, &reactor)
-            guard result == 0, let reactor = unsafe reactor else { throw .system("starting reactor \(index)", result) }
-            unsafe reactors.append(reactor)
+            let reactor = try unsafe Reactor(node: index, bus: bus, engine: engine) { [unowned self] in punish($0) }
+            reactors.append(reactor)
         }
     }
 
@@ -114,8 +107,8 @@ internal import Glibc
     }
 
     private func accepted(_ descriptor: Int32) {
-        _ = unsafe cre_reactor_hand_over(reactors[nextReactor], descriptor, 0)
-        nextReactor = unsafe (nextReactor + 1) % reactors.count
+        reactors[nextReactor].handOver(descriptor)
+        nextReactor = (nextReactor + 1) % reactors.count
     }
 
     /// A worker wrote into shared memory what no worker writes. Whatever broke it, it cannot be trusted further.
@@ -192,18 +185,13 @@ internal import Glibc
         isStopping = true
         unsafe cre_acceptor_stop(acceptor)
         unsafe acceptor = nil
-        reactorsLeft = unsafe reactors.count
+        reactorsLeft = reactors.count
         if reactorsLeft == 0 { kill(server.managerPID, SIGTERM) }
-        for unsafereactor in unsafe reactors {
-            let result = unsafe cre_reactor_shutdown(
-                reactor, UInt32(server.settings.shutdownTimeout.milliseconds),
-                { context in
-                    unsafe Unmanaged<Master>.fromOpaque(context!)._withUnsafeGuaranteedRef { master in
-                        nonisolated(unsafe) let master = master
-                        unsafe master.loop.post { unsafe master.reactorDone() }
-                    }
-                }, Unmanaged.passUnretained(self).toOpaque())
-            if result != 0 { reactorDone() }
+        for reactor in reactors {
+            let isAsked = reactor.shutDown(deadline: server.settings.shutdownTimeout) { [unowned self] in
+                loop.post { self.reactorDone() }
+            }
+            if !isAsked { reactorDone() }
         }
     }
 

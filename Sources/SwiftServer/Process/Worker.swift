@@ -11,8 +11,7 @@ enum Worker {
             let loop = try EventLoop()
             loop.becomeMainActor(hook: unsafe getenv("SWIFTSERVER_NO_EXECUTOR_HOOK") == nil)
             let runtime = try WorkerRuntime(
-                id: id, node: layout.node(ofWorker: id), loop: loop, bus: bus, handlers: server.handlers,
-                settings: server.settings, listener: listener)
+                id: id, node: layout.node(ofWorker: id), loop: loop, bus: bus, server: server, listener: listener)
             server.workerID = id
             server.runtime = runtime
             var isStopping = false

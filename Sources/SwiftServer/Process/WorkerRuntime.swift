@@ -9,21 +9,22 @@ internal import CReactor
     let bus: Bus
     let lanes: HandlerLanes
     nonisolated(unsafe) private var worker: OpaquePointer!
+    let server: Server
     private let handlers: Handlers
 
-    /// Opens the worker's end of the link. With `listeners` (base mode) it owns sockets itself.
+    /// Opens the worker's end of the link. With a `listener` (base mode) it owns sockets itself.
     init(
-        id: Int, node: Int, loop: EventLoop, bus: Bus, handlers: Handlers, settings: Settings, listener: Int32?
+        id: Int, node: Int, loop: EventLoop, bus: Bus, server: Server, listener: Int32?
     ) throws(ServerError) {
         self.id = id
         self.loop = loop
         self.bus = bus
-        self.handlers = handlers
-        let executor = loop.executor
-        lanes = MainActor.assumeIsolated { HandlerLanes(executor: executor) }
-        MainActor.assumeIsolated { lanes.runtime = self }
+        self.server = server
+        handlers = server.handlers
+        lanes = HandlerLanes(executor: loop.executor)
+        lanes.runtime = self
 
-        var engine = unsafe settings.engineConfig(servesHTTP: handlers.request != nil)
+        var engine = unsafe server.settings.engineConfig(servesHTTP: handlers.request != nil)
         var raw: OpaquePointer?
         let result = unsafe withUnsafePointer(to: &engine) { engine in
             var config = unsafe cre_worker_config(
@@ -34,7 +35,7 @@ internal import CReactor
                     }
                 },
                 context: Unmanaged.passUnretained(self).toOpaque(),
-                engine: listener == nil ? nil : engine, max_queue: UInt32(settings.maxQueue))
+                engine: listener == nil ? nil : engine, max_queue: UInt32(server.settings.maxQueue))
             return unsafe cre_worker_open(loop.raw, &config, &raw)
         }
         guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }

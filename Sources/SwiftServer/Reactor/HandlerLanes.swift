@@ -2,15 +2,19 @@
 ///
 /// A handler that returns without suspending costs no bookkeeping. Of a connection whose handler is suspended, what
 /// comes next waits; when too much does, reading from that connection stops until most of it was served.
-@MainActor final class HandlerLanes {
+@safe final class HandlerLanes: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    typealias Work = @MainActor () async -> Void
+
     private struct Lane {
-        var waiting: [@MainActor () async -> Void] = []
+        var waiting: [Work] = []
         var next = 0
         var count: Int { waiting.count - next }
         var isPaused = false
     }
 
-    private final class Progress {
+    /// What the starter of a handler and its task tell each other.
+    private final class Progress: @unchecked Sendable {
         var isDone = false
         var isSuspended = false
     }
@@ -19,6 +23,7 @@
     static let resumeAt = 16
 
     private var lanes: [ConnectionID: Lane] = [:]
+    private var spare: Progress?
     private let executor: LoopExecutor
     /// Whose connections they are.
     unowned var runtime: WorkerRuntime!
@@ -29,28 +34,35 @@
     func isBusy(_ id: ConnectionID) -> Bool { !lanes.isEmpty && lanes[id] != nil }
 
     /// Runs the handler now, or after those that came before.
-    func run(_ id: ConnectionID, _ work: @escaping @MainActor () async -> Void) {
-        if isBusy(id) {
-            lanes[id]!.waiting.append(work)
-            if lanes[id]!.count >= HandlerLanes.pauseAt, !lanes[id]!.isPaused {
-                lanes[id]!.isPaused = true
-                runtime.pause(id, true)
-            }
+    func run(_ id: ConnectionID, _ work: @escaping Work) {
+        guard isBusy(id) else {
+            if !start(id, work) { lanes[id] = Lane() }
             return
         }
-        if !start(id, work) { lanes[id] = Lane() }
+        lanes[id]!.waiting.append(work)
+        if lanes[id]!.count >= HandlerLanes.pauseAt, !lanes[id]!.isPaused {
+            lanes[id]!.isPaused = true
+            runtime.pause(id, true)
+        }
     }
 
     /// Whether it is done already.
-    private func start(_ id: ConnectionID, _ work: @escaping @MainActor () async -> Void) -> Bool {
-        let progress = Progress()
+    private func start(_ id: ConnectionID, _ work: @escaping Work) -> Bool {
+        let progress = spare ?? Progress()
+        spare = nil
         executor.start {
             await work()
             progress.isDone = true
             if progress.isSuspended { self.goOn(id) }
         }
-        progress.isSuspended = !progress.isDone
-        return progress.isDone
+        guard progress.isDone else {
+            progress.isSuspended = true
+            return false
+        }
+        // Its task has seen the last of it.
+        progress.isDone = false
+        spare = progress
+        return true
     }
 
     /// A suspended handler has returned: those that wait have their turn.

@@ -47,7 +47,7 @@ internal import CReactor
     func isIsolatingCurrentContext() -> Bool? { isHere }
 
     /// Runs an async handler: it begins now, on this thread, and comes back to it after each suspension.
-    @MainActor func start(_ work: @escaping @MainActor () async -> Void) {
+    func start(_ work: @escaping @MainActor () async -> Void) {
         Task.immediate(executorPreference: self) { @MainActor in await work() }
     }
 }

@@ -2,10 +2,10 @@
 /// ones, or between the forms a payload can take, was settled when they were registered.
 @safe struct Handlers: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
-    var start: (() -> Void)?
-    var shutdown: (() -> Void)?
-    var managerStart: (() -> Void)?
-    var managerStop: (() -> Void)?
+    var start: ((Server) -> Void)?
+    var shutdown: ((Server) -> Void)?
+    var managerStart: ((Server) -> Void)?
+    var managerStop: ((Server) -> Void)?
     var workerStart: ((WorkerRuntime) -> Void)?
     var workerStop: ((WorkerRuntime) -> Void)?
     var open: ((WorkerRuntime, Request) -> Void)?

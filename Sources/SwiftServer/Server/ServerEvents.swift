@@ -7,69 +7,70 @@ extension ServerEvents where Self: Server {
     /// In the master, when the ports are bound and the processes are started.
     public func onStart(_ handler: @escaping @MainActor (Self) -> Void) {
         let direct = onLoop(handler)
-        handlers.start = { [unowned self] in direct(self) }
+        handlers.start = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
     }
 
     /// In the master, last of all.
     public func onShutdown(_ handler: @escaping @MainActor (Self) -> Void) {
         let direct = onLoop(handler)
-        handlers.shutdown = { [unowned self] in direct(self) }
+        handlers.shutdown = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
     }
 
     /// In the manager, before it starts the workers.
     public func onManagerStart(_ handler: @escaping @MainActor (Self) -> Void) {
         let direct = onLoop(handler)
-        handlers.managerStart = { [unowned self] in direct(self) }
+        handlers.managerStart = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
     }
 
     /// In the manager, when the last worker has ended.
     public func onManagerStop(_ handler: @escaping @MainActor (Self) -> Void) {
         let direct = onLoop(handler)
-        handlers.managerStop = { [unowned self] in direct(self) }
+        handlers.managerStop = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
     }
 
     /// In each worker, before anything else; also in one that replaces another. The number is the worker's.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) -> Void) {
         let direct = onLoop(handler)
-        handlers.workerStart = { [unowned self] in direct(self, $0.id) }
+        handlers.workerStart = { direct($0.server(as: Self.self), $0.id) }
     }
 
     /// The same as an asynchronous handler. Connections are served as soon as it suspends.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) async -> Void) {
-        handlers.workerStart = { [unowned self] runtime in
-            MainActor.assumeIsolated { runtime.loop.executor.start { await handler(self, runtime.id) } }
+        handlers.workerStart = { runtime in
+            runtime.loop.executor.start { await handler(runtime.server(as: Self.self), runtime.id) }
         }
     }
 
     /// In each worker that ends in an orderly way, as its last act.
     public func onWorkerStop(_ handler: @escaping @MainActor (Self, Int) -> Void) {
         let direct = onLoop(handler)
-        handlers.workerStop = { [unowned self] in direct(self, $0.id) }
+        handlers.workerStop = { direct($0.server(as: Self.self), $0.id) }
     }
 
     /// When a connection whose opening was told is gone: exactly once, whoever closed it, with the reason.
     public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) -> Void) {
         let direct = onLoop(handler)
-        handlers.close = { [unowned self] runtime, fd, reason in
-            guard runtime.isBusy(fd) else { return direct(self, fd, reason) }
-            runtime.run(fd) { handler(self, fd, reason) }
+        handlers.close = { runtime, fd, reason in
+            guard runtime.isBusy(fd) else { return direct(runtime.server(as: Self.self), fd, reason) }
+            runtime.run(fd) { handler(runtime.server(as: Self.self), fd, reason) }
         }
     }
 
     /// The same as an asynchronous handler.
     public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) async -> Void) {
-        handlers.close = { [unowned self] runtime, fd, reason in
-            runtime.run(fd) { await handler(self, fd, reason) }
+        handlers.close = { runtime, fd, reason in
+            runtime.run(fd) { await handler(runtime.server(as: Self.self), fd, reason) }
         }
     }
 }
 
 extension WorkerRuntime {
+    /// The server as the class that it is. A handler is registered on the object that calls it, so the class fits.
+    @inline(__always) func server<Class: Server>(as: Class.Type) -> Class { unsafe unsafeDowncast(server, to: Class.self) }
+
     /// Whether a handler of this connection is suspended, so that everything else of it must wait.
-    func isBusy(_ fd: ConnectionID) -> Bool { MainActor.assumeIsolated { lanes.isBusy(fd) } }
+    @inline(__always) func isBusy(_ fd: ConnectionID) -> Bool { lanes.isBusy(fd) }
 
     /// Runs an asynchronous handler of this connection: now, or when those before it are done.
-    func run(_ fd: ConnectionID, _ work: @escaping @MainActor () async -> Void) {
-        MainActor.assumeIsolated { lanes.run(fd, work) }
-    }
+    func run(_ fd: ConnectionID, _ work: @escaping HandlerLanes.Work) { lanes.run(fd, work) }
 }

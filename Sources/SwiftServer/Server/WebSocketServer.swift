@@ -73,35 +73,35 @@ extension ServerEvents where Self: WebSocketServer {
     /// When the handshake of a WebSocket is done; the request is that of the handshake. Pushing is possible from here on.
     public func onOpen(_ handler: @escaping @MainActor (Self, Request) -> Void) {
         let direct = onLoop(handler)
-        handlers.open = { [unowned self] runtime, request in
-            guard runtime.isBusy(request.fd) else { return direct(self, request) }
-            runtime.run(request.fd) { handler(self, request) }
+        handlers.open = { runtime, request in
+            guard runtime.isBusy(request.fd) else { return direct(runtime.server(as: Self.self), request) }
+            runtime.run(request.fd) { handler(runtime.server(as: Self.self), request) }
         }
     }
 
     /// The same as an asynchronous handler. Messages of the connection wait until it is done.
     public func onOpen(_ handler: @escaping @MainActor (Self, Request) async -> Void) {
-        handlers.open = { [unowned self] runtime, request in
-            runtime.run(request.fd) { await handler(self, request) }
+        handlers.open = { runtime, request in
+            runtime.run(request.fd) { await handler(runtime.server(as: Self.self), request) }
         }
     }
 
     /// One whole message, text or binary.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) -> Void) {
         let direct = onLoop(handler)
-        unsafe handlers.message = { [unowned self] runtime, fd, opcode, payload in
+        unsafe handlers.message = { runtime, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            guard runtime.isBusy(fd) else { return direct(self, frame) }
-            runtime.run(fd) { handler(self, frame) }
+            guard runtime.isBusy(fd) else { return direct(runtime.server(as: Self.self), frame) }
+            runtime.run(fd) { handler(runtime.server(as: Self.self), frame) }
         }
     }
 
     /// The same as an asynchronous handler. While it is suspended other connections are served, and further messages of
     /// this one wait their turn.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) async -> Void) {
-        unsafe handlers.message = { [unowned self] runtime, fd, opcode, payload in
+        unsafe handlers.message = { runtime, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            runtime.run(fd) { await handler(self, frame) }
+            runtime.run(fd) { await handler(runtime.server(as: Self.self), frame) }
         }
     }
 
@@ -109,10 +109,10 @@ extension ServerEvents where Self: WebSocketServer {
     /// returns, which the compiler checks.
     public func onMessage(_ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) -> Void) {
         let direct = unsafe unsafeBitCast(handler, to: ((Self, ConnectionID, Opcode, RawSpan) -> Void).self)
-        unsafe handlers.message = { [unowned self] runtime, fd, opcode, payload in
-            guard runtime.isBusy(fd) else { return unsafe direct(self, fd, opcode, payload.bytes) }
+        unsafe handlers.message = { runtime, fd, opcode, payload in
+            guard runtime.isBusy(fd) else { return unsafe direct(runtime.server(as: Self.self), fd, opcode, payload.bytes) }
             let copy = unsafe [UInt8](payload)
-            runtime.run(fd) { handler(self, fd, opcode, unsafe copy.span.bytes) }
+            runtime.run(fd) { handler(runtime.server(as: Self.self), fd, opcode, unsafe copy.span.bytes) }
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
  * The head parser, compiled once for each instruction set (head_avx2.c, head_ssse3.c, head_scalar.c). The
- * including file defines CRE__NAME(name) and the two functions below.
+ * including file defines CRE__NAME(name) and, behind the include, the two functions below.
  *
  * The head is looked at in blocks of 64 bytes. For each, two masks are made: which bytes end a field name
  * (all that are no token characters) and which may end a field value (all control characters). Names and
@@ -14,19 +14,15 @@
 #include "chars.h"
 #include "head_internal.h"
 
+/* A mask of where something ends and another one of what is wanted besides; bit n is byte n. */
 typedef struct masks {
-    uint64_t no_token; /* no token characters */
-    uint64_t control;  /* control characters, the tab among them */
+    uint64_t stop;  /* no token characters; in targets: bytes that a target cannot hold */
+    uint64_t other; /* control characters, the tab among them; in targets: '?' */
 } masks;
 
-typedef struct target_masks {
-    uint64_t stop;     /* bytes that a request target cannot hold */
-    uint64_t question; /* '?' */
-} target_masks;
-
-/* Of exactly 64 readable bytes; bit n is byte n. */
-static inline masks classify(const uint8_t *bytes64);
-static inline target_masks classify_target(const uint8_t *bytes64);
+/* Of exactly 32 readable bytes. */
+static inline masks classify(const uint8_t *bytes);
+static inline masks classify_target(const uint8_t *bytes);
 
 typedef struct scan {
     const uint8_t *data;
@@ -35,40 +31,42 @@ typedef struct scan {
     masks now;
 } scan;
 
-typedef struct block {
-    const uint8_t *at;
-    unsigned shift;   /* bits before the wanted ones */
-    uint64_t outside; /* bits behind the end of the data */
-} block;
+/* Up to 32 bytes in `room`, where 32 can be read. */
+static inline const uint8_t *copied(const uint8_t *from, size_t size, uint8_t room[32]) {
+    memset(room, 0, 32);
+    for (size_t i = 0; i < size; i++)
+        room[i] = from[i];
+    return room;
+}
 
-/* 64 readable bytes that hold the data from `base` on. Near the end these are the last 64 bytes, and `room`
- * when there are fewer altogether. Nothing behind the end is ever read. */
-static inline block block_at(const uint8_t *data, size_t length, size_t base, uint8_t room[64]) {
-    if (base + 64 <= length) return (block){ data + base, 0, 0 };
-    const size_t rest = length - base;
-    uint64_t outside = rest ? ~(uint64_t)0 << rest : ~(uint64_t)0;
-    if (length >= 64) return (block){ data + length - 64, (unsigned)(64 - rest) & 63, outside };
-    memset(room, 0, 64);
+/*
+ * The masks of the 64 bytes from `base` on. Nothing behind the end is read: near it the last 32 bytes are
+ * taken and their bits moved to where they belong. All bits behind the end are set.
+ */
+static inline __attribute__((always_inline)) masks block_masks(masks (*of)(const uint8_t *),
+                                                               const uint8_t *data, size_t length,
+                                                               size_t base) {
     const uint8_t *from = data + base;
-    if (rest >= 32) {
-        memcpy(room, from, 32);
-        memcpy(room + rest - 32, from + rest - 32, 32);
-    } else if (rest >= 16) {
-        memcpy(room, from, 16);
-        memcpy(room + rest - 16, from + rest - 16, 16);
-    } else {
-        for (size_t i = 0; i < rest; i++)
-            room[i] = from[i];
+    const size_t rest = length - base;
+    if (__builtin_expect(rest >= 64, 1)) {
+        const masks low = of(from), high = of(from + 32);
+        return (masks){ low.stop | high.stop << 32, low.other | high.other << 32 };
     }
-    return (block){ room, 0, outside };
+    const uint64_t outside = ~(uint64_t)0 << rest;
+    if (rest >= 32) {
+        const masks low = of(from), high = of(from + rest - 32);
+        return (masks){ low.stop | high.stop << (rest - 32) | outside,
+                        low.other | high.other << (rest - 32) | outside };
+    }
+    uint8_t room[32];
+    const bool alone = length < 32;
+    const masks low = of(alone ? copied(from, rest, room) : from + rest - 32);
+    const size_t before = alone ? 0 : 32 - rest;
+    return (masks){ low.stop >> before | outside, low.other >> before | outside };
 }
 
 static inline void scan_load(scan *s, size_t base) {
-    uint8_t room[64];
-    block b = block_at(s->data, s->length, base, room);
-    masks found = classify(b.at);
-    s->now.no_token = found.no_token >> b.shift | b.outside;
-    s->now.control = found.control >> b.shift | b.outside;
+    s->now = block_masks(classify, s->data, s->length, base);
     s->base = base;
 }
 
@@ -91,16 +89,15 @@ static inline unsigned lowest_bit(uint64_t bits) {
 }
 
 static inline size_t find_name_end(scan *s, size_t from) {
-    SCAN_FOR(s, from, no_token)
+    SCAN_FOR(s, from, stop)
 }
 
 static inline size_t find_control(scan *s, size_t from) {
-    SCAN_FOR(s, from, control)
+    SCAN_FOR(s, from, other)
 }
 
 /* The end of the target that starts at `from`, and its first '?' (the end when there is none). */
 static inline size_t find_target_end(const uint8_t *data, size_t length, size_t from, size_t *question) {
-    uint8_t room[64];
     bool asked = false;
     size_t at = from;
     /* a short target is faster without */
@@ -110,9 +107,8 @@ static inline size_t find_target_end(const uint8_t *data, size_t length, size_t 
         return at;
     }
     for (; at < length; at += 64) {
-        block b = block_at(data, length, at, room);
-        target_masks found = classify_target(b.at);
-        uint64_t stop = found.stop >> b.shift | b.outside, ask = found.question >> b.shift;
+        const masks found = block_masks(classify_target, data, length, at);
+        const uint64_t stop = found.stop, ask = found.other;
         if (!asked && ask && (!stop || lowest_bit(ask) < lowest_bit(stop))) {
             *question = at + lowest_bit(ask);
             asked = true;
@@ -127,17 +123,17 @@ static inline size_t find_target_end(const uint8_t *data, size_t length, size_t 
     return length;
 }
 
-/* The end of the value that starts at `value`: where its line's CR LF is. Or an error, or what is missing: 0.
+/*
+ * A value goes on behind the control character at `at`, or it is an error, or its line is not complete.
+ * Returns where the line's CR LF is, 0 or an error. Tabs are rare, so the masks are not worth it, nor is room
+ * in registers.
  */
-static __attribute__((noinline)) int odd_value_end(scan *s, size_t *end) {
-    const uint8_t *data = s->data;
-    size_t at = *end;
-    while (at < s->length && data[at] == '\t')
-        at = find_control(s, at + 1);
-    *end = at;
-    if (at >= s->length) return 0;
-    if (at + 1 == s->length) return cre__http_line_cut(data[at]);
-    return data[at] == '\r' && data[at + 1] == '\n' ? 1 : cre__http_bad_value_end(data[at]);
+static __attribute__((noinline)) long odd_value_end(const uint8_t *data, size_t length, size_t at) {
+    while (at < length && cre__is(data[at], CRE__VALUE))
+        at++;
+    if (at >= length) return 0;
+    if (at + 1 == length) return cre__http_line_cut(data[at]);
+    return data[at] == '\r' && data[at + 1] == '\n' ? (long)at : cre__http_bad_value_end(data[at]);
 }
 
 /* A field line has no name: the head's end, or an error. */
@@ -152,23 +148,25 @@ static __attribute__((noinline)) int head_end(const uint8_t *data, size_t length
     return error ? error : (int)head->head_length;
 }
 
-/* The field lines from `at` on. Returns the head's length, 0 or an error. */
-static inline int parse_fields(scan *s, size_t at, const cre__http_job *job, cre_http_head *head,
-                               cre_http_field *fields) {
-    const uint8_t *data = s->data;
-    const size_t length = s->length, room = job->max_fields;
+/* The field lines from `at` on. Returns the head's length, 0 or an error. The scan is a copy, so that it can
+ * live in registers. */
+static __attribute__((noinline)) int parse_fields(scan s, size_t at, const cre__http_job *job,
+                                                  cre_http_head *head, cre_http_field *fields) {
+    const uint8_t *const data = s.data;
+    const size_t length = s.length, room = job->max_fields;
     size_t count = 0;
     for (;; count++) {
-        size_t name_end = find_name_end(s, at);
+        size_t name_end = find_name_end(&s, at);
         if (name_end >= length) return at < length && count == room ? CRE_EHTTP_TOO_MANY_FIELDS : 0;
         if (name_end == at) return head_end(data, length, at, count, job, head);
         if (count == room) return CRE_EHTTP_TOO_MANY_FIELDS;
         if (data[name_end] != ':') return CRE_EHTTP_BAD_FIELD;
 
-        size_t value = name_end + 1, end = find_control(s, value);
+        size_t value = name_end + 1, end = find_control(&s, value);
         if (__builtin_expect(end + 1 >= length || data[end] != '\r' || data[end + 1] != '\n', 0)) {
-            int found = odd_value_end(s, &end);
-            if (found <= 0) return found;
+            const long found = odd_value_end(data, length, end);
+            if (found <= 0) return (int)found;
+            end = (size_t)found;
         }
         const size_t next = end + 2;
         /* almost always there is one space; the tab is the only control character here besides the CR at the
@@ -250,7 +248,7 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
         int error = cre__http_other_target(head, data);
         if (error) return error;
     }
-    return parse_fields(&s, version + 10, job, head, fields);
+    return parse_fields(s, version + 10, job, head, fields);
 }
 
 int CRE__NAME(response)(const uint8_t *data, uint32_t length, const cre__http_job *job, cre_http_head *head,
@@ -271,7 +269,7 @@ int CRE__NAME(response)(const uint8_t *data, uint32_t length, const cre__http_jo
     if (end + 1 >= window) return cut;
     if (data[end + 1] != '\n') return CRE_EHTTP_LINE_END;
     head->method = job->request_method;
-    return parse_fields(&s, end + 2, job, head, fields);
+    return parse_fields(s, end + 2, job, head, fields);
 }
 
 #undef SCAN_FOR

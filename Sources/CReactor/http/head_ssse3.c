@@ -23,31 +23,31 @@ static inline uint64_t mask_at(__m128i bytes, unsigned shift) {
     return (uint64_t)(uint32_t)_mm_movemask_epi8(bytes) << shift;
 }
 
-static inline masks classify(const uint8_t *bytes64) {
+static inline masks classify(const uint8_t *bytes) {
     const __m128i rows = load(cre__row_bits), columns = load(cre__column_bits);
     masks found = { 0, 0 };
-    for (unsigned i = 0; i < 64; i += 16) {
-        __m128i bytes = load(bytes64 + i);
-        __m128i row = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0f));
-        __m128i classes = _mm_and_si128(_mm_shuffle_epi8(rows, row), _mm_shuffle_epi8(columns, bytes));
+    for (unsigned i = 0; i < 32; i += 16) {
+        __m128i text = load(bytes + i);
+        __m128i row = _mm_and_si128(_mm_srli_epi16(text, 4), _mm_set1_epi8(0x0f));
+        __m128i classes = _mm_and_si128(_mm_shuffle_epi8(rows, row), _mm_shuffle_epi8(columns, text));
         __m128i token = _mm_and_si128(classes, _mm_set1_epi8(0x3f));
-        found.no_token |= mask_at(_mm_cmpeq_epi8(token, _mm_setzero_si128()), i);
+        found.stop |= mask_at(_mm_cmpeq_epi8(token, _mm_setzero_si128()), i);
         /* a shift by one brings DEL's bit to where the mask is taken from */
-        found.control |= mask_at(_mm_or_si128(classes, _mm_slli_epi16(classes, 1)), i);
+        found.other |= mask_at(_mm_or_si128(classes, _mm_slli_epi16(classes, 1)), i);
     }
     return found;
 }
 
-static inline target_masks classify_target(const uint8_t *bytes64) {
-    target_masks found = { 0, 0 };
-    for (unsigned i = 0; i < 64; i += 16) {
-        __m128i bytes = load(bytes64 + i);
+static inline masks classify_target(const uint8_t *bytes) {
+    masks found = { 0, 0 };
+    for (unsigned i = 0; i < 32; i += 16) {
+        __m128i text = load(bytes + i);
         /* signed, so that bytes from 0x80 on count as small */
-        __m128i small = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));
-        __m128i other = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)),
-                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')));
+        __m128i small = _mm_cmplt_epi8(text, _mm_set1_epi8(0x21));
+        __m128i other =
+            _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8(0x7f)), _mm_cmpeq_epi8(text, _mm_set1_epi8('#')));
         found.stop |= mask_at(_mm_or_si128(small, other), i);
-        found.question |= mask_at(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('?')), i);
+        found.other |= mask_at(_mm_cmpeq_epi8(text, _mm_set1_epi8('?')), i);
     }
     return found;
 }

@@ -17,6 +17,7 @@
 #include "table.h"
 #include "version.h"
 #include "websocket.h"
+#include "websocket_deflate.h"
 #include "worker.h"
 
 #endif

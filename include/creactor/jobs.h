@@ -33,7 +33,7 @@ CRE_API void cre_jobs_enqueue(cre_jobs *jobs, void *job);
 /** Whether the calling thread is the loop's. Any thread. */
 CRE_API bool cre_jobs_here(const cre_jobs *jobs);
 
-/** Runs what is queued now, and what that queues, on the loop's thread. */
+/** Runs what is queued now, and what that queues, on the loop's thread. Inside a job it does nothing. */
 CRE_API void cre_jobs_run(cre_jobs *jobs);
 
 CRE_END_DECLS

@@ -16,6 +16,7 @@ struct cre_jobs {
     void (*run)(void *context, void *job);
     void *context;
     void *first, *last;        /* from the loop's thread */
+    bool running;
     _Atomic(void *) elsewhere; /* a stack, from other threads */
     uv_async_t wake;
     cre__hook drain, arm;
@@ -50,6 +51,8 @@ static void take_elsewhere(cre_jobs *jobs) {
 }
 
 void cre_jobs_run(cre_jobs *jobs) {
+    if (jobs->running) return; /* inside a job: whoever runs that one runs the others after it */
+    jobs->running = true;
     if (atomic_load_explicit(&jobs->elsewhere, memory_order_relaxed)) take_elsewhere(jobs);
     for (int count = 0; jobs->first && count < JOBS_PER_TURN; count++) {
         void *job = jobs->first;
@@ -57,6 +60,7 @@ void cre_jobs_run(cre_jobs *jobs) {
         if (!jobs->first) jobs->last = NULL;
         jobs->run(jobs->context, job);
     }
+    jobs->running = false;
 }
 
 static bool on_drain(cre__hook *hook) {

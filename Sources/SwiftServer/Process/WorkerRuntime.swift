@@ -21,8 +21,9 @@ internal import CReactor
         self.bus = bus
         self.server = server
         handlers = server.handlers
-        lanes = HandlerLanes(executor: loop.executor)
-        lanes.runtime = self
+        let relay = Relay()
+        lanes = HandlerLanes(runners: HandlerRunners(executor: loop.executor)) { relay.runtime.pause($0, $1) }
+        relay.runtime = self
 
         var engine = unsafe server.settings.engineConfig(servesHTTP: handlers.request != nil)
         var raw: OpaquePointer?
@@ -115,4 +116,9 @@ internal import CReactor
     }
 
     func closeLink() { unsafe cre_worker_close(worker) }
+}
+
+/// Lets a closure that is made in `init` reach the object that is being made.
+private final class Relay {
+    unowned var runtime: WorkerRuntime!
 }

@@ -46,8 +46,7 @@ internal import CReactor
     func checkIsolated() { precondition(isHere, "this code must run on the server's loop") }
     func isIsolatingCurrentContext() -> Bool? { isHere }
 
-    /// Runs an async handler: it begins now, on this thread, and comes back to it after each suspension.
-    func start(_ work: @escaping @MainActor () async -> Void) {
-        Task.immediate(executorPreference: self) { @MainActor in await work() }
-    }
+    /// Runs what is queued, so that a handler begins in the turn in which its event came. Inside a job it does nothing:
+    /// the jobs that are queued then come next anyway.
+    func drain() { unsafe cre_jobs_run(jobs) }
 }

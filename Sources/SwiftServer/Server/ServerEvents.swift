@@ -37,7 +37,7 @@ extension ServerEvents where Self: Server {
     /// The same as an asynchronous handler. Connections are served as soon as it suspends.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) async -> Void) {
         handlers.workerStart = { runtime in
-            runtime.loop.executor.start { await handler(runtime.server(as: Self.self), runtime.id) }
+            _ = runtime.lanes.runners.start { await handler(runtime.server(as: Self.self), runtime.id) } whenLate: {}
         }
     }
 

@@ -49,7 +49,8 @@ static int transfer_encoding(cre_http_head *head, const uint8_t *value, size_t l
 }
 
 static void connection(cre_http_head *head, const uint8_t *value, size_t length) {
-    if (cre__is_word(value, length, "keep-alive")) {
+    /* what nearly all clients send; exact for values, as they hold no CR that bit 5 would make a dash */
+    if (length == 10 && cre__name8(value, "keep-ali") && cre__name4(value + 6, "live")) {
         head->flags |= CRE__SEEN_KEEP_ALIVE;
         return;
     }

@@ -63,6 +63,9 @@ bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port) {
         at++;
     } else {
         for (;; at += 3) {
+            while (length - at >= 4 && cre__chars[host[at]] & cre__chars[host[at + 1]] &
+                                           cre__chars[host[at + 2]] & cre__chars[host[at + 3]] & CRE__HOST)
+                at += 4;
             while (at < length && cre__is(host[at], CRE__HOST))
                 at++;
             if (at == length) return true;

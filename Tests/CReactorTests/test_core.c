@@ -1,5 +1,6 @@
 #include <creactor/creactor.h>
 #include <errno.h>
+#include <pthread.h>
 
 #include "core/memory.h"
 #include "test.h"
@@ -37,6 +38,49 @@ TEST(calloc_refuses_an_overflow) {
 
 TEST(an_allocator_with_holes_is_refused) {
     CHECK_EQ(cre_set_allocator(&(cre_allocator){ .allocate = test_allocate }), CRE_EINVALID);
+}
+
+static void *share(void *argument) {
+    cre_block *block = argument;
+    for (int i = 0; i < 10000; i++)
+        cre_block_release(cre_block_retain(block));
+    cre_block_release(block);
+    return NULL;
+}
+
+TEST(a_block_lives_as_long_as_its_last_owner) {
+    cre_block *block = cre_block_copy("shared", 6);
+    REQUIRE(block != NULL);
+    CHECK_EQ(cre_block_length(block), 6);
+    CHECK(cre_block_is_unique(block));
+    CHECK(cre_block_retain(block) == block);
+    CHECK(!cre_block_is_unique(block));
+    cre_block_release(block);
+    CHECK(cre_block_is_unique(block));
+    cre_block_set_length(block, 3);
+    cre_block_set_length(block, 7); /* more than it has: ignored */
+    CHECK_EQ(cre_block_length(block), 3);
+    CHECK_MEM(cre_block_data(block), "sha", 3);
+
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, share, cre_block_retain(block)) == 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(cre_block_is_unique(block));
+    cre_block_release(block);
+    cre_block_release(NULL);
+}
+
+static bool make_block(void) {
+    cre_block *block = cre_block_copy("x", 1);
+    cre_block_release(block);
+    return block != NULL;
+}
+
+TEST(a_block_without_memory_is_null) {
+    test_fail_each_allocation(make_block);
+    CHECK(cre_block_new(SIZE_MAX) == NULL);
 }
 
 TEST(version_is_three_numbers) {

@@ -87,6 +87,17 @@ TEST(an_incomplete_head_needs_more) {
         CHECK_EQ(parse(browser, n, 0, NULL), 0);
 }
 
+TEST(bytes_seen_before_are_not_read_again) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(map != MAP_FAILED && mprotect(map, page, PROT_NONE) == 0);
+    memset(map + page, 'a', page);
+    for (size_t already = 1; already < page; already += 50)
+        CHECK_EQ(cre_http_parse_request(map + page - already, already + 1000, already, NULL, &head, fields),
+                 0);
+    munmap(map, 2 * page);
+}
+
 TEST(methods) {
     static const struct {
         const char *name;

@@ -88,7 +88,8 @@ CRE_BEGIN_DECLS
  *
  * Returns the head's length (also in head->head_length), 0 when more bytes are needed, or CRE_EHTTP_...: the
  * connection is then out of step, so answer with cre_http_status_of and close. How the bytes were split never
- * changes the outcome. At most 4 empty lines before the request are skipped.
+ * changes the outcome, only how early an error is noticed. At most 4 empty lines before the request are
+ * skipped.
  */
 CRE_API int cre_http_parse_request(const uint8_t *data, size_t length, size_t already,
                                    const cre_http_limits *limits, cre_http_head *head,

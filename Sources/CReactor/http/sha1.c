@@ -6,6 +6,17 @@ static inline uint32_t rotate(uint32_t word, int bits) {
     return word << bits | word >> (32 - bits);
 }
 
+/* One step; `mix` is the round's function of b, c and d. */
+#define STEP(i, mix, key)                                              \
+    do {                                                               \
+        const uint32_t next = rotate(a, 5) + (mix) + e + (key) + w[i]; \
+        e = d;                                                         \
+        d = c;                                                         \
+        c = rotate(b, 30);                                             \
+        b = a;                                                         \
+        a = next;                                                      \
+    } while (0)
+
 static void add_block(uint32_t state[5], const uint8_t *bytes) {
     uint32_t w[80];
     for (int i = 0; i < 16; i++, bytes += 4)
@@ -13,23 +24,14 @@ static void add_block(uint32_t state[5], const uint8_t *bytes) {
     for (int i = 16; i < 80; i++)
         w[i] = rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
-    for (int i = 0; i < 80; i++) {
-        uint32_t mix, key;
-        if (i < 20)
-            mix = (b & c) | (~b & d), key = 0x5a827999;
-        else if (i < 40)
-            mix = b ^ c ^ d, key = 0x6ed9eba1;
-        else if (i < 60)
-            mix = (b & c) | (b & d) | (c & d), key = 0x8f1bbcdc;
-        else
-            mix = b ^ c ^ d, key = 0xca62c1d6;
-        uint32_t next = rotate(a, 5) + mix + e + key + w[i];
-        e = d;
-        d = c;
-        c = rotate(b, 30);
-        b = a;
-        a = next;
-    }
+    for (int i = 0; i < 20; i++)
+        STEP(i, d ^ (b & (c ^ d)), 0x5a827999);
+    for (int i = 20; i < 40; i++)
+        STEP(i, b ^ c ^ d, 0x6ed9eba1);
+    for (int i = 40; i < 60; i++)
+        STEP(i, (b & c) | (d & (b | c)), 0x8f1bbcdc);
+    for (int i = 60; i < 80; i++)
+        STEP(i, b ^ c ^ d, 0xca62c1d6);
     state[0] += a;
     state[1] += b;
     state[2] += c;

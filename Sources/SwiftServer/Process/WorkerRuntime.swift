@@ -8,6 +8,7 @@ internal import CReactor
     let loop: EventLoop
     let bus: Bus
     let lanes: HandlerLanes
+    let timers: Timers
     nonisolated(unsafe) private var worker: OpaquePointer!
     let server: Server
     private let handlers: Handlers
@@ -21,6 +22,7 @@ internal import CReactor
         self.bus = bus
         self.server = server
         handlers = server.handlers
+        timers = Timers(loop: loop)
         let relay = Relay()
         lanes = HandlerLanes(runners: HandlerRunners(executor: loop.executor)) { relay.runtime.pause($0, $1) }
         relay.runtime = self
@@ -115,7 +117,10 @@ internal import CReactor
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    func closeLink() { unsafe cre_worker_close(worker) }
+    func closeLink() {
+        timers.clearAll()
+        unsafe cre_worker_close(worker)
+    }
 }
 
 /// Lets a closure that is made in `init` reach the object that is being made.

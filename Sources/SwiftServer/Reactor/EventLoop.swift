@@ -44,20 +44,6 @@ internal import CReactor
             raw, descriptor, { context, _ in unsafe Callback.from(context).run() }, box, &watch)
     }
 
-    /// Calls `fire` once, after `delay`. It cannot be taken back.
-    func after(_ delay: Duration, _ fire: @escaping () -> Void) {
-        var timer: OpaquePointer?
-        let box = unsafe Unmanaged.passRetained(Callback(fire)).toOpaque()
-        let result = unsafe cre_timer_start(
-            raw, UInt64(max(0, delay.milliseconds)), 0,
-            { context, timer in
-                unsafe cre_timer_stop(timer)
-                let callback = unsafe Unmanaged<Callback>.fromOpaque(context!).takeRetainedValue()
-                callback.run()
-            }, box, &timer)
-        precondition(result == 0, "no memory for a timer")
-    }
-
     /// Runs `work` on the loop soon. Any thread.
     func post(_ work: @escaping @Sendable () -> Void) {
         let box = unsafe Unmanaged.passRetained(Callback(work)).toOpaque()

@@ -91,12 +91,4 @@ open class Server: ServerEvents, @unchecked Sendable {
         runtime.loop.post { unsafe copy.withUnsafeBytes { _ = unsafe runtime.close(fd, code: code, reason: $0) } }
         return true
     }
-
-    /// Suspends a handler. The loop's own timer wakes it, so no thread is started and none is changed.
-    @MainActor public func sleep(for duration: Duration) async {
-        guard let runtime else { return }
-        unsafe await withUnsafeContinuation { continuation in
-            runtime.loop.after(duration) { unsafe continuation.resume() }
-        }
-    }
 }

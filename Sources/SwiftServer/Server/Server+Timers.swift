@@ -1,0 +1,37 @@
+extension Server {
+    /// Calls `handler` again and again in this worker, `interval` apart; rounds that were missed are left out.
+    ///
+    /// A timer made in ``ServerEvents/onWorkerStart(_:)-((Self,Int)->Void)`` exists once in each worker: compare the
+    /// worker's number to have it in one. Timers end with their worker, also when it is reloaded.
+    ///
+    /// - Parameter interval: at least 1 ms.
+    @MainActor @discardableResult
+    public func tick(every interval: Duration, _ handler: @escaping @MainActor (TimerID) -> Void) -> TimerID {
+        precondition(interval >= .milliseconds(1), "a tick needs an interval of at least 1 ms")
+        return timers.start(after: interval, every: interval, onLoop(handler))
+    }
+
+    /// Calls `handler` once, after `delay`, in this worker.
+    @MainActor @discardableResult
+    public func after(_ delay: Duration, _ handler: @escaping @MainActor () -> Void) -> TimerID {
+        let run = onLoop { (_: TimerID) in handler() }
+        return timers.start(after: delay, every: nil, run)
+    }
+
+    /// Stops a timer; it may be called by the timer itself. False when there is none of this number any more.
+    @MainActor @discardableResult
+    public func clearTimer(_ id: TimerID) -> Bool { timers.clear(id) }
+
+    /// Suspends an asynchronous handler. The loop's own timer wakes it, so no thread is started and none is changed.
+    @MainActor public func sleep(for duration: Duration) async {
+        let timers = timers
+        unsafe await withUnsafeContinuation { continuation in
+            _ = timers.start(after: duration, every: nil) { _ in unsafe continuation.resume() }
+        }
+    }
+
+    @MainActor private var timers: Timers {
+        guard let runtime else { preconditionFailure("timers belong to workers: set them in onWorkerStart or later") }
+        return runtime.timers
+    }
+}

@@ -77,6 +77,10 @@ CRE_API void cre_node_close(cre_node *node);
 CRE_API int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
                           int count);
 
+/** Reads nothing more; what others have sent, and will send, waits for the node's next owner. Sending goes
+ * on. It takes effect at the latest with the next turn of the loop. */
+CRE_API void cre_node_deafen(cre_node *node);
+
 /** Whether the ring to `to` is full now and records queue behind it: time to stop producing. */
 CRE_API bool cre_node_congested(const cre_node *node, uint32_t to);
 

@@ -38,6 +38,10 @@ CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre
 /** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
 CRE_API void cre_worker_close(cre_worker *worker);
 
+/** Takes no more events of connections that others own: they wait for this worker's successor. Commands go
+ * on. */
+CRE_API void cre_worker_deafen(cre_worker *worker);
+
 /** Its engine, NULL when the sockets are elsewhere. */
 CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
 

@@ -73,6 +73,10 @@ void cre_worker_close(cre_worker *worker) {
     cre__free(worker);
 }
 
+void cre_worker_deafen(cre_worker *worker) {
+    cre_node_deafen(worker->node);
+}
+
 cre_engine *cre_worker_engine(cre_worker *worker) {
     return worker->engine;
 }

@@ -49,6 +49,7 @@ struct cre_node {
     uint32_t *dirty; /* destinations with something unpublished or queued */
     uint32_t dirty_count;
     uint64_t spin_ns;
+    bool deaf;   /* nothing more is read: it is left to the successor */
     bool active; /* something was sent or received since it last thought of sleeping */
 };
 
@@ -108,8 +109,8 @@ int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const c
     if (total > node->bus->config.max_payload) return CRE_ELIMIT;
 
     outbound *out = open_outbound(node, to);
-    /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small ones (the end
-     * of a connection above all) find room in a reserve as large again. */
+    /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small
+     * ones (the end of a connection above all) find room in a reserve as large again. */
     size_t limit = node->bus->config.queue_bytes;
     if (total <= SMALL_RECORD) limit *= 2;
     if (out->queued_bytes && out->queued_bytes + total > limit) {
@@ -292,13 +293,14 @@ static bool visit_drain(cre_node *node, uint32_t from) {
 static bool on_drain(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, drain);
     atomic_store_explicit(&node->bus->nodes[node->id].sleeping, 0, memory_order_relaxed);
-    each_sender(node, visit_drain);
+    if (!node->deaf) each_sender(node, visit_drain);
     return false;
 }
 
 /* ---- sleeping ---- */
 
 static bool visit_pending(cre_node *node, uint32_t from) {
+    if (node->deaf) return false;
     inbound *in = &node->in[from];
     return !in->open || (!in->ring.broken && cre__ring_has_more(&in->ring));
 }
@@ -397,6 +399,10 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     atomic_store(&block->sleeping, 0);
     *out = node;
     return 0;
+}
+
+void cre_node_deafen(cre_node *node) {
+    node->deaf = true;
 }
 
 void cre_node_close(cre_node *node) {

@@ -15,6 +15,7 @@ internal import CReactor
     init(id: ConnectionID, runtime: WorkerRuntime) {
         self.id = id
         self.runtime = runtime
+        runtime.requestTaken()
     }
 
     deinit {
@@ -24,6 +25,7 @@ internal import CReactor
         let respond: @Sendable () -> Void = {
             unsafe runtime.respond(
                 id, status: status, flags: flags, fields: fields, body: UnsafeRawBufferPointer(start: nil, count: 0))
+            runtime.requestAnswered()
         }
         if runtime.isHere { respond() } else { runtime.loop.post(respond) }
     }
@@ -88,6 +90,7 @@ internal import CReactor
         guard !isEnded else { return false }
         isEnded = true
         unsafe runtime.respond(id, status: status, flags: flags, fields: fields, body: body)
+        runtime.requestAnswered()
         return true
     }
 }

@@ -104,17 +104,47 @@ internal import CReactor
 
     // MARK: The end
 
-    /// Closes the connections that this worker owns, then stops its loop.
+    /// How many requests were taken and not answered yet.
+    private(set) var openRequests = 0
+    private var isShuttingDown = false
+    private var hasConnections = false
+
+    func requestTaken() { openRequests += 1 }
+
+    func requestAnswered() {
+        openRequests -= 1
+        stopIfDrained()
+    }
+
+    /// Stops the loop when everything that was begun is finished, at the latest after `deadline`. Nothing new is begun:
+    /// connections of this worker's own are closed, and events that it has not read are left to its successor.
     func shutDown(deadline: Duration) {
-        guard let engine = unsafe cre_worker_engine(worker) else {
+        guard !isShuttingDown else { return }
+        isShuttingDown = true
+        unsafe cre_worker_deafen(worker)
+        lanes.runners.whenIdle = { [unowned self] in stopIfDrained() }
+        _ = timers.start(after: deadline, every: nil) { [unowned self] _ in
+            Log.warning(
+                "worker \(id) stops with \(lanes.runners.suspended) handlers suspended and \(openRequests) requests unanswered")
             loop.stop()
-            return
         }
-        unsafe cre_engine_shutdown(
-            engine, UInt32(deadline.milliseconds),
-            { context in
-                unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.loop.stop() }
-            }, Unmanaged.passUnretained(self).toOpaque())
+        if let engine = unsafe cre_worker_engine(worker) {
+            hasConnections = true
+            unsafe cre_engine_shutdown(
+                engine, UInt32(deadline.milliseconds),
+                { context in
+                    unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
+                        $0.hasConnections = false
+                        $0.stopIfDrained()
+                    }
+                }, Unmanaged.passUnretained(self).toOpaque())
+        }
+        stopIfDrained()
+    }
+
+    private func stopIfDrained() {
+        guard isShuttingDown, !hasConnections, openRequests == 0, lanes.runners.suspended == 0 else { return }
+        loop.stop()
     }
 
     func closeLink() {

@@ -20,6 +20,10 @@
 
     private let executor: LoopExecutor
     private var parked: [Runner] = []
+    /// How many handlers are suspended.
+    private(set) var suspended = 0
+    /// Called when the last suspended handler has returned.
+    var whenIdle: (() -> Void)?
 
     init(executor: LoopExecutor) { self.executor = executor }
 
@@ -39,7 +43,14 @@
         if runner.isDone { return true }
         runner.isLate = true
         runner.whenLate = whenLate
+        suspended += 1
         return false
+    }
+
+    private func finishLate(_ runner: Runner) {
+        suspended -= 1
+        runner.whenLate.take()?()
+        if suspended == 0 { whenIdle?() }
     }
 
     private func begin(_ runner: Runner) {
@@ -48,7 +59,7 @@
                 let work = runner.work.take()
                 await work?()
                 runner.isDone = true
-                if runner.isLate { runner.whenLate.take()?() }
+                if runner.isLate { self.finishLate(runner) }
                 // A handler may have cancelled the task that it took for its own: the next one must not suffer for it.
                 if Task.isCancelled || self.parked.count >= HandlerRunners.most { return }
                 unsafe await withUnsafeContinuation { continuation in

@@ -22,7 +22,8 @@ typedef struct cre_watch cre_watch;
  */
 CRE_API int cre_loop_create(cre_loop **loop);
 
-/** Closes what is still open and frees the loop. It must not be running. */
+/** Stops and frees the timers, watches and job queues that are left, and frees the loop. It must not be
+ * running, and its engines and nodes must have been destroyed. */
 CRE_API void cre_loop_destroy(cre_loop *loop);
 
 /** Runs until cre_loop_stop. Returns 0. May be called again. */

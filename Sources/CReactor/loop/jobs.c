@@ -15,7 +15,7 @@ struct cre_jobs {
     size_t link_offset;
     void (*run)(void *context, void *job);
     void *context;
-    void *first, *last;        /* from the loop's thread */
+    void *first, *last; /* from the loop's thread */
     bool running;
     _Atomic(void *) elsewhere; /* a stack, from other threads */
     uv_async_t wake;
@@ -98,7 +98,7 @@ int cre_jobs_create(cre_loop *loop, size_t link_offset, void (*run)(void *contex
     jobs->context = context;
     jobs->drain.run = on_drain;
     jobs->arm.run = on_arm;
-    cre__loop_add_hook(loop, CRE__DRAIN, &jobs->drain);
+    cre__loop_add_hook(loop, CRE__JOBS, &jobs->drain);
     cre__loop_add_hook(loop, CRE__ARM, &jobs->arm);
     *out = jobs;
     return 0;
@@ -106,7 +106,7 @@ int cre_jobs_create(cre_loop *loop, size_t link_offset, void (*run)(void *contex
 
 void cre_jobs_destroy(cre_jobs *jobs) {
     if (!jobs) return;
-    cre__loop_remove_hook(jobs->loop, CRE__DRAIN, &jobs->drain);
+    cre__loop_remove_hook(jobs->loop, CRE__JOBS, &jobs->drain);
     cre__loop_remove_hook(jobs->loop, CRE__ARM, &jobs->arm);
     uv_close((uv_handle_t *)&jobs->wake, on_closed);
 }

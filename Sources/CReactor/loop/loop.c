@@ -19,6 +19,7 @@ struct cre_loop {
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
     cre__hook *hooks[CRE__PHASES];
+    cre__hook *next_hook;    /* while hooks run */
     _Atomic(posted *) posts; /* a stack; turned round before it runs */
     atomic_bool stopping;
 };
@@ -45,14 +46,20 @@ static void on_wake(uv_async_t *handle) {
     if (atomic_exchange(&loop->stopping, false)) uv_stop(&loop->uv);
 }
 
-/* Every hook runs, whatever the others say. */
-static bool run_hooks(cre_loop *loop, cre__phase phase) {
-    bool any = false;
-    for (cre__hook *hook = loop->hooks[phase], *next; hook; hook = next) {
-        next = hook->next;
-        any |= hook->run(hook);
+/* A hook may remove itself and any other. */
+static void run_hooks(cre_loop *loop, cre__phase phase) {
+    for (cre__hook *hook = loop->hooks[phase]; hook; hook = loop->next_hook) {
+        loop->next_hook = hook->next;
+        hook->run(hook);
     }
-    return any;
+    loop->next_hook = NULL;
+}
+
+/* One reason to stay awake is enough: those behind it neither look for more nor go to sleep. */
+static bool may_sleep(cre_loop *loop) {
+    for (cre__hook *hook = loop->hooks[CRE__ARM]; hook; hook = hook->next)
+        if (hook->run(hook)) return false;
+    return true;
 }
 
 static void on_idle(uv_idle_t *handle) {
@@ -62,16 +69,17 @@ static void on_idle(uv_idle_t *handle) {
 static void on_check(uv_check_t *handle) {
     cre_loop *loop = handle->data;
     run_hooks(loop, CRE__DRAIN);
+    run_hooks(loop, CRE__JOBS);
     run_hooks(loop, CRE__FLUSH);
 }
 
 static void on_prepare(uv_prepare_t *handle) {
     cre_loop *loop = handle->data;
     run_hooks(loop, CRE__FLUSH);
-    if (run_hooks(loop, CRE__ARM))
-        uv_idle_start(&loop->stay_awake, on_idle);
-    else
+    if (may_sleep(loop))
         uv_idle_stop(&loop->stay_awake);
+    else
+        uv_idle_start(&loop->stay_awake, on_idle);
 }
 
 int cre_loop_create(cre_loop **out) {
@@ -82,7 +90,7 @@ int cre_loop_create(cre_loop **out) {
         cre__free(loop);
         return result;
     }
-    loop->wake.data = loop->prepare.data = loop->check.data = loop;
+    loop->wake.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
     result = uv_async_init(&loop->uv, &loop->wake, on_wake);
     if (result) {
         uv_loop_close(&loop->uv);
@@ -98,15 +106,20 @@ int cre_loop_create(cre_loop **out) {
     return 0;
 }
 
+static void free_owner(uv_handle_t *handle) {
+    cre__free(handle->data);
+}
+
+/* Timers, watches and job queues that nobody stopped: each is one block of memory, which `data` points to. */
 static void close_handle(uv_handle_t *handle, void *context) {
-    (void)context;
-    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+    if (!uv_is_closing(handle)) uv_close(handle, handle->data == context ? NULL : free_owner);
 }
 
 void cre_loop_destroy(cre_loop *loop) {
     if (!loop) return;
-    loop->hooks[CRE__DRAIN] = loop->hooks[CRE__FLUSH] = loop->hooks[CRE__ARM] = NULL;
-    uv_walk(&loop->uv, close_handle, NULL);
+    for (int phase = 0; phase < CRE__PHASES; phase++)
+        loop->hooks[phase] = NULL;
+    uv_walk(&loop->uv, close_handle, loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
     for (posted *post = take_posts(loop); post;) {
@@ -153,6 +166,7 @@ void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
 }
 
 void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
+    if (loop->next_hook == hook) loop->next_hook = hook->next;
     for (cre__hook **at = &loop->hooks[phase]; *at; at = &(*at)->next) {
         if (*at != hook) continue;
         *at = hook->next;

@@ -10,15 +10,17 @@
  * A turn of the loop:
  *
  *   poll: sockets, eventfds     callbacks run, answers are only collected
- *   DRAIN                       rings are emptied, queued Swift jobs run
+ *   DRAIN                       rings are emptied
+ *   JOBS                        queued jobs run: those of the callbacks above, too
  *   FLUSH                       what was collected goes out: one write per connection, one publish per ring
  *   timers, closed handles
  *   FLUSH                       the same for what those callbacks collected
  *   ARM                         last look before sleeping; true: something came in, do not sleep
  *
- * Hooks run in the order in which they were added.
+ * Hooks run in the order in which they were added; only what those of ARM return counts, and the first true
+ * ends that phase.
  */
-typedef enum cre__phase { CRE__DRAIN, CRE__FLUSH, CRE__ARM, CRE__PHASES } cre__phase;
+typedef enum cre__phase { CRE__DRAIN, CRE__JOBS, CRE__FLUSH, CRE__ARM, CRE__PHASES } cre__phase;
 
 typedef struct cre__hook {
     struct cre__hook *next;

@@ -19,8 +19,9 @@ CRE_API int cre_process_threads(void);
 
 /**
  * Forks. Buffered output is written first, so that it does not appear twice. The child starts with no blocked
- * signal but those of cre_signals_open, default handlers (SIGPIPE ignored), and is killed when its parent
- * dies. Returns the child's pid, 0 in the child, or a negative error.
+ * signal (also none of cre_signals_open), default handlers (SIGPIPE ignored; those on a stack of their own,
+ * which report crashes, stay), and is killed when the thread that forked it ends. Returns the child's pid, 0
+ * in the child, or a negative error.
  */
 CRE_API pid_t cre_process_fork(void);
 
@@ -45,7 +46,7 @@ CRE_API bool cre_process_reap(cre_process_end *end);
  * error. */
 CRE_API int cre_process_descriptors(int *descriptors, size_t capacity);
 
-/** Closes all descriptors from 3 on but those in `keep` (ascending). */
+/** Closes all descriptors from 3 on but those in `keep` (ascending; negative entries count for nothing). */
 CRE_API void cre_process_close_others(const int *keep, size_t count);
 
 /** Blocks `signals` for this thread, and those that it starts, and returns a descriptor that tells of them.

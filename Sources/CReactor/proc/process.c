@@ -97,8 +97,8 @@ int cre_process_descriptors(int *descriptors, size_t capacity) {
 void cre_process_close_others(const int *keep, size_t count) {
     unsigned from = 3;
     for (size_t i = 0; i < count; i++) {
+        if (keep[i] < (int)from) continue; /* an entry that is not set is negative */
         unsigned kept = (unsigned)keep[i];
-        if (kept < from) continue;
         if (kept > from) close_range(from, kept - 1, 0);
         from = kept + 1;
     }
@@ -110,9 +110,12 @@ int cre_signals_open(const int *signals, size_t count) {
     sigemptyset(&set);
     for (size_t i = 0; i < count; i++)
         sigaddset(&set, signals[i]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL)) return -errno;
     int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return descriptor < 0 ? -errno : descriptor;
+    if (descriptor < 0) return -errno;
+    int result = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (!result) return descriptor;
+    close(descriptor);
+    return -result;
 }
 
 int cre_signals_next(int descriptor) {

@@ -81,7 +81,8 @@ typedef struct cre_engine_stats {
 /** Makes an engine on `loop`. `config` is copied. Returns 0, CRE_EINVALID or CRE_ENOMEM. */
 CRE_API int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engine **engine);
 
-/** Resets the connections that are left, with CLOSE events, and frees the engine. Not inside on_event. */
+/** Resets the connections that are left, with CLOSE events, and frees the engine. Not inside on_event; before
+ * its loop is destroyed. */
 CRE_API void cre_engine_destroy(cre_engine *engine);
 
 /**
@@ -144,7 +145,9 @@ CRE_API void cre_engine_stop_listening(cre_engine *engine);
 
 /**
  * Stops accepting and closes all connections: WebSockets with code 1001, HTTP after the response in progress.
- * Calls `done` once when none is left; what is still open after `deadline_ms` is reset.
+ * Calls `done` (may be NULL) once when none is left, at the end of a turn of the loop and never before this
+ * returned; it may destroy the engine. What is still open after `deadline_ms` is reset. Called again it only
+ * moves the deadline.
  */
 CRE_API void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(void *context),
                                  void *context);

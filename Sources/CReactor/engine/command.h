@@ -2,10 +2,15 @@
 #ifndef CRE_ENGINE_COMMAND_H
 #define CRE_ENGINE_COMMAND_H
 
+#include <creactor/engine.h>
 #include <creactor/record.h>
 
 /* Whether a command makes sense by itself: 0 or CRE_EINVALID. A sender checks before it sends, so that an
  * owner who gets one that does not knows that its sender is broken. */
 int cre__command_check(const cre_record *command, const cre_slice *parts, int count);
+
+/* cre_engine_command for a command that came over a link: nobody hears of its result, so a frame that does
+ * not fit in the queue is never left out of the stream; the connection ends instead. */
+int cre__command_late(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count);
 
 #endif

@@ -36,14 +36,20 @@ static void describe_peer(int descriptor, cre_connection_info *info) {
     }
 }
 
-static void free_conn(uv_handle_t *handle) {
-    cre__conn *conn = handle->data;
+void cre__conn_free(cre__conn *conn) {
     if (conn->phase_at_end == CRE__HTTP)
         cre__http_free(conn);
     else
         cre_ws_session_clear(&conn->ws);
     cre__free(conn->stash);
     cre__free(conn);
+}
+
+/* The list of those to flush may hold it still: then who takes it off that list frees it. */
+static void on_closed(uv_handle_t *handle) {
+    cre__conn *conn = handle->data;
+    conn->closed = true;
+    if (!conn->dirty) cre__conn_free(conn);
 }
 
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
@@ -78,14 +84,14 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     if (result) {
         /* The table is full: an answer would need memory and time that are short, so it is just closed. */
         conn->phase = CRE__DEAD;
-        uv_close((uv_handle_t *)&conn->poll, free_conn);
+        uv_close((uv_handle_t *)&conn->poll, on_closed);
         close(descriptor);
         engine->stats.refused++;
         return result;
     }
     conn->session = info.session;
     conn->worker = info.worker;
-    engine->conns[cre__table_index(engine->table, conn->session)] = conn;
+    engine->conns[conn->session & engine->conns_mask] = conn;
     engine->open++;
     engine->stats.accepted++;
     int on = 1;
@@ -97,7 +103,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
 }
 
 cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
-    cre__conn *conn = session ? engine->conns[cre__table_index(engine->table, session)] : NULL;
+    cre__conn *conn = session ? engine->conns[session & engine->conns_mask] : NULL;
     return conn && conn->session == session ? conn : NULL;
 }
 
@@ -128,12 +134,11 @@ static void destroy(cre__conn *conn) {
     conn->phase = CRE__DEAD;
     cre__conn_set_deadline(conn, 0);
     cre__out_drop(conn);
-    uv_close((uv_handle_t *)&conn->poll, free_conn);
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
     close(conn->descriptor);
     conn->descriptor = -1;
     engine->open--;
     engine->stats.closed++;
-    cre__engine_check_shutdown(engine);
 }
 
 static void tell_closed(cre_engine *engine, cre_session session, cre_close_reason reason, uint16_t code,
@@ -155,7 +160,7 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
     if (session) {
         /* From here on nobody finds it, so what is called from the event cannot come back here. */
         conn->session = 0;
-        engine->conns[cre__table_index(engine->table, session)] = NULL;
+        engine->conns[session & engine->conns_mask] = NULL;
         conn->phase_at_end = conn->phase == CRE__HTTP ? CRE__HTTP : CRE__WEBSOCKET;
         conn->phase = CRE__LEAVING;
         if (conn->opened) tell_closed(engine, session, reason, code, error, text);
@@ -245,11 +250,12 @@ static void input_ended(cre__conn *conn) {
     }
 }
 
-static void read_failed(cre__conn *conn, int error) {
+void cre__conn_failed(cre__conn *conn, int error) {
     uint16_t code = conn->opened ? 1006 : 0;
-    cre_close_reason reason = error == ECONNRESET || error == EPIPE ? CRE_CLOSED_PEER : CRE_CLOSED_ERROR;
+    bool peer = error == ECONNRESET || error == EPIPE; /* that is how a peer ends that does not take leave */
     conn->eof = true;
-    cre__conn_end(conn, reason, code, -error, (cre_slice){ 0 }, false);
+    cre__conn_end(conn, peer ? CRE_CLOSED_PEER : CRE_CLOSED_ERROR, code, peer ? 0 : -error, (cre_slice){ 0 },
+                  false);
 }
 
 static bool may_read(cre__conn *conn) {
@@ -274,7 +280,7 @@ static void read_all(cre__conn *conn) {
         ssize_t got = recv(conn->descriptor, at, room, 0);
         if (got < 0) {
             if (errno == EINTR) continue;
-            if (errno != EAGAIN) read_failed(conn, errno);
+            if (errno != EAGAIN) cre__conn_failed(conn, errno);
             break;
         }
         if (got == 0) {
@@ -302,7 +308,7 @@ static void on_ready(uv_poll_t *handle, int status, int events) {
         int error = 0;
         socklen_t length = sizeof error;
         getsockopt(conn->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
-        read_failed(conn, error ? error : ECONNRESET);
+        cre__conn_failed(conn, error ? error : ECONNRESET);
         return;
     }
     if (events & UV_WRITABLE) {
@@ -319,7 +325,7 @@ void cre__conn_continue(cre__conn *conn) {
 }
 
 void cre__conn_resume_now(cre__conn *conn) {
-    if (conn->phase == CRE__DEAD) return;
+    if (conn->phase == CRE__DEAD || conn->paused) return; /* RESUME comes here again */
     conn->held = false;
     if (conn->phase == CRE__HTTP && cre__http_has_stash(conn) && !conn->awaiting) {
         void *block;
@@ -404,7 +410,9 @@ void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms) {
         unlink_timed(conn);
         return;
     }
-    uint32_t deadline = current_tick(engine) + after_ms / CRE__WHEEL_TICK_MS + 1;
+    /* Rounded up, and one more for the tick that has begun: never early. */
+    uint32_t ticks = after_ms / CRE__WHEEL_TICK_MS + (after_ms % CRE__WHEEL_TICK_MS != 0);
+    uint32_t deadline = current_tick(engine) + ticks + 1;
     bool later = conn->prev_timed && (int32_t)(deadline - conn->deadline) >= 0;
     if (later) {
         conn->deadline = deadline; /* its slot comes up before that and links it anew */

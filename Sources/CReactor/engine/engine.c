@@ -1,4 +1,5 @@
 /* The engine as a whole: made, commanded, shut down. */
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -32,6 +33,88 @@ static bool valid(const cre_engine_config *config) {
            config->high_water <= config->max_queue && config->low_water < config->high_water;
 }
 
+/* ---- connections from elsewhere ---- */
+
+int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port) {
+    return cre__conn_open(engine, descriptor, port);
+}
+
+typedef struct handed_over {
+    struct handed_over *next;
+    int descriptor;
+    uint16_t port;
+} handed_over;
+
+/* Sockets from other threads. Apart from the engine, because a handle lives until its loop has closed it. */
+struct cre__inbox {
+    uv_async_t wake;
+    cre_engine *engine;
+    _Atomic(handed_over *) items; /* a stack */
+};
+
+static void on_handed_over(uv_async_t *handle) {
+    struct cre__inbox *inbox = handle->data;
+    handed_over *stack = atomic_exchange_explicit(&inbox->items, NULL, memory_order_acquire), *queue = NULL;
+    while (stack) { /* the first shall be the first */
+        handed_over *next = stack->next;
+        stack->next = queue;
+        queue = stack;
+        stack = next;
+    }
+    while (queue) {
+        handed_over *next = queue->next;
+        cre__conn_open(inbox->engine, queue->descriptor, queue->port);
+        cre__free(queue);
+        queue = next;
+    }
+}
+
+static int open_inbox(cre_engine *engine) {
+    struct cre__inbox *inbox = cre__calloc(1, sizeof *inbox);
+    if (!inbox) return CRE_ENOMEM;
+    inbox->engine = engine;
+    inbox->wake.data = inbox;
+    int result = uv_async_init(cre__loop_uv(engine->loop), &inbox->wake, on_handed_over);
+    if (result)
+        cre__free(inbox);
+    else
+        engine->inbox = inbox;
+    return result;
+}
+
+static void free_inbox(uv_handle_t *handle) {
+    cre__free(handle->data);
+}
+
+/* What was handed over and not taken yet is closed. */
+static void close_inbox(struct cre__inbox *inbox) {
+    handed_over *item = atomic_exchange_explicit(&inbox->items, NULL, memory_order_acquire);
+    while (item) {
+        handed_over *next = item->next;
+        close(item->descriptor);
+        cre__free(item);
+        item = next;
+    }
+    uv_close((uv_handle_t *)&inbox->wake, free_inbox);
+}
+
+int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
+    handed_over *item = cre__malloc(sizeof *item);
+    if (!item) {
+        close(descriptor);
+        return CRE_ENOMEM;
+    }
+    struct cre__inbox *inbox = engine->inbox;
+    *item = (handed_over){ atomic_load_explicit(&inbox->items, memory_order_relaxed), descriptor, port };
+    while (!atomic_compare_exchange_weak_explicit(&inbox->items, &item->next, item, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+    uv_async_send(&inbox->wake);
+    return 0;
+}
+
+/* ---- beginning and end ---- */
+
 static void free_engine(cre_engine *engine) {
     if (engine->conns && engine->conns != MAP_FAILED) munmap(engine->conns, engine->conns_size);
     cre__free(engine->own_table);
@@ -64,15 +147,20 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     engine->scratch = cre__malloc(sizeof(cre_http_head) + CRE_HTTP_DEFAULT_FIELDS * sizeof(cre_http_field) +
                                   CRE_HTTP_MAX_HEAD + CRE__SLAB);
     if (engine->table) {
+        engine->conns_mask = engine->table->slots - 1;
         engine->conns_size = engine->table->slots * sizeof *engine->conns;
         engine->conns = mmap(NULL, engine->conns_size, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
-    if (!engine->table || !engine->slab || !engine->scratch || engine->conns == MAP_FAILED) {
+    int result = CRE_ENOMEM;
+    if (engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
+        result = open_inbox(engine);
+    if (result) {
         free_engine(engine);
-        return CRE_ENOMEM;
+        return result;
     }
-    /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it too. */
+    /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it
+     * too. */
     uint32_t fragments = (uint32_t)(engine->config.max_message / 64);
     engine->ws_config = (cre_ws_config){
         .max_message = engine->config.max_message,
@@ -104,47 +192,18 @@ static void visit_reset(cre__conn *conn, void *context) {
 
 void cre_engine_destroy(cre_engine *engine) {
     if (!engine) return;
+    engine->shutting_down = true; /* a handler of the events below may hand over what it likes */
     engine->shutdown_done = NULL;
     cre__listeners_close(engine);
     each_session(engine, visit_reset, NULL);
     cre__engine_drop_leaving(engine);
+    cre__out_forget(engine);
     cre_timer_stop(engine->ticker);
     cre_timer_stop(engine->shutdown_timer);
     cre__loop_remove_hook(engine->loop, CRE__FLUSH, &engine->flush);
     cre__engine_free_chunks(engine);
+    close_inbox(engine->inbox);
     free_engine(engine);
-}
-
-/* ---- connections from elsewhere ---- */
-
-int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port) {
-    return cre__conn_open(engine, descriptor, port);
-}
-
-typedef struct handed_over {
-    cre_engine *engine;
-    int descriptor;
-    uint16_t port;
-} handed_over;
-
-static void take_over(void *context) {
-    handed_over *item = context;
-    cre__conn_open(item->engine, item->descriptor, item->port);
-    cre__free(item);
-}
-
-int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
-    handed_over *item = cre__malloc(sizeof *item);
-    int result = CRE_ENOMEM;
-    if (item) {
-        *item = (handed_over){ engine, descriptor, port };
-        result = cre_loop_post(engine->loop, take_over, item);
-    }
-    if (result) {
-        cre__free(item);
-        close(descriptor);
-    }
-    return result;
 }
 
 /* ---- commands ---- */
@@ -234,11 +293,12 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
     }
 }
 
-static int command_push(cre__conn *conn, const cre_record *command, const cre_slice *parts, int count) {
+static int command_push(cre__conn *conn, const cre_record *command, const cre_slice *parts, int count,
+                        bool late) {
     int result = check_push(command, parts, count);
     if (result) return result;
-    uint8_t fin = command->flags & CRE_RECORD_FINAL ? CRE_WS_FIN : 0;
-    return cre__ws_push(conn, command->opcode | fin, parts, count);
+    uint8_t first = command->opcode | (command->flags & CRE_RECORD_FINAL ? CRE_WS_FIN : 0);
+    return late ? cre__ws_push_late(conn, first, parts, count) : cre__ws_push(conn, first, parts, count);
 }
 
 static int command_close(cre__conn *conn, cre_slice *parts, int count) {
@@ -268,7 +328,8 @@ static int command_pause(cre__conn *conn, bool pause) {
     return 0;
 }
 
-int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
+static int carry_out(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
+                     bool late) {
     cre__conn *conn = cre__engine_find(engine, command->session);
     if (!conn) {
         engine->stats.stale_commands++;
@@ -279,17 +340,24 @@ int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_
     for (int i = 0; i < count; i++)
         own[i] = parts[i];
     switch (command->kind) {
-    case CRE_COMMAND_PUSH: return command_push(conn, command, own, count);
+    case CRE_COMMAND_PUSH: return command_push(conn, command, own, count, late);
     case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);
     case CRE_COMMAND_CLOSE: return command_close(conn, own, count);
     case CRE_COMMAND_RESET:
         cre__conn_end(conn, CRE_CLOSED_SERVER, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
         return 0;
     case CRE_COMMAND_PAUSE:
-    case CRE_COMMAND_RESUME:
-        return command_pause(conn, command->kind == CRE_COMMAND_PAUSE);
+    case CRE_COMMAND_RESUME: return command_pause(conn, command->kind == CRE_COMMAND_PAUSE);
     default: return CRE_EINVALID;
     }
+}
+
+int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
+    return carry_out(engine, command, parts, count, false);
+}
+
+int cre__command_late(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
+    return carry_out(engine, command, parts, count, true);
 }
 
 int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
@@ -298,7 +366,7 @@ int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, con
     if (!conn) return CRE_EGONE;
     cre_record command = { .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = CRE_RECORD_FINAL };
     cre_slice part = { data, length };
-    return command_push(conn, &command, &part, 1);
+    return command_push(conn, &command, &part, 1, false);
 }
 
 int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason) {
@@ -331,12 +399,12 @@ void cre_engine_resume(cre_engine *engine, uint16_t worker) {
 /* ---- shutdown ---- */
 
 void cre__engine_check_shutdown(cre_engine *engine) {
-    if (!engine->shutting_down || engine->open || !engine->shutdown_done) return;
+    if (engine->open) return;
     void (*done)(void *) = engine->shutdown_done;
     engine->shutdown_done = NULL;
     cre_timer_stop(engine->shutdown_timer);
     engine->shutdown_timer = NULL;
-    done(engine->shutdown_context);
+    if (done) done(engine->shutdown_context);
 }
 
 static void visit_shutdown(cre__conn *conn, void *context) {
@@ -358,18 +426,20 @@ static void on_shutdown_deadline(void *context, cre_timer *timer) {
 
 void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(void *context),
                          void *context) {
-    if (engine->shutting_down) return;
+    bool first = !engine->shutting_down;
     engine->shutting_down = true;
-    engine->shutdown_done = done;
-    engine->shutdown_context = context;
-    cre_engine_stop_listening(engine);
+    if (first) {
+        engine->shutdown_done = done;
+        engine->shutdown_context = context;
+        cre_engine_stop_listening(engine);
+        each_session(engine, visit_shutdown, NULL);
+    }
+    cre_timer_stop(engine->shutdown_timer);
     if (cre_timer_start(engine->loop, deadline_ms, 0, on_shutdown_deadline, engine,
                         &engine->shutdown_timer)) {
         engine->shutdown_timer = NULL;
         on_shutdown_deadline(engine, NULL);
     }
-    each_session(engine, visit_shutdown, NULL);
-    cre__engine_check_shutdown(engine);
 }
 
 void cre_engine_stop_listening(cre_engine *engine) {

@@ -68,6 +68,7 @@ struct cre__conn {
     bool held : 1;         /* input came while a response was due; reading stopped until it is sent */
     bool resume : 1;       /* the next flush serves the stash */
     bool eof : 1;          /* the peer's input has ended */
+    bool closed : 1;       /* DEAD, and the handle is closed: freed as soon as it is not dirty */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
     struct cre__stash *stash;
@@ -87,7 +88,8 @@ struct cre_engine {
     void *own_table;
     cre__conn **conns; /* by table index; mapped, touched only where used */
     size_t conns_size;
-    uint32_t open; /* connections that are not dead */
+    uint64_t conns_mask; /* of an index; the table, which others can write to, is not asked */
+    uint32_t open;       /* connections that are not dead */
     cre__conn *dirty;
     cre__chunk *free_chunks;
     uint32_t free_count;
@@ -96,6 +98,7 @@ struct cre_engine {
     cre__conn *wheel[CRE__WHEEL_SLOTS];
     uint32_t tick, timed;
     cre__listener *listeners;
+    struct cre__inbox *inbox; /* sockets from other threads */
     cre_ws_config ws_config;
     cre_http_limits http_limits;
     cre_engine_stats stats;
@@ -123,6 +126,7 @@ static inline size_t cre__slices_length(const cre_slice *parts, int count) {
 
 /* conn.c */
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
+void cre__conn_free(cre__conn *conn);
 /* Tells the engine's owner. A negative result has closed the connection. */
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length);
 /*
@@ -132,6 +136,8 @@ int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *pay
  */
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
                    bool graceful);
+/* Reading or writing failed with this errno: ends the connection. */
+void cre__conn_failed(cre__conn *conn, int error);
 void cre__conn_update_watch(cre__conn *conn);
 /* Has the turn's end flush the connection. */
 void cre__conn_mark_dirty(cre__conn *conn);
@@ -144,7 +150,7 @@ void cre__conn_continue(cre__conn *conn);
 void cre__conn_resume_now(cre__conn *conn);
 /* Resets what is left after its session ended. */
 void cre__engine_drop_leaving(cre_engine *engine);
-/* Calls done when a shutdown is complete. */
+/* At the end of a turn: calls done when a shutdown is complete. The engine may be gone afterwards. */
 void cre__engine_check_shutdown(cre_engine *engine);
 
 /* output.c */
@@ -153,10 +159,12 @@ bool cre__out_append(cre__conn *conn, const void *data, size_t length);
 /* A place for `length` (at most CRE__CHUNK_BYTES) contiguous bytes, to be filled at once; NULL as above. */
 uint8_t *cre__out_reserve(cre__conn *conn, size_t length);
 /* A header and a large payload, which is sent from where it is; only what the socket does not take is copied.
- */
-bool cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count);
+ * 0; CRE_ENOMEM or CRE_EGONE: the connection was closed. */
+int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count);
 void cre__out_flush(cre__conn *conn);
 void cre__out_drop(cre__conn *conn);
+/* Empties the list of those to flush and flushes nothing: before the engine goes. */
+void cre__out_forget(cre_engine *engine);
 bool cre__engine_on_flush(cre__hook *hook);
 void cre__engine_free_chunks(cre_engine *engine);
 
@@ -178,6 +186,9 @@ void cre__ws_input(cre__conn *conn, uint8_t *cursor, uint8_t *end);
 size_t cre__ws_destination(cre__conn *conn, uint8_t **destination);
 void cre__ws_received(cre__conn *conn, size_t size);
 int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count);
+/* The same for what its sender believes to be sent: it is never left out. When it is too much, the connection
+ * ends with OVERFLOW. */
+int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, int count);
 void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length);
 /* Becomes a WebSocket: 101 and OPEN. `payload` is the request in wire form. */
 void cre__ws_open(cre__conn *conn, const cre_ws_handshake *handshake, uint8_t *payload, size_t length);

@@ -72,7 +72,8 @@ static char *put_number(char *at, uint64_t number) {
 static size_t write_head(cre__conn *conn, char *out, const cre_response *response, uint64_t length,
                          bool keep_alive) {
     int status = response->status;
-    bool bodiless = status < 200 || status == 204;
+    /* What a 304 says of a length is that of the 200 it stands for, which is known only when it is given. */
+    bool bodiless = status == 204 || (status == 304 && length == 0);
     char *at;
     if (status == 200) {
         at = PUT(out, "HTTP/1.1 200 OK\r\n");
@@ -129,28 +130,21 @@ int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice f
     size_t head_length = write_head(conn, head, response, length, keep_alive);
     size_t total = head_length + fields.length + 2 + (size_t)sent_length;
     conn->engine->stats.responses++;
-    bool written;
     if (total <= CRE__CHUNK_BYTES) {
         uint8_t *at = cre__out_reserve(conn, total);
-        written = at != NULL;
-        if (at) {
-            at = (uint8_t *)put((char *)at, head, head_length);
-            if (fields.length) at = (uint8_t *)put((char *)at, (const char *)fields.data, fields.length);
-            *at++ = '\r';
-            *at++ = '\n';
-            for (int i = 0; sent_length && i < count; i++)
-                if (body[i].length)
-                    at = (uint8_t *)put((char *)at, (const char *)body[i].data, body[i].length);
-        }
+        if (!at) return CRE_ENOMEM;
+        at = (uint8_t *)put((char *)at, head, head_length);
+        if (fields.length) at = (uint8_t *)put((char *)at, (const char *)fields.data, fields.length);
+        *at++ = '\r';
+        *at++ = '\n';
+        for (int i = 0; sent_length && i < count; i++)
+            if (body[i].length) at = (uint8_t *)put((char *)at, (const char *)body[i].data, body[i].length);
     } else {
-        written =
-            cre__out_append(conn, head, head_length) && cre__out_append(conn, fields.data, fields.length);
-        if (written && no_body)
-            written = cre__out_append(conn, "\r\n", 2);
-        else if (written)
-            written = cre__out_large(conn, "\r\n", 2, body, count);
+        if (!cre__out_append(conn, head, head_length) || !cre__out_append(conn, fields.data, fields.length))
+            return CRE_ENOMEM;
+        int result = cre__out_large(conn, "\r\n", 2, body, no_body ? 0 : count);
+        if (result) return result;
     }
-    if (!written) return CRE_ENOMEM;
     answered(conn, keep_alive);
     return 0;
 }
@@ -407,7 +401,8 @@ void cre__http_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
     }
     if (!block) return;
     /* Frames behind a handshake that was stashed: the caller's end is not ours, so they are served here. */
-    if (conn->phase == CRE__WEBSOCKET && *cursor < end) cre__ws_input(conn, *cursor, end);
+    if (*cursor < end && (conn->phase == CRE__WEBSOCKET || conn->phase == CRE__CLOSE_SENT))
+        cre__ws_input(conn, *cursor, end);
     *cursor = NULL;
     cre__free(block);
 }

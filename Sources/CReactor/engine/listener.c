@@ -78,16 +78,16 @@ static void on_acceptable(void *context, int descriptor);
 
 static void on_rested(void *context, cre_timer *timer) {
     cre_acceptor *acceptor = context;
+    if (cre_watch_start(acceptor->loop, acceptor->descriptor, on_acceptable, acceptor, &acceptor->watch)) {
+        acceptor->watch = NULL; /* the timer comes again */
+        return;
+    }
     cre_timer_stop(timer);
     acceptor->rest = NULL;
-    if (cre_watch_start(acceptor->loop, acceptor->descriptor, on_acceptable, acceptor, &acceptor->watch)) {
-        acceptor->watch = NULL;
-        cre_timer_start(acceptor->loop, REST_MS, 0, on_rested, acceptor, &acceptor->rest);
-    }
 }
 
 static void rest(cre_acceptor *acceptor) {
-    if (cre_timer_start(acceptor->loop, REST_MS, 0, on_rested, acceptor, &acceptor->rest)) return;
+    if (cre_timer_start(acceptor->loop, REST_MS, REST_MS, on_rested, acceptor, &acceptor->rest)) return;
     cre_watch_stop(acceptor->watch);
     acceptor->watch = NULL;
 }

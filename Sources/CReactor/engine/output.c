@@ -102,10 +102,6 @@ static void show_queue(cre__conn *conn) {
     }
 }
 
-static void write_failed(cre__conn *conn, int error) {
-    cre__conn_end(conn, CRE_CLOSED_ERROR, conn->opened ? 1006 : 0, -error, (cre_slice){ 0 }, false);
-}
-
 /* Takes `sent` bytes off the queue. */
 static void consume(cre__conn *conn, size_t sent) {
     conn->queued -= (uint32_t)sent;
@@ -149,7 +145,7 @@ void cre__out_flush(cre__conn *conn) {
             asked += vectors[i].iov_len;
         ssize_t sent = send_vectors(conn, vectors, count);
         if (sent < 0 && errno != EAGAIN) {
-            write_failed(conn, errno);
+            cre__conn_failed(conn, errno);
             return;
         }
         if (sent > 0) consume(conn, (size_t)sent);
@@ -168,8 +164,7 @@ void cre__out_flush(cre__conn *conn) {
     if (conn->phase == CRE__LEAVING && !conn->out_first) cre__conn_leave(conn);
 }
 
-bool cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts,
-                    int count) {
+int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count) {
     size_t total = head_length, sent = 0;
     for (int i = 0; i < count; i++)
         total += parts[i].length;
@@ -185,8 +180,8 @@ bool cre__out_large(cre__conn *conn, const void *head, size_t head_length, const
                 vectors[used++] = (struct iovec){ (void *)(uintptr_t)parts[i].data, parts[i].length };
         ssize_t result = send_vectors(conn, vectors, used);
         if (result < 0 && errno != EAGAIN) {
-            write_failed(conn, errno);
-            return false;
+            cre__conn_failed(conn, errno);
+            return CRE_EGONE;
         }
         if (result > 0) {
             size_t of_queue = (size_t)result < before ? (size_t)result : before;
@@ -195,12 +190,12 @@ bool cre__out_large(cre__conn *conn, const void *head, size_t head_length, const
             conn->engine->stats.bytes_out += sent;
         }
         if (sent < total) conn->blocked = true;
-        if (sent == total) return true;
+        if (sent == total) return 0;
     }
     /* What is left goes into one chunk of its own. */
     size_t left = total - sent;
     uint8_t *at = cre__out_reserve(conn, left);
-    if (!at) return false;
+    if (!at) return CRE_ENOMEM;
     cre_slice first = { head, head_length };
     for (int i = -1; i < count; i++) {
         cre_slice part = i < 0 ? first : parts[i];
@@ -213,7 +208,7 @@ bool cre__out_large(cre__conn *conn, const void *head, size_t head_length, const
         show_queue(conn);
         cre__conn_update_watch(conn);
     }
-    return true;
+    return 0;
 }
 
 void cre__out_drop(cre__conn *conn) {
@@ -232,11 +227,25 @@ bool cre__engine_on_flush(cre__hook *hook) {
         cre__conn *conn = engine->dirty;
         engine->dirty = conn->next_dirty;
         conn->dirty = false;
+        if (conn->closed) {
+            cre__conn_free(conn);
+            continue;
+        }
         if (conn->resume) {
             conn->resume = false;
             cre__conn_resume_now(conn);
         }
         if (!conn->blocked) cre__out_flush(conn);
     }
+    if (engine->shutting_down) cre__engine_check_shutdown(engine);
     return false;
+}
+
+void cre__out_forget(cre_engine *engine) {
+    while (engine->dirty) {
+        cre__conn *conn = engine->dirty;
+        engine->dirty = conn->next_dirty;
+        conn->dirty = false;
+        if (conn->closed) cre__conn_free(conn);
+    }
 }

@@ -26,22 +26,15 @@ void cre__ws_open(cre__conn *conn, const cre_ws_handshake *handshake, uint8_t *p
 
 /* ---- output ---- */
 
-int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count) {
-    if (conn->phase != CRE__WEBSOCKET) return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
-    size_t length = cre__slices_length(parts, count);
-    const cre_engine_config *config = &conn->engine->config;
-    if (conn->queued + length > config->max_queue && conn->queued) {
-        /* The sender sees the queue in the table and stops in time; this is for what was on its way already.
-         */
-        if (conn->queued + length <= (uint64_t)config->max_queue * 2) return CRE_EQUEUE_FULL;
-        cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 1006, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
-        return CRE_EQUEUE_FULL;
-    }
+static int cannot_push(const cre__conn *conn) {
+    return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
+}
+
+static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
     conn->engine->stats.messages_out++;
     uint8_t header[CRE_WS_MAX_HEADER];
     size_t header_size = cre_ws_header(header, first, length, NULL);
-    if (length > LARGE_PAYLOAD)
-        return cre__out_large(conn, header, header_size, parts, count) ? 0 : CRE_ENOMEM;
+    if (length > LARGE_PAYLOAD) return cre__out_large(conn, header, header_size, parts, count);
     uint8_t *at = cre__out_reserve(conn, header_size + length);
     if (!at) return CRE_ENOMEM;
     memcpy(at, header, header_size);
@@ -51,6 +44,27 @@ int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int cou
         at += parts[i].length;
     }
     return 0;
+}
+
+/* A queue that is empty takes one frame of any size; otherwise no large one could be sent at all. */
+
+int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count) {
+    if (conn->phase != CRE__WEBSOCKET) return cannot_push(conn);
+    size_t length = cre__slices_length(parts, count);
+    if (conn->queued && conn->queued + length > conn->engine->config.max_queue) return CRE_EQUEUE_FULL;
+    return push(conn, first, parts, count, length);
+}
+
+int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, int count) {
+    if (conn->phase != CRE__WEBSOCKET) return cannot_push(conn);
+    size_t length = cre__slices_length(parts, count);
+    /* The sender looks at the queue in the table before it sends more; twice the limit leaves room for what
+     * was on its way then. */
+    if (conn->queued && conn->queued + length > (uint64_t)conn->engine->config.max_queue * 2) {
+        cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 1006, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
+        return CRE_EQUEUE_FULL;
+    }
+    return push(conn, first, parts, count, length);
 }
 
 static void send_close_frame(cre__conn *conn, uint16_t code, const char *text, size_t length) {

@@ -39,7 +39,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     (void)from;
     cre_slice part = { payload, record->length };
     int result = cre__command_check(record, &part, 1);
-    if (!result) cre_engine_command(reactor->engine, record, &part, 1);
+    if (!result) cre__command_late(reactor->engine, record, &part, 1);
     return result;
 }
 

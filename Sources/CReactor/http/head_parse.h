@@ -17,7 +17,7 @@
 /* A mask of where something ends and another one of what is wanted besides; bit n is byte n. */
 typedef struct masks {
     uint64_t stop;  /* no token characters; in targets: bytes that a target cannot hold */
-    uint64_t other; /* control characters, the tab among them; in targets: '?' */
+    uint64_t other; /* control characters, the tab perhaps among them; in targets: '?' */
 } masks;
 
 /* Of exactly 32 readable bytes. */

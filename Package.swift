@@ -60,9 +60,16 @@ let package = Package(
             dependencies: ["CReactor", "CExecutorHook"],
             swiftSettings: strict + library
         ),
+        // The server that the tests start as a process of its own and talk to.
+        .executableTarget(
+            name: "test-server",
+            dependencies: ["SwiftServer", "CReactor"],
+            path: "Tests/Fixtures/test-server",
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "SwiftServerTests",
-            dependencies: ["SwiftServer", "CReactor"],
+            dependencies: ["SwiftServer", "CReactor", "test-server"],
             swiftSettings: strict
         ),
     ],

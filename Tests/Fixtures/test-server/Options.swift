@@ -1,0 +1,31 @@
+import SwiftServer
+
+/// `test-server SCENARIO name=value...`
+struct Options {
+    let scenario: String
+    private var values: [String: String] = [:]
+
+    init(_ arguments: [String]) {
+        scenario = arguments.count > 1 ? arguments[1] : ""
+        for argument in arguments.dropFirst(2) {
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            values[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""
+        }
+    }
+
+    subscript(name: String) -> String? { values[name] }
+    func number(_ name: String) -> Int? { values[name].flatMap { Int($0) } }
+
+    var mode: ServerMode { self["mode"].flatMap { ServerMode(rawValue: $0) } ?? .process }
+
+    func apply(to settings: inout Settings) {
+        settings.workerCount = number("workers") ?? 1
+        settings.reactorCount = number("reactors")
+        if let bytes = number("maxMessage") { settings.maxMessage = bytes }
+        if let bytes = number("maxQueue") { settings.maxQueue = bytes }
+        if let bytes = number("ringSize") { settings.ringSize = bytes }
+        if let time = number("shutdownTimeout") { settings.shutdownTimeout = .milliseconds(time) }
+        if let time = number("closeTimeout") { settings.closeTimeout = .milliseconds(time) }
+        if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
+    }
+}

@@ -1,0 +1,93 @@
+import CReactor
+import Dispatch
+import Glibc
+import SwiftServer
+
+@MainActor enum Scenarios {
+    typealias Scenario = @MainActor (WebSocketServer, Options) -> Void
+
+    static let all: [String: Scenario] = [
+        "general": { server, _ in general(server) },
+        "span": { server, _ in span(server) },
+        "async": { server, _ in AsyncScenario.register(server) },
+        "noRequest": { server, _ in echo(server) },
+        "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
+        "dying": { server, _ in dying(server) },
+        "thread": { server, _ in
+            echo(server)
+            startThread()
+        },
+        "task": { server, _ in
+            echo(server)
+            startTask()
+        },
+    ]
+
+    static func tellLifeCycle(_ server: WebSocketServer) {
+        server.onStart { print("ready \($0.port) \(getpid())") }
+        server.onShutdown { _ in print("shutdown \(getpid())") }
+        server.onManagerStart { _ in print("managerStart \(getpid())") }
+        server.onManagerStop { _ in print("managerStop \(getpid())") }
+        server.onWorkerStart { _, id in print("workerStart \(id) \(getpid())") }
+        server.onWorkerStop { _, id in print("workerStop \(id) \(getpid())") }
+    }
+
+    static func tellClosing(_ server: WebSocketServer) {
+        server.onClose { server, fd, reason in
+            print("close \(fd) \(reason.code) [\(reason.cause)] \(reason.text)")
+        }
+    }
+
+    private static func echo(_ server: WebSocketServer) {
+        server.onMessage { server, frame in server.push(frame, to: frame.fd) }
+    }
+
+    private static func general(_ server: WebSocketServer) {
+        server.onOpen { server, request in
+            print("open \(request.fd)")
+            server.push("welcome \(request.fd)", to: request.fd)
+        }
+        tellClosing(server)
+        server.onMessage { server, frame in
+            guard frame.opcode == .text, frame.text.hasPrefix("/") else {
+                server.push(frame, to: frame.fd)
+                return
+            }
+            if let answer = Commands.run(frame.text.dropFirst(), from: frame.fd, server) {
+                server.push(answer, to: frame.fd)
+            }
+        }
+        server.onRequest { request, response in Pages.answer(request, response, server) }
+    }
+
+    private static func span(_ server: WebSocketServer) {
+        server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+        server.onMessage { (server: WebSocketServer, fd: ConnectionID, opcode: Opcode, bytes: RawSpan) in
+            server.push(bytes, to: fd, opcode: opcode)
+        }
+    }
+
+    /// Each worker ends as soon as it has started.
+    private static func dying(_ server: WebSocketServer) {
+        echo(server)
+        server.onWorkerStart { _, id in
+            print("workerStart \(id) \(getpid())")
+            fflush(nil)
+            _exit(7)
+        }
+    }
+
+    private static func startThread() {
+        DispatchQueue.global().async { sleep(60) }
+        waitForThreads()
+    }
+
+    private static func startTask() {
+        Task.detached { sleep(60) }
+        waitForThreads()
+    }
+
+    private static func waitForThreads() {
+        while cre_process_threads() == 1 { usleep(1000) }
+    }
+}

@@ -1,0 +1,28 @@
+// The server of the process tests. Its scenario says which handlers it has; each of them tells on standard output, one
+// line each, what happened and where, and the tests wait for these lines.
+import Glibc
+import SwiftServer
+
+let options = Options(CommandLine.arguments)
+// Should the tests be cut off before they stop it.
+alarm(120)
+
+guard let register = Scenarios.all[options.scenario] else {
+    print("no scenario \(options.scenario)")
+    exit(2)
+}
+let server = WebSocketServer(
+    host: options["host"] ?? "127.0.0.1", port: options.number("port") ?? 0, mode: options.mode)
+server.processName = "fixture"
+options.apply(to: &server.settings)
+Scenarios.tellLifeCycle(server)
+register(server, options)
+
+do throws(ServerError) {
+    try server.start()
+    print("returned")
+    if options["again"] != nil { try server.start() }
+} catch {
+    print("error \(error.code): \(error.message)")
+    exit(3)
+}

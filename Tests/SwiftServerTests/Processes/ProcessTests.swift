@@ -1,0 +1,4 @@
+import Testing
+
+/// Tests of real servers, which run as processes of their own. One after the other: each of them is several processes.
+@Suite(.serialized) enum ProcessTests {}

@@ -1,0 +1,41 @@
+import Foundation
+
+/// What the system says about processes.
+enum ProcessTable {
+    struct Entry {
+        let pid: Int32
+        let parent: Int32
+        let group: Int32
+        let state: String
+    }
+
+    static func entry(_ pid: Int32) -> Entry? {
+        guard let text = read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+        let words = text[text.index(after: end)...].split(separator: " ")
+        guard words.count > 3, let parent = Int32(words[1]), let group = Int32(words[2]) else { return nil }
+        return Entry(pid: pid, parent: parent, group: group, state: String(words[0]))
+    }
+
+    /// Those of a process group that still run: one that waits for its parent to notice its end does not.
+    static func running(inGroup group: Int32) -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { Int32($0) }.compactMap { entry($0) }
+            .filter { $0.group == group && !["Z", "X"].contains($0.state) }.map(\.pid).sorted()
+    }
+
+    static func isRunning(_ pid: Int32) -> Bool { entry(pid).map { !["Z", "X"].contains($0.state) } ?? false }
+
+    /// As `ps` shows it.
+    static func title(_ pid: Int32) -> String? {
+        read("/proc/\(pid)/cmdline").map { String($0.prefix { $0 != "\0" }) }
+    }
+
+    static func threads(_ pid: Int32) -> Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count) ?? 0
+    }
+
+    private static func read(_ path: String) -> String? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        return String(decoding: data, as: UTF8.self)
+    }
+}

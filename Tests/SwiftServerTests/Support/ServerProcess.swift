@@ -1,0 +1,216 @@
+import Foundation
+import SwiftServer
+import Testing
+
+/// A `test-server` that runs as a child process, in a process group of its own.
+final class ServerProcess {
+    /// How it ended.
+    enum End: Equatable {
+        case exit(Int32)
+        case signal(Int32)
+    }
+
+    /// The master's.
+    let pid: Int32
+    private(set) var port = 0
+    private(set) var end: End?
+    /// What all of its processes have printed so far.
+    private(set) var lines: [String] = []
+    private var partial: [UInt8] = []
+    private let output: Int32
+    private let errors: Int32
+
+    /// Starts a server, runs `body` when it is ready, and stops it whatever happens. Nothing may be left of it then.
+    static func run(
+        _ scenario: String = "general", _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
+        environment: [String] = [], _ body: (ServerProcess) throws -> Void
+    ) throws {
+        let server = try ServerProcess(scenario, ["mode=\(mode)", "workers=\(workers)"] + options, environment)
+        defer { server.kill() }
+        do {
+            try server.waitUntilReady()
+            try body(server)
+            if server.end == nil { try server.stop() }
+        } catch {
+            Issue.record("\(error); the server said:\n\(server.lines.joined(separator: "\n"))\n\(server.log)")
+            throw error
+        }
+        try server.checkNothingLeft()
+    }
+
+    /// Runs one that is not meant to start, to its end.
+    static func runFailing(
+        _ scenario: String, _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = []
+    ) throws -> ServerProcess {
+        let server = try ServerProcess(scenario, ["mode=\(mode)", "workers=\(workers)"] + options, [])
+        defer { server.kill() }
+        try server.waitForEnd()
+        try server.drain()
+        return server
+    }
+
+    private init(_ scenario: String, _ options: [String], _ environment: [String]) throws {
+        let program = ServerProcess.folder + "/test-server"
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { throw SystemError("making a pipe") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        output = ends[0]
+        // Not a pipe: nobody has to read it for the server to go on.
+        var name = Array("\(NSTemporaryDirectory())/test-server.XXXXXX".utf8CString)
+        errors = unsafe mkstemp(&name)
+        unsafe unlink(name)
+        _ = fcntl(errors, F_SETFD, FD_CLOEXEC)
+        defer { close(ends[1]) }
+        pid = try ServerProcess.spawn(
+            [program, scenario] + options, ServerProcess.inherited + environment, output: ends[1], errors: errors)
+    }
+
+    deinit {
+        close(output)
+        close(errors)
+    }
+
+    /// Where the test runner is, all other programs of the package are, too.
+    private static let folder: String = {
+        let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+    }()
+
+    /// A crash is part of several tests, and its report would only take time.
+    private static let inherited =
+        ProcessInfo.processInfo.environment.filter { $0.key != "SWIFT_BACKTRACE" }.map { "\($0.key)=\($0.value)" }
+        + ["SWIFT_BACKTRACE=enable=no"]
+
+    private static func spawn(
+        _ arguments: [String], _ environment: [String], output: Int32, errors: Int32
+    ) throws -> Int32 {
+        var actions = unsafe posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        unsafe posix_spawnattr_init(&attributes)
+        defer {
+            unsafe posix_spawn_file_actions_destroy(&actions)
+            unsafe posix_spawnattr_destroy(&attributes)
+        }
+        unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
+        unsafe posix_spawn_file_actions_adddup2(&actions, errors, 2)
+        // The runner's threads block signals, which a child would inherit.
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+        unsafe posix_spawnattr_setpgroup(&attributes, 0)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
+        let argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
+        let envp = unsafe environment.map { unsafe strdup($0) } + [nil]
+        defer { unsafe (argv + envp).forEach { unsafe free($0) } }
+        var pid: pid_t = 0
+        let result = unsafe posix_spawn(&pid, argv[0]!, &actions, &attributes, argv, envp)
+        guard result == 0 else { throw SystemError("starting \(arguments[0])", result) }
+        return pid
+    }
+}
+
+// MARK: - What it says
+
+extension ServerProcess {
+    /// The log, so far.
+    var log: String {
+        let size = Int(lseek(errors, 0, Int32(SEEK_END)))
+        var bytes = [UInt8](repeating: 0, count: max(0, size))
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(errors, $0.baseAddress, $0.count, 0) }
+        return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
+    }
+
+    private func waitUntilReady() throws {
+        let words = try line("ready").split(separator: " ")
+        port = Int(words[1]) ?? 0
+        #expect(Int32(words[2]) == pid)
+    }
+
+    /// The `count`th line that begins with these words, when it has come.
+    @discardableResult func line(_ start: String, _ count: Int = 1) throws -> String {
+        let deadline = ContinuousClock.now + Wait.patience
+        while true {
+            let found = lines(start)
+            if found.count >= count { return found[count - 1] }
+            guard try readOutput(until: deadline, "line \(count) of \"\(start)\"") else {
+                throw Wait.TimedOut(what: "line \(count) of \"\(start)\": the server has ended")
+            }
+        }
+    }
+
+    /// The number at the end of a line.
+    func number(_ start: String, _ count: Int = 1) throws -> Int32 {
+        try #require(Int32(try line(start, count).split(separator: " ").last ?? ""))
+    }
+
+    /// Lines that have come and begin with these words.
+    func lines(_ start: String) -> [String] { lines.filter { $0 == start || $0.hasPrefix(start + " ") } }
+
+    /// Everything, when all processes have ended.
+    private func drain() throws {
+        let deadline = ContinuousClock.now + Wait.patience
+        while try readOutput(until: deadline, "the end of the output") {}
+        if !partial.isEmpty { lines.append(String(decoding: partial, as: UTF8.self)) }
+        partial = []
+    }
+
+    private func readOutput(until deadline: ContinuousClock.Instant, _ what: @autoclosure () -> String) throws -> Bool {
+        try Wait.poll(output, POLLIN, until: deadline, what())
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(output, $0.baseAddress, $0.count) }
+        guard count > 0 else { return false }
+        partial += buffer[..<count]
+        let parts = partial.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        lines += parts.dropLast().map { String(decoding: $0, as: UTF8.self) }
+        partial = Array(parts.last ?? [])
+        return true
+    }
+}
+
+// MARK: - Its processes and its end
+
+extension ServerProcess {
+    var running: [Int32] { ProcessTable.running(inGroup: pid) }
+
+    /// The pid of the process with this title, when there is exactly one.
+    func process(_ name: String) throws -> Int32 {
+        var found: [Int32] = []
+        try Wait.until("one process \"fixture: \(name)\" among \(running.map { ProcessTable.title($0) ?? "?" })") {
+            found = running.filter { ProcessTable.title($0) == "fixture: \(name)" }
+            return found.count == 1
+        }
+        return found[0]
+    }
+
+    func signal(_ signal: Int32, to process: Int32? = nil) { Glibc.kill(process ?? pid, signal) }
+
+    /// Asks it to stop, as an administrator would.
+    func stop() throws {
+        signal(SIGTERM)
+        #expect(try waitForEnd() == .exit(0))
+    }
+
+    @discardableResult func waitForEnd() throws -> End {
+        try Wait.until("the end of the master") {
+            var status: Int32 = 0
+            guard end == nil, unsafe waitpid(pid, &status, WNOHANG) == pid else { return end != nil }
+            end = status & 0x7F == 0 ? .exit(status >> 8 & 0xFF) : .signal(status & 0x7F)
+            return true
+        }
+        return end!
+    }
+
+    /// No process, no socket, no unread line.
+    private func checkNothingLeft() throws {
+        try Wait.until("the end of processes \(running.map { ProcessTable.title($0) ?? "?" })") { running.isEmpty }
+        try drain()
+        #expect(PortUser.canListen(port), "port \(port) is still in use")
+    }
+
+    private func kill() {
+        if end == nil || !running.isEmpty { Glibc.kill(-pid, SIGKILL) }
+        _ = try? waitForEnd()
+    }
+}

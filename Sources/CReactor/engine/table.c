@@ -50,6 +50,7 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
         slot->worker = info->worker;
         atomic_store_explicit(&slot->queued, 0, memory_order_relaxed);
+        atomic_store_explicit(&slot->request_taken, 0, memory_order_relaxed);
         slot->connect_time_ms = info->connect_time_ms;
         memcpy(slot->remote_address, info->remote_address, sizeof slot->remote_address);
         info->session = session;

@@ -16,8 +16,9 @@ typedef struct cre__slot {
     uint16_t reserved[3];
     uint8_t remote_address[16];
     int64_t connect_time_ms;
-    _Atomic uint32_t queued; /* bytes of output that wait */
-    uint32_t spare[3];
+    _Atomic uint32_t queued;        /* bytes of output that wait */
+    _Atomic uint32_t request_taken; /* a worker in another process has a request of it and has not answered */
+    uint32_t spare[2];
 } cre__slot;
 
 struct cre_table {

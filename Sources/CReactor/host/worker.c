@@ -21,11 +21,17 @@ static int on_engine_event(void *context, cre_engine *engine, const cre_record *
     return 0;
 }
 
+static cre__slot *slot_of(cre_worker *worker, cre_session session) {
+    return &cre__table_slots(worker->table)[cre__table_index(worker->table, session)];
+}
+
 /* Events of a reactor, or commands of another worker for a connection of ours. */
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
     cre_worker *worker = context;
     (void)from;
     if (record->kind < CRE_COMMAND_PUSH) {
+        if (record->kind == CRE_EVENT_REQUEST)
+            atomic_store_explicit(&slot_of(worker, record->session)->request_taken, 1, memory_order_relaxed);
         worker->config.on_event(worker->config.context, record, payload);
         return 0;
     }
@@ -34,6 +40,27 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     int result = cre__command_check(record, &part, 1);
     if (!result) cre__command_late(worker->engine, record, &part, 1);
     return result;
+}
+
+/*
+ * A predecessor that died took requests with it that nobody will answer, and their clients would wait for
+ * ever. Those it had not taken are still in the ring.
+ */
+static void answer_for_predecessor(cre_worker *worker) {
+    static const char body[] = "The process that served this request has ended.\n";
+    static const char fields[] = "Content-Type: text/plain\r\n";
+    cre_session sessions[64];
+    uint32_t cursor = 0;
+    for (size_t n; (n = cre_table_list(worker->table, &cursor, sessions, 64));) {
+        for (size_t i = 0; i < n; i++) {
+            cre__slot *slot = slot_of(worker, sessions[i]);
+            if (slot->worker != worker->config.node ||
+                !atomic_load_explicit(&slot->request_taken, memory_order_relaxed))
+                continue;
+            cre_worker_respond(worker, sessions[i], 500, 0, true, fields, sizeof fields - 1, body,
+                               sizeof body - 1);
+        }
+    }
 }
 
 int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
@@ -62,6 +89,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         cre__free(worker);
         return result;
     }
+    if (!worker->engine) answer_for_predecessor(worker);
     *out = worker;
     return 0;
 }
@@ -87,14 +115,14 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     int result = cre__command_check(command, parts, count);
     if (result) return result;
     if (command->kind == CRE_COMMAND_PUSH) {
-        const cre__slot *slot =
-            &cre__table_slots(worker->table)[cre__table_index(worker->table, command->session)];
+        const cre__slot *slot = slot_of(worker, command->session);
         int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
         if (state != CRE_CONNECTION_OPEN)
             return state == CRE_CONNECTION_HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
         if (atomic_load_explicit(&slot->queued, memory_order_relaxed) >= worker->config.max_queue)
             return CRE_EQUEUE_FULL;
-    }
+    } else if (command->kind == CRE_COMMAND_RESPOND)
+        atomic_store_explicit(&slot_of(worker, command->session)->request_taken, 0, memory_order_relaxed);
     return cre_node_send(worker->node, owner, command, parts, count);
 }
 

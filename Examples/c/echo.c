@@ -1,5 +1,5 @@
 /*
- * A WebSocket echo server: `c-echo [--host ADDRESS] [--port N] [--max-message BYTES]`.
+ * A WebSocket echo server: `c-echo [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]`.
  * Any path accepts WebSocket and echoes text and binary; `GET /hello` answers "hello world.", `GET /` a page.
  */
 #include <creactor/creactor.h>
@@ -50,6 +50,7 @@ static void on_signal(int number) {
 int main(int argc, char **argv) {
     cre_listen_options where = { .host = "127.0.0.1", .port = 9501 };
     cre_engine_config config = { .on_event = on_event, .http = true, .max_connections = 100000 };
+    cre_ws_deflate_config deflate = { .server_no_context_takeover = true };
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--host") == 0)
             where.host = argv[i + 1];
@@ -57,11 +58,14 @@ int main(int argc, char **argv) {
             where.port = (uint16_t)atoi(argv[i + 1]);
         else if (strcmp(argv[i], "--max-message") == 0)
             config.max_message = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--compress") == 0 && strcmp(argv[i + 1], "yes") == 0)
+            config.deflate = &deflate;
         else
             argc = 0;
     }
     if (argc % 2 == 0) {
-        fprintf(stderr, "usage: %s [--host ADDRESS] [--port N] [--max-message BYTES]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]\n",
+                argv[0]);
         return 2;
     }
     cre_engine *engine = NULL;

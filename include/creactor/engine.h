@@ -21,6 +21,7 @@
 #include "record.h"
 #include "table.h"
 #include "websocket.h"
+#include "websocket_deflate.h"
 
 CRE_BEGIN_DECLS
 
@@ -48,6 +49,14 @@ typedef struct cre_engine_config {
     uint16_t worker_count; /* default 1 */
 
     bool http; /* plain HTTP requests become REQUEST events; false: they are answered by a 400 page */
+
+    /** Subprotocols that are accepted, in order of preference, and origins from which browsers may connect
+     * (see cre_ws_origin_allowed): arrays that end with NULL, borrowed for the engine's life. NULL: none;
+     * all. */
+    const char *const *subprotocols;
+    const char *const *origins;
+    /** permessage-deflate: copied. NULL: messages are not compressed. */
+    const cre_ws_deflate_config *deflate;
 
     uint64_t max_message;      /* bytes of a WebSocket message: default 1 MiB */
     uint32_t max_head;         /* bytes of a request head: default and most 65535 */

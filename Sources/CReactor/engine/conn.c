@@ -40,7 +40,7 @@ void cre__conn_free(cre__conn *conn) {
     if (conn->phase_at_end == CRE__HTTP)
         cre__http_free(conn);
     else
-        cre_ws_session_clear(&conn->ws);
+        cre__ws_free(conn);
     cre__free(conn->stash);
     cre__free(conn);
 }

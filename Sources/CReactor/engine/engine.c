@@ -117,6 +117,7 @@ int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
 
 static void free_engine(cre_engine *engine) {
     if (engine->conns && engine->conns != MAP_FAILED) munmap(engine->conns, engine->conns_size);
+    cre_ws_deflate_pool_free(engine->deflate_pool);
     cre__free(engine->own_table);
     cre__free(engine->slab);
     cre__free(engine->scratch);
@@ -155,6 +156,11 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     int result = CRE_ENOMEM;
     if (engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
         result = open_inbox(engine);
+    if (!result && config->deflate) {
+        engine->deflate_config = *config->deflate;
+        engine->config.deflate = NULL; /* borrowed for this call */
+        result = cre_ws_deflate_pool_new(&engine->deflate_config, &engine->deflate_pool);
+    }
     if (result) {
         free_engine(engine);
         return result;

@@ -6,6 +6,7 @@
 #include <creactor/error.h>
 #include <creactor/handshake.h>
 #include <creactor/http.h>
+#include <creactor/websocket_deflate.h>
 
 #include "engine/command.h"
 #include "engine/table_internal.h"
@@ -72,6 +73,7 @@ struct cre__conn {
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
     struct cre__stash *stash;
+    cre_ws_deflate *deflate; /* NULL: not agreed on */
     union {
         struct cre__body *body;
         cre_ws_session ws;
@@ -100,6 +102,8 @@ struct cre_engine {
     cre__listener *listeners;
     struct cre__inbox *inbox; /* sockets from other threads */
     cre_ws_config ws_config;
+    cre_ws_deflate_config deflate_config;
+    cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
     cre_http_limits http_limits;
     cre_engine_stats stats;
     bool shutting_down;
@@ -174,6 +178,8 @@ void cre__engine_free_chunks(cre_engine *engine);
 void cre__http_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 void cre__http_free(cre__conn *conn);
 void cre__http_timed_out(cre__conn *conn);
+/* The engine's own answer to a request that is not served: an error page, after which the connection ends. */
+void cre__http_refuse(cre__conn *conn, int status);
 int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice fields, const cre_slice *body,
                       int body_parts, bool close);
 bool cre__http_has_stash(const cre__conn *conn);
@@ -190,8 +196,10 @@ int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int cou
  * ends with OVERFLOW. */
 int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, int count);
 void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length);
-/* Becomes a WebSocket: 101 and OPEN. `payload` is the request in wire form. */
-void cre__ws_open(cre__conn *conn, const cre_ws_handshake *handshake, uint8_t *payload, size_t length);
+/* upgrade.c */
+/* A request that asks for an upgrade, in wire form: 101 and OPEN, or an error page and the end. */
+void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length);
+void cre__ws_free(cre__conn *conn);
 
 /* listener.c */
 void cre__listeners_close(cre_engine *engine);

@@ -150,7 +150,7 @@ int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice f
 }
 
 /* An answer of the engine itself, after which the connection ends. */
-static void answer_error(cre__conn *conn, int status) {
+void cre__http_refuse(cre__conn *conn, int status) {
     char body[256];
     const char *reason = cre_http_reason(status);
     char *at = PUT(body, "<!doctype html><title>");
@@ -218,23 +218,12 @@ static void deliver(cre__conn *conn, uint8_t *payload, size_t length) {
     cre__conn_emit(conn, CRE_EVENT_REQUEST, 0, payload, length);
 }
 
-static void upgrade(cre__conn *conn, const cre_http_head *head, const cre_http_field *fields,
-                    const uint8_t *bytes, uint8_t *payload, size_t length) {
-    cre_ws_handshake handshake;
-    int result = cre_ws_handshake_check(head, fields, bytes, &handshake);
-    if (result) {
-        answer_error(conn, cre_http_status_of(result));
-        return;
-    }
-    cre__ws_open(conn, &handshake, payload, length);
-}
-
 /* Adds to the body; false when that ended the connection. */
 static bool body_add(cre__conn *conn, const uint8_t *data, size_t length) {
     struct cre__body *body = conn->body;
     size_t needed = body->used + length;
     if (needed - body->prefix > conn->engine->config.max_body) {
-        answer_error(conn, 413);
+        cre__http_refuse(conn, 413);
         return false;
     }
     if (needed > body->capacity) {
@@ -285,7 +274,7 @@ static void body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
             return;
         }
         if (result < 0) {
-            answer_error(conn, cre_http_status_of(result));
+            cre__http_refuse(conn, cre_http_status_of(result));
             return;
         }
         if (!body_add(conn, data, length)) return;
@@ -297,7 +286,7 @@ static bool body_begin(cre__conn *conn, const uint8_t *payload, size_t prefix, c
                        bool nothing_came) {
     const cre_engine_config *config = &conn->engine->config;
     if (!(head->flags & CRE_HTTP_CHUNKED) && head->content_length > config->max_body) {
-        answer_error(conn, 413);
+        cre__http_refuse(conn, 413);
         return false;
     }
     uint32_t capacity = (uint32_t)prefix + 4096;
@@ -337,7 +326,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
         return false;
     }
     if (length < 0) {
-        answer_error(conn, cre_http_status_of(length));
+        cre__http_refuse(conn, cre_http_status_of(length));
         return false;
     }
     conn->keep_alive = head->flags & CRE_HTTP_KEEP_ALIVE;
@@ -348,11 +337,11 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     prefix += (size_t)length;
     *cursor += length;
     if (head->flags & CRE_HTTP_UPGRADE_WEBSOCKET) {
-        upgrade(conn, head, fields, bytes, engine->scratch, prefix);
+        cre__ws_upgrade(conn, engine->scratch, prefix);
         return false; /* another protocol now, or an error */
     }
     if (!engine->config.http) {
-        answer_error(conn, 400);
+        cre__http_refuse(conn, 400);
         return false;
     }
     if (!(head->flags & CRE_HTTP_HAS_BODY)) {
@@ -410,7 +399,7 @@ void cre__http_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
 void cre__http_timed_out(cre__conn *conn) {
     if (conn->awaiting) return; /* the time is the owner's now */
     if (conn->stash || conn->body)
-        answer_error(conn, 408);
+        cre__http_refuse(conn, 408);
     else
         cre__conn_end(conn, CRE_CLOSED_TIMEOUT, 0, 0, (cre_slice){ 0 }, true);
 }

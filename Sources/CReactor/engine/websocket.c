@@ -7,31 +7,38 @@
 /* From here on a payload is sent from where it is instead of being copied to the write queue first. */
 #define LARGE_PAYLOAD 4000u
 
-void cre__ws_open(cre__conn *conn, const cre_ws_handshake *handshake, uint8_t *payload, size_t length) {
-    char accept[CRE_WS_ACCEPT_LENGTH], answer[256];
-    cre_ws_accept(handshake->key, accept);
-    int size = cre_ws_handshake_response(answer, sizeof answer, accept, NULL, NULL, NULL, 0);
-    if (size < 0) {
-        cre__conn_end(conn, CRE_CLOSED_ERROR, 0, size, (cre_slice){ 0 }, false);
-        return;
-    }
-    if (!cre__out_append(conn, answer, (size_t)size)) return;
-    conn->phase = CRE__WEBSOCKET;
-    cre__conn_set_deadline(conn, 0);
-    cre_ws_session_init(&conn->ws, &conn->engine->ws_config);
-    conn->opened = true;
-    cre__table_set_state(conn->engine->table, conn->session, CRE_CONNECTION_OPEN);
-    cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
-}
-
 /* ---- output ---- */
 
 static int cannot_push(const cre__conn *conn) {
     return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
 }
 
+/* Compresses a whole message if that was agreed on and pays. It must then be sent: the peer's window has
+ * moved on. */
+static bool compress(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, cre_slice *out) {
+    const cre_slice *whole = NULL;
+    for (int i = 0; i < count; i++) {
+        if (!parts[i].length) continue;
+        if (whole) return false; /* a message in pieces is sent as it is */
+        whole = &parts[i];
+    }
+    uint8_t opcode = first & 0x0f, *data;
+    if (!whole || !(first & CRE_WS_FIN) || (opcode != CRE_WS_TEXT && opcode != CRE_WS_BINARY)) return false;
+    size_t length;
+    if (cre_ws_deflate_message(conn->deflate, whole->data, whole->length, &data, &length) != 1) return false;
+    *out = (cre_slice){ data, length };
+    return true;
+}
+
 static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
     conn->engine->stats.messages_out++;
+    cre_slice deflated;
+    if (conn->deflate && compress(conn, first, parts, count, &deflated)) {
+        first |= CRE_WS_RSV1;
+        parts = &deflated;
+        count = 1;
+        length = deflated.length;
+    }
     uint8_t header[CRE_WS_MAX_HEADER];
     size_t header_size = cre_ws_header(header, first, length, NULL);
     if (length > LARGE_PAYLOAD) return cre__out_large(conn, header, header_size, parts, count);
@@ -47,7 +54,6 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
 }
 
 /* A queue that is empty takes one frame of any size; otherwise no large one could be sent at all. */
-
 int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count) {
     if (conn->phase != CRE__WEBSOCKET) return cannot_push(conn);
     size_t length = cre__slices_length(parts, count);

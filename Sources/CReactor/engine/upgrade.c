@@ -1,0 +1,109 @@
+/* From an HTTP request to a WebSocket: the opening handshake on a connection. */
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/engine_internal.h"
+
+/* The 101 with the longest subprotocol and extension that are accepted. */
+#define ANSWER_ROOM     1024
+#define SUBPROTOCOL_MAX 256
+
+/* Any offer longer than this is not taken up; no client's comes near it. */
+#define OFFERS_ROOM 1024
+
+static size_t list_length(const char *const *list) {
+    size_t count = 0;
+    while (list && list[count])
+        count++;
+    return count;
+}
+
+static bool origin_allowed(const cre_engine_config *config, const cre_ws_handshake *handshake,
+                           const uint8_t *bytes) {
+    /* Without an Origin it is no browser's page, and only those are kept out by this. */
+    if (!config->origins || !handshake->has_origin) return true;
+    return cre_ws_origin_allowed((const char *)bytes + handshake->origin, handshake->origin_length,
+                                 config->origins, list_length(config->origins));
+}
+
+static const char *choose_subprotocol(const cre_engine_config *config, const cre_request_view *request) {
+    if (!config->subprotocols) return NULL;
+    int index = cre_ws_choose_subprotocol(request->head, request->fields, request->bytes,
+                                          config->subprotocols, list_length(config->subprotocols));
+    return index < 0 || strlen(config->subprotocols[index]) > SUBPROTOCOL_MAX ? NULL
+                                                                              : config->subprotocols[index];
+}
+
+/* All offers in one list, as if they had come in one field line. */
+static size_t gather_offers(const cre_request_view *request, char out[OFFERS_ROOM]) {
+    static const char name[] = "sec-websocket-extensions";
+    size_t used = 0;
+    const cre_http_field *field = NULL;
+    while ((field = cre_http_find_next(request->head, request->fields, request->bytes, name, sizeof name - 1,
+                                       field))) {
+        if (used + field->value_length + 1 > OFFERS_ROOM) return 0;
+        if (used) out[used++] = ',';
+        memcpy(out + used, request->bytes + field->value, field->value_length);
+        used += field->value_length;
+    }
+    return used;
+}
+
+/* Takes up permessage-deflate if the client offers it. Without memory for it the connection does without. */
+static size_t negotiate_deflate(cre__conn *conn, const cre_request_view *request,
+                                char extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1]) {
+    cre_engine *engine = conn->engine;
+    if (!engine->deflate_pool) return 0;
+    char offers[OFFERS_ROOM];
+    size_t length = gather_offers(request, offers);
+    if (!length) return 0;
+    cre_ws_deflate_parameters agreed;
+    length = cre_ws_deflate_accept(&engine->deflate_config, offers, length, &agreed, extension);
+    if (!length) return 0;
+    conn->deflate = cre__malloc(sizeof *conn->deflate);
+    if (!conn->deflate) return 0;
+    cre_ws_deflate_init(conn->deflate, engine->deflate_pool, &agreed, false);
+    extension[length] = 0;
+    return length;
+}
+
+void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
+    cre_engine *engine = conn->engine;
+    cre_request_view request;
+    cre_ws_handshake handshake;
+    int result = cre_request_view_init(&request, payload, (uint32_t)length);
+    if (!result) result = cre_ws_handshake_check(request.head, request.fields, request.bytes, &handshake);
+    if (result) {
+        cre__http_refuse(conn, cre_http_status_of(result));
+        return;
+    }
+    if (!origin_allowed(&engine->config, &handshake, request.bytes)) {
+        cre__http_refuse(conn, 403);
+        return;
+    }
+    char accept[CRE_WS_ACCEPT_LENGTH], answer[ANSWER_ROOM], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
+    cre_ws_accept(handshake.key, accept);
+    const char *subprotocol = choose_subprotocol(&engine->config, &request);
+    bool deflates = negotiate_deflate(conn, &request, extension) > 0;
+    int size = cre_ws_handshake_response(answer, sizeof answer, accept, subprotocol,
+                                         deflates ? extension : NULL, NULL, 0);
+    if (size < 0) {
+        cre__conn_end(conn, CRE_CLOSED_ERROR, 0, size, (cre_slice){ 0 }, false);
+        return;
+    }
+    if (!cre__out_append(conn, answer, (size_t)size)) return;
+    conn->phase = CRE__WEBSOCKET;
+    cre__conn_set_deadline(conn, 0);
+    cre_ws_session_init(&conn->ws, &engine->ws_config);
+    if (conn->deflate) cre_ws_session_set_deflate(&conn->ws, conn->deflate);
+    conn->opened = true;
+    cre__table_set_state(engine->table, conn->session, CRE_CONNECTION_OPEN);
+    cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
+}
+
+void cre__ws_free(cre__conn *conn) {
+    cre_ws_session_clear(&conn->ws);
+    if (!conn->deflate) return;
+    cre_ws_deflate_clear(conn->deflate);
+    cre__free(conn->deflate);
+}

@@ -7,6 +7,7 @@ import Musl
 #endif
 
 struct Options {
+    enum Compress: String, CaseIterable { case yes, no }
     enum Handler: String, CaseIterable { case callback, span, async }
 
     var host = "127.0.0.1"
@@ -16,6 +17,7 @@ struct Options {
     var reactors = 1
     var handler = Handler.callback
     var maxMessage = 1 << 20
+    var compress = Compress.no
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
@@ -29,12 +31,13 @@ struct Options {
             case "--reactors": reactors = number(value, name)
             case "--handler": handler = choice(value, name)
             case "--max-message": maxMessage = number(value, name)
+            case "--compress": compress = choice(value, name)
             default:
                 fail(
                     """
                     unknown option \(name)
                     usage: echo [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
-                    [--handler callback|span|async] [--max-message BYTES]
+                    [--handler callback|span|async] [--max-message BYTES] [--compress yes|no]
                     """)
             }
         }

@@ -7,6 +7,7 @@ let server = WebSocketServer(host: options.host, port: options.port, mode: optio
 server.settings.workerCount = options.workers
 server.settings.reactorCount = options.reactors
 server.settings.maxMessage = options.maxMessage
+if options.compress == .yes { server.settings.compression = Compression() }
 
 switch options.handler {
 case .callback:

@@ -29,6 +29,14 @@ public struct Settings: Sendable {
     /// Bytes of output that may wait for one slow client. What would be more is refused
     /// (``PushResult/full``). Default: 8 MiB.
     public var maxQueue = 8 << 20
+    /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no.
+    public var compression: Compression?
+    /// Subprotocols that are accepted, in the order of preference: the first that a client offers is chosen. A client
+    /// that offers none of them is served without. Default: none.
+    public var subprotocols: [String] = []
+    /// Origins whose pages may open WebSockets, like "https://example.com" or "https://*.example.com"; others are answered
+    /// with 403. Clients that are no browsers send no origin and are not affected. Default: `nil`, all.
+    public var allowedOrigins: [String]?
     /// How long a client may take for the head of a request, from its first byte. Default: 10 seconds.
     public var headTimeout: Duration = .seconds(10)
     /// How long a client may take for the body of a request. Default: 60 seconds.
@@ -83,6 +91,12 @@ extension Settings {
             try require(
                 value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, not \(value)")
         }
+        try compression?.check()
+        for name in subprotocols {
+            try require(
+                !name.isEmpty && name.utf8.count <= 200 && name.utf8.allSatisfy(isToken),
+                "subprotocols: \"\(name)\" is not a token of 1...200 characters")
+        }
         try require((1...65_535).contains(backlog), "backlog must be 1...65,535, not \(backlog)")
         try require(
             (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,
@@ -104,6 +118,7 @@ extension Settings {
         )
     }
 
+    /// What it points to is never freed: an engine borrows it for the life of the process.
     func engineConfig(servesHTTP: Bool) -> cre_engine_config {
         var config = unsafe cre_engine_config()
         unsafe config.http = servesHTTP
@@ -111,6 +126,13 @@ extension Settings {
         unsafe config.max_head = UInt32(maxHead)
         unsafe config.max_body = UInt32(maxBody)
         unsafe config.max_queue = UInt32(maxQueue)
+        unsafe config.subprotocols = cStrings(subprotocols)
+        unsafe config.origins = cStrings(allowedOrigins)
+        if let compression {
+            let deflate = UnsafeMutablePointer<cre_ws_deflate_config>.allocate(capacity: 1)
+            unsafe deflate.initialize(to: compression.config)
+            unsafe config.deflate = UnsafePointer(deflate)
+        }
         unsafe config.head_timeout_ms = UInt32(headTimeout.milliseconds)
         unsafe config.body_timeout_ms = UInt32(bodyTimeout.milliseconds)
         unsafe config.idle_timeout_ms = UInt32(idleTimeout.milliseconds)
@@ -123,4 +145,23 @@ extension Duration {
     var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
     /// Rounded up, so that a short time does not become none.
     var milliseconds: Int64 { (nanoseconds + 999_999) / 1_000_000 }
+}
+
+/// An array of C strings that ends with NULL; NULL for none at all.
+private func cStrings(_ strings: [String]?) -> UnsafePointer<UnsafePointer<CChar>?>? {
+    guard let strings else { return nil }
+    let array = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: strings.count + 1)
+    for (index, string) in strings.enumerated() { unsafe array[index] = UnsafePointer(strdup(string)) }
+    unsafe array[strings.count] = nil
+    return unsafe UnsafePointer(array)
+}
+
+/// Characters of a token (RFC 9110 section 5.6.2).
+private func isToken(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+    default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+    }
 }

@@ -1,0 +1,42 @@
+internal import CReactor
+
+/// How WebSocket messages are compressed (permessage-deflate, RFC 7692).
+public struct Compression: Sendable {
+    /// Keep the window from one message to the next: better for many small similar messages, at the price of some 300 KiB
+    /// for each connection. Without it all connections of a process share one compressor, and an idle connection costs
+    /// nothing. Default: false.
+    public var contextTakeover = false
+    /// 1, fast, to 9, small. Default: 6.
+    public var level = 6
+    /// Messages shorter than this are sent as they are. Default: 64 bytes.
+    public var threshold = 64
+    /// The size of the window as a power of two, 8...15. A smaller one takes less memory. Default: 15.
+    public var windowBits = 15
+
+    public init() {}
+}
+
+extension Compression {
+    func check() throws(ServerError) {
+        func require(_ good: Bool, _ message: String) throws(ServerError) {
+            if !good { throw ServerError(code: .invalidSetting, message: message) }
+        }
+        try require((1...9).contains(level), "compression.level must be 1...9, not \(level)")
+        try require((8...15).contains(windowBits), "compression.windowBits must be 8...15, not \(windowBits)")
+        try require(
+            (1...1 << 28).contains(threshold), "compression.threshold must be 1 byte to 256 MiB, not \(threshold)")
+        var config = config
+        var pool: OpaquePointer?
+        let result = unsafe cre_ws_deflate_pool_new(&config, &pool)
+        unsafe cre_ws_deflate_pool_free(pool)
+        try require(result != CRE_EUNSUPPORTED.rawValue, "compression needs a build with the Deflate trait")
+        try require(result == 0, "compression: \(errorText(result))")
+    }
+
+    var config: cre_ws_deflate_config {
+        cre_ws_deflate_config(
+            server_no_context_takeover: !contextTakeover, client_no_context_takeover: !contextTakeover,
+            server_window_bits: UInt8(windowBits), client_window_bits: UInt8(windowBits), level: UInt8(level),
+            memory_level: 0, threshold: threshold)
+    }
+}

@@ -30,6 +30,30 @@ uint32_t cre_table_count(const cre_table *table) {
     return atomic_load_explicit(&table->count, memory_order_relaxed);
 }
 
+static void set(_Atomic uint64_t *word, uint64_t value) {
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void fill(cre__slot *slot, const cre_connection_info *info) {
+    uint64_t address[2];
+    memcpy(address, info->remote_address, sizeof address);
+    /* Whoever sees any of this sees that the session before it is gone. */
+    atomic_thread_fence(memory_order_release);
+    set(&slot->place, info->family | (uint64_t)info->remote_port << 16 | (uint64_t)info->port << 32 |
+                          (uint64_t)info->worker << 48);
+    set(&slot->address[0], address[0]);
+    set(&slot->address[1], address[1]);
+    set(&slot->connect_time_ms, (uint64_t)info->connect_time_ms);
+    atomic_store_explicit(&slot->queued, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->request_taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->owner, info->owner, memory_order_relaxed);
+    atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
+}
+
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
     if (atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed) >= table->limit) {
         atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
@@ -42,18 +66,9 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         uint64_t bit = 1ull << (index % 64);
         if (atomic_fetch_or_explicit(&table->used[index / 64], bit, memory_order_acquire) & bit) continue;
         cre__slot *slot = &cre__table_slots(table)[index];
-        atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
-        slot->family = info->family;
-        slot->remote_port = info->remote_port;
-        slot->port = info->port;
-        slot->owner = info->owner;
-        info->worker = (uint16_t)(info->worker + (session - 1) % workers);
-        slot->worker = info->worker;
-        atomic_store_explicit(&slot->queued, 0, memory_order_relaxed);
-        atomic_store_explicit(&slot->request_taken, 0, memory_order_relaxed);
-        slot->connect_time_ms = info->connect_time_ms;
-        memcpy(slot->remote_address, info->remote_address, sizeof slot->remote_address);
         info->session = session;
+        info->worker = (uint16_t)(info->worker + (session - 1) % workers);
+        fill(slot, info);
         atomic_store_explicit(&slot->session, session, memory_order_release);
         return 0;
     }
@@ -73,7 +88,7 @@ void cre__table_set_state(cre_table *table, cre_session session, cre_connection_
     atomic_store_explicit(&slot->state, (uint8_t)state, memory_order_relaxed);
 }
 
-uint32_t cre__table_sweep(cre_table *table, uint16_t owner) {
+uint32_t cre_table_sweep(cre_table *table, uint16_t owner) {
     uint32_t swept = 0, cursor = 0;
     cre_session sessions[64];
     for (size_t n; (n = cre_table_list(table, &cursor, sessions, 64));) {
@@ -90,17 +105,18 @@ uint32_t cre__table_sweep(cre_table *table, uint16_t owner) {
 bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
+    uint64_t place = get(&slot->place), address[2] = { get(&slot->address[0]), get(&slot->address[1]) };
     *info = (cre_connection_info){
         .session = session,
         .state = atomic_load_explicit(&slot->state, memory_order_relaxed),
-        .family = slot->family,
-        .remote_port = slot->remote_port,
-        .port = slot->port,
-        .owner = slot->owner,
-        .worker = slot->worker,
-        .connect_time_ms = slot->connect_time_ms,
+        .family = (uint8_t)place,
+        .remote_port = (uint16_t)(place >> 16),
+        .port = (uint16_t)(place >> 32),
+        .owner = atomic_load_explicit(&slot->owner, memory_order_relaxed),
+        .worker = (uint16_t)(place >> 48),
+        .connect_time_ms = (int64_t)get(&slot->connect_time_ms),
     };
-    memcpy(info->remote_address, slot->remote_address, sizeof info->remote_address);
+    memcpy(info->remote_address, address, sizeof address);
     /* Given back, and perhaps taken again, while it was copied? */
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&slot->session, memory_order_relaxed) == session;

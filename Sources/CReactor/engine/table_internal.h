@@ -5,21 +5,23 @@
 #include <creactor/table.h>
 #include <stdatomic.h>
 
+/* Readers of other threads look at a slot while it is given back and taken again, so everything in it is
+ * atomic; what they copied counts only if the session is still there afterwards. */
 typedef struct cre__slot {
     _Atomic uint64_t session; /* 0: free; written last when taken, first when given back */
-    _Atomic uint8_t state;
-    uint8_t family;
-    uint16_t remote_port;
-    uint16_t port;
-    uint16_t owner;
-    uint16_t worker;
-    uint16_t reserved[3];
-    uint8_t remote_address[16];
-    int64_t connect_time_ms;
+    _Atomic uint64_t place;   /* family, remote port, listening port, worker: 16 bits each from the lowest */
+    _Atomic uint64_t address[2];
+    _Atomic uint64_t connect_time_ms;
     _Atomic uint32_t queued;        /* bytes of output that wait */
     _Atomic uint32_t request_taken; /* a worker in another process has a request of it and has not answered */
-    uint32_t spare[2];
+    _Atomic uint16_t owner;
+    _Atomic uint8_t state;
+    uint8_t reserved[13];
 } cre__slot;
+
+static inline uint16_t cre__slot_worker(const cre__slot *slot) {
+    return (uint16_t)(atomic_load_explicit(&slot->place, memory_order_relaxed) >> 48);
+}
 
 struct cre_table {
     uint32_t slots; /* a power of two, at least twice the limit */
@@ -44,13 +46,11 @@ static inline uint32_t cre__table_index(const cre_table *table, cre_session sess
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
 void cre__table_release(cre_table *table, cre_session session);
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
-/* Frees the slots of an owner that died. Returns how many there were. */
-uint32_t cre__table_sweep(cre_table *table, uint16_t owner);
 /* The two node ids of a live session; false when it is gone. */
 static inline bool cre__table_owner(const cre_table *table, cre_session session, uint16_t *owner) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
-    *owner = slot->owner;
+    *owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
     return true;
 }
 

@@ -97,6 +97,7 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     if (node >= bus->config.nodes) return;
     atomic_store(&bus->nodes[node].pid, 0);
     atomic_store(&bus->nodes[node].sleeping, 0);
+    cre_table_sweep(bus->table, (uint16_t)node);
 }
 
 void cre__bus_wake(cre_bus *bus, uint32_t node) {

@@ -17,4 +17,4 @@ server.onMessage { (server, frame) async in
     server.push("done", to: frame.fd)
 }
 
-try server.start()
+server.serve()

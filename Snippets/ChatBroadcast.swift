@@ -12,4 +12,4 @@ server.onMessage { server, frame in
     }
 }
 
-try server.start()
+server.serve()

@@ -20,4 +20,4 @@ server.onRequest { request, response in
     response.end("This is \(request.path), and there are \(server.connections.count) connections.\n")
 }
 
-try server.start()
+server.serve()

@@ -20,4 +20,4 @@ server.onMessage { server, frame in
     server.push("this server only tells", to: frame.fd)
 }
 
-try server.start()
+server.serve()

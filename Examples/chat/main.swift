@@ -69,7 +69,7 @@ extension WebSocketServer {
     }
 
     func tell(_ fd: ConnectionID, _ text: some StringProtocol, from: ConnectionID? = nil) {
-        push("\(workerID) \(getpid()) \(from?.rawValue ?? 0)\n\(text)", to: fd)
+        push("\(workerID) \(workerPID) \(from?.rawValue ?? 0)\n\(text)", to: fd)
     }
 
     func tellAll(_ text: some StringProtocol, from: ConnectionID? = nil) {
@@ -77,8 +77,4 @@ extension WebSocketServer {
     }
 }
 
-do {
-    try server.start()
-} catch {
-    fail(error.message)
-}
+server.serve()

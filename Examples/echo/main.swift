@@ -34,8 +34,4 @@ server.onRequest { request, response in
 
 server.onStart { server in print("ready \(server.port) \(server.masterPID)") }
 
-do {
-    try server.start()
-} catch {
-    fail("\(error.message)")
-}
+server.serve()

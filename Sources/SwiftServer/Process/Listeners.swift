@@ -23,7 +23,13 @@ struct Listeners: Sendable {
                 return unsafe cre_listen(&options, &bound)
             }
             guard result < 0 else { return result }
-            let cause = result == -EADDRINUSE ? "another program listens there" : errorText(result)
+            let cause =
+                switch result {
+                case -EADDRINUSE: "another program listens there"
+                case -EADDRNOTAVAIL: "that is not an IP address of this machine (names are not looked up)"
+                case -EACCES: "ports below 1024 need special rights"
+                default: errorText(result)
+                }
             throw ServerError(code: .bindFailed, message: "cannot listen on \(host) port \(port): \(cause)")
         }
         // A shared port would be shared with any other server that asks for it, too: a socket that does not share

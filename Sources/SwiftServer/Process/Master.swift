@@ -81,6 +81,8 @@ internal import Glibc
             try startReactors()
             try accept()
         }
+        Log.notice(
+            "listening on \(server.host) port \(server.port), \(server.mode.rawValue) mode, \(layout.workers) workers")
         server.handlers.start?(server)
         loop.run()
     }

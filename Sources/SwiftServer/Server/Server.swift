@@ -24,6 +24,8 @@ open class Server: ServerEvents, @unchecked Sendable {
 
     /// The number of this worker, counted from 0; -1 in the master and the manager.
     public internal(set) var workerID = -1
+    /// The pid of this worker, 0 in the master and the manager. Another after each restart of the worker.
+    public var workerPID: Int32 { workerID < 0 ? 0 : getpid() }
     /// The pid of the master, 0 before the start.
     public internal(set) var masterPID: Int32 = 0
     /// The pid of the manager, 0 before the start. The master knows it; workers are its children.
@@ -34,7 +36,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     var runtime: WorkerRuntime?
 
     /// - Parameters:
-    ///   - host: an IPv4 or IPv6 address; "0.0.0.0" and "::" are all of the machine.
+    ///   - host: an IPv4 or IPv6 address, not a name; "0.0.0.0" and "::" are all of the machine.
     ///   - port: 0 lets the system choose.
     ///   - mode: who owns the sockets; see ``ServerMode``.
     public init(host: String = "127.0.0.1", port: Int, mode: ServerMode = .process) {
@@ -45,7 +47,7 @@ open class Server: ServerEvents, @unchecked Sendable {
 
     /// Listens, starts the processes, and serves until the server is stopped by SIGTERM, SIGINT or ``shutdown()``.
     ///
-    /// It returns in the master when all is over. Call it before anything that starts threads (tasks, Dispatch,
+    /// It returns in the master when all is over; ``serve()`` also ends the program then. Call it before anything that starts threads (tasks, Dispatch,
     /// `Thread`), on the main thread, once.
     ///
     /// - Throws: ``ServerError``, before any process was started, when a setting makes no sense, a handler is missing,
@@ -54,6 +56,18 @@ open class Server: ServerEvents, @unchecked Sendable {
         try settings.check(mode: mode)
         try checkHandlers()
         try Master(server: self).run()
+    }
+
+    /// ``start()`` for programs that do nothing else: ends the program when the server was stopped, with exit code 0, or
+    /// with 1 and the cause on standard error when it could not start.
+    public func serve() -> Never {
+        do throws(ServerError) {
+            try start()
+        } catch {
+            Log.error(error.message)
+            exit(1)
+        }
+        exit(0)
     }
 
     /// What a subclass cannot do without.

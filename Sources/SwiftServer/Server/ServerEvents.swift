@@ -41,13 +41,14 @@ extension ServerEvents where Self: Server {
         }
     }
 
-    /// In each worker that ends in an orderly way, as its last act.
+    /// In each worker that ends in an orderly way, as its last act. Not in one that crashes or is killed.
     public func onWorkerStop(_ handler: @escaping @MainActor (Self, Int) -> Void) {
         let direct = onLoop(handler)
         handlers.workerStop = { direct($0.server(as: Self.self), $0.id) }
     }
 
-    /// When a connection whose opening was told is gone: exactly once, whoever closed it, with the reason.
+    /// When a connection whose opening was told is gone: exactly once, whoever closed it, with the reason. In process mode
+    /// also for connections that were opened by a predecessor of this worker.
     public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) -> Void) {
         let direct = onLoop(handler)
         handlers.close = { runtime, fd, reason in

@@ -43,7 +43,8 @@ CRE_API cre_table *cre_bus_table(cre_bus *bus);
 /** The process that has a node open, 0 when there is none. Any thread or process. */
 CRE_API pid_t cre_bus_pid(const cre_bus *bus, uint32_t node);
 
-/** Forgets what a dead process had open as `node`. Call it before a successor starts. */
+/** Forgets what a dead process had open as `node`, the connections that it owned above all. Call it before a successor
+ * starts. */
 CRE_API void cre_bus_forget(cre_bus *bus, uint32_t node);
 
 typedef struct cre_node_handlers {
@@ -65,7 +66,8 @@ typedef struct cre_node_handlers {
 CRE_API int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_handlers *handlers,
                           void *context, cre_node **node);
 
-/** Publishes what was sent and closes the node. Not inside one of its handlers. */
+/** Publishes what was sent and closes the node; what queues behind a full ring is dropped (see
+ * cre_node_congested). Not inside one of its handlers. */
 CRE_API void cre_node_close(cre_node *node);
 
 /**
@@ -77,8 +79,8 @@ CRE_API void cre_node_close(cre_node *node);
 CRE_API int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
                           int count);
 
-/** Reads nothing more; what others have sent, and will send, waits for the node's next owner. Sending goes
- * on. It takes effect at the latest with the next turn of the loop. */
+/** Reads nothing more, except the rest of a large record that came in part; what others have sent, and will
+ * send, waits for the node's next owner, who opens it when this one has closed it. Sending goes on. */
 CRE_API void cre_node_deafen(cre_node *node);
 
 /** Whether the ring to `to` is full now and records queue behind it: time to stop producing. */

@@ -37,6 +37,11 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
     return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;
 }
 
+/* cre_node_send with a limit of its own for what may queue: for events, which cannot be held back any more.
+ * Whoever uses it stops their source when the node is congested. */
+int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
+                   size_t limit);
+
 /* Writes the node's eventfd if its loop sleeps. Call it after publishing. */
 void cre__bus_wake(cre_bus *bus, uint32_t node);
 

@@ -21,6 +21,8 @@ typedef struct queued {
 typedef struct outbound {
     cre__ring ring;
     bool open;
+    bool dirty;          /* in the node's list */
+    uint32_t generation; /* of the consumer, when last looked at */
     bool congested; /* the owner was told, or could see, that records queue: `room` is due when they no longer
                        do */
     queued *first, **last;
@@ -67,10 +69,21 @@ static outbound *open_outbound(cre_node *node, uint32_t to) {
     return out;
 }
 
+/* A consumer that was replaced may have found the ring in such a state that it could not go on. */
+static void look_at_consumer(cre_node *node, uint32_t to) {
+    outbound *out = &node->out[to];
+    uint32_t now = atomic_load_explicit(&node->bus->nodes[to].generation, memory_order_acquire);
+    if (now == out->generation) return;
+    out->generation = now;
+    cre__ring_mend(&out->ring);
+}
+
 static void mark_dirty(cre_node *node, uint32_t to) {
-    for (uint32_t i = 0; i < node->dirty_count; i++)
-        if (node->dirty[i] == to) return;
+    outbound *out = &node->out[to];
+    if (out->dirty) return;
+    out->dirty = true;
     node->dirty[node->dirty_count++] = to;
+    look_at_consumer(node, to);
 }
 
 static void copy_parts(uint8_t *to, const cre_slice **part, size_t *offset, uint32_t length) {
@@ -101,18 +114,28 @@ static queued *enqueue(outbound *out, const cre_record *record, uint32_t length)
     return item;
 }
 
-int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
-    if (to >= node->bus->config.nodes || to == node->id) return CRE_EINVALID;
+static size_t total_of(const cre_slice *parts, int count) {
     size_t total = 0;
     for (int i = 0; i < count; i++)
         total += parts[i].length;
-    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
+    return total;
+}
 
-    outbound *out = open_outbound(node, to);
+int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
     /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small
      * ones (the end of a connection above all) find room in a reserve as large again. */
     size_t limit = node->bus->config.queue_bytes;
-    if (total <= SMALL_RECORD) limit *= 2;
+    if (total_of(parts, count) <= SMALL_RECORD) limit *= 2;
+    return cre__node_send(node, to, record, parts, count, limit);
+}
+
+int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
+                   size_t limit) {
+    if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
+    size_t total = total_of(parts, count);
+    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
+
+    outbound *out = open_outbound(node, to);
     if (out->queued_bytes && out->queued_bytes + total > limit) {
         out->congested = true;
         return CRE_ELINK_FULL;
@@ -123,11 +146,11 @@ int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const c
     const uint32_t chunk = cre__ring_max_payload(&out->ring);
     const cre_slice *part = parts;
     size_t offset = 0, left = total;
-    uint16_t continued = 0;
+    uint16_t flags = record->flags & (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED), continued = 0;
     do {
         uint32_t length = left > chunk ? chunk : (uint32_t)left;
         cre_record piece = *record;
-        piece.flags = (uint16_t)(record->flags | continued | (left > length ? CRE_RECORD_MORE : 0));
+        piece.flags = (uint16_t)(flags | continued | (left > length ? CRE_RECORD_MORE : 0));
         uint8_t *payload = out->first ? NULL : cre__ring_write(&out->ring, &piece, length);
         if (!payload) {
             queued *item = enqueue(out, &piece, length);
@@ -170,27 +193,28 @@ static void pump(outbound *out) {
 
 static bool on_flush(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, flush);
-    uint32_t kept = 0, count = node->dirty_count;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t to = node->dirty[i];
+    for (uint32_t at = 0; at < node->dirty_count;) {
+        uint32_t to = node->dirty[at];
         outbound *out = &node->out[to];
-        if (out->first) pump(out);
+        if (out->first) {
+            if (!cre__ring_unpublished(&out->ring)) look_at_consumer(node, to);
+            pump(out);
+        }
         if (cre__ring_unpublished(&out->ring)) {
             cre__ring_publish(&out->ring);
             cre__bus_wake(node->bus, to);
         }
-        if (out->first) node->dirty[kept++] = to;
-        if (out->congested && !out->first) {
-            out->congested = false;
-            if (node->handlers.room) node->handlers.room(node->context, to);
+        if (out->first) {
+            at++; /* it stays until nothing waits */
+            continue;
         }
+        node->dirty[at] = node->dirty[--node->dirty_count];
+        out->dirty = false;
+        if (!out->congested) continue;
+        out->congested = false;
+        if (node->handlers.room) node->handlers.room(node->context, to); /* may send: that comes last */
     }
-    /* `room` may have sent: what it made dirty stands behind the old entries. */
-    for (uint32_t i = count; i < node->dirty_count; i++)
-        node->dirty[kept++] = node->dirty[i];
-    bool more = node->dirty_count > count;
-    node->dirty_count = kept;
-    return more ? on_flush(hook) : false;
+    return false;
 }
 
 /* ---- receiving ---- */
@@ -237,19 +261,29 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
     return result >= 0;
 }
 
+static void open_inbound(cre_node *node, uint32_t from) {
+    inbound *in = &node->in[from];
+    cre__ring_open_consumer(&in->ring, cre__bus_ring(node->bus, from, node->id),
+                            node->bus->config.ring_bytes);
+    in->open = true;
+}
+
+/* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
+ */
+static bool leaves_alone(const cre_node *node, const inbound *in) {
+    return node->deaf && !in->data;
+}
+
 static void drain_ring(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];
-    if (!in->open) {
-        cre__ring_open_consumer(&in->ring, cre__bus_ring(node->bus, from, node->id),
-                                node->bus->config.ring_bytes);
-        in->open = true;
-    }
+    if (!in->open) open_inbound(node, from);
     const uint32_t share = in->ring.capacity / 4;
     cre_record record;
     uint8_t *payload;
     int result;
     /* At most a ringful, so that one busy sender does not keep the others waiting. */
     for (uint64_t served = 0; served < in->ring.capacity; served += sizeof record + record.length) {
+        if (leaves_alone(node, in)) break;
         result = cre__ring_read(&in->ring, &record, &payload);
         if (result == 0) break;
         node->active = true;
@@ -279,9 +313,17 @@ static bool each_sender(cre_node *node, bool (*visit)(cre_node *node, uint32_t f
     cre__node_block *block = &node->bus->nodes[node->id];
     for (uint32_t word = 0; word * 64 < node->bus->config.nodes; word++) {
         uint64_t bits = atomic_load_explicit(&block->senders[word], memory_order_relaxed);
-        for (; bits; bits &= bits - 1)
-            if (visit(node, word * 64 + (uint32_t)__builtin_ctzll(bits))) return true;
+        for (; bits; bits &= bits - 1) {
+            uint32_t from = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (from >= node->bus->config.nodes) break; /* the memory is shared: it may hold any bits */
+            if (visit(node, from)) return true;
+        }
     }
+    return false;
+}
+
+static bool visit_open(cre_node *node, uint32_t from) {
+    open_inbound(node, from);
     return false;
 }
 
@@ -293,22 +335,25 @@ static bool visit_drain(cre_node *node, uint32_t from) {
 static bool on_drain(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, drain);
     atomic_store_explicit(&node->bus->nodes[node->id].sleeping, 0, memory_order_relaxed);
-    if (!node->deaf) each_sender(node, visit_drain);
+    each_sender(node, visit_drain);
     return false;
 }
 
 /* ---- sleeping ---- */
 
 static bool visit_pending(cre_node *node, uint32_t from) {
-    if (node->deaf) return false;
     inbound *in = &node->in[from];
-    return !in->open || (!in->ring.broken && cre__ring_has_more(&in->ring));
+    if (leaves_alone(node, in)) return false;
+    if (!in->open) return true;
+    if (in->ring.broken) return !atomic_load_explicit(&in->ring.control->broken, memory_order_relaxed);
+    return cre__ring_has_more(&in->ring);
 }
 
+/* What is in the list now waits for room. A consumer that took the flag away may have seen us awake. */
 static bool has_room_again(cre_node *node) {
     for (uint32_t i = 0; i < node->dirty_count; i++) {
         cre__ring *ring = &node->out[node->dirty[i]].ring;
-        if (atomic_load_explicit(&ring->control->head, memory_order_acquire) != ring->other) return true;
+        if (!atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed)) return true;
     }
     return false;
 }
@@ -395,6 +440,8 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     cre__loop_add_hook(loop, CRE__ARM, &node->arm);
     cre__node_block *block = &bus->nodes[id];
     atomic_store(&block->pid, (uint32_t)getpid());
+    /* What a predecessor left is looked at before the senders are told that there is somebody new. */
+    each_sender(node, visit_open);
     atomic_fetch_add(&block->generation, 1);
     atomic_store(&block->sleeping, 0);
     *out = node;

@@ -16,26 +16,48 @@ static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->capacity = capacity;
 }
 
+/* Whether what stands between two positions can be that. */
+static bool plausible(const cre__ring *ring, uint64_t from, uint64_t to) {
+    return from % CRE__RING_ALIGN == 0 && to % CRE__RING_ALIGN == 0 && to - from <= ring->capacity;
+}
+
+bool cre__ring_mend(cre__ring *ring) {
+    cre__ring_control *control = ring->control;
+    if (!atomic_load(&control->broken)) return false;
+    /* The consumer keeps away while it is marked as broken, so its positions may be set too. */
+    atomic_store(&control->tail, 0);
+    atomic_store(&control->taken, 0);
+    atomic_store(&control->head, 0);
+    atomic_store(&control->broken, 0);
+    ring->own = ring->shown = ring->other = 0;
+    return true;
+}
+
 void cre__ring_open_producer(cre__ring *ring, void *memory, uint32_t capacity) {
     open_ring(ring, memory, capacity);
-    if (atomic_load(&ring->control->broken)) {
-        /* The consumer keeps away while it is marked as broken, so its positions may be set too. */
-        atomic_store(&ring->control->tail, 0);
-        atomic_store(&ring->control->taken, 0);
-        atomic_store(&ring->control->head, 0);
-        atomic_store(&ring->control->broken, 0);
+    if (cre__ring_mend(ring)) return;
+    cre__ring_control *control = ring->control;
+    uint64_t tail = atomic_load(&control->tail), taken = atomic_load(&control->taken);
+    if (!plausible(ring, taken, tail)) {
+        /* A predecessor ran wild. Where the consumer really is it alone knows; if not there, it will say that
+         * the ring is broken. */
+        tail = taken &= ~(uint64_t)(CRE__RING_ALIGN - 1);
+        atomic_store(&control->tail, tail);
     }
-    ring->own = ring->shown = atomic_load(&ring->control->tail);
-    ring->other = atomic_load(&ring->control->head);
+    uint64_t head = atomic_load(&control->head);
+    ring->own = ring->shown = tail;
+    ring->other = plausible(ring, head, tail) ? head : taken;
 }
 
 void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
     open_ring(ring, memory, capacity);
-    ring->broken = atomic_load(&ring->control->broken);
-    uint64_t taken = atomic_load(&ring->control->taken);
-    ring->own = ring->shown = taken;
-    atomic_store(&ring->control->head, taken);
-    ring->other = taken; /* looked up again by the first read */
+    cre__ring_control *control = ring->control;
+    ring->broken = atomic_load(&control->broken);
+    uint64_t taken = atomic_load(&control->taken);
+    if (!ring->broken && !plausible(ring, taken, atomic_load(&control->tail))) cre__ring_break(ring);
+    ring->own = taken;
+    ring->other = taken;                       /* looked up again by the first read */
+    ring->shown = atomic_load(&control->head); /* so that the first release tells a producer that waits */
 }
 
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
@@ -66,7 +88,9 @@ void cre__ring_break(cre__ring *ring) {
 int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
     if (ring->broken) {
         if (atomic_load(&ring->control->broken)) return 0;
-        cre__ring_open_consumer(ring, ring->control, ring->capacity);
+        /* A new producer starts at 0: that is agreed, not read. */
+        ring->own = ring->other = ring->shown = 0;
+        ring->broken = false;
     }
     for (;;) {
         if (ring->own == ring->other) {
@@ -80,9 +104,11 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
         if (available > ring->capacity || available < sizeof *record || available % CRE__RING_ALIGN)
             return CRE_ELINK_RECORD;
         memcpy(record, ring->data + at, sizeof *record);
-        if (record->length > ring->capacity) return CRE_ELINK_RECORD;
+        if (record->length > cre__ring_max_payload(ring)) return CRE_ELINK_RECORD;
         uint32_t size = record_size(record->length);
         if (size > available || size > to_end) return CRE_ELINK_RECORD;
+        /* A filler ends where the data ends, so a record follows it at once: nobody can keep us here. */
+        if (record->kind == FILLER && size != to_end) return CRE_ELINK_RECORD;
         ring->own += size;
         atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
         if (record->kind == FILLER) continue;

@@ -20,7 +20,8 @@ typedef struct cre__ring_control {
     _Alignas(64) _Atomic uint64_t tail; /* producer: published up to here */
     _Alignas(64) _Atomic uint64_t head; /* consumer: free up to here */
     _Atomic uint64_t taken;  /* consumer: being served or served up to here; head <= taken <= tail */
-    _Atomic uint32_t broken; /* consumer: found nonsense; the next producer starts it anew */
+    _Atomic uint32_t broken; /* consumer: found nonsense; the next producer, or its own when the consumer was
+                                replaced, starts it anew */
     _Alignas(64) _Atomic uint32_t producer_waits; /* producer: wants to be woken when there is room again */
 } cre__ring_control;
 
@@ -43,6 +44,9 @@ static inline size_t cre__ring_size(uint32_t capacity) {
 void cre__ring_open_producer(cre__ring *ring, void *memory, uint32_t capacity);
 void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity);
 
+/* Producer: when the consumer has marked the ring as broken, both start anew at 0; what was in it is lost. */
+bool cre__ring_mend(cre__ring *ring);
+
 /* The largest payload of one record: a quarter of the ring, so that a large message never needs the ring
  * empty. */
 static inline uint32_t cre__ring_max_payload(const cre__ring *ring) {
@@ -50,7 +54,7 @@ static inline uint32_t cre__ring_max_payload(const cre__ring *ring) {
 }
 
 /* Room for a record with `length` bytes of payload (at most cre__ring_max_payload), its header filled from
- * `record`. Returns where the payload goes, or NULL when the ring is full now. */
+ * `record`, whose kind is not 0. Returns where the payload goes, or NULL when the ring is full now. */
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length);
 
 static inline bool cre__ring_unpublished(const cre__ring *ring) {

@@ -84,7 +84,8 @@ CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **re
 /** Gives it a connected socket, as cre_engine_hand_over. Any thread. */
 CRE_API int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port);
 
-/** cre_engine_shutdown on its thread; `done` is called there. Any thread. */
+/** cre_engine_shutdown on its thread; `done` is called there. Any thread, one at a time. Asked again it moves
+ * the deadline. */
 CRE_API int cre_reactor_shutdown(cre_reactor *reactor, uint32_t deadline_ms, void (*done)(void *context),
                                  void *context);
 

@@ -3,10 +3,13 @@
 #include <creactor/worker.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "core/memory.h"
 #include "engine/command.h"
 #include "engine/table_internal.h"
+#include "link/bus_internal.h"
 
 struct cre_reactor {
     cre_reactor_config config;
@@ -14,6 +17,10 @@ struct cre_reactor {
     cre_loop *loop;
     cre_node *node;
     cre_engine *engine;
+    atomic_bool shutting_down;
+    _Atomic uint32_t deadline_ms; /* of the shutdown that was asked for last */
+    void (*shutdown_done)(void *context);
+    void *shutdown_context;
 };
 
 /* ---- events out ---- */
@@ -22,9 +29,10 @@ static int on_event(void *context, cre_engine *engine, const cre_record *event, 
     cre_reactor *reactor = context;
     (void)engine;
     cre_table *table = cre_bus_table(reactor->config.bus);
-    uint16_t worker = cre__table_slots(table)[cre__table_index(table, event->session)].worker;
+    uint16_t worker = cre__slot_worker(&cre__table_slots(table)[cre__table_index(table, event->session)]);
     cre_slice part = { payload, event->length };
-    return cre_node_send(reactor->node, worker, event, &part, 1);
+    /* What was read cannot be given back; `congested` stops the reading, so that little can queue. */
+    return cre__node_send(reactor->node, worker, event, &part, 1, SIZE_MAX);
 }
 
 static bool congested(void *context, uint16_t worker) {
@@ -79,6 +87,11 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.context = reactor;
     engine.table = cre_bus_table(config->bus);
     engine.node = (uint16_t)config->node;
+    uint32_t workers = engine.worker_count ? engine.worker_count : 1;
+    if (engine.first_worker + workers > config->bus->config.nodes) {
+        cre__free(reactor);
+        return CRE_EINVALID;
+    }
     int result = cre_loop_create(&reactor->loop);
     if (result) {
         cre__free(reactor);
@@ -108,27 +121,20 @@ int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port) {
     return cre_engine_hand_over(reactor->engine, descriptor, port);
 }
 
-typedef struct shutdown_request {
-    cre_reactor *reactor;
-    uint32_t deadline_ms;
-    void (*done)(void *context);
-    void *context;
-} shutdown_request;
-
 static void begin_shutdown(void *context) {
-    shutdown_request *request = context;
-    cre_engine_shutdown(request->reactor->engine, request->deadline_ms, request->done, request->context);
-    cre__free(request);
+    cre_reactor *reactor = context;
+    cre_engine_shutdown(reactor->engine, atomic_load(&reactor->deadline_ms), reactor->shutdown_done,
+                        reactor->shutdown_context);
 }
 
 int cre_reactor_shutdown(cre_reactor *reactor, uint32_t deadline_ms, void (*done)(void *context),
                          void *context) {
-    shutdown_request *request = cre__malloc(sizeof *request);
-    if (!request) return CRE_ENOMEM;
-    *request = (shutdown_request){ reactor, deadline_ms, done, context };
-    int result = cre_loop_post(reactor->loop, begin_shutdown, request);
-    if (result) cre__free(request);
-    return result;
+    if (!atomic_exchange(&reactor->shutting_down, true)) {
+        reactor->shutdown_done = done;
+        reactor->shutdown_context = context;
+    }
+    atomic_store(&reactor->deadline_ms, deadline_ms);
+    return cre_loop_post(reactor->loop, begin_shutdown, reactor);
 }
 
 void cre_reactor_stop(cre_reactor *reactor) {

@@ -54,7 +54,7 @@ static void answer_for_predecessor(cre_worker *worker) {
     for (size_t n; (n = cre_table_list(worker->table, &cursor, sessions, 64));) {
         for (size_t i = 0; i < n; i++) {
             cre__slot *slot = slot_of(worker, sessions[i]);
-            if (slot->worker != worker->config.node ||
+            if (cre__slot_worker(slot) != worker->config.node ||
                 !atomic_load_explicit(&slot->request_taken, memory_order_relaxed))
                 continue;
             cre_worker_respond(worker, sessions[i], 500, 0, true, fields, sizeof fields - 1, body,

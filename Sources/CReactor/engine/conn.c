@@ -40,7 +40,9 @@ void cre__conn_free(cre__conn *conn) {
     if (conn->phase_at_end == CRE__HTTP)
         cre__http_free(conn);
     else
-        cre__ws_free(conn);
+        cre_ws_session_clear(&conn->ws);
+    if (conn->deflate) cre_ws_deflate_clear(conn->deflate);
+    cre__free(conn->deflate); /* agreed on, perhaps, by a handshake that was not completed */
     cre__free(conn->stash);
     cre__free(conn);
 }

@@ -162,6 +162,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         result = cre_ws_deflate_pool_new(&engine->deflate_config, &engine->deflate_pool);
     }
     if (result) {
+        if (engine->inbox) close_inbox(engine->inbox);
         free_engine(engine);
         return result;
     }

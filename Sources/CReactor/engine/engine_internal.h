@@ -199,7 +199,6 @@ void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, cons
 /* upgrade.c */
 /* A request that asks for an upgrade, in wire form: 101 and OPEN, or an error page and the end. */
 void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length);
-void cre__ws_free(cre__conn *conn);
 
 /* listener.c */
 void cre__listeners_close(cre_engine *engine);

@@ -100,10 +100,3 @@ void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
     cre__table_set_state(engine->table, conn->session, CRE_CONNECTION_OPEN);
     cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
 }
-
-void cre__ws_free(cre__conn *conn) {
-    cre_ws_session_clear(&conn->ws);
-    if (!conn->deflate) return;
-    cre_ws_deflate_clear(conn->deflate);
-    cre__free(conn->deflate);
-}

@@ -1,0 +1,199 @@
+/* The connection table. */
+#include <creactor/creactor.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "core/memory.h"
+#include "engine/table_internal.h"
+#include "test.h"
+
+static cre_table *make(uint32_t limit) {
+    size_t size = cre_table_size(limit);
+    REQUIRE(size > 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    return cre_table_init(memory, limit);
+}
+
+static void drop(cre_table *table, uint32_t limit) {
+    munmap(table, cre_table_size(limit));
+}
+
+static cre_connection_info sample(uint16_t owner) {
+    return (cre_connection_info){ .state = CRE_CONNECTION_HTTP,
+                                  .family = AF_INET6,
+                                  .remote_port = 50000,
+                                  .port = 3,
+                                  .owner = owner,
+                                  .worker = 10,
+                                  .remote_address = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
+                                  .connect_time_ms = 1234567890123 };
+}
+
+TEST(a_slot_is_a_cache_line) {
+    CHECK_EQ(sizeof(cre__slot), 64);
+}
+
+TEST(sizes) {
+    CHECK_EQ(cre_table_size(0), 0);
+    CHECK_EQ(cre_table_size((1u << 24) + 1), 0);
+    CHECK(cre_table_size(1u << 24) > 0);
+    for (uint32_t limit = 1; limit < 3000; limit += 97) {
+        cre_table *table = make(limit);
+        uint8_t *end = (uint8_t *)table + cre_table_size(limit);
+        CHECK((uint8_t *)(cre__table_slots(table) + table->slots) <= end);
+        CHECK_EQ((uintptr_t)cre__table_slots(table) % 64, 0);
+        drop(table, limit);
+    }
+}
+
+TEST(what_is_known_of_a_connection) {
+    cre_table *table = make(10);
+    cre_connection_info info = sample(7), copy;
+    CHECK_EQ(cre__table_claim(table, &info, 3), 0);
+    CHECK_EQ(info.session, 1);
+    CHECK(cre_table_info(table, info.session, &copy));
+    CHECK_MEM(&copy, &info, sizeof copy);
+    CHECK_EQ(cre_table_state(table, info.session), CRE_CONNECTION_HTTP);
+    cre__table_set_state(table, info.session, CRE_CONNECTION_OPEN);
+    CHECK_EQ(cre_table_state(table, info.session), CRE_CONNECTION_OPEN);
+    uint16_t owner = 0;
+    CHECK(cre__table_owner(table, info.session, &owner));
+    CHECK_EQ(owner, 7);
+    CHECK_EQ(cre_table_count(table), 1);
+    CHECK(!cre_table_info(table, 0, &copy));
+    CHECK(!cre_table_info(table, info.session + table->slots, &copy)); /* the same slot, another connection */
+    cre__table_release(table, info.session + table->slots);
+    CHECK_EQ(cre_table_count(table), 1);
+    cre__table_release(table, info.session);
+    cre__table_release(table, info.session);
+    CHECK_EQ(cre_table_count(table), 0);
+    CHECK(!cre_table_info(table, info.session, &copy));
+    CHECK_EQ(cre_table_state(table, info.session), 0);
+    CHECK(!cre__table_owner(table, info.session, &owner));
+    drop(table, 10);
+}
+
+TEST(connections_are_dealt_in_turn) {
+    cre_table *table = make(100);
+    int dealt[4] = { 0 };
+    for (int i = 0; i < 40; i++) {
+        cre_connection_info info = sample(1);
+        CHECK_EQ(cre__table_claim(table, &info, 4), 0);
+        CHECK(info.worker >= 10 && info.worker < 14);
+        dealt[info.worker - 10]++;
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(dealt[i], 10);
+    drop(table, 100);
+}
+
+TEST(ids_are_never_used_again_and_the_limit_holds) {
+    enum { LIMIT = 50 };
+    cre_table *table = make(LIMIT);
+    cre_session live[LIMIT], last = 0;
+    size_t count = 0;
+    for (int i = 0; i < 20000; i++) {
+        cre_connection_info info = sample(1);
+        int result = cre__table_claim(table, &info, 1);
+        CHECK_EQ(result, count == LIMIT ? CRE_ELIMIT : 0);
+        if (!result) {
+            CHECK(info.session > last);
+            last = info.session;
+            live[count++] = last;
+        }
+        if (i % 3 == 0 || count == LIMIT) {
+            size_t at = (size_t)(i * 7) % count;
+            cre__table_release(table, live[at]);
+            live[at] = live[--count];
+        }
+        CHECK_EQ(cre_table_count(table), count);
+    }
+    drop(table, LIMIT);
+}
+
+TEST(listing_and_sweeping) {
+    enum { COUNT = 500 };
+    cre_table *table = make(COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        cre_connection_info info = sample((uint16_t)(i % 3));
+        CHECK_EQ(cre__table_claim(table, &info, 1), 0);
+        if (i % 5 == 0) cre__table_release(table, info.session);
+    }
+    CHECK_EQ(cre_table_count(table), 400);
+    for (size_t step = 1; step <= 512; step *= 8) {
+        cre_session sessions[512];
+        uint32_t cursor = 0;
+        size_t found = 0, n;
+        bool seen[COUNT + 1] = { false };
+        while ((n = cre_table_list(table, &cursor, sessions, step))) {
+            CHECK(n <= step);
+            for (size_t i = 0; i < n; i++) {
+                CHECK(sessions[i] <= COUNT && !seen[sessions[i]]);
+                seen[sessions[i]] = true;
+            }
+            found += n;
+        }
+        CHECK_EQ(found, 400);
+        CHECK_EQ(cre_table_list(table, &cursor, sessions, step), 0);
+    }
+    CHECK_EQ(cre_table_sweep(table, 1), 134);
+    CHECK_EQ(cre_table_sweep(table, 1), 0);
+    CHECK_EQ(cre_table_count(table), 266);
+    drop(table, COUNT);
+}
+
+/* Writers take and give back, each its own mark all over the slot; readers never see a mixture. */
+static atomic_bool stop_readers;
+
+static void *come_and_go(void *context) {
+    cre_table *table = context;
+    cre_session mine[8] = { 0 };
+    for (int i = 0; i < 40000; i++) {
+        cre_session *at = &mine[i % 8];
+        if (*at) cre__table_release(table, *at);
+        cre_connection_info info = { .state = CRE_CONNECTION_OPEN, .family = 2 };
+        info.connect_time_ms = i * 3 + 1;
+        info.remote_port = (uint16_t)info.connect_time_ms;
+        memset(info.remote_address, (int)(info.connect_time_ms & 0xFF), 16);
+        *at = cre__table_claim(table, &info, 1) ? 0 : info.session;
+    }
+    for (int i = 0; i < 8; i++)
+        if (mine[i]) cre__table_release(table, mine[i]);
+    return NULL;
+}
+
+static void *look_around(void *context) {
+    cre_table *table = context;
+    while (!atomic_load(&stop_readers)) {
+        cre_session sessions[16];
+        uint32_t cursor = 0;
+        for (size_t n; (n = cre_table_list(table, &cursor, sessions, 16));)
+            for (size_t i = 0; i < n; i++) {
+                cre_connection_info info;
+                if (!cre_table_info(table, sessions[i], &info)) continue;
+                CHECK_EQ(info.session, sessions[i]);
+                CHECK_EQ(info.remote_port, (uint16_t)info.connect_time_ms);
+                for (int b = 0; b < 16; b++)
+                    CHECK_EQ(info.remote_address[b], (uint8_t)info.connect_time_ms);
+            }
+    }
+    return NULL;
+}
+
+TEST(several_threads_at_a_time) {
+    cre_table *table = make(20);
+    pthread_t writers[3], reader;
+    atomic_store(&stop_readers, false);
+    REQUIRE(pthread_create(&reader, NULL, look_around, table) == 0);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(pthread_create(&writers[i], NULL, come_and_go, table) == 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(writers[i], NULL);
+    atomic_store(&stop_readers, true);
+    pthread_join(reader, NULL);
+    CHECK_EQ(cre_table_count(table), 0);
+    drop(table, 20);
+}
+
+TEST_MAIN()

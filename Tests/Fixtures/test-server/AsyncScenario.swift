@@ -37,6 +37,7 @@ import SwiftServer
             held = []
             for continuation in waiting { continuation.resume() }
             server.push("\(waiting.count) released", to: frame.fd)
+        case "first": server.push(String(rest.prefix { $0 != " " }), to: frame.fd)
         case "crash": fatalError("on purpose")
         case "hop":
             let before = Commands.isMainThread

@@ -107,3 +107,18 @@ final class WebSocketClient {
         return try receiveText()
     }
 }
+
+extension WebSocketClient {
+    /// One client of each worker, in their order. Whom a connection goes to is the server's or the kernel's choice, so it
+    /// may take several; those that are not needed leave again.
+    static func ofEveryWorker(_ count: Int, port: Int) throws -> [WebSocketClient] {
+        var found: [Int: WebSocketClient] = [:]
+        try Wait.until("a connection to each of \(count) workers") {
+            let client = try WebSocketClient(port: port)
+            let words = try client.ask("/who").split(separator: " ")
+            if let worker = Int(words[0]), found[worker] == nil { found[worker] = client }
+            return found.count == count
+        }
+        return (0..<count).map { found[$0]! }
+    }
+}

@@ -1,6 +1,7 @@
 #include "loop/loop_internal.h"
 
 #include <creactor/error.h>
+#include <creactor/uv.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -13,7 +14,9 @@ typedef struct posted {
 } posted;
 
 struct cre_loop {
-    uv_loop_t uv;
+    uv_loop_t *uv; /* `own`, or the host's */
+    uv_loop_t own;
+    int open; /* of its own handles; a host's loop lets them go one after the other */
     uv_async_t wake;
     uv_prepare_t prepare;
     uv_check_t check;
@@ -43,7 +46,7 @@ static void on_wake(uv_async_t *handle) {
         cre__free(post);
         post = next;
     }
-    if (atomic_exchange(&loop->stopping, false)) uv_stop(&loop->uv);
+    if (atomic_exchange(&loop->stopping, false)) uv_stop(loop->uv);
 }
 
 /* A hook may remove itself and any other. */
@@ -82,26 +85,50 @@ static void on_prepare(uv_prepare_t *handle) {
         uv_idle_start(&loop->stay_awake, on_idle);
 }
 
+static int open_handles(cre_loop *loop) {
+    loop->wake.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
+    int result = uv_async_init(loop->uv, &loop->wake, on_wake);
+    if (result) return result;
+    uv_prepare_init(loop->uv, &loop->prepare);
+    uv_check_init(loop->uv, &loop->check);
+    uv_idle_init(loop->uv, &loop->stay_awake);
+    uv_prepare_start(&loop->prepare, on_prepare);
+    uv_check_start(&loop->check, on_check);
+    loop->open = 4;
+    return 0;
+}
+
 int cre_loop_create(cre_loop **out) {
     cre_loop *loop = cre__calloc(1, sizeof *loop);
     if (!loop) return CRE_ENOMEM;
-    int result = uv_loop_init(&loop->uv);
+    loop->uv = &loop->own;
+    int result = uv_loop_init(loop->uv);
+    if (!result) {
+        result = open_handles(loop);
+        if (result) uv_loop_close(loop->uv);
+    }
     if (result) {
         cre__free(loop);
         return result;
     }
-    loop->wake.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
-    result = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    *out = loop;
+    return 0;
+}
+
+int cre_loop_adopt(uv_loop_t *host, cre_loop **out) {
+    cre_loop *loop = cre__calloc(1, sizeof *loop);
+    if (!loop) return CRE_ENOMEM;
+    loop->uv = host;
+    int result = open_handles(loop);
     if (result) {
-        uv_loop_close(&loop->uv);
         cre__free(loop);
         return result;
     }
-    uv_prepare_init(&loop->uv, &loop->prepare);
-    uv_check_init(&loop->uv, &loop->check);
-    uv_idle_init(&loop->uv, &loop->stay_awake);
-    uv_prepare_start(&loop->prepare, on_prepare);
-    uv_check_start(&loop->check, on_check);
+    /* The host's loop ends when the host has nothing to do, whether we are there or not. */
+    uv_unref((uv_handle_t *)&loop->wake);
+    uv_unref((uv_handle_t *)&loop->prepare);
+    uv_unref((uv_handle_t *)&loop->check);
+    uv_unref((uv_handle_t *)&loop->stay_awake);
     *out = loop;
     return 0;
 }
@@ -115,23 +142,45 @@ static void close_handle(uv_handle_t *handle, void *context) {
     if (!uv_is_closing(handle)) uv_close(handle, handle->data == context ? NULL : free_owner);
 }
 
-void cre_loop_destroy(cre_loop *loop) {
-    if (!loop) return;
-    for (int phase = 0; phase < CRE__PHASES; phase++)
-        loop->hooks[phase] = NULL;
-    uv_walk(&loop->uv, close_handle, loop);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
-    uv_loop_close(&loop->uv);
+static void drop_posts(cre_loop *loop) {
     for (posted *post = take_posts(loop); post;) {
         posted *next = post->next;
         cre__free(post);
         post = next;
     }
+}
+
+static void on_left(uv_handle_t *handle) {
+    cre_loop *loop = handle->data;
+    if (--loop->open == 0) cre__free(loop);
+}
+
+/* A host's loop is not ours to run: the memory goes when it has let the handles go. */
+static void leave(cre_loop *loop) {
+    drop_posts(loop);
+    uv_close((uv_handle_t *)&loop->wake, on_left);
+    uv_close((uv_handle_t *)&loop->prepare, on_left);
+    uv_close((uv_handle_t *)&loop->check, on_left);
+    uv_close((uv_handle_t *)&loop->stay_awake, on_left);
+}
+
+void cre_loop_destroy(cre_loop *loop) {
+    if (!loop) return;
+    for (int phase = 0; phase < CRE__PHASES; phase++)
+        loop->hooks[phase] = NULL;
+    if (loop->uv != &loop->own) {
+        leave(loop);
+        return;
+    }
+    uv_walk(loop->uv, close_handle, loop);
+    uv_run(loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(loop->uv);
+    drop_posts(loop);
     cre__free(loop);
 }
 
 int cre_loop_run(cre_loop *loop) {
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_run(loop->uv, UV_RUN_DEFAULT);
     return 0;
 }
 
@@ -141,7 +190,7 @@ void cre_loop_stop(cre_loop *loop) {
 }
 
 uint64_t cre_loop_now(const cre_loop *loop) {
-    return uv_now(&loop->uv);
+    return uv_now(loop->uv);
 }
 
 int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context) {
@@ -175,5 +224,5 @@ void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
 }
 
 uv_loop_t *cre__loop_uv(cre_loop *loop) {
-    return &loop->uv;
+    return loop->uv;
 }

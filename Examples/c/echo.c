@@ -1,6 +1,7 @@
 /*
  * A WebSocket echo server: `c-echo [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]`.
- * Any path accepts WebSocket and echoes text and binary; `GET /hello` answers "hello world.", `GET /` a page.
+ * Any path accepts WebSocket and echoes text and binary; messages on /broadcast go to all connections of that
+ * path; `GET /hello` answers "hello world.", `GET /` a page.
  */
 #include <creactor/creactor.h>
 #include <signal.h>
@@ -31,10 +32,30 @@ static void answer(cre_engine *engine, const cre_record *event, const uint8_t *p
         cre_engine_respond(engine, event->session, 404, "Content-Type: text/plain\r\n", "not found\n", 10);
 }
 
+static const char broadcast[] = "/broadcast";
+
+static void join(cre_engine *engine, const cre_record *event, const uint8_t *payload) {
+    cre_request_view request;
+    if (cre_request_view_init(&request, payload, event->length)) return;
+    const char *path = (const char *)request.bytes + request.head->path;
+    if (request.head->path_length == sizeof broadcast - 1 &&
+        memcmp(path, broadcast, sizeof broadcast - 1) == 0)
+        cre_engine_subscribe(engine, event->session, broadcast, sizeof broadcast - 1);
+}
+
+static void echo(cre_engine *engine, const cre_record *event, const uint8_t *payload) {
+    if (cre_engine_subscribed(engine, event->session, broadcast, sizeof broadcast - 1))
+        cre_engine_publish(engine, broadcast, sizeof broadcast - 1, event->opcode, payload, event->length, 0);
+    else
+        cre_engine_push(engine, event->session, event->opcode, payload, event->length);
+}
+
 static int on_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
     (void)context;
     if (event->kind == CRE_EVENT_MESSAGE)
-        cre_engine_push(engine, event->session, event->opcode, payload, event->length);
+        echo(engine, event, payload);
+    else if (event->kind == CRE_EVENT_OPEN)
+        join(engine, event, payload);
     else if (event->kind == CRE_EVENT_REQUEST)
         answer(engine, event, payload);
     return 0;

@@ -58,15 +58,19 @@ typedef struct cre_engine_config {
     /** permessage-deflate: copied. NULL: messages are not compressed. */
     const cre_ws_deflate_config *deflate;
 
-    uint64_t max_message;      /* bytes of a WebSocket message: default 1 MiB */
-    uint32_t max_head;         /* bytes of a request head: default and most 65535 */
-    uint32_t max_body;         /* bytes of a request body: default 8 MiB */
-    uint32_t max_queue;        /* bytes of output that may wait on one connection: default 8 MiB */
-    uint32_t high_water;       /* FULL is told at so many: default 0.8 x max_queue */
-    uint32_t low_water;        /* DRAINED at so few: default 0 */
-    uint32_t head_timeout_ms;  /* for the first byte to the end of a request's head: default 10 s */
-    uint32_t body_timeout_ms;  /* for a request's body: default 60 s */
-    uint32_t idle_timeout_ms;  /* between two requests: default 75 s */
+    uint64_t max_message; /* bytes of a WebSocket message: default 1 MiB */
+    uint32_t max_head;    /* bytes of a request head: default and most 65535 */
+    uint32_t max_body;    /* bytes of a request body: default 8 MiB */
+    uint32_t max_queue;   /* bytes of output that may wait on one connection: default 8 MiB */
+    uint32_t high_water;  /* FULL is told at so many: default 0.8 x max_queue */
+    uint32_t low_water;   /* DRAINED at so few: default 0 */
+    bool close_slow;      /* a connection whose queue has no room for a published message: true: it ends with
+                             OVERFLOW, false: it goes without the message (stats.left_out) */
+    uint32_t max_topics;  /* topics at once: default 100,000 */
+    uint32_t max_subscriptions; /* topics of one connection: default 256 */
+    uint32_t head_timeout_ms;   /* for the first byte to the end of a request's head: default 10 s */
+    uint32_t body_timeout_ms;   /* for a request's body: default 60 s */
+    uint32_t idle_timeout_ms;   /* between two requests: default 75 s */
     uint32_t close_timeout_ms; /* for the peer's part of a closing handshake, and for the last output: default
                                   5 s */
 } cre_engine_config;
@@ -85,6 +89,7 @@ typedef struct cre_engine_stats {
     uint64_t requests, responses;
     uint64_t bytes_in, bytes_out;
     uint64_t stale_commands; /* for sessions that were gone */
+    uint64_t left_out;       /* published messages that a slow connection did not get */
 } cre_engine_stats;
 
 /** Makes an engine on `loop`. `config` is copied. Returns 0, CRE_EINVALID or CRE_ENOMEM. */
@@ -145,6 +150,25 @@ CRE_API int cre_engine_close(cre_engine *engine, cre_session session, uint16_t c
 /** Answers the session's request: status, field lines ("Name: value\r\n"...; may be NULL) and body. */
 CRE_API int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
                                const void *body, size_t length);
+
+/** SUBSCRIBE and UNSUBSCRIBE without a record. CRE_ELIMIT when there are too many topics. */
+CRE_API int cre_engine_subscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);
+CRE_API int cre_engine_unsubscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);
+
+/** Whether the connection is subscribed to the topic. */
+CRE_API bool cre_engine_subscribed(cre_engine *engine, cre_session session, const void *topic, size_t length);
+
+/**
+ * PUBLISH without a record: sends one message to the connections of a topic, except one (0: none). It is
+ * encoded once, and what one turn of the loop publishes leaves in one write per connection. A connection gets
+ * what is published and pushed to it in the order of the calls.
+ */
+CRE_API int cre_engine_publish(cre_engine *engine, const void *topic, size_t topic_length, uint8_t opcode,
+                               const void *data, size_t length, cre_session except);
+
+/** BROADCAST without a record: the same to all open WebSockets of the engine. */
+CRE_API int cre_engine_broadcast(cre_engine *engine, uint8_t opcode, const void *data, size_t length,
+                                 cre_session except);
 
 /** Reads on where `congested` stopped the connections of `worker`. */
 CRE_API void cre_engine_resume(cre_engine *engine, uint16_t worker);

@@ -64,7 +64,22 @@ typedef enum cre_command {
     /** Stop and restart reading from the connection. No payload. */
     CRE_COMMAND_PAUSE = 69,
     CRE_COMMAND_RESUME = 70,
+
+    /* For the connections of a topic, or all, at once. CRE_EGONE is never said: who is gone is left out. */
+
+    /** Subscribe the connection, an open WebSocket, to a topic, and end that. Payload: the topic, 1...255
+     * bytes of any value. Doing it twice changes nothing. */
+    CRE_COMMAND_SUBSCRIBE = 96,
+    CRE_COMMAND_UNSUBSCRIBE = 97,
+    /** Send one message, `opcode` text or binary, to all connections of a topic but `session` (0: to all).
+     * Payload: cre_publishing, the topic, the message. */
+    CRE_COMMAND_PUBLISH = 98,
+    /** The same to all open WebSockets of the engine. Payload: the message. */
+    CRE_COMMAND_BROADCAST = 99,
 } cre_command;
+
+/** The longest topic, in bytes. */
+#define CRE_MAX_TOPIC 255u
 
 /* XX(name, number, text): why a connection ended. */
 #define CRE_CLOSE_REASON_MAP(XX)          \
@@ -97,6 +112,12 @@ typedef struct cre_closing {
     uint16_t code;
     uint16_t reserved;
 } cre_closing;
+
+/** Payload of PUBLISH commands, followed by the topic and the message. */
+typedef struct cre_publishing {
+    uint16_t topic_length; /* 1...CRE_MAX_TOPIC */
+    uint16_t reserved[3];
+} cre_publishing;
 
 /** The field lines have a Date already. */
 #define CRE_RESPONSE_HAS_DATE 0x0001u

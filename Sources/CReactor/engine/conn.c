@@ -160,6 +160,8 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
     cre_engine *engine = conn->engine;
     cre_session session = conn->session;
     if (session) {
+        if (graceful) cre__batch_settle(conn);
+        if (conn->subscriptions || conn->held_back) cre__topics_leave(conn);
         /* From here on nobody finds it, so what is called from the event cannot come back here. */
         conn->session = 0;
         engine->conns[session & engine->conns_mask] = NULL;

@@ -19,6 +19,8 @@ static void fill_defaults(cre_engine_config *config) {
     config->max_body = or_default(config->max_body, 8u << 20);
     config->max_queue = or_default(config->max_queue, 8u << 20);
     config->high_water = or_default(config->high_water, config->max_queue / 5 * 4);
+    config->max_topics = or_default(config->max_topics, 100000);
+    config->max_subscriptions = or_default(config->max_subscriptions, 256);
     config->head_timeout_ms = or_default(config->head_timeout_ms, 10000);
     config->body_timeout_ms = or_default(config->body_timeout_ms, 60000);
     config->idle_timeout_ms = or_default(config->idle_timeout_ms, 75000);
@@ -208,26 +210,13 @@ void cre_engine_destroy(cre_engine *engine) {
     cre_timer_stop(engine->ticker);
     cre_timer_stop(engine->shutdown_timer);
     cre__loop_remove_hook(engine->loop, CRE__FLUSH, &engine->flush);
+    cre__topics_free(engine);
     cre__engine_free_chunks(engine);
     close_inbox(engine->inbox);
     free_engine(engine);
 }
 
 /* ---- commands ---- */
-
-/* Copies the first `size` bytes of the payload and moves the parts past them. */
-static bool take(void *out, size_t size, cre_slice *parts, int count) {
-    uint8_t *at = out;
-    for (int i = 0; i < count && size; i++) {
-        size_t n = parts[i].length < size ? parts[i].length : size;
-        if (n) memcpy(at, parts[i].data, n);
-        at += n;
-        size -= n;
-        parts[i].data += n;
-        parts[i].length -= n;
-    }
-    return size == 0;
-}
 
 /* The bytes of a close frame behind its code. */
 #define CLOSE_REASON (CRE_WS_MAX_CONTROL - 2)
@@ -243,10 +232,10 @@ static int read_closing(cre_slice *parts, int count, closing_text *out) {
     size_t length = cre__slices_length(parts, count);
     *out = (closing_text){ .closing.code = 1000 };
     if (!length) return 0;
-    if (!take(&out->closing, sizeof out->closing, parts, count)) return CRE_EINVALID;
+    if (!cre__slices_take(&out->closing, sizeof out->closing, parts, count)) return CRE_EINVALID;
     length -= sizeof out->closing;
     out->length = length < sizeof out->text ? length : sizeof out->text;
-    if (!take(out->text, out->length, parts, count)) return CRE_EINVALID;
+    if (!cre__slices_take(out->text, out->length, parts, count)) return CRE_EINVALID;
     /* What is too long is cut here, between two code points, so that the cut does not make it invalid. */
     if (length > CLOSE_REASON) {
         out->length = CLOSE_REASON;
@@ -267,7 +256,7 @@ static int check_push(const cre_record *command, const cre_slice *parts, int cou
 }
 
 static int read_response(cre_slice *parts, int count, cre_response *response, cre_slice *fields) {
-    if (!take(response, sizeof *response, parts, count)) return CRE_EINVALID;
+    if (!cre__slices_take(response, sizeof *response, parts, count)) return CRE_EINVALID;
     if (response->status < 200 || response->status > 999) return CRE_EINVALID;
     *fields = (cre_slice){ NULL, 0 };
     /* The field lines lie in one part; whatever is behind them is the body. */
@@ -296,7 +285,7 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
     case CRE_COMMAND_RESET:
     case CRE_COMMAND_PAUSE:
     case CRE_COMMAND_RESUME: return 0;
-    default: return CRE_EINVALID;
+    default: return cre__publishing_check(command, own, count);
     }
 }
 
@@ -337,15 +326,16 @@ static int command_pause(cre__conn *conn, bool pause) {
 
 static int carry_out(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
                      bool late) {
+    if (count > CRE__MAX_PARTS) return CRE_EINVALID;
+    cre_slice own[CRE__MAX_PARTS];
+    for (int i = 0; i < count; i++)
+        own[i] = parts[i];
+    if (cre__is_publishing(command->kind)) return cre__publishing_command(engine, command, own, count);
     cre__conn *conn = cre__engine_find(engine, command->session);
     if (!conn) {
         engine->stats.stale_commands++;
         return CRE_EGONE;
     }
-    if (count > CRE__MAX_PARTS) return CRE_EINVALID;
-    cre_slice own[CRE__MAX_PARTS];
-    for (int i = 0; i < count; i++)
-        own[i] = parts[i];
     switch (command->kind) {
     case CRE_COMMAND_PUSH: return command_push(conn, command, own, count, late);
     case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);

@@ -7,6 +7,7 @@
 #include <creactor/handshake.h>
 #include <creactor/http.h>
 #include <creactor/websocket_deflate.h>
+#include <string.h>
 
 #include "engine/command.h"
 #include "engine/table_internal.h"
@@ -17,10 +18,11 @@ typedef struct cre__listener cre__listener;
 
 /* ---- output: what was written but not sent ---- */
 
-#define CRE__CHUNK_BYTES 4064u
+#define CRE__CHUNK_BYTES 4056u
 
 typedef struct cre__chunk {
     struct cre__chunk *next;
+    cre_block *block; /* NULL: the bytes are `data`; else they are in this block, which others share */
     uint32_t start, end, capacity;
     uint8_t data[];
 } cre__chunk;
@@ -70,9 +72,13 @@ struct cre__conn {
     bool resume : 1;       /* the next flush serves the stash */
     bool eof : 1;          /* the peer's input has ended */
     bool closed : 1;       /* DEAD, and the handle is closed: freed as soon as it is not dirty */
+    bool fragmented : 1;   /* between two fragments of a message that is being sent */
+    bool held_back : 1;    /* published messages wait for the last fragment */
+    uint8_t doomed;        /* the next flush ends it with this reason */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
     struct cre__stash *stash;
+    struct cre__subscriptions *subscriptions;
     cre_ws_deflate *deflate; /* NULL: not agreed on */
     union {
         struct cre__body *body;
@@ -82,6 +88,21 @@ struct cre__conn {
 
 #define CRE__WHEEL_SLOTS   256u
 #define CRE__WHEEL_TICK_MS 250u
+
+/* What is published and not yet in the output of its receivers: frames of one topic, one after the other. */
+typedef struct cre__batch {
+    struct cre__topic *topic; /* NULL: nothing */
+    cre_block *block;         /* may be kept from turn to turn */
+    uint32_t start, end;      /* in the block */
+} cre__batch;
+
+typedef struct cre__topics {
+    struct cre__topic **buckets;
+    uint32_t count, mask;
+    uint64_t seed;
+    struct cre__topic *everyone; /* all open WebSockets; NULL until the first broadcast */
+    struct cre__held *held;      /* what waits for the last fragments of connections */
+} cre__topics;
 
 struct cre_engine {
     cre_engine_config config;
@@ -96,6 +117,8 @@ struct cre_engine {
     cre__chunk *free_chunks;
     uint32_t free_count;
     cre__hook flush;
+    cre__batch batch;
+    cre__topics topics;
     cre_timer *ticker; /* runs only while something has a deadline */
     cre__conn *wheel[CRE__WHEEL_SLOTS];
     uint32_t tick, timed;
@@ -126,6 +149,20 @@ static inline size_t cre__slices_length(const cre_slice *parts, int count) {
     for (int i = 0; i < count; i++)
         length += parts[i].length;
     return length;
+}
+
+/* Copies the first `size` bytes and moves the parts past them. */
+static inline bool cre__slices_take(void *out, size_t size, cre_slice *parts, int count) {
+    uint8_t *at = out;
+    for (int i = 0; i < count && size; i++) {
+        size_t n = parts[i].length < size ? parts[i].length : size;
+        if (n) memcpy(at, parts[i].data, n);
+        at += n;
+        size -= n;
+        parts[i].data += n;
+        parts[i].length -= n;
+    }
+    return size == 0;
 }
 
 /* conn.c */
@@ -165,6 +202,12 @@ uint8_t *cre__out_reserve(cre__conn *conn, size_t length);
 /* A header and a large payload, which is sent from where it is; only what the socket does not take is copied.
  * 0; CRE_ENOMEM or CRE_EGONE: the connection was closed. */
 int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count);
+/* The same two for what is published: false without memory, and the connection stays. The output may not be
+ * shared with what comes later in the block. */
+bool cre__out_append_published(cre__conn *conn, const void *data, size_t length);
+bool cre__out_share(cre__conn *conn, cre_block *block, uint32_t start, uint32_t end);
+/* Sends past an empty queue; returns how much of it was sent. Errors show at the next flush. */
+size_t cre__out_send_now(cre__conn *conn, const uint8_t *data, size_t length);
 void cre__out_flush(cre__conn *conn);
 void cre__out_drop(cre__conn *conn);
 /* Empties the list of those to flush and flushes nothing: before the engine goes. */
@@ -199,6 +242,22 @@ void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, cons
 /* upgrade.c */
 /* A request that asks for an upgrade, in wire form: 101 and OPEN, or an error page and the end. */
 void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length);
+
+/* topics.c: who gets what is published */
+void cre__topics_leave(cre__conn *conn);
+bool cre__topics_opened(cre__conn *conn); /* false: no memory */
+void cre__topics_free(cre_engine *engine);
+
+/* broadcast.c: what is published */
+bool cre__is_publishing(int command);
+int cre__publishing_check(const cre_record *command, cre_slice *parts, int count);
+int cre__publishing_command(cre_engine *engine, const cre_record *command, cre_slice *parts, int count);
+/* Puts what was published to the connection so far into its output, so that what follows comes behind it. */
+void cre__batch_settle(cre__conn *conn);
+/* The end of a turn: everything published gets on its way. */
+void cre__batch_flush(cre_engine *engine);
+/* A frame was pushed that is not all of a message; or the last of such. */
+void cre__batch_fragment(cre__conn *conn, uint8_t first);
 
 /* listener.c */
 void cre__listeners_close(cre_engine *engine);

@@ -23,12 +23,14 @@ static cre__chunk *take_chunk(cre_engine *engine, size_t capacity) {
         chunk->capacity = (uint32_t)capacity;
     }
     chunk->next = NULL;
+    chunk->block = NULL;
     chunk->start = chunk->end = 0;
     return chunk;
 }
 
 static void give_chunk(cre_engine *engine, cre__chunk *chunk) {
-    if (chunk->capacity != CRE__CHUNK_BYTES || engine->free_count >= MAX_FREE_CHUNKS) {
+    cre_block_release(chunk->block);
+    if (chunk->block || chunk->capacity != CRE__CHUNK_BYTES || engine->free_count >= MAX_FREE_CHUNKS) {
         cre__free(chunk);
         return;
     }
@@ -57,25 +59,56 @@ void cre__conn_mark_dirty(cre__conn *conn) {
     conn->engine->dirty = conn;
 }
 
-uint8_t *cre__out_reserve(cre__conn *conn, size_t length) {
+static void add_chunk(cre__conn *conn, cre__chunk *chunk) {
+    if (conn->out_last)
+        conn->out_last->next = chunk;
+    else
+        conn->out_first = chunk;
+    conn->out_last = chunk;
+}
+
+static uint8_t *reserve(cre__conn *conn, size_t length) {
     cre__chunk *chunk = conn->out_last;
     if (!chunk || chunk->capacity - chunk->end < length) {
         chunk = take_chunk(conn->engine, length);
-        if (!chunk) {
-            out_of_memory(conn);
-            return NULL;
-        }
-        if (conn->out_last)
-            conn->out_last->next = chunk;
-        else
-            conn->out_first = chunk;
-        conn->out_last = chunk;
+        if (!chunk) return NULL;
+        add_chunk(conn, chunk);
     }
     uint8_t *at = chunk->data + chunk->end;
     chunk->end += (uint32_t)length;
     conn->queued += (uint32_t)length;
     cre__conn_mark_dirty(conn);
     return at;
+}
+
+uint8_t *cre__out_reserve(cre__conn *conn, size_t length) {
+    if (conn->engine->batch.topic) cre__batch_settle(conn);
+    uint8_t *at = reserve(conn, length);
+    if (!at) out_of_memory(conn);
+    return at;
+}
+
+bool cre__out_append_published(cre__conn *conn, const void *data, size_t length) {
+    uint8_t *at = reserve(conn, length);
+    if (at) memcpy(at, data, length);
+    return at != NULL;
+}
+
+bool cre__out_share(cre__conn *conn, cre_block *block, uint32_t start, uint32_t end) {
+    cre__chunk *last = conn->out_last;
+    if (last && last->block == block && last->end == start) {
+        last->end = last->capacity = end; /* right behind what waits already */
+    } else {
+        cre__chunk *chunk = cre__malloc(sizeof *chunk);
+        if (!chunk) return false;
+        /* No room is left in it, so nothing is ever appended. */
+        *chunk =
+            (cre__chunk){ .block = cre_block_retain(block), .start = start, .end = end, .capacity = end };
+        add_chunk(conn, chunk);
+    }
+    conn->queued += end - start;
+    cre__conn_mark_dirty(conn);
+    return true;
 }
 
 bool cre__out_append(cre__conn *conn, const void *data, size_t length) {
@@ -130,10 +163,20 @@ static ssize_t send_vectors(cre__conn *conn, struct iovec *vectors, size_t count
     return sent;
 }
 
+size_t cre__out_send_now(cre__conn *conn, const uint8_t *data, size_t length) {
+    struct iovec vector = { (void *)(uintptr_t)data, length };
+    ssize_t sent = send_vectors(conn, &vector, 1);
+    if (sent <= 0) return 0;
+    conn->engine->stats.bytes_out += (size_t)sent;
+    return (size_t)sent;
+}
+
 static size_t queue_vectors(const cre__conn *conn, struct iovec *vectors, size_t capacity) {
     size_t count = 0;
-    for (cre__chunk *chunk = conn->out_first; chunk && count < capacity; chunk = chunk->next)
-        vectors[count++] = (struct iovec){ chunk->data + chunk->start, chunk->end - chunk->start };
+    for (cre__chunk *chunk = conn->out_first; chunk && count < capacity; chunk = chunk->next) {
+        uint8_t *data = chunk->block ? cre_block_data(chunk->block) : chunk->data;
+        vectors[count++] = (struct iovec){ data + chunk->start, chunk->end - chunk->start };
+    }
     return count;
 }
 
@@ -165,6 +208,7 @@ void cre__out_flush(cre__conn *conn) {
 }
 
 int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count) {
+    if (conn->engine->batch.topic) cre__batch_settle(conn);
     size_t total = head_length, sent = 0;
     for (int i = 0; i < count; i++)
         total += parts[i].length;
@@ -221,22 +265,39 @@ void cre__out_drop(cre__conn *conn) {
     conn->queued = 0;
 }
 
+static void end_doomed(cre__conn *conn) {
+    cre_close_reason reason = conn->doomed;
+    conn->doomed = 0;
+    cre__conn_end(conn, reason, conn->opened ? 1006 : 0,
+                  reason == CRE_CLOSED_NOMEM ? CRE_ENOMEM : CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
+}
+
+static void flush_first(cre_engine *engine) {
+    cre__conn *conn = engine->dirty;
+    engine->dirty = conn->next_dirty;
+    conn->dirty = false;
+    if (conn->closed) {
+        cre__conn_free(conn);
+        return;
+    }
+    if (conn->doomed) end_doomed(conn);
+    if (conn->resume) {
+        conn->resume = false;
+        cre__conn_resume_now(conn);
+    }
+    if (!conn->blocked)
+        cre__out_flush(conn);
+    else
+        show_queue(conn); /* it has grown */
+}
+
 bool cre__engine_on_flush(cre__hook *hook) {
     cre_engine *engine = (cre_engine *)((char *)hook - offsetof(cre_engine, flush));
-    while (engine->dirty) {
-        cre__conn *conn = engine->dirty;
-        engine->dirty = conn->next_dirty;
-        conn->dirty = false;
-        if (conn->closed) {
-            cre__conn_free(conn);
-            continue;
-        }
-        if (conn->resume) {
-            conn->resume = false;
-            cre__conn_resume_now(conn);
-        }
-        if (!conn->blocked) cre__out_flush(conn);
-    }
+    do { /* handlers of what happens in one round may publish for the next */
+        if (engine->batch.topic) cre__batch_flush(engine);
+        while (engine->dirty)
+            flush_first(engine);
+    } while (engine->batch.topic);
     if (engine->shutting_down) cre__engine_check_shutdown(engine);
     return false;
 }

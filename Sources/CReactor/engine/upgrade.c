@@ -97,6 +97,10 @@ void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
     cre_ws_session_init(&conn->ws, &engine->ws_config);
     if (conn->deflate) cre_ws_session_set_deflate(&conn->ws, conn->deflate);
     conn->opened = true;
+    if (!cre__topics_opened(conn)) {
+        cre__conn_end(conn, CRE_CLOSED_NOMEM, 1006, CRE_ENOMEM, (cre_slice){ 0 }, false);
+        return;
+    }
     cre__table_set_state(engine->table, conn->session, CRE_CONNECTION_OPEN);
     cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
 }

@@ -30,7 +30,7 @@ static bool compress(cre__conn *conn, uint8_t first, const cre_slice *parts, int
     return true;
 }
 
-static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
+static int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
     conn->engine->stats.messages_out++;
     cre_slice deflated;
     if (conn->deflate && compress(conn, first, parts, count, &deflated)) {
@@ -51,6 +51,12 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
         at += parts[i].length;
     }
     return 0;
+}
+
+static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
+    int result = send_frame(conn, first, parts, count, length);
+    if (!(first & CRE_WS_FIN) || conn->fragmented) cre__batch_fragment(conn, first);
+    return result;
 }
 
 /* A queue that is empty takes one frame of any size; otherwise no large one could be sent at all. */

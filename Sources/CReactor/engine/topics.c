@@ -1,0 +1,219 @@
+/* Who gets what is published: topics with dense lists of connections, and the topics of each connection. */
+#include "core/memory.h"
+#include "engine/broadcast.h"
+
+/* ---- the table of topics ---- */
+
+/* Names may come from clients, so the hash depends on a number that they do not know. */
+static uint32_t hash_of(const cre_engine *engine, const uint8_t *name, size_t length) {
+    uint64_t hash = engine->topics.seed ^ length;
+    while (length) {
+        uint64_t word = 0;
+        size_t n = length < 8 ? length : 8;
+        memcpy(&word, name, n);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+        name += n;
+        length -= n;
+    }
+    hash *= 0xD6E8FEB86659FD93u;
+    return (uint32_t)(hash >> 32);
+}
+
+cre__topic *cre__topic_find(cre_engine *engine, const void *name, size_t length) {
+    const cre__topics *topics = &engine->topics;
+    if (!topics->count) return NULL;
+    uint32_t hash = hash_of(engine, name, length);
+    cre__topic *topic = topics->buckets[hash & topics->mask];
+    while (topic &&
+           (topic->hash != hash || topic->name_length != length || memcmp(topic->name, name, length) != 0))
+        topic = topic->next;
+    return topic;
+}
+
+/* Makes room for one more. Too few buckets are slow and nothing worse, so only the first ones are needed. */
+static bool grow_table(cre__topics *topics) {
+    if (topics->buckets && topics->count <= topics->mask) return true;
+    uint32_t size = topics->buckets ? (topics->mask + 1) * 2 : 16;
+    cre__topic **buckets = cre__calloc(size, sizeof *buckets);
+    if (!buckets) return topics->buckets != NULL;
+    for (uint32_t i = 0; topics->buckets && i <= topics->mask; i++) {
+        for (cre__topic *topic = topics->buckets[i], *next; topic; topic = next) {
+            next = topic->next;
+            topic->next = buckets[topic->hash & (size - 1)];
+            buckets[topic->hash & (size - 1)] = topic;
+        }
+    }
+    cre__free(topics->buckets);
+    topics->buckets = buckets;
+    topics->mask = size - 1;
+    return true;
+}
+
+static cre__topic *new_topic(const void *name, size_t length) {
+    cre__topic *topic = cre__calloc(1, sizeof *topic + length);
+    if (!topic) return NULL;
+    topic->name_length = (uint8_t)length;
+    if (length) memcpy(topic->name, name, length);
+    return topic;
+}
+
+static void free_topic(cre__topic *topic) {
+    cre__free(topic->members);
+    cre__free(topic);
+}
+
+static int make_topic(cre_engine *engine, const void *name, size_t length, cre__topic **out) {
+    cre__topics *topics = &engine->topics;
+    if (topics->count >= engine->config.max_topics) return CRE_ELIMIT;
+    if (!topics->seed) topics->seed = (uint64_t)(uintptr_t)engine ^ uv_hrtime() * 0x9E3779B97F4A7C15u;
+    if (!grow_table(topics)) return CRE_ENOMEM;
+    cre__topic *topic = new_topic(name, length);
+    if (!topic) return CRE_ENOMEM;
+    topic->hash = hash_of(engine, name, length);
+    topic->next = topics->buckets[topic->hash & topics->mask];
+    topics->buckets[topic->hash & topics->mask] = topic;
+    topics->count++;
+    *out = topic;
+    return 0;
+}
+
+static void free_if_empty(cre_engine *engine, cre__topic *topic) {
+    cre__topics *topics = &engine->topics;
+    if (topic->count || topic == topics->everyone) return;
+    cre__batch_drop_topic(engine, topic);
+    cre__topic **link = &topics->buckets[topic->hash & topics->mask];
+    while (*link != topic)
+        link = &(*link)->next;
+    *link = topic->next;
+    topics->count--;
+    free_topic(topic);
+}
+
+/* ---- members ---- */
+
+cre__member *cre__topic_member(cre__conn *conn, const cre__topic *topic) {
+    cre__subscriptions *list = conn->subscriptions;
+    for (uint32_t i = 0; list && i < list->count; i++)
+        if (list->items[i].topic == topic) return &topic->members[list->items[i].at];
+    return NULL;
+}
+
+static bool room_in_topic(cre__topic *topic) {
+    if (topic->count < topic->capacity) return true;
+    uint32_t capacity = topic->capacity ? topic->capacity * 2 : 4;
+    cre__member *members = cre__realloc(topic->members, capacity * sizeof *members);
+    if (!members) return false;
+    topic->members = members;
+    topic->capacity = capacity;
+    return true;
+}
+
+static bool room_in_list(cre__conn *conn) {
+    cre__subscriptions *list = conn->subscriptions;
+    if (list && list->count < list->capacity) return true;
+    uint32_t capacity = list ? list->capacity * 2 : 2;
+    list = cre__realloc(list, sizeof *list + capacity * sizeof *list->items);
+    if (!list) return false;
+    if (!conn->subscriptions) list->count = 0;
+    list->capacity = capacity;
+    conn->subscriptions = list;
+    return true;
+}
+
+static int join(cre__conn *conn, cre__topic *topic) {
+    if (!room_in_topic(topic) || !room_in_list(conn)) return CRE_ENOMEM;
+    cre_engine *engine = conn->engine;
+    cre__subscriptions *list = conn->subscriptions;
+    /* What was published before is not for it. */
+    uint32_t taken = engine->batch.topic == topic ? engine->batch.end - engine->batch.start : 0;
+    topic->members[topic->count] = (cre__member){ .conn = conn, .at = list->count, .taken = taken };
+    list->items[list->count].topic = topic;
+    list->items[list->count].at = topic->count;
+    topic->count++;
+    list->count++;
+    return 0;
+}
+
+/* The last of each list takes the place that becomes free. */
+static void part(cre__conn *conn, uint32_t at) {
+    cre__subscriptions *list = conn->subscriptions;
+    cre__topic *topic = list->items[at].topic;
+    uint32_t place = list->items[at].at;
+    cre__member *moved = &topic->members[place];
+    *moved = topic->members[--topic->count];
+    if (place < topic->count) moved->conn->subscriptions->items[moved->at].at = place;
+    list->items[at] = list->items[--list->count];
+    if (at < list->count) list->items[at].topic->members[list->items[at].at].at = at;
+    free_if_empty(conn->engine, topic);
+}
+
+int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length) {
+    cre_engine *engine = conn->engine;
+    if (conn->phase != CRE__WEBSOCKET) return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
+    cre__topic *topic = cre__topic_find(engine, name, length);
+    if (topic && cre__topic_member(conn, topic)) return 0;
+    uint32_t own = conn->subscriptions ? conn->subscriptions->count : 0;
+    if (own && engine->topics.everyone) own--; /* a place among everyone does not count */
+    if (own >= engine->config.max_subscriptions) return CRE_ELIMIT;
+    int result = topic ? 0 : make_topic(engine, name, length, &topic);
+    if (result) return result;
+    result = join(conn, topic);
+    if (result) free_if_empty(engine, topic);
+    return result;
+}
+
+void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length) {
+    cre__topic *topic = cre__topic_find(conn->engine, name, length);
+    cre__member *member = topic ? cre__topic_member(conn, topic) : NULL;
+    if (!member) return;
+    cre__batch_settle(conn);
+    part(conn, member->at);
+}
+
+void cre__topics_leave(cre__conn *conn) {
+    if (conn->held_back) cre__batch_drop_held(conn);
+    while (conn->subscriptions && conn->subscriptions->count)
+        part(conn, conn->subscriptions->count - 1);
+    cre__free(conn->subscriptions);
+    conn->subscriptions = NULL;
+}
+
+/* ---- everyone ---- */
+
+cre__topic *cre__topic_everyone(cre_engine *engine) {
+    if (engine->topics.everyone) return engine->topics.everyone;
+    cre__topic *everyone = new_topic(NULL, 0);
+    if (!everyone) return NULL;
+    engine->topics.everyone = everyone;
+    cre_session sessions[256];
+    uint32_t cursor = 0;
+    for (size_t n; (n = cre_table_list(engine->table, &cursor, sessions, 256));) {
+        for (size_t i = 0; i < n; i++) {
+            cre__conn *conn = cre__engine_find(engine, sessions[i]);
+            if (!conn || conn->phase != CRE__WEBSOCKET || !join(conn, everyone)) continue;
+            /* No memory: as if there had been none at the beginning. */
+            while (everyone->count) {
+                cre__member *last = &everyone->members[everyone->count - 1];
+                part(last->conn, last->at);
+            }
+            engine->topics.everyone = NULL;
+            free_topic(everyone);
+            return NULL;
+        }
+    }
+    return everyone;
+}
+
+bool cre__topics_opened(cre__conn *conn) {
+    cre__topic *everyone = conn->engine->topics.everyone;
+    return !everyone || !join(conn, everyone);
+}
+
+void cre__topics_free(cre_engine *engine) {
+    /* The connections are gone, and their topics went with the last of them. */
+    cre__free(engine->topics.buckets);
+    if (engine->topics.everyone) free_topic(engine->topics.everyone);
+    cre_block_release(engine->batch.block);
+    engine->batch.block = NULL;
+}

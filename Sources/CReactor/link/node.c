@@ -22,6 +22,7 @@ typedef struct outbound {
     cre__ring ring;
     bool open;
     bool dirty;          /* in the node's list */
+    bool unwoken;        /* something was published of which the consumer does not know yet */
     uint32_t generation; /* of the consumer, when last looked at */
     bool congested; /* the owner was told, or could see, that records queue: `room` is due when they no longer
                        do */
@@ -191,6 +192,28 @@ static void pump(outbound *out) {
     }
 }
 
+static void publish(outbound *out) {
+    if (!cre__ring_unpublished(&out->ring)) return;
+    cre__ring_publish(&out->ring);
+    out->unwoken = true;
+}
+
+/* What a record set off is out before the next one is taken: if this process is killed in between, nothing is
+ * half done. The wake-up, which is what costs, waits for the end of the turn. */
+static void publish_all(cre_node *node) {
+    for (uint32_t i = 0; i < node->dirty_count; i++)
+        publish(&node->out[node->dirty[i]]);
+}
+
+/* A predecessor may have published and died before it woke anybody. */
+static void wake_receivers(cre_node *node) {
+    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
+        uint64_t senders =
+            atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
+        if (senders & 1ull << (node->id % 64)) cre__bus_wake(node->bus, to);
+    }
+}
+
 static bool on_flush(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, flush);
     for (uint32_t at = 0; at < node->dirty_count;) {
@@ -200,8 +223,9 @@ static bool on_flush(cre__hook *hook) {
             if (!cre__ring_unpublished(&out->ring)) look_at_consumer(node, to);
             pump(out);
         }
-        if (cre__ring_unpublished(&out->ring)) {
-            cre__ring_publish(&out->ring);
+        publish(out);
+        if (out->unwoken) {
+            out->unwoken = false;
             cre__bus_wake(node->bus, to);
         }
         if (out->first) {
@@ -302,6 +326,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
             if (node->handlers.violation) node->handlers.violation(node->context, from);
             return;
         }
+        publish_all(node);
         if (in->ring.own - in->ring.shown > share && cre__ring_release(&in->ring))
             cre__bus_wake(node->bus, from);
     }
@@ -444,6 +469,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     each_sender(node, visit_open);
     atomic_fetch_add(&block->generation, 1);
     atomic_store(&block->sleeping, 0);
+    wake_receivers(node);
     *out = node;
     return 0;
 }

@@ -9,6 +9,9 @@
 
     @safe private final class Runner: @unchecked Sendable {
         var work: Work?
+        /// Which handler it is at: it may be done with one and in the middle of the next before the first one's
+        /// starter looks at it again, when the first one woke a handler that others wait behind.
+        var turn = 0
         var whenLate: (() -> Void)?
         var continuation: UnsafeContinuation<Void, Never>?
         var isDone = false
@@ -31,6 +34,8 @@
     func start(_ work: @escaping Work, whenLate: @escaping () -> Void) -> Bool {
         let runner = parked.popLast() ?? Runner()
         runner.work = work
+        runner.turn += 1
+        let turn = runner.turn
         runner.isDone = false
         runner.isLate = false
         if let continuation = unsafe runner.continuation {
@@ -40,7 +45,7 @@
             begin(runner)
         }
         executor.drain()
-        if runner.isDone { return true }
+        if runner.isDone || runner.turn != turn { return true }
         runner.isLate = true
         runner.whenLate = whenLate
         suspended += 1

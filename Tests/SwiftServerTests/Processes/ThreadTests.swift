@@ -73,12 +73,12 @@ extension ProcessTests {
             try ServerProcess.run("async", mode) { server in
                 let slow = try WebSocketClient(port: server.port)
                 let other = try WebSocketClient(port: server.port)
-                for text in ["hold", "second", "sleep 20", "fourth"] { try slow.send(text) }
+                for text in ["hold", "sleep 20", "third", "fourth"] { try slow.send(text) }
                 #expect(try other.ask("quick") == "quick")
                 #expect(try other.ask("release") == "1 released")
                 #expect(try slow.receiveText() == "released")
-                #expect(try slow.receiveText() == "second")
                 #expect(try slow.receiveText() == "slept 20")
+                #expect(try slow.receiveText() == "third")
                 #expect(try slow.receiveText() == "fourth")
             }
         }

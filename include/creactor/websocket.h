@@ -64,6 +64,7 @@ typedef struct cre_ws_session {
     uint8_t first;       /* first byte of the frame under way */
     uint8_t header_size; /* bytes in part.header */
     uint8_t opcode;      /* of the message under way */
+    uint8_t closing;     /* which close frames there were: ours, the peer's */
 } cre_ws_session;
 
 /** Starts a session. `config` is borrowed. Takes no memory. */
@@ -98,6 +99,32 @@ CRE_API size_t cre_ws_session_destination(cre_ws_session *session, uint8_t **des
  * The results are those of cre_ws_session_next; call that next after an event (with an empty range if there
  * is nothing more), so that the message's memory is given back. */
 CRE_API int cre_ws_session_received(cre_ws_session *session, size_t size, cre_ws_event *event);
+
+/* ---- what the protocol itself answers ---- */
+
+#define CRE_WS_MAX_ANSWER (CRE_WS_MAX_HEADER + CRE_WS_MAX_CONTROL)
+
+/**
+ * Writes the frame that the protocol demands as an answer to an event and returns its size: a pong to a ping,
+ * a close frame with the same code to a close frame that is not itself an answer. 0: nothing is to be sent.
+ * `mask` is the key for a client's frame, NULL for a server's. An event may be answered once.
+ */
+CRE_API size_t cre_ws_session_answer(cre_ws_session *session, const cre_ws_event *event, const uint8_t *mask,
+                                     uint8_t out[CRE_WS_MAX_ANSWER]);
+
+/**
+ * Starts the closing handshake: writes a close frame as cre_ws_close_payload words it and returns its size; 0
+ * when one was sent before. After it nothing else may be sent; what still comes is received as before, up to
+ * the peer's close frame. To fail a connection after an error: send this with cre_ws_close_code(error), and
+ * drop the connection.
+ */
+CRE_API size_t cre_ws_session_close(cre_ws_session *session, uint16_t code, const char *reason,
+                                    size_t reason_length, const uint8_t *mask,
+                                    uint8_t out[CRE_WS_MAX_ANSWER]);
+
+/** Whether both sides have sent their close frames: the server closes the connection now, a client waits for
+ * that. */
+CRE_API bool cre_ws_session_closed(const cre_ws_session *session);
 
 /** Whether a message or frame is under way, that is: whether the input may not end here without a loss. */
 CRE_API bool cre_ws_session_busy(const cre_ws_session *session);

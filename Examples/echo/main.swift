@@ -1,5 +1,6 @@
-// The program that tools and benchmarks drive. Any path accepts WebSocket and echoes text and binary; `GET /hello`
-// answers "hello world.", `GET /` a page. It prints one line, `ready PORT PID`, when it accepts.
+// The program that tools and benchmarks drive. Any path accepts WebSocket and echoes text and binary; messages on
+// /broadcast go to all connections of that path. `GET /hello` answers "hello world.", `GET /` a page. It prints one
+// line, `ready PORT PID`, when it accepts.
 import SwiftServer
 
 let options = Options(CommandLine.arguments)
@@ -9,13 +10,38 @@ server.settings.reactorCount = options.reactors
 server.settings.maxMessage = options.maxMessage
 if options.compress == .yes { server.settings.compression = Compression() }
 
+/// The connections of this worker that opened `topic`. What they say goes to the connections of all workers.
+var talkers: Set<ConnectionID> = []
+let topic = "/broadcast"
+
+server.onOpen { server, request in
+    guard request.path == topic else { return }
+    talkers.insert(request.fd)
+    server.subscribe(request.fd, to: topic)
+}
+server.onClose { _, fd, _ in talkers.remove(fd) }
+
+@MainActor func answer(_ server: WebSocketServer, _ frame: Frame) {
+    if talkers.contains(frame.fd) {
+        server.publish(topic, frame.bytes, opcode: frame.opcode)
+    } else {
+        server.push(frame, to: frame.fd)
+    }
+}
+
 switch options.handler {
 case .callback:
-    server.onMessage { server, frame in server.push(frame, to: frame.fd) }
+    server.onMessage { server, frame in answer(server, frame) }
 case .span:
-    server.onMessage { server, fd, opcode, bytes in server.push(bytes, to: fd, opcode: opcode) }
+    server.onMessage { server, fd, opcode, bytes in
+        if talkers.contains(fd) {
+            server.publish(topic, bytes, opcode: opcode)
+        } else {
+            server.push(bytes, to: fd, opcode: opcode)
+        }
+    }
 case .async:
-    server.onMessage { (server, frame) async in server.push(frame, to: frame.fd) }
+    server.onMessage { (server, frame) async in answer(server, frame) }
 }
 
 server.onRequest { request, response in

@@ -30,6 +30,9 @@ typedef struct cre_worker_config {
      * congested, table, node, first_worker and worker_count are filled in. */
     const cre_engine_config *engine;
     uint32_t max_queue; /* output that may wait on one connection; 0: 8 MiB */
+    /** The nodes that own connections, [first_owner, first_owner + owner_count): who gets what is published.
+     * Count 0: this worker alone. */
+    uint16_t first_owner, owner_count;
 } cre_worker_config;
 
 /** Opens the worker on `loop`, whose thread alone uses it. Returns 0 or an error. */
@@ -56,6 +59,23 @@ CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, co
 /** PUSH: one frame. */
 CRE_API int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final,
                             const void *data, size_t length);
+
+/** SUBSCRIBE (`on`) or UNSUBSCRIBE a connection to a topic. What this worker publishes afterwards reaches it.
+ */
+CRE_API int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length,
+                                 bool on);
+
+/**
+ * PUBLISH to the connections of all owners, except one (0: none). Returns 0 when it is on its way to all of
+ * them, else the first error; the other owners have it then all the same. A connection gets what this worker
+ * publishes and pushes in the order of the calls; between workers there is no order.
+ */
+CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
+                               const void *data, size_t length, cre_session except);
+
+/** BROADCAST, likewise. */
+CRE_API int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
+                                 cre_session except);
 
 /** CLOSE with a code (0: 1000) and a reason of `length` bytes. */
 CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,

@@ -70,6 +70,10 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
     worker->config = *config;
     worker->config.engine = NULL; /* borrowed for this call */
     if (!worker->config.max_queue) worker->config.max_queue = 8u << 20;
+    if (!worker->config.owner_count && config->engine) {
+        worker->config.first_owner = (uint16_t)config->node;
+        worker->config.owner_count = 1;
+    }
     worker->table = cre_bus_table(config->bus);
     int result = 0;
     if (config->engine) {
@@ -114,7 +118,10 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
                          const cre_slice *parts, int count) {
     int result = cre__command_check(command, parts, count);
     if (result) return result;
-    if (command->kind == CRE_COMMAND_PUSH) {
+    if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
+        int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
+        if (state == CRE_CONNECTION_HTTP) return CRE_ENOT_WEBSOCKET;
+    } else if (command->kind == CRE_COMMAND_PUSH) {
         const cre__slot *slot = slot_of(worker, command->session);
         int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
         if (state != CRE_CONNECTION_OPEN)
@@ -126,7 +133,23 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     return cre_node_send(worker->node, owner, command, parts, count);
 }
 
+/* For the connections of all owners. */
+static int send_to_all(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {
+    int result = cre__command_check(command, parts, count);
+    if (result) return result;
+    for (uint32_t i = 0; i < worker->config.owner_count; i++) {
+        uint32_t owner = worker->config.first_owner + i;
+        int sent = worker->engine && owner == worker->config.node
+                       ? cre_engine_command(worker->engine, command, parts, count)
+                       : cre_node_send(worker->node, owner, command, parts, count);
+        if (!result) result = sent;
+    }
+    return result;
+}
+
 int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {
+    if (command->kind == CRE_COMMAND_PUBLISH || command->kind == CRE_COMMAND_BROADCAST)
+        return send_to_all(worker, command, parts, count);
     uint16_t owner;
     if (!cre__table_owner(worker->table, command->session, &owner)) return CRE_EGONE;
     if (worker->engine && owner == worker->config.node)
@@ -139,6 +162,30 @@ int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, boo
     cre_record command = {
         .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = final ? CRE_RECORD_FINAL : 0, .session = session
     };
+    cre_slice part = { data, length };
+    return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length, bool on) {
+    cre_record command = { .kind = on ? CRE_COMMAND_SUBSCRIBE : CRE_COMMAND_UNSUBSCRIBE, .session = session };
+    cre_slice part = { topic, length };
+    return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
+                       const void *data, size_t length, cre_session except) {
+    if (!topic_length || topic_length > CRE_MAX_TOPIC) return CRE_EINVALID;
+    cre_record command = { .kind = CRE_COMMAND_PUBLISH, .opcode = opcode, .session = except };
+    cre_publishing publishing = { .topic_length = (uint16_t)topic_length };
+    cre_slice parts[] = { { (const uint8_t *)&publishing, sizeof publishing },
+                          { topic, topic_length },
+                          { data, length } };
+    return cre_worker_command(worker, &command, parts, 3);
+}
+
+int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
+                         cre_session except) {
+    cre_record command = { .kind = CRE_COMMAND_BROADCAST, .opcode = opcode, .session = except };
     cre_slice part = { data, length };
     return cre_worker_command(worker, &command, &part, 1);
 }

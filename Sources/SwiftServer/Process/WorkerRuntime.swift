@@ -9,7 +9,7 @@ internal import CReactor
     let bus: Bus
     let lanes: HandlerLanes
     let timers: Timers
-    nonisolated(unsafe) private var worker: OpaquePointer!
+    nonisolated(unsafe) private(set) var worker: OpaquePointer!
     let server: Server
     private let handlers: Handlers
 
@@ -27,6 +27,7 @@ internal import CReactor
         lanes = HandlerLanes(runners: HandlerRunners(executor: loop.executor)) { relay.runtime.pause($0, $1) }
         relay.runtime = self
 
+        let owners = Layout(settings: server.settings, mode: server.mode).owners
         var engine = unsafe server.settings.engineConfig(servesHTTP: handlers.request != nil)
         var raw: OpaquePointer?
         let result = unsafe withUnsafePointer(to: &engine) { engine in
@@ -38,7 +39,8 @@ internal import CReactor
                     }
                 },
                 context: Unmanaged.passUnretained(self).toOpaque(),
-                engine: listener == nil ? nil : engine, max_queue: UInt32(server.settings.maxQueue))
+                engine: listener == nil ? nil : engine, max_queue: UInt32(server.settings.maxQueue),
+                first_owner: UInt16(owners.lowerBound), owner_count: UInt16(owners.count))
             return unsafe cre_worker_open(loop.raw, &config, &raw)
         }
         guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }
@@ -125,7 +127,8 @@ internal import CReactor
         lanes.runners.whenIdle = { [unowned self] in stopIfDrained() }
         _ = timers.start(after: deadline, every: nil) { [unowned self] _ in
             Log.warning(
-                "worker \(id) stops with \(lanes.runners.suspended) handlers suspended and \(openRequests) requests unanswered")
+                "worker \(id) stops with \(lanes.runners.suspended) handlers suspended and \(openRequests) requests unanswered"
+            )
             loop.stop()
         }
         if let engine = unsafe cre_worker_engine(worker) {

@@ -10,6 +10,14 @@ public enum ServerMode: String, Sendable, CaseIterable {
     case base
 }
 
+/// What happens to a connection that has no room for a published message.
+public enum SlowReceiverPolicy: String, Sendable, CaseIterable {
+    /// It goes without the message.
+    case leaveOut
+    /// It is closed, with ``CloseReason/Cause/overflow``.
+    case close
+}
+
 /// Everything that can be set before ``Server/start()``. Each default is meant to be kept until there is a reason.
 public struct Settings: Sendable {
     /// Worker processes, which run the handlers, one callback at a time each. Default: the number of CPU cores.
@@ -37,6 +45,13 @@ public struct Settings: Sendable {
     /// Origins whose pages may open WebSockets, like "https://example.com" or "https://*.example.com"; others are answered
     /// with 403. Clients that are no browsers send no origin and are not affected. Default: `nil`, all.
     public var allowedOrigins: [String]?
+    /// What a connection whose output is full means for messages that are published or broadcast. Default: it goes
+    /// without them.
+    public var slowReceivers = SlowReceiverPolicy.leaveOut
+    /// Topics at once, in each process that owns sockets. Default: 100,000.
+    public var maxTopics = 100_000
+    /// Topics that one connection may be subscribed to. Default: 256.
+    public var maxSubscriptions = 256
     /// How long a client may take for the head of a request, from its first byte. Default: 10 seconds.
     public var headTimeout: Duration = .seconds(10)
     /// How long a client may take for the body of a request. Default: 60 seconds.
@@ -82,6 +97,9 @@ extension Settings {
             (1...1 << 24).contains(maxConnections), "maxConnections must be 1...16,777,216, not \(maxConnections)")
         for (name, value) in [("maxMessage", maxMessage), ("maxBody", maxBody), ("maxQueue", maxQueue)] {
             try require((1024...1 << 28).contains(value), "\(name) must be 1 KiB to 256 MiB, not \(value) bytes")
+        }
+        for (name, value) in [("maxTopics", maxTopics), ("maxSubscriptions", maxSubscriptions)] {
+            try require((1...1 << 24).contains(value), "\(name) must be 1...16,777,216, not \(value)")
         }
         try require((256...65_535).contains(maxHead), "maxHead must be 256...65,535 bytes, not \(maxHead)")
         for (name, value) in [
@@ -133,6 +151,9 @@ extension Settings {
             unsafe deflate.initialize(to: compression.config)
             unsafe config.deflate = UnsafePointer(deflate)
         }
+        unsafe config.close_slow = slowReceivers == .close
+        unsafe config.max_topics = UInt32(maxTopics)
+        unsafe config.max_subscriptions = UInt32(maxSubscriptions)
         unsafe config.head_timeout_ms = UInt32(headTimeout.milliseconds)
         unsafe config.body_timeout_ms = UInt32(bodyTimeout.milliseconds)
         unsafe config.idle_timeout_ms = UInt32(idleTimeout.milliseconds)

@@ -43,8 +43,8 @@ CRE_API cre_table *cre_bus_table(cre_bus *bus);
 /** The process that has a node open, 0 when there is none. Any thread or process. */
 CRE_API pid_t cre_bus_pid(const cre_bus *bus, uint32_t node);
 
-/** Forgets what a dead process had open as `node`, the connections that it owned above all. Call it before a successor
- * starts. */
+/** Forgets what a dead process had open as `node`, the connections that it owned above all. Call it before a
+ * successor starts. */
 CRE_API void cre_bus_forget(cre_bus *bus, uint32_t node);
 
 typedef struct cre_node_handlers {

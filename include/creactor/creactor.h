@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "error.h"
 #include "export.h"
+#include "framing.h"
 #include "handshake.h"
 #include "http.h"
 #include "jobs.h"

@@ -56,7 +56,8 @@ CRE_API int cre_table_state(const cre_table *table, cre_session session);
 CRE_API size_t cre_table_list(const cre_table *table, uint32_t *cursor, cre_session *sessions,
                               size_t capacity);
 
-/** Forgets the connections of an owner that died, whose sockets are gone with it. Returns how many there were. */
+/** Forgets the connections of an owner that died, whose sockets are gone with it. Returns how many there
+ * were. */
 CRE_API uint32_t cre_table_sweep(cre_table *table, uint16_t owner);
 
 CRE_END_DECLS

@@ -23,15 +23,18 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
         /// There was no memory for the connection.
         public static let outOfMemory = Cause(number: UInt16(CRE_CLOSED_NOMEM.rawValue))
 
+        /// In words.
         public var description: String { unsafe String(cString: cre_close_reason_text(Int32(number))) }
     }
 
+    /// What ended the connection.
     public let cause: Cause
     /// The WebSocket close code: 1005 when there was none, 1006 when the connection broke off.
     public let code: UInt16
     /// The peer's reason, or what the error was; may be empty.
     public let text: String
 
+    /// In words, for logs.
     public var description: String {
         "\(cause) (\(code)\(text.isEmpty ? "" : ", \(text)"))"
     }

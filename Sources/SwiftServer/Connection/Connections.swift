@@ -8,12 +8,15 @@ public struct Connections: Sequence, Sendable {
     /// How many there are now.
     public var count: Int { bus.map { Int(unsafe cre_table_count($0.table)) } ?? 0 }
 
+    /// Whether this connection is there now.
     public func contains(_ id: ConnectionID) -> Bool {
         bus.map { unsafe cre_table_state($0.table, id.rawValue) != 0 } ?? false
     }
 
+    /// Starts anew.
     public func makeIterator() -> Iterator { Iterator(bus: bus) }
 
+    /// One walk over the connections.
     public struct Iterator: IteratorProtocol, Sendable {
         let bus: Bus?
         private var cursor: UInt32 = 0
@@ -22,6 +25,7 @@ public struct Connections: Sequence, Sendable {
 
         init(bus: Bus?) { self.bus = bus }
 
+        /// The next connection, `nil` at the end.
         public mutating func next() -> ConnectionID? {
             if position == page.count {
                 guard let bus else { return nil }

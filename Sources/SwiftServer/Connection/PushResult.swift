@@ -2,6 +2,7 @@ internal import CReactor
 
 /// What became of a push. Racing a client that leaves is normal, so it is a result and not an error.
 public struct PushResult: Sendable, Hashable, CustomStringConvertible {
+    /// The name of the result.
     public let description: String
 
     /// It is in the output of the connection.

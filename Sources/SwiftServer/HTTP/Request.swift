@@ -89,8 +89,10 @@ extension Request {
             return filter { $0.name.lowercased() == wanted }.map(\.value)
         }
 
+        /// How many field lines there are.
         public var count: Int { unsafe request.withView { unsafe Int($0.head.pointee.field_count) } }
 
+        /// All of them, in order.
         public func makeIterator() -> some IteratorProtocol<(name: String, value: String)> {
             unsafe request.withView { view in
                 unsafe (0..<Int(view.head.pointee.field_count)).map { index in
@@ -111,6 +113,7 @@ extension Request {
         /// The value of the first argument of this name.
         public subscript(name: String) -> String? { first { $0.name == name }?.value }
 
+        /// All of them, in order.
         public func makeIterator() -> some IteratorProtocol<(name: String, value: String)> {
             pairs().makeIterator()
         }

@@ -14,7 +14,8 @@ internal import CReactor
         var config = unsafe cre_reactor_config(
             bus: bus.raw, node: UInt32(node), engine: engine,
             violation: { context, node in
-                unsafe Unmanaged<Box<@Sendable (Int) -> Void>>.fromOpaque(context!).takeUnretainedValue().value(Int(node))
+                unsafe Unmanaged<Box<@Sendable (Int) -> Void>>.fromOpaque(context!).takeUnretainedValue().value(
+                    Int(node))
             }, context: box)
         var reactor: OpaquePointer?
         let result = unsafe cre_reactor_start(&config, &reactor)

@@ -2,7 +2,9 @@ internal import CReactor
 
 /// Names a timer of one process; numbers are never used twice.
 public struct TimerID: Hashable, Sendable, CustomStringConvertible {
+    /// The number, from 1.
     public let rawValue: Int
+    /// The number in decimal.
     public var description: String { String(rawValue) }
 }
 

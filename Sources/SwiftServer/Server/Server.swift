@@ -14,6 +14,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     public let host: String
     /// The port: the one that was asked for, and after the start the one that it is (for port 0).
     public internal(set) var port: Int
+    /// Who owns the sockets.
     public let mode: ServerMode
     /// Read by ``start()``; later changes have no effect.
     public var settings = Settings()

@@ -19,13 +19,16 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         /// The system refused something that the server needs: memory, a process, a descriptor.
         public static let system = Code(name: "system")
 
+        /// The name of the code.
         public var description: String { name }
     }
 
+    /// What kind of error it is.
     public let code: Code
     /// One line for people, which names the cause.
     public let message: String
 
+    /// Code and message.
     public var description: String { "\(code): \(message)" }
 
     static func system(_ doing: String, _ error: Int32) -> ServerError {

@@ -37,7 +37,10 @@ extension ServerEvents where Self: Server {
     /// The same as an asynchronous handler. Connections are served as soon as it suspends.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) async -> Void) {
         handlers.workerStart = { runtime in
-            _ = runtime.lanes.runners.start { await handler(runtime.server(as: Self.self), runtime.id) } whenLate: {}
+            _ = runtime.lanes.runners.start {
+                await handler(runtime.server(as: Self.self), runtime.id)
+            } whenLate: {
+            }
         }
     }
 
@@ -67,7 +70,9 @@ extension ServerEvents where Self: Server {
 
 extension WorkerRuntime {
     /// The server as the class that it is. A handler is registered on the object that calls it, so the class fits.
-    @inline(__always) func server<Class: Server>(as: Class.Type) -> Class { unsafe unsafeDowncast(server, to: Class.self) }
+    @inline(__always) func server<Class: Server>(as: Class.Type) -> Class {
+        unsafe unsafeDowncast(server, to: Class.self)
+    }
 
     /// Whether a handler of this connection is suspended, so that everything else of it must wait.
     @inline(__always) func isBusy(_ fd: ConnectionID) -> Bool { lanes.isBusy(fd) }

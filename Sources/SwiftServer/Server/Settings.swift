@@ -71,6 +71,7 @@ public struct Settings: Sendable {
     /// and is skipped where there is one CPU only. Zero: never. Default: 5 microseconds.
     public var spin: Duration = .microseconds(5)
 
+    /// The defaults.
     public init() {}
 
     private static var defaultWorkers: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

@@ -110,7 +110,9 @@ extension ServerEvents where Self: WebSocketServer {
     public func onMessage(_ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) -> Void) {
         let direct = unsafe unsafeBitCast(handler, to: ((Self, ConnectionID, Opcode, RawSpan) -> Void).self)
         unsafe handlers.message = { runtime, fd, opcode, payload in
-            guard runtime.isBusy(fd) else { return unsafe direct(runtime.server(as: Self.self), fd, opcode, payload.bytes) }
+            guard runtime.isBusy(fd) else {
+                return unsafe direct(runtime.server(as: Self.self), fd, opcode, payload.bytes)
+            }
             let copy = unsafe [UInt8](payload)
             runtime.run(fd) { handler(runtime.server(as: Self.self), fd, opcode, unsafe copy.span.bytes) }
         }

@@ -13,6 +13,7 @@ public struct Compression: Sendable {
     /// The size of the window as a power of two, 8...15. A smaller one takes less memory. Default: 15.
     public var windowBits = 15
 
+    /// The defaults.
     public init() {}
 }
 

@@ -69,6 +69,19 @@ extension ProcessTests {
             }
         }
 
+        @Test func requestsThatDiedWithTheirWorkerAreAnswered() throws {
+            try ServerProcess.run("general", .process) { server in
+                let connection = try Connection(port: server.port)
+                try connection.sendRequest("/later?ms=60000")
+                // Served after it, so the request has been taken.
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask("hello") == "hello")
+                server.signal(9, to: try server.number("workerStart 0"))
+                #expect(try connection.takeResponse().status == 500)
+                #expect(try client.ask("hello") == "hello")
+            }
+        }
+
         @Test(arguments: Death.allCases) func baseModeWorkerTakesItsOwnConnectionsAlong(_ death: Death) throws {
             try ServerProcess.run("general", .base, workers: 2) { server in
                 let pairs = try WebSocketClient.ofEveryWorker(2, port: server.port)

@@ -137,7 +137,7 @@ extension ServerProcess {
     @discardableResult func line(_ start: String, _ count: Int = 1) throws -> String {
         let deadline = ContinuousClock.now + Wait.patience
         while true {
-            let found = lines(start)
+            let found = lines.filter { $0 == start || $0.hasPrefix(start + " ") }
             if found.count >= count { return found[count - 1] }
             guard try readOutput(until: deadline, "line \(count) of \"\(start)\"") else {
                 throw Wait.TimedOut(what: "line \(count) of \"\(start)\": the server has ended")
@@ -150,8 +150,12 @@ extension ServerProcess {
         try #require(Int32(try line(start, count).split(separator: " ").last ?? ""))
     }
 
-    /// Lines that have come and begin with these words.
-    func lines(_ start: String) -> [String] { lines.filter { $0 == start || $0.hasPrefix(start + " ") } }
+    /// Lines that have been printed until now and begin with these words.
+    func lines(_ start: String) -> [String] {
+        var entry = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+        while unsafe poll(&entry, 1, 0) > 0, (try? readOutput(until: .now + .seconds(1), "output")) == true {}
+        return lines.filter { $0 == start || $0.hasPrefix(start + " ") }
+    }
 
     /// Everything, when all processes have ended.
     private func drain() throws {

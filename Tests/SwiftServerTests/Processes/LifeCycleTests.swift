@@ -1,0 +1,151 @@
+import Glibc
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// What is told of the server's own life, and how signals change it.
+    @Suite struct LifeCycleTests {
+        @Test(arguments: ServerMode.allCases) func everyEventIsToldOnceAndInItsProcess(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                let manager = try server.process("manager")
+                let workers = [try server.process("worker 0"), try server.process("worker 1")]
+                try server.stop()
+                let told = server.lines.filter { !$0.hasPrefix("ready") }
+                let ends = workers.indices.map { "workerStop \($0) \(workers[$0])" }
+                let starts = workers.indices.map { "workerStart \($0) \(workers[$0])" }
+                let expected =
+                    ["before the start", "managerStart \(manager)"] + starts + ends
+                    + ["managerStop \(manager)", "shutdown \(server.pid)", "returned"]
+                #expect(told.sorted() == expected.sorted())
+                #expect(told.suffix(3) == expected.suffix(3), "first the workers, then the manager, then the master")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases, [SIGTERM, SIGINT])
+        func signalStopsInOrder(_ mode: ServerMode, _ signal: Int32) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
+                server.signal(signal)
+                for client in clients {
+                    guard case .close(1001, _) = try client.receive() else {
+                        Issue.record("no close frame with code 1001")
+                        return
+                    }
+                    try client.sendClose(1001)
+                    #expect(try client.receive() == .end)
+                }
+                #expect(try server.waitForEnd() == .exit(0))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func interruptOfTheWholeGroupIsAStopInOrder(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                let client = try WebSocketClient(port: server.port)
+                server.signal(SIGINT, to: -server.pid)
+                guard case .close(1001, _) = try client.receive() else {
+                    Issue.record("no close frame with code 1001")
+                    return
+                }
+                try client.sendClose(1001)
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("workerStop").count == 2)
+                #expect(server.lines("managerStop").count == 1)
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func anyWorkerCanStopTheServer(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                let client = try WebSocketClient(port: server.port)
+                try client.send("/shutdown")
+                guard case .close(1001, _) = try client.receive() else {
+                    Issue.record("no close frame with code 1001")
+                    return
+                }
+                client.connection.disconnect()
+                #expect(try server.waitForEnd() == .exit(0))
+            }
+        }
+
+        /// The worker is in a handler for longer than any test lasts, and may take that long.
+        @Test(arguments: ServerMode.allCases) func secondSignalStopsAtOnce(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, ["shutdownTimeout=100000"]) { server in
+                let client = try WebSocketClient(port: server.port)
+                try client.send("/block 100000")
+                try server.line("blocked")
+                server.signal(SIGTERM)
+                server.signal(SIGINT)
+                try server.waitForEnd()
+                #expect(server.log.contains("stopping at once"))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func workerThatDoesNotStopInTimeIsKilled(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, ["shutdownTimeout=200"]) { server in
+                let client = try WebSocketClient(port: server.port)
+                try client.send("/block 100000")
+                try server.line("blocked")
+                try server.stop()
+                #expect(server.log.contains("did not stop in time and is killed"))
+            }
+        }
+
+        @Test func reloadReplacesTheWorkersAndKeepsTheConnections() throws {
+            try ServerProcess.run("general", .process, workers: 2) { server in
+                let clients = try (0..<6).map { _ in try WebSocketClient(port: server.port) }
+                for round in 2...3 {
+                    server.signal(SIGUSR1)
+                    let workers = try (0..<2).map { try server.number("workerStart \($0)", round) }
+                    for client in clients {
+                        // The last of the old ones may still be at work.
+                        try Wait.until("an answer by one of \(workers)") {
+                            let answer = try client.ask("/who")
+                            return workers.indices.contains { answer == "\($0) \(workers[$0])" }
+                        }
+                    }
+                    try Wait.until("the end of the reload") {
+                        server.log.split(separator: "\n").count { $0.hasSuffix("all workers are reloaded") } == round
+                            - 1
+                    }
+                }
+                try server.line("workerStop", 4)
+                #expect(server.running.count == 4)
+                #expect(server.lines("close").isEmpty)
+            }
+        }
+
+        @Test func reloadInBaseModeClosesInOrder() throws {
+            try ServerProcess.run("general", .base, workers: 2) { server in
+                let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
+                server.signal(SIGUSR1)
+                for client in clients {
+                    guard case .close(1001, _) = try client.receive() else {
+                        Issue.record("no close frame with code 1001")
+                        return
+                    }
+                    client.connection.disconnect()
+                }
+                let workers = try (0..<2).map { try server.number("workerStart \($0)", 2) }
+                let answers = try WebSocketClient.ofEveryWorker(2, port: server.port).map { try $0.ask("/who") }
+                #expect(answers == workers.indices.map { "\($0) \(workers[$0])" })
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func outputIsNeitherLostNorDoubled(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
+                for client in clients { try client.send("/print 300 some more words") }
+                for client in clients { #expect(try client.receiveText() == "printed") }
+                #expect(try clients[0].ask("/partial 0 a line without an end") == "printed")
+                for client in clients { client.connection.disconnect() }
+                try server.stop()
+                for worker in 0..<2 {
+                    let expected = (0..<300).map { "line \(worker) \($0) some more words" }
+                    #expect(server.lines("line \(worker)") == expected)
+                }
+                #expect(server.lines.count { $0.contains("a line without an end") } == 1)
+                #expect(server.lines("before the start").count == 1)
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// What becomes of a response, whatever the handler does with it.
+    @Suite struct ResponseTests {
+        /// Each target, and what is answered.
+        static let answers: [(target: String, status: Int, body: String)] = [
+            ("/nothing", 200, ""), ("/later?ms=30", 200, "later"), ("/dropped", 204, ""),
+            ("/droppedElsewhere", 200, ""),
+            ("/status?code=418", 418, "true"), ("/status?code=199", 200, "false"), ("/status?code=1000", 200, "false"),
+        ]
+
+        @Test(arguments: ServerMode.allCases) func everyRequestIsAnsweredOnce(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                let connection = try Connection(port: server.port)
+                for (target, status, body) in ResponseTests.answers {
+                    let response = try connection.get(target)
+                    #expect(response.status == status, "\(target)")
+                    #expect(response.body == body, "\(target)")
+                    #expect(response.all("Date").count == 1, "\(target)")
+                }
+                #expect(try connection.get("/droppedElsewhere").all("X-Kept") == ["1"])
+                #expect(try connection.get("/twice").body == "first")
+                #expect(try server.line("second") == "second false false false")
+                // Nothing more than these came.
+                #expect(try connection.get("/").body == "hello")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func headHasTheLengthAndNoBody(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                let connection = try Connection(port: server.port)
+                let response = try connection.get("/", method: "HEAD")
+                #expect(response.status == 200 && response.all("Content-Length") == ["5"])
+                #expect(try connection.get("/").body == "hello")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func pipelinedRequestsAreAnsweredInOrder(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                let connection = try Connection(port: server.port)
+                let targets = ["/later?ms=50", "/", "/nothing", "/later?ms=1", "/missing"]
+                let requests = targets.map { "GET \($0) HTTP/1.1\r\nHost: localhost\r\n\r\n" }
+                try connection.send(requests.joined())
+                let bodies = try targets.map { _ in try connection.takeResponse().body }
+                #expect(bodies == ["later", "hello", "", "later", "not found"])
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func asyncHandlersAnswerInOrder(_ mode: ServerMode) throws {
+            try ServerProcess.run("async", mode) { server in
+                let connection = try Connection(port: server.port)
+                let other = try Connection(port: server.port)
+                try connection.sendRequest("/first?ms=100")
+                try connection.sendRequest("/second")
+                #expect(try other.get("/other").body == "async /other")
+                #expect(try connection.takeResponse().body == "async /first")
+                #expect(try connection.takeResponse().body == "async /second")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func cookiesInBothDirections(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                let response = try Connection(port: server.port).get("/cookies", fields: "Cookie: a=1; b=2; a=3\r\n")
+                #expect(response.all("Set-Cookie") == ["a=1", "b=2"])
+                #expect(response.body == "a=1b=2")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func fieldsThatWouldBreakTheResponseAreRefused(_ mode: ServerMode) throws
+        {
+            try ServerProcess.run("general", mode) { server in
+                let response = try Connection(port: server.port).get("/refused")
+                #expect(response.body == "refused refused refused refused refused taken")
+                #expect(response.all("X-Good") == ["yes"])
+                #expect(response.fields.allSatisfy { !$0.name.contains("Evil") && $0.name != "X-Injected" })
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func clientThatLeavesBeforeTheAnswerHarmsNobody(_ mode: ServerMode) throws
+        {
+            try ServerProcess.run("general", mode) { server in
+                let leaving = try Connection(port: server.port)
+                try leaving.sendRequest("/later?ms=50")
+                leaving.reset()
+                let connection = try Connection(port: server.port)
+                #expect(try connection.get("/later?ms=100").body == "later")
+                try server.stop()
+                #expect(server.lines("workerStart").count == 1)
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import CReactor
+import Testing
+
+@testable import SwiftServer
+
+@Suite struct RequestTests {
+    /// A payload as the core makes it of a head, for the text of a request.
+    static func payload(_ text: String) throws -> [UInt8] {
+        let bytes = [UInt8](text.utf8)
+        var head = cre_http_head()
+        var fields = [cre_http_field](repeating: cre_http_field(), count: Int(CRE_HTTP_DEFAULT_FIELDS))
+        let length = unsafe cre_http_parse_request(bytes, bytes.count, 0, nil, &head, &fields)
+        try #require(length > 0)
+        let start = unsafe withUnsafeBytes(of: head) { unsafe [UInt8]($0) }
+        let table = unsafe fields[..<Int(head.field_count)].withUnsafeBytes { unsafe [UInt8]($0) }
+        return start + table + bytes
+    }
+
+    static func request(_ text: String) throws -> Request {
+        let bytes = try payload(text)
+        return try #require(unsafe bytes.withUnsafeBytes { unsafe Request(fd: ConnectionID(rawValue: 7), payload: $0) })
+    }
+
+    static let example = """
+        POST /a%20b/c?x=1&y HTTP/1.1\r\nHost: example.com:8080\r\nContent-Length: 4\r\nX-Two:  first \r\n\
+        Cookie: a=1; b=\"2\"\r\nx-two: second\r\ncookie: c=3\r\n\r\nbody
+        """
+
+    @Test func partsOfARequest() throws {
+        let request = try RequestTests.request(RequestTests.example)
+        #expect(request.fd == ConnectionID(rawValue: 7))
+        #expect(request.method == "POST")
+        #expect(request.target == "/a%20b/c?x=1&y")
+        #expect(request.path == "/a%20b/c")
+        #expect(request.queryString == "x=1&y")
+        #expect(request.host == "example.com:8080")
+        #expect(request.body == [UInt8]("body".utf8))
+    }
+
+    @Test func fieldsAreFoundInAnyLetterCase() throws {
+        let header = try RequestTests.request(RequestTests.example).header
+        #expect(header["HOST"] == "example.com:8080")
+        #expect(header["x-two"] == "first")
+        #expect(header.all("X-TWO") == ["first", "second"])
+        #expect(header["missing"] == nil)
+        #expect(header.count == 6)
+        #expect(header.map(\.name) == ["Host", "Content-Length", "X-Two", "Cookie", "x-two", "cookie"])
+    }
+
+    @Test func cookiesOfAllFields() throws {
+        let cookies = try RequestTests.request(RequestTests.example).cookies
+        #expect(cookies["a"] == "1")
+        #expect(cookies["c"] == "3")
+        #expect(cookies.count == 3)
+    }
+
+    @Test func firstCookieOfANameCounts() throws {
+        let request = try RequestTests.request("GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1; a=2\r\n\r\n")
+        #expect(request.cookies == ["a": "1"])
+    }
+
+    @Test func noQueryIsNotAnEmptyOne() throws {
+        #expect(try RequestTests.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").queryString == nil)
+        #expect(try RequestTests.request("GET /? HTTP/1.1\r\nHost: a\r\n\r\n").queryString == "")
+    }
+
+    @Test func partsThatAreMissingAreEmpty() throws {
+        let request = try RequestTests.request("GET / HTTP/1.0\r\n\r\n")
+        #expect(request.host == "" && request.body.isEmpty && request.cookies.isEmpty && request.header.count == 0)
+        #expect(request.header.all("a").isEmpty && request.query["a"] == nil)
+    }
+
+    @Test func payloadsThatAreCutOffAreRefused() throws {
+        let bytes = try RequestTests.payload("GET /path HTTP/1.1\r\nHost: a\r\n\r\n")
+        for count in bytes.indices {
+            let request = unsafe bytes[..<count].withUnsafeBytes {
+                unsafe Request(fd: ConnectionID(rawValue: 1), payload: $0)
+            }
+            #expect(request == nil, "\(count) of \(bytes.count) bytes")
+        }
+    }
+}
+
+@Suite struct QueryTests {
+    private func pairs(_ text: String) -> [String] { Request.Query(text: text).map { "\($0.name)=\($0.value)" } }
+
+    @Test(arguments: [
+        ("", []), ("a=1", ["a=1"]), ("a=1&b=2", ["a=1", "b=2"]), ("a", ["a="]), ("a=", ["a="]), ("=b", ["=b"]),
+        ("a=b=c", ["a=b=c"]), ("a+b=c+d", ["a b=c d"]), ("%41=%c3%A4", ["A=ä"]), ("a=%26%3D", ["a=&="]),
+        ("a=%F0%9F%98%80", ["a=😀"]), ("a=1&&b=2", ["a=1", "b=2"]),
+    ])
+    func argumentsAreDecoded(_ text: String, _ expected: [String]) {
+        #expect(pairs(text) == expected)
+    }
+
+    @Test(arguments: ["a=%", "a=%4", "a=%zz", "%zz=1"]) func brokenEscapesAreLeftOut(_ text: String) {
+        #expect(pairs(text) == [])
+        #expect(pairs("x=1&\(text)&y=2") == ["x=1", "y=2"])
+    }
+
+    @Test func firstOfANameCounts() {
+        let query = Request.Query(text: "a=1&b=2&a=3")
+        #expect(query["a"] == "1" && query["b"] == "2" && query["c"] == nil)
+    }
+
+    @Test func bytesThatAreNotUTF8AreReplaced() {
+        #expect(pairs("a=%FF") == ["a=\u{FFFD}"])
+    }
+}

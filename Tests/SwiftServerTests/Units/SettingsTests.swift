@@ -1,0 +1,123 @@
+import CReactor
+import Testing
+
+@testable import SwiftServer
+
+@Suite struct SettingsTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        let value: String
+        let change: @Sendable (inout Settings) -> Void
+        var testDescription: String { "\(name) \(value)" }
+
+        init<Value: Sendable>(
+            _ name: String, _ path: any WritableKeyPath<Settings, Value> & Sendable, _ value: Value
+        ) {
+            self.name = name
+            self.value = "\(value)"
+            change = { $0[keyPath: path] = value }
+        }
+    }
+
+    static let numbers: [Case] = [
+        Case("workerCount", \.workerCount, 0), Case("workerCount", \.workerCount, 513),
+        Case("reactorCount", \.reactorCount, 0), Case("reactorCount", \.reactorCount, 257),
+        Case("maxConnections", \.maxConnections, 0), Case("maxConnections", \.maxConnections, (1 << 24) + 1),
+        Case("maxMessage", \.maxMessage, 1023), Case("maxMessage", \.maxMessage, (1 << 28) + 1),
+        Case("maxBody", \.maxBody, 1023), Case("maxBody", \.maxBody, (1 << 28) + 1),
+        Case("maxQueue", \.maxQueue, 1023), Case("maxQueue", \.maxQueue, Int.max),
+        Case("maxHead", \.maxHead, 255), Case("maxHead", \.maxHead, 65_536),
+        Case("backlog", \.backlog, 0), Case("backlog", \.backlog, 65_536),
+        Case("ringSize", \.ringSize, 2048), Case("ringSize", \.ringSize, 5000),
+        Case("ringSize", \.ringSize, 1 << 29), Case("ringSize", \.ringSize, -4096),
+    ]
+
+    static let times: [Case] = [
+        Case("spin", \.spin, .nanoseconds(-1)), Case("spin", \.spin, .microseconds(1001)),
+        Case("headTimeout", \.headTimeout, .zero), Case("headTimeout", \.headTimeout, .seconds(86_401)),
+        Case("bodyTimeout", \.bodyTimeout, .microseconds(999)), Case("bodyTimeout", \.bodyTimeout, .seconds(86_401)),
+        Case("idleTimeout", \.idleTimeout, .zero), Case("idleTimeout", \.idleTimeout, .seconds(86_401)),
+        Case("closeTimeout", \.closeTimeout, .seconds(-1)), Case("closeTimeout", \.closeTimeout, .seconds(86_401)),
+        Case("shutdownTimeout", \.shutdownTimeout, .zero),
+        Case("shutdownTimeout", \.shutdownTimeout, .seconds(Int64.max)),
+    ]
+
+    @Test(arguments: numbers + times, ServerMode.allCases)
+    func outOfRangeIsRefusedByName(_ bad: Case, _ mode: ServerMode) throws {
+        var settings = Settings()
+        bad.change(&settings)
+        let error = try #require(throws: ServerError.self) { try settings.check(mode: mode) }
+        #expect(error.code == .invalidSetting)
+        #expect(error.message.hasPrefix(bad.name + " must be "))
+        #expect(error.message.contains("not \(bad.value.replacing("Optional(", with: "").replacing(")", with: ""))"))
+    }
+
+    static let limits: [Case] = [
+        Case("workerCount", \.workerCount, 1), Case("workerCount", \.workerCount, 512),
+        Case("reactorCount", \.reactorCount, 1), Case("reactorCount", \.reactorCount, nil),
+        Case("maxConnections", \.maxConnections, 1), Case("maxConnections", \.maxConnections, 1 << 24),
+        Case("maxMessage", \.maxMessage, 1024), Case("maxMessage", \.maxMessage, 1 << 28),
+        Case("maxBody", \.maxBody, 1024), Case("maxQueue", \.maxQueue, 1 << 28),
+        Case("maxHead", \.maxHead, 256), Case("maxHead", \.maxHead, 65_535),
+        Case("backlog", \.backlog, 1), Case("ringSize", \.ringSize, 4096), Case("ringSize", \.ringSize, 1 << 28),
+        Case("spin", \.spin, .zero), Case("spin", \.spin, .milliseconds(1)),
+        Case("closeTimeout", \.closeTimeout, .milliseconds(1)), Case("closeTimeout", \.closeTimeout, .seconds(86_400)),
+    ]
+
+    @Test(arguments: limits) func limitsThemselvesAreFine(_ good: Case) throws {
+        var settings = Settings()
+        good.change(&settings)
+        try settings.check(mode: .process)
+    }
+
+    @Test func defaultsAreFine() throws {
+        for mode in ServerMode.allCases { try Settings().check(mode: mode) }
+    }
+
+    @Test func reactorsFollowTheWorkers() {
+        var settings = Settings()
+        settings.workerCount = 1
+        #expect(settings.reactors(mode: .process) == 1)
+        settings.workerCount = 512
+        #expect((1...8).contains(settings.reactors(mode: .process)))
+        settings.reactorCount = 11
+        #expect(settings.reactors(mode: .process) == 11)
+        #expect(settings.reactors(mode: .base) == 0)
+        #expect(Layout(settings: settings, mode: .process).node(ofWorker: 3) == 14)
+        #expect(Layout(settings: settings, mode: .base).node(ofWorker: 3) == 3)
+        #expect(Layout(settings: settings, mode: .process).nodes == 523)
+        #expect(Layout(settings: settings, mode: .process).name(ofNode: 10) == "reactor 10")
+        #expect(Layout(settings: settings, mode: .process).name(ofNode: 11) == "worker 0")
+    }
+
+    @Test func timesAreRoundedUpToMilliseconds() {
+        #expect(Duration.zero.milliseconds == 0)
+        #expect(Duration.nanoseconds(1).milliseconds == 1)
+        #expect(Duration.microseconds(1000).milliseconds == 1)
+        #expect(Duration.microseconds(1001).milliseconds == 2)
+        #expect(Duration.seconds(86_400).milliseconds == 86_400_000)
+        #expect(Duration.milliseconds(1500).nanoseconds == 1_500_000_000)
+        #expect(Duration.nanoseconds(-5).nanoseconds == -5)
+    }
+
+    @Test func settingsReachTheCore() {
+        var settings = Settings()
+        settings.maxMessage = 5000
+        settings.maxHead = 6000
+        settings.maxBody = 7000
+        settings.maxQueue = 8000
+        settings.headTimeout = .microseconds(1)
+        settings.bodyTimeout = .seconds(2)
+        settings.idleTimeout = .seconds(3)
+        settings.closeTimeout = .seconds(4)
+        let config = unsafe settings.engineConfig(servesHTTP: true)
+        #expect(unsafe config.http)
+        #expect(unsafe config.max_message == 5000 && config.max_head == 6000)
+        #expect(unsafe config.max_body == 7000 && config.max_queue == 8000)
+        #expect(unsafe config.head_timeout_ms == 1 && config.body_timeout_ms == 2000)
+        #expect(unsafe config.idle_timeout_ms == 3000 && config.close_timeout_ms == 4000)
+        let bus = settings.busConfig(nodes: 5)
+        #expect(bus.nodes == 5 && bus.ring_bytes == 256 << 10 && bus.connections == 100_000 && bus.spin_ns == 5000)
+        #expect(bus.max_payload >= 7000 + 6000)
+    }
+}

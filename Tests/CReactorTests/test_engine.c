@@ -239,12 +239,10 @@ TEST(a_handler_may_refill_the_queue) {
     uint8_t *data = calloc(1, size);
     REQUIRE(data != NULL);
     CHECK_EQ(cre_engine_push(net->engine, session, CRE_WS_BINARY, data, size), 0);
-    int messages = 0;
     cre_ws_frame frame;
     net->quiet = true;
     size_t binary = 0;
     while (binary < 301 && net_ws_next(&client, &frame)) {
-        messages++;
         binary += frame.opcode == CRE_WS_BINARY;
         net_take(&client, frame.size);
     }
@@ -522,7 +520,7 @@ TEST(serving_without_memory) {
         uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_TEXT, "p0", 2, &size);
         net_send(&client, NET_UPGRADE, 40);
         net_settle(net);
-        net_send(&client, NET_UPGRADE + 40, sizeof NET_UPGRADE - 1 - 40);
+        net_send(&client, &NET_UPGRADE[40], sizeof NET_UPGRADE - 1 - 40);
         net_settle(net);
         net_send(&client, frame, 3);
         net_settle(net);

@@ -29,7 +29,7 @@ typedef struct test_case {
 } test_case;
 
 static test_case *test_first, **test_last = &test_first;
-static int test_failures, test_checks;
+static atomic_int test_failures, test_checks; /* cases may have threads */
 
 #define TEST(case_name)                                                              \
     static void test_##case_name(void);                                              \

@@ -1,0 +1,344 @@
+/* Loops: turns, timers, watches, posts, jobs. */
+#include <creactor/creactor.h>
+#include <pthread.h>
+
+#include "core/memory.h"
+#include "loop/loop_internal.h"
+#include "test.h"
+
+static cre_loop *make_loop(void) {
+    cre_loop *loop;
+    REQUIRE(cre_loop_create(&loop) == 0);
+    return loop;
+}
+
+static void turn(cre_loop *loop) {
+    uv_run(cre__loop_uv(loop), UV_RUN_NOWAIT);
+}
+
+static cre_loop *running; /* the loop that the callbacks below stop */
+
+/* ---- timers, watches, posts ---- */
+
+static int fired;
+
+static void fire(void *context, cre_timer *timer) {
+    fired++;
+    int *left = context;
+    if (--*left) return;
+    cre_timer_stop(timer); /* from its own callback */
+    cre_loop_stop(running);
+}
+
+TEST(a_timer_fires_until_it_is_stopped) {
+    cre_loop *loop = running = make_loop();
+    cre_timer *once, *often;
+    int never = 1, thrice = 3;
+    fired = 0;
+    CHECK_EQ(cre_timer_start(loop, 600000, 0, fire, &never, &once), 0);
+    CHECK_EQ(cre_timer_start(loop, 1, 1, fire, &thrice, &often), 0);
+    cre_loop_run(loop);
+    CHECK_EQ(fired, 3);
+    cre_timer_stop(once);
+    cre_timer_stop(NULL);
+    CHECK_EQ(never, 1);
+    cre_loop_destroy(loop);
+}
+
+static void read_byte(void *context, int descriptor) {
+    char byte;
+    CHECK_EQ(read(descriptor, &byte, 1), 1);
+    if (byte == 'x') cre_loop_stop(context);
+    fired++;
+}
+
+TEST(a_watch_calls_while_something_is_there) {
+    cre_loop *loop = make_loop();
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    cre_watch *watch;
+    fired = 0;
+    CHECK_EQ(cre_watch_start(loop, ends[0], read_byte, loop, &watch), 0);
+    CHECK_EQ(write(ends[1], "abx", 3), 3);
+    cre_loop_run(loop);
+    CHECK_EQ(fired, 3);
+    cre_watch_stop(watch);
+    cre_watch_stop(NULL);
+    CHECK(cre_watch_start(loop, 999999, read_byte, loop, &watch) < 0);
+    cre_loop_destroy(loop);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void take_note_never(void *context) {
+    (void)context;
+    TEST_FAIL("ran after the end");
+}
+
+TEST(a_loop_takes_everything_with_it) {
+    cre_loop *loop = make_loop();
+    int ends[2], left = 5;
+    REQUIRE(pipe(ends) == 0);
+    cre_timer *timer;
+    cre_watch *watch;
+    cre_jobs *jobs;
+    CHECK_EQ(cre_timer_start(loop, 1, 1, fire, &left, &timer), 0);
+    CHECK_EQ(cre_watch_start(loop, ends[0], read_byte, loop, &watch), 0);
+    CHECK_EQ(cre_jobs_create(loop, 0, NULL, NULL, &jobs), 0);
+    CHECK_EQ(cre_loop_post(loop, take_note_never, NULL), 0);
+    cre_loop_destroy(loop);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* ---- posts from several threads ---- */
+
+#define POSTS 2000
+
+typedef struct poster {
+    cre_loop *loop;
+    int number, next;
+    pthread_t thread;
+} poster;
+
+typedef struct note {
+    poster *from;
+    int number;
+} note;
+
+static int taken;
+
+static void take_note(void *context) {
+    note *it = context;
+    CHECK_EQ(it->number, it->from->next++);
+    if (++taken == 3 * POSTS) cre_loop_stop(it->from->loop);
+    free(it);
+}
+
+static void *post_all(void *context) {
+    poster *it = context;
+    for (int i = 0; i < POSTS; i++) {
+        note *next = malloc(sizeof *next);
+        REQUIRE(next != NULL);
+        *next = (note){ it, i };
+        CHECK_EQ(cre_loop_post(it->loop, take_note, next), 0);
+    }
+    return NULL;
+}
+
+TEST(posts_arrive_in_the_order_of_each_thread) {
+    cre_loop *loop = make_loop();
+    poster posters[3] = { { .loop = loop }, { .loop = loop }, { .loop = loop } };
+    taken = 0;
+    for (int i = 0; i < 3; i++)
+        REQUIRE(pthread_create(&posters[i].thread, NULL, post_all, &posters[i]) == 0);
+    cre_loop_run(loop);
+    for (int i = 0; i < 3; i++)
+        pthread_join(posters[i].thread, NULL);
+    CHECK_EQ(taken, 3 * POSTS);
+    cre_loop_destroy(loop);
+}
+
+TEST(stop_before_run) {
+    cre_loop *loop = make_loop();
+    for (int i = 0; i < 3; i++) {
+        cre_loop_stop(loop);
+        cre_loop_stop(loop);
+        cre_loop_run(loop);
+    }
+    cre_loop_destroy(loop);
+}
+
+/* ---- hooks ---- */
+
+static char order[64];
+
+typedef struct named_hook {
+    cre__hook hook;
+    char name;
+    cre_loop *loop;
+    struct named_hook *victim; /* removed when this one runs */
+    bool answer;
+} named_hook;
+
+static bool run_named(cre__hook *hook) {
+    named_hook *it = (named_hook *)(void *)hook;
+    size_t length = strlen(order);
+    if (length < sizeof order - 1) order[length] = it->name;
+    if (it->victim) {
+        cre__loop_remove_hook(it->loop, CRE__DRAIN, &it->victim->hook);
+        memset(&it->victim->hook, 0xEE, sizeof it->victim->hook); /* as if freed */
+        it->victim = NULL;
+    }
+    return it->answer;
+}
+
+TEST(phases_come_in_their_order) {
+    cre_loop *loop = make_loop();
+    named_hook hooks[4];
+    static const cre__phase phases[4] = { CRE__FLUSH, CRE__JOBS, CRE__DRAIN, CRE__ARM };
+    for (int i = 0; i < 4; i++) {
+        hooks[i] = (named_hook){ .hook.run = run_named, .name = "fjda"[i], .loop = loop };
+        cre__loop_add_hook(loop, phases[i], &hooks[i].hook);
+    }
+    memset(order, 0, sizeof order);
+    turn(loop);
+    turn(loop);
+    CHECK_STR(order, "fadjffadjf");
+    for (int i = 0; i < 4; i++)
+        cre__loop_remove_hook(loop, phases[i], &hooks[i].hook);
+    turn(loop);
+    CHECK_STR(order, "fadjffadjf");
+    cre_loop_destroy(loop);
+}
+
+TEST(a_hook_may_remove_any_hook) {
+    for (int killer = 0; killer < 3; killer++) {
+        for (int victim = 0; victim < 3; victim++) {
+            cre_loop *loop = make_loop();
+            named_hook hooks[3];
+            for (int i = 0; i < 3; i++) {
+                hooks[i] = (named_hook){ .hook.run = run_named, .name = (char)('0' + i), .loop = loop };
+                cre__loop_add_hook(loop, CRE__DRAIN, &hooks[i].hook);
+            }
+            hooks[killer].victim = &hooks[victim];
+            memset(order, 0, sizeof order);
+            turn(loop);
+            turn(loop);
+            CHECK_EQ(strlen(order), victim > killer ? 4 : 5);
+            cre_loop_destroy(loop);
+        }
+    }
+}
+
+TEST(one_reason_to_stay_awake_is_enough) {
+    cre_loop *loop = make_loop();
+    named_hook hooks[2];
+    for (int i = 0; i < 2; i++) {
+        hooks[i] =
+            (named_hook){ .hook.run = run_named, .name = (char)('0' + i), .loop = loop, .answer = true };
+        cre__loop_add_hook(loop, CRE__ARM, &hooks[i].hook);
+    }
+    memset(order, 0, sizeof order);
+    for (int i = 0; i < 3; i++)
+        uv_run(cre__loop_uv(loop), UV_RUN_ONCE); /* would sleep for ever */
+    CHECK_STR(order, "000");
+    cre_loop_destroy(loop);
+}
+
+/* ---- jobs ---- */
+
+typedef struct job {
+    int number;
+    void *link;
+    struct job *then; /* queued when this one runs */
+} job;
+
+static int job_order[10000], jobs_run;
+static cre_jobs *queue;
+
+static void run_job(void *context, void *pointer) {
+    job *it = pointer;
+    CHECK(context == (void *)&jobs_run);
+    CHECK(cre_jobs_here(queue));
+    if (jobs_run < 10000) job_order[jobs_run] = it->number;
+    jobs_run++;
+    if (it->then) cre_jobs_enqueue(queue, it->then);
+    if (it->number < 0) cre_loop_stop(running);
+}
+
+TEST(jobs_run_in_order_and_at_once) {
+    cre_loop *loop = make_loop();
+    CHECK_EQ(cre_jobs_create(loop, offsetof(job, link), run_job, &jobs_run, &queue), 0);
+    job jobs[4] = { { .number = 1 }, { .number = 2 }, { .number = 3 }, { .number = 4 } };
+    jobs[0].then = &jobs[3];
+    jobs_run = 0;
+    for (int i = 0; i < 3; i++)
+        cre_jobs_enqueue(queue, &jobs[i]);
+    cre_jobs_run(queue);
+    CHECK_EQ(jobs_run, 4);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(job_order[i], i + 1);
+    cre_jobs_run(queue);
+    CHECK_EQ(jobs_run, 4);
+    cre_jobs_destroy(queue);
+    cre_loop_destroy(loop);
+}
+
+TEST(a_job_that_never_ends_lets_the_others_live) {
+    cre_loop *loop = running = make_loop();
+    CHECK_EQ(cre_jobs_create(loop, offsetof(job, link), run_job, &jobs_run, &queue), 0);
+    job endless = { .number = 1, .then = &endless };
+    cre_timer *timer;
+    int once = 1;
+    fired = 0;
+    jobs_run = 0;
+    cre_jobs_enqueue(queue, &endless);
+    CHECK_EQ(cre_timer_start(loop, 1, 0, fire, &once, &timer), 0);
+    cre_loop_run(loop);
+    CHECK_EQ(fired, 1);
+    CHECK(jobs_run > 0);
+    cre_jobs_destroy(queue);
+    cre_loop_destroy(loop);
+}
+
+#define JOBS 5000
+
+static void *enqueue_all(void *context) {
+    job *jobs = context;
+    CHECK(!cre_jobs_here(queue));
+    for (int i = 0; i < JOBS; i++) {
+        cre_jobs_enqueue(queue, &jobs[i]);
+        if (i % 500 == 0) usleep(50); /* so that the loop falls asleep now and then */
+    }
+    return NULL;
+}
+
+static void count_down(void *context, void *pointer) {
+    job *it = pointer;
+    int *last = context;
+    CHECK(it->number > last[it->then != NULL]);
+    last[it->then != NULL] = it->number;
+    if (++jobs_run == 2 * JOBS) cre_loop_stop(running);
+}
+
+TEST(jobs_of_other_threads_wake_the_loop) {
+    cre_loop *loop = running = make_loop();
+    int last[2] = { 0 };
+    CHECK_EQ(cre_jobs_create(loop, offsetof(job, link), count_down, last, &queue), 0);
+    static job jobs[2][JOBS];
+    pthread_t threads[2];
+    jobs_run = 0;
+    for (int t = 0; t < 2; t++) {
+        for (int i = 0; i < JOBS; i++)
+            jobs[t][i] = (job){ .number = i + 1, .then = t ? &jobs[1][0] : NULL };
+        REQUIRE(pthread_create(&threads[t], NULL, enqueue_all, jobs[t]) == 0);
+    }
+    cre_loop_run(loop);
+    for (int t = 0; t < 2; t++)
+        pthread_join(threads[t], NULL);
+    CHECK_EQ(jobs_run, 2 * JOBS);
+    cre_jobs_destroy(queue);
+    cre_loop_destroy(loop);
+}
+
+/* ---- without memory ---- */
+
+static bool whole_life(void) {
+    cre_loop *loop = NULL;
+    cre_timer *timer;
+    cre_jobs *jobs;
+    if (cre_loop_create(&loop)) return false;
+    int left = 1;
+    bool good = cre_timer_start(loop, 1000, 0, fire, &left, &timer) == 0;
+    if (good) good = cre_jobs_create(loop, 0, run_job, NULL, &jobs) == 0;
+    if (good) good = cre_loop_post(loop, take_note, NULL) == 0;
+    cre_loop_destroy(loop);
+    return good;
+}
+
+TEST(each_allocation_may_fail) {
+    test_fail_each_allocation(whole_life);
+}
+
+TEST_MAIN()

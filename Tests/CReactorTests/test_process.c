@@ -1,0 +1,256 @@
+/* Processes: what a manager and its children rely on. */
+#include <creactor/creactor.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "test.h"
+
+/* Waits for one child and says how it ended. */
+static cre_process_end wait_for_one(void) {
+    siginfo_t info;
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
+    cre_process_end end = { 0 };
+    CHECK(cre_process_reap(&end));
+    return end;
+}
+
+static volatile sig_atomic_t handled;
+
+static void handle(int number) {
+    handled = number;
+}
+
+TEST(a_child_starts_afresh) {
+    struct sigaction ours = { .sa_handler = handle }, before, now;
+    struct sigaction on_stack = { .sa_handler = handle, .sa_flags = SA_ONSTACK };
+    REQUIRE(sigaction(SIGUSR1, &ours, &before) == 0);
+    REQUIRE(sigaction(SIGUSR2, &on_stack, NULL) == 0);
+    sigset_t blocked, mask;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        int wrong = 0, parent_signal = 0;
+        sigprocmask(SIG_SETMASK, NULL, &mask);
+        for (int number = 1; number < 32; number++)
+            wrong |= sigismember(&mask, number) == 1;
+        sigaction(SIGUSR1, NULL, &now);
+        if (now.sa_handler != SIG_DFL) wrong |= 2;
+        sigaction(SIGPIPE, NULL, &now);
+        if (now.sa_handler != SIG_IGN) wrong |= 4;
+        sigaction(SIGUSR2, NULL, &now);
+        if (now.sa_handler != handle) wrong |= 8; /* a reporter of crashes stays */
+        prctl(PR_GET_PDEATHSIG, &parent_signal);
+        if (parent_signal != SIGKILL) wrong |= 16;
+        cre_process_exit(wrong);
+    }
+    CHECK_EQ(wait_for_one().code, 0);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    CHECK(sigismember(&mask, SIGTERM) == 1); /* the parent's is as it was */
+    CHECK(sigismember(&mask, SIGUSR1) == 0);
+    sigprocmask(SIG_UNBLOCK, &blocked, NULL);
+    sigaction(SIGUSR1, &before, NULL);
+    sigaction(SIGUSR2, &before, NULL);
+}
+
+TEST(how_children_end) {
+    cre_process_end end;
+    CHECK(!cre_process_reap(&end)); /* none there */
+    static const int codes[] = { 0, 1, 77, 255 }, signals[] = { SIGKILL, SIGTERM, SIGSEGV, SIGABRT };
+    for (int i = 0; i < 4; i++) {
+        pid_t child = cre_process_fork();
+        REQUIRE(child >= 0);
+        if (child == 0) cre_process_exit(codes[i]);
+        end = wait_for_one();
+        CHECK_EQ(end.pid, child);
+        CHECK_EQ(end.code, codes[i]);
+        CHECK_EQ(end.signal, 0);
+        child = cre_process_fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            signal(signals[i], SIG_DFL); /* sanitizers have handlers of their own */
+            kill(getpid(), signals[i]);
+            pause();
+        }
+        end = wait_for_one();
+        CHECK_EQ(end.pid, child);
+        CHECK_EQ(end.signal, signals[i]);
+    }
+    int gate[2];
+    REQUIRE(pipe(gate) == 0);
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        char byte;
+        close(gate[1]);
+        if (read(gate[0], &byte, 1) < 0) cre_process_exit(1);
+        cre_process_exit(3);
+    }
+    CHECK(!cre_process_reap(&end)); /* it lives */
+    close(gate[0]);
+    close(gate[1]);
+    CHECK_EQ(wait_for_one().code, 3);
+}
+
+TEST(children_die_with_their_parent) {
+    int alive[2];
+    REQUIRE(pipe(alive) == 0);
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        if (cre_process_fork() == 0)
+            for (;;)
+                pause();
+        cre_process_exit(0);
+    }
+    close(alive[1]);
+    CHECK_EQ(wait_for_one().code, 0);
+    struct pollfd ended = { .fd = alive[0], .events = POLLIN };
+    CHECK_EQ(poll(&ended, 1, 60000), 1); /* the grandchild held the other end */
+    char byte;
+    CHECK_EQ(read(alive[0], &byte, 1), 0);
+    close(alive[0]);
+}
+
+TEST(output_is_not_written_twice) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], 1);
+        printf("once ");
+        pid_t grandchild = cre_process_fork();
+        if (grandchild == 0) {
+            printf("child ");
+            cre_process_exit(0);
+        }
+        int status;
+        waitpid(grandchild, &status, 0);
+        printf("parent");
+        cre_process_exit(0);
+    }
+    close(ends[1]);
+    char text[100] = "";
+    size_t used = 0;
+    for (ssize_t n; used < sizeof text - 1 && (n = read(ends[0], text + used, sizeof text - 1 - used)) > 0;)
+        used += (size_t)n;
+    CHECK_STR(text, "once child parent");
+    close(ends[0]);
+    wait_for_one();
+}
+
+TEST(descriptors_are_listed_and_closed) {
+    int kept[2], other[2];
+    REQUIRE(pipe(kept) == 0 && pipe(other) == 0);
+    int all[256], count = cre_process_descriptors(all, 256);
+    int found = 0;
+    for (int i = 0; i < count; i++) {
+        if (i) CHECK(all[i] > all[i - 1]);
+        CHECK(fcntl(all[i], F_GETFD) >= 0);
+        found += all[i] == kept[0] || all[i] == other[1];
+    }
+    CHECK_EQ(found, 2);
+    CHECK_EQ(cre_process_descriptors(all, 2), 2);
+    for (int unset = 0; unset < 2; unset++) {
+        pid_t child = cre_process_fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            int keep[5] = { -1, 0, kept[0], kept[0], kept[1] };
+            cre_process_close_others(keep + !unset, (size_t)(4 + unset));
+            int wrong = 0;
+            for (int i = 0; i < 3; i++)
+                wrong |= fcntl(i, F_GETFD) < 0;
+            wrong |= fcntl(kept[0], F_GETFD) < 0 || fcntl(kept[1], F_GETFD) < 0;
+            if (fcntl(other[0], F_GETFD) >= 0 || fcntl(other[1], F_GETFD) >= 0) wrong |= 2;
+            _exit(wrong);
+        }
+        CHECK_EQ(wait_for_one().code, 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        close(kept[i]);
+        close(other[i]);
+    }
+}
+
+TEST(signals_come_through_a_descriptor) {
+    sigset_t before;
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    static const int wanted[] = { SIGUSR1, SIGTERM };
+    int descriptor = cre_signals_open(wanted, 2);
+    REQUIRE(descriptor >= 0);
+    CHECK_EQ(cre_signals_next(descriptor), 0);
+    kill(getpid(), SIGTERM);
+    kill(getpid(), SIGUSR1);
+    int first = cre_signals_next(descriptor), second = cre_signals_next(descriptor);
+    CHECK_EQ(first + second, SIGTERM + SIGUSR1);
+    CHECK_EQ(cre_signals_next(descriptor), 0);
+    close(descriptor);
+    CHECK(cre_signals_next(descriptor) < 0);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void *wait_at(void *gate) {
+    char byte;
+    CHECK_EQ(read(*(int *)gate, &byte, 1), 1);
+    return NULL;
+}
+
+TEST(threads_are_counted) {
+    int alone = cre_process_threads(), gate[2]; /* a sanitizer may have one of its own */
+    CHECK(alone >= 1);
+    REQUIRE(pipe(gate) == 0);
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, wait_at, &gate[0]) == 0);
+    CHECK(cre_process_threads() >= alone + 1);
+    CHECK_EQ(write(gate[1], "g", 1), 1);
+    pthread_join(thread, NULL);
+    close(gate[0]);
+    close(gate[1]);
+}
+
+static void read_file(const char *path, char *out, size_t capacity) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    REQUIRE(descriptor >= 0);
+    ssize_t n = read(descriptor, out, capacity - 1);
+    close(descriptor);
+    out[n > 0 ? n : 0] = 0;
+}
+
+TEST(the_title_is_seen_and_the_environment_stays) {
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) { /* the arguments are gone afterwards */
+        setenv("CRE_TEST_TITLE", "kept", 1);
+        char path[1000];
+        snprintf(path, sizeof path, "%s", getenv("PATH") ? getenv("PATH") : "");
+        cre_process_set_title(NULL);
+        cre_process_set_title("cre: a worker");
+        char text[4096];
+        read_file("/proc/self/cmdline", text, sizeof text);
+        CHECK_STR(text, "cre: a worker");
+        read_file("/proc/self/comm", text, sizeof text);
+        CHECK_STR(text, "cre: a worker\n");
+        CHECK_STR(getenv("CRE_TEST_TITLE") ? getenv("CRE_TEST_TITLE") : "", "kept");
+        if (path[0]) CHECK(strncmp(getenv("PATH"), path, strlen(path)) == 0);
+        char *endless = malloc(1 << 20);
+        REQUIRE(endless != NULL);
+        memset(endless, 't', (1 << 20) - 1);
+        endless[(1 << 20) - 1] = 0;
+        cre_process_set_title(endless); /* cut */
+        cre_process_set_title("");
+        free(endless);
+        cre_process_exit(test_failures ? 1 : 0);
+    }
+    CHECK_EQ(wait_for_one().code, 0);
+}
+
+TEST_MAIN()

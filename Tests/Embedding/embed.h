@@ -20,6 +20,61 @@ static inline int embed_errors(void) {
     return *cre_error_message(CRE_ENOMEM) ? 0 : 2;
 }
 
+/* A frame there and back through the protocol library alone. */
+static inline int embed_protocol(void) {
+    const uint8_t mask[4] = { 1, 2, 3, 4 };
+    uint8_t frame[64], *cursor = frame;
+    cre_ws_config config;
+    cre_ws_session session;
+    cre_ws_event event;
+    memset(&config, 0, sizeof config);
+    size_t size =
+        cre_ws_pack(frame, sizeof frame, CRE_WS_FIN | CRE_WS_TEXT, (const uint8_t *)"hello", 5, mask);
+    if (size != 11) return 1;
+    cre_ws_session_init(&session, &config);
+    int result = cre_ws_session_next(&session, &cursor, frame + size, &event);
+    int good =
+        result == 1 && event.opcode == CRE_WS_TEXT && event.length == 5 && !memcmp(event.data, "hello", 5);
+    cre_ws_session_clear(&session);
+    return good ? 0 : 2;
+}
+
+static inline int embed_on_event(void *context, cre_engine *engine, const cre_record *event,
+                                 uint8_t *payload) {
+    (void)context, (void)engine, (void)event, (void)payload;
+    return 0;
+}
+
+static inline void embed_fire(void *context, cre_timer *timer) {
+    cre_timer_stop(timer);
+    cre_loop_stop((cre_loop *)context);
+}
+
+/* An engine that listens, on a loop that runs until a timer stops it. */
+static inline int embed_engine(void) {
+    cre_loop *loop = NULL;
+    cre_engine *engine = NULL;
+    cre_timer *timer = NULL;
+    cre_engine_config config;
+    cre_listen_options where;
+    uint16_t port = 0;
+    memset(&config, 0, sizeof config);
+    memset(&where, 0, sizeof where);
+    config.on_event = embed_on_event;
+    where.host = "127.0.0.1";
+    if (cre_loop_create(&loop)) return 1;
+    int failed = 0;
+    if (cre_engine_create(loop, &config, &engine))
+        failed = 2;
+    else if (cre_engine_listen(engine, &where, &port) || !port)
+        failed = 3;
+    else if (cre_timer_start(loop, 1, 0, embed_fire, loop, &timer) || cre_loop_run(loop))
+        failed = 4;
+    cre_engine_destroy(engine);
+    cre_loop_destroy(loop);
+    return failed;
+}
+
 /* Runs all of the above; the result is the program's exit code. */
 static inline int embed_all(const char *consumer) {
     const struct {
@@ -28,6 +83,8 @@ static inline int embed_all(const char *consumer) {
     } steps[] = {
         { "version", embed_version },
         { "errors", embed_errors },
+        { "protocol", embed_protocol },
+        { "engine", embed_engine },
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int failed = steps[i].run();

@@ -1,7 +1,8 @@
 /*
- * A WebSocket echo server: `c-echo [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]`.
- * Any path accepts WebSocket and echoes text and binary; messages on /broadcast go to all connections of that
- * path; `GET /hello` answers "hello world.", `GET /` a page.
+ * A WebSocket echo server: `c-echo [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]
+ * [--cert FILE --key FILE]`; with a certificate it speaks TLS. Any path accepts WebSocket and echoes text and
+ * binary; messages on /broadcast go to all connections of that path; `GET /hello` answers "hello world.",
+ * `GET /` a page.
  */
 #include <creactor/creactor.h>
 #include <signal.h>
@@ -12,7 +13,7 @@
 
 static const char page[] =
     "<!doctype html><title>echo</title><p>Type to be echoed: <input autofocus><ol></ol><script>\n"
-    "const socket = new WebSocket(`ws://${location.host}/`), list = document.querySelector('ol');\n"
+    "const socket = new WebSocket(`ws${location.protocol == 'https:' ? 's' : ''}://${location.host}/`), list = document.querySelector('ol');\n"
     "socket.onmessage = event => list.append(Object.assign(document.createElement('li'), "
     "{ textContent: event.data }));\n"
     "document.querySelector('input').onchange = event => { socket.send(event.target.value); event.target.value = '' };\n"
@@ -71,6 +72,7 @@ static void on_signal(int number) {
 int main(int argc, char **argv) {
     cre_listen_options where = { .host = "127.0.0.1", .port = 9501 };
     cre_engine_config config = { .on_event = on_event, .http = true, .max_connections = 100000 };
+    cre_tls_certificate certificate = { 0 };
     cre_ws_deflate_config deflate = { .server_no_context_takeover = true };
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--host") == 0)
@@ -81,13 +83,27 @@ int main(int argc, char **argv) {
             config.max_message = strtoull(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--compress") == 0 && strcmp(argv[i + 1], "yes") == 0)
             config.deflate = &deflate;
+        else if (strcmp(argv[i], "--cert") == 0)
+            certificate.chain.file = argv[i + 1];
+        else if (strcmp(argv[i], "--key") == 0)
+            certificate.key.file = argv[i + 1];
         else
             argc = 0;
     }
     if (argc % 2 == 0) {
-        fprintf(stderr, "usage: %s [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]\n",
+        fprintf(stderr,
+                "usage: %s [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]"
+                " [--cert FILE --key FILE]\n",
                 argv[0]);
         return 2;
+    }
+    if (certificate.chain.file) {
+        char why[CRE_TLS_MESSAGE];
+        cre_tls_config tls = { .certificates = &certificate, .count = 1 };
+        if (cre_tls_create(&tls, &where.tls, why)) {
+            fprintf(stderr, "TLS: %s\n", why);
+            return 1;
+        }
     }
     cre_engine *engine = NULL;
     uint16_t port;
@@ -105,5 +121,6 @@ int main(int argc, char **argv) {
     cre_loop_run(loop);
     cre_engine_destroy(engine);
     cre_loop_destroy(loop);
+    cre_tls_release(where.tls);
     return 0;
 }

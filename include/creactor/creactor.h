@@ -16,6 +16,7 @@
 #include "process.h"
 #include "record.h"
 #include "table.h"
+#include "tls.h"
 #include "version.h"
 #include "websocket.h"
 #include "websocket_deflate.h"

@@ -20,6 +20,7 @@
 #include "loop.h"
 #include "record.h"
 #include "table.h"
+#include "tls.h"
 #include "websocket.h"
 #include "websocket_deflate.h"
 
@@ -73,6 +74,9 @@ typedef struct cre_engine_config {
     uint32_t idle_timeout_ms;   /* between two requests: default 75 s */
     uint32_t close_timeout_ms; /* for the peer's part of a closing handshake, and for the last output: default
                                   5 s */
+
+    cre_tls *const *tls; /* by the number of a listening port: what speaks TLS there; NULL: nothing does */
+    uint16_t tls_count;  /* of them; further ports are without */
 } cre_engine_config;
 
 /** Where to listen. */
@@ -81,12 +85,14 @@ typedef struct cre_listen_options {
     uint16_t port;    /* 0: any free one */
     int backlog;      /* 0: 512, the system may allow fewer */
     bool reuse_port;  /* SO_REUSEPORT: several sockets may listen on the port and share its connections */
+    cre_tls *tls;     /* NULL: without TLS */
 } cre_listen_options;
 
 typedef struct cre_engine_stats {
     uint64_t accepted, closed, refused;
     uint64_t messages_in, messages_out;
     uint64_t requests, responses;
+    uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t bytes_in, bytes_out;
     uint64_t stale_commands; /* for sessions that were gone */
     uint64_t left_out;       /* published messages that a slow connection did not get */
@@ -124,6 +130,10 @@ CRE_API int cre_engine_listen(cre_engine *engine, const cre_listen_options *opti
 /** Serves what is accepted on `descriptor`, as listening port number `port`. The engine owns the descriptor
  * when this returns 0. */
 CRE_API int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port);
+
+/** Has what is accepted on listening port `port` from now on speak TLS; NULL: no longer. Returns 0,
+ * CRE_EINVALID or CRE_ENOMEM. */
+CRE_API int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls);
 
 /** Takes over a connected, non-blocking stream socket, as if it had been accepted on listening port `port`.
  * The engine owns the descriptor whatever is returned. */

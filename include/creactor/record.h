@@ -89,6 +89,7 @@ typedef enum cre_command {
     XX(TIMEOUT, 4, "timeout")             \
     XX(OVERFLOW, 5, "output queue limit") \
     XX(ERROR, 6, "socket error")          \
+    XX(TLS, 10, "TLS failure")            \
     XX(SHUTDOWN, 7, "server shutdown")    \
     XX(NOMEM, 8, "out of memory")
 
@@ -98,11 +99,12 @@ typedef enum cre_close_reason {
 #undef XX
 } cre_close_reason;
 
-/** Payload of CLOSE events, followed by `text_length` bytes: the peer's or our close reason, UTF-8. */
+/** Payload of CLOSE events, followed by `text_length` bytes: the peer's or our close reason, or
+ * what went wrong with TLS, UTF-8. */
 typedef struct cre_closed {
     uint16_t reason; /* cre_close_reason */
     uint16_t code;   /* WebSocket close code; 1005 none given, 1006 no close frame, 0 not a WebSocket */
-    int32_t error;   /* for PROTOCOL and ERROR: the negative error, else 0 */
+    int32_t error;   /* for PROTOCOL, ERROR and TLS: the negative error, else 0 */
     uint16_t text_length;
     uint16_t reserved[3];
 } cre_closed;

@@ -82,9 +82,12 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     conn->engine = engine;
     conn->descriptor = descriptor;
     conn->port = port;
-    result = cre__table_claim(engine->table, &info, engine->config.worker_count);
+    cre_tls *tls = cre__tls_of_port(engine, port);
+    if (tls) result = cre__tls_attach(conn, tls);
+    if (!result) result = cre__table_claim(engine->table, &info, engine->config.worker_count);
     if (result) {
         /* The table is full: an answer would need memory and time that are short, so it is just closed. */
+        cre__tls_detach(conn);
         conn->phase = CRE__DEAD;
         uv_close((uv_handle_t *)&conn->poll, on_closed);
         close(descriptor);
@@ -98,7 +101,8 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     engine->stats.accepted++;
     int on = 1;
     if (info.family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    cre__conn_set_deadline(conn, engine->config.head_timeout_ms);
+    cre__conn_set_deadline(conn,
+                           conn->tls ? cre__tls_handshake_timeout(conn) : engine->config.head_timeout_ms);
     cre__conn_update_watch(conn);
     if (engine->shutting_down) cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, false);
     return 0;
@@ -136,6 +140,7 @@ static void destroy(cre__conn *conn) {
     conn->phase = CRE__DEAD;
     cre__conn_set_deadline(conn, 0);
     cre__out_drop(conn);
+    cre__tls_detach(conn);
     uv_close((uv_handle_t *)&conn->poll, on_closed);
     close(conn->descriptor);
     conn->descriptor = -1;
@@ -186,6 +191,7 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
 }
 
 void cre__conn_leave(cre__conn *conn) {
+    if (conn->tls && !cre__tls_leave(conn)) return; /* the socket is full; the next flush comes here again */
     if (conn->eof) {
         destroy(conn);
         return;
@@ -212,6 +218,7 @@ void cre__conn_update_watch(cre__conn *conn) {
     if (conn->phase == CRE__DEAD) return;
     bool read = !conn->paused && !conn->congested && !conn->held && !conn->eof;
     int events = (read ? UV_READABLE : 0) | (conn->blocked ? UV_WRITABLE : 0);
+    if (read && conn->tls && conn->tls->unread) cre__conn_continue(conn);
     if (events == conn->watching) return;
     conn->watching = (uint8_t)events;
     if (events)
@@ -245,7 +252,7 @@ static void input_ended(cre__conn *conn) {
         return;
     case CRE__WEBSOCKET: cre__conn_end(conn, CRE_CLOSED_PEER, 1006, 0, (cre_slice){ 0 }, true); return;
     case CRE__LEAVING:
-        if (!conn->out_first)
+        if (!cre__out_waits(conn) && !(conn->tls && !conn->tls->took_leave))
             destroy(conn);
         else
             cre__conn_update_watch(conn);
@@ -270,10 +277,19 @@ static bool may_read(cre__conn *conn) {
     return !conn->congested;
 }
 
-static void read_all(cre__conn *conn) {
+static ssize_t receive(cre__conn *conn, uint8_t *at, size_t room) {
+    if (conn->tls && conn->phase != CRE__LEAVING) return cre__tls_receive(conn, at, room);
+    if (conn->tls) conn->tls->unread = false;
+    return recv(conn->descriptor, at, room, 0);
+}
+
+/* Reads the socket up to `reads` times. TLS may have input of its own; it counts reads of the socket itself.
+ */
+static void read_all(cre__conn *conn, uint8_t reads) {
     cre_engine *engine = conn->engine;
     conn->reading = true;
-    for (int round = 0; round < READS_PER_TURN && may_read(conn); round++) {
+    if (conn->tls) conn->tls->reads_left = reads;
+    for (int round = 0; (conn->tls || round < reads) && may_read(conn); round++) {
         uint8_t *at = NULL;
         size_t room = conn->phase == CRE__WEBSOCKET ? cre__ws_destination(conn, &at) : 0;
         bool direct = room > 0;
@@ -281,7 +297,7 @@ static void read_all(cre__conn *conn) {
             at = engine->slab;
             room = CRE__SLAB;
         }
-        ssize_t got = recv(conn->descriptor, at, room, 0);
+        ssize_t got = receive(conn, at, room);
         if (got < 0) {
             if (errno == EINTR) continue;
             if (errno != EAGAIN) cre__conn_failed(conn, errno);
@@ -297,7 +313,7 @@ static void read_all(cre__conn *conn) {
             cre__ws_received(conn, (size_t)got);
         else
             input(conn, at, (size_t)got);
-        if ((size_t)got < room) break;
+        if ((size_t)got < room && !(conn->tls && cre__tls_is_over(conn->tls))) break;
     }
     conn->reading = false;
     if (conn->dirty && !conn->blocked) cre__out_flush(conn);
@@ -319,7 +335,7 @@ static void on_ready(uv_poll_t *handle, int status, int events) {
         conn->blocked = false;
         cre__out_flush(conn);
     }
-    if ((events & UV_READABLE) && conn->phase != CRE__DEAD) read_all(conn);
+    if ((events & UV_READABLE) && conn->phase != CRE__DEAD) read_all(conn, READS_PER_TURN);
 }
 
 void cre__conn_continue(cre__conn *conn) {
@@ -342,7 +358,10 @@ void cre__conn_resume_now(cre__conn *conn) {
     }
     if (conn->eof && conn->phase == CRE__HTTP && !conn->awaiting)
         cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
-    cre__conn_update_watch(conn);
+    if (conn->tls && conn->tls->unread)
+        read_all(conn, 0);
+    else
+        cre__conn_update_watch(conn);
 }
 
 /* ---- deadlines ---- */

@@ -118,6 +118,7 @@ int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
 /* ---- beginning and end ---- */
 
 static void free_engine(cre_engine *engine) {
+    cre__tls_free_ports(engine);
     if (engine->conns && engine->conns != MAP_FAILED) munmap(engine->conns, engine->conns_size);
     cre_ws_deflate_pool_free(engine->deflate_pool);
     cre__free(engine->own_table);
@@ -136,6 +137,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         return CRE_EINVALID;
     }
     engine->loop = loop;
+    int copied = cre__tls_copy_ports(engine);
     engine->table = config->table;
     if (!engine->table) {
         size_t size = cre_table_size(engine->config.max_connections);
@@ -156,7 +158,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
     int result = CRE_ENOMEM;
-    if (engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
+    if (!copied && engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
         result = open_inbox(engine);
     if (!result && config->deflate) {
         engine->deflate_config = *config->deflate;

@@ -11,6 +11,7 @@
 
 #include "engine/command.h"
 #include "engine/table_internal.h"
+#include "engine/tls_internal.h"
 #include "loop/loop_internal.h"
 
 typedef struct cre__conn cre__conn;
@@ -77,6 +78,7 @@ struct cre__conn {
     uint8_t doomed;        /* the next flush ends it with this reason */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
+    cre__tls_conn *tls; /* NULL: plain */
     struct cre__stash *stash;
     struct cre__subscriptions *subscriptions;
     cre_ws_deflate *deflate; /* NULL: not agreed on */
@@ -123,6 +125,8 @@ struct cre_engine {
     cre__conn *wheel[CRE__WHEEL_SLOTS];
     uint32_t tick, timed;
     cre__listener *listeners;
+    cre_tls **tls; /* by port, config.tls_count of them */
+    struct cre__tls_scratch *tls_scratch;
     struct cre__inbox *inbox; /* sockets from other threads */
     cre_ws_config ws_config;
     cre_ws_deflate_config deflate_config;
@@ -195,6 +199,10 @@ void cre__engine_drop_leaving(cre_engine *engine);
 void cre__engine_check_shutdown(cre_engine *engine);
 
 /* output.c */
+/* Whether anything waits to be sent. */
+static inline bool cre__out_waits(const cre__conn *conn) {
+    return conn->out_first || (conn->tls && conn->tls->sealed);
+}
 /* Appends to the output; sent at the end of the batch. False: no memory, the connection was closed. */
 bool cre__out_append(cre__conn *conn, const void *data, size_t length);
 /* A place for `length` (at most CRE__CHUNK_BYTES) contiguous bytes, to be filled at once; NULL as above. */

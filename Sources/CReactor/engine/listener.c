@@ -179,7 +179,8 @@ int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uin
     uint16_t port = 0;
     for (cre__listener *listener = engine->listeners; listener; listener = listener->next)
         port++;
-    int result = cre_engine_serve(engine, descriptor, port);
+    int result = cre_engine_set_tls(engine, port, options->tls);
+    if (!result) result = cre_engine_serve(engine, descriptor, port);
     if (result) close(descriptor);
     return result;
 }

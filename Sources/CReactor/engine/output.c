@@ -156,6 +156,7 @@ static void consume(cre__conn *conn, size_t sent) {
 static ssize_t send_vectors(cre__conn *conn, struct iovec *vectors, size_t count) {
     struct msghdr message = { .msg_iov = vectors, .msg_iovlen = count };
     ssize_t sent;
+    if (conn->tls) return cre__tls_send(conn, vectors, count);
     do
         sent = count == 1 ? send(conn->descriptor, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL)
                           : sendmsg(conn->descriptor, &message, MSG_NOSIGNAL);
@@ -165,6 +166,7 @@ static ssize_t send_vectors(cre__conn *conn, struct iovec *vectors, size_t count
 
 size_t cre__out_send_now(cre__conn *conn, const uint8_t *data, size_t length) {
     struct iovec vector = { (void *)(uintptr_t)data, length };
+    if (conn->tls) return 0; /* encrypting may end the connection, and its errors are to show at the flush */
     ssize_t sent = send_vectors(conn, &vector, 1);
     if (sent <= 0) return 0;
     conn->engine->stats.bytes_out += (size_t)sent;
@@ -181,7 +183,7 @@ static size_t queue_vectors(const cre__conn *conn, struct iovec *vectors, size_t
 }
 
 void cre__out_flush(cre__conn *conn) {
-    while (conn->out_first && conn->phase != CRE__DEAD) {
+    while (cre__out_waits(conn) && conn->phase != CRE__DEAD) {
         struct iovec vectors[MAX_VECTORS];
         size_t count = queue_vectors(conn, vectors, MAX_VECTORS), asked = 0;
         for (size_t i = 0; i < count; i++)
@@ -192,19 +194,16 @@ void cre__out_flush(cre__conn *conn) {
             return;
         }
         if (sent > 0) consume(conn, (size_t)sent);
-        if (sent < (ssize_t)asked) {
-            conn->blocked = true;
-            break;
-        }
-        conn->blocked = false;
+        conn->blocked = conn->tls ? conn->tls->sealed != NULL : sent < (ssize_t)asked;
+        if (sent < (ssize_t)asked || conn->blocked) break;
     }
     if (conn->phase == CRE__DEAD) return;
-    if (conn->blocked && !conn->out_first) conn->blocked = false;
+    if (conn->blocked && !cre__out_waits(conn)) conn->blocked = false;
     if (conn->blocked || conn->full || (conn->watching & UV_WRITABLE)) {
         show_queue(conn);
         cre__conn_update_watch(conn);
     }
-    if (conn->phase == CRE__LEAVING && !conn->out_first) cre__conn_leave(conn);
+    if (conn->phase == CRE__LEAVING && !cre__out_waits(conn)) cre__conn_leave(conn);
 }
 
 int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count) {
@@ -234,7 +233,7 @@ int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const 
             conn->engine->stats.bytes_out += sent;
         }
         if (sent < total) conn->blocked = true;
-        if (sent == total) return 0;
+        if (sent == total) return 0; /* with TLS it may be encrypted and wait; the flush sees to that */
     }
     /* What is left goes into one chunk of its own. */
     size_t left = total - sent;

@@ -1,0 +1,272 @@
+/* TLS on real sockets: handshakes, and everything above them as on a plain port. */
+#ifndef CRE_HAVE_TLS
+#include <creactor/creactor.h>
+
+#include "test.h"
+
+TEST(a_build_without_tls_says_so) {
+    cre_tls *tls;
+    char why[CRE_TLS_MESSAGE];
+    CHECK_EQ(cre_tls_create(&(cre_tls_config){ 0 }, &tls, why), CRE_EUNSUPPORTED);
+    CHECK_STR(why, "this build has no TLS");
+}
+
+#else
+#include "tls_net.h"
+
+static uint32_t connected(net_server *net) {
+    return cre_table_count(cre_engine_table(net->engine));
+}
+
+/* ---- handshakes ---- */
+
+static void round_trip(int version) {
+    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    SSL_CTX *context = client_context(&authority, version);
+    tls_client client = tls_connect(net, context, "localhost");
+    CHECK_EQ(SSL_version(client.ssl), version);
+    tls_write_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    tls_expect_response(&client, 200, "hello");
+    tls_write_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    tls_expect_response(&client, 200, "hello");
+    tls_upgrade(&client);
+    tls_ws_echo(&client, "first");
+    tls_ws_echo(&client, "");
+    tls_ws_send(&client, CRE_WS_FIN | CRE_WS_PING, "p", 1);
+    tls_ws_expect(&client, CRE_WS_FIN | CRE_WS_PONG, "p", 1);
+    tls_ws_send(&client, CRE_WS_FIN | CRE_WS_CLOSE, "\x03\xe8", 2);
+    tls_ws_expect(&client, CRE_WS_FIN | CRE_WS_CLOSE, "\x03\xe8", 2);
+    tls_await_end(&client);
+    CHECK_EQ(client.end, SSL_ERROR_ZERO_RETURN);
+    SSL_shutdown(client.ssl);
+    tls_push_out(&client);
+    tls_close(&client);
+    NET_UNTIL(net, net->engine->open == 0);
+    CHECK_EQ(net_closed(&net->events[net->count - 1]).reason, CRE_CLOSED_PEER);
+    CHECK_EQ(cre_engine_get_stats(net->engine).tls_handshakes, 1);
+    CHECK_EQ(cre_engine_get_stats(net->engine).tls_failed, 0);
+    SSL_CTX_free(context);
+    tls_stop(net);
+}
+
+TEST(requests_and_messages_1_2) {
+    round_trip(TLS1_2_VERSION);
+}
+TEST(requests_and_messages_1_3) {
+    round_trip(TLS1_3_VERSION);
+}
+
+/* The handshake fails; the client is told so by an alert, and not cut off. */
+static void refused(net_server *net, SSL_CTX *context, const char *cause) {
+    int before = tls_failures;
+    tls_client client = tls_new(net, context, "localhost");
+    if (tls_shake(&client)) tls_await_end(&client); /* in 1.3 the client is through before the server */
+    CHECK(client.over);
+    CHECK_EQ(client.raw.error, 0);
+    NET_UNTIL(net, tls_failures == before + 1);
+    if (!strstr(tls_failure, cause)) TEST_FAIL("failed for \"%s\", expected \"%s\"", tls_failure, cause);
+    CHECK_EQ(connected(net), 0);
+    tls_close(&client);
+    NET_UNTIL(net, net->engine->open == 0);
+    CHECK_EQ(net->count, 0);
+}
+
+static void accepted(net_server *net, SSL_CTX *context) {
+    tls_client client = tls_connect(net, context, "localhost");
+    tls_write_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    tls_expect_response(&client, 200, "hello");
+    tls_close(&client);
+    NET_UNTIL(net, net->engine->open == 0);
+    net_forget(net);
+}
+
+TEST(old_versions_are_refused) {
+    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    SSL_CTX *old = client_context(&authority, TLS1_1_VERSION);
+    SSL_CTX_set_security_level(old, 0);
+    refused(net, old, "unsupported protocol");
+    CHECK_EQ(cre_engine_get_stats(net->engine).tls_failed, 1);
+    SSL_CTX_free(old);
+    tls_stop(net);
+    net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .minimum = CRE_TLS_1_3 });
+    SSL_CTX *older = client_context(&authority, TLS1_2_VERSION), *newer = client_context(&authority, 0);
+    refused(net, older, "unsupported protocol");
+    accepted(net, newer);
+    SSL_CTX_free(older);
+    SSL_CTX_free(newer);
+    tls_stop(net);
+}
+
+TEST(a_client_that_does_not_trust_the_certificate) {
+    identity stranger = make_identity("stranger", NULL);
+    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    SSL_CTX *context = client_context(&stranger, 0);
+    refused(net, context, "alert unknown ca");
+    SSL_CTX_free(context);
+    free_identity(&stranger);
+    tls_stop(net);
+}
+
+static void names_itself(net_server *net, SSL_CTX *context, const char *host, const char *expected) {
+    tls_client client = tls_connect(net, context, host);
+    char name[100] = "";
+    X509 *certificate = SSL_get0_peer_certificate(client.ssl);
+    if (certificate)
+        X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof name);
+    CHECK_STR(name, expected);
+    tls_close(&client);
+}
+
+TEST(certificates_by_host_name) {
+    identity wild = make_identity("*.example.org", &authority);
+    cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other, "Other.Example"),
+                                  certificate_of(&wild, "*.example.org"),
+                                  certificate_of(&other, "exact.example.org") };
+    net_server *net =
+        tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .certificates = all, .count = 4 });
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        SSL_CTX *context = client_context(&authority, version);
+        names_itself(net, context, NULL, "localhost");
+        names_itself(net, context, "unknown", "localhost");
+        names_itself(net, context, "oTHer.example", "other.example");
+        names_itself(net, context, "a.example.org", "*.example.org");
+        names_itself(net, context, "exact.example.org", "other.example");
+        names_itself(net, context, "a.b.example.org", "localhost");
+        names_itself(net, context, "example.org", "localhost");
+        SSL_CTX_free(context);
+    }
+    tls_stop(net);
+    free_identity(&wild);
+}
+
+TEST(certificates_of_clients) {
+    identity stranger = make_identity("stranger", NULL), forged = make_identity("forged", &stranger);
+    identity guest = make_identity("guest", &authority);
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        SSL_CTX *without = client_context(&authority, version), *with = client_context(&authority, version),
+                *wrong = client_context(&authority, version);
+        SSL_CTX_use_certificate(with, guest.certificate);
+        SSL_CTX_use_PrivateKey(with, guest.key);
+        SSL_CTX_use_certificate(wrong, forged.certificate);
+        SSL_CTX_use_PrivateKey(wrong, forged.key);
+        cre_tls_config config = { .clients = CRE_TLS_CLIENTS_REQUIRED,
+                                  .client_authorities = in_memory(authority.chain_pem) };
+        net_server *net = tls_start((cre_engine_config){ 0 }, config);
+        accepted(net, with);
+        refused(net, without, "peer did not return a certificate");
+        refused(net, wrong, "unable to get local issuer certificate");
+        tls_stop(net);
+        config.clients = CRE_TLS_CLIENTS_OPTIONAL;
+        net = tls_start((cre_engine_config){ 0 }, config);
+        accepted(net, with);
+        accepted(net, without);
+        refused(net, wrong, "unable to get local issuer certificate");
+        tls_stop(net);
+        SSL_CTX_free(without);
+        SSL_CTX_free(with);
+        SSL_CTX_free(wrong);
+    }
+    free_identity(&stranger);
+    free_identity(&forged);
+    free_identity(&guest);
+}
+
+static void agreed(net_server *net, SSL_CTX *context, const char *expected) {
+    tls_client client = tls_connect(net, context, NULL);
+    const unsigned char *protocol;
+    unsigned length;
+    SSL_get0_alpn_selected(client.ssl, &protocol, &length);
+    CHECK_EQ(length, strlen(expected));
+    if (length == strlen(expected)) CHECK_MEM(protocol, expected, length);
+    tls_close(&client);
+}
+
+TEST(protocols) {
+    static const unsigned char both[] = "\2h2\10http/1.1", modern[] = "\2h2", own[] = "\4own1";
+    SSL_CTX *context = client_context(&authority, 0);
+    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    agreed(net, context, "");
+    SSL_CTX_set_alpn_protos(context, both, sizeof both - 1);
+    agreed(net, context, "http/1.1");
+    SSL_CTX_set_alpn_protos(context, modern, sizeof modern - 1);
+    refused(net, context, "no application protocol");
+    tls_stop(net);
+    net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .protocols = "" });
+    agreed(net, context, "");
+    tls_stop(net);
+    net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .protocols = "own2,own1" });
+    SSL_CTX_set_alpn_protos(context, own, sizeof own - 1);
+    agreed(net, context, "own1");
+    SSL_CTX_free(context);
+    tls_stop(net);
+}
+
+/* ---- sessions and reloads ---- */
+
+static SSL_SESSION *session_of(net_server *net, SSL_CTX *context, SSL_SESSION *resumed, bool expected) {
+    tls_client client = tls_new(net, context, "localhost");
+    if (resumed) SSL_set_session(client.ssl, resumed);
+    CHECK(tls_shake(&client));
+    tls_write_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    tls_expect_response(&client, 200, "hello"); /* the ticket of 1.3 comes before it */
+    CHECK_EQ(SSL_session_reused(client.ssl), expected);
+    SSL_SESSION *session = SSL_get1_session(client.ssl);
+    SSL_shutdown(client.ssl); /* or OpenSSL forgets the session */
+    tls_push_out(&client);
+    tls_close(&client);
+    SSL_SESSION_free(resumed);
+    return session;
+}
+
+static void reload(net_server *net, const identity *made) {
+    cre_tls_certificate own = certificate_of(made, NULL);
+    char why[CRE_TLS_MESSAGE];
+    CHECK_EQ(cre_tls_reload(net->context, &(cre_tls_config){ .certificates = &own, .count = 1 }, why), 0);
+}
+
+TEST(sessions_are_resumed) {
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+        SSL_CTX *context = client_context(&authority, version);
+        SSL_SESSION *session = session_of(net, context, NULL, false);
+        session = session_of(net, context, session, true);
+        reload(net, &server); /* tickets stay good */
+        session = session_of(net, context, session, true);
+        CHECK_EQ(cre_engine_get_stats(net->engine).tls_resumed, 2);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(context);
+        tls_stop(net);
+    }
+}
+
+TEST(reload_changes_only_what_comes) {
+    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    SSL_CTX *context = client_context(&authority, 0);
+    tls_client before = tls_connect(net, context, NULL), during = tls_new(net, context, NULL);
+    tls_upgrade(&before);
+    CHECK_EQ(SSL_do_handshake(during.ssl), -1);
+    tls_push_out(&during);
+    NET_UNTIL(net, net->engine->open == 2);
+    net_settle(net);
+    reload(net, &other);
+    names_itself(net, context, NULL, "other.example");
+    CHECK(tls_shake(&during));
+    tls_write_text(&during, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    tls_expect_response(&during, 200, "hello");
+    tls_ws_echo(&before, "still there");
+    /* What is broken changes nothing. */
+    char why[CRE_TLS_MESSAGE];
+    cre_tls_certificate broken = { .chain.file = "/nowhere/server.pem" };
+    CHECK_EQ(cre_tls_reload(net->context, &(cre_tls_config){ .certificates = &broken, .count = 1 }, why),
+             CRE_ETLS_CONFIG);
+    CHECK_STR(why, "/nowhere/server.pem: No such file or directory");
+    names_itself(net, context, NULL, "other.example");
+    tls_close(&before);
+    tls_close(&during);
+    SSL_CTX_free(context);
+    tls_stop(net);
+}
+
+#endif
+
+TEST_MAIN()

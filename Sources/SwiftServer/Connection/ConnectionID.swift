@@ -1,4 +1,4 @@
-/// Names one connection for ever: ids only grow, are never a descriptor, and are never used twice. So a late ``WebSocketServer/push(_:to:)-(String,_)``
+/// Names one connection for ever: ids only grow, are never a descriptor, and are never used twice. So a late push
 /// can never reach another client.
 public struct ConnectionID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The number.

@@ -1,10 +1,12 @@
 extension Server {
     /// Calls `handler` again and again in this worker, `interval` apart; rounds that were missed are left out.
     ///
-    /// A timer made in ``ServerEvents/onWorkerStart(_:)-((Self,Int)->Void)`` exists once in each worker: compare the
+    /// A timer made in `onWorkerStart` exists once in each worker: compare the
     /// worker's number to have it in one. Timers end with their worker, also when it is reloaded.
     ///
-    /// - Parameter interval: at least 1 ms.
+    /// - Parameters:
+    ///   - interval: at least 1 ms.
+    ///   - handler: gets the timer's number, to stop it.
     @MainActor @discardableResult
     public func tick(every interval: Duration, _ handler: @escaping @MainActor (TimerID) -> Void) -> TimerID {
         precondition(interval >= .milliseconds(1), "a tick needs an interval of at least 1 ms")

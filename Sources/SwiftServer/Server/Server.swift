@@ -87,10 +87,11 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// Whether the connection is there; see ``WebSocketServer/isEstablished(_:)`` for open WebSockets.
     public func exists(_ fd: ConnectionID) -> Bool { connections.contains(fd) }
 
-    /// Closes a connection after all that was sent to it is out: a WebSocket by its closing handshake. ``onClose``
+    /// Closes a connection after all that was sent to it is out: a WebSocket by its closing handshake. `onClose`
     /// follows.
     ///
     /// - Parameters:
+    ///   - fd: the connection.
     ///   - code: 1000, or another code that may be sent: 1001-1003, 1007-1014, 3000-4999.
     ///   - reason: at most 123 bytes are sent.
     /// - Returns: false when there is no such connection, the code may not be sent, or this is not a worker.

@@ -1,5 +1,4 @@
-/// A server for WebSockets, which also answers plain HTTP on the same port when ``HTTPServer/onRequest(_:)-((Request,Response)->Void)`` is set
-/// (and with a 400 page when it is not).
+/// A server for WebSockets, which also answers plain HTTP on the same port when `onRequest` is set (and with a 400 page when it is not).
 open class WebSocketServer: HTTPServer, @unchecked Sendable {
     override func checkHandlers() throws(ServerError) {
         if unsafe handlers.message == nil {

@@ -19,9 +19,9 @@ CRE_API int cre_process_threads(void);
 
 /**
  * Forks. Buffered output is written first, so that it does not appear twice. The child starts with no blocked
- * signal (also none of cre_signals_open), default handlers (SIGPIPE ignored; those on a stack of their own,
- * which report crashes, stay), and is killed when the thread that forked it ends. Returns the child's pid, 0
- * in the child, or a negative error.
+ * signal but those of cre_signals_open, which wait for the child to open them, too (all but SIGCHLD), default
+ * handlers (SIGPIPE ignored; those on a stack of their own, which report crashes, stay), and is killed when
+ * the thread that forked it ends. Returns the child's pid, 0 in the child, or a negative error.
  */
 CRE_API pid_t cre_process_fork(void);
 

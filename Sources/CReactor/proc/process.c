@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What this process takes by cre_signals_open. */
+static sigset_t watched;
+
 int cre_process_threads(void) {
     DIR *directory = opendir("/proc/self/task");
     if (!directory) return -errno;
@@ -30,9 +33,11 @@ static void child_prologue(pid_t parent) {
             sigaction(number, &standard, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* What the parent takes, the child will take, too: one that comes before it does must wait and not kill.
+     * An ended child is nothing to wait for, and other code may count on that signal. */
+    sigset_t blocked = watched;
+    sigdelset(&blocked, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(0); /* it died before the line above */
 }
@@ -113,7 +118,10 @@ int cre_signals_open(const int *signals, size_t count) {
     int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (descriptor < 0) return -errno;
     int result = pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (!result) return descriptor;
+    if (!result) {
+        watched = set;
+        return descriptor;
+    }
     close(descriptor);
     return -result;
 }

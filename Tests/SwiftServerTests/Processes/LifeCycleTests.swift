@@ -54,6 +54,19 @@ extension ProcessTests {
             }
         }
 
+        /// Workers that are not ready for signals yet get them a little later.
+        @Test(arguments: ServerMode.allCases) func signalsThatComeEarlyWait(_ mode: ServerMode) throws {
+            for _ in 0..<5 {
+                try ServerProcess.run("general", mode, workers: 8) { server in
+                    server.signal(SIGINT, to: -server.pid)
+                    #expect(try server.waitForEnd() == .exit(0))
+                    try server.waitForSilence()
+                    #expect(server.lines("workerStop").count == 8)
+                    #expect(server.lines("managerStop").count == 1)
+                }
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func anyWorkerCanStopTheServer(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let client = try WebSocketClient(port: server.port)

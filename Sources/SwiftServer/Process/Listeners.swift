@@ -19,7 +19,7 @@ struct Listeners: Sendable {
         func listen(shared: Bool) throws(ServerError) -> Int32 {
             let result = unsafe host.withCString { host in
                 var options = unsafe cre_listen_options(
-                    host: host, port: bound, backlog: Int32(settings.backlog), reuse_port: shared)
+                    host: host, port: bound, backlog: Int32(settings.backlog), reuse_port: shared, tls: nil)
                 return unsafe cre_listen(&options, &bound)
             }
             guard result < 0 else { return result }

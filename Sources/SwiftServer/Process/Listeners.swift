@@ -18,8 +18,11 @@ struct Listeners: Sendable {
         var bound = UInt16(port)
         func listen(shared: Bool) throws(ServerError) -> Int32 {
             let result = unsafe host.withCString { host in
-                var options = unsafe cre_listen_options(
-                    host: host, port: bound, backlog: Int32(settings.backlog), reuse_port: shared, tls: nil)
+                var options = unsafe cre_listen_options()
+                unsafe options.host = host
+                unsafe options.port = bound
+                unsafe options.backlog = Int32(settings.backlog)
+                unsafe options.reuse_port = shared
                 return unsafe cre_listen(&options, &bound)
             }
             guard result < 0 else { return result }

@@ -24,7 +24,8 @@ let package = Package(
     ],
     traits: [
         .trait(name: "Deflate", description: "Compressed WebSocket messages through zlib (zlib1g-dev)"),
-        .default(enabledTraits: ["Deflate"]),
+        .trait(name: "TLS", description: "https and wss through OpenSSL 3 (libssl-dev)"),
+        .default(enabledTraits: ["Deflate", "TLS"]),
     ],
     targets: [
         .systemLibrary(
@@ -37,11 +38,20 @@ let package = Package(
             pkgConfig: "zlib",
             providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]
         ),
+        .systemLibrary(
+            name: "COpenSSL",
+            pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
+        ),
         // Rooted at the package itself so that the public headers exist once, in include/. Two rules follow: only C
         // sources and headers in Sources/CReactor, and build folders nowhere but under .build/.
         .target(
             name: "CReactor",
-            dependencies: ["CLibUV", .target(name: "CZlib", condition: .when(traits: ["Deflate"]))],
+            dependencies: [
+                "CLibUV",
+                .target(name: "CZlib", condition: .when(traits: ["Deflate"])),
+                .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
+            ],
             path: ".",
             sources: ["Sources/CReactor"],
             publicHeadersPath: "include",
@@ -49,6 +59,7 @@ let package = Package(
                 .headerSearchPath("Sources/CReactor"),
                 .define("_GNU_SOURCE"),
                 .define("CRE_HAVE_DEFLATE", .when(traits: ["Deflate"])),
+                .define("CRE_HAVE_TLS", .when(traits: ["TLS"])),
                 .define("NDEBUG", .when(configuration: .release)),
                 .unsafeFlags(["-O3"], .when(configuration: .release)),
             ]

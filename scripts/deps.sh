@@ -4,7 +4,7 @@
 # WHAT=PACKAGE: WHAT is a command, lib:NAME (known to pkg-config), or one of several commands a|b.
 run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev')
-test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux')
+test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
 lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is left out, and says so.
 lint_extras=('shellcheck=shellcheck')

@@ -20,6 +20,8 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
         public static let socketError = Cause(number: UInt16(CRE_CLOSED_ERROR.rawValue))
         /// The server stops.
         public static let shutdown = Cause(number: UInt16(CRE_CLOSED_SHUTDOWN.rawValue))
+        /// TLS failed: a damaged record, or an alert of the peer; ``CloseReason/text`` says which.
+        public static let tls = Cause(number: UInt16(CRE_CLOSED_TLS.rawValue))
         /// There was no memory for the connection.
         public static let outOfMemory = Cause(number: UInt16(CRE_CLOSED_NOMEM.rawValue))
 
@@ -50,7 +52,7 @@ extension CloseReason {
         cause = Cause(number: closed.reason)
         code = closed.code
         text =
-            closed.error != 0
+            closed.error != 0 && closed.text_length == 0
             ? errorText(closed.error)
             : unsafe String(decoding: UnsafeRawBufferPointer(rebasing: payload[size...]), as: UTF8.self)
     }

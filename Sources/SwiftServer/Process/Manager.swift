@@ -84,6 +84,7 @@ struct Manager {
         switch signal {
         case SIGTERM: stop()
         case SIGUSR1: reload()
+        case SIGHUP: for worker in workers where worker.pid > 0 { kill(worker.pid, SIGHUP) }
         default: break  // SIGINT of a terminal is the master's business; SIGCHLD is looked for anyway
         }
     }

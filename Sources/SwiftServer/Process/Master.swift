@@ -30,6 +30,7 @@ internal import Glibc
             throw ServerError(code: .alreadyStarted, message: "start() was called before in this process")
         }
         try checkThreads()
+        try checkCertificates()
         unsafe Master.isRunning = true
         defer { unsafe Master.isRunning = false }
         listeners = try Listeners(
@@ -71,6 +72,14 @@ internal import Glibc
                 """)
     }
 
+    /// Workers that own sockets inherit what is read here. In process mode it is for the check alone: the master reads it
+    /// again after the fork, so that those who run handlers have no key.
+    private func checkCertificates() throws(ServerError) {
+        guard let tls = server.tls else { return }
+        let context = try TLSContext(tls)
+        if server.mode == .base { server.tlsContext = context }
+    }
+
     private func serve(_ signals: Signals) throws(ServerError) {
         loop = try EventLoop()
         loop.becomeMainActor()
@@ -93,8 +102,11 @@ internal import Glibc
         var engine = unsafe server.settings.engineConfig(servesHTTP: server.handlers.request != nil)
         unsafe engine.first_worker = UInt16(layout.reactors)
         unsafe engine.worker_count = UInt16(layout.workers)
+        if let tls = server.tls { server.tlsContext = try TLSContext(tls) }
         for index in 0..<layout.reactors {
-            let reactor = try unsafe Reactor(node: index, bus: bus, engine: engine) { [unowned self] in punish($0) }
+            let reactor = try unsafe Reactor(node: index, bus: bus, engine: engine, tls: server.tlsContext) {
+                [unowned self] in punish($0)
+            }
             reactors.append(reactor)
         }
     }
@@ -174,6 +186,7 @@ internal import Glibc
         case SIGTERM, SIGINT:
             if isStopping { stopNow() } else { stop() }
         case SIGUSR1: kill(server.managerPID, SIGUSR1)
+        case SIGHUP: if server.mode == .process { server.reloadCertificates() } else { kill(server.managerPID, SIGHUP) }
         case SIGCHLD:
             while let end = ProcessEnd.next() {
                 if end.pid == server.managerPID { managerEnded(end) }

@@ -7,7 +7,8 @@ internal import CReactor
 
     /// Starts the thread. `violation` is called on it when the worker behind a node has written nonsense.
     init(
-        node: Int, bus: Bus, engine: cre_engine_config, violation: @escaping @Sendable (_ node: Int) -> Void
+        node: Int, bus: Bus, engine: cre_engine_config, tls: TLSContext?,
+        violation: @escaping @Sendable (_ node: Int) -> Void
     ) throws(ServerError) {
         // Never released: the thread may call it until the process ends.
         let box = unsafe Unmanaged.passRetained(Box(violation)).toOpaque()
@@ -18,7 +19,11 @@ internal import CReactor
                     Int(node))
             }, context: box)
         var reactor: OpaquePointer?
-        let result = unsafe cre_reactor_start(&config, &reactor)
+        let result = unsafe withUnsafePointer(to: tls?.raw) { port in
+            unsafe config.engine.tls = port
+            unsafe config.engine.tls_count = tls == nil ? 0 : 1
+            return unsafe cre_reactor_start(&config, &reactor)
+        }
         guard result == 0, let reactor = unsafe reactor else { throw .system("starting reactor \(node)", result) }
         unsafe raw = reactor
     }

@@ -16,7 +16,9 @@ enum Worker {
             server.runtime = runtime
             var isStopping = false
             loop.watch(signals.descriptor) {
-                guard signals.pending().contains(SIGTERM), !isStopping else { return }
+                let pending = signals.pending()
+                if pending.contains(SIGHUP) { server.reloadCertificates() }
+                guard pending.contains(SIGTERM), !isStopping else { return }
                 isStopping = true
                 runtime.shutDown(deadline: server.settings.shutdownTimeout)
             }

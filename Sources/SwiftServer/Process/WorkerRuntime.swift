@@ -46,9 +46,20 @@ internal import CReactor
         guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }
         unsafe worker = raw
         if let listener {
+            try speakTLS()
             let result = unsafe cre_engine_serve(cre_worker_engine(raw), listener, 0)
             guard result == 0 else { throw .system("serving in worker \(id)", result) }
         }
+    }
+
+    private func speakTLS() throws(ServerError) {
+        guard let tls = server.tls, let context = server.tlsContext else { return }
+        // A worker that replaces another one comes after a change of the files, maybe.
+        do throws(ServerError) { try context.reload(tls) } catch {
+            Log.error("worker \(id) goes on with certificates that were read before: \(error.message)")
+        }
+        let result = unsafe cre_engine_set_tls(cre_worker_engine(worker), 0, context.raw)
+        guard result == 0 else { throw .system("speaking TLS in worker \(id)", result) }
     }
 
     /// Whether the calling thread is the loop's. Any thread.

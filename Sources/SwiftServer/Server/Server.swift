@@ -18,6 +18,9 @@ open class Server: ServerEvents, @unchecked Sendable {
     public let mode: ServerMode
     /// Read by ``start()``; later changes have no effect.
     public var settings = Settings()
+    /// Has the port speak TLS. Read by ``start()``, which throws an error that names the file and the cause when
+    /// something is wrong with it. Default: no TLS.
+    public var tls: TLSConfiguration?
 
     /// What `ps` shows before ": master", ": manager", ": worker N". Default: the program's name.
     public var processName =
@@ -35,6 +38,13 @@ open class Server: ServerEvents, @unchecked Sendable {
     var handlers = Handlers()
     var bus: Bus?
     var runtime: WorkerRuntime?
+    /// What the owners of sockets speak TLS with; see ``tls``.
+    var tlsContext: TLSContext?
+
+    /// Reads the certificates anew, if there are any here.
+    func reloadCertificates() {
+        if let tls, let tlsContext { tlsContext.reloadAndTell(tls) }
+    }
 
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 address, not a name; "0.0.0.0" and "::" are all of the machine.

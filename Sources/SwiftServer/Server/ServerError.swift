@@ -12,6 +12,8 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let missingHandler = Code(name: "missingHandler")
         /// The address could not be bound: in use, not of this machine, or not permitted.
         public static let bindFailed = Code(name: "bindFailed")
+        /// A certificate, a key or a setting of TLS cannot be used; the message names the file and the cause.
+        public static let tls = Code(name: "tls")
         /// Threads run already, so the process cannot be forked safely.
         public static let threadsRunning = Code(name: "threadsRunning")
         /// `start()` was called before, or another server runs in this process.

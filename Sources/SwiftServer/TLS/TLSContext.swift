@@ -1,0 +1,131 @@
+internal import CReactor
+internal import Synchronization
+
+/// Certificates and keys as the C core holds them. Any thread may use it.
+@safe final class TLSContext: Sendable {
+    // Its own count of owners and its lock make it usable from everywhere.
+    nonisolated(unsafe) let raw: OpaquePointer
+
+    /// Reads them and checks that they fit.
+    init(_ configuration: TLSConfiguration) throws(ServerError) {
+        var raw: OpaquePointer?
+        try unsafe TLSContext.pass(configuration) { unsafe cre_tls_create($0, &raw, $1) }
+        unsafe self.raw = raw!
+    }
+
+    deinit { unsafe cre_tls_release(raw) }
+
+    /// Reads them anew, for connections that come from now on. When that fails nothing changes.
+    func reload(_ configuration: TLSConfiguration) throws(ServerError) {
+        try unsafe TLSContext.pass(configuration) { unsafe cre_tls_reload(raw, $0, $1) }
+    }
+
+    /// The same, with a line in the log for what came of it.
+    func reloadAndTell(_ configuration: TLSConfiguration) {
+        do throws(ServerError) {
+            try reload(configuration)
+            Log.notice("certificates are read anew")
+        } catch {
+            Log.error("certificates stay as they were: \(error.message)")
+        }
+    }
+
+    /// Calls `use` with the configuration as C wants it and room for the text of an error.
+    private static func pass(
+        _ configuration: TLSConfiguration,
+        to use: (UnsafePointer<cre_tls_config>, UnsafeMutablePointer<CChar>) -> Int32
+    ) throws(ServerError) {
+        let milliseconds = configuration.handshakeTimeout.milliseconds
+        guard configuration.handshakeTimeout > .zero, milliseconds <= 86_400_000 else {
+            throw ServerError(
+                code: .invalidSetting,
+                message: "tls.handshakeTimeout must be 1 ms to 1 day, not \(configuration.handshakeTimeout)")
+        }
+        let memory = unsafe BorrowedText()
+        var certificates = unsafe configuration.certificates.map { certificate in
+            unsafe cre_tls_certificate(
+                host: unsafe certificate.host.map { unsafe memory.string($0) }, chain: memory.source(certificate.chain),
+                key: memory.source(certificate.privateKey))
+        }
+        var why = [CChar](repeating: 0, count: Int(CRE_TLS_MESSAGE))
+        let result = unsafe certificates.withUnsafeMutableBufferPointer { certificates in
+            var config = unsafe cre_tls_config()
+            unsafe config.certificates = UnsafePointer(certificates.baseAddress)
+            unsafe config.count = certificates.count
+            unsafe config.minimum = configuration.minimumVersion == .tls13 ? CRE_TLS_1_3 : CRE_TLS_1_2
+            unsafe config.handshake_timeout_ms = UInt32(milliseconds)
+            unsafe config.failed = { _, peer, cause in
+                unsafe HandshakeFailures.tell(peer: String(cString: peer!), cause: String(cString: cause!))
+            }
+            switch configuration.clientCertificates {
+            case .none: break
+            case .optional(let authorities):
+                unsafe config.clients = CRE_TLS_CLIENTS_OPTIONAL
+                unsafe config.client_authorities = memory.source(authorities)
+            case .required(let authorities):
+                unsafe config.clients = CRE_TLS_CLIENTS_REQUIRED
+                unsafe config.client_authorities = memory.source(authorities)
+            }
+            return unsafe why.withUnsafeMutableBufferPointer { why in unsafe use(&config, why.baseAddress!) }
+        }
+        unsafe memory.release()
+        guard result != 0 else { return }
+        let text = unsafe why.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+        let isMissing = result == CRE_EUNSUPPORTED.rawValue
+        throw ServerError(
+            code: .tls, message: isMissing ? "this build has no TLS: the package's trait TLS is switched off" : text)
+    }
+}
+
+/// Copies for the time of one call.
+@unsafe private final class BorrowedText {
+    private var blocks: [UnsafeMutableRawPointer] = unsafe []
+
+    func string(_ text: String) -> UnsafePointer<CChar> {
+        let bytes = unsafe copy(Array(text.utf8) + [0])
+        return unsafe UnsafePointer(bytes.assumingMemoryBound(to: CChar.self))
+    }
+
+    func source(_ source: TLSConfiguration.Source) -> cre_tls_source {
+        switch source {
+        case .file(let name): unsafe cre_tls_source(file: string(name), pem: nil, length: 0)
+        case .pem(let bytes): unsafe cre_tls_source(file: nil, pem: copy(bytes), length: bytes.count)
+        }
+    }
+
+    private func copy(_ bytes: [UInt8]) -> UnsafeMutableRawPointer {
+        let block = UnsafeMutableRawPointer.allocate(byteCount: max(1, bytes.count), alignment: 1)
+        unsafe block.copyMemory(from: bytes, byteCount: bytes.count)
+        unsafe blocks.append(block)
+        return unsafe block
+    }
+
+    func release() {
+        for index in unsafe blocks.indices { unsafe blocks[index].deallocate() }
+    }
+}
+
+/// Failed handshakes in the log: one line a second at most, because anybody can cause any number of them.
+private enum HandshakeFailures {
+    private struct State {
+        var next = ContinuousClock.now
+        var untold = 0
+    }
+
+    private static let state = Mutex(State())
+
+    static func tell(peer: String, cause: String) {
+        let untold: Int? = state.withLock { state in
+            let now = ContinuousClock.now
+            guard now >= state.next else {
+                state.untold += 1
+                return nil
+            }
+            defer { state = State(next: now + .seconds(1)) }
+            return state.untold
+        }
+        guard let untold else { return }
+        let others = untold == 0 ? "" : " (and \(untold) before)"
+        Log.notice("TLS handshake with \(peer) failed: \(cause)\(others)")
+    }
+}

@@ -18,6 +18,8 @@ struct Options {
     var handler = Handler.callback
     var maxMessage = 1 << 20
     var compress = Compress.no
+    var certificate: String?
+    var key: String?
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
@@ -32,12 +34,15 @@ struct Options {
             case "--handler": handler = choice(value, name)
             case "--max-message": maxMessage = number(value, name)
             case "--compress": compress = choice(value, name)
+            case "--cert": certificate = value
+            case "--key": key = value
             default:
                 fail(
                     """
                     unknown option \(name)
                     usage: echo [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
-                    [--handler callback|span|async] [--max-message BYTES] [--compress yes|no]
+                    [--handler callback|span|async] [--max-message BYTES] [--compress yes|no] \
+                    [--cert FILE --key FILE]
                     """)
             }
         }

@@ -9,6 +9,9 @@ server.settings.workerCount = options.workers
 server.settings.reactorCount = options.reactors
 server.settings.maxMessage = options.maxMessage
 if options.compress == .yes { server.settings.compression = Compression() }
+if let certificate = options.certificate, let key = options.key {
+    server.tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
+}
 
 /// The connections of this worker that opened `topic`. What they say goes to the connections of all workers.
 var talkers: Set<ConnectionID> = []

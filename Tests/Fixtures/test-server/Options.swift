@@ -18,6 +18,15 @@ struct Options {
 
     var mode: ServerMode { self["mode"].flatMap { ServerMode(rawValue: $0) } ?? .process }
 
+    var tls: TLSConfiguration? {
+        guard let certificate = self["cert"], let key = self["key"] else { return nil }
+        var tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
+        if let host = self["otherHost"], let chain = self["hostCert"], let key = self["hostKey"] {
+            tls.certificates.append(.init(host: host, chain: .file(chain), privateKey: .file(key)))
+        }
+        return tls
+    }
+
     func apply(to settings: inout Settings) {
         settings.workerCount = number("workers") ?? 1
         settings.reactorCount = number("reactors")

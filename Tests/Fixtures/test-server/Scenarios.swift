@@ -11,6 +11,11 @@ import SwiftServer
         "span": { server, _ in span(server) },
         "async": { server, _ in AsyncScenario.register(server) },
         "noRequest": { server, _ in echo(server) },
+        "echo": { server, _ in
+            echo(server)
+            tellClosing(server)
+            server.onRequest { _, response in response.end("hello") }
+        },
         "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
         "dying": { server, _ in dying(server) },
         "thread": { server, _ in

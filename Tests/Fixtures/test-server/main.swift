@@ -15,6 +15,7 @@ let server = WebSocketServer(
     host: options["host"] ?? "127.0.0.1", port: options.number("port") ?? 0, mode: options.mode)
 server.processName = "fixture"
 options.apply(to: &server.settings)
+server.tls = options.tls
 print("before the start")
 Scenarios.tellLifeCycle(server)
 register(server, options)

@@ -1,0 +1,85 @@
+import Glibc
+import SwiftServer
+import Testing
+
+#if TLS
+extension ProcessTests {
+    /// https and wss through whole servers.
+    @Suite struct TLSTests {
+        @Test(arguments: ServerMode.allCases) func requestsAndMessages(_ mode: ServerMode) throws {
+            let folder = try TLSFolder("one", "two")
+            let others = ["otherHost=two", "hostCert=\(folder["two.pem"])", "hostKey=\(folder["two.key"])"]
+            try ServerProcess.run("echo", mode, workers: 2, folder.options("one") + others) { server in
+                let client = try TLSClient(server, folder)
+                #expect(try client.ask("open one") == "TLSv1.3 one")
+                #expect(try client.ask("open two") == "TLSv1.3 two")
+                #expect(try client.ask("get one /") == "200 hello")
+                #expect(try client.ask("upgrade one") == "101")
+                #expect(try client.ask("echo one some-text") == "some-text 9")
+                #expect(try client.ask("echo one large") == "large 500000")
+                #expect(try client.ask("close one") == "8 03e8 0")
+                #expect(try server.line("close").contains("[closed by the peer]"))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func whoDoesNotSpeakItIsTold(_ mode: ServerMode) throws {
+            let folder = try TLSFolder("one")
+            try ServerProcess.run("echo", mode, folder.options("one")) { server in
+                let client = try TLSClient(server, folder)
+                #expect(try client.ask("plain") == "400 This port speaks TLS: use https:// or wss://")
+                #expect(try client.ask("old").hasPrefix("refused "))
+                try Wait.until("a line in the log") {
+                    server.log.contains("TLS handshake with 127.0.0.1 failed: http request")
+                }
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func hangupReadsCertificatesAnew(_ mode: ServerMode) throws {
+            let folder = try TLSFolder("one", "two")
+            try ServerProcess.run("echo", mode, workers: 2, folder.options("one")) { server in
+                let readers = mode == .process ? 1 : 2
+                func told(_ text: String) -> Int { server.log.split(separator: "\n").count { $0.contains(text) } }
+                let client = try TLSClient(server, folder)
+                #expect(try client.ask("open before") == "TLSv1.3 one")
+                #expect(try client.ask("upgrade before") == "101")
+                try folder.replace("one", with: "two")
+                server.signal(SIGHUP)
+                try Wait.until("new certificates") { told("certificates are read anew") == readers }
+                #expect(try client.ask("open after") == "TLSv1.3 two")
+                try folder.damage("one.pem")
+                server.signal(SIGHUP)
+                try Wait.until("an error") {
+                    told("certificates stay as they were: \(folder["one.pem"]): there is no certificate in it")
+                        == readers
+                }
+                #expect(try client.ask("open again") == "TLSv1.3 two")
+                #expect(try client.ask("echo before still-there") == "still-there 11")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func newWorkersServeTLS(_ mode: ServerMode) throws {
+            let folder = try TLSFolder("one")
+            try ServerProcess.run("echo", mode, folder.options("one")) { server in
+                let client = try TLSClient(server, folder)
+                #expect(try client.ask("open one") == "TLSv1.3 one")
+                server.signal(SIGUSR1)
+                try server.line("workerStart", 2)
+                try Wait.until("the reload's end") { server.log.contains("all workers are reloaded") }
+                #expect(try client.ask("open two") == "TLSv1.3 one")
+                #expect(try client.ask("get two /") == "200 hello")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func startNamesTheFileAndTheCause(_ mode: ServerMode) throws {
+            let folder = try TLSFolder("one", "two")
+            let missing = try ServerProcess.runFailing("echo", mode, ["cert=/nowhere.pem", "key=/nowhere.key"])
+            #expect(missing.lines.contains("error tls: /nowhere.pem: No such file or directory"))
+            let mixed = try ServerProcess.runFailing(
+                "echo", mode, ["cert=\(folder["one.pem"])", "key=\(folder["two.key"])"])
+            let words = "the private key does not belong to the certificate in"
+            #expect(mixed.lines.contains("error tls: \(folder["two.key"]): \(words) \(folder["one.pem"])"))
+            #expect(mixed.lines("managerStart").isEmpty)
+        }
+    }
+}
+#endif

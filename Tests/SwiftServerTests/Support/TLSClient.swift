@@ -1,0 +1,72 @@
+import Foundation
+import Testing
+
+/// A TLS client in a process of its own: `Tests/Fixtures/tls/client.py`.
+final class TLSClient {
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+    private var received: [UInt8] = []
+
+    init(_ server: ServerProcess, _ folder: TLSFolder) throws {
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["python3", TLSFolder.fixtures + "/client.py", "\(server.port)", folder["authority.pem"]]
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+    }
+
+    deinit {
+        try? input.fileHandleForWriting.close()
+        process.waitUntilExit()
+    }
+
+    /// One command and its answer.
+    func ask(_ command: String) throws -> String {
+        input.fileHandleForWriting.write(Data("\(command)\n".utf8))
+        while !received.contains(UInt8(ascii: "\n")) {
+            let more = output.fileHandleForReading.availableData
+            if more.isEmpty { throw Ended() }
+            received += more
+        }
+        let end = received.firstIndex(of: UInt8(ascii: "\n"))!
+        defer { received.removeSubrange(...end) }
+        return String(decoding: received[..<end], as: UTF8.self)
+    }
+
+    struct Ended: Error {}
+}
+
+/// A folder with an authority and certificates that it signed, made for one test.
+final class TLSFolder {
+    static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("Fixtures/tls").path
+    private let path: String
+
+    init(_ names: String...) throws {
+        path = NSTemporaryDirectory() + "/swift-server-tls-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let process = try Process.run(
+            URL(fileURLWithPath: TLSFolder.fixtures + "/certificates"), arguments: [path] + names)
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "no certificates: is there an openssl?")
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    subscript(name: String) -> String { "\(path)/\(name)" }
+
+    /// Options that make a test server use the certificate of this name.
+    func options(_ name: String) -> [String] { ["cert=\(self["\(name).pem"])", "key=\(self["\(name).key"])"] }
+
+    func replace(_ name: String, with other: String) throws {
+        for suffix in [".pem", ".key"] {
+            let text = try Data(contentsOf: URL(fileURLWithPath: self[other + suffix]))
+            try text.write(to: URL(fileURLWithPath: self[name + suffix]))
+        }
+    }
+
+    func damage(_ file: String) throws {
+        try Data("nothing of use\n".utf8).write(to: URL(fileURLWithPath: self[file]))
+    }
+}

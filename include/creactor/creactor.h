@@ -2,6 +2,7 @@
 #ifndef CREACTOR_H
 #define CREACTOR_H
 
+#include "address.h"
 #include "alloc.h"
 #include "buffer.h"
 #include "bus.h"
@@ -13,6 +14,7 @@
 #include "http.h"
 #include "jobs.h"
 #include "loop.h"
+#include "port.h"
 #include "process.h"
 #include "record.h"
 #include "table.h"

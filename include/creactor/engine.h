@@ -18,6 +18,7 @@
 #include "buffer.h"
 #include "export.h"
 #include "loop.h"
+#include "port.h"
 #include "record.h"
 #include "table.h"
 #include "tls.h"
@@ -49,6 +50,15 @@ typedef struct cre_engine_config {
         first_worker; /* connections are dealt to the workers [first_worker, first_worker + worker_count) */
     uint16_t worker_count; /* default 1 */
 
+    /** The settings of each port, by its index: copied. Ports behind them speak WebSocket (and HTTP, see
+     * `http`) with the limits below. */
+    const cre_port_options *ports;
+    uint16_t port_count;
+
+    /** When the peer of a stream ends its side, END is told and the owner closes the connection; false: it is
+     * closed at once, after what was sent already. */
+    bool half_open;
+
     bool http; /* plain HTTP requests become REQUEST events; false: they are answered by a 400 page */
 
     /** Subprotocols that are accepted, in order of preference, and origins from which browsers may connect
@@ -79,13 +89,23 @@ typedef struct cre_engine_config {
     uint16_t tls_count;  /* of them; further ports are without */
 } cre_engine_config;
 
-/** Where to listen. */
+/** Where to listen, and how. A member of 0 leaves things as the system has them, unless something else is
+ * said. What concerns connections is handed down to those that are accepted. */
 typedef struct cre_listen_options {
-    const char *host; /* an IPv4 or IPv6 address, NULL: 0.0.0.0 */
+    const char *host; /* an IPv4 or IPv6 address ("::" is IPv6 only), or "unix:" and a path; NULL: 0.0.0.0 */
     uint16_t port;    /* 0: any free one */
     int backlog;      /* 0: 512, the system may allow fewer */
     bool reuse_port;  /* SO_REUSEPORT: several sockets may listen on the port and share its connections */
     cre_tls *tls;     /* NULL: without TLS */
+    bool datagram;    /* UDP or Unix datagrams instead of streams */
+    int descriptor;   /* > 0: a socket that was bound elsewhere is used and owned instead, if it fits */
+    uint32_t permissions; /* of the file of a Unix socket; 0: 0600, only the same user may connect */
+    bool keep_alive;      /* the system probes idle connections; these three as TCP_KEEPIDLE... */
+    int keep_idle_s, keep_interval_s, keep_count;
+    int fast_open;      /* TCP_FASTOPEN: the length of its queue */
+    int defer_accept_s; /* TCP_DEFER_ACCEPT: a connection is accepted when it has sent something */
+    int receive_buffer; /* SO_RCVBUF, SO_SNDBUF: bytes */
+    int send_buffer;
 } cre_listen_options;
 
 typedef struct cre_engine_stats {
@@ -94,8 +114,9 @@ typedef struct cre_engine_stats {
     uint64_t requests, responses;
     uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t bytes_in, bytes_out;
-    uint64_t stale_commands; /* for sessions that were gone */
-    uint64_t left_out;       /* published messages that a slow connection did not get */
+    uint64_t stale_commands;  /* for sessions that were gone */
+    uint64_t left_out;        /* published messages that a slow connection did not get */
+    uint64_t dropped_packets; /* datagrams for which there was no room */
 } cre_engine_stats;
 
 /** Makes an engine on `loop`. `config` is copied. Returns 0, CRE_EINVALID or CRE_ENOMEM. */
@@ -107,9 +128,14 @@ CRE_API void cre_engine_destroy(cre_engine *engine);
 
 /**
  * Binds and listens. Returns a descriptor, which the caller owns, or a negative system error. *bound_port is
- * the port (useful with port 0); may be NULL. Any thread.
+ * the port (useful with port 0); may be NULL. The file of a Unix socket that nobody serves any more is
+ * replaced; -EADDRINUSE when somebody does. Any thread.
  */
 CRE_API int cre_listen(const cre_listen_options *options, uint16_t *bound_port);
+
+/** Removes the file of a Unix socket that cre_listen has bound; call it before the descriptor is closed.
+ * Other sockets have none. */
+CRE_API void cre_listen_remove(int descriptor);
 
 typedef struct cre_acceptor cre_acceptor;
 
@@ -124,11 +150,13 @@ CRE_API int cre_acceptor_start(cre_loop *loop, int descriptor,
                                cre_acceptor **acceptor);
 CRE_API void cre_acceptor_stop(cre_acceptor *acceptor);
 
-/** cre_listen, then serve what is accepted. Returns 0 or an error. */
+/** cre_listen, then serve what comes: the first call is port 0 of the configuration, the next one port 1...
+ * Whether it is for datagrams is said by the port's protocol. The file of a Unix socket is removed at the
+ * end. Returns 0 or an error. */
 CRE_API int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uint16_t *bound_port);
 
-/** Serves what is accepted on `descriptor`, as listening port number `port`. The engine owns the descriptor
- * when this returns 0. */
+/** Serves what comes on `descriptor`, a listening socket or one for datagrams, as port `port`. The engine
+ * owns the descriptor when this returns 0. CRE_EINVALID: no such port can be. */
 CRE_API int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port);
 
 /** Has what is accepted on listening port `port` from now on speak TLS; NULL: no longer. Returns 0,
@@ -144,8 +172,8 @@ CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t po
 
 /**
  * Carries a command out. `parts` make up its payload; they are read before this returns. Returns 0;
- * CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENO_REQUEST, CRE_EQUEUE_FULL; CRE_EINVALID when the payload makes no
- * sense; CRE_ENOMEM.
+ * CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_ENO_REQUEST, CRE_EQUEUE_FULL; CRE_EINVALID when the
+ * payload makes no sense; CRE_ENOMEM.
  */
 CRE_API int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts,
                                int count);
@@ -153,6 +181,14 @@ CRE_API int cre_engine_command(cre_engine *engine, const cre_record *command, co
 /** PUSH without a record: sends one final frame. `opcode` is a cre_ws_opcode other than close. */
 CRE_API int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
                             size_t length);
+
+/** SEND without a record. */
+CRE_API int cre_engine_send(cre_engine *engine, cre_session session, const void *data, size_t length);
+
+/** SENDTO without a record: a datagram from port `port`. CRE_EGONE when that has no datagram socket, a
+ * negative system error when it cannot be sent. */
+CRE_API int cre_engine_send_to(cre_engine *engine, uint16_t port, const cre_address *to, const void *data,
+                               size_t length);
 
 /** CLOSE without a record. `reason` may be NULL. */
 CRE_API int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason);

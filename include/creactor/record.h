@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "address.h"
 #include "buffer.h"
 #include "export.h"
 #include "http.h"
@@ -30,6 +31,9 @@ typedef struct cre_record {
 #define CRE_RECORD_FINAL 0x0001u
 /** RESPOND: close the connection after the response. */
 #define CRE_RECORD_CLOSE 0x0002u
+/** Of events, and of SENDTO: the index of the port, shifted so far. */
+#define CRE_RECORD_PORT_SHIFT 4
+#define CRE_RECORD_PORT_MASK  0x0ff0u
 /** Chunks of one large record in a ring: more follow; this one is not the first. Never seen by users. */
 #define CRE_RECORD_MORE      0x4000u
 #define CRE_RECORD_CONTINUED 0x8000u
@@ -40,8 +44,8 @@ typedef enum cre_event {
     CRE_EVENT_OPEN = 1,
     /** One message. `opcode` is text or binary. Payload: the message. */
     CRE_EVENT_MESSAGE = 2,
-    /** The connection is gone; the last event of its session, exactly one for each OPEN. Payload: cre_closed.
-     */
+    /** The connection is gone; the last event of its session, exactly one for each OPEN or CONNECT. Payload:
+     * cre_closed. */
     CRE_EVENT_CLOSE = 3,
     /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
      * Exactly one RESPOND is expected. */
@@ -49,6 +53,16 @@ typedef enum cre_event {
     /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
     CRE_EVENT_FULL = 5,
     CRE_EVENT_DRAINED = 6,
+    /** A connection on a stream port was accepted. No payload. */
+    CRE_EVENT_CONNECT = 16,
+    /** Bytes of a stream: as they came, at most 64 KiB, or exactly one packet where the port has a framing.
+     */
+    CRE_EVENT_RECEIVE = 17,
+    /** The peer of a stream has ended its side; with `half_open` only. What is sent now still reaches it. The
+     * owner answers with CLOSE when it has said all. No payload. */
+    CRE_EVENT_END = 18,
+    /** A datagram. It has no session. Payload: cre_address of the sender, data. */
+    CRE_EVENT_PACKET = 19,
 } cre_event;
 
 /** Owner to engine. A command for a session that is gone is dropped and counted. */
@@ -64,6 +78,10 @@ typedef enum cre_command {
     /** Stop and restart reading from the connection. No payload. */
     CRE_COMMAND_PAUSE = 69,
     CRE_COMMAND_RESUME = 70,
+    /** Send bytes on a stream. Payload: the bytes. */
+    CRE_COMMAND_SEND = 80,
+    /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
+    CRE_COMMAND_SENDTO = 81,
 
     /* For the connections of a topic, or all, at once. CRE_EGONE is never said: who is gone is left out. */
 
@@ -80,6 +98,15 @@ typedef enum cre_command {
 
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u
+
+static inline uint16_t cre_record_port_flags(uint16_t port) {
+    return (uint16_t)((uint32_t)port << CRE_RECORD_PORT_SHIFT & CRE_RECORD_PORT_MASK);
+}
+
+/** The index of the port that an event comes from. */
+static inline uint16_t cre_record_port(const cre_record *record) {
+    return (uint16_t)((record->flags & CRE_RECORD_PORT_MASK) >> CRE_RECORD_PORT_SHIFT);
+}
 
 /* XX(name, number, text): why a connection ended. */
 #define CRE_CLOSE_REASON_MAP(XX)          \

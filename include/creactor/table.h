@@ -19,6 +19,7 @@ typedef enum cre_connection_state {
     CRE_CONNECTION_HTTP = 1,    /* connected, no WebSocket (yet) */
     CRE_CONNECTION_OPEN = 2,    /* WebSocket, handshake done */
     CRE_CONNECTION_CLOSING = 3, /* closing handshake or last output under way */
+    CRE_CONNECTION_STREAM = 4,  /* on a stream port */
 } cre_connection_state;
 
 typedef struct cre_connection_info {

@@ -27,11 +27,13 @@ typedef struct cre_worker_config {
     void (*on_event)(void *context, const cre_record *event, uint8_t *payload);
     void *context;
     /** NULL: the sockets are elsewhere. Else the limits of this worker's own engine; on_event, context,
-     * congested, table, node, first_worker and worker_count are filled in. */
+     * congested, half_open, table, node, first_worker and worker_count are filled in. */
     const cre_engine_config *engine;
-    uint32_t max_queue; /* output that may wait on one connection; 0: 8 MiB */
-    /** The nodes that own connections, [first_owner, first_owner + owner_count): who gets what is published.
-     * Count 0: this worker alone. */
+    uint32_t
+        max_queue; /* commands of this worker are refused at so much waiting output; 0: at the port's limit */
+    /** The nodes that own sockets, [first_owner, first_owner + owner_count): who gets what is published.
+     * Without an engine, the datagram port p is served by node first_owner + p % owner_count. Count 0: this
+     * worker alone. */
     uint16_t first_owner, owner_count;
 } cre_worker_config;
 
@@ -50,8 +52,8 @@ CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
 
 /**
  * Commands any connection of the bus, whoever owns it. Returns 0 when the command was carried out, or is on
- * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_EQUEUE_FULL, CRE_ELINK_FULL; CRE_EINVALID for a
- * command that makes no sense; CRE_ELIMIT when it is too large; CRE_ENOMEM.
+ * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL, CRE_ELINK_FULL;
+ * CRE_EINVALID for a command that makes no sense; CRE_ELIMIT when it is too large; CRE_ENOMEM.
  */
 CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts,
                                int count);
@@ -76,6 +78,12 @@ CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t top
 /** BROADCAST, likewise. */
 CRE_API int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
                                  cre_session except);
+/** SEND: bytes on a stream. */
+CRE_API int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length);
+
+/** SENDTO: a datagram from port `port`. CRE_EGONE: it has no datagram socket. */
+CRE_API int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to, const void *data,
+                               size_t length);
 
 /** CLOSE with a code (0: 1000) and a reason of `length` bytes. */
 CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
@@ -90,8 +98,8 @@ CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t
 typedef struct cre_reactor_config {
     cre_bus *bus;
     uint32_t node; /* the reactor's own */
-    /** Limits; on_event, context, congested, table and node are filled in. first_worker and worker_count say
-     * who gets the events. */
+    /** Limits; on_event, context, congested, half_open, table and node are filled in. first_worker and
+     * worker_count say who gets the events. */
     cre_engine_config engine;
     /** A worker wrote nonsense; kill it. On the reactor's thread. */
     void (*violation)(void *context, uint32_t worker);
@@ -103,6 +111,10 @@ CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **re
 
 /** Gives it a connected socket, as cre_engine_hand_over. Any thread. */
 CRE_API int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port);
+
+/** Has it serve a bound socket, as cre_engine_serve: how a datagram port gets to its reactor. When this
+ * returns 0 the descriptor is the reactor's. Any thread. */
+CRE_API int cre_reactor_serve(cre_reactor *reactor, int descriptor, uint16_t port);
 
 /** cre_engine_shutdown on its thread; `done` is called there. Any thread, one at a time. Asked again it moves
  * the deadline. */

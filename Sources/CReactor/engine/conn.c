@@ -39,6 +39,8 @@ static void describe_peer(int descriptor, cre_connection_info *info) {
 void cre__conn_free(cre__conn *conn) {
     if (conn->phase_at_end == CRE__HTTP)
         cre__http_free(conn);
+    else if (conn->phase_at_end == CRE__STREAM)
+        cre_framing_release(&conn->framing);
     else
         cre_ws_session_clear(&conn->ws);
     if (conn->deflate) cre_ws_deflate_clear(conn->deflate);
@@ -52,6 +54,15 @@ static void on_closed(uv_handle_t *handle) {
     cre__conn *conn = handle->data;
     conn->closed = true;
     if (!conn->dirty) cre__conn_free(conn);
+}
+
+/* The connection is up, with TLS if it has that: its protocol begins. */
+static void begin(cre__conn *conn) {
+    const cre_port_options *options = &conn->settings->options;
+    if (options->protocol == CRE_PROTOCOL_STREAM)
+        cre__stream_open(conn);
+    else
+        cre__conn_set_deadline(conn, options->head_timeout_ms);
 }
 
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
@@ -82,6 +93,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     conn->engine = engine;
     conn->descriptor = descriptor;
     conn->port = port;
+    conn->settings = cre__port_at(engine, port);
     cre_tls *tls = cre__tls_of_port(engine, port);
     if (tls) result = cre__tls_attach(conn, tls);
     if (!result) result = cre__table_claim(engine->table, &info, engine->config.worker_count);
@@ -99,12 +111,21 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     engine->conns[conn->session & engine->conns_mask] = conn;
     engine->open++;
     engine->stats.accepted++;
+    const cre_port_options *options = &conn->settings->options;
+    cre__slot *slot = &cre__table_slots(engine->table)[cre__table_index(engine->table, conn->session)];
+    atomic_store_explicit(&slot->queue_limit, options->max_queue, memory_order_relaxed);
     int on = 1;
-    if (info.family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    cre__conn_set_deadline(conn,
-                           conn->tls ? cre__tls_handshake_timeout(conn) : engine->config.head_timeout_ms);
+    if (info.family != AF_UNIX && !options->nagle)
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (engine->shutting_down) {
+        cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, false);
+        return 0;
+    }
+    if (conn->tls)
+        cre__conn_set_deadline(conn, cre__tls_handshake_timeout(conn));
+    else
+        begin(conn);
     cre__conn_update_watch(conn);
-    if (engine->shutting_down) cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, false);
     return 0;
 }
 
@@ -115,18 +136,18 @@ cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
 
 /* ---- events ---- */
 
-static int emit(cre_engine *engine, cre_session session, cre_event kind, uint8_t opcode, uint8_t *payload,
-                size_t length) {
+static int emit(cre_engine *engine, cre_session session, uint16_t port, cre_event kind, uint8_t opcode,
+                uint8_t *payload, size_t length) {
     cre_record record = { .length = (uint32_t)length,
                           .kind = (uint8_t)kind,
                           .opcode = opcode,
-                          .flags = CRE_RECORD_FINAL,
+                          .flags = CRE_RECORD_FINAL | cre_record_port_flags(port),
                           .session = session };
     return engine->config.on_event(engine->config.context, engine, &record, payload);
 }
 
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
-    int result = emit(conn->engine, conn->session, kind, opcode, payload, length);
+    int result = emit(conn->engine, conn->session, conn->port, kind, opcode, payload, length);
     if (result < 0)
         cre__conn_end(conn, CRE_CLOSED_ERROR, conn->opened ? 1006 : 0, result, (cre_slice){ 0 }, false);
     return result;
@@ -148,8 +169,8 @@ static void destroy(cre__conn *conn) {
     engine->stats.closed++;
 }
 
-static void tell_closed(cre_engine *engine, cre_session session, cre_close_reason reason, uint16_t code,
-                        int error, cre_slice text) {
+static void tell_closed(cre_engine *engine, cre_session session, uint16_t port, cre_close_reason reason,
+                        uint16_t code, int error, cre_slice text) {
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
     if (text.length > CRE_WS_MAX_CONTROL) text.length = CRE_WS_MAX_CONTROL;
     cre_closed closed = {
@@ -157,7 +178,7 @@ static void tell_closed(cre_engine *engine, cre_session session, cre_close_reaso
     };
     memcpy(payload, &closed, sizeof closed);
     if (text.length) memcpy(payload + sizeof closed, text.data, text.length);
-    emit(engine, session, CRE_EVENT_CLOSE, 0, payload, sizeof closed + text.length);
+    emit(engine, session, port, CRE_EVENT_CLOSE, 0, payload, sizeof closed + text.length);
 }
 
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
@@ -170,9 +191,10 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         /* From here on nobody finds it, so what is called from the event cannot come back here. */
         conn->session = 0;
         engine->conns[session & engine->conns_mask] = NULL;
-        conn->phase_at_end = conn->phase == CRE__HTTP ? CRE__HTTP : CRE__WEBSOCKET;
+        conn->phase_at_end = conn->phase == CRE__CLOSE_SENT ? CRE__WEBSOCKET : conn->phase;
+        if (conn->phase_at_end == CRE__STREAM) code = 0;
         conn->phase = CRE__LEAVING;
-        if (conn->opened) tell_closed(engine, session, reason, code, error, text);
+        if (conn->opened) tell_closed(engine, session, conn->port, reason, code, error, text);
         cre__table_release(engine->table, session);
     }
     if (conn->phase == CRE__DEAD) return;
@@ -185,7 +207,7 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         return;
     }
     conn->paused = conn->congested = conn->held = false;
-    cre__conn_set_deadline(conn, engine->config.close_timeout_ms);
+    cre__conn_set_deadline(conn, conn->settings->options.close_timeout_ms);
     cre__conn_update_watch(conn);
     cre__conn_mark_dirty(conn);
 }
@@ -229,6 +251,10 @@ void cre__conn_update_watch(cre__conn *conn) {
 
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     uint8_t *cursor = data, *end = data + length;
+    if (conn->phase == CRE__STREAM) {
+        cre__stream_input(conn, data, length);
+        return;
+    }
     if (conn->phase == CRE__HTTP) cre__http_input(conn, &cursor, end);
     /* Not "else": what follows a handshake in the same read belongs to the WebSocket. */
     if (cursor && (conn->phase == CRE__WEBSOCKET || conn->phase == CRE__CLOSE_SENT))
@@ -247,6 +273,7 @@ static void input_ended(cre__conn *conn) {
         }
         cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
         return;
+    case CRE__STREAM: cre__stream_ended(conn); return;
     case CRE__CLOSE_SENT:
         cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, true);
         return;
@@ -278,7 +305,14 @@ static bool may_read(cre__conn *conn) {
 }
 
 static ssize_t receive(cre__conn *conn, uint8_t *at, size_t room) {
-    if (conn->tls && conn->phase != CRE__LEAVING) return cre__tls_receive(conn, at, room);
+    if (conn->tls && conn->phase != CRE__LEAVING) {
+        ssize_t got = cre__tls_receive(conn, at, room);
+        int error = errno;
+        bool is_new = conn->phase == CRE__HTTP && conn->settings->options.protocol == CRE_PROTOCOL_STREAM;
+        if (is_new && !conn->tls->handshaking) begin(conn);
+        errno = error;
+        return got;
+    }
     if (conn->tls) conn->tls->unread = false;
     return recv(conn->descriptor, at, room, 0);
 }
@@ -387,6 +421,7 @@ static void link_timed(cre__conn *conn) {
 static void deadline_passed(cre__conn *conn) {
     switch (conn->phase) {
     case CRE__HTTP: cre__http_timed_out(conn); break;
+    case CRE__STREAM: cre__stream_close(conn, CRE_CLOSED_TIMEOUT); break;
     case CRE__CLOSE_SENT:
         cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, false);
         break;

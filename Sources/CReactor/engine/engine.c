@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "engine/engine_internal.h"
+#include "engine/sockaddr.h"
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value ? value : fallback;
@@ -25,14 +26,6 @@ static void fill_defaults(cre_engine_config *config) {
     config->body_timeout_ms = or_default(config->body_timeout_ms, 60000);
     config->idle_timeout_ms = or_default(config->idle_timeout_ms, 75000);
     config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
-}
-
-/* Records and queues count in 32 bits, so limits stay below 1 GiB. */
-static bool valid(const cre_engine_config *config) {
-    const uint32_t most = 1u << 30;
-    return config->on_event && config->max_message <= most && config->max_body <= most &&
-           config->max_queue <= most && config->max_head <= CRE_HTTP_MAX_HEAD &&
-           config->high_water <= config->max_queue && config->low_water < config->high_water;
 }
 
 /* ---- connections from elsewhere ---- */
@@ -124,6 +117,7 @@ static void free_engine(cre_engine *engine) {
     cre__free(engine->own_table);
     cre__free(engine->slab);
     cre__free(engine->scratch);
+    cre__free(engine->ports);
     cre__free(engine);
 }
 
@@ -132,9 +126,10 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     if (!engine) return CRE_ENOMEM;
     engine->config = *config;
     fill_defaults(&engine->config);
-    if (!valid(&engine->config)) {
-        cre__free(engine);
-        return CRE_EINVALID;
+    int result = config->on_event ? cre__ports_open(engine) : CRE_EINVALID;
+    if (result) {
+        free_engine(engine);
+        return result;
     }
     engine->loop = loop;
     int copied = cre__tls_copy_ports(engine);
@@ -157,7 +152,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         engine->conns = mmap(NULL, engine->conns_size, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
-    int result = CRE_ENOMEM;
+    result = CRE_ENOMEM;
     if (!copied && engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
         result = open_inbox(engine);
     if (!result && config->deflate) {
@@ -170,14 +165,6 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         free_engine(engine);
         return result;
     }
-    /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it
-     * too. */
-    uint32_t fragments = (uint32_t)(engine->config.max_message / 64);
-    engine->ws_config = (cre_ws_config){
-        .max_message = engine->config.max_message,
-        .max_fragments = fragments > CRE_WS_DEFAULT_MAX_FRAGMENTS ? fragments : CRE_WS_DEFAULT_MAX_FRAGMENTS,
-    };
-    engine->http_limits = (cre_http_limits){ .max_head = engine->config.max_head };
     engine->flush.run = cre__engine_on_flush;
     cre__loop_add_hook(loop, CRE__FLUSH, &engine->flush);
     *out = engine;
@@ -206,6 +193,7 @@ void cre_engine_destroy(cre_engine *engine) {
     engine->shutting_down = true; /* a handler of the events below may hand over what it likes */
     engine->shutdown_done = NULL;
     cre__listeners_close(engine);
+    cre__datagrams_close(engine);
     each_session(engine, visit_reset, NULL);
     cre__engine_drop_leaving(engine);
     cre__out_forget(engine);
@@ -219,6 +207,9 @@ void cre_engine_destroy(cre_engine *engine) {
 }
 
 /* ---- commands ---- */
+
+/* More than any datagram can have; the system knows the limit of each kind. */
+#define MAX_DATAGRAM (1u << 20)
 
 /* The bytes of a close frame behind its code. */
 #define CLOSE_REASON (CRE_WS_MAX_CONTROL - 2)
@@ -257,6 +248,13 @@ static int check_push(const cre_record *command, const cre_slice *parts, int cou
     return control && final && cre__slices_length(parts, count) <= CRE_WS_MAX_CONTROL ? 0 : CRE_EINVALID;
 }
 
+/* The address of a SENDTO; `parts` are the data then. */
+static int read_address(cre_slice *parts, int count, cre_address *address) {
+    if (!cre__slices_take(address, sizeof *address, parts, count) || !cre__address_valid(address))
+        return CRE_EINVALID;
+    return cre__slices_length(parts, count) <= MAX_DATAGRAM ? 0 : CRE_ELIMIT;
+}
+
 static int read_response(cre_slice *parts, int count, cre_response *response, cre_slice *fields) {
     if (!cre__slices_take(response, sizeof *response, parts, count)) return CRE_EINVALID;
     if (response->status < 200 || response->status > 999) return CRE_EINVALID;
@@ -280,10 +278,13 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
         own[i] = parts[i];
     closing_text text;
     cre_response response;
+    cre_address address;
     switch (command->kind) {
     case CRE_COMMAND_PUSH: return check_push(command, own, count);
     case CRE_COMMAND_CLOSE: return read_closing(own, count, &text);
     case CRE_COMMAND_RESPOND: return read_response(own, count, &response, &fields);
+    case CRE_COMMAND_SENDTO: return read_address(own, count, &address);
+    case CRE_COMMAND_SEND:
     case CRE_COMMAND_RESET:
     case CRE_COMMAND_PAUSE:
     case CRE_COMMAND_RESUME: return 0;
@@ -305,6 +306,8 @@ static int command_close(cre__conn *conn, cre_slice *parts, int count) {
     if (result) return result;
     if (conn->phase == CRE__WEBSOCKET)
         cre__ws_close(conn, CRE_CLOSED_SERVER, text.closing.code, text.text, text.length);
+    else if (conn->phase == CRE__STREAM)
+        cre__stream_close(conn, CRE_CLOSED_SERVER);
     else if (conn->phase == CRE__HTTP)
         cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, true);
     return 0;
@@ -326,6 +329,12 @@ static int command_pause(cre__conn *conn, bool pause) {
     return 0;
 }
 
+static int command_send_to(cre_engine *engine, const cre_record *command, cre_slice *parts, int count) {
+    cre_address address;
+    int result = read_address(parts, count, &address);
+    return result ? result : cre__datagram_send(engine, cre_record_port(command), &address, parts, count);
+}
+
 static int carry_out(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
                      bool late) {
     if (count > CRE__MAX_PARTS) return CRE_EINVALID;
@@ -333,6 +342,7 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
     for (int i = 0; i < count; i++)
         own[i] = parts[i];
     if (cre__is_publishing(command->kind)) return cre__publishing_command(engine, command, own, count);
+    if (command->kind == CRE_COMMAND_SENDTO) return command_send_to(engine, command, own, count);
     cre__conn *conn = cre__engine_find(engine, command->session);
     if (!conn) {
         engine->stats.stale_commands++;
@@ -340,6 +350,7 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
     }
     switch (command->kind) {
     case CRE_COMMAND_PUSH: return command_push(conn, command, own, count, late);
+    case CRE_COMMAND_SEND: return cre__stream_send(conn, own, count, late);
     case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);
     case CRE_COMMAND_CLOSE: return command_close(conn, own, count);
     case CRE_COMMAND_RESET:
@@ -366,6 +377,19 @@ int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, con
     cre_record command = { .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = CRE_RECORD_FINAL };
     cre_slice part = { data, length };
     return command_push(conn, &command, &part, 1, false);
+}
+
+int cre_engine_send(cre_engine *engine, cre_session session, const void *data, size_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    cre_slice part = { data, length };
+    return cre__stream_send(conn, &part, 1, false);
+}
+
+int cre_engine_send_to(cre_engine *engine, uint16_t port, const cre_address *to, const void *data,
+                       size_t length) {
+    cre_slice part = { data, length };
+    return length <= MAX_DATAGRAM ? cre__datagram_send(engine, port, to, &part, 1) : CRE_ELIMIT;
 }
 
 int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason) {
@@ -411,6 +435,8 @@ static void visit_shutdown(cre__conn *conn, void *context) {
     if (conn->phase == CRE__WEBSOCKET) {
         cre__ws_close(conn, CRE_CLOSED_SHUTDOWN, 1001, "server shutdown", 15);
         if (conn->dirty && !conn->blocked) cre__out_flush(conn);
+    } else if (conn->phase == CRE__STREAM) {
+        cre__stream_close(conn, CRE_CLOSED_SHUTDOWN);
     } else if (conn->phase == CRE__HTTP && !conn->awaiting) {
         cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, true);
     }
@@ -443,6 +469,7 @@ void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(
 
 void cre_engine_stop_listening(cre_engine *engine) {
     cre__listeners_close(engine);
+    cre__datagrams_stop(engine); /* answers may still be sent */
 }
 
 cre_table *cre_engine_table(cre_engine *engine) {

@@ -16,6 +16,14 @@
 
 typedef struct cre__conn cre__conn;
 typedef struct cre__listener cre__listener;
+typedef struct cre__datagram cre__datagram;
+
+/* A port of the table, all settings filled in. */
+typedef struct cre__port {
+    cre_port_options options;
+    cre_ws_config ws_config;
+    cre_http_limits http_limits;
+} cre__port;
 
 /* ---- output: what was written but not sent ---- */
 
@@ -33,6 +41,7 @@ typedef struct cre__chunk {
 typedef enum cre__phase_of_conn {
     CRE__HTTP,       /* reading requests */
     CRE__WEBSOCKET,  /* handshake done */
+    CRE__STREAM,     /* plain bytes */
     CRE__CLOSE_SENT, /* WebSocket: we closed, the peer's close frame is awaited */
     CRE__LEAVING, /* its session is over: the last output, then the end of the peer's input, then the socket
                      goes */
@@ -45,6 +54,7 @@ struct cre__body;  /* a request whose body is not complete */
 struct cre__conn {
     uv_poll_t poll;
     cre_engine *engine;
+    const cre__port *settings;
     cre_session session; /* 0 when over */
     cre__chunk *out_first, *out_last;
     cre__conn *next_dirty;
@@ -55,13 +65,13 @@ struct cre__conn {
     uint16_t port;
     uint16_t worker;
     uint8_t phase;
-    uint8_t phase_at_end;  /* HTTP or WEBSOCKET: which member of the union is to be freed */
+    uint8_t phase_at_end;  /* HTTP, WEBSOCKET or STREAM: which member of the union is to be freed */
     uint8_t watching;      /* events that libuv watches for us now */
     bool dirty : 1;        /* in the list of those to flush */
     bool blocked : 1;      /* the socket takes no more output now */
     bool paused : 1;       /* reading stopped by a PAUSE command */
     bool congested : 1;    /* reading stopped by the link */
-    bool opened : 1;       /* OPEN was told, so CLOSE is due */
+    bool opened : 1;       /* OPEN or CONNECT was told, so CLOSE is due */
     bool full : 1;         /* FULL was told */
     bool half_closed : 1;  /* nothing more will be sent */
     bool awaiting : 1;     /* a response is due */
@@ -85,6 +95,7 @@ struct cre__conn {
     union {
         struct cre__body *body;
         cre_ws_session ws;
+        cre_framing framing;
     };
 };
 
@@ -127,11 +138,12 @@ struct cre_engine {
     cre__listener *listeners;
     cre_tls **tls; /* by port, config.tls_count of them */
     struct cre__tls_scratch *tls_scratch;
+    cre__datagram *datagrams;
+    uint16_t next_port;       /* of cre_engine_listen */
+    cre__port *ports;         /* config.port_count, and behind them that of all others */
     struct cre__inbox *inbox; /* sockets from other threads */
-    cre_ws_config ws_config;
     cre_ws_deflate_config deflate_config;
     cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
-    cre_http_limits http_limits;
     cre_engine_stats stats;
     bool shutting_down;
     cre_timer *shutdown_timer;
@@ -266,6 +278,29 @@ void cre__batch_settle(cre__conn *conn);
 void cre__batch_flush(cre_engine *engine);
 /* A frame was pushed that is not all of a message; or the last of such. */
 void cre__batch_fragment(cre__conn *conn, uint8_t first);
+
+/* stream.c */
+/* The phase begins: CONNECT is told. */
+void cre__stream_open(cre__conn *conn);
+void cre__stream_input(cre__conn *conn, uint8_t *data, size_t length);
+/* The peer's input has ended. */
+void cre__stream_ended(cre__conn *conn);
+int cre__stream_send(cre__conn *conn, const cre_slice *parts, int count, bool late);
+void cre__stream_close(cre__conn *conn, cre_close_reason reason);
+
+/* datagram.c */
+/* Owns the descriptor when it returns 0; `own`: and the file behind it. */
+int cre__datagram_open(cre_engine *engine, int descriptor, uint16_t port, bool own);
+/* Nothing more is received. */
+void cre__datagrams_stop(cre_engine *engine);
+void cre__datagrams_close(cre_engine *engine);
+int cre__datagram_send(cre_engine *engine, uint16_t port, const cre_address *to, const cre_slice *parts,
+                       int count);
+
+/* port.c */
+/* Fills engine->ports from the configuration, whose own defaults are filled in. */
+int cre__ports_open(cre_engine *engine);
+const cre__port *cre__port_at(const cre_engine *engine, uint16_t index);
 
 /* listener.c */
 void cre__listeners_close(cre_engine *engine);

@@ -110,7 +110,7 @@ static void answered(cre__conn *conn, bool keep_alive) {
         cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, true);
         return;
     }
-    cre__conn_set_deadline(conn, conn->engine->config.idle_timeout_ms);
+    cre__conn_set_deadline(conn, conn->settings->options.idle_timeout_ms);
     if (conn->stash || conn->held || conn->eof) cre__conn_continue(conn);
 }
 
@@ -122,7 +122,7 @@ int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice f
     uint64_t length = cre__slices_length(body, count);
     bool no_body = conn->head_request || response->status == 204 || response->status == 304;
     uint64_t sent_length = no_body ? 0 : length;
-    if (conn->queued + sent_length > (uint64_t)conn->engine->config.max_queue * 2) {
+    if (conn->queued + sent_length > (uint64_t)conn->settings->options.max_queue * 2) {
         cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 0, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
         return CRE_EQUEUE_FULL;
     }
@@ -222,7 +222,7 @@ static void deliver(cre__conn *conn, uint8_t *payload, size_t length) {
 static bool body_add(cre__conn *conn, const uint8_t *data, size_t length) {
     struct cre__body *body = conn->body;
     size_t needed = body->used + length;
-    if (needed - body->prefix > conn->engine->config.max_body) {
+    if (needed - body->prefix > conn->settings->options.max_body) {
         cre__http_refuse(conn, 413);
         return false;
     }
@@ -284,7 +284,7 @@ static void body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
 /* A head is complete and a body follows: makes room and says what the client waits for. */
 static bool body_begin(cre__conn *conn, const uint8_t *payload, size_t prefix, const cre_http_head *head,
                        bool nothing_came) {
-    const cre_engine_config *config = &conn->engine->config;
+    const cre_port_options *config = &conn->settings->options;
     if (!(head->flags & CRE_HTTP_CHUNKED) && head->content_length > config->max_body) {
         cre__http_refuse(conn, 413);
         return false;
@@ -315,11 +315,12 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     cre_http_field *fields = (cre_http_field *)(void *)(engine->scratch + sizeof *head);
     uint8_t *bytes = *cursor;
     size_t available = (size_t)(end - bytes);
-    int length = cre_http_parse_request(bytes, available, looked_at, &engine->http_limits, head, fields);
+    int length =
+        cre_http_parse_request(bytes, available, looked_at, &conn->settings->http_limits, head, fields);
     if (length == 0) {
         if (conn->keep_alive) { /* not the first: the idle timeout was running */
             conn->keep_alive = false;
-            cre__conn_set_deadline(conn, engine->config.head_timeout_ms);
+            cre__conn_set_deadline(conn, conn->settings->options.head_timeout_ms);
         }
         if (cre__http_stash(conn, bytes, available)) conn->stash->looked_at = (uint32_t)available;
         *cursor = end;
@@ -336,11 +337,13 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     memcpy(engine->scratch + prefix, bytes, (size_t)length);
     prefix += (size_t)length;
     *cursor += length;
-    if (head->flags & CRE_HTTP_UPGRADE_WEBSOCKET) {
+    const cre_port_options *options = &conn->settings->options;
+    bool websocket = options->protocol == CRE_PROTOCOL_WEBSOCKET;
+    if (websocket && (head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)) {
         cre__ws_upgrade(conn, engine->scratch, prefix);
         return false; /* another protocol now, or an error */
     }
-    if (!engine->config.http) {
+    if (websocket && !options->http) {
         cre__http_refuse(conn, 400);
         return false;
     }
@@ -350,7 +353,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     }
     size_t here = (size_t)(end - *cursor);
     if (!(head->flags & CRE_HTTP_CHUNKED) && head->content_length <= here &&
-        head->content_length <= engine->config.max_body && here <= CRE__SLAB) {
+        head->content_length <= conn->settings->options.max_body && here <= CRE__SLAB) {
         size_t size = (size_t)head->content_length;
         memcpy(engine->scratch + prefix, *cursor, size);
         *cursor += size;

@@ -1,8 +1,5 @@
 /* Listening sockets. */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,53 +12,6 @@
 /* How long accepting rests when there are no descriptors or no memory: long enough not to spin, short enough
  * not to be noticed. */
 #define REST_MS 100
-
-typedef union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-} address;
-
-static socklen_t parse_address(const char *host, uint16_t port, address *out) {
-    memset(out, 0, sizeof *out);
-    if (!host) host = "0.0.0.0";
-    if (inet_pton(AF_INET, host, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(port);
-        return sizeof out->v4;
-    }
-    if (inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1) {
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(port);
-        return sizeof out->v6;
-    }
-    return 0;
-}
-
-int cre_listen(const cre_listen_options *options, uint16_t *bound_port) {
-    address at;
-    socklen_t size = parse_address(options->host, options->port, &at);
-    if (!size) return -EADDRNOTAVAIL;
-    int descriptor = socket(at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return -errno;
-    int on = 1;
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (at.any.sa_family == AF_INET6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    int result = 0;
-    if (options->reuse_port) result = setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (!result) result = bind(descriptor, &at.any, size);
-    if (!result) result = listen(descriptor, options->backlog ? options->backlog : 512);
-    if (!result && bound_port) {
-        result = getsockname(descriptor, &at.any, &size);
-        *bound_port = ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
-    }
-    if (result) {
-        result = -errno;
-        close(descriptor);
-        return result;
-    }
-    return descriptor;
-}
 
 /* ---- accepting ---- */
 
@@ -151,6 +101,7 @@ struct cre__listener {
     cre_engine *engine;
     cre_acceptor *acceptor;
     uint16_t port;
+    bool own; /* a Unix socket's file is removed with it */
 };
 
 static void on_accepted(void *context, int descriptor) {
@@ -158,11 +109,15 @@ static void on_accepted(void *context, int descriptor) {
     cre__conn_open(listener->engine, descriptor, listener->port);
 }
 
-int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port) {
+static int serve(cre_engine *engine, int descriptor, uint16_t port, bool own) {
+    if (port >= CRE_MAX_PORTS) return CRE_EINVALID;
+    if (cre__port_at(engine, port)->options.protocol == CRE_PROTOCOL_DATAGRAM)
+        return cre__datagram_open(engine, descriptor, port, own);
     cre__listener *listener = cre__calloc(1, sizeof *listener);
     if (!listener) return CRE_ENOMEM;
     listener->engine = engine;
     listener->port = port;
+    listener->own = own;
     int result = cre_acceptor_start(engine->loop, descriptor, on_accepted, listener, &listener->acceptor);
     if (result) {
         cre__free(listener);
@@ -173,15 +128,22 @@ int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port) {
     return 0;
 }
 
+int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port) {
+    return serve(engine, descriptor, port, false);
+}
+
 int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uint16_t *bound_port) {
-    int descriptor = cre_listen(options, bound_port);
+    cre_listen_options own = *options;
+    uint16_t port = engine->next_port;
+    own.datagram = cre__port_at(engine, port)->options.protocol == CRE_PROTOCOL_DATAGRAM;
+    int descriptor = cre_listen(&own, bound_port);
     if (descriptor < 0) return descriptor;
-    uint16_t port = 0;
-    for (cre__listener *listener = engine->listeners; listener; listener = listener->next)
-        port++;
     int result = cre_engine_set_tls(engine, port, options->tls);
-    if (!result) result = cre_engine_serve(engine, descriptor, port);
-    if (result) close(descriptor);
+    if (!result) result = serve(engine, descriptor, port, options->descriptor <= 0);
+    if (result)
+        close(descriptor);
+    else
+        engine->next_port++;
     return result;
 }
 
@@ -189,6 +151,7 @@ void cre__listeners_close(cre_engine *engine) {
     while (engine->listeners) {
         cre__listener *listener = engine->listeners;
         engine->listeners = listener->next;
+        if (listener->own) cre_listen_remove(listener->acceptor->descriptor);
         cre_acceptor_stop(listener->acceptor);
         cre__free(listener);
     }

@@ -126,10 +126,10 @@ static void show_queue(cre__conn *conn) {
     cre__slot *slot = &cre__table_slots(engine->table)[cre__table_index(engine->table, conn->session)];
     atomic_store_explicit(&slot->queued, conn->queued, memory_order_relaxed);
     if (!conn->opened) return;
-    if (!conn->full && conn->queued >= engine->config.high_water) {
+    if (!conn->full && conn->queued >= conn->settings->options.high_water) {
         conn->full = true;
         cre__conn_emit(conn, CRE_EVENT_FULL, 0, NULL, 0);
-    } else if (conn->full && conn->queued <= engine->config.low_water) {
+    } else if (conn->full && conn->queued <= conn->settings->options.low_water) {
         conn->full = false;
         cre__conn_emit(conn, CRE_EVENT_DRAINED, 0, NULL, 0);
     }

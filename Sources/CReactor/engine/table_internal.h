@@ -14,9 +14,10 @@ typedef struct cre__slot {
     _Atomic uint64_t connect_time_ms;
     _Atomic uint32_t queued;        /* bytes of output that wait */
     _Atomic uint32_t request_taken; /* a worker in another process has a request of it and has not answered */
+    _Atomic uint32_t queue_limit;   /* a sender in another process stops at so many */
     _Atomic uint16_t owner;
     _Atomic uint8_t state;
-    uint8_t reserved[13];
+    uint8_t reserved[9];
 } cre__slot;
 
 static inline uint16_t cre__slot_worker(const cre__slot *slot) {

@@ -288,7 +288,7 @@ static bool shake_hands(cre__conn *conn) {
         tls->handshaking = false;
         conn->engine->stats.tls_handshakes++;
         conn->engine->stats.tls_resumed += SSL_session_reused(tls->ssl) == 1;
-        cre__conn_set_deadline(conn, conn->engine->config.head_timeout_ms);
+        cre__conn_set_deadline(conn, conn->settings->options.head_timeout_ms);
         return true;
     }
     note_failure(tls, result);

@@ -10,7 +10,7 @@
 /* ---- output ---- */
 
 static int cannot_push(const cre__conn *conn) {
-    return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
+    return conn->phase == CRE__HTTP || conn->phase == CRE__STREAM ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
 }
 
 /* Compresses a whole message if that was agreed on and pays. It must then be sent: the peer's window has
@@ -63,7 +63,7 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
 int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count) {
     if (conn->phase != CRE__WEBSOCKET) return cannot_push(conn);
     size_t length = cre__slices_length(parts, count);
-    if (conn->queued && conn->queued + length > conn->engine->config.max_queue) return CRE_EQUEUE_FULL;
+    if (conn->queued && conn->queued + length > conn->settings->options.max_queue) return CRE_EQUEUE_FULL;
     return push(conn, first, parts, count, length);
 }
 
@@ -72,7 +72,7 @@ int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, in
     size_t length = cre__slices_length(parts, count);
     /* The sender looks at the queue in the table before it sends more; twice the limit leaves room for what
      * was on its way then. */
-    if (conn->queued && conn->queued + length > (uint64_t)conn->engine->config.max_queue * 2) {
+    if (conn->queued && conn->queued + length > (uint64_t)conn->settings->options.max_queue * 2) {
         cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 1006, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
         return CRE_EQUEUE_FULL;
     }
@@ -95,7 +95,7 @@ void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, cons
     conn->close_code = code;
     conn->paused = false; /* the answer must be read */
     cre__table_set_state(conn->engine->table, conn->session, CRE_CONNECTION_CLOSING);
-    cre__conn_set_deadline(conn, conn->engine->config.close_timeout_ms);
+    cre__conn_set_deadline(conn, conn->settings->options.close_timeout_ms);
     cre__conn_update_watch(conn);
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "engine/command.h"
@@ -28,9 +29,12 @@ struct cre_reactor {
 static int on_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
     cre_reactor *reactor = context;
     (void)engine;
+    cre_slice part = { payload, event->length };
+    if (event->kind == CRE_EVENT_PACKET) /* lost, when the worker cannot keep up */
+        return cre_node_send(reactor->node, ((const cre_address *)(const void *)payload)->worker, event,
+                             &part, 1);
     cre_table *table = cre_bus_table(reactor->config.bus);
     uint16_t worker = cre__slot_worker(&cre__table_slots(table)[cre__table_index(table, event->session)]);
-    cre_slice part = { payload, event->length };
     /* What was read cannot be given back; `congested` stops the reading, so that little can queue. */
     return cre__node_send(reactor->node, worker, event, &part, 1, SIZE_MAX);
 }
@@ -85,6 +89,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.on_event = on_event;
     engine.congested = congested;
     engine.context = reactor;
+    engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);
     engine.node = (uint16_t)config->node;
     uint32_t workers = engine.worker_count ? engine.worker_count : 1;
@@ -119,6 +124,28 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
 
 int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port) {
     return cre_engine_hand_over(reactor->engine, descriptor, port);
+}
+
+typedef struct serve_request {
+    cre_reactor *reactor;
+    int descriptor;
+    uint16_t port;
+} serve_request;
+
+static void begin_serving(void *context) {
+    serve_request *request = context;
+    if (cre_engine_serve(request->reactor->engine, request->descriptor, request->port))
+        close(request->descriptor);
+    cre__free(request);
+}
+
+int cre_reactor_serve(cre_reactor *reactor, int descriptor, uint16_t port) {
+    serve_request *request = cre__malloc(sizeof *request);
+    if (!request) return CRE_ENOMEM;
+    *request = (serve_request){ reactor, descriptor, port };
+    int result = cre_loop_post(reactor->loop, begin_serving, request);
+    if (result) cre__free(request);
+    return result;
 }
 
 static void begin_shutdown(void *context) {

@@ -69,7 +69,6 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
     if (!worker) return CRE_ENOMEM;
     worker->config = *config;
     worker->config.engine = NULL; /* borrowed for this call */
-    if (!worker->config.max_queue) worker->config.max_queue = 8u << 20;
     if (!worker->config.owner_count && config->engine) {
         worker->config.first_owner = (uint16_t)config->node;
         worker->config.owner_count = 1;
@@ -81,6 +80,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         own.on_event = on_engine_event;
         own.context = worker;
         own.congested = NULL;
+        own.half_open = true; /* as with reactors: what a worker sees is the same in both modes */
         own.table = worker->table;
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
@@ -113,6 +113,13 @@ cre_engine *cre_worker_engine(cre_worker *worker) {
     return worker->engine;
 }
 
+/* Whether too much waits on the connection for more to be sent. */
+static bool is_full(const cre_worker *worker, const cre__slot *slot) {
+    uint32_t limit = worker->config.max_queue;
+    if (!limit) limit = atomic_load_explicit(&slot->queue_limit, memory_order_relaxed);
+    return atomic_load_explicit(&slot->queued, memory_order_relaxed) >= limit;
+}
+
 /* The command's owner is another process: what can be known here is answered here. */
 static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
                          const cre_slice *parts, int count) {
@@ -120,14 +127,19 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     if (result) return result;
     if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
         int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
-        if (state == CRE_CONNECTION_HTTP) return CRE_ENOT_WEBSOCKET;
+        if (state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM) return CRE_ENOT_WEBSOCKET;
     } else if (command->kind == CRE_COMMAND_PUSH) {
         const cre__slot *slot = slot_of(worker, command->session);
         int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
         if (state != CRE_CONNECTION_OPEN)
-            return state == CRE_CONNECTION_HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
-        if (atomic_load_explicit(&slot->queued, memory_order_relaxed) >= worker->config.max_queue)
-            return CRE_EQUEUE_FULL;
+            return state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM ? CRE_ENOT_WEBSOCKET
+                                                                                  : CRE_EGONE;
+        if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
+    } else if (command->kind == CRE_COMMAND_SEND) {
+        const cre__slot *slot = slot_of(worker, command->session);
+        if (atomic_load_explicit(&slot->state, memory_order_relaxed) != CRE_CONNECTION_STREAM)
+            return CRE_ENOT_STREAM;
+        if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
     } else if (command->kind == CRE_COMMAND_RESPOND)
         atomic_store_explicit(&slot_of(worker, command->session)->request_taken, 0, memory_order_relaxed);
     return cre_node_send(worker->node, owner, command, parts, count);
@@ -147,9 +159,19 @@ static int send_to_all(cre_worker *worker, const cre_record *command, const cre_
     return result;
 }
 
+/* Datagram sockets have owners by their port, not by a session. */
+static int send_datagram(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {
+    if (worker->engine) return cre_engine_command(worker->engine, command, parts, count);
+    if (!worker->config.owner_count) return CRE_EGONE;
+    int result = cre__command_check(command, parts, count);
+    uint32_t owner = worker->config.first_owner + cre_record_port(command) % worker->config.owner_count;
+    return result ? result : cre_node_send(worker->node, owner, command, parts, count);
+}
+
 int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {
     if (command->kind == CRE_COMMAND_PUBLISH || command->kind == CRE_COMMAND_BROADCAST)
         return send_to_all(worker, command, parts, count);
+    if (command->kind == CRE_COMMAND_SENDTO) return send_datagram(worker, command, parts, count);
     uint16_t owner;
     if (!cre__table_owner(worker->table, command->session, &owner)) return CRE_EGONE;
     if (worker->engine && owner == worker->config.node)
@@ -188,6 +210,19 @@ int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, s
     cre_record command = { .kind = CRE_COMMAND_BROADCAST, .opcode = opcode, .session = except };
     cre_slice part = { data, length };
     return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length) {
+    cre_record command = { .kind = CRE_COMMAND_SEND, .session = session };
+    cre_slice part = { data, length };
+    return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to, const void *data,
+                       size_t length) {
+    cre_record command = { .kind = CRE_COMMAND_SENDTO, .flags = cre_record_port_flags(port) };
+    cre_slice parts[] = { { (const uint8_t *)to, sizeof *to }, { data, length } };
+    return cre_worker_command(worker, &command, parts, 2);
 }
 
 int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,

@@ -39,7 +39,7 @@ internal import CReactor
                     }
                 },
                 context: Unmanaged.passUnretained(self).toOpaque(),
-                engine: listener == nil ? nil : engine, max_queue: UInt32(server.settings.maxQueue),
+                engine: listener == nil ? nil : engine, max_queue: 0,
                 first_owner: UInt16(owners.lowerBound), owner_count: UInt16(owners.count))
             return unsafe cre_worker_open(loop.raw, &config, &raw)
         }

@@ -1,0 +1,68 @@
+/* The table of ports: what an engine speaks on each of them. */
+#include "core/memory.h"
+#include "engine/engine_internal.h"
+
+#define DEFAULT(member, fallback) \
+    if (!(member)) (member) = (fallback)
+
+/* What a port does not say is what the engine's configuration says. */
+static void fill(cre_port_options *options, const cre_engine_config *config) {
+    if (!options->max_queue) {
+        DEFAULT(options->high_water, config->high_water);
+        DEFAULT(options->low_water, config->low_water);
+    }
+    DEFAULT(options->max_message, config->max_message);
+    DEFAULT(options->max_head, config->max_head);
+    DEFAULT(options->max_body, config->max_body);
+    DEFAULT(options->max_queue, config->max_queue);
+    DEFAULT(options->high_water, options->max_queue / 5 * 4);
+    DEFAULT(options->head_timeout_ms, config->head_timeout_ms);
+    DEFAULT(options->body_timeout_ms, config->body_timeout_ms);
+    DEFAULT(options->idle_timeout_ms, config->idle_timeout_ms);
+    DEFAULT(options->close_timeout_ms, config->close_timeout_ms);
+}
+
+/* Records and queues count in 32 bits, so limits stay below 1 GiB. */
+static bool valid(const cre_port_options *options) {
+    const uint32_t most = 1u << 30;
+    if (options->framing.kind != CRE_FRAMING_NONE &&
+        (options->protocol != CRE_PROTOCOL_STREAM || cre_framing_config_check(&options->framing)))
+        return false;
+    return options->protocol <= CRE_PROTOCOL_DATAGRAM && options->max_message <= most &&
+           options->max_body <= most && options->max_queue <= most &&
+           options->max_head <= CRE_HTTP_MAX_HEAD && options->high_water <= options->max_queue &&
+           options->low_water < options->high_water;
+}
+
+static int prepare(cre__port *port, const cre_port_options *options, const cre_engine_config *config) {
+    port->options = *options;
+    fill(&port->options, config);
+    if (!valid(&port->options)) return CRE_EINVALID;
+    /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it
+     * too. */
+    uint32_t fragments = (uint32_t)(port->options.max_message / 64);
+    port->ws_config = (cre_ws_config){
+        .max_message = port->options.max_message,
+        .max_fragments = fragments > CRE_WS_DEFAULT_MAX_FRAGMENTS ? fragments : CRE_WS_DEFAULT_MAX_FRAGMENTS,
+    };
+    port->http_limits = (cre_http_limits){ .max_head = port->options.max_head };
+    return 0;
+}
+
+int cre__ports_open(cre_engine *engine) {
+    cre_engine_config *config = &engine->config;
+    if (config->port_count > CRE_MAX_PORTS) return CRE_EINVALID;
+    engine->ports = cre__calloc(config->port_count + 1u, sizeof *engine->ports);
+    if (!engine->ports) return CRE_ENOMEM;
+    /* Behind those that were given is the one for all others. */
+    cre_port_options plain = { .protocol = CRE_PROTOCOL_WEBSOCKET, .http = config->http };
+    int result = prepare(&engine->ports[config->port_count], &plain, config);
+    for (uint16_t i = 0; i < config->port_count && !result; i++)
+        result = prepare(&engine->ports[i], &config->ports[i], config);
+    config->ports = NULL; /* borrowed for this call */
+    return result;
+}
+
+const cre__port *cre__port_at(const cre_engine *engine, uint16_t index) {
+    return &engine->ports[index < engine->config.port_count ? index : engine->config.port_count];
+}

@@ -1,0 +1,40 @@
+/* Ports: what is spoken on the sockets of an engine, and within which limits. */
+#ifndef CREACTOR_PORT_H
+#define CREACTOR_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "framing.h"
+
+CRE_BEGIN_DECLS
+
+typedef enum cre_protocol {
+    CRE_PROTOCOL_WEBSOCKET = 0, /* HTTP with the upgrade to WebSocket: REQUEST, OPEN, MESSAGE, CLOSE */
+    CRE_PROTOCOL_HTTP,          /* HTTP only: REQUEST */
+    CRE_PROTOCOL_STREAM,        /* bytes, or packets cut by `framing`: CONNECT, RECEIVE, END, CLOSE */
+    CRE_PROTOCOL_DATAGRAM,      /* UDP and Unix datagrams: PACKET */
+} cre_protocol;
+
+enum { CRE_MAX_PORTS = 256 };
+
+/** The settings of one port. A member of 0 means what the engine's configuration says. */
+typedef struct cre_port_options {
+    cre_protocol protocol;
+    bool http;  /* WEBSOCKET: plain requests become REQUEST events; false: they are answered by a 400 page */
+    bool nagle; /* TCP: small segments wait for the acknowledgement of those before; false: TCP_NODELAY */
+
+    /** STREAM: where a packet ends; all zero: RECEIVE has up to 64 KiB as they came. A packet above the limit
+     * ends its connection with reason PROTOCOL and a CRE_EFRAMING_ error. */
+    cre_framing_config framing;
+
+    uint64_t max_message;
+    uint32_t max_head, max_body;
+    uint32_t max_queue, high_water, low_water;
+    uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, close_timeout_ms;
+} cre_port_options;
+
+CRE_END_DECLS
+
+#endif

@@ -276,7 +276,7 @@ TEST(random_memory_never_leads_outside) {
 
 /* ---- two sides at a time ---- */
 
-#define RECORDS 1000000u
+#define RECORDS (1000000u / TEST_STRIDE)
 
 static void *produce(void *memory) {
     cre__ring ring = { 0 };

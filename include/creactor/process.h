@@ -56,6 +56,10 @@ CRE_API int cre_signals_open(const int *signals, size_t count);
 /** The next signal from that descriptor, 0 when there is none, negative on an error. Does not wait. */
 CRE_API int cre_signals_next(int descriptor);
 
+/** Has malloc keep up to 16 MiB that were freed, instead of giving them back and asking for them again with
+ * each large message. For processes that serve; it does nothing where malloc has no such settings. */
+CRE_API void cre_process_keep_memory(void);
+
 /** Standard output is written line by line from here on, also into a pipe. */
 CRE_API void cre_process_line_buffered(void);
 

@@ -5,6 +5,7 @@ internal import Glibc
 enum Worker {
     static func run(id: Int, server: Server, bus: Bus, layout: Layout, listener: Int32?) -> Never {
         unsafe cre_process_set_title("\(server.processName): worker \(id)")
+        cre_process_keep_memory()
         do throws(ServerError) {
             // Stopping is the manager's to say; Ctrl-C in a terminal goes to every process and must not say it here.
             let signals = try Signals([SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP])

@@ -105,17 +105,18 @@ static void failed(cre__conn *conn, int error) {
     uint16_t code = cre_ws_close_code(error);
     if (conn->phase == CRE__WEBSOCKET) {
         const char *text = cre_error_message(error);
-        send_close_frame(conn, code, text, strlen(text));
+        cre__ws_send_close(conn, code, text, strlen(text));
     }
     cre__conn_end(conn, CRE_CLOSED_PROTOCOL, code, error, (cre_slice){ 0 }, true);
 }
 
 static void peer_closed(cre__conn *conn, const cre_ws_event *event) {
+    conn->eof = true; /* nothing may follow its close frame, so the socket goes as soon as our output is out */
     if (conn->phase == CRE__CLOSE_SENT) {
         cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, true);
         return;
     }
-    send_close_frame(conn, event->close_code, NULL, 0);
+    cre__ws_send_close(conn, event->close_code, NULL, 0);
     cre__conn_end(conn, CRE_CLOSED_PEER, event->close_code, 0, (cre_slice){ event->data, event->length },
                   true);
 }

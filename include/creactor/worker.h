@@ -50,6 +50,9 @@ CRE_API void cre_worker_deafen(cre_worker *worker);
 /** Its engine, NULL when the sockets are elsewhere. */
 CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
 
+/** Whether the connection is this worker's own: a command to it is carried out before it returns. */
+CRE_API bool cre_worker_owns(const cre_worker *worker, cre_session session);
+
 /**
  * Commands any connection of the bus, whoever owns it. Returns 0 when the command was carried out, or is on
  * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL, CRE_ELINK_FULL;

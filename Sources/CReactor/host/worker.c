@@ -113,6 +113,11 @@ cre_engine *cre_worker_engine(cre_worker *worker) {
     return worker->engine;
 }
 
+bool cre_worker_owns(const cre_worker *worker, cre_session session) {
+    uint16_t owner;
+    return worker->engine && cre__table_owner(worker->table, session, &owner) && owner == worker->config.node;
+}
+
 /* Whether too much waits on the connection for more to be sent. */
 static bool is_full(const cre_worker *worker, const cre__slot *slot) {
     uint32_t limit = worker->config.max_queue;

@@ -91,7 +91,7 @@ internal import CReactor
     func push(_ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ payload: UnsafeRawBufferPointer) -> PushResult {
         let result = unsafe cre_worker_push(
             worker, fd.rawValue, opcode.rawValue, finish, payload.baseAddress, payload.count)
-        return PushResult(result, local: unsafe cre_worker_engine(worker) != nil)
+        return PushResult(result, local: unsafe result == 0 && cre_worker_owns(worker, fd.rawValue))
     }
 
     func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> Bool {

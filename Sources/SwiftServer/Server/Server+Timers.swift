@@ -24,7 +24,8 @@ extension Server {
     @MainActor @discardableResult
     public func clearTimer(_ id: TimerID) -> Bool { timers.clear(id) }
 
-    /// Suspends an asynchronous handler. The loop's own timer wakes it, so no thread is started and none is changed.
+    /// Suspends an asynchronous handler. The loop's own timer wakes it, so no thread is started and none is changed. (A
+    /// `Task { }` made inside a handler does not inherit that: it starts pool threads, and comes back to the main one.)
     @MainActor public func sleep(for duration: Duration) async {
         let timers = timers
         unsafe await withUnsafeContinuation { continuation in

@@ -49,7 +49,7 @@ extension ProcessTests {
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for (from, to) in [(0, 1), (1, 0)] {
                     let result = try clients[from].ask("/push \(clients[to].fd) over there")
-                    PushTests.mayBeCalledSent(mode) { #expect(result == "queued") }
+                    #expect(result == "queued")
                     #expect(try clients[to].receiveText() == "over there")
                 }
                 // Plain HTTP is served by one of the workers, the client by both in turn.
@@ -61,10 +61,6 @@ extension ProcessTests {
             }
         }
 
-        /// In base mode a worker does not yet tell connections of others from its own.
-        private static func mayBeCalledSent(_ mode: ServerMode, _ body: () -> Void) {
-            withKnownIssue(isIntermittent: true, body, when: { mode == .base })
-        }
 
         @Test(arguments: ServerMode.allCases) func manyConnectionsAreListedOnceEach(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
@@ -107,7 +103,7 @@ extension ProcessTests {
                 let arrived = try clients[1].receiveText() == text
                 #expect(arrived)
                 let result = try clients[0].receiveText()
-                PushTests.mayBeCalledSent(mode) { #expect(result == "queued") }
+                #expect(result == "queued")
             }
         }
 

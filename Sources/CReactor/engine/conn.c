@@ -46,6 +46,7 @@ void cre__conn_free(cre__conn *conn) {
     if (conn->deflate) cre_ws_deflate_clear(conn->deflate);
     cre__free(conn->deflate); /* agreed on, perhaps, by a handshake that was not completed */
     cre__free(conn->stash);
+    cre_block_release(conn->close_text);
     cre__free(conn);
 }
 
@@ -186,11 +187,14 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
     cre_engine *engine = conn->engine;
     cre_session session = conn->session;
     if (session) {
+        engine->stats.closed_by[reason % CRE_CLOSE_REASONS]++;
         if (graceful) cre__batch_settle(conn);
         if (conn->subscriptions || conn->held_back) cre__topics_leave(conn);
         /* From here on nobody finds it, so what is called from the event cannot come back here. */
         conn->session = 0;
         engine->conns[session & engine->conns_mask] = NULL;
+        if (conn->close_text && !text.length)
+            text = (cre_slice){ cre_block_data(conn->close_text), cre_block_length(conn->close_text) };
         conn->phase_at_end = conn->phase == CRE__CLOSE_SENT ? CRE__WEBSOCKET : conn->phase;
         if (conn->phase_at_end == CRE__STREAM) code = 0;
         conn->phase = CRE__LEAVING;

@@ -92,6 +92,7 @@ struct cre__conn {
     struct cre__stash *stash;
     struct cre__subscriptions *subscriptions;
     cre_ws_deflate *deflate; /* NULL: not agreed on */
+    cre_block *close_text;   /* CLOSE_SENT: our reason */
     union {
         struct cre__body *body;
         cre_ws_session ws;

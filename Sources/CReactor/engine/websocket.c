@@ -88,11 +88,13 @@ static void send_close_frame(cre__conn *conn, uint16_t code, const char *text, s
 
 void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length) {
     if (conn->phase != CRE__WEBSOCKET) return;
-    send_close_frame(conn, code, text, length);
+    cre__ws_send_close(conn, code, text, length);
     if (conn->phase != CRE__WEBSOCKET) return; /* no memory for it */
     conn->phase = CRE__CLOSE_SENT;
     conn->close_reason = (uint8_t)reason;
     conn->close_code = code;
+    /* Told again in CLOSE; without memory for it, it is not. */
+    if (length) conn->close_text = cre_block_copy(text, length);
     conn->paused = false; /* the answer must be read */
     cre__table_set_state(conn->engine->table, conn->session, CRE_CONNECTION_CLOSING);
     cre__conn_set_deadline(conn, conn->settings->options.close_timeout_ms);

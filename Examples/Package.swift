@@ -8,6 +8,8 @@ let package = Package(
         .executableTarget(
             name: "echo", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "echo"),
         .executableTarget(
+            name: "tcp", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "tcp"),
+        .executableTarget(
             name: "chat", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "chat"),
     ],
     swiftLanguageModes: [.v6]

@@ -16,6 +16,8 @@ struct Options {
     var workers = 1
     var reactors = 1
     var handler = Handler.callback
+    /// Bytes come back as they are, without HTTP and WebSocket.
+    var tcp = false
     var maxMessage = 1 << 20
     var compress = Compress.no
     var certificate: String?
@@ -24,6 +26,10 @@ struct Options {
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
         while let name = rest.popFirst() {
+            if name == "--tcp" {
+                tcp = true
+                continue
+            }
             guard let value = rest.popFirst() else { fail("\(name) needs a value") }
             switch name {
             case "--host": host = value
@@ -40,7 +46,7 @@ struct Options {
                 fail(
                     """
                     unknown option \(name)
-                    usage: echo [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
+                    usage: echo [--tcp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
                     [--handler callback|span|async] [--max-message BYTES] [--compress yes|no] \
                     [--cert FILE --key FILE]
                     """)

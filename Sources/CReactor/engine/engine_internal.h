@@ -259,6 +259,7 @@ int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int cou
 /* The same for what its sender believes to be sent: it is never left out. When it is too much, the connection
  * ends with OVERFLOW. */
 int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, int count);
+void cre__ws_send_close(cre__conn *conn, uint16_t code, const char *text, size_t length);
 void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length);
 /* upgrade.c */
 /* A request that asks for an upgrade, in wire form: 101 and OPEN, or an error page and the end. */

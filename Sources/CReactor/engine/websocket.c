@@ -79,7 +79,7 @@ int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, in
     return push(conn, first, parts, count, length);
 }
 
-static void send_close_frame(cre__conn *conn, uint16_t code, const char *text, size_t length) {
+void cre__ws_send_close(cre__conn *conn, uint16_t code, const char *text, size_t length) {
     uint8_t payload[CRE_WS_MAX_CONTROL], header[CRE_WS_MAX_HEADER];
     size_t size = cre_ws_close_payload(payload, code, text, length);
     size_t header_size = cre_ws_header(header, CRE_WS_FIN | CRE_WS_CLOSE, size, NULL);

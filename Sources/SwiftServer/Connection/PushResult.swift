@@ -13,6 +13,8 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     public static let closed = PushResult(description: "closed")
     /// There is a connection, but it is not an open WebSocket.
     public static let notWebSocket = PushResult(description: "notWebSocket")
+    /// There is a connection, but it is not one of a `.tcp` port.
+    public static let notStream = PushResult(description: "notStream")
     /// Too much waits for this client already; nothing was sent. Try again when it has drained.
     public static let full = PushResult(description: "full")
     /// The frame is not one that may be sent: too large, or a control frame that is.
@@ -30,6 +32,7 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
             case 0: local ? .sent : .queued
             case CRE_EGONE.rawValue: .closed
             case CRE_ENOT_WEBSOCKET.rawValue: .notWebSocket
+            case CRE_ENOT_STREAM.rawValue: .notStream
             case CRE_EQUEUE_FULL.rawValue, CRE_ELINK_FULL.rawValue, CRE_ENOMEM.rawValue: .full
             default: .invalid
             }

@@ -1,58 +1,90 @@
 internal import CReactor
 internal import Glibc
 
-/// The listening sockets of one port, bound before anything is forked so that a mistake is an error of `start()`.
+/// The sockets of all ports, bound before anything is forked so that a mistake is an error of `start()`.
 ///
-/// Process mode has one, the master's. In base mode each worker has its own on the same port and the kernel shares the
-/// connections out; they stay open in the manager, so that whoever waits in the queue of a worker that crashed is served
-/// by its successor.
+/// In process mode each port has one, the master's. In base mode each worker has its own on the same port and the kernel
+/// shares the connections out; they stay open in the manager, so that whoever waits in the queue of a worker that crashed
+/// is served by its successor. Unix sockets, and those from elsewhere, cannot be bound twice: there the workers share one.
 struct Listeners: Sendable {
-    let descriptors: [Int32]
-    let port: Int
+    /// By port, then by worker.
+    private(set) var sockets: [[Int32]] = []
+    private var files: [(path: String, device: UInt, node: UInt)] = []
 
-    init(host: String, port: Int, mode: ServerMode, settings: Settings) throws(ServerError) {
-        guard (0...65_535).contains(port) else {
-            throw ServerError(code: .invalidSetting, message: "port must be 0...65,535, not \(port)")
+    init(ports: [Port], mode: ServerMode, settings: Settings) throws(ServerError) {
+        do throws(ServerError) {
+            for port in ports { try bind(port, mode, settings) }
+        } catch {
+            closeAll()
+            removeFiles()
+            throw error
+        }
+    }
+
+    private mutating func bind(_ port: Port, _ mode: ServerMode, _ settings: Settings) throws(ServerError) {
+        guard (0...65_535).contains(port.port) else {
+            throw ServerError(code: .invalidSetting, message: "port must be 0...65,535, not \(port.port)")
         }
         let count = mode == .base ? settings.workerCount : 1
-        var bound = UInt16(port)
+        var bound = UInt16(port.port)
         func listen(shared: Bool) throws(ServerError) -> Int32 {
-            let result = unsafe host.withCString { host in
-                var options = unsafe cre_listen_options()
+            let result = unsafe port.host.withCString { host in
+                var options = unsafe port.settings.listenOptions(
+                    isDatagram: port.type == .udp, backlog: settings.backlog)
                 unsafe options.host = host
                 unsafe options.port = bound
-                unsafe options.backlog = Int32(settings.backlog)
-                unsafe options.reuse_port = shared
+                unsafe options.reuse_port = shared || port.settings.reusePort
                 return unsafe cre_listen(&options, &bound)
             }
             guard result < 0 else { return result }
-            let cause =
-                switch result {
-                case -EADDRINUSE: "another program listens there"
-                case -EADDRNOTAVAIL: "that is not an IP address of this machine (names are not looked up)"
-                case -EACCES: "ports below 1024 need special rights"
-                default: errorText(result)
-                }
-            throw ServerError(code: .bindFailed, message: "cannot listen on \(host) port \(port): \(cause)")
+            let place = port.isLocal ? port.host : "\(port.host) port \(port.port)"
+            throw ServerError(
+                code: .bindFailed, message: "cannot listen on \(place): \(Listeners.cause(result, port))")
         }
         // A shared port would be shared with any other server that asks for it, too: a socket that does not share
         // finds out whether there is one.
-        var sockets = [try listen(shared: false)]
-        if count > 1 {
-            close(sockets[0])
-            sockets = []
-            do throws(ServerError) {
-                for _ in 0..<count { sockets.append(try listen(shared: true)) }
-            } catch {
-                for socket in sockets { close(socket) }
-                throw error
-            }
+        let first = try listen(shared: false)
+        port.port = Int(bound)
+        if port.isLocal { remember(String(port.host.dropFirst(5))) }
+        guard count > 1, !port.isLocal, port.settings.descriptor == nil else {
+            sockets.append(Array(repeating: first, count: count))
+            return
         }
-        descriptors = sockets
-        self.port = Int(bound)
+        close(first)
+        sockets.append([])
+        for _ in 0..<count { sockets[sockets.count - 1].append(try listen(shared: true)) }
     }
 
+    private static func cause(_ error: Int32, _ port: Port) -> String {
+        switch error {
+        case -EADDRINUSE: "another program listens there"
+        case -EADDRNOTAVAIL: "that is not an IP address of this machine (names are not looked up)"
+        case -EACCES: port.isLocal ? errorText(error) : "ports below 1024 need special rights"
+        default: errorText(error)
+        }
+    }
+
+    func ofWorker(_ id: Int) -> [Int32] { sockets.map { $0[id] } }
+
+    var all: Set<Int32> { Set(sockets.joined()) }
+
     func closeAll() {
-        for descriptor in descriptors { close(descriptor) }
+        for descriptor in all { close(descriptor) }
+    }
+
+    private mutating func remember(_ path: String) {
+        var info = stat()
+        guard unsafe lstat(path, &info) == 0 else { return }
+        files.append((path, UInt(info.st_dev), UInt(info.st_ino)))
+    }
+
+    /// Removes the files of Unix sockets, unless a successor has put its own there.
+    func removeFiles() {
+        for file in files {
+            var info = stat()
+            guard unsafe lstat(file.path, &info) == 0, UInt(info.st_dev) == file.device, UInt(info.st_ino) == file.node
+            else { continue }
+            unsafe unlink(file.path)
+        }
     }
 }

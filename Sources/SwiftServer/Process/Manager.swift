@@ -100,13 +100,13 @@ struct Manager {
     }
 
     private mutating func start(_ id: Int) {
-        let listener = server.mode == .base ? listeners.descriptors[id] : nil
+        let own = server.mode == .base ? listeners.ofWorker(id) : nil
         let pid = cre_process_fork()
         if pid == 0 {
-            for descriptor in listeners.descriptors where server.mode == .base && descriptor != listener {
-                close(descriptor)
+            if let own {
+                for descriptor in listeners.all.subtracting(own) { close(descriptor) }
             }
-            Worker.run(id: id, server: server, bus: bus, layout: layout, listener: listener)
+            Worker.run(id: id, server: server, bus: bus, layout: layout, listeners: own)
         }
         workers[id].startedAt = .now
         if pid > 0 {

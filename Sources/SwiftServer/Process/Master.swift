@@ -12,7 +12,7 @@ internal import Glibc
     private var bus: Bus!
     private var listeners: Listeners!
     private var reactors: [Reactor] = []
-    private var acceptor: OpaquePointer?
+    private var acceptors: [Acceptor] = []
     private var nextReactor = 0
     /// What was open before the master opened things of its own: all that a manager started later may keep.
     private var inheritable: [Int32] = []
@@ -33,10 +33,10 @@ internal import Glibc
         try checkCertificates()
         unsafe Master.isRunning = true
         defer { unsafe Master.isRunning = false }
-        listeners = try Listeners(
-            host: server.host, port: server.port, mode: server.mode, settings: server.settings)
-        server.port = listeners.port
-        bus = try Bus(server.settings.busConfig(nodes: layout.nodes))
+        listeners = try Listeners(ports: server.ports, mode: server.mode, settings: server.settings)
+        defer { listeners.removeFiles() }
+        server.port = server.ports[0].port
+        bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
         server.masterPID = getpid()
         _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
@@ -99,7 +99,7 @@ internal import Glibc
     // MARK: Connections
 
     private func startReactors() throws(ServerError) {
-        var engine = unsafe server.settings.engineConfig(servesHTTP: server.handlers.request != nil)
+        var engine = unsafe server.engineConfig()
         unsafe engine.first_worker = UInt16(layout.reactors)
         unsafe engine.worker_count = UInt16(layout.workers)
         if let tls = server.tls { server.tlsContext = try TLSContext(tls) }
@@ -112,16 +112,19 @@ internal import Glibc
     }
 
     private func accept() throws(ServerError) {
-        let result = unsafe cre_acceptor_start(
-            loop.raw, listeners.descriptors[0],
-            { context, descriptor in
-                unsafe Unmanaged<Master>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.accepted(descriptor) }
-            }, Unmanaged.passUnretained(self).toOpaque(), &acceptor)
-        guard result == 0 else { throw .system("accepting connections", result) }
+        for (index, port) in server.ports.enumerated() {
+            let socket = listeners.sockets[index][0]
+            if port.type == .udp {
+                try reactors[index % reactors.count].serve(socket, port: UInt16(index))
+            } else {
+                acceptors.append(
+                    try Acceptor(loop: loop, descriptor: socket) { [unowned self] in accepted($0, UInt16(index)) })
+            }
+        }
     }
 
-    private func accepted(_ descriptor: Int32) {
-        reactors[nextReactor].handOver(descriptor)
+    private func accepted(_ descriptor: Int32, _ port: UInt16) {
+        reactors[nextReactor].handOver(descriptor, port: port)
         nextReactor = (nextReactor + 1) % reactors.count
     }
 
@@ -198,8 +201,8 @@ internal import Glibc
     /// Stop in order: no new connections, the old ones closed, then the processes.
     private func stop() {
         isStopping = true
-        unsafe cre_acceptor_stop(acceptor)
-        unsafe acceptor = nil
+        for acceptor in acceptors { acceptor.stop() }
+        acceptors = []
         reactorsLeft = reactors.count
         if reactorsLeft == 0 { kill(server.managerPID, SIGTERM) }
         for reactor in reactors {

@@ -29,9 +29,15 @@ internal import CReactor
     }
 
     /// Gives it a connection that was accepted.
-    func handOver(_ descriptor: Int32) {
+    func handOver(_ descriptor: Int32, port: UInt16) {
         // Without memory for the hand-over the connection is closed; its client sees that.
-        _ = unsafe cre_reactor_hand_over(raw, descriptor, 0)
+        _ = unsafe cre_reactor_hand_over(raw, descriptor, port)
+    }
+
+    /// Gives it a socket for datagrams.
+    func serve(_ descriptor: Int32, port: UInt16) throws(ServerError) {
+        let result = unsafe cre_reactor_serve(raw, descriptor, port)
+        guard result == 0 else { throw .system("serving port \(port)", result) }
     }
 
     /// Has it close its connections. `done` is called on its thread when none is left. False: it could not be asked.

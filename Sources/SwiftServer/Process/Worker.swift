@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The main function of a worker process.
 enum Worker {
-    static func run(id: Int, server: Server, bus: Bus, layout: Layout, listener: Int32?) -> Never {
+    static func run(id: Int, server: Server, bus: Bus, layout: Layout, listeners: [Int32]?) -> Never {
         unsafe cre_process_set_title("\(server.processName): worker \(id)")
         cre_process_keep_memory()
         do throws(ServerError) {
@@ -12,7 +12,7 @@ enum Worker {
             let loop = try EventLoop()
             loop.becomeMainActor(hook: unsafe getenv("SWIFTSERVER_NO_EXECUTOR_HOOK") == nil)
             let runtime = try WorkerRuntime(
-                id: id, node: layout.node(ofWorker: id), loop: loop, bus: bus, server: server, listener: listener)
+                id: id, node: layout.node(ofWorker: id), loop: loop, bus: bus, server: server, listeners: listeners)
             server.workerID = id
             server.runtime = runtime
             var isStopping = false

@@ -12,23 +12,26 @@ internal import CReactor
     nonisolated(unsafe) private(set) var worker: OpaquePointer!
     let server: Server
     private let handlers: Handlers
+    /// Those of the ports behind the first.
+    private let otherHandlers: [Handlers]
 
-    /// Opens the worker's end of the link. With a `listener` (base mode) it owns sockets itself.
+    /// Opens the worker's end of the link. With `listeners` (base mode) it owns sockets itself.
     init(
-        id: Int, node: Int, loop: EventLoop, bus: Bus, server: Server, listener: Int32?
+        id: Int, node: Int, loop: EventLoop, bus: Bus, server: Server, listeners: [Int32]?
     ) throws(ServerError) {
         self.id = id
         self.loop = loop
         self.bus = bus
         self.server = server
         handlers = server.handlers
+        otherHandlers = server.ports.dropFirst().map { server.handlers(of: $0) }
         timers = Timers(loop: loop)
         let relay = Relay()
         lanes = HandlerLanes(runners: HandlerRunners(executor: loop.executor)) { relay.runtime.pause($0, $1) }
         relay.runtime = self
 
         let owners = Layout(settings: server.settings, mode: server.mode).owners
-        var engine = unsafe server.settings.engineConfig(servesHTTP: handlers.request != nil)
+        var engine = unsafe server.engineConfig()
         var raw: OpaquePointer?
         let result = unsafe withUnsafePointer(to: &engine) { engine in
             var config = unsafe cre_worker_config(
@@ -39,16 +42,18 @@ internal import CReactor
                     }
                 },
                 context: Unmanaged.passUnretained(self).toOpaque(),
-                engine: listener == nil ? nil : engine, max_queue: 0,
+                engine: listeners == nil ? nil : engine, max_queue: 0,
                 first_owner: UInt16(owners.lowerBound), owner_count: UInt16(owners.count))
             return unsafe cre_worker_open(loop.raw, &config, &raw)
         }
         guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }
         unsafe worker = raw
-        if let listener {
+        if let listeners {
             try speakTLS()
-            let result = unsafe cre_engine_serve(cre_worker_engine(raw), listener, 0)
-            guard result == 0 else { throw .system("serving in worker \(id)", result) }
+            for (port, listener) in listeners.enumerated() {
+                let result = unsafe cre_engine_serve(cre_worker_engine(raw), listener, UInt16(port))
+                guard result == 0 else { throw .system("serving in worker \(id)", result) }
+            }
         }
     }
 
@@ -70,6 +75,18 @@ internal import CReactor
     private func receive(_ record: UnsafePointer<cre_record>, _ start: UnsafeMutablePointer<UInt8>?) {
         let fd = unsafe ConnectionID(rawValue: record.pointee.session)
         let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
+        let port = unsafe Int(cre_record_port(record))
+        if port > 0 {
+            unsafe receive(record, fd, payload, otherHandlers[port - 1])
+        } else {
+            unsafe receive(record, fd, payload, handlers)
+        }
+    }
+
+    @inline(__always) private func receive(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer,
+        _ handlers: borrowing Handlers
+    ) {
         switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
         case CRE_EVENT_MESSAGE:
             unsafe handlers.message?(self, fd, Opcode(rawValue: record.pointee.opcode), payload)
@@ -82,8 +99,24 @@ internal import CReactor
         case CRE_EVENT_CLOSE:
             guard let close = handlers.close, let reason = unsafe CloseReason(payload) else { return }
             close(self, fd, reason)
+        case CRE_EVENT_RECEIVE:
+            unsafe handlers.receive?(self, fd, payload)
+        case CRE_EVENT_CONNECT:
+            handlers.connect?(self, fd)
+        case CRE_EVENT_END:
+            // The peer has said all. Answers of a handler that is suspended still reach it.
+            if isBusy(fd) { run(fd) { self.finish(fd) } } else { finish(fd) }
+        case CRE_EVENT_PACKET:
+            guard let packet = unsafe handlers.packet, payload.count >= MemoryLayout<cre_address>.size else { return }
+            let sender = unsafe SocketAddress(payload.load(as: cre_address.self), receivedOn: cre_record_port(record))
+            unsafe packet(
+                self, sender, UnsafeRawBufferPointer(rebasing: payload[MemoryLayout<cre_address>.size...]))
         default: break
         }
+    }
+
+    private func finish(_ fd: ConnectionID) {
+        _ = unsafe close(fd, code: 1000, reason: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     // MARK: Commands

@@ -12,6 +12,22 @@
     var message: ((WorkerRuntime, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
     var close: ((WorkerRuntime, ConnectionID, CloseReason) -> Void)?
     var request: ((WorkerRuntime, Request) -> Void)?
+    var connect: ((WorkerRuntime, ConnectionID) -> Void)?
+    var receive: ((WorkerRuntime, ConnectionID, UnsafeRawBufferPointer) -> Void)?
+    var packet: ((WorkerRuntime, SocketAddress, UnsafeRawBufferPointer) -> Void)?
+
+    /// These, and where there is none the server's.
+    func orElse(_ main: Handlers) -> Handlers {
+        var all = self
+        all.open = open ?? main.open
+        unsafe all.message = unsafe message ?? main.message
+        all.close = close ?? main.close
+        all.request = request ?? main.request
+        all.connect = connect ?? main.connect
+        unsafe all.receive = unsafe receive ?? main.receive
+        unsafe all.packet = unsafe packet ?? main.packet
+        return all
+    }
 }
 
 // A synchronous handler as a plain function. It says that it runs on the main actor, and it does: a worker's loop is the

@@ -35,6 +35,9 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// The pid of the manager, 0 before the start. The master knows it; workers are its children.
     public internal(set) var managerPID: Int32 = 0
 
+    /// All ports; the first is the server's own.
+    public internal(set) var ports: [Port] = []
+
     var handlers = Handlers()
     var bus: Bus?
     var runtime: WorkerRuntime?
@@ -54,7 +57,11 @@ open class Server: ServerEvents, @unchecked Sendable {
         self.host = host
         self.port = port
         self.mode = mode
+        ports = [Port(host: host, port: port, type: mainProtocol, index: 0)]
     }
+
+    /// What is spoken on the server's own port.
+    var mainProtocol: PortProtocol { .tcp }
 
     /// Listens, starts the processes, and serves until the server is stopped by SIGTERM, SIGINT or ``shutdown()``.
     ///
@@ -81,8 +88,15 @@ open class Server: ServerEvents, @unchecked Sendable {
         exit(0)
     }
 
-    /// What a subclass cannot do without.
-    func checkHandlers() throws(ServerError) {}
+    /// What no port can do without.
+    func checkHandlers() throws(ServerError) {
+        for port in ports { try port.check(handlers(of: port)) }
+    }
+
+    /// The handlers of a port: those of its own, and for other events the server's.
+    func handlers(of port: Port) -> Handlers {
+        port.index == 0 ? handlers : port.handlers.orElse(handlers)
+    }
 
     /// Stops the whole server, as SIGTERM to the master does. From any process and thread.
     public func shutdown() {

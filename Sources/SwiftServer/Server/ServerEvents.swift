@@ -53,18 +53,12 @@ extension ServerEvents where Self: Server {
     /// When a connection whose opening was told is gone: exactly once, whoever closed it, with the reason. In process mode
     /// also for connections that were opened by a predecessor of this worker.
     public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) -> Void) {
-        let direct = onLoop(handler)
-        handlers.close = { runtime, fd, reason in
-            guard runtime.isBusy(fd) else { return direct(runtime.server(as: Self.self), fd, reason) }
-            runtime.run(fd) { handler(runtime.server(as: Self.self), fd, reason) }
-        }
+        handlers.close = Handlers.close(handler)
     }
 
     /// The same as an asynchronous handler.
     public func onClose(_ handler: @escaping @MainActor (Self, ConnectionID, CloseReason) async -> Void) {
-        handlers.close = { runtime, fd, reason in
-            runtime.run(fd) { await handler(runtime.server(as: Self.self), fd, reason) }
-        }
+        handlers.close = Handlers.close(handler)
     }
 }
 

@@ -126,8 +126,9 @@ extension Settings {
     /// The largest record that a message or request with its head can become.
     private var largestRecord: Int { max(maxMessage, maxBody + maxHead) + 4096 }
 
-    func busConfig(nodes: Int) -> cre_bus_config {
-        cre_bus_config(
+    func busConfig(nodes: Int, largestPacket: Int = 0) -> cre_bus_config {
+        let largestRecord = max(self.largestRecord, largestPacket + 4096)
+        return cre_bus_config(
             nodes: UInt32(nodes),
             ring_bytes: UInt32(ringSize),
             connections: UInt32(maxConnections),

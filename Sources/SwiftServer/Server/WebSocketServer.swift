@@ -1,11 +1,6 @@
 /// A server for WebSockets, which also answers plain HTTP on the same port when `onRequest` is set (and with a 400 page when it is not).
 open class WebSocketServer: HTTPServer, @unchecked Sendable {
-    override func checkHandlers() throws(ServerError) {
-        if unsafe handlers.message == nil {
-            throw ServerError(
-                code: .missingHandler, message: "a WebSocket server needs onMessage; port \(port) has none")
-        }
-    }
+    override var mainProtocol: PortProtocol { .webSocket }
 
     /// Whether the handshake is done and the connection is still open. From every process.
     public func isEstablished(_ fd: ConnectionID) -> Bool { bus?.isOpen(fd) ?? false }
@@ -71,49 +66,28 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
 extension ServerEvents where Self: WebSocketServer {
     /// When the handshake of a WebSocket is done; the request is that of the handshake. Pushing is possible from here on.
     public func onOpen(_ handler: @escaping @MainActor (Self, Request) -> Void) {
-        let direct = onLoop(handler)
-        handlers.open = { runtime, request in
-            guard runtime.isBusy(request.fd) else { return direct(runtime.server(as: Self.self), request) }
-            runtime.run(request.fd) { handler(runtime.server(as: Self.self), request) }
-        }
+        handlers.open = Handlers.open(handler)
     }
 
     /// The same as an asynchronous handler. Messages of the connection wait until it is done.
     public func onOpen(_ handler: @escaping @MainActor (Self, Request) async -> Void) {
-        handlers.open = { runtime, request in
-            runtime.run(request.fd) { await handler(runtime.server(as: Self.self), request) }
-        }
+        handlers.open = Handlers.open(handler)
     }
 
     /// One whole message, text or binary.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) -> Void) {
-        let direct = onLoop(handler)
-        unsafe handlers.message = { runtime, fd, opcode, payload in
-            let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            guard runtime.isBusy(fd) else { return direct(runtime.server(as: Self.self), frame) }
-            runtime.run(fd) { handler(runtime.server(as: Self.self), frame) }
-        }
+        unsafe handlers.message = Handlers.message(handler)
     }
 
     /// The same as an asynchronous handler. While it is suspended other connections are served, and further messages of
     /// this one wait their turn.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) async -> Void) {
-        unsafe handlers.message = { runtime, fd, opcode, payload in
-            let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            runtime.run(fd) { await handler(runtime.server(as: Self.self), frame) }
-        }
+        unsafe handlers.message = Handlers.message(handler)
     }
 
     /// One whole message, its bytes borrowed: nothing is copied or allocated. The bytes are gone when the handler
     /// returns, which the compiler checks.
     public func onMessage(_ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) -> Void) {
-        let direct = unsafe unsafeBitCast(handler, to: ((Self, ConnectionID, Opcode, RawSpan) -> Void).self)
-        unsafe handlers.message = { runtime, fd, opcode, payload in
-            guard runtime.isBusy(fd) else {
-                return unsafe direct(runtime.server(as: Self.self), fd, opcode, payload.bytes)
-            }
-            let copy = unsafe [UInt8](payload)
-            runtime.run(fd) { handler(runtime.server(as: Self.self), fd, opcode, unsafe copy.span.bytes) }
-        }
+        unsafe handlers.message = Handlers.message(handler)
     }
 }

@@ -17,6 +17,21 @@ import SwiftServer
             server.onRequest { _, response in response.end("hello") }
         },
         "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
+        "ports": { server, options in PortScenario.register(server, options) },
+        "noReceive": { server, _ in
+            echo(server)
+            server.listen(.tcp)
+        },
+        "noPacket": { server, _ in
+            echo(server)
+            server.listen(.udp)
+        },
+        "badFraming": { server, _ in
+            echo(server)
+            let port = server.listen(.tcp)
+            port.settings.framing = .endMarker("123456789")
+            port.onReceive { (_, _, _: [UInt8]) in }
+        },
         "dying": { server, _ in dying(server) },
         "thread": { server, _ in
             echo(server)

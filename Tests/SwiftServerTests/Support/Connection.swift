@@ -9,6 +9,12 @@ final class Connection {
     /// ... by a reset.
     private(set) var wasReset = false
 
+    /// Another connected socket; it is owned.
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    }
+
     init(port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SystemError("making a socket") }

@@ -1,0 +1,18 @@
+import SwiftServer
+
+/// Plain TCP: every byte comes back.
+@MainActor func serveTCP(_ options: Options) -> Never {
+    let server = Server(host: options.host, port: options.port, mode: options.mode)
+    server.settings.workerCount = options.workers
+    server.settings.reactorCount = options.reactors
+    if let certificate = options.certificate, let key = options.key {
+        server.tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
+    }
+    switch options.handler {
+    case .callback: server.onReceive { (server, fd, bytes: [UInt8]) in server.send(bytes, to: fd) }
+    case .span: server.onReceive { (server: Server, fd: ConnectionID, bytes: RawSpan) in server.send(bytes, to: fd) }
+    case .async: server.onReceive { (server, fd, bytes: [UInt8]) async in server.send(bytes, to: fd) }
+    }
+    server.onStart { server in print("ready \(server.port) \(server.masterPID)") }
+    server.serve()
+}

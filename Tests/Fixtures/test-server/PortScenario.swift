@@ -1,0 +1,52 @@
+import SwiftServer
+
+/// A WebSocket server with further ports of every kind.
+@MainActor enum PortScenario {
+    static func register(_ server: WebSocketServer, _ options: Options) {
+        server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+        server.onMessage { server, frame in server.push(frame, to: frame.fd) }
+        Scenarios.tellClosing(server)
+        let raw = server.listen(.tcp)
+        raw.onConnect { _, fd in print("connect \(fd)") }
+        raw.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: RawSpan) in server.send(bytes, to: fd) }
+        raw.onClose { _, fd, reason in print("gone \(fd) \(reason.code) [\(reason.cause)] \(reason.text)") }
+
+        let lines = server.listen(.tcp)
+        lines.settings.framing = .endMarker("\r\n")
+        lines.settings.maxPacket = 100
+        lines.onReceive { (server, fd, bytes: [UInt8]) in server.send([UInt8("<".utf8.first!)] + bytes, to: fd) }
+
+        let sized = server.listen(.tcp)
+        sized.settings.framing = .length("N", offset: 0, bodyOffset: 4)
+        sized.onReceive { (server, fd, bytes: [UInt8]) async in
+            await server.sleep(for: .milliseconds(1))
+            server.send(String(decoding: bytes.dropFirst(4), as: UTF8.self) + ";", to: fd)
+        }
+
+        let push = server.listen(.tcp)
+        push.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in
+            let text = String(decoding: bytes, as: UTF8.self)
+            for other in server.connections where server.isEstablished(other) { server.push(text, to: other) }
+            print("wrong \(server.push(text, to: fd)) \(server.send(text, to: ConnectionID(rawValue: 1 << 40)))")
+        }
+
+        let packets = server.listen(.udp)
+        packets.onPacket { server, bytes, sender in
+            print("packet \(sender.host) of \(bytes.count)")
+            server.send(bytes, to: sender)
+        }
+        let six = server.listen(host: "::1", .tcp)
+        six.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd) }
+        let pages = server.listen(.http)
+        pages.onRequest { _, response in response.end("page") }
+        if let path = options["unix"] {
+            let local = server.listen(host: "unix:\(path)", .tcp)
+            local.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd)
+            }
+        }
+        server.onStart { server in
+            print("ports \(server.ports.map { String($0.port) }.joined(separator: " "))")
+            print("ready \(server.port) \(server.masterPID)")
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import Foundation
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// Several ports in one server, each with its own protocol.
+    @Suite struct PortTests {
+        private func ports(_ server: ServerProcess) throws -> [Int] {
+            try server.line("ports").split(separator: " ").dropFirst().map { try #require(Int($0)) }
+        }
+
+        @Test(arguments: ServerMode.allCases) func eachPortSpeaksItsOwnProtocol(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode, workers: 2) { server in
+                let ports = try ports(server)
+                let web = try WebSocketClient(port: ports[0])
+                #expect(try web.ask("hello") == "hello")
+                let raw = try Connection(port: ports[1])
+                try raw.send("bytes")
+                #expect(try raw.take(5) == Array("bytes".utf8))
+                #expect(try Connection(port: ports[7]).get("/").body == "page")
+                let six = try Connection.ipv6(port: ports[6])
+                try six.send("v6")
+                #expect(try six.take(2) == Array("v6".utf8))
+            }
+        }
+
+        /// Three packets back to back are three calls, wherever the segments are.
+        @Test(arguments: ServerMode.allCases) func packetsAreCut(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode) { server in
+                let ports = try ports(server)
+                let lines = try Connection(port: ports[2])
+                let text = Array("one\r\ntwo\r\nthree\r\n".utf8)
+                for split in 0...text.count {
+                    try lines.send(Array(text[..<split]))
+                    if split % 4 == 1 { usleep(2000) }
+                    try lines.send(Array(text[split...]))
+                    #expect(try lines.take(20) == Array("<one\r\n<two\r\n<three\r\n".utf8))
+                }
+                let sized = try Connection(port: ports[3])
+                let packet: [UInt8] = [0, 0, 0, 12] + Array("Just a test.".utf8)
+                try sized.send(packet + packet + packet)
+                #expect(try sized.take(39) == Array("Just a test.;Just a test.;Just a test.;".utf8))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func tooLongPacketEndsTheConnection(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode) { server in
+                let lines = try Connection(port: try ports(server)[2])
+                try lines.send(String(repeating: "x", count: 200))
+                #expect(try lines.takeRest() == [])
+                #expect(!lines.wasReset)
+                // Without a handler of its own the port's event goes to the server's.
+                #expect(try server.line("close").contains("[protocol error] no end marker"))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func connectAndCloseComeInPairs(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode) { server in
+                let port = try ports(server)[1]
+                let first = try Connection(port: port)
+                let fd = try server.line("connect").split(separator: " ")[1]
+                first.disconnect()
+                #expect(try server.line("gone").hasPrefix("gone \(fd) 0 [closed by the peer]"))
+                // Half a connection: what was asked before is answered.
+                let second = try Connection(port: port)
+                try second.send("last words")
+                second.shutdownOutput()
+                #expect(try second.takeRest() == Array("last words".utf8))
+                try server.line("gone", 2)
+                let third = try Connection(port: port)
+                try server.line("connect", 3)
+                try server.stop()
+                #expect(try third.takeRest() == [])
+                #expect(server.lines("gone").count == 3)
+                #expect(server.lines("gone")[2].contains("[server shutdown]"))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func asyncAnswersReachAHalfClosedClient(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode) { server in
+                let sized = try Connection(port: try ports(server)[3])
+                try sized.send([0, 0, 0, 1, 65, 0, 0, 0, 1, 66])
+                sized.shutdownOutput()
+                #expect(try sized.takeRest() == Array("A;B;".utf8))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func largeSendsArrive(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode) { server in
+                let raw = try Connection(port: try ports(server)[1])
+                let data = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 7 + $0 >> 8) }
+                for start in stride(from: 0, to: data.count, by: 1 << 18) {
+                    let part = Array(data[start..<start + 1 << 18])
+                    try raw.send(part)
+                    let isSame = try raw.take(part.count) == part
+                    #expect(isSame)
+                }
+            }
+        }
+
+        /// A back end asks over TCP, and the browsers of all workers hear of it.
+        @Test(arguments: ServerMode.allCases) func aTCPPortTriggersPushes(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode, workers: 2) { server in
+                let ports = try ports(server)
+                let clients = try (0..<6).map { _ in try WebSocketClient(port: ports[0]) }
+                let back = try Connection(port: ports[4])
+                try back.send("news")
+                for client in clients { #expect(try client.receiveText() == "news") }
+                #expect(try server.line("wrong") == "wrong notWebSocket closed")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func datagramsComeBack(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode, workers: 2) { server in
+                let port = try ports(server)[5]
+                for size in [1, 1400, 60_000] {
+                    let client = try Connection.datagrams(port: port)
+                    let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
+                    try client.send(bytes)
+                    #expect(try client.take(size) == bytes)
+                }
+                #expect(try server.line("packet 127.0.0.1 of", 3) == "packet 127.0.0.1 of 60000")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func aUnixSocketComesAndGoes(_ mode: ServerMode) throws {
+            let path = NSTemporaryDirectory() + "/ports-\(getpid())-\(mode)"
+            for _ in 0..<2 {
+                try ServerProcess.run("ports", mode, workers: 2, ["unix=\(path)"]) { server in
+                    let client = try Connection.local(path: path)
+                    try client.send("local")
+                    #expect(try client.take(5) == Array("local".utf8))
+                    let second = try ServerProcess.runFailing("ports", mode, ["unix=\(path)"])
+                    #expect(second.lines("error").contains { $0.contains("bindFailed") && $0.contains(path) })
+                }
+                #expect(!FileManager.default.fileExists(atPath: path))
+            }
+        }
+
+        @Test func whatIsMissingIsSaidAtTheStart() throws {
+            for (scenario, words) in [
+                ("noReceive", "missingHandler: tcp port 127.0.0.1:0 needs onReceive"),
+                ("noPacket", "missingHandler: udp port 127.0.0.1:0 needs onPacket"),
+                ("badFraming", "invalidSetting: tcp port 127.0.0.1:0: the framing makes no sense"),
+            ] {
+                let server = try ServerProcess.runFailing(scenario)
+                #expect(server.lines("error").contains { $0.contains(words) })
+            }
+        }
+    }
+}

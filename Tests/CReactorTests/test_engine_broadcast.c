@@ -164,8 +164,6 @@ TEST(a_slow_receiver_goes_without) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 100000 }, NULL);
     cre_session slow_id, fast_id;
     net_client slow = join(net, &slow_id), fast = join(net, &fast_id);
-    int small = 4096;
-    setsockopt(slow.descriptor, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     SUBSCRIBE(net, slow_id, "t");
     SUBSCRIBE(net, fast_id, "t");
     enum { COUNT = 4000 };

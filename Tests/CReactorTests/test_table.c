@@ -52,6 +52,7 @@ TEST(what_is_known_of_a_connection) {
     cre_connection_info info = sample(7), copy;
     CHECK_EQ(cre__table_claim(table, &info, 3), 0);
     CHECK_EQ(info.session, 1);
+    info.last_receive_ms = info.connect_time_ms;
     CHECK(cre_table_info(table, info.session, &copy));
     CHECK_MEM(&copy, &info, sizeof copy);
     CHECK_EQ(cre_table_state(table, info.session), CRE_CONNECTION_HTTP);

@@ -43,6 +43,8 @@ typedef struct cre_engine_config {
     /** Asked before each read of a connection: true stops reading it until cre_engine_resume. NULL: never. */
     bool (*congested)(void *context, uint16_t worker);
 
+    uint64_t *shared_stats;   /* NULL, or where the engine goes on counting a cre_engine_stats, in memory that
+                                 others read: up to date at the end of each turn */
     cre_table *table;         /* the connection table; NULL: one of its own, for max_connections */
     uint32_t max_connections; /* of its own table: default 10,000 */
     uint16_t node;            /* written to the table as the connections' owner */
@@ -69,15 +71,23 @@ typedef struct cre_engine_config {
     /** permessage-deflate: copied. NULL: messages are not compressed. */
     const cre_ws_deflate_config *deflate;
 
-    uint64_t max_message; /* bytes of a WebSocket message: default 1 MiB */
-    uint32_t max_head;    /* bytes of a request head: default and most 65535 */
-    uint32_t max_body;    /* bytes of a request body: default 8 MiB */
-    uint32_t max_queue;   /* bytes of output that may wait on one connection: default 8 MiB */
-    uint32_t high_water;  /* FULL is told at so many: default 0.8 x max_queue */
-    uint32_t low_water;   /* DRAINED at so few: default 0 */
-    bool close_slow;      /* a connection whose queue has no room for a published message: true: it ends with
-                             OVERFLOW, false: it goes without the message (stats.left_out) */
-    uint32_t max_topics;  /* topics at once: default 100,000 */
+    uint64_t max_message;     /* bytes of a WebSocket message: default 1 MiB */
+    uint32_t max_head;        /* bytes of a request head: default and most 65535 */
+    uint32_t max_body;        /* bytes of a request body: default 8 MiB */
+    uint32_t max_queue;       /* bytes of output that may wait on one connection: default 8 MiB */
+    uint32_t high_water;      /* FULL is told at so many: default 0.8 x max_queue */
+    uint32_t low_water;       /* DRAINED at so few: default 0 */
+    uint32_t max_per_address; /* connections of one remote address (IPv6: of one /64), over all engines that
+                                 share the table; further ones are closed at once. 0: no limit */
+    uint32_t
+        heartbeat_idle_ms; /* a WebSocket from which nothing came for so long ends with HEARTBEAT; 0: never */
+    uint32_t heartbeat_check_ms; /* it is noticed up to so much later; 0: as soon as it can be */
+    uint32_t ping_interval_ms;   /* a WebSocket from which nothing came for so long gets a ping; 0: none */
+    uint32_t pong_timeout_ms;    /* and ends with HEARTBEAT when nothing comes for so long after it: default
+                                    ping_interval_ms */
+    bool close_slow;     /* a connection whose queue has no room for a published message: true: it ends with
+                            OVERFLOW, false: it goes without the message (stats.left_out) */
+    uint32_t max_topics; /* topics at once: default 100,000 */
     uint32_t max_subscriptions; /* topics of one connection: default 256 */
     uint32_t head_timeout_ms;   /* for the first byte to the end of a request's head: default 10 s */
     uint32_t body_timeout_ms;   /* for a request's body: default 60 s */
@@ -108,15 +118,20 @@ typedef struct cre_listen_options {
     int send_buffer;
 } cre_listen_options;
 
+/** One more than the last number in CRE_CLOSE_REASON_MAP; with room. */
+#define CRE_CLOSE_REASONS 16
+
+/** Counters since the engine was made; all are uint64_t. */
 typedef struct cre_engine_stats {
-    uint64_t accepted, closed, refused;
+    uint64_t accepted, closed, refused; /* sockets */
     uint64_t messages_in, messages_out;
     uint64_t requests, responses;
     uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t bytes_in, bytes_out;
-    uint64_t stale_commands;  /* for sessions that were gone */
-    uint64_t left_out;        /* published messages that a slow connection did not get */
-    uint64_t dropped_packets; /* datagrams for which there was no room */
+    uint64_t stale_commands;               /* for sessions that were gone */
+    uint64_t left_out;                     /* published messages that a slow connection did not get */
+    uint64_t dropped_packets;              /* datagrams for which there was no room */
+    uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 
 /** Makes an engine on `loop`. `config` is copied. Returns 0, CRE_EINVALID or CRE_ENOMEM. */

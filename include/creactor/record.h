@@ -78,6 +78,8 @@ typedef enum cre_command {
     /** Stop and restart reading from the connection. No payload. */
     CRE_COMMAND_PAUSE = 69,
     CRE_COMMAND_RESUME = 70,
+    /** Except the connection from the heartbeat (opcode 1), or no longer (opcode 0). No payload. */
+    CRE_COMMAND_PROTECT = 71,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,
     /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
@@ -118,7 +120,8 @@ static inline uint16_t cre_record_port(const cre_record *record) {
     XX(ERROR, 6, "socket error")          \
     XX(TLS, 10, "TLS failure")            \
     XX(SHUTDOWN, 7, "server shutdown")    \
-    XX(NOMEM, 8, "out of memory")
+    XX(NOMEM, 8, "out of memory")         \
+    XX(HEARTBEAT, 9, "no sign of life")
 
 typedef enum cre_close_reason {
 #define XX(name, number, text) CRE_CLOSED_##name = (number),

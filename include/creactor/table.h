@@ -31,7 +31,10 @@ typedef struct cre_connection_info {
     uint16_t owner;  /* the engine's node: reactor or worker */
     uint16_t worker; /* the node that gets its events */
     uint8_t remote_address[16];
-    int64_t connect_time_ms; /* Unix time */
+    int64_t connect_time_ms; /* Unix time, like the next two */
+    int64_t last_receive_ms; /* any bytes, to about an eighth of a second; at first the connect time */
+    int64_t last_send_ms;    /* the same of what was sent; 0: nothing yet */
+    uint32_t queued;         /* bytes of output that wait */
 } cre_connection_info;
 
 /** Bytes of memory for a table of at least `connections`; 0 when that is more than 2^24. */

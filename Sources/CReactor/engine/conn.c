@@ -97,7 +97,9 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     conn->settings = cre__port_at(engine, port);
     cre_tls *tls = cre__tls_of_port(engine, port);
     if (tls) result = cre__tls_attach(conn, tls);
-    if (!result) result = cre__table_claim(engine->table, &info, engine->config.worker_count);
+    if (!result)
+        result = cre__address_claim(engine->table, &info, engine->config.worker_count,
+                                    engine->config.max_per_address);
     if (result) {
         /* The table is full: an answer would need memory and time that are short, so it is just closed. */
         cre__tls_detach(conn);
@@ -109,6 +111,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     }
     conn->session = info.session;
     conn->worker = info.worker;
+    cre__seen(conn, true);
     engine->conns[conn->session & engine->conns_mask] = conn;
     engine->open++;
     engine->stats.accepted++;
@@ -346,6 +349,8 @@ static void read_all(cre__conn *conn, uint8_t reads) {
             break;
         }
         engine->stats.bytes_in += (uint64_t)got;
+        cre__seen(conn, true);
+        conn->pinged = false;
         if (conn->phase == CRE__LEAVING) continue; /* too late: dropped */
         if (direct)
             cre__ws_received(conn, (size_t)got);
@@ -430,6 +435,7 @@ static void deadline_passed(cre__conn *conn) {
         cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, false);
         break;
     case CRE__LEAVING: destroy(conn); break;
+    case CRE__WEBSOCKET: cre__heartbeat_due(conn); break;
     default: break;
     }
 }

@@ -25,6 +25,7 @@ static void fill_defaults(cre_engine_config *config) {
     config->head_timeout_ms = or_default(config->head_timeout_ms, 10000);
     config->body_timeout_ms = or_default(config->body_timeout_ms, 60000);
     config->idle_timeout_ms = or_default(config->idle_timeout_ms, 75000);
+    config->pong_timeout_ms = or_default(config->pong_timeout_ms, config->ping_interval_ms);
     config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
 }
 
@@ -165,6 +166,8 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         free_engine(engine);
         return result;
     }
+    /* A predecessor may have counted there. */
+    if (config->shared_stats) memcpy(&engine->stats, config->shared_stats, sizeof engine->stats);
     engine->flush.run = cre__engine_on_flush;
     cre__loop_add_hook(loop, CRE__FLUSH, &engine->flush);
     *out = engine;
@@ -201,6 +204,7 @@ void cre_engine_destroy(cre_engine *engine) {
     cre_timer_stop(engine->shutdown_timer);
     cre__loop_remove_hook(engine->loop, CRE__FLUSH, &engine->flush);
     cre__topics_free(engine);
+    cre__stats_show(engine);
     cre__engine_free_chunks(engine);
     close_inbox(engine->inbox);
     free_engine(engine);
@@ -286,6 +290,7 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
     case CRE_COMMAND_SENDTO: return read_address(own, count, &address);
     case CRE_COMMAND_SEND:
     case CRE_COMMAND_RESET:
+    case CRE_COMMAND_PROTECT:
     case CRE_COMMAND_PAUSE:
     case CRE_COMMAND_RESUME: return 0;
     default: return cre__publishing_check(command, own, count);
@@ -356,6 +361,7 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
     case CRE_COMMAND_RESET:
         cre__conn_end(conn, CRE_CLOSED_SERVER, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
         return 0;
+    case CRE_COMMAND_PROTECT: cre__heartbeat_protect(conn, command->opcode); return 0;
     case CRE_COMMAND_PAUSE:
     case CRE_COMMAND_RESUME: return command_pause(conn, command->kind == CRE_COMMAND_PAUSE);
     default: return CRE_EINVALID;

@@ -60,7 +60,9 @@ struct cre__conn {
     cre__conn *next_dirty;
     cre__conn *next_timed, **prev_timed; /* a list of the wheel; prev_timed NULL: no deadline */
     uint32_t deadline;                   /* tick */
-    uint32_t queued;                     /* bytes of output */
+    uint32_t last_receive, last_send;    /* the loop's time in ms, its lower half */
+    uint32_t pinged_at;
+    uint32_t queued; /* bytes of output */
     int descriptor;
     uint16_t port;
     uint16_t worker;
@@ -84,6 +86,8 @@ struct cre__conn {
     bool eof : 1;          /* the peer's input has ended */
     bool closed : 1;       /* DEAD, and the handle is closed: freed as soon as it is not dirty */
     bool fragmented : 1;   /* between two fragments of a message that is being sent */
+    bool pinged : 1;       /* we pinged it, and nothing came since */
+    bool protected : 1;    /* from the heartbeat */
     bool held_back : 1;    /* published messages wait for the last fragment */
     uint8_t doomed;        /* the next flush ends it with this reason */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
@@ -264,6 +268,23 @@ void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, cons
 /* upgrade.c */
 /* A request that asks for an upgrade, in wire form: 101 and OPEN, or an error page and the end. */
 void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length);
+
+/* heartbeat.c */
+/* Something was received from, or sent to, the connection. */
+void cre__seen_show(cre__conn *conn, bool received);
+static inline void cre__seen(cre__conn *conn, bool received) {
+    uint32_t now = (uint32_t)cre_loop_now(conn->engine->loop);
+    uint32_t *last = received ? &conn->last_receive : &conn->last_send;
+    bool show = (now ^ *last) >> CRE__SEEN_SHIFT;
+    *last = now;
+    if (show) cre__seen_show(conn, received);
+}
+/* From here on it must give signs of life, if the configuration says so. */
+void cre__heartbeat_begin(cre__conn *conn);
+void cre__heartbeat_due(cre__conn *conn);
+void cre__heartbeat_protect(cre__conn *conn, bool on);
+/* Shows the counters to others. */
+void cre__stats_show(cre_engine *engine);
 
 /* topics.c: who gets what is published */
 void cre__topics_leave(cre__conn *conn);

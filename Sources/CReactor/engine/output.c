@@ -138,6 +138,7 @@ static void show_queue(cre__conn *conn) {
 /* Takes `sent` bytes off the queue. */
 static void consume(cre__conn *conn, size_t sent) {
     conn->queued -= (uint32_t)sent;
+    cre__seen(conn, false);
     conn->engine->stats.bytes_out += sent;
     while (sent) {
         cre__chunk *chunk = conn->out_first;
@@ -169,6 +170,7 @@ size_t cre__out_send_now(cre__conn *conn, const uint8_t *data, size_t length) {
     if (conn->tls) return 0; /* encrypting may end the connection, and its errors are to show at the flush */
     ssize_t sent = send_vectors(conn, &vector, 1);
     if (sent <= 0) return 0;
+    cre__seen(conn, false);
     conn->engine->stats.bytes_out += (size_t)sent;
     return (size_t)sent;
 }
@@ -231,6 +233,7 @@ int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const 
             consume(conn, of_queue);
             sent = (size_t)result - of_queue;
             conn->engine->stats.bytes_out += sent;
+            cre__seen(conn, false);
         }
         if (sent < total) conn->blocked = true;
         if (sent == total) return 0; /* with TLS it may be encrypted and wait; the flush sees to that */
@@ -297,6 +300,7 @@ bool cre__engine_on_flush(cre__hook *hook) {
         while (engine->dirty)
             flush_first(engine);
     } while (engine->batch.topic);
+    cre__stats_show(engine);
     if (engine->shutting_down) cre__engine_check_shutdown(engine);
     return false;
 }

@@ -2,6 +2,7 @@
 
 #include <creactor/error.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_CONNECTIONS (1u << 24)
 
@@ -16,7 +17,8 @@ static uint32_t slots_for(uint32_t connections) {
 size_t cre_table_size(uint32_t connections) {
     if (connections == 0 || connections > MAX_CONNECTIONS) return 0;
     uint32_t slots = slots_for(connections);
-    return sizeof(cre_table) + (size_t)(slots + 63) / 64 * 8 + 64 + (size_t)slots * sizeof(cre__slot);
+    return sizeof(cre_table) + (size_t)(slots + 63) / 64 * 8 + 64 + (size_t)slots * sizeof(cre__slot) +
+           cre__address_bytes(slots);
 }
 
 cre_table *cre_table_init(void *memory, uint32_t limit) {
@@ -50,6 +52,9 @@ static void fill(cre__slot *slot, const cre_connection_info *info) {
     set(&slot->connect_time_ms, (uint64_t)info->connect_time_ms);
     atomic_store_explicit(&slot->queued, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->request_taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->counted, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->last_receive, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->last_send, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->owner, info->owner, memory_order_relaxed);
     atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
 }
@@ -78,6 +83,10 @@ void cre__table_release(cre_table *table, cre_session session) {
     uint32_t index = cre__table_index(table, session);
     cre__slot *slot = &cre__table_slots(table)[index];
     if (atomic_load_explicit(&slot->session, memory_order_relaxed) != session) return;
+    if (atomic_load_explicit(&slot->counted, memory_order_relaxed)) {
+        uint64_t address[2] = { get(&slot->address[0]), get(&slot->address[1]) };
+        cre__address_leave(table, (uint8_t)get(&slot->place), address);
+    }
     atomic_store_explicit(&slot->session, 0, memory_order_release);
     atomic_fetch_and_explicit(&table->used[index / 64], ~(1ull << (index % 64)), memory_order_release);
     atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
@@ -102,6 +111,20 @@ uint32_t cre_table_sweep(cre_table *table, uint16_t owner) {
     return swept;
 }
 
+static int64_t clock_ms(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The time of day at which something was seen; 0: never. */
+static int64_t unix_time(const _Atomic uint32_t *seen) {
+    uint32_t then = atomic_load_explicit(seen, memory_order_relaxed);
+    if (!then) return 0;
+    int64_t ago = clock_ms(CLOCK_MONOTONIC) - ((int64_t)then << CRE__SEEN_SHIFT);
+    return clock_ms(CLOCK_REALTIME) - (ago > 0 ? ago : 0);
+}
+
 bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
@@ -115,7 +138,11 @@ bool cre_table_info(const cre_table *table, cre_session session, cre_connection_
         .owner = atomic_load_explicit(&slot->owner, memory_order_relaxed),
         .worker = (uint16_t)(place >> 48),
         .connect_time_ms = (int64_t)get(&slot->connect_time_ms),
+        .last_receive_ms = unix_time(&slot->last_receive),
+        .last_send_ms = unix_time(&slot->last_send),
+        .queued = atomic_load_explicit(&slot->queued, memory_order_relaxed),
     };
+    if (info->last_receive_ms < info->connect_time_ms) info->last_receive_ms = info->connect_time_ms;
     memcpy(info->remote_address, address, sizeof address);
     /* Given back, and perhaps taken again, while it was copied? */
     atomic_thread_fence(memory_order_acquire);

@@ -17,8 +17,13 @@ typedef struct cre__slot {
     _Atomic uint32_t queue_limit;   /* a sender in another process stops at so many */
     _Atomic uint16_t owner;
     _Atomic uint8_t state;
-    uint8_t reserved[9];
+    _Atomic uint8_t counted;                  /* for its address */
+    _Atomic uint32_t last_receive, last_send; /* the loops' clock in units of CRE__SEEN_SHIFT; 0: none */
 } cre__slot;
+
+/* The clock of the loops, which is the system's monotonic one, in units of 128 ms: fine enough to be shown,
+ * and coarse enough to be written a few times per second only. */
+#define CRE__SEEN_SHIFT 7
 
 static inline uint16_t cre__slot_worker(const cre__slot *slot) {
     return (uint16_t)(atomic_load_explicit(&slot->place, memory_order_relaxed) >> 48);
@@ -47,6 +52,15 @@ static inline uint32_t cre__table_index(const cre_table *table, cre_session sess
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
 void cre__table_release(cre_table *table, cre_session session);
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
+/* address.c: counts a connection of the address, 16 bytes of which 4 or 16 are used; false when there are
+ * `limit` already. */
+bool cre__address_enter(cre_table *table, uint8_t family, const void *address, uint32_t limit);
+void cre__address_leave(cre_table *table, uint8_t family, const void *address);
+size_t cre__address_bytes(uint32_t slots);
+/* cre__table_claim, and CRE_ELIMIT when there are `most` (0: any number) connections of the address already.
+ */
+int cre__address_claim(cre_table *table, cre_connection_info *info, uint16_t workers, uint32_t most);
+
 /* The two node ids of a live session; false when it is gone. */
 static inline bool cre__table_owner(const cre_table *table, cre_session session, uint16_t *owner) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];

@@ -94,6 +94,7 @@ void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
     if (!cre__out_append(conn, answer, (size_t)size)) return;
     conn->phase = CRE__WEBSOCKET;
     cre__conn_set_deadline(conn, 0);
+    cre__heartbeat_begin(conn);
     cre_ws_session_init(&conn->ws, &conn->settings->ws_config);
     if (conn->deflate) cre_ws_session_set_deflate(&conn->ws, conn->deflate);
     conn->opened = true;

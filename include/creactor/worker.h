@@ -98,6 +98,10 @@ CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t
                                bool close, const void *fields, size_t fields_length, const void *body,
                                size_t length);
 
+/** The counters of all engines of the bus, of those before them in the same places too, as they were at the
+ * ends of their last turns. Any thread or process. */
+CRE_API void cre_bus_stats(const cre_bus *bus, cre_engine_stats *stats);
+
 typedef struct cre_reactor_config {
     cre_bus *bus;
     uint32_t node; /* the reactor's own */

@@ -91,6 +91,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.context = reactor;
     engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);
+    engine.shared_stats = cre__bus_shown(config->bus, config->node);
     engine.node = (uint16_t)config->node;
     uint32_t workers = engine.worker_count ? engine.worker_count : 1;
     if (engine.first_worker + workers > config->bus->config.nodes) {

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "engine/table_internal.h"
+#include "link/bus_internal.h"
 
 struct cre_worker {
     cre_worker_config config;
@@ -82,6 +83,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         own.congested = NULL;
         own.half_open = true; /* as with reactors: what a worker sees is the same in both modes */
         own.table = worker->table;
+        own.shared_stats = cre__bus_shown(config->bus, config->node);
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
         result = cre_engine_create(loop, &own, &worker->engine);

@@ -29,9 +29,17 @@ struct cre_bus {
     int memfd;
     int *eventfds;
     cre__node_block *nodes;
+    uint8_t *shown; /* CRE__SHOWN_BYTES per node */
     uint8_t *rings;
     cre_table *table;
 };
+
+/* What a node shows to all others; what it is, the host knows. */
+#define CRE__SHOWN_BYTES 512u
+
+static inline void *cre__bus_shown(const cre_bus *bus, uint32_t node) {
+    return bus->shown + (size_t)node * CRE__SHOWN_BYTES;
+}
 
 static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to) {
     return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;

@@ -22,6 +22,8 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
         public static let shutdown = Cause(number: UInt16(CRE_CLOSED_SHUTDOWN.rawValue))
         /// TLS failed: a damaged record, or an alert of the peer; ``CloseReason/text`` says which.
         public static let tls = Cause(number: UInt16(CRE_CLOSED_TLS.rawValue))
+        /// Nothing came from the peer for too long: ``Settings/heartbeatIdleTime`` or ``Settings/pongTimeout``.
+        public static let heartbeat = Cause(number: UInt16(CRE_CLOSED_HEARTBEAT.rawValue))
         /// There was no memory for the connection.
         public static let outOfMemory = Cause(number: UInt16(CRE_CLOSED_NOMEM.rawValue))
 

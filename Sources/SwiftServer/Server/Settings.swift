@@ -27,6 +27,20 @@ public struct Settings: Sendable {
     public var reactorCount: Int?
     /// How many connections there may be at once; further ones are closed when they arrive. Default: 100,000.
     public var maxConnections = 100_000
+    /// How many connections one remote address may have at once (of IPv6 addresses those that share the first 64 bits
+    /// are one); further ones are closed when they arrive. Default: 0, any number.
+    public var maxConnectionsPerAddress = 0
+    /// A WebSocket from which nothing came for so long is closed, with ``CloseReason/Cause/heartbeat``. Any byte counts,
+    /// also a pong; what is sent to it does not. See also ``Server/protect(_:_:)``. Default: `nil`, never.
+    public var heartbeatIdleTime: Duration?
+    /// How often connections are looked at for ``heartbeatIdleTime``; a silent one may live so much longer. Default: `nil`,
+    /// each as soon as it is due. When only this is set, ``heartbeatIdleTime`` is twice as long.
+    public var heartbeatCheckInterval: Duration?
+    /// A WebSocket from which nothing came for so long gets a ping. Default: `nil`, none.
+    public var pingInterval: Duration?
+    /// A WebSocket from which nothing came for so long after a ping is closed, with ``CloseReason/Cause/heartbeat``.
+    /// Default: `nil`, as long as ``pingInterval``.
+    public var pongTimeout: Duration?
     /// Bytes of one WebSocket message, over all its fragments; a longer one ends the connection with code 1009.
     /// Default: 1 MiB.
     public var maxMessage = 1 << 20
@@ -110,6 +124,18 @@ extension Settings {
             try require(
                 value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, not \(value)")
         }
+        for (name, value) in [
+            ("heartbeatIdleTime", heartbeatIdleTime), ("heartbeatCheckInterval", heartbeatCheckInterval),
+            ("pingInterval", pingInterval), ("pongTimeout", pongTimeout),
+        ] {
+            guard let value else { continue }
+            try require(
+                value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, not \(value)")
+        }
+        try require(pongTimeout == nil || pingInterval != nil, "pongTimeout needs a pingInterval")
+        try require(
+            (0...1 << 24).contains(maxConnectionsPerAddress),
+            "maxConnectionsPerAddress must be 0...16,777,216, not \(maxConnectionsPerAddress)")
         try compression?.check()
         for name in subprotocols {
             try require(
@@ -153,6 +179,12 @@ extension Settings {
             unsafe deflate.initialize(to: compression.config)
             unsafe config.deflate = UnsafePointer(deflate)
         }
+        unsafe config.max_per_address = UInt32(maxConnectionsPerAddress)
+        let idle = heartbeatIdleTime ?? heartbeatCheckInterval.map { $0 * 2 }
+        unsafe config.heartbeat_idle_ms = UInt32(idle?.milliseconds ?? 0)
+        unsafe config.heartbeat_check_ms = UInt32(heartbeatCheckInterval?.milliseconds ?? 0)
+        unsafe config.ping_interval_ms = UInt32(pingInterval?.milliseconds ?? 0)
+        unsafe config.pong_timeout_ms = UInt32(pongTimeout?.milliseconds ?? 0)
         unsafe config.close_slow = slowReceivers == .close
         unsafe config.max_topics = UInt32(maxTopics)
         unsafe config.max_subscriptions = UInt32(maxSubscriptions)

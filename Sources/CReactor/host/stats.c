@@ -1,0 +1,18 @@
+/* The counters of all engines of a bus. */
+#include <creactor/worker.h>
+#include <string.h>
+
+#include "link/bus_internal.h"
+
+_Static_assert(sizeof(cre_engine_stats) <= CRE__SHOWN_BYTES, "each node has room for its counters");
+
+void cre_bus_stats(const cre_bus *bus, cre_engine_stats *out) {
+    enum { COUNT = sizeof(cre_engine_stats) / sizeof(uint64_t) };
+    uint64_t sum[COUNT] = { 0 };
+    for (uint32_t node = 0; node < bus->config.nodes; node++) {
+        const uint64_t *shown = cre__bus_shown(bus, node);
+        for (int i = 0; i < COUNT; i++)
+            sum[i] += __atomic_load_n(&shown[i], __ATOMIC_RELAXED);
+    }
+    memcpy(out, sum, sizeof *out);
+}

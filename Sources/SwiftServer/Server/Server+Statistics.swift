@@ -1,0 +1,51 @@
+internal import CReactor
+
+/// What all processes of a server have done together. The counters go on when a worker is replaced.
+public struct ServerStatistics: Sendable {
+    /// Connections that are there now.
+    public let connections: Int
+    /// Connections that were accepted and served.
+    public let accepted: Int
+    /// Connections that were closed at once, as there were too many or no memory.
+    public let refused: Int
+    /// Connections whose socket is closed.
+    public let closed: Int
+    /// Connections that ended, by what ended them; causes that did not occur are left out.
+    public let closedBy: [CloseReason.Cause: Int]
+    /// WebSocket messages from clients.
+    public let messagesReceived: Int
+    /// WebSocket frames to clients; one that was published counts for each receiver.
+    public let messagesSent: Int
+    /// Published messages that slow receivers went without; see ``Settings/slowReceivers``.
+    public let messagesLeftOut: Int
+    /// HTTP requests.
+    public let requests: Int
+    /// HTTP responses.
+    public let responses: Int
+    /// Bytes from clients.
+    public let bytesReceived: Int
+    /// Bytes to clients.
+    public let bytesSent: Int
+    /// Pushes and the like for connections that were gone when they arrived at their owner.
+    public let staleCommands: Int
+}
+
+extension Server {
+    /// The counters of the whole server, from every process, through shared memory: nobody is asked, nothing waits. Each
+    /// is as it was at the end of the last turn of the loop that counts it.
+    public func stats() -> ServerStatistics {
+        var raw = cre_engine_stats()
+        if let bus { unsafe cre_bus_stats(bus.raw, &raw) }
+        var closedBy: [CloseReason.Cause: Int] = [:]
+        let ends = unsafe withUnsafeBytes(of: &raw.closed_by) { unsafe [UInt64]($0.bindMemory(to: UInt64.self)) }
+        for (number, count) in ends.enumerated() where count > 0 {
+            closedBy[CloseReason.Cause(number: UInt16(number))] = Int(count)
+        }
+        return ServerStatistics(
+            connections: connections.count, accepted: Int(raw.accepted), refused: Int(raw.refused),
+            closed: Int(raw.closed), closedBy: closedBy, messagesReceived: Int(raw.messages_in),
+            messagesSent: Int(raw.messages_out), messagesLeftOut: Int(raw.left_out), requests: Int(raw.requests),
+            responses: Int(raw.responses), bytesReceived: Int(raw.bytes_in), bytesSent: Int(raw.bytes_out),
+            staleCommands: Int(raw.stale_commands))
+    }
+}

@@ -75,9 +75,10 @@ internal import Glibc
     /// Workers that own sockets inherit what is read here. In process mode it is for the check alone: the master reads it
     /// again after the fork, so that those who run handlers have no key.
     private func checkCertificates() throws(ServerError) {
-        guard let tls = server.tls else { return }
-        let context = try TLSContext(tls)
-        if server.mode == .base { server.tlsContext = context }
+        for port in server.ports {
+            try port.readCertificates()
+            if server.mode == .process { port.tlsContext = nil }
+        }
     }
 
     private func serve(_ signals: Signals) throws(ServerError) {
@@ -102,9 +103,10 @@ internal import Glibc
         var engine = unsafe server.engineConfig()
         unsafe engine.first_worker = UInt16(layout.reactors)
         unsafe engine.worker_count = UInt16(layout.workers)
-        if let tls = server.tls { server.tlsContext = try TLSContext(tls) }
+        for port in server.ports { try port.readCertificates() }
+        let tls = server.ports.map(\.tlsContext)
         for index in 0..<layout.reactors {
-            let reactor = try unsafe Reactor(node: index, bus: bus, engine: engine, tls: server.tlsContext) {
+            let reactor = try unsafe Reactor(node: index, bus: bus, engine: engine, tls: tls) {
                 [unowned self] in punish($0)
             }
             reactors.append(reactor)

@@ -7,7 +7,7 @@ internal import CReactor
 
     /// Starts the thread. `violation` is called on it when the worker behind a node has written nonsense.
     init(
-        node: Int, bus: Bus, engine: cre_engine_config, tls: TLSContext?,
+        node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?],
         violation: @escaping @Sendable (_ node: Int) -> Void
     ) throws(ServerError) {
         // Never released: the thread may call it until the process ends.
@@ -19,9 +19,10 @@ internal import CReactor
                     Int(node))
             }, context: box)
         var reactor: OpaquePointer?
-        let result = unsafe withUnsafePointer(to: tls?.raw) { port in
-            unsafe config.engine.tls = port
-            unsafe config.engine.tls_count = tls == nil ? 0 : 1
+        let byPort = unsafe tls.map { unsafe $0?.raw }
+        let result = unsafe byPort.withUnsafeBufferPointer { ports in
+            unsafe config.engine.tls = ports.baseAddress
+            unsafe config.engine.tls_count = UInt16(ports.count)
             return unsafe cre_reactor_start(&config, &reactor)
         }
         guard result == 0, let reactor = unsafe reactor else { throw .system("starting reactor \(node)", result) }

@@ -58,13 +58,15 @@ internal import CReactor
     }
 
     private func speakTLS() throws(ServerError) {
-        guard let tls = server.tls, let context = server.tlsContext else { return }
-        // A worker that replaces another one comes after a change of the files, maybe.
-        do throws(ServerError) { try context.reload(tls) } catch {
-            Log.error("worker \(id) goes on with certificates that were read before: \(error.message)")
+        for port in server.ports {
+            guard let tls = port.tls, let context = port.tlsContext else { continue }
+            // A worker that replaces another one comes after a change of the files, maybe.
+            do throws(ServerError) { try context.reload(tls) } catch {
+                Log.error("worker \(id) goes on with certificates that were read before: \(error.message)")
+            }
+            let result = unsafe cre_engine_set_tls(cre_worker_engine(worker), UInt16(port.index), context.raw)
+            guard result == 0 else { throw .system("speaking TLS in worker \(id)", result) }
         }
-        let result = unsafe cre_engine_set_tls(cre_worker_engine(worker), 0, context.raw)
-        guard result == 0 else { throw .system("speaking TLS in worker \(id)", result) }
     }
 
     /// Whether the calling thread is the loop's. Any thread.

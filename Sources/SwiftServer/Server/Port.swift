@@ -12,6 +12,11 @@ public class Port: @unchecked Sendable {
     public let type: PortProtocol
     /// Read by ``Server/start()``; later changes have no effect.
     public var settings = PortSettings()
+    /// Has the port speak TLS. Read by ``Server/start()``, which throws an error that names the file and the cause when
+    /// something is wrong with it. Default: no TLS.
+    public var tls: TLSConfiguration?
+    /// What those who own its sockets speak TLS with.
+    var tlsContext: TLSContext?
     /// Its place in ``Server/ports``.
     public let index: Int
 
@@ -27,8 +32,16 @@ public class Port: @unchecked Sendable {
     var name: String { isLocal ? "\(type) port \(host)" : "\(type) port \(host):\(port)" }
     var isLocal: Bool { host.hasPrefix("unix:") }
 
+    /// Reads the certificates, if it has any. What is spoken on a port for bytes is nobody's business but the user's.
+    func readCertificates() throws(ServerError) {
+        if let tls { tlsContext = try TLSContext(tls, anyProtocol: type == .tcp) }
+    }
+
     func check(_ handlers: Handlers) throws(ServerError) {
         try settings.check(name, type)
+        if tls != nil && type == .udp {
+            throw ServerError(code: .invalidSetting, message: "\(name) cannot speak TLS")
+        }
         let missing: String? =
             switch type {
             case .webSocket: unsafe handlers.message == nil ? "onMessage" : nil

@@ -18,9 +18,11 @@ open class Server: ServerEvents, @unchecked Sendable {
     public let mode: ServerMode
     /// Read by ``start()``; later changes have no effect.
     public var settings = Settings()
-    /// Has the port speak TLS. Read by ``start()``, which throws an error that names the file and the cause when
-    /// something is wrong with it. Default: no TLS.
-    public var tls: TLSConfiguration?
+    /// Has the server's own port speak TLS; see ``Port/tls``.
+    public var tls: TLSConfiguration? {
+        get { ports[0].tls }
+        set { ports[0].tls = newValue }
+    }
 
     /// What `ps` shows before ": master", ": manager", ": worker N". Default: the program's name.
     public var processName =
@@ -41,12 +43,12 @@ open class Server: ServerEvents, @unchecked Sendable {
     var handlers = Handlers()
     var bus: Bus?
     var runtime: WorkerRuntime?
-    /// What the owners of sockets speak TLS with; see ``tls``.
-    var tlsContext: TLSContext?
 
     /// Reads the certificates anew, if there are any here.
     func reloadCertificates() {
-        if let tls, let tlsContext { tlsContext.reloadAndTell(tls) }
+        for port in ports {
+            if let tls = port.tls, let context = port.tlsContext { context.reloadAndTell(tls) }
+        }
     }
 
     /// - Parameters:

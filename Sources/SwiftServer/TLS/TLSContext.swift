@@ -6,10 +6,14 @@ internal import Synchronization
     // Its own count of owners and its lock make it usable from everywhere.
     nonisolated(unsafe) let raw: OpaquePointer
 
+    /// Proposals of protocols (ALPN) are passed over; otherwise HTTP/1.1 is agreed on.
+    private let anyProtocol: Bool
+
     /// Reads them and checks that they fit.
-    init(_ configuration: TLSConfiguration) throws(ServerError) {
+    init(_ configuration: TLSConfiguration, anyProtocol: Bool) throws(ServerError) {
+        self.anyProtocol = anyProtocol
         var raw: OpaquePointer?
-        try unsafe TLSContext.pass(configuration) { unsafe cre_tls_create($0, &raw, $1) }
+        try unsafe TLSContext.pass(configuration, anyProtocol) { unsafe cre_tls_create($0, &raw, $1) }
         unsafe self.raw = raw!
     }
 
@@ -17,7 +21,7 @@ internal import Synchronization
 
     /// Reads them anew, for connections that come from now on. When that fails nothing changes.
     func reload(_ configuration: TLSConfiguration) throws(ServerError) {
-        try unsafe TLSContext.pass(configuration) { unsafe cre_tls_reload(raw, $0, $1) }
+        try unsafe TLSContext.pass(configuration, anyProtocol) { unsafe cre_tls_reload(raw, $0, $1) }
     }
 
     /// The same, with a line in the log for what came of it.
@@ -32,7 +36,7 @@ internal import Synchronization
 
     /// Calls `use` with the configuration as C wants it and room for the text of an error.
     private static func pass(
-        _ configuration: TLSConfiguration,
+        _ configuration: TLSConfiguration, _ anyProtocol: Bool,
         to use: (UnsafePointer<cre_tls_config>, UnsafeMutablePointer<CChar>) -> Int32
     ) throws(ServerError) {
         let milliseconds = configuration.handshakeTimeout.milliseconds
@@ -54,6 +58,7 @@ internal import Synchronization
             unsafe config.count = certificates.count
             unsafe config.minimum = configuration.minimumVersion == .tls13 ? CRE_TLS_1_3 : CRE_TLS_1_2
             unsafe config.handshake_timeout_ms = UInt32(milliseconds)
+            if anyProtocol { unsafe config.protocols = memory.string("") }
             unsafe config.failed = { _, peer, cause in
                 unsafe HandshakeFailures.tell(peer: String(cString: peer!), cause: String(cString: cause!))
             }

@@ -98,6 +98,17 @@ extension ProcessTests {
             }
         }
 
+        /// Larger than a ring, so that it travels in pieces.
+        @Test(arguments: ServerMode.allCases) func aLargePacketStaysWhole(_ mode: ServerMode) throws {
+            try ServerProcess.run("ports", mode, ["ringSize=4096"]) { server in
+                let sized = try Connection(port: try ports(server)[3])
+                let body = (0..<1 << 20).map { UInt8(truncatingIfNeeded: ($0 &* 7 + $0 >> 8) & 63 + 32) }
+                try sized.send([0, 16, 0, 0] + body)
+                let isSame = try sized.take(body.count + 1) == body + [UInt8(ascii: ";")]
+                #expect(isSame)
+            }
+        }
+
         /// A back end asks over TCP, and the browsers of all workers hear of it.
         @Test(arguments: ServerMode.allCases) func aTCPPortTriggersPushes(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode, workers: 2) { server in

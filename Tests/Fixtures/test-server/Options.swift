@@ -35,6 +35,9 @@ struct Options {
         if let bytes = number("ringSize") { settings.ringSize = bytes }
         if let time = number("shutdownTimeout") { settings.shutdownTimeout = .milliseconds(time) }
         if let time = number("closeTimeout") { settings.closeTimeout = .milliseconds(time) }
+        if let time = number("heartbeatIdleTime") { settings.heartbeatIdleTime = .milliseconds(time) }
+        if let time = number("pingInterval") { settings.pingInterval = .milliseconds(time) }
+        if let count = number("maxConnectionsPerAddress") { settings.maxConnectionsPerAddress = count }
         if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
     }
 }

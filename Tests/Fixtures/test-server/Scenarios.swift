@@ -16,6 +16,7 @@ import SwiftServer
             tellClosing(server)
             server.onRequest { _, response in response.end("hello") }
         },
+        "broadcast": { server, _ in BroadcastScenario.register(server) },
         "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
         "ports": { server, options in PortScenario.register(server, options) },
         "noReceive": { server, _ in

@@ -47,7 +47,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// Reads the certificates anew, if there are any here.
     func reloadCertificates() {
         for port in ports {
-            if let tls = port.tls, let context = port.tlsContext { context.reloadAndTell(tls) }
+            if let tls = port.tls, let context = port.tlsContext { context.reloadAndTell(tls, port.name) }
         }
     }
 

@@ -25,12 +25,12 @@ internal import Synchronization
     }
 
     /// The same, with a line in the log for what came of it.
-    func reloadAndTell(_ configuration: TLSConfiguration) {
+    func reloadAndTell(_ configuration: TLSConfiguration, _ port: String) {
         do throws(ServerError) {
             try reload(configuration)
-            Log.notice("certificates are read anew")
+            Log.notice("\(port): certificates are read anew")
         } catch {
-            Log.error("certificates stay as they were: \(error.message)")
+            Log.error("\(port): certificates stay as they were: \(error.message)")
         }
     }
 

@@ -11,9 +11,17 @@ import SwiftServer
         "span": { server, _ in span(server) },
         "async": { server, _ in AsyncScenario.register(server) },
         "noRequest": { server, _ in echo(server) },
-        "echo": { server, _ in
+        "echo": { server, options in
             echo(server)
             tellClosing(server)
+            let bytes = server.listen(.tcp)
+            bytes.tls = options.tls
+            bytes.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd)
+            }
+            server.onWorkerStart { server, id in
+                print("bytes \(server.ports[1].port)")
+                print("workerStart \(id) \(getpid())")
+            }
             server.onRequest { _, response in response.end("hello") }
         },
         "broadcast": { server, _ in BroadcastScenario.register(server) },

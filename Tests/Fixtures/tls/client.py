@@ -7,6 +7,7 @@ Commands come as lines of the standard input; each is answered by one line:
   upgrade NAME       makes it a WebSocket
   echo NAME TEXT     sends a message and tells what comes back
   close NAME         closing handshake; tells how the connection ended
+  raw PORT TEXT      bytes to another port and back; proposes a protocol of its own
   plain              HTTP without TLS: status and body
   old                a handshake with TLS 1.1
 """
@@ -100,6 +101,14 @@ def close(name):
     return f"{opcode} {payload.hex()} {len(rest)}"
 
 
+def raw(port, text):
+    made = context()
+    made.set_alpn_protocols(["own/1"])
+    stream = made.wrap_socket(socket.create_connection(("127.0.0.1", int(port)), timeout=20), server_hostname="a")
+    stream.sendall(text.encode())
+    return f"{exactly(stream, len(text)).decode()} {stream.selected_alpn_protocol()}"
+
+
 def plain():
     stream = connect()
     stream.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -118,7 +127,8 @@ def old():
     return "accepted"
 
 
-COMMANDS = {"open": open_, "get": get, "upgrade": upgrade, "echo": echo, "close": close, "plain": plain, "old": old}
+COMMANDS = {"open": open_, "get": get, "upgrade": upgrade, "echo": echo, "close": close, "raw": raw,
+            "plain": plain, "old": old}
 
 
 def main():

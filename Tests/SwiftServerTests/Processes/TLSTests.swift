@@ -19,6 +19,7 @@ extension ProcessTests {
                 #expect(try client.ask("echo one large") == "large 500000")
                 #expect(try client.ask("close one") == "8 03e8 0")
                 #expect(try server.line("close").contains("[closed by the peer]"))
+                #expect(try client.ask("raw \(try server.number("bytes")) some-bytes") == "some-bytes None")
             }
         }
 
@@ -37,7 +38,7 @@ extension ProcessTests {
         @Test(arguments: ServerMode.allCases) func hangupReadsCertificatesAnew(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one", "two")
             try ServerProcess.run("echo", mode, workers: 2, folder.options("one")) { server in
-                let readers = mode == .process ? 1 : 2
+                let readers = mode == .process ? 2 : 4  // two ports each
                 func told(_ text: String) -> Int { server.log.split(separator: "\n").count { $0.contains(text) } }
                 let client = try TLSClient(server, folder)
                 #expect(try client.ask("open before") == "TLSv1.3 one")

@@ -112,7 +112,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.allCases) func serverStops(_ mode: ServerMode) throws {
-            try expect("1001 [server shutdown] ", mode) { server, client in
+            try expect("1001 [server shutdown] server shutdown", mode) { server, client in
                 server.signal(15)
                 guard case .close(1001, _) = try client.receive() else {
                     Issue.record("no close frame with code 1001")

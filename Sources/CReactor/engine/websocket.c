@@ -113,7 +113,8 @@ static void failed(cre__conn *conn, int error) {
 }
 
 static void peer_closed(cre__conn *conn, const cre_ws_event *event) {
-    conn->eof = true; /* nothing may follow its close frame, so the socket goes as soon as our output is out */
+    conn->eof =
+        true; /* nothing may follow its close frame, so the socket goes as soon as our output is out */
     if (conn->phase == CRE__CLOSE_SENT) {
         cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, true);
         return;

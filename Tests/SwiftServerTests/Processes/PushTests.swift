@@ -61,7 +61,6 @@ extension ProcessTests {
             }
         }
 
-
         @Test(arguments: ServerMode.allCases) func manyConnectionsAreListedOnceEach(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let clients = try (0..<300).map { _ in try WebSocketClient(port: server.port) }

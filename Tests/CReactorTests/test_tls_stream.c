@@ -162,6 +162,45 @@ TEST(requests_behind_one_that_is_not_answered) {
     tls_stop(net);
 }
 
+/* ---- files, which are encrypted piece by piece ---- */
+
+TEST(a_file) {
+    size_t size = 5 << 20;
+    uint8_t *bytes = pattern(size);
+    for (int i = 0; i < 2; i++) {
+        char path[] = "/tmp/creactor-test-XXXXXX", head[64];
+        int descriptor = mkstemp(path);
+        REQUIRE(descriptor >= 0);
+        REQUIRE(write(descriptor, bytes, size) == (ssize_t)size);
+        close(descriptor);
+        net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+        net->act = late_answer;
+        SSL_CTX *context = client_context(&authority, versions[i]);
+        tls_client client = tls_connect(net, context, NULL);
+        tls_write(&client, request, sizeof request - 1);
+        cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
+        CHECK_EQ(cre_engine_respond_file(net->engine, session, 200, NULL, path, 0, CRE_FILE_REST), 0);
+        unlink(path);
+        snprintf(head, sizeof head, "Content-Length: %zu\r\n\r\n", size);
+        CHECK(tls_await(&client, size));
+        uint8_t *body = memmem(client.plain, client.length, head, strlen(head));
+        REQUIRE(body != NULL);
+        size_t prefix = (size_t)(body - client.plain) + strlen(head);
+        CHECK(tls_await(&client, prefix + size));
+        CHECK_EQ(client.length, prefix + size);
+        CHECK_MEM(client.plain + prefix, bytes, size);
+        client.length = 0;
+        tls_write(&client, request, sizeof request - 1);
+        session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
+        CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, "hello", 5), 0);
+        tls_expect_response(&client, 200, "hello");
+        tls_close(&client);
+        SSL_CTX_free(context);
+        tls_stop(net);
+    }
+    free(bytes);
+}
+
 /* ---- output that is not taken ---- */
 
 TEST(slow_reader) {

@@ -212,6 +212,26 @@ CRE_API int cre_engine_close(cre_engine *engine, cre_session session, uint16_t c
 CRE_API int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
                                const void *body, size_t length);
 
+/** The same, but the body goes on: with cre_engine_respond_body until `final`. */
+CRE_API int cre_engine_respond_more(cre_engine *engine, cre_session session, uint16_t status,
+                                    const char *fields, const void *body, size_t length);
+
+/**
+ * RESPOND_BODY without a record. CRE_EQUEUE_FULL: too much waits already, and nothing was sent; the last
+ * piece is never refused so, but when far too much waits it ends the connection. Does nothing without bytes,
+ * unless `final`.
+ */
+CRE_API int cre_engine_respond_body(cre_engine *engine, cre_session session, const void *data, size_t length,
+                                    bool final);
+
+/**
+ * RESPOND_FILE without a record: answers with a part of a file; it must not shrink meanwhile. When that is
+ * impossible, the request is answered with an error page instead, 404 or 500, and the result is a negative
+ * system error, or CRE_EINVALID for what is not a regular file or an offset behind its end.
+ */
+CRE_API int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t status,
+                                    const char *fields, const char *path, uint64_t offset, uint64_t length);
+
 /** SUBSCRIBE and UNSUBSCRIBE without a record. CRE_ELIMIT when there are too many topics. */
 CRE_API int cre_engine_subscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);
 CRE_API int cre_engine_unsubscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);

@@ -31,6 +31,8 @@ typedef struct cre_record {
 #define CRE_RECORD_FINAL 0x0001u
 /** RESPOND: close the connection after the response. */
 #define CRE_RECORD_CLOSE 0x0002u
+/** RESPOND: the body goes on with RESPOND_BODY. */
+#define CRE_RECORD_MORE_BODY 0x0004u
 /** Of events, and of SENDTO: the index of the port, shifted so far. */
 #define CRE_RECORD_PORT_SHIFT 4
 #define CRE_RECORD_PORT_MASK  0x0ff0u
@@ -48,7 +50,8 @@ typedef enum cre_event {
      * cre_closed. */
     CRE_EVENT_CLOSE = 3,
     /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
-     * Exactly one RESPOND is expected. */
+     * Exactly one answer is expected: RESPOND, with its RESPOND_BODY if it has CRE_RECORD_MORE_BODY, or
+     * RESPOND_FILE. */
     CRE_EVENT_REQUEST = 4,
     /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
     CRE_EVENT_FULL = 5,
@@ -80,6 +83,13 @@ typedef enum cre_command {
     CRE_COMMAND_RESUME = 70,
     /** Except the connection from the heartbeat (opcode 1), or no longer (opcode 0). No payload. */
     CRE_COMMAND_PROTECT = 71,
+    /** Go on with the body of a response that is not complete. Payload: the next bytes; CRE_RECORD_FINAL:
+     * they are the last. HTTP/1.1 gets each command as a chunk, HTTP/1.0 the bytes until the connection ends.
+     */
+    CRE_COMMAND_RESPOND_BODY = 72,
+    /** Answer the request in progress with a part of a regular file, which the engine opens. Payload:
+     * cre_response, field lines, cre_file_range, the path. When it cannot be, the answer is an error page. */
+    CRE_COMMAND_RESPOND_FILE = 73,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,
     /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
@@ -164,6 +174,17 @@ typedef struct cre_response {
     uint16_t flags;  /* CRE_RESPONSE_* */
     uint32_t fields_length;
 } cre_response;
+
+/** A part of a file. What is behind its end is left out. */
+typedef struct cre_file_range {
+    uint64_t offset; /* at most the file's size */
+    uint64_t length; /* CRE_FILE_REST: all that follows */
+} cre_file_range;
+
+#define CRE_FILE_REST UINT64_MAX
+
+/** The longest path of a file, in bytes. */
+#define CRE_MAX_PATH 4095u
 
 CRE_BEGIN_DECLS
 

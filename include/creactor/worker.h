@@ -98,6 +98,22 @@ CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t
                                bool close, const void *fields, size_t fields_length, const void *body,
                                size_t length);
 
+/** The same, but the body goes on: with cre_worker_respond_body until `final`. Should this worker die before
+ * that, the connection is reset. */
+CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
+                                    bool close, const void *fields, size_t fields_length, const void *body,
+                                    size_t length);
+
+/** RESPOND_BODY, as cre_engine_respond_body. */
+CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, const void *data, size_t length,
+                                    bool final);
+
+/** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file. Of a file that
+ * another process cannot send nothing is heard here. */
+CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
+                                    bool close, const void *fields, size_t fields_length, const char *path,
+                                    uint64_t offset, uint64_t length);
+
 /** The counters of all engines of the bus, of those before them in the same places too, as they were at the
  * ends of their last turns. Any thread or process. */
 CRE_API void cre_bus_stats(const cre_bus *bus, cre_engine_stats *stats);

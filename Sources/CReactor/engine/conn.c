@@ -198,6 +198,7 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         engine->conns[session & engine->conns_mask] = NULL;
         if (conn->close_text && !text.length)
             text = (cre_slice){ cre_block_data(conn->close_text), cre_block_length(conn->close_text) };
+        if (conn->file) cre__http_drop_file(conn);
         conn->phase_at_end = conn->phase == CRE__CLOSE_SENT ? CRE__WEBSOCKET : conn->phase;
         if (conn->phase_at_end == CRE__STREAM) code = 0;
         conn->phase = CRE__LEAVING;
@@ -206,7 +207,8 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
     }
     if (conn->phase == CRE__DEAD) return;
     if (!graceful) {
-        if (reason == CRE_CLOSED_SERVER) {
+        /* A body without a length that is not complete must not look as if it were. */
+        if (reason == CRE_CLOSED_SERVER || conn->streaming) {
             struct linger reset = { .l_onoff = 1 };
             setsockopt(conn->descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         }

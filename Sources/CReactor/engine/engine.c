@@ -212,6 +212,14 @@ void cre_engine_destroy(cre_engine *engine) {
 
 /* ---- commands ---- */
 
+/* What a RESPOND_FILE command carries. */
+typedef struct file_response {
+    cre_response response;
+    cre_slice fields;
+    cre_file_range range;
+    char path[CRE_MAX_PATH + 1];
+} file_response;
+
 /* More than any datagram can have; the system knows the limit of each kind. */
 #define MAX_DATAGRAM (1u << 20)
 
@@ -275,6 +283,11 @@ static int read_response(cre_slice *parts, int count, cre_response *response, cr
     return response->fields_length ? CRE_EINVALID : 0;
 }
 
+static int read_file_response(cre_slice *parts, int count, file_response *out) {
+    int result = read_response(parts, count, &out->response, &out->fields);
+    return result ? result : cre__http_read_file(parts, count, &out->range, out->path);
+}
+
 int cre__command_check(const cre_record *command, const cre_slice *parts, int count) {
     if (count > CRE__MAX_PARTS) return CRE_EINVALID;
     cre_slice own[CRE__MAX_PARTS], fields;
@@ -283,11 +296,14 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
     closing_text text;
     cre_response response;
     cre_address address;
+    file_response file;
     switch (command->kind) {
     case CRE_COMMAND_PUSH: return check_push(command, own, count);
     case CRE_COMMAND_CLOSE: return read_closing(own, count, &text);
     case CRE_COMMAND_RESPOND: return read_response(own, count, &response, &fields);
+    case CRE_COMMAND_RESPOND_FILE: return read_file_response(own, count, &file);
     case CRE_COMMAND_SENDTO: return read_address(own, count, &address);
+    case CRE_COMMAND_RESPOND_BODY:
     case CRE_COMMAND_SEND:
     case CRE_COMMAND_RESET:
     case CRE_COMMAND_PROTECT:
@@ -313,8 +329,10 @@ static int command_close(cre__conn *conn, cre_slice *parts, int count) {
         cre__ws_close(conn, CRE_CLOSED_SERVER, text.closing.code, text.text, text.length);
     else if (conn->phase == CRE__STREAM)
         cre__stream_close(conn, CRE_CLOSED_SERVER);
+    else if (conn->file)
+        conn->keep_alive = false; /* it is queued, so to speak */
     else if (conn->phase == CRE__HTTP)
-        cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, true);
+        cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, !conn->streaming);
     return 0;
 }
 
@@ -323,7 +341,18 @@ static int command_respond(cre__conn *conn, const cre_record *command, cre_slice
     cre_slice fields;
     int result = read_response(parts, count, &response, &fields);
     if (result) return result;
-    return cre__http_respond(conn, &response, fields, parts, count, command->flags & CRE_RECORD_CLOSE);
+    bool close = command->flags & CRE_RECORD_CLOSE;
+    if (command->flags & CRE_RECORD_MORE_BODY)
+        return cre__http_respond_more(conn, &response, fields, parts, count, close);
+    return cre__http_respond(conn, &response, fields, parts, count, close);
+}
+
+static int command_respond_file(cre__conn *conn, const cre_record *command, cre_slice *parts, int count) {
+    file_response file;
+    int result = read_file_response(parts, count, &file);
+    if (result) return result;
+    return cre__http_respond_file(conn, &file.response, file.fields, file.path, &file.range,
+                                  command->flags & CRE_RECORD_CLOSE);
 }
 
 static int command_pause(cre__conn *conn, bool pause) {
@@ -357,6 +386,9 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
     case CRE_COMMAND_PUSH: return command_push(conn, command, own, count, late);
     case CRE_COMMAND_SEND: return cre__stream_send(conn, own, count, late);
     case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);
+    case CRE_COMMAND_RESPOND_BODY:
+        return cre__http_respond_body(conn, own, count, command->flags & CRE_RECORD_FINAL, late);
+    case CRE_COMMAND_RESPOND_FILE: return command_respond_file(conn, command, own, count);
     case CRE_COMMAND_CLOSE: return command_close(conn, own, count);
     case CRE_COMMAND_RESET:
         cre__conn_end(conn, CRE_CLOSED_SERVER, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
@@ -413,6 +445,33 @@ int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status,
     cre_response response = { .status = status };
     cre_slice lines = { (const uint8_t *)fields, fields ? strlen(fields) : 0 }, part = { body, length };
     return cre__http_respond(conn, &response, lines, &part, 1, false);
+}
+
+int cre_engine_respond_more(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
+                            const void *body, size_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    cre_response response = { .status = status };
+    cre_slice lines = { (const uint8_t *)fields, fields ? strlen(fields) : 0 }, part = { body, length };
+    return cre__http_respond_more(conn, &response, lines, &part, 1, false);
+}
+
+int cre_engine_respond_body(cre_engine *engine, cre_session session, const void *data, size_t length,
+                            bool final) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    cre_slice part = { data, length };
+    return cre__http_respond_body(conn, &part, 1, final, false);
+}
+
+int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
+                            const char *path, uint64_t offset, uint64_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    cre_response response = { .status = status };
+    cre_file_range range = { offset, length };
+    cre_slice lines = { (const uint8_t *)fields, fields ? strlen(fields) : 0 };
+    return cre__http_respond_file(conn, &response, lines, path, &range, false);
 }
 
 static void visit_resume(cre__conn *conn, void *context) {

@@ -50,6 +50,7 @@ typedef enum cre__phase_of_conn {
 
 struct cre__stash; /* bytes of a head that is not complete */
 struct cre__body;  /* a request whose body is not complete */
+struct cre__file;  /* what of a file is still to be sent */
 
 struct cre__conn {
     uv_poll_t poll;
@@ -89,11 +90,15 @@ struct cre__conn {
     bool pinged : 1;       /* we pinged it, and nothing came since */
     bool protected : 1;    /* from the heartbeat */
     bool held_back : 1;    /* published messages wait for the last fragment */
+    bool streaming : 1;    /* the response in progress has begun, and its body goes on */
+    bool chunked : 1;      /* ...in chunks */
+    bool muted : 1;        /* ...and is not sent, because there must be none */
     uint8_t doomed;        /* the next flush ends it with this reason */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
     cre__tls_conn *tls; /* NULL: plain */
     struct cre__stash *stash;
+    struct cre__file *file; /* follows the output; NULL: none */
     struct cre__subscriptions *subscriptions;
     cre_ws_deflate *deflate; /* NULL: not agreed on */
     cre_block *close_text;   /* CLOSE_SENT: our reason */
@@ -248,12 +253,43 @@ void cre__http_free(cre__conn *conn);
 void cre__http_timed_out(cre__conn *conn);
 /* The engine's own answer to a request that is not served: an error page, after which the connection ends. */
 void cre__http_refuse(cre__conn *conn, int status);
+/* An error page as the answer to the request in progress. */
+int cre__http_error(cre__conn *conn, int status, bool close);
 int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice fields, const cre_slice *body,
                       int body_parts, bool close);
+/* The request in progress may be answered: it is there, and no answer has begun. */
+static inline bool cre__http_answerable(const cre__conn *conn) {
+    return conn->phase == CRE__HTTP && conn->awaiting && !conn->streaming && !conn->file;
+}
+/* Status line, date, length and connection: at most this many bytes with the longest reason phrase. */
+#define CRE__HTTP_HEAD_ROOM 256
+/* Instead of a length: the body comes in chunks, or its end is that of the connection. */
+#define CRE__HTTP_LENGTH_CHUNKED UINT64_MAX
+#define CRE__HTTP_LENGTH_OPEN    (UINT64_MAX - 1)
+size_t cre__http_write_head(cre__conn *conn, char *out, const cre_response *response, uint64_t length,
+                            bool keep_alive);
+/* The request is answered: on to the next one, or the end. */
+void cre__http_answered(cre__conn *conn, bool keep_alive);
 bool cre__http_has_stash(const cre__conn *conn);
 /* Takes the stashed bytes away from the connection: *data is freed by the caller with cre__free. */
 size_t cre__http_take_stash(cre__conn *conn, void **block, uint8_t **data);
 bool cre__http_stash(cre__conn *conn, const uint8_t *data, size_t length);
+
+/* http_stream.c */
+/* Begins a response whose body goes on. */
+int cre__http_respond_more(cre__conn *conn, const cre_response *response, cre_slice fields,
+                           const cre_slice *body, int count, bool close);
+int cre__http_respond_body(cre__conn *conn, const cre_slice *parts, int count, bool final, bool late);
+/* What is behind the field lines of a RESPOND_FILE; `path` gets its end. */
+int cre__http_read_file(cre_slice *parts, int count, cre_file_range *range, char path[CRE_MAX_PATH + 1]);
+int cre__http_respond_file(cre__conn *conn, const cre_response *response, cre_slice fields, const char *path,
+                           const cre_file_range *range, bool close);
+/* The output is empty: sends of the file what this turn may, or puts some of it into the output, which is
+ * then to be sent. False: that is all for now. */
+bool cre__http_send_file(cre__conn *conn, uint32_t *budget);
+void cre__http_drop_file(cre__conn *conn);
+/* How much of a file one connection sends before others have their turn. */
+#define CRE__FILE_PER_TURN (1u << 20)
 
 /* websocket.c */
 void cre__ws_input(cre__conn *conn, uint8_t *cursor, uint8_t *end);

@@ -66,11 +66,8 @@ static char *put_number(char *at, uint64_t number) {
     return at;
 }
 
-/* Status line, date, length and connection: at most this many bytes with the longest reason phrase. */
-#define HEAD_ROOM 256
-
-static size_t write_head(cre__conn *conn, char *out, const cre_response *response, uint64_t length,
-                         bool keep_alive) {
+size_t cre__http_write_head(cre__conn *conn, char *out, const cre_response *response, uint64_t length,
+                            bool keep_alive) {
     int status = response->status;
     /* What a 304 says of a length is that of the 200 it stands for, which is known only when it is given. */
     bool bodiless = status == 204 || (status == 304 && length == 0);
@@ -90,7 +87,9 @@ static size_t write_head(cre__conn *conn, char *out, const cre_response *respons
         at = put(at, current_date(conn->engine), CRE_HTTP_DATE_LENGTH);
         at = PUT(at, "\r\n");
     }
-    if (!bodiless) {
+    if (length == CRE__HTTP_LENGTH_CHUNKED) {
+        at = PUT(at, "Transfer-Encoding: chunked\r\n");
+    } else if (!bodiless && length != CRE__HTTP_LENGTH_OPEN) {
         at = PUT(at, "Content-Length: ");
         at = put_number(at, length);
         at = PUT(at, "\r\n");
@@ -102,8 +101,7 @@ static size_t write_head(cre__conn *conn, char *out, const cre_response *respons
     return (size_t)(at - out);
 }
 
-/* The request is answered: on to the next one, or the end. */
-static void answered(cre__conn *conn, bool keep_alive) {
+void cre__http_answered(cre__conn *conn, bool keep_alive) {
     conn->awaiting = false;
     conn->head_request = false;
     if (!keep_alive) {
@@ -116,7 +114,7 @@ static void answered(cre__conn *conn, bool keep_alive) {
 
 int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice fields, const cre_slice *body,
                       int count, bool close) {
-    if (conn->phase != CRE__HTTP || !conn->awaiting) return CRE_ENO_REQUEST;
+    if (!cre__http_answerable(conn)) return CRE_ENO_REQUEST;
     if (response->status < 200 || response->status > 999) return CRE_EINVALID;
     bool keep_alive = conn->keep_alive && !close && !conn->engine->shutting_down;
     uint64_t length = cre__slices_length(body, count);
@@ -126,8 +124,8 @@ int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice f
         cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 0, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
         return CRE_EQUEUE_FULL;
     }
-    char head[HEAD_ROOM];
-    size_t head_length = write_head(conn, head, response, length, keep_alive);
+    char head[CRE__HTTP_HEAD_ROOM];
+    size_t head_length = cre__http_write_head(conn, head, response, length, keep_alive);
     size_t total = head_length + fields.length + 2 + (size_t)sent_length;
     conn->engine->stats.responses++;
     if (total <= CRE__CHUNK_BYTES) {
@@ -145,12 +143,11 @@ int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice f
         int result = cre__out_large(conn, "\r\n", 2, body, no_body ? 0 : count);
         if (result) return result;
     }
-    answered(conn, keep_alive);
+    cre__http_answered(conn, keep_alive);
     return 0;
 }
 
-/* An answer of the engine itself, after which the connection ends. */
-void cre__http_refuse(cre__conn *conn, int status) {
+int cre__http_error(cre__conn *conn, int status, bool close) {
     char body[256];
     const char *reason = cre_http_reason(status);
     char *at = PUT(body, "<!doctype html><title>");
@@ -167,11 +164,16 @@ void cre__http_refuse(cre__conn *conn, int status) {
     char *end = PUT(fields, "Content-Type: text/html; charset=utf-8\r\n");
     if (status == 426) end = PUT(end, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
     cre_slice content = { (const uint8_t *)body, (size_t)(at - body) };
+    return cre__http_respond(conn, &response, (cre_slice){ (uint8_t *)fields, (size_t)(end - fields) },
+                             &content, 1, close);
+}
+
+/* An answer of the engine itself, after which the connection ends. */
+void cre__http_refuse(cre__conn *conn, int status) {
     conn->awaiting = true;
     conn->keep_alive = false;
     conn->head_request = false;
-    cre__http_respond(conn, &response, (cre_slice){ (uint8_t *)fields, (size_t)(end - fields) }, &content, 1,
-                      true);
+    cre__http_error(conn, status, true);
 }
 
 /* ---- bytes that wait ---- */
@@ -400,6 +402,10 @@ void cre__http_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
 }
 
 void cre__http_timed_out(cre__conn *conn) {
+    if (conn->file) { /* nothing of it was taken for so long */
+        cre__conn_end(conn, CRE_CLOSED_TIMEOUT, 0, 0, (cre_slice){ 0 }, false);
+        return;
+    }
     if (conn->awaiting) return; /* the time is the owner's now */
     if (conn->stash || conn->body)
         cre__http_refuse(conn, 408);

@@ -184,7 +184,8 @@ static size_t queue_vectors(const cre__conn *conn, struct iovec *vectors, size_t
     return count;
 }
 
-void cre__out_flush(cre__conn *conn) {
+/* Sends the queue; false: the connection is gone. */
+static bool send_queue(cre__conn *conn) {
     while (cre__out_waits(conn) && conn->phase != CRE__DEAD) {
         struct iovec vectors[MAX_VECTORS];
         size_t count = queue_vectors(conn, vectors, MAX_VECTORS), asked = 0;
@@ -193,14 +194,22 @@ void cre__out_flush(cre__conn *conn) {
         ssize_t sent = send_vectors(conn, vectors, count);
         if (sent < 0 && errno != EAGAIN) {
             cre__conn_failed(conn, errno);
-            return;
+            return false;
         }
         if (sent > 0) consume(conn, (size_t)sent);
         conn->blocked = conn->tls ? conn->tls->sealed != NULL : sent < (ssize_t)asked;
         if (sent < (ssize_t)asked || conn->blocked) break;
     }
+    return conn->phase != CRE__DEAD;
+}
+
+void cre__out_flush(cre__conn *conn) {
+    uint32_t budget = CRE__FILE_PER_TURN;
+    do {
+        if (!send_queue(conn)) return;
+    } while (conn->file && !conn->blocked && !cre__out_waits(conn) && cre__http_send_file(conn, &budget));
     if (conn->phase == CRE__DEAD) return;
-    if (conn->blocked && !cre__out_waits(conn)) conn->blocked = false;
+    if (conn->blocked && !cre__out_waits(conn) && !conn->file) conn->blocked = false;
     if (conn->blocked || conn->full || (conn->watching & UV_WRITABLE)) {
         show_queue(conn);
         cre__conn_update_watch(conn);

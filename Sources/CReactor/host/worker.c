@@ -15,6 +15,9 @@ struct cre_worker {
     cre_engine *engine;
 };
 
+/* Of a slot's request_taken. */
+enum { TAKEN = 1, ANSWER_BEGUN = 2 };
+
 static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
     cre_worker *worker = context;
     (void)engine;
@@ -32,7 +35,8 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     (void)from;
     if (record->kind < CRE_COMMAND_PUSH) {
         if (record->kind == CRE_EVENT_REQUEST)
-            atomic_store_explicit(&slot_of(worker, record->session)->request_taken, 1, memory_order_relaxed);
+            atomic_store_explicit(&slot_of(worker, record->session)->request_taken, TAKEN,
+                                  memory_order_relaxed);
         worker->config.on_event(worker->config.context, record, payload);
         return 0;
     }
@@ -45,7 +49,8 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
 
 /*
  * A predecessor that died took requests with it that nobody will answer, and their clients would wait for
- * ever. Those it had not taken are still in the ring.
+ * ever. Those it had not taken are still in the ring. An answer that it had begun cannot be completed: the
+ * client sees that by a reset.
  */
 static void answer_for_predecessor(cre_worker *worker) {
     static const char body[] = "The process that served this request has ended.\n";
@@ -58,8 +63,12 @@ static void answer_for_predecessor(cre_worker *worker) {
             if (cre__slot_worker(slot) != worker->config.node ||
                 !atomic_load_explicit(&slot->request_taken, memory_order_relaxed))
                 continue;
-            cre_worker_respond(worker, sessions[i], 500, 0, true, fields, sizeof fields - 1, body,
-                               sizeof body - 1);
+            if (atomic_load_explicit(&slot->request_taken, memory_order_relaxed) == ANSWER_BEGUN)
+                cre_worker_command(worker, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = sessions[i] },
+                                   NULL, 0);
+            else
+                cre_worker_respond(worker, sessions[i], 500, 0, true, fields, sizeof fields - 1, body,
+                                   sizeof body - 1);
         }
     }
 }
@@ -147,8 +156,15 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         if (atomic_load_explicit(&slot->state, memory_order_relaxed) != CRE_CONNECTION_STREAM)
             return CRE_ENOT_STREAM;
         if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
-    } else if (command->kind == CRE_COMMAND_RESPOND)
-        atomic_store_explicit(&slot_of(worker, command->session)->request_taken, 0, memory_order_relaxed);
+    } else if (command->kind == CRE_COMMAND_RESPOND || command->kind == CRE_COMMAND_RESPOND_FILE) {
+        uint32_t taken = command->flags & CRE_RECORD_MORE_BODY ? ANSWER_BEGUN : 0;
+        atomic_store_explicit(&slot_of(worker, command->session)->request_taken, taken, memory_order_relaxed);
+    } else if (command->kind == CRE_COMMAND_RESPOND_BODY) {
+        cre__slot *slot = slot_of(worker, command->session);
+        bool final = command->flags & CRE_RECORD_FINAL;
+        if (!final && is_full(worker, slot)) return CRE_EQUEUE_FULL;
+        if (final) atomic_store_explicit(&slot->request_taken, 0, memory_order_relaxed);
+    }
     return cre_node_send(worker->node, owner, command, parts, count);
 }
 
@@ -240,15 +256,52 @@ int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const
     return cre_worker_command(worker, &command, parts, 2);
 }
 
-int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags, bool close,
-                       const void *fields, size_t fields_length, const void *body, size_t length) {
+static int respond(cre_worker *worker, cre_session session, uint16_t record_flags, uint16_t status,
+                   uint16_t flags, const void *fields, size_t fields_length, const void *body,
+                   size_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
-    cre_record command = { .kind = CRE_COMMAND_RESPOND,
-                           .flags = close ? CRE_RECORD_CLOSE : 0,
-                           .session = session };
+    cre_record command = { .kind = CRE_COMMAND_RESPOND, .flags = record_flags, .session = session };
     cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { body, length } };
     return cre_worker_command(worker, &command, parts, 3);
+}
+
+int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags, bool close,
+                       const void *fields, size_t fields_length, const void *body, size_t length) {
+    return respond(worker, session, close ? CRE_RECORD_CLOSE : 0, status, flags, fields, fields_length, body,
+                   length);
+}
+
+int cre_worker_respond_more(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
+                            bool close, const void *fields, size_t fields_length, const void *body,
+                            size_t length) {
+    uint16_t record_flags = (uint16_t)(CRE_RECORD_MORE_BODY | (close ? CRE_RECORD_CLOSE : 0));
+    return respond(worker, session, record_flags, status, flags, fields, fields_length, body, length);
+}
+
+int cre_worker_respond_body(cre_worker *worker, cre_session session, const void *data, size_t length,
+                            bool final) {
+    cre_record command = { .kind = CRE_COMMAND_RESPOND_BODY,
+                           .flags = final ? CRE_RECORD_FINAL : 0,
+                           .session = session };
+    cre_slice part = { data, length };
+    return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_respond_file(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
+                            bool close, const void *fields, size_t fields_length, const char *path,
+                            uint64_t offset, uint64_t length) {
+    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+    cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
+                           .flags = close ? CRE_RECORD_CLOSE : 0,
+                           .session = session };
+    cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };
+    cre_file_range range = { offset, length };
+    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
+                          { fields, fields_length },
+                          { (const uint8_t *)&range, sizeof range },
+                          { (const uint8_t *)path, strlen(path) } };
+    return cre_worker_command(worker, &command, parts, 4);
 }

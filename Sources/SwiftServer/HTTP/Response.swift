@@ -1,7 +1,8 @@
 internal import CReactor
 
 /// The answer to one request. Exactly one is sent: by ``end(_:)-(String)``, or, when every reference to the object is
-/// gone without it, an empty one.
+/// gone without it, an empty one. A body may also be sent piece by piece with ``write(_:)-(String)``, or come from a file
+/// with ``sendFile(_:offset:length:)``.
 ///
 /// Use it from the handler, or keep it and answer later.
 @MainActor public final class Response {
@@ -11,6 +12,8 @@ internal import CReactor
     private var flags: UInt16 = 0
     private var status: UInt16 = 200
     private var isEnded = false
+    /// The head is sent, and the body goes on.
+    private var isStreaming = false
 
     init(id: ConnectionID, runtime: WorkerRuntime) {
         self.id = id
@@ -22,27 +25,32 @@ internal import CReactor
         guard !isEnded else { return }
         // Whoever let go of it may be on any thread.
         let (runtime, id, status, flags, fields) = (runtime, id, status, flags, fields)
+        let isStreaming = isStreaming
         let respond: @Sendable () -> Void = {
-            unsafe runtime.respond(
-                id, status: status, flags: flags, fields: fields, body: UnsafeRawBufferPointer(start: nil, count: 0))
+            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+            if isStreaming {
+                _ = unsafe runtime.respondBody(id, empty, final: true)
+            } else {
+                unsafe runtime.respond(id, status: status, flags: flags, fields: fields, body: empty)
+            }
             runtime.requestAnswered()
         }
         if runtime.isHere { respond() } else { runtime.loop.post(respond) }
     }
 
     /// Sets the status, 200...999; 200 if it is never called. False when the number is out of range or the response has
-    /// ended.
+    /// begun or ended.
     @discardableResult public func status(_ code: Int) -> Bool {
-        guard (200...999).contains(code), !isEnded else { return false }
+        guard (200...999).contains(code), !isEnded, !isStreaming else { return false }
         status = UInt16(code)
         return true
     }
 
     /// Adds a header field. False, and nothing is added, when the name or the value has characters that could break
-    /// the response, or the response has ended. `Date` may be given; `Content-Length`, `Transfer-Encoding` and
+    /// the response, or the response has begun or ended. `Date` may be given; `Content-Length`, `Transfer-Encoding` and
     /// `Connection` are the server's business and are ignored.
     @discardableResult public func header(_ name: String, _ value: String) -> Bool {
-        guard !isEnded, Response.isValid(name, value) else { return false }
+        guard !isEnded, !isStreaming, Response.isValid(name, value) else { return false }
         switch name.lowercased() {
         case "content-length", "transfer-encoding", "connection": return true
         case "date": flags |= UInt16(CRE_RESPONSE_HAS_DATE)
@@ -75,13 +83,61 @@ internal import CReactor
         }
     }
 
-    /// Sends the response with this text as its body. False when it was sent before.
+    /// Sends the next piece of the body. The first one sends status and fields, too; how many follow need not be known:
+    /// HTTP/1.1 clients get chunks, HTTP/1.0 clients a connection that ends with the body. ``end(_:)-(String)`` completes
+    /// it.
+    ///
+    /// False, and nothing is sent, for an empty text, when the response has ended, when the client is gone, and when so
+    /// much waits for a slow client that this piece should be tried again later.
+    public func write(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { unsafe writePiece(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Sends the next piece of the body, as ``write(_:)-(String)``.
+    public func write(_ bytes: [UInt8]) -> Bool {
+        unsafe bytes.withUnsafeBytes { unsafe writePiece($0) }
+    }
+
+    private func writePiece(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard !isEnded, unsafe !bytes.isEmpty else { return false }
+        if isStreaming { return unsafe runtime.respondBody(id, bytes, final: false) }
+        isStreaming = unsafe runtime.respond(
+            id, status: status, flags: flags, fields: fields, body: bytes, more: true)
+        return isStreaming
+    }
+
+    /// Sends the response with a regular file, or a part of it, as its body, and ends it. `Content-Type` is yours to
+    /// give. The file is opened and sent by the process that owns the connection, at the pace of the client; it must not
+    /// shrink meanwhile. The path is looked up there, so it should be absolute, and must not come from a request unchecked.
+    ///
+    /// False, and nothing is sent, when the response has begun or ended, or path, offset or length cannot be. When the file
+    /// cannot be sent, the client gets an error page with status 404 or 500 instead.
+    ///
+    /// - Parameters:
+    ///   - offset: where the part begins; at most the file's size.
+    ///   - length: how long it is; what is behind the end of the file is left out. `nil`: all that follows.
+    @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
+        guard !isEnded, !isStreaming, offset >= 0, length ?? 0 >= 0, !path.isEmpty, !path.utf8.contains(0),
+            path.utf8.count <= Int(CRE_MAX_PATH)
+        else { return false }
+        isEnded = true
+        runtime.respondFile(
+            id, status: status, flags: flags, fields: fields, path: path, offset: UInt64(offset),
+            length: length.map { UInt64($0) } ?? UInt64.max)
+        runtime.requestAnswered()
+        return true
+    }
+
+    /// Sends the response with this text as its body, or after ``write(_:)-(String)`` as the last piece of it. False when it
+    /// was sent before.
     @discardableResult public func end(_ body: String = "") -> Bool {
         var body = body
         return body.withUTF8 { unsafe finish(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Sends the response with these bytes as its body. False when it was sent before.
+    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)`` as the last piece of it. False when
+    /// it was sent before.
     @discardableResult public func end(_ body: [UInt8]) -> Bool {
         unsafe body.withUnsafeBytes { unsafe finish($0) }
     }
@@ -89,7 +145,11 @@ internal import CReactor
     private func finish(_ body: UnsafeRawBufferPointer) -> Bool {
         guard !isEnded else { return false }
         isEnded = true
-        unsafe runtime.respond(id, status: status, flags: flags, fields: fields, body: body)
+        if isStreaming {
+            _ = unsafe runtime.respondBody(id, body, final: true)
+        } else {
+            unsafe runtime.respond(id, status: status, flags: flags, fields: fields, body: body)
+        }
         runtime.requestAnswered()
         return true
     }

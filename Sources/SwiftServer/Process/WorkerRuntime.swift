@@ -133,12 +133,30 @@ internal import CReactor
         unsafe cre_worker_end(worker, fd.rawValue, code, reason.baseAddress, reason.count) == 0
     }
 
-    func respond(_ fd: ConnectionID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer) {
-        // A client that left meanwhile is no error: nobody waits for the answer any more.
-        _ = unsafe fields.withUnsafeBytes { fields in
-            unsafe cre_worker_respond(
+    // A client that left meanwhile is no error for who answers: nobody waits for it any more.
+    @discardableResult func respond(
+        _ fd: ConnectionID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
+        more: Bool = false
+    ) -> Bool {
+        unsafe fields.withUnsafeBytes { fields in
+            let send = unsafe more ? cre_worker_respond_more : cre_worker_respond
+            return unsafe send(
                 worker, fd.rawValue, status, flags, false, fields.baseAddress, fields.count, body.baseAddress,
-                body.count)
+                body.count) == 0
+        }
+    }
+
+    func respondBody(_ fd: ConnectionID, _ bytes: UnsafeRawBufferPointer, final: Bool) -> Bool {
+        unsafe cre_worker_respond_body(worker, fd.rawValue, bytes.baseAddress, bytes.count, final) == 0
+    }
+
+    func respondFile(
+        _ fd: ConnectionID, status: UInt16, flags: UInt16, fields: [UInt8], path: String, offset: UInt64,
+        length: UInt64
+    ) {
+        _ = unsafe fields.withUnsafeBytes { fields in
+            unsafe cre_worker_respond_file(
+                worker, fd.rawValue, status, flags, false, fields.baseAddress, fields.count, path, offset, length)
         }
     }
 

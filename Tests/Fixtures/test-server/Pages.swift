@@ -1,3 +1,4 @@
+import Glibc
 import SwiftServer
 
 /// What the general scenario answers to plain HTTP.
@@ -46,6 +47,31 @@ import SwiftServer
                 kept.header("X-Kept", "1")
                 Task.detached { _ = kept }
             }
+        case "/pieces":
+            response.header("X-Kept", "1")
+            let results = [
+                response.write(""), response.write("one "), response.write([UInt8]("two ".utf8)), response.status(201),
+                response.header("X-Late", "1"), response.sendFile("/etc/passwd"),
+            ]
+            response.end(results.map { "\($0)" }.joined(separator: " "))
+        case "/slowPieces":
+            Task {
+                for piece in 0..<3 {
+                    _ = response.write("\(piece)")
+                    await server.sleep(for: .milliseconds(5))
+                }
+            }
+        case "/cutOff":
+            _ = response.write("one")
+            Task {
+                await server.sleep(for: .milliseconds(50))
+                kill(getpid(), SIGKILL)
+                response.end("never")
+            }
+        case "/file":
+            let query = request.query
+            response.sendFile(
+                query["path"] ?? "", offset: Int(query["offset"] ?? "") ?? 0, length: Int(query["length"] ?? ""))
         case "/push":
             let fd = ConnectionID(rawValue: UInt64(request.query["fd"] ?? "") ?? 0)
             response.end(server.push(request.query["text"] ?? "", to: fd).description)

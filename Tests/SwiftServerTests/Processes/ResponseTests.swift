@@ -1,3 +1,4 @@
+import Foundation
 import SwiftServer
 import Testing
 
@@ -57,6 +58,50 @@ extension ProcessTests {
                 #expect(try other.get("/other").body == "async /other")
                 #expect(try connection.takeResponse().body == "async /first")
                 #expect(try connection.takeResponse().body == "async /second")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func bodiesComeInPieces(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                let connection = try Connection(port: server.port)
+                let response = try connection.get("/pieces")
+                #expect(response.status == 200 && response.all("X-Kept") == ["1"] && response.all("X-Late") == [])
+                #expect(response.all("Transfer-Encoding") == ["chunked"] && response.all("Content-Length") == [])
+                let last = "false true true false false false"
+                let chunks = "4\r\none \r\n4\r\ntwo \r\n21\r\n\(last)\r\n0\r\n\r\n"
+                #expect(try connection.take(through: "\r\n0\r\n\r\n") == chunks)
+                // Dropped without an end, it is ended.
+                try connection.sendRequest("/slowPieces")
+                try connection.sendRequest("/")
+                _ = try connection.takeResponse()
+                let digits = "1\r\n0\r\n1\r\n1\r\n1\r\n2\r\n0\r\n\r\n"
+                #expect(try connection.take(through: "2\r\n0\r\n\r\n") == digits)
+                #expect(try connection.takeResponse().body == "hello")
+                // A worker that dies half-way leaves a body that is seen to be cut off.
+                try connection.sendRequest("/cutOff")
+                _ = try connection.takeResponse()
+                #expect(try connection.take(through: "one\r\n") == "3\r\none\r\n")
+                #expect(try connection.take(1) == nil)
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func bodiesComeFromFiles(_ mode: ServerMode) throws {
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).txt")
+            let text = String((0..<300_000).flatMap { "\($0)," })
+            try text.write(to: file, atomically: true, encoding: .utf8)
+            defer { try? FileManager.default.removeItem(at: file) }
+            try ServerProcess.run("general", mode) { server in
+                let connection = try Connection(port: server.port)
+                #expect(try connection.get("/file?path=\(file.path)").body == text)
+                #expect(try connection.get("/file?path=\(file.path)&offset=2&length=4").body == "1,2,")
+                #expect(try connection.get("/file?path=\(file.path)&offset=99999999").status == 500)
+                #expect(try connection.get("/file?path=\(file.path).missing").status == 404)
+                #expect(try connection.get("/file?path=/").status == 404)
+                // What cannot be a path is refused, and the response ends by itself.
+                let refused = try connection.get("/file?path=")
+                #expect(refused.status == 200 && refused.body == "")
+                #expect(try connection.get("/file?path=\(file.path)", method: "HEAD").body == "")
+                #expect(try connection.get("/").body == "hello")
             }
         }
 

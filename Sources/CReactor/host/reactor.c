@@ -35,6 +35,9 @@ static int on_event(void *context, cre_engine *engine, const cre_record *event, 
                              &part, 1);
     cre_table *table = cre_bus_table(reactor->config.bus);
     uint16_t worker = cre__slot_worker(&cre__table_slots(table)[cre__table_index(table, event->session)]);
+    /* The table is memory that workers can write. */
+    if ((uint32_t)(worker - reactor->config.engine.first_worker) >= reactor->config.engine.worker_count)
+        return CRE_ELINK_RECORD;
     /* What was read cannot be given back; `congested` stops the reading, so that little can queue. */
     return cre__node_send(reactor->node, worker, event, &part, 1, SIZE_MAX);
 }

@@ -50,9 +50,9 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
 /*
  * A predecessor that died took requests with it that nobody will answer, and their clients would wait for
  * ever. Those it had not taken are still in the ring. An answer that it had begun cannot be completed: the
- * client sees that by a reset.
+ * client sees that by a reset. Connections that it had stopped reading are read again.
  */
-static void answer_for_predecessor(cre_worker *worker) {
+static void take_over_from_predecessor(cre_worker *worker) {
     static const char body[] = "The process that served this request has ended.\n";
     static const char fields[] = "Content-Type: text/plain\r\n";
     cre_session sessions[64];
@@ -60,9 +60,11 @@ static void answer_for_predecessor(cre_worker *worker) {
     for (size_t n; (n = cre_table_list(worker->table, &cursor, sessions, 64));) {
         for (size_t i = 0; i < n; i++) {
             cre__slot *slot = slot_of(worker, sessions[i]);
-            if (cre__slot_worker(slot) != worker->config.node ||
-                !atomic_load_explicit(&slot->request_taken, memory_order_relaxed))
-                continue;
+            if (cre__slot_worker(slot) != worker->config.node) continue;
+            /* Whether the predecessor had stopped the reading of it nobody knows any more. */
+            cre_record resume = { .kind = CRE_COMMAND_RESUME, .session = sessions[i] };
+            cre_worker_command(worker, &resume, NULL, 0);
+            if (!atomic_load_explicit(&slot->request_taken, memory_order_relaxed)) continue;
             if (atomic_load_explicit(&slot->request_taken, memory_order_relaxed) == ANSWER_BEGUN)
                 cre_worker_command(worker, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = sessions[i] },
                                    NULL, 0);
@@ -104,7 +106,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         cre__free(worker);
         return result;
     }
-    if (!worker->engine) answer_for_predecessor(worker);
+    if (!worker->engine) take_over_from_predecessor(worker);
     *out = worker;
     return 0;
 }
@@ -118,6 +120,13 @@ void cre_worker_close(cre_worker *worker) {
 
 void cre_worker_deafen(cre_worker *worker) {
     cre_node_deafen(worker->node);
+}
+
+bool cre_worker_congested(const cre_worker *worker) {
+    uint32_t end = (uint32_t)worker->config.first_owner + worker->config.owner_count;
+    for (uint32_t node = worker->config.first_owner; node < end; node++)
+        if (cre_node_congested(worker->node, node)) return true;
+    return false;
 }
 
 cre_engine *cre_worker_engine(cre_worker *worker) {
@@ -139,7 +148,7 @@ static bool is_full(const cre_worker *worker, const cre__slot *slot) {
 /* The command's owner is another process: what can be known here is answered here. */
 static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
                          const cre_slice *parts, int count) {
-    int result = cre__command_check(command, parts, count);
+    int result = cre__command_check(command, parts, count), taken = -1;
     if (result) return result;
     if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
         int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
@@ -157,15 +166,18 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
             return CRE_ENOT_STREAM;
         if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
     } else if (command->kind == CRE_COMMAND_RESPOND || command->kind == CRE_COMMAND_RESPOND_FILE) {
-        uint32_t taken = command->flags & CRE_RECORD_MORE_BODY ? ANSWER_BEGUN : 0;
-        atomic_store_explicit(&slot_of(worker, command->session)->request_taken, taken, memory_order_relaxed);
+        taken = command->flags & CRE_RECORD_MORE_BODY ? ANSWER_BEGUN : 0;
     } else if (command->kind == CRE_COMMAND_RESPOND_BODY) {
-        cre__slot *slot = slot_of(worker, command->session);
         bool final = command->flags & CRE_RECORD_FINAL;
-        if (!final && is_full(worker, slot)) return CRE_EQUEUE_FULL;
-        if (final) atomic_store_explicit(&slot->request_taken, 0, memory_order_relaxed);
+        if (!final && is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
+        if (final) taken = 0;
     }
-    return cre_node_send(worker->node, owner, command, parts, count);
+    result = cre_node_send(worker->node, owner, command, parts, count);
+    /* Only what is on its way counts as an answer. */
+    if (!result && taken >= 0)
+        atomic_store_explicit(&slot_of(worker, command->session)->request_taken, (uint32_t)taken,
+                              memory_order_relaxed);
+    return result;
 }
 
 /* For the connections of all owners. */

@@ -42,6 +42,9 @@ typedef struct cre_process_end {
 /** Takes one child that has ended, without waiting. False: none has. */
 CRE_API bool cre_process_reap(cre_process_end *end);
 
+/** The parent of a process, negative when there is no such process. */
+CRE_API pid_t cre_process_parent(pid_t pid);
+
 /** Fills `descriptors` with the open ones in ascending order, at most `capacity`. Returns how many, or an
  * error. */
 CRE_API int cre_process_descriptors(int *descriptors, size_t capacity);

@@ -80,6 +80,19 @@ bool cre_process_reap(cre_process_end *end) {
     return true;
 }
 
+pid_t cre_process_parent(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file) return -errno;
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = 0;
+    const char *at = strrchr(text, ')'); /* behind the name: state and parent */
+    int parent;
+    return at && sscanf(at + 1, " %*c %d", &parent) == 1 ? (pid_t)parent : -ESRCH;
+}
+
 static int ascending(const void *a, const void *b) {
     int x = *(const int *)a, y = *(const int *)b;
     return (x > y) - (x < y);

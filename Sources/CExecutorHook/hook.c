@@ -1,6 +1,9 @@
+#define _GNU_SOURCE
 #include "CExecutorHook.h"
 
+#include <fcntl.h>
 #include <stddef.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 typedef struct executor {
@@ -38,9 +41,21 @@ bool ceh_install_main_executor(uintptr_t identity, uintptr_t implementation) {
 }
 
 int ceh_main_queue_descriptor(void) {
-    return _dispatch_get_main_queue_handle_4CF ? _dispatch_get_main_queue_handle_4CF() : -1;
+    if (!_dispatch_get_main_queue_handle_4CF) return -1;
+    int descriptor = _dispatch_get_main_queue_handle_4CF();
+    if (descriptor < 0) return -1;
+    /* A parent may have made it: then it is shared with other processes, or was closed. libdispatch keeps the
+     * number, so what is there is replaced. */
+    int own = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (own < 0) return -1;
+    bool replaced = own == descriptor || dup3(own, descriptor, O_CLOEXEC) == descriptor;
+    if (own != descriptor) close(own);
+    return replaced ? descriptor : -1;
 }
 
-void ceh_main_queue_run(void) {
+void ceh_main_queue_run(int descriptor) {
+    uint64_t count;
+    ssize_t got = read(descriptor, &count, sizeof count); /* or it stays readable for ever */
+    (void)got;
     if (_dispatch_main_queue_callback_4CF) _dispatch_main_queue_callback_4CF(NULL);
 }

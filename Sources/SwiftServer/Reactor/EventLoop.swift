@@ -27,7 +27,7 @@ internal import CReactor
         }
         let descriptor = ceh_main_queue_descriptor()
         guard descriptor >= 0 else { return }
-        watch(descriptor) { ceh_main_queue_run() }
+        watch(descriptor) { ceh_main_queue_run(descriptor) }
     }
 
     /// Runs until ``stop()``.

@@ -147,8 +147,13 @@ internal import CReactor
         isEnded = true
         if isStreaming {
             _ = unsafe runtime.respondBody(id, body, final: true)
-        } else {
-            unsafe runtime.respond(id, status: status, flags: flags, fields: fields, body: body)
+        } else if unsafe !runtime.respond(id, status: status, flags: flags, fields: fields, body: body) {
+            // Gone, which is normal; or too large for its way to the client, who must not wait for it.
+            if runtime.server.exists(id) {
+                Log.error(
+                    "a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
+                runtime.refuse(id)
+            }
         }
         runtime.requestAnswered()
         return true

@@ -26,6 +26,7 @@ struct Manager {
     /// Workers that a reload has yet to replace; the first of them is being replaced.
     private var toReplace: [Int] = []
     private var replaced: Int32 = 0
+    private var replaceDeadline = ContinuousClock.now
     private var stopDeadline: ContinuousClock.Instant?
     private var isKilling = false
 
@@ -55,6 +56,10 @@ struct Manager {
         // The master's socket is not ours: a port must be free when its master is gone.
         if server.mode == .process { listeners.closeAll() }
         server.handlers.managerStart?(server)
+        guard cre_process_threads() == 1 else {
+            throw ServerError(
+                code: .threadsRunning, message: "onManagerStart has started threads, and the manager must fork")
+        }
         while true {
             startDue()
             stepReload()
@@ -130,7 +135,8 @@ struct Manager {
         // In base mode its connections ended with it, and the table must not go on showing them.
         bus.forget(node: layout.node(ofWorker: id))
         guard stopDeadline == nil else { return }
-        if end.isOrderly {
+        if end.isOrderly && (end.pid == replaced || ContinuousClock.now - workers[id].startedAt >= Manager.failsWithin)
+        {
             workers[id].failures = 0
             workers[id].startAt = .now
         } else if ContinuousClock.now - workers[id].startedAt < Manager.failsWithin {
@@ -159,12 +165,18 @@ struct Manager {
     private mutating func replaceFirst() {
         guard let id = toReplace.first else { return }
         replaced = workers[id].pid
+        replaceDeadline = .now + server.settings.shutdownTimeout + .seconds(1)
         if replaced > 0 { kill(replaced, SIGTERM) }
     }
 
     private mutating func stepReload() {
         guard let id = toReplace.first, stopDeadline == nil else { return }
         let pid = workers[id].pid
+        if pid > 0, pid == replaced, ContinuousClock.now >= replaceDeadline {
+            Log.warning("worker \(id) (pid \(pid)) did not stop in time for the reload and is killed")
+            kill(pid, SIGKILL)
+            replaceDeadline = .now + .seconds(60)
+        }
         guard pid > 0, pid != replaced, bus.pid(ofNode: layout.node(ofWorker: id)) == pid else { return }
         toReplace.removeFirst()
         if toReplace.isEmpty { Log.notice("all workers are reloaded") } else { replaceFirst() }

@@ -42,6 +42,7 @@ internal import Glibc
         _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
         cre_process_set_title(nil)
         cre_process_line_buffered()
+        signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
         // Opened first: a signal that comes while the processes start waits until there is somebody to take it.
         let signals = try Signals([SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGUSR2, SIGHUP])
         try startManager()
@@ -134,7 +135,8 @@ internal import Glibc
     private func punish(_ node: Int) {
         let pid = bus.pid(ofNode: node)
         Log.error("\(layout.name(ofNode: node)) (pid \(pid)) sent a damaged record and is killed")
-        if pid > 0 { kill(pid, SIGKILL) }
+        // The pid comes from the same memory: only a child of the manager is killed for it.
+        if node >= layout.reactors, pid > 0, cre_process_parent(pid) == server.managerPID { kill(pid, SIGKILL) }
     }
 
     // MARK: Manager

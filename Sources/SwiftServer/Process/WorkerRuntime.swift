@@ -146,6 +146,11 @@ internal import CReactor
         }
     }
 
+    /// Answers with an empty 500 and ends the connection.
+    func refuse(_ fd: ConnectionID) {
+        unsafe cre_worker_respond(worker, fd.rawValue, 500, 0, true, nil, 0, nil, 0)
+    }
+
     func respondBody(_ fd: ConnectionID, _ bytes: UnsafeRawBufferPointer, final: Bool) -> Bool {
         unsafe cre_worker_respond_body(worker, fd.rawValue, bytes.baseAddress, bytes.count, final) == 0
     }
@@ -211,6 +216,11 @@ internal import CReactor
 
     private func stopIfDrained() {
         guard isShuttingDown, !hasConnections, openRequests == 0, lanes.runners.suspended == 0 else { return }
+        guard unsafe !cre_worker_congested(worker) else {
+            // What was sent last still waits for room in a ring. It drains by itself, the deadline permitting.
+            _ = timers.start(after: .milliseconds(5), every: nil) { [unowned self] _ in stopIfDrained() }
+            return
+        }
         loop.stop()
     }
 

@@ -7,8 +7,9 @@
     typealias Work = HandlerRunners.Work
 
     private struct Lane {
-        var waiting: [Work] = []
+        var waiting: [(work: Work, bytes: Int)] = []
         var next = 0
+        var bytes = 0
         var count: Int { waiting.count - next }
         var isPaused = false
 
@@ -24,12 +25,13 @@
                     next = 0
                 }
             }
-            return waiting[next]
+            bytes -= waiting[next].bytes
+            return waiting[next].work
         }
     }
 
     static let pauseAt = 64
-    static let resumeAt = 16
+    static let pauseAtBytes = 256 << 10
 
     private var lanes: [ConnectionID: Lane] = [:]
     let runners: HandlerRunners
@@ -44,14 +46,16 @@
     /// Whether a handler of this connection is suspended, so that everything else of it must wait.
     @inline(__always) func isBusy(_ id: ConnectionID) -> Bool { !lanes.isEmpty && lanes[id] != nil }
 
-    /// Runs the handler now, or after those that came before.
-    func run(_ id: ConnectionID, _ work: @escaping Work) {
+    /// Runs the handler now, or after those that came before. `bytes` is what it keeps in memory meanwhile.
+    func run(_ id: ConnectionID, bytes: Int = 0, _ work: @escaping Work) {
         guard isBusy(id) else {
             if !runners.start(work, whenLate: { self.goOn(id) }) { lanes[id] = Lane() }
             return
         }
-        lanes[id]!.waiting.append(work)
-        if lanes[id]!.count >= HandlerLanes.pauseAt, !lanes[id]!.isPaused {
+        lanes[id]!.waiting.append((work, bytes))
+        lanes[id]!.bytes += bytes
+        let isFull = lanes[id]!.count >= HandlerLanes.pauseAt || lanes[id]!.bytes >= HandlerLanes.pauseAtBytes
+        if isFull, !lanes[id]!.isPaused {
             lanes[id]!.isPaused = true
             pause(id, true)
         }
@@ -60,7 +64,9 @@
     /// A suspended handler has returned: those that wait have their turn.
     private func goOn(_ id: ConnectionID) {
         while let work = lanes[id]?.takeFirst() {
-            if lanes[id]!.isPaused, lanes[id]!.count <= HandlerLanes.resumeAt {
+            let isLow =
+                lanes[id]!.count <= HandlerLanes.pauseAt / 4 && lanes[id]!.bytes <= HandlerLanes.pauseAtBytes / 4
+            if isLow, lanes[id]!.isPaused {
                 lanes[id]!.isPaused = false
                 pause(id, false)
             }

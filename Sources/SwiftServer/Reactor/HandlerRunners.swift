@@ -20,6 +20,8 @@
 
     /// So many parked tasks are kept; more end when they are done.
     private static let most = 1024
+    /// With so many handlers suspended, further datagrams are dropped.
+    static let mostPackets = 4096
 
     private let executor: LoopExecutor
     private var parked: [Runner] = []

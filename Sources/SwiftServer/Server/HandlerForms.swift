@@ -21,7 +21,7 @@ extension Handlers {
         return { runtime, fd, payload in
             let bytes = unsafe [UInt8](payload)
             guard runtime.isBusy(fd) else { return direct(runtime.server(as: S.self), fd, bytes) }
-            runtime.run(fd) { handler(runtime.server(as: S.self), fd, bytes) }
+            runtime.run(fd, bytes: payload.count) { handler(runtime.server(as: S.self), fd, bytes) }
         }
     }
 
@@ -30,7 +30,7 @@ extension Handlers {
     ) -> (WorkerRuntime, ConnectionID, UnsafeRawBufferPointer) -> Void {
         { runtime, fd, payload in
             let bytes = unsafe [UInt8](payload)
-            runtime.run(fd) { await handler(runtime.server(as: S.self), fd, bytes) }
+            runtime.run(fd, bytes: payload.count) { await handler(runtime.server(as: S.self), fd, bytes) }
         }
     }
 
@@ -41,7 +41,7 @@ extension Handlers {
         return { runtime, fd, payload in
             guard runtime.isBusy(fd) else { return unsafe direct(runtime.server(as: S.self), fd, payload.bytes) }
             let copy = unsafe [UInt8](payload)
-            runtime.run(fd) { handler(runtime.server(as: S.self), fd, unsafe copy.span.bytes) }
+            runtime.run(fd, bytes: payload.count) { handler(runtime.server(as: S.self), fd, unsafe copy.span.bytes) }
         }
     }
 
@@ -58,6 +58,8 @@ extension Handlers {
         _ handler: @escaping @MainActor (S, [UInt8], SocketAddress) async -> Void
     ) -> (WorkerRuntime, SocketAddress, UnsafeRawBufferPointer) -> Void {
         { runtime, sender, payload in
+            // Datagrams may be lost, and here they are rather than heap up behind handlers that wait.
+            guard runtime.lanes.runners.suspended < HandlerRunners.mostPackets else { return }
             let bytes = unsafe [UInt8](payload)
             _ = runtime.lanes.runners.start {
                 await handler(runtime.server(as: S.self), bytes, sender)
@@ -109,7 +111,7 @@ extension Handlers {
         return { runtime, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
             guard runtime.isBusy(fd) else { return direct(runtime.server(as: S.self), frame) }
-            runtime.run(fd) { handler(runtime.server(as: S.self), frame) }
+            runtime.run(fd, bytes: payload.count) { handler(runtime.server(as: S.self), frame) }
         }
     }
 
@@ -118,7 +120,7 @@ extension Handlers {
     ) -> (WorkerRuntime, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void {
         return { runtime, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            runtime.run(fd) { await handler(runtime.server(as: S.self), frame) }
+            runtime.run(fd, bytes: payload.count) { await handler(runtime.server(as: S.self), frame) }
         }
     }
 
@@ -131,7 +133,9 @@ extension Handlers {
                 return unsafe direct(runtime.server(as: S.self), fd, opcode, payload.bytes)
             }
             let copy = unsafe [UInt8](payload)
-            runtime.run(fd) { handler(runtime.server(as: S.self), fd, opcode, unsafe copy.span.bytes) }
+            runtime.run(fd, bytes: payload.count) {
+                handler(runtime.server(as: S.self), fd, opcode, unsafe copy.span.bytes)
+            }
         }
     }
 

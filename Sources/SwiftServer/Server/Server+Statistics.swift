@@ -42,10 +42,14 @@ extension Server {
             closedBy[CloseReason.Cause(number: UInt16(number))] = Int(count)
         }
         return ServerStatistics(
-            connections: connections.count, accepted: Int(raw.accepted), refused: Int(raw.refused),
-            closed: Int(raw.closed), closedBy: closedBy, messagesReceived: Int(raw.messages_in),
-            messagesSent: Int(raw.messages_out), messagesLeftOut: Int(raw.left_out), requests: Int(raw.requests),
-            responses: Int(raw.responses), bytesReceived: Int(raw.bytes_in), bytesSent: Int(raw.bytes_out),
-            staleCommands: Int(raw.stale_commands))
+            connections: connections.count, accepted: Int(truncatingIfNeeded: raw.accepted),
+            refused: Int(truncatingIfNeeded: raw.refused),
+            closed: Int(truncatingIfNeeded: raw.closed), closedBy: closedBy,
+            messagesReceived: Int(truncatingIfNeeded: raw.messages_in),
+            messagesSent: Int(truncatingIfNeeded: raw.messages_out),
+            messagesLeftOut: Int(truncatingIfNeeded: raw.left_out), requests: Int(truncatingIfNeeded: raw.requests),
+            responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
+            bytesSent: Int(truncatingIfNeeded: raw.bytes_out),
+            staleCommands: Int(truncatingIfNeeded: raw.stale_commands))
     }
 }

@@ -74,6 +74,10 @@ open class Server: ServerEvents, @unchecked Sendable {
     ///   the port cannot be bound or threads run already.
     public func start() throws(ServerError) {
         try settings.check(mode: mode)
+        guard ports.count <= Int(CRE_MAX_PORTS) else {
+            throw ServerError(
+                code: .invalidSetting, message: "a server has at most \(CRE_MAX_PORTS) ports, not \(ports.count)")
+        }
         try checkHandlers()
         try Master(server: self).run()
     }

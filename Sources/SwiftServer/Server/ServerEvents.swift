@@ -72,5 +72,7 @@ extension WorkerRuntime {
     @inline(__always) func isBusy(_ fd: ConnectionID) -> Bool { lanes.isBusy(fd) }
 
     /// Runs an asynchronous handler of this connection: now, or when those before it are done.
-    func run(_ fd: ConnectionID, _ work: @escaping HandlerLanes.Work) { lanes.run(fd, work) }
+    func run(_ fd: ConnectionID, bytes: Int = 0, _ work: @escaping HandlerLanes.Work) {
+        lanes.run(fd, bytes: bytes, work)
+    }
 }

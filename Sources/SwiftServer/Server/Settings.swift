@@ -159,7 +159,7 @@ extension Settings {
             ring_bytes: UInt32(ringSize),
             connections: UInt32(maxConnections),
             queue_bytes: UInt32(Swift.max(8 << 20, largestRecord * 2)),
-            max_payload: UInt32(max(maxQueue, largestRecord)),
+            max_payload: UInt32(max(maxQueue * 2 + 131_072, largestRecord)),
             spin_ns: UInt32(spin.nanoseconds)
         )
     }
@@ -197,9 +197,14 @@ extension Settings {
 }
 
 extension Duration {
-    var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+    /// As far as 64 bits reach, some 292 years; what is longer is as long as that.
+    var nanoseconds: Int64 {
+        let (seconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, overflows) = seconds.addingReportingOverflow(components.attoseconds / 1_000_000_000)
+        return overflow || overflows ? (self < .zero ? .min : .max) : sum
+    }
     /// Rounded up, so that a short time does not become none.
-    var milliseconds: Int64 { (nanoseconds + 999_999) / 1_000_000 }
+    var milliseconds: Int64 { nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 > 0 ? 1 : 0) }
 }
 
 /// An array of C strings that ends with NULL; NULL for none at all.

@@ -1,3 +1,4 @@
+internal import CExecutorHook
 internal import CReactor
 internal import Glibc
 
@@ -148,6 +149,8 @@ internal import Glibc
                 unsafe inheritable.withUnsafeBufferPointer {
                     unsafe cre_process_close_others($0.baseAddress, $0.count)
                 }
+                // libdispatch keeps the number of a descriptor that was just closed: it is taken before others can have it.
+                _ = ceh_main_queue_descriptor()
             }
             Manager.run(server: server, bus: bus, layout: layout, listeners: listeners)
         }

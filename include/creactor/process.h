@@ -1,7 +1,7 @@
 /*
  * Processes: what a master, a manager and their workers need of the system and Swift cannot say itself.
  *
- * Nothing here keeps state except the process title. Linux.
+ * Nothing here keeps state except the process title and which signals are watched. Linux.
  */
 #ifndef CREACTOR_PROCESS_H
 #define CREACTOR_PROCESS_H
@@ -58,6 +58,9 @@ CRE_API int cre_signals_open(const int *signals, size_t count);
 
 /** The next signal from that descriptor, 0 when there is none, negative on an error. Does not wait. */
 CRE_API int cre_signals_next(int descriptor);
+
+/** Forgets the signals that have come, closes the descriptor, and lets them have their usual effect again. */
+CRE_API void cre_signals_close(int descriptor);
 
 /** Has malloc keep up to 16 MiB that were freed, instead of giving them back and asking for them again with
  * each large message. For processes that serve; it does nothing where malloc has no such settings. */

@@ -139,6 +139,14 @@ int cre_signals_open(const int *signals, size_t count) {
     return -result;
 }
 
+void cre_signals_close(int descriptor) {
+    while (cre_signals_next(descriptor) > 0) {
+    }
+    close(descriptor);
+    pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
+    sigemptyset(&watched);
+}
+
 int cre_signals_next(int descriptor) {
     struct signalfd_siginfo info;
     ssize_t got;

@@ -57,7 +57,7 @@ internal import Glibc
             kill(server.managerPID, SIGKILL)
         }
         for reactor in reactors { reactor.stop() }
-        close(signals.descriptor)
+        cre_signals_close(signals.descriptor)
         server.handlers.shutdown?(server)
         if let failure { throw failure }
     }

@@ -40,8 +40,9 @@ internal import CReactor
     func watch(_ descriptor: Int32, _ ready: @escaping () -> Void) {
         var watch: OpaquePointer?
         let box = unsafe Unmanaged.passRetained(Callback(ready)).toOpaque()
-        unsafe cre_watch_start(
+        let result = unsafe cre_watch_start(
             raw, descriptor, { context, _ in unsafe Callback.from(context).run() }, box, &watch)
+        if result != 0 { Log.error("cannot watch descriptor \(descriptor): \(errorText(result))") }
     }
 
     /// Runs `work` on the loop soon. Any thread.

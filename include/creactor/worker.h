@@ -25,6 +25,9 @@ typedef struct cre_worker_config {
     /** Gets each event of the connections that are dealt to this worker. The payload is borrowed until this
      * returns. */
     void (*on_event)(void *context, const cre_record *event, uint8_t *payload);
+    /** Another node wrote nonsense to this one; nothing more is read from it until its process was replaced.
+     * May be NULL. */
+    void (*violation)(void *context, uint32_t from);
     void *context;
     /** NULL: the sockets are elsewhere. Else the limits of this worker's own engine; on_event, context,
      * congested, half_open, table, node, first_worker and worker_count are filled in. */

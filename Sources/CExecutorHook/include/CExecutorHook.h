@@ -13,8 +13,8 @@
  * this process, for ever. False when the runtime has no hook for it. */
 bool ceh_install_main_executor(uintptr_t identity, uintptr_t implementation);
 
-/** A descriptor that is readable when the main dispatch queue has work; -1 when there is none to be had. Call it once in
- * each process, before it opens much: a descriptor of the same number is replaced. */
+/** A descriptor that is readable when the main dispatch queue has work; -1 when there is none to be had. Call
+ * it once in each process, before it opens much: a descriptor of the same number is replaced. */
 int ceh_main_queue_descriptor(void);
 
 /** Runs what the main dispatch queue has. */

@@ -75,6 +75,11 @@ static void take_over_from_predecessor(cre_worker *worker) {
     }
 }
 
+static void on_violation(void *context, uint32_t from) {
+    cre_worker *worker = context;
+    if (worker->config.violation) worker->config.violation(worker->config.context, from);
+}
+
 int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
     if (!config->on_event) return CRE_EINVALID;
     cre_worker *worker = cre__calloc(1, sizeof *worker);
@@ -99,7 +104,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         own.worker_count = 1;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
-    cre_node_handlers handlers = { .record = on_record };
+    cre_node_handlers handlers = { .record = on_record, .violation = on_violation };
     if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
     if (result) {
         cre_engine_destroy(worker->engine);

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import Glibc
 
 /// A worker process from the inside: the events that reach it become calls of the handlers, what handlers say becomes
 /// commands.
@@ -39,6 +40,11 @@ internal import CReactor
                 on_event: { context, event, payload in
                     unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
                         unsafe $0.receive(event!, payload)
+                    }
+                },
+                violation: { context, node in
+                    unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
+                        $0.punish(Int(node))
                     }
                 },
                 context: Unmanaged.passUnretained(self).toOpaque(),
@@ -171,6 +177,14 @@ internal import CReactor
             length: 0, kind: UInt8((pause ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME).rawValue), opcode: 0, flags: 0,
             session: fd.rawValue)
         unsafe cre_worker_command(worker, &command, nil, 0)
+    }
+
+    /// Another worker wrote nonsense into the ring to this one. It cannot be trusted further; the manager, which is the
+    /// parent of both, replaces it.
+    private func punish(_ node: Int) {
+        let pid = bus.pid(ofNode: node)
+        Log.error("node \(node) (pid \(pid)) sent a damaged record")
+        if pid > 0, pid != getpid(), cre_process_parent(pid) == getppid() { kill(pid, SIGKILL) }
     }
 
     // MARK: The end

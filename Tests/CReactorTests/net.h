@@ -42,12 +42,27 @@ typedef struct net_server {
 
 typedef struct net_client {
     net_server *net; /* NULL: the server runs elsewhere */
+    const struct net_layer *layer;
+    void *state; /* the layer's */
     int descriptor;
     uint8_t *data; /* received and not taken */
     size_t length, capacity;
     bool eof;
     int error; /* of the last receive */
 } net_client;
+
+/* What lies between clients and their sockets: nothing, or TLS. As the system's calls these return -1 with an
+ * errno when there is nothing to do. */
+typedef struct net_layer {
+    void (*open)(net_client *client);
+    ssize_t (*receive)(net_client *client, void *at, size_t room);
+    ssize_t (*send)(net_client *client, const void *data, size_t length);
+    void (*close)(net_client *client);
+} net_layer;
+
+/* Of all servers and clients that are made from now on. */
+static const net_layer *net_layer_now;
+static cre_tls *net_tls_now;
 
 static inline int net_on_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
     net_server *net = context;
@@ -73,7 +88,8 @@ static inline net_server *net_start(cre_engine_config config,
     config.context = net;
     REQUIRE(cre_loop_create(&net->loop) == 0);
     REQUIRE(cre_engine_create(net->loop, &config, &net->engine) == 0);
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &net->port) == 0);
+    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1", .tls = net_tls_now },
+                              &net->port) == 0);
     return net;
 }
 
@@ -160,7 +176,9 @@ static inline net_client net_connect_to(net_server *net, uint16_t port) {
     int on = 1;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
-    return (net_client){ .net = net, .descriptor = descriptor };
+    net_client client = { .net = net, .descriptor = descriptor, .layer = net_layer_now };
+    if (client.layer) client.layer->open(&client);
+    return client;
 }
 
 static inline net_client net_connect(net_server *net) {
@@ -168,6 +186,7 @@ static inline net_client net_connect(net_server *net) {
 }
 
 static inline void net_close(net_client *client) {
+    if (client->layer) client->layer->close(client);
     if (client->descriptor >= 0) close(client->descriptor);
     free(client->data);
     *client = (net_client){ .descriptor = -1 };
@@ -189,7 +208,9 @@ static inline bool net_pull(net_client *client) {
             client->data = realloc(client->data, client->capacity);
             REQUIRE(client->data != NULL);
         }
-        ssize_t got = recv(client->descriptor, client->data + client->length, 65536, 0);
+        uint8_t *at = client->data + client->length;
+        ssize_t got = client->layer ? client->layer->receive(client, at, 65536)
+                                    : recv(client->descriptor, at, 65536, 0);
         if (got > 0) {
             client->length += (size_t)got;
             any = true;
@@ -206,7 +227,8 @@ static inline bool net_pull(net_client *client) {
 static inline void net_send(net_client *client, const void *data, size_t length) {
     const uint8_t *at = data;
     for (int waits = 0; length && waits < NET_WAITS; waits++) {
-        ssize_t sent = send(client->descriptor, at, length, MSG_NOSIGNAL);
+        ssize_t sent = client->layer ? client->layer->send(client, at, length)
+                                     : send(client->descriptor, at, length, MSG_NOSIGNAL);
         if (sent > 0) {
             at += sent;
             length -= (size_t)sent;

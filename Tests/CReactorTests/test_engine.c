@@ -1,5 +1,5 @@
 /* Connections as such: what handlers may do, queues, limits, lifetimes, the end of an engine. */
-#include "net.h"
+#include "both.h"
 
 #include <sys/resource.h>
 
@@ -37,7 +37,7 @@ static int act(net_server *net, const cre_record *event, uint8_t *payload) {
     return 0;
 }
 
-TEST(a_handler_may_end_its_own_connection) {
+TEST_BOTH(a_handler_may_end_its_own_connection) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
     static const char *const how[] = { "r0", "c0", "e0" };
     for (int i = 0; i < 3; i++) {
@@ -66,7 +66,7 @@ TEST(a_handler_may_end_its_own_connection) {
     net_stop(net);
 }
 
-TEST(a_handler_may_act_on_any_connection) {
+TEST_BOTH(a_handler_may_act_on_any_connection) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
     net_client clients[3] = { net_ws_connect(net), net_ws_connect(net), net_ws_connect(net) };
     /* In one turn: all three have input; what is done to the others must hold whether they were served
@@ -74,10 +74,7 @@ TEST(a_handler_may_act_on_any_connection) {
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 3; i++) {
             char text[3] = { 'p', (char)('0' + (i + round) % 3), 0 };
-            size_t size;
-            uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_TEXT, text, 2, &size);
-            REQUIRE(send(clients[i].descriptor, frame, size, 0) == (ssize_t)size);
-            free(frame);
+            net_ws_text(&clients[i], text);
         }
     for (int i = 0; i < 3; i++) {
         char text[3] = { 'p', (char)('0' + i), 0 };
@@ -85,12 +82,8 @@ TEST(a_handler_may_act_on_any_connection) {
             net_ws_expect_text(&clients[i], text);
     }
     static const char *const commands[3] = { "r1", "r2", "r0" };
-    for (int i = 0; i < 3; i++) {
-        size_t size;
-        uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_TEXT, commands[i], 2, &size);
-        REQUIRE(send(clients[i].descriptor, frame, size, 0) == (ssize_t)size);
-        free(frame);
-    }
+    for (int i = 0; i < 3; i++)
+        net_ws_text(&clients[i], commands[i]);
     NET_UNTIL(net, net_count_events(net, CRE_EVENT_CLOSE) >= 2);
     for (int i = 0; i < 3; i++)
         net_close(&clients[i]);
@@ -118,7 +111,7 @@ static bool late(cre__hook *hook) {
     return false;
 }
 
-TEST(a_connection_that_dies_behind_the_flush) {
+TEST_BOTH(a_connection_that_dies_behind_the_flush) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
     cre__hook hook = { .run = late }, other = { .run = flush_once };
     cre__loop_add_hook(net->loop, CRE__FLUSH, &hook);
@@ -142,7 +135,7 @@ TEST(a_connection_that_dies_behind_the_flush) {
 
 /* ---- queues ---- */
 
-TEST(a_slow_reader_fills_its_queue) {
+TEST_BOTH(a_slow_reader_fills_its_queue) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 1 << 20, .low_water = 1000 }, NULL);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -173,7 +166,7 @@ TEST(a_slow_reader_fills_its_queue) {
     net_stop(net);
 }
 
-TEST(one_message_may_be_larger_than_the_queue) {
+TEST_BOTH(one_message_may_be_larger_than_the_queue) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 1000 }, NULL);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -195,7 +188,7 @@ TEST(one_message_may_be_larger_than_the_queue) {
     net_stop(net);
 }
 
-TEST(a_frame_from_a_link_is_never_left_out) {
+TEST_BOTH(a_frame_from_a_link_is_never_left_out) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 1 << 20 }, NULL);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -229,7 +222,7 @@ static int push_more_when_drained(net_server *net, const cre_record *event, uint
     return 0;
 }
 
-TEST(a_handler_may_refill_the_queue) {
+TEST_BOTH(a_handler_may_refill_the_queue) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 400000 }, push_more_when_drained);
     int left = 300;
     net->context = &left;
@@ -253,7 +246,7 @@ TEST(a_handler_may_refill_the_queue) {
     net_stop(net);
 }
 
-TEST(pause_stops_reading_and_resume_goes_on) {
+TEST_BOTH(pause_stops_reading_and_resume_goes_on) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -270,7 +263,7 @@ TEST(pause_stops_reading_and_resume_goes_on) {
 
 /* ---- limits and lifetimes ---- */
 
-TEST(the_table_limits_connections) {
+TEST_BOTH(the_table_limits_connections) {
     net_server *net = net_start((cre_engine_config){ .max_connections = 3 }, NULL);
     net_client clients[3] = { net_ws_connect(net), net_ws_connect(net), net_ws_connect(net) };
     for (int i = 0; i < 3; i++) {
@@ -288,7 +281,7 @@ TEST(the_table_limits_connections) {
     net_stop(net);
 }
 
-TEST(two_thousand_connections_leave_nothing) {
+TEST_BOTH(two_thousand_connections_leave_nothing) {
     net_server *net = net_start((cre_engine_config){ .http = true, .close_timeout_ms = 600000 }, act);
     net->quiet = true;
     net_client warm = net_ws_connect(net);
@@ -345,7 +338,7 @@ TEST(running_out_of_descriptors_passes) {
     net_stop(net);
 }
 
-TEST(an_engine_may_go_with_everything_on_it) {
+TEST_BOTH(an_engine_may_go_with_everything_on_it) {
     net_server *net = net_start((cre_engine_config){ .http = true }, act);
     net_client clients[6];
     for (int i = 0; i < 6; i++)
@@ -408,7 +401,7 @@ static void count_call(void *context) {
     ++*(int *)context;
 }
 
-TEST(shutdown_says_goodbye) {
+TEST_BOTH(shutdown_says_goodbye) {
     net_server *net = net_start((cre_engine_config){ .http = true }, act);
     net_client open = net_ws_connect(net), idle = net_connect(net), busy = net_connect(net);
     net_send_text(&busy, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -442,7 +435,7 @@ TEST(shutdown_says_goodbye) {
     net_stop(net);
 }
 
-TEST(shutdown_has_a_deadline) {
+TEST_BOTH(shutdown_has_a_deadline) {
     net_server *net = net_start((cre_engine_config){ .http = true, .close_timeout_ms = 600000 }, act);
     net_client stubborn = net_ws_connect(net), busy = net_connect(net), slow = net_ws_connect(net);
     net_send_text(&busy, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -472,7 +465,7 @@ static void destroy_in_done(void *context) {
     cre_engine_destroy(doomed->engine);
 }
 
-TEST(done_comes_later_and_may_destroy_the_engine) {
+TEST_BOTH(done_comes_later_and_may_destroy_the_engine) {
     for (int clients = 0; clients < 2; clients++) {
         net_server *net = net_start((cre_engine_config){ 0 }, act);
         net_client client = { .descriptor = -1 };
@@ -510,7 +503,7 @@ TEST(making_an_engine_without_memory) {
     CHECK_EQ(net_descriptors(), before);
 }
 
-TEST(serving_without_memory) {
+TEST_BOTH(serving_without_memory) {
     /* Each allocation in turn fails while a client connects, says something and gets an answer. */
     for (int n = 1; n < 12; n++) {
         net_server *net = net_start((cre_engine_config){ .http = true }, act);

@@ -1,6 +1,6 @@
 /* Topics and broadcast on real sockets. */
+#include "both.h"
 #include "engine/broadcast.h"
-#include "net.h"
 
 #define PUBLISH(net, topic, text, except) \
     cre_engine_publish((net)->engine, topic, strlen(topic), CRE_WS_TEXT, text, strlen(text), except)
@@ -21,7 +21,7 @@ static void expect_nothing(net_client *client) {
     CHECK_EQ(client->length, 0);
 }
 
-TEST(topics_reach_their_subscribers_only) {
+TEST_BOTH(topics_reach_their_subscribers_only) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session ids[3];
     net_client a = join(net, &ids[0]), b = join(net, &ids[1]), c = join(net, &ids[2]);
@@ -58,7 +58,7 @@ TEST(topics_reach_their_subscribers_only) {
     net_stop(net);
 }
 
-TEST(broadcast_reaches_all_open_websockets) {
+TEST_BOTH(broadcast_reaches_all_open_websockets) {
     net_server *net = net_start((cre_engine_config){ .http = true }, NULL);
     cre_session ids[3];
     net_client a = join(net, &ids[0]), b = join(net, &ids[1]), plain = net_connect(net);
@@ -83,7 +83,7 @@ TEST(broadcast_reaches_all_open_websockets) {
     net_stop(net);
 }
 
-TEST(order_is_that_of_the_calls) {
+TEST_BOTH(order_is_that_of_the_calls) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session id, other;
     net_client a = join(net, &id), b = join(net, &other);
@@ -123,7 +123,7 @@ TEST(order_is_that_of_the_calls) {
     net_stop(net);
 }
 
-TEST(large_and_many_messages_arrive_whole) {
+TEST_BOTH(large_and_many_messages_arrive_whole) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 64 << 20 }, NULL);
     enum { CLIENTS = 5, COUNT = 300 };
     net_client clients[CLIENTS];
@@ -159,7 +159,7 @@ static void publish_numbers(net_server *net, uint32_t count) {
     }
 }
 
-TEST(a_slow_receiver_goes_without) {
+TEST_BOTH(a_slow_receiver_goes_without) {
     long live = atomic_load(&test_live_allocations);
     net_server *net = net_start((cre_engine_config){ .max_queue = 100000 }, NULL);
     cre_session slow_id, fast_id;
@@ -199,7 +199,7 @@ TEST(a_slow_receiver_goes_without) {
     CHECK_EQ(atomic_load(&test_live_allocations), live);
 }
 
-TEST(or_is_closed) {
+TEST_BOTH(or_is_closed) {
     net_server *net = net_start((cre_engine_config){ .max_queue = 100000, .close_slow = true }, NULL);
     cre_session slow_id, fast_id;
     net_client slow = join(net, &slow_id), fast = join(net, &fast_id);
@@ -226,7 +226,7 @@ TEST(or_is_closed) {
     net_stop(net);
 }
 
-TEST(fragments_are_not_torn_apart) {
+TEST_BOTH(fragments_are_not_torn_apart) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session id;
     net_client client = join(net, &id);
@@ -295,7 +295,7 @@ static int busy(net_server *net, const cre_record *event, uint8_t *payload) {
     return 0;
 }
 
-TEST(publishing_inside_handlers) {
+TEST_BOTH(publishing_inside_handlers) {
     net_server *net = net_start((cre_engine_config){ 0 }, busy);
     cre_session a_id, b_id;
     net_client a = join(net, &a_id), b = join(net, &b_id);
@@ -320,7 +320,7 @@ static uint32_t next_random(uint32_t *state) {
     return *state >> 16;
 }
 
-TEST(coming_and_going_at_random) {
+TEST_BOTH(coming_and_going_at_random) {
     long live = atomic_load(&test_live_allocations);
     net_server *net = net_start((cre_engine_config){ .max_queue = 50000 }, busy);
     net->quiet = true;
@@ -358,7 +358,7 @@ TEST(coming_and_going_at_random) {
 
 /* ---- limits and nonsense ---- */
 
-TEST(limits_of_topics) {
+TEST_BOTH(limits_of_topics) {
     net_server *net = net_start((cre_engine_config){ .max_topics = 40, .max_subscriptions = 30 }, NULL);
     cre_session ids[2];
     net_client a = join(net, &ids[0]), b = join(net, &ids[1]);
@@ -403,7 +403,7 @@ TEST(limits_of_topics) {
     net_stop(net);
 }
 
-TEST(without_memory) {
+TEST_BOTH(without_memory) {
     for (int n = 1; n < 25; n++) {
         long live = atomic_load(&test_live_allocations);
         net_server *net = net_start((cre_engine_config){ 0 }, NULL);

@@ -1,7 +1,7 @@
 /* Signs of life, limits per address, and what others see of it. These tests wait for the clock. */
 #include <time.h>
 
-#include "net.h"
+#include "both.h"
 
 static uint64_t now_ms(void) {
     struct timespec now;
@@ -20,7 +20,7 @@ static net_client join(net_server *net, cre_session *session) {
     return client;
 }
 
-TEST(the_silent_one_is_closed) {
+TEST_BOTH(the_silent_one_is_closed) {
     net_server *net = net_start((cre_engine_config){ .heartbeat_idle_ms = 500 }, NULL);
     cre_session silent_id, talking_id, protected_id;
     net_client silent = join(net, &silent_id), talking = join(net, &talking_id),
@@ -57,7 +57,7 @@ TEST(the_silent_one_is_closed) {
     net_stop(net);
 }
 
-TEST(checks_come_together) {
+TEST_BOTH(checks_come_together) {
     net_server *net =
         net_start((cre_engine_config){ .heartbeat_idle_ms = 100, .heartbeat_check_ms = 2000 }, NULL);
     cre_session id;
@@ -70,7 +70,7 @@ TEST(checks_come_together) {
     net_stop(net);
 }
 
-TEST(pings_are_answered_or_not) {
+TEST_BOTH(pings_are_answered_or_not) {
     net_server *net = net_start((cre_engine_config){ .ping_interval_ms = 250, .pong_timeout_ms = 250 }, NULL);
     cre_session dead_id, alive_id;
     net_client dead = join(net, &dead_id), alive = join(net, &alive_id);
@@ -97,7 +97,7 @@ TEST(pings_are_answered_or_not) {
     net_stop(net);
 }
 
-TEST(nothing_ticks_without_a_heartbeat) {
+TEST_BOTH(nothing_ticks_without_a_heartbeat) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session id;
     net_client client = join(net, &id);
@@ -106,7 +106,7 @@ TEST(nothing_ticks_without_a_heartbeat) {
     net_stop(net);
 }
 
-TEST(last_signs_are_in_the_table) {
+TEST_BOTH(last_signs_are_in_the_table) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session id;
     net_client client = join(net, &id);
@@ -134,7 +134,7 @@ TEST(last_signs_are_in_the_table) {
     net_stop(net);
 }
 
-TEST(so_many_per_address) {
+TEST_BOTH(so_many_per_address) {
     net_server *net = net_start((cre_engine_config){ .max_per_address = 3, .max_connections = 100 }, NULL);
     cre_session id;
     for (int round = 0; round < 5; round++) {
@@ -187,7 +187,7 @@ TEST(addresses_are_counted_exactly) {
     free(memory);
 }
 
-TEST(counters_are_shared_and_go_on) {
+TEST_BOTH(counters_are_shared_and_go_on) {
     static uint64_t shared[sizeof(cre_engine_stats) / sizeof(uint64_t)];
     memset(shared, 0, sizeof shared);
     for (int life = 1; life <= 2; life++) {

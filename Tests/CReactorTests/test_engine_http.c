@@ -1,5 +1,5 @@
 /* HTTP on real sockets. */
-#include "net.h"
+#include "both.h"
 
 /* GET /now is answered at once, /later by the test; the answer is the path, then the body. */
 static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
@@ -34,7 +34,7 @@ static void expect(net_client *client, int status, const char *body) {
     if (body) CHECK_STR(got, body);
 }
 
-TEST(requests_on_one_connection) {
+TEST_BOTH(requests_on_one_connection) {
     net_server *net = start();
     net_client client = net_connect(net);
     for (int i = 0; i < 5; i++) {
@@ -54,7 +54,7 @@ TEST(requests_on_one_connection) {
     net_stop(net);
 }
 
-TEST(http_1_0) {
+TEST_BOTH(http_1_0) {
     net_server *net = start();
     net_client client = net_connect(net);
     net_send_text(&client, "GET /now HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -67,7 +67,7 @@ TEST(http_1_0) {
     net_stop(net);
 }
 
-TEST(head_has_a_length_and_no_body) {
+TEST_BOTH(head_has_a_length_and_no_body) {
     net_server *net = start();
     net_client client = net_connect(net);
     net_send_text(&client, "HEAD /now HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -79,7 +79,7 @@ TEST(head_has_a_length_and_no_body) {
     net_stop(net);
 }
 
-TEST(statuses_without_a_body) {
+TEST_BOTH(statuses_without_a_body) {
     net_server *net = start();
     net_client client = net_connect(net);
     static const int statuses[] = { 204, 304, 200 };
@@ -104,7 +104,7 @@ TEST(statuses_without_a_body) {
     net_stop(net);
 }
 
-TEST(pipelined_requests_are_answered_in_order) {
+TEST_BOTH(pipelined_requests_are_answered_in_order) {
     net_server *net = start();
     net_client client = net_connect(net);
     char text[4000] = "", path[64];
@@ -130,7 +130,7 @@ TEST(pipelined_requests_are_answered_in_order) {
     net_stop(net);
 }
 
-TEST(pipelining_waits_while_paused) {
+TEST_BOTH(pipelining_waits_while_paused) {
     net_server *net = start();
     net_client client = net_connect(net);
     net_send_text(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -150,7 +150,7 @@ TEST(pipelining_waits_while_paused) {
     net_stop(net);
 }
 
-TEST(a_client_may_end_its_side_after_its_requests) {
+TEST_BOTH(a_client_may_end_its_side_after_its_requests) {
     net_server *net = start();
     for (int later = 0; later < 2; later++) {
         net_client client = net_connect(net);
@@ -184,7 +184,7 @@ TEST(a_client_may_end_its_side_after_its_requests) {
     net_stop(net);
 }
 
-TEST(bodies_split_everywhere) {
+TEST_BOTH(bodies_split_everywhere) {
     static const char *const requests[] = {
         "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world",
         "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=1\r\n world\r\n0\r\n\r\n",
@@ -214,7 +214,7 @@ TEST(bodies_split_everywhere) {
     net_stop(net);
 }
 
-TEST(large_bodies_both_ways) {
+TEST_BOTH(large_bodies_both_ways) {
     net_server *net = net_start((cre_engine_config){ .http = true, .max_body = 3000000 }, serve);
     net->quiet = true;
     size_t size = 3000000;
@@ -236,7 +236,7 @@ TEST(large_bodies_both_ways) {
     net_stop(net);
 }
 
-TEST(continue_is_said_only_when_the_client_waits) {
+TEST_BOTH(continue_is_said_only_when_the_client_waits) {
     net_server *net = start();
     net_client client = net_connect(net);
     net_send_text(&client,
@@ -252,7 +252,7 @@ TEST(continue_is_said_only_when_the_client_waits) {
     net_stop(net);
 }
 
-TEST(errors_have_a_page_and_end_the_connection) {
+TEST_BOTH(errors_have_a_page_and_end_the_connection) {
     static const struct {
         const char *text;
         int status;
@@ -293,7 +293,7 @@ TEST(errors_have_a_page_and_end_the_connection) {
     net_stop(net);
 }
 
-TEST(a_head_has_a_limit) {
+TEST_BOTH(a_head_has_a_limit) {
     net_server *net = net_start((cre_engine_config){ .http = true, .max_head = 2000 }, serve);
     for (int step = 7; step < 3000; step += 990) {
         net_client client = net_connect(net);
@@ -311,7 +311,7 @@ TEST(a_head_has_a_limit) {
     net_stop(net);
 }
 
-TEST(without_http_a_request_gets_400) {
+TEST_BOTH(without_http_a_request_gets_400) {
     net_server *net = net_start((cre_engine_config){ 0 }, serve);
     net_client client = net_connect(net);
     net_send_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -322,7 +322,7 @@ TEST(without_http_a_request_gets_400) {
     net_stop(net);
 }
 
-TEST(timeouts_of_requests) {
+TEST_BOTH(timeouts_of_requests) {
     net_server *net = net_start((cre_engine_config){ .http = true,
                                                      .head_timeout_ms = 1,
                                                      .body_timeout_ms = 1,
@@ -352,7 +352,7 @@ TEST(timeouts_of_requests) {
     net_stop(net);
 }
 
-TEST(the_owner_may_take_its_time) {
+TEST_BOTH(the_owner_may_take_its_time) {
     net_server *net =
         net_start((cre_engine_config){ .http = true, .head_timeout_ms = 1, .idle_timeout_ms = 1 }, serve);
     net_client client = net_connect(net), witness = net_connect(net);
@@ -372,7 +372,7 @@ static int close_in_open(net_server *net, const cre_record *event, uint8_t *payl
     return 0;
 }
 
-TEST(a_close_in_open_meets_frames_that_came_along) {
+TEST_BOTH(a_close_in_open_meets_frames_that_came_along) {
     net_server *net = net_start((cre_engine_config){ .close_timeout_ms = 600000 }, close_in_open);
     size_t size, head = sizeof NET_UPGRADE - 1;
     uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_CLOSE, "\x03\xe8", 2, &size), all[512];

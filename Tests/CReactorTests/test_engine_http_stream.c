@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include "net.h"
+#include "both.h"
 
 #include "engine/command.h"
 
@@ -32,7 +32,7 @@ static void expect(net_client *client, const char *mark, const char *text) {
 
 /* ---- pieces ---- */
 
-TEST(pieces_are_chunks) {
+TEST_BOTH(pieces_are_chunks) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     cre_session session = request(net, &client, GET("/") GET("/next"));
@@ -66,7 +66,7 @@ TEST(pieces_are_chunks) {
     net_stop(net);
 }
 
-TEST(many_pieces_reach_a_decoder) {
+TEST_BOTH(many_pieces_reach_a_decoder) {
     net_server *net = start(64u << 20);
     net_client client = net_connect(net);
     cre_session session = request(net, &client, GET("/"));
@@ -103,7 +103,7 @@ TEST(many_pieces_reach_a_decoder) {
     net_stop(net);
 }
 
-TEST(answers_without_a_body) {
+TEST_BOTH(answers_without_a_body) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     static const struct {
@@ -130,7 +130,7 @@ TEST(answers_without_a_body) {
     net_stop(net);
 }
 
-TEST(http_1_0_reads_to_the_end) {
+TEST_BOTH(http_1_0_reads_to_the_end) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     cre_session session = request(net, &client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -153,7 +153,7 @@ TEST(http_1_0_reads_to_the_end) {
     net_stop(net);
 }
 
-TEST(a_slow_reader_is_waited_for) {
+TEST_BOTH(a_slow_reader_is_waited_for) {
     net_server *net = start(100000);
     net_client client = net_connect(net);
     cre_session session = request(net, &client, GET("/"));
@@ -188,7 +188,7 @@ TEST(a_slow_reader_is_waited_for) {
     net_stop(net);
 }
 
-TEST(clients_that_leave_in_the_middle) {
+TEST_BOTH(clients_that_leave_in_the_middle) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     cre_session session = request(net, &client, GET("/"));
@@ -209,7 +209,7 @@ TEST(clients_that_leave_in_the_middle) {
     net_stop(net);
 }
 
-TEST(a_shutdown_waits_for_the_last_piece) {
+TEST_BOTH(a_shutdown_waits_for_the_last_piece) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     cre_session session = request(net, &client, GET("/"));
@@ -255,7 +255,7 @@ static void expect_file(net_client *client, const uint8_t *bytes, size_t length)
     net_take(client, client->length);
 }
 
-TEST(files_whole_and_in_part) {
+TEST_BOTH(files_whole_and_in_part) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     static const struct {
@@ -321,7 +321,7 @@ TEST(files_whole_and_in_part) {
     net_stop(net);
 }
 
-TEST(files_that_cannot_be_sent) {
+TEST_BOTH(files_that_cannot_be_sent) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     free(make_file(100));
@@ -356,7 +356,7 @@ TEST(files_that_cannot_be_sent) {
     net_stop(net);
 }
 
-TEST(a_file_that_shrinks_cuts_the_connection) {
+TEST_BOTH(a_file_that_shrinks_cuts_the_connection) {
     net_server *net = start(0);
     net_client client = net_connect(net);
     free(make_file(16 << 20));
@@ -371,7 +371,7 @@ TEST(a_file_that_shrinks_cuts_the_connection) {
     net_stop(net);
 }
 
-TEST(readers_of_files_that_leave) {
+TEST_BOTH(readers_of_files_that_leave) {
     net_server *net = start(0);
     free(make_file(32 << 20));
     signal(SIGPIPE, SIG_DFL); /* a host's own: none may come */
@@ -430,7 +430,7 @@ static bool without_memory(void) {
     return whole;
 }
 
-TEST(no_memory) {
+TEST_BOTH(no_memory) {
     failing = start(0);
     free(make_file(3000));
     without_memory(); /* what stays with the engine is there afterwards */

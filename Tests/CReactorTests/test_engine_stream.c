@@ -1,5 +1,5 @@
 /* Plain streams on real sockets: bytes, packets, ends. */
-#include "net.h"
+#include "both.h"
 
 static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind == CRE_EVENT_RECEIVE)
@@ -20,7 +20,7 @@ static int reason_of(net_server *net) {
     return 0;
 }
 
-TEST(bytes_come_back) {
+TEST_BOTH(bytes_come_back) {
     net_server *net = start((cre_port_options){ 0 }, false);
     net_client client = net_connect(net);
     const net_event *connected = net_expect_event(net, CRE_EVENT_CONNECT);
@@ -47,7 +47,7 @@ TEST(bytes_come_back) {
     net_stop(net);
 }
 
-TEST(send_belongs_to_streams) {
+TEST_BOTH(send_belongs_to_streams) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -56,7 +56,7 @@ TEST(send_belongs_to_streams) {
     net_stop(net);
 }
 
-TEST(a_large_send_arrives_whole) {
+TEST_BOTH(a_large_send_arrives_whole) {
     net_server *net = start((cre_port_options){ 0 }, false);
     net_client client = net_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;
@@ -78,7 +78,7 @@ TEST(a_large_send_arrives_whole) {
     net_stop(net);
 }
 
-TEST(a_slow_reader_is_noticed) {
+TEST_BOTH(a_slow_reader_is_noticed) {
     net_server *net =
         start((cre_port_options){ .max_queue = 4u << 20, .high_water = 1u << 20, .low_water = 1000 }, false);
     net_client client = net_connect(net);
@@ -123,7 +123,7 @@ static void expect_packets(net_server *net, net_client *client, const char *stre
     CHECK_EQ(net->seen, net->count);
 }
 
-TEST(packets_are_split_wherever_the_segments_are) {
+TEST_BOTH(packets_are_split_wherever_the_segments_are) {
     static const char text[] = "one\r\n\r\nthree\r\n";
     static const char sized[] = "\0\0\0\3abc\0\0\0\0\0\0\0\7defghij";
     static const size_t text_sizes[] = { 5, 2, 7 }, sized_sizes[] = { 7, 4, 11 };
@@ -150,7 +150,7 @@ TEST(packets_are_split_wherever_the_segments_are) {
     }
 }
 
-TEST(a_marker_may_be_looked_for_at_the_end_only) {
+TEST_BOTH(a_marker_may_be_looked_for_at_the_end_only) {
     cre_framing_config framing = lines;
     framing.kind = CRE_FRAMING_MARKER_CHECK;
     net_server *net = start((cre_port_options){ .framing = framing }, false);
@@ -165,7 +165,7 @@ TEST(a_marker_may_be_looked_for_at_the_end_only) {
     net_stop(net);
 }
 
-TEST(a_packet_above_the_limit_ends_the_connection) {
+TEST_BOTH(a_packet_above_the_limit_ends_the_connection) {
     cre_framing_config limited = lines;
     limited.max_length = 100;
     const cre_framing_config framings[] = { lengths, limited, { .kind = CRE_FRAMING_MQTT } };
@@ -209,7 +209,7 @@ TEST(settings_that_make_no_sense_are_refused) {
 
 /* ---- ends ---- */
 
-TEST(what_came_before_the_end_is_answered) {
+TEST_BOTH(what_came_before_the_end_is_answered) {
     for (int half_open = 0; half_open < 2; half_open++) {
         net_server *net = start((cre_port_options){ 0 }, half_open);
         net_client client = net_connect(net);
@@ -229,7 +229,7 @@ static int keep_half_open(net_server *net, const cre_record *event, uint8_t *pay
     return event->kind == CRE_EVENT_END ? 0 : echo(net, event, payload);
 }
 
-TEST(a_half_open_stream_does_not_stay_for_ever) {
+TEST_BOTH(a_half_open_stream_does_not_stay_for_ever) {
     cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM, .idle_timeout_ms = 1 };
     net_server *net =
         net_start((cre_engine_config){ .ports = &port, .port_count = 1, .half_open = true }, keep_half_open);
@@ -245,7 +245,7 @@ TEST(a_half_open_stream_does_not_stay_for_ever) {
     net_stop(net);
 }
 
-TEST(each_end_has_its_reason) {
+TEST_BOTH(each_end_has_its_reason) {
     net_server *net = start((cre_port_options){ 0 }, false);
     net_client client = net_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;
@@ -282,7 +282,7 @@ TEST(each_end_has_its_reason) {
     net_stop(net);
 }
 
-TEST(a_paused_stream_is_not_read) {
+TEST_BOTH(a_paused_stream_is_not_read) {
     net_server *net = start((cre_port_options){ 0 }, false);
     net_client client = net_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;

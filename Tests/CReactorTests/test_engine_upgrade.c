@@ -1,5 +1,5 @@
 /* The opening handshake on the engine: what is negotiated, who is let in. */
-#include "net.h"
+#include "both.h"
 
 static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind == CRE_EVENT_MESSAGE)
@@ -88,7 +88,7 @@ static void deflate_with(const cre_ws_deflate_config *config, const char *offer,
     net_stop(net);
 }
 
-TEST(messages_are_compressed_both_ways_when_agreed) {
+TEST_BOTH(messages_are_compressed_both_ways_when_agreed) {
     deflate_with(
         &(cre_ws_deflate_config){ .server_no_context_takeover = true, .client_no_context_takeover = true },
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -96,7 +96,7 @@ TEST(messages_are_compressed_both_ways_when_agreed) {
         &(cre_ws_deflate_parameters){ true, true, 15, 15 });
 }
 
-TEST(a_window_may_be_kept_from_message_to_message) {
+TEST_BOTH(a_window_may_be_kept_from_message_to_message) {
     deflate_with(&(cre_ws_deflate_config){ 0 },
                  "Sec-WebSocket-Extensions: x-unknown\r\nSec-WebSocket-Extensions: "
                  "permessage-deflate\r\n",
@@ -104,7 +104,7 @@ TEST(a_window_may_be_kept_from_message_to_message) {
                  &(cre_ws_deflate_parameters){ false, false, 15, 15 });
 }
 
-TEST(without_the_setting_or_the_offer_nothing_is_agreed_on) {
+TEST_BOTH(without_the_setting_or_the_offer_nothing_is_agreed_on) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_connect(net);
     CHECK(strstr(ask(&client, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), "Extensions") == NULL);
@@ -121,7 +121,7 @@ TEST(without_the_setting_or_the_offer_nothing_is_agreed_on) {
     net_stop(net);
 }
 
-TEST(an_inflated_message_above_the_limit_ends_with_1009) {
+TEST_BOTH(an_inflated_message_above_the_limit_ends_with_1009) {
     net_server *net =
         net_start((cre_engine_config){ .deflate = &(cre_ws_deflate_config){ 0 }, .max_message = 4096 }, echo);
     net_client client = net_connect(net);
@@ -149,7 +149,7 @@ TEST(an_inflated_message_above_the_limit_ends_with_1009) {
     net_stop(net);
 }
 
-TEST(the_first_subprotocol_of_ours_that_is_offered_is_chosen) {
+TEST_BOTH(the_first_subprotocol_of_ours_that_is_offered_is_chosen) {
     static const char *const names[] = { "v2.chat", "v1.chat", NULL };
     net_server *net = net_start((cre_engine_config){ .subprotocols = names }, echo);
     net_client client = net_connect(net);
@@ -164,7 +164,7 @@ TEST(the_first_subprotocol_of_ours_that_is_offered_is_chosen) {
     net_stop(net);
 }
 
-TEST(pages_of_other_origins_are_refused) {
+TEST_BOTH(pages_of_other_origins_are_refused) {
     static const char *const origins[] = { "https://example.com", NULL };
     net_server *net = net_start((cre_engine_config){ .origins = origins }, echo);
     static const struct {

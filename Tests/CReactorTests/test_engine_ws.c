@@ -1,5 +1,5 @@
 /* WebSocket on real sockets. */
-#include "net.h"
+#include "both.h"
 
 static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind == CRE_EVENT_MESSAGE)
@@ -14,7 +14,7 @@ static cre_session first_session(const net_server *net) {
     return session;
 }
 
-TEST(messages_are_echoed) {
+TEST_BOTH(messages_are_echoed) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_ws_connect(net);
     const net_event *open = net_expect_event(net, CRE_EVENT_OPEN);
@@ -40,7 +40,7 @@ TEST(messages_are_echoed) {
     net_stop(net);
 }
 
-TEST(many_frames_in_one_segment_cost_one_read_and_one_write) {
+TEST_BOTH(many_frames_in_one_segment_cost_one_read_and_one_write) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_ws_connect(net);
     uint8_t segment[2048];
@@ -64,7 +64,7 @@ TEST(many_frames_in_one_segment_cost_one_read_and_one_write) {
     net_stop(net);
 }
 
-TEST(frames_may_come_with_the_upgrade) {
+TEST_BOTH(frames_may_come_with_the_upgrade) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     size_t size, head = sizeof NET_UPGRADE - 1;
     uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_TEXT, "early", 5, &size), all[512];
@@ -88,7 +88,7 @@ TEST(frames_may_come_with_the_upgrade) {
     net_stop(net);
 }
 
-TEST(every_byte_may_come_alone) {
+TEST_BOTH(every_byte_may_come_alone) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_connect(net);
     for (const char *at = NET_UPGRADE; *at; at++) {
@@ -110,7 +110,7 @@ TEST(every_byte_may_come_alone) {
     net_stop(net);
 }
 
-TEST(the_peer_closes) {
+TEST_BOTH(the_peer_closes) {
     static const uint16_t codes[] = { 1000, 1001, 1003, 1008, 3000, 4999 };
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
@@ -135,7 +135,7 @@ TEST(the_peer_closes) {
     net_stop(net);
 }
 
-TEST(the_peer_closes_without_a_code) {
+TEST_BOTH(the_peer_closes_without_a_code) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_ws_connect(net);
     net_expect_event(net, CRE_EVENT_OPEN);
@@ -147,7 +147,7 @@ TEST(the_peer_closes_without_a_code) {
     net_stop(net);
 }
 
-TEST(the_server_closes) {
+TEST_BOTH(the_server_closes) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     static const uint16_t codes[] = { 0, 1000, 1001, 3000, 4321 };
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
@@ -177,7 +177,7 @@ TEST(the_server_closes) {
     net_stop(net);
 }
 
-TEST(a_close_reason_is_cut_between_characters) {
+TEST_BOTH(a_close_reason_is_cut_between_characters) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     char reason[400] = "";
     for (int i = 0; i < 100; i++)
@@ -206,7 +206,7 @@ TEST(a_close_reason_is_cut_between_characters) {
     net_stop(net);
 }
 
-TEST(a_peer_that_does_not_answer_the_close) {
+TEST_BOTH(a_peer_that_does_not_answer_the_close) {
     net_server *net = net_start((cre_engine_config){ .close_timeout_ms = 1 }, echo);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -221,7 +221,7 @@ TEST(a_peer_that_does_not_answer_the_close) {
     net_stop(net);
 }
 
-TEST(pausing_does_not_keep_the_answer_to_a_close_away) {
+TEST_BOTH(pausing_does_not_keep_the_answer_to_a_close_away) {
     net_server *net = net_start((cre_engine_config){ .close_timeout_ms = 600000 }, echo);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -234,7 +234,7 @@ TEST(pausing_does_not_keep_the_answer_to_a_close_away) {
     net_stop(net);
 }
 
-TEST(protocol_errors_have_their_codes) {
+TEST_BOTH(protocol_errors_have_their_codes) {
     static const struct {
         const char *bytes;
         size_t size;
@@ -266,7 +266,7 @@ TEST(protocol_errors_have_their_codes) {
     net_stop(net);
 }
 
-TEST(messages_have_a_limit) {
+TEST_BOTH(messages_have_a_limit) {
     net_server *net = net_start((cre_engine_config){ .max_message = 100000 }, echo);
     static uint8_t bytes[100001];
     net_client client = net_ws_connect(net);
@@ -279,7 +279,7 @@ TEST(messages_have_a_limit) {
     net_stop(net);
 }
 
-TEST(pings_are_answered_and_pongs_ignored) {
+TEST_BOTH(pings_are_answered_and_pongs_ignored) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_ws_connect(net);
     net_expect_event(net, CRE_EVENT_OPEN);
@@ -299,7 +299,7 @@ TEST(pings_are_answered_and_pongs_ignored) {
     net_stop(net);
 }
 
-TEST(what_may_not_be_pushed) {
+TEST_BOTH(what_may_not_be_pushed) {
     net_server *net = net_start((cre_engine_config){ .http = true }, NULL);
     net_client client = net_connect(net);
     NET_UNTIL(net, cre_table_count(cre_engine_table(net->engine)) == 1);
@@ -323,7 +323,7 @@ TEST(what_may_not_be_pushed) {
     net_stop(net);
 }
 
-TEST(the_end_of_the_peer_is_1006) {
+TEST_BOTH(the_end_of_the_peer_is_1006) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_ws_connect(net);
     net_expect_event(net, CRE_EVENT_OPEN);
@@ -349,7 +349,7 @@ TEST(the_end_of_the_peer_is_1006) {
     net_stop(net);
 }
 
-TEST(a_reset_drops_what_is_queued) {
+TEST_BOTH(a_reset_drops_what_is_queued) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net_client client = net_ws_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
@@ -366,7 +366,7 @@ TEST(a_reset_drops_what_is_queued) {
     net_stop(net);
 }
 
-TEST(no_allocation_per_message) {
+TEST_BOTH(no_allocation_per_message) {
     net_server *net = net_start((cre_engine_config){ 0 }, echo);
     net->quiet = true;
     net_client client = net_ws_connect(net);

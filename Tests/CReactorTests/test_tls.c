@@ -119,9 +119,10 @@ static void names_itself(net_server *net, SSL_CTX *context, const char *host, co
 
 TEST(certificates_by_host_name) {
     identity wild = make_identity("*.example.org", &authority);
-    cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other, "Other.Example"),
+    cre_tls_certificate all[] = { certificate_of(&server, NULL),
+                                  certificate_of(&other_server, "Other.Example"),
                                   certificate_of(&wild, "*.example.org"),
-                                  certificate_of(&other, "exact.example.org") };
+                                  certificate_of(&other_server, "exact.example.org") };
     net_server *net =
         tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .certificates = all, .count = 4 });
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -248,7 +249,7 @@ TEST(reload_changes_only_what_comes) {
     tls_push_out(&during);
     NET_UNTIL(net, net->engine->open == 2);
     net_settle(net);
-    reload(net, &other);
+    reload(net, &other_server);
     names_itself(net, context, NULL, "other.example");
     CHECK(tls_shake(&during));
     tls_write_text(&during, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -85,7 +85,7 @@ TEST(files) {
     pair_fails(write_file("bad.pem", strstr(both, "-----BEGIN CERT")), key, "bad.pem: damaged certificate: ");
     pair_fails(chain, write_file("bad.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
                "bad.pem: damaged private key: ");
-    pair_fails(chain, write_file("bad.pem", other.key_pem),
+    pair_fails(chain, write_file("bad.pem", other_server.key_pem),
                "bad.pem: the private key does not belong to the certificate in ");
     BIO *bio = BIO_new(BIO_s_mem());
     char password[] = "secret";
@@ -98,8 +98,8 @@ TEST(files) {
 }
 
 TEST(other_settings) {
-    cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other, "a.example"),
-                                  certificate_of(&other, "A.Example") };
+    cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other_server, "a.example"),
+                                  certificate_of(&other_server, "A.Example") };
     fails(&(cre_tls_config){ 0 }, "TLS needs a certificate");
     fails(&(cre_tls_config){ .certificates = all, .count = 3 },
           "there are two certificates for the host A.Example");
@@ -118,7 +118,7 @@ TEST(other_settings) {
                              .client_authorities = in_memory("nothing") },
           "the client authorities in memory: there is no certificate in it");
     fails(&(cre_tls_config){ .certificates = all, .count = 1, .protocols = "a,,b" }, "the list of protocols");
-    all[0].key = in_memory(other.key_pem);
+    all[0].key = in_memory(other_server.key_pem);
     fails(
         &(cre_tls_config){ .certificates = all, .count = 1 },
         "the private key in memory: the private key does not belong to the certificate in the certificate in");
@@ -127,7 +127,7 @@ TEST(other_settings) {
 static bool create(void) {
     char why[CRE_TLS_MESSAGE];
     cre_tls *tls = NULL;
-    cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other, "a.example") };
+    cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other_server, "a.example") };
     cre_tls_config config = { .certificates = all, .count = 2 };
     if (cre_tls_create(&config, &tls, why)) return false;
     int result = cre_tls_reload(tls, &config, why);

@@ -88,18 +88,18 @@ static inline cre_tls_certificate certificate_of(const identity *made, const cha
 /* ---- servers ---- */
 
 /* An authority, and two servers that it vouches for. */
-static identity authority, server, other;
+static identity authority, server, other_server;
 
 __attribute__((constructor)) static void tls_make_identities(void) {
     authority = make_identity("authority", NULL);
     server = make_identity("localhost", &authority);
-    other = make_identity("other.example", &authority);
+    other_server = make_identity("other.example", &authority);
 }
 
 __attribute__((destructor)) static void tls_free_identities(void) {
     free_identity(&authority);
     free_identity(&server);
-    free_identity(&other);
+    free_identity(&other_server);
 }
 
 static char tls_failure[256];

@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "buffer.h"
 #include "bus.h"
+#include "dispatch.h"
 #include "engine.h"
 #include "error.h"
 #include "export.h"

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "dispatch.h"
 #include "export.h"
 #include "loop.h"
 #include "port.h"
@@ -50,7 +51,15 @@ typedef struct cre_engine_config {
     uint16_t node;            /* written to the table as the connections' owner */
     uint16_t
         first_worker; /* connections are dealt to the workers [first_worker, first_worker + worker_count) */
-    uint16_t worker_count; /* default 1 */
+    uint16_t worker_count; /* default 1; first_worker + worker_count is at most 1024 */
+
+    cre_dispatch dispatch; /* which of them */
+    /** For FUNCTION: called on the loop's thread for each connection and datagram. Returns an index from 0 to
+     * worker_count - 1, or CRE_DISPATCH_REFUSE or CRE_DISPATCH_RULE. It calls nothing of the engine. */
+    int (*dispatch_function)(void *dispatch_context, const cre_dispatch_info *info);
+    void *dispatch_context;
+    bool (*idle)(void *context,
+                 uint16_t worker); /* for IDLE: whether it waits for work; NULL: nobody knows */
 
     /** The settings of each port, by its index: copied. Ports behind them speak WebSocket (and HTTP, see
      * `http`) with the limits below. */
@@ -187,8 +196,8 @@ CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t po
 
 /**
  * Carries a command out. `parts` make up its payload; they are read before this returns. Returns 0;
- * CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_ENO_REQUEST, CRE_EQUEUE_FULL; CRE_EINVALID when the
- * payload makes no sense; CRE_ENOMEM.
+ * CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_ENO_REQUEST, CRE_EQUEUE_FULL, CRE_ESTATE; CRE_EINVALID
+ * when the payload makes no sense; CRE_ENOMEM.
  */
 CRE_API int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts,
                                int count);
@@ -231,6 +240,9 @@ CRE_API int cre_engine_respond_body(cre_engine *engine, cre_session session, con
  */
 CRE_API int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t status,
                                     const char *fields, const char *path, uint64_t offset, uint64_t length);
+
+/** BIND without a record. */
+CRE_API int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t number);
 
 /** SUBSCRIBE and UNSUBSCRIBE without a record. CRE_ELIMIT when there are too many topics. */
 CRE_API int cre_engine_subscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);

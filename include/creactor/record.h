@@ -90,6 +90,9 @@ typedef enum cre_command {
     /** Answer the request in progress with a part of a regular file, which the engine opens. Payload:
      * cre_response, field lines, cre_file_range, the path. When it cannot be, the answer is an error page. */
     CRE_COMMAND_RESPOND_FILE = 73,
+    /** Give the connection a number of its owner's, once. Payload: cre_binding. With CRE_DISPATCH_BY_NUMBER
+     * the worker of that number gets its events, from the next one on. CRE_ESTATE: it has one already. */
+    CRE_COMMAND_BIND = 79,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,
     /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
@@ -154,6 +157,12 @@ typedef struct cre_closing {
     uint16_t code;
     uint16_t reserved;
 } cre_closing;
+
+/** Payload of BIND commands. */
+typedef struct cre_binding {
+    uint32_t number; /* not 0 */
+    uint32_t reserved;
+} cre_binding;
 
 /** Payload of PUBLISH commands, followed by the topic and the message. */
 typedef struct cre_publishing {

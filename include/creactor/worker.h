@@ -30,7 +30,7 @@ typedef struct cre_worker_config {
     void (*violation)(void *context, uint32_t from);
     void *context;
     /** NULL: the sockets are elsewhere. Else the limits of this worker's own engine; on_event, context,
-     * congested, half_open, table, node, first_worker and worker_count are filled in. */
+     * congested, half_open, table, node, first_worker, worker_count and dispatch are filled in. */
     const cre_engine_config *engine;
     uint32_t
         max_queue; /* commands of this worker are refused at so much waiting output; 0: at the port's limit */
@@ -61,7 +61,8 @@ CRE_API bool cre_worker_owns(const cre_worker *worker, cre_session session);
 
 /**
  * Commands any connection of the bus, whoever owns it. Returns 0 when the command was carried out, or is on
- * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL, CRE_ELINK_FULL;
+ * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL, CRE_ESTATE,
+ * CRE_ELINK_FULL;
  * CRE_EINVALID for a command that makes no sense; CRE_ELIMIT when it is too large; CRE_ENOMEM.
  */
 CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts,
@@ -93,6 +94,9 @@ CRE_API int cre_worker_send(cre_worker *worker, cre_session session, const void 
 /** SENDTO: a datagram from port `port`. CRE_EGONE: it has no datagram socket. */
 CRE_API int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to, const void *data,
                                size_t length);
+
+/** BIND: gives the connection a number. */
+CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t number);
 
 /** CLOSE with a code (0: 1000) and a reason of `length` bytes. */
 CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
@@ -127,8 +131,8 @@ CRE_API void cre_bus_stats(const cre_bus *bus, cre_engine_stats *stats);
 typedef struct cre_reactor_config {
     cre_bus *bus;
     uint32_t node; /* the reactor's own */
-    /** Limits; on_event, context, congested, half_open, table and node are filled in. first_worker and
-     * worker_count say who gets the events. */
+    /** Limits; on_event, context, congested, idle, half_open, table and node are filled in. first_worker,
+     * worker_count and dispatch say who gets the events. */
     cre_engine_config engine;
     /** A worker wrote nonsense; kill it. On the reactor's thread. */
     void (*violation)(void *context, uint32_t worker);

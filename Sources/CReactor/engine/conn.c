@@ -86,7 +86,6 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
         .state = CRE_CONNECTION_HTTP,
         .port = port,
         .owner = engine->config.node,
-        .worker = engine->config.first_worker,
         .connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
     };
     describe_peer(descriptor, &info);
@@ -97,11 +96,12 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     conn->settings = cre__port_at(engine, port);
     cre_tls *tls = cre__tls_of_port(engine, port);
     if (tls) result = cre__tls_attach(conn, tls);
-    if (!result)
-        result = cre__address_claim(engine->table, &info, engine->config.worker_count,
-                                    engine->config.max_per_address);
+    uint16_t workers = result ? 0 : cre__dispatch_connection(engine, &info);
+    if (!result) result = workers ? 0 : CRE_ELIMIT;
+    if (!result) result = cre__address_claim(engine->table, &info, workers, engine->config.max_per_address);
     if (result) {
-        /* The table is full: an answer would need memory and time that are short, so it is just closed. */
+        /* The table is full: an answer would need memory and time that are short, so it is just closed. So is
+         * what nobody is to get. */
         cre__tls_detach(conn);
         conn->phase = CRE__DEAD;
         uv_close((uv_handle_t *)&conn->poll, on_closed);
@@ -111,6 +111,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     }
     conn->session = info.session;
     conn->worker = info.worker;
+    cre__dispatch_count(engine, conn->worker, 1);
     cre__seen(conn, true);
     engine->conns[conn->session & engine->conns_mask] = conn;
     engine->open++;
@@ -151,6 +152,7 @@ static int emit(cre_engine *engine, cre_session session, uint16_t port, cre_even
 }
 
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
+    if (conn->moves) cre__dispatch_move(conn);
     int result = emit(conn->engine, conn->session, conn->port, kind, opcode, payload, length);
     if (result < 0)
         cre__conn_end(conn, CRE_CLOSED_ERROR, conn->opened ? 1006 : 0, result, (cre_slice){ 0 }, false);
@@ -193,6 +195,8 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         engine->stats.closed_by[reason % CRE_CLOSE_REASONS]++;
         if (graceful) cre__batch_settle(conn);
         if (conn->subscriptions || conn->held_back) cre__topics_leave(conn);
+        if (conn->moves) cre__dispatch_move(conn);
+        cre__dispatch_count(engine, conn->worker, -1);
         /* From here on nobody finds it, so what is called from the event cannot come back here. */
         conn->session = 0;
         engine->conns[session & engine->conns_mask] = NULL;

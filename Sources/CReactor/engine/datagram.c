@@ -24,25 +24,17 @@ struct cre__datagram {
     uint8_t *room; /* BATCH packets, each behind its address; pages are taken as they are touched */
 };
 
-/* All packets of one sender go to one worker, so that they keep their order. */
-static uint16_t worker_of(const cre_engine *engine, const cre_address *from) {
-    uint32_t hash = 2166136261u;
-    for (uint16_t i = 0; i < from->length; i++)
-        hash = (hash ^ from->bytes[i]) * 16777619u;
-    hash = (hash ^ (from->port & 255)) * 16777619u;
-    hash = (hash ^ (from->port >> 8)) * 16777619u;
-    hash ^= hash >> 15;
-    return (uint16_t)(engine->config.first_worker + hash % engine->config.worker_count);
-}
-
 static void deliver(cre__datagram *datagram, uint8_t *at, const cre__sockaddr *from, socklen_t size,
                     size_t length) {
     cre_engine *engine = datagram->engine;
     cre_address *address = (cre_address *)(void *)at;
     cre__address_from_system(from, size, address);
-    address->worker = worker_of(engine, address);
     engine->stats.bytes_in += length;
     engine->stats.messages_in++;
+    if (!cre__dispatch_datagram(engine, datagram->port, address, at + sizeof *address, length)) {
+        engine->stats.dropped_packets++;
+        return;
+    }
     cre_record record = { .length = (uint32_t)(sizeof *address + length),
                           .kind = CRE_EVENT_PACKET,
                           .flags = CRE_RECORD_FINAL | cre_record_port_flags(datagram->port) };

@@ -29,6 +29,12 @@ static void fill_defaults(cre_engine_config *config) {
     config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
 }
 
+static bool dispatch_valid(const cre_engine_config *config) {
+    if (config->dispatch > CRE_DISPATCH_FUNCTION) return false;
+    if (config->dispatch == CRE_DISPATCH_FUNCTION && !config->dispatch_function) return false;
+    return (uint32_t)config->first_worker + config->worker_count <= CRE__TABLE_NODES;
+}
+
 /* ---- connections from elsewhere ---- */
 
 int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port) {
@@ -127,7 +133,8 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     if (!engine) return CRE_ENOMEM;
     engine->config = *config;
     fill_defaults(&engine->config);
-    int result = config->on_event ? cre__ports_open(engine) : CRE_EINVALID;
+    bool good = config->on_event && dispatch_valid(&engine->config);
+    int result = good ? cre__ports_open(engine) : CRE_EINVALID;
     if (result) {
         free_engine(engine);
         return result;
@@ -223,6 +230,14 @@ typedef struct file_response {
 /* More than any datagram can have; the system knows the limit of each kind. */
 #define MAX_DATAGRAM (1u << 20)
 
+static int read_binding(cre_slice *parts, int count, uint32_t *number) {
+    cre_binding binding;
+    if (cre__slices_length(parts, count) != sizeof binding) return CRE_EINVALID;
+    cre__slices_take(&binding, sizeof binding, parts, count);
+    *number = binding.number;
+    return binding.number ? 0 : CRE_EINVALID;
+}
+
 /* The bytes of a close frame behind its code. */
 #define CLOSE_REASON (CRE_WS_MAX_CONTROL - 2)
 
@@ -297,7 +312,9 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
     cre_response response;
     cre_address address;
     file_response file;
+    uint32_t number;
     switch (command->kind) {
+    case CRE_COMMAND_BIND: return read_binding(own, count, &number);
     case CRE_COMMAND_PUSH: return check_push(command, own, count);
     case CRE_COMMAND_CLOSE: return read_closing(own, count, &text);
     case CRE_COMMAND_RESPOND: return read_response(own, count, &response, &fields);
@@ -355,6 +372,12 @@ static int command_respond_file(cre__conn *conn, const cre_record *command, cre_
                                   command->flags & CRE_RECORD_CLOSE);
 }
 
+static int command_bind(cre__conn *conn, cre_slice *parts, int count) {
+    uint32_t number;
+    int result = read_binding(parts, count, &number);
+    return result ? result : cre__dispatch_bind(conn, number);
+}
+
 static int command_pause(cre__conn *conn, bool pause) {
     if (conn->phase == CRE__CLOSE_SENT) return 0; /* the answer must be read */
     conn->paused = pause;
@@ -383,6 +406,7 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
         return CRE_EGONE;
     }
     switch (command->kind) {
+    case CRE_COMMAND_BIND: return command_bind(conn, own, count);
     case CRE_COMMAND_PUSH: return command_push(conn, command, own, count, late);
     case CRE_COMMAND_SEND: return cre__stream_send(conn, own, count, late);
     case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);
@@ -428,6 +452,13 @@ int cre_engine_send_to(cre_engine *engine, uint16_t port, const cre_address *to,
                        size_t length) {
     cre_slice part = { data, length };
     return length <= MAX_DATAGRAM ? cre__datagram_send(engine, port, to, &part, 1) : CRE_ELIMIT;
+}
+
+int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t number) {
+    cre_record command = { .kind = CRE_COMMAND_BIND, .session = session };
+    cre_binding binding = { .number = number };
+    cre_slice part = { (const uint8_t *)&binding, sizeof binding };
+    return cre_engine_command(engine, &command, &part, 1);
 }
 
 int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason) {

@@ -63,6 +63,7 @@ struct cre__conn {
     uint32_t deadline;                   /* tick */
     uint32_t last_receive, last_send;    /* the loop's time in ms, its lower half */
     uint32_t pinged_at;
+    uint32_t number; /* that it was bound to; 0: none */
     uint32_t queued; /* bytes of output */
     int descriptor;
     uint16_t port;
@@ -93,6 +94,7 @@ struct cre__conn {
     bool streaming : 1;    /* the response in progress has begun, and its body goes on */
     bool chunked : 1;      /* ...in chunks */
     bool muted : 1;        /* ...and is not sent, because there must be none */
+    bool moves : 1;        /* its next event goes to the worker of its number */
     uint8_t doomed;        /* the next flush ends it with this reason */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
@@ -355,6 +357,18 @@ void cre__datagrams_stop(cre_engine *engine);
 void cre__datagrams_close(cre_engine *engine);
 int cre__datagram_send(cre_engine *engine, uint16_t port, const cre_address *to, const cre_slice *parts,
                        int count);
+
+/* dispatch.c */
+/* Sets info->worker. From there on the session decides among so many workers; 0: it is refused. */
+uint16_t cre__dispatch_connection(const cre_engine *engine, cre_connection_info *info);
+/* Sets from->worker; false: it is dropped. */
+bool cre__dispatch_datagram(const cre_engine *engine, uint16_t port, cre_address *from, const uint8_t *data,
+                            size_t length);
+/* Connections of a worker came (1) or went (-1). */
+void cre__dispatch_count(const cre_engine *engine, uint16_t worker, int change);
+int cre__dispatch_bind(cre__conn *conn, uint32_t number);
+/* The next event is about to be told: it is the first for the worker of the connection's number. */
+void cre__dispatch_move(cre__conn *conn);
 
 /* port.c */
 /* Fills engine->ports from the configuration, whose own defaults are filled in. */

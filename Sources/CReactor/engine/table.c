@@ -18,7 +18,12 @@ size_t cre_table_size(uint32_t connections) {
     if (connections == 0 || connections > MAX_CONNECTIONS) return 0;
     uint32_t slots = slots_for(connections);
     return sizeof(cre_table) + (size_t)(slots + 63) / 64 * 8 + 64 + (size_t)slots * sizeof(cre__slot) +
-           cre__address_bytes(slots);
+           cre__address_bytes(slots) + (size_t)slots * sizeof(uint32_t);
+}
+
+_Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session) {
+    uintptr_t end = (uintptr_t)(cre__table_slots(table) + table->slots) + cre__address_bytes(table->slots);
+    return (_Atomic uint32_t *)end + cre__table_index(table, session);
 }
 
 cre_table *cre_table_init(void *memory, uint32_t limit) {
@@ -74,6 +79,7 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         info->session = session;
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
         fill(slot, info);
+        atomic_store_explicit(cre__table_number(table, session), 0, memory_order_relaxed);
         atomic_store_explicit(&slot->session, session, memory_order_release);
         return 0;
     }
@@ -95,6 +101,11 @@ void cre__table_release(cre_table *table, cre_session session) {
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state) {
     cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     atomic_store_explicit(&slot->state, (uint8_t)state, memory_order_relaxed);
+}
+
+void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker) {
+    cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
+    set(&slot->place, (get(&slot->place) & 0xffffffffffffu) | (uint64_t)worker << 48);
 }
 
 uint32_t cre_table_sweep(cre_table *table, uint16_t owner) {
@@ -141,6 +152,7 @@ bool cre_table_info(const cre_table *table, cre_session session, cre_connection_
         .last_receive_ms = unix_time(&slot->last_receive),
         .last_send_ms = unix_time(&slot->last_send),
         .queued = atomic_load_explicit(&slot->queued, memory_order_relaxed),
+        .number = atomic_load_explicit(cre__table_number(table, session), memory_order_relaxed),
     };
     if (info->last_receive_ms < info->connect_time_ms) info->last_receive_ms = info->connect_time_ms;
     memcpy(info->remote_address, address, sizeof address);

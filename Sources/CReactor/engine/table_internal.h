@@ -29,12 +29,17 @@ static inline uint16_t cre__slot_worker(const cre__slot *slot) {
     return (uint16_t)(atomic_load_explicit(&slot->place, memory_order_relaxed) >> 48);
 }
 
+/* How many nodes may get connections. */
+#define CRE__TABLE_NODES 1024u
+
 struct cre_table {
     uint32_t slots; /* a power of two, at least twice the limit */
     uint32_t limit;
     _Alignas(64) _Atomic uint64_t next_session;
     _Alignas(64) _Atomic uint32_t count;
-    _Alignas(64) _Atomic uint64_t used[]; /* a bit per slot; the slots follow, 64-byte aligned */
+    _Alignas(64) _Atomic uint32_t turn;       /* of those that are dealt to in turn: dispatch.c */
+    _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
+    _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
 };
 
 static inline cre__slot *cre__table_slots(const cre_table *table) {
@@ -45,6 +50,10 @@ static inline cre__slot *cre__table_slots(const cre_table *table) {
 static inline uint32_t cre__table_index(const cre_table *table, cre_session session) {
     return (uint32_t)session & (table->slots - 1);
 }
+
+void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker);
+/* The number of a session. They stand behind the counts of addresses. */
+_Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session);
 
 /* Takes a slot for a new session, filled from *info, whose session is set. Sessions are dealt in turn to
  * `workers` workers: info->worker, the first of them on entry, is set to the one. CRE_ELIMIT when the table

@@ -47,6 +47,11 @@ static bool congested(void *context, uint16_t worker) {
     return cre_node_congested(reactor->node, worker);
 }
 
+static bool idle(void *context, uint16_t worker) {
+    cre_reactor *reactor = context;
+    return cre__bus_sleeps(reactor->config.bus, worker);
+}
+
 /* ---- commands in: from processes that run user code, so nothing is taken for granted ---- */
 
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
@@ -91,6 +96,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     cre_engine_config engine = config->engine;
     engine.on_event = on_event;
     engine.congested = congested;
+    engine.idle = idle;
     engine.context = reactor;
     engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);

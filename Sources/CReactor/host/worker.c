@@ -102,6 +102,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         own.shared_stats = cre__bus_shown(config->bus, config->node);
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
+        own.dispatch = CRE_DISPATCH_BY_CONNECTION;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
     cre_node_handlers handlers = { .record = on_record, .violation = on_violation };
@@ -155,7 +156,10 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
                          const cre_slice *parts, int count) {
     int result = cre__command_check(command, parts, count), taken = -1;
     if (result) return result;
-    if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
+    if (command->kind == CRE_COMMAND_BIND) {
+        if (atomic_load_explicit(cre__table_number(worker->table, command->session), memory_order_relaxed))
+            return CRE_ESTATE;
+    } else if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
         int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
         if (state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM) return CRE_ENOT_WEBSOCKET;
     } else if (command->kind == CRE_COMMAND_PUSH) {
@@ -263,6 +267,13 @@ int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to,
     cre_record command = { .kind = CRE_COMMAND_SENDTO, .flags = cre_record_port_flags(port) };
     cre_slice parts[] = { { (const uint8_t *)to, sizeof *to }, { data, length } };
     return cre_worker_command(worker, &command, parts, 2);
+}
+
+int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t number) {
+    cre_record command = { .kind = CRE_COMMAND_BIND, .session = session };
+    cre_binding binding = { .number = number };
+    cre_slice part = { (const uint8_t *)&binding, sizeof binding };
+    return cre_worker_command(worker, &command, &part, 1);
 }
 
 int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,

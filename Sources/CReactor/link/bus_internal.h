@@ -50,6 +50,11 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
 
+/* Whether the node's loop waits for something to do; true also of one whose process is gone. */
+static inline bool cre__bus_sleeps(const cre_bus *bus, uint32_t node) {
+    return atomic_load_explicit(&bus->nodes[node].sleeping, memory_order_relaxed);
+}
+
 /* Writes the node's eventfd if its loop sleeps. Call it after publishing. */
 void cre__bus_wake(cre_bus *bus, uint32_t node);
 

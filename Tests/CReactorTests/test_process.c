@@ -198,6 +198,26 @@ TEST(signals_come_through_a_descriptor) {
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+TEST(flags_are_shared_with_children) {
+    int flag = cre_flag_create();
+    REQUIRE(flag >= 0);
+    CHECK(!cre_flag_raised(flag));
+    CHECK(!cre_flag_take(flag));
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        cre_flag_raise(flag);
+        cre_flag_raise(flag);
+        cre_process_exit(cre_flag_raised(flag) ? 0 : 1);
+    }
+    CHECK_EQ(wait_for_one().code, 0);
+    CHECK(cre_flag_raised(flag));
+    CHECK(cre_flag_take(flag));
+    CHECK(!cre_flag_raised(flag));
+    CHECK(!cre_flag_take(flag));
+    close(flag);
+}
+
 static void *wait_at(void *gate) {
     char byte;
     CHECK_EQ(read(*(int *)gate, &byte, 1), 1);

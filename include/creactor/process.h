@@ -62,6 +62,20 @@ CRE_API int cre_signals_next(int descriptor);
 /** Forgets the signals that have come, closes the descriptor, and lets them have their usual effect again. */
 CRE_API void cre_signals_close(int descriptor);
 
+/** Makes a flag that a process and the children it forks from here on share: any of them may raise it,
+ * whoever they run as, and all see it. It is a descriptor, readable while the flag is raised; the caller
+ * closes it. Negative: an error. */
+CRE_API int cre_flag_create(void);
+
+/** Raises a flag; raising it again changes nothing. Any thread. */
+CRE_API void cre_flag_raise(int flag);
+
+/** Whether a flag is raised. Any thread. */
+CRE_API bool cre_flag_raised(int flag);
+
+/** Lowers a flag. True: it was raised, and no other call has seen that. Any thread. */
+CRE_API bool cre_flag_take(int flag);
+
 /** Has malloc keep up to 16 MiB that were freed, instead of giving them back and asking for them again with
  * each large message. For processes that serve; it does nothing where malloc has no such settings. */
 CRE_API void cre_process_keep_memory(void);

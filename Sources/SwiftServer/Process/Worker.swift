@@ -10,7 +10,7 @@ enum Worker {
             // Stopping is the manager's to say; Ctrl-C in a terminal goes to every process and must not say it here.
             let signals = try Signals([SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP])
             let loop = try EventLoop()
-            loop.becomeMainActor(hook: unsafe getenv("SWIFTSERVER_NO_EXECUTOR_HOOK") == nil)
+            loop.becomeMainActor()
             let runtime = try WorkerRuntime(
                 id: id, node: layout.node(ofWorker: id), loop: loop, bus: bus, server: server, listeners: listeners)
             server.workerID = id

@@ -1,5 +1,6 @@
 internal import CExecutorHook
 internal import CReactor
+internal import Glibc
 
 /// The loop of this process's main thread: what `@MainActor` code and all handlers run on.
 ///
@@ -20,8 +21,8 @@ internal import CReactor
 
     /// From here on `@MainActor` work runs on this loop: through the runtime's hook, and where there is none through
     /// the main dispatch queue, which the loop serves in any case so that `DispatchQueue.main` works too.
-    func becomeMainActor(hook: Bool = true) {
-        if hook {
+    func becomeMainActor() {
+        if unsafe getenv("SWIFTSERVER_NO_EXECUTOR_HOOK") == nil {
             let words = unsafe unsafeBitCast(executor.asUnownedSerialExecutor(), to: (UInt, UInt).self)
             _ = ceh_install_main_executor(words.0, words.1)
         }

@@ -41,6 +41,21 @@ import SwiftServer
             port.settings.framing = .endMarker("123456789")
             port.onReceive { (_, _, _: [UInt8]) in }
         },
+        "briefly": { server, _ in
+            echo(server)
+            server.onStart { server in
+                print("ready \(server.port) \(getpid())")
+                server.shutdown()
+            }
+        },
+        "executor": { server, _ in
+            echo(server)
+            let before = mainExecutor
+            server.onStart { server in
+                print("executor is \(mainExecutor == before ? "the runtime's" : "the loop")")
+                print("ready \(server.port) \(getpid())")
+            }
+        },
         "dying": { server, _ in dying(server) },
         "thread": { server, _ in
             echo(server)
@@ -94,6 +109,12 @@ import SwiftServer
         server.onMessage { (server: WebSocketServer, fd: ConnectionID, opcode: Opcode, bytes: RawSpan) in
             server.push(bytes, to: fd, opcode: opcode)
         }
+    }
+
+    /// What runs the main actor in this process.
+    private static var mainExecutor: [UInt] {
+        let words = unsafe unsafeBitCast(MainActor.sharedUnownedExecutor, to: (UInt, UInt).self)
+        return [words.0, words.1]
     }
 
     /// Each worker ends as soon as it has started.

@@ -26,6 +26,15 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: ServerMode.allCases, Executor.allCases)
+        func masterHasTheSameExecutor(_ mode: ServerMode, _ executor: Executor) throws {
+            try ServerProcess.run("executor", mode, environment: executor.environment) { server in
+                let expected = executor == .loop ? "the loop" : "the runtime's"
+                let told = try server.line("executor")
+                #expect(told == "executor is \(expected)")
+            }
+        }
+
         /// A task that is started without regard to the handler may pass through other threads between its steps.
         @Test(arguments: ServerMode.allCases, Executor.allCases)
         func tasksOfHandlersComeBackToTheMainThread(_ mode: ServerMode, _ executor: Executor) throws {

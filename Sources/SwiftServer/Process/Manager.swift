@@ -52,7 +52,7 @@ struct Manager {
     private mutating func supervise() throws(ServerError) {
         unsafe cre_process_set_title("\(server.processName): manager")
         server.managerPID = getpid()
-        let signals = try Signals([SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGUSR2, SIGHUP])
+        let signals = try Signals(Signals.ofSupervisor)
         // The master's socket is not ours: a port must be free when its master is gone.
         if server.mode == .process { listeners.closeAll() }
         server.handlers.managerStart?(server)
@@ -87,10 +87,12 @@ struct Manager {
 
     private mutating func handle(_ signal: Int32) {
         switch signal {
-        case SIGTERM: stop()
+        case Signals.stop: stop()
+        case SIGTERM: server.shutdown()  // not from the master: workers without a manager are no server
         case SIGUSR1: reload()
         case SIGHUP: for worker in workers where worker.pid > 0 { kill(worker.pid, SIGHUP) }
-        default: break  // SIGINT of a terminal is the master's business; SIGCHLD is looked for anyway
+        case SIGINT, SIGCHLD: break  // a terminal's Ctrl-C is the master's business; SIGCHLD is looked for anyway
+        default: Signals.tellUnused(signal, by: "the manager")
         }
     }
 
@@ -166,7 +168,7 @@ struct Manager {
         guard let id = toReplace.first else { return }
         replaced = workers[id].pid
         replaceDeadline = .now + server.settings.shutdownTimeout + .seconds(1)
-        if replaced > 0 { kill(replaced, SIGTERM) }
+        if replaced > 0 { kill(replaced, Signals.stop) }
     }
 
     private mutating func stepReload() {
@@ -187,7 +189,7 @@ struct Manager {
     private mutating func stop() {
         guard stopDeadline == nil else { return }
         stopDeadline = .now + server.settings.shutdownTimeout + .seconds(1)
-        for worker in workers where worker.pid > 0 { kill(worker.pid, SIGTERM) }
+        for worker in workers where worker.pid > 0 { kill(worker.pid, Signals.stop) }
     }
 
     private mutating func killAll() {

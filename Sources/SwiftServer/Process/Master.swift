@@ -18,6 +18,8 @@ internal import Glibc
     /// What was open before the master opened things of its own: all that a manager started later may keep.
     private var inheritable: [Int32] = []
     private var isStopping = false
+    /// A signal has asked for the stop; another one means at once.
+    private var wasSignalled = false
     private var reactorsLeft = 0
     private var failure: ServerError?
 
@@ -39,13 +41,14 @@ internal import Glibc
         server.port = server.ports[0].port
         bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
+        server.orders = try Orders()
         server.masterPID = getpid()
         _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
         cre_process_set_title(nil)
         cre_process_line_buffered()
         signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
         // Opened first: a signal that comes while the processes start waits until there is somebody to take it.
-        let signals = try Signals([SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGUSR2, SIGHUP])
+        let signals = try Signals(Signals.ofSupervisor)
         try startManager()
         if server.mode == .base { listeners.closeAll() }
         rememberDescriptors()
@@ -88,6 +91,11 @@ internal import Glibc
         loop.becomeMainActor()
         loop.watch(signals.descriptor) { [unowned self] in
             for signal in signals.pending() { handle(signal) }
+        }
+        if let asked = server.orders?.shutdown {
+            loop.watch(asked.descriptor) { [unowned self] in
+                if asked.take(), !isStopping { stop() }
+            }
         }
         if server.mode == .process {
             try startReactors()
@@ -194,24 +202,26 @@ internal import Glibc
     private func handle(_ signal: Int32) {
         switch signal {
         case SIGTERM, SIGINT:
-            if isStopping { stopNow() } else { stop() }
+            if wasSignalled { stopNow() } else if !isStopping { stop() }
+            wasSignalled = true
         case SIGUSR1: kill(server.managerPID, SIGUSR1)
         case SIGHUP: if server.mode == .process { server.reloadCertificates() } else { kill(server.managerPID, SIGHUP) }
         case SIGCHLD:
             while let end = ProcessEnd.next() {
                 if end.pid == server.managerPID { managerEnded(end) }
             }
-        default: break
+        default: Signals.tellUnused(signal, by: "the master")
         }
     }
 
     /// Stop in order: no new connections, the old ones closed, then the processes.
     private func stop() {
         isStopping = true
+        server.orders?.stopping.raise()
         for acceptor in acceptors { acceptor.stop() }
         acceptors = []
         reactorsLeft = reactors.count
-        if reactorsLeft == 0 { kill(server.managerPID, SIGTERM) }
+        if reactorsLeft == 0 { kill(server.managerPID, Signals.stop) }
         for reactor in reactors {
             let isAsked = reactor.shutDown(deadline: server.settings.shutdownTimeout) { [unowned self] in
                 loop.post { self.reactorDone() }
@@ -222,7 +232,7 @@ internal import Glibc
 
     private func reactorDone() {
         reactorsLeft -= 1
-        if reactorsLeft == 0 { kill(server.managerPID, SIGTERM) }
+        if reactorsLeft == 0 { kill(server.managerPID, Signals.stop) }
     }
 
     /// Asked twice: nothing is waited for.

@@ -5,6 +5,18 @@ internal import Glibc
 struct Signals: Sendable {
     let descriptor: Int32
 
+    /// By which a parent tells its child to stop. SIGTERM may come from anybody, and several of one kind become one.
+    static var stop: Int32 { __libc_current_sigrtmin() }
+
+    /// A child takes what its parent does until it says what it takes itself, so the master's are the manager's.
+    static var ofSupervisor: [Int32] { ofWorker + [SIGCHLD] }
+    static var ofWorker: [Int32] { [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGIO, stop] }
+
+    /// Signals that would end a process and have no meaning there.
+    static func tellUnused(_ signal: Int32, by process: String) {
+        Log.notice("signal \(signal) (\(ProcessEnd.name(signal))) means nothing to \(process)")
+    }
+
     init(_ signals: [Int32]) throws(ServerError) {
         descriptor = unsafe signals.withUnsafeBufferPointer { unsafe cre_signals_open($0.baseAddress, $0.count) }
         guard descriptor >= 0 else { throw .system("opening a signal descriptor", descriptor) }
@@ -36,7 +48,7 @@ struct ProcessEnd: CustomStringConvertible {
         return ProcessEnd(pid: end.pid, code: end.code, signal: end.signal)
     }
 
-    private static func name(_ signal: Int32) -> String {
+    static func name(_ signal: Int32) -> String {
         guard let text = unsafe strsignal(signal) else { return "unknown" }
         return unsafe String(cString: text)
     }

@@ -42,6 +42,7 @@ open class Server: ServerEvents, @unchecked Sendable {
 
     var handlers = Handlers()
     var bus: Bus?
+    var orders: Orders?
     var runtime: WorkerRuntime?
 
     /// Reads the certificates anew, if there are any here.
@@ -104,10 +105,9 @@ open class Server: ServerEvents, @unchecked Sendable {
         port.index == 0 ? handlers : port.handlers.orElse(handlers)
     }
 
-    /// Stops the whole server, as SIGTERM to the master does. From any process and thread.
-    public func shutdown() {
-        if masterPID > 0 { kill(masterPID, SIGTERM) }
-    }
+    /// Stops the whole server, as SIGTERM to the master does, and like it in order: calling it again changes nothing.
+    /// From any process and thread; before the start it has no effect.
+    public func shutdown() { orders?.shutdown.raise() }
 
     // MARK: Connections
 

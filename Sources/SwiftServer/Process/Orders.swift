@@ -1,0 +1,39 @@
+internal import CReactor
+internal import Glibc
+
+/// Something that any process of a server may say and all can see, whoever they run as: signals need rights, this does not.
+/// Made before the first fork; saying it twice is saying it once.
+struct Flag: Sendable {
+    let descriptor: Int32
+
+    init() throws(ServerError) {
+        descriptor = cre_flag_create()
+        guard descriptor >= 0 else { throw .system("making a flag", descriptor) }
+    }
+
+    /// Any process, any thread.
+    func raise() { cre_flag_raise(descriptor) }
+
+    var isRaised: Bool { cre_flag_raised(descriptor) }
+
+    /// Whether it was raised; it is not afterwards.
+    func take() -> Bool { cre_flag_take(descriptor) }
+}
+
+/// What any process may ask of the master, and what the master lets all of them know.
+final class Orders: Sendable {
+    /// Asked for by ``Server/shutdown()``.
+    let shutdown: Flag
+    /// The server as a whole is stopping: each process waits for its parent to say that it is its turn.
+    let stopping: Flag
+
+    init() throws(ServerError) {
+        shutdown = try Flag()
+        stopping = try Flag()
+    }
+
+    /// Processes leave without unwinding, so this is the one that called `start()`.
+    deinit {
+        for flag in [shutdown, stopping] { close(flag.descriptor) }
+    }
+}

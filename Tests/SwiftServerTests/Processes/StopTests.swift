@@ -1,0 +1,139 @@
+import Glibc
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// Who may say that what has to stop, and how it is told apart. "Checklist" names rows of the behaviours that a server
+    /// of this kind is expected to have.
+    @Suite struct StopTests {
+        /// A supervisor or a terminal says it to each process at once. It is one stop, by the master's order.
+        @Test(arguments: ServerMode.allCases) func signalToTheGroupIsOneStopInOrder(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2, ["closeTimeout=60000", "shutdownTimeout=60000"]) {
+                server in
+                let client = try WebSocketClient(port: server.port)
+                server.signal(SIGTERM, to: -server.pid)
+                guard case .close(1001, _) = try client.receive() else {
+                    Issue.record("no close frame with code 1001")
+                    return
+                }
+                // Longer than a process holds such a signal; a worker that followed it would be gone by then.
+                usleep(500_000)
+                try client.sendClose(1001)
+                #expect(try client.receive() == .end)
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("close").count == 1)
+                #expect(server.lines("workerStop").count == 2)
+                #expect(server.lines("managerStop").count == 1)
+                #expect(server.lines("shutdown").count == 1)
+                #expect(!server.log.contains("stopping at once"))
+            }
+        }
+
+        /// The worker sees that signal and its manager's order only when it is done.
+        @Test(arguments: ServerMode.allCases) func busyWorkerFollowsTheOrder(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, ["closeTimeout=1", "shutdownTimeout=60000"]) { server in
+                let client = try WebSocketClient(port: server.port)
+                try client.send("/block 700")
+                try server.line("blocked")
+                server.signal(SIGTERM, to: -server.pid)
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("workerStop").count == 1)
+                #expect(!server.log.contains("killed"))
+            }
+        }
+
+        @Test func workerThatIsToldToStopIsReplaced() throws {
+            try ServerProcess.run("general", .process, workers: 2) { server in
+                let clients = try (0..<4).map { _ in try WebSocketClient(port: server.port) }
+                let worker = try server.number("workerStart 0")
+                server.signal(SIGTERM, to: worker)
+                #expect(try server.number("workerStop 0") == worker)
+                #expect(try server.number("workerStart 0", 2) != worker)
+                for client in clients { #expect(try client.ask("hello") == "hello") }
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func managerThatIsToldToStopStopsTheServer(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode, workers: 2) { server in
+                server.signal(SIGTERM, to: try server.process("manager"))
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("workerStop").count == 2)
+                #expect(server.lines("managerStart").count == 1)
+                #expect(server.lines("shutdown").count == 1)
+            }
+        }
+
+        /// Checklist: shutdown, shutdown_in_process, shutdown_with_base_mode, base/shutdown, base/shutdown_single.
+        @Test(arguments: ServerMode.allCases, [1, 2])
+        func shutdownByEveryWorkerIsOneStop(_ mode: ServerMode, _ workers: Int) throws {
+            try ServerProcess.run("general", mode, workers: workers) { server in
+                let clients = try WebSocketClient.ofEveryWorker(workers, port: server.port)
+                for client in clients { try client.send("/shutdown") }
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(!server.log.contains("stopping at once"))
+                #expect(server.lines("workerStop").count == workers)
+                #expect(
+                    Array(server.lines.suffix(3)).map { String($0.prefix { $0 != " " }) } == [
+                        "managerStop", "shutdown", "returned",
+                    ])
+            }
+        }
+
+        /// Checklist: shutdown_in_master, event/shutdown.
+        @Test(arguments: ServerMode.allCases) func shutdownInOnStart(_ mode: ServerMode) throws {
+            try ServerProcess.run("briefly", mode) { server in
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("shutdown").count == 1)
+                #expect(server.lines("returned").count == 1)
+            }
+        }
+
+        /// Checklist: sigint_with_base, sigint_with_process.
+        @Test(arguments: ServerMode.allCases) func interruptTellsOfItsStop(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                server.signal(SIGINT)
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("workerStop").count == 1)
+                #expect(server.lines("shutdown").count == 1)
+            }
+        }
+
+        /// Checklist: unregistered_signal, ignore_sigpipe.
+        @Test(arguments: ServerMode.allCases) func signalsWithoutMeaningAreLogged(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                let client = try WebSocketClient(port: server.port)
+                for name in ["master", "manager", "worker 0"] {
+                    let process = try server.process(name)
+                    server.signal(SIGPIPE, to: process)
+                    server.signal(SIGIO, to: process)
+                    try Wait.until("a line about it") {
+                        server.log.contains(
+                            "signal \(SIGIO) (I/O possible) means nothing to \(name == "worker 0" ? name : "the \(name)")"
+                        )
+                    }
+                }
+                #expect(try client.ask("hello") == "hello")
+                #expect(server.lines("workerStart").count == 1)
+            }
+        }
+
+        /// Checklist: ignore_sigpipe_2.
+        @Test(arguments: ServerMode.allCases) func pushToAClientThatLeftIsNoEnd(_ mode: ServerMode) throws {
+            try ServerProcess.run("general", mode) { server in
+                let gone = try WebSocketClient(port: server.port)
+                let client = try WebSocketClient(port: server.port)
+                try gone.send("/many 20000 something")
+                gone.connection.disconnect()
+                try server.line("close")
+                #expect(try client.ask("hello") == "hello")
+                #expect(server.lines("workerStart").count == 1)
+            }
+        }
+    }
+}

@@ -25,6 +25,8 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let reactorID: Int?
     /// Bytes of output that wait for it.
     public let queuedBytes: Int
+    /// The number that it was given with ``Server/bind(_:to:)``.
+    public let uid: Int?
 
     /// Where a connection is on its way to a WebSocket and back.
     public enum WebSocketStatus: Int, Sendable, Hashable {
@@ -56,7 +58,7 @@ extension Server {
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,
             workerID: Int(raw.worker) - layout.reactors, reactorID: mode == .process ? Int(raw.owner) : nil,
-            queuedBytes: Int(raw.queued))
+            queuedBytes: Int(raw.queued), uid: raw.number == 0 ? nil : Int(raw.number))
     }
 
     /// Excepts a connection from ``Settings/heartbeatIdleTime`` and ``Settings/pingInterval``, or no longer.

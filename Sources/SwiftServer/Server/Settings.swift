@@ -25,6 +25,8 @@ public struct Settings: Sendable {
     /// Reactor threads of the master (process mode), which do all socket work. Default: as many as workers, at most
     /// the number of CPU cores and 8.
     public var reactorCount: Int?
+    /// Which worker gets a connection, in process mode. Default: they are dealt out in turn.
+    public var dispatch = Dispatch.byConnection
     /// How many connections there may be at once; further ones are closed when they arrive. Default: 100,000.
     public var maxConnections = 100_000
     /// How many connections one remote address may have at once (of IPv6 addresses those that share the first 64 bits

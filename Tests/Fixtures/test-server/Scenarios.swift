@@ -24,6 +24,7 @@ import SwiftServer
             }
             server.onRequest { _, response in response.end("hello") }
         },
+        "dispatch": { server, options in DispatchScenario.register(server, options) },
         "broadcast": { server, _ in BroadcastScenario.register(server) },
         "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
         "ports": { server, options in PortScenario.register(server, options) },

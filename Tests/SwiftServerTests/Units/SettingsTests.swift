@@ -100,6 +100,19 @@ import Testing
         #expect(Duration.nanoseconds(-5).nanoseconds == -5)
     }
 
+    @Test func dispatchReachesTheCore() {
+        for (rule, expected) in [
+            (Dispatch.byConnection, CRE_DISPATCH_BY_CONNECTION), (.roundRobin, CRE_DISPATCH_ROUND_ROBIN),
+            (.idleFirst, CRE_DISPATCH_IDLE), (.leastConnections, CRE_DISPATCH_LEAST_CONNECTIONS),
+            (.byAddress, CRE_DISPATCH_BY_ADDRESS), (.byUser, CRE_DISPATCH_BY_NUMBER),
+            (.function { _ in nil }, CRE_DISPATCH_FUNCTION),
+        ] {
+            var config = unsafe cre_engine_config()
+            rule.apply(to: &config, ports: [])
+            #expect(unsafe config.dispatch == expected)
+        }
+    }
+
     @Test func settingsReachTheCore() {
         var settings = Settings()
         settings.maxMessage = 5000

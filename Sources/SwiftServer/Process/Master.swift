@@ -113,7 +113,7 @@ internal import Glibc
         var engine = unsafe server.engineConfig()
         unsafe engine.first_worker = UInt16(layout.reactors)
         unsafe engine.worker_count = UInt16(layout.workers)
-        server.settings.dispatch.apply(to: &engine, ports: server.ports.map(\.port))
+        unsafe server.settings.dispatch.apply(to: &engine, ports: server.ports.map(\.port))
         for port in server.ports { try port.readCertificates() }
         let tls = server.ports.map(\.tlsContext)
         for index in 0..<layout.reactors {

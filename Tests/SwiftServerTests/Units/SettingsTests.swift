@@ -108,7 +108,7 @@ import Testing
             (.function { _ in nil }, CRE_DISPATCH_FUNCTION),
         ] {
             var config = unsafe cre_engine_config()
-            rule.apply(to: &config, ports: [])
+            unsafe rule.apply(to: &config, ports: [])
             #expect(unsafe config.dispatch == expected)
         }
     }

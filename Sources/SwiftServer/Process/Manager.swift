@@ -51,6 +51,7 @@ struct Manager {
 
     private mutating func supervise() throws(ServerError) {
         unsafe cre_process_set_title("\(server.processName): manager")
+        Log.setRole("manager")
         server.managerPID = getpid()
         let signals = try Signals(Signals.ofSupervisor)
         // The master's socket is not ours: a port must be free when its master is gone.
@@ -90,7 +91,9 @@ struct Manager {
         case Signals.stop: stop()
         case SIGTERM: server.shutdown()  // not from the master: workers without a manager are no server
         case SIGUSR1: reload()
-        case SIGHUP: for worker in workers where worker.pid > 0 { kill(worker.pid, SIGHUP) }
+        case SIGHUP:
+            Log.reopen()
+            for worker in workers where worker.pid > 0 { kill(worker.pid, SIGHUP) }
         case SIGINT, SIGCHLD: break  // a terminal's Ctrl-C is the master's business; SIGCHLD is looked for anyway
         default: Signals.tellUnused(signal, by: "the manager")
         }

@@ -36,6 +36,8 @@ internal import Glibc
         try checkCertificates()
         unsafe Master.isRunning = true
         defer { unsafe Master.isRunning = false }
+        Log.open(server.settings.logLevel, try server.settings.logFile.map(LogFile.init))
+        defer { Log.close() }
         listeners = try Listeners(ports: server.ports, mode: server.mode, settings: server.settings)
         defer { listeners.removeFiles() }
         server.port = server.ports[0].port
@@ -53,6 +55,7 @@ internal import Glibc
         if server.mode == .base { listeners.closeAll() }
         rememberDescriptors()
         unsafe cre_process_set_title("\(server.processName): master")
+        Log.setRole("master")
         do throws(ServerError) {
             try serve(signals)
         } catch {
@@ -201,12 +204,16 @@ internal import Glibc
     // MARK: Signals
 
     private func handle(_ signal: Int32) {
+        Log.debug("signal \(ProcessEnd.name(signal))")
         switch signal {
         case SIGTERM, SIGINT:
             if wasSignalled { stopNow() } else if !isStopping { stop() }
             wasSignalled = true
         case SIGUSR1: kill(server.managerPID, SIGUSR1)
-        case SIGHUP: if server.mode == .process { server.reloadCertificates() } else { kill(server.managerPID, SIGHUP) }
+        case SIGHUP:
+            Log.reopen()
+            if server.mode == .process { server.reloadCertificates() }
+            kill(server.managerPID, SIGHUP)
         case SIGCHLD:
             while let end = ProcessEnd.next() {
                 if end.pid == server.managerPID { managerEnded(end) }

@@ -5,6 +5,7 @@ internal import Glibc
 enum Worker {
     static func run(id: Int, server: Server, bus: Bus, layout: Layout, listeners: [Int32]?) -> Never {
         unsafe cre_process_set_title("\(server.processName): worker \(id)")
+        Log.setRole("worker \(id)")
         cre_process_keep_memory()
         do throws(ServerError) {
             let signals = try WorkerSignals(server: server)

@@ -30,6 +30,7 @@ internal import Glibc
     }
 
     private func handle(_ signal: Int32, _ timers: Timers, _ stop: @escaping @Sendable () -> Void) {
+        Log.debug("signal \(ProcessEnd.name(signal))")
         switch signal {
         case Signals.stop:
             // Not before this turn has emptied the rings: what the master told before it said this is still to be heard.
@@ -41,7 +42,9 @@ internal import Glibc
                 isHolding = false
                 if server.orders?.stopping.isRaised != true { stopOnce(stop) }
             }
-        case SIGHUP: server.reloadCertificates()
+        case SIGHUP:
+            Log.reopen()
+            if server.mode == .base { server.reloadCertificates() }  // else they are the master's business
         case SIGINT: break  // a terminal's Ctrl-C goes to every process and is the master's business
         default: Signals.tellUnused(signal, by: "worker \(server.workerID)")
         }

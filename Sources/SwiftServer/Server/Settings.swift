@@ -86,6 +86,11 @@ public struct Settings: Sendable {
     /// How long a busy process looks for more work before it sleeps. It saves a wake-up, which costs more than that,
     /// and is skipped where there is one CPU only. Zero: never. Default: 5 microseconds.
     public var spin: Duration = .microseconds(5)
+    /// How much the server says of itself. Default: notices, warnings and errors.
+    public var logLevel = LogLevel.notice
+    /// Where it says so: a file that all processes append to, one line at a time. SIGHUP to the master has it opened anew,
+    /// after it was renamed. Default: `nil`, standard error.
+    public var logFile: String?
 
     /// The defaults.
     public init() {}

@@ -38,6 +38,8 @@ struct Options {
         if let time = number("heartbeatIdleTime") { settings.heartbeatIdleTime = .milliseconds(time) }
         if let time = number("pingInterval") { settings.pingInterval = .milliseconds(time) }
         if let count = number("maxConnectionsPerAddress") { settings.maxConnectionsPerAddress = count }
+        if let level = self["logLevel"] { settings.logLevel = LogLevel.allCases.first { "\($0)" == level }! }
+        settings.logFile = self["logFile"]
         if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
     }
 }

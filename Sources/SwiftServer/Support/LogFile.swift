@@ -1,0 +1,39 @@
+internal import Glibc
+
+/// The file of a log, open for appending. All processes of a server write to it, each by a descriptor of the same number
+/// that it inherited.
+struct LogFile: Sendable {
+    /// The same for the life of the log, whatever file it is.
+    let descriptor: Int32
+    private let path: String
+
+    /// Opens the file, or makes it.
+    init(_ path: String) throws(ServerError) {
+        self.path = absolutePath(path)
+        descriptor = try LogFile.open(self.path, creates: true)
+    }
+
+    /// Only the master makes files: others might be somebody who may not, or see another root.
+    func reopen(creates: Bool) throws(ServerError) {
+        let new = try LogFile.open(path, creates: creates)
+        dup2(new, descriptor)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        Glibc.close(new)
+    }
+
+    func close() { Glibc.close(descriptor) }
+
+    private static func open(_ path: String, creates: Bool) throws(ServerError) -> Int32 {
+        let flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY
+        let descriptor = unsafe Glibc.open(path, creates ? flags | O_CREAT : flags, 0o640)
+        guard descriptor >= 0 else { throw .system("cannot write the log file \"\(path)\"", -errno) }
+        return descriptor
+    }
+}
+
+/// What a path means now, whatever the working directory will be later.
+func absolutePath(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
+    defer { unsafe free(folder) }
+    return unsafe String(cString: folder) + "/" + path
+}

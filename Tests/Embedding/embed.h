@@ -75,16 +75,43 @@ static inline int embed_engine(void) {
     return failed;
 }
 
+/* Memory that forked processes would share. */
+static inline int embed_shared(void) {
+    cre_shared_table *table = NULL;
+    cre_shared_atomic *atomic = NULL;
+    cre_shared_lock *lock = NULL;
+    cre_shared_hold hold;
+    cre_column column;
+    int64_t sum = 0;
+    memset(&column, 0, sizeof column);
+    column.name = "visits";
+    column.type = CRE_COLUMN_INT;
+    int failed = 0;
+    if (cre_shared_table_create(8, &column, 1, &table) || cre_shared_atomic_create(40, &atomic) ||
+        cre_shared_lock_create(&lock))
+        failed = 1;
+    else if (cre_shared_table_add(table, "key", 3, 0, 2, &sum) || sum != 2)
+        failed = 2;
+    else if (cre_shared_atomic_add(atomic, sum) != 42)
+        failed = 3;
+    else if (cre_shared_lock_write(lock, 0, &hold))
+        failed = 4;
+    else
+        cre_shared_lock_release(lock, &hold);
+    cre_shared_lock_destroy(lock);
+    cre_shared_atomic_destroy(atomic);
+    cre_shared_table_destroy(table);
+    return failed;
+}
+
 /* Runs all of the above; the result is the program's exit code. */
 static inline int embed_all(const char *consumer) {
     const struct {
         const char *name;
         int (*run)(void);
     } steps[] = {
-        { "version", embed_version },
-        { "errors", embed_errors },
-        { "protocol", embed_protocol },
-        { "engine", embed_engine },
+        { "version", embed_version }, { "errors", embed_errors }, { "protocol", embed_protocol },
+        { "engine", embed_engine },   { "shared", embed_shared },
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int failed = steps[i].run();

@@ -89,6 +89,14 @@
     XX(NOT_STREAM, -1404, "the connection is not on a stream port")                            \
     XX(TLS, -1410, "TLS failed")                                                               \
     XX(TLS_CONFIG, -1411, "certificate, key or setting that TLS cannot use")                   \
+    /* shared memory of the application */                                                     \
+    XX(SHARED_FULL, -1600, "the shared table has no room for another row")                     \
+    XX(SHARED_NO_ROW, -1601, "the shared table has no row with this key")                      \
+    XX(SHARED_KEY, -1602, "the key of a shared table's row has 1 to 63 bytes")                 \
+    XX(SHARED_COLUMN, -1603, "the shared table has no such column of this type")               \
+    XX(SHARED_TOO_LONG, -1604, "the value is longer than its column")                          \
+    XX(SHARED_NESTED, -1605, "this thread is editing a row of a shared table")                 \
+    XX(SHARED_MISMATCH, -1606, "this shared memory was made for something else")               \
     /* link */                                                                                 \
     XX(LINK_RECORD, -1500, "a record that makes no sense came through shared memory")          \
     XX(LINK_FULL, -1501, "the link to the other process is full")                              \

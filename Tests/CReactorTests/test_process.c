@@ -218,6 +218,55 @@ TEST(flags_are_shared_with_children) {
     close(flag);
 }
 
+/* Runs a daemon that reports `cause`, or ends without a word. Returns how the first process ended; `said` is
+ * what that wrote to standard error, `done` what the daemon did. */
+static cre_process_end run_daemon(const char *cause, bool reports, char said[200], char done[200]) {
+    int errors[2], output[2];
+    REQUIRE(pipe(errors) == 0 && pipe(output) == 0);
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        pid_t group = getpgrp();
+        dup2(errors[1], 2);
+        close(errors[1]);
+        int report = cre_daemon_start(output[1]);
+        close(output[1]);
+        char folder[100], byte;
+        printf("%d %d %d %s %zd", report >= 0, getpgrp() != group && getsid(0) == getpgrp(),
+               getsid(0) != getpid() && getppid() != child, getcwd(folder, sizeof folder), read(0, &byte, 1));
+        if (reports) cre_daemon_report(report, cause);
+        cre_process_exit(5);
+    }
+    close(errors[1]);
+    close(output[1]);
+    cre_process_end end = wait_for_one();
+    ssize_t n = read(errors[0], said, 199);
+    said[n > 0 ? n : 0] = 0;
+    size_t size = 0;
+    while (size < 199 && (n = read(output[0], done + size, 199 - size)) > 0)
+        size += (size_t)n;
+    done[size] = 0;
+    close(errors[0]);
+    close(output[0]);
+    return end;
+}
+
+TEST(daemons_tell_who_started_them) {
+    char said[200], done[200];
+    cre_process_end end = run_daemon(NULL, true, said, done);
+    CHECK_EQ(end.code, 0);
+    CHECK_EQ(end.signal, 0);
+    CHECK_STR(said, "");
+    CHECK_STR(done, "1 1 1 / 0");
+    end = run_daemon("it is too late", true, said, done);
+    CHECK_EQ(end.code, 1);
+    CHECK_STR(said, "it is too late\n");
+    CHECK_STR(done, "1 1 1 / 0");
+    end = run_daemon(NULL, false, said, done);
+    CHECK_EQ(end.code, 1);
+    CHECK_STR(said, "the server ended before it was ready\n");
+}
+
 static void *wait_at(void *gate) {
     char byte;
     CHECK_EQ(read(*(int *)gate, &byte, 1), 1);

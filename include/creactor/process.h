@@ -62,6 +62,17 @@ CRE_API int cre_signals_next(int descriptor);
 /** Forgets the signals that have come, closes the descriptor, and lets them have their usual effect again. */
 CRE_API void cre_signals_close(int descriptor);
 
+/** Goes on in the background: in a child of a child, in a session of its own, with / as the working
+ * directory, standard input from /dev/null, standard output and standard error to `output`, or to /dev/null
+ * when that is negative. Call it while there is one thread. It returns there, with a descriptor for
+ * cre_daemon_report. The calling process does not come back: it waits for the report and ends, with 0, or
+ * with 1 and the cause on standard error. A negative error (in the calling process): nothing has happened. */
+CRE_API int cre_daemon_start(int output);
+
+/** Tells the process that waits how it went: `cause` is NULL when all is well, else a text of at most 4,096
+ * bytes. Closes the descriptor. SIGPIPE must be ignored: that process may have been killed. */
+CRE_API void cre_daemon_report(int report, const char *cause);
+
 /** Makes a flag that a process and the children it forks from here on share: any of them may raise it,
  * whoever they run as, and all see it. It is a descriptor, readable while the flag is raised; the caller
  * closes it. Negative: an error. */

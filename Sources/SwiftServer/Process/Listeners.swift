@@ -73,6 +73,7 @@ struct Listeners: Sendable {
     }
 
     private mutating func remember(_ path: String) {
+        let path = absolutePath(path)
         var info = stat()
         guard unsafe lstat(path, &info) == 0 else { return }
         files.append((path, UInt(info.st_dev), UInt(info.st_ino)))

@@ -11,6 +11,7 @@ internal import Glibc
     private let layout: Layout
     private var loop: EventLoop!
     private var bus: Bus!
+    private var launch: Launch!
     private var listeners: Listeners!
     private var reactors: [Reactor] = []
     private var acceptors: [Acceptor] = []
@@ -36,19 +37,33 @@ internal import Glibc
         try checkCertificates()
         unsafe Master.isRunning = true
         defer { unsafe Master.isRunning = false }
-        Log.open(server.settings.logLevel, try server.settings.logFile.map(LogFile.init))
+        let log = try server.settings.openLog()
         defer { Log.close() }
+        launch = try Launch(settings: server.settings)
+        defer { launch.end() }
         listeners = try Listeners(ports: server.ports, mode: server.mode, settings: server.settings)
         defer { listeners.removeFiles() }
         server.port = server.ports[0].port
         bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
         server.orders = try Orders()
+        signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
+        if server.settings.daemonize {
+            for port in server.ports { port.tls = port.tls?.withAbsolutePaths() }
+            try launch.detach(log: log)
+        }
+        do throws(ServerError) { try live() } catch {
+            launch.tell(error)
+            throw error
+        }
+    }
+
+    /// From here on there are other processes.
+    private func live() throws(ServerError) {
         server.masterPID = getpid()
         _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
         cre_process_set_title(nil)
         cre_process_line_buffered()
-        signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
         // Opened first: a signal that comes while the processes start waits until there is somebody to take it.
         let signals = try Signals(Signals.ofSupervisor)
         try startManager()
@@ -106,7 +121,9 @@ internal import Glibc
         }
         Log.notice(
             "listening on \(server.host) port \(server.port), \(server.mode.rawValue) mode, \(layout.workers) workers")
+        try launch.tellMaster()
         server.handlers.start?(server)
+        launch.tell(nil)
         loop.run()
     }
 
@@ -157,6 +174,7 @@ internal import Glibc
     private func startManager() throws(ServerError) {
         let pid = cre_process_fork()
         if pid == 0 {
+            for descriptor in launch.descriptors { close(descriptor) }
             if !inheritable.isEmpty {
                 unsafe inheritable.withUnsafeBufferPointer {
                     unsafe cre_process_close_others($0.baseAddress, $0.count)
@@ -174,6 +192,7 @@ internal import Glibc
         inheritable = unsafe [Int32](unsafeUninitializedCapacity: 65_536) { buffer, count in
             count = Int(max(0, unsafe cre_process_descriptors(buffer.baseAddress, buffer.count)))
         }
+        inheritable.removeAll { launch.descriptors.contains($0) }
     }
 
     private func managerEnded(_ end: ProcessEnd) {

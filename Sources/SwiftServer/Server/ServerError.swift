@@ -14,6 +14,8 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let bindFailed = Code(name: "bindFailed")
         /// A certificate, a key or a setting of TLS cannot be used; the message names the file and the cause.
         public static let tls = Code(name: "tls")
+        /// The PID file is held by a server that runs, or cannot be written; the message names both.
+        public static let pidFile = Code(name: "pidFile")
         /// Threads run already, so the process cannot be forked safely.
         public static let threadsRunning = Code(name: "threadsRunning")
         /// `start()` was called before, or another server runs in this process.

@@ -91,6 +91,14 @@ public struct Settings: Sendable {
     /// Where it says so: a file that all processes append to, one line at a time. SIGHUP to the master has it opened anew,
     /// after it was renamed. Default: `nil`, standard error.
     public var logFile: String?
+    /// Go on in the background. The process that was started waits until the server listens, or cannot, and ends with
+    /// exit code 0 or with 1 and the cause on standard error; ``Server/start()`` goes on, and returns, in another one. Its
+    /// working directory is / and what it prints goes to ``logFile``, or nowhere. Not for systemd or a container, which
+    /// want the process that they started. Default: no.
+    public var daemonize = false
+    /// A file that holds the pid of the master from when it listens until it ends, locked: a second server with the same
+    /// file is refused. Default: `nil`, none.
+    public var pidFile: String?
 
     /// The defaults.
     public init() {}

@@ -6,10 +6,13 @@ struct LogFile: Sendable {
     /// The same for the life of the log, whatever file it is.
     let descriptor: Int32
     private let path: String
+    /// Whether standard output and standard error go there, too.
+    private let takesOutput: Bool
 
     /// Opens the file, or makes it.
-    init(_ path: String) throws(ServerError) {
+    init(_ path: String, takesOutput: Bool) throws(ServerError) {
         self.path = absolutePath(path)
+        self.takesOutput = takesOutput
         descriptor = try LogFile.open(self.path, creates: true)
     }
 
@@ -19,6 +22,8 @@ struct LogFile: Sendable {
         dup2(new, descriptor)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         Glibc.close(new)
+        guard takesOutput else { return }
+        for standard: Int32 in 1...2 { dup2(descriptor, standard) }
     }
 
     func close() { Glibc.close(descriptor) }

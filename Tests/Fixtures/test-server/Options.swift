@@ -40,6 +40,8 @@ struct Options {
         if let count = number("maxConnectionsPerAddress") { settings.maxConnectionsPerAddress = count }
         if let level = self["logLevel"] { settings.logLevel = LogLevel.allCases.first { "\($0)" == level }! }
         settings.logFile = self["logFile"]
+        settings.pidFile = self["pidFile"]
+        settings.daemonize = self["daemonize"] != nil
         if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
     }
 }

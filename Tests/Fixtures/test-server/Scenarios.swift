@@ -49,6 +49,10 @@ import SwiftServer
                 server.shutdown()
             }
         },
+        "crashing": { server, _ in
+            echo(server)
+            server.onStart { _ in fatalError("on purpose") }
+        },
         "executor": { server, _ in
             echo(server)
             let before = mainExecutor
@@ -69,7 +73,10 @@ import SwiftServer
     ]
 
     static func tellLifeCycle(_ server: WebSocketServer) {
-        server.onStart { print("ready \($0.port) \(getpid())") }
+        server.onStart {
+            alarm(120)  // the one of the beginning is not inherited by a server in the background
+            print("ready \($0.port) \(getpid())")
+        }
         server.onShutdown { _ in print("shutdown \(getpid())") }
         server.onManagerStart { _ in print("managerStart \(getpid())") }
         server.onManagerStop { _ in print("managerStop \(getpid())") }

@@ -6,7 +6,7 @@ final class Folder {
     let path: String
 
     init() throws {
-        var name = Array("\(NSTemporaryDirectory())/server-tests.XXXXXX".utf8CString)
+        var name = Array("\(NSTemporaryDirectory())server-tests.XXXXXX".utf8CString)
         guard unsafe mkdtemp(&name) != nil else { throw SystemError("making a folder") }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -14,6 +14,12 @@ final class Folder {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     func file(_ name: String) -> String { path + "/" + name }
+
+    /// The same file, as seen from the working directory.
+    func relative(_ name: String) -> String {
+        let here = FileManager.default.currentDirectoryPath.split(separator: "/").count
+        return String(repeating: "../", count: here) + file(name).dropFirst()
+    }
 
     /// What is in a file; nothing when there is none.
     func text(_ name: String) -> String {
@@ -23,7 +29,7 @@ final class Folder {
     func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
 
     func write(_ text: String, to name: String) {
-        FileManager.default.createFile(atPath: file(name), contents: Data(text.utf8))
+        _ = FileManager.default.createFile(atPath: file(name), contents: Data(text.utf8))
     }
 
     func rename(_ name: String, to other: String) { unsafe Glibc.rename(file(name), file(other)) }

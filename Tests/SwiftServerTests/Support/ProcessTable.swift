@@ -30,6 +30,11 @@ enum ProcessTable {
         read("/proc/\(pid)/cmdline").map { String($0.prefix { $0 != "\0" }) }
     }
 
+    /// Where a link of a process leads, like "cwd" or "fd/1".
+    static func link(_ pid: Int32, _ name: String) -> String? {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/\(name)")
+    }
+
     static func threads(_ pid: Int32) -> Int {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count) ?? 0
     }

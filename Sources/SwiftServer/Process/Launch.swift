@@ -1,0 +1,58 @@
+internal import CReactor
+internal import Glibc
+
+/// What the master holds for the outside world: its PID file, and in the background the line to who started it.
+struct Launch {
+    private var pidFile: PIDFile?
+    private var report: Int32?
+
+    /// Children must not have them: who waits at the other end must see the master's death, whatever it left behind.
+    var descriptors: [Int32] { [pidFile?.descriptor, report].compactMap { $0 } }
+
+    init(settings: Settings) throws(ServerError) {
+        pidFile = try settings.pidFile.map(PIDFile.init)
+    }
+
+    /// Goes on in the background. The caller's process waits and ends; this returns in another one.
+    mutating func detach(log: LogFile?) throws(ServerError) {
+        let result = cre_daemon_start(log?.descriptor ?? -1)
+        guard result >= 0 else { throw .system("going to the background", result) }
+        report = result
+    }
+
+    /// The server listens.
+    func tellMaster() throws(ServerError) { try pidFile?.write() }
+
+    /// It has started, or failed to.
+    mutating func tell(_ failure: ServerError?) {
+        guard let report else { return }
+        if let failure {
+            unsafe cre_daemon_report(report, failure.message)
+        } else {
+            cre_daemon_report(report, nil)
+        }
+        self.report = nil
+    }
+
+    func end() { pidFile?.remove() }
+}
+
+extension TLSConfiguration {
+    /// The same, wherever the process goes.
+    func withAbsolutePaths() -> TLSConfiguration {
+        func absolute(_ source: Source) -> Source {
+            if case .file(let path) = source { .file(absolutePath(path)) } else { source }
+        }
+        var copy = self
+        for index in copy.certificates.indices {
+            copy.certificates[index].chain = absolute(copy.certificates[index].chain)
+            copy.certificates[index].privateKey = absolute(copy.certificates[index].privateKey)
+        }
+        switch clientCertificates {
+        case .none: break
+        case .optional(let authorities): copy.clientCertificates = .optional(authorities: absolute(authorities))
+        case .required(let authorities): copy.clientCertificates = .required(authorities: absolute(authorities))
+        }
+        return copy
+    }
+}

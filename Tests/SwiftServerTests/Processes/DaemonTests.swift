@@ -1,0 +1,122 @@
+import Glibc
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// Servers in the background, and the file that says where they are.
+    @Suite struct DaemonTests {
+        /// Checklist: daemon, deamon.
+        @Test(arguments: ServerMode.allCases) func daemonServesWhenItsStarterHasEnded(_ mode: ServerMode) throws {
+            try Daemon.run(mode, workers: 2) { daemon in
+                #expect(daemon.starter.lines == ["before the start"])
+                #expect(daemon.starter.log.isEmpty)
+                #expect(daemon.pid != daemon.starter.pid)
+                #expect(daemon.group != daemon.starter.pid)
+                let client = try WebSocketClient(port: daemon.port)
+                #expect(try client.ask("hello") == "hello")
+                #expect(try client.ask("/parents").hasPrefix("\(daemon.pid) "))
+                #expect(daemon.running.count == 4)
+                for process in daemon.running {
+                    #expect(ProcessTable.link(process, "cwd") == "/")
+                    #expect(ProcessTable.link(process, "fd/0") == "/dev/null")
+                    for output in 1...2 {
+                        #expect(ProcessTable.link(process, "fd/\(output)") == daemon.folder.file("log"))
+                    }
+                }
+                #expect(daemon.log.contains("notice: listening on "))
+                #expect(daemon.log.contains("workerStart 0 "))
+                client.connection.disconnect()
+            }
+        }
+
+        @Test func outputFollowsTheLogFile() throws {
+            try Daemon.run(.process) { daemon in
+                let client = try WebSocketClient(port: daemon.port)
+                daemon.folder.rename("log", to: "log.1")
+                kill(daemon.pid, SIGHUP)
+                try Wait.until("output in the new file") {
+                    _ = try client.ask("/print 1 something")
+                    return daemon.log.contains("line 0 0 something")
+                }
+                client.connection.disconnect()
+            }
+        }
+
+        @Test func withoutALogFileOutputGoesNowhere() throws {
+            let folder = try Folder()
+            let starter = try ServerProcess.runFailing(
+                "general", .process, ["daemonize=1", "pidFile=\(folder.file("pid"))"])
+            #expect(starter.end == .exit(0))
+            let pid = try #require(Int32(folder.text("pid").dropLast()))
+            for descriptor in 0...2 { #expect(ProcessTable.link(pid, "fd/\(descriptor)") == "/dev/null") }
+            kill(pid, SIGTERM)
+            try Wait.until("the end of \(pid)") { !ProcessTable.isRunning(pid) }
+            #expect(!folder.exists("pid"))
+        }
+
+        @Test(arguments: ServerMode.allCases) func whatKeepsItFromStartingIsTold(_ mode: ServerMode) throws {
+            let user = try PortUser(shared: false)
+            let busy = try ServerProcess.runFailing("general", mode, ["daemonize=1", "port=\(user.port)"])
+            #expect(busy.end == .exit(3))
+            #expect(busy.lines("error bindFailed:").count == 1, "an error of start(), as in the foreground")
+            let folder = try Folder()
+            let crashed = try ServerProcess.runFailing(
+                "crashing", mode, ["daemonize=1", "logFile=\(folder.file("log"))", "pidFile=\(folder.file("pid"))"])
+            #expect(crashed.end == .exit(1))
+            #expect(crashed.log == "the server ended before it was ready\n")
+            #expect(folder.text("log").contains("on purpose"))
+        }
+
+        /// Checklist: pid_file.
+        @Test(arguments: ServerMode.allCases) func pidFileIsThereWhileTheServerRuns(_ mode: ServerMode) throws {
+            let folder = try Folder()
+            let option = "pidFile=\(folder.file("pid"))"
+            try ServerProcess.run("general", mode, workers: 2, [option]) { server in
+                #expect(folder.text("pid") == "\(server.pid)\n")
+                let second = try ServerProcess.runFailing("general", mode, [option])
+                #expect(second.end == .exit(3))
+                let error = try #require(second.lines("error pidFile:").first)
+                #expect(error.contains("pid \(server.pid) "))
+                #expect(error.contains(folder.file("pid")))
+                #expect(try WebSocketClient(port: server.port).ask("hello") == "hello")
+                try server.stop()
+                #expect(!folder.exists("pid"))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func fileOfAKilledServerIsTakenOver(_ mode: ServerMode) throws {
+            let folder = try Folder()
+            let option = "pidFile=\(folder.file("pid"))"
+            try ServerProcess.run("general", mode, workers: 2, [option]) { server in
+                server.signal(SIGKILL)
+                try server.waitForEnd()
+                #expect(folder.text("pid") == "\(server.pid)\n")
+                // As soon as the master is gone, whatever is still left of its children.
+                try ServerProcess.run("general", mode, [option]) { next in
+                    #expect(folder.text("pid") == "\(next.pid)\n")
+                }
+                #expect(!folder.exists("pid"))
+            }
+        }
+
+        @Test func pidFileThatCannotBeWrittenIsAnError() throws {
+            let server = try ServerProcess.runFailing("general", .process, ["pidFile=/no-such-folder/pid"])
+            #expect(server.end == .exit(3))
+            #expect(
+                server.lines == [
+                    "before the start",
+                    "error pidFile: cannot write the PID file \"/no-such-folder/pid\": No such file or directory",
+                ])
+        }
+
+        @Test func failedStartLeavesNoPIDFile() throws {
+            let folder = try Folder()
+            let user = try PortUser(shared: false)
+            folder.write("4711\n", to: "pid")
+            let server = try ServerProcess.runFailing(
+                "general", .process, ["pidFile=\(folder.file("pid"))", "port=\(user.port)"])
+            #expect(server.lines("error bindFailed:").count == 1)
+            #expect(!folder.exists("pid"))
+        }
+    }
+}

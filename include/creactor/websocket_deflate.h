@@ -84,6 +84,7 @@ typedef struct cre_ws_deflate {
     void *inflater, *deflater; /* its own, with context takeover and after the first compressed message */
     uint8_t read_bits, write_bits;
     bool read_takeover, write_takeover;
+    bool outdated; /* the peer's window has bytes that the deflater's has not */
 } cre_ws_deflate;
 
 /** Starts the extension on a connection; `client` is the role of this side. `pool` is borrowed and must
@@ -110,6 +111,13 @@ CRE_API void cre_ws_session_set_deflate(cre_ws_session *session, cre_ws_deflate 
  */
 CRE_API int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length, uint8_t **out,
                                    size_t *out_length);
+
+/**
+ * A message that was compressed elsewhere, without context takeover and for a window that is no larger, is
+ * sent on this connection. Its receiver understands it whatever came before; but from then on its window
+ * holds bytes that this compressor has never seen, so the next message refers to nothing before it.
+ */
+CRE_API void cre_ws_deflate_skip(cre_ws_deflate *deflate);
 
 CRE_END_DECLS
 

@@ -6,6 +6,9 @@
  * call, straight from the block, and only what the socket does not take is kept, as a share of the block. So
  * the work for each receiver is the same for one message and for sixteen.
  *
+ * Those who agreed on permessage-deflate have a block of their own, with messages that are compressed once
+ * for all of them. None refers to what was sent before, so every receiver understands it.
+ *
  * Order is kept: before anything else enters the output of a connection, what was published for it so far
  * does (cre__batch_settle), and before something is published on another topic, the first one's receivers get
  * theirs.
@@ -60,7 +63,7 @@ static void doom(cre__conn *conn, cre_close_reason reason) {
 static uint32_t fit(cre__conn *conn, const uint8_t *bytes, uint32_t start, uint32_t end) {
     cre_engine *engine = conn->engine;
     uint64_t queued = conn->queued + held_bytes(conn);
-    uint32_t limit = engine->config.max_queue, at = start;
+    uint32_t limit = conn->settings->options.max_queue, at = start;
     if (queued + (end - start) <= limit) return end;
     while (at < end) {
         uint32_t length = frame_length(bytes + at);
@@ -94,6 +97,14 @@ static void hold(cre__conn *conn, cre_block *block, uint32_t start, uint32_t end
     conn->held_back = true;
 }
 
+/* The frames get on their way: what this connection's own compressor makes next comes behind them. */
+static void skip_compressed(cre__conn *conn, const uint8_t *bytes, uint32_t start, uint32_t end) {
+    if (!conn->deflate) return;
+    while (start < end && !(bytes[start] & CRE_WS_RSV1))
+        start += frame_length(bytes + start);
+    if (start < end) cre_ws_deflate_skip(conn->deflate);
+}
+
 static void enqueue(cre__conn *conn, cre_block *block, uint32_t start, uint32_t end) {
     bool good = end - start <= COPY_BYTES
                     ? cre__out_append_published(conn, cre_block_data(block) + start, end - start)
@@ -110,6 +121,7 @@ static void deliver(cre__conn *conn, cre_block *block, uint32_t start, uint32_t 
         hold(conn, block, start, end);
         return;
     }
+    skip_compressed(conn, cre_block_data(block), start, end);
     if (now && !conn->out_first && !conn->blocked && !conn->dirty) {
         start += (uint32_t)cre__out_send_now(conn, cre_block_data(block) + start, end - start);
         if (start == end) return;
@@ -119,60 +131,101 @@ static void deliver(cre__conn *conn, cre_block *block, uint32_t start, uint32_t 
 
 /* ---- the batch ---- */
 
+/* What of the batch the member has not got yet. */
+static void deliver_rest(cre__member *member, bool now) {
+    const cre__frames *frames = cre__batch_frames(member->conn);
+    uint32_t start = frames->start + member->taken;
+    member->taken = frames->end - frames->start;
+    if (start < frames->end) deliver(member->conn, frames->block, start, frames->end, now);
+}
+
 /* Hands all of it to all receivers. */
 static void finish(cre_engine *engine, bool now) {
-    cre__batch *batch = &engine->batch;
-    cre__topic *topic = batch->topic;
+    cre__topic *topic = engine->batch.topic;
     if (!topic) return;
-    batch->topic = NULL;
-    uint32_t start = batch->start, size = batch->end - start;
+    engine->batch.topic = NULL;
     for (uint32_t i = 0; i < topic->count; i++) {
         cre__member *member = &topic->members[i];
-        uint32_t taken = member->taken;
         if (i + 4 < topic->count) __builtin_prefetch(topic->members[i + 4].conn);
+        deliver_rest(member, now);
         member->taken = 0;
-        if (taken < size) deliver(member->conn, batch->block, start + taken, batch->end, now);
     }
 }
 
 void cre__batch_settle(cre__conn *conn) {
-    cre__batch *batch = &conn->engine->batch;
-    if (!batch->topic || !conn->subscriptions) return;
-    cre__member *member = cre__topic_member(conn, batch->topic);
-    uint32_t size = batch->end - batch->start;
-    if (!member || member->taken == size) return;
-    uint32_t start = batch->start + member->taken;
-    member->taken = size;
-    deliver(conn, batch->block, start, batch->end, false);
+    cre__topic *topic = conn->engine->batch.topic;
+    if (!topic || !conn->subscriptions) return;
+    cre__member *member = cre__topic_member(conn, topic);
+    if (member) deliver_rest(member, false);
+}
+
+/* A block of the usual size is kept for the next turn. */
+static void trim(cre__frames *frames) {
+    if (!frames->block || cre_block_length(frames->block) <= BLOCK_BYTES) return;
+    cre_block_release(frames->block);
+    *frames = (cre__frames){ 0 };
 }
 
 void cre__batch_flush(cre_engine *engine) {
     finish(engine, true);
-    /* A block of the usual size is kept for the next turn. */
-    if (cre_block_length(engine->batch.block) <= BLOCK_BYTES) return;
-    cre_block_release(engine->batch.block);
-    engine->batch.block = NULL;
+    trim(&engine->batch.plain);
+    trim(&engine->batch.deflated);
 }
 
 void cre__batch_drop_topic(cre_engine *engine, const cre__topic *topic) {
     if (engine->batch.topic == topic) engine->batch.topic = NULL;
 }
 
-/* Room for `size` more bytes. */
-static bool make_room(cre_engine *engine, size_t size) {
-    cre__batch *batch = &engine->batch;
-    if (batch->block && batch->topic && batch->end + size <= cre_block_length(batch->block)) return true;
-    finish(engine, false);
-    if (batch->block && cre_block_is_unique(batch->block)) batch->end = 0;
-    if (!batch->block || batch->end + size > cre_block_length(batch->block)) {
+static bool has_room(const cre__frames *frames, size_t size) {
+    return !size || (frames->block && frames->end + size <= cre_block_length(frames->block));
+}
+
+/* The old frames are on their way; new ones begin, with room for `size` bytes. */
+static bool begin(cre__frames *frames, size_t size) {
+    if (frames->block && cre_block_is_unique(frames->block)) frames->end = 0;
+    if (!has_room(frames, size)) {
         cre_block *block = cre_block_new(size > BLOCK_BYTES ? size : BLOCK_BYTES);
         if (!block) return false;
-        cre_block_release(batch->block);
-        batch->block = block;
-        batch->end = 0;
+        cre_block_release(frames->block);
+        frames->block = block;
+        frames->end = 0;
     }
-    batch->start = batch->end;
+    frames->start = frames->end;
     return true;
+}
+
+/* Room for so many more bytes of each form. */
+static bool make_room(cre__batch *batch, cre_engine *engine, size_t plain, size_t deflated) {
+    if (batch->topic && has_room(&batch->plain, plain) && has_room(&batch->deflated, deflated)) return true;
+    finish(engine, false);
+    return begin(&batch->plain, plain) && begin(&batch->deflated, deflated);
+}
+
+static void append(cre__frames *frames, const void *data, size_t length) {
+    if (length) memcpy(cre_block_data(frames->block) + frames->end, data, length);
+    frames->end += (uint32_t)length;
+}
+
+/* A message as it will be sent. */
+typedef struct encoded {
+    uint8_t header[CRE_WS_MAX_HEADER];
+    size_t header_size, size; /* size: with the header */
+    const cre_slice *parts;
+    int count;
+} encoded;
+
+static void encode(encoded *out, uint8_t first, const cre_slice *parts, int count) {
+    size_t length = cre__slices_length(parts, count);
+    out->header_size = cre_ws_header(out->header, first, length, NULL);
+    out->size = out->header_size + length;
+    out->parts = parts;
+    out->count = count;
+}
+
+static void append_encoded(cre__frames *frames, const encoded *message) {
+    append(frames, message->header, message->header_size);
+    for (int i = 0; i < message->count; i++)
+        append(frames, message->parts[i].data, message->parts[i].length);
 }
 
 static int publish(cre_engine *engine, cre__topic *topic, uint8_t opcode, cre__conn *except,
@@ -181,22 +234,26 @@ static int publish(cre_engine *engine, cre__topic *topic, uint8_t opcode, cre__c
     cre__member *excepted = except ? cre__topic_member(except, topic) : NULL;
     uint32_t receivers = topic->count - (excepted != NULL);
     if (!receivers) return 0;
-    size_t length = cre__slices_length(parts, count);
-    uint8_t header[CRE_WS_MAX_HEADER];
-    size_t header_size = cre_ws_header(header, CRE_WS_FIN | opcode, length, NULL);
+    bool to_deflating = topic->deflating > 0, to_plain = topic->deflating < topic->count;
+    encoded plain, deflated;
+    cre_slice small;
+    uint8_t first = CRE_WS_FIN | opcode;
+    encode(&plain, first, parts, count);
+    if (to_deflating && cre__ws_compress(&engine->deflate_shared, first, parts, count, &small))
+        encode(&deflated, first | CRE_WS_RSV1, &small, 1);
+    else
+        deflated = plain;
     if (excepted) cre__batch_settle(except);
     if (batch->topic != topic) finish(engine, false);
-    if (!make_room(engine, header_size + length)) return CRE_ENOMEM;
-    uint8_t *at = cre_block_data(batch->block) + batch->end;
-    memcpy(at, header, header_size);
-    at += header_size;
-    for (int i = 0; i < count; i++) {
-        if (parts[i].length) memcpy(at, parts[i].data, parts[i].length);
-        at += parts[i].length;
-    }
+    if (!make_room(batch, engine, to_plain ? plain.size : 0, to_deflating ? deflated.size : 0))
+        return CRE_ENOMEM;
     batch->topic = topic;
-    batch->end += (uint32_t)(header_size + length);
-    if (excepted) excepted->taken = batch->end - batch->start;
+    if (to_plain) append_encoded(&batch->plain, &plain);
+    if (to_deflating) append_encoded(&batch->deflated, &deflated);
+    if (excepted) {
+        const cre__frames *frames = cre__batch_frames(except);
+        excepted->taken = frames->end - frames->start;
+    }
     engine->stats.messages_out += receivers;
     return 0;
 }
@@ -221,8 +278,11 @@ void cre__batch_fragment(cre__conn *conn, uint8_t first) {
     if ((first & 0x0f) >= CRE_WS_CLOSE || conn->phase != CRE__WEBSOCKET) return;
     conn->fragmented = !(first & CRE_WS_FIN);
     if (conn->fragmented || !conn->held_back) return;
-    for (const cre__held *held = conn->engine->topics.held; held; held = held->next)
-        if (held->conn == conn) enqueue(conn, held->block, held->start, held->end);
+    for (const cre__held *held = conn->engine->topics.held; held; held = held->next) {
+        if (held->conn != conn) continue;
+        skip_compressed(conn, cre_block_data(held->block), held->start, held->end);
+        enqueue(conn, held->block, held->start, held->end);
+    }
     cre__batch_drop_held(conn);
 }
 

@@ -8,13 +8,14 @@
 typedef struct cre__member {
     cre__conn *conn;
     uint32_t at;    /* of the topic in the connection's list */
-    uint32_t taken; /* so many bytes of the pending batch it has, or shall not get; 0 between batches */
+    uint32_t taken; /* so many bytes of its form of the batch it has, or shall not get; 0 between batches */
 } cre__member;
 
 typedef struct cre__topic {
     struct cre__topic *next; /* in its bucket */
     cre__member *members;
     uint32_t count, capacity;
+    uint32_t deflating; /* of them get the compressed form */
     uint32_t hash;
     uint8_t name_length; /* 0: everyone */
     uint8_t name[];

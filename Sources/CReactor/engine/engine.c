@@ -167,6 +167,10 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         engine->deflate_config = *config->deflate;
         engine->config.deflate = NULL; /* borrowed for this call */
         result = cre_ws_deflate_pool_new(&engine->deflate_config, &engine->deflate_pool);
+        uint8_t bits = engine->deflate_config.server_window_bits;
+        cre_ws_deflate_parameters shared = { .server_no_context_takeover = true,
+                                             .server_window_bits = bits ? bits : 15 };
+        cre_ws_deflate_init(&engine->deflate_shared, engine->deflate_pool, &shared, false);
     }
     if (result) {
         if (engine->inbox) close_inbox(engine->inbox);

@@ -114,11 +114,16 @@ struct cre__conn {
 #define CRE__WHEEL_SLOTS   256u
 #define CRE__WHEEL_TICK_MS 250u
 
-/* What is published and not yet in the output of its receivers: frames of one topic, one after the other. */
+/* Frames, one after the other. */
+typedef struct cre__frames {
+    cre_block *block;    /* may be kept from turn to turn */
+    uint32_t start, end; /* in the block */
+} cre__frames;
+
+/* What is published and not yet in the output of its receivers: the messages of one topic, in two forms. */
 typedef struct cre__batch {
     struct cre__topic *topic; /* NULL: nothing */
-    cre_block *block;         /* may be kept from turn to turn */
-    uint32_t start, end;      /* in the block */
+    cre__frames plain, deflated;
 } cre__batch;
 
 typedef struct cre__topics {
@@ -156,6 +161,7 @@ struct cre_engine {
     struct cre__inbox *inbox; /* sockets from other threads */
     cre_ws_deflate_config deflate_config;
     cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
+    cre_ws_deflate deflate_shared;     /* for what is published: without a window of its own */
     cre_engine_stats stats;
     bool shutting_down;
     cre_timer *shutdown_timer;
@@ -301,6 +307,10 @@ int cre__ws_push(cre__conn *conn, uint8_t first, const cre_slice *parts, int cou
 /* The same for what its sender believes to be sent: it is never left out. When it is too much, the connection
  * ends with OVERFLOW. */
 int cre__ws_push_late(cre__conn *conn, uint8_t first, const cre_slice *parts, int count);
+/* Compresses a whole message if that pays. With context takeover it must then be sent, since the peer's
+ * window moves on; *out is valid until something else is compressed. */
+bool cre__ws_compress(cre_ws_deflate *deflate, uint8_t first, const cre_slice *parts, int count,
+                      cre_slice *out);
 void cre__ws_send_close(cre__conn *conn, uint16_t code, const char *text, size_t length);
 void cre__ws_close(cre__conn *conn, cre_close_reason reason, uint16_t code, const char *text, size_t length);
 /* upgrade.c */
@@ -339,6 +349,15 @@ void cre__batch_settle(cre__conn *conn);
 void cre__batch_flush(cre_engine *engine);
 /* A frame was pushed that is not all of a message; or the last of such. */
 void cre__batch_fragment(cre__conn *conn, uint8_t first);
+/* Whether it gets what is published in its compressed form. It never changes. */
+static inline bool cre__conn_takes_deflated(const cre__conn *conn) {
+    return conn->deflate && conn->deflate->write_bits >= conn->engine->deflate_shared.write_bits;
+}
+/* The form of the batch that the connection gets. */
+static inline cre__frames *cre__batch_frames(const cre__conn *conn) {
+    cre__batch *batch = &conn->engine->batch;
+    return cre__conn_takes_deflated(conn) ? &batch->deflated : &batch->plain;
+}
 
 /* stream.c */
 /* The phase begins: CONNECT is told. */

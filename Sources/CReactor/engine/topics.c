@@ -126,11 +126,13 @@ static int join(cre__conn *conn, cre__topic *topic) {
     cre_engine *engine = conn->engine;
     cre__subscriptions *list = conn->subscriptions;
     /* What was published before is not for it. */
-    uint32_t taken = engine->batch.topic == topic ? engine->batch.end - engine->batch.start : 0;
+    const cre__frames *frames = cre__batch_frames(conn);
+    uint32_t taken = engine->batch.topic == topic ? frames->end - frames->start : 0;
     topic->members[topic->count] = (cre__member){ .conn = conn, .at = list->count, .taken = taken };
     list->items[list->count].topic = topic;
     list->items[list->count].at = topic->count;
     topic->count++;
+    topic->deflating += cre__conn_takes_deflated(conn);
     list->count++;
     return 0;
 }
@@ -142,6 +144,7 @@ static void part(cre__conn *conn, uint32_t at) {
     uint32_t place = list->items[at].at;
     cre__member *moved = &topic->members[place];
     *moved = topic->members[--topic->count];
+    topic->deflating -= cre__conn_takes_deflated(conn);
     if (place < topic->count) moved->conn->subscriptions->items[moved->at].at = place;
     list->items[at] = list->items[--list->count];
     if (at < list->count) list->items[at].topic->members[list->items[at].at].at = at;
@@ -214,6 +217,7 @@ void cre__topics_free(cre_engine *engine) {
     /* The connections are gone, and their topics went with the last of them. */
     cre__free(engine->topics.buckets);
     if (engine->topics.everyone) free_topic(engine->topics.everyone);
-    cre_block_release(engine->batch.block);
-    engine->batch.block = NULL;
+    cre_block_release(engine->batch.plain.block);
+    cre_block_release(engine->batch.deflated.block);
+    engine->batch = (cre__batch){ 0 };
 }

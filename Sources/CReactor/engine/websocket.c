@@ -13,9 +13,8 @@ static int cannot_push(const cre__conn *conn) {
     return conn->phase == CRE__HTTP || conn->phase == CRE__STREAM ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
 }
 
-/* Compresses a whole message if that was agreed on and pays. It must then be sent: the peer's window has
- * moved on. */
-static bool compress(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, cre_slice *out) {
+bool cre__ws_compress(cre_ws_deflate *deflate, uint8_t first, const cre_slice *parts, int count,
+                      cre_slice *out) {
     const cre_slice *whole = NULL;
     for (int i = 0; i < count; i++) {
         if (!parts[i].length) continue;
@@ -25,7 +24,7 @@ static bool compress(cre__conn *conn, uint8_t first, const cre_slice *parts, int
     uint8_t opcode = first & 0x0f, *data;
     if (!whole || !(first & CRE_WS_FIN) || (opcode != CRE_WS_TEXT && opcode != CRE_WS_BINARY)) return false;
     size_t length;
-    if (cre_ws_deflate_message(conn->deflate, whole->data, whole->length, &data, &length) != 1) return false;
+    if (cre_ws_deflate_message(deflate, whole->data, whole->length, &data, &length) != 1) return false;
     *out = (cre_slice){ data, length };
     return true;
 }
@@ -33,7 +32,9 @@ static bool compress(cre__conn *conn, uint8_t first, const cre_slice *parts, int
 static int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
     conn->engine->stats.messages_out++;
     cre_slice deflated;
-    if (conn->deflate && compress(conn, first, parts, count, &deflated)) {
+    /* What was published before goes before it, and that decides what it may refer to. */
+    if (conn->deflate && conn->engine->batch.topic) cre__batch_settle(conn);
+    if (conn->deflate && cre__ws_compress(conn->deflate, first, parts, count, &deflated)) {
         first |= CRE_WS_RSV1;
         parts = &deflated;
         count = 1;

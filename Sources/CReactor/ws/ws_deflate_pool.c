@@ -75,7 +75,11 @@ z_stream *cre__ws_take_inflater(cre_ws_deflate *deflate) {
 z_stream *cre__ws_take_deflater(cre_ws_deflate *deflate) {
     cre_ws_deflate_pool *pool = deflate->pool;
     if (deflate->write_takeover) {
-        if (!deflate->deflater) deflate->deflater = new_deflater(&pool->config, deflate->write_bits);
+        if (!deflate->deflater)
+            deflate->deflater = new_deflater(&pool->config, deflate->write_bits);
+        else if (deflate->outdated)
+            deflateReset(deflate->deflater);
+        deflate->outdated = false;
         return deflate->deflater;
     }
     if (pool->deflater && pool->deflater_bits != deflate->write_bits) {
@@ -148,6 +152,10 @@ void cre_ws_deflate_init(cre_ws_deflate *deflate, cre_ws_deflate_pool *pool,
         .read_takeover = client ? !agreed->server_no_context_takeover : !agreed->client_no_context_takeover,
         .write_takeover = client ? !agreed->client_no_context_takeover : !agreed->server_no_context_takeover,
     };
+}
+
+void cre_ws_deflate_skip(cre_ws_deflate *deflate) {
+    deflate->outdated = true;
 }
 
 void cre_ws_session_set_deflate(cre_ws_session *session, cre_ws_deflate *deflate) {

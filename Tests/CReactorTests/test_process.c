@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "test.h"
@@ -265,6 +267,163 @@ TEST(daemons_tell_who_started_them) {
     end = run_daemon(NULL, false, said, done);
     CHECK_EQ(end.code, 1);
     CHECK_STR(said, "the server ended before it was ready\n");
+}
+
+TEST(identities_are_found) {
+    static cre_identity one, two;
+    CHECK_EQ(cre_identity_find(NULL, NULL, &one), 0);
+    CHECK(!one.has_user && !one.has_group);
+    REQUIRE(cre_identity_find("nobody", NULL, &one) == 0);
+    CHECK(one.has_user && one.has_group && one.group_count >= 1 && one.user != 0);
+    char number[20];
+    snprintf(number, sizeof number, "%u", (unsigned)one.user);
+    REQUIRE(cre_identity_find(number, NULL, &two) == 0);
+    CHECK_EQ(two.user, one.user);
+    CHECK_EQ(two.group, one.group);
+    REQUIRE(cre_identity_find("nobody", "daemon", &two) == 0);
+    CHECK(two.group != one.group);
+    REQUIRE(cre_identity_find(NULL, "daemon", &two) == 0);
+    CHECK(!two.has_user && two.has_group && two.group_count == 1 && two.groups[0] == two.group);
+    static const char *const unknown[] = {
+        "", "no such name", "-1", "4294967295", "99999999999", "0x1", "1 "
+    };
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        CHECK_EQ(cre_identity_find(unknown[i], NULL, &two), -ENOENT);
+        CHECK_EQ(cre_identity_find(NULL, unknown[i], &two), -ENOENT);
+    }
+}
+
+/* A folder with a file that only root may read. */
+static void make_folder(char folder[64], char file[80]) {
+    snprintf(folder, 64, "/tmp/cre-test.XXXXXX");
+    REQUIRE(mkdtemp(folder) != NULL);
+    chmod(folder, 0755);
+    snprintf(file, 80, "%s/secret", folder);
+    int descriptor = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    REQUIRE(descriptor >= 0);
+    close(descriptor);
+}
+
+static bool can_open(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor >= 0) close(descriptor);
+    return descriptor >= 0;
+}
+
+static bool is_root(void) {
+    if (geteuid() == 0) return true;
+    fputs("skipped: becoming somebody else needs root\n", stderr);
+    return false;
+}
+
+TEST(a_process_becomes_another_for_good) {
+    if (!is_root()) return;
+    static cre_identity nobody;
+    REQUIRE(cre_identity_find("nobody", NULL, &nobody) == 0);
+    char folder[64], file[80];
+    make_folder(folder, file);
+    for (int with_root = 0; with_root < 2; with_root++) {
+        pid_t child = cre_process_fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            int wrong = cre_identity_take(&nobody, with_root ? folder : NULL) != 0, signal_number = 0;
+            uid_t real, effective, saved;
+            gid_t groups[CRE_MAX_GROUPS];
+            getresuid(&real, &effective, &saved);
+            if (real != nobody.user || effective != nobody.user || saved != nobody.user) wrong |= 2;
+            if (getgid() != nobody.group || getgroups(CRE_MAX_GROUPS, groups) != (int)nobody.group_count)
+                wrong |= 4;
+            if (!setuid(0) || !setgid(0)) wrong |= 8;
+            prctl(PR_GET_PDEATHSIG, &signal_number);
+            if (signal_number != SIGKILL) wrong |= 16;
+            if (can_open(with_root ? "/secret" : file)) wrong |= 32;
+            if ((access("/secret", F_OK) == 0) != with_root || (access(file, F_OK) == 0) == with_root)
+                wrong |= 64;
+            _exit(wrong);
+        }
+        CHECK_EQ(wait_for_one().code, 0);
+    }
+    unlink(file);
+    rmdir(folder);
+}
+
+typedef struct file_user {
+    const cre_identity *identity;
+    const char *folder, *file;
+    int wrong;
+} file_user;
+
+static void *use_files(void *context) {
+    file_user *user = context;
+    user->wrong = cre_identity_take_files(user->identity, NULL) != 0;
+    if (can_open(user->file)) user->wrong |= 2;
+    if (geteuid() != 0) user->wrong |= 4;
+    return NULL;
+}
+
+static void *use_root(void *context) {
+    file_user *user = context;
+    user->wrong = cre_identity_take_files(user->identity, user->folder) != 0;
+    if (can_open("/secret") || access("/secret", F_OK)) user->wrong |= 2;
+    return NULL;
+}
+
+TEST(a_thread_opens_files_as_another) {
+    if (!is_root()) return;
+    static cre_identity nobody;
+    REQUIRE(cre_identity_find("nobody", NULL, &nobody) == 0);
+    char folder[64], file[80];
+    make_folder(folder, file);
+    file_user user = { &nobody, folder, file, -1 };
+    void *(*const threads[])(void *) = { use_files, use_root };
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        REQUIRE(pthread_create(&thread, NULL, threads[i], &user) == 0);
+        pthread_join(thread, NULL);
+        CHECK_EQ(user.wrong, 0);
+        CHECK(can_open(file)); /* this thread is who it was */
+    }
+    unlink(file);
+    rmdir(folder);
+}
+
+static void *pin(void *context) {
+    const int *cpus = context;
+    int now[2], wrong = cre_thread_pin(cpus[0]) != 0;
+    wrong |= cre_process_cpus(now, 2) != 1 || now[0] != cpus[0];
+    return wrong ? context : NULL;
+}
+
+TEST(threads_are_pinned) {
+    int before[1024], after[1024];
+    int count = cre_process_cpus(before, 1024);
+    REQUIRE(count >= 1);
+    for (int i = 1; i < count; i++)
+        CHECK(before[i] > before[i - 1]);
+    pthread_t thread;
+    void *result;
+    REQUIRE(pthread_create(&thread, NULL, pin, &before[count - 1]) == 0);
+    pthread_join(thread, &result);
+    CHECK(result == NULL);
+    CHECK_EQ(cre_process_cpus(after, 1024), count);
+    CHECK_EQ(cre_process_cpus(after, 1), 1);
+    CHECK_EQ(cre_thread_pin(-1), -EINVAL);
+    CHECK_EQ(cre_thread_pin(1 << 20), -EINVAL);
+}
+
+TEST(more_descriptors_are_allowed_as_far_as_they_can_be) {
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct rlimit limit = { .rlim_cur = 100, .rlim_max = 300 };
+        int wrong = setrlimit(RLIMIT_NOFILE, &limit) != 0;
+        if (cre_process_allow_descriptors(50) != 100) wrong |= 2;
+        if (cre_process_allow_descriptors(200) != 200) wrong |= 4;
+        if (cre_process_allow_descriptors(1000) != 300) wrong |= 8;
+        if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur != 300 || limit.rlim_max != 300) wrong |= 16;
+        _exit(wrong);
+    }
+    CHECK_EQ(wait_for_one().code, 0);
 }
 
 static void *wait_at(void *gate) {

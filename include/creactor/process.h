@@ -87,6 +87,42 @@ CRE_API bool cre_flag_raised(int flag);
 /** Lowers a flag. True: it was raised, and no other call has seen that. Any thread. */
 CRE_API bool cre_flag_take(int flag);
 
+/** Supplementary groups that an identity can have. */
+#define CRE_MAX_GROUPS 256
+
+/** Who a process, or a thread, can become. Plain data: it may be copied and needs no freeing. */
+typedef struct cre_identity {
+    uid_t user;
+    gid_t group;
+    gid_t groups[CRE_MAX_GROUPS];
+    unsigned group_count;
+    bool has_user, has_group; /* else it stays who it is */
+} cre_identity;
+
+/** Looks up a user, with its group and supplementary groups, and a group to have instead of that; names, or
+ * numbers that the system knows, or NULL. Returns 0, -ENOENT for what is unknown, or -E2BIG when there are
+ * too many groups. */
+CRE_API int cre_identity_find(const char *user, const char *group, cre_identity *identity);
+
+/** Becomes that one for good, in the root directory `root` if it is not NULL. For a process with one thread,
+ * as root. It still dies with its parent, as a child of cre_process_fork does. On a negative error it may be
+ * somebody in between, and must end. */
+CRE_API int cre_identity_take(const cre_identity *identity, const char *root);
+
+/** The same for the calling thread alone, and only for the files that it opens from here on. */
+CRE_API int cre_identity_take_files(const cre_identity *identity, const char *root);
+
+/** Fills `cpus` with those that this thread may run on, ascending, at most `capacity`. Returns how many, or
+ * an error. */
+CRE_API int cre_process_cpus(int *cpus, size_t capacity);
+
+/** Has the calling thread, and those that it starts, run on one CPU. Returns 0 or an error. */
+CRE_API int cre_thread_pin(int cpu);
+
+/** Raises the limit of open descriptors to `wanted`, as far as the system allows. Never lowers it. Returns
+ * what it is then, or a negative error. */
+CRE_API long long cre_process_allow_descriptors(long long wanted);
+
 /** Has malloc keep up to 16 MiB that were freed, instead of giving them back and asking for them again with
  * each large message. For processes that serve; it does nothing where malloc has no such settings. */
 CRE_API void cre_process_keep_memory(void);

@@ -475,4 +475,28 @@ TEST(nobody_home) {
     cre_bus_destroy(host.bus);
 }
 
+static pthread_t started_on;
+
+static int say_yes(void *context) {
+    started_on = pthread_self();
+    return *(int *)context;
+}
+
+TEST(reactors_begin_on_their_thread_or_not_at_all) {
+    reactor_host host;
+    make_bus(&host, 0);
+    int answer = 0;
+    cre_reactor_config config = {
+        .bus = host.bus, .engine = { .first_worker = 1 }, .started = say_yes, .context = &answer
+    };
+    started_on = pthread_self();
+    REQUIRE(cre_reactor_start(&config, &host.reactor) == 0);
+    CHECK(!pthread_equal(started_on, pthread_self()));
+    cre_reactor_stop(host.reactor);
+    answer = CRE_ENOMEM;
+    CHECK_EQ(cre_reactor_start(&config, &host.reactor), CRE_ENOMEM);
+    host.reactor = NULL;
+    end_host(&host);
+}
+
 TEST_MAIN()

@@ -136,6 +136,9 @@ typedef struct cre_reactor_config {
     cre_engine_config engine;
     /** A worker wrote nonsense; kill it. On the reactor's thread. */
     void (*violation)(void *context, uint32_t worker);
+    /** Called on the reactor's thread before it serves, while cre_reactor_start waits, which returns its
+     * error. May be NULL. */
+    int (*started)(void *context);
     void *context;
 } cre_reactor_config;
 

@@ -2,6 +2,7 @@
 #include <creactor/error.h>
 #include <creactor/worker.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,6 +16,8 @@
 struct cre_reactor {
     cre_reactor_config config;
     pthread_t thread;
+    sem_t started; /* the thread has tried to begin */
+    int result;
     cre_loop *loop;
     cre_node *node;
     cre_engine *engine;
@@ -77,8 +80,25 @@ static void on_violation(void *context, uint32_t from) {
 
 static void *run(void *argument) {
     cre_reactor *reactor = argument;
-    cre_loop_run(reactor->loop);
+    const cre_reactor_config *config = &reactor->config;
+    reactor->result = config->started ? config->started(config->context) : 0;
+    bool good = reactor->result >= 0;
+    sem_post(&reactor->started);
+    if (good) cre_loop_run(reactor->loop);
     return NULL;
+}
+
+static int start_thread(cre_reactor *reactor) {
+    sem_init(&reactor->started, 0, 0);
+    int result = -pthread_create(&reactor->thread, NULL, run, reactor);
+    if (!result) {
+        while (sem_wait(&reactor->started)) {
+        }
+        result = reactor->result < 0 ? reactor->result : 0;
+        if (result) pthread_join(reactor->thread, NULL);
+    }
+    sem_destroy(&reactor->started);
+    return result;
 }
 
 static void free_reactor(cre_reactor *reactor) {
@@ -121,7 +141,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        result = -pthread_create(&reactor->thread, NULL, run, reactor);
+        result = start_thread(reactor);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     if (result) {

@@ -17,7 +17,7 @@ internal import CReactor
             violation: { context, node in
                 unsafe Unmanaged<Box<@Sendable (Int) -> Void>>.fromOpaque(context!).takeUnretainedValue().value(
                     Int(node))
-            }, context: box)
+            }, started: nil, context: box)
         var reactor: OpaquePointer?
         let byPort = unsafe tls.map { unsafe $0?.raw }
         let result = unsafe byPort.withUnsafeBufferPointer { ports in

@@ -302,10 +302,15 @@ TEST(the_dead_leave_their_locks) {
     cre_shared_lock *lock;
     cre_shared_hold hold;
     REQUIRE(cre_shared_lock_create(&lock) == 0);
-    /* Writers: the next one is told, once. */
+    /* Writers: readers are told, and the next writer is, who repairs. */
     for (int i = 0; i < 20; i++) {
         expect_killed(die_with(lock, true));
-        CHECK_EQ((i % 2 ? cre_shared_lock_write : cre_shared_lock_read)(lock, i % 3 ? -1 : 0, &hold), 0);
+        for (int readers = i % 3; readers > 0; readers--) {
+            CHECK_EQ(cre_shared_lock_read(lock, i % 2 ? -1 : 0, &hold), 0);
+            CHECK(hold.abandoned);
+            cre_shared_lock_release(lock, &hold);
+        }
+        CHECK_EQ(cre_shared_lock_write(lock, i % 2 ? -1 : 0, &hold), 0);
         CHECK(hold.abandoned);
         cre_shared_lock_release(lock, &hold);
         CHECK_EQ((i % 2 ? cre_shared_lock_read : cre_shared_lock_write)(lock, -1, &hold), 0);
@@ -332,16 +337,17 @@ TEST(the_dead_leave_their_locks) {
     cre_shared_lock_destroy(lock);
 }
 
+/* Who does not get the lock does not take the news with it. */
 TEST(a_lock_that_was_not_got_tells_nobody) {
     cre_shared_lock *lock;
     cre_shared_hold hold;
     REQUIRE(cre_shared_lock_create(&lock) == 0);
-    cre_shared_hold reading;
-    CHECK_EQ(cre_shared_lock_read(lock, -1, &reading), 0);
+    expect_killed(die_with(lock, true));
+    CHECK_EQ(cre_shared_lock_read(lock, -1, &hold), 0);
     CHECK_EQ(elsewhere(lock, true, 0), -ETIMEDOUT);
-    cre_shared_lock_release(lock, &reading);
+    cre_shared_lock_release(lock, &hold);
     CHECK_EQ(cre_shared_lock_write(lock, -1, &hold), 0);
-    CHECK(!hold.abandoned);
+    CHECK(hold.abandoned);
     cre_shared_lock_release(lock, &hold);
     cre_shared_lock_destroy(lock);
 }

@@ -1,9 +1,9 @@
 /*
  * A lock in shared memory between processes: one writer, or up to CRE_SHARED_LOCK_READERS readers.
  *
- * It survives its owners: when a thread or process that holds it dies, the next one gets it, and is told if
- * the dead one could write. It is not recursive. Any thread and process may call everything here but
- * cre_shared_lock_destroy at any time.
+ * It survives its owners: when a thread or process that holds it dies, the next one gets it. If the
+ * dead one could write, all are told until another writer has given the lock back. It is not recursive. Any
+ * thread and process may call everything here but cre_shared_lock_destroy at any time.
  */
 #ifndef CREACTOR_SHARED_LOCK_H
 #define CREACTOR_SHARED_LOCK_H
@@ -23,7 +23,7 @@ typedef struct cre_shared_lock cre_shared_lock;
 /** What a thread needs to give a lock back. */
 typedef struct cre_shared_hold {
     int32_t reader; /* the reader's place, -1 for a writer */
-    bool abandoned; /* who wrote before died with the lock: what it protects may be half changed */
+    bool abandoned; /* the last writer died with the lock: what it protects may be half changed */
 } cre_shared_hold;
 
 /** Makes one, free. The caller owns it, and so does each process forked later. Returns 0 or a negative error.

@@ -15,7 +15,7 @@
 typedef struct shared_gate {
     cre__segment_head head;
     cre__mutex gate;
-    /* By who has the gate. A dead one leaves it set, until somebody has got the lock and so was told. */
+    /* By who has the gate. A dead one leaves it set, and all are told until somebody else has written. */
     _Atomic uint32_t writing;
     /* Places that have a reader. A dead one leaves its bit; who needs the place finds out. */
     _Alignas(64) _Atomic uint64_t readers;
@@ -131,7 +131,6 @@ int cre_shared_lock_read(cre_shared_lock *lock, int64_t timeout_ms, cre_shared_h
     if (!result) {
         atomic_fetch_or(&gate->readers, 1ull << place);
         hold->reader = place;
-        atomic_store(&gate->writing, 0);
     }
     cre__mutex_unlock(&gate->gate);
     return result;

@@ -6,6 +6,8 @@ internal import Glibc
 @safe final class Master: @unchecked Sendable {
     // `@unchecked`: everything happens on the main thread, except what is said to be called by a reactor.
     private static nonisolated(unsafe) var isRunning = false
+    /// Whether a server was started, and has not ended, in this process or one that it was forked from.
+    static var isInUse: Bool { unsafe isRunning }
 
     private let server: Server
     private let layout: Layout

@@ -26,6 +26,9 @@ import SwiftServer
         },
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "broadcast": { server, _ in BroadcastScenario.register(server) },
+        "shared": { server, _ in
+            do throws(SharedMemoryError) { try SharedScenario.register(server) } catch { print(error) }
+        },
         "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
         "ports": { server, options in PortScenario.register(server, options) },
         "noReceive": { server, _ in

@@ -1,0 +1,46 @@
+// Who is online, over all workers: each connects to /?user=NAME, and sends "NAME text" to write to somebody.
+// Workers are processes. A dictionary would know only those users whose connections its own worker serves.
+import SwiftServer
+
+let fd = SharedColumn<ConnectionID>("fd")
+let name = SharedColumn<String>("name", size: 63)
+// Before serve(), so that all workers have them.
+let users = try SharedTable(rows: 10_000, columns: fd)  // by name
+let names = try SharedTable(rows: 10_000, columns: name)  // by connection
+
+let server = WebSocketServer(host: "127.0.0.1", port: 9501)
+server.settings.workerCount = 2
+server.settings.maxConnections = 10_000
+
+server.onOpen { server, request in
+    do throws(SharedMemoryError) {
+        let user = request.query["user"] ?? "guest \(request.fd)"
+        try users.set(user, fd.to(request.fd))
+        try names.set("\(request.fd)", name.to(user))
+    } catch {
+        server.close(request.fd, code: 4000, reason: error.message)
+    }
+}
+
+server.onMessage { server, frame in
+    let words = frame.text.split(separator: " ", maxSplits: 1).map(String.init)
+    let sender = names["\(frame.fd)", name] ?? "somebody"
+    guard words.count == 2, let receiver = users[words[0], fd],
+        server.push("\(sender): \(words[1])", to: receiver).isAccepted
+    else {
+        server.push("nobody of that name is here", to: frame.fd)
+        return
+    }
+}
+
+server.onClose { _, closed, _ in
+    guard let user = try? names.remove("\(closed)")?[name] else { return }
+    // Unless the user has come again meanwhile, on another connection and perhaps to another worker.
+    _ = try? users.remove(user) { $0[fd] == closed }
+}
+
+server.onRequest { _, response in
+    response.end(users.map(\.key).sorted().joined(separator: "\n") + "\n")
+}
+
+server.serve()

@@ -24,7 +24,8 @@
 
 /* Exhaustive loops take each value in a plain build. Under a sanitizer, which is there for other faults and
  * slower by an order, they take every thirteenth. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TEST_STRIDE) /* given */
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TEST_STRIDE 13
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

@@ -1,0 +1,125 @@
+/* What a message costs: system calls and allocations, counted. */
+#include "calls.h"
+
+#include "both.h"
+#include "link/bus_internal.h"
+
+#define BATCH 16
+
+static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
+    if (event->kind == CRE_EVENT_MESSAGE)
+        cre_engine_push(net->engine, event->session, event->opcode, payload, event->length);
+    return 0;
+}
+
+/* BATCH messages, as one piece. */
+static size_t make_batch(uint8_t *out, const char *text) {
+    size_t used = 0, size;
+    for (int i = 0; i < BATCH; i++) {
+        uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_TEXT, text, strlen(text), &size);
+        memcpy(out + used, frame, size);
+        used += size;
+        free(frame);
+    }
+    return used;
+}
+
+static void expect_batch(net_client *client, const char *text) {
+    for (int i = 0; i < BATCH; i++)
+        net_ws_expect_text(client, text);
+}
+
+static long reads(void) {
+    return atomic_load(&calls_made[CALL_recv]);
+}
+
+static long writes(void) {
+    return atomic_load(&calls_made[CALL_send]) + atomic_load(&calls_made[CALL_sendmsg]);
+}
+
+TEST_BOTH(a_batch_costs_one_read_and_one_write) {
+    net_server *net = net_start((cre_engine_config){ 0 }, echo);
+    net->quiet = true;
+    net_client client = net_ws_connect(net);
+    uint8_t batch[BATCH * 64];
+    size_t size = make_batch(batch, "hello");
+    for (int i = 0; i < 20; i++) {
+        long read = reads(), wrote = writes(), allocated = atomic_load(&test_allocations);
+        net_send(&client, batch, size);
+        expect_batch(&client, "hello");
+        CHECK_EQ(reads() - read, 1);
+        CHECK_EQ(writes() - wrote, 1);
+        if (i) CHECK_EQ(atomic_load(&test_allocations), allocated); /* the first may fill the pool */
+    }
+    net_close(&client);
+    net_stop(net);
+}
+
+/* ---- over the bus: a reactor in its thread, a worker that the test turns ---- */
+
+typedef struct pair {
+    net_server net; /* the worker's loop; no engine */
+    cre_bus *bus;
+    cre_reactor *reactor;
+    cre_worker *worker;
+} pair;
+
+static void answer(void *context, const cre_record *event, uint8_t *payload) {
+    pair *it = context;
+    if (event->kind == CRE_EVENT_MESSAGE)
+        CHECK_EQ(cre_worker_push(it->worker, event->session, event->opcode, true, payload, event->length), 0);
+}
+
+static void start_pair(pair *it) {
+    memset(it, 0, sizeof *it);
+    /* Without spinning: a reactor that looks for answers all the time finds them one by one. */
+    cre_bus_config shape = { .nodes = 2, .connections = 100 };
+    REQUIRE(cre_bus_create(&shape, &it->bus) == 0);
+    cre_tls *ports[] = { net_tls_now };
+    cre_reactor_config config = {
+        .bus = it->bus, .engine = { .first_worker = 1, .worker_count = 1, .tls = ports, .tls_count = 1 }
+    };
+    REQUIRE(cre_reactor_start(&config, &it->reactor) == 0);
+    int listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &it->net.port);
+    REQUIRE(listener >= 0 && cre_reactor_serve(it->reactor, listener, 0) == 0);
+    REQUIRE(cre_loop_create(&it->net.loop) == 0);
+    cre_worker_config own = { .bus = it->bus, .node = 1, .on_event = answer, .context = it };
+    REQUIRE(cre_worker_open(it->net.loop, &own, &it->worker) == 0);
+}
+
+static void stop_pair(pair *it) {
+    cre_reactor_stop(it->reactor);
+    cre_worker_close(it->worker);
+    cre_loop_destroy(it->net.loop);
+    cre_bus_destroy(it->bus);
+}
+
+static bool sleeps(pair *it, int node) {
+    return atomic_load(&it->bus->nodes[node].sleeping) == 1;
+}
+
+TEST_BOTH(in_process_mode_too) {
+    pair it;
+    start_pair(&it);
+    net_client client = net_ws_connect(&it.net);
+    uint8_t batch[BATCH * 64];
+    size_t size = make_batch(batch, "hello");
+    int alone = 0;
+    for (int i = 0; i < 20; i++) {
+        NET_UNTIL(&it.net, sleeps(&it, 0));
+        long read = reads(), wrote = writes(), allocated = atomic_load(&test_allocations);
+        long woken = atomic_load(&calls_made[CALL_write]);
+        net_send(&client, batch, size);
+        expect_batch(&client, "hello");
+        CHECK_EQ(reads() - read, 1);
+        CHECK(atomic_load(&calls_made[CALL_write]) - woken <= 2); /* of the worker, and of the reactor */
+        /* Now and then the reactor is not asleep yet when the worker's first answers come. */
+        alone += writes() - wrote == 1;
+        if (i) CHECK_EQ(atomic_load(&test_allocations), allocated);
+    }
+    CHECK(alone > 0);
+    net_close(&client);
+    stop_pair(&it);
+}
+
+TEST_MAIN()

@@ -133,14 +133,14 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     if (!engine) return CRE_ENOMEM;
     engine->config = *config;
     fill_defaults(&engine->config);
+    int result = cre__tls_copy_ports(engine); /* first: what is freed is what was copied */
     bool good = config->on_event && dispatch_valid(&engine->config);
-    int result = good ? cre__ports_open(engine) : CRE_EINVALID;
+    if (!result) result = good ? cre__ports_open(engine) : CRE_EINVALID;
     if (result) {
         free_engine(engine);
         return result;
     }
     engine->loop = loop;
-    int copied = cre__tls_copy_ports(engine);
     engine->table = config->table;
     if (!engine->table) {
         size_t size = cre_table_size(engine->config.max_connections);
@@ -161,7 +161,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
     result = CRE_ENOMEM;
-    if (!copied && engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
+    if (engine->table && engine->slab && engine->scratch && engine->conns != MAP_FAILED)
         result = open_inbox(engine);
     if (!result && config->deflate) {
         engine->deflate_config = *config->deflate;

@@ -92,28 +92,26 @@ static int take_over(const cre_listen_options *options) {
     return 0;
 }
 
-static uint16_t port_of(int descriptor, int *family) {
+/* The address that a socket is bound to. */
+static int bound_to(int descriptor, cre_address *address) {
     cre__sockaddr at;
-    cre_address address;
     socklen_t size = sizeof at;
-    if (getsockname(descriptor, &at.any, &size)) return 0;
-    cre__address_from_system(&at, size, &address);
-    *family = address.family;
-    return address.port;
+    if (getsockname(descriptor, &at.any, &size)) return -errno;
+    cre__address_from_system(&at, size, address);
+    return 0;
 }
 
 int cre_listen(const cre_listen_options *options, uint16_t *bound_port) {
-    int family = 0, result, descriptor = options->descriptor;
-    uint16_t port;
+    int result, descriptor = options->descriptor;
+    cre_address address;
     if (descriptor > 0) {
         result = take_over(options);
-        port = port_of(descriptor, &family);
-        if (!result) result = set_options(descriptor, options, family);
+        if (!result) result = bound_to(descriptor, &address);
+        if (!result) result = set_options(descriptor, options, address.family);
         if (result) return result;
-        if (bound_port) *bound_port = port;
+        if (bound_port) *bound_port = address.port;
         return descriptor;
     }
-    cre_address address;
     cre__sockaddr at;
     result = cre_address_parse(options->host, options->port, &address);
     if (result) return result == CRE_EINVALID ? -EADDRNOTAVAIL : result;
@@ -125,12 +123,12 @@ int cre_listen(const cre_listen_options *options, uint16_t *bound_port) {
     if (!result) result = bind_to(descriptor, options, &at, size);
     if (!result && !options->datagram && listen(descriptor, options->backlog ? options->backlog : 512))
         result = -errno;
+    if (!result) result = bound_to(descriptor, &address);
     if (result) {
         close(descriptor);
         return result;
     }
-    port = port_of(descriptor, &family);
-    if (bound_port) *bound_port = port;
+    if (bound_port) *bound_port = address.port;
     return descriptor;
 }
 

@@ -57,6 +57,9 @@ typedef struct cre_node_handlers {
     /** `from` wrote nonsense, or `record` said so. Nothing of it is read until its process was replaced. May
      * be NULL. */
     void (*violation)(void *context, uint32_t from);
+    /** A large record of `from` could not be put together for want of memory: of `record`, kind and session
+     * are known, the payload is gone. The records behind it come as ever. May be NULL. */
+    void (*lost)(void *context, uint32_t from, const cre_record *record);
 } cre_node_handlers;
 
 /**

@@ -137,8 +137,8 @@ typedef struct cre_engine_stats {
     uint64_t requests, responses;
     uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t bytes_in, bytes_out;
-    uint64_t stale_commands;               /* for sessions that were gone */
-    uint64_t left_out;                     /* published messages that a slow connection did not get */
+    uint64_t stale_commands; /* for sessions that were gone */
+    uint64_t left_out; /* published messages that a slow connection, or for want of memory all, did not get */
     uint64_t dropped_packets;              /* datagrams for which there was no room */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;

@@ -247,6 +247,16 @@ void cre__engine_drop_leaving(cre_engine *engine) {
     }
 }
 
+const char *cre_close_reason_text(int reason) {
+    switch (reason) {
+#define XX(name, number, text) \
+    case number: return text;
+        CRE_CLOSE_REASON_MAP(XX)
+#undef XX
+    default: return "unknown reason";
+    }
+}
+
 /* ---- reading ---- */
 
 void cre__conn_update_watch(cre__conn *conn) {

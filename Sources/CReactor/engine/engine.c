@@ -432,8 +432,21 @@ int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_
     return carry_out(engine, command, parts, count, false);
 }
 
+void cre__command_lost(cre_engine *engine, const cre_record *command) {
+    if (command->kind == CRE_COMMAND_SENDTO) engine->stats.dropped_packets++;
+    if (cre__is_publishing(command->kind)) {
+        engine->stats.left_out++;
+        return; /* its session is the one that is left out on purpose */
+    }
+    cre__conn *conn = cre__engine_find(engine, command->session);
+    if (conn)
+        cre__conn_end(conn, CRE_CLOSED_NOMEM, conn->opened ? 1006 : 0, CRE_ENOMEM, (cre_slice){ 0 }, false);
+}
+
 int cre__command_late(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
-    return carry_out(engine, command, parts, count, true);
+    int result = carry_out(engine, command, parts, count, true);
+    if (result == CRE_ENOMEM) cre__command_lost(engine, command);
+    return result;
 }
 
 int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
@@ -582,14 +595,4 @@ cre_loop *cre_engine_loop(cre_engine *engine) {
 
 cre_engine_stats cre_engine_get_stats(const cre_engine *engine) {
     return engine->stats;
-}
-
-const char *cre_close_reason_text(int reason) {
-    switch (reason) {
-#define XX(name, number, text) \
-    case number: return text;
-        CRE_CLOSE_REASON_MAP(XX)
-#undef XX
-    default: return "unknown reason";
-    }
 }

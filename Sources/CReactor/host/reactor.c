@@ -66,6 +66,12 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     return result;
 }
 
+static void on_lost(void *context, uint32_t from, const cre_record *record) {
+    cre_reactor *reactor = context;
+    (void)from;
+    cre__command_lost(reactor->engine, record);
+}
+
 static void on_room(void *context, uint32_t to) {
     cre_reactor *reactor = context;
     cre_engine_resume(reactor->engine, (uint16_t)to);
@@ -132,7 +138,9 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
         cre__free(reactor);
         return result;
     }
-    cre_node_handlers handlers = { .record = on_record, .room = on_room, .violation = on_violation };
+    cre_node_handlers handlers = {
+        .record = on_record, .room = on_room, .violation = on_violation, .lost = on_lost
+    };
     result = cre_engine_create(reactor->loop, &engine, &reactor->engine);
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);

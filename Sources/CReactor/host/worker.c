@@ -75,6 +75,18 @@ static void take_over_from_predecessor(cre_worker *worker) {
     }
 }
 
+/* Nobody will answer an event that is lost, and a stream goes on only without a hole. */
+static void on_lost(void *context, uint32_t from, const cre_record *record) {
+    cre_worker *worker = context;
+    (void)from;
+    if (record->kind >= CRE_COMMAND_PUSH) {
+        if (worker->engine) cre__command_lost(worker->engine, record);
+    } else if (record->kind != CRE_EVENT_PACKET) {
+        cre_worker_command(worker, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = record->session },
+                           NULL, 0);
+    }
+}
+
 static void on_violation(void *context, uint32_t from) {
     cre_worker *worker = context;
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
@@ -105,7 +117,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         own.dispatch = CRE_DISPATCH_BY_CONNECTION;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
-    cre_node_handlers handlers = { .record = on_record, .violation = on_violation };
+    cre_node_handlers handlers = { .record = on_record, .violation = on_violation, .lost = on_lost };
     if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
     if (result) {
         cre_engine_destroy(worker->engine);

@@ -109,6 +109,9 @@ void cre__bus_wake(cre_bus *bus, uint32_t node) {
     if (!atomic_load_explicit(&bus->nodes[node].sleeping, memory_order_relaxed)) return;
     if (!atomic_exchange(&bus->nodes[node].sleeping, 0)) return;
     uint64_t one = 1;
-    ssize_t written = write(bus->eventfds[node], &one, sizeof one);
-    (void)written; /* fails only when the counter is at its end, and then the reader is awake */
+    ssize_t written;
+    do
+        written = write(bus->eventfds[node], &one, sizeof one);
+    while (written < 0 && errno == EINTR);
+    /* Otherwise it fails only when the counter is at its end, and then the reader is awake. */
 }

@@ -264,7 +264,9 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
             capacity *= 2;
         uint8_t *data = cre__realloc(in->data, capacity);
         if (!data) {
-            drop_partial(in); /* one message lost to the lack of memory; the stream stays in step */
+            drop_partial(in); /* the stream stays in step */
+            if (node->handlers.lost)
+                node->handlers.lost(node->context, (uint32_t)(in - node->in), &in->partial);
             return true;
         }
         in->data = data;

@@ -481,6 +481,31 @@ TEST(each_allocation_may_fail) {
     test_fail_each_allocation(make_and_open);
 }
 
+/* The longest turn of all nodes, and the turns of a node and its predecessor. */
+TEST(loops_are_counted_together) {
+    PAIR({ 0 });
+    cre_loop_stats all;
+    for (int i = 0; i < 10; i++) {
+        turn(&a);
+        turn(&b);
+    }
+    cre_loop_stats one = cre_loop_get_stats(a.loop), other = cre_loop_get_stats(b.loop);
+    cre_bus_loop_stats(bus, &all);
+    CHECK_EQ(all.turns, one.turns + other.turns);
+    CHECK_EQ(all.work_ns, one.work_ns + other.work_ns);
+    CHECK_EQ(all.longest_ns, one.longest_ns > other.longest_ns ? one.longest_ns : other.longest_ns);
+    close_end(&b);
+    b = open_end(bus, 1);
+    open_node(&b);
+    uint64_t before = all.turns;
+    for (int i = 0; i < 10; i++)
+        turn(&b);
+    cre_bus_loop_stats(bus, &all);
+    CHECK_EQ(all.turns, before + cre_loop_get_stats(b.loop).turns);
+    CHECK(all.turns >= before + 9);
+    PAIR_END();
+}
+
 TEST(settings_are_checked) {
     static const cre_bus_config bad[] = {
         { .nodes = 0, .connections = 1 },

@@ -337,6 +337,45 @@ static bool whole_life(void) {
     return good;
 }
 
+/* ---- how long turns take ---- */
+
+static void work(void *context) {
+    uint64_t until = uv_hrtime() + *(uint64_t *)context;
+    while (uv_hrtime() < until) {
+    }
+}
+
+TEST(the_longest_turn_is_known) {
+    cre_loop *loop = make_loop();
+    uint64_t shortly = 1000000, longer = 20000000;
+    CHECK_EQ(cre_loop_get_stats(loop).turns, 0);
+    CHECK_EQ(cre_loop_post(loop, work, &longer), 0);
+    turn(loop);
+    turn(loop); /* a turn is counted when the next one begins */
+    CHECK_EQ(cre_loop_post(loop, work, &shortly), 0);
+    turn(loop);
+    turn(loop);
+    cre_loop_stats stats = cre_loop_get_stats(loop);
+    CHECK(stats.turns >= 2);
+    CHECK(stats.longest_ns >= longer);
+    CHECK(stats.work_ns >= stats.longest_ns + shortly);
+    cre_loop_destroy(loop);
+}
+
+TEST(waiting_is_no_work) {
+    cre_loop *loop = running = make_loop();
+    cre_timer *timer;
+    int once = 1;
+    uint64_t begin = uv_hrtime();
+    CHECK_EQ(cre_timer_start(loop, 300, 0, fire, &once, &timer), 0);
+    cre_loop_run(loop);
+    uint64_t all = uv_hrtime() - begin;
+    turn(loop);
+    CHECK(all >= 300000000);
+    CHECK(cre_loop_get_stats(loop).work_ns < all - 250000000);
+    cre_loop_destroy(loop);
+}
+
 TEST(each_allocation_may_fail) {
     test_fail_each_allocation(whole_life);
 }

@@ -86,6 +86,10 @@ CRE_API int cre_node_send(cre_node *node, uint32_t to, const cre_record *record,
  * send, waits for the node's next owner, who opens it when this one has closed it. Sending goes on. */
 CRE_API void cre_node_deafen(cre_node *node);
 
+/** The loops of all nodes, of those before them in the same places too: sums, and the longest turn of all.
+ * Any thread or process. */
+CRE_API void cre_bus_loop_stats(const cre_bus *bus, cre_loop_stats *stats);
+
 /** Whether the ring to `to` is full now and records queue behind it: time to stop producing. */
 CRE_API bool cre_node_congested(const cre_node *node, uint32_t to);
 

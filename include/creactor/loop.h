@@ -18,6 +18,13 @@ typedef struct cre_loop cre_loop;
 typedef struct cre_timer cre_timer;
 typedef struct cre_watch cre_watch;
 
+/** What the turns of a loop have cost: for so long whatever else came had to wait. */
+typedef struct cre_loop_stats {
+    uint64_t turns;      /* in which something was done */
+    uint64_t work_ns;    /* time from the first callback of a turn to its end, over all turns */
+    uint64_t longest_ns; /* of one turn */
+} cre_loop_stats;
+
 /** Makes a loop. Make it in the process that runs it: a loop does not survive a fork. Returns 0 or an error.
  */
 CRE_API int cre_loop_create(cre_loop **loop);
@@ -34,6 +41,9 @@ CRE_API void cre_loop_stop(cre_loop *loop);
 
 /** The loop's clock in milliseconds, taken once per turn; its zero is arbitrary. */
 CRE_API uint64_t cre_loop_now(const cre_loop *loop);
+
+/** Since the loop was made, up to the end of the last turn. */
+CRE_API cre_loop_stats cre_loop_get_stats(const cre_loop *loop);
 
 /** Runs `run(context)` on the loop's thread soon, in the order of the posts of one thread. Any thread.
  * Returns 0 or CRE_ENOMEM. Posts that never ran are dropped when the loop is destroyed. */

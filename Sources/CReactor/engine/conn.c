@@ -381,6 +381,7 @@ static void read_all(cre__conn *conn, uint8_t reads) {
 
 static void on_ready(uv_poll_t *handle, int status, int events) {
     cre__conn *conn = handle->data;
+    cre__loop_begin(conn->engine->loop);
     if (status < 0) {
         /* libuv has stopped watching; the socket itself knows the error. */
         conn->watching = 0;

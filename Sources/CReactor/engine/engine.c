@@ -56,6 +56,7 @@ struct cre__inbox {
 
 static void on_handed_over(uv_async_t *handle) {
     struct cre__inbox *inbox = handle->data;
+    cre__loop_begin(inbox->engine->loop);
     handed_over *stack = atomic_exchange_explicit(&inbox->items, NULL, memory_order_acquire), *queue = NULL;
     while (stack) { /* the first shall be the first */
         handed_over *next = stack->next;

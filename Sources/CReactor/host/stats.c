@@ -4,7 +4,8 @@
 
 #include "link/bus_internal.h"
 
-_Static_assert(sizeof(cre_engine_stats) <= CRE__SHOWN_BYTES, "each node has room for its counters");
+_Static_assert(sizeof(cre_engine_stats) + sizeof(cre_loop_stats) <= CRE__SHOWN_BYTES,
+               "each node has room for its counters");
 
 void cre_bus_stats(const cre_bus *bus, cre_engine_stats *out) {
     enum { COUNT = sizeof(cre_engine_stats) / sizeof(uint64_t) };

@@ -102,6 +102,17 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     cre_table_sweep(bus->table, (uint16_t)node);
 }
 
+void cre_bus_loop_stats(const cre_bus *bus, cre_loop_stats *out) {
+    *out = (cre_loop_stats){ 0 };
+    for (uint32_t node = 0; node < bus->config.nodes; node++) {
+        const cre_loop_stats *shown = cre__bus_loop_stats(bus, node);
+        out->turns += __atomic_load_n(&shown->turns, __ATOMIC_RELAXED);
+        out->work_ns += __atomic_load_n(&shown->work_ns, __ATOMIC_RELAXED);
+        uint64_t longest = __atomic_load_n(&shown->longest_ns, __ATOMIC_RELAXED);
+        if (longest > out->longest_ns) out->longest_ns = longest;
+    }
+}
+
 void cre__bus_wake(cre_bus *bus, uint32_t node) {
     /* The reader sets `sleeping`, fences, and looks at the tails once more; the writer published its tail
      * before this fence. One of the two sees the other, so no wake-up is lost. */

@@ -41,6 +41,11 @@ static inline void *cre__bus_shown(const cre_bus *bus, uint32_t node) {
     return bus->shown + (size_t)node * CRE__SHOWN_BYTES;
 }
 
+/* Behind what the host shows there: how long the turns of the node's loop take. */
+static inline cre_loop_stats *cre__bus_loop_stats(const cre_bus *bus, uint32_t node) {
+    return (cre_loop_stats *)((uint8_t *)cre__bus_shown(bus, node) + CRE__SHOWN_BYTES) - 1;
+}
+
 static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to) {
     return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;
 }
@@ -50,7 +55,7 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
 
-/* Whether the node's loop waits for something to do; true also of one whose process is gone. */
+/* Whether the node's loop waits for something to do. Of a process that is gone: for a moment still. */
 static inline bool cre__bus_sleeps(const cre_bus *bus, uint32_t node) {
     return atomic_load_explicit(&bus->nodes[node].sleeping, memory_order_relaxed);
 }

@@ -14,6 +14,7 @@ struct cre_timer {
 
 struct cre_watch {
     uv_poll_t uv;
+    cre_loop *loop;
     void (*ready)(void *context, int descriptor);
     void *context;
     int descriptor;
@@ -50,6 +51,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
     (void)status;
     (void)events;
     cre_watch *watch = handle->data;
+    cre__loop_begin(watch->loop);
     watch->ready(watch->context, watch->descriptor);
 }
 
@@ -63,6 +65,7 @@ int cre_watch_start(cre_loop *loop, int descriptor, void (*ready)(void *context,
         return result;
     }
     watch->uv.data = watch;
+    watch->loop = loop;
     watch->ready = ready;
     watch->context = context;
     watch->descriptor = descriptor;

@@ -25,7 +25,48 @@ struct cre_loop {
     cre__hook *next_hook;    /* while hooks run */
     _Atomic(posted *) posts; /* a stack; turned round before it runs */
     atomic_bool stopping;
+    uint64_t began; /* when this turn's work did; 0: not yet */
+    cre_loop_stats stats;
+    cre_loop_stats *shown; /* NULL, or where others read */
+    cre_loop_stats before; /* what stood there already */
 };
+
+/* ---- how long turns take ---- */
+
+void cre__loop_begin(cre_loop *loop) {
+    if (!loop->began) loop->began = uv_hrtime();
+}
+
+static void show(cre_loop *loop) {
+    const cre_loop_stats *own = &loop->stats, *before = &loop->before;
+    uint64_t longest = own->longest_ns > before->longest_ns ? own->longest_ns : before->longest_ns;
+    __atomic_store_n(&loop->shown->turns, before->turns + own->turns, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->shown->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->shown->longest_ns, longest, __ATOMIC_RELAXED);
+}
+
+static void end_turn(cre_loop *loop) {
+    if (!loop->began) return;
+    uint64_t spent = uv_hrtime() - loop->began;
+    loop->began = 0;
+    loop->stats.turns++;
+    loop->stats.work_ns += spent;
+    if (spent > loop->stats.longest_ns) loop->stats.longest_ns = spent;
+    if (loop->shown) show(loop);
+}
+
+void cre__loop_show(cre_loop *loop, cre_loop_stats *where) {
+    loop->shown = where;
+    if (!where) return;
+    loop->before = *where;
+    loop->stats = (cre_loop_stats){ 0 };
+}
+
+cre_loop_stats cre_loop_get_stats(const cre_loop *loop) {
+    return loop->stats;
+}
+
+/* ---- turns ---- */
 
 static posted *take_posts(cre_loop *loop) {
     posted *stack = atomic_exchange_explicit(&loop->posts, NULL, memory_order_acquire), *queue = NULL;
@@ -40,6 +81,7 @@ static posted *take_posts(cre_loop *loop) {
 
 static void on_wake(uv_async_t *handle) {
     cre_loop *loop = handle->data;
+    cre__loop_begin(loop);
     for (posted *post = take_posts(loop); post;) {
         posted *next = post->next;
         post->run(post->context);
@@ -71,6 +113,7 @@ static void on_idle(uv_idle_t *handle) {
 
 static void on_check(uv_check_t *handle) {
     cre_loop *loop = handle->data;
+    cre__loop_begin(loop);
     run_hooks(loop, CRE__DRAIN);
     run_hooks(loop, CRE__JOBS);
     run_hooks(loop, CRE__FLUSH);
@@ -79,6 +122,7 @@ static void on_check(uv_check_t *handle) {
 static void on_prepare(uv_prepare_t *handle) {
     cre_loop *loop = handle->data;
     run_hooks(loop, CRE__FLUSH);
+    end_turn(loop);
     if (may_sleep(loop))
         uv_idle_stop(&loop->stay_awake);
     else

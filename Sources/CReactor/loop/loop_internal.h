@@ -31,4 +31,10 @@ void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 uv_loop_t *cre__loop_uv(cre_loop *loop);
 
+/* Each callback of libuv begins with it: the turn's work starts here, if it has not yet. */
+void cre__loop_begin(cre_loop *loop);
+
+/* Shows the turns in memory that others read, on top of what is there; NULL: no longer. */
+void cre__loop_show(cre_loop *loop, cre_loop_stats *where);
+
 #endif

@@ -57,6 +57,46 @@ TEST_BOTH(the_silent_one_is_closed) {
     net_stop(net);
 }
 
+/* Streams have the same time, and no pings. */
+TEST_BOTH(a_silent_stream_is_closed) {
+    static const cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    net_server *net = net_start(
+        (cre_engine_config){
+            .ports = &port, .port_count = 1, .heartbeat_idle_ms = 500, .ping_interval_ms = 100 },
+        NULL);
+    net_client silent = net_connect(net), talking = net_connect(net), spared = net_connect(net);
+    cre_session ids[3];
+    for (int i = 0; i < 3; i++)
+        ids[i] = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;
+    CHECK_EQ(protect(net, ids[2], true), 0);
+    uint64_t begin = now_ms(), said = begin;
+    while (net_count_events(net, CRE_EVENT_CLOSE) == 0 && now_ms() - begin < 5000) {
+        net_turn(net);
+        net_rest(net, -1);
+        if (now_ms() - said > 100) {
+            net_send_text(&talking, "x");
+            said = now_ms();
+        }
+    }
+    const net_event *event = NULL;
+    while (net->seen < net->count) {
+        event = net_next(net);
+        if (event->record.kind == CRE_EVENT_CLOSE) break;
+    }
+    REQUIRE(event != NULL);
+    CHECK(now_ms() - begin >= 500);
+    CHECK_EQ(event->record.session, ids[0]);
+    CHECK_EQ(net_closed(event).reason, CRE_CLOSED_HEARTBEAT);
+    CHECK_EQ(net_closed(event).code, 0);
+    net_await_end(&silent);
+    CHECK_EQ(silent.length, 0);
+    CHECK_EQ(net_count_events(net, CRE_EVENT_CLOSE), 1);
+    net_close(&silent);
+    net_close(&talking);
+    net_close(&spared);
+    net_stop(net);
+}
+
 TEST_BOTH(checks_come_together) {
     net_server *net =
         net_start((cre_engine_config){ .heartbeat_idle_ms = 100, .heartbeat_check_ms = 2000 }, NULL);

@@ -80,16 +80,16 @@ typedef struct cre_engine_config {
     /** permessage-deflate: copied. NULL: messages are not compressed. */
     const cre_ws_deflate_config *deflate;
 
-    uint64_t max_message;     /* bytes of a WebSocket message: default 1 MiB */
-    uint32_t max_head;        /* bytes of a request head: default and most 65535 */
-    uint32_t max_body;        /* bytes of a request body: default 8 MiB */
-    uint32_t max_queue;       /* bytes of output that may wait on one connection: default 8 MiB */
-    uint32_t high_water;      /* FULL is told at so many: default 0.8 x max_queue */
-    uint32_t low_water;       /* DRAINED at so few: default 0 */
-    uint32_t max_per_address; /* connections of one remote address (IPv6: of one /64), over all engines that
-                                 share the table; further ones are closed at once. 0: no limit */
-    uint32_t
-        heartbeat_idle_ms; /* a WebSocket from which nothing came for so long ends with HEARTBEAT; 0: never */
+    uint64_t max_message;       /* bytes of a WebSocket message: default 1 MiB */
+    uint32_t max_head;          /* bytes of a request head: default and most 65535 */
+    uint32_t max_body;          /* bytes of a request body: default 8 MiB */
+    uint32_t max_queue;         /* bytes of output that may wait on one connection: default 8 MiB */
+    uint32_t high_water;        /* FULL is told at so many: default 0.8 x max_queue */
+    uint32_t low_water;         /* DRAINED at so few: default 0 */
+    uint32_t max_per_address;   /* connections of one remote address (IPv6: of one /64), over all engines that
+                                   share the table; further ones are closed at once. 0: no limit */
+    uint32_t heartbeat_idle_ms; /* a WebSocket or stream from which nothing came for so long ends with
+                                   HEARTBEAT; 0: never */
     uint32_t heartbeat_check_ms; /* it is noticed up to so much later; 0: as soon as it can be */
     uint32_t ping_interval_ms;   /* a WebSocket from which nothing came for so long gets a ping; 0: none */
     uint32_t pong_timeout_ms;    /* and ends with HEARTBEAT when nothing comes for so long after it: default

@@ -447,7 +447,7 @@ static void link_timed(cre__conn *conn) {
 static void deadline_passed(cre__conn *conn) {
     switch (conn->phase) {
     case CRE__HTTP: cre__http_timed_out(conn); break;
-    case CRE__STREAM: cre__stream_close(conn, CRE_CLOSED_TIMEOUT); break;
+    case CRE__STREAM: cre__stream_due(conn); break;
     case CRE__CLOSE_SENT:
         cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, false);
         break;

@@ -365,6 +365,8 @@ void cre__stream_open(cre__conn *conn);
 void cre__stream_input(cre__conn *conn, uint8_t *data, size_t length);
 /* The peer's input has ended. */
 void cre__stream_ended(cre__conn *conn);
+/* Its deadline has passed: that of its heartbeat, or after the end of its input. */
+void cre__stream_due(cre__conn *conn);
 int cre__stream_send(cre__conn *conn, const cre_slice *parts, int count, bool late);
 void cre__stream_close(cre__conn *conn, cre_close_reason reason);
 

@@ -29,7 +29,7 @@ static uint32_t wait_for(const cre__conn *conn, uint32_t now) {
         uint32_t check = config->heartbeat_check_ms;
         if (check) wait += check - 1 - (now + wait + check - 1) % check; /* all that are due, together */
     }
-    if (config->ping_interval_ms) {
+    if (config->ping_interval_ms && conn->phase == CRE__WEBSOCKET) {
         bool pinged = conn->pinged && !conn->protected;
         uint32_t ping = pinged ? left(config->pong_timeout_ms, now - conn->pinged_at)
                                : left(config->ping_interval_ms, silent);
@@ -59,7 +59,7 @@ void cre__heartbeat_due(cre__conn *conn) {
             return;
         }
         bool ping = config->ping_interval_ms && !conn->pinged && silent >= config->ping_interval_ms;
-        if (ping && conn->phase == CRE__WEBSOCKET) {
+        if (ping && conn->phase == CRE__WEBSOCKET) { /* streams have none */
             conn->pinged = true;
             conn->pinged_at = now;
             /* When its queue is full it gets none, and is as silent as if it had. */

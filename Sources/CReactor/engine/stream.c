@@ -9,6 +9,7 @@
 void cre__stream_open(cre__conn *conn) {
     conn->phase = CRE__STREAM;
     cre__conn_set_deadline(conn, 0); /* that of a TLS handshake */
+    cre__heartbeat_begin(conn);
     cre_framing_init(&conn->framing, &conn->settings->options.framing);
     conn->opened = true;
     cre__table_set_state(conn->engine->table, conn->session, CRE_CONNECTION_STREAM);
@@ -44,6 +45,13 @@ void cre__stream_ended(cre__conn *conn) {
     cre__conn_set_deadline(conn, conn->settings->options.idle_timeout_ms);
     cre__conn_update_watch(conn);
     cre__conn_emit(conn, CRE_EVENT_END, 0, NULL, 0);
+}
+
+void cre__stream_due(cre__conn *conn) {
+    if (conn->eof)
+        cre__stream_close(conn, CRE_CLOSED_TIMEOUT);
+    else
+        cre__heartbeat_due(conn);
 }
 
 /* ---- output ---- */

@@ -32,8 +32,9 @@ public struct Settings: Sendable {
     /// How many connections one remote address may have at once (of IPv6 addresses those that share the first 64 bits
     /// are one); further ones are closed when they arrive. Default: 0, any number.
     public var maxConnectionsPerAddress = 0
-    /// A WebSocket from which nothing came for so long is closed, with ``CloseReason/Cause/heartbeat``. Any byte counts,
-    /// also a pong; what is sent to it does not. See also ``Server/protect(_:_:)``. Default: `nil`, never.
+    /// A WebSocket, or a connection of a `.tcp` port, from which nothing came for so long is closed, with
+    /// ``CloseReason/Cause/heartbeat``. Any byte counts, also a pong; what is sent to it does not. See also
+    /// ``Server/protect(_:_:)``. Default: `nil`, never.
     public var heartbeatIdleTime: Duration?
     /// How often connections are looked at for ``heartbeatIdleTime``; a silent one may live so much longer. Default: `nil`,
     /// each as soon as it is due. When only this is set, ``heartbeatIdleTime`` is twice as long.

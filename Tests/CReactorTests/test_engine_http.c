@@ -6,6 +6,7 @@ static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind != CRE_EVENT_REQUEST) return 0;
     cre_request_view view;
     CHECK_EQ(cre_request_view_init(&view, payload, event->length), 0);
+    CHECK_EQ((view.head->flags & CRE_HTTP_SECURE) != 0, net_tls_now != NULL);
     const char *path = (const char *)view.bytes + view.head->path;
     if (view.head->path_length == 6 && memcmp(path, "/later", 6) == 0) return 0;
     if (view.head->path_length == 5 && memcmp(path, "/gone", 5) == 0)

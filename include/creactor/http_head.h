@@ -42,7 +42,8 @@ enum {
     /* the form of the target; none of the three: origin form ("/path?query") */
     CRE_HTTP_ABSOLUTE_FORM = 1 << 10,  /* "http://host/path?query" */
     CRE_HTTP_AUTHORITY_FORM = 1 << 11, /* "host:port", only with CONNECT */
-    CRE_HTTP_ASTERISK_FORM = 1 << 12   /* "*", only with OPTIONS */
+    CRE_HTTP_ASTERISK_FORM = 1 << 12,  /* "*", only with OPTIONS */
+    CRE_HTTP_SECURE = 1 << 13          /* it came over TLS: set by an engine, not by the parser */
 };
 
 /** One field line. Offsets count from the head's first byte; the value has no white space around it. */

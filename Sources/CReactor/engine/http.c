@@ -332,6 +332,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
         cre__http_refuse(conn, cre_http_status_of(length));
         return false;
     }
+    if (conn->tls) head->flags |= CRE_HTTP_SECURE;
     conn->keep_alive = head->flags & CRE_HTTP_KEEP_ALIVE;
     conn->head_request = head->method == CRE_HTTP_HEAD;
     conn->http10 = head->minor == 0;

@@ -38,6 +38,9 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
     /// The peer's reason, or what the error was; may be empty.
     public let text: String
 
+    /// The system's error (`errno`) when the socket failed, else 0.
+    public let errno: Int32
+
     /// In words, for logs.
     public var description: String {
         "\(cause) (\(code)\(text.isEmpty ? "" : ", \(text)"))"
@@ -53,6 +56,7 @@ extension CloseReason {
         guard payload.count == size + Int(closed.text_length) else { return nil }
         cause = Cause(number: closed.reason)
         code = closed.code
+        errno = (-4095..<0).contains(closed.error) && closed.error > CRE_ENOMEM.rawValue ? -closed.error : 0
         text =
             closed.error != 0 && closed.text_length == 0
             ? errorText(closed.error)

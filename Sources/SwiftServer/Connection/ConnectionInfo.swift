@@ -9,6 +9,12 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let webSocketStatus: WebSocketStatus
     /// The port of the server that it came in on.
     public let serverPort: Int
+    /// The place in ``Server/ports`` of the port whose listening socket it came in on.
+    public let portIndex: Int
+    /// What kind of socket it is.
+    public let socketType: SocketType
+    /// Whether it speaks TLS.
+    public let isSecure: Bool
     /// The client's address as text, "127.0.0.1" or "::1"; empty when it has none.
     public let remoteAddress: String
     /// The client's port, 0 when it has none.
@@ -27,6 +33,16 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let queuedBytes: Int
     /// The number that it was given with ``Server/bind(_:to:)``.
     public let uid: Int?
+
+    /// Kinds of sockets that have connections, with the numbers by which other servers know them.
+    public enum SocketType: Int, Sendable, Hashable {
+        /// TCP over IPv4.
+        case tcp = 1
+        /// TCP over IPv6.
+        case tcp6 = 3
+        /// A stream on a Unix socket.
+        case unixStream = 5
+    }
 
     /// Where a connection is on its way to a WebSocket and back.
     public enum WebSocketStatus: Int, Sendable, Hashable {
@@ -52,8 +68,15 @@ extension Server {
             default: .none
             }
         let index = Int(raw.port)
+        let kind: ConnectionInfo.SocketType =
+            switch Int32(raw.family) {
+            case AF_INET6: .tcp6
+            case AF_UNIX: .unixStream
+            default: .tcp
+            }
         return ConnectionInfo(
             fd: fd, webSocketStatus: status, serverPort: index < ports.count ? ports[index].port : port,
+            portIndex: index, socketType: kind, isSecure: index < ports.count && ports[index].tls != nil,
             remoteAddress: Self.text(of: raw), remotePort: Int(raw.remote_port),
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,

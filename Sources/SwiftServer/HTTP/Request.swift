@@ -42,6 +42,9 @@ public struct Request: Sendable {
         unsafe withView { unsafe $0.text(at: $0.head.pointee.host, $0.head.pointee.host_length) }
     }
 
+    /// Whether it came over TLS.
+    public var isSecure: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_SECURE != 0 } }
+
     /// The decoded arguments behind the `?`.
     public var query: Query { Query(text: queryString ?? "") }
     /// The header fields.

@@ -97,6 +97,14 @@ public struct PortSettings: Sendable {
     public var maxBody: Int?
     /// See ``Settings/maxQueue``.
     public var maxQueue: Int?
+    /// See ``Settings/headTimeout``.
+    public var headTimeout: Duration?
+    /// See ``Settings/bodyTimeout``.
+    public var bodyTimeout: Duration?
+    /// See ``Settings/idleTimeout``.
+    public var idleTimeout: Duration?
+    /// See ``Settings/closeTimeout``.
+    public var closeTimeout: Duration?
     /// See ``Settings/backlog``.
     public var backlog: Int?
     /// Small answers leave at once instead of waiting for the peer's acknowledgement of earlier ones. Default: true.
@@ -141,6 +149,28 @@ public struct PortSettings: Sendable {
         ] {
             try require(value.map { (1...1 << 30).contains($0) } ?? true, "\(what) must be 1 or more")
         }
+        for (what, value) in [
+            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("idleTimeout", idleTimeout),
+            ("closeTimeout", closeTimeout),
+        ] {
+            try require(
+                value.map { $0 >= .milliseconds(1) && $0 <= .seconds(86_400) } ?? true,
+                "\(what) must be 1 ms to 1 day")
+        }
+        // What the system counts in seconds, and takes 0 of for "not set".
+        try require(
+            keepAlive.map {
+                $0.idle >= .seconds(1) && $0.idle <= .seconds(32_767) && $0.interval >= .seconds(1)
+                    && $0.interval <= .seconds(32_767) && (1...127).contains($0.count)
+            } ?? true, "keepAlive must be 1...32,767 seconds for idle and interval, and 1...127 for count")
+        try require(
+            deferAccept.map { $0 > .zero && $0 <= .seconds(86_400) } ?? true,
+            "deferAccept must be more than nothing, and at most 1 day")
+        try require(
+            (1...0o777).contains(permissions),
+            "permissions must be 0o001...0o777, not 0o\(String(permissions, radix: 8))"
+        )
+        try require(descriptor.map { $0 > 0 } ?? true, "descriptor must be more than 0")
     }
 
     func options(_ spoken: PortProtocol, servesHTTP: Bool) -> cre_port_options {
@@ -159,6 +189,10 @@ public struct PortSettings: Sendable {
         unsafe options.max_head = UInt32(maxHead ?? 0)
         unsafe options.max_body = UInt32(maxBody ?? 0)
         unsafe options.max_queue = UInt32(maxQueue ?? 0)
+        unsafe options.head_timeout_ms = UInt32(headTimeout?.milliseconds ?? 0)
+        unsafe options.body_timeout_ms = UInt32(bodyTimeout?.milliseconds ?? 0)
+        unsafe options.idle_timeout_ms = UInt32(idleTimeout?.milliseconds ?? 0)
+        unsafe options.close_timeout_ms = UInt32(closeTimeout?.milliseconds ?? 0)
         return unsafe options
     }
 
@@ -170,8 +204,8 @@ public struct PortSettings: Sendable {
         unsafe options.permissions = permissions
         if let keepAlive {
             unsafe options.keep_alive = true
-            unsafe options.keep_idle_s = Int32(clamping: keepAlive.idle.components.seconds)
-            unsafe options.keep_interval_s = Int32(clamping: keepAlive.interval.components.seconds)
+            unsafe options.keep_idle_s = Int32(clamping: (keepAlive.idle.milliseconds + 999) / 1000)
+            unsafe options.keep_interval_s = Int32(clamping: (keepAlive.interval.milliseconds + 999) / 1000)
             unsafe options.keep_count = Int32(clamping: keepAlive.count)
         }
         unsafe options.fast_open = Int32(clamping: fastOpen ?? 0)

@@ -28,9 +28,32 @@ public struct ServerStatistics: Sendable {
     public let bytesSent: Int
     /// Pushes and the like for connections that were gone when they arrived at their owner.
     public let staleCommands: Int
+    /// How long the turns of the event loops take.
+    public let loopLag: LoopLag
+
+    /// For how long an event loop was busy with what had come, and whatever else came had to wait. Of all reactors and
+    /// workers together; a turn counts when it is over.
+    public struct LoopLag: Sendable, Hashable {
+        /// Turns in which something was done.
+        public let turns: Int
+        /// Of one turn.
+        public let average: Duration
+        /// The longest turn since the start.
+        public let longest: Duration
+    }
 }
 
 extension Server {
+    private var loopLag: ServerStatistics.LoopLag {
+        var raw = cre_loop_stats()
+        if let bus { unsafe cre_bus_loop_stats(bus.raw, &raw) }
+        let turns = Int64(truncatingIfNeeded: raw.turns)
+        let work = Int64(truncatingIfNeeded: raw.work_ns)
+        let longest = Int64(truncatingIfNeeded: raw.longest_ns)
+        return ServerStatistics.LoopLag(
+            turns: Int(turns), average: .nanoseconds(turns > 0 ? work / turns : 0), longest: .nanoseconds(longest))
+    }
+
     /// The counters of the whole server, from every process, through shared memory: nobody is asked, nothing waits. Each
     /// is as it was at the end of the last turn of the loop that counts it.
     public func stats() -> ServerStatistics {
@@ -50,6 +73,6 @@ extension Server {
             messagesLeftOut: Int(truncatingIfNeeded: raw.left_out), requests: Int(truncatingIfNeeded: raw.requests),
             responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
             bytesSent: Int(truncatingIfNeeded: raw.bytes_out),
-            staleCommands: Int(truncatingIfNeeded: raw.stale_commands))
+            staleCommands: Int(truncatingIfNeeded: raw.stale_commands), loopLag: loopLag)
     }
 }

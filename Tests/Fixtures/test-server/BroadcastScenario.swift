@@ -31,6 +31,15 @@ import SwiftServer
             return nil
         case "protect": return "\(server.protect(fd))"
         case "info": return describe(server, ConnectionID(rawValue: UInt64(word) ?? 0))
+        case "kind":
+            let info = server.connectionInfo(ConnectionID(rawValue: UInt64(word) ?? 0))
+            return info.map { "\($0.socketType) \($0.portIndex) \($0.isSecure)" } ?? "gone"
+        case "lag":
+            let lag = server.stats().loopLag
+            return "\(lag.turns) \(lag.longest >= lag.average && lag.average > .zero) \(lag.longest / .seconds(1))"
+        case "block":
+            usleep(50_000)
+            return "unblocked"
         case "stats":
             let stats = server.stats()
             return """

@@ -22,7 +22,10 @@ import SwiftServer
                 print("bytes \(server.ports[1].port)")
                 print("workerStart \(id) \(getpid())")
             }
-            server.onRequest { _, response in response.end("hello") }
+            server.onRequest { request, response in
+                let isSecure = server.connectionInfo(request.fd)?.isSecure == true
+                response.end(request.path == "/secure" ? "\(request.isSecure) \(isSecure)" : "hello")
+            }
         },
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "broadcast": { server, _ in BroadcastScenario.register(server) },

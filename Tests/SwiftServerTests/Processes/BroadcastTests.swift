@@ -51,6 +51,7 @@ extension ProcessTests {
                         #expect(words[6...] == ["true", "true", "true", "0"])
                     }
                     #expect(try asking.ask("info 123456789") == "gone")
+                    #expect(try asking.ask("kind \(clients[0].fd)") == "tcp 0 false")
                 }
                 let leaving = try WebSocketClient(port: server.port)
                 leaving.connection.disconnect()
@@ -63,6 +64,19 @@ extension ProcessTests {
                     return true
                 }
                 #expect(try clients[0].ask("stats").hasSuffix("true true"))
+            }
+        }
+
+        /// The longest turn is that of the handler which took the longest, whichever process it was in.
+        @Test(arguments: ServerMode.allCases) func slowTurnsShow(_ mode: ServerMode) throws {
+            try ServerProcess.run("broadcast", mode, workers: 2) { server in
+                let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
+                #expect(try clients[0].ask("block") == "unblocked")
+                try Wait.until("a turn of 50 ms to be counted") {
+                    let words = try clients[1].ask("lag").split(separator: " ")
+                    guard words[1] == "true", let seconds = Double(words[2]) else { return false }
+                    return seconds >= 0.05
+                }
             }
         }
 

@@ -14,6 +14,7 @@ extension ProcessTests {
                 #expect(try client.ask("open one") == "TLSv1.3 one")
                 #expect(try client.ask("open two") == "TLSv1.3 two")
                 #expect(try client.ask("get one /") == "200 hello")
+                #expect(try client.ask("get one /secure") == "200 true true")
                 #expect(try client.ask("upgrade one") == "101")
                 #expect(try client.ask("echo one some-text") == "some-text 9")
                 #expect(try client.ask("echo one large") == "large 500000")

@@ -27,6 +27,9 @@ import Testing
         let reason = try #require(decode(payload(3, code: 1002, error: -104)))
         #expect(reason.cause == .protocolError && reason.code == 1002)
         #expect(reason.text == errorText(-104) && !reason.text.isEmpty)
+        #expect(reason.errno == 104)
+        #expect(try #require(decode(payload(3, code: 1002, error: CRE_EWS_UTF8.rawValue))).errno == 0)
+        #expect(try #require(decode(payload(1, code: 1000))).errno == 0)
     }
 
     static let causes: [(UInt32, CloseReason.Cause)] = [

@@ -52,30 +52,70 @@ static void kill_and_wait(pid_t child) {
     CHECK(WIFSIGNALED(status));
 }
 
+enum { KILLS = 300 / TEST_STRIDE + 10, KEYS = 8 };
+
+/* A child that changes rows until it is killed. */
+static pid_t start_writer(cre_shared_table *table, unsigned seed) {
+    pid_t child = cre_process_fork();
+    REQUIRE(child >= 0);
+    if (child) return child;
+    for (unsigned n = seed;; n = n * 1103515245 + 12345) {
+        char key[16];
+        snprintf(key, sizeof key, "key %u", (n >> 16) % KEYS);
+        if (n >> 28 & 1)
+            cre_shared_table_edit(table, key, strlen(key), true, advance, table);
+        else
+            cre_shared_table_delete(table, key, strlen(key), NULL);
+    }
+}
+
+static unsigned pause_a_moment(unsigned pause) {
+    pause = pause * 1103515245 + 12345;
+    usleep(100 + (pause >> 16) % 2000);
+    return pause;
+}
+
 /* force_unlock: a writer is killed at an instant that nobody chose, again and again. */
 TEST(a_writer_that_is_killed_leaves_whole_rows) {
-    enum { KILLS = 300 / TEST_STRIDE + 10, KEYS = 12 };
-    cre_shared_table *table = make(KEYS / 2 + 1);
+    cre_shared_table *table = make(KEYS + 1);
     unsigned pause = 1;
     for (int i = 0; i < KILLS; i++) {
-        pid_t child = cre_process_fork();
-        REQUIRE(child >= 0);
-        if (child == 0) {
-            for (unsigned n = (unsigned)i;; n = n * 1103515245 + 12345) {
-                char key[16];
-                snprintf(key, sizeof key, "key %u", n >> 16 & (KEYS / 2 - 1));
-                if (n >> 28 & 1)
-                    cre_shared_table_edit(table, key, strlen(key), true, advance, table);
-                else
-                    cre_shared_table_delete(table, key, strlen(key), NULL);
-            }
-        }
-        pause = pause * 1103515245 + 12345;
-        usleep(100 + (pause >> 16) % 2000);
+        pid_t child = start_writer(table, (unsigned)i);
+        pause = pause_a_moment(pause);
         kill_and_wait(child);
         check_rows(table);
         check_sound(table);
     }
+    cre_shared_table_destroy(table);
+}
+
+TEST(others_go_on_meanwhile) {
+    enum { WRITERS = 3 };
+    cre_shared_table *table = make(KEYS / 2); /* too small: it is full at times */
+    pid_t writers[WRITERS];
+    unsigned pause = 7;
+    for (int i = 0; i < WRITERS; i++)
+        writers[i] = start_writer(table, (unsigned)i);
+    for (int i = 0; i < KILLS; i++) {
+        pause = pause_a_moment(pause);
+        kill_and_wait(writers[i % WRITERS]);
+        writers[i % WRITERS] = start_writer(table, pause);
+        uint64_t row[WORDS];
+        uint8_t key[CRE_SHARED_KEY_MAX];
+        size_t length;
+        cre_shared_cursor cursor = { 0 };
+        while (cre_shared_table_next(table, &cursor, key, &length, row))
+            CHECK(is_whole(table, row));
+    }
+    for (int i = 0; i < WRITERS; i++)
+        kill_and_wait(writers[i]);
+    /* Room for the row that check_sound makes. */
+    for (int i = 0; i < KEYS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "key %d", i);
+        cre_shared_table_delete(table, key, strlen(key), NULL);
+    }
+    check_sound(table);
     cre_shared_table_destroy(table);
 }
 

@@ -1,4 +1,9 @@
-/* The shared table: rows, errors, walks, many at once. */
+/*
+ * The shared table: rows, errors, walks, many at once.
+ *
+ * Names of the peer's tests stand at those that replay them. Its stats_before_create, get_before_create and
+ * get_after_destroy have nothing to replay: there is no table before it is made, and no handle of one after.
+ */
 #include <creactor/creactor.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +70,55 @@ TEST(keys_are_1_to_63_bytes_of_any_kind) {
     cre_shared_table_destroy(table);
 }
 
-/* incr_decr_invalid_column, big_size: refused, and nothing is changed. */
+typedef struct large_fill {
+    cre_shared_table *table;
+    uint8_t *bytes;
+} large_fill;
+
+static int fill_row(void *context, uint64_t *row, bool exists) {
+    large_fill *from = context;
+    CHECK(!exists);
+    CHECK_EQ(cre_shared_row_set_bytes(from->table, row, 0, from->bytes, CRE_SHARED_ROW_MAX - 15),
+             CRE_ESHARED_TOO_LONG);
+    CHECK_EQ(cre_shared_row_set_bytes(from->table, row, 0, from->bytes, CRE_SHARED_ROW_MAX - 16), 0);
+    CHECK_EQ(cre_shared_row_set_int(from->table, row, 1, -1), 0);
+    return CRE_SHARED_STORE;
+}
+
+/* big_size: a row as large as rows may be. */
+TEST(large_rows) {
+    static const cre_column large[] = { { "data", CRE_COLUMN_BYTES, CRE_SHARED_ROW_MAX - 16 },
+                                        { "last", CRE_COLUMN_INT, 0 } };
+    cre_shared_table *table = NULL;
+    REQUIRE(cre_shared_table_create(3, large, 2, &table) == 0);
+    size_t words = cre_shared_table_row_words(table), length;
+    CHECK_EQ(words * 8, CRE_SHARED_ROW_MAX);
+    uint64_t *row = malloc(words * 8);
+    REQUIRE(row != NULL);
+    for (int fill = 1; fill < 4; fill++) {
+        char key = (char)fill;
+        large_fill from = { table, malloc(CRE_SHARED_ROW_MAX - 16) };
+        REQUIRE(from.bytes != NULL);
+        memset(from.bytes, fill, CRE_SHARED_ROW_MAX - 16);
+        CHECK_EQ(cre_shared_table_edit(table, &key, 1, true, fill_row, &from), 0);
+        free(from.bytes);
+    }
+    for (int fill = 1; fill < 4; fill++) {
+        char key = (char)fill;
+        const uint8_t *bytes;
+        int64_t last = 0;
+        CHECK_EQ(cre_shared_table_get(table, &key, 1, row), 0);
+        CHECK_EQ(cre_shared_row_bytes(table, row, 0, &bytes, &length), 0);
+        CHECK_EQ(length, CRE_SHARED_ROW_MAX - 16);
+        CHECK(bytes[0] == fill && bytes[length - 1] == fill);
+        CHECK_EQ(cre_shared_row_int(table, row, 1, &last), 0);
+        CHECK_EQ(last, -1);
+    }
+    free(row);
+    cre_shared_table_destroy(table);
+}
+
+/* incr_decr_invalid_column: refused, and nothing is changed. */
 TEST(bad_input_changes_nothing) {
     cre_shared_table *table = make(64);
     int64_t sum = 7;

@@ -139,7 +139,7 @@ extension SharedTable {
         return sum
     }
 
-    /// Subtracts from a column, and returns the difference; otherwise like ``increment(_:_:by:)``.
+    /// Subtracts from a column, and returns the difference; otherwise like `increment`.
     @discardableResult
     public func decrement(
         _ key: String, _ column: SharedColumn<Int>, by amount: Int = 1

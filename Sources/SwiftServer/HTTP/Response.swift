@@ -115,6 +115,7 @@ internal import CReactor
     /// cannot be sent, the client gets an error page with status 404 or 500 instead.
     ///
     /// - Parameters:
+    ///   - path: the file.
     ///   - offset: where the part begins; at most the file's size.
     ///   - length: how long it is; what is behind the end of the file is left out. `nil`: all that follows.
     @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {

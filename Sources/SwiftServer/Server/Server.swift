@@ -4,8 +4,8 @@ internal import Glibc
 /// A server: one object that listens, starts its processes, and runs your handlers in them.
 ///
 /// Configure it, register handlers, call ``start()``. Handlers run in worker processes, on each worker's main thread,
-/// one at a time: they are `@MainActor` closures. Memory is not shared: what a handler changes in one worker, another
-/// worker does not see.
+/// one at a time: they are `@MainActor` closures. Variables are not shared: what a handler changes in one worker, another
+/// worker does not see, unless it is in a ``SharedTable`` or a ``SharedAtomic``.
 open class Server: ServerEvents, @unchecked Sendable {
     // `@unchecked`: until `start()` one thread configures it; afterwards nothing of it changes but `runtime`, which is
     // set once, before the first handler runs. Calls from other threads hop to the loop.

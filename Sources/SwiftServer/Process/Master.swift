@@ -39,7 +39,9 @@ internal import Glibc
         try checkCertificates()
         unsafe Master.isRunning = true
         defer { unsafe Master.isRunning = false }
-        let log = try server.settings.openLog()
+        let confinement = try Confinement(server.settings)
+        server.confinement = confinement
+        let log = try server.settings.openLog(owner: confinement.owner)
         defer { Log.close() }
         launch = try Launch(settings: server.settings)
         defer { launch.end() }
@@ -63,16 +65,17 @@ internal import Glibc
     /// From here on there are other processes.
     private func live() throws(ServerError) {
         server.masterPID = getpid()
+        Log.setRole("master")
         _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
         cre_process_set_title(nil)
         cre_process_line_buffered()
+        server.settings.allowDescriptors()
         // Opened first: a signal that comes while the processes start waits until there is somebody to take it.
         let signals = try Signals(Signals.ofSupervisor)
         try startManager()
         if server.mode == .base { listeners.closeAll() }
         rememberDescriptors()
         unsafe cre_process_set_title("\(server.processName): master")
-        Log.setRole("master")
         do throws(ServerError) {
             try serve(signals)
         } catch {
@@ -139,9 +142,10 @@ internal import Glibc
         for port in server.ports { try port.readCertificates() }
         let tls = server.ports.map(\.tlsContext)
         for index in 0..<layout.reactors {
-            let reactor = try unsafe Reactor(node: index, bus: bus, engine: engine, tls: tls) {
-                [unowned self] in punish($0)
-            }
+            let reactor = try unsafe Reactor(
+                node: index, bus: bus, engine: engine, tls: tls,
+                started: { [confinement = server.confinement] in confinement?.enterReactor(node: index) ?? 0 },
+                violation: { [unowned self] in punish($0) })
             reactors.append(reactor)
         }
     }
@@ -237,7 +241,7 @@ internal import Glibc
             kill(server.managerPID, SIGHUP)
         case SIGCHLD:
             while let end = ProcessEnd.next() {
-                if end.pid == server.managerPID { managerEnded(end) }
+                if end.pid == server.managerPID { managerEnded(end) } else { Log.debug("orphan \(end.pid) \(end)") }
             }
         default: Signals.tellUnused(signal, by: "the master")
         }

@@ -5,19 +5,20 @@ internal import CReactor
     // Every function that is called with it says "any thread", but the last, which ends it.
     nonisolated(unsafe) private let raw: OpaquePointer
 
-    /// Starts the thread. `violation` is called on it when the worker behind a node has written nonsense.
+    /// Starts the thread. `started` is called on it first, and an error ends it; `violation` when the worker behind a node
+    /// has written nonsense.
     init(
         node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?],
-        violation: @escaping @Sendable (_ node: Int) -> Void
+        started: @escaping @Sendable () -> Int32, violation: @escaping @Sendable (_ node: Int) -> Void
     ) throws(ServerError) {
         // Never released: the thread may call it until the process ends.
-        let box = unsafe Unmanaged.passRetained(Box(violation)).toOpaque()
+        let box = unsafe Unmanaged.passRetained(Calls(started: started, violation: violation)).toOpaque()
         var config = unsafe cre_reactor_config(
             bus: bus.raw, node: UInt32(node), engine: engine,
             violation: { context, node in
-                unsafe Unmanaged<Box<@Sendable (Int) -> Void>>.fromOpaque(context!).takeUnretainedValue().value(
-                    Int(node))
-            }, started: nil, context: box)
+                unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().violation(Int(node))
+            }, started: { context in unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().started() },
+            context: box)
         var reactor: OpaquePointer?
         let byPort = unsafe tls.map { unsafe $0?.raw }
         let result = unsafe byPort.withUnsafeBufferPointer { ports in
@@ -55,6 +56,16 @@ internal import CReactor
 
     /// Ends the thread and waits for it.
     func stop() { unsafe cre_reactor_stop(raw) }
+
+    private final class Calls: Sendable {
+        let started: @Sendable () -> Int32
+        let violation: @Sendable (Int) -> Void
+
+        init(started: @escaping @Sendable () -> Int32, violation: @escaping @Sendable (Int) -> Void) {
+            self.started = started
+            self.violation = violation
+        }
+    }
 
     private final class Box<Value: Sendable>: Sendable {
         let value: Value

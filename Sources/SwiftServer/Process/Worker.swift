@@ -15,6 +15,7 @@ enum Worker {
                 id: id, node: layout.node(ofWorker: id), loop: loop, bus: bus, server: server, listeners: listeners)
             server.workerID = id
             server.runtime = runtime
+            try server.confinement?.enter(node: layout.node(ofWorker: id))
             signals.watch(loop, runtime.timers) { runtime.shutDown(deadline: server.settings.shutdownTimeout) }
             server.handlers.workerStart?(runtime)
             loop.run()

@@ -43,6 +43,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     var handlers = Handlers()
     var bus: Bus?
     var orders: Orders?
+    var confinement: Confinement?
     var runtime: WorkerRuntime?
 
     /// Reads the certificates anew, if there are any here.

@@ -1,10 +1,27 @@
+internal import CReactor
+
 /// What the settings of processes mean to the one that starts.
 extension Settings {
+    /// Those that make no sense together.
+    func checkProcesses() throws(ServerError) {
+        guard cpuAffinity || cpuAffinityIgnore.isEmpty else { throw .setting("cpuAffinityIgnore needs cpuAffinity") }
+    }
+
     /// Has this process log where it is to.
-    func openLog() throws(ServerError) -> LogFile? {
+    func openLog(owner: (user: UInt32, group: UInt32)?) throws(ServerError) -> LogFile? {
         var file: LogFile?
-        if let logFile { file = try LogFile(logFile, takesOutput: daemonize) }
+        if let logFile { file = try LogFile(logFile, owner: owner, takesOutput: daemonize) }
         Log.open(logLevel, file)
         return file
+    }
+
+    /// Has the system let each process have as many descriptors as connections, and those that it needs for itself.
+    func allowDescriptors() {
+        let own = 500
+        let allowed = cre_process_allow_descriptors(Int64(maxConnections + own))
+        guard allowed >= 0, allowed < maxConnections + own else { return }
+        Log.warning(
+            "\(allowed) open files are allowed, too few for maxConnections, which is \(maxConnections): raise the hard limit (ulimit -Hn, LimitNOFILE)"
+        )
     }
 }

@@ -100,6 +100,20 @@ public struct Settings: Sendable {
     /// A file that holds the pid of the master from when it listens until it ends, locked: a second server with the same
     /// file is refused. Default: `nil`, none.
     public var pidFile: String?
+    /// The user as which handlers run, by name or number; for servers that are started as root. It gets the user's
+    /// groups, and there is no way back. Master and manager, with `onStart` and `onManagerStart`, stay root; reactors open
+    /// files for responses as this user. Default: `nil`, who started the server.
+    public var user: String?
+    /// The group, by name or number. Default: `nil`, the first group of ``user``.
+    public var group: String?
+    /// The root directory of the processes that run handlers, and of files for responses; it needs root. Default: `nil`,
+    /// that of the system.
+    public var chroot: String?
+    /// Bind each reactor thread and each process that runs handlers to one CPU, round robin over those that the server
+    /// may use. Threads that handlers start stay on it, too. Default: no.
+    public var cpuAffinity = false
+    /// CPUs that ``cpuAffinity`` leaves to others. Default: none.
+    public var cpuAffinityIgnore: [Int] = []
 
     /// The defaults.
     public init() {}
@@ -153,6 +167,7 @@ extension Settings {
             (0...1 << 24).contains(maxConnectionsPerAddress),
             "maxConnectionsPerAddress must be 0...16,777,216, not \(maxConnectionsPerAddress)")
         try compression?.check()
+        try checkProcesses()
         for name in subprotocols {
             try require(
                 !name.isEmpty && name.utf8.count <= 200 && name.utf8.allSatisfy(isToken),

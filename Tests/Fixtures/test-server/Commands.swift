@@ -38,12 +38,32 @@ import SwiftServer
         case "partial":
             print(rest, terminator: "")
             return "printed"
+        case "orphan": return orphan()
         case "threads": return "\(isMainThread) \(cre_process_threads())"
         case "shutdown":
             server.shutdown()
             return nil
         default: return elsewhere(words[0], fd, server)
         }
+    }
+
+    /// Leaves a process without its parent, and says which.
+    private static func orphan() -> String {
+        var ends: [Int32] = [-1, -1]
+        unsafe pipe(&ends)
+        let child = cre_process_fork()
+        if child == 0 {
+            var orphan = cre_process_fork()
+            if orphan == 0 { while true { pause() } }
+            _ = unsafe write(ends[1], &orphan, 4)
+            _exit(0)
+        }
+        var orphan: Int32 = 0
+        _ = unsafe read(ends[0], &orphan, 4)
+        var status: Int32 = 0
+        unsafe waitpid(child, &status, 0)
+        for end in ends { close(end) }
+        return "\(orphan)"
     }
 
     /// Answers from another thread, or another turn of the loop.

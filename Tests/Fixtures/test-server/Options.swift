@@ -42,6 +42,12 @@ struct Options {
         settings.logFile = self["logFile"]
         settings.pidFile = self["pidFile"]
         settings.daemonize = self["daemonize"] != nil
+        settings.user = self["user"]
+        settings.group = self["group"]
+        settings.chroot = self["chroot"]
+        settings.cpuAffinity = self["cpuAffinity"] != nil
+        settings.cpuAffinityIgnore = self["cpuAffinityIgnore"]?.split(separator: ",").compactMap { Int($0) } ?? []
+        if let count = number("maxConnections") { settings.maxConnections = count }
         if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
     }
 }

@@ -4,6 +4,7 @@ import Testing
 extension ProcessTests {
     /// Processes that die, and what takes their place.
     @Suite struct SupervisionTests {
+        /// Checklist: name.
         @Test(arguments: ServerMode.allCases) func processesHaveTitlesAndParents(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 #expect(try server.process("master") == server.pid)

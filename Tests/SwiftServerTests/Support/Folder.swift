@@ -32,5 +32,8 @@ final class Folder {
         _ = FileManager.default.createFile(atPath: file(name), contents: Data(text.utf8))
     }
 
+    /// Of a file, or with an empty name of the folder itself.
+    func setMode(_ name: String, _ mode: UInt32) { unsafe chmod(file(name), mode) }
+
     func rename(_ name: String, to other: String) { unsafe Glibc.rename(file(name), file(other)) }
 }

@@ -23,6 +23,13 @@ enum ProcessTable {
             .filter { $0.group == group && !["Z", "X"].contains($0.state) }.map(\.pid).sorted()
     }
 
+    /// Children that have ended and were not waited for.
+    static func zombies(of parent: Int32) -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { Int32($0) }.compactMap { entry($0) }
+            .filter { $0.parent == parent && $0.state == "Z" }.map(\.pid)
+    }
+
     static func isRunning(_ pid: Int32) -> Bool { entry(pid).map { !["Z", "X"].contains($0.state) } ?? false }
 
     /// As `ps` shows it.
@@ -33,6 +40,20 @@ enum ProcessTable {
     /// Where a link of a process leads, like "cwd" or "fd/1".
     static func link(_ pid: Int32, _ name: String) -> String? {
         try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/\(name)")
+    }
+
+    /// A field of a process, its words one blank apart.
+    static func status(_ pid: Int32, _ field: String) -> String? { status("/proc/\(pid)/status", field) }
+
+    /// The same of each of its threads.
+    static func statusOfThreads(_ pid: Int32, _ field: String) -> [String] {
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+        return threads.compactMap { status("/proc/\(pid)/task/\($0)/status", field) }
+    }
+
+    private static func status(_ path: String, _ field: String) -> String? {
+        let line = read(path)?.split(separator: "\n").first { $0.hasPrefix("\(field):") }
+        return line.map { $0.dropFirst(field.count + 1).split { $0 == "\t" || $0 == " " }.joined(separator: " ") }
     }
 
     static func threads(_ pid: Int32) -> Int {

@@ -23,11 +23,11 @@ final class ServerProcess {
     /// Starts a server, runs `body` when it is ready, and stops it whatever happens. Nothing may be left of it then.
     static func run(
         _ scenario: String = "general", _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
-        environment: [String] = [], _ body: (ServerProcess) throws -> Void
+        environment: [String] = [], runner: [String] = [], _ body: (ServerProcess) throws -> Void
     ) throws {
         // Clients that a test still holds at its end do not answer a closing handshake.
         let all = ["mode=\(mode)", "workers=\(workers)", "closeTimeout=200"] + options
-        let server = try ServerProcess(scenario, all, environment)
+        let server = try ServerProcess(scenario, all, environment, runner)
         defer { server.kill() }
         do {
             try server.waitUntilReady()
@@ -51,7 +51,10 @@ final class ServerProcess {
         return server
     }
 
-    private init(_ scenario: String, _ options: [String], _ environment: [String]) throws {
+    /// `runner` is a program, and its arguments, that runs the server.
+    private init(
+        _ scenario: String, _ options: [String], _ environment: [String], _ runner: [String] = []
+    ) throws {
         let program = ServerProcess.folder + "/test-server"
         var ends: [Int32] = [-1, -1]
         guard unsafe pipe(&ends) == 0 else { throw SystemError("making a pipe") }
@@ -64,7 +67,8 @@ final class ServerProcess {
         _ = fcntl(errors, F_SETFD, FD_CLOEXEC)
         defer { close(ends[1]) }
         pid = try ServerProcess.spawn(
-            [program, scenario] + options, ServerProcess.inherited + environment, output: ends[1], errors: errors)
+            runner + [program, scenario] + options, ServerProcess.inherited + environment, output: ends[1],
+            errors: errors)
     }
 
     deinit {
@@ -130,7 +134,7 @@ extension ServerProcess {
     private func waitUntilReady() throws {
         let words = try line("ready").split(separator: " ")
         port = Int(words[1]) ?? 0
-        #expect(Int32(words[2]) == pid)
+        #expect(Int32(words[2]) == pid || words[2] == "1")
     }
 
     /// The `count`th line that begins with these words, when it has come.

@@ -169,6 +169,14 @@ import Testing
         static var sharedKind: SharedCell.Kind { .integer }
     }
 
+    @Test func aColumnOfAnotherTableTraps() async {
+        await #expect(processExitsWith: .failure) {
+            let table = try SharedTable(rows: 1, columns: SharedColumn<Int>("visits"))
+            try table.increment("a", SharedColumn<Int>("visits"))
+            _ = table["a", SharedColumn<Int>("other")]
+        }
+    }
+
     @Test func manyThreads() async throws {
         let table = try make()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -246,5 +254,16 @@ import Testing
             #expect(elsewhere { again.withReadLock { true } } == true)
         }
         #expect(elsewhere { again.withLock { true } } == true)
+    }
+
+    @Test func takingItTwiceTraps() async {
+        await #expect(processExitsWith: .failure) {
+            let lock = try SharedLock()
+            lock.withLock { lock.withReadLock {} }
+        }
+        await #expect(processExitsWith: .failure) {
+            let lock = try SharedLock()
+            lock.withReadLock { lock.withLock(timeout: .zero) {} }
+        }
     }
 }

@@ -112,6 +112,7 @@ static inline void net_turn(net_server *net) {
 
 /* Lets the kernel and other threads get on between two turns. */
 static inline void net_rest(net_server *net, int descriptor) {
+    net_turn(net); /* libuv watches what the last turn accepted from this one on */
     struct pollfd polled[2] = { { .fd = descriptor, .events = POLLIN },
                                 { .fd = net ? uv_backend_fd(cre__loop_uv(net->loop)) : -1,
                                   .events = POLLIN } };

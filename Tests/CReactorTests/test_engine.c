@@ -281,41 +281,6 @@ TEST_BOTH(the_table_limits_connections) {
     net_stop(net);
 }
 
-TEST_BOTH(two_thousand_connections_leave_nothing) {
-    net_server *net = net_start((cre_engine_config){ .http = true, .close_timeout_ms = 600000 }, act);
-    net->quiet = true;
-    net_client warm = net_ws_connect(net);
-    net_close(&warm);
-    NET_UNTIL(net, connected(net) == 0);
-    net_settle(net);
-    long live = atomic_load(&test_live_allocations);
-    int descriptors = net_descriptors();
-    uint64_t closed = cre_engine_get_stats(net->engine).closed;
-    for (int i = 0; i < 2000; i++) {
-        net_client client = net_connect(net);
-        switch (i % 5) {
-        case 0: break;
-        case 1: net_send_text(&client, "GET / HT"); break;
-        case 2: net_send_text(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel"); break;
-        default:
-            net_send_text(&client, NET_UPGRADE);
-            net_upgraded(&client);
-            net_ws_send(&client, CRE_WS_TEXT, "half", 4);
-            break;
-        }
-        if (i % 2) net_turn(net);
-        if (i % 3)
-            net_close(&client);
-        else
-            net_abort(&client);
-    }
-    NET_UNTIL(net, connected(net) == 0 && cre_engine_get_stats(net->engine).closed == closed + 2000);
-    net_settle(net);
-    CHECK_EQ(net_descriptors(), descriptors);
-    CHECK(atomic_load(&test_live_allocations) <= live + 1); /* the ticker of the timeouts */
-    net_stop(net);
-}
-
 TEST(running_out_of_descriptors_passes) {
     net_server *net = net_start((cre_engine_config){ .max_connections = 100 }, act);
     net_client first = net_ws_connect(net);

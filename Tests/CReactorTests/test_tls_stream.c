@@ -520,28 +520,6 @@ TEST(no_renegotiation) {
     tls_stop(net);
 }
 
-TEST(many_connections_leave_nothing) {
-    net_server *net = tls_start((cre_engine_config){ .max_connections = 64 }, (cre_tls_config){ 0 });
-    SSL_CTX *context = client_context(&authority, 0);
-    int before = net_descriptors();
-    long live = 0;
-    for (int i = 0; i < 300; i++) {
-        if (i == 1) live = atomic_load(&test_live_allocations); /* some blocks are kept for the next */
-        tls_client client = tls_connect(net, context, NULL);
-        tls_upgrade(&client);
-        tls_ws_echo(&client, "x");
-        if (i % 3 == 0) net_abort(&client.raw);
-        tls_close(&client);
-        NET_UNTIL(net, net->engine->open == 0);
-        net_forget(net);
-    }
-    net_settle(net);
-    CHECK_EQ(net_descriptors(), before);
-    CHECK_EQ(atomic_load(&test_live_allocations), live);
-    SSL_CTX_free(context);
-    tls_stop(net);
-}
-
 TEST(no_memory_for_a_connection) {
     net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
     SSL_CTX *context = client_context(&authority, 0);

@@ -174,7 +174,7 @@ TEST_BOTH(a_slow_reader_is_waited_for) {
     /* What comes over a link has been said: when it is too much, the connection ends, visibly. */
     session = request(net, &client, GET("/"));
     CHECK_EQ(cre_engine_respond_more(net->engine, session, 200, NULL, NULL, 0), 0);
-    cre_record late = { .kind = CRE_COMMAND_RESPOND_BODY, .session = session };
+    cre_record late = { .kind = CRE_COMMAND_RESPOND_BODY, .opcode = 1, .session = session };
     cre_slice part = { piece, sizeof piece };
     for (result = 0; !result;) {
         result = cre__command_late(net->engine, &late, &part, 1);
@@ -289,6 +289,7 @@ TEST_BOTH(files_whole_and_in_part) {
     uint8_t *bytes = make_file(2 << 20);
     cre_session session =
         request(net, &client, GET("/") "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    uint8_t number = net->events[net->seen - 1].record.opcode;
     cre_response response = { .status = 206, .fields_length = 8 };
     cre_file_range range = { 1, CRE_FILE_REST };
     for (int i = 0; i < 2; i++) {
@@ -298,7 +299,7 @@ TEST_BOTH(files_whole_and_in_part) {
         memcpy(at += 8, &range, sizeof range);
         memcpy(at += sizeof range, path, strlen(path));
         cre_slice part = { payload, (size_t)(at - payload) + strlen(path) };
-        cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE, .session = session };
+        cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE, .opcode = number++, .session = session };
         CHECK_EQ(cre__command_check(&command, &part, 1), 0);
         CHECK_EQ(cre__command_late(net->engine, &command, &part, 1), 0);
         part.length = sizeof response + 8 + sizeof range; /* no path */

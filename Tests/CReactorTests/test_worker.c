@@ -40,6 +40,7 @@ static void start_reactor(reactor_host *it) {
         .engine = { .first_worker = 1,
                     .worker_count = 1,
                     .http = true,
+                    .max_pipelined = 32,
                     .max_message = 8 << 20,
                     .max_queue = 32 << 20,
                     .close_timeout_ms = 600000 },
@@ -94,11 +95,34 @@ static void run_wild(echoer *it) {
     cre__bus_wake(it->host->bus, 0);
 }
 
+/* "/keep" is never answered, of "/begin" only the beginning, and "/block" never returns. */
+static bool is_odd(echoer *it, const cre_record *event, const uint8_t *payload) {
+    cre_request_view view;
+    CHECK_EQ(cre_request_view_init(&view, payload, event->length), 0);
+    const char *path = (const char *)view.bytes + view.head->path;
+    char byte;
+    if (memcmp(path, "/block", 6) == 0) {
+        CHECK_EQ(write(it->host->blocked[1], "b", 1), 1);
+        CHECK_EQ(read(it->gate[0], &byte, 1), 1);
+    } else if (memcmp(path, "/begin", 6) == 0) {
+        cre_worker_respond_more(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "begun",
+                                5);
+    } else if (memcmp(path, "/lose", 5) == 0) { /* said, and never published */
+        cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "lost", 4);
+        CHECK_EQ(write(it->host->blocked[1], "b", 1), 1);
+        CHECK_EQ(read(it->gate[0], &byte, 1), 1);
+    } else {
+        return memcmp(path, "/keep", 5) == 0;
+    }
+    return true;
+}
+
 static void echo(void *context, const cre_record *event, uint8_t *payload) {
     echoer *it = context;
     it->events[event->kind]++;
     if (event->kind == CRE_EVENT_REQUEST) {
-        cre_worker_respond(it->worker, event->session, 200, 0, false, NULL, 0, "hello", 5);
+        if (is_odd(it, event, payload)) return;
+        cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "hello", 5);
         return;
     }
     if (event->kind != CRE_EVENT_MESSAGE) return;
@@ -365,6 +389,55 @@ TEST(connections_survive_their_worker) {
     net_close(&late);
     end_child(&second, &host);
     end_host(&host);
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* What was taken is answered with 500, what was not by the successor, and nothing twice. */
+TEST(pipelined_requests_survive_their_worker) {
+    static const struct {
+        const char *text;
+        int statuses[6]; /* 0: the end; -1: a reset behind the beginning of an answer */
+    } cases[] = {
+        { GET("/keep") GET("/ok") GET("/block") GET("/ok") GET("/ok"), { 500, 200, 500, 200, 200 } },
+        { GET("/keep") GET("/begin") GET("/block") GET("/ok"), { 500, 500, 500, 200 } },
+        { GET("/ok") GET("/ok") GET("/lose") GET("/ok"), { 200, 200, 500, 200 } },
+        { GET("/ok") GET("/begin") GET("/block") GET("/ok"), { 200, -1 } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        reactor_host host;
+        make_bus(&host, 0);
+        child first = fork_worker(&host), second = fork_worker(&host);
+        start_reactor(&host);
+        start_child(&first, &host);
+        net_client client = connect_client(&host), idle = connect_client(&host);
+        char body[200], byte;
+        net_send_text(&idle, GET("/ok"));
+        CHECK_EQ(net_response(&idle, body, sizeof body, false), 200);
+        net_send(&client, cases[i].text, strlen(cases[i].text));
+        CHECK_EQ(read(host.blocked[0], &byte, 1), 1);
+        if (cases[i].statuses[1] < 0) net_find(&client, "begun");
+        end_child(&first, &host);
+        start_child(&second, &host);
+        for (int at = 0; cases[i].statuses[at] > 0; at++) {
+            CHECK_EQ(net_response(&client, body, sizeof body, false), cases[i].statuses[at]);
+            if (cases[i].statuses[at] == 200) CHECK_STR(body, "hello");
+            if (cases[i].statuses[at + 1] >= 0) continue;
+            net_await_end(&client);
+            CHECK_EQ(client.error, ECONNRESET);
+        }
+        if (!client.eof) {
+            net_send_text(&client, GET("/ok"));
+            CHECK_EQ(net_response(&client, body, sizeof body, false), 200);
+            CHECK_EQ(client.length, 0);
+        }
+        net_send_text(&idle, GET("/ok"));
+        CHECK_EQ(net_response(&idle, body, sizeof body, false), 200);
+        net_close(&client);
+        net_close(&idle);
+        end_child(&second, &host);
+        end_host(&host);
+    }
 }
 
 TEST(a_worker_that_runs_wild) {

@@ -30,6 +30,8 @@ CRE_BEGIN_DECLS
 
 typedef struct cre_engine cre_engine;
 
+enum { CRE_MAX_PIPELINED = 32 };
+
 /** All zero but `on_event` is a valid configuration: a member of 0 or NULL means its default. */
 typedef struct cre_engine_config {
     /**
@@ -71,6 +73,10 @@ typedef struct cre_engine_config {
     bool half_open;
 
     bool http; /* plain HTTP requests become REQUEST events; false: they are answered by a 400 page */
+    /** How many requests of one connection may be in progress at once: default 1, at most CRE_MAX_PIPELINED.
+     * Those overlap that have a safe method (GET, HEAD, OPTIONS, TRACE) and no body; any other one, and an
+     * upgrade, waits until those before it are answered, and those behind it wait for its answer. */
+    uint16_t max_pipelined;
 
     /** Subprotocols that are accepted, in order of preference, and origins from which browsers may connect
      * (see cre_ws_origin_allowed): arrays that end with NULL, borrowed for the engine's life. NULL: none;
@@ -217,7 +223,9 @@ CRE_API int cre_engine_send_to(cre_engine *engine, uint16_t port, const cre_addr
 /** CLOSE without a record. `reason` may be NULL. */
 CRE_API int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, const char *reason);
 
-/** Answers the session's request: status, field lines ("Name: value\r\n"...; may be NULL) and body. */
+/** Answers the oldest request of the session that is not answered: status, field lines
+ * ("Name: value\r\n"...; may be NULL) and body. When several may be in progress, the others are answered with
+ * records, which name them. */
 CRE_API int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
                                const void *body, size_t length);
 

@@ -22,7 +22,7 @@ typedef uint64_t cre_session;
 typedef struct cre_record {
     uint32_t length;     /* bytes of payload behind the header */
     uint8_t kind;        /* cre_event or cre_command */
-    uint8_t opcode;      /* cre_ws_opcode of a MESSAGE or PUSH */
+    uint8_t opcode;      /* cre_ws_opcode of a MESSAGE or PUSH; the number of a request */
     uint16_t flags;      /* CRE_RECORD_* */
     cre_session session; /* the connection it is about */
 } cre_record;
@@ -51,7 +51,8 @@ typedef enum cre_event {
     CRE_EVENT_CLOSE = 3,
     /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
      * Exactly one answer is expected: RESPOND, with its RESPOND_BODY if it has CRE_RECORD_MORE_BODY, or
-     * RESPOND_FILE. */
+     * RESPOND_FILE. Several requests of a connection may be in progress (cre_engine_config.max_pipelined):
+     * `opcode` is the number of this one, counted from 0 and modulo 256, which its answer names. */
     CRE_EVENT_REQUEST = 4,
     /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
     CRE_EVENT_FULL = 5,
@@ -72,7 +73,8 @@ typedef enum cre_event {
 typedef enum cre_command {
     /** Send one WebSocket frame: `opcode`, CRE_RECORD_FINAL for the FIN bit. Payload: the data. */
     CRE_COMMAND_PUSH = 65,
-    /** Answer the request in progress. Payload: cre_response, field lines, body. */
+    /** Answer the request whose number is `opcode`. Requests in progress may be answered in any order; the
+     * client gets the answers in that of the requests. Payload: cre_response, field lines, body. */
     CRE_COMMAND_RESPOND = 66,
     /** Close after everything queued was sent: a WebSocket by its closing handshake. Payload: cre_closing. */
     CRE_COMMAND_CLOSE = 67,
@@ -83,15 +85,21 @@ typedef enum cre_command {
     CRE_COMMAND_RESUME = 70,
     /** Except the connection from the heartbeat (opcode 1), or no longer (opcode 0). No payload. */
     CRE_COMMAND_PROTECT = 71,
-    /** Go on with the body of a response that is not complete. Payload: the next bytes; CRE_RECORD_FINAL:
-     * they are the last. HTTP/1.1 gets each command as a chunk, HTTP/1.0 the bytes until the connection ends.
+    /** Go on with the body of a response, to the request whose number is `opcode`. Payload: the next bytes;
+     * CRE_RECORD_FINAL: they are the last. HTTP/1.1 gets each command as a chunk, HTTP/1.0 the bytes until
+     * the connection ends.
      */
     CRE_COMMAND_RESPOND_BODY = 72,
-    /** Answer the request in progress with a part of a regular file, which the engine opens. Payload:
-     * cre_response, field lines, cre_file_range, the path. When it cannot be, the answer is an error page. */
+    /** Answer the request with a part of a regular file, which the engine opens when its turn has come.
+     * Payload: cre_response, field lines, cre_file_range, the path. When it cannot be, the answer is an error
+     * page. */
     CRE_COMMAND_RESPOND_FILE = 73,
+    /** Nobody will answer the requests up to the one whose number is `opcode`: those without an answer get a
+     * page with status 500; where a part of an answer was sent, the connection is reset. No payload. */
+    CRE_COMMAND_ABANDON = 75,
     /** Give the connection a number of its owner's, once. Payload: cre_binding. With CRE_DISPATCH_BY_NUMBER
-     * the worker of that number gets its events, from the next one on. CRE_ESTATE: it has one already. */
+     * the worker of that number gets its events, from the next one on; of an HTTP connection, from the next
+     * request when all before it are answered. CRE_ESTATE: it has one already. */
     CRE_COMMAND_BIND = 79,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,

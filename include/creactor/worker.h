@@ -102,27 +102,27 @@ CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t nu
 CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
                            size_t length);
 
-/** RESPOND. `fields` are `fields_length` bytes of field lines; `flags` of cre_response; `close`: the
- * connection ends after it. */
-CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
-                               bool close, const void *fields, size_t fields_length, const void *body,
-                               size_t length);
+/** RESPOND to the request of this number (`opcode` of its event). `fields` are `fields_length` bytes of field
+ * lines; `flags` of cre_response; `close`: the connection ends after it. */
+CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                               uint16_t flags, bool close, const void *fields, size_t fields_length,
+                               const void *body, size_t length);
 
 /** The same, but the body goes on: with cre_worker_respond_body until `final`. Should this worker die before
  * that, the connection is reset. */
-CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
-                                    bool close, const void *fields, size_t fields_length, const void *body,
-                                    size_t length);
+CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                                    uint16_t flags, bool close, const void *fields, size_t fields_length,
+                                    const void *body, size_t length);
 
 /** RESPOND_BODY, as cre_engine_respond_body. */
-CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, const void *data, size_t length,
-                                    bool final);
+CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request,
+                                    const void *data, size_t length, bool final);
 
 /** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file. Of a file that
  * another process cannot send nothing is heard here. */
-CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
-                                    bool close, const void *fields, size_t fields_length, const char *path,
-                                    uint64_t offset, uint64_t length);
+CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                                    uint16_t flags, bool close, const void *fields, size_t fields_length,
+                                    const char *path, uint64_t offset, uint64_t length);
 
 /** The counters of all engines of the bus, of those before them in the same places too, as they were at the
  * ends of their last turns. Any thread or process. */

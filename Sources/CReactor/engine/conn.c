@@ -141,19 +141,30 @@ cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
 
 /* ---- events ---- */
 
-static int emit(cre_engine *engine, cre_session session, uint16_t port, cre_event kind, uint8_t opcode,
-                uint8_t *payload, size_t length) {
+int cre__conn_tell(cre__conn *conn, cre_session session, cre_event kind, uint8_t opcode, uint16_t flags,
+                   uint8_t *payload, size_t length) {
+    cre_engine *engine = conn->engine;
     cre_record record = { .length = (uint32_t)length,
                           .kind = (uint8_t)kind,
                           .opcode = opcode,
-                          .flags = CRE_RECORD_FINAL | cre_record_port_flags(port),
+                          .flags = flags | cre_record_port_flags(conn->port),
                           .session = session };
     return engine->config.on_event(engine->config.context, engine, &record, payload);
 }
 
+/* The requests in progress are one worker's: who takes over from it must know which of them it had. */
+static bool may_move(const cre__conn *conn, cre_event kind) {
+    return conn->phase != CRE__HTTP || (kind == CRE_EVENT_REQUEST && conn->http.count == 1);
+}
+
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
-    if (conn->moves) cre__dispatch_move(conn);
-    int result = emit(conn->engine, conn->session, conn->port, kind, opcode, payload, length);
+    return cre__conn_emit_part(conn, kind, opcode, CRE_RECORD_FINAL, payload, length);
+}
+
+int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                        size_t length) {
+    if (conn->moves && may_move(conn, kind)) cre__dispatch_move(conn);
+    int result = cre__conn_tell(conn, conn->session, kind, opcode, flags, payload, length);
     if (result < 0)
         cre__conn_end(conn, CRE_CLOSED_ERROR, conn->opened ? 1006 : 0, result, (cre_slice){ 0 }, false);
     return result;
@@ -175,8 +186,8 @@ static void destroy(cre__conn *conn) {
     engine->stats.closed++;
 }
 
-static void tell_closed(cre_engine *engine, cre_session session, uint16_t port, cre_close_reason reason,
-                        uint16_t code, int error, cre_slice text) {
+static void tell_closed(cre__conn *conn, cre_session session, cre_close_reason reason, uint16_t code,
+                        int error, cre_slice text) {
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
     if (text.length > CRE_WS_MAX_CONTROL) text.length = CRE_WS_MAX_CONTROL;
     cre_closed closed = {
@@ -184,7 +195,7 @@ static void tell_closed(cre_engine *engine, cre_session session, uint16_t port, 
     };
     memcpy(payload, &closed, sizeof closed);
     if (text.length) memcpy(payload + sizeof closed, text.data, text.length);
-    emit(engine, session, port, CRE_EVENT_CLOSE, 0, payload, sizeof closed + text.length);
+    cre__conn_tell(conn, session, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, sizeof closed + text.length);
 }
 
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
@@ -195,7 +206,7 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         engine->stats.closed_by[reason % CRE_CLOSE_REASONS]++;
         if (graceful) cre__batch_settle(conn);
         if (conn->subscriptions || conn->held_back) cre__topics_leave(conn);
-        if (conn->moves) cre__dispatch_move(conn);
+        if (conn->moves && conn->phase != CRE__HTTP) cre__dispatch_move(conn);
         cre__dispatch_count(engine, conn->worker, -1);
         /* From here on nobody finds it, so what is called from the event cannot come back here. */
         conn->session = 0;
@@ -206,7 +217,8 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         conn->phase_at_end = conn->phase == CRE__CLOSE_SENT ? CRE__WEBSOCKET : conn->phase;
         if (conn->phase_at_end == CRE__STREAM) code = 0;
         conn->phase = CRE__LEAVING;
-        if (conn->opened) tell_closed(engine, session, conn->port, reason, code, error, text);
+        if (conn->phase_at_end == CRE__HTTP) cre__http_drop_answers(conn);
+        if (conn->opened) tell_closed(conn, session, reason, code, error, text);
         cre__table_release(engine->table, session);
     }
     if (conn->phase == CRE__DEAD) return;
@@ -288,13 +300,10 @@ static void input_ended(cre__conn *conn) {
     conn->eof = true;
     switch (conn->phase) {
     case CRE__HTTP:
-        if (conn->awaiting) {
-            /* A client may end its side after the request and still wait for the answer. */
-            conn->keep_alive = false;
+        if (cre__http_ended(conn))
+            cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
+        else
             cre__conn_update_watch(conn);
-            return;
-        }
-        cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
         return;
     case CRE__STREAM: cre__stream_ended(conn); return;
     case CRE__CLOSE_SENT:
@@ -407,16 +416,12 @@ void cre__conn_continue(cre__conn *conn) {
 void cre__conn_resume_now(cre__conn *conn) {
     if (conn->phase == CRE__DEAD || conn->paused) return; /* RESUME comes here again */
     conn->held = false;
-    if (conn->phase == CRE__HTTP && cre__http_has_stash(conn) && !conn->awaiting) {
-        void *block;
-        uint8_t *data;
-        size_t length = cre__http_take_stash(conn, &block, &data);
+    if (conn->phase == CRE__HTTP) {
         conn->reading = true;
-        input(conn, data, length);
+        cre__http_unstash(conn);
         conn->reading = false;
-        cre__free(block);
     }
-    if (conn->eof && conn->phase == CRE__HTTP && !conn->awaiting)
+    if (conn->eof && conn->phase == CRE__HTTP && !conn->http.count)
         cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
     if (conn->tls && conn->tls->unread)
         read_all(conn, 0);

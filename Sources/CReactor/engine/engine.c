@@ -27,6 +27,7 @@ static void fill_defaults(cre_engine_config *config) {
     config->idle_timeout_ms = or_default(config->idle_timeout_ms, 75000);
     config->pong_timeout_ms = or_default(config->pong_timeout_ms, config->ping_interval_ms);
     config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
+    if (!config->max_pipelined) config->max_pipelined = 1;
 }
 
 static bool dispatch_valid(const cre_engine_config *config) {
@@ -135,7 +136,8 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     engine->config = *config;
     fill_defaults(&engine->config);
     int result = cre__tls_copy_ports(engine); /* first: what is freed is what was copied */
-    bool good = config->on_event && dispatch_valid(&engine->config);
+    bool good =
+        config->on_event && dispatch_valid(&engine->config) && config->max_pipelined <= CRE_MAX_PIPELINED;
     if (!result) result = good ? cre__ports_open(engine) : CRE_EINVALID;
     if (result) {
         free_engine(engine);
@@ -224,14 +226,6 @@ void cre_engine_destroy(cre_engine *engine) {
 
 /* ---- commands ---- */
 
-/* What a RESPOND_FILE command carries. */
-typedef struct file_response {
-    cre_response response;
-    cre_slice fields;
-    cre_file_range range;
-    char path[CRE_MAX_PATH + 1];
-} file_response;
-
 /* More than any datagram can have; the system knows the limit of each kind. */
 #define MAX_DATAGRAM (1u << 20)
 
@@ -287,45 +281,23 @@ static int read_address(cre_slice *parts, int count, cre_address *address) {
     return cre__slices_length(parts, count) <= MAX_DATAGRAM ? 0 : CRE_ELIMIT;
 }
 
-static int read_response(cre_slice *parts, int count, cre_response *response, cre_slice *fields) {
-    if (!cre__slices_take(response, sizeof *response, parts, count)) return CRE_EINVALID;
-    if (response->status < 200 || response->status > 999) return CRE_EINVALID;
-    *fields = (cre_slice){ NULL, 0 };
-    /* The field lines lie in one part; whatever is behind them is the body. */
-    for (int i = 0; i < count && response->fields_length; i++) {
-        if (!parts[i].length) continue;
-        if (parts[i].length < response->fields_length) return CRE_EINVALID;
-        *fields = (cre_slice){ parts[i].data, response->fields_length };
-        parts[i].data += response->fields_length;
-        parts[i].length -= response->fields_length;
-        return 0;
-    }
-    return response->fields_length ? CRE_EINVALID : 0;
-}
-
-static int read_file_response(cre_slice *parts, int count, file_response *out) {
-    int result = read_response(parts, count, &out->response, &out->fields);
-    return result ? result : cre__http_read_file(parts, count, &out->range, out->path);
-}
-
 int cre__command_check(const cre_record *command, const cre_slice *parts, int count) {
     if (count > CRE__MAX_PARTS) return CRE_EINVALID;
-    cre_slice own[CRE__MAX_PARTS], fields;
+    cre_slice own[CRE__MAX_PARTS];
     for (int i = 0; i < count; i++)
         own[i] = parts[i];
     closing_text text;
-    cre_response response;
     cre_address address;
-    file_response file;
     uint32_t number;
     switch (command->kind) {
     case CRE_COMMAND_BIND: return read_binding(own, count, &number);
     case CRE_COMMAND_PUSH: return check_push(command, own, count);
     case CRE_COMMAND_CLOSE: return read_closing(own, count, &text);
-    case CRE_COMMAND_RESPOND: return read_response(own, count, &response, &fields);
-    case CRE_COMMAND_RESPOND_FILE: return read_file_response(own, count, &file);
+    case CRE_COMMAND_RESPOND:
+    case CRE_COMMAND_RESPOND_FILE: return cre__http_command_check(command, own, count);
     case CRE_COMMAND_SENDTO: return read_address(own, count, &address);
     case CRE_COMMAND_RESPOND_BODY:
+    case CRE_COMMAND_ABANDON:
     case CRE_COMMAND_SEND:
     case CRE_COMMAND_RESET:
     case CRE_COMMAND_PROTECT:
@@ -356,25 +328,6 @@ static int command_close(cre__conn *conn, cre_slice *parts, int count) {
     else if (conn->phase == CRE__HTTP)
         cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, !conn->streaming);
     return 0;
-}
-
-static int command_respond(cre__conn *conn, const cre_record *command, cre_slice *parts, int count) {
-    cre_response response;
-    cre_slice fields;
-    int result = read_response(parts, count, &response, &fields);
-    if (result) return result;
-    bool close = command->flags & CRE_RECORD_CLOSE;
-    if (command->flags & CRE_RECORD_MORE_BODY)
-        return cre__http_respond_more(conn, &response, fields, parts, count, close);
-    return cre__http_respond(conn, &response, fields, parts, count, close);
-}
-
-static int command_respond_file(cre__conn *conn, const cre_record *command, cre_slice *parts, int count) {
-    file_response file;
-    int result = read_file_response(parts, count, &file);
-    if (result) return result;
-    return cre__http_respond_file(conn, &file.response, file.fields, file.path, &file.range,
-                                  command->flags & CRE_RECORD_CLOSE);
 }
 
 static int command_bind(cre__conn *conn, cre_slice *parts, int count) {
@@ -414,10 +367,10 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
     case CRE_COMMAND_BIND: return command_bind(conn, own, count);
     case CRE_COMMAND_PUSH: return command_push(conn, command, own, count, late);
     case CRE_COMMAND_SEND: return cre__stream_send(conn, own, count, late);
-    case CRE_COMMAND_RESPOND: return command_respond(conn, command, own, count);
+    case CRE_COMMAND_RESPOND:
     case CRE_COMMAND_RESPOND_BODY:
-        return cre__http_respond_body(conn, own, count, command->flags & CRE_RECORD_FINAL, late);
-    case CRE_COMMAND_RESPOND_FILE: return command_respond_file(conn, command, own, count);
+    case CRE_COMMAND_RESPOND_FILE:
+    case CRE_COMMAND_ABANDON: return cre__http_command(conn, command, own, count, late);
     case CRE_COMMAND_CLOSE: return command_close(conn, own, count);
     case CRE_COMMAND_RESET:
         cre__conn_end(conn, CRE_CLOSED_SERVER, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
@@ -487,6 +440,8 @@ int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, con
     return cre_engine_command(engine, &command, parts, 2);
 }
 
+/* These answer the oldest request that is not answered. */
+
 int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
                        const void *body, size_t length) {
     cre__conn *conn = cre__engine_find(engine, session);
@@ -551,7 +506,7 @@ static void visit_shutdown(cre__conn *conn, void *context) {
         if (conn->dirty && !conn->blocked) cre__out_flush(conn);
     } else if (conn->phase == CRE__STREAM) {
         cre__stream_close(conn, CRE_CLOSED_SHUTDOWN);
-    } else if (conn->phase == CRE__HTTP && !conn->awaiting) {
+    } else if (conn->phase == CRE__HTTP && !conn->http.count) {
         cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, true);
     }
 }

@@ -8,6 +8,7 @@
 #include <creactor/http.h>
 #include <creactor/websocket_deflate.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "engine/command.h"
 #include "engine/table_internal.h"
@@ -48,9 +49,28 @@ typedef enum cre__phase_of_conn {
     CRE__DEAD,    /* the socket is closed; the memory goes with the handle */
 } cre__phase_of_conn;
 
-struct cre__stash; /* bytes of a head that is not complete */
-struct cre__body;  /* a request whose body is not complete */
-struct cre__file;  /* what of a file is still to be sent */
+struct cre__stash;  /* bytes of a head that is not complete */
+struct cre__body;   /* what of a request's body is still to come */
+struct cre__file;   /* what of a file is still to be sent */
+struct cre__behind; /* requests behind the first one in progress */
+
+/* What of a request its answer depends on. */
+enum { CRE__KEEP_ALIVE = 1, CRE__HEAD_REQUEST = 2, CRE__HTTP_1_0 = 4 };
+
+/* HTTP: which requests are in progress. They have consecutive numbers; the first one is answered next, and
+ * the flags of the connection are about it. */
+typedef struct cre__http {
+    struct cre__body *body;     /* of the request that comes in, or the one in progress; NULL: none */
+    struct cre__behind *behind; /* NULL: at most one request is in progress */
+    uint32_t first_bytes;       /* of the first one's record */
+    uint8_t first;              /* its number; without one, that of the next */
+    uint8_t count;              /* requests in progress */
+    uint8_t traits;             /* of the request that comes in */
+    bool barrier : 1;           /* nothing more is handed out until all in progress are answered */
+    bool alone : 1;             /* the request that comes in must not overlap with others */
+    bool idle : 1;              /* the time between two requests runs */
+    bool promoting : 1;         /* answers that waited for their turn are being sent */
+} cre__http;
 
 struct cre__conn {
     uv_poll_t poll;
@@ -78,12 +98,11 @@ struct cre__conn {
     bool opened : 1;       /* OPEN or CONNECT was told, so CLOSE is due */
     bool full : 1;         /* FULL was told */
     bool half_closed : 1;  /* nothing more will be sent */
-    bool awaiting : 1;     /* a response is due */
-    bool keep_alive : 1;   /* may serve another request after this one */
+    bool keep_alive : 1;   /* may serve another request after the one in progress */
     bool head_request : 1; /* the request in progress is HEAD */
     bool http10 : 1;       /* the request in progress is HTTP/1.0 */
     bool reading : 1;      /* inside its read loop: no second one is started */
-    bool held : 1;         /* input came while a response was due; reading stopped until it is sent */
+    bool held : 1;         /* input came that must wait; reading stopped until its turn */
     bool resume : 1;       /* the next flush serves the stash */
     bool eof : 1;          /* the peer's input has ended */
     bool closed : 1;       /* DEAD, and the handle is closed: freed as soon as it is not dirty */
@@ -105,7 +124,7 @@ struct cre__conn {
     cre_ws_deflate *deflate; /* NULL: not agreed on */
     cre_block *close_text;   /* CLOSE_SENT: our reason */
     union {
-        struct cre__body *body;
+        cre__http http;
         cre_ws_session ws;
         cre_framing framing;
     };
@@ -204,6 +223,12 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
 void cre__conn_free(cre__conn *conn);
 /* Tells the engine's owner. A negative result has closed the connection. */
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length);
+/* The same with other flags than CRE_RECORD_FINAL. */
+int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                        size_t length);
+/* Only tells, also of a connection that has no session any more. */
+int cre__conn_tell(cre__conn *conn, cre_session session, cre_event kind, uint8_t opcode, uint16_t flags,
+                   uint8_t *payload, size_t length);
 /*
  * The one way a session ends. CLOSE is told, the table forgets it. With `graceful` the output that waits is
  * sent and the peer gets time to close its side; otherwise the socket is reset. Calling it again does
@@ -247,6 +272,8 @@ bool cre__out_share(cre__conn *conn, cre_block *block, uint32_t start, uint32_t 
 /* Sends past an empty queue; returns how much of it was sent. Errors show at the next flush. */
 size_t cre__out_send_now(cre__conn *conn, const uint8_t *data, size_t length);
 void cre__out_flush(cre__conn *conn);
+/* Shows to senders in other processes how much waits. */
+void cre__out_show(cre__conn *conn);
 void cre__out_drop(cre__conn *conn);
 /* Empties the list of those to flush and flushes nothing: before the engine goes. */
 void cre__out_forget(cre_engine *engine);
@@ -257,17 +284,28 @@ void cre__engine_free_chunks(cre_engine *engine);
 /* Serves what stands in [cursor, end); returns when it is used up, stashed, or the connection changed its
  * phase; then *cursor is where the next protocol goes on. */
 void cre__http_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+/* Serves what is stashed, if its turn has come. */
+void cre__http_unstash(cre__conn *conn);
 void cre__http_free(cre__conn *conn);
 void cre__http_timed_out(cre__conn *conn);
-/* The engine's own answer to a request that is not served: an error page, after which the connection ends. */
+/* The peer's input has ended. False: it waits for answers. */
+bool cre__http_ended(cre__conn *conn);
+/* A request, in its wire form, is handed out; flags of the record, FINAL or MORE_BODY. */
+void cre__http_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length);
+/* What comes must wait: it is stashed, and reading stops. */
+void cre__http_hold(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+
+/* http_answer.c */
+/* The engine's own answer to a request that is not handed out: an error page, after which the connection
+ * ends. Requests before it are answered first. */
 void cre__http_refuse(cre__conn *conn, int status);
-/* An error page as the answer to the request in progress. */
-int cre__http_error(cre__conn *conn, int status, bool close);
+/* An error page as the answer to a request in progress. */
+int cre__http_error(cre__conn *conn, uint8_t number, int status, bool close);
 int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice fields, const cre_slice *body,
                       int body_parts, bool close);
-/* The request in progress may be answered: it is there, and no answer has begun. */
+/* The first request in progress may be answered: it is there, and no answer has begun. */
 static inline bool cre__http_answerable(const cre__conn *conn) {
-    return conn->phase == CRE__HTTP && conn->awaiting && !conn->streaming && !conn->file;
+    return conn->phase == CRE__HTTP && conn->http.count && !conn->streaming && !conn->file;
 }
 /* Status line, date, length and connection: at most this many bytes with the longest reason phrase. */
 #define CRE__HTTP_HEAD_ROOM 256
@@ -276,12 +314,34 @@ static inline bool cre__http_answerable(const cre__conn *conn) {
 #define CRE__HTTP_LENGTH_OPEN    (UINT64_MAX - 1)
 size_t cre__http_write_head(cre__conn *conn, char *out, const cre_response *response, uint64_t length,
                             bool keep_alive);
-/* The request is answered: on to the next one, or the end. */
+
+/* http_turns.c: answers in the order of the requests */
+/* Gives the request that came in its number. False: no memory, the connection was closed. */
+bool cre__http_begin(cre__conn *conn, size_t bytes, uint8_t *number);
+/* Whether the next request may be handed out. */
+bool cre__http_may_take(const cre__conn *conn);
+/* Nothing comes after the last request in progress. */
+void cre__http_set_last(cre__conn *conn);
+/* Whether the connection goes on after an answer to the first request. */
+bool cre__http_goes_on(const cre__conn *conn, bool close);
+/* The first request is answered: on to the next one, or the end. */
 void cre__http_answered(cre__conn *conn, bool keep_alive);
-bool cre__http_has_stash(const cre__conn *conn);
-/* Takes the stashed bytes away from the connection: *data is freed by the caller with cre__free. */
-size_t cre__http_take_stash(cre__conn *conn, void **block, uint8_t **data);
-bool cre__http_stash(cre__conn *conn, const uint8_t *data, size_t length);
+/* The commands that are about a request: `command->opcode` is its number. */
+int cre__http_command_check(const cre_record *command, cre_slice *parts, int count);
+int cre__http_command(cre__conn *conn, const cre_record *command, const cre_slice *parts, int count,
+                      bool late);
+/* Bytes of answers that wait for their turn. */
+uint32_t cre__http_kept(const cre__conn *conn);
+void cre__http_drop_answers(cre__conn *conn);
+
+/* http_body.c: bodies of requests */
+/* How many bytes it may have. */
+uint64_t cre__body_limit(const cre__conn *conn);
+/* A head is complete, in its wire form, and a body follows. False: the connection does not go on. */
+bool cre__body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, bool nothing_came);
+/* Takes body bytes from [*cursor, end). */
+void cre__body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+void cre__body_timed_out(cre__conn *conn);
 
 /* http_stream.c */
 /* Begins a response whose body goes on. */

@@ -84,7 +84,7 @@ int cre__http_respond_more(cre__conn *conn, const cre_response *response, cre_sl
     bool no_body = response->status == 204 || response->status == 304;
     bool muted = no_body || conn->head_request, chunked = !no_body && !conn->http10;
     if (!muted && overflows(conn, length, 2)) return overflow(conn);
-    conn->keep_alive = conn->keep_alive && !close && !conn->engine->shutting_down && (muted || !conn->http10);
+    conn->keep_alive = cre__http_goes_on(conn, close) && (muted || !conn->http10);
     conn->streaming = true;
     conn->chunked = chunked;
     conn->muted = muted;
@@ -105,7 +105,7 @@ int cre__http_respond_body(cre__conn *conn, const cre_slice *parts, int count, b
     }
     if (!final) return 0;
     conn->streaming = false;
-    cre__http_answered(conn, conn->keep_alive && !conn->engine->shutting_down);
+    cre__http_answered(conn, cre__http_goes_on(conn, false));
     return 0;
 }
 
@@ -157,11 +157,11 @@ int cre__http_respond_file(cre__conn *conn, const cre_response *response, cre_sl
     cre_file_range range = *asked;
     int descriptor = open_file(path, &range);
     if (descriptor < 0) {
-        cre__http_error(conn, status_of(descriptor), close_after);
+        cre__http_error(conn, conn->http.first, status_of(descriptor), close_after);
         return descriptor;
     }
     bool no_body = conn->head_request || response->status == 204 || response->status == 304;
-    conn->keep_alive = conn->keep_alive && !close_after && !conn->engine->shutting_down;
+    conn->keep_alive = cre__http_goes_on(conn, close_after);
     if (!put_head(conn, response, fields, range.length, conn->keep_alive)) {
         close(descriptor);
         return CRE_ENOMEM;
@@ -255,7 +255,7 @@ bool cre__http_send_file(cre__conn *conn, uint32_t *budget) {
     }
     if (!file->left) {
         cre__http_drop_file(conn);
-        cre__http_answered(conn, conn->keep_alive && !conn->engine->shutting_down);
+        cre__http_answered(conn, cre__http_goes_on(conn, false));
         return conn->tls != NULL;
     }
     if (conn->tls && sent > 0) return true;

@@ -120,11 +120,11 @@ bool cre__out_append(cre__conn *conn, const void *data, size_t length) {
 
 /* The queue's length is in the table too, so that a sender in another process sees it before it sends more.
  */
-static void show_queue(cre__conn *conn) {
+void cre__out_show(cre__conn *conn) {
     cre_engine *engine = conn->engine;
     if (!conn->session) return;
     cre__slot *slot = &cre__table_slots(engine->table)[cre__table_index(engine->table, conn->session)];
-    atomic_store_explicit(&slot->queued, conn->queued, memory_order_relaxed);
+    atomic_store_explicit(&slot->queued, conn->queued + cre__http_kept(conn), memory_order_relaxed);
     if (!conn->opened) return;
     if (!conn->full && conn->queued >= conn->settings->options.high_water) {
         conn->full = true;
@@ -211,7 +211,7 @@ void cre__out_flush(cre__conn *conn) {
     if (conn->phase == CRE__DEAD) return;
     if (conn->blocked && !cre__out_waits(conn) && !conn->file) conn->blocked = false;
     if (conn->blocked || conn->full || (conn->watching & UV_WRITABLE)) {
-        show_queue(conn);
+        cre__out_show(conn);
         cre__conn_update_watch(conn);
     }
     if (conn->phase == CRE__LEAVING && !cre__out_waits(conn)) cre__conn_leave(conn);
@@ -260,7 +260,7 @@ int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const 
         at += part.length - skip;
     }
     if (conn->blocked) {
-        show_queue(conn);
+        cre__out_show(conn);
         cre__conn_update_watch(conn);
     }
     return 0;
@@ -299,7 +299,7 @@ static void flush_first(cre_engine *engine) {
     if (!conn->blocked)
         cre__out_flush(conn);
     else
-        show_queue(conn); /* it has grown */
+        cre__out_show(conn); /* it has grown */
 }
 
 bool cre__engine_on_flush(cre__hook *hook) {

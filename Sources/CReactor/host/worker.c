@@ -15,8 +15,8 @@ struct cre_worker {
     cre_engine *engine;
 };
 
-/* Of a slot's request_taken. */
-enum { TAKEN = 1, ANSWER_BEGUN = 2 };
+/* Of a slot's request_taken; below it is the request's number. */
+enum { TAKEN = 256 };
 
 static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
     cre_worker *worker = context;
@@ -35,8 +35,8 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     (void)from;
     if (record->kind < CRE_COMMAND_PUSH) {
         if (record->kind == CRE_EVENT_REQUEST)
-            atomic_store_explicit(&slot_of(worker, record->session)->request_taken, TAKEN,
-                                  memory_order_relaxed);
+            atomic_store_explicit(&slot_of(worker, record->session)->request_taken,
+                                  TAKEN | (uint32_t)record->opcode, memory_order_relaxed);
         worker->config.on_event(worker->config.context, record, payload);
         return 0;
     }
@@ -49,12 +49,10 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
 
 /*
  * A predecessor that died took requests with it that nobody will answer, and their clients would wait for
- * ever. Those it had not taken are still in the ring. An answer that it had begun cannot be completed: the
- * client sees that by a reset. Connections that it had stopped reading are read again.
+ * ever. Those it had not taken are still in the ring. Which of the others it has answered their owner knows:
+ * not everything that it said was published. Connections that it had stopped reading are read again.
  */
 static void take_over_from_predecessor(cre_worker *worker) {
-    static const char body[] = "The process that served this request has ended.\n";
-    static const char fields[] = "Content-Type: text/plain\r\n";
     cre_session sessions[64];
     uint32_t cursor = 0;
     for (size_t n; (n = cre_table_list(worker->table, &cursor, sessions, 64));) {
@@ -62,15 +60,13 @@ static void take_over_from_predecessor(cre_worker *worker) {
             cre__slot *slot = slot_of(worker, sessions[i]);
             if (cre__slot_worker(slot) != worker->config.node) continue;
             /* Whether the predecessor had stopped the reading of it nobody knows any more. */
-            cre_record resume = { .kind = CRE_COMMAND_RESUME, .session = sessions[i] };
-            cre_worker_command(worker, &resume, NULL, 0);
-            if (!atomic_load_explicit(&slot->request_taken, memory_order_relaxed)) continue;
-            if (atomic_load_explicit(&slot->request_taken, memory_order_relaxed) == ANSWER_BEGUN)
-                cre_worker_command(worker, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = sessions[i] },
-                                   NULL, 0);
-            else
-                cre_worker_respond(worker, sessions[i], 500, 0, true, fields, sizeof fields - 1, body,
-                                   sizeof body - 1);
+            cre_record command = { .kind = CRE_COMMAND_RESUME, .session = sessions[i] };
+            cre_worker_command(worker, &command, NULL, 0);
+            uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
+            if (!taken) continue;
+            command =
+                (cre_record){ .kind = CRE_COMMAND_ABANDON, .opcode = (uint8_t)taken, .session = sessions[i] };
+            cre_worker_command(worker, &command, NULL, 0);
         }
     }
 }
@@ -166,7 +162,7 @@ static bool is_full(const cre_worker *worker, const cre__slot *slot) {
 /* The command's owner is another process: what can be known here is answered here. */
 static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
                          const cre_slice *parts, int count) {
-    int result = cre__command_check(command, parts, count), taken = -1;
+    int result = cre__command_check(command, parts, count);
     if (result) return result;
     if (command->kind == CRE_COMMAND_BIND) {
         if (atomic_load_explicit(cre__table_number(worker->table, command->session), memory_order_relaxed))
@@ -186,19 +182,10 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         if (atomic_load_explicit(&slot->state, memory_order_relaxed) != CRE_CONNECTION_STREAM)
             return CRE_ENOT_STREAM;
         if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
-    } else if (command->kind == CRE_COMMAND_RESPOND || command->kind == CRE_COMMAND_RESPOND_FILE) {
-        taken = command->flags & CRE_RECORD_MORE_BODY ? ANSWER_BEGUN : 0;
-    } else if (command->kind == CRE_COMMAND_RESPOND_BODY) {
-        bool final = command->flags & CRE_RECORD_FINAL;
-        if (!final && is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
-        if (final) taken = 0;
+    } else if (command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL)) {
+        if (is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
     }
-    result = cre_node_send(worker->node, owner, command, parts, count);
-    /* Only what is on its way counts as an answer. */
-    if (!result && taken >= 0)
-        atomic_store_explicit(&slot_of(worker, command->session)->request_taken, (uint32_t)taken,
-                              memory_order_relaxed);
-    return result;
+    return cre_node_send(worker->node, owner, command, parts, count);
 }
 
 /* For the connections of all owners. */
@@ -296,11 +283,13 @@ int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const
     return cre_worker_command(worker, &command, parts, 2);
 }
 
-static int respond(cre_worker *worker, cre_session session, uint16_t record_flags, uint16_t status,
-                   uint16_t flags, const void *fields, size_t fields_length, const void *body,
-                   size_t length) {
+static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
+                   uint16_t status, uint16_t flags, const void *fields, size_t fields_length,
+                   const void *body, size_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
-    cre_record command = { .kind = CRE_COMMAND_RESPOND, .flags = record_flags, .session = session };
+    cre_record command = {
+        .kind = CRE_COMMAND_RESPOND, .opcode = request, .flags = record_flags, .session = session
+    };
     cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
@@ -308,33 +297,37 @@ static int respond(cre_worker *worker, cre_session session, uint16_t record_flag
     return cre_worker_command(worker, &command, parts, 3);
 }
 
-int cre_worker_respond(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags, bool close,
-                       const void *fields, size_t fields_length, const void *body, size_t length) {
-    return respond(worker, session, close ? CRE_RECORD_CLOSE : 0, status, flags, fields, fields_length, body,
+int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                       uint16_t flags, bool close, const void *fields, size_t fields_length, const void *body,
+                       size_t length) {
+    return respond(worker, session, request, close ? CRE_RECORD_CLOSE : 0, status, flags, fields,
+                   fields_length, body, length);
+}
+
+int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                            uint16_t flags, bool close, const void *fields, size_t fields_length,
+                            const void *body, size_t length) {
+    uint16_t record_flags = (uint16_t)(CRE_RECORD_MORE_BODY | (close ? CRE_RECORD_CLOSE : 0));
+    return respond(worker, session, request, record_flags, status, flags, fields, fields_length, body,
                    length);
 }
 
-int cre_worker_respond_more(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
-                            bool close, const void *fields, size_t fields_length, const void *body,
-                            size_t length) {
-    uint16_t record_flags = (uint16_t)(CRE_RECORD_MORE_BODY | (close ? CRE_RECORD_CLOSE : 0));
-    return respond(worker, session, record_flags, status, flags, fields, fields_length, body, length);
-}
-
-int cre_worker_respond_body(cre_worker *worker, cre_session session, const void *data, size_t length,
-                            bool final) {
+int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request, const void *data,
+                            size_t length, bool final) {
     cre_record command = { .kind = CRE_COMMAND_RESPOND_BODY,
+                           .opcode = request,
                            .flags = final ? CRE_RECORD_FINAL : 0,
                            .session = session };
     cre_slice part = { data, length };
     return cre_worker_command(worker, &command, &part, 1);
 }
 
-int cre_worker_respond_file(cre_worker *worker, cre_session session, uint16_t status, uint16_t flags,
-                            bool close, const void *fields, size_t fields_length, const char *path,
-                            uint64_t offset, uint64_t length) {
+int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                            uint16_t flags, bool close, const void *fields, size_t fields_length,
+                            const char *path, uint64_t offset, uint64_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
     cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
+                           .opcode = request,
                            .flags = close ? CRE_RECORD_CLOSE : 0,
                            .session = session };
     cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };

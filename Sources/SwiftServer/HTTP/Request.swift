@@ -1,14 +1,25 @@
 internal import CReactor
 
+/// Which of a connection's requests, of which several may be in progress.
+struct RequestID: Hashable, Sendable {
+    let connection: ConnectionID
+    let number: UInt8
+}
+
 /// An HTTP request, or the handshake of a WebSocket. It was parsed once, by the server; what is asked of it is looked up.
 public struct Request: Sendable {
     /// The connection it came on.
     public let fd: ConnectionID
     /// Head, field table, the head's bytes and the body, as they came from the C core.
     let storage: [UInt8]
+    /// What its answer names.
+    let number: UInt8
 
-    init?(fd: ConnectionID, payload: UnsafeRawBufferPointer) {
+    var id: RequestID { RequestID(connection: fd, number: number) }
+
+    init?(fd: ConnectionID, number: UInt8 = 0, payload: UnsafeRawBufferPointer) {
         self.fd = fd
+        self.number = number
         storage = unsafe [UInt8](payload)
         var view = unsafe cre_request_view()
         let result = unsafe storage.withUnsafeBufferPointer {

@@ -6,7 +6,7 @@ internal import CReactor
 ///
 /// Use it from the handler, or keep it and answer later.
 @MainActor public final class Response {
-    private let id: ConnectionID
+    private let request: RequestID
     private let runtime: WorkerRuntime
     private var fields: [UInt8] = []
     private var flags: UInt16 = 0
@@ -15,8 +15,8 @@ internal import CReactor
     /// The head is sent, and the body goes on.
     private var isStreaming = false
 
-    init(id: ConnectionID, runtime: WorkerRuntime) {
-        self.id = id
+    init(to request: RequestID, runtime: WorkerRuntime) {
+        self.request = request
         self.runtime = runtime
         runtime.requestTaken()
     }
@@ -24,14 +24,14 @@ internal import CReactor
     deinit {
         guard !isEnded else { return }
         // Whoever let go of it may be on any thread.
-        let (runtime, id, status, flags, fields) = (runtime, id, status, flags, fields)
+        let (runtime, request, status, flags, fields) = (runtime, request, status, flags, fields)
         let isStreaming = isStreaming
         let respond: @Sendable () -> Void = {
             let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
             if isStreaming {
-                _ = unsafe runtime.respondBody(id, empty, final: true)
+                _ = unsafe runtime.respondBody(request, empty, final: true)
             } else {
-                unsafe runtime.respond(id, status: status, flags: flags, fields: fields, body: empty)
+                unsafe runtime.respond(request, status: status, flags: flags, fields: fields, body: empty)
             }
             runtime.requestAnswered()
         }
@@ -101,9 +101,9 @@ internal import CReactor
 
     private func writePiece(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard !isEnded, unsafe !bytes.isEmpty else { return false }
-        if isStreaming { return unsafe runtime.respondBody(id, bytes, final: false) }
+        if isStreaming { return unsafe runtime.respondBody(request, bytes, final: false) }
         isStreaming = unsafe runtime.respond(
-            id, status: status, flags: flags, fields: fields, body: bytes, more: true)
+            request, status: status, flags: flags, fields: fields, body: bytes, more: true)
         return isStreaming
     }
 
@@ -124,7 +124,7 @@ internal import CReactor
         else { return false }
         isEnded = true
         runtime.respondFile(
-            id, status: status, flags: flags, fields: fields, path: path, offset: UInt64(offset),
+            request, status: status, flags: flags, fields: fields, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)
         runtime.requestAnswered()
         return true
@@ -147,13 +147,13 @@ internal import CReactor
         guard !isEnded else { return false }
         isEnded = true
         if isStreaming {
-            _ = unsafe runtime.respondBody(id, body, final: true)
-        } else if unsafe !runtime.respond(id, status: status, flags: flags, fields: fields, body: body) {
+            _ = unsafe runtime.respondBody(request, body, final: true)
+        } else if unsafe !runtime.respond(request, status: status, flags: flags, fields: fields, body: body) {
             // Gone, which is normal; or too large for its way to the client, who must not wait for it.
-            if runtime.server.exists(id) {
+            if runtime.server.exists(request.connection) {
                 Log.error(
                     "a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
-                runtime.refuse(id)
+                runtime.refuse(request)
             }
         }
         runtime.requestAnswered()

@@ -99,7 +99,7 @@ internal import Glibc
         case CRE_EVENT_MESSAGE:
             unsafe handlers.message?(self, fd, Opcode(rawValue: record.pointee.opcode), payload)
         case CRE_EVENT_REQUEST:
-            guard let request = unsafe Request(fd: fd, payload: payload) else { return }
+            guard let request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
             handlers.request?(self, request)
         case CRE_EVENT_OPEN:
             guard let open = handlers.open, let request = unsafe Request(fd: fd, payload: payload) else { return }
@@ -141,33 +141,36 @@ internal import Glibc
 
     // A client that left meanwhile is no error for who answers: nobody waits for it any more.
     @discardableResult func respond(
-        _ fd: ConnectionID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
+        _ request: RequestID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
         more: Bool = false
     ) -> Bool {
         unsafe fields.withUnsafeBytes { fields in
             let send = unsafe more ? cre_worker_respond_more : cre_worker_respond
             return unsafe send(
-                worker, fd.rawValue, status, flags, false, fields.baseAddress, fields.count, body.baseAddress,
+                worker, request.connection.rawValue, request.number, status, flags, false, fields.baseAddress,
+                fields.count, body.baseAddress,
                 body.count) == 0
         }
     }
 
     /// Answers with an empty 500 and ends the connection.
-    func refuse(_ fd: ConnectionID) {
-        unsafe cre_worker_respond(worker, fd.rawValue, 500, 0, true, nil, 0, nil, 0)
+    func refuse(_ request: RequestID) {
+        unsafe cre_worker_respond(worker, request.connection.rawValue, request.number, 500, 0, true, nil, 0, nil, 0)
     }
 
-    func respondBody(_ fd: ConnectionID, _ bytes: UnsafeRawBufferPointer, final: Bool) -> Bool {
-        unsafe cre_worker_respond_body(worker, fd.rawValue, bytes.baseAddress, bytes.count, final) == 0
+    func respondBody(_ request: RequestID, _ bytes: UnsafeRawBufferPointer, final: Bool) -> Bool {
+        unsafe cre_worker_respond_body(
+            worker, request.connection.rawValue, request.number, bytes.baseAddress, bytes.count, final) == 0
     }
 
     func respondFile(
-        _ fd: ConnectionID, status: UInt16, flags: UInt16, fields: [UInt8], path: String, offset: UInt64,
+        _ request: RequestID, status: UInt16, flags: UInt16, fields: [UInt8], path: String, offset: UInt64,
         length: UInt64
     ) {
         _ = unsafe fields.withUnsafeBytes { fields in
             unsafe cre_worker_respond_file(
-                worker, fd.rawValue, status, flags, false, fields.baseAddress, fields.count, path, offset, length)
+                worker, request.connection.rawValue, request.number, status, flags, false, fields.baseAddress,
+                fields.count, path, offset, length)
         }
     }
 

@@ -1,7 +1,10 @@
+internal import CReactor
+
 /// Keeps the events of each connection in order when its handlers are asynchronous.
 ///
 /// A handler that returns without suspending costs no bookkeeping. Of a connection whose handler is suspended, what
-/// comes next waits; when too much does, reading from that connection stops until most of it was served.
+/// comes next waits; when too much does, reading from that connection stops until most of it was served. Requests need
+/// not wait for each other: the core hands out at once only those that may overlap, and sorts the answers.
 @safe final class HandlerLanes: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     typealias Work = HandlerRunners.Work
@@ -32,8 +35,13 @@
 
     static let pauseAt = 64
     static let pauseAtBytes = 256 << 10
+    /// So many handlers of requests of one connection may be suspended at once; with their answers sent they no longer
+    /// count for the core.
+    static let overlapping = Int(CRE_MAX_PIPELINED)
 
     private var lanes: [ConnectionID: Lane] = [:]
+    /// Suspended handlers of requests.
+    private var requests: [ConnectionID: Int] = [:]
     let runners: HandlerRunners
     /// Stops (true) or restarts reading from a connection.
     private let pause: (ConnectionID, Bool) -> Void
@@ -59,6 +67,21 @@
             lanes[id]!.isPaused = true
             pause(id, true)
         }
+    }
+
+    /// Runs the handler of a request: now, unless too many of its connection are suspended.
+    func runRequest(_ id: ConnectionID, _ work: @escaping Work) {
+        guard !isBusy(id), requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping else {
+            return run(id, work)
+        }
+        let isDone = runners.start(work) {
+            if let count = self.requests[id], count > 1 {
+                self.requests[id] = count - 1
+            } else {
+                self.requests[id] = nil
+            }
+        }
+        if !isDone { requests[id, default: 0] += 1 }
     }
 
     /// A suspended handler has returned: those that wait have their turn.

@@ -145,9 +145,9 @@ extension Handlers {
         let direct = onLoop(handler)
         return { runtime, request in
             if runtime.isBusy(request.fd) {
-                runtime.run(request.fd) { handler(request, Response(id: request.fd, runtime: runtime)) }
+                runtime.run(request.fd) { handler(request, Response(to: request.id, runtime: runtime)) }
             } else {
-                direct(request, MainActor.assumeIsolated { Response(id: request.fd, runtime: runtime) })
+                direct(request, MainActor.assumeIsolated { Response(to: request.id, runtime: runtime) })
             }
         }
     }
@@ -156,7 +156,7 @@ extension Handlers {
         _ handler: @escaping @MainActor (Request, Response) async -> Void
     ) -> (WorkerRuntime, Request) -> Void {
         return { runtime, request in
-            runtime.run(request.fd) { await handler(request, Response(id: request.fd, runtime: runtime)) }
+            runtime.lanes.runRequest(request.fd) { await handler(request, Response(to: request.id, runtime: runtime)) }
         }
     }
 }

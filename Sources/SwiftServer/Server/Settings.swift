@@ -199,6 +199,7 @@ extension Settings {
     func engineConfig(servesHTTP: Bool) -> cre_engine_config {
         var config = unsafe cre_engine_config()
         unsafe config.http = servesHTTP
+        unsafe config.max_pipelined = UInt16(CRE_MAX_PIPELINED)
         unsafe config.max_message = UInt64(maxMessage)
         unsafe config.max_head = UInt32(maxHead)
         unsafe config.max_body = UInt32(maxBody)

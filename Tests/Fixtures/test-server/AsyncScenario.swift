@@ -17,9 +17,21 @@ import SwiftServer
         }
         server.onMessage { server, frame in await receive(frame, server) }
         server.onRequest { request, response in
+            switch request.path {
+            case "/hold": await withCheckedContinuation { held.append($0) }
+            case "/release": release()
+            default: break
+            }
             if let delay = request.query["ms"].flatMap({ Int($0) }) { await server.sleep(for: .milliseconds(delay)) }
             response.end("async \(request.path)")
         }
+    }
+
+    @discardableResult private static func release() -> Int {
+        let waiting = held
+        held = []
+        for continuation in waiting { continuation.resume() }
+        return waiting.count
     }
 
     private static func receive(_ frame: Frame, _ server: WebSocketServer) async {
@@ -33,10 +45,7 @@ import SwiftServer
             await withCheckedContinuation { held.append($0) }
             server.push("released", to: frame.fd)
         case "release":
-            let waiting = held
-            held = []
-            for continuation in waiting { continuation.resume() }
-            server.push("\(waiting.count) released", to: frame.fd)
+            server.push("\(release()) released", to: frame.fd)
         case "first": server.push(String(rest.prefix { $0 != " " }), to: frame.fd)
         case "crash": fatalError("on purpose")
         case "hop":

@@ -61,6 +61,25 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: ServerMode.allCases) func asyncHandlersOfOneClientOverlap(_ mode: ServerMode) throws {
+            try ServerProcess.run("async", mode) { server in
+                let connection = try Connection(port: server.port)
+                // Each of the first 31 waits for the last one.
+                let targets = (0..<31).map { _ in "/hold" } + ["/release"]
+                let requests = targets.map { "GET \($0) HTTP/1.1\r\nHost: localhost\r\n\r\n" }
+                try connection.send(requests.joined())
+                for target in targets { #expect(try connection.takeResponse().body == "async \(target)") }
+                // What may change something waits for its turn.
+                try connection.sendRequest("/first?ms=30")
+                try connection.sendRequest("/release", method: "POST")
+                try connection.sendRequest("/hold?ms=1")
+                try connection.sendRequest("/release")
+                for path in ["/first", "/release", "/hold", "/release"] {
+                    #expect(try connection.takeResponse().body == "async \(path)")
+                }
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func bodiesComeInPieces(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let connection = try Connection(port: server.port)

@@ -99,6 +99,31 @@ extension ProcessTests {
             }
         }
 
+        /// One that the master starts later has the log, may ask for a stop, and does not hold the PID file's lock.
+        @Test func anotherManagerHasWhatItNeedsAndNoMore() throws {
+            let folder = try Folder()
+            try ServerProcess.run(
+                "general", .process, ["pidFile=\(folder.file("pid"))", "logFile=\(folder.file("log"))"]
+            ) { server in
+                server.signal(SIGKILL, to: try server.process("manager"))
+                let worker = try server.number("workerStart 0", 2)
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask("/parents").hasPrefix("\(server.pid) "))
+                let manager = try server.process("manager")
+                for process in [manager, worker] {
+                    let files = ProcessTable.files(process)
+                    #expect(files.contains(folder.file("log")))
+                    #expect(!files.contains(folder.file("pid")))
+                }
+                #expect(ProcessTable.files(server.pid).contains(folder.file("pid")))
+                server.signal(SIGIO, to: worker)
+                try Wait.until("a line by the new worker") { folder.text("log").contains("[\(worker) worker 0]") }
+                try client.send("/shutdown")
+                client.connection.disconnect()
+                #expect(try server.waitForEnd() == .exit(0))
+            }
+        }
+
         @Test func pidFileThatCannotBeWrittenIsAnError() throws {
             let server = try ServerProcess.runFailing("general", .process, ["pidFile=/no-such-folder/pid"])
             #expect(server.end == .exit(3))

@@ -42,6 +42,12 @@ enum ProcessTable {
         try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/\(name)")
     }
 
+    /// What its descriptors lead to.
+    static func files(_ pid: Int32) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? []
+        return names.compactMap { link(pid, "fd/\($0)") }
+    }
+
     /// A field of a process, its words one blank apart.
     static func status(_ pid: Int32, _ field: String) -> String? { status("/proc/\(pid)/status", field) }
 

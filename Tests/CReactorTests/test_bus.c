@@ -357,7 +357,7 @@ TEST(a_deaf_node_finishes_what_it_began) {
     CHECK_EQ(send_number(&a, 1, 2, 50), 0);
     turn(&a);
     turn(&b);
-    cre_node_deafen(b.node);
+    cre_node_deafen(b.node, 0, 1024);
     TURN_UNTIL(b.received == 1);
     for (int i = 0; i < 20; i++) {
         turn(&a);

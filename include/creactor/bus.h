@@ -64,7 +64,8 @@ typedef struct cre_node_handlers {
 
 /**
  * Opens node `id` on `loop`, whose thread alone uses it from then on. Records that its predecessor left
- * unread come first. `handlers` is copied. Returns 0 or an error.
+ * unread come first. `handlers` is copied. Without a loop the node only sends, and what it sent leaves with
+ * cre_node_flush. Returns 0 or an error.
  */
 CRE_API int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_handlers *handlers,
                           void *context, cre_node **node);
@@ -82,9 +83,16 @@ CRE_API void cre_node_close(cre_node *node);
 CRE_API int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
                           int count);
 
-/** Reads nothing more, except the rest of a large record that came in part; what others have sent, and will
- * send, waits for the node's next owner, who opens it when this one has closed it. Sending goes on. */
-CRE_API void cre_node_deafen(cre_node *node);
+/** Publishes what was sent and wakes who sleeps, without waiting for the end of the turn. */
+CRE_API void cre_node_flush(cre_node *node);
+
+/** Reads nothing more from the nodes [first, first + count), except the rest of a large record that came in
+ * part; what they have sent, and will send, waits for the node's next owner, who opens it when this one has
+ * closed it. Sending goes on. */
+CRE_API void cre_node_deafen(cre_node *node, uint32_t first, uint32_t count);
+
+/** Reads nothing from anybody until it is told to go on. */
+CRE_API void cre_node_pause(cre_node *node, bool pause);
 
 /** The loops of all nodes, of those before them in the same places too: sums, and the longest turn of all.
  * Any thread or process. */

@@ -22,6 +22,7 @@
 #include "shared_lock.h"
 #include "shared_table.h"
 #include "table.h"
+#include "task.h"
 #include "tls.h"
 #include "version.h"
 #include "websocket.h"

@@ -119,6 +119,20 @@ typedef enum cre_command {
     CRE_COMMAND_BROADCAST = 99,
 } cre_command;
 
+/** Process to process. No engine ever sees them. */
+typedef enum cre_message {
+    /** A job for a task worker. `session` is the poster's number of it, `opcode` a cre_task_kind. Payload:
+     * any.
+     */
+    CRE_MESSAGE_TASK = 160,
+    /** What became of a job, to its poster. `session` as in TASK, `opcode`: cre_task_status, and the job's
+     * cre_task_kind shifted by 4; CRE_RECORD_FINAL: nothing more comes of it. Payload: the result, or what
+     * went wrong as text. */
+    CRE_MESSAGE_RESULT = 161,
+    /** What one process says to another. Payload: any. */
+    CRE_MESSAGE_PIPE = 162,
+} cre_message;
+
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u
 

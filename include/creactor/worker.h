@@ -23,8 +23,11 @@ typedef struct cre_worker_config {
     cre_bus *bus;
     uint32_t node; /* the worker's own */
     /** Gets each event of the connections that are dealt to this worker. The payload is borrowed until this
-     * returns. */
+     * returns. NULL: this process gets none, as a task worker does not. */
     void (*on_event)(void *context, const cre_record *event, uint8_t *payload);
+    /** Gets what the process of node `from` says, a cre_message. The payload is borrowed until this returns.
+     * NULL: it is dropped. */
+    void (*on_message)(void *context, uint32_t from, const cre_record *message, uint8_t *payload);
     /** Another node wrote nonsense to this one; nothing more is read from it until its process was replaced.
      * May be NULL. */
     void (*violation)(void *context, uint32_t from);
@@ -38,17 +41,24 @@ typedef struct cre_worker_config {
      * Without an engine, the datagram port p is served by node first_owner + p % owner_count. Count 0: this
      * worker alone. */
     uint16_t first_owner, owner_count;
+    /** The nodes of the task workers, [first_task, first_task + task_count). Count 0: there are none. */
+    uint16_t first_task, task_count;
 } cre_worker_config;
 
-/** Opens the worker on `loop`, whose thread alone uses it. Returns 0 or an error. */
+/** Opens the worker on `loop`, whose thread alone uses it. Without a loop it gets nothing and only commands;
+ * see cre_worker_flush. Returns 0 or an error. */
 CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **worker);
 
 /** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
 CRE_API void cre_worker_close(cre_worker *worker);
 
-/** Takes no more events of connections that others own: they wait for this worker's successor. Commands go
- * on. */
+/** Takes no more events of connections that others own, and a task worker no more tasks: they wait for this
+ * worker's successor. Results and messages still come, and commands go on. */
 CRE_API void cre_worker_deafen(cre_worker *worker);
+
+/** Sends what was commanded so far now, instead of at the end of the loop's turn: before something that
+ * blocks, and where there is no loop. */
+CRE_API void cre_worker_flush(cre_worker *worker);
 
 /** Whether something that this worker sent still waits for room in a ring; closing it now would lose that. */
 CRE_API bool cre_worker_congested(const cre_worker *worker);
@@ -123,6 +133,10 @@ CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uin
 CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     uint16_t flags, bool close, const void *fields, size_t fields_length,
                                     const char *path, uint64_t offset, uint64_t length);
+
+/** Says something to the process of another node: CRE_MESSAGE_PIPE. Returns 0 when it is on its way,
+ * CRE_EINVALID for this process itself or a node that is none, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */
+CRE_API int cre_worker_tell(cre_worker *worker, uint32_t node, const void *data, size_t length);
 
 /** The counters of all engines of the bus, of those before them in the same places too, as they were at the
  * ends of their last turns. Any thread or process. */

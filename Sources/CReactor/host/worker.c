@@ -6,22 +6,22 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "engine/table_internal.h"
-#include "link/bus_internal.h"
-
-struct cre_worker {
-    cre_worker_config config;
-    cre_table *table;
-    cre_node *node;
-    cre_engine *engine;
-};
+#include "host/worker_internal.h"
 
 /* Of a slot's request_taken; below it is the request's number. */
 enum { TAKEN = 256 };
 
-static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
-    cre_worker *worker = context;
-    (void)engine;
+/* Shows meanwhile what this process is at. An event may come inside another one: a close, while it is served.
+ */
+static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
+    cre__occupation before = cre__occupy(worker, event->kind, event->session);
     worker->config.on_event(worker->config.context, event, payload);
+    cre__occupy_again(worker, before);
+}
+
+static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
+    (void)engine;
+    serve_event(context, event, payload);
     return 0;
 }
 
@@ -32,12 +32,13 @@ static cre__slot *slot_of(cre_worker *worker, cre_session session) {
 /* Events of a reactor, or commands of another worker for a connection of ours. */
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
     cre_worker *worker = context;
-    (void)from;
+    if (record->kind >= CRE_MESSAGE_TASK) return cre__message(worker, from, record, payload);
     if (record->kind < CRE_COMMAND_PUSH) {
+        if (!worker->config.on_event) return CRE_EINVALID;
         if (record->kind == CRE_EVENT_REQUEST)
             atomic_store_explicit(&slot_of(worker, record->session)->request_taken,
                                   TAKEN | (uint32_t)record->opcode, memory_order_relaxed);
-        worker->config.on_event(worker->config.context, record, payload);
+        serve_event(worker, record, payload);
         return 0;
     }
     if (!worker->engine) return CRE_EINVALID;
@@ -74,8 +75,9 @@ static void take_over_from_predecessor(cre_worker *worker) {
 /* Nobody will answer an event that is lost, and a stream goes on only without a hole. */
 static void on_lost(void *context, uint32_t from, const cre_record *record) {
     cre_worker *worker = context;
-    (void)from;
-    if (record->kind >= CRE_COMMAND_PUSH) {
+    if (record->kind >= CRE_MESSAGE_TASK) {
+        cre__message_lost(worker, from, record);
+    } else if (record->kind >= CRE_COMMAND_PUSH) {
         if (worker->engine) cre__command_lost(worker->engine, record);
     } else if (record->kind != CRE_EVENT_PACKET) {
         cre_worker_command(worker, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = record->session },
@@ -89,7 +91,7 @@ static void on_violation(void *context, uint32_t from) {
 }
 
 int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
-    if (!config->on_event) return CRE_EINVALID;
+    if (config->engine && (!config->on_event || !loop)) return CRE_EINVALID;
     cre_worker *worker = cre__calloc(1, sizeof *worker);
     if (!worker) return CRE_ENOMEM;
     worker->config = *config;
@@ -98,6 +100,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         worker->config.first_owner = (uint16_t)config->node;
         worker->config.owner_count = 1;
     }
+    worker->loop = loop;
     worker->table = cre_bus_table(config->bus);
     int result = 0;
     if (config->engine) {
@@ -120,7 +123,8 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         cre__free(worker);
         return result;
     }
-    if (!worker->engine) take_over_from_predecessor(worker);
+    cre__take_over_duty(worker);
+    if (!worker->engine && config->on_event) take_over_from_predecessor(worker);
     *out = worker;
     return 0;
 }
@@ -133,14 +137,22 @@ void cre_worker_close(cre_worker *worker) {
 }
 
 void cre_worker_deafen(cre_worker *worker) {
-    cre_node_deafen(worker->node);
+    const cre_worker_config *config = &worker->config;
+    /* Those who own sockets themselves get no events of others. */
+    if (cre__is_task_worker(worker))
+        cre_node_deafen(worker->node, 0, config->bus->config.nodes);
+    else if (!worker->engine)
+        cre_node_deafen(worker->node, config->first_owner, config->owner_count);
 }
 
 bool cre_worker_congested(const cre_worker *worker) {
-    uint32_t end = (uint32_t)worker->config.first_owner + worker->config.owner_count;
-    for (uint32_t node = worker->config.first_owner; node < end; node++)
+    for (uint32_t node = 0; node < worker->config.bus->config.nodes; node++)
         if (cre_node_congested(worker->node, node)) return true;
     return false;
+}
+
+void cre_worker_flush(cre_worker *worker) {
+    cre_node_flush(worker->node);
 }
 
 cre_engine *cre_worker_engine(cre_worker *worker) {

@@ -46,7 +46,8 @@ int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
     /* Each part starts on a page of its own; pages that are never touched cost nothing. */
     bus->ring_stride = round_up(cre__ring_size(ring), 4096);
     size_t nodes_at = 4096, shown_at = nodes_at + round_up(nodes * sizeof(cre__node_block), 4096);
-    size_t table_at = shown_at + round_up((size_t)nodes * CRE__SHOWN_BYTES, 4096);
+    size_t duties_at = shown_at + round_up((size_t)nodes * CRE__SHOWN_BYTES, 4096);
+    size_t table_at = duties_at + round_up((size_t)nodes * sizeof(cre__duty), 4096);
     size_t rings_at = table_at + round_up(table, 4096);
     bus->size = rings_at + (size_t)nodes * nodes * bus->ring_stride;
 
@@ -76,6 +77,7 @@ int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
     *header = (cre__bus_header){ MAGIC, RECORD_VERSION, nodes, ring };
     bus->nodes = (cre__node_block *)((uint8_t *)bus->memory + nodes_at);
     bus->shown = (uint8_t *)bus->memory + shown_at;
+    bus->duties = (cre__duty *)((uint8_t *)bus->memory + duties_at);
     bus->rings = (uint8_t *)bus->memory + rings_at;
     bus->table = cre_table_init((uint8_t *)bus->memory + table_at, config->connections);
     *out = bus;

@@ -21,6 +21,20 @@ typedef struct cre__node_block {
     _Alignas(64) _Atomic uint64_t senders[CRE__MAX_NODES / 64];
 } cre__node_block;
 
+/* What the process of a node is at: written by it, read by those who watch it, and by its successor. */
+typedef struct cre__duty {
+    _Alignas(64) _Atomic uint64_t since_ms; /* when the callback began that runs now; 0: none does */
+    _Atomic uint64_t session;               /* whom it is about */
+    _Atomic uint32_t kind;                  /* of the last callback; stays when that is over */
+    _Atomic uint32_t ending;                /* it ends in an orderly way, and why */
+    _Atomic uint64_t served;
+    _Atomic uint64_t last_task; /* the number of the task that it posted last */
+    _Atomic uint64_t task;      /* the number of the task that it works on, 0: none */
+    _Atomic uint32_t task_from, task_kind;
+    _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
+    _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
+} cre__duty;
+
 struct cre_bus {
     cre_bus_config config;
     void *memory;
@@ -30,6 +44,7 @@ struct cre_bus {
     int *eventfds;
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
+    cre__duty *duties;
     uint8_t *rings;
     cre_table *table;
 };

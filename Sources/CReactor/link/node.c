@@ -34,6 +34,7 @@ typedef struct outbound {
 typedef struct inbound {
     cre__ring ring;
     bool open;
+    bool deaf; /* nothing more is read: it is left to the successor */
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
     size_t length, capacity;
@@ -52,7 +53,7 @@ struct cre_node {
     uint32_t *dirty; /* destinations with something unpublished or queued */
     uint32_t dirty_count;
     uint64_t spin_ns;
-    bool deaf;   /* nothing more is read: it is left to the successor */
+    bool paused; /* nothing is read for the time being */
     bool active; /* something was sent or received since it last thought of sleeping */
 };
 
@@ -297,7 +298,7 @@ static void open_inbound(cre_node *node, uint32_t from) {
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
  */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
-    return node->deaf && !in->data;
+    return (node->paused || in->deaf) && !in->data;
 }
 
 static void drain_ring(cre_node *node, uint32_t from) {
@@ -454,7 +455,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->out = cre__calloc(bus->config.nodes, sizeof *node->out);
     node->dirty = cre__calloc(bus->config.nodes, sizeof *node->dirty);
     int result = node->in && node->out && node->dirty ? 0 : CRE_ENOMEM;
-    if (!result) result = cre_watch_start(loop, bus->eventfds[id], on_wake, node, &node->watch);
+    if (!result && loop) result = cre_watch_start(loop, bus->eventfds[id], on_wake, node, &node->watch);
     if (result) {
         free_node(node);
         return result;
@@ -462,10 +463,12 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->drain.run = on_drain;
     node->flush.run = on_flush;
     node->arm.run = on_arm;
-    cre__loop_add_hook(loop, CRE__DRAIN, &node->drain);
-    cre__loop_add_hook(loop, CRE__FLUSH, &node->flush);
-    cre__loop_add_hook(loop, CRE__ARM, &node->arm);
-    cre__loop_show(loop, cre__bus_loop_stats(bus, id));
+    if (loop) {
+        cre__loop_add_hook(loop, CRE__DRAIN, &node->drain);
+        cre__loop_add_hook(loop, CRE__FLUSH, &node->flush);
+        cre__loop_add_hook(loop, CRE__ARM, &node->arm);
+        cre__loop_show(loop, cre__bus_loop_stats(bus, id));
+    }
     cre__node_block *block = &bus->nodes[id];
     atomic_store(&block->pid, (uint32_t)getpid());
     /* What a predecessor left is looked at before the senders are told that there is somebody new. */
@@ -477,18 +480,29 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     return 0;
 }
 
-void cre_node_deafen(cre_node *node) {
-    node->deaf = true;
+void cre_node_flush(cre_node *node) {
+    on_flush(&node->flush);
+}
+
+void cre_node_deafen(cre_node *node, uint32_t first, uint32_t count) {
+    for (uint32_t from = first; count-- && from < node->bus->config.nodes; from++)
+        node->in[from].deaf = true;
+}
+
+void cre_node_pause(cre_node *node, bool pause) {
+    node->paused = pause; /* what waits is found by the look before the loop sleeps */
 }
 
 void cre_node_close(cre_node *node) {
     if (!node) return;
     on_flush(&node->flush);
-    cre__loop_remove_hook(node->loop, CRE__DRAIN, &node->drain);
-    cre__loop_remove_hook(node->loop, CRE__FLUSH, &node->flush);
-    cre__loop_remove_hook(node->loop, CRE__ARM, &node->arm);
-    cre_watch_stop(node->watch);
-    cre__loop_show(node->loop, NULL);
+    if (node->loop) {
+        cre__loop_remove_hook(node->loop, CRE__DRAIN, &node->drain);
+        cre__loop_remove_hook(node->loop, CRE__FLUSH, &node->flush);
+        cre__loop_remove_hook(node->loop, CRE__ARM, &node->arm);
+        cre_watch_stop(node->watch);
+        cre__loop_show(node->loop, NULL);
+    }
     atomic_store(&node->bus->nodes[node->id].pid, 0);
     free_node(node);
 }

@@ -1,0 +1,177 @@
+/* Tasks and messages between processes, and what each process shows of what it is at. */
+#include <creactor/error.h>
+#include <creactor/task.h>
+#include <time.h>
+
+#include "host/worker_internal.h"
+
+#define KIND_SHIFT 4
+
+static uint64_t load(_Atomic uint64_t *value) {
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* ---- posting ---- */
+
+static uint64_t waiting_for(const cre_worker *worker, uint32_t node) {
+    cre__duty *duty = &worker->config.bus->duties[node];
+    uint64_t given = load(&duty->tasks_given), done = load(&duty->tasks_done);
+    return given > done ? given - done : 0;
+}
+
+/* The one with the least to do; of several the one behind the last choice. */
+static uint32_t least_busy(cre_worker *worker) {
+    const cre_worker_config *config = &worker->config;
+    uint32_t best = UINT32_MAX;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 1; i <= config->task_count && least; i++) {
+        uint32_t index = (worker->last_choice + i) % config->task_count, node = config->first_task + index;
+        uint64_t waiting = waiting_for(worker, node);
+        if (node == config->node || waiting >= least) continue;
+        least = waiting;
+        best = index;
+    }
+    worker->last_choice = best == UINT32_MAX ? 0 : best;
+    return best;
+}
+
+int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void *data, size_t length,
+                  cre_task_posting *posting) {
+    const cre_worker_config *config = &worker->config;
+    uint32_t index = chosen < 0 ? least_busy(worker) : (uint32_t)chosen;
+    if (index >= config->task_count) return CRE_EINVALID;
+    uint32_t node = config->first_task + index;
+    cre__duty *own = cre__duty_of(worker);
+    uint64_t number = load(&own->last_task) + 1;
+    *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
+    cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
+    cre_slice part = { data, length };
+    int result = cre_node_send(worker->node, node, &record, &part, 1);
+    if (result) return result;
+    atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
+    atomic_fetch_add_explicit(&config->bus->duties[node].tasks_given, 1, memory_order_relaxed);
+    return 0;
+}
+
+int cre_worker_tell(cre_worker *worker, uint32_t node, const void *data, size_t length) {
+    cre_record record = { .kind = CRE_MESSAGE_PIPE };
+    cre_slice part = { data, length };
+    return cre_node_send(worker->node, node, &record, &part, 1);
+}
+
+/* ---- working on a task ---- */
+
+static int answer(cre_worker *worker, cre_task_status status, bool final, const void *data, size_t length) {
+    cre__duty *duty = cre__duty_of(worker);
+    uint64_t task = load(&duty->task);
+    uint32_t kind = atomic_load_explicit(&duty->task_kind, memory_order_relaxed);
+    if (!task || kind == CRE_TASK_ONE_WAY) return CRE_EGONE;
+    cre_record record = { .kind = CRE_MESSAGE_RESULT,
+                          .opcode = (uint8_t)((uint32_t)status | kind << KIND_SHIFT),
+                          .flags = final ? CRE_RECORD_FINAL : 0,
+                          .session = task };
+    cre_slice part = { data, length };
+    uint32_t from = atomic_load_explicit(&duty->task_from, memory_order_relaxed);
+    return cre_node_send(worker->node, from, &record, &part, 1);
+}
+
+int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
+    if (status != CRE_TASK_RESULT) return CRE_EINVALID;
+    return answer(worker, status, false, data, length);
+}
+
+void cre_task_suspend(cre_worker *worker) {
+    cre_node_pause(worker->node, true);
+    worker->suspended = true;
+}
+
+void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
+    cre__duty *duty = cre__duty_of(worker);
+    if (!load(&duty->task)) return;
+    /* A poster who does not read cannot be told; without the text there is room in the reserve for small
+     * ones. */
+    if (answer(worker, status, true, data, length) == CRE_ELINK_FULL) answer(worker, status, true, NULL, 0);
+    /* It is done when the word of it is out: a death in between would report it once more. */
+    cre_node_flush(worker->node);
+    atomic_store_explicit(&duty->task, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&duty->tasks_done, 1, memory_order_relaxed);
+    if (!worker->suspended) return;
+    worker->suspended = false;
+    cre_node_pause(worker->node, false);
+}
+
+static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
+    cre__duty *duty = cre__duty_of(worker);
+    atomic_store_explicit(&duty->task_from, from, memory_order_relaxed);
+    atomic_store_explicit(&duty->task_kind, task->opcode, memory_order_relaxed);
+    atomic_store_explicit(&duty->task, task->session, memory_order_release);
+}
+
+void cre__take_over_duty(cre_worker *worker) {
+    static const char text[] = "the task worker died in it";
+    cre__duty *duty = cre__duty_of(worker);
+    cre_task_end(worker, CRE_TASK_CRASHED, text, sizeof text - 1);
+    atomic_store_explicit(&duty->since_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&duty->ending, 0, memory_order_relaxed);
+}
+
+/* ---- what comes ---- */
+
+int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, uint8_t *payload) {
+    const cre_worker_config *config = &worker->config;
+    bool is_task = record->kind == CRE_MESSAGE_TASK;
+    if (record->kind > CRE_MESSAGE_PIPE || (is_task && (!cre__is_task_worker(worker) || !record->session)))
+        return CRE_EINVALID;
+    if (is_task) {
+        if (record->opcode > CRE_TASK_ONE_WAY) return CRE_EINVALID;
+        begin_task(worker, from, record);
+    }
+    cre__occupation before = cre__occupy(worker, record->kind, record->session);
+    if (config->on_message) config->on_message(config->context, from, record, payload);
+    cre__occupy_again(worker, before);
+    if (is_task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
+    return 0;
+}
+
+void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *record) {
+    static const char text[] = "the task worker has no memory for it";
+    if (record->kind != CRE_MESSAGE_TASK || !cre__is_task_worker(worker) || !record->session ||
+        record->opcode > CRE_TASK_ONE_WAY)
+        return;
+    begin_task(worker, from, record);
+    cre_task_end(worker, CRE_TASK_FAILED, text, sizeof text - 1);
+}
+
+/* ---- what a process is at ---- */
+
+void cre_worker_occupied(cre_worker *worker, uint32_t kind) {
+    cre__duty *duty = cre__duty_of(worker);
+    if (kind)
+        cre__occupy(worker, kind, 0);
+    else
+        atomic_store_explicit(&duty->since_ms, 0, memory_order_relaxed);
+}
+
+void cre_worker_ending(cre_worker *worker, uint32_t why) {
+    atomic_store_explicit(&cre__duty_of(worker)->ending, why, memory_order_relaxed);
+}
+
+void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity) {
+    *activity = (cre_activity){ 0 };
+    if (node >= bus->config.nodes) return;
+    cre__duty *duty = &bus->duties[node];
+    uint64_t since = load(&duty->since_ms);
+    activity->running = since != 0;
+    if (since) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+        activity->running_ms = now_ms > since ? now_ms - since : 0;
+    }
+    activity->kind = atomic_load_explicit(&duty->kind, memory_order_relaxed);
+    activity->session = load(&duty->session);
+    activity->ending = atomic_load_explicit(&duty->ending, memory_order_relaxed);
+    activity->served = load(&duty->served);
+    activity->tasks_given = load(&duty->tasks_given);
+    activity->tasks_done = load(&duty->tasks_done);
+}

@@ -1,0 +1,65 @@
+/* What the parts of a worker share: connections in worker.c, tasks and messages in task.c. */
+#ifndef CRE_HOST_WORKER_INTERNAL_H
+#define CRE_HOST_WORKER_INTERNAL_H
+
+#include <creactor/task.h>
+#include <creactor/worker.h>
+
+#include "link/bus_internal.h"
+
+struct cre_worker {
+    cre_worker_config config;
+    cre_loop *loop; /* NULL: it only commands */
+    cre_table *table;
+    cre_node *node;
+    cre_engine *engine;
+    uint32_t last_choice; /* of a task worker */
+    bool suspended;       /* the task in hand goes on when on_message has returned */
+};
+
+static inline cre__duty *cre__duty_of(const cre_worker *worker) {
+    return &worker->config.bus->duties[worker->config.node];
+}
+
+static inline bool cre__is_task_worker(const cre_worker *worker) {
+    return (uint32_t)(worker->config.node - worker->config.first_task) < worker->config.task_count;
+}
+
+/* What a process is at while a callback runs. Only it writes that: plain loads and stores do. */
+typedef struct cre__occupation {
+    uint64_t since_ms, session;
+    uint32_t kind;
+} cre__occupation;
+
+static inline void cre__occupy_again(cre_worker *worker, cre__occupation occupation) {
+    cre__duty *duty = cre__duty_of(worker);
+    atomic_store_explicit(&duty->since_ms, occupation.since_ms, memory_order_relaxed);
+    if (!occupation.since_ms) return; /* what was done last stays, for who asks what it died of */
+    atomic_store_explicit(&duty->session, occupation.session, memory_order_relaxed);
+    atomic_store_explicit(&duty->kind, occupation.kind, memory_order_relaxed);
+}
+
+/* Returns what it was at before. */
+static inline cre__occupation cre__occupy(cre_worker *worker, uint32_t kind, uint64_t session) {
+    cre__duty *duty = cre__duty_of(worker);
+    cre__occupation before = {
+        .since_ms = atomic_load_explicit(&duty->since_ms, memory_order_relaxed),
+        .session = atomic_load_explicit(&duty->session, memory_order_relaxed),
+        .kind = atomic_load_explicit(&duty->kind, memory_order_relaxed),
+    };
+    atomic_store_explicit(&duty->served, atomic_load_explicit(&duty->served, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    cre__occupy_again(worker, (cre__occupation){ cre_loop_now(worker->loop) | 1, session, kind });
+    return before;
+}
+
+/* A record of another process that is neither event nor command. */
+int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, uint8_t *payload);
+
+/* There was no memory for one. */
+void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *record);
+
+/* Tells the poster of the task in which a predecessor died. */
+void cre__take_over_duty(cre_worker *worker);
+
+#endif

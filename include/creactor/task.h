@@ -62,8 +62,9 @@ CRE_API void cre_task_end(cre_worker *worker, cre_task_status status, const void
 #define CRE_AT_START   202u
 #define CRE_AT_STOP    203u
 
-/** Shows what this process begins to do, CRE_AT_*, or that it is done with it: CRE_AT_NOTHING. */
-CRE_API void cre_worker_occupied(cre_worker *worker, uint32_t kind);
+/** Shows what this process begins to do, CRE_AT_*, or that it is done with it: CRE_AT_NOTHING. False, and
+ * nothing changes, when it begins inside another callback; then the end is not to be said. */
+CRE_API bool cre_worker_occupied(cre_worker *worker, uint32_t kind);
 
 /** Shows that this process ends in an orderly way; `why` is the host's own number, not 0. */
 CRE_API void cre_worker_ending(cre_worker *worker, uint32_t why);

@@ -45,8 +45,8 @@ typedef struct cre_worker_config {
     uint16_t first_task, task_count;
 } cre_worker_config;
 
-/** Opens the worker on `loop`, whose thread alone uses it. Without a loop it gets nothing and only commands;
- * see cre_worker_flush. Returns 0 or an error. */
+/** Opens the worker on `loop`, whose thread alone uses it. Without a loop it gets nothing and only commands,
+ * each of which leaves at once. Returns 0 or an error. */
 CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **worker);
 
 /** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
@@ -56,8 +56,11 @@ CRE_API void cre_worker_close(cre_worker *worker);
  * worker's successor. Results and messages still come, and commands go on. */
 CRE_API void cre_worker_deafen(cre_worker *worker);
 
-/** Sends what was commanded so far now, instead of at the end of the loop's turn: before something that
- * blocks, and where there is no loop. */
+/** Whether each command leaves at once, instead of at the end of the loop's turn: for code that blocks the
+ * loop. It is so without a loop, and while on_message has a TASK. */
+CRE_API void cre_worker_immediate(cre_worker *worker, bool immediate);
+
+/** Sends what was commanded so far, and tries again what had no room. */
 CRE_API void cre_worker_flush(cre_worker *worker);
 
 /** Whether something that this worker sent still waits for room in a ring; closing it now would lose that. */

@@ -46,7 +46,7 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
     cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
     cre_slice part = { data, length };
-    int result = cre_node_send(worker->node, node, &record, &part, 1);
+    int result = cre__tell(worker, node, &record, &part, 1);
     if (result) return result;
     atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
     atomic_fetch_add_explicit(&config->bus->duties[node].tasks_given, 1, memory_order_relaxed);
@@ -56,7 +56,7 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
 int cre_worker_tell(cre_worker *worker, uint32_t node, const void *data, size_t length) {
     cre_record record = { .kind = CRE_MESSAGE_PIPE };
     cre_slice part = { data, length };
-    return cre_node_send(worker->node, node, &record, &part, 1);
+    return cre__tell(worker, node, &record, &part, 1);
 }
 
 /* ---- working on a task ---- */
@@ -72,7 +72,7 @@ static int answer(cre_worker *worker, cre_task_status status, bool final, const 
                           .session = task };
     cre_slice part = { data, length };
     uint32_t from = atomic_load_explicit(&duty->task_from, memory_order_relaxed);
-    return cre_node_send(worker->node, from, &record, &part, 1);
+    return cre__tell(worker, from, &record, &part, 1);
 }
 
 int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
@@ -127,7 +127,9 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
         begin_task(worker, from, record);
     }
     cre__occupation before = cre__occupy(worker, record->kind, record->session);
+    if (is_task) cre_worker_immediate(worker, true);
     if (config->on_message) config->on_message(config->context, from, record, payload);
+    if (is_task) cre_worker_immediate(worker, false);
     cre__occupy_again(worker, before);
     if (is_task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
     return 0;
@@ -144,12 +146,15 @@ void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *reco
 
 /* ---- what a process is at ---- */
 
-void cre_worker_occupied(cre_worker *worker, uint32_t kind) {
+bool cre_worker_occupied(cre_worker *worker, uint32_t kind) {
     cre__duty *duty = cre__duty_of(worker);
-    if (kind)
-        cre__occupy(worker, kind, 0);
-    else
+    if (!kind)
         atomic_store_explicit(&duty->since_ms, 0, memory_order_relaxed);
+    else if (load(&duty->since_ms))
+        return false;
+    else
+        cre__occupy(worker, kind, 0);
+    return true;
 }
 
 void cre_worker_ending(cre_worker *worker, uint32_t why) {

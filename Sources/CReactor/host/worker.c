@@ -101,6 +101,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         worker->config.owner_count = 1;
     }
     worker->loop = loop;
+    worker->immediate = !loop;
     worker->table = cre_bus_table(config->bus);
     int result = 0;
     if (config->engine) {
@@ -151,6 +152,11 @@ bool cre_worker_congested(const cre_worker *worker) {
     return false;
 }
 
+void cre_worker_immediate(cre_worker *worker, bool immediate) {
+    worker->immediate = immediate || !worker->loop;
+    if (immediate) cre_node_flush(worker->node);
+}
+
 void cre_worker_flush(cre_worker *worker) {
     cre_node_flush(worker->node);
 }
@@ -197,7 +203,7 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     } else if (command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL)) {
         if (is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
     }
-    return cre_node_send(worker->node, owner, command, parts, count);
+    return cre__tell(worker, owner, command, parts, count);
 }
 
 /* For the connections of all owners. */
@@ -208,7 +214,7 @@ static int send_to_all(cre_worker *worker, const cre_record *command, const cre_
         uint32_t owner = worker->config.first_owner + i;
         int sent = worker->engine && owner == worker->config.node
                        ? cre_engine_command(worker->engine, command, parts, count)
-                       : cre_node_send(worker->node, owner, command, parts, count);
+                       : cre__tell(worker, owner, command, parts, count);
         if (!result) result = sent;
     }
     return result;
@@ -220,7 +226,7 @@ static int send_datagram(cre_worker *worker, const cre_record *command, const cr
     if (!worker->config.owner_count) return CRE_EGONE;
     int result = cre__command_check(command, parts, count);
     uint32_t owner = worker->config.first_owner + cre_record_port(command) % worker->config.owner_count;
-    return result ? result : cre_node_send(worker->node, owner, command, parts, count);
+    return result ? result : cre__tell(worker, owner, command, parts, count);
 }
 
 int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {

@@ -14,6 +14,7 @@ struct cre_worker {
     cre_node *node;
     cre_engine *engine;
     uint32_t last_choice; /* of a task worker */
+    bool immediate;       /* what is sent leaves at once */
     bool suspended;       /* the task in hand goes on when on_message has returned */
 };
 
@@ -51,6 +52,14 @@ static inline cre__occupation cre__occupy(cre_worker *worker, uint32_t kind, uin
                           memory_order_relaxed);
     cre__occupy_again(worker, (cre__occupation){ cre_loop_now(worker->loop) | 1, session, kind });
     return before;
+}
+
+/* cre_node_send, and at once where nobody waits for the end of a turn. */
+static inline int cre__tell(cre_worker *worker, uint32_t to, const cre_record *record, const cre_slice *parts,
+                            int count) {
+    int result = cre_node_send(worker->node, to, record, parts, count);
+    if (worker->immediate) cre_node_flush(worker->node);
+    return result;
 }
 
 /* A record of another process that is neither event nor command. */

@@ -60,7 +60,7 @@ extension Server {
     public func connectionInfo(_ fd: ConnectionID) -> ConnectionInfo? {
         var raw = cre_connection_info()
         guard let bus, unsafe cre_table_info(bus.table, fd.rawValue, &raw) else { return nil }
-        let layout = Layout(settings: settings, mode: mode)
+        let layout = Layout(server: self)
         let status: ConnectionInfo.WebSocketStatus =
             switch UInt32(raw.state) {
             case CRE_CONNECTION_OPEN.rawValue: .established

@@ -25,7 +25,7 @@ struct Listeners: Sendable {
         guard (0...65_535).contains(port.port) else {
             throw ServerError(code: .invalidSetting, message: "port must be 0...65,535, not \(port.port)")
         }
-        let count = mode == .base ? settings.workerCount : 1
+        let count = mode == .base ? settings.workerCount : 1  // the master's, or the only process's
         var bound = UInt16(port.port)
         func listen(shared: Bool) throws(ServerError) -> Int32 {
             let result = unsafe port.host.withCString { host in

@@ -5,30 +5,18 @@ internal import Glibc
 ///
 /// It has one thread and does nothing but wait, so that forking from it is always safe.
 struct Manager {
-    private struct WorkerState {
-        var pid: Int32 = 0
-        var startedAt = ContinuousClock.now
-        /// How often in a row it ended right after its start.
-        var failures = 0
-        /// When it is to be started, while it is not running.
-        var startAt: ContinuousClock.Instant? = .now
-    }
-
-    /// A worker that ends sooner than this after its start has failed.
-    private static let failsWithin: Duration = .seconds(1)
-    private static let longestDelay: Duration = .seconds(5)
-
-    private let server: Server
-    private let bus: Bus
-    private let layout: Layout
-    private let listeners: Listeners
-    private var workers: [WorkerState]
-    /// Workers that a reload has yet to replace; the first of them is being replaced.
-    private var toReplace: [Int] = []
-    private var replaced: Int32 = 0
-    private var replaceDeadline = ContinuousClock.now
-    private var stopDeadline: ContinuousClock.Instant?
+    let server: Server
+    let bus: Bus
+    let layout: Layout
+    let listeners: Listeners
+    var seats: [Seat]
+    var reload = Reload()
+    /// The roles that are being stopped, one after the other: tasks are still done while workers wait for their results.
+    private var stopping: ArraySlice<(Role) -> Bool>?
+    private var stopDeadline = ContinuousClock.now
     private var isKilling = false
+
+    var isStopping: Bool { stopping != nil }
 
     static func run(server: Server, bus: Bus, layout: Layout, listeners: Listeners) -> Never {
         var manager = Manager(server: server, bus: bus, layout: layout, listeners: listeners)
@@ -46,7 +34,7 @@ struct Manager {
         self.bus = bus
         self.layout = layout
         self.listeners = listeners
-        workers = Array(repeating: WorkerState(), count: layout.workers)
+        seats = (0..<layout.processes).map { Seat(id: $0, role: layout.role(of: $0)) }
     }
 
     private mutating func supervise() throws(ServerError) {
@@ -56,6 +44,7 @@ struct Manager {
         let signals = try Signals(Signals.ofSupervisor)
         // The master's socket is not ours: a port must be free when its master is gone.
         if server.mode == .process { listeners.closeAll() }
+        server.sender = try Sender(node: layout.manager, loop: nil, bus: bus, layout: layout)
         server.handlers.managerStart?(server)
         guard cre_process_threads() == 1 else {
             throw ServerError(
@@ -64,10 +53,9 @@ struct Manager {
         while true {
             startDue()
             stepReload()
-            if let stopDeadline {
-                if workers.allSatisfy({ $0.pid == 0 }) { break }
-                if !isKilling, ContinuousClock.now >= stopDeadline { killAll() }
-            }
+            if stepStop() { break }
+            watchStuck()
+            server.sender?.flush()
             wait(for: signals)
             for signal in signals.pending() { handle(signal) }
             while let end = ProcessEnd.next() { ended(end) }
@@ -77,9 +65,10 @@ struct Manager {
 
     /// Until a signal comes or something is due.
     private func wait(for signals: Signals) {
-        var times = workers.compactMap(\.startAt)
-        if let stopDeadline, !isKilling { times.append(stopDeadline) }
-        if !toReplace.isEmpty { times.append(.now + .milliseconds(10)) }
+        var times = isStopping ? [] : seats.compactMap(\.startAt)
+        if isStopping, !isKilling { times.append(stopDeadline) }
+        if reload.isUnderWay || server.sender?.isCongested == true { times.append(.now + .milliseconds(10)) }
+        if let interval = stuckInterval { times.append(.now + interval) }
         var timeout: Int32 = -1
         if let next = times.min() { timeout = Int32(max(0, (next - .now).milliseconds)) }
         var descriptor = pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)
@@ -90,116 +79,95 @@ struct Manager {
         switch signal {
         case Signals.stop: stop()
         case SIGTERM: server.shutdown()  // not from the master: workers without a manager are no server
-        case SIGUSR1: reload()
+        case SIGUSR1: begin(.all)
+        case SIGUSR2: begin(.taskWorkers)
         case SIGHUP:
             Log.reopen()
-            for worker in workers where worker.pid > 0 { kill(worker.pid, SIGHUP) }
+            for seat in seats where !seat.isEmpty { kill(seat.pid, SIGHUP) }
         case SIGINT, SIGCHLD: break  // a terminal's Ctrl-C is the master's business; SIGCHLD is looked for anyway
         default: Signals.tellUnused(signal, by: "the manager")
         }
     }
 
-    // MARK: Workers
+    // MARK: Processes
 
     private mutating func startDue() {
-        guard stopDeadline == nil else { return }
-        for id in workers.indices {
-            guard let due = workers[id].startAt, due <= .now else { continue }
+        guard !isStopping else { return }
+        for id in seats.indices {
+            guard let due = seats[id].startAt, due <= .now else { continue }
             start(id)
         }
     }
 
     private mutating func start(_ id: Int) {
-        let own = server.mode == .base ? listeners.ofWorker(id) : nil
+        let own = server.mode == .base && seats[id].role == .worker ? listeners.ofWorker(id) : nil
         let pid = cre_process_fork()
         if pid == 0 {
-            if let own {
-                for descriptor in listeners.all.subtracting(own) { close(descriptor) }
+            if server.mode == .base {
+                for descriptor in listeners.all.subtracting(own ?? []) { close(descriptor) }
             }
+            server.sender = nil
             Worker.run(id: id, server: server, bus: bus, layout: layout, listeners: own)
         }
-        workers[id].startedAt = .now
         if pid > 0 {
-            workers[id].pid = pid
-            workers[id].startAt = nil
+            seats[id].taken(by: pid)
         } else {
-            Log.error("cannot start worker \(id): \(errorText(pid)); trying again")
-            delay(id)
+            Log.error("cannot start \(layout.name(of: id)): \(errorText(pid)); trying again")
+            seats[id].delay()
         }
-    }
-
-    private mutating func delay(_ id: Int) {
-        workers[id].failures += 1
-        let doubled = Duration.milliseconds(50 << min(workers[id].failures, 8))
-        workers[id].startAt = .now + min(doubled, Manager.longestDelay)
     }
 
     private mutating func ended(_ end: ProcessEnd) {
-        guard let id = workers.firstIndex(where: { $0.pid == end.pid }) else { return }
-        workers[id].pid = 0
+        guard let id = seats.firstIndex(where: { $0.pid == end.pid }) else { return }
+        let activity = Activity(bus, node: layout.node(of: id))
         // In base mode its connections ended with it, and the table must not go on showing them.
-        bus.forget(node: layout.node(ofWorker: id))
-        guard stopDeadline == nil else { return }
-        if end.isOrderly && (end.pid == replaced || ContinuousClock.now - workers[id].startedAt >= Manager.failsWithin)
-        {
-            workers[id].failures = 0
-            workers[id].startAt = .now
-        } else if ContinuousClock.now - workers[id].startedAt < Manager.failsWithin {
-            delay(id)
-            Log.warning("worker \(id) (pid \(end.pid)) \(end) right after its start; starting it again later")
-        } else {
-            workers[id].failures = 0
-            workers[id].startAt = .now
-            Log.warning("worker \(id) (pid \(end.pid)) \(end); starting it again")
+        bus.forget(node: layout.node(of: id))
+        // One that was told to, or has served its share, may end as soon as it likes.
+        let isExpected = end.isOrderly && (end.pid == reload.leaving || activity.ending == .served || isStopping)
+        let mustWait = seats[id].left(orderly: isExpected)
+        // A process of the user's own that blocks is ended by the signal itself.
+        let isStopped = isStopping && end.signal == Signals.stop
+        if !end.isOrderly, !isStopped, !isKilling {
+            let failure = WorkerFailure(id: id, name: layout.name(of: id), end: end, activity: activity)
+            let next = isStopping ? "" : mustWait ? "; starting it again later" : "; starting it again"
+            Log.warning("\(failure)\(next)")
+            server.handlers.workerError?(server, failure)
+        } else if mustWait, !isStopping {
+            Log.warning("\(layout.name(of: id)) (pid \(end.pid)) ended right after its start; starting it again later")
         }
-    }
-
-    // MARK: Reload
-
-    /// Replaces the workers one after the other, so that there is always one to serve.
-    private mutating func reload() {
-        guard toReplace.isEmpty, stopDeadline == nil else {
-            Log.warning("a reload or a stop is under way; this one is ignored")
-            return
-        }
-        Log.notice("reloading \(workers.count) workers")
-        toReplace = Array(workers.indices)
-        replaceFirst()
-    }
-
-    private mutating func replaceFirst() {
-        guard let id = toReplace.first else { return }
-        replaced = workers[id].pid
-        replaceDeadline = .now + server.settings.shutdownTimeout + .seconds(1)
-        if replaced > 0 { kill(replaced, Signals.stop) }
-    }
-
-    private mutating func stepReload() {
-        guard let id = toReplace.first, stopDeadline == nil else { return }
-        let pid = workers[id].pid
-        if pid > 0, pid == replaced, ContinuousClock.now >= replaceDeadline {
-            Log.warning("worker \(id) (pid \(pid)) did not stop in time for the reload and is killed")
-            kill(pid, SIGKILL)
-            replaceDeadline = .now + .seconds(60)
-        }
-        guard pid > 0, pid != replaced, bus.pid(ofNode: layout.node(ofWorker: id)) == pid else { return }
-        toReplace.removeFirst()
-        if toReplace.isEmpty { Log.notice("all workers are reloaded") } else { replaceFirst() }
     }
 
     // MARK: Stop
 
     private mutating func stop() {
-        guard stopDeadline == nil else { return }
+        guard !isStopping else { return }
         stopDeadline = .now + server.settings.shutdownTimeout + .seconds(1)
-        for worker in workers where worker.pid > 0 { kill(worker.pid, Signals.stop) }
+        stopping = [{ $0 == .worker }, { $0 == .taskWorker }, { !$0.isManaged }]
+        stopFirst()
+    }
+
+    private func stopFirst() {
+        guard let first = stopping?.first else { return }
+        for seat in seats where !seat.isEmpty && first(seat.role) { kill(seat.pid, Signals.stop) }
+    }
+
+    /// True when all is over.
+    private mutating func stepStop() -> Bool {
+        guard isStopping else { return false }
+        while let first = stopping?.first, !seats.contains(where: { !$0.isEmpty && first($0.role) }) {
+            stopping!.removeFirst()
+            stopFirst()
+        }
+        if stopping!.isEmpty { return true }
+        if !isKilling, ContinuousClock.now >= stopDeadline { killAll() }
+        return false
     }
 
     private mutating func killAll() {
         isKilling = true
-        for id in workers.indices where workers[id].pid > 0 {
-            Log.warning("worker \(id) (pid \(workers[id].pid)) did not stop in time and is killed")
-            kill(workers[id].pid, SIGKILL)
+        for seat in seats where !seat.isEmpty {
+            Log.warning("\(layout.name(of: seat.id)) (pid \(seat.pid)) did not stop in time and is killed")
+            kill(seat.pid, SIGKILL)
         }
     }
 }

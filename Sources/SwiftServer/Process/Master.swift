@@ -28,7 +28,7 @@ internal import Glibc
 
     init(server: Server) {
         self.server = server
-        layout = Layout(settings: server.settings, mode: server.mode)
+        layout = Layout(server: server)
     }
 
     func run() throws(ServerError) {
@@ -115,11 +115,7 @@ internal import Glibc
         loop.watch(signals.descriptor) { [unowned self] in
             for signal in signals.pending() { handle(signal) }
         }
-        if let asked = server.orders?.shutdown {
-            loop.watch(asked.descriptor) { [unowned self] in
-                if asked.take(), !isStopping { stop() }
-            }
-        }
+        obey()
         if server.mode == .process {
             try startReactors()
             try accept()
@@ -127,9 +123,21 @@ internal import Glibc
         Log.notice(
             "listening on \(server.host) port \(server.port), \(server.mode.rawValue) mode, \(layout.workers) workers")
         try launch.tellMaster()
+        server.sender = try Sender(node: layout.master, loop: loop, bus: bus, layout: layout)
         server.handlers.start?(server)
         launch.tell(nil)
         loop.run()
+    }
+
+    /// What any process may ask for.
+    private func obey() {
+        guard let orders = server.orders else { return }
+        func when(_ flag: Flag, _ act: @escaping () -> Void) {
+            loop.watch(flag.descriptor) { if flag.take() { act() } }
+        }
+        when(orders.shutdown) { [unowned self] in if !isStopping { stop() } }
+        when(orders.reload) { [unowned self] in kill(server.managerPID, SIGUSR1) }
+        when(orders.reloadTaskWorkers) { [unowned self] in kill(server.managerPID, SIGUSR2) }
     }
 
     // MARK: Connections
@@ -208,7 +216,7 @@ internal import Glibc
         }
         Log.error("the manager (pid \(end.pid)) \(end); starting another one")
         // Workers die with their manager. In base mode their sockets are gone too, and nobody has a copy.
-        for worker in 0..<layout.workers { bus.forget(node: layout.node(ofWorker: worker)) }
+        for id in 0..<layout.processes { bus.forget(node: layout.node(of: id)) }
         do throws(ServerError) {
             guard server.mode == .process else {
                 throw ServerError(code: .system, message: "the manager ended, and with it all listening sockets")
@@ -234,7 +242,7 @@ internal import Glibc
         case SIGTERM, SIGINT:
             if wasSignalled { stopNow() } else if !isStopping { stop() }
             wasSignalled = true
-        case SIGUSR1: kill(server.managerPID, SIGUSR1)
+        case SIGUSR1, SIGUSR2: kill(server.managerPID, signal)
         case SIGHUP:
             Log.reopen()
             if server.mode == .process { server.reloadCertificates() }
@@ -251,6 +259,7 @@ internal import Glibc
     private func stop() {
         isStopping = true
         server.orders?.stopping.raise()
+        server.handlers.beforeShutdown?(server)
         for acceptor in acceptors { acceptor.stop() }
         acceptors = []
         reactorsLeft = reactors.count

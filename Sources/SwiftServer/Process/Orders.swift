@@ -24,16 +24,21 @@ struct Flag: Sendable {
 final class Orders: Sendable {
     /// Asked for by ``Server/shutdown()``.
     let shutdown: Flag
+    /// Asked for by ``Server/reload(onlyTaskWorkers:)``.
+    let reload: Flag
+    let reloadTaskWorkers: Flag
     /// The server as a whole is stopping: each process waits for its parent to say that it is its turn.
     let stopping: Flag
 
     init() throws(ServerError) {
         shutdown = try Flag()
+        reload = try Flag()
+        reloadTaskWorkers = try Flag()
         stopping = try Flag()
     }
 
     /// Processes leave without unwinding, so this is the one that called `start()`.
     deinit {
-        for flag in [shutdown, stopping] { close(flag.descriptor) }
+        for flag in [shutdown, reload, reloadTaskWorkers, stopping] { close(flag.descriptor) }
     }
 }

@@ -6,40 +6,62 @@ internal import Glibc
 @safe final class WorkerRuntime: @unchecked Sendable {
     // `@unchecked`: everything but what says "any thread" is touched on the loop's thread only.
     let id: Int
+    let role: Role
+    let layout: Layout
     let loop: EventLoop
     let bus: Bus
     let lanes: HandlerLanes
     let timers: Timers
     nonisolated(unsafe) private(set) var worker: OpaquePointer!
     let server: Server
+    private(set) var desk: TaskDesk!
+    private(set) var drain: Drain!
+    /// Does the tasks of a server that is one process.
+    private(set) var local: LocalTasks?
+    /// The task that is being done here.
+    var taskInHand: TaskID?
     private let handlers: Handlers
     /// Those of the ports behind the first.
     private let otherHandlers: [Handlers]
 
     /// Opens the worker's end of the link. With `listeners` (base mode) it owns sockets itself.
     init(
-        id: Int, node: Int, loop: EventLoop, bus: Bus, server: Server, listeners: [Int32]?
+        id: Int, layout: Layout, loop: EventLoop, bus: Bus, server: Server, listeners: [Int32]?
     ) throws(ServerError) {
         self.id = id
+        self.layout = layout
+        role = layout.role(of: id)
         self.loop = loop
         self.bus = bus
         self.server = server
         handlers = server.handlers
         otherHandlers = server.ports.dropFirst().map { server.handlers(of: $0) }
         timers = Timers(loop: loop)
+        left = role == .taskWorker ? server.settings.taskQuota : server.settings.requestQuota
         let relay = Relay()
         lanes = HandlerLanes(runners: HandlerRunners(executor: loop.executor)) { relay.runtime.pause($0, $1) }
         relay.runtime = self
+        desk = TaskDesk(runtime: self)
+        drain = Drain(runtime: self)
+        if server.mode == .single, server.settings.taskWorkerCount > 0 { local = LocalTasks(runtime: self) }
 
-        let owners = Layout(settings: server.settings, mode: server.mode).owners
         var engine = unsafe server.engineConfig()
         var raw: OpaquePointer?
         let result = unsafe withUnsafePointer(to: &engine) { engine in
             var config = unsafe cre_worker_config(
-                bus: bus.raw, node: UInt32(node),
-                on_event: { context, event, payload in
+                bus: bus.raw, node: UInt32(layout.node(of: id)),
+                on_event: role != .worker
+                    ? nil
+                    : { context, event, payload in
+                        unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
+                            unsafe $0.receive(event!, payload)
+                        }
+                    },
+                on_message: { context, node, message, payload in
                     unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
-                        unsafe $0.receive(event!, payload)
+                        unsafe $0.receive(
+                            message: message!, from: Int(node),
+                            UnsafeRawBufferPointer(start: payload, count: Int(message!.pointee.length)))
                     }
                 },
                 violation: { context, node in
@@ -49,11 +71,15 @@ internal import Glibc
                 },
                 context: Unmanaged.passUnretained(self).toOpaque(),
                 engine: listeners == nil ? nil : engine, max_queue: 0,
-                first_owner: UInt16(owners.lowerBound), owner_count: UInt16(owners.count))
+                first_owner: UInt16(layout.owners.lowerBound), owner_count: UInt16(layout.owners.count),
+                first_task: UInt16(layout.taskNodes.lowerBound), task_count: UInt16(layout.taskNodes.count))
             return unsafe cre_worker_open(loop.raw, &config, &raw)
         }
         guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }
         unsafe worker = raw
+        let show: (UInt32) -> Bool = { unsafe cre_worker_occupied(raw, $0) }
+        timers.show = show
+        unsafe loop.executor.show = show
         if let listeners {
             try speakTLS()
             for (port, listener) in listeners.enumerated() {
@@ -78,7 +104,26 @@ internal import Glibc
     /// Whether the calling thread is the loop's. Any thread.
     var isHere: Bool { loop.executor.isHere }
 
+    /// In words, as the log says it.
+    var name: String { layout.name(of: id) }
+
+    /// The user's own process has failed: it is replaced.
+    func fail(_ cause: String) {
+        Log.error("\(name): \(cause)")
+        cre_process_exit(1)
+    }
+
     // MARK: Events
+
+    /// How many requests, or tasks, this process may still take; negative: any number.
+    private var left: Int
+
+    /// One was taken. The last one starts the end; what else has come is the successor's.
+    func count() {
+        guard left > 0 else { return }
+        left -= 1
+        if left == 0 { drain.start(.served) }
+    }
 
     private func receive(_ record: UnsafePointer<cre_record>, _ start: UnsafeMutablePointer<UInt8>?) {
         let fd = unsafe ConnectionID(rawValue: record.pointee.session)
@@ -97,9 +142,11 @@ internal import Glibc
     ) {
         switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
         case CRE_EVENT_MESSAGE:
+            count()
             unsafe handlers.message?(self, fd, Opcode(rawValue: record.pointee.opcode), payload)
         case CRE_EVENT_REQUEST:
             guard let request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
+            count()
             handlers.request?(self, request)
         case CRE_EVENT_OPEN:
             guard let open = handlers.open, let request = unsafe Request(fd: fd, payload: payload) else { return }
@@ -108,6 +155,7 @@ internal import Glibc
             guard let close = handlers.close, let reason = unsafe CloseReason(payload) else { return }
             close(self, fd, reason)
         case CRE_EVENT_RECEIVE:
+            count()
             unsafe handlers.receive?(self, fd, payload)
         case CRE_EVENT_CONNECT:
             handlers.connect?(self, fd)
@@ -116,6 +164,7 @@ internal import Glibc
             if isBusy(fd) { run(fd) { self.finish(fd) } } else { finish(fd) }
         case CRE_EVENT_PACKET:
             guard let packet = unsafe handlers.packet, payload.count >= MemoryLayout<cre_address>.size else { return }
+            count()
             let sender = unsafe SocketAddress(payload.load(as: cre_address.self), receivedOn: cre_record_port(record))
             unsafe packet(
                 self, sender, UnsafeRawBufferPointer(rebasing: payload[MemoryLayout<cre_address>.size...]))
@@ -192,54 +241,8 @@ internal import Glibc
 
     // MARK: The end
 
-    /// How many requests were taken and not answered yet.
-    private(set) var openRequests = 0
-    private var isShuttingDown = false
-    private var hasConnections = false
-
-    func requestTaken() { openRequests += 1 }
-
-    func requestAnswered() {
-        openRequests -= 1
-        stopIfDrained()
-    }
-
-    /// Stops the loop when everything that was begun is finished, at the latest after `deadline`. Nothing new is begun:
-    /// connections of this worker's own are closed, and events that it has not read are left to its successor.
-    func shutDown(deadline: Duration) {
-        guard !isShuttingDown else { return }
-        isShuttingDown = true
-        unsafe cre_worker_deafen(worker)
-        lanes.runners.whenIdle = { [unowned self] in stopIfDrained() }
-        _ = timers.start(after: deadline, every: nil) { [unowned self] _ in
-            Log.warning(
-                "worker \(id) stops with \(lanes.runners.suspended) handlers suspended and \(openRequests) requests unanswered"
-            )
-            loop.stop()
-        }
-        if let engine = unsafe cre_worker_engine(worker) {
-            hasConnections = true
-            unsafe cre_engine_shutdown(
-                engine, UInt32(deadline.milliseconds),
-                { context in
-                    unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
-                        $0.hasConnections = false
-                        $0.stopIfDrained()
-                    }
-                }, Unmanaged.passUnretained(self).toOpaque())
-        }
-        stopIfDrained()
-    }
-
-    private func stopIfDrained() {
-        guard isShuttingDown, !hasConnections, openRequests == 0, lanes.runners.suspended == 0 else { return }
-        guard unsafe !cre_worker_congested(worker) else {
-            // What was sent last still waits for room in a ring. It drains by itself, the deadline permitting.
-            _ = timers.start(after: .milliseconds(5), every: nil) { [unowned self] _ in stopIfDrained() }
-            return
-        }
-        loop.stop()
-    }
+    func requestTaken() { drain.requestTaken() }
+    func requestAnswered() { drain.requestAnswered() }
 
     func closeLink() {
         timers.clearAll()

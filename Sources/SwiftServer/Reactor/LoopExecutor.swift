@@ -7,6 +7,8 @@ internal import CReactor
 @safe final class LoopExecutor: SerialExecutor, TaskExecutor {
     // Set once in init, before anybody can use the executor.
     nonisolated(unsafe) private let jobs: OpaquePointer
+    /// Shows that asynchronous code runs, as ``Timers/show``. Set once, before anything runs that is worth showing.
+    nonisolated(unsafe) var show: ((UInt32) -> Bool)?
 
     init(loop: OpaquePointer) throws(ServerError) {
         // Jobs are chained through the first of the two words that the runtime leaves to executors, behind the two
@@ -37,6 +39,8 @@ internal import CReactor
     }
 
     private func run(_ job: UnsafeMutableRawPointer) {
+        let isShown = unsafe show?(UInt32(CRE_AT_JOB)) ?? false
+        defer { if isShown { unsafe _ = show?(UInt32(CRE_AT_NOTHING)) } }
         unsafe unsafeBitCast(job, to: UnownedJob.self).runSynchronously(
             isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
     }

@@ -15,11 +15,13 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
         let run: (TimerID) -> Void
         let id: TimerID
         let repeats: Bool
+        let holds: Bool
         unowned let owner: Timers
         var timer: OpaquePointer?
 
-        init(owner: Timers, id: TimerID, repeats: Bool, run: @escaping (TimerID) -> Void) {
+        init(owner: Timers, id: TimerID, repeats: Bool, holds: Bool, run: @escaping (TimerID) -> Void) {
             self.owner = owner
+            self.holds = holds
             self.id = id
             self.repeats = repeats
             self.run = run
@@ -32,18 +34,33 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
 
     init(loop: EventLoop) { self.loop = loop }
 
+    /// Shows that a timer's code runs (CRE_AT_TIMER) and that it is over (0); false when it runs inside other code.
+    var show: ((UInt32) -> Bool)?
+    /// Called when one of those that hold the worker is gone.
+    var whenFewer: (() -> Void)?
+    /// How many hold the worker.
+    private(set) var holding = 0
+    var count: Int { entries.count }
+
     var all: [TimerID] { entries.keys.sorted { $0.rawValue < $1.rawValue } }
 
-    /// Fires after `delay`, and then each `interval` if there is one.
-    func start(after delay: Duration, every interval: Duration?, _ run: @escaping (TimerID) -> Void) -> TimerID {
+    /// Fires after `delay`, and then each `interval` if there is one. With `holds` a worker does not end before it is gone.
+    func start(
+        after delay: Duration, every interval: Duration?, holds: Bool = false, _ run: @escaping (TimerID) -> Void
+    ) -> TimerID {
         last += 1
-        let entry = Entry(owner: self, id: TimerID(rawValue: last), repeats: interval != nil, run: run)
+        if holds { holding += 1 }
+        let entry = Entry(owner: self, id: TimerID(rawValue: last), repeats: interval != nil, holds: holds, run: run)
         let result = unsafe cre_timer_start(
             loop.raw, UInt64(max(0, delay.milliseconds)), UInt64(max(0, interval?.milliseconds ?? 0)),
             { context, _ in
                 let entry = unsafe Unmanaged<Entry>.fromOpaque(context!).takeUnretainedValue()
-                if !entry.repeats { entry.owner.clear(entry.id) }
+                let owner = entry.owner
+                let isShown = owner.show?(UInt32(CRE_AT_TIMER)) ?? false
+                if !entry.repeats { owner.remove(entry.id) }
                 entry.run(entry.id)
+                if isShown { _ = owner.show?(UInt32(CRE_AT_NOTHING)) }
+                if entry.holds, !entry.repeats { owner.released() }
             }, Unmanaged.passUnretained(entry).toOpaque(), &entry.timer)
         precondition(result == 0, "no memory for a timer")
         entries[entry.id] = entry
@@ -51,12 +68,30 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
     }
 
     @discardableResult func clear(_ id: TimerID) -> Bool {
-        guard let entry = entries.removeValue(forKey: id) else { return false }
-        unsafe cre_timer_stop(entry.timer)
+        guard let entry = remove(id) else { return false }
+        if entry.holds { released() }
         return true
+    }
+
+    @discardableResult private func remove(_ id: TimerID) -> Entry? {
+        guard let entry = entries.removeValue(forKey: id) else { return nil }
+        unsafe cre_timer_stop(entry.timer)
+        return entry
+    }
+
+    private func released() {
+        holding -= 1
+        whenFewer?()
     }
 
     func clearAll() {
         for id in entries.keys { clear(id) }
+    }
+
+    /// Clears those that do not hold the worker. Returns how many there were.
+    func clearUnlessHolding() -> Int {
+        let idle = entries.values.filter { !$0.holds }
+        for entry in idle { remove(entry.id) }
+        return idle.count
     }
 }

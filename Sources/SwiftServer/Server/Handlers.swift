@@ -8,6 +8,16 @@
     var managerStop: ((Server) -> Void)?
     var workerStart: ((WorkerRuntime) -> Void)?
     var workerStop: ((WorkerRuntime) -> Void)?
+    var workerExit: ((WorkerRuntime) -> Void)?
+    var workerError: ((Server, WorkerFailure) -> Void)?
+    var beforeShutdown: ((Server) -> Void)?
+    var beforeReload: ((Server) -> Void)?
+    var afterReload: ((Server) -> Void)?
+    var task: ((WorkerRuntime, ServerTask) -> Void)?
+    var finish: ((WorkerRuntime, TaskID, [UInt8]) -> Void)?
+    var taskError: ((WorkerRuntime, TaskID, TaskError) -> Void)?
+    var pipeMessage: ((WorkerRuntime, Int, [UInt8]) -> Void)?
+    var processes: [(name: String, body: (WorkerRuntime) -> Void)] = []
     var open: ((WorkerRuntime, Request) -> Void)?
     var message: ((WorkerRuntime, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
     var close: ((WorkerRuntime, ConnectionID, CloseReason) -> Void)?

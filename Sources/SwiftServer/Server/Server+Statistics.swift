@@ -26,6 +26,14 @@ public struct ServerStatistics: Sendable {
     public let bytesReceived: Int
     /// Bytes to clients.
     public let bytesSent: Int
+    /// Workers that wait for something to do.
+    public let idleWorkers: Int
+    /// Task workers that wait for a task.
+    public let idleTaskWorkers: Int
+    /// Tasks that are being done or wait in a task worker.
+    public let tasksWaiting: Int
+    /// Tasks that were done, whatever became of them.
+    public let tasksDone: Int
     /// Pushes and the like for connections that were gone when they arrived at their owner.
     public let staleCommands: Int
     /// How long the turns of the event loops take.
@@ -64,6 +72,13 @@ extension Server {
         for (number, count) in ends.enumerated() where count > 0 {
             closedBy[CloseReason.Cause(number: UInt16(number))] = Int(count)
         }
+        let layout = Layout(server: self)
+        let activities = bus.map { bus in
+            (0..<layout.processes).map { (layout.role(of: $0), Activity(bus, node: layout.node(of: $0))) }
+        }
+        let tasks = (activities ?? []).filter { $0.0 == .taskWorker }.map(\.1)
+        let done = tasks.reduce(0) { $0 &+ $1.tasksDone }
+        let given = tasks.reduce(0) { $0 &+ $1.tasksGiven }
         return ServerStatistics(
             connections: connections.count, accepted: Int(truncatingIfNeeded: raw.accepted),
             refused: Int(truncatingIfNeeded: raw.refused),
@@ -73,6 +88,9 @@ extension Server {
             messagesLeftOut: Int(truncatingIfNeeded: raw.left_out), requests: Int(truncatingIfNeeded: raw.requests),
             responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
             bytesSent: Int(truncatingIfNeeded: raw.bytes_out),
+            idleWorkers: (activities ?? []).count { $0.0 == .worker && !$0.1.isRunning },
+            idleTaskWorkers: tasks.count { !$0.isRunning && $0.tasksGiven <= $0.tasksDone },
+            tasksWaiting: given > done ? Int(given - done) : 0, tasksDone: Int(truncatingIfNeeded: done),
             staleCommands: Int(truncatingIfNeeded: raw.stale_commands), loopLag: loopLag)
     }
 }

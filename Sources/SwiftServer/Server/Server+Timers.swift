@@ -6,18 +6,24 @@ extension Server {
     ///
     /// - Parameters:
     ///   - interval: at least 1 ms.
+    ///   - holdsWorker: a worker that is told to end waits, as long as ``Settings/shutdownTimeout`` allows, until the timer
+    ///     is cleared.
     ///   - handler: gets the timer's number, to stop it.
     @MainActor @discardableResult
-    public func tick(every interval: Duration, _ handler: @escaping @MainActor (TimerID) -> Void) -> TimerID {
+    public func tick(
+        every interval: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor (TimerID) -> Void
+    ) -> TimerID {
         precondition(interval >= .milliseconds(1), "a tick needs an interval of at least 1 ms")
-        return timers.start(after: interval, every: interval, onLoop(handler))
+        return timers.start(after: interval, every: interval, holds: holdsWorker, onLoop(handler))
     }
 
-    /// Calls `handler` once, after `delay`, in this worker.
+    /// Calls `handler` once, after `delay`, in this worker. With `holdsWorker` a worker that is told to end waits for it.
     @MainActor @discardableResult
-    public func after(_ delay: Duration, _ handler: @escaping @MainActor () -> Void) -> TimerID {
+    public func after(
+        _ delay: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor () -> Void
+    ) -> TimerID {
         let run = onLoop { (_: TimerID) in handler() }
-        return timers.start(after: delay, every: nil, run)
+        return timers.start(after: delay, every: nil, holds: holdsWorker, run)
     }
 
     /// Stops a timer; it may be called by the timer itself. False when there is none of this number any more.

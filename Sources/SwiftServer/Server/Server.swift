@@ -28,8 +28,11 @@ open class Server: ServerEvents, @unchecked Sendable {
     public var processName =
         CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "server") } ?? "server"
 
-    /// The number of this worker, counted from 0; -1 in the master and the manager.
+    /// The number of this process: workers are counted from 0, task workers follow them, and then the user's processes; -1
+    /// in the master and the manager.
     public internal(set) var workerID = -1
+    /// Whether this process is a task worker.
+    public var isTaskWorker: Bool { runtime?.role == .taskWorker }
     /// The pid of this worker, 0 in the master and the manager. Another after each restart of the worker.
     public var workerPID: Int32 { workerID < 0 ? 0 : getpid() }
     /// The pid of the master, 0 before the start.
@@ -45,6 +48,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     var orders: Orders?
     var confinement: Confinement?
     var runtime: WorkerRuntime?
+    var sender: Sender?
 
     /// Reads the certificates anew, if there are any here.
     func reloadCertificates() {
@@ -81,7 +85,7 @@ open class Server: ServerEvents, @unchecked Sendable {
                 code: .invalidSetting, message: "a server has at most \(CRE_MAX_PORTS) ports, not \(ports.count)")
         }
         try checkHandlers()
-        try Master(server: self).run()
+        if mode == .single { try Alone.run(self) } else { try Master(server: self).run() }
     }
 
     /// ``start()`` for programs that do nothing else: ends the program when the server was stopped, with exit code 0, or
@@ -99,6 +103,9 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// What no port can do without.
     func checkHandlers() throws(ServerError) {
         for port in ports { try port.check(handlers(of: port)) }
+        if settings.taskWorkerCount > 0, handlers.task == nil {
+            throw ServerError(code: .missingHandler, message: "task workers need onTask, and there is none")
+        }
     }
 
     /// The handlers of a port: those of its own, and for other events the server's.
@@ -109,6 +116,49 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// Stops the whole server, as SIGTERM to the master does, and like it in order: calling it again changes nothing.
     /// From any process and thread; before the start it has no effect.
     public func shutdown() { orders?.shutdown.raise() }
+
+    // MARK: Processes
+
+    /// Ends a worker, task worker or process of yours in an orderly way; it is replaced. `nil`: this one. From every process.
+    ///
+    /// - Returns: false when there is no such process now.
+    @discardableResult
+    public func stop(worker id: Int? = nil) -> Bool {
+        if let runtime, id == nil || id == workerID {
+            runtime.loop.post { runtime.drain.start(.asked) }
+            return true
+        }
+        guard let id, let pid = workerPID(of: id) else { return false }
+        return kill(pid, SIGTERM) == 0
+    }
+
+    /// Replaces all workers, or only the task workers, as SIGUSR1 and SIGUSR2 to the master do: one after the other, each
+    /// when it is done with what it had begun. A reload that is under way is not begun again. From any process and thread.
+    public func reload(onlyTaskWorkers: Bool = false) {
+        if let orders { (onlyTaskWorkers ? orders.reloadTaskWorkers : orders.reload).raise() }
+    }
+
+    /// The pid of a worker, task worker or process of yours, by its number; `nil` while there is none. From every process.
+    public func workerPID(of id: Int) -> Int32? {
+        let layout = Layout(server: self)
+        guard let bus, (0..<layout.processes).contains(id) else { return nil }
+        let pid = bus.pid(ofNode: layout.node(of: id))
+        return pid > 0 ? pid : nil
+    }
+
+    /// The number of a process that was added by this name.
+    public func workerID(ofProcess name: String) -> Int? {
+        let layout = Layout(server: self)
+        return layout.userProcesses.firstIndex(of: name).map { layout.workers + layout.taskWorkers + $0 }
+    }
+
+    /// What a worker, task worker or process of yours is at; `nil` while there is none. From every process.
+    public func workerStatus(of id: Int) -> WorkerStatus? {
+        guard workerPID(of: id) != nil, let bus else { return nil }
+        let activity = Activity(bus, node: Layout(server: self).node(of: id))
+        if activity.ending != nil { return .ending }
+        return activity.isRunning ? .busy : .idle
+    }
 
     // MARK: Connections
 

@@ -10,6 +10,12 @@ extension ServerEvents where Self: Server {
         handlers.start = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
     }
 
+    /// In the master, when the server is told to stop, before anything is.
+    public func onBeforeShutdown(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.beforeShutdown = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
+    }
+
     /// In the master, last of all.
     public func onShutdown(_ handler: @escaping @MainActor (Self) -> Void) {
         let direct = onLoop(handler)
@@ -28,7 +34,26 @@ extension ServerEvents where Self: Server {
         handlers.managerStop = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
     }
 
-    /// In each worker, before anything else; also in one that replaces another. The number is the worker's.
+    /// In the manager, when a reload begins.
+    public func onBeforeReload(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.beforeReload = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
+    }
+
+    /// In the manager, when all processes that a reload was to replace are replaced.
+    public func onAfterReload(_ handler: @escaping @MainActor (Self) -> Void) {
+        let direct = onLoop(handler)
+        handlers.afterReload = { direct(unsafe unsafeDowncast($0, to: Self.self)) }
+    }
+
+    /// In the manager, when a process of the server has crashed, was killed, or ended with an error.
+    public func onWorkerError(_ handler: @escaping @MainActor (Self, WorkerFailure) -> Void) {
+        let direct = onLoop(handler)
+        handlers.workerError = { direct(unsafe unsafeDowncast($0, to: Self.self), $1) }
+    }
+
+    /// In each worker and task worker, before anything else; also in one that replaces another. The number is the worker's;
+    /// those of task workers follow those of workers.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) -> Void) {
         let direct = onLoop(handler)
         handlers.workerStart = { direct($0.server(as: Self.self), $0.id) }
@@ -42,6 +67,14 @@ extension ServerEvents where Self: Server {
             } whenLate: {
             }
         }
+    }
+
+    /// In a worker or task worker that was told to end and has timers, suspended handlers, open requests or tasks whose
+    /// results have not come: the time to clear and close what would hold it. Afterwards its timers are cleared, but for
+    /// those that hold it, and it goes on until the rest is done or ``Settings/shutdownTimeout`` is over.
+    public func onWorkerExit(_ handler: @escaping @MainActor (Self, Int) -> Void) {
+        let direct = onLoop(handler)
+        handlers.workerExit = { direct($0.server(as: Self.self), $0.id) }
     }
 
     /// In each worker that ends in an orderly way, as its last act. Not in one that crashes or is killed.

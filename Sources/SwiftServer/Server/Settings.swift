@@ -8,6 +8,8 @@ public enum ServerMode: String, Sendable, CaseIterable {
     case process
     /// Each worker owns its sockets: the fastest, but a connection ends with its worker.
     case base
+    /// Everything in one process, for debugging: nothing is forked, and breakpoints work everywhere.
+    case single
 }
 
 /// What happens to a connection that has no room for a published message.
@@ -27,6 +29,28 @@ public struct Settings: Sendable {
     public var reactorCount: Int?
     /// Which worker gets a connection, in process mode. Default: they are dealt out in turn.
     public var dispatch = Dispatch.byConnection
+    /// Task workers, which do the tasks that workers post, one at a time each; see ``Server/task(_:on:)-([UInt8],_)``. They
+    /// need `onTask`. Default: 0, none.
+    public var taskWorkerCount = 0
+    /// Bytes of one task, of one result, and of one message between processes. Default: 8 MiB.
+    public var maxTask = 8 << 20
+    /// A worker that has served so many requests, messages or packets ends in an orderly way and is replaced, a remedy for
+    /// code that loses memory. In process mode no connection notices. Default: 0, never.
+    public var maxRequests = 0
+    /// Up to so many more are added by chance, so that workers do not end at the same time. Default: `nil`, half of
+    /// ``maxRequests``, or none when that is 10 or less.
+    public var maxRequestsGrace: Int?
+    /// The same for the tasks of a task worker. Default: 0, never.
+    public var maxTasks = 0
+    /// The same for the tasks of a task worker.
+    public var maxTasksGrace: Int?
+    /// A worker whose code has held its loop for so long without returning is reported in the log, by the name of the
+    /// handler and the connection. Default: 30 seconds; `nil`: never.
+    public var stuckAfter: Duration? = .seconds(30)
+    /// Whether such a worker is also killed, and so replaced. Default: no.
+    public var killsStuck = false
+    /// A task that takes longer has its task worker killed, and so fails. Default: `nil`, as long as it likes.
+    public var taskTimeout: Duration?
     /// How many connections there may be at once; further ones are closed when they arrive. Default: 100,000.
     public var maxConnections = 100_000
     /// How many connections one remote address may have at once (of IPv6 addresses those that share the first 64 bits
@@ -173,6 +197,19 @@ extension Settings {
                 !name.isEmpty && name.utf8.count <= 200 && name.utf8.allSatisfy(isToken),
                 "subprotocols: \"\(name)\" is not a token of 1...200 characters")
         }
+        try require((0...512).contains(taskWorkerCount), "taskWorkerCount must be 0...512, not \(taskWorkerCount)")
+        try require((1024...1 << 28).contains(maxTask), "maxTask must be 1 KiB to 256 MiB, not \(maxTask) bytes")
+        for (name, value) in [
+            ("maxRequests", maxRequests), ("maxRequestsGrace", maxRequestsGrace ?? 0), ("maxTasks", maxTasks),
+            ("maxTasksGrace", maxTasksGrace ?? 0),
+        ] {
+            try require((0...1 << 40).contains(value), "\(name) must not be negative or above 2^40, and is \(value)")
+        }
+        for (name, value) in [("stuckAfter", stuckAfter), ("taskTimeout", taskTimeout)] {
+            guard let value else { continue }
+            try require(
+                value >= .milliseconds(10) && value <= .seconds(86_400), "\(name) must be 10 ms to 1 day, not \(value)")
+        }
         try require((1...65_535).contains(backlog), "backlog must be 1...65,535, not \(backlog)")
         try require(
             (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,
@@ -181,7 +218,17 @@ extension Settings {
     }
 
     /// The largest record that a message or request with its head can become.
-    private var largestRecord: Int { max(maxMessage, maxBody + maxHead) + 4096 }
+    private var largestRecord: Int { max(maxMessage, maxBody + maxHead, maxTask) + 4096 }
+
+    /// How many requests one worker may serve, with its share of chance; 0: any number.
+    var requestQuota: Int { Settings.quota(maxRequests, maxRequestsGrace) }
+    /// How many tasks one task worker may do.
+    var taskQuota: Int { Settings.quota(maxTasks, maxTasksGrace) }
+
+    private static func quota(_ count: Int, _ grace: Int?) -> Int {
+        let grace = grace ?? (count > 10 ? count / 2 : 0)
+        return count == 0 || grace == 0 ? count : count + Int.random(in: 1...grace)
+    }
 
     func busConfig(nodes: Int, largestPacket: Int = 0) -> cre_bus_config {
         let largestRecord = max(self.largestRecord, largestPacket + 4096)

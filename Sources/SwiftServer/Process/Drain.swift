@@ -1,0 +1,97 @@
+internal import CReactor
+
+/// The orderly end of a worker: nothing new is begun, what was begun is finished, and then its loop stops.
+@safe final class Drain: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    /// Why it ends, for the manager.
+    enum Cause: UInt32 {
+        /// The manager said so.
+        case told = 1
+        /// It has served as much as it may; see ``Settings/maxRequests``.
+        case served = 2
+        /// ``Server/stop(worker:)``.
+        case asked = 3
+    }
+
+    private unowned let runtime: WorkerRuntime
+    /// How many requests were taken and not answered yet.
+    private(set) var openRequests = 0
+    private(set) var isDraining = false
+    private var hasConnections = false
+    /// The user's last code has run.
+    private(set) var isOver = false
+
+    init(runtime: WorkerRuntime) { self.runtime = runtime }
+
+    func requestTaken() { openRequests += 1 }
+
+    func requestAnswered() {
+        openRequests -= 1
+        step()
+    }
+
+    /// Stops the loop when everything that was begun is finished, at the latest after `deadline`. Connections of this
+    /// worker's own are closed, and events that it has not read are left to its successor.
+    func start(_ cause: Cause) {
+        guard !isDraining else { return }
+        isDraining = true
+        unsafe cre_worker_ending(runtime.worker, cause.rawValue)
+        unsafe cre_worker_deafen(runtime.worker)
+        runtime.loop.post { [self] in go() }
+    }
+
+    private func go() {
+        let deadline = runtime.server.settings.shutdownTimeout
+        if isHeld || runtime.timers.count > 0 { runtime.server.handlers.workerExit?(runtime) }
+        let dropped = runtime.timers.clearUnlessHolding()
+        if dropped > 0 { Log.debug("\(runtime.name) ends, and with it \(dropped) timers") }
+        runtime.lanes.runners.whenIdle = { [unowned self] in step() }
+        runtime.timers.whenFewer = { [unowned self] in step() }
+        _ = runtime.timers.start(after: deadline, every: nil) { [unowned self] _ in
+            Log.warning("\(runtime.name) did not finish in time and stops with \(whatHolds)")
+            stop()
+        }
+        if let engine = unsafe cre_worker_engine(runtime.worker) {
+            hasConnections = true
+            unsafe cre_engine_shutdown(
+                engine, UInt32(deadline.milliseconds),
+                { context in
+                    unsafe Unmanaged<Drain>.fromOpaque(context!)._withUnsafeGuaranteedRef {
+                        $0.hasConnections = false
+                        $0.step()
+                    }
+                }, Unmanaged.passUnretained(self).toOpaque())
+        }
+        step()
+    }
+
+    /// Something is there that must be finished before the end.
+    private var isHeld: Bool {
+        openRequests > 0 || runtime.lanes.runners.suspended > 0 || runtime.desk.outstanding > 0 || runtime.isOnTask
+    }
+
+    private var whatHolds: String {
+        let parts = [
+            (openRequests, "requests unanswered"), (runtime.lanes.runners.suspended, "handlers suspended"),
+            (runtime.desk.outstanding, "tasks whose results have not come"), (runtime.timers.holding, "timers"),
+            (hasConnections ? 1 : 0, "its connections open"),
+        ]
+        return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+    }
+
+    /// Something was finished: perhaps it was the last.
+    func step() {
+        guard isDraining, !hasConnections, !isHeld, runtime.timers.holding == 0 else { return }
+        guard unsafe !cre_worker_congested(runtime.worker) else {
+            // What was sent last still waits for room in a ring. It drains by itself, the deadline permitting.
+            _ = runtime.timers.start(after: .milliseconds(5), every: nil) { [unowned self] _ in step() }
+            return
+        }
+        stop()
+    }
+
+    private func stop() {
+        isOver = true
+        runtime.loop.stop()
+    }
+}

@@ -102,6 +102,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
     }
     worker->loop = loop;
     worker->immediate = !loop;
+    worker->last_choice = UINT32_MAX; /* so that the first comes first */
     worker->table = cre_bus_table(config->bus);
     int result = 0;
     if (config->engine) {

@@ -101,6 +101,9 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     if (node >= bus->config.nodes) return;
     atomic_store(&bus->nodes[node].pid, 0);
     atomic_store(&bus->nodes[node].sleeping, 0);
+    /* The task in hand stays: the successor tells its poster. */
+    atomic_store(&bus->duties[node].since_ms, 0);
+    atomic_store(&bus->duties[node].ending, 0);
     cre_table_sweep(bus->table, (uint16_t)node);
 }
 

@@ -12,18 +12,31 @@ enum Alone {
                 code: .invalidSetting, message: "processes of your own cannot be added in single mode, which has one")
         }
         for port in server.ports { try port.readCertificates() }
-        Log.open(server.settings.logLevel, try server.settings.logFile.map(LogFile.init))
+        let log = try server.settings.openLog()
         defer { Log.close() }
+        var launch = try Launch(settings: server.settings)
+        defer { launch.end() }
         let listeners = try Listeners(ports: server.ports, mode: .single, settings: server.settings)
         defer { listeners.removeFiles() }
         server.port = server.ports[0].port
         let layout = Layout(server: server)
         let bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
+        if server.settings.daemonize { try launch.detach(log: log) }
+        do throws(ServerError) { try live(server, bus, listeners, layout, &launch) } catch {
+            launch.tell(error)
+            throw error
+        }
+    }
+
+    private static func live(
+        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ launch: inout Launch
+    ) throws(ServerError) {
         server.masterPID = getpid()
         server.managerPID = getpid()
         let orders = try Orders()
         server.orders = orders
+        cre_process_line_buffered()
         signal(SIGPIPE, SIG_IGN)
         let signals = try Signals(Signals.ofWorker)
         defer { cre_signals_close(signals.descriptor) }
@@ -40,8 +53,10 @@ enum Alone {
             if orders.shutdown.take(), !runtime.drain.isDraining { stop(runtime) }
         }
         Log.notice("listening on \(server.host) port \(server.port), all in one process")
+        try launch.tellMaster()
         server.handlers.start?(server)
         server.handlers.managerStart?(server)
+        launch.tell(nil)
         Worker.serve(runtime)
         server.handlers.managerStop?(server)
         server.handlers.shutdown?(server)

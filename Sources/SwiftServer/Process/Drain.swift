@@ -42,8 +42,8 @@ internal import CReactor
 
     private func go() {
         let deadline = runtime.server.settings.shutdownTimeout
-        if isHeld || runtime.timers.count > 0 { runtime.server.handlers.workerExit?(runtime) }
-        let dropped = runtime.timers.clearUnlessHolding()
+        if isHeld || runtime.timers.hasUsers { runtime.server.handlers.workerExit?(runtime) }
+        let dropped = runtime.timers.clearUsers()
         if dropped > 0 { Log.debug("\(runtime.name) ends, and with it \(dropped) timers") }
         runtime.lanes.runners.whenIdle = { [unowned self] in step() }
         runtime.timers.whenFewer = { [unowned self] in step() }

@@ -84,7 +84,7 @@ extension Manager {
             seats[index].stuckSince = activity.served
             Log.warning(
                 "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid)) has been\(activity.place) for "
-                    + "\(activity.runningFor.components.seconds) seconds\(kills ? " and is killed" : "")")
+                    + "\(activity.runningFor)\(kills ? " and is killed" : "")")
             if kills { kill(seats[index].pid, SIGKILL) }
         }
     }

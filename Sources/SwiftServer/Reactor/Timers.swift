@@ -11,17 +11,27 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
 /// The timers of one process, on its loop.
 @safe final class Timers: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
+    /// Whose a timer is, and what becomes of it when its worker is told to end.
+    enum Kind {
+        /// The server's own, or what a suspended handler waits for: it goes on.
+        case own
+        /// The user's: it is cleared.
+        case users
+        /// The user's, and the worker does not end before it is gone.
+        case holding
+    }
+
     @safe private final class Entry {
         let run: (TimerID) -> Void
         let id: TimerID
         let repeats: Bool
-        let holds: Bool
+        let kind: Kind
         unowned let owner: Timers
         var timer: OpaquePointer?
 
-        init(owner: Timers, id: TimerID, repeats: Bool, holds: Bool, run: @escaping (TimerID) -> Void) {
+        init(owner: Timers, id: TimerID, repeats: Bool, kind: Kind, run: @escaping (TimerID) -> Void) {
             self.owner = owner
-            self.holds = holds
+            self.kind = kind
             self.id = id
             self.repeats = repeats
             self.run = run
@@ -40,17 +50,17 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
     var whenFewer: (() -> Void)?
     /// How many hold the worker.
     private(set) var holding = 0
-    var count: Int { entries.count }
+    var hasUsers: Bool { entries.values.contains { $0.kind != .own } }
 
     var all: [TimerID] { entries.keys.sorted { $0.rawValue < $1.rawValue } }
 
-    /// Fires after `delay`, and then each `interval` if there is one. With `holds` a worker does not end before it is gone.
+    /// Fires after `delay`, and then each `interval` if there is one.
     func start(
-        after delay: Duration, every interval: Duration?, holds: Bool = false, _ run: @escaping (TimerID) -> Void
+        after delay: Duration, every interval: Duration?, _ kind: Kind = .own, _ run: @escaping (TimerID) -> Void
     ) -> TimerID {
         last += 1
-        if holds { holding += 1 }
-        let entry = Entry(owner: self, id: TimerID(rawValue: last), repeats: interval != nil, holds: holds, run: run)
+        if kind == .holding { holding += 1 }
+        let entry = Entry(owner: self, id: TimerID(rawValue: last), repeats: interval != nil, kind: kind, run: run)
         let result = unsafe cre_timer_start(
             loop.raw, UInt64(max(0, delay.milliseconds)), UInt64(max(0, interval?.milliseconds ?? 0)),
             { context, _ in
@@ -60,7 +70,7 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
                 if !entry.repeats { owner.remove(entry.id) }
                 entry.run(entry.id)
                 if isShown { _ = owner.show?(UInt32(CRE_AT_NOTHING)) }
-                if entry.holds, !entry.repeats { owner.released() }
+                if entry.kind == .holding, !entry.repeats { owner.released() }
             }, Unmanaged.passUnretained(entry).toOpaque(), &entry.timer)
         precondition(result == 0, "no memory for a timer")
         entries[entry.id] = entry
@@ -69,7 +79,7 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
 
     @discardableResult func clear(_ id: TimerID) -> Bool {
         guard let entry = remove(id) else { return false }
-        if entry.holds { released() }
+        if entry.kind == .holding { released() }
         return true
     }
 
@@ -88,9 +98,9 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
         for id in entries.keys { clear(id) }
     }
 
-    /// Clears those that do not hold the worker. Returns how many there were.
-    func clearUnlessHolding() -> Int {
-        let idle = entries.values.filter { !$0.holds }
+    /// Clears the user's, but for those that hold the worker. Returns how many there were.
+    func clearUsers() -> Int {
+        let idle = entries.values.filter { $0.kind == .users }
         for entry in idle { remove(entry.id) }
         return idle.count
     }

@@ -14,7 +14,7 @@ extension Server {
         every interval: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor (TimerID) -> Void
     ) -> TimerID {
         precondition(interval >= .milliseconds(1), "a tick needs an interval of at least 1 ms")
-        return timers.start(after: interval, every: interval, holds: holdsWorker, onLoop(handler))
+        return timers.start(after: interval, every: interval, holdsWorker ? .holding : .users, onLoop(handler))
     }
 
     /// Calls `handler` once, after `delay`, in this worker. With `holdsWorker` a worker that is told to end waits for it.
@@ -23,7 +23,7 @@ extension Server {
         _ delay: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor () -> Void
     ) -> TimerID {
         let run = onLoop { (_: TimerID) in handler() }
-        return timers.start(after: delay, every: nil, holds: holdsWorker, run)
+        return timers.start(after: delay, every: nil, holdsWorker ? .holding : .users, run)
     }
 
     /// Stops a timer; it may be called by the timer itself. False when there is none of this number any more.

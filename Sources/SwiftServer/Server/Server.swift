@@ -85,6 +85,14 @@ open class Server: ServerEvents, @unchecked Sendable {
                 code: .invalidSetting, message: "a server has at most \(CRE_MAX_PORTS) ports, not \(ports.count)")
         }
         try checkHandlers()
+        let nodes = Layout(server: self).nodes
+        guard nodes <= 1024 else {
+            throw ServerError(
+                code: .invalidSetting,
+                message:
+                    "reactors, workers, task workers and your own processes are \(nodes - 2) together; at most 1022 can be"
+            )
+        }
         if mode == .single { try Alone.run(self) } else { try Master(server: self).run() }
     }
 

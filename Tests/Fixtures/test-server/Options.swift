@@ -48,6 +48,15 @@ struct Options {
         settings.cpuAffinity = self["cpuAffinity"] != nil
         settings.cpuAffinityIgnore = self["cpuAffinityIgnore"]?.split(separator: ",").compactMap { Int($0) } ?? []
         if let count = number("maxConnections") { settings.maxConnections = count }
+        settings.taskWorkerCount = number("tasks") ?? 0
+        if let bytes = number("maxTask") { settings.maxTask = bytes }
+        if let count = number("maxRequests") { settings.maxRequests = count }
+        settings.maxRequestsGrace = number("maxRequestsGrace")
+        if let count = number("maxTasks") { settings.maxTasks = count }
+        settings.maxTasksGrace = number("maxTasksGrace")
+        if let time = number("stuckAfter") { settings.stuckAfter = .milliseconds(time) }
+        settings.killsStuck = self["killsStuck"] != nil
+        if let time = number("taskTimeout") { settings.taskTimeout = .milliseconds(time) }
         if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
     }
 }

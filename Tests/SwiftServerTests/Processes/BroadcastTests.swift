@@ -4,7 +4,7 @@ import Testing
 extension ProcessTests {
     /// Topics and broadcast reach connections of all workers; signs of life and counters are seen by all.
     @Suite struct BroadcastTests {
-        @Test(arguments: ServerMode.allCases) func broadcastReachesAllFromEveryWorker(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func broadcastReachesAllFromEveryWorker(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for (from, to) in [(clients[0], clients[1]), (clients[1], clients[0])] {
@@ -21,7 +21,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func topicsReachTheirSubscribers(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func topicsReachTheirSubscribers(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 let (a, b) = (clients[0], clients[1])
@@ -39,7 +39,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func everyWorkerKnowsEveryConnection(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyWorkerKnowsEveryConnection(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2, ["reactors=1"]) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for asking in clients {
@@ -68,7 +68,7 @@ extension ProcessTests {
         }
 
         /// The longest turn is that of the handler which took the longest, whichever process it was in.
-        @Test(arguments: ServerMode.allCases) func slowTurnsShow(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func slowTurnsShow(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 #expect(try clients[0].ask("block") == "unblocked")
@@ -80,7 +80,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func theSilentOneIsClosed(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func theSilentOneIsClosed(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2, ["heartbeatIdleTime=700"]) { server in
                 let spared = try WebSocketClient(port: server.port)
                 #expect(try spared.ask("protect") == "true")
@@ -91,7 +91,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func whoAnswersPingsStays(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func whoAnswersPingsStays(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2, ["pingInterval=300"]) { server in
                 let silent = try WebSocketClient(port: server.port)
                 let alive = try WebSocketClient(port: server.port)
@@ -106,7 +106,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func soManyPerAddress(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func soManyPerAddress(_ mode: ServerMode) throws {
             try ServerProcess.run("broadcast", mode, workers: 2, ["maxConnectionsPerAddress=2"]) { server in
                 let clients = try (0..<2).map { _ in try WebSocketClient(port: server.port) }
                 #expect(throws: (any Error).self) { try WebSocketClient(port: server.port) }

@@ -23,7 +23,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases, ["general", "async"])
+        @Test(arguments: ServerMode.supervised, ["general", "async"])
         func clientClosesWithCodeAndReason(_ mode: ServerMode, _ scenario: String) throws {
             try expect("4000 [closed by the peer] bye", mode, scenario) { _, client in
                 try client.sendClose(4000, "bye")
@@ -35,22 +35,22 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func clientClosesWithoutCode(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func clientClosesWithoutCode(_ mode: ServerMode) throws {
             try expect("1005 [closed by the peer] ", mode) { _, client in
                 try client.send(8, [])
                 #expect(try client.receive() == .close(1005, ""))
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func clientGoesWithoutAWord(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func clientGoesWithoutAWord(_ mode: ServerMode) throws {
             try expect("1006 [closed by the peer] ", mode) { _, client in client.connection.disconnect() }
         }
 
-        @Test(arguments: ServerMode.allCases) func clientGoesByReset(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func clientGoesByReset(_ mode: ServerMode) throws {
             try expect("1006 [closed by the peer] ", mode) { _, client in client.connection.reset() }
         }
 
-        @Test(arguments: ServerMode.allCases) func serverCloses(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func serverCloses(_ mode: ServerMode) throws {
             try expect("4321 [closed by the server] ", mode) { _, client in
                 try client.send("/close 4321 all done")
                 #expect(try client.receive() == .close(4321, "all done"))
@@ -59,7 +59,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func serverClosesFromAnotherThread(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func serverClosesFromAnotherThread(_ mode: ServerMode) throws {
             try expect("4001 [closed by the server] ", mode) { _, client in
                 try client.send("/closeDetached")
                 #expect(try client.receive() == .close(4001, "detached"))
@@ -67,7 +67,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func serverClosesAndTheClientNeverAnswers(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func serverClosesAndTheClientNeverAnswers(_ mode: ServerMode) throws {
             try expect("4321 [closed by the server] ", mode, options: ["closeTimeout=100"]) { _, client in
                 try client.send("/close 4321 late")
                 #expect(try client.receive() == .close(4321, "late"))
@@ -75,7 +75,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func codeThatMayNotBeSentIsRefused(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func codeThatMayNotBeSentIsRefused(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 for code in [1004, 1005, 1006, 1015, 2999, 5000] {
@@ -85,7 +85,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func unmaskedFrame(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func unmaskedFrame(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send(1, [65], masked: false)
@@ -97,7 +97,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func textThatIsNotUTF8(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func textThatIsNotUTF8(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send(1, [0xC0, 0x80])
@@ -111,7 +111,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func serverStops(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func serverStops(_ mode: ServerMode) throws {
             try expect("1001 [server shutdown] server shutdown", mode) { server, client in
                 server.signal(15)
                 guard case .close(1001, _) = try client.receive() else {
@@ -123,7 +123,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func plainHTTPHasNoOpenAndNoClose(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func plainHTTPHasNoOpenAndNoClose(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let connection = try Connection(port: server.port)
                 let fd = try connection.get("/fd").body
@@ -142,7 +142,7 @@ extension ProcessTests {
         }
 
         /// Its handler is suspended when the client leaves: onClose waits for it.
-        @Test(arguments: ServerMode.allCases) func closeWaitsForTheHandlerInProgress(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func closeWaitsForTheHandlerInProgress(_ mode: ServerMode) throws {
             try ServerProcess.run("async", mode) { server in
                 let leaving = try WebSocketClient(port: server.port)
                 let other = try WebSocketClient(port: server.port)

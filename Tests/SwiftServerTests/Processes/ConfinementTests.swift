@@ -11,7 +11,7 @@ extension ProcessTests {
         private func users(_ pid: Int32) -> String? { ProcessTable.status(pid, "Uid") }
 
         /// Checklist: single_thread/user_setting.
-        @Test(isRoot, arguments: ServerMode.allCases) func workersRunAsAnotherUser(_ mode: ServerMode) throws {
+        @Test(isRoot, arguments: ServerMode.supervised) func workersRunAsAnotherUser(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2, ["user=nobody"]) { server in
                 let manager = try server.process("manager")
                 for process in [server.pid, manager] { #expect(users(process) == "0 0 0 0") }
@@ -33,7 +33,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(isRoot, arguments: ServerMode.allCases) func workersWithAnotherUserDieWithTheirParent(_ mode: ServerMode)
+        @Test(isRoot, arguments: ServerMode.supervised) func workersWithAnotherUserDieWithTheirParent(_ mode: ServerMode)
             throws
         {
             try ServerProcess.run("general", mode, workers: 2, ["user=nobody"]) { server in
@@ -44,7 +44,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(isRoot, arguments: ServerMode.allCases) func groupAloneChangesTheGroup(_ mode: ServerMode) throws {
+        @Test(isRoot, arguments: ServerMode.supervised) func groupAloneChangesTheGroup(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["group=65534"]) { server in
                 let worker = try server.number("workerStart 0")
                 #expect(users(worker) == "0 0 0 0")
@@ -54,7 +54,7 @@ extension ProcessTests {
         }
 
         /// In process mode it is the master that opens files for responses, and it may read everything.
-        @Test(isRoot, arguments: ServerMode.allCases) func filesForResponsesAreThoseOfTheUser(_ mode: ServerMode) throws
+        @Test(isRoot, arguments: ServerMode.supervised) func filesForResponsesAreThoseOfTheUser(_ mode: ServerMode) throws
         {
             let folder = try Folder()
             folder.setMode("", 0o755)
@@ -70,7 +70,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(isRoot, arguments: ServerMode.allCases) func handlersAndFilesAreInTheirRoot(_ mode: ServerMode) throws {
+        @Test(isRoot, arguments: ServerMode.supervised) func handlersAndFilesAreInTheirRoot(_ mode: ServerMode) throws {
             let folder = try Folder()
             folder.setMode("", 0o755)
             folder.write("inside", to: "page")
@@ -89,7 +89,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(isRoot, arguments: ServerMode.allCases) func anotherUserCanOpenTheLogAnew(_ mode: ServerMode) throws {
+        @Test(isRoot, arguments: ServerMode.supervised) func anotherUserCanOpenTheLogAnew(_ mode: ServerMode) throws {
             let folder = try Folder()
             folder.setMode("", 0o755)
             try ServerProcess.run("general", mode, ["user=nobody", "logFile=\(folder.file("log"))"]) { server in
@@ -132,7 +132,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func everyOneHasItsCPU(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyOneHasItsCPU(_ mode: ServerMode) throws {
             let cpus = try cpus
             try ServerProcess.run("general", mode, workers: 3, ["cpuAffinity=1", "reactors=2"]) { server in
                 let reactors = mode == .process ? 2 : 0
@@ -167,7 +167,7 @@ extension ProcessTests {
         }
 
         /// No system allows so many files.
-        @Test(arguments: ServerMode.allCases) func tooFewDescriptorsAreTold(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func tooFewDescriptorsAreTold(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["maxConnections=16000000"]) { server in
                 let lines = server.log.split(separator: "\n").filter { $0.contains("open files are allowed") }
                 #expect(lines.count == 1)

@@ -6,7 +6,7 @@ extension ProcessTests {
     /// Servers in the background, and the file that says where they are.
     @Suite struct DaemonTests {
         /// Checklist: daemon, deamon.
-        @Test(arguments: ServerMode.allCases) func daemonServesWhenItsStarterHasEnded(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func daemonServesWhenItsStarterHasEnded(_ mode: ServerMode) throws {
             try Daemon.run(mode, workers: 2) { daemon in
                 #expect(daemon.starter.lines == ["before the start"])
                 #expect(daemon.starter.log.isEmpty)
@@ -54,7 +54,7 @@ extension ProcessTests {
             #expect(!folder.exists("pid"))
         }
 
-        @Test(arguments: ServerMode.allCases) func whatKeepsItFromStartingIsTold(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func whatKeepsItFromStartingIsTold(_ mode: ServerMode) throws {
             let user = try PortUser(shared: false)
             let busy = try ServerProcess.runFailing("general", mode, ["daemonize=1", "port=\(user.port)"])
             #expect(busy.end == .exit(3))
@@ -68,7 +68,7 @@ extension ProcessTests {
         }
 
         /// Checklist: pid_file.
-        @Test(arguments: ServerMode.allCases) func pidFileIsThereWhileTheServerRuns(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func pidFileIsThereWhileTheServerRuns(_ mode: ServerMode) throws {
             let folder = try Folder()
             let option = "pidFile=\(folder.file("pid"))"
             try ServerProcess.run("general", mode, workers: 2, [option]) { server in
@@ -84,7 +84,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func fileOfAKilledServerIsTakenOver(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func fileOfAKilledServerIsTakenOver(_ mode: ServerMode) throws {
             let folder = try Folder()
             let option = "pidFile=\(folder.file("pid"))"
             try ServerProcess.run("general", mode, workers: 2, [option]) { server in

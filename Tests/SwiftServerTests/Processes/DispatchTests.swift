@@ -73,7 +73,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func withAnotherRuleANumberOnlyNames(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func withAnotherRuleANumberOnlyNames(_ mode: ServerMode) throws {
             try ServerProcess.run("dispatch", mode, workers: 2) { server in
                 let client = try WebSocketClient(port: server.port)
                 let first = try worker(of: client)

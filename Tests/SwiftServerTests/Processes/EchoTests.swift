@@ -4,7 +4,7 @@ import Testing
 extension ProcessTests {
     /// HTTP and WebSocket on one port, from the client's side.
     @Suite struct EchoTests {
-        @Test(arguments: ServerMode.allCases) func requestsAreAnsweredByTheHandler(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func requestsAreAnsweredByTheHandler(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try Connection(port: server.port)
                 let page = try client.get("/")
@@ -15,7 +15,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func withoutHandlerRequestsGetA400Page(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func withoutHandlerRequestsGetA400Page(_ mode: ServerMode) throws {
             try ServerProcess.run("noRequest", mode) { server in
                 let response = try Connection(port: server.port).get("/")
                 #expect(response.status == 400)
@@ -25,7 +25,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func textAndBinaryComeBack(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func textAndBinaryComeBack(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(try client.ask("héllo") == "héllo")
@@ -35,7 +35,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func borrowedBytesComeBack(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func borrowedBytesComeBack(_ mode: ServerMode) throws {
             try ServerProcess.run("span", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(try client.ask("héllo") == "héllo")
@@ -46,7 +46,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases, ["general", "span", "async"])
+        @Test(arguments: ServerMode.supervised, ["general", "span", "async"])
         func largestMessageComesBack(_ mode: ServerMode, _ scenario: String) throws {
             try ServerProcess.run(scenario, mode) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -58,7 +58,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func tooLargeMessageEndsTheConnection(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func tooLargeMessageEndsTheConnection(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["maxMessage=2048"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send(2, [UInt8](repeating: 1, count: 2048))
@@ -72,7 +72,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func fragmentsAreOneMessage(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func fragmentsAreOneMessage(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send(1, [UInt8]("one ".utf8), final: false)
@@ -84,7 +84,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func openComesBeforeAMessageInTheSamePacket(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func openComesBeforeAMessageInTheSamePacket(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = WebSocketClient(try Connection(port: server.port))
                 let frame = WebSocketClient.frame(1, [UInt8]("early".utf8))
@@ -109,7 +109,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func messagesInOnePacketAreAnsweredInOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func messagesInOnePacketAreAnsweredInOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let client = try WebSocketClient(port: server.port)
                 let texts = (0..<500).map { "message \($0)" }

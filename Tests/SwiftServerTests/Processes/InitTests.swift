@@ -22,7 +22,7 @@ enum Isolation {
 extension ProcessTests {
     /// As process 1, which it is in a container: the kernel treats that one's signals differently, and gives it orphans.
     @Suite(.enabled("needs the right to make a PID namespace") { Isolation.isPossible }) struct InitTests {
-        @Test(arguments: ServerMode.allCases, [SIGTERM, SIGINT])
+        @Test(arguments: ServerMode.supervised, [SIGTERM, SIGINT])
         func signalsStopProcessOne(_ mode: ServerMode, _ signal: Int32) throws {
             try ServerProcess.run("general", mode, workers: 2, runner: Isolation.runner) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -42,7 +42,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func orphansAreReaped(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func orphansAreReaped(_ mode: ServerMode) throws {
             let options = ["logLevel=debug"]
             try ServerProcess.run("general", mode, options, runner: Isolation.runner) { server in
                 let client = try WebSocketClient(port: server.port)

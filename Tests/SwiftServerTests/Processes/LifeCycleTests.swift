@@ -5,7 +5,7 @@ import Testing
 extension ProcessTests {
     /// What is told of the server's own life, and how signals change it.
     @Suite struct LifeCycleTests {
-        @Test(arguments: ServerMode.allCases) func everyEventIsToldOnceAndInItsProcess(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyEventIsToldOnceAndInItsProcess(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let manager = try server.process("manager")
                 let workers = [try server.process("worker 0"), try server.process("worker 1")]
@@ -21,7 +21,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases, [SIGTERM, SIGINT])
+        @Test(arguments: ServerMode.supervised, [SIGTERM, SIGINT])
         func signalStopsInOrder(_ mode: ServerMode, _ signal: Int32) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
@@ -38,7 +38,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func interruptOfTheWholeGroupIsAStopInOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func interruptOfTheWholeGroupIsAStopInOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let client = try WebSocketClient(port: server.port)
                 server.signal(SIGINT, to: -server.pid)
@@ -55,7 +55,7 @@ extension ProcessTests {
         }
 
         /// Workers that are not ready for signals yet get them a little later.
-        @Test(arguments: ServerMode.allCases) func signalsThatComeEarlyWait(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func signalsThatComeEarlyWait(_ mode: ServerMode) throws {
             for _ in 0..<5 {
                 try ServerProcess.run("general", mode, workers: 8) { server in
                     server.signal(SIGINT, to: -server.pid)
@@ -67,7 +67,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func anyWorkerCanStopTheServer(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func anyWorkerCanStopTheServer(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("/shutdown")
@@ -81,7 +81,7 @@ extension ProcessTests {
         }
 
         /// The worker is in a handler for longer than any test lasts, and may take that long.
-        @Test(arguments: ServerMode.allCases) func secondSignalStopsAtOnce(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func secondSignalStopsAtOnce(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["shutdownTimeout=100000"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("/block 100000")
@@ -93,7 +93,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func workerThatDoesNotStopInTimeIsKilled(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func workerThatDoesNotStopInTimeIsKilled(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["shutdownTimeout=200"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("/block 100000")
@@ -144,7 +144,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func outputIsNeitherLostNorDoubled(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func outputIsNeitherLostNorDoubled(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for client in clients { try client.send("/print 300 some more words") }

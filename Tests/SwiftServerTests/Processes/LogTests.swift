@@ -5,7 +5,7 @@ import Testing
 extension ProcessTests {
     /// What the server says of itself, and where.
     @Suite struct LogTests {
-        @Test(arguments: ServerMode.allCases) func linesSayWhoAndWhat(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func linesSayWhoAndWhat(_ mode: ServerMode) throws {
             let folder = try Folder()
             try ServerProcess.run("general", mode, workers: 2, ["logFile=\(folder.file("log"))"]) { server in
                 let manager = try server.process("manager")
@@ -40,7 +40,7 @@ extension ProcessTests {
         }
 
         /// As a program that rotates logs does: rename, then SIGHUP to the master.
-        @Test(arguments: ServerMode.allCases) func everyProcessOpensTheFileAnew(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyProcessOpensTheFileAnew(_ mode: ServerMode) throws {
             let folder = try Folder()
             try ServerProcess.run("general", mode, ["logFile=\(folder.file("log"))", "logLevel=debug"]) { server in
                 let worker = try server.number("workerStart 0")

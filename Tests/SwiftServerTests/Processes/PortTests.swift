@@ -9,7 +9,7 @@ extension ProcessTests {
             try server.line("ports").split(separator: " ").dropFirst().map { try #require(Int($0)) }
         }
 
-        @Test(arguments: ServerMode.allCases) func eachPortSpeaksItsOwnProtocol(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func eachPortSpeaksItsOwnProtocol(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode, workers: 2) { server in
                 let ports = try ports(server)
                 let web = try WebSocketClient(port: ports[0])
@@ -25,7 +25,7 @@ extension ProcessTests {
         }
 
         /// Three packets back to back are three calls, wherever the segments are.
-        @Test(arguments: ServerMode.allCases) func packetsAreCut(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func packetsAreCut(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode) { server in
                 let ports = try ports(server)
                 let lines = try Connection(port: ports[2])
@@ -43,7 +43,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func tooLongPacketEndsTheConnection(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func tooLongPacketEndsTheConnection(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode) { server in
                 let lines = try Connection(port: try ports(server)[2])
                 try lines.send(String(repeating: "x", count: 200))
@@ -54,7 +54,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func connectAndCloseComeInPairs(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func connectAndCloseComeInPairs(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode) { server in
                 let port = try ports(server)[1]
                 let first = try Connection(port: port)
@@ -76,7 +76,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func asyncAnswersReachAHalfClosedClient(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func asyncAnswersReachAHalfClosedClient(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode) { server in
                 let sized = try Connection(port: try ports(server)[3])
                 try sized.send([0, 0, 0, 1, 65, 0, 0, 0, 1, 66])
@@ -85,7 +85,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func largeSendsArrive(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func largeSendsArrive(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode) { server in
                 let raw = try Connection(port: try ports(server)[1])
                 let data = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 7 + $0 >> 8) }
@@ -99,7 +99,7 @@ extension ProcessTests {
         }
 
         /// Larger than a ring, so that it travels in pieces.
-        @Test(arguments: ServerMode.allCases) func aLargePacketStaysWhole(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func aLargePacketStaysWhole(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode, ["ringSize=4096"]) { server in
                 let sized = try Connection(port: try ports(server)[3])
                 let body = (0..<1 << 20).map { UInt8(truncatingIfNeeded: ($0 &* 7 + $0 >> 8) & 63 + 32) }
@@ -110,7 +110,7 @@ extension ProcessTests {
         }
 
         /// A back end asks over TCP, and the browsers of all workers hear of it.
-        @Test(arguments: ServerMode.allCases) func aTCPPortTriggersPushes(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func aTCPPortTriggersPushes(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode, workers: 2) { server in
                 let ports = try ports(server)
                 let clients = try (0..<6).map { _ in try WebSocketClient(port: ports[0]) }
@@ -121,7 +121,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func datagramsComeBack(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func datagramsComeBack(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode, workers: 2) { server in
                 let port = try ports(server)[5]
                 for size in [1, 1400, 60_000] {
@@ -134,7 +134,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func aUnixSocketComesAndGoes(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func aUnixSocketComesAndGoes(_ mode: ServerMode) throws {
             let path = NSTemporaryDirectory() + "/ports-\(getpid())-\(mode)"
             for _ in 0..<2 {
                 try ServerProcess.run("ports", mode, workers: 2, ["unix=\(path)"]) { server in

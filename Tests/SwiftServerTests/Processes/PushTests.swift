@@ -4,7 +4,7 @@ import Testing
 extension ProcessTests {
     /// Pushing, and the table of connections, from every worker.
     @Suite struct PushTests {
-        @Test(arguments: ServerMode.allCases) func pushToWhatIsNoWebSocketSaysWhy(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func pushToWhatIsNoWebSocketSaysWhy(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let http = try Connection(port: server.port)
                 let httpID = try http.get("/fd").body
@@ -28,7 +28,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func everyWorkerSeesAllConnections(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyWorkerSeesAllConnections(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 3) { server in
                 let clients = try WebSocketClient.ofEveryWorker(3, port: server.port)
                 let all = clients.map(\.fd).sorted().map(String.init).joined(separator: ",")
@@ -44,7 +44,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func pushReachesConnectionsOfOtherWorkers(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func pushReachesConnectionsOfOtherWorkers(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for (from, to) in [(0, 1), (1, 0)] {
@@ -61,7 +61,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func manyConnectionsAreListedOnceEach(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func manyConnectionsAreListedOnceEach(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let clients = try (0..<300).map { _ in try WebSocketClient(port: server.port) }
                 let all = clients.map(\.fd).sorted().map(String.init).joined(separator: ",")
@@ -79,7 +79,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func broadcastReachesEveryClientOnce(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func broadcastReachesEveryClientOnce(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let sides = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 let clients = try sides + (0..<20).map { _ in try WebSocketClient(port: server.port) }
@@ -94,7 +94,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func largePushCrossesWorkers(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func largePushCrossesWorkers(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2, ["ringSize=4096"]) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 let text = String(repeating: "0123456789abcdef", count: 32 << 10)
@@ -107,7 +107,7 @@ extension ProcessTests {
         }
 
         /// What does not fit is refused and not kept, and the connection lives on.
-        @Test(arguments: ServerMode.allCases) func slowClientFillsItsQueueOnly(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func slowClientFillsItsQueueOnly(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["maxQueue=65536"]) { server in
                 let slow = try WebSocketClient(port: server.port)
                 let other = try WebSocketClient(port: server.port)
@@ -124,7 +124,8 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func manyMessagesFromOneHandlerKeepTheirOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func manyMessagesFromOneHandlerKeepTheirOrder(_ mode: ServerMode) throws
+        {
             try ServerProcess.run("general", mode, ["ringSize=4096"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("/many 2000 padding of a message")

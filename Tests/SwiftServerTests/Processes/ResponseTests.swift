@@ -12,7 +12,7 @@ extension ProcessTests {
             ("/status?code=418", 418, "true"), ("/status?code=199", 200, "false"), ("/status?code=1000", 200, "false"),
         ]
 
-        @Test(arguments: ServerMode.allCases) func everyRequestIsAnsweredOnce(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyRequestIsAnsweredOnce(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let connection = try Connection(port: server.port)
                 for (target, status, body) in ResponseTests.answers {
@@ -29,7 +29,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func headHasTheLengthAndNoBody(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func headHasTheLengthAndNoBody(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let connection = try Connection(port: server.port)
                 let response = try connection.get("/", method: "HEAD")
@@ -38,7 +38,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func pipelinedRequestsAreAnsweredInOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func pipelinedRequestsAreAnsweredInOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let connection = try Connection(port: server.port)
                 let targets = ["/later?ms=50", "/", "/nothing", "/later?ms=1", "/missing"]
@@ -49,7 +49,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func asyncHandlersAnswerInOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func asyncHandlersAnswerInOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("async", mode) { server in
                 let connection = try Connection(port: server.port)
                 let other = try Connection(port: server.port)
@@ -61,7 +61,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func asyncHandlersOfOneClientOverlap(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func asyncHandlersOfOneClientOverlap(_ mode: ServerMode) throws {
             try ServerProcess.run("async", mode) { server in
                 let connection = try Connection(port: server.port)
                 // Each of the first 31 waits for the last one.
@@ -80,7 +80,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func bodiesComeInPieces(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func bodiesComeInPieces(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let connection = try Connection(port: server.port)
                 let response = try connection.get("/pieces")
@@ -104,7 +104,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func bodiesComeFromFiles(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func bodiesComeFromFiles(_ mode: ServerMode) throws {
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).txt")
             let text = String((0..<300_000).flatMap { "\($0)," })
             try text.write(to: file, atomically: true, encoding: .utf8)
@@ -124,7 +124,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func cookiesInBothDirections(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func cookiesInBothDirections(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let response = try Connection(port: server.port).get("/cookies", fields: "Cookie: a=1; b=2; a=3\r\n")
                 #expect(response.all("Set-Cookie") == ["a=1", "b=2"])
@@ -132,7 +132,8 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func fieldsThatWouldBreakTheResponseAreRefused(_ mode: ServerMode) throws
+        @Test(arguments: ServerMode.supervised) func fieldsThatWouldBreakTheResponseAreRefused(_ mode: ServerMode)
+            throws
         {
             try ServerProcess.run("general", mode) { server in
                 let response = try Connection(port: server.port).get("/refused")
@@ -142,7 +143,8 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func clientThatLeavesBeforeTheAnswerHarmsNobody(_ mode: ServerMode) throws
+        @Test(arguments: ServerMode.supervised) func clientThatLeavesBeforeTheAnswerHarmsNobody(_ mode: ServerMode)
+            throws
         {
             try ServerProcess.run("general", mode) { server in
                 let leaving = try Connection(port: server.port)

@@ -5,7 +5,7 @@ import Testing
 extension ProcessTests {
     /// Shared memory between the workers of a real server, also when they are killed while they use it.
     @Suite struct SharedProcessTests {
-        @Test(arguments: ServerMode.allCases) func workersCountTogether(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func workersCountTogether(_ mode: ServerMode) throws {
             try ServerProcess.run("shared", mode, workers: 3) { server in
                 let clients = try WebSocketClient.ofEveryWorker(3, port: server.port)
                 // All at once: the answers are read later.

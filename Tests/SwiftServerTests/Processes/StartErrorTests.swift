@@ -20,7 +20,7 @@ extension ProcessTests {
             #expect(server.log.isEmpty)
         }
 
-        @Test(arguments: ServerMode.allCases, [true, false])
+        @Test(arguments: ServerMode.supervised, [true, false])
         func portInUse(_ mode: ServerMode, _ isShared: Bool) throws {
             let user = try PortUser(shared: isShared)
             for workers in [1, 2] {
@@ -31,7 +31,7 @@ extension ProcessTests {
             #expect(!PortUser.canListen(user.port))
         }
 
-        @Test(arguments: ServerMode.allCases) func anotherServerOnThePort(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func anotherServerOnThePort(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { first in
                 try expect(
                     "bindFailed", ["port \(first.port)"], "general", mode, workers: 2, ["port=\(first.port)"])
@@ -43,13 +43,13 @@ extension ProcessTests {
             try expect("bindFailed", ["cannot listen on \(host) port"], "general", .process, ["host=\(host)"])
         }
 
-        @Test(arguments: ServerMode.allCases) func badSetting(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func badSetting(_ mode: ServerMode) throws {
             try expect("invalidSetting", ["maxMessage", "not 3 bytes"], "general", mode, ["maxMessage=3"])
             try expect("invalidSetting", ["port", "70000"], "general", mode, ["port=70000"])
             try expect("invalidSetting", ["workerCount", "not 0"], "general", mode, workers: 0)
         }
 
-        @Test(arguments: ServerMode.allCases) func missingHandler(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func missingHandler(_ mode: ServerMode) throws {
             try expect("missingHandler", ["onMessage"], "noMessage", mode)
         }
 
@@ -57,7 +57,7 @@ extension ProcessTests {
             try expect("threadsRunning", ["threads run already", "Task", "DispatchQueue"], scenario)
         }
 
-        @Test(arguments: ServerMode.allCases) func secondStart(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func secondStart(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["again=1"]) { server in
                 #expect(try WebSocketClient(port: server.port).ask("hello") == "hello")
                 server.signal(15)

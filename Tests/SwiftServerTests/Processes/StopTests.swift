@@ -7,7 +7,7 @@ extension ProcessTests {
     /// of this kind is expected to have.
     @Suite struct StopTests {
         /// A supervisor or a terminal says it to each process at once. It is one stop, by the master's order.
-        @Test(arguments: ServerMode.allCases) func signalToTheGroupIsOneStopInOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func signalToTheGroupIsOneStopInOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2, ["closeTimeout=60000", "shutdownTimeout=60000"]) {
                 server in
                 let client = try WebSocketClient(port: server.port)
@@ -31,7 +31,7 @@ extension ProcessTests {
         }
 
         /// The worker sees that signal and its manager's order only when it is done.
-        @Test(arguments: ServerMode.allCases) func busyWorkerFollowsTheOrder(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func busyWorkerFollowsTheOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["closeTimeout=1", "shutdownTimeout=60000"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("/block 700")
@@ -55,7 +55,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func managerThatIsToldToStopStopsTheServer(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func managerThatIsToldToStopStopsTheServer(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 server.signal(SIGTERM, to: try server.process("manager"))
                 #expect(try server.waitForEnd() == .exit(0))
@@ -67,7 +67,7 @@ extension ProcessTests {
         }
 
         /// Checklist: shutdown, shutdown_in_process, shutdown_with_base_mode, base/shutdown, base/shutdown_single.
-        @Test(arguments: ServerMode.allCases, [1, 2])
+        @Test(arguments: ServerMode.supervised, [1, 2])
         func shutdownByEveryWorkerIsOneStop(_ mode: ServerMode, _ workers: Int) throws {
             try ServerProcess.run("general", mode, workers: workers) { server in
                 let clients = try WebSocketClient.ofEveryWorker(workers, port: server.port)
@@ -84,7 +84,7 @@ extension ProcessTests {
         }
 
         /// Checklist: shutdown_in_master, event/shutdown.
-        @Test(arguments: ServerMode.allCases) func shutdownInOnStart(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func shutdownInOnStart(_ mode: ServerMode) throws {
             try ServerProcess.run("briefly", mode) { server in
                 #expect(try server.waitForEnd() == .exit(0))
                 try server.waitForSilence()
@@ -94,7 +94,7 @@ extension ProcessTests {
         }
 
         /// Checklist: sigint_with_base, sigint_with_process.
-        @Test(arguments: ServerMode.allCases) func interruptTellsOfItsStop(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func interruptTellsOfItsStop(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 server.signal(SIGINT)
                 #expect(try server.waitForEnd() == .exit(0))
@@ -105,7 +105,7 @@ extension ProcessTests {
         }
 
         /// Checklist: unregistered_signal, ignore_sigpipe.
-        @Test(arguments: ServerMode.allCases) func signalsWithoutMeaningAreLogged(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func signalsWithoutMeaningAreLogged(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 for name in ["master", "manager", "worker 0"] {
@@ -124,7 +124,7 @@ extension ProcessTests {
         }
 
         /// Checklist: ignore_sigpipe_2.
-        @Test(arguments: ServerMode.allCases) func pushToAClientThatLeftIsNoEnd(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func pushToAClientThatLeftIsNoEnd(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let gone = try WebSocketClient(port: server.port)
                 let client = try WebSocketClient(port: server.port)

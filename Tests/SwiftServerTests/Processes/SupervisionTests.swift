@@ -5,7 +5,7 @@ extension ProcessTests {
     /// Processes that die, and what takes their place.
     @Suite struct SupervisionTests {
         /// Checklist: name.
-        @Test(arguments: ServerMode.allCases) func processesHaveTitlesAndParents(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func processesHaveTitlesAndParents(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 #expect(try server.process("master") == server.pid)
                 let manager = try server.process("manager")
@@ -112,7 +112,8 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func workersThatDieAtOnceAreRestartedWithPauses(_ mode: ServerMode) throws
+        @Test(arguments: ServerMode.supervised) func workersThatDieAtOnceAreRestartedWithPauses(_ mode: ServerMode)
+            throws
         {
             try ServerProcess.run("dying", mode) { server in
                 try server.line("workerStart 0", 1)
@@ -149,7 +150,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func nothingOutlivesTheMaster(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func nothingOutlivesTheMaster(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 _ = try server.process("worker 1")
                 server.signal(9)
@@ -157,7 +158,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func asyncHandlerThatTrapsIsSurvived(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func asyncHandlerThatTrapsIsSurvived(_ mode: ServerMode) throws {
             try ServerProcess.run("async", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("crash")

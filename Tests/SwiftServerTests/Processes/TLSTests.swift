@@ -6,7 +6,7 @@ import Testing
 extension ProcessTests {
     /// https and wss through whole servers.
     @Suite struct TLSTests {
-        @Test(arguments: ServerMode.allCases) func requestsAndMessages(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func requestsAndMessages(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one", "two")
             let others = ["otherHost=two", "hostCert=\(folder["two.pem"])", "hostKey=\(folder["two.key"])"]
             try ServerProcess.run("echo", mode, workers: 2, folder.options("one") + others) { server in
@@ -24,7 +24,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func whoDoesNotSpeakItIsTold(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func whoDoesNotSpeakItIsTold(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one")
             try ServerProcess.run("echo", mode, folder.options("one")) { server in
                 let client = try TLSClient(server, folder)
@@ -36,7 +36,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func hangupReadsCertificatesAnew(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func hangupReadsCertificatesAnew(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one", "two")
             try ServerProcess.run("echo", mode, workers: 2, folder.options("one")) { server in
                 let readers = mode == .process ? 2 : 4  // two ports each
@@ -59,7 +59,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func newWorkersServeTLS(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func newWorkersServeTLS(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one")
             try ServerProcess.run("echo", mode, folder.options("one")) { server in
                 let client = try TLSClient(server, folder)
@@ -72,7 +72,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func startNamesTheFileAndTheCause(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func startNamesTheFileAndTheCause(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one", "two")
             let missing = try ServerProcess.runFailing("echo", mode, ["cert=/nowhere.pem", "key=/nowhere.key"])
             #expect(missing.lines.contains("error tls: /nowhere.pem: No such file or directory"))

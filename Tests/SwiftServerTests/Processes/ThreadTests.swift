@@ -14,7 +14,7 @@ extension ProcessTests {
 
         static let ways = ["yield", "sleep", "asyncLet", "group", "actor", "continuation"]
 
-        @Test(arguments: ServerMode.allCases, Executor.allCases)
+        @Test(arguments: ServerMode.supervised, Executor.allCases)
         func asyncHandlersStayOnTheMainThread(_ mode: ServerMode, _ executor: Executor) throws {
             try ServerProcess.run("async", mode, environment: executor.environment) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -26,7 +26,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases, Executor.allCases)
+        @Test(arguments: ServerMode.supervised, Executor.allCases)
         func masterHasTheSameExecutor(_ mode: ServerMode, _ executor: Executor) throws {
             try ServerProcess.run("executor", mode, environment: executor.environment) { server in
                 let expected = executor == .loop ? "the loop" : "the runtime's"
@@ -36,7 +36,7 @@ extension ProcessTests {
         }
 
         /// A task that is started without regard to the handler may pass through other threads between its steps.
-        @Test(arguments: ServerMode.allCases, Executor.allCases)
+        @Test(arguments: ServerMode.supervised, Executor.allCases)
         func tasksOfHandlersComeBackToTheMainThread(_ mode: ServerMode, _ executor: Executor) throws {
             try ServerProcess.run("async", mode, environment: executor.environment) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -44,7 +44,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases, Executor.allCases)
+        @Test(arguments: ServerMode.supervised, Executor.allCases)
         func closeHandlersStayOnTheMainThread(_ mode: ServerMode, _ executor: Executor) throws {
             try ServerProcess.run("async", mode, environment: executor.environment) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -53,14 +53,14 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func syncHandlersNeedNoOtherThread(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func syncHandlersNeedNoOtherThread(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(try client.ask("/threads") == "true 1")
             }
         }
 
-        @Test(arguments: ServerMode.allCases, Executor.allCases)
+        @Test(arguments: ServerMode.supervised, Executor.allCases)
         func mainQueueIsServed(_ mode: ServerMode, _ executor: Executor) throws {
             try ServerProcess.run("general", mode, environment: executor.environment) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -69,7 +69,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func otherThreadsMayPush(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func otherThreadsMayPush(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(try client.ask("/detached") == "from false")
@@ -78,7 +78,8 @@ extension ProcessTests {
         }
 
         /// Connections of one worker: a handler that is suspended holds up its own and no other.
-        @Test(arguments: ServerMode.allCases) func suspendedHandlerHoldsUpItsConnectionOnly(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func suspendedHandlerHoldsUpItsConnectionOnly(_ mode: ServerMode) throws
+        {
             try ServerProcess.run("async", mode) { server in
                 let slow = try WebSocketClient(port: server.port)
                 let other = try WebSocketClient(port: server.port)
@@ -92,7 +93,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func messagesThatWaitStopTheReading(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func messagesThatWaitStopTheReading(_ mode: ServerMode) throws {
             try ServerProcess.run("async", mode) { server in
                 let slow = try WebSocketClient(port: server.port)
                 let other = try WebSocketClient(port: server.port)

@@ -42,7 +42,7 @@ import Testing
         Case("shutdownTimeout", \.shutdownTimeout, .seconds(Int64.max)),
     ]
 
-    @Test(arguments: numbers + times, ServerMode.allCases)
+    @Test(arguments: numbers + times, ServerMode.supervised)
     func outOfRangeIsRefusedByName(_ bad: Case, _ mode: ServerMode) throws {
         var settings = Settings()
         bad.change(&settings)
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func defaultsAreFine() throws {
-        for mode in ServerMode.allCases { try Settings().check(mode: mode) }
+        for mode in ServerMode.supervised { try Settings().check(mode: mode) }
     }
 
     @Test func reactorsFollowTheWorkers() {
@@ -83,11 +83,31 @@ import Testing
         settings.reactorCount = 11
         #expect(settings.reactors(mode: .process) == 11)
         #expect(settings.reactors(mode: .base) == 0)
-        #expect(Layout(settings: settings, mode: .process).node(ofWorker: 3) == 14)
-        #expect(Layout(settings: settings, mode: .base).node(ofWorker: 3) == 3)
-        #expect(Layout(settings: settings, mode: .process).nodes == 523)
-        #expect(Layout(settings: settings, mode: .process).name(ofNode: 10) == "reactor 10")
-        #expect(Layout(settings: settings, mode: .process).name(ofNode: 11) == "worker 0")
+    }
+
+    @Test func everyProcessHasAMailboxOfItsOwn() {
+        let process = Server(port: 0)
+        process.settings.workerCount = 3
+        process.settings.reactorCount = 2
+        process.settings.taskWorkerCount = 2
+        process.addProcess("extra") { _ in }
+        let layout = Layout(server: process)
+        #expect(layout.nodes == 2 + 3 + 2 + 1 + 2)
+        #expect(layout.owners == 0..<2)
+        #expect(layout.taskNodes == 5..<7)
+        #expect((0..<6).map { layout.node(of: $0) } == Array(2..<8))
+        #expect(layout.id(ofNode: 1) == -1 && layout.id(ofNode: 2) == 0 && layout.id(ofNode: layout.manager) == -1)
+        #expect(
+            layout.role(of: 2) == .worker && layout.role(of: 3) == .taskWorker && layout.role(of: 5) == .user("extra"))
+        #expect(layout.name(ofNode: 0) == "reactor 0" && layout.name(ofNode: 6) == "task worker 4")
+        #expect(layout.name(ofNode: layout.master) == "the master")
+
+        let base = Server(port: 0, mode: .base)
+        base.settings.workerCount = 3
+        #expect(Layout(server: base).owners == 0..<3)
+        let single = Server(port: 0, mode: .single)
+        single.settings.taskWorkerCount = 2
+        #expect(Layout(server: single).processes == 1)
     }
 
     @Test func timesAreRoundedUpToMilliseconds() {

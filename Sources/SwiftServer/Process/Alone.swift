@@ -12,7 +12,8 @@ enum Alone {
                 code: .invalidSetting, message: "processes of your own cannot be added in single mode, which has one")
         }
         for port in server.ports { try port.readCertificates() }
-        let log = try server.settings.openLog()
+        let confinement = try Confinement(server.settings)
+        let log = try server.settings.openLog(owner: confinement.owner)
         defer { Log.close() }
         var launch = try Launch(settings: server.settings)
         defer { launch.end() }
@@ -23,20 +24,22 @@ enum Alone {
         let bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
         if server.settings.daemonize { try launch.detach(log: log) }
-        do throws(ServerError) { try live(server, bus, listeners, layout, &launch) } catch {
+        do throws(ServerError) { try live(server, bus, listeners, layout, confinement, &launch) } catch {
             launch.tell(error)
             throw error
         }
     }
 
     private static func live(
-        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ launch: inout Launch
+        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ confinement: Confinement,
+        _ launch: inout Launch
     ) throws(ServerError) {
         server.masterPID = getpid()
         server.managerPID = getpid()
         let orders = try Orders()
         server.orders = orders
         cre_process_line_buffered()
+        server.settings.allowDescriptors()
         signal(SIGPIPE, SIG_IGN)
         let signals = try Signals(Signals.ofWorker)
         defer { cre_signals_close(signals.descriptor) }
@@ -54,6 +57,7 @@ enum Alone {
         }
         Log.notice("listening on \(server.host) port \(server.port), all in one process")
         try launch.tellMaster()
+        try confinement.enter(node: layout.node(of: 0))
         server.handlers.start?(server)
         server.handlers.managerStart?(server)
         launch.tell(nil)

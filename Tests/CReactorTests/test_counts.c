@@ -1,6 +1,8 @@
 /* What a message costs: system calls and allocations, counted. */
 #include "calls.h"
 
+#include <sys/resource.h>
+
 #include "both.h"
 #include "link/bus_internal.h"
 
@@ -52,6 +54,67 @@ TEST_BOTH(a_batch_costs_one_read_and_one_write) {
         if (i) CHECK_EQ(atomic_load(&test_allocations), allocated); /* the first may fill the pool */
     }
     net_close(&client);
+    net_stop(net);
+}
+
+/* ---- without descriptors ---- */
+
+static void stop_loop(void *context, cre_timer *timer) {
+    cre_timer_stop(timer);
+    cre_loop_stop(context);
+}
+
+static double cpu_ms(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+}
+
+typedef struct turns {
+    cre__hook hook;
+    long count;
+} turns;
+
+static bool count_turn(cre__hook *hook) {
+    ((turns *)hook)->count++;
+    return false;
+}
+
+/* A client that cannot be accepted stays readable for ever: the loop must neither turn for it all the time
+ * nor forget it. */
+TEST(without_descriptors_nothing_spins) {
+    net_server *net = net_start((cre_engine_config){ 0 }, echo);
+    net->quiet = true;
+    net_client served = net_ws_connect(net), waiting = net_connect(net);
+    turns turned = { .hook.run = count_turn };
+    cre_timer *timer;
+    struct rlimit before, few;
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = before;
+    few.rlim_cur = (rlim_t)waiting.descriptor + 1; /* the accepted one would get the next number */
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    cre__loop_add_hook(net->loop, CRE__FLUSH, &turned.hook);
+    REQUIRE(cre_timer_start(net->loop, 1000, 0, stop_loop, net->loop, &timer) == 0);
+    long accepts = atomic_load(&calls_made[CALL_accept4]);
+    uint64_t began = cre_loop_now(net->loop);
+    double used = cpu_ms();
+    cre_loop_run(net->loop);
+    used = cpu_ms() - used;
+    uint64_t passed = cre_loop_now(net->loop) - began;
+    accepts = atomic_load(&calls_made[CALL_accept4]) - accepts;
+    cre__loop_remove_hook(net->loop, CRE__FLUSH, &turned.hook);
+    CHECK(accepts > 0);
+    CHECK((uint64_t)accepts <= passed / 100 + 2); /* it rests for 100 ms each time */
+    CHECK((uint64_t)turned.count <= (passed / 100 + 2) * 6);
+    CHECK(used * 4 < (double)passed);
+    net_ws_text(&served, "still there");
+    net_ws_expect_text(&served, "still there");
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    net_send_text(&waiting, NET_UPGRADE);
+    net_upgraded(&waiting);
+    net_close(&waiting);
+    net_close(&served);
     net_stop(net);
 }
 

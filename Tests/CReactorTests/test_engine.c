@@ -1,8 +1,6 @@
 /* Connections as such: what handlers may do, queues, limits, lifetimes, the end of an engine. */
 #include "both.h"
 
-#include <sys/resource.h>
-
 static cre_connection_state state_of(net_server *net, cre_session session) {
     return (cre_connection_state)cre_table_state(cre_engine_table(net->engine), session);
 }
@@ -278,28 +276,6 @@ TEST_BOTH(the_table_limits_connections) {
     NET_UNTIL(net, connected(net) == 0);
     net_client again = net_ws_connect(net);
     net_close(&again);
-    net_stop(net);
-}
-
-TEST(running_out_of_descriptors_passes) {
-    net_server *net = net_start((cre_engine_config){ .max_connections = 100 }, act);
-    net_client first = net_ws_connect(net);
-    struct rlimit before, few;
-    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
-    net_client waiting = net_connect(net);
-    few = before;
-    few.rlim_cur = (rlim_t)waiting.descriptor + 1;
-    /* The accepted socket would get the next number. */
-    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
-    net_settle(net);
-    net_ws_text(&first, "p0"); /* the others are served meanwhile */
-    net_ws_expect_text(&first, "p0");
-    CHECK_EQ(connected(net), 1);
-    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
-    net_send_text(&waiting, NET_UPGRADE);
-    net_upgraded(&waiting);
-    net_close(&waiting);
-    net_close(&first);
     net_stop(net);
 }
 

@@ -332,4 +332,53 @@ TEST(without_memory_a_connection_ends_and_nothing_is_lost) {
     test_fail_each_allocation(one_run);
 }
 
+/* ---- the end ---- */
+
+/* What the table says of the session at its end. */
+static int close_inside(net_server *net, const cre_record *event, uint8_t *payload) {
+    (void)payload;
+    int *depth = net->context;
+    CHECK_EQ(*depth, 0); /* no event inside a handler that closes */
+    cre_connection_info info;
+    CHECK(cre_table_info(cre_engine_table(net->engine), event->session, &info));
+    CHECK_EQ(info.session, event->session);
+    if (event->kind != CRE_EVENT_RECEIVE) return 0;
+    ++*depth;
+    CHECK_EQ(cre_engine_close(net->engine, event->session, 0, NULL), 0);
+    CHECK_EQ(cre_engine_close(net->engine, event->session, 0, NULL), CRE_EGONE);
+    CHECK_EQ(cre_engine_send(net->engine, event->session, "late", 4), CRE_EGONE);
+    --*depth;
+    return 0;
+}
+
+TEST(the_end_is_told_after_the_handler) {
+    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM, .framing = lines };
+    net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, close_inside);
+    int depth = 0;
+    net->context = &depth;
+    net_client client = net_connect(net);
+    net_expect_event(net, CRE_EVENT_CONNECT);
+    net_send_text(&client, "one\r\ntwo\r\n");
+    net_expect_event(net, CRE_EVENT_RECEIVE);
+    CHECK_EQ(net_closed(net_expect_event(net, CRE_EVENT_CLOSE)).reason, CRE_CLOSED_SERVER);
+    net_await_end(&client);
+    CHECK_EQ(cre_table_count(cre_engine_table(net->engine)), 0);
+    net_close(&client);
+    /* From outside of a handler, too; and without another turn the end of the engine tells it. */
+    client = net_connect(net);
+    cre_session session = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;
+    CHECK_EQ(cre_engine_close(net->engine, session, 0, NULL), 0);
+    CHECK_EQ(net->seen, net->count);
+    CHECK_EQ(cre_table_count(cre_engine_table(net->engine)), 1);
+    net_event *events = net->events;
+    int *count = &net->count, before = net->count;
+    cre_engine_destroy(net->engine);
+    CHECK_EQ(*count, before + 1);
+    CHECK_EQ(events[before].record.kind, CRE_EVENT_CLOSE);
+    cre_loop_destroy(net->loop);
+    net_forget(net);
+    free(net);
+    net_close(&client);
+}
+
 TEST_MAIN()

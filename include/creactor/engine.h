@@ -36,9 +36,10 @@ enum { CRE_MAX_PIPELINED = 32 };
 typedef struct cre_engine_config {
     /**
      * Gets each event. `payload` has event->length bytes, is aligned to 8 and borrowed until this returns;
-     * that of a MESSAGE may be changed. It may call any function of the engine for any session, except
-     * cre_engine_destroy. It returns 0, or a negative error when the event could not be passed on: the
-     * connection is then closed.
+     * that of a MESSAGE may be changed. Commands never call it before they return: CLOSE, FULL and DRAINED
+     * come at the end of the loop's turn, or in cre_engine_destroy. It may call any function of the engine
+     * for any session, except cre_engine_destroy. It returns 0, or a negative error when the event could not
+     * be passed on: the connection is then closed.
      */
     int (*on_event)(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload);
     void *context;

@@ -186,16 +186,35 @@ static void destroy(cre__conn *conn) {
     engine->stats.closed++;
 }
 
-static void tell_closed(cre__conn *conn, cre_session session, cre_close_reason reason, uint16_t code,
-                        int error, cre_slice text) {
+void cre__conn_tell_end(cre__conn *conn) {
+    cre_session session = conn->ended;
+    cre_block *text = conn->close_text;
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
-    if (text.length > CRE_WS_MAX_CONTROL) text.length = CRE_WS_MAX_CONTROL;
-    cre_closed closed = {
-        .reason = (uint16_t)reason, .code = code, .error = error, .text_length = (uint16_t)text.length
-    };
+    size_t length = text ? cre_block_length(text) : 0;
+    cre_closed closed = { .reason = conn->close_reason,
+                          .code = conn->close_code,
+                          .error = conn->close_error,
+                          .text_length = (uint16_t)length };
     memcpy(payload, &closed, sizeof closed);
-    if (text.length) memcpy(payload + sizeof closed, text.data, text.length);
-    cre__conn_tell(conn, session, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, sizeof closed + text.length);
+    if (length) memcpy(payload + sizeof closed, cre_block_data(text), length);
+    conn->ended = 0;
+    cre__conn_tell(conn, session, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, sizeof closed + length);
+    cre__table_release(conn->engine->table, session);
+}
+
+/* What is to be told at the end of the turn; without memory for the text it is told without. */
+static void note_end(cre__conn *conn, cre_session session, cre_close_reason reason, uint16_t code, int error,
+                     cre_slice text) {
+    conn->close_reason = (uint8_t)reason;
+    conn->close_code = code;
+    conn->close_error = error;
+    if (text.length) {
+        cre_block_release(conn->close_text);
+        size_t most = text.length < CRE_WS_MAX_CONTROL ? text.length : CRE_WS_MAX_CONTROL;
+        conn->close_text = cre_block_copy(text.data, most);
+    }
+    conn->ended = session;
+    cre__conn_mark_dirty(conn);
 }
 
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
@@ -208,18 +227,18 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         if (conn->subscriptions || conn->held_back) cre__topics_leave(conn);
         if (conn->moves && conn->phase != CRE__HTTP) cre__dispatch_move(conn);
         cre__dispatch_count(engine, conn->worker, -1);
-        /* From here on nobody finds it, so what is called from the event cannot come back here. */
+        /* From here on nobody finds it. */
         conn->session = 0;
         engine->conns[session & engine->conns_mask] = NULL;
-        if (conn->close_text && !text.length)
-            text = (cre_slice){ cre_block_data(conn->close_text), cre_block_length(conn->close_text) };
         if (conn->file) cre__http_drop_file(conn);
         conn->phase_at_end = conn->phase == CRE__CLOSE_SENT ? CRE__WEBSOCKET : conn->phase;
         if (conn->phase_at_end == CRE__STREAM) code = 0;
         conn->phase = CRE__LEAVING;
         if (conn->phase_at_end == CRE__HTTP) cre__http_drop_answers(conn);
-        if (conn->opened) tell_closed(conn, session, reason, code, error, text);
-        cre__table_release(engine->table, session);
+        if (conn->opened)
+            note_end(conn, session, reason, code, error, text);
+        else
+            cre__table_release(engine->table, session);
     }
     if (conn->phase == CRE__DEAD) return;
     if (!graceful) {

@@ -117,12 +117,14 @@ struct cre__conn {
     uint8_t doomed;        /* the next flush ends it with this reason */
     uint8_t close_reason;  /* CLOSE_SENT: told when the peer has answered */
     uint16_t close_code;
+    int close_error;
+    cre_session ended;  /* the end of this session is told by the next flush; 0: none */
     cre__tls_conn *tls; /* NULL: plain */
     struct cre__stash *stash;
     struct cre__file *file; /* follows the output; NULL: none */
     struct cre__subscriptions *subscriptions;
     cre_ws_deflate *deflate; /* NULL: not agreed on */
-    cre_block *close_text;   /* CLOSE_SENT: our reason */
+    cre_block *close_text;   /* our reason, or the peer's */
     union {
         cre__http http;
         cre_ws_session ws;
@@ -230,12 +232,14 @@ int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_
 int cre__conn_tell(cre__conn *conn, cre_session session, cre_event kind, uint8_t opcode, uint16_t flags,
                    uint8_t *payload, size_t length);
 /*
- * The one way a session ends. CLOSE is told, the table forgets it. With `graceful` the output that waits is
- * sent and the peer gets time to close its side; otherwise the socket is reset. Calling it again does
- * nothing.
+ * The one way a session ends. The end of the turn tells CLOSE, never this call, and then the table forgets
+ * it. With `graceful` the output that waits is sent and the peer gets time to close its side; otherwise the
+ * socket is reset. Calling it again does nothing.
  */
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
                    bool graceful);
+/* At the end of a turn: CLOSE for a session that has ended. */
+void cre__conn_tell_end(cre__conn *conn);
 /* Reading or writing failed with this errno: ends the connection. */
 void cre__conn_failed(cre__conn *conn, int error);
 void cre__conn_update_watch(cre__conn *conn);
@@ -275,7 +279,8 @@ void cre__out_flush(cre__conn *conn);
 /* Shows to senders in other processes how much waits. */
 void cre__out_show(cre__conn *conn);
 void cre__out_drop(cre__conn *conn);
-/* Empties the list of those to flush and flushes nothing: before the engine goes. */
+/* Empties the list of those to flush and flushes nothing, but tells the ends that are due: before the engine
+ * goes. */
 void cre__out_forget(cre_engine *engine);
 bool cre__engine_on_flush(cre__hook *hook);
 void cre__engine_free_chunks(cre_engine *engine);

@@ -259,10 +259,7 @@ int cre__out_large(cre__conn *conn, const void *head, size_t head_length, const 
         if (part.length > skip) memcpy(at, part.data + skip, part.length - skip);
         at += part.length - skip;
     }
-    if (conn->blocked) {
-        cre__out_show(conn);
-        cre__conn_update_watch(conn);
-    }
+    if (conn->blocked) cre__conn_update_watch(conn); /* its queue is shown by the flush */
     return 0;
 }
 
@@ -287,6 +284,7 @@ static void flush_first(cre_engine *engine) {
     cre__conn *conn = engine->dirty;
     engine->dirty = conn->next_dirty;
     conn->dirty = false;
+    if (conn->ended) cre__conn_tell_end(conn);
     if (conn->closed) {
         cre__conn_free(conn);
         return;
@@ -319,6 +317,7 @@ void cre__out_forget(cre_engine *engine) {
         cre__conn *conn = engine->dirty;
         engine->dirty = conn->next_dirty;
         conn->dirty = false;
+        if (conn->ended) cre__conn_tell_end(conn);
         if (conn->closed) cre__conn_free(conn);
     }
 }

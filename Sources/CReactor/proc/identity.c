@@ -62,6 +62,8 @@ static int enter(const char *root) {
 
 int cre_identity_take(const cre_identity *identity, const char *root) {
     pid_t parent = getppid();
+    int end_signal = 0;
+    prctl(PR_GET_PDEATHSIG, &end_signal);
     int result = enter(root);
     if (result) return result;
     if (identity->has_group && (setgroups(identity->group_count, identity->groups) ||
@@ -71,8 +73,8 @@ int cre_identity_take(const cre_identity *identity, const char *root) {
     /* The kernel believes us only so far: a way back would make all of this worthless. */
     if (identity->has_user && identity->user && (!setuid(0) || !seteuid(0))) return -EPERM;
     /* That is forgotten with another user. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(0); /* it died before the line above */
+    prctl(PR_SET_PDEATHSIG, end_signal);
+    if (end_signal && getppid() != parent) _exit(0); /* it died before the line above */
     return 0;
 }
 

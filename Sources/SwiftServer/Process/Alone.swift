@@ -12,10 +12,7 @@ enum Alone {
                 code: .invalidSetting, message: "processes of your own cannot be added in single mode, which has one")
         }
         for port in server.ports { try port.readCertificates() }
-        let confinement = try Confinement(server.settings)
-        let log = try server.settings.openLog(owner: confinement.owner)
-        defer { Log.close() }
-        var launch = try Launch(settings: server.settings)
+        var launch = try Launch(server)
         defer { launch.end() }
         let listeners = try Listeners(ports: server.ports, mode: .single, settings: server.settings)
         defer { listeners.removeFiles() }
@@ -23,23 +20,23 @@ enum Alone {
         let layout = Layout(server: server)
         let bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
-        if server.settings.daemonize { try launch.detach(log: log) }
-        do throws(ServerError) { try live(server, bus, listeners, layout, confinement, &launch) } catch {
+        try launch.detach()
+        do throws(ServerError) { try live(server, bus, listeners, layout, &launch) } catch {
             launch.tell(error)
             throw error
         }
     }
 
     private static func live(
-        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ confinement: Confinement,
-        _ launch: inout Launch
+        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ launch: inout Launch
     ) throws(ServerError) {
         server.masterPID = getpid()
+        Log.setRole("server")
+        server.settings.allowDescriptors()
         server.managerPID = getpid()
         let orders = try Orders()
         server.orders = orders
         cre_process_line_buffered()
-        server.settings.allowDescriptors()
         signal(SIGPIPE, SIG_IGN)
         let signals = try Signals(Signals.ofWorker)
         defer { cre_signals_close(signals.descriptor) }
@@ -57,7 +54,7 @@ enum Alone {
         }
         Log.notice("listening on \(server.host) port \(server.port), all in one process")
         try launch.tellMaster()
-        try confinement.enter(node: layout.node(of: 0))
+        try server.confinement?.enter(node: layout.node(of: 0))
         server.handlers.start?(server)
         server.handlers.managerStart?(server)
         launch.tell(nil)
@@ -76,7 +73,7 @@ enum Alone {
                 stop(runtime)
             }
         case SIGHUP:
-            Log.reopen()
+            Log.reopen(creates: true)
             runtime.server.reloadCertificates()
         case SIGUSR1, SIGUSR2:
             Log.warning("there is nothing to reload in single mode: the only process cannot be replaced")

@@ -9,9 +9,10 @@ struct Confinement: Sendable {
     /// None: any.
     private var cpus: [Int32] = []
 
-    init(_ settings: Settings) throws(ServerError) {
+    init(_ settings: Settings, _ mode: ServerMode) throws(ServerError) {
         root = settings.chroot.map(absolutePath)
         if settings.user != nil || settings.group != nil || root != nil {
+            guard mode != .single else { throw .setting("user, group and chroot need a mode with processes") }
             guard geteuid() == 0 else { throw .setting("user, group and chroot need a start as root") }
             identity = try Confinement.find(settings)
             try checkRoot()

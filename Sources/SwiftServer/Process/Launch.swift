@@ -1,20 +1,36 @@
 internal import CReactor
 internal import Glibc
 
-/// What the master holds for the outside world: its PID file, and in the background the line to who started it.
+/// What the process that calls `start()` does once, however many others there will be: it looks up as whom handlers run,
+/// opens the log, takes the PID file and goes to the background.
 struct Launch {
+    private let server: Server
+    private var log: LogFile?
     private var pidFile: PIDFile?
+    /// In the background, the line to who started it.
     private var report: Int32?
 
     /// Children must not have them: who waits at the other end must see the master's death, whatever it left behind.
     var descriptors: [Int32] { [pidFile?.descriptor, report].compactMap { $0 } }
 
-    init(settings: Settings) throws(ServerError) {
-        pidFile = try settings.pidFile.map(PIDFile.init)
+    init(_ server: Server) throws(ServerError) {
+        self.server = server
+        let confinement = try Confinement(server.settings, server.mode)
+        server.confinement = confinement
+        if let path = server.settings.logFile {
+            log = try LogFile(path, owner: confinement.owner, takesOutput: server.settings.daemonize)
+        }
+        Log.open(server.settings.logLevel, log)
+        do throws(ServerError) { pidFile = try server.settings.pidFile.map(PIDFile.init) } catch {
+            Log.close()
+            throw error
+        }
     }
 
-    /// Goes on in the background. The caller's process waits and ends; this returns in another one.
-    mutating func detach(log: LogFile?) throws(ServerError) {
+    /// Goes on in the background, if that is wanted. The caller's process waits and ends; this returns in another one.
+    mutating func detach() throws(ServerError) {
+        guard server.settings.daemonize else { return }
+        for port in server.ports { port.tls = port.tls?.withAbsolutePaths() }
         let result = cre_daemon_start(log?.descriptor ?? -1)
         guard result >= 0 else { throw .system("going to the background", result) }
         report = result
@@ -34,7 +50,10 @@ struct Launch {
         self.report = nil
     }
 
-    func end() { pidFile?.remove() }
+    func end() {
+        pidFile?.remove()
+        Log.close()
+    }
 }
 
 extension TLSConfiguration {

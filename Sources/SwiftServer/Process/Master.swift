@@ -39,11 +39,7 @@ internal import Glibc
         try checkCertificates()
         unsafe Master.isRunning = true
         defer { unsafe Master.isRunning = false }
-        let confinement = try Confinement(server.settings)
-        server.confinement = confinement
-        let log = try server.settings.openLog(owner: confinement.owner)
-        defer { Log.close() }
-        launch = try Launch(settings: server.settings)
+        launch = try Launch(server)
         defer { launch.end() }
         listeners = try Listeners(ports: server.ports, mode: server.mode, settings: server.settings)
         defer { listeners.removeFiles() }
@@ -52,10 +48,7 @@ internal import Glibc
         server.bus = bus
         server.orders = try Orders()
         signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
-        if server.settings.daemonize {
-            for port in server.ports { port.tls = port.tls?.withAbsolutePaths() }
-            try launch.detach(log: log)
-        }
+        try launch.detach()
         do throws(ServerError) { try live() } catch {
             launch.tell(error)
             throw error
@@ -66,10 +59,10 @@ internal import Glibc
     private func live() throws(ServerError) {
         server.masterPID = getpid()
         Log.setRole("master")
+        server.settings.allowDescriptors()
         _ = CommandLine.arguments  // copied by the runtime before the title is written over the originals
         cre_process_set_title(nil)
         cre_process_line_buffered()
-        server.settings.allowDescriptors()
         // Opened first: a signal that comes while the processes start waits until there is somebody to take it.
         let signals = try Signals(Signals.ofSupervisor)
         try startManager()
@@ -244,7 +237,7 @@ internal import Glibc
             wasSignalled = true
         case SIGUSR1, SIGUSR2: kill(server.managerPID, signal)
         case SIGHUP:
-            Log.reopen()
+            Log.reopen(creates: true)
             if server.mode == .process { server.reloadCertificates() }
             kill(server.managerPID, SIGHUP)
         case SIGCHLD:

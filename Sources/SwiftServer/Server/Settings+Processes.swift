@@ -7,14 +7,6 @@ extension Settings {
         guard cpuAffinity || cpuAffinityIgnore.isEmpty else { throw .setting("cpuAffinityIgnore needs cpuAffinity") }
     }
 
-    /// Has this process log where it is to.
-    func openLog(owner: (user: UInt32, group: UInt32)?) throws(ServerError) -> LogFile? {
-        var file: LogFile?
-        if let logFile { file = try LogFile(logFile, owner: owner, takesOutput: daemonize) }
-        Log.open(logLevel, file)
-        return file
-    }
-
     /// Has the system let each process have as many descriptors as connections, and those that it needs for itself.
     func allowDescriptors() {
         let own = 500

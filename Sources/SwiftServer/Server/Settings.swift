@@ -126,7 +126,7 @@ public struct Settings: Sendable {
     public var pidFile: String?
     /// The user as which handlers run, by name or number; for servers that are started as root. It gets the user's
     /// groups, and there is no way back. Master and manager, with `onStart` and `onManagerStart`, stay root; reactors open
-    /// files for responses as this user. Default: `nil`, who started the server.
+    /// files for responses as this user. Not in ``ServerMode/single``. Default: `nil`, who started the server.
     public var user: String?
     /// The group, by name or number. Default: `nil`, the first group of ``user``.
     public var group: String?

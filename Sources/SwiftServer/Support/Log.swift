@@ -40,10 +40,11 @@ enum Log {
     /// Which of the server's processes this is: master, manager, worker 3.
     static func setRole(_ role: String) { unsafe Log.role = role }
 
-    /// Goes on in a file of the same name, after somebody has renamed the old one.
-    static func reopen() {
+    /// Goes on in a file of the same name, after somebody has renamed the old one. Only the process that the others come
+    /// from makes files.
+    static func reopen(creates: Bool = false) {
         guard let file = unsafe file else { return }
-        do throws(ServerError) { try file.reopen(creates: unsafe role == "master") } catch {
+        do throws(ServerError) { try file.reopen(creates: creates) } catch {
             Log.error("\(error.message); going on in the old file")
         }
     }

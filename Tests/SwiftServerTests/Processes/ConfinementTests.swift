@@ -33,7 +33,9 @@ extension ProcessTests {
             }
         }
 
-        @Test(isRoot, arguments: ServerMode.supervised) func workersWithAnotherUserDieWithTheirParent(_ mode: ServerMode)
+        @Test(isRoot, arguments: ServerMode.supervised) func workersWithAnotherUserDieWithTheirParent(
+            _ mode: ServerMode
+        )
             throws
         {
             try ServerProcess.run("general", mode, workers: 2, ["user=nobody"]) { server in
@@ -54,7 +56,8 @@ extension ProcessTests {
         }
 
         /// In process mode it is the master that opens files for responses, and it may read everything.
-        @Test(isRoot, arguments: ServerMode.supervised) func filesForResponsesAreThoseOfTheUser(_ mode: ServerMode) throws
+        @Test(isRoot, arguments: ServerMode.supervised) func filesForResponsesAreThoseOfTheUser(_ mode: ServerMode)
+            throws
         {
             let folder = try Folder()
             folder.setMode("", 0o755)
@@ -119,6 +122,19 @@ extension ProcessTests {
             #expect(server.end == .exit(3))
             #expect(server.lines == ["before the start", "error invalidSetting: \(message)"])
             #expect(server.log.isEmpty)
+        }
+
+        @Test(arguments: ["user=nobody", "group=nobody", "chroot=/"])
+        func oneProcessCannotBeTwo(_ option: String) throws {
+            let server = try ServerProcess.runFailing("general", .single, [option])
+            #expect(server.lines("error invalidSetting:").first?.contains("need a mode with processes") == true)
+        }
+
+        @Test func oneProcessHasItsCPU() throws {
+            let cpu = try cpus[0]
+            try ServerProcess.run("general", .single, ["cpuAffinity=1"]) { server in
+                #expect(ProcessTable.status(server.pid, "Cpus_allowed_list") == "\(cpu)")
+            }
         }
 
         /// CPUs that this process may use, and so its servers.

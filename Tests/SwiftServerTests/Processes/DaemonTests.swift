@@ -42,6 +42,19 @@ extension ProcessTests {
             }
         }
 
+        @Test func oneProcessCanBeInTheBackground() throws {
+            try Daemon.run(.single) { daemon in
+                #expect(daemon.running == [daemon.pid])
+                let client = try WebSocketClient(port: daemon.port)
+                daemon.folder.rename("log", to: "log.1")
+                kill(daemon.pid, SIGHUP)
+                kill(daemon.pid, SIGIO)
+                try Wait.until("a line in the new file") { daemon.log.contains("[\(daemon.pid) server] notice: ") }
+                #expect(try client.ask("hello") == "hello")
+                client.connection.disconnect()
+            }
+        }
+
         @Test func withoutALogFileOutputGoesNowhere() throws {
             let folder = try Folder()
             let starter = try ServerProcess.runFailing(

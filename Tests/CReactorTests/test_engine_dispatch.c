@@ -206,7 +206,7 @@ TEST(a_number_moves_the_connection_once) {
     net_close(&clients[2]);
     CHECK_EQ(next_worker(net, CRE_EVENT_CLOSE), 2);
     for (int i = 0; i < WORKERS; i++)
-        CHECK_EQ(atomic_load(&cre_engine_table(net->engine)->loads[i]), 0);
+        CHECK_EQ(atomic_load(&cre_engine_table(net->engine)->memory->loads[i]), 0);
     net_stop(net);
 }
 

@@ -201,7 +201,8 @@ TEST(addresses_are_counted_exactly) {
     void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
     REQUIRE(memory != NULL);
     memset(memory, 0, size);
-    cre_table *table = cre_table_init(memory, 10000);
+    cre_table *table = cre_table_open(memory, 10000);
+    REQUIRE(table != NULL);
     int uncounted = 0;
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < 4000; i++) {
@@ -224,6 +225,7 @@ TEST(addresses_are_counted_exactly) {
     CHECK(!cre__address_enter(table, AF_INET6, two, 1));
     cre__address_leave(table, AF_INET6, two);
     CHECK(cre__address_enter(table, AF_INET6, two, 1));
+    cre_table_close(table);
     free(memory);
 }
 

@@ -12,11 +12,14 @@ static cre_table *make(uint32_t limit) {
     REQUIRE(size > 0);
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);
-    return cre_table_init(memory, limit);
+    cre_table *table = cre_table_open(memory, limit);
+    REQUIRE(table != NULL);
+    return table;
 }
 
 static void drop(cre_table *table, uint32_t limit) {
-    munmap(table, cre_table_size(limit));
+    munmap(table->memory, cre_table_size(limit));
+    cre_table_close(table);
 }
 
 static cre_connection_info sample(uint16_t owner) {
@@ -40,11 +43,42 @@ TEST(sizes) {
     CHECK(cre_table_size(1u << 24) > 0);
     for (uint32_t limit = 1; limit < 3000; limit += 97) {
         cre_table *table = make(limit);
-        uint8_t *end = (uint8_t *)table + cre_table_size(limit);
-        CHECK((uint8_t *)(cre__table_slots(table) + table->slots) <= end);
+        uint8_t *end = (uint8_t *)table->memory + cre_table_size(limit);
+        CHECK((uintptr_t)(cre__table_number(table, table->slots - 1) + 1) <= (uintptr_t)end);
         CHECK_EQ((uintptr_t)cre__table_slots(table) % 64, 0);
         drop(table, limit);
     }
+}
+
+/* Other processes can write what they like: nothing outside of the memory is looked at, and nobody waits for
+ * ever. */
+TEST(nonsense_in_the_memory_stays_there) {
+    cre_table *table = make(100), *other = cre_table_open(table->memory, 100);
+    REQUIRE(other != NULL);
+    for (int filling = 0; filling < 2; filling++) {
+        cre_connection_info info = sample(7), copy;
+        memset(table->memory, filling ? 0xFF : 0, cre_table_size(100));
+        int claimed = cre__address_claim(other, &info, 3, filling);
+        CHECK_EQ(claimed, filling ? CRE_ELIMIT : 0);
+        memset(table->memory, 0xFF, cre_table_size(100));
+        atomic_store(&table->memory->count, 0); /* there is room, and no bit says where */
+        CHECK_EQ(cre__table_claim(other, &info, 3), CRE_ELIMIT);
+        CHECK_EQ(cre_table_count(other), 0);
+        cre_session sessions[16];
+        uint32_t cursor = 0, listed = 0;
+        for (size_t n; (n = cre_table_list(other, &cursor, sessions, 16)); listed += (uint32_t)n)
+            for (size_t i = 0; i < n; i++)
+                cre_table_info(other, sessions[i], &copy);
+        CHECK_EQ(listed, other->slots);
+        for (uint64_t session = 1; session; session <<= 1) {
+            cre_table_state(other, session);
+            cre__table_release(other, session);
+            cre__table_set_worker(other, session, 5);
+        }
+        cre_table_sweep(other, 0xFFFF);
+    }
+    cre_table_close(other);
+    drop(table, 100);
 }
 
 TEST(what_is_known_of_a_connection) {

@@ -41,9 +41,16 @@ typedef struct cre_connection_info {
 /** Bytes of memory for a table of at least `connections`; 0 when that is more than 2^24. */
 CRE_API size_t cre_table_size(uint32_t connections);
 
-/** Makes a table in zeroed memory of cre_table_size bytes, which must outlive it; shared memory to share it.
- * Another process attaches to it by the same call. `limit` is how many connections it takes. */
-CRE_API cre_table *cre_table_init(void *memory, uint32_t limit);
+/**
+ * Opens the table in `memory`, which was zeroed before the first to do so, is aligned to 64, has
+ * cre_table_size bytes and outlives it; shared memory to share it with processes that open it with the same
+ * `limit`, which is how many connections it takes. Where things are in it every process knows by itself,
+ * whatever others write there. The caller frees it with cre_table_close. NULL: no memory.
+ */
+CRE_API cre_table *cre_table_open(void *memory, uint32_t limit);
+
+/** Frees what cre_table_open returned, and touches the table's memory no more. NULL is allowed. */
+CRE_API void cre_table_close(cre_table *table);
 
 /** How many connections there are. Any thread or process, like all that follow. */
 CRE_API uint32_t cre_table_count(const cre_table *table);

@@ -19,7 +19,7 @@ static uint16_t worker_of_address(const cre_engine *engine, const cre_address *f
 
 /* All engines of a table take turns together. */
 static uint16_t next_worker(const cre_engine *engine) {
-    return (uint16_t)(atomic_fetch_add_explicit(&engine->table->turn, 1, memory_order_relaxed) %
+    return (uint16_t)(atomic_fetch_add_explicit(&engine->table->memory->turn, 1, memory_order_relaxed) %
                       engine->config.worker_count);
 }
 
@@ -30,8 +30,8 @@ static uint16_t fewest_connections(const cre_engine *engine) {
     uint32_t fewest = UINT32_MAX;
     for (uint16_t i = 0; i < config->worker_count; i++) {
         uint16_t index = (uint16_t)((first + i) % config->worker_count);
-        uint32_t load =
-            atomic_load_explicit(&engine->table->loads[config->first_worker + index], memory_order_relaxed);
+        uint32_t load = atomic_load_explicit(&engine->table->memory->loads[config->first_worker + index],
+                                             memory_order_relaxed);
         if (load >= fewest) continue;
         fewest = load;
         best = index;
@@ -102,7 +102,7 @@ bool cre__dispatch_datagram(const cre_engine *engine, uint16_t port, cre_address
 }
 
 void cre__dispatch_count(const cre_engine *engine, uint16_t worker, int change) {
-    atomic_fetch_add_explicit(&engine->table->loads[worker], (uint32_t)change, memory_order_relaxed);
+    atomic_fetch_add_explicit(&engine->table->memory->loads[worker], (uint32_t)change, memory_order_relaxed);
 }
 
 int cre__dispatch_bind(cre__conn *conn, uint32_t number) {

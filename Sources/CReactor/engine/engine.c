@@ -123,6 +123,7 @@ static void free_engine(cre_engine *engine) {
     cre__tls_free_ports(engine);
     if (engine->conns && engine->conns != MAP_FAILED) munmap(engine->conns, engine->conns_size);
     cre_ws_deflate_pool_free(engine->deflate_pool);
+    if (engine->own_table) cre_table_close(engine->table);
     cre__free(engine->own_table);
     cre__free(engine->slab);
     cre__free(engine->scratch);
@@ -150,7 +151,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         engine->own_table = size ? cre__calloc(1, size + 64) : NULL;
         if (engine->own_table) {
             uintptr_t aligned = ((uintptr_t)engine->own_table + 63) & ~(uintptr_t)63;
-            engine->table = cre_table_init((void *)aligned, engine->config.max_connections);
+            engine->table = cre_table_open((void *)aligned, engine->config.max_connections);
         }
     }
     engine->slab = cre__malloc(CRE__SLAB);

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/memory.h"
+
 #define MAX_CONNECTIONS (1u << 24)
 
 /* Twice the limit, so that a search for a free slot ends after a few steps even when the table is full. */
@@ -17,8 +19,8 @@ static uint32_t slots_for(uint32_t connections) {
 size_t cre_table_size(uint32_t connections) {
     if (connections == 0 || connections > MAX_CONNECTIONS) return 0;
     uint32_t slots = slots_for(connections);
-    return sizeof(cre_table) + (size_t)(slots + 63) / 64 * 8 + 64 + (size_t)slots * sizeof(cre__slot) +
-           cre__address_bytes(slots) + (size_t)slots * sizeof(uint32_t);
+    return sizeof(cre__table_memory) + (size_t)(slots + 63) / 64 * 8 + 64 +
+           (size_t)slots * sizeof(cre__slot) + cre__address_bytes(slots) + (size_t)slots * sizeof(uint32_t);
 }
 
 _Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session) {
@@ -26,15 +28,18 @@ _Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session)
     return (_Atomic uint32_t *)end + cre__table_index(table, session);
 }
 
-cre_table *cre_table_init(void *memory, uint32_t limit) {
-    cre_table *table = memory;
-    table->slots = slots_for(limit);
-    table->limit = limit;
+cre_table *cre_table_open(void *memory, uint32_t limit) {
+    cre_table *table = cre__malloc(sizeof *table);
+    if (table) *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory };
     return table;
 }
 
+void cre_table_close(cre_table *table) {
+    cre__free(table);
+}
+
 uint32_t cre_table_count(const cre_table *table) {
-    return atomic_load_explicit(&table->count, memory_order_relaxed);
+    return atomic_load_explicit(&table->memory->count, memory_order_relaxed);
 }
 
 static void set(_Atomic uint64_t *word, uint64_t value) {
@@ -65,16 +70,18 @@ static void fill(cre__slot *slot, const cre_connection_info *info) {
 }
 
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
-    if (atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed) >= table->limit) {
-        atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&table->memory->count, 1, memory_order_relaxed) >= table->limit) {
+        atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
         return CRE_ELIMIT;
     }
-    for (;;) {
+    for (uint32_t tries = 0; tries < table->slots; tries++) {
         /* The used bit is the claim: ids whose slot is still taken by an older connection are passed over. */
-        uint64_t session = atomic_fetch_add_explicit(&table->next_session, 1, memory_order_relaxed) + 1;
+        uint64_t session =
+            atomic_fetch_add_explicit(&table->memory->next_session, 1, memory_order_relaxed) + 1;
         uint32_t index = cre__table_index(table, session);
         uint64_t bit = 1ull << (index % 64);
-        if (atomic_fetch_or_explicit(&table->used[index / 64], bit, memory_order_acquire) & bit) continue;
+        if (atomic_fetch_or_explicit(&table->memory->used[index / 64], bit, memory_order_acquire) & bit)
+            continue;
         cre__slot *slot = &cre__table_slots(table)[index];
         info->session = session;
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
@@ -83,6 +90,9 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         atomic_store_explicit(&slot->session, session, memory_order_release);
         return 0;
     }
+    /* All bits are set, although the count says otherwise: somebody wrote over them. */
+    atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
+    return CRE_ELIMIT;
 }
 
 void cre__table_release(cre_table *table, cre_session session) {
@@ -94,8 +104,9 @@ void cre__table_release(cre_table *table, cre_session session) {
         cre__address_leave(table, (uint8_t)get(&slot->place), address);
     }
     atomic_store_explicit(&slot->session, 0, memory_order_release);
-    atomic_fetch_and_explicit(&table->used[index / 64], ~(1ull << (index % 64)), memory_order_release);
-    atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+    atomic_fetch_and_explicit(&table->memory->used[index / 64], ~(1ull << (index % 64)),
+                              memory_order_release);
+    atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
 }
 
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state) {
@@ -172,7 +183,8 @@ size_t cre_table_list(const cre_table *table, uint32_t *cursor, cre_session *ses
     size_t found = 0;
     uint32_t index = *cursor;
     while (index < table->slots && found < capacity) {
-        uint64_t word = atomic_load_explicit(&table->used[index / 64], memory_order_relaxed) >> (index % 64);
+        uint64_t word =
+            atomic_load_explicit(&table->memory->used[index / 64], memory_order_relaxed) >> (index % 64);
         if (!word) {
             index = (index / 64 + 1) * 64;
             continue;

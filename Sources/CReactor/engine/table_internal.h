@@ -32,18 +32,24 @@ static inline uint16_t cre__slot_worker(const cre__slot *slot) {
 /* How many nodes may get connections. */
 #define CRE__TABLE_NODES 1024u
 
-struct cre_table {
-    uint32_t slots; /* a power of two, at least twice the limit */
-    uint32_t limit;
+typedef struct cre__table_memory {
     _Alignas(64) _Atomic uint64_t next_session;
     _Alignas(64) _Atomic uint32_t count;
     _Alignas(64) _Atomic uint32_t turn;       /* of those that are dealt to in turn: dispatch.c */
     _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
     _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
+} cre__table_memory;
+
+/* The process's own view. What it computes places from is here and not in the memory, which every process can
+ * write to: the master, whose workers run anybody's code, must find nothing outside of the table. */
+struct cre_table {
+    uint32_t slots; /* a power of two, at least twice the limit */
+    uint32_t limit;
+    cre__table_memory *memory;
 };
 
 static inline cre__slot *cre__table_slots(const cre_table *table) {
-    uintptr_t end = (uintptr_t)(table->used + (table->slots + 63) / 64);
+    uintptr_t end = (uintptr_t)(table->memory->used + (table->slots + 63) / 64);
     return (cre__slot *)((end + 63) & ~(uintptr_t)63);
 }
 

@@ -24,6 +24,7 @@ static void unmap(cre_bus *bus) {
     if (bus->memfd >= 0) close(bus->memfd);
     for (uint32_t i = 0; bus->eventfds && i < bus->config.nodes; i++)
         if (bus->eventfds[i] >= 0) close(bus->eventfds[i]);
+    cre_table_close(bus->table);
     cre__free(bus->eventfds);
     cre__free(bus);
 }
@@ -79,7 +80,11 @@ int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
     bus->shown = (uint8_t *)bus->memory + shown_at;
     bus->duties = (cre__duty *)((uint8_t *)bus->memory + duties_at);
     bus->rings = (uint8_t *)bus->memory + rings_at;
-    bus->table = cre_table_init((uint8_t *)bus->memory + table_at, config->connections);
+    bus->table = cre_table_open((uint8_t *)bus->memory + table_at, config->connections);
+    if (!bus->table) {
+        unmap(bus);
+        return CRE_ENOMEM;
+    }
     *out = bus;
     return 0;
 }

@@ -212,6 +212,39 @@ TEST(options_reach_the_connections) {
     net_stop(net);
 }
 
+TEST(a_connection_may_have_to_speak_first) {
+    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, echo);
+    uint16_t number;
+    cre_listen_options options = { .host = "127.0.0.1", .defer_accept_s = 30, .fast_open = 16 };
+    int listener = cre_listen(&options, &number);
+    REQUIRE(listener >= 0);
+    CHECK(option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) >=
+          30); /* rounded up to what fits retransmissions */
+    CHECK_EQ(option(listener, IPPROTO_TCP, TCP_FASTOPEN), 16);
+    REQUIRE(cre_engine_serve(net->engine, listener, 0) == 0);
+    net_client client = net_connect_to(net, number); /* as far as it can see */
+    net_settle(net);
+    CHECK_EQ(net->count, 0);
+    net_send_text(&client, "first");
+    CHECK(net_await(&client, 5));
+    net_expect_event(net, CRE_EVENT_CONNECT);
+    net_expect_event(net, CRE_EVENT_RECEIVE);
+    net_close(&client);
+    /* Its first bytes may come with the SYN, where the system allows that. */
+    int early = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons(number),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    REQUIRE(early >= 0);
+    CHECK_EQ(sendto(early, "early", 5, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&at, sizeof at), 5);
+    fcntl(early, F_SETFL, O_NONBLOCK);
+    client = (net_client){ .net = net, .descriptor = early };
+    CHECK(net_await(&client, 5));
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST(a_socket_from_elsewhere) {
     cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
     net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, echo);

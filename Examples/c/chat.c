@@ -5,7 +5,6 @@
 #include <creactor/creactor.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static const char page[] =
@@ -21,12 +20,7 @@ static void say(cre_engine *engine, cre_session sender, const char *text, size_t
     char line[1100];
     int size = snprintf(line, sizeof line, "%llu: %.*s", (unsigned long long)sender, (int)length, text);
     if (size >= (int)sizeof line) size = (int)sizeof line - 1;
-    cre_session sessions[256];
-    uint32_t cursor = 0;
-    /* Plain HTTP connections are listed, too: a push to them does nothing. */
-    for (size_t count; (count = cre_table_list(cre_engine_table(engine), &cursor, sessions, 256));)
-        for (size_t i = 0; i < count; i++)
-            cre_engine_push(engine, sessions[i], CRE_WS_TEXT, line, (size_t)size);
+    cre_engine_broadcast(engine, CRE_WS_TEXT, line, (size_t)size, 0);
 }
 
 static int on_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {

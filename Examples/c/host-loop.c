@@ -25,11 +25,7 @@ static void on_tick(uv_timer_t *timer) {
     program *self = timer->data;
     char text[64];
     int length = snprintf(text, sizeof text, "tick %u", ++self->ticks);
-    cre_session sessions[64];
-    uint32_t cursor = 0;
-    for (size_t count; (count = cre_table_list(cre_engine_table(self->engine), &cursor, sessions, 64));)
-        for (size_t i = 0; i < count; i++)
-            cre_engine_push(self->engine, sessions[i], CRE_WS_TEXT, text, (size_t)length);
+    cre_engine_broadcast(self->engine, CRE_WS_TEXT, text, (size_t)length, 0);
 }
 
 static void on_interrupt(uv_signal_t *signal, int number) {

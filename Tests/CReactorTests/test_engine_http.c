@@ -8,8 +8,8 @@ static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
     CHECK_EQ(cre_request_view_init(&view, payload, event->length), 0);
     CHECK_EQ((view.head->flags & CRE_HTTP_SECURE) != 0, net_tls_now != NULL);
     const char *path = (const char *)view.bytes + view.head->path;
-    if (view.head->path_length == 6 && memcmp(path, "/later", 6) == 0) return 0;
-    if (view.head->path_length == 5 && memcmp(path, "/gone", 5) == 0)
+    if (cre_request_is(payload, event->length, "/later")) return 0;
+    if (cre_request_is(payload, event->length, "/gone"))
         return cre_engine_respond(net->engine, event->session, 404, "X-A: 1\r\nX-B: 2\r\n", "no such page",
                                   12);
     char *body = malloc(view.head->path_length + view.body_length);
@@ -52,6 +52,23 @@ TEST_BOTH(requests_on_one_connection) {
     net_await_end(&client);
     net_close(&client);
     CHECK_EQ(net_count_events(net, CRE_EVENT_CLOSE), 0); /* no WebSocket, no CLOSE */
+    net_stop(net);
+}
+
+TEST(a_path_is_compared_without_its_query) {
+    net_server *net = start();
+    net_client client = net_connect(net);
+    net_send_text(&client, "GET /later?now HTTP/1.1\r\nHost: a\r\n\r\n");
+    const net_event *event = net_expect_event(net, CRE_EVENT_REQUEST);
+    const uint8_t *payload = event->payload;
+    uint32_t length = event->record.length;
+    CHECK(cre_request_is(payload, length, "/later"));
+    CHECK(!cre_request_is(payload, length, "/late"));
+    CHECK(!cre_request_is(payload, length, "/later?now"));
+    CHECK(!cre_request_is(payload, length, "/Later"));
+    CHECK(!cre_request_is(payload, length, ""));
+    CHECK(!cre_request_is(payload, 7, "/later")); /* not a whole payload */
+    net_close(&client);
     net_stop(net);
 }
 

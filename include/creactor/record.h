@@ -8,6 +8,7 @@
 #ifndef CREACTOR_RECORD_H
 #define CREACTOR_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "address.h"
@@ -233,6 +234,9 @@ typedef struct cre_request_view {
 
 /** Takes a REQUEST or OPEN payload apart. Returns 0, or CRE_EINVALID when its sizes do not add up. */
 CRE_API int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32_t length);
+
+/** Whether a REQUEST or OPEN payload is for this path: what stands before the query, byte for byte. */
+CRE_API bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path);
 
 CRE_END_DECLS
 

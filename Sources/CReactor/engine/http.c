@@ -26,6 +26,13 @@ int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32
     return 0;
 }
 
+bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {
+    cre_request_view view;
+    if (cre_request_view_init(&view, payload, length)) return false;
+    size_t size = strlen(path);
+    return view.head->path_length == size && memcmp(view.bytes + view.head->path, path, size) == 0;
+}
+
 /* ---- bytes that wait ---- */
 
 static bool stash_input(cre__conn *conn, const uint8_t *data, size_t length) {

@@ -46,6 +46,17 @@ extension ProcessTests {
             }
         }
 
+        @Test(isRoot, arguments: ServerMode.supervised) func everyRoleRunsAsAnotherUser(_ mode: ServerMode) throws {
+            try ServerProcess.run("tasks", mode, ["tasks=1", "processes=1", "user=nobody"]) { server in
+                for name in ["worker 0", "task worker 1", "helper 0"] {
+                    let process = try server.process(name)
+                    try Wait.until("another user for \(name)") { users(process) == "65534 65534 65534 65534" }
+                }
+                let client = try WebSocketClient(port: server.port)
+                client.connection.disconnect()
+            }
+        }
+
         @Test(isRoot, arguments: ServerMode.supervised) func groupAloneChangesTheGroup(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["group=65534"]) { server in
                 let worker = try server.number("workerStart 0")

@@ -30,6 +30,20 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: ServerMode.supervised) func signalToTheGroupStopsEveryRole(_ mode: ServerMode) throws {
+            try ServerProcess.run("tasks", mode, ["tasks=1", "processes=1"]) { server in
+                try server.line("workerStart 0")
+                try server.line("workerStart 1")
+                server.signal(SIGTERM, to: -server.pid)
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.waitForSilence()
+                #expect(server.lines("workerStop").count == 2)
+                #expect(server.lines("managerStop").count == 1)
+                #expect(!server.log.contains("did not stop in time"))
+                #expect(!server.log.contains("stopping at once"))
+            }
+        }
+
         /// The worker sees that signal and its manager's order only when it is done.
         @Test(arguments: ServerMode.supervised) func busyWorkerFollowsTheOrder(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["closeTimeout=1", "shutdownTimeout=60000"]) { server in

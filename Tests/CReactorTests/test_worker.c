@@ -95,6 +95,15 @@ static void run_wild(echoer *it) {
     cre__bus_wake(it->host->bus, 0);
 }
 
+/* A response of which the last piece has no room on its way: nothing is published while this runs. */
+static void flood(echoer *it, cre_session id, uint8_t number) {
+    static uint8_t piece[100000];
+    int result = cre_worker_respond_more(it->worker, id, number, 200, 0, false, NULL, 0, "x", 1);
+    while (!result)
+        result = cre_worker_respond_body(it->worker, id, number, piece, sizeof piece, false);
+    CHECK_EQ(cre_worker_respond_body(it->worker, id, number, piece, sizeof piece, true), CRE_ELINK_FULL);
+}
+
 /* "/keep" is never answered, of "/begin" only the beginning, and "/block" never returns. */
 static bool is_odd(echoer *it, const cre_record *event, const uint8_t *payload) {
     cre_request_view view;
@@ -107,6 +116,8 @@ static bool is_odd(echoer *it, const cre_record *event, const uint8_t *payload) 
     } else if (memcmp(path, "/begin", 6) == 0) {
         cre_worker_respond_more(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "begun",
                                 5);
+    } else if (memcmp(path, "/flood", 6) == 0) {
+        flood(it, event->session, event->opcode);
     } else if (memcmp(path, "/lose", 5) == 0) { /* said, and never published */
         cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "lost", 4);
         CHECK_EQ(write(it->host->blocked[1], "b", 1), 1);
@@ -546,6 +557,20 @@ TEST(nobody_home) {
     close(host.blocked[0]);
     close(host.blocked[1]);
     cre_bus_destroy(host.bus);
+}
+
+TEST(a_response_that_cannot_be_completed_is_cut_off) {
+    reactor_host host;
+    echoer worker;
+    make_bus(&host, 0);
+    start_thread(&worker, &host);
+    start_reactor(&host);
+    net_client client = connect_client(&host);
+    net_send_text(&client, "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n");
+    net_await_end(&client);
+    net_close(&client);
+    stop_thread(&worker);
+    end_host(&host);
 }
 
 static pthread_t started_on;

@@ -127,12 +127,13 @@ CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uin
                                     uint16_t flags, bool close, const void *fields, size_t fields_length,
                                     const void *body, size_t length);
 
-/** RESPOND_BODY, as cre_engine_respond_body. */
+/** RESPOND_BODY, as cre_engine_respond_body. When the last piece finds no room on its way to another process
+ * (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */
 CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request,
                                     const void *data, size_t length, bool final);
 
-/** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file. Of a file that
- * another process cannot send nothing is heard here. */
+/** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file, with its own rights.
+ * Of a file that another process cannot send nothing is heard here. */
 CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     uint16_t flags, bool close, const void *fields, size_t fields_length,
                                     const char *path, uint64_t offset, uint64_t length);

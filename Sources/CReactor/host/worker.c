@@ -204,7 +204,13 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     } else if (command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL)) {
         if (is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
     }
-    return cre__tell(worker, owner, command, parts, count);
+    result = cre__tell(worker, owner, command, parts, count);
+    /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */
+    if (result && command->kind == CRE_COMMAND_RESPOND_BODY && (command->flags & CRE_RECORD_FINAL)) {
+        cre_record reset = { .kind = CRE_COMMAND_RESET, .session = command->session };
+        cre__tell(worker, owner, &reset, NULL, 0);
+    }
+    return result;
 }
 
 /* For the connections of all owners. */

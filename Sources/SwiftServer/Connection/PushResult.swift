@@ -1,4 +1,5 @@
 internal import CReactor
+internal import Glibc
 
 /// What became of a push. Racing a client that leaves is normal, so it is a result and not an error.
 public struct PushResult: Sendable, Hashable, CustomStringConvertible {
@@ -17,8 +18,10 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     public static let notStream = PushResult(description: "notStream")
     /// Too much waits for this client already; nothing was sent. Try again when it has drained.
     public static let full = PushResult(description: "full")
-    /// The frame is not one that may be sent: too large, or a control frame that is.
+    /// It is nothing that may be sent: too large, a control frame that is, or a bad address.
     public static let invalid = PushResult(description: "invalid")
+    /// The system would not send the datagram: nobody can be reached there, or it is not allowed.
+    public static let failed = PushResult(description: "failed")
 
     /// Whether it was taken: ``sent`` or ``queued``.
     public var isAccepted: Bool { self == .sent || self == .queued }
@@ -34,6 +37,8 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
             case CRE_ENOT_WEBSOCKET.rawValue: .notWebSocket
             case CRE_ENOT_STREAM.rawValue: .notStream
             case CRE_EQUEUE_FULL.rawValue, CRE_ELINK_FULL.rawValue, CRE_ENOMEM.rawValue: .full
+            case -EMSGSIZE, -EINVAL, -EAFNOSUPPORT, -EDESTADDRREQ: .invalid
+            case (CRE_ENOMEM.rawValue + 1)..<0: .failed  // other errors of the system
             default: .invalid
             }
     }

@@ -102,7 +102,10 @@ extension Server {
     }
 
     private func sendFromElsewhere(_ bytes: [UInt8], _ fd: ConnectionID, _ runtime: WorkerRuntime) -> PushResult {
-        guard exists(fd) else { return .closed }
+        // As far as it is known here; a client that leaves meanwhile is no error.
+        let state = bus.map { unsafe cre_table_state($0.table, fd.rawValue) } ?? 0
+        guard state != 0 else { return .closed }
+        guard state == CRE_CONNECTION_STREAM.rawValue else { return .notStream }
         runtime.loop.post { unsafe bytes.withUnsafeBytes { _ = unsafe runtime.send(fd, $0) } }
         return .queued
     }

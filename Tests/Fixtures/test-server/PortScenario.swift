@@ -27,6 +27,11 @@ import SwiftServer
         push.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in
             let text = String(decoding: bytes, as: UTF8.self)
             for other in server.connections where server.isEstablished(other) { server.push(text, to: other) }
+            let web = server.connections.first { server.isEstablished($0) }
+            Task.detached {
+                guard let web else { return }
+                print("elsewhere \(server.send(text, to: web)) \(server.send("", to: fd))")
+            }
             print("wrong \(server.push(text, to: fd)) \(server.send(text, to: ConnectionID(rawValue: 1 << 40)))")
         }
 

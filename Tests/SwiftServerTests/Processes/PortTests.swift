@@ -118,6 +118,7 @@ extension ProcessTests {
                 try back.send("news")
                 for client in clients { #expect(try client.receiveText() == "news") }
                 #expect(try server.line("wrong") == "wrong notWebSocket closed")
+                #expect(try server.line("elsewhere") == "elsewhere notStream queued")
             }
         }
 

@@ -1,4 +1,5 @@
 import CReactor
+import Glibc
 import Testing
 
 @testable import SwiftServer
@@ -63,11 +64,15 @@ import Testing
             #expect(PushResult(CRE_ELINK_FULL.rawValue, local: local) == .full)
             #expect(PushResult(CRE_ENOMEM.rawValue, local: local) == .full)
             #expect(PushResult(CRE_EINVALID.rawValue, local: local) == .invalid)
+            #expect(PushResult(CRE_ELIMIT.rawValue, local: local) == .invalid)
+            #expect(PushResult(-EMSGSIZE, local: local) == .invalid)
+            #expect(PushResult(-EHOSTUNREACH, local: local) == .failed)
+            #expect(PushResult(-ECONNREFUSED, local: local) == .failed)
         }
     }
 
     @Test func onlyTwoAreGood() {
-        let all: [PushResult] = [.sent, .queued, .closed, .notWebSocket, .full, .invalid]
+        let all: [PushResult] = [.sent, .queued, .closed, .notWebSocket, .notStream, .full, .invalid, .failed]
         #expect(all.filter(\.isAccepted) == [.sent, .queued])
         #expect(Set(all.map(\.description)).count == all.count)
     }

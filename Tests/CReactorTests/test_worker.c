@@ -41,6 +41,7 @@ static void start_reactor(reactor_host *it) {
                     .worker_count = 1,
                     .http = true,
                     .max_pipelined = 32,
+                    .stream_bodies = true,
                     .max_message = 8 << 20,
                     .max_queue = 32 << 20,
                     .close_timeout_ms = 600000 },
@@ -85,6 +86,7 @@ typedef struct echoer {
     cre_worker *worker;
     int gate[2]; /* "block" is answered when something can be read here */
     int events[8];
+    size_t body; /* bytes of one that comes in pieces */
     pthread_t thread;
 } echoer;
 
@@ -128,14 +130,32 @@ static bool is_odd(echoer *it, const cre_record *event, const uint8_t *payload) 
     return true;
 }
 
+/* Each piece is asked for; the answer is how many good bytes there were. */
+static void count_body(echoer *it, const cre_record *event, const uint8_t *payload) {
+    for (uint32_t i = 0; i < event->length; i++)
+        it->body += payload[i] == 'u';
+    cre_record command = { .kind = CRE_COMMAND_PAUSE, .session = event->session };
+    cre_worker_command(it->worker, &command, NULL, 0);
+    command.kind = CRE_COMMAND_RESUME;
+    cre_worker_command(it->worker, &command, NULL, 0);
+    char text[16];
+    int length = snprintf(text, sizeof text, "%zu", it->body);
+    if (event->flags & CRE_RECORD_FINAL)
+        cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, text,
+                           (size_t)length);
+}
+
 static void echo(void *context, const cre_record *event, uint8_t *payload) {
     echoer *it = context;
     it->events[event->kind]++;
     if (event->kind == CRE_EVENT_REQUEST) {
         if (is_odd(it, event, payload)) return;
+        it->body = 0;
+        if (event->flags & CRE_RECORD_MORE_BODY) return;
         cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "hello", 5);
         return;
     }
+    if (event->kind == CRE_EVENT_REQUEST_BODY) count_body(it, event, payload);
     if (event->kind != CRE_EVENT_MESSAGE) return;
     char byte;
     if (event->length == 5 && memcmp(payload, "block", 5) == 0) {
@@ -235,6 +255,30 @@ TEST(echo_over_the_bus) {
     end_host(&host);
     CHECK_EQ(worker.events[CRE_EVENT_OPEN], 1);
     CHECK_EQ(worker.events[CRE_EVENT_REQUEST], 10);
+}
+
+TEST(bodies_in_pieces_over_the_bus) {
+    reactor_host host;
+    echoer worker;
+    make_bus(&host, 16384);
+    start_thread(&worker, &host);
+    start_reactor(&host);
+    net_client client = connect_client(&host);
+    size_t size = 20 << 20;
+    char *body = malloc(size), text[100], got[16];
+    REQUIRE(body != NULL);
+    memset(body, 'u', size);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", size);
+        net_send(&client, text, strlen(text));
+        net_send(&client, body, size);
+        CHECK_EQ(net_response(&client, got, sizeof got, false), 200);
+        CHECK_STR(got, "20971520");
+    }
+    free(body);
+    net_close(&client);
+    stop_thread(&worker);
+    end_host(&host);
 }
 
 TEST(a_worker_that_hangs_stops_the_reading) {
@@ -449,6 +493,30 @@ TEST(pipelined_requests_survive_their_worker) {
         end_child(&second, &host);
         end_host(&host);
     }
+}
+
+/* The rest of a body whose request went down with its worker is dropped. */
+TEST(a_body_in_pieces_survives_its_worker) {
+    reactor_host host;
+    make_bus(&host, 0);
+    child first = fork_worker(&host), second = fork_worker(&host);
+    start_reactor(&host);
+    start_child(&first, &host);
+    net_client client = connect_client(&host);
+    static char rest[50000];
+    char body[200], byte;
+    net_send_text(&client, "POST /block HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
+    CHECK_EQ(read(host.blocked[0], &byte, 1), 1);
+    net_send(&client, rest, 10000); /* in the ring */
+    end_child(&first, &host);
+    start_child(&second, &host);
+    CHECK_EQ(net_response(&client, body, sizeof body, false), 500);
+    net_send(&client, rest, sizeof rest);
+    net_send_text(&client, GET("/ok"));
+    CHECK_EQ(net_response(&client, body, sizeof body, false), 200);
+    net_close(&client);
+    end_child(&second, &host);
+    end_host(&host);
 }
 
 TEST(a_worker_that_runs_wild) {

@@ -74,6 +74,7 @@ typedef struct cre_engine_config {
     bool half_open;
 
     bool http; /* plain HTTP requests become REQUEST events; false: they are answered by a 400 page */
+    bool stream_bodies; /* as in cre_port_options, for ports behind those of `ports` */
     /** How many requests of one connection may be in progress at once: default 1, at most CRE_MAX_PIPELINED.
      * Those overlap that have a safe method (GET, HEAD, OPTIONS, TRACE) and no body; any other one, and an
      * upgrade, waits until those before it are answered, and those behind it wait for its answer. */

@@ -29,6 +29,11 @@ typedef struct cre_port_options {
      * ends its connection with reason PROTOCOL and a CRE_EFRAMING_ error. */
     cre_framing_config framing;
 
+    /** Requests are handed out when their head is there, and their bodies in pieces as they come
+     * (CRE_EVENT_REQUEST_BODY), unless a body came with the head. PAUSE and RESUME hold the client back. */
+    bool stream_bodies;
+    uint64_t max_streamed_body; /* bytes of such a body; 0: any number */
+
     uint64_t max_message;
     uint32_t max_head, max_body;
     uint32_t max_queue, high_water, low_water;

@@ -30,9 +30,9 @@ typedef struct cre_record {
 
 /** The message or frame is complete (the FIN bit of a pushed frame). */
 #define CRE_RECORD_FINAL 0x0001u
-/** RESPOND: close the connection after the response. */
+/** RESPOND: close the connection after the response. REQUEST_BODY: the body ends before its time. */
 #define CRE_RECORD_CLOSE 0x0002u
-/** RESPOND: the body goes on with RESPOND_BODY. */
+/** RESPOND: the body goes on with RESPOND_BODY. REQUEST: it follows as REQUEST_BODY. */
 #define CRE_RECORD_MORE_BODY 0x0004u
 /** Of events, and of SENDTO: the index of the port, shifted so far. */
 #define CRE_RECORD_PORT_SHIFT 4
@@ -53,11 +53,16 @@ typedef enum cre_event {
     /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
      * Exactly one answer is expected: RESPOND, with its RESPOND_BODY if it has CRE_RECORD_MORE_BODY, or
      * RESPOND_FILE. Several requests of a connection may be in progress (cre_engine_config.max_pipelined):
-     * `opcode` is the number of this one, counted from 0 and modulo 256, which its answer names. */
+     * `opcode` is the number of this one, counted from 0 and modulo 256, which its answer names. With
+     * CRE_RECORD_MORE_BODY the body is left out and follows as REQUEST_BODY. */
     CRE_EVENT_REQUEST = 4,
     /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
     CRE_EVENT_FULL = 5,
     CRE_EVENT_DRAINED = 6,
+    /** The next bytes of a request's body, at most 64 KiB; `opcode` is the request's number. The last one, of
+     * which there is exactly one, has CRE_RECORD_FINAL, and CRE_RECORD_CLOSE when what came is not all: the
+     * client left or sent nonsense, or the request was answered before. */
+    CRE_EVENT_REQUEST_BODY = 7,
     /** A connection on a stream port was accepted. No payload. */
     CRE_EVENT_CONNECT = 16,
     /** Bytes of a stream: as they came, at most 64 KiB, or exactly one packet where the port has a framing.
@@ -95,6 +100,9 @@ typedef enum cre_command {
      * Payload: cre_response, field lines, cre_file_range, the path. When it cannot be, the answer is an error
      * page. */
     CRE_COMMAND_RESPOND_FILE = 73,
+    /** The body of the request whose number is `opcode` is wanted: a client that waits for that ("Expect:
+     * 100-continue") is told to send it. Only with bodies in pieces. No payload. */
+    CRE_COMMAND_CONTINUE = 74,
     /** Nobody will answer the requests up to the one whose number is `opcode`: those without an answer get a
      * page with status 500; where a part of an answer was sent, the connection is reset. No payload. */
     CRE_COMMAND_ABANDON = 75,

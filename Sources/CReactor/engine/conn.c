@@ -188,6 +188,12 @@ static void destroy(cre__conn *conn) {
 
 void cre__conn_tell_end(cre__conn *conn) {
     cre_session session = conn->ended;
+    if (conn->phase_at_end == CRE__HTTP) {
+        conn->ended = 0;
+        cre__body_tell_broken(conn, session);
+        cre__table_release(conn->engine->table, session);
+        return;
+    }
     cre_block *text = conn->close_text;
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
     size_t length = text ? cre_block_length(text) : 0;
@@ -235,10 +241,14 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
         if (conn->phase_at_end == CRE__STREAM) code = 0;
         conn->phase = CRE__LEAVING;
         if (conn->phase_at_end == CRE__HTTP) cre__http_drop_answers(conn);
-        if (conn->opened)
+        if (conn->opened) {
             note_end(conn, session, reason, code, error, text);
-        else
+        } else if (conn->phase_at_end == CRE__HTTP && cre__body_breaks(conn)) {
+            conn->ended = session;
+            cre__conn_mark_dirty(conn);
+        } else {
             cre__table_release(engine->table, session);
+        }
     }
     if (conn->phase == CRE__DEAD) return;
     if (!graceful) {

@@ -298,6 +298,7 @@ int cre__command_check(const cre_record *command, const cre_slice *parts, int co
     case CRE_COMMAND_RESPOND_FILE: return cre__http_command_check(command, own, count);
     case CRE_COMMAND_SENDTO: return read_address(own, count, &address);
     case CRE_COMMAND_RESPOND_BODY:
+    case CRE_COMMAND_CONTINUE:
     case CRE_COMMAND_ABANDON:
     case CRE_COMMAND_SEND:
     case CRE_COMMAND_RESET:
@@ -371,6 +372,7 @@ static int carry_out(cre_engine *engine, const cre_record *command, const cre_sl
     case CRE_COMMAND_RESPOND:
     case CRE_COMMAND_RESPOND_BODY:
     case CRE_COMMAND_RESPOND_FILE:
+    case CRE_COMMAND_CONTINUE:
     case CRE_COMMAND_ABANDON: return cre__http_command(conn, command, own, count, late);
     case CRE_COMMAND_CLOSE: return command_close(conn, own, count);
     case CRE_COMMAND_RESET:

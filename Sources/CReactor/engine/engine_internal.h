@@ -238,7 +238,7 @@ int cre__conn_tell(cre__conn *conn, cre_session session, cre_event kind, uint8_t
  */
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
                    bool graceful);
-/* At the end of a turn: CLOSE for a session that has ended. */
+/* At the end of a turn: CLOSE for a session that has ended, or the end of a body that was coming on it. */
 void cre__conn_tell_end(cre__conn *conn);
 /* Reading or writing failed with this errno: ends the connection. */
 void cre__conn_failed(cre__conn *conn, int error);
@@ -347,6 +347,18 @@ bool cre__body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, bool noth
 /* Takes body bytes from [*cursor, end). */
 void cre__body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 void cre__body_timed_out(cre__conn *conn);
+/* The owner wants the body, and the client may wait to be told so. */
+int cre__body_continue(cre__conn *conn);
+/* What is still to come need not end the connection when nobody wants it. */
+bool cre__body_is_short(const cre__conn *conn);
+/* The request is answered: what is still to come is dropped, and at the turn's end that is told. */
+void cre__body_discard(cre__conn *conn);
+/* Whether it is due to tell that the rest of a body will not come, if the connection ends. */
+bool cre__body_breaks(const cre__conn *conn);
+/* At the end of a turn. */
+void cre__body_tell_dropped(cre__conn *conn);
+/* Tells that the rest of a body will not come, if that is so; `session`: the connection's. */
+void cre__body_tell_broken(cre__conn *conn, cre_session session);
 
 /* http_stream.c */
 /* Begins a response whose body goes on. */

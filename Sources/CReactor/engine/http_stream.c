@@ -84,7 +84,9 @@ int cre__http_respond_more(cre__conn *conn, const cre_response *response, cre_sl
     bool no_body = response->status == 204 || response->status == 304;
     bool muted = no_body || conn->head_request, chunked = !no_body && !conn->http10;
     if (!muted && overflows(conn, length, 2)) return overflow(conn);
-    conn->keep_alive = cre__http_goes_on(conn, close) && (muted || !conn->http10);
+    /* A body that still comes may be complete when the response is. */
+    bool last = conn->engine->shutting_down && conn->http.count == 1;
+    conn->keep_alive = conn->keep_alive && !close && !last && (muted || !conn->http10);
     conn->streaming = true;
     conn->chunked = chunked;
     conn->muted = muted;
@@ -178,6 +180,7 @@ int cre__http_respond_file(cre__conn *conn, const cre_response *response, cre_sl
         return CRE_ENOMEM;
     }
     *conn->file = (struct cre__file){ descriptor, range.offset, range.length };
+    cre__body_discard(conn);
     cre__conn_set_deadline(conn, conn->settings->options.idle_timeout_ms);
     return 0;
 }

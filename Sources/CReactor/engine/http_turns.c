@@ -117,7 +117,7 @@ void cre__http_drop_answers(cre__conn *conn) {
 
 bool cre__http_goes_on(const cre__conn *conn, bool close) {
     bool last = conn->engine->shutting_down && conn->http.count == 1;
-    return conn->keep_alive && !close && !last;
+    return conn->keep_alive && !close && !last && !(conn->http.body && !cre__body_is_short(conn));
 }
 
 static int read_response(cre_slice *parts, int count, cre_response *response, cre_slice *fields) {
@@ -253,6 +253,7 @@ int cre__http_command(cre__conn *conn, const cre_record *command, const cre_slic
     if (command->kind == CRE_COMMAND_ABANDON) return abandon_up_to(conn, command->opcode);
     uint8_t ahead = (uint8_t)(command->opcode - conn->http.first);
     if (ahead >= conn->http.count) return CRE_ENO_REQUEST;
+    if (command->kind == CRE_COMMAND_CONTINUE) return cre__body_continue(conn);
     if (ahead) return keep(conn, entry_at(conn, ahead), command, parts, count, late);
     cre_slice own[CRE__MAX_PARTS];
     for (int i = 0; i < count; i++)
@@ -291,6 +292,7 @@ void cre__http_answered(cre__conn *conn, bool keep_alive) {
         cre__conn_end(conn, CRE_CLOSED_SERVER, 0, 0, (cre_slice){ 0 }, true);
         return;
     }
+    if (http->body) cre__body_discard(conn);
     if (http->count) {
         if (http->promoting) return; /* the loop below goes on */
         http->promoting = true;
@@ -312,6 +314,6 @@ void cre__http_answered(cre__conn *conn, bool keep_alive) {
     if (http->behind) cre__http_drop_answers(conn);
     http->barrier = false;
     http->idle = true;
-    cre__conn_set_deadline(conn, conn->settings->options.idle_timeout_ms);
+    if (!http->body) cre__conn_set_deadline(conn, conn->settings->options.idle_timeout_ms);
     if (conn->stash || conn->held || conn->eof) cre__conn_continue(conn);
 }

@@ -289,6 +289,7 @@ static void flush_first(cre_engine *engine) {
         cre__conn_free(conn);
         return;
     }
+    if (conn->phase == CRE__HTTP && conn->http.body) cre__body_tell_dropped(conn);
     if (conn->doomed) end_doomed(conn);
     if (conn->resume) {
         conn->resume = false;

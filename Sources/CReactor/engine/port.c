@@ -55,7 +55,9 @@ int cre__ports_open(cre_engine *engine) {
     engine->ports = cre__calloc(config->port_count + 1u, sizeof *engine->ports);
     if (!engine->ports) return CRE_ENOMEM;
     /* Behind those that were given is the one for all others. */
-    cre_port_options plain = { .protocol = CRE_PROTOCOL_WEBSOCKET, .http = config->http };
+    cre_port_options plain = { .protocol = CRE_PROTOCOL_WEBSOCKET,
+                               .http = config->http,
+                               .stream_bodies = config->stream_bodies };
     int result = prepare(&engine->ports[config->port_count], &plain, config);
     for (uint16_t i = 0; i < config->port_count && !result; i++)
         result = prepare(&engine->ports[i], &config->ports[i], config);

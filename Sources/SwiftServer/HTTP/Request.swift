@@ -15,6 +15,9 @@ public struct Request: Sendable {
     /// What its answer names.
     let number: UInt8
 
+    /// Where its body comes, if that comes in pieces.
+    var incoming: IncomingBody?
+
     var id: RequestID { RequestID(connection: fd, number: number) }
 
     init?(fd: ConnectionID, number: UInt8 = 0, payload: UnsafeRawBufferPointer) {
@@ -74,10 +77,21 @@ public struct Request: Sendable {
             return found
         }
     }
-    /// The body; empty when there is none.
+    /// The body; empty when there is none, and when it comes in pieces (``Settings/streamRequestBodies``).
     public var body: [UInt8] {
         unsafe withView { unsafe [UInt8](UnsafeBufferPointer(start: $0.body, count: Int($0.body_length))) }
     }
+
+    /// The body as it comes, if it comes in pieces (``Settings/streamRequestBodies``); else all of ``body`` at once.
+    ///
+    /// What was not read when the response is ended is lost. A client that waits for "100 Continue" gets it when the first
+    /// piece is asked for.
+    public var bodyPieces: RequestBody {
+        RequestBody(source: incoming.map { .incoming($0) } ?? .whole(body))
+    }
+
+    /// The client waits to be told that its body is wanted.
+    var isExpected: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_EXPECT_CONTINUE != 0 } }
 
     fileprivate func withView<Result>(_ body: (cre_request_view) -> Result) -> Result {
         var view = unsafe cre_request_view()

@@ -33,7 +33,7 @@ internal import CReactor
             } else {
                 unsafe runtime.respond(request, status: status, flags: flags, fields: fields, body: empty)
             }
-            runtime.requestAnswered()
+            runtime.requestAnswered(request)
         }
         if runtime.isHere { respond() } else { runtime.loop.post(respond) }
     }
@@ -126,7 +126,7 @@ internal import CReactor
         runtime.respondFile(
             request, status: status, flags: flags, fields: fields, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)
-        runtime.requestAnswered()
+        runtime.requestAnswered(request)
         return true
     }
 
@@ -156,7 +156,7 @@ internal import CReactor
                 runtime.refuse(request)
             }
         }
-        runtime.requestAnswered()
+        runtime.requestAnswered(request)
         return true
     }
 }

@@ -61,6 +61,8 @@ internal import CReactor
                         $0.step()
                     }
                 }, Unmanaged.passUnretained(self).toOpaque())
+        } else {
+            runtime.cutBodies()
         }
         step()
     }

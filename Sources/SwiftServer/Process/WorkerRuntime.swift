@@ -145,9 +145,13 @@ internal import Glibc
             count()
             unsafe handlers.message?(self, fd, Opcode(rawValue: record.pointee.opcode), payload)
         case CRE_EVENT_REQUEST:
-            guard let request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
+            guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
+            if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 { expectBody(of: &request) }
             count()
             handlers.request?(self, request)
+        case CRE_EVENT_REQUEST_BODY:
+            let request = unsafe RequestID(connection: fd, number: record.pointee.opcode)
+            unsafe receiveBody(of: request, payload, UInt32(record.pointee.flags))
         case CRE_EVENT_OPEN:
             guard let open = handlers.open, let request = unsafe Request(fd: fd, payload: payload) else { return }
             open(self, request)
@@ -223,8 +227,11 @@ internal import Glibc
         }
     }
 
-    /// Stops or restarts reading from a connection.
+    /// Stops or restarts reading from a connection: it goes on when all who stopped it say so.
     func pause(_ fd: ConnectionID, _ pause: Bool) {
+        let count = pauses[fd, default: 0] + (pause ? 1 : -1)
+        pauses[fd] = count > 0 ? count : nil
+        guard count == (pause ? 1 : 0) else { return }
         var command = cre_record(
             length: 0, kind: UInt8((pause ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME).rawValue), opcode: 0, flags: 0,
             session: fd.rawValue)
@@ -239,10 +246,47 @@ internal import Glibc
         if pid > 0, pid != getpid(), cre_process_parent(pid) == getppid() { kill(pid, SIGKILL) }
     }
 
+    // MARK: Bodies in pieces
+
+    /// Of requests that were told, until their last piece came.
+    private var bodies: [RequestID: IncomingBody] = [:]
+    /// How many have stopped the reading of a connection.
+    private var pauses: [ConnectionID: Int] = [:]
+
+    private func expectBody(of request: inout Request) {
+        let body = IncomingBody(of: request.id, isExpected: request.isExpected, runtime: self)
+        request.incoming = body
+        bodies[request.id] = body
+    }
+
+    /// Of a request that a predecessor took, nobody is here to hear of it.
+    private func receiveBody(of request: RequestID, _ piece: UnsafeRawBufferPointer, _ flags: UInt32) {
+        let isFinal = flags & CRE_RECORD_FINAL != 0
+        let body = isFinal ? bodies.removeValue(forKey: request) : bodies[request]
+        unsafe body?.receive(piece, isFinal: isFinal, isBroken: flags & CRE_RECORD_CLOSE != 0)
+    }
+
+    /// Has a client that waits for it told to send its body.
+    func wantBody(_ request: RequestID) {
+        var command = cre_record(
+            length: 0, kind: UInt8(CRE_COMMAND_CONTINUE.rawValue), opcode: request.number, flags: 0,
+            session: request.connection.rawValue)
+        unsafe cre_worker_command(worker, &command, nil, 0)
+    }
+
     // MARK: The end
 
     func requestTaken() { drain.requestTaken() }
-    func requestAnswered() { drain.requestAnswered() }
+
+    func requestAnswered(_ request: RequestID) {
+        if !bodies.isEmpty { bodies[request]?.cut() }
+        drain.requestAnswered()
+    }
+
+    /// What is still to come of requests with bodies in pieces is left to the successor, who knows nothing of them.
+    func cutBodies() {
+        for body in bodies.values { body.cut() }
+    }
 
     func closeLink() {
         timers.clearAll()

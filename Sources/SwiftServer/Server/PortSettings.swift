@@ -95,6 +95,10 @@ public struct PortSettings: Sendable {
     public var maxHead: Int?
     /// See ``Settings/maxBody``.
     public var maxBody: Int?
+    /// See ``Settings/streamRequestBodies``.
+    public var streamRequestBodies: Bool?
+    /// See ``Settings/maxStreamedBody``.
+    public var maxStreamedBody: Int?
     /// See ``Settings/maxQueue``.
     public var maxQueue: Int?
     /// See ``Settings/headTimeout``.
@@ -143,6 +147,7 @@ public struct PortSettings: Sendable {
             try require(
                 value.map { (1024...1 << 28).contains($0) } ?? true, "\(what) must be 1 KiB to 256 MiB")
         }
+        try require(maxStreamedBody.map { $0 >= 1024 } ?? true, "maxStreamedBody must be 1 KiB or more")
         try require(maxHead.map { (256...65_535).contains($0) } ?? true, "maxHead must be 256...65,535 bytes")
         for (what, value) in [
             ("backlog", backlog), ("fastOpen", fastOpen), ("receiveBuffer", receiveBuffer), ("sendBuffer", sendBuffer),

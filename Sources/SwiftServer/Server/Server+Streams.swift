@@ -115,7 +115,9 @@ extension Server {
         var config = unsafe settings.engineConfig(servesHTTP: handlers.request != nil)
         let table = UnsafeMutablePointer<cre_port_options>.allocate(capacity: ports.count)
         for (index, port) in ports.enumerated() {
-            let options = unsafe port.settings.options(port.type, servesHTTP: handlers(of: port).request != nil)
+            var options = unsafe port.settings.options(port.type, servesHTTP: handlers(of: port).request != nil)
+            unsafe options.stream_bodies = port.settings.streamRequestBodies ?? settings.streamRequestBodies
+            unsafe options.max_streamed_body = UInt64(port.settings.maxStreamedBody ?? settings.maxStreamedBody ?? 0)
             unsafe (table + index).initialize(to: options)
         }
         unsafe config.ports = UnsafePointer(table)

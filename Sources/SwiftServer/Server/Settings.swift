@@ -75,6 +75,12 @@ public struct Settings: Sendable {
     public var maxHead = 65_535
     /// Bytes of a request's body; more is answered with 413. Default: 8 MiB.
     public var maxBody = 8 << 20
+    /// Call `onRequest` when a request's head is there, and give it the body in pieces as they come: see
+    /// ``Request/bodyPieces``. A body that came with the head is still given at once. ``maxBody`` does not apply then, and
+    /// ``bodyTimeout`` is the time between two pieces. Default: false, whole bodies only.
+    public var streamRequestBodies = false
+    /// Bytes of a body that comes in pieces; more is answered with 413. Default: `nil`, any number.
+    public var maxStreamedBody: Int?
     /// Bytes of output that may wait for one slow client. What would be more is refused
     /// (``PushResult/full``). Default: 8 MiB.
     public var maxQueue = 8 << 20
@@ -166,6 +172,9 @@ extension Settings {
             (1...1 << 24).contains(maxConnections), "maxConnections must be 1...16,777,216, not \(maxConnections)")
         for (name, value) in [("maxMessage", maxMessage), ("maxBody", maxBody), ("maxQueue", maxQueue)] {
             try require((1024...1 << 28).contains(value), "\(name) must be 1 KiB to 256 MiB, not \(value) bytes")
+        }
+        if let maxStreamedBody {
+            try require(maxStreamedBody >= 1024, "maxStreamedBody must be 1 KiB or more, not \(maxStreamedBody) bytes")
         }
         for (name, value) in [("maxTopics", maxTopics), ("maxSubscriptions", maxSubscriptions)] {
             try require((1...1 << 24).contains(value), "\(name) must be 1...16,777,216, not \(value)")

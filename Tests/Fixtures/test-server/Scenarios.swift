@@ -30,6 +30,7 @@ import SwiftServer
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "tasks": { server, options in TaskScenario.register(server, options) },
         "noTask": { server, _ in echo(server) },
+        "upload": { server, _ in UploadScenario.register(server) },
         "broadcast": { server, _ in BroadcastScenario.register(server) },
         "shared": { server, _ in
             do throws(SharedMemoryError) { try SharedScenario.register(server) } catch { print(error) }

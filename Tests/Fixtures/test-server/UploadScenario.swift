@@ -1,0 +1,68 @@
+import SwiftServer
+
+/// Handlers of requests whose bodies come in pieces.
+@MainActor enum UploadScenario {
+    static func register(_ server: WebSocketServer) {
+        server.settings.streamRequestBodies = true
+        server.settings.maxStreamedBody = 1 << 30
+        server.onMessage { server, frame in server.push(frame, to: frame.fd) }
+        server.onRequest { request, response in
+            do {
+                try await answer(request, response, server)
+            } catch {
+                print("upload \(request.path) \(error)")
+                // What was said already, or is said now, reaches nobody when the client is gone.
+                response.end("failed \(error)")
+            }
+        }
+    }
+
+    private static func answer(_ request: Request, _ response: Response, _ server: WebSocketServer) async throws {
+        switch request.path {
+        case "/count": response.end(try await count(request.bodyPieces))
+        case "/slow":
+            var pieces = request.bodyPieces.makeAsyncIterator()
+            let first = try await pieces.next()?.count ?? 0
+            // Long enough for a fast client to fill the memory, if it is let.
+            await server.sleep(for: .milliseconds(300))
+            var total = first
+            while let piece = try await pieces.next() { total += piece.count }
+            response.end("\(first > 0) \(total)")
+        case "/first":
+            var pieces = request.bodyPieces.makeAsyncIterator()
+            response.end(try await pieces.next() ?? [])
+        case "/echo":
+            for try await piece in request.bodyPieces {
+                while !response.write(piece) { await server.sleep(for: .milliseconds(1)) }
+            }
+        case "/late":
+            response.end("early")
+            for try await _ in request.bodyPieces {}
+            print("upload never")
+        case "/cancel":
+            let reader = Task { try await count(request.bodyPieces) }
+            await Task.yield()
+            reader.cancel()
+            response.end("\(try await reader.value)")
+        case "/twice":
+            async let first = try? count(request.bodyPieces)
+            await Task.yield()
+            let both = [try? await count(request.bodyPieces), await first]
+            response.end(both.compactMap { $0 }.joined(separator: " and "))
+        case "/refuse": response.status(417)
+        default: response.end("\(request.body.count) ignored")
+        }
+    }
+
+    /// How many bytes, and whether they are 0, 1 ... 250, 0 ...
+    private static func count(_ body: RequestBody) async throws -> String {
+        var count = 0
+        var isGood = true
+        for try await piece in body {
+            isGood = isGood && piece.count > 0 && piece.first == UInt8(count % 251)
+            count += piece.count
+            isGood = isGood && piece.last == UInt8((count - 1) % 251)
+        }
+        return "\(count) \(isGood)"
+    }
+}

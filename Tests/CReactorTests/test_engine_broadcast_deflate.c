@@ -270,6 +270,13 @@ TEST(without_memory_nothing_is_lost) {
     test_fail_each_allocation(one_run);
 }
 
+#else
+
+TEST(not_in_this_build) {
+    cre_ws_deflate_pool *pool;
+    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
+}
+
 #endif
 
 TEST_MAIN()

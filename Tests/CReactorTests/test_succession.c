@@ -177,4 +177,33 @@ TEST(a_worker_that_runs_wild) {
     end_host(&host);
 }
 
+/* A predecessor that had only a part of a large request. */
+TEST(a_request_that_was_half_taken_is_answered) {
+    reactor_host host;
+    make_bus(&host, 16384);
+    start_reactor(&host);
+    echoer first = { 0 }, second;
+    open_echoer(&first, &host);
+    net_client client = connect_client(&host);
+    static char request[40000] = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n";
+    size_t head = strlen(request);
+    memset(request + head, 'b', 30000);
+    net_send(&client, request, head + 30000);
+    /* The ring is full, and the reactor waits for room: that is half of it. */
+    cre__ring_control *ring = cre__bus_ring(host.bus, 0, 1);
+    NET_UNTIL(NULL, atomic_load(&ring->producer_waits));
+    uv_run(cre__loop_uv(first.loop), UV_RUN_NOWAIT);
+    CHECK(atomic_load(&ring->taken) > 0);
+    CHECK_EQ(first.events[CRE_EVENT_REQUEST], 0);
+    close_echoer(&first);
+    start_thread(&second, &host);
+    CHECK_EQ(net_response(&client, NULL, 0, false), 500);
+    net_send_text(&client, GET("/ok"));
+    CHECK_EQ(net_response(&client, NULL, 0, false), 200);
+    stop_thread(&second);
+    CHECK_EQ(second.events[CRE_EVENT_REQUEST], 1);
+    net_close(&client);
+    end_host(&host);
+}
+
 TEST_MAIN()

@@ -60,6 +60,9 @@ typedef struct cre_node_handlers {
     /** A large record of `from` could not be put together for want of memory: of `record`, kind and session
      * are known, the payload is gone. The records behind it come as ever. May be NULL. */
     void (*lost)(void *context, uint32_t from, const cre_record *record);
+    /** The end of a large record of `from`, of which a predecessor that died had taken the beginning: it is
+     * dropped. Of `record` kind, opcode and session are known. May be NULL. */
+    void (*rest)(void *context, uint32_t from, const cre_record *record);
 } cre_node_handlers;
 
 /**

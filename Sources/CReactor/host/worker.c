@@ -85,6 +85,17 @@ static void on_lost(void *context, uint32_t from, const cre_record *record) {
     }
 }
 
+/* A predecessor had taken the beginning of a request, and who takes over from it could not see that. */
+static void on_rest(void *context, uint32_t from, const cre_record *record) {
+    cre_worker *worker = context;
+    (void)from;
+    if (record->kind != CRE_EVENT_REQUEST) return;
+    cre_record command = { .kind = CRE_COMMAND_ABANDON,
+                           .opcode = record->opcode,
+                           .session = record->session };
+    cre_worker_command(worker, &command, NULL, 0);
+}
+
 static void on_violation(void *context, uint32_t from) {
     cre_worker *worker = context;
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
@@ -118,7 +129,9 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         own.dispatch = CRE_DISPATCH_BY_CONNECTION;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
-    cre_node_handlers handlers = { .record = on_record, .violation = on_violation, .lost = on_lost };
+    cre_node_handlers handlers = {
+        .record = on_record, .violation = on_violation, .lost = on_lost, .rest = on_rest
+    };
     if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
     if (result) {
         cre_engine_destroy(worker->engine);

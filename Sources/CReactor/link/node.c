@@ -256,7 +256,10 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
         drop_partial(in); /* its sender died half-way */
         in->partial = *record;
     } else if (!in->data) {
-        return true; /* the rest of a record whose beginning went to a predecessor that died */
+        /* The rest of a record whose beginning went to a predecessor that died. */
+        if (!(record->flags & CRE_RECORD_MORE) && node->handlers.rest)
+            node->handlers.rest(node->context, (uint32_t)(in - node->in), record);
+        return true;
     }
     if (in->length + record->length > node->bus->config.max_payload) return false;
     if (in->length + record->length > in->capacity) {

@@ -373,6 +373,43 @@ TEST(a_deaf_node_finishes_what_it_began) {
     PAIR_END();
 }
 
+/* ---- a program that was executed anew ---- */
+
+TEST(an_attached_bus_is_the_same_bus) {
+    cre_bus_config config = { .nodes = 3, .ring_bytes = RING, .connections = 100 };
+    cre_bus *bus = make_bus((cre_bus_config){ 0 }), *again = NULL;
+    int descriptors[8], copies[8];
+    CHECK_EQ(cre_bus_descriptors(bus, descriptors, 3), 4);
+    CHECK_EQ(cre_bus_descriptors(bus, descriptors, 8), 4);
+    for (int i = 0; i < 4; i++)
+        copies[i] = dup(descriptors[i]);
+
+    cre_bus_config other = config;
+    other.ring_bytes = 2 * RING;
+    CHECK_EQ(cre_bus_attach(&other, copies, 4, &again), CRE_ELINK_MISMATCH);
+    other = config;
+    other.max_payload = 1 << 20;
+    CHECK_EQ(cre_bus_attach(&other, copies, 4, &again), CRE_ELINK_MISMATCH);
+    CHECK_EQ(cre_bus_attach(&config, copies, 3, &again), CRE_ELINK_MISMATCH);
+    int wrong[4] = { copies[1], copies[1], copies[2], copies[3] };
+    CHECK_EQ(cre_bus_attach(&config, wrong, 4, &again), CRE_ELINK_MISMATCH);
+    REQUIRE(cre_bus_attach(&config, copies, 4, &again) == 0);
+
+    side a = open_end(bus, 0), b = open_end(again, 1);
+    open_node(&a);
+    open_node(&b);
+    CHECK_EQ(send_number(&a, 1, 7, 100), 0);
+    turn(&a);
+    turn(&b);
+    turn(&b);
+    CHECK_EQ(b.last, 7);
+    CHECK_EQ(cre_bus_pid(again, 0), getpid());
+    close_end(&a);
+    close_end(&b);
+    cre_bus_destroy(again);
+    cre_bus_destroy(bus);
+}
+
 /* ---- somebody runs wild ---- */
 
 TEST(nonsense_from_one_does_not_touch_the_others) {

@@ -35,6 +35,18 @@ typedef struct cre_bus_config {
  * CRE_EINVALID or a system error. */
 CRE_API int cre_bus_create(const cre_bus_config *config, cre_bus **bus);
 
+/**
+ * Maps a bus again in a program that was executed anew, from the descriptors that cre_bus_descriptors told,
+ * which are the bus's then. `config` must be that of its maker. CRE_ELINK_MISMATCH, and the descriptors are
+ * the caller's: the bus is of another size, or of a version of this library that this one does not
+ * understand.
+ */
+CRE_API int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t count, cre_bus **bus);
+
+/** The descriptors by which an executed program finds the bus; they are closed on exec unless that is
+ * changed. Returns how many there are; when that is more than `capacity`, nothing was written. */
+CRE_API size_t cre_bus_descriptors(const cre_bus *bus, int *descriptors, size_t capacity);
+
 /** Unmaps the segment in this process and closes its descriptors; the memory lives until the last one has. */
 CRE_API void cre_bus_destroy(cre_bus *bus);
 

@@ -25,6 +25,15 @@ CRE_API int cre_process_threads(void);
  */
 CRE_API pid_t cre_process_fork(void);
 
+/**
+ * Replaces this process by the program `path` with `arguments`, which end with NULL. Descriptors of `keep`
+ * stay open, whatever was said of them; `variable` is set to `value` in its environment. It keeps what
+ * signals do and which are blocked, and is still killed when its parent dies. Returns only on failure: a
+ * negative error.
+ */
+CRE_API int cre_process_execute(const char *path, char *const *arguments, const int *keep, size_t count,
+                                const char *variable, const char *value);
+
 /** Ends a forked child: buffered output is written, but nothing that the parent registered for its exit runs.
  */
 CRE_API void cre_process_exit(int code) __attribute__((noreturn));

@@ -2,8 +2,10 @@
 
 #include <creactor/error.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/memory.h"
@@ -29,64 +31,132 @@ static void unmap(cre_bus *bus) {
     cre__free(bus);
 }
 
-int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
+/* Where the parts are. Each starts on a page of its own; pages that are never touched cost nothing. */
+typedef struct layout {
+    size_t nodes, shown, duties, table, rings;
+} layout;
+
+static int lay_out(cre_bus *bus, layout *at) {
+    cre_bus_config *config = &bus->config;
+    if (!config->ring_bytes) config->ring_bytes = 256 * 1024;
+    if (!config->queue_bytes) config->queue_bytes = 8 * 1024 * 1024;
+    if (!config->max_payload) config->max_payload = 16 * 1024 * 1024;
+    size_t nodes = config->nodes, ring = config->ring_bytes, table = cre_table_size(config->connections);
+    if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(config->ring_bytes) || ring < 4096 ||
+        ring > 1u << 30 || !table)
+        return CRE_EINVALID;
+    bus->ring_stride = round_up(cre__ring_size(config->ring_bytes), 4096);
+    at->nodes = 4096;
+    at->shown = at->nodes + round_up(nodes * sizeof(cre__node_block), 4096);
+    at->duties = at->shown + round_up(nodes * CRE__SHOWN_BYTES, 4096);
+    at->table = at->duties + round_up(nodes * sizeof(cre__duty), 4096);
+    at->rings = at->table + round_up(table, 4096);
+    bus->size = at->rings + nodes * nodes * bus->ring_stride;
+    return 0;
+}
+
+static int map(cre_bus *bus) {
+    bus->memory = mmap(NULL, bus->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, bus->memfd, 0);
+    return bus->memory == MAP_FAILED ? -errno : 0;
+}
+
+static int find_parts(cre_bus *bus, const layout *at) {
+    uint8_t *memory = bus->memory;
+    bus->nodes = (cre__node_block *)(memory + at->nodes);
+    bus->shown = memory + at->shown;
+    bus->duties = (cre__duty *)(memory + at->duties);
+    bus->rings = memory + at->rings;
+    bus->table = cre_table_open(memory + at->table, bus->config.connections);
+    return bus->table ? 0 : CRE_ENOMEM;
+}
+
+/* What both programs must agree on to understand each other. */
+static cre__bus_header header_of(const cre_bus *bus) {
+    return (cre__bus_header){ .magic = MAGIC,
+                              .version = RECORD_VERSION,
+                              .nodes = bus->config.nodes,
+                              .ring_bytes = bus->config.ring_bytes,
+                              .connections = bus->config.connections,
+                              .max_payload = bus->config.max_payload,
+                              .sizes = { sizeof(cre_record), sizeof(cre__node_block), sizeof(cre__duty),
+                                         sizeof(cre__ring_control), CRE__SHOWN_BYTES },
+                              .total = bus->size };
+}
+
+static cre_bus *start_bus(const cre_bus_config *config) {
     cre_bus *bus = cre__calloc(1, sizeof *bus);
-    if (!bus) return CRE_ENOMEM;
+    if (!bus) return NULL;
     bus->memfd = -1;
     bus->config = *config;
-    if (!bus->config.ring_bytes) bus->config.ring_bytes = 256 * 1024;
-    if (!bus->config.queue_bytes) bus->config.queue_bytes = 8 * 1024 * 1024;
-    if (!bus->config.max_payload) bus->config.max_payload = 16 * 1024 * 1024;
+    return bus;
+}
 
-    uint32_t nodes = bus->config.nodes, ring = bus->config.ring_bytes;
-    size_t table = cre_table_size(config->connections);
-    if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(ring) || ring < 4096 || ring > 1u << 30 || !table) {
-        unmap(bus);
-        return CRE_EINVALID;
-    }
-    /* Each part starts on a page of its own; pages that are never touched cost nothing. */
-    bus->ring_stride = round_up(cre__ring_size(ring), 4096);
-    size_t nodes_at = 4096, shown_at = nodes_at + round_up(nodes * sizeof(cre__node_block), 4096);
-    size_t duties_at = shown_at + round_up((size_t)nodes * CRE__SHOWN_BYTES, 4096);
-    size_t table_at = duties_at + round_up((size_t)nodes * sizeof(cre__duty), 4096);
-    size_t rings_at = table_at + round_up(table, 4096);
-    bus->size = rings_at + (size_t)nodes * nodes * bus->ring_stride;
+static int make_room_for_eventfds(cre_bus *bus) {
+    bus->eventfds = cre__malloc(bus->config.nodes * sizeof *bus->eventfds);
+    if (!bus->eventfds) return CRE_ENOMEM;
+    for (uint32_t i = 0; i < bus->config.nodes; i++)
+        bus->eventfds[i] = -1;
+    return 0;
+}
 
-    int result = 0;
-    bus->memfd = memfd_create("creactor-bus", MFD_CLOEXEC);
-    if (bus->memfd < 0 || ftruncate(bus->memfd, (off_t)bus->size)) result = -errno;
+int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
+    cre_bus *bus = start_bus(config);
+    if (!bus) return CRE_ENOMEM;
+    layout at;
+    int result = lay_out(bus, &at);
     if (!result) {
-        bus->memory =
-            mmap(NULL, bus->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, bus->memfd, 0);
-        if (bus->memory == MAP_FAILED) result = -errno;
+        bus->memfd = memfd_create("creactor-bus", MFD_CLOEXEC);
+        if (bus->memfd < 0 || ftruncate(bus->memfd, (off_t)bus->size)) result = -errno;
     }
-    if (!result) {
-        bus->eventfds = cre__malloc(nodes * sizeof *bus->eventfds);
-        if (!bus->eventfds) result = CRE_ENOMEM;
-        for (uint32_t i = 0; bus->eventfds && i < nodes; i++)
-            bus->eventfds[i] = -1;
-        for (uint32_t i = 0; !result && i < nodes; i++) {
-            bus->eventfds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-            if (bus->eventfds[i] < 0) result = -errno;
-        }
+    if (!result) result = map(bus);
+    if (!result) result = make_room_for_eventfds(bus);
+    for (uint32_t i = 0; !result && i < bus->config.nodes; i++) {
+        bus->eventfds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (bus->eventfds[i] < 0) result = -errno;
     }
+    if (!result) result = find_parts(bus, &at);
     if (result) {
         unmap(bus);
         return result;
     }
-    cre__bus_header *header = bus->memory;
-    *header = (cre__bus_header){ MAGIC, RECORD_VERSION, nodes, ring };
-    bus->nodes = (cre__node_block *)((uint8_t *)bus->memory + nodes_at);
-    bus->shown = (uint8_t *)bus->memory + shown_at;
-    bus->duties = (cre__duty *)((uint8_t *)bus->memory + duties_at);
-    bus->rings = (uint8_t *)bus->memory + rings_at;
-    bus->table = cre_table_open((uint8_t *)bus->memory + table_at, config->connections);
-    if (!bus->table) {
-        unmap(bus);
-        return CRE_ENOMEM;
-    }
+    *(cre__bus_header *)bus->memory = header_of(bus);
     *out = bus;
     return 0;
+}
+
+int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t count, cre_bus **out) {
+    cre_bus *bus = start_bus(config);
+    if (!bus) return CRE_ENOMEM;
+    layout at;
+    struct stat info;
+    int result = lay_out(bus, &at);
+    if (!result && (count != (size_t)bus->config.nodes + 1 || fstat(descriptors[0], &info) ||
+                    (size_t)info.st_size != bus->size))
+        result = CRE_ELINK_MISMATCH;
+    if (!result) {
+        bus->memfd = descriptors[0];
+        result = map(bus);
+    }
+    cre__bus_header expected = header_of(bus);
+    if (!result && memcmp(bus->memory, &expected, sizeof expected) != 0) result = CRE_ELINK_MISMATCH;
+    if (!result) result = make_room_for_eventfds(bus);
+    if (!result) result = find_parts(bus, &at);
+    if (result) {
+        bus->memfd = -1; /* it stays the caller's */
+        unmap(bus);
+        return result;
+    }
+    memcpy(bus->eventfds, descriptors + 1, bus->config.nodes * sizeof *bus->eventfds);
+    *out = bus;
+    return 0;
+}
+
+size_t cre_bus_descriptors(const cre_bus *bus, int *descriptors, size_t capacity) {
+    size_t count = (size_t)bus->config.nodes + 1;
+    if (count > capacity) return count;
+    descriptors[0] = bus->memfd;
+    memcpy(descriptors + 1, bus->eventfds, bus->config.nodes * sizeof *bus->eventfds);
+    return count;
 }
 
 void cre_bus_destroy(cre_bus *bus) {

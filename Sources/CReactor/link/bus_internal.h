@@ -9,7 +9,9 @@
 #define CRE__MAX_NODES 1024u
 
 typedef struct cre__bus_header {
-    uint32_t magic, version, nodes, ring_bytes;
+    uint32_t magic, version, nodes, ring_bytes, connections, max_payload;
+    uint32_t sizes[6];
+    uint64_t total;
 } cre__bus_header;
 
 typedef struct cre__node_block {

@@ -13,6 +13,8 @@ extension Manager {
         /// The pid of the process that is being replaced.
         var leaving: Int32 = 0
         var deadline = ContinuousClock.now
+        /// The new program, before it takes over.
+        var candidate: Candidate?
         var isUnderWay: Bool { !seats.isEmpty }
     }
 
@@ -37,12 +39,19 @@ extension Manager {
     private mutating func replaceFirst() {
         guard let id = reload.seats.first else { return }
         reload.leaving = seats[id].pid
+        guard server.settings.reload == .newProgram else { return dismiss() }
+        do throws(ServerError) { try prepare(id) } catch { abandonReload(error.message) }
+    }
+
+    /// Tells the process that is to be replaced to end.
+    private mutating func dismiss() {
         reload.deadline = .now + server.settings.shutdownTimeout + .seconds(1)
         if reload.leaving > 0 { kill(reload.leaving, Signals.stop) }
     }
 
     mutating func stepReload() {
         guard let id = reload.seats.first, !isStopping else { return }
+        if reload.candidate != nil, !stepCandidate(id) { return }
         let pid = seats[id].pid
         if pid > 0, pid == reload.leaving, ContinuousClock.now >= reload.deadline {
             Log.warning("\(layout.name(of: id)) (pid \(pid)) did not stop in time for the reload and is killed")
@@ -54,6 +63,33 @@ extension Manager {
         guard reload.seats.isEmpty else { return replaceFirst() }
         Log.notice("all workers are reloaded")
         server.handlers.afterReload?(server)
+    }
+
+    /// Waits until the new program is ready; then the old process has to go. False: there is nothing more to do now.
+    private mutating func stepCandidate(_ id: Int) -> Bool {
+        guard let candidate = reload.candidate, !candidate.isReady else { return true }
+        switch candidate.control.word() {
+        case .ready:
+            reload.candidate?.isReady = true
+            reload.leaving = seats[id].pid  // not who was there at first, if that one has died meanwhile
+            // From here on there is no way back to the old program for whoever must be started.
+            server.orders?.renewed.raise()
+            if seats[id].isEmpty { takeOver(id, after: reload.leaving) } else { dismiss() }
+        case .failed(let cause): abandonReload(cause)
+        case .nothing:
+            if ContinuousClock.now >= candidate.deadline { abandonReload("the new program is not ready in time") }
+        }
+        return false
+    }
+
+    /// The place of the old process is empty: the new program begins.
+    mutating func takeOver(_ id: Int, after pid: Int32) {
+        guard let candidate = reload.candidate, candidate.isReady, pid == reload.leaving, reload.seats.first == id
+        else { return }
+        candidate.control.letBegin()
+        candidate.control.end()
+        seats[id].taken(by: candidate.pid)
+        reload.candidate = nil
     }
 }
 

@@ -100,6 +100,7 @@ struct Manager {
     }
 
     private mutating func start(_ id: Int) {
+        if usesProgram { return startProgram(id) }
         let own = server.mode == .base && seats[id].role == .worker ? listeners.ofWorker(id) : nil
         let pid = cre_process_fork()
         if pid == 0 {
@@ -117,7 +118,20 @@ struct Manager {
         }
     }
 
+    private mutating func startProgram(_ id: Int) {
+        do throws(ServerError) {
+            seats[id].taken(by: try execute(id))
+        } catch {
+            Log.error("\(error.message); trying again")
+            seats[id].delay()
+        }
+    }
+
     private mutating func ended(_ end: ProcessEnd) {
+        if let candidate = reload.candidate, end.pid == candidate.pid {
+            if case .failed(let cause) = candidate.control.word() { return abandonReload(cause) }
+            return abandonReload("the new program \(end)")
+        }
         guard let id = seats.firstIndex(where: { $0.pid == end.pid }) else { return }
         let activity = Activity(bus, node: layout.node(of: id))
         // In base mode its connections ended with it, and the table must not go on showing them.
@@ -125,6 +139,7 @@ struct Manager {
         // One that was told to, or has served its share, may end as soon as it likes.
         let isExpected = end.isOrderly && (end.pid == reload.leaving || activity.ending == .served || isStopping)
         let mustWait = seats[id].left(orderly: isExpected)
+        takeOver(id, after: end.pid)
         // A process of the user's own that blocks is ended by the signal itself.
         let isStopped = isStopping && end.signal == Signals.stop
         if !end.isOrderly, !isStopped, !isKilling {
@@ -141,6 +156,8 @@ struct Manager {
 
     private mutating func stop() {
         guard !isStopping else { return }
+        if let candidate = reload.candidate { kill(candidate.pid, SIGKILL) }
+        reload.candidate = nil
         stopDeadline = .now + server.settings.shutdownTimeout + .seconds(1)
         stopping = [{ $0 == .worker }, { $0 == .taskWorker }, { !$0.isManaged }]
         stopFirst()

@@ -7,7 +7,10 @@ internal import Glibc
     // `@unchecked`: everything happens on the main thread, except what is said to be called by a reactor.
     private static nonisolated(unsafe) var isRunning = false
     /// Whether a server was started, and has not ended, in this process or one that it was forked from.
-    static var isInUse: Bool { unsafe isRunning }
+    static var isInUse: Bool {
+        get { unsafe isRunning }
+        set { unsafe isRunning = newValue }
+    }
 
     private let server: Server
     private let layout: Layout
@@ -47,6 +50,7 @@ internal import Glibc
         bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
         server.orders = try Orders()
+        server.program = Program(path: server.settings.program)
         signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
         try launch.detach()
         do throws(ServerError) { try live() } catch {

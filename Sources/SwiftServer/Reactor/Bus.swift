@@ -15,6 +15,26 @@ internal import CReactor
         unsafe table = cre_bus_table(bus)
     }
 
+    /// That of the server whose process this program continues.
+    init(attaching descriptors: [Int32], _ config: cre_bus_config) throws(ServerError) {
+        var config = config
+        var bus: OpaquePointer?
+        let result = unsafe descriptors.withUnsafeBufferPointer {
+            unsafe cre_bus_attach(&config, $0.baseAddress, $0.count, &bus)
+        }
+        guard result == 0, let bus = unsafe bus else { throw .system("joining the running server", result) }
+        unsafe raw = bus
+        unsafe table = cre_bus_table(bus)
+    }
+
+    /// By which a new program finds it.
+    var descriptors: [Int32] {
+        let count = unsafe cre_bus_descriptors(raw, nil, 0)
+        return unsafe [Int32](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = unsafe cre_bus_descriptors(raw, buffer.baseAddress, buffer.count)
+        }
+    }
+
     /// Only the process that runs `start()` gets here, at its end: children leave without unwinding.
     deinit { unsafe cre_bus_destroy(raw) }
 

@@ -46,6 +46,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     var handlers = Handlers()
     var bus: Bus?
     var orders: Orders?
+    var program: Program?
     var confinement: Confinement?
     var runtime: WorkerRuntime?
     var sender: Sender?
@@ -93,6 +94,7 @@ open class Server: ServerEvents, @unchecked Sendable {
                     "reactors, workers, task workers and your own processes are \(nodes - 2) together; at most 1022 can be"
             )
         }
+        if let handover = Handover.received { try Successor.run(self, handover) }
         if mode == .single { try Alone.run(self) } else { try Master(server: self).run() }
     }
 

@@ -12,6 +12,18 @@ public enum ServerMode: String, Sendable, CaseIterable {
     case single
 }
 
+/// What takes the place of a process that is reloaded.
+public enum Reload: String, Sendable, CaseIterable {
+    /// A fork of the manager: the program as it was when the server started, with fresh memory. What `onWorkerStart` loads
+    /// is loaded anew.
+    case fork
+    /// The program file as it is now, started anew: a new version goes into service and, in process mode, no connection
+    /// notices. Its `main` runs up to `start()`, which takes the place of a worker instead of starting a server. What all
+    /// processes must agree on can only be changed by a restart: the number of processes, `maxConnections`, `ringSize`, the
+    /// largest messages, the ports. When it does not start, or disagrees, the old workers go on.
+    case newProgram
+}
+
 /// What happens to a connection that has no room for a published message.
 public enum SlowReceiverPolicy: String, Sendable, CaseIterable {
     /// It goes without the message.
@@ -51,6 +63,11 @@ public struct Settings: Sendable {
     public var killsStuck = false
     /// A task that takes longer has its task worker killed, and so fails. Default: `nil`, as long as it likes.
     public var taskTimeout: Duration?
+    /// What a reload starts: ``Reload/fork`` or ``Reload/newProgram``. Default: `fork`.
+    public var reload = Reload.fork
+    /// The program that ``Reload/newProgram`` starts. Default: `nil`, the file from which the server was started, or what
+    /// has its name by then. Give a path here when the server was started by a name that will not be the new program's.
+    public var program: String?
     /// How many connections there may be at once; further ones are closed when they arrive. Default: 100,000.
     public var maxConnections = 100_000
     /// How many connections one remote address may have at once (of IPv6 addresses those that share the first 64 bits

@@ -9,7 +9,13 @@ internal import CReactor
 
     /// - Throws: ``SharedMemoryError`` when the system refuses the memory.
     public init(_ value: Int = 0) throws(SharedMemoryError) {
-        unsafe raw = try unsafe Shared.made("shared atomic") { unsafe cre_shared_atomic_create(Int64(value), &$0) }
+        let inherited = try SharedInheritance.next()
+        unsafe raw = try unsafe Shared.made("shared atomic") {
+            if let inherited { unsafe cre_shared_atomic_attach(inherited, &$0) } else {
+                unsafe cre_shared_atomic_create(Int64(value), &$0)
+            }
+        }
+        SharedInheritance.note(descriptor)
     }
 
     /// The one that a program had which has executed this one, by the descriptor that it passed on. The descriptor
@@ -18,7 +24,10 @@ internal import CReactor
         unsafe raw = try unsafe Shared.made("shared atomic") { unsafe cre_shared_atomic_attach(descriptor, &$0) }
     }
 
-    deinit { unsafe cre_shared_atomic_destroy(raw) }
+    deinit {
+        SharedInheritance.forget(descriptor)
+        unsafe cre_shared_atomic_destroy(raw)
+    }
 
     /// Its descriptor, which is closed when a program is executed unless you clear `FD_CLOEXEC`.
     public var descriptor: Int32 { unsafe cre_shared_atomic_descriptor(raw) }

@@ -17,7 +17,13 @@ internal import Glibc
 
     /// - Throws: ``SharedMemoryError`` when the system refuses the memory.
     public init() throws(SharedMemoryError) {
-        unsafe raw = try unsafe Shared.made("shared lock") { unsafe cre_shared_lock_create(&$0) }
+        let inherited = try SharedInheritance.next()
+        unsafe raw = try unsafe Shared.made("shared lock") {
+            if let inherited { unsafe cre_shared_lock_attach(inherited, &$0) } else {
+                unsafe cre_shared_lock_create(&$0)
+            }
+        }
+        SharedInheritance.note(unsafe cre_shared_lock_descriptor(raw))
     }
 
     /// The one that a program had which has executed this one, by the descriptor that it passed on. The descriptor
@@ -26,7 +32,10 @@ internal import Glibc
         unsafe raw = try unsafe Shared.made("shared lock") { unsafe cre_shared_lock_attach(descriptor, &$0) }
     }
 
-    deinit { unsafe cre_shared_lock_destroy(raw) }
+    deinit {
+        SharedInheritance.forget(unsafe cre_shared_lock_descriptor(raw))
+        unsafe cre_shared_lock_destroy(raw)
+    }
 
     /// Its descriptor, which is closed when a program is executed unless you clear `FD_CLOEXEC`.
     public var descriptor: Int32 { unsafe cre_shared_lock_descriptor(raw) }

@@ -35,6 +35,11 @@ public struct SharedMemoryError: Error, Sendable, CustomStringConvertible {
     /// Code and message.
     public var description: String { "\(code): \(message)" }
 
+    init(code: Code, message: String) {
+        self.code = code
+        self.message = message
+    }
+
     init(_ error: Int32, _ about: String = "") {
         code =
             switch error {

@@ -40,7 +40,8 @@ internal import Glibc
     ) throws(SharedMemoryError) {
         var definitions: [Definition] = []
         repeat definitions.append((each columns).definition)
-        try self.init(rows, definitions, nil)
+        try self.init(rows, definitions, try SharedInheritance.next())
+        SharedInheritance.note(descriptor)
     }
 
     /// The one that a program had which has executed this one, by the descriptor that it passed on. The descriptor
@@ -76,7 +77,10 @@ internal import Glibc
         rowWords = unsafe cre_shared_table_row_words(raw)
     }
 
-    deinit { unsafe cre_shared_table_destroy(raw) }
+    deinit {
+        SharedInheritance.forget(descriptor)
+        unsafe cre_shared_table_destroy(raw)
+    }
 
     /// Its descriptor, which is closed when a program is executed unless you clear `FD_CLOEXEC`.
     public var descriptor: Int32 { unsafe cre_shared_table_descriptor(raw) }

@@ -29,6 +29,7 @@ import SwiftServer
         },
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "tasks": { server, options in TaskScenario.register(server, options) },
+        "version": { server, options in VersionScenario.register(server, options) },
         "noTask": { server, _ in echo(server) },
         "upload": { server, _ in UploadScenario.register(server) },
         "broadcast": { server, _ in BroadcastScenario.register(server) },

@@ -3,7 +3,7 @@
 import Glibc
 import SwiftServer
 
-let options = Options(CommandLine.arguments)
+let options = Options(CommandLine.arguments + Tail.words)
 // Should the tests be cut off before they stop it.
 alarm(120)
 

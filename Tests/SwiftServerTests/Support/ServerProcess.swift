@@ -23,11 +23,11 @@ final class ServerProcess {
     /// Starts a server, runs `body` when it is ready, and stops it whatever happens. Nothing may be left of it then.
     static func run(
         _ scenario: String = "general", _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
-        environment: [String] = [], runner: [String] = [], _ body: (ServerProcess) throws -> Void
+        environment: [String] = [], runner: [String] = [], program: String? = nil, _ body: (ServerProcess) throws -> Void
     ) throws {
         // Clients that a test still holds at its end do not answer a closing handshake.
         let all = ["mode=\(mode)", "workers=\(workers)", "closeTimeout=200"] + options
-        let server = try ServerProcess(scenario, all, environment, runner)
+        let server = try ServerProcess(scenario, all, environment, runner, program: program)
         defer { server.kill() }
         do {
             try server.waitUntilReady()
@@ -53,9 +53,10 @@ final class ServerProcess {
 
     /// `runner` is a program, and its arguments, that runs the server.
     private init(
-        _ scenario: String, _ options: [String], _ environment: [String], _ runner: [String] = []
+        _ scenario: String, _ options: [String], _ environment: [String], _ runner: [String] = [],
+        program: String? = nil
     ) throws {
-        let program = ServerProcess.folder + "/test-server"
+        let program = program ?? ServerProcess.program
         var ends: [Int32] = [-1, -1]
         guard unsafe pipe(&ends) == 0 else { throw SystemError("making a pipe") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -75,6 +76,8 @@ final class ServerProcess {
         close(output)
         close(errors)
     }
+
+    static let program = folder + "/test-server"
 
     /// Where the test runner is, all other programs of the package are, too.
     private static let folder: String = {

@@ -96,10 +96,13 @@ extension Server {
 struct Program: Sendable {
     let path: String
     let arguments: [String]
+    /// Where it was started; in the background the server is somewhere else.
+    private let directory: String
 
     /// `/proc/self/exe` would be the old file, also when another one has its name by now.
     init(path: String?) {
         arguments = CommandLine.arguments
+        directory = absolutePath(".")
         let name = path ?? arguments.first ?? ""
         self.path = name.contains("/") ? absolutePath(name) : Program.inPath(name) ?? Program.own
     }
@@ -118,6 +121,7 @@ struct Program: Sendable {
 
     /// In a forked child: becomes the program. Returns only when that fails.
     func execute(_ handover: Handover) -> Int32 {
+        _ = unsafe chdir(directory)  // when it is gone, relative paths are the new program's problem
         let argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
         let keep = handover.descriptors
         return unsafe keep.withUnsafeBufferPointer { keep in

@@ -15,16 +15,24 @@ struct Launch {
 
     init(_ server: Server) throws(ServerError) {
         self.server = server
-        let confinement = try Confinement(server.settings, server.mode)
-        server.confinement = confinement
-        if let path = server.settings.logFile {
-            log = try LogFile(path, owner: confinement.owner, takesOutput: server.settings.daemonize)
-        }
-        Log.open(server.settings.logLevel, log)
+        log = try Launch.open(server)
         do throws(ServerError) { pidFile = try server.settings.pidFile.map(PIDFile.init) } catch {
             Log.close()
             throw error
         }
+    }
+
+    /// Looks up as whom handlers run, and opens the log: what a new program does, too, that joins a running server.
+    @discardableResult
+    static func open(_ server: Server) throws(ServerError) -> LogFile? {
+        let confinement = try Confinement(server.settings, server.mode)
+        server.confinement = confinement
+        var log: LogFile?
+        if let path = server.settings.logFile {
+            log = try LogFile(path, owner: confinement.owner, takesOutput: server.settings.daemonize)
+        }
+        Log.open(server.settings.logLevel, log)
+        return log
     }
 
     /// Goes on in the background, if that is wanted. The caller's process waits and ends; this returns in another one.

@@ -187,7 +187,10 @@ internal import Glibc
         if pid == 0 {
             for descriptor in launch.descriptors { close(descriptor) }
             if !inheritable.isEmpty {
-                unsafe inheritable.withUnsafeBufferPointer {
+                // libuv has a pipe that it closes, by its number, in each fork: would it be closed here, that number could
+                // be something else's by then.
+                let keep = (inheritable + Master.descriptors().filter(Master.isPipe)).sorted()
+                unsafe keep.withUnsafeBufferPointer {
                     unsafe cre_process_close_others($0.baseAddress, $0.count)
                 }
                 // libdispatch keeps the number of a descriptor that was just closed: it is taken before others can have it.
@@ -200,10 +203,19 @@ internal import Glibc
     }
 
     private func rememberDescriptors() {
-        inheritable = unsafe [Int32](unsafeUninitializedCapacity: 65_536) { buffer, count in
+        inheritable = Master.descriptors()
+        inheritable.removeAll { launch.descriptors.contains($0) }
+    }
+
+    private static func descriptors() -> [Int32] {
+        unsafe [Int32](unsafeUninitializedCapacity: 65_536) { buffer, count in
             count = Int(max(0, unsafe cre_process_descriptors(buffer.baseAddress, buffer.count)))
         }
-        inheritable.removeAll { launch.descriptors.contains($0) }
+    }
+
+    private static func isPipe(_ descriptor: Int32) -> Bool {
+        var info = stat()
+        return unsafe fstat(descriptor, &info) == 0 && info.st_mode & S_IFMT == S_IFIFO
     }
 
     private func managerEnded(_ end: ProcessEnd) {

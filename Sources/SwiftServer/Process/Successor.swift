@@ -25,9 +25,7 @@ enum Successor {
         try compare(server.terms, handover.terms)
         let layout = Layout(server: server)
         Log.setRole(layout.name(of: handover.id))
-        let confinement = try Confinement(server.settings)
-        server.confinement = confinement
-        _ = try server.settings.openLog(owner: confinement.owner)
+        try Launch.open(server)
         server.bus = try Bus(
             attaching: handover.bus,
             server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))

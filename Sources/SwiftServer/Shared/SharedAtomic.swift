@@ -11,7 +11,9 @@ internal import CReactor
     public init(_ value: Int = 0) throws(SharedMemoryError) {
         let inherited = try SharedInheritance.next()
         unsafe raw = try unsafe Shared.made("shared atomic") {
-            if let inherited { unsafe cre_shared_atomic_attach(inherited, &$0) } else {
+            if let inherited {
+                unsafe cre_shared_atomic_attach(inherited, &$0)
+            } else {
                 unsafe cre_shared_atomic_create(Int64(value), &$0)
             }
         }

@@ -19,7 +19,9 @@ internal import Glibc
     public init() throws(SharedMemoryError) {
         let inherited = try SharedInheritance.next()
         unsafe raw = try unsafe Shared.made("shared lock") {
-            if let inherited { unsafe cre_shared_lock_attach(inherited, &$0) } else {
+            if let inherited {
+                unsafe cre_shared_lock_attach(inherited, &$0)
+            } else {
                 unsafe cre_shared_lock_create(&$0)
             }
         }

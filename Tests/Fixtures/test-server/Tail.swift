@@ -6,7 +6,7 @@ enum Tail {
     static let marker = "\n#tail "
 
     static var words: [String] {
-        let file = open("/proc/self/exe", O_RDONLY)
+        let file = unsafe open("/proc/self/exe", O_RDONLY)
         guard file >= 0 else { return [] }
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: 256)

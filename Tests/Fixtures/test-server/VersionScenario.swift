@@ -27,7 +27,9 @@ import SwiftServer
             case "visit": server.push("\(version) \(visits.add())", to: frame.fd)
             case "task":
                 server.task(Array("\(frame.fd)".utf8)) { result in
-                    if case .success(let bytes?) = result { server.push(String(decoding: bytes, as: UTF8.self), to: frame.fd) }
+                    if case .success(let bytes?) = result {
+                        server.push(String(decoding: bytes, as: UTF8.self), to: frame.fd)
+                    }
                 }
             case "crash": fatalError("on purpose")
             case "reload": server.reload()

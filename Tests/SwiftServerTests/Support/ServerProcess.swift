@@ -23,7 +23,8 @@ final class ServerProcess {
     /// Starts a server, runs `body` when it is ready, and stops it whatever happens. Nothing may be left of it then.
     static func run(
         _ scenario: String = "general", _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
-        environment: [String] = [], runner: [String] = [], program: String? = nil, _ body: (ServerProcess) throws -> Void
+        environment: [String] = [], runner: [String] = [], program: String? = nil,
+        _ body: (ServerProcess) throws -> Void
     ) throws {
         // Clients that a test still holds at its end do not answer a closing handshake.
         let all = ["mode=\(mode)", "workers=\(workers)", "closeTimeout=200"] + options

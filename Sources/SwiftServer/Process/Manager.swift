@@ -129,8 +129,11 @@ struct Manager {
 
     private mutating func ended(_ end: ProcessEnd) {
         if let candidate = reload.candidate, end.pid == candidate.pid {
-            if case .failed(let cause) = candidate.control.word() { return abandonReload(cause) }
-            return abandonReload("the new program \(end)")
+            var cause = "the new program \(end)"
+            if case .failed(let text) = candidate.control.word() { cause = text }
+            candidate.control.end()
+            reload.candidate = nil  // its pid may be another process's soon
+            return abandonReload(cause)
         }
         guard let id = seats.firstIndex(where: { $0.pid == end.pid }) else { return }
         let activity = Activity(bus, node: layout.node(of: id))

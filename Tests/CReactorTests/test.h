@@ -132,11 +132,15 @@ static inline void guard_free(guard_page *guard) {
 /* ---- the allocator: counts, and fails the Nth allocation from now ---- */
 
 static atomic_long test_allocations, test_live_allocations;
+static long test_fail_span = 1;  /* so many in a row */
 static atomic_long test_fail_at; /* 0: never; 1: the next one; ... */
 
 static inline bool test_must_fail(void) {
-    if (atomic_load(&test_fail_at) <= 0) return false;
-    return atomic_fetch_sub(&test_fail_at, 1) == 1;
+    long at = atomic_load(&test_fail_at);
+    if (!at || at <= -test_fail_span) return false;
+    at = atomic_fetch_sub(&test_fail_at, 1);
+    if (at == 1) atomic_fetch_sub(&test_fail_at, 1); /* 0 is never */
+    return at <= 1;
 }
 
 static void *test_allocate(void *context, size_t size) {

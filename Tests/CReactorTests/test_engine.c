@@ -64,6 +64,48 @@ TEST_BOTH(a_handler_may_end_its_own_connection) {
     net_stop(net);
 }
 
+static int refuse_open(net_server *net, const cre_record *event, uint8_t *payload) {
+    (void)net, (void)payload;
+    return event->kind == CRE_EVENT_OPEN ? CRE_ELINK_FULL : 0;
+}
+
+static int refuse_close(net_server *net, const cre_record *event, uint8_t *payload) {
+    (void)payload;
+    int *left = net->context;
+    return event->kind == CRE_EVENT_CLOSE && --*left >= 0 ? CRE_ENOMEM : 0;
+}
+
+TEST_BOTH(ends_are_told_to_those_who_know_of_the_beginning) {
+    net_server *net = net_start((cre_engine_config){ 0 }, refuse_open);
+    net_client client = net_connect(net);
+    net_send_text(&client, NET_UPGRADE);
+    net_expect_event(net, CRE_EVENT_OPEN);
+    NET_UNTIL(net, connected(net) == 0);
+    net_settle(net);
+    CHECK_EQ(net_count_events(net, CRE_EVENT_CLOSE), 0);
+    net_close(&client);
+    net_stop(net);
+    /* And to them for certain, as soon as that is possible; nothing else happens meanwhile. */
+    int refusals = 3;
+    net = net_start((cre_engine_config){ 0 }, refuse_close);
+    net->context = &refusals;
+    client = net_ws_connect(net);
+    cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
+    net_close(&client);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(net_expect_event(net, CRE_EVENT_CLOSE)->record.session, session);
+    NET_UNTIL(net, connected(net) == 0);
+    net_settle(net);
+    CHECK_EQ(net_count_events(net, CRE_EVENT_CLOSE), 4);
+    /* An engine that goes does not wait. */
+    refusals = 1000;
+    client = net_ws_connect(net);
+    command(net, CRE_COMMAND_RESET, net_expect_event(net, CRE_EVENT_OPEN)->record.session);
+    net_turn(net);
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_BOTH(a_handler_may_act_on_any_connection) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
     net_client clients[3] = { net_ws_connect(net), net_ws_connect(net), net_ws_connect(net) };
@@ -212,8 +254,7 @@ static int push_more_when_drained(net_server *net, const cre_record *event, uint
     (void)payload;
     static uint8_t data[50000];
     int *left = net->context;
-    if (event->kind == CRE_EVENT_FULL)
-        cre_engine_push(net->engine, event->session, CRE_WS_TEXT, "full", 4);
+    if (event->kind == CRE_EVENT_FULL) cre_engine_push(net->engine, event->session, CRE_WS_TEXT, "full", 4);
     if (event->kind == CRE_EVENT_DRAINED)
         while (*left > 0 && !cre_engine_push(net->engine, event->session, CRE_WS_BINARY, data, sizeof data))
             --*left;

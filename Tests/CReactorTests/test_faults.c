@@ -6,118 +6,7 @@
 #include "calls.h"
 
 #include "both.h"
-
-typedef struct fault {
-    call kind;
-    int error;
-} fault;
-
-/* Instead of a kind: the allocations of the library. */
-#define MEMORY CALLS
-
-/* A connection that fails to be accepted for these is tried again after a rest, which takes its time. */
-static const fault accept_faults[] = {
-    { CALL_accept4, EMFILE }, { CALL_accept4, ENFILE },
-    { CALL_accept4, ENOMEM }, { CALL_accept4, ENOBUFS },
-    { CALL_accept4, EINTR },  { CALL_accept4, ECONNABORTED },
-    { CALL_accept4, EAGAIN }, { CALLS, 0 },
-};
-
-static const fault stream_faults[] = {
-    { MEMORY, ENOMEM },
-    { CALL_recv, CALL_SHORT },
-    { CALL_recv, EAGAIN },
-    { CALL_recv, EINTR },
-    { CALL_recv, ECONNRESET },
-    { CALL_recv, ENOMEM },
-    { CALL_send, CALL_SHORT },
-    { CALL_send, EAGAIN },
-    { CALL_send, EINTR },
-    { CALL_send, EPIPE },
-    { CALL_send, ECONNRESET },
-    { CALL_send, ENOBUFS },
-    { CALL_sendmsg, CALL_SHORT },
-    { CALL_sendmsg, EAGAIN },
-    { CALL_sendmsg, EINTR },
-    { CALL_sendmsg, EPIPE },
-    { CALL_sendmsg, ENOMEM },
-    { CALL_sendfile, CALL_SHORT },
-    { CALL_sendfile, EAGAIN },
-    { CALL_sendfile, EINTR },
-    { CALL_sendfile, EPIPE },
-    { CALL_sendfile, EIO },
-    { CALL_pread, CALL_SHORT },
-    { CALL_pread, EINTR },
-    { CALL_pread, EIO },
-    { CALL_open, EMFILE },
-    { CALL_open, EINTR },
-    { CALL_fstat, EIO },
-    { CALL_shutdown, ENOTCONN },
-    { CALL_setsockopt, EINVAL },
-    { CALL_getpeername, ENOTCONN },
-    { CALL_uv_poll_init, ENOMEM },
-    { CALLS, 0 },
-};
-
-static const fault datagram_faults[] = {
-    { MEMORY, ENOMEM },
-    { CALL_recvmmsg, CALL_SHORT },
-    { CALL_recvmmsg, EINTR },
-    { CALL_recvmmsg, EAGAIN },
-    { CALL_recvmmsg, ENOMEM },
-    { CALL_recvmmsg, ECONNREFUSED },
-    { CALL_sendmsg, EAGAIN },
-    { CALL_sendmsg, EINTR },
-    { CALL_sendmsg, ENOBUFS },
-    { CALL_sendmsg, ECONNREFUSED },
-    { CALLS, 0 },
-};
-
-/* Those that matter to what is published. */
-static const fault publish_faults[] = {
-    { MEMORY, ENOMEM },        { CALL_recv, CALL_SHORT },
-    { CALL_send, CALL_SHORT }, { CALL_send, EAGAIN },
-    { CALL_send, EPIPE },      { CALL_sendmsg, CALL_SHORT },
-    { CALL_sendmsg, EAGAIN },  { CALL_sendmsg, EINTR },
-    { CALL_sendmsg, ENOBUFS }, { CALLS, 0 },
-};
-
-/* And to a link. */
-static const fault link_faults[] = {
-    { MEMORY, ENOMEM },   { CALL_recv, CALL_SHORT }, { CALL_send, CALL_SHORT },     { CALL_read, EAGAIN },
-    { CALL_read, EINTR }, { CALL_write, EINTR },     { CALL_uv_poll_init, ENOMEM }, { CALLS, 0 },
-};
-
-static const fault start_faults[] = {
-    { MEMORY, ENOMEM },
-    { CALL_socket, EMFILE },
-    { CALL_bind, EADDRINUSE },
-    { CALL_listen, EADDRINUSE },
-    { CALL_setsockopt, ENOBUFS },
-    { CALL_getsockname, ENOBUFS },
-    { CALL_fchmod, EPERM },
-    { CALL_eventfd, EMFILE },
-    { CALL_memfd_create, ENFILE },
-    { CALL_ftruncate, ENOSPC },
-    { CALL_mmap, ENOMEM },
-    { CALL_pthread_create, EAGAIN },
-    { CALL_uv_loop_init, EMFILE },
-    { CALL_uv_async_init, EMFILE },
-    { CALL_uv_poll_init, ENOMEM },
-    { CALLS, 0 },
-};
-
-static void arm(const fault *it, long n) {
-    if (it->kind == MEMORY)
-        atomic_store(&test_fail_at, n);
-    else
-        calls_fail(it->kind, n, it->error);
-}
-
-/* Whether it came to the failure. */
-static bool disarm(const fault *it) {
-    return it->kind == MEMORY ? atomic_exchange(&test_fail_at, 0) <= 0 : calls_heal();
-}
+#include "faults.h"
 
 /* ---- the server ---- */
 
@@ -413,9 +302,9 @@ static void serve_pair(void *context, const cre_record *event, uint8_t *payload)
     }
     default: break;
     }
-    /* Without memory for this, too, there is nothing that could be done: once is enough. */
-    if (result < 0)
-        cre_worker_command(worker, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = session }, NULL, 0);
+    cre_record reset = { .kind = CRE_COMMAND_RESET, .session = session };
+    while (result < 0 && cre_worker_command(worker, &reset, NULL, 0) == CRE_ENOMEM) {
+    }
 }
 
 static void hand_over(void *context, int descriptor) {
@@ -581,6 +470,22 @@ TEST(publishing_over_the_bus) {
 
 TEST(starting_a_reactor_and_a_worker) {
     run_pair(start_faults, visit_websocket);
+}
+
+/* Not one allocation but several in a row, so that what is done about the first fails, too. */
+TEST_BOTH(no_memory_for_a_while) {
+    static const fault no_memory[] = { { MEMORY, ENOMEM }, { CALLS, 0 } };
+    for (test_fail_span = 2; test_fail_span <= 16; test_fail_span *= 8) {
+        run(no_memory, CRE_PROTOCOL_HTTP, visit_http);
+        run(no_memory, CRE_PROTOCOL_HTTP, visit_pieces);
+        run(no_memory, CRE_PROTOCOL_WEBSOCKET, visit_websocket);
+        run(no_memory, CRE_PROTOCOL_WEBSOCKET, visit_broadcast);
+        run(no_memory, CRE_PROTOCOL_STREAM, visit_stream);
+        run_pair(no_memory, visit_websocket);
+        run_pair(no_memory, visit_http);
+        run_pair(no_memory, visit_broadcast);
+    }
+    test_fail_span = 1;
 }
 
 TEST_MAIN()

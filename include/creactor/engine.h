@@ -39,7 +39,8 @@ typedef struct cre_engine_config {
      * that of a MESSAGE may be changed. Commands never call it before they return: CLOSE, FULL and DRAINED
      * come at the end of the loop's turn, or in cre_engine_destroy. It may call any function of the engine
      * for any session, except cre_engine_destroy. It returns 0, or a negative error when the event could not
-     * be passed on: the connection is then closed.
+     * be passed on: the connection is then closed, without a CLOSE if it was its OPEN or CONNECT. A CLOSE
+     * for which this returns CRE_ENOMEM comes again.
      */
     int (*on_event)(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload);
     void *context;

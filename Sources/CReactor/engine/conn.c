@@ -165,8 +165,12 @@ int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_
                         size_t length) {
     if (conn->moves && may_move(conn, kind)) cre__dispatch_move(conn);
     int result = cre__conn_tell(conn, conn->session, kind, opcode, flags, payload, length);
-    if (result < 0)
-        cre__conn_end(conn, CRE_CLOSED_ERROR, conn->opened ? 1006 : 0, result, (cre_slice){ 0 }, false);
+    if (result < 0) {
+        uint16_t code = conn->opened ? 1006 : 0;
+        /* Whoever does not know of its beginning is not told of its end. */
+        if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->opened = false;
+        cre__conn_end(conn, CRE_CLOSED_ERROR, code, result, (cre_slice){ 0 }, false);
+    }
     return result;
 }
 
@@ -186,13 +190,13 @@ static void destroy(cre__conn *conn) {
     engine->stats.closed++;
 }
 
-void cre__conn_tell_end(cre__conn *conn) {
+bool cre__conn_tell_end(cre__conn *conn) {
     cre_session session = conn->ended;
     if (conn->phase_at_end == CRE__HTTP) {
+        if (!cre__body_tell_broken(conn, session)) return false;
         conn->ended = 0;
-        cre__body_tell_broken(conn, session);
         cre__table_release(conn->engine->table, session);
-        return;
+        return true;
     }
     cre_block *text = conn->close_text;
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
@@ -203,9 +207,12 @@ void cre__conn_tell_end(cre__conn *conn) {
                           .text_length = (uint16_t)length };
     memcpy(payload, &closed, sizeof closed);
     if (length) memcpy(payload + sizeof closed, cre_block_data(text), length);
+    if (cre__conn_tell(conn, session, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload,
+                       sizeof closed + length) == CRE_ENOMEM)
+        return false;
     conn->ended = 0;
-    cre__conn_tell(conn, session, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, sizeof closed + length);
     cre__table_release(conn->engine->table, session);
+    return true;
 }
 
 /* What is to be told at the end of the turn; without memory for the text it is told without. */
@@ -518,9 +525,18 @@ static void on_tick(void *context, cre_timer *timer) {
         engine->tick++;
         visit_slot(engine, engine->tick % CRE__WHEEL_SLOTS, now);
     }
-    if (engine->timed || engine->ticker != timer) return;
+    if (engine->timed || engine->untold || engine->ticker != timer) return;
     cre_timer_stop(timer); /* an idle server does not wake up */
     engine->ticker = NULL;
+}
+
+void cre__ticker_start(cre_engine *engine) {
+    if (engine->ticker) return;
+    engine->tick = current_tick(engine);
+    /* Without memory for the one timer there are no timeouts until the next connection asks again. */
+    if (cre_timer_start(engine->loop, CRE__WHEEL_TICK_MS, CRE__WHEEL_TICK_MS, on_tick, engine,
+                        &engine->ticker))
+        engine->ticker = NULL;
 }
 
 void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms) {
@@ -540,10 +556,5 @@ void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms) {
     unlink_timed(conn);
     conn->deadline = deadline;
     link_timed(conn);
-    if (engine->ticker) return;
-    engine->tick = current_tick(engine);
-    /* Without memory for the one timer there are no timeouts until the next connection asks again. */
-    if (cre_timer_start(engine->loop, CRE__WHEEL_TICK_MS, CRE__WHEEL_TICK_MS, on_tick, engine,
-                        &engine->ticker))
-        engine->ticker = NULL;
+    cre__ticker_start(engine);
 }

@@ -165,6 +165,7 @@ struct cre_engine {
     uint64_t conns_mask; /* of an index; the table, which others can write to, is not asked */
     uint32_t open;       /* connections that are not dead */
     cre__conn *dirty;
+    cre__conn *untold; /* whose end could not be told for want of memory; linked as those in `dirty` */
     cre__chunk *free_chunks;
     uint32_t free_count;
     cre__hook flush;
@@ -238,8 +239,11 @@ int cre__conn_tell(cre__conn *conn, cre_session session, cre_event kind, uint8_t
  */
 void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
                    bool graceful);
-/* At the end of a turn: CLOSE for a session that has ended, or the end of a body that was coming on it. */
-void cre__conn_tell_end(cre__conn *conn);
+/* At the end of a turn: CLOSE for a session that has ended, or the end of a body that was coming on it.
+ * False: there is no memory to pass it on. */
+bool cre__conn_tell_end(cre__conn *conn);
+/* The timer behind the wheel; without memory for it there is none until somebody asks again. */
+void cre__ticker_start(cre_engine *engine);
 /* Reading or writing failed with this errno: ends the connection. */
 void cre__conn_failed(cre__conn *conn, int error);
 void cre__conn_update_watch(cre__conn *conn);
@@ -357,8 +361,9 @@ void cre__body_discard(cre__conn *conn);
 bool cre__body_breaks(const cre__conn *conn);
 /* At the end of a turn. */
 void cre__body_tell_dropped(cre__conn *conn);
-/* Tells that the rest of a body will not come, if that is so; `session`: the connection's. */
-void cre__body_tell_broken(cre__conn *conn, cre_session session);
+/* Tells that the rest of a body will not come, if that is so; `session`: the connection's. False: there is no
+ * memory to pass it on. */
+bool cre__body_tell_broken(cre__conn *conn, cre_session session);
 
 /* http_stream.c */
 /* Begins a response whose body goes on. */

@@ -44,12 +44,14 @@ void cre__body_tell_dropped(cre__conn *conn) {
     if (conn->http.body->dropped) cre__body_tell_broken(conn, conn->session);
 }
 
-void cre__body_tell_broken(cre__conn *conn, cre_session session) {
-    if (!cre__body_breaks(conn)) return;
+bool cre__body_tell_broken(cre__conn *conn, cre_session session) {
+    if (!cre__body_breaks(conn)) return true;
     struct cre__body *body = conn->http.body;
     body->dropped = body->told = true;
-    cre__conn_tell(conn, session, CRE_EVENT_REQUEST_BODY, body->number, CRE_RECORD_FINAL | CRE_RECORD_CLOSE,
-                   NULL, 0);
+    int result = cre__conn_tell(conn, session, CRE_EVENT_REQUEST_BODY, body->number,
+                                CRE_RECORD_FINAL | CRE_RECORD_CLOSE, NULL, 0);
+    if (result == CRE_ENOMEM && conn->http.body == body) body->told = false; /* it is tried again */
+    return result != CRE_ENOMEM;
 }
 
 /* It is too large, makes no sense or does not come: the request is refused, and the connection ends. */

@@ -284,7 +284,12 @@ static void flush_first(cre_engine *engine) {
     cre__conn *conn = engine->dirty;
     engine->dirty = conn->next_dirty;
     conn->dirty = false;
-    if (conn->ended) cre__conn_tell_end(conn);
+    if (conn->ended && !cre__conn_tell_end(conn)) {
+        conn->dirty = true; /* and so its memory stays */
+        conn->next_dirty = engine->untold;
+        engine->untold = conn;
+        return;
+    }
     if (conn->closed) {
         cre__conn_free(conn);
         return;
@@ -301,19 +306,32 @@ static void flush_first(cre_engine *engine) {
         cre__out_show(conn); /* it has grown */
 }
 
+/* The end of a session must be told, whenever that becomes possible. */
+static void retry_untold(cre_engine *engine) {
+    while (engine->untold) {
+        cre__conn *conn = engine->untold;
+        engine->untold = conn->next_dirty;
+        conn->next_dirty = engine->dirty;
+        engine->dirty = conn;
+    }
+}
+
 bool cre__engine_on_flush(cre__hook *hook) {
     cre_engine *engine = (cre_engine *)((char *)hook - offsetof(cre_engine, flush));
+    retry_untold(engine);
     do { /* handlers of what happens in one round may publish for the next */
         if (engine->batch.topic) cre__batch_flush(engine);
         while (engine->dirty)
             flush_first(engine);
     } while (engine->batch.topic);
+    if (engine->untold) cre__ticker_start(engine); /* or the next turn may be far away */
     cre__stats_show(engine);
     if (engine->shutting_down) cre__engine_check_shutdown(engine);
     return false;
 }
 
 void cre__out_forget(cre_engine *engine) {
+    retry_untold(engine);
     while (engine->dirty) {
         cre__conn *conn = engine->dirty;
         engine->dirty = conn->next_dirty;

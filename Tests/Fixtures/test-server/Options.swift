@@ -16,6 +16,9 @@ struct Options {
     subscript(name: String) -> String? { values[name] }
     func number(_ name: String) -> Int? { values[name].flatMap { Int($0) } }
 
+    /// Seconds after which it ends by itself.
+    var patience: UInt32 { number("patience").map { UInt32($0) } ?? 120 }
+
     var mode: ServerMode { self["mode"].flatMap { ServerMode(rawValue: $0) } ?? .process }
 
     var tls: TLSConfiguration? {

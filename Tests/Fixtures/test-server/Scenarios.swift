@@ -27,6 +27,7 @@ import SwiftServer
                 response.end(request.path == "/secure" ? "\(request.isSecure) \(isSecure)" : "hello")
             }
         },
+        "chaos": { server, _ in ChaosScenario.register(server) },
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "tasks": { server, options in TaskScenario.register(server, options) },
         "version": { server, options in VersionScenario.register(server, options) },
@@ -82,9 +83,10 @@ import SwiftServer
         },
     ]
 
-    static func tellLifeCycle(_ server: WebSocketServer) {
+    static func tellLifeCycle(_ server: WebSocketServer, _ options: Options) {
+        let patience = options.patience
         server.onStart {
-            alarm(120)  // the one of the beginning is not inherited by a server in the background
+            alarm(patience)  // the one of the beginning is not inherited by a server in the background
             print("ready \($0.port) \(getpid())")
         }
         server.onShutdown { _ in print("shutdown \(getpid())") }

@@ -5,7 +5,7 @@ import SwiftServer
 
 let options = Options(CommandLine.arguments + Tail.words)
 // Should the tests be cut off before they stop it.
-alarm(120)
+alarm(options.patience)
 
 guard let register = Scenarios.all[options.scenario] else {
     print("no scenario \(options.scenario)")
@@ -17,7 +17,7 @@ server.processName = "fixture"
 options.apply(to: &server.settings)
 server.tls = options.tls
 print("before the start")
-Scenarios.tellLifeCycle(server)
+Scenarios.tellLifeCycle(server, options)
 register(server, options)
 
 do throws(ServerError) {

@@ -1,0 +1,168 @@
+"""Clients that know what they sent, and so what was lost, came twice or came out of order."""
+
+import collections
+import socket
+
+WINDOW = 8
+
+
+class Client:
+    """A connection that is never waited for: `ready` is called when its socket is readable, `tick` now and then."""
+
+    def __init__(self, port, report):
+        self.port = port
+        self.report = report
+        self.number = 0
+        self.answered = 0
+        self.lost = 0
+        self.ends = 0
+        self.socket = None
+        self.open()
+
+    def open(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.port), 30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.began()
+        self.socket.setblocking(False)
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def send(self, data):
+        try:
+            self.socket.setblocking(True)
+            self.socket.sendall(data)
+            self.socket.setblocking(False)
+        except OSError:
+            pass  # reading tells
+
+    def ready(self):
+        """False when the connection has ended."""
+        try:
+            data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return True
+        except OSError:
+            data = b""
+        if data:
+            self.buffer += data
+            return self.take()
+        return False
+
+    def close(self):
+        self.socket.close()
+
+
+class WebSocket(Client):
+    """Numbered messages, some of which post tasks, several of them unanswered at any time."""
+
+    def began(self):
+        self.socket.sendall(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        self.is_upgraded = self.is_open = False
+        self.worker = None
+        self.close_code = None
+        self.unanswered = collections.deque()
+        self.tasks = {}  # (worker, number) of those that were posted, None while that is not known
+        self.results = set()
+
+    def frame(self, text):
+        data = text.encode()
+        self.send(bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data)
+
+    def tick(self, tasks, window=WINDOW):
+        if self.is_open and len(self.unanswered) < window:
+            self.number += 1
+            text = f"t {self.number}" if tasks and self.number % 8 == 0 else f"m {self.number}"
+            if text[0] == "t":
+                self.tasks[self.number] = None
+            self.unanswered.append(text)
+            self.frame(text)
+
+    def take(self):
+        if not self.is_upgraded:
+            head, self.is_upgraded, rest = self.buffer.partition(b"\r\n\r\n")
+            if not self.is_upgraded:
+                return True
+            self.buffer = rest
+            if not head.startswith(b"HTTP/1.1 101"):
+                self.report(f"no WebSocket: {head[:40]}")
+        while len(self.buffer) >= 2 and len(self.buffer) >= 2 + self.buffer[1]:
+            opcode, end = self.buffer[0] & 15, 2 + self.buffer[1]
+            payload, self.buffer = self.buffer[2:end], self.buffer[end:]
+            if opcode == 8:
+                self.close_code = int.from_bytes(payload[:2], "big")
+                return False
+            self.answer(payload.decode())
+        return True
+
+    def answer(self, text):
+        words = text.split()
+        if words[0] == "welcome":
+            self.worker = int(words[2])
+            self.is_open = True
+        elif words[0] == "f":
+            self.result(int(words[1]))
+        else:
+            self.message(" ".join(words[:2]), words[2:])
+
+    def message(self, text, rest):
+        if text not in self.unanswered:
+            self.report(f"{text}: answered twice or out of order")
+            return
+        while self.unanswered[0] != text:
+            self.lose(self.unanswered.popleft())
+        self.unanswered.popleft()
+        self.answered += 1
+        if rest and rest[0] == "refused":
+            del self.tasks[int(text[2:])]
+        elif rest:
+            number = int(text[2:])
+            if number in self.tasks:
+                self.tasks[number] = (int(rest[0]), int(rest[1]))
+
+    def lose(self, text):
+        self.lost += 1
+
+    def result(self, number):
+        if number in self.results:
+            self.report(f"task {number}: two results")
+        self.results.add(number)
+        if number not in self.tasks:
+            self.report(f"task {number}: a result of no task")
+
+    def open_tasks(self):
+        """Of those that were posted for sure: those without a result, by their poster and number."""
+        return [task for number, task in self.tasks.items() if task and number not in self.results]
+
+
+class Requests(Client):
+    """One request after the other; what fails is counted, and a connection that ended opened again."""
+
+    def began(self):
+        self.waits = False
+
+    def tick(self):
+        if not self.waits:
+            self.number += 1
+            self.waits = True
+            self.send(f"GET /{self.number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    def take(self):
+        head, mark, body = self.buffer.partition(b"\r\n\r\n")
+        if not mark:
+            return True
+        length = next(int(f.split(b":")[1]) for f in head.split(b"\r\n") if f.lower().startswith(b"content-length"))
+        if len(body) < length:
+            return True
+        self.buffer = body[length:]
+        self.waits = False
+        if head.startswith(b"HTTP/1.1 200"):
+            self.answered += 1
+            if body[:length] != b"/%d" % self.number:
+                self.report(f"request {self.number}: the answer of another: {body[:20]}")
+        else:
+            self.lost += 1
+        return True

@@ -66,10 +66,10 @@ typedef struct cre__http {
     uint8_t first;              /* its number; without one, that of the next */
     uint8_t count;              /* requests in progress */
     uint8_t traits;             /* of the request that comes in */
-    bool barrier : 1;           /* nothing more is handed out until all in progress are answered */
-    bool alone : 1;             /* the request that comes in must not overlap with others */
-    bool idle : 1;              /* the time between two requests runs */
-    bool promoting : 1;         /* answers that waited for their turn are being sent */
+    bool barrier;               /* nothing more is handed out until all in progress are answered */
+    bool alone;                 /* the request that comes in must not overlap with others */
+    bool idle;                  /* the time between two requests runs */
+    bool promoting;             /* answers that waited for their turn are being sent */
 } cre__http;
 
 struct cre__conn {
@@ -335,10 +335,9 @@ void cre__http_set_last(cre__conn *conn);
 bool cre__http_goes_on(const cre__conn *conn, bool close);
 /* The first request is answered: on to the next one, or the end. */
 void cre__http_answered(cre__conn *conn, bool keep_alive);
-/* The commands that are about a request: `command->opcode` is its number. */
+/* The commands that are about a request: `command->opcode` is its number. The parts are used up. */
 int cre__http_command_check(const cre_record *command, cre_slice *parts, int count);
-int cre__http_command(cre__conn *conn, const cre_record *command, const cre_slice *parts, int count,
-                      bool late);
+int cre__http_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, bool late);
 /* Bytes of answers that wait for their turn. */
 uint32_t cre__http_kept(const cre__conn *conn);
 void cre__http_drop_answers(cre__conn *conn);

@@ -65,7 +65,7 @@ bool cre__http_begin(cre__conn *conn, size_t bytes, uint8_t *number) {
     cre__http *http = &conn->http;
     http->idle = false;
     *number = (uint8_t)(http->first + http->count);
-    if (!(http->traits & CRE__KEEP_ALIVE) || http->alone) http->barrier = true;
+    http->barrier = !(http->traits & CRE__KEEP_ALIVE) || http->alone;
     if (!http->count) {
         set_first(conn, http->traits, (uint32_t)bytes);
         http->count = 1;
@@ -185,8 +185,8 @@ static int make_room(cre__conn *conn, const cre_record *command, size_t length, 
 }
 
 /* Keeps a command about a request whose turn has not come. */
-static int keep(cre__conn *conn, behind_entry *entry, const cre_record *command, const cre_slice *parts,
-                int count, bool late) {
+static int keep(cre__conn *conn, behind_entry *entry, const cre_record *command, cre_slice *parts, int count,
+                bool late) {
     bool body = command->kind == CRE_COMMAND_RESPOND_BODY;
     if (body ? !entry->begun || entry->complete : entry->begun) return CRE_ENO_REQUEST;
     cre_slice own[CRE__MAX_PARTS];
@@ -203,9 +203,7 @@ static int keep(cre__conn *conn, behind_entry *entry, const cre_record *command,
     }
     *item = (early){ .command = *command };
     item->command.length = (uint32_t)length;
-    for (int i = 0; i < count; i++)
-        own[i] = parts[i];
-    cre__slices_take(item->payload, length, own, count);
+    cre__slices_take(item->payload, length, parts, count);
     if (entry->last)
         entry->last->next = item;
     else
@@ -247,18 +245,14 @@ static int abandon_up_to(cre__conn *conn, uint8_t last) {
     return result;
 }
 
-int cre__http_command(cre__conn *conn, const cre_record *command, const cre_slice *parts, int count,
-                      bool late) {
+int cre__http_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, bool late) {
     if (conn->phase != CRE__HTTP) return CRE_ENO_REQUEST;
     if (command->kind == CRE_COMMAND_ABANDON) return abandon_up_to(conn, command->opcode);
     uint8_t ahead = (uint8_t)(command->opcode - conn->http.first);
     if (ahead >= conn->http.count) return CRE_ENO_REQUEST;
     if (command->kind == CRE_COMMAND_CONTINUE) return cre__body_continue(conn);
     if (ahead) return keep(conn, entry_at(conn, ahead), command, parts, count, late);
-    cre_slice own[CRE__MAX_PARTS];
-    for (int i = 0; i < count; i++)
-        own[i] = parts[i];
-    return answer_first(conn, command, own, count, late);
+    return answer_first(conn, command, parts, count, late);
 }
 
 /* ---- turns ---- */

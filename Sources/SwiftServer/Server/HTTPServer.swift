@@ -2,7 +2,8 @@
 open class HTTPServer: Server, @unchecked Sendable {
     override var mainProtocol: PortProtocol { .http }
 
-    /// One whole request, its body included. See ``Response`` for how it is answered.
+    /// One request, its body included unless that comes in pieces (``Settings/streamRequestBodies``). See ``Response`` for how
+    /// it is answered.
     public func onRequest(_ handler: @escaping @MainActor (Request, Response) -> Void) {
         handlers.request = Handlers.request(handler)
     }

@@ -242,8 +242,6 @@ void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int 
 /* At the end of a turn: CLOSE for a session that has ended, or the end of a body that was coming on it.
  * False: there is no memory to pass it on. */
 bool cre__conn_tell_end(cre__conn *conn);
-/* The timer behind the wheel; without memory for it there is none until somebody asks again. */
-void cre__ticker_start(cre_engine *engine);
 /* Reading or writing failed with this errno: ends the connection. */
 void cre__conn_failed(cre__conn *conn, int error);
 void cre__conn_update_watch(cre__conn *conn);
@@ -251,15 +249,21 @@ void cre__conn_update_watch(cre__conn *conn);
 void cre__conn_mark_dirty(cre__conn *conn);
 /* LEAVING, and all output is sent: ends our side, and the connection when the peer has ended its. */
 void cre__conn_leave(cre__conn *conn);
-void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms); /* 0: none */
+/* Its deadline has passed: what that means depends on its phase. */
+void cre__conn_timed_out(cre__conn *conn);
 cre__conn *cre__engine_find(cre_engine *engine, cre_session session);
 /* Reads on, at the end of the turn, where the connection was stopped; what is stashed comes first. */
 void cre__conn_continue(cre__conn *conn);
 void cre__conn_resume_now(cre__conn *conn);
-/* Resets what is left after its session ended. */
-void cre__engine_drop_leaving(cre_engine *engine);
 /* At the end of a turn: calls done when a shutdown is complete. The engine may be gone afterwards. */
 void cre__engine_check_shutdown(cre_engine *engine);
+
+/* wheel.c */
+void cre__conn_set_deadline(cre__conn *conn, uint32_t after_ms); /* 0: none */
+/* The timer behind the wheel; without memory for it there is none until somebody asks again. */
+void cre__ticker_start(cre_engine *engine);
+/* Resets what is left after its session ended. */
+void cre__engine_drop_leaving(cre_engine *engine);
 
 /* output.c */
 /* Whether anything waits to be sent. */

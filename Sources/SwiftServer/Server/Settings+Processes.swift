@@ -12,8 +12,9 @@ extension Settings {
         let own = 500
         let allowed = cre_process_allow_descriptors(Int64(maxConnections + own))
         guard allowed >= 0, allowed < maxConnections + own else { return }
-        Log.warning(
+        let text =
             "\(allowed) open files are allowed, too few for maxConnections, which is \(maxConnections): raise the hard limit (ulimit -Hn, LimitNOFILE)"
-        )
+        // Who did not ask for so many has not made a mistake.
+        if maxConnections == Settings().maxConnections { Log.debug(text) } else { Log.warning(text) }
     }
 }

@@ -69,7 +69,10 @@ internal import CReactor
 
     /// Something is there that must be finished before the end.
     private var isHeld: Bool {
-        openRequests > 0 || runtime.lanes.runners.suspended > 0 || runtime.desk.outstanding > 0 || runtime.isOnTask
+        // The user's own code may be suspended for as long as its process lives, which is what it is there for.
+        guard runtime.role.isManaged else { return runtime.desk.outstanding > 0 }
+        return openRequests > 0 || runtime.lanes.runners.suspended > 0 || runtime.desk.outstanding > 0
+            || runtime.isOnTask
     }
 
     private var whatHolds: String {

@@ -99,7 +99,8 @@ extension ServerEvents where Self: Server {
         }
     }
 
-    /// The same with asynchronous code, which may run as long as it likes.
+    /// The same with asynchronous code, which may run as long as it likes. When the process is told to end while it is
+    /// suspended, it is not resumed.
     public func addProcess(_ name: String, _ body: @escaping @MainActor (Self) async throws -> Void) {
         add(name) { runtime in
             _ = runtime.lanes.runners.start {

@@ -65,6 +65,16 @@ import SwiftServer
     }
 
     private static func addProcesses(_ server: WebSocketServer, _ count: Int, _ options: Options) {
+        if options["process"] == "loop" {
+            server.addProcess("looper") { server async in
+                print("looper \(server.workerID) \(getpid())")
+                while true {
+                    await server.sleep(for: .milliseconds(10))
+                    server.broadcast("loop")
+                }
+            }
+            return
+        }
         for index in 0..<count {
             server.addProcess("helper \(index)") { server in
                 print("process \(index) \(server.workerID) \(getpid())")

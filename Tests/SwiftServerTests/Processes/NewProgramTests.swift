@@ -21,10 +21,10 @@ extension ProcessTests {
                 let next = URL(fileURLWithPath: path + ".next")
                 try data.write(to: next)
                 try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: next.path)
-                guard rename(next.path, path) == 0 else { throw SystemError("deploying") }
+                guard unsafe rename(next.path, path) == 0 else { throw SystemError("deploying") }
             }
 
-            deinit { unlink(path) }
+            deinit { unsafe unlink(path) }
         }
 
         private func run(

@@ -20,15 +20,18 @@ enum Alone {
         let layout = Layout(server: server)
         let bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
+        let statistics = StatisticsFile(server.settings)
+        try statistics?.begin(server)
         try launch.detach()
-        do throws(ServerError) { try live(server, bus, listeners, layout, &launch) } catch {
+        do throws(ServerError) { try live(server, bus, listeners, layout, &launch, statistics) } catch {
             launch.tell(error)
             throw error
         }
     }
 
     private static func live(
-        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ launch: inout Launch
+        _ server: Server, _ bus: Bus, _ listeners: Listeners, _ layout: Layout, _ launch: inout Launch,
+        _ statistics: StatisticsFile?
     ) throws(ServerError) {
         server.masterPID = getpid()
         Log.setRole("server")
@@ -46,6 +49,7 @@ enum Alone {
             id: 0, layout: layout, loop: loop, bus: bus, server: server, listeners: listeners.ofWorker(0))
         server.workerID = 0
         server.runtime = runtime
+        statistics?.keep(server, runtime.timers)
         loop.watch(signals.descriptor) {
             for signal in signals.pending() { handle(signal, runtime) }
         }

@@ -28,6 +28,8 @@ internal import Glibc
     private var wasSignalled = false
     private var reactorsLeft = 0
     private var failure: ServerError?
+    private var statistics: StatisticsFile?
+    private var timers: Timers!
 
     init(server: Server) {
         self.server = server
@@ -50,6 +52,8 @@ internal import Glibc
         bus = try Bus(server.settings.busConfig(nodes: layout.nodes, largestPacket: server.largestPacket))
         server.bus = bus
         server.orders = try Orders()
+        statistics = StatisticsFile(server.settings)
+        try statistics?.begin(server)
         server.program = Program(path: server.settings.program)
         signal(SIGPIPE, SIG_IGN)  // whoever reads our log may go away
         try launch.detach()
@@ -121,6 +125,8 @@ internal import Glibc
             "listening on \(server.host) port \(server.port), \(server.mode.rawValue) mode, \(layout.workers) workers")
         try launch.tellMaster()
         server.sender = try Sender(node: layout.master, loop: loop, bus: bus, layout: layout)
+        timers = Timers(loop: loop)
+        statistics?.keep(server, timers)
         server.handlers.start?(server)
         launch.tell(nil)
         loop.run()

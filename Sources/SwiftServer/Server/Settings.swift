@@ -139,6 +139,9 @@ public struct Settings: Sendable {
     /// Where it says so: a file that all processes append to, one line at a time. SIGHUP to the master has it opened anew,
     /// after it was renamed. Default: `nil`, standard error.
     public var logFile: String?
+    /// A file that has the numbers of ``Server/stats()``, written anew each second by the master: "name: value", one a line,
+    /// or JSON when its name ends in ".json". Default: `nil`, none.
+    public var statsFile: String?
     /// Go on in the background. The process that was started waits until the server listens, or cannot, and ends with
     /// exit code 0 or with 1 and the cause on standard error; ``Server/start()`` goes on, and returns, in another one. Its
     /// working directory is / and what it prints goes to ``logFile``, or nowhere. Not for systemd or a container, which

@@ -44,6 +44,7 @@ struct Options {
         if let level = self["logLevel"] { settings.logLevel = LogLevel.allCases.first { "\($0)" == level }! }
         settings.logFile = self["logFile"]
         settings.pidFile = self["pidFile"]
+        settings.statsFile = self["statsFile"]
         settings.daemonize = self["daemonize"] != nil
         settings.user = self["user"]
         settings.group = self["group"]

@@ -1,0 +1,41 @@
+import Foundation
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// The file with the numbers of `stats()`. Names in comments are the peer's test cases that a test repeats.
+    @Suite struct StatisticsFileTests {
+        /// stats_file, stats_file_json
+        @Test(arguments: ServerMode.allCases, ["stats", "stats.json"])
+        func statisticsAreWrittenToAFile(_ mode: ServerMode, _ name: String) throws {
+            let folder = try Folder()
+            let path = folder.path + "/" + name
+            try ServerProcess.run("general", mode, ["statsFile=\(path)"]) { server in
+                func contents() throws -> [String: Int] {
+                    let data = try #require(FileManager.default.contents(atPath: path))
+                    if name.hasSuffix(".json") {
+                        let object = try JSONSerialization.jsonObject(with: data)
+                        return try #require(object as? [String: Int])
+                    }
+                    let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
+                    let pairs = lines.map { $0.split(separator: ":") }
+                    return Dictionary(
+                        uniqueKeysWithValues: pairs.map {
+                            (String($0[0]), Int($0[1].trimmingCharacters(in: .whitespaces))!)
+                        })
+                }
+                #expect(try contents()["connections"] == 0)
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask("hello") == "hello")
+                try Wait.until("the next second") { try contents()["connections"] == 1 }
+                let messages = try contents()["messagesReceived"]
+                #expect(messages == 1)
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func statisticsThatCannotBeWrittenAreAnError(_ mode: ServerMode) throws {
+            let server = try ServerProcess.runFailing("general", mode, ["statsFile=/nowhere/stats"])
+            #expect(server.lines.last?.hasPrefix("error system: writing the statistics to /nowhere/stats: ") == true)
+        }
+    }
+}

@@ -28,6 +28,16 @@ import SwiftServer
             }
         },
         "chaos": { server, _ in ChaosScenario.register(server) },
+        "signals": { server, _ in
+            echo(server)
+            SignalScenario.register(server)
+        },
+        "stopping": { server, _ in
+            echo(server)
+            server.onWorkerStart { server, id in
+                print("workerStart \(id) \(server.stop())")
+            }
+        },
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "tasks": { server, options in TaskScenario.register(server, options) },
         "version": { server, options in VersionScenario.register(server, options) },

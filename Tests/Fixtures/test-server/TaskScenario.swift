@@ -86,6 +86,11 @@ import SwiftServer
                     while true { sleep(100) }
                 case "crash": server.tick(every: .milliseconds(20)) { _ in fatalError("on purpose") }
                 case "throw": throw TaskError.failed("on purpose")
+                case "stop":
+                    server.after(.milliseconds(1)) {
+                        print("process counts \(server.stats().accepted)")
+                        server.shutdown()
+                    }
                 case "tick": server.tick(every: .milliseconds(10)) { _ in server.broadcast("tick \(index)") }
                 default: break
                 }

@@ -1,0 +1,25 @@
+import Glibc
+import SwiftServer
+
+/// Signals that the server has no use for are the program's: each process takes them by handlers of its own.
+enum SignalScenario {
+    nonisolated(unsafe) private static var server: WebSocketServer!
+
+    @MainActor static func register(_ server: WebSocketServer) {
+        unsafe self.server = server
+        server.onManagerStart { _ in take("manager") }
+        server.onWorkerStart { _, id in take("worker \(id)") }
+        server.onTask { (_, _) -> String? in nil }
+    }
+
+    /// SIGWINCH tells that it came, SIGCONT has it ignored from then on, SIGURG stops the server.
+    private static func take(_ process: String) {
+        _ = signal(SIGWINCH) { _ in print("window of \(getpid())") }
+        _ = signal(SIGCONT) { _ in
+            _ = signal(SIGWINCH, SIG_IGN)
+            print("no more windows of \(getpid())")
+        }
+        _ = signal(SIGURG) { _ in unsafe SignalScenario.server.shutdown() }
+        print("takes signals: \(process) \(getpid())")
+    }
+}

@@ -2,24 +2,23 @@
 import Glibc
 import SwiftServer
 
-let server = HTTPServer(port: 8080)
+let server = WebSocketServer(host: "127.0.0.1", port: 9501)
 server.settings.workerCount = 2
-server.settings.taskWorkerCount = 2
+server.settings.taskWorkerCount = 4
 
-// In a task worker, one at a time. It may block as long as it likes.
-server.onTask { server, task -> String? in
+// In a task worker: one task at a time, and it may block.
+server.onTask { _, task in
     sleep(1)
-    return "\(task.text) was done by process \(server.workerID)"
+    return "\(task.text) is done by process \(getpid())"
 }
 
-// In a worker. It serves others while the task is done.
-server.onRequest { request, response in
-    do {
-        let result = try await server.task(request.path, timeout: .seconds(10))
-        response.end("\(result ?? "nothing")\n")
+// In a worker: it goes on with other connections, and with this one when the result is there.
+server.onMessage { server, frame in
+    do throws(TaskError) {
+        let answer = try await server.task(frame.text, timeout: .seconds(10))
+        server.push(answer ?? "done", to: frame.fd)
     } catch {
-        response.status(503)
-        response.end("\(error)\n")
+        server.push("that did not work: \(error)", to: frame.fd)
     }
 }
 

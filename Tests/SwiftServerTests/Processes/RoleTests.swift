@@ -82,7 +82,7 @@ extension ProcessTests {
             try ServerProcess.run("tasks", mode, ["processes=1"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 let first = try server.number("process 0 1")
-                #expect(try client.ask("status 1") == "idle \(first)")
+                try Wait.until("its code has returned") { try client.ask("status 1") == "idle \(first)" }
                 server.signal(9, to: first)
                 let second = try server.number("process 0 1", 2)
                 try Wait.until("the pid is known") { try client.ask("status 1").hasSuffix(" \(second)") }
@@ -200,7 +200,7 @@ extension ProcessTests {
             try ServerProcess.run("tasks", mode, ["tasks=1"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 let first = try server.process("task worker 1")
-                #expect(try client.ask("status 1") == "idle \(first)")
+                try Wait.until("it is idle") { try client.ask("status 1") == "idle \(first)" }
                 #expect(try client.ask("status 0") == "busy \(try server.process("worker 0"))")
                 #expect(try client.ask("status 2") == "none 0")
                 #expect(try client.ask("stop 1") == "true")

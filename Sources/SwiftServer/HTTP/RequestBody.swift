@@ -14,6 +14,7 @@ public struct RequestBody: AsyncSequence, Sendable {
     /// Reads on where another reader has stopped; a body that came whole it reads from its beginning.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(source: source) }
 
+    /// One reader of the pieces.
     public struct AsyncIterator: AsyncIteratorProtocol, Sendable {
         var source: Source
 

@@ -82,7 +82,7 @@ import SwiftServer
                 case "block": while true { sleep(100) }
                 case "ignore":
                     signal(SIGTERM, SIG_IGN)
-                    signal(SIGRTMIN(), SIG_IGN)
+                    signal(firstRealTimeSignal(), SIG_IGN)
                     while true { sleep(100) }
                 case "crash": server.tick(every: .milliseconds(20)) { _ in fatalError("on purpose") }
                 case "throw": throw TaskError.failed("on purpose")
@@ -98,7 +98,7 @@ import SwiftServer
         }
     }
 
-    private static func SIGRTMIN() -> Int32 { __libc_current_sigrtmin() }
+    private static func firstRealTimeSignal() -> Int32 { __libc_current_sigrtmin() }
 
     // MARK: In workers
 

@@ -14,12 +14,18 @@ enum SignalScenario {
 
     /// SIGWINCH tells that it came, SIGCONT has it ignored from then on, SIGURG stops the server.
     private static func take(_ process: String) {
-        _ = signal(SIGWINCH) { _ in print("window of \(getpid())") }
+        _ = signal(SIGWINCH) { _ in SignalScenario.tell("window of \(getpid())") }
         _ = signal(SIGCONT) { _ in
             _ = signal(SIGWINCH, SIG_IGN)
-            print("no more windows of \(getpid())")
+            SignalScenario.tell("no more windows of \(getpid())")
         }
         _ = signal(SIGURG) { _ in unsafe SignalScenario.server.shutdown() }
         print("takes signals: \(process) \(getpid())")
+    }
+
+    /// `print` may be what a signal has come in the middle of, and would say its line twice.
+    private static func tell(_ text: String) {
+        let line = Array("\(text)\n".utf8)
+        _ = unsafe line.withUnsafeBytes { unsafe write(1, $0.baseAddress, $0.count) }
     }
 }

@@ -45,6 +45,7 @@ struct Options {
         settings.logFile = self["logFile"]
         settings.pidFile = self["pidFile"]
         settings.statsFile = self["statsFile"]
+        if let reload = self["reload"].flatMap({ Reload(rawValue: $0) }) { settings.reload = reload }
         settings.daemonize = self["daemonize"] != nil
         settings.user = self["user"]
         settings.group = self["group"]

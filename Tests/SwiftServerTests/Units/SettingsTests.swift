@@ -75,6 +75,18 @@ import Testing
         for mode in ServerMode.supervised { try Settings().check(mode: mode) }
     }
 
+    /// max_request_threshold
+    @Test func renewalIsSpreadWhereItIsWorthIt() {
+        var settings = Settings()
+        #expect(settings.requestQuota == 0 && settings.taskQuota == 0)
+        settings.maxRequests = 10
+        settings.maxTasks = 100
+        #expect((0..<50).allSatisfy { _ in settings.requestQuota == 10 })
+        #expect((0..<50).allSatisfy { _ in (101...150).contains(settings.taskQuota) })
+        settings.maxTasksGrace = 0
+        #expect(settings.taskQuota == 100)
+    }
+
     @Test func reactorsFollowTheWorkers() {
         var settings = Settings()
         settings.workerCount = 1

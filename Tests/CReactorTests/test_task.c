@@ -200,6 +200,32 @@ TEST(a_death_is_reported_and_costs_one_task) {
     cre_bus_destroy(bus);
 }
 
+TEST(a_death_within_a_large_task_is_reported) {
+    FAMILY(0);
+    static char large[8000];
+    cre_task_posting posting;
+    REQUIRE(cre_task_post(all[0].worker, 0, CRE_TASK_AWAITED, large, sizeof large, &posting) == 0);
+    turn(&all[0]);
+    turn(&all[2]); /* its beginning is taken; the rest has no room in the ring yet */
+    cre_worker *dead = all[2].worker;
+    cre_loop *loop = all[2].loop;
+    all[2] = begin(bus, 2);
+    open_process(&all[2]);
+    turn_all(all);
+    CHECK_EQ(all[2].tasks, 0);
+    CHECK_EQ(all[0].finals, 1);
+    CHECK_EQ(all[0].opcode & 15, CRE_TASK_CRASHED);
+    CHECK_EQ(all[0].last, posting.number);
+    post(&all[0], 0, CRE_TASK_NOTED, "next");
+    turn_all(all);
+    CHECK_EQ(all[2].tasks, 1);
+    CHECK_EQ(all[0].finals, 2);
+    FAMILY_END_WITHOUT_BUS();
+    cre_worker_close(dead);
+    cre_loop_destroy(loop);
+    cre_bus_destroy(bus);
+}
+
 TEST(numbers_go_on_when_the_poster_was_replaced) {
     FAMILY(0);
     CHECK_EQ(post(&all[0], 0, CRE_TASK_NOTED, "a").number, 1);

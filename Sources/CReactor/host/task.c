@@ -1,11 +1,14 @@
 /* Tasks and messages between processes, and what each process shows of what it is at. */
 #include <creactor/error.h>
 #include <creactor/task.h>
+#include <string.h>
 #include <time.h>
 
 #include "host/worker_internal.h"
 
 #define KIND_SHIFT 4
+
+static const char died[] = "the task worker died in it";
 
 static uint64_t load(_Atomic uint64_t *value) {
     return atomic_load_explicit(value, memory_order_relaxed);
@@ -108,9 +111,8 @@ static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task
 }
 
 void cre__take_over_duty(cre_worker *worker) {
-    static const char text[] = "the task worker died in it";
     cre__duty *duty = cre__duty_of(worker);
-    cre_task_end(worker, CRE_TASK_CRASHED, text, sizeof text - 1);
+    cre_task_end(worker, CRE_TASK_CRASHED, died, strlen(died));
     atomic_store_explicit(&duty->since_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&duty->ending, 0, memory_order_relaxed);
 }
@@ -135,13 +137,22 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
     return 0;
 }
 
-void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *record) {
-    static const char text[] = "the task worker has no memory for it";
+/* A task that cannot be begun. */
+static void end_unread(cre_worker *worker, uint32_t from, const cre_record *record, cre_task_status status,
+                       const char *text) {
     if (record->kind != CRE_MESSAGE_TASK || !cre__is_task_worker(worker) || !record->session ||
         record->opcode > CRE_TASK_ONE_WAY)
         return;
     begin_task(worker, from, record);
-    cre_task_end(worker, CRE_TASK_FAILED, text, sizeof text - 1);
+    cre_task_end(worker, status, text, strlen(text));
+}
+
+void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *record) {
+    end_unread(worker, from, record, CRE_TASK_FAILED, "the task worker has no memory for it");
+}
+
+void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *record) {
+    end_unread(worker, from, record, CRE_TASK_CRASHED, died);
 }
 
 /* ---- what a process is at ---- */

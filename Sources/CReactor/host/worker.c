@@ -85,10 +85,11 @@ static void on_lost(void *context, uint32_t from, const cre_record *record) {
     }
 }
 
-/* A predecessor had taken the beginning of a request, and who takes over from it could not see that. */
+/* A predecessor had taken the beginning of a request or task, and who takes over from it could not see that.
+ */
 static void on_rest(void *context, uint32_t from, const cre_record *record) {
     cre_worker *worker = context;
-    (void)from;
+    if (record->kind == CRE_MESSAGE_TASK) cre__message_crashed(worker, from, record);
     if (record->kind != CRE_EVENT_REQUEST) return;
     cre_record command = { .kind = CRE_COMMAND_ABANDON,
                            .opcode = record->opcode,

@@ -68,6 +68,9 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
 /* There was no memory for one. */
 void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *record);
 
+/* The beginning of one died with a predecessor. */
+void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *record);
+
 /* Tells the poster of the task in which a predecessor died. */
 void cre__take_over_duty(cre_worker *worker);
 

@@ -35,6 +35,7 @@ typedef struct inbound {
     cre__ring ring;
     bool open;
     bool deaf; /* nothing more is read: it is left to the successor */
+    bool lost; /* the record under way was told as lost: its rest is nobody's business */
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
     size_t length, capacity;
@@ -254,10 +255,11 @@ static void drop_partial(inbound *in) {
 static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload) {
     if (!(record->flags & CRE_RECORD_CONTINUED)) {
         drop_partial(in); /* its sender died half-way */
+        in->lost = false;
         in->partial = *record;
     } else if (!in->data) {
         /* The rest of a record whose beginning went to a predecessor that died. */
-        if (!(record->flags & CRE_RECORD_MORE) && node->handlers.rest)
+        if (!(record->flags & CRE_RECORD_MORE) && !in->lost && node->handlers.rest)
             node->handlers.rest(node->context, (uint32_t)(in - node->in), record);
         return true;
     }
@@ -269,6 +271,7 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
         uint8_t *data = cre__realloc(in->data, capacity);
         if (!data) {
             drop_partial(in); /* the stream stays in step */
+            in->lost = true;
             if (node->handlers.lost)
                 node->handlers.lost(node->context, (uint32_t)(in - node->in), &in->partial);
             return true;

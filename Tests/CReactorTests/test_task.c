@@ -200,6 +200,32 @@ TEST(a_death_is_reported_and_costs_one_task) {
     cre_bus_destroy(bus);
 }
 
+TEST(a_suspended_task_holds_large_ones_that_came_in_part) {
+    FAMILY(0);
+    static char large[60000];
+    cre_task_posting posting;
+    REQUIRE(cre_task_post(all[0].worker, 0, CRE_TASK_NOTED, large, sizeof large, &posting) == 0);
+    turn(&all[0]);
+    turn(&all[2]);
+    CHECK(cre_worker_receiving(all[2].worker));
+    all[2].suspends = true;
+    post(&all[1], 0, CRE_TASK_NOTED, "first");
+    for (int round = 0; round < 16; round++)
+        turn_all(all);
+    CHECK_EQ(all[2].tasks, 1);
+    CHECK_EQ(all[2].from, 1);
+    all[2].suspends = false;
+    cre_task_end(all[2].worker, CRE_TASK_DONE, NULL, 0);
+    turn_all(all);
+    CHECK_EQ(all[1].finals, 1);
+    for (int round = 0; round < 16; round++)
+        turn_all(all);
+    CHECK(!cre_worker_receiving(all[2].worker));
+    CHECK_EQ(all[2].tasks, 2);
+    CHECK_EQ(all[0].finals, 1);
+    FAMILY_END();
+}
+
 TEST(a_death_within_a_large_task_is_reported) {
     FAMILY(0);
     static char large[8000];

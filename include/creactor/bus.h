@@ -106,7 +106,10 @@ CRE_API void cre_node_flush(cre_node *node);
  * closed it. Sending goes on. */
 CRE_API void cre_node_deafen(cre_node *node, uint32_t first, uint32_t count);
 
-/** Reads nothing from anybody until it is told to go on. */
+/** Whether a large record has come in part: closing the node now would lose it. */
+CRE_API bool cre_node_receiving(const cre_node *node);
+
+/** Reads nothing from anybody until it is told to go on, not even the rest of a record that came in part. */
 CRE_API void cre_node_pause(cre_node *node, bool pause);
 
 /** The loops of all nodes, of those before them in the same places too: sums, and the longest turn of all.

@@ -66,6 +66,9 @@ CRE_API void cre_worker_flush(cre_worker *worker);
 /** Whether something that this worker sent still waits for room in a ring; closing it now would lose that. */
 CRE_API bool cre_worker_congested(const cre_worker *worker);
 
+/** Whether something that was sent to this worker has come in part; closing it now would lose that, too. */
+CRE_API bool cre_worker_receiving(const cre_worker *worker);
+
 /** Its engine, NULL when the sockets are elsewhere. */
 CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
 

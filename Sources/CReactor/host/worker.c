@@ -167,6 +167,10 @@ bool cre_worker_congested(const cre_worker *worker) {
     return false;
 }
 
+bool cre_worker_receiving(const cre_worker *worker) {
+    return cre_node_receiving(worker->node);
+}
+
 void cre_worker_immediate(cre_worker *worker, bool immediate) {
     worker->immediate = immediate || !worker->loop;
     if (immediate) cre_node_flush(worker->node);

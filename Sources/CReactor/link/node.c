@@ -302,9 +302,9 @@ static void open_inbound(cre_node *node, uint32_t from) {
 }
 
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
- */
+ * Who pauses goes on himself, and until then wants nothing told. */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
-    return (node->paused || in->deaf) && !in->data;
+    return node->paused || (in->deaf && !in->data);
 }
 
 static void drain_ring(cre_node *node, uint32_t from) {
@@ -493,6 +493,12 @@ void cre_node_flush(cre_node *node) {
 void cre_node_deafen(cre_node *node, uint32_t first, uint32_t count) {
     for (uint32_t from = first; count-- && from < node->bus->config.nodes; from++)
         node->in[from].deaf = true;
+}
+
+bool cre_node_receiving(const cre_node *node) {
+    for (uint32_t from = 0; from < node->bus->config.nodes; from++)
+        if (node->in[from].data) return true;
+    return false;
 }
 
 void cre_node_pause(cre_node *node, bool pause) {

@@ -87,8 +87,9 @@ internal import CReactor
     /// Something was finished: perhaps it was the last.
     func step() {
         guard isDraining, !hasConnections, !isHeld, runtime.timers.holding == 0 else { return }
-        guard unsafe !cre_worker_congested(runtime.worker) else {
-            // What was sent last still waits for room in a ring. It drains by itself, the deadline permitting.
+        guard unsafe !cre_worker_congested(runtime.worker), unsafe !cre_worker_receiving(runtime.worker) else {
+            // What was sent last still waits for room in a ring, or a large record has come in part. That passes by
+            // itself, the deadline permitting.
             _ = runtime.timers.start(after: .milliseconds(5), every: nil) { [unowned self] _ in step() }
             return
         }

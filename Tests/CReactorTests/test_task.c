@@ -142,6 +142,7 @@ TEST(the_idle_come_first) {
     uint32_t first = post(&all[1], -1, CRE_TASK_NOTED, "even").node;
     CHECK(post(&all[1], -1, CRE_TASK_NOTED, "even").node != first);
     turn_all(all);
+    turn_all(all);
     CHECK_EQ(all[2].tasks + all[3].tasks, 8);
     CHECK_EQ(all[0].finals, 3);
     CHECK_EQ(all[1].finals, 5);
@@ -198,6 +199,22 @@ TEST(a_death_is_reported_and_costs_one_task) {
     cre_worker_close(dead);
     cre_loop_destroy(loop);
     cre_bus_destroy(bus);
+}
+
+TEST(each_task_of_a_poster_has_a_turn_of_its_own) {
+    FAMILY(0);
+    for (int i = 0; i < 3; i++)
+        post(&all[0], 0, CRE_TASK_NOTED, "task");
+    post(&all[1], 0, CRE_TASK_NOTED, "task");
+    turn(&all[0]);
+    turn(&all[1]);
+    turn(&all[2]);
+    CHECK_EQ(all[2].tasks, 2);
+    turn(&all[2]);
+    CHECK_EQ(all[2].tasks, 3);
+    turn(&all[2]);
+    CHECK_EQ(all[2].tasks, 4);
+    FAMILY_END();
 }
 
 TEST(a_suspended_task_holds_large_ones_that_came_in_part) {

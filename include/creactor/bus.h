@@ -61,8 +61,8 @@ CRE_API void cre_bus_forget(cre_bus *bus, uint32_t node);
 
 typedef struct cre_node_handlers {
     /** A record came. The payload is borrowed until this returns, and aligned to 8; it may be written to.
-     * Returns 0, or a negative error when the record makes no sense: then nothing more is read from its
-     * sender. */
+     * Returns 0; 1 when what else its sender has sent is to wait for the next turn; or a negative error when
+     * the record makes no sense: then nothing more is read from its sender. */
     int (*record)(void *context, uint32_t from, const cre_record *record, uint8_t *payload);
     /** Nothing queues behind the ring to `to` any more, after it did. May be NULL. */
     void (*room)(void *context, uint32_t to);

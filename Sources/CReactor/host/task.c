@@ -134,7 +134,7 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
     if (is_task) cre_worker_immediate(worker, false);
     cre__occupy_again(worker, before);
     if (is_task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
-    return 0;
+    return is_task; /* it may have taken long: signals and timers come before the next one */
 }
 
 /* A task that cannot be begun. */

@@ -251,8 +251,9 @@ static void drop_partial(inbound *in) {
     in->length = in->capacity = 0;
 }
 
-/* Adds a chunk. Returns false when the sender breaks the rules. */
-static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload) {
+/* Adds a chunk. Returns what the handler of a whole record does, or a negative error when the sender breaks
+ * the rules. */
+static int add_chunk(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload) {
     if (!(record->flags & CRE_RECORD_CONTINUED)) {
         drop_partial(in); /* its sender died half-way */
         in->lost = false;
@@ -261,9 +262,9 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
         /* The rest of a record whose beginning went to a predecessor that died. */
         if (!(record->flags & CRE_RECORD_MORE) && !in->lost && node->handlers.rest)
             node->handlers.rest(node->context, (uint32_t)(in - node->in), record);
-        return true;
+        return 0;
     }
-    if (in->length + record->length > node->bus->config.max_payload) return false;
+    if (in->length + record->length > node->bus->config.max_payload) return CRE_ELINK_RECORD;
     if (in->length + record->length > in->capacity) {
         size_t capacity = in->capacity ? in->capacity * 2 : (size_t)record->length * 4;
         while (capacity < in->length + record->length)
@@ -274,14 +275,14 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
             in->lost = true;
             if (node->handlers.lost)
                 node->handlers.lost(node->context, (uint32_t)(in - node->in), &in->partial);
-            return true;
+            return 0;
         }
         in->data = data;
         in->capacity = capacity;
     }
     if (record->length) memcpy(in->data + in->length, payload, record->length);
     in->length += record->length;
-    if (record->flags & CRE_RECORD_MORE) return true;
+    if (record->flags & CRE_RECORD_MORE) return 0;
 
     cre_record whole = in->partial;
     whole.flags &= (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED);
@@ -291,7 +292,7 @@ static bool add_chunk(cre_node *node, inbound *in, const cre_record *record, con
     in->length = in->capacity = 0;
     int result = node->handlers.record(node->context, (uint32_t)(in - node->in), &whole, data);
     cre__free(data);
-    return result >= 0;
+    return result;
 }
 
 static void open_inbound(cre_node *node, uint32_t from) {
@@ -320,16 +321,15 @@ static void drain_ring(cre_node *node, uint32_t from) {
         result = cre__ring_read(&in->ring, &record, &payload);
         if (result == 0) break;
         node->active = true;
-        bool good = result > 0;
-        if (good) {
+        if (result > 0) {
             if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED))
-                good = add_chunk(node, in, &record, payload);
+                result = add_chunk(node, in, &record, payload);
             else {
                 if (in->data) drop_partial(in);
-                good = node->handlers.record(node->context, from, &record, payload) >= 0;
+                result = node->handlers.record(node->context, from, &record, payload);
             }
         }
-        if (!good) {
+        if (result < 0) {
             cre__ring_break(&in->ring);
             drop_partial(in);
             if (node->handlers.violation) node->handlers.violation(node->context, from);
@@ -338,6 +338,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
         publish_all(node);
         if (in->ring.own - in->ring.shown > share && cre__ring_release(&in->ring))
             cre__bus_wake(node->bus, from);
+        if (result > 0) break;
     }
     if (cre__ring_release(&in->ring)) cre__bus_wake(node->bus, from);
 }

@@ -69,10 +69,15 @@ internal import CReactor
 
     /// Something is there that must be finished before the end.
     private var isHeld: Bool {
-        // The user's own code may be suspended for as long as its process lives, which is what it is there for.
-        guard runtime.role.isManaged else { return runtime.desk.outstanding > 0 }
+        guard runtime.role.isManaged else { return awaitsResults }
         return openRequests > 0 || runtime.lanes.runners.suspended > 0 || runtime.desk.outstanding > 0
             || runtime.isOnTask
+    }
+
+    /// Of a process of the user's own, whose code may be suspended for as long as it lives: that is what it is there for.
+    /// When the server stops, task workers have ended before: what has not come by then never will.
+    private var awaitsResults: Bool {
+        runtime.desk.outstanding > 0 && runtime.server.orders?.stopping.isRaised != true
     }
 
     private var whatHolds: String {

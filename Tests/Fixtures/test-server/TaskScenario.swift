@@ -85,6 +85,7 @@ import SwiftServer
                     signal(firstRealTimeSignal(), SIG_IGN)
                     while true { sleep(100) }
                 case "crash": server.tick(every: .milliseconds(20)) { _ in fatalError("on purpose") }
+                case "post": for _ in 0..<6 { server.task("0 sleep 200") }
                 case "throw": throw TaskError.failed("on purpose")
                 case "stop":
                     server.after(.milliseconds(1)) {

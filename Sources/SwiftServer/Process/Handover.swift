@@ -15,7 +15,7 @@ struct Handover: Sendable {
     var manager: Int32 = 0
     var bus: [Int32] = []
     var orders: [Int32] = []
-    /// By port, then by worker. Empty in process mode, where they are the master's alone.
+    /// By port, then by worker. Empty for whom they are not: in process mode they are the master's alone.
     var listeners: [[Int32]] = []
     /// The ports that the sockets are really bound to.
     var ports: [Int] = []
@@ -68,12 +68,16 @@ struct Handover: Sendable {
 
     /// What this process was started with, if it was started to take another one's place. Read once: programs that it
     /// starts itself are nobody's successors.
-    static let received: Handover? = {
-        guard let text = unsafe getenv(variable) else { return nil }
+    static var received: Handover? { reading.handover }
+    /// It was, and by a version of this library that says it in another way. It must not become a server of its own.
+    static var isUnreadable: Bool { reading.isUnreadable }
+
+    private static let reading: (handover: Handover?, isUnreadable: Bool) = {
+        guard let text = unsafe getenv(variable) else { return (nil, false) }
         let handover = unsafe Handover(String(cString: text))
         unsafe unsetenv(variable)
         for descriptor in handover?.descriptors ?? [] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        return handover
+        return (handover, handover == nil)
     }()
 }
 
@@ -82,13 +86,15 @@ extension Server {
     var terms: [String] {
         let layout = Layout(server: self)
         let config = settings.busConfig(nodes: layout.nodes, largestPacket: largestPacket)
-        return [
-            "mode \(mode)", "workerCount \(layout.workers)", "reactorCount \(layout.reactors)",
-            "taskWorkerCount \(layout.taskWorkers)",
-            "processes \(layout.userProcesses.joined(separator: ", "))",
-            "maxConnections \(settings.maxConnections)", "ringSize \(settings.ringSize)",
-            "largest record \(config.max_payload)",
-        ] + ports.map { "port \($0.index): \($0.type) \($0.host)" }
+        let terms =
+            [
+                "mode \(mode)", "workerCount \(layout.workers)", "reactorCount \(layout.reactors)",
+                "taskWorkerCount \(layout.taskWorkers)",
+                "processes \(layout.userProcesses.joined(separator: ", "))",
+                "maxConnections \(settings.maxConnections)", "ringSize \(settings.ringSize)",
+                "largest record \(config.max_payload)",
+            ] + ports.map { "port \($0.index): \($0.type) \($0.host)" }
+        return terms.map { String($0.map { $0.isNewline ? " " : $0 }) }  // each is a line of its own
     }
 }
 

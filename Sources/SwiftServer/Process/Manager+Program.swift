@@ -26,7 +26,7 @@ extension Manager {
         handover.manager = getpid()
         handover.bus = bus.descriptors
         handover.orders = orders.all.map(\.descriptor)
-        if server.mode == .base { handover.listeners = listeners.sockets }
+        if server.mode == .base, seats[id].role == .worker { handover.listeners = listeners.sockets }
         handover.ports = server.ports.map(\.port)
         handover.shared = SharedInheritance.descriptors
         handover.terms = server.terms

@@ -94,6 +94,13 @@ open class Server: ServerEvents, @unchecked Sendable {
                     "reactors, workers, task workers and your own processes are \(nodes - 2) together; at most 1022 can be"
             )
         }
+        guard !Handover.isUnreadable else {
+            throw ServerError(
+                code: .invalidSetting,
+                message:
+                    "the new program has another version of SwiftServer and cannot read what the running server hands over"
+            )
+        }
         if let handover = Handover.received { try Successor.run(self, handover) }
         if mode == .single { try Alone.run(self) } else { try Master(server: self).run() }
     }

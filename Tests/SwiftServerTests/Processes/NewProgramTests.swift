@@ -120,6 +120,27 @@ extension ProcessTests {
             }
         }
 
+        @Test func onlyWorkersHaveTheListeners() throws {
+            try run(.base, workers: 1, ["tasks=1"]) { server, program in
+                let listeners = Set(ProcessTable.files(try server.process("worker 0")))
+                    .filter { $0.hasPrefix("socket:") }.subtracting(ProcessTable.files(server.pid))
+                #expect(!listeners.isEmpty)
+                try program.deploy("version=2")
+                server.signal(12)
+                _ = try server.line("afterReload")
+                let task = ProcessTable.files(try server.process("task worker 1"))
+                #expect(listeners.isDisjoint(with: task))
+            }
+        }
+
+        /// Another version of the library may hand over something else. It must not become a server of its own.
+        @Test func whatCannotBeReadIsNotPassedOver() throws {
+            let server = try ServerProcess.runFailing(
+                "version", environment: ["SWIFTSERVER_HANDOVER=id=0\nnews=1"])
+            #expect(server.end == .exit(3))
+            #expect(server.lines("error").contains { $0.contains("what the running server hands over") })
+        }
+
         @Test(arguments: [
             ("version=2 workers=3", "the new program has \"workerCount 3\" instead of \"workerCount 1\""),
             ("version=2 maxMessage=20000000", "instead of \"largest record"),

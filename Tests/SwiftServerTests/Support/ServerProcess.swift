@@ -43,9 +43,10 @@ final class ServerProcess {
 
     /// Runs one that is not meant to start, to its end.
     static func runFailing(
-        _ scenario: String, _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = []
+        _ scenario: String, _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
+        environment: [String] = []
     ) throws -> ServerProcess {
-        let server = try ServerProcess(scenario, ["mode=\(mode)", "workers=\(workers)"] + options, [])
+        let server = try ServerProcess(scenario, ["mode=\(mode)", "workers=\(workers)"] + options, environment)
         defer { server.kill() }
         try server.waitForEnd()
         try server.drain()

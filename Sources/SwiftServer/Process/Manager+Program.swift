@@ -53,7 +53,7 @@ extension Manager {
             pid: pid, control: own, deadline: .now + server.settings.shutdownTimeout)
     }
 
-    /// The new program cannot take over: the old workers go on.
+    /// What was not replaced yet goes on.
     mutating func abandonReload(_ cause: String) {
         if let candidate = reload.candidate {
             kill(candidate.pid, SIGKILL)

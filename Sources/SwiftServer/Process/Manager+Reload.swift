@@ -13,6 +13,8 @@ extension Manager {
         /// The pid of the process that is being replaced.
         var leaving: Int32 = 0
         var deadline = ContinuousClock.now
+        /// How often the process that took the place has ended right after its start.
+        var failures = 0
         /// The new program, before it takes over.
         var candidate: Candidate?
         var isUnderWay: Bool { !seats.isEmpty }
@@ -60,6 +62,7 @@ extension Manager {
         }
         guard pid > 0, pid != reload.leaving, bus.pid(ofNode: layout.node(of: id)) == pid else { return }
         reload.seats.removeFirst()
+        reload.failures = 0
         guard reload.seats.isEmpty else { return replaceFirst() }
         Log.notice("all workers are reloaded")
         server.handlers.afterReload?(server)
@@ -80,6 +83,23 @@ extension Manager {
             if ContinuousClock.now >= candidate.deadline { abandonReload("the new program is not ready in time") }
         }
         return false
+    }
+
+    /// The new program has ended before its turn.
+    mutating func candidateEnded(_ candidate: Candidate, _ end: ProcessEnd) {
+        var cause = "the new program \(end)"
+        if case .failed(let text) = candidate.control.word() { cause = text }
+        candidate.control.end()
+        reload.candidate = nil  // its pid may be another process's soon
+        guard candidate.isReady else { return abandonReload(cause) }
+        // The old one is on its way out: whoever is started for it comes from the program file again.
+        Log.warning("\(cause) before it could begin; starting it again")
+    }
+
+    /// A reload has an end, also when what it starts does not live.
+    mutating func replacementFailed(_ id: Int) {
+        reload.failures += 1
+        if reload.failures >= 3 { abandonReload("\(layout.name(of: id)) does not start any more") }
     }
 
     /// The place of the old process is empty: the new program begins.

@@ -107,6 +107,7 @@ struct Manager {
             if server.mode == .base {
                 for descriptor in listeners.all.subtracting(own ?? []) { close(descriptor) }
             }
+            reload.candidate?.control.end()
             server.sender = nil
             Worker.run(id: id, server: server, bus: bus, layout: layout, listeners: own)
         }
@@ -129,11 +130,7 @@ struct Manager {
 
     private mutating func ended(_ end: ProcessEnd) {
         if let candidate = reload.candidate, end.pid == candidate.pid {
-            var cause = "the new program \(end)"
-            if case .failed(let text) = candidate.control.word() { cause = text }
-            candidate.control.end()
-            reload.candidate = nil  // its pid may be another process's soon
-            return abandonReload(cause)
+            return candidateEnded(candidate, end)
         }
         guard let id = seats.firstIndex(where: { $0.pid == end.pid }) else { return }
         let activity = Activity(bus, node: layout.node(of: id))
@@ -143,6 +140,7 @@ struct Manager {
         let isExpected = end.isOrderly && (end.pid == reload.leaving || activity.ending == .served || isStopping)
         let mustWait = seats[id].left(orderly: isExpected)
         takeOver(id, after: end.pid)
+        if mustWait, id == reload.seats.first, end.pid != reload.leaving { replacementFailed(id) }
         // A process of the user's own that blocks is ended by the signal itself.
         let isStopped = isStopping && end.signal == Signals.stop
         if !end.isOrderly, !isStopped, !isKilling {

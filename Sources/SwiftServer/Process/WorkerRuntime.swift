@@ -289,6 +289,7 @@ internal import Glibc
     }
 
     func closeLink() {
+        timers.whenFewer = nil  // nobody waits for them any more
         timers.clearAll()
         unsafe cre_worker_close(worker)
     }

@@ -146,6 +146,8 @@ open class Server: ServerEvents, @unchecked Sendable {
             return true
         }
         guard let id, let pid = workerPID(of: id) else { return false }
+        // The pid comes from memory that workers can write, and the master may be root: it must be a child of the manager.
+        if runtime == nil, cre_process_parent(pid) != managerPID { return false }
         return kill(pid, SIGTERM) == 0
     }
 

@@ -9,6 +9,11 @@ import SwiftServer
         switch options["startup"] {
         case "exit": exit(7)
         case "hang": while true { sleep(100) }
+        case "crash":
+            server.onWorkerStart { _, _ in
+                print("crashing")
+                exit(9)
+            }
         default: break
         }
         let visits = try! SharedAtomic()

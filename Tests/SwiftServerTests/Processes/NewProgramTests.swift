@@ -166,6 +166,22 @@ extension ProcessTests {
             }
         }
 
+        @Test func aProgramThatDoesNotLiveEndsTheReload() throws {
+            try run(workers: 1) { server, program in
+                let client = try WebSocketClient(port: server.port)
+                try program.deploy("version=2 startup=crash")
+                server.signal(10)
+                _ = try server.line("afterReload")
+                #expect(server.log.contains("worker 0 does not start any more"))
+                // The place is filled as soon as there is a program that lives; no connection is lost until then.
+                try program.deploy("version=3")
+                #expect(try client.ask("version").hasPrefix("3 0 "))
+                server.signal(10)
+                _ = try server.line("afterReload", 2)
+                #expect(try client.ask("version").hasPrefix("3 0 "))
+            }
+        }
+
         @Test func aFileThatIsNoProgramChangesNothing() throws {
             try run(workers: 1) { server, program in
                 let client = try WebSocketClient(port: server.port)

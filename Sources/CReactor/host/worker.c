@@ -113,6 +113,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         worker->config.owner_count = 1;
     }
     worker->loop = loop;
+    if (config->node < config->bus->config.nodes) worker->duty = &config->bus->duties[config->node];
     worker->immediate = !loop;
     worker->last_choice = UINT32_MAX; /* so that the first comes first */
     worker->table = cre_bus_table(config->bus);

@@ -13,13 +13,14 @@ struct cre_worker {
     cre_table *table;
     cre_node *node;
     cre_engine *engine;
+    cre__duty *duty;      /* what it shows of itself */
     uint32_t last_choice; /* of a task worker */
     bool immediate;       /* what is sent leaves at once */
     bool suspended;       /* the task in hand goes on when on_message has returned */
 };
 
 static inline cre__duty *cre__duty_of(const cre_worker *worker) {
-    return &worker->config.bus->duties[worker->config.node];
+    return worker->duty;
 }
 
 static inline bool cre__is_task_worker(const cre_worker *worker) {
@@ -40,17 +41,19 @@ static inline void cre__occupy_again(cre_worker *worker, cre__occupation occupat
     atomic_store_explicit(&duty->kind, occupation.kind, memory_order_relaxed);
 }
 
-/* Returns what it was at before. */
+/* Returns what it was at before. It is on the way of each message, and nearly always that was nothing. */
 static inline cre__occupation cre__occupy(cre_worker *worker, uint32_t kind, uint64_t session) {
     cre__duty *duty = cre__duty_of(worker);
-    cre__occupation before = {
-        .since_ms = atomic_load_explicit(&duty->since_ms, memory_order_relaxed),
-        .session = atomic_load_explicit(&duty->session, memory_order_relaxed),
-        .kind = atomic_load_explicit(&duty->kind, memory_order_relaxed),
-    };
-    atomic_store_explicit(&duty->served, atomic_load_explicit(&duty->served, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    cre__occupy_again(worker, (cre__occupation){ cre_loop_now(worker->loop) | 1, session, kind });
+    cre__occupation before = { .since_ms = atomic_load_explicit(&duty->since_ms, memory_order_relaxed) };
+    if (__builtin_expect(before.since_ms != 0, 0)) {
+        before.session = atomic_load_explicit(&duty->session, memory_order_relaxed);
+        before.kind = atomic_load_explicit(&duty->kind, memory_order_relaxed);
+    }
+    uint64_t served = atomic_load_explicit(&duty->served, memory_order_relaxed);
+    atomic_store_explicit(&duty->served, served + 1, memory_order_relaxed);
+    atomic_store_explicit(&duty->session, session, memory_order_relaxed);
+    atomic_store_explicit(&duty->kind, kind, memory_order_relaxed);
+    atomic_store_explicit(&duty->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
     return before;
 }
 

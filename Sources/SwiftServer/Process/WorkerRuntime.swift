@@ -12,7 +12,7 @@ internal import Glibc
     let bus: Bus
     let lanes: HandlerLanes
     let timers: Timers
-    nonisolated(unsafe) private(set) var worker: OpaquePointer!
+    @exclusivity(unchecked) nonisolated(unsafe) private(set) var worker: OpaquePointer!
     let server: Server
     private(set) var desk: TaskDesk!
     private(set) var drain: Drain!
@@ -116,7 +116,7 @@ internal import Glibc
     // MARK: Events
 
     /// How many requests, or tasks, this process may still take; negative: any number.
-    private var left: Int
+    @safe @exclusivity(unchecked) private var left: Int
 
     /// One was taken. The last one starts the end; what else has come is the successor's.
     func count() {

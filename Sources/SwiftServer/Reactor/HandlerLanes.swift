@@ -39,7 +39,8 @@ internal import CReactor
     /// count for the core.
     static let overlapping = Int(CRE_MAX_PIPELINED)
 
-    private var lanes: [ConnectionID: Lane] = [:]
+    // One thread, and never two accesses at once: what a handler sets off while a lane is changed waits in its lane.
+    @safe @exclusivity(unchecked) private var lanes: [ConnectionID: Lane] = [:]
     /// Suspended handlers of requests.
     private var requests: [ConnectionID: Int] = [:]
     let runners: HandlerRunners

@@ -48,7 +48,8 @@ open class Server: ServerEvents, @unchecked Sendable {
     var orders: Orders?
     var program: Program?
     var confinement: Confinement?
-    var runtime: WorkerRuntime?
+    // Each push reads it, and nobody else has it at that moment: it is written once, before the first handler runs.
+    @safe @exclusivity(unchecked) var runtime: WorkerRuntime?
     var sender: Sender?
 
     /// Reads the certificates anew, if there are any here.

@@ -86,6 +86,7 @@ import SwiftServer
                     while true { sleep(100) }
                 case "crash": server.tick(every: .milliseconds(20)) { _ in fatalError("on purpose") }
                 case "post": for _ in 0..<6 { server.task("0 sleep 200") }
+                case "postOne": print("user posts \(server.task("x echo mine").isAccepted)")
                 case "throw": throw TaskError.failed("on purpose")
                 case "stop":
                     server.after(.milliseconds(1)) {
@@ -158,6 +159,9 @@ import SwiftServer
             let stats = server.stats()
             server.push(
                 "\(stats.idleWorkers) \(stats.idleTaskWorkers) \(stats.tasksWaiting) \(stats.tasksDone)", to: fd)
+        case "flood":
+            server.task("\(fd) flood")
+            usleep(500_000)  // nobody takes results meanwhile
         case "block": usleep(UInt32(number) * 1000)
         case "sleep": await server.sleep(for: .milliseconds(number))
         case "timer":
@@ -206,6 +210,11 @@ import SwiftServer
         case "nested":
             print("nested \(server.task("0 note nested").isAccepted)")
         case "big": return "\(words[0]) " + String(repeating: "b", count: Int(argument)!)
+        case "flood":
+            let result = [UInt8](repeating: 120, count: 100_000)
+            var sent = 0
+            while sent < 10_000, task.finish(result) { sent += 1 }
+            print("flood \(sent > 10 && sent < 10_000)")
         case "silent": break
         default: return nil
         }

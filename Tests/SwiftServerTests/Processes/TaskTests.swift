@@ -257,6 +257,26 @@ extension ProcessTests {
             }
         }
 
+        /// task/task_in_user_process
+        @Test(arguments: modes)
+        func processesOfTheUsersPostAndHear(mode: ServerMode) throws {
+            try ServerProcess.run("tasks", mode, ["tasks=1", "processes=1", "process=postOne"]) { server in
+                let posted = try server.line("user posts")
+                #expect(posted == "user posts true")
+                #expect(try server.line("finish") == "finish 1 x mine")
+            }
+        }
+
+        /// task/finish_timeout: what a poster that takes nothing cannot be told is refused, and nothing waits for it.
+        @Test func resultsWithoutRoomAreRefused() throws {
+            try ServerProcess.run("tasks", .process, ["tasks=1"]) { server in
+                let client = try WebSocketClient(port: server.port)
+                try client.send("flood")
+                #expect(try server.line("flood") == "flood true")
+                #expect(try client.ask("wait 5000 echo x") == "got 1 x")
+            }
+        }
+
         /// task/enable_coroutine, task/task_enable_coroutine_return
         @Test(arguments: [ServerMode.process, .base, .single])
         func asynchronousTasksAreDoneOneAfterTheOther(mode: ServerMode) throws {

@@ -28,6 +28,8 @@ static bool starts(const char *text, const char *with) {
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+#ifdef CRE_HAVE_DEFLATE
+
 /* One compressed message there and back. */
 static void exchange(net_client *client, const cre_ws_deflate_parameters *agreed, const uint8_t *text,
                      size_t length) {
@@ -148,6 +150,8 @@ TEST_BOTH(an_inflated_message_above_the_limit_ends_with_1009) {
     net_close(&client);
     net_stop(net);
 }
+
+#endif
 
 TEST_BOTH(the_first_subprotocol_of_ours_that_is_offered_is_chosen) {
     static const char *const names[] = { "v2.chat", "v1.chat", NULL };

@@ -60,7 +60,9 @@ extension Manager {
             kill(pid, SIGKILL)
             reload.deadline = .now + .seconds(60)
         }
-        guard pid > 0, pid != reload.leaving, bus.pid(ofNode: layout.node(of: id)) == pid else { return }
+        let node = layout.node(of: id)
+        guard pid > 0, pid != reload.leaving, bus.pid(ofNode: node) == pid, !Activity(bus, node: node).isStarting
+        else { return }
         reload.seats.removeFirst()
         reload.failures = 0
         guard reload.seats.isEmpty else { return replaceFirst() }

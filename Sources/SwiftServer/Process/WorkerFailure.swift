@@ -57,6 +57,8 @@ struct Activity {
 
     var isRunning: Bool { raw.running }
     var runningFor: Duration { .milliseconds(Int64(raw.running_ms)) }
+    /// Whether `onWorkerStart` runs: what crashes in it has not taken its place yet.
+    var isStarting: Bool { raw.running && raw.kind == UInt32(CRE_AT_START) }
     var isOnTask: Bool { raw.kind == CRE_MESSAGE_TASK.rawValue }
     var ending: Drain.Cause? { Drain.Cause(rawValue: raw.ending) }
     var served: UInt64 { raw.served }

@@ -60,7 +60,6 @@ extension Server {
     public func connectionInfo(_ fd: ConnectionID) -> ConnectionInfo? {
         var raw = cre_connection_info()
         guard let bus, unsafe cre_table_info(bus.table, fd.rawValue, &raw) else { return nil }
-        let layout = Layout(server: self)
         let status: ConnectionInfo.WebSocketStatus =
             switch UInt32(raw.state) {
             case CRE_CONNECTION_OPEN.rawValue: .established
@@ -80,7 +79,8 @@ extension Server {
             remoteAddress: Self.text(of: raw), remotePort: Int(raw.remote_port),
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,
-            workerID: Int(raw.worker) - layout.reactors, reactorID: mode == .process ? Int(raw.owner) : nil,
+            workerID: Int(raw.worker) - settings.reactors(mode: mode),
+            reactorID: mode == .process ? Int(raw.owner) : nil,
             queuedBytes: Int(raw.queued), uid: raw.number == 0 ? nil : Int(raw.number))
     }
 

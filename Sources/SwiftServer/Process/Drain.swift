@@ -18,8 +18,6 @@ internal import CReactor
     private(set) var openRequests = 0
     private(set) var isDraining = false
     private var hasConnections = false
-    /// The user's last code has run.
-    private(set) var isOver = false
 
     init(runtime: WorkerRuntime) { self.runtime = runtime }
 
@@ -102,7 +100,6 @@ internal import CReactor
     }
 
     private func stop() {
-        isOver = true
         runtime.loop.stop()
     }
 }

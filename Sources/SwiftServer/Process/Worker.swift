@@ -28,7 +28,7 @@ enum Worker {
     /// From the user's first code to the last.
     static func serve(_ runtime: WorkerRuntime) {
         begin(runtime)
-        if !runtime.drain.isOver { runtime.loop.run() }
+        runtime.loop.run()
         if runtime.role.isManaged {
             _ = unsafe cre_worker_occupied(runtime.worker, UInt32(CRE_AT_STOP))
             runtime.server.handlers.workerStop?(runtime)

@@ -12,6 +12,8 @@ internal import CReactor
     private var waiting: [Entry] = []
     private var bytes = 0
     private var last: UInt64 = 0
+    /// Results that their poster has not been given yet; one task may have any number of them.
+    private var undelivered = (count: 0, bytes: 0)
     private var inHand: (id: TaskID, kind: cre_task_kind)?
 
     init(runtime: WorkerRuntime) { self.runtime = runtime }
@@ -23,6 +25,12 @@ internal import CReactor
         bytes += data.count
         startLater()
         return .posted(TaskID(last))
+    }
+
+    private func deliver(_ record: cre_record, _ bytes: [UInt8]) {
+        undelivered.count -= 1
+        undelivered.bytes -= bytes.count
+        runtime.desk.receive(record, bytes)
     }
 
     private func startLater() {
@@ -42,6 +50,11 @@ internal import CReactor
     @discardableResult
     func answer(_ status: cre_task_status, final: Bool, _ bytes: [UInt8]) -> Bool {
         guard let task = inHand else { return false }
+        // The last word is always taken: there is one for each task, and those have a limit.
+        if !final, task.kind != CRE_TASK_ONE_WAY {
+            guard undelivered.count < LocalTasks.most, undelivered.bytes + bytes.count <= LocalTasks.mostBytes
+            else { return false }
+        }
         if final {
             inHand = nil
             startLater()
@@ -51,8 +64,10 @@ internal import CReactor
             length: UInt32(bytes.count), kind: UInt8(CRE_MESSAGE_RESULT.rawValue),
             opcode: UInt8(status.rawValue | task.kind.rawValue << 4), flags: final ? UInt16(CRE_RECORD_FINAL) : 0,
             session: task.id.rawValue)
+        undelivered.count += 1
+        undelivered.bytes += bytes.count
         let runtime = runtime
-        runtime.loop.post { runtime.desk.receive(record, bytes) }
+        runtime.loop.post { runtime.local?.deliver(record, bytes) }
         return true
     }
 }

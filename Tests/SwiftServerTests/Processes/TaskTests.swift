@@ -268,8 +268,9 @@ extension ProcessTests {
         }
 
         /// task/finish_timeout: what a poster that takes nothing cannot be told is refused, and nothing waits for it.
-        @Test func resultsWithoutRoomAreRefused() throws {
-            try ServerProcess.run("tasks", .process, ["tasks=1"]) { server in
+        @Test(arguments: [ServerMode.process, .single])
+        func resultsWithoutRoomAreRefused(mode: ServerMode) throws {
+            try ServerProcess.run("tasks", mode, ["tasks=1"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 try client.send("flood")
                 #expect(try server.line("flood") == "flood true")

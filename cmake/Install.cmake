@@ -4,7 +4,8 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/creactor)
 install(TARGETS creactor EXPORT creactorTargets)
-install(DIRECTORY include/creactor DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/creactor DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING
+    PATTERN "*.h" PATTERN internal EXCLUDE)
 install(EXPORT creactorTargets NAMESPACE creactor:: DESTINATION ${package_dir})
 
 configure_package_config_file(cmake/creactorConfig.cmake.in ${PROJECT_BINARY_DIR}/creactorConfig.cmake

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>

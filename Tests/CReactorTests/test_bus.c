@@ -1,5 +1,6 @@
 /* Nodes: records between loops through shared memory. */
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 #include <pthread.h>
 
 #include "link/bus_internal.h"

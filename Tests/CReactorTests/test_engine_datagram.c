@@ -1,7 +1,7 @@
 /* UDP and Unix datagrams on real sockets. */
 #include "net.h"
 
-#include "engine/sockaddr.h"
+#include "net/sockaddr.h"
 
 static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind != CRE_EVENT_PACKET) return 0;

@@ -1,5 +1,6 @@
 /* Loops: turns, timers, watches, posts, jobs. */
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 #include <pthread.h>
 
 #include "core/memory.h"

@@ -1,5 +1,6 @@
 /* Processes: what a manager and its children rely on. */
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,6 @@
 /* Rings of records in memory that somebody else can write to. */
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/wait.h>

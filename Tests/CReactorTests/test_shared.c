@@ -1,5 +1,6 @@
 /* Atomics and locks in shared memory, between threads and processes. */
 #include <creactor/creactor.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

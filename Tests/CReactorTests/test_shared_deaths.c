@@ -1,5 +1,6 @@
 /* Processes that are killed while they change a shared table. */
 #include <creactor/creactor.h>
+#include <creactor/internal/process.h>
 #include <signal.h>
 #include <sys/wait.h>
 

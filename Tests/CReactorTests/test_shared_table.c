@@ -5,6 +5,7 @@
  * get_after_destroy have nothing to replay: there is no table before it is made, and no handle of one after.
  */
 #include <creactor/creactor.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

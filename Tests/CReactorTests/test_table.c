@@ -1,10 +1,11 @@
 /* The connection table. */
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
 #include "core/memory.h"
-#include "engine/table_internal.h"
+#include "registry/table_internal.h"
 #include "test.h"
 
 static cre_table *make(uint32_t limit) {

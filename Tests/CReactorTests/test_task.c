@@ -1,5 +1,6 @@
 /* Tasks: who gets them, who hears of them, and what a dead task worker leaves. */
 #include <creactor/creactor.h>
+#include <creactor/internal/internal.h>
 
 #include "link/bus_internal.h"
 #include "loop/loop_internal.h"

@@ -15,10 +15,7 @@
 #include "buffer.h"
 #include "export.h"
 #include "http.h"
-
-/** Names one connection for ever: ids only grow, are never a descriptor and never used twice. 0 is no
- * connection. */
-typedef uint64_t cre_session;
+#include "session.h"
 
 typedef struct cre_record {
     uint32_t length;     /* bytes of payload behind the header */

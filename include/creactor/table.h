@@ -7,9 +7,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "export.h"
-#include "record.h"
+#include "session.h"
 
 CRE_BEGIN_DECLS
 

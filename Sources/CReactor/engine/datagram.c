@@ -5,7 +5,7 @@
 
 #include "core/memory.h"
 #include "engine/engine_internal.h"
-#include "engine/sockaddr.h"
+#include "net/sockaddr.h"
 
 #define BATCH        16
 #define MAX_DATAGRAM 65536u

@@ -6,7 +6,7 @@
 
 #include "core/memory.h"
 #include "engine/engine_internal.h"
-#include "engine/sockaddr.h"
+#include "net/sockaddr.h"
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value ? value : fallback;

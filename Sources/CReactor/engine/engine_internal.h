@@ -11,9 +11,9 @@
 #include <sys/types.h>
 
 #include "engine/command.h"
-#include "engine/table_internal.h"
 #include "engine/tls_internal.h"
 #include "loop/loop_internal.h"
+#include "registry/table_internal.h"
 
 typedef struct cre__conn cre__conn;
 typedef struct cre__listener cre__listener;

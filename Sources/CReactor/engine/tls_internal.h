@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "net/tls_context.h"
+
 struct cre__conn;
-struct cre__tls_context;
 struct iovec;
 struct ssl_st;
 
@@ -33,14 +34,6 @@ typedef struct cre__tls_conn {
 static inline bool cre__tls_is_over(const cre__tls_conn *tls) {
     return tls->ended || tls->cause || tls->socket_error;
 }
-
-/* ---- what a cre_tls holds at one time; cre__tls_current makes the caller an owner ---- */
-
-struct cre__tls_context *cre__tls_current(cre_tls *tls);
-void cre__tls_context_release(struct cre__tls_context *context);
-struct ssl_ctx_st *cre__tls_context_default(const struct cre__tls_context *context);
-uint32_t cre__tls_context_timeout(const struct cre__tls_context *context);
-void cre__tls_context_tell(const struct cre__tls_context *context, const char *peer, const char *cause);
 
 /* ---- connections ---- */
 

@@ -2,7 +2,7 @@
 #ifndef CRE_BUS_INTERNAL_H
 #define CRE_BUS_INTERNAL_H
 
-#include <creactor/bus.h>
+#include <creactor/internal/bus.h>
 
 #include "link/ring.h"
 

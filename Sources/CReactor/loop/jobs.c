@@ -1,5 +1,5 @@
 #include <creactor/error.h>
-#include <creactor/jobs.h>
+#include <creactor/internal/jobs.h>
 #include <pthread.h>
 #include <stdatomic.h>
 

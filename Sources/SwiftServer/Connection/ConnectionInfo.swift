@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// What is known of a connection. A snapshot: it does not change afterwards.

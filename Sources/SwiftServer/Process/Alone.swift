@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// A server in one process (``ServerMode/single``): this one accepts, speaks the protocols and runs the handlers.

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// As whom, in which root directory and on which CPUs the user's code runs. Looked up by `start()`, so that a mistake is

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// The orderly end of a worker: nothing new is begun, what was begun is finished, and then its loop stops.
 @safe final class Drain: @unchecked Sendable {

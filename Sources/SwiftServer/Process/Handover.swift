@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// What a running server hands to a new program that is to take the place of one of its processes: who it will be, the

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// What the process that calls `start()` does once, however many others there will be: it looks up as whom handlers run,

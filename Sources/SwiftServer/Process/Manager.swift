@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// The manager process: starts the workers, replaces those that end, and ends with the last of them.

@@ -1,5 +1,6 @@
 internal import CExecutorHook
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// The master process: accepts connections, runs the reactor threads that own them, takes signals, and keeps a manager.

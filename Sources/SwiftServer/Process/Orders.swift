@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// Something that any process of a server may say and all can see, whoever they run as: signals need rights, this does not.

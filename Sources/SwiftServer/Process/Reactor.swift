@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// A reactor thread of the master. It lives as long as the process serves.
 @safe struct Reactor: Sendable {

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// Signals as a descriptor that can be waited for. While it is open they have no other effect.

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// The main function of every process that runs the user's code: workers, task workers and the user's own processes.

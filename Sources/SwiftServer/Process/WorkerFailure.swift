@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// How a process of the server came to its end, and what it was at.
 public struct WorkerFailure: Sendable, CustomStringConvertible {

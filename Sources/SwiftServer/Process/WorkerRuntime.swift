@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// A worker process from the inside: the events that reach it become calls of the handlers, what handlers say becomes

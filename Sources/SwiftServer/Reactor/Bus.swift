@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// The shared memory of all processes of one server: rings and the connection table. Made before the first fork.
 @safe final class Bus: Sendable {

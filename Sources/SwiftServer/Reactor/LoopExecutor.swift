@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// Runs Swift's jobs on a loop's thread.
 ///

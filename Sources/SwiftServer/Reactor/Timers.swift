@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// Names a timer of one process; numbers are never used twice.
 public struct TimerID: Hashable, Sendable, CustomStringConvertible {

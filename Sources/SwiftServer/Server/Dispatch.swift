@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// Which worker gets the events of a connection, in process mode. In base mode the kernel shares the connections out, and
 /// this has no effect.

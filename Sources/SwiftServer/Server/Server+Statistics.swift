@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// What all processes of a server have done together. The counters go on when a worker is replaced.
 public struct ServerStatistics: Sendable {

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 extension ServerEvents where Self: Server {
     /// Adds a port, before ``Server/start()``. Its events go to its own handlers, and where it has none to the server's.

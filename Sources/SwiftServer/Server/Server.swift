@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// A server: one object that listens, starts its processes, and runs your handlers in them.

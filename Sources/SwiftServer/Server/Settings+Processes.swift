@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// What the settings of processes mean to the one that starts.
 extension Settings {

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// Tasks of a server that has one process only: done one after the other on its own loop, where a debugger sees them.
 @safe final class LocalTasks {

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// Tasks: work that blocks, handed to processes that are there for it (``Settings/taskWorkerCount``).
 ///

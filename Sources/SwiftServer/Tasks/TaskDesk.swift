@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// The poster's side of tasks: what was posted and is not done yet, and who waits for it.
 @safe final class TaskDesk {

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// Tasks and messages between processes, as they come and go.
 extension WorkerRuntime {

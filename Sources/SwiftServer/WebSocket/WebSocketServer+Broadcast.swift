@@ -1,4 +1,5 @@
 internal import CReactor
+internal import CReactorInternal
 
 /// One message to many connections: those that subscribed to a topic, or all.
 ///

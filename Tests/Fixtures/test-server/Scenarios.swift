@@ -1,4 +1,5 @@
 import CReactor
+import CReactorInternal
 import Dispatch
 import Glibc
 import SwiftServer

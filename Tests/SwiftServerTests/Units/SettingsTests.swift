@@ -1,4 +1,5 @@
 import CReactor
+import CReactorInternal
 import Testing
 
 @testable import SwiftServer

@@ -1,5 +1,5 @@
 /* What the system lets a process have: CPUs and descriptors. */
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <sched.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #ifndef CRE_HOST_WORKER_INTERNAL_H
 #define CRE_HOST_WORKER_INTERNAL_H
 
-#include <creactor/task.h>
-#include <creactor/worker.h>
+#include <creactor/internal/task.h>
+#include <creactor/internal/worker.h>
 
 #include "link/bus_internal.h"
 

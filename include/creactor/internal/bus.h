@@ -11,11 +11,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "buffer.h"
-#include "export.h"
-#include "loop.h"
-#include "record.h"
-#include "table.h"
+#include "../buffer.h"
+#include "../export.h"
+#include "../loop.h"
+#include "../record.h"
+#include "../table.h"
 
 CRE_BEGIN_DECLS
 

@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "engine/table_internal.h"
+#include "registry/table_internal.h"
 
 #define PER_BUCKET 8u
 #define COUNT_BITS 24 /* the table has no more connections */

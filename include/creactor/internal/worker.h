@@ -8,11 +8,11 @@
 #ifndef CREACTOR_WORKER_H
 #define CREACTOR_WORKER_H
 
+#include "../engine.h"
+#include "../export.h"
+#include "../loop.h"
+#include "../record.h"
 #include "bus.h"
-#include "engine.h"
-#include "export.h"
-#include "loop.h"
-#include "record.h"
 
 CRE_BEGIN_DECLS
 

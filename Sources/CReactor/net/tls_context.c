@@ -1,9 +1,10 @@
 /* Certificates, keys and what else belongs to a port that speaks TLS. */
 #include <creactor/error.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/tls_internal.h"
+#include "net/tls_context.h"
 
 #ifdef CRE_HAVE_TLS
 #include <errno.h>

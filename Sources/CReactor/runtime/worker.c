@@ -1,12 +1,12 @@
 /* The end of the link at which decisions are made. */
 #include <creactor/error.h>
-#include <creactor/worker.h>
+#include <creactor/internal/worker.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "engine/command.h"
-#include "engine/table_internal.h"
-#include "host/worker_internal.h"
+#include "registry/table_internal.h"
+#include "runtime/worker_internal.h"
 
 /* Of a slot's request_taken; below it is the request's number. */
 enum { TAKEN = 256 };

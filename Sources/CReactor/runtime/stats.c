@@ -1,5 +1,5 @@
 /* The counters of all engines of a bus. */
-#include <creactor/worker.h>
+#include <creactor/internal/worker.h>
 #include <string.h>
 
 #include "link/bus_internal.h"

@@ -9,7 +9,7 @@
 #ifndef CREACTOR_TASK_H
 #define CREACTOR_TASK_H
 
-#include "export.h"
+#include "../export.h"
 #include "worker.h"
 
 CRE_BEGIN_DECLS

@@ -1,6 +1,6 @@
 /* Going on in the background: a child of a child, in a session of its own, of which the caller waits to hear.
  */
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "export.h"
-#include "loop.h"
+#include "../export.h"
+#include "../loop.h"
 
 CRE_BEGIN_DECLS
 

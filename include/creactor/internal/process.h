@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "export.h"
+#include "../export.h"
 
 CRE_BEGIN_DECLS
 

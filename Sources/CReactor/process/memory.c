@@ -1,4 +1,4 @@
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>

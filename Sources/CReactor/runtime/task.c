@@ -1,10 +1,10 @@
 /* Tasks and messages between processes, and what each process shows of what it is at. */
 #include <creactor/error.h>
-#include <creactor/task.h>
+#include <creactor/internal/task.h>
 #include <string.h>
 #include <time.h>
 
-#include "host/worker_internal.h"
+#include "runtime/worker_internal.h"
 
 #define KIND_SHIFT 4
 

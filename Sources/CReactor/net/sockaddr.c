@@ -1,4 +1,4 @@
-#include "engine/sockaddr.h"
+#include "net/sockaddr.h"
 
 #include <arpa/inet.h>
 #include <creactor/error.h>

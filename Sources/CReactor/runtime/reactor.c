@@ -1,6 +1,6 @@
 /* A thread that owns sockets for workers in other processes. */
 #include <creactor/error.h>
-#include <creactor/worker.h>
+#include <creactor/internal/worker.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -10,8 +10,8 @@
 
 #include "core/memory.h"
 #include "engine/command.h"
-#include "engine/table_internal.h"
 #include "link/bus_internal.h"
+#include "registry/table_internal.h"
 
 struct cre_reactor {
     cre_reactor_config config;

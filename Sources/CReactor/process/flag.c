@@ -1,6 +1,6 @@
 /* Flags that processes share: a signal needs the right to send it, a descriptor that was inherited does not.
  */
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>

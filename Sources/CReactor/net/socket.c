@@ -1,12 +1,14 @@
 /* Sockets that are bound: addresses, options, the files of Unix sockets. */
+#include <creactor/error.h>
+#include <creactor/listen.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/engine_internal.h"
-#include "engine/sockaddr.h"
+#include "net/sockaddr.h"
 
 static int set(int descriptor, int level, int name, int value) {
     return setsockopt(descriptor, level, name, &value, sizeof value) ? -errno : 0;

@@ -1,4 +1,4 @@
-#include "engine/table_internal.h"
+#include "registry/table_internal.h"
 
 #include <creactor/error.h>
 #include <string.h>

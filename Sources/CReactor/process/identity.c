@@ -1,5 +1,5 @@
 /* Becoming somebody else: a process for good, or a thread for the files that it opens. */
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>

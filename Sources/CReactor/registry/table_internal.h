@@ -13,7 +13,7 @@ typedef struct cre__slot {
     _Atomic uint64_t address[2];
     _Atomic uint64_t connect_time_ms;
     _Atomic uint32_t queued;        /* bytes of output that wait */
-    _Atomic uint32_t request_taken; /* the last one that a worker elsewhere took: host/worker.c */
+    _Atomic uint32_t request_taken; /* the last one that a worker elsewhere took: runtime/worker.c */
     _Atomic uint32_t queue_limit;   /* a sender in another process stops at so many */
     _Atomic uint16_t owner;
     _Atomic uint8_t state;

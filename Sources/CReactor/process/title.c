@@ -1,6 +1,6 @@
 /* The process title: the system shows what stands where the arguments and the environment were at the start.
  */
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include <creactor/process.h>
+#include <creactor/internal/process.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -159,6 +159,7 @@ static inline void echo(void *context, const cre_record *event, uint8_t *payload
         return;
     }
     if (event->kind == CRE_EVENT_REQUEST_BODY) count_body(it, event, payload);
+    if (event->kind == CRE_EVENT_END) cre_worker_end(it->worker, event->session, 0, NULL, 0);
     if (event->kind != CRE_EVENT_MESSAGE) return;
     char byte;
     if (event->length == 5 && memcmp(payload, "block", 5) == 0) {

@@ -17,7 +17,8 @@
 #include <sys/socket.h>
 
 #include "core/memory.h"
-#include "engine/engine_internal.h"
+#include "engine/command.h"
+#include "engine/conn.h"
 #include "test.h"
 
 #define NET_EVENTS 4096
@@ -40,6 +41,12 @@ typedef struct net_server {
     int overflow;
     bool quiet; /* do not note */
 } net_server;
+
+static inline cre_engine_stats net_stats(const net_server *net) {
+    cre_engine_stats stats;
+    cre_engine_get_stats(net->engine, &stats, sizeof stats);
+    return stats;
+}
 
 typedef struct net_client {
     net_server *net; /* NULL: the server runs elsewhere */

@@ -108,17 +108,17 @@ TEST_BOTH(thousands_come_and_go) {
     net->context = &balance;
     for (int i = 0; i < 20 * WAYS; i++) /* what stays with the loop and the engine is there afterwards */
         come_and_go(net, i % WAYS);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     net_settle(net);
     long live = atomic_load(&test_live_allocations), resident = resident_kib();
     int descriptors = net_descriptors();
-    cre_engine_stats before = cre_engine_get_stats(net->engine);
+    cre_engine_stats before = net_stats(net);
     for (int i = 0; i < count; i++)
         come_and_go(net, i % WAYS);
-    NET_UNTIL(net, net->engine->open == 0 &&
-                       cre_engine_get_stats(net->engine).accepted == before.accepted + (uint64_t)count);
+    NET_UNTIL(net,
+              net->engine->net.open == 0 && net_stats(net).accepted == before.accepted + (uint64_t)count);
     net_settle(net);
-    cre_engine_stats after = cre_engine_get_stats(net->engine);
+    cre_engine_stats after = net_stats(net);
     CHECK_EQ(after.closed, after.accepted);
     CHECK_EQ(after.refused, 0);
     CHECK_EQ(balance, 0);

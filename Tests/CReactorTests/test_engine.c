@@ -238,10 +238,10 @@ TEST_BOTH(a_frame_from_a_link_is_never_left_out) {
     };
     cre_slice part = { data, sizeof data };
     int pushed = 0, result = 0;
-    while (!(result = cre__command_late(net->engine, &push, &part, 1)) && pushed < 1000)
+    while (!(result = cre__command_accepted(net->engine, &push, &part, 1)) && pushed < 1000)
         pushed++;
     CHECK_EQ(result, CRE_EQUEUE_FULL);
-    CHECK_EQ(cre__command_late(net->engine, &push, &part, 1), CRE_EGONE);
+    CHECK_EQ(cre__command_accepted(net->engine, &push, &part, 1), CRE_EGONE);
     CHECK_EQ(net->count, net->seen); /* told by the end of the turn, not by the command */
     cre_closed closed = net_closed(net_next(net));
     CHECK_EQ(closed.reason, CRE_CLOSED_OVERFLOW);
@@ -310,7 +310,7 @@ TEST_BOTH(the_table_limits_connections) {
         net_await_end(&refused);
         net_close(&refused);
     }
-    CHECK_EQ(cre_engine_get_stats(net->engine).refused, 3);
+    CHECK_EQ(net_stats(net).refused, 3);
     CHECK_EQ(connected(net), 3);
     for (int i = 0; i < 3; i++)
         net_close(&clients[i]);

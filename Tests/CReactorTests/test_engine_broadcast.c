@@ -1,6 +1,6 @@
 /* Topics and broadcast on real sockets. */
 #include "both.h"
-#include "engine/broadcast.h"
+#include "engine/publish.h"
 
 #define PUBLISH(net, topic, text, except) \
     cre_engine_publish((net)->engine, topic, strlen(topic), CRE_WS_TEXT, text, strlen(text), except)
@@ -43,7 +43,7 @@ TEST_BOTH(topics_reach_their_subscribers_only) {
     net_ws_expect_text(&b, "two");
     net_ws_expect_text(&b, "four");
     expect_nothing(&c);
-    CHECK_EQ(cre_engine_get_stats(net->engine).messages_out, 6);
+    CHECK_EQ(net_stats(net).messages_out, 6);
     CHECK_EQ(UNSUBSCRIBE(net, ids[0], "news"), 0);
     CHECK_EQ(UNSUBSCRIBE(net, ids[0], "never was"), 0);
     CHECK_EQ(PUBLISH(net, "news", "five", 0), 0);
@@ -143,7 +143,7 @@ TEST_BOTH(large_and_many_messages_arrive_whole) {
     for (int i = 0; i < COUNT; i++) /* all are slow at first, and then one after the other catches up */
         for (int k = 0; k < CLIENTS; k++)
             net_ws_expect(&clients[k], CRE_WS_BINARY, bytes, sizes[i % 7]);
-    CHECK_EQ(cre_engine_get_stats(net->engine).left_out, 0);
+    CHECK_EQ(net_stats(net).skipped, 0);
     for (int k = 0; k < CLIENTS; k++)
         net_close(&clients[k]);
     net_stop(net);
@@ -179,9 +179,9 @@ TEST_BOTH(a_slow_receiver_goes_without) {
         }
     }
     CHECK_EQ(expected, COUNT);
-    uint64_t left_out = cre_engine_get_stats(net->engine).left_out;
+    uint64_t left_out = net_stats(net).skipped;
     CHECK(left_out > 0);
-    CHECK_EQ(cre_engine_get_stats(net->engine).messages_out, 2 * COUNT - left_out);
+    CHECK_EQ(net_stats(net).messages_out, 2 * COUNT - left_out);
     CHECK(net_count_events(net, CRE_EVENT_FULL) > 0);
     /* What it did get is whole, and it is in order again with the next. */
     for (uint64_t i = 0; i < COUNT - left_out; i++) {
@@ -259,7 +259,7 @@ TEST_BOTH(fragments_are_not_torn_apart) {
     net_settle(net);
     net_abort(&client);
     net_expect_event(net, CRE_EVENT_CLOSE);
-    CHECK(net->engine->topics.held == NULL);
+    CHECK(net->engine->topics.deferred == NULL);
     net_stop(net);
 }
 
@@ -348,7 +348,7 @@ TEST_BOTH(coming_and_going_at_random) {
     }
     for (int i = 0; i < SLOTS; i++)
         net_close(&clients[i]);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     CHECK_EQ(net->engine->topics.count, 0);
     CHECK_EQ(net->engine->topics.everyone->count, 0);
     net_stop(net);

@@ -1,6 +1,6 @@
 /* Published messages are compressed once for all who agreed on it, between messages of their own. */
 #include "both.h"
-#include "engine/broadcast.h"
+#include "engine/publish.h"
 
 #ifdef CRE_HAVE_DEFLATE
 

@@ -18,7 +18,7 @@ static int note_worker(net_server *net, const cre_record *event, uint8_t *payloa
     if (event->kind == CRE_EVENT_PACKET)
         worker = ((const cre_address *)(const void *)payload)->worker;
     else
-        worker = worker_of(net, event->session);
+        worker = net->engine->event_worker;
     told_to[net->count - 1] = worker;
     return 0;
 }
@@ -295,7 +295,7 @@ TEST(what_the_function_refuses_goes_nowhere) {
     net_await_end(&refused);
     CHECK_EQ(refused.length, 0);
     CHECK_EQ(net->count, 0);
-    cre_engine_stats stats = cre_engine_get_stats(net->engine);
+    cre_engine_stats stats = net_stats(net);
     CHECK_EQ(stats.dropped_packets, 5);
     CHECK_EQ(stats.refused, 1);
     CHECK_EQ(cre_table_count(cre_engine_table(net->engine)), 0);

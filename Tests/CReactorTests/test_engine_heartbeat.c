@@ -46,7 +46,7 @@ TEST_BOTH(the_silent_one_is_closed) {
     event = net_expect_event(net, CRE_EVENT_CLOSE);
     CHECK_EQ(event->record.session, talking_id);
     CHECK_EQ(cre_table_count(cre_engine_table(net->engine)), 1);
-    CHECK_EQ(cre_engine_get_stats(net->engine).closed_by[CRE_CLOSED_HEARTBEAT], 2);
+    CHECK_EQ(net_stats(net).closed_by[CRE_CLOSED_HEARTBEAT], 2);
     CHECK_EQ(protect(net, protected_id, false), 0);
     event = net_expect_event(net, CRE_EVENT_CLOSE);
     CHECK_EQ(event->record.session, protected_id);
@@ -141,7 +141,7 @@ TEST_BOTH(nothing_ticks_without_a_heartbeat) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session id;
     net_client client = join(net, &id);
-    NET_UNTIL(net, net->engine->ticker == NULL);
+    NET_UNTIL(net, net->engine->net.ticker == NULL);
     net_close(&client);
     net_stop(net);
 }
@@ -192,7 +192,7 @@ TEST_BOTH(so_many_per_address) {
         for (int i = 0; i < 3; i++)
             net_expect_event(net, CRE_EVENT_CLOSE);
     }
-    CHECK_EQ(cre_engine_get_stats(net->engine).refused, 5);
+    CHECK_EQ(net_stats(net).refused, 5);
     net_stop(net);
 }
 

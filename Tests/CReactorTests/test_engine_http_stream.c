@@ -177,11 +177,11 @@ TEST_BOTH(a_slow_reader_is_waited_for) {
     cre_record late = { .kind = CRE_COMMAND_RESPOND_BODY, .opcode = 1, .session = session };
     cre_slice part = { piece, sizeof piece };
     for (result = 0; !result;) {
-        result = cre__command_late(net->engine, &late, &part, 1);
+        result = cre__command_accepted(net->engine, &late, &part, 1);
         net_turn(net);
     }
     CHECK_EQ(result, CRE_EQUEUE_FULL);
-    CHECK_EQ(cre__command_late(net->engine, &late, &part, 1), CRE_EGONE);
+    CHECK_EQ(cre__command_accepted(net->engine, &late, &part, 1), CRE_EGONE);
     net_await_end(&client);
     CHECK_EQ(client.error, ECONNRESET);
     net_close(&client);
@@ -271,7 +271,7 @@ TEST_BOTH(files_whole_and_in_part) {
         { 8 << 20, 0, CRE_FILE_REST, 8 << 20 },
         { 8 << 20, 4097, 5 << 20, 5 << 20 },
     };
-    NET_UNTIL(net, net->engine->open == 1);
+    NET_UNTIL(net, net->engine->net.open == 1);
     int descriptors = net_descriptors();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t *bytes = make_file(cases[i].size);
@@ -301,7 +301,7 @@ TEST_BOTH(files_whole_and_in_part) {
         cre_slice part = { payload, (size_t)(at - payload) + strlen(path) };
         cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE, .opcode = number++, .session = session };
         CHECK_EQ(cre__command_check(&command, &part, 1), 0);
-        CHECK_EQ(cre__command_late(net->engine, &command, &part, 1), 0);
+        CHECK_EQ(cre__command_accepted(net->engine, &command, &part, 1), 0);
         part.length = sizeof response + 8 + sizeof range; /* no path */
         CHECK_EQ(cre__command_check(&command, &part, 1), CRE_EINVALID);
         if (i == 0) {
@@ -317,7 +317,7 @@ TEST_BOTH(files_whole_and_in_part) {
     free(bytes);
     unlink(path);
     net_close(&client);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     CHECK_EQ(net_descriptors(), descriptors - 2);
     net_stop(net);
 }
@@ -341,7 +341,7 @@ TEST_BOTH(files_that_cannot_be_sent) {
         { "/dev/null", 0, CRE_EINVALID, 500 },  { "", 0, -ENOENT, 404 },
         { lengthy, 0, -ENAMETOOLONG, 404 },
     };
-    NET_UNTIL(net, net->engine->open == 1);
+    NET_UNTIL(net, net->engine->net.open == 1);
     int descriptors = net_descriptors();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cre_session session = request(net, &client, GET("/"));
@@ -425,7 +425,7 @@ static bool without_memory(void) {
     }
     bool whole = !client.eof && net_await(&client, 9000 + 3000);
     net_close(&client);
-    NET_UNTIL(failing, failing->engine->open == 0);
+    NET_UNTIL(failing, failing->engine->net.open == 0);
     net_settle(failing);
     net_forget(failing);
     return whole;

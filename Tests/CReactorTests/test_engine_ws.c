@@ -158,7 +158,7 @@ TEST_BOTH(the_server_closes) {
         CHECK_EQ(cre_engine_close(net->engine, session, codes[i], "enough"), 0);
         CHECK_EQ(cre_engine_push(net->engine, session, CRE_WS_TEXT, "late", 4), CRE_EGONE);
         CHECK_EQ(cre_table_state(cre_engine_table(net->engine), session), CRE_CONNECTION_CLOSING);
-        CHECK_EQ(cre_engine_close(net->engine, session, 1000, NULL), 0); /* again: nothing */
+        CHECK_EQ(cre_engine_close(net->engine, session, 1000, NULL), CRE_EGONE);
         net_ws_expect_text(&client, "last");
         CHECK_EQ(net_ws_expect_close(&client), code);
         net_settle(net);
@@ -361,7 +361,7 @@ TEST_BOTH(a_reset_drops_what_is_queued) {
     CHECK_EQ(closed.code, 1006);
     net_await_end(&client);
     CHECK_EQ(client.error, ECONNRESET);
-    CHECK_EQ(cre_engine_get_stats(net->engine).stale_commands, 1);
+    CHECK_EQ(net_stats(net).stale_commands, 1);
     net_close(&client);
     net_stop(net);
 }

@@ -43,7 +43,7 @@ static void note(bench *it, const cre_record *event) {
 static bool all_closed(const bench *it) {
     for (int i = 0; i < SESSIONS; i++)
         if (it->open[i]) return false;
-    return !it->net.engine || it->net.engine->open == 0;
+    return !it->net.engine || it->net.engine->net.open == 0;
 }
 
 static uint8_t large[200000];
@@ -89,7 +89,7 @@ static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
         break;
     default: break;
     }
-    /* What cannot be said ends the connection, or its client would wait for ever. */
+    /* A failed answer ends the connection, or its client would wait for ever. */
     if (result < 0)
         cre_engine_command(engine, &(cre_record){ .kind = CRE_COMMAND_RESET, .session = session }, NULL, 0);
     return 0;
@@ -127,7 +127,7 @@ static void stop(bench *it) {
 static uint64_t left_out(const bench *it) {
     cre_engine_stats stats = { 0 };
     if (it->bus) cre_bus_stats(it->bus, &stats);
-    return stats.left_out;
+    return stats.skipped;
 }
 
 /* Waits until `text` comes. False: it never will, because the connection ended or it was lost. */
@@ -300,6 +300,7 @@ static void serve_pair(void *context, const cre_record *event, uint8_t *payload)
                                     much ? (void *)large : "hello", much ? sizeof large : 5);
         break;
     }
+    case CRE_EVENT_END: result = cre_worker_end(worker, session, 0, NULL, 0); break;
     default: break;
     }
     cre_record reset = { .kind = CRE_COMMAND_RESET, .session = session };

@@ -196,7 +196,7 @@ TEST(options_reach_the_connections) {
     for (int i = 0; i < 2; i++) {
         net_client client = i ? net_connect_to(net, number) : plain;
         cre_session session = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;
-        descriptors[i] = net->engine->conns[session & net->engine->conns_mask]->descriptor;
+        descriptors[i] = cre__engine_find(net->engine, session)->transport.descriptor;
         CHECK_EQ(option(descriptors[i], IPPROTO_TCP, TCP_NODELAY) != 0, i == 0);
         CHECK_EQ(option(descriptors[i], SOL_SOCKET, SO_KEEPALIVE), i);
         if (i) {

@@ -41,10 +41,10 @@ static void round_trip(int version) {
     SSL_shutdown(client.ssl);
     tls_push_out(&client);
     tls_close(&client);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     CHECK_EQ(net_closed(&net->events[net->count - 1]).reason, CRE_CLOSED_PEER);
-    CHECK_EQ(cre_engine_get_stats(net->engine).tls_handshakes, 1);
-    CHECK_EQ(cre_engine_get_stats(net->engine).tls_failed, 0);
+    CHECK_EQ(net_stats(net).tls_handshakes, 1);
+    CHECK_EQ(net_stats(net).tls_failed, 0);
     SSL_CTX_free(context);
     tls_stop(net);
 }
@@ -67,7 +67,7 @@ static void refused(net_server *net, SSL_CTX *context, const char *cause) {
     if (!strstr(tls_failure, cause)) TEST_FAIL("failed for \"%s\", expected \"%s\"", tls_failure, cause);
     CHECK_EQ(connected(net), 0);
     tls_close(&client);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     CHECK_EQ(net->count, 0);
 }
 
@@ -76,7 +76,7 @@ static void accepted(net_server *net, SSL_CTX *context) {
     tls_write_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     tls_expect_response(&client, 200, "hello");
     tls_close(&client);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     net_forget(net);
 }
 
@@ -85,7 +85,7 @@ TEST(old_versions_are_refused) {
     SSL_CTX *old = client_context(&authority, TLS1_1_VERSION);
     SSL_CTX_set_security_level(old, 0);
     refused(net, old, "unsupported protocol");
-    CHECK_EQ(cre_engine_get_stats(net->engine).tls_failed, 1);
+    CHECK_EQ(net_stats(net).tls_failed, 1);
     SSL_CTX_free(old);
     tls_stop(net);
     net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .minimum = CRE_TLS_1_3 });
@@ -233,7 +233,7 @@ TEST(sessions_are_resumed) {
         session = session_of(net, context, session, true);
         reload(net, &server); /* tickets stay good */
         session = session_of(net, context, session, true);
-        CHECK_EQ(cre_engine_get_stats(net->engine).tls_resumed, 2);
+        CHECK_EQ(net_stats(net).tls_resumed, 2);
         SSL_SESSION_free(session);
         SSL_CTX_free(context);
         tls_stop(net);
@@ -247,7 +247,7 @@ TEST(reload_changes_only_what_comes) {
     tls_upgrade(&before);
     CHECK_EQ(SSL_do_handshake(during.ssl), -1);
     tls_push_out(&during);
-    NET_UNTIL(net, net->engine->open == 2);
+    NET_UNTIL(net, net->engine->net.open == 2);
     net_settle(net);
     reload(net, &other_server);
     names_itself(net, context, NULL, "other.example");

@@ -231,7 +231,7 @@ TEST(slow_reader) {
         NET_UNTIL(net, net_count_events(net, CRE_EVENT_DRAINED) == 1);
         const cre__slot *slots = cre__table_slots(cre_engine_table(net->engine));
         CHECK_EQ(slots[cre__table_index(cre_engine_table(net->engine), session)].queued, 0);
-        CHECK_EQ(net->engine->conns[session & net->engine->conns_mask]->queued, 0);
+        CHECK_EQ(cre__engine_find(net->engine, session)->transport.queued, 0);
         tls_close(&client);
         SSL_CTX_free(context);
         tls_stop(net);
@@ -278,7 +278,7 @@ TEST(close_behind_a_full_queue) {
     tls_await_end(&client);
     CHECK_EQ(client.end, SSL_ERROR_ZERO_RETURN);
     tls_close(&client);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     SSL_CTX_free(context);
     tls_stop(net);
     free(bytes);
@@ -304,7 +304,7 @@ TEST(half_close) {
         tls_await_end(&client);
         CHECK_EQ(client.end, SSL_ERROR_ZERO_RETURN);
         CHECK_EQ(client.raw.error, 0);
-        NET_UNTIL(net, net->engine->open == 0);
+        NET_UNTIL(net, net->engine->net.open == 0);
         tls_close(&client);
         SSL_CTX_free(context);
         tls_stop(net);
@@ -339,8 +339,8 @@ TEST(ends_and_their_reasons) {
             net_await_end(&client.raw);
             CHECK_EQ(client.raw.error, ECONNRESET);
         }
-        NET_UNTIL(net, net->engine->open == 0);
-        CHECK_EQ(cre_engine_get_stats(net->engine).tls_failed, 0);
+        NET_UNTIL(net, net->engine->net.open == 0);
+        CHECK_EQ(net_stats(net).tls_failed, 0);
         tls_close(&client);
         SSL_CTX_free(context);
         tls_stop(net);
@@ -374,7 +374,7 @@ TEST(a_damaged_record_ends_the_connection) {
         CHECK_EQ(ERR_GET_REASON(client.cause), SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
         CHECK_EQ(client.raw.error, 0);
         tls_close(&client);
-        NET_UNTIL(net, net->engine->open == 0);
+        NET_UNTIL(net, net->engine->net.open == 0);
         free(frame);
         SSL_CTX_free(context);
         tls_stop(net);
@@ -387,7 +387,7 @@ TEST(plain_http_and_garbage) {
     char body[100];
     net_send_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_EQ(net_response(&client, body, sizeof body, false), 400);
-    CHECK_STR(body, "This port speaks TLS: use https:// or wss://\n");
+    CHECK_STR(body, "This port uses TLS: use https:// or wss://\n");
     net_await_end(&client);
     CHECK_EQ(client.error, 0);
     CHECK_STR(tls_failure, "http request");
@@ -404,8 +404,8 @@ TEST(plain_http_and_garbage) {
         CHECK_EQ(client.error, 0);
         net_close(&client);
     }
-    NET_UNTIL(net, net->engine->open == 0);
-    CHECK_EQ(cre_engine_get_stats(net->engine).tls_failed, 200);
+    NET_UNTIL(net, net->engine->net.open == 0);
+    CHECK_EQ(net_stats(net).tls_failed, 200);
     CHECK_EQ(net->count, 0);
     tls_stop(net);
 }
@@ -431,7 +431,7 @@ TEST(handshakes_that_break_off) {
             net_close(&raw);
         }
     }
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     CHECK_EQ(tls_failures, 0);
     SSL_CTX_free(context);
     tls_stop(net);
@@ -447,7 +447,7 @@ TEST(a_handshake_has_its_time) {
     CHECK_EQ(half.error, 0);
     net_close(&silent);
     net_close(&half);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     tls_stop(net);
     /* After it the head's time runs. */
     net = tls_start((cre_engine_config){ .head_timeout_ms = 200 },
@@ -471,7 +471,7 @@ TEST(shutdown_during_handshakes_and_after) {
     tls_client open = tls_connect(net, context, NULL), idle = tls_connect(net, context, NULL);
     net_client early = net_connect(net);
     tls_upgrade(&open);
-    NET_UNTIL(net, net->engine->open == 3);
+    NET_UNTIL(net, net->engine->net.open == 3);
     bool done = false;
     cre_engine_shutdown(net->engine, 20000, finished, &done);
     net_await_end(&early);
@@ -513,10 +513,10 @@ TEST(no_renegotiation) {
     SSL_do_handshake(client.ssl);
     tls_push_out(&client);
     net_settle(net);
-    CHECK_EQ(cre_engine_get_stats(net->engine).tls_handshakes, 1);
+    CHECK_EQ(net_stats(net).tls_handshakes, 1);
     tls_close(&client);
     SSL_CTX_free(context);
-    NET_UNTIL(net, net->engine->open == 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
     tls_stop(net);
 }
 
@@ -536,7 +536,7 @@ TEST(no_memory_for_a_connection) {
             tls_expect_response(&client, 200, "hello");
         }
         tls_close(&client);
-        NET_UNTIL(net, net->engine->open == 0);
+        NET_UNTIL(net, net->engine->net.open == 0);
     }
     SSL_CTX_free(context);
     tls_stop(net);

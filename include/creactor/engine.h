@@ -71,8 +71,8 @@ typedef struct cre_engine_config {
     const cre_port_options *ports;
     uint16_t port_count;
 
-    /** When the peer of a stream ends its side, END is told and the owner closes the connection; false: it is
-     * closed at once, after what was sent already. */
+    /** When nothing more will be received, END is emitted and the owner closes the connection, behind its
+     * last answers; false: it is closed at once, behind the answers that were sent already. */
     bool half_open;
 
     bool http; /* plain HTTP requests become REQUEST events; false: they are answered by a 400 page */
@@ -90,22 +90,26 @@ typedef struct cre_engine_config {
     /** permessage-deflate: copied. NULL: messages are not compressed. */
     const cre_ws_deflate_config *deflate;
 
-    uint64_t max_message;       /* bytes of a WebSocket message: default 1 MiB */
-    uint32_t max_head;          /* bytes of a request head: default and most 65535 */
-    uint32_t max_body;          /* bytes of a request body: default 8 MiB */
-    uint32_t max_queue;         /* bytes of output that may wait on one connection: default 8 MiB */
-    uint32_t high_water;        /* FULL is told at so many: default 0.8 x max_queue */
-    uint32_t low_water;         /* DRAINED at so few: default 0 */
-    uint32_t max_per_address;   /* connections of one remote address (IPv6: of one /64), over all engines that
-                                   share the table; further ones are closed at once. 0: no limit */
-    uint32_t heartbeat_idle_ms; /* a WebSocket or stream from which nothing came for so long ends with
-                                   HEARTBEAT; 0: never */
+    uint64_t max_message; /* bytes of a WebSocket message: default 1 MiB */
+    uint32_t max_head;    /* bytes of a request head: default and most 65535 */
+    uint32_t max_body;    /* bytes of a request body: default 8 MiB */
+    uint32_t max_queue;   /* bytes of output that may be queued on one connection: default 8 MiB */
+    uint32_t
+        high_water;     /* from this length of its queue on a connection is not read: default max_queue / 2 */
+    uint32_t low_water; /* ...until it is not longer than this: default high_water / 4 */
+    bool read_when_full;      /* go on reading above high_water */
+    uint64_t queue_budget;    /* bytes of output on all connections of the engines that share the table: above
+                                 it the connections with the longest queues are closed. 0: no limit */
+    uint32_t max_per_address; /* connections of one remote address (IPv6: of one /64), over all engines that
+                                 share the table; further ones are closed at once. 0: no limit */
+    uint32_t heartbeat_idle_ms;  /* a WebSocket or stream from which nothing came for so long ends with
+                                    HEARTBEAT; 0: never */
     uint32_t heartbeat_check_ms; /* it is noticed up to so much later; 0: as soon as it can be */
     uint32_t ping_interval_ms;   /* a WebSocket from which nothing came for so long gets a ping; 0: none */
     uint32_t pong_timeout_ms;    /* and ends with HEARTBEAT when nothing comes for so long after it: default
                                     ping_interval_ms */
     bool close_slow;     /* a connection whose queue has no room for a published message: true: it ends with
-                            OVERFLOW, false: it goes without the message (stats.left_out) */
+                            OVERFLOW, false: it goes without the message (stats.skipped) */
     uint32_t max_topics; /* topics at once: default 100,000 */
     uint32_t max_subscriptions; /* topics of one connection: default 256 */
     uint32_t head_timeout_ms;   /* for the first byte to the end of a request's head: default 10 s */
@@ -121,7 +125,7 @@ typedef struct cre_engine_config {
 /** One more than the last number in CRE_CLOSE_REASON_MAP; with room. */
 #define CRE_CLOSE_REASONS 16
 
-/** Counters since the engine was made; all are uint64_t. */
+/** Counters since the engine was created; all are uint64_t. New ones are added at the end. */
 typedef struct cre_engine_stats {
     uint64_t accepted, closed, refused; /* sockets */
     uint64_t messages_in, messages_out;
@@ -129,8 +133,11 @@ typedef struct cre_engine_stats {
     uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t bytes_in, bytes_out;
     uint64_t stale_commands; /* for sessions that were gone */
-    uint64_t left_out; /* published messages that a slow connection, or for want of memory all, did not get */
-    uint64_t dropped_packets;              /* datagrams for which there was no room */
+    uint64_t skipped; /* deliveries of published messages that were dropped: the receiver's queue was full, or
+                         there was no memory */
+    uint64_t dropped_packets; /* datagrams for which there was no room */
+    uint64_t queued;          /* bytes of output in all queues now */
+    uint64_t shed;            /* connections that were closed because the server was over its queue budget */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 
@@ -249,7 +256,9 @@ CRE_API void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void 
 
 CRE_API cre_table *cre_engine_table(cre_engine *engine);
 CRE_API cre_loop *cre_engine_loop(cre_engine *engine);
-CRE_API cre_engine_stats cre_engine_get_stats(const cre_engine *engine);
+/** Copies the first `size` bytes of the counters: sizeof(cre_engine_stats), so that programs that were built
+ * with an earlier version get the counters they know. */
+CRE_API void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, size_t size);
 
 CRE_END_DECLS
 

@@ -87,6 +87,7 @@
     XX(QUEUE_FULL, -1402, "the connection's output queue is full")                             \
     XX(NO_REQUEST, -1403, "no request of this connection waits for a response")                \
     XX(NOT_STREAM, -1404, "the connection is not on a stream port")                            \
+    XX(BUDGET, -1405, "the server is over its budget for queued output")                       \
     XX(TLS, -1410, "TLS failed")                                                               \
     XX(TLS_CONFIG, -1411, "certificate, key or setting that TLS cannot use")                   \
     /* shared memory of the application */                                                     \

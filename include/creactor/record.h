@@ -65,8 +65,11 @@ typedef enum cre_event {
     /** Bytes of a stream: as they came, at most 64 KiB, or exactly one packet where the port has a framing.
      */
     CRE_EVENT_RECEIVE = 17,
-    /** The peer of a stream has ended its side; with `half_open` only. What is sent now still reaches it. The
-     * owner answers with CLOSE when it has said all. No payload. */
+    /** With `half_open` only: nothing more will be received. The peer has ended its side of a stream, sent
+     * the close frame of a WebSocket, or sent something invalid. Output still reaches it: the owner answers
+     * what it received before and then closes the connection, which also completes the closing handshake of a
+     * WebSocket with the peer's code. It has close_timeout_ms for that, on a stream idle_timeout_ms. No
+     * payload. */
     CRE_EVENT_END = 18,
     /** A datagram. It has no session. Payload: cre_address of the sender, data. */
     CRE_EVENT_PACKET = 19,

@@ -1,21 +1,46 @@
-/* What the link needs of commands beyond carrying them. */
+/* What a link needs of an engine: the table of commands, used by engines and by the workers that send them.
+ */
 #ifndef CRE_ENGINE_COMMAND_H
 #define CRE_ENGINE_COMMAND_H
 
 #include <creactor/engine.h>
 #include <creactor/record.h>
 
-/* Whether a command makes sense by itself: 0 or CRE_EINVALID. A sender checks before it sends, so that an
- * owner who gets one that does not knows that its sender is broken. */
+typedef struct cre__command_rule {
+    /* Whether the payload is valid by itself: 0 or a negative error. The parts are used up. */
+    int (*check)(const cre_record *command, cre_slice *parts, int count);
+    uint16_t states; /* bits of cre_connection_state in which it has a meaning */
+    int16_t misfit;  /* the error in a state in which it has none */
+    uint8_t traits;  /* CRE__COMMAND_* */
+} cre__command_rule;
+
+enum {
+    CRE__COMMAND_QUEUES = 1,          /* a sender refuses it when the connection's queue is full */
+    CRE__COMMAND_FINAL_QUEUES = 2,    /* ...also when it has CRE_RECORD_FINAL */
+    CRE__COMMAND_RESETS = 4,          /* when it is lost and final, the connection must be reset */
+    CRE__COMMAND_PUBLISHES = 8,       /* it is for the connections of all owners */
+    CRE__COMMAND_WITHOUT_STREAM = 16, /* its session is 0, or the one that is left out */
+};
+
+/* The rule of a kind; NULL: there is no such command. */
+const cre__command_rule *cre__command_rule_of(uint8_t kind);
+
+/* Whether a command is valid by itself: 0 or CRE_EINVALID. A sender checks before it sends, so an owner that
+ * receives an invalid one knows that its sender is broken. */
 int cre__command_check(const cre_record *command, const cre_slice *parts, int count);
 
-/* cre_engine_command for a command that came over a link: nobody hears of its result, so a frame that does
- * not fit in the queue is never left out of the stream; the connection ends instead. Without memory it is
- * lost, as below. */
-int cre__command_late(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count);
+/* Whether it has a meaning for a connection in this state: 0 or a negative error. */
+int cre__command_fits(const cre__command_rule *rule, int state);
 
-/* A command that came over a link and was lost for want of memory: its connection ends, since what follows
- * would have a hole; what was published or sent to an address is counted. */
+/* Carries out a command that came over a link, where its sender counts it as accepted: when the queue is full
+ * the connection ends instead of losing a part of its stream. Without memory it is lost, as below. */
+int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count);
+
+/* A command that came over a link was lost for want of memory: its connection ends, since its stream has a
+ * hole; published messages and datagrams are counted. */
 void cre__command_lost(cre_engine *engine, const cre_record *command);
+
+/* While an event is emitted: the worker that gets it. */
+uint16_t cre__engine_event_worker(const cre_engine *engine);
 
 #endif

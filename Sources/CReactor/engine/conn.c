@@ -1,69 +1,116 @@
-/* The life of a connection: from an accepted socket to the one path on which it ends. */
+/* The life of a connection: from an accepted socket to the one path on which its stream ends. */
+#include "engine/conn.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "engine/engine_internal.h"
+#include "engine/command.h"
+#include "engine/dispatch.h"
+#include "engine/publish.h"
+#include "net/sockaddr.h"
+#include "net/tls.h"
 
-/* How many full reads of one connection before the others have their turn. */
-#define READS_PER_TURN 4
+_Static_assert(CRE__ACTIVITY_SHIFT == CRE__SEEN_SHIFT, "activity is shown at the resolution of the table");
 
-static void on_ready(uv_poll_t *handle, int status, int events);
+/* How many messages of one connection are delivered before the others have their turn. */
+#define MESSAGES_PER_TURN 1024u
+
+static cre__slot *slot_of(const cre__conn *conn) {
+    const cre_table *table = cre__conn_engine(conn)->table;
+    return &cre__table_slots(table)[cre__table_index(table, conn->stream.session)];
+}
+
+/* ---- before the protocol: a TLS handshake ---- */
+
+static void handshake_ended(cre__conn *conn) {
+    CRE__FINISH(conn, .reason = CRE_CLOSED_PEER);
+}
+
+static void handshake_due(cre__conn *conn) {
+    CRE__FINISH(conn, .reason = CRE_CLOSED_TIMEOUT);
+}
+
+static int handshake_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
+                             int policy) {
+    (void)conn;
+    (void)command;
+    (void)parts;
+    (void)count;
+    (void)policy;
+    return CRE_ENO_REQUEST;
+}
+
+static int handshake_close(cre__conn *conn, cre_close_reason reason, const cre__closing *closing) {
+    (void)closing;
+    CRE__FINISH(conn, .reason = reason);
+    return 0;
+}
+
+static void free_nothing(cre__conn *conn) {
+    (void)conn;
+}
+
+static const cre__protocol handshake = {
+    .state = CRE_CONNECTION_HTTP,
+    .ended = handshake_ended,
+    .due = handshake_due,
+    .command = handshake_command,
+    .close = handshake_close,
+    .free = free_nothing,
+};
 
 /* ---- opening ---- */
 
+static const cre__protocol *protocol_of_port(const cre__port *port) {
+    return port->options.protocol == CRE_PROTOCOL_STREAM ? &cre__protocol_raw : &cre__protocol_http1;
+}
+
 static void describe_peer(int descriptor, cre_connection_info *info) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        struct sockaddr_storage storage;
-    } address;
-    socklen_t length = sizeof address;
-    if (getpeername(descriptor, &address.any, &length)) return;
-    info->family = (uint8_t)address.any.sa_family;
-    if (address.any.sa_family == AF_INET) {
-        memcpy(info->remote_address, &address.v4.sin_addr, 4);
-        info->remote_port = ntohs(address.v4.sin_port);
-    } else if (address.any.sa_family == AF_INET6) {
-        memcpy(info->remote_address, &address.v6.sin6_addr, 16);
-        info->remote_port = ntohs(address.v6.sin6_port);
+    cre__sockaddr at = { 0 };
+    socklen_t size = sizeof at;
+    if (getpeername(descriptor, &at.any, &size)) return;
+    info->family = (uint8_t)at.any.sa_family;
+    if (info->family == AF_UNIX) return;
+    cre_address address;
+    cre__address_from_system(&at, size, &address);
+    memcpy(info->remote_address, address.bytes, sizeof info->remote_address);
+    info->remote_port = address.port;
+}
+
+/* A refused connection is closed without an answer: that would need memory and time that are short. */
+static int refuse(cre_engine *engine, cre__conn *conn, int descriptor, int error) {
+    engine->stats.refused++;
+    if (conn->transport.net) {
+        conn->stream.over = true;
+        cre__transport_discard(&conn->transport);
+    } else {
+        cre__free(conn);
+        close(descriptor);
     }
+    return error;
 }
 
-void cre__conn_free(cre__conn *conn) {
-    if (conn->phase_at_end == CRE__HTTP)
-        cre__http_free(conn);
-    else if (conn->phase_at_end == CRE__STREAM)
-        cre_framing_release(&conn->framing);
-    else
-        cre_ws_session_clear(&conn->ws);
-    if (conn->deflate) cre_ws_deflate_clear(conn->deflate);
-    cre__free(conn->deflate); /* agreed on, perhaps, by a handshake that was not completed */
-    cre__free(conn->stash);
-    cre_block_release(conn->close_text);
-    cre__free(conn);
-}
-
-/* The list of those to flush may hold it still: then who takes it off that list frees it. */
-static void on_closed(uv_handle_t *handle) {
-    cre__conn *conn = handle->data;
-    conn->closed = true;
-    if (!conn->dirty) cre__conn_free(conn);
-}
-
-/* The connection is up, with TLS if it has that: its protocol begins. */
-static void begin(cre__conn *conn) {
-    const cre_port_options *options = &conn->settings->options;
-    if (options->protocol == CRE_PROTOCOL_STREAM)
-        cre__stream_open(conn);
-    else
-        cre__conn_set_deadline(conn, options->head_timeout_ms);
+/* Takes a slot of the table and makes the connection known. Returns 0 or a negative error. */
+static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info) {
+    uint16_t workers = cre__dispatch_connection(engine, info);
+    if (!workers) return CRE_ELIMIT;
+    int result = cre__address_claim(engine->table, info, workers, engine->config.max_per_address);
+    if (result) return result;
+    conn->stream.session = info->session;
+    conn->stream.worker = info->worker;
+    cre__dispatch_count(engine, info->worker, 1);
+    engine->streams[info->session & engine->streams_mask] = &conn->stream;
+    engine->stats.accepted++;
+    cre__slot *slot = slot_of(conn);
+    atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);
+    atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,
+                          memory_order_relaxed);
+    return 0;
 }
 
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
@@ -73,13 +120,8 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
         engine->stats.refused++;
         return CRE_ENOMEM;
     }
-    int result = uv_poll_init(cre__loop_uv(engine->loop), &conn->poll, descriptor);
-    if (result) {
-        cre__free(conn);
-        close(descriptor);
-        engine->stats.refused++;
-        return result;
-    }
+    int result = cre__transport_open(&conn->transport, &engine->net, descriptor);
+    if (result) return refuse(engine, conn, descriptor, result);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     cre_connection_info info = {
@@ -89,72 +131,66 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
         .connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
     };
     describe_peer(descriptor, &info);
-    conn->poll.data = conn;
-    conn->engine = engine;
-    conn->descriptor = descriptor;
-    conn->port = port;
-    conn->settings = cre__port_at(engine, port);
-    cre_tls *tls = cre__tls_of_port(engine, port);
-    if (tls) result = cre__tls_attach(conn, tls);
-    uint16_t workers = result ? 0 : cre__dispatch_connection(engine, &info);
-    if (!result) result = workers ? 0 : CRE_ELIMIT;
-    if (!result) result = cre__address_claim(engine->table, &info, workers, engine->config.max_per_address);
-    if (result) {
-        /* The table is full: an answer would need memory and time that are short, so it is just closed. So is
-         * what nobody is to get. */
-        cre__tls_detach(conn);
-        conn->phase = CRE__DEAD;
-        uv_close((uv_handle_t *)&conn->poll, on_closed);
-        close(descriptor);
-        engine->stats.refused++;
-        return result;
-    }
-    conn->session = info.session;
-    conn->worker = info.worker;
-    cre__dispatch_count(engine, conn->worker, 1);
-    cre__seen(conn, true);
-    engine->conns[conn->session & engine->conns_mask] = conn;
-    engine->open++;
-    engine->stats.accepted++;
-    const cre_port_options *options = &conn->settings->options;
-    cre__slot *slot = &cre__table_slots(engine->table)[cre__table_index(engine->table, conn->session)];
-    atomic_store_explicit(&slot->queue_limit, options->max_queue, memory_order_relaxed);
+    conn->protocol = &handshake;
+    conn->port_index = port;
+    conn->port = cre__port_at(engine, port);
+    cre_tls *tls = cre__port_tls(engine, port);
+    if (tls) result = cre__tls_attach(&conn->transport, tls);
+    if (!result) result = enter(engine, conn, &info);
+    if (result) return refuse(engine, conn, descriptor, result);
+    const cre_port_options *options = &conn->port->options;
     int on = 1;
     if (info.family != AF_UNIX && !options->nagle)
         setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (engine->shutting_down) {
-        cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, 0, 0, (cre_slice){ 0 }, false);
-        return 0;
-    }
-    if (conn->tls)
-        cre__conn_set_deadline(conn, cre__tls_handshake_timeout(conn));
-    else
-        begin(conn);
-    cre__conn_update_watch(conn);
+    if (tls) cre__transport_set_deadline(&conn->transport, cre__tls_handshake_timeout(&conn->transport));
+    cre__transport_start(&conn->transport);
+    if (engine->shutting_down) CRE__RESET(conn, .reason = CRE_CLOSED_SHUTDOWN);
     return 0;
 }
 
+static void on_ready(cre__transport *transport) {
+    cre__conn *conn = cre__conn_of(transport);
+    if (cre__conn_live(conn)) cre__conn_switch(conn, protocol_of_port(conn->port));
+}
+
+void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol) {
+    conn->protocol->free(conn);
+    memset(conn->state, 0, sizeof conn->state);
+    conn->protocol = protocol;
+    cre__transport_set_deadline(&conn->transport, 0);
+    protocol->start(conn);
+}
+
 cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
-    cre__conn *conn = session ? engine->conns[session & engine->conns_mask] : NULL;
-    return conn && conn->session == session ? conn : NULL;
+    cre__stream *stream = session ? engine->streams[session & engine->streams_mask] : NULL;
+    return stream && stream->session == session ? cre__stream_conn(stream) : NULL;
+}
+
+static void free_conn(cre__transport *transport) {
+    cre__conn *conn = cre__conn_of(transport);
+    if (conn->protocol) conn->protocol->free(conn); /* NULL: it was refused at once */
+    cre_block_release(conn->stream.close_text);
+    if (conn->stream.deflate) cre_ws_deflate_clear(conn->stream.deflate);
+    cre__free(conn->stream.deflate); /* agreed on, perhaps, by a handshake that was not completed */
+    cre__free(conn);
 }
 
 /* ---- events ---- */
 
-int cre__conn_tell(cre__conn *conn, cre_session session, cre_event kind, uint8_t opcode, uint16_t flags,
-                   uint8_t *payload, size_t length) {
-    cre_engine *engine = conn->engine;
+int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                     size_t length) {
+    cre_engine *engine = cre__conn_engine(conn);
     cre_record record = { .length = (uint32_t)length,
                           .kind = (uint8_t)kind,
                           .opcode = opcode,
-                          .flags = flags | cre_record_port_flags(conn->port),
-                          .session = session };
+                          .flags = flags | cre_record_port_flags(conn->port_index),
+                          .session = conn->stream.session };
+    engine->event_worker = conn->stream.worker;
     return engine->config.on_event(engine->config.context, engine, &record, payload);
 }
 
-/* The requests in progress are one worker's: who takes over from it must know which of them it had. */
-static bool may_move(const cre__conn *conn, cre_event kind) {
-    return conn->phase != CRE__HTTP || (kind == CRE_EVENT_REQUEST && conn->http.count == 1);
+uint16_t cre__engine_event_worker(const cre_engine *engine) {
+    return engine->event_worker;
 }
 
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
@@ -163,140 +199,85 @@ int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *pay
 
 int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
                         size_t length) {
-    if (conn->moves && may_move(conn, kind)) cre__dispatch_move(conn);
-    int result = cre__conn_tell(conn, conn->session, kind, opcode, flags, payload, length);
+    if (conn->stream.moves && (!conn->protocol->may_move || conn->protocol->may_move(conn, kind)))
+        cre__dispatch_move(conn);
+    int result = cre__conn_report(conn, kind, opcode, flags, payload, length);
     if (result < 0) {
-        uint16_t code = conn->opened ? 1006 : 0;
-        /* Whoever does not know of its beginning is not told of its end. */
-        if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->opened = false;
-        cre__conn_end(conn, CRE_CLOSED_ERROR, code, result, (cre_slice){ 0 }, false);
+        /* Whoever does not know of its beginning gets no end. */
+        if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->stream.opened = false;
+        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = result);
     }
     return result;
 }
 
 /* ---- the end ---- */
 
-static void destroy(cre__conn *conn) {
-    cre_engine *engine = conn->engine;
-    if (conn->phase == CRE__DEAD) return;
-    conn->phase = CRE__DEAD;
-    cre__conn_set_deadline(conn, 0);
-    cre__out_drop(conn);
-    cre__tls_detach(conn);
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
-    close(conn->descriptor);
-    conn->descriptor = -1;
-    engine->open--;
-    engine->stats.closed++;
-}
-
-bool cre__conn_tell_end(cre__conn *conn) {
-    cre_session session = conn->ended;
-    if (conn->phase_at_end == CRE__HTTP) {
-        if (!cre__body_tell_broken(conn, session)) return false;
-        conn->ended = 0;
-        cre__table_release(conn->engine->table, session);
-        return true;
-    }
-    cre_block *text = conn->close_text;
+bool cre__conn_report_close(cre__conn *conn) {
+    const cre__stream *stream = &conn->stream;
+    cre_block *text = stream->close_text;
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
     size_t length = text ? cre_block_length(text) : 0;
-    cre_closed closed = { .reason = conn->close_reason,
-                          .code = conn->close_code,
-                          .error = conn->close_error,
+    cre_closed closed = { .reason = stream->close_reason,
+                          .code = stream->close_code,
+                          .error = stream->close_error,
                           .text_length = (uint16_t)length };
     memcpy(payload, &closed, sizeof closed);
     if (length) memcpy(payload + sizeof closed, cre_block_data(text), length);
-    if (cre__conn_tell(conn, session, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload,
-                       sizeof closed + length) == CRE_ENOMEM)
-        return false;
-    conn->ended = 0;
-    cre__table_release(conn->engine->table, session);
-    return true;
+    return cre__conn_report(conn, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, sizeof closed + length) !=
+           CRE_ENOMEM;
 }
 
-/* What is to be told at the end of the turn; without memory for the text it is told without. */
-static void note_end(cre__conn *conn, cre_session session, cre_close_reason reason, uint16_t code, int error,
-                     cre_slice text) {
-    conn->close_reason = (uint8_t)reason;
-    conn->close_code = code;
-    conn->close_error = error;
-    if (text.length) {
-        cre_block_release(conn->close_text);
-        size_t most = text.length < CRE_WS_MAX_CONTROL ? text.length : CRE_WS_MAX_CONTROL;
-        conn->close_text = cre_block_copy(text.data, most);
-    }
-    conn->ended = session;
-    cre__conn_mark_dirty(conn);
+/* Without memory for the text CLOSE comes without. */
+void cre__conn_set_close_text(cre__conn *conn, cre_slice text) {
+    if (!text.length) return;
+    cre_block_release(conn->stream.close_text);
+    size_t most = text.length < CRE_WS_MAX_CONTROL ? text.length : CRE_WS_MAX_CONTROL;
+    conn->stream.close_text = cre_block_copy(text.data, most);
 }
 
-void cre__conn_end(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text,
-                   bool graceful) {
-    cre_engine *engine = conn->engine;
-    cre_session session = conn->session;
-    if (session) {
-        engine->stats.closed_by[reason % CRE_CLOSE_REASONS]++;
-        if (graceful) cre__batch_settle(conn);
-        if (conn->subscriptions || conn->held_back) cre__topics_leave(conn);
-        if (conn->moves && conn->phase != CRE__HTTP) cre__dispatch_move(conn);
-        cre__dispatch_count(engine, conn->worker, -1);
-        /* From here on nobody finds it. */
-        conn->session = 0;
-        engine->conns[session & engine->conns_mask] = NULL;
-        if (conn->file) cre__http_drop_file(conn);
-        conn->phase_at_end = conn->phase == CRE__CLOSE_SENT ? CRE__WEBSOCKET : conn->phase;
-        if (conn->phase_at_end == CRE__STREAM) code = 0;
-        conn->phase = CRE__LEAVING;
-        if (conn->phase_at_end == CRE__HTTP) cre__http_drop_answers(conn);
-        if (conn->opened) {
-            note_end(conn, session, reason, code, error, text);
-        } else if (conn->phase_at_end == CRE__HTTP && cre__body_breaks(conn)) {
-            conn->ended = session;
-            cre__conn_mark_dirty(conn);
-        } else {
-            cre__table_release(engine->table, session);
-        }
+/* The stream ends: nobody finds it any more, and its slot in the table is free before anybody is notified. */
+static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful) {
+    cre_engine *engine = cre__conn_engine(conn);
+    cre__stream *stream = &conn->stream;
+    const cre__protocol *protocol = conn->protocol;
+    if (stream->over) return;
+    engine->stats.closed_by[ending->reason % CRE_CLOSE_REASONS]++;
+    if (graceful) cre__publish_settle(conn);
+    if (stream->subscriptions || stream->deferred_publish) cre__topics_leave(conn);
+    if (stream->moves && protocol && !protocol->may_move) cre__dispatch_move(conn);
+    cre__dispatch_count(engine, stream->worker, -1);
+    stream->over = true;
+    engine->streams[stream->session & engine->streams_mask] = NULL;
+    cre__table_release(engine->table, stream->session);
+    if (protocol->detach) protocol->detach(conn);
+    if (stream->opened || (protocol->end_matters && protocol->end_matters(conn))) {
+        uint16_t abnormal = protocol->abnormal_code;
+        stream->close_reason = (uint8_t)ending->reason;
+        stream->close_code = abnormal ? ending->code ? ending->code : abnormal : 0;
+        stream->close_error = ending->error;
+        cre__conn_set_close_text(conn, ending->text);
+        stream->end_due = true;
+        cre__transport_mark(&conn->transport);
     }
-    if (conn->phase == CRE__DEAD) return;
-    if (!graceful) {
-        /* A body without a length that is not complete must not look as if it were. */
-        if (reason == CRE_CLOSED_SERVER || conn->streaming) {
-            struct linger reset = { .l_onoff = 1 };
-            setsockopt(conn->descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-        }
-        destroy(conn);
-        return;
-    }
-    conn->paused = conn->congested = conn->held = false;
-    cre__conn_set_deadline(conn, conn->settings->options.close_timeout_ms);
-    cre__conn_update_watch(conn);
-    cre__conn_mark_dirty(conn);
 }
 
-void cre__conn_leave(cre__conn *conn) {
-    if (conn->tls && !cre__tls_leave(conn)) return; /* the socket is full; the next flush comes here again */
-    if (conn->eof) {
-        destroy(conn);
-        return;
-    }
-    if (conn->half_closed) return;
-    /* Closing now would answer what the peer still sends with a reset, and a reset makes it lose what it has
-     * not read yet. So only our side ends; the peer's end, or the deadline, closes the socket. */
-    conn->half_closed = true;
-    if (shutdown(conn->descriptor, SHUT_WR)) destroy(conn);
+void cre__conn_finish(cre__conn *conn, const cre__ending *ending) {
+    cre_engine *engine = cre__conn_engine(conn);
+    bool idle = engine->shutting_down && !conn->stream.opened && !conn->transport.queued;
+    end_stream(conn, ending, true);
+    /* An idle connection has nothing to lose, and a shutdown does not wait for its peer. */
+    cre__transport_finish(&conn->transport, idle ? 0 : conn->port->options.close_timeout_ms);
 }
 
-void cre__conn_timed_out(cre__conn *conn) {
-    switch (conn->phase) {
-    case CRE__HTTP: cre__http_timed_out(conn); break;
-    case CRE__STREAM: cre__stream_due(conn); break;
-    case CRE__CLOSE_SENT:
-        cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, false);
-        break;
-    case CRE__LEAVING: destroy(conn); break;
-    case CRE__WEBSOCKET: cre__heartbeat_due(conn); break;
-    default: break;
-    }
+void cre__conn_reset(cre__conn *conn, const cre__ending *ending) {
+    bool abortive = ending->reason == CRE_CLOSED_SERVER || conn->abortive;
+    end_stream(conn, ending, false);
+    cre__transport_close(&conn->transport, abortive);
+}
+
+int cre__conn_no_memory(cre__conn *conn) {
+    CRE__RESET(conn, .reason = CRE_CLOSED_NOMEM, .error = CRE_ENOMEM);
+    return CRE_ENOMEM;
 }
 
 const char *cre_close_reason_text(int reason) {
@@ -309,162 +290,186 @@ const char *cre_close_reason_text(int reason) {
     }
 }
 
-/* ---- reading ---- */
+/* ---- transport events ---- */
 
-void cre__conn_update_watch(cre__conn *conn) {
-    if (conn->phase == CRE__DEAD) return;
-    bool read = !conn->paused && !conn->congested && !conn->held && !conn->eof;
-    int events = (read ? UV_READABLE : 0) | (conn->blocked ? UV_WRITABLE : 0);
-    if (read && conn->tls && conn->tls->unread) cre__conn_continue(conn);
-    if (events == conn->watching) return;
-    conn->watching = (uint8_t)events;
-    if (events)
-        uv_poll_start(&conn->poll, events, on_ready);
+static uint64_t delivered(const cre_engine *engine) {
+    return engine->stats.messages_in + engine->stats.requests;
+}
+
+static bool may_read(cre__transport *transport) {
+    cre__conn *conn = cre__conn_of(transport);
+    cre_engine *engine = cre__conn_engine(conn);
+    if (engine->reading != conn) {
+        engine->reading = conn;
+        engine->reading_since = delivered(engine);
+    } else if (delivered(engine) - engine->reading_since > MESSAGES_PER_TURN && !transport->tls) {
+        return false; /* the others have their turn; poll reports the rest of the input */
+    }
+    return !engine->congested || !cre__congestion_stops(conn);
+}
+
+static size_t destination(cre__transport *transport, uint8_t **at) {
+    cre__conn *conn = cre__conn_of(transport);
+    return conn->protocol->destination(conn, at);
+}
+
+static void readable(cre__transport *transport, uint8_t *data, size_t length, bool at_destination) {
+    cre__conn *conn = cre__conn_of(transport);
+    conn->stream.pinged = false;
+    if (at_destination)
+        conn->protocol->received(conn, length);
     else
-        uv_poll_stop(&conn->poll);
+        conn->protocol->input(conn, data, length);
 }
 
-static void input(cre__conn *conn, uint8_t *data, size_t length) {
-    uint8_t *cursor = data, *end = data + length;
-    if (conn->phase == CRE__STREAM) {
-        cre__stream_input(conn, data, length);
-        return;
-    }
-    if (conn->phase == CRE__HTTP) cre__http_input(conn, &cursor, end);
-    /* Not "else": what follows a handshake in the same read belongs to the WebSocket. */
-    if (cursor && (conn->phase == CRE__WEBSOCKET || conn->phase == CRE__CLOSE_SENT))
-        cre__ws_input(conn, cursor, end);
-}
-
-static void input_ended(cre__conn *conn) {
-    conn->eof = true;
-    switch (conn->phase) {
-    case CRE__HTTP:
-        if (cre__http_ended(conn))
-            cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
-        else
-            cre__conn_update_watch(conn);
-        return;
-    case CRE__STREAM: cre__stream_ended(conn); return;
-    case CRE__CLOSE_SENT:
-        cre__conn_end(conn, conn->close_reason, conn->close_code, 0, (cre_slice){ 0 }, true);
-        return;
-    case CRE__WEBSOCKET: cre__conn_end(conn, CRE_CLOSED_PEER, 1006, 0, (cre_slice){ 0 }, true); return;
-    case CRE__LEAVING:
-        if (!cre__out_waits(conn) && !(conn->tls && !conn->tls->took_leave))
-            destroy(conn);
-        else
-            cre__conn_update_watch(conn);
-        return;
-    default: return;
+static void ended(cre__transport *transport, int error) {
+    cre__conn *conn = cre__conn_of(transport);
+    if (error == CRE_ETLS) {
+        const char *cause = cre__tls_cause(transport);
+        CRE__FINISH(conn, .reason = CRE_CLOSED_TLS, .error = CRE_ETLS,
+                    .text = { (const uint8_t *)cause, strlen(cause) });
+    } else if (error == -ECONNRESET || error == -EPIPE) {
+        CRE__RESET(conn, .reason = CRE_CLOSED_PEER); /* how a peer ends that does not take leave */
+    } else if (error) {
+        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = error);
+    } else {
+        conn->protocol->ended(conn);
     }
 }
 
-void cre__conn_failed(cre__conn *conn, int error) {
-    uint16_t code = conn->opened ? 1006 : 0;
-    bool peer = error == ECONNRESET || error == EPIPE; /* that is how a peer ends that does not take leave */
-    conn->eof = true;
-    cre__conn_end(conn, peer ? CRE_CLOSED_PEER : CRE_CLOSED_ERROR, code, peer ? 0 : -error, (cre_slice){ 0 },
-                  false);
+static bool writable(cre__transport *transport, uint32_t *budget) {
+    cre__conn *conn = cre__conn_of(transport);
+    return conn->protocol->produce(conn, budget);
 }
 
-static bool may_read(cre__conn *conn) {
-    const cre_engine_config *config = &conn->engine->config;
-    if (conn->phase == CRE__DEAD || conn->paused || conn->held || conn->eof) return false;
-    if (conn->phase == CRE__LEAVING || !config->congested) return true;
-    conn->congested = config->congested(config->context, conn->worker);
-    return !conn->congested;
+static void queue_changed(cre__transport *transport) {
+    cre__conn_queue_changed(cre__conn_of(transport));
 }
 
-static ssize_t receive(cre__conn *conn, uint8_t *at, size_t room) {
-    if (conn->tls && conn->phase != CRE__LEAVING) {
-        ssize_t got = cre__tls_receive(conn, at, room);
-        int error = errno;
-        bool is_new = conn->phase == CRE__HTTP && conn->settings->options.protocol == CRE_PROTOCOL_STREAM;
-        if (is_new && !conn->tls->handshaking) begin(conn);
-        errno = error;
-        return got;
+static void active(cre__transport *transport, bool received) {
+    cre__conn *conn = cre__conn_of(transport);
+    if (conn->stream.over) return;
+    cre__slot *slot = slot_of(conn);
+    uint32_t now = (uint32_t)(cre_loop_now(transport->net->loop) >> CRE__SEEN_SHIFT);
+    atomic_store_explicit(received ? &slot->last_receive : &slot->last_send, now, memory_order_relaxed);
+}
+
+static void due(cre__transport *transport) {
+    cre__conn *conn = cre__conn_of(transport);
+    conn->protocol->due(conn);
+}
+
+static void close_pending(cre__conn *conn) {
+    cre_close_reason reason = conn->stream.pending_close;
+    conn->stream.pending_close = 0;
+    CRE__RESET(conn, .reason = reason, .error = reason == CRE_CLOSED_NOMEM ? CRE_ENOMEM : CRE_EQUEUE_FULL);
+}
+
+static bool report_end(cre__conn *conn) {
+    if (!conn->protocol->report_end(conn)) return false;
+    conn->stream.end_due = false;
+    return true;
+}
+
+static bool turn(cre__transport *transport) {
+    cre__conn *conn = cre__conn_of(transport);
+    cre_engine *engine = cre__conn_engine(conn);
+    if (conn->stream.end_due && !report_end(conn)) {
+        if (engine->destroying) return true;
+        transport->dirty = true; /* and so its memory stays */
+        transport->next_dirty = (cre__transport *)engine->unreported;
+        engine->unreported = conn;
+        return false;
     }
-    if (conn->tls) conn->tls->unread = false;
-    return recv(conn->descriptor, at, room, 0);
-}
-
-/* Reads the socket up to `reads` times. TLS may have input of its own; it counts reads of the socket itself.
- */
-static void read_all(cre__conn *conn, uint8_t reads) {
-    cre_engine *engine = conn->engine;
-    conn->reading = true;
-    if (conn->tls) conn->tls->reads_left = reads;
-    for (int round = 0; (conn->tls || round < reads) && may_read(conn); round++) {
-        uint8_t *at = NULL;
-        size_t room = conn->phase == CRE__WEBSOCKET ? cre__ws_destination(conn, &at) : 0;
-        bool direct = room > 0;
-        if (!direct) {
-            at = engine->slab;
-            room = CRE__SLAB;
+    if (engine->destroying || transport->state == CRE__TRANSPORT_CLOSED) return true;
+    if (conn->protocol->turn && cre__conn_live(conn)) conn->protocol->turn(conn);
+    if (conn->stream.pending_close) close_pending(conn);
+    if (conn->resume) {
+        conn->resume = false;
+        if (cre__conn_live(conn) && !(transport->stopped & CRE__STOP_PAUSED)) { /* RESUME asks again */
+            transport->stopped &= (uint8_t)~CRE__STOP_DEFERRED;
+            if (conn->protocol->resume) conn->protocol->resume(conn);
+            cre__transport_update_watch(transport);
         }
-        ssize_t got = receive(conn, at, room);
-        if (got < 0) {
-            if (errno == EINTR) continue;
-            if (errno != EAGAIN) cre__conn_failed(conn, errno);
-            break;
-        }
-        if (got == 0) {
-            input_ended(conn);
-            break;
-        }
-        engine->stats.bytes_in += (uint64_t)got;
-        cre__seen(conn, true);
-        conn->pinged = false;
-        if (conn->phase == CRE__LEAVING) continue; /* too late: dropped */
-        if (direct)
-            cre__ws_received(conn, (size_t)got);
-        else
-            input(conn, at, (size_t)got);
-        if ((size_t)got < room && !(conn->tls && cre__tls_is_over(conn->tls))) break;
     }
-    conn->reading = false;
-    if (conn->dirty && !conn->blocked) cre__out_flush(conn);
-    cre__conn_update_watch(conn);
+    return true;
 }
 
-static void on_ready(uv_poll_t *handle, int status, int events) {
-    cre__conn *conn = handle->data;
-    cre__loop_begin(conn->engine->loop);
-    if (status < 0) {
-        /* libuv has stopped watching; the socket itself knows the error. */
-        conn->watching = 0;
-        int error = 0;
-        socklen_t length = sizeof error;
-        getsockopt(conn->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
-        cre__conn_failed(conn, error ? error : ECONNRESET);
-        return;
-    }
-    if (events & UV_WRITABLE) {
-        conn->blocked = false;
-        cre__out_flush(conn);
-    }
-    if ((events & UV_READABLE) && conn->phase != CRE__DEAD) read_all(conn, READS_PER_TURN);
+void cre__conn_resume_later(cre__conn *conn) {
+    if (conn->transport.reading || conn->transport.state == CRE__TRANSPORT_CLOSED) return;
+    conn->resume = true; /* a read loop goes on by itself */
+    cre__transport_mark(&conn->transport);
 }
 
-void cre__conn_continue(cre__conn *conn) {
-    if (conn->reading || conn->phase == CRE__DEAD) return; /* its read loop goes on by itself */
-    conn->resume = true;
-    cre__conn_mark_dirty(conn);
+const cre__transport_events cre__conn_events = {
+    .ready = on_ready,
+    .may_read = may_read,
+    .destination = destination,
+    .readable = readable,
+    .ended = ended,
+    .writable = writable,
+    .queue_changed = queue_changed,
+    .active = active,
+    .due = due,
+    .turn = turn,
+    .free = free_conn,
+};
+
+/* ---- output ---- */
+
+int cre__conn_accept(cre__conn *conn, size_t length, cre__policy policy) {
+    uint64_t limit = (uint64_t)conn->port->options.max_queue * (policy == CRE__FORCE ? 2 : 1);
+    if (!length || cre__queue_takes(cre__conn_queued(conn), length, limit)) return 0;
+    if (policy == CRE__FORCE) CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EQUEUE_FULL);
+    return CRE_EQUEUE_FULL;
 }
 
-void cre__conn_resume_now(cre__conn *conn) {
-    if (conn->phase == CRE__DEAD || conn->paused) return; /* RESUME comes here again */
-    conn->held = false;
-    if (conn->phase == CRE__HTTP) {
-        conn->reading = true;
-        cre__http_unstash(conn);
-        conn->reading = false;
+uint8_t *cre__conn_reserve(cre__conn *conn, size_t length) {
+    if (cre__conn_engine(conn)->batch.topic) cre__publish_settle(conn);
+    uint8_t *at = cre__queue_reserve(&conn->transport, length);
+    if (!at) cre__conn_no_memory(conn);
+    return at;
+}
+
+bool cre__conn_append(cre__conn *conn, const void *data, size_t length) {
+    if (!length) return true;
+    uint8_t *at = cre__conn_reserve(conn, length);
+    if (at) memcpy(at, data, length);
+    return at != NULL;
+}
+
+int cre__conn_send(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count,
+                   size_t length) {
+    if (length > CRE__LARGE_PAYLOAD) {
+        if (cre__conn_engine(conn)->batch.topic) cre__publish_settle(conn);
+        int result = cre__queue_large(&conn->transport, head, head_length, parts, count);
+        return result == CRE_ENOMEM ? cre__conn_no_memory(conn) : result;
     }
-    if (conn->eof && conn->phase == CRE__HTTP && !conn->http.count)
-        cre__conn_end(conn, CRE_CLOSED_PEER, 0, 0, (cre_slice){ 0 }, true);
-    if (conn->tls && conn->tls->unread)
-        read_all(conn, 0);
-    else
-        cre__conn_update_watch(conn);
+    if (!(head_length + length)) return 0;
+    uint8_t *at = cre__conn_reserve(conn, head_length + length);
+    if (!at) return CRE_ENOMEM;
+    memcpy(at, head, head_length);
+    cre__slices_copy(at + head_length, parts, count);
+    return 0;
+}
+
+/* The length is in the table too, so that a sender in another process sees it before it sends more. */
+void cre__conn_queue_changed(cre__conn *conn) {
+    if (conn->stream.over) return;
+    cre__stream *stream = &conn->stream;
+    const cre_port_options *options = &conn->port->options;
+    uint32_t queued = conn->transport.queued;
+    uint32_t shown = queued;
+    if (conn->protocol->deferred_output) shown += conn->protocol->deferred_output(conn);
+    atomic_store_explicit(&slot_of(conn)->queued, shown, memory_order_relaxed);
+    if (!stream->full && queued >= options->high_water) {
+        stream->full = true;
+        if (!options->read_when_full) cre__transport_stop(&conn->transport, CRE__STOP_FULL);
+        if (stream->opened) cre__conn_emit(conn, CRE_EVENT_FULL, 0, NULL, 0);
+    } else if (stream->full && queued <= options->low_water) {
+        stream->full = false;
+        cre__transport_resume(&conn->transport, CRE__STOP_FULL);
+        cre__conn_resume_later(conn);
+        if (stream->opened) cre__conn_emit(conn, CRE_EVENT_DRAINED, 0, NULL, 0);
+    }
 }

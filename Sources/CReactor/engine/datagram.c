@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "engine/engine_internal.h"
+#include "engine/dispatch.h"
 #include "net/sockaddr.h"
 
 #define BATCH        16
@@ -14,10 +14,12 @@
 /* How many batches before the other sockets of the loop have their turn. */
 #define BATCHES_PER_TURN 4
 
+typedef struct cre__datagram cre__datagram;
+
 struct cre__datagram {
     cre__datagram *next;
     cre_engine *engine;
-    cre_watch *watch; /* NULL: it does not listen any more, but still sends */
+    cre_watch *watch; /* NULL: it no longer receives, but still sends */
     int descriptor;
     uint16_t port;
     bool own;      /* its file is removed with it */
@@ -29,7 +31,7 @@ static void deliver(cre__datagram *datagram, uint8_t *at, const cre__sockaddr *f
     cre_engine *engine = datagram->engine;
     cre_address *address = (cre_address *)(void *)at;
     cre__address_from_system(from, size, address);
-    engine->stats.bytes_in += length;
+    engine->net.bytes_in += length;
     engine->stats.messages_in++;
     if (!cre__dispatch_datagram(engine, datagram->port, address, at + sizeof *address, length)) {
         engine->stats.dropped_packets++;
@@ -38,7 +40,8 @@ static void deliver(cre__datagram *datagram, uint8_t *at, const cre__sockaddr *f
     cre_record record = { .length = (uint32_t)(sizeof *address + length),
                           .kind = CRE_EVENT_PACKET,
                           .flags = CRE_RECORD_FINAL | cre_record_port_flags(datagram->port) };
-    /* Nobody holds a sender back, so what does not fit is lost, as it would be in a full socket buffer. */
+    /* A sender cannot be stopped, so a datagram without room is lost, as it would be in a full socket buffer.
+     */
     if ((engine->config.congested && engine->config.congested(engine->config.context, address->worker)) ||
         engine->config.on_event(engine->config.context, engine, &record, at) < 0)
         engine->stats.dropped_packets++;
@@ -67,8 +70,7 @@ static void on_readable(void *context, int descriptor) {
                 deliver(datagram, datagram->room + (size_t)i * ROOM, &from[i],
                         messages[i].msg_hdr.msg_namelen, messages[i].msg_len);
         }
-        /* An error is about a packet that was sent and refused somewhere: it is over when it has been told.
-         */
+        /* An error is about a packet that was sent and refused somewhere: reporting clears it. */
         if (got < BATCH || !datagram->watch) return;
     }
 }
@@ -133,7 +135,7 @@ int cre__datagram_send(cre_engine *engine, uint16_t port, const cre_address *to,
         sent = sendmsg(datagram->descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent < 0) return errno == EAGAIN || errno == ENOBUFS ? CRE_EQUEUE_FULL : -errno;
-    engine->stats.bytes_out += (uint64_t)sent;
+    engine->net.bytes_out += (uint64_t)sent;
     engine->stats.messages_out++;
     return 0;
 }

@@ -1,7 +1,7 @@
 /* Which worker gets a connection, and which a datagram. */
-#include <sys/socket.h>
+#include "engine/dispatch.h"
 
-#include "engine/engine_internal.h"
+#include <sys/socket.h>
 
 static uint32_t hash_bytes(uint32_t hash, const uint8_t *bytes, size_t length) {
     for (size_t i = 0; i < length; i++)
@@ -23,7 +23,7 @@ static uint16_t next_worker(const cre_engine *engine) {
                       engine->config.worker_count);
 }
 
-/* The counts are in memory that workers can write to: nonsense there makes the shares unequal and no more. */
+/* The counts are in memory that workers can write to: wrong ones make the shares unequal and no more. */
 static uint16_t fewest_connections(const cre_engine *engine) {
     const cre_engine_config *config = &engine->config;
     uint16_t first = next_worker(engine), best = first; /* among equals they take turns */
@@ -105,21 +105,23 @@ void cre__dispatch_count(const cre_engine *engine, uint16_t worker, int change) 
     atomic_fetch_add_explicit(&engine->table->memory->loads[worker], (uint32_t)change, memory_order_relaxed);
 }
 
-int cre__dispatch_bind(cre__conn *conn, uint32_t number) {
-    const cre_engine *engine = conn->engine;
-    if (conn->number) return CRE_ESTATE;
-    conn->number = number;
-    atomic_store_explicit(cre__table_number(engine->table, conn->session), number, memory_order_relaxed);
-    conn->moves = engine->config.dispatch == CRE_DISPATCH_BY_NUMBER;
+int cre__dispatch_bind(cre__conn *conn, uint32_t user_id) {
+    const cre_engine *engine = cre__conn_engine(conn);
+    if (conn->stream.user_id) return CRE_ESTATE;
+    conn->stream.user_id = user_id;
+    atomic_store_explicit(cre__table_number(engine->table, conn->stream.session), user_id,
+                          memory_order_relaxed);
+    conn->stream.moves = engine->config.dispatch == CRE_DISPATCH_BY_NUMBER;
     return 0;
 }
 
 void cre__dispatch_move(cre__conn *conn) {
-    const cre_engine *engine = conn->engine;
-    conn->moves = false;
-    uint16_t worker = (uint16_t)(engine->config.first_worker + conn->number % engine->config.worker_count);
-    cre__dispatch_count(engine, conn->worker, -1);
+    const cre_engine *engine = cre__conn_engine(conn);
+    const cre_engine_config *config = &engine->config;
+    conn->stream.moves = false;
+    uint16_t worker = (uint16_t)(config->first_worker + conn->stream.user_id % config->worker_count);
+    cre__dispatch_count(engine, conn->stream.worker, -1);
     cre__dispatch_count(engine, worker, 1);
-    conn->worker = worker;
-    cre__table_set_worker(engine->table, conn->session, worker);
+    conn->stream.worker = worker;
+    cre__table_set_worker(engine->table, conn->stream.session, worker);
 }

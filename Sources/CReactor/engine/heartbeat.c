@@ -1,19 +1,11 @@
 /*
  * Signs of life.
  *
- * A read stores the loop's time in the connection, and nothing else happens then. The wheel looks at the
- * connection when it would be due if nothing had come, finds out what has, and goes on from there: so a
- * connection costs a few instructions per read and a visit per interval.
+ * A read stores the loop's time in the transport, and nothing else happens then. The wheel looks at the
+ * connection when it would be due if nothing had been received, finds out what has, and goes on from there:
+ * so a connection costs a few instructions per read and a visit per interval.
  */
-#include "engine/engine_internal.h"
-
-void cre__seen_show(cre__conn *conn, bool received) {
-    if (!conn->session) return;
-    cre_table *table = conn->engine->table;
-    cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, conn->session)];
-    uint32_t now = (uint32_t)(cre_loop_now(conn->engine->loop) >> CRE__SEEN_SHIFT);
-    atomic_store_explicit(received ? &slot->last_receive : &slot->last_send, now, memory_order_relaxed);
-}
+#include "engine/heartbeat.h"
 
 static uint32_t left(uint32_t limit, uint32_t passed) {
     return limit > passed ? limit - passed : 0;
@@ -21,17 +13,17 @@ static uint32_t left(uint32_t limit, uint32_t passed) {
 
 /* For how long nothing can be due, if nothing comes; 0: for ever. */
 static uint32_t wait_for(const cre__conn *conn, uint32_t now) {
-    const cre_engine_config *config = &conn->engine->config;
-    uint32_t silent = now - conn->last_receive, wait = UINT32_MAX;
-    if (conn->protected) silent = 0; /* it is looked at again, for the case that the protection ends */
+    const cre_engine_config *config = &cre__conn_engine(conn)->config;
+    uint32_t silent = now - conn->transport.last_receive, wait = UINT32_MAX;
+    if (conn->stream.protected) silent = 0; /* it is looked at again, for the case that the protection ends */
     if (config->heartbeat_idle_ms) {
         wait = left(config->heartbeat_idle_ms, silent);
         uint32_t check = config->heartbeat_check_ms;
         if (check) wait += check - 1 - (now + wait + check - 1) % check; /* all that are due, together */
     }
-    if (config->ping_interval_ms && conn->phase == CRE__WEBSOCKET) {
-        bool pinged = conn->pinged && !conn->protected;
-        uint32_t ping = pinged ? left(config->pong_timeout_ms, now - conn->pinged_at)
+    if (config->ping_interval_ms && conn->protocol->state == CRE_CONNECTION_OPEN) {
+        bool pinged = conn->stream.pinged && !conn->stream.protected;
+        uint32_t ping = pinged ? left(config->pong_timeout_ms, now - conn->stream.pinged_at)
                                : left(config->ping_interval_ms, silent);
         if (ping < wait) wait = ping;
     }
@@ -40,46 +32,36 @@ static uint32_t wait_for(const cre__conn *conn, uint32_t now) {
 }
 
 void cre__heartbeat_begin(cre__conn *conn) {
-    cre__conn_set_deadline(conn, wait_for(conn, (uint32_t)cre_loop_now(conn->engine->loop)));
+    cre__transport_set_deadline(&conn->transport,
+                                wait_for(conn, (uint32_t)cre_loop_now(conn->transport.net->loop)));
 }
 
-static void end(cre__conn *conn) {
-    /* Perhaps it still hears us, although we do not hear it. */
-    if (conn->phase == CRE__WEBSOCKET) cre__ws_send_close(conn, 1001, "no sign of life", 15);
-    cre__conn_end(conn, CRE_CLOSED_HEARTBEAT, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, true);
-}
-
-void cre__heartbeat_due(cre__conn *conn) {
-    const cre_engine_config *config = &conn->engine->config;
-    uint32_t now = (uint32_t)cre_loop_now(conn->engine->loop), silent = now - conn->last_receive;
-    if (!conn->protected) {
+void cre__heartbeat_due(cre__conn *conn, void (*ping)(cre__conn *conn),
+                        void (*give_notice)(cre__conn *conn)) {
+    const cre_engine_config *config = &cre__conn_engine(conn)->config;
+    uint32_t now = (uint32_t)cre_loop_now(conn->transport.net->loop);
+    uint32_t silent = now - conn->transport.last_receive;
+    if (!conn->stream.protected) {
         bool idle = config->heartbeat_idle_ms && silent >= config->heartbeat_idle_ms;
-        if (idle || (conn->pinged && now - conn->pinged_at >= config->pong_timeout_ms)) {
-            end(conn);
+        if (idle || (conn->stream.pinged && now - conn->stream.pinged_at >= config->pong_timeout_ms)) {
+            if (give_notice) give_notice(conn); /* perhaps it still receives */
+            CRE__FINISH(conn, .reason = CRE_CLOSED_HEARTBEAT);
             return;
         }
-        bool ping = config->ping_interval_ms && !conn->pinged && silent >= config->ping_interval_ms;
-        if (ping && conn->phase == CRE__WEBSOCKET) { /* streams have none */
-            conn->pinged = true;
-            conn->pinged_at = now;
-            /* When its queue is full it gets none, and is as silent as if it had. */
-            if (cre__ws_push(conn, CRE_WS_FIN | CRE_WS_PING, NULL, 0) == CRE_ENOMEM) return;
+        if (ping && config->ping_interval_ms && !conn->stream.pinged && silent >= config->ping_interval_ms) {
+            conn->stream.pinged = true;
+            conn->stream.pinged_at = now;
+            ping(conn); /* a full queue takes none, which then counts as not answered */
+            if (!cre__conn_live(conn)) return;
         }
     }
     cre__heartbeat_begin(conn);
 }
 
 void cre__heartbeat_protect(cre__conn *conn, bool on) {
-    conn->protected = on;
-    conn->pinged = false;
-    if (!on) conn->last_receive = (uint32_t)cre_loop_now(conn->engine->loop); /* its time begins now */
-}
-
-void cre__stats_show(cre_engine *engine) {
-    uint64_t *shared = engine->config.shared_stats;
-    if (!shared) return;
-    uint64_t own[sizeof engine->stats / sizeof(uint64_t)];
-    memcpy(own, &engine->stats, sizeof own);
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        __atomic_store_n(&shared[i], own[i], __ATOMIC_RELAXED);
+    conn->stream.protected = on;
+    conn->stream.pinged = false;
+    if (!on)
+        conn->transport.last_receive =
+            (uint32_t)cre_loop_now(conn->transport.net->loop); /* its time begins now */
 }

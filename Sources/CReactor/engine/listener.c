@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "engine/engine_internal.h"
+#include "engine/conn.h"
+
+typedef struct cre__listener cre__listener;
 
 struct cre__listener {
     cre__listener *next;

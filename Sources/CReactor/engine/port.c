@@ -1,11 +1,11 @@
-/* The table of ports: what an engine speaks on each of them. */
+/* The table of ports: protocol, limits and TLS of each. */
 #include "core/memory.h"
 #include "engine/engine_internal.h"
 
 #define DEFAULT(member, fallback) \
     if (!(member)) (member) = (fallback)
 
-/* What a port does not say is what the engine's configuration says. */
+/* Settings that a port does not have come from the engine's configuration. */
 static void fill(cre_port_options *options, const cre_engine_config *config) {
     if (!options->max_queue) {
         DEFAULT(options->high_water, config->high_water);
@@ -15,7 +15,9 @@ static void fill(cre_port_options *options, const cre_engine_config *config) {
     DEFAULT(options->max_head, config->max_head);
     DEFAULT(options->max_body, config->max_body);
     DEFAULT(options->max_queue, config->max_queue);
-    DEFAULT(options->high_water, options->max_queue / 5 * 4);
+    DEFAULT(options->high_water, options->max_queue / 2);
+    DEFAULT(options->low_water, options->high_water / 4);
+    options->read_when_full |= config->read_when_full;
     DEFAULT(options->head_timeout_ms, config->head_timeout_ms);
     DEFAULT(options->body_timeout_ms, config->body_timeout_ms);
     DEFAULT(options->idle_timeout_ms, config->idle_timeout_ms);
@@ -67,4 +69,45 @@ int cre__ports_open(cre_engine *engine) {
 
 const cre__port *cre__port_at(const cre_engine *engine, uint16_t index) {
     return &engine->ports[index < engine->config.port_count ? index : engine->config.port_count];
+}
+
+/* ---- TLS ---- */
+
+cre_tls *cre__port_tls(const cre_engine *engine, uint16_t port) {
+    return port < engine->config.tls_count ? engine->tls[port] : NULL;
+}
+
+int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls) {
+    uint16_t count = engine->config.tls_count;
+    if (port >= count) {
+        if (!tls) return 0;
+        if (port == UINT16_MAX) return CRE_EINVALID;
+        cre_tls **grown = cre__realloc(engine->tls, ((size_t)port + 1) * sizeof(cre_tls *));
+        if (!grown) return CRE_ENOMEM;
+        while (count <= port)
+            grown[count++] = NULL;
+        engine->tls = grown;
+        engine->config.tls_count = count;
+    }
+    cre_tls_retain(tls);
+    cre_tls_release(engine->tls[port]);
+    engine->tls[port] = tls;
+    return 0;
+}
+
+int cre__ports_copy_tls(cre_engine *engine) {
+    cre_tls *const *from = engine->config.tls;
+    uint16_t count = engine->config.tls_count;
+    engine->config.tls = NULL; /* was borrowed */
+    engine->config.tls_count = 0;
+    int result = 0;
+    for (uint16_t i = 0; i < count && !result; i++)
+        result = cre_engine_set_tls(engine, i, from[i]);
+    return result;
+}
+
+void cre__ports_free_tls(cre_engine *engine) {
+    for (uint16_t i = 0; i < engine->config.tls_count; i++)
+        cre_tls_release(engine->tls[i]);
+    cre__free(engine->tls);
 }

@@ -1,6 +1,8 @@
-/* Who gets what is published: topics with dense lists of connections, and the topics of each connection. */
+/* Topics with dense lists of connections, and the topics of each connection. */
+#include "engine/topics.h"
+
 #include "core/memory.h"
-#include "engine/broadcast.h"
+#include "engine/publish.h"
 
 /* ---- the table of topics ---- */
 
@@ -81,7 +83,7 @@ static int make_topic(cre_engine *engine, const void *name, size_t length, cre__
 static void free_if_empty(cre_engine *engine, cre__topic *topic) {
     cre__topics *topics = &engine->topics;
     if (topic->count || topic == topics->everyone) return;
-    cre__batch_drop_topic(engine, topic);
+    cre__publish_drop_topic(engine, topic);
     cre__topic **link = &topics->buckets[topic->hash & topics->mask];
     while (*link != topic)
         link = &(*link)->next;
@@ -93,7 +95,7 @@ static void free_if_empty(cre_engine *engine, cre__topic *topic) {
 /* ---- members ---- */
 
 cre__member *cre__topic_member(cre__conn *conn, const cre__topic *topic) {
-    cre__subscriptions *list = conn->subscriptions;
+    cre__subscriptions *list = conn->stream.subscriptions;
     for (uint32_t i = 0; list && i < list->count; i++)
         if (list->items[i].topic == topic) return &topic->members[list->items[i].at];
     return NULL;
@@ -110,21 +112,21 @@ static bool room_in_topic(cre__topic *topic) {
 }
 
 static bool room_in_list(cre__conn *conn) {
-    cre__subscriptions *list = conn->subscriptions;
+    cre__subscriptions *list = conn->stream.subscriptions;
     if (list && list->count < list->capacity) return true;
     uint32_t capacity = list ? list->capacity * 2 : 2;
     list = cre__realloc(list, sizeof *list + capacity * sizeof *list->items);
     if (!list) return false;
-    if (!conn->subscriptions) list->count = 0;
+    if (!conn->stream.subscriptions) list->count = 0;
     list->capacity = capacity;
-    conn->subscriptions = list;
+    conn->stream.subscriptions = list;
     return true;
 }
 
 static int join(cre__conn *conn, cre__topic *topic) {
     if (!room_in_topic(topic) || !room_in_list(conn)) return CRE_ENOMEM;
-    cre_engine *engine = conn->engine;
-    cre__subscriptions *list = conn->subscriptions;
+    cre_engine *engine = cre__conn_engine(conn);
+    cre__subscriptions *list = conn->stream.subscriptions;
     /* What was published before is not for it. */
     const cre__frames *frames = cre__batch_frames(conn);
     uint32_t taken = engine->batch.topic == topic ? frames->end - frames->start : 0;
@@ -139,24 +141,24 @@ static int join(cre__conn *conn, cre__topic *topic) {
 
 /* The last of each list takes the place that becomes free. */
 static void part(cre__conn *conn, uint32_t at) {
-    cre__subscriptions *list = conn->subscriptions;
+    cre__subscriptions *list = conn->stream.subscriptions;
     cre__topic *topic = list->items[at].topic;
     uint32_t place = list->items[at].at;
     cre__member *moved = &topic->members[place];
     *moved = topic->members[--topic->count];
     topic->deflating -= cre__conn_takes_deflated(conn);
-    if (place < topic->count) moved->conn->subscriptions->items[moved->at].at = place;
+    if (place < topic->count) moved->conn->stream.subscriptions->items[moved->at].at = place;
     list->items[at] = list->items[--list->count];
     if (at < list->count) list->items[at].topic->members[list->items[at].at].at = at;
-    free_if_empty(conn->engine, topic);
+    free_if_empty(cre__conn_engine(conn), topic);
 }
 
 int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length) {
-    cre_engine *engine = conn->engine;
-    if (conn->phase != CRE__WEBSOCKET) return conn->phase == CRE__HTTP ? CRE_ENOT_WEBSOCKET : CRE_EGONE;
+    cre_engine *engine = cre__conn_engine(conn);
+    if (!conn->stream.accepts_frames) return CRE_EGONE;
     cre__topic *topic = cre__topic_find(engine, name, length);
     if (topic && cre__topic_member(conn, topic)) return 0;
-    uint32_t own = conn->subscriptions ? conn->subscriptions->count : 0;
+    uint32_t own = conn->stream.subscriptions ? conn->stream.subscriptions->count : 0;
     if (own && engine->topics.everyone) own--; /* a place among everyone does not count */
     if (own >= engine->config.max_subscriptions) return CRE_ELIMIT;
     int result = topic ? 0 : make_topic(engine, name, length, &topic);
@@ -167,19 +169,19 @@ int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length) {
 }
 
 void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length) {
-    cre__topic *topic = cre__topic_find(conn->engine, name, length);
+    cre__topic *topic = cre__topic_find(cre__conn_engine(conn), name, length);
     cre__member *member = topic ? cre__topic_member(conn, topic) : NULL;
     if (!member) return;
-    cre__batch_settle(conn);
+    cre__publish_settle(conn);
     part(conn, member->at);
 }
 
 void cre__topics_leave(cre__conn *conn) {
-    if (conn->held_back) cre__batch_drop_held(conn);
-    while (conn->subscriptions && conn->subscriptions->count)
-        part(conn, conn->subscriptions->count - 1);
-    cre__free(conn->subscriptions);
-    conn->subscriptions = NULL;
+    if (conn->stream.deferred_publish) cre__publish_drop_deferred(conn);
+    while (conn->stream.subscriptions && conn->stream.subscriptions->count)
+        part(conn, conn->stream.subscriptions->count - 1);
+    cre__free(conn->stream.subscriptions);
+    conn->stream.subscriptions = NULL;
 }
 
 /* ---- everyone ---- */
@@ -194,7 +196,7 @@ cre__topic *cre__topic_everyone(cre_engine *engine) {
     for (size_t n; (n = cre_table_list(engine->table, &cursor, sessions, 256));) {
         for (size_t i = 0; i < n; i++) {
             cre__conn *conn = cre__engine_find(engine, sessions[i]);
-            if (!conn || conn->phase != CRE__WEBSOCKET || !join(conn, everyone)) continue;
+            if (!conn || !conn->stream.accepts_frames || !join(conn, everyone)) continue;
             /* No memory: as if there had been none at the beginning. */
             while (everyone->count) {
                 cre__member *last = &everyone->members[everyone->count - 1];
@@ -209,7 +211,7 @@ cre__topic *cre__topic_everyone(cre_engine *engine) {
 }
 
 bool cre__topics_opened(cre__conn *conn) {
-    cre__topic *everyone = conn->engine->topics.everyone;
+    cre__topic *everyone = cre__conn_engine(conn)->topics.everyone;
     return !everyone || !join(conn, everyone);
 }
 

@@ -37,6 +37,7 @@ typedef struct cre__table_memory {
     _Alignas(64) _Atomic uint32_t count;
     _Alignas(64) _Atomic uint32_t turn;       /* of those that are dealt to in turn: dispatch.c */
     _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
+    _Alignas(64) _Atomic uint64_t queued;     /* bytes of output in the queues of all connections */
     _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
 } cre__table_memory;
 
@@ -55,6 +56,16 @@ static inline cre__slot *cre__table_slots(const cre_table *table) {
 
 static inline uint32_t cre__table_index(const cre_table *table, cre_session session) {
     return (uint32_t)session & (table->slots - 1);
+}
+
+/* Bytes of output that all connections of the server have queued. */
+static inline _Atomic uint64_t *cre__table_queued(const cre_table *table) {
+    return &table->memory->queued;
+}
+
+static inline uint64_t cre__table_total(const cre_table *table) {
+    uint64_t total = atomic_load_explicit(&table->memory->queued, memory_order_relaxed);
+    return (int64_t)total < 0 ? 0 : total; /* others can write there */
 }
 
 void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker);

@@ -11,7 +11,6 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "link/bus_internal.h"
-#include "registry/table_internal.h"
 
 struct cre_reactor {
     cre_reactor_config config;
@@ -31,17 +30,12 @@ struct cre_reactor {
 
 static int on_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
     cre_reactor *reactor = context;
-    (void)engine;
     cre_slice part = { payload, event->length };
     if (event->kind == CRE_EVENT_PACKET) /* lost, when the worker cannot keep up */
         return cre_node_send(reactor->node, ((const cre_address *)(const void *)payload)->worker, event,
                              &part, 1);
-    cre_table *table = cre_bus_table(reactor->config.bus);
-    uint16_t worker = cre__slot_worker(&cre__table_slots(table)[cre__table_index(table, event->session)]);
-    /* The table is memory that workers can write. */
-    if ((uint32_t)(worker - reactor->config.engine.first_worker) >= reactor->config.engine.worker_count)
-        return CRE_ELINK_RECORD;
-    /* What was read cannot be given back; `congested` stops the reading, so that little can queue. */
+    uint16_t worker = cre__engine_event_worker(engine);
+    /* Received bytes cannot be given back; `congested` stops the reading, so that little can queue. */
     return cre__node_send(reactor->node, worker, event, &part, 1, SIZE_MAX);
 }
 
@@ -62,7 +56,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     (void)from;
     cre_slice part = { payload, record->length };
     int result = cre__command_check(record, &part, 1);
-    if (!result) cre__command_late(reactor->engine, record, &part, 1);
+    if (!result) cre__command_accepted(reactor->engine, record, &part, 1);
     return result;
 }
 

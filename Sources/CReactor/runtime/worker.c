@@ -44,7 +44,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     if (!worker->engine) return CRE_EINVALID;
     cre_slice part = { payload, record->length };
     int result = cre__command_check(record, &part, 1);
-    if (!result) cre__command_late(worker->engine, record, &part, 1);
+    if (!result) cre__command_accepted(worker->engine, record, &part, 1);
     return result;
 }
 

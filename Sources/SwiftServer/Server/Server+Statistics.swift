@@ -86,7 +86,7 @@ extension Server {
             closed: Int(truncatingIfNeeded: raw.closed), closedBy: closedBy,
             messagesReceived: Int(truncatingIfNeeded: raw.messages_in),
             messagesSent: Int(truncatingIfNeeded: raw.messages_out),
-            messagesLeftOut: Int(truncatingIfNeeded: raw.left_out), requests: Int(truncatingIfNeeded: raw.requests),
+            messagesLeftOut: Int(truncatingIfNeeded: raw.skipped), requests: Int(truncatingIfNeeded: raw.requests),
             responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
             bytesSent: Int(truncatingIfNeeded: raw.bytes_out),
             idleWorkers: (activities ?? []).count { $0.0 == .worker && !$0.1.isRunning },

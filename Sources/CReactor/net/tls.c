@@ -1,11 +1,12 @@
-/* Encrypting what a connection sends and decrypting what it receives. OpenSSL sees no socket: it reads and
- * writes through a BIO of ours, so that what it writes in one go leaves in one system call. */
-#include "engine/tls_internal.h"
+/* TLS of a transport. OpenSSL sees no socket: it reads and writes through a BIO of its own kind, so that what
+ * it writes in one go leaves in one system call. */
+#include "net/tls.h"
 
 #include <creactor/error.h>
 
 #include "core/memory.h"
-#include "engine/engine_internal.h"
+#include "net/sockaddr.h"
+#include "net/transport.h"
 
 #ifdef CRE_HAVE_TLS
 #include <arpa/inet.h>
@@ -20,7 +21,7 @@
 
 #define RECORD SSL3_RT_MAX_PLAIN_LENGTH
 
-/* What is being encrypted; one for all connections of an engine, empty between two calls. */
+/* Bytes under encryption; one buffer for all transports of a loop, empty between two calls. */
 struct cre__tls_scratch {
     size_t used;
     uint8_t sealed[81920];    /* encrypted, to be sent */
@@ -30,8 +31,8 @@ struct cre__tls_scratch {
 /* ---- to the socket ---- */
 
 /* Keeps what the socket does not take. */
-static void keep(cre__conn *conn, const uint8_t *bytes, size_t length) {
-    cre__tls_conn *tls = conn->tls;
+static void keep(cre__transport *transport, const uint8_t *bytes, size_t length) {
+    cre__tls_conn *tls = transport->tls;
     size_t used = tls->sealed_end - tls->sealed_start;
     if (tls->sealed_capacity - tls->sealed_end < length) {
         size_t capacity = used + length;
@@ -49,53 +50,54 @@ static void keep(cre__conn *conn, const uint8_t *bytes, size_t length) {
     }
     memcpy(tls->sealed + tls->sealed_end, bytes, length);
     tls->sealed_end += length;
-    conn->queued += (uint32_t)length;
-    conn->blocked = true;
-    cre__conn_mark_dirty(conn); /* the queue's new length is told */
-    cre__conn_update_watch(conn);
+    cre__queue_account(transport, (int64_t)length);
+    transport->blocked = true;
+    cre__transport_mark(transport); /* the flush reports the queue */
+    cre__transport_update_watch(transport);
 }
 
-static ssize_t send_now(cre__conn *conn, const uint8_t *bytes, size_t length) {
+static ssize_t send_now(cre__transport *transport, const uint8_t *bytes, size_t length) {
     ssize_t sent;
     do
-        sent = send(conn->descriptor, bytes, length, MSG_NOSIGNAL);
+        sent = send(transport->descriptor, bytes, length, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0) return sent;
-    if (errno != EAGAIN) conn->tls->socket_error = errno;
+    if (errno != EAGAIN) transport->tls->socket_error = errno;
     return 0;
 }
 
 /* Sends what was encrypted. */
-static void drain(cre__conn *conn) {
-    struct cre__tls_scratch *scratch = conn->engine->tls_scratch;
+static void drain(cre__transport *transport) {
+    struct cre__tls_scratch *scratch = transport->net->tls_scratch;
     size_t length = scratch->used, sent = 0;
     if (!length) return;
     scratch->used = 0;
-    if (!conn->tls->sealed) sent = (size_t)send_now(conn, scratch->sealed, length);
-    if (sent < length && !conn->tls->socket_error) keep(conn, scratch->sealed + sent, length - sent);
+    if (!transport->tls->sealed) sent = (size_t)send_now(transport, scratch->sealed, length);
+    if (sent < length && !transport->tls->socket_error)
+        keep(transport, scratch->sealed + sent, length - sent);
 }
 
-static void forget_sealed(cre__conn *conn) {
-    cre__tls_conn *tls = conn->tls;
-    conn->queued -= (uint32_t)(tls->sealed_end - tls->sealed_start);
+static void forget_sealed(cre__transport *transport) {
+    cre__tls_conn *tls = transport->tls;
+    cre__queue_account(transport, -(int64_t)(tls->sealed_end - tls->sealed_start));
     cre__free(tls->sealed);
     tls->sealed = NULL;
     tls->sealed_start = tls->sealed_end = tls->sealed_capacity = 0;
 }
 
 /* What waits. False when the socket did not take all of it. */
-static bool send_sealed(cre__conn *conn) {
-    cre__tls_conn *tls = conn->tls;
+static bool send_sealed(cre__transport *transport) {
+    cre__tls_conn *tls = transport->tls;
     while (tls->sealed) {
         size_t sent =
-            (size_t)send_now(conn, tls->sealed + tls->sealed_start, tls->sealed_end - tls->sealed_start);
+            (size_t)send_now(transport, tls->sealed + tls->sealed_start, tls->sealed_end - tls->sealed_start);
         if (!sent) {
-            conn->blocked = !tls->socket_error;
+            transport->blocked = !tls->socket_error;
             return false;
         }
         tls->sealed_start += sent;
-        conn->queued -= (uint32_t)sent;
-        if (tls->sealed_start == tls->sealed_end) forget_sealed(conn);
+        cre__queue_account(transport, -(int64_t)sent);
+        if (tls->sealed_start == tls->sealed_end) forget_sealed(transport);
     }
     return true;
 }
@@ -103,12 +105,12 @@ static bool send_sealed(cre__conn *conn) {
 /* ---- OpenSSL's view of the socket ---- */
 
 static int bio_write(BIO *bio, const char *data, int size) {
-    cre__conn *conn = BIO_get_data(bio);
-    struct cre__tls_scratch *scratch = conn->engine->tls_scratch;
+    cre__transport *transport = BIO_get_data(bio);
+    struct cre__tls_scratch *scratch = transport->net->tls_scratch;
     BIO_clear_retry_flags(bio);
     for (size_t done = 0, left = (size_t)size; left;) {
-        if (scratch->used == sizeof scratch->sealed) drain(conn);
-        if (conn->tls->socket_error) return -1;
+        if (scratch->used == sizeof scratch->sealed) drain(transport);
+        if (transport->tls->socket_error) return -1;
         size_t room = sizeof scratch->sealed - scratch->used, n = left < room ? left : room;
         memcpy(scratch->sealed + scratch->used, data + done, n);
         scratch->used += n;
@@ -119,12 +121,12 @@ static int bio_write(BIO *bio, const char *data, int size) {
 }
 
 static int bio_read(BIO *bio, char *out, int size) {
-    cre__conn *conn = BIO_get_data(bio);
-    cre__tls_conn *tls = conn->tls;
+    cre__transport *transport = BIO_get_data(bio);
+    cre__tls_conn *tls = transport->tls;
     BIO_clear_retry_flags(bio);
     if (tls->ended || tls->socket_error) return tls->ended ? 0 : -1;
     while (tls->reads_left) {
-        ssize_t got = recv(conn->descriptor, out, (size_t)size, 0);
+        ssize_t got = recv(transport->descriptor, out, (size_t)size, 0);
         if (got > 0) {
             /* Less than asked for: there is no more, and asking again would only cost. */
             tls->reads_left = got < size ? 0 : (uint8_t)(tls->reads_left - 1);
@@ -146,12 +148,12 @@ static int bio_read(BIO *bio, char *out, int size) {
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer) {
-    const cre__conn *conn = BIO_get_data(bio);
+    const cre__transport *transport = BIO_get_data(bio);
     (void)number;
     (void)pointer;
     switch (command) {
     case BIO_CTRL_FLUSH: return 1; /* done when OpenSSL is through */
-    case BIO_CTRL_EOF: return conn && conn->tls && conn->tls->ended;
+    case BIO_CTRL_EOF: return transport && transport->tls && transport->tls->ended;
     default: return 0;
     }
 }
@@ -169,14 +171,14 @@ static void make_bio_method(void) {
 
 /* ---- beginning and end ---- */
 
-int cre__tls_attach(cre__conn *conn, cre_tls *of_port) {
+int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_bio_method);
-    cre_engine *engine = conn->engine;
-    if (!engine->tls_scratch) {
-        engine->tls_scratch = cre__malloc(sizeof *engine->tls_scratch);
-        if (!engine->tls_scratch) return CRE_ENOMEM;
-        engine->tls_scratch->used = 0;
+    cre__net *net = transport->net;
+    if (!net->tls_scratch) {
+        net->tls_scratch = cre__malloc(sizeof *net->tls_scratch);
+        if (!net->tls_scratch) return CRE_ENOMEM;
+        net->tls_scratch->used = 0;
     }
     cre__tls_conn *tls = cre__calloc(1, sizeof *tls);
     if (!tls) return CRE_ENOMEM;
@@ -192,65 +194,59 @@ int cre__tls_attach(cre__conn *conn, cre_tls *of_port) {
         ERR_clear_error();
         return CRE_ENOMEM;
     }
-    BIO_set_data(bio, conn);
+    BIO_set_data(bio, transport);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_accept_state(tls->ssl);
-    conn->tls = tls;
+    transport->tls = tls;
     return 0;
 }
 
-void cre__tls_detach(cre__conn *conn) {
-    cre__tls_conn *tls = conn->tls;
+void cre__tls_detach(cre__transport *transport) {
+    cre__tls_conn *tls = transport->tls;
     if (!tls) return;
+    if (tls->sealed) forget_sealed(transport);
     SSL_free(tls->ssl);
     cre__tls_context_release(tls->context);
-    conn->tls = NULL;
-    cre__free(tls->sealed);
+    transport->tls = NULL;
     cre__free(tls);
 }
 
-uint32_t cre__tls_handshake_timeout(const cre__conn *conn) {
-    return cre__tls_context_timeout(conn->tls->context);
+uint32_t cre__tls_handshake_timeout(const cre__transport *transport) {
+    return cre__tls_context_timeout(transport->tls->context);
 }
 
 static void describe_peer(int descriptor, char out[INET6_ADDRSTRLEN]) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        struct sockaddr_storage storage;
-    } address = { 0 };
-    socklen_t length = sizeof address;
-    getpeername(descriptor, &address.any, &length);
-    const void *number = address.any.sa_family == AF_INET6 ? (const void *)&address.v6.sin6_addr
-                                                           : (const void *)&address.v4.sin_addr;
-    if ((address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6) ||
-        !inet_ntop(address.any.sa_family, number, out, INET6_ADDRSTRLEN))
+    cre__sockaddr at = { 0 };
+    cre_address address;
+    socklen_t size = sizeof at;
+    getpeername(descriptor, &at.any, &size);
+    cre__address_from_system(&at, size, &address);
+    if (!inet_ntop(address.family, address.bytes, out, INET6_ADDRSTRLEN))
         memcpy(out, "unknown", sizeof "unknown");
 }
 
-/* Ends a connection on which TLS went wrong. The alert that says so to the peer is on its way. */
-static void fail(cre__conn *conn) {
-    cre__tls_conn *tls = conn->tls;
-    const char *cause = tls->cause ? ERR_reason_error_string(tls->cause) : NULL;
-    bool verification = ERR_GET_REASON(tls->cause) == SSL_R_CERTIFICATE_VERIFY_FAILED;
-    if (verification) cause = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
-    if (!cause) cause = cre_error_message(CRE_ETLS);
+const char *cre__tls_cause(const cre__transport *transport) {
+    const cre__tls_conn *tls = transport->tls;
+    const char *cause = tls && tls->cause ? ERR_reason_error_string(tls->cause) : NULL;
+    if (tls && ERR_GET_REASON(tls->cause) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        cause = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
+    return cause ? cause : cre_error_message(CRE_ETLS);
+}
+
+/* Fails the transport. The alert for the peer is queued already. */
+static void fail(cre__transport *transport) {
+    cre__tls_conn *tls = transport->tls;
     tls->failed = true;
     tls->unread = false;
-    conn->engine->stats.tls_failed++;
+    transport->net->tls_failed++;
     if (tls->handshaking) {
         char peer[INET6_ADDRSTRLEN];
-        describe_peer(conn->descriptor, peer);
-        cre__tls_context_tell(tls->context, peer, cause);
+        describe_peer(transport->descriptor, peer);
+        cre__tls_context_tell(tls->context, peer, cre__tls_cause(transport));
     }
-    /* What waits to be encrypted never will be. */
-    uint32_t sealed = (uint32_t)(tls->sealed_end - tls->sealed_start);
-    cre__out_drop(conn);
-    conn->queued = sealed;
-    cre__conn_end(conn, CRE_CLOSED_TLS, conn->opened ? 1006 : 0, CRE_ETLS,
-                  (cre_slice){ (const uint8_t *)cause, strlen(cause) }, true);
+    cre__queue_drop(transport); /* it can no longer be encrypted */
+    if (transport->state == CRE__TRANSPORT_OPEN) transport->net->events->ended(transport, CRE_ETLS);
 }
 
 /* Notes why OpenSSL did not go on. */
@@ -275,34 +271,33 @@ static void note_failure(cre__tls_conn *tls, int result) {
 /* A browser that was given http:// instead of https:// shows this. */
 static void answer_plain_http(struct cre__tls_scratch *scratch) {
     static const char answer[] =
-        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 45\r\n"
-        "Connection: close\r\n\r\nThis port speaks TLS: use https:// or wss://\n";
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 43\r\n"
+        "Connection: close\r\n\r\nThis port uses TLS: use https:// or wss://\n";
     memcpy(scratch->sealed, answer, sizeof answer - 1);
     scratch->used = sizeof answer - 1;
 }
 
-static bool shake_hands(cre__conn *conn) {
-    cre__tls_conn *tls = conn->tls;
+static bool shake_hands(cre__transport *transport) {
+    cre__tls_conn *tls = transport->tls;
     int result = SSL_do_handshake(tls->ssl);
     if (result == 1) {
         tls->handshaking = false;
-        conn->engine->stats.tls_handshakes++;
-        conn->engine->stats.tls_resumed += SSL_session_reused(tls->ssl) == 1;
-        cre__conn_set_deadline(conn, conn->settings->options.head_timeout_ms);
+        transport->net->tls_handshakes++;
+        transport->net->tls_resumed += SSL_session_reused(tls->ssl) == 1;
         return true;
     }
     note_failure(tls, result);
     if (tls->cause && ERR_GET_REASON(tls->cause) == SSL_R_HTTP_REQUEST)
-        answer_plain_http(conn->engine->tls_scratch);
+        answer_plain_http(transport->net->tls_scratch);
     return false;
 }
 
-ssize_t cre__tls_receive(cre__conn *conn, uint8_t *at, size_t room) {
-    cre__tls_conn *tls = conn->tls;
+ssize_t cre__tls_receive(cre__transport *transport, uint8_t *at, size_t room) {
+    cre__tls_conn *tls = transport->tls;
     size_t total = 0;
     if (!cre__tls_is_over(tls) || SSL_has_pending(tls->ssl)) {
         ERR_clear_error();
-        if (!tls->handshaking || shake_hands(conn)) {
+        if (!tls->handshaking || shake_hands(transport)) {
             size_t got;
             int result = 1;
             while (total < room && (result = SSL_read_ex(tls->ssl, at + total, room - total, &got)) == 1)
@@ -310,13 +305,13 @@ ssize_t cre__tls_receive(cre__conn *conn, uint8_t *at, size_t room) {
             if (result != 1) note_failure(tls, result);
             tls->unread = result == 1 || cre__tls_is_over(tls);
         }
-        drain(conn); /* a handshake's part, an alert, an answer to an update of keys */
+        drain(transport); /* a handshake's part, an alert, an answer to an update of keys */
     }
     if (total) return (ssize_t)total;
     tls->unread = false;
     errno = EAGAIN;
     if (tls->cause)
-        fail(conn);
+        fail(transport);
     else if (tls->socket_error)
         errno = tls->socket_error;
     else if (tls->ended)
@@ -327,8 +322,8 @@ ssize_t cre__tls_receive(cre__conn *conn, uint8_t *at, size_t room) {
 /* ---- writing ---- */
 
 /* At most a record. False when it failed, or was encrypted but not taken. */
-static bool encrypt(cre__conn *conn, const uint8_t *data, size_t length) {
-    cre__tls_conn *tls = conn->tls;
+static bool encrypt(cre__transport *transport, const uint8_t *data, size_t length) {
+    cre__tls_conn *tls = transport->tls;
     while (length) {
         size_t n;
         if (SSL_write_ex(tls->ssl, data, length, &n) != 1) {
@@ -343,8 +338,8 @@ static bool encrypt(cre__conn *conn, const uint8_t *data, size_t length) {
 
 /* Small pieces go into a record together: a header of a few bytes alone in one would cost as much as a page.
  */
-static size_t encrypt_all(cre__conn *conn, const struct iovec *vectors, size_t count) {
-    struct cre__tls_scratch *scratch = conn->engine->tls_scratch;
+static size_t encrypt_all(cre__transport *transport, const struct iovec *vectors, size_t count) {
+    struct cre__tls_scratch *scratch = transport->net->tls_scratch;
     size_t taken = 0, together = 0;
     bool going = true;
     for (size_t i = 0; i < count && going; i++) {
@@ -352,27 +347,27 @@ static size_t encrypt_all(cre__conn *conn, const struct iovec *vectors, size_t c
         for (size_t left = vectors[i].iov_len, n; left && going; at += n, left -= n) {
             n = left < RECORD - together ? left : RECORD - together;
             if (!together && (n == RECORD || i + 1 == count)) {
-                going = encrypt(conn, at, n);
+                going = encrypt(transport, at, n);
                 taken += n;
                 continue;
             }
             memcpy(scratch->together + together, at, n);
             together += n;
             if (together < RECORD) continue;
-            going = encrypt(conn, scratch->together, together);
+            going = encrypt(transport, scratch->together, together);
             taken += together;
             together = 0;
         }
     }
     if (!going || !together) return taken;
-    encrypt(conn, scratch->together, together);
+    encrypt(transport, scratch->together, together);
     return taken + together;
 }
 
-ssize_t cre__tls_send(cre__conn *conn, const struct iovec *vectors, size_t count) {
-    cre__tls_conn *tls = conn->tls;
+ssize_t cre__tls_send(cre__transport *transport, const struct iovec *vectors, size_t count) {
+    cre__tls_conn *tls = transport->tls;
     errno = EAGAIN;
-    if (!send_sealed(conn)) {
+    if (!send_sealed(transport)) {
         if (tls->socket_error) errno = tls->socket_error;
         return -1;
     }
@@ -387,102 +382,65 @@ ssize_t cre__tls_send(cre__conn *conn, const struct iovec *vectors, size_t count
         return taken;
     }
     ERR_clear_error();
-    taken = (ssize_t)encrypt_all(conn, vectors, count);
-    drain(conn);
+    taken = (ssize_t)encrypt_all(transport, vectors, count);
+    drain(transport);
     if (!tls->cause && !tls->socket_error) return taken;
     errno = tls->socket_error ? tls->socket_error : EAGAIN;
-    if (tls->cause) fail(conn);
+    if (tls->cause) fail(transport);
     return -1;
 }
 
-bool cre__tls_leave(cre__conn *conn) {
-    cre__tls_conn *tls = conn->tls;
-    if (!tls->took_leave && !tls->handshaking && !tls->failed && !tls->socket_error) {
+bool cre__tls_shutdown(cre__transport *transport) {
+    cre__tls_conn *tls = transport->tls;
+    if (!tls->shutdown_sent && !tls->handshaking && !tls->failed && !tls->socket_error) {
         ERR_clear_error();
         SSL_shutdown(tls->ssl);
         ERR_clear_error();
-        drain(conn);
+        drain(transport);
     }
-    tls->took_leave = true;
+    tls->shutdown_sent = true;
     return !tls->sealed;
 }
 
 #else
 
-int cre__tls_attach(cre__conn *conn, cre_tls *of_port) {
-    (void)conn;
+int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
+    (void)transport;
     (void)of_port;
     return CRE_EUNSUPPORTED;
 }
 
-void cre__tls_detach(cre__conn *conn) {
-    (void)conn;
+void cre__tls_detach(cre__transport *transport) {
+    (void)transport;
 }
 
-uint32_t cre__tls_handshake_timeout(const cre__conn *conn) {
-    (void)conn;
+uint32_t cre__tls_handshake_timeout(const cre__transport *transport) {
+    (void)transport;
     return 0;
 }
 
-ssize_t cre__tls_receive(cre__conn *conn, uint8_t *at, size_t room) {
-    (void)conn;
+const char *cre__tls_cause(const cre__transport *transport) {
+    (void)transport;
+    return cre_error_message(CRE_EUNSUPPORTED);
+}
+
+ssize_t cre__tls_receive(cre__transport *transport, uint8_t *at, size_t room) {
+    (void)transport;
     (void)at;
     (void)room;
     return 0;
 }
 
-ssize_t cre__tls_send(cre__conn *conn, const struct iovec *vectors, size_t count) {
-    (void)conn;
+ssize_t cre__tls_send(cre__transport *transport, const struct iovec *vectors, size_t count) {
+    (void)transport;
     (void)vectors;
     (void)count;
     return 0;
 }
 
-bool cre__tls_leave(cre__conn *conn) {
-    (void)conn;
+bool cre__tls_shutdown(cre__transport *transport) {
+    (void)transport;
     return true;
 }
 
 #endif
-
-/* ---- ports ---- */
-
-cre_tls *cre__tls_of_port(const cre_engine *engine, uint16_t port) {
-    return port < engine->config.tls_count ? engine->tls[port] : NULL;
-}
-
-int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls) {
-    uint16_t count = engine->config.tls_count;
-    if (port >= count) {
-        if (!tls) return 0;
-        if (port == UINT16_MAX) return CRE_EINVALID;
-        cre_tls **grown = cre__realloc(engine->tls, ((size_t)port + 1) * sizeof(cre_tls *));
-        if (!grown) return CRE_ENOMEM;
-        while (count <= port)
-            grown[count++] = NULL;
-        engine->tls = grown;
-        engine->config.tls_count = count;
-    }
-    cre_tls_retain(tls);
-    cre_tls_release(engine->tls[port]);
-    engine->tls[port] = tls;
-    return 0;
-}
-
-int cre__tls_copy_ports(cre_engine *engine) {
-    cre_tls *const *from = engine->config.tls;
-    uint16_t count = engine->config.tls_count;
-    engine->config.tls = NULL; /* was borrowed */
-    engine->config.tls_count = 0;
-    int result = 0;
-    for (uint16_t i = 0; i < count && !result; i++)
-        result = cre_engine_set_tls(engine, i, from[i]);
-    return result;
-}
-
-void cre__tls_free_ports(cre_engine *engine) {
-    for (uint16_t i = 0; i < engine->config.tls_count; i++)
-        cre_tls_release(engine->tls[i]);
-    cre__free(engine->tls);
-    cre__free(engine->tls_scratch);
-}

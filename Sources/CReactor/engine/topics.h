@@ -1,6 +1,6 @@
-/* Topics, and what is published on them. */
-#ifndef CRE_ENGINE_BROADCAST_H
-#define CRE_ENGINE_BROADCAST_H
+/* Topics: dense lists of connections, and the topics of each connection. */
+#ifndef CRE_ENGINE_TOPICS_H
+#define CRE_ENGINE_TOPICS_H
 
 #include "engine/engine_internal.h"
 
@@ -8,14 +8,14 @@
 typedef struct cre__member {
     cre__conn *conn;
     uint32_t at;    /* of the topic in the connection's list */
-    uint32_t taken; /* so many bytes of its form of the batch it has, or shall not get; 0 between batches */
+    uint32_t taken; /* bytes of its form of the batch that it has, or must not get; 0 between batches */
 } cre__member;
 
 typedef struct cre__topic {
     struct cre__topic *next; /* in its bucket */
     cre__member *members;
     uint32_t count, capacity;
-    uint32_t deflating; /* of them get the compressed form */
+    uint32_t deflating; /* members that get the compressed form */
     uint32_t hash;
     uint8_t name_length; /* 0: everyone */
     uint8_t name[];
@@ -38,8 +38,10 @@ cre__member *cre__topic_member(cre__conn *conn, const cre__topic *topic);
 int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length);
 void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length);
 
-/* broadcast.c: nothing of the topic, or of the connection, waits any more. */
-void cre__batch_drop_topic(cre_engine *engine, const cre__topic *topic);
-void cre__batch_drop_held(cre__conn *conn);
+/* The connection's WebSocket was opened. False: no memory. */
+bool cre__topics_opened(cre__conn *conn);
+/* The stream ends: it is removed from all topics. */
+void cre__topics_leave(cre__conn *conn);
+void cre__topics_free(cre_engine *engine);
 
 #endif

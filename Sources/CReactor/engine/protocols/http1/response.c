@@ -2,7 +2,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/engine_internal.h"
+#include "engine/protocols/http1/http1.h"
 
 static const char *current_date(cre_engine *engine) {
     struct timespec now;
@@ -32,8 +32,9 @@ static char *put_number(char *at, uint64_t number) {
     return at;
 }
 
-size_t cre__http_write_head(cre__conn *conn, char *out, const cre_response *response, uint64_t length,
-                            bool keep_alive) {
+size_t cre__http1_write_head(cre__conn *conn, char *out, const cre__response *response, uint64_t length,
+                             bool keep_alive) {
+    cre__http1 *http = cre__http1_of(conn);
     int status = response->status;
     /* What a 304 says of a length is that of the 200 it stands for, which is known only when it is given. */
     bool bodiless = status == 204 || (status == 304 && length == 0);
@@ -50,59 +51,60 @@ size_t cre__http_write_head(cre__conn *conn, char *out, const cre_response *resp
     }
     if (!(response->flags & CRE_RESPONSE_HAS_DATE)) {
         at = PUT(at, "Date: ");
-        at = put(at, current_date(conn->engine), CRE_HTTP_DATE_LENGTH);
+        at = put(at, current_date(cre__conn_engine(conn)), CRE_HTTP_DATE_LENGTH);
         at = PUT(at, "\r\n");
     }
-    if (length == CRE__HTTP_LENGTH_CHUNKED) {
+    if (length == CRE__HTTP1_LENGTH_CHUNKED) {
         at = PUT(at, "Transfer-Encoding: chunked\r\n");
-    } else if (!bodiless && length != CRE__HTTP_LENGTH_OPEN) {
+    } else if (!bodiless && length != CRE__HTTP1_LENGTH_OPEN) {
         at = PUT(at, "Content-Length: ");
         at = put_number(at, length);
         at = PUT(at, "\r\n");
     }
     if (!keep_alive)
         at = PUT(at, "Connection: close\r\n");
-    else if (conn->http10)
+    else if (http->http10)
         at = PUT(at, "Connection: keep-alive\r\n");
     return (size_t)(at - out);
 }
 
-int cre__http_respond(cre__conn *conn, const cre_response *response, cre_slice fields, const cre_slice *body,
-                      int count, bool close) {
-    if (!cre__http_answerable(conn)) return CRE_ENO_REQUEST;
-    if (response->status < 200 || response->status > 999) return CRE_EINVALID;
-    bool keep_alive = cre__http_goes_on(conn, close);
+int cre__http1_respond(cre__conn *conn, const cre__response *response, const cre_slice *body, int count,
+                       bool close) {
+    cre__http1 *http = cre__http1_of(conn);
+    if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
+    bool keep_alive = cre__http1_goes_on(conn, close);
     uint64_t length = cre__slices_length(body, count);
-    bool no_body = conn->head_request || response->status == 204 || response->status == 304;
+    bool no_body = http->head_request || response->status == 204 || response->status == 304;
     uint64_t sent_length = no_body ? 0 : length;
-    if (conn->queued + sent_length > (uint64_t)conn->settings->options.max_queue * 2) {
-        cre__conn_end(conn, CRE_CLOSED_OVERFLOW, 0, CRE_EQUEUE_FULL, (cre_slice){ 0 }, false);
-        return CRE_EQUEUE_FULL;
-    }
-    char head[CRE__HTTP_HEAD_ROOM];
-    size_t head_length = cre__http_write_head(conn, head, response, length, keep_alive);
-    size_t total = head_length + fields.length + 2 + (size_t)sent_length;
-    conn->engine->stats.responses++;
+    /* Refusing would leave the client without an answer. */
+    int result = cre__conn_accept(conn, (size_t)sent_length, CRE__FORCE);
+    if (result) return result;
+    char head[CRE__HTTP1_HEAD_ROOM];
+    size_t head_length = cre__http1_write_head(conn, head, response, length, keep_alive);
+    size_t total = head_length + response->fields.length + 2 + (size_t)sent_length;
+    cre__conn_engine(conn)->stats.responses++;
     if (total <= CRE__CHUNK_BYTES) {
-        uint8_t *at = cre__out_reserve(conn, total);
+        uint8_t *at = cre__conn_reserve(conn, total);
         if (!at) return CRE_ENOMEM;
         at = (uint8_t *)put((char *)at, head, head_length);
-        if (fields.length) at = (uint8_t *)put((char *)at, (const char *)fields.data, fields.length);
+        if (response->fields.length)
+            at = (uint8_t *)put((char *)at, (const char *)response->fields.data, response->fields.length);
         *at++ = '\r';
         *at++ = '\n';
         for (int i = 0; sent_length && i < count; i++)
             if (body[i].length) at = (uint8_t *)put((char *)at, (const char *)body[i].data, body[i].length);
     } else {
-        if (!cre__out_append(conn, head, head_length) || !cre__out_append(conn, fields.data, fields.length))
+        if (!cre__conn_append(conn, head, head_length) ||
+            !cre__conn_append(conn, response->fields.data, response->fields.length))
             return CRE_ENOMEM;
-        int result = cre__out_large(conn, "\r\n", 2, body, no_body ? 0 : count);
+        result = cre__conn_send(conn, "\r\n", 2, body, no_body ? 0 : count, (size_t)sent_length);
         if (result) return result;
     }
-    cre__http_answered(conn, keep_alive);
+    cre__http1_answered(conn, keep_alive);
     return 0;
 }
 
-int cre__http_error(cre__conn *conn, uint8_t number, int status, bool close) {
+int cre__http1_error(cre__conn *conn, uint8_t number, int status, bool close) {
     char body[256];
     const char *reason = cre_http_reason(status);
     char *at = PUT(body, "<!doctype html><title>");
@@ -124,12 +126,13 @@ int cre__http_error(cre__conn *conn, uint8_t number, int status, bool close) {
     cre_record command = { .kind = CRE_COMMAND_RESPOND,
                            .opcode = number,
                            .flags = close ? CRE_RECORD_CLOSE : 0,
-                           .session = conn->session };
-    return cre__http_command(conn, &command, parts, 3, true);
+                           .session = conn->stream.session };
+    return cre__http1_command(conn, &command, parts, 3, CRE__FORCE);
 }
 
-void cre__http_refuse(cre__conn *conn, int status) {
+void cre__http1_refuse(cre__conn *conn, int status) {
+    cre__http1 *http = cre__http1_of(conn);
     uint8_t number;
-    conn->http.traits = 0; /* the last one */
-    if (cre__http_begin(conn, 0, &number)) cre__http_error(conn, number, status, true);
+    http->traits &= CRE__HEAD_REQUEST; /* the last one; a refused HEAD has no body either */
+    if (cre__http1_begin(conn, 0, &number)) cre__http1_error(conn, number, status, true);
 }

@@ -1,8 +1,11 @@
 /* From an HTTP request to a WebSocket: the opening handshake on a connection. */
+#include <creactor/handshake.h>
+#include <creactor/http.h>
 #include <string.h>
 
 #include "core/memory.h"
-#include "engine/engine_internal.h"
+#include "engine/protocols/websocket/websocket.h"
+#include "engine/topics.h"
 
 /* The 101 with the longest subprotocol and extension that are accepted. */
 #define ANSWER_ROOM     1024
@@ -20,7 +23,7 @@ static size_t list_length(const char *const *list) {
 
 static bool origin_allowed(const cre_engine_config *config, const cre_ws_handshake *handshake,
                            const uint8_t *bytes) {
-    /* Without an Origin it is no browser's page, and only those are kept out by this. */
+    /* Only pages of browsers are kept out by this, and they have an Origin. */
     if (!config->origins || !handshake->has_origin) return true;
     return cre_ws_origin_allowed((const char *)bytes + handshake->origin, handshake->origin_length,
                                  config->origins, list_length(config->origins));
@@ -52,7 +55,7 @@ static size_t gather_offers(const cre_request_view *request, char out[OFFERS_ROO
 /* Takes up permessage-deflate if the client offers it. Without memory for it the connection does without. */
 static size_t negotiate_deflate(cre__conn *conn, const cre_request_view *request,
                                 char extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1]) {
-    cre_engine *engine = conn->engine;
+    cre_engine *engine = cre__conn_engine(conn);
     if (!engine->deflate_pool) return 0;
     char offers[OFFERS_ROOM];
     size_t length = gather_offers(request, offers);
@@ -60,48 +63,36 @@ static size_t negotiate_deflate(cre__conn *conn, const cre_request_view *request
     cre_ws_deflate_parameters agreed;
     length = cre_ws_deflate_accept(&engine->deflate_config, offers, length, &agreed, extension);
     if (!length) return 0;
-    conn->deflate = cre__malloc(sizeof *conn->deflate);
-    if (!conn->deflate) return 0;
-    cre_ws_deflate_init(conn->deflate, engine->deflate_pool, &agreed, false);
+    conn->stream.deflate = cre__malloc(sizeof *conn->stream.deflate);
+    if (!conn->stream.deflate) return 0;
+    cre_ws_deflate_init(conn->stream.deflate, engine->deflate_pool, &agreed, false);
     extension[length] = 0;
     return length;
 }
 
-void cre__ws_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
-    cre_engine *engine = conn->engine;
+int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
+    const cre_engine_config *config = &cre__conn_engine(conn)->config;
     cre_request_view request;
     cre_ws_handshake handshake;
     int result = cre_request_view_init(&request, payload, (uint32_t)length);
     if (!result) result = cre_ws_handshake_check(request.head, request.fields, request.bytes, &handshake);
-    if (result) {
-        cre__http_refuse(conn, cre_http_status_of(result));
-        return;
-    }
-    if (!origin_allowed(&engine->config, &handshake, request.bytes)) {
-        cre__http_refuse(conn, 403);
-        return;
-    }
+    if (result) return cre_http_status_of(result);
+    if (!origin_allowed(config, &handshake, request.bytes)) return 403;
     char accept[CRE_WS_ACCEPT_LENGTH], answer[ANSWER_ROOM], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
     cre_ws_accept(handshake.key, accept);
-    const char *subprotocol = choose_subprotocol(&engine->config, &request);
+    const char *subprotocol = choose_subprotocol(config, &request);
     bool deflates = negotiate_deflate(conn, &request, extension) > 0;
     int size = cre_ws_handshake_response(answer, sizeof answer, accept, subprotocol,
                                          deflates ? extension : NULL, NULL, 0);
     if (size < 0) {
-        cre__conn_end(conn, CRE_CLOSED_ERROR, 0, size, (cre_slice){ 0 }, false);
-        return;
+        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = size);
+        return 0;
     }
-    if (!cre__out_append(conn, answer, (size_t)size)) return;
-    conn->phase = CRE__WEBSOCKET;
-    cre__conn_set_deadline(conn, 0);
-    cre__heartbeat_begin(conn);
-    cre_ws_session_init(&conn->ws, &conn->settings->ws_config);
-    if (conn->deflate) cre_ws_session_set_deflate(&conn->ws, conn->deflate);
-    conn->opened = true;
-    if (!cre__topics_opened(conn)) {
-        cre__conn_end(conn, CRE_CLOSED_NOMEM, 1006, CRE_ENOMEM, (cre_slice){ 0 }, false);
-        return;
-    }
-    cre__table_set_state(engine->table, conn->session, CRE_CONNECTION_OPEN);
-    cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
+    if (!cre__conn_append(conn, answer, (size_t)size)) return 0;
+    cre__conn_switch(conn, &cre__protocol_websocket);
+    if (cre__topics_opened(conn))
+        cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
+    else
+        cre__conn_no_memory(conn);
+    return 0;
 }

@@ -1,0 +1,46 @@
+/*
+ * The budget for queued output over all connections of the server.
+ *
+ * Each engine adds the length of its queues to a total in the connection table. While that is above the
+ * budget, every engine ends its connections with the longest queues until the total is below it: they are
+ * counted by the size of their queues first, so that two visits of all connections are enough.
+ */
+#include "engine/conn.h"
+
+enum { CLASSES = 32 }; /* by powers of two */
+
+typedef struct sizes {
+    uint64_t bytes[CLASSES];
+    uint64_t excess;
+    uint32_t smallest; /* the class from which on connections are ended */
+} sizes;
+
+static uint32_t class_of(uint32_t queued) {
+    return queued ? 31 - (uint32_t)__builtin_clz(queued) : 0;
+}
+
+static void visit_count(cre__conn *conn, void *context) {
+    sizes *found = context;
+    found->bytes[class_of(conn->transport.queued)] += conn->transport.queued;
+}
+
+static void visit_end(cre__conn *conn, void *context) {
+    sizes *found = context;
+    uint32_t queued = conn->transport.queued;
+    if (!found->excess || !queued || class_of(queued) < found->smallest) return;
+    found->excess -= queued < found->excess ? queued : found->excess;
+    cre__conn_engine(conn)->stats.shed++;
+    CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
+}
+
+void cre__budget_enforce(cre_engine *engine) {
+    uint64_t total = cre__table_total(engine->table);
+    if (total <= engine->budget || !engine->net.queued) return;
+    sizes found = { .excess = total - engine->budget };
+    cre__engine_each(engine, visit_count, &found);
+    uint64_t covered = 0;
+    found.smallest = CLASSES;
+    while (found.smallest && covered < found.excess)
+        covered += found.bytes[--found.smallest];
+    cre__engine_each(engine, visit_end, &found);
+}

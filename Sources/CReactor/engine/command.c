@@ -1,0 +1,311 @@
+/* Commands: the table of their kinds, and how an engine carries them out. */
+#include "engine/command.h"
+
+#include "engine/conn.h"
+#include "engine/dispatch.h"
+#include "engine/heartbeat.h"
+#include "engine/publish.h"
+#include "engine/response.h"
+#include "net/sockaddr.h"
+
+/* More than any datagram can have; the system knows the limit of each kind. */
+#define MAX_DATAGRAM (1u << 20)
+
+/* The largest message that can be published. */
+#define MAX_PUBLISHED (1u << 30)
+
+/* The bytes of a close frame behind its code. */
+#define CLOSE_TEXT (CRE_WS_MAX_CONTROL - 2)
+
+/* ---- payloads ---- */
+
+static int read_binding(cre_slice *parts, int count, uint32_t *user_id) {
+    cre_binding binding;
+    if (cre__slices_length(parts, count) != sizeof binding) return CRE_EINVALID;
+    cre__slices_take(&binding, sizeof binding, parts, count);
+    *user_id = binding.number;
+    return binding.number ? 0 : CRE_EINVALID;
+}
+
+typedef struct closing_text {
+    cre_closing closing;
+    char text[CRE_WS_MAX_CONTROL];
+    size_t length;
+} closing_text;
+
+static int read_closing(cre_slice *parts, int count, closing_text *out) {
+    size_t length = cre__slices_length(parts, count);
+    *out = (closing_text){ .closing.code = 1000 };
+    if (!length) return 0;
+    if (!cre__slices_take(&out->closing, sizeof out->closing, parts, count)) return CRE_EINVALID;
+    length -= sizeof out->closing;
+    out->length = length < sizeof out->text ? length : sizeof out->text;
+    if (!cre__slices_take(out->text, out->length, parts, count)) return CRE_EINVALID;
+    /* A text that is too long is cut between two code points, so that it stays valid. */
+    if (length > CLOSE_TEXT) {
+        out->length = CLOSE_TEXT;
+        while (out->length && ((uint8_t)out->text[out->length] & 0xC0) == 0x80)
+            out->length--;
+    }
+    if (!out->closing.code) out->closing.code = 1000;
+    bool good =
+        cre_ws_close_code_valid(out->closing.code) && cre_utf8_valid((uint8_t *)out->text, out->length);
+    return good ? 0 : CRE_EINVALID;
+}
+
+static int read_address(cre_slice *parts, int count, cre_address *address) {
+    if (!cre__slices_take(address, sizeof *address, parts, count) || !cre__address_valid(address))
+        return CRE_EINVALID;
+    return cre__slices_length(parts, count) <= MAX_DATAGRAM ? 0 : CRE_ELIMIT;
+}
+
+/* The topic of SUBSCRIBE, UNSUBSCRIBE and PUBLISH; behind it the parts are the message. */
+typedef struct topic_name {
+    uint8_t bytes[CRE_MAX_TOPIC];
+    size_t length;
+} topic_name;
+
+static int take_topic(size_t length, cre_slice *parts, int count, topic_name *topic) {
+    topic->length = length;
+    bool good = length && length <= CRE_MAX_TOPIC && cre__slices_take(topic->bytes, length, parts, count);
+    return good ? 0 : CRE_EINVALID;
+}
+
+static int check_message(const cre_record *command, cre_slice *parts, int count) {
+    bool message = command->opcode == CRE_WS_TEXT || command->opcode == CRE_WS_BINARY;
+    return message && cre__slices_length(parts, count) <= MAX_PUBLISHED ? 0 : CRE_EINVALID;
+}
+
+static int read_publishing(const cre_record *command, cre_slice *parts, int count, topic_name *topic) {
+    cre_publishing publishing;
+    if (!cre__slices_take(&publishing, sizeof publishing, parts, count)) return CRE_EINVALID;
+    int result = take_topic(publishing.topic_length, parts, count, topic);
+    return result ? result : check_message(command, parts, count);
+}
+
+/* ---- checks ---- */
+
+static int check_nothing(const cre_record *command, cre_slice *parts, int count) {
+    (void)command;
+    (void)parts;
+    (void)count;
+    return 0;
+}
+
+static int check_push(const cre_record *command, cre_slice *parts, int count) {
+    uint8_t opcode = command->opcode;
+    if (opcode <= CRE_WS_BINARY) return 0;
+    bool control = opcode == CRE_WS_PING || opcode == CRE_WS_PONG, final = command->flags & CRE_RECORD_FINAL;
+    return control && final && cre__slices_length(parts, count) <= CRE_WS_MAX_CONTROL ? 0 : CRE_EINVALID;
+}
+
+static int check_closing(const cre_record *command, cre_slice *parts, int count) {
+    closing_text text;
+    (void)command;
+    return read_closing(parts, count, &text);
+}
+
+static int check_binding(const cre_record *command, cre_slice *parts, int count) {
+    uint32_t user_id;
+    (void)command;
+    return read_binding(parts, count, &user_id);
+}
+
+static int check_datagram(const cre_record *command, cre_slice *parts, int count) {
+    cre_address address;
+    (void)command;
+    return read_address(parts, count, &address);
+}
+
+static int check_response(const cre_record *command, cre_slice *parts, int count) {
+    cre__response response;
+    (void)command;
+    return cre__response_read(&response, parts, count);
+}
+
+static int check_file_response(const cre_record *command, cre_slice *parts, int count) {
+    cre__file_response response;
+    (void)command;
+    return cre__file_response_read(&response, parts, count);
+}
+
+static int check_topic(const cre_record *command, cre_slice *parts, int count) {
+    topic_name topic;
+    (void)command;
+    return take_topic(cre__slices_length(parts, count), parts, count, &topic);
+}
+
+static int check_publishing(const cre_record *command, cre_slice *parts, int count) {
+    topic_name topic;
+    return read_publishing(command, parts, count, &topic);
+}
+
+/* ---- the table ---- */
+
+#define IN(state) (1u << CRE_CONNECTION_##state)
+#define WEBSOCKET (IN(OPEN) | IN(CLOSING))
+#define ANY       (IN(HTTP) | WEBSOCKET | IN(STREAM))
+
+/* Indexed by kind; the kinds of commands are few and lie close together. */
+enum { FIRST = CRE_COMMAND_PUSH, LAST = CRE_COMMAND_BROADCAST };
+
+#define RULE(kind) [CRE_COMMAND_##kind - FIRST]
+
+static const cre__command_rule rules[LAST - FIRST + 1] = {
+    RULE(PUSH) = { check_push, IN(OPEN), CRE_ENOT_WEBSOCKET,
+                   CRE__COMMAND_QUEUES | CRE__COMMAND_FINAL_QUEUES },
+    RULE(SEND) = { check_nothing, IN(STREAM), CRE_ENOT_STREAM,
+                   CRE__COMMAND_QUEUES | CRE__COMMAND_FINAL_QUEUES },
+    RULE(RESPOND) = { check_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(RESPOND_BODY) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST,
+                           CRE__COMMAND_QUEUES | CRE__COMMAND_RESETS },
+    RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(CONTINUE) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(ABANDON) = { check_nothing, ANY, CRE_EGONE, 0 },
+    RULE(CLOSE) = { check_closing, ANY, CRE_EGONE, 0 },
+    RULE(RESET) = { check_nothing, ANY, CRE_EGONE, 0 },
+    RULE(PAUSE) = { check_nothing, ANY, CRE_EGONE, 0 },
+    RULE(RESUME) = { check_nothing, ANY, CRE_EGONE, 0 },
+    RULE(PROTECT) = { check_nothing, ANY, CRE_EGONE, 0 },
+    RULE(BIND) = { check_binding, ANY, CRE_EGONE, 0 },
+    RULE(SENDTO) = { check_datagram, ANY, CRE_EGONE, CRE__COMMAND_WITHOUT_STREAM },
+    RULE(SUBSCRIBE) = { check_topic, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
+    RULE(UNSUBSCRIBE) = { check_topic, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
+    RULE(PUBLISH) = { check_publishing, ANY, CRE_EGONE,
+                      CRE__COMMAND_PUBLISHES | CRE__COMMAND_WITHOUT_STREAM },
+    RULE(BROADCAST) = { check_message, ANY, CRE_EGONE, CRE__COMMAND_PUBLISHES | CRE__COMMAND_WITHOUT_STREAM },
+};
+
+const cre__command_rule *cre__command_rule_of(uint8_t kind) {
+    if (kind < FIRST || kind > LAST || !rules[kind - FIRST].check) return NULL;
+    return &rules[kind - FIRST];
+}
+
+int cre__command_check(const cre_record *command, const cre_slice *parts, int count) {
+    const cre__command_rule *rule = cre__command_rule_of(command->kind);
+    if (!rule || count > CRE__MAX_PARTS) return CRE_EINVALID;
+    cre_slice own[CRE__MAX_PARTS];
+    for (int i = 0; i < count; i++)
+        own[i] = parts[i];
+    return rule->check(command, own, count);
+}
+
+int cre__command_fits(const cre__command_rule *rule, int state) {
+    if (rule->states & 1u << state) return 0;
+    /* A WebSocket that is closing is no other protocol: it is about to be gone. */
+    return state == CRE_CONNECTION_CLOSING ? CRE_EGONE : rule->misfit;
+}
+
+/* ---- carrying out ---- */
+
+static int publish(cre_engine *engine, const cre_record *command, cre_slice *parts, int count) {
+    cre__topic *topic;
+    topic_name name;
+    int result;
+    if (command->kind == CRE_COMMAND_BROADCAST) {
+        result = check_message(command, parts, count);
+        if (result) return result;
+        topic = cre__topic_everyone(engine);
+        if (!topic) return CRE_ENOMEM;
+    } else {
+        result = read_publishing(command, parts, count, &name);
+        if (result) return result;
+        topic = cre__topic_find(engine, name.bytes, name.length);
+        if (!topic) return 0; /* nobody has subscribed */
+    }
+    return cre__publish(engine, topic, command->opcode, cre__engine_find(engine, command->session), parts,
+                        count);
+}
+
+static int send_datagram(cre_engine *engine, const cre_record *command, cre_slice *parts, int count) {
+    cre_address address;
+    int result = read_address(parts, count, &address);
+    return result ? result : cre__datagram_send(engine, cre_record_port(command), &address, parts, count);
+}
+
+static int subscribe(cre__conn *conn, const cre_record *command, cre_slice *parts, int count) {
+    topic_name topic;
+    int result = take_topic(cre__slices_length(parts, count), parts, count, &topic);
+    if (result) return result;
+    if (command->kind == CRE_COMMAND_SUBSCRIBE) return cre__topic_subscribe(conn, topic.bytes, topic.length);
+    cre__topic_unsubscribe(conn, topic.bytes, topic.length);
+    return 0;
+}
+
+static int close_conn(cre__conn *conn, cre_slice *parts, int count) {
+    closing_text text;
+    int result = read_closing(parts, count, &text);
+    if (result) return result;
+    cre__closing closing = { text.closing.code, text.text, text.length };
+    return conn->protocol->close(conn, CRE_CLOSED_SERVER, &closing);
+}
+
+static int bind_user(cre__conn *conn, cre_slice *parts, int count) {
+    uint32_t user_id;
+    int result = read_binding(parts, count, &user_id);
+    return result ? result : cre__dispatch_bind(conn, user_id);
+}
+
+static void pause_reading(cre__conn *conn, bool pause) {
+    if (pause && cre__conn_state(conn) == CRE_CONNECTION_CLOSING) return; /* the peer's answer must be read */
+    if (pause) {
+        cre__transport_stop(&conn->transport, CRE__STOP_PAUSED);
+        return;
+    }
+    if (conn->transport.stopped & CRE__STOP_PAUSED) cre__conn_resume_later(conn);
+    cre__transport_resume(&conn->transport, CRE__STOP_PAUSED);
+}
+
+static int run_on(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
+                  cre__policy policy) {
+    switch (command->kind) {
+    case CRE_COMMAND_BIND: return bind_user(conn, parts, count);
+    case CRE_COMMAND_CLOSE: return close_conn(conn, parts, count);
+    case CRE_COMMAND_RESET: CRE__RESET(conn, .reason = CRE_CLOSED_SERVER); return 0;
+    case CRE_COMMAND_PROTECT: cre__heartbeat_protect(conn, command->opcode); return 0;
+    case CRE_COMMAND_PAUSE:
+    case CRE_COMMAND_RESUME: pause_reading(conn, command->kind == CRE_COMMAND_PAUSE); return 0;
+    case CRE_COMMAND_SUBSCRIBE:
+    case CRE_COMMAND_UNSUBSCRIBE: return subscribe(conn, command, parts, count);
+    default: return conn->protocol->command(conn, command, parts, count, policy);
+    }
+}
+
+static int run(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
+               cre__policy policy) {
+    const cre__command_rule *rule = cre__command_rule_of(command->kind);
+    if (!rule || count > CRE__MAX_PARTS) return CRE_EINVALID;
+    cre_slice own[CRE__MAX_PARTS];
+    for (int i = 0; i < count; i++)
+        own[i] = parts[i];
+    if (rule->traits & CRE__COMMAND_PUBLISHES) return publish(engine, command, own, count);
+    if (command->kind == CRE_COMMAND_SENDTO) return send_datagram(engine, command, own, count);
+    cre__conn *conn = cre__engine_find(engine, command->session);
+    if (!conn) {
+        engine->stats.stale_commands++;
+        return CRE_EGONE;
+    }
+    int result = cre__command_fits(rule, cre__conn_state(conn));
+    return result ? result : run_on(conn, command, own, count, policy);
+}
+
+int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
+    return run(engine, command, parts, count, CRE__REFUSE_WHEN_FULL);
+}
+
+void cre__command_lost(cre_engine *engine, const cre_record *command) {
+    const cre__command_rule *rule = cre__command_rule_of(command->kind);
+    if (command->kind == CRE_COMMAND_SENDTO) engine->stats.dropped_packets++;
+    if (rule && rule->traits & CRE__COMMAND_PUBLISHES) {
+        engine->stats.skipped++;
+        return; /* its session is the one that was excepted */
+    }
+    cre__conn *conn = cre__engine_find(engine, command->session);
+    if (conn) cre__conn_no_memory(conn);
+}
+
+int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
+    int result = run(engine, command, parts, count, CRE__FORCE);
+    if (result == CRE_ENOMEM) cre__command_lost(engine, command);
+    return result;
+}

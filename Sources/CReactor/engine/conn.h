@@ -1,0 +1,136 @@
+/* Connections: a transport, the protocol on it, and its stream. */
+#ifndef CRE_ENGINE_CONN_H
+#define CRE_ENGINE_CONN_H
+
+#include <creactor/engine.h>
+#include <stddef.h>
+
+#include "engine/engine_internal.h"
+#include "engine/protocol.h"
+#include "engine/slices.h"
+#include "engine/stream.h"
+#include "net/transport.h"
+
+/* Room for the state of a protocol. */
+#define CRE__PROTOCOL_STATE 56
+
+struct cre__conn {
+    cre__transport transport; /* first: its events are about the connection */
+    cre__stream stream;
+    const cre__protocol *protocol;
+    const cre__port *port; /* settings */
+    uint16_t port_index;
+    bool resume : 1;    /* the end of the turn lets the protocol go on with deferred input */
+    bool congested : 1; /* in its worker's list of congested connections */
+    bool abortive : 1;  /* closing before the end of a response resets the connection */
+    _Alignas(8) uint8_t state[CRE__PROTOCOL_STATE];
+};
+
+static inline cre__conn *cre__conn_of(cre__transport *transport) {
+    return (cre__conn *)(void *)transport;
+}
+
+static inline cre__conn *cre__stream_conn(cre__stream *stream) {
+    return (cre__conn *)(void *)((char *)stream - offsetof(cre__conn, stream));
+}
+
+static inline cre_engine *cre__conn_engine(const cre__conn *conn) {
+    return (cre_engine *)(void *)((char *)conn->transport.net - offsetof(cre_engine, net));
+}
+
+/* Its state as the connection table shows it. */
+static inline int cre__conn_state(const cre__conn *conn) {
+    int state = conn->protocol->state;
+    return state == CRE_CONNECTION_OPEN && !conn->stream.accepts_frames ? CRE_CONNECTION_CLOSING : state;
+}
+
+/* Whether commands and events of its stream still have a meaning. */
+static inline bool cre__conn_live(const cre__conn *conn) {
+    return !conn->stream.over;
+}
+
+/* ---- beginning ---- */
+
+extern const cre__transport_events cre__conn_events;
+
+/* Takes over a connected socket, whatever is returned. */
+int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
+/* Replaces the protocol, whose state is freed. */
+void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol);
+cre__conn *cre__engine_find(cre_engine *engine, cre_session session);
+
+/* ---- events ---- */
+
+/* Emits an event of the connection's stream. A negative result has closed the connection. */
+int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length);
+/* Like it, with other flags than CRE_RECORD_FINAL. */
+int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                        size_t length);
+/* Only emits, also when the stream has ended. */
+int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                     size_t length);
+
+/* ---- the end ---- */
+
+/* How a stream ended, for its CLOSE event. */
+typedef struct cre__ending {
+    cre_close_reason reason;
+    uint16_t code; /* 0: what the protocol says of an abnormal end */
+    int error;
+    cre_slice text;
+} cre__ending;
+
+/*
+ * The two ways in which a stream ends. No command finds it afterwards; the end of the turn emits CLOSE, never
+ * this call. `finish` sends the queue and gives the peer time to close its side, `reset` closes the socket at
+ * once. For a stream that has ended only the transport's part is done.
+ */
+void cre__conn_finish(cre__conn *conn, const cre__ending *ending);
+void cre__conn_reset(cre__conn *conn, const cre__ending *ending);
+
+#define CRE__FINISH(conn, ...) cre__conn_finish(conn, &(cre__ending){ __VA_ARGS__ })
+#define CRE__RESET(conn, ...)  cre__conn_reset(conn, &(cre__ending){ __VA_ARGS__ })
+
+/* Without memory for what must be sent or kept: resets it. Returns CRE_ENOMEM. */
+int cre__conn_no_memory(cre__conn *conn);
+
+/* The reason to report in CLOSE; at most CRE_WS_MAX_CONTROL bytes are kept. */
+void cre__conn_set_close_text(cre__conn *conn, cre_slice text);
+/* Emits CLOSE with the stream's reason, code, error and text. False: there is no memory to pass it on. */
+bool cre__conn_report_close(cre__conn *conn);
+
+/* Has the end of the turn let the protocol go on with deferred input. */
+void cre__conn_resume_later(cre__conn *conn);
+
+/* ---- output ---- */
+
+/* Whether a producer can be refused, or its output was accepted already on the other side of a link. */
+typedef enum cre__policy { CRE__REFUSE_WHEN_FULL, CRE__FORCE } cre__policy;
+
+/* The rule of queues: an empty one takes anything, one that is not takes what fits its limit. */
+static inline bool cre__queue_takes(uint64_t queued, uint64_t length, uint64_t limit) {
+    return !queued || queued + length <= limit;
+}
+
+/* Bytes of output that the connection has queued. */
+static inline uint64_t cre__conn_queued(const cre__conn *conn) {
+    uint64_t queued = conn->transport.queued;
+    return conn->protocol->deferred_output ? queued + conn->protocol->deferred_output(conn) : queued;
+}
+
+/* Applies the rule to `length` more bytes. With CRE__FORCE the limit is twice as large, as whoever accepted
+ * them sees the queue's length a little later. Returns 0, or CRE_EQUEUE_FULL; then, with CRE__FORCE, the
+ * connection has ended with OVERFLOW, as its stream would have a hole. */
+int cre__conn_accept(cre__conn *conn, size_t length, cre__policy policy);
+
+/* Room in the queue behind everything that was published to the stream before; NULL: no memory, and the
+ * connection was reset. */
+uint8_t *cre__conn_reserve(cre__conn *conn, size_t length);
+bool cre__conn_append(cre__conn *conn, const void *data, size_t length);
+/* A head and a payload of any size. Returns 0, CRE_ENOMEM or CRE_EGONE; then the connection has ended. */
+int cre__conn_send(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count,
+                   size_t length);
+/* Publishes the length of the queue, emits FULL and DRAINED, stops and resumes reading. */
+void cre__conn_queue_changed(cre__conn *conn);
+
+#endif

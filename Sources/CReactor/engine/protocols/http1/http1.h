@@ -1,0 +1,136 @@
+/* HTTP/1.1 on a connection, in the role of the server. */
+#ifndef CRE_ENGINE_HTTP1_H
+#define CRE_ENGINE_HTTP1_H
+
+#include <creactor/http.h>
+#include <creactor/record.h>
+
+#include "engine/conn.h"
+#include "engine/response.h"
+
+/* What the answer to a request depends on. */
+enum { CRE__KEEP_ALIVE = 1, CRE__HEAD_REQUEST = 2, CRE__HTTP_1_0 = 4 };
+
+/* Requests in progress have consecutive numbers. The first one is answered next, and what is known of its
+ * response is here; those behind it are in the pipeline. */
+typedef struct cre__http1 {
+    struct cre__http1_stash *stash;       /* input that waits; NULL: none */
+    struct cre__http1_body *body;         /* of the request being received, or of the one in progress */
+    struct cre__http1_file *file;         /* follows the queue; NULL: none */
+    struct cre__http1_pipeline *pipeline; /* NULL: at most one request is in progress */
+    uint32_t first_bytes;                 /* of the first request's record */
+    uint8_t first;                        /* its number; without one, that of the next */
+    uint8_t count;                        /* requests in progress */
+    uint8_t traits;                       /* of the request being received */
+    bool barrier : 1;                     /* no more is handed out until all in progress are answered */
+    bool alone : 1;                       /* the request being received must not overlap with others */
+    bool idle : 1;                        /* the time between two requests runs */
+    bool promoting : 1;                   /* deferred answers are being sent */
+    /* Of the first request and its response: */
+    bool keep_alive : 1;
+    bool head_request : 1;
+    bool http10 : 1;
+    bool streaming : 1;       /* the response has begun, and its body goes on */
+    bool chunked : 1;         /* ...in chunks */
+    bool body_suppressed : 1; /* ...and is not sent, because there must be none */
+} cre__http1;
+
+_Static_assert(sizeof(cre__http1) <= CRE__PROTOCOL_STATE, "the state of a protocol has this room");
+
+static inline cre__http1 *cre__http1_of(const cre__conn *conn) {
+    return (cre__http1 *)(uintptr_t)conn->state;
+}
+
+/* Whether the connection serves requests: another protocol may have begun, or its end. */
+static inline bool cre__http1_serves(const cre__conn *conn) {
+    return !conn->stream.over && conn->protocol == &cre__protocol_http1;
+}
+
+/* ---- request.c ---- */
+
+/* Hands out a request in its wire form; flags of the record, FINAL or MORE_BODY. */
+void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length);
+/* The input must wait: it is stashed, and reading stops. */
+void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+
+/* ---- response.c ---- */
+
+/* Answers a request that is not handed out with an error page, after which the connection ends. Requests
+ * before it are answered first. */
+void cre__http1_refuse(cre__conn *conn, int status);
+/* An error page as the answer to a request in progress. */
+int cre__http1_error(cre__conn *conn, uint8_t number, int status, bool close);
+/* A whole response to the first request. */
+int cre__http1_respond(cre__conn *conn, const cre__response *response, const cre_slice *body, int body_parts,
+                       bool close);
+/* Whether the first request may be answered: there is one, and no answer has begun. */
+static inline bool cre__http1_answerable(const cre__conn *conn) {
+    const cre__http1 *http = cre__http1_of(conn);
+    return cre__http1_serves(conn) && http->count && !http->streaming && !http->file;
+}
+/* Status line, date, length and connection: at most this many bytes with the longest reason phrase. */
+#define CRE__HTTP1_HEAD_ROOM 256
+/* Instead of a length: the body comes in chunks, or its end is that of the connection. */
+#define CRE__HTTP1_LENGTH_CHUNKED UINT64_MAX
+#define CRE__HTTP1_LENGTH_OPEN    (UINT64_MAX - 1)
+size_t cre__http1_write_head(cre__conn *conn, char *out, const cre__response *response, uint64_t length,
+                             bool keep_alive);
+
+/* ---- pipeline.c: answers in the order of the requests ---- */
+
+/* Gives the request that was received its number. False: no memory, the connection was reset. */
+bool cre__http1_begin(cre__conn *conn, size_t bytes, uint8_t *number);
+/* Whether the next request may be handed out. */
+bool cre__http1_may_take(const cre__conn *conn);
+/* No request follows the last one in progress. */
+void cre__http1_set_last(cre__conn *conn);
+/* Whether the connection goes on after an answer to the first request. */
+bool cre__http1_goes_on(const cre__conn *conn, bool close);
+/* The first request is answered: on to the next one, or the end. */
+void cre__http1_answered(cre__conn *conn, bool keep_alive);
+/* The commands about a request: `command->opcode` is its number. */
+int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, int policy);
+/* Bytes of deferred answers. */
+uint32_t cre__http1_deferred_output(const cre__conn *conn);
+void cre__http1_drop_answers(cre__conn *conn);
+
+/* ---- body.c: bodies of requests ---- */
+
+/* The limit of a body in bytes. */
+uint64_t cre__http1_body_limit(const cre__conn *conn);
+/* A head is complete, in its wire form, and a body follows. False: the connection does not go on. */
+bool cre__http1_body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, bool nothing_came);
+/* Takes body bytes from [*cursor, end). */
+void cre__http1_body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+void cre__http1_body_timed_out(cre__conn *conn);
+/* The body is wanted: a client that waits for that is asked to go on. */
+int cre__http1_body_continue(cre__conn *conn);
+/* Whether the rest of a body that nobody wants is short enough to be skipped. */
+bool cre__http1_body_is_short(const cre__conn *conn);
+/* The request is answered: the rest of the body is dropped, which the end of the turn reports. */
+void cre__http1_body_discard(cre__conn *conn);
+/* Whether the end of the connection must report that the rest of a body will not be received. */
+bool cre__http1_body_breaks(const cre__conn *conn);
+/* The end of a turn. */
+void cre__http1_body_report_dropped(cre__conn *conn);
+/* Reports that the rest of a body will not be received, if that is due. False: no memory to pass it on. */
+bool cre__http1_body_report_broken(cre__conn *conn);
+
+/* ---- response_stream.c: responses that are not sent at once ---- */
+
+/* Begins a response whose body goes on. */
+int cre__http1_respond_more(cre__conn *conn, const cre__response *response, const cre_slice *body, int count,
+                            bool close);
+int cre__http1_respond_body(cre__conn *conn, const cre_slice *parts, int count, bool final,
+                            cre__policy policy);
+
+/* ---- file.c ---- */
+
+int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response, bool close);
+/* The queue is empty: sends a part of the file, or queues some of it. Returns whether to go on at once. */
+bool cre__http1_send_file(cre__conn *conn, uint32_t *budget);
+void cre__http1_drop_file(cre__conn *conn);
+/* Queues the head of a response whose body follows. */
+bool cre__http1_put_head(cre__conn *conn, const cre__response *response, uint64_t length, bool keep_alive);
+
+#endif

@@ -1,0 +1,280 @@
+/* Several requests of one connection in progress at once, and their answers in the order of the requests. */
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/command.h"
+#include "engine/protocols/http1/http1.h"
+
+/* Requests in progress may have this many bytes before the next one waits. */
+#define BYTES_IN_PROGRESS (256u << 10)
+
+/* An answer, or a piece of one, that came before its turn: the command as it was. */
+typedef struct deferred_answer {
+    struct deferred_answer *next;
+    cre_record command;
+    uint8_t payload[];
+} deferred_answer;
+
+typedef struct pipeline_entry {
+    deferred_answer *answer, *last;
+    uint32_t bytes; /* of the request */
+    uint8_t traits;
+    bool begun;    /* there is an answer */
+    bool complete; /* ...and nothing more of it comes */
+} pipeline_entry;
+
+/* Requests behind the first one in progress: a ring, since they come and go in order. */
+struct cre__http1_pipeline {
+    uint32_t bytes;    /* of the requests */
+    uint32_t deferred; /* of answers */
+    uint8_t start;
+    pipeline_entry entries[CRE_MAX_PIPELINED];
+};
+
+/* ---- requests ---- */
+
+/* `ahead` of the first one, at least 1. */
+static pipeline_entry *entry_at(cre__conn *conn, uint8_t ahead) {
+    cre__http1 *http = cre__http1_of(conn);
+    struct cre__http1_pipeline *pipeline = http->pipeline;
+    return &pipeline->entries[(pipeline->start + ahead - 1u) % CRE_MAX_PIPELINED];
+}
+
+bool cre__http1_may_take(const cre__conn *conn) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (!http->count) return true;
+    if (http->barrier || conn->stream.moves || http->count >= cre__conn_engine(conn)->config.max_pipelined)
+        return false;
+    uint32_t bytes = http->first_bytes + (http->pipeline ? http->pipeline->bytes : 0);
+    return bytes < BYTES_IN_PROGRESS && !cre__conn_engine(conn)->shutting_down;
+}
+
+static void set_first(cre__conn *conn, uint8_t traits, uint32_t bytes) {
+    cre__http1 *http = cre__http1_of(conn);
+    http->keep_alive = traits & CRE__KEEP_ALIVE;
+    http->head_request = traits & CRE__HEAD_REQUEST;
+    http->http10 = traits & CRE__HTTP_1_0;
+    http->first_bytes = bytes;
+}
+
+bool cre__http1_begin(cre__conn *conn, size_t bytes, uint8_t *number) {
+    cre__http1 *http = cre__http1_of(conn);
+    http->idle = false;
+    *number = (uint8_t)(http->first + http->count);
+    http->barrier = !(http->traits & CRE__KEEP_ALIVE) || http->alone;
+    if (!http->count) {
+        set_first(conn, http->traits, (uint32_t)bytes);
+        http->count = 1;
+        return true;
+    }
+    if (!http->pipeline) {
+        http->pipeline = cre__calloc(1, sizeof *http->pipeline);
+        if (!http->pipeline) {
+            cre__conn_no_memory(conn);
+            return false;
+        }
+    }
+    *entry_at(conn, http->count++) = (pipeline_entry){ .bytes = (uint32_t)bytes, .traits = http->traits };
+    http->pipeline->bytes += (uint32_t)bytes;
+    return true;
+}
+
+void cre__http1_set_last(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    http->barrier = true;
+    if (http->count > 1)
+        entry_at(conn, (uint8_t)(http->count - 1))->traits &= (uint8_t)~CRE__KEEP_ALIVE;
+    else
+        http->keep_alive = false;
+}
+
+/* ---- answers ---- */
+
+uint32_t cre__http1_deferred_output(const cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    return cre__http1_serves(conn) && http->pipeline ? http->pipeline->deferred : 0;
+}
+
+static void drop_answer(struct cre__http1_pipeline *pipeline, deferred_answer *answer) {
+    while (answer) {
+        deferred_answer *next = answer->next;
+        pipeline->deferred -= (uint32_t)sizeof *answer + answer->command.length;
+        cre__free(answer);
+        answer = next;
+    }
+}
+
+void cre__http1_drop_answers(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    struct cre__http1_pipeline *pipeline = http->pipeline;
+    if (!pipeline) return;
+    for (size_t i = 0; i < CRE_MAX_PIPELINED; i++)
+        drop_answer(pipeline, pipeline->entries[i].answer);
+    cre__free(pipeline);
+    http->pipeline = NULL;
+}
+
+bool cre__http1_goes_on(const cre__conn *conn, bool close) {
+    cre__http1 *http = cre__http1_of(conn);
+    bool last = cre__conn_engine(conn)->shutting_down && http->count == 1;
+    return http->keep_alive && !close && !last && !(http->body && !cre__http1_body_is_short(conn));
+}
+
+static int respond_file(cre__conn *conn, cre_slice *parts, int count, bool close) {
+    cre__file_response response;
+    int result = cre__file_response_read(&response, parts, count);
+    return result ? result : cre__http1_respond_file(conn, &response, close);
+}
+
+/* A command about the first request; the parts are used up. */
+static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
+                        cre__policy policy) {
+    bool close = command->flags & CRE_RECORD_CLOSE;
+    if (command->kind == CRE_COMMAND_RESPOND_BODY)
+        return cre__http1_respond_body(conn, parts, count, command->flags & CRE_RECORD_FINAL, policy);
+    if (command->kind == CRE_COMMAND_RESPOND_FILE) return respond_file(conn, parts, count, close);
+    cre__response response;
+    int result = cre__response_read(&response, parts, count);
+    if (result) return result;
+    if (command->flags & CRE_RECORD_MORE_BODY)
+        return cre__http1_respond_more(conn, &response, parts, count, close);
+    return cre__http1_respond(conn, &response, parts, count, close);
+}
+
+/* The rule of queues for an answer that must wait. Only a piece of a body that is not the last can be refused
+ * without a hole in the response. */
+static int accept_answer(cre__conn *conn, const cre_record *command, size_t length, cre__policy policy) {
+    bool piece = command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL);
+    return cre__conn_accept(conn, length, piece ? policy : CRE__FORCE);
+}
+
+/* Keeps a command about a request whose turn has not come. */
+static int defer_answer(cre__conn *conn, pipeline_entry *entry, const cre_record *command, cre_slice *parts,
+                        int count, cre__policy policy) {
+    cre__http1 *http = cre__http1_of(conn);
+    bool body = command->kind == CRE_COMMAND_RESPOND_BODY;
+    if (body ? !entry->begun || entry->complete : entry->begun) return CRE_ENO_REQUEST;
+    cre_slice own[CRE__MAX_PARTS];
+    for (int i = 0; i < count; i++)
+        own[i] = parts[i];
+    size_t length = cre__slices_length(parts, count);
+    int result = cre__command_check(command, own, count);
+    if (!result) result = accept_answer(conn, command, length, policy);
+    if (result) return result;
+    deferred_answer *item = cre__malloc(sizeof *item + length);
+    if (!item) return cre__conn_no_memory(conn);
+    *item = (deferred_answer){ .command = *command };
+    item->command.length = (uint32_t)length;
+    cre__slices_take(item->payload, length, parts, count);
+    if (entry->last)
+        entry->last->next = item;
+    else
+        entry->answer = item;
+    entry->last = item;
+    entry->begun = true;
+    entry->complete =
+        command->flags & CRE_RECORD_FINAL || (!body && !(command->flags & CRE_RECORD_MORE_BODY));
+    if (command->flags & CRE_RECORD_CLOSE) http->barrier = true; /* what follows would be lost */
+    http->pipeline->deferred += (uint32_t)(sizeof *item + length);
+    cre__conn_queue_changed(conn);
+    return 0;
+}
+
+/* Drops the answer to the request as far as there is one; an error page takes its place. */
+static int abandon(cre__conn *conn, uint8_t ahead) {
+    cre__http1 *http = cre__http1_of(conn);
+    if (ahead) {
+        pipeline_entry *entry = entry_at(conn, ahead);
+        if (entry->complete) return 0;
+        drop_answer(http->pipeline, entry->answer);
+        entry->answer = entry->last = NULL;
+        entry->begun = false;
+    } else if (http->file) {
+        return 0; /* it counts as answered */
+    } else if (http->streaming) {
+        CRE__RESET(conn, .reason = CRE_CLOSED_SERVER);
+        return 0;
+    }
+    return cre__http1_error(conn, (uint8_t)(http->first + ahead), 500, false);
+}
+
+/* From the last one on, as an answer to the first one may be followed by others. */
+static int abandon_up_to(cre__conn *conn, uint8_t last) {
+    cre__http1 *http = cre__http1_of(conn);
+    uint8_t ahead = (uint8_t)(last - http->first);
+    if (ahead >= http->count) return 0; /* all of them are answered */
+    int result = 0;
+    for (int i = ahead; i >= 0 && cre__http1_serves(conn); i--)
+        result = abandon(conn, (uint8_t)i);
+    return result;
+}
+
+int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, int policy) {
+    cre__http1 *http = cre__http1_of(conn);
+    if (!cre__http1_serves(conn)) return CRE_ENO_REQUEST;
+    if (command->kind == CRE_COMMAND_ABANDON) return abandon_up_to(conn, command->opcode);
+    uint8_t ahead = (uint8_t)(command->opcode - http->first);
+    if (ahead >= http->count) return CRE_ENO_REQUEST;
+    if (command->kind == CRE_COMMAND_CONTINUE) return cre__http1_body_continue(conn);
+    if (ahead) return defer_answer(conn, entry_at(conn, ahead), command, parts, count, (cre__policy)policy);
+    return answer_first(conn, command, parts, count, (cre__policy)policy);
+}
+
+/* ---- turns ---- */
+
+/* The next request becomes the first one, and gets what there is of its answer. */
+static void promote(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    struct cre__http1_pipeline *pipeline = http->pipeline;
+    pipeline_entry *entry = &pipeline->entries[pipeline->start];
+    deferred_answer *answer = entry->answer;
+    entry->answer = entry->last = NULL;
+    pipeline->start = (uint8_t)((pipeline->start + 1) % CRE_MAX_PIPELINED);
+    pipeline->bytes -= entry->bytes;
+    set_first(conn, entry->traits, entry->bytes);
+    for (deferred_answer *item = answer; item; item = item->next)
+        pipeline->deferred -= (uint32_t)sizeof *item + item->command.length;
+    while (answer) {
+        deferred_answer *next = answer->next;
+        cre_slice part = { answer->payload, answer->command.length };
+        if (cre__http1_serves(conn)) answer_first(conn, &answer->command, &part, 1, CRE__FORCE);
+        cre__free(answer);
+        answer = next;
+    }
+}
+
+void cre__http1_answered(cre__conn *conn, bool keep_alive) {
+    cre__http1 *http = cre__http1_of(conn);
+    http->first++;
+    http->count--;
+    http->head_request = false;
+    if (!keep_alive) {
+        CRE__FINISH(conn, .reason = CRE_CLOSED_SERVER);
+        return;
+    }
+    if (http->body) cre__http1_body_discard(conn);
+    if (http->count) {
+        if (http->promoting) return; /* the loop below goes on */
+        http->promoting = true;
+        uint8_t before;
+        do {
+            before = http->count;
+            promote(conn);
+        } while (cre__http1_serves(conn) && http->count && http->count < before);
+        if (!cre__http1_serves(conn)) return;
+        http->promoting = false;
+        if (http->count) {
+            bool enough = http->count <= cre__conn_engine(conn)->config.max_pipelined / 2;
+            if ((conn->transport.stopped & CRE__STOP_DEFERRED) && !http->barrier && enough)
+                cre__conn_resume_later(conn);
+            return;
+        }
+    } else if (http->promoting) {
+        return;
+    }
+    if (http->pipeline) cre__http1_drop_answers(conn);
+    http->barrier = false;
+    http->idle = true;
+    if (!http->body) cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
+    if (http->stash || conn->transport.stopped) cre__conn_resume_later(conn);
+}

@@ -1,0 +1,268 @@
+/* HTTP/1.1 on a connection: its input, from the heads of requests to the upgrade to another protocol. */
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/protocols/http1/http1.h"
+
+/* Input that waits: an incomplete head, or whole requests behind one that is not answered yet. */
+typedef struct cre__http1_stash {
+    uint32_t used, capacity;
+    uint32_t looked_at; /* bytes of an incomplete head that the parser has seen */
+    uint8_t data[];
+} stash;
+
+/* ---- input that waits ---- */
+
+static bool stash_input(cre__conn *conn, const uint8_t *data, size_t length) {
+    cre__http1 *http = cre__http1_of(conn);
+    stash *kept = http->stash;
+    uint32_t used = kept ? kept->used : 0;
+    if (!kept || kept->capacity - used < length) {
+        uint32_t capacity = kept ? kept->capacity : 512;
+        while (capacity - used < length)
+            capacity *= 2;
+        kept = cre__realloc(kept, sizeof *kept + capacity);
+        if (!kept) {
+            cre__conn_no_memory(conn);
+            return false;
+        }
+        if (!http->stash) kept->used = kept->looked_at = 0;
+        kept->capacity = capacity;
+        http->stash = kept;
+    }
+    memcpy(kept->data + kept->used, data, length);
+    kept->used += (uint32_t)length;
+    return true;
+}
+
+void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
+    if (stash_input(conn, *cursor, (size_t)(end - *cursor))) {
+        cre__http1_of(conn)->stash->looked_at = 0;
+        cre__transport_stop(&conn->transport, CRE__STOP_DEFERRED);
+    }
+    *cursor = end;
+}
+
+/* ---- requests ---- */
+
+void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length) {
+    uint8_t number;
+    if (!cre__http1_begin(conn, length, &number)) return;
+    cre__conn_engine(conn)->stats.requests++;
+    cre__conn_emit_part(conn, CRE_EVENT_REQUEST, number, flags, payload, length);
+}
+
+/* Whether the request may be in progress together with others (RFC 9112 section 9.3.2). */
+static bool overlaps(const cre_http_head *head, bool upgrade) {
+    bool safe = head->method == CRE_HTTP_GET || head->method == CRE_HTTP_HEAD ||
+                head->method == CRE_HTTP_OPTIONS || head->method == CRE_HTTP_TRACE;
+    return safe && !upgrade && !(head->flags & CRE_HTTP_HAS_BODY);
+}
+
+/* One head at *cursor. False: it is not complete, or the connection does not go on. */
+static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t looked_at) {
+    cre_engine *engine = cre__conn_engine(conn);
+    cre__http1 *http = cre__http1_of(conn);
+    cre_http_head *head = (cre_http_head *)(void *)engine->scratch;
+    cre_http_field *fields = (cre_http_field *)(void *)(engine->scratch + sizeof *head);
+    uint8_t *bytes = *cursor;
+    size_t available = (size_t)(end - bytes);
+    int length = cre_http_parse_request(bytes, available, looked_at, &conn->port->http_limits, head, fields);
+    if (length == 0) {
+        if (http->idle) { /* not the first: the idle timeout was running */
+            http->idle = false;
+            cre__transport_set_deadline(&conn->transport, conn->port->options.head_timeout_ms);
+        }
+        if (stash_input(conn, bytes, available)) http->stash->looked_at = (uint32_t)available;
+        *cursor = end;
+        return false;
+    }
+    if (length < 0) {
+        http->traits = 0;
+        cre__http1_refuse(conn, cre_http_status_of(length));
+        return false;
+    }
+    if (conn->transport.tls) head->flags |= CRE_HTTP_SECURE;
+    const cre_port_options *options = &conn->port->options;
+    bool websocket = options->protocol == CRE_PROTOCOL_WEBSOCKET;
+    bool upgrade = websocket && (head->flags & CRE_HTTP_UPGRADE_WEBSOCKET);
+    http->alone = !overlaps(head, upgrade);
+    if (http->alone && http->count) { /* it comes here again when the others are answered */
+        http->barrier = true;
+        cre__http1_defer_input(conn, cursor, end);
+        return false;
+    }
+    http->traits = (uint8_t)((head->flags & CRE_HTTP_KEEP_ALIVE ? CRE__KEEP_ALIVE : 0) |
+                             (head->method == CRE_HTTP_HEAD ? CRE__HEAD_REQUEST : 0) |
+                             (head->minor == 0 ? CRE__HTTP_1_0 : 0));
+    size_t prefix = sizeof *head + head->field_count * sizeof *fields;
+    memcpy(engine->scratch + prefix, bytes, (size_t)length);
+    prefix += (size_t)length;
+    *cursor += length;
+    if (upgrade) {
+        int status = cre__protocol_websocket.upgrade(conn, engine->scratch, prefix);
+        if (status) cre__http1_refuse(conn, status);
+        return false; /* another protocol now, or an error */
+    }
+    if (websocket && !options->http) {
+        cre__http1_refuse(conn, 400);
+        return false;
+    }
+    if (!(head->flags & CRE_HTTP_HAS_BODY)) {
+        cre__http1_deliver(conn, CRE_RECORD_FINAL, engine->scratch, prefix);
+        return true;
+    }
+    size_t here = (size_t)(end - *cursor);
+    if (!(head->flags & CRE_HTTP_CHUNKED) && head->content_length <= here &&
+        head->content_length <= cre__http1_body_limit(conn) && here <= CRE__SLAB) {
+        size_t size = (size_t)head->content_length;
+        memcpy(engine->scratch + prefix, *cursor, size);
+        *cursor += size;
+        cre__http1_deliver(conn, CRE_RECORD_FINAL, engine->scratch, prefix + size);
+        return true;
+    }
+    return cre__http1_body_begin(conn, engine->scratch, prefix, here == 0);
+}
+
+/* Whether more of the input may be served now. */
+static bool may_serve(const cre__conn *conn) {
+    bool paused = conn->transport.stopped & (CRE__STOP_PAUSED | CRE__STOP_FULL);
+    return !paused && (cre__http1_of(conn)->body || cre__http1_may_take(conn));
+}
+
+/* Serves [cursor, end); `looked_at` bytes of a head in it were parsed before. */
+static void serve(cre__conn *conn, uint8_t *cursor, uint8_t *end, size_t looked_at) {
+    while (cre__http1_serves(conn) && cursor < end) {
+        if (!may_serve(conn)) {
+            /* Further requests wait for answers; the socket's buffer holds the rest of the input. */
+            cre__http1_defer_input(conn, &cursor, end);
+            return;
+        }
+        if (cre__http1_of(conn)->body)
+            cre__http1_body_input(conn, &cursor, end);
+        else if (!head_input(conn, &cursor, end, looked_at))
+            break;
+        looked_at = 0;
+    }
+    /* Bytes behind an upgrade are the other protocol's. */
+    if (cursor < end && cre__conn_live(conn) && conn->protocol != &cre__protocol_http1)
+        conn->protocol->input(conn, cursor, (size_t)(end - cursor));
+}
+
+/* Serves the stash and, behind it, new bytes. */
+static void serve_stash(cre__conn *conn, const uint8_t *data, size_t length) {
+    cre__http1 *http = cre__http1_of(conn);
+    size_t looked_at = http->stash->looked_at;
+    if (length && !stash_input(conn, data, length)) return;
+    stash *taken = http->stash;
+    http->stash = NULL;
+    serve(conn, taken->data, taken->data + taken->used, looked_at);
+    cre__free(taken);
+}
+
+static void input(cre__conn *conn, uint8_t *data, size_t length) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (http->stash && !http->body && may_serve(conn))
+        serve_stash(conn, data, length); /* an incomplete head waits: the new bytes go behind it */
+    else
+        serve(conn, data, data + length, 0);
+}
+
+/* ---- the protocol ---- */
+
+static void start(cre__conn *conn) {
+    cre__transport_set_deadline(&conn->transport, conn->port->options.head_timeout_ms);
+}
+
+static void ended(cre__conn *conn) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (!http->count || http->body)
+        CRE__FINISH(conn, .reason = CRE_CLOSED_PEER);
+    else /* a client may end its side after the request and still wait for the answer */
+        cre__http1_set_last(conn);
+}
+
+static void due(cre__conn *conn) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (http->file) /* the client took nothing of it for this long */
+        CRE__RESET(conn, .reason = CRE_CLOSED_TIMEOUT);
+    else if (http->body)
+        cre__http1_body_timed_out(conn);
+    else if (http->count)
+        return; /* the application has all the time it takes */
+    else if (http->stash)
+        cre__http1_refuse(conn, 408);
+    else
+        CRE__FINISH(conn, .reason = CRE_CLOSED_TIMEOUT);
+}
+
+static void resume(cre__conn *conn) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (http->stash && may_serve(conn)) {
+        conn->transport.reading = true; /* more input is served by the loop of this call */
+        serve_stash(conn, NULL, 0);
+        conn->transport.reading = false;
+    }
+    if (!cre__http1_serves(conn)) return;
+    if (cre__transport_ended(&conn->transport) && !http->count) CRE__FINISH(conn, .reason = CRE_CLOSED_PEER);
+}
+
+static void turn(cre__conn *conn) {
+    if (cre__http1_of(conn)->body) cre__http1_body_report_dropped(conn);
+}
+
+static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closing *closing) {
+    cre__http1 *http = cre__http1_of(conn);
+    (void)closing;
+    if (reason == CRE_CLOSED_SHUTDOWN) { /* requests in progress are answered first */
+        if (!http->count) CRE__FINISH(conn, .reason = reason);
+    } else if (http->file) {
+        http->keep_alive = false; /* it counts as queued */
+    } else if (http->streaming) {
+        CRE__RESET(conn, .reason = reason);
+    } else {
+        CRE__FINISH(conn, .reason = reason);
+    }
+    return 0;
+}
+
+/* The requests in progress are one worker's: its successor must know which of them it had. */
+static bool may_move(const cre__conn *conn, cre_event kind) {
+    return kind == CRE_EVENT_REQUEST && cre__http1_of(conn)->count == 1;
+}
+
+static uint8_t oldest_request(const cre__conn *conn) {
+    return cre__http1_of(conn)->first;
+}
+
+static void detach(cre__conn *conn) {
+    cre__http1_drop_file(conn);
+    cre__http1_drop_answers(conn);
+}
+
+static void free_state(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    cre__http1_drop_answers(conn);
+    cre__free(http->body);
+    cre__free(http->stash);
+}
+
+const cre__protocol cre__protocol_http1 = {
+    .state = CRE_CONNECTION_HTTP,
+    .start = start,
+    .input = input,
+    .ended = ended,
+    .due = due,
+    .resume = resume,
+    .turn = turn,
+    .produce = cre__http1_send_file,
+    .command = cre__http1_command,
+    .close = close_conn,
+    .may_move = may_move,
+    .oldest_request = oldest_request,
+    .deferred_output = cre__http1_deferred_output,
+    .end_matters = cre__http1_body_breaks,
+    .report_end = cre__http1_body_report_broken,
+    .detach = detach,
+    .free = free_state,
+};

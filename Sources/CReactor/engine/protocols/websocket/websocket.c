@@ -1,0 +1,254 @@
+/* WebSocket on a connection: frames, pings and the closing handshake. */
+#include "engine/protocols/websocket/websocket.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/heartbeat.h"
+#include "engine/publish.h"
+
+/* ---- output ---- */
+
+static int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
+    cre_engine *engine = cre__conn_engine(conn);
+    cre_ws_deflate *deflate = conn->stream.deflate;
+    engine->stats.messages_out++;
+    cre_slice deflated;
+    /* Messages published before go before it, and that decides what it may refer to. */
+    if (deflate && engine->batch.topic) cre__publish_settle(conn);
+    if (deflate && cre__publish_compress(deflate, first, parts, count, &deflated)) {
+        first |= CRE_WS_RSV1;
+        parts = &deflated;
+        count = 1;
+        length = deflated.length;
+    }
+    uint8_t header[CRE_WS_MAX_HEADER];
+    size_t header_size = cre_ws_header(header, first, length, NULL);
+    return cre__conn_send(conn, header, header_size, parts, count, length);
+}
+
+static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, cre__policy policy) {
+    size_t length = cre__slices_length(parts, count);
+    int result = cre__conn_accept(conn, length, policy);
+    if (result) return result;
+    result = send_frame(conn, first, parts, count, length);
+    if (!(first & CRE_WS_FIN) || conn->stream.fragmented) cre__publish_fragment(conn, first);
+    return result;
+}
+
+static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, int count, int policy) {
+    if (record->kind != CRE_COMMAND_PUSH) return CRE_ENO_REQUEST;
+    uint8_t opcode = record->opcode;
+    bool final = record->flags & CRE_RECORD_FINAL;
+    if (opcode > CRE_WS_BINARY) {
+        bool control = (opcode == CRE_WS_PING || opcode == CRE_WS_PONG) && final;
+        if (!control || cre__slices_length(parts, count) > CRE_WS_MAX_CONTROL) return CRE_EINVALID;
+    }
+    return push(conn, opcode | (final ? CRE_WS_FIN : 0), parts, count, (cre__policy)policy);
+}
+
+/* ---- closing ---- */
+
+/* Sends a close frame, after which nothing may follow. */
+static void send_close(cre__conn *conn, uint16_t code, const char *text, size_t length) {
+    uint8_t frame[CRE_WS_MAX_ANSWER];
+    size_t size = cre_ws_session_close(&cre__websocket_of(conn)->session, code, text, length, NULL, frame);
+    if (size) cre__conn_append(conn, frame, size);
+}
+
+/* The closing handshake begins with our close frame. */
+static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closing *closing) {
+    cre__websocket *ws = cre__websocket_of(conn);
+    cre__stream *stream = &conn->stream;
+    if (ws->awaits_owner) { /* the last answers are queued: now the peer's close frame is answered */
+        cre__ending ending = { .reason = stream->close_reason,
+                               .code = stream->close_code,
+                               .error = stream->close_error };
+        ws->awaits_owner = false;
+        if (ending.code != 1006) send_close(conn, ending.code, NULL, 0);
+        if (cre__conn_live(conn)) cre__conn_finish(conn, &ending);
+        return 0;
+    }
+    if (!stream->accepts_frames) return CRE_EGONE;
+    send_close(conn, closing->code, closing->text, closing->length);
+    if (!cre__conn_live(conn)) return 0; /* no memory for it */
+    stream->accepts_frames = false;
+    stream->close_reason = (uint8_t)reason;
+    stream->close_code = closing->code;
+    cre__conn_set_close_text(conn, (cre_slice){ (const uint8_t *)closing->text, closing->length });
+    /* The answer must be read. */
+    cre__transport_resume(&conn->transport, CRE__STOP_PAUSED | CRE__STOP_FULL);
+    cre__table_set_state(cre__conn_engine(conn)->table, stream->session, CRE_CONNECTION_CLOSING);
+    cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
+    if (reason == CRE_CLOSED_SHUTDOWN && !conn->transport.blocked) cre__queue_flush(&conn->transport);
+    return 0;
+}
+
+/* The handshake that we began is over, one way or the other. */
+static void closed(cre__conn *conn, bool graceful) {
+    const cre__stream *stream = &conn->stream;
+    cre__ending ending = { .reason = stream->close_reason, .code = stream->close_code };
+    if (graceful)
+        cre__conn_finish(conn, &ending);
+    else
+        cre__conn_reset(conn, &ending);
+}
+
+/*
+ * Nothing more is received: the peer has closed, or its input was invalid. Its owner may still be busy with
+ * what it received before, so END asks for its last word: CLOSE, behind the answers. Without `half_open` all
+ * answers are there.
+ */
+static void input_over(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text) {
+    cre__websocket *ws = cre__websocket_of(conn);
+    cre__stream *stream = &conn->stream;
+    stream->close_reason = (uint8_t)reason;
+    stream->close_code = code;
+    stream->pinged = false;
+    stream->close_error = error;
+    cre__conn_set_close_text(conn, text);
+    /* Behind its close frame the peer may send nothing. Behind invalid input it may: that must be read until
+     * it ends, or closing would reset the connection. */
+    cre__transport_stop(&conn->transport, reason == CRE_CLOSED_PEER ? CRE__STOP_ENDED : CRE__STOP_DEFERRED);
+    ws->input_over = ws->awaits_owner = true;
+    if (cre__conn_engine(conn)->config.half_open) {
+        cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
+        cre__conn_emit(conn, CRE_EVENT_END, 0, NULL, 0);
+    } else {
+        (void)close_conn(conn, reason, NULL);
+    }
+}
+
+/* ---- input ---- */
+
+static void failed(cre__conn *conn, int error) {
+    cre_close_reason reason = error == CRE_ENOMEM ? CRE_CLOSED_NOMEM : CRE_CLOSED_PROTOCOL;
+    uint16_t code = cre_ws_close_code(error);
+    if (!conn->stream.accepts_frames) {
+        CRE__FINISH(conn, .reason = reason, .code = code, .error = error);
+        return;
+    }
+    input_over(conn, reason, code, error, (cre_slice){ 0 });
+}
+
+static void handle(cre__conn *conn, cre_ws_event *event) {
+    cre_slice payload = { event->data, event->length };
+    bool open = conn->stream.accepts_frames;
+    switch (event->opcode) {
+    case CRE_WS_PING:
+        /* Answered here, so that a busy worker does not look dead. */
+        if (open) push(conn, CRE_WS_FIN | CRE_WS_PONG, &payload, 1, CRE__REFUSE_WHEN_FULL);
+        break;
+    case CRE_WS_PONG: break;
+    case CRE_WS_CLOSE:
+        if (open) {
+            input_over(conn, CRE_CLOSED_PEER, event->close_code, 0, payload);
+        } else {
+            conn->transport.stopped |= CRE__STOP_ENDED;
+            closed(conn, true);
+        }
+        break;
+    default:
+        if (!open) break; /* we have closed: too late */
+        cre__conn_engine(conn)->stats.messages_in++;
+        cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
+        break;
+    }
+}
+
+static bool takes_input(const cre__conn *conn) {
+    return cre__conn_live(conn) && !cre__websocket_of(conn)->input_over;
+}
+
+static void input(cre__conn *conn, uint8_t *data, size_t length) {
+    cre_ws_session *session = &cre__websocket_of(conn)->session;
+    uint8_t *end = data + length;
+    cre_ws_event event;
+    while (takes_input(conn)) {
+        int result = cre_ws_session_next(session, &data, end, &event);
+        if (result == 0) break;
+        if (result > 0)
+            handle(conn, &event);
+        else
+            failed(conn, result);
+    }
+    conn->transport.has_destination = session->message != NULL && cre__conn_live(conn);
+}
+
+static size_t destination(cre__conn *conn, uint8_t **at) {
+    return cre_ws_session_destination(&cre__websocket_of(conn)->session, at);
+}
+
+static void received(cre__conn *conn, size_t length) {
+    cre_ws_event event;
+    int result = cre_ws_session_received(&cre__websocket_of(conn)->session, length, &event);
+    if (result == 0) return;
+    if (result > 0)
+        handle(conn, &event);
+    else
+        failed(conn, result);
+    input(conn, NULL, 0); /* gives the message's memory back */
+}
+
+static void ended(cre__conn *conn) {
+    if (!conn->stream.accepts_frames)
+        closed(conn, true);
+    else if (!cre__websocket_of(conn)->awaits_owner)
+        input_over(conn, CRE_CLOSED_PEER, 1006, 0, (cre_slice){ 0 });
+}
+
+/* ---- time ---- */
+
+static void ping(cre__conn *conn) {
+    push(conn, CRE_WS_FIN | CRE_WS_PING, NULL, 0, CRE__REFUSE_WHEN_FULL);
+}
+
+static void say_why(cre__conn *conn) {
+    static const char text[] = "heartbeat timeout";
+    send_close(conn, 1001, text, sizeof text - 1);
+}
+
+static void due(cre__conn *conn) {
+    if (cre__websocket_of(conn)->awaits_owner)
+        close_conn(conn, CRE_CLOSED_TIMEOUT, NULL); /* its owner had its time */
+    else if (conn->stream.accepts_frames)
+        cre__heartbeat_due(conn, ping, say_why);
+    else
+        closed(conn, false);
+}
+
+/* ---- the protocol ---- */
+
+static void start(cre__conn *conn) {
+    cre_ws_session *session = &cre__websocket_of(conn)->session;
+    cre_ws_session_init(session, &conn->port->ws_config);
+    if (conn->stream.deflate) cre_ws_session_set_deflate(session, conn->stream.deflate);
+    conn->stream.opened = conn->stream.accepts_frames = true;
+    cre__table_set_state(cre__conn_engine(conn)->table, conn->stream.session, CRE_CONNECTION_OPEN);
+    cre__heartbeat_begin(conn);
+}
+
+static void detach(cre__conn *conn) {
+    conn->stream.accepts_frames = false;
+}
+
+static void free_state(cre__conn *conn) {
+    cre_ws_session_clear(&cre__websocket_of(conn)->session);
+}
+
+const cre__protocol cre__protocol_websocket = {
+    .state = CRE_CONNECTION_OPEN,
+    .abnormal_code = 1006,
+    .start = start,
+    .upgrade = cre__websocket_upgrade,
+    .input = input,
+    .destination = destination,
+    .received = received,
+    .ended = ended,
+    .due = due,
+    .command = command,
+    .close = close_conn,
+    .report_end = cre__conn_report_close,
+    .detach = detach,
+    .free = free_state,
+};

@@ -1,0 +1,26 @@
+/* Requests as events carry them. */
+#include <creactor/error.h>
+#include <creactor/record.h>
+#include <string.h>
+
+int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32_t length) {
+    cre_http_head head;
+    if (length < sizeof head) return CRE_EINVALID;
+    memcpy(&head, payload, sizeof head);
+    size_t fields = head.field_count * sizeof(cre_http_field),
+           prefix = sizeof head + fields + head.head_length;
+    if (prefix > length) return CRE_EINVALID;
+    view->head = (const cre_http_head *)(const void *)payload;
+    view->fields = (const cre_http_field *)(const void *)(payload + sizeof head);
+    view->bytes = payload + sizeof head + fields;
+    view->body = payload + prefix;
+    view->body_length = (uint32_t)(length - prefix);
+    return 0;
+}
+
+bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {
+    cre_request_view view;
+    if (cre_request_view_init(&view, payload, length)) return false;
+    size_t size = strlen(path);
+    return view.head->path_length == size && memcmp(view.bytes + view.head->path, path, size) == 0;
+}

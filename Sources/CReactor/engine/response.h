@@ -1,0 +1,25 @@
+/* Responses as commands carry them. */
+#ifndef CRE_ENGINE_RESPONSE_H
+#define CRE_ENGINE_RESPONSE_H
+
+#include <creactor/buffer.h>
+#include <creactor/record.h>
+
+typedef struct cre__response {
+    uint16_t status, flags;
+    cre_slice fields;
+} cre__response;
+
+/* A response whose body is a part of a file. */
+typedef struct cre__file_response {
+    cre__response head;
+    cre_file_range range;
+    char path[CRE_MAX_PATH + 1];
+} cre__file_response;
+
+/* Reads the head of a RESPOND; the parts are the body then. Returns 0 or CRE_EINVALID. */
+int cre__response_read(cre__response *response, cre_slice *parts, int count);
+/* Reads a RESPOND_FILE. Returns 0 or CRE_EINVALID. */
+int cre__file_response_read(cre__file_response *response, cre_slice *parts, int count);
+
+#endif

@@ -1,0 +1,56 @@
+/* TLS between a transport's socket and its owner. Everything here may be called in a build without TLS. */
+#ifndef CRE_NET_TLS_H
+#define CRE_NET_TLS_H
+
+#include <creactor/tls.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "net/tls_context.h"
+
+struct cre__transport;
+struct iovec;
+struct ssl_st;
+
+typedef struct cre__tls_conn {
+    struct ssl_st *ssl;
+    struct cre__tls_context *context;
+    uint8_t *sealed; /* encrypted bytes that the socket did not take; NULL: none */
+    size_t sealed_start, sealed_end, sealed_capacity;
+    unsigned long cause; /* OpenSSL's error that failed it */
+    int socket_error;    /* errno of a read, a write or an allocation */
+    uint8_t reads_left;  /* reads of the socket in this turn; 0: as if it were empty */
+    bool handshaking : 1;
+    bool unread : 1;        /* more input may be there that poll does not know of */
+    bool ended : 1;         /* the peer will send nothing more */
+    bool failed : 1;        /* nothing more can be encrypted or decrypted */
+    bool shutdown_sent : 1; /* our close_notify is written */
+} cre__tls_conn;
+
+/* Whether the next cre__tls_receive has an end or an error to report, though the socket is empty. */
+static inline bool cre__tls_is_over(const cre__tls_conn *tls) {
+    return tls->ended || tls->cause || tls->socket_error;
+}
+
+/* Makes a new transport use TLS. Returns 0 or CRE_ENOMEM. */
+int cre__tls_attach(struct cre__transport *transport, cre_tls *tls);
+void cre__tls_detach(struct cre__transport *transport);
+uint32_t cre__tls_handshake_timeout(const struct cre__transport *transport);
+/* The text of the error that failed it: static, or valid until the next error of OpenSSL. */
+const char *cre__tls_cause(const struct cre__transport *transport);
+
+/*
+ * Like recv: bytes of plain text; 0 at their end; -1 with errno EAGAIN when there are none now, or when the
+ * transport was failed here. The socket is read as often as `reads_left` allows; after that it counts as
+ * empty, and poll reports when it is not.
+ */
+ssize_t cre__tls_receive(struct cre__transport *transport, uint8_t *at, size_t room);
+/* Like sendmsg, but encrypted bytes that the socket does not take are kept in `sealed`. Takes all bytes
+ * unless it has sealed ones. */
+ssize_t cre__tls_send(struct cre__transport *transport, const struct iovec *vectors, size_t count);
+
+/* Sends close_notify once. False: the socket is full, and it or earlier bytes are pending. */
+bool cre__tls_shutdown(struct cre__transport *transport);
+
+#endif

@@ -165,7 +165,7 @@ static inline uint16_t cre_record_port(const cre_record *record) {
     XX(TLS, 10, "TLS failure")            \
     XX(SHUTDOWN, 7, "server shutdown")    \
     XX(NOMEM, 8, "out of memory")         \
-    XX(HEARTBEAT, 9, "no sign of life")
+    XX(HEARTBEAT, 9, "heartbeat timeout")
 
 typedef enum cre_close_reason {
 #define XX(name, number, text) CRE_CLOSED_##name = (number),

@@ -85,8 +85,8 @@ extension ProcessTests {
                 let spared = try WebSocketClient(port: server.port)
                 #expect(try spared.ask("protect") == "true")
                 let silent = try WebSocketClient(port: server.port)
-                #expect(try silent.receive() == .close(1001, "no sign of life"))
-                #expect(try server.line("close") == "close \(silent.fd) 1006 [no sign of life] ")
+                #expect(try silent.receive() == .close(1001, "heartbeat timeout"))
+                #expect(try server.line("close") == "close \(silent.fd) 1006 [heartbeat timeout] ")
                 #expect(try spared.ask("info \(silent.fd)") == "gone")
             }
         }
@@ -100,8 +100,8 @@ extension ProcessTests {
                     try alive.send(10, [])
                 }
                 #expect(try silent.receive() == .ping([]))
-                #expect(try silent.receive() == .close(1001, "no sign of life"))
-                #expect(try server.line("close") == "close \(silent.fd) 1006 [no sign of life] ")
+                #expect(try silent.receive() == .close(1001, "heartbeat timeout"))
+                #expect(try server.line("close") == "close \(silent.fd) 1006 [heartbeat timeout] ")
                 #expect(try alive.ask("info \(silent.fd)") == "gone")
             }
         }

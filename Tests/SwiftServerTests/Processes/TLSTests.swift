@@ -28,7 +28,7 @@ extension ProcessTests {
             let folder = try TLSFolder("one")
             try ServerProcess.run("echo", mode, folder.options("one")) { server in
                 let client = try TLSClient(server, folder)
-                #expect(try client.ask("plain") == "400 This port speaks TLS: use https:// or wss://")
+                #expect(try client.ask("plain") == "400 This port uses TLS: use https:// or wss://")
                 #expect(try client.ask("old").hasPrefix("refused "))
                 try Wait.until("a line in the log") {
                     server.log.contains("TLS handshake with 127.0.0.1 failed: http request")

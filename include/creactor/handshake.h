@@ -25,10 +25,12 @@ typedef struct cre_ws_handshake {
 CRE_BEGIN_DECLS
 
 /**
- * Checks everything that RFC 6455 section 4.2.1 asks of a request: GET, HTTP/1.1, a Host, Upgrade with
- * "websocket", Connection with "upgrade", a key that is base64 of 16 bytes, version 13, well formed
- * subprotocols, no body. Returns 0 and fills `out`, or CRE_EHTTP_HANDSHAKE_..., for which cre_http_status_of
- * gives 400 or 426; an answer of 426 should carry cre_ws_version_field. `out` is the caller's.
+ * Checks what RFC 6455 section 4.2.1 requires of a handshake request: GET, HTTP/1.1, a Host, Upgrade with
+ * "websocket", Connection with "upgrade", a key that is base64 of 16 bytes, version 13, no body, and
+ * well-formed subprotocols and extensions. Unknown extensions are valid: a server ignores them.
+ *
+ * Returns 0 and fills *out, which is the caller's, or returns CRE_EHTTP_HANDSHAKE_..., for which
+ * cre_http_status_of gives 400 or 426; a response of 426 should carry cre_ws_version_field. Any thread.
  */
 CRE_API int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fields,
                                    const uint8_t *head_bytes, cre_ws_handshake *out);
@@ -86,9 +88,10 @@ CRE_API int cre_ws_write_request(char *out, size_t capacity, const cre_ws_reques
 
 /**
  * Checks a response head against the key and the offer of the request (RFC 6455 section 4.1, end): 101,
- * Upgrade, Connection, the accept value, a subprotocol that was offered (or none). Extensions are for whoever
- * negotiates them, but are an error when `offered_extensions` is NULL. *subprotocol is set to the chosen
- * field, or NULL; it may be NULL itself. Returns 0 or CRE_EHTTP_HANDSHAKE_...
+ * Upgrade, Connection, the accept value, a subprotocol that was offered (or none), well-formed extensions
+ * (none when `offered_extensions` is NULL). Whether the extensions match the offer is for the code that
+ * negotiates them to check, such as cre_ws_deflate_agree. *subprotocol is set to the chosen field or NULL;
+ * `subprotocol` itself may be NULL. Returns 0 or CRE_EHTTP_HANDSHAKE_... Any thread.
  */
 CRE_API int cre_ws_response_check(const cre_http_head *head, const cre_http_field *fields,
                                   const uint8_t *head_bytes, const char key[CRE_WS_KEY_LENGTH],

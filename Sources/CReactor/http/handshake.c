@@ -5,6 +5,7 @@
 
 #include "base64.h"
 #include "chars.h"
+#include "extensions.h"
 #include "out.h"
 #include "sha1.h"
 
@@ -66,6 +67,8 @@ int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fiel
         .origin_length = origin ? origin->value_length : 0,
     };
     memcpy(out->key, head_bytes + key->value, CRE_WS_KEY_LENGTH);
+    if (out->has_extensions && !cre__extensions_valid(head, fields, head_bytes))
+        return CRE_EHTTP_HANDSHAKE_EXTENSION;
     return out->has_protocols ? protocols_check(head, fields, head_bytes) : 0;
 }
 
@@ -190,7 +193,9 @@ int cre_ws_response_check(const cre_http_head *head, const cre_http_field *field
         memcmp(head_bytes + accept->value, expected, CRE_WS_ACCEPT_LENGTH) != 0 ||
         repeated(head, fields, head_bytes, "sec-websocket-accept", accept))
         return CRE_EHTTP_HANDSHAKE_ACCEPT;
-    if (!offered_extensions && FIND("sec-websocket-extensions")) return CRE_EHTTP_HANDSHAKE_EXTENSION;
+    if (FIND("sec-websocket-extensions") &&
+        (!offered_extensions || !cre__extensions_valid(head, fields, head_bytes)))
+        return CRE_EHTTP_HANDSHAKE_EXTENSION;
     const cre_http_field *chosen = FIND("sec-websocket-protocol");
     if (!chosen) return 0;
     if (repeated(head, fields, head_bytes, "sec-websocket-protocol", chosen) ||

@@ -97,7 +97,8 @@ int cre_http_status_of(int error) {
     case CRE_EHTTP_UNKNOWN_CODING: return 501;
     case CRE_EHTTP_EXPECTATION: return 417;
     case CRE_EHTTP_MULTIPART_LIMIT:
-    case CRE_EHTTP_OVERHEAD: return 413;
+    case CRE_EHTTP_OVERHEAD:
+    case CRE_EHTTP_BODY_TOO_LARGE: return 413;
     case CRE_EHTTP_NOT_MULTIPART: return 415;
     case CRE_EHTTP_HANDSHAKE_UPGRADE:
     case CRE_EHTTP_HANDSHAKE_VERSION: return 426;

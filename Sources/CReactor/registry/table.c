@@ -30,8 +30,11 @@ _Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session)
 
 cre_table *cre_table_open(void *memory, uint32_t limit) {
     cre_table *table = cre__malloc(sizeof *table);
-    if (table) *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory };
-    return table;
+    if (!table) return NULL;
+    *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory };
+    if (cre__address_seed(table)) return table;
+    cre__free(table);
+    return NULL;
 }
 
 void cre_table_close(cre_table *table) {

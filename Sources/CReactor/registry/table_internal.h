@@ -35,6 +35,7 @@ static inline uint16_t cre__slot_worker(const cre__slot *slot) {
 typedef struct cre__table_memory {
     _Alignas(64) _Atomic uint64_t next_session;
     _Alignas(64) _Atomic uint32_t count;
+    _Atomic uint64_t seed[2];                 /* of the hash of addresses; 0: not chosen yet */
     _Alignas(64) _Atomic uint32_t turn;       /* of those that are dealt to in turn: dispatch.c */
     _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
     _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
@@ -45,6 +46,7 @@ typedef struct cre__table_memory {
 struct cre_table {
     uint32_t slots; /* a power of two, at least twice the limit */
     uint32_t limit;
+    uint64_t seed[2]; /* a copy: a process that overwrites the shared one harms its own counts only */
     cre__table_memory *memory;
 };
 
@@ -67,14 +69,26 @@ _Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session)
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
 void cre__table_release(cre_table *table, cre_session session);
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
-/* address.c: counts a connection of the address, 16 bytes of which 4 or 16 are used; false when there are
- * `limit` already. */
+
+/* ---- address.c ---- */
+
+/* Chooses the seed in the table's memory, unless another process did, and copies it to the table. False when
+ * the system has no random bytes. */
+bool cre__address_seed(cre_table *table);
+
+/* Counts a connection of the address, 16 bytes of which 4 or 16 are used. False when the address has `limit`
+ * connections already, or when both of its buckets are full of other addresses: the connection must be
+ * refused. Addresses of other families are not counted, the result is true. */
 bool cre__address_enter(cre_table *table, uint8_t family, const void *address, uint32_t limit);
+
+/* Counts a connection less; each cre__address_enter that returned true is followed by one call. */
 void cre__address_leave(cre_table *table, uint8_t family, const void *address);
+
 size_t cre__address_bytes(uint32_t slots);
-/* cre__table_claim, and CRE_ELIMIT when there are `most` (0: any number) connections of the address already.
- */
-int cre__address_claim(cre_table *table, cre_connection_info *info, uint16_t workers, uint32_t most);
+
+/* cre__table_claim for a connection that counts for its address: CRE_ELIMIT also when cre__address_enter
+ * refuses it. A `limit` of 0 counts nothing. */
+int cre__address_claim(cre_table *table, cre_connection_info *info, uint16_t workers, uint32_t limit);
 
 /* The two node ids of a live session; false when it is gone. */
 static inline bool cre__table_owner(const cre_table *table, cre_session session, uint16_t *owner) {

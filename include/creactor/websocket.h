@@ -100,6 +100,33 @@ CRE_API size_t cre_ws_session_destination(cre_ws_session *session, uint8_t **des
  * is nothing more), so that the message's memory is given back. */
 CRE_API int cre_ws_session_received(cre_ws_session *session, size_t size, cre_ws_event *event);
 
+/* ---- what may be sent ---- */
+
+/** The order of the frames that one side sends. All zero: nothing was sent yet. It can be copied; putting a
+ * copy from before a check back undoes that check, for a frame that was not sent after all. Fields are
+ * private. */
+typedef struct cre_ws_send_state {
+    cre_utf8 utf8;   /* of the text under way */
+    uint8_t message; /* opcode of the message under way; CRE_WS_CLOSE after a close frame */
+} cre_ws_send_state;
+
+/**
+ * Checks a frame that is about to be sent, before it is compressed or masked. `first` is the opcode with
+ * CRE_WS_FIN; `data` is the payload, borrowed for the call, and may be NULL when `length` is 0. Returns 0 and
+ * takes note of the frame, or returns an error and changes nothing: the frame must not be sent.
+ *
+ *   CRE_EWS_CONTINUATION      a continuation without a message to continue
+ *   CRE_EWS_INTERLEAVED       a new message before the last fragment of the one before
+ *   CRE_EWS_UTF8              text that is invalid, or whose last fragment ends within a code point
+ *   CRE_EWS_CONTROL_SIZE, CRE_EWS_CONTROL_FRAGMENT, CRE_EWS_OPCODE, CRE_EWS_RSV
+ *   CRE_EWS_CLOSE_SIZE, CRE_EWS_CLOSE_CODE, CRE_EWS_CLOSE_REASON
+ *   CRE_ESTATE                a close frame was sent before
+ *
+ * One thread at a time for each state.
+ */
+CRE_NODISCARD
+CRE_API int cre_ws_send_check(cre_ws_send_state *state, uint8_t first, const void *data, size_t length);
+
 /* ---- what the protocol itself answers ---- */
 
 #define CRE_WS_MAX_ANSWER (CRE_WS_MAX_HEADER + CRE_WS_MAX_CONTROL)

@@ -64,7 +64,8 @@ typedef struct cre_ws_session {
     uint8_t first;       /* first byte of the frame under way */
     uint8_t header_size; /* bytes in part.header */
     uint8_t opcode;      /* of the message under way */
-    uint8_t closing;     /* which close frames there were: ours, the peer's */
+    uint8_t closing;     /* which close frames there were, and which was first */
+    uint16_t close_code; /* of the first one */
 } cre_ws_session;
 
 /** Starts a session. `config` is borrowed. Takes no memory. */
@@ -131,33 +132,67 @@ CRE_API int cre_ws_send_check(cre_ws_send_state *state, uint8_t first, const voi
 
 #define CRE_WS_MAX_ANSWER (CRE_WS_MAX_HEADER + CRE_WS_MAX_CONTROL)
 
-/**
- * Writes the frame that the protocol demands as an answer to an event and returns its size: a pong to a ping,
- * a close frame with the same code to a close frame that is not itself an answer. 0: nothing is to be sent.
- * `mask` is the key for a client's frame, NULL for a server's. An event may be answered once.
- */
-CRE_API size_t cre_ws_session_answer(cre_ws_session *session, const cre_ws_event *event, const uint8_t *mask,
-                                     uint8_t out[CRE_WS_MAX_ANSWER]);
+/** How far the closing handshake is. */
+typedef enum cre_ws_closing {
+    CRE_WS_OPEN,           /* no close frame in either direction */
+    CRE_WS_CLOSE_SENT,     /* ours: nothing more may be sent; input goes on up to the peer's close frame */
+    CRE_WS_CLOSE_RECEIVED, /* the peer's: cre_ws_session_answer or cre_ws_session_close is due */
+    CRE_WS_CLOSED,         /* both */
+    CRE_WS_FAILED          /* cre_ws_session_fail was called: the connection is closed without an answer */
+} cre_ws_closing;
 
 /**
- * Starts the closing handshake: writes a close frame as cre_ws_close_payload words it and returns its size; 0
- * when one was sent before. After it nothing else may be sent; what still comes is received as before, up to
- * the peer's close frame. To fail a connection after an error: send this with cre_ws_close_code(error), and
- * drop the connection.
+ * Writes the frame that the protocol requires as an answer to an event and returns its size: a pong to a
+ * ping, a close frame with the same code to a close frame that is not itself an answer. 0: nothing is to be
+ * sent. `mask` is the key for a client's frame, NULL for a server's. An event may be answered once.
  */
-CRE_API size_t cre_ws_session_close(cre_ws_session *session, uint16_t code, const char *reason,
-                                    size_t reason_length, const uint8_t *mask,
-                                    uint8_t out[CRE_WS_MAX_ANSWER]);
+CRE_NODISCARD CRE_API size_t cre_ws_session_answer(cre_ws_session *session, const cre_ws_event *event,
+                                                   const uint8_t *mask, uint8_t out[CRE_WS_MAX_ANSWER]);
 
-/** Whether both sides have sent their close frames: the server closes the connection now, a client waits for
- * that. */
+/**
+ * Starts the closing handshake, or answers the peer's close frame with a code and reason of the caller:
+ * writes a close frame as cre_ws_close_payload does and returns its size; 0 when one was sent before.
+ * Afterwards nothing else may be sent. Input goes on up to the peer's close frame; messages before it may be
+ * dropped.
+ */
+CRE_NODISCARD CRE_API size_t cre_ws_session_close(cre_ws_session *session, uint16_t code, const char *reason,
+                                                  size_t reason_length, const uint8_t *mask,
+                                                  uint8_t out[CRE_WS_MAX_ANSWER]);
+
+/**
+ * Fails the connection after an error of cre_ws_session_next or of the caller: writes a close frame with
+ * cre_ws_close_code and cre_error_message of the error and returns its size; 0 when a close frame was sent
+ * before. Further input is ignored; the caller closes the connection when the frame is sent.
+ */
+CRE_NODISCARD CRE_API size_t cre_ws_session_fail(cre_ws_session *session, int error, const uint8_t *mask,
+                                                 uint8_t out[CRE_WS_MAX_ANSWER]);
+
+/** The state of the closing handshake. */
+CRE_API cre_ws_closing cre_ws_session_closing(const cre_ws_session *session);
+
+/** Whether frames may be sent: we have sent no close frame. */
+CRE_API bool cre_ws_session_may_send(const cre_ws_session *session);
+
+/** Whether the closing handshake is complete or the connection failed. The server then closes the connection
+ * as soon as its output is sent; a client waits for that, for a limited time. */
 CRE_API bool cre_ws_session_closed(const cre_ws_session *session);
+
+/**
+ * The code to report when the connection ends: that of the first close frame, ours or the peer's (1005: it
+ * had none); cre_ws_close_code of the error after cre_ws_session_fail; 1006 without a close frame. The reason
+ * that belongs to it is the one passed to cre_ws_session_close, or the payload of the peer's CRE_WS_CLOSE
+ * event.
+ */
+CRE_API uint16_t cre_ws_session_close_code(const cre_ws_session *session);
+
+/** Whether the peer closed the connection: its close frame was the first, and the connection did not fail. */
+CRE_API bool cre_ws_session_closed_by_peer(const cre_ws_session *session);
 
 /** Whether a message or frame is under way, that is: whether the input may not end here without a loss. */
 CRE_API bool cre_ws_session_busy(const cre_ws_session *session);
 
-/** The close code to fail a connection with: 1002, 1007, 1009, or 1011 for whatever is not the peer's fault.
- */
+/** The close code for an error: 1002, 1007 or 1009 for CRE_EWS_..., 1011 for errors that are not the peer's
+ * fault. Any thread. */
 CRE_API uint16_t cre_ws_close_code(int error);
 
 CRE_END_DECLS

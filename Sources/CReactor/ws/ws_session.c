@@ -6,6 +6,7 @@
 #include "ws/ws_frame.h"
 #include "ws/ws_mask.h"
 #include "ws/ws_message.h"
+#include "ws/ws_session.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
@@ -33,8 +34,7 @@ static void release(cre_ws_session *session) {
 }
 
 static int fail(cre_ws_session *session, int error) {
-    release(session);
-    session->state = FINISHED;
+    cre__ws_input_finish(session);
     return error;
 }
 
@@ -171,6 +171,7 @@ static int control_event(cre_ws_session *session, uint8_t *data, size_t length, 
         if (!cre_utf8_valid(event->data, event->length)) return CRE_EWS_CLOSE_REASON;
     }
     session->state |= FINISHED;
+    cre__ws_closing_received(session, event->close_code);
     return 1;
 }
 
@@ -343,9 +344,13 @@ void cre_ws_session_init(cre_ws_session *session, const cre_ws_config *config) {
     session->config = config;
 }
 
-void cre_ws_session_clear(cre_ws_session *session) {
+void cre__ws_input_finish(cre_ws_session *session) {
     release(session);
     session->state = FINISHED;
+}
+
+void cre_ws_session_clear(cre_ws_session *session) {
+    cre__ws_input_finish(session);
 }
 
 int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end, cre_ws_event *event) {
@@ -407,6 +412,6 @@ uint16_t cre_ws_close_code(int error) {
     case CRE_EWS_DEFLATE: return 1007;
     case CRE_EWS_TOO_BIG:
     case CRE_EWS_FRAGMENTS: return 1009;
-    default: return error <= CRE_EWS_RSV && error >= CRE_EWS_DEFLATE ? 1002 : 1011;
+    default: return error <= CRE_EWS_RSV && error > CRE_EHTTP_BAD_LINE ? 1002 : 1011; /* the band */
     }
 }

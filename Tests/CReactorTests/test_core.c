@@ -79,7 +79,7 @@ static bool make_block(void) {
 
 TEST(a_block_without_memory_is_null) {
     test_fail_each_allocation(make_block);
-    CHECK(cre_block_new(SIZE_MAX) == NULL);
+    CHECK(cre_block_create(SIZE_MAX) == NULL);
 }
 
 TEST(version_is_three_numbers) {

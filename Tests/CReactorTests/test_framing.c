@@ -32,7 +32,7 @@ static int feed(const cre_framing_config *config, const char *text, size_t size,
         CHECK(cursor == end);
     }
     if (result == 0) result = (int)cre_framing_pending(&framing);
-    cre_framing_release(&framing);
+    cre_framing_deinit(&framing);
     CHECK_EQ(cre_framing_pending(&framing), 0);
     return result;
 }
@@ -276,7 +276,7 @@ TEST(memory_follows_what_has_arrived) {
     CHECK_EQ(cre_framing_next(&framing, &cursor, cursor + 4, &packet, &length), 0);
     CHECK_EQ(cre_framing_pending(&framing), 4);
     CHECK(framing.capacity <= 256);
-    cre_framing_release(&framing);
+    cre_framing_deinit(&framing);
     /* whole packets need none, and an idle connection keeps none */
     const long before = atomic_load(&test_allocations);
     CHECK_EQ(feed(&config, "\0\0\0\1a\0\0\0\1b", 10, 0, 10), 0);

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 #include "shared_rows.h"
 
 /* That all rows are whole, and are found by their keys. Returns how many there are. */

@@ -152,9 +152,9 @@ static void step_by_step(side us, side peer) {
     CHECK_EQ(cre_ws_session_answer(&second.session, &event, us.mask, answer), 0);
     CHECK_EQ(cre_ws_session_close_code(&second.session), 4001);
     CHECK(!cre_ws_session_closed_by_peer(&second.session));
-    cre_ws_session_clear(&second.session);
-    cre_ws_session_clear(&first.session);
-    cre_ws_session_clear(&none.session);
+    cre_ws_session_deinit(&second.session);
+    cre_ws_session_deinit(&first.session);
+    cre_ws_session_deinit(&none.session);
 }
 
 TEST(states_of_the_closing_handshake) {
@@ -186,8 +186,8 @@ static void fail_after(side us, side peer, bool closed_before) {
     cursor = frame;
     CHECK_EQ(cre_ws_session_next(&us.session, &cursor, frame + size, &event), 0);
     CHECK(cursor == frame + size);
-    cre_ws_session_clear(&us.session);
-    cre_ws_session_clear(&peer.session);
+    cre_ws_session_deinit(&us.session);
+    cre_ws_session_deinit(&peer.session);
 }
 
 TEST(a_failed_connection_is_closed_at_once) {

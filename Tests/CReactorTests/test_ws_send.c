@@ -67,7 +67,7 @@ TEST(all_sequences) {
                     CHECK_EQ(cre_ws_send_check(&it.sender, firsts[k], NULL, 0), CRE_ESTATE);
             break;
         }
-        cre_ws_session_clear(&it.receiver);
+        cre_ws_session_deinit(&it.receiver);
     }
 }
 
@@ -78,7 +78,7 @@ TEST(each_first_byte) {
         pair_init(&it);
         snprintf(what, sizeof what, "%02x", first);
         frame(&it, (uint8_t)first, NULL, 0, what);
-        cre_ws_session_clear(&it.receiver);
+        cre_ws_session_deinit(&it.receiver);
     }
 }
 
@@ -101,7 +101,7 @@ TEST(control_frames) {
         CHECK_EQ(frame(&it, 0x88, closes[i].payload, closes[i].length, "close"), closes[i].error == 0);
         it.sender = (cre_ws_send_state){ 0 };
         CHECK_EQ(cre_ws_send_check(&it.sender, 0x88, closes[i].payload, closes[i].length), closes[i].error);
-        cre_ws_session_clear(&it.receiver);
+        cre_ws_session_deinit(&it.receiver);
     }
     static const uint8_t zeros[126];
     for (uint8_t opcode = CRE_WS_CLOSE; opcode <= CRE_WS_PONG; opcode++) {
@@ -124,7 +124,7 @@ static void cut_everywhere(const char *text, size_t length) {
                         frame(&it, 0x80, text + b, length - b, what);
             CHECK_EQ(good, cre_utf8_valid((const uint8_t *)text, length));
             if (good) frame(&it, 0x81, text, length, what);
-            cre_ws_session_clear(&it.receiver);
+            cre_ws_session_deinit(&it.receiver);
         }
     }
 }

@@ -148,7 +148,7 @@ static const char *run(const cre_ws_config *config, const bytes *input, way how)
     }
     allocated = atomic_load(&test_allocations) - before;
     if (!cre_ws_session_busy(&session)) CHECK(session.message == NULL);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     return t.text;
 }
 
@@ -440,7 +440,7 @@ TEST(invalid_text_fails_fast) {
         CHECK_EQ(cre_ws_session_next(&session, &cursor, b.data + i + 1, &event),
                  i == header + wrong ? CRE_EWS_UTF8 : 0);
     }
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     free(b.data);
     PARTS(&server, "WS_UTF8 1007", { CRE_WS_TEXT, "\xCE\xBA\xF4" }, { CRE_WS_CONTINUATION, "\x90" },
           { 0x7F, "never looked at" });
@@ -468,7 +468,7 @@ TEST(an_announcement_takes_no_memory) {
         CHECK_EQ(cre_ws_session_next(&session, &cursor, block + sizeof block, &event), 0);
         CHECK(session.message->capacity <= 4 * (sent + sizeof block));
     }
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 TEST(the_destination_ends_with_the_frame) {
@@ -491,7 +491,7 @@ TEST(the_destination_ends_with_the_frame) {
     CHECK_EQ(cre_ws_session_received(&session, left + 1, &event), CRE_ESTATE);
     CHECK_EQ(cre_ws_session_received(&session, left, &event), 1);
     CHECK_EQ(event.length, sizeof payload + 60000);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     free(b.data);
 }
 
@@ -507,7 +507,7 @@ TEST(tiny_fragments_grow_the_message_by_doubling) {
         CHECK_EQ(cre_ws_session_next(&session, &cursor, frame + 7, &event), 0);
     }
     CHECK(atomic_load(&test_allocations) - before < 20);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 TEST(memory_goes_back_with_the_call_after_the_message) {
@@ -522,7 +522,7 @@ TEST(memory_goes_back_with_the_call_after_the_message) {
     CHECK(!cre_ws_session_busy(&session));
     CHECK_EQ(cre_ws_session_next(&session, &cursor, frame + 9, &event), 0);
     CHECK(session.message == NULL);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 TEST(received_without_a_destination) {
@@ -536,7 +536,7 @@ TEST(received_without_a_destination) {
     CHECK_EQ(cre_ws_session_received(&session, 1, &event), CRE_ESTATE);
     CHECK_EQ(cre_ws_close_code(CRE_ESTATE), 1011);
     CHECK_EQ(cre_ws_close_code(CRE_ENOMEM), 1011);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 static bool feed_all_kinds(void) {

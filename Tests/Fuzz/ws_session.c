@@ -83,7 +83,7 @@ static void start(cre_ws_session *session, const cre_ws_config *config, cre_ws_d
     cre_ws_session_init(session, config);
     memset(deflate, 0, sizeof *deflate);
     if (!(settings & DEFLATE)) return;
-    if (!pool && cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) != 0) return;
+    if (!pool && cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) != 0) return;
     bool takeover = settings & TAKEOVER;
     const cre_ws_deflate_parameters agreed = { !takeover, !takeover, 15, 15 };
     cre_ws_deflate_init(deflate, pool, &agreed, config->client);
@@ -96,8 +96,8 @@ static void finish(cre_ws_session *session, outcome *o) {
         uint16_t code = cre_ws_close_code(o->result);
         REQUIRE(code == 1002 || code == 1007 || code == 1009);
     }
-    if (session->deflate) cre_ws_deflate_clear(session->deflate);
-    cre_ws_session_clear(session);
+    if (session->deflate) cre_ws_deflate_deinit(session->deflate);
+    cre_ws_session_deinit(session);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -22,7 +22,7 @@ typedef struct cre_block cre_block;
 
 /** A new block of `capacity` bytes, not initialised, with length `capacity` and one owner: the caller. NULL
  * without memory. Any thread. */
-CRE_API cre_block *cre_block_new(size_t capacity);
+CRE_API cre_block *cre_block_create(size_t capacity);
 
 /** A new block with a copy of these bytes. NULL without memory. */
 CRE_API cre_block *cre_block_copy(const void *data, size_t length);

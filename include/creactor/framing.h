@@ -88,7 +88,7 @@ CRE_API int cre_framing_next(cre_framing *framing, const uint8_t **cursor, const
 CRE_API size_t cre_framing_pending(const cre_framing *framing);
 
 /** Gives the memory back. The state may then be used for a new stream. */
-CRE_API void cre_framing_release(cre_framing *framing);
+CRE_API void cre_framing_deinit(cre_framing *framing);
 
 CRE_END_DECLS
 

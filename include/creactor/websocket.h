@@ -73,7 +73,7 @@ CRE_API void cre_ws_session_init(cre_ws_session *session, const cre_ws_config *c
 
 /** Frees what the session holds; the data of the last event becomes invalid. The session can be initialised
  * again. */
-CRE_API void cre_ws_session_clear(cre_ws_session *session);
+CRE_API void cre_ws_session_deinit(cre_ws_session *session);
 
 /**
  * Parses from *cursor up to `end` and moves *cursor past what it used. The buffer is borrowed for the call

@@ -5,7 +5,8 @@
  * Without context takeover a connection uses the compressor and decompressor of its pool, message by message,
  * and holds no memory of its own; with it, it takes its own with the first compressed message and keeps them.
  *
- * In a build without zlib cre_ws_deflate_pool_new returns CRE_EUNSUPPORTED; then nothing is to be negotiated.
+ * In a build without zlib cre_ws_deflate_pool_create returns CRE_EUNSUPPORTED; then nothing is to be
+ * negotiated.
  */
 #ifndef CREACTOR_WEBSOCKET_DEFLATE_H
 #define CREACTOR_WEBSOCKET_DEFLATE_H
@@ -71,10 +72,10 @@ typedef struct cre_ws_deflate_pool cre_ws_deflate_pool;
 
 /** Makes a pool; `config` is copied. 0 and *pool, CRE_ENOMEM, CRE_EINVALID (a level or window out of range)
  * or CRE_EUNSUPPORTED. */
-CRE_API int cre_ws_deflate_pool_new(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool);
+CRE_API int cre_ws_deflate_pool_create(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool);
 
 /** After each connection that uses the pool was cleared. NULL is allowed. */
-CRE_API void cre_ws_deflate_pool_free(cre_ws_deflate_pool *pool);
+CRE_API void cre_ws_deflate_pool_destroy(cre_ws_deflate_pool *pool);
 
 /* ---- connections ---- */
 
@@ -93,7 +94,7 @@ CRE_API void cre_ws_deflate_init(cre_ws_deflate *deflate, cre_ws_deflate_pool *p
                                  const cre_ws_deflate_parameters *agreed, bool client);
 
 /** Frees what the connection holds. */
-CRE_API void cre_ws_deflate_clear(cre_ws_deflate *deflate);
+CRE_API void cre_ws_deflate_deinit(cre_ws_deflate *deflate);
 
 /** Lets a session receive compressed messages; before its first input. `deflate` is borrowed until the
  * session is cleared. Compressed messages are always merged, also when the configuration asks for fragments.

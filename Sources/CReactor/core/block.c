@@ -10,7 +10,7 @@ struct cre_block {
     _Alignas(16) uint8_t data[];
 };
 
-cre_block *cre_block_new(size_t capacity) {
+cre_block *cre_block_create(size_t capacity) {
     if (capacity > SIZE_MAX - sizeof(cre_block)) return NULL;
     cre_block *block = cre__malloc(sizeof *block + capacity);
     if (!block) return NULL;
@@ -20,7 +20,7 @@ cre_block *cre_block_new(size_t capacity) {
 }
 
 cre_block *cre_block_copy(const void *data, size_t length) {
-    cre_block *block = cre_block_new(length);
+    cre_block *block = cre_block_create(length);
     if (block && length) memcpy(block->data, data, length);
     return block;
 }

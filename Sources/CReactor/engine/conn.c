@@ -40,10 +40,10 @@ void cre__conn_free(cre__conn *conn) {
     if (conn->phase_at_end == CRE__HTTP)
         cre__http_free(conn);
     else if (conn->phase_at_end == CRE__STREAM)
-        cre_framing_release(&conn->framing);
+        cre_framing_deinit(&conn->framing);
     else
-        cre_ws_session_clear(&conn->ws);
-    if (conn->deflate) cre_ws_deflate_clear(conn->deflate);
+        cre_ws_session_deinit(&conn->ws);
+    if (conn->deflate) cre_ws_deflate_deinit(conn->deflate);
     cre__free(conn->deflate); /* agreed on, perhaps, by a handshake that was not completed */
     cre__free(conn->stash);
     cre_block_release(conn->close_text);

@@ -122,7 +122,7 @@ int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
 static void free_engine(cre_engine *engine) {
     cre__tls_free_ports(engine);
     if (engine->conns && engine->conns != MAP_FAILED) munmap(engine->conns, engine->conns_size);
-    cre_ws_deflate_pool_free(engine->deflate_pool);
+    cre_ws_deflate_pool_destroy(engine->deflate_pool);
     if (engine->own_table) cre_table_close(engine->table);
     cre__free(engine->own_table);
     cre__free(engine->slab);
@@ -170,7 +170,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     if (!result && config->deflate) {
         engine->deflate_config = *config->deflate;
         engine->config.deflate = NULL; /* borrowed for this call */
-        result = cre_ws_deflate_pool_new(&engine->deflate_config, &engine->deflate_pool);
+        result = cre_ws_deflate_pool_create(&engine->deflate_config, &engine->deflate_pool);
         uint8_t bits = engine->deflate_config.server_window_bits;
         cre_ws_deflate_parameters shared = { .server_no_context_takeover = true,
                                              .server_window_bits = bits ? bits : 15 };

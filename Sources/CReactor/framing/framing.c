@@ -29,7 +29,7 @@ void cre_framing_init(cre_framing *framing, const cre_framing_config *config) {
     *framing = (cre_framing){ .config = config };
 }
 
-void cre_framing_release(cre_framing *framing) {
+void cre_framing_deinit(cre_framing *framing) {
     cre__free(framing->buffer);
     cre_framing_init(framing, framing->config);
 }
@@ -80,7 +80,7 @@ static int give_input(const uint8_t **cursor, size_t total, const uint8_t **pack
 
 /* An idle connection keeps nothing. */
 static int nothing_left(cre_framing *framing) {
-    if (framing->buffer) cre_framing_release(framing);
+    if (framing->buffer) cre_framing_deinit(framing);
     return 0;
 }
 

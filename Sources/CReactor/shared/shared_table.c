@@ -5,7 +5,7 @@
 #include <sys/random.h>
 
 #include "core/memory.h"
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 
 enum { MIN_STRIPES = 8, MAX_STRIPES = 256 };
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/siphash.h"
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 
 bool cre__key_make(const cre_shared_table *table, const void *bytes, size_t length, cre__key *key) {
     if (length < 1 || length > CRE_SHARED_KEY_MAX) return false;

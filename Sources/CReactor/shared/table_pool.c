@@ -1,5 +1,5 @@
 /* Taking nodes, giving them back, and finishing what the dead left half done. */
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 
 /* The list of free nodes and all counts follow from the states of the nodes. */
 static void rebuild(const cre_shared_table *table) {

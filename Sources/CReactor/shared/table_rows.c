@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 
 /* Whether this thread is in an edit's callback, with a stripe locked. */
 static _Thread_local bool is_editing;

@@ -349,7 +349,7 @@ void cre__ws_input_finish(cre_ws_session *session) {
     session->state = FINISHED;
 }
 
-void cre_ws_session_clear(cre_ws_session *session) {
+void cre_ws_session_deinit(cre_ws_session *session) {
     cre__ws_input_finish(session);
 }
 

@@ -294,7 +294,7 @@ static pid_t die_with(cre_shared_lock *lock, bool writes) {
     REQUIRE(child >= 0);
     if (child) return child;
     cre_shared_hold hold;
-    (writes ? cre_shared_lock_write : cre_shared_lock_read)(lock, -1, &hold);
+    CHECK_EQ((writes ? cre_shared_lock_write : cre_shared_lock_read)(lock, -1, &hold), 0);
     kill(getpid(), SIGKILL);
     cre_process_exit(0);
 }

@@ -1,9 +1,9 @@
 /*
  * Errors.
  *
- * A function that can fail returns 0 or a positive result when it succeeds and a negative int when it fails.
- * System errors are negated errno values (-ECONNRESET), the library's own start at -1000 in bands by layer.
- * When a function that takes a callback returns an error, that callback is never called.
+ * A function that can fail returns 0 or a positive result on success and a negative int on failure. System
+ * errors are negated errno values (-ECONNRESET); the library's own errors start at -1000, in a band for each
+ * layer. When a function that takes a callback returns an error, the callback is never called.
  */
 #ifndef CREACTOR_ERROR_H
 #define CREACTOR_ERROR_H
@@ -112,11 +112,11 @@ typedef enum cre_error {
 CRE_BEGIN_DECLS
 
 /** The symbolic name of an error ("CRE_ENOMEM", "ECONNRESET"), "CRE_EUNKNOWN" for other numbers; a static
- * string. */
+ * string. Any thread. */
 CRE_API const char *cre_error_name(int error);
 
-/** One line for people ("out of memory"); a static string, except that unknown system errors may share one
- * thread-local buffer. Any thread. */
+/** A description in one line ("out of memory"): a static string, except that unknown system errors may share
+ * a thread-local buffer. Any thread. */
 CRE_API const char *cre_error_message(int error);
 
 CRE_END_DECLS

@@ -1,4 +1,4 @@
-/* The chunked transfer coding (RFC 9112 section 7.1): a decoder that hands out runs of the input, and chunk
+/* The chunked transfer coding (RFC 9112 section 7.1): a decoder that returns runs of the input, and chunk
  * heads. */
 #ifndef CREACTOR_HTTP_CHUNKED_H
 #define CREACTOR_HTTP_CHUNKED_H
@@ -8,18 +8,18 @@
 
 #include "export.h"
 
-/** Decoder of one body. The fields are private. */
+/** The decoder of one body. Fields are private. */
 typedef struct cre_http_chunked {
     uint64_t left;     /* of the current chunk */
     uint64_t room;     /* bytes that further chunks may hold */
-    uint32_t overhead; /* bytes that extensions and trailers may still take */
+    uint32_t overhead; /* bytes left for extensions and trailers */
     uint8_t state;
     uint8_t digits;
 } cre_http_chunked;
 
-/** What cre_http_chunked_next found. */
+/** Results of cre_http_chunked_next. */
 enum {
-    CRE_HTTP_CHUNKED_MORE = 0, /* the input is used up and the body goes on */
+    CRE_HTTP_CHUNKED_MORE = 0, /* the input is used up and the body continues */
     CRE_HTTP_CHUNKED_DATA = 1, /* a run of body bytes */
     CRE_HTTP_CHUNKED_END = 2   /* the body is complete; *cursor is at the first byte after it */
 };
@@ -27,7 +27,7 @@ enum {
 /** The largest body of a decoder without a limit. */
 #define CRE_HTTP_CHUNKED_UNLIMITED ((uint64_t)INT64_MAX)
 
-/** All of a body's chunk extensions and trailers together may take this many bytes. */
+/** The most bytes that the chunk extensions and trailers of a body may have together. */
 enum { CRE_HTTP_CHUNKED_OVERHEAD = 16384 };
 
 /** The size of the buffer that cre_http_chunk_head requires. */

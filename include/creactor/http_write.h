@@ -1,4 +1,4 @@
-/* Heads of responses and requests, written with checks against injection. */
+/* Writing the heads of responses and requests, with checks against injection. */
 #ifndef CREACTOR_HTTP_WRITE_H
 #define CREACTOR_HTTP_WRITE_H
 
@@ -8,7 +8,7 @@
 
 #include "export.h"
 
-/** A field to send; the bytes stay the caller's and are only read during the call. */
+/** A field to send. The bytes are borrowed for the call. */
 typedef struct cre_http_header {
     const char *name;
     const char *value;
@@ -24,7 +24,7 @@ typedef struct cre_http_header {
  */
 typedef struct cre_http_response {
     uint16_t status; /* 100..999 */
-    uint8_t minor;   /* HTTP version of the request: decides how keep-alive is spelt */
+    uint8_t minor;   /* of the request's HTTP/1.minor: decides how keep-alive is written */
     bool keep_alive; /* false: "Connection: close" */
     bool chunked;    /* "Transfer-Encoding: chunked" instead of a length */
     bool has_length; /* write content_length (never with 1xx and 204) */
@@ -65,10 +65,10 @@ CRE_NODISCARD
 CRE_API int cre_http_write_request(char *out, size_t capacity, const cre_http_request *request);
 
 /** Whether the pair may be sent: the name is a token, the value has no control character other than a tab and
- * no white space at its ends. */
+ * no white space at its ends. Any thread. */
 CRE_NODISCARD CRE_API bool cre_http_header_valid(const cre_http_header *field);
 
-/** The usual phrase of a status ("Not Found"), "Unknown" for others; a static string. */
+/** The usual phrase of a status ("Not Found"), "Unknown" for others; a static string. Any thread. */
 CRE_API const char *cre_http_reason(int status);
 
 /* ---- packed fields ---- */

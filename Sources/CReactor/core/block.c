@@ -36,7 +36,7 @@ void cre_block_release(cre_block *block) {
     if (atomic_fetch_sub_explicit(&block->owners, 1, memory_order_acq_rel) == 1) cre__free(block);
 }
 
-int cre_block_is_unique(const cre_block *block) {
+bool cre_block_is_unique(const cre_block *block) {
     return atomic_load_explicit(&block->owners, memory_order_acquire) == 1;
 }
 

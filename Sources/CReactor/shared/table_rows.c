@@ -217,8 +217,8 @@ static int add_int(void *context, uint64_t *row, bool exists) {
     int result = cre_shared_row_int(sum->table, row, sum->column, &value);
     if (result) return result;
     sum->total = (int64_t)((uint64_t)value + (uint64_t)sum->by);
-    cre_shared_row_set_int(sum->table, row, sum->column, sum->total);
-    return CRE_SHARED_STORE;
+    result = cre_shared_row_set_int(sum->table, row, sum->column, sum->total);
+    return result ? result : CRE_SHARED_STORE;
 }
 
 static int add_double(void *context, uint64_t *row, bool exists) {
@@ -228,8 +228,8 @@ static int add_double(void *context, uint64_t *row, bool exists) {
     int result = cre_shared_row_double(sum->table, row, sum->column, &value);
     if (result) return result;
     sum->total_double = value + sum->by_double;
-    cre_shared_row_set_double(sum->table, row, sum->column, sum->total_double);
-    return CRE_SHARED_STORE;
+    result = cre_shared_row_set_double(sum->table, row, sum->column, sum->total_double);
+    return result ? result : CRE_SHARED_STORE;
 }
 
 int cre_shared_table_add(cre_shared_table *table, const void *key, size_t length, uint32_t column,

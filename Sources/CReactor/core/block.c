@@ -32,7 +32,8 @@ cre_block *cre_block_retain(cre_block *block) {
 
 void cre_block_release(cre_block *block) {
     if (!block) return;
-    /* Release: what this owner did comes before; acquire: what all did comes before the memory goes. */
+    /* Release: the accesses of this owner happen before; acquire: those of all owners happen before the
+     * memory is freed. */
     if (atomic_fetch_sub_explicit(&block->owners, 1, memory_order_acq_rel) == 1) cre__free(block);
 }
 

@@ -1,4 +1,4 @@
-/* A shared table as a whole: its columns, its memory, its counters. */
+/* Columns, memory and counters of a shared table. */
 #include <creactor/error.h>
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static size_t round_up(size_t value, size_t unit) {
     return (value + unit - 1) / unit * unit;
 }
 
-/* Lays the columns out in words. */
+/* Computes the offsets of the columns, in words. */
 static int lay_out(cre_shared_table *table, const cre_column *columns, size_t count) {
     size_t words = 0;
     for (size_t i = 0; i < count; i++) {
@@ -29,7 +29,7 @@ static int lay_out(cre_shared_table *table, const cre_column *columns, size_t co
         column->type = from->type;
         column->size = is_bytes ? from->size : 8;
         column->offset = (uint32_t)words;
-        /* Bytes stand behind their length. */
+        /* Bytes follow their length. */
         words += is_bytes ? 1 + round_up(from->size, 8) / 8 : 1;
         if (words * 8 > CRE_SHARED_ROW_MAX) return CRE_EINVALID;
         table->column_count++;
@@ -38,7 +38,7 @@ static int lay_out(cre_shared_table *table, const cre_column *columns, size_t co
     return 0;
 }
 
-/* FNV-1a of everything that two tables must have in common to be one. */
+/* FNV-1a over what two programs must agree on to share a table. */
 static uint64_t schema_of(const cre_shared_table *table) {
     const uint8_t *bytes = (const uint8_t *)table->columns;
     uint64_t hash = 0xCBF29CE484222325u ^ table->rows;
@@ -70,7 +70,7 @@ static int prepare(uint32_t rows, const cre_column *columns, size_t count, cre_s
     return 0;
 }
 
-/* Finds the parts in the segment; without one, how large it has to be. */
+/* Sets the pointers into the segment, if there is one, and returns the size it must have. */
 static size_t place(cre_shared_table *table) {
     size_t at = round_up(sizeof(cre__table_head), 64);
     uint8_t *base = table->segment.memory;
@@ -85,7 +85,7 @@ static size_t place(cre_shared_table *table) {
 
 static int start(cre_shared_table *table) {
     cre__table_head *head = table->head;
-    /* Clients choose keys. Those that do not know the seed cannot choose them so that all land in one chain.
+    /* Clients may choose keys. Without knowing the seed they cannot choose keys that share a chain.
      */
     if (getrandom(head->seed, sizeof head->seed, 0) != sizeof head->seed) return -errno;
     int result = cre__mutex_init(&head->pool);

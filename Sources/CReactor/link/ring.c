@@ -29,7 +29,7 @@ bool cre__ring_mend(cre__ring *ring) {
     atomic_store(&control->taken, 0);
     atomic_store(&control->head, 0);
     atomic_store(&control->broken, 0);
-    ring->own = ring->shown = ring->other = 0;
+    ring->own = ring->published = ring->other = 0;
     return true;
 }
 
@@ -45,7 +45,7 @@ void cre__ring_open_producer(cre__ring *ring, void *memory, uint32_t capacity) {
         atomic_store(&control->tail, tail);
     }
     uint64_t head = atomic_load(&control->head);
-    ring->own = ring->shown = tail;
+    ring->own = ring->published = tail;
     ring->other = plausible(ring, head, tail) ? head : taken;
 }
 
@@ -56,8 +56,8 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
     uint64_t taken = atomic_load(&control->taken);
     if (!ring->broken && !plausible(ring, taken, atomic_load(&control->tail))) cre__ring_break(ring);
     ring->own = taken;
-    ring->other = taken;                       /* the first read loads it again */
-    ring->shown = atomic_load(&control->head); /* so that the first release wakes a waiting producer */
+    ring->other = taken;                           /* the first read loads it again */
+    ring->published = atomic_load(&control->head); /* so that the first release wakes a waiting producer */
 }
 
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
@@ -89,7 +89,7 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
     if (ring->broken) {
         if (atomic_load(&ring->control->broken)) return 0;
         /* A new producer starts at 0 by definition; the position is not read. */
-        ring->own = ring->other = ring->shown = 0;
+        ring->own = ring->other = ring->published = 0;
         ring->broken = false;
     }
     for (;;) {
@@ -119,8 +119,8 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
 }
 
 bool cre__ring_release(cre__ring *ring) {
-    if (ring->shown == ring->own) return false;
-    ring->shown = ring->own;
+    if (ring->published == ring->own) return false;
+    ring->published = ring->own;
     atomic_store_explicit(&ring->control->head, ring->own, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed)) return false;

@@ -29,11 +29,11 @@ typedef struct cre__ring_control {
 typedef struct cre__ring {
     cre__ring_control *control;
     uint8_t *data;
-    uint32_t capacity; /* power of two */
-    uint64_t own;      /* producer: written up to here; consumer: served up to here */
-    uint64_t other;    /* the other side's position when last loaded */
-    uint64_t shown;    /* consumer: head as last stored; producer: tail as last stored */
-    bool broken;       /* consumer: found a corrupt record, waits for a reset */
+    uint32_t capacity;  /* power of two */
+    uint64_t own;       /* producer: written up to here; consumer: served up to here */
+    uint64_t other;     /* the other side's position when last loaded */
+    uint64_t published; /* consumer: head as last stored; producer: tail as last stored */
+    bool broken;        /* consumer: found a corrupt record, waits for a reset */
 } cre__ring;
 
 /* Bytes of shared memory of one ring. */
@@ -60,11 +60,11 @@ static inline uint32_t cre__ring_max_payload(const cre__ring *ring) {
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length);
 
 static inline bool cre__ring_unpublished(const cre__ring *ring) {
-    return ring->own != ring->shown;
+    return ring->own != ring->published;
 }
 
 static inline void cre__ring_publish(cre__ring *ring) {
-    ring->shown = ring->own;
+    ring->published = ring->own;
     atomic_store_explicit(&ring->control->tail, ring->own, memory_order_release);
 }
 

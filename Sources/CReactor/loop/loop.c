@@ -27,8 +27,8 @@ struct cre_loop {
     atomic_bool stopping;
     uint64_t began; /* when the work of this turn began; 0: not yet */
     cre_loop_stats stats;
-    cre_loop_stats *shown; /* NULL, or where they are published for other processes */
-    cre_loop_stats before; /* the values found there at first */
+    cre_loop_stats *published; /* NULL, or where they are published for other processes */
+    cre_loop_stats before;     /* the values found there at first */
 };
 
 /* ---- the duration of turns ---- */
@@ -37,12 +37,12 @@ void cre__loop_begin(cre_loop *loop) {
     if (!loop->began) loop->began = uv_hrtime();
 }
 
-static void show(cre_loop *loop) {
+static void publish(cre_loop *loop) {
     const cre_loop_stats *own = &loop->stats, *before = &loop->before;
     uint64_t longest = own->longest_ns > before->longest_ns ? own->longest_ns : before->longest_ns;
-    __atomic_store_n(&loop->shown->turns, before->turns + own->turns, __ATOMIC_RELAXED);
-    __atomic_store_n(&loop->shown->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
-    __atomic_store_n(&loop->shown->longest_ns, longest, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->published->turns, before->turns + own->turns, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->published->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->published->longest_ns, longest, __ATOMIC_RELAXED);
 }
 
 static void end_turn(cre_loop *loop) {
@@ -52,11 +52,11 @@ static void end_turn(cre_loop *loop) {
     loop->stats.turns++;
     loop->stats.work_ns += spent;
     if (spent > loop->stats.longest_ns) loop->stats.longest_ns = spent;
-    if (loop->shown) show(loop);
+    if (loop->published) publish(loop);
 }
 
-void cre__loop_show(cre_loop *loop, cre_loop_stats *where) {
-    loop->shown = where;
+void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where) {
+    loop->published = where;
     if (!where) return;
     loop->before = *where;
     loop->stats = (cre_loop_stats){ 0 };
@@ -159,10 +159,10 @@ int cre_loop_create(cre_loop **out) {
     return 0;
 }
 
-int cre_loop_adopt(uv_loop_t *host, cre_loop **out) {
+int cre_loop_adopt(uv_loop_t *uv, cre_loop **out) {
     cre_loop *loop = cre__calloc(1, sizeof *loop);
     if (!loop) return CRE_ENOMEM;
-    loop->uv = host;
+    loop->uv = uv;
     int result = open_handles(loop);
     if (result) {
         cre__free(loop);

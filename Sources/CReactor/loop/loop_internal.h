@@ -35,6 +35,6 @@ uv_loop_t *cre__loop_uv(cre_loop *loop);
 void cre__loop_begin(cre_loop *loop);
 
 /* Publishes the statistics of the turns at `where`, added to the values there. NULL stops publishing. */
-void cre__loop_show(cre_loop *loop, cre_loop_stats *where);
+void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where);
 
 #endif

@@ -1,4 +1,4 @@
-/* The chunked transfer coding. */
+/* The decoder of the chunked transfer coding. */
 #include <creactor/error.h>
 #include <creactor/http_chunked.h>
 
@@ -113,7 +113,7 @@ static int step(cre_http_chunked *decoder, uint8_t byte) {
     }
 }
 
-/* States whose bytes count against the limit of extensions and trailers. */
+/* Whether bytes in this state count against the limit of extensions and trailers. */
 static bool costs(uint8_t state) {
     return state == EXTENSION || state == SPACE || (state >= LINE && state <= VALUE_LF);
 }

@@ -10,7 +10,7 @@ static const char *skip_space(const char *at, const char *end) {
     return at;
 }
 
-/* Moves *at past a token and the white space after it; false when there is none. */
+/* Moves *at past a token and the white space after it. False: there is none. */
 static bool take_token(const char **at, const char *end) {
     const char *start = *at;
     while (*at < end && cre__is((uint8_t)**at, CRE__TOKEN))
@@ -20,7 +20,8 @@ static bool take_token(const char **at, const char *end) {
     return any;
 }
 
-/* The same for a quoted string whose content, without its escapes, is a token. */
+/* Moves *at past a quoted string, whose content without escapes must be a token, and the white space after
+ * it. */
 static bool take_quoted(const char **at, const char *end) {
     const char *start = ++*at;
     for (; *at < end && **at != '"'; ++*at) {
@@ -32,7 +33,8 @@ static bool take_quoted(const char **at, const char *end) {
     return true;
 }
 
-/* extension = token *( ";" token [ "=" ( token | quoted-string ) ] ), with optional white space in between.
+/* Whether a text is token *( ";" token [ "=" ( token | quoted-string ) ] ), with optional white space in
+ * between.
  */
 static bool extension_valid(const char *at, size_t length) {
     const char *end = at + length;

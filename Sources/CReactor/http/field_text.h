@@ -1,8 +1,8 @@
 /*
- * Names and values of fields: checked, and copied on the way if they are sent.
+ * Checks of names and values of fields, which copy them in the same pass if they are sent.
  *
- * Both are looked at in blocks of 16 bytes. The test of a block may reject bytes that are allowed but rare
- * (an underscore in a name, a tab in a value); the byte tables of chars.h then decide.
+ * Both are tested in blocks of 16 bytes. The test of a block may reject bytes that are allowed but rare (a
+ * digit in a name, a tab in a value); the tables of chars.h then decide.
  */
 #ifndef CRE_HTTP_FIELD_TEXT_H
 #define CRE_HTTP_FIELD_TEXT_H
@@ -16,13 +16,13 @@
 
 typedef uint8_t cre__block __attribute__((vector_size(16)));
 
-/* A mask of the bytes that are not letters or '-'. */
+/* The mask of the bytes other than letters and '-'. */
 static inline cre__block cre__name_block(cre__block block) {
     cre__block letter = (block | 0x20) - 'a';
     return (cre__block)((letter > 25) & (block != '-'));
 }
 
-/* A mask of the bytes below the space, and DEL. */
+/* The mask of the bytes below the space, and DEL. */
 static inline cre__block cre__value_block(cre__block block) {
     return (cre__block)((block <= 0x1F) | (block == 0x7F));
 }
@@ -40,8 +40,8 @@ static inline bool cre__block_any(cre__block mask) {
     return (words[0] | words[1]) != 0;
 }
 
-/* The bytes of a text that the test rejects, as a mask of all its blocks together. The text is copied unless
- * `out` is NULL. Blocks and words may overlap; nothing but the `length` bytes is read or written. */
+/* Tests a text and copies it, unless `out` is NULL. Returns a mask that is nonzero if the test rejects a
+ * byte. Blocks may overlap; only the `length` bytes are read and written. */
 static inline __attribute__((always_inline)) cre__block cre__pass(char *out, const uint8_t *text,
                                                                   size_t length,
                                                                   cre__block (*test)(cre__block)) {

@@ -1,4 +1,4 @@
-/* Fields as names and values in one piece of memory. */
+/* Packed fields: names and values in one piece of memory. */
 #include <creactor/error.h>
 #include <creactor/http_write.h>
 #include <string.h>

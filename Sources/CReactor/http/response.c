@@ -29,7 +29,7 @@ char *cre__http_response_tail(char *out, const cre__http_response *response, con
         out = put(out, date, CRE_HTTP_DATE_LENGTH);
         out = PUT(out, "\r\n");
     }
-    /* Neither 1xx nor 204 may have a body, so neither may say how it ends. */
+    /* 1xx and 204 have no body and must not have fields that frame one. */
     bool bodiless = response->status < 200 || response->status == 204;
     if (bodiless) {
     } else if (response->framing == CRE__FRAMED_BY_LENGTH) {
@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) char *put_fields(char *at, const cr
         const uint8_t *name = field + sizeof lengths, *value = name + name_length;
         field += size;
         left -= size;
-        /* An entry is as long as its line: the two lengths stand for ": " and CRLF. */
+        /* An entry is as long as its line: the two lengths have the size of ": " and CRLF. */
         rejected |= cre__pass(at, name, name_length, checked ? no_test : cre__name_block);
         char *line = put(at + name_length, ": ", 2);
         rejected |= cre__pass(line, value, value_length, checked ? no_test : cre__value_block);

@@ -1,4 +1,4 @@
-/* The head of a response as a server sends it, written straight into its output. */
+/* The head of a server's response, written directly into its output. */
 #ifndef CRE_HTTP_RESPONSE_H
 #define CRE_HTTP_RESPONSE_H
 
@@ -26,13 +26,13 @@ typedef struct cre__http_response {
     uint8_t framing;     /* cre__http_framing; 1xx and 204 are written without */
     uint8_t connection;  /* cre__http_connection */
     uint64_t length;     /* for CRE__FRAMED_BY_LENGTH */
-    const char *date;    /* CRE_HTTP_DATE_LENGTH characters, left out when the fields have a Date; or NULL */
-    const void *fields;  /* packed: see cre_http_fields_put */
+    const char *date;    /* CRE_HTTP_DATE_LENGTH characters, skipped when the fields have a Date; or NULL */
+    const void *fields;  /* packed, see cre_http_fields_put */
     size_t fields_size;  /* bytes of them */
     bool fields_checked; /* cre_http_fields_check has accepted them */
 } cre__http_response;
 
-/* What the lines that are not in the fields take at most, with the empty line. */
+/* The most bytes of the lines other than the fields, with the empty line. */
 #define CRE__HTTP_RESPONSE_BASE 160
 
 /* The size of the buffer for cre__http_response_write, an upper bound of the head. */

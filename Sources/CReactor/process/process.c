@@ -116,9 +116,9 @@ void cre_process_close_others(const int *keep, size_t count) {
     unsigned from = 3;
     for (size_t i = 0; i < count; i++) {
         if (keep[i] < (int)from) continue; /* unset entries are negative */
-        unsigned kept = (unsigned)keep[i];
-        if (kept > from) close_range(from, kept - 1, 0);
-        from = kept + 1;
+        unsigned open = (unsigned)keep[i];
+        if (open > from) close_range(from, open - 1, 0);
+        from = open + 1;
     }
     close_range(from, ~0u, 0);
 }

@@ -1,12 +1,12 @@
 /*
- * How many connections each remote address has, over all processes that share the table.
+ * The number of connections of each remote address, over all processes that share the table.
  *
  * There is a counter for each address, in buckets of one cache line. An address has two buckets, chosen by a
  * hash with a random seed, and its counter is in the one that had more room when it was needed first. Both
  * are always searched as a whole, so a counter that falls to zero is free again and nothing is ever moved.
  *
- * The table has at least twice as many counters as connections, so two full buckets do not happen by
- * accident, and without the seed nobody can choose addresses that collide. If it happens, the connection is
+ * The table has at least twice as many counters as connections, so two full buckets are practically
+ * impossible, and without the seed nobody can choose addresses that collide. If it happens, the connection is
  * refused.
  */
 #include <creactor/error.h>
@@ -22,10 +22,11 @@
 #define COUNT_MASK ((1u << COUNT_BITS) - 1)
 #define COUNT(n)   ((n) & COUNT_MASK)
 
-/* Each lost race means that another process has succeeded, so only damaged memory causes this many. */
+/* Each lost race means that another process has succeeded, so only corrupt memory causes this many. */
 #define MAX_TRIES 1000
 
-typedef _Atomic uint64_t counter; /* part of the address's hash, the tag, above a count; a count of 0: free */
+typedef _Atomic uint64_t
+    counter; /* the tag, a part of the address's hash, above a count; a count of 0: free */
 
 typedef struct place {
     counter *buckets[2];
@@ -67,8 +68,8 @@ static place place_of(const cre_table *table, uint8_t family, const void *addres
     return (place){ { counters + first * BUCKET, counters + second * BUCKET }, hash & ~(uint64_t)COUNT_MASK };
 }
 
-/* All connections of the address. It may have several counters, when processes began them at the same time.
- * *own is set to one of them, or NULL; *vacant to a free one in the emptier bucket, or NULL. */
+/* Sums up the connections of the address, which has several counters when processes created them at the same
+ * time. *own is set to one of them, or NULL; *vacant to a free one in the emptier bucket, or NULL. */
 static uint64_t search(const place *at, counter **own, counter **vacant) {
     uint64_t total = 0;
     unsigned most = 0;
@@ -115,7 +116,7 @@ bool cre__address_enter(cre_table *table, uint8_t family, const void *address, u
         uint64_t value = atomic_load(it), count = COUNT(value);
         if (count && value - count != at.tag) continue; /* another address has taken it since */
         if (!atomic_compare_exchange_strong(it, &value, (at.tag | count) + 1)) continue;
-        /* Another process may have begun a second counter meanwhile. */
+        /* Another process may have created a second counter meanwhile. */
         if (search(&at, &own, &vacant) <= limit) return true;
         leave(&at);
         return false;

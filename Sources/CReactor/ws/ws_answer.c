@@ -1,4 +1,4 @@
-/* What the protocol answers by itself: pongs, and the closing handshake of either side. */
+/* Answers of the protocol: pongs, and the closing handshake in either role. */
 #include <creactor/error.h>
 #include <creactor/websocket.h>
 #include <string.h>

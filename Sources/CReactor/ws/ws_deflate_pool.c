@@ -33,8 +33,8 @@ static z_stream *new_inflater(int bits) {
 }
 
 /*
- * zlib has no raw window of 256 bytes. Run-length encoding never refers further back than one byte, which is
- * right for any window.
+ * zlib has no raw window of 256 bytes. Run-length encoding never refers back more than one byte, which suits
+ * any window.
  */
 static z_stream *new_deflater(const cre_ws_deflate_config *config, int bits) {
     z_stream *stream = new_stream();

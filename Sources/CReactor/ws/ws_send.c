@@ -6,7 +6,7 @@
 #include "ws/ws_frame.h"
 #include "ws/ws_utf8.h"
 
-/* Up to this length looking for a high bit inline costs less than the call of the vector code. */
+/* Up to this length a search for high bits inline is cheaper than the call of the vector code. */
 #define SHORT_TEXT 128u
 
 static inline bool text_valid(const uint8_t *data, size_t length) {
@@ -20,7 +20,7 @@ static size_t length_of(const cre_slice *parts, int count) {
     return length;
 }
 
-/* The next piece of a text; false when it cannot become valid, or ends within a code point but must not. */
+/* Validates the next piece of a text. False: it cannot become valid, or its end splits a code point. */
 static bool feed(cre_utf8 *state, const cre_slice *parts, int count, bool final) {
     for (int i = 0; i < count; i++)
         if (parts[i].length && !cre_utf8_feed(state, parts[i].data, parts[i].length)) return false;
@@ -63,7 +63,7 @@ static int check_general(cre_ws_send_state *state, uint8_t first, const cre_slic
 }
 
 int cre__ws_send_check(cre_ws_send_state *state, uint8_t first, const cre_slice *parts, int count) {
-    if (state->message == 0 && count == 1) { /* nearly all messages have one frame in one part */
+    if (state->message == 0 && count == 1) { /* the common case: a message of one frame in one part */
         if (first == (CRE_WS_FIN | CRE_WS_TEXT))
             return text_valid(parts->data, parts->length) ? 0 : CRE_EWS_UTF8;
         if (first == (CRE_WS_FIN | CRE_WS_BINARY)) return 0;

@@ -1,4 +1,4 @@
-/* The check of frames before they are sent, for payloads in several parts. */
+/* Checks of frames before they are sent, for payloads in several parts. */
 #ifndef CRE_WS_SEND_H
 #define CRE_WS_SEND_H
 

@@ -1,4 +1,4 @@
-/* The ways to validate UTF-8, each for any length; cre_utf8_valid picks the fastest for this processor. */
+/* Validators of UTF-8 for any length; cre_utf8_valid chooses the fastest one for the processor. */
 #ifndef CRE_WS_UTF8_H
 #define CRE_WS_UTF8_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Whether no byte has its high bit set; for short texts. */
+/* Whether no byte has its high bit set. Inline, for short texts. */
 static inline bool cre__is_ascii(const uint8_t *data, size_t length) {
     uint64_t bits = 0, word;
     if (length < 8) {

@@ -134,9 +134,9 @@ CRE_API int cre_ws_send_check(cre_ws_send_state *state, uint8_t first, const voi
 /** How far the closing handshake is. */
 typedef enum cre_ws_closing {
     CRE_WS_OPEN,           /* no close frame in either direction */
-    CRE_WS_CLOSE_SENT,     /* ours: nothing more may be sent; input goes on up to the peer's close frame */
-    CRE_WS_CLOSE_RECEIVED, /* the peer's: cre_ws_session_answer or cre_ws_session_close is due */
-    CRE_WS_CLOSED,         /* both */
+    CRE_WS_CLOSE_SENT,     /* sent by this side: nothing more may be sent; input continues up to the peer's */
+    CRE_WS_CLOSE_RECEIVED, /* sent by the peer: cre_ws_session_answer or cre_ws_session_close must follow */
+    CRE_WS_CLOSED,         /* sent by both */
     CRE_WS_FAILED          /* cre_ws_session_fail was called: the connection is closed without an answer */
 } cre_ws_closing;
 
@@ -151,8 +151,8 @@ CRE_NODISCARD CRE_API size_t cre_ws_session_answer(cre_ws_session *session, cons
 /**
  * Starts the closing handshake, or answers the peer's close frame with a code and reason of the caller:
  * writes a close frame as cre_ws_close_payload does and returns its size; 0 when one was sent before.
- * Afterwards nothing else may be sent. Input goes on up to the peer's close frame; messages before it may be
- * dropped.
+ * Afterwards nothing else may be sent. Input continues up to the peer's close frame; messages before it may
+ * be dropped.
  */
 CRE_NODISCARD CRE_API size_t cre_ws_session_close(cre_ws_session *session, uint16_t code, const char *reason,
                                                   size_t reason_length, const uint8_t *mask,
@@ -169,7 +169,7 @@ CRE_NODISCARD CRE_API size_t cre_ws_session_fail(cre_ws_session *session, int er
 /** The state of the closing handshake. */
 CRE_API cre_ws_closing cre_ws_session_closing(const cre_ws_session *session);
 
-/** Whether frames may be sent: we have sent no close frame. */
+/** Whether frames may be sent: this side has sent no close frame. */
 CRE_API bool cre_ws_session_may_send(const cre_ws_session *session);
 
 /** Whether the closing handshake is complete or the connection failed. The server then closes the connection
@@ -177,8 +177,8 @@ CRE_API bool cre_ws_session_may_send(const cre_ws_session *session);
 CRE_API bool cre_ws_session_closed(const cre_ws_session *session);
 
 /**
- * The code to report when the connection ends: that of the first close frame, ours or the peer's (1005: it
- * had none); cre_ws_close_code of the error after cre_ws_session_fail; 1006 without a close frame. The reason
+ * The code to report when the connection ends: that of the first close frame, of either side (1005: it had
+ * none); cre_ws_close_code of the error after cre_ws_session_fail; 1006 without a close frame. The reason
  * that belongs to it is the one passed to cre_ws_session_close, or the payload of the peer's CRE_WS_CLOSE
  * event.
  */

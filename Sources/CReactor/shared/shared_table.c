@@ -5,13 +5,10 @@
 #include <sys/random.h>
 
 #include "core/memory.h"
+#include "core/round.h"
 #include "shared/shared_table_internal.h"
 
 enum { MIN_STRIPES = 8, MAX_STRIPES = 256 };
-
-static size_t round_up(size_t value, size_t unit) {
-    return (value + unit - 1) / unit * unit;
-}
 
 /* Computes the offsets of the columns, in words. */
 static int lay_out(cre_shared_table *table, const cre_column *columns, size_t count) {
@@ -30,7 +27,7 @@ static int lay_out(cre_shared_table *table, const cre_column *columns, size_t co
         column->size = is_bytes ? from->size : 8;
         column->offset = (uint32_t)words;
         /* Bytes follow their length. */
-        words += is_bytes ? 1 + round_up(from->size, 8) / 8 : 1;
+        words += is_bytes ? 1 + cre__round_up(from->size, 8) / 8 : 1;
         if (words * 8 > CRE_SHARED_ROW_MAX) return CRE_EINVALID;
         table->column_count++;
     }
@@ -64,7 +61,7 @@ static int prepare(uint32_t rows, const cre_column *columns, size_t count, cre_s
     table->rows = rows;
     table->bucket_mask = buckets - 1;
     table->stripe_mask = stripes - 1;
-    table->stripe_bytes = round_up(sizeof(cre__stripe) + table->words * 8, 64);
+    table->stripe_bytes = cre__round_up(sizeof(cre__stripe) + table->words * 8, 64);
     table->node_bytes = sizeof(cre__node) + table->words * 8;
     *out = table;
     return 0;
@@ -72,13 +69,13 @@ static int prepare(uint32_t rows, const cre_column *columns, size_t count, cre_s
 
 /* Sets the pointers into the segment, if there is one, and returns the size it must have. */
 static size_t place(cre_shared_table *table) {
-    size_t at = round_up(sizeof(cre__table_head), 64);
+    size_t at = cre__round_up(sizeof(cre__table_head), 64);
     uint8_t *base = table->segment.memory;
     table->head = (cre__table_head *)(void *)base;
     if (base) table->stripes = base + at;
     at += (table->stripe_mask + 1) * table->stripe_bytes;
     if (base) table->buckets = (_Atomic uint32_t *)(void *)(base + at);
-    at = round_up(at + ((size_t)table->bucket_mask + 1) * sizeof(uint32_t), 64);
+    at = cre__round_up(at + ((size_t)table->bucket_mask + 1) * sizeof(uint32_t), 64);
     if (base) table->nodes = base + at;
     return at + table->rows * table->node_bytes;
 }

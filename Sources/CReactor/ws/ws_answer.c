@@ -27,7 +27,7 @@ size_t cre_ws_session_answer(cre_ws_session *session, const cre_ws_event *event,
                              uint8_t out[CRE_WS_MAX_ANSWER]) {
     switch (event->opcode) {
     case CRE_WS_PING:
-        /* After our close frame nothing may follow. */
+        /* Nothing may follow a close frame. */
         return session->closing & SENT ? 0 : control(CRE_WS_PONG, event->data, event->length, mask, out);
     case CRE_WS_CLOSE: return cre_ws_session_close(session, event->close_code, NULL, 0, mask, out);
     default: return 0;

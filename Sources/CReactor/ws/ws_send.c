@@ -1,8 +1,8 @@
 #include "ws/ws_send.h"
 
 #include <creactor/websocket_utf8.h>
-#include <string.h>
 
+#include "core/slices.h"
 #include "ws/ws_frame.h"
 #include "ws/ws_utf8.h"
 
@@ -11,13 +11,6 @@
 
 static inline bool text_valid(const uint8_t *data, size_t length) {
     return (length <= SHORT_TEXT && cre__is_ascii(data, length)) || cre_utf8_valid(data, length);
-}
-
-static size_t length_of(const cre_slice *parts, int count) {
-    size_t length = 0;
-    for (int i = 0; i < count; i++)
-        length += parts[i].length;
-    return length;
 }
 
 /* Validates the next piece of a text. False: it cannot become valid, or its end splits a code point. */
@@ -29,13 +22,11 @@ static bool feed(cre_utf8 *state, const cre_slice *parts, int count, bool final)
 
 static int check_close(const cre_slice *parts, int count) {
     uint8_t payload[CRE_WS_MAX_CONTROL];
-    size_t length = 0;
-    for (int i = 0; i < count; i++) {
-        if (parts[i].length) memcpy(payload + length, parts[i].data, parts[i].length);
-        length += parts[i].length;
-    }
+    size_t length = cre__slices_length(parts, count), offset = 0;
+    if (length > sizeof payload) return CRE_EWS_CONTROL_SIZE;
     if (length == 0) return 0;
     if (length == 1) return CRE_EWS_CLOSE_SIZE;
+    cre__slices_copy(payload, length, &parts, &offset);
     if (!cre_ws_close_code_valid((unsigned)payload[0] << 8 | payload[1])) return CRE_EWS_CLOSE_CODE;
     return text_valid(payload + 2, length - 2) ? 0 : CRE_EWS_CLOSE_REASON;
 }
@@ -48,8 +39,8 @@ static int check_general(cre_ws_send_state *state, uint8_t first, const cre_slic
     if (error) return error;
     if (state->message == CRE_WS_CLOSE) return CRE_ESTATE;
     if (cre__ws_is_control(first)) {
-        if (length_of(parts, count) > CRE_WS_MAX_CONTROL) return CRE_EWS_CONTROL_SIZE;
-        if (opcode != CRE_WS_CLOSE) return 0;
+        if (opcode != CRE_WS_CLOSE)
+            return cre__slices_length(parts, count) > CRE_WS_MAX_CONTROL ? CRE_EWS_CONTROL_SIZE : 0;
         error = check_close(parts, count);
         if (!error) state->message = CRE_WS_CLOSE;
         return error;

@@ -38,7 +38,7 @@ TEST(calloc_refuses_an_overflow) {
     cre__free(NULL);
 }
 
-TEST(an_allocator_with_holes_is_refused) {
+TEST(an_incomplete_allocator_is_refused) {
     CHECK_EQ(cre_set_allocator(&(cre_allocator){ .allocate = test_allocate }), CRE_EINVALID);
 }
 

@@ -241,14 +241,14 @@ TEST(mqtt) {
     CHECK_EQ(feed(&wide, "\x30\xff\xff\xff\x7f", 5, 0, 5), 5);
 }
 
-TEST(bytes_as_they_come) {
+TEST(bytes_without_framing) {
     const cre_framing_config none = { .kind = CRE_FRAMING_NONE };
     CHECK_EQ(feed(&none, "abcde", 5, 2, 2), 0);
     CHECK_STR(seen, "<ab><cd><e>");
     CHECK_EQ(in_place, 3);
 }
 
-TEST(senseless_configurations) {
+TEST(invalid_configurations) {
     static const cre_framing_config refused[] = {
         { .kind = CRE_FRAMING_MARKER_SPLIT },
         { .kind = CRE_FRAMING_MARKER_CHECK, .marker_length = 9 },

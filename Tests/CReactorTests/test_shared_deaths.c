@@ -31,8 +31,8 @@ static void lock_all(cre_shared_table *table) {
     }
 }
 
-/* And that nothing is lost: each place is free or has a row. A place that somebody died with is, until his
- * lock is taken. */
+/* Checks that no node is lost: each one is free or has a row, after the locks of dead owners have been taken.
+ */
 static void check_sound(cre_shared_table *table) {
     uint32_t rows, free = 0;
     lock_all(table);
@@ -76,7 +76,7 @@ static unsigned pause_a_moment(unsigned pause) {
     return pause;
 }
 
-/* force_unlock: a writer is killed at an instant that nobody chose, again and again. */
+/* Swoole's force_unlock: a writer is killed at random points, repeatedly. */
 TEST(a_writer_that_is_killed_leaves_whole_rows) {
     cre_shared_table *table = make(KEYS + 1);
     unsigned pause = 1;
@@ -90,7 +90,7 @@ TEST(a_writer_that_is_killed_leaves_whole_rows) {
     cre_shared_table_destroy(table);
 }
 
-TEST(others_go_on_meanwhile) {
+TEST(other_processes_continue) {
     enum { WRITERS = 3 };
     cre_shared_table *table = make(KEYS / 2); /* too small: it is full at times */
     pid_t writers[WRITERS];
@@ -173,7 +173,7 @@ static void die_inserting(cre_shared_table *table, bool in_pool) {
     stripe->step = CRE__STEP_SWEEP;
     uint32_t number = cre__pool_take(table, key.hash);
     if (in_pool) {
-        /* As if it had not come to count the node. */
+        /* As if it had died before it counted the node. */
         cre__mutex_lock(&table->head->pool);
         table->head->fresh = number - 1;
         table->head->count = number - 1;
@@ -183,7 +183,7 @@ static void die_inserting(cre_shared_table *table, bool in_pool) {
     die_here();
 }
 
-TEST(every_way_to_die) {
+TEST(every_point_of_death) {
     for (int way = 0; way < 6; way++) {
         cre_shared_table *table = make(4);
         CHECK_EQ(cre_shared_table_edit(table, "row", 3, true, advance, table), 0);
@@ -204,7 +204,7 @@ TEST(every_way_to_die) {
         int status = 0;
         CHECK_EQ(waitpid(child, &status, 0), child);
         CHECK(WIFSIGNALED(status));
-        /* A reader comes first: it repairs what it needs. */
+        /* A reader is first: it repairs the stripe that it needs. */
         static const int64_t visits[] = { 2, 3, 2, -1, 2, 2 };
         CHECK_EQ(visits_of(table, "row"), visits[way]);
         CHECK_EQ(visits_of(table, "new"), -1);
@@ -224,7 +224,7 @@ TEST(every_way_to_die) {
 
 /* *_reentrancy: a thread of one process that dies while it edits is a process that dies; see above. Those who
  * wait for its lock get it. */
-TEST(who_waits_for_a_dead_owner_goes_on) {
+TEST(waiters_for_a_dead_owner_continue) {
     cre_shared_table *table = make(4);
     CHECK_EQ(set(table, "row", 1, NULL), 0);
     for (int i = 0; i < 20; i++) {

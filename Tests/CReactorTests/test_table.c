@@ -51,9 +51,8 @@ TEST(sizes) {
     }
 }
 
-/* Other processes can write what they like: nothing outside of the memory is looked at, and nobody waits for
- * ever. */
-TEST(nonsense_in_the_memory_stays_there) {
+/* Other processes may write anything: no memory outside of the table is accessed, and nothing blocks. */
+TEST(corrupt_memory_does_no_harm) {
     cre_table *table = make(100), *other = cre_table_open(table->memory, 100);
     REQUIRE(other != NULL);
     for (int filling = 0; filling < 2; filling++) {
@@ -62,7 +61,7 @@ TEST(nonsense_in_the_memory_stays_there) {
         int claimed = cre__address_claim(other, &info, 3, filling);
         CHECK_EQ(claimed, filling ? CRE_ELIMIT : 0);
         memset(table->memory, 0xFF, cre_table_size(100));
-        atomic_store(&table->memory->count, 0); /* there is room, and no bit says where */
+        atomic_store(&table->memory->count, 0); /* the count has room, but no bit is free */
         CHECK_EQ(cre__table_claim(other, &info, 3), CRE_ELIMIT);
         CHECK_EQ(cre_table_count(other), 0);
         cre_session sessions[16];
@@ -82,7 +81,7 @@ TEST(nonsense_in_the_memory_stays_there) {
     drop(table, 100);
 }
 
-TEST(what_is_known_of_a_connection) {
+TEST(connection_info) {
     cre_table *table = make(10);
     cre_connection_info info = sample(7), copy;
     CHECK_EQ(cre__table_claim(table, &info, 3), 0);
@@ -110,7 +109,7 @@ TEST(what_is_known_of_a_connection) {
     drop(table, 10);
 }
 
-TEST(connections_are_dealt_in_turn) {
+TEST(connections_are_dispatched_in_turn) {
     cre_table *table = make(100);
     int dealt[4] = { 0 };
     for (int i = 0; i < 40; i++) {
@@ -273,7 +272,7 @@ TEST(the_limit_for_an_address_holds_with_several_threads) {
     drop(table, 1);
 }
 
-/* Writers take and give back, each its own mark all over the slot; readers never see a mixture. */
+/* Writers claim and release slots, each filled with a pattern; readers never see a mixture. */
 static atomic_bool stop_readers;
 
 static void *come_and_go(void *context) {

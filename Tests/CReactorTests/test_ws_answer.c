@@ -133,14 +133,14 @@ static void step_by_step(side us, side peer) {
     CHECK_EQ(cre_ws_session_close_code(&first.session), 3000);
     CHECK(cre_ws_session_closed_by_peer(&first.session));
 
-    /* the peer closes, and the application words the answer */
+    /* the peer closes, and the application answers with its own code */
     event = receive(&none, frame, pack(&peer, 0x88, NULL, 0, frame));
     CHECK_EQ(cre_ws_session_close_code(&none.session), 1005);
     CHECK(cre_ws_session_close(&none.session, 1001, "later", 5, us.mask, answer) > 0);
     CHECK_EQ(cre_ws_session_closing(&none.session), CRE_WS_CLOSED);
     CHECK_EQ(cre_ws_session_close_code(&none.session), 1005);
 
-    /* we close; messages of the peer still arrive, then its close frame with another code */
+    /* this side closes; messages of the peer still arrive, then its close frame with another code */
     CHECK(cre_ws_session_close(&second.session, 4001, "x", 1, us.mask, answer) > 0);
     CHECK_EQ(cre_ws_session_closing(&second.session), CRE_WS_CLOSE_SENT);
     CHECK_EQ(cre_ws_session_close_code(&second.session), 4001);

@@ -34,7 +34,7 @@ static void stop(receiver *r) {
     cre_ws_deflate_pool_destroy(r->pool);
 }
 
-/* Feeds in pieces of `piece` bytes (0: one, `split`: two) and describes what came out in `text`. */
+/* Feeds pieces of `piece` bytes (0: one piece, `split`: two) and describes the events in `text`. */
 static const char *receive(receiver *r, const uint8_t *data, size_t size, size_t piece, size_t split) {
     static char text[1 << 15];
     size_t length = 0;
@@ -112,7 +112,7 @@ TEST(damaged_messages) {
     EXPECT("\xc1\x0b\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00", "WS_DEFLATE 1007");
 }
 
-TEST(where_rsv1_may_not_be) {
+TEST(misplaced_rsv1) {
     EXPECT("\xc9\x00", "WS_RSV 1002");
     EXPECT("\xc8\x00", "WS_RSV 1002");
     EXPECT("\x41\x03\xf2\x48\xcd\xc0\x04\xc9\xc9\x07\x00", "WS_RSV 1002");
@@ -283,7 +283,7 @@ TEST(each_connection_has_its_window) {
     cre_ws_deflate_pool_destroy(pool);
 }
 
-TEST(large_output_is_not_kept) {
+TEST(large_output_is_freed) {
     cre_ws_deflate_pool *pool;
     REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
     cre_ws_deflate deflate;
@@ -328,7 +328,7 @@ TEST(a_bomb_is_stopped_at_the_limit) {
     free(frame);
 }
 
-TEST(the_limit_counts_what_comes_out) {
+TEST(the_limit_applies_to_inflated_bytes) {
     for (size_t content = 999; content <= 1001; content++) {
         size_t size;
         uint8_t *frame = bomb(content, &size);
@@ -375,7 +375,7 @@ TEST(invalid_configurations) {
 
 #else
 
-TEST(not_in_this_build) {
+TEST(unsupported_without_zlib) {
     cre_ws_deflate_pool *pool;
     CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
 }

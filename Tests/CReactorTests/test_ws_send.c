@@ -23,7 +23,7 @@ static const char *text_of(int error) {
     return cre_error_name(error);
 }
 
-/* The result of the check, which must be what the receiver says. False: the sequence is over. */
+/* Checks a frame and sends it to the receiver, whose result must be the same. False: the sequence ends. */
 static bool frame(pair *it, uint8_t first, const void *data, size_t length, const char *what) {
     uint8_t wire[300], *cursor = wire;
     size_t size = cre_ws_header(wire, first, length, NULL);

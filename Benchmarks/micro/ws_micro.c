@@ -84,7 +84,7 @@ static void frames(const char *name, uint8_t opcode, const uint8_t *payload, siz
         if (middle - start < best_copy) best_copy = middle - start;
         if (end - middle < best) best = end - middle;
     }
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     printf("%-24s %5zu bytes %8.1f ns a frame (memcpy of the same: %.1f)\n", name, length,
            best / (double)count * 1e9, best_copy / (double)count * 1e9);
 }

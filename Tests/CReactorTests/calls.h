@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,7 +29,7 @@
     XX(accept4) XX(recv) XX(recvmmsg) XX(read) XX(pread) XX(send) XX(sendmsg) XX(sendfile)     \
     XX(write) XX(open) XX(fstat) XX(socket) XX(bind) XX(listen) XX(setsockopt) XX(getsockname) \
     XX(getpeername) XX(fchmod) XX(shutdown) XX(eventfd) XX(memfd_create) XX(ftruncate)         \
-    XX(mmap) XX(pthread_create) XX(uv_loop_init) XX(uv_async_init) XX(uv_poll_init)
+    XX(mmap) XX(getrandom) XX(pthread_create) XX(uv_loop_init) XX(uv_async_init) XX(uv_poll_init)
 /* clang-format on */
 
 typedef enum call {
@@ -112,6 +113,7 @@ CALL(ssize_t, pread, (int at, void *data, size_t length, off_t from), (at, data,
 CALL(ssize_t, send, (int at, const void *data, size_t length, int flags), (at, data, length, flags), &length)
 CALL(ssize_t, write, (int at, const void *data, size_t length), (at, data, length), &length)
 CALL(ssize_t, sendfile, (int to, int from, off_t *at, size_t length), (to, from, at, length), &length)
+CALL(ssize_t, getrandom, (void *data, size_t length, unsigned flags), (data, length, flags), &length)
 CALL_PLAIN(accept4, (int at, struct sockaddr *peer, socklen_t *size, int flags), (at, peer, size, flags))
 CALL_PLAIN(fstat, (int at, struct stat *status), (at, status))
 CALL_PLAIN(socket, (int family, int type, int protocol), (family, type, protocol))

@@ -99,6 +99,7 @@ static const fault start_faults[] = {
     { CALL_memfd_create, ENFILE },
     { CALL_ftruncate, ENOSPC },
     { CALL_mmap, ENOMEM },
+    { CALL_getrandom, EPERM },
     { CALL_pthread_create, EAGAIN },
     { CALL_uv_loop_init, EMFILE },
     { CALL_uv_async_init, EMFILE },

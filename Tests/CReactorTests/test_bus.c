@@ -287,7 +287,7 @@ TEST(a_sender_that_waits_for_room_is_woken) {
     for (uint32_t i = 0; i < 2; i++)
         REQUIRE(cre_node_open(bus, i, ends[i].loop, &handlers, &ends[i], &ends[i].node) == 0);
     ends[0].on_room = flood;
-    cre_loop_post(ends[0].loop, start_flood, &ends[0]);
+    CHECK_EQ(cre_loop_post(ends[0].loop, start_flood, &ends[0]), 0);
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         REQUIRE(pthread_create(&threads[i], NULL, run_end, &ends[i]) == 0);

@@ -40,15 +40,15 @@ static void join(receiver *it, net_server *net, const char *offer) {
     if (!offer) return;
     agreed.server_no_context_takeover = strcmp(offer, FORGETS) == 0;
     if (strcmp(offer, SMALL) == 0) agreed.server_window_bits = 9;
-    REQUIRE(cre_ws_deflate_pool_new(&nothing, &it->pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&nothing, &it->pool) == 0);
     cre_ws_deflate_init(&it->deflate, it->pool, &agreed, true);
     cre_ws_session_set_deflate(&it->session, &it->deflate);
 }
 
 static void leave(receiver *it) {
-    cre_ws_session_clear(&it->session);
-    cre_ws_deflate_clear(&it->deflate);
-    cre_ws_deflate_pool_free(it->pool);
+    cre_ws_session_deinit(&it->session);
+    cre_ws_deflate_deinit(&it->deflate);
+    cre_ws_deflate_pool_destroy(it->pool);
     net_close(&it->net);
 }
 
@@ -274,7 +274,7 @@ TEST(without_memory_nothing_is_lost) {
 
 TEST(not_in_this_build) {
     cre_ws_deflate_pool *pool;
-    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
+    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
 }
 
 #endif

@@ -196,39 +196,6 @@ TEST_BOTH(so_many_per_address) {
     net_stop(net);
 }
 
-TEST(addresses_are_counted_exactly) {
-    size_t size = cre_table_size(10000);
-    void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
-    REQUIRE(memory != NULL);
-    memset(memory, 0, size);
-    cre_table *table = cre_table_open(memory, 10000);
-    REQUIRE(table != NULL);
-    int uncounted = 0;
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < 4000; i++) {
-            uint8_t address[16] = { 10, 1, (uint8_t)(i >> 8), (uint8_t)i };
-            for (int n = 0; n < 2; n++)
-                CHECK(cre__address_enter(table, AF_INET, address, 2));
-            uncounted += cre__address_enter(table, AF_INET, address, 2);
-            address[15] = 7; /* of an IPv4 address only the first four bytes count */
-            CHECK(cre__address_enter(table, AF_UNIX, address, 1));
-        }
-        for (uint32_t i = 0; i < 4000; i++) {
-            uint8_t address[16] = { 10, 1, (uint8_t)(i >> 8), (uint8_t)i };
-            for (int n = 0; n < 2; n++)
-                cre__address_leave(table, AF_INET, address);
-        }
-    }
-    CHECK(uncounted < 40); /* a bucket may be full of others */
-    uint8_t one[16] = { 0x20, 1, 13, 8, [15] = 1 }, two[16] = { 0x20, 1, 13, 8, [15] = 2 };
-    CHECK(cre__address_enter(table, AF_INET6, one, 1));
-    CHECK(!cre__address_enter(table, AF_INET6, two, 1));
-    cre__address_leave(table, AF_INET6, two);
-    CHECK(cre__address_enter(table, AF_INET6, two, 1));
-    cre_table_close(table);
-    free(memory);
-}
-
 TEST_BOTH(counters_are_shared_and_go_on) {
     static uint64_t shared[sizeof(cre_engine_stats) / sizeof(uint64_t)];
     memset(shared, 0, sizeof shared);

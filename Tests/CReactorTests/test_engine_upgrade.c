@@ -35,7 +35,7 @@ static void exchange(net_client *client, const cre_ws_deflate_parameters *agreed
                      size_t length) {
     static const cre_ws_config role = { .client = true, .max_message = 1 << 20 };
     cre_ws_deflate_pool *pool = NULL;
-    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .threshold = 1 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 1 }, &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, agreed, true);
     cre_ws_session session;
@@ -70,9 +70,9 @@ static void exchange(net_client *client, const cre_ws_deflate_parameters *agreed
         uint8_t *none = NULL;
         CHECK_EQ(cre_ws_session_next(&session, &none, NULL, &event), 0);
     }
-    cre_ws_session_clear(&session);
-    cre_ws_deflate_clear(&deflate);
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_session_deinit(&session);
+    cre_ws_deflate_deinit(&deflate);
+    cre_ws_deflate_pool_destroy(pool);
 }
 
 static void deflate_with(const cre_ws_deflate_config *config, const char *offer, const char *expected,
@@ -129,7 +129,7 @@ TEST_BOTH(an_inflated_message_above_the_limit_ends_with_1009) {
     net_client client = net_connect(net);
     ask(&client, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     cre_ws_deflate_pool *pool = NULL;
-    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, &(cre_ws_deflate_parameters){ false, false, 15, 15 }, true);
     static uint8_t zeros[1 << 20];
@@ -145,8 +145,8 @@ TEST_BOTH(an_inflated_message_above_the_limit_ends_with_1009) {
     CHECK_EQ(closed.reason, CRE_CLOSED_PROTOCOL);
     CHECK_EQ(closed.code, 1009);
     CHECK_EQ(closed.error, CRE_EWS_TOO_BIG);
-    cre_ws_deflate_clear(&deflate);
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_deflate_deinit(&deflate);
+    cre_ws_deflate_pool_destroy(pool);
     net_close(&client);
     net_stop(net);
 }

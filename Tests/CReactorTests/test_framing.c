@@ -32,7 +32,7 @@ static int feed(const cre_framing_config *config, const char *text, size_t size,
         CHECK(cursor == end);
     }
     if (result == 0) result = (int)cre_framing_pending(&framing);
-    cre_framing_release(&framing);
+    cre_framing_deinit(&framing);
     CHECK_EQ(cre_framing_pending(&framing), 0);
     return result;
 }
@@ -241,14 +241,14 @@ TEST(mqtt) {
     CHECK_EQ(feed(&wide, "\x30\xff\xff\xff\x7f", 5, 0, 5), 5);
 }
 
-TEST(bytes_as_they_come) {
+TEST(bytes_without_framing) {
     const cre_framing_config none = { .kind = CRE_FRAMING_NONE };
     CHECK_EQ(feed(&none, "abcde", 5, 2, 2), 0);
     CHECK_STR(seen, "<ab><cd><e>");
     CHECK_EQ(in_place, 3);
 }
 
-TEST(senseless_configurations) {
+TEST(invalid_configurations) {
     static const cre_framing_config refused[] = {
         { .kind = CRE_FRAMING_MARKER_SPLIT },
         { .kind = CRE_FRAMING_MARKER_CHECK, .marker_length = 9 },
@@ -276,7 +276,7 @@ TEST(memory_follows_what_has_arrived) {
     CHECK_EQ(cre_framing_next(&framing, &cursor, cursor + 4, &packet, &length), 0);
     CHECK_EQ(cre_framing_pending(&framing), 4);
     CHECK(framing.capacity <= 256);
-    cre_framing_release(&framing);
+    cre_framing_deinit(&framing);
     /* whole packets need none, and an idle connection keeps none */
     const long before = atomic_load(&test_allocations);
     CHECK_EQ(feed(&config, "\0\0\0\1a\0\0\0\1b", 10, 0, 10), 0);

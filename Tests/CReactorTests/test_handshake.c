@@ -121,11 +121,12 @@ TEST(the_example_of_the_rfc) {
              CRE_EHTTP_INVALID_FIELD);
 }
 
-#define LINE  "GET / HTTP/1.1\r\nHost: a\r\n"
-#define UP    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-#define KEY   "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n"
-#define VER   "Sec-WebSocket-Version: 13\r\n"
-#define NOKEY LINE UP VER
+#define LINE             "GET / HTTP/1.1\r\nHost: a\r\n"
+#define UP               "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+#define KEY              "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n"
+#define VER              "Sec-WebSocket-Version: 13\r\n"
+#define NOKEY            LINE UP VER
+#define EXTENSION(value) LINE UP KEY VER "Sec-WebSocket-Extensions: " value "\r\n\r\n"
 
 static const struct {
     const char *text;
@@ -156,6 +157,33 @@ static const struct {
     { LINE UP KEY VER "Sec-WebSocket-Protocol:\r\n\r\n", CRE_EHTTP_HANDSHAKE_PROTOCOL, 400 },
     { LINE UP KEY VER "Sec-WebSocket-Protocol: a b\r\n\r\n", CRE_EHTTP_HANDSHAKE_PROTOCOL, 400 },
     { LINE UP KEY VER "Sec-WebSocket-Protocol: a, \"b\"\r\n\r\n", CRE_EHTTP_HANDSHAKE_PROTOCOL, 400 },
+    { EXTENSION("x"), 0, 0 },
+    { EXTENSION("permessage-deflate; client_max_window_bits"), 0, 0 },
+    { EXTENSION("x;a=b;c=\"d\" , ,\t y ; e = f,"), 0, 0 },
+    { EXTENSION("x;a=\"b\\c\""), 0, 0 },
+    { LINE UP KEY VER "Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: x\r\n\r\n", 0, 0 },
+    { LINE UP KEY VER "Sec-WebSocket-Extensions: x\r\nSec-WebSocket-Extensions: y;\r\n\r\n",
+      CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION(""), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION(" , ,"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x y"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x/y"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("\"x\""), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x=y"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION(";a"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;;a"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a="), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;=b"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=b c"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=b=c"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=\"\""), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=\"b c\""), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=\"b\\ c\""), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=\"b"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=\"b\\"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x;a=\"b\"c"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
+    { EXTENSION("x, y;a=\"b"), CRE_EHTTP_HANDSHAKE_EXTENSION, 400 },
 };
 
 TEST(each_check_has_its_error) {
@@ -295,6 +323,13 @@ TEST(the_client_side) {
         CHECK_EQ(chosen != NULL, i == 1);
     }
     CHECK_EQ(cre_ws_response_check(&head, fields, bytes, key, NULL, "x", NULL), 0);
+    size = snprintf(text, sizeof text,
+                    "HTTP/1.1 101 \r\n" UP "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Extensions: x;\r\n\r\n",
+                    accept);
+    bytes = guard_place(&guard, text, (size_t)size);
+    REQUIRE(cre_http_parse_response(bytes, (size_t)size, 0, NULL, CRE_HTTP_GET, &head, fields) == size);
+    CHECK_EQ(cre_ws_response_check(&head, fields, bytes, key, NULL, "x", NULL),
+             CRE_EHTTP_HANDSHAKE_EXTENSION);
 }
 
 __attribute__((constructor)) static void make_guard(void) {

@@ -6,12 +6,14 @@
 static guard_page guard;
 static char decoded[70000];
 static size_t decoded_length, left_over;
+static uint64_t limit;
 
 /* Feeds the input in pieces that end at `cut` and then every `step` bytes; the text of the runs is in
  * `decoded`. */
 static int feed(const char *text, size_t size, size_t cut, size_t step) {
     cre_http_chunked decoder;
     cre_http_chunked_init(&decoder);
+    if (limit) cre_http_chunked_set_limit(&decoder, limit);
     decoded_length = 0;
     size_t at = 0, piece = cut ? cut : step;
     int result = CRE_HTTP_CHUNKED_MORE;
@@ -71,7 +73,7 @@ TEST(chunks) {
     PART("", "");
     PART("5\r\nhel", "hel");
     PART("5\r\nhello\r\n0\r\n", "hello");
-    PART("fffffffffffffffe\r\nx", "x");
+    PART("7fffffffffffffff\r\nx", "x");
 }
 
 TEST(malformed_chunks) {
@@ -88,7 +90,9 @@ TEST(malformed_chunks) {
     BAD("1 2\r\nx\r\n", CRE_EHTTP_CHUNK);
     BAD("1;a\nb\r\nx\r\n", CRE_EHTTP_CHUNK);
     BAD("1;\0\r\nx\r\n", CRE_EHTTP_CHUNK);
-    BAD("10000000000000000\r\n", CRE_EHTTP_CHUNK);
+    BAD("8000000000000000", CRE_EHTTP_BODY_TOO_LARGE);
+    BAD("10000000000000000", CRE_EHTTP_BODY_TOO_LARGE);
+    BAD("0000000000000000F", CRE_EHTTP_CHUNK);
     BAD("00000000000000001\r\nx\r\n", CRE_EHTTP_CHUNK);
     BAD("0\r\n a: b\r\n\r\n", CRE_EHTTP_TRAILER);
     BAD("0\r\na\r\n\r\n", CRE_EHTTP_TRAILER);
@@ -102,6 +106,26 @@ TEST(malformed_chunks) {
     CHECK_EQ(feed("2\r\nab\r\r", 7, 0, 7), CRE_EHTTP_CHUNK);
     CHECK_EQ(cre_http_status_of(CRE_EHTTP_CHUNK), 400);
     CHECK_EQ(cre_http_status_of(CRE_EHTTP_TRAILER), 400);
+}
+
+TEST(a_chunk_beyond_the_limit_is_rejected_by_its_size) {
+    limit = 10;
+    BODY("a\r\n0123456789\r\n0\r\n\r\n", "0123456789", 0);
+    BODY("000a\r\n0123456789\r\n0\r\n\r\n", "0123456789", 0);
+    BODY("4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n", "0123456789", 0);
+    /* by the digit with which the size exceeds the limit, not by the end of the line or the data */
+    BAD("b", CRE_EHTTP_BODY_TOO_LARGE);
+    BAD("0010", CRE_EHTTP_BODY_TOO_LARGE);
+    PART("a", "");
+    limit = 6;
+    CHECK_EQ(feed("4\r\n0123\r\n3", 10, 0, 10), CRE_EHTTP_BODY_TOO_LARGE);
+    CHECK_EQ(feed("6\r\n012345\r\n1", 12, 0, 1), CRE_EHTTP_BODY_TOO_LARGE);
+    CHECK_EQ(decoded_length, 6);
+    limit = UINT64_MAX; /* no more than without a limit */
+    BAD("8000000000000000", CRE_EHTTP_BODY_TOO_LARGE);
+    limit = 0;
+    CHECK_EQ(feed("7ffffffffffffffe\r\n0123", 22, 0, 22), CRE_HTTP_CHUNKED_MORE);
+    CHECK_EQ(cre_http_status_of(CRE_EHTTP_BODY_TOO_LARGE), 413);
 }
 
 TEST(overhead_is_bounded) {

@@ -76,7 +76,7 @@ TEST(a_browser_request) {
     CHECK(cre_http_find(&head, fields, bytes, "referer", 7) == NULL);
 }
 
-TEST(bytes_behind_the_head_are_not_looked_at) {
+TEST(bytes_behind_the_head_are_not_read) {
     static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n\0\1\2 bad bytes";
     CHECK_EQ(parse(text, sizeof text - 1, 0, NULL), 27);
     CHECK_EQ(head.head_length, 27);
@@ -437,7 +437,7 @@ TEST(limits) {
 }
 
 TEST(every_byte_in_every_place) {
-    /* in a method, a target, a name and a value, against the rules spelt out anew */
+    /* in a method, a target, a name and a value, against the rules written out again */
     for (int c = 0; c < 256; c++) {
         char text[64];
         const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');

@@ -53,7 +53,7 @@ static void read_byte(void *context, int descriptor) {
     fired++;
 }
 
-TEST(a_watch_calls_while_something_is_there) {
+TEST(a_watch_calls_while_its_descriptor_is_readable) {
     cre_loop *loop = make_loop();
     int ends[2];
     REQUIRE(pipe(ends) == 0);
@@ -76,7 +76,7 @@ static void take_note_never(void *context) {
     TEST_FAIL("ran after the end");
 }
 
-TEST(a_loop_takes_everything_with_it) {
+TEST(destroying_a_loop_frees_everything_on_it) {
     cre_loop *loop = make_loop();
     int ends[2], left = 5;
     REQUIRE(pipe(ends) == 0);
@@ -174,7 +174,7 @@ static bool run_named(cre__hook *hook) {
     return it->answer;
 }
 
-TEST(phases_come_in_their_order) {
+TEST(phases_run_in_order) {
     cre_loop *loop = make_loop();
     named_hook hooks[4];
     static const cre__phase phases[4] = { CRE__FLUSH, CRE__JOBS, CRE__DRAIN, CRE__ARM };
@@ -212,7 +212,7 @@ TEST(a_hook_may_remove_any_hook) {
     }
 }
 
-TEST(one_reason_to_stay_awake_is_enough) {
+TEST(the_first_hook_with_work_ends_the_search) {
     cre_loop *loop = make_loop();
     named_hook hooks[2];
     for (int i = 0; i < 2; i++) {
@@ -266,7 +266,7 @@ TEST(jobs_run_in_order_and_at_once) {
     cre_loop_destroy(loop);
 }
 
-TEST(a_job_that_never_ends_lets_the_others_live) {
+TEST(endless_jobs_do_not_block_the_loop) {
     cre_loop *loop = running = make_loop();
     CHECK_EQ(cre_jobs_create(loop, offsetof(job, link), run_job, &jobs_run, &queue), 0);
     job endless = { .number = 1, .then = &endless };
@@ -363,7 +363,7 @@ TEST(the_longest_turn_is_known) {
     cre_loop_destroy(loop);
 }
 
-TEST(waiting_is_no_work) {
+TEST(waiting_does_not_count_as_work) {
     cre_loop *loop = running = make_loop();
     cre_timer *timer;
     int once = 1;

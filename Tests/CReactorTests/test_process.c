@@ -13,7 +13,7 @@
 
 #include "test.h"
 
-/* Waits for one child and says how it ended. */
+/* Waits for one child and returns how it ended. */
 static cre_process_end wait_for_one(void) {
     siginfo_t info;
     while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
@@ -29,7 +29,7 @@ static void handle(int number) {
     handled = number;
 }
 
-TEST(a_child_starts_afresh) {
+TEST(a_child_has_default_signals) {
     struct sigaction ours = { .sa_handler = handle }, before, now;
     struct sigaction on_stack = { .sa_handler = handle, .sa_flags = SA_ONSTACK };
     REQUIRE(sigaction(SIGUSR1, &ours, &before) == 0);
@@ -184,7 +184,7 @@ TEST(descriptors_are_listed_and_closed) {
     }
 }
 
-TEST(signals_come_through_a_descriptor) {
+TEST(signals_are_read_from_a_descriptor) {
     sigset_t before;
     sigprocmask(SIG_SETMASK, NULL, &before);
     static const int wanted[] = { SIGUSR1, SIGTERM };
@@ -221,9 +221,9 @@ TEST(flags_are_shared_with_children) {
     close(flag);
 }
 
-/* Runs a daemon that reports `cause`, or ends without a word. Returns how the first process ended; `said` is
- * what that wrote to standard error, `done` what the daemon did. */
-static cre_process_end run_daemon(const char *cause, bool reports, char said[200], char done[200]) {
+/* Runs a daemon that reports `cause`, or ends without a report. Returns how the first process ended; `text`
+ * is its standard error, `done` the output of the daemon. */
+static cre_process_end run_daemon(const char *cause, bool reports, char text[200], char done[200]) {
     int errors[2], output[2];
     REQUIRE(pipe(errors) == 0 && pipe(output) == 0);
     pid_t child = cre_process_fork();
@@ -243,8 +243,8 @@ static cre_process_end run_daemon(const char *cause, bool reports, char said[200
     close(errors[1]);
     close(output[1]);
     cre_process_end end = wait_for_one();
-    ssize_t n = read(errors[0], said, 199);
-    said[n > 0 ? n : 0] = 0;
+    ssize_t n = read(errors[0], text, 199);
+    text[n > 0 ? n : 0] = 0;
     size_t size = 0;
     while (size < 199 && (n = read(output[0], done + size, 199 - size)) > 0)
         size += (size_t)n;
@@ -254,20 +254,20 @@ static cre_process_end run_daemon(const char *cause, bool reports, char said[200
     return end;
 }
 
-TEST(daemons_tell_who_started_them) {
-    char said[200], done[200];
-    cre_process_end end = run_daemon(NULL, true, said, done);
+TEST(daemons_report_to_the_process_that_started_them) {
+    char text[200], done[200];
+    cre_process_end end = run_daemon(NULL, true, text, done);
     CHECK_EQ(end.code, 0);
     CHECK_EQ(end.signal, 0);
-    CHECK_STR(said, "");
+    CHECK_STR(text, "");
     CHECK_STR(done, "1 1 1 / 0");
-    end = run_daemon("it is too late", true, said, done);
+    end = run_daemon("it is too late", true, text, done);
     CHECK_EQ(end.code, 1);
-    CHECK_STR(said, "it is too late\n");
+    CHECK_STR(text, "it is too late\n");
     CHECK_STR(done, "1 1 1 / 0");
-    end = run_daemon(NULL, false, said, done);
+    end = run_daemon(NULL, false, text, done);
     CHECK_EQ(end.code, 1);
-    CHECK_STR(said, "the server ended before it was ready\n");
+    CHECK_STR(text, "the server ended before it was ready\n");
 }
 
 TEST(identities_are_found) {
@@ -317,22 +317,22 @@ static bool is_root(void) {
     return false;
 }
 
-TEST(a_process_becomes_another_for_good) {
+TEST(a_process_switches_user_for_good) {
     if (!is_root()) return;
-    static cre_identity nobody;
-    REQUIRE(cre_identity_find("nobody", NULL, &nobody) == 0);
+    static cre_identity identity;
+    REQUIRE(cre_identity_find("nobody", NULL, &identity) == 0);
     char folder[64], file[80];
     make_folder(folder, file);
     for (int with_root = 0; with_root < 2; with_root++) {
         pid_t child = cre_process_fork();
         REQUIRE(child >= 0);
         if (child == 0) {
-            int wrong = cre_identity_take(&nobody, with_root ? folder : NULL) != 0, signal_number = 0;
+            int wrong = cre_identity_take(&identity, with_root ? folder : NULL) != 0, signal_number = 0;
             uid_t real, effective, saved;
             gid_t groups[CRE_MAX_GROUPS];
             getresuid(&real, &effective, &saved);
-            if (real != nobody.user || effective != nobody.user || saved != nobody.user) wrong |= 2;
-            if (getgid() != nobody.group || getgroups(CRE_MAX_GROUPS, groups) != (int)nobody.group_count)
+            if (real != identity.user || effective != identity.user || saved != identity.user) wrong |= 2;
+            if (getgid() != identity.group || getgroups(CRE_MAX_GROUPS, groups) != (int)identity.group_count)
                 wrong |= 4;
             if (!setuid(0) || !setgid(0)) wrong |= 8;
             prctl(PR_GET_PDEATHSIG, &signal_number);
@@ -369,13 +369,13 @@ static void *use_root(void *context) {
     return NULL;
 }
 
-TEST(a_thread_opens_files_as_another) {
+TEST(a_thread_opens_files_as_another_user) {
     if (!is_root()) return;
-    static cre_identity nobody;
-    REQUIRE(cre_identity_find("nobody", NULL, &nobody) == 0);
+    static cre_identity identity;
+    REQUIRE(cre_identity_find("nobody", NULL, &identity) == 0);
     char folder[64], file[80];
     make_folder(folder, file);
-    file_user user = { &nobody, folder, file, -1 };
+    file_user user = { &identity, folder, file, -1 };
     void *(*const threads[])(void *) = { use_files, use_root };
     for (int i = 0; i < 2; i++) {
         pthread_t thread;
@@ -412,7 +412,7 @@ TEST(threads_are_pinned) {
     CHECK_EQ(cre_thread_pin(1 << 20), -EINVAL);
 }
 
-TEST(more_descriptors_are_allowed_as_far_as_they_can_be) {
+TEST(the_limit_of_descriptors_is_raised) {
     pid_t child = cre_process_fork();
     REQUIRE(child >= 0);
     if (child == 0) {
@@ -457,7 +457,7 @@ static void read_file(const char *path, char *out, size_t capacity) {
 TEST(the_title_is_seen_and_the_environment_stays) {
     pid_t child = cre_process_fork();
     REQUIRE(child >= 0);
-    if (child == 0) { /* the arguments are gone afterwards */
+    if (child == 0) { /* the arguments are overwritten afterwards */
         setenv("CRE_TEST_TITLE", "kept", 1);
         char path[1000];
         snprintf(path, sizeof path, "%s", getenv("PATH") ? getenv("PATH") : "");

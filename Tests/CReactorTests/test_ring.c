@@ -1,4 +1,4 @@
-/* Rings of records in memory that somebody else can write to. */
+/* Rings of records in memory that other processes can write to. */
 #include <creactor/creactor.h>
 #include <creactor/internal/internal.h>
 #include <pthread.h>
@@ -25,7 +25,7 @@ static uint32_t length_of(uint64_t number, uint32_t most) {
     return (uint32_t)((number * 2654435761u) % (most + 1));
 }
 
-/* A record that tells its number in its session and in each byte. */
+/* A record with its number in its session and in each byte. */
 static bool put(cre__ring *ring, uint64_t number, uint32_t length) {
     cre_record record = { .kind = 1, .session = number };
     uint8_t *payload = cre__ring_write(ring, &record, length);
@@ -68,7 +68,7 @@ TEST(every_size_at_every_position) {
     unmap_ring(memory, CAPACITY);
 }
 
-TEST(a_full_ring_takes_nothing_and_loses_nothing) {
+TEST(a_full_ring_refuses_records_and_loses_none) {
     void *memory = map_ring(CAPACITY);
     cre__ring producer = { 0 }, consumer = { 0 };
     cre__ring_open_producer(&producer, memory, CAPACITY);
@@ -93,7 +93,7 @@ TEST(a_full_ring_takes_nothing_and_loses_nothing) {
     unmap_ring(memory, CAPACITY);
 }
 
-TEST(nothing_is_seen_before_it_is_published) {
+TEST(records_are_invisible_until_published) {
     void *memory = map_ring(CAPACITY);
     cre__ring producer = { 0 }, consumer = { 0 };
     cre__ring_open_producer(&producer, memory, CAPACITY);
@@ -112,7 +112,7 @@ TEST(nothing_is_seen_before_it_is_published) {
     unmap_ring(memory, CAPACITY);
 }
 
-TEST(a_successor_goes_on_after_the_last_record_taken) {
+TEST(a_successor_continues_after_the_last_record_taken) {
     void *memory = map_ring(CAPACITY);
     cre__ring producer = { 0 }, consumer = { 0 };
     cre__ring_open_producer(&producer, memory, CAPACITY);
@@ -135,7 +135,7 @@ TEST(a_successor_goes_on_after_the_last_record_taken) {
     unmap_ring(memory, CAPACITY);
 }
 
-TEST(a_producer_that_waits_is_told_once) {
+TEST(a_waiting_producer_is_woken_once) {
     void *memory = map_ring(CAPACITY);
     cre__ring producer = { 0 }, consumer = { 0 };
     cre__ring_open_producer(&producer, memory, CAPACITY);
@@ -146,14 +146,14 @@ TEST(a_producer_that_waits_is_told_once) {
     cre__ring_publish(&producer);
     CHECK_EQ(written, 16);
     atomic_store(&producer.control->producer_waits, 1);
-    int told = 0;
+    int woken = 0;
     for (uint64_t i = 1; i <= written; i++) {
         CHECK(get(&consumer, i, 240));
-        told += cre__ring_release(&consumer);
-        if (i < 8) CHECK_EQ(told, 0); /* not for every little room */
+        woken += cre__ring_release(&consumer);
+        if (i < 8) CHECK_EQ(woken, 0); /* not for a little space */
     }
-    CHECK_EQ(told, 1);
-    /* All was taken but the room not given back when the consumer died: its successor tells. */
+    CHECK_EQ(woken, 1);
+    /* All records were taken but their space not freed when the consumer died: its successor frees it. */
     while (put(&producer, ++written, 240)) {
     }
     cre__ring_publish(&producer);
@@ -166,7 +166,7 @@ TEST(a_producer_that_waits_is_told_once) {
     unmap_ring(memory, CAPACITY);
 }
 
-TEST(nonsense_is_a_violation) {
+TEST(corrupt_records_are_errors) {
     static const struct {
         uint32_t length;
         uint8_t kind;
@@ -221,7 +221,7 @@ static uint64_t next_random(void) {
 }
 
 /* The ring ends at a page that may not be touched. */
-TEST(random_memory_never_leads_outside) {
+TEST(random_memory_is_never_left) {
     size_t size = cre__ring_size(CAPACITY);
     guard_page guard = guard_make(size);
     uint8_t *memory = guard.map + (guard.size - size);
@@ -264,7 +264,7 @@ TEST(random_memory_never_leads_outside) {
             default: cre__ring_release(&consumer); break;
             }
         }
-        /* At worst a reader declares it broken; then a new producer makes it work again. */
+        /* At worst the reader marks it as broken; then a new producer resets it. */
         cre__ring_break(&consumer);
         cre__ring_open_producer(&producer, memory, CAPACITY);
         CHECK(put(&producer, 77, 100));

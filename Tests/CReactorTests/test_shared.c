@@ -22,7 +22,7 @@ static void expect_killed(pid_t child) {
 
 /* ---- atomics ---- */
 
-/* The peer's atomic. */
+/* Swoole's test of atomics. */
 TEST(atomic_operations) {
     cre_shared_atomic *atomic;
     REQUIRE(cre_shared_atomic_create(-5, &atomic) == 0);
@@ -265,7 +265,7 @@ static void *read_long(void *context) {
     return NULL;
 }
 
-TEST(so_many_readers_and_no_more) {
+TEST(the_limit_of_readers) {
     reader_crowd crowd;
     REQUIRE(cre_shared_lock_create(&crowd.lock) == 0);
     REQUIRE(cre_shared_atomic_create(0, &crowd.inside) == 0);
@@ -294,16 +294,16 @@ static pid_t die_with(cre_shared_lock *lock, bool writes) {
     REQUIRE(child >= 0);
     if (child) return child;
     cre_shared_hold hold;
-    (writes ? cre_shared_lock_write : cre_shared_lock_read)(lock, -1, &hold);
+    CHECK_EQ((writes ? cre_shared_lock_write : cre_shared_lock_read)(lock, -1, &hold), 0);
     kill(getpid(), SIGKILL);
     cre_process_exit(0);
 }
 
-TEST(the_dead_leave_their_locks) {
+TEST(locks_of_dead_owners_are_passed_on) {
     cre_shared_lock *lock;
     cre_shared_hold hold;
     REQUIRE(cre_shared_lock_create(&lock) == 0);
-    /* Writers: readers are told, and the next writer is, who repairs. */
+    /* Writers: readers and the next writer, who repairs, are notified. */
     for (int i = 0; i < 20; i++) {
         expect_killed(die_with(lock, true));
         for (int readers = i % 3; readers > 0; readers--) {
@@ -318,7 +318,7 @@ TEST(the_dead_leave_their_locks) {
         CHECK(!hold.abandoned);
         cre_shared_lock_release(lock, &hold);
     }
-    /* Readers: nothing to tell; more than there are places. */
+    /* Readers: nothing to report; more of them than slots. */
     for (int i = 0; i < CRE_SHARED_LOCK_READERS + 6; i++)
         expect_killed(die_with(lock, false));
     CHECK_EQ(cre_shared_lock_read(lock, 0, &hold), 0);
@@ -329,9 +329,9 @@ TEST(the_dead_leave_their_locks) {
     cre_shared_lock_release(lock, &hold);
     /* Waiting while it dies, and before it is reaped. */
     pid_t child = die_with(lock, true);
-    for (bool told = false; !told;) {
+    for (bool notified = false; !notified;) {
         CHECK_EQ(cre_shared_lock_write(lock, -1, &hold), 0);
-        told = hold.abandoned;
+        notified = hold.abandoned;
         cre_shared_lock_release(lock, &hold);
     }
     expect_killed(child);
@@ -339,7 +339,7 @@ TEST(the_dead_leave_their_locks) {
 }
 
 /* Who does not get the lock does not take the news with it. */
-TEST(a_lock_that_was_not_got_tells_nobody) {
+TEST(a_failed_lock_leaves_no_trace) {
     cre_shared_lock *lock;
     cre_shared_hold hold;
     REQUIRE(cre_shared_lock_create(&lock) == 0);

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 #include "shared_rows.h"
 
 /* That all rows are whole, and are found by their keys. Returns how many there are. */
@@ -31,8 +31,8 @@ static void lock_all(cre_shared_table *table) {
     }
 }
 
-/* And that nothing is lost: each place is free or has a row. A place that somebody died with is, until his
- * lock is taken. */
+/* Checks that no node is lost: each one is free or has a row, after the locks of dead owners have been taken.
+ */
 static void check_sound(cre_shared_table *table) {
     uint32_t rows, free = 0;
     lock_all(table);
@@ -64,9 +64,9 @@ static pid_t start_writer(cre_shared_table *table, unsigned seed) {
         char key[16];
         snprintf(key, sizeof key, "key %u", (n >> 16) % KEYS);
         if (n >> 28 & 1)
-            cre_shared_table_edit(table, key, strlen(key), true, advance, table);
+            IGNORE(cre_shared_table_edit(table, key, strlen(key), true, advance, table));
         else
-            cre_shared_table_delete(table, key, strlen(key), NULL);
+            IGNORE(cre_shared_table_delete(table, key, strlen(key), NULL));
     }
 }
 
@@ -76,7 +76,7 @@ static unsigned pause_a_moment(unsigned pause) {
     return pause;
 }
 
-/* force_unlock: a writer is killed at an instant that nobody chose, again and again. */
+/* Swoole's force_unlock: a writer is killed at random points, repeatedly. */
 TEST(a_writer_that_is_killed_leaves_whole_rows) {
     cre_shared_table *table = make(KEYS + 1);
     unsigned pause = 1;
@@ -90,7 +90,7 @@ TEST(a_writer_that_is_killed_leaves_whole_rows) {
     cre_shared_table_destroy(table);
 }
 
-TEST(others_go_on_meanwhile) {
+TEST(other_processes_continue) {
     enum { WRITERS = 3 };
     cre_shared_table *table = make(KEYS / 2); /* too small: it is full at times */
     pid_t writers[WRITERS];
@@ -114,7 +114,7 @@ TEST(others_go_on_meanwhile) {
     for (int i = 0; i < KEYS; i++) {
         char key[16];
         snprintf(key, sizeof key, "key %d", i);
-        cre_shared_table_delete(table, key, strlen(key), NULL);
+        IGNORE(cre_shared_table_delete(table, key, strlen(key), NULL));
     }
     check_sound(table);
     cre_shared_table_destroy(table);
@@ -129,7 +129,7 @@ static void die_here(void) {
 static int die_in_edit(void *context, uint64_t *row, bool exists) {
     (void)exists;
     cre_shared_table *table = context;
-    cre_shared_row_set_int(table, row, VISITS, 1234);
+    CHECK_EQ(cre_shared_row_set_int(table, row, VISITS, 1234), 0);
     die_here();
     return CRE_SHARED_STORE;
 }
@@ -173,7 +173,7 @@ static void die_inserting(cre_shared_table *table, bool in_pool) {
     stripe->step = CRE__STEP_SWEEP;
     uint32_t number = cre__pool_take(table, key.hash);
     if (in_pool) {
-        /* As if it had not come to count the node. */
+        /* As if it had died before it counted the node. */
         cre__mutex_lock(&table->head->pool);
         table->head->fresh = number - 1;
         table->head->count = number - 1;
@@ -183,7 +183,7 @@ static void die_inserting(cre_shared_table *table, bool in_pool) {
     die_here();
 }
 
-TEST(every_way_to_die) {
+TEST(every_point_of_death) {
     for (int way = 0; way < 6; way++) {
         cre_shared_table *table = make(4);
         CHECK_EQ(cre_shared_table_edit(table, "row", 3, true, advance, table), 0);
@@ -192,7 +192,7 @@ TEST(every_way_to_die) {
         REQUIRE(child >= 0);
         if (child == 0) {
             switch (way) {
-            case 0: cre_shared_table_edit(table, "row", 3, true, die_in_edit, table); break;
+            case 0: IGNORE(cre_shared_table_edit(table, "row", 3, true, die_in_edit, table)); break;
             case 1: die_applying(table); break;
             case 2: die_deleting(table, false); break;
             case 3: die_deleting(table, true); break;
@@ -204,7 +204,7 @@ TEST(every_way_to_die) {
         int status = 0;
         CHECK_EQ(waitpid(child, &status, 0), child);
         CHECK(WIFSIGNALED(status));
-        /* A reader comes first: it repairs what it needs. */
+        /* A reader is first: it repairs the stripe that it needs. */
         static const int64_t visits[] = { 2, 3, 2, -1, 2, 2 };
         CHECK_EQ(visits_of(table, "row"), visits[way]);
         CHECK_EQ(visits_of(table, "new"), -1);
@@ -224,13 +224,13 @@ TEST(every_way_to_die) {
 
 /* *_reentrancy: a thread of one process that dies while it edits is a process that dies; see above. Those who
  * wait for its lock get it. */
-TEST(who_waits_for_a_dead_owner_goes_on) {
+TEST(waiters_for_a_dead_owner_continue) {
     cre_shared_table *table = make(4);
     CHECK_EQ(set(table, "row", 1, NULL), 0);
     for (int i = 0; i < 20; i++) {
         pid_t child = cre_process_fork();
         REQUIRE(child >= 0);
-        if (child == 0) cre_shared_table_edit(table, "row", 3, true, die_in_edit, table);
+        if (child == 0) IGNORE(cre_shared_table_edit(table, "row", 3, true, die_in_edit, table));
         /* Not reaped yet: a zombie owns nothing. */
         int64_t visits = 0;
         CHECK_EQ(cre_shared_table_add(table, "row", 3, VISITS, 1, &visits), 0);

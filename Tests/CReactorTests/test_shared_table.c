@@ -1,8 +1,8 @@
 /*
- * The shared table: rows, errors, walks, many at once.
+ * The shared table: rows, errors, iterations, concurrent use.
  *
- * Names of the peer's tests stand at those that replay them. Its stats_before_create, get_before_create and
- * get_after_destroy have nothing to replay: there is no table before it is made, and no handle of one after.
+ * Comments name the tests of Swoole that a case corresponds to. stats_before_create, get_before_create and
+ * get_after_destroy have no counterpart: a table has no handle before it is created or after it is destroyed.
  */
 #include <creactor/creactor.h>
 #include <creactor/internal/process.h>
@@ -23,7 +23,7 @@ static void check_name(const cre_shared_table *table, const char *key, const cha
     CHECK_MEM(bytes, name, length);
 }
 
-/* The peer's key_value, int, negative, type_conv. */
+/* Swoole's key_value, int, negative, type_conv. */
 TEST(values_of_all_types_and_updates_of_some) {
     cre_shared_table *table = make(64);
     CHECK_EQ(set(table, "alice", INT64_MIN, "Alice"), 0);
@@ -149,7 +149,7 @@ TEST(bad_input_changes_nothing) {
 }
 
 /* del, getdel, set_after_del, incr_after_del. */
-TEST(deleted_rows_begin_anew) {
+TEST(deleted_rows_are_inserted_with_zeros) {
     cre_shared_table *table = make(64);
     uint64_t row[WORDS];
     int64_t visits = 0;
@@ -209,8 +209,8 @@ TEST(edits_do_not_nest_but_may_read) {
     cre_shared_table_destroy(table);
 }
 
-/* create_10k_object, and a table takes what it says and no row more. */
-TEST(exactly_so_many_rows) {
+/* Swoole's create_10k_object; a table has exactly the room it was created with. */
+TEST(the_limit_of_rows_is_exact) {
     enum { ROWS = 10000 };
     cre_shared_table *table = make(ROWS);
     char key[16];
@@ -245,7 +245,7 @@ TEST(exactly_so_many_rows) {
 }
 
 /* foreach: whole rows, each once, also while the table changes under the walk. */
-TEST(walks) {
+TEST(iterations) {
     cre_shared_table *table = make(200);
     char key[64];
     for (int i = 0; i < 100; i++) {
@@ -273,10 +273,10 @@ TEST(walks) {
             CHECK(key[0] == 'g');
             went++;
         }
-        /* Others go, and come again elsewhere. */
+        /* Other rows are deleted and inserted in other nodes. */
         for (int n = 0; n < 2; n++, moves++) {
             snprintf(key, sizeof key, "goes %d", moves * 37 % 100);
-            cre_shared_table_delete(table, key, strlen(key), NULL);
+            IGNORE(cre_shared_table_delete(table, key, strlen(key), NULL));
             CHECK_EQ(set(table, key, 1000, NULL), 0);
         }
     }
@@ -286,7 +286,7 @@ TEST(walks) {
     cre_shared_table_destroy(table);
 }
 
-TEST(columns_that_cannot_be) {
+TEST(invalid_columns) {
     cre_shared_table *table = NULL;
     char long_name[65];
     memset(long_name, 'x', 64);
@@ -314,7 +314,7 @@ TEST(columns_that_cannot_be) {
     cre_shared_table_destroy(NULL);
 }
 
-TEST(mapped_again_by_its_descriptor) {
+TEST(attached_by_its_descriptor) {
     cre_shared_table *table = make(100), *again = NULL;
     CHECK_EQ(set(table, "a", 1, "A"), 0);
     int copy = dup(cre_shared_table_descriptor(table));
@@ -363,7 +363,7 @@ static void *change_pairs(void *context) {
         if (i % 3)
             CHECK_EQ(cre_shared_table_edit(table, passing, strlen(passing), true, advance, table), 0);
         else
-            cre_shared_table_delete(table, passing, strlen(passing), NULL);
+            IGNORE(cre_shared_table_delete(table, passing, strlen(passing), NULL));
     }
     return NULL;
 }

@@ -51,9 +51,8 @@ TEST(sizes) {
     }
 }
 
-/* Other processes can write what they like: nothing outside of the memory is looked at, and nobody waits for
- * ever. */
-TEST(nonsense_in_the_memory_stays_there) {
+/* Other processes may write anything: no memory outside of the table is accessed, and nothing blocks. */
+TEST(corrupt_memory_does_no_harm) {
     cre_table *table = make(100), *other = cre_table_open(table->memory, 100);
     REQUIRE(other != NULL);
     for (int filling = 0; filling < 2; filling++) {
@@ -62,7 +61,7 @@ TEST(nonsense_in_the_memory_stays_there) {
         int claimed = cre__address_claim(other, &info, 3, filling);
         CHECK_EQ(claimed, filling ? CRE_ELIMIT : 0);
         memset(table->memory, 0xFF, cre_table_size(100));
-        atomic_store(&table->memory->count, 0); /* there is room, and no bit says where */
+        atomic_store(&table->memory->count, 0); /* the count has room, but no bit is free */
         CHECK_EQ(cre__table_claim(other, &info, 3), CRE_ELIMIT);
         CHECK_EQ(cre_table_count(other), 0);
         cre_session sessions[16];
@@ -82,7 +81,7 @@ TEST(nonsense_in_the_memory_stays_there) {
     drop(table, 100);
 }
 
-TEST(what_is_known_of_a_connection) {
+TEST(connection_info) {
     cre_table *table = make(10);
     cre_connection_info info = sample(7), copy;
     CHECK_EQ(cre__table_claim(table, &info, 3), 0);
@@ -110,7 +109,7 @@ TEST(what_is_known_of_a_connection) {
     drop(table, 10);
 }
 
-TEST(connections_are_dealt_in_turn) {
+TEST(connections_are_dispatched_in_turn) {
     cre_table *table = make(100);
     int dealt[4] = { 0 };
     for (int i = 0; i < 40; i++) {
@@ -179,7 +178,101 @@ TEST(listing_and_sweeping) {
     drop(table, COUNT);
 }
 
-/* Writers take and give back, each its own mark all over the slot; readers never see a mixture. */
+/* ---- connections for each address ---- */
+
+static const uint8_t *ipv4(uint32_t number) {
+    static _Thread_local uint8_t address[16];
+    memset(address, 7, sizeof address); /* only the first four bytes count */
+    memcpy(address, &number, sizeof number);
+    return address;
+}
+
+TEST(addresses_are_counted_exactly) {
+    enum { LIMIT = 16384 };
+    cre_table *table = make(LIMIT);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < LIMIT; i++) {
+            for (int n = 0; n < 2; n++)
+                CHECK(cre__address_enter(table, AF_INET, ipv4(i), 2));
+            CHECK(!cre__address_enter(table, AF_INET, ipv4(i), 2));
+            CHECK(cre__address_enter(table, AF_UNIX, ipv4(i), 1));
+        }
+        for (uint32_t i = 0; i < LIMIT; i++) {
+            for (int n = 0; n < 2; n++)
+                cre__address_leave(table, AF_INET, ipv4(i));
+        }
+    }
+    uint8_t one[16] = { 0x20, 1, 13, 8, [15] = 1 }, two[16] = { 0x20, 1, 13, 8, [15] = 2 };
+    CHECK(cre__address_enter(table, AF_INET6, one, 1));
+    CHECK(!cre__address_enter(table, AF_INET6, two, 1)); /* the same /64 */
+    CHECK(cre__address_enter(table, AF_INET, one, 1));
+    cre__address_leave(table, AF_INET6, two);
+    CHECK(cre__address_enter(table, AF_INET6, two, 1));
+    drop(table, LIMIT);
+}
+
+/* Far more addresses than the table has entries: each connection is either counted or refused. */
+TEST(a_full_bucket_refuses_and_never_passes_uncounted) {
+    cre_table *table = make(1);
+    bool counted[1000];
+    for (int round = 0; round < 2; round++) {
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < 1000; i++)
+            sum += counted[i] = cre__address_enter(table, AF_INET, ipv4(i), 1);
+        CHECK(sum <= table->slots);
+        CHECK(sum > table->slots / 2);
+        for (uint32_t i = 0; i < 1000; i++)
+            CHECK(!cre__address_enter(table, AF_INET, ipv4(i), 1));
+        for (uint32_t i = 0; i < 1000; i++)
+            if (counted[i]) cre__address_leave(table, AF_INET, ipv4(i));
+    }
+    drop(table, 1);
+}
+
+TEST(all_users_of_a_table_share_a_random_seed) {
+    cre_table *first = make(10), *second = cre_table_open(first->memory, 10), *stranger = make(10);
+    REQUIRE(second != NULL);
+    CHECK(first->seed[0] && first->seed[1] && first->seed[0] != first->seed[1]);
+    CHECK_MEM(first->seed, second->seed, sizeof first->seed);
+    CHECK(first->seed[0] != stranger->seed[0] && first->seed[1] != stranger->seed[1]);
+    CHECK(cre__address_enter(first, AF_INET, ipv4(1), 1));
+    CHECK(!cre__address_enter(second, AF_INET, ipv4(1), 1));
+    cre__address_leave(second, AF_INET, ipv4(1));
+    CHECK(cre__address_enter(first, AF_INET, ipv4(1), 1));
+    cre_table_close(second);
+    drop(first, 10);
+    drop(stranger, 10);
+}
+
+enum { VISITORS = 3, MOST = 2 };
+static atomic_int present[4];
+
+static void *visit(void *context) {
+    cre_table *table = context;
+    for (uint32_t i = 0; i < 30000; i++) {
+        uint32_t address = i % 4;
+        if (!cre__address_enter(table, AF_INET, ipv4(address), MOST)) continue;
+        CHECK(atomic_fetch_add(&present[address], 1) < MOST);
+        atomic_fetch_sub(&present[address], 1);
+        cre__address_leave(table, AF_INET, ipv4(address));
+    }
+    return NULL;
+}
+
+TEST(the_limit_for_an_address_holds_with_several_threads) {
+    cre_table *table = make(1);
+    pthread_t visitors[VISITORS];
+    for (int i = 0; i < VISITORS; i++)
+        REQUIRE(pthread_create(&visitors[i], NULL, visit, table) == 0);
+    for (int i = 0; i < VISITORS; i++)
+        pthread_join(visitors[i], NULL);
+    for (uint32_t i = 0; i < 4; i++)
+        for (int n = 0; n < 2 * MOST; n++)
+            CHECK_EQ(cre__address_enter(table, AF_INET, ipv4(i), MOST), n < MOST);
+    drop(table, 1);
+}
+
+/* Writers claim and release slots, each filled with a pattern; readers never see a mixture. */
 static atomic_bool stop_readers;
 
 static void *come_and_go(void *context) {

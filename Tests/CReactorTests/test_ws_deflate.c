@@ -21,7 +21,7 @@ typedef struct receiver {
 
 static bool start(receiver *r, const cre_ws_deflate_parameters *agreed, uint64_t limit) {
     *r = (receiver){ .config = { .client = true, .max_message = limit } };
-    if (cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .threshold = 1 }, &r->pool) != 0) return false;
+    if (cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 1 }, &r->pool) != 0) return false;
     cre_ws_deflate_init(&r->deflate, r->pool, agreed, true);
     cre_ws_session_init(&r->session, &r->config);
     cre_ws_session_set_deflate(&r->session, &r->deflate);
@@ -29,12 +29,12 @@ static bool start(receiver *r, const cre_ws_deflate_parameters *agreed, uint64_t
 }
 
 static void stop(receiver *r) {
-    cre_ws_session_clear(&r->session);
-    cre_ws_deflate_clear(&r->deflate);
-    cre_ws_deflate_pool_free(r->pool);
+    cre_ws_session_deinit(&r->session);
+    cre_ws_deflate_deinit(&r->deflate);
+    cre_ws_deflate_pool_destroy(r->pool);
 }
 
-/* Feeds in pieces of `piece` bytes (0: one, `split`: two) and describes what came out in `text`. */
+/* Feeds pieces of `piece` bytes (0: one piece, `split`: two) and describes the events in `text`. */
 static const char *receive(receiver *r, const uint8_t *data, size_t size, size_t piece, size_t split) {
     static char text[1 << 15];
     size_t length = 0;
@@ -112,7 +112,7 @@ TEST(damaged_messages) {
     EXPECT("\xc1\x0b\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00", "WS_DEFLATE 1007");
 }
 
-TEST(where_rsv1_may_not_be) {
+TEST(misplaced_rsv1) {
     EXPECT("\xc9\x00", "WS_RSV 1002");
     EXPECT("\xc8\x00", "WS_RSV 1002");
     EXPECT("\x41\x03\xf2\x48\xcd\xc0\x04\xc9\xc9\x07\x00", "WS_RSV 1002");
@@ -156,7 +156,7 @@ static bool talk(const cre_ws_deflate_parameters *agreed, uint8_t level) {
     receiver r;
     sender s = { 0 };
     if (!start(&r, agreed, 0)) return false;
-    if (cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .threshold = 1, .level = level }, &s.pool) != 0)
+    if (cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 1, .level = level }, &s.pool) != 0)
         goto done;
     cre_ws_deflate_init(&s.deflate, s.pool, agreed, false);
     for (int kind = 0; kind < 3; kind++) {
@@ -206,8 +206,8 @@ static bool talk(const cre_ws_deflate_parameters *agreed, uint8_t level) {
 done:
     stop(&r);
     if (s.pool) {
-        cre_ws_deflate_clear(&s.deflate);
-        cre_ws_deflate_pool_free(s.pool);
+        cre_ws_deflate_deinit(&s.deflate);
+        cre_ws_deflate_pool_destroy(s.pool);
     }
     return complete;
 }
@@ -238,7 +238,7 @@ TEST(each_allocation_failing) {
 
 TEST(without_takeover_the_window_is_empty_and_the_pool_is_shared) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .threshold = 10 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 10 }, &pool) == 0);
     cre_ws_deflate a, b;
     cre_ws_deflate_init(&a, pool, &frugal, false);
     cre_ws_deflate_init(&b, pool, &frugal, true);
@@ -258,14 +258,14 @@ TEST(without_takeover_the_window_is_empty_and_the_pool_is_shared) {
     CHECK_EQ(atomic_load(&test_allocations), before);
     CHECK_EQ(cre_ws_deflate_message(&a, (const uint8_t *)"0#aZ!9_kQ.", 10, &out, &size),
              0); /* does not shrink */
-    cre_ws_deflate_clear(&a);
-    cre_ws_deflate_clear(&b);
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_deflate_deinit(&a);
+    cre_ws_deflate_deinit(&b);
+    cre_ws_deflate_pool_destroy(pool);
 }
 
 TEST(each_connection_has_its_window) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
     cre_ws_deflate_parameters narrow = frugal;
     narrow.server_window_bits = 9;
     cre_ws_deflate a, b;
@@ -280,12 +280,12 @@ TEST(each_connection_has_its_window) {
         CHECK(wide < 1200);
         CHECK_EQ(cre_ws_deflate_message(&b, data, sizeof data, &out, &small), 0); /* too far back for it */
     }
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_deflate_pool_destroy(pool);
 }
 
-TEST(large_output_is_not_kept) {
+TEST(large_output_is_freed) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, &frugal, false);
     uint8_t *zeros = calloc(1, 1000000), *out;
@@ -295,14 +295,14 @@ TEST(large_output_is_not_kept) {
     CHECK_EQ(cre_ws_deflate_message(&deflate, zeros, 1000, &out, &size), 1);
     CHECK(pool->capacity <= 65536);
     free(zeros);
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_deflate_pool_destroy(pool);
 }
 
 /* ---- limits ---- */
 
 static uint8_t *bomb(size_t content, size_t *size) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, &frugal, false);
     uint8_t *zeros = calloc(1, content), *out;
@@ -313,7 +313,7 @@ static uint8_t *bomb(size_t content, size_t *size) {
     *size = cre_ws_pack(frame, length + CRE_WS_MAX_HEADER, CRE_WS_BINARY | CRE_WS_FIN | CRE_WS_RSV1, out,
                         length, NULL);
     free(zeros);
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_deflate_pool_destroy(pool);
     return frame;
 }
 
@@ -328,7 +328,7 @@ TEST(a_bomb_is_stopped_at_the_limit) {
     free(frame);
 }
 
-TEST(the_limit_counts_what_comes_out) {
+TEST(the_limit_applies_to_inflated_bytes) {
     for (size_t content = 999; content <= 1001; content++) {
         size_t size;
         uint8_t *frame = bomb(content, &size);
@@ -364,20 +364,20 @@ TEST(final_blocks_are_counted) {
 
 TEST(invalid_configurations) {
     cre_ws_deflate_pool *pool;
-    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .level = 10 }, &pool), CRE_EINVALID);
-    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .memory_level = 10 }, &pool), CRE_EINVALID);
-    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .server_window_bits = 7 }, &pool),
+    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .level = 10 }, &pool), CRE_EINVALID);
+    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .memory_level = 10 }, &pool), CRE_EINVALID);
+    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .server_window_bits = 7 }, &pool),
              CRE_EINVALID);
-    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ .client_window_bits = 16 }, &pool),
+    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .client_window_bits = 16 }, &pool),
              CRE_EINVALID);
-    cre_ws_deflate_pool_free(NULL);
+    cre_ws_deflate_pool_destroy(NULL);
 }
 
 #else
 
-TEST(not_in_this_build) {
+TEST(unsupported_without_zlib) {
     cre_ws_deflate_pool *pool;
-    CHECK_EQ(cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
+    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
 }
 
 #endif

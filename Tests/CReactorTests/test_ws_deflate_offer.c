@@ -48,7 +48,7 @@ TEST(offers_that_are_accepted) {
               "permessage-deflate");
 }
 
-TEST(what_the_server_wants) {
+TEST(server_preferences) {
     const cre_ws_deflate_config config = { .server_no_context_takeover = true,
                                            .client_no_context_takeover = true,
                                            .server_window_bits = 12,
@@ -117,7 +117,7 @@ static const char *offered(const cre_ws_deflate_config *config) {
     return out;
 }
 
-TEST(the_client) {
+TEST(client_offers_and_answers) {
     CHECK_STR(offered(&open_config), "permessage-deflate; client_max_window_bits");
     CHECK_EQ(agree(&open_config, ""), 0);
     CHECK_EQ(agree(&open_config, "permessage-deflate"), 1);

@@ -52,7 +52,7 @@ TEST(pack_and_unpack_agree) {
     }
 }
 
-TEST(what_may_not_be_packed) {
+TEST(invalid_frames_are_not_packed) {
     uint8_t out[200], data[126] = { 0 };
     CHECK_EQ(cre_ws_pack(out, sizeof out, CRE_WS_PING, data, 1, NULL), 0);
     CHECK_EQ(cre_ws_pack(out, sizeof out, CRE_WS_PING | CRE_WS_FIN, data, 126, NULL), 0);
@@ -63,7 +63,7 @@ TEST(what_may_not_be_packed) {
     CHECK_EQ(cre_ws_pack(out, sizeof out, CRE_WS_TEXT | 0x20, data, 1, NULL), 0);
 }
 
-TEST(what_may_not_be_unpacked) {
+TEST(invalid_frames_are_not_unpacked) {
     static const struct {
         int error;
         size_t size;

@@ -83,7 +83,7 @@ TEST(each_byte_can_be_the_high_one) {
     }
 }
 
-TEST(public_function_in_pieces) {
+TEST(the_public_function_in_pieces) {
     uint8_t input[1000], expected[1000];
     for (size_t i = 0; i < sizeof input; i++)
         input[i] = expected[i] = (uint8_t)(i * 7);

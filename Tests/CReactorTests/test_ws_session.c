@@ -37,8 +37,8 @@ typedef struct transcript {
     size_t length;
 } transcript;
 
-static void say(transcript *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(transcript *t, const char *format, ...) {
+static void note(transcript *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(transcript *t, const char *format, ...) {
     va_list list;
     va_start(list, format);
     int n = vsnprintf(t->text + t->length, sizeof t->text - t->length, format, list);
@@ -50,27 +50,27 @@ static void say(transcript *t, const char *format, ...) {
 static void say_event(transcript *t, const cre_ws_event *event) {
     static const char *const names[16] = { "cont", "text", "binary", "",     "",    "",
                                            "",     "",     "close",  "ping", "pong" };
-    say(t, "%s%s", names[event->opcode], event->final ? "" : "+");
+    note(t, "%s%s", names[event->opcode], event->final ? "" : "+");
     if (event->opcode == CRE_WS_CLOSE)
-        say(t, " %u", event->close_code);
+        note(t, " %u", event->close_code);
     else
         CHECK_EQ(event->close_code, 0);
     if (event->length && event->length <= 24) {
-        say(t, " ");
+        note(t, " ");
         for (size_t i = 0; i < event->length; i++)
-            say(t, event->data[i] >= ' ' && event->data[i] < 0x7F ? "%c" : "<%02X>", event->data[i]);
+            note(t, event->data[i] >= ' ' && event->data[i] < 0x7F ? "%c" : "<%02X>", event->data[i]);
     } else if (event->length) {
         uint64_t hash = 14695981039346656037u;
         for (size_t i = 0; i < event->length; i++)
             hash = (hash ^ event->data[i]) * 1099511628211u;
-        say(t, " #%zu %016llx", event->length, (unsigned long long)hash);
+        note(t, " #%zu %016llx", event->length, (unsigned long long)hash);
     }
-    say(t, ";");
+    note(t, ";");
     memset(event->data, 0xEE, event->length); /* the payload may be written to */
 }
 
 static void say_result(transcript *t, int result) {
-    if (result < 0) say(t, "%s %u", cre_error_name(result) + 5, cre_ws_close_code(result));
+    if (result < 0) note(t, "%s %u", cre_error_name(result) + 5, cre_ws_close_code(result));
 }
 
 /* ---- ways to feed ---- */
@@ -141,14 +141,14 @@ static const char *run(const cre_ws_config *config, const bytes *input, way how)
         if (result == 0) result = feed_piece(&session, input->data + how.split, input->size - how.split, &t);
     }
     say_result(&t, result);
-    if (result < 0) { /* what comes after an error is ignored */
+    if (result < 0) { /* input after an error is ignored */
         size_t length = t.length;
         CHECK_EQ(feed_piece(&session, input->data, input->size, &t), 0);
         CHECK_EQ(t.length, length);
     }
     allocated = atomic_load(&test_allocations) - before;
     if (!cre_ws_session_busy(&session)) CHECK(session.message == NULL);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     return t.text;
 }
 
@@ -239,7 +239,7 @@ TEST(fragments_with_control_frames_between) {
     PARTS(&client, "ping 1;binary abcd;", { CRE_WS_BINARY, "ab" }, { FIN_PING, "1" }, { FIN_CONT, "cd" });
 }
 
-TEST(fragments_handed_out) {
+TEST(fragments_are_delivered) {
     PARTS(&streaming, "text+ He;ping 1;cont+;cont+ l;pong 2;cont lo;text x;", { CRE_WS_TEXT, "He" },
           { FIN_PING, "1" }, { CRE_WS_CONTINUATION, "" }, { CRE_WS_CONTINUATION, "l" }, { FIN_PONG, "2" },
           { FIN_CONT, "lo" }, { FIN_TEXT, "x" });
@@ -259,7 +259,7 @@ TEST(all_short_lengths_of_text_and_binary) {
                                    .data = (uint8_t *)payload,
                                    .length = length };
             say_event(t, &event);
-            say(t, "ping !;");
+            note(t, "ping !;");
             expect(&server, &b, t->text);
             free(t);
         }
@@ -282,7 +282,7 @@ TEST(large_messages) {
         memcpy(copy, payload, sizes[n]);
         say_event(
             t, &(cre_ws_event){ .opcode = CRE_WS_BINARY, .final = true, .data = copy, .length = sizes[n] });
-        say(t, "text then;");
+        note(t, "text then;");
         const size_t pieces[] = { 0, 997, 4096, 65536 };
         for (size_t p = 0; p < 4; p++) {
             CHECK_STR(run(&server, &b, (way){ .piece = pieces[p] }), t->text);
@@ -384,7 +384,7 @@ TEST(order_of_fragments) {
     PARTS(&streaming, "text+ a;WS_INTERLEAVED 1002", { CRE_WS_TEXT, "a" }, { FIN_TEXT, "b" });
 }
 
-TEST(wrong_close_frames) {
+TEST(invalid_close_frames) {
     RAW(&client, "\x88\x01\x03", "WS_CLOSE_SIZE 1002");
     RAW(&client, "\x88\x02\x03\xED", "WS_CLOSE_CODE 1002"); /* 1005 */
     RAW(&client, "\x88\x02\x00\x00", "WS_CLOSE_CODE 1002");
@@ -440,7 +440,7 @@ TEST(invalid_text_fails_fast) {
         CHECK_EQ(cre_ws_session_next(&session, &cursor, b.data + i + 1, &event),
                  i == header + wrong ? CRE_EWS_UTF8 : 0);
     }
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     free(b.data);
     PARTS(&server, "WS_UTF8 1007", { CRE_WS_TEXT, "\xCE\xBA\xF4" }, { CRE_WS_CONTINUATION, "\x90" },
           { 0x7F, "never looked at" });
@@ -468,7 +468,7 @@ TEST(an_announcement_takes_no_memory) {
         CHECK_EQ(cre_ws_session_next(&session, &cursor, block + sizeof block, &event), 0);
         CHECK(session.message->capacity <= 4 * (sent + sizeof block));
     }
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 TEST(the_destination_ends_with_the_frame) {
@@ -491,7 +491,7 @@ TEST(the_destination_ends_with_the_frame) {
     CHECK_EQ(cre_ws_session_received(&session, left + 1, &event), CRE_ESTATE);
     CHECK_EQ(cre_ws_session_received(&session, left, &event), 1);
     CHECK_EQ(event.length, sizeof payload + 60000);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     free(b.data);
 }
 
@@ -507,10 +507,10 @@ TEST(tiny_fragments_grow_the_message_by_doubling) {
         CHECK_EQ(cre_ws_session_next(&session, &cursor, frame + 7, &event), 0);
     }
     CHECK(atomic_load(&test_allocations) - before < 20);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
-TEST(memory_goes_back_with_the_call_after_the_message) {
+TEST(memory_is_freed_by_the_call_after_the_message) {
     uint8_t frame[] = { FIN_BINARY, 0x83, 0, 0, 0, 0, 'a', 'b', 'c' }, *cursor = frame;
     cre_ws_session session;
     cre_ws_event event;
@@ -522,7 +522,7 @@ TEST(memory_goes_back_with_the_call_after_the_message) {
     CHECK(!cre_ws_session_busy(&session));
     CHECK_EQ(cre_ws_session_next(&session, &cursor, frame + 9, &event), 0);
     CHECK(session.message == NULL);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 TEST(received_without_a_destination) {
@@ -536,7 +536,7 @@ TEST(received_without_a_destination) {
     CHECK_EQ(cre_ws_session_received(&session, 1, &event), CRE_ESTATE);
     CHECK_EQ(cre_ws_close_code(CRE_ESTATE), 1011);
     CHECK_EQ(cre_ws_close_code(CRE_ENOMEM), 1011);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
 }
 
 static bool feed_all_kinds(void) {

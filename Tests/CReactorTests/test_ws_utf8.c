@@ -3,7 +3,7 @@
 #include "test.h"
 #include "ws/ws_utf8.h"
 
-/* By the definition: decode the number, then look at it. */
+/* The definition: decode the number, then check it. */
 static bool naive(const uint8_t *data, size_t length) {
     for (size_t i = 0; i < length;) {
         uint32_t code = data[i];
@@ -55,7 +55,7 @@ static void same(const uint8_t *data, size_t length, bool expected) {
         if (all[v](data, length) != expected) TEST_FAIL("validator %zu, %zu bytes", v, length);
 }
 
-/* Each sequence stands alone, then within ASCII over the edge of each vector width. */
+/* Each sequence alone, then inside ASCII across the boundary of each vector width. */
 static void sequence(const uint8_t *bytes, size_t size) {
     bool expected = naive(bytes, size);
     same(bytes, size, expected);
@@ -207,7 +207,7 @@ TEST(pieces_fail_with_the_first_wrong_byte) {
     }
 }
 
-TEST(nothing_is_valid) {
+TEST(an_empty_text_is_valid) {
     CHECK(cre_utf8_valid(NULL, 0));
     cre_utf8 state = { 0 };
     CHECK(cre_utf8_feed(&state, NULL, 0));

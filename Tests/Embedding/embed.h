@@ -35,7 +35,7 @@ static inline int embed_protocol(void) {
     int result = cre_ws_session_next(&session, &cursor, frame + size, &event);
     int good =
         result == 1 && event.opcode == CRE_WS_TEXT && event.length == 5 && !memcmp(event.data, "hello", 5);
-    cre_ws_session_clear(&session);
+    cre_ws_session_deinit(&session);
     return good ? 0 : 2;
 }
 

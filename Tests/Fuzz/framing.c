@@ -54,7 +54,7 @@ static outcome cut(const cre_framing_config *config, const uint8_t *data, size_t
         at += piece;
     }
     out.left = cre_framing_pending(&framing);
-    cre_framing_release(&framing);
+    cre_framing_deinit(&framing);
     return out;
 }
 

@@ -87,7 +87,7 @@ static void read_all(const cre_http_head *head, const cre_http_field *fields, co
         const cre_http_header field = { (const char *)data + fields[i].name, value, fields[i].name_length,
                                         fields[i].value_length };
         REQUIRE(cre_http_header_valid(&field));
-        cre_http_date_parse(value, fields[i].value_length);
+        (void)cre_http_date_parse(value, fields[i].value_length);
         cre_http_list list;
         const char *element;
         size_t length;
@@ -95,7 +95,7 @@ static void read_all(const cre_http_head *head, const cre_http_field *fields, co
         while (cre_http_list_next(&list, &element, &length))
             REQUIRE(length && element >= value && element + length <= value + fields[i].value_length);
         const char *const allowed[] = { "https://*.a.b", "http://a", "*://" };
-        cre_ws_origin_allowed(value, fields[i].value_length, allowed, 3);
+        (void)cre_ws_origin_allowed(value, fields[i].value_length, allowed, 3);
     }
 
     cre_http_cookies cookies;
@@ -109,7 +109,7 @@ static void read_all(const cre_http_head *head, const cre_http_field *fields, co
     cre_http_query_of(&walk, query, head->query_length, 10);
     while (cre_http_query_next(&walk, &pair) > 0)
         REQUIRE(cre_http_form_decode(pair.value, pair.value_length, room) <= (int)pair.value_length);
-    cre_http_query_get(query, head->query_length, "a", 1, room, 4);
+    (void)cre_http_query_get(query, head->query_length, "a", 1, room, 4);
     const int path = cre_http_path_resolve((const char *)data + head->path, head->path_length, room);
     if (path > 0) {
         REQUIRE(room[0] == '/' && path <= head->path_length);
@@ -122,10 +122,10 @@ static void read_all(const cre_http_head *head, const cre_http_field *fields, co
     if (cre_ws_handshake_check(head, fields, data, &handshake) == 0) {
         const char *const ours[] = { "a", "chat" };
         inside(head, handshake.origin, handshake.origin_length);
-        cre_ws_choose_subprotocol(head, fields, data, ours, 2);
+        (void)cre_ws_choose_subprotocol(head, fields, data, ours, 2);
     }
     const cre_http_field *chosen;
-    cre_ws_response_check(head, fields, data, "dGhlIHNhbXBsZSBub25jZQ==", "chat", NULL, &chosen);
+    (void)cre_ws_response_check(head, fields, data, "dGhlIHNhbXBsZSBub25jZQ==", "chat", NULL, &chosen);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -65,7 +65,7 @@ static bool negotiate(const cre_ws_deflate_config *config, const char *text, siz
 static void talk(const cre_ws_deflate_config *config, const cre_ws_deflate_parameters *agreed,
                  const uint8_t *data, size_t size) {
     cre_ws_deflate_pool *pool;
-    if (cre_ws_deflate_pool_new(config, &pool) != 0) return;
+    if (cre_ws_deflate_pool_create(config, &pool) != 0) return;
     const cre_ws_config receiver = { .client = true };
     cre_ws_deflate out, in;
     cre_ws_session session;
@@ -89,10 +89,10 @@ static void talk(const cre_ws_deflate_config *config, const cre_ws_deflate_param
         REQUIRE(event.length == n && memcmp(event.data, data + i, n) == 0);
         REQUIRE(cre_ws_session_next(&session, &cursor, payload + length, &event) == 0);
     }
-    cre_ws_session_clear(&session);
-    cre_ws_deflate_clear(&in);
-    cre_ws_deflate_clear(&out);
-    cre_ws_deflate_pool_free(pool);
+    cre_ws_session_deinit(&session);
+    cre_ws_deflate_deinit(&in);
+    cre_ws_deflate_deinit(&out);
+    cre_ws_deflate_pool_destroy(pool);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

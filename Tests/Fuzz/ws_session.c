@@ -1,5 +1,5 @@
 /*
- * A session fed with the whole input and with the same input in pieces must see the same events and the same
+ * A session that reads an input whole, and one that reads it in pieces, have the same events and the same
  * error.
  *
  * Input: one byte of settings, one byte with the number of piece sizes (low four bits), the sizes, the
@@ -20,13 +20,24 @@ typedef struct outcome {
     uint64_t hash;
     size_t events;
     int result;
+    cre_ws_send_state sender; /* of a peer that sends what was received */
 } outcome;
 
 static void mix(outcome *o, uint64_t value) {
     o->hash = (o->hash ^ value) * 1099511628211u;
 }
 
-static void take_event(outcome *o, const cre_ws_config *config, cre_ws_event *event) {
+/* What a session accepts may be sent, unless it was merged, inflated or not validated. */
+static void send_event(outcome *o, const cre_ws_session *session, const cre_ws_event *event) {
+    if (!session->config->fragments || session->config->skip_utf8 || session->deflate) return;
+    if (event->opcode == CRE_WS_CLOSE) return; /* `data` is only a part of its payload */
+    uint8_t first = event->opcode | (event->final ? CRE_WS_FIN : 0);
+    REQUIRE(cre_ws_send_check(&o->sender, first, event->data, event->length) == 0);
+}
+
+static void take_event(outcome *o, const cre_ws_session *session, cre_ws_event *event) {
+    const cre_ws_config *config = session->config;
+    send_event(o, session, event);
     o->events++;
     mix(o, event->opcode);
     mix(o, event->final);
@@ -47,7 +58,7 @@ static void take_event(outcome *o, const cre_ws_config *config, cre_ws_event *ev
     if (event->length) memset(event->data, 0xEE, event->length);
 }
 
-/* A copy of its own for each piece, so that a step outside is seen. */
+/* Each piece is a copy of its own, so that an access outside of it is detected. */
 static int feed(cre_ws_session *session, outcome *o, const uint8_t *data, size_t size) {
     uint8_t *piece = malloc(size ? size : 1), *cursor = piece;
     REQUIRE(piece);
@@ -55,7 +66,7 @@ static int feed(cre_ws_session *session, outcome *o, const uint8_t *data, size_t
     cre_ws_event event;
     int result;
     while ((result = cre_ws_session_next(session, &cursor, piece + size, &event)) == 1)
-        take_event(o, session->config, &event);
+        take_event(o, session, &event);
     REQUIRE(result < 0 || cursor == piece + size);
     free(piece);
     return result;
@@ -70,20 +81,20 @@ static int feed_direct(cre_ws_session *session, outcome *o, const uint8_t *data,
     cre_ws_event event;
     int result = cre_ws_session_received(session, *size, &event);
     if (result == 1) {
-        take_event(o, session->config, &event);
+        take_event(o, session, &event);
         result = feed(session, o, NULL, 0);
     }
     return result;
 }
 
-/* The pool is kept from one input to the next: nothing of one may be seen in another. */
+/* All inputs share one pool: nothing of one may be visible in another. */
 static void start(cre_ws_session *session, const cre_ws_config *config, cre_ws_deflate *deflate,
                   uint8_t settings) {
     static cre_ws_deflate_pool *pool;
     cre_ws_session_init(session, config);
     memset(deflate, 0, sizeof *deflate);
     if (!(settings & DEFLATE)) return;
-    if (!pool && cre_ws_deflate_pool_new(&(cre_ws_deflate_config){ 0 }, &pool) != 0) return;
+    if (!pool && cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) != 0) return;
     bool takeover = settings & TAKEOVER;
     const cre_ws_deflate_parameters agreed = { !takeover, !takeover, 15, 15 };
     cre_ws_deflate_init(deflate, pool, &agreed, config->client);
@@ -95,9 +106,14 @@ static void finish(cre_ws_session *session, outcome *o) {
     if (o->result < 0) {
         uint16_t code = cre_ws_close_code(o->result);
         REQUIRE(code == 1002 || code == 1007 || code == 1009);
+        uint8_t frame[CRE_WS_MAX_ANSWER];
+        REQUIRE(cre_ws_session_closing(session) == CRE_WS_OPEN);
+        REQUIRE(cre_ws_session_fail(session, o->result, NULL, frame) > 4);
+        REQUIRE(cre_ws_session_closing(session) == CRE_WS_FAILED && !cre_ws_session_may_send(session));
+        REQUIRE(cre_ws_session_close_code(session) == code && !cre_ws_session_closed_by_peer(session));
     }
-    if (session->deflate) cre_ws_deflate_clear(session->deflate);
-    cre_ws_session_clear(session);
+    if (session->deflate) cre_ws_deflate_deinit(session->deflate);
+    cre_ws_session_deinit(session);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,4 @@
-/* Socket addresses in a form that travels between processes and does not need the system's headers. */
+/* Socket addresses in a form that can cross to other processes and needs no system headers. */
 #ifndef CREACTOR_ADDRESS_H
 #define CREACTOR_ADDRESS_H
 
@@ -14,21 +14,21 @@ typedef struct cre_address {
     uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
     uint16_t port;   /* in the machine's byte order; 0 for a Unix socket */
     uint16_t length; /* of `bytes`: 4, 16, or that of the path (0: a socket without a name) */
-    uint16_t worker; /* of a PACKET event: the node that gets it */
+    uint16_t worker; /* of a PACKET event: the node that receives it */
     uint32_t scope;  /* of a link-local IPv6 address: the interface */
     uint32_t reserved;
     uint8_t bytes[112]; /* highest first; the path of an abstract Unix socket starts with a zero byte */
 } cre_address;
 
 /**
- * From text: an IPv4 or IPv6 address (which may name an interface behind a %), or "unix:" and a path
- * ("unix:@name" for an abstract one). NULL is "0.0.0.0". Returns 0, CRE_EINVALID, or -ENAMETOOLONG for a
- * path.
+ * Parses an IPv4 or IPv6 address (with an optional interface after a %), or "unix:" and a path ("unix:@name"
+ * for an abstract socket). NULL is "0.0.0.0". Returns 0 and fills *address, or CRE_EINVALID, or -ENAMETOOLONG
+ * for a path. Any thread.
  */
-CRE_API int cre_address_parse(const char *host, uint16_t port, cre_address *address);
+CRE_NODISCARD CRE_API int cre_address_parse(const char *host, uint16_t port, cre_address *address);
 
-/** The address without its port as text, terminated; the form that cre_address_parse takes. Returns its
- * length, which is cut to what fits. */
+/** Writes the address without its port as text, terminated, in the form that cre_address_parse accepts.
+ * Returns the length written; a text that does not fit is cut. Any thread. */
 CRE_API size_t cre_address_text(const cre_address *address, char *out, size_t capacity);
 
 CRE_END_DECLS

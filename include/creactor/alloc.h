@@ -1,4 +1,4 @@
-/* The allocator that everything in the library uses. */
+/* The allocator of the whole library. */
 #ifndef CREACTOR_ALLOC_H
 #define CREACTOR_ALLOC_H
 
@@ -8,8 +8,7 @@
 
 CRE_BEGIN_DECLS
 
-/** Replaces malloc and friends. `context` is passed back to each call. The functions may be called by any
- * thread. */
+/** Replaces malloc, realloc and free. `context` is passed to each call. Any thread may call the functions. */
 typedef struct cre_allocator {
     void *context;
     void *(*allocate)(void *context, size_t size);
@@ -18,11 +17,11 @@ typedef struct cre_allocator {
 } cre_allocator;
 
 /**
- * Sets the allocator for the whole process; NULL restores malloc. `allocator` is copied. Call it before
- * anything else of the library: memory taken from one allocator must not be given back to another. Returns 0,
- * or CRE_EINVALID when a function is missing.
+ * Sets the allocator of the process; NULL restores malloc. `allocator` is copied. It must be called before
+ * any other function of the library, because memory of one allocator must not be released by another. Returns
+ * 0, or CRE_EINVALID when a function is missing. One thread.
  */
-CRE_API int cre_set_allocator(const cre_allocator *allocator);
+CRE_NODISCARD CRE_API int cre_set_allocator(const cre_allocator *allocator);
 
 CRE_END_DECLS
 

@@ -2,6 +2,7 @@
 #ifndef CREACTOR_BUFFER_H
 #define CREACTOR_BUFFER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,38 +10,39 @@
 
 CRE_BEGIN_DECLS
 
-/** Bytes that somebody else owns; how long they stay is said where a slice is handed over. `data` may be NULL
- * when `length` is 0. */
+/** Borrowed bytes. The function that takes or returns a slice documents how long they must stay valid. `data`
+ * may be NULL when `length` is 0. */
 typedef struct cre_slice {
     const uint8_t *data;
     size_t length;
 } cre_slice;
 
-/** Bytes with a count of owners, freed with the last of them. The bytes may be written while there is one
- * owner. */
+/** Bytes with a reference count, freed by the last owner. They may be written to while there is one owner. */
 typedef struct cre_block cre_block;
 
-/** A new block of `capacity` bytes, not initialised, with length `capacity` and one owner: the caller. NULL
+/** Creates a block of `capacity` uninitialised bytes, with this length and the caller as its owner. NULL
  * without memory. Any thread. */
-CRE_API cre_block *cre_block_new(size_t capacity);
+CRE_NODISCARD CRE_API cre_block *cre_block_create(size_t capacity);
 
-/** A new block with a copy of these bytes. NULL without memory. */
-CRE_API cre_block *cre_block_copy(const void *data, size_t length);
+/** Creates a block with a copy of the bytes, owned by the caller. NULL without memory. Any thread. */
+CRE_NODISCARD CRE_API cre_block *cre_block_copy(const void *data, size_t length);
 
-/** One owner more; returns `block`. Any thread that knows the block to have an owner. */
+/** Adds an owner and returns `block`. Any thread, as long as the block has an owner during the call. */
 CRE_API cre_block *cre_block_retain(cre_block *block);
 
-/** One owner less: the caller may not use it any more. NULL is ignored. Any thread. */
+/** Ends the caller's ownership; the last one frees the block. NULL is ignored. Any thread. */
 CRE_API void cre_block_release(cre_block *block);
 
-/** Whether the caller, an owner, is the only one. */
-CRE_API int cre_block_is_unique(const cre_block *block);
+/** Whether the caller is the only owner. Any thread that owns the block. */
+CRE_API bool cre_block_is_unique(const cre_block *block);
 
-/** The bytes; they stay as long as the block has an owner. */
+/** The bytes, valid as long as the block has an owner. Any thread. */
 CRE_API uint8_t *cre_block_data(cre_block *block);
+
+/** The number of bytes. Any thread. */
 CRE_API size_t cre_block_length(const cre_block *block);
 
-/** Makes the block shorter (it keeps its memory). Only with one owner, and never longer than its capacity. */
+/** Sets the length, at most the capacity; the memory stays. The block must have one owner. */
 CRE_API void cre_block_set_length(cre_block *block, size_t length);
 
 CRE_END_DECLS

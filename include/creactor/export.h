@@ -10,7 +10,8 @@
 #define CRE_END_DECLS
 #endif
 
-/* Everything else is built with hidden visibility, so only what is marked here is exported. */
+/* CRE_API exports a function; everything else has hidden visibility. CRE_NODISCARD warns when a result is
+ * ignored that reports a failure or owns something. */
 #if defined(__GNUC__) || defined(__clang__)
 #define CRE_API             __attribute__((visibility("default")))
 #define CRE_NODISCARD       __attribute__((warn_unused_result))

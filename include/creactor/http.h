@@ -1,8 +1,8 @@
 /*
- * HTTP/1.1 as bytes in, facts and bytes out: no sockets, no clock, no allocation.
+ * HTTP/1.1 without I/O: no sockets, no clock, no allocation.
  *
- * Every function here works on memory of the caller and keeps no state of its own, so any thread may call it
- * as long as no two threads use one object at a time. Nothing calls back.
+ * All functions work on memory of the caller and keep no state of their own. Any thread may call them, as
+ * long as no two threads use one object at the same time. None calls back.
  */
 #ifndef CREACTOR_HTTP_H
 #define CREACTOR_HTTP_H

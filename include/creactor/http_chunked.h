@@ -1,4 +1,4 @@
-/* The chunked transfer coding (RFC 9112 section 7.1): a decoder that hands out runs of the input, and chunk
+/* The chunked transfer coding (RFC 9112 section 7.1): a decoder that returns runs of the input, and chunk
  * heads. */
 #ifndef CREACTOR_HTTP_CHUNKED_H
 #define CREACTOR_HTTP_CHUNKED_H
@@ -8,45 +8,62 @@
 
 #include "export.h"
 
-/** Decoder of one body. The fields are private. */
+/** The decoder of one body. Fields are private. */
 typedef struct cre_http_chunked {
     uint64_t left;     /* of the current chunk */
-    uint32_t overhead; /* bytes that extensions and trailers may still take */
+    uint64_t room;     /* bytes that further chunks may hold */
+    uint32_t overhead; /* bytes left for extensions and trailers */
     uint8_t state;
     uint8_t digits;
 } cre_http_chunked;
 
-/** What cre_http_chunked_next found. */
+/** Results of cre_http_chunked_next. */
 enum {
-    CRE_HTTP_CHUNKED_MORE = 0, /* the input is used up and the body goes on */
+    CRE_HTTP_CHUNKED_MORE = 0, /* the input is used up and the body continues */
     CRE_HTTP_CHUNKED_DATA = 1, /* a run of body bytes */
     CRE_HTTP_CHUNKED_END = 2   /* the body is complete; *cursor is at the first byte after it */
 };
 
-/** All of a body's chunk extensions and trailers together may take this many bytes. */
+/** The largest body of a decoder without a limit. */
+#define CRE_HTTP_CHUNKED_UNLIMITED ((uint64_t)INT64_MAX)
+
+/** The most bytes that the chunk extensions and trailers of a body may have together. */
 enum { CRE_HTTP_CHUNKED_OVERHEAD = 16384 };
 
-/** Room that cre_http_chunk_head needs. */
+/** The size of the buffer that cre_http_chunk_head requires. */
 enum { CRE_HTTP_CHUNK_HEAD_MAX = 18 };
 
 CRE_BEGIN_DECLS
 
-/** Prepares a decoder for a new body. */
+/** Prepares a decoder for a new body of at most CRE_HTTP_CHUNKED_UNLIMITED bytes. */
 CRE_API void cre_http_chunked_init(cre_http_chunked *decoder);
 
 /**
- * Decodes from *cursor up to `end` and moves *cursor over what it used. With CRE_HTTP_CHUNKED_DATA, *data and
- * *length (> 0) are a run inside the input, valid as long as the input is; call again for the next one. Sizes
- * that overflow 64 bits are errors; the sum of the runs is the caller's to limit. Returns one of the three
- * values above, or CRE_EHTTP_CHUNK, CRE_EHTTP_TRAILER or CRE_EHTTP_OVERHEAD, after which the decoder must not
- * be used. After the end it keeps returning CRE_HTTP_CHUNKED_END and consumes nothing. Trailers are checked
- * and dropped.
+ * Limits the body, over all its chunks, to `limit` bytes; 0 or more than CRE_HTTP_CHUNKED_UNLIMITED stands
+ * for CRE_HTTP_CHUNKED_UNLIMITED. Must be called between cre_http_chunked_init and the first input.
  */
+CRE_API void cre_http_chunked_set_limit(cre_http_chunked *decoder, uint64_t limit);
+
+/**
+ * Decodes from *cursor up to `end` and moves *cursor past the bytes it used. With CRE_HTTP_CHUNKED_DATA,
+ * *data and *length (> 0) are a run inside the input, valid as long as the input is; call again for the next
+ * one. Returns one of the three values above or an error, after which the decoder must not be used:
+ *
+ *   CRE_EHTTP_CHUNK           malformed chunk
+ *   CRE_EHTTP_BODY_TOO_LARGE  the size of a chunk exceeds what the limit leaves; noticed with the digit that
+ *                             exceeds it, before the chunk's data arrives
+ *   CRE_EHTTP_TRAILER         malformed trailer
+ *   CRE_EHTTP_OVERHEAD        more than CRE_HTTP_CHUNKED_OVERHEAD bytes of extensions and trailers
+ *
+ * After the end it keeps returning CRE_HTTP_CHUNKED_END and consumes nothing. Trailers are checked and
+ * dropped. One thread at a time.
+ */
+CRE_NODISCARD
 CRE_API int cre_http_chunked_next(cre_http_chunked *decoder, const uint8_t **cursor, const uint8_t *end,
                                   const uint8_t **data, size_t *length);
 
-/** Writes the line that starts a chunk of `length` > 0 bytes and returns its size. After the chunk's bytes
- * comes CRLF, and after the last chunk "0" CRLF CRLF. */
+/** Writes the line that starts a chunk of `length` > 0 bytes and returns its size. The caller sends CRLF
+ * after the chunk's bytes, and "0" CRLF CRLF after the last chunk. Any thread. */
 CRE_API size_t cre_http_chunk_head(char out[CRE_HTTP_CHUNK_HEAD_MAX], uint64_t length);
 
 CRE_END_DECLS

@@ -11,7 +11,7 @@
 #include "http_head.h"
 #include "http_uri.h"
 
-/** Walks "a=1; b=2" over all Cookie fields of a head. The members are private. */
+/** An iterator over the cookies ("a=1; b=2") of all Cookie fields of a head. Fields are private. */
 typedef struct cre_http_cookies {
     const cre_http_head *head;
     const cre_http_field *fields, *field;
@@ -23,10 +23,10 @@ typedef enum cre_http_same_site {
     CRE_HTTP_SAME_SITE_UNSET = 0,
     CRE_HTTP_SAME_SITE_LAX,
     CRE_HTTP_SAME_SITE_STRICT,
-    CRE_HTTP_SAME_SITE_NONE /* browsers ask for `secure` with it */
+    CRE_HTTP_SAME_SITE_NONE /* browsers require `secure` with it */
 } cre_http_same_site;
 
-/** A cookie to set. Strings are terminated and stay the caller's; NULL leaves an attribute out. */
+/** A cookie to set. Strings are terminated and borrowed; attributes that are NULL are omitted. */
 typedef struct cre_http_set_cookie {
     const char *name;  /* a token */
     const char *value; /* cookie octets: no control characters, white space, quotes, commas, semicolons,
@@ -40,16 +40,19 @@ typedef struct cre_http_set_cookie {
 
 CRE_BEGIN_DECLS
 
-/** Starts at the first cookie of the head; all arguments stay in use. */
+/** Starts an iterator at the first cookie of the head. All arguments are borrowed as long as it is used. One
+ * thread at a time for each iterator. */
 CRE_API void cre_http_cookies_of(cre_http_cookies *cookies, const cre_http_head *head,
                                  const cre_http_field *fields, const uint8_t *head_bytes);
 
-/** The next cookie as sent, without quotes around the value; parts that have no '=' are skipped. False at the
- * end. */
-CRE_API bool cre_http_cookies_next(cre_http_cookies *cookies, cre_http_pair *pair);
+/** Reads the next cookie as sent, without quotes around the value; parts without '=' are skipped. False at
+ * the end. *pair points into the head. */
+CRE_NODISCARD CRE_API bool cre_http_cookies_next(cre_http_cookies *cookies, cre_http_pair *pair);
 
-/** Writes the value of a Set-Cookie field. Returns its length, CRE_ELIMIT or CRE_EHTTP_INVALID_FIELD. */
-CRE_API int cre_http_write_cookie(char *out, size_t capacity, const cre_http_set_cookie *cookie);
+/** Writes the value of a Set-Cookie field. Returns its length, CRE_ELIMIT or CRE_EHTTP_INVALID_FIELD. Any
+ * thread. */
+CRE_NODISCARD CRE_API int cre_http_write_cookie(char *out, size_t capacity,
+                                                const cre_http_set_cookie *cookie);
 
 CRE_END_DECLS
 

@@ -1,8 +1,8 @@
 /*
  * Heads of HTTP/1.x messages: a strict, fast parser (RFC 9110, RFC 9112).
  *
- * A parsed head is the struct below, a field table and the head's own bytes. All three hold offsets and no
- * pointers, so together they may be copied to other memory or another process and used there.
+ * A parsed head consists of cre_http_head, a table of fields and the head's bytes. All three have offsets and
+ * no pointers, so they may be copied to other memory or another process and used there.
  */
 #ifndef CREACTOR_HTTP_HEAD_H
 #define CREACTOR_HTTP_HEAD_H
@@ -30,20 +30,20 @@ typedef enum cre_http_method {
 /** Bits of cre_http_head.flags. */
 enum {
     CRE_HTTP_KEEP_ALIVE = 1 << 0,         /* the connection may serve another message after this one */
-    CRE_HTTP_CHUNKED = 1 << 1,            /* the body comes in chunks */
+    CRE_HTTP_CHUNKED = 1 << 1,            /* the body has the chunked coding */
     CRE_HTTP_HAS_BODY = 1 << 2,           /* chunked, content_length > 0, or CRE_HTTP_UNTIL_CLOSE */
-    CRE_HTTP_HAS_LENGTH = 1 << 3,         /* there was a Content-Length (perhaps 0) */
-    CRE_HTTP_EXPECT_CONTINUE = 1 << 4,    /* send 100 before waiting for the body (set only with a body) */
+    CRE_HTTP_HAS_LENGTH = 1 << 3,         /* there is a Content-Length, perhaps 0 */
+    CRE_HTTP_EXPECT_CONTINUE = 1 << 4,    /* the client waits for a 100 before it sends the body */
     CRE_HTTP_UPGRADE_WEBSOCKET = 1 << 5,  /* Upgrade lists "websocket" */
     CRE_HTTP_CONNECTION_UPGRADE = 1 << 6, /* Connection lists "upgrade" */
     CRE_HTTP_HAS_QUERY = 1 << 7,          /* the target has a '?' */
-    CRE_HTTP_HAS_HOST = 1 << 8,           /* there was a Host field (perhaps empty) */
-    CRE_HTTP_UNTIL_CLOSE = 1 << 9,        /* responses: the body ends where the connection does */
+    CRE_HTTP_HAS_HOST = 1 << 8,           /* there is a Host field, perhaps empty */
+    CRE_HTTP_UNTIL_CLOSE = 1 << 9,        /* responses: the body ends with the connection */
     /* the form of the target; none of the three: origin form ("/path?query") */
     CRE_HTTP_ABSOLUTE_FORM = 1 << 10,  /* "http://host/path?query" */
     CRE_HTTP_AUTHORITY_FORM = 1 << 11, /* "host:port", only with CONNECT */
     CRE_HTTP_ASTERISK_FORM = 1 << 12,  /* "*", only with OPTIONS */
-    CRE_HTTP_SECURE = 1 << 13          /* it came over TLS: set by an engine, not by the parser */
+    CRE_HTTP_SECURE = 1 << 13          /* received over TLS; set by an engine, not by the parser */
 };
 
 /** One field line. Offsets count from the head's first byte; the value has no white space around it. */
@@ -56,7 +56,7 @@ typedef struct cre_http_field {
 typedef struct cre_http_head {
     uint32_t head_length; /* with everything up to and including the empty line */
     uint16_t field_count;
-    uint8_t method;                       /* cre_http_method; in a response the one it answers */
+    uint8_t method;                       /* cre_http_method; in a response that of the request */
     uint8_t minor;                        /* HTTP/1.minor: 0 or 1 */
     uint16_t method_start, method_length; /* method_start is 0 unless empty lines preceded the request */
     uint16_t target, target_length;       /* as sent; in a response the reason phrase */
@@ -68,7 +68,7 @@ typedef struct cre_http_head {
     uint64_t content_length;              /* 0 without CRE_HTTP_HAS_LENGTH */
 } cre_http_head;
 
-/** What a head may be at most. A member of 0 means its default. */
+/** The limits of a head. A member of 0 means its default. */
 typedef struct cre_http_limits {
     uint32_t max_head;   /* bytes of the whole head: default and most 65535 */
     uint32_t max_line;   /* bytes of the first line with its CRLF: default 8192 */
@@ -80,49 +80,50 @@ enum { CRE_HTTP_DEFAULT_FIELDS = 100, CRE_HTTP_DEFAULT_LINE = 8192, CRE_HTTP_MAX
 CRE_BEGIN_DECLS
 
 /**
- * Parses a request head at the start of `data`, which may hold more than the head (body, next request).
+ * Parses a request head at the start of `data`, which may have more bytes than the head (a body, the next
+ * request).
  *
- * `already` is how many of these bytes were there in an earlier call that returned 0, else 0: it lets a head
- * that arrives in many small pieces cost no more than one that arrives whole. `limits` may be NULL for the
- * defaults. `fields` has room for limits->max_fields entries; it and `head` are the caller's and hold nothing
- * useful unless the result is positive. `data` is only read, and not kept.
+ * `already` is the number of these bytes that an earlier call has seen when it returned 0, else 0: with it a
+ * head that arrives in many small pieces costs no more than a whole one. `limits` may be NULL for the
+ * defaults. `fields` has limits->max_fields entries. `fields` and `head` are the caller's and undefined
+ * unless the result is positive. `data` is borrowed for the call.
  *
  * Returns the head's length (also in head->head_length), 0 when more bytes are needed, or CRE_EHTTP_...: the
- * connection is then out of step, so answer with cre_http_status_of and close. How the bytes were split never
- * changes the outcome, only how early an error is noticed. At most 4 empty lines before the request are
- * skipped.
+ * connection is then out of step, so respond with cre_http_status_of and close it. How the bytes are split
+ * changes only how early an error is noticed, never the outcome. Up to 4 empty lines before the request are
+ * skipped. Any thread.
  */
-CRE_API int cre_http_parse_request(const uint8_t *data, size_t length, size_t already,
-                                   const cre_http_limits *limits, cre_http_head *head,
-                                   cre_http_field *fields);
+CRE_NODISCARD CRE_API int cre_http_parse_request(const uint8_t *data, size_t length, size_t already,
+                                                 const cre_http_limits *limits, cre_http_head *head,
+                                                 cre_http_field *fields);
 
 /**
- * The same for a response head. `request_method` is the cre_http_method that is answered: it decides whether
- * there is a body. A 1xx other than 101 is followed by another head.
+ * Parses a response head in the same way. `request_method` is the cre_http_method of the request, which
+ * decides whether there is a body. A 1xx other than 101 is followed by another head. Any thread.
  */
-CRE_API int cre_http_parse_response(const uint8_t *data, size_t length, size_t already,
-                                    const cre_http_limits *limits, int request_method, cre_http_head *head,
-                                    cre_http_field *fields);
+CRE_NODISCARD CRE_API int cre_http_parse_response(const uint8_t *data, size_t length, size_t already,
+                                                  const cre_http_limits *limits, int request_method,
+                                                  cre_http_head *head, cre_http_field *fields);
 
-/** The status a server answers an error of this library's HTTP functions with: 400, 413, 414, 417, 426, 431,
- * 501 or 505; 500 for other errors. */
+/** The status with which a server responds to an error of the HTTP functions: 400, 413, 414, 415, 417, 426,
+ * 431, 501 or 505; 500 for other errors. Any thread. */
 CRE_API int cre_http_status_of(int error);
 
 /**
- * The first field of this name, NULL when there is none; points into `fields`. `lowercase_name` must be in
- * lower case; names in the head match in any case. For a repeated field go on from the result with
- * cre_http_find_next.
+ * Finds the first field of this name, a pointer into `fields`, or NULL. `lowercase_name` must be in lower
+ * case; names in the head match in any case. cre_http_find_next continues from the result for a repeated
+ * field. Any thread.
  */
 CRE_API const cre_http_field *cre_http_find(const cre_http_head *head, const cre_http_field *fields,
                                             const uint8_t *head_bytes, const char *lowercase_name,
                                             size_t name_length);
 
-/** The next field of this name after `previous` (NULL: the first), NULL when there is no other. */
+/** Finds the next field of this name after `previous` (NULL: the first), or NULL. Any thread. */
 CRE_API const cre_http_field *cre_http_find_next(const cre_http_head *head, const cre_http_field *fields,
                                                  const uint8_t *head_bytes, const char *lowercase_name,
                                                  size_t name_length, const cre_http_field *previous);
 
-/** The method's name ("GET"), "" for CRE_HTTP_OTHER; a static string. */
+/** The name of a method ("GET"), "" for CRE_HTTP_OTHER; a static string. Any thread. */
 CRE_API const char *cre_http_method_name(int method);
 
 CRE_END_DECLS

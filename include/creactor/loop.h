@@ -1,9 +1,9 @@
 /*
- * A loop: one thread's sockets, timers and posted work, on libuv.
+ * A loop: the sockets, timers and posted work of one thread, on libuv.
  *
- * Unless it says "any thread", a function may be called only by the thread that runs the loop (or, before it
- * runs, by the one that created it). Callbacks run on the loop's thread and never before the call that set
- * them returned.
+ * Functions not marked "any thread" must be called by the thread that runs the loop or, before it runs, by
+ * the thread that created it. Callbacks run on the loop's thread, never before the call that set them has
+ * returned.
  */
 #ifndef CREACTOR_LOOP_H
 #define CREACTOR_LOOP_H
@@ -18,47 +18,53 @@ typedef struct cre_loop cre_loop;
 typedef struct cre_timer cre_timer;
 typedef struct cre_watch cre_watch;
 
-/** What the turns of a loop have cost: for so long whatever else came had to wait. */
+/** The cost of the turns of a loop. Everything else on the loop waits while a turn works. */
 typedef struct cre_loop_stats {
-    uint64_t turns;      /* in which something was done */
-    uint64_t work_ns;    /* time from the first callback of a turn to its end, over all turns */
-    uint64_t longest_ns; /* of one turn */
+    uint64_t turns;      /* turns with work */
+    uint64_t work_ns;    /* from the first callback of a turn to its end, over all turns */
+    uint64_t longest_ns; /* work of the longest turn */
 } cre_loop_stats;
 
-/** Makes a loop. Make it in the process that runs it: a loop does not survive a fork. Returns 0 or an error.
- */
-CRE_API int cre_loop_create(cre_loop **loop);
+/** Creates a loop, in the process that runs it: a loop does not survive a fork. Returns 0 and *loop, which
+ * the caller destroys, or CRE_ENOMEM or a system error. */
+CRE_NODISCARD CRE_API int cre_loop_create(cre_loop **loop);
 
-/** Stops and frees the timers, watches and job queues that are left, and frees the loop. It must not be
- * running, and its engines and nodes must have been destroyed. */
+/** Stops and frees the remaining timers, watches and job queues, and frees the loop. The loop must not run,
+ * and its engines and nodes must have been destroyed before. NULL is ignored. */
 CRE_API void cre_loop_destroy(cre_loop *loop);
 
-/** Runs until cre_loop_stop. Returns 0. May be called again. */
+/** Runs the loop until cre_loop_stop, and returns 0. It may be run again afterwards. */
 CRE_API int cre_loop_run(cre_loop *loop);
 
-/** Makes cre_loop_run return after the current turn. Any thread, and signal handlers. */
+/** Makes cre_loop_run return after the current turn. Any thread, also in a signal handler. */
 CRE_API void cre_loop_stop(cre_loop *loop);
 
-/** The loop's clock in milliseconds, taken once per turn; its zero is arbitrary. */
+/** The loop's clock in milliseconds from an arbitrary start, read once per turn. */
 CRE_API uint64_t cre_loop_now(const cre_loop *loop);
 
-/** Since the loop was made, up to the end of the last turn. */
+/** Statistics from the creation of the loop to the end of its last turn. */
 CRE_API cre_loop_stats cre_loop_get_stats(const cre_loop *loop);
 
-/** Runs `run(context)` on the loop's thread soon, in the order of the posts of one thread. Any thread.
- * Returns 0 or CRE_ENOMEM. Posts that never ran are dropped when the loop is destroyed. */
-CRE_API int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context);
+/** Schedules `run(context)` on the loop's thread. Posts of one thread run in their order; posts that have not
+ * run are dropped when the loop is destroyed. Returns 0 or CRE_ENOMEM. Any thread. */
+CRE_NODISCARD CRE_API int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context);
 
-/** Fires after `delay_ms`, then each `repeat_ms` unless that is 0. The timer is freed by cre_timer_stop only,
- * which may be called from its own callback. Returns 0 or an error. */
-CRE_API int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
-                            void (*fire)(void *context, cre_timer *timer), void *context, cre_timer **timer);
+/** Starts a timer that calls `fire` after `delay_ms` and then every `repeat_ms`, unless that is 0. Returns 0
+ * and *timer, which stays allocated until cre_timer_stop, or CRE_ENOMEM or a system error. */
+CRE_NODISCARD CRE_API int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
+                                          void (*fire)(void *context, cre_timer *timer), void *context,
+                                          cre_timer **timer);
+
+/** Stops and frees a timer, fired or not. It may be called inside the timer's callback. */
 CRE_API void cre_timer_stop(cre_timer *timer);
 
-/** Calls `ready` while `descriptor` is readable. The descriptor stays the caller's, who closes it after
- * cre_watch_stop. Returns 0 or an error. */
-CRE_API int cre_watch_start(cre_loop *loop, int descriptor, void (*ready)(void *context, int descriptor),
-                            void *context, cre_watch **watch);
+/** Calls `ready` in each turn in which `descriptor` is readable. The caller owns the descriptor and closes it
+ * after cre_watch_stop. Returns 0 and *watch, or CRE_ENOMEM or a system error. */
+CRE_NODISCARD CRE_API int cre_watch_start(cre_loop *loop, int descriptor,
+                                          void (*ready)(void *context, int descriptor), void *context,
+                                          cre_watch **watch);
+
+/** Stops and frees a watch. It may be called inside the watch's callback. */
 CRE_API void cre_watch_stop(cre_watch *watch);
 
 CRE_END_DECLS

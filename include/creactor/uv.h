@@ -1,6 +1,6 @@
 /*
- * For programs that have a libuv loop of their own. This header, unlike all others, includes uv.h; creactor.h
- * does not include it.
+ * For programs that run their own libuv loop. This header alone includes uv.h; creactor.h does not include
+ * it.
  */
 #ifndef CREACTOR_UV_H
 #define CREACTOR_UV_H
@@ -13,14 +13,15 @@
 CRE_BEGIN_DECLS
 
 /**
- * Makes a cre_loop on a host's libuv loop, which the host goes on running by itself (cre_loop_run runs it as
- * well). What is made on it (engines, timers, watches) works as on any other. It keeps the host's loop alive
- * only by open listeners, connections, timers and watches. Returns 0 or an error.
+ * Creates a cre_loop on a libuv loop of the program, which continues to run it (cre_loop_run runs it, too).
+ * Engines, timers and watches on it work as on any other loop. Only open listeners, connections, timers and
+ * watches keep the libuv loop alive. Returns 0 and *loop, or CRE_ENOMEM or a system error. On the thread of
+ * the libuv loop.
  *
- * cre_loop_destroy takes it off again: destroy what was made on it first, call it on the loop's thread, and
- * let the host's loop run once more (uv_run until it returns 0, before uv_loop_close): that frees the memory.
+ * cre_loop_destroy detaches it, on the same thread, after everything created on it was destroyed. The libuv
+ * loop must then run once more to free the memory: uv_run until it returns 0, before uv_loop_close.
  */
-CRE_API int cre_loop_adopt(uv_loop_t *host, cre_loop **loop);
+CRE_NODISCARD CRE_API int cre_loop_adopt(uv_loop_t *uv, cre_loop **loop);
 
 CRE_END_DECLS
 

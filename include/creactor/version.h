@@ -1,5 +1,4 @@
-/* The version of the library. CMake reads the three numbers from this file: it is the only place they stand.
- */
+/* The version of the library. CMake reads the three numbers from this file. */
 #ifndef CREACTOR_VERSION_H
 #define CREACTOR_VERSION_H
 
@@ -11,7 +10,7 @@
 
 CRE_BEGIN_DECLS
 
-/** The version of the library that is linked, "MAJOR.MINOR.PATCH"; a static string. Any thread. */
+/** The version of the linked library, "MAJOR.MINOR.PATCH"; a static string. Any thread. */
 CRE_API const char *cre_version(void);
 
 CRE_END_DECLS

@@ -21,20 +21,21 @@ typedef enum cre_ws_opcode {
     CRE_WS_PONG = 10
 } cre_ws_opcode;
 
-/* Flags in the first byte of a frame, next to the opcode. */
+/* Flags in the first byte of a frame, above the opcode. */
 #define CRE_WS_FIN  0x80u
 #define CRE_WS_RSV1 0x40u
 
 #define CRE_WS_MAX_HEADER  14
-#define CRE_WS_MAX_CONTROL 125 /* bytes of payload of a close, ping or pong */
+#define CRE_WS_MAX_CONTROL 125 /* payload bytes of a close, ping or pong frame */
 
 /**
  * Writes the header of a frame and returns its size, 2 to CRE_WS_MAX_HEADER. `first` is the opcode with
- * CRE_WS_FIN and CRE_WS_RSV1; `mask` is the key that the payload will be masked with, NULL for a server's
- * frame. Nothing is checked: control frames must carry CRE_WS_FIN and at most CRE_WS_MAX_CONTROL bytes.
+ * CRE_WS_FIN and CRE_WS_RSV1; `mask` is the key that masks the payload, NULL for a server's frame. Nothing is
+ * checked: control frames must have CRE_WS_FIN and at most CRE_WS_MAX_CONTROL bytes. Any thread, like all
+ * functions of this header.
  */
-static inline size_t cre_ws_header(uint8_t out[CRE_WS_MAX_HEADER], uint8_t first, uint64_t length,
-                                   const uint8_t *mask) {
+CRE_NODISCARD static inline size_t cre_ws_header(uint8_t out[CRE_WS_MAX_HEADER], uint8_t first,
+                                                 uint64_t length, const uint8_t *mask) {
     uint8_t masked = mask ? 0x80 : 0;
     size_t size = 2;
     out[0] = first;
@@ -58,48 +59,47 @@ static inline size_t cre_ws_header(uint8_t out[CRE_WS_MAX_HEADER], uint8_t first
     return size;
 }
 
-/** Masks or unmasks in place. `offset` is the position of data[0] in the payload (only its remainder by 4
- * counts). */
+/** Masks or unmasks data in place. `offset` is the position of data[0] in the payload (modulo 4). */
 CRE_API void cre_ws_mask(uint8_t *data, size_t length, const uint8_t key[4], size_t offset);
 
 /**
- * Encodes one frame into `out` and returns its size: at most `length` + CRE_WS_MAX_HEADER. Returns 0, writing
- * nothing, when `capacity` is too small or the frame is not allowed: a reserved opcode or bit, a control
- * frame without CRE_WS_FIN or with more than CRE_WS_MAX_CONTROL bytes. `data` is borrowed and may not overlap
- * `out`; with a mask the payload is masked on the way.
+ * Encodes one frame into `out` and returns its size, at most `length` + CRE_WS_MAX_HEADER. Returns 0 and
+ * writes nothing when `capacity` is too small or the frame is not allowed: a reserved opcode or bit, a
+ * control frame without CRE_WS_FIN or with more than CRE_WS_MAX_CONTROL bytes. `data` is borrowed and must
+ * not overlap `out`; with a mask the payload is masked while it is copied.
  */
-CRE_API size_t cre_ws_pack(uint8_t *out, size_t capacity, uint8_t first, const uint8_t *data, size_t length,
-                           const uint8_t *mask);
+CRE_NODISCARD CRE_API size_t cre_ws_pack(uint8_t *out, size_t capacity, uint8_t first, const uint8_t *data,
+                                         size_t length, const uint8_t *mask);
 
-/** A frame as it stands in a buffer. `payload` points into that buffer. */
+/** A frame in a buffer. `payload` points into that buffer. */
 typedef struct cre_ws_frame {
     uint8_t opcode;
     bool final;
     bool rsv1;
     bool masked;
-    uint8_t key[4];         /* when masked: for cre_ws_mask on a copy of the payload, or in place */
+    uint8_t key[4];         /* when masked: for cre_ws_mask on the payload or a copy of it */
     const uint8_t *payload; /* still masked */
     size_t length;
     size_t size; /* header and payload: where the next frame begins */
 } cre_ws_frame;
 
 /**
- * Decodes the frame at the start of `data`, masked or not. Returns 1 with *frame filled, 0 when the frame is
- * not complete, CRE_EWS_* when the header is invalid. It looks at the header only: neither UTF-8 nor close
- * codes nor the order of fragments are checked.
+ * Decodes the frame at the start of `data`, masked or not. Returns 1 and fills *frame, 0 when the frame is
+ * incomplete, or CRE_EWS_* for an invalid header. UTF-8, close codes and the order of fragments are not
+ * checked.
  */
-CRE_API int cre_ws_unpack(const uint8_t *data, size_t size, cre_ws_frame *frame);
+CRE_NODISCARD CRE_API int cre_ws_unpack(const uint8_t *data, size_t size, cre_ws_frame *frame);
 
-/** Whether a close code may stand in a close frame: 1000-1003, 1007-1014, 3000-4999. */
-CRE_API bool cre_ws_close_code_valid(unsigned code);
+/** Whether a close frame may have this code: 1000-1003, 1007-1014, 3000-4999. */
+CRE_NODISCARD CRE_API bool cre_ws_close_code_valid(unsigned code);
 
 /**
  * Writes the payload of a close frame and returns its size. A reason that does not fit is cut between two
- * code points. Code 1005 (none) or one that may not be sent gives an empty payload. `reason` is borrowed, may
- * be NULL when `reason_length` is 0, and must be UTF-8.
+ * code points. Code 1005 (none) and every other invalid code give an empty payload. `reason` is borrowed,
+ * must be UTF-8, and may be NULL when `reason_length` is 0.
  */
-CRE_API size_t cre_ws_close_payload(uint8_t out[CRE_WS_MAX_CONTROL], uint16_t code, const char *reason,
-                                    size_t reason_length);
+CRE_NODISCARD CRE_API size_t cre_ws_close_payload(uint8_t out[CRE_WS_MAX_CONTROL], uint16_t code,
+                                                  const char *reason, size_t reason_length);
 
 CRE_END_DECLS
 

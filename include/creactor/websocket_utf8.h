@@ -1,4 +1,4 @@
-/* UTF-8 validation: whole, and over pieces that arrive one after the other. */
+/* UTF-8 validation of whole texts, and of texts that arrive in pieces. */
 #ifndef CREACTOR_WEBSOCKET_UTF8_H
 #define CREACTOR_WEBSOCKET_UTF8_H
 
@@ -12,22 +12,23 @@ CRE_BEGIN_DECLS
 
 /** Whether `data` is valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF) and ends with a
  * complete code point. `data` is borrowed for the call and may be NULL when `length` is 0. Any thread. */
-CRE_API bool cre_utf8_valid(const uint8_t *data, size_t length);
+CRE_NODISCARD CRE_API bool cre_utf8_valid(const uint8_t *data, size_t length);
 
-/** A code point that the last piece left unfinished. All zero is the start of a text; fields are private. */
+/** The unfinished code point at the end of the last piece. All zero is the start of a text. Fields are
+ * private. */
 typedef struct cre_utf8 {
     uint8_t need;      /* continuation bytes that must follow */
     uint8_t low, high; /* the range of the next one */
 } cre_utf8;
 
 /**
- * Validates the next piece of a text. `data` is borrowed for the call. False as soon as no further bytes
- * could make the text valid, so the first byte that is wrong is found in the piece that brings it; the state
- * must then be set to zero before it is used again. One thread at a time.
+ * Validates the next piece of a text. `data` is borrowed for the call and may be NULL when `length` is 0.
+ * Returns false when no further bytes can make the text valid, so an invalid byte is found in its own piece;
+ * the state must then be set to zero before it is used again. One thread at a time for each state.
  */
-CRE_API bool cre_utf8_feed(cre_utf8 *state, const uint8_t *data, size_t length);
+CRE_NODISCARD CRE_API bool cre_utf8_feed(cre_utf8 *state, const uint8_t *data, size_t length);
 
-/** Whether the text may end here: no code point is unfinished. */
+/** Whether the text may end here, without an unfinished code point. */
 static inline bool cre_utf8_complete(const cre_utf8 *state) {
     return state->need == 0;
 }

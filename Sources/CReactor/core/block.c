@@ -10,7 +10,7 @@ struct cre_block {
     _Alignas(16) uint8_t data[];
 };
 
-cre_block *cre_block_new(size_t capacity) {
+cre_block *cre_block_create(size_t capacity) {
     if (capacity > SIZE_MAX - sizeof(cre_block)) return NULL;
     cre_block *block = cre__malloc(sizeof *block + capacity);
     if (!block) return NULL;
@@ -20,7 +20,7 @@ cre_block *cre_block_new(size_t capacity) {
 }
 
 cre_block *cre_block_copy(const void *data, size_t length) {
-    cre_block *block = cre_block_new(length);
+    cre_block *block = cre_block_create(length);
     if (block && length) memcpy(block->data, data, length);
     return block;
 }
@@ -32,11 +32,12 @@ cre_block *cre_block_retain(cre_block *block) {
 
 void cre_block_release(cre_block *block) {
     if (!block) return;
-    /* Release: what this owner did comes before; acquire: what all did comes before the memory goes. */
+    /* Release: the accesses of this owner happen before; acquire: those of all owners happen before the
+     * memory is freed. */
     if (atomic_fetch_sub_explicit(&block->owners, 1, memory_order_acq_rel) == 1) cre__free(block);
 }
 
-int cre_block_is_unique(const cre_block *block) {
+bool cre_block_is_unique(const cre_block *block) {
     return atomic_load_explicit(&block->owners, memory_order_acquire) == 1;
 }
 

@@ -1,4 +1,4 @@
-/* Internal face of the allocator hook. */
+/* The allocator of the library, for internal use. */
 #ifndef CRE_CORE_MEMORY_H
 #define CRE_CORE_MEMORY_H
 

@@ -170,7 +170,7 @@ static void free_conn(cre__transport *transport) {
     cre__conn *conn = cre__conn_of(transport);
     if (conn->protocol) conn->protocol->free(conn); /* NULL: it was refused at once */
     cre_block_release(conn->stream.close_text);
-    if (conn->stream.deflate) cre_ws_deflate_clear(conn->stream.deflate);
+    if (conn->stream.deflate) cre_ws_deflate_deinit(conn->stream.deflate);
     cre__free(conn->stream.deflate); /* agreed on, perhaps, by a handshake that was not completed */
     cre__free(conn);
 }

@@ -108,7 +108,7 @@ static void free_engine(cre_engine *engine) {
     cre__congestion_close(engine);
     cre__net_deinit(&engine->net);
     if (engine->streams && engine->streams != MAP_FAILED) munmap(engine->streams, engine->streams_size);
-    cre_ws_deflate_pool_free(engine->deflate_pool);
+    cre_ws_deflate_pool_destroy(engine->deflate_pool);
     if (engine->own_table) cre_table_close(engine->table);
     cre__free(engine->own_table);
     cre__free(engine->scratch);
@@ -140,7 +140,7 @@ static int open_deflate(cre_engine *engine) {
     if (!config) return 0;
     engine->deflate_config = *config;
     engine->config.deflate = NULL; /* borrowed for this call */
-    int result = cre_ws_deflate_pool_new(&engine->deflate_config, &engine->deflate_pool);
+    int result = cre_ws_deflate_pool_create(&engine->deflate_config, &engine->deflate_pool);
     if (result) return result;
     uint8_t bits = engine->deflate_config.server_window_bits;
     cre_ws_deflate_parameters shared = { .server_no_context_takeover = true,

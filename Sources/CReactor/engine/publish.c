@@ -202,7 +202,7 @@ static bool has_room(const cre__frames *frames, size_t size) {
 static bool begin(cre__frames *frames, size_t size) {
     if (frames->block && cre_block_is_unique(frames->block)) frames->end = 0;
     if (!has_room(frames, size)) {
-        cre_block *block = cre_block_new(size > BLOCK_BYTES ? size : BLOCK_BYTES);
+        cre_block *block = cre_block_create(size > BLOCK_BYTES ? size : BLOCK_BYTES);
         if (!block) return false;
         cre_block_release(frames->block);
         frames->block = block;

@@ -29,7 +29,7 @@ void cre_framing_init(cre_framing *framing, const cre_framing_config *config) {
     *framing = (cre_framing){ .config = config };
 }
 
-void cre_framing_release(cre_framing *framing) {
+void cre_framing_deinit(cre_framing *framing) {
     cre__free(framing->buffer);
     cre_framing_init(framing, framing->config);
 }
@@ -38,9 +38,9 @@ size_t cre_framing_pending(const cre_framing *framing) {
     return framing->used - framing->start;
 }
 
-/* Keeps `length` bytes behind those that are kept. `expected` bytes will be there in the end, as far as is
- * known; it comes from the peer, so memory follows what has arrived and is not handed out for a promise. */
-static int keep(cre_framing *framing, const uint8_t *data, size_t length, size_t expected) {
+/* Appends `length` bytes to the buffer. `expected` is the announced number of bytes in the end; the peer
+ * chooses it, so memory is reserved for bytes that have arrived and not for an announcement. */
+static int append(cre_framing *framing, const uint8_t *data, size_t length, size_t expected) {
     enum { SMALLEST = 256, TRUSTED = 16384 };
     const size_t pending = cre_framing_pending(framing), wanted = pending + length;
     if (framing->start) {
@@ -63,8 +63,8 @@ static int keep(cre_framing *framing, const uint8_t *data, size_t length, size_t
     return 0;
 }
 
-/* Everything that is kept is one packet. */
-static int give_kept(cre_framing *framing, const uint8_t **packet, size_t *length) {
+/* Returns the whole buffer as one packet. */
+static int return_buffer(cre_framing *framing, const uint8_t **packet, size_t *length) {
     *packet = framing->buffer + framing->start;
     *length = cre_framing_pending(framing);
     framing->start = framing->used;
@@ -78,9 +78,9 @@ static int give_input(const uint8_t **cursor, size_t total, const uint8_t **pack
     return 1;
 }
 
-/* An idle connection keeps nothing. */
+/* An idle connection has no buffer. */
 static int nothing_left(cre_framing *framing) {
-    if (framing->buffer) cre_framing_release(framing);
+    if (framing->buffer) cre_framing_deinit(framing);
     return 0;
 }
 
@@ -102,11 +102,11 @@ static int next_sized(cre_framing *framing, const uint8_t **cursor, const uint8_
             return 1;
         }
         if (pending && !available) return 0;
-        /* no more than belongs to this packet, so that the next one can be given out of the input */
+        /* only the bytes of this packet, so that the next one can be returned from the input */
         const size_t expected = total ? (size_t)total : needed;
         size_t take = pending ? expected - pending : available;
         if (take > available) take = available;
-        int error = keep(framing, *cursor, take, expected);
+        int error = append(framing, *cursor, take, expected);
         if (error) return error;
         *cursor += take;
     }
@@ -120,7 +120,7 @@ static size_t marker_end(const cre_framing_config *config, const uint8_t *data, 
     return found ? (size_t)(found - data) + config->marker_length : 0;
 }
 
-/* How many bytes of the input end a marker that starts in what is kept, 0 when none does. */
+/* The number of input bytes that complete a marker which starts in the buffer, or 0. */
 static size_t straddling(const cre_framing *framing, const uint8_t *input, size_t available) {
     uint8_t joint[2 * CRE_FRAMING_MAX_MARKER];
     const size_t most = framing->config->marker_length - 1u, pending = cre_framing_pending(framing);
@@ -135,7 +135,7 @@ static int next_marked(cre_framing *framing, const uint8_t **cursor, const uint8
                        const uint8_t **packet, size_t *length) {
     const size_t available = (size_t)(end - *cursor), pending = cre_framing_pending(framing);
     if (!available) return pending ? 0 : nothing_left(framing);
-    /* the packet may reach this far into the input */
+    /* the packet may end at this position of the input */
     const size_t room = cre__framing_max(framing->config) - pending,
                  window = available < room ? available : room;
     size_t found = pending && framing->config->marker_length > 1 ? straddling(framing, *cursor, window) : 0;
@@ -143,13 +143,13 @@ static int next_marked(cre_framing *framing, const uint8_t **cursor, const uint8
     if (!found && window == room) return CRE_EFRAMING_NO_MARKER;
     if (found && !pending) return give_input(cursor, found, packet, length);
     const size_t take = found ? found : available;
-    int error = keep(framing, *cursor, take, 0);
+    int error = append(framing, *cursor, take, 0);
     if (error) return error;
     *cursor += take;
-    return found ? give_kept(framing, packet, length) : 0;
+    return found ? return_buffer(framing, packet, length) : 0;
 }
 
-/* True when the kept bytes and the input together end with the marker. */
+/* Whether the buffer and the input together end with the marker. */
 static bool ends_marked(const cre_framing *framing, const uint8_t *input, size_t available) {
     const size_t size = framing->config->marker_length, pending = cre_framing_pending(framing);
     const uint8_t *marker = framing->config->marker;
@@ -167,10 +167,10 @@ static int next_checked(cre_framing *framing, const uint8_t **cursor, const uint
     const size_t max = cre__framing_max(framing->config), room = max - pending;
     if (available > room || (available == room && !complete)) return CRE_EFRAMING_NO_MARKER;
     if (complete && !pending) return give_input(cursor, available, packet, length);
-    int error = keep(framing, *cursor, available, 0);
+    int error = append(framing, *cursor, available, 0);
     if (error) return error;
     *cursor = end;
-    return complete ? give_kept(framing, packet, length) : 0;
+    return complete ? return_buffer(framing, packet, length) : 0;
 }
 
 int cre_framing_next(cre_framing *framing, const uint8_t **cursor, const uint8_t *end, const uint8_t **packet,

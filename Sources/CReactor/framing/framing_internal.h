@@ -1,12 +1,12 @@
-/* How long a packet is, by its first bytes. */
+/* The length of a packet, computed from its first bytes. */
 #ifndef CRE_FRAMING_INTERNAL_H
 #define CRE_FRAMING_INTERNAL_H
 
 #include <creactor/framing.h>
 
 /*
- * The length of the packet at `data`, of which `length` > 0 bytes are there. 0: not known yet; *needed is how
- * many bytes are worth waiting for. Negative: an error. Never more than the longest packet allowed.
+ * The length of the packet at `data`, of which `length` > 0 bytes are available, at most the longest packet
+ * allowed. 0: not known yet, and *needed is the number of bytes to wait for. Negative: an error.
  */
 int64_t cre__framing_total(const cre_framing_config *config, const uint8_t *data, size_t length,
                            size_t *needed);

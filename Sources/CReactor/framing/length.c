@@ -39,7 +39,7 @@ static uint64_t lowest_first(const uint8_t *at, unsigned size) {
     return value;
 }
 
-/* Signed types come out sign-extended. */
+/* Reads a length field; signed types are sign-extended. */
 static uint64_t field_value(char type, const uint8_t *at) {
     const unsigned size = cre__framing_field_size(type);
     switch (type) {
@@ -77,7 +77,7 @@ static int64_t by_field(const cre_framing_config *config, const uint8_t *data, s
     const uint32_t max = cre__framing_max(config);
     if (value > max || value + config->body_offset > max) return CRE_EFRAMING_TOO_LONG;
     const uint64_t total = value + config->body_offset;
-    /* a packet that ends before its own length field (0 among them) would never let the stream go on */
+    /* a packet that ends before its own length field, such as an empty one, would block the stream */
     return total < header ? CRE_EFRAMING_LENGTH : (int64_t)total;
 }
 
@@ -87,7 +87,7 @@ static int64_t by_function(const cre_framing_config *config, const uint8_t *data
     if (total < 0) return CRE_EFRAMING_FUNCTION;
     const uint32_t max = cre__framing_max(config);
     if (total > max || (total == 0 && length >= max)) return CRE_EFRAMING_TOO_LONG;
-    /* twice as much each time, so that the function is not asked for each byte and little is copied in vain
+    /* twice as much each time, so that the function is not called for each byte and little is copied twice
      */
     *needed = length < 32 ? 64 : 2 * length;
     return total;

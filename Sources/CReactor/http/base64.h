@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes (size + 2) / 3 * 4 characters and no terminator; returns their number. */
+/* Encodes to (size + 2) / 3 * 4 characters without a terminator, and returns their number. */
 size_t cre__base64_encode(const uint8_t *data, size_t size, char *out);
 
-/* Decodes `length` characters into `out`, which has room for length / 4 * 3 bytes. Returns the number of
- * bytes, or -1 when the text is not base64 with its padding. Unused bits before the padding may be anything:
- * the key that RFC 6455 shows in section 4.1 has some. */
+/* Decodes `length` characters into `out`, which has length / 4 * 3 bytes. Returns the number of bytes, or -1
+ * when the text is not padded base64. Unused bits before the padding are ignored: the example key in
+ * section 4.1 of RFC 6455 has some. */
 long cre__base64_decode(const char *text, size_t length, uint8_t *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Classes of bytes, by table. */
+/* Classes of bytes, as a table. */
 #ifndef CRE_HTTP_CHARS_H
 #define CRE_HTTP_CHARS_H
 
@@ -8,9 +8,11 @@
 
 enum {
     CRE__TOKEN = 1 << 0,  /* RFC 9110 token characters */
-    CRE__VALUE = 1 << 1,  /* may stand in a field value: no control characters except the tab */
-    CRE__TARGET = 1 << 2, /* may stand in a request target */
-    CRE__HOST = 1 << 3,   /* may stand in a registered name: unreserved, sub-delims; '%' needs a look */
+    CRE__VALUE = 1 << 1,  /* allowed in a field value: no control characters except the tab */
+    CRE__TARGET = 1 << 2, /* allowed in a request target */
+    CRE__HOST =
+        1
+        << 3, /* allowed in a registered name: unreserved, sub-delims; not '%', which is checked separately */
     CRE__COOKIE = 1 << 4, /* RFC 6265 cookie octets */
     CRE__PLAIN = 1 << 5,  /* unreserved: never percent-encoded */
     CRE__DIGIT = 1 << 6,
@@ -26,7 +28,7 @@ static inline bool cre__is(uint8_t byte, int classes) {
     return cre__chars[byte] & classes;
 }
 
-/* ASCII only: other bytes stay. */
+/* Lower case of ASCII letters; other bytes are unchanged. */
 static inline uint8_t cre__lower(uint8_t byte) {
     return (uint8_t)(byte - 'A') < 26 ? (uint8_t)(byte | 0x20) : byte;
 }
@@ -38,7 +40,7 @@ static inline bool cre__all(const void *text, size_t length, int classes) {
     return true;
 }
 
-/* True when `text` in lower case is `lowercase`. */
+/* Whether `text` in lower case equals `lowercase`. */
 static inline bool cre__same(const void *text, const char *lowercase, size_t length) {
     const uint8_t *at = text;
     for (size_t i = 0; i < length; i++)

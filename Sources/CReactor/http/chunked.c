@@ -1,4 +1,4 @@
-/* The chunked transfer coding. */
+/* The decoder of the chunked transfer coding. */
 #include <creactor/error.h>
 #include <creactor/http_chunked.h>
 
@@ -10,7 +10,7 @@ enum {
     SPACE,     /* white space before an extension */
     SIZE_LF,   /* after the CR */
     BODY,
-    BODY_CR, /* after a chunk's bytes */
+    BODY_CR, /* after a chunk's data */
     BODY_LF,
     LINE, /* start of a trailer line, or of the last line */
     NAME,
@@ -21,20 +21,28 @@ enum {
 };
 
 void cre_http_chunked_init(cre_http_chunked *decoder) {
-    *decoder = (cre_http_chunked){ .overhead = CRE_HTTP_CHUNKED_OVERHEAD, .state = SIZE };
+    *decoder = (cre_http_chunked){
+        .room = CRE_HTTP_CHUNKED_UNLIMITED,
+        .overhead = CRE_HTTP_CHUNKED_OVERHEAD,
+        .state = SIZE,
+    };
 }
 
-/* One byte of what stands between the runs. Returns 0 or an error. */
+void cre_http_chunked_set_limit(cre_http_chunked *decoder, uint64_t limit) {
+    decoder->room = limit && limit < CRE_HTTP_CHUNKED_UNLIMITED ? limit : CRE_HTTP_CHUNKED_UNLIMITED;
+}
+
+/* Takes one byte outside of chunk data. Returns 0 or an error. */
 static int step(cre_http_chunked *decoder, uint8_t byte) {
     switch (decoder->state) {
     case SIZE: {
         int digit = cre__hex[byte];
         if (digit >= 0) {
-            /* zeros in front count as digits, so a size cannot be drawn out without end */
-            if (decoder->digits == 16) return CRE_EHTTP_CHUNK;
+            /* Leading zeros count as digits, or a size could be extended without end. */
+            if (decoder->digits == 16) return decoder->left ? CRE_EHTTP_BODY_TOO_LARGE : CRE_EHTTP_CHUNK;
             decoder->digits++;
             decoder->left = decoder->left << 4 | (unsigned)digit;
-            return 0;
+            return decoder->left > decoder->room ? CRE_EHTTP_BODY_TOO_LARGE : 0;
         }
         if (!decoder->digits) return CRE_EHTTP_CHUNK;
         if (byte == '\r')
@@ -62,6 +70,7 @@ static int step(cre_http_chunked *decoder, uint8_t byte) {
     case SIZE_LF:
         if (byte != '\n') return CRE_EHTTP_CHUNK;
         decoder->digits = 0;
+        decoder->room -= decoder->left;
         decoder->state = decoder->left ? BODY : LINE;
         return 0;
     case BODY_CR:
@@ -104,7 +113,7 @@ static int step(cre_http_chunked *decoder, uint8_t byte) {
     }
 }
 
-/* States whose bytes count against the limit of extensions and trailers. */
+/* Whether bytes in this state count against the limit of extensions and trailers. */
 static bool costs(uint8_t state) {
     return state == EXTENSION || state == SPACE || (state >= LINE && state <= VALUE_LF);
 }

@@ -57,7 +57,7 @@ bool cre_http_cookies_next(cre_http_cookies *cookies, cre_http_pair *pair) {
     }
 }
 
-/* The value of Path or Domain: anything but control characters and the separator. */
+/* Whether a value of Path or Domain is valid: no control characters, no separator. */
 static bool attribute_valid(const char *value) {
     return cre__all(value, strlen(value), CRE__VALUE) && !strchr(value, ';');
 }

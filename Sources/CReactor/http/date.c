@@ -10,8 +10,8 @@ static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 enum { DAY = 86400 };
 
-/* Days since 1970 of a date in the Gregorian calendar. Years are counted from March, so that the leap day is
- * the last day of a year; 400 years have 146097 days, and 719468 days lie between March of year 0 and 1970.
+/* The days from 1970 to a date of the Gregorian calendar. Years begin in March, so that the leap day is the
+ * last day of a year; 400 years have 146097 days, and there are 719468 days from March of year 0 to 1970.
  */
 static int64_t days_of(int64_t year, int month, int day) {
     year -= month <= 2;
@@ -54,7 +54,8 @@ void cre_http_date(char out[CRE_HTTP_DATE_LENGTH], int64_t seconds) {
     two(out + 23, clock % 60);
 }
 
-/* The digits from `at` on, -1 when there are others; a leading space counts as 0 where asctime writes one. */
+/* Reads digits from `at` on, -1 for other characters; a leading space, as written by asctime, is read as 0.
+ */
 static int digits(const char *at, size_t count, bool space) {
     int number = 0;
     for (size_t i = 0; i < count; i++) {

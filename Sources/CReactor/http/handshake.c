@@ -5,6 +5,7 @@
 
 #include "base64.h"
 #include "chars.h"
+#include "extensions.h"
 #include "out.h"
 #include "sha1.h"
 
@@ -24,7 +25,7 @@ static bool key_valid(const uint8_t *key, size_t length) {
     return cre__base64_decode(text, length, random) == 16;
 }
 
-/* Offered subprotocols are tokens; an empty list is no list. */
+/* Checks offered subprotocols: a list of at least one token. */
 static int protocols_check(const cre_http_head *head, const cre_http_field *fields,
                            const uint8_t *head_bytes) {
     cre_http_list list;
@@ -47,7 +48,7 @@ int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fiel
     if (!(head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)) return CRE_EHTTP_HANDSHAKE_UPGRADE;
     if (!(head->flags & CRE_HTTP_CONNECTION_UPGRADE)) return CRE_EHTTP_HANDSHAKE_CONNECTION;
 
-    /* the version first: a client of another version may have another idea of a key */
+    /* the version first: in another version the key may have another form */
     const cre_http_field *version = FIND("sec-websocket-version");
     if (!version || version->value_length != 2 || memcmp(head_bytes + version->value, "13", 2) != 0 ||
         repeated(head, fields, head_bytes, "sec-websocket-version", version))
@@ -66,6 +67,8 @@ int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fiel
         .origin_length = origin ? origin->value_length : 0,
     };
     memcpy(out->key, head_bytes + key->value, CRE_WS_KEY_LENGTH);
+    if (out->has_extensions && !cre__extensions_valid(head, fields, head_bytes))
+        return CRE_EHTTP_HANDSHAKE_EXTENSION;
     return out->has_protocols ? protocols_check(head, fields, head_bytes) : 0;
 }
 
@@ -78,7 +81,7 @@ void cre_ws_accept(const uint8_t key[CRE_WS_KEY_LENGTH], char out[CRE_WS_ACCEPT_
     cre__base64_encode(digest, sizeof digest, out);
 }
 
-/* Fields of the handshake itself, which are not for the caller to add. */
+/* Whether a field belongs to the handshake, so that a caller must not add it. */
 static bool belongs_to_handshake(const cre_http_header *field) {
     return cre__frames_message(field) || cre__is_word(field->name, field->name_length, "host") ||
            cre__is_word(field->name, field->name_length, "upgrade") ||
@@ -190,7 +193,9 @@ int cre_ws_response_check(const cre_http_head *head, const cre_http_field *field
         memcmp(head_bytes + accept->value, expected, CRE_WS_ACCEPT_LENGTH) != 0 ||
         repeated(head, fields, head_bytes, "sec-websocket-accept", accept))
         return CRE_EHTTP_HANDSHAKE_ACCEPT;
-    if (!offered_extensions && FIND("sec-websocket-extensions")) return CRE_EHTTP_HANDSHAKE_EXTENSION;
+    if (FIND("sec-websocket-extensions") &&
+        (!offered_extensions || !cre__extensions_valid(head, fields, head_bytes)))
+        return CRE_EHTTP_HANDSHAKE_EXTENSION;
     const cre_http_field *chosen = FIND("sec-websocket-protocol");
     if (!chosen) return 0;
     if (repeated(head, fields, head_bytes, "sec-websocket-protocol", chosen) ||

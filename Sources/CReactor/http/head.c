@@ -1,4 +1,5 @@
-/* The public face of the head parser: limits, slow senders, the choice of the instruction set, lookups. */
+/* The public interface of the head parser: limits, slow senders, the choice of the instruction set, lookups.
+ */
 #include <creactor/http_head.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static const parsers ssse3 = { cre__http_ssse3_request, cre__http_ssse3_response
 static const parsers avx2 = { cre__http_avx2_request, cre__http_avx2_response };
 #endif
 
-/* Chosen by the first call; two threads that come first choose the same. */
+/* Set by the first call; concurrent first calls choose the same. */
 static _Atomic(const parsers *) chosen;
 
 static const parsers *choose(void) {
@@ -37,8 +38,8 @@ static inline const parsers *current(void) {
     return __builtin_expect(now != NULL, 1) ? now : choose();
 }
 
-/* Whether the bytes after the first `already` could change the answer "incomplete": an empty line, or a line
- * feed that ends no line. */
+/* Whether the bytes after the first `already` could change the result "incomplete": an empty line, or a line
+ * feed without a CR. */
 static bool worth_parsing(const uint8_t *data, size_t already, size_t length) {
     while (already < length) {
         const uint8_t *feed = memchr(data + already, '\n', length - already);
@@ -50,7 +51,7 @@ static bool worth_parsing(const uint8_t *data, size_t already, size_t length) {
     return false;
 }
 
-/* Sets up the job and the length to look at; true when parsing cannot give anything new. */
+/* Sets up the job and the length to parse. True: parsing cannot have a new result. */
 static inline bool prepare(const uint8_t *data, size_t *length, size_t already, const cre_http_limits *limits,
                            uint32_t *max_head, cre__http_job *job) {
     *max_head = CRE_HTTP_MAX_HEAD;
@@ -63,7 +64,7 @@ static inline bool prepare(const uint8_t *data, size_t *length, size_t already, 
     }
     if (*length > *max_head) *length = *max_head;
     if (__builtin_expect(already == 0 || *length == *max_head, 1)) return false;
-    /* the first line's limit counts from behind the empty lines */
+    /* the limit of the first line counts from the end of the empty lines */
     if (*length >= job->max_line && already < (size_t)job->max_line + 2 * CRE__EMPTY_LINES) return false;
     return !worth_parsing(data, already, *length);
 }
@@ -97,11 +98,12 @@ int cre_http_status_of(int error) {
     case CRE_EHTTP_UNKNOWN_CODING: return 501;
     case CRE_EHTTP_EXPECTATION: return 417;
     case CRE_EHTTP_MULTIPART_LIMIT:
-    case CRE_EHTTP_OVERHEAD: return 413;
+    case CRE_EHTTP_OVERHEAD:
+    case CRE_EHTTP_BODY_TOO_LARGE: return 413;
     case CRE_EHTTP_NOT_MULTIPART: return 415;
     case CRE_EHTTP_HANDSHAKE_UPGRADE:
     case CRE_EHTTP_HANDSHAKE_VERSION: return 426;
-    case CRE_EHTTP_INVALID_FIELD: return 500; /* ours, not the client's */
+    case CRE_EHTTP_INVALID_FIELD: return 500; /* an error of the server, not of the client */
     default: return error <= -1200 && error > -1300 ? 400 : 500;
     }
 }

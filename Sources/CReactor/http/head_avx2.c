@@ -39,14 +39,14 @@ static inline masks classify(const uint8_t *bytes) {
     const __m256i found = classes(load(bytes)), token = _mm256_and_si256(found, _mm256_set1_epi8(0x3f));
     return (masks){
         .stop = mask_of(_mm256_cmpeq_epi8(token, _mm256_setzero_si256())),
-        /* the shift by one brings DEL's bit to where the mask is taken from */
+        /* the shift by one moves DEL's bit to the sign bit, from which the mask is taken */
         .other = mask_of(_mm256_or_si256(found, _mm256_slli_epi16(found, 1))),
     };
 }
 
 static inline masks classify_target(const uint8_t *bytes) {
     const __m256i text = load(bytes);
-    /* signed, so that bytes from 0x80 on count as small */
+    /* signed, so that bytes from 0x80 on are small */
     const __m256i small = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x21), text);
     const __m256i bad = _mm256_or_si256(_mm256_cmpeq_epi8(text, _mm256_set1_epi8(0x7f)),
                                         _mm256_cmpeq_epi8(text, _mm256_set1_epi8('#')));

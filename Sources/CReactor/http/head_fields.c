@@ -1,4 +1,4 @@
-/* The fields that decide how long a message is and what becomes of the connection. */
+/* The fields that decide the length of a message and whether the connection is kept. */
 #include <creactor/http_list.h>
 
 #include "chars.h"
@@ -19,7 +19,7 @@ static int content_length(cre_http_head *head, const uint8_t *value, size_t leng
     return 0;
 }
 
-/* Only "chunked", once: whoever disagrees with a neighbour about where a message ends lets requests be
+/* Accepts only "chunked", once. Servers that disagree about the end of a message allow requests to be
  * smuggled. */
 static int transfer_encoding(cre_http_head *head, const uint8_t *value, size_t length) {
     if (head->minor == 0 || head->flags & CRE_HTTP_CHUNKED) return CRE_EHTTP_TRANSFER_ENCODING;
@@ -28,7 +28,7 @@ static int transfer_encoding(cre_http_head *head, const uint8_t *value, size_t l
         head->flags |= CRE_HTTP_CHUNKED;
         return 0;
     }
-    /* Other codings followed by chunked are well formed, but we have none; the rest has no end we could find.
+    /* Other codings followed by chunked are well formed but not supported; all others have no known end.
      */
     const size_t last = sizeof "chunked" - 1;
     if (length <= last || !cre__same(value + length - last, "chunked", last))
@@ -49,7 +49,7 @@ static int transfer_encoding(cre_http_head *head, const uint8_t *value, size_t l
 }
 
 static void connection(cre_http_head *head, const uint8_t *value, size_t length) {
-    /* what nearly all clients send; exact for values, as they hold no CR that bit 5 would make a dash */
+    /* the common values; exact, because values have no CR, which bit 5 would turn into a dash */
     if (length == 10 && cre__name8(value, "keep-ali") && cre__name4(value + 6, "live")) {
         head->flags |= CRE__SEEN_KEEP_ALIVE;
         return;
@@ -82,7 +82,7 @@ static int host(cre_http_head *head, const cre_http_field *field, const uint8_t 
     if (head->flags & CRE_HTTP_HAS_HOST) return CRE_EHTTP_BAD_HOST;
     if (!cre__http_host_valid(data + field->value, field->value_length, &has_port)) return CRE_EHTTP_BAD_HOST;
     head->flags |= CRE_HTTP_HAS_HOST;
-    /* a host in the target is the one that counts */
+    /* a host in the target takes precedence */
     if (head->flags & (CRE_HTTP_ABSOLUTE_FORM | CRE_HTTP_AUTHORITY_FORM)) return 0;
     head->host = field->value;
     head->host_length = field->value_length;
@@ -118,11 +118,11 @@ int cre__http_response_known(cre_http_head *head, const cre_http_field *field, c
     return cre__http_request_known(head, field, data, name);
 }
 
-/* HTTP/1.1 keeps the connection unless told otherwise, HTTP/1.0 the other way round. */
+/* HTTP/1.1 keeps the connection by default, HTTP/1.0 closes it. */
 static void settle_connection(cre_http_head *head) {
     bool keep = head->minor == 1 || head->flags & CRE__SEEN_KEEP_ALIVE;
     if (keep && !(head->flags & CRE__SEEN_CLOSE)) head->flags |= CRE_HTTP_KEEP_ALIVE;
-    /* HTTP/1.0 knows no upgrades */
+    /* HTTP/1.0 has no upgrades */
     if (head->minor == 0)
         head->flags &= (uint16_t)~(CRE_HTTP_UPGRADE_WEBSOCKET | CRE_HTTP_CONNECTION_UPGRADE);
 }

@@ -1,4 +1,4 @@
-/* What the parts of the head parser share. */
+/* Shared by the parts of the head parser. */
 #ifndef CRE_HTTP_HEAD_INTERNAL_H
 #define CRE_HTTP_HEAD_INTERNAL_H
 
@@ -9,7 +9,7 @@
 
 enum { CRE__EMPTY_LINES = 4 };
 
-/* Field names that decide how the message goes on. */
+/* Field names that decide about the rest of the message. */
 enum cre__http_known {
     CRE__ORDINARY = 0,
     CRE__HOST_FIELD,
@@ -24,7 +24,7 @@ typedef struct cre__http_job {
     uint32_t max_line;
     uint16_t max_fields;
     uint8_t request_method; /* of a response */
-    /* Called for each field whose name is known, and at the empty line. They return 0 or an error. */
+    /* Called for each known field, and at the empty line. They return 0 or an error. */
     int (*known)(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
                  enum cre__http_known name);
     int (*finish)(cre_http_head *head);
@@ -39,7 +39,7 @@ cre__http_parser cre__http_ssse3_request, cre__http_ssse3_response;
 cre__http_parser cre__http_avx2_request, cre__http_avx2_response;
 #endif
 
-/* While the head is parsed, these bits of its flags remember what was seen; they are cleared at its end. */
+/* Bits of head->flags that record fields found during parsing; they are cleared at the end. */
 enum { CRE__SEEN_CLOSE = 1 << 13, CRE__SEEN_KEEP_ALIVE = 1 << 14, CRE__SEEN_EXPECT = 1 << 15 };
 
 /* head_fields.c */
@@ -59,18 +59,19 @@ int cre__http_bad_request_line(uint8_t byte);
 int cre__http_bad_target_end(uint8_t byte, bool empty);
 bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port);
 
-/* What is wrong where a field name should start. */
+/* The error of a line that does not start with a field name. */
 static inline int cre__http_bad_line_start(uint8_t byte) {
     if (byte == ' ' || byte == '\t') return CRE_EHTTP_FOLDED;
     return byte == '\n' ? CRE_EHTTP_LINE_END : CRE_EHTTP_BAD_FIELD;
 }
 
-/* A value ended at this byte, which is not a CR that an LF follows. */
+/* The error of a value that ends at this byte, which is no CR followed by LF. */
 static inline int cre__http_bad_value_end(uint8_t byte) {
     return byte == '\r' || byte == '\n' ? CRE_EHTTP_LINE_END : CRE_EHTTP_BAD_VALUE;
 }
 
-/* The same when this is the last byte there is so far. */
+/* The error of a value that ends at this byte when it is the last one available, 0 if more bytes may make it
+ * valid. */
 static inline int cre__http_line_cut(uint8_t byte) {
     return byte == '\r' ? 0 : cre__http_bad_value_end(byte);
 }
@@ -93,8 +94,8 @@ static inline uint32_t cre__lower4(const uint8_t *at) {
     return word | UINT32_C(0x20202020);
 }
 
-/* Setting bit 5 makes letters lower case and no other token character a letter or a dash, so for names that
- * are known to be tokens these comparisons are exact. */
+/* Setting bit 5 converts letters to lower case and turns no other token character into a letter or a dash, so
+ * these comparisons are exact for names that are known to be tokens. */
 static inline bool cre__name8(const uint8_t *at, const char *word) {
     uint64_t other;
     memcpy(&other, word, 8);

@@ -26,7 +26,7 @@ int cre__http_method_of(const uint8_t *name, size_t length) {
     return CRE_HTTP_OTHER;
 }
 
-/* What is wrong at the end of the method. */
+/* The error at the end of the method. */
 int cre__http_bad_request_line(uint8_t byte) {
     return byte == '\n' ? CRE_EHTTP_LINE_END : CRE_EHTTP_BAD_LINE;
 }
@@ -37,7 +37,7 @@ int cre__http_bad_target_end(uint8_t byte, bool empty) {
     return CRE_EHTTP_BAD_TARGET;
 }
 
-/* Looks at the version and the line's end as far as they are there (10 bytes are all). 0: good so far. */
+/* Checks the available bytes of the version and the line end (10 bytes). 0: valid so far. */
 int cre__http_version_check(const uint8_t *at, uint32_t length) {
     static const char start[] = "HTTP/";
     for (uint32_t i = 0; i < length && i < 10; i++) {
@@ -52,7 +52,8 @@ int cre__http_version_check(const uint8_t *at, uint32_t length) {
     return 0;
 }
 
-/* host[:port], the host a registered name, an IPv4 address or an IP literal in brackets. */
+/* Whether a text is host[:port]. The host is a registered name, an IPv4 address or an IP literal in brackets.
+ */
 bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port) {
     size_t at = 0;
     *has_port = false;
@@ -103,7 +104,7 @@ static int absolute_form(cre_http_head *head, const uint8_t *data) {
         head->path = (uint16_t)path;
         head->path_length = (uint16_t)(at - path);
     } else {
-        /* an absent path means "/", and there is one right before the host */
+        /* an absent path means "/", and the byte before the host is one */
         head->path = (uint16_t)(host - 1);
         head->path_length = 1;
     }
@@ -115,7 +116,7 @@ static int absolute_form(cre_http_head *head, const uint8_t *data) {
     return 0;
 }
 
-/* Targets that do not start with a slash, and those of CONNECT. */
+/* Parses targets that do not start with a slash, and those of CONNECT. */
 int cre__http_other_target(cre_http_head *head, const uint8_t *data) {
     const uint8_t *target = data + head->target;
     if (head->method == CRE_HTTP_CONNECT) {
@@ -137,8 +138,9 @@ int cre__http_other_target(cre_http_head *head, const uint8_t *data) {
 }
 
 /*
- * "HTTP/1.1 200 OK" without its line end; the reason, and the space before it, may be absent. An incomplete
- * line is checked as far as it goes. The caller has seen that there are no control characters.
+ * Parses "HTTP/1.1 200 OK" without its line end; the reason, and the space before it, may be absent. An
+ * incomplete line is checked as far as it is available. The caller has checked that there are no control
+ * characters.
  */
 int cre__http_status_line(cre_http_head *head, const uint8_t *data, uint32_t length, bool complete) {
     static const char start[] = "HTTP/";

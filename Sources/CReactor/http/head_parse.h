@@ -1,10 +1,10 @@
 /*
  * The head parser, compiled once for each instruction set (head_avx2.c, head_ssse3.c, head_scalar.c). The
- * including file defines CRE__NAME(name) and, behind the include, the two functions below.
+ * including file defines CRE__NAME(name) and, after the include, the two functions below.
  *
- * The head is looked at in blocks of 64 bytes. For each, two masks are made: which bytes end a field name
- * (all that are no token characters) and which may end a field value (all control characters). Names and
- * values are then found by counting zero bits, and every byte has been checked on the way.
+ * The head is read in blocks of 64 bytes. For each block there are two masks: the bytes that end a field name
+ * (all but token characters) and those that may end a field value (control characters). Names and values are
+ * then found by counting zero bits, which checks every byte at the same time.
  */
 #ifndef CRE_HTTP_HEAD_PARSE_H
 #define CRE_HTTP_HEAD_PARSE_H
@@ -14,13 +14,13 @@
 #include "chars.h"
 #include "head_internal.h"
 
-/* A mask of where something ends and another one of what is wanted besides; bit n is byte n. */
+/* Two masks of a block; bit n is byte n. */
 typedef struct masks {
-    uint64_t stop;  /* no token characters; in targets: bytes that a target cannot hold */
-    uint64_t other; /* control characters, the tab perhaps among them; in targets: '?' */
+    uint64_t stop;  /* all but token characters; in targets: invalid bytes */
+    uint64_t other; /* control characters, with or without the tab; in targets: '?' */
 } masks;
 
-/* Of exactly 32 readable bytes. */
+/* Computes the masks of exactly 32 readable bytes. */
 static inline masks classify(const uint8_t *bytes);
 static inline masks classify_target(const uint8_t *bytes);
 
@@ -31,7 +31,7 @@ typedef struct scan {
     masks now;
 } scan;
 
-/* Up to 32 bytes in `room`, where 32 can be read. */
+/* Copies up to 32 bytes to `room`, where 32 can be read. */
 static inline const uint8_t *copied(const uint8_t *from, size_t size, uint8_t room[32]) {
     memset(room, 0, 32);
     for (size_t i = 0; i < size; i++)
@@ -40,8 +40,8 @@ static inline const uint8_t *copied(const uint8_t *from, size_t size, uint8_t ro
 }
 
 /*
- * The masks of the 64 bytes from `base` on. Nothing behind the end is read: near it the last 32 bytes are
- * taken and their bits moved to where they belong. All bits behind the end are set.
+ * Computes the masks of the 64 bytes from `base` on. Nothing behind the end is read: near it the last 32
+ * bytes are used and their bits shifted. All bits behind the end are set.
  */
 static inline __attribute__((always_inline)) masks block_masks(masks (*of)(const uint8_t *),
                                                                const uint8_t *data, size_t length,
@@ -100,7 +100,7 @@ static inline size_t find_control(scan *s, size_t from) {
 static inline size_t find_target_end(const uint8_t *data, size_t length, size_t from, size_t *question) {
     bool asked = false;
     size_t at = from;
-    /* a short target is faster without */
+    /* a short target is faster without blocks */
     for (const size_t near = length - from < 8 ? length : from + 8; at < near && data[at] != '?'; at++) {
         if (cre__is(data[at], CRE__TARGET)) continue;
         *question = at;
@@ -124,9 +124,9 @@ static inline size_t find_target_end(const uint8_t *data, size_t length, size_t 
 }
 
 /*
- * A value goes on behind the control character at `at`, or it is an error, or its line is not complete.
- * Returns where the line's CR LF is, 0 or an error. Tabs are rare, so the masks are not worth it, nor is room
- * in registers.
+ * Continues a value behind the control character at `at`. Returns the position of the line's CR LF, 0 when
+ * the line is incomplete, or an error. Tabs are rare, so this does not use the masks and does not occupy
+ * registers.
  */
 static __attribute__((noinline)) long odd_value_end(const uint8_t *data, size_t length, size_t at) {
     while (at < length && cre__is(data[at], CRE__VALUE))
@@ -136,7 +136,7 @@ static __attribute__((noinline)) long odd_value_end(const uint8_t *data, size_t 
     return data[at] == '\r' && data[at + 1] == '\n' ? (long)at : cre__http_bad_value_end(data[at]);
 }
 
-/* A field line has no name: the head's end, or an error. */
+/* Handles a line without a field name: the end of the head, or an error. */
 static __attribute__((noinline)) int head_end(const uint8_t *data, size_t length, size_t at, size_t count,
                                               const cre__http_job *job, cre_http_head *head) {
     if (data[at] != '\r') return cre__http_bad_line_start(data[at]);
@@ -148,8 +148,8 @@ static __attribute__((noinline)) int head_end(const uint8_t *data, size_t length
     return error ? error : (int)head->head_length;
 }
 
-/* The field lines from `at` on. Returns the head's length, 0 or an error. The scan is a copy, so that it can
- * live in registers. */
+/* Parses the field lines from `at` on. Returns the head's length, 0 or an error. The scan is passed as a
+ * copy, so that it can be kept in registers. */
 static __attribute__((noinline)) int parse_fields(scan s, size_t at, const cre__http_job *job,
                                                   cre_http_head *head, cre_http_field *fields) {
     const uint8_t *const data = s.data;
@@ -169,7 +169,7 @@ static __attribute__((noinline)) int parse_fields(scan s, size_t at, const cre__
             end = (size_t)found;
         }
         const size_t next = end + 2;
-        /* almost always there is one space; the tab is the only control character here besides the CR at the
+        /* usually there is one space; the tab is the only control character here besides the CR at the
          * end */
         value += data[value] == ' ';
         if (__builtin_expect(data[value] <= ' ' || data[end - 1] <= ' ', 0)) {
@@ -202,7 +202,7 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
         if (start > 2 * CRE__EMPTY_LINES) return CRE_EHTTP_BAD_LINE;
     }
 
-    /* The line may use this many bytes; that they are not enough is only found out by needing more. */
+    /* The bytes that the line may use; the limit is exceeded only when it needs more. */
     const size_t window = length - start < job->max_line ? length : start + job->max_line;
     const int cut = length - start < job->max_line ? 0 : CRE_EHTTP_LINE_TOO_LONG;
     scan s = { .data = data, .length = length };

@@ -5,7 +5,7 @@
 #define CRE__NAME(name) cre__http_scalar_##name
 #include "head_parse.h"
 
-/* The bits 0, 2, 4, ... of a word, side by side. */
+/* Compacts the bits 0, 2, 4, ... of a word. */
 static inline uint32_t even_bits(uint64_t word) {
     word &= UINT64_C(0x5555555555555555);
     word = (word | word >> 1) & UINT64_C(0x3333333333333333);
@@ -15,11 +15,11 @@ static inline uint32_t even_bits(uint64_t word) {
     return (uint32_t)(word | word >> 16);
 }
 
-/* The tab is not among the control characters here; that it may be is only a favour to the vector versions.
+/* The tab is not in the mask of control characters here; only the vector versions have it there.
  */
 static inline masks classify(const uint8_t *bytes) {
     _Static_assert(CRE__TOKEN == 1 && CRE__VALUE == 2, "two bits for each byte");
-    uint64_t low = 0, high = 0; /* two chains of operations that do not wait for each other */
+    uint64_t low = 0, high = 0; /* two independent chains of operations */
     for (unsigned i = 16; i-- > 0;) {
         low = low << 2 | (cre__chars[bytes[i]] & 3);
         high = high << 2 | (cre__chars[bytes[i + 16]] & 3);

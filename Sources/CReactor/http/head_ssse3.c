@@ -32,7 +32,7 @@ static inline masks classify(const uint8_t *bytes) {
         __m128i classes = _mm_and_si128(_mm_shuffle_epi8(rows, row), _mm_shuffle_epi8(columns, text));
         __m128i token = _mm_and_si128(classes, _mm_set1_epi8(0x3f));
         found.stop |= mask_at(_mm_cmpeq_epi8(token, _mm_setzero_si128()), i);
-        /* a shift by one brings DEL's bit to where the mask is taken from */
+        /* the shift by one moves DEL's bit to the sign bit, from which the mask is taken */
         found.other |= mask_at(_mm_or_si128(classes, _mm_slli_epi16(classes, 1)), i);
     }
     return found;
@@ -42,7 +42,7 @@ static inline masks classify_target(const uint8_t *bytes) {
     masks found = { 0, 0 };
     for (unsigned i = 0; i < 32; i += 16) {
         __m128i text = load(bytes + i);
-        /* signed, so that bytes from 0x80 on count as small */
+        /* signed, so that bytes from 0x80 on are small */
         __m128i small = _mm_cmplt_epi8(text, _mm_set1_epi8(0x21));
         __m128i other =
             _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8(0x7f)), _mm_cmpeq_epi8(text, _mm_set1_epi8('#')));

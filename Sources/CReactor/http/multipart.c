@@ -1,4 +1,4 @@
-/* multipart/form-data, as it arrives. */
+/* The parser of multipart/form-data. */
 #include <creactor/http_multipart.h>
 #include <string.h>
 
@@ -48,14 +48,14 @@ int cre_http_multipart_init(cre_http_multipart *parser, const char *content_type
     parser->boundary_length = (uint8_t)(4 + boundary_length);
     parser->max_parts = max_parts ? max_parts : CRE_HTTP_DEFAULT_PARTS;
     parser->state = PREAMBLE;
-    parser->matched = parser->borrowed = 2; /* the body's start counts as the start of a line */
+    parser->matched = parser->borrowed = 2; /* the start of the body is the start of a line */
     return 0;
 }
 
 /* ---- a part's fields ---- */
 
-/* Takes the escapes out of a quoted value, where it lies. Only \" and \\ are ones: some clients send paths
- * with single backslashes. */
+/* Removes the escapes of a quoted value in place. Only \" and \\ are escapes: some clients send paths with
+ * single backslashes. */
 static cre_http_text unescape(char *text, size_t length) {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
@@ -88,7 +88,7 @@ static int disposition(cre_http_multipart *parser, char *value, size_t length) {
     return more < 0 || !parser->name.text ? CRE_EHTTP_MULTIPART : 0;
 }
 
-/* One line of the part's head, without its end. */
+/* Parses one line of the part's head, without its line end. */
 static int field(cre_http_multipart *parser, char *line, size_t length) {
     const char *colon = memchr(line, ':', length);
     if (!colon || colon == line) return CRE_EHTTP_MULTIPART;
@@ -124,7 +124,7 @@ static int part_head(cre_http_multipart *parser) {
     return parser->name.text ? CRE_HTTP_MULTIPART_PART : CRE_EHTTP_MULTIPART;
 }
 
-/* Collects the part's head; 1 when it is complete. */
+/* Buffers the part's head. 1: it is complete. */
 static int collect_head(cre_http_multipart *parser, const uint8_t **cursor, const uint8_t *end) {
     for (const uint8_t *at = *cursor; at < end;) {
         if (parser->head_length == CRE_HTTP_PART_HEAD_MAX) return CRE_EHTTP_MULTIPART_LIMIT;
@@ -144,9 +144,9 @@ static int collect_head(cre_http_multipart *parser, const uint8_t **cursor, cons
 /* ---- bodies and boundaries ---- */
 
 /*
- * Looks for the boundary from *cursor on. Returns DATA with a run that is none, PART_END when the boundary is
- * behind *cursor, or MORE. A boundary starts with the only CR in it, so a match that fails can only start
- * again at a CR.
+ * Searches for the boundary from *cursor on. Returns DATA with a run before it, PART_END when *cursor is
+ * behind the boundary, or MORE. A boundary starts with its only CR, so a failed match can restart only at a
+ * CR.
  */
 static int body(cre_http_multipart *parser, const uint8_t **cursor, const uint8_t *end) {
     const uint8_t *start = *cursor;
@@ -191,7 +191,7 @@ static int body(cre_http_multipart *parser, const uint8_t **cursor, const uint8_
     return CRE_HTTP_MULTIPART_DATA;
 }
 
-/* One byte of a boundary's line. Returns 0 or an error. */
+/* Parses one byte of a boundary's line. Returns 0 or an error. */
 static int boundary_line(cre_http_multipart *parser, uint8_t byte) {
     switch (parser->state) {
     case BOUNDARY:
@@ -238,7 +238,7 @@ int cre_http_multipart_next(cre_http_multipart *parser, const uint8_t **cursor, 
             event = collect_head(parser, cursor, end);
             if (event <= 0) return event;
             parser->state = BODY;
-            /* the boundary may follow at once: then the empty line is also what starts it */
+            /* the boundary may follow at once: then the empty line also starts it */
             parser->matched = parser->borrowed = 2;
             return part_head(parser);
         default:

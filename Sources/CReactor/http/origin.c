@@ -1,4 +1,4 @@
-/* Which origins may open a WebSocket. */
+/* The check of the origins that may open a WebSocket. */
 #include <creactor/handshake.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@ typedef struct origin_parts {
     size_t scheme_length, host_length, port_length;
 } origin_parts;
 
-/* scheme://host[:port]; false for other things, such as "null". */
+/* Splits scheme://host[:port]. False for other texts, such as "null". */
 static bool split(const char *text, size_t length, origin_parts *parts) {
     const char *end = text + length, *at = text;
     while (at < end && *at != ':')
@@ -51,8 +51,8 @@ static bool same(const char *a, size_t a_length, const char *b, size_t b_length)
 
 bool cre_ws_origin_allowed(const char *origin, size_t origin_length, const char *const *allowed,
                            size_t count) {
-    origin_parts asked, entry;
-    bool is_origin = split(origin, origin_length, &asked);
+    origin_parts parts, entry;
+    bool is_origin = split(origin, origin_length, &parts);
     for (size_t i = 0; i < count; i++) {
         const size_t length = strlen(allowed[i]);
         if (length == 1 && allowed[i][0] == '*') return true;
@@ -60,16 +60,16 @@ bool cre_ws_origin_allowed(const char *origin, size_t origin_length, const char 
             if (same(origin, origin_length, allowed[i], length)) return true;
             continue;
         }
-        if (!same(asked.scheme, asked.scheme_length, entry.scheme, entry.scheme_length) ||
-            !same(asked.port, asked.port_length, entry.port, entry.port_length))
+        if (!same(parts.scheme, parts.scheme_length, entry.scheme, entry.scheme_length) ||
+            !same(parts.port, parts.port_length, entry.port, entry.port_length))
             continue;
         if (entry.host_length > 2 && entry.host[0] == '*' && entry.host[1] == '.') {
-            /* the dot counts: "evilexample.com" is no subdomain of "example.com" */
+            /* with the dot: "evilexample.com" is no subdomain of "example.com" */
             const size_t tail = entry.host_length - 1;
-            if (asked.host_length > tail &&
-                same(asked.host + asked.host_length - tail, tail, entry.host + 1, tail))
+            if (parts.host_length > tail &&
+                same(parts.host + parts.host_length - tail, tail, entry.host + 1, tail))
                 return true;
-        } else if (same(asked.host, asked.host_length, entry.host, entry.host_length)) {
+        } else if (same(parts.host, parts.host_length, entry.host, entry.host_length)) {
             return true;
         }
     }

@@ -1,5 +1,4 @@
-/* Text written into memory of fixed size. Running out of room is remembered, so one check at the end is
- * enough. */
+/* Text written to a buffer of fixed size. Errors are recorded, so one check at the end is enough. */
 #ifndef CRE_HTTP_OUT_H
 #define CRE_HTTP_OUT_H
 
@@ -23,7 +22,7 @@ static inline cre__out cre__out_make(char *room, size_t capacity) {
 
 static inline void cre__put(cre__out *out, const char *text, size_t length) {
     if ((size_t)(out->end - out->at) < length) {
-        /* no room from here on, so that what follows is not written behind a gap */
+        /* the buffer counts as full from here on, so that no later text follows a gap */
         out->end = out->at;
         if (length && !out->error) out->error = CRE_ELIMIT;
         return;
@@ -41,18 +40,18 @@ static inline void cre__put_string(cre__out *out, const char *text) {
 
 void cre__put_number(cre__out *out, uint64_t number);
 
-/* A field line. Bad names and values become CRE_EHTTP_INVALID_FIELD. */
+/* Writes a field line. Invalid names and values become CRE_EHTTP_INVALID_FIELD. */
 void cre__put_field(cre__out *out, const cre_http_header *field);
 
-/* The same for a terminated value; NULL writes nothing. `name` is good. */
+/* Writes a field line with a valid name and a terminated value. NULL writes nothing. */
 void cre__put_named(cre__out *out, const char *name, const char *value);
 
-/* What was written, or the first error. */
+/* The number of bytes written, or the first error. */
 static inline int cre__out_result(const cre__out *out) {
     return out->error ? out->error : (int)(out->at - out->start);
 }
 
-/* Fields that frame a message, which are written by the library alone. */
+/* Whether a field frames the message, so that only the library writes it. */
 bool cre__frames_message(const cre_http_header *field);
 
 #endif

@@ -20,7 +20,7 @@ size_t cre__parameters_start(const char **at, const char *end) {
 
 int cre__parameters_next(const char **cursor, const char *end, cre__parameter *parameter) {
     const char *at = skip_space(*cursor, end);
-    /* empty ones are harmless: "a; ; b=c" */
+    /* empty parameters are skipped: "a; ; b=c" */
     while (at < end && *at == ';')
         at = skip_space(at + 1, end);
     if (at == end) {

@@ -6,7 +6,7 @@ static inline uint32_t rotate(uint32_t word, int bits) {
     return word << bits | word >> (32 - bits);
 }
 
-/* One step; `mix` is the round's function of b, c and d. */
+/* One step; `mix` is the function of the round of b, c and d. */
 #define STEP(i, mix, key)                                              \
     do {                                                               \
         const uint32_t next = rotate(a, 5) + (mix) + e + (key) + w[i]; \
@@ -45,7 +45,7 @@ void cre__sha1(const void *data, size_t length, uint8_t digest[20]) {
     size_t left = length;
     for (; left >= 64; left -= 64, at += 64)
         add_block(state, at);
-    /* the rest, a one bit, zeros, and the length in bits: one block or two */
+    /* the rest, a one bit, zeros, and the length in bits, in one or two blocks */
     uint8_t tail[128] = { 0 };
     if (left) memcpy(tail, at, left);
     tail[left] = 0x80;

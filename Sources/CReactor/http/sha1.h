@@ -1,4 +1,4 @@
-/* SHA-1, which the WebSocket handshake asks for. Not for anything that must be secure. */
+/* SHA-1, which the WebSocket handshake requires. It must not be used where security matters. */
 #ifndef CRE_HTTP_SHA1_H
 #define CRE_HTTP_SHA1_H
 

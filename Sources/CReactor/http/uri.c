@@ -5,7 +5,7 @@
 
 #include "chars.h"
 
-/* The byte that an escape at `at` stands for, -1 when it is none. */
+/* The byte encoded by the escape at `at`, -1 for an invalid escape. */
 static int escaped(const char *at, const char *end) {
     if (end - at < 3) return -1;
     int high = cre__hex[(uint8_t)at[1]], low = cre__hex[(uint8_t)at[2]];
@@ -56,7 +56,7 @@ int cre_http_percent_encode(const char *text, size_t length, char *out, size_t c
     return (int)used;
 }
 
-/* `out` always holds a path that starts with a slash and has no slash at its end, or nothing. */
+/* `out` always has a path that starts with a slash and does not end with one, or is empty. */
 int cre_http_path_resolve(const char *path, size_t length, char *out) {
     const char *at = path, *end = path + length;
     size_t used = 0;
@@ -119,7 +119,7 @@ int cre_http_query_next(cre_http_query *query, cre_http_pair *pair) {
     return 1;
 }
 
-/* Whether a name as sent is `name` once decoded. */
+/* Whether an encoded name is `name` after decoding. */
 static bool named(const cre_http_pair *pair, const char *name, size_t name_length) {
     const char *at = pair->name, *end = at + pair->name_length;
     size_t i = 0;
@@ -143,7 +143,7 @@ int cre_http_query_get(const char *text, size_t length, const char *name, size_t
     cre_http_query_of(&query, text, length, 0);
     while ((more = cre_http_query_next(&query, &pair)) > 0) {
         if (!named(&pair, name, name_length)) continue;
-        /* the decoded value may fit where the encoded one does not, so count first */
+        /* the decoded value may fit when the encoded one does not, so its length is computed first */
         size_t size = pair.value_length;
         for (size_t i = 0; i < pair.value_length; i++)
             if (pair.value[i] == '%' && size >= 2) size -= 2;

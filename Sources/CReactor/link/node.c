@@ -336,7 +336,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
             return;
         }
         publish_all(node);
-        if (in->ring.own - in->ring.shown > share && cre__ring_release(&in->ring))
+        if (in->ring.own - in->ring.published > share && cre__ring_release(&in->ring))
             cre__bus_wake(node->bus, from);
         if (result > 0) break;
     }
@@ -474,7 +474,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
         cre__loop_add_hook(loop, CRE__DRAIN, &node->drain);
         cre__loop_add_hook(loop, CRE__FLUSH, &node->flush);
         cre__loop_add_hook(loop, CRE__ARM, &node->arm);
-        cre__loop_show(loop, cre__bus_loop_stats(bus, id));
+        cre__loop_publish_stats(loop, cre__bus_loop_stats(bus, id));
     }
     cre__node_block *block = &bus->nodes[id];
     atomic_store(&block->pid, (uint32_t)getpid());
@@ -514,7 +514,7 @@ void cre_node_close(cre_node *node) {
         cre__loop_remove_hook(node->loop, CRE__FLUSH, &node->flush);
         cre__loop_remove_hook(node->loop, CRE__ARM, &node->arm);
         cre_watch_stop(node->watch);
-        cre__loop_show(node->loop, NULL);
+        cre__loop_publish_stats(node->loop, NULL);
     }
     atomic_store(&node->bus->nodes[node->id].pid, 0);
     free_node(node);

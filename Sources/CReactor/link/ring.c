@@ -16,7 +16,7 @@ static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->capacity = capacity;
 }
 
-/* Whether what stands between two positions can be that. */
+/* Whether two positions can be those of a ring. */
 static bool plausible(const cre__ring *ring, uint64_t from, uint64_t to) {
     return from % CRE__RING_ALIGN == 0 && to % CRE__RING_ALIGN == 0 && to - from <= ring->capacity;
 }
@@ -24,12 +24,12 @@ static bool plausible(const cre__ring *ring, uint64_t from, uint64_t to) {
 bool cre__ring_mend(cre__ring *ring) {
     cre__ring_control *control = ring->control;
     if (!atomic_load(&control->broken)) return false;
-    /* The consumer keeps away while it is marked as broken, so its positions may be set too. */
+    /* The consumer does not use a ring marked as broken, so its positions may be set, too. */
     atomic_store(&control->tail, 0);
     atomic_store(&control->taken, 0);
     atomic_store(&control->head, 0);
     atomic_store(&control->broken, 0);
-    ring->own = ring->shown = ring->other = 0;
+    ring->own = ring->published = ring->other = 0;
     return true;
 }
 
@@ -39,13 +39,13 @@ void cre__ring_open_producer(cre__ring *ring, void *memory, uint32_t capacity) {
     cre__ring_control *control = ring->control;
     uint64_t tail = atomic_load(&control->tail), taken = atomic_load(&control->taken);
     if (!plausible(ring, taken, tail)) {
-        /* A predecessor ran wild. Where the consumer really is it alone knows; if not there, it will say that
-         * the ring is broken. */
+        /* A predecessor has corrupted the ring. Only the consumer knows its real position; if it is another
+         * one, it will mark the ring as broken. */
         tail = taken &= ~(uint64_t)(CRE__RING_ALIGN - 1);
         atomic_store(&control->tail, tail);
     }
     uint64_t head = atomic_load(&control->head);
-    ring->own = ring->shown = tail;
+    ring->own = ring->published = tail;
     ring->other = plausible(ring, head, tail) ? head : taken;
 }
 
@@ -56,8 +56,8 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
     uint64_t taken = atomic_load(&control->taken);
     if (!ring->broken && !plausible(ring, taken, atomic_load(&control->tail))) cre__ring_break(ring);
     ring->own = taken;
-    ring->other = taken;                       /* looked up again by the first read */
-    ring->shown = atomic_load(&control->head); /* so that the first release tells a producer that waits */
+    ring->other = taken;                           /* the first read loads it again */
+    ring->published = atomic_load(&control->head); /* so that the first release wakes a waiting producer */
 }
 
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
@@ -88,8 +88,8 @@ void cre__ring_break(cre__ring *ring) {
 int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
     if (ring->broken) {
         if (atomic_load(&ring->control->broken)) return 0;
-        /* A new producer starts at 0: that is agreed, not read. */
-        ring->own = ring->other = ring->shown = 0;
+        /* A new producer starts at 0 by definition; the position is not read. */
+        ring->own = ring->other = ring->published = 0;
         ring->broken = false;
     }
     for (;;) {
@@ -97,7 +97,7 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
             ring->other = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
             if (ring->own == ring->other) return 0;
         }
-        /* The producer may be a broken process: nothing it wrote is believed before it was checked, and the
+        /* The producer may be a misbehaving process: everything it wrote is checked before use, and the
          * header is read once, so that it cannot change after the check. */
         uint64_t available = ring->other - ring->own;
         uint32_t at = (uint32_t)ring->own & (ring->capacity - 1), to_end = ring->capacity - at;
@@ -107,7 +107,8 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
         if (record->length > cre__ring_max_payload(ring)) return CRE_ELINK_RECORD;
         uint32_t size = record_size(record->length);
         if (size > available || size > to_end) return CRE_ELINK_RECORD;
-        /* A filler ends where the data ends, so a record follows it at once: nobody can keep us here. */
+        /* A filler ends at the end of the data, so a record follows: a producer cannot keep this loop
+         * running. */
         if (record->kind == FILLER && size != to_end) return CRE_ELINK_RECORD;
         ring->own += size;
         atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
@@ -118,12 +119,12 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
 }
 
 bool cre__ring_release(cre__ring *ring) {
-    if (ring->shown == ring->own) return false;
-    ring->shown = ring->own;
+    if (ring->published == ring->own) return false;
+    ring->published = ring->own;
     atomic_store_explicit(&ring->control->head, ring->own, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed)) return false;
-    /* Half of the ring free again is enough to be worth a wake-up. */
+    /* A wake-up is worth its cost when half of the ring is free. */
     if (atomic_load_explicit(&ring->control->tail, memory_order_relaxed) - ring->own > ring->capacity / 2)
         return false;
     return atomic_exchange(&ring->control->producer_waits, 0) != 0;

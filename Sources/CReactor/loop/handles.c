@@ -1,5 +1,5 @@
 /* Timers and watched descriptors: one libuv handle each, for the few that a process has. Connections do not
- * use these: their timeouts share the engine's wheel. */
+ * use them; their timeouts are in the engine's timer wheel. */
 #include <creactor/error.h>
 #include <stddef.h>
 

@@ -6,7 +6,7 @@
 #include "core/memory.h"
 #include "loop/loop_internal.h"
 
-/* Jobs of one turn; a job that always queues another one must not keep the sockets waiting. */
+/* The most jobs of one turn: a job that always enqueues another one must not block the sockets. */
 #define JOBS_PER_TURN 4096
 
 struct cre_jobs {
@@ -15,9 +15,9 @@ struct cre_jobs {
     size_t link_offset;
     void (*run)(void *context, void *job);
     void *context;
-    void *first, *last; /* from the loop's thread */
+    void *first, *last; /* enqueued by the loop's thread */
     bool running;
-    _Atomic(void *) elsewhere; /* a stack, from other threads */
+    _Atomic(void *) elsewhere; /* a stack, enqueued by other threads */
     uv_async_t wake;
     cre__hook drain, arm;
 };
@@ -51,7 +51,7 @@ static void take_elsewhere(cre_jobs *jobs) {
 }
 
 void cre_jobs_run(cre_jobs *jobs) {
-    if (jobs->running) return; /* inside a job: whoever runs that one runs the others after it */
+    if (jobs->running) return; /* inside a job: the call that runs it runs the others, too */
     jobs->running = true;
     if (atomic_load_explicit(&jobs->elsewhere, memory_order_relaxed)) take_elsewhere(jobs);
     for (int count = 0; jobs->first && count < JOBS_PER_TURN; count++) {
@@ -74,7 +74,7 @@ static bool on_arm(cre__hook *hook) {
 }
 
 static void on_wake(uv_async_t *handle) {
-    (void)handle; /* the drain of this turn runs them */
+    (void)handle; /* the JOBS phase of this turn runs them */
 }
 
 static void on_closed(uv_handle_t *handle) {

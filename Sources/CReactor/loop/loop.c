@@ -14,35 +14,35 @@ typedef struct posted {
 } posted;
 
 struct cre_loop {
-    uv_loop_t *uv; /* `own`, or the host's */
+    uv_loop_t *uv; /* `own`, or the loop of the program */
     uv_loop_t own;
-    int open; /* of its own handles; a host's loop lets them go one after the other */
+    int open; /* of its own handles; an adopted loop closes them one by one */
     uv_async_t wake;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
     cre__hook *hooks[CRE__PHASES];
     cre__hook *next_hook;    /* while hooks run */
-    _Atomic(posted *) posts; /* a stack; turned round before it runs */
+    _Atomic(posted *) posts; /* a stack, reversed before it runs */
     atomic_bool stopping;
-    uint64_t began; /* when this turn's work did; 0: not yet */
+    uint64_t began; /* when the work of this turn began; 0: not yet */
     cre_loop_stats stats;
-    cre_loop_stats *shown; /* NULL, or where others read */
-    cre_loop_stats before; /* what stood there already */
+    cre_loop_stats *published; /* NULL, or where they are published for other processes */
+    cre_loop_stats before;     /* the values found there at first */
 };
 
-/* ---- how long turns take ---- */
+/* ---- the duration of turns ---- */
 
 void cre__loop_begin(cre_loop *loop) {
     if (!loop->began) loop->began = uv_hrtime();
 }
 
-static void show(cre_loop *loop) {
+static void publish(cre_loop *loop) {
     const cre_loop_stats *own = &loop->stats, *before = &loop->before;
     uint64_t longest = own->longest_ns > before->longest_ns ? own->longest_ns : before->longest_ns;
-    __atomic_store_n(&loop->shown->turns, before->turns + own->turns, __ATOMIC_RELAXED);
-    __atomic_store_n(&loop->shown->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
-    __atomic_store_n(&loop->shown->longest_ns, longest, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->published->turns, before->turns + own->turns, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->published->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->published->longest_ns, longest, __ATOMIC_RELAXED);
 }
 
 static void end_turn(cre_loop *loop) {
@@ -52,11 +52,11 @@ static void end_turn(cre_loop *loop) {
     loop->stats.turns++;
     loop->stats.work_ns += spent;
     if (spent > loop->stats.longest_ns) loop->stats.longest_ns = spent;
-    if (loop->shown) show(loop);
+    if (loop->published) publish(loop);
 }
 
-void cre__loop_show(cre_loop *loop, cre_loop_stats *where) {
-    loop->shown = where;
+void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where) {
+    loop->published = where;
     if (!where) return;
     loop->before = *where;
     loop->stats = (cre_loop_stats){ 0 };
@@ -91,7 +91,7 @@ static void on_wake(uv_async_t *handle) {
     if (atomic_exchange(&loop->stopping, false)) uv_stop(loop->uv);
 }
 
-/* A hook may remove itself and any other. */
+/* Runs the hooks of a phase; a hook may remove itself and any other. */
 static void run_hooks(cre_loop *loop, cre__phase phase) {
     for (cre__hook *hook = loop->hooks[phase]; hook; hook = loop->next_hook) {
         loop->next_hook = hook->next;
@@ -100,7 +100,7 @@ static void run_hooks(cre_loop *loop, cre__phase phase) {
     loop->next_hook = NULL;
 }
 
-/* One reason to stay awake is enough: those behind it neither look for more nor go to sleep. */
+/* The first hook with work ends the search: the hooks behind it do not prepare to sleep. */
 static bool may_sleep(cre_loop *loop) {
     for (cre__hook *hook = loop->hooks[CRE__ARM]; hook; hook = hook->next)
         if (hook->run(hook)) return false;
@@ -159,16 +159,16 @@ int cre_loop_create(cre_loop **out) {
     return 0;
 }
 
-int cre_loop_adopt(uv_loop_t *host, cre_loop **out) {
+int cre_loop_adopt(uv_loop_t *uv, cre_loop **out) {
     cre_loop *loop = cre__calloc(1, sizeof *loop);
     if (!loop) return CRE_ENOMEM;
-    loop->uv = host;
+    loop->uv = uv;
     int result = open_handles(loop);
     if (result) {
         cre__free(loop);
         return result;
     }
-    /* The host's loop ends when the host has nothing to do, whether we are there or not. */
+    /* The handles of this loop alone must not keep the program's loop running. */
     uv_unref((uv_handle_t *)&loop->wake);
     uv_unref((uv_handle_t *)&loop->prepare);
     uv_unref((uv_handle_t *)&loop->check);
@@ -181,7 +181,8 @@ static void free_owner(uv_handle_t *handle) {
     cre__free(handle->data);
 }
 
-/* Timers, watches and job queues that nobody stopped: each is one block of memory, which `data` points to. */
+/* Closes timers, watches and job queues that were not stopped: each is one allocation, to which `data`
+ * points. */
 static void close_handle(uv_handle_t *handle, void *context) {
     if (!uv_is_closing(handle)) uv_close(handle, handle->data == context ? NULL : free_owner);
 }
@@ -199,7 +200,7 @@ static void on_left(uv_handle_t *handle) {
     if (--loop->open == 0) cre__free(loop);
 }
 
-/* A host's loop is not ours to run: the memory goes when it has let the handles go. */
+/* Detaches from the program's loop, which frees the memory after it has closed the handles. */
 static void leave(cre_loop *loop) {
     drop_posts(loop);
     uv_close((uv_handle_t *)&loop->wake, on_left);

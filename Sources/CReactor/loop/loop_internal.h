@@ -1,4 +1,4 @@
-/* What the engine and the link need of a loop beyond its public face. */
+/* The internal interface of a loop, for the engine and the link. */
 #ifndef CRE_LOOP_INTERNAL_H
 #define CRE_LOOP_INTERNAL_H
 
@@ -9,16 +9,16 @@
 /*
  * A turn of the loop:
  *
- *   poll: sockets, eventfds     callbacks run, answers are only collected
- *   DRAIN                       rings are emptied
- *   JOBS                        queued jobs run: those of the callbacks above, too
- *   FLUSH                       what was collected goes out: one write per connection, one publish per ring
+ *   poll: sockets, eventfds     callbacks run and only collect their output
+ *   DRAIN                       records are read from the rings
+ *   JOBS                        queued jobs run, including those of the callbacks above
+ *   FLUSH                       collected output is sent: one write per connection, one publish per ring
  *   timers, closed handles
- *   FLUSH                       the same for what those callbacks collected
- *   ARM                         last look before sleeping; true: something came in, do not sleep
+ *   FLUSH                       output of these callbacks is sent
+ *   ARM                         last check before sleeping; true: there is work, do not sleep
  *
- * Hooks run in the order in which they were added; only what those of ARM return counts, and the first true
- * ends that phase.
+ * Hooks run in the order in which they were added. Only the results of ARM hooks matter; the first true ends
+ * that phase.
  */
 typedef enum cre__phase { CRE__DRAIN, CRE__JOBS, CRE__FLUSH, CRE__ARM, CRE__PHASES } cre__phase;
 
@@ -31,10 +31,10 @@ void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 uv_loop_t *cre__loop_uv(cre_loop *loop);
 
-/* Each callback of libuv begins with it: the turn's work starts here, if it has not yet. */
+/* Marks the start of the turn's work, unless it has begun. Every libuv callback calls it first. */
 void cre__loop_begin(cre_loop *loop);
 
-/* Shows the turns in memory that others read, on top of what is there; NULL: no longer. */
-void cre__loop_show(cre_loop *loop, cre_loop_stats *where);
+/* Publishes the statistics of the turns at `where`, added to the values there. NULL stops publishing. */
+void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where);
 
 #endif

@@ -1,4 +1,4 @@
-/* Going on in the background: a child of a child, in a session of its own, of which the caller waits to hear.
+/* Daemons: the server continues in a grandchild with its own session, and the caller waits for its report.
  */
 #include <creactor/internal/process.h>
 #include <errno.h>
@@ -16,7 +16,7 @@ static ssize_t read_some(int descriptor, char *into, size_t size) {
     return got;
 }
 
-/* The first process: ends as the server's start does. */
+/* The first process: waits for the result of the server's start and exits with it. */
 static void __attribute__((noreturn)) wait_for_report(int descriptor, pid_t child) {
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
     }
@@ -59,7 +59,7 @@ int cre_daemon_start(int output) {
     }
     close(ends[0]);
     setsid();
-    /* One more: who leads a session gets a terminal by opening one. */
+    /* Fork again: a session leader acquires a controlling terminal when it opens one. */
     child = fork();
     if (child < 0) {
         cre_daemon_report(ends[1], strerror(errno));
@@ -67,7 +67,7 @@ int cre_daemon_start(int output) {
     }
     if (child > 0) _exit(0);
     redirect(output);
-    if (chdir("/")) { /* it is then where it was */
+    if (chdir("/")) { /* the working directory is unchanged then */
     }
     return ends[1];
 }
@@ -78,7 +78,7 @@ void cre_daemon_report(int report, const char *cause) {
     while (left) {
         ssize_t written = write(report, at, left);
         if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) break; /* whoever waited has gone */
+        if (written <= 0) break; /* the waiting process has ended */
         at += written;
         left -= (size_t)written;
     }

@@ -1,4 +1,4 @@
-/* Flags that processes share: a signal needs the right to send it, a descriptor that was inherited does not.
+/* Flags that processes share. A signal requires the permission to send it, an inherited descriptor does not.
  */
 #include <creactor/internal/process.h>
 #include <errno.h>
@@ -12,7 +12,7 @@ int cre_flag_create(void) {
 }
 
 void cre_flag_raise(int flag) {
-    eventfd_write(flag, 1); /* a counter that is full says it already */
+    eventfd_write(flag, 1); /* fails only when the flag is raised already */
 }
 
 bool cre_flag_raised(int flag) {

@@ -1,4 +1,4 @@
-/* Becoming somebody else: a process for good, or a thread for the files that it opens. */
+/* Switching user and groups: of a process for good, or of a thread for the files it opens. */
 #include <creactor/internal/process.h>
 #include <errno.h>
 #include <grp.h>
@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A name, or else a number. */
+/* Whether a text is a user or group number. */
 static bool is_number(const char *text, unsigned *number) {
     char *end;
     errno = 0;
@@ -70,9 +70,9 @@ int cre_identity_take(const cre_identity *identity, const char *root) {
                                 setresgid(identity->group, identity->group, identity->group)))
         return -errno;
     if (identity->has_user && setresuid(identity->user, identity->user, identity->user)) return -errno;
-    /* The kernel believes us only so far: a way back would make all of this worthless. */
+    /* Check that there is no way back to root. */
     if (identity->has_user && identity->user && (!setuid(0) || !seteuid(0))) return -EPERM;
-    /* That is forgotten with another user. */
+    /* A change of the user clears it. */
     prctl(PR_SET_PDEATHSIG, end_signal);
     if (end_signal && getppid() != parent) _exit(0); /* it died before the line above */
     return 0;
@@ -82,7 +82,7 @@ int cre_identity_take_files(const cre_identity *identity, const char *root) {
     if (root && unshare(CLONE_FS)) return -errno;
     int result = enter(root);
     if (result) return result;
-    /* Not by the libc's functions: those are for all threads of the process. */
+    /* System calls, because the functions of the C library change all threads of the process. */
 #ifdef SYS_setgroups32
     const long set_groups = SYS_setgroups32;
 #else

@@ -1,11 +1,11 @@
-/* What the system lets a process have: CPUs and descriptors. */
+/* Limits of a process: CPUs and descriptors. */
 #include <creactor/internal/process.h>
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { MAX_CPUS = 8192 }; /* what the kernel can be built for */
+enum { MAX_CPUS = 8192 }; /* the most that a kernel can be built for */
 
 typedef union cpu_mask {
     cpu_set_t set;

@@ -6,7 +6,8 @@
 
 void cre_process_keep_memory(void) {
 #ifdef __GLIBC__
-    /* By default a block of a few hundred KiB may be mapped anew, and its pages faulted in, for each message.
+    /* By default malloc may map a block of a few hundred KiB, with a page fault for each page, for every
+     * message.
      */
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 16 << 20);

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What this process takes by cre_signals_open. */
+/* The signals that this process receives by cre_signals_open. */
 static sigset_t watched;
 
 int cre_process_threads(void) {
@@ -24,8 +24,8 @@ int cre_process_threads(void) {
 }
 
 static void child_prologue(pid_t parent) {
-    /* The parent may have left any mask and any handler. Those on a stack of their own are kept: they are
-     * crash reporters (the Swift runtime's), and they are as good here as there. */
+    /* The parent may have set any mask and any handler. Handlers with a stack of their own are kept: they
+     * report crashes (the Swift runtime's) and work in the child, too. */
     struct sigaction standard = { .sa_handler = SIG_DFL };
     for (int number = 1; number < NSIG; number++) {
         struct sigaction now;
@@ -33,19 +33,19 @@ static void child_prologue(pid_t parent) {
             sigaction(number, &standard, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
-    /* What the parent takes, the child will take, too: one that comes before it does must wait and not kill.
-     * An ended child is nothing to wait for, and other code may count on that signal. */
+    /* The child will open the parent's signals, too; one that arrives before must wait instead of killing it.
+     * SIGCHLD is not blocked, because other code may depend on it. */
     sigset_t blocked = watched;
     sigdelset(&blocked, SIGCHLD);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(0); /* it died before the line above */
+    if (getppid() != parent) _exit(0); /* the parent died before the line above */
 }
 
 pid_t cre_process_fork(void) {
     fflush(NULL);
     pid_t parent = getpid();
-    /* Signals wait until the child has set its own handling: one that came between would meet the parent's.
+    /* Signals wait until the child has reset its handlers: one in between would run the parent's.
      */
     sigset_t all, before;
     sigfillset(&all);
@@ -88,7 +88,7 @@ pid_t cre_process_parent(pid_t pid) {
     size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[size] = 0;
-    const char *at = strrchr(text, ')'); /* behind the name: state and parent */
+    const char *at = strrchr(text, ')'); /* the name is followed by state and parent */
     int parent;
     return at && sscanf(at + 1, " %*c %d", &parent) == 1 ? (pid_t)parent : -ESRCH;
 }
@@ -115,10 +115,10 @@ int cre_process_descriptors(int *descriptors, size_t capacity) {
 void cre_process_close_others(const int *keep, size_t count) {
     unsigned from = 3;
     for (size_t i = 0; i < count; i++) {
-        if (keep[i] < (int)from) continue; /* an entry that is not set is negative */
-        unsigned kept = (unsigned)keep[i];
-        if (kept > from) close_range(from, kept - 1, 0);
-        from = kept + 1;
+        if (keep[i] < (int)from) continue; /* unset entries are negative */
+        unsigned open = (unsigned)keep[i];
+        if (open > from) close_range(from, open - 1, 0);
+        from = open + 1;
     }
     close_range(from, ~0u, 0);
 }

@@ -1,4 +1,4 @@
-/* The process title: the system shows what stands where the arguments and the environment were at the start.
+/* The process title: the system shows the memory that had the arguments and the environment at the start.
  */
 #include <creactor/internal/process.h>
 #include <stdint.h>

@@ -8,7 +8,7 @@
 
 #define MAX_CONNECTIONS (1u << 24)
 
-/* Twice the limit, so that a search for a free slot ends after a few steps even when the table is full. */
+/* At least twice the limit, so that a search for a free slot takes few steps even when the table is full. */
 static uint32_t slots_for(uint32_t connections) {
     uint32_t slots = 64;
     while (slots < connections * 2)
@@ -30,8 +30,11 @@ _Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session)
 
 cre_table *cre_table_open(void *memory, uint32_t limit) {
     cre_table *table = cre__malloc(sizeof *table);
-    if (table) *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory };
-    return table;
+    if (!table) return NULL;
+    *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory };
+    if (cre__address_seed(table)) return table;
+    cre__free(table);
+    return NULL;
 }
 
 void cre_table_close(cre_table *table) {
@@ -53,7 +56,7 @@ static uint64_t get(const _Atomic uint64_t *word) {
 static void fill(cre__slot *slot, const cre_connection_info *info) {
     uint64_t address[2];
     memcpy(address, info->remote_address, sizeof address);
-    /* Whoever sees any of this sees that the session before it is gone. */
+    /* A reader that sees any of these values sees that the previous session has been removed. */
     atomic_thread_fence(memory_order_release);
     set(&slot->place, info->family | (uint64_t)info->remote_port << 16 | (uint64_t)info->port << 32 |
                           (uint64_t)info->worker << 48);
@@ -75,7 +78,7 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         return CRE_ELIMIT;
     }
     for (uint32_t tries = 0; tries < table->slots; tries++) {
-        /* The used bit is the claim: ids whose slot is still taken by an older connection are passed over. */
+        /* The used bit claims the slot; ids whose slot still belongs to an older connection are skipped. */
         uint64_t session =
             atomic_fetch_add_explicit(&table->memory->next_session, 1, memory_order_relaxed) + 1;
         uint32_t index = cre__table_index(table, session);
@@ -90,7 +93,7 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         atomic_store_explicit(&slot->session, session, memory_order_release);
         return 0;
     }
-    /* All bits are set, although the count says otherwise: somebody wrote over them. */
+    /* All bits are set although the count is lower: the memory is corrupt. */
     atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
     return CRE_ELIMIT;
 }
@@ -139,7 +142,7 @@ static int64_t clock_ms(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The time of day at which something was seen; 0: never. */
+/* Converts a loop time to a time of day; 0: never. */
 static int64_t unix_time(const _Atomic uint32_t *seen) {
     uint32_t then = atomic_load_explicit(seen, memory_order_relaxed);
     if (!then) return 0;
@@ -167,7 +170,7 @@ bool cre_table_info(const cre_table *table, cre_session session, cre_connection_
     };
     if (info->last_receive_ms < info->connect_time_ms) info->last_receive_ms = info->connect_time_ms;
     memcpy(info->remote_address, address, sizeof address);
-    /* Given back, and perhaps taken again, while it was copied? */
+    /* Was the slot released, and perhaps claimed again, during the copy? */
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&slot->session, memory_order_relaxed) == session;
 }

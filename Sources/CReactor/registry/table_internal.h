@@ -1,51 +1,55 @@
-/* The writing side of the connection table. */
+/* The connection table, for the code that writes to it. */
 #ifndef CRE_TABLE_INTERNAL_H
 #define CRE_TABLE_INTERNAL_H
 
 #include <creactor/table.h>
 #include <stdatomic.h>
 
-/* Readers of other threads look at a slot while it is given back and taken again, so everything in it is
- * atomic; what they copied counts only if the session is still there afterwards. */
+/* Other threads read a slot while it is released and claimed again, so everything in it is atomic; a copy is
+ * valid only if the slot has the same session afterwards. */
 typedef struct cre__slot {
-    _Atomic uint64_t session; /* 0: free; written last when taken, first when given back */
+    _Atomic uint64_t session; /* 0: free; written last when claimed, first when released */
     _Atomic uint64_t place;   /* family, remote port, listening port, worker: 16 bits each from the lowest */
     _Atomic uint64_t address[2];
     _Atomic uint64_t connect_time_ms;
-    _Atomic uint32_t queued;        /* bytes of output that wait */
-    _Atomic uint32_t request_taken; /* the last one that a worker elsewhere took: runtime/worker.c */
-    _Atomic uint32_t queue_limit;   /* a sender in another process stops at so many */
+    _Atomic uint32_t queued; /* bytes of queued output */
+    _Atomic uint32_t
+        request_taken; /* the last request taken by a worker in another process: runtime/worker.c */
+    _Atomic uint32_t queue_limit; /* the limit of `queued` for senders in other processes */
     _Atomic uint16_t owner;
     _Atomic uint8_t state;
-    _Atomic uint8_t counted;                  /* for its address */
-    _Atomic uint32_t last_receive, last_send; /* the loops' clock in units of CRE__SEEN_SHIFT; 0: none */
+    _Atomic uint8_t counted;                  /* in the counters of addresses */
+    _Atomic uint32_t last_receive, last_send; /* times of the loops' clock >> CRE__SEEN_SHIFT; 0: none */
 } cre__slot;
 
-/* The clock of the loops, which is the system's monotonic one, in units of 128 ms: fine enough to be shown,
- * and coarse enough to be written a few times per second only. */
+/* Converts the loops' clock, which is the system's monotonic clock, to units of 128 ms: precise enough for
+ * statistics, and written a few times per second only. */
 #define CRE__SEEN_SHIFT 7
 
 static inline uint16_t cre__slot_worker(const cre__slot *slot) {
     return (uint16_t)(atomic_load_explicit(&slot->place, memory_order_relaxed) >> 48);
 }
 
-/* How many nodes may get connections. */
+/* The number of nodes that may have connections. */
 #define CRE__TABLE_NODES 1024u
 
 typedef struct cre__table_memory {
     _Alignas(64) _Atomic uint64_t next_session;
     _Alignas(64) _Atomic uint32_t count;
-    _Alignas(64) _Atomic uint32_t turn;       /* of those that are dealt to in turn: dispatch.c */
+    _Atomic uint64_t seed[2];                 /* of the hash of addresses; 0: not chosen yet */
+    _Alignas(64) _Atomic uint32_t turn;       /* for dispatch in turn: dispatch.c */
     _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
     _Alignas(64) _Atomic uint64_t queued;     /* bytes of output in the queues of all connections */
     _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
 } cre__table_memory;
 
-/* The process's own view. What it computes places from is here and not in the memory, which every process can
- * write to: the master, whose workers run anybody's code, must find nothing outside of the table. */
+/* The table as seen by one process. Values from which addresses are computed are here and not in the shared
+ * memory, to which every process can write: the master must never leave the table, whatever its workers do.
+ */
 struct cre_table {
     uint32_t slots; /* a power of two, at least twice the limit */
     uint32_t limit;
+    uint64_t seed[2]; /* a copy: a process that overwrites the shared one harms its own counts only */
     cre__table_memory *memory;
 };
 
@@ -69,25 +73,37 @@ static inline uint64_t cre__table_total(const cre_table *table) {
 }
 
 void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker);
-/* The number of a session. They stand behind the counts of addresses. */
+/* The user id of a session. These are stored behind the counters of addresses. */
 _Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session);
 
-/* Takes a slot for a new session, filled from *info, whose session is set. Sessions are dealt in turn to
- * `workers` workers: info->worker, the first of them on entry, is set to the one. CRE_ELIMIT when the table
- * is full. */
+/* Claims a slot for a new session, fills it from *info and sets info->session. Sessions are dispatched in
+ * turn to `workers` workers: info->worker is the first of them on entry and the chosen one on return. Returns
+ * 0, or CRE_ELIMIT when the table is full. */
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
 void cre__table_release(cre_table *table, cre_session session);
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
-/* address.c: counts a connection of the address, 16 bytes of which 4 or 16 are used; false when there are
- * `limit` already. */
-bool cre__address_enter(cre_table *table, uint8_t family, const void *address, uint32_t limit);
-void cre__address_leave(cre_table *table, uint8_t family, const void *address);
-size_t cre__address_bytes(uint32_t slots);
-/* cre__table_claim, and CRE_ELIMIT when there are `most` (0: any number) connections of the address already.
- */
-int cre__address_claim(cre_table *table, cre_connection_info *info, uint16_t workers, uint32_t most);
 
-/* The two node ids of a live session; false when it is gone. */
+/* ---- address.c ---- */
+
+/* Chooses the seed in the table's memory, unless another process did, and copies it to the table. False when
+ * the system has no random bytes. */
+bool cre__address_seed(cre_table *table);
+
+/* Counts a connection of the address, 16 bytes of which 4 or 16 are used. False when the address has `limit`
+ * connections already, or when both of its buckets are full of other addresses: the connection must be
+ * refused. Addresses of other families are not counted, the result is true. */
+bool cre__address_enter(cre_table *table, uint8_t family, const void *address, uint32_t limit);
+
+/* Removes a connection from the count; each successful cre__address_enter requires one call. */
+void cre__address_leave(cre_table *table, uint8_t family, const void *address);
+
+size_t cre__address_bytes(uint32_t slots);
+
+/* cre__table_claim for a connection that counts for its address: CRE_ELIMIT also when cre__address_enter
+ * refuses it. A `limit` of 0 counts nothing. */
+int cre__address_claim(cre_table *table, cre_connection_info *info, uint16_t workers, uint32_t limit);
+
+/* The owner node of a live session; false when it has been removed. */
 static inline bool cre__table_owner(const cre_table *table, cre_session session, uint16_t *owner) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;

@@ -5,7 +5,7 @@
 #ifdef __GLIBC__
 #define WAIT_CLOCK CLOCK_MONOTONIC
 #else
-#define WAIT_CLOCK CLOCK_REALTIME /* the only one that timedlock knows */
+#define WAIT_CLOCK CLOCK_REALTIME /* the only clock of timedlock */
 #endif
 
 int cre__mutex_init(cre__mutex *mutex) {
@@ -35,7 +35,7 @@ struct timespec cre__mutex_deadline(int64_t timeout_ms) {
 
 static int taken(cre__mutex *mutex, int error) {
     if (error != EOWNERDEAD) return -error;
-    /* At once: should this owner die, too, the next one is told in its place. */
+    /* Before anything else: if this owner dies, too, the next one gets EOWNERDEAD. */
     pthread_mutex_consistent(&mutex->mutex);
     return 1;
 }
@@ -58,7 +58,7 @@ int cre__mutex_lock_until(cre__mutex *mutex, const struct timespec *deadline) {
 
 int cre__mutex_lock_within(cre__mutex *mutex, int64_t timeout_ms, const struct timespec *deadline) {
     if (timeout_ms < 0) return cre__mutex_lock(mutex);
-    /* Also for 0: unlike a try, it says when the thread has the mutex itself. */
+    /* Also for 0: unlike trylock it reports that the thread holds the mutex itself. */
     return cre__mutex_lock_until(mutex, deadline);
 }
 

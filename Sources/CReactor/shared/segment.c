@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAGIC   0x43524553u /* "CRES" */
-#define VERSION 1           /* of everything behind the head, too */
+#define VERSION 1           /* of the head and everything behind it */
 
 static int map(cre__segment *segment, int descriptor, size_t size) {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
@@ -22,7 +22,7 @@ int cre__segment_create(cre__segment *segment, cre__segment_kind kind, uint64_t 
     int descriptor = memfd_create("creactor-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (descriptor < 0) return -errno;
     int result = 0;
-    /* Sealed: a file that was cut would kill whoever touches the rest of it. */
+    /* Sealed: access to the missing part of a truncated file would kill a process. */
     if (ftruncate(descriptor, (off_t)size) ||
         fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
         result = -errno;

@@ -1,4 +1,4 @@
-/* Memory that outlives a fork and an exec: a sealed memfd, mapped, with a head that says what it is. */
+/* Memory that survives a fork and an exec: a mapped, sealed memfd with a head that identifies it. */
 #ifndef CRE_SHARED_SEGMENT_H
 #define CRE_SHARED_SEGMENT_H
 
@@ -15,9 +15,9 @@ typedef enum cre__segment_kind {
 typedef struct cre__segment_head {
     _Alignas(64) uint32_t magic;
     uint16_t version, kind;
-    uint32_t mutex; /* bytes of the C library's: another library's segments cannot be used */
+    uint32_t mutex; /* the size of the C library's mutex: segments of another library cannot be used */
     uint32_t reserved;
-    uint64_t schema; /* what tells two segments of one kind apart */
+    uint64_t schema; /* distinguishes segments of one kind */
     uint64_t size;
 } cre__segment_head;
 
@@ -27,10 +27,11 @@ typedef struct cre__segment {
     int descriptor;
 } cre__segment;
 
-/* Makes a segment of `size` zeroed bytes; its head counts among them. Returns 0 or an error. */
+/* Creates a segment of `size` zeroed bytes, including its head. Returns 0 or an error. */
 int cre__segment_create(cre__segment *segment, cre__segment_kind kind, uint64_t schema, size_t size);
 
-/* Maps one that must be like this, and takes the descriptor over. On an error it is the caller's. */
+/* Maps an existing segment, which must have this kind, schema and size, and then owns the descriptor. After
+ * an error the caller keeps it. */
 int cre__segment_attach(cre__segment *segment, int descriptor, cre__segment_kind kind, uint64_t schema,
                         size_t size);
 

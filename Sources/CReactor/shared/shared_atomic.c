@@ -14,7 +14,7 @@
 typedef struct shared_number {
     cre__segment_head head;
     _Alignas(64) _Atomic int64_t value;
-    /* What is slept on: a futex has 32 bits, and half of the value would not tell every change. */
+    /* The futex: it has 32 bits, and half of the value does not show every change. */
     _Atomic uint32_t wakes;
 } shared_number;
 

@@ -1,7 +1,7 @@
 /*
- * A gate, and a place for each reader. Whoever wants the lock goes through the gate. A reader takes a place
- * and leaves the gate; a writer stays in it, and waits until all places are free. Gate and places are mutexes
- * that survive their owners, and so does the lock.
+ * A gate, and a slot for each reader. Every thread that acquires the lock passes the gate. A reader locks a
+ * slot and unlocks the gate; a writer keeps the gate locked and waits until all slots are free. Gate and
+ * slots are robust mutexes, so the lock survives its owners.
  */
 #include <creactor/error.h>
 #include <creactor/shared_lock.h>
@@ -15,9 +15,10 @@
 typedef struct shared_gate {
     cre__segment_head head;
     cre__mutex gate;
-    /* By who has the gate. A dead one leaves it set, and all are told until somebody else has written. */
+    /* Written by the owner of the gate. A dead writer leaves it set, which is reported until another writer
+     * has released the lock. */
     _Atomic uint32_t writing;
-    /* Places that have a reader. A dead one leaves its bit; who needs the place finds out. */
+    /* Slots with a reader. A dead reader leaves its bit set; the next user of the slot notices. */
     _Alignas(64) _Atomic uint64_t readers;
     cre__mutex places[CRE_SHARED_LOCK_READERS];
 } shared_gate;
@@ -77,7 +78,7 @@ static int enter(shared_gate *gate, int64_t timeout_ms, const struct timespec *d
     return 0;
 }
 
-/* Has all readers leave. No new ones come while the gate is held. */
+/* Waits until all readers have left. The gate is locked, so there are no new ones. */
 static int drain(shared_gate *gate, int64_t timeout_ms, const struct timespec *deadline) {
     for (uint64_t readers; (readers = atomic_load(&gate->readers));) {
         int place = __builtin_ctzll(readers);
@@ -104,7 +105,7 @@ int cre_shared_lock_write(cre_shared_lock *lock, int64_t timeout_ms, cre_shared_
     return 0;
 }
 
-/* A place that nobody has, or whose reader died; the first to be left, when all are taken. */
+/* Locks a slot that is free or whose reader died; waits for the first one when all are used. */
 static int take_place(shared_gate *gate, int64_t timeout_ms, const struct timespec *deadline, int *place) {
     uint64_t readers = atomic_load(&gate->readers);
     for (int pass = 0; pass < 2; pass++) {

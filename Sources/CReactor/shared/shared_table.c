@@ -1,19 +1,16 @@
-/* A shared table as a whole: its columns, its memory, its counters. */
+/* Columns, memory and counters of a shared table. */
 #include <creactor/error.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "core/memory.h"
-#include "shared/table_internal.h"
+#include "core/round.h"
+#include "shared/shared_table_internal.h"
 
 enum { MIN_STRIPES = 8, MAX_STRIPES = 256 };
 
-static size_t round_up(size_t value, size_t unit) {
-    return (value + unit - 1) / unit * unit;
-}
-
-/* Lays the columns out in words. */
+/* Computes the offsets of the columns, in words. */
 static int lay_out(cre_shared_table *table, const cre_column *columns, size_t count) {
     size_t words = 0;
     for (size_t i = 0; i < count; i++) {
@@ -29,8 +26,8 @@ static int lay_out(cre_shared_table *table, const cre_column *columns, size_t co
         column->type = from->type;
         column->size = is_bytes ? from->size : 8;
         column->offset = (uint32_t)words;
-        /* Bytes stand behind their length. */
-        words += is_bytes ? 1 + round_up(from->size, 8) / 8 : 1;
+        /* Bytes follow their length. */
+        words += is_bytes ? 1 + cre__round_up(from->size, 8) / 8 : 1;
         if (words * 8 > CRE_SHARED_ROW_MAX) return CRE_EINVALID;
         table->column_count++;
     }
@@ -38,7 +35,7 @@ static int lay_out(cre_shared_table *table, const cre_column *columns, size_t co
     return 0;
 }
 
-/* FNV-1a of everything that two tables must have in common to be one. */
+/* FNV-1a over what two programs must agree on to share a table. */
 static uint64_t schema_of(const cre_shared_table *table) {
     const uint8_t *bytes = (const uint8_t *)table->columns;
     uint64_t hash = 0xCBF29CE484222325u ^ table->rows;
@@ -64,28 +61,28 @@ static int prepare(uint32_t rows, const cre_column *columns, size_t count, cre_s
     table->rows = rows;
     table->bucket_mask = buckets - 1;
     table->stripe_mask = stripes - 1;
-    table->stripe_bytes = round_up(sizeof(cre__stripe) + table->words * 8, 64);
+    table->stripe_bytes = cre__round_up(sizeof(cre__stripe) + table->words * 8, 64);
     table->node_bytes = sizeof(cre__node) + table->words * 8;
     *out = table;
     return 0;
 }
 
-/* Finds the parts in the segment; without one, how large it has to be. */
+/* Sets the pointers into the segment, if there is one, and returns the size it must have. */
 static size_t place(cre_shared_table *table) {
-    size_t at = round_up(sizeof(cre__table_head), 64);
+    size_t at = cre__round_up(sizeof(cre__table_head), 64);
     uint8_t *base = table->segment.memory;
     table->head = (cre__table_head *)(void *)base;
     if (base) table->stripes = base + at;
     at += (table->stripe_mask + 1) * table->stripe_bytes;
     if (base) table->buckets = (_Atomic uint32_t *)(void *)(base + at);
-    at = round_up(at + ((size_t)table->bucket_mask + 1) * sizeof(uint32_t), 64);
+    at = cre__round_up(at + ((size_t)table->bucket_mask + 1) * sizeof(uint32_t), 64);
     if (base) table->nodes = base + at;
     return at + table->rows * table->node_bytes;
 }
 
 static int start(cre_shared_table *table) {
     cre__table_head *head = table->head;
-    /* Clients choose keys. Those that do not know the seed cannot choose them so that all land in one chain.
+    /* Clients may choose keys. Without knowing the seed they cannot choose keys that share a chain.
      */
     if (getrandom(head->seed, sizeof head->seed, 0) != sizeof head->seed) return -errno;
     int result = cre__mutex_init(&head->pool);

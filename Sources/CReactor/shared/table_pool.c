@@ -1,11 +1,11 @@
-/* Taking nodes, giving them back, and finishing what the dead left half done. */
-#include "shared/table_internal.h"
+/* Allocation and release of nodes, and completion of changes that a death has interrupted. */
+#include "shared/shared_table_internal.h"
 
-/* The list of free nodes and all counts follow from the states of the nodes. */
+/* Rebuilds the list of free nodes and the counters from the states of the nodes. */
 static void rebuild(const cre_shared_table *table) {
     cre__table_head *head = table->head;
     uint32_t fresh = atomic_load(&head->fresh), free = 0, count = 0;
-    /* A node is claimed before it counts as used. */
+    /* A node is claimed before it is counted as used. */
     while (fresh < table->rows && atomic_load(&cre__node_at(table, fresh + 1)->state) != CRE__NODE_FREE)
         fresh++;
     for (uint32_t number = fresh; number > 0; number--) {
@@ -38,7 +38,7 @@ uint32_t cre__pool_take(const cre_shared_table *table, uint64_t hash) {
         uint64_t born = atomic_load_explicit(&head->born, memory_order_relaxed) + 1;
         atomic_store_explicit(&node->hash, hash, memory_order_relaxed);
         atomic_store_explicit(&node->born, born, memory_order_relaxed);
-        /* Release, here and below: stores happen in this order, wherever the process is killed. */
+        /* Release, here and below: the stores happen in this order, wherever the process is killed. */
         atomic_store_explicit(&head->born, born, memory_order_release);
         atomic_store_explicit(&node->state, CRE__NODE_CLAIMED, memory_order_release);
         if (recycled)
@@ -76,7 +76,7 @@ static bool is_linked(const cre_shared_table *table, uint64_t hash, uint32_t wan
 static void sweep(const cre_shared_table *table, const cre__stripe *stripe) {
     for (uint32_t number = 1; number <= table->rows; number++) {
         cre__node *node = cre__node_at(table, number);
-        /* The state before the hash: a node that is claimed has the hash that it was claimed for. */
+        /* The state before the hash: a claimed node has the hash it was claimed for. */
         uint32_t state = atomic_load(&node->state);
         if (state == CRE__NODE_FREE && number > atomic_load(&table->head->fresh)) break;
         uint64_t hash = atomic_load(&node->hash);
@@ -88,7 +88,7 @@ static void sweep(const cre_shared_table *table, const cre__stripe *stripe) {
     }
 }
 
-/* May itself be cut short and be done again. */
+/* May itself be interrupted and repeated. */
 static void repair(const cre_shared_table *table, cre__stripe *stripe) {
     cre__stripe_begin(stripe);
     switch (atomic_load(&stripe->step)) {

@@ -1,13 +1,13 @@
-/* Reading, changing and walking through the rows of a shared table. */
+/* Reading, changing and iterating over the rows of a shared table. */
 #include <creactor/error.h>
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
 
-#include "shared/table_internal.h"
+#include "shared/shared_table_internal.h"
 
-/* Whether this thread is in an edit's callback, with a stripe locked. */
+/* Whether this thread is inside an edit callback, with a stripe locked. */
 static _Thread_local bool is_editing;
 
 /* ---- reading ---- */
@@ -23,8 +23,8 @@ static bool has_key(const cre__node *node, const cre__key *key) {
     return true;
 }
 
-/* The stripe's sequence while nobody changes it. Changing takes less than a microsecond, unless who does it
- * is not running, or is dead: then his lock is to be had, and having it repairs the stripe. */
+/* Returns the stripe's sequence when no change is in progress. A change takes less than a microsecond, unless
+ * its thread is not running or is dead; locking the stripe of a dead owner repairs it. */
 static uint32_t read_begin(const cre_shared_table *table, cre__stripe *stripe) {
     for (unsigned tries = 0;; tries++) {
         uint32_t sequence = atomic_load_explicit(&stripe->sequence, memory_order_acquire);
@@ -45,8 +45,8 @@ static bool read_end(const cre__stripe *stripe, uint32_t sequence) {
     return load(&stripe->sequence) == sequence;
 }
 
-/* The number of the row's node, 0: none. A reader that gives its stripe's sequence also gets 0 when a change
- * has made the chain lead elsewhere, and finds out about it later. */
+/* The number of the row's node, 0: none. A reader that passes the stripe's sequence also gets 0 when a change
+ * has redirected the chain, and notices it in read_end. */
 static uint32_t find(const cre_shared_table *table, const cre__key *key, const cre__stripe *stripe,
                      uint32_t sequence) {
     uint32_t number = load(cre__bucket_of(table, key->hash));
@@ -72,7 +72,7 @@ int cre_shared_table_get(const cre_shared_table *table, const void *bytes, size_
 int cre_shared_table_next(const cre_shared_table *table, cre_shared_cursor *cursor,
                           uint8_t bytes[CRE_SHARED_KEY_MAX], size_t *length, uint64_t *row) {
     if (!cursor->next) {
-        /* Rows that are inserted from now on are left out. A key that is deleted and inserted again is one.
+        /* Rows inserted from here on are skipped, including a key that is deleted and inserted again.
          */
         cursor->born = atomic_load(&table->head->born);
         cursor->next = 1;
@@ -88,7 +88,7 @@ int cre_shared_table_next(const cre_shared_table *table, cre_shared_cursor *curs
         if (is_row) {
             cre__get_words(key, node->key, CRE__KEY_WORDS);
             if (row) cre__get_words(row, node->row, table->words);
-            /* Another row has moved in, whose stripe is another one? */
+            /* Does the node now have a row of another stripe? */
             if (atomic_load_explicit(&node->hash, memory_order_relaxed) != hash) continue;
         }
         if (!read_end(stripe, sequence)) continue;
@@ -102,14 +102,14 @@ int cre_shared_table_next(const cre_shared_table *table, cre_shared_cursor *curs
     return 0;
 }
 
-/* ---- changing: all of it is one of these three, with the stripe locked ---- */
+/* ---- the three kinds of change, with the stripe locked ---- */
 
 static void count(_Atomic uint64_t *counter) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
                           memory_order_relaxed);
 }
 
-/* In this order in memory, wherever the process is killed. */
+/* The stores happen in this order, wherever the process is killed. */
 static void set_step(cre__stripe *stripe, uint32_t step) {
     atomic_store_explicit(&stripe->step, step, memory_order_release);
     atomic_thread_fence(memory_order_release);
@@ -135,7 +135,7 @@ static int insert(const cre_shared_table *table, cre__stripe *stripe, const cre_
         cre__put_words(node->key, key->words, CRE__KEY_WORDS);
         cre__put_words(node->row, stripe->journal, table->words);
         atomic_store_explicit(&node->next, load(bucket), memory_order_relaxed);
-        /* From here on it is a row, whatever happens. */
+        /* From here on the row exists, even if the process is killed. */
         atomic_store_explicit(bucket, number, memory_order_release);
         atomic_store_explicit(&node->state, CRE__NODE_ROW, memory_order_release);
         cre__stripe_end(stripe);
@@ -153,7 +153,7 @@ static void delete(const cre_shared_table *table, cre__stripe *stripe, uint32_t 
     set_step(stripe, CRE__STEP_SWEEP);
     cre__stripe_begin(stripe);
     atomic_store_explicit(&node->state, CRE__NODE_CLAIMED, memory_order_release);
-    /* From here on it is gone, whatever happens. */
+    /* From here on the row is deleted, even if the process is killed. */
     atomic_store_explicit(link, load(&node->next), memory_order_release);
     cre__stripe_end(stripe);
     cre__pool_give(table, number);
@@ -187,7 +187,7 @@ int cre_shared_table_edit(cre_shared_table *table, const void *bytes, size_t len
     if (!number && !insert_it) {
         result = CRE_ESHARED_NO_ROW;
     } else {
-        /* In the journal already: what is decided there need not be copied to it. */
+        /* The copy is in the journal already, so a stored result need not be copied there. */
         if (number)
             cre__get_words(stripe->journal, cre__node_at(table, number)->row, table->words);
         else
@@ -201,7 +201,7 @@ int cre_shared_table_edit(cre_shared_table *table, const void *bytes, size_t len
     return result;
 }
 
-/* ---- the usual edits ---- */
+/* ---- common edits ---- */
 
 typedef struct addition {
     const cre_shared_table *table;
@@ -217,8 +217,8 @@ static int add_int(void *context, uint64_t *row, bool exists) {
     int result = cre_shared_row_int(sum->table, row, sum->column, &value);
     if (result) return result;
     sum->total = (int64_t)((uint64_t)value + (uint64_t)sum->by);
-    cre_shared_row_set_int(sum->table, row, sum->column, sum->total);
-    return CRE_SHARED_STORE;
+    result = cre_shared_row_set_int(sum->table, row, sum->column, sum->total);
+    return result ? result : CRE_SHARED_STORE;
 }
 
 static int add_double(void *context, uint64_t *row, bool exists) {
@@ -228,8 +228,8 @@ static int add_double(void *context, uint64_t *row, bool exists) {
     int result = cre_shared_row_double(sum->table, row, sum->column, &value);
     if (result) return result;
     sum->total_double = value + sum->by_double;
-    cre_shared_row_set_double(sum->table, row, sum->column, sum->total_double);
-    return CRE_SHARED_STORE;
+    result = cre_shared_row_set_double(sum->table, row, sum->column, sum->total_double);
+    return result ? result : CRE_SHARED_STORE;
 }
 
 int cre_shared_table_add(cre_shared_table *table, const void *key, size_t length, uint32_t column,

@@ -1,4 +1,4 @@
-/* Whole messages through zlib. */
+/* Compression and decompression of whole messages with zlib. */
 #include "ws/ws_deflate.h"
 
 #ifdef CRE_HAVE_DEFLATE
@@ -8,8 +8,8 @@
 #include "core/memory.h"
 #include "ws/ws_deflate_pool.h"
 
-#define SCRATCH_KEPT 65536u /* the most output that a pool keeps room for */
-#define FINAL_BLOCKS 8      /* the most of them in one message: each costs a copy of the window */
+#define MAX_SCRATCH  65536u /* the largest output buffer that a pool keeps */
+#define FINAL_BLOCKS 8      /* the most final blocks in one message: each costs a copy of the window */
 
 static unsigned piece(size_t size) {
     return size < UINT_MAX ? (unsigned)size : UINT_MAX;
@@ -17,7 +17,8 @@ static unsigned piece(size_t size) {
 
 /* ---- inflating ---- */
 
-/* A block marked as final ends zlib's stream, but not the window (RFC 7692 section 7.2.3.4). */
+/* Continues after a block marked as final, which ends zlib's stream but not the window (RFC 7692
+ * section 7.2.3.4). */
 static int go_on_after_final_block(z_stream *stream) {
     unsigned size = 0;
     uint8_t *window = cre__malloc(32768);
@@ -34,7 +35,7 @@ static int grow(cre__ws_message **message, size_t limit) {
     return cre__ws_message_reserve(message, more, more, limit) ? 0 : CRE_ENOMEM;
 }
 
-/* All of `data` into *message; not more than `limit` bytes, that is: the one after them is an error. */
+/* Inflates all of `data` into *message; more than `limit` bytes are an error. */
 static int inflate_into(z_stream *stream, const uint8_t *data, size_t length, size_t limit,
                         cre__ws_message **message, int *final_blocks) {
     for (;;) {
@@ -63,7 +64,7 @@ static int inflate_into(z_stream *stream, const uint8_t *data, size_t length, si
             if (++*final_blocks > FINAL_BLOCKS) return CRE_EWS_DEFLATE;
             int error = go_on_after_final_block(stream);
             if (error) return error;
-        } else if (stream->avail_out) { /* nothing is waiting inside */
+        } else if (stream->avail_out) { /* no output is left in zlib */
             if (length == 0) return 0;
             if (used == 0 && made == 0) return CRE_EWS_DEFLATE;
         }
@@ -72,7 +73,7 @@ static int inflate_into(z_stream *stream, const uint8_t *data, size_t length, si
 
 int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
                     cre__ws_message **out) {
-    static const uint8_t flush[4] = { 0x00, 0x00, 0xFF, 0xFF }; /* what the sender has cut off */
+    static const uint8_t flush[4] = { 0x00, 0x00, 0xFF, 0xFF }; /* the bytes that the sender removed */
     z_stream *stream = cre__ws_take_inflater(deflate);
     if (!stream) return CRE_ENOMEM;
     size_t guess = length < limit / 4 ? length * 4 : limit;
@@ -82,8 +83,8 @@ int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length,
     int final_blocks = 0;
     int error = inflate_into(stream, data, length, limit, &message, &final_blocks);
     if (!error) error = inflate_into(stream, flush, sizeof flush, limit, &message, &final_blocks);
-    /* The message must end between two blocks with no bit left: 128 says the first, the low bits count the
-     * second, 64 is a final block under way. */
+    /* The message must end between two blocks without remaining bits: in data_type 128 is set between blocks,
+     * the low bits count remaining bits, and 64 is set inside a final block. */
     if (!error && (stream->data_type & 0xFF) != 128) error = CRE_EWS_DEFLATE;
     if (error) {
         cre__free(message);
@@ -104,15 +105,15 @@ static bool scratch_reserve(cre_ws_deflate_pool *pool, size_t capacity) {
     return true;
 }
 
-/* Large output is not kept for the next, small message. */
+/* Frees a large output buffer before a small message. */
 static void scratch_trim(cre_ws_deflate_pool *pool, size_t wanted) {
-    if (pool->capacity <= SCRATCH_KEPT || wanted > SCRATCH_KEPT) return;
+    if (pool->capacity <= MAX_SCRATCH || wanted > MAX_SCRATCH) return;
     cre__free(pool->scratch);
     pool->scratch = NULL;
     pool->capacity = 0;
 }
 
-/* Everything into the scratch buffer. Returns the size, 0 when there is no memory. */
+/* Compresses a message into the scratch buffer. Returns the size, 0 without memory. */
 static size_t deflate_all(cre_ws_deflate_pool *pool, z_stream *stream, const uint8_t *data, size_t length) {
     size_t size = 0;
     do {
@@ -121,7 +122,7 @@ static size_t deflate_all(cre_ws_deflate_pool *pool, z_stream *stream, const uin
         stream->avail_in = in;
         int flush = in == length ? Z_SYNC_FLUSH : Z_NO_FLUSH;
         do {
-            /* zlib repeats the flush marker when the room ends with it, hence some more than it may need. */
+            /* zlib repeats the flush marker when the buffer ends with it, so the buffer has spare bytes. */
             if (pool->capacity - size < 16 &&
                 !scratch_reserve(pool, pool->capacity + pool->capacity / 2 + 64))
                 return 0;
@@ -147,11 +148,11 @@ int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t 
     scratch_trim(pool, bound);
     if (!scratch_reserve(pool, bound)) return CRE_ENOMEM;
     size_t size = deflate_all(pool, stream, data, length);
-    if (size < 4) { /* an empty window again: what was not sent is not referred to */
+    if (size < 4) { /* reset the window: later messages must not refer to bytes that are not sent */
         deflateReset(stream);
         return CRE_ENOMEM;
     }
-    size -= 4; /* the flush marker, which the receiver puts back */
+    size -= 4; /* the flush marker, which the receiver adds */
     if (size >= length && !deflate->write_takeover) return 0;
     *out = pool->scratch + CRE_WS_MAX_HEADER;
     *out_length = size;

@@ -6,7 +6,7 @@
 
 enum { ABSENT = 0, NO_VALUE = 255 };
 
-/* The parameters of one extension as they were sent. */
+/* The parameters of one extension as sent. */
 typedef struct offer {
     bool server_no_context_takeover, client_no_context_takeover;
     uint8_t server_bits, client_bits; /* ABSENT, 8 to 15, or for the client NO_VALUE */
@@ -53,7 +53,7 @@ static bool read_token(reader *r, word *out) {
     return out->length > 0;
 }
 
-/* A token, plain or quoted. A quoted one with escapes is never one of ours: it is left empty. */
+/* Reads a token, plain or quoted. A quoted one with escapes is no known value and becomes empty. */
 static bool read_value(reader *r, word *out) {
     if (!skip(r, '"')) return read_token(r, out);
     out->text = r->at;
@@ -69,7 +69,7 @@ static bool read_value(reader *r, word *out) {
     return true;
 }
 
-/* To the next extension of the list, over quoted strings. */
+/* Skips to the next extension of the list, past quoted strings. */
 static void skip_element(reader *r) {
     bool quoted = false;
     for (; r->at < r->end && (quoted || *r->at != ','); r->at++) {
@@ -86,7 +86,7 @@ static uint8_t window_bits(word value) {
     return ABSENT;
 }
 
-/* Each parameter at most once, with the values it may have. */
+/* Records a parameter. False: it is unknown, repeated, or has an invalid value. */
 static bool take_parameter(offer *o, word name, const word *value) {
     if (is(name, "server_no_context_takeover") || is(name, "client_no_context_takeover")) {
         bool *flag =
@@ -103,7 +103,7 @@ static bool take_parameter(offer *o, word name, const word *value) {
     return *bits != ABSENT;
 }
 
-/* The next extension of the list. */
+/* Reads the next extension of the list. */
 static kind read_extension(reader *r, offer *o) {
     *o = (offer){ 0 };
     while (skip(r, ','))
@@ -162,7 +162,7 @@ size_t cre_ws_deflate_accept(const cre_ws_deflate_config *config, const char *of
 
     uint8_t server_bits = or_full(config->server_window_bits), client_bits = 15;
     if (o.server_bits) server_bits = least(server_bits, o.server_bits);
-    if (o.client_bits) /* else the client may not know how to limit its window */
+    if (o.client_bits) /* otherwise the client may be unable to limit its window */
         client_bits = least(or_full(config->client_window_bits), o.client_bits);
     *agreed = (cre_ws_deflate_parameters){
         .server_no_context_takeover = config->server_no_context_takeover || o.server_no_context_takeover,

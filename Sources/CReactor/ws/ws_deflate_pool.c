@@ -33,8 +33,8 @@ static z_stream *new_inflater(int bits) {
 }
 
 /*
- * zlib has no raw window of 256 bytes. Run-length encoding never refers further back than one byte, which is
- * right for any window.
+ * zlib has no raw window of 256 bytes. Run-length encoding never refers back more than one byte, which suits
+ * any window.
  */
 static z_stream *new_deflater(const cre_ws_deflate_config *config, int bits) {
     z_stream *stream = new_stream();
@@ -99,7 +99,7 @@ static bool window_is_valid(uint8_t bits) {
     return bits == 0 || (bits >= 8 && bits <= 15);
 }
 
-int cre_ws_deflate_pool_new(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool) {
+int cre_ws_deflate_pool_create(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool) {
     if (config->level > 9 || config->memory_level > 9 || !window_is_valid(config->server_window_bits) ||
         !window_is_valid(config->client_window_bits))
         return CRE_EINVALID;
@@ -111,7 +111,7 @@ int cre_ws_deflate_pool_new(const cre_ws_deflate_config *config, cre_ws_deflate_
     return 0;
 }
 
-void cre_ws_deflate_pool_free(cre_ws_deflate_pool *pool) {
+void cre_ws_deflate_pool_destroy(cre_ws_deflate_pool *pool) {
     if (!pool) return;
     free_inflater(pool->inflater);
     free_deflater(pool->deflater);
@@ -119,7 +119,7 @@ void cre_ws_deflate_pool_free(cre_ws_deflate_pool *pool) {
     cre__free(pool);
 }
 
-void cre_ws_deflate_clear(cre_ws_deflate *deflate) {
+void cre_ws_deflate_deinit(cre_ws_deflate *deflate) {
     free_inflater(deflate->inflater);
     free_deflater(deflate->deflater);
     deflate->inflater = deflate->deflater = NULL;
@@ -127,17 +127,17 @@ void cre_ws_deflate_clear(cre_ws_deflate *deflate) {
 
 #else
 
-int cre_ws_deflate_pool_new(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool) {
+int cre_ws_deflate_pool_create(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool) {
     (void)config;
     (void)pool;
     return CRE_EUNSUPPORTED;
 }
 
-void cre_ws_deflate_pool_free(cre_ws_deflate_pool *pool) {
+void cre_ws_deflate_pool_destroy(cre_ws_deflate_pool *pool) {
     (void)pool;
 }
 
-void cre_ws_deflate_clear(cre_ws_deflate *deflate) {
+void cre_ws_deflate_deinit(cre_ws_deflate *deflate) {
     (void)deflate;
 }
 

@@ -1,9 +1,9 @@
 /*
- * Masking. A key is held as the uint32_t that its four bytes are in memory; "rotated" by n it fits data that
- * begins at offset n of the payload.
+ * Masking. A key is a uint32_t with its four bytes in memory order; "rotated" by n it masks data that begins
+ * at offset n of the payload.
  *
- * Every function here takes a source and a destination that are either the same or do not overlap, and
- * returns nonzero if a byte of the result has its high bit set, so that ASCII text needs no second pass.
+ * The source and the destination of each function are the same or do not overlap. The result is nonzero if a
+ * byte of the output has its high bit set, so that ASCII text needs no second pass.
  */
 #ifndef CRE_WS_MASK_H
 #define CRE_WS_MASK_H
@@ -41,7 +41,8 @@ static inline cre__ws_v16 cre__ws_load_16(const uint8_t *data) {
     return value;
 }
 
-/* At least 16 bytes. The last block overlaps the one before: it is read before anything is written. */
+/* Masks at least 16 bytes. The last block overlaps the one before, so it is read before anything is written.
+ */
 static inline uint64_t cre__ws_mask_blocks(uint8_t *to, const uint8_t *from, size_t length, uint32_t key) {
     size_t last = length - 16;
     uint64_t wide = cre__ws_key_64(key), wide_last = cre__ws_key_64(cre__ws_key_rotate(key, last));
@@ -56,7 +57,7 @@ static inline uint64_t cre__ws_mask_blocks(uint8_t *to, const uint8_t *from, siz
     return (seen[0] | seen[1]) & CRE__WS_HIGH_BITS;
 }
 
-/* Any length, meant for short payloads: no call. */
+/* Masks any length without a call, for short payloads. */
 static inline uint64_t cre__ws_mask_short(uint8_t *to, const uint8_t *from, size_t length, uint32_t key) {
     if (length >= 16) return cre__ws_mask_blocks(to, from, length, key);
     if (length >= 8) {
@@ -88,14 +89,14 @@ static inline uint64_t cre__ws_mask_short(uint8_t *to, const uint8_t *from, size
     return seen & 0x80;
 }
 
-/* Any length, by the widest registers of this processor. */
+/* Masks any length with the widest registers of this processor. */
 uint64_t cre__ws_mask(uint8_t *to, const uint8_t *from, size_t length, uint32_t key);
 
-/* At least 16 bytes, by four blocks a turn: enough to keep 16-byte registers busy (SSE2, NEON). */
+/* Masks at least 16 bytes, four blocks per iteration, which saturates 16-byte registers (SSE2, NEON). */
 uint64_t cre__ws_mask_wide(uint8_t *to, const uint8_t *from, size_t length, uint32_t key);
 
 #if defined(__x86_64__)
-/* At least 32 bytes, on a processor with AVX2. */
+/* Masks at least 32 bytes, on a processor with AVX2. */
 uint64_t cre__ws_mask_avx2(uint8_t *to, const uint8_t *from, size_t length, uint32_t key);
 #endif
 

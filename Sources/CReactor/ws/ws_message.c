@@ -4,9 +4,9 @@
 
 #include "core/memory.h"
 
-#define SMALL      16384u /* announced sizes up to this are believed */
+#define SMALL      16384u /* announced sizes up to this are reserved at once */
 #define FAIR_SHARE 32u    /* larger ones when this fraction has arrived */
-#define STEP       4u     /* else the block becomes so many times what has arrived */
+#define STEP       4u     /* otherwise the block grows to this multiple of the bytes that have arrived */
 
 bool cre__ws_message_reserve(cre__ws_message **message, size_t now, size_t expected, size_t limit) {
     cre__ws_message *old = *message;

@@ -1,4 +1,4 @@
-/* What a session keeps of a message or frame that is not complete: one block of memory that grows. */
+/* The buffer of a session for an incomplete message or frame: one block of memory that grows. */
 #ifndef CRE_WS_MESSAGE_H
 #define CRE_WS_MESSAGE_H
 
@@ -9,20 +9,19 @@
 
 typedef struct cre__ws_message {
     size_t capacity;
-    size_t used;  /* bytes of the message in `data`; a control frame under way is kept behind them */
-    size_t total; /* bytes of the message so far; more than `used` when fragments were handed out */
+    size_t used;  /* bytes of the message in `data`, followed by those of an incomplete control frame */
+    size_t total; /* bytes of the message so far; more than `used` when fragments are delivered */
     uint32_t fragments;
     cre_utf8 utf8;
-    uint8_t control; /* bytes received of the control frame under way */
+    uint8_t control; /* bytes received of an incomplete control frame */
     uint8_t data[];
 } cre__ws_message;
 
 /*
- * Makes room for `now` bytes in *message, which may be NULL and may move. `expected` (at least `now`) is how
- * many there will be if the peer sends what it announced: they are reserved at once when they are few or when
- * a fair part is there already, else the block grows in steps, because an announcement is no reason to give
- * away memory. A block that grows several times doubles, but not beyond `limit`. False: no memory, nothing
- * changed.
+ * Makes room for `now` bytes in *message, which may be NULL and may move. `expected` (at least `now`) is the
+ * announced number of bytes. They are reserved at once when they are few or when a fair part has arrived;
+ * otherwise the block grows in steps, so that an announcement alone costs no memory. A block that grows
+ * several times doubles, up to `limit`. False: no memory, nothing has changed.
  */
 bool cre__ws_message_reserve(cre__ws_message **message, size_t now, size_t expected, size_t limit);
 

@@ -6,19 +6,21 @@
 #include "ws/ws_frame.h"
 #include "ws/ws_mask.h"
 #include "ws/ws_message.h"
+#include "ws/ws_session.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
-/* Bits of session->state; 0 is between two messages with nothing kept. */
+/* Bits of session->state; 0: between two messages, without a buffer. */
 enum {
-    IN_HEADER = 1,  /* part.header holds the beginning of a header */
-    IN_PAYLOAD = 2, /* part.frame holds what is left of a payload, at least one byte */
+    IN_HEADER = 1,  /* part.header has the beginning of a header */
+    IN_PAYLOAD = 2, /* part.frame describes the rest of a payload, at least one byte */
     IN_MESSAGE = 4, /* between the first and the last fragment of a message */
-    HANDED_OUT = 8, /* the last event points into `message` and nothing else needs it */
+    DELIVERED = 8,  /* the last event points into `message`, which is otherwise unused */
     FINISHED = 16,  /* after a close frame or an error */
 };
 
-/* Below this a read into the caller's own buffer, which may bring the next frames too, is worth more. */
+/* The least rest of a payload for which a direct read saves more than a read into the caller's buffer, which
+ * may receive the next frames, too. */
 #define DIRECT_READ 32768u
 
 static inline size_t message_limit(const cre_ws_config *config) {
@@ -29,22 +31,21 @@ static inline size_t message_limit(const cre_ws_config *config) {
 static void release(cre_ws_session *session) {
     cre__free(session->message);
     session->message = NULL;
-    session->state &= (uint8_t)~HANDED_OUT;
+    session->state &= (uint8_t)~DELIVERED;
 }
 
 static int fail(cre_ws_session *session, int error) {
-    release(session);
-    session->state = FINISHED;
+    cre__ws_input_finish(session);
     return error;
 }
 
 /* ---- headers ---- */
 
-/* The most bytes that may be received of the message that `first` begins or continues. */
+/* The most bytes on the wire of the message that `first` begins or continues. */
 static size_t wire_limit(const cre_ws_session *session, uint8_t first) {
     size_t limit = message_limit(session->config);
     bool compressed = (first & 0x0F ? first : session->opcode) & CRE_WS_RSV1;
-    /* Compression can make data longer; the limit proper is applied to what comes out. */
+    /* Compression can make data longer; the exact limit applies to the inflated message. */
     return compressed ? limit + limit / 8 + 1024 : limit;
 }
 
@@ -63,8 +64,8 @@ static int check_order(const cre_ws_session *session, uint8_t first) {
 }
 
 /*
- * Checks as much of a header as is there. Returns the size of the whole header as far as it is known (more
- * than `size`: read on), or an error. *length is set once the header is complete.
+ * Checks the available bytes of a header. Returns the size of the whole header as far as it is known (more
+ * than `size`: more bytes are needed), or an error. *length is set once the header is complete.
  */
 static int check_header(const cre_ws_session *session, const uint8_t *header, size_t size, uint64_t *length) {
     if (size < 1) return 2;
@@ -89,7 +90,7 @@ static int check_header(const cre_ws_session *session, const uint8_t *header, si
     return (int)end + (masked ? 4 : 0);
 }
 
-/* Takes a header from the input, or what is there of it. 1: complete, 0: more is needed. */
+/* Reads a header, or its available bytes, from the input. 1: complete, 0: more is needed. */
 static int take_header(cre_ws_session *session, uint8_t **cursor, const uint8_t *end) {
     uint8_t *stored = session->part.header;
     const uint8_t *header = *cursor;
@@ -144,7 +145,7 @@ static inline bool checks_text(const cre_ws_session *session) {
     return session->opcode == CRE_WS_TEXT && !session->config->skip_utf8;
 }
 
-/* Copies payload (or, with to == from, leaves it in place) without its mask. Nonzero: it may not be ASCII. */
+/* Unmasks payload, in place if `to` is `from`. Nonzero: it may not be ASCII. */
 static inline uint64_t unmask(const cre_ws_session *session, uint8_t *to, const uint8_t *from,
                               size_t length) {
     if (!session->config->client) return cre__ws_mask(to, from, length, session->part.frame.key);
@@ -171,10 +172,11 @@ static int control_event(cre_ws_session *session, uint8_t *data, size_t length, 
         if (!cre_utf8_valid(event->data, event->length)) return CRE_EWS_CLOSE_REASON;
     }
     session->state |= FINISHED;
+    cre__ws_closing_received(session, event->close_code);
     return 1;
 }
 
-/* Replaces the compressed message of *event, in the input or in session->message, by what is in it. */
+/* Replaces the compressed message of *event, in the input or in session->message, by its inflated content. */
 static int inflated_event(cre_ws_session *session, cre_ws_event *event) {
     cre__ws_message *content;
     size_t limit = message_limit(session->config);
@@ -182,7 +184,7 @@ static int inflated_event(cre_ws_session *session, cre_ws_event *event) {
     if (result < 0) return result;
     release(session);
     session->message = content;
-    session->state |= HANDED_OUT;
+    session->state |= DELIVERED;
     event->data = content->data;
     event->length = content->used;
     bool check = event->opcode == CRE_WS_TEXT && !session->config->skip_utf8;
@@ -190,10 +192,11 @@ static int inflated_event(cre_ws_session *session, cre_ws_event *event) {
 }
 
 /*
- * A data frame is complete; `data` is the message so far or, when fragments are handed out, this fragment.
- * `kept`: it is in session->message.
+ * Produces the event of a complete data frame. `data` is the message so far or, when fragments are delivered,
+ * this fragment. `buffered`: it is in session->message.
  */
-static int data_event(cre_ws_session *session, uint8_t *data, size_t length, bool kept, cre_ws_event *event) {
+static int data_event(cre_ws_session *session, uint8_t *data, size_t length, bool buffered,
+                      cre_ws_event *event) {
     bool final = (session->first & CRE_WS_FIN) != 0;
     bool pieces = session->config->fragments && !is_compressed(session);
     if (!final && !pieces) return 0;
@@ -209,15 +212,15 @@ static int data_event(cre_ws_session *session, uint8_t *data, size_t length, boo
     }
     session->state &= (uint8_t)~IN_MESSAGE;
     if (is_compressed(session)) return inflated_event(session, event);
-    if (kept)
-        session->state |= HANDED_OUT;
+    if (buffered)
+        session->state |= DELIVERED;
     else
         release(session);
     return 1;
 }
 
-/* Takes in `n` bytes of a data frame that stand unmasked in session->message behind `used`. */
-static bool take_in(cre_ws_session *session, size_t n, uint64_t not_ascii) {
+/* Adds `n` bytes of a data frame, unmasked in session->message behind `used`, to the message. */
+static bool add_payload(cre_ws_session *session, size_t n, uint64_t not_ascii) {
     cre__ws_message *message = session->message;
     uint8_t *data = message->data + message->used;
     message->used += n;
@@ -226,14 +229,14 @@ static bool take_in(cre_ws_session *session, size_t n, uint64_t not_ascii) {
     return cre_utf8_feed(&message->utf8, data, n);
 }
 
-/* The frame whose bytes were collected in session->message is complete. */
-static int kept_frame(cre_ws_session *session, cre_ws_event *event) {
+/* Completes the frame buffered in session->message. */
+static int buffered_frame(cre_ws_session *session, cre_ws_event *event) {
     cre__ws_message *message = session->message;
     session->state &= (uint8_t)~IN_PAYLOAD;
     if (cre__ws_is_control(session->first)) {
         size_t length = message->control;
         message->control = 0;
-        if (!(session->state & IN_MESSAGE)) session->state |= HANDED_OUT;
+        if (!(session->state & IN_MESSAGE)) session->state |= DELIVERED;
         return control_event(session, message->data + message->used, length, event);
     }
     message->fragments++;
@@ -242,7 +245,7 @@ static int kept_frame(cre_ws_session *session, cre_ws_event *event) {
     return data_event(session, message->data, message->used, true, event);
 }
 
-/* A frame that is whole in the input. */
+/* Handles a frame that is completely in the input. */
 static int whole_frame(cre_ws_session *session, uint8_t *data, cre_ws_event *event) {
     size_t length = (size_t)session->part.frame.remaining;
     uint8_t first = session->first;
@@ -263,8 +266,8 @@ static int whole_frame(cre_ws_session *session, uint8_t *data, cre_ws_event *eve
     uint8_t *to = merge ? message->data + used : data;
     uint64_t not_ascii = unmask(session, to, data, length);
     if (merge) {
-        if (!take_in(session, length, not_ascii)) return CRE_EWS_UTF8;
-        return kept_frame(session, event);
+        if (!add_payload(session, length, not_ascii)) return CRE_EWS_UTF8;
+        return buffered_frame(session, event);
     }
     message->total += length;
     message->fragments++;
@@ -275,7 +278,7 @@ static int whole_frame(cre_ws_session *session, uint8_t *data, cre_ws_event *eve
     return data_event(session, data, length, false, event);
 }
 
-/* `n` more bytes of the payload under way, at `from` or already at their place in session->message. */
+/* Handles the next `n` bytes of a payload, at `from` or already in session->message. */
 static int more_payload(cre_ws_session *session, const uint8_t *from, size_t n, cre_ws_event *event) {
     cre__ws_message *message = session->message;
     bool control = cre__ws_is_control(session->first);
@@ -285,9 +288,9 @@ static int more_payload(cre_ws_session *session, const uint8_t *from, size_t n, 
     session->part.frame.remaining -= n;
     if (control)
         message->control += (uint8_t)n;
-    else if (!take_in(session, n, not_ascii))
+    else if (!add_payload(session, n, not_ascii))
         return CRE_EWS_UTF8;
-    return session->part.frame.remaining ? 0 : kept_frame(session, event);
+    return session->part.frame.remaining ? 0 : buffered_frame(session, event);
 }
 
 static int take_payload(cre_ws_session *session, uint8_t **cursor, const uint8_t *end, cre_ws_event *event) {
@@ -303,7 +306,7 @@ static int take_payload(cre_ws_session *session, uint8_t **cursor, const uint8_t
 
 static __attribute__((noinline)) int next_general(cre_ws_session *session, uint8_t **cursor, uint8_t *end,
                                                   cre_ws_event *event) {
-    if (session->state & HANDED_OUT) release(session);
+    if (session->state & DELIVERED) release(session);
     if (session->state & FINISHED) {
         *cursor = end;
         return 0;
@@ -331,7 +334,7 @@ static __attribute__((noinline)) int next_general(cre_ws_session *session, uint8
     }
 }
 
-/* A call in tail position, like that of next_general: so the common way through needs no stack frame. */
+/* A tail call, like that of next_general, so that the fast path needs no stack frame. */
 static __attribute__((noinline)) int check_text(cre_ws_session *session, const cre_ws_event *event) {
     return cre_utf8_valid(event->data, event->length) ? 1 : fail(session, CRE_EWS_UTF8);
 }
@@ -343,13 +346,17 @@ void cre_ws_session_init(cre_ws_session *session, const cre_ws_config *config) {
     session->config = config;
 }
 
-void cre_ws_session_clear(cre_ws_session *session) {
+void cre__ws_input_finish(cre_ws_session *session) {
     release(session);
     session->state = FINISHED;
 }
 
+void cre_ws_session_deinit(cre_ws_session *session) {
+    cre__ws_input_finish(session);
+}
+
 int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end, cre_ws_event *event) {
-    /* What nearly all input is: a short message in one frame, masked, whole in the buffer. */
+    /* The fast path: a short, masked message in one frame, completely in the buffer. */
     uint8_t *frame = *cursor;
     size_t available = (size_t)(end - frame);
     if (LIKELY(session->state == 0 && available >= 6)) {
@@ -374,13 +381,13 @@ int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end,
 }
 
 size_t cre_ws_session_destination(cre_ws_session *session, uint8_t **destination) {
-    if (session->state & HANDED_OUT) release(session);
+    if (session->state & DELIVERED) release(session);
     if ((session->state & (IN_PAYLOAD | FINISHED)) != IN_PAYLOAD) return 0;
     size_t left = (size_t)session->part.frame.remaining;
-    /* Something must have arrived before an announcement is worth memory. */
+    /* An announcement reserves memory only after bytes have arrived. */
     size_t used = session->message ? session->message->used : 0;
     if (left < DIRECT_READ || used < DIRECT_READ) return 0;
-    /* Without memory the ordinary way will fail in its turn, or not. */
+    /* Without memory, cre_ws_session_next reports the error if it needs the memory, too. */
     if (!reserve(session, used + DIRECT_READ, used + left)) return 0;
     size_t room = session->message->capacity - used;
     *destination = session->message->data + used;
@@ -407,6 +414,6 @@ uint16_t cre_ws_close_code(int error) {
     case CRE_EWS_DEFLATE: return 1007;
     case CRE_EWS_TOO_BIG:
     case CRE_EWS_FRAGMENTS: return 1009;
-    default: return error <= CRE_EWS_RSV && error >= CRE_EWS_DEFLATE ? 1002 : 1011;
+    default: return error <= CRE_EWS_RSV && error > CRE_EHTTP_BAD_LINE ? 1002 : 1011; /* the band */
     }
 }

@@ -5,7 +5,7 @@
 
 #define HIGH_BITS 0x8080808080808080u
 
-/* One byte; the table of well-formed sequences of the Unicode standard, as ranges of the next byte. */
+/* Validates one byte, by the Unicode standard's table of well-formed sequences as ranges of the next byte. */
 static inline bool step(cre_utf8 *state, uint8_t byte) {
     if (state->need) {
         if (byte < state->low || byte > state->high) return false;
@@ -66,7 +66,7 @@ bool cre_utf8_valid(const uint8_t *data, size_t length) {
     return cre__utf8_valid_scalar(data, length);
 }
 
-/* Where the unfinished code point at the end begins; `length` when there is none. At least 3 bytes. */
+/* The position of an unfinished code point at the end of at least 3 bytes, or `length`. */
 static size_t unfinished_at(const uint8_t *data, size_t length) {
     for (size_t back = 1; back <= 3; back++) {
         uint8_t byte = data[length - back];

@@ -6,7 +6,7 @@
 
 typedef uint8_t v32 __attribute__((vector_size(32)));
 
-/* The byte shift of AVX2 stays within each half, so the half before is lined up first. */
+/* The byte shift of AVX2 stays within each half, so the preceding half is aligned first. */
 #define VECTOR               v32
 #define TARGET               __attribute__((target("avx2")))
 #define NAME                 cre__utf8_valid_avx2

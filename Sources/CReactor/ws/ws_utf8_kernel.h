@@ -2,8 +2,8 @@
  * UTF-8 validation by table lookups after Keiser and Lemire, "Validating UTF-8 In Less Than One Instruction
  * Per Byte" (2020), written once for all vector widths. The including file defines
  *
- *   VECTOR               unsigned bytes as a vector of the compiler (operators work on it)
- *   TARGET               the attribute that allows its instructions
+ *   VECTOR               a compiler vector of unsigned bytes
+ *   TARGET               the attribute that enables its instructions
  *   NAME                 the function
  *   LOAD(data)           a vector from memory, not aligned
  *   LOOKUP(table, index) 16-byte table, repeated over the width; each index is below 16
@@ -13,10 +13,10 @@
  *   IS_ZERO(v)           whether all bytes are zero
  *   REPEAT(...)          a vector constant from 16 bytes
  *
- * Two bytes next to each other can be wrong in eight ways, one bit for each. The high half of the first, the
- * low half of the first and the high half of the second each rule some of them out; what remains is wrong.
- * Two continuation bytes in a row are only right as the third or fourth byte of a sequence: that is the last
- * step.
+ * Two adjacent bytes can be invalid in eight ways, one bit for each. The high half of the first, the low half
+ * of the first and the high half of the second each exclude some of them; the remaining ones are errors. Two
+ * continuation bytes in a row are valid only as the third or fourth byte of a sequence, which the last step
+ * checks.
  */
 
 enum {
@@ -87,10 +87,10 @@ TARGET bool NAME(const uint8_t *data, size_t length) {
         wrong |= wrong_in(last, now);
         last = now;
     }
-    if (i < length && length >= width + 3) { /* the last bytes again, up to the end */
+    if (i < length && length >= width + 3) { /* the last bytes, some of them again */
         const uint8_t *at = data + length - width;
         wrong |= wrong_bytes(LOAD(at - 1), LOAD(at - 2), LOAD(at - 3), LOAD(at));
-    } else if (i < length) { /* zeros behind the end: an unfinished sequence is too short */
+    } else if (i < length) { /* padded with zeros: an unfinished sequence is too short */
         VECTOR now = { 0 };
         memcpy(&now, data + i, length - i);
         return IS_ZERO(wrong | wrong_in(last, now));

@@ -33,17 +33,17 @@ extension SharedTable {
             switch kind {
             case .integer:
                 var value: Int64 = 0
-                unsafe cre_shared_row_int(table.raw, words, index, &value)
+                _ = unsafe cre_shared_row_int(table.raw, words, index, &value)
                 return .integer(value)
             case .real:
                 var value = 0.0
-                unsafe cre_shared_row_double(table.raw, words, index, &value)
+                _ = unsafe cre_shared_row_double(table.raw, words, index, &value)
                 return .real(value)
             case .bytes:
                 return unsafe words.withUnsafeBufferPointer { words in
                     var bytes: UnsafePointer<UInt8>?
                     var length = 0
-                    unsafe cre_shared_row_bytes(table.raw, words.baseAddress, index, &bytes, &length)
+                    _ = unsafe cre_shared_row_bytes(table.raw, words.baseAddress, index, &bytes, &length)
                     return unsafe .bytes(Array(UnsafeBufferPointer(start: bytes, count: length)))
                 }
             }

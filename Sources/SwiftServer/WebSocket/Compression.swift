@@ -28,8 +28,8 @@ extension Compression {
             (1...1 << 28).contains(threshold), "compression.threshold must be 1 byte to 256 MiB, not \(threshold)")
         var config = config
         var pool: OpaquePointer?
-        let result = unsafe cre_ws_deflate_pool_new(&config, &pool)
-        unsafe cre_ws_deflate_pool_free(pool)
+        let result = unsafe cre_ws_deflate_pool_create(&config, &pool)
+        unsafe cre_ws_deflate_pool_destroy(pool)
         try require(result != CRE_EUNSUPPORTED.rawValue, "compression needs a build with the Deflate trait")
         try require(result == 0, "compression: \(errorText(result))")
     }

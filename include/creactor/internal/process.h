@@ -1,7 +1,9 @@
 /*
- * Processes: what a master, a manager and their workers need of the system and Swift cannot say itself.
+ * Process management of a server: what a master, a manager and their workers need of Linux.
  *
- * Nothing here keeps state except the process title and which signals are watched. Linux.
+ * The only state is the process title and the set of watched signals. Functions that return an int return a
+ * negative error (a negated errno, or CRE_ENOMEM) on failure. They must be called while the process has one
+ * thread, unless they are marked "any thread".
  */
 #ifndef CREACTOR_PROCESS_H
 #define CREACTOR_PROCESS_H
@@ -14,129 +16,134 @@
 
 CRE_BEGIN_DECLS
 
-/** How many threads this process has; only a process with one may fork safely. Negative: an error. */
-CRE_API int cre_process_threads(void);
+/** The number of threads of this process; only a process with one thread may fork safely. Any thread. */
+CRE_NODISCARD CRE_API int cre_process_threads(void);
 
 /**
- * Forks. Buffered output is written first, so that it does not appear twice. The child starts with no blocked
- * signal but those of cre_signals_open, which wait for the child to open them, too (all but SIGCHLD), default
- * handlers (SIGPIPE ignored; those on a stack of their own, which report crashes, stay), and is killed when
- * the thread that forked it ends. Returns the child's pid, 0 in the child, or a negative error.
+ * Forks, after buffered output is written, so that it does not appear twice. In the child signals have their
+ * default actions and are not blocked, with these exceptions: signals of cre_signals_open, other than
+ * SIGCHLD, stay blocked until the child opens them; SIGPIPE is ignored; handlers with a stack of their own,
+ * which report crashes, remain. The child is killed when the thread that forked it ends. Returns the child's
+ * pid, 0 in the child, or an error.
  */
-CRE_API pid_t cre_process_fork(void);
+CRE_NODISCARD CRE_API pid_t cre_process_fork(void);
 
 /**
- * Replaces this process by the program `path` with `arguments`, which end with NULL. Descriptors of `keep`
- * stay open, whatever was said of them; `variable` is set to `value` in its environment. It keeps what
- * signals do and which are blocked, and is still killed when its parent dies. Returns only on failure: a
- * negative error.
+ * Replaces this process by the program `path` with `arguments`, which end with NULL. The descriptors in
+ * `keep` stay open even if they are close-on-exec; `variable` is set to `value` in the environment. Signal
+ * dispositions and masks are kept, and the process is still killed when its parent dies. Returns an error on
+ * failure only.
  */
-CRE_API int cre_process_execute(const char *path, char *const *arguments, const int *keep, size_t count,
-                                const char *variable, const char *value);
+CRE_NODISCARD CRE_API int cre_process_execute(const char *path, char *const *arguments, const int *keep,
+                                              size_t count, const char *variable, const char *value);
 
-/** Ends a forked child: buffered output is written, but nothing that the parent registered for its exit runs.
+/** Ends a forked child: writes buffered output, but runs none of the exit handlers of its parent. Any thread.
  */
 CRE_API void cre_process_exit(int code) __attribute__((noreturn));
 
-/** What `ps` shows. Call it once early with NULL to make room: that copies the environment elsewhere. A title
- * that does not fit is cut. */
+/** Sets the title shown by `ps`; a title that does not fit is cut. It must be called once early with NULL to
+ * make room, which copies the environment elsewhere. */
 CRE_API void cre_process_set_title(const char *title);
 
 typedef struct cre_process_end {
     pid_t pid;
-    int code;   /* exit code, when signal is 0 */
-    int signal; /* 0, or what killed it */
+    int code;   /* the exit code, when `signal` is 0 */
+    int signal; /* the signal that killed the process, or 0 */
 } cre_process_end;
 
-/** Takes one child that has ended, without waiting. False: none has. */
-CRE_API bool cre_process_reap(cre_process_end *end);
+/** Reaps one ended child without waiting. Returns false when there is none. Any thread. */
+CRE_NODISCARD CRE_API bool cre_process_reap(cre_process_end *end);
 
-/** The parent of a process, negative when there is no such process. */
-CRE_API pid_t cre_process_parent(pid_t pid);
+/** The pid of the parent of a process, negative when there is no such process. Any thread. */
+CRE_NODISCARD CRE_API pid_t cre_process_parent(pid_t pid);
 
-/** Fills `descriptors` with the open ones in ascending order, at most `capacity`. Returns how many, or an
- * error. */
-CRE_API int cre_process_descriptors(int *descriptors, size_t capacity);
+/** Fills `descriptors` with at most `capacity` open ones in ascending order. Returns their number or an
+ * error. Any thread. */
+CRE_NODISCARD CRE_API int cre_process_descriptors(int *descriptors, size_t capacity);
 
-/** Closes all descriptors from 3 on but those in `keep` (ascending; negative entries count for nothing). */
+/** Closes all descriptors from 3 on except those in `keep` (ascending; negative entries are ignored). */
 CRE_API void cre_process_close_others(const int *keep, size_t count);
 
-/** Blocks `signals` for this thread, and those that it starts, and returns a descriptor that tells of them.
- * The caller closes it. Negative: an error. */
-CRE_API int cre_signals_open(const int *signals, size_t count);
+/** Blocks `signals` for this thread and those it starts, and returns a descriptor that receives them, or an
+ * error. The caller closes it with cre_signals_close. */
+CRE_NODISCARD CRE_API int cre_signals_open(const int *signals, size_t count);
 
-/** The next signal from that descriptor, 0 when there is none, negative on an error. Does not wait. */
-CRE_API int cre_signals_next(int descriptor);
+/** Reads the next signal of the descriptor without waiting: its number, 0 when there is none, or an error.
+ * Any thread. */
+CRE_NODISCARD CRE_API int cre_signals_next(int descriptor);
 
-/** Forgets the signals that have come, closes the descriptor, and lets them have their usual effect again. */
+/** Discards pending signals, closes the descriptor, and unblocks the signals. */
 CRE_API void cre_signals_close(int descriptor);
 
-/** Goes on in the background: in a child of a child, in a session of its own, with / as the working
- * directory, standard input from /dev/null, standard output and standard error to `output`, or to /dev/null
- * when that is negative. Call it while there is one thread. It returns there, with a descriptor for
- * cre_daemon_report. The calling process does not come back: it waits for the report and ends, with 0, or
- * with 1 and the cause on standard error. A negative error (in the calling process): nothing has happened. */
-CRE_API int cre_daemon_start(int output);
+/**
+ * Continues in the background: in a grandchild with its own session and / as its working directory, standard
+ * input from /dev/null, and standard output and error to `output`, or to /dev/null when that is negative.
+ * Returns there, with a descriptor for cre_daemon_report. The calling process does not return: it waits for
+ * the report and exits with 0, or with 1 and the cause on standard error. An error is returned in the calling
+ * process, and nothing has changed.
+ */
+CRE_NODISCARD CRE_API int cre_daemon_start(int output);
 
-/** Tells the process that waits how it went: `cause` is NULL when all is well, else a text of at most 4,096
- * bytes. Closes the descriptor. SIGPIPE must be ignored: that process may have been killed. */
+/** Reports the result of the start to the waiting process and closes the descriptor: `cause` is NULL on
+ * success, else a text of at most 4,096 bytes. SIGPIPE must be ignored, since that process may have been
+ * killed. Any thread. */
 CRE_API void cre_daemon_report(int report, const char *cause);
 
-/** Makes a flag that a process and the children it forks from here on share: any of them may raise it,
- * whoever they run as, and all see it. It is a descriptor, readable while the flag is raised; the caller
- * closes it. Negative: an error. */
-CRE_API int cre_flag_create(void);
+/** Creates a flag shared with the children forked from here on; any of them may raise it, whatever user they
+ * run as. It is a descriptor, readable while the flag is raised, which the caller closes. Any thread. */
+CRE_NODISCARD CRE_API int cre_flag_create(void);
 
 /** Raises a flag; raising it again changes nothing. Any thread. */
 CRE_API void cre_flag_raise(int flag);
 
 /** Whether a flag is raised. Any thread. */
-CRE_API bool cre_flag_raised(int flag);
+CRE_NODISCARD CRE_API bool cre_flag_raised(int flag);
 
-/** Lowers a flag. True: it was raised, and no other call has seen that. Any thread. */
-CRE_API bool cre_flag_take(int flag);
+/** Lowers a flag. True: it was raised, and no other call has lowered it. Any thread. */
+CRE_NODISCARD CRE_API bool cre_flag_take(int flag);
 
-/** Supplementary groups that an identity can have. */
+/** The most supplementary groups of an identity. */
 #define CRE_MAX_GROUPS 256
 
-/** Who a process, or a thread, can become. Plain data: it may be copied and needs no freeing. */
+/** The user and groups that a process or thread can switch to. It may be copied and needs no freeing. */
 typedef struct cre_identity {
     uid_t user;
     gid_t group;
     gid_t groups[CRE_MAX_GROUPS];
     unsigned group_count;
-    bool has_user, has_group; /* else it stays who it is */
+    bool has_user, has_group; /* false: unchanged */
 } cre_identity;
 
-/** Looks up a user, with its group and supplementary groups, and a group to have instead of that; names, or
- * numbers that the system knows, or NULL. Returns 0, -ENOENT for what is unknown, or -E2BIG when there are
- * too many groups. */
-CRE_API int cre_identity_find(const char *user, const char *group, cre_identity *identity);
+/** Looks up a user with its group and supplementary groups, and a group that replaces the user's; names, or
+ * numbers that the system knows, or NULL. Returns 0 and fills *identity, -ENOENT for an unknown name, or
+ * -E2BIG for too many groups. Any thread. */
+CRE_NODISCARD CRE_API int cre_identity_find(const char *user, const char *group, cre_identity *identity);
 
-/** Becomes that one for good, in the root directory `root` if it is not NULL. For a process with one thread,
- * as root. It still dies with its parent, as a child of cre_process_fork does. On a negative error it may be
- * somebody in between, and must end. */
-CRE_API int cre_identity_take(const cre_identity *identity, const char *root);
+/** Switches the process to an identity for good, as root, and to the root directory `root` unless that is
+ * NULL. A child of cre_process_fork is still killed when its parent dies. After an error the switch may be
+ * incomplete and the process must end. */
+CRE_NODISCARD CRE_API int cre_identity_take(const cre_identity *identity, const char *root);
 
-/** The same for the calling thread alone, and only for the files that it opens from here on. */
-CRE_API int cre_identity_take_files(const cre_identity *identity, const char *root);
+/** Switches the calling thread alone to an identity, and only for files that it opens from here on. Any
+ * thread. */
+CRE_NODISCARD CRE_API int cre_identity_take_files(const cre_identity *identity, const char *root);
 
-/** Fills `cpus` with those that this thread may run on, ascending, at most `capacity`. Returns how many, or
- * an error. */
-CRE_API int cre_process_cpus(int *cpus, size_t capacity);
+/** Fills `cpus` with at most `capacity` CPUs that this thread may run on, ascending. Returns their number or
+ * an error. Any thread. */
+CRE_NODISCARD CRE_API int cre_process_cpus(int *cpus, size_t capacity);
 
-/** Has the calling thread, and those that it starts, run on one CPU. Returns 0 or an error. */
-CRE_API int cre_thread_pin(int cpu);
+/** Binds the calling thread, and those it starts, to one CPU. Returns 0 or an error. Any thread. */
+CRE_NODISCARD CRE_API int cre_thread_pin(int cpu);
 
-/** Raises the limit of open descriptors to `wanted`, as far as the system allows. Never lowers it. Returns
- * what it is then, or a negative error. */
-CRE_API long long cre_process_allow_descriptors(long long wanted);
+/** Raises the limit of open descriptors to `wanted`, as far as the system allows; it never lowers it. Returns
+ * the limit or an error. Any thread. */
+CRE_NODISCARD CRE_API long long cre_process_allow_descriptors(long long wanted);
 
-/** Has malloc keep up to 16 MiB that were freed, instead of giving them back and asking for them again with
- * each large message. For processes that serve; it does nothing where malloc has no such settings. */
+/** Makes malloc keep up to 16 MiB of freed memory instead of returning and requesting it with each large
+ * message. It does nothing where malloc has no such settings. */
 CRE_API void cre_process_keep_memory(void);
 
-/** Standard output is written line by line from here on, also into a pipe. */
+/** Makes standard output line-buffered, also into a pipe. */
 CRE_API void cre_process_line_buffered(void);
 
 CRE_END_DECLS

@@ -70,7 +70,7 @@ static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, 
 }
 
 static void free_state(cre__conn *conn) {
-    cre_framing_release(framing_of(conn));
+    cre_framing_deinit(framing_of(conn));
 }
 
 const cre__protocol cre__protocol_raw = {

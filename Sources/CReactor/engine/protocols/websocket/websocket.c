@@ -233,7 +233,7 @@ static void detach(cre__conn *conn) {
 }
 
 static void free_state(cre__conn *conn) {
-    cre_ws_session_clear(&cre__websocket_of(conn)->session);
+    cre_ws_session_deinit(&cre__websocket_of(conn)->session);
 }
 
 const cre__protocol cre__protocol_websocket = {

@@ -1,21 +1,22 @@
 /*
- * The inside of a shared table.
+ * The memory of a shared table.
  *
  *   head, pool | stripes | buckets | nodes
  *
- * A key's hash names its bucket, and the bucket its stripe. A bucket is a chain of nodes; a node is a row
- * with its key. A stripe's mutex is needed to change its rows and chains, the pool's to take nodes and give
- * them back (the stripe's is held then, never the other way round). Readers go by the stripe's sequence: odd
- * while it is being changed, and whoever finds it changed begins anew. What readers may see changing is
- * atomic, so that each word is whole; the sequence says whether they belong together.
+ * The hash of a key selects its bucket, and the bucket its stripe. A bucket is a chain of nodes; a node is a
+ * row with its key. A stripe's mutex protects changes of its rows and chains, the pool's mutex allocation and
+ * release of nodes (it is locked while the stripe's is held, never in the other order). Readers use the
+ * stripe's sequence: it is odd during a change, and a reader that finds it changed starts again. Memory that
+ * readers may see changing is atomic, so each word is consistent; the sequence decides whether the words
+ * belong together.
  *
- * Both mutexes may be inherited from the dead. `step` tells a stripe's next owner what is left to do:
+ * Both mutexes may be passed on by a dead owner. `step` is what the next owner of a stripe must do:
  *
- *   APPLY  the journal has the row's new content: it is copied again
- *   SWEEP  a node was being inserted or deleted: nodes that are claimed for this stripe are given back,
- *          or, still in their chain, are rows
+ *   APPLY  copy the journal, which has the new row, to the row
+ *   SWEEP  release the nodes that are claimed for this stripe, from an interrupted insertion or deletion,
+ * except those still in their chain, which are rows
  *
- * and the pool's next owner makes the list of free nodes anew from their states.
+ * The next owner of the pool rebuilds the list of free nodes from their states.
  */
 #ifndef CRE_SHARED_TABLE_INTERNAL_H
 #define CRE_SHARED_TABLE_INTERNAL_H
@@ -28,21 +29,20 @@
 
 enum { CRE__KEY_WORDS = 8 };
 
-/* A key as it stands in a node: length, bytes, zeros. */
+/* A key in the form of a node: length, bytes, zeros. */
 typedef struct cre__key {
     uint64_t words[CRE__KEY_WORDS];
     uint64_t hash;
-    unsigned used; /* words that are not zero for sure */
+    unsigned used; /* words that may be nonzero */
 } cre__key;
 
 enum { CRE__NODE_FREE = 0, CRE__NODE_CLAIMED = 1, CRE__NODE_ROW = 2 };
 
 typedef struct cre__node {
-    _Atomic uint32_t
-        next; /* in the chain, or the list of free nodes; 0: the last. Numbers of nodes start at 1. */
+    _Atomic uint32_t next; /* in the chain or the list of free nodes; 0: none. Node numbers start at 1. */
     _Atomic uint32_t state;
     _Atomic uint64_t hash;
-    _Atomic uint64_t born; /* counts insertions */
+    _Atomic uint64_t born; /* the number of its insertion */
     _Atomic uint64_t key[CRE__KEY_WORDS];
     _Atomic uint64_t row[];
 } cre__node;
@@ -61,8 +61,8 @@ typedef struct cre__stripe {
 typedef struct cre__table_head {
     cre__segment_head head;
     cre__mutex pool;
-    _Atomic uint32_t free;  /* the first of the list */
-    _Atomic uint32_t fresh; /* how many nodes have ever been used */
+    _Atomic uint32_t free;  /* the first node of the free list */
+    _Atomic uint32_t fresh; /* the nodes that were ever used */
     _Atomic uint32_t count;
     _Atomic uint64_t born;
     uint64_t seed[2];
@@ -97,7 +97,7 @@ static inline cre__stripe *cre__stripe_of(const cre_shared_table *table, uint64_
     return (cre__stripe *)(table->stripes + (hash & table->stripe_mask) * table->stripe_bytes);
 }
 
-/* Between these two others see neither the old nor the new. By who has the stripe's mutex. */
+/* Between these two calls readers see neither the old nor the new state. The stripe's mutex is held. */
 static inline void cre__stripe_begin(cre__stripe *stripe) {
     uint32_t sequence = atomic_load_explicit(&stripe->sequence, memory_order_relaxed);
     atomic_store_explicit(&stripe->sequence, sequence | 1, memory_order_relaxed);
@@ -119,14 +119,14 @@ static inline void cre__get_words(uint64_t *to, const _Atomic uint64_t *from, si
         to[i] = atomic_load_explicit(&from[i], memory_order_relaxed);
 }
 
-/* Brings a key into its form. False: it cannot be one. */
+/* Converts a key to the form of a node. False: the key is invalid. */
 bool cre__key_make(const cre_shared_table *table, const void *bytes, size_t length, cre__key *key);
 
-/* Locks a stripe, and finishes what a dead owner left. Returns 0 or -EDEADLK; try: -EBUSY. */
+/* Locks a stripe and completes the interrupted change of a dead owner. Returns 0 or -EDEADLK; try: -EBUSY. */
 int cre__stripe_lock(const cre_shared_table *table, cre__stripe *stripe);
 int cre__stripe_try(const cre_shared_table *table, cre__stripe *stripe);
 
-/* Takes a node for a row with this hash; 0: there is none. The stripe is held, with its step SWEEP. */
+/* Allocates a node for a row with this hash; 0: there is none. The stripe is locked, with its step SWEEP. */
 uint32_t cre__pool_take(const cre_shared_table *table, uint64_t hash);
 void cre__pool_give(const cre_shared_table *table, uint32_t number);
 

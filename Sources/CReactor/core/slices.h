@@ -1,0 +1,51 @@
+/* Lists of slices: a payload in several parts. */
+#ifndef CRE_CORE_SLICES_H
+#define CRE_CORE_SLICES_H
+
+#include <creactor/buffer.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* The number of bytes of all parts. */
+static inline size_t cre__slices_length(const cre_slice *parts, int count) {
+    size_t length = 0;
+    for (int i = 0; i < count; i++)
+        length += parts[i].length;
+    return length;
+}
+
+/* Copies the next `size` bytes, which must exist, from the position *offset of the part *part, and moves
+ * both. */
+static inline void cre__slices_copy(void *out, size_t size, const cre_slice **part, size_t *offset) {
+    uint8_t *at = out;
+    while (size) {
+        size_t n = (*part)->length - *offset;
+        if (n > size) n = size;
+        if (n) memcpy(at, (*part)->data + *offset, n);
+        at += n;
+        size -= n;
+        *offset += n;
+        if (*offset == (*part)->length) {
+            ++*part;
+            *offset = 0;
+        }
+    }
+}
+
+/* Copies the first `size` bytes and moves the parts past them. False: they are shorter. */
+static inline bool cre__slices_take(void *out, size_t size, cre_slice *parts, int count) {
+    uint8_t *at = out;
+    for (int i = 0; i < count && size; i++) {
+        size_t n = parts[i].length < size ? parts[i].length : size;
+        if (n) {
+            memcpy(at, parts[i].data, n);
+            parts[i].data += n;
+        }
+        at += n;
+        size -= n;
+        parts[i].length -= n;
+    }
+    return size == 0;
+}
+
+#endif

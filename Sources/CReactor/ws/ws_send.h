@@ -1,0 +1,12 @@
+/* Checks of frames before they are sent, for payloads in several parts. */
+#ifndef CRE_WS_SEND_H
+#define CRE_WS_SEND_H
+
+#include <creactor/buffer.h>
+#include <creactor/websocket.h>
+
+/* cre_ws_send_check for a payload in parts. */
+CRE_NODISCARD int cre__ws_send_check(cre_ws_send_state *state, uint8_t first, const cre_slice *parts,
+                                     int count);
+
+#endif

@@ -1,0 +1,13 @@
+/* Shared by the input of a session (ws_session.c) and its closing handshake (ws_answer.c). */
+#ifndef CRE_WS_SESSION_H
+#define CRE_WS_SESSION_H
+
+#include <creactor/websocket.h>
+
+/* Ignores all further input. */
+void cre__ws_input_finish(cre_ws_session *session);
+
+/* Records the peer's close frame. */
+void cre__ws_closing_received(cre_ws_session *session, uint16_t code);
+
+#endif

@@ -29,8 +29,10 @@ int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32
 bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {
     cre_request_view view;
     if (cre_request_view_init(&view, payload, length)) return false;
+    const cre_http_head *head = view.head;
     size_t size = strlen(path);
-    return view.head->path_length == size && memcmp(view.bytes + view.head->path, path, size) == 0;
+    return head->path_length == size && head->path + size <= head->head_length &&
+           memcmp(view.bytes + head->path, path, size) == 0;
 }
 
 /* ---- bytes that wait ---- */

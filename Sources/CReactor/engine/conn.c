@@ -99,6 +99,8 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     uint16_t workers = result ? 0 : cre__dispatch_connection(engine, &info);
     if (!result) result = workers ? 0 : CRE_ELIMIT;
     if (!result) result = cre__address_claim(engine->table, &info, workers, engine->config.max_per_address);
+    /* A slot that is in use here was freed by somebody else: a worker has overwritten the table. */
+    if (!result && engine->conns[info.session & engine->conns_mask]) result = CRE_ELIMIT;
     if (result) {
         /* The table is full: an answer would need memory and time that are short, so it is just closed. So is
          * what nobody is to get. */

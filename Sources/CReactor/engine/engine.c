@@ -201,6 +201,13 @@ static void each_session(cre_engine *engine, void (*visit)(cre__conn *conn, void
     }
 }
 
+/* The same by the engine's own memory: a worker that overwrites the shared table must not keep connections
+ * from being closed. It looks at every slot, so it is for the end only. */
+static void each_conn(cre_engine *engine, void (*visit)(cre__conn *conn, void *context), void *context) {
+    for (size_t i = 0; i <= engine->conns_mask; i++)
+        if (engine->conns[i]) visit(engine->conns[i], context);
+}
+
 static void visit_reset(cre__conn *conn, void *context) {
     (void)context;
     cre__conn_end(conn, CRE_CLOSED_SHUTDOWN, conn->opened ? 1006 : 0, 0, (cre_slice){ 0 }, false);
@@ -212,7 +219,7 @@ void cre_engine_destroy(cre_engine *engine) {
     engine->shutdown_done = NULL;
     cre__listeners_close(engine);
     cre__datagrams_close(engine);
-    each_session(engine, visit_reset, NULL);
+    each_conn(engine, visit_reset, NULL);
     cre__engine_drop_leaving(engine);
     cre__out_forget(engine);
     cre_timer_stop(engine->ticker);
@@ -517,7 +524,7 @@ static void visit_shutdown(cre__conn *conn, void *context) {
 static void on_shutdown_deadline(void *context, cre_timer *timer) {
     cre_engine *engine = context;
     (void)timer;
-    each_session(engine, visit_reset, NULL);
+    each_conn(engine, visit_reset, NULL);
     cre__engine_drop_leaving(engine);
 }
 
@@ -529,7 +536,7 @@ void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(
         engine->shutdown_done = done;
         engine->shutdown_context = context;
         cre_engine_stop_listening(engine);
-        each_session(engine, visit_shutdown, NULL);
+        each_conn(engine, visit_shutdown, NULL);
     }
     cre_timer_stop(engine->shutdown_timer);
     if (cre_timer_start(engine->loop, deadline_ms, 0, on_shutdown_deadline, engine,

@@ -140,7 +140,7 @@ def started(command, cpu, folder):
 
 
 def count(server, work, batches, cpu, programs):
-    """The instructions of all processes of a server that answers so many batches, and the number of processes."""
+    """The instructions of all processes of a server that answers `batches` batches, and the number of processes."""
     with tempfile.TemporaryDirectory(prefix="count-") as name:
         folder = Path(name)
         # In a file, because setting a process title overwrites the arguments that valgrind would read again in a

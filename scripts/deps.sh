@@ -6,9 +6,9 @@ run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libu
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev')
 test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
 lint_needs=('clang-format-19=clang-format-19')
-# Without these a step is left out, and says so.
+# Without these a step is skipped.
 lint_extras=('shellcheck=shellcheck')
-test_extras=('chromium|chromium-browser|google-chrome=chromium')
+test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind')
 
 has() { # WHAT
     local command

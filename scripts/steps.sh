@@ -47,7 +47,7 @@ step_failed() { # NAME
 }
 
 skipped() { # NAME REASON
-    printf '%-46sleft out: %s\n' "$1" "$2"
+    printf '%-46sskipped: %s\n' "$1" "$2"
 }
 
 # The verdict of all steps so far; the exit code of the command.

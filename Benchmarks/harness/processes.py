@@ -113,7 +113,7 @@ def listening_ports(pids):
 
 
 def wait_until(condition, seconds, step=0.02):
-    """The first true value of condition(), or None after so many seconds."""
+    """The first true value of condition(), or None after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         value = condition()

@@ -6,7 +6,7 @@
  *   tlsload tls|plain PORT PID [CONNECTIONS] [IN_FLIGHT] [BYTES] [SECONDS]
  *
  * Each connection sends IN_FLIGHT masked messages in one record, and the next when all have come back. PID is
- * the server's; what is told is the CPU time of its first thread per message.
+ * the server's; the result is the CPU time of its first thread per message.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -33,9 +33,15 @@ static void visit_end(cre__conn *conn, void *context) {
     CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
 }
 
+/* Not at the end of each turn: another engine's queues may keep the total above the budget. */
+#define PAUSE_MS 20
+
 void cre__budget_enforce(cre_engine *engine) {
     uint64_t total = cre__table_total(engine->table);
     if (total <= engine->budget || !engine->net.queued) return;
+    uint32_t now = (uint32_t)cre_loop_now(engine->loop);
+    if (now - engine->budget_enforced_at < PAUSE_MS) return;
+    engine->budget_enforced_at = now;
     sizes found = { .excess = total - engine->budget };
     cre__engine_each(engine, visit_count, &found);
     uint64_t covered = 0;

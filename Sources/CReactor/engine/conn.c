@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "engine/dispatch.h"
+#include "engine/protocols/protocols.h"
 #include "engine/publish.h"
 #include "net/sockaddr.h"
 #include "net/tls.h"
@@ -101,6 +102,8 @@ static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info)
     if (!workers) return CRE_ELIMIT;
     int result = cre__address_claim(engine->table, info, workers, engine->config.max_per_address);
     if (result) return result;
+    /* A slot that is in use here was freed by somebody else: a worker has overwritten the table. */
+    if (engine->streams[info->session & engine->streams_mask]) return CRE_ELIMIT;
     conn->stream.session = info->session;
     conn->stream.worker = info->worker;
     cre__dispatch_count(engine, info->worker, 1);

@@ -183,15 +183,11 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     return 0;
 }
 
+/* By the engine's own array: workers can overwrite the shared table, and must not keep connections from being
+ * closed by that. */
 void cre__engine_each(cre_engine *engine, void (*visit)(cre__conn *conn, void *context), void *context) {
-    cre_session sessions[256];
-    uint32_t cursor = 0;
-    for (size_t n; (n = cre_table_list(engine->table, &cursor, sessions, 256));) {
-        for (size_t i = 0; i < n; i++) {
-            cre__conn *conn = cre__engine_find(engine, sessions[i]);
-            if (conn) visit(conn, context);
-        }
-    }
+    for (size_t i = 0; i <= engine->streams_mask; i++)
+        if (engine->streams[i]) visit(cre__stream_conn(engine->streams[i]), context);
 }
 
 static void visit_reset(cre__conn *conn, void *context) {

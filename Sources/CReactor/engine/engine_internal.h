@@ -68,14 +68,15 @@ struct cre_engine {
     struct cre__listener *listeners;
     cre_tls **tls; /* by port, config.tls_count of them */
     struct cre__datagram *datagrams;
-    uint16_t next_port;        /* of cre_engine_listen */
-    uint16_t event_worker;     /* who gets the event that is being emitted */
-    cre__port *ports;          /* config.port_count, and one more for all others */
-    struct cre__inbox *inbox;  /* sockets from other threads */
-    cre__congested *congested; /* by worker, from first_worker on; NULL: the link is never full */
-    cre__conn *reading;        /* is being read in this turn, */
-    uint64_t reading_since;    /* since this number of messages */
-    uint64_t budget;           /* of queued bytes over all engines that share the table; 0: none */
+    uint16_t next_port;          /* of cre_engine_listen */
+    uint16_t event_worker;       /* who gets the event that is being emitted */
+    cre__port *ports;            /* config.port_count, and one more for all others */
+    struct cre__inbox *inbox;    /* sockets from other threads */
+    cre__congested *congested;   /* by worker, from first_worker on; NULL: the link is never full */
+    cre__conn *reading;          /* is being read in this turn, */
+    uint64_t reading_since;      /* since this number of messages */
+    uint32_t budget_enforced_at; /* the loop's time in ms, its lower half */
+    uint64_t budget;             /* of queued bytes over all engines that share the table; 0: none */
     cre_ws_deflate_config deflate_config;
     cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
     cre_ws_deflate deflate_shared;     /* of published messages: without a window of its own */

@@ -61,9 +61,4 @@ typedef struct cre__protocol {
     void (*free)(cre__conn *conn);
 } cre__protocol;
 
-/* The protocols; each is defined in its folder. */
-extern const cre__protocol cre__protocol_http1;
-extern const cre__protocol cre__protocol_websocket;
-extern const cre__protocol cre__protocol_raw;
-
 #endif

@@ -22,5 +22,7 @@ bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {
     cre_request_view view;
     if (cre_request_view_init(&view, payload, length)) return false;
     size_t size = strlen(path);
-    return view.head->path_length == size && memcmp(view.bytes + view.head->path, path, size) == 0;
+    const cre_http_head *head = view.head;
+    return head->path_length == size && head->path + size <= head->head_length &&
+           memcmp(view.bytes + head->path, path, size) == 0;
 }

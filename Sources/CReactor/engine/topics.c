@@ -186,28 +186,31 @@ void cre__topics_leave(cre__conn *conn) {
 
 /* ---- everyone ---- */
 
+typedef struct joining {
+    cre__topic *topic;
+    bool failed;
+} joining;
+
+static void visit_join(cre__conn *conn, void *context) {
+    joining *all = context;
+    if (!all->failed && conn->stream.accepts_frames && join(conn, all->topic)) all->failed = true;
+}
+
 cre__topic *cre__topic_everyone(cre_engine *engine) {
     if (engine->topics.everyone) return engine->topics.everyone;
-    cre__topic *everyone = new_topic(NULL, 0);
-    if (!everyone) return NULL;
-    engine->topics.everyone = everyone;
-    cre_session sessions[256];
-    uint32_t cursor = 0;
-    for (size_t n; (n = cre_table_list(engine->table, &cursor, sessions, 256));) {
-        for (size_t i = 0; i < n; i++) {
-            cre__conn *conn = cre__engine_find(engine, sessions[i]);
-            if (!conn || !conn->stream.accepts_frames || !join(conn, everyone)) continue;
-            /* No memory: as if there had been none at the beginning. */
-            while (everyone->count) {
-                cre__member *last = &everyone->members[everyone->count - 1];
-                part(last->conn, last->at);
-            }
-            engine->topics.everyone = NULL;
-            free_topic(everyone);
-            return NULL;
-        }
+    joining all = { .topic = new_topic(NULL, 0) };
+    if (!all.topic) return NULL;
+    engine->topics.everyone = all.topic;
+    cre__engine_each(engine, visit_join, &all);
+    if (!all.failed) return all.topic;
+    /* No memory: as if there had been none at the beginning. */
+    while (all.topic->count) {
+        cre__member *last = &all.topic->members[all.topic->count - 1];
+        part(last->conn, last->at);
     }
-    return everyone;
+    engine->topics.everyone = NULL;
+    free_topic(all.topic);
+    return NULL;
 }
 
 bool cre__topics_opened(cre__conn *conn) {

@@ -6,6 +6,7 @@
 #include <creactor/record.h>
 
 #include "engine/conn.h"
+#include "engine/protocols/protocols.h"
 #include "engine/response.h"
 
 /* What the answer to a request depends on. */

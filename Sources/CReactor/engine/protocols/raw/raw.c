@@ -4,6 +4,7 @@
 
 #include "engine/conn.h"
 #include "engine/heartbeat.h"
+#include "engine/protocols/protocols.h"
 
 _Static_assert(sizeof(cre_framing) <= CRE__PROTOCOL_STATE, "the state of a protocol has this room");
 

@@ -5,6 +5,7 @@
 #include <creactor/websocket.h>
 
 #include "engine/conn.h"
+#include "engine/protocols/protocols.h"
 
 typedef struct cre__websocket {
     cre_ws_session session;

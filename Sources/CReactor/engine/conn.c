@@ -178,6 +178,10 @@ static void free_conn(cre__transport *transport) {
     cre__free(conn);
 }
 
+static void on_released(uv_handle_t *handle) {
+    cre__transport_released(handle->data, free_conn);
+}
+
 /* ---- events ---- */
 
 int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
@@ -416,6 +420,7 @@ const cre__transport_events cre__conn_events = {
     .due = due,
     .turn = turn,
     .free = free_conn,
+    .released = on_released,
 };
 
 /* ---- output ---- */
@@ -451,7 +456,7 @@ int cre__conn_send(cre__conn *conn, const void *head, size_t head_length, const 
     if (!(head_length + length)) return 0;
     uint8_t *at = cre__conn_reserve(conn, head_length + length);
     if (!at) return CRE_ENOMEM;
-    memcpy(at, head, head_length);
+    if (head_length) memcpy(at, head, head_length);
     cre__slices_copy(at + head_length, parts, count);
     return 0;
 }

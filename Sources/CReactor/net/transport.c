@@ -24,11 +24,9 @@ int cre__transport_open(cre__transport *transport, cre__net *net, int descriptor
     return 0;
 }
 
-/* The list of marked transports may still hold it: then who takes it off that list frees it. */
-static void on_released(uv_handle_t *handle) {
-    cre__transport *transport = handle->data;
+void cre__transport_released(cre__transport *transport, void (*free)(cre__transport *transport)) {
     transport->released = true;
-    if (!transport->dirty) transport->net->events->free(transport);
+    if (!transport->dirty) free(transport); /* otherwise who takes it off the list of marked ones frees it */
 }
 
 static void close_socket(cre__transport *transport) {
@@ -37,7 +35,7 @@ static void close_socket(cre__transport *transport) {
     cre__transport_set_deadline(transport, 0);
     cre__queue_drop(transport);
     cre__tls_detach(transport);
-    uv_close((uv_handle_t *)&transport->poll, on_released);
+    uv_close((uv_handle_t *)&transport->poll, transport->net->events->released);
     close(transport->descriptor);
     transport->descriptor = -1;
 }

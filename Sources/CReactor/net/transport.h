@@ -86,8 +86,11 @@ typedef struct cre__transport_events {
     /* The end of a turn in which the transport was marked. False: keep its memory, it will be marked again.
      */
     bool (*turn)(cre__transport *transport);
-    /* It is closed and nothing refers to it any more: free its memory. */
+    /* It is closed and nothing refers to it any more: free its memory. The net may be gone already. */
     void (*free)(cre__transport *transport);
+    /* libuv has closed the handle, whose `data` is the transport: calls cre__transport_released with `free`.
+     */
+    uv_close_cb released;
 } cre__transport_events;
 
 struct cre__transport {
@@ -176,6 +179,8 @@ void cre__transport_stop(cre__transport *transport, uint8_t reasons);
 void cre__transport_resume(cre__transport *transport, uint8_t reasons);
 /* Asks libuv for the events that are needed now. */
 void cre__transport_update_watch(cre__transport *transport);
+/* What `released` does: the memory is freed now, or by the end of the turn. */
+void cre__transport_released(cre__transport *transport, void (*free)(cre__transport *transport));
 /* Has the end of the turn call `turn` and flush the queue. */
 void cre__transport_mark(cre__transport *transport);
 /* Reads the socket now, at most `reads` times. */

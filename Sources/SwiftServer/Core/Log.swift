@@ -1,25 +1,8 @@
 internal import Glibc
 
-/// How much a server says of itself; each level has those behind it in it, too.
-public enum LogLevel: Int, Sendable, Hashable, CaseIterable, Comparable {
-    /// Also what helps to find out why something happens: signals, starts and ends of processes.
-    case debug
-    /// Also what is as it should be: listening, reloads.
-    case notice
-    /// What somebody should look at.
-    case warning
-    /// What does not work.
-    case error
-    /// Nothing at all.
-    case none
-
-    /// In the order of the declaration.
-    public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
-}
-
-/// What the server itself has to say: one line each, on standard error or in a file.
+/// The server's own log: one line per message, on standard error or in a file.
 ///
-/// A line says when, which process, its role, how bad it is, and what.
+/// A line has the time, the pid, the role of the process, the level and the message.
 enum Log {
     // Set while a process has one thread: by `start()`, and by each child at its beginning.
     private static nonisolated(unsafe) var level = LogLevel.notice
@@ -31,25 +14,24 @@ enum Log {
     static func warning(_ message: @autoclosure () -> String) { write(.warning, message) }
     static func error(_ message: @autoclosure () -> String) { write(.error, message) }
 
-    /// For this process and those that it forks.
+    /// Sets level and file, for this process and those that it forks.
     static func open(_ level: LogLevel, _ file: LogFile?) {
         unsafe Log.level = level
         unsafe Log.file = file
     }
 
-    /// Which of the server's processes this is: master, manager, worker 3.
+    /// Names the role of this process in the log, such as "master" or "worker 3".
     static func setRole(_ role: String) { unsafe Log.role = role }
 
-    /// Goes on in a file of the same name, after somebody has renamed the old one. Only the process that the others come
-    /// from makes files.
+    /// Opens the log file again by its name, after the old one was renamed. Only the master creates files.
     static func reopen(creates: Bool = false) {
         guard let file = unsafe file else { return }
         do throws(ServerError) { try file.reopen(creates: creates) } catch {
-            Log.error("\(error.message); going on in the old file")
+            Log.error("\(error.message); the old log file stays in use")
         }
     }
 
-    /// Back to standard error.
+    /// Closes the file and logs to standard error again.
     static func close() {
         unsafe file?.close()
         open(.notice, nil)

@@ -1,25 +1,25 @@
 internal import Glibc
 
-/// The file of a log, open for appending. All processes of a server write to it, each by a descriptor of the same number
-/// that it inherited.
+/// A log file, open for appending. All processes of a server write to it through the descriptor that they inherited.
 struct LogFile: Sendable {
-    /// The same for the life of the log, whatever file it is.
+    /// Stays the same number when the file is opened again.
     let descriptor: Int32
     private let path: String
-    /// Whether standard output and standard error go there, too.
+    /// Whether standard output and standard error are redirected to the file.
     private let takesOutput: Bool
-    /// Whose a file is that is made here: workers with another user could not open it otherwise.
+    /// The owner of created files: workers that run as another user could not open them otherwise.
     private let owner: (user: UInt32, group: UInt32)?
 
-    /// Opens the file, or makes it.
+    /// Opens the file, and creates it if it does not exist.
     init(_ path: String, owner: (user: UInt32, group: UInt32)?, takesOutput: Bool) throws(ServerError) {
-        self.path = absolutePath(path)
+        self.path = Path.absolute(path)
         self.owner = owner
         self.takesOutput = takesOutput
         descriptor = try LogFile.open(self.path, creates: true, owner)
     }
 
-    /// Only the master makes files: others might be somebody who may not, or see another root.
+    /// Opens the file again by its name. Only the master creates files: other processes may lack the rights, or have
+    /// another root directory.
     func reopen(creates: Bool) throws(ServerError) {
         let new = try LogFile.open(path, creates: creates, owner)
         dup2(new, descriptor)
@@ -35,7 +35,7 @@ struct LogFile: Sendable {
         _ path: String, creates: Bool, _ owner: (user: UInt32, group: UInt32)?
     ) throws(ServerError) -> Int32 {
         let flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY
-        // Only a file that was made here is given away: another one may be a link that somebody put there for that.
+        // Only a file that was created here changes its owner: an existing one may be a link that someone planted.
         var descriptor = creates ? unsafe Glibc.open(path, flags | O_CREAT | O_EXCL, 0o640) : -1
         if descriptor >= 0 {
             if let owner { fchown(descriptor, owner.user, owner.group) }
@@ -45,11 +45,4 @@ struct LogFile: Sendable {
         guard descriptor >= 0 else { throw .system("cannot write the log file \"\(path)\"", -errno) }
         return descriptor
     }
-}
-
-/// What a path means now, whatever the working directory will be later.
-func absolutePath(_ path: String) -> String {
-    guard !path.hasPrefix("/"), let folder = unsafe getcwd(nil, 0) else { return path }
-    defer { unsafe free(folder) }
-    return unsafe String(cString: folder) + "/" + path
 }

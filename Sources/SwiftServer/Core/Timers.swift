@@ -1,24 +1,16 @@
 internal import CReactor
 internal import CReactorInternal
 
-/// Names a timer of one process; numbers are never used twice.
-public struct TimerID: Hashable, Sendable, CustomStringConvertible {
-    /// The number, from 1.
-    public let rawValue: Int
-    /// The number in decimal.
-    public var description: String { String(rawValue) }
-}
-
 /// The timers of one process, on its loop.
 @safe final class Timers: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
-    /// Whose a timer is, and what becomes of it when its worker is told to end.
+    /// The owner of a timer, which decides what happens to it when its worker drains.
     enum Kind {
-        /// The server's own, or what a suspended handler waits for: it goes on.
+        /// The server's own, or one that a suspended handler waits for: it keeps running.
         case own
-        /// The user's: it is cleared.
+        /// The application's: it is cleared.
         case users
-        /// The user's, and the worker does not end before it is gone.
+        /// The application's, and the worker does not end before it has fired or was cleared.
         case holding
     }
 
@@ -45,17 +37,16 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
 
     init(loop: EventLoop) { self.loop = loop }
 
-    /// Shows that a timer's code runs (CRE_AT_TIMER) and that it is over (0); false when it runs inside other code.
-    var show: ((UInt32) -> Bool)?
-    /// Called when one of those that hold the worker is gone.
+    /// Publishes the beginning (CRE_AT_TIMER) and the end (CRE_AT_NOTHING) of a timer's activity. Returns false inside
+    /// another activity; its end must not be published then.
+    var publishActivity: ((UInt32) -> Bool)?
+    /// Called when a timer that holds the worker has fired or was cleared.
     var whenFewer: (() -> Void)?
-    /// How many hold the worker.
+    /// The number of timers that hold the worker.
     private(set) var holding = 0
     var hasUsers: Bool { entries.values.contains { $0.kind != .own } }
 
-    var all: [TimerID] { entries.keys.sorted { $0.rawValue < $1.rawValue } }
-
-    /// Fires after `delay`, and then each `interval` if there is one.
+    /// Starts a timer that fires after `delay`, and then at each `interval` if there is one.
     func start(
         after delay: Duration, every interval: Duration?, _ kind: Kind = .own, _ run: @escaping (TimerID) -> Void
     ) -> TimerID {
@@ -67,10 +58,10 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
             { context, _ in
                 let entry = unsafe Unmanaged<Entry>.fromOpaque(context!).takeUnretainedValue()
                 let owner = entry.owner
-                let isShown = owner.show?(UInt32(CRE_AT_TIMER)) ?? false
+                let isPublished = owner.publishActivity?(UInt32(CRE_AT_TIMER)) ?? false
                 if !entry.repeats { owner.remove(entry.id) }
                 entry.run(entry.id)
-                if isShown { _ = owner.show?(UInt32(CRE_AT_NOTHING)) }
+                if isPublished { _ = owner.publishActivity?(UInt32(CRE_AT_NOTHING)) }
                 if entry.kind == .holding, !entry.repeats { owner.released() }
             }, Unmanaged.passUnretained(entry).toOpaque(), &entry.timer)
         precondition(result == 0, "no memory for a timer")
@@ -99,7 +90,7 @@ public struct TimerID: Hashable, Sendable, CustomStringConvertible {
         for id in entries.keys { clear(id) }
     }
 
-    /// Clears the user's, but for those that hold the worker. Returns how many there were.
+    /// Clears the application's timers, except those that hold the worker. Returns the number of cleared timers.
     func clearUsers() -> Int {
         let idle = entries.values.filter { $0.kind == .users }
         for entry in idle { remove(entry.id) }

@@ -1,33 +1,18 @@
-/// The user's handlers in the one form in which a worker calls them. What differs between synchronous and asynchronous
-/// ones, or between the forms a payload can take, was settled when they were registered.
-@safe struct Handlers: @unchecked Sendable {
+/// The handlers of a port's events, in the one form in which a worker calls them. Registration has settled the
+/// differences between synchronous and asynchronous handlers, and between the forms of a payload.
+@safe struct ConnectionHandlers: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
-    var start: ((Server) -> Void)?
-    var shutdown: ((Server) -> Void)?
-    var managerStart: ((Server) -> Void)?
-    var managerStop: ((Server) -> Void)?
-    var workerStart: ((WorkerRuntime) -> Void)?
-    var workerStop: ((WorkerRuntime) -> Void)?
-    var workerExit: ((WorkerRuntime) -> Void)?
-    var workerError: ((Server, WorkerFailure) -> Void)?
-    var beforeShutdown: ((Server) -> Void)?
-    var beforeReload: ((Server) -> Void)?
-    var afterReload: ((Server) -> Void)?
-    var task: ((WorkerRuntime, ServerTask) -> Void)?
-    var finish: ((WorkerRuntime, TaskID, [UInt8]) -> Void)?
-    var taskError: ((WorkerRuntime, TaskID, TaskError) -> Void)?
-    var pipeMessage: ((WorkerRuntime, Int, [UInt8]) -> Void)?
-    var processes: [(name: String, body: (WorkerRuntime) -> Void)] = []
-    var open: ((WorkerRuntime, Request) -> Void)?
-    var message: ((WorkerRuntime, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
-    var close: ((WorkerRuntime, ConnectionID, CloseReason) -> Void)?
-    var request: ((WorkerRuntime, Request) -> Void)?
-    var connect: ((WorkerRuntime, ConnectionID) -> Void)?
-    var receive: ((WorkerRuntime, ConnectionID, UnsafeRawBufferPointer) -> Void)?
-    var packet: ((WorkerRuntime, SocketAddress, UnsafeRawBufferPointer) -> Void)?
+    var open: ((WorkerContext, Request) -> Void)?
+    var message: ((WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
+    var close: ((WorkerContext, ConnectionID, CloseReason) -> Void)?
+    var request: ((WorkerContext, Request) -> Void)?
+    var connect: ((WorkerContext, ConnectionID) -> Void)?
+    var receive: ((WorkerContext, ConnectionID, UnsafeRawBufferPointer) -> Void)?
+    var packet: ((WorkerContext, SocketAddress, UnsafeRawBufferPointer) -> Void)?
+    var drain: ((WorkerContext, ConnectionID) -> Void)?
 
-    /// These, and where there is none the server's.
-    func orElse(_ main: Handlers) -> Handlers {
+    /// These handlers, and for other events those of `main`.
+    func orElse(_ main: ConnectionHandlers) -> ConnectionHandlers {
         var all = self
         all.open = open ?? main.open
         unsafe all.message = unsafe message ?? main.message
@@ -36,21 +21,17 @@
         all.connect = connect ?? main.connect
         unsafe all.receive = unsafe receive ?? main.receive
         unsafe all.packet = unsafe packet ?? main.packet
+        all.drain = drain ?? main.drain
         return all
     }
-}
 
-// A synchronous handler as a plain function. It says that it runs on the main actor, and it does: a worker's loop is the
-// main actor's executor, and all handlers are called by it. So the cast only leaves out the check.
-
-@inline(__always) func onLoop<A>(_ handler: @escaping @MainActor (A) -> Void) -> (A) -> Void {
-    unsafe unsafeBitCast(handler, to: ((A) -> Void).self)
-}
-
-@inline(__always) func onLoop<A, B>(_ handler: @escaping @MainActor (A, B) -> Void) -> (A, B) -> Void {
-    unsafe unsafeBitCast(handler, to: ((A, B) -> Void).self)
-}
-
-@inline(__always) func onLoop<A, B, C>(_ handler: @escaping @MainActor (A, B, C) -> Void) -> (A, B, C) -> Void {
-    unsafe unsafeBitCast(handler, to: ((A, B, C) -> Void).self)
+    /// The name of the handler that a port of this protocol needs and does not have.
+    func missing(for type: PortProtocol) -> String? {
+        switch type {
+        case .webSocket: unsafe message == nil ? "onMessage" : nil
+        case .http: request == nil ? "onRequest" : nil
+        case .tcp: unsafe receive == nil ? "onReceive" : nil
+        case .udp: unsafe packet == nil ? "onPacket" : nil
+        }
+    }
 }

@@ -2,49 +2,50 @@ internal import CReactor
 
 /// Keeps the events of each connection in order when its handlers are asynchronous.
 ///
-/// A handler that returns without suspending costs no bookkeeping. Of a connection whose handler is suspended, what
-/// comes next waits; when too much does, reading from that connection stops until most of it was served. Requests need
-/// not wait for each other: the core hands out at once only those that may overlap, and sorts the answers.
+/// A handler that returns without suspending needs no bookkeeping. While a handler is suspended, further events of its
+/// connection are queued; when the queue is long, reading from that connection pauses until most of it was served.
+/// Requests are not queued behind each other: the core delivers together only those that may overlap, and sorts the
+/// responses.
 @safe final class HandlerLanes: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     typealias Work = HandlerRunners.Work
 
     private struct Lane {
-        var waiting: [(work: Work, bytes: Int)] = []
+        var queue: [(work: Work, bytes: Int)] = []
         var next = 0
         var bytes = 0
-        var count: Int { waiting.count - next }
+        var count: Int { queue.count - next }
         var isPaused = false
 
         mutating func takeFirst() -> Work? {
-            guard next < waiting.count else { return nil }
+            guard next < queue.count else { return nil }
             defer {
                 next += 1
-                if next == waiting.count {
-                    waiting.removeAll(keepingCapacity: true)
+                if next == queue.count {
+                    queue.removeAll(keepingCapacity: true)
                     next = 0
                 } else if next == HandlerLanes.pauseAt {
-                    waiting.removeFirst(next)
+                    queue.removeFirst(next)
                     next = 0
                 }
             }
-            bytes -= waiting[next].bytes
-            return waiting[next].work
+            bytes -= queue[next].bytes
+            return queue[next].work
         }
     }
 
     static let pauseAt = 64
     static let pauseAtBytes = 256 << 10
-    /// So many handlers of requests of one connection may be suspended at once; with their answers sent they no longer
-    /// count for the core.
+    /// The number of suspended request handlers that one connection may have. The core limits requests in progress, but
+    /// does not count a handler that is suspended after it has answered.
     static let overlapping = Int(CRE_MAX_PIPELINED)
 
-    // One thread, and never two accesses at once: what a handler sets off while a lane is changed waits in its lane.
+    // One thread, and never two accesses at once: events that a handler causes while a lane changes are queued there.
     @safe @exclusivity(unchecked) private var lanes: [ConnectionID: Lane] = [:]
-    /// Suspended handlers of requests.
+    /// The number of suspended request handlers by connection.
     private var requests: [ConnectionID: Int] = [:]
     let runners: HandlerRunners
-    /// Stops (true) or restarts reading from a connection.
+    /// Pauses (true) or resumes reading from a connection.
     private let pause: (ConnectionID, Bool) -> Void
 
     init(runners: HandlerRunners, pause: @escaping (ConnectionID, Bool) -> Void) {
@@ -52,16 +53,16 @@ internal import CReactor
         self.pause = pause
     }
 
-    /// Whether a handler of this connection is suspended, so that everything else of it must wait.
+    /// Whether a handler of this connection is suspended, so that its other events must be queued.
     @inline(__always) func isBusy(_ id: ConnectionID) -> Bool { !lanes.isEmpty && lanes[id] != nil }
 
-    /// Runs the handler now, or after those that came before. `bytes` is what it keeps in memory meanwhile.
+    /// Runs the handler now, or after those queued before it. `bytes` is the memory it holds while it is queued.
     func run(_ id: ConnectionID, bytes: Int = 0, _ work: @escaping Work) {
         guard isBusy(id) else {
-            if !runners.start(work, whenLate: { self.goOn(id) }) { lanes[id] = Lane() }
+            if !runners.start(work, whenLate: { self.resume(id) }) { lanes[id] = Lane() }
             return
         }
-        lanes[id]!.waiting.append((work, bytes))
+        lanes[id]!.queue.append((work, bytes))
         lanes[id]!.bytes += bytes
         let isFull = lanes[id]!.count >= HandlerLanes.pauseAt || lanes[id]!.bytes >= HandlerLanes.pauseAtBytes
         if isFull, !lanes[id]!.isPaused {
@@ -85,8 +86,8 @@ internal import CReactor
         if !isDone { requests[id, default: 0] += 1 }
     }
 
-    /// A suspended handler has returned: those that wait have their turn.
-    private func goOn(_ id: ConnectionID) {
+    /// Runs the queued handlers after a suspended one has returned.
+    private func resume(_ id: ConnectionID) {
         while let work = lanes[id]?.takeFirst() {
             let isLow =
                 lanes[id]!.count <= HandlerLanes.pauseAt / 4 && lanes[id]!.bytes <= HandlerLanes.pauseAtBytes / 4
@@ -94,8 +95,8 @@ internal import CReactor
                 lanes[id]!.isPaused = false
                 pause(id, false)
             }
-            // The lane stays meanwhile: what the handler sets off must queue behind it.
-            if !runners.start(work, whenLate: { self.goOn(id) }) { return }
+            // The lane stays: events that the handler causes must be queued behind it.
+            if !runners.start(work, whenLate: { self.resume(id) }) { return }
         }
         lanes[id] = nil
     }

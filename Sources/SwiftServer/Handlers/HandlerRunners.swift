@@ -1,16 +1,16 @@
-/// Runs asynchronous handlers in tasks that are used again.
+/// Runs asynchronous handlers in reused tasks.
 ///
-/// A new task for each message would cost more than many a handler. So a task waits, parked at a continuation, for one
-/// handler after the other; there are as many as handlers were ever suspended at once. All run on the loop: their
-/// preference for its executor keeps everything they await there, too.
+/// A new task for each message would cost more than many handlers do. So tasks are parked at a continuation between
+/// handlers; there are as many as handlers were ever suspended at once. All run on the loop: their executor preference
+/// keeps everything they await there, too.
 @safe final class HandlerRunners: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     typealias Work = @MainActor () async -> Void
 
     @safe private final class Runner: @unchecked Sendable {
         var work: Work?
-        /// Which handler it is at: it may be done with one and in the middle of the next before the first one's
-        /// starter looks at it again, when the first one woke a handler that others wait behind.
+        /// Counts the handlers. The runner may have ended one and begun another before the starter of the first checks
+        /// it again, when the first has resumed a handler that others are queued behind.
         var turn = 0
         var whenLate: (() -> Void)?
         var continuation: UnsafeContinuation<Void, Never>?
@@ -18,22 +18,23 @@
         var isLate = false
     }
 
-    /// So many parked tasks are kept; more end when they are done.
-    private static let most = 1024
-    /// With so many handlers suspended, further datagrams are dropped.
+    /// The number of parked tasks that are kept.
+    private static let mostParked = 1024
+    /// The number of suspended handlers above which datagrams are dropped.
     static let mostPackets = 4096
 
     private let executor: LoopExecutor
     private var parked: [Runner] = []
-    /// How many handlers are suspended.
+    /// The number of suspended handlers.
     private(set) var suspended = 0
     /// Called when the last suspended handler has returned.
     var whenIdle: (() -> Void)?
 
     init(executor: LoopExecutor) { self.executor = executor }
 
-    /// Starts a handler. True when it is done already; otherwise `whenLate` is called when it is.
-    func start(_ work: @escaping Work, whenLate: @escaping () -> Void) -> Bool {
+    /// Starts a handler. Returns whether it has ended; otherwise `whenLate` is called at its end.
+    @discardableResult
+    func start(_ work: @escaping Work, whenLate: @escaping () -> Void = {}) -> Bool {
         let runner = parked.popLast() ?? Runner()
         runner.work = work
         runner.turn += 1
@@ -67,8 +68,8 @@
                 await work?()
                 runner.isDone = true
                 if runner.isLate { self.finishLate(runner) }
-                // A handler may have cancelled the task that it took for its own: the next one must not suffer for it.
-                if Task.isCancelled || self.parked.count >= HandlerRunners.most { return }
+                // A handler may have cancelled its task, which must not affect the next handler.
+                if Task.isCancelled || self.parked.count >= HandlerRunners.mostParked { return }
                 unsafe await withUnsafeContinuation { continuation in
                     unsafe runner.continuation = continuation
                     self.parked.append(runner)

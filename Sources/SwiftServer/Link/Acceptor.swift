@@ -1,6 +1,6 @@
 internal import CReactor
 
-/// Takes the connections of one listening socket.
+/// Accepts the connections of one listening socket.
 @safe final class Acceptor {
     private var raw: OpaquePointer?
     private let accepted: (Int32) -> Void
@@ -12,10 +12,10 @@ internal import CReactor
             { context, descriptor in
                 unsafe Unmanaged<Acceptor>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.accepted(descriptor) }
             }, Unmanaged.passUnretained(self).toOpaque(), &raw)
-        guard result == 0 else { throw .system("accepting connections", result) }
+        guard result == 0 else { throw .system("cannot accept connections", result) }
     }
 
-    /// Takes those that wait, then closes the socket.
+    /// Accepts the waiting connections, then closes the socket.
     func stop() {
         unsafe cre_acceptor_stop(raw)
         unsafe raw = nil

@@ -1,19 +1,17 @@
 internal import CReactor
 
-/// The ids of all connections of the server, those of all workers and also plain HTTP ones. Safe while connections come
-/// and go: one that is there all the time is seen once.
+/// The ids of all connections of the server, those of all workers and also plain HTTP ones. Iterating is safe while
+/// connections open and close: one that stays open is seen once.
 public struct Connections: Sequence, Sendable {
     let bus: Bus?
 
-    /// How many there are now.
+    /// The number of connections now.
     public var count: Int { bus.map { Int(unsafe cre_table_count($0.table)) } ?? 0 }
 
-    /// Whether this connection is there now.
-    public func contains(_ id: ConnectionID) -> Bool {
-        bus.map { unsafe cre_table_state($0.table, id.rawValue) != 0 } ?? false
-    }
+    /// Whether this connection exists now.
+    public func contains(_ id: ConnectionID) -> Bool { bus?.exists(id) ?? false }
 
-    /// Starts anew.
+    /// Starts a new walk.
     public func makeIterator() -> Iterator { Iterator(bus: bus) }
 
     /// One walk over the connections.

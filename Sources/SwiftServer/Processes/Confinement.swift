@@ -2,18 +2,18 @@ internal import CReactor
 internal import CReactorInternal
 internal import Glibc
 
-/// As whom, in which root directory and on which CPUs the user's code runs. Looked up by `start()`, so that a mistake is
-/// an error there and not the end of each worker.
+/// The user, the root directory and the CPUs of processes that run handlers. `start()` looks them up, so that a mistake
+/// is an error there and not the end of each worker.
 struct Confinement: Sendable {
     private var identity: cre_identity?
     private let root: String?
-    /// None: any.
+    /// Empty: any CPU.
     private var cpus: [Int32] = []
 
     init(_ settings: Settings, _ mode: ServerMode) throws(ServerError) {
-        root = settings.chroot.map(absolutePath)
+        root = settings.chroot.map(Path.absolute)
         if settings.user != nil || settings.group != nil || root != nil {
-            guard mode != .single else { throw .setting("user, group and chroot need a mode with processes") }
+            guard mode != .single else { throw .setting("user, group and chroot cannot be used in single mode") }
             guard geteuid() == 0 else { throw .setting("user, group and chroot need a start as root") }
             identity = try Confinement.find(settings)
             try checkRoot()
@@ -21,21 +21,26 @@ struct Confinement: Sendable {
         if settings.cpuAffinity { cpus = try Confinement.cpus(without: settings.cpuAffinityIgnore) }
     }
 
-    /// Who owns files that the workers will open: a user and a group, or nobody else than now.
+    /// The owner of files that the workers must be able to open, `nil` when they run as the current user.
     var owner: (user: UInt32, group: UInt32)? {
         guard let identity, identity.has_user else { return nil }
         return (identity.user, identity.group)
     }
 
-    /// Confines this process, which is the one with that mailbox on the bus. Later is too late: from here on the user's
-    /// code runs.
+    /// Confines this process, which has the mailbox `node`. It must happen before the application's code runs.
     func enter(node: Int) throws(ServerError) {
         var result = pin(node)
         if result == 0, var identity { result = unsafe cre_identity_take(&identity, root) }
-        guard result == 0 else { throw .system("becoming somebody else", result) }
+        guard result == 0 else { throw .system(failure, result) }
     }
 
-    /// Confines the calling thread, a reactor: it opens the files that workers tell it to send. 0 or an error.
+    private var failure: String {
+        guard identity != nil else { return "cannot bind the process to a CPU" }
+        let hint = "start the server as root, or remove settings.user, settings.group and settings.chroot"
+        return "cannot switch to the configured user, group or root directory (\(hint))"
+    }
+
+    /// Confines the calling thread, a reactor: it opens the files that workers send. Returns 0 or an error.
     func enterReactor(node: Int) -> Int32 {
         var result = pin(node)
         if result == 0, var identity { result = unsafe cre_identity_take_files(&identity, root) }
@@ -72,8 +77,4 @@ struct Confinement: Sendable {
         }
         return left
     }
-}
-
-extension ServerError {
-    static func setting(_ message: String) -> ServerError { ServerError(code: .invalidSetting, message: message) }
 }

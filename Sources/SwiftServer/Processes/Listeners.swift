@@ -3,15 +3,23 @@ internal import Glibc
 
 /// The sockets of all ports, bound before anything is forked so that a mistake is an error of `start()`.
 ///
-/// In process mode each port has one, the master's. In base mode each worker has its own on the same port and the kernel
-/// shares the connections out; they stay open in the manager, so that whoever waits in the queue of a worker that crashed
-/// is served by its successor. Unix sockets, and those from elsewhere, cannot be bound twice: there the workers share one.
+/// In process mode each port has one, the master's. In base mode each worker has its own on the same port, and the
+/// kernel distributes the connections; they stay open in the manager, so that clients in the queue of a crashed worker
+/// are served by its successor. Unix sockets and inherited ones cannot be bound twice: the workers share one.
 struct Listeners: Sendable {
     /// By port, then by worker.
     private(set) var sockets: [[Int32]] = []
+    /// The ports that they are bound to.
+    private(set) var ports: [Int] = []
     private var files: [(path: String, device: UInt, node: UInt)] = []
 
-    init(ports: [Port], mode: ServerMode, settings: Settings) throws(ServerError) {
+    /// Takes over the sockets of a running server.
+    init(inherited sockets: [[Int32]], ports: [Int]) {
+        self.sockets = sockets
+        self.ports = ports
+    }
+
+    init(_ ports: [PortConfiguration], _ mode: ServerMode, _ settings: Settings) throws(ServerError) {
         do throws(ServerError) {
             for port in ports { try bind(port, mode, settings) }
         } catch {
@@ -21,9 +29,10 @@ struct Listeners: Sendable {
         }
     }
 
-    private mutating func bind(_ port: Port, _ mode: ServerMode, _ settings: Settings) throws(ServerError) {
+    private mutating func bind(_ port: PortConfiguration, _ mode: ServerMode, _ settings: Settings) throws(ServerError)
+    {
         guard (0...65_535).contains(port.port) else {
-            throw ServerError(code: .invalidSetting, message: "port must be 0...65,535, not \(port.port)")
+            throw .setting("port must be 0...65,535, got \(port.port)")
         }
         let count = mode == .base ? settings.workerCount : 1  // the master's, or the only process's
         var bound = UInt16(port.port)
@@ -41,10 +50,10 @@ struct Listeners: Sendable {
             throw ServerError(
                 code: .bindFailed, message: "cannot listen on \(place): \(Listeners.cause(result, port))")
         }
-        // A shared port would be shared with any other server that asks for it, too: a socket that does not share
-        // finds out whether there is one.
+        // A shared port would also be shared with any other server that requests it: a socket that does not share
+        // detects another server.
         let first = try listen(shared: false)
-        port.port = Int(bound)
+        ports.append(Int(bound))
         if port.isLocal { remember(String(port.host.dropFirst(5))) }
         guard count > 1, !port.isLocal, port.settings.descriptor == nil else {
             sockets.append(Array(repeating: first, count: count))
@@ -55,7 +64,7 @@ struct Listeners: Sendable {
         for _ in 0..<count { sockets[sockets.count - 1].append(try listen(shared: true)) }
     }
 
-    private static func cause(_ error: Int32, _ port: Port) -> String {
+    private static func cause(_ error: Int32, _ port: PortConfiguration) -> String {
         switch error {
         case -EADDRINUSE: "another program listens there"
         case -EADDRNOTAVAIL: "that is not an IP address of this machine (names are not looked up)"
@@ -72,8 +81,13 @@ struct Listeners: Sendable {
         for descriptor in all { close(descriptor) }
     }
 
+    /// Closes the sockets of all workers but one.
+    func closeAll(except id: Int) {
+        for descriptor in all.subtracting(ofWorker(id)) { close(descriptor) }
+    }
+
     private mutating func remember(_ path: String) {
-        let path = absolutePath(path)
+        let path = Path.absolute(path)
         var info = stat()
         guard unsafe lstat(path, &info) == 0 else { return }
         files.append((path, UInt(info.st_dev), UInt(info.st_ino)))

@@ -4,64 +4,62 @@ internal import Glibc
 
 /// Processes that are started from the program file instead of by a fork alone.
 extension Manager {
-    /// A process of the new program that makes itself ready while the old one still serves.
+    /// A process of the new program that gets ready while the old one still serves.
     struct Candidate {
         let pid: Int32
-        let control: Control
+        let control: ControlChannel
         let deadline: ContinuousClock.Instant
         var isReady = false
     }
 
-    /// Whether workers run a new program by now, so that whoever replaces them must, too.
-    var usesProgram: Bool { server.orders?.renewed.isRaised == true }
+    /// Whether workers run a new program by now, so that their replacements must run it too.
+    var usesProgram: Bool { context.flags.renewed.isRaised }
 
-    /// Starts the program for a seat. With a control it begins when it is told to by that, else at once. Returns its pid.
-    func execute(_ id: Int, _ control: Control? = nil) throws(ServerError) -> Int32 {
-        guard let program = server.program, let orders = server.orders else {
-            throw .setting("no program to start")
-        }
+    /// Starts the program for a seat, and returns its pid. With a control channel it waits for permission to begin.
+    func execute(_ id: Int, _ control: ControlChannel? = nil) throws(ServerError) -> Int32 {
+        let program = context.program
         var handover = Handover()
         handover.id = id
         handover.control = control?.descriptor ?? -1
-        handover.master = server.masterPID
+        handover.master = context.masterPID
         handover.manager = getpid()
         handover.bus = bus.descriptors
-        handover.orders = orders.all.map(\.descriptor)
-        if server.mode == .base, seats[id].role == .worker { handover.listeners = listeners.sockets }
-        handover.ports = server.ports.map(\.port)
+        handover.flags = context.flags.all.map(\.descriptor)
+        if context.mode == .base, seats[id].role == .worker { handover.listeners = listeners.sockets }
+        handover.ports = context.ports
         handover.shared = SharedInheritance.descriptors
-        handover.terms = server.terms
+        handover.compatibility = context.configuration.compatibility
         let pid = cre_process_fork()
         if pid == 0 {
             let result = program.execute(handover)
             Log.error("cannot start \(program.path): \(errorText(result))")
             cre_process_exit(127)
         }
-        guard pid > 0 else { throw .system("starting \(program.path)", pid) }
+        guard pid > 0 else { throw .system("cannot start \(program.path)", pid) }
         return pid
     }
 
-    /// Starts the new program beside a process that is to be replaced.
+    /// Starts the new program beside a process that it will replace.
     mutating func prepare(_ id: Int) throws(ServerError) {
-        let (own, others) = try Control.pair()
+        let (own, others) = try ControlChannel.pair()
         defer { others.end() }
         let pid: Int32
         do throws(ServerError) { pid = try execute(id, others) } catch {
             own.end()
             throw error
         }
-        reload.candidate = Candidate(
-            pid: pid, control: own, deadline: .now + server.settings.shutdownTimeout)
+        candidate = Candidate(pid: pid, control: own, deadline: now() + settings.shutdownTimeout)
     }
 
-    /// What was not replaced yet goes on.
-    mutating func abandonReload(_ cause: String) {
-        if let candidate = reload.candidate {
+    /// Processes that were not replaced yet continue.
+    mutating func abortReload(_ cause: String) {
+        if let candidate {
             kill(candidate.pid, SIGKILL)
             candidate.control.end()
         }
-        Log.error("the reload is given up, the workers that run go on: \(cause)")
-        reload = Reload()
-        server.handlers.afterReload?(server)
+        Log.error("the reload is aborted, running workers continue: \(cause)")
+        candidate = nil
+        reload = ReloadSequence()
+        context.handlers.afterReload?()
     }
 }

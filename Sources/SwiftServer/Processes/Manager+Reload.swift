@@ -1,28 +1,14 @@
 internal import Glibc
 
 extension Manager {
-    /// A reload that is under way: the processes are replaced one after the other, so that there is always one to serve.
-    struct Reload {
-        enum Scope {
-            case all
-            case taskWorkers
-        }
-
-        /// The first of them is being replaced.
-        var seats: [Int] = []
-        /// The pid of the process that is being replaced.
-        var leaving: Int32 = 0
-        var deadline = ContinuousClock.now
-        /// How often the process that took the place has ended right after its start.
-        var failures = 0
-        /// The new program, before it takes over.
-        var candidate: Candidate?
-        var isUnderWay: Bool { !seats.isEmpty }
+    enum ReloadScope {
+        case all
+        case taskWorkers
     }
 
-    mutating func begin(_ scope: Reload.Scope) {
+    mutating func begin(_ scope: ReloadScope) {
         guard !reload.isUnderWay, !isStopping else {
-            Log.warning("a reload or a stop is under way; this one is ignored")
+            Log.warning("a reload or a stop is in progress; this reload is ignored")
             return
         }
         let chosen = seats.indices.filter {
@@ -33,56 +19,55 @@ extension Manager {
             return
         }
         Log.notice("reloading \(chosen.count) \(scope == .all ? "workers" : "task workers")")
-        server.handlers.beforeReload?(server)
-        reload.seats = chosen
-        replaceFirst()
+        context.handlers.beforeReload?()
+        reload = ReloadSequence(chosen)
+        replaceCurrent()
     }
 
-    private mutating func replaceFirst() {
-        guard let id = reload.seats.first else { return }
-        reload.leaving = seats[id].pid
-        guard server.settings.reload == .newProgram else { return dismiss() }
-        do throws(ServerError) { try prepare(id) } catch { abandonReload(error.message) }
+    private mutating func replaceCurrent() {
+        guard let id = reload.current else { return }
+        reload.begin(replacing: seats[id].pid)
+        guard settings.reload == .newProgram else { return dismiss() }
+        do throws(ServerError) { try prepare(id) } catch { abortReload(error.message) }
     }
 
-    /// Tells the process that is to be replaced to end.
+    /// Asks the process that is being replaced to end.
     private mutating func dismiss() {
-        reload.deadline = .now + server.settings.shutdownTimeout + .seconds(1)
+        reload.dismiss(at: now(), timeout: settings.shutdownTimeout)
         if reload.leaving > 0 { kill(reload.leaving, Signals.stop) }
     }
 
     mutating func stepReload() {
-        guard let id = reload.seats.first, !isStopping else { return }
-        if reload.candidate != nil, !stepCandidate(id) { return }
+        guard let id = reload.current, !isStopping else { return }
+        if candidate != nil, !stepCandidate(id) { return }
         let pid = seats[id].pid
-        if pid > 0, pid == reload.leaving, ContinuousClock.now >= reload.deadline {
+        if pid == reload.leaving, reload.mustKill(at: now()) {
             Log.warning("\(layout.name(of: id)) (pid \(pid)) did not stop in time for the reload and is killed")
             kill(pid, SIGKILL)
-            reload.deadline = .now + .seconds(60)
         }
         let node = layout.node(of: id)
         guard pid > 0, pid != reload.leaving, bus.pid(ofNode: node) == pid, !Activity(bus, node: node).isStarting
         else { return }
-        reload.seats.removeFirst()
-        reload.failures = 0
-        guard reload.seats.isEmpty else { return replaceFirst() }
+        reload.advance()
+        guard !reload.isUnderWay else { return replaceCurrent() }
         Log.notice("all workers are reloaded")
-        server.handlers.afterReload?(server)
+        context.handlers.afterReload?()
     }
 
-    /// Waits until the new program is ready; then the old process has to go. False: there is nothing more to do now.
+    /// Waits until the new program is ready, and then dismisses the old process. Returns false when nothing else can be
+    /// done now.
     private mutating func stepCandidate(_ id: Int) -> Bool {
-        guard let candidate = reload.candidate, !candidate.isReady else { return true }
-        switch candidate.control.word() {
+        guard let candidate, !candidate.isReady else { return true }
+        switch candidate.control.report() {
         case .ready:
-            reload.candidate?.isReady = true
-            reload.leaving = seats[id].pid  // not who was there at first, if that one has died meanwhile
-            // From here on there is no way back to the old program for whoever must be started.
-            server.orders?.renewed.raise()
+            self.candidate?.isReady = true
+            reload.begin(replacing: seats[id].pid)  // another one than at first, if that has died meanwhile
+            // From here on all processes are started from the new program.
+            context.flags.renewed.raise()
             if seats[id].isEmpty { takeOver(id, after: reload.leaving) } else { dismiss() }
-        case .failed(let cause): abandonReload(cause)
+        case .failed(let cause): abortReload(cause)
         case .nothing:
-            if ContinuousClock.now >= candidate.deadline { abandonReload("the new program is not ready in time") }
+            if now() >= candidate.deadline { abortReload("the new program is not ready in time") }
         }
         return false
     }
@@ -90,60 +75,25 @@ extension Manager {
     /// The new program has ended before its turn.
     mutating func candidateEnded(_ candidate: Candidate, _ end: ProcessEnd) {
         var cause = "the new program \(end)"
-        if case .failed(let text) = candidate.control.word() { cause = text }
+        if case .failed(let text) = candidate.control.report() { cause = text }
         candidate.control.end()
-        reload.candidate = nil  // its pid may be another process's soon
-        guard candidate.isReady else { return abandonReload(cause) }
-        // The old one is on its way out: whoever is started for it comes from the program file again.
+        self.candidate = nil  // its pid may be reused soon
+        guard candidate.isReady else { return abortReload(cause) }
+        // The old process is ending already; its replacement is started from the program file again.
         Log.warning("\(cause) before it could begin; starting it again")
     }
 
-    /// A reload has an end, also when what it starts does not live.
+    /// Aborts the reload when its replacements keep failing.
     mutating func replacementFailed(_ id: Int) {
-        reload.failures += 1
-        if reload.failures >= 3 { abandonReload("\(layout.name(of: id)) does not start any more") }
+        if reload.fail() { abortReload("\(layout.name(of: id)) does not start any more") }
     }
 
-    /// The place of the old process is empty: the new program begins.
+    /// Lets the new program begin, after the old process has ended.
     mutating func takeOver(_ id: Int, after pid: Int32) {
-        guard let candidate = reload.candidate, candidate.isReady, pid == reload.leaving, reload.seats.first == id
-        else { return }
+        guard let candidate, candidate.isReady, pid == reload.leaving, reload.current == id else { return }
         candidate.control.letBegin()
         candidate.control.end()
-        seats[id].taken(by: candidate.pid)
-        reload.candidate = nil
-    }
-}
-
-// MARK: - Processes that hang
-
-extension Manager {
-    /// How often processes are looked at; `nil`: never.
-    var stuckInterval: Duration? {
-        let limits = [server.settings.stuckAfter, server.settings.taskTimeout].compactMap { $0 }
-        return limits.min().map { max(.milliseconds(5), $0 / 4) }
-    }
-
-    /// Code that does not return holds up everything else in its process, and only the manager can tell.
-    mutating func watchStuck() {
-        for index in seats.indices where !seats[index].isEmpty && seats[index].role.isManaged {
-            let activity = Activity(bus, node: layout.node(of: seats[index].id))
-            guard activity.isRunning else {
-                seats[index].stuckSince = nil
-                continue
-            }
-            let isTask = activity.isOnTask
-            guard let limit = isTask ? server.settings.taskTimeout : server.settings.stuckAfter,
-                activity.runningFor >= limit
-            else { continue }
-            let kills = isTask || server.settings.killsStuck
-            // Once for each callback, unless it must die.
-            guard kills || seats[index].stuckSince != activity.served else { continue }
-            seats[index].stuckSince = activity.served
-            Log.warning(
-                "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid)) has been\(activity.place) for "
-                    + "\(activity.runningFor)\(kills ? " and is killed" : "")")
-            if kills { kill(seats[index].pid, SIGKILL) }
-        }
+        seats[id].occupy(by: candidate.pid, at: now())
+        self.candidate = nil
     }
 }

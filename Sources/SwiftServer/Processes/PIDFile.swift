@@ -1,16 +1,16 @@
 internal import Glibc
 
-/// The file that says which process is the master, locked for as long as that one lives: so a second server is refused,
-/// and what a server left behind that was killed is taken over.
+/// The file with the pid of the master, locked while the master lives: a second server is refused, and the file of a
+/// server that was killed is reused.
 struct PIDFile: Sendable {
-    /// Holds the lock. Children get a copy, and close it, or the lock would outlive the master.
+    /// Holds the lock. Children must close their copy, or the lock would outlive the master.
     let descriptor: Int32
     private let path: String
 
-    /// Makes and locks the file. It is empty until ``write()``.
+    /// Creates and locks the file. It is empty until ``write()``.
     init(_ path: String) throws(ServerError) {
-        self.path = absolutePath(path)
-        // Between opening and locking the file may be removed by who held it. Such a lock is worth nothing.
+        self.path = Path.absolute(path)
+        // Its previous owner may remove the file between open and lock. Such a lock protects nothing.
         for _ in 0..<100 {
             let descriptor = unsafe open(self.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o644)
             guard descriptor >= 0 else { throw PIDFile.failed("cannot write the PID file \"\(self.path)\"", errno) }
@@ -29,10 +29,10 @@ struct PIDFile: Sendable {
             }
             Glibc.close(descriptor)
         }
-        throw ServerError(code: .pidFile, message: "cannot lock \"\(self.path)\": others do so all the time")
+        throw ServerError(code: .pidFile, message: "cannot lock \"\(self.path)\": it changed 100 times in a row")
     }
 
-    /// Says that this process is the master.
+    /// Writes the pid of this process, the master.
     func write() throws(ServerError) {
         var text = Array("\(getpid())\n".utf8)
         guard unsafe pwrite(descriptor, &text, text.count, 0) == text.count else {
@@ -40,7 +40,7 @@ struct PIDFile: Sendable {
         }
     }
 
-    /// The server ends in order.
+    /// Removes the file at an orderly end.
     func remove() {
         if PIDFile.isThere(descriptor, path) { unsafe unlink(path) }
         Glibc.close(descriptor)
@@ -50,7 +50,7 @@ struct PIDFile: Sendable {
         ServerError(code: .pidFile, message: "\(what): \(errorText(-error))")
     }
 
-    /// What it says, if that is a number.
+    /// Returns the content, empty if it is not a number.
     private static func read(_ descriptor: Int32) -> String {
         var bytes = [UInt8](repeating: 0, count: 32)
         let count = unsafe pread(descriptor, &bytes, bytes.count, 0)
@@ -58,7 +58,7 @@ struct PIDFile: Sendable {
         return Int32(text) == nil ? "" : text
     }
 
-    /// Whether the path still leads to the file that is open.
+    /// Whether the path still names the open file.
     private static func isThere(_ descriptor: Int32, _ path: String) -> Bool {
         var open = stat()
         var there = stat()

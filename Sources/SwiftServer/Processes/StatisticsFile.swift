@@ -1,33 +1,33 @@
 internal import Glibc
 
-/// A file that is kept up to date with what ``Server/stats()`` tells. Whoever reads it sees one state, never half of one.
+/// A file with the current numbers of ``Server/stats()``. It is replaced as a whole, so a reader never sees half of it.
 struct StatisticsFile: Sendable {
     private let path: String
     private static let interval: Duration = .seconds(1)
 
-    /// Relative paths are those of this moment.
+    /// Relative paths are resolved at this moment.
     init?(_ settings: Settings) {
         guard let path = settings.statsFile else { return nil }
-        self.path = absolutePath(path)
+        self.path = Path.absolute(path)
     }
 
-    /// The first time; what is wrong with the path shows here.
-    func begin(_ server: Server) throws(ServerError) {
-        let error = write(server.stats())
-        guard error == 0 else { throw .system("writing the statistics to \(path)", -error) }
+    /// Writes the file for the first time; a bad path is an error here.
+    func begin(_ statistics: ServerStatistics) throws(ServerError) {
+        let error = write(statistics)
+        guard error == 0 else { throw .system("cannot write the statistics to \(path)", -error) }
     }
 
-    /// Again and again, in the process whose loop that is.
-    func keep(_ server: Server, _ timers: Timers) {
+    /// Writes the file once a second, by a timer.
+    func keep(_ timers: Timers, _ statistics: @escaping () -> ServerStatistics) {
         var hasFailed = false
         _ = timers.start(after: StatisticsFile.interval, every: StatisticsFile.interval) { _ in
-            let error = write(server.stats())
+            let error = write(statistics())
             if error != 0, !hasFailed { Log.warning("cannot write the statistics to \(path): \(errorText(-error))") }
             hasFailed = error != 0
         }
     }
 
-    /// 0, or what went wrong.
+    /// Returns 0 or an `errno`.
     private func write(_ statistics: ServerStatistics) -> Int32 {
         let draft = path + ".new"
         let file = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)

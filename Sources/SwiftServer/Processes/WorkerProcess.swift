@@ -2,65 +2,61 @@ internal import CReactor
 internal import CReactorInternal
 internal import Glibc
 
-/// The main function of every process that runs the user's code: workers, task workers and the user's own processes.
-enum Worker {
-    static func run(id: Int, server: Server, bus: Bus, layout: Layout, listeners: [Int32]?) -> Never {
-        unsafe cre_process_set_title("\(server.processName): \(layout.name(of: id))")
-        Log.setRole(layout.name(of: id))
+/// The main function of every process that runs handlers: workers, task workers and custom processes.
+enum WorkerProcess {
+    /// Runs the process to its end. With `listeners` it owns its sockets.
+    static func run(_ id: Int, _ context: ServerContext, listeners: [Int32]?) -> Never {
+        let name = context.layout.name(of: id)
+        unsafe cre_process_set_title("\(context.configuration.processName): \(name)")
+        Log.setRole(name)
         cre_process_keep_memory()
         do throws(ServerError) {
-            let signals = try WorkerSignals(server: server)
+            let signals = try WorkerSignals(flags: context.flags, certificates: context.certificates, name: name)
             let loop = try EventLoop()
             loop.becomeMainActor()
-            let runtime = try WorkerRuntime(
-                id: id, layout: layout, loop: loop, bus: bus, server: server, listeners: listeners)
-            server.workerID = id
-            server.runtime = runtime
-            try server.confinement?.enter(node: layout.node(of: id))
-            signals.watch(loop, runtime.timers) { runtime.drain.start(.told) }
+            let runtime = try context.makeWorker(id, loop, listeners: listeners)
+            try context.confinement.enter(node: context.layout.node(of: id))
+            signals.watch(loop, runtime.timers) { runtime.drain.start(.requested) }
             serve(runtime)
         } catch {
-            Log.error("\(layout.name(of: id)) cannot start: \(error.message)")
+            Log.error("\(name) cannot start: \(error.message)")
             cre_process_exit(1)
         }
         cre_process_exit(0)
     }
 
-    /// From the user's first code to the last.
+    /// Runs the loop, and the application's code before and after it.
     static func serve(_ runtime: WorkerRuntime) {
         begin(runtime)
         runtime.loop.run()
         if runtime.role.isManaged {
-            _ = unsafe cre_worker_occupied(runtime.worker, UInt32(CRE_AT_STOP))
-            runtime.server.handlers.workerStop?(runtime)
+            runtime.link.publish(activity: UInt32(CRE_AT_STOP))
+            runtime.configuration.handlers.workerStop?(runtime.context)
         }
-        runtime.closeLink()
+        runtime.close()
     }
 
-    /// The user's first code.
+    /// Runs the application's first code.
     private static func begin(_ runtime: WorkerRuntime) {
-        _ = unsafe cre_worker_occupied(runtime.worker, UInt32(CRE_AT_START))
+        let handlers = runtime.configuration.handlers
+        runtime.link.publish(activity: UInt32(CRE_AT_START))
         if runtime.role.isManaged {
-            runtime.server.handlers.workerStart?(runtime)
+            handlers.workerStart?(runtime.context)
         } else {
-            let place = runtime.id - runtime.layout.workers - runtime.layout.taskWorkers
-            // Code that blocks for good never gets to the loop, where signals are read: there they end it, and what it
-            // sends leaves at once.
+            let layout = runtime.configuration.layout
+            let body = handlers.processes[runtime.id - layout.workers - layout.taskWorkers].body
+            // Code that blocks for good never reaches the loop, which reads signals: until then they end the process
+            // directly, and everything sent leaves at once.
             var term = sigset_t()
             unsafe sigemptyset(&term)
             unsafe sigaddset(&term, SIGTERM)
             unsafe sigaddset(&term, Signals.stop)
-            unsafe cre_worker_immediate(runtime.worker, true)
+            runtime.link.setImmediate(true)
             unsafe pthread_sigmask(SIG_UNBLOCK, &term, nil)
-            runtime.server.handlers.processes[place].body(runtime)
+            body(runtime.context)
             unsafe pthread_sigmask(SIG_BLOCK, &term, nil)
-            unsafe cre_worker_immediate(runtime.worker, false)
+            runtime.link.setImmediate(false)
         }
-        _ = unsafe cre_worker_occupied(runtime.worker, UInt32(CRE_AT_NOTHING))
+        runtime.link.publish(activity: UInt32(CRE_AT_NOTHING))
     }
-}
-
-extension Role {
-    /// Whether it is told of its start and end by `onWorkerStart` and `onWorkerStop`.
-    var isManaged: Bool { self == .worker || self == .taskWorker }
 }

@@ -1,13 +1,10 @@
-internal import CReactor
-internal import CReactorInternal
-
 /// Tasks: work that blocks, handed to processes that are there for it (``Settings/taskWorkerCount``).
 ///
 /// A task worker does one task at a time. A task goes to one that is idle, and when none is, to the one with the least
 /// to do, where it waits. Posting never blocks: when too much waits it says so.
 extension Server {
-    /// Posts a task and returns at once. What `onTask` answers comes to this worker's `onFinish`; when it throws, or its
-    /// process dies, `onTaskError` hears of it.
+    /// Posts a task and returns at once. What `onTask` answers comes to this worker's `onFinish`; when it throws, or
+    /// its process dies, `onTaskError` hears of it.
     ///
     /// From workers and the user's processes. The master, the manager and task workers may post, too, but hear nothing
     /// of it.
@@ -17,18 +14,20 @@ extension Server {
     ///   - index: the task worker, counted from 0; `nil`: the one with the least to do.
     @MainActor @discardableResult
     public func task(_ data: [UInt8], on index: Int? = nil) -> TaskPosting {
-        guard let runtime else { return postOneWay(data, on: index) }
-        if runtime.role == .taskWorker { return runtime.post(data, on: index, CRE_TASK_ONE_WAY) }
-        return runtime.desk.post(data, on: index)
+        guard let runtime else {
+            return context?.client?.post(data, on: index, limit: settings.maxTask) ?? .refused
+        }
+        if runtime.role == .taskWorker { return runtime.poster.postOneWay(data, on: index) }
+        return runtime.poster.post(data, on: index)
     }
 
     /// Posts text as a task.
     @MainActor @discardableResult
     public func task(_ text: String, on index: Int? = nil) -> TaskPosting { task([UInt8](text.utf8), on: index) }
 
-    /// Posts a task whose first result, or failure, comes to `handler` instead of `onFinish`. It gets `nil` when the task
-    /// was done without a result, and is called exactly once, at the latest after `timeout` if there is one; not, when this
-    /// worker ends before that.
+    /// Posts a task whose first result, or failure, comes to `handler` instead of `onFinish`. It gets `nil` when the
+    /// task was done without a result, and is called exactly once, at the latest after `timeout` if there is one; not,
+    /// when this worker ends before that.
     @MainActor @discardableResult
     public func task(
         _ data: [UInt8], on index: Int? = nil, timeout: Duration? = nil,
@@ -38,7 +37,7 @@ extension Server {
             handler(.failure(.refused))
             return .refused
         }
-        return runtime.desk.post(data, on: index, timeout: timeout, deliver: onLoop(handler))
+        return runtime.poster.post(data, on: index, timeout: timeout, deliver: MainLoop.direct(handler))
     }
 
     /// Posts a task and suspends until its first result is there: `nil` when it was done without one.
@@ -67,7 +66,7 @@ extension Server {
         var missing = list.count
         return unsafe await withUnsafeContinuation { continuation in
             for (place, data) in list.enumerated() {
-                runtime.desk.post(data, on: nil, timeout: timeout) { outcome in
+                runtime.poster.post(data, on: nil, timeout: timeout) { outcome in
                     results[place] = outcome
                     missing -= 1
                     if missing == 0 { unsafe continuation.resume(returning: results) }
@@ -81,20 +80,14 @@ extension Server {
     ) async -> Result<[UInt8]?, TaskError> {
         guard let runtime, runtime.role != .taskWorker else { return .failure(.refused) }
         return unsafe await withUnsafeContinuation { continuation in
-            runtime.desk.post(data, on: index, timeout: timeout) { unsafe continuation.resume(returning: $0) }
+            runtime.poster.post(data, on: index, timeout: timeout) { unsafe continuation.resume(returning: $0) }
         }
-    }
-
-    private func postOneWay(_ data: [UInt8], on index: Int?) -> TaskPosting {
-        guard let sender else { return .refused }
-        var posting = cre_task_posting()
-        return unsafe TaskPosting.post(sender.raw, data, on: index, CRE_TASK_ONE_WAY, settings.maxTask, &posting)
     }
 
     // MARK: Messages
 
-    /// Says something to another process of the server: its `onPipeMessage` gets it. Messages between two processes keep
-    /// their order; when the receiver dies, those it has not taken wait for its successor.
+    /// Says something to another process of the server: its `onPipeMessage` gets it. Messages between two processes
+    /// keep their order; when the receiver dies, those it has not taken wait for its successor.
     ///
     /// From every process. A worker that sends more than another one takes gets ``PushResult/full``.
     ///
@@ -104,9 +97,8 @@ extension Server {
     @MainActor @discardableResult
     public func sendMessage(_ bytes: [UInt8], to workerID: Int) -> PushResult {
         guard bytes.count <= settings.maxTask else { return .invalid }
-        if let runtime { return runtime.tell(bytes, to: workerID) }
-        guard let sender else { return .closed }
-        return unsafe PushResult.tell(sender.raw, bytes, to: workerID, sender.layout)
+        if let worker { return worker.link.send(message: bytes, to: workerID) }
+        return context?.client?.send(message: bytes, to: workerID) ?? .closed
     }
 
     /// Says text to another process of the server.
@@ -114,34 +106,4 @@ extension Server {
     public func sendMessage(_ text: String, to workerID: Int) -> PushResult {
         sendMessage([UInt8](text.utf8), to: workerID)
     }
-}
-
-/// The end of the link in a process that serves nothing: the master and the manager.
-@safe struct Sender: @unchecked Sendable {
-    // `@unchecked`: used on the process's main thread only.
-    let raw: OpaquePointer
-    let layout: Layout
-
-    /// Without a loop, what is sent leaves at once.
-    init(node: Int, loop: EventLoop?, bus: Bus, layout: Layout) throws(ServerError) {
-        var config = unsafe cre_worker_config()
-        unsafe config.bus = bus.raw
-        unsafe config.node = UInt32(node)
-        unsafe config.first_task = UInt16(layout.taskNodes.lowerBound)
-        unsafe config.task_count = UInt16(layout.taskNodes.count)
-        unsafe config.first_owner = UInt16(layout.owners.lowerBound)
-        unsafe config.owner_count = UInt16(layout.owners.count)
-        var worker: OpaquePointer?
-        let result = unsafe cre_worker_open(loop?.raw, &config, &worker)
-        guard result == 0, let worker = unsafe worker else {
-            throw .system("opening \(layout.name(ofNode: node))", result)
-        }
-        unsafe raw = worker
-        self.layout = layout
-    }
-
-    /// Whether something waits for room in a ring.
-    var isCongested: Bool { unsafe cre_worker_congested(raw) }
-    /// Tries again what had no room.
-    func flush() { unsafe cre_worker_flush(raw) }
 }

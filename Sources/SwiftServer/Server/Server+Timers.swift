@@ -6,23 +6,24 @@ extension Server {
     ///
     /// - Parameters:
     ///   - interval: at least 1 ms.
-    ///   - holdsWorker: a worker that is told to end waits, as long as ``Settings/shutdownTimeout`` allows, until the timer
-    ///     is cleared.
+    ///   - holdsWorker: a worker that is told to end waits, as long as ``Settings/shutdownTimeout`` allows, until the
+    ///     timer is cleared.
     ///   - handler: gets the timer's number, to stop it.
     @MainActor @discardableResult
     public func tick(
         every interval: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor (TimerID) -> Void
     ) -> TimerID {
         precondition(interval >= .milliseconds(1), "a tick needs an interval of at least 1 ms")
-        return timers.start(after: interval, every: interval, holdsWorker ? .holding : .users, onLoop(handler))
+        return timers.start(after: interval, every: interval, holdsWorker ? .holding : .users, MainLoop.direct(handler))
     }
 
-    /// Calls `handler` once, after `delay`, in this worker. With `holdsWorker` a worker that is told to end waits for it.
+    /// Calls `handler` once, after `delay`, in this worker. With `holdsWorker` a worker that is told to end waits for
+    /// it.
     @MainActor @discardableResult
     public func after(
         _ delay: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor () -> Void
     ) -> TimerID {
-        let run = onLoop { (_: TimerID) in handler() }
+        let run = MainLoop.direct { (_: TimerID) in handler() }
         return timers.start(after: delay, every: nil, holdsWorker ? .holding : .users, run)
     }
 
@@ -40,7 +41,7 @@ extension Server {
     }
 
     @MainActor private var timers: Timers {
-        guard let runtime else { preconditionFailure("timers belong to workers: set them in onWorkerStart or later") }
-        return runtime.timers
+        guard let worker else { preconditionFailure("timers belong to workers: set them in onWorkerStart or later") }
+        return worker.timers
     }
 }

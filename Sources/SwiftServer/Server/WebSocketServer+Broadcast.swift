@@ -1,6 +1,3 @@
-internal import CReactor
-internal import CReactorInternal
-
 /// One message to many connections: those that subscribed to a topic, or all.
 ///
 /// A message is encoded once per process that owns sockets, not once per receiver, and everything that is published at
@@ -29,7 +26,7 @@ extension WebSocketServer {
         unsafe bytes.withUnsafeBytes { unsafe send(nil, $0, opcode, except) }
     }
 
-    /// The same straight from borrowed bytes.
+    /// Sends a message from borrowed bytes to all open WebSockets of the server.
     @discardableResult
     public func broadcast(_ bytes: RawSpan, opcode: Opcode = .binary, except: ConnectionID? = nil) -> PushResult {
         unsafe bytes.withUnsafeBytes { unsafe send(nil, $0, opcode, except) }
@@ -41,11 +38,15 @@ extension WebSocketServer {
     /// - Returns: false when the connection is gone or no WebSocket, the name is too long, or, as far as it is known
     ///   here, there are too many topics (``Settings/maxTopics``, ``Settings/maxSubscriptions``).
     @discardableResult
-    public func subscribe(_ fd: ConnectionID, to topic: String) -> Bool { subscribe(fd, topic, true) }
+    public func subscribe(_ fd: ConnectionID, to topic: String) -> Bool {
+        worker?.subscribe(fd, topic, true) ?? false
+    }
 
     /// Ends a subscription. False when the connection is gone.
     @discardableResult
-    public func unsubscribe(_ fd: ConnectionID, from topic: String) -> Bool { subscribe(fd, topic, false) }
+    public func unsubscribe(_ fd: ConnectionID, from topic: String) -> Bool {
+        worker?.subscribe(fd, topic, false) ?? false
+    }
 
     /// Sends a text message to the connections that are subscribed to a topic, in all processes.
     @discardableResult
@@ -62,7 +63,7 @@ extension WebSocketServer {
         unsafe bytes.withUnsafeBytes { unsafe send(topic, $0, opcode, except) }
     }
 
-    /// The same straight from borrowed bytes.
+    /// Sends a message from borrowed bytes to the connections that are subscribed to a topic.
     @discardableResult
     public func publish(
         _ topic: String, _ bytes: RawSpan, opcode: Opcode = .binary, except: ConnectionID? = nil
@@ -72,55 +73,11 @@ extension WebSocketServer {
 
     // MARK: -
 
-    /// `topic` nil: to all.
+    /// Publishes to a topic, or with `nil` to all open WebSockets.
     private func send(
         _ topic: String?, _ bytes: UnsafeRawBufferPointer, _ opcode: Opcode, _ except: ConnectionID?
     ) -> PushResult {
-        guard let runtime else { return .closed }
-        guard !runtime.isHere else { return unsafe runtime.publish(topic, opcode, bytes, except: except) }
-        guard opcode == .text || opcode == .binary, topic.map({ (1...255).contains($0.utf8.count) }) ?? true else {
-            return .invalid
-        }
-        let copy = unsafe [UInt8](bytes)
-        runtime.loop.post {
-            unsafe copy.withUnsafeBytes { _ = unsafe runtime.publish(topic, opcode, $0, except: except) }
-        }
-        return .queued
+        guard let worker else { return .closed }
+        return unsafe worker.publish(topic, bytes, opcode, except: except)
     }
-
-    private func subscribe(_ fd: ConnectionID, _ topic: String, _ on: Bool) -> Bool {
-        guard let runtime else { return false }
-        guard !runtime.isHere else { return runtime.subscribe(fd, topic, on) }
-        guard isEstablished(fd), (1...255).contains(topic.utf8.count) else { return false }
-        runtime.loop.post { _ = runtime.subscribe(fd, topic, on) }
-        return true
-    }
-}
-
-extension WorkerRuntime {
-    /// To a topic, or with nil to all.
-    fileprivate func publish(
-        _ topic: String?, _ opcode: Opcode, _ bytes: UnsafeRawBufferPointer, except: ConnectionID?
-    ) -> PushResult {
-        let session = except?.rawValue ?? 0
-        guard var topic else {
-            return unsafe PushResult(
-                cre_worker_broadcast(worker, opcode.rawValue, bytes.baseAddress, bytes.count, session),
-                local: ownsAll)
-        }
-        return topic.withUTF8 {
-            unsafe PushResult(
-                cre_worker_publish(
-                    worker, $0.baseAddress, $0.count, opcode.rawValue, bytes.baseAddress, bytes.count, session),
-                local: ownsAll)
-        }
-    }
-
-    fileprivate func subscribe(_ fd: ConnectionID, _ topic: String, _ on: Bool) -> Bool {
-        var topic = topic
-        return topic.withUTF8 { unsafe cre_worker_subscribe(worker, fd.rawValue, $0.baseAddress, $0.count, on) } == 0
-    }
-
-    /// Whether all connections of the server are this process's own.
-    private var ownsAll: Bool { unsafe cre_worker_engine(worker) != nil && server.settings.workerCount == 1 }
 }

@@ -1,106 +1,58 @@
-internal import CReactor
-internal import CReactorInternal
+/// The task worker's side of tasks: runs one after the other.
+@safe final class TaskRunner: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    private let link: WorkerLink
+    /// The queue of a server in single mode, which has no task workers.
+    private let local: LocalTasks?
+    private let handler: ((TaskRunner, ServerTask) -> Void)?
+    let runners: HandlerRunners
+    private let maxTask: Int
+    private var quota: Quota
+    /// Called when the quota is used up.
+    var whenQuotaReached: (() -> Void)?
+    /// Called when a task has ended.
+    var whenEnded: (() -> Void)?
+    /// The task in hand.
+    private(set) var current: TaskID?
 
-/// Tasks and messages between processes, as they come and go.
-extension WorkerRuntime {
-    /// From another process.
-    func receive(message: UnsafePointer<cre_record>, from node: Int, _ payload: UnsafeRawBufferPointer) {
-        let record = unsafe message.pointee
-        switch cre_message(rawValue: UInt32(record.kind)) {
-        case CRE_MESSAGE_TASK:
-            unsafe begin(
-                TaskID(record.session), from: layout.id(ofNode: node), [UInt8](payload),
-                wantsResult: UInt32(record.opcode) != CRE_TASK_ONE_WAY.rawValue)
-        case CRE_MESSAGE_RESULT:
-            unsafe desk.receive(record, [UInt8](payload))
-        case CRE_MESSAGE_PIPE:
-            unsafe server.handlers.pipeMessage?(self, layout.id(ofNode: node), [UInt8](payload))
-        default: break
-        }
+    init(
+        link: WorkerLink, local: LocalTasks?, handlers: TaskHandlers, runners: HandlerRunners, maxTask: Int,
+        quota: Quota
+    ) {
+        self.link = link
+        self.local = local
+        handler = handlers.task
+        self.runners = runners
+        self.maxTask = maxTask
+        self.quota = quota
     }
 
-    // MARK: The task worker's side
-
-    func begin(_ number: TaskID, from id: Int, _ data: [UInt8], wantsResult: Bool) {
-        guard let handler = server.handlers.task else { return }
-        if role == .taskWorker { count() }
+    func begin(_ id: TaskID, from poster: Int, _ data: [UInt8], wantsResult: Bool) {
+        guard let handler else { return }
+        if quota.take() { whenQuotaReached?() }
         let task = MainActor.assumeIsolated {
-            ServerTask(id: number, workerID: id, data: data, wantsResult: wantsResult, runtime: self)
+            ServerTask(id: id, workerID: poster, data: data, wantsResult: wantsResult, runner: self)
         }
-        taskInHand = number
+        current = id
         handler(self, task)
     }
 
-    /// An asynchronous handler has suspended: what else there is waits until ``endTask(failure:)``.
-    func suspendTask() {
-        if local == nil { unsafe cre_task_suspend(worker) }
+    /// The task's asynchronous handler is suspended: other tasks stay queued until ``end(failure:)``.
+    func suspend() {
+        if local == nil { link.suspendTask() }
     }
 
-    /// Ends the task in hand; with `failure` its poster is told.
-    func endTask(failure: String? = nil) {
-        taskInHand = nil
-        let text = [UInt8]((failure ?? "").utf8.prefix(4096))
-        if let local {
-            local.answer(failure == nil ? CRE_TASK_DONE : CRE_TASK_FAILED, final: true, text)
-        } else if failure != nil {
-            unsafe text.withUnsafeBytes {
-                unsafe cre_task_end(worker, CRE_TASK_FAILED, $0.baseAddress, $0.count)
-            }
-        } else {
-            unsafe cre_task_end(worker, CRE_TASK_DONE, nil, 0)
-        }
-        drain.step()
+    /// Ends the task in hand; its poster is notified of a `failure`.
+    func end(failure: String? = nil) {
+        current = nil
+        let text = failure.map { [UInt8]($0.utf8.prefix(4096)) }
+        if let local { local.end(failure: text) } else { link.endTask(failure: text) }
+        whenEnded?()
     }
 
-    func finish(_ id: TaskID, _ result: [UInt8]) -> Bool {
-        guard taskInHand == id, result.count <= server.settings.maxTask else { return false }
-        if let local { return local.answer(CRE_TASK_RESULT, final: false, result) }
-        return unsafe result.withUnsafeBytes {
-            unsafe cre_task_answer(worker, CRE_TASK_RESULT, $0.baseAddress, $0.count) == 0
-        }
-    }
-
-    var isOnTask: Bool { taskInHand != nil }
-
-    // MARK: The poster's side
-
-    func post(_ data: [UInt8], on index: Int?, _ kind: cre_task_kind) -> TaskPosting {
-        if let local { return data.count <= server.settings.maxTask ? local.post(data, kind) : .refused }
-        var posting = cre_task_posting()
-        let result = unsafe TaskPosting.post(worker, data, on: index, kind, server.settings.maxTask, &posting)
-        if result.isAccepted, posting.waiting > 0 { desk.warn(ofWaiting: posting.waiting) }
-        return result
-    }
-
-    /// Says something to the process of a number.
-    func tell(_ bytes: [UInt8], to id: Int) -> PushResult {
-        unsafe PushResult.tell(worker, bytes, to: id, layout)
-    }
-}
-
-extension TaskPosting {
-    static func post(
-        _ worker: OpaquePointer, _ data: [UInt8], on index: Int?, _ kind: cre_task_kind, _ limit: Int,
-        _ posting: inout cre_task_posting
-    ) -> TaskPosting {
-        guard data.count <= limit, index.map({ $0 >= 0 && $0 <= Int32.max }) ?? true else { return .refused }
-        let result = unsafe data.withUnsafeBytes {
-            unsafe cre_task_post(worker, Int32(index ?? -1), kind, $0.baseAddress, $0.count, &posting)
-        }
-        return switch result {
-        case 0: .posted(TaskID(posting.number))
-        case CRE_ELINK_FULL.rawValue, CRE_ENOMEM.rawValue: .full
-        default: .refused
-        }
-    }
-}
-
-extension PushResult {
-    static func tell(_ worker: OpaquePointer, _ bytes: [UInt8], to id: Int, _ layout: Layout) -> PushResult {
-        guard (0..<layout.processes).contains(id) else { return .invalid }
-        let result = unsafe bytes.withUnsafeBytes {
-            unsafe cre_worker_tell(worker, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
-        }
-        return PushResult(result, local: false)
+    /// Sends a result of the task in hand to its poster.
+    func answer(_ id: TaskID, _ result: [UInt8]) -> Bool {
+        guard current == id, result.count <= maxTask else { return false }
+        return local?.answer(result) ?? link.answerTask(result)
     }
 }

@@ -2,9 +2,9 @@ internal import CReactor
 
 /// How WebSocket messages are compressed (permessage-deflate, RFC 7692).
 public struct Compression: Sendable {
-    /// Keep the window from one message to the next: better for many small similar messages, at the price of some 300 KiB
-    /// for each connection. Without it all connections of a process share one compressor, and an idle connection costs
-    /// nothing. Default: false.
+    /// Keep the window from one message to the next: better for many small similar messages, at the price of some 300
+    /// KiB for each connection. Without it all connections of a process share one compressor, and an idle connection
+    /// costs nothing. Default: false.
     public var contextTakeover = false
     /// 1, fast, to 9, small. Default: 6.
     public var level = 6

@@ -1,11 +1,10 @@
 internal import CReactor
-internal import CReactorInternal
 
-/// Which worker gets the events of a connection, in process mode. In base mode the kernel shares the connections out, and
-/// this has no effect.
+/// Which worker gets the events of a connection, in process mode. In base mode the kernel shares the connections out,
+/// and this has no effect.
 ///
-/// A connection gets its worker when it is accepted and keeps it for life, so all its events come in order, and who hears
-/// of its opening hears of its end. Datagrams, which have no beginning, are decided on one by one.
+/// A connection gets its worker when it is accepted and keeps it for life, so all its events come in order, and who
+/// hears of its opening hears of its end. Datagrams, which have no beginning, are decided on one by one.
 public enum Dispatch: Sendable {
     /// Connections in turn, all datagrams of one sender to one worker. The default.
     case byConnection
@@ -24,26 +23,14 @@ public enum Dispatch: Sendable {
     /// As this function says: the number of a worker. `nil`, or a number that no worker has, leaves it to
     /// ``byConnection``; a negative number drops the datagram, or closes the connection, and nobody hears of it.
     ///
-    /// It is called in the master, on the threads that do all socket work, on several of them at once: it must not block,
-    /// it does not share the memory of workers, and when it crashes the whole server does.
+    /// It is called in the master, on the threads that do all socket work, on several of them at once: it must not
+    /// block, it does not share the memory of workers, and when it crashes the whole server does.
     case function(@Sendable (DispatchInfo) -> Int?)
 }
 
-/// What a dispatch function can go by.
-public struct DispatchInfo: Sendable {
-    /// The port of the server that it came in on.
-    public let serverPort: Int
-    /// Who it comes from.
-    public let remoteAddress: SocketAddress
-    /// Workers are numbered from 0 to one less than this.
-    public let workerCount: Int
-    /// The datagram; `nil` for a connection, which has not sent anything yet.
-    public let packet: [UInt8]?
-}
-
 extension Dispatch {
-    /// Has an engine deal by this rule. `ports` are the numbers of the server's ports; what is made here is kept for the
-    /// life of the process.
+    /// Has an engine deal by this rule. `ports` are the numbers of the server's ports; what is made here is kept for
+    /// the life of the process.
     func apply(to config: inout cre_engine_config, ports: [Int]) {
         unsafe config.dispatch =
             switch self {
@@ -82,25 +69,5 @@ extension Dispatch {
             guard let decision else { return Int32(CRE_DISPATCH_RULE) }
             return decision < 0 ? Int32(CRE_DISPATCH_REFUSE) : Int32(clamping: decision)
         }
-    }
-}
-
-extension Server {
-    /// Gives a connection a number, of its user for example: once, for its life. ``connectionInfo(_:)`` tells it.
-    ///
-    /// With ``Dispatch/byUser`` the worker `number % workerCount` gets the connection's events from the next one on, and
-    /// its end in any case. What came before is still served by the worker that had it, perhaps at the same time.
-    ///
-    /// - Returns: false when there is no such connection, it has a number already, the number is not 1...4,294,967,295, or
-    ///   this is not a worker.
-    @discardableResult
-    public func bind(_ fd: ConnectionID, to number: Int) -> Bool {
-        guard let runtime, let number = UInt32(exactly: number), number > 0 else { return false }
-        guard runtime.isHere else {
-            guard let info = connectionInfo(fd), info.uid == nil else { return false }
-            runtime.loop.post { unsafe _ = cre_worker_bind(runtime.worker, fd.rawValue, number) }
-            return true
-        }
-        return unsafe cre_worker_bind(runtime.worker, fd.rawValue, number) == 0
     }
 }

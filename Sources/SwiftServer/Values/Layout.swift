@@ -1,28 +1,19 @@
-/// What a process of the server is there for.
-enum Role: Equatable, Sendable {
-    case worker
-    case taskWorker
-    /// One that ``ServerEvents/addProcess(_:_:)-(_,(Self)->Void)`` added, with its name.
-    case user(String)
-}
-
-/// Which process has which mailbox on the bus: the reactors, the workers, the task workers, the user's processes, the
-/// master, the manager. Those that the manager starts are numbered from 0, in this order.
+/// The mailboxes of all processes on the bus, in this order: the reactors, the workers, the task workers, the custom
+/// processes, the master, the manager. The processes that the manager starts are numbered from 0.
 struct Layout: Sendable {
     let reactors: Int
     let workers: Int
     let taskWorkers: Int
     let userProcesses: [String]
 
-    init(server: Server) {
-        let settings = server.settings
-        reactors = settings.reactors(mode: server.mode)
-        workers = server.mode == .single ? 1 : settings.workerCount
-        taskWorkers = server.mode == .single ? 0 : settings.taskWorkerCount
-        userProcesses = server.handlers.processes.map(\.name)
+    init(_ settings: Settings, _ mode: ServerMode, userProcesses: [String]) {
+        reactors = settings.reactors(mode: mode)
+        workers = mode == .single ? 1 : settings.workerCount
+        taskWorkers = mode == .single ? 0 : settings.taskWorkerCount
+        self.userProcesses = userProcesses
     }
 
-    /// How many processes the manager starts.
+    /// The number of processes that the manager starts.
     var processes: Int { workers + taskWorkers + userProcesses.count }
     var nodes: Int { reactors + processes + 2 }
     /// The nodes that own connections: reactors, or without them the workers themselves.
@@ -32,7 +23,7 @@ struct Layout: Sendable {
     var manager: Int { nodes - 1 }
 
     func node(of id: Int) -> Int { reactors + id }
-    /// The process behind a node; -1 for one that has no number.
+    /// The number of the process behind a node; -1 for one that has no number.
     func id(ofNode node: Int) -> Int { (reactors..<reactors + processes).contains(node) ? node - reactors : -1 }
 
     func role(of id: Int) -> Role {
@@ -40,7 +31,7 @@ struct Layout: Sendable {
         return id < workers + taskWorkers ? .taskWorker : .user(userProcesses[id - workers - taskWorkers])
     }
 
-    /// A process in words, as titles and the log say it.
+    /// The name of a process in titles and in the log.
     func name(of id: Int) -> String {
         switch role(of: id) {
         case .worker: "worker \(id)"

@@ -1,22 +1,16 @@
 internal import CReactor
 
-/// Which of a connection's requests, of which several may be in progress.
-struct RequestID: Hashable, Sendable {
-    let connection: ConnectionID
-    let number: UInt8
-}
-
-/// An HTTP request, or the handshake of a WebSocket. It was parsed once, by the server; what is asked of it is looked up.
+/// An HTTP request, or the handshake of a WebSocket. The server has parsed it once; properties look up its parts.
 public struct Request: Sendable {
-    /// The connection it came on.
+    /// The connection of the request.
     public let fd: ConnectionID
-    /// Head, field table, the head's bytes and the body, as they came from the C core.
+    /// Head, field table, the head's bytes and the body, in the form of the C core.
     let storage: [UInt8]
-    /// What its answer names.
+    /// The number by which its response refers to it.
     let number: UInt8
 
-    /// Where its body comes, if that comes in pieces.
-    var incoming: IncomingBody?
+    /// The source of a body that arrives in pieces.
+    var incoming: (any BodyReader)?
 
     var id: RequestID { RequestID(connection: fd, number: number) }
 
@@ -43,7 +37,7 @@ public struct Request: Sendable {
     public var path: String {
         unsafe withView { unsafe $0.text(at: $0.head.pointee.path, $0.head.pointee.path_length) }
     }
-    /// What stands behind the `?`, not decoded; `nil` when there is none.
+    /// The part behind the `?`, not decoded; `nil` when there is none.
     public var queryString: String? {
         unsafe withView {
             let head = unsafe $0.head.pointee
@@ -51,12 +45,12 @@ public struct Request: Sendable {
             return unsafe $0.text(at: head.query, head.query_length)
         }
     }
-    /// The host that the client wanted, with a port if it gave one.
+    /// The host that the client named, with a port if it gave one.
     public var host: String {
         unsafe withView { unsafe $0.text(at: $0.head.pointee.host, $0.head.pointee.host_length) }
     }
 
-    /// Whether it came over TLS.
+    /// Whether the connection uses TLS.
     public var isSecure: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_SECURE != 0 } }
 
     /// The decoded arguments behind the `?`.
@@ -77,20 +71,21 @@ public struct Request: Sendable {
             return found
         }
     }
-    /// The body; empty when there is none, and when it comes in pieces (``Settings/streamRequestBodies``).
+    /// The body; empty when there is none, and when it arrives in pieces (``Settings/streamRequestBodies``).
     public var body: [UInt8] {
         unsafe withView { unsafe [UInt8](UnsafeBufferPointer(start: $0.body, count: Int($0.body_length))) }
     }
 
-    /// The body as it comes, if it comes in pieces (``Settings/streamRequestBodies``); else all of ``body`` at once.
+    /// The body as it arrives, if it arrives in pieces (``Settings/streamRequestBodies``); else all of ``body`` at
+    /// once.
     ///
-    /// What was not read when the response is ended is lost. A client that waits for "100 Continue" gets it when the first
-    /// piece is asked for.
+    /// The rest of the body is dropped when the response ends. A client that expects "100 Continue" gets it when the
+    /// first piece is requested.
     public var bodyPieces: RequestBody {
         RequestBody(source: incoming.map { .incoming($0) } ?? .whole(body))
     }
 
-    /// The client waits to be told that its body is wanted.
+    /// Whether the client expects "100 Continue" before it sends the body.
     var isExpected: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_EXPECT_CONTINUE != 0 } }
 
     fileprivate func withView<Result>(_ body: (cre_request_view) -> Result) -> Result {
@@ -117,10 +112,10 @@ extension Request {
             return filter { $0.name.lowercased() == wanted }.map(\.value)
         }
 
-        /// How many field lines there are.
+        /// The number of field lines.
         public var count: Int { unsafe request.withView { unsafe Int($0.head.pointee.field_count) } }
 
-        /// All of them, in order.
+        /// All pairs of name and value, in order.
         public func makeIterator() -> some IteratorProtocol<(name: String, value: String)> {
             unsafe request.withView { view in
                 unsafe (0..<Int(view.head.pointee.field_count)).map { index in
@@ -141,7 +136,7 @@ extension Request {
         /// The value of the first argument of this name.
         public subscript(name: String) -> String? { first { $0.name == name }?.value }
 
-        /// All of them, in order.
+        /// All pairs of name and value, in order.
         public func makeIterator() -> some IteratorProtocol<(name: String, value: String)> {
             pairs().makeIterator()
         }
@@ -155,7 +150,7 @@ extension Request {
                 unsafe bytes.withMemoryRebound(to: CChar.self) {
                     unsafe cre_http_query_of(&cursor, $0.baseAddress, $0.count, 0)
                     while unsafe cre_http_query_next(&cursor, &pair) == 1 {
-                        // An argument whose escapes are broken is left out.
+                        // An argument with malformed escapes is skipped.
                         guard let name = unsafe decoded(pair.name, pair.name_length),
                             let value = unsafe decoded(pair.value, pair.value_length)
                         else { continue }

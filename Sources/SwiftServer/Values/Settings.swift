@@ -1,37 +1,4 @@
-internal import CReactor
-internal import CReactorInternal
 internal import Glibc
-
-/// Who runs what.
-public enum ServerMode: String, Sendable, CaseIterable {
-    /// The master owns the sockets and its reactor threads do all protocol work; workers run the handlers. A worker
-    /// may crash or be replaced and no connection is lost.
-    case process
-    /// Each worker owns its sockets: the fastest, but a connection ends with its worker.
-    case base
-    /// Everything in one process, for debugging: nothing is forked, and breakpoints work everywhere.
-    case single
-}
-
-/// What takes the place of a process that is reloaded.
-public enum Reload: String, Sendable, CaseIterable {
-    /// A fork of the manager: the program as it was when the server started, with fresh memory. What `onWorkerStart` loads
-    /// is loaded anew.
-    case fork
-    /// The program file as it is now, started anew: a new version goes into service and, in process mode, no connection
-    /// notices. Its `main` runs up to `start()`, which takes the place of a worker instead of starting a server. What all
-    /// processes must agree on can only be changed by a restart: the number of processes, `maxConnections`, `ringSize`, the
-    /// largest messages, the ports. When it does not start, or disagrees, the old workers go on.
-    case newProgram
-}
-
-/// What happens to a connection that has no room for a published message.
-public enum SlowReceiverPolicy: String, Sendable, CaseIterable {
-    /// It goes without the message.
-    case leaveOut
-    /// It is closed, with ``CloseReason/Cause/overflow``.
-    case close
-}
 
 /// Everything that can be set before ``Server/start()``. Each default is meant to be kept until there is a reason.
 public struct Settings: Sendable {
@@ -42,13 +9,13 @@ public struct Settings: Sendable {
     public var reactorCount: Int?
     /// Which worker gets a connection, in process mode. Default: they are dealt out in turn.
     public var dispatch = Dispatch.byConnection
-    /// Task workers, which do the tasks that workers post, one at a time each; see ``Server/task(_:on:)-([UInt8],_)``. They
-    /// need `onTask`. Default: 0, none.
+    /// Task workers, which do the tasks that workers post, one at a time each; see ``Server/task(_:on:)-([UInt8],_)``.
+    /// They need `onTask`. Default: 0, none.
     public var taskWorkerCount = 0
     /// Bytes of one task, of one result, and of one message between processes. Default: 8 MiB.
     public var maxTask = 8 << 20
-    /// A worker that has served so many requests, messages or packets ends in an orderly way and is replaced, a remedy for
-    /// code that loses memory. In process mode no connection notices. Default: 0, never.
+    /// A worker that has served so many requests, messages or packets ends in an orderly way and is replaced, a remedy
+    /// for code that loses memory. In process mode no connection notices. Default: 0, never.
     public var maxRequests = 0
     /// Up to so many more are added by chance, so that workers do not end at the same time. Default: `nil`, half of
     /// ``maxRequests``, or none when that is 10 or less.
@@ -66,8 +33,9 @@ public struct Settings: Sendable {
     public var taskTimeout: Duration?
     /// What a reload starts: ``Reload/fork`` or ``Reload/newProgram``. Default: `fork`.
     public var reload = Reload.fork
-    /// The program that ``Reload/newProgram`` starts. Default: `nil`, the file from which the server was started, or what
-    /// has its name by then. Give a path here when the server was started by a name that will not be the new program's.
+    /// The program that ``Reload/newProgram`` starts. Default: `nil`, the file from which the server was started, or
+    /// what has its name by then. Give a path here when the server was started by a name that will not be the new
+    /// program's.
     public var program: String?
     /// How many connections there may be at once; further ones are closed when they arrive. Default: 100,000.
     public var maxConnections = 100_000
@@ -78,8 +46,8 @@ public struct Settings: Sendable {
     /// ``CloseReason/Cause/heartbeat``. Any byte counts, also a pong; what is sent to it does not. See also
     /// ``Server/protect(_:_:)``. Default: `nil`, never.
     public var heartbeatIdleTime: Duration?
-    /// How often connections are looked at for ``heartbeatIdleTime``; a silent one may live so much longer. Default: `nil`,
-    /// each as soon as it is due. When only this is set, ``heartbeatIdleTime`` is twice as long.
+    /// How often connections are looked at for ``heartbeatIdleTime``; a silent one may live so much longer. Default:
+    /// `nil`, each as soon as it is due. When only this is set, ``heartbeatIdleTime`` is twice as long.
     public var heartbeatCheckInterval: Duration?
     /// A WebSocket from which nothing came for so long gets a ping. Default: `nil`, none.
     public var pingInterval: Duration?
@@ -94,8 +62,8 @@ public struct Settings: Sendable {
     /// Bytes of a request's body; more is answered with 413. Default: 8 MiB.
     public var maxBody = 8 << 20
     /// Call `onRequest` when a request's head is there, and give it the body in pieces as they come: see
-    /// ``Request/bodyPieces``. A body that came with the head is still given at once. ``maxBody`` does not apply then, and
-    /// ``bodyTimeout`` is the time between two pieces. Default: false, whole bodies only.
+    /// ``Request/bodyPieces``. A body that came with the head is still given at once. ``maxBody`` does not apply then,
+    /// and ``bodyTimeout`` is the time between two pieces. Default: false, whole bodies only.
     public var streamRequestBodies = false
     /// Bytes of a body that comes in pieces; more is answered with 413. Default: `nil`, any number.
     public var maxStreamedBody: Int?
@@ -104,11 +72,14 @@ public struct Settings: Sendable {
     public var maxQueue = 8 << 20
     /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no.
     public var compression: Compression?
+    /// Keep the request of each WebSocket's handshake for ``Connection/request``, until the WebSocket is closed.
+    /// Default: false, which saves the memory.
+    public var keepsHandshakes = false
     /// Subprotocols that are accepted, in the order of preference: the first that a client offers is chosen. A client
     /// that offers none of them is served without. Default: none.
     public var subprotocols: [String] = []
-    /// Origins whose pages may open WebSockets, like "https://example.com" or "https://*.example.com"; others are answered
-    /// with 403. Clients that are no browsers send no origin and are not affected. Default: `nil`, all.
+    /// Origins whose pages may open WebSockets, like "https://example.com" or "https://*.example.com"; others are
+    /// answered with 403. Clients that are no browsers send no origin and are not affected. Default: `nil`, all.
     public var allowedOrigins: [String]?
     /// What a connection whose output is full means for messages that are published or broadcast. Default: it goes
     /// without them.
@@ -137,28 +108,28 @@ public struct Settings: Sendable {
     public var spin: Duration = .microseconds(5)
     /// How much the server says of itself. Default: notices, warnings and errors.
     public var logLevel = LogLevel.notice
-    /// Where it says so: a file that all processes append to, one line at a time. SIGHUP to the master has it opened anew,
-    /// after it was renamed. Default: `nil`, standard error.
+    /// Where it says so: a file that all processes append to, one line at a time. SIGHUP to the master has it opened
+    /// anew, after it was renamed. Default: `nil`, standard error.
     public var logFile: String?
-    /// A file that has the numbers of ``Server/stats()``, written anew each second by the master: "name: value", one a line,
-    /// or JSON when its name ends in ".json". Default: `nil`, none.
+    /// A file that has the numbers of ``Server/stats()``, written anew each second by the master: "name: value", one a
+    /// line, or JSON when its name ends in ".json". Default: `nil`, none.
     public var statsFile: String?
     /// Go on in the background. The process that was started waits until the server listens, or cannot, and ends with
-    /// exit code 0 or with 1 and the cause on standard error; ``Server/start()`` goes on, and returns, in another one. Its
-    /// working directory is / and what it prints goes to ``logFile``, or nowhere. Not for systemd or a container, which
-    /// want the process that they started. Default: no.
+    /// exit code 0 or with 1 and the cause on standard error; ``Server/start()`` goes on, and returns, in another one.
+    /// Its working directory is / and what it prints goes to ``logFile``, or nowhere. Not for systemd or a container,
+    /// which want the process that they started. Default: no.
     public var daemonize = false
-    /// A file that holds the pid of the master from when it listens until it ends, locked: a second server with the same
-    /// file is refused. Default: `nil`, none.
+    /// A file that holds the pid of the master from when it listens until it ends, locked: a second server with the
+    /// same file is refused. Default: `nil`, none.
     public var pidFile: String?
     /// The user as which handlers run, by name or number; for servers that are started as root. It gets the user's
-    /// groups, and there is no way back. Master and manager, with `onStart` and `onManagerStart`, stay root; reactors open
-    /// files for responses as this user. Not in ``ServerMode/single``. Default: `nil`, who started the server.
+    /// groups, and there is no way back. Master and manager, with `onStart` and `onManagerStart`, stay root; reactors
+    /// open files for responses as this user. Not in ``ServerMode/single``. Default: `nil`, who started the server.
     public var user: String?
     /// The group, by name or number. Default: `nil`, the first group of ``user``.
     public var group: String?
-    /// The root directory of the processes that run handlers, and of files for responses; it needs root. Default: `nil`,
-    /// that of the system.
+    /// The root directory of the processes that run handlers, and of files for responses; it needs root. Default:
+    /// `nil`, that of the system.
     public var chroot: String?
     /// Bind each reactor thread and each process that runs handlers to one CPU, round robin over those that the server
     /// may use. Threads that handlers start stay on it, too. Default: no.
@@ -169,168 +140,5 @@ public struct Settings: Sendable {
     /// The defaults.
     public init() {}
 
-    private static var defaultWorkers: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
-}
-
-// MARK: - Checks and the forms that the C core wants
-
-extension Settings {
-    func reactors(mode: ServerMode) -> Int {
-        guard mode == .process else { return 0 }
-        return reactorCount ?? min(workerCount, Settings.defaultWorkers, 8)
-    }
-
-    /// The first setting that makes no sense, in words.
-    func check(mode: ServerMode) throws(ServerError) {
-        func require(_ good: Bool, _ message: @autoclosure () -> String) throws(ServerError) {
-            if !good { throw ServerError(code: .invalidSetting, message: message()) }
-        }
-        try require((1...512).contains(workerCount), "workerCount must be 1...512, not \(workerCount)")
-        if let reactorCount {
-            try require((1...256).contains(reactorCount), "reactorCount must be 1...256, not \(reactorCount)")
-        }
-        try require(
-            (1...1 << 24).contains(maxConnections), "maxConnections must be 1...16,777,216, not \(maxConnections)")
-        for (name, value) in [("maxMessage", maxMessage), ("maxBody", maxBody), ("maxQueue", maxQueue)] {
-            try require((1024...1 << 28).contains(value), "\(name) must be 1 KiB to 256 MiB, not \(value) bytes")
-        }
-        if let maxStreamedBody {
-            try require(maxStreamedBody >= 1024, "maxStreamedBody must be 1 KiB or more, not \(maxStreamedBody) bytes")
-        }
-        for (name, value) in [("maxTopics", maxTopics), ("maxSubscriptions", maxSubscriptions)] {
-            try require((1...1 << 24).contains(value), "\(name) must be 1...16,777,216, not \(value)")
-        }
-        try require((256...65_535).contains(maxHead), "maxHead must be 256...65,535 bytes, not \(maxHead)")
-        for (name, value) in [
-            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("idleTimeout", idleTimeout),
-            ("closeTimeout", closeTimeout), ("shutdownTimeout", shutdownTimeout),
-        ] {
-            try require(
-                value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, not \(value)")
-        }
-        for (name, value) in [
-            ("heartbeatIdleTime", heartbeatIdleTime), ("heartbeatCheckInterval", heartbeatCheckInterval),
-            ("pingInterval", pingInterval), ("pongTimeout", pongTimeout),
-        ] {
-            guard let value else { continue }
-            try require(
-                value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, not \(value)")
-        }
-        try require(pongTimeout == nil || pingInterval != nil, "pongTimeout needs a pingInterval")
-        try require(
-            (0...1 << 24).contains(maxConnectionsPerAddress),
-            "maxConnectionsPerAddress must be 0...16,777,216, not \(maxConnectionsPerAddress)")
-        try compression?.check()
-        try checkProcesses()
-        for name in subprotocols {
-            try require(
-                !name.isEmpty && name.utf8.count <= 200 && name.utf8.allSatisfy(isToken),
-                "subprotocols: \"\(name)\" is not a token of 1...200 characters")
-        }
-        try require((0...512).contains(taskWorkerCount), "taskWorkerCount must be 0...512, not \(taskWorkerCount)")
-        try require((1024...1 << 28).contains(maxTask), "maxTask must be 1 KiB to 256 MiB, not \(maxTask) bytes")
-        for (name, value) in [
-            ("maxRequests", maxRequests), ("maxRequestsGrace", maxRequestsGrace ?? 0), ("maxTasks", maxTasks),
-            ("maxTasksGrace", maxTasksGrace ?? 0),
-        ] {
-            try require((0...1 << 40).contains(value), "\(name) must not be negative or above 2^40, and is \(value)")
-        }
-        for (name, value) in [("stuckAfter", stuckAfter), ("taskTimeout", taskTimeout)] {
-            guard let value else { continue }
-            try require(
-                value >= .milliseconds(10) && value <= .seconds(86_400), "\(name) must be 10 ms to 1 day, not \(value)")
-        }
-        try require((1...65_535).contains(backlog), "backlog must be 1...65,535, not \(backlog)")
-        try require(
-            (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,
-            "ringSize must be a power of two from 4,096 to 256 MiB, not \(ringSize)")
-        try require(spin >= .zero && spin <= .milliseconds(1), "spin must be 0 to 1 ms, not \(spin)")
-    }
-
-    /// The largest record that a message or request with its head can become.
-    private var largestRecord: Int { max(maxMessage, maxBody + maxHead, maxTask) + 4096 }
-
-    /// How many requests one worker may serve, with its share of chance; 0: any number.
-    var requestQuota: Int { Settings.quota(maxRequests, maxRequestsGrace) }
-    /// How many tasks one task worker may do.
-    var taskQuota: Int { Settings.quota(maxTasks, maxTasksGrace) }
-
-    private static func quota(_ count: Int, _ grace: Int?) -> Int {
-        let grace = grace ?? (count > 10 ? count / 2 : 0)
-        return count == 0 || grace == 0 ? count : count + Int.random(in: 1...grace)
-    }
-
-    func busConfig(nodes: Int, largestPacket: Int = 0) -> cre_bus_config {
-        let largestRecord = max(self.largestRecord, largestPacket + 4096)
-        return cre_bus_config(
-            nodes: UInt32(nodes),
-            ring_bytes: UInt32(ringSize),
-            connections: UInt32(maxConnections),
-            queue_bytes: UInt32(Swift.max(8 << 20, largestRecord * 2)),
-            max_payload: UInt32(max(maxQueue * 2 + 131_072, largestRecord)),
-            spin_ns: UInt32(spin.nanoseconds)
-        )
-    }
-
-    /// What it points to is never freed: an engine borrows it for the life of the process.
-    func engineConfig(servesHTTP: Bool) -> cre_engine_config {
-        var config = unsafe cre_engine_config()
-        unsafe config.http = servesHTTP
-        unsafe config.max_pipelined = UInt16(CRE_MAX_PIPELINED)
-        unsafe config.max_message = UInt64(maxMessage)
-        unsafe config.max_head = UInt32(maxHead)
-        unsafe config.max_body = UInt32(maxBody)
-        unsafe config.max_queue = UInt32(maxQueue)
-        unsafe config.subprotocols = cStrings(subprotocols)
-        unsafe config.origins = cStrings(allowedOrigins)
-        if let compression {
-            let deflate = UnsafeMutablePointer<cre_ws_deflate_config>.allocate(capacity: 1)
-            unsafe deflate.initialize(to: compression.config)
-            unsafe config.deflate = UnsafePointer(deflate)
-        }
-        unsafe config.max_per_address = UInt32(maxConnectionsPerAddress)
-        let idle = heartbeatIdleTime ?? heartbeatCheckInterval.map { $0 * 2 }
-        unsafe config.heartbeat_idle_ms = UInt32(idle?.milliseconds ?? 0)
-        unsafe config.heartbeat_check_ms = UInt32(heartbeatCheckInterval?.milliseconds ?? 0)
-        unsafe config.ping_interval_ms = UInt32(pingInterval?.milliseconds ?? 0)
-        unsafe config.pong_timeout_ms = UInt32(pongTimeout?.milliseconds ?? 0)
-        unsafe config.close_slow = slowReceivers == .close
-        unsafe config.max_topics = UInt32(maxTopics)
-        unsafe config.max_subscriptions = UInt32(maxSubscriptions)
-        unsafe config.head_timeout_ms = UInt32(headTimeout.milliseconds)
-        unsafe config.body_timeout_ms = UInt32(bodyTimeout.milliseconds)
-        unsafe config.idle_timeout_ms = UInt32(idleTimeout.milliseconds)
-        unsafe config.close_timeout_ms = UInt32(closeTimeout.milliseconds)
-        return unsafe config
-    }
-}
-
-extension Duration {
-    /// As far as 64 bits reach, some 292 years; what is longer is as long as that.
-    var nanoseconds: Int64 {
-        let (seconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, overflows) = seconds.addingReportingOverflow(components.attoseconds / 1_000_000_000)
-        return overflow || overflows ? (self < .zero ? .min : .max) : sum
-    }
-    /// Rounded up, so that a short time does not become none.
-    var milliseconds: Int64 { nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 > 0 ? 1 : 0) }
-}
-
-/// An array of C strings that ends with NULL; NULL for none at all.
-private func cStrings(_ strings: [String]?) -> UnsafePointer<UnsafePointer<CChar>?>? {
-    guard let strings else { return nil }
-    let array = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: strings.count + 1)
-    for (index, string) in strings.enumerated() { unsafe array[index] = UnsafePointer(strdup(string)) }
-    unsafe array[strings.count] = nil
-    return unsafe UnsafePointer(array)
-}
-
-/// Characters of a token (RFC 9110 section 5.6.2).
-private func isToken(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"):
-        true
-    default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-    }
+    static var defaultWorkers: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 }

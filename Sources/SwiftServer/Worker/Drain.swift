@@ -1,106 +1,125 @@
-internal import CReactor
-internal import CReactorInternal
-
-/// The orderly end of a worker: nothing new is begun, what was begun is finished, and then its loop stops.
+/// The orderly end of a worker: nothing new is begun, everything in progress is finished, and then its loop stops.
 @safe final class Drain: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
-    /// Why it ends, for the manager.
-    enum Cause: UInt32 {
-        /// The manager said so.
-        case told = 1
-        /// It has served as much as it may; see ``Settings/maxRequests``.
-        case served = 2
-        /// ``Server/stop(worker:)``.
-        case asked = 3
+
+    /// The work in progress in a worker.
+    struct Load {
+        /// Requests that were not answered.
+        var requests = 0
+        var suspendedHandlers = 0
+        /// Posted tasks whose results have not arrived.
+        var postedTasks = 0
+        /// Whether a task is running here.
+        var isOnTask = false
+        /// Timers that hold the worker.
+        var timers = 0
+        /// Whether there are any timers of the application.
+        var hasTimers = false
     }
 
-    private unowned let runtime: WorkerRuntime
-    /// How many requests were taken and not answered yet.
-    private(set) var openRequests = 0
+    /// What a drain does to its worker, and asks of it.
+    struct Actions {
+        /// Publishes the end, and stops receiving.
+        var begin: (EndingCause) -> Void
+        /// Runs a closure in a later turn of the loop.
+        var post: (@escaping @Sendable () -> Void) -> Void
+        /// Runs a closure after a time.
+        var after: (Duration, @escaping () -> Void) -> Void
+        /// Calls the application's `onWorkerExit`.
+        var notify: () -> Void
+        /// Clears the application's timers, except those that hold the worker.
+        var clearTimers: () -> Void
+        /// The work in progress.
+        var load: () -> Load
+        /// Calls the closure whenever some work has ended, from now on.
+        var watch: (@escaping () -> Void) -> Void
+        /// Closes the connections of this process, and calls the closure when none is left. Returns false, without a
+        /// call, in a process that owns no sockets.
+        var closeConnections: (Duration, @escaping () -> Void) -> Bool
+        /// Whether closing the link now would lose something.
+        var isLinkBusy: () -> Bool
+        /// Stops the loop.
+        var stop: () -> Void
+    }
+
+    private let name: String
+    /// Whether this is a worker or task worker, which finishes everything. A custom process may be suspended for as
+    /// long as it lives, so only the results of its tasks are awaited.
+    private let finishesAll: Bool
+    private let deadline: Duration
+    /// Whether the whole server is stopping. Task workers have ended before custom processes then, so missing results
+    /// will not arrive.
+    private let isServerStopping: () -> Bool
+    private let actions: Actions
     private(set) var isDraining = false
     private var hasConnections = false
 
-    init(runtime: WorkerRuntime) { self.runtime = runtime }
+    /// The interval at which a busy link is checked.
+    static let linkInterval: Duration = .milliseconds(5)
 
-    func requestTaken() { openRequests += 1 }
-
-    func requestAnswered() {
-        openRequests -= 1
-        step()
+    init(
+        name: String, finishesAll: Bool, deadline: Duration, isServerStopping: @escaping () -> Bool, actions: Actions
+    ) {
+        self.name = name
+        self.finishesAll = finishesAll
+        self.deadline = deadline
+        self.isServerStopping = isServerStopping
+        self.actions = actions
     }
 
-    /// Stops the loop when everything that was begun is finished, at the latest after `deadline`. Connections of this
-    /// worker's own are closed, and events that it has not read are left to its successor.
-    func start(_ cause: Cause) {
+    /// Stops the loop when everything in progress is finished, at the latest after the deadline. The process's own
+    /// connections are closed, and events that it has not read are left to its successor.
+    func start(_ cause: EndingCause) {
         guard !isDraining else { return }
         isDraining = true
-        unsafe cre_worker_ending(runtime.worker, cause.rawValue)
-        unsafe cre_worker_deafen(runtime.worker)
-        runtime.loop.post { [self] in go() }
+        actions.begin(cause)
+        actions.post { [self] in finish() }
     }
 
-    private func go() {
-        let deadline = runtime.server.settings.shutdownTimeout
-        if isHeld || runtime.timers.hasUsers { runtime.server.handlers.workerExit?(runtime) }
-        let dropped = runtime.timers.clearUsers()
-        if dropped > 0 { Log.debug("\(runtime.name) ends, and with it \(dropped) timers") }
-        runtime.lanes.runners.whenIdle = { [unowned self] in step() }
-        runtime.timers.whenFewer = { [unowned self] in step() }
-        _ = runtime.timers.start(after: deadline, every: nil) { [unowned self] _ in
-            Log.warning("\(runtime.name) did not finish in time and stops with \(whatHolds)")
-            stop()
+    private func finish() {
+        let load = actions.load()
+        if isHeld(load) || load.timers > 0 || load.hasTimers { actions.notify() }
+        actions.clearTimers()
+        actions.watch { [unowned self] in step() }
+        actions.after(deadline) { [unowned self] in
+            Log.warning("\(name) did not finish in time and stops with \(remaining)")
+            actions.stop()
         }
-        if let engine = unsafe cre_worker_engine(runtime.worker) {
-            hasConnections = true
-            unsafe cre_engine_shutdown(
-                engine, UInt32(deadline.milliseconds),
-                { context in
-                    unsafe Unmanaged<Drain>.fromOpaque(context!)._withUnsafeGuaranteedRef {
-                        $0.hasConnections = false
-                        $0.step()
-                    }
-                }, Unmanaged.passUnretained(self).toOpaque())
-        } else {
-            runtime.cutBodies()
+        hasConnections = true
+        let isClosing = actions.closeConnections(deadline) { [unowned self] in
+            hasConnections = false
+            step()
         }
+        if !isClosing { hasConnections = false }
         step()
     }
 
-    /// Something is there that must be finished before the end.
-    private var isHeld: Bool {
-        guard runtime.role.isManaged else { return awaitsResults }
-        return openRequests > 0 || runtime.lanes.runners.suspended > 0 || runtime.desk.outstanding > 0
-            || runtime.isOnTask
+    /// Whether work in progress must be finished before the end.
+    private func isHeld(_ load: Load) -> Bool {
+        guard finishesAll else { return load.postedTasks > 0 && !isServerStopping() }
+        return load.requests > 0 || load.suspendedHandlers > 0 || load.postedTasks > 0 || load.isOnTask
     }
 
-    /// Of a process of the user's own, whose code may be suspended for as long as it lives: that is what it is there for.
-    /// When the server stops, task workers have ended before: what has not come by then never will.
-    private var awaitsResults: Bool {
-        runtime.desk.outstanding > 0 && runtime.server.orders?.stopping.isRaised != true
-    }
-
-    private var whatHolds: String {
+    private var remaining: String {
+        let load = actions.load()
         let parts = [
-            (openRequests, "requests unanswered"), (runtime.lanes.runners.suspended, "handlers suspended"),
-            (runtime.desk.outstanding, "tasks whose results have not come"), (runtime.timers.holding, "timers"),
+            (load.requests, "requests without a response"), (load.suspendedHandlers, "handlers suspended"),
+            (load.postedTasks, "tasks without a result"), (load.timers, "timers"),
             (hasConnections ? 1 : 0, "its connections open"),
         ]
         return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 
-    /// Something was finished: perhaps it was the last.
+    /// Stops the loop if nothing is left to finish.
     func step() {
-        guard isDraining, !hasConnections, !isHeld, runtime.timers.holding == 0 else { return }
-        guard unsafe !cre_worker_congested(runtime.worker), unsafe !cre_worker_receiving(runtime.worker) else {
-            // What was sent last still waits for room in a ring, or a large record has come in part. That passes by
-            // itself, the deadline permitting.
-            _ = runtime.timers.start(after: .milliseconds(5), every: nil) { [unowned self] _ in step() }
+        guard isDraining, !hasConnections else { return }
+        let load = actions.load()
+        guard !isHeld(load), load.timers == 0 else { return }
+        guard !actions.isLinkBusy() else {
+            // Output still waits for room in a ring, or a large record has arrived in part. Both end by themselves.
+            actions.after(Drain.linkInterval) { [unowned self] in step() }
             return
         }
-        stop()
-    }
-
-    private func stop() {
-        runtime.loop.stop()
+        actions.stop()
     }
 }

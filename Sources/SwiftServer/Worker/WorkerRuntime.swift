@@ -1,302 +1,142 @@
 internal import CReactor
 internal import CReactorInternal
-internal import Glibc
 
-/// A worker process from the inside: the events that reach it become calls of the handlers, what handlers say becomes
-/// commands.
+/// A process that runs handlers: puts its parts together, and holds them.
 @safe final class WorkerRuntime: @unchecked Sendable {
-    // `@unchecked`: everything but what says "any thread" is touched on the loop's thread only.
+    // `@unchecked`: everything here is constant; the parts say who may use them.
     let id: Int
     let role: Role
-    let layout: Layout
-    let loop: EventLoop
-    let bus: Bus
-    let lanes: HandlerLanes
-    let timers: Timers
-    @exclusivity(unchecked) nonisolated(unsafe) private(set) var worker: OpaquePointer!
-    let server: Server
-    private(set) var desk: TaskDesk!
-    private(set) var drain: Drain!
-    /// Does the tasks of a server that is one process.
-    private(set) var local: LocalTasks?
-    /// The task that is being done here.
-    var taskInHand: TaskID?
-    private let handlers: Handlers
-    /// Those of the ports behind the first.
-    private let otherHandlers: [Handlers]
+    let configuration: ServerConfiguration
+    let context: WorkerContext
+    let poster: TaskPoster
+    let drain: Drain
+    private let router: EventRouter
+    private let inlet: EventRouter.Inlet
 
-    /// Opens the worker's end of the link. With `listeners` (base mode) it owns sockets itself.
+    var loop: EventLoop { context.loop }
+    var link: WorkerLink { context.link }
+    var timers: Timers { context.timers }
+    var name: String { context.name }
+
+    /// The sockets of a process that owns its connections, by port, with what they need.
+    struct Sockets {
+        let listeners: [Int32]
+        let certificates: Certificates
+        /// The ports that the sockets are bound to.
+    }
+
+    /// Opens the worker's end of the link. With `sockets` (base and single mode) it serves them itself.
     init(
-        id: Int, layout: Layout, loop: EventLoop, bus: Bus, server: Server, listeners: [Int32]?
+        id: Int, configuration: ServerConfiguration, loop: EventLoop, bus: Bus, flags: ControlFlags, ports: [Int],
+        sockets: Sockets?
     ) throws(ServerError) {
+        let layout = configuration.layout
+        let settings = configuration.settings
+        let role = layout.role(of: id)
+        let inlet = EventRouter.Inlet()
+        let link: WorkerLink
+        do throws(ServerError) {
+            link = try unsafe WorkerLink(
+                id: id, layout: layout, loop: loop, bus: bus,
+                engine: sockets == nil ? nil : configuration.engineConfig(),
+                callbacks: inlet.callbacks(hasEvents: role == .worker))
+        } catch {
+            inlet.free()
+            throw error
+        }
+        let timers = Timers(loop: loop)
+        let pauses = ReadPauses { link.setPaused($0, $1) }
+        let runners = HandlerRunners(executor: loop.executor)
+        let lanes = HandlerLanes(runners: runners) { pauses.pause($0, $1) }
+        let requests = OpenRequests(link: link, pauses: pauses)
+        let isLocal = configuration.mode == .single && settings.taskWorkerCount > 0
+        let local = isLocal ? LocalTasks(loop: loop) : nil
+        let tasks = TaskRunner(
+            link: link, local: local, handlers: configuration.tasks, runners: runners, maxTask: settings.maxTask,
+            quota: Quota(role == .taskWorker ? settings.taskQuota : 0))
+        poster = TaskPoster(
+            link: link, local: local, handlers: configuration.tasks, timers: timers, maxTask: settings.maxTask)
+        context = WorkerContext(
+            id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
+            timers: timers,
+            server: ConnectionInfo.Server(
+                ports: zip(configuration.ports, ports).map { ($1, $0.tls != nil) }, reactors: layout.reactors))
+        drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster)
+        router = EventRouter(
+            worker: context, configuration: configuration, tasks: tasks, poster: poster, drain: drain,
+            quota: Quota(role == .worker ? settings.requestQuota : 0))
         self.id = id
-        self.layout = layout
-        role = layout.role(of: id)
-        self.loop = loop
-        self.bus = bus
-        self.server = server
-        handlers = server.handlers
-        otherHandlers = server.ports.dropFirst().map { server.handlers(of: $0) }
-        timers = Timers(loop: loop)
-        left = role == .taskWorker ? server.settings.taskQuota : server.settings.requestQuota
-        let relay = Relay()
-        lanes = HandlerLanes(runners: HandlerRunners(executor: loop.executor)) { relay.runtime.pause($0, $1) }
-        relay.runtime = self
-        desk = TaskDesk(runtime: self)
-        drain = Drain(runtime: self)
-        if server.mode == .single, server.settings.taskWorkerCount > 0 { local = LocalTasks(runtime: self) }
+        self.role = role
+        self.configuration = configuration
+        self.inlet = inlet
 
-        var engine = unsafe server.engineConfig()
-        var raw: OpaquePointer?
-        let result = unsafe withUnsafePointer(to: &engine) { engine in
-            var config = unsafe cre_worker_config(
-                bus: bus.raw, node: UInt32(layout.node(of: id)),
-                on_event: role != .worker
-                    ? nil
-                    : { context, event, payload in
-                        unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
-                            unsafe $0.receive(event!, payload)
-                        }
-                    },
-                on_message: { context, node, message, payload in
-                    unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
-                        unsafe $0.receive(
-                            message: message!, from: Int(node),
-                            UnsafeRawBufferPointer(start: payload, count: Int(message!.pointee.length)))
-                    }
+        inlet.connect(router)
+        tasks.whenQuotaReached = { [drain] in drain.start(.quota) }
+        local?.begin = { tasks.begin($0, from: id, $1, wantsResult: $2) }
+        local?.deliver = { [poster] in poster.receive($0) }
+        timers.publishActivity = { link.publish(activity: $0) }
+        unsafe loop.executor.show = { link.publish(activity: $0) }
+        if let sockets { try serve(sockets) }
+    }
+
+    private static func makeDrain(
+        _ context: WorkerContext, _ configuration: ServerConfiguration, _ flags: ControlFlags, _ tasks: TaskRunner,
+        _ poster: TaskPoster
+    ) -> Drain {
+        let (link, timers, lanes, requests) = (context.link, context.timers, context.lanes, context.requests)
+        return Drain(
+            name: context.name, finishesAll: configuration.layout.role(of: context.id).isManaged,
+            deadline: configuration.settings.shutdownTimeout, isServerStopping: { flags.stopping.isRaised },
+            actions: Drain.Actions(
+                begin: { link.beginEnding($0) },
+                post: { context.loop.post($0) },
+                after: { delay, run in _ = timers.start(after: delay, every: nil) { _ in run() } },
+                notify: { configuration.handlers.workerExit?(context) },
+                clearTimers: {
+                    let count = timers.clearUsers()
+                    if count > 0 { Log.debug("\(context.name) is ending; \(count) timers were cleared") }
                 },
-                violation: { context, node in
-                    unsafe Unmanaged<WorkerRuntime>.fromOpaque(context!)._withUnsafeGuaranteedRef {
-                        $0.punish(Int(node))
-                    }
+                load: {
+                    Drain.Load(
+                        requests: requests.count, suspendedHandlers: lanes.runners.suspended,
+                        postedTasks: poster.outstanding, isOnTask: tasks.current != nil, timers: timers.holding,
+                        hasTimers: timers.hasUsers)
                 },
-                context: Unmanaged.passUnretained(self).toOpaque(),
-                engine: listeners == nil ? nil : engine, max_queue: 0,
-                first_owner: UInt16(layout.owners.lowerBound), owner_count: UInt16(layout.owners.count),
-                first_task: UInt16(layout.taskNodes.lowerBound), task_count: UInt16(layout.taskNodes.count))
-            return unsafe cre_worker_open(loop.raw, &config, &raw)
-        }
-        guard result == 0, let raw = unsafe raw else { throw .system("opening worker \(id)", result) }
-        unsafe worker = raw
-        let show: (UInt32) -> Bool = { unsafe cre_worker_occupied(raw, $0) }
-        timers.show = show
-        unsafe loop.executor.show = show
-        if let listeners {
-            try speakTLS()
-            for (port, listener) in listeners.enumerated() {
-                let result = unsafe cre_engine_serve(cre_worker_engine(raw), listener, UInt16(port))
-                guard result == 0 else { throw .system("serving in worker \(id)", result) }
+                watch: { step in
+                    requests.whenAnswered = step
+                    lanes.runners.whenIdle = step
+                    timers.whenFewer = step
+                    poster.whenNoneOpen = step
+                    tasks.whenEnded = step
+                },
+                closeConnections: { deadline, done in
+                    let isClosing = link.shutDownEngine(deadline: deadline, done: done)
+                    if !isClosing { requests.cutBodies() }
+                    return isClosing
+                },
+                isLinkBusy: { link.isBusy },
+                stop: { context.loop.stop() }))
+    }
+
+    private func serve(_ sockets: Sockets) throws(ServerError) {
+        for entry in sockets.certificates.entries {
+            // The files may have changed since the predecessor of this worker has read them.
+            do throws(ServerError) { try entry.context.reload(entry.configuration) } catch {
+                Log.error("\(name) keeps using certificates that were read before: \(error.message)")
             }
+            let result = unsafe link.setTLS(entry.context.raw, port: entry.port)
+            guard result == 0 else { throw .system("cannot enable TLS in \(name)", result) }
+        }
+        for (port, listener) in sockets.listeners.enumerated() {
+            let result = link.serve(listener, port: port)
+            guard result == 0 else { throw .system("cannot serve port \(port) in \(name)", result) }
         }
     }
 
-    private func speakTLS() throws(ServerError) {
-        for port in server.ports {
-            guard let tls = port.tls, let context = port.tlsContext else { continue }
-            // A worker that replaces another one comes after a change of the files, maybe.
-            do throws(ServerError) { try context.reload(tls) } catch {
-                Log.error("worker \(id) goes on with certificates that were read before: \(error.message)")
-            }
-            let result = unsafe cre_engine_set_tls(cre_worker_engine(worker), UInt16(port.index), context.raw)
-            guard result == 0 else { throw .system("speaking TLS in worker \(id)", result) }
-        }
-    }
-
-    /// Whether the calling thread is the loop's. Any thread.
-    var isHere: Bool { loop.executor.isHere }
-
-    /// In words, as the log says it.
-    var name: String { layout.name(of: id) }
-
-    /// The user's own process has failed: it is replaced.
-    func fail(_ cause: String) {
-        Log.error("\(name): \(cause)")
-        cre_process_exit(1)
-    }
-
-    // MARK: Events
-
-    /// How many requests, or tasks, this process may still take; negative: any number.
-    @safe @exclusivity(unchecked) private var left: Int
-
-    /// One was taken. The last one starts the end; what else has come is the successor's.
-    func count() {
-        guard left > 0 else { return }
-        left -= 1
-        if left == 0 { drain.start(.served) }
-    }
-
-    private func receive(_ record: UnsafePointer<cre_record>, _ start: UnsafeMutablePointer<UInt8>?) {
-        let fd = unsafe ConnectionID(rawValue: record.pointee.session)
-        let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
-        let port = unsafe Int(cre_record_port(record))
-        if port > 0 {
-            unsafe receive(record, fd, payload, otherHandlers[port - 1])
-        } else {
-            unsafe receive(record, fd, payload, handlers)
-        }
-    }
-
-    @inline(__always) private func receive(
-        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer,
-        _ handlers: borrowing Handlers
-    ) {
-        switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
-        case CRE_EVENT_MESSAGE:
-            count()
-            unsafe handlers.message?(self, fd, Opcode(rawValue: record.pointee.opcode), payload)
-        case CRE_EVENT_REQUEST:
-            guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
-            if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 { expectBody(of: &request) }
-            count()
-            handlers.request?(self, request)
-        case CRE_EVENT_REQUEST_BODY:
-            let request = unsafe RequestID(connection: fd, number: record.pointee.opcode)
-            unsafe receiveBody(of: request, payload, UInt32(record.pointee.flags))
-        case CRE_EVENT_OPEN:
-            guard let open = handlers.open, let request = unsafe Request(fd: fd, payload: payload) else { return }
-            open(self, request)
-        case CRE_EVENT_CLOSE:
-            guard let close = handlers.close, let reason = unsafe CloseReason(payload) else { return }
-            close(self, fd, reason)
-        case CRE_EVENT_RECEIVE:
-            count()
-            unsafe handlers.receive?(self, fd, payload)
-        case CRE_EVENT_CONNECT:
-            handlers.connect?(self, fd)
-        case CRE_EVENT_END:
-            // The peer has said all. Answers of a handler that is suspended still reach it.
-            if isBusy(fd) { run(fd) { self.finish(fd) } } else { finish(fd) }
-        case CRE_EVENT_PACKET:
-            guard let packet = unsafe handlers.packet, payload.count >= MemoryLayout<cre_address>.size else { return }
-            count()
-            let sender = unsafe SocketAddress(payload.load(as: cre_address.self), receivedOn: cre_record_port(record))
-            unsafe packet(
-                self, sender, UnsafeRawBufferPointer(rebasing: payload[MemoryLayout<cre_address>.size...]))
-        default: break
-        }
-    }
-
-    private func finish(_ fd: ConnectionID) {
-        _ = unsafe close(fd, code: 1000, reason: UnsafeRawBufferPointer(start: nil, count: 0))
-    }
-
-    // MARK: Commands
-
-    func push(_ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ payload: UnsafeRawBufferPointer) -> PushResult {
-        let result = unsafe cre_worker_push(
-            worker, fd.rawValue, opcode.rawValue, finish, payload.baseAddress, payload.count)
-        return PushResult(result, local: unsafe result == 0 && cre_worker_owns(worker, fd.rawValue))
-    }
-
-    func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> Bool {
-        unsafe cre_worker_end(worker, fd.rawValue, code, reason.baseAddress, reason.count) == 0
-    }
-
-    // A client that left meanwhile is no error for who answers: nobody waits for it any more.
-    @discardableResult func respond(
-        _ request: RequestID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
-        more: Bool = false
-    ) -> Bool {
-        unsafe fields.withUnsafeBytes { fields in
-            let send = unsafe more ? cre_worker_respond_more : cre_worker_respond
-            return unsafe send(
-                worker, request.connection.rawValue, request.number, status, flags, false, fields.baseAddress,
-                fields.count, body.baseAddress,
-                body.count) == 0
-        }
-    }
-
-    /// Answers with an empty 500 and ends the connection.
-    func refuse(_ request: RequestID) {
-        unsafe cre_worker_respond(worker, request.connection.rawValue, request.number, 500, 0, true, nil, 0, nil, 0)
-    }
-
-    func respondBody(_ request: RequestID, _ bytes: UnsafeRawBufferPointer, final: Bool) -> Bool {
-        unsafe cre_worker_respond_body(
-            worker, request.connection.rawValue, request.number, bytes.baseAddress, bytes.count, final) == 0
-    }
-
-    func respondFile(
-        _ request: RequestID, status: UInt16, flags: UInt16, fields: [UInt8], path: String, offset: UInt64,
-        length: UInt64
-    ) {
-        _ = unsafe fields.withUnsafeBytes { fields in
-            unsafe cre_worker_respond_file(
-                worker, request.connection.rawValue, request.number, status, flags, false, fields.baseAddress,
-                fields.count, path, offset, length)
-        }
-    }
-
-    /// Stops or restarts reading from a connection: it goes on when all who stopped it say so.
-    func pause(_ fd: ConnectionID, _ pause: Bool) {
-        let count = pauses[fd, default: 0] + (pause ? 1 : -1)
-        pauses[fd] = count > 0 ? count : nil
-        guard count == (pause ? 1 : 0) else { return }
-        var command = cre_record(
-            length: 0, kind: UInt8((pause ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME).rawValue), opcode: 0, flags: 0,
-            session: fd.rawValue)
-        unsafe cre_worker_command(worker, &command, nil, 0)
-    }
-
-    /// Another worker wrote nonsense into the ring to this one. It cannot be trusted further; the manager, which is the
-    /// parent of both, replaces it.
-    private func punish(_ node: Int) {
-        let pid = bus.pid(ofNode: node)
-        Log.error("node \(node) (pid \(pid)) sent a damaged record")
-        if pid > 0, pid != getpid(), cre_process_parent(pid) == getppid() { kill(pid, SIGKILL) }
-    }
-
-    // MARK: Bodies in pieces
-
-    /// Of requests that were told, until their last piece came.
-    private var bodies: [RequestID: IncomingBody] = [:]
-    /// How many have stopped the reading of a connection.
-    private var pauses: [ConnectionID: Int] = [:]
-
-    private func expectBody(of request: inout Request) {
-        let body = IncomingBody(of: request.id, isExpected: request.isExpected, runtime: self)
-        request.incoming = body
-        bodies[request.id] = body
-    }
-
-    /// Of a request that a predecessor took, nobody is here to hear of it.
-    private func receiveBody(of request: RequestID, _ piece: UnsafeRawBufferPointer, _ flags: UInt32) {
-        let isFinal = flags & CRE_RECORD_FINAL != 0
-        let body = isFinal ? bodies.removeValue(forKey: request) : bodies[request]
-        unsafe body?.receive(piece, isFinal: isFinal, isBroken: flags & CRE_RECORD_CLOSE != 0)
-    }
-
-    /// Has a client that waits for it told to send its body.
-    func wantBody(_ request: RequestID) {
-        var command = cre_record(
-            length: 0, kind: UInt8(CRE_COMMAND_CONTINUE.rawValue), opcode: request.number, flags: 0,
-            session: request.connection.rawValue)
-        unsafe cre_worker_command(worker, &command, nil, 0)
-    }
-
-    // MARK: The end
-
-    func requestTaken() { drain.requestTaken() }
-
-    func requestAnswered(_ request: RequestID) {
-        if !bodies.isEmpty { bodies[request]?.cut() }
-        drain.requestAnswered()
-    }
-
-    /// What is still to come of requests with bodies in pieces is left to the successor, who knows nothing of them.
-    func cutBodies() {
-        for body in bodies.values { body.cut() }
-    }
-
-    func closeLink() {
-        timers.whenFewer = nil  // nobody waits for them any more
+    func close() {
+        timers.whenFewer = nil
         timers.clearAll()
-        unsafe cre_worker_close(worker)
+        link.close()
+        inlet.free()
     }
-}
-
-/// Lets a closure that is made in `init` reach the object that is being made.
-private final class Relay {
-    unowned var runtime: WorkerRuntime!
 }

@@ -1,28 +1,33 @@
 internal import Glibc
 
-/// What signals mean to a process that runs handlers.
+/// The signals of a process that runs handlers.
 ///
-/// Its manager tells it to stop by ``Signals/stop``. SIGTERM comes from elsewhere, and there are two who send it: somebody
-/// who wants this worker replaced, and somebody who stops everything by a signal to the whole process group. So it is held
-/// for a moment: when the server turns out to be stopping, the worker goes on until it is its turn, so that requests in
-/// progress are finished in order.
+/// Its manager requests its end by ``Signals/stop``. SIGTERM has two other senders: someone who wants this worker
+/// replaced, and someone who stops everything by a signal to the process group. So SIGTERM takes effect after a short
+/// delay: if the whole server turns out to be stopping, the worker continues until the manager requests its end, and
+/// requests in progress are finished in order.
 @safe final class WorkerSignals: @unchecked Sendable {
     // `@unchecked`: made and used on the process's main thread.
 
-    /// Longer than it takes the master to notice its own copy of a signal.
-    private static let hold: Duration = .milliseconds(250)
+    /// Longer than the master needs to notice its own copy of a signal.
+    private static let termDelay: Duration = .milliseconds(250)
 
-    private let server: Server
+    private let flags: ControlFlags
+    private let certificates: Certificates
+    private let name: String
     private let signals: Signals
-    private var isHolding = false
+    private var isDelayed = false
     private var isStopping = false
 
-    init(server: Server) throws(ServerError) {
-        self.server = server
+    /// Takes over the signals: from here on they have no other effect. `certificates` are those of base mode.
+    init(flags: ControlFlags, certificates: Certificates, name: String) throws(ServerError) {
+        self.flags = flags
+        self.certificates = certificates
+        self.name = name
         signals = try Signals(Signals.ofWorker)
     }
 
-    /// Calls `stop`, once, when it is time to.
+    /// Calls `stop`, once, when the process has to end.
     func watch(_ loop: EventLoop, _ timers: Timers, stop: @escaping @Sendable () -> Void) {
         loop.watch(signals.descriptor) { [self] in
             for signal in signals.pending() { handle(signal, timers, stop) }
@@ -30,23 +35,23 @@ internal import Glibc
     }
 
     private func handle(_ signal: Int32, _ timers: Timers, _ stop: @escaping @Sendable () -> Void) {
-        Log.debug("signal \(ProcessEnd.name(signal))")
+        Log.debug("signal \(Signals.name(signal))")
         switch signal {
         case Signals.stop:
-            // Not before this turn has emptied the rings: what the master told before it said this is still to be heard.
+            // Not before this turn has emptied the rings: the master's earlier messages must still arrive.
             _ = timers.start(after: .milliseconds(1), every: nil) { [self] _ in stopOnce(stop) }
         case SIGTERM:
-            guard !isHolding else { return }
-            isHolding = true
-            _ = timers.start(after: WorkerSignals.hold, every: nil) { [self] _ in
-                isHolding = false
-                if server.orders?.stopping.isRaised != true { stopOnce(stop) }
+            guard !isDelayed else { return }
+            isDelayed = true
+            _ = timers.start(after: WorkerSignals.termDelay, every: nil) { [self] _ in
+                isDelayed = false
+                if !flags.stopping.isRaised { stopOnce(stop) }
             }
         case SIGHUP:
             Log.reopen()
-            if server.mode == .base { server.reloadCertificates() }  // else they are the master's business
-        case SIGINT: break  // a terminal's Ctrl-C goes to every process and is the master's business
-        default: Signals.tellUnused(signal, by: "worker \(server.workerID)")
+            certificates.reload()
+        case SIGINT: break  // a terminal's Ctrl-C reaches every process; the master handles it
+        default: Signals.logIgnored(signal, by: name)
         }
     }
 

@@ -19,18 +19,23 @@
     }
 
     /// The number of parked tasks that are kept.
-    private static let mostParked = 1024
+    static let mostParked = 1024
     /// The number of suspended handlers above which datagrams are dropped.
     static let mostPackets = 4096
 
-    private let executor: LoopExecutor
+    private let executor: LoopExecutor?
+    private let mostParked: Int
     private var parked: [Runner] = []
     /// The number of suspended handlers.
     private(set) var suspended = 0
     /// Called when the last suspended handler has returned.
     var whenIdle: (() -> Void)?
 
-    init(executor: LoopExecutor) { self.executor = executor }
+    /// Without an executor, and with no parked tasks, handlers run on the main actor that the runtime has: for tests.
+    init(executor: LoopExecutor?, mostParked: Int = HandlerRunners.mostParked) {
+        self.executor = executor
+        self.mostParked = mostParked
+    }
 
     /// Starts a handler. Returns whether it has ended; otherwise `whenLate` is called at its end.
     @discardableResult
@@ -47,7 +52,7 @@
         } else {
             begin(runner)
         }
-        executor.drain()
+        executor?.drain()
         if runner.isDone || runner.turn != turn { return true }
         runner.isLate = true
         runner.whenLate = whenLate
@@ -69,7 +74,7 @@
                 runner.isDone = true
                 if runner.isLate { self.finishLate(runner) }
                 // A handler may have cancelled its task, which must not affect the next handler.
-                if Task.isCancelled || self.parked.count >= HandlerRunners.mostParked { return }
+                if Task.isCancelled || self.parked.count >= self.mostParked { return }
                 unsafe await withUnsafeContinuation { continuation in
                     unsafe runner.continuation = continuation
                     self.parked.append(runner)

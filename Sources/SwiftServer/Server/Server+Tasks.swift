@@ -1,17 +1,16 @@
-/// Tasks: work that blocks, handed to processes that are there for it (``Settings/taskWorkerCount``).
+/// Tasks: blocking work, handed to task workers (``Settings/taskWorkerCount``).
 ///
-/// A task worker does one task at a time. A task goes to one that is idle, and when none is, to the one with the least
-/// to do, where it waits. Posting never blocks: when too much waits it says so.
+/// A task worker runs one task at a time. A task goes to an idle task worker, or is queued for the one with the
+/// shortest queue. Posting never blocks: it reports full queues.
 extension Server {
-    /// Posts a task and returns at once. What `onTask` answers comes to this worker's `onFinish`; when it throws, or
-    /// its process dies, `onTaskError` hears of it.
+    /// Posts a task and returns at once. Results of `onTask` are delivered to this worker's `onFinish`; when it throws,
+    /// or its process dies, `onTaskError` is called.
     ///
-    /// From workers and the user's processes. The master, the manager and task workers may post, too, but hear nothing
-    /// of it.
+    /// From workers and custom processes. The master, the manager and task workers may post, too, but get no results.
     ///
     /// - Parameters:
     ///   - data: at most ``Settings/maxTask`` bytes.
-    ///   - index: the task worker, counted from 0; `nil`: the one with the least to do.
+    ///   - index: the task worker, counted from 0; `nil`: the one with the shortest queue.
     @MainActor @discardableResult
     public func task(_ data: [UInt8], on index: Int? = nil) -> TaskPosting {
         guard let runtime else {
@@ -25,9 +24,9 @@ extension Server {
     @MainActor @discardableResult
     public func task(_ text: String, on index: Int? = nil) -> TaskPosting { task([UInt8](text.utf8), on: index) }
 
-    /// Posts a task whose first result, or failure, comes to `handler` instead of `onFinish`. It gets `nil` when the
-    /// task was done without a result, and is called exactly once, at the latest after `timeout` if there is one; not,
-    /// when this worker ends before that.
+    /// Posts a task whose first result, or failure, is delivered to `handler` instead of `onFinish`. The handler gets
+    /// `nil` when the task has ended without a result. It is called exactly once, at the latest after `timeout`, unless
+    /// this worker ends before.
     @MainActor @discardableResult
     public func task(
         _ data: [UInt8], on index: Int? = nil, timeout: Duration? = nil,
@@ -40,22 +39,22 @@ extension Server {
         return runtime.poster.post(data, on: index, timeout: timeout, deliver: MainLoop.direct(handler))
     }
 
-    /// Posts a task and suspends until its first result is there: `nil` when it was done without one.
+    /// Posts a task and suspends until its first result has arrived: `nil` when it has ended without one.
     @MainActor public func task(
         _ data: [UInt8], on index: Int? = nil, timeout: Duration
     ) async throws(TaskError) -> [UInt8]? {
         try await outcome(data, on: index, timeout).get()
     }
 
-    /// Posts text as a task and suspends until its first result is there, as text.
+    /// Posts text as a task and suspends until its first result has arrived, as text.
     @MainActor public func task(
         _ text: String, on index: Int? = nil, timeout: Duration
     ) async throws(TaskError) -> String? {
         try await outcome([UInt8](text.utf8), on: index, timeout).get().map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Posts several tasks at once and suspends until each has a result, has failed, or `timeout` is over. The results
-    /// are in the order of the tasks.
+    /// Posts several tasks at once and suspends until each has a result or has failed, or `timeout` has passed. The
+    /// results are in the order of the tasks.
     @MainActor public func tasks(
         _ list: [[UInt8]], timeout: Duration
     ) async -> [Result<[UInt8]?, TaskError>] {
@@ -86,14 +85,14 @@ extension Server {
 
     // MARK: Messages
 
-    /// Says something to another process of the server: its `onPipeMessage` gets it. Messages between two processes
-    /// keep their order; when the receiver dies, those it has not taken wait for its successor.
+    /// Sends a message to another process of the server, which receives it by `onPipeMessage`. Messages between two
+    /// processes keep their order; when the receiver dies, the messages it has not read are delivered to its successor.
     ///
-    /// From every process. A worker that sends more than another one takes gets ``PushResult/full``.
+    /// From every process. A sender that is faster than the receiver gets ``PushResult/full``.
     ///
     /// - Parameters:
     ///   - bytes: at most ``Settings/maxTask``.
-    ///   - workerID: the number of a worker, task worker or user's process; not this process itself.
+    ///   - workerID: the number of a worker, task worker or custom process; not this process itself.
     @MainActor @discardableResult
     public func sendMessage(_ bytes: [UInt8], to workerID: Int) -> PushResult {
         guard bytes.count <= settings.maxTask else { return .invalid }
@@ -101,7 +100,7 @@ extension Server {
         return context?.client?.send(message: bytes, to: workerID) ?? .closed
     }
 
-    /// Says text to another process of the server.
+    /// Sends a text message to another process of the server.
     @MainActor @discardableResult
     public func sendMessage(_ text: String, to workerID: Int) -> PushResult {
         sendMessage([UInt8](text.utf8), to: workerID)

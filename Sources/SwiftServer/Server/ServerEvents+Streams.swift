@@ -55,8 +55,8 @@ extension ServerEvents where Self: Server {
     }
 
     /// Called when the output queue of a connection has drained: it was above the high watermark, four fifths of
-    /// ``Settings/maxQueue``, and all of it was sent since. It is the time to continue with what had to wait, for example
-    /// after ``PushResult/full``.
+    /// ``Settings/maxQueue``, and all of it was sent since. It is the time to continue with what had to wait, for
+    /// example after ``PushResult/full``.
     ///
     /// For WebSockets and connections of `.tcp` ports, in the worker that handles their events. A port has its own
     /// handler, or uses the server's.

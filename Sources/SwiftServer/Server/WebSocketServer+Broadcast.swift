@@ -1,17 +1,15 @@
-/// One message to many connections: those that subscribed to a topic, or all.
+/// One message to many connections: those subscribed to a topic, or all.
 ///
-/// A message is encoded once per process that owns sockets, not once per receiver, and everything that is published at
-/// about the same time leaves in one write per connection. A receiver that is slow does not hold up the others: while
-/// its output is full (``Settings/maxQueue``) it goes without the message or is closed, as ``Settings/slowReceivers``
-/// says.
+/// A message is encoded once per process that owns sockets, not once per receiver, and messages published at about the
+/// same time leave in one write per connection. A slow receiver does not delay the others: while its output queue is
+/// full (``Settings/maxQueue``), it misses the message or is closed, depending on ``Settings/slowReceivers``.
 ///
-/// **Order.** A connection gets what one worker pushes, publishes and broadcasts in the order of the calls; a
-/// subscription counts from the call on. Between workers there is no order.
+/// **Order.** A connection receives the messages that one worker pushes, publishes and broadcasts in the order of the
+/// calls; a subscription takes effect at once. Between workers there is no order.
 ///
-/// **Results.** ``PushResult/sent`` when all connections are this worker's own, ``PushResult/queued`` when the message
-/// is on its way to other processes, ``PushResult/full`` when it did not reach all of them since one cannot keep up,
-/// ``PushResult/invalid`` for a message or topic that may not be. How many connections get it is not known here, and
-/// none is no error.
+/// **Results.** ``PushResult/sent`` when this worker owns all connections, ``PushResult/queued`` when the message is on
+/// its way to other processes, ``PushResult/full`` when one of them has no room for it, ``PushResult/invalid`` for an
+/// invalid message or topic. The number of receivers is not known here, and no receivers are no error.
 extension WebSocketServer {
     /// Sends a text message to all open WebSockets of the server. From any worker, on any thread.
     @discardableResult
@@ -32,17 +30,17 @@ extension WebSocketServer {
         unsafe bytes.withUnsafeBytes { unsafe send(nil, $0, opcode, except) }
     }
 
-    /// Subscribes an open WebSocket to a topic, a name of 1 to 255 bytes that exists while somebody is subscribed. A
+    /// Subscribes an open WebSocket to a topic, a name of 1 to 255 bytes that exists while it has subscribers. A
     /// subscription ends with its connection. From any worker, on any thread.
     ///
-    /// - Returns: false when the connection is gone or no WebSocket, the name is too long, or, as far as it is known
-    ///   here, there are too many topics (``Settings/maxTopics``, ``Settings/maxSubscriptions``).
+    /// - Returns: false when the connection is gone or no WebSocket, the name is too long, or, if this worker owns the
+    ///   connection, there are too many topics (``Settings/maxTopics``, ``Settings/maxSubscriptions``).
     @discardableResult
     public func subscribe(_ fd: ConnectionID, to topic: String) -> Bool {
         worker?.subscribe(fd, topic, true) ?? false
     }
 
-    /// Ends a subscription. False when the connection is gone.
+    /// Ends a subscription. Returns false when the connection is gone.
     @discardableResult
     public func unsubscribe(_ fd: ConnectionID, from topic: String) -> Bool {
         worker?.subscribe(fd, topic, false) ?? false

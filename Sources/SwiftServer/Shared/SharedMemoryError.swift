@@ -2,7 +2,7 @@ internal import CReactor
 
 /// An error of creating shared memory or changing a row.
 public struct SharedMemoryError: Error, Sendable, CustomStringConvertible {
-    /// What kind of error it is.
+    /// The kind of an error.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         let name: String
 
@@ -27,7 +27,7 @@ public struct SharedMemoryError: Error, Sendable, CustomStringConvertible {
         public var description: String { name }
     }
 
-    /// What kind of error it is.
+    /// The kind of the error.
     public let code: Code
     /// One line for people.
     public let message: String

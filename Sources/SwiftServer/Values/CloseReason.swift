@@ -1,28 +1,28 @@
 internal import CReactor
 
-/// Why and how a connection ended. Every end has one.
+/// Why and how a connection was closed. Every closed connection has one reason.
 public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
-    /// What ended it.
+    /// The cause of a close.
     public struct Cause: Sendable, Hashable, CustomStringConvertible {
         let number: UInt16
 
-        /// The peer closed it, or went away.
+        /// The peer closed the connection, or left.
         public static let peer = Cause(number: UInt16(CRE_CLOSED_PEER.rawValue))
         /// A handler closed it.
         public static let server = Cause(number: UInt16(CRE_CLOSED_SERVER.rawValue))
-        /// The peer broke the protocol; ``CloseReason/text`` says how.
+        /// The peer violated the protocol; ``CloseReason/text`` has the details.
         public static let protocolError = Cause(number: UInt16(CRE_CLOSED_PROTOCOL.rawValue))
-        /// The peer took too long.
+        /// The peer exceeded a time limit.
         public static let timeout = Cause(number: UInt16(CRE_CLOSED_TIMEOUT.rawValue))
-        /// More output waited than is allowed.
+        /// The output queue exceeded its limit.
         public static let overflow = Cause(number: UInt16(CRE_CLOSED_OVERFLOW.rawValue))
-        /// The socket failed; ``CloseReason/text`` says how.
+        /// The socket failed; ``CloseReason/text`` has the details.
         public static let socketError = Cause(number: UInt16(CRE_CLOSED_ERROR.rawValue))
-        /// The server stops.
+        /// The server is stopping.
         public static let shutdown = Cause(number: UInt16(CRE_CLOSED_SHUTDOWN.rawValue))
-        /// TLS failed: a damaged record, or an alert of the peer; ``CloseReason/text`` says which.
+        /// TLS failed: a corrupt record, or an alert of the peer; ``CloseReason/text`` has the details.
         public static let tls = Cause(number: UInt16(CRE_CLOSED_TLS.rawValue))
-        /// Nothing came from the peer for too long: ``Settings/heartbeatIdleTime`` or ``Settings/pongTimeout``.
+        /// The peer sent nothing for too long: ``Settings/heartbeatIdleTime`` or ``Settings/pongTimeout``.
         public static let heartbeat = Cause(number: UInt16(CRE_CLOSED_HEARTBEAT.rawValue))
         /// There was no memory for the connection.
         public static let outOfMemory = Cause(number: UInt16(CRE_CLOSED_NOMEM.rawValue))
@@ -31,11 +31,11 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
         public var description: String { unsafe String(cString: cre_close_reason_text(Int32(number))) }
     }
 
-    /// What ended the connection.
+    /// The cause of the close.
     public let cause: Cause
     /// The WebSocket close code: 1005 when there was none, 1006 when the connection broke off.
     public let code: UInt16
-    /// The peer's reason, or what the error was; may be empty.
+    /// The peer's reason, or the error; may be empty.
     public let text: String
 
     /// The system's error (`errno`) when the socket failed, else 0.
@@ -48,7 +48,7 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension CloseReason {
-    /// From the payload of a CLOSE event.
+    /// Reads the payload of a CLOSE event, `nil` when it is malformed.
     init?(_ payload: UnsafeRawBufferPointer) {
         let size = MemoryLayout<cre_closed>.size
         guard payload.count >= size else { return nil }

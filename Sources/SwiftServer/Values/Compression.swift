@@ -1,19 +1,19 @@
 internal import CReactor
 
-/// How WebSocket messages are compressed (permessage-deflate, RFC 7692).
+/// The compression of WebSocket messages (permessage-deflate, RFC 7692).
 public struct Compression: Sendable {
-    /// Keep the window from one message to the next: better for many small similar messages, at the price of some 300
-    /// KiB for each connection. Without it all connections of a process share one compressor, and an idle connection
-    /// costs nothing. Default: false.
+    /// Keep the window between messages: better for many small similar messages, at the price of some 300 KiB for each
+    /// connection. Without it all connections of a process share one compressor, and an idle connection costs nothing.
+    /// Default: false.
     public var contextTakeover = false
     /// 1, fast, to 9, small. Default: 6.
     public var level = 6
-    /// Messages shorter than this are sent as they are. Default: 64 bytes.
+    /// Messages shorter than this number of bytes are not compressed. Default: 64.
     public var threshold = 64
     /// The size of the window as a power of two, 8...15. A smaller one takes less memory. Default: 15.
     public var windowBits = 15
 
-    /// The defaults.
+    /// Makes the default compression.
     public init() {}
 }
 
@@ -22,10 +22,10 @@ extension Compression {
         func require(_ good: Bool, _ message: String) throws(ServerError) {
             if !good { throw ServerError(code: .invalidSetting, message: message) }
         }
-        try require((1...9).contains(level), "compression.level must be 1...9, not \(level)")
-        try require((8...15).contains(windowBits), "compression.windowBits must be 8...15, not \(windowBits)")
+        try require((1...9).contains(level), "compression.level must be 1...9, got \(level)")
+        try require((8...15).contains(windowBits), "compression.windowBits must be 8...15, got \(windowBits)")
         try require(
-            (1...1 << 28).contains(threshold), "compression.threshold must be 1 byte to 256 MiB, not \(threshold)")
+            (1...1 << 28).contains(threshold), "compression.threshold must be 1 byte to 256 MiB, got \(threshold)")
         var config = config
         var pool: OpaquePointer?
         let result = unsafe cre_ws_deflate_pool_new(&config, &pool)

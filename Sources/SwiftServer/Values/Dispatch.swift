@@ -1,36 +1,36 @@
 internal import CReactor
 
-/// Which worker gets the events of a connection, in process mode. In base mode the kernel shares the connections out,
-/// and this has no effect.
+/// The rule by which connections are assigned to workers, in process mode. In base mode the kernel distributes the
+/// connections, and the rule has no effect.
 ///
-/// A connection gets its worker when it is accepted and keeps it for life, so all its events come in order, and who
-/// hears of its opening hears of its end. Datagrams, which have no beginning, are decided on one by one.
+/// A connection gets its worker when it is accepted and keeps it for life, so its events are delivered in order to one
+/// worker, from its opening to its close. Datagrams are assigned one by one.
 public enum Dispatch: Sendable {
     /// Connections in turn, all datagrams of one sender to one worker. The default.
     case byConnection
     /// Each connection and each datagram to the next worker.
     case roundRobin
-    /// To a worker that waits for something to do: for handlers that block. While all are busy, connections go to the
-    /// worker with the fewest and datagrams to the next one.
+    /// To an idle worker: for handlers that block. While all are busy, connections go to the worker with the fewest
+    /// connections, and datagrams to the next worker.
     case idleFirst
     /// Each connection to the worker with the fewest connections; datagrams as with ``byConnection``.
     case leastConnections
-    /// All of one remote address to one worker.
+    /// All connections and datagrams of one remote address to one worker.
     case byAddress
-    /// A connection that has a number (``Server/bind(_:to:)``) belongs to the worker of that number; until then as with
+    /// A connection with a user id (``Server/bind(_:to:)``) belongs to the worker of that id; until then as with
     /// ``byConnection``.
     case byUser
-    /// As this function says: the number of a worker. `nil`, or a number that no worker has, leaves it to
-    /// ``byConnection``; a negative number drops the datagram, or closes the connection, and nobody hears of it.
+    /// To the worker whose number the function returns. `nil`, or an unknown number, falls back to ``byConnection``; a
+    /// negative number drops the datagram, or closes the connection without an event.
     ///
-    /// It is called in the master, on the threads that do all socket work, on several of them at once: it must not
-    /// block, it does not share the memory of workers, and when it crashes the whole server does.
+    /// The function is called in the master, on several reactor threads at once: it must not block, it does not share
+    /// the memory of workers, and its crash ends the whole server.
     case function(@Sendable (DispatchInfo) -> Int?)
 }
 
 extension Dispatch {
-    /// Has an engine deal by this rule. `ports` are the numbers of the server's ports; what is made here is kept for
-    /// the life of the process.
+    /// Sets the rule in the configuration of an engine. `ports` are the bound ports of the server. What is allocated
+    /// here is kept for the life of the process.
     func apply(to config: inout cre_engine_config, ports: [Int]) {
         unsafe config.dispatch =
             switch self {

@@ -1,10 +1,10 @@
-/// What a dispatch function can go by.
+/// The arguments of a dispatch function.
 public struct DispatchInfo: Sendable {
-    /// The port of the server that it came in on.
+    /// The server's port of the connection or datagram.
     public let serverPort: Int
-    /// Who it comes from.
+    /// The address of the client.
     public let remoteAddress: SocketAddress
-    /// Workers are numbered from 0 to one less than this.
+    /// The number of workers, which are numbered from 0.
     public let workerCount: Int
     /// The datagram; `nil` for a connection, which has not sent anything yet.
     public let packet: [UInt8]?

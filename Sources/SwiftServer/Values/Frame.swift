@@ -1,15 +1,15 @@
-/// One message of a client, or one to send. It owns its bytes: keep it, send it to another task.
+/// A WebSocket message that was received, or one to send. It owns its bytes: it may be kept, and sent to other tasks.
 public struct Frame: Sendable, Hashable {
-    /// The connection it came from.
+    /// The connection of the message.
     public let fd: ConnectionID
     /// Text or binary.
     public let opcode: Opcode
-    /// Whether the message is complete. Received messages always are: fragments are put together before.
+    /// Whether the message is complete. Received messages always are: fragments are joined before.
     public let finish: Bool
     /// The payload.
     public let bytes: [UInt8]
 
-    /// A frame to push, or one as it is received.
+    /// Makes a frame to push.
     public init(fd: ConnectionID, opcode: Opcode = .text, finish: Bool = true, bytes: [UInt8]) {
         self.fd = fd
         self.opcode = opcode
@@ -17,7 +17,7 @@ public struct Frame: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    /// The payload as text. That of a text message is valid UTF-8, checked before it came here.
+    /// The payload as text. A received text message is valid UTF-8.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// Calls `body` with the payload without copying it.

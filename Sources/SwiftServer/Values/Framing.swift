@@ -1,6 +1,6 @@
 internal import CReactor
 
-/// Where a packet ends in a stream, which by itself has no bounds.
+/// The ends of packets in a stream.
 public struct Framing: Sendable, Hashable {
     let kind: cre_framing_kind.RawValue
     var marker: [UInt8] = []
@@ -11,33 +11,33 @@ public struct Framing: Sendable, Hashable {
     /// Bytes as they arrive, up to 64 KiB at once. The default.
     public static let none = Framing(kind: CRE_FRAMING_NONE.rawValue)
 
-    /// Each packet ends with these 1 to 8 bytes, which are part of it: one packet for each call.
+    /// Each packet ends with these 1 to 8 bytes, which are part of it: one call per packet.
     public static func endMarker(_ marker: String) -> Framing {
         Framing(kind: CRE_FRAMING_MARKER_SPLIT.rawValue, marker: Array(marker.utf8))
     }
 
-    /// Only the end of what has arrived is looked at: perhaps several packets in one call, to be split by the handler.
-    /// Cheaper.
+    /// Data is delivered when it ends with these 1 to 8 bytes: perhaps several packets in one call, which the handler
+    /// must split. This is cheaper than ``endMarker(_:)``.
     public static func endMarkerCheck(_ marker: String) -> Framing {
         Framing(kind: CRE_FRAMING_MARKER_CHECK.rawValue, marker: Array(marker.utf8))
     }
 
-    /// A length field: a packet has `bodyOffset` bytes and as many as the field says. What is delivered is all of it.
+    /// Each packet has a length field. The whole packet is delivered, header included.
     ///
     /// - Parameters:
-    ///   - type: as in PHP's `pack`: "n", "N", "J" are 2, 4, 8 bytes, highest first; "v", "V", "P" lowest first; "C" is
+    ///   - type: as in PHP's `pack`: "n", "N", "J" are 2, 4, 8 bytes, big endian; "v", "V", "P" little endian; "C" is
     ///     one byte.
-    ///   - offset: where the field stands.
-    ///   - bodyOffset: from where its value counts; 0 when it counts the whole packet.
+    ///   - offset: the place of the field.
+    ///   - bodyOffset: the number of bytes that the field does not count; 0 when it counts the whole packet.
     public static func length(_ type: Character = "N", offset: Int = 0, bodyOffset: Int = 4) -> Framing {
         Framing(
             kind: CRE_FRAMING_LENGTH.rawValue, lengthType: type, lengthOffset: offset, bodyOffset: bodyOffset)
     }
 
-    /// The fixed header of MQTT 3.1, 3.1.1 and 5: one control packet for each call.
+    /// The fixed header of MQTT 3.1, 3.1.1 and 5: one call per control packet.
     public static let mqtt = Framing(kind: CRE_FRAMING_MQTT.rawValue)
 
-    /// `nil` when it makes no sense.
+    /// Returns the form of the C core, `nil` when the framing is invalid.
     func config(maxLength: Int) -> cre_framing_config? {
         var config = unsafe cre_framing_config()
         unsafe config.kind = cre_framing_kind(rawValue: kind)

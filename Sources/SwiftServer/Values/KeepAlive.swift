@@ -1,13 +1,13 @@
-/// When the system looks whether the peer of an idle connection is still there.
+/// Probes by which the system detects that the peer of an idle connection is gone (SO_KEEPALIVE).
 public struct KeepAlive: Sendable, Hashable {
-    /// Silence before the first probe.
+    /// The silence before the first probe.
     public var idle: Duration
-    /// Time between the probes.
+    /// The time between probes.
     public var interval: Duration
-    /// So many probes without an answer end the connection.
+    /// The number of probes without a response after which the connection is closed.
     public var count: Int
 
-    /// Probes after an hour of silence, each minute, five times, unless something else is said.
+    /// Makes probes after an hour of silence, each minute, five times, by default.
     public init(idle: Duration = .seconds(3600), interval: Duration = .seconds(60), count: Int = 5) {
         self.idle = idle
         self.interval = interval

@@ -2,7 +2,7 @@
 public struct Opcode: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
     /// The number on the wire, 0...15.
     public let rawValue: UInt8
-    /// The opcode of this number.
+    /// Makes the opcode of this number.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// A further fragment of a message.
@@ -11,11 +11,11 @@ public struct Opcode: RawRepresentable, Sendable, Hashable, CustomStringConverti
     public static let text = Opcode(rawValue: 1)
     /// A binary message, or its first fragment.
     public static let binary = Opcode(rawValue: 2)
-    /// The end of the connection.
+    /// Closes the connection.
     public static let close = Opcode(rawValue: 8)
     /// Asks for a pong.
     public static let ping = Opcode(rawValue: 9)
-    /// Answers a ping, or comes by itself as a heartbeat.
+    /// Answers a ping, or is sent unasked as a heartbeat.
     public static let pong = Opcode(rawValue: 10)
 
     /// The name.

@@ -1,8 +1,9 @@
-/// What can be set for one port. `nil` means what the server's ``Settings`` say, or else what the system does.
+/// The settings of one port. `nil` means the value of the server's ``Settings``, or the system's default.
 public struct PortSettings: Sendable {
-    /// Where packets end, on a `.tcp` port. Default: nowhere.
+    /// The ends of packets, on a `.tcp` port. Default: no packets.
     public var framing = Framing.none
-    /// Bytes of one packet, header and marker included; a longer one ends the connection. Default: 2 MiB.
+    /// The maximum size of a packet including header and marker, in bytes; a larger one closes the connection. Default:
+    /// 2 MiB.
     public var maxPacket = 2 << 20
     /// See ``Settings/maxMessage``.
     public var maxMessage: Int?
@@ -26,25 +27,27 @@ public struct PortSettings: Sendable {
     public var closeTimeout: Duration?
     /// See ``Settings/backlog``.
     public var backlog: Int?
-    /// Small answers leave at once instead of waiting for the peer's acknowledgement of earlier ones. Default: true.
+    /// Send small output at once instead of waiting for acknowledgements of earlier output (TCP_NODELAY). Default:
+    /// true.
     public var noDelay = true
-    /// Default: no probes.
+    /// Probes of idle connections by the system. Default: none.
     public var keepAlive: KeepAlive?
-    /// TCP_FASTOPEN: how many connections may wait with their first data. Default: off.
+    /// The queue length of TCP_FASTOPEN. Default: off.
     public var fastOpen: Int?
-    /// TCP_DEFER_ACCEPT: a connection is accepted when it has sent something, or after so long. Default: off.
+    /// Accept a connection when it has sent something, at the latest after this time (TCP_DEFER_ACCEPT). Default: off.
     public var deferAccept: Duration?
-    /// Bytes of the system's receive buffer of each connection.
+    /// The size of the system's receive buffer of each connection, in bytes.
     public var receiveBuffer: Int?
-    /// Bytes of the system's send buffer of each connection.
+    /// The size of the system's send buffer of each connection, in bytes.
     public var sendBuffer: Int?
-    /// Other servers that ask for it, too, may listen on the same port and share its connections. Default: false.
+    /// Let other servers that set it, too, listen on the same port and share its connections (SO_REUSEPORT). Default:
+    /// false.
     public var reusePort = false
-    /// Who may connect to a Unix socket, as permissions of its file. Default: 0o600, the same user.
+    /// The permissions of the file of a Unix socket, which decide who may connect. Default: 0o600, the same user.
     public var permissions: UInt32 = 0o600
-    /// A socket that was bound by somebody else, such as a service manager, is used instead of binding one.
+    /// A bound socket, inherited for example from a service manager, to use instead of binding one.
     public var descriptor: Int32?
 
-    /// All defaults.
+    /// Makes the default settings.
     public init() {}
 }

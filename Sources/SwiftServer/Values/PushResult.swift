@@ -1,14 +1,14 @@
 internal import CReactor
 internal import Glibc
 
-/// What became of a push. Racing a client that leaves is normal, so it is a result and not an error.
+/// The result of a push. A client may leave at any time, so this is a result and not an error.
 public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     /// The name of the result.
     public let description: String
 
-    /// It is in the output of the connection.
+    /// The message is in the output queue of the connection.
     public static let sent = PushResult(description: "sent")
-    /// It is on its way to the process that owns the connection.
+    /// The message is on its way to the process that owns the connection.
     public static let queued = PushResult(description: "queued")
     /// The connection is gone.
     public static let closed = PushResult(description: "closed")
@@ -16,19 +16,20 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     public static let notWebSocket = PushResult(description: "notWebSocket")
     /// There is a connection, but it is not one of a `.tcp` port.
     public static let notStream = PushResult(description: "notStream")
-    /// Too much waits for this client already; nothing was sent. Try again when it has drained.
+    /// The output queue of the client is full; nothing was sent. Try again after
+    /// ``ServerEvents/onDrain(_:)-((Self,ConnectionID)->Void)``, or later.
     public static let full = PushResult(description: "full")
-    /// It is nothing that may be sent: too large, a control frame that is, or a bad address.
+    /// The message is invalid: too large, an oversized control frame, or an invalid address.
     public static let invalid = PushResult(description: "invalid")
-    /// The system would not send the datagram: nobody can be reached there, or it is not allowed.
+    /// The system did not send the datagram: the address is unreachable, or sending is not permitted.
     public static let failed = PushResult(description: "failed")
 
-    /// Whether it was taken: ``sent`` or ``queued``.
+    /// Whether the message was accepted: ``sent`` or ``queued``.
     public var isAccepted: Bool { self == .sent || self == .queued }
 
     private init(description: String) { self.description = description }
 
-    /// From a result of the C core. `local`: the connection is owned by this process.
+    /// Translates a result of the C core. `local`: this process owns the connection.
     init(_ result: Int32, local: Bool) {
         self =
             switch result {

@@ -1,48 +1,48 @@
-/// What all processes of a server have done together. The counters go on when a worker is replaced.
+/// The counters of all processes of a server together. They continue when a worker is replaced.
 public struct ServerStatistics: Sendable {
-    /// Connections that are there now.
+    /// Open connections.
     public let connections: Int
     /// Connections that were accepted and served.
     public let accepted: Int
-    /// Connections that were closed at once, as there were too many or no memory.
+    /// Connections that were closed at once, because of a limit or a lack of memory.
     public let refused: Int
     /// Connections whose socket is closed.
     public let closed: Int
-    /// Connections that ended, by what ended them; causes that did not occur are left out.
+    /// Closed connections by cause; causes that did not occur are missing.
     public let closedBy: [CloseReason.Cause: Int]
-    /// WebSocket messages from clients.
+    /// WebSocket messages received from clients.
     public let messagesReceived: Int
-    /// WebSocket frames to clients; one that was published counts for each receiver.
+    /// WebSocket frames sent to clients; a published one counts once for each receiver.
     public let messagesSent: Int
-    /// Published messages that slow receivers went without; see ``Settings/slowReceivers``.
+    /// Published messages that slow receivers have missed; see ``Settings/slowReceivers``.
     public let messagesLeftOut: Int
-    /// HTTP requests.
+    /// Received HTTP requests.
     public let requests: Int
-    /// HTTP responses.
+    /// Sent HTTP responses.
     public let responses: Int
-    /// Bytes from clients.
+    /// Bytes received from clients.
     public let bytesReceived: Int
-    /// Bytes to clients.
+    /// Bytes sent to clients.
     public let bytesSent: Int
-    /// Workers that wait for something to do.
+    /// Workers that run no handler.
     public let idleWorkers: Int
-    /// Task workers that wait for a task.
+    /// Task workers that have no task.
     public let idleTaskWorkers: Int
-    /// Tasks that are being done or wait in a task worker.
+    /// Tasks that are running, or queued in a task worker.
     public let tasksWaiting: Int
-    /// Tasks that were done, whatever became of them.
+    /// Tasks that have ended, with or without success.
     public let tasksDone: Int
-    /// Pushes and the like for connections that were gone when they arrived at their owner.
+    /// Commands, such as pushes, for connections that were closed before the command arrived.
     public let staleCommands: Int
-    /// How long the turns of the event loops take.
+    /// The duration of the turns of the event loops.
     public let loopLag: LoopLag
 
-    /// For how long an event loop was busy with what had come, and whatever else came had to wait. Of all reactors and
-    /// workers together; a turn counts when it is over.
+    /// The time for which event loops were busy, while other events had to wait: of all reactors and workers together.
+    /// A turn is counted at its end.
     public struct LoopLag: Sendable, Hashable {
-        /// Turns in which something was done.
+        /// The number of turns in which something was done.
         public let turns: Int
-        /// Of one turn.
+        /// The average duration of a turn.
         public let average: Duration
         /// The longest turn since the start.
         public let longest: Duration

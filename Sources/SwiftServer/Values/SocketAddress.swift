@@ -9,10 +9,10 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     private let high: UInt64
     private let low: UInt64
     private let path: [UInt8]
-    /// The index of the server's port that a packet of this sender came in on.
+    /// The index of the server's port that has received a packet of this sender.
     let receivedOn: UInt16?
 
-    /// From text: an IPv4 or IPv6 address, or "unix:" and a path. `nil`: it is none.
+    /// From text: an IPv4 or IPv6 address, or "unix:" and a path. `nil` when the text is invalid.
     public init?(host: String, port: Int = 0) {
         guard (0...65_535).contains(port) else { return nil }
         var address = cre_address()
@@ -70,13 +70,13 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         family == UInt16(AF_INET6) ? "[\(host)]:\(port)" : family == UInt16(AF_UNIX) ? host : "\(host):\(port)"
     }
 
-    /// Whether both are the same address and port; where they were heard of does not count.
+    /// Whether both are the same address and port; the port that received them does not count.
     public static func == (a: SocketAddress, b: SocketAddress) -> Bool {
         a.family == b.family && a.number == b.number && a.scope == b.scope && a.high == b.high && a.low == b.low
             && a.path == b.path
     }
 
-    /// Of what `==` compares.
+    /// Hashes what `==` compares.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(number)
         hasher.combine(high)

@@ -54,9 +54,9 @@ extension ServerEvents where Self: Server {
         unsafe handlers.packet = ConnectionHandlers.packet(HandlerOwner(self), handler)
     }
 
-    /// Called when the output queue of a connection has drained: it was above the high watermark, four fifths of
-    /// ``Settings/maxQueue``, and all of it was sent since. It is the time to continue with what had to wait, for
-    /// example after ``PushResult/full``.
+    /// Called when the output queue of a connection has drained: it was above the high watermark, half of
+    /// ``Settings/maxQueue``, and has fallen to the low watermark, an eighth of it. It is the time to continue with
+    /// output that had to wait, for example after ``PushResult/full``.
     ///
     /// For WebSockets and connections of `.tcp` ports, in the worker that handles their events. A port has its own
     /// handler, or uses the server's.

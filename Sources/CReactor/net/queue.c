@@ -223,7 +223,8 @@ void cre__queue_flush(cre__transport *transport) {
         if (transport->state == CRE__TRANSPORT_OPEN) events->queue_changed(transport);
         cre__transport_update_watch(transport);
     }
-    if (transport->state == CRE__TRANSPORT_FINISHING && !pending) leave(transport);
+    /* Asked again: what the event has caused may have been output, and the end. */
+    if (transport->state == CRE__TRANSPORT_FINISHING && !cre__queue_pending(transport)) leave(transport);
 }
 
 int cre__queue_large(cre__transport *transport, const void *head, size_t head_length, const cre_slice *parts,

@@ -1,44 +1,44 @@
 internal import CReactor
 
-/// The answer to one request. Exactly one is sent: by ``end(_:)-(String)``, or, when every reference to the object is
-/// gone without it, an empty one. A body may also be sent piece by piece with ``write(_:)-(String)``, or come from a file
-/// with ``sendFile(_:offset:length:)``.
+/// The response to one request. Exactly one is sent: by ``end(_:)-(String)``, or an empty one when the last reference
+/// to the object is released. A body may also be sent piece by piece with ``write(_:)-(String)``, or from a file with
+/// ``sendFile(_:offset:length:)``.
 ///
-/// Use it from the handler, or keep it and answer later.
+/// Use it in the handler, or keep it and respond later.
 @MainActor public final class Response {
     private let request: RequestID
-    private let runtime: WorkerRuntime
+    private let worker: WorkerContext
     private var fields: [UInt8] = []
     private var flags: UInt16 = 0
     private var status: UInt16 = 200
     private var isEnded = false
-    /// The head is sent, and the body goes on.
+    /// Whether the head was sent and the body has not ended.
     private var isStreaming = false
 
-    init(to request: RequestID, runtime: WorkerRuntime) {
+    init(to request: RequestID, worker: WorkerContext) {
         self.request = request
-        self.runtime = runtime
-        runtime.requestTaken()
+        self.worker = worker
+        worker.requests.taken()
     }
 
     deinit {
         guard !isEnded else { return }
-        // Whoever let go of it may be on any thread.
-        let (runtime, request, status, flags, fields) = (runtime, request, status, flags, fields)
+        // The last reference may be released on any thread.
+        let (worker, request, status, flags, fields) = (worker, request, status, flags, fields)
         let isStreaming = isStreaming
         let respond: @Sendable () -> Void = {
             let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
             if isStreaming {
-                _ = unsafe runtime.respondBody(request, empty, final: true)
+                _ = unsafe worker.link.respondBody(request, empty, final: true)
             } else {
-                unsafe runtime.respond(request, status: status, flags: flags, fields: fields, body: empty)
+                unsafe worker.link.respond(request, status: status, flags: flags, fields: fields, body: empty)
             }
-            runtime.requestAnswered(request)
+            worker.requests.answered(request)
         }
-        if runtime.isHere { respond() } else { runtime.loop.post(respond) }
+        if worker.isHere { respond() } else { worker.loop.post(respond) }
     }
 
-    /// Sets the status, 200...999; 200 if it is never called. False when the number is out of range or the response has
+    /// Sets the status, 200...999; default: 200. Returns false when the number is out of range, or the response has
     /// begun or ended.
     @discardableResult public func status(_ code: Int) -> Bool {
         guard (200...999).contains(code), !isEnded, !isStreaming else { return false }
@@ -46,9 +46,9 @@ internal import CReactor
         return true
     }
 
-    /// Adds a header field. False, and nothing is added, when the name or the value has characters that could break
-    /// the response, or the response has begun or ended. `Date` may be given; `Content-Length`, `Transfer-Encoding` and
-    /// `Connection` are the server's business and are ignored.
+    /// Adds a header field. Returns false, and adds nothing, when the name or the value has characters that could break
+    /// the response, or the response has begun or ended. `Date` may be set; `Content-Length`, `Transfer-Encoding` and
+    /// `Connection` are set by the server and ignored here.
     @discardableResult public func header(_ name: String, _ value: String) -> Bool {
         guard !isEnded, !isStreaming, Response.isValid(name, value) else { return false }
         switch name.lowercased() {
@@ -83,12 +83,12 @@ internal import CReactor
         }
     }
 
-    /// Sends the next piece of the body. The first one sends status and fields, too; how many follow need not be known:
-    /// HTTP/1.1 clients get chunks, HTTP/1.0 clients a connection that ends with the body. ``end(_:)-(String)`` completes
-    /// it.
+    /// Sends the next piece of the body. The first one also sends status and fields; the number of pieces need not be
+    /// known: HTTP/1.1 clients get chunks, HTTP/1.0 clients a connection that is closed after the body.
+    /// ``end(_:)-(String)`` completes the body.
     ///
-    /// False, and nothing is sent, for an empty text, when the response has ended, when the client is gone, and when so
-    /// much waits for a slow client that this piece should be tried again later.
+    /// Returns false, and sends nothing, for an empty piece, when the response has ended, when the client is gone, and
+    /// when the output queue of a slow client is full: try again later.
     public func write(_ text: String) -> Bool {
         var text = text
         return text.withUTF8 { unsafe writePiece(UnsafeRawBufferPointer($0)) }
@@ -101,44 +101,45 @@ internal import CReactor
 
     private func writePiece(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard !isEnded, unsafe !bytes.isEmpty else { return false }
-        if isStreaming { return unsafe runtime.respondBody(request, bytes, final: false) }
-        isStreaming = unsafe runtime.respond(
+        if isStreaming { return unsafe worker.link.respondBody(request, bytes, final: false) }
+        isStreaming = unsafe worker.link.respond(
             request, status: status, flags: flags, fields: fields, body: bytes, more: true)
         return isStreaming
     }
 
-    /// Sends the response with a regular file, or a part of it, as its body, and ends it. `Content-Type` is yours to
-    /// give. The file is opened and sent by the process that owns the connection, at the pace of the client; it must not
-    /// shrink meanwhile. The path is looked up there, so it should be absolute, and must not come from a request unchecked.
+    /// Sends the response with a regular file, or a part of it, as its body, and ends it. `Content-Type` is not set.
+    /// The process that owns the connection opens and sends the file, at the pace of the client; the file must not
+    /// shrink meanwhile. The path is resolved there, so it should be absolute. Never pass a path from a request
+    /// unchecked.
     ///
-    /// False, and nothing is sent, when the response has begun or ended, or path, offset or length cannot be. When the file
-    /// cannot be sent, the client gets an error page with status 404 or 500 instead.
+    /// Returns false, and sends nothing, when the response has begun or ended, or path, offset or length are invalid.
+    /// When the file cannot be sent, the client gets an error page with status 404 or 500 instead.
     ///
     /// - Parameters:
     ///   - path: the file.
-    ///   - offset: where the part begins; at most the file's size.
-    ///   - length: how long it is; what is behind the end of the file is left out. `nil`: all that follows.
+    ///   - offset: the start of the part; at most the file's size.
+    ///   - length: the length of the part, cut at the end of the file. `nil`: up to the end.
     @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
         guard !isEnded, !isStreaming, offset >= 0, length ?? 0 >= 0, !path.isEmpty, !path.utf8.contains(0),
             path.utf8.count <= Int(CRE_MAX_PATH)
         else { return false }
         isEnded = true
-        runtime.respondFile(
+        worker.link.respondFile(
             request, status: status, flags: flags, fields: fields, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)
-        runtime.requestAnswered(request)
+        worker.requests.answered(request)
         return true
     }
 
-    /// Sends the response with this text as its body, or after ``write(_:)-(String)`` as the last piece of it. False when it
-    /// was sent before.
+    /// Sends the response with this text as its body, or after ``write(_:)-(String)`` as the last piece of it. False
+    /// when it was sent before.
     @discardableResult public func end(_ body: String = "") -> Bool {
         var body = body
         return body.withUTF8 { unsafe finish(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)`` as the last piece of it. False when
-    /// it was sent before.
+    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)`` as the last piece of it. False
+    /// when it was sent before.
     @discardableResult public func end(_ body: [UInt8]) -> Bool {
         unsafe body.withUnsafeBytes { unsafe finish($0) }
     }
@@ -147,16 +148,16 @@ internal import CReactor
         guard !isEnded else { return false }
         isEnded = true
         if isStreaming {
-            _ = unsafe runtime.respondBody(request, body, final: true)
-        } else if unsafe !runtime.respond(request, status: status, flags: flags, fields: fields, body: body) {
-            // Gone, which is normal; or too large for its way to the client, who must not wait for it.
-            if runtime.server.exists(request.connection) {
+            _ = unsafe worker.link.respondBody(request, body, final: true)
+        } else if unsafe !worker.link.respond(request, status: status, flags: flags, fields: fields, body: body) {
+            // The client has left, which is normal; or the response is too large to be queued.
+            if worker.bus.exists(request.connection) {
                 Log.error(
                     "a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
-                runtime.refuse(request)
+                worker.link.refuse(request)
             }
         }
-        runtime.requestAnswered(request)
+        worker.requests.answered(request)
         return true
     }
 }

@@ -1,17 +1,17 @@
 internal import Synchronization
 
-/// The shared memory that this program made before the start, in the order in which it did: a new program that takes the
-/// place of a worker makes the same in the same order, and gets what is there instead.
+/// The shared memory that this program has made before the start, in order. A new program that replaces a worker makes
+/// the same objects in the same order, and attaches to the existing ones instead.
 enum SharedInheritance {
-    /// Of those that are gone again, -1.
+    /// The descriptors in order; -1 for an object that was released.
     private static let made = Mutex<[Int32]>([])
 
     /// The descriptors, for a new program.
     static var descriptors: [Int32] { made.withLock { $0 } }
 
-    /// What is there for the object that is about to be made; `nil`: make it.
+    /// Returns the existing descriptor for the next object, `nil` when it has to be created.
     static func next() throws(SharedMemoryError) -> Int32? {
-        guard let inherited = Handover.received?.shared, !Master.isInUse else { return nil }
+        guard let inherited = Handover.received?.shared, !RunningServer.exists else { return nil }
         let place = made.withLock { $0.count }
         guard place < inherited.count else {
             throw SharedMemoryError(
@@ -22,7 +22,7 @@ enum SharedInheritance {
     }
 
     static func note(_ descriptor: Int32) {
-        guard !Master.isInUse else { return }
+        guard !RunningServer.exists else { return }
         made.withLock { $0.append(descriptor) }
     }
 

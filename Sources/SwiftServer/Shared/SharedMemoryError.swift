@@ -1,8 +1,8 @@
 internal import CReactor
 
-/// Why shared memory could not be made, or a row not be changed.
+/// An error of creating shared memory or changing a row.
 public struct SharedMemoryError: Error, Sendable, CustomStringConvertible {
-    /// What kind of error it is.
+    /// The kind of an error.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         let name: String
 
@@ -27,7 +27,7 @@ public struct SharedMemoryError: Error, Sendable, CustomStringConvertible {
         public var description: String { name }
     }
 
-    /// What kind of error it is.
+    /// The kind of the error.
     public let code: Code
     /// One line for people.
     public let message: String
@@ -54,25 +54,4 @@ public struct SharedMemoryError: Error, Sendable, CustomStringConvertible {
             }
         message = about.isEmpty ? errorText(error) : "\(about): \(errorText(error))"
     }
-}
-
-/// What the three kinds of shared memory have in common.
-enum Shared {
-    /// Passes on what was made, or the error as it is thrown. Tells when it was made too late to be shared.
-    static func made(
-        _ what: String, _ make: (inout OpaquePointer?) -> Int32
-    ) throws(SharedMemoryError) -> OpaquePointer {
-        var raw: OpaquePointer?
-        let result = unsafe make(&raw)
-        guard result == 0, let raw = unsafe raw else { throw SharedMemoryError(result, "making a \(what)") }
-        if Master.isInUse {
-            Log.warning("a \(what) that is made after start() belongs to this process alone; make it before")
-        }
-        return unsafe raw
-    }
-}
-
-extension Duration? {
-    /// As the C core wants it: negative is for ever.
-    var timeoutMilliseconds: Int64 { map { max(0, $0.milliseconds) } ?? -1 }
 }

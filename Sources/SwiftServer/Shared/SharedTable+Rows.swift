@@ -62,8 +62,8 @@ extension SharedTable {
 
     /// Changes a row by a closure, during which nobody else can change it; what is decided there is atomic.
     ///
-    /// The closure must be short, since others may wait. It may read tables, but change none but this row. It should not
-    /// print or log either: a process that is stopped there keeps the others from changing this row.
+    /// The closure must be short, since others may wait. It may read tables, but change none but this row. It should
+    /// not print or log either: a process that is stopped there keeps the others from changing this row.
     ///
     /// - Parameters:
     ///   - key: the row's.
@@ -107,7 +107,8 @@ extension SharedTable {
         return removed
     }
 
-    /// Adds to a column, and returns the sum. A row that is not there is inserted, and begins with zero. Overflow wraps.
+    /// Adds to a column, and returns the sum. A row that is not there is inserted, and begins with zero. Overflow
+    /// wraps.
     ///
     /// - Throws: ``SharedMemoryError``; the table is as it was then.
     @discardableResult

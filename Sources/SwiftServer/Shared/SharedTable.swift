@@ -14,10 +14,11 @@ internal import Glibc
 /// ```
 ///
 /// Make it before ``Server/start()``: the processes that the server starts have it then. One that is made in a worker
-/// belongs to that worker. It has a fixed size and never takes more memory. It may be used by any thread of any process.
+/// belongs to that worker. It has a fixed size and never takes more memory. It may be used by any thread of any
+/// process.
 ///
-/// Each call is atomic for its row. Readers wait for nobody, and see each row whole. A process that dies while it changes
-/// a row leaves it as it was before, or as it was to be.
+/// Each call is atomic for its row. Readers wait for nobody, and see each row whole. A process that dies while it
+/// changes a row leaves it as it was before, or as it was to be.
 @safe public final class SharedTable: Sendable {
     struct Definition: Sendable, Hashable {
         let name: String

@@ -1,16 +1,15 @@
-/// What a server needs to speak TLS: `https://` and `wss://`.
+/// Certificates, keys and options of TLS: `https://` and `wss://`.
 ///
 /// ```swift
 /// server.tls = TLSConfiguration(certificateFile: "server.pem", privateKeyFile: "server.key")
 /// ```
 ///
-/// TLS 1.2 and 1.3 are spoken, with ciphers that keep what was recorded secret even when the key is stolen later.
-/// SIGHUP to the master has files read anew: connections that come after it get the new certificates, those that are
-/// there keep theirs.
+/// TLS 1.2 and 1.3 are supported, with ciphers that keep recorded traffic secret even if the key is stolen later.
+/// SIGHUP to the master reads files again: new connections get the new certificates, open ones keep theirs.
 public struct TLSConfiguration: Sendable, Hashable {
-    /// PEM text and where it is.
+    /// The source of PEM text.
     public enum Source: Sendable, Hashable {
-        /// A file, which SIGHUP has read anew.
+        /// A file, which SIGHUP reads again.
         case file(String)
         /// The text itself.
         case pem([UInt8])
@@ -18,18 +17,18 @@ public struct TLSConfiguration: Sendable, Hashable {
 
     /// A certificate with its key.
     public struct Certificate: Sendable, Hashable {
-        /// The host name that it is for, exact or with a wildcard for its first label: `*.example.com`. Without one
-        /// it is for all names that no other certificate is for.
+        /// The host name of the certificate, exact or with a wildcard for its first label: `*.example.com`. A
+        /// certificate without one serves all names that no other certificate serves.
         public var host: String?
-        /// The certificate, and behind it those between it and its root.
+        /// The certificate, followed by the intermediate certificates.
         public var chain: Source
         /// The private key, without a password.
         public var privateKey: Source
 
         /// - Parameters:
-        ///   - host: the name it is for; see ``host``.
-        ///   - chain: the certificate and those that lead to its root.
-        ///   - privateKey: its key, which has no password.
+        ///   - host: the host name of the certificate; see ``host``.
+        ///   - chain: the certificate and its intermediate certificates.
+        ///   - privateKey: the key, without a password.
         public init(host: String? = nil, chain: Source, privateKey: Source) {
             self.host = host
             self.chain = chain
@@ -37,13 +36,13 @@ public struct TLSConfiguration: Sendable, Hashable {
         }
     }
 
-    /// Whether clients show certificates of their own.
+    /// Whether clients must present certificates.
     public enum ClientCertificates: Sendable, Hashable {
-        /// They are not asked.
+        /// Clients are not asked for certificates.
         case none
-        /// They are asked and may come without; one with a certificate that these authorities did not sign is refused.
+        /// Clients may present a certificate; one that these authorities did not sign is refused.
         case optional(authorities: Source)
-        /// Only clients with a certificate that these authorities signed are let in.
+        /// Clients must present a certificate that these authorities signed.
         case required(authorities: Source)
     }
 
@@ -53,22 +52,42 @@ public struct TLSConfiguration: Sendable, Hashable {
         case tls13
     }
 
-    /// At least one. The first serves clients that name no host, or one that no certificate is for.
+    /// The certificates, at least one. The first serves clients that name no host, or an unknown one.
     public var certificates: [Certificate]
     /// Default: clients are not asked for certificates.
     public var clientCertificates: ClientCertificates = .none
-    /// Older versions are refused. Default: TLS 1.2.
+    /// The oldest version that is accepted. Default: TLS 1.2.
     public var minimumVersion: Version = .tls12
-    /// How long a client may take for the handshake. Default: 10 seconds.
+    /// The time limit of a handshake. Default: 10 seconds.
     public var handshakeTimeout: Duration = .seconds(10)
 
-    /// With one certificate for everybody; append to ``certificates`` for more.
+    /// Makes a configuration with one certificate for all clients; append to ``certificates`` for more.
     public init(certificateFile: String, privateKeyFile: String) {
         self.init(certificate: .file(certificateFile), privateKey: .file(privateKeyFile))
     }
 
-    /// The same from wherever it is.
+    /// Makes a configuration with one certificate from any source.
     public init(certificate: Source, privateKey: Source) {
         certificates = [Certificate(chain: certificate, privateKey: privateKey)]
+    }
+}
+
+extension TLSConfiguration {
+    /// A copy whose file names do not depend on the working directory.
+    func withAbsolutePaths() -> TLSConfiguration {
+        func absolute(_ source: Source) -> Source {
+            if case .file(let path) = source { .file(Path.absolute(path)) } else { source }
+        }
+        var copy = self
+        for index in copy.certificates.indices {
+            copy.certificates[index].chain = absolute(copy.certificates[index].chain)
+            copy.certificates[index].privateKey = absolute(copy.certificates[index].privateKey)
+        }
+        switch clientCertificates {
+        case .none: break
+        case .optional(let authorities): copy.clientCertificates = .optional(authorities: absolute(authorities))
+        case .required(let authorities): copy.clientCertificates = .required(authorities: absolute(authorities))
+        }
+        return copy
     }
 }

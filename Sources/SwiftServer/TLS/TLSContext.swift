@@ -1,15 +1,14 @@
 internal import CReactor
-internal import Synchronization
 
 /// Certificates and keys as the C core holds them. Any thread may use it.
 @safe final class TLSContext: Sendable {
-    // Its own count of owners and its lock make it usable from everywhere.
+    // Thread-safe: it has its own reference count and lock.
     nonisolated(unsafe) let raw: OpaquePointer
 
-    /// Proposals of protocols (ALPN) are passed over; otherwise HTTP/1.1 is agreed on.
+    /// Whether protocol offers (ALPN) are ignored; otherwise HTTP/1.1 is selected.
     private let anyProtocol: Bool
 
-    /// Reads them and checks that they fit.
+    /// Reads certificates and keys, and checks that they belong together.
     init(_ configuration: TLSConfiguration, anyProtocol: Bool) throws(ServerError) {
         self.anyProtocol = anyProtocol
         var raw: OpaquePointer?
@@ -19,22 +18,12 @@ internal import Synchronization
 
     deinit { unsafe cre_tls_release(raw) }
 
-    /// Reads them anew, for connections that come from now on. When that fails nothing changes.
+    /// Reads certificates and keys again, for connections accepted from now on. When that fails nothing changes.
     func reload(_ configuration: TLSConfiguration) throws(ServerError) {
         try unsafe TLSContext.pass(configuration, anyProtocol) { unsafe cre_tls_reload(raw, $0, $1) }
     }
 
-    /// The same, with a line in the log for what came of it.
-    func reloadAndTell(_ configuration: TLSConfiguration, _ port: String) {
-        do throws(ServerError) {
-            try reload(configuration)
-            Log.notice("\(port): certificates are read anew")
-        } catch {
-            Log.error("\(port): certificates stay as they were: \(error.message)")
-        }
-    }
-
-    /// Calls `use` with the configuration as C wants it and room for the text of an error.
+    /// Calls `use` with the configuration in the form of the C core and a buffer for an error message.
     private static func pass(
         _ configuration: TLSConfiguration, _ anyProtocol: Bool,
         to use: (UnsafePointer<cre_tls_config>, UnsafeMutablePointer<CChar>) -> Int32
@@ -43,7 +32,7 @@ internal import Synchronization
         guard configuration.handshakeTimeout > .zero, milliseconds <= 86_400_000 else {
             throw ServerError(
                 code: .invalidSetting,
-                message: "tls.handshakeTimeout must be 1 ms to 1 day, not \(configuration.handshakeTimeout)")
+                message: "tls.handshakeTimeout must be 1 ms to 1 day, got \(configuration.handshakeTimeout)")
         }
         let memory = unsafe BorrowedText()
         var certificates = unsafe configuration.certificates.map { certificate in
@@ -60,7 +49,7 @@ internal import Synchronization
             unsafe config.handshake_timeout_ms = UInt32(milliseconds)
             if anyProtocol { unsafe config.protocols = memory.string("") }
             unsafe config.failed = { _, peer, cause in
-                unsafe HandshakeFailures.tell(peer: String(cString: peer!), cause: String(cString: cause!))
+                unsafe HandshakeFailures.log(peer: String(cString: peer!), cause: String(cString: cause!))
             }
             switch configuration.clientCertificates {
             case .none: break
@@ -82,7 +71,7 @@ internal import Synchronization
     }
 }
 
-/// Copies for the time of one call.
+/// Copies that live for the duration of one call.
 @unsafe private final class BorrowedText {
     private var blocks: [UnsafeMutableRawPointer] = unsafe []
 
@@ -107,30 +96,5 @@ internal import Synchronization
 
     func release() {
         for index in unsafe blocks.indices { unsafe blocks[index].deallocate() }
-    }
-}
-
-/// Failed handshakes in the log: one line a second at most, because anybody can cause any number of them.
-private enum HandshakeFailures {
-    private struct State {
-        var next = ContinuousClock.now
-        var untold = 0
-    }
-
-    private static let state = Mutex(State())
-
-    static func tell(peer: String, cause: String) {
-        let untold: Int? = state.withLock { state in
-            let now = ContinuousClock.now
-            guard now >= state.next else {
-                state.untold += 1
-                return nil
-            }
-            defer { state = State(next: now + .seconds(1)) }
-            return state.untold
-        }
-        guard let untold else { return }
-        let others = untold == 0 ? "" : " (and \(untold) before)"
-        Log.notice("TLS handshake with \(peer) failed: \(cause)\(others)")
     }
 }

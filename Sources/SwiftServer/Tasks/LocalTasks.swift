@@ -1,74 +1,83 @@
 internal import CReactor
 internal import CReactorInternal
 
-/// Tasks of a server that has one process only: done one after the other on its own loop, where a debugger sees them.
-@safe final class LocalTasks {
+/// The tasks of a server in single mode: run one after the other on its own loop, where a debugger sees them.
+@safe final class LocalTasks: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
     private typealias Entry = (id: TaskID, kind: cre_task_kind, data: [UInt8])
 
-    /// As much as waits for one task worker.
-    private static let most = 4096
-    private static let mostBytes = 32 << 20
+    /// The limits of the queue, as those of one task worker.
+    private static let mostQueued = 4096
+    private static let mostQueuedBytes = 32 << 20
 
-    private unowned let runtime: WorkerRuntime
-    private var waiting: [Entry] = []
+    private let loop: EventLoop
+    /// Runs a task.
+    var begin: ((TaskID, [UInt8], _ wantsResult: Bool) -> Void)?
+    /// Delivers a result to the poster.
+    var deliver: ((TaskResult) -> Void)?
+    private var queue: [Entry] = []
     private var bytes = 0
     private var last: UInt64 = 0
-    /// Results that their poster has not been given yet; one task may have any number of them.
+    /// Results that were not delivered yet; one task may have any number of them.
     private var undelivered = (count: 0, bytes: 0)
-    private var inHand: (id: TaskID, kind: cre_task_kind)?
+    private var current: (id: TaskID, kind: cre_task_kind)?
 
-    init(runtime: WorkerRuntime) { self.runtime = runtime }
+    init(loop: EventLoop) { self.loop = loop }
 
     func post(_ data: [UInt8], _ kind: cre_task_kind) -> TaskPosting {
-        guard waiting.count < LocalTasks.most, bytes + data.count <= LocalTasks.mostBytes else { return .full }
+        guard queue.count < LocalTasks.mostQueued, bytes + data.count <= LocalTasks.mostQueuedBytes else {
+            return .full
+        }
         last += 1
-        waiting.append((TaskID(last), kind, data))
+        queue.append((TaskID(last), kind, data))
         bytes += data.count
         startLater()
         return .posted(TaskID(last))
     }
 
-    private func deliver(_ record: cre_record, _ bytes: [UInt8]) {
-        undelivered.count -= 1
-        undelivered.bytes -= bytes.count
-        runtime.desk.receive(record, bytes)
-    }
-
     private func startLater() {
-        let runtime = runtime
-        runtime.loop.post { runtime.local?.startNext() }
+        loop.post { [self] in startNext() }
     }
 
     private func startNext() {
-        guard inHand == nil, !waiting.isEmpty else { return }
-        let entry = waiting.removeFirst()
+        guard current == nil, !queue.isEmpty else { return }
+        let entry = queue.removeFirst()
         bytes -= entry.data.count
-        inHand = (entry.id, entry.kind)
-        runtime.begin(entry.id, from: runtime.id, entry.data, wantsResult: entry.kind != CRE_TASK_ONE_WAY)
+        current = (entry.id, entry.kind)
+        begin?(entry.id, entry.data, entry.kind != CRE_TASK_ONE_WAY)
     }
 
-    /// Something of the task in hand for its poster. False when there is none, or nobody to hear it.
-    @discardableResult
-    func answer(_ status: cre_task_status, final: Bool, _ bytes: [UInt8]) -> Bool {
-        guard let task = inHand else { return false }
-        // The last word is always taken: there is one for each task, and those have a limit.
-        if !final, task.kind != CRE_TASK_ONE_WAY {
-            guard undelivered.count < LocalTasks.most, undelivered.bytes + bytes.count <= LocalTasks.mostBytes
-            else { return false }
-        }
-        if final {
-            inHand = nil
-            startLater()
-        }
-        guard task.kind != CRE_TASK_ONE_WAY else { return false }
-        let record = cre_record(
-            length: UInt32(bytes.count), kind: UInt8(CRE_MESSAGE_RESULT.rawValue),
-            opcode: UInt8(status.rawValue | task.kind.rawValue << 4), flags: final ? UInt16(CRE_RECORD_FINAL) : 0,
-            session: task.id.rawValue)
+    /// Sends a result of the current task. False when there is none, its poster wants no result, or too many are
+    /// queued.
+    func answer(_ result: [UInt8]) -> Bool {
+        guard let task = current, task.kind != CRE_TASK_ONE_WAY, undelivered.count < LocalTasks.mostQueued,
+            undelivered.bytes + result.count <= LocalTasks.mostQueuedBytes
+        else { return false }
+        send(CRE_TASK_RESULT, of: task, isFinal: false, result)
+        return true
+    }
+
+    /// Ends the current task. Its end is always delivered: there is one for each task, and those have a limit.
+    func end(failure: [UInt8]?) {
+        guard let task = current else { return }
+        current = nil
+        startLater()
+        guard task.kind != CRE_TASK_ONE_WAY else { return }
+        send(failure == nil ? CRE_TASK_DONE : CRE_TASK_FAILED, of: task, isFinal: true, failure ?? [])
+    }
+
+    private func send(
+        _ status: cre_task_status, of task: (id: TaskID, kind: cre_task_kind), isFinal: Bool, _ bytes: [UInt8]
+    ) {
         undelivered.count += 1
         undelivered.bytes += bytes.count
-        let runtime = runtime
-        runtime.loop.post { runtime.local?.deliver(record, bytes) }
-        return true
+        let result = TaskResult(
+            task: task.id.rawValue, status: status, isAwaited: task.kind == CRE_TASK_AWAITED, isFinal: isFinal,
+            bytes: bytes)
+        loop.post { [self] in
+            undelivered.count -= 1
+            undelivered.bytes -= result.bytes.count
+            deliver?(result)
+        }
     }
 }

@@ -30,7 +30,7 @@ import SwiftServer
             case "/who": server.push("\(server.workerID) \(getpid())", to: frame.fd)
             case "bind": server.push("\(server.bind(frame.fd, to: number))", to: frame.fd)
             case "uid":
-                let uid = server.connectionInfo(ConnectionID(rawValue: UInt64(number)))?.uid
+                let uid = server.connectionInfo(ConnectionID(rawValue: UInt64(number)))?.userID
                 server.push(uid.map(String.init) ?? "none", to: frame.fd)
             case "elsewhere":
                 let fd = frame.fd

@@ -62,6 +62,7 @@ struct Options {
         if let time = number("stuckAfter") { settings.stuckAfter = .milliseconds(time) }
         settings.killsStuck = self["killsStuck"] != nil
         if let time = number("taskTimeout") { settings.taskTimeout = .milliseconds(time) }
+        settings.keepsHandshakes = self["keepsHandshakes"] != nil
         if let time = number("idleTimeout") { settings.idleTimeout = .milliseconds(time) }
     }
 }

@@ -49,6 +49,8 @@ import SwiftServer
             do throws(SharedMemoryError) { try SharedScenario.register(server) } catch { print(error) }
         },
         "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
+        "connection": { server, _ in ConnectionScenario.register(server) },
+        "drain": { server, options in DrainScenario.register(server, options) },
         "ports": { server, options in PortScenario.register(server, options) },
         "noReceive": { server, _ in
             echo(server)

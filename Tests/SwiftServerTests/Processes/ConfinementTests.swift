@@ -138,7 +138,7 @@ extension ProcessTests {
         @Test(arguments: ["user=nobody", "group=nobody", "chroot=/"])
         func oneProcessCannotBeTwo(_ option: String) throws {
             let server = try ServerProcess.runFailing("general", .single, [option])
-            #expect(server.lines("error invalidSetting:").first?.contains("need a mode with processes") == true)
+            #expect(server.lines("error invalidSetting:").first?.contains("cannot be used in single mode") == true)
         }
 
         @Test func oneProcessHasItsCPU() throws {

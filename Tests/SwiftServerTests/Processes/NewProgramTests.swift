@@ -138,7 +138,7 @@ extension ProcessTests {
             let server = try ServerProcess.runFailing(
                 "version", environment: ["SWIFTSERVER_HANDOVER=id=0\nnews=1"])
             #expect(server.end == .exit(3))
-            #expect(server.lines("error").contains { $0.contains("what the running server hands over") })
+            #expect(server.lines("error").contains { $0.contains("cannot read the handover of the running server") })
         }
 
         @Test(arguments: [
@@ -156,7 +156,7 @@ extension ProcessTests {
                 server.signal(10)
                 _ = try server.line("afterReload")
                 #expect(server.log.contains(message), "\(server.log)")
-                #expect(server.log.contains("the reload is given up"))
+                #expect(server.log.contains("the reload is aborted"))
                 #expect(try client.ask("version") == "1 0 \(worker)")
                 // A better one still gets its chance.
                 try program.deploy("version=2")

@@ -151,9 +151,9 @@ extension ProcessTests {
 
         @Test func whatIsMissingIsSaidAtTheStart() throws {
             for (scenario, words) in [
-                ("noReceive", "missingHandler: tcp port 127.0.0.1:0 needs onReceive"),
-                ("noPacket", "missingHandler: udp port 127.0.0.1:0 needs onPacket"),
-                ("badFraming", "invalidSetting: tcp port 127.0.0.1:0: the framing makes no sense"),
+                ("noReceive", "missingHandler: tcp port 127.0.0.1:0 needs an onReceive handler"),
+                ("noPacket", "missingHandler: udp port 127.0.0.1:0 needs an onPacket handler"),
+                ("badFraming", "invalidSetting: tcp port 127.0.0.1:0: framing must have"),
             ] {
                 let server = try ServerProcess.runFailing(scenario)
                 #expect(server.lines("error").contains { $0.contains(words) })

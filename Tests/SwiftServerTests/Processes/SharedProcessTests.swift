@@ -23,9 +23,9 @@ extension ProcessTests {
                 }
                 #expect(try clients[0].ask("name Alice") == "named")
                 #expect(try clients[2].ask("named") == "Alice")
-                #expect(!server.log.contains("belongs to this process alone"))
+                #expect(!server.log.contains("is not shared with other processes"))
                 #expect(try clients[0].ask("late") == "made")
-                #expect(server.log.contains("belongs to this process alone"))
+                #expect(server.log.contains("is not shared with other processes"))
             }
         }
 

@@ -44,9 +44,9 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func badSetting(_ mode: ServerMode) throws {
-            try expect("invalidSetting", ["maxMessage", "not 3 bytes"], "general", mode, ["maxMessage=3"])
+            try expect("invalidSetting", ["maxMessage", "got 3 bytes"], "general", mode, ["maxMessage=3"])
             try expect("invalidSetting", ["port", "70000"], "general", mode, ["port=70000"])
-            try expect("invalidSetting", ["workerCount", "not 0"], "general", mode, workers: 0)
+            try expect("invalidSetting", ["workerCount", "got 0"], "general", mode, workers: 0)
         }
 
         @Test(arguments: ServerMode.supervised) func missingHandler(_ mode: ServerMode) throws {

@@ -35,7 +35,8 @@ extension ProcessTests {
 
         @Test(arguments: ServerMode.allCases) func statisticsThatCannotBeWrittenAreAnError(_ mode: ServerMode) throws {
             let server = try ServerProcess.runFailing("general", mode, ["statsFile=/nowhere/stats"])
-            #expect(server.lines.last?.hasPrefix("error system: writing the statistics to /nowhere/stats: ") == true)
+            #expect(
+                server.lines.last?.hasPrefix("error system: cannot write the statistics to /nowhere/stats: ") == true)
         }
     }
 }

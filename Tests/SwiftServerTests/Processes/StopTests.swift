@@ -128,7 +128,7 @@ extension ProcessTests {
                     server.signal(SIGIO, to: process)
                     try Wait.until("a line about it") {
                         server.log.contains(
-                            "signal \(SIGIO) (I/O possible) means nothing to \(name == "worker 0" ? name : "the \(name)")"
+                            "\(name == "worker 0" ? name : "the \(name)") ignores signal \(SIGIO) (I/O possible)"
                         )
                     }
                 }

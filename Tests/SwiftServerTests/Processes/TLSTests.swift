@@ -46,7 +46,7 @@ extension ProcessTests {
                 #expect(try client.ask("upgrade before") == "101")
                 try folder.replace("one", with: "two")
                 server.signal(SIGHUP)
-                try Wait.until("new certificates") { told("certificates are read anew") == readers }
+                try Wait.until("new certificates") { told("certificates were read again") == readers }
                 #expect(try client.ask("open after") == "TLSv1.3 two")
                 try folder.damage("one.pem")
                 server.signal(SIGHUP)

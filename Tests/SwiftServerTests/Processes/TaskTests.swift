@@ -60,7 +60,7 @@ extension ProcessTests {
         @Test func waitingHasAnEnd() throws {
             try ServerProcess.run("tasks", .process, ["tasks=1"]) { server in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("wait 20 sleep 300") == "no: the task was not done in time")
+                #expect(try client.ask("wait 20 sleep 300") == "no: the task did not end in time")
                 // What comes too late is dropped, and is nobody else's result.
                 #expect(try client.ask("wait 5000 echo next") == "got 1 next")
             }
@@ -73,7 +73,7 @@ extension ProcessTests {
                 #expect(try client.ask("all 5000 echo_a echo_b silent echo_c") == "1 a,1 b,nothing,1 c")
                 #expect(
                     try client.ask("all 200 echo_a sleep_2000 echo_b").hasPrefix(
-                        "1 a,the task was not done in time,"))
+                        "1 a,the task did not end in time,"))
             }
         }
 
@@ -100,7 +100,7 @@ extension ProcessTests {
         /// check_callback
         @Test func taskWorkersNeedAHandler() throws {
             let server = try ServerProcess.runFailing("noTask", .process, ["tasks=1"])
-            #expect(server.lines.last == "error missingHandler: task workers need onTask, and there is none")
+            #expect(server.lines.last == "error missingHandler: task workers need an onTask handler")
         }
 
         @Test func withoutTaskWorkersTasksAreRefused() throws {

@@ -92,7 +92,7 @@ import Testing
         var calls = 0
         server.onStart { _ in calls += 1 }
         #expect(first == nil)
-        server.handlers.start?(server)
+        server.processHandlers.start?()
         #expect(calls == 1)
     }
 }

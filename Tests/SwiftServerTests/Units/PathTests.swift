@@ -6,8 +6,8 @@ import Testing
 @Suite struct PathTests {
     @Test func relativePathsBecomeAbsolute() {
         let here = FileManager.default.currentDirectoryPath
-        #expect(absolutePath("a/b") == here + "/a/b")
-        #expect(absolutePath("/a/b") == "/a/b")
+        #expect(Path.absolute("a/b") == here + "/a/b")
+        #expect(Path.absolute("/a/b") == "/a/b")
     }
 
     @Test func certificatesStayWhereTheyAre() {

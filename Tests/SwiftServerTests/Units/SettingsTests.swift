@@ -51,7 +51,7 @@ import Testing
         let error = try #require(throws: ServerError.self) { try settings.check(mode: mode) }
         #expect(error.code == .invalidSetting)
         #expect(error.message.hasPrefix(bad.name + " must be "))
-        #expect(error.message.contains("not \(bad.value.replacing("Optional(", with: "").replacing(")", with: ""))"))
+        #expect(error.message.contains("got \(bad.value.replacing("Optional(", with: "").replacing(")", with: ""))"))
     }
 
     static let limits: [Case] = [
@@ -105,7 +105,7 @@ import Testing
         process.settings.reactorCount = 2
         process.settings.taskWorkerCount = 2
         process.addProcess("extra") { _ in }
-        let layout = Layout(server: process)
+        let layout = process.configuration().layout
         #expect(layout.nodes == 2 + 3 + 2 + 1 + 2)
         #expect(layout.owners == 0..<2)
         #expect(layout.taskNodes == 5..<7)
@@ -118,10 +118,10 @@ import Testing
 
         let base = Server(port: 0, mode: .base)
         base.settings.workerCount = 3
-        #expect(Layout(server: base).owners == 0..<3)
+        #expect(base.configuration().layout.owners == 0..<3)
         let single = Server(port: 0, mode: .single)
         single.settings.taskWorkerCount = 2
-        #expect(Layout(server: single).processes == 1)
+        #expect(single.configuration().layout.processes == 1)
     }
 
     @Test func timesAreRoundedUpToMilliseconds() {

@@ -113,14 +113,16 @@ import Testing
     }
 
     @Test func missingHandlersAreNamed() throws {
-        let webSocket = try #require(throws: ServerError.self) { try WebSocketServer(port: 9501).checkHandlers() }
+        let webSocket = try #require(throws: ServerError.self) {
+            try WebSocketServer(port: 9501).configuration().checkHandlers()
+        }
         #expect(webSocket.code == .missingHandler && webSocket.message.contains("onMessage"))
-        let http = try #require(throws: ServerError.self) { try HTTPServer(port: 9502).checkHandlers() }
+        let http = try #require(throws: ServerError.self) { try HTTPServer(port: 9502).configuration().checkHandlers() }
         #expect(http.code == .missingHandler && http.message.contains("onRequest"))
         #expect(http.description.hasPrefix("missingHandler: "))
         let complete = HTTPServer(port: 9503)
         complete.onRequest { _, response in response.end() }
-        try complete.checkHandlers()
+        try complete.configuration().checkHandlers()
     }
 
     @Test func tableOfANewBusIsEmpty() throws {

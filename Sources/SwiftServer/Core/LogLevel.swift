@@ -1,0 +1,16 @@
+/// How much a server logs. Each level includes the more severe ones.
+public enum LogLevel: Int, Sendable, Hashable, CaseIterable, Comparable {
+    /// Also details for troubleshooting: signals, starts and ends of processes.
+    case debug
+    /// Also normal events: listening, reloads.
+    case notice
+    /// Problems that someone should look into.
+    case warning
+    /// Failures.
+    case error
+    /// No log lines at all.
+    case none
+
+    /// Levels are ordered from ``debug`` to ``none``.
+    public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
+}

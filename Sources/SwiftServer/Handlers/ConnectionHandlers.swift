@@ -1,0 +1,37 @@
+/// The handlers of a port's events, in the one form in which a worker calls them. Registration has settled the
+/// differences between synchronous and asynchronous handlers, and between the forms of a payload.
+@safe struct ConnectionHandlers: @unchecked Sendable {
+    // `@unchecked`: registered before `start()`, called on the loop's thread only.
+    var open: ((WorkerContext, Request) -> Void)?
+    var message: ((WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
+    var close: ((WorkerContext, ConnectionID, CloseReason) -> Void)?
+    var request: ((WorkerContext, Request) -> Void)?
+    var connect: ((WorkerContext, ConnectionID) -> Void)?
+    var receive: ((WorkerContext, ConnectionID, UnsafeRawBufferPointer) -> Void)?
+    var packet: ((WorkerContext, SocketAddress, UnsafeRawBufferPointer) -> Void)?
+    var drain: ((WorkerContext, ConnectionID) -> Void)?
+
+    /// These handlers, and for other events those of `main`.
+    func orElse(_ main: ConnectionHandlers) -> ConnectionHandlers {
+        var all = self
+        all.open = open ?? main.open
+        unsafe all.message = unsafe message ?? main.message
+        all.close = close ?? main.close
+        all.request = request ?? main.request
+        all.connect = connect ?? main.connect
+        unsafe all.receive = unsafe receive ?? main.receive
+        unsafe all.packet = unsafe packet ?? main.packet
+        all.drain = drain ?? main.drain
+        return all
+    }
+
+    /// The name of the handler that a port of this protocol needs and does not have.
+    func missing(for type: PortProtocol) -> String? {
+        switch type {
+        case .webSocket: unsafe message == nil ? "onMessage" : nil
+        case .http: request == nil ? "onRequest" : nil
+        case .tcp: unsafe receive == nil ? "onReceive" : nil
+        case .udp: unsafe packet == nil ? "onPacket" : nil
+        }
+    }
+}

@@ -1,0 +1,103 @@
+internal import CReactor
+
+/// Keeps the events of each connection in order when its handlers are asynchronous.
+///
+/// A handler that returns without suspending needs no bookkeeping. While a handler is suspended, further events of its
+/// connection are queued; when the queue is long, reading from that connection pauses until most of it was served.
+/// Requests are not queued behind each other: the core delivers together only those that may overlap, and sorts the
+/// responses.
+@safe final class HandlerLanes: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    typealias Work = HandlerRunners.Work
+
+    private struct Lane {
+        var queue: [(work: Work, bytes: Int)] = []
+        var next = 0
+        var bytes = 0
+        var count: Int { queue.count - next }
+        var isPaused = false
+
+        mutating func takeFirst() -> Work? {
+            guard next < queue.count else { return nil }
+            defer {
+                next += 1
+                if next == queue.count {
+                    queue.removeAll(keepingCapacity: true)
+                    next = 0
+                } else if next == HandlerLanes.pauseAt {
+                    queue.removeFirst(next)
+                    next = 0
+                }
+            }
+            bytes -= queue[next].bytes
+            return queue[next].work
+        }
+    }
+
+    static let pauseAt = 64
+    static let pauseAtBytes = 256 << 10
+    /// The number of suspended request handlers that one connection may have. The core limits requests in progress, but
+    /// does not count a handler that is suspended after it has answered.
+    static let overlapping = Int(CRE_MAX_PIPELINED)
+
+    // One thread, and never two accesses at once: events that a handler causes while a lane changes are queued there.
+    @safe @exclusivity(unchecked) private var lanes: [ConnectionID: Lane] = [:]
+    /// The number of suspended request handlers by connection.
+    private var requests: [ConnectionID: Int] = [:]
+    let runners: HandlerRunners
+    /// Pauses (true) or resumes reading from a connection.
+    private let pause: (ConnectionID, Bool) -> Void
+
+    init(runners: HandlerRunners, pause: @escaping (ConnectionID, Bool) -> Void) {
+        self.runners = runners
+        self.pause = pause
+    }
+
+    /// Whether a handler of this connection is suspended, so that its other events must be queued.
+    @inline(__always) func isBusy(_ id: ConnectionID) -> Bool { !lanes.isEmpty && lanes[id] != nil }
+
+    /// Runs the handler now, or after those queued before it. `bytes` is the memory it holds while it is queued.
+    func run(_ id: ConnectionID, bytes: Int = 0, _ work: @escaping Work) {
+        guard isBusy(id) else {
+            if !runners.start(work, whenLate: { self.resume(id) }) { lanes[id] = Lane() }
+            return
+        }
+        lanes[id]!.queue.append((work, bytes))
+        lanes[id]!.bytes += bytes
+        let isFull = lanes[id]!.count >= HandlerLanes.pauseAt || lanes[id]!.bytes >= HandlerLanes.pauseAtBytes
+        if isFull, !lanes[id]!.isPaused {
+            lanes[id]!.isPaused = true
+            pause(id, true)
+        }
+    }
+
+    /// Runs the handler of a request: now, unless too many of its connection are suspended.
+    func runRequest(_ id: ConnectionID, _ work: @escaping Work) {
+        guard !isBusy(id), requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping else {
+            return run(id, work)
+        }
+        let isDone = runners.start(work) {
+            if let count = self.requests[id], count > 1 {
+                self.requests[id] = count - 1
+            } else {
+                self.requests[id] = nil
+            }
+        }
+        if !isDone { requests[id, default: 0] += 1 }
+    }
+
+    /// Runs the queued handlers after a suspended one has returned.
+    private func resume(_ id: ConnectionID) {
+        while let work = lanes[id]?.takeFirst() {
+            let isLow =
+                lanes[id]!.count <= HandlerLanes.pauseAt / 4 && lanes[id]!.bytes <= HandlerLanes.pauseAtBytes / 4
+            if isLow, lanes[id]!.isPaused {
+                lanes[id]!.isPaused = false
+                pause(id, false)
+            }
+            // The lane stays: events that the handler causes must be queued behind it.
+            if !runners.start(work, whenLate: { self.resume(id) }) { return }
+        }
+        lanes[id] = nil
+    }
+}

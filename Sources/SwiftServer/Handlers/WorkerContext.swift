@@ -1,0 +1,167 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// A worker as its handlers use it: the lanes they run in, and the commands they give.
+///
+/// Commands may come from any thread. On the loop's thread they go straight to the link; from elsewhere their bytes are
+/// copied and they are posted to the loop.
+@safe final class WorkerContext: @unchecked Sendable {
+    // `@unchecked`: what is not a constant is used on the loop's thread only.
+    let id: Int
+    /// The name of the process in titles and in the log.
+    let name: String
+    let link: WorkerLink
+    let loop: EventLoop
+    private let executor: LoopExecutor
+    let bus: Bus
+    let lanes: HandlerLanes
+    let requests: OpenRequests
+    let timers: Timers
+    /// What ``Connection/info`` needs to know of the server.
+    let server: ConnectionInfo.Server
+    /// The handshakes of open WebSockets; empty unless ``Settings/keepsHandshakes``.
+    @safe @exclusivity(unchecked) var handshakes: [ConnectionID: Request] = [:]
+
+    init(
+        id: Int, name: String, link: WorkerLink, loop: EventLoop, bus: Bus, lanes: HandlerLanes, requests: OpenRequests,
+        timers: Timers, server: ConnectionInfo.Server
+    ) {
+        self.id = id
+        self.name = name
+        self.link = link
+        self.loop = loop
+        executor = loop.executor
+        self.bus = bus
+        self.lanes = lanes
+        self.requests = requests
+        self.timers = timers
+        self.server = server
+    }
+
+    /// Whether the calling thread is the loop's. Any thread.
+    @inline(__always) var isHere: Bool { executor.isHere }
+
+    /// Whether a handler of this connection is suspended, so that its other events must be queued.
+    @inline(__always) func isBusy(_ fd: ConnectionID) -> Bool { lanes.isBusy(fd) }
+
+    // MARK: WebSockets
+
+    @inline(__always) func push(_ text: String, to fd: ConnectionID) -> PushResult {
+        var text = text
+        guard isHere else { return post(push: [UInt8](text.utf8), fd, .text, finish: true) }
+        return text.withUTF8 { unsafe link.push(fd, .text, finish: true, UnsafeRawBufferPointer($0)) }
+    }
+
+    @inline(__always) func push(_ bytes: [UInt8], to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
+        guard isHere else { return post(push: bytes, fd, opcode, finish: finish) }
+        return unsafe bytes.withUnsafeBytes { unsafe link.push(fd, opcode, finish: finish, $0) }
+    }
+
+    @inline(__always) func push(_ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
+        unsafe bytes.withUnsafeBytes {
+            guard isHere else { return unsafe post(push: [UInt8]($0), fd, opcode, finish: finish) }
+            return unsafe link.push(fd, opcode, finish: finish, $0)
+        }
+    }
+
+    private func post(push bytes: [UInt8], _ fd: ConnectionID, _ opcode: Opcode, finish: Bool) -> PushResult {
+        guard bus.exists(fd) else { return .closed }
+        guard bus.isOpen(fd) else { return .notWebSocket }
+        loop.post { [link] in
+            unsafe bytes.withUnsafeBytes { _ = unsafe link.push(fd, opcode, finish: finish, $0) }
+        }
+        return .queued
+    }
+
+    /// Publishes to a topic, or with `nil` to all open WebSockets.
+    func publish(
+        _ topic: String?, _ bytes: UnsafeRawBufferPointer, _ opcode: Opcode, except: ConnectionID?
+    ) -> PushResult {
+        guard !isHere else { return unsafe link.publish(topic, opcode, bytes, except: except) }
+        guard opcode == .text || opcode == .binary, topic.map({ (1...255).contains($0.utf8.count) }) ?? true else {
+            return .invalid
+        }
+        let copy = unsafe [UInt8](bytes)
+        loop.post { [link] in
+            unsafe copy.withUnsafeBytes { _ = unsafe link.publish(topic, opcode, $0, except: except) }
+        }
+        return .queued
+    }
+
+    func subscribe(_ fd: ConnectionID, _ topic: String, _ isSubscribed: Bool) -> Bool {
+        guard !isHere else { return link.subscribe(fd, topic, isSubscribed) }
+        guard bus.isOpen(fd), (1...255).contains(topic.utf8.count) else { return false }
+        loop.post { [link] in _ = link.subscribe(fd, topic, isSubscribed) }
+        return true
+    }
+
+    // MARK: Streams and datagrams
+
+    @inline(__always) func send(_ text: String, to fd: ConnectionID) -> PushResult {
+        var text = text
+        guard isHere else { return post(send: [UInt8](text.utf8), fd) }
+        return text.withUTF8 { unsafe link.send(fd, UnsafeRawBufferPointer($0)) }
+    }
+
+    @inline(__always) func send(_ bytes: [UInt8], to fd: ConnectionID) -> PushResult {
+        guard isHere else { return post(send: bytes, fd) }
+        return unsafe bytes.withUnsafeBytes { unsafe link.send(fd, $0) }
+    }
+
+    @inline(__always) func send(_ bytes: RawSpan, to fd: ConnectionID) -> PushResult {
+        unsafe bytes.withUnsafeBytes {
+            guard isHere else { return unsafe post(send: [UInt8]($0), fd) }
+            return unsafe link.send(fd, $0)
+        }
+    }
+
+    private func post(send bytes: [UInt8], _ fd: ConnectionID) -> PushResult {
+        guard bus.exists(fd) else { return .closed }
+        guard bus.isStream(fd) else { return .notStream }
+        loop.post { [link] in unsafe bytes.withUnsafeBytes { _ = unsafe link.send(fd, $0) } }
+        return .queued
+    }
+
+    func send(_ bytes: [UInt8], to address: SocketAddress, port: Int) -> PushResult {
+        guard isHere else {
+            loop.post { [link] in _ = link.send(bytes, to: address, port: port) }
+            return .queued
+        }
+        return link.send(bytes, to: address, port: port)
+    }
+
+    // MARK: Any connection
+
+    func close(_ fd: ConnectionID, code: UInt16, reason: String) -> Bool {
+        var reason = reason
+        if isHere {
+            return reason.withUTF8 { unsafe link.close(fd, code: code, reason: UnsafeRawBufferPointer($0)) }
+        }
+        guard bus.exists(fd) else { return false }
+        let copy = [UInt8](reason.utf8)
+        loop.post { [link] in unsafe copy.withUnsafeBytes { _ = unsafe link.close(fd, code: code, reason: $0) } }
+        return true
+    }
+
+    func protect(_ fd: ConnectionID, _ isProtected: Bool) -> Bool {
+        guard bus.exists(fd) else { return false }
+        if isHere { return link.protect(fd, isProtected) }
+        loop.post { [link] in link.protect(fd, isProtected) }
+        return true
+    }
+
+    func bind(_ fd: ConnectionID, to user: UInt32) -> Bool {
+        if isHere { return link.bind(fd, to: user) }
+        guard let info = info(fd), info.userID == nil else { return false }
+        loop.post { [link] in _ = link.bind(fd, to: user) }
+        return true
+    }
+
+    func info(_ fd: ConnectionID) -> ConnectionInfo? { ConnectionInfo(fd, bus, server) }
+
+    /// Ends the process at once: a custom process has failed, and is replaced.
+    func fail(_ cause: String) {
+        Log.error("\(name): \(cause)")
+        cre_process_exit(1)
+    }
+}

@@ -1,0 +1,46 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// The end of the link in a process that serves nothing: the master and the manager. It posts tasks and sends messages.
+@safe struct BusClient: @unchecked Sendable {
+    // `@unchecked`: used on the process's main thread only.
+    private let raw: OpaquePointer
+    private let layout: Layout
+
+    /// Without a loop, everything sent leaves at once.
+    init(node: Int, loop: EventLoop?, bus: Bus, layout: Layout) throws(ServerError) {
+        var config = unsafe cre_worker_config()
+        unsafe config.bus = bus.raw
+        unsafe config.node = UInt32(node)
+        unsafe config.first_task = UInt16(layout.taskNodes.lowerBound)
+        unsafe config.task_count = UInt16(layout.taskNodes.count)
+        unsafe config.first_owner = UInt16(layout.owners.lowerBound)
+        unsafe config.owner_count = UInt16(layout.owners.count)
+        var worker: OpaquePointer?
+        let result = unsafe cre_worker_open(loop?.raw, &config, &worker)
+        guard result == 0, let worker = unsafe worker else {
+            throw .system("cannot open the mailbox of \(layout.name(ofNode: node))", result)
+        }
+        unsafe raw = worker
+        self.layout = layout
+    }
+
+    /// Whether something sent still waits for room in a ring.
+    var isCongested: Bool { unsafe cre_worker_congested(raw) }
+    /// Retries to send what had no room.
+    func flush() { unsafe cre_worker_flush(raw) }
+
+    /// Posts a task whose results are not delivered.
+    func post(_ data: [UInt8], on index: Int?, limit: Int) -> TaskPosting {
+        unsafe TaskPosting.post(raw, data, on: index, CRE_TASK_ONE_WAY, limit: limit).posting
+    }
+
+    /// Sends a message to the process of this number.
+    func send(message bytes: [UInt8], to id: Int) -> PushResult {
+        guard (0..<layout.processes).contains(id) else { return .invalid }
+        let result = unsafe bytes.withUnsafeBytes {
+            unsafe cre_worker_tell(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
+        }
+        return PushResult(result, local: false)
+    }
+}

@@ -1,0 +1,47 @@
+internal import CReactor
+internal import CReactorInternal
+
+extension ServerStatistics {
+    /// Reads the counters of all processes. Without a bus all are 0.
+    init(_ bus: Bus?, _ layout: Layout?) {
+        var raw = cre_engine_stats()
+        if let bus { unsafe cre_bus_stats(bus.raw, &raw) }
+        var closedBy: [CloseReason.Cause: Int] = [:]
+        let ends = unsafe withUnsafeBytes(of: &raw.closed_by) { unsafe [UInt64]($0.bindMemory(to: UInt64.self)) }
+        for (number, count) in ends.enumerated() where count > 0 {
+            closedBy[CloseReason.Cause(number: UInt16(number))] = Int(count)
+        }
+        var activities: [(role: Role, activity: Activity)] = []
+        if let bus, let layout {
+            activities = (0..<layout.processes).map { (layout.role(of: $0), Activity(bus, node: layout.node(of: $0))) }
+        }
+        let tasks = activities.filter { $0.role == .taskWorker }.map(\.activity)
+        let done = tasks.reduce(0) { $0 &+ $1.tasksDone }
+        let given = tasks.reduce(0) { $0 &+ $1.tasksGiven }
+        self.init(
+            connections: Connections(bus: bus).count, accepted: Int(truncatingIfNeeded: raw.accepted),
+            refused: Int(truncatingIfNeeded: raw.refused),
+            closed: Int(truncatingIfNeeded: raw.closed), closedBy: closedBy,
+            messagesReceived: Int(truncatingIfNeeded: raw.messages_in),
+            messagesSent: Int(truncatingIfNeeded: raw.messages_out),
+            messagesLeftOut: Int(truncatingIfNeeded: raw.skipped), requests: Int(truncatingIfNeeded: raw.requests),
+            responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
+            bytesSent: Int(truncatingIfNeeded: raw.bytes_out),
+            idleWorkers: activities.count { $0.role == .worker && !$0.activity.isRunning },
+            idleTaskWorkers: tasks.count { !$0.isRunning && $0.tasksGiven <= $0.tasksDone },
+            tasksWaiting: given > done ? Int(given - done) : 0, tasksDone: Int(truncatingIfNeeded: done),
+            staleCommands: Int(truncatingIfNeeded: raw.stale_commands), loopLag: LoopLag(bus))
+    }
+}
+
+extension ServerStatistics.LoopLag {
+    fileprivate init(_ bus: Bus?) {
+        var raw = cre_loop_stats()
+        if let bus { unsafe cre_bus_loop_stats(bus.raw, &raw) }
+        let turns = Int64(truncatingIfNeeded: raw.turns)
+        let work = Int64(truncatingIfNeeded: raw.work_ns)
+        let longest = Int64(truncatingIfNeeded: raw.longest_ns)
+        self.init(
+            turns: Int(turns), average: .nanoseconds(turns > 0 ? work / turns : 0), longest: .nanoseconds(longest))
+    }
+}

@@ -1,0 +1,51 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// The process itself: its activity, its engine, its end.
+extension WorkerLink {
+    /// Publishes the beginning of an activity (CRE_AT_*), or its end (CRE_AT_NOTHING). Returns false inside another
+    /// activity; the end must not be published then.
+    @discardableResult
+    func publish(activity: UInt32) -> Bool { unsafe cre_worker_occupied(raw, activity) }
+
+    /// Publishes that this process is ending, and stops receiving: unread events are left to its successor.
+    func beginEnding(_ cause: EndingCause) {
+        unsafe cre_worker_ending(raw, cause.rawValue)
+        unsafe cre_worker_deafen(raw)
+    }
+
+    /// Makes each command leave at once instead of at the end of the loop's turn: for code that blocks the loop.
+    func setImmediate(_ isImmediate: Bool) { unsafe cre_worker_immediate(raw, isImmediate) }
+
+    /// Whether closing the link now would lose something: sent records still wait for room in a ring, or a large record
+    /// has arrived in part.
+    var isBusy: Bool { unsafe cre_worker_congested(raw) || cre_worker_receiving(raw) }
+
+    // MARK: Engine
+
+    /// Enables TLS for connections accepted on `port` from now on.
+    func setTLS(_ context: OpaquePointer, port: Int) -> Int32 {
+        unsafe cre_engine_set_tls(cre_worker_engine(raw), UInt16(port), context)
+    }
+
+    /// Serves a bound socket.
+    func serve(_ listener: Int32, port: Int) -> Int32 {
+        unsafe cre_engine_serve(cre_worker_engine(raw), listener, UInt16(port))
+    }
+
+    /// Closes the connections of this process's own engine. `done` is called once when none is left. Returns false,
+    /// without a call, in a process that owns no sockets.
+    func shutDownEngine(deadline: Duration, done: @escaping () -> Void) -> Bool {
+        guard let engine = unsafe cre_worker_engine(raw) else { return false }
+        let box = unsafe Unmanaged.passRetained(Box(done)).toOpaque()
+        unsafe cre_engine_shutdown(
+            engine, UInt32(deadline.milliseconds),
+            { context in unsafe Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().run() }, box)
+        return true
+    }
+
+    private final class Box {
+        let run: () -> Void
+        init(_ run: @escaping () -> Void) { self.run = run }
+    }
+}

@@ -1,0 +1,169 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// A process's end of the link: events arrive through ``Callbacks``, commands leave through the methods.
+///
+/// Whether this process owns the sockets itself (base mode) or reaches their owner through shared memory makes no
+/// difference here.
+@safe struct WorkerLink: @unchecked Sendable {
+    // `@unchecked`: used on the loop's thread only.
+    let raw: OpaquePointer
+    private let layout: Layout
+
+    /// The functions that receive from the link. All get `context`, which must live as long as the link.
+    @unsafe struct Callbacks {
+        /// Receives the events of connections; `nil` in a process that has none.
+        var onEvent:
+            (
+                @convention(c) (
+                    UnsafeMutableRawPointer?, UnsafePointer<cre_record>?, UnsafeMutablePointer<UInt8>?
+                ) -> Void
+            )?
+        /// Receives tasks, results and messages of other processes.
+        var onMessage:
+            (
+                @convention(c) (
+                    UnsafeMutableRawPointer?, UInt32, UnsafePointer<cre_record>?, UnsafeMutablePointer<UInt8>?
+                ) -> Void
+            )?
+        /// Receives the node of a process that has written a corrupt record.
+        var onProtocolError: (@convention(c) (UnsafeMutableRawPointer?, UInt32) -> Void)?
+        var context: UnsafeMutableRawPointer?
+    }
+
+    /// Opens the end of the link of process `id`. With `engine` the process owns its sockets.
+    init(
+        id: Int, layout: Layout, loop: EventLoop, bus: Bus, engine: cre_engine_config?, callbacks: Callbacks
+    ) throws(ServerError) {
+        var engine = unsafe engine
+        let isOwner = unsafe engine != nil
+        var unused = unsafe cre_engine_config()
+        var worker: OpaquePointer?
+        let open = { (engine: UnsafePointer<cre_engine_config>) -> Int32 in
+            var config = unsafe cre_worker_config(
+                bus: bus.raw, node: UInt32(layout.node(of: id)), on_event: callbacks.onEvent,
+                on_message: callbacks.onMessage, violation: callbacks.onProtocolError, context: callbacks.context,
+                engine: isOwner ? engine : nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
+                owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
+                task_count: UInt16(layout.taskNodes.count))
+            return unsafe cre_worker_open(loop.raw, &config, &worker)
+        }
+        let result: Int32
+        if unsafe engine != nil {
+            result = unsafe open(&engine!)
+        } else {
+            result = unsafe open(&unused)
+        }
+        guard result == 0, let worker = unsafe worker else {
+            throw .system("cannot open \(layout.name(of: id))", result)
+        }
+        unsafe raw = worker
+        self.layout = layout
+    }
+
+    /// Closes the link. Not inside a callback.
+    func close() { unsafe cre_worker_close(raw) }
+
+    // MARK: Connections
+
+    /// Whether this process owns the connection: a command to it is carried out before it returns.
+    func owns(_ fd: ConnectionID) -> Bool { unsafe cre_worker_owns(raw, fd.rawValue) }
+
+    func push(_ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ payload: UnsafeRawBufferPointer) -> PushResult {
+        let result = unsafe cre_worker_push(
+            raw, fd.rawValue, opcode.rawValue, finish, payload.baseAddress, payload.count)
+        return PushResult(result, local: result == 0 && owns(fd))
+    }
+
+    func send(_ fd: ConnectionID, _ payload: UnsafeRawBufferPointer) -> PushResult {
+        let result = unsafe cre_worker_send(raw, fd.rawValue, payload.baseAddress, payload.count)
+        return PushResult(result, local: result == 0 && owns(fd))
+    }
+
+    func send(_ bytes: [UInt8], to address: SocketAddress, port: Int) -> PushResult {
+        var to = address.core
+        let result = unsafe bytes.withUnsafeBytes {
+            unsafe cre_worker_send_to(raw, UInt16(port), &to, $0.baseAddress, $0.count)
+        }
+        return PushResult(result, local: ownsSockets)
+    }
+
+    func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> Bool {
+        unsafe cre_worker_end(raw, fd.rawValue, code, reason.baseAddress, reason.count) == 0
+    }
+
+    /// Gives the connection a user id.
+    func bind(_ fd: ConnectionID, to user: UInt32) -> Bool { unsafe cre_worker_bind(raw, fd.rawValue, user) == 0 }
+
+    /// Exempts the connection from the heartbeat, or ends the exemption.
+    @discardableResult
+    func protect(_ fd: ConnectionID, _ isProtected: Bool) -> Bool {
+        command(CRE_COMMAND_PROTECT, fd, opcode: isProtected ? 1 : 0)
+    }
+
+    /// Pauses or resumes reading from the connection.
+    func setPaused(_ fd: ConnectionID, _ isPaused: Bool) {
+        _ = command(isPaused ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME, fd)
+    }
+
+    /// Sends "100 Continue" to a client that expects it.
+    func sendContinue(_ request: RequestID) {
+        _ = command(CRE_COMMAND_CONTINUE, request.connection, opcode: request.number)
+    }
+
+    private func command(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> Bool {
+        var command = cre_record(
+            length: 0, kind: UInt8(kind.rawValue), opcode: opcode, flags: 0, session: fd.rawValue)
+        return unsafe cre_worker_command(raw, &command, nil, 0) == 0
+    }
+
+    // MARK: Topics
+
+    /// Publishes to a topic, or with `nil` to all open WebSockets.
+    func publish(
+        _ topic: String?, _ opcode: Opcode, _ bytes: UnsafeRawBufferPointer, except: ConnectionID?
+    ) -> PushResult {
+        let session = except?.rawValue ?? 0
+        guard var topic else {
+            let result = unsafe cre_worker_broadcast(raw, opcode.rawValue, bytes.baseAddress, bytes.count, session)
+            return PushResult(result, local: ownsAll)
+        }
+        return topic.withUTF8 {
+            let result = unsafe cre_worker_publish(
+                raw, $0.baseAddress, $0.count, opcode.rawValue, bytes.baseAddress, bytes.count, session)
+            return PushResult(result, local: ownsAll)
+        }
+    }
+
+    /// Subscribes a connection to a topic, or unsubscribes it.
+    func subscribe(_ fd: ConnectionID, _ topic: String, _ isSubscribed: Bool) -> Bool {
+        var topic = topic
+        return topic.withUTF8 {
+            unsafe cre_worker_subscribe(raw, fd.rawValue, $0.baseAddress, $0.count, isSubscribed)
+        } == 0
+    }
+
+    /// Whether this process owns sockets.
+    var ownsSockets: Bool { unsafe cre_worker_engine(raw) != nil }
+
+    /// Whether this process owns all connections of the server.
+    private var ownsAll: Bool { layout.owners.count == 1 && ownsSockets }
+
+    // MARK: Messages
+
+    /// Sends a message to another process.
+    func send(message bytes: [UInt8], to id: Int) -> PushResult {
+        guard (0..<layout.processes).contains(id) else { return .invalid }
+        let result = unsafe bytes.withUnsafeBytes {
+            unsafe cre_worker_tell(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
+        }
+        return PushResult(result, local: false)
+    }
+}
+
+extension WorkerLink {
+    /// Closes a connection whose client has ended its side.
+    func finish(_ fd: ConnectionID) {
+        _ = unsafe close(fd, code: 1000, reason: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+}

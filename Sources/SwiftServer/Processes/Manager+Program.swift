@@ -1,0 +1,65 @@
+internal import CReactor
+internal import CReactorInternal
+internal import Glibc
+
+/// Processes that are started from the program file instead of by a fork alone.
+extension Manager {
+    /// A process of the new program that gets ready while the old one still serves.
+    struct Candidate {
+        let pid: Int32
+        let control: ControlChannel
+        let deadline: ContinuousClock.Instant
+        var isReady = false
+    }
+
+    /// Whether workers run a new program by now, so that their replacements must run it too.
+    var usesProgram: Bool { context.flags.renewed.isRaised }
+
+    /// Starts the program for a seat, and returns its pid. With a control channel it waits for permission to begin.
+    func execute(_ id: Int, _ control: ControlChannel? = nil) throws(ServerError) -> Int32 {
+        let program = context.program
+        var handover = Handover()
+        handover.id = id
+        handover.control = control?.descriptor ?? -1
+        handover.master = context.masterPID
+        handover.manager = getpid()
+        handover.bus = bus.descriptors
+        handover.flags = context.flags.all.map(\.descriptor)
+        if context.mode == .base, seats[id].role == .worker { handover.listeners = listeners.sockets }
+        handover.ports = context.ports
+        handover.shared = SharedInheritance.descriptors
+        handover.compatibility = context.configuration.compatibility
+        let pid = cre_process_fork()
+        if pid == 0 {
+            let result = program.execute(handover)
+            Log.error("cannot start \(program.path): \(errorText(result))")
+            cre_process_exit(127)
+        }
+        guard pid > 0 else { throw .system("cannot start \(program.path)", pid) }
+        return pid
+    }
+
+    /// Starts the new program beside a process that it will replace.
+    mutating func prepare(_ id: Int) throws(ServerError) {
+        let (own, others) = try ControlChannel.pair()
+        defer { others.end() }
+        let pid: Int32
+        do throws(ServerError) { pid = try execute(id, others) } catch {
+            own.end()
+            throw error
+        }
+        candidate = Candidate(pid: pid, control: own, deadline: now() + settings.shutdownTimeout)
+    }
+
+    /// Processes that were not replaced yet continue.
+    mutating func abortReload(_ cause: String) {
+        if let candidate {
+            kill(candidate.pid, SIGKILL)
+            candidate.control.end()
+        }
+        Log.error("the reload is aborted, running workers continue: \(cause)")
+        candidate = nil
+        reload = ReloadSequence()
+        context.handlers.afterReload?()
+    }
+}

@@ -1,0 +1,99 @@
+internal import Glibc
+
+extension Manager {
+    enum ReloadScope {
+        case all
+        case taskWorkers
+    }
+
+    mutating func begin(_ scope: ReloadScope) {
+        guard !reload.isUnderWay, !isStopping else {
+            Log.warning("a reload or a stop is in progress; this reload is ignored")
+            return
+        }
+        let chosen = seats.indices.filter {
+            seats[$0].role == .taskWorker || (scope == .all && seats[$0].role == .worker)
+        }
+        guard !chosen.isEmpty else {
+            Log.warning("there are no task workers to reload")
+            return
+        }
+        Log.notice("reloading \(chosen.count) \(scope == .all ? "workers" : "task workers")")
+        context.handlers.beforeReload?()
+        reload = ReloadSequence(chosen)
+        replaceCurrent()
+    }
+
+    private mutating func replaceCurrent() {
+        guard let id = reload.current else { return }
+        reload.begin(replacing: seats[id].pid)
+        guard settings.reload == .newProgram else { return dismiss() }
+        do throws(ServerError) { try prepare(id) } catch { abortReload(error.message) }
+    }
+
+    /// Asks the process that is being replaced to end.
+    private mutating func dismiss() {
+        reload.dismiss(at: now(), timeout: settings.shutdownTimeout)
+        if reload.leaving > 0 { kill(reload.leaving, Signals.stop) }
+    }
+
+    mutating func stepReload() {
+        guard let id = reload.current, !isStopping else { return }
+        if candidate != nil, !stepCandidate(id) { return }
+        let pid = seats[id].pid
+        if pid == reload.leaving, reload.mustKill(at: now()) {
+            Log.warning("\(layout.name(of: id)) (pid \(pid)) did not stop in time for the reload and is killed")
+            kill(pid, SIGKILL)
+        }
+        let node = layout.node(of: id)
+        guard pid > 0, pid != reload.leaving, bus.pid(ofNode: node) == pid, !Activity(bus, node: node).isStarting
+        else { return }
+        reload.advance()
+        guard !reload.isUnderWay else { return replaceCurrent() }
+        Log.notice("all workers are reloaded")
+        context.handlers.afterReload?()
+    }
+
+    /// Waits until the new program is ready, and then dismisses the old process. Returns false when nothing else can be
+    /// done now.
+    private mutating func stepCandidate(_ id: Int) -> Bool {
+        guard let candidate, !candidate.isReady else { return true }
+        switch candidate.control.report() {
+        case .ready:
+            self.candidate?.isReady = true
+            reload.begin(replacing: seats[id].pid)  // another one than at first, if that has died meanwhile
+            // From here on all processes are started from the new program.
+            context.flags.renewed.raise()
+            if seats[id].isEmpty { takeOver(id, after: reload.leaving) } else { dismiss() }
+        case .failed(let cause): abortReload(cause)
+        case .nothing:
+            if now() >= candidate.deadline { abortReload("the new program is not ready in time") }
+        }
+        return false
+    }
+
+    /// The new program has ended before its turn.
+    mutating func candidateEnded(_ candidate: Candidate, _ end: ProcessEnd) {
+        var cause = "the new program \(end)"
+        if case .failed(let text) = candidate.control.report() { cause = text }
+        candidate.control.end()
+        self.candidate = nil  // its pid may be reused soon
+        guard candidate.isReady else { return abortReload(cause) }
+        // The old process is ending already; its replacement is started from the program file again.
+        Log.warning("\(cause) before it could begin; starting it again")
+    }
+
+    /// Aborts the reload when its replacements keep failing.
+    mutating func replacementFailed(_ id: Int) {
+        if reload.fail() { abortReload("\(layout.name(of: id)) does not start any more") }
+    }
+
+    /// Lets the new program begin, after the old process has ended.
+    mutating func takeOver(_ id: Int, after pid: Int32) {
+        guard let candidate, candidate.isReady, pid == reload.leaving, reload.current == id else { return }
+        candidate.control.letBegin()
+        candidate.control.end()
+        seats[id].occupy(by: candidate.pid, at: now())
+        self.candidate = nil
+    }
+}

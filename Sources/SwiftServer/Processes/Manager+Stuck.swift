@@ -1,0 +1,32 @@
+internal import Glibc
+
+/// Processes whose code does not return. Only the manager can detect them: everything else in the process is blocked.
+extension Manager {
+    /// The interval at which processes are checked; `nil`: never.
+    var stuckInterval: Duration? {
+        let limits = [settings.stuckAfter, settings.taskTimeout].compactMap { $0 }
+        return limits.min().map { max(.milliseconds(5), $0 / 4) }
+    }
+
+    /// Reports processes that are stuck, and kills those that the settings say.
+    mutating func watchStuck() {
+        for index in seats.indices where !seats[index].isEmpty && seats[index].role.isManaged {
+            let activity = Activity(bus, node: layout.node(of: seats[index].id))
+            guard activity.isRunning else {
+                seats[index].stuckSince = nil
+                continue
+            }
+            let isTask = activity.isOnTask
+            guard let limit = isTask ? settings.taskTimeout : settings.stuckAfter, activity.runningFor >= limit
+            else { continue }
+            let kills = isTask || settings.killsStuck
+            // Reported once for each callback.
+            guard kills || seats[index].stuckSince != activity.served else { continue }
+            seats[index].stuckSince = activity.served
+            Log.warning(
+                "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid)) has been\(activity.place) for "
+                    + "\(activity.runningFor)\(kills ? " and is killed" : "")")
+            if kills { kill(seats[index].pid, SIGKILL) }
+        }
+    }
+}

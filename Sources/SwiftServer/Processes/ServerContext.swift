@@ -1,0 +1,64 @@
+internal import Glibc
+
+/// A started server, as all of its processes know it: everything that `start()` has created once.
+@safe final class ServerContext: @unchecked Sendable {
+    // `@unchecked`: the variables are changed by the main thread of a process, before the application's code runs
+    // there.
+    let configuration: ServerConfiguration
+    let bus: Bus
+    let flags: ControlFlags
+    /// The certificates in a process that owns its sockets, or whose children do.
+    let certificates: Certificates
+    let confinement: Confinement
+    /// The program that a reload starts.
+    let program: Program
+    /// The ports that the sockets are bound to, by the place of the port.
+    let ports: [Int]
+    let masterPID: Int32
+    /// The master, the manager and its children know it.
+    var managerPID: Int32 = 0
+    /// The mailbox of the master and the manager.
+    var client: BusClient?
+    private let hooks: Hooks
+
+    /// What the server object has to know of its start.
+    struct Hooks {
+        /// All is created; processes follow.
+        let isCreated: (ServerContext) -> Void
+        /// This process runs handlers.
+        let isWorker: (WorkerRuntime) -> Void
+    }
+
+    init(
+        configuration: ServerConfiguration, bus: Bus, flags: ControlFlags, certificates: Certificates,
+        confinement: Confinement, program: Program, ports: [Int], masterPID: Int32, managerPID: Int32, hooks: Hooks
+    ) {
+        self.configuration = configuration
+        self.bus = bus
+        self.flags = flags
+        self.certificates = certificates
+        self.confinement = confinement
+        self.program = program
+        self.ports = ports
+        self.masterPID = masterPID
+        self.managerPID = managerPID
+        self.hooks = hooks
+        hooks.isCreated(self)
+    }
+
+    var layout: Layout { configuration.layout }
+    var mode: ServerMode { configuration.mode }
+    var settings: Settings { configuration.settings }
+    var handlers: ProcessHandlers { configuration.handlers }
+
+    func statistics() -> ServerStatistics { ServerStatistics(bus, layout) }
+
+    /// Makes the worker of this process, on its loop. With `listeners` it owns its sockets.
+    func makeWorker(_ id: Int, _ loop: EventLoop, listeners: [Int32]?) throws(ServerError) -> WorkerRuntime {
+        let runtime = try WorkerRuntime(
+            id: id, configuration: configuration, loop: loop, bus: bus, flags: flags, ports: ports,
+            sockets: listeners.map { WorkerRuntime.Sockets(listeners: $0, certificates: certificates) })
+        hooks.isWorker(runtime)
+        return runtime
+    }
+}

@@ -1,0 +1,62 @@
+internal import Glibc
+
+/// A server in one process (``ServerMode/single``), which accepts connections, does the protocol work and runs the
+/// handlers.
+@safe final class SingleProcess: @unchecked Sendable {
+    // `@unchecked`: everything happens on the main thread.
+    private let context: ServerContext
+    private let startup: Startup
+
+    init(_ context: ServerContext, _ startup: Startup) {
+        self.context = context
+        self.startup = startup
+    }
+
+    func run() throws(ServerError) {
+        let (configuration, handlers, flags) = (context.configuration, context.handlers, context.flags)
+        let signals = try Signals(Signals.ofWorker)
+        defer { signals.close() }
+        let loop = try EventLoop()
+        loop.becomeMainActor()
+        let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
+        startup.statistics?.keep(runtime.timers, context.statistics)
+        loop.watch(signals.descriptor) { [self] in
+            for signal in signals.pending() { handle(signal, runtime) }
+        }
+        loop.watch(flags.shutdown.descriptor) { [self] in
+            if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime) }
+        }
+        Log.notice("listening on \(configuration.ports[0].host) port \(context.ports[0]), all in one process")
+        try startup.isListening()
+        try context.confinement.enter(node: context.layout.node(of: 0))
+        handlers.start?()
+        handlers.managerStart?()
+        startup.hasStarted()
+        WorkerProcess.serve(runtime)
+        handlers.managerStop?()
+        handlers.shutdown?()
+    }
+
+    private func handle(_ signal: Int32, _ runtime: WorkerRuntime) {
+        switch signal {
+        case SIGTERM, SIGINT:
+            if runtime.drain.isDraining {
+                Log.warning("stopping at once")
+                runtime.loop.stop()
+            } else {
+                stop(runtime)
+            }
+        case SIGHUP:
+            Log.reopen(creates: true)
+            context.certificates.reload()
+        case SIGUSR1, SIGUSR2:
+            Log.warning("a reload needs a mode with worker processes; in single mode it is ignored")
+        default: Signals.logIgnored(signal, by: "the server")
+        }
+    }
+
+    private func stop(_ runtime: WorkerRuntime) {
+        context.handlers.beforeShutdown?()
+        runtime.drain.start(.requested)
+    }
+}

@@ -1,0 +1,166 @@
+internal import CReactor
+internal import CReactorInternal
+internal import Glibc
+
+/// The start of a server: one sequence for the master, for a server that is one process, and for a new program that
+/// joins a running server. Each step says which of them it is for.
+@safe final class Startup {
+    private let configuration: ServerConfiguration
+    private let hooks: ServerContext.Hooks
+    /// What a running server has handed over to this process; `nil` in one that starts a server.
+    private let handover: Handover?
+    private var pidFile: PIDFile?
+    private var report = DaemonReport()
+    /// The sockets of all ports. A process that joins a server in process mode has none.
+    private(set) var listeners: Listeners?
+    private(set) var statistics: StatisticsFile?
+
+    /// Starts a server, or joins one, and returns when it has ended.
+    static func run(_ configuration: ServerConfiguration, _ hooks: ServerContext.Hooks) throws(ServerError) {
+        guard !Handover.isUnreadable else {
+            throw .setting(
+                """
+                the new program uses an incompatible version of SwiftServer and cannot read the handover of the \
+                running server
+                """)
+        }
+        let startup = Startup(configuration, hooks, Handover.received)
+        if let handover = startup.handover { try Successor.run(handover, startup) }
+        guard !RunningServer.exists else {
+            throw ServerError(code: .alreadyStarted, message: "another server is running in this process")
+        }
+        let isForking = configuration.mode != .single
+        defer {
+            startup.end()
+            if isForking { RunningServer.exists = false }
+        }
+        do throws(ServerError) {
+            let context = try startup.prepare()
+            if isForking { try Master(context, startup).run() } else { try SingleProcess(context, startup).run() }
+        } catch {
+            startup.report.report(error)
+            throw error
+        }
+    }
+
+    private init(_ configuration: ServerConfiguration, _ hooks: ServerContext.Hooks, _ handover: Handover?) {
+        self.configuration = configuration
+        self.hooks = hooks
+        self.handover = handover
+    }
+
+    // MARK: The sequence
+
+    func prepare() throws(ServerError) -> ServerContext {
+        let (mode, settings) = (configuration.mode, configuration.settings)
+        if let handover {
+            try checkCompatibility(handover)
+            Log.setRole(configuration.layout.name(of: handover.id))
+        } else if mode != .single {
+            try checkThreads()
+        }
+        let certificates = try readCertificates()
+        if mode != .single { RunningServer.exists = true }
+
+        let confinement = try Confinement(settings, mode)
+        let log = try settings.logFile.map { path throws(ServerError) in
+            try LogFile(path, owner: confinement.owner, takesOutput: settings.daemonize)
+        }
+        Log.open(settings.logLevel, log)
+        if handover == nil { pidFile = try settings.pidFile.map(PIDFile.init) }
+
+        try openSockets()
+        let bus: Bus
+        let flags: ControlFlags
+        if let handover {
+            bus = try Bus(attaching: handover.bus, configuration.busConfig)
+            flags = ControlFlags(handover.flags)
+        } else {
+            bus = try Bus(configuration.busConfig)
+            flags = try ControlFlags()
+        }
+        let program = Program(path: settings.program)
+        statistics = handover == nil ? StatisticsFile(settings) : nil
+        try statistics?.begin(ServerStatistics(bus, configuration.layout))
+
+        signal(SIGPIPE, SIG_IGN)  // the reader of the log may exit
+        if handover == nil, settings.daemonize { try report.detach(log: log) }
+        if handover == nil {
+            Log.setRole(mode == .single ? "server" : "master")
+            settings.allowDescriptors()
+        }
+        if mode != .single {
+            _ = CommandLine.arguments  // copied by the runtime before the title overwrites the originals
+            cre_process_set_title(nil)
+        }
+        cre_process_line_buffered()
+        return ServerContext(
+            configuration: configuration, bus: bus, flags: flags, certificates: certificates,
+            confinement: confinement, program: program,
+            ports: handover?.ports ?? listeners?.ports ?? [], masterPID: handover?.master ?? getpid(),
+            managerPID: handover?.manager ?? (mode == .single ? getpid() : 0), hooks: hooks)
+    }
+
+    /// A fork copies one thread only. A lock that another thread holds would stay locked in the child for ever.
+    private func checkThreads() throws(ServerError) {
+        let threads = cre_process_threads()
+        guard threads != 1 else { return }
+        throw ServerError(
+            code: .threadsRunning,
+            message: """
+                \(threads) threads run already, and start() must fork. Call it before anything that starts threads: \
+                Task, async main with an await before, DispatchQueue, Thread, URLSession
+                """)
+    }
+
+    private func checkCompatibility(_ handover: Handover) throws(ServerError) {
+        let (own, others) = (configuration.compatibility, handover.compatibility)
+        guard own != others else { return }
+        let differences = zip(own, others).filter { $0 != $1 }.map { "\"\($0)\" instead of \"\($1)\"" }
+        throw .setting(
+            """
+            the new program has \(differences.first ?? "another number of ports"), which only a restart of the server \
+            can change
+            """)
+    }
+
+    /// Reads the certificates for the processes that own sockets. In process mode this is only a check: the master
+    /// reads them again after the fork, so that processes that run handlers have no keys.
+    private func readCertificates() throws(ServerError) -> Certificates {
+        if let handover, !ownsSockets(handover) { return .none }
+        let certificates = try configuration.readCertificates()
+        return configuration.mode == .process ? .none : certificates
+    }
+
+    /// Whether the process of a handover owns its sockets.
+    func ownsSockets(_ handover: Handover) -> Bool {
+        configuration.mode == .base && configuration.layout.role(of: handover.id) == .worker
+    }
+
+    private func openSockets() throws(ServerError) {
+        guard let handover else {
+            listeners = try Listeners(configuration.ports, configuration.mode, configuration.settings)
+            return
+        }
+        guard ownsSockets(handover) else { return }
+        listeners = Listeners(inherited: handover.listeners, ports: handover.ports)
+        listeners?.closeAll(except: handover.id)
+    }
+
+    // MARK: What follows
+
+    /// Descriptors that children must close.
+    var descriptors: [Int32] { [pidFile?.descriptor, report.descriptor].compactMap { $0 } }
+
+    /// The server listens.
+    func isListening() throws(ServerError) { try pidFile?.write() }
+
+    /// The start has succeeded.
+    func hasStarted() { report.report(nil) }
+
+    private func end() {
+        listeners?.removeFiles()
+        pidFile?.remove()
+        Log.close()
+    }
+}

@@ -1,0 +1,60 @@
+internal import Glibc
+
+/// A file with the current numbers of ``Server/stats()``. It is replaced as a whole, so a reader never sees half of it.
+struct StatisticsFile: Sendable {
+    private let path: String
+    private static let interval: Duration = .seconds(1)
+
+    /// Relative paths are resolved at this moment.
+    init?(_ settings: Settings) {
+        guard let path = settings.statsFile else { return nil }
+        self.path = Path.absolute(path)
+    }
+
+    /// Writes the file for the first time; a bad path is an error here.
+    func begin(_ statistics: ServerStatistics) throws(ServerError) {
+        let error = write(statistics)
+        guard error == 0 else { throw .system("cannot write the statistics to \(path)", -error) }
+    }
+
+    /// Writes the file once a second, by a timer.
+    func keep(_ timers: Timers, _ statistics: @escaping () -> ServerStatistics) {
+        var hasFailed = false
+        _ = timers.start(after: StatisticsFile.interval, every: StatisticsFile.interval) { _ in
+            let error = write(statistics())
+            if error != 0, !hasFailed { Log.warning("cannot write the statistics to \(path): \(errorText(-error))") }
+            hasFailed = error != 0
+        }
+    }
+
+    /// Returns 0 or an `errno`.
+    private func write(_ statistics: ServerStatistics) -> Int32 {
+        let draft = path + ".new"
+        let file = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { return errno }
+        defer { close(file) }
+        let text = path.hasSuffix(".json") ? statistics.json : statistics.text
+        let bytes = [UInt8](text.utf8)
+        let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
+        guard written == bytes.count else { return written < 0 ? errno : ENOSPC }
+        return unsafe rename(draft, path) == 0 ? 0 : errno
+    }
+}
+
+extension ServerStatistics {
+    private var numbers: [(String, Int)] {
+        [
+            ("connections", connections), ("accepted", accepted), ("refused", refused), ("closed", closed),
+            ("messagesReceived", messagesReceived), ("messagesSent", messagesSent),
+            ("messagesLeftOut", messagesLeftOut), ("requests", requests), ("responses", responses),
+            ("bytesReceived", bytesReceived), ("bytesSent", bytesSent), ("idleWorkers", idleWorkers),
+            ("idleTaskWorkers", idleTaskWorkers), ("tasksWaiting", tasksWaiting), ("tasksDone", tasksDone),
+            ("staleCommands", staleCommands), ("loopTurns", loopLag.turns),
+            ("averageLagMicroseconds", Int(loopLag.average.nanoseconds / 1000)),
+            ("longestLagMicroseconds", Int(loopLag.longest.nanoseconds / 1000)),
+        ]
+    }
+
+    var text: String { numbers.map { "\($0): \($1)\n" }.joined() }
+    var json: String { "{" + numbers.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}\n" }
+}

@@ -1,0 +1,62 @@
+internal import CReactor
+internal import CReactorInternal
+internal import Glibc
+
+/// The main function of every process that runs handlers: workers, task workers and custom processes.
+enum WorkerProcess {
+    /// Runs the process to its end. With `listeners` it owns its sockets.
+    static func run(_ id: Int, _ context: ServerContext, listeners: [Int32]?) -> Never {
+        let name = context.layout.name(of: id)
+        unsafe cre_process_set_title("\(context.configuration.processName): \(name)")
+        Log.setRole(name)
+        cre_process_keep_memory()
+        do throws(ServerError) {
+            let signals = try WorkerSignals(flags: context.flags, certificates: context.certificates, name: name)
+            let loop = try EventLoop()
+            loop.becomeMainActor()
+            let runtime = try context.makeWorker(id, loop, listeners: listeners)
+            try context.confinement.enter(node: context.layout.node(of: id))
+            signals.watch(loop, runtime.timers) { runtime.drain.start(.requested) }
+            serve(runtime)
+        } catch {
+            Log.error("\(name) cannot start: \(error.message)")
+            cre_process_exit(1)
+        }
+        cre_process_exit(0)
+    }
+
+    /// Runs the loop, and the application's code before and after it.
+    static func serve(_ runtime: WorkerRuntime) {
+        begin(runtime)
+        runtime.loop.run()
+        if runtime.role.isManaged {
+            runtime.link.publish(activity: UInt32(CRE_AT_STOP))
+            runtime.configuration.handlers.workerStop?(runtime.context)
+        }
+        runtime.close()
+    }
+
+    /// Runs the application's first code.
+    private static func begin(_ runtime: WorkerRuntime) {
+        let handlers = runtime.configuration.handlers
+        runtime.link.publish(activity: UInt32(CRE_AT_START))
+        if runtime.role.isManaged {
+            handlers.workerStart?(runtime.context)
+        } else {
+            let layout = runtime.configuration.layout
+            let body = handlers.processes[runtime.id - layout.workers - layout.taskWorkers].body
+            // Code that blocks for good never reaches the loop, which reads signals: until then they end the process
+            // directly, and everything sent leaves at once.
+            var term = sigset_t()
+            unsafe sigemptyset(&term)
+            unsafe sigaddset(&term, SIGTERM)
+            unsafe sigaddset(&term, Signals.stop)
+            runtime.link.setImmediate(true)
+            unsafe pthread_sigmask(SIG_UNBLOCK, &term, nil)
+            body(runtime.context)
+            unsafe pthread_sigmask(SIG_BLOCK, &term, nil)
+            runtime.link.setImmediate(false)
+        }
+        runtime.link.publish(activity: UInt32(CRE_AT_NOTHING))
+    }
+}

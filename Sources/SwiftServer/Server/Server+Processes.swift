@@ -1,0 +1,56 @@
+internal import CReactor
+internal import CReactorInternal
+internal import Glibc
+
+/// The processes of a server.
+extension Server {
+    /// Ends a worker, task worker or custom process in order; it is replaced. `nil`: this one. From every process.
+    ///
+    /// - Returns: false when there is no such process now.
+    @discardableResult
+    public func stop(worker id: Int? = nil) -> Bool {
+        if let runtime, id == nil || id == workerID {
+            runtime.loop.post { runtime.drain.start(.stopped) }
+            return true
+        }
+        guard let id, let pid = workerPID(of: id) else { return false }
+        // The pid is read from memory that workers can write, and the master may be root: it must be a child of the
+        // manager.
+        if runtime == nil, cre_process_parent(pid) != managerPID { return false }
+        return kill(pid, SIGTERM) == 0
+    }
+
+    /// Replaces all workers, or only the task workers, like SIGUSR1 and SIGUSR2 to the master: one after the other,
+    /// each after it has finished its work in progress. A reload in progress is not started again. From any process and
+    /// thread.
+    public func reload(onlyTaskWorkers: Bool = false) {
+        guard let flags = context?.flags else { return }
+        (onlyTaskWorkers ? flags.reloadTaskWorkers : flags.reload).raise()
+    }
+
+    /// The pid of a worker, task worker or custom process, by its number; `nil` while there is none. From every
+    /// process.
+    public func workerPID(of id: Int) -> Int32? {
+        guard let context, (0..<context.layout.processes).contains(id) else { return nil }
+        let pid = context.bus.pid(ofNode: context.layout.node(of: id))
+        return pid > 0 ? pid : nil
+    }
+
+    /// The number of the custom process that was added by this name.
+    public func workerID(ofProcess name: String) -> Int? {
+        let layout = context?.layout ?? configuration().layout
+        return layout.userProcesses.firstIndex(of: name).map { layout.workers + layout.taskWorkers + $0 }
+    }
+
+    /// The status of a worker, task worker or custom process; `nil` while there is none. From every process.
+    public func workerStatus(of id: Int) -> WorkerStatus? {
+        guard workerPID(of: id) != nil, let context else { return nil }
+        let activity = Activity(context.bus, node: context.layout.node(of: id))
+        if activity.ending != nil { return .ending }
+        return activity.isRunning ? .busy : .idle
+    }
+
+    /// The counters of the whole server, read from shared memory without asking another process. Each is as it was at
+    /// the end of the last turn of the loop that counts it.
+    public func stats() -> ServerStatistics { context?.statistics() ?? ServerStatistics(nil, nil) }
+}

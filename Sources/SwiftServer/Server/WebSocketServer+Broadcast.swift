@@ -1,0 +1,81 @@
+/// One message to many connections: those subscribed to a topic, or all.
+///
+/// A message is encoded once per process that owns sockets, not once per receiver, and messages published at about the
+/// same time leave in one write per connection. A slow receiver does not delay the others: while its output queue is
+/// full (``Settings/maxQueue``), it misses the message or is closed, depending on ``Settings/slowReceivers``.
+///
+/// **Order.** A connection receives the messages that one worker pushes, publishes and broadcasts in the order of the
+/// calls; a subscription takes effect at once. Between workers there is no order.
+///
+/// **Results.** ``PushResult/sent`` when this worker owns all connections, ``PushResult/queued`` when the message is on
+/// its way to other processes, ``PushResult/full`` when one of them has no room for it, ``PushResult/invalid`` for an
+/// invalid message or topic. The number of receivers is not known here, and no receivers are no error.
+extension WebSocketServer {
+    /// Sends a text message to all open WebSockets of the server. From any worker, on any thread.
+    @discardableResult
+    public func broadcast(_ text: String, except: ConnectionID? = nil) -> PushResult {
+        var text = text
+        return text.withUTF8 { unsafe send(nil, UnsafeRawBufferPointer($0), .text, except) }
+    }
+
+    /// Sends a message, binary unless `opcode` says text, to all open WebSockets of the server.
+    @discardableResult
+    public func broadcast(_ bytes: [UInt8], opcode: Opcode = .binary, except: ConnectionID? = nil) -> PushResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(nil, $0, opcode, except) }
+    }
+
+    /// Sends a message from borrowed bytes to all open WebSockets of the server.
+    @discardableResult
+    public func broadcast(_ bytes: RawSpan, opcode: Opcode = .binary, except: ConnectionID? = nil) -> PushResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(nil, $0, opcode, except) }
+    }
+
+    /// Subscribes an open WebSocket to a topic, a name of 1 to 255 bytes that exists while it has subscribers. A
+    /// subscription ends with its connection. From any worker, on any thread.
+    ///
+    /// - Returns: false when the connection is gone or no WebSocket, the name is too long, or, if this worker owns the
+    ///   connection, there are too many topics (``Settings/maxTopics``, ``Settings/maxSubscriptions``).
+    @discardableResult
+    public func subscribe(_ fd: ConnectionID, to topic: String) -> Bool {
+        worker?.subscribe(fd, topic, true) ?? false
+    }
+
+    /// Ends a subscription. Returns false when the connection is gone.
+    @discardableResult
+    public func unsubscribe(_ fd: ConnectionID, from topic: String) -> Bool {
+        worker?.subscribe(fd, topic, false) ?? false
+    }
+
+    /// Sends a text message to the connections that are subscribed to a topic, in all processes.
+    @discardableResult
+    public func publish(_ topic: String, _ text: String, except: ConnectionID? = nil) -> PushResult {
+        var text = text
+        return text.withUTF8 { unsafe send(topic, UnsafeRawBufferPointer($0), .text, except) }
+    }
+
+    /// Sends a message, binary unless `opcode` says text, to the connections that are subscribed to a topic.
+    @discardableResult
+    public func publish(
+        _ topic: String, _ bytes: [UInt8], opcode: Opcode = .binary, except: ConnectionID? = nil
+    ) -> PushResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(topic, $0, opcode, except) }
+    }
+
+    /// Sends a message from borrowed bytes to the connections that are subscribed to a topic.
+    @discardableResult
+    public func publish(
+        _ topic: String, _ bytes: RawSpan, opcode: Opcode = .binary, except: ConnectionID? = nil
+    ) -> PushResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(topic, $0, opcode, except) }
+    }
+
+    // MARK: -
+
+    /// Publishes to a topic, or with `nil` to all open WebSockets.
+    private func send(
+        _ topic: String?, _ bytes: UnsafeRawBufferPointer, _ opcode: Opcode, _ except: ConnectionID?
+    ) -> PushResult {
+        guard let worker else { return .closed }
+        return unsafe worker.publish(topic, bytes, opcode, except: except)
+    }
+}

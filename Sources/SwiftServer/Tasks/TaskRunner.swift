@@ -1,0 +1,58 @@
+/// The task worker's side of tasks: runs one after the other.
+@safe final class TaskRunner: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    private let link: WorkerLink
+    /// The queue of a server in single mode, which has no task workers.
+    private let local: LocalTasks?
+    private let handler: ((TaskRunner, ServerTask) -> Void)?
+    let runners: HandlerRunners
+    private let maxTask: Int
+    private var quota: Quota
+    /// Called when the quota is used up.
+    var whenQuotaReached: (() -> Void)?
+    /// Called when a task has ended.
+    var whenEnded: (() -> Void)?
+    /// The task in hand.
+    private(set) var current: TaskID?
+
+    init(
+        link: WorkerLink, local: LocalTasks?, handlers: TaskHandlers, runners: HandlerRunners, maxTask: Int,
+        quota: Quota
+    ) {
+        self.link = link
+        self.local = local
+        handler = handlers.task
+        self.runners = runners
+        self.maxTask = maxTask
+        self.quota = quota
+    }
+
+    func begin(_ id: TaskID, from poster: Int, _ data: [UInt8], wantsResult: Bool) {
+        guard let handler else { return }
+        if quota.take() { whenQuotaReached?() }
+        let task = MainActor.assumeIsolated {
+            ServerTask(id: id, workerID: poster, data: data, wantsResult: wantsResult, runner: self)
+        }
+        current = id
+        handler(self, task)
+    }
+
+    /// The task's asynchronous handler is suspended: other tasks stay queued until ``end(failure:)``.
+    func suspend() {
+        if local == nil { link.suspendTask() }
+    }
+
+    /// Ends the task in hand; its poster is notified of a `failure`.
+    func end(failure: String? = nil) {
+        current = nil
+        let text = failure.map { [UInt8]($0.utf8.prefix(4096)) }
+        if let local { local.end(failure: text) } else { link.endTask(failure: text) }
+        whenEnded?()
+    }
+
+    /// Sends a result of the task in hand to its poster.
+    func answer(_ id: TaskID, _ result: [UInt8]) -> Bool {
+        guard current == id, result.count <= maxTask else { return false }
+        return local?.answer(result) ?? link.answerTask(result)
+    }
+}

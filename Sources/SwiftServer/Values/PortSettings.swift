@@ -1,0 +1,53 @@
+/// The settings of one port. `nil` means the value of the server's ``Settings``, or the system's default.
+public struct PortSettings: Sendable {
+    /// The ends of packets, on a `.tcp` port. Default: no packets.
+    public var framing = Framing.none
+    /// The maximum size of a packet including header and marker, in bytes; a larger one closes the connection. Default:
+    /// 2 MiB.
+    public var maxPacket = 2 << 20
+    /// See ``Settings/maxMessage``.
+    public var maxMessage: Int?
+    /// See ``Settings/maxHead``.
+    public var maxHead: Int?
+    /// See ``Settings/maxBody``.
+    public var maxBody: Int?
+    /// See ``Settings/streamRequestBodies``.
+    public var streamRequestBodies: Bool?
+    /// See ``Settings/maxStreamedBody``.
+    public var maxStreamedBody: Int?
+    /// See ``Settings/maxQueue``.
+    public var maxQueue: Int?
+    /// See ``Settings/headTimeout``.
+    public var headTimeout: Duration?
+    /// See ``Settings/bodyTimeout``.
+    public var bodyTimeout: Duration?
+    /// See ``Settings/idleTimeout``.
+    public var idleTimeout: Duration?
+    /// See ``Settings/closeTimeout``.
+    public var closeTimeout: Duration?
+    /// See ``Settings/backlog``.
+    public var backlog: Int?
+    /// Send small output at once instead of waiting for acknowledgements of earlier output (TCP_NODELAY). Default:
+    /// true.
+    public var noDelay = true
+    /// Probes of idle connections by the system. Default: none.
+    public var keepAlive: KeepAlive?
+    /// The queue length of TCP_FASTOPEN. Default: off.
+    public var fastOpen: Int?
+    /// Accept a connection when it has sent something, at the latest after this time (TCP_DEFER_ACCEPT). Default: off.
+    public var deferAccept: Duration?
+    /// The size of the system's receive buffer of each connection, in bytes.
+    public var receiveBuffer: Int?
+    /// The size of the system's send buffer of each connection, in bytes.
+    public var sendBuffer: Int?
+    /// Let other servers that set it, too, listen on the same port and share its connections (SO_REUSEPORT). Default:
+    /// false.
+    public var reusePort = false
+    /// The permissions of the file of a Unix socket, which decide who may connect. Default: 0o600, the same user.
+    public var permissions: UInt32 = 0o600
+    /// A bound socket, inherited for example from a service manager, to use instead of binding one.
+    public var descriptor: Int32?
+
+    /// Makes the default settings.
+    public init() {}
+}

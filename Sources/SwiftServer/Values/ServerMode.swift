@@ -1,0 +1,10 @@
+/// The division of work among the processes of a server.
+public enum ServerMode: String, Sendable, CaseIterable {
+    /// The master owns the sockets, and its reactor threads do all protocol work; workers run the handlers. A worker
+    /// can crash or be replaced without losing a connection.
+    case process
+    /// Each worker owns its sockets: the fastest mode, but a connection ends with its worker.
+    case base
+    /// Everything in one process, for debugging: nothing is forked, and breakpoints work everywhere.
+    case single
+}

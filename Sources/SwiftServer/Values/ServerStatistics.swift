@@ -1,0 +1,50 @@
+/// The counters of all processes of a server together. They continue when a worker is replaced.
+public struct ServerStatistics: Sendable {
+    /// Open connections.
+    public let connections: Int
+    /// Connections that were accepted and served.
+    public let accepted: Int
+    /// Connections that were closed at once, because of a limit or a lack of memory.
+    public let refused: Int
+    /// Connections whose socket is closed.
+    public let closed: Int
+    /// Closed connections by cause; causes that did not occur are missing.
+    public let closedBy: [CloseReason.Cause: Int]
+    /// WebSocket messages received from clients.
+    public let messagesReceived: Int
+    /// WebSocket frames sent to clients; a published one counts once for each receiver.
+    public let messagesSent: Int
+    /// Published messages that slow receivers have missed; see ``Settings/slowReceivers``.
+    public let messagesLeftOut: Int
+    /// Received HTTP requests.
+    public let requests: Int
+    /// Sent HTTP responses.
+    public let responses: Int
+    /// Bytes received from clients.
+    public let bytesReceived: Int
+    /// Bytes sent to clients.
+    public let bytesSent: Int
+    /// Workers that run no handler.
+    public let idleWorkers: Int
+    /// Task workers that have no task.
+    public let idleTaskWorkers: Int
+    /// Tasks that are running, or queued in a task worker.
+    public let tasksWaiting: Int
+    /// Tasks that have ended, with or without success.
+    public let tasksDone: Int
+    /// Commands, such as pushes, for connections that were closed before the command arrived.
+    public let staleCommands: Int
+    /// The duration of the turns of the event loops.
+    public let loopLag: LoopLag
+
+    /// The time for which event loops were busy, while other events had to wait: of all reactors and workers together.
+    /// A turn is counted at its end.
+    public struct LoopLag: Sendable, Hashable {
+        /// The number of turns in which something was done.
+        public let turns: Int
+        /// The average duration of a turn.
+        public let average: Duration
+        /// The longest turn since the start.
+        public let longest: Duration
+    }
+}

@@ -1,0 +1,82 @@
+extension Settings {
+    /// Throws an error that names the first invalid setting.
+    func check(mode: ServerMode) throws(ServerError) {
+        func require(_ good: Bool, _ message: @autoclosure () -> String) throws(ServerError) {
+            if !good { throw ServerError(code: .invalidSetting, message: message()) }
+        }
+        try require((1...512).contains(workerCount), "workerCount must be 1...512, got \(workerCount)")
+        if let reactorCount {
+            try require((1...256).contains(reactorCount), "reactorCount must be 1...256, got \(reactorCount)")
+        }
+        try require(
+            (1...1 << 24).contains(maxConnections), "maxConnections must be 1...16,777,216, got \(maxConnections)")
+        for (name, value) in [("maxMessage", maxMessage), ("maxBody", maxBody), ("maxQueue", maxQueue)] {
+            try require((1024...1 << 28).contains(value), "\(name) must be 1 KiB to 256 MiB, got \(value) bytes")
+        }
+        if let maxStreamedBody {
+            try require(maxStreamedBody >= 1024, "maxStreamedBody must be 1 KiB or more, got \(maxStreamedBody) bytes")
+        }
+        for (name, value) in [("maxTopics", maxTopics), ("maxSubscriptions", maxSubscriptions)] {
+            try require((1...1 << 24).contains(value), "\(name) must be 1...16,777,216, got \(value)")
+        }
+        try require((256...65_535).contains(maxHead), "maxHead must be 256...65,535 bytes, got \(maxHead)")
+        for (name, value) in [
+            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("idleTimeout", idleTimeout),
+            ("closeTimeout", closeTimeout), ("shutdownTimeout", shutdownTimeout),
+        ] {
+            try require(
+                value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, got \(value)")
+        }
+        for (name, value) in [
+            ("heartbeatIdleTime", heartbeatIdleTime), ("heartbeatCheckInterval", heartbeatCheckInterval),
+            ("pingInterval", pingInterval), ("pongTimeout", pongTimeout),
+        ] {
+            guard let value else { continue }
+            try require(
+                value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, got \(value)")
+        }
+        try require(pongTimeout == nil || pingInterval != nil, "pongTimeout needs a pingInterval")
+        try require(
+            (0...1 << 24).contains(maxConnectionsPerAddress),
+            "maxConnectionsPerAddress must be 0...16,777,216, got \(maxConnectionsPerAddress)")
+        try compression?.check()
+        try checkProcesses()
+        for name in subprotocols {
+            try require(
+                !name.isEmpty && name.utf8.count <= 200 && name.utf8.allSatisfy(Settings.isToken),
+                "subprotocols: \"\(name)\" is not a token of 1...200 characters")
+        }
+        try require((0...512).contains(taskWorkerCount), "taskWorkerCount must be 0...512, got \(taskWorkerCount)")
+        try require((1024...1 << 28).contains(maxTask), "maxTask must be 1 KiB to 256 MiB, got \(maxTask) bytes")
+        for (name, value) in [
+            ("maxRequests", maxRequests), ("maxRequestsGrace", maxRequestsGrace ?? 0), ("maxTasks", maxTasks),
+            ("maxTasksGrace", maxTasksGrace ?? 0),
+        ] {
+            try require((0...1 << 40).contains(value), "\(name) must be 0...2^40, got \(value)")
+        }
+        for (name, value) in [("stuckAfter", stuckAfter), ("taskTimeout", taskTimeout)] {
+            guard let value else { continue }
+            try require(
+                value >= .milliseconds(10) && value <= .seconds(86_400), "\(name) must be 10 ms to 1 day, got \(value)")
+        }
+        try require((1...65_535).contains(backlog), "backlog must be 1...65,535, got \(backlog)")
+        try require(
+            (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,
+            "ringSize must be a power of two from 4,096 to 256 MiB, got \(ringSize)")
+        try require(spin >= .zero && spin <= .milliseconds(1), "spin must be 0 to 1 ms, got \(spin)")
+    }
+
+    private func checkProcesses() throws(ServerError) {
+        guard cpuAffinity || cpuAffinityIgnore.isEmpty else { throw .setting("cpuAffinityIgnore needs cpuAffinity") }
+    }
+
+    /// Whether `byte` may be part of a token (RFC 9110 section 5.6.2).
+    private static func isToken(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        }
+    }
+}

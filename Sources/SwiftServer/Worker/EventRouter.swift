@@ -1,0 +1,174 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// Turns the records that a worker receives from the link into calls of handlers.
+@safe final class EventRouter: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    private let worker: WorkerContext
+    /// The handlers of the first port.
+    private let handlers: ConnectionHandlers
+    /// The handlers of the other ports.
+    private let otherHandlers: [ConnectionHandlers]
+    private let pipeMessage: ((Int, [UInt8]) -> Void)?
+    private let layout: Layout
+    private let keepsHandshakes: Bool
+    private let tasks: TaskRunner
+    private let poster: TaskPoster
+    private let drain: Drain
+    /// Requests, messages and packets that this worker may still take.
+    @safe @exclusivity(unchecked) private var quota: Quota
+
+    init(
+        worker: WorkerContext, configuration: ServerConfiguration, tasks: TaskRunner, poster: TaskPoster, drain: Drain,
+        quota: Quota
+    ) {
+        self.worker = worker
+        handlers = configuration.ports[0].handlers
+        otherHandlers = configuration.ports.dropFirst().map(\.handlers)
+        pipeMessage = configuration.handlers.pipeMessage
+        layout = configuration.layout
+        keepsHandshakes = configuration.settings.keepsHandshakes
+        self.tasks = tasks
+        self.poster = poster
+        self.drain = drain
+        self.quota = quota
+    }
+
+    // MARK: Events of connections
+
+    fileprivate func receive(_ record: UnsafePointer<cre_record>, _ start: UnsafeMutablePointer<UInt8>?) {
+        let fd = unsafe ConnectionID(rawValue: record.pointee.session)
+        let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
+        let port = unsafe Int(cre_record_port(record))
+        if port > 0 {
+            unsafe receive(record, fd, payload, otherHandlers[port - 1])
+        } else {
+            unsafe receive(record, fd, payload, handlers)
+        }
+    }
+
+    @inline(__always) private func receive(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer,
+        _ handlers: borrowing ConnectionHandlers
+    ) {
+        switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
+        case CRE_EVENT_MESSAGE:
+            count()
+            unsafe handlers.message?(worker, fd, Opcode(rawValue: record.pointee.opcode), payload)
+        case CRE_EVENT_REQUEST:
+            guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
+            if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 {
+                worker.requests.expectBody(of: &request)
+            }
+            count()
+            handlers.request?(worker, request)
+        case CRE_EVENT_REQUEST_BODY:
+            let request = unsafe RequestID(connection: fd, number: record.pointee.opcode)
+            unsafe worker.requests.receiveBody(of: request, payload, UInt32(record.pointee.flags))
+        case CRE_EVENT_OPEN:
+            guard handlers.open != nil || keepsHandshakes, let request = unsafe Request(fd: fd, payload: payload)
+            else { return }
+            if keepsHandshakes { worker.handshakes[fd] = request }
+            handlers.open?(worker, request)
+        case CRE_EVENT_CLOSE:
+            defer { if keepsHandshakes { worker.handshakes[fd] = nil } }
+            guard let close = handlers.close, let reason = unsafe CloseReason(payload) else { return }
+            close(worker, fd, reason)
+        case CRE_EVENT_RECEIVE:
+            count()
+            unsafe handlers.receive?(worker, fd, payload)
+        case CRE_EVENT_CONNECT:
+            handlers.connect?(worker, fd)
+        case CRE_EVENT_END:
+            // The client has ended its side. The output of a suspended handler still reaches it.
+            let link = worker.link
+            if worker.isBusy(fd) { worker.lanes.run(fd) { link.finish(fd) } } else { link.finish(fd) }
+        case CRE_EVENT_PACKET:
+            guard let packet = unsafe handlers.packet, payload.count >= MemoryLayout<cre_address>.size else { return }
+            count()
+            let sender = unsafe SocketAddress(payload.load(as: cre_address.self), receivedOn: cre_record_port(record))
+            unsafe packet(
+                worker, sender, UnsafeRawBufferPointer(rebasing: payload[MemoryLayout<cre_address>.size...]))
+        case CRE_EVENT_DRAINED:
+            handlers.drain?(worker, fd)
+        default: break  // FULL: the result of a push reports it
+        }
+    }
+
+    /// Counts a request, message or packet. The last one of the quota starts the end; events that were not read are
+    /// left to the successor.
+    @inline(__always) private func count() {
+        if quota.take() { drain.start(.quota) }
+    }
+
+    // MARK: Messages of other processes
+
+    fileprivate func receive(
+        message: UnsafePointer<cre_record>, from node: Int, _ start: UnsafeMutablePointer<UInt8>?
+    ) {
+        let record = unsafe message.pointee
+        let payload = unsafe [UInt8](UnsafeRawBufferPointer(start: start, count: Int(record.length)))
+        switch cre_message(rawValue: UInt32(record.kind)) {
+        case CRE_MESSAGE_TASK:
+            tasks.begin(
+                TaskID(record.session), from: layout.id(ofNode: node), payload,
+                wantsResult: UInt32(record.opcode) != CRE_TASK_ONE_WAY.rawValue)
+        case CRE_MESSAGE_RESULT: poster.receive(TaskResult(record, payload))
+        case CRE_MESSAGE_PIPE: pipeMessage?(layout.id(ofNode: node), payload)
+        default: break
+        }
+    }
+
+    /// Another process has written a corrupt record into the ring to this one. The manager, which is the parent of
+    /// both, replaces it after it was killed here.
+    fileprivate func killSender(ofNode node: Int) {
+        let pid = worker.bus.pid(ofNode: node)
+        Log.error("\(layout.name(ofNode: node)) (pid \(pid)) sent a corrupt record and is killed")
+        Siblings.kill(pid)
+    }
+}
+
+// MARK: - The way from the link to the router
+
+extension EventRouter {
+    /// The place at which the link's callbacks find the router. It exists before the link, which the router needs.
+    @safe struct Inlet {
+        private let router: UnsafeMutablePointer<Unmanaged<EventRouter>?>
+
+        init() {
+            unsafe router = .allocate(capacity: 1)
+            unsafe router.initialize(to: nil)
+        }
+
+        /// Connects a router, which must live until ``free()``. Nothing is received before.
+        func connect(_ target: EventRouter) { unsafe router.pointee = .passUnretained(target) }
+
+        func free() { unsafe router.deallocate() }
+
+        /// The callbacks for a link. `hasEvents`: the process has connections.
+        func callbacks(hasEvents: Bool) -> WorkerLink.Callbacks {
+            unsafe WorkerLink.Callbacks(
+                onEvent: !hasEvents
+                    ? nil
+                    : { context, event, payload in
+                        unsafe Inlet.router(context)._withUnsafeGuaranteedRef {
+                            unsafe $0.receive(event.unsafelyUnwrapped, payload)
+                        }
+                    },
+                onMessage: { context, node, message, payload in
+                    unsafe Inlet.router(context)._withUnsafeGuaranteedRef {
+                        unsafe $0.receive(message: message.unsafelyUnwrapped, from: Int(node), payload)
+                    }
+                },
+                onProtocolError: { context, node in
+                    unsafe Inlet.router(context)._withUnsafeGuaranteedRef { $0.killSender(ofNode: Int(node)) }
+                },
+                context: UnsafeMutableRawPointer(router))
+        }
+
+        @inline(__always) private static func router(_ context: UnsafeMutableRawPointer?) -> Unmanaged<EventRouter> {
+            let place = unsafe context.unsafelyUnwrapped.assumingMemoryBound(to: Unmanaged<EventRouter>?.self)
+            return unsafe place.pointee.unsafelyUnwrapped
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/// A port of a server, as it was configured.
+struct PortConfiguration: Sendable {
+    let host: String
+    /// The requested port; 0 lets the system choose.
+    let port: Int
+    let type: PortProtocol
+    let index: Int
+    let settings: PortSettings
+    let tls: TLSConfiguration?
+    /// The port's handlers, and for other events the server's.
+    let handlers: ConnectionHandlers
+
+    var name: String { isLocal ? "\(type) port \(host)" : "\(type) port \(host):\(port)" }
+    /// Whether the port is a Unix socket.
+    var isLocal: Bool { host.hasPrefix("unix:") }
+
+    func check() throws(ServerError) {
+        try settings.check(name, type)
+        if tls != nil && type == .udp { throw .setting("\(name) cannot use TLS") }
+        if let missing = handlers.missing(for: type) {
+            throw ServerError(code: .missingHandler, message: "\(name) needs an \(missing) handler")
+        }
+    }
+
+    /// Reads certificates and keys, `nil` for a port without TLS. A port for plain streams does not restrict the
+    /// application's protocol (ALPN).
+    func readCertificates() throws(ServerError) -> Certificates.Entry? {
+        guard let tls else { return nil }
+        return Certificates.Entry(
+            port: index, name: name, configuration: tls, context: try TLSContext(tls, anyProtocol: type == .tcp))
+    }
+}

@@ -1,0 +1,142 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// A process that runs handlers: puts its parts together, and holds them.
+@safe final class WorkerRuntime: @unchecked Sendable {
+    // `@unchecked`: everything here is constant; the parts say who may use them.
+    let id: Int
+    let role: Role
+    let configuration: ServerConfiguration
+    let context: WorkerContext
+    let poster: TaskPoster
+    let drain: Drain
+    private let router: EventRouter
+    private let inlet: EventRouter.Inlet
+
+    var loop: EventLoop { context.loop }
+    var link: WorkerLink { context.link }
+    var timers: Timers { context.timers }
+    var name: String { context.name }
+
+    /// The sockets of a process that owns its connections, by port, with what they need.
+    struct Sockets {
+        let listeners: [Int32]
+        let certificates: Certificates
+        /// The ports that the sockets are bound to.
+    }
+
+    /// Opens the worker's end of the link. With `sockets` (base and single mode) it serves them itself.
+    init(
+        id: Int, configuration: ServerConfiguration, loop: EventLoop, bus: Bus, flags: ControlFlags, ports: [Int],
+        sockets: Sockets?
+    ) throws(ServerError) {
+        let layout = configuration.layout
+        let settings = configuration.settings
+        let role = layout.role(of: id)
+        let inlet = EventRouter.Inlet()
+        let link: WorkerLink
+        do throws(ServerError) {
+            link = try unsafe WorkerLink(
+                id: id, layout: layout, loop: loop, bus: bus,
+                engine: sockets == nil ? nil : configuration.engineConfig(),
+                callbacks: inlet.callbacks(hasEvents: role == .worker))
+        } catch {
+            inlet.free()
+            throw error
+        }
+        let timers = Timers(loop: loop)
+        let pauses = ReadPauses { link.setPaused($0, $1) }
+        let runners = HandlerRunners(executor: loop.executor)
+        let lanes = HandlerLanes(runners: runners) { pauses.pause($0, $1) }
+        let requests = OpenRequests(link: link, pauses: pauses)
+        let isLocal = configuration.mode == .single && settings.taskWorkerCount > 0
+        let local = isLocal ? LocalTasks(loop: loop) : nil
+        let tasks = TaskRunner(
+            link: link, local: local, handlers: configuration.tasks, runners: runners, maxTask: settings.maxTask,
+            quota: Quota(role == .taskWorker ? settings.taskQuota : 0))
+        poster = TaskPoster(
+            link: link, local: local, handlers: configuration.tasks, timers: timers, maxTask: settings.maxTask)
+        context = WorkerContext(
+            id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
+            timers: timers,
+            server: ConnectionInfo.Server(
+                ports: zip(configuration.ports, ports).map { ($1, $0.tls != nil) }, reactors: layout.reactors))
+        drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster)
+        router = EventRouter(
+            worker: context, configuration: configuration, tasks: tasks, poster: poster, drain: drain,
+            quota: Quota(role == .worker ? settings.requestQuota : 0))
+        self.id = id
+        self.role = role
+        self.configuration = configuration
+        self.inlet = inlet
+
+        inlet.connect(router)
+        tasks.whenQuotaReached = { [drain] in drain.start(.quota) }
+        local?.begin = { tasks.begin($0, from: id, $1, wantsResult: $2) }
+        local?.deliver = { [poster] in poster.receive($0) }
+        timers.publishActivity = { link.publish(activity: $0) }
+        unsafe loop.executor.show = { link.publish(activity: $0) }
+        if let sockets { try serve(sockets) }
+    }
+
+    private static func makeDrain(
+        _ context: WorkerContext, _ configuration: ServerConfiguration, _ flags: ControlFlags, _ tasks: TaskRunner,
+        _ poster: TaskPoster
+    ) -> Drain {
+        let (link, timers, lanes, requests) = (context.link, context.timers, context.lanes, context.requests)
+        return Drain(
+            name: context.name, finishesAll: configuration.layout.role(of: context.id).isManaged,
+            deadline: configuration.settings.shutdownTimeout, isServerStopping: { flags.stopping.isRaised },
+            actions: Drain.Actions(
+                begin: { link.beginEnding($0) },
+                post: { context.loop.post($0) },
+                after: { delay, run in _ = timers.start(after: delay, every: nil) { _ in run() } },
+                notify: { configuration.handlers.workerExit?(context) },
+                clearTimers: {
+                    let count = timers.clearUsers()
+                    if count > 0 { Log.debug("\(context.name) is ending; \(count) timers were cleared") }
+                },
+                load: {
+                    Drain.Load(
+                        requests: requests.count, suspendedHandlers: lanes.runners.suspended,
+                        postedTasks: poster.outstanding, isOnTask: tasks.current != nil, timers: timers.holding,
+                        hasTimers: timers.hasUsers)
+                },
+                watch: { step in
+                    requests.whenAnswered = step
+                    lanes.runners.whenIdle = step
+                    timers.whenFewer = step
+                    poster.whenNoneOpen = step
+                    tasks.whenEnded = step
+                },
+                closeConnections: { deadline, done in
+                    let isClosing = link.shutDownEngine(deadline: deadline, done: done)
+                    if !isClosing { requests.cutBodies() }
+                    return isClosing
+                },
+                isLinkBusy: { link.isBusy },
+                stop: { context.loop.stop() }))
+    }
+
+    private func serve(_ sockets: Sockets) throws(ServerError) {
+        for entry in sockets.certificates.entries {
+            // The files may have changed since the predecessor of this worker has read them.
+            do throws(ServerError) { try entry.context.reload(entry.configuration) } catch {
+                Log.error("\(name) keeps using certificates that were read before: \(error.message)")
+            }
+            let result = unsafe link.setTLS(entry.context.raw, port: entry.port)
+            guard result == 0 else { throw .system("cannot enable TLS in \(name)", result) }
+        }
+        for (port, listener) in sockets.listeners.enumerated() {
+            let result = link.serve(listener, port: port)
+            guard result == 0 else { throw .system("cannot serve port \(port) in \(name)", result) }
+        }
+    }
+
+    func close() {
+        timers.whenFewer = nil
+        timers.clearAll()
+        link.close()
+        inlet.free()
+    }
+}

@@ -1,0 +1,63 @@
+internal import Glibc
+
+/// The signals of a process that runs handlers.
+///
+/// Its manager requests its end by ``Signals/stop``. SIGTERM has two other senders: someone who wants this worker
+/// replaced, and someone who stops everything by a signal to the process group. So SIGTERM takes effect after a short
+/// delay: if the whole server turns out to be stopping, the worker continues until the manager requests its end, and
+/// requests in progress are finished in order.
+@safe final class WorkerSignals: @unchecked Sendable {
+    // `@unchecked`: made and used on the process's main thread.
+
+    /// Longer than the master needs to notice its own copy of a signal.
+    private static let termDelay: Duration = .milliseconds(250)
+
+    private let flags: ControlFlags
+    private let certificates: Certificates
+    private let name: String
+    private let signals: Signals
+    private var isDelayed = false
+    private var isStopping = false
+
+    /// Takes over the signals: from here on they have no other effect. `certificates` are those of base mode.
+    init(flags: ControlFlags, certificates: Certificates, name: String) throws(ServerError) {
+        self.flags = flags
+        self.certificates = certificates
+        self.name = name
+        signals = try Signals(Signals.ofWorker)
+    }
+
+    /// Calls `stop`, once, when the process has to end.
+    func watch(_ loop: EventLoop, _ timers: Timers, stop: @escaping @Sendable () -> Void) {
+        loop.watch(signals.descriptor) { [self] in
+            for signal in signals.pending() { handle(signal, timers, stop) }
+        }
+    }
+
+    private func handle(_ signal: Int32, _ timers: Timers, _ stop: @escaping @Sendable () -> Void) {
+        Log.debug("signal \(Signals.name(signal))")
+        switch signal {
+        case Signals.stop:
+            // Not before this turn has emptied the rings: the master's earlier messages must still arrive.
+            _ = timers.start(after: .milliseconds(1), every: nil) { [self] _ in stopOnce(stop) }
+        case SIGTERM:
+            guard !isDelayed else { return }
+            isDelayed = true
+            _ = timers.start(after: WorkerSignals.termDelay, every: nil) { [self] _ in
+                isDelayed = false
+                if !flags.stopping.isRaised { stopOnce(stop) }
+            }
+        case SIGHUP:
+            Log.reopen()
+            certificates.reload()
+        case SIGINT: break  // a terminal's Ctrl-C reaches every process; the master handles it
+        default: Signals.logIgnored(signal, by: name)
+        }
+    }
+
+    private func stopOnce(_ stop: () -> Void) {
+        guard !isStopping else { return }
+        isStopping = true
+        stop()
+    }
+}

@@ -1,0 +1,151 @@
+import Testing
+
+@testable import SwiftServer
+
+/// The order of asynchronous handlers of one connection, and when reading from it pauses.
+@MainActor @Suite struct HandlerLanesTests {
+    /// A handler that is suspended until it is resumed.
+    @MainActor private final class Gate {
+        private var continuation: CheckedContinuation<Void, Never>?
+        private var isOpen = false
+
+        func wait() async {
+            if !isOpen { await withCheckedContinuation { continuation = $0 } }
+        }
+
+        func open() {
+            isOpen = true
+            continuation?.resume()
+            continuation = nil
+        }
+    }
+
+    @MainActor private final class Fixture {
+        var log: [String] = []
+        var pauses: [Bool] = []
+        let runners = HandlerRunners(executor: nil, mostParked: 0)
+        private(set) lazy var lanes = HandlerLanes(runners: runners) { [unowned self] _, pause in
+            MainActor.assumeIsolated { pauses.append(pause) }
+        }
+
+        func run(_ id: ConnectionID, bytes: Int = 0, _ name: String, _ gate: Gate? = nil) {
+            lanes.run(id, bytes: bytes) {
+                self.log.append("\(name) begins")
+                if let gate {
+                    await gate.wait()
+                    self.log.append("\(name) ends")
+                }
+            }
+        }
+
+        /// Lets resumed handlers run until the condition holds.
+        func settle(_ condition: () -> Bool) async {
+            for _ in 0..<100_000 {
+                if condition() { return }
+                await Task.yield()
+            }
+            Issue.record("the handlers did not get there: \(log)")
+        }
+    }
+
+    private let one = ConnectionID(rawValue: 1)
+    private let two = ConnectionID(rawValue: 2)
+
+    @Test func aHandlerThatDoesNotSuspendRunsAtOnce() {
+        let fixture = Fixture()
+        fixture.run(one, "a")
+        #expect(fixture.log == ["a begins"] && !fixture.lanes.isBusy(one) && fixture.runners.suspended == 0)
+    }
+
+    @Test func eventsOfASuspendedConnectionAreQueuedInOrder() async {
+        let fixture = Fixture()
+        let gate = Gate()
+        fixture.run(one, "a", gate)
+        #expect(fixture.lanes.isBusy(one) && fixture.runners.suspended == 1)
+        fixture.run(one, "b")
+        fixture.run(one, "c")
+        fixture.run(two, "other")
+        #expect(fixture.log == ["a begins", "other begins"])
+        gate.open()
+        await fixture.settle { !fixture.lanes.isBusy(one) }
+        #expect(fixture.log == ["a begins", "other begins", "a ends", "b begins", "c begins"])
+        #expect(fixture.runners.suspended == 0 && fixture.pauses.isEmpty)
+    }
+
+    @Test func aQueuedHandlerMaySuspendToo() async {
+        let fixture = Fixture()
+        let gates = [Gate(), Gate()]
+        fixture.run(one, "a", gates[0])
+        fixture.run(one, "b", gates[1])
+        fixture.run(one, "c")
+        gates[0].open()
+        await fixture.settle { fixture.log.contains("b begins") }
+        #expect(fixture.lanes.isBusy(one) && !fixture.log.contains("c begins"))
+        gates[1].open()
+        await fixture.settle { !fixture.lanes.isBusy(one) }
+        #expect(fixture.log.suffix(2) == ["b ends", "c begins"])
+    }
+
+    @Test func aLongQueuePausesReadingUntilMostIsServed() async {
+        let fixture = Fixture()
+        let gates = (0...HandlerLanes.pauseAt).map { _ in Gate() }
+        for (index, gate) in gates.enumerated().dropLast() { fixture.run(one, "\(index)", gate) }
+        #expect(fixture.pauses.isEmpty)
+        fixture.run(one, "last", gates.last)
+        #expect(fixture.pauses == [true])
+        // The first is suspended and 64 are queued; reading resumes when 16 are left.
+        for index in 0..<(HandlerLanes.pauseAt - HandlerLanes.pauseAt / 4 - 1) { gates[index].open() }
+        await fixture.settle { fixture.log.contains("47 begins") }
+        #expect(fixture.pauses == [true])
+        gates[47].open()
+        await fixture.settle { fixture.log.contains("48 begins") }
+        #expect(fixture.pauses == [true, false])
+        for gate in gates { gate.open() }
+        await fixture.settle { !fixture.lanes.isBusy(one) }
+        #expect(fixture.pauses == [true, false] && fixture.log.last == "last ends")
+    }
+
+    @Test func manyQueuedBytesPauseReading() async {
+        let fixture = Fixture()
+        let gate = Gate()
+        fixture.run(one, "a", gate)
+        fixture.run(one, bytes: HandlerLanes.pauseAtBytes - 1, "b")
+        #expect(fixture.pauses.isEmpty)
+        fixture.run(one, bytes: 1, "c")
+        #expect(fixture.pauses == [true])
+        gate.open()
+        await fixture.settle { !fixture.lanes.isBusy(one) }
+        #expect(fixture.pauses == [true, false])
+    }
+
+    @Test func requestsOverlapUpToALimit() async {
+        let fixture = Fixture()
+        let gates = (0...HandlerLanes.overlapping).map { _ in Gate() }
+        for (index, gate) in gates.enumerated() {
+            fixture.lanes.runRequest(one) {
+                fixture.log.append("\(index)")
+                await gate.wait()
+            }
+        }
+        #expect(fixture.runners.suspended == HandlerLanes.overlapping + 1 && fixture.lanes.isBusy(one))
+        fixture.lanes.runRequest(one) { fixture.log.append("queued") }
+        #expect(!fixture.log.contains("queued"))
+        gates.last?.open()
+        await fixture.settle { fixture.log.contains("queued") }
+        for gate in gates { gate.open() }
+        await fixture.settle { fixture.runners.suspended == 0 }
+    }
+
+    @Test func readingResumesWhenAllHaveResumedIt() {
+        var calls: [Bool] = []
+        let pauses = ReadPauses { _, pause in calls.append(pause) }
+        pauses.pause(one, true)
+        pauses.pause(one, true)
+        pauses.pause(one, false)
+        #expect(calls == [true])
+        pauses.pause(one, false)
+        #expect(calls == [true, false])
+        pauses.pause(one, true)
+        #expect(calls == [true, false, true])
+    }
+}

@@ -65,10 +65,16 @@ CRE_API void cre_process_close_others(const int *keep, size_t count);
  * The caller closes it. Negative: an error. */
 CRE_API int cre_signals_open(const int *signals, size_t count);
 
+/** Passes the signals of `descriptor` on to the calling thread, which has opened it, when they reach a thread
+ * of the process that does not block them: one that was started before. Until cre_signals_close. Returns 0 or
+ * an error. */
+CRE_API int cre_signals_take_from_threads(int descriptor);
+
 /** The next signal from that descriptor, 0 when there is none, negative on an error. Does not wait. */
 CRE_API int cre_signals_next(int descriptor);
 
-/** Forgets the signals that have come, closes the descriptor, and lets them have their usual effect again. */
+/** Drops the signals that have come, closes the descriptor, and gives signals the effect that they had
+ * before. Call it on the thread that opened it. */
 CRE_API void cre_signals_close(int descriptor);
 
 /** Goes on in the background: in a child of a child, in a session of its own, with / as the working

@@ -75,7 +75,9 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// Listens, starts the processes, and serves until the server is stopped by SIGTERM, SIGINT or ``shutdown()``.
     ///
     /// It returns in the master after the server has ended; ``serve()`` also exits the program then. Call it once, on
-    /// the main thread, before anything that starts threads (tasks, Dispatch, `Thread`).
+    /// the main thread, before anything that starts threads (an `await`, Dispatch, `Thread`); in ``ServerMode/single``
+    /// threads may run, and any thread may call it. Pending work of the main actor runs first. While the server runs,
+    /// `@MainActor` code runs on its loop; afterwards on the executor that the main actor had before.
     ///
     /// - Throws: ``ServerError``, before any process was started, when a setting is invalid, a handler is missing, a
     ///   port cannot be bound or other threads are running.

@@ -76,7 +76,11 @@ internal import CReactorInternal
         local?.deliver = { [poster] in poster.receive($0) }
         timers.publishActivity = { link.publish(activity: $0) }
         unsafe loop.executor.show = { link.publish(activity: $0) }
-        if let sockets { try serve(sockets) }
+        guard let sockets else { return }
+        do throws(ServerError) { try serve(sockets) } catch {
+            close()
+            throw error
+        }
     }
 
     private static func makeDrain(
@@ -133,8 +137,12 @@ internal import CReactorInternal
         }
     }
 
+    /// Closes the connections of this process and its end of the link. Calling it again has no effect.
     func close() {
+        guard context.isOpen else { return }
         timers.whenFewer = nil
+        drain.end()
+        context.close()
         timers.clearAll()
         link.close()
         inlet.free()

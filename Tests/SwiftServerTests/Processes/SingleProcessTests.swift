@@ -1,0 +1,90 @@
+import Glibc
+import SwiftServer
+import Testing
+
+extension ProcessTests {
+    /// Servers of one process, in the process of the tests.
+    @Suite struct SingleProcessTests {
+        /// Runs a server until `client`, which runs in a thread of its own, has returned.
+        @MainActor private func serve<Result: Sendable>(
+            _ configure: @MainActor (WebSocketServer) -> Void = { _ in },
+            _ client: @escaping @Sendable (Int) throws -> Result
+        ) async throws -> Result {
+            let server = WebSocketServer(port: 0, mode: .single)
+            server.settings.closeTimeout = .milliseconds(100)
+            server.settings.logLevel = .none
+            server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+            server.onMessage { server, frame in server.push(frame, to: frame.fd) }
+            server.onRequest { _, response in response.end("hello") }
+            let outcome = Outcome<Result>()
+            server.onStart { server in
+                let port = server.port
+                outcome.task = Task.detached {
+                    defer { server.shutdown() }
+                    return try client(port)
+                }
+            }
+            configure(server)
+            try server.start()
+            return try await outcome.task!.value
+        }
+
+        @MainActor private final class Outcome<Result: Sendable> {
+            var task: Task<Result, any Error>?
+        }
+
+        @Test @MainActor func oneAfterTheOther() async throws {
+            for index in 0..<10 {
+                let answer = try await serve { port in
+                    let idle = try Connection(port: port)
+                    let body = try idle.get("/").body
+                    return try WebSocketClient(port: port).ask("\(index)") + body
+                }
+                #expect(answer == "\(index)hello")
+                await Task.yield()
+                await Task.detached {}.value
+            }
+        }
+
+        /// A server that cannot start leaves the main actor to the program, too.
+        @Test @MainActor func afterAnError() async throws {
+            let blocker = try PortUser(shared: false)
+            let server = WebSocketServer(port: blocker.port, mode: .single)
+            server.settings.logLevel = .none
+            server.onMessage { _, _ in }
+            #expect(throws: ServerError.self) { try server.start() }
+            await Task.yield()
+            #expect(try await serve { try Connection(port: $0).get("/").body } == "hello")
+        }
+
+        /// A handler that did not finish in time goes on when its server is gone, and has nobody to answer.
+        @Test @MainActor func aHandlerThatOutlivesItsServer() async throws {
+            let (blocked, gate) = AsyncStream<Void>.makeStream()
+            let (done, end) = AsyncStream<[String]>.makeStream()
+            try await serve { server in
+                server.settings.shutdownTimeout = .milliseconds(50)
+                server.onRequest { request, response in
+                    var words: [String] = []
+                    for await _ in blocked { break }
+                    words.append("\(server.push("late", to: request.fd))")
+                    words.append("\(server.close(request.fd))")
+                    response.end("late")
+                    words.append("\(server.clearTimer(server.after(.seconds(1)) {}))")
+                    end.yield(words)
+                }
+            } _: { port in
+                let client = try Connection(port: port)
+                try client.sendRequest("/")
+                // The request has arrived when a later one is answered.
+                _ = try WebSocketClient(port: port).ask("x")
+            }
+            gate.yield()
+            var words: [String] = []
+            for await some in done {
+                words = some
+                break
+            }
+            #expect(words == ["\(PushResult.closed)", "false", "false"])
+        }
+    }
+}

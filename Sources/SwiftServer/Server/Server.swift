@@ -43,6 +43,8 @@ open class Server: ServerEvents, @unchecked Sendable {
 
     /// All ports; the first is the server's own.
     public internal(set) var ports: [Port] = []
+    /// Options that were set by name and that the settings have no place for.
+    var namedOptions = NamedOptions()
 
     var processHandlers = ProcessHandlers()
     var taskHandlers = TaskHandlers()
@@ -87,6 +89,7 @@ open class Server: ServerEvents, @unchecked Sendable {
         }
         let configuration = configuration()
         try configuration.check()
+        try OptionDraft(self).check()
         let hooks = ServerContext.Hooks(
             isCreated: { [unowned self] in adopt($0) },
             isWorker: { [unowned self] in

@@ -116,7 +116,9 @@ extension OptionDraft {
 
     /// All options, by name.
     static let options: [String: SwooleOption] = [
-        "worker_num": count(\.settings.workerCount, Settings().workerCount),
+        "worker_num": SwooleOption(
+            kind: number, set: count(\.settings.workerCount, Settings().workerCount).set,
+            get: { .integer($0.mode == .single ? 1 : $0.settings.workerCount) }),
         "reactor_num": SwooleOption(
             kind: number,
             set: { draft, value in
@@ -163,7 +165,7 @@ extension OptionDraft {
                 guard let size = value.asSize else { return false }
                 draft.settings.maxMessage = size
                 draft.settings.maxBody = size
-                draft.port.maxPacket = size
+                if draft.spoken == .tcp || draft.spoken == .udp { draft.port.maxPacket = size }
                 return true
             },
             get: { draft in

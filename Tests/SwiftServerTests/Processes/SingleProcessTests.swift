@@ -86,5 +86,40 @@ extension ProcessTests {
             }
             #expect(words == ["\(PushResult.closed)", "false", "false"])
         }
+
+        /// There is nobody to replace the process, so this ends the server.
+        @Test @MainActor func stopOfTheWorkerIsAShutdown() async throws {
+            var wasAnnounced = false
+            let answer = try await serve { server in
+                server.onBeforeShutdown { _ in wasAnnounced = true }
+                server.onRequest { _, response in response.end("\(server.stop(worker: 1)) \(server.stop())") }
+            } _: { port in
+                let client = try Connection(port: port)
+                let body = try client.get("/").body
+                _ = try client.takeRest()
+                return body
+            }
+            #expect(answer == "false true" && wasAnnounced)
+        }
+
+        @Test @MainActor func optionsByNameReachThePort() async throws {
+            let server = Server(port: 0, mode: .single)
+            try server.set(["open_length_check": true, "log_level": 6])
+            server.onReceive { (server: Server, fd: ConnectionID, packet: [UInt8]) in
+                server.send("\(packet.count) ", to: fd)
+            }
+            var task: Task<String?, any Error>?
+            server.onStart { server in
+                let port = server.port
+                task = Task.detached {
+                    defer { server.shutdown() }
+                    let client = try Connection(port: port)
+                    try client.send([0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 1, 1, 0, 0, 0, 0])
+                    return try client.take(through: "7 5 4 ")
+                }
+            }
+            try server.start()
+            #expect(try await task!.value == "7 5 4 ")
+        }
     }
 }

@@ -144,6 +144,10 @@ import Testing
         #expect(server.options == all)
         try OptionDraft(server).check()
         #expect(Server(port: 0, mode: .base).option("reactor_num") == 0)
+        #expect(Server(port: 0, mode: .single).option("worker_num") == 1)
+        let bytes = Server(port: 0)
+        try bytes.set(["package_max_length": "4M"])
+        #expect(bytes.ports[0].settings.maxPacket == 4 << 20)
         server.settings.dispatch = .leastConnections
         #expect(server.option("dispatch_mode") == nil)
     }

@@ -121,7 +121,8 @@ internal import CReactor
     ///   - offset: the start of the part; at most the file's size.
     ///   - length: the length of the part, cut at the end of the file. `nil`: up to the end.
     @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
-        guard !isEnded, !isStreaming, worker.isOpen, offset >= 0, length ?? 0 >= 0, !path.isEmpty, !path.utf8.contains(0),
+        guard !isEnded, !isStreaming, worker.isOpen, offset >= 0, length ?? 0 >= 0, !path.isEmpty,
+            !path.utf8.contains(0),
             path.utf8.count <= Int(CRE_MAX_PATH)
         else { return false }
         isEnded = true

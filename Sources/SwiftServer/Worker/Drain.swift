@@ -81,7 +81,7 @@
         let load = actions.load()
         if isHeld(load) || load.timers > 0 || load.hasTimers { actions.notify() }
         actions.clearTimers()
-        actions.watch { [unowned self] in step() }
+        actions.watch { [weak self] in self?.step() }
         actions.after(deadline) { [unowned self] in
             Log.warning("\(name) did not finish in time and stops with \(remaining)")
             actions.stop()

@@ -71,9 +71,9 @@ internal import CReactorInternal
         self.inlet = inlet
 
         inlet.connect(router)
-        tasks.whenQuotaReached = { [drain] in drain.start(.quota) }
-        local?.begin = { tasks.begin($0, from: id, $1, wantsResult: $2) }
-        local?.deliver = { [poster] in poster.receive($0) }
+        tasks.whenQuotaReached = { [weak drain] in drain?.start(.quota) }
+        local?.begin = { [weak tasks] in tasks?.begin($0, from: id, $1, wantsResult: $2) }
+        local?.deliver = { [weak poster] in poster?.receive($0) }
         timers.publishActivity = { link.publish(activity: $0) }
         unsafe loop.executor.show = { link.publish(activity: $0) }
         guard let sockets else { return }

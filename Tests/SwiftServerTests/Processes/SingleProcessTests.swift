@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import SwiftServer
 import Testing
 
@@ -44,6 +44,20 @@ extension ProcessTests {
                 await Task.yield()
                 await Task.detached {}.value
             }
+        }
+
+        /// Descriptors of servers that have ended would add up.
+        @Test @MainActor func nothingIsLeftOpen() async throws {
+            func descriptors() throws -> [String] {
+                try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+                    try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+                }.map { String($0.prefix { $0 != "[" }) }.sorted()
+            }
+            _ = try await serve { try Connection(port: $0).get("/").body }
+            let before = try descriptors()
+            for _ in 0..<3 { _ = try await serve { try Connection(port: $0).get("/").body } }
+            let after = try descriptors()
+            #expect(after == before)
         }
 
         /// A server that cannot start leaves the main actor to the program, too.

@@ -78,9 +78,22 @@ let package = Package(
             path: "Tests/Fixtures/test-server",
             swiftSettings: strict
         ),
+        // Servers in programs that await something before or after the server runs.
+        .executableTarget(
+            name: "async-main",
+            dependencies: ["SwiftServer"],
+            path: "Tests/Fixtures/async-main",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "top-level-await",
+            dependencies: ["SwiftServer"],
+            path: "Tests/Fixtures/top-level-await",
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "SwiftServerTests",
-            dependencies: ["SwiftServer", "CReactor", "test-server"],
+            dependencies: ["SwiftServer", "CReactor", "test-server", "async-main", "top-level-await"],
             swiftSettings: strict
         ),
     ],

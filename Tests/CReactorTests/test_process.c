@@ -201,6 +201,44 @@ TEST(signals_are_read_from_a_descriptor) {
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+static void *signal_itself(void *context) {
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    pthread_kill(pthread_self(), *(int *)context);
+    return NULL;
+}
+
+TEST(signals_of_other_threads_are_taken) {
+    sigset_t before, now;
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    sigset_t usr2;
+    sigemptyset(&usr2);
+    sigaddset(&usr2, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &usr2, NULL);
+    static const int wanted[] = { SIGUSR1, SIGTERM, SIGUSR2 };
+    int descriptor = cre_signals_open(wanted, 3);
+    REQUIRE(descriptor >= 0);
+    CHECK_EQ(cre_signals_take_from_threads(descriptor), 0);
+    for (int i = 0; i < 3; i++) {
+        pthread_t thread;
+        int signal = wanted[i];
+        REQUIRE(pthread_create(&thread, NULL, signal_itself, &signal) == 0);
+        pthread_join(thread, NULL);
+        CHECK_EQ(cre_signals_next(descriptor), wanted[i]);
+        CHECK_EQ(cre_signals_next(descriptor), 0);
+    }
+    cre_signals_close(descriptor);
+    /* All is as it was: no handler, and blocked is what was blocked before. */
+    struct sigaction action;
+    sigprocmask(SIG_SETMASK, NULL, &now);
+    for (int i = 0; i < 3; i++) {
+        CHECK(sigaction(wanted[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL);
+        CHECK_EQ(sigismember(&now, wanted[i]), wanted[i] == SIGUSR2);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 TEST(flags_are_shared_with_children) {
     int flag = cre_flag_create();
     REQUIRE(flag >= 0);

@@ -3,6 +3,7 @@
 #include <creactor/internal/internal.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "core/memory.h"
 #include "registry/table_internal.h"
@@ -273,6 +274,31 @@ TEST(the_limit_for_an_address_holds_with_several_threads) {
 }
 
 /* Writers claim and release slots, each filled with a pattern; readers never see a mixture. */
+/* Times are kept in units of an eighth of a second: rounded down, they must not be before the connection was.
+ */
+TEST(nothing_is_older_than_its_connection) {
+    cre_table *table = make(4);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cre_connection_info info = sample(1), copy;
+    info.connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1000;
+    CHECK_EQ(cre__table_claim(table, &info, 1), 0);
+    CHECK(cre_table_info(table, info.session, &copy));
+    CHECK_EQ(copy.last_send_ms, 0);
+    CHECK_EQ(copy.last_receive_ms, info.connect_time_ms);
+    cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, info.session)];
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint32_t seen =
+        (uint32_t)(((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) >> CRE__SEEN_SHIFT);
+    atomic_store(&slot->last_receive, seen);
+    atomic_store(&slot->last_send, seen);
+    CHECK(cre_table_info(table, info.session, &copy));
+    CHECK_EQ(copy.last_receive_ms, info.connect_time_ms);
+    CHECK_EQ(copy.last_send_ms, info.connect_time_ms);
+    drop(table, 4);
+}
+
+/* Writers take and give back, each its own mark all over the slot; readers never see a mixture. */
 static atomic_bool stop_readers;
 
 static void *come_and_go(void *context) {

@@ -10,8 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The signals that this process receives by cre_signals_open. */
-static sigset_t watched;
+/* What this process takes by cre_signals_open, and what its thread blocked before. */
+static sigset_t watched, blocked_before;
+
+/* The thread that takes them from all others; 0: it does not. */
+static pid_t taker;
+static struct sigaction actions_before[NSIG];
 
 int cre_process_threads(void) {
     DIR *directory = opendir("/proc/self/task");
@@ -130,20 +134,46 @@ int cre_signals_open(const int *signals, size_t count) {
         sigaddset(&set, signals[i]);
     int descriptor = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (descriptor < 0) return -errno;
-    int result = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int result = pthread_sigmask(SIG_BLOCK, &set, &blocked_before);
     if (!result) {
         watched = set;
+        taker = 0; /* a parent's */
         return descriptor;
     }
     close(descriptor);
     return -result;
 }
 
+static void pass_on(int signal) {
+    int error = errno;
+    tgkill(getpid(), taker, signal);
+    errno = error;
+}
+
+int cre_signals_take_from_threads(int descriptor) {
+    (void)descriptor;
+    struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
+    sigfillset(&action.sa_mask);
+    taker = gettid();
+    for (int number = 1; number < NSIG; number++)
+        if (sigismember(&watched, number) == 1 && sigaction(number, &action, &actions_before[number]))
+            return -errno;
+    return 0;
+}
+
 void cre_signals_close(int descriptor) {
     while (cre_signals_next(descriptor) > 0) {
     }
     close(descriptor);
-    pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
+    sigset_t unblocked;
+    sigemptyset(&unblocked);
+    for (int number = 1; number < NSIG; number++) {
+        if (sigismember(&watched, number) != 1) continue;
+        if (taker) sigaction(number, &actions_before[number], NULL);
+        if (sigismember(&blocked_before, number) != 1) sigaddset(&unblocked, number);
+    }
+    taker = 0;
+    pthread_sigmask(SIG_UNBLOCK, &unblocked, NULL);
     sigemptyset(&watched);
 }
 

@@ -169,6 +169,8 @@ bool cre_table_info(const cre_table *table, cre_session session, cre_connection_
         .number = atomic_load_explicit(cre__table_number(table, session), memory_order_relaxed),
     };
     if (info->last_receive_ms < info->connect_time_ms) info->last_receive_ms = info->connect_time_ms;
+    if (info->last_send_ms && info->last_send_ms < info->connect_time_ms)
+        info->last_send_ms = info->connect_time_ms;
     memcpy(info->remote_address, address, sizeof address);
     /* Was the slot released, and perhaps claimed again, during the copy? */
     atomic_thread_fence(memory_order_acquire);

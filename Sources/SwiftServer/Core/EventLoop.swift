@@ -1,16 +1,22 @@
 internal import CExecutorHook
 internal import CReactor
 internal import Glibc
+internal import Synchronization
 
 /// The loop of this process's main thread: what `@MainActor` code and all handlers run on.
 ///
-/// Made after the fork, in the process that runs it; there is one for the life of the process.
+/// Made after the fork, in the process that runs it. A process that only serves has one for all its life; one in which
+/// `start()` returns ends it with ``end()``.
 @safe final class EventLoop: Sendable {
     /// The C loop. Used on its thread, except for the calls that say "any thread".
     nonisolated(unsafe) let raw: OpaquePointer
     let executor: LoopExecutor
+    /// False when the C loop is destroyed. Calls from any thread hold it.
+    private let isOpen = Mutex(true)
+    /// What watches call; on the loop's thread.
+    nonisolated(unsafe) private var watches: [Callback] = []
 
-    /// Makes the loop, for the calling thread, and has the Swift runtime use it as the main actor's executor.
+    /// Makes the loop, for the calling thread.
     init() throws(ServerError) {
         var loop: OpaquePointer?
         let result = unsafe cre_loop_create(&loop)
@@ -18,6 +24,10 @@ internal import Glibc
         unsafe raw = loop
         executor = try unsafe LoopExecutor(loop: loop)
     }
+
+    /// Runs the work that waits for the main actor. A process that is about to fork does so: its children would have a
+    /// copy of that work each.
+    static func runPendingWork() { ceh_main_queue_run_pending() }
 
     /// From here on `@MainActor` work runs on this loop: through the runtime's hook, and where there is none through
     /// the main dispatch queue, which the loop serves in any case so that `DispatchQueue.main` works too.
@@ -31,27 +41,47 @@ internal import Glibc
         watch(descriptor) { ceh_main_queue_run(descriptor) }
     }
 
+    /// In a child process that runs no loop: `@MainActor` work no longer runs on the loop of the parent.
+    static func resignMainActor() { ceh_restore_main_executor() }
+
     /// Runs until ``stop()``.
     func run() { unsafe cre_loop_run(raw) }
 
     /// Any thread.
-    func stop() { unsafe cre_loop_stop(raw) }
+    func stop() {
+        isOpen.withLock { if $0 { unsafe cre_loop_stop(raw) } }
+    }
+
+    /// Gives the main actor its own executor back, with the jobs that are queued here, and frees the loop. Everything
+    /// else that uses the loop must be closed before, and nothing may run it afterwards; what is posted is dropped.
+    func end() {
+        ceh_restore_main_executor()
+        executor.end()
+        isOpen.withLock { $0 = false }
+        unsafe cre_loop_destroy(raw)
+        unsafe watches = []
+    }
 
     /// Calls `ready` on the loop while `descriptor` is readable, for the life of the loop.
     func watch(_ descriptor: Int32, _ ready: @escaping () -> Void) {
         var watch: OpaquePointer?
-        let box = unsafe Unmanaged.passRetained(Callback(ready)).toOpaque()
+        let callback = Callback(ready)
         let result = unsafe cre_watch_start(
-            raw, descriptor, { context, _ in unsafe Callback.from(context).run() }, box, &watch)
+            raw, descriptor, { context, _ in unsafe Callback.from(context).run() },
+            Unmanaged.passUnretained(callback).toOpaque(), &watch)
+        unsafe watches.append(callback)
         if result != 0 { Log.error("cannot watch descriptor \(descriptor): \(errorText(result))") }
     }
 
     /// Runs `work` on the loop soon. Any thread.
     func post(_ work: @escaping @Sendable () -> Void) {
-        let box = unsafe Unmanaged.passRetained(Callback(work)).toOpaque()
-        let result = unsafe cre_loop_post(
-            raw, { context in unsafe Unmanaged<Callback>.fromOpaque(context!).takeRetainedValue().run() }, box)
-        precondition(result == 0, "no memory to post to a loop")
+        isOpen.withLock { isOpen in
+            guard isOpen else { return }
+            let box = unsafe Unmanaged.passRetained(Callback(work)).toOpaque()
+            let result = unsafe cre_loop_post(
+                raw, { context in unsafe Unmanaged<Callback>.fromOpaque(context!).takeRetainedValue().run() }, box)
+            precondition(result == 0, "no memory to post to a loop")
+        }
     }
 }
 

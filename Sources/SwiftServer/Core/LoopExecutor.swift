@@ -1,13 +1,23 @@
 internal import CReactor
 internal import CReactorInternal
+internal import Glibc
+internal import Synchronization
 
 /// Runs Swift's jobs on a loop's thread.
 ///
 /// It is the serial executor of the main actor (through the runtime's hook) and the task executor of every handler, so
-/// that nothing a handler awaits leaves the thread unless it asks to.
+/// that nothing a handler awaits leaves the thread unless it asks to. When its loop has ended, it passes jobs on to the
+/// main actor's own executor: tasks may refer to this one for as long as they live.
 @safe final class LoopExecutor: SerialExecutor, TaskExecutor {
     // Set once in init, before anybody can use the executor.
     nonisolated(unsafe) private let jobs: OpaquePointer
+    private let thread = pthread_self()
+    /// Other threads use `jobs` only while they hold this lock and it says true.
+    private let isOpen = Mutex(true)
+    /// The same for the loop's thread, which needs no lock to see it.
+    nonisolated(unsafe) private var hasEnded = false
+    /// How many jobs were passed on. The loop's thread only.
+    nonisolated(unsafe) private var passedOn = 0
     /// Shows that asynchronous code runs, as ``Timers/show``. Set once, before anything runs that is worth showing.
     nonisolated(unsafe) var show: ((UInt32) -> Bool)?
 
@@ -32,14 +42,31 @@ internal import CReactorInternal
         unsafe cell.pointee = Unmanaged.passRetained(self)
     }
 
-    /// Whether the calling thread is the loop's.
-    var isHere: Bool { unsafe cre_jobs_here(jobs) }
+    /// Whether the calling thread is the loop's, and the loop has not ended.
+    var isHere: Bool { unsafe pthread_self() == thread && !hasEnded }
 
     func enqueue(_ job: consuming ExecutorJob) {
-        unsafe cre_jobs_enqueue(jobs, unsafeBitCast(UnownedJob(job), to: UnsafeMutableRawPointer.self))
+        let job = UnownedJob(job)
+        if isHere {
+            unsafe cre_jobs_enqueue(jobs, unsafeBitCast(job, to: UnsafeMutableRawPointer.self))
+        } else {
+            enqueueFromElsewhere(job)
+        }
+    }
+
+    private func enqueueFromElsewhere(_ job: UnownedJob) {
+        let isQueued = isOpen.withLock { isOpen in
+            if isOpen { unsafe cre_jobs_enqueue(jobs, unsafeBitCast(job, to: UnsafeMutableRawPointer.self)) }
+            return isOpen
+        }
+        if !isQueued { MainActor.shared.enqueue(job) }
     }
 
     private func run(_ job: UnsafeMutableRawPointer) {
+        if unsafe hasEnded {
+            unsafe passedOn += 1
+            return unsafe MainActor.shared.enqueue(unsafeBitCast(job, to: UnownedJob.self))
+        }
         let isShown = unsafe show?(UInt32(CRE_AT_JOB)) ?? false
         defer { if isShown { unsafe _ = show?(UInt32(CRE_AT_NOTHING)) } }
         unsafe unsafeBitCast(job, to: UnownedJob.self).runSynchronously(
@@ -54,4 +81,17 @@ internal import CReactorInternal
     /// Runs what is queued, so that a handler begins in the turn in which its event came. Inside a job it does nothing:
     /// the jobs that are queued then come next anyway.
     func drain() { unsafe cre_jobs_run(jobs) }
+
+    /// Passes the queued jobs on to the main actor's own executor, and from now on all others. Call it on the loop's
+    /// thread, after the main actor got its executor back and before the loop is destroyed, which frees the queue.
+    func end() {
+        isOpen.withLock { $0 = false }
+        unsafe hasEnded = true
+        unsafe show = nil
+        var before: Int
+        repeat {
+            unsafe before = passedOn
+            unsafe cre_jobs_run(jobs)
+        } while unsafe passedOn > before
+    }
 }

@@ -29,6 +29,12 @@ struct Signals: Sendable {
         guard descriptor >= 0 else { throw .system("cannot open a signal descriptor", descriptor) }
     }
 
+    /// Passes signals that other threads receive on to this one, until ``close()``.
+    func takeFromOtherThreads() throws(ServerError) {
+        let result = cre_signals_take_from_threads(descriptor)
+        guard result == 0 else { throw .system("cannot take the signals of other threads", result) }
+    }
+
     /// Closes the descriptor; the signals have their usual effect again.
     func close() { cre_signals_close(descriptor) }
 

@@ -6,8 +6,10 @@ internal import CReactorInternal
     // `@unchecked`: everything here happens on the loop's thread.
     /// The owner of a timer, which decides what happens to it when its worker drains.
     enum Kind {
-        /// The server's own, or one that a suspended handler waits for: it keeps running.
+        /// The server's own: it keeps running.
         case own
+        /// One that a suspended handler waits for; it fires early when the loop ends.
+        case sleeping
         /// The application's: it is cleared.
         case users
         /// The application's, and the worker does not end before it has fired or was cleared.
@@ -44,7 +46,7 @@ internal import CReactorInternal
     var whenFewer: (() -> Void)?
     /// The number of timers that hold the worker.
     private(set) var holding = 0
-    var hasUsers: Bool { entries.values.contains { $0.kind != .own } }
+    var hasUsers: Bool { entries.values.contains { $0.kind == .users || $0.kind == .holding } }
 
     /// Starts a timer that fires after `delay`, and then at each `interval` if there is one.
     func start(
@@ -86,8 +88,13 @@ internal import CReactorInternal
         whenFewer?()
     }
 
+    /// Ends all timers, before the loop ends.
     func clearAll() {
-        for id in entries.keys { clear(id) }
+        for id in entries.keys {
+            let entry = remove(id)
+            if entry?.kind == .holding { released() }
+            if entry?.kind == .sleeping { entry?.run(id) }
+        }
     }
 
     /// Clears the application's timers, except those that hold the worker. Returns the number of cleared timers.

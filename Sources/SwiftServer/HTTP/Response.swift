@@ -27,6 +27,7 @@ internal import CReactor
         let (worker, request, status, flags, fields) = (worker, request, status, flags, fields)
         let isStreaming = isStreaming
         let respond: @Sendable () -> Void = {
+            guard worker.isOpen else { return }
             let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
             if isStreaming {
                 _ = unsafe worker.link.respondBody(request, empty, final: true)
@@ -100,7 +101,7 @@ internal import CReactor
     }
 
     private func writePiece(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard !isEnded, unsafe !bytes.isEmpty else { return false }
+        guard !isEnded, worker.isOpen, unsafe !bytes.isEmpty else { return false }
         if isStreaming { return unsafe worker.link.respondBody(request, bytes, final: false) }
         isStreaming = unsafe worker.link.respond(
             request, status: status, flags: flags, fields: fields, body: bytes, more: true)
@@ -120,7 +121,8 @@ internal import CReactor
     ///   - offset: the start of the part; at most the file's size.
     ///   - length: the length of the part, cut at the end of the file. `nil`: up to the end.
     @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
-        guard !isEnded, !isStreaming, offset >= 0, length ?? 0 >= 0, !path.isEmpty, !path.utf8.contains(0),
+        guard !isEnded, !isStreaming, worker.isOpen, offset >= 0, length ?? 0 >= 0, !path.isEmpty,
+            !path.utf8.contains(0),
             path.utf8.count <= Int(CRE_MAX_PATH)
         else { return false }
         isEnded = true
@@ -145,7 +147,7 @@ internal import CReactor
     }
 
     private func finish(_ body: UnsafeRawBufferPointer) -> Bool {
-        guard !isEnded else { return false }
+        guard !isEnded, worker.isOpen else { return false }
         isEnded = true
         if isStreaming {
             _ = unsafe worker.link.respondBody(request, body, final: true)

@@ -53,6 +53,12 @@ internal import CReactor
         self.pause = pause
     }
 
+    /// Drops the queued handlers, when nothing may be done for a connection any more.
+    func end() {
+        lanes = [:]
+        runners.whenIdle = nil
+    }
+
     /// Whether a handler of this connection is suspended, so that its other events must be queued.
     @inline(__always) func isBusy(_ id: ConnectionID) -> Bool { !lanes.isEmpty && lanes[id] != nil }
 

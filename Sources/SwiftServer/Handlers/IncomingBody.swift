@@ -65,6 +65,7 @@
         if end == nil {
             pieces = []
             (next, bytes) = (0, 0)
+            isContinued = true
             finish(.broken)
         }
         wake()

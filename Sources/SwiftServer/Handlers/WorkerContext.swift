@@ -38,6 +38,18 @@ internal import CReactorInternal
         self.server = server
     }
 
+    /// False after the link was closed, in a program that continues after its server: handlers that are still suspended
+    /// then reach nobody. ``isHere`` is false, too.
+    @safe @exclusivity(unchecked) private(set) var isOpen = true
+
+    /// Before the link is closed.
+    func close() {
+        isOpen = false
+        requests.whenAnswered = nil
+        requests.cutBodies()
+        lanes.end()
+    }
+
     /// Whether the calling thread is the loop's. Any thread.
     @inline(__always) var isHere: Bool { executor.isHere }
 

@@ -30,6 +30,9 @@ internal import CReactorInternal
     /// Retries to send what had no room.
     func flush() { unsafe cre_worker_flush(raw) }
 
+    /// Drops everything that still waits for room in a ring. Must be the last call.
+    func close() { unsafe cre_worker_close(raw) }
+
     /// Posts a task whose results are not delivered.
     func post(_ data: [UInt8], on index: Int?, limit: Int) -> TaskPosting {
         unsafe TaskPosting.post(raw, data, on: index, CRE_TASK_ONE_WAY, limit: limit).posting

@@ -48,6 +48,7 @@ internal import Glibc
             kill(context.managerPID, SIGKILL)
         }
         for reactor in reactors { reactor.stop() }
+        endLoop()
         signals.close()
         context.handlers.shutdown?()
         if let failure { throw failure }
@@ -78,6 +79,17 @@ internal import Glibc
         context.handlers.start?()
         startup.hasStarted()
         loop.run()
+    }
+
+    /// After this the program continues, with the main actor's own executor.
+    private func endLoop() {
+        guard let loop else { return }
+        for acceptor in acceptors { acceptor.stop() }
+        acceptors = []
+        timers?.clearAll()
+        context.client?.close()
+        context.client = nil
+        loop.end()
     }
 
     /// Carries out the requests of other processes.
@@ -152,6 +164,7 @@ internal import Glibc
                 // something else can get it.
                 _ = ceh_main_queue_descriptor()
             }
+            EventLoop.resignMainActor()
             Manager.run(context, listeners)
         }
         guard pid > 0 else { throw .system("cannot start the manager", pid) }

@@ -1,9 +1,11 @@
 internal import Glibc
+internal import Synchronization
 
 /// A server in one process (``ServerMode/single``), which accepts connections, does the protocol work and runs the
 /// handlers.
 @safe final class SingleProcess: @unchecked Sendable {
     // `@unchecked`: everything happens on the main thread.
+    private static let isRunning = Atomic(false)
     private let context: ServerContext
     private let startup: Startup
 
@@ -13,12 +15,20 @@ internal import Glibc
     }
 
     func run() throws(ServerError) {
+        guard !SingleProcess.isRunning.exchange(true, ordering: .acquiring) else {
+            throw ServerError(code: .alreadyStarted, message: "another server is running in this process")
+        }
+        defer { SingleProcess.isRunning.store(false, ordering: .releasing) }
         let (configuration, handlers, flags) = (context.configuration, context.handlers, context.flags)
         let signals = try Signals(Signals.ofWorker)
         defer { signals.close() }
+        // Other threads may run already, and a signal reaches one that does not block it.
+        try signals.takeFromOtherThreads()
         let loop = try EventLoop()
+        defer { loop.end() }
         loop.becomeMainActor()
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
+        defer { runtime.close() }
         startup.statistics?.keep(runtime.timers, context.statistics)
         loop.watch(signals.descriptor) { [self] in
             for signal in signals.pending() { handle(signal, runtime) }

@@ -24,6 +24,7 @@ internal import Glibc
                 running server
                 """)
         }
+        EventLoop.runPendingWork()
         let startup = Startup(configuration, hooks, Handover.received)
         if let handover = startup.handover { try Successor.run(handover, startup) }
         guard !RunningServer.exists else {
@@ -108,8 +109,8 @@ internal import Glibc
         throw ServerError(
             code: .threadsRunning,
             message: """
-                \(threads) threads run already, and start() must fork. Call it before anything that starts threads: \
-                Task, async main with an await before, DispatchQueue, Thread, URLSession
+                cannot fork: \(threads) threads run already. Call start() before anything that starts threads (Task, an \
+                await in an async main, DispatchQueue, Thread, URLSession), or use ServerMode.single, which does not fork
                 """)
     }
 

@@ -4,12 +4,17 @@ internal import Glibc
 
 /// The processes of a server.
 extension Server {
-    /// Ends a worker, task worker or custom process in order; it is replaced. `nil`: this one. From every process.
+    /// Ends a worker, task worker or custom process in order; it is replaced. `nil`: this one. From every process. In
+    /// ``ServerMode/single``, where nobody could replace it, this is ``shutdown()``.
     ///
     /// - Returns: false when there is no such process now.
     @discardableResult
     public func stop(worker id: Int? = nil) -> Bool {
         if let runtime, id == nil || id == workerID {
+            if mode == .single {
+                shutdown()
+                return true
+            }
             runtime.loop.post { runtime.drain.start(.stopped) }
             return true
         }

@@ -43,6 +43,8 @@ open class Server: ServerEvents, @unchecked Sendable {
 
     /// All ports; the first is the server's own.
     public internal(set) var ports: [Port] = []
+    /// Options that were set by name and that the settings have no place for.
+    var namedOptions = NamedOptions()
 
     var processHandlers = ProcessHandlers()
     var taskHandlers = TaskHandlers()
@@ -75,7 +77,9 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// Listens, starts the processes, and serves until the server is stopped by SIGTERM, SIGINT or ``shutdown()``.
     ///
     /// It returns in the master after the server has ended; ``serve()`` also exits the program then. Call it once, on
-    /// the main thread, before anything that starts threads (tasks, Dispatch, `Thread`).
+    /// the main thread, before anything that starts threads (an `await`, Dispatch, `Thread`); in ``ServerMode/single``
+    /// threads may run, and any thread may call it. Pending work of the main actor runs first. While the server runs,
+    /// `@MainActor` code runs on its loop; afterwards on the executor that the main actor had before.
     ///
     /// - Throws: ``ServerError``, before any process was started, when a setting is invalid, a handler is missing, a
     ///   port cannot be bound or other threads are running.
@@ -85,6 +89,7 @@ open class Server: ServerEvents, @unchecked Sendable {
         }
         let configuration = configuration()
         try configuration.check()
+        try OptionDraft(self).check()
         let hooks = ServerContext.Hooks(
             isCreated: { [unowned self] in adopt($0) },
             isWorker: { [unowned self] in

@@ -64,6 +64,7 @@ extension Settings {
             (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,
             "ringSize must be a power of two from 4,096 to 256 MiB, got \(ringSize)")
         try require(spin >= .zero && spin <= .milliseconds(1), "spin must be 0 to 1 ms, got \(spin)")
+        try checkUse(mode: mode)
     }
 
     private func checkProcesses() throws(ServerError) {

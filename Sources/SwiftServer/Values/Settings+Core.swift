@@ -17,8 +17,14 @@ extension Settings {
     /// The number of tasks one task worker may run.
     var taskQuota: Int { Settings.quota(maxTasks, maxTasksGrace) }
 
+    /// How many requests or tasks are at most added to a limit at random.
+    static func grace(_ limit: Int, _ grace: Int?) -> Int { grace ?? (limit > 10 ? limit / 2 : 0) }
+
+    /// Twice the interval of the checks, when only that is set.
+    var effectiveIdleTime: Duration? { heartbeatIdleTime ?? heartbeatCheckInterval.map { $0 * 2 } }
+
     private static func quota(_ count: Int, _ grace: Int?) -> Int {
-        let grace = grace ?? (count > 10 ? count / 2 : 0)
+        let grace = Settings.grace(count, grace)
         return count == 0 || grace == 0 ? count : count + Int.random(in: 1...grace)
     }
 
@@ -52,7 +58,7 @@ extension Settings {
             unsafe config.deflate = UnsafePointer(deflate)
         }
         unsafe config.max_per_address = UInt32(maxConnectionsPerAddress)
-        let idle = heartbeatIdleTime ?? heartbeatCheckInterval.map { $0 * 2 }
+        let idle = effectiveIdleTime
         unsafe config.heartbeat_idle_ms = UInt32(idle?.milliseconds ?? 0)
         unsafe config.heartbeat_check_ms = UInt32(heartbeatCheckInterval?.milliseconds ?? 0)
         unsafe config.ping_interval_ms = UInt32(pingInterval?.milliseconds ?? 0)

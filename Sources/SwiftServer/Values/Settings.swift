@@ -4,7 +4,13 @@ internal import Glibc
 public struct Settings: Sendable {
     /// The number of worker processes, which run the handlers, one callback at a time each. Default: the number of CPU
     /// cores.
-    public var workerCount: Int = defaultWorkers
+    public var workerCount: Int {
+        get { setWorkerCount ?? Settings.defaultWorkers }
+        set { setWorkerCount = newValue }
+    }
+    private var setWorkerCount: Int?
+    /// Whether ``workerCount`` is not the default.
+    var workerCountIsSet: Bool { setWorkerCount != nil }
     /// The number of reactor threads of the master (process mode), which do all socket work. Default: as many as
     /// workers, at most the number of CPU cores and 8.
     public var reactorCount: Int?
@@ -16,7 +22,7 @@ public struct Settings: Sendable {
     /// The maximum size of a task, of a result, and of a message between processes, in bytes. Default: 8 MiB.
     public var maxTask = 8 << 20
     /// The number of requests, messages or packets after which a worker ends in order and is replaced, a remedy for
-    /// code that leaks memory. In process mode no connection notices. Default: 0, no limit.
+    /// code that leaks memory. In process mode no connection notices. Not in ``ServerMode/single``. Default: 0, no limit.
     public var maxRequests = 0
     /// A random number up to this is added to ``maxRequests``, so that workers do not restart simultaneously. Default:
     /// `nil`, half of ``maxRequests``, or none when that is 10 or less.

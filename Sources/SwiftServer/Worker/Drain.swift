@@ -53,6 +53,7 @@
     private let actions: Actions
     private(set) var isDraining = false
     private var hasConnections = false
+    private var hasEnded = false
 
     /// The interval at which a busy link is checked.
     static let linkInterval: Duration = .milliseconds(5)
@@ -80,7 +81,7 @@
         let load = actions.load()
         if isHeld(load) || load.timers > 0 || load.hasTimers { actions.notify() }
         actions.clearTimers()
-        actions.watch { [unowned self] in step() }
+        actions.watch { [weak self] in self?.step() }
         actions.after(deadline) { [unowned self] in
             Log.warning("\(name) did not finish in time and stops with \(remaining)")
             actions.stop()
@@ -110,9 +111,12 @@
         return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 
+    /// The link is closed: nothing is waited for any more.
+    func end() { hasEnded = true }
+
     /// Stops the loop if nothing is left to finish.
     func step() {
-        guard isDraining, !hasConnections else { return }
+        guard isDraining, !hasConnections, !hasEnded else { return }
         let load = actions.load()
         guard !isHeld(load), load.timers == 0 else { return }
         guard !actions.isLinkBusy() else {

@@ -16,6 +16,7 @@ struct PortConfiguration: Sendable {
 
     func check() throws(ServerError) {
         try settings.check(name, type)
+        try settings.checkUse(name, type, isLocal: isLocal)
         if tls != nil && type == .udp { throw .setting("\(name) cannot use TLS") }
         if let missing = handlers.missing(for: type) {
             throw ServerError(code: .missingHandler, message: "\(name) needs an \(missing) handler")

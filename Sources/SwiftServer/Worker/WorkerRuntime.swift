@@ -71,12 +71,16 @@ internal import CReactorInternal
         self.inlet = inlet
 
         inlet.connect(router)
-        tasks.whenQuotaReached = { [drain] in drain.start(.quota) }
-        local?.begin = { tasks.begin($0, from: id, $1, wantsResult: $2) }
-        local?.deliver = { [poster] in poster.receive($0) }
+        tasks.whenQuotaReached = { [weak drain] in drain?.start(.quota) }
+        local?.begin = { [weak tasks] in tasks?.begin($0, from: id, $1, wantsResult: $2) }
+        local?.deliver = { [weak poster] in poster?.receive($0) }
         timers.publishActivity = { link.publish(activity: $0) }
         unsafe loop.executor.show = { link.publish(activity: $0) }
-        if let sockets { try serve(sockets) }
+        guard let sockets else { return }
+        do throws(ServerError) { try serve(sockets) } catch {
+            close()
+            throw error
+        }
     }
 
     private static func makeDrain(
@@ -133,8 +137,12 @@ internal import CReactorInternal
         }
     }
 
+    /// Closes the connections of this process and its end of the link. Calling it again has no effect.
     func close() {
+        guard context.isOpen else { return }
         timers.whenFewer = nil
+        drain.end()
+        context.close()
         timers.clearAll()
         link.close()
         inlet.free()

@@ -39,6 +39,7 @@ import SwiftServer
                 print("workerStart \(id) \(server.stop())")
             }
         },
+        "timers": { server, _ in TimerScenario.register(server) },
         "dispatch": { server, options in DispatchScenario.register(server, options) },
         "tasks": { server, options in TaskScenario.register(server, options) },
         "version": { server, options in VersionScenario.register(server, options) },

@@ -334,7 +334,7 @@ extension ProcessTests {
 
         /// base/shutdown_single: everything in the process that was started.
         @Test func oneProcessDoesEverything() throws {
-            try ServerProcess.run("tasks", .single, workers: 3, ["tasks=2"]) { server in
+            try ServerProcess.run("tasks", .single, ["tasks=2"]) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(server.running == [server.pid])
                 #expect(try client.ask("who") == "0 \(server.pid)")

@@ -44,9 +44,10 @@ final class ServerProcess {
     /// Runs one that is not meant to start, to its end.
     static func runFailing(
         _ scenario: String, _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
-        environment: [String] = []
+        environment: [String] = [], program: String? = nil
     ) throws -> ServerProcess {
-        let server = try ServerProcess(scenario, ["mode=\(mode)", "workers=\(workers)"] + options, environment)
+        let server = try ServerProcess(
+            scenario, ["mode=\(mode)", "workers=\(workers)"] + options, environment, program: program)
         defer { server.kill() }
         try server.waitForEnd()
         try server.drain()

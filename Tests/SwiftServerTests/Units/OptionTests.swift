@@ -1,8 +1,9 @@
+import Foundation
 import Testing
 
 @testable import SwiftServer
 
-/// Options by name. Names in comments are the peer's test cases that a test repeats.
+/// Options by name. Names in comments are test cases of Swoole that a test repeats.
 @Suite struct OptionTests {
     private let server = WebSocketServer(port: 0)
 
@@ -24,43 +25,184 @@ import Testing
         guard case .idleFirst = settings.dispatch else { throw ServerError.setting("another dispatch") }
     }
 
-    @Test func packetsHaveOneEnd() throws {
-        try server.set(["open_eof_split": true, "package_eof": "\r\n"])
-        #expect(server.ports[0].settings.framing == .endMarker("\r\n"))
-        try server.set(["open_eof_check": true, "package_eof": "\r\n"])
-        #expect(server.ports[0].settings.framing == .endMarkerCheck("\r\n"))
-        try server.set(["open_length_check": true, "package_length_type": "n", "package_body_offset": 2])
-        #expect(server.ports[0].settings.framing == .length("n", offset: 0, bodyOffset: 2))
-        try server.set(["open_mqtt_protocol": true])
-        #expect(server.ports[0].settings.framing == .mqtt)
-        try server.set(["ssl_cert_file": "a.pem", "ssl_key_file": "b.pem"])
-        #expect(server.tls == TLSConfiguration(certificateFile: "a.pem", privateKeyFile: "b.pem"))
+    private var framing: Framing { server.ports[0].settings.framing }
+
+    @Test func callsMerge() throws {
+        try server.set(["open_eof_split": true])
+        #expect(framing == .endMarker("\r\n\r\n"))
+        try server.set(["package_eof": "\r\n"])
+        #expect(framing == .endMarker("\r\n"))
+        try server.set(["open_eof_split": false])
+        #expect(framing == .endMarkerCheck("\r\n"), "splitting has switched the check on")
+        try server.set(["open_eof_check": false])
+        #expect(framing == .none)
+        try server.set(["open_length_check": true])
+        #expect(framing == .length("N", offset: 0, bodyOffset: 4) && framing == .length())
+        try server.set(["package_length_type": "n", "package_body_offset": 2])
+        try server.set(["package_length_offset": "1"])
+        #expect(framing == .length("n", offset: 1, bodyOffset: 2))
+        try server.set(["open_length_check": false, "open_eof_check": true])
+        #expect(framing == .endMarkerCheck("\r\n"), "the marker of the first calls")
+        try server.set(["open_eof_check": false, "open_mqtt_protocol": true])
+        #expect(framing == .mqtt)
+        try server.set(["open_mqtt_protocol": false, "open_length_check": true])
+        #expect(framing == .length("n", offset: 1, bodyOffset: 2))
+        try server.set(["worker_num": 3])
+        #expect(framing == .length("n", offset: 1, bodyOffset: 2))
+        try OptionDraft(server).check()
+    }
+
+    /// The order of the calls makes no difference, and typed settings are merged like options.
+    @Test func valuesMayComeBeforeTheirSwitch() throws {
+        try server.set(["package_eof": "\n"])
+        try server.set(["open_eof_split": true])
+        #expect(framing == .endMarker("\n"))
+        server.ports[0].settings.framing = .length("C", offset: 1, bodyOffset: 3)
+        try server.set(["package_length_offset": 2])
+        #expect(framing == .length("C", offset: 2, bodyOffset: 3))
+        #expect(server.option("open_eof_split") == false && server.option("open_length_check") == true)
+    }
+
+    @Test func probesMerge() throws {
+        func probes() -> KeepAlive? { server.ports[0].settings.keepAlive }
+        try server.set(["open_tcp_keepalive": true, "tcp_keepidle": 10])
+        try server.set(["tcp_keepinterval": "5"])
+        try server.set(["open_tcp_keepalive": true, "tcp_keepcount": 3.0])
+        #expect(probes() == KeepAlive(idle: .seconds(10), interval: .seconds(5), count: 3))
+        try server.set(["open_tcp_keepalive": false])
+        #expect(probes() == nil)
+        try OptionDraft(server).check()
+        try server.set(["open_tcp_keepalive": 1])
+        #expect(probes() == KeepAlive(idle: .seconds(10), interval: .seconds(5), count: 3))
+    }
+
+    @Test func certificatesMerge() throws {
+        try server.set(["ssl_cert_file": "a.pem"])
+        #expect(server.tls == nil && server.option("ssl_cert_file") == "a.pem")
+        try server.set(["ssl_key_file": "a.key"])
+        #expect(server.tls == TLSConfiguration(certificateFile: "a.pem", privateKeyFile: "a.key"))
+        server.tls?.certificates.append(.init(host: "b", chain: .file("b.pem"), privateKey: .file("b.key")))
+        server.tls?.clientCertificates = .required(authorities: .file("ca.pem"))
+        var expected = server.tls
+        try server.set(["ssl_cert_file": "c.pem"])
+        expected?.certificates[0].chain = .file("c.pem")
+        #expect(server.tls == expected)
+        server.tls = nil
+        try server.set(["worker_num": 1])
+        #expect(server.tls == nil && server.option("ssl_key_file") == nil)
+    }
+
+    @Test func zeroIsTheDefaultOrNone() throws {
+        try server.set([
+            "worker_num": 7, "reactor_num": 3, "max_conn": 9, "heartbeat_idle_time": 60, "heartbeat_check_interval": 5,
+            "tcp_defer_accept": 2, "tcp_fastopen": 100,
+        ])
+        #expect(server.ports[0].settings.fastOpen == 100 && server.ports[0].settings.deferAccept == .seconds(2))
+        try server.set([
+            "worker_num": 0, "reactor_num": 0, "max_conn": 0, "heartbeat_idle_time": 0, "heartbeat_check_interval": 0,
+            "tcp_defer_accept": 0, "tcp_fastopen": 0,
+        ])
+        let settings = server.settings
+        #expect(settings.workerCount == Settings().workerCount && settings.reactorCount == nil)
+        #expect(settings.maxConnections == 100_000)
+        #expect(settings.heartbeatIdleTime == nil && settings.heartbeatCheckInterval == nil)
+        #expect(server.ports[0].settings.fastOpen == nil && server.ports[0].settings.deferAccept == nil)
+    }
+
+    @Test func valuesAreConverted() throws {
+        try server.set([
+            "worker_num": "2", "task_worker_num": 3.0, "daemonize": "1", "open_cpu_affinity": "true",
+            "heartbeat_idle_time": "1.5", "log_level": "4", "cpu_affinity_ignore": ["1", 2.0],
+            "package_max_length": 4096.0, "dispatch_mode": "4",
+        ])
+        let settings = server.settings
+        #expect(settings.workerCount == 2 && settings.taskWorkerCount == 3 && settings.daemonize)
+        #expect(settings.cpuAffinity && settings.heartbeatIdleTime == .milliseconds(1500))
+        #expect(settings.logLevel == .warning && settings.cpuAffinityIgnore == [1, 2] && settings.maxMessage == 4096)
+        #expect(server.option("dispatch_mode") == 4)
+    }
+
+    @Test func optionsCanBeReadBack() throws {
+        #expect(server.option("worker_num") == .integer(Settings().workerCount))
+        #expect(server.option("pid_file") == nil && server.options["pid_file"] == nil)
+        #expect(server.option("worker_nm") == nil)
+        #expect(server.option("package_max_length") == .integer(1 << 20))
+        #expect(Server(port: 0).option("package_max_length") == .integer(2 << 20))
+        #expect(HTTPServer(port: 0).option("package_max_length") == .integer(8 << 20))
+        let options: [String: OptionValue] = [
+            "worker_num": 3, "reactor_num": 2, "max_request": 100, "log_level": 5, "dispatch_mode": 3,
+            "heartbeat_check_interval": 2.5, "max_wait_time": 1.5, "pid_file": "/run/x.pid", "open_eof_split": true,
+            "package_eof": "x", "tcp_keepidle": 10, "open_tcp_keepalive": true, "cpu_affinity_ignore": [0, 1],
+            "open_tcp_nodelay": false, "websocket_compression": true, "websocket_subprotocol": "chat",
+            "ssl_cert_file": "a", "ssl_key_file": "b",
+        ]
+        try server.set(options)
+        let all = server.options
+        for (name, value) in options { #expect(all[name] == value, "\(name)") }
+        #expect(all["max_request_grace"] == 50 && all["heartbeat_idle_time"] == 5 && all["open_eof_check"] == true)
+        try server.set(all)
+        #expect(server.options == all)
+        try OptionDraft(server).check()
+        #expect(Server(port: 0, mode: .base).option("reactor_num") == 0)
+        #expect(Server(port: 0, mode: .single).option("worker_num") == 1)
+        let bytes = Server(port: 0)
+        try bytes.set(["package_max_length": "4M"])
+        #expect(bytes.ports[0].settings.maxPacket == 4 << 20)
+        server.settings.dispatch = .leastConnections
+        #expect(server.option("dispatch_mode") == nil)
+    }
+
+    @Test func readingBackTheDefaultsChangesNothing() throws {
+        let all = server.options
+        try server.set(all)
+        #expect(server.options == all)
+        try OptionDraft(server).check()
     }
 
     /// invalid_option. Here it is an error, and not a warning.
     @Test(
         arguments: [
-            (["worker_nm": 2], "set: there is no option \"worker_nm\""),
-            (["worker_num": "2"], "set: worker_num must be a whole number, not \"2\""),
-            (["reactor_num": true], "set: reactor_num must be a whole number, not true"),
+            (["worker_nums": 2], "set: there is no option \"worker_nums\"; did you mean \"worker_num\"?"),
+            (["workerNum": 2], "set: there is no option \"workerNum\"; did you mean \"worker_num\"?"),
+            (["packege_max_lenght": 2], "set: there is no option \"packege_max_lenght\"; did you mean \"package_max_"),
+            (["colour": 2], "set: there is no option \"colour\"; docs/swoole-behaviour.md lists all"),
+            (
+                ["enable_coroutine": true],
+                "set: cannot set \"enable_coroutine\": asynchronous handlers suspend by themse"
+            ),
+            (["reload_async": true], "set: cannot set \"reload_async\": a reload always lets handlers finish"),
+            (["ssl_ciphers": "x"], "set: cannot set \"ssl_ciphers\": use server.tls"),
+            (["http_compression": false], "set: cannot set \"http_compression\": this option is not implemented"),
+            (["worker_num": "two"], "set: worker_num must be a whole number, got \"two\""),
+            (["worker_num": 2.5], "set: worker_num must be a whole number, got 2.5"),
+            (["reactor_num": true], "set: reactor_num must be a whole number, got true"),
             (["kernel_socket_recv_buffer_size": "x"], "set: kernel_socket_recv_buffer_size must be bytes, like"),
-            (["open_tcp_keepalive": 3], "set: open_tcp_keepalive must be true or false, not 3"),
-            (["daemonize": 2], "set: daemonize must be true or false, not 2"),
-            (["user": 7], "set: user must be text, not 7"),
-            (["heartbeat_idle_time": true], "set: heartbeat_idle_time must be seconds, not true"),
+            (["open_tcp_keepalive": 3], "set: open_tcp_keepalive must be true or false, got 3"),
+            (["daemonize": 2], "set: daemonize must be true or false, got 2"),
+            (["daemonize": "yes"], "set: daemonize must be true or false, got \"yes\""),
+            (["user": 7], "set: user must be text, got 7"),
+            (["heartbeat_idle_time": true], "set: heartbeat_idle_time must be seconds, got true"),
             (
                 ["cpu_affinity_ignore": [1, "x"]],
-                "set: cpu_affinity_ignore must be a list of whole numbers, not [1, \"x\"]"
+                "set: cpu_affinity_ignore must be a list of whole numbers, got [1, \"x\"]"
             ),
-            (["log_level": 7], "set: log_level must be 0 (everything) to 6 (nothing), not 7"),
+            (["log_level": 7], "set: log_level must be 0 (everything) to 6 (nothing), got 7"),
             (["dispatch_mode": 8], "set: dispatch_mode must be 1 (in turn), 2 (by connection)"),
-            (["package_length_type": "nn"], "set: package_length_type must be one character, not \"nn\""),
-            (["open_eof_check": true], "set: package_eof and open_eof_check or open_eof_split need each other"),
-            (["package_eof": "x"], "set: package_eof and open_eof_check or open_eof_split need each other"),
-            (["package_body_offset": 4], "set: the length field needs open_length_check"),
-            (["open_mqtt_protocol": true, "open_length_check": true], "set: a packet ends in one way"),
-            (["ssl_key_file": "x"], "set: ssl_cert_file and ssl_key_file need each other"),
-            (["tcp_keepidle": 3], "set: times of probes need open_tcp_keepalive"),
+            (["package_length_type": "nn"], "set: package_length_type must be one character, got \"nn\""),
+            (["package_eof": ""], "set: package_eof must be 1...8 bytes, got \"\""),
+            (["package_eof": "123456789"], "set: package_eof must be 1...8 bytes, got \"123456789\""),
+            (
+                ["open_length_check": 1, "package_length_type": "x"],
+                "set: invalid length field: package_length_type \"x\""
+            ),
+            (
+                ["open_mqtt_protocol": true, "open_length_check": true],
+                "set: cannot use open_length_check and open_mqtt_protocol together"
+            ),
+            (
+                ["open_eof_split": true, "open_length_check": true],
+                "set: cannot use open_eof_split and open_length_check together"
+            ),
         ] as [([String: OptionValue], String)])
     func mistakesAreNamed(_ options: [String: OptionValue], _ message: String) throws {
         let all = options.merging(["max_request": 5]) { old, _ in old }
@@ -69,10 +211,44 @@ import Testing
         #expect(server.settings.maxRequests == 0, "one mistake, and nothing is set")
     }
 
+    /// What may still come in another call is missed by the start.
+    @Test(
+        arguments: [
+            (["package_eof": "x"], "package_eof needs open_eof_check or open_eof_split"),
+            (
+                ["package_body_offset": 4],
+                "package_length_type, package_length_offset and package_body_offset need open_length_check"
+            ),
+            (["tcp_keepidle": 3], "tcp_keepidle, tcp_keepinterval and tcp_keepcount need open_tcp_keepalive"),
+            (["ssl_key_file": "x"], "ssl_key_file needs ssl_cert_file"),
+            (["ssl_cert_file": "x"], "ssl_cert_file needs ssl_key_file"),
+        ] as [([String: OptionValue], String)])
+    func incompleteOptionsAreNamedByTheStart(_ options: [String: OptionValue], _ message: String) throws {
+        server.onMessage { _, _ in }
+        try server.set(options)
+        let error = try #require(throws: ServerError.self) { try server.start() }
+        #expect(error.code == .invalidSetting && error.message == message)
+    }
+
+    /// Every option that Swoole has and this server does not says why, and none is both.
+    @Test func reasonsAreForOtherNames() {
+        for name in UnknownOption.reasons.flatMap(\.names) { #expect(OptionDraft.options[name] == nil, "\(name)") }
+    }
+
+    @Test func docsListAllOptions() throws {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../../../docs/swoole-behaviour.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let missing =
+            OptionDraft.options.keys.filter { !text.contains("\n| `\($0)` | ") }
+            + UnknownOption.reasons.flatMap(\.names).filter { !text.contains("`\($0)`") }
+        #expect(missing.isEmpty)
+    }
+
     /// parse_option_to_size
     @Test func sizes() {
         let good: [(OptionValue, Int)] = [
-            (4096, 4096), ("512", 512), ("2M", 2 << 20), ("3k", 3 << 10), ("1G", 1 << 30),
+            (4096, 4096), (4096.0, 4096), ("512", 512), ("2M", 2 << 20), ("3k", 3 << 10), ("1G", 1 << 30),
         ]
         for (value, size) in good { #expect(value.asSize == size) }
         let bad: [OptionValue] = ["", "M", "2MB", "-1", "+1", "1.5M", "2 M", -1, 1.5, true, "99999999999G", ["2M"]]

@@ -68,11 +68,17 @@ CRE_API void cre_process_close_others(const int *keep, size_t count);
  * error. The caller closes it with cre_signals_close. */
 CRE_NODISCARD CRE_API int cre_signals_open(const int *signals, size_t count);
 
+/** Passes the signals of `descriptor` on to the calling thread, which has opened it, when they reach a thread
+ * of the process that does not block them: one that was started before. Until cre_signals_close. Returns 0 or
+ * an error. */
+CRE_NODISCARD CRE_API int cre_signals_take_from_threads(int descriptor);
+
 /** Reads the next signal of the descriptor without waiting: its number, 0 when there is none, or an error.
  * Any thread. */
 CRE_NODISCARD CRE_API int cre_signals_next(int descriptor);
 
-/** Discards pending signals, closes the descriptor, and unblocks the signals. */
+/** Discards pending signals, closes the descriptor, and gives signals the effect that they had before. On the
+ * thread that opened it. */
 CRE_API void cre_signals_close(int descriptor);
 
 /**

@@ -103,7 +103,7 @@ static inline void run_wild(echoer *it) {
 /* A response of which the last piece has no room on its way: nothing is published while this runs. */
 static inline void flood(echoer *it, cre_session id, uint8_t number) {
     static uint8_t piece[100000];
-    int result = cre_worker_respond_more(it->worker, id, number, 200, 0, false, NULL, 0, "x", 1);
+    int result = cre_worker_respond_more(it->worker, id, number, 200, false, NULL, 0, "x", 1);
     while (!result)
         result = cre_worker_respond_body(it->worker, id, number, piece, sizeof piece, false);
     CHECK_EQ(cre_worker_respond_body(it->worker, id, number, piece, sizeof piece, true), CRE_ELINK_FULL);
@@ -119,12 +119,11 @@ static inline bool is_odd(echoer *it, const cre_record *event, const uint8_t *pa
         CHECK_EQ(write(it->host->blocked[1], "b", 1), 1);
         CHECK_EQ(read(it->gate[0], &byte, 1), 1);
     } else if (memcmp(path, "/begin", 6) == 0) {
-        cre_worker_respond_more(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "begun",
-                                5);
+        cre_worker_respond_more(it->worker, event->session, event->opcode, 200, false, NULL, 0, "begun", 5);
     } else if (memcmp(path, "/flood", 6) == 0) {
         flood(it, event->session, event->opcode);
     } else if (memcmp(path, "/lose", 5) == 0) { /* said, and never published */
-        cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "lost", 4);
+        cre_worker_respond(it->worker, event->session, event->opcode, 200, false, NULL, 0, "lost", 4);
         CHECK_EQ(write(it->host->blocked[1], "b", 1), 1);
         CHECK_EQ(read(it->gate[0], &byte, 1), 1);
     } else {
@@ -144,7 +143,7 @@ static inline void count_body(echoer *it, const cre_record *event, const uint8_t
     char text[16];
     int length = snprintf(text, sizeof text, "%zu", it->body);
     if (event->flags & CRE_RECORD_FINAL)
-        cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, text,
+        cre_worker_respond(it->worker, event->session, event->opcode, 200, false, NULL, 0, text,
                            (size_t)length);
 }
 
@@ -155,7 +154,7 @@ static inline void echo(void *context, const cre_record *event, uint8_t *payload
         if (is_odd(it, event, payload)) return;
         it->body = 0;
         if (event->flags & CRE_RECORD_MORE_BODY) return;
-        cre_worker_respond(it->worker, event->session, event->opcode, 200, 0, false, NULL, 0, "hello", 5);
+        cre_worker_respond(it->worker, event->session, event->opcode, 200, false, NULL, 0, "hello", 5);
         return;
     }
     if (event->kind == CRE_EVENT_REQUEST_BODY) count_body(it, event, payload);

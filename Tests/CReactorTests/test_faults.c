@@ -296,7 +296,7 @@ static void serve_pair(void *context, const cre_record *event, uint8_t *payload)
         cre_request_view request;
         if (cre_request_view_init(&request, payload, event->length)) break;
         bool much = request.bytes[request.head->path + 1] == 'l';
-        result = cre_worker_respond(worker, session, event->opcode, 200, 0, false, NULL, 0,
+        result = cre_worker_respond(worker, session, event->opcode, 200, false, NULL, 0,
                                     much ? (void *)large : "hello", much ? sizeof large : 5);
         break;
     }

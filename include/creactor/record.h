@@ -80,7 +80,7 @@ typedef enum cre_command {
     /** Send one WebSocket frame: `opcode`, CRE_RECORD_FINAL for the FIN bit. Payload: the data. */
     CRE_COMMAND_PUSH = 65,
     /** Answer the request whose number is `opcode`. Requests in progress may be answered in any order; the
-     * client gets the answers in that of the requests. Payload: cre_response, field lines, body. */
+     * client gets the answers in that of the requests. Payload: cre_response, fields, body. */
     CRE_COMMAND_RESPOND = 66,
     /** Close after everything queued was sent: a WebSocket by its closing handshake. Payload: cre_closing. */
     CRE_COMMAND_CLOSE = 67,
@@ -97,7 +97,7 @@ typedef enum cre_command {
      */
     CRE_COMMAND_RESPOND_BODY = 72,
     /** Answer the request with a part of a regular file, which the engine opens when its turn has come.
-     * Payload: cre_response, field lines, cre_file_range, the path. When it cannot be, the answer is an error
+     * Payload: cre_response, fields, cre_file_range, the path. When it cannot be, the answer is an error
      * page. */
     CRE_COMMAND_RESPOND_FILE = 73,
     /** The body of the request whose number is `opcode` is wanted: a client that waits for that ("Expect:
@@ -201,17 +201,14 @@ typedef struct cre_publishing {
     uint16_t reserved[3];
 } cre_publishing;
 
-/** The field lines have a Date already. */
-#define CRE_RESPONSE_HAS_DATE 0x0001u
-
 /**
- * Payload of RESPOND, followed by `fields_length` bytes of field lines ("Name: value\r\n" each, every one
- * checked by its writer with cre_http_header_valid) and the body, which is the rest. The engine adds Date,
- * Content-Length and Connection.
+ * Payload of RESPOND, followed by `fields_length` bytes of packed fields (cre_http_fields_put), which are
+ * checked, and the body, which is the rest. Each protocol encodes status and fields in its own way and adds
+ * Date (unless it is among the fields) and whatever frames the message.
  */
 typedef struct cre_response {
     uint16_t status; /* 200...999 */
-    uint16_t flags;  /* CRE_RESPONSE_* */
+    uint16_t reserved;
     uint32_t fields_length;
 } cre_response;
 

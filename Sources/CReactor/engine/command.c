@@ -1,6 +1,8 @@
 /* Commands: the table of their kinds, and how an engine carries them out. */
 #include "engine/command.h"
 
+#include <creactor/http_write.h>
+
 #include "engine/conn.h"
 #include "engine/dispatch.h"
 #include "engine/heartbeat.h"
@@ -120,13 +122,16 @@ static int check_datagram(const cre_record *command, cre_slice *parts, int count
 static int check_response(const cre_record *command, cre_slice *parts, int count) {
     cre__response response;
     (void)command;
-    return cre__response_read(&response, parts, count);
+    int result = cre__response_read(&response, parts, count);
+    return result ? result : cre_http_fields_check(response.fields.data, response.fields.length);
 }
 
 static int check_file_response(const cre_record *command, cre_slice *parts, int count) {
     cre__file_response response;
     (void)command;
-    return cre__file_response_read(&response, parts, count);
+    const cre_slice *fields = &response.head.fields;
+    int result = cre__file_response_read(&response, parts, count);
+    return result ? result : cre_http_fields_check(fields->data, fields->length);
 }
 
 static int check_topic(const cre_record *command, cre_slice *parts, int count) {

@@ -164,11 +164,6 @@ void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol) {
     protocol->start(conn);
 }
 
-cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
-    cre__stream *stream = session ? engine->streams[session & engine->streams_mask] : NULL;
-    return stream && stream->session == session ? cre__stream_conn(stream) : NULL;
-}
-
 static void free_conn(cre__transport *transport) {
     cre__conn *conn = cre__conn_of(transport);
     if (conn->protocol) conn->protocol->free(conn); /* NULL: it was refused at once */
@@ -425,7 +420,7 @@ const cre__transport_events cre__conn_events = {
 
 /* ---- output ---- */
 
-int cre__conn_accept(cre__conn *conn, size_t length, cre__policy policy) {
+int cre__conn_accept_slowly(cre__conn *conn, size_t length, cre__policy policy) {
     uint64_t limit = (uint64_t)conn->port->options.max_queue * (policy == CRE__FORCE ? 2 : 1);
     if (!length || cre__queue_takes(cre__conn_queued(conn), length, limit)) return 0;
     if (policy == CRE__FORCE) CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EQUEUE_FULL);
@@ -457,7 +452,7 @@ int cre__conn_send(cre__conn *conn, const void *head, size_t head_length, const 
     uint8_t *at = cre__conn_reserve(conn, head_length + length);
     if (!at) return CRE_ENOMEM;
     if (head_length) memcpy(at, head, head_length);
-    cre__slices_copy(at + head_length, parts, count);
+    cre__slices_join(at + head_length, parts, count);
     return 0;
 }
 

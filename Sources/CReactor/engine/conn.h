@@ -57,7 +57,10 @@ extern const cre__transport_events cre__conn_events;
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
 /* Replaces the protocol, whose state is freed. */
 void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol);
-cre__conn *cre__engine_find(cre_engine *engine, cre_session session);
+static inline cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
+    cre__stream *stream = session ? engine->streams[session & engine->streams_mask] : NULL;
+    return stream && stream->session == session ? cre__stream_conn(stream) : NULL;
+}
 
 /* ---- events ---- */
 
@@ -121,7 +124,11 @@ static inline uint64_t cre__conn_queued(const cre__conn *conn) {
 /* Applies the rule to `length` more bytes. With CRE__FORCE the limit is twice as large, as whoever accepted
  * them sees the queue's length a little later. Returns 0, or CRE_EQUEUE_FULL; then, with CRE__FORCE, the
  * connection has ended with OVERFLOW, as its stream would have a hole. */
-int cre__conn_accept(cre__conn *conn, size_t length, cre__policy policy);
+int cre__conn_accept_slowly(cre__conn *conn, size_t length, cre__policy policy);
+static inline int cre__conn_accept(cre__conn *conn, size_t length, cre__policy policy) {
+    if (cre__queue_takes(cre__conn_queued(conn), length, conn->port->options.max_queue)) return 0;
+    return cre__conn_accept_slowly(conn, length, policy);
+}
 
 /* Room in the queue behind everything that was published to the stream before; NULL: no memory, and the
  * connection was reset. */

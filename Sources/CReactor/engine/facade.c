@@ -2,31 +2,35 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "engine/command.h"
 #include "engine/conn.h"
 #include "engine/topics.h"
 
-/* The path of each message of an embedder. */
-static int run_direct(cre_engine *engine, const cre_record *command, const void *data, size_t length) {
-    cre__conn *conn = cre__engine_find(engine, command->session);
-    if (!conn) return CRE_EGONE;
-    int result = cre__command_fits(cre__command_rule_of(command->kind), cre__conn_state(conn));
-    if (result) return result;
-    cre_slice part = { data, length };
-    return conn->protocol->command(conn, command, &part, 1, CRE__REFUSE_WHEN_FULL);
+/* Why a connection in its present state takes no command of a kind. */
+static int misfit(const cre__conn *conn, cre_command kind) {
+    return cre__command_fits(cre__command_rule_of((uint8_t)kind), cre__conn_state(conn));
 }
 
 int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
                     size_t length) {
-    cre_record command = {
-        .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = CRE_RECORD_FINAL, .session = session
-    };
-    return run_direct(engine, &command, data, length);
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    if (!conn->stream.accepts_frames) return misfit(conn, CRE_COMMAND_PUSH);
+    if (opcode > CRE_WS_BINARY &&
+        ((opcode != CRE_WS_PING && opcode != CRE_WS_PONG) || length > CRE_WS_MAX_CONTROL))
+        return CRE_EINVALID;
+    cre_slice part = { data, length };
+    return conn->protocol->push(conn, opcode | CRE_WS_FIN, &part, 1, CRE__REFUSE_WHEN_FULL);
 }
 
 int cre_engine_send(cre_engine *engine, cre_session session, const void *data, size_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    int result = misfit(conn, CRE_COMMAND_SEND);
     cre_record command = { .kind = CRE_COMMAND_SEND, .session = session };
-    return run_direct(engine, &command, data, length);
+    cre_slice part = { data, length };
+    return result ? result : conn->protocol->command(conn, &command, &part, 1, CRE__REFUSE_WHEN_FULL);
 }
 
 int cre_engine_send_to(cre_engine *engine, uint16_t port, const cre_address *to, const void *data,
@@ -51,27 +55,72 @@ int cre_engine_close(cre_engine *engine, cre_session session, uint16_t code, con
     return cre_engine_command(engine, &command, parts, 2);
 }
 
-/* ---- responses ---- */
+/* ---- responses: to the oldest request that is not answered ---- */
 
-/* The number of the oldest request that is not answered: the number of the first in progress. */
-static uint8_t oldest_request(cre_engine *engine, cre_session session) {
-    cre__conn *conn = cre__engine_find(engine, session);
-    return conn && conn->protocol->oldest_request ? conn->protocol->oldest_request(conn) : 0;
+/* The head of a response in the form of commands. */
+typedef struct response_head {
+    cre_response head;
+    uint8_t *fields; /* packed; `room`, or memory of their own */
+    uint8_t room[512];
+} response_head;
+
+/* Packs field lines ("Name: value" with CRLF). Returns the size or CRE_EINVALID. */
+static int pack_fields(const char *lines, size_t length, uint8_t *out, size_t capacity) {
+    const char *end = lines + length;
+    uint8_t *at = out;
+    while (lines < end) {
+        const char *line_end = memchr(lines, '\r', (size_t)(end - lines));
+        const char *colon = line_end ? memchr(lines, ':', (size_t)(line_end - lines)) : NULL;
+        if (!colon || line_end + 1 >= end || line_end[1] != '\n') return CRE_EINVALID;
+        const char *value = colon + 1;
+        while (value < line_end && *value == ' ')
+            value++;
+        size_t size = cre_http_fields_put(at, capacity - (size_t)(at - out), lines, (size_t)(colon - lines),
+                                          value, (size_t)(line_end - value));
+        if (!size) return CRE_EINVALID;
+        at += size;
+        lines = line_end + 2;
+    }
+    return (int)(at - out);
 }
 
-static int respond(cre_engine *engine, cre_session session, uint16_t record_flags, uint16_t status,
-                   const char *fields, const void *body, size_t length) {
-    size_t fields_length = fields ? strlen(fields) : 0;
-    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
-    cre_record command = { .kind = CRE_COMMAND_RESPOND,
-                           .opcode = oldest_request(engine, session),
-                           .flags = record_flags,
+static int open_head(response_head *out, uint16_t status, const char *fields) {
+    size_t length = fields ? strlen(fields) : 0, capacity = 2 * length; /* "a:b" is longer when packed */
+    if (length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+    out->fields = capacity > sizeof out->room ? cre__malloc(capacity) : out->room;
+    if (!out->fields) return CRE_ENOMEM;
+    int size = pack_fields(fields, length, out->fields, capacity);
+    out->head = (cre_response){ .status = status, .fields_length = size < 0 ? 0 : (uint32_t)size };
+    return size < 0 ? size : 0;
+}
+
+static void close_head(response_head *head) {
+    if (head->fields != head->room) cre__free(head->fields);
+}
+
+/* A command about the oldest request of a session. */
+static int command_request(cre_engine *engine, cre_session session, cre_command kind, uint16_t flags,
+                           cre_slice *parts, int count) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    if (!conn->protocol->oldest_request) return CRE_ENO_REQUEST;
+    cre_record command = { .kind = (uint8_t)kind,
+                           .opcode = conn->protocol->oldest_request(conn),
+                           .flags = flags,
                            .session = session };
-    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
-    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
-                          { (const uint8_t *)fields, fields_length },
+    return conn->protocol->command(conn, &command, parts, count, CRE__REFUSE_WHEN_FULL);
+}
+
+static int respond(cre_engine *engine, cre_session session, uint16_t flags, uint16_t status,
+                   const char *fields, const void *body, size_t length) {
+    response_head head;
+    int result = open_head(&head, status, fields);
+    cre_slice parts[] = { { (const uint8_t *)&head.head, sizeof head.head },
+                          { head.fields, head.head.fields_length },
                           { body, length } };
-    return cre_engine_command(engine, &command, parts, 3);
+    if (!result) result = command_request(engine, session, CRE_COMMAND_RESPOND, flags, parts, 3);
+    close_head(&head);
+    return result;
 }
 
 int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
@@ -86,31 +135,25 @@ int cre_engine_respond_more(cre_engine *engine, cre_session session, uint16_t st
 
 int cre_engine_respond_body(cre_engine *engine, cre_session session, const void *data, size_t length,
                             bool final) {
-    cre_record command = { .kind = CRE_COMMAND_RESPOND_BODY,
-                           .opcode = oldest_request(engine, session),
-                           .flags = final ? CRE_RECORD_FINAL : 0,
-                           .session = session };
     cre_slice part = { data, length };
-    return cre_engine_command(engine, &command, &part, 1);
+    return command_request(engine, session, CRE_COMMAND_RESPOND_BODY, final ? CRE_RECORD_FINAL : 0, &part, 1);
 }
 
 int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
                             const char *path, uint64_t offset, uint64_t length) {
-    size_t fields_length = fields ? strlen(fields) : 0, path_length = strlen(path);
-    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
     /* No command carries such a path; a folder gets the same error page. */
+    size_t path_length = strlen(path);
     int impossible = !path_length ? -ENOENT : path_length > CRE_MAX_PATH ? -ENAMETOOLONG : 0;
     if (impossible) path = "/";
-    cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
-                           .opcode = oldest_request(engine, session),
-                           .session = session };
-    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
+    response_head head;
     cre_file_range range = { offset, length };
-    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
-                          { (const uint8_t *)fields, fields_length },
+    int result = open_head(&head, status, fields);
+    cre_slice parts[] = { { (const uint8_t *)&head.head, sizeof head.head },
+                          { head.fields, head.head.fields_length },
                           { (const uint8_t *)&range, sizeof range },
                           { (const uint8_t *)path, strlen(path) } };
-    int result = cre_engine_command(engine, &command, parts, 4);
+    if (!result) result = command_request(engine, session, CRE_COMMAND_RESPOND_FILE, 0, parts, 4);
+    close_head(&head);
     return impossible && result == -EISDIR ? impossible : result;
 }
 

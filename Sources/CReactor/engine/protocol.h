@@ -41,6 +41,8 @@ typedef struct cre__protocol {
     void (*turn)(cre__conn *conn);
     /* The queue is empty: sends or queues more. Returns whether to go on at once. May be NULL. */
     bool (*produce)(cre__conn *conn, uint32_t *budget);
+    /* Sends a frame of a valid opcode: PUSH without a record. NULL: it has no frames. */
+    int (*push)(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, int policy);
     /* A command that is not the same for all protocols; its payload was checked, the parts are used up. */
     int (*command)(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, int policy);
     /* The application, or a shutdown, closes the connection. Returns 0, or CRE_EGONE when it is closing. */

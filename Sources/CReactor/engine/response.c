@@ -9,7 +9,7 @@ int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     cre_response head;
     if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
     if (head.status < 200 || head.status > 999) return CRE_EINVALID;
-    *response = (cre__response){ .status = head.status, .flags = head.flags };
+    *response = (cre__response){ .status = head.status };
     /* The fields lie in one part; whatever follows them is the body. */
     for (int i = 0; i < count && head.fields_length; i++) {
         if (!parts[i].length) continue;

@@ -4,10 +4,12 @@
 
 #include <creactor/buffer.h>
 #include <creactor/record.h>
+#include <stdbool.h>
 
 typedef struct cre__response {
-    uint16_t status, flags;
-    cre_slice fields;
+    uint16_t status;
+    bool checked;     /* the fields were checked */
+    cre_slice fields; /* packed: cre_http_fields_put */
 } cre__response;
 
 /* A response whose body is a part of a file. */

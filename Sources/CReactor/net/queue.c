@@ -15,9 +15,6 @@
 /* How much a transport may produce (of a file, for example) before others have their turn. */
 #define PRODUCED_PER_TURN (1u << 20)
 
-/* The local share of the server's total is published in steps of this many bytes. */
-#define TOTAL_STEP (64 << 10)
-
 /* ---- chunks ---- */
 
 static cre__chunk *take_chunk(cre__net *net, size_t capacity) {
@@ -58,19 +55,13 @@ static void add_chunk(cre__transport *transport, cre__chunk *chunk) {
 
 /* ---- accounting ---- */
 
+/* Adds the queues of this loop to the total of the server. */
 static void publish_total(cre__net *net) {
     int64_t change = (int64_t)(net->queued - net->reported);
+    if (!change) return;
     net->reported = net->queued;
     if (net->total_queued)
         atomic_fetch_add_explicit(net->total_queued, (uint64_t)change, memory_order_relaxed);
-}
-
-void cre__queue_account(cre__transport *transport, int64_t change) {
-    cre__net *net = transport->net;
-    transport->queued = (uint32_t)(transport->queued + change);
-    net->queued += (uint64_t)change;
-    int64_t unpublished = (int64_t)(net->queued - net->reported);
-    if (__builtin_expect(unpublished > TOTAL_STEP || unpublished < -TOTAL_STEP, 0)) publish_total(net);
 }
 
 /* ---- filling ---- */
@@ -79,7 +70,7 @@ bool cre__queue_pending(const cre__transport *transport) {
     return transport->out_first || (transport->tls && transport->tls->sealed);
 }
 
-uint8_t *cre__queue_reserve(cre__transport *transport, size_t length) {
+uint8_t *cre__queue_reserve_slowly(cre__transport *transport, size_t length) {
     cre__chunk *chunk = transport->out_last;
     if (!chunk || chunk->capacity - chunk->end < length) {
         chunk = take_chunk(transport->net, length);
@@ -309,6 +300,7 @@ static void flush_first(cre__net *net) {
 void cre__net_flush(cre__net *net) {
     while (net->dirty)
         flush_first(net);
+    publish_total(net);
 }
 
 void cre__net_forget(cre__net *net) {

@@ -199,12 +199,31 @@ void cre__transport_set_deadline(cre__transport *transport, uint32_t after_ms);
 
 /* ---- the write queue (queue.c) ---- */
 
+/* Changes the number of queued bytes, on the transport and in the total of its loop. */
+static inline void cre__queue_account(cre__transport *transport, int64_t change) {
+    transport->queued = (uint32_t)(transport->queued + change);
+    transport->net->queued += (uint64_t)change;
+}
 /* Whether anything is left to send. */
 bool cre__queue_pending(const cre__transport *transport);
 /* Appends to the queue, which is sent at the end of the batch. False: no memory; nothing was queued. */
 bool cre__queue_append(cre__transport *transport, const void *data, size_t length);
 /* Room for `length` contiguous bytes at the end of the queue, to be filled at once; NULL: no memory. */
-uint8_t *cre__queue_reserve(cre__transport *transport, size_t length);
+uint8_t *cre__queue_reserve_slowly(cre__transport *transport, size_t length);
+static inline uint8_t *cre__queue_reserve(cre__transport *transport, size_t length) {
+    cre__chunk *chunk = transport->out_last;
+    if (!chunk || chunk->capacity - chunk->end < length || !transport->dirty)
+        return cre__queue_reserve_slowly(transport, length);
+    uint8_t *at = chunk->data + chunk->end;
+    chunk->end += (uint32_t)length;
+    cre__queue_account(transport, (int64_t)length);
+    return at;
+}
+/* Gives back the last bytes of the room that was reserved last. */
+static inline void cre__queue_give_back(cre__transport *transport, size_t length) {
+    transport->out_last->end -= (uint32_t)length;
+    cre__queue_account(transport, -(int64_t)length);
+}
 /* Queues a header and a large payload, which is sent from where it is; only what the socket does not take is
  * copied. Returns 0, CRE_ENOMEM, or CRE_EGONE when the transport failed (and `ended` was called). */
 int cre__queue_large(cre__transport *transport, const void *head, size_t head_length, const cre_slice *parts,
@@ -218,7 +237,4 @@ size_t cre__queue_send_now(cre__transport *transport, const uint8_t *data, size_
 void cre__queue_sent_directly(cre__transport *transport, size_t sent);
 void cre__queue_flush(cre__transport *transport);
 void cre__queue_drop(cre__transport *transport);
-/* Changes the number of queued bytes, on the transport and in all totals. */
-void cre__queue_account(cre__transport *transport, int64_t change);
-
 #endif

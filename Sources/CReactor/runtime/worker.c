@@ -328,32 +328,30 @@ int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const
 }
 
 static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
-                   uint16_t status, uint16_t flags, const void *fields, size_t fields_length,
-                   const void *body, size_t length) {
+                   uint16_t status, const void *fields, size_t fields_length, const void *body,
+                   size_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
     cre_record command = {
         .kind = CRE_COMMAND_RESPOND, .opcode = request, .flags = record_flags, .session = session
     };
-    cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };
+    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { body, length } };
     return cre_worker_command(worker, &command, parts, 3);
 }
 
-int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                       uint16_t flags, bool close, const void *fields, size_t fields_length, const void *body,
-                       size_t length) {
-    return respond(worker, session, request, close ? CRE_RECORD_CLOSE : 0, status, flags, fields,
-                   fields_length, body, length);
+int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status, bool close,
+                       const void *fields, size_t fields_length, const void *body, size_t length) {
+    return respond(worker, session, request, close ? CRE_RECORD_CLOSE : 0, status, fields, fields_length,
+                   body, length);
 }
 
 int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                            uint16_t flags, bool close, const void *fields, size_t fields_length,
-                            const void *body, size_t length) {
+                            bool close, const void *fields, size_t fields_length, const void *body,
+                            size_t length) {
     uint16_t record_flags = (uint16_t)(CRE_RECORD_MORE_BODY | (close ? CRE_RECORD_CLOSE : 0));
-    return respond(worker, session, request, record_flags, status, flags, fields, fields_length, body,
-                   length);
+    return respond(worker, session, request, record_flags, status, fields, fields_length, body, length);
 }
 
 int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request, const void *data,
@@ -367,14 +365,14 @@ int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t req
 }
 
 int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                            uint16_t flags, bool close, const void *fields, size_t fields_length,
-                            const char *path, uint64_t offset, uint64_t length) {
+                            bool close, const void *fields, size_t fields_length, const char *path,
+                            uint64_t offset, uint64_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
     cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
                            .opcode = request,
                            .flags = close ? CRE_RECORD_CLOSE : 0,
                            .session = session };
-    cre_response response = { .status = status, .flags = flags, .fields_length = (uint32_t)fields_length };
+    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
     cre_file_range range = { offset, length };
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },

@@ -8,8 +8,8 @@ internal import CReactor
 @MainActor public final class Response {
     private let request: RequestID
     private let worker: WorkerContext
+    /// Packed name and value pairs: `cre_http_fields_put`.
     private var fields: [UInt8] = []
-    private var flags: UInt16 = 0
     private var status: UInt16 = 200
     private var isEnded = false
     /// Whether the head was sent and the body has not ended.
@@ -24,7 +24,7 @@ internal import CReactor
     deinit {
         guard !isEnded else { return }
         // The last reference may be released on any thread.
-        let (worker, request, status, flags, fields) = (worker, request, status, flags, fields)
+        let (worker, request, status, fields) = (worker, request, status, fields)
         let isStreaming = isStreaming
         let respond: @Sendable () -> Void = {
             guard worker.isOpen else { return }
@@ -32,7 +32,7 @@ internal import CReactor
             if isStreaming {
                 _ = unsafe worker.link.respondBody(request, empty, final: true)
             } else {
-                unsafe worker.link.respond(request, status: status, flags: flags, fields: fields, body: empty)
+                unsafe worker.link.respond(request, status: status, fields: fields, body: empty)
             }
             worker.requests.answered(request)
         }
@@ -52,17 +52,19 @@ internal import CReactor
     /// `Connection` are set by the server and ignored here.
     @discardableResult public func header(_ name: String, _ value: String) -> Bool {
         guard !isEnded, !isStreaming, Response.isValid(name, value) else { return false }
-        switch name.lowercased() {
-        case "content-length", "transfer-encoding", "connection": return true
-        case "date": flags |= UInt16(CRE_RESPONSE_HAS_DATE)
-        default: break
-        }
-        guard fields.count + name.utf8.count + value.utf8.count + 4 <= CRE_HTTP_MAX_HEAD else { return false }
+        let (nameLength, valueLength) = (name.utf8.count, value.utf8.count)
+        let size = nameLength + valueLength + Int(CRE_HTTP_FIELD_OVERHEAD.rawValue)
+        guard fields.count + size <= CRE_HTTP_MAX_HEAD else { return false }
+        append(UInt16(nameLength))
+        append(UInt16(valueLength))
         fields += name.utf8
-        fields += [UInt8(ascii: ":"), UInt8(ascii: " ")]
         fields += value.utf8
-        fields += [UInt8(ascii: "\r"), UInt8(ascii: "\n")]
         return true
+    }
+
+    /// Appends a number in the machine's byte order, as packed fields have it.
+    private func append(_ number: UInt16) {
+        unsafe withUnsafeBytes(of: number) { unsafe fields.append(contentsOf: $0) }
     }
 
     private static func isValid(_ name: String, _ value: String) -> Bool {
@@ -104,7 +106,7 @@ internal import CReactor
         guard !isEnded, worker.isOpen, unsafe !bytes.isEmpty else { return false }
         if isStreaming { return unsafe worker.link.respondBody(request, bytes, final: false) }
         isStreaming = unsafe worker.link.respond(
-            request, status: status, flags: flags, fields: fields, body: bytes, more: true)
+            request, status: status, fields: fields, body: bytes, more: true)
         return isStreaming
     }
 
@@ -127,7 +129,7 @@ internal import CReactor
         else { return false }
         isEnded = true
         worker.link.respondFile(
-            request, status: status, flags: flags, fields: fields, path: path, offset: UInt64(offset),
+            request, status: status, fields: fields, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)
         worker.requests.answered(request)
         return true
@@ -151,7 +153,7 @@ internal import CReactor
         isEnded = true
         if isStreaming {
             _ = unsafe worker.link.respondBody(request, body, final: true)
-        } else if unsafe !worker.link.respond(request, status: status, flags: flags, fields: fields, body: body) {
+        } else if unsafe !worker.link.respond(request, status: status, fields: fields, body: body) {
             // The client has left, which is normal; or the response is too large to be queued.
             if worker.bus.exists(request.connection) {
                 Log.error(

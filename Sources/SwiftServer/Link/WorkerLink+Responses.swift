@@ -6,20 +6,20 @@ extension WorkerLink {
     /// Sends a response, or with `more` its head and the first piece of its body.
     @discardableResult
     func respond(
-        _ request: RequestID, status: UInt16, flags: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
+        _ request: RequestID, status: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
         more: Bool = false
     ) -> Bool {
         unsafe fields.withUnsafeBytes { fields in
             let send = unsafe more ? cre_worker_respond_more : cre_worker_respond
             return unsafe send(
-                raw, request.connection.rawValue, request.number, status, flags, false, fields.baseAddress,
+                raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
                 fields.count, body.baseAddress, body.count) == 0
         }
     }
 
     /// Sends an empty response with status 500 and closes the connection.
     func refuse(_ request: RequestID) {
-        unsafe cre_worker_respond(raw, request.connection.rawValue, request.number, 500, 0, true, nil, 0, nil, 0)
+        unsafe cre_worker_respond(raw, request.connection.rawValue, request.number, 500, true, nil, 0, nil, 0)
     }
 
     /// Sends a further piece of the body.
@@ -30,12 +30,12 @@ extension WorkerLink {
 
     /// Sends a response with a file as its body.
     func respondFile(
-        _ request: RequestID, status: UInt16, flags: UInt16, fields: [UInt8], path: String, offset: UInt64,
+        _ request: RequestID, status: UInt16, fields: [UInt8], path: String, offset: UInt64,
         length: UInt64
     ) {
         _ = unsafe fields.withUnsafeBytes { fields in
             unsafe cre_worker_respond_file(
-                raw, request.connection.rawValue, request.number, status, flags, false, fields.baseAddress,
+                raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
                 fields.count, path, offset, length)
         }
     }

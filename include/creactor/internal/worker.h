@@ -118,17 +118,17 @@ CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t nu
 CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
                            size_t length);
 
-/** RESPOND to the request of this number (`opcode` of its event). `fields` are `fields_length` bytes of field
- * lines; `flags` of cre_response; `close`: the connection ends after it. */
+/** RESPOND to the request of this number (`opcode` of its event). `fields` are `fields_length` bytes of
+ * packed fields; `close`: the connection ends after it. */
 CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                               uint16_t flags, bool close, const void *fields, size_t fields_length,
-                               const void *body, size_t length);
+                               bool close, const void *fields, size_t fields_length, const void *body,
+                               size_t length);
 
 /** The same, but the body goes on: with cre_worker_respond_body until `final`. Should this worker die before
  * that, the connection is reset. */
 CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                                    uint16_t flags, bool close, const void *fields, size_t fields_length,
-                                    const void *body, size_t length);
+                                    bool close, const void *fields, size_t fields_length, const void *body,
+                                    size_t length);
 
 /** RESPOND_BODY, as cre_engine_respond_body. When the last piece finds no room on its way to another process
  * (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */
@@ -138,8 +138,8 @@ CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uin
 /** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file, with its own rights.
  * Of a file that another process cannot send nothing is heard here. */
 CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                                    uint16_t flags, bool close, const void *fields, size_t fields_length,
-                                    const char *path, uint64_t offset, uint64_t length);
+                                    bool close, const void *fields, size_t fields_length, const char *path,
+                                    uint64_t offset, uint64_t length);
 
 /** Says something to the process of another node: CRE_MESSAGE_PIPE. Returns 0 when it is on its way,
  * CRE_EINVALID for this process itself or a node that is none, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */

@@ -61,11 +61,15 @@ int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response,
         return descriptor;
     }
     bool no_body = http->head_request || head->status == 204 || head->status == 304;
-    http->keep_alive = cre__http1_goes_on(conn, close_after);
-    if (!cre__http1_put_head(conn, head, range.length, http->keep_alive)) {
+    bool keep_alive = cre__http1_goes_on(conn, close_after);
+    uint8_t *behind;
+    int result =
+        cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, range.length, keep_alive, 0, &behind);
+    if (result) {
         close(descriptor);
-        return CRE_ENOMEM;
+        return result;
     }
+    http->keep_alive = keep_alive;
     if (no_body || !range.length) {
         close(descriptor);
         cre__http1_answered(conn, http->keep_alive);

@@ -8,6 +8,7 @@
 #include "engine/conn.h"
 #include "engine/protocols/protocols.h"
 #include "engine/response.h"
+#include "http/response.h"
 
 /* What the answer to a request depends on. */
 enum { CRE__KEEP_ALIVE = 1, CRE__HEAD_REQUEST = 2, CRE__HTTP_1_0 = 4 };
@@ -69,13 +70,10 @@ static inline bool cre__http1_answerable(const cre__conn *conn) {
     const cre__http1 *http = cre__http1_of(conn);
     return cre__http1_serves(conn) && http->count && !http->streaming && !http->file;
 }
-/* Status line, date, length and connection: at most this many bytes with the longest reason phrase. */
-#define CRE__HTTP1_HEAD_ROOM 256
-/* Instead of a length: the body comes in chunks, or its end is that of the connection. */
-#define CRE__HTTP1_LENGTH_CHUNKED UINT64_MAX
-#define CRE__HTTP1_LENGTH_OPEN    (UINT64_MAX - 1)
-size_t cre__http1_write_head(cre__conn *conn, char *out, const cre__response *response, uint64_t length,
-                             bool keep_alive);
+/* Queues the head of a response and room for `extra` more bytes, which begins at *behind. Returns 0, or a
+ * negative error; with CRE_ENOMEM the connection was reset, with others nothing was queued. */
+int cre__http1_write_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,
+                          uint64_t length, bool keep_alive, size_t extra, uint8_t **behind);
 
 /* ---- pipeline.c: answers in the order of the requests ---- */
 
@@ -131,7 +129,5 @@ int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response,
 /* The queue is empty: sends a part of the file, or queues some of it. Returns whether to go on at once. */
 bool cre__http1_send_file(cre__conn *conn, uint32_t *budget);
 void cre__http1_drop_file(cre__conn *conn);
-/* Queues the head of a response whose body follows. */
-bool cre__http1_put_head(cre__conn *conn, const cre__response *response, uint64_t length, bool keep_alive);
 
 #endif

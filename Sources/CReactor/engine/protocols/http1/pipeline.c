@@ -120,9 +120,10 @@ bool cre__http1_goes_on(const cre__conn *conn, bool close) {
     return http->keep_alive && !close && !last && !(http->body && !cre__http1_body_is_short(conn));
 }
 
-static int respond_file(cre__conn *conn, cre_slice *parts, int count, bool close) {
+static int respond_file(cre__conn *conn, cre_slice *parts, int count, bool close, bool checked) {
     cre__file_response response;
     int result = cre__file_response_read(&response, parts, count);
+    response.head.checked = checked;
     return result ? result : cre__http1_respond_file(conn, &response, close);
 }
 
@@ -132,10 +133,12 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
     bool close = command->flags & CRE_RECORD_CLOSE;
     if (command->kind == CRE_COMMAND_RESPOND_BODY)
         return cre__http1_respond_body(conn, parts, count, command->flags & CRE_RECORD_FINAL, policy);
-    if (command->kind == CRE_COMMAND_RESPOND_FILE) return respond_file(conn, parts, count, close);
+    if (command->kind == CRE_COMMAND_RESPOND_FILE)
+        return respond_file(conn, parts, count, close, policy == CRE__FORCE);
     cre__response response;
     int result = cre__response_read(&response, parts, count);
     if (result) return result;
+    response.checked = policy == CRE__FORCE; /* by whoever received the command */
     if (command->flags & CRE_RECORD_MORE_BODY)
         return cre__http1_respond_more(conn, &response, parts, count, close);
     return cre__http1_respond(conn, &response, parts, count, close);

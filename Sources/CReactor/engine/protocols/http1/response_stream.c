@@ -5,16 +5,6 @@
 #include "core/memory.h"
 #include "engine/protocols/http1/http1.h"
 
-/* The head of a response, whose body follows. */
-bool cre__http1_put_head(cre__conn *conn, const cre__response *response, uint64_t length, bool keep_alive) {
-    char head[CRE__HTTP1_HEAD_ROOM];
-    size_t head_length = cre__http1_write_head(conn, head, response, length, keep_alive);
-    cre__conn_engine(conn)->stats.responses++;
-    return cre__conn_append(conn, head, head_length) &&
-           cre__conn_append(conn, response->fields.data, response->fields.length) &&
-           cre__conn_append(conn, "\r\n", 2);
-}
-
 /* One piece as it is sent. */
 static int put_piece(cre__conn *conn, const cre_slice *parts, int count, size_t length, bool final) {
     cre__http1 *http = cre__http1_of(conn);
@@ -44,12 +34,15 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
     if (result) return result;
     /* A body that still comes may be complete when the response is. */
     bool last = cre__conn_engine(conn)->shutting_down && http->count == 1;
-    http->keep_alive = http->keep_alive && !close && !last && (suppressed || !http->http10);
+    bool keep_alive = http->keep_alive && !close && !last && (suppressed || !http->http10);
+    cre__http_framing framing = chunked ? CRE__FRAMED_BY_CHUNKS : CRE__FRAMED_BY_NOTHING;
+    uint8_t *behind;
+    result = cre__http1_write_head(conn, response, framing, 0, keep_alive, 0, &behind);
+    if (result) return result;
+    http->keep_alive = keep_alive;
     http->streaming = conn->abortive = true;
     http->chunked = chunked;
     http->body_suppressed = suppressed;
-    uint64_t framing = chunked ? CRE__HTTP1_LENGTH_CHUNKED : CRE__HTTP1_LENGTH_OPEN;
-    if (!cre__http1_put_head(conn, response, framing, http->keep_alive)) return CRE_ENOMEM;
     return suppressed || !length ? 0 : put_piece(conn, body, count, length, false);
 }
 

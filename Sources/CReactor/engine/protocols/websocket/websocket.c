@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "engine/heartbeat.h"
 #include "engine/publish.h"
+#include "ws/ws_send.h"
 
 /* ---- output ---- */
 
@@ -15,7 +16,7 @@ static int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts, in
     engine->stats.messages_out++;
     cre_slice deflated;
     /* Messages published before go before it, and that decides what it may refer to. */
-    if (deflate && engine->batch.topic) cre__publish_settle(conn);
+    if (engine->batch.topic) cre__publish_settle(conn);
     if (deflate && cre__publish_compress(deflate, first, parts, count, &deflated)) {
         first |= CRE_WS_RSV1;
         parts = &deflated;
@@ -24,12 +25,26 @@ static int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts, in
     }
     uint8_t header[CRE_WS_MAX_HEADER];
     size_t header_size = cre_ws_header(header, first, length, NULL);
-    return cre__conn_send(conn, header, header_size, parts, count, length);
+    if (length > CRE__LARGE_PAYLOAD) return cre__conn_send(conn, header, header_size, parts, count, length);
+    uint8_t *at = cre__queue_reserve(&conn->transport, header_size + length);
+    if (!at) return cre__conn_no_memory(conn);
+    memcpy(at, header, header_size);
+    cre__slices_join(at + header_size, parts, count);
+    return 0;
 }
 
-static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, cre__policy policy) {
+/* Whether the frame continues what was sent in a valid way. */
+static int check_frame(cre__websocket *ws, uint8_t first, const cre_slice *parts, int count) {
+    static const cre_ws_send_state between_messages = { 0 };
+    bool whole = memcmp(&ws->sent, &between_messages, sizeof ws->sent) == 0;
+    if (first == (CRE_WS_FIN | CRE_WS_BINARY) && whole) return 0; /* the usual case */
+    return cre__ws_send_check(&ws->sent, first, parts, count);
+}
+
+static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, int policy) {
     size_t length = cre__slices_length(parts, count);
-    int result = cre__conn_accept(conn, length, policy);
+    int result = cre__conn_accept(conn, length, (cre__policy)policy);
+    if (!result) result = check_frame(cre__websocket_of(conn), first, parts, count);
     if (result) return result;
     result = send_frame(conn, first, parts, count, length);
     if (!(first & CRE_WS_FIN) || conn->stream.fragmented) cre__publish_fragment(conn, first);
@@ -44,7 +59,7 @@ static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, 
         bool control = (opcode == CRE_WS_PING || opcode == CRE_WS_PONG) && final;
         if (!control || cre__slices_length(parts, count) > CRE_WS_MAX_CONTROL) return CRE_EINVALID;
     }
-    return push(conn, opcode | (final ? CRE_WS_FIN : 0), parts, count, (cre__policy)policy);
+    return push(conn, opcode | (final ? CRE_WS_FIN : 0), parts, count, policy);
 }
 
 /* ---- closing ---- */
@@ -246,6 +261,7 @@ const cre__protocol cre__protocol_websocket = {
     .received = received,
     .ended = ended,
     .due = due,
+    .push = push,
     .command = command,
     .close = close_conn,
     .report_end = cre__conn_report_close,

@@ -9,8 +9,9 @@
 
 typedef struct cre__websocket {
     cre_ws_session session;
-    bool input_over;   /* nothing more is taken from the peer */
-    bool awaits_owner; /* ...and its owner answers what it received before, then closes */
+    cre_ws_send_state sent; /* of pushed messages: fragments and UTF-8 */
+    bool input_over;        /* nothing more is taken from the peer */
+    bool awaits_owner;      /* ...and its owner answers what it received before, then closes */
 } cre__websocket;
 
 _Static_assert(sizeof(cre__websocket) <= CRE__PROTOCOL_STATE, "the state of a protocol has this room");

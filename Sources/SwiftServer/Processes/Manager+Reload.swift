@@ -45,13 +45,19 @@ extension Manager {
             Log.warning("\(layout.name(of: id)) (pid \(pid)) did not stop in time for the reload and is killed")
             kill(pid, SIGKILL)
         }
-        let node = layout.node(of: id)
-        guard pid > 0, pid != reload.leaving, bus.pid(ofNode: node) == pid, !Activity(bus, node: node).isStarting
-        else { return }
+        guard pid > 0, pid != reload.leaving, hasStarted(id) else { return }
         reload.advance()
         guard !reload.isUnderWay else { return replaceCurrent() }
         Log.notice("all workers are reloaded")
         context.handlers.afterReload?()
+    }
+
+    /// Whether the process of a seat has ended its `onWorkerStart`. That its link is open is not enough: its activity may
+    /// still be the last one of its predecessor then.
+    private func hasStarted(_ id: Int) -> Bool {
+        let activity = activity(of: id)
+        return bus.pid(ofNode: layout.node(of: id)) == seats[id].pid && activity.served > seats[id].servedBefore
+            && !activity.isStarting
     }
 
     /// Waits until the new program is ready, and then dismisses the old process. Returns false when nothing else can be
@@ -91,9 +97,9 @@ extension Manager {
     /// Lets the new program begin, after the old process has ended.
     mutating func takeOver(_ id: Int, after pid: Int32) {
         guard let candidate, candidate.isReady, pid == reload.leaving, reload.current == id else { return }
+        seats[id].occupy(by: candidate.pid, at: now(), served: activity(of: id).served)
         candidate.control.letBegin()
         candidate.control.end()
-        seats[id].occupy(by: candidate.pid, at: now())
         self.candidate = nil
     }
 }

@@ -11,7 +11,7 @@ extension Manager {
     /// Reports processes that are stuck, and kills those that the settings say.
     mutating func watchStuck() {
         for index in seats.indices where !seats[index].isEmpty && seats[index].role.isManaged {
-            let activity = Activity(bus, node: layout.node(of: seats[index].id))
+            let activity = activity(of: seats[index].id)
             guard activity.isRunning else {
                 seats[index].stuckSince = nil
                 continue

@@ -110,6 +110,7 @@ struct Manager {
     private mutating func start(_ id: Int) {
         if usesProgram { return startProgram(id) }
         let own = context.mode == .base && seats[id].role == .worker ? listeners.ofWorker(id) : nil
+        let served = activity(of: id).served
         let pid = cre_process_fork()
         if pid == 0 {
             if context.mode == .base {
@@ -120,7 +121,7 @@ struct Manager {
             WorkerProcess.run(id, context, listeners: own)
         }
         if pid > 0 {
-            seats[id].occupy(by: pid, at: now())
+            seats[id].occupy(by: pid, at: now(), served: served)
         } else {
             Log.error("cannot start \(layout.name(of: id)): \(errorText(pid)); trying again")
             seats[id].delay(at: now())
@@ -129,19 +130,22 @@ struct Manager {
 
     private mutating func startProgram(_ id: Int) {
         do throws(ServerError) {
-            seats[id].occupy(by: try execute(id), at: now())
+            let served = activity(of: id).served
+            seats[id].occupy(by: try execute(id), at: now(), served: served)
         } catch {
             Log.error("\(error.message); trying again")
             seats[id].delay(at: now())
         }
     }
 
+    func activity(of id: Int) -> Activity { Activity(bus, node: layout.node(of: id)) }
+
     private mutating func ended(_ end: ProcessEnd) {
         if let candidate, end.pid == candidate.pid {
             return candidateEnded(candidate, end)
         }
         guard let id = seats.firstIndex(where: { $0.pid == end.pid }) else { return }
-        let activity = Activity(bus, node: layout.node(of: id))
+        let activity = activity(of: id)
         // In base mode its connections have ended with it, and the table must not list them any more.
         bus.forget(node: layout.node(of: id))
         // A process that was asked to end, or has reached its quota, may end soon after its start.

@@ -11,6 +11,8 @@ struct Seat {
     private var failures = 0
     /// The time of the next start, `nil` while the seat is occupied.
     private(set) var startAt: Instant?
+    /// The number of callbacks that its predecessors have served. The process has begun when it has served more.
+    private(set) var servedBefore: UInt64 = 0
     /// The count of served callbacks at which the process was reported as stuck.
     var stuckSince: UInt64?
 
@@ -27,8 +29,9 @@ struct Seat {
 
     var isEmpty: Bool { pid == 0 }
 
-    mutating func occupy(by pid: Int32, at now: Instant) {
+    mutating func occupy(by pid: Int32, at now: Instant, served: UInt64 = 0) {
         self.pid = pid
+        servedBefore = served
         startedAt = now
         startAt = nil
         stuckSince = nil

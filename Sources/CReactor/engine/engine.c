@@ -63,6 +63,9 @@ static void inherit_stats(cre_engine *engine) {
     net->tls_handshakes = stats->tls_handshakes;
     net->tls_resumed = stats->tls_resumed;
     net->tls_failed = stats->tls_failed;
+    /* What a predecessor that died had queued is gone. */
+    atomic_fetch_sub_explicit(net->total_queued, stats->queued, memory_order_relaxed);
+    stats->queued = 0;
 }
 
 void cre__stats_publish(cre_engine *engine) {

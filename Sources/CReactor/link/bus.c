@@ -38,7 +38,7 @@ typedef struct layout {
 
 static int lay_out(cre_bus *bus, layout *at) {
     cre_bus_config *config = &bus->config;
-    if (!config->ring_bytes) config->ring_bytes = 256 * 1024;
+    if (!config->ring_bytes) config->ring_bytes = 1u << 20;
     if (!config->queue_bytes) config->queue_bytes = 8 * 1024 * 1024;
     if (!config->max_payload) config->max_payload = 16 * 1024 * 1024;
     size_t nodes = config->nodes, ring = config->ring_bytes, table = cre_table_size(config->connections);

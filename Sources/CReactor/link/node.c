@@ -11,6 +11,11 @@
 
 #define SMALL_RECORD 256u
 
+/* What one ring delivers in a turn, so that a busy sender keeps neither the others nor the rest of the loop
+ * waiting. */
+#define BYTES_PER_TURN   (256u << 10)
+#define RECORDS_PER_TURN 1024u
+
 /* A record that waits because the ring is full. Its chunk flags are set already. */
 typedef struct queued {
     struct queued *next;
@@ -315,8 +320,10 @@ static void drain_ring(cre_node *node, uint32_t from) {
     cre_record record;
     uint8_t *payload;
     int result;
-    /* At most a ringful, so that one busy sender does not keep the others waiting. */
-    for (uint64_t served = 0; served < in->ring.capacity; served += sizeof record + record.length) {
+    const uint64_t budget = in->ring.capacity < BYTES_PER_TURN ? in->ring.capacity : BYTES_PER_TURN;
+    uint32_t records = 0;
+    for (uint64_t served = 0; served < budget && records < RECORDS_PER_TURN;
+         served += sizeof record + record.length, records++) {
         if (leaves_alone(node, in)) break;
         result = cre__ring_read(&in->ring, &record, &payload);
         if (result == 0) break;

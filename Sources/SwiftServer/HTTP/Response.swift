@@ -53,7 +53,7 @@ internal import CReactor
     @discardableResult public func header(_ name: String, _ value: String) -> Bool {
         guard !isEnded, !isStreaming, Response.isValid(name, value) else { return false }
         let (nameLength, valueLength) = (name.utf8.count, value.utf8.count)
-        let size = nameLength + valueLength + Int(CRE_HTTP_FIELD_OVERHEAD.rawValue)
+        let size = nameLength + valueLength + Int(CRE_HTTP_FIELD_OVERHEAD)
         guard fields.count + size <= CRE_HTTP_MAX_HEAD else { return false }
         append(UInt16(nameLength))
         append(UInt16(valueLength))

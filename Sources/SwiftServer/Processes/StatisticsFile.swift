@@ -46,8 +46,9 @@ extension ServerStatistics {
         [
             ("connections", connections), ("accepted", accepted), ("refused", refused), ("closed", closed),
             ("messagesReceived", messagesReceived), ("messagesSent", messagesSent),
-            ("messagesLeftOut", messagesLeftOut), ("requests", requests), ("responses", responses),
-            ("bytesReceived", bytesReceived), ("bytesSent", bytesSent), ("idleWorkers", idleWorkers),
+            ("messagesSkipped", messagesSkipped), ("requests", requests), ("responses", responses),
+            ("bytesReceived", bytesReceived), ("bytesSent", bytesSent), ("queuedBytes", queuedBytes),
+            ("connectionsShed", connectionsShed), ("idleWorkers", idleWorkers),
             ("idleTaskWorkers", idleTaskWorkers), ("tasksWaiting", tasksWaiting), ("tasksDone", tasksDone),
             ("staleCommands", staleCommands), ("loopTurns", loopLag.turns),
             ("averageLagMicroseconds", Int(loopLag.average.nanoseconds / 1000)),

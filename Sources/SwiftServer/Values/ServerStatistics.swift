@@ -15,7 +15,7 @@ public struct ServerStatistics: Sendable {
     /// WebSocket frames sent to clients; a published one counts once for each receiver.
     public let messagesSent: Int
     /// Published messages that slow receivers have missed; see ``Settings/slowReceivers``.
-    public let messagesLeftOut: Int
+    public let messagesSkipped: Int
     /// Received HTTP requests.
     public let requests: Int
     /// Sent HTTP responses.
@@ -24,6 +24,10 @@ public struct ServerStatistics: Sendable {
     public let bytesReceived: Int
     /// Bytes sent to clients.
     public let bytesSent: Int
+    /// Bytes in the output queues of all connections.
+    public let queuedBytes: Int
+    /// Connections that were closed because all queues together exceeded ``Settings/queueBudget``.
+    public let connectionsShed: Int
     /// Workers that run no handler.
     public let idleWorkers: Int
     /// Task workers that have no task.

@@ -13,6 +13,18 @@ extension Settings {
         for (name, value) in [("maxMessage", maxMessage), ("maxBody", maxBody), ("maxQueue", maxQueue)] {
             try require((1024...1 << 28).contains(value), "\(name) must be 1 KiB to 256 MiB, got \(value) bytes")
         }
+        try require(
+            (1...maxQueue).contains(effectiveHighWatermark),
+            "highWatermark must be 1...\(maxQueue) bytes (maxQueue), got \(effectiveHighWatermark)")
+        try require(
+            (0..<effectiveHighWatermark).contains(effectiveLowWatermark),
+            "lowWatermark must be less than highWatermark (\(effectiveHighWatermark) bytes), got \(effectiveLowWatermark)"
+        )
+        if let queueBudget {
+            try require(
+                queueBudget >= maxQueue, "queueBudget must be at least maxQueue (\(maxQueue) bytes), got \(queueBudget)"
+            )
+        }
         if let maxStreamedBody {
             try require(maxStreamedBody >= 1024, "maxStreamedBody must be 1 KiB or more, got \(maxStreamedBody) bytes")
         }

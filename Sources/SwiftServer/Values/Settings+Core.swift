@@ -20,6 +20,9 @@ extension Settings {
     /// How many requests or tasks are at most added to a limit at random.
     static func grace(_ limit: Int, _ grace: Int?) -> Int { grace ?? (limit > 10 ? limit / 2 : 0) }
 
+    var effectiveHighWatermark: Int { highWatermark ?? maxQueue / 2 }
+    var effectiveLowWatermark: Int { lowWatermark ?? effectiveHighWatermark / 4 }
+
     /// Twice the interval of the checks, when only that is set.
     var effectiveIdleTime: Duration? { heartbeatIdleTime ?? heartbeatCheckInterval.map { $0 * 2 } }
 
@@ -50,6 +53,10 @@ extension Settings {
         unsafe config.max_head = UInt32(maxHead)
         unsafe config.max_body = UInt32(maxBody)
         unsafe config.max_queue = UInt32(maxQueue)
+        unsafe config.high_water = UInt32(effectiveHighWatermark)
+        unsafe config.low_water = UInt32(effectiveLowWatermark)
+        unsafe config.read_when_full = readsWhenFull
+        unsafe config.queue_budget = UInt64(queueBudget ?? Int(clamping: cre_process_memory() / 4))
         unsafe config.subprotocols = Settings.cStrings(subprotocols)
         unsafe config.origins = Settings.cStrings(allowedOrigins)
         if let compression {

@@ -80,6 +80,18 @@ public struct Settings: Sendable {
     /// The maximum size of the output queue of a connection, in bytes. Further output is refused (``PushResult/full``)
     /// until ``ServerEvents/onDrain(_:)-((Self,ConnectionID)->Void)``. Default: 8 MiB.
     public var maxQueue = 8 << 20
+    /// The length of the output queue of a connection, in bytes, from which on the connection is not read, so that a
+    /// client that does not read what it gets cannot cause more of it. Default: half of ``maxQueue``.
+    public var highWatermark: Int?
+    /// The length of the output queue, in bytes, at which the connection is read again and `onDrain` is called. Default:
+    /// a quarter of ``highWatermark``.
+    public var lowWatermark: Int?
+    /// Whether connections are read also while their output queue is above the high watermark. Default: false.
+    public var readsWhenFull = false
+    /// The number of bytes that the output queues of all connections of the server may have together. Above it the
+    /// connections with the longest queues are closed (``CloseReason/Cause/overflow``). Default: a quarter of the memory
+    /// of the machine, or of the limit of the process's control group.
+    public var queueBudget: Int?
     /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no compression.
     public var compression: Compression?
     /// Keep the request of each handshake for ``Connection/request``, until the WebSocket is closed. Default: false,
@@ -111,9 +123,9 @@ public struct Settings: Sendable {
     public var shutdownTimeout: Duration = .seconds(10)
     /// The length of the listen queue; the system may allow fewer. Default: 512.
     public var backlog = 512
-    /// The size of each ring in shared memory between two processes, in bytes: a power of two from 4,096. Default: 256
-    /// KiB.
-    public var ringSize = 256 << 10
+    /// The size of each ring in shared memory between two processes, in bytes: a power of two from 4,096. Default: 1
+    /// MiB.
+    public var ringSize = 1 << 20
     /// The time for which a busy process looks for more work before it sleeps. It saves a wake-up, which costs more,
     /// and is skipped on machines with one CPU. Zero: never. Default: 5 microseconds.
     public var spin: Duration = .microseconds(5)

@@ -164,7 +164,7 @@ import Testing
         #expect(unsafe config.head_timeout_ms == 1 && config.body_timeout_ms == 2000)
         #expect(unsafe config.idle_timeout_ms == 3000 && config.close_timeout_ms == 4000)
         let bus = settings.busConfig(nodes: 5)
-        #expect(bus.nodes == 5 && bus.ring_bytes == 256 << 10 && bus.connections == 100_000 && bus.spin_ns == 5000)
+        #expect(bus.nodes == 5 && bus.ring_bytes == 1 << 20 && bus.connections == 100_000 && bus.spin_ns == 5000)
         #expect(bus.max_payload >= 7000 + 6000)
     }
 }

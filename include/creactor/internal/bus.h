@@ -24,7 +24,7 @@ typedef struct cre_node cre_node;
 
 typedef struct cre_bus_config {
     uint32_t nodes;       /* 1...1024 */
-    uint32_t ring_bytes;  /* power of two from 4096; 0: 256 KiB */
+    uint32_t ring_bytes;  /* power of two from 4096; 0: 1 MiB */
     uint32_t connections; /* limit of the connection table */
     uint32_t queue_bytes; /* what may wait behind one full ring; 0: 8 MiB */
     uint32_t max_payload; /* largest record, reassembled; 0: 16 MiB */

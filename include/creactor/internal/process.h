@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "../export.h"
@@ -144,6 +145,10 @@ CRE_NODISCARD CRE_API int cre_thread_pin(int cpu);
 /** Raises the limit of open descriptors to `wanted`, as far as the system allows; it never lowers it. Returns
  * the limit or an error. Any thread. */
 CRE_NODISCARD CRE_API long long cre_process_allow_descriptors(long long wanted);
+
+/** The memory that the process may use, in bytes: that of the machine, or the limit of its control group if
+ * that is lower. Any thread. */
+CRE_API uint64_t cre_process_memory(void);
 
 /** Makes malloc keep up to 16 MiB of freed memory instead of returning and requesting it with each large
  * message. It does nothing where malloc has no such settings. */

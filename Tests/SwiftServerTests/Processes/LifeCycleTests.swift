@@ -5,7 +5,7 @@ import Testing
 extension ProcessTests {
     /// Events of the server's life, and the effect of signals on it.
     @Suite struct LifeCycleTests {
-        @Test(arguments: ServerMode.supervised) func everyEventIsReportedOnceAndInItsProcess(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyEventComesOnceAndInItsProcess(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let manager = try server.process("manager")
                 let workers = [try server.process("worker 0"), try server.process("worker 1")]

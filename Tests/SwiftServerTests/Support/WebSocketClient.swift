@@ -109,8 +109,8 @@ final class WebSocketClient {
 }
 
 extension WebSocketClient {
-    /// One client of each worker, in their order. The server or the kernel chooses the worker of a connection, so it may
-    /// take several; those that are not needed are closed.
+    /// One client of each worker, in their order. The server or the kernel chooses the worker of a connection, so this
+    /// may take several connections.
     static func ofEveryWorker(_ count: Int, port: Int) throws -> [WebSocketClient] {
         var found: [Int: WebSocketClient] = [:]
         try Wait.until("a connection to each of \(count) workers") {

@@ -1,5 +1,5 @@
 // Counts down from the number that a client sends, one push a second. While this handler sleeps, the worker serves its
-// other connections; further messages of the same connection wait until it is done.
+// other connections; further messages of the same connection are queued until it returns.
 import SwiftServer
 
 let server = WebSocketServer(host: "127.0.0.1", port: 9501)
@@ -10,7 +10,7 @@ server.onMessage { (server, frame) async in
         return
     }
     for number in stride(from: count, to: 0, by: -1) {
-        // A client that leaves is no error: the result says so, and there is nobody left to count for.
+        // A client that leaves is no error: the result reports it.
         guard server.push("\(number)", to: frame.fd).isAccepted else { return }
         await server.sleep(for: .seconds(1))
     }

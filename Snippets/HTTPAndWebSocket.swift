@@ -9,15 +9,12 @@ server.onRequest { request, response in
         response.end("try /notify?message=TEXT\n")
         return
     }
-    var count = 0
-    for fd in server.connections where server.isEstablished(fd) {
-        if server.push(message, to: fd).isAccepted { count += 1 }
-    }
-    response.end("told \(count)\n")
+    server.broadcast(message)
+    response.end("sent to all\n")
 }
 
 server.onMessage { server, frame in
-    server.push("this server only tells", to: frame.fd)
+    server.push("this server only sends", to: frame.fd)
 }
 
 server.serve()

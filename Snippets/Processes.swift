@@ -1,15 +1,15 @@
-// A process of its own beside the workers, messages between processes, and the events of their lives.
+// A custom process beside the workers, messages between processes, and the events of their lives.
 import SwiftServer
 
 let server = WebSocketServer(host: "127.0.0.1", port: 9501)
 server.settings.workerCount = 2
 
-// Started by the manager, and again when it ends. It can do what workers can, but it has no connections of its own.
+// The manager starts it, and restarts it when it ends. It can do everything that workers can, but has no connections.
 server.addProcess("clock") { server in
     server.tick(every: .seconds(1)) { _ in server.broadcast("tick") }
 }
 
-// A client's message goes to the clock, and from there to whoever asked.
+// A client's message goes to the clock, and from there back to the client.
 server.onMessage { server, frame in
     if let clock = server.workerID(ofProcess: "clock") {
         server.sendMessage("\(frame.fd)", to: clock)

@@ -1,4 +1,4 @@
-// Work that blocks, done by processes that are there for it.
+// Work that blocks, done by task workers.
 import Glibc
 import SwiftServer
 
@@ -12,7 +12,7 @@ server.onTask { _, task in
     return "\(task.text) is done by process \(getpid())"
 }
 
-// In a worker: it goes on with other connections, and with this one when the result is there.
+// In a worker: it serves other connections meanwhile, and continues here when the result has arrived.
 server.onMessage { server, frame in
     do throws(TaskError) {
         let answer = try await server.task(frame.text, timeout: .seconds(10))

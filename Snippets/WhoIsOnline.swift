@@ -1,5 +1,5 @@
-// Who is online, over all workers: each connects to /?user=NAME, and sends "NAME text" to write to somebody.
-// Workers are processes. A dictionary would know only those users whose connections its own worker serves.
+// Who is online, over all workers: each connects to /?user=NAME, and sends "NAME text" to write to NAME.
+// Each worker is a process: a dictionary would contain only the users whose connections its worker serves.
 import SwiftServer
 
 let fd = SharedColumn<ConnectionID>("fd")
@@ -24,18 +24,18 @@ server.onOpen { server, request in
 
 server.onMessage { server, frame in
     let words = frame.text.split(separator: " ", maxSplits: 1).map(String.init)
-    let sender = names["\(frame.fd)", name] ?? "somebody"
+    let sender = names["\(frame.fd)", name] ?? "unknown"
     guard words.count == 2, let receiver = users[words[0], fd],
         server.push("\(sender): \(words[1])", to: receiver).isAccepted
     else {
-        server.push("nobody of that name is here", to: frame.fd)
+        server.push("there is nobody of that name", to: frame.fd)
         return
     }
 }
 
 server.onClose { _, closed, _ in
     guard let user = try? names.remove("\(closed)")?[name] else { return }
-    // Unless the user has come again meanwhile, on another connection and perhaps to another worker.
+    // Not when the user has reconnected meanwhile, perhaps to another worker.
     _ = try? users.remove(user) { $0[fd] == closed }
 }
 

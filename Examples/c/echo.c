@@ -1,6 +1,6 @@
 /*
  * A WebSocket echo server: `c-echo [--host ADDRESS] [--port N] [--max-message BYTES] [--compress yes]
- * [--cert FILE --key FILE]`; with a certificate it speaks TLS. Any path accepts WebSocket and echoes text and
+ * [--cert FILE --key FILE]`; with a certificate it uses TLS. Any path accepts WebSocket and echoes text and
  * binary; messages on /broadcast go to all connections of that path; `GET /hello` answers "hello world.".
  */
 #include <creactor/creactor.h>

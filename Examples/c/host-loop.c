@@ -1,6 +1,6 @@
 /*
- * A program that owns its libuv loop: it does something of its own each second and serves WebSockets on the
- * same loop. Clients are told each tick; `c-host-loop [PORT]`, Ctrl-C ends it.
+ * A program that owns its libuv loop: it has a timer of its own and serves WebSockets on the same loop.
+ * Clients get each tick; `c-host-loop [PORT]`, Ctrl-C ends it.
  */
 #include <creactor/creactor.h>
 #include <creactor/uv.h>

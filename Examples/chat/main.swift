@@ -1,14 +1,14 @@
-// A chat in the browser over several worker processes. Open the page in two windows and talk; then have the page crash
-// its worker, and see that nobody loses the connection.
+// A chat in the browser over several worker processes. Open the page in two windows and write; then crash the worker
+// from the page, and see that no connection is lost.
 //
-// What to know before you write a server of your own: each worker is a process, and its variables are its own. A
-// dictionary of names in here would know only those whose connections this worker serves, and be empty again after a
-// crash. So this chat keeps nothing: each message carries the name of its author, and pages tell newcomers who they
-// are. What all workers do share is the table of connections, and any worker can push to any of them.
+// Each worker is a separate process with its own variables. A dictionary of names in here would contain only the users
+// whose connections this worker serves, and be empty after a crash. So this chat stores nothing: each message contains
+// the name of its author, and pages send their names to newcomers. All workers share the table of connections, and any
+// worker can push to any of them.
 //
-// Page to worker: the first line says for whom it is ("all", or the number of a connection), the rest is passed on as
-// it came. "crash" kills the worker. Worker to page: a line "WORKER PID FROM", then the text; FROM is 0 when it is the
-// server that speaks. With the server's line in front nothing has to be escaped, and nobody can forge it.
+// Page to worker: the first line is the receiver ("all", or the id of a connection), the rest is passed on unchanged.
+// "crash" kills the worker. Worker to page: a line "WORKER PID FROM", then the text; FROM is 0 for messages of the
+// server. With the server's line first nothing has to be escaped, and no client can forge it.
 import SwiftServer
 
 #if canImport(Glibc)
@@ -34,27 +34,27 @@ server.onRequest { request, response in
 }
 
 server.onWorkerStart { server, _ in
-    server.tellAll("worker\n\(server.everybody)")
+    server.deliverToAll("worker\n\(server.everybody)")
 }
 
 server.onOpen { server, request in
-    server.tell(request.fd, "welcome\n\(server.everybody)\n\(request.fd)")
+    server.deliver(request.fd, "welcome\n\(server.everybody)\n\(request.fd)")
 }
 
 server.onMessage { server, frame in
     let parts = frame.text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
     let text = parts.count == 2 ? parts[1] : ""
     if parts[0] == "crash" {
-        kill(getpid(), SIGKILL)  // only to show what happens then
+        kill(getpid(), SIGKILL)  // to show what a crash costs
     } else if parts[0] == "all" {
-        server.tellAll(text, from: frame.fd)
+        server.deliverToAll(text, from: frame.fd)
     } else if let number = UInt64(parts[0]) {
-        server.tell(ConnectionID(rawValue: number), text, from: frame.fd)
+        server.deliver(ConnectionID(rawValue: number), text, from: frame.fd)
     }
 }
 
 server.onClose { server, fd, _ in
-    server.tellAll("left\n\(fd)")
+    server.deliverToAll("left\n\(fd)")
 }
 
 server.onStart { server in
@@ -63,17 +63,21 @@ server.onStart { server in
 }
 
 extension WebSocketServer {
-    /// The open WebSockets of all workers, as numbers with blanks between them.
+    /// The ids of the open WebSockets of all workers, separated by blanks.
     var everybody: String {
         connections.filter { isEstablished($0) }.map(\.description).joined(separator: " ")
     }
 
-    func tell(_ fd: ConnectionID, _ text: some StringProtocol, from: ConnectionID? = nil) {
-        push("\(workerID) \(workerPID) \(from?.rawValue ?? 0)\n\(text)", to: fd)
+    func deliver(_ fd: ConnectionID, _ text: some StringProtocol, from: ConnectionID? = nil) {
+        push(line(text, from), to: fd)
     }
 
-    func tellAll(_ text: some StringProtocol, from: ConnectionID? = nil) {
-        for fd in connections where isEstablished(fd) { tell(fd, text, from: from) }
+    func deliverToAll(_ text: some StringProtocol, from: ConnectionID? = nil) {
+        broadcast(line(text, from))
+    }
+
+    private func line(_ text: some StringProtocol, _ from: ConnectionID?) -> String {
+        "\(workerID) \(workerPID) \(from?.rawValue ?? 0)\n\(text)"
     }
 }
 

@@ -170,7 +170,7 @@ static inline void echo(void *context, const cre_record *event, uint8_t *payload
         return;
     }
     if (event->length == 3 && memcmp(payload, "bye", 3) == 0) {
-        cre_worker_end(it->worker, event->session, 4001, "so long", 7);
+        cre_worker_end(it->worker, event->session, 4001, "goodbye", 7);
         return;
     }
     int result = cre_worker_push(it->worker, event->session, event->opcode, true, payload, event->length);

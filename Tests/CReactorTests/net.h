@@ -22,7 +22,7 @@
 #include "test.h"
 
 #define NET_EVENTS 4096
-#define NET_WAITS  10000 /* turns without success, of up to a millisecond each, before a test gives up */
+#define NET_WAITS  10000 /* turns without success, of up to a millisecond each, before a test fails */
 
 typedef struct net_event {
     cre_record record;
@@ -127,7 +127,7 @@ static inline void net_rest(net_server *net, int descriptor) {
     poll(polled, 2, 1);
 }
 
-/* Turns until `condition`, which is evaluated anew each time. */
+/* Turns until `condition`, which is evaluated each time. */
 #define NET_UNTIL(server, condition)                                    \
     do {                                                                \
         int net_waits = 0;                                              \
@@ -243,7 +243,7 @@ static inline void net_send(net_client *client, const void *data, size_t length)
             length -= (size_t)sent;
             continue;
         }
-        if (errno != EAGAIN) return; /* the server ended it: what is received tells */
+        if (errno != EAGAIN) return; /* the server ended it: the next read shows that */
         net_turn(client->net);
         net_pull(client); /* or both sides wait for each other */
         net_rest(client->net, client->descriptor);

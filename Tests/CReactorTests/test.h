@@ -139,7 +139,7 @@ static inline void guard_free(guard_page *guard) {
 /* ---- the allocator: counts, and fails the Nth allocation from now ---- */
 
 static atomic_long test_allocations, test_live_allocations;
-static long test_fail_span = 1;  /* so many in a row */
+static long test_fail_span = 1;  /* how many fail in a row */
 static atomic_long test_fail_at; /* 0: never; 1: the next one; ... */
 
 static inline bool test_must_fail(void) {

@@ -352,7 +352,7 @@ TEST(the_unread_is_left_to_the_successor) {
     PAIR_END();
 }
 
-TEST(a_deaf_node_finishes_what_it_began) {
+TEST(a_node_that_stops_receiving_finishes_what_it_began) {
     PAIR({ 0 });
     CHECK_EQ(send_number(&a, 1, 1, 100000), 0);
     CHECK_EQ(send_number(&a, 1, 2, 50), 0);
@@ -374,7 +374,7 @@ TEST(a_deaf_node_finishes_what_it_began) {
     PAIR_END();
 }
 
-/* ---- a program that was executed anew ---- */
+/* ---- a program that another one executed ---- */
 
 TEST(an_attached_bus_is_the_same_bus) {
     cre_bus_config config = { .nodes = 3, .ring_bytes = RING, .connections = 100 };
@@ -413,7 +413,7 @@ TEST(an_attached_bus_is_the_same_bus) {
 
 /* ---- somebody runs wild ---- */
 
-TEST(nonsense_from_one_does_not_touch_the_others) {
+TEST(a_corrupt_ring_does_not_affect_the_others) {
     PAIR({ 0 });
     side c = open_end(bus, 2);
     open_node(&c);
@@ -436,7 +436,7 @@ TEST(nonsense_from_one_does_not_touch_the_others) {
     open_node(&a);
     CHECK_EQ(send_number(&a, 1, 5, 2000), 0);
     TURN_UNTIL(b.last == 5);
-    /* A record that the owner refuses counts as nonsense too. */
+    /* A record that the owner refuses counts as corrupt, too. */
     cre_record refused = { .kind = 99, .session = 6 };
     CHECK_EQ(cre_node_send(a.node, 1, &refused, NULL, 0), 0);
     TURN_UNTIL(b.violations == 2);

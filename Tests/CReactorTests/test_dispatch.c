@@ -138,8 +138,8 @@ TEST(a_busy_worker_gets_no_new_connections) {
     end_host(&host);
 }
 
-/* Peer row bind: from then on the events are the other worker's, CLOSE too, and none is lost or told twice.
- */
+/* Swoole's row bind: from then on the events are the other worker's, CLOSE too, and none is lost or delivered
+ * twice. */
 TEST(a_bound_connection_is_the_other_workers) {
     dispatch_host host;
     start_host(&host, CRE_DISPATCH_BY_NUMBER);

@@ -1,4 +1,4 @@
-/* Every way in which a connection ends, in one table: what its owner is told, and what its peer sees. */
+/* Every way in which a connection ends, in one table: the event of its owner, and the view of its peer. */
 #include "both.h"
 #include "engine/command.h"
 
@@ -11,9 +11,9 @@ typedef struct ending {
     void (*happen)(net_server *net, net_client *client, cre_session session);
     cre_close_reason reason;
     uint16_t code;
-    bool error; /* one is told */
+    bool error; /* one is reported */
     seen seen;
-    const char *says; /* NULL, or the client hears this before the end */
+    const char *says; /* NULL, or the client receives this before the end */
     cre_engine_config config;
 } ending;
 
@@ -104,7 +104,7 @@ static void handler_refuses(net_server *net, net_client *client, cre_session ses
     NET_UNTIL(net, net_count_events(net, CRE_EVENT_MESSAGE) == 1);
 }
 
-/* The peer reads nothing, and what comes over a link is not left out. */
+/* The peer reads nothing, and commands that come over a link are not dropped. */
 static void too_much(net_server *net, cre_session session, uint8_t kind) {
     cre_record record = {
         .kind = kind, .opcode = CRE_WS_BINARY, .flags = CRE_RECORD_FINAL, .session = session
@@ -182,9 +182,9 @@ static void body_too_long(net_server *net, net_client *client, cre_session sessi
     say_request(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n");
 }
 
-static void nonsense(net_server *net, net_client *client, cre_session session) {
+static void malformed(net_server *net, net_client *client, cre_session session) {
     (void)net, (void)session;
-    say_request(client, "nonsense\r\n\r\n");
+    say_request(client, "malformed\r\n\r\n");
 }
 
 static int answer(net_server *net, const cre_record *event, uint8_t *payload) {
@@ -281,7 +281,7 @@ static const ending endings[] = {
     { "half a body",       HTTP,      half_a_body,           CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 408 ", { .body_timeout_ms = 1 } },
     { "nothing after one", HTTP,      one_request,           CLOSED(TIMEOUT),      0, false, ORDERLY, "hello", { .idle_timeout_ms = 1 } },
     { "the last one",      HTTP,      last_request,          CLOSED(SERVER),       0, false, ORDERLY, "hello", { 0 } },
-    { "nonsense",          HTTP,      nonsense,              CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 400 ", { 0 } },
+    { "malformed",         HTTP,      malformed,             CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 400 ", { 0 } },
     { "long head",         HTTP,      head_too_long,         CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 431 ", { .max_head = 1000 } },
     { "long body",         HTTP,      body_too_long,         CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 413 ", { .max_body = 1000 } },
     { "overflow",          HTTP,      answer_overflows,      CLOSED(OVERFLOW),     0, false, NOTHING, NULL, { .max_queue = 1000 } },
@@ -318,9 +318,9 @@ static void check_end(const ending *row) {
     cre_engine_stats stats = net_stats(net);
     for (int reason = 0; reason < CRE_CLOSE_REASONS; reason++)
         CHECK_EQ(stats.closed_by[reason], reason == (int)row->reason);
-    int told = net_count_events(net, CRE_EVENT_CLOSE);
-    CHECK_EQ(told, row->protocol != HTTP);
-    if (told == 1) {
+    int closes = net_count_events(net, CRE_EVENT_CLOSE);
+    CHECK_EQ(closes, row->protocol != HTTP);
+    if (closes == 1) {
         const net_event *event = &net->events[net->count - 1]; /* the last one of its session */
         cre_closed closed = net_closed(event);
         CHECK_EQ(event->record.session, session);

@@ -26,7 +26,7 @@ static int act(net_server *net, const cre_record *event, uint8_t *payload) {
             session = net->events[i].record.session;
     switch (payload[0]) {
     case 'r': command(net, CRE_COMMAND_RESET, session); break;
-    case 'c': cre_engine_close(net->engine, session, 1000, "as told"); break;
+    case 'c': cre_engine_close(net->engine, session, 1000, "as asked"); break;
     case 'p': cre_engine_push(net->engine, session, CRE_WS_TEXT, payload, event->length); break;
     case 'P': command(net, CRE_COMMAND_PAUSE, session); break;
     case 'e': return CRE_ELINK_FULL;
@@ -75,7 +75,7 @@ static int refuse_close(net_server *net, const cre_record *event, uint8_t *paylo
     return event->kind == CRE_EVENT_CLOSE && --*left >= 0 ? CRE_ENOMEM : 0;
 }
 
-TEST_BOTH(ends_are_told_to_those_who_know_of_the_beginning) {
+TEST_BOTH(ends_are_reported_to_those_who_know_of_the_beginning) {
     net_server *net = net_start((cre_engine_config){ 0 }, refuse_open);
     net_client client = net_connect(net);
     net_send_text(&client, NET_UPGRADE);
@@ -141,7 +141,7 @@ static bool flush_once(cre__hook *hook) {
 static net_server *late_net;
 static cre_session late_session;
 
-static bool late(cre__hook *hook) {
+static bool late_hook(cre__hook *hook) {
     (void)hook;
     if (!late_session) return false;
     cre_session session = late_session;
@@ -153,7 +153,7 @@ static bool late(cre__hook *hook) {
 
 TEST_BOTH(a_connection_that_dies_behind_the_flush) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
-    cre__hook hook = { .run = late }, other = { .run = flush_once };
+    cre__hook hook = { .run = late_hook }, other = { .run = flush_once };
     cre__loop_add_hook(net->loop, CRE__FLUSH, &hook);
     cre__loop_add_hook(net->loop, CRE__FLUSH, &other);
     late_net = net;
@@ -242,7 +242,7 @@ TEST_BOTH(a_frame_from_a_link_is_never_left_out) {
         pushed++;
     CHECK_EQ(result, CRE_EQUEUE_FULL);
     CHECK_EQ(cre__command_accepted(net->engine, &push, &part, 1), CRE_EGONE);
-    CHECK_EQ(net->count, net->seen); /* told by the end of the turn, not by the command */
+    CHECK_EQ(net->count, net->seen); /* reported at the end of the turn, not by the command */
     cre_closed closed = net_closed(net_next(net));
     CHECK_EQ(closed.reason, CRE_CLOSED_OVERFLOW);
     CHECK_EQ(closed.code, 1006);
@@ -440,11 +440,11 @@ TEST_BOTH(shutdown_has_a_deadline) {
     net_stop(net);
 }
 
-static net_server *doomed;
+static net_server *destroyed_server;
 
 static void destroy_in_done(void *context) {
     ++*(int *)context;
-    cre_engine_destroy(doomed->engine);
+    cre_engine_destroy(destroyed_server->engine);
 }
 
 TEST_BOTH(done_comes_later_and_may_destroy_the_engine) {
@@ -453,7 +453,7 @@ TEST_BOTH(done_comes_later_and_may_destroy_the_engine) {
         net_client client = { .descriptor = -1 };
         if (clients) client = net_ws_connect(net);
         int done = 0;
-        doomed = net;
+        destroyed_server = net;
         cre_engine_shutdown(net->engine, 1, destroy_in_done, &done);
         CHECK_EQ(done, 0);
         NET_UNTIL(net, done == 1);

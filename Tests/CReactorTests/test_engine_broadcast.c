@@ -179,12 +179,12 @@ TEST_BOTH(a_slow_receiver_goes_without) {
         }
     }
     CHECK_EQ(expected, COUNT);
-    uint64_t left_out = net_stats(net).skipped;
-    CHECK(left_out > 0);
-    CHECK_EQ(net_stats(net).messages_out, 2 * COUNT - left_out);
+    uint64_t skipped = net_stats(net).skipped;
+    CHECK(skipped > 0);
+    CHECK_EQ(net_stats(net).messages_out, 2 * COUNT - skipped);
     CHECK(net_count_events(net, CRE_EVENT_FULL) > 0);
     /* What it did get is whole, and it is in order again with the next. */
-    for (uint64_t i = 0; i < COUNT - left_out; i++) {
+    for (uint64_t i = 0; i < COUNT - skipped; i++) {
         cre_ws_frame frame;
         REQUIRE(net_ws_next(&slow, &frame));
         CHECK_EQ(frame.length, 3000);
@@ -308,7 +308,7 @@ TEST_BOTH(publishing_inside_handlers) {
     net_ws_text(&b, "r");
     for (const char *at = "mno"; *at; at++)
         net_ws_expect_text(&a, ((char[]){ *at, 0 }));
-    net_ws_expect_text(&a, "-2"); /* its end is told when the handler has returned */
+    net_ws_expect_text(&a, "-2"); /* its end is reported when the handler has returned */
     net_close(&b);
     net_close(&a);
     net_stop(net);
@@ -355,7 +355,7 @@ TEST_BOTH(coming_and_going_at_random) {
     CHECK_EQ(atomic_load(&test_live_allocations), live);
 }
 
-/* ---- limits and nonsense ---- */
+/* ---- limits and malformed commands ---- */
 
 TEST_BOTH(limits_of_topics) {
     net_server *net = net_start((cre_engine_config){ .max_topics = 40, .max_subscriptions = 30 }, NULL);
@@ -390,11 +390,11 @@ TEST_BOTH(limits_of_topics) {
     net_client plain = net_connect(net);
     NET_UNTIL(net, cre_table_count(cre_engine_table(net->engine)) == 3);
     CHECK_EQ(SUBSCRIBE(net, ids[1] + 1, "x"), CRE_ENOT_WEBSOCKET);
-    cre_record nonsense = { .kind = CRE_COMMAND_PUBLISH, .opcode = CRE_WS_TEXT };
+    cre_record malformed = { .kind = CRE_COMMAND_PUBLISH, .opcode = CRE_WS_TEXT };
     cre_slice part = { (const uint8_t *)"\xff\xff\0\0\0\0\0\0abc", 11 };
     for (part.length = 0; part.length <= 11; part.length++) {
-        CHECK_EQ(cre_engine_command(net->engine, &nonsense, &part, 1), CRE_EINVALID);
-        CHECK_EQ(cre__command_check(&nonsense, &part, 1), CRE_EINVALID);
+        CHECK_EQ(cre_engine_command(net->engine, &malformed, &part, 1), CRE_EINVALID);
+        CHECK_EQ(cre__command_check(&malformed, &part, 1), CRE_EINVALID);
     }
     net_close(&plain);
     net_close(&a);

@@ -130,7 +130,7 @@ TEST(unix_datagrams) {
     CHECK_EQ(take(net, client, answer, sizeof answer), 5);
     close(client);
     unlink(own + 5);
-    /* A sender without a name can be heard, and not answered. */
+    /* Packets of a sender without a name are delivered, and cannot be answered. */
     client = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     aim(client, path, 0);
     REQUIRE(send(client, "anonymous", 9, 0) == 9);

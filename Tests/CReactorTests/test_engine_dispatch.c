@@ -4,7 +4,7 @@
 enum { WORKERS = 3 };
 
 /* The worker of each event, in the order of net->events. */
-static uint16_t told_to[NET_EVENTS];
+static uint16_t received_by[NET_EVENTS];
 static bool is_idle[WORKERS];
 
 static uint16_t worker_of(net_server *net, cre_session session) {
@@ -19,7 +19,7 @@ static int note_worker(net_server *net, const cre_record *event, uint8_t *payloa
         worker = ((const cre_address *)(const void *)payload)->worker;
     else
         worker = net->engine->event_worker;
-    told_to[net->count - 1] = worker;
+    received_by[net->count - 1] = worker;
     return 0;
 }
 
@@ -54,7 +54,7 @@ static net_client connect_from(net_server *net, const char *host) {
 
 static int next_worker(net_server *net, cre_event kind) {
     net_expect_event(net, kind);
-    return told_to[net->seen - 1];
+    return received_by[net->seen - 1];
 }
 
 static int connected_to(net_server *net, net_client *client) {
@@ -198,7 +198,7 @@ TEST(a_number_moves_the_connection_once) {
     CHECK(cre_table_info(cre_engine_table(net->engine), sessions[0], &info));
     CHECK_EQ(info.number, 7);
     CHECK_EQ(info.worker, 1);
-    /* CLOSE may be the first that the new one hears. */
+    /* CLOSE may be the first event of the new one. */
     net_close(&clients[1]);
     CHECK_EQ(next_worker(net, CRE_EVENT_CLOSE), 0);
     net_close(&clients[0]);

@@ -275,7 +275,7 @@ TEST_BOTH(errors_have_a_page_and_end_the_connection) {
         const char *text;
         int status;
     } cases[] = {
-        { "nonsense\r\n\r\n", 400 },
+        { "malformed\r\n\r\n", 400 },
         { "GET / HTTP/1.1\r\n\r\n", 400 },
         { "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505 },
         { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n", 413 },

@@ -254,7 +254,7 @@ TEST(an_answer_may_close) {
 TEST(an_error_page_comes_behind_earlier_answers) {
     net_server *net = start(32);
     net_client client = net_connect(net);
-    net_send_text(&client, GET("/1") GET("/2") "nonsense\r\n\r\n" GET("/3"));
+    net_send_text(&client, GET("/1") GET("/2") "malformed\r\n\r\n" GET("/3"));
     cre_record one = expect_request(net, "/1"), two = expect_request(net, "/2");
     expect_nothing(net);
     CHECK_EQ(client.length, 0);

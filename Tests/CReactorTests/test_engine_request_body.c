@@ -276,7 +276,7 @@ TEST(what_makes_no_sense) {
     cre_record request = expect_head(net);
     CHECK_EQ(cre_engine_respond_more(net->engine, request.session, 200, NULL, "begun", 5), 0);
     net_find(&client, "begun");
-    net_send_text(&client, "nonsense");
+    net_send_text(&client, "malformed");
     expect_broken(net, &request);
     net_await_end(&client);
     CHECK_EQ(client.error, ECONNRESET);

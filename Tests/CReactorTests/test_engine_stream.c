@@ -351,7 +351,7 @@ static int close_inside(net_server *net, const cre_record *event, uint8_t *paylo
     return 0;
 }
 
-TEST(the_end_is_told_after_the_handler) {
+TEST(the_end_is_reported_after_the_handler) {
     cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM, .framing = lines };
     net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, close_inside);
     int depth = 0;
@@ -364,7 +364,7 @@ TEST(the_end_is_told_after_the_handler) {
     net_await_end(&client);
     CHECK_EQ(cre_table_count(cre_engine_table(net->engine)), 0);
     net_close(&client);
-    /* From outside of a handler, too; and without another turn the end of the engine tells it. */
+    /* From outside of a handler, too; and without another turn the end of the engine reports it. */
     client = net_connect(net);
     cre_session session = net_expect_event(net, CRE_EVENT_CONNECT)->record.session;
     CHECK_EQ(cre_engine_close(net->engine, session, 0, NULL), 0);

@@ -23,7 +23,7 @@ typedef struct bench {
     void (*stop)(struct bench *it);
     cre_engine_config config;
     cre_port_options port;
-    uint64_t left_out; /* published messages that were lost, when the visit began */
+    uint64_t skipped; /* published messages that were lost, when the visit began */
     cre_session open[SESSIONS];
 } bench;
 
@@ -124,14 +124,14 @@ static void stop(bench *it) {
 /* ---- clients that expect anything ---- */
 
 /* What another process publishes may get lost for want of memory, and that is counted. */
-static uint64_t left_out(const bench *it) {
+static uint64_t skipped(const bench *it) {
     cre_engine_stats stats = { 0 };
     if (it->bus) cre_bus_stats(it->bus, &stats);
     return stats.skipped;
 }
 
 /* Waits until `text` comes. False: it never will, because the connection ended or it was lost. */
-static bool hear(net_client *client, const char *text) {
+static bool receive_text(net_client *client, const char *text) {
     size_t size = strlen(text);
     for (int waits = 0; waits < NET_WAITS; waits++) {
         uint8_t *at = client->length ? memmem(client->data, client->length, text, size) : NULL;
@@ -140,7 +140,7 @@ static bool hear(net_client *client, const char *text) {
             return true;
         }
         const bench *it = client->net->context;
-        if (client->eof || left_out(it) > it->left_out) return false;
+        if (client->eof || skipped(it) > it->skipped) return false;
         net_turn(client->net);
         if (!net_pull(client)) net_rest(client->net, client->descriptor);
     }
@@ -154,7 +154,7 @@ static void say(net_client *client, const char *text) {
 
 static bool ask(net_client *client, const char *request, const char *answer) {
     say(client, request);
-    return hear(client, answer);
+    return receive_text(client, answer);
 }
 
 static void say_frame(net_client *client, uint8_t opcode, const void *data, size_t length) {
@@ -174,7 +174,7 @@ static bool visit_http(bench *it) {
         good &&
         ask(&client, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
             "hello");
-    good = good && ask(&client, GET("") GET("l"), "hello") && hear(&client, "LARGE");
+    good = good && ask(&client, GET("") GET("l"), "hello") && receive_text(&client, "LARGE");
     say(&client, "GET / HT");
     net_turn(&it->net);
     good = good && ask(&client, "TP/1.0\r\n\r\n", "hello");
@@ -184,7 +184,7 @@ static bool visit_http(bench *it) {
 
 static bool visit_pieces(bench *it) {
     net_client client = net_connect(&it->net);
-    bool good = ask(&client, GET("s"), "LARGE") && hear(&client, "END\r\n0\r\n\r\n");
+    bool good = ask(&client, GET("s"), "LARGE") && receive_text(&client, "END\r\n0\r\n\r\n");
     good = good && ask(&client, GET_LAST("f"), "LARGE");
     net_close(&client);
     return good;
@@ -198,17 +198,17 @@ static bool visit_websocket(bench *it) {
     net_client client = net_connect(&it->net);
     bool good = upgrade(&client);
     if (good) say_frame(&client, CRE_WS_TEXT, "hello", 5);
-    good = good && hear(&client, "hello");
+    good = good && receive_text(&client, "hello");
     if (good) say_frame(&client, CRE_WS_PING, "pinged", 6);
-    good = good && hear(&client, "pinged");
+    good = good && receive_text(&client, "pinged");
     if (good) say_frame(&client, CRE_WS_BINARY, large, sizeof large);
-    good = good && hear(&client, "LARGE");
+    good = good && receive_text(&client, "LARGE");
     if (good) net_ws_send(&client, CRE_WS_TEXT, "frag", 4);
     if (good) net_turn(&it->net);
     if (good) net_ws_send(&client, CRE_WS_FIN, "ment", 4);
-    good = good && hear(&client, "fragment");
+    good = good && receive_text(&client, "fragment");
     if (good) net_ws_send_close(&client, 1000);
-    good = good && hear(&client, "\x88\x02\x03\xe8");
+    good = good && receive_text(&client, "\x88\x02\x03\xe8");
     net_close(&client);
     return good;
 }
@@ -222,13 +222,13 @@ static bool visit_broadcast(bench *it) {
     }
     if (good) say_frame(&clients[0], CRE_WS_TEXT, "published", 9);
     for (int i = 0; i < 3 && good; i++)
-        good = hear(&clients[i], "published");
+        good = receive_text(&clients[i], "published");
     static uint8_t copy[sizeof large];
     memcpy(copy, large, sizeof copy);
     copy[0] = 'p';
     if (good) say_frame(&clients[0], CRE_WS_BINARY, copy, sizeof copy);
     for (int i = 0; i < 3 && good; i++)
-        good = hear(&clients[i], "LARGE");
+        good = receive_text(&clients[i], "LARGE");
     for (int i = 0; i < 3; i++)
         net_close(&clients[i]);
     return good;
@@ -242,7 +242,7 @@ static bool visit_stream(bench *it) {
     good = good && ask(&client, "\r\n", "LARGE\r\n");
     say(&client, "last\r\n");
     shutdown(client.descriptor, SHUT_WR);
-    good = good && hear(&client, "last\r\n");
+    good = good && receive_text(&client, "last\r\n");
     for (int waits = 0; !client.eof && waits < NET_WAITS; waits++) {
         net_turn(&it->net);
         if (!net_pull(&client)) net_rest(&it->net, client.descriptor);
@@ -350,7 +350,7 @@ static void stop_pair(bench *it) {
 /* ---- runs ---- */
 
 static bool make_visit(bench *it) {
-    it->left_out = left_out(it);
+    it->skipped = skipped(it);
     bool good = it->visit(it);
     NET_UNTIL(&it->net, all_closed(it));
     return good;

@@ -351,7 +351,7 @@ static bool can_open(const char *path) {
 
 static bool is_root(void) {
     if (geteuid() == 0) return true;
-    fputs("skipped: becoming somebody else needs root\n", stderr);
+    fputs("skipped: switching the user needs root\n", stderr);
     return false;
 }
 

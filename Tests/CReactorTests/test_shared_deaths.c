@@ -120,7 +120,7 @@ TEST(other_processes_continue) {
     cre_shared_table_destroy(table);
 }
 
-/* And at each instant that matters, chosen: the step is set, and so much of it is done. */
+/* And at each instant that matters: the step is set, and a part of it is done. */
 
 static void die_here(void) {
     kill(getpid(), SIGKILL);

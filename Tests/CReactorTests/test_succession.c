@@ -165,12 +165,12 @@ TEST(a_worker_that_runs_wild) {
     start_child(&second, &host);
     net_ws_text(&client, "two");
     cre_ws_frame frame;
-    bool heard = false; /* "unheard" was either taken by the first, or is answered by the second */
-    while (!heard && net_ws_next(&client, &frame)) {
-        heard = frame.length == 3 && memcmp(frame.payload, "two", 3) == 0;
+    bool received = false; /* "unheard" was either taken by the first, or is answered by the second */
+    while (!received && net_ws_next(&client, &frame)) {
+        received = frame.length == 3 && memcmp(frame.payload, "two", 3) == 0;
         net_take(&client, frame.size);
     }
-    CHECK(heard);
+    CHECK(received);
     CHECK_EQ(atomic_load(&host.violations), 1);
     net_close(&client);
     end_child(&second, &host);

@@ -1,4 +1,4 @@
-/* Tasks: who gets them, who hears of them, and what a dead task worker leaves. */
+/* Tasks: who gets them, who is notified, and what a dead task worker leaves. */
 #include <creactor/creactor.h>
 #include <creactor/internal/internal.h>
 
@@ -103,7 +103,7 @@ static cre_task_posting post(process *from, int chosen, cre_task_kind kind, cons
     return posting;
 }
 
-TEST(a_task_is_done_and_its_poster_hears_of_it) {
+TEST(a_task_is_done_and_its_poster_gets_the_result) {
     FAMILY(0);
     all[2].answers = 1;
     CHECK_EQ(post(&all[0], 0, CRE_TASK_NOTED, "work").number, 1);
@@ -123,7 +123,7 @@ TEST(a_task_is_done_and_its_poster_hears_of_it) {
     FAMILY_END();
 }
 
-TEST(who_wants_to_hear_nothing_hears_nothing) {
+TEST(a_one_way_task_has_no_result) {
     FAMILY(0);
     all[2].answers = 1;
     post(&all[0], 0, CRE_TASK_ONE_WAY, "work");
@@ -277,11 +277,11 @@ TEST(numbers_go_on_when_the_poster_was_replaced) {
     open_process(&all[0]);
     CHECK_EQ(post(&all[0], 0, CRE_TASK_NOTED, "b").number, 2);
     turn_all(all);
-    CHECK_EQ(all[0].finals, 2); /* the successor hears of both */
+    CHECK_EQ(all[0].finals, 2); /* the successor is notified of both */
     FAMILY_END();
 }
 
-TEST(a_deaf_task_worker_leaves_its_tasks) {
+TEST(a_task_worker_that_stops_receiving_leaves_its_tasks) {
     FAMILY(0);
     cre_worker_deafen(all[2].worker);
     post(&all[0], 0, CRE_TASK_NOTED, "a");
@@ -363,7 +363,7 @@ static void note_violation(void *context, uint32_t from) {
     ((process *)context)->from = from;
 }
 
-TEST(a_task_for_who_does_none_is_nonsense) {
+TEST(a_task_for_a_node_without_tasks_is_malformed) {
     FAMILY(0);
     cre_worker_close(all[0].worker);
     cre_worker_config config = { .bus = bus, .violation = note_violation, .context = &all[0] };

@@ -56,7 +56,7 @@ TEST(requests_and_messages_1_3) {
     round_trip(TLS1_3_VERSION);
 }
 
-/* The handshake fails; the client is told so by an alert, and not cut off. */
+/* The handshake fails; the client gets an alert, and is not cut off. */
 static void refused(net_server *net, SSL_CTX *context, const char *cause) {
     int before = tls_failures;
     tls_client client = tls_new(net, context, "localhost");

@@ -35,7 +35,7 @@ class Client:
             self.socket.sendall(data)
             self.socket.setblocking(False)
         except OSError:
-            pass  # reading tells
+            pass  # the next read shows it
 
     def ready(self):
         """False when the connection has ended."""

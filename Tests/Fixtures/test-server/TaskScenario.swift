@@ -17,7 +17,7 @@ import SwiftServer
         server.onPipeMessage { server, from, bytes in
             let text = String(decoding: bytes.prefix(64), as: UTF8.self)
             print("pipe \(server.workerID) \(from) \(bytes.count) \(text)")
-            if text.hasPrefix("ask ") { server.sendMessage("told \(text.dropFirst(4))", to: from) }
+            if text.hasPrefix("ask ") { server.sendMessage("answer \(text.dropFirst(4))", to: from) }
             if text.hasPrefix("push "), let fd = UInt64(text.dropFirst(5)) {
                 server.push("pushed by \(server.workerID)", to: ConnectionID(rawValue: fd))
             }
@@ -145,9 +145,9 @@ import SwiftServer
             var posted = 0
             while server.task(data, on: 0).isAccepted { posted += 1 }
             server.push("\(server.task(data, on: 0)) after \(posted > 10)", to: fd)
-        case "tell":
+        case "message":
             server.push("\(server.sendMessage(words.dropFirst(2).joined(separator: " "), to: number))", to: fd)
-        case "tellBig":
+        case "bigMessage":
             server.push("\(server.sendMessage([UInt8](repeating: 120, count: 800_000), to: number))", to: fd)
         case "status":
             let status = server.workerStatus(of: number)

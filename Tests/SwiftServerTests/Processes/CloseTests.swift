@@ -2,9 +2,9 @@ import SwiftServer
 import Testing
 
 extension ProcessTests {
-    /// Every end of a WebSocket is told once, with its reason.
+    /// Every close of a WebSocket is reported once, with its reason.
     @Suite struct CloseTests {
-        /// Has a client end in some way, and checks what onClose was told, and that it was told once.
+        /// Closes a client in some way, and checks that onClose is called once, with `expected`.
         private func expect(
             _ expected: String, _ mode: ServerMode, _ scenario: String = "general", options: [String] = [],
             when end: (ServerProcess, WebSocketClient) throws -> Void

@@ -5,7 +5,7 @@ import Testing
 extension ProcessTests {
     /// As whom, where and on which CPUs handlers run.
     @Suite struct ConfinementTests {
-        static let isRoot: ConditionTrait = .enabled("becoming somebody else needs root") { geteuid() == 0 }
+        static let isRoot: ConditionTrait = .enabled("switching the user needs root") { geteuid() == 0 }
 
         /// Real, effective, saved and that of files.
         private func users(_ pid: Int32) -> String? { ProcessTable.status(pid, "Uid") }
@@ -103,7 +103,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(isRoot, arguments: ServerMode.supervised) func anotherUserCanOpenTheLogAnew(_ mode: ServerMode) throws {
+        @Test(isRoot, arguments: ServerMode.supervised) func anotherUserCanReopenTheLog(_ mode: ServerMode) throws {
             let folder = try Folder()
             folder.setMode("", 0o755)
             try ServerProcess.run("general", mode, ["user=nobody", "logFile=\(folder.file("log"))"]) { server in
@@ -193,8 +193,8 @@ extension ProcessTests {
             #expect(none.lines("error invalidSetting:").first?.contains("cpuAffinityIgnore leaves none") == true)
         }
 
-        /// No system allows so many files.
-        @Test(arguments: ServerMode.supervised) func tooFewDescriptorsAreTold(_ mode: ServerMode) throws {
+        /// No system allows this number of files.
+        @Test(arguments: ServerMode.supervised) func tooFewDescriptorsAreLogged(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, ["maxConnections=16000000"]) { server in
                 let lines = server.log.split(separator: "\n").filter { $0.contains("open files are allowed") }
                 #expect(lines.count == 1)

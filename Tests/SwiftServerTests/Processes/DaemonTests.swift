@@ -67,7 +67,7 @@ extension ProcessTests {
             #expect(!folder.exists("pid"))
         }
 
-        @Test(arguments: ServerMode.supervised) func whatKeepsItFromStartingIsTold(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func errorsOfTheStartAreReported(_ mode: ServerMode) throws {
             let user = try PortUser(shared: false)
             let busy = try ServerProcess.runFailing("general", mode, ["daemonize=1", "port=\(user.port)"])
             #expect(busy.end == .exit(3))

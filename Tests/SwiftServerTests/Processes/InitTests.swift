@@ -20,7 +20,7 @@ enum Isolation {
 }
 
 extension ProcessTests {
-    /// As process 1, which it is in a container: the kernel treats that one's signals differently, and gives it orphans.
+    /// The server as process 1, as in a container: the kernel treats its signals differently, and it inherits orphans.
     @Suite(.enabled("needs the right to make a PID namespace") { Isolation.isPossible }) struct InitTests {
         @Test(arguments: ServerMode.supervised, [SIGTERM, SIGINT])
         func signalsStopProcessOne(_ mode: ServerMode, _ signal: Int32) throws {

@@ -3,21 +3,21 @@ import SwiftServer
 import Testing
 
 extension ProcessTests {
-    /// What is told of the server's own life, and how signals change it.
+    /// Events of the server's life, and the effect of signals on it.
     @Suite struct LifeCycleTests {
-        @Test(arguments: ServerMode.supervised) func everyEventIsToldOnceAndInItsProcess(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyEventComesOnceAndInItsProcess(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 let manager = try server.process("manager")
                 let workers = [try server.process("worker 0"), try server.process("worker 1")]
                 try server.stop()
-                let told = server.lines.filter { !$0.hasPrefix("ready") }
+                let events = server.lines.filter { !$0.hasPrefix("ready") }
                 let ends = workers.indices.map { "workerStop \($0) \(workers[$0])" }
                 let starts = workers.indices.map { "workerStart \($0) \(workers[$0])" }
                 let expected =
                     ["before the start", "managerStart \(manager)"] + starts + ends
                     + ["managerStop \(manager)", "shutdown \(server.pid)", "returned"]
-                #expect(told.sorted() == expected.sorted())
-                #expect(told.suffix(3) == expected.suffix(3), "first the workers, then the manager, then the master")
+                #expect(events.sorted() == expected.sorted())
+                #expect(events.suffix(3) == expected.suffix(3), "first the workers, then the manager, then the master")
             }
         }
 

@@ -40,7 +40,7 @@ extension ProcessTests {
         }
 
         /// As a program that rotates logs does: rename, then SIGHUP to the master.
-        @Test(arguments: ServerMode.supervised) func everyProcessOpensTheFileAnew(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func everyProcessReopensTheFile(_ mode: ServerMode) throws {
             let folder = try Folder()
             try ServerProcess.run("general", mode, ["logFile=\(folder.file("log"))", "logLevel=debug"]) { server in
                 let worker = try server.number("workerStart 0")
@@ -60,7 +60,7 @@ extension ProcessTests {
             }
         }
 
-        @Test func fileThatCannotBeOpenedAnewLeavesTheOldOne() throws {
+        @Test func fileThatCannotBeReopenedLeavesTheOldOne() throws {
             let folder = try Folder()
             let inner = folder.file("inner")
             unsafe mkdir(inner, 0o755)

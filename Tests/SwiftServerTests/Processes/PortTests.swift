@@ -109,7 +109,7 @@ extension ProcessTests {
             }
         }
 
-        /// A back end asks over TCP, and the browsers of all workers hear of it.
+        /// A back end sends over TCP, and the browsers of all workers are notified.
         @Test(arguments: ServerMode.supervised) func aTCPPortTriggersPushes(_ mode: ServerMode) throws {
             try ServerProcess.run("ports", mode, workers: 2) { server in
                 let ports = try ports(server)

@@ -3,8 +3,8 @@ import SwiftServer
 import Testing
 
 extension ProcessTests {
-    /// Messages between processes, the user's own processes, renewal, reloads and what is reported of processes. Names in
-    /// comments are the peer's test cases that a test repeats.
+    /// Messages between processes, custom processes, renewal, reloads and the status of processes. Comments name the
+    /// test cases of Swoole that a test repeats.
     @Suite struct RoleTests {
         static let modes: [ServerMode] = [.process, .base]
 
@@ -12,18 +12,18 @@ extension ProcessTests {
 
         /// sendMessage_1 to _4, sendMessage_in_manager
         @Test(arguments: modes)
-        func everybodyTalksToEverybody(mode: ServerMode) throws {
+        func allProcessesExchangeMessages(mode: ServerMode) throws {
             try ServerProcess.run("tasks", mode, workers: 2, ["tasks=2", "processes=1", "post"]) { server in
                 #expect(try server.line("pipe 0 -1").hasPrefix("pipe 0 -1"))
                 let client = try WebSocketClient(port: server.port)
                 let own = try #require(Int(try client.ask("who").split(separator: " ")[0]))
                 for other in 0...4 where other != own {
-                    #expect(try client.ask("tell \(other) ask \(other)") == "queued")
+                    #expect(try client.ask("message \(other) ask \(other)") == "queued")
                     #expect(try server.line("pipe \(other) \(own)") == "pipe \(other) \(own) 5 ask \(other)")
-                    #expect(try server.line("pipe \(own) \(other)").hasSuffix("told \(other)"))
+                    #expect(try server.line("pipe \(own) \(other)").hasSuffix("answer \(other)"))
                 }
-                #expect(try client.ask("tell \(own) me") == "invalid")
-                #expect(try client.ask("tell 5 nobody") == "invalid")
+                #expect(try client.ask("message \(own) me") == "invalid")
+                #expect(try client.ask("message 5 nobody") == "invalid")
             }
         }
 
@@ -33,12 +33,12 @@ extension ProcessTests {
                 let client = try WebSocketClient(port: server.port)
                 let receiver = try server.process("task worker 1")
                 for n in 1...5 {
-                    #expect(try client.ask("tellBig 1") == "queued")
+                    #expect(try client.ask("bigMessage 1") == "queued")
                     #expect(try server.line("pipe 1 0", n).hasPrefix("pipe 1 0 800000 xxx"))
                 }
                 let before = ProcessTable.residentPages(receiver)
                 for n in 6...30 {
-                    #expect(try client.ask("tellBig 1") == "queued")
+                    #expect(try client.ask("bigMessage 1") == "queued")
                     _ = try server.line("pipe 1 0", n)
                 }
                 #expect(ProcessTable.residentPages(receiver) < before + 1024)
@@ -50,7 +50,7 @@ extension ProcessTests {
         func ownProcessesPush(mode: ServerMode) throws {
             try ServerProcess.run("tasks", mode, workers: 2, ["processes=1"]) { server in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("tell 2 push 1") == "queued")
+                #expect(try client.ask("message 2 push 1") == "queued")
                 #expect(try client.receiveText() == "pushed by 2")
                 #expect(try server.number("process 0 2") == server.process("helper 0"))
             }
@@ -60,8 +60,8 @@ extension ProcessTests {
         @Test func ownProcessesHaveTimers() throws {
             try ServerProcess.run("tasks", .process, ["processes=2", "process=tick"]) { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
-                var heard: Set<String> = []
-                while !heard.isSuperset(of: ["tick 0", "tick 1"]) { heard.insert(try client.receiveText()) }
+                var received: Set<String> = []
+                while !received.isSuperset(of: ["tick 0", "tick 1"]) { received.insert(try client.receiveText()) }
             }
         }
 
@@ -94,8 +94,8 @@ extension ProcessTests {
             try ServerProcess.run("tasks", .process, ["processes=1", "process=loop"]) { server in
                 // What is broadcast may come before the welcome.
                 let client = try WebSocketClient(port: server.port, welcome: false)
-                var heard = 0
-                while heard < 3 { if try client.receiveText() == "loop" { heard += 1 } }
+                var count = 0
+                while count < 3 { if try client.receiveText() == "loop" { count += 1 } }
                 try server.stop()
                 #expect(!server.log.contains("in time"))
             }
@@ -223,7 +223,7 @@ extension ProcessTests {
         }
 
         /// event/worker_exit, force_reload4
-        @Test func timersAreToldOfTheEndAndDropped() throws {
+        @Test func timersAreNotifiedOfTheEndAndDropped() throws {
             try ServerProcess.run("tasks") { server in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
@@ -318,16 +318,16 @@ extension ProcessTests {
         }
 
         /// event/before_shutdown, event/shutdown, event/manager_stop
-        @Test func theEndIsToldInOrder() throws {
+        @Test func theEndIsReportedInOrder() throws {
             try ServerProcess.run("tasks", .process, ["tasks=1", "processes=1"]) { server in
                 _ = try server.number("process 0 2")
                 for id in 0..<2 { _ = try server.number("workerStart \(id)") }
                 try server.stop()
-                let told = ["beforeShutdown", "workerStop 0", "workerStop 1", "managerStop", "shutdown"]
+                let events = ["beforeShutdown", "workerStop 0", "workerStop 1", "managerStop", "shutdown"]
                 #expect(
-                    server.lines.filter { line in told.contains { line.hasPrefix($0) } }.map { line in
-                        told.first { line.hasPrefix($0) }!
-                    } == told)
+                    server.lines.filter { line in events.contains { line.hasPrefix($0) } }.map { line in
+                        events.first { line.hasPrefix($0) }!
+                    } == events)
                 #expect(server.lines("beforeShutdown") == ["beforeShutdown \(server.pid)"])
             }
         }

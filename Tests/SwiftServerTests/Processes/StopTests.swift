@@ -3,8 +3,8 @@ import SwiftServer
 import Testing
 
 extension ProcessTests {
-    /// Who may say that what has to stop, and how it is told apart. "Checklist" names rows of the behaviours that a server
-    /// of this kind is expected to have.
+    /// Who may stop which process, and how stops differ. "Checklist" names rows of the behaviours that a server of this
+    /// kind is expected to have.
     @Suite struct StopTests {
         /// A supervisor or a terminal says it to each process at once. It is one stop, by the master's order.
         @Test(arguments: ServerMode.supervised) func signalToTheGroupIsOneStopInOrder(_ mode: ServerMode) throws {
@@ -58,7 +58,7 @@ extension ProcessTests {
             }
         }
 
-        @Test func workerThatIsToldToStopIsReplaced() throws {
+        @Test func workerThatIsStoppedIsReplaced() throws {
             try ServerProcess.run("general", .process, workers: 2) { server in
                 let clients = try (0..<4).map { _ in try WebSocketClient(port: server.port) }
                 let worker = try server.number("workerStart 0")
@@ -69,7 +69,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.supervised) func managerThatIsToldToStopStopsTheServer(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func managerThatIsStoppedStopsTheServer(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode, workers: 2) { server in
                 server.signal(SIGTERM, to: try server.process("manager"))
                 #expect(try server.waitForEnd() == .exit(0))
@@ -108,7 +108,7 @@ extension ProcessTests {
         }
 
         /// Checklist: sigint_with_base, sigint_with_process.
-        @Test(arguments: ServerMode.supervised) func interruptTellsOfItsStop(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func interruptLogsItsStop(_ mode: ServerMode) throws {
             try ServerProcess.run("general", mode) { server in
                 server.signal(SIGINT)
                 #expect(try server.waitForEnd() == .exit(0))

@@ -22,7 +22,7 @@ extension ProcessTests {
             }
         }
 
-        /// How a worker may end without having been told to.
+        /// The ways in which a worker may end without a request.
         enum Death: String, CaseIterable {
             case killed
             case trapped

@@ -24,7 +24,7 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.supervised) func whoDoesNotSpeakItIsTold(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func clientsWithoutTLSGetAnAnswer(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one")
             try ServerProcess.run("echo", mode, folder.options("one")) { server in
                 let client = try TLSClient(server, folder)
@@ -36,22 +36,22 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.supervised) func hangupReadsCertificatesAnew(_ mode: ServerMode) throws {
+        @Test(arguments: ServerMode.supervised) func hangupReadsCertificatesAgain(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one", "two")
             try ServerProcess.run("echo", mode, workers: 2, folder.options("one")) { server in
                 let readers = mode == .process ? 2 : 4  // two ports each
-                func told(_ text: String) -> Int { server.log.split(separator: "\n").count { $0.contains(text) } }
+                func count(of text: String) -> Int { server.log.split(separator: "\n").count { $0.contains(text) } }
                 let client = try TLSClient(server, folder)
                 #expect(try client.ask("open before") == "TLSv1.3 one")
                 #expect(try client.ask("upgrade before") == "101")
                 try folder.replace("one", with: "two")
                 server.signal(SIGHUP)
-                try Wait.until("new certificates") { told("certificates were read again") == readers }
+                try Wait.until("new certificates") { count(of: "certificates were read again") == readers }
                 #expect(try client.ask("open after") == "TLSv1.3 two")
                 try folder.damage("one.pem")
                 server.signal(SIGHUP)
                 try Wait.until("an error") {
-                    told("certificates stay as they were: \(folder["one.pem"]): there is no certificate in it")
+                    count(of: "certificates stay as they were: \(folder["one.pem"]): there is no certificate in it")
                         == readers
                 }
                 #expect(try client.ask("open again") == "TLSv1.3 two")

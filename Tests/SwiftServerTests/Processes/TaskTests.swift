@@ -202,7 +202,7 @@ extension ProcessTests {
             }
         }
 
-        /// A worker that ends hears of its tasks first: the peer loses those results.
+        /// A worker that ends gets the results of its tasks first; Swoole loses them.
         @Test func aWorkerThatEndsWaitsForItsTasks() throws {
             try ServerProcess.run("tasks", .process, ["tasks=1"]) { server in
                 let client = try WebSocketClient(port: server.port)
@@ -245,7 +245,7 @@ extension ProcessTests {
 
         /// task/task_in_task_worker, task/task_in_master, task/task_in_manager
         @Test(arguments: modes)
-        func othersPostWithoutHearing(mode: ServerMode) throws {
+        func othersPostWithoutResults(mode: ServerMode) throws {
             try ServerProcess.run("tasks", mode, ["tasks=2", "post"]) { server in
                 #expect(try server.line("note master") == "note master -1 false false")
                 #expect(try server.line("note manager") == "note manager -1 false false")
@@ -259,7 +259,7 @@ extension ProcessTests {
 
         /// task/task_in_user_process
         @Test(arguments: modes)
-        func processesOfTheUsersPostAndHear(mode: ServerMode) throws {
+        func customProcessesPostAndGetResults(mode: ServerMode) throws {
             try ServerProcess.run("tasks", mode, ["tasks=1", "processes=1", "process=postOne"]) { server in
                 let posted = try server.line("user posts")
                 #expect(posted == "user posts true")
@@ -267,7 +267,7 @@ extension ProcessTests {
             }
         }
 
-        /// task/finish_timeout: what a poster that takes nothing cannot be told is refused, and nothing waits for it.
+        /// task/finish_timeout: results for which a poster has no room are refused, and nothing waits for it.
         @Test(arguments: [ServerMode.process, .single])
         func resultsWithoutRoomAreRefused(mode: ServerMode) throws {
             try ServerProcess.run("tasks", mode, ["tasks=1"]) { server in

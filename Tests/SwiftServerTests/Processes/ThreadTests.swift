@@ -30,8 +30,8 @@ extension ProcessTests {
         func masterHasTheSameExecutor(_ mode: ServerMode, _ executor: Executor) throws {
             try ServerProcess.run("executor", mode, environment: executor.environment) { server in
                 let expected = executor == .loop ? "the loop" : "the runtime's"
-                let told = try server.line("executor")
-                #expect(told == "executor is \(expected)")
+                let line = try server.line("executor")
+                #expect(line == "executor is \(expected)")
             }
         }
 

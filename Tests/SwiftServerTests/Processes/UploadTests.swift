@@ -95,7 +95,7 @@ extension ProcessTests {
                 }
                 let connection = try Connection(port: server.port)
                 try connection.send(UploadTests.head("/count", "Transfer-Encoding: chunked"))
-                try connection.send("nonsense\r\n")
+                try connection.send("malformed\r\n")
                 #expect(try connection.takeResponse().status == 400)
                 #expect(try server.line("upload", 4) == "upload /count incomplete")
             }

@@ -39,7 +39,7 @@ final class Daemon {
     var log: String { folder.text("log") }
     var running: [Int32] { ProcessTable.running(inGroup: group) }
 
-    /// The port that it has told in its log.
+    /// The port in its log.
     var port: Int {
         get throws {
             let line = try #require(log.split(separator: "\n").first { $0.hasPrefix("ready ") })

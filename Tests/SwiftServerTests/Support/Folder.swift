@@ -15,7 +15,7 @@ final class Folder {
 
     func file(_ name: String) -> String { path + "/" + name }
 
-    /// The same file, as seen from the working directory.
+    /// The path of a file, relative to the working directory.
     func relative(_ name: String) -> String {
         let here = FileManager.default.currentDirectoryPath.split(separator: "/").count
         return String(repeating: "../", count: here) + file(name).dropFirst()

@@ -51,7 +51,7 @@ enum ProcessTable {
     /// A field of a process, its words one blank apart.
     static func status(_ pid: Int32, _ field: String) -> String? { status("/proc/\(pid)/status", field) }
 
-    /// The same of each of its threads.
+    /// A field of each thread of a process.
     static func statusOfThreads(_ pid: Int32, _ field: String) -> [String] {
         let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
         return threads.compactMap { status("/proc/\(pid)/task/\($0)/status", field) }

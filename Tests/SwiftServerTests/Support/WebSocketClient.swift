@@ -1,5 +1,5 @@
-/// A WebSocket client that does what it is told, right or wrong. It has its own coding of frames, so that a mistake in the
-/// library's cannot hide itself.
+/// A WebSocket client that sends anything, valid or not. It has its own coding of frames, so that a mistake in that of
+/// the library cannot go unnoticed.
 final class WebSocketClient {
     enum Message: Equatable {
         case text(String)
@@ -109,8 +109,8 @@ final class WebSocketClient {
 }
 
 extension WebSocketClient {
-    /// One client of each worker, in their order. Whom a connection goes to is the server's or the kernel's choice, so it
-    /// may take several; those that are not needed leave again.
+    /// One client of each worker, in their order. The server or the kernel chooses the worker of a connection, so this
+    /// may take several connections.
     static func ofEveryWorker(_ count: Int, port: Int) throws -> [WebSocketClient] {
         var found: [Int: WebSocketClient] = [:]
         try Wait.until("a connection to each of \(count) workers") {

@@ -2,7 +2,7 @@ import Testing
 
 @testable import SwiftServer
 
-/// The orderly end of a worker, without a worker: what it does and asks is recorded, and time passes when a test says so.
+/// The orderly end of a worker, without a worker: its actions and questions are recorded, and tests control the time.
 @Suite struct DrainTests {
     private final class Worker {
         var calls: [String] = []

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SwiftServer
 
-/// What a port cannot do is refused with the name of the option, and never left out in silence.
+/// Options that a port does not have are refused by name, and never ignored.
 @Suite struct PortSettingsTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String

@@ -19,18 +19,28 @@ static uint32_t class_of(uint32_t queued) {
     return queued ? 31 - (uint32_t)__builtin_clz(queued) : 0;
 }
 
-static void visit_count(cre__conn *conn, void *context) {
+static void count(cre__transport *transport, void *context) {
     sizes *found = context;
-    found->bytes[class_of(conn->transport.queued)] += conn->transport.queued;
+    found->bytes[class_of(transport->queued)] += transport->queued;
 }
 
-static void visit_end(cre__conn *conn, void *context) {
+static void visit_count(cre__conn *conn, void *context) {
+    count(&conn->transport, context);
+}
+
+/* Also transports whose stream has ended, and whose peer takes its time: nobody hears of those any more. */
+static void end(cre__transport *transport, void *context) {
     sizes *found = context;
-    uint32_t queued = conn->transport.queued;
+    cre__conn *conn = cre__conn_of(transport);
+    uint32_t queued = transport->queued;
     if (!found->excess || !queued || class_of(queued) < found->smallest) return;
     found->excess -= queued < found->excess ? queued : found->excess;
     cre__conn_engine(conn)->stats.shed++;
     CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
+}
+
+static void visit_end(cre__conn *conn, void *context) {
+    end(&conn->transport, context);
 }
 
 /* Not at the end of each turn: another engine's queues may keep the total above the budget. */
@@ -44,9 +54,11 @@ void cre__budget_enforce(cre_engine *engine) {
     engine->budget_enforced_at = now;
     sizes found = { .excess = total - engine->budget };
     cre__engine_each(engine, visit_count, &found);
+    cre__net_each_finishing(&engine->net, count, &found);
     uint64_t covered = 0;
     found.smallest = CLASSES;
     while (found.smallest && covered < found.excess)
         covered += found.bytes[--found.smallest];
+    cre__net_each_finishing(&engine->net, end, &found);
     cre__engine_each(engine, visit_end, &found);
 }

@@ -331,7 +331,8 @@ static void ended(cre__transport *transport, int error) {
         CRE__FINISH(conn, .reason = CRE_CLOSED_TLS, .error = CRE_ETLS,
                     .text = { (const uint8_t *)cause, strlen(cause) });
     } else if (error == -ECONNRESET || error == -EPIPE) {
-        CRE__RESET(conn, .reason = CRE_CLOSED_PEER); /* how a peer ends that does not take leave */
+        /* How a peer ends that does not take leave. */
+        if (!conn->protocol->lost || !conn->protocol->lost(conn)) CRE__RESET(conn, .reason = CRE_CLOSED_PEER);
     } else if (error) {
         CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = error);
     } else {

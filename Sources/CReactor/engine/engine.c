@@ -249,6 +249,7 @@ void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(
         engine->shutdown_done = done;
         engine->shutdown_context = context;
         cre_engine_stop_listening(engine);
+        cre__net_close_lingering(&engine->net);
         cre__engine_each(engine, visit_shutdown, NULL);
     }
     cre_timer_stop(engine->shutdown_timer);

@@ -33,6 +33,9 @@ typedef struct cre__protocol {
     void (*received)(cre__conn *conn, size_t length);
     /* The peer has ended its side. */
     void (*ended)(cre__conn *conn);
+    /* The peer is gone. Ends the stream and returns true where it is known how the peer ended. May be NULL.
+     */
+    bool (*lost)(cre__conn *conn);
     /* The deadline has passed. */
     void (*due)(cre__conn *conn);
     /* Deferred input may go on. May be NULL. */

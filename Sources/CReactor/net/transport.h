@@ -155,8 +155,13 @@ void cre__net_deinit(cre__net *net);
 void cre__net_flush(cre__net *net);
 /* Like it, but sends nothing: before everything is destroyed. */
 void cre__net_forget(cre__net *net);
+/* Visits the transports that are FINISHING; `visit` may close the one it gets. */
+void cre__net_each_finishing(cre__net *net, void (*visit)(cre__transport *transport, void *context),
+                             void *context);
 /* Closes the transports that are FINISHING. */
 void cre__net_close_finishing(cre__net *net);
+/* Those of them that have sent everything and wait only for the end of the peer's input. */
+void cre__net_close_lingering(cre__net *net);
 /* Starts the wheel's timer. Without memory there is none until somebody asks again. */
 void cre__net_start_ticker(cre__net *net);
 

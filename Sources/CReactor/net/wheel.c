@@ -86,11 +86,24 @@ void cre__transport_set_deadline(cre__transport *transport, uint32_t after_ms) {
     cre__net_start_ticker(net);
 }
 
-void cre__net_close_finishing(cre__net *net) {
+void cre__net_each_finishing(cre__net *net, void (*visit)(cre__transport *transport, void *context),
+                             void *context) {
     for (uint32_t i = 0; i < CRE__WHEEL_SLOTS; i++) {
         for (cre__transport *transport = net->wheel[i], *next; transport; transport = next) {
             next = transport->next_timed;
-            if (transport->state == CRE__TRANSPORT_FINISHING) cre__transport_close(transport, false);
+            if (transport->state == CRE__TRANSPORT_FINISHING) visit(transport, context);
         }
     }
+}
+
+static void visit_finishing(cre__transport *transport, void *all) {
+    if (all || transport->half_closed) cre__transport_close(transport, false);
+}
+
+void cre__net_close_finishing(cre__net *net) {
+    cre__net_each_finishing(net, visit_finishing, net);
+}
+
+void cre__net_close_lingering(cre__net *net) {
+    cre__net_each_finishing(net, visit_finishing, NULL);
 }

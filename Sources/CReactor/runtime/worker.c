@@ -29,6 +29,16 @@ static cre__slot *slot_of(cre_worker *worker, cre_session session) {
     return &cre__table_slots(worker->table)[cre__table_index(worker->table, session)];
 }
 
+/* The connection is about to end, which its owner, another process, will show only later. */
+static void show_closing(cre_worker *worker, cre_session session) {
+    cre__table_set_state(worker->table, session, CRE_CONNECTION_CLOSING);
+}
+
+static bool is_closing(cre_worker *worker, cre_session session) {
+    return atomic_load_explicit(&slot_of(worker, session)->state, memory_order_relaxed) ==
+           CRE_CONNECTION_CLOSING;
+}
+
 /* Events of a reactor, or commands of another worker for a connection of ours. */
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
     cre_worker *worker = context;
@@ -63,6 +73,11 @@ static void take_over_from_predecessor(cre_worker *worker) {
             /* Whether the predecessor had stopped the reading of it nobody knows any more. */
             cre_record command = { .kind = CRE_COMMAND_RESUME, .session = sessions[i] };
             cre_worker_command(worker, &command, NULL, 0);
+            if (is_closing(worker, sessions[i])) { /* its owner may never have received the command */
+                command = (cre_record){ .kind = CRE_COMMAND_CLOSE, .session = sessions[i] };
+                cre__tell(worker, atomic_load_explicit(&slot->owner, memory_order_relaxed), &command, NULL,
+                          0);
+            }
             uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
             if (!taken) continue;
             command =
@@ -202,7 +217,9 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
                          const cre_slice *parts, int count) {
     int result = cre__command_check(command, parts, count);
     if (result) return result;
-    if (command->kind == CRE_COMMAND_BIND) {
+    if (command->kind == CRE_COMMAND_CLOSE) {
+        if (is_closing(worker, command->session)) return CRE_EGONE;
+    } else if (command->kind == CRE_COMMAND_BIND) {
         if (atomic_load_explicit(cre__table_number(worker->table, command->session), memory_order_relaxed))
             return CRE_ESTATE;
     } else if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
@@ -217,13 +234,16 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
     } else if (command->kind == CRE_COMMAND_SEND) {
         const cre__slot *slot = slot_of(worker, command->session);
-        if (atomic_load_explicit(&slot->state, memory_order_relaxed) != CRE_CONNECTION_STREAM)
-            return CRE_ENOT_STREAM;
+        int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+        if (state != CRE_CONNECTION_STREAM)
+            return state == CRE_CONNECTION_CLOSING ? CRE_EGONE : CRE_ENOT_STREAM;
         if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
     } else if (command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL)) {
         if (is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
     }
     result = cre__tell(worker, owner, command, parts, count);
+    if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))
+        show_closing(worker, command->session);
     /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */
     if (result && command->kind == CRE_COMMAND_RESPOND_BODY && (command->flags & CRE_RECORD_FINAL)) {
         cre_record reset = { .kind = CRE_COMMAND_RESET, .session = command->session };

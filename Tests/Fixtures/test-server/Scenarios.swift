@@ -28,6 +28,7 @@ import SwiftServer
                 response.end(request.path == "/secure" ? "\(request.isSecure) \(isSecure)" : "hello")
             }
         },
+        "behaviour": { server, options in BehaviourScenario.register(server, options) },
         "chaos": { server, _ in ChaosScenario.register(server) },
         "signals": { server, _ in
             echo(server)

@@ -73,6 +73,28 @@ final class Connection {
         return 0
     }
 
+    /// Whether something can be received, or the end of the connection.
+    var hasInput: Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        if !received.isEmpty { return true }
+        return unsafe Glibc.poll(&entry, 1, 0) > 0
+    }
+
+    /// Waits until more can be sent; false: nothing of it for `milliseconds`.
+    func waitForRoom(_ milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return unsafe Glibc.poll(&entry, 1, milliseconds) > 0
+    }
+
+    /// Drops what can be received now, and returns how many bytes it was.
+    func discard() -> Int {
+        let before = received.count
+        received = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        return before + max(0, count)
+    }
+
     /// The first `count` bytes that have not been taken yet; `nil` when the connection ends before.
     func take(_ count: Int) throws -> [UInt8]? {
         let deadline = ContinuousClock.now + Wait.patience

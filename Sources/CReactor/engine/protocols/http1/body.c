@@ -157,6 +157,7 @@ bool cre__http1_body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, boo
         .capacity = capacity,
     };
     cre_http_chunked_init(&body->chunked);
+    cre_http_chunked_set_limit(&body->chunked, cre__http1_body_limit(conn));
     http->body = body;
     cre__transport_set_deadline(&conn->transport, options->body_timeout_ms);
     if (streamed) {

@@ -59,6 +59,11 @@ static bool overlaps(const cre_http_head *head, bool upgrade) {
     return safe && !upgrade && !(head->flags & CRE_HTTP_HAS_BODY);
 }
 
+/* Of a request whose head cannot be parsed, or is not complete. */
+static uint8_t traits_of_method(const uint8_t *bytes, size_t length) {
+    return length >= 5 && memcmp(bytes, "HEAD ", 5) == 0 ? CRE__HEAD_REQUEST : 0;
+}
+
 /* One head at *cursor. False: it is not complete, or the connection does not go on. */
 static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t looked_at) {
     cre_engine *engine = cre__conn_engine(conn);
@@ -78,7 +83,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
         return false;
     }
     if (length < 0) {
-        http->traits = 0;
+        http->traits = traits_of_method(bytes, available);
         cre__http1_refuse(conn, cre_http_status_of(length));
         return false;
     }
@@ -183,16 +188,17 @@ static void ended(cre__conn *conn) {
 }
 
 static void due(cre__conn *conn) {
-    const cre__http1 *http = cre__http1_of(conn);
+    cre__http1 *http = cre__http1_of(conn);
     if (http->file) /* the client took nothing of it for this long */
         CRE__RESET(conn, .reason = CRE_CLOSED_TIMEOUT);
     else if (http->body)
         cre__http1_body_timed_out(conn);
     else if (http->count)
         return; /* the application has all the time it takes */
-    else if (http->stash)
+    else if (http->stash) {
+        http->traits = traits_of_method(http->stash->data, http->stash->used);
         cre__http1_refuse(conn, 408);
-    else
+    } else
         CRE__FINISH(conn, .reason = CRE_CLOSED_TIMEOUT);
 }
 

@@ -122,9 +122,9 @@ static void input_over(cre__conn *conn, cre_close_reason reason, uint16_t code, 
     stream->pinged = false;
     stream->close_error = error;
     cre__conn_set_close_text(conn, text);
-    /* Behind its close frame the peer may send nothing. Behind invalid input it may: that must be read until
-     * it ends, or closing would reset the connection. */
-    cre__transport_stop(&conn->transport, reason == CRE_CLOSED_PEER ? CRE__STOP_ENDED : CRE__STOP_DEFERRED);
+    /* What the peer sends nevertheless must be read until it ends, or closing would reset the connection, and
+     * the last answers would be lost. */
+    cre__transport_stop(&conn->transport, CRE__STOP_DEFERRED);
     ws->input_over = ws->awaits_owner = true;
     if (cre__conn_engine(conn)->config.half_open) {
         cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
@@ -205,6 +205,15 @@ static void received(cre__conn *conn, size_t length) {
     input(conn, NULL, 0); /* gives the message's memory back */
 }
 
+/* The peer has said how it ends, and does not wait for the answers. */
+static bool lost(cre__conn *conn) {
+    const cre__stream *stream = &conn->stream;
+    if (!cre__websocket_of(conn)->awaits_owner) return false;
+    CRE__RESET(conn, .reason = stream->close_reason, .code = stream->close_code,
+               .error = stream->close_error);
+    return true;
+}
+
 static void ended(cre__conn *conn) {
     if (!conn->stream.accepts_frames)
         closed(conn, true);
@@ -260,6 +269,7 @@ const cre__protocol cre__protocol_websocket = {
     .destination = destination,
     .received = received,
     .ended = ended,
+    .lost = lost,
     .due = due,
     .push = push,
     .command = command,

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "engine/conn.h"
+#include "engine/response.h"
 #include "engine/topics.h"
 
 /* Why a connection in its present state takes no command of a kind. */
@@ -113,12 +114,15 @@ static int command_request(cre_engine *engine, cre_session session, cre_command 
 
 static int respond(cre_engine *engine, cre_session session, uint16_t flags, uint16_t status,
                    const char *fields, const void *body, size_t length) {
+    if (status < 200 || status > 999) return CRE_EINVALID;
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn) return CRE_EGONE;
+    if (!conn->protocol->respond) return CRE_ENO_REQUEST;
     response_head head;
     int result = open_head(&head, status, fields);
-    cre_slice parts[] = { { (const uint8_t *)&head.head, sizeof head.head },
-                          { head.fields, head.head.fields_length },
-                          { body, length } };
-    if (!result) result = command_request(engine, session, CRE_COMMAND_RESPOND, flags, parts, 3);
+    cre__response response = { .status = status, .fields = { head.fields, head.head.fields_length } };
+    cre_slice part = { body, length };
+    if (!result) result = conn->protocol->respond(conn, &response, flags, &part, 1);
     close_head(&head);
     return result;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cre__response;
 typedef struct cre__conn cre__conn;
 
 /* A CLOSE command: code 0 where the protocol has none. */
@@ -46,6 +47,9 @@ typedef struct cre__protocol {
     bool (*produce)(cre__conn *conn, uint32_t *budget);
     /* Sends a frame of a valid opcode: PUSH without a record. NULL: it has no frames. */
     int (*push)(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, int policy);
+    /* Responds to the oldest request: RESPOND without a record; `flags` of it. NULL: it has no requests. */
+    int (*respond)(cre__conn *conn, const struct cre__response *response, uint16_t flags,
+                   const cre_slice *body, int count);
     /* A command that is not the same for all protocols; its payload was checked, the parts are used up. */
     int (*command)(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, int policy);
     /* The application, or a shutdown, closes the connection. Returns 0, or CRE_EGONE when it is closing. */

@@ -127,6 +127,13 @@ static int respond_file(cre__conn *conn, cre_slice *parts, int count, bool close
     return result ? result : cre__http1_respond_file(conn, &response, close);
 }
 
+int cre__http1_respond_first(cre__conn *conn, const cre__response *response, uint16_t flags,
+                             const cre_slice *body, int count) {
+    bool close = flags & CRE_RECORD_CLOSE;
+    if (flags & CRE_RECORD_MORE_BODY) return cre__http1_respond_more(conn, response, body, count, close);
+    return cre__http1_respond(conn, response, body, count, close);
+}
+
 /* A command about the first request; the parts are used up. */
 static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
                         cre__policy policy) {
@@ -139,9 +146,7 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
     int result = cre__response_read(&response, parts, count);
     if (result) return result;
     response.checked = policy == CRE__FORCE; /* by whoever received the command */
-    if (command->flags & CRE_RECORD_MORE_BODY)
-        return cre__http1_respond_more(conn, &response, parts, count, close);
-    return cre__http1_respond(conn, &response, parts, count, close);
+    return cre__http1_respond_first(conn, &response, command->flags, parts, count);
 }
 
 /* The rule of queues for an answer that must wait. Only a piece of a body that is not the last can be refused

@@ -262,6 +262,7 @@ const cre__protocol cre__protocol_http1 = {
     .resume = resume,
     .turn = turn,
     .produce = cre__http1_send_file,
+    .respond = cre__http1_respond_first,
     .command = cre__http1_command,
     .close = close_conn,
     .may_move = may_move,

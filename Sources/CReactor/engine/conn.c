@@ -259,7 +259,7 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
         stream->close_error = ending->error;
         cre__conn_set_close_text(conn, ending->text);
         stream->end_due = true;
-        cre__transport_mark(&conn->transport);
+        cre__transport_mark_turn(&conn->transport);
     }
 }
 
@@ -379,7 +379,7 @@ static bool turn(cre__transport *transport) {
     cre_engine *engine = cre__conn_engine(conn);
     if (conn->stream.end_due && !report_end(conn)) {
         if (engine->destroying) return true;
-        transport->dirty = true; /* and so its memory stays */
+        transport->turn_due = transport->dirty = true; /* and so its memory stays */
         transport->next_dirty = (cre__transport *)engine->unreported;
         engine->unreported = conn;
         return false;
@@ -401,7 +401,7 @@ static bool turn(cre__transport *transport) {
 void cre__conn_resume_later(cre__conn *conn) {
     if (conn->transport.reading || conn->transport.state == CRE__TRANSPORT_CLOSED) return;
     conn->resume = true; /* a read loop goes on by itself */
-    cre__transport_mark(&conn->transport);
+    cre__transport_mark_turn(&conn->transport);
 }
 
 const cre__transport_events cre__conn_events = {

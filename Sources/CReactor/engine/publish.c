@@ -73,7 +73,7 @@ static uint64_t deferred_bytes(const cre__conn *conn) {
 /* Its end may change every list that is being walked now. */
 static void close_later(cre__conn *conn, cre_close_reason reason) {
     conn->stream.pending_close = (uint8_t)reason;
-    cre__transport_mark(&conn->transport);
+    cre__transport_mark_turn(&conn->transport);
 }
 
 /* How much of the frames the queue has room for. */

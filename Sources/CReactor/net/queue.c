@@ -281,7 +281,11 @@ static void flush_first(cre__net *net) {
     cre__transport *transport = net->dirty;
     net->dirty = transport->next_dirty;
     transport->dirty = false;
-    bool may_free = net->events->turn(transport);
+    bool may_free = true;
+    if (transport->turn_due) {
+        transport->turn_due = false;
+        may_free = net->events->turn(transport);
+    }
     if (transport->released) {
         if (may_free && !transport->dirty) net->events->free(transport);
         return;
@@ -308,7 +312,7 @@ void cre__net_forget(cre__net *net) {
         cre__transport *transport = net->dirty;
         net->dirty = transport->next_dirty;
         transport->dirty = false;
-        net->events->turn(transport);
+        if (transport->turn_due) net->events->turn(transport);
         if (transport->released && !transport->dirty) net->events->free(transport);
     }
 }

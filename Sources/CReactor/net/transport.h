@@ -83,8 +83,7 @@ typedef struct cre__transport_events {
     void (*active)(cre__transport *transport, bool received);
     /* The deadline has passed. Not while FINISHING. */
     void (*due)(cre__transport *transport);
-    /* The end of a turn in which the transport was marked. False: keep its memory, it will be marked again.
-     */
+    /* The end of a turn in which it was asked for. False: keep the memory, it will be asked for again. */
     bool (*turn)(cre__transport *transport);
     /* It is closed and nothing refers to it any more: free its memory. The net may be gone already. */
     void (*free)(cre__transport *transport);
@@ -108,6 +107,7 @@ struct cre__transport {
     uint8_t stopped;      /* CRE__STOP_* */
     uint8_t watching;     /* events that libuv watches */
     bool dirty : 1;       /* in the list of transports to flush */
+    bool turn_due : 1;    /* ...and `turn` is to be called */
     bool blocked : 1;     /* the socket takes no more output */
     bool half_closed : 1; /* nothing more will be sent */
     bool reading : 1;     /* inside its read loop */
@@ -186,8 +186,13 @@ void cre__transport_resume(cre__transport *transport, uint8_t reasons);
 void cre__transport_update_watch(cre__transport *transport);
 /* What `released` does: the memory is freed now, or by the end of the turn. */
 void cre__transport_released(cre__transport *transport, void (*free)(cre__transport *transport));
-/* Has the end of the turn call `turn` and flush the queue. */
+/* Has the end of the turn flush the queue. */
 void cre__transport_mark(cre__transport *transport);
+/* Has it call `turn` before that. */
+static inline void cre__transport_mark_turn(cre__transport *transport) {
+    transport->turn_due = true;
+    cre__transport_mark(transport);
+}
 /* Reads the socket now, at most `reads` times. */
 void cre__transport_read(cre__transport *transport, uint8_t reads);
 /* The transport failed with this errno; calls `ended`. */

@@ -51,37 +51,32 @@ internal import CReactor
     /// the response, or the response has begun or ended. `Date` may be set; `Content-Length`, `Transfer-Encoding` and
     /// `Connection` are set by the server and ignored here.
     @discardableResult public func header(_ name: String, _ value: String) -> Bool {
-        guard !isEnded, !isStreaming, Response.isValid(name, value) else { return false }
-        let (nameLength, valueLength) = (name.utf8.count, value.utf8.count)
-        let size = nameLength + valueLength + Int(CRE_HTTP_FIELD_OVERHEAD)
-        guard fields.count + size <= CRE_HTTP_MAX_HEAD else { return false }
-        append(UInt16(nameLength))
-        append(UInt16(valueLength))
-        fields += name.utf8
-        fields += value.utf8
+        guard !isEnded, !isStreaming else { return false }
+        var (name, value) = (name, value)
+        return name.withUTF8 { name in value.withUTF8 { value in unsafe append(name, value) } }
+    }
+
+    /// Appends a field in packed form. Returns false, and appends nothing, if it must not be sent or does not fit.
+    private func append(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
+        let size = unsafe name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
+        guard fields.count + size <= CRE_HTTP_MAX_HEAD, unsafe Response.isValid(name, value) else { return false }
+        fields.reserveCapacity(fields.count + size)
+        let lengths = unsafe (UInt16(name.count), UInt16(value.count))
+        unsafe withUnsafeBytes(of: lengths) { unsafe fields.append(contentsOf: $0) }
+        unsafe fields.append(contentsOf: name)
+        unsafe fields.append(contentsOf: value)
         return true
     }
 
-    /// Appends a number in the machine's byte order, as packed fields have it.
-    private func append(_ number: UInt16) {
-        unsafe withUnsafeBytes(of: number) { unsafe fields.append(contentsOf: $0) }
-    }
-
-    private static func isValid(_ name: String, _ value: String) -> Bool {
-        var name = name
-        var value = value
-        return name.withUTF8 { name in
-            value.withUTF8 { value in
-                unsafe name.withMemoryRebound(to: CChar.self) { name in
-                    unsafe value.withMemoryRebound(to: CChar.self) { value in
-                        // An empty string may have no address; an empty name is refused before it is looked at.
-                        guard let start = name.baseAddress else { return false }
-                        var field = unsafe cre_http_header(
-                            name: start, value: value.baseAddress ?? start, name_length: UInt32(name.count),
-                            value_length: UInt32(value.count))
-                        return unsafe cre_http_header_valid(&field)
-                    }
-                }
+    private static func isValid(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
+        unsafe name.withMemoryRebound(to: CChar.self) { name in
+            unsafe value.withMemoryRebound(to: CChar.self) { value in
+                // An empty string may have no address; an empty name is refused before it is looked at.
+                guard let start = name.baseAddress else { return false }
+                var field = unsafe cre_http_header(
+                    name: start, value: value.baseAddress ?? start, name_length: UInt32(name.count),
+                    value_length: UInt32(value.count))
+                return unsafe cre_http_header_valid(&field)
             }
         }
     }

@@ -102,7 +102,7 @@ void cre__http1_body_discard(cre__conn *conn) {
     body->dropped = true;
     body->seen = 0;
     cre__transport_set_deadline(&conn->transport, conn->port->options.body_timeout_ms);
-    cre__transport_mark(&conn->transport);
+    cre__transport_mark_turn(&conn->transport);
 }
 
 /* More of what nobody wants. */

@@ -1,0 +1,57 @@
+/*
+ * Connections to servers: the connector.
+ *
+ *   static void connected(void *context, int result); // a descriptor, or a negative error
+ *
+ *   cre_connector *connector;
+ *   cre_connect_options options = { .host = "example.com", .port = 443 };
+ *   int result = cre_connect(loop, &options, connected, context, &connector);
+ */
+#ifndef CREACTOR_CONNECT_H
+#define CREACTOR_CONNECT_H
+
+#include <stdint.h>
+
+#include "export.h"
+#include "loop.h"
+
+CRE_BEGIN_DECLS
+
+/** An attempt to connect to one server. */
+typedef struct cre_connector cre_connector;
+
+/** Where to connect, and how long to try. A member of 0 takes its default. */
+typedef struct cre_connect_options {
+    /** An IPv4 or IPv6 address (without brackets), a host name, or "unix:" and a path ("unix:@name" for an
+     * abstract socket). Required. */
+    const char *host;
+    uint16_t port;          /* required, except for a Unix socket */
+    uint32_t timeout_ms;    /* for everything, the host name lookup included; 0: 10 s */
+    uint32_t head_start_ms; /* head start of each address before the next one is tried as well; 0: 250 ms */
+} cre_connect_options;
+
+/**
+ * Starts connecting a stream socket and returns without waiting. A host name is looked up on another thread;
+ * "localhost" and names that end in ".localhost" are the loopback addresses. At most 16 addresses are tried,
+ * IPv6 and IPv4 in turn: the next one starts when the one before fails or its head start is over, and the
+ * first connection wins.
+ *
+ * `connected` is called once, on the loop's thread, and the connector is freed by then. `result` is a
+ * non-blocking, close-on-exec descriptor, owned by the callee, with TCP_NODELAY set if it is TCP, or an
+ * error: CRE_EHOST_UNKNOWN, CRE_EHOST_LOOKUP, CRE_ENOMEM, -ETIMEDOUT, or the system error of an address.
+ *
+ * Returns 0 and *connector, or CRE_EINVALID for a missing or malformed host or port, -ENAMETOOLONG for a
+ * path, CRE_ENOMEM or a system error; then `connected` is never called. The loop must not be destroyed before
+ * the connector is done or cancelled. On the loop's thread.
+ */
+CRE_NODISCARD CRE_API int cre_connect(cre_loop *loop, const cre_connect_options *options,
+                                      void (*connected)(void *context, int result), void *context,
+                                      cre_connector **connector);
+
+/** Aborts and frees a connector whose callback has not been called; the callback is never called then. NULL
+ * is ignored. A lookup in progress delays the destruction of the loop until it ends. On the loop's thread. */
+CRE_API void cre_connect_cancel(cre_connector *connector);
+
+CRE_END_DECLS
+
+#endif

@@ -1,5 +1,5 @@
 /*
- * Connections to servers: the connector.
+ * Connections to servers: the connector, and the TLS settings of clients.
  *
  *   static void connected(void *context, int result); // a descriptor, or a negative error
  *
@@ -10,10 +10,13 @@
 #ifndef CREACTOR_CONNECT_H
 #define CREACTOR_CONNECT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "export.h"
 #include "loop.h"
+#include "tls.h"
 
 CRE_BEGIN_DECLS
 
@@ -51,6 +54,42 @@ CRE_NODISCARD CRE_API int cre_connect(cre_loop *loop, const cre_connect_options 
 /** Aborts and frees a connector whose callback has not been called; the callback is never called then. NULL
  * is ignored. A lookup in progress delays the destruction of the loop until it ends. On the loop's thread. */
 CRE_API void cre_connect_cancel(cre_connector *connector);
+
+/** The TLS configuration of connections to servers. Any number of connections, loops and threads may share
+ * one. */
+typedef struct cre_tls_client cre_tls_client;
+
+/** What cre_tls_client_create reads. Everything is borrowed for the call. */
+typedef struct cre_tls_client_config {
+    /** The authorities that may sign server certificates; empty: those that the system trusts. */
+    cre_tls_source authorities;
+    /** Accepts any certificate for any host name: encryption without authentication. Not together with
+     * `authorities`. */
+    bool accept_any_certificate;
+    cre_tls_version minimum;
+    /** Protocols to offer in ALPN, preferred ones first, separated by commas. NULL or "": no ALPN. */
+    const char *protocols;
+    /** The client's certificate, then the intermediate ones; empty: none. */
+    cre_tls_source certificate;
+    /** Its key, without a password; empty: it is in `certificate`. */
+    cre_tls_source key;
+    uint32_t handshake_timeout_ms; /* 0: 10 s */
+} cre_tls_client_config;
+
+/**
+ * Reads authorities, certificate and key. Returns 0 and *client, owned by the caller, or CRE_ETLS_CONFIG,
+ * CRE_ENOMEM or CRE_EUNSUPPORTED, and writes the cause, with the name of the file, to `why`, a buffer of
+ * CRE_TLS_MESSAGE bytes. Any thread.
+ */
+CRE_NODISCARD CRE_API int cre_tls_client_create(const cre_tls_client_config *config, cre_tls_client **client,
+                                                char *why);
+
+/** Adds an owner and returns `client`. Connections own the configurations they use. NULL is ignored. Any
+ * thread. */
+CRE_API cre_tls_client *cre_tls_client_retain(cre_tls_client *client);
+
+/** Ends the caller's ownership; the last owner frees the configuration. NULL is ignored. Any thread. */
+CRE_API void cre_tls_client_release(cre_tls_client *client);
 
 CRE_END_DECLS
 

@@ -29,7 +29,8 @@
     XX(accept4) XX(recv) XX(recvmmsg) XX(read) XX(pread) XX(send) XX(sendmsg) XX(sendfile)     \
     XX(write) XX(open) XX(fstat) XX(socket) XX(bind) XX(listen) XX(setsockopt) XX(getsockname) \
     XX(getpeername) XX(fchmod) XX(shutdown) XX(eventfd) XX(memfd_create) XX(ftruncate)         \
-    XX(mmap) XX(getrandom) XX(pthread_create) XX(uv_loop_init) XX(uv_async_init) XX(uv_poll_init)
+    XX(mmap) XX(getrandom) XX(pthread_create) XX(connect) XX(uv_loop_init) XX(uv_async_init)    \
+    XX(uv_poll_init) XX(uv_getaddrinfo)
 /* clang-format on */
 
 typedef enum call {
@@ -118,6 +119,7 @@ CALL_PLAIN(accept4, (int at, struct sockaddr *peer, socklen_t *size, int flags),
 CALL_PLAIN(fstat, (int at, struct stat *status), (at, status))
 CALL_PLAIN(socket, (int family, int type, int protocol), (family, type, protocol))
 CALL_PLAIN(bind, (int at, const struct sockaddr *to, socklen_t size), (at, to, size))
+CALL_PLAIN(connect, (int at, const struct sockaddr *to, socklen_t size), (at, to, size))
 CALL_PLAIN(listen, (int at, int backlog), (at, backlog))
 CALL_PLAIN(setsockopt, (int at, int level, int name, const void *value, socklen_t size),
            (at, level, name, value, size))
@@ -131,6 +133,11 @@ CALL_PLAIN(ftruncate, (int at, off_t length), (at, length))
 CALL_UV(uv_loop_init, (uv_loop_t * loop), (loop))
 CALL_UV(uv_async_init, (uv_loop_t * loop, uv_async_t *handle, uv_async_cb called), (loop, handle, called))
 CALL_UV(uv_poll_init, (uv_loop_t * loop, uv_poll_t *handle, int at), (loop, handle, at))
+
+CALL_UV(uv_getaddrinfo,
+        (uv_loop_t * loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb found, const char *host,
+         const char *service, const struct addrinfo *hints),
+        (loop, request, found, host, service, hints))
 
 /* One packet per call stands for a short one. */
 int __real_recvmmsg(int at, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);

@@ -5,6 +5,7 @@
 #include "address.h"
 #include "alloc.h"
 #include "buffer.h"
+#include "connect.h"
 #include "dispatch.h"
 #include "engine.h"
 #include "error.h"

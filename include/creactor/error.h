@@ -91,6 +91,9 @@
     XX(BUDGET, -1405, "the server is over its budget for queued output")                         \
     XX(TLS, -1410, "TLS failed")                                                                 \
     XX(TLS_CONFIG, -1411, "invalid TLS certificate, key or setting")                             \
+    /* connecting */                                                                             \
+    XX(HOST_UNKNOWN, -1420, "the host name does not exist")                                      \
+    XX(HOST_LOOKUP, -1421, "the host name lookup failed or took too long")                       \
     /* link */                                                                                   \
     XX(LINK_RECORD, -1500, "corrupt record in shared memory")                                    \
     XX(LINK_FULL, -1501, "the link to the other process is full")                                \

@@ -171,7 +171,7 @@ static void make_bio_method(void) {
 
 /* ---- beginning and end ---- */
 
-int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
+static int attach(cre__transport *transport, SSL_CTX *context) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_bio_method);
     cre__net *net = transport->net;
@@ -183,13 +183,11 @@ int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
     cre__tls_conn *tls = cre__calloc(1, sizeof *tls);
     if (!tls) return CRE_ENOMEM;
     tls->handshaking = true;
-    tls->context = cre__tls_current(of_port);
-    tls->ssl = SSL_new(cre__tls_context_default(tls->context));
+    tls->ssl = SSL_new(context);
     BIO *bio = bio_method ? BIO_new(bio_method) : NULL;
     if (!tls->ssl || !bio) {
         BIO_free(bio);
         SSL_free(tls->ssl);
-        cre__tls_context_release(tls->context);
         cre__free(tls);
         ERR_clear_error();
         return CRE_ENOMEM;
@@ -197,8 +195,35 @@ int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
     BIO_set_data(bio, transport);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_accept_state(tls->ssl);
     transport->tls = tls;
+    return 0;
+}
+
+int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
+    struct cre__tls_context *context = cre__tls_current(of_port);
+    int result = attach(transport, cre__tls_context_default(context));
+    if (result) {
+        cre__tls_context_release(context);
+        return result;
+    }
+    transport->tls->context = context;
+    SSL_set_accept_state(transport->tls->ssl);
+    return 0;
+}
+
+int cre__tls_attach_client(cre__transport *transport, cre_tls_client *client, const char *server_name) {
+    int result = attach(transport, cre__tls_client_context(client));
+    if (result) return result;
+    cre__tls_conn *tls = transport->tls;
+    tls->client = cre_tls_client_retain(client);
+    result = cre__tls_client_expect(client, tls->ssl, server_name);
+    if (result) {
+        ERR_clear_error();
+        cre__tls_detach(transport);
+        return result;
+    }
+    SSL_set_connect_state(tls->ssl);
+    tls->unread = true; /* reading, though nothing has arrived, sends the first message */
     return 0;
 }
 
@@ -208,12 +233,26 @@ void cre__tls_detach(cre__transport *transport) {
     if (tls->sealed) forget_sealed(transport);
     SSL_free(tls->ssl);
     cre__tls_context_release(tls->context);
+    cre_tls_client_release(tls->client);
     transport->tls = NULL;
     cre__free(tls);
 }
 
 uint32_t cre__tls_handshake_timeout(const cre__transport *transport) {
-    return cre__tls_context_timeout(transport->tls->context);
+    const cre__tls_conn *tls = transport->tls;
+    return tls->client ? cre__tls_client_timeout(tls->client) : cre__tls_context_timeout(tls->context);
+}
+
+size_t cre__tls_protocol(const cre__transport *transport, const char **name) {
+    const unsigned char *bytes = NULL;
+    unsigned length = 0;
+    if (transport->tls) SSL_get0_alpn_selected(transport->tls->ssl, &bytes, &length);
+    *name = (const char *)bytes;
+    return length;
+}
+
+bool cre__tls_end_is_authentic(const cre__transport *transport) {
+    return transport->tls && transport->tls->close_notified;
 }
 
 static void describe_peer(int descriptor, char out[INET6_ADDRSTRLEN]) {
@@ -240,7 +279,7 @@ static void fail(cre__transport *transport) {
     tls->failed = true;
     tls->unread = false;
     transport->net->tls_failed++;
-    if (tls->handshaking) {
+    if (tls->handshaking && tls->context) {
         char peer[INET6_ADDRSTRLEN];
         describe_peer(transport->descriptor, peer);
         cre__tls_context_tell(tls->context, peer, cre__tls_cause(transport));
@@ -253,7 +292,10 @@ static void fail(cre__transport *transport) {
 static void note_failure(cre__tls_conn *tls, int result) {
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ: break;
-    case SSL_ERROR_ZERO_RETURN: tls->ended = true; break;
+    case SSL_ERROR_ZERO_RETURN:
+        if (!tls->ended) tls->close_notified = true; /* otherwise the socket has ended without it */
+        tls->ended = true;
+        break;
     case SSL_ERROR_SYSCALL:
         if (!tls->ended && !tls->socket_error) tls->socket_error = ECONNRESET;
         break;
@@ -284,10 +326,11 @@ static bool shake_hands(cre__transport *transport) {
         tls->handshaking = false;
         transport->net->tls_handshakes++;
         transport->net->tls_resumed += SSL_session_reused(tls->ssl) == 1;
+        if (cre__queue_pending(transport)) cre__transport_mark(transport); /* queued before */
         return true;
     }
     note_failure(tls, result);
-    if (tls->cause && ERR_GET_REASON(tls->cause) == SSL_R_HTTP_REQUEST)
+    if (tls->context && tls->cause && ERR_GET_REASON(tls->cause) == SSL_R_HTTP_REQUEST)
         answer_plain_http(transport->net->tls_scratch);
     return false;
 }
@@ -410,8 +453,26 @@ int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
     return CRE_EUNSUPPORTED;
 }
 
+int cre__tls_attach_client(cre__transport *transport, cre_tls_client *client, const char *server_name) {
+    (void)transport;
+    (void)client;
+    (void)server_name;
+    return CRE_EUNSUPPORTED;
+}
+
 void cre__tls_detach(cre__transport *transport) {
     (void)transport;
+}
+
+size_t cre__tls_protocol(const cre__transport *transport, const char **name) {
+    (void)transport;
+    *name = NULL;
+    return 0;
+}
+
+bool cre__tls_end_is_authentic(const cre__transport *transport) {
+    (void)transport;
+    return false;
 }
 
 uint32_t cre__tls_handshake_timeout(const cre__transport *transport) {

@@ -58,10 +58,10 @@ internal import CReactor
 
     /// Appends a field in packed form. Returns false, and appends nothing, if it must not be sent or does not fit.
     private func append(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
-        let size = unsafe name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
+        let size = name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
         guard fields.count + size <= CRE_HTTP_MAX_HEAD, unsafe Response.isValid(name, value) else { return false }
         fields.reserveCapacity(fields.count + size)
-        let lengths = unsafe (UInt16(name.count), UInt16(value.count))
+        let lengths = (UInt16(name.count), UInt16(value.count))
         unsafe withUnsafeBytes(of: lengths) { unsafe fields.append(contentsOf: $0) }
         unsafe fields.append(contentsOf: name)
         unsafe fields.append(contentsOf: value)

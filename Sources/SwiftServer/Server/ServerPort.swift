@@ -43,8 +43,7 @@ public final class ServerPort<Owner: Server>: Port, @unchecked Sendable {
         unsafe handlers.packet = ConnectionHandlers.packet(owner, handler)
     }
 
-    /// Called when the output queue of a connection of this port has drained; see
-    /// ``ServerEvents/onDrain(_:)-((Self,ConnectionID)->Void)``.
+    /// Called when the output queue of a connection of this port has drained; see `onDrain` of the server.
     public func onDrain(_ handler: @escaping @MainActor (Owner, ConnectionID) -> Void) {
         handlers.drain = ConnectionHandlers.drain(owner, handler)
     }

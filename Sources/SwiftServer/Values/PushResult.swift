@@ -16,8 +16,7 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     public static let notWebSocket = PushResult(description: "notWebSocket")
     /// There is a connection, but it is not one of a `.tcp` port.
     public static let notStream = PushResult(description: "notStream")
-    /// The output queue of the client is full; nothing was sent. Try again after
-    /// ``ServerEvents/onDrain(_:)-((Self,ConnectionID)->Void)``, or later.
+    /// The output queue of the client is full; nothing was sent. Try again in `onDrain`, or later.
     public static let full = PushResult(description: "full")
     /// The message is invalid: too large, an oversized control frame, or an invalid address.
     public static let invalid = PushResult(description: "invalid")

@@ -78,7 +78,7 @@ public struct Settings: Sendable {
     /// no limit.
     public var maxStreamedBody: Int?
     /// The maximum size of the output queue of a connection, in bytes. Further output is refused (``PushResult/full``)
-    /// until ``ServerEvents/onDrain(_:)-((Self,ConnectionID)->Void)``. Default: 8 MiB.
+    /// until `onDrain` is called. Default: 8 MiB.
     public var maxQueue = 8 << 20
     /// The length of the output queue of a connection, in bytes, from which on the connection is not read, so that a
     /// client that does not read what it gets cannot cause more of it. Default: half of ``maxQueue``.

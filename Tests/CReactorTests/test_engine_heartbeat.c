@@ -174,6 +174,41 @@ TEST_BOTH(last_signs_are_in_the_table) {
     net_stop(net);
 }
 
+/* A connection is not read while its queue is full: neither pongs nor anything else shows that its peer
+ * lives, except that it takes the output. */
+TEST_BOTH(a_slow_reader_lives) {
+    enum { LONG = 100000 };
+    static uint8_t piece[100000];
+    net_server *net = net_start((cre_engine_config){ .max_queue = 1 << 20,
+                                                     .heartbeat_idle_ms = LONG,
+                                                     .ping_interval_ms = LONG / 4,
+                                                     .pong_timeout_ms = LONG / 4 },
+                                NULL);
+    cre_session id;
+    net_client client = join(net, &id);
+    for (int i = 0; i < 1000 && !net_count_events(net, CRE_EVENT_FULL); i++) {
+        cre_engine_push(net->engine, id, CRE_WS_BINARY, piece, sizeof piece);
+        net_turn(net);
+    }
+    CHECK_EQ(net_count_events(net, CRE_EVENT_FULL), 1);
+    cre__conn *conn = cre__engine_find(net->engine, id);
+    REQUIRE(conn != NULL);
+    uint32_t now = (uint32_t)cre_loop_now(net->loop);
+    conn->transport.last_receive = now - 3 * LONG;
+    conn->stream.pinged = true;
+    conn->stream.pinged_at = now - 2 * LONG;
+    conn->transport.last_send = now;
+    cre__conn_events.due(&conn->transport);
+    CHECK(cre__engine_find(net->engine, id) == conn);
+    CHECK(!conn->stream.pinged);
+    /* One that takes nothing does not. */
+    conn->transport.last_send = now - 2 * LONG;
+    cre__conn_events.due(&conn->transport);
+    CHECK(cre__engine_find(net->engine, id) == NULL);
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_BOTH(so_many_per_address) {
     net_server *net = net_start((cre_engine_config){ .max_per_address = 3, .max_connections = 100 }, NULL);
     cre_session id;

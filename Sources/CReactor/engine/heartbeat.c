@@ -11,10 +11,18 @@ static uint32_t left(uint32_t limit, uint32_t passed) {
     return limit > passed ? limit - passed : 0;
 }
 
+/* For how long nothing was heard of the peer. One that is not read, because its queue is full, shows by
+ * taking output that it lives. */
+static uint32_t silence(const cre__conn *conn, uint32_t now) {
+    const cre__transport *transport = &conn->transport;
+    uint32_t received = now - transport->last_receive, sent = now - transport->last_send;
+    return (transport->stopped & CRE__STOP_FULL) && sent < received ? sent : received;
+}
+
 /* For how long nothing can be due, if nothing comes; 0: for ever. */
 static uint32_t wait_for(const cre__conn *conn, uint32_t now) {
     const cre_engine_config *config = &cre__conn_engine(conn)->config;
-    uint32_t silent = now - conn->transport.last_receive, wait = UINT32_MAX;
+    uint32_t silent = silence(conn, now), wait = UINT32_MAX;
     if (conn->stream.protected) silent = 0; /* it is looked at again, for the case that the protection ends */
     if (config->heartbeat_idle_ms) {
         wait = left(config->heartbeat_idle_ms, silent);
@@ -40,7 +48,8 @@ void cre__heartbeat_due(cre__conn *conn, void (*ping)(cre__conn *conn),
                         void (*give_notice)(cre__conn *conn)) {
     const cre_engine_config *config = &cre__conn_engine(conn)->config;
     uint32_t now = (uint32_t)cre_loop_now(conn->transport.net->loop);
-    uint32_t silent = now - conn->transport.last_receive;
+    uint32_t silent = silence(conn, now);
+    if (silent < now - conn->stream.pinged_at) conn->stream.pinged = false;
     if (!conn->stream.protected) {
         bool idle = config->heartbeat_idle_ms && silent >= config->heartbeat_idle_ms;
         if (idle || (conn->stream.pinged && now - conn->stream.pinged_at >= config->pong_timeout_ms)) {

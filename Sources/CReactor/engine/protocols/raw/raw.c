@@ -50,6 +50,11 @@ static void ended(cre__conn *conn) {
 
 static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closing *closing) {
     (void)closing;
+    if (reason == CRE_CLOSED_SHUTDOWN && cre__transport_ended(&conn->transport)) {
+        /* What is in progress is finished first. */
+        cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
+        return 0;
+    }
     CRE__FINISH(conn, .reason = cre__transport_ended(&conn->transport) ? CRE_CLOSED_PEER : reason);
     return 0;
 }

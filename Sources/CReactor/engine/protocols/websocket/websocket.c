@@ -75,6 +75,8 @@ static void send_close(cre__conn *conn, uint16_t code, const char *text, size_t 
 static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closing *closing) {
     cre__websocket *ws = cre__websocket_of(conn);
     cre__stream *stream = &conn->stream;
+    /* What is in progress is finished first, and its time is limited already. */
+    if (ws->awaits_owner && reason == CRE_CLOSED_SHUTDOWN) return 0;
     if (ws->awaits_owner) { /* the last answers are queued: now the peer's close frame is answered */
         cre__ending ending = { .reason = stream->close_reason,
                                .code = stream->close_code,

@@ -198,6 +198,33 @@ TEST(what_room_sends_goes_out_at_once) {
     PAIR_END();
 }
 
+static side *fast_consumer;
+
+/* As much as has room, and the consumer takes what it can see. */
+static void send_all_there_is(side *end, uint32_t to) {
+    if (end->rooms >= 100) return;
+    while (!cre_node_congested(end->node, to))
+        CHECK_EQ(send_number(end, to, 1000, 500), 0);
+    for (int i = 0; i < 5; i++)
+        turn(fast_consumer);
+}
+
+/* A consumer that keeps up with what `room` sends must not keep the sender in its flush. */
+TEST(there_is_room_once_per_flush) {
+    PAIR({ 0 });
+    a.on_room = send_all_there_is;
+    fast_consumer = &b;
+    CHECK_EQ(send_number(&a, 1, 1, 100000), 0);
+    for (int i = 0; i < 300; i++) {
+        int rooms = a.rooms;
+        turn(&a);
+        CHECK(a.rooms <= rooms + 3); /* a turn of the loop may flush more than once */
+        turn(&b);
+    }
+    TURN_UNTIL(a.rooms >= 100 && !cre_node_congested(a.node, 1)); /* nothing is forgotten */
+    PAIR_END();
+}
+
 /* ---- wake-ups ---- */
 
 #define PINGS 3000

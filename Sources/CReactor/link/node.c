@@ -29,6 +29,7 @@ typedef struct outbound {
     bool dirty;          /* in the node's list */
     bool unwoken;        /* something was published of which the consumer does not know yet */
     uint32_t generation; /* of the consumer, when last looked at */
+    uint32_t roomed;     /* the flush in which `room` was called last */
     bool congested; /* the owner was told, or could see, that records queue: `room` is due when they no longer
                        do */
     queued *first, **last;
@@ -58,6 +59,7 @@ struct cre_node {
     outbound *out;
     uint32_t *dirty; /* destinations with something unpublished or queued */
     uint32_t dirty_count;
+    uint32_t flushes; /* how often it was flushed */
     uint64_t spin_ns;
     bool paused; /* nothing is read for the time being */
     bool active; /* something was sent or received since it last thought of sleeping */
@@ -223,6 +225,7 @@ static void wake_receivers(cre_node *node) {
 
 static bool on_flush(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, flush);
+    node->flushes++;
     for (uint32_t at = 0; at < node->dirty_count;) {
         uint32_t to = node->dirty[at];
         outbound *out = &node->out[to];
@@ -235,14 +238,17 @@ static bool on_flush(cre__hook *hook) {
             out->unwoken = false;
             cre__bus_wake(node->bus, to);
         }
-        if (out->first) {
-            at++; /* it stays until nothing waits */
+        /* It stays until nothing waits. `room` is called once per turn: with a consumer that is as fast as
+         * what it sets off, this would never end, and nothing would be received. */
+        if (out->first || out->roomed == node->flushes) {
+            at++;
             continue;
         }
         node->dirty[at] = node->dirty[--node->dirty_count];
         out->dirty = false;
         if (!out->congested) continue;
         out->congested = false;
+        out->roomed = node->flushes;
         if (node->handlers.room) node->handlers.room(node->context, to); /* may send: that comes last */
     }
     return false;

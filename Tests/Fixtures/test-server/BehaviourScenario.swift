@@ -14,14 +14,15 @@ import SwiftServer
         }
         if options["async"] == nil {
             server.onMessage { server, frame in
-                if !command(frame, server) { server.push(frame, to: frame.fd) }
+                if !command(frame, server) { echo(frame, server) }
             }
         } else {
             server.onMessage { (server: WebSocketServer, frame: Frame) async in
                 if command(frame, server) { return }
+                if options["delay"] != nil { print("received") }
                 if frame.opcode == .text && frame.text == "/hold" { await hold() }
-                await server.sleep(for: .milliseconds(1))
-                server.push(frame, to: frame.fd)
+                await server.sleep(for: .milliseconds(options.number("delay") ?? 1))
+                echo(frame, server)
             }
         }
         server.onClose { server, fd, reason in reportClose(fd, reason, server) }
@@ -35,6 +36,12 @@ import SwiftServer
             print("ports \(server.ports.map { String($0.port) }.joined(separator: " "))")
             print("ready \(server.port) \(getpid())")
         }
+    }
+
+    /// What is refused is lost: the tests count on that it never is.
+    private static func echo(_ frame: Frame, _ server: WebSocketServer) {
+        let result = server.push(frame, to: frame.fd)
+        if result == .full || result == .failed { print("refused \(result) \(frame.fd)") }
     }
 
     /// Suspends until the worker is released.

@@ -119,6 +119,24 @@ extension ProcessTests {
             }
         }
 
+        /// What is in progress is finished before a stop or a reload, also for a client that has closed already.
+        @Test(arguments: ServerMode.supervised, [SIGTERM, SIGUSR1])
+        func handlerInProgressAtAStop(_ mode: ServerMode, _ signal: Int32) throws {
+            let options = ["async=1", "delay=400", "closeTimeout=60000", "shutdownTimeout=60000"]
+            try ServerProcess.run("behaviour", mode, options) { server in
+                let client = try WebSocketClient(port: server.port, welcome: false)
+                try client.connection.send(EndOrderTests.text + EndOrderTests.close)
+                try server.line("received")
+                server.signal(signal)
+                #expect(try client.receive() == .text("first"))
+                #expect(try client.receive() == .close(1000, ""))
+                #expect(try client.receive() == .end)
+                #expect(try server.line("close").hasSuffix(" 1000 [closed by the peer]"))
+                client.connection.disconnect()
+                if signal == SIGTERM { #expect(try server.waitForEnd() == .exit(0)) }
+            }
+        }
+
         /// Its successor does not learn of the end; the client must not wait for ever.
         @Test func workerThatDiesWhileTheEndIsPending() throws {
             try ServerProcess.run("behaviour", .process, ["async=1"]) { server in

@@ -144,11 +144,7 @@ TEST_BOTH(a_shutdown_waits_for_the_last_answers) {
 TEST_BOTH(a_shutdown_does_not_wait_for_who_has_everything) {
     net_server *net = start(600000);
     net_client client = net_connect(net);
-<<<<<<< HEAD
-    net_send_text(&client, "nonsense\r\n\r\n");
-=======
     net_send_text(&client, "malformed\r\n\r\n");
->>>>>>> behaviour-tests
     CHECK_EQ(net_response(&client, NULL, 0, false), 400);
     net_await_end(&client);
     bool done = false;

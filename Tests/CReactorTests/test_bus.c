@@ -385,7 +385,7 @@ TEST(a_node_that_stops_receiving_finishes_what_it_began) {
     CHECK_EQ(send_number(&a, 1, 2, 50), 0);
     turn(&a);
     turn(&b);
-    cre_node_deafen(b.node, 0, 1024);
+    cre_node_stop_receiving(b.node, 0, 1024);
     TURN_UNTIL(b.received == 1);
     for (int i = 0; i < 20; i++) {
         turn(&a);

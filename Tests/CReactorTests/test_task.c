@@ -156,8 +156,8 @@ TEST(nobody_posts_to_himself_or_to_nobody) {
     CHECK_EQ(cre_task_post(all[0].worker, 2, CRE_TASK_NOTED, "x", 1, &posting), CRE_EINVALID);
     CHECK_EQ(cre_task_post(all[2].worker, 0, CRE_TASK_NOTED, "x", 1, &posting), CRE_EINVALID);
     CHECK_EQ(post(&all[2], -1, CRE_TASK_ONE_WAY, "x").node, 3);
-    CHECK_EQ(cre_worker_tell(all[0].worker, 0, "x", 1), CRE_EINVALID);
-    CHECK_EQ(cre_worker_tell(all[0].worker, 4, "x", 1), CRE_EINVALID);
+    CHECK_EQ(cre_worker_send_message(all[0].worker, 0, "x", 1), CRE_EINVALID);
+    CHECK_EQ(cre_worker_send_message(all[0].worker, 4, "x", 1), CRE_EINVALID);
     FAMILY_END();
 }
 
@@ -283,7 +283,7 @@ TEST(numbers_go_on_when_the_poster_was_replaced) {
 
 TEST(a_task_worker_that_stops_receiving_leaves_its_tasks) {
     FAMILY(0);
-    cre_worker_deafen(all[2].worker);
+    cre_worker_stop_receiving(all[2].worker);
     post(&all[0], 0, CRE_TASK_NOTED, "a");
     turn_all(all);
     CHECK_EQ(all[2].tasks, 0);
@@ -331,7 +331,7 @@ TEST(everybody_talks_to_everybody) {
     FAMILY(0);
     for (uint32_t from = 0; from < 4; from++)
         for (uint32_t to = 0; to < 4; to++)
-            if (from != to) CHECK_EQ(cre_worker_tell(all[from].worker, to, "hello", 5), 0);
+            if (from != to) CHECK_EQ(cre_worker_send_message(all[from].worker, to, "hello", 5), 0);
     turn_all(all);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(all[i].messages, 3);
@@ -346,7 +346,7 @@ TEST(who_has_no_loop_sends_all_the_same) {
     cre_worker_config config = { .bus = bus, .node = 1, .first_task = 2, .task_count = TASK_NODES };
     cre_worker *sender;
     REQUIRE(cre_worker_open(NULL, &config, &sender) == 0);
-    CHECK_EQ(cre_worker_tell(sender, 0, "hello", 5), 0);
+    CHECK_EQ(cre_worker_send_message(sender, 0, "hello", 5), 0);
     turn_all(all);
     CHECK_EQ(all[0].messages, 1);
     cre_worker_close(sender);

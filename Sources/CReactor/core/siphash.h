@@ -21,7 +21,7 @@ static inline void cre__siphash_round(uint64_t v[4]) {
 }
 
 /* The hash of `count` words. Unlike the published function it does not add the length: the words themselves
- * must tell inputs of different lengths apart. */
+ * must distinguish inputs of different lengths. */
 static inline uint64_t cre__siphash(const uint64_t seed[2], const uint64_t *words, unsigned count) {
     uint64_t v[4] = { seed[0] ^ 0x736F6D6570736575u, seed[1] ^ 0x646F72616E646F6Du,
                       seed[0] ^ 0x6C7967656E657261u, seed[1] ^ 0x7465646279746573u };

@@ -40,8 +40,8 @@ typedef struct outbound {
 typedef struct inbound {
     cre__ring ring;
     bool open;
-    bool deaf; /* nothing more is read: it is left to the successor */
-    bool lost; /* the record under way was told as lost: its rest is nobody's business */
+    bool left_to_successor; /* nothing more is read */
+    bool lost;              /* the record under way was told as lost: its rest is nobody's business */
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
     size_t length, capacity;
@@ -316,7 +316,7 @@ static void open_inbound(cre_node *node, uint32_t from) {
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
  * Who pauses goes on himself, and until then wants nothing told. */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
-    return node->paused || (in->deaf && !in->data);
+    return node->paused || (in->left_to_successor && !in->data);
 }
 
 static void drain_ring(cre_node *node, uint32_t from) {
@@ -504,9 +504,9 @@ void cre_node_flush(cre_node *node) {
     on_flush(&node->flush);
 }
 
-void cre_node_deafen(cre_node *node, uint32_t first, uint32_t count) {
+void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t count) {
     for (uint32_t from = first; count-- && from < node->bus->config.nodes; from++)
-        node->in[from].deaf = true;
+        node->in[from].left_to_successor = true;
 }
 
 bool cre_node_receiving(const cre_node *node) {

@@ -49,17 +49,17 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
     cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
     cre_slice part = { data, length };
-    int result = cre__tell(worker, node, &record, &part, 1);
+    int result = cre__worker_send(worker, node, &record, &part, 1);
     if (result) return result;
     atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
     atomic_fetch_add_explicit(&config->bus->duties[node].tasks_given, 1, memory_order_relaxed);
     return 0;
 }
 
-int cre_worker_tell(cre_worker *worker, uint32_t node, const void *data, size_t length) {
+int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data, size_t length) {
     cre_record record = { .kind = CRE_MESSAGE_PIPE };
     cre_slice part = { data, length };
-    return cre__tell(worker, node, &record, &part, 1);
+    return cre__worker_send(worker, node, &record, &part, 1);
 }
 
 /* ---- working on a task ---- */
@@ -75,7 +75,7 @@ static int answer(cre_worker *worker, cre_task_status status, bool final, const 
                           .session = task };
     cre_slice part = { data, length };
     uint32_t from = atomic_load_explicit(&duty->task_from, memory_order_relaxed);
-    return cre__tell(worker, from, &record, &part, 1);
+    return cre__worker_send(worker, from, &record, &part, 1);
 }
 
 int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length) {

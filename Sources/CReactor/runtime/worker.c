@@ -75,8 +75,8 @@ static void take_over_from_predecessor(cre_worker *worker) {
             cre_worker_command(worker, &command, NULL, 0);
             if (is_closing(worker, sessions[i])) { /* its owner may never have received the command */
                 command = (cre_record){ .kind = CRE_COMMAND_CLOSE, .session = sessions[i] };
-                cre__tell(worker, atomic_load_explicit(&slot->owner, memory_order_relaxed), &command, NULL,
-                          0);
+                cre__worker_send(worker, atomic_load_explicit(&slot->owner, memory_order_relaxed), &command,
+                                 NULL, 0);
             }
             uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
             if (!taken) continue;
@@ -168,13 +168,13 @@ void cre_worker_close(cre_worker *worker) {
     cre__free(worker);
 }
 
-void cre_worker_deafen(cre_worker *worker) {
+void cre_worker_stop_receiving(cre_worker *worker) {
     const cre_worker_config *config = &worker->config;
     /* Those who own sockets themselves get no events of others. */
     if (cre__is_task_worker(worker))
-        cre_node_deafen(worker->node, 0, config->bus->config.nodes);
+        cre_node_stop_receiving(worker->node, 0, config->bus->config.nodes);
     else if (!worker->engine)
-        cre_node_deafen(worker->node, config->first_owner, config->owner_count);
+        cre_node_stop_receiving(worker->node, config->first_owner, config->owner_count);
 }
 
 bool cre_worker_congested(const cre_worker *worker) {
@@ -241,13 +241,13 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     } else if (command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL)) {
         if (is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
     }
-    result = cre__tell(worker, owner, command, parts, count);
+    result = cre__worker_send(worker, owner, command, parts, count);
     if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))
         show_closing(worker, command->session);
     /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */
     if (result && command->kind == CRE_COMMAND_RESPOND_BODY && (command->flags & CRE_RECORD_FINAL)) {
         cre_record reset = { .kind = CRE_COMMAND_RESET, .session = command->session };
-        cre__tell(worker, owner, &reset, NULL, 0);
+        cre__worker_send(worker, owner, &reset, NULL, 0);
     }
     return result;
 }
@@ -260,7 +260,7 @@ static int send_to_all(cre_worker *worker, const cre_record *command, const cre_
         uint32_t owner = worker->config.first_owner + i;
         int sent = worker->engine && owner == worker->config.node
                        ? cre_engine_command(worker->engine, command, parts, count)
-                       : cre__tell(worker, owner, command, parts, count);
+                       : cre__worker_send(worker, owner, command, parts, count);
         if (!result) result = sent;
     }
     return result;
@@ -272,7 +272,7 @@ static int send_datagram(cre_worker *worker, const cre_record *command, const cr
     if (!worker->config.owner_count) return CRE_EGONE;
     int result = cre__command_check(command, parts, count);
     uint32_t owner = worker->config.first_owner + cre_record_port(command) % worker->config.owner_count;
-    return result ? result : cre__tell(worker, owner, command, parts, count);
+    return result ? result : cre__worker_send(worker, owner, command, parts, count);
 }
 
 int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {

@@ -58,8 +58,8 @@ static inline cre__occupation cre__occupy(cre_worker *worker, uint32_t kind, uin
 }
 
 /* cre_node_send, and at once where nobody waits for the end of a turn. */
-static inline int cre__tell(cre_worker *worker, uint32_t to, const cre_record *record, const cre_slice *parts,
-                            int count) {
+static inline int cre__worker_send(cre_worker *worker, uint32_t to, const cre_record *record,
+                                   const cre_slice *parts, int count) {
     int result = cre_node_send(worker->node, to, record, parts, count);
     if (worker->immediate) cre_node_flush(worker->node);
     return result;

@@ -14,7 +14,7 @@ internal import Synchronization
     private let thread = pthread_self()
     /// Other threads use `jobs` only while they hold this lock and it says true.
     private let isOpen = Mutex(true)
-    /// The same for the loop's thread, which needs no lock to see it.
+    /// Whether the loop has ended, for the loop's own thread, which needs no lock to read it.
     nonisolated(unsafe) private var hasEnded = false
     /// How many jobs were passed on. The loop's thread only.
     nonisolated(unsafe) private var passedOn = 0

@@ -42,7 +42,7 @@ internal import CReactorInternal
     func send(message bytes: [UInt8], to id: Int) -> PushResult {
         guard (0..<layout.processes).contains(id) else { return .invalid }
         let result = unsafe bytes.withUnsafeBytes {
-            unsafe cre_worker_tell(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
+            unsafe cre_worker_send_message(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
         }
         return PushResult(result, local: false)
     }

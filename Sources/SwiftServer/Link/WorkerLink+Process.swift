@@ -11,7 +11,7 @@ extension WorkerLink {
     /// Publishes that this process is ending, and stops receiving: unread events are left to its successor.
     func beginEnding(_ cause: EndingCause) {
         unsafe cre_worker_ending(raw, cause.rawValue)
-        unsafe cre_worker_deafen(raw)
+        unsafe cre_worker_stop_receiving(raw)
     }
 
     /// Makes each command leave at once instead of at the end of the loop's turn: for code that blocks the loop.

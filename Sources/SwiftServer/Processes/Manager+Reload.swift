@@ -52,8 +52,8 @@ extension Manager {
         context.handlers.afterReload?()
     }
 
-    /// Whether the process of a seat has ended its `onWorkerStart`. That its link is open is not enough: its activity may
-    /// still be the last one of its predecessor then.
+    /// Whether the process of a seat has ended its `onWorkerStart`. That its link is open is not enough: its activity
+    /// may still be the last one of its predecessor then.
     private func hasStarted(_ id: Int) -> Bool {
         let activity = activity(of: id)
         return bus.pid(ofNode: layout.node(of: id)) == seats[id].pid && activity.served > seats[id].servedBefore

@@ -22,7 +22,8 @@ public struct Settings: Sendable {
     /// The maximum size of a task, of a result, and of a message between processes, in bytes. Default: 8 MiB.
     public var maxTask = 8 << 20
     /// The number of requests, messages or packets after which a worker ends in order and is replaced, a remedy for
-    /// code that leaks memory. In process mode no connection notices. Not in ``ServerMode/single``. Default: 0, no limit.
+    /// code that leaks memory. In process mode no connection notices. Not in ``ServerMode/single``. Default: 0, no
+    /// limit.
     public var maxRequests = 0
     /// A random number up to this is added to ``maxRequests``, so that workers do not restart simultaneously. Default:
     /// `nil`, half of ``maxRequests``, or none when that is 10 or less.
@@ -83,14 +84,14 @@ public struct Settings: Sendable {
     /// The length of the output queue of a connection, in bytes, from which on the connection is not read, so that a
     /// client that does not read what it gets cannot cause more of it. Default: half of ``maxQueue``.
     public var highWatermark: Int?
-    /// The length of the output queue, in bytes, at which the connection is read again and `onDrain` is called. Default:
-    /// a quarter of ``highWatermark``.
+    /// The length of the output queue, in bytes, at which the connection is read again and `onDrain` is called.
+    /// Default: a quarter of ``highWatermark``.
     public var lowWatermark: Int?
     /// Whether connections are read also while their output queue is above the high watermark. Default: false.
     public var readsWhenFull = false
     /// The number of bytes that the output queues of all connections of the server may have together. Above it the
-    /// connections with the longest queues are closed (``CloseReason/Cause/overflow``). Default: a quarter of the memory
-    /// of the machine, or of the limit of the process's control group.
+    /// connections with the longest queues are closed (``CloseReason/Cause/overflow``). Default: a quarter of the
+    /// memory of the machine, or of the limit of the process's control group.
     public var queueBudget: Int?
     /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no compression.
     public var compression: Compression?

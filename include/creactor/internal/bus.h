@@ -104,7 +104,7 @@ CRE_API void cre_node_flush(cre_node *node);
 /** Reads nothing more from the nodes [first, first + count), except the rest of a large record that came in
  * part; what they have sent, and will send, waits for the node's next owner, who opens it when this one has
  * closed it. Sending goes on. */
-CRE_API void cre_node_deafen(cre_node *node, uint32_t first, uint32_t count);
+CRE_API void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t count);
 
 /** Whether a large record has come in part: closing the node now would lose it. */
 CRE_API bool cre_node_receiving(const cre_node *node);

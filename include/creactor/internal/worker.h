@@ -54,7 +54,7 @@ CRE_API void cre_worker_close(cre_worker *worker);
 
 /** Takes no more events of connections that others own, and a task worker no more tasks: they wait for this
  * worker's successor. Results and messages still come, and commands go on. */
-CRE_API void cre_worker_deafen(cre_worker *worker);
+CRE_API void cre_worker_stop_receiving(cre_worker *worker);
 
 /** Whether each command leaves at once, instead of at the end of the loop's turn: for code that blocks the
  * loop. It is so without a loop, and while on_message has a TASK. */
@@ -143,7 +143,7 @@ CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uin
 
 /** Says something to the process of another node: CRE_MESSAGE_PIPE. Returns 0 when it is on its way,
  * CRE_EINVALID for this process itself or a node that is none, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */
-CRE_API int cre_worker_tell(cre_worker *worker, uint32_t node, const void *data, size_t length);
+CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data, size_t length);
 
 /** The counters of all engines of the bus, of those before them in the same places too, as they were at the
  * ends of their last turns. Any thread or process. */

@@ -88,7 +88,7 @@ typedef struct echoer {
     cre_loop *loop;
     cre_worker *worker;
     int gate[2]; /* "block" is answered when something can be read here */
-    int events[8];
+    int events[32]; /* by kind */
     size_t body; /* bytes of one that comes in pieces */
     pthread_t thread;
 } echoer;

@@ -387,14 +387,14 @@ TEST(a_task_for_a_node_without_tasks_is_malformed) {
 TEST(what_a_process_is_at_can_be_seen) {
     FAMILY(0);
     cre_activity activity;
-    CHECK(cre_worker_occupied(all[0].worker, CRE_AT_TIMER));
-    CHECK(!cre_worker_occupied(all[0].worker, CRE_AT_JOB));
+    CHECK(cre_worker_set_activity(all[0].worker, CRE_AT_TIMER));
+    CHECK(!cre_worker_set_activity(all[0].worker, CRE_AT_JOB));
     cre_worker_ending(all[0].worker, 7);
     cre_bus_activity(bus, 0, &activity);
     CHECK(activity.running);
     CHECK_EQ(activity.kind, CRE_AT_TIMER);
     CHECK_EQ(activity.ending, 7);
-    cre_worker_occupied(all[0].worker, CRE_AT_NOTHING);
+    cre_worker_set_activity(all[0].worker, CRE_AT_NOTHING);
     cre_bus_activity(bus, 0, &activity);
     CHECK(!activity.running);
     CHECK_EQ(activity.kind, CRE_AT_TIMER);

@@ -24,7 +24,7 @@ typedef enum cre_dispatch {
     CRE_DISPATCH_FUNCTION,          /* as a function of the user says */
 } cre_dispatch;
 
-/** What a dispatch function is told. Everything is borrowed for the call. */
+/** The arguments of a dispatch function, borrowed for the call. */
 typedef struct cre_dispatch_info {
     uint16_t port;           /* index of the port */
     uint16_t worker_count;   /* its answer is less than this */

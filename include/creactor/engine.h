@@ -1,7 +1,7 @@
 /*
  * An engine: the sockets of one loop and the protocols on them.
  *
- * Its owner hears of what happens through events and answers with commands (record.h). All functions belong
+ * Its owner is notified by events and answers with commands (record.h). All functions belong
  * to the thread of the loop, except where "any thread" is said.
  *
  *   cre_engine_config config = { .on_event = on_event };
@@ -66,7 +66,7 @@ typedef struct cre_engine_config {
     bool (*idle)(void *context,
                  uint16_t worker); /* for IDLE: whether it waits for work; NULL: nobody knows */
 
-    /** The settings of each port, by its index: copied. Ports behind them speak WebSocket (and HTTP, see
+    /** The settings of each port, by its index: copied. Ports behind them serve WebSocket (and HTTP, see
      * `http`) with the limits below. */
     const cre_port_options *ports;
     uint16_t port_count;
@@ -102,11 +102,11 @@ typedef struct cre_engine_config {
                                  it the connections with the longest queues are closed. 0: no limit */
     uint32_t max_per_address; /* connections of one remote address (IPv6: of one /64), over all engines that
                                  share the table; further ones are closed at once. 0: no limit */
-    uint32_t heartbeat_idle_ms;  /* a WebSocket or stream from which nothing came for so long ends with
+    uint32_t heartbeat_idle_ms;  /* a WebSocket or stream that is silent for this time ends with
                                     HEARTBEAT; 0: never */
-    uint32_t heartbeat_check_ms; /* it is noticed up to so much later; 0: as soon as it can be */
-    uint32_t ping_interval_ms;   /* a WebSocket from which nothing came for so long gets a ping; 0: none */
-    uint32_t pong_timeout_ms;    /* and ends with HEARTBEAT when nothing comes for so long after it: default
+    uint32_t heartbeat_check_ms; /* how much later that is noticed at most; 0: at once */
+    uint32_t ping_interval_ms;   /* a WebSocket that is silent for this time gets a ping; 0: none */
+    uint32_t pong_timeout_ms;    /* and ends with HEARTBEAT when it is silent for this time after it: default
                                     ping_interval_ms */
     bool close_slow;     /* a connection whose queue has no room for a published message: true: it ends with
                             OVERFLOW, false: it goes without the message (stats.skipped) */
@@ -118,7 +118,7 @@ typedef struct cre_engine_config {
     uint32_t close_timeout_ms; /* for the peer's part of a closing handshake, and for the last output: default
                                   5 s */
 
-    cre_tls *const *tls; /* by the number of a listening port: what speaks TLS there; NULL: nothing does */
+    cre_tls *const *tls; /* by the number of a listening port: its TLS settings; NULL: no TLS */
     uint16_t tls_count;  /* of them; further ports are without */
 } cre_engine_config;
 
@@ -157,7 +157,7 @@ CRE_API int cre_engine_listen(cre_engine *engine, const cre_listen_options *opti
  * owns the descriptor when this returns 0. CRE_EINVALID: no such port can be. */
 CRE_API int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port);
 
-/** Has what is accepted on listening port `port` from now on speak TLS; NULL: no longer. Returns 0,
+/** Enables TLS for connections accepted on port `port` from now on; NULL disables it. Returns 0,
  * CRE_EINVALID or CRE_ENOMEM. */
 CRE_API int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls);
 
@@ -165,13 +165,13 @@ CRE_API int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls);
  * The engine owns the descriptor whatever is returned. */
 CRE_API int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port);
 
-/** The same from any thread: queued for the engine's loop. */
+/** Queues a socket for cre_engine_adopt on the engine's loop. Any thread. */
 CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port);
 
 /**
  * Carries a command out. `parts` make up its payload; they are read before this returns. Returns 0;
  * CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_ENO_REQUEST, CRE_EQUEUE_FULL, CRE_ESTATE; CRE_EINVALID
- * when the payload makes no sense; CRE_ENOMEM.
+ * when the payload is malformed; CRE_ENOMEM.
  */
 CRE_API int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts,
                                int count);
@@ -197,7 +197,7 @@ CRE_API int cre_engine_close(cre_engine *engine, cre_session session, uint16_t c
 CRE_API int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
                                const void *body, size_t length);
 
-/** The same, but the body goes on: with cre_engine_respond_body until `final`. */
+/** Begins a response whose body continues with cre_engine_respond_body until `final`. */
 CRE_API int cre_engine_respond_more(cre_engine *engine, cre_session session, uint16_t status,
                                     const char *fields, const void *body, size_t length);
 

@@ -51,14 +51,14 @@ typedef enum cre_event {
      * Exactly one answer is expected: RESPOND, with its RESPOND_BODY if it has CRE_RECORD_MORE_BODY, or
      * RESPOND_FILE. Several requests of a connection may be in progress (cre_engine_config.max_pipelined):
      * `opcode` is the number of this one, counted from 0 and modulo 256, which its answer names. With
-     * CRE_RECORD_MORE_BODY the body is left out and follows as REQUEST_BODY. */
+     * CRE_RECORD_MORE_BODY the body is not included and follows as REQUEST_BODY. */
     CRE_EVENT_REQUEST = 4,
     /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
     CRE_EVENT_FULL = 5,
     CRE_EVENT_DRAINED = 6,
     /** The next bytes of a request's body, at most 64 KiB; `opcode` is the request's number. The last one, of
      * which there is exactly one, has CRE_RECORD_FINAL, and CRE_RECORD_CLOSE when what came is not all: the
-     * client left or sent nonsense, or the request was answered before. */
+     * client left or sent something invalid, or the request was answered before. */
     CRE_EVENT_REQUEST_BODY = 7,
     /** A connection on a stream port was accepted. No payload. */
     CRE_EVENT_CONNECT = 16,
@@ -101,7 +101,7 @@ typedef enum cre_command {
      * page. */
     CRE_COMMAND_RESPOND_FILE = 73,
     /** The body of the request whose number is `opcode` is wanted: a client that waits for that ("Expect:
-     * 100-continue") is told to send it. Only with bodies in pieces. No payload. */
+     * 100-continue") is asked to send it. Only with bodies in pieces. No payload. */
     CRE_COMMAND_CONTINUE = 74,
     /** Nobody will answer the requests up to the one whose number is `opcode`: those without an answer get a
      * page with status 500; where a part of an answer was sent, the connection is reset. No payload. */
@@ -115,7 +115,8 @@ typedef enum cre_command {
     /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
     CRE_COMMAND_SENDTO = 81,
 
-    /* For the connections of a topic, or all, at once. CRE_EGONE is never said: who is gone is left out. */
+    /* For the connections of a topic, or all, at once. CRE_EGONE is never the result: connections that are
+       gone are skipped. */
 
     /** Subscribe the connection, an open WebSocket, to a topic, and end that. Payload: the topic, 1...255
      * bytes of any value. Doing it twice changes nothing. */
@@ -124,7 +125,7 @@ typedef enum cre_command {
     /** Send one message, `opcode` text or binary, to all connections of a topic but `session` (0: to all).
      * Payload: cre_publishing, the topic, the message. */
     CRE_COMMAND_PUBLISH = 98,
-    /** The same to all open WebSockets of the engine. Payload: the message. */
+    /** Send one message to all open WebSockets of the engine. Payload: the message. */
     CRE_COMMAND_BROADCAST = 99,
 } cre_command;
 
@@ -212,7 +213,7 @@ typedef struct cre_response {
     uint32_t fields_length;
 } cre_response;
 
-/** A part of a file. What is behind its end is left out. */
+/** A part of a file, cut at its end. */
 typedef struct cre_file_range {
     uint64_t offset; /* at most the file's size */
     uint64_t length; /* CRE_FILE_REST: all that follows */

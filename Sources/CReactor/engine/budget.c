@@ -28,7 +28,8 @@ static void visit_count(cre__conn *conn, void *context) {
     count(&conn->transport, context);
 }
 
-/* Also transports whose stream has ended, and whose peer takes its time: nobody hears of those any more. */
+/* Also transports whose stream has ended, and whose peer takes its time: nobody is notified of those any
+ * more. */
 static void end(cre__transport *transport, void *context) {
     sizes *found = context;
     cre__conn *conn = cre__conn_of(transport);

@@ -19,7 +19,7 @@ enum {
     CRE__COMMAND_FINAL_QUEUES = 2,    /* ...also when it has CRE_RECORD_FINAL */
     CRE__COMMAND_RESETS = 4,          /* when it is lost and final, the connection must be reset */
     CRE__COMMAND_PUBLISHES = 8,       /* it is for the connections of all owners */
-    CRE__COMMAND_WITHOUT_STREAM = 16, /* its session is 0, or the one that is left out */
+    CRE__COMMAND_WITHOUT_STREAM = 16, /* its session is 0, or the one to except */
 };
 
 /* The rule of a kind; NULL: there is no such command. */

@@ -11,7 +11,7 @@ static uint32_t left(uint32_t limit, uint32_t passed) {
     return limit > passed ? limit - passed : 0;
 }
 
-/* For how long nothing was heard of the peer. One that is not read, because its queue is full, shows by
+/* The time since the last sign of life of the peer. One that is not read, because its queue is full, shows by
  * taking output that it lives. */
 static uint32_t silence(const cre__conn *conn, uint32_t now) {
     const cre__transport *transport = &conn->transport;

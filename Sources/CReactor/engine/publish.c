@@ -212,7 +212,7 @@ static bool begin(cre__frames *frames, size_t size) {
     return true;
 }
 
-/* Room for so many more bytes of each form. */
+/* Makes room for more bytes of each form. */
 static bool make_room(cre__batch *batch, cre_engine *engine, size_t plain, size_t deflated) {
     if (batch->topic && has_room(&batch->plain, plain) && has_room(&batch->deflated, deflated)) return true;
     finish(engine, false);

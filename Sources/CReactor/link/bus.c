@@ -33,7 +33,7 @@ static void unmap(cre_bus *bus) {
 
 /* Where the parts are. Each starts on a page of its own; pages that are never touched cost nothing. */
 typedef struct layout {
-    size_t nodes, shown, duties, table, rings;
+    size_t nodes, shown, activities, table, rings;
 } layout;
 
 static int lay_out(cre_bus *bus, layout *at) {
@@ -48,8 +48,8 @@ static int lay_out(cre_bus *bus, layout *at) {
     bus->ring_stride = round_up(cre__ring_size(config->ring_bytes), 4096);
     at->nodes = 4096;
     at->shown = at->nodes + round_up(nodes * sizeof(cre__node_block), 4096);
-    at->duties = at->shown + round_up(nodes * CRE__SHOWN_BYTES, 4096);
-    at->table = at->duties + round_up(nodes * sizeof(cre__duty), 4096);
+    at->activities = at->shown + round_up(nodes * CRE__SHOWN_BYTES, 4096);
+    at->table = at->activities + round_up(nodes * sizeof(cre__activity), 4096);
     at->rings = at->table + round_up(table, 4096);
     bus->size = at->rings + nodes * nodes * bus->ring_stride;
     return 0;
@@ -64,7 +64,7 @@ static int find_parts(cre_bus *bus, const layout *at) {
     uint8_t *memory = bus->memory;
     bus->nodes = (cre__node_block *)(memory + at->nodes);
     bus->shown = memory + at->shown;
-    bus->duties = (cre__duty *)(memory + at->duties);
+    bus->activities = (cre__activity *)(memory + at->activities);
     bus->rings = memory + at->rings;
     bus->table = cre_table_open(memory + at->table, bus->config.connections);
     return bus->table ? 0 : CRE_ENOMEM;
@@ -78,7 +78,7 @@ static cre__bus_header header_of(const cre_bus *bus) {
                               .ring_bytes = bus->config.ring_bytes,
                               .connections = bus->config.connections,
                               .max_payload = bus->config.max_payload,
-                              .sizes = { sizeof(cre_record), sizeof(cre__node_block), sizeof(cre__duty),
+                              .sizes = { sizeof(cre_record), sizeof(cre__node_block), sizeof(cre__activity),
                                          sizeof(cre__ring_control), CRE__SHOWN_BYTES },
                               .total = bus->size };
 }
@@ -176,9 +176,9 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     if (node >= bus->config.nodes) return;
     atomic_store(&bus->nodes[node].pid, 0);
     atomic_store(&bus->nodes[node].sleeping, 0);
-    /* The task in hand stays: the successor tells its poster. */
-    atomic_store(&bus->duties[node].since_ms, 0);
-    atomic_store(&bus->duties[node].ending, 0);
+    /* The task in hand stays: the successor reports it to its poster. */
+    atomic_store(&bus->activities[node].since_ms, 0);
+    atomic_store(&bus->activities[node].ending, 0);
     cre_table_sweep(bus->table, (uint16_t)node);
 }
 

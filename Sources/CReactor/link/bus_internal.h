@@ -24,7 +24,7 @@ typedef struct cre__node_block {
 } cre__node_block;
 
 /* What the process of a node is at: written by it, read by those who watch it, and by its successor. */
-typedef struct cre__duty {
+typedef struct cre__activity {
     _Alignas(64) _Atomic uint64_t since_ms; /* when the callback began that runs now; 0: none does */
     _Atomic uint64_t session;               /* whom it is about */
     _Atomic uint32_t kind;                  /* of the last callback; stays when that is over */
@@ -35,7 +35,7 @@ typedef struct cre__duty {
     _Atomic uint32_t task_from, task_kind;
     _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
     _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
-} cre__duty;
+} cre__activity;
 
 struct cre_bus {
     cre_bus_config config;
@@ -46,7 +46,7 @@ struct cre_bus {
     int *eventfds;
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
-    cre__duty *duties;
+    cre__activity *activities;
     uint8_t *rings;
     cre_table *table;
 };
@@ -67,7 +67,7 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
     return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;
 }
 
-/* cre_node_send with a limit of its own for what may queue: for events, which cannot be held back any more.
+/* cre_node_send with a limit of its own for what may queue: for events, which can no longer be deferred.
  * Whoever uses it stops their source when the node is congested. */
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);

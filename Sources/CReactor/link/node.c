@@ -30,8 +30,8 @@ typedef struct outbound {
     bool unwoken;        /* something was published of which the consumer does not know yet */
     uint32_t generation; /* of the consumer, when last looked at */
     uint32_t roomed;     /* the flush in which `room` was called last */
-    bool congested; /* the owner was told, or could see, that records queue: `room` is due when they no longer
-                       do */
+    bool congested; /* the owner was notified, or could see, that records queue: `room` is due when they no
+                       longer do */
     queued *first, **last;
     size_t queued_bytes;
 } outbound;
@@ -41,7 +41,7 @@ typedef struct inbound {
     cre__ring ring;
     bool open;
     bool left_to_successor; /* nothing more is read */
-    bool lost;              /* the record under way was told as lost: its rest is nobody's business */
+    bool lost;              /* the record under way was reported as lost: the rest of it is dropped */
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
     size_t length, capacity;
@@ -314,7 +314,7 @@ static void open_inbound(cre_node *node, uint32_t from) {
 }
 
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
- * Who pauses goes on himself, and until then wants nothing told. */
+ * A node that is paused resumes by itself and is not notified until then. */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
     return node->paused || (in->left_to_successor && !in->data);
 }
@@ -491,7 +491,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     }
     cre__node_block *block = &bus->nodes[id];
     atomic_store(&block->pid, (uint32_t)getpid());
-    /* What a predecessor left is looked at before the senders are told that there is somebody new. */
+    /* What a predecessor left is looked at before the senders are notified of the new process. */
     each_sender(node, visit_open);
     atomic_fetch_add(&block->generation, 1);
     atomic_store(&block->sleeping, 0);

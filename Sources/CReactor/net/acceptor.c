@@ -8,7 +8,7 @@
 
 #include "core/memory.h"
 
-/* So many connections at once, then the others of the loop have their turn. */
+/* Connections that are accepted at once before the others of the loop have their turn. */
 #define ACCEPTS_PER_TURN 256
 
 /* How long accepting rests when there are no descriptors or no memory: long enough not to spin, short enough

@@ -282,7 +282,7 @@ static void fail(cre__transport *transport) {
     if (tls->handshaking && tls->context) {
         char peer[INET6_ADDRSTRLEN];
         describe_peer(transport->descriptor, peer);
-        cre__tls_context_tell(tls->context, peer, cre__tls_cause(transport));
+        cre__tls_context_report(tls->context, peer, cre__tls_cause(transport));
     }
     cre__queue_drop(transport); /* it can no longer be encrypted */
     if (transport->state == CRE__TRANSPORT_OPEN) transport->net->events->ended(transport, CRE_ETLS);
@@ -301,7 +301,7 @@ static void note_failure(cre__tls_conn *tls, int result) {
         break;
     default:
         if (tls->ended || tls->socket_error) break; /* a peer that is gone is no failure of TLS */
-        tls->cause = ERR_peek_last_error();         /* the first may be of a cipher, and tell less */
+        tls->cause = ERR_peek_last_error();         /* the first may be of a cipher, and less helpful */
         if (!tls->cause) tls->cause = ERR_PACK(ERR_LIB_SSL, 0, ERR_R_INTERNAL_ERROR);
         break;
     }

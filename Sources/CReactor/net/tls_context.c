@@ -224,7 +224,7 @@ uint32_t cre__tls_context_timeout(const struct cre__tls_context *context) {
     return context->handshake_timeout_ms;
 }
 
-void cre__tls_context_tell(const struct cre__tls_context *context, const char *peer, const char *cause) {
+void cre__tls_context_report(const struct cre__tls_context *context, const char *peer, const char *cause) {
     if (context->failed) context->failed(context->failed_context, peer, cause);
 }
 

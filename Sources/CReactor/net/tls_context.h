@@ -16,7 +16,7 @@ struct cre__tls_context *cre__tls_current(cre_tls *tls);
 void cre__tls_context_release(struct cre__tls_context *context);
 struct ssl_ctx_st *cre__tls_context_default(const struct cre__tls_context *context);
 uint32_t cre__tls_context_timeout(const struct cre__tls_context *context);
-void cre__tls_context_tell(const struct cre__tls_context *context, const char *peer, const char *cause);
+void cre__tls_context_report(const struct cre__tls_context *context, const char *peer, const char *cause);
 
 struct ssl_ctx_st *cre__tls_client_context(const cre_tls_client *client);
 uint32_t cre__tls_client_timeout(const cre_tls_client *client);

@@ -102,7 +102,7 @@ static int start_thread(cre_reactor *reactor) {
 }
 
 static void free_reactor(cre_reactor *reactor) {
-    /* The engine tells of the ends of its connections, and the node publishes that before it closes. */
+    /* The engine reports the ends of its connections, and the node publishes that before it closes. */
     if (reactor->engine) cre_engine_destroy(reactor->engine);
     cre_node_close(reactor->node);
     cre_loop_destroy(reactor->loop);

@@ -17,8 +17,8 @@ static uint64_t load(_Atomic uint64_t *value) {
 /* ---- posting ---- */
 
 static uint64_t waiting_for(const cre_worker *worker, uint32_t node) {
-    cre__duty *duty = &worker->config.bus->duties[node];
-    uint64_t given = load(&duty->tasks_given), done = load(&duty->tasks_done);
+    cre__activity *activity = &worker->config.bus->activities[node];
+    uint64_t given = load(&activity->tasks_given), done = load(&activity->tasks_done);
     return given > done ? given - done : 0;
 }
 
@@ -44,7 +44,7 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     uint32_t index = chosen < 0 ? least_busy(worker) : (uint32_t)chosen;
     if (index >= config->task_count) return CRE_EINVALID;
     uint32_t node = config->first_task + index;
-    cre__duty *own = cre__duty_of(worker);
+    cre__activity *own = cre__activity_of(worker);
     uint64_t number = load(&own->last_task) + 1;
     *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
     cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
@@ -52,7 +52,7 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     int result = cre__worker_send(worker, node, &record, &part, 1);
     if (result) return result;
     atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
-    atomic_fetch_add_explicit(&config->bus->duties[node].tasks_given, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&config->bus->activities[node].tasks_given, 1, memory_order_relaxed);
     return 0;
 }
 
@@ -65,16 +65,16 @@ int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data,
 /* ---- working on a task ---- */
 
 static int answer(cre_worker *worker, cre_task_status status, bool final, const void *data, size_t length) {
-    cre__duty *duty = cre__duty_of(worker);
-    uint64_t task = load(&duty->task);
-    uint32_t kind = atomic_load_explicit(&duty->task_kind, memory_order_relaxed);
+    cre__activity *activity = cre__activity_of(worker);
+    uint64_t task = load(&activity->task);
+    uint32_t kind = atomic_load_explicit(&activity->task_kind, memory_order_relaxed);
     if (!task || kind == CRE_TASK_ONE_WAY) return CRE_EGONE;
     cre_record record = { .kind = CRE_MESSAGE_RESULT,
                           .opcode = (uint8_t)((uint32_t)status | kind << KIND_SHIFT),
                           .flags = final ? CRE_RECORD_FINAL : 0,
                           .session = task };
     cre_slice part = { data, length };
-    uint32_t from = atomic_load_explicit(&duty->task_from, memory_order_relaxed);
+    uint32_t from = atomic_load_explicit(&activity->task_from, memory_order_relaxed);
     return cre__worker_send(worker, from, &record, &part, 1);
 }
 
@@ -89,32 +89,32 @@ void cre_task_suspend(cre_worker *worker) {
 }
 
 void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
-    cre__duty *duty = cre__duty_of(worker);
-    if (!load(&duty->task)) return;
-    /* A poster who does not read cannot be told; without the text there is room in the reserve for small
+    cre__activity *activity = cre__activity_of(worker);
+    if (!load(&activity->task)) return;
+    /* A poster that does not read cannot be notified; without the text there is room in the reserve for small
      * ones. */
     if (answer(worker, status, true, data, length) == CRE_ELINK_FULL) answer(worker, status, true, NULL, 0);
     /* It is done when the word of it is out: a death in between would report it once more. */
     cre_node_flush(worker->node);
-    atomic_store_explicit(&duty->task, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&duty->tasks_done, 1, memory_order_relaxed);
+    atomic_store_explicit(&activity->task, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&activity->tasks_done, 1, memory_order_relaxed);
     if (!worker->suspended) return;
     worker->suspended = false;
     cre_node_pause(worker->node, false);
 }
 
 static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
-    cre__duty *duty = cre__duty_of(worker);
-    atomic_store_explicit(&duty->task_from, from, memory_order_relaxed);
-    atomic_store_explicit(&duty->task_kind, task->opcode, memory_order_relaxed);
-    atomic_store_explicit(&duty->task, task->session, memory_order_release);
+    cre__activity *activity = cre__activity_of(worker);
+    atomic_store_explicit(&activity->task_from, from, memory_order_relaxed);
+    atomic_store_explicit(&activity->task_kind, task->opcode, memory_order_relaxed);
+    atomic_store_explicit(&activity->task, task->session, memory_order_release);
 }
 
-void cre__take_over_duty(cre_worker *worker) {
-    cre__duty *duty = cre__duty_of(worker);
+void cre__take_over_activity(cre_worker *worker) {
+    cre__activity *activity = cre__activity_of(worker);
     cre_task_end(worker, CRE_TASK_CRASHED, died, strlen(died));
-    atomic_store_explicit(&duty->since_ms, 0, memory_order_relaxed);
-    atomic_store_explicit(&duty->ending, 0, memory_order_relaxed);
+    atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&activity->ending, 0, memory_order_relaxed);
 }
 
 /* ---- what comes ---- */
@@ -128,11 +128,11 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
         if (record->opcode > CRE_TASK_ONE_WAY) return CRE_EINVALID;
         begin_task(worker, from, record);
     }
-    cre__occupation before = cre__occupy(worker, record->kind, record->session);
+    cre__activity_state before = cre__activity_begin(worker, record->kind, record->session);
     if (is_task) cre_worker_immediate(worker, true);
     if (config->on_message) config->on_message(config->context, from, record, payload);
     if (is_task) cre_worker_immediate(worker, false);
-    cre__occupy_again(worker, before);
+    cre__activity_restore(worker, before);
     if (is_task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
     return is_task; /* it may have taken long: signals and timers come before the next one */
 }
@@ -157,26 +157,26 @@ void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *r
 
 /* ---- what a process is at ---- */
 
-bool cre_worker_occupied(cre_worker *worker, uint32_t kind) {
-    cre__duty *duty = cre__duty_of(worker);
+bool cre_worker_set_activity(cre_worker *worker, uint32_t kind) {
+    cre__activity *activity = cre__activity_of(worker);
     if (!kind)
-        atomic_store_explicit(&duty->since_ms, 0, memory_order_relaxed);
-    else if (load(&duty->since_ms))
+        atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
+    else if (load(&activity->since_ms))
         return false;
     else
-        cre__occupy(worker, kind, 0);
+        cre__activity_begin(worker, kind, 0);
     return true;
 }
 
 void cre_worker_ending(cre_worker *worker, uint32_t why) {
-    atomic_store_explicit(&cre__duty_of(worker)->ending, why, memory_order_relaxed);
+    atomic_store_explicit(&cre__activity_of(worker)->ending, why, memory_order_relaxed);
 }
 
 void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity) {
     *activity = (cre_activity){ 0 };
     if (node >= bus->config.nodes) return;
-    cre__duty *duty = &bus->duties[node];
-    uint64_t since = load(&duty->since_ms);
+    cre__activity *shown = &bus->activities[node];
+    uint64_t since = load(&shown->since_ms);
     activity->running = since != 0;
     if (since) {
         struct timespec now;
@@ -184,10 +184,10 @@ void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity)
         uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
         activity->running_ms = now_ms > since ? now_ms - since : 0;
     }
-    activity->kind = atomic_load_explicit(&duty->kind, memory_order_relaxed);
-    activity->session = load(&duty->session);
-    activity->ending = atomic_load_explicit(&duty->ending, memory_order_relaxed);
-    activity->served = load(&duty->served);
-    activity->tasks_given = load(&duty->tasks_given);
-    activity->tasks_done = load(&duty->tasks_done);
+    activity->kind = atomic_load_explicit(&shown->kind, memory_order_relaxed);
+    activity->session = load(&shown->session);
+    activity->ending = atomic_load_explicit(&shown->ending, memory_order_relaxed);
+    activity->served = load(&shown->served);
+    activity->tasks_given = load(&shown->tasks_given);
+    activity->tasks_done = load(&shown->tasks_done);
 }

@@ -14,9 +14,9 @@ enum { TAKEN = 256 };
 /* Shows meanwhile what this process is at. An event may come inside another one: a close, while it is served.
  */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
-    cre__occupation before = cre__occupy(worker, event->kind, event->session);
+    cre__activity_state before = cre__activity_begin(worker, event->kind, event->session);
     worker->config.on_event(worker->config.context, event, payload);
-    cre__occupy_again(worker, before);
+    cre__activity_restore(worker, before);
 }
 
 static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
@@ -128,7 +128,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         worker->config.owner_count = 1;
     }
     worker->loop = loop;
-    if (config->node < config->bus->config.nodes) worker->duty = &config->bus->duties[config->node];
+    if (config->node < config->bus->config.nodes) worker->activity = &config->bus->activities[config->node];
     worker->immediate = !loop;
     worker->last_choice = UINT32_MAX; /* so that the first comes first */
     worker->table = cre_bus_table(config->bus);
@@ -155,7 +155,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
         cre__free(worker);
         return result;
     }
-    cre__take_over_duty(worker);
+    cre__take_over_activity(worker);
     if (!worker->engine && config->on_event) take_over_from_predecessor(worker);
     *out = worker;
     return 0;

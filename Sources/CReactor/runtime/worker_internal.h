@@ -13,14 +13,14 @@ struct cre_worker {
     cre_table *table;
     cre_node *node;
     cre_engine *engine;
-    cre__duty *duty;      /* what it shows of itself */
-    uint32_t last_choice; /* of a task worker */
-    bool immediate;       /* what is sent leaves at once */
-    bool suspended;       /* the task in hand goes on when on_message has returned */
+    cre__activity *activity; /* what it shows of itself */
+    uint32_t last_choice;    /* of a task worker */
+    bool immediate;          /* what is sent leaves at once */
+    bool suspended;          /* the task in hand goes on when on_message has returned */
 };
 
-static inline cre__duty *cre__duty_of(const cre_worker *worker) {
-    return worker->duty;
+static inline cre__activity *cre__activity_of(const cre_worker *worker) {
+    return worker->activity;
 }
 
 static inline bool cre__is_task_worker(const cre_worker *worker) {
@@ -28,32 +28,33 @@ static inline bool cre__is_task_worker(const cre_worker *worker) {
 }
 
 /* What a process is at while a callback runs. Only it writes that: plain loads and stores do. */
-typedef struct cre__occupation {
+typedef struct cre__activity_state {
     uint64_t since_ms, session;
     uint32_t kind;
-} cre__occupation;
+} cre__activity_state;
 
-static inline void cre__occupy_again(cre_worker *worker, cre__occupation occupation) {
-    cre__duty *duty = cre__duty_of(worker);
-    atomic_store_explicit(&duty->since_ms, occupation.since_ms, memory_order_relaxed);
-    if (!occupation.since_ms) return; /* what was done last stays, for who asks what it died of */
-    atomic_store_explicit(&duty->session, occupation.session, memory_order_relaxed);
-    atomic_store_explicit(&duty->kind, occupation.kind, memory_order_relaxed);
+static inline void cre__activity_restore(cre_worker *worker, cre__activity_state state) {
+    cre__activity *activity = cre__activity_of(worker);
+    atomic_store_explicit(&activity->since_ms, state.since_ms, memory_order_relaxed);
+    if (!state.since_ms) return; /* what was done last stays, for who asks what it died of */
+    atomic_store_explicit(&activity->session, state.session, memory_order_relaxed);
+    atomic_store_explicit(&activity->kind, state.kind, memory_order_relaxed);
 }
 
 /* Returns what it was at before. It is on the way of each message, and nearly always that was nothing. */
-static inline cre__occupation cre__occupy(cre_worker *worker, uint32_t kind, uint64_t session) {
-    cre__duty *duty = cre__duty_of(worker);
-    cre__occupation before = { .since_ms = atomic_load_explicit(&duty->since_ms, memory_order_relaxed) };
+static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32_t kind, uint64_t session) {
+    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_state before = { .since_ms =
+                                       atomic_load_explicit(&activity->since_ms, memory_order_relaxed) };
     if (__builtin_expect(before.since_ms != 0, 0)) {
-        before.session = atomic_load_explicit(&duty->session, memory_order_relaxed);
-        before.kind = atomic_load_explicit(&duty->kind, memory_order_relaxed);
+        before.session = atomic_load_explicit(&activity->session, memory_order_relaxed);
+        before.kind = atomic_load_explicit(&activity->kind, memory_order_relaxed);
     }
-    uint64_t served = atomic_load_explicit(&duty->served, memory_order_relaxed);
-    atomic_store_explicit(&duty->served, served + 1, memory_order_relaxed);
-    atomic_store_explicit(&duty->session, session, memory_order_relaxed);
-    atomic_store_explicit(&duty->kind, kind, memory_order_relaxed);
-    atomic_store_explicit(&duty->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
+    uint64_t served = atomic_load_explicit(&activity->served, memory_order_relaxed);
+    atomic_store_explicit(&activity->served, served + 1, memory_order_relaxed);
+    atomic_store_explicit(&activity->session, session, memory_order_relaxed);
+    atomic_store_explicit(&activity->kind, kind, memory_order_relaxed);
+    atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
     return before;
 }
 
@@ -74,7 +75,7 @@ void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *reco
 /* The beginning of one died with a predecessor. */
 void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *record);
 
-/* Tells the poster of the task in which a predecessor died. */
-void cre__take_over_duty(cre_worker *worker);
+/* Notifies the poster of the task in which a predecessor died. */
+void cre__take_over_activity(cre_worker *worker);
 
 #endif

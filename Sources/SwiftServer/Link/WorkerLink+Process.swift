@@ -6,7 +6,7 @@ extension WorkerLink {
     /// Publishes the beginning of an activity (CRE_AT_*), or its end (CRE_AT_NOTHING). Returns false inside another
     /// activity; the end must not be published then.
     @discardableResult
-    func publish(activity: UInt32) -> Bool { unsafe cre_worker_occupied(raw, activity) }
+    func publish(activity: UInt32) -> Bool { unsafe cre_worker_set_activity(raw, activity) }
 
     /// Publishes that this process is ending, and stops receiving: unread events are left to its successor.
     func beginEnding(_ cause: EndingCause) {

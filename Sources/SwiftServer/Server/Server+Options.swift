@@ -1,13 +1,14 @@
 /// Options by the names that Swoole has for them, like `["worker_num": 2, "package_max_length": "2M"]`. Each is another
 /// name for a part of ``settings``, or of the settings of the server's own port; `docs/swoole-behaviour.md` lists them.
 extension Server {
-    /// Sets options by name. Calls before ``start()`` merge: all of them together are like one call with all options, of
-    /// which the last value counts. `false` switches off what `true` switched on.
+    /// Sets options by name. Calls before ``start()`` merge: all of them together are like one call with all options,
+    /// of which the last value counts. `false` switches off what `true` switched on.
     ///
     /// Numbers may be text ("2"), whole numbers may be written as 2.0. When one option is refused, none is set.
     ///
-    /// - Throws: ``ServerError`` of the code `invalidSetting` for an unknown option, a value that cannot be converted, and
-    ///   framings that contradict each other. Ranges, and options that need another one, are checked by ``start()``.
+    /// - Throws: ``ServerError`` of the code `invalidSetting` for an unknown option, a value that cannot be converted,
+    ///   and framings that contradict each other. Ranges, and options that need another one, are checked by
+    ///   ``start()``.
     public func set(_ options: [String: OptionValue]) throws(ServerError) {
         guard masterPID == 0 else { throw .setting("set: cannot change options after start()") }
         var draft = OptionDraft(self)

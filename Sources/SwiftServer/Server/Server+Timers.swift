@@ -8,8 +8,8 @@ internal import Glibc
 extension Server {
     /// Calls `handler` repeatedly in this worker, `interval` apart; rounds that were missed are skipped.
     ///
-    /// A timer made in `onWorkerStart` exists once in each worker: compare the worker's number to have it in one. Timers
-    /// end with their worker, also when it is reloaded.
+    /// A timer made in `onWorkerStart` exists once in each worker: compare the worker's number to have it in one.
+    /// Timers end with their worker, also when it is reloaded.
     ///
     /// - Parameters:
     ///   - interval: at least 1 ms; less is logged as an error.

@@ -33,7 +33,7 @@ internal import Glibc
     let rowWords: Int
 
     /// - Parameters:
-    ///   - rows: how many rows it takes: exactly so many, up to 67,108,864.
+    ///   - rows: the exact number of rows it takes, up to 67,108,864.
     ///   - columns: 1 to 64, with different names, of at most 64 KiB together.
     /// - Throws: ``SharedMemoryError``, when rows or columns cannot be, or the system refuses the memory.
     public convenience init<each Value: SharedValue>(

@@ -36,10 +36,10 @@ typedef struct cre_bus_config {
 CRE_API int cre_bus_create(const cre_bus_config *config, cre_bus **bus);
 
 /**
- * Maps a bus again in a program that was executed anew, from the descriptors that cre_bus_descriptors told,
- * which are the bus's then. `config` must be that of its maker. CRE_ELINK_MISMATCH, and the descriptors are
- * the caller's: the bus is of another size, or of a version of this library that this one does not
- * understand.
+ * Maps a bus again in a program that was executed again, from the descriptors that cre_bus_descriptors
+ * returned, which are the bus's then. `config` must be that of its maker. CRE_ELINK_MISMATCH, and the
+ * descriptors are the caller's: the bus is of another size, or of a version of this library that this one
+ * does not understand.
  */
 CRE_API int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t count, cre_bus **bus);
 
@@ -62,12 +62,12 @@ CRE_API void cre_bus_forget(cre_bus *bus, uint32_t node);
 typedef struct cre_node_handlers {
     /** A record came. The payload is borrowed until this returns, and aligned to 8; it may be written to.
      * Returns 0; 1 when what else its sender has sent is to wait for the next turn; or a negative error when
-     * the record makes no sense: then nothing more is read from its sender. */
+     * the record is invalid: then nothing more is read from its sender. */
     int (*record)(void *context, uint32_t from, const cre_record *record, uint8_t *payload);
     /** Nothing queues behind the ring to `to` any more, after it did. May be NULL. */
     void (*room)(void *context, uint32_t to);
-    /** `from` wrote nonsense, or `record` said so. Nothing of it is read until its process was replaced. May
-     * be NULL. */
+    /** `from` wrote invalid data, or `record` reported that. Nothing of it is read until its process was
+     * replaced. May be NULL. */
     void (*violation)(void *context, uint32_t from);
     /** A large record of `from` could not be put together for want of memory: of `record`, kind and session
      * are known, the payload is gone. The records behind it come as ever. May be NULL. */
@@ -109,7 +109,7 @@ CRE_API void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t co
 /** Whether a large record has come in part: closing the node now would lose it. */
 CRE_API bool cre_node_receiving(const cre_node *node);
 
-/** Reads nothing from anybody until it is told to go on, not even the rest of a record that came in part. */
+/** Stops reading from all nodes until reading is resumed, also within a record that was received in part. */
 CRE_API void cre_node_pause(cre_node *node, bool pause);
 
 /** The loops of all nodes, of those before them in the same places too: sums, and the longest turn of all.

@@ -14,7 +14,7 @@
 
 CRE_BEGIN_DECLS
 
-/** What the poster wants to hear. It comes back with each RESULT; a successor of the poster gets it, too. */
+/** Which results the poster wants. It comes back with each RESULT; a successor of the poster gets it, too. */
 typedef enum cre_task_kind {
     CRE_TASK_NOTED = 0,   /* results, which anybody in its place may handle */
     CRE_TASK_AWAITED = 1, /* results, for which only this very process waits */
@@ -24,7 +24,7 @@ typedef enum cre_task_kind {
 typedef enum cre_task_status {
     CRE_TASK_RESULT = 0,  /* a result */
     CRE_TASK_DONE = 1,    /* it is over, and there is no (further) result */
-    CRE_TASK_FAILED = 2,  /* it gave up; the payload says why */
+    CRE_TASK_FAILED = 2,  /* it failed; the payload has the reason */
     CRE_TASK_CRASHED = 3, /* its task worker died in it */
 } cre_task_status;
 
@@ -43,9 +43,9 @@ typedef struct cre_task_posting {
 CRE_API int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void *data, size_t length,
                           cre_task_posting *posting);
 
-/** In a task worker, inside on_message of a TASK or later: something to tell the poster of the task in hand.
- * CRE_TASK_RESULT may be said any number of times. Returns 0, CRE_EGONE when no task is in hand or its poster
- * wants to hear nothing, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */
+/** In a task worker, inside on_message of a TASK or later: sends an intermediate result to the poster of the
+ * current task. CRE_TASK_RESULT may be said any number of times. Returns 0, CRE_EGONE when no task is in hand
+ * or its poster wants no results, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */
 CRE_API int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length);
 
 /** Says on_message that the TASK is not done when it returns. Nothing else is read until cre_task_end. */
@@ -64,7 +64,7 @@ CRE_API void cre_task_end(cre_worker *worker, cre_task_status status, const void
 
 /** Shows what this process begins to do, CRE_AT_*, or that it is done with it: CRE_AT_NOTHING. False, and
  * nothing changes, when it begins inside another callback; then the end is not to be said. */
-CRE_API bool cre_worker_occupied(cre_worker *worker, uint32_t kind);
+CRE_API bool cre_worker_set_activity(cre_worker *worker, uint32_t kind);
 
 /** Shows that this process ends in an orderly way; `why` is the host's own number, not 0. */
 CRE_API void cre_worker_ending(cre_worker *worker, uint32_t why);

@@ -3,7 +3,7 @@
  * in other processes.
  *
  * A worker with an engine owns its connections; one without gets those of reactors over the bus. What it is
- * told and what it may say is the same.
+ * notified of and what it may command is the same.
  */
 #ifndef CREACTOR_WORKER_H
 #define CREACTOR_WORKER_H
@@ -28,15 +28,15 @@ typedef struct cre_worker_config {
     /** Gets what the process of node `from` says, a cre_message. The payload is borrowed until this returns.
      * NULL: it is dropped. */
     void (*on_message)(void *context, uint32_t from, const cre_record *message, uint8_t *payload);
-    /** Another node wrote nonsense to this one; nothing more is read from it until its process was replaced.
-     * May be NULL. */
+    /** Another node wrote invalid data to this one; nothing more is read from it until its process was
+     * replaced. May be NULL. */
     void (*violation)(void *context, uint32_t from);
     void *context;
     /** NULL: the sockets are elsewhere. Else the limits of this worker's own engine; on_event, context,
      * congested, half_open, table, node, first_worker, worker_count and dispatch are filled in. */
     const cre_engine_config *engine;
-    uint32_t
-        max_queue; /* commands of this worker are refused at so much waiting output; 0: at the port's limit */
+    uint32_t max_queue; /* commands of this worker are refused when a queue has this many bytes; 0: the port's
+                           limit */
     /** The nodes that own sockets, [first_owner, first_owner + owner_count): who gets what is published.
      * Without an engine, the datagram port p is served by node first_owner + p % owner_count. Count 0: this
      * worker alone. */
@@ -79,7 +79,7 @@ CRE_API bool cre_worker_owns(const cre_worker *worker, cre_session session);
  * Commands any connection of the bus, whoever owns it. Returns 0 when the command was carried out, or is on
  * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL, CRE_ESTATE,
  * CRE_ELINK_FULL;
- * CRE_EINVALID for a command that makes no sense; CRE_ELIMIT when it is too large; CRE_ENOMEM.
+ * CRE_EINVALID for an invalid command; CRE_ELIMIT when it is too large; CRE_ENOMEM.
  */
 CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts,
                                int count);
@@ -124,8 +124,8 @@ CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t 
                                bool close, const void *fields, size_t fields_length, const void *body,
                                size_t length);
 
-/** The same, but the body goes on: with cre_worker_respond_body until `final`. Should this worker die before
- * that, the connection is reset. */
+/** Begins a response whose body continues with cre_worker_respond_body until `final`. Should this worker die
+ * before that, the connection is reset. */
 CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     bool close, const void *fields, size_t fields_length, const void *body,
                                     size_t length);
@@ -136,7 +136,7 @@ CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uin
                                     const void *data, size_t length, bool final);
 
 /** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file, with its own rights.
- * Of a file that another process cannot send nothing is heard here. */
+ * A file that another process cannot send is not reported here. */
 CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     bool close, const void *fields, size_t fields_length, const char *path,
                                     uint64_t offset, uint64_t length);
@@ -155,7 +155,7 @@ typedef struct cre_reactor_config {
     /** Limits; on_event, context, congested, idle, half_open, table and node are filled in. first_worker,
      * worker_count and dispatch say who gets the events. */
     cre_engine_config engine;
-    /** A worker wrote nonsense; kill it. On the reactor's thread. */
+    /** A worker wrote invalid data; kill it. On the reactor's thread. */
     void (*violation)(void *context, uint32_t worker);
     /** Called on the reactor's thread before it serves, while cre_reactor_start waits, which returns its
      * error. May be NULL. */

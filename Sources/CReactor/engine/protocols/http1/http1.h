@@ -16,7 +16,7 @@ enum { CRE__KEEP_ALIVE = 1, CRE__HEAD_REQUEST = 2, CRE__HTTP_1_0 = 4 };
 /* Requests in progress have consecutive numbers. The first one is answered next, and what is known of its
  * response is here; those behind it are in the pipeline. */
 typedef struct cre__http1 {
-    struct cre__http1_stash *stash;       /* input that waits; NULL: none */
+    struct cre__http1_pending *pending;   /* input that waits; NULL: none */
     struct cre__http1_body *body;         /* of the request being received, or of the one in progress */
     struct cre__http1_file *file;         /* follows the queue; NULL: none */
     struct cre__http1_pipeline *pipeline; /* NULL: at most one request is in progress */
@@ -52,7 +52,7 @@ static inline bool cre__http1_serves(const cre__conn *conn) {
 
 /* Hands out a request in its wire form; flags of the record, FINAL or MORE_BODY. */
 void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length);
-/* The input must wait: it is stashed, and reading stops. */
+/* The input must wait: it is buffered, and reading stops. */
 void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 
 /* ---- response.c ---- */

@@ -284,5 +284,5 @@ void cre__http1_answered(cre__conn *conn, bool keep_alive) {
     http->barrier = false;
     http->idle = true;
     if (!http->body) cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
-    if (http->stash || conn->transport.stopped) cre__conn_resume_later(conn);
+    if (http->pending || conn->transport.stopped) cre__conn_resume_later(conn);
 }

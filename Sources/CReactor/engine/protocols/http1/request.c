@@ -5,17 +5,17 @@
 #include "engine/protocols/http1/http1.h"
 
 /* Input that waits: an incomplete head, or whole requests behind one that is not answered yet. */
-typedef struct cre__http1_stash {
+typedef struct cre__http1_pending {
     uint32_t used, capacity;
     uint32_t looked_at; /* bytes of an incomplete head that the parser has seen */
     uint8_t data[];
-} stash;
+} pending_input;
 
 /* ---- input that waits ---- */
 
-static bool stash_input(cre__conn *conn, const uint8_t *data, size_t length) {
+static bool buffer_input(cre__conn *conn, const uint8_t *data, size_t length) {
     cre__http1 *http = cre__http1_of(conn);
-    stash *kept = http->stash;
+    pending_input *kept = http->pending;
     uint32_t used = kept ? kept->used : 0;
     if (!kept || kept->capacity - used < length) {
         uint32_t capacity = kept ? kept->capacity : 512;
@@ -26,9 +26,9 @@ static bool stash_input(cre__conn *conn, const uint8_t *data, size_t length) {
             cre__conn_no_memory(conn);
             return false;
         }
-        if (!http->stash) kept->used = kept->looked_at = 0;
+        if (!http->pending) kept->used = kept->looked_at = 0;
         kept->capacity = capacity;
-        http->stash = kept;
+        http->pending = kept;
     }
     memcpy(kept->data + kept->used, data, length);
     kept->used += (uint32_t)length;
@@ -36,8 +36,8 @@ static bool stash_input(cre__conn *conn, const uint8_t *data, size_t length) {
 }
 
 void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
-    if (stash_input(conn, *cursor, (size_t)(end - *cursor))) {
-        cre__http1_of(conn)->stash->looked_at = 0;
+    if (buffer_input(conn, *cursor, (size_t)(end - *cursor))) {
+        cre__http1_of(conn)->pending->looked_at = 0;
         cre__transport_stop(&conn->transport, CRE__STOP_DEFERRED);
     }
     *cursor = end;
@@ -78,7 +78,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
             http->idle = false;
             cre__transport_set_deadline(&conn->transport, conn->port->options.head_timeout_ms);
         }
-        if (stash_input(conn, bytes, available)) http->stash->looked_at = (uint32_t)available;
+        if (buffer_input(conn, bytes, available)) http->pending->looked_at = (uint32_t)available;
         *cursor = end;
         return false;
     }
@@ -154,21 +154,21 @@ static void serve(cre__conn *conn, uint8_t *cursor, uint8_t *end, size_t looked_
         conn->protocol->input(conn, cursor, (size_t)(end - cursor));
 }
 
-/* Serves the stash and, behind it, new bytes. */
-static void serve_stash(cre__conn *conn, const uint8_t *data, size_t length) {
+/* Serves the pending input and, behind it, new bytes. */
+static void serve_pending(cre__conn *conn, const uint8_t *data, size_t length) {
     cre__http1 *http = cre__http1_of(conn);
-    size_t looked_at = http->stash->looked_at;
-    if (length && !stash_input(conn, data, length)) return;
-    stash *taken = http->stash;
-    http->stash = NULL;
+    size_t looked_at = http->pending->looked_at;
+    if (length && !buffer_input(conn, data, length)) return;
+    pending_input *taken = http->pending;
+    http->pending = NULL;
     serve(conn, taken->data, taken->data + taken->used, looked_at);
     cre__free(taken);
 }
 
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     const cre__http1 *http = cre__http1_of(conn);
-    if (http->stash && !http->body && may_serve(conn))
-        serve_stash(conn, data, length); /* an incomplete head waits: the new bytes go behind it */
+    if (http->pending && !http->body && may_serve(conn))
+        serve_pending(conn, data, length); /* an incomplete head waits: the new bytes go behind it */
     else
         serve(conn, data, data + length, 0);
 }
@@ -195,8 +195,8 @@ static void due(cre__conn *conn) {
         cre__http1_body_timed_out(conn);
     else if (http->count)
         return; /* the application has all the time it takes */
-    else if (http->stash) {
-        http->traits = traits_of_method(http->stash->data, http->stash->used);
+    else if (http->pending) {
+        http->traits = traits_of_method(http->pending->data, http->pending->used);
         cre__http1_refuse(conn, 408);
     } else
         CRE__FINISH(conn, .reason = CRE_CLOSED_TIMEOUT);
@@ -204,9 +204,9 @@ static void due(cre__conn *conn) {
 
 static void resume(cre__conn *conn) {
     const cre__http1 *http = cre__http1_of(conn);
-    if (http->stash && may_serve(conn)) {
+    if (http->pending && may_serve(conn)) {
         conn->transport.reading = true; /* more input is served by the loop of this call */
-        serve_stash(conn, NULL, 0);
+        serve_pending(conn, NULL, 0);
         conn->transport.reading = false;
     }
     if (!cre__http1_serves(conn)) return;
@@ -250,7 +250,7 @@ static void free_state(cre__conn *conn) {
     cre__http1 *http = cre__http1_of(conn);
     cre__http1_drop_answers(conn);
     cre__free(http->body);
-    cre__free(http->stash);
+    cre__free(http->pending);
 }
 
 const cre__protocol cre__protocol_http1 = {

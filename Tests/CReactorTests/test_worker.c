@@ -181,6 +181,11 @@ static void to_all(void *context, const cre_record *event, uint8_t *payload) {
     for (size_t n; (n = cre_table_list(table, &cursor, sessions, 16));)
         for (size_t i = 0; i < n; i++)
             CHECK_EQ(cre_worker_push(it->worker, sessions[i], CRE_WS_TEXT, true, payload, event->length), 0);
+    /* Whoever owns the connection, the limit is that of a record. */
+    cre_session session = event->session;
+    CHECK_EQ(cre_worker_push(it->worker, session, CRE_WS_TEXT, true, payload, SIZE_MAX / 2), CRE_ELIMIT);
+    CHECK_EQ(cre_worker_respond(it->worker, session, 0, 200, false, NULL, 0, payload, SIZE_MAX / 2),
+             CRE_ELIMIT);
 }
 
 TEST(a_push_reaches_connections_of_other_workers) {

@@ -286,8 +286,15 @@ int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_
     return send_to_owner(worker, owner, command, parts, count);
 }
 
+/* The limit of records holds for the connections of this worker, too: whoever owns a connection, a payload is
+ * accepted or refused. */
+static bool is_too_large(const cre_worker *worker, size_t length) {
+    return length + sizeof(cre_response) > worker->config.bus->config.max_payload;
+}
+
 int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final, const void *data,
                     size_t length) {
+    if (is_too_large(worker, length)) return CRE_ELIMIT;
     cre_record command = {
         .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = final ? CRE_RECORD_FINAL : 0, .session = session
     };
@@ -350,7 +357,7 @@ int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const
 static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
                    uint16_t status, const void *fields, size_t fields_length, const void *body,
                    size_t length) {
-    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+    if (fields_length > CRE_HTTP_MAX_HEAD || is_too_large(worker, fields_length + length)) return CRE_ELIMIT;
     cre_record command = {
         .kind = CRE_COMMAND_RESPOND, .opcode = request, .flags = record_flags, .session = session
     };

@@ -142,7 +142,8 @@ typedef struct cre_engine_stats {
 } cre_engine_stats;
 
 /** Makes an engine on `loop`. `config` is copied. Returns 0, CRE_EINVALID or CRE_ENOMEM. */
-CRE_API int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engine **engine);
+CRE_NODISCARD CRE_API int cre_engine_create(cre_loop *loop, const cre_engine_config *config,
+                                            cre_engine **engine);
 
 /** Resets the connections that are left, with CLOSE events, and frees the engine. Not inside on_event; before
  * its loop is destroyed. */
@@ -151,15 +152,16 @@ CRE_API void cre_engine_destroy(cre_engine *engine);
 /** cre_listen, then serve what comes: the first call is port 0 of the configuration, the next one port 1...
  * Whether it is for datagrams is said by the port's protocol. The file of a Unix socket is removed at the
  * end. Returns 0 or an error. */
-CRE_API int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uint16_t *bound_port);
+CRE_NODISCARD CRE_API int cre_engine_listen(cre_engine *engine, const cre_listen_options *options,
+                                            uint16_t *bound_port);
 
 /** Serves what comes on `descriptor`, a listening socket or one for datagrams, as port `port`. The engine
  * owns the descriptor when this returns 0. CRE_EINVALID: no such port can be. */
-CRE_API int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port);
+CRE_NODISCARD CRE_API int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port);
 
 /** Enables TLS for connections accepted on port `port` from now on; NULL disables it. Returns 0,
  * CRE_EINVALID or CRE_ENOMEM. */
-CRE_API int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls);
+CRE_NODISCARD CRE_API int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls);
 
 /** Takes over a connected, non-blocking stream socket, as if it had been accepted on listening port `port`.
  * The engine owns the descriptor whatever is returned. */

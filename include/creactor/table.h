@@ -40,7 +40,7 @@ typedef struct cre_connection_info {
 } cre_connection_info;
 
 /** Bytes of memory for a table of at least `connections`; 0 when that is more than 2^24. */
-CRE_API size_t cre_table_size(uint32_t connections);
+CRE_NODISCARD CRE_API size_t cre_table_size(uint32_t connections);
 
 /**
  * Opens the table in `memory`, which was zeroed before the first to do so, is aligned to 64, has
@@ -48,7 +48,7 @@ CRE_API size_t cre_table_size(uint32_t connections);
  * `limit`, which is how many connections it takes. Where things are in it every process knows by itself,
  * whatever others write there. The caller frees it with cre_table_close. NULL: no memory.
  */
-CRE_API cre_table *cre_table_open(void *memory, uint32_t limit);
+CRE_NODISCARD CRE_API cre_table *cre_table_open(void *memory, uint32_t limit);
 
 /** Frees what cre_table_open returned, and touches the table's memory no more. NULL is allowed. */
 CRE_API void cre_table_close(cre_table *table);

@@ -33,7 +33,7 @@ typedef struct cre_bus_config {
 
 /** Maps the segment (a memfd) and makes one eventfd per node. The children of a fork share it. Returns 0,
  * CRE_EINVALID or a system error. */
-CRE_API int cre_bus_create(const cre_bus_config *config, cre_bus **bus);
+CRE_NODISCARD CRE_API int cre_bus_create(const cre_bus_config *config, cre_bus **bus);
 
 /**
  * Maps a bus again in a program that was executed again, from the descriptors that cre_bus_descriptors
@@ -41,7 +41,8 @@ CRE_API int cre_bus_create(const cre_bus_config *config, cre_bus **bus);
  * descriptors are the caller's: the bus is of another size, or of a version of this library that this one
  * does not understand.
  */
-CRE_API int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t count, cre_bus **bus);
+CRE_NODISCARD CRE_API int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t count,
+                                         cre_bus **bus);
 
 /** The descriptors by which an executed program finds the bus; they are closed on exec unless that is
  * changed. Returns how many there are; when that is more than `capacity`, nothing was written. */
@@ -82,8 +83,8 @@ typedef struct cre_node_handlers {
  * unread come first. `handlers` is copied. Without a loop the node only sends, and what it sent leaves with
  * cre_node_flush. Returns 0 or an error.
  */
-CRE_API int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_handlers *handlers,
-                          void *context, cre_node **node);
+CRE_NODISCARD CRE_API int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop,
+                                        const cre_node_handlers *handlers, void *context, cre_node **node);
 
 /** Publishes what was sent and closes the node; what queues behind a full ring is dropped (see
  * cre_node_congested). Not inside one of its handlers. */

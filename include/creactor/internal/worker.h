@@ -47,7 +47,8 @@ typedef struct cre_worker_config {
 
 /** Opens the worker on `loop`, whose thread alone uses it. Without a loop it gets nothing and only commands,
  * each of which leaves at once. Returns 0 or an error. */
-CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **worker);
+CRE_NODISCARD CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config,
+                                          cre_worker **worker);
 
 /** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
 CRE_API void cre_worker_close(cre_worker *worker);
@@ -164,14 +165,14 @@ typedef struct cre_reactor_config {
 } cre_reactor_config;
 
 /** Starts a thread with a loop and an engine. All signals are blocked in it. Returns 0 or an error. */
-CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **reactor);
+CRE_NODISCARD CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **reactor);
 
 /** Gives it a connected socket, as cre_engine_hand_over. Any thread. */
 CRE_API int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port);
 
 /** Has it serve a bound socket, as cre_engine_serve: how a datagram port gets to its reactor. When this
  * returns 0 the descriptor is the reactor's. Any thread. */
-CRE_API int cre_reactor_serve(cre_reactor *reactor, int descriptor, uint16_t port);
+CRE_NODISCARD CRE_API int cre_reactor_serve(cre_reactor *reactor, int descriptor, uint16_t port);
 
 /** cre_engine_shutdown on its thread; `done` is called there. Any thread, one at a time. Asked again it moves
  * the deadline. */

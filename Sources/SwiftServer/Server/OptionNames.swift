@@ -176,6 +176,8 @@ extension OptionDraft {
                 }
             }),
         "socket_buffer_size": size(\.settings.maxQueue),
+        "buffer_high_watermark": size(\.settings.highWatermark),
+        "buffer_low_watermark": size(\.settings.lowWatermark),
         "websocket_subprotocol": option(
             "text", \.settings.subprotocols, { $0.asText.map { [$0] } }, { $0.first.map { .text($0) } }),
         "websocket_compression": SwooleOption(

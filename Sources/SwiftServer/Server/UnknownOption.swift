@@ -90,7 +90,7 @@ struct UnknownOption {
         ),
         (
             [
-                "admin_server", "buffer_high_watermark", "buffer_low_watermark", "compression_level",
+                "admin_server", "compression_level",
                 "compression_min_length", "compression_types", "document_root", "enable_static_handler",
                 "http_autoindex", "http_compression", "http_compression_level", "http_compression_types",
                 "http_gzip_level", "http_index_files", "log_date_format", "log_date_with_microseconds", "log_rotation",

@@ -7,6 +7,13 @@ import Testing
 @Suite struct OptionTests {
     private let server = WebSocketServer(port: 0)
 
+    @Test func watermarksHaveTheNamesOfSwoole() throws {
+        let server = WebSocketServer(host: "127.0.0.1", port: 0)
+        try server.set(["buffer_high_watermark": "2M", "buffer_low_watermark": 1024])
+        #expect(server.settings.highWatermark == 2 << 20 && server.settings.lowWatermark == 1024)
+        #expect(server.option("buffer_low_watermark") == 1024)
+    }
+
     @Test func namesSetWhatTheyMean() throws {
         try server.set([
             "worker_num": 3, "task_worker_num": 2, "max_request": 100, "daemonize": true, "log_level": 5,

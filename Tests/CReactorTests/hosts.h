@@ -87,9 +87,9 @@ typedef struct echoer {
     reactor_host *host;
     cre_loop *loop;
     cre_worker *worker;
-    int gate[2]; /* "block" is answered when something can be read here */
+    int gate[2];    /* "block" is answered when something can be read here */
     int events[32]; /* by kind */
-    size_t body; /* bytes of one that comes in pieces */
+    size_t body;    /* bytes of one that comes in pieces */
     pthread_t thread;
 } echoer;
 

@@ -66,6 +66,21 @@ TEST_BOTH(pieces_are_chunks) {
     net_stop(net);
 }
 
+/* Nothing of it is queued, and the request can still be answered in a later turn. */
+TEST_BOTH(fields_that_must_not_be_sent) {
+    net_server *net = start(0);
+    net_client client = net_connect(net);
+    cre_session session = request(net, &client, GET("/"));
+    CHECK_EQ(cre_engine_respond(net->engine, session, 200, "X-A: b\x01\r\n", "x", 1),
+             CRE_EHTTP_INVALID_FIELD);
+    CHECK_EQ(cre_engine_respond(net->engine, session, 200, "no colon\r\n", "x", 1), CRE_EINVALID);
+    net_settle(net);
+    CHECK_EQ(cre_engine_respond(net->engine, session, 200, "X-A:b\r\n", "fine", 4), 0);
+    expect(&client, "fine", "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 4\r\n\r\nfine");
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_BOTH(many_pieces_reach_a_decoder) {
     net_server *net = start(64u << 20);
     net_client client = net_connect(net);

@@ -67,7 +67,7 @@ static void publish_total(cre__net *net) {
 /* ---- filling ---- */
 
 bool cre__queue_pending(const cre__transport *transport) {
-    return transport->out_first || (transport->tls && transport->tls->sealed);
+    return transport->queued != 0; /* a chunk may be empty, when its room was given back */
 }
 
 uint8_t *cre__queue_reserve_slowly(cre__transport *transport, size_t length) {

@@ -40,16 +40,18 @@ static bool config_valid(const cre_engine_config *config) {
 
 /* ---- the end of a turn ---- */
 
-static void sync_stats(cre_engine *engine) {
+/* The counters, with those that the net keeps. */
+static cre_engine_stats current_stats(const cre_engine *engine) {
     const cre__net *net = &engine->net;
-    cre_engine_stats *stats = &engine->stats;
-    stats->bytes_in = net->bytes_in;
-    stats->bytes_out = net->bytes_out;
-    stats->closed = net->closed;
-    stats->tls_handshakes = net->tls_handshakes;
-    stats->tls_resumed = net->tls_resumed;
-    stats->tls_failed = net->tls_failed;
-    stats->queued = net->queued;
+    cre_engine_stats stats = engine->stats;
+    stats.bytes_in = net->bytes_in;
+    stats.bytes_out = net->bytes_out;
+    stats.closed = net->closed;
+    stats.tls_handshakes = net->tls_handshakes;
+    stats.tls_resumed = net->tls_resumed;
+    stats.tls_failed = net->tls_failed;
+    stats.queued = net->queued;
+    return stats;
 }
 
 /* A predecessor may have counted there. */
@@ -71,9 +73,9 @@ static void inherit_stats(cre_engine *engine) {
 void cre__stats_publish(cre_engine *engine) {
     uint64_t *shared = engine->config.shared_stats;
     if (!shared) return;
-    sync_stats(engine);
-    uint64_t own[sizeof engine->stats / sizeof(uint64_t)];
-    memcpy(own, &engine->stats, sizeof own);
+    cre_engine_stats stats = current_stats(engine);
+    uint64_t own[sizeof stats / sizeof(uint64_t)];
+    memcpy(own, &stats, sizeof own);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         __atomic_store_n(&shared[i], own[i], __ATOMIC_RELAXED);
 }
@@ -276,14 +278,6 @@ cre_loop *cre_engine_loop(cre_engine *engine) {
 }
 
 void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, size_t size) {
-    cre_engine_stats now = engine->stats;
-    const cre__net *net = &engine->net;
-    now.bytes_in = net->bytes_in;
-    now.bytes_out = net->bytes_out;
-    now.closed = net->closed;
-    now.tls_handshakes = net->tls_handshakes;
-    now.tls_resumed = net->tls_resumed;
-    now.tls_failed = net->tls_failed;
-    now.queued = net->queued;
+    cre_engine_stats now = current_stats(engine);
     memcpy(stats, &now, size < sizeof now ? size : sizeof now);
 }

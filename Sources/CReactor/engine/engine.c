@@ -40,18 +40,15 @@ static bool config_valid(const cre_engine_config *config) {
 
 /* ---- the end of a turn ---- */
 
-/* The counters, with those that the net keeps. */
-static cre_engine_stats current_stats(const cre_engine *engine) {
-    const cre__net *net = &engine->net;
-    cre_engine_stats stats = engine->stats;
-    stats.bytes_in = net->bytes_in;
-    stats.bytes_out = net->bytes_out;
-    stats.closed = net->closed;
-    stats.tls_handshakes = net->tls_handshakes;
-    stats.tls_resumed = net->tls_resumed;
-    stats.tls_failed = net->tls_failed;
-    stats.queued = net->queued;
-    return stats;
+/* Takes over the counters that the net keeps. */
+static void take_net_counters(cre_engine_stats *stats, const cre__net *net) {
+    stats->bytes_in = net->bytes_in;
+    stats->bytes_out = net->bytes_out;
+    stats->closed = net->closed;
+    stats->tls_handshakes = net->tls_handshakes;
+    stats->tls_resumed = net->tls_resumed;
+    stats->tls_failed = net->tls_failed;
+    stats->queued = net->queued;
 }
 
 /* A predecessor may have counted there. */
@@ -73,9 +70,9 @@ static void inherit_stats(cre_engine *engine) {
 void cre__stats_publish(cre_engine *engine) {
     uint64_t *shared = engine->config.shared_stats;
     if (!shared) return;
-    cre_engine_stats stats = current_stats(engine);
-    uint64_t own[sizeof stats / sizeof(uint64_t)];
-    memcpy(own, &stats, sizeof own);
+    take_net_counters(&engine->stats, &engine->net);
+    uint64_t own[sizeof engine->stats / sizeof(uint64_t)];
+    memcpy(own, &engine->stats, sizeof own);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         __atomic_store_n(&shared[i], own[i], __ATOMIC_RELAXED);
 }
@@ -278,6 +275,7 @@ cre_loop *cre_engine_loop(cre_engine *engine) {
 }
 
 void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, size_t size) {
-    cre_engine_stats now = current_stats(engine);
+    cre_engine_stats now = engine->stats;
+    take_net_counters(&now, &engine->net);
     memcpy(stats, &now, size < sizeof now ? size : sizeof now);
 }

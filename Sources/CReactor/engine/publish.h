@@ -15,7 +15,7 @@ void cre__publish_settle(cre__conn *conn);
 void cre__publish_flush(cre_engine *engine);
 /* A frame was pushed that is not a whole message, or the last of such. */
 void cre__publish_fragment(cre__conn *conn, uint8_t first);
-/* Drops what waits for the topic, or for the connection. */
+/* Drops the pending messages of the topic, or of the connection. */
 void cre__publish_drop_topic(cre_engine *engine, const cre__topic *topic);
 void cre__publish_drop_deferred(cre__conn *conn);
 

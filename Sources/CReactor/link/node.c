@@ -181,7 +181,7 @@ bool cre_node_congested(const cre_node *node, uint32_t to) {
     return to < node->bus->config.nodes && node->out[to].open && node->out[to].first;
 }
 
-/* Moves what waits into the ring, as far as there is room. */
+/* Moves queued records into the ring, as far as there is room. */
 static void pump(outbound *out) {
     while (out->first) {
         queued *item = out->first;
@@ -516,7 +516,7 @@ bool cre_node_receiving(const cre_node *node) {
 }
 
 void cre_node_pause(cre_node *node, bool pause) {
-    node->paused = pause; /* what waits is found by the look before the loop sleeps */
+    node->paused = pause; /* queued records are found by the look before the loop sleeps */
 }
 
 void cre_node_close(cre_node *node) {

@@ -85,7 +85,7 @@ static void forget_sealed(cre__transport *transport) {
     tls->sealed_start = tls->sealed_end = tls->sealed_capacity = 0;
 }
 
-/* What waits. False when the socket did not take all of it. */
+/* Sends the sealed bytes. False when the socket did not take all of them. */
 static bool send_sealed(cre__transport *transport) {
     cre__tls_conn *tls = transport->tls;
     while (tls->sealed) {

@@ -158,7 +158,7 @@ static inline void echo(void *context, const cre_record *event, uint8_t *payload
         return;
     }
     if (event->kind == CRE_EVENT_REQUEST_BODY) count_body(it, event, payload);
-    if (event->kind == CRE_EVENT_END) cre_worker_end(it->worker, event->session, 0, NULL, 0);
+    if (event->kind == CRE_EVENT_END) cre_worker_close(it->worker, event->session, 0, NULL, 0);
     if (event->kind != CRE_EVENT_MESSAGE) return;
     char byte;
     if (event->length == 5 && memcmp(payload, "block", 5) == 0) {
@@ -170,7 +170,7 @@ static inline void echo(void *context, const cre_record *event, uint8_t *payload
         return;
     }
     if (event->length == 3 && memcmp(payload, "bye", 3) == 0) {
-        cre_worker_end(it->worker, event->session, 4001, "goodbye", 7);
+        cre_worker_close(it->worker, event->session, 4001, "goodbye", 7);
         return;
     }
     int result = cre_worker_push(it->worker, event->session, event->opcode, true, payload, event->length);
@@ -183,11 +183,11 @@ static inline void open_echoer(echoer *it, reactor_host *its_host) {
     cre_worker_config config = {
         .bus = its_host->bus, .node = 1, .on_event = echo, .context = it, .max_queue = 32 << 20
     };
-    REQUIRE(cre_worker_open(it->loop, &config, &it->worker) == 0);
+    REQUIRE(cre_worker_create(it->loop, &config, &it->worker) == 0);
 }
 
 static inline void close_echoer(echoer *it) {
-    cre_worker_close(it->worker);
+    cre_worker_destroy(it->worker);
     cre_loop_destroy(it->loop);
 }
 

@@ -147,12 +147,12 @@ static void start_pair(pair *it) {
     REQUIRE(listener >= 0 && cre_reactor_serve(it->reactor, listener, 0) == 0);
     REQUIRE(cre_loop_create(&it->net.loop) == 0);
     cre_worker_config own = { .bus = it->bus, .node = 1, .on_event = answer, .context = it };
-    REQUIRE(cre_worker_open(it->net.loop, &own, &it->worker) == 0);
+    REQUIRE(cre_worker_create(it->net.loop, &own, &it->worker) == 0);
 }
 
 static void stop_pair(pair *it) {
     cre_reactor_stop(it->reactor);
-    cre_worker_close(it->worker);
+    cre_worker_destroy(it->worker);
     cre_loop_destroy(it->net.loop);
     cre_bus_destroy(it->bus);
 }

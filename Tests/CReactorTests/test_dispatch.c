@@ -60,14 +60,14 @@ static void start_worker(worker_thread *it, cre_bus *bus, uint32_t node) {
     REQUIRE(pipe(it->gate) == 0);
     REQUIRE(cre_loop_create(&it->loop) == 0);
     cre_worker_config config = { .bus = bus, .node = node, .on_event = on_event, .context = it };
-    REQUIRE(cre_worker_open(it->loop, &config, &it->worker) == 0);
+    REQUIRE(cre_worker_create(it->loop, &config, &it->worker) == 0);
     REQUIRE(pthread_create(&it->thread, NULL, run_loop, it->loop) == 0);
 }
 
 static void stop_worker(worker_thread *it) {
     cre_loop_stop(it->loop);
     pthread_join(it->thread, NULL);
-    cre_worker_close(it->worker);
+    cre_worker_destroy(it->worker);
     cre_loop_destroy(it->loop);
     close(it->gate[0]);
     close(it->gate[1]);
@@ -142,7 +142,7 @@ TEST(a_busy_worker_gets_no_new_connections) {
  * twice. */
 TEST(a_bound_connection_is_the_other_workers) {
     dispatch_host host;
-    start_host(&host, CRE_DISPATCH_BY_NUMBER);
+    start_host(&host, CRE_DISPATCH_BY_USER);
     net_client client = connect_ws(&host); /* the first session goes to the first worker, 7 to the second */
     net_ws_text(&client, "who");
     net_ws_expect_text(&client, "0");

@@ -175,7 +175,7 @@ TEST(an_address_has_its_worker) {
 }
 
 TEST(a_number_moves_the_connection_once) {
-    net_server *net = start((cre_engine_config){ .dispatch = CRE_DISPATCH_BY_NUMBER });
+    net_server *net = start((cre_engine_config){ .dispatch = CRE_DISPATCH_BY_USER });
     net_client clients[3];
     cre_session sessions[3];
     cre_connection_info info;
@@ -183,7 +183,7 @@ TEST(a_number_moves_the_connection_once) {
         CHECK_EQ(connected_to(net, &clients[i]), i);
         sessions[i] = net->events[net->seen - 1].record.session;
         CHECK(cre_table_info(cre_engine_table(net->engine), sessions[i], &info));
-        CHECK_EQ(info.number, 0);
+        CHECK_EQ(info.user_id, 0);
     }
     CHECK_EQ(cre_engine_bind(net->engine, sessions[0], 0), CRE_EINVALID);
     CHECK_EQ(cre_engine_bind(net->engine, sessions[0], 7), 0);
@@ -196,7 +196,7 @@ TEST(a_number_moves_the_connection_once) {
     net_send_text(&clients[0], "second");
     CHECK_EQ(next_worker(net, CRE_EVENT_RECEIVE), 1);
     CHECK(cre_table_info(cre_engine_table(net->engine), sessions[0], &info));
-    CHECK_EQ(info.number, 7);
+    CHECK_EQ(info.user_id, 7);
     CHECK_EQ(info.worker, 1);
     /* CLOSE may be the first event of the new one. */
     net_close(&clients[1]);

@@ -488,7 +488,7 @@ TEST(answers_of_connections_that_are_gone) {
 TEST(a_move_waits_for_the_answers) {
     net_server *net = net_start(
         (cre_engine_config){
-            .http = true, .max_pipelined = 32, .worker_count = 2, .dispatch = CRE_DISPATCH_BY_NUMBER },
+            .http = true, .max_pipelined = 32, .worker_count = 2, .dispatch = CRE_DISPATCH_BY_USER },
         NULL);
     net_client client = net_connect(net);
     net_send_text(&client, GET("/1") GET("/2"));
@@ -497,7 +497,7 @@ TEST(a_move_waits_for_the_answers) {
     CHECK(cre_table_info(cre_engine_table(net->engine), one.session, &info));
     uint16_t before = info.worker;
     cre_record command = { .kind = CRE_COMMAND_BIND, .session = one.session };
-    cre_binding binding = { .number = before + 1u };
+    cre_binding binding = { .user_id = before + 1u };
     cre_slice part = { (const uint8_t *)&binding, sizeof binding };
     CHECK_EQ(cre_engine_command(net->engine, &command, &part, 1), 0);
     net_send_text(&client, GET("/3"));

@@ -300,7 +300,7 @@ static void serve_pair(void *context, const cre_record *event, uint8_t *payload)
                                     much ? (void *)large : "hello", much ? sizeof large : 5);
         break;
     }
-    case CRE_EVENT_END: result = cre_worker_end(worker, session, 0, NULL, 0); break;
+    case CRE_EVENT_END: result = cre_worker_close(worker, session, 0, NULL, 0); break;
     default: break;
     }
     cre_record reset = { .kind = CRE_COMMAND_RESET, .session = session };
@@ -328,7 +328,7 @@ static bool start_pair(bench *it) {
     reactor.engine.tls_count = 1;
     if (cre_bus_create(&shape, &it->bus)) return false;
     worker.bus = reactor.bus = it->bus;
-    bool good = !cre_loop_create(&it->net.loop) && !cre_worker_open(it->net.loop, &worker, &it->worker);
+    bool good = !cre_loop_create(&it->net.loop) && !cre_worker_create(it->net.loop, &worker, &it->worker);
     good = good && !cre_reactor_start(&reactor, &it->reactor);
     int listener = good ? cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &it->net.port) : -1;
     if (listener >= 0) {
@@ -342,7 +342,7 @@ static bool start_pair(bench *it) {
 static void stop_pair(bench *it) {
     cre_acceptor_stop(it->acceptor);
     cre_reactor_stop(it->reactor);
-    cre_worker_close(it->worker);
+    cre_worker_destroy(it->worker);
     cre_loop_destroy(it->net.loop);
     cre_bus_destroy(it->bus);
 }

@@ -46,7 +46,7 @@ TEST(sizes) {
     for (uint32_t limit = 1; limit < 3000; limit += 97) {
         cre_table *table = make(limit);
         uint8_t *end = (uint8_t *)table->memory + cre_table_size(limit);
-        CHECK((uintptr_t)(cre__table_number(table, table->slots - 1) + 1) <= (uintptr_t)end);
+        CHECK((uintptr_t)(cre__table_user(table, table->slots - 1) + 1) <= (uintptr_t)end);
         CHECK_EQ((uintptr_t)cre__table_slots(table) % 64, 0);
         drop(table, limit);
     }

@@ -64,11 +64,11 @@ static void open_process(process *it) {
                                  .context = it,
                                  .first_task = 2,
                                  .task_count = TASK_NODES };
-    REQUIRE(cre_worker_open(it->loop, &config, &it->worker) == 0);
+    REQUIRE(cre_worker_create(it->loop, &config, &it->worker) == 0);
 }
 
 static void end_process(process *it) {
-    cre_worker_close(it->worker);
+    cre_worker_destroy(it->worker);
     cre_loop_destroy(it->loop);
 }
 
@@ -197,7 +197,7 @@ TEST(a_death_is_reported_and_costs_one_task) {
     CHECK_EQ(all[0].opcode, CRE_TASK_DONE | CRE_TASK_AWAITED << 4);
     CHECK_EQ(all[0].last, 2);
     FAMILY_END_WITHOUT_BUS();
-    cre_worker_close(dead);
+    cre_worker_destroy(dead);
     cre_loop_destroy(loop);
     cre_bus_destroy(bus);
 }
@@ -265,7 +265,7 @@ TEST(a_death_within_a_large_task_is_reported) {
     CHECK_EQ(all[2].tasks, 1);
     CHECK_EQ(all[0].finals, 2);
     FAMILY_END_WITHOUT_BUS();
-    cre_worker_close(dead);
+    cre_worker_destroy(dead);
     cre_loop_destroy(loop);
     cre_bus_destroy(bus);
 }
@@ -273,7 +273,7 @@ TEST(a_death_within_a_large_task_is_reported) {
 TEST(numbers_go_on_when_the_poster_was_replaced) {
     FAMILY(0);
     CHECK_EQ(post(&all[0], 0, CRE_TASK_NOTED, "a").number, 1);
-    cre_worker_close(all[0].worker);
+    cre_worker_destroy(all[0].worker);
     open_process(&all[0]);
     CHECK_EQ(post(&all[0], 0, CRE_TASK_NOTED, "b").number, 2);
     turn_all(all);
@@ -287,7 +287,7 @@ TEST(a_task_worker_that_stops_receiving_leaves_its_tasks) {
     post(&all[0], 0, CRE_TASK_NOTED, "a");
     turn_all(all);
     CHECK_EQ(all[2].tasks, 0);
-    cre_worker_close(all[2].worker);
+    cre_worker_destroy(all[2].worker);
     open_process(&all[2]);
     turn_all(all);
     CHECK_EQ(all[2].tasks, 1);
@@ -342,14 +342,14 @@ TEST(everybody_talks_to_everybody) {
 
 TEST(who_has_no_loop_sends_all_the_same) {
     FAMILY(0);
-    cre_worker_close(all[1].worker);
+    cre_worker_destroy(all[1].worker);
     cre_worker_config config = { .bus = bus, .node = 1, .first_task = 2, .task_count = TASK_NODES };
     cre_worker *sender;
-    REQUIRE(cre_worker_open(NULL, &config, &sender) == 0);
+    REQUIRE(cre_worker_create(NULL, &config, &sender) == 0);
     CHECK_EQ(cre_worker_send_message(sender, 0, "hello", 5), 0);
     turn_all(all);
     CHECK_EQ(all[0].messages, 1);
-    cre_worker_close(sender);
+    cre_worker_destroy(sender);
     open_process(&all[1]);
     FAMILY_END();
 }
@@ -365,10 +365,10 @@ static void note_violation(void *context, uint32_t from) {
 
 TEST(a_task_for_a_node_without_tasks_is_malformed) {
     FAMILY(0);
-    cre_worker_close(all[0].worker);
+    cre_worker_destroy(all[0].worker);
     cre_worker_config config = { .bus = bus, .violation = note_violation, .context = &all[0] };
-    REQUIRE(cre_worker_open(all[0].loop, &config, &all[0].worker) == 0);
-    cre_worker_close(all[1].worker);
+    REQUIRE(cre_worker_create(all[0].loop, &config, &all[0].worker) == 0);
+    cre_worker_destroy(all[1].worker);
     cre_node_handlers handlers = { .record = refuse };
     cre_node *node;
     REQUIRE(cre_node_open(bus, 1, all[1].loop, &handlers, NULL, &node) == 0);

@@ -202,7 +202,7 @@ TEST(a_push_reaches_connections_of_other_workers) {
             .bus = host.bus, .node = i + 1, .on_event = to_all, .context = it, .engine = &engine
         };
         REQUIRE(cre_loop_create(&it->loop) == 0);
-        REQUIRE(cre_worker_open(it->loop, &config, &it->worker) == 0);
+        REQUIRE(cre_worker_create(it->loop, &config, &it->worker) == 0);
         REQUIRE(cre_engine_listen(cre_worker_engine(it->worker), &(cre_listen_options){ .host = "127.0.0.1" },
                                   &it->port) == 0);
         REQUIRE(pthread_create(&it->thread, NULL, run_loop, it->loop) == 0);
@@ -223,7 +223,7 @@ TEST(a_push_reaches_connections_of_other_workers) {
     for (int i = 0; i < 2; i++) {
         cre_loop_stop(owners[i].loop);
         pthread_join(owners[i].thread, NULL);
-        cre_worker_close(owners[i].worker);
+        cre_worker_destroy(owners[i].worker);
         cre_loop_destroy(owners[i].loop);
     }
     CHECK_EQ(cre_table_count(cre_bus_table(host.bus)), 0);
@@ -236,7 +236,7 @@ TEST(nobody_home) {
     make_bus(&host, 0);
     open_echoer(&worker, &host);
     CHECK_EQ(cre_worker_push(worker.worker, 1, CRE_WS_TEXT, true, "x", 1), CRE_EGONE);
-    CHECK_EQ(cre_worker_end(worker.worker, 0, 1000, NULL, 0), CRE_EGONE);
+    CHECK_EQ(cre_worker_close(worker.worker, 0, 1000, NULL, 0), CRE_EGONE);
     CHECK(cre_worker_engine(worker.worker) == NULL);
     cre_reactor_config config = { .bus = host.bus, .engine = { .first_worker = 1, .worker_count = 3 } };
     CHECK_EQ(cre_reactor_start(&config, &host.reactor), CRE_EINVALID); /* workers that there are not */

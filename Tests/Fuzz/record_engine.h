@@ -201,7 +201,7 @@ static void target_open(target *t) {
         .context = t,
         .table = t->table,
         .worker_count = 2,
-        .dispatch = CRE_DISPATCH_BY_NUMBER,
+        .dispatch = CRE_DISPATCH_BY_USER,
         .ports = ports,
         .port_count = PORTS,
         .half_open = true,

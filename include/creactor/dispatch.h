@@ -20,8 +20,8 @@ typedef enum cre_dispatch {
                           fewest, datagrams to the next one */
     CRE_DISPATCH_LEAST_CONNECTIONS, /* connections to the worker with the fewest of them */
     CRE_DISPATCH_BY_ADDRESS,        /* all of one remote address to one worker */
-    CRE_DISPATCH_BY_NUMBER,         /* from a BIND on to the worker of its number; until then BY_CONNECTION */
-    CRE_DISPATCH_FUNCTION,          /* as a function of the user says */
+    CRE_DISPATCH_BY_USER,  /* from a BIND on to worker user_id % worker_count; until then BY_CONNECTION */
+    CRE_DISPATCH_FUNCTION, /* as a function of the user says */
 } cre_dispatch;
 
 /** The arguments of a dispatch function, borrowed for the call. */

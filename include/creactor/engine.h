@@ -220,7 +220,7 @@ CRE_API int cre_engine_respond_file(cre_engine *engine, cre_session session, uin
                                     const char *fields, const char *path, uint64_t offset, uint64_t length);
 
 /** BIND without a record. */
-CRE_API int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t number);
+CRE_API int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t user_id);
 
 /** SUBSCRIBE and UNSUBSCRIBE without a record. CRE_ELIMIT when there are too many topics. */
 CRE_API int cre_engine_subscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);

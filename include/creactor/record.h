@@ -106,9 +106,9 @@ typedef enum cre_command {
     /** Nobody will answer the requests up to the one whose number is `opcode`: those without an answer get a
      * page with status 500; where a part of an answer was sent, the connection is reset. No payload. */
     CRE_COMMAND_ABANDON = 75,
-    /** Give the connection a number of its owner's, once. Payload: cre_binding. With CRE_DISPATCH_BY_NUMBER
-     * the worker of that number gets its events, from the next one on; of an HTTP connection, from the next
-     * request when all before it are answered. CRE_ESTATE: it has one already. */
+    /** Give the connection the id of its user, once. Payload: cre_binding. With CRE_DISPATCH_BY_USER
+     * the worker `user_id % worker_count` gets its events, from the next one on; of an HTTP connection, from
+     * the next request when all before it are answered. CRE_ESTATE: it has one already. */
     CRE_COMMAND_BIND = 79,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,
@@ -192,7 +192,7 @@ typedef struct cre_closing {
 
 /** Payload of BIND commands. */
 typedef struct cre_binding {
-    uint32_t number; /* not 0 */
+    uint32_t user_id; /* not 0 */
     uint32_t reserved;
 } cre_binding;
 

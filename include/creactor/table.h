@@ -36,7 +36,7 @@ typedef struct cre_connection_info {
     int64_t last_receive_ms; /* any bytes, to about an eighth of a second; at first the connect time */
     int64_t last_send_ms;    /* the same of what was sent; 0: nothing yet */
     uint32_t queued;         /* bytes of output that wait */
-    uint32_t number;         /* that it was bound to; 0: none */
+    uint32_t user_id;        /* that it was bound to; 0: none */
 } cre_connection_info;
 
 /** Bytes of memory for a table of at least `connections`; 0 when that is more than 2^24. */

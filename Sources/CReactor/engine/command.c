@@ -25,8 +25,8 @@ static int read_binding(cre_slice *parts, int count, uint32_t *user_id) {
     cre_binding binding;
     if (cre__slices_length(parts, count) != sizeof binding) return CRE_EINVALID;
     cre__slices_take(&binding, sizeof binding, parts, count);
-    *user_id = binding.number;
-    return binding.number ? 0 : CRE_EINVALID;
+    *user_id = binding.user_id;
+    return binding.user_id ? 0 : CRE_EINVALID;
 }
 
 typedef struct closing_text {

@@ -109,9 +109,9 @@ int cre__dispatch_bind(cre__conn *conn, uint32_t user_id) {
     const cre_engine *engine = cre__conn_engine(conn);
     if (conn->stream.user_id) return CRE_ESTATE;
     conn->stream.user_id = user_id;
-    atomic_store_explicit(cre__table_number(engine->table, conn->stream.session), user_id,
+    atomic_store_explicit(cre__table_user(engine->table, conn->stream.session), user_id,
                           memory_order_relaxed);
-    conn->stream.moves = engine->config.dispatch == CRE_DISPATCH_BY_NUMBER;
+    conn->stream.moves = engine->config.dispatch == CRE_DISPATCH_BY_USER;
     return 0;
 }
 

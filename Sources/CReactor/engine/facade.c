@@ -43,7 +43,7 @@ int cre_engine_send_to(cre_engine *engine, uint16_t port, const cre_address *to,
 
 int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t user_id) {
     cre_record command = { .kind = CRE_COMMAND_BIND, .session = session };
-    cre_binding binding = { .number = user_id };
+    cre_binding binding = { .user_id = user_id };
     cre_slice part = { (const uint8_t *)&binding, sizeof binding };
     return cre_engine_command(engine, &command, &part, 1);
 }

@@ -49,7 +49,7 @@ static int lay_out(cre_bus *bus, layout *at) {
     at->nodes = 4096;
     at->shown = at->nodes + round_up(nodes * sizeof(cre__node_block), 4096);
     at->activities = at->shown + round_up(nodes * CRE__SHOWN_BYTES, 4096);
-    at->table = at->activities + round_up(nodes * sizeof(cre__activity), 4096);
+    at->table = at->activities + round_up(nodes * sizeof(cre__activity_block), 4096);
     at->rings = at->table + round_up(table, 4096);
     bus->size = at->rings + nodes * nodes * bus->ring_stride;
     return 0;
@@ -64,7 +64,7 @@ static int find_parts(cre_bus *bus, const layout *at) {
     uint8_t *memory = bus->memory;
     bus->nodes = (cre__node_block *)(memory + at->nodes);
     bus->shown = memory + at->shown;
-    bus->activities = (cre__activity *)(memory + at->activities);
+    bus->activities = (cre__activity_block *)(memory + at->activities);
     bus->rings = memory + at->rings;
     bus->table = cre_table_open(memory + at->table, bus->config.connections);
     return bus->table ? 0 : CRE_ENOMEM;
@@ -78,8 +78,9 @@ static cre__bus_header header_of(const cre_bus *bus) {
                               .ring_bytes = bus->config.ring_bytes,
                               .connections = bus->config.connections,
                               .max_payload = bus->config.max_payload,
-                              .sizes = { sizeof(cre_record), sizeof(cre__node_block), sizeof(cre__activity),
-                                         sizeof(cre__ring_control), CRE__SHOWN_BYTES },
+                              .sizes = { sizeof(cre_record), sizeof(cre__node_block),
+                                         sizeof(cre__activity_block), sizeof(cre__ring_control),
+                                         CRE__SHOWN_BYTES },
                               .total = bus->size };
 }
 

@@ -24,7 +24,7 @@ typedef struct cre__node_block {
 } cre__node_block;
 
 /* What the process of a node is at: written by it, read by those who watch it, and by its successor. */
-typedef struct cre__activity {
+typedef struct cre__activity_block {
     _Alignas(64) _Atomic uint64_t since_ms; /* when the callback began that runs now; 0: none does */
     _Atomic uint64_t session;               /* whom it is about */
     _Atomic uint32_t kind;                  /* of the last callback; stays when that is over */
@@ -35,7 +35,7 @@ typedef struct cre__activity {
     _Atomic uint32_t task_from, task_kind;
     _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
     _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
-} cre__activity;
+} cre__activity_block;
 
 struct cre_bus {
     cre_bus_config config;
@@ -46,7 +46,7 @@ struct cre_bus {
     int *eventfds;
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
-    cre__activity *activities;
+    cre__activity_block *activities;
     uint8_t *rings;
     cre_table *table;
 };

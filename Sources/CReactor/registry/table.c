@@ -23,7 +23,7 @@ size_t cre_table_size(uint32_t connections) {
            (size_t)slots * sizeof(cre__slot) + cre__address_bytes(slots) + (size_t)slots * sizeof(uint32_t);
 }
 
-_Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session) {
+_Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session) {
     uintptr_t end = (uintptr_t)(cre__table_slots(table) + table->slots) + cre__address_bytes(table->slots);
     return (_Atomic uint32_t *)end + cre__table_index(table, session);
 }
@@ -89,7 +89,7 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         info->session = session;
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
         fill(slot, info);
-        atomic_store_explicit(cre__table_number(table, session), 0, memory_order_relaxed);
+        atomic_store_explicit(cre__table_user(table, session), 0, memory_order_relaxed);
         atomic_store_explicit(&slot->session, session, memory_order_release);
         return 0;
     }
@@ -166,7 +166,7 @@ bool cre_table_info(const cre_table *table, cre_session session, cre_connection_
         .last_receive_ms = unix_time(&slot->last_receive),
         .last_send_ms = unix_time(&slot->last_send),
         .queued = atomic_load_explicit(&slot->queued, memory_order_relaxed),
-        .number = atomic_load_explicit(cre__table_number(table, session), memory_order_relaxed),
+        .user_id = atomic_load_explicit(cre__table_user(table, session), memory_order_relaxed),
     };
     if (info->last_receive_ms < info->connect_time_ms) info->last_receive_ms = info->connect_time_ms;
     if (info->last_send_ms && info->last_send_ms < info->connect_time_ms)

@@ -74,7 +74,7 @@ static inline uint64_t cre__table_total(const cre_table *table) {
 
 void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker);
 /* The user id of a session. These are stored behind the counters of addresses. */
-_Atomic uint32_t *cre__table_number(const cre_table *table, cre_session session);
+_Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session);
 
 /* Claims a slot for a new session, fills it from *info and sets info->session. Sessions are dispatched in
  * turn to `workers` workers: info->worker is the first of them on entry and the chosen one on return. Returns

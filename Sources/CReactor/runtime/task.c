@@ -17,7 +17,7 @@ static uint64_t load(_Atomic uint64_t *value) {
 /* ---- posting ---- */
 
 static uint64_t waiting_for(const cre_worker *worker, uint32_t node) {
-    cre__activity *activity = &worker->config.bus->activities[node];
+    cre__activity_block *activity = &worker->config.bus->activities[node];
     uint64_t given = load(&activity->tasks_given), done = load(&activity->tasks_done);
     return given > done ? given - done : 0;
 }
@@ -44,7 +44,7 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     uint32_t index = chosen < 0 ? least_busy(worker) : (uint32_t)chosen;
     if (index >= config->task_count) return CRE_EINVALID;
     uint32_t node = config->first_task + index;
-    cre__activity *own = cre__activity_of(worker);
+    cre__activity_block *own = cre__own_activity(worker);
     uint64_t number = load(&own->last_task) + 1;
     *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
     cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
@@ -65,7 +65,7 @@ int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data,
 /* ---- working on a task ---- */
 
 static int answer(cre_worker *worker, cre_task_status status, bool final, const void *data, size_t length) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     uint64_t task = load(&activity->task);
     uint32_t kind = atomic_load_explicit(&activity->task_kind, memory_order_relaxed);
     if (!task || kind == CRE_TASK_ONE_WAY) return CRE_EGONE;
@@ -89,7 +89,7 @@ void cre_task_suspend(cre_worker *worker) {
 }
 
 void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     if (!load(&activity->task)) return;
     /* A poster that does not read cannot be notified; without the text there is room in the reserve for small
      * ones. */
@@ -104,14 +104,14 @@ void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, 
 }
 
 static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     atomic_store_explicit(&activity->task_from, from, memory_order_relaxed);
     atomic_store_explicit(&activity->task_kind, task->opcode, memory_order_relaxed);
     atomic_store_explicit(&activity->task, task->session, memory_order_release);
 }
 
 void cre__take_over_activity(cre_worker *worker) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     cre_task_end(worker, CRE_TASK_CRASHED, died, strlen(died));
     atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&activity->ending, 0, memory_order_relaxed);
@@ -158,7 +158,7 @@ void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *r
 /* ---- what a process is at ---- */
 
 bool cre_worker_set_activity(cre_worker *worker, uint32_t kind) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     if (!kind)
         atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
     else if (load(&activity->since_ms))
@@ -169,13 +169,13 @@ bool cre_worker_set_activity(cre_worker *worker, uint32_t kind) {
 }
 
 void cre_worker_ending(cre_worker *worker, uint32_t why) {
-    atomic_store_explicit(&cre__activity_of(worker)->ending, why, memory_order_relaxed);
+    atomic_store_explicit(&cre__own_activity(worker)->ending, why, memory_order_relaxed);
 }
 
 void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity) {
     *activity = (cre_activity){ 0 };
     if (node >= bus->config.nodes) return;
-    cre__activity *shown = &bus->activities[node];
+    cre__activity_block *shown = &bus->activities[node];
     uint64_t since = load(&shown->since_ms);
     activity->running = since != 0;
     if (since) {

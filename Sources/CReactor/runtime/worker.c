@@ -117,7 +117,7 @@ static void on_violation(void *context, uint32_t from) {
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
 }
 
-int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
+int cre_worker_create(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
     if (config->engine && (!config->on_event || !loop)) return CRE_EINVALID;
     cre_worker *worker = cre__calloc(1, sizeof *worker);
     if (!worker) return CRE_ENOMEM;
@@ -161,7 +161,7 @@ int cre_worker_open(cre_loop *loop, const cre_worker_config *config, cre_worker 
     return 0;
 }
 
-void cre_worker_close(cre_worker *worker) {
+void cre_worker_destroy(cre_worker *worker) {
     if (!worker) return;
     cre_engine_destroy(worker->engine);
     cre_node_close(worker->node);
@@ -220,7 +220,7 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     if (command->kind == CRE_COMMAND_CLOSE) {
         if (is_closing(worker, command->session)) return CRE_EGONE;
     } else if (command->kind == CRE_COMMAND_BIND) {
-        if (atomic_load_explicit(cre__table_number(worker->table, command->session), memory_order_relaxed))
+        if (atomic_load_explicit(cre__table_user(worker->table, command->session), memory_order_relaxed))
             return CRE_ESTATE;
     } else if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
         int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
@@ -339,15 +339,15 @@ int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to,
     return cre_worker_command(worker, &command, parts, 2);
 }
 
-int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t number) {
+int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t user_id) {
     cre_record command = { .kind = CRE_COMMAND_BIND, .session = session };
-    cre_binding binding = { .number = number };
+    cre_binding binding = { .user_id = user_id };
     cre_slice part = { (const uint8_t *)&binding, sizeof binding };
     return cre_worker_command(worker, &command, &part, 1);
 }
 
-int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
-                   size_t length) {
+int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
+                     size_t length) {
     cre_record command = { .kind = CRE_COMMAND_CLOSE, .session = session };
     cre_closing closing = { .code = code };
     cre_slice parts[] = { { (const uint8_t *)&closing, sizeof closing }, { reason, length } };

@@ -13,13 +13,13 @@ struct cre_worker {
     cre_table *table;
     cre_node *node;
     cre_engine *engine;
-    cre__activity *activity; /* what it shows of itself */
-    uint32_t last_choice;    /* of a task worker */
-    bool immediate;          /* what is sent leaves at once */
-    bool suspended;          /* the task in hand goes on when on_message has returned */
+    cre__activity_block *activity; /* what it shows of itself */
+    uint32_t last_choice;          /* of a task worker */
+    bool immediate;                /* what is sent leaves at once */
+    bool suspended;                /* the task in hand goes on when on_message has returned */
 };
 
-static inline cre__activity *cre__activity_of(const cre_worker *worker) {
+static inline cre__activity_block *cre__own_activity(const cre_worker *worker) {
     return worker->activity;
 }
 
@@ -34,7 +34,7 @@ typedef struct cre__activity_state {
 } cre__activity_state;
 
 static inline void cre__activity_restore(cre_worker *worker, cre__activity_state state) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     atomic_store_explicit(&activity->since_ms, state.since_ms, memory_order_relaxed);
     if (!state.since_ms) return; /* what was done last stays, for who asks what it died of */
     atomic_store_explicit(&activity->session, state.session, memory_order_relaxed);
@@ -43,7 +43,7 @@ static inline void cre__activity_restore(cre_worker *worker, cre__activity_state
 
 /* Returns what it was at before. It is on the way of each message, and nearly always that was nothing. */
 static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32_t kind, uint64_t session) {
-    cre__activity *activity = cre__activity_of(worker);
+    cre__activity_block *activity = cre__own_activity(worker);
     cre__activity_state before = { .since_ms =
                                        atomic_load_explicit(&activity->since_ms, memory_order_relaxed) };
     if (__builtin_expect(before.since_ms != 0, 0)) {

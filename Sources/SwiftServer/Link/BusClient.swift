@@ -17,7 +17,7 @@ internal import CReactorInternal
         unsafe config.first_owner = UInt16(layout.owners.lowerBound)
         unsafe config.owner_count = UInt16(layout.owners.count)
         var worker: OpaquePointer?
-        let result = unsafe cre_worker_open(loop?.raw, &config, &worker)
+        let result = unsafe cre_worker_create(loop?.raw, &config, &worker)
         guard result == 0, let worker = unsafe worker else {
             throw .system("cannot open the mailbox of \(layout.name(ofNode: node))", result)
         }
@@ -31,7 +31,7 @@ internal import CReactorInternal
     func flush() { unsafe cre_worker_flush(raw) }
 
     /// Drops everything that still waits for room in a ring. Must be the last call.
-    func close() { unsafe cre_worker_close(raw) }
+    func close() { unsafe cre_worker_destroy(raw) }
 
     /// Posts a task whose results are not delivered.
     func post(_ data: [UInt8], on index: Int?, limit: Int) -> TaskPosting {

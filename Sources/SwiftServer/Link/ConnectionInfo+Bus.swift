@@ -34,7 +34,7 @@ extension ConnectionInfo {
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,
             workerID: Int(raw.worker) - server.reactors, reactorID: server.reactors > 0 ? Int(raw.owner) : nil,
-            queuedBytes: Int(raw.queued), userID: raw.number == 0 ? nil : Int(raw.number))
+            queuedBytes: Int(raw.queued), userID: raw.user_id == 0 ? nil : Int(raw.user_id))
     }
 
     private static func address(of info: cre_connection_info) -> String {

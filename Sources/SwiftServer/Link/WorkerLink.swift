@@ -46,7 +46,7 @@ internal import CReactorInternal
                 engine: isOwner ? engine : nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
                 owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
                 task_count: UInt16(layout.taskNodes.count))
-            return unsafe cre_worker_open(loop.raw, &config, &worker)
+            return unsafe cre_worker_create(loop.raw, &config, &worker)
         }
         let result: Int32
         if unsafe engine != nil {
@@ -62,7 +62,7 @@ internal import CReactorInternal
     }
 
     /// Closes the link. Not inside a callback.
-    func close() { unsafe cre_worker_close(raw) }
+    func close() { unsafe cre_worker_destroy(raw) }
 
     // MARK: Connections
 
@@ -89,7 +89,7 @@ internal import CReactorInternal
     }
 
     func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> Bool {
-        unsafe cre_worker_end(raw, fd.rawValue, code, reason.baseAddress, reason.count) == 0
+        unsafe cre_worker_close(raw, fd.rawValue, code, reason.baseAddress, reason.count) == 0
     }
 
     /// Gives the connection a user id.

@@ -39,7 +39,7 @@ extension Dispatch {
             case .idleFirst: CRE_DISPATCH_IDLE
             case .leastConnections: CRE_DISPATCH_LEAST_CONNECTIONS
             case .byAddress: CRE_DISPATCH_BY_ADDRESS
-            case .byUser: CRE_DISPATCH_BY_NUMBER
+            case .byUser: CRE_DISPATCH_BY_USER
             case .function: CRE_DISPATCH_FUNCTION
             }
         guard case .function(let function) = self else { return }

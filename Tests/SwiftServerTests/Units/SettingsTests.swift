@@ -138,7 +138,7 @@ import Testing
         for (rule, expected) in [
             (Dispatch.byConnection, CRE_DISPATCH_BY_CONNECTION), (.roundRobin, CRE_DISPATCH_ROUND_ROBIN),
             (.idleFirst, CRE_DISPATCH_IDLE), (.leastConnections, CRE_DISPATCH_LEAST_CONNECTIONS),
-            (.byAddress, CRE_DISPATCH_BY_ADDRESS), (.byUser, CRE_DISPATCH_BY_NUMBER),
+            (.byAddress, CRE_DISPATCH_BY_ADDRESS), (.byUser, CRE_DISPATCH_BY_USER),
             (.function { _ in nil }, CRE_DISPATCH_FUNCTION),
         ] {
             var config = unsafe cre_engine_config()

@@ -47,11 +47,11 @@ typedef struct cre_worker_config {
 
 /** Opens the worker on `loop`, whose thread alone uses it. Without a loop it gets nothing and only commands,
  * each of which leaves at once. Returns 0 or an error. */
-CRE_NODISCARD CRE_API int cre_worker_open(cre_loop *loop, const cre_worker_config *config,
-                                          cre_worker **worker);
+CRE_NODISCARD CRE_API int cre_worker_create(cre_loop *loop, const cre_worker_config *config,
+                                            cre_worker **worker);
 
 /** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
-CRE_API void cre_worker_close(cre_worker *worker);
+CRE_API void cre_worker_destroy(cre_worker *worker);
 
 /** Takes no more events of connections that others own, and a task worker no more tasks: they wait for this
  * worker's successor. Results and messages still come, and commands go on. */
@@ -112,12 +112,12 @@ CRE_API int cre_worker_send(cre_worker *worker, cre_session session, const void 
 CRE_API int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to, const void *data,
                                size_t length);
 
-/** BIND: gives the connection a number. */
-CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t number);
+/** BIND: gives the connection the id of its user. */
+CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t user_id);
 
 /** CLOSE with a code (0: 1000) and a reason of `length` bytes. */
-CRE_API int cre_worker_end(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
-                           size_t length);
+CRE_API int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
+                             size_t length);
 
 /** RESPOND to the request of this number (`opcode` of its event). `fields` are `fields_length` bytes of
  * packed fields; `close`: the connection ends after it. */

@@ -71,29 +71,36 @@ let package = Package(
             dependencies: ["CReactor", "CExecutorHook"],
             swiftSettings: strict + library
         ),
+        // What the tests and the servers that they start have in common: settings, commands, answers and events.
+        .target(
+            name: "TestProtocol",
+            dependencies: ["SwiftServer"],
+            path: "Tests/Support/TestProtocol",
+            swiftSettings: strict
+        ),
         // The server that the tests start as a process of its own and talk to.
         .executableTarget(
             name: "test-server",
-            dependencies: ["SwiftServer", "CReactor"],
+            dependencies: ["SwiftServer", "CReactor", "TestProtocol"],
             path: "Tests/Fixtures/test-server",
             swiftSettings: strict
         ),
         // Servers in programs that await something before or after the server runs.
         .executableTarget(
             name: "async-main",
-            dependencies: ["SwiftServer"],
+            dependencies: ["SwiftServer", "TestProtocol"],
             path: "Tests/Fixtures/async-main",
             swiftSettings: strict
         ),
         .executableTarget(
             name: "top-level-await",
-            dependencies: ["SwiftServer"],
+            dependencies: ["SwiftServer", "TestProtocol"],
             path: "Tests/Fixtures/top-level-await",
             swiftSettings: strict
         ),
         .testTarget(
             name: "SwiftServerTests",
-            dependencies: ["SwiftServer", "CReactor", "test-server", "async-main", "top-level-await"],
+            dependencies: ["SwiftServer", "CReactor", "TestProtocol", "test-server", "async-main", "top-level-await"],
             swiftSettings: strict
         ),
     ],

@@ -1,6 +1,7 @@
 """Clients that know what they sent, and so what was lost, came twice or came out of order."""
 
 import collections
+import json
 import socket
 
 WINDOW = 8
@@ -68,18 +69,18 @@ class WebSocket(Client):
         self.tasks = {}  # (worker, number) of those that were posted, None while that is not known
         self.results = set()
 
-    def frame(self, text):
-        data = text.encode()
+    def frame(self, message):
+        data = json.dumps(message).encode()
         self.send(bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data)
 
     def tick(self, tasks, window=WINDOW):
         if self.is_open and len(self.unanswered) < window:
             self.number += 1
-            text = f"t {self.number}" if tasks and self.number % 8 == 0 else f"m {self.number}"
-            if text[0] == "t":
+            is_task = tasks and self.number % 8 == 0
+            if is_task:
                 self.tasks[self.number] = None
-            self.unanswered.append(text)
-            self.frame(text)
+            self.unanswered.append(self.number)
+            self.frame({"task" if is_task else "message": {"number": self.number}})
 
     def take(self):
         if not self.is_upgraded:
@@ -99,31 +100,34 @@ class WebSocket(Client):
         return True
 
     def answer(self, text):
-        words = text.split()
-        if words[0] == "welcome":
-            self.worker = int(words[2])
+        message = json.loads(text)
+        if "fd" in message:
+            self.worker = message["worker"]["pid"]
             self.is_open = True
-        elif words[0] == "f":
-            self.result(int(words[1]))
-        else:
-            self.message(" ".join(words[:2]), words[2:])
-
-    def message(self, text, rest):
-        if text not in self.unanswered:
-            self.report(f"{text}: answered twice or out of order")
             return
-        while self.unanswered[0] != text:
+        name, values = next(iter(message.items()))
+        if name == "finished":
+            self.result(values["number"])
+        else:
+            self.message(name, values)
+
+    def message(self, name, values):
+        number = values["number"]
+        if number not in self.unanswered:
+            self.report(f"{name} {number}: answered twice or out of order")
+            return
+        while self.unanswered[0] != number:
             self.lose(self.unanswered.popleft())
         self.unanswered.popleft()
         self.answered += 1
-        if rest and rest[0] == "refused":
-            del self.tasks[int(text[2:])]
-        elif rest:
-            number = int(text[2:])
-            if number in self.tasks:
-                self.tasks[number] = (int(rest[0]), int(rest[1]))
+        if (name == "message") == (number in self.tasks):
+            self.report(f"{name} {number}: the answer to another kind of message")
+        elif name == "refused":
+            del self.tasks[number]
+        elif name == "posted":
+            self.tasks[number] = (values["worker"], values["id"])
 
-    def lose(self, text):
+    def lose(self, number):
         self.lost += 1
 
     def result(self, number):

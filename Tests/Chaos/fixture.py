@@ -1,5 +1,6 @@
 """The fixture server as a child process, and what can be seen of its processes from outside."""
 
+import json
 import os
 import re
 import signal
@@ -50,16 +51,21 @@ def can_listen(port):
             return False
 
 
+def milliseconds(count):
+    """A Swift `Duration` as JSON: the halves of its number of attoseconds."""
+    return list(divmod(count * 10**15, 1 << 64))
+
+
 class Fixture:
     """A server in a process group of its own. `with` sees to it that nothing is left of it."""
 
-    def __init__(self, program, mode, **options):
+    def __init__(self, program, mode, **configuration):
         self.mode = mode
         self.log = tempfile.TemporaryFile()
-        self.lines = []
-        words = [f"{name}={value}" for name, value in options.items()]
+        self.events = []  # of (name, values)
+        configuration |= {"scenario": "chaos", "mode": mode}
         self.process = subprocess.Popen(
-            [program, "chaos", f"mode={mode}", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [program, json.dumps(configuration)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=self.log, start_new_session=True, env={**os.environ, "SWIFT_BACKTRACE": "enable=no"})
         self.pid = self.process.pid
         self.port = 0
@@ -69,11 +75,11 @@ class Fixture:
 
     def read(self):
         for line in self.process.stdout:
-            text = line.decode().rstrip("\n")
-            if text.startswith("ready "):
-                self.port = int(text.split()[1])
+            name, values = next(iter(json.loads(line).items()))
+            if name == "ready":
+                self.port = values["port"]
                 self.ready.set()
-            self.lines.append(text)
+            self.events.append((name, values))
         self.ready.set()
 
     def __enter__(self):

@@ -2,29 +2,45 @@ import CReactor
 import CReactorInternal
 import Glibc
 import SwiftServer
+import TestProtocol
 
-/// Asynchronous handlers. A message "WAY TEXT" has its handler suspend in that way before it answers.
+/// Asynchronous handlers.
 @MainActor enum AsyncScenario {
     private static var held: [CheckedContinuation<Void, Never>] = []
 
     static func register(_ server: WebSocketServer) {
         server.onOpen { server, request in
             await Task.yield()
-            server.push("welcome \(request.fd)", to: request.fd)
+            welcome(request.fd, server)
         }
         server.onClose { server, fd, reason in
             await server.sleep(for: .milliseconds(1))
-            print("close \(fd) \(reason.code) [\(reason.cause)] \(reason.text) \(Commands.isMainThread)")
+            Event.close(fd, reason.code, reason.cause, reason.text).report()
+            Event.closeThread(isMain: Commands.isMainThread).report()
         }
-        server.onMessage { server, frame in await receive(frame, server) }
-        server.onRequest { request, response in
-            switch request.path {
-            case "/hold": await withCheckedContinuation { held.append($0) }
-            case "/release": release()
-            default: break
+        server.onMessage { server, frame in
+            guard let command = command(frame) else {
+                server.push(frame, to: frame.fd)
+                return
             }
-            if let delay = request.query["ms"].flatMap({ Int($0) }) { await server.sleep(for: .milliseconds(delay)) }
-            response.end("async \(request.path)")
+            if let answer = await run(command, server) { server.answer(answer, to: frame.fd) }
+        }
+        server.onRequest { request, response in response.end(await page(request, server)) }
+    }
+
+    private static func page(_ request: Request, _ server: WebSocketServer) async -> String {
+        switch Page(request) {
+        case .name(let name, let delay):
+            if delay > .zero { await server.sleep(for: delay) }
+            return name
+        case .hold(let delay):
+            await withCheckedContinuation { held.append($0) }
+            if delay > .zero { await server.sleep(for: delay) }
+            return "hold"
+        case .release:
+            release()
+            return "release"
+        default: return request.path
         }
     }
 
@@ -35,38 +51,34 @@ import SwiftServer
         return waiting.count
     }
 
-    private static func receive(_ frame: Frame, _ server: WebSocketServer) async {
-        let words = frame.text.split(separator: " ", maxSplits: 1).map(String.init)
-        let rest = words.count > 1 ? words[1] : ""
-        switch words.first ?? "" {
-        case "sleep":
-            await server.sleep(for: .milliseconds(Int(rest) ?? 0))
-            server.push("slept \(rest)", to: frame.fd)
-        case "hold":
+    private static func run(_ command: Command, _ server: WebSocketServer) async -> (any Encodable & Sendable)? {
+        switch command {
+        case .sleep(let time):
+            await server.sleep(for: time)
+            return true
+        case .hold:
             await withCheckedContinuation { held.append($0) }
-            server.push("released", to: frame.fd)
-        case "release":
-            server.push("\(release()) released", to: frame.fd)
-        case "first": server.push(String(rest.prefix { $0 != " " }), to: frame.fd)
-        case "crash": fatalError("on purpose")
-        case "hop":
+            return true
+        case .release: return release()
+        case .pick(let text, _): return text
+        case .hop(let way):
             let before = Commands.isMainThread
-            await suspend(rest, server)
-            server.push("\(rest) \(before) \(Commands.isMainThread) \(cre_process_threads())", to: frame.fd)
-        default: server.push(frame, to: frame.fd)
+            await suspend(way, server)
+            return Threads(onMain: [before, Commands.isMainThread], count: Int(cre_process_threads()))
+        default: return Commands.common(command, server)
         }
     }
 
-    private static func suspend(_ way: String, _ server: WebSocketServer) async {
+    private static func suspend(_ way: Command.Way, _ server: WebSocketServer) async {
         switch way {
-        case "yield": for _ in 0..<10 { await Task.yield() }
-        case "sleep": await server.sleep(for: .milliseconds(5))
-        case "asyncLet":
+        case .yield: for _ in 0..<10 { await Task.yield() }
+        case .sleep: await server.sleep(for: .milliseconds(5))
+        case .asyncLet:
             async let first = double(3)
             async let second = double(4)
             let sum = await first + second
             precondition(sum == 14)
-        case "group":
+        case .group:
             let sum = await withTaskGroup(of: Int.self) { group in
                 for index in 0..<4 { group.addTask { await Scenery.double(index) } }
                 var sum = 0
@@ -74,16 +86,14 @@ import SwiftServer
                 return sum
             }
             precondition(sum == 12)
-        case "actor":
+        case .actor:
             let counter = Counter()
             for _ in 0..<10 { _ = await counter.next() }
-        case "continuation":
+        case .continuation:
             await withCheckedContinuation { continuation in
                 Task { continuation.resume() }
             }
-        case "nested":
-            await Task { await server.sleep(for: .milliseconds(1)) }.value
-        default: print("no way \(way)")
+        case .nested: await Task { await server.sleep(for: .milliseconds(1)) }.value
         }
     }
 

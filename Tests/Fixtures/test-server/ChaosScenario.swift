@@ -1,34 +1,53 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 
-/// What Tests/Chaos talks to: everything is answered with the number that it came with, so that what is lost, doubled or
-/// out of order shows. "m NUMBER" is a message, "t NUMBER" posts a task, whose result is "f NUMBER".
+/// The server of Tests/Chaos: everything is answered with the number that it came with, so that what is lost, doubled or
+/// out of order shows.
 @MainActor enum ChaosScenario {
     static func register(_ server: WebSocketServer) {
-        server.onOpen { server, request in server.push("welcome \(server.workerID) \(getpid())", to: request.fd) }
+        server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in
             // Some take a while, so that kills come in the middle of them.
             if Int.random(in: 0..<8) == 0 { usleep(.random(in: 0...1000)) }
-            guard frame.text.hasPrefix("t ") else {
+            guard let message = try? decoded(ChaosMessage.self, frame.text), case .task(let number) = message else {
                 server.push(frame, to: frame.fd)
                 return
             }
-            switch server.task("\(frame.fd) \(frame.text.dropFirst(2))") {
-            case .posted(let id): server.push("\(frame.text) \(server.workerID) \(id)", to: frame.fd)
-            case .full, .refused: server.push("\(frame.text) refused", to: frame.fd)
-            }
+            let order = ChaosMessage.order(number: number, client: frame.fd)
+            let answer: ChaosMessage =
+                switch server.task(encoded(order)) {
+                case .posted(let id): .posted(number: number, worker: server.workerID, id: id.rawValue)
+                case .full, .refused: .refused(number: number)
+                }
+            server.push(encoded(answer), to: frame.fd)
         }
         server.onTask { _, task in
             usleep(.random(in: 0...1000))
             return task.text
         }
         server.onFinish { server, _, bytes in
-            let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-            server.push("f \(words[1])", to: ConnectionID(rawValue: UInt64(words[0])!))
+            let order = try? decoded(ChaosMessage.self, String(decoding: bytes, as: UTF8.self))
+            guard case .order(let number, let fd) = order else { fatalError("a result of no task") }
+            server.push(encoded(ChaosMessage.finished(number: number)), to: fd)
         }
-        server.onTaskError { server, id, error in print("taskError \(server.workerID) \(id) \(error)") }
+        server.onTaskError { server, id, error in
+            Event.taskError(worker: server.workerID, id: id.rawValue, error: error.description).report()
+        }
         server.onRequest { request, response in response.end(request.path) }
-        server.onBeforeReload { _ in print("beforeReload") }
-        server.onAfterReload { _ in print("afterReload") }
+        server.onBeforeReload { _ in Event.beforeReload(pid: getpid()).report() }
+        server.onAfterReload { _ in Event.afterReload(pid: getpid()).report() }
     }
+}
+
+/// A message in either direction, or the data of a task. Each has the number that its client gave it.
+private enum ChaosMessage: Codable {
+    /// Is echoed.
+    case message(number: Int)
+    /// Has a task posted.
+    case task(number: Int)
+    case posted(number: Int, worker: Int, id: UInt64)
+    case refused(number: Int)
+    case order(number: Int, client: ConnectionID)
+    case finished(number: Int)
 }

@@ -3,53 +3,84 @@ import CReactorInternal
 import Dispatch
 import Glibc
 import SwiftServer
+import TestProtocol
 
-/// What a client can have a worker do, by a text message that begins with a slash.
+/// The command in a message; `nil`: it is to be echoed.
+func command(_ frame: Frame) -> Command? { frame.opcode == .text ? Command(frame.text) : nil }
+
+@MainActor func welcome(_ fd: ConnectionID, _ server: WebSocketServer) {
+    server.push(encoded(Welcome(fd, server)), to: fd)
+}
+
+extension WebSocketServer {
+    func answer(_ value: some Encodable, to fd: ConnectionID) { push(encoded(["answer": value]), to: fd) }
+}
+
+/// What a client can have a worker do.
 @MainActor enum Commands {
-    /// Runs a command; the answer, if there is one, goes to the client that sent it.
-    static func run(_ text: Substring, from fd: ConnectionID, _ server: WebSocketServer) -> String? {
-        let words = text.split(separator: " ", maxSplits: 2).map(String.init)
-        let number = words.count > 1 ? Int(words[1]) ?? 0 : 0
-        let other = ConnectionID(rawValue: UInt64(number))
-        let rest = words.count > 2 ? words[2] : ""
-        switch words[0] {
-        case "who": return "\(server.workerID) \(getpid())"
-        case "parents": return "\(server.masterPID) \(server.managerPID) \(getppid())"
-        case "close": return server.close(fd, code: UInt16(number), reason: rest) ? nil : "refused"
-        case "crash": fatalError("on purpose")
-        case "leave": _exit(Int32(number))
-        case "block":
-            print("blocked")
-            usleep(UInt32(number) * 1000)
-            return "unblocked"
-        case "push": return server.push(rest, to: other).description
-        case "exists": return "\(server.exists(other))"
-        case "established": return "\(server.isEstablished(other))"
-        case "list": return server.connections.sorted().map(\.description).joined(separator: ",")
-        case "count": return "\(server.connections.count)"
-        case "all":
-            for client in server.connections where server.isEstablished(client) { server.push(words[1], to: client) }
-            return nil
-        case "many":
-            for index in 0..<number { server.push("\(index) \(rest)", to: fd) }
-            return nil
-        case "print":
-            for index in 0..<number { print("line \(server.workerID) \(index) \(rest)") }
-            return "printed"
-        case "partial":
-            print(rest, terminator: "")
-            return "printed"
-        case "orphan": return orphan()
-        case "threads": return "\(isMainThread) \(cre_process_threads())"
-        case "shutdown":
+    typealias Answer = any Encodable & Sendable
+
+    /// Runs a command of several scenarios; the answer, if there is one, goes to the client that sent it.
+    static func common(_ command: Command, _ server: WebSocketServer) -> Answer? {
+        switch command {
+        case .who: return WorkerIdentity(server)
+        case .crash: fatalError("on purpose")
+        case .shutdown:
             server.shutdown()
             return nil
-        default: return elsewhere(words[0], fd, server)
+        case .block(let time):
+            Event.blocked.report()
+            usleep(UInt32(time / .microseconds(1)))
+            return true
+        case .reload(let onlyTaskWorkers):
+            server.reload(onlyTaskWorkers: onlyTaskWorkers)
+            return nil
+        case .info(let fd): return server.connectionInfo(fd).map { ConnectionReport($0) } as ConnectionReport? as Answer
+        case .stats: return Counts(server.stats())
+        default: return "\(command) is no command of this scenario"
         }
     }
 
-    /// Leaves a process without its parent, and says which.
-    private static func orphan() -> String {
+    static func run(_ command: Command, from fd: ConnectionID, _ server: WebSocketServer) -> Answer? {
+        switch command {
+        case .parents: return Parents(master: server.masterPID, manager: server.managerPID, parent: getppid())
+        case .close(let code, let reason): return server.close(fd, code: code, reason: reason) ? nil : false
+        case .leave(let code): _exit(code)
+        case .push(let text, let other): return server.push(text, to: other)
+        case .exists(let other): return server.exists(other)
+        case .isEstablished(let other): return server.isEstablished(other)
+        case .connections: return server.connections.sorted()
+        case .connectionCount: return server.connections.count
+        case .pushToAll(let text):
+            for client in server.connections where server.isEstablished(client) { server.push(text, to: client) }
+            return nil
+        case .pushMany(let count, let text):
+            for index in 0..<count { server.push("\(index) \(text)", to: fd) }
+            return nil
+        case .printLines(let count, let text):
+            for index in 0..<count { print("line \(server.workerID) \(index) \(text)") }
+            return true
+        case .printUnfinished(let text):
+            print(text, terminator: "")
+            return true
+        case .orphan: return orphan()
+        case .threads: return Threads(onMain: [isMainThread], count: Int(cre_process_threads()))
+        case .answer(let place):
+            switch place {
+            case .detachedTask: Task.detached { server.answer(isMainThread, to: fd) }
+            case .globalQueue: DispatchQueue.global().async { server.answer(isMainThread, to: fd) }
+            case .mainQueue: DispatchQueue.main.async { server.answer(isMainThread, to: fd) }
+            }
+            return nil
+        case .closeDetached:
+            Task.detached { server.close(fd, code: 4001, reason: "detached") }
+            return nil
+        default: return common(command, server)
+        }
+    }
+
+    /// Leaves a process without its parent, and returns its pid.
+    private static func orphan() -> Int32 {
         var ends: [Int32] = [-1, -1]
         unsafe pipe(&ends)
         let child = cre_process_fork()
@@ -64,19 +95,7 @@ import SwiftServer
         var status: Int32 = 0
         unsafe waitpid(child, &status, 0)
         for end in ends { close(end) }
-        return "\(orphan)"
-    }
-
-    /// Answers from another thread, or another turn of the loop.
-    private static func elsewhere(_ place: String, _ fd: ConnectionID, _ server: WebSocketServer) -> String? {
-        switch place {
-        case "detached": Task.detached { server.push("from \(isMainThread)", to: fd) }
-        case "thread": DispatchQueue.global().async { server.push("from \(isMainThread)", to: fd) }
-        case "mainQueue": DispatchQueue.main.async { server.push("from \(isMainThread)", to: fd) }
-        case "closeDetached": Task.detached { server.close(fd, code: 4001, reason: "detached") }
-        default: return "no command \(place)"
-        }
-        return nil
+        return orphan
     }
 
     /// Whether the thread's number is the process's: that of its first thread.

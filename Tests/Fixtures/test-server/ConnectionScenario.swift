@@ -1,28 +1,32 @@
 import SwiftServer
+import TestProtocol
 
 /// Answers with the object of a connection instead of its id.
 @MainActor enum ConnectionScenario {
-    static func register(_ server: WebSocketServer) {
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
         server.onOpen { server, request in
-            let connection = server.connection(request.fd)
-            connection.push("welcome \(connection.id)")
+            server.connection(request.fd).push(encoded(Welcome(server.connection(request.fd).id, server)))
         }
         server.onMessage { server, frame in
             let connection = server.connection(frame.fd)
-            switch frame.text {
-            case "request": connection.push(connection.request.map { "\($0.method) \($0.target)" } ?? "none")
-            case "info": connection.push(connection.info.map { "\($0.fd) \($0.webSocketStatus)" } ?? "none")
-            case "bytes": connection.push([UInt8](frame.text.utf8))
-            case "detached":
-                Task.detached { print("detached \(connection.push("from elsewhere")) \(connection.exists)") }
-            case "send": connection.push("\(connection.send("no stream"))")
-            case "close": print("closing \(connection.close(code: 4000, reason: "bye"))")
+            func answer(_ value: some Encodable) { connection.push(encoded(["answer": value])) }
+            switch command(frame) {
+            case .handshakeRequest: answer(connection.request.map { [$0.method, $0.target] })
+            case .info: answer(connection.info.map { ConnectionReport($0) })
+            case .bytes(let bytes): connection.push(bytes)
+            case .pushDetached(let text):
+                Task.detached { Event.detachedPush(connection.push(text), exists: connection.exists).report() }
+            case .send(let text): answer(connection.send(text))
+            case .close(let code, let reason): Event.closing(connection.close(code: code, reason: reason)).report()
             default: connection.push(frame.text)
             }
         }
         server.onClose { server, fd, reason in
             let connection = server.connection(fd)
-            print("close \(fd) \(reason.code) \(connection.push("late")) \(connection.request == nil)")
+            Event.close(fd, reason.code, reason.cause, reason.text).report()
+            Event.afterClose(isKnown: connection.exists, close: connection.close(), push: connection.push("late"))
+                .report()
+            Event.requestAfterClose(isKept: connection.request != nil).report()
         }
         let stream = server.listen(.tcp)
         stream.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: RawSpan) in
@@ -32,9 +36,8 @@ import SwiftServer
             connection.close()
         }
         server.onStart { server in
-            print("ports \(server.ports.map { String($0.port) }.joined(separator: " "))")
-            print("master \(server.connection(ConnectionID(rawValue: 1)).push("nothing"))")
-            print("ready \(server.port) \(server.masterPID)")
+            Event.masterPush(server.connection(ConnectionID(rawValue: 1)).push("nothing")).report()
+            Scenarios.reportReady(server, configuration)
         }
     }
 }

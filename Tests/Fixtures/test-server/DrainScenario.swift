@@ -1,27 +1,28 @@
 import SwiftServer
+import TestProtocol
 
-/// Fills the output queue of a client that asks for it, and tells when it has drained.
+/// Fills the output queue of a client that asks for it, and reports when it has drained.
 @MainActor enum DrainScenario {
     private static let piece = String(repeating: "x", count: 4096)
     /// The connections whose queue was full. A queue may also drain on its way there, as the system's buffers grow.
     private static var full: Set<ConnectionID> = []
 
-    static func register(_ server: WebSocketServer, _ options: Options) {
-        server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
+        server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in
             fill(frame.fd, server) { server.push(piece, to: frame.fd) }
         }
-        if options["async"] == nil {
+        if configuration.isAsync != true {
             server.onDrain { server, fd in
                 guard full.remove(fd) != nil else { return }
-                print("drained \(fd) \(server.workerID)")
+                Event.drained(fd).report()
                 server.push("drained", to: fd)
             }
         } else {
             server.onDrain { (server: WebSocketServer, fd: ConnectionID) async in
                 guard full.remove(fd) != nil else { return }
                 await server.sleep(for: .milliseconds(1))
-                print("drained \(fd) \(server.workerID)")
+                Event.drained(fd).report()
                 server.push("drained", to: fd)
             }
         }
@@ -31,17 +32,13 @@ import SwiftServer
         }
         stream.onDrain { server, fd in
             guard full.remove(fd) != nil else { return }
-            print("port drained \(fd) \(server.workerID)")
+            Event.portDrained(fd).report()
             server.send("drained", to: fd)
             server.close(fd)
         }
         let plain = server.listen(.tcp)
         plain.onReceive { (server: WebSocketServer, fd: ConnectionID, _: [UInt8]) in
             fill(fd, server) { server.send(piece, to: fd) }
-        }
-        server.onStart { server in
-            print("ports \(server.ports.map { String($0.port) }.joined(separator: " "))")
-            print("ready \(server.port) \(server.masterPID)")
         }
     }
 
@@ -52,7 +49,7 @@ import SwiftServer
             for _ in 0..<8 where send() == .full {
                 server.clearTimer(timer)
                 full.insert(fd)
-                print("full \(fd)")
+                Event.full(fd).report()
                 return
             }
         }

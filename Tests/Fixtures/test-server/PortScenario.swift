@@ -1,15 +1,16 @@
 import SwiftServer
+import TestProtocol
 
 /// A WebSocket server with further ports of every kind.
 @MainActor enum PortScenario {
-    static func register(_ server: WebSocketServer, _ options: Options) {
-        server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
+        server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in server.push(frame, to: frame.fd) }
-        Scenarios.tellClosing(server)
+        Scenarios.reportClosing(server)
         let raw = server.listen(.tcp)
-        raw.onConnect { _, fd in print("connect \(fd)") }
+        raw.onConnect { _, fd in Event.connect(fd).report() }
         raw.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: RawSpan) in server.send(bytes, to: fd) }
-        raw.onClose { _, fd, reason in print("gone \(fd) \(reason.code) [\(reason.cause)] \(reason.text)") }
+        raw.onClose { _, fd, reason in Event.gone(fd, reason.code, reason.cause, reason.text).report() }
 
         let lines = server.listen(.tcp)
         lines.settings.framing = .endMarker("\r\n")
@@ -30,28 +31,26 @@ import SwiftServer
             let web = server.connections.first { server.isEstablished($0) }
             Task.detached {
                 guard let web else { return }
-                print("elsewhere \(server.send(text, to: web)) \(server.send("", to: fd))")
+                Event.wrongKindElsewhere(server.send(text, to: web), server.send("", to: fd)).report()
             }
-            print("wrong \(server.push(text, to: fd)) \(server.send(text, to: ConnectionID(rawValue: 1 << 40)))")
+            Event.wrongKind(
+                push: server.push(text, to: fd), send: server.send(text, to: ConnectionID(rawValue: 1 << 40))
+            ).report()
         }
 
         let packets = server.listen(.udp)
         packets.onPacket { server, bytes, sender in
-            print("packet \(sender.host) of \(bytes.count)")
+            Event.packet(host: sender.host, size: bytes.count).report()
             server.send(bytes, to: sender)
         }
         let six = server.listen(host: "::1", .tcp)
         six.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd) }
         let pages = server.listen(.http)
         pages.onRequest { _, response in response.end("page") }
-        if let path = options["unix"] {
+        if let path = configuration.unixSocket {
             let local = server.listen(host: "unix:\(path)", .tcp)
             local.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd)
             }
-        }
-        server.onStart { server in
-            print("ports \(server.ports.map { String($0.port) }.joined(separator: " "))")
-            print("ready \(server.port) \(server.masterPID)")
         }
     }
 }

@@ -3,144 +3,117 @@ import CReactorInternal
 import Dispatch
 import Glibc
 import SwiftServer
+import TestProtocol
 
 @MainActor enum Scenarios {
-    typealias Scenario = @MainActor (WebSocketServer, Options) -> Void
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
+        switch configuration.scenario {
+        case .general: general(server)
+        case .span: span(server)
+        case .async: AsyncScenario.register(server)
+        case .echo: echoOnEveryPort(server, configuration)
+        case .behaviour: BehaviourScenario.register(server, configuration)
+        case .broadcast: BroadcastScenario.register(server)
+        case .chaos: ChaosScenario.register(server)
+        case .connection: ConnectionScenario.register(server, configuration)
+        case .dispatch: DispatchScenario.register(server, configuration)
+        case .drain: DrainScenario.register(server, configuration)
+        case .ports: PortScenario.register(server, configuration)
+        case .shared: SharedScenario.registerOrReport(server)
+        case .tasks: TaskScenario.register(server, configuration)
+        case .timers: TimerScenario.register(server, configuration)
+        case .upload: UploadScenario.register(server)
+        case .version: VersionScenario.register(server, configuration)
+        case .noMessage: server.onRequest { _, response in response.end() }
+        default:
+            echo(server)
+            registerEcho(server, configuration)
+        }
+    }
 
-    static let all: [String: Scenario] = [
-        "general": { server, _ in general(server) },
-        "span": { server, _ in span(server) },
-        "async": { server, _ in AsyncScenario.register(server) },
-        "noRequest": { server, _ in echo(server) },
-        "echo": { server, options in
-            echo(server)
-            tellClosing(server)
-            let bytes = server.listen(.tcp)
-            bytes.tls = options.tls
-            bytes.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd)
-            }
-            server.onWorkerStart { server, id in
-                print("bytes \(server.ports[1].port)")
-                print("workerStart \(id) \(getpid())")
-            }
-            server.onRequest { request, response in
-                let isSecure = server.connectionInfo(request.fd)?.isSecure == true
-                response.end(request.path == "/secure" ? "\(request.isSecure) \(isSecure)" : "hello")
-            }
-        },
-        "behaviour": { server, options in BehaviourScenario.register(server, options) },
-        "chaos": { server, _ in ChaosScenario.register(server) },
-        "signals": { server, _ in
-            echo(server)
-            SignalScenario.register(server)
-        },
-        "stopping": { server, _ in
-            echo(server)
-            server.onWorkerStart { server, id in
-                print("workerStart \(id) \(server.stop())")
-            }
-        },
-        "timers": { server, _ in TimerScenario.register(server) },
-        "dispatch": { server, options in DispatchScenario.register(server, options) },
-        "tasks": { server, options in TaskScenario.register(server, options) },
-        "version": { server, options in VersionScenario.register(server, options) },
-        "noTask": { server, _ in echo(server) },
-        "upload": { server, _ in UploadScenario.register(server) },
-        "broadcast": { server, _ in BroadcastScenario.register(server) },
-        "shared": { server, _ in
-            do throws(SharedMemoryError) { try SharedScenario.register(server) } catch { print(error) }
-        },
-        "noMessage": { server, _ in server.onRequest { _, response in response.end() } },
-        "connection": { server, _ in ConnectionScenario.register(server) },
-        "drain": { server, options in DrainScenario.register(server, options) },
-        "ports": { server, options in PortScenario.register(server, options) },
-        "noReceive": { server, _ in
-            echo(server)
-            server.listen(.tcp)
-        },
-        "noPacket": { server, _ in
-            echo(server)
-            server.listen(.udp)
-        },
-        "badFraming": { server, _ in
-            echo(server)
+    /// Scenarios whose servers echo.
+    private static func registerEcho(_ server: WebSocketServer, _ configuration: Configuration) {
+        switch configuration.scenario {
+        case .signals: SignalScenario.register(server)
+        case .stopping:
+            server.onWorkerStart { server, id in Event.stopped(worker: id, server.stop()).report() }
+        case .noReceive: server.listen(.tcp)
+        case .noPacket: server.listen(.udp)
+        case .badFraming:
             let port = server.listen(.tcp)
             port.settings.framing = .endMarker("123456789")
             port.onReceive { (_, _, _: [UInt8]) in }
-        },
-        "briefly": { server, _ in
-            echo(server)
+        case .briefly:
             server.onStart { server in
-                print("ready \(server.port) \(getpid())")
+                reportReady(server, configuration)
                 server.shutdown()
             }
-        },
-        "crashing": { server, _ in
-            echo(server)
-            server.onStart { _ in fatalError("on purpose") }
-        },
-        "executor": { server, _ in
-            echo(server)
+        case .crashing: server.onStart { _ in fatalError("on purpose") }
+        case .executor:
             let before = mainExecutor
             server.onStart { server in
-                print("executor is \(mainExecutor == before ? "the runtime's" : "the loop")")
-                print("ready \(server.port) \(getpid())")
+                Event.executor(isLoop: mainExecutor != before).report()
+                reportReady(server, configuration)
             }
-        },
-        "dying": { server, _ in dying(server) },
-        "thread": { server, _ in
-            echo(server)
-            startThread()
-        },
-        "task": { server, _ in
-            echo(server)
-            startTask()
-        },
-    ]
-
-    static func tellLifeCycle(_ server: WebSocketServer, _ options: Options) {
-        let patience = options.patience
-        server.onStart {
-            alarm(patience)  // the one of the beginning is not inherited by a server in the background
-            print("ready \($0.port) \(getpid())")
+        case .dying: die(server)
+        case .thread: startThread()
+        case .task: startTask()
+        default: break
         }
-        server.onShutdown { _ in print("shutdown \(getpid())") }
-        server.onManagerStart { _ in print("managerStart \(getpid())") }
-        server.onManagerStop { _ in print("managerStop \(getpid())") }
-        server.onWorkerStart { _, id in print("workerStart \(id) \(getpid())") }
-        server.onWorkerStop { _, id in print("workerStop \(id) \(getpid())") }
     }
 
-    static func tellClosing(_ server: WebSocketServer) {
-        server.onClose { server, fd, reason in
-            print("close \(fd) \(reason.code) [\(reason.cause)] \(reason.text)")
-        }
+    static func reportLifeCycle(_ server: WebSocketServer, _ configuration: Configuration) {
+        server.onStart { reportReady($0, configuration) }
+        server.onShutdown { _ in Event.shutdown(pid: getpid()).report() }
+        server.onManagerStart { _ in Event.managerStart(pid: getpid()).report() }
+        server.onManagerStop { _ in Event.managerStop(pid: getpid()).report() }
+        server.onWorkerStart { _, id in Event.workerStart(id: id, pid: getpid()).report() }
+        server.onWorkerStop { _, id in Event.workerStop(id: id, pid: getpid()).report() }
+    }
+
+    static func reportReady(_ server: WebSocketServer, _ configuration: Configuration) {
+        alarm(configuration.patience ?? 120)  // the one of the beginning is not inherited by a server in the background
+        Event.ready(port: server.port, pid: getpid(), ports: server.ports.map(\.port)).report()
+    }
+
+    static func reportClosing(_ server: WebSocketServer) {
+        server.onClose { server, fd, reason in Event.close(fd, reason.code, reason.cause, reason.text).report() }
     }
 
     private static func echo(_ server: WebSocketServer) {
         server.onMessage { server, frame in server.push(frame, to: frame.fd) }
     }
 
+    private static func echoOnEveryPort(_ server: WebSocketServer, _ configuration: Configuration) {
+        echo(server)
+        reportClosing(server)
+        let bytes = server.listen(.tcp)
+        bytes.tls = configuration.tls
+        bytes.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd) }
+        server.onRequest { request, response in
+            let isSecure = server.connectionInfo(request.fd)?.isSecure == true
+            response.end(request.path == "/secure" ? "\(request.isSecure) \(isSecure)" : "hello")
+        }
+    }
+
     private static func general(_ server: WebSocketServer) {
         server.onOpen { server, request in
-            print("open \(request.fd)")
-            server.push("welcome \(request.fd)", to: request.fd)
+            Event.open(request.fd).report()
+            welcome(request.fd, server)
         }
-        tellClosing(server)
+        reportClosing(server)
         server.onMessage { server, frame in
-            guard frame.opcode == .text, frame.text.hasPrefix("/") else {
+            guard let command = command(frame) else {
                 server.push(frame, to: frame.fd)
                 return
             }
-            if let answer = Commands.run(frame.text.dropFirst(), from: frame.fd, server) {
-                server.push(answer, to: frame.fd)
-            }
+            if let answer = Commands.run(command, from: frame.fd, server) { server.answer(answer, to: frame.fd) }
         }
         server.onRequest { request, response in Pages.answer(request, response, server) }
     }
 
     private static func span(_ server: WebSocketServer) {
-        server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+        server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { (server: WebSocketServer, fd: ConnectionID, opcode: Opcode, bytes: RawSpan) in
             server.push(bytes, to: fd, opcode: opcode)
         }
@@ -153,10 +126,9 @@ import SwiftServer
     }
 
     /// Each worker ends as soon as it has started.
-    private static func dying(_ server: WebSocketServer) {
-        echo(server)
+    private static func die(_ server: WebSocketServer) {
         server.onWorkerStart { _, id in
-            print("workerStart \(id) \(getpid())")
+            Event.workerStart(id: id, pid: getpid()).report()
             fflush(nil)
             _exit(7)
         }

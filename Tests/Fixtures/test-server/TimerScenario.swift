@@ -1,16 +1,17 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 
 /// Timers in processes that have none, and handlers that sleep until they are cancelled.
 enum TimerScenario {
-    @MainActor static func register(_ server: WebSocketServer) {
-        printTimers(server, "before the start")
+    @MainActor static func register(_ server: WebSocketServer, _ configuration: Configuration) {
+        reportTimers(server, .beforeStart)
         server.onStart { server in
-            printTimers(server, "onStart")
-            print("ready \(server.port) \(getpid())")
+            reportTimers(server, .start)
+            Scenarios.reportReady(server, configuration)
         }
-        server.onManagerStart { printTimers($0, "onManagerStart") }
-        server.onWorkerStart { server, _ in printTimers(server, "onWorkerStart") }
+        server.onManagerStart { reportTimers($0, .managerStart) }
+        server.onWorkerStart { server, _ in reportTimers(server, .workerStart) }
         server.onMessage { server, frame in
             // A task that sleeps for longer than any test runs.
             let sleeper = Task.immediate {
@@ -19,13 +20,16 @@ enum TimerScenario {
             }
             sleeper.cancel()
             let wasCancelled = await sleeper.value
-            server.push("cancelled \(wasCancelled)", to: frame.fd)
+            server.answer(wasCancelled, to: frame.fd)
         }
     }
 
-    @MainActor private static func printTimers(_ server: WebSocketServer, _ place: String) {
+    @MainActor private static func reportTimers(_ server: WebSocketServer, _ place: Event.Place) {
         let ids = [server.after(.seconds(3600)) {}, server.tick(every: .seconds(3600)) { _ in }]
         let valid = ids.map { $0 != .invalid }
-        print("timers \(place): \(valid) \(ids.map { server.clearTimer($0) }) \(ids.map { server.clearTimer($0) })")
+        Event.timers(
+            place, isValid: valid, cleared: ids.map { server.clearTimer($0) },
+            clearedAgain: ids.map { server.clearTimer($0) }
+        ).report()
     }
 }

@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 
 /// Handlers of requests whose bodies come in pieces.
 @MainActor enum UploadScenario {
@@ -7,20 +8,30 @@ import SwiftServer
         server.settings.maxStreamedBody = 1 << 30
         server.onMessage { server, frame in server.push(frame, to: frame.fd) }
         server.onRequest { request, response in
+            let upload = Upload(path: request.path) ?? .ignore
             do {
-                try await answer(request, response, server)
+                try await answer(upload, request, response, server)
             } catch {
-                print("upload \(request.path) \(error)")
+                let failure: Event.RequestBodyFailure =
+                    switch error {
+                    case RequestBodyError.incomplete: .incomplete
+                    case RequestBodyError.readTwice: .readTwice
+                    case is CancellationError: .cancelled
+                    default: .other
+                    }
+                Event.uploadFailed(upload, failure).report()
                 // What was said already, or is said now, reaches nobody when the client is gone.
                 response.end("failed \(error)")
             }
         }
     }
 
-    private static func answer(_ request: Request, _ response: Response, _ server: WebSocketServer) async throws {
-        switch request.path {
-        case "/count": response.end(try await count(request.bodyPieces))
-        case "/slow":
+    private static func answer(
+        _ upload: Upload, _ request: Request, _ response: Response, _ server: WebSocketServer
+    ) async throws {
+        switch upload {
+        case .count: response.end(try await count(request.bodyPieces))
+        case .slow:
             var pieces = request.bodyPieces.makeAsyncIterator()
             let first = try await pieces.next()?.count ?? 0
             // Long enough for a fast client to fill the memory, if it is let.
@@ -28,29 +39,29 @@ import SwiftServer
             var total = first
             while let piece = try await pieces.next() { total += piece.count }
             response.end("\(first > 0) \(total)")
-        case "/first":
+        case .first:
             var pieces = request.bodyPieces.makeAsyncIterator()
             response.end(try await pieces.next() ?? [])
-        case "/echo":
+        case .echo:
             for try await piece in request.bodyPieces {
                 while !response.write(piece) { await server.sleep(for: .milliseconds(1)) }
             }
-        case "/late":
+        case .late:
             response.end("early")
             for try await _ in request.bodyPieces {}
-            print("upload never")
-        case "/cancel":
+            Event.readAfterEnd.report()
+        case .cancel:
             let reader = Task { try await count(request.bodyPieces) }
             await Task.yield()
             reader.cancel()
             response.end("\(try await reader.value)")
-        case "/twice":
+        case .twice:
             async let first = try? count(request.bodyPieces)
             await Task.yield()
             let both = [try? await count(request.bodyPieces), await first]
             response.end(both.compactMap { $0 }.joined(separator: " and "))
-        case "/refuse": response.status(417)
-        default: response.end("\(request.body.count) ignored")
+        case .refuse: response.status(417)
+        case .ignore: response.end("\(request.body.count) ignored")
         }
     }
 

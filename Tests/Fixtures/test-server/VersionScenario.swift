@@ -1,47 +1,46 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 
 /// A program of which there are several versions, to be replaced while it runs.
 @MainActor enum VersionScenario {
-    static func register(_ server: WebSocketServer, _ options: Options) {
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
         server.settings.reload = .newProgram
-        let version = options["version"] ?? "1"
-        switch options["startup"] {
-        case "exit": exit(7)
-        case "hang": while true { sleep(100) }
-        case "crash":
-            server.onWorkerStart { _, _ in
-                print("crashing")
-                exit(9)
-            }
-        default: break
+        let version = configuration.version ?? 1
+        switch configuration.startFailure {
+        case .exit: exit(7)
+        case .hang: while true { sleep(100) }
+        case .crash: server.onWorkerStart { _, _ in exit(9) }
+        case nil: break
         }
         let visits = try! SharedAtomic()
-        if options["moreShared"] != nil {
+        if configuration.allocatesMore == true {
             do { _ = try SharedAtomic() } catch {
-                print("shared \(error.code)")
+                Event.sharedMemoryError("\(error)").report()
                 exit(8)
             }
         }
-        Scenarios.tellClosing(server)
-        TaskScenario.tellProcesses(server)
-        server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+        Scenarios.reportClosing(server)
+        TaskScenario.reportProcesses(server)
+        server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in
-            switch frame.text {
-            case "version": server.push("\(version) \(server.workerID) \(getpid())", to: frame.fd)
-            case "visit": server.push("\(version) \(visits.add())", to: frame.fd)
-            case "task":
-                server.task(Array("\(frame.fd)".utf8)) { result in
+            let fd = frame.fd
+            switch command(frame) {
+            case .version: server.answer(VersionReport(version, WorkerIdentity(server)), to: fd)
+            case .visit: server.answer(Visit(version: version, count: visits.add()), to: fd)
+            case .post:
+                server.task([]) { result in
                     if case .success(let bytes?) = result {
-                        server.push(String(decoding: bytes, as: UTF8.self), to: frame.fd)
+                        server.push(String(decoding: bytes, as: UTF8.self), to: fd)
                     }
                 }
-            case "crash": fatalError("on purpose")
-            case "reload": server.reload()
-            default: server.push(frame, to: frame.fd)
+            case let command?: if let answer = Commands.common(command, server) { server.answer(answer, to: fd) }
+            case nil: server.push(frame, to: fd)
             }
         }
-        server.onTask { server, task -> String? in "task \(version) \(getpid())" }
+        server.onTask { server, task -> String? in
+            encoded(Answer(VersionReport(version, WorkerIdentity(server))))
+        }
         server.onRequest { _, response in response.end("version \(version)") }
     }
 }

@@ -1,30 +1,26 @@
-// The server of the process tests. Its scenario says which handlers it has; each of them tells on standard output, one
-// line each, what happened and where, and the tests wait for these lines.
+// The server of the process tests. Its only argument is a `Configuration`, whose scenario says which handlers it has. They
+// report events on standard output, which the tests wait for.
 import Glibc
 import SwiftServer
+import TestProtocol
 
-let options = Options(CommandLine.arguments + Tail.words)
+let configuration = try Tail.configuration ?? Configuration(arguments: CommandLine.arguments)
 // Should the tests be cut off before they stop it.
-alarm(options.patience)
+alarm(configuration.patience ?? 120)
 
-guard let register = Scenarios.all[options.scenario] else {
-    print("no scenario \(options.scenario)")
-    exit(2)
-}
 let server = WebSocketServer(
-    host: options["host"] ?? "127.0.0.1", port: options.number("port") ?? 0, mode: options.mode)
+    host: configuration.host ?? "127.0.0.1", port: configuration.port ?? 0, mode: configuration.mode)
 server.processName = "fixture"
-options.apply(to: &server.settings)
-server.tls = options.tls
-print("before the start")
-Scenarios.tellLifeCycle(server, options)
-register(server, options)
+configuration.apply(to: server)
+Event.beforeStart.report()
+Scenarios.reportLifeCycle(server, configuration)
+Scenarios.register(server, configuration)
 
 do throws(ServerError) {
     try server.start()
-    print("returned")
-    if options["again"] != nil { try server.start() }
+    Event.returned.report()
+    if configuration.startsTwice == true { try server.start() }
 } catch {
-    print("error \(error.code): \(error.message)")
+    Event.error(error.code, error.message).report()
     exit(3)
 }

@@ -1,17 +1,11 @@
 #!/usr/bin/env python3
 """A client of the TLS tests: client.py PORT AUTHORITY
 
-Commands come as lines of the standard input; each is answered by one line:
-  open NAME          connects NAME (also the host that is asked for) and tells version and the certificate's name
-  get NAME PATH      a request on NAME: status and body
-  upgrade NAME       makes it a WebSocket
-  echo NAME TEXT     sends a message and tells what comes back
-  close NAME         closing handshake; tells how the connection ended
-  raw PORT TEXT      bytes to another port and back; proposes a protocol of its own
-  plain              HTTP without TLS: status and body
-  old                a handshake with TLS 1.1
+Each line of the standard input is a command as JSON, like {"get": {"name": "one", "path": "/"}}, and is answered by a
+line with a list of texts. Tests/SwiftServerTests/Support/TLSClient.swift describes the commands.
 """
 
+import json
 import socket
 import ssl
 import struct
@@ -72,47 +66,47 @@ def receive(stream):
 def open_(name):
     stream = sockets[name] = context().wrap_socket(connect(), server_hostname=name)
     names = dict(entry[0] for entry in stream.getpeercert()["subject"])
-    return f"{stream.version()} {names['commonName']}"
+    return stream.version(), names["commonName"]
 
 
 def get(name, path):
     sockets[name].sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
-    return " ".join(response(sockets[name]))
+    return response(sockets[name])
 
 
 def upgrade(name):
     sockets[name].sendall(
         f"GET / HTTP/1.1\r\nHost: {name}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-    return response(sockets[name])[0]
+    return response(sockets[name])[:1]
 
 
-def echo(name, text):
-    message = text.encode() * (100000 if text == "large" else 1)
+def echo(name, text, times):
+    message = text.encode() * times
     sockets[name].sendall(frame(1, message))
     opcode, payload = receive(sockets[name])
-    return f"{text} {len(payload)}" if opcode == 1 and payload == message else f"something else: {opcode} {payload[:100]}"
+    return [len(payload)] if opcode == 1 and payload == message else ["something else", opcode, payload[:100]]
 
 
 def close(name):
     sockets[name].sendall(frame(8, b"\x03\xe8"))
     opcode, payload = receive(sockets[name])
     rest = sockets[name].recv(1)
-    return f"{opcode} {payload.hex()} {len(rest)}"
+    return opcode, payload.hex(), len(rest)
 
 
 def raw(port, text):
     made = context()
     made.set_alpn_protocols(["own/1"])
-    stream = made.wrap_socket(socket.create_connection(("127.0.0.1", int(port)), timeout=20), server_hostname="a")
+    stream = made.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=20), server_hostname="a")
     stream.sendall(text.encode())
-    return f"{exactly(stream, len(text)).decode()} {stream.selected_alpn_protocol()}"
+    return exactly(stream, len(text)).decode(), stream.selected_alpn_protocol() or ""
 
 
 def plain():
     stream = connect()
     stream.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    return " ".join(response(stream))
+    return response(stream)
 
 
 def old():
@@ -123,8 +117,8 @@ def old():
     try:
         made.wrap_socket(connect(), server_hostname="a")
     except ssl.SSLError as error:
-        return f"refused {error.reason}"
-    return "accepted"
+        return "refused", error.reason
+    return ["accepted"]
 
 
 COMMANDS = {"open": open_, "get": get, "upgrade": upgrade, "echo": echo, "close": close, "raw": raw,
@@ -133,11 +127,12 @@ COMMANDS = {"open": open_, "get": get, "upgrade": upgrade, "echo": echo, "close"
 
 def main():
     for line in sys.stdin:
-        words = line.split()
+        name, arguments = next(iter(json.loads(line).items()))
         try:
-            print(COMMANDS[words[0]](*words[1:]), flush=True)
+            answer = COMMANDS[name](**arguments)
         except (OSError, EOFError) as error:
-            print(f"failed: {type(error).__name__} {error}", flush=True)
+            answer = "failed", type(error).__name__, error
+        print(json.dumps([str(text) for text in answer]), flush=True)
 
 
 main()

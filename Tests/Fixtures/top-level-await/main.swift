@@ -1,19 +1,19 @@
 // A server in a program that awaits at its top level, after the server has ended.
 import Glibc
 import SwiftServer
+import TestProtocol
 
 alarm(60)  // should nobody stop it
-let mode = CommandLine.arguments.first { $0.hasPrefix("mode=") }?.dropFirst(5) ?? "process"
-let server = WebSocketServer(port: 0, mode: ServerMode(rawValue: String(mode)) ?? .process)
+let configuration = try Configuration(arguments: CommandLine.arguments)
+let server = WebSocketServer(port: 0, mode: configuration.mode)
 server.processName = "fixture"
-server.settings.workerCount = 1
-server.settings.closeTimeout = .milliseconds(100)
+configuration.apply(to: server)
 server.onMessage { server, frame in server.push(frame, to: frame.fd) }
 server.onRequest { _, response in response.end("hello") }
-server.onStart { print("ready \($0.port) \(getpid())") }
-let first = Task { print("the first task") }
+server.onStart { Event.ready(port: $0.port, pid: getpid(), ports: [$0.port]).report() }
+let first = Task { Event.firstTask.report() }
 try server.start()
 await first.value
 await Task.yield()
 await Task.detached {}.value
-print("returned")
+Event.returned.report()

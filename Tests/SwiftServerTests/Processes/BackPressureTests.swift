@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -28,9 +29,9 @@ extension ProcessTests {
             server.running.reduce(0) { $0 + ProcessTable.residentPages($1) * 4096 }
         }
 
-        @Test(arguments: ServerMode.supervised, ["", "async=1"])
-        func anEchoThatIsNotReadLosesNothing(_ mode: ServerMode, _ style: String) throws {
-            try ServerProcess.run("behaviour", mode, [style]) { server in
+        @Test(arguments: ServerMode.supervised, [false, true])
+        func anEchoThatIsNotReadLosesNothing(_ mode: ServerMode, _ isAsync: Bool) throws {
+            try ServerProcess.run(.behaviour, mode, { $0.isAsync = isAsync }) { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
                 let other = try WebSocketClient(port: server.port, welcome: false)
                 #expect(try client.ask("hello") == "hello")
@@ -72,7 +73,7 @@ extension ProcessTests {
                     received += 1
                 }
                 #expect(try client.ask("the end") == "the end")
-                try server.line("drained")
+                try server.event(.drained)
                 #expect(BackPressureTests.memory(server) - memory < 40 << 20)
             }
         }

@@ -1,20 +1,22 @@
+import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
     /// Topics and broadcast reach connections of all workers; signs of life and counters are seen by all.
     @Suite struct BroadcastTests {
         @Test(arguments: ServerMode.supervised) func broadcastReachesAllFromEveryWorker(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for (from, to) in [(clients[0], clients[1]), (clients[1], clients[0])] {
-                    try from.send("all hello")
-                    #expect(try Set([from.receiveText(), from.receiveText()]) == ["hello", "queued"])
+                    let hello: (PushResult, String) = try from.askAndReceive(.broadcast("hello"))
+                    #expect(hello == (.queued, "hello"))
                     #expect(try to.receiveText() == "hello")
-                    #expect(try from.ask("rest") == "queued")
+                    #expect(try from.ask(.broadcastToOthers([1, 2, 3])) == PushResult.queued)
                     #expect(try to.receive() == .binary([1, 2, 3]))
-                    #expect(try from.ask("ping") == "invalid")
-                    try from.send("elsewhere detached")
+                    #expect(try from.ask(.broadcastPing) == PushResult.invalid)
+                    try from.send(.broadcastDetached("detached"))
                     #expect(try from.receiveText() == "detached")
                     #expect(try to.receiveText() == "detached")
                 }
@@ -22,77 +24,86 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func topicsReachTheirSubscribers(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 let (a, b) = (clients[0], clients[1])
-                for client in clients { #expect(try client.ask("join news") == "true") }
-                #expect(try a.ask("others news one") == "queued")
+                for client in clients { #expect(try client.ask(.subscribe("news")) == true) }
+                #expect(try a.ask(.publishToOthers("one", to: "news")) == PushResult.queued)
                 #expect(try b.receiveText() == "one")
-                #expect(try b.ask("part news") == "true")
-                try a.send("publish news two")
-                #expect(try Set([a.receiveText(), a.receiveText()]) == ["two", "queued"])
-                #expect(try b.ask("publish \(String(repeating: "x", count: 256)) three") == "invalid")
-                #expect(try b.ask("others nobody four") == "queued")
-                #expect(try b.ask("join ") == "false")
-                #expect(try b.ask("others news five") == "queued")
+                #expect(try b.ask(.unsubscribe("news")) == true)
+                let two: (PushResult, String) = try a.askAndReceive(.publish("two", to: "news"))
+                #expect(two == (.queued, "two"))
+                let longTopic = String(repeating: "x", count: 256)
+                #expect(try b.ask(.publish("three", to: longTopic)) == PushResult.invalid)
+                #expect(try b.ask(.publishToOthers("four", to: "nobody")) == PushResult.queued)
+                #expect(try b.ask(.subscribe("")) == false)
+                #expect(try b.ask(.publishToOthers("five", to: "news")) == PushResult.queued)
                 #expect(try a.receiveText() == "five")
             }
         }
 
         @Test(arguments: ServerMode.supervised) func everyWorkerKnowsEveryConnection(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2, ["reactors=1"]) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2, { $0.reactors = 1 }) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 for asking in clients {
                     for (worker, client) in clients.enumerated() {
-                        let words = try asking.ask("info \(client.fd)").split(separator: " ")
-                        #expect(words.count == 10)
-                        #expect(words.prefix(3) == ["established", "true", "127.0.0.1"])
-                        #expect(words[4] == "\(worker)" && words[5] == (mode == .process ? "0" : "none"))
-                        #expect(words[6...] == ["true", "true", "true", "0"])
+                        let report: ConnectionReport? = try asking.ask(.info(client.fd))
+                        let info = try #require(report)
+                        #expect(info.status == .established && info.port == server.port)
+                        #expect(info.address == "127.0.0.1")
+                        #expect(info.worker == worker && info.reactor == (mode == .process ? 0 : nil))
+                        #expect(abs(info.connectTime - Double(time(nil))) < 60)
+                        #expect(info.lastReceiveTime >= info.connectTime && (info.lastSendTime ?? 0) > 0)
+                        #expect(info.queuedBytes == 0)
+                        #expect(info.socketType == .tcp && info.portIndex == 0 && !info.isSecure)
                     }
-                    #expect(try asking.ask("info 123456789") == "gone")
-                    #expect(try asking.ask("kind \(clients[0].fd)") == "tcp 0 false")
+                    let unknown = ConnectionID(rawValue: 123_456_789)
+                    #expect(try asking.ask(.info(unknown)) == ConnectionReport?.none)
                 }
                 let leaving = try WebSocketClient(port: server.port)
                 leaving.connection.disconnect()
                 try Wait.until("all to be counted") {
                     for client in clients {
-                        let words = try client.ask("stats").split(separator: " ").map { Int($0) ?? -1 }
-                        guard words[0] == 2, words[1] >= 3, words[2] == words[1] - 2, words[3] > 2 else { return false }
-                        #expect(words[4] >= 1)
+                        let counts: Counts = try client.ask(.stats)
+                        guard counts.connections == 2, counts.accepted >= 3, counts.closed == counts.accepted - 2,
+                            counts.messagesReceived > 2
+                        else { return false }
+                        #expect(counts.closedByPeer >= 1)
                     }
                     return true
                 }
-                #expect(try clients[0].ask("stats").hasSuffix("true true"))
+                let counts: Counts = try clients[0].ask(.stats)
+                #expect(counts.bytesReceived > 0 && counts.bytesSent > 0)
             }
         }
 
         /// The longest turn is that of the handler which took the longest, whichever process it was in.
         @Test(arguments: ServerMode.supervised) func slowTurnsShow(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2) { server in
                 let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
-                #expect(try clients[0].ask("block") == "unblocked")
+                #expect(try clients[0].ask(.block(.milliseconds(50))) == true)
                 try Wait.until("a turn of 50 ms to be counted") {
-                    let words = try clients[1].ask("lag").split(separator: " ")
-                    guard words[1] == "true", let seconds = Double(words[2]) else { return false }
-                    return seconds >= 0.05
+                    let lag: LoopLag = try clients[1].ask(.loopLag)
+                    return lag.average > .zero && lag.longest >= max(lag.average, .milliseconds(50))
                 }
             }
         }
 
         @Test(arguments: ServerMode.supervised) func theSilentOneIsClosed(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2, ["heartbeatIdleTime=700"]) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2) {
+                $0.heartbeatIdleTime = .milliseconds(700)
+            } test: { server in
                 let spared = try WebSocketClient(port: server.port)
-                #expect(try spared.ask("protect") == "true")
+                #expect(try spared.ask(.protect) == true)
                 let silent = try WebSocketClient(port: server.port)
                 #expect(try silent.receive() == .close(1001, "heartbeat timeout"))
-                #expect(try server.line("close") == "close \(silent.fd) 1006 [heartbeat timeout] ")
-                #expect(try spared.ask("info \(silent.fd)") == "gone")
+                #expect(try server.event(.close) == .close(silent.fd, 1006, .heartbeat))
+                #expect(try spared.ask(.info(silent.fd)) == ConnectionReport?.none)
             }
         }
 
         @Test(arguments: ServerMode.supervised) func whoAnswersPingsStays(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2, ["pingInterval=300"]) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2, { $0.pingInterval = .milliseconds(300) }) { server in
                 let silent = try WebSocketClient(port: server.port)
                 let alive = try WebSocketClient(port: server.port)
                 for _ in 0..<4 {
@@ -101,13 +112,13 @@ extension ProcessTests {
                 }
                 #expect(try silent.receive() == .ping([]))
                 #expect(try silent.receive() == .close(1001, "heartbeat timeout"))
-                #expect(try server.line("close") == "close \(silent.fd) 1006 [heartbeat timeout] ")
-                #expect(try alive.ask("info \(silent.fd)") == "gone")
+                #expect(try server.event(.close) == .close(silent.fd, 1006, .heartbeat))
+                #expect(try alive.ask(.info(silent.fd)) == ConnectionReport?.none)
             }
         }
 
         @Test(arguments: ServerMode.supervised) func soManyPerAddress(_ mode: ServerMode) throws {
-            try ServerProcess.run("broadcast", mode, workers: 2, ["maxConnectionsPerAddress=2"]) { server in
+            try ServerProcess.run(.broadcast, mode, workers: 2, { $0.maxConnectionsPerAddress = 2 }) { server in
                 let clients = try (0..<2).map { _ in try WebSocketClient(port: server.port) }
                 #expect(throws: (any Error).self) { try WebSocketClient(port: server.port) }
                 clients[0].connection.disconnect()

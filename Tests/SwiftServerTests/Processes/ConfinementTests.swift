@@ -1,5 +1,6 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -12,11 +13,11 @@ extension ProcessTests {
 
         /// Checklist: single_thread/user_setting.
         @Test(isRoot, arguments: ServerMode.supervised) func workersRunAsAnotherUser(_ mode: ServerMode) throws {
-            try ServerProcess.run("general", mode, workers: 2, ["user=nobody"]) { server in
+            try ServerProcess.run(.general, mode, workers: 2, { $0.user = "nobody" }) { server in
                 let manager = try server.process("manager")
                 for process in [server.pid, manager] { #expect(users(process) == "0 0 0 0") }
                 for round in 1...2 {
-                    let workers = try (0..<2).map { try server.number("workerStart \($0)", round) }
+                    let workers = try (0..<2).map { try server.workerStart($0, round) }
                     for worker in workers {
                         #expect(users(worker) == "65534 65534 65534 65534")
                         #expect(ProcessTable.status(worker, "Gid") == "65534 65534 65534 65534")
@@ -27,7 +28,7 @@ extension ProcessTests {
                 }
                 try Wait.until("the end of the reload") { server.log.contains("all workers are reloaded") }
                 let client = try WebSocketClient(port: server.port)
-                try client.send("/shutdown")
+                try client.send(.shutdown)
                 client.connection.disconnect()
                 #expect(try server.waitForEnd() == .exit(0))
             }
@@ -38,8 +39,8 @@ extension ProcessTests {
         )
             throws
         {
-            try ServerProcess.run("general", mode, workers: 2, ["user=nobody"]) { server in
-                try server.line("workerStart 1")
+            try ServerProcess.run(.general, mode, workers: 2, { $0.user = "nobody" }) { server in
+                try server.workerStart(1)
                 server.signal(SIGKILL)
                 try server.waitForEnd()
                 try Wait.until("the end of \(server.running)") { server.running.isEmpty }
@@ -47,7 +48,10 @@ extension ProcessTests {
         }
 
         @Test(isRoot, arguments: ServerMode.supervised) func everyRoleRunsAsAnotherUser(_ mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, ["tasks=1", "processes=1", "user=nobody"]) { server in
+            try ServerProcess.run(.tasks, mode, tasks: 1) {
+                $0.process = .idle
+                $0.user = "nobody"
+            } test: { server in
                 for name in ["worker 0", "task worker 1", "helper 0"] {
                     let process = try server.process(name)
                     try Wait.until("another user for \(name)") { users(process) == "65534 65534 65534 65534" }
@@ -58,8 +62,8 @@ extension ProcessTests {
         }
 
         @Test(isRoot, arguments: ServerMode.supervised) func groupAloneChangesTheGroup(_ mode: ServerMode) throws {
-            try ServerProcess.run("general", mode, ["group=65534"]) { server in
-                let worker = try server.number("workerStart 0")
+            try ServerProcess.run(.general, mode, { $0.group = "65534" }) { server in
+                let worker = try server.workerStart(0)
                 #expect(users(worker) == "0 0 0 0")
                 #expect(ProcessTable.status(worker, "Gid") == "65534 65534 65534 65534")
                 #expect(ProcessTable.status(worker, "Groups") == "65534")
@@ -76,10 +80,10 @@ extension ProcessTests {
             folder.write("for root", to: "secret")
             folder.setMode("open", 0o644)
             folder.setMode("secret", 0o600)
-            try ServerProcess.run("general", mode, ["user=nobody"]) { server in
-                let open = try Connection(port: server.port).get("/file?path=" + folder.file("open"))
+            try ServerProcess.run(.general, mode, { $0.user = "nobody" }) { server in
+                let open = try Connection(port: server.port).get(.file(folder.file("open")))
                 #expect(open.body == "for all")
-                let secret = try Connection(port: server.port).get("/file?path=" + folder.file("secret"))
+                let secret = try Connection(port: server.port).get(.file(folder.file("secret")))
                 #expect(secret.status == 500)
             }
         }
@@ -89,15 +93,18 @@ extension ProcessTests {
             folder.setMode("", 0o755)
             folder.write("inside", to: "page")
             folder.setMode("page", 0o644)
-            try ServerProcess.run("general", mode, ["user=nobody", "chroot=\(folder.relative("."))"]) { server in
-                let worker = try server.number("workerStart 0")
+            try ServerProcess.run(.general, mode) {
+                $0.user = "nobody"
+                $0.chroot = folder.relative(".")
+            } test: { server in
+                let worker = try server.workerStart(0)
                 #expect(ProcessTable.link(worker, "root") == folder.path)
                 #expect(ProcessTable.link(worker, "cwd") == folder.path)
                 #expect(ProcessTable.link(server.pid, "root") == "/")
-                #expect(try Connection(port: server.port).get("/file?path=/page").body == "inside")
-                #expect(try Connection(port: server.port).get("/file?path=/etc/passwd").status == 404)
+                #expect(try Connection(port: server.port).get(.file("/page")).body == "inside")
+                #expect(try Connection(port: server.port).get(.file("/etc/passwd")).status == 404)
                 let client = try WebSocketClient(port: server.port)
-                try client.send("/shutdown")
+                try client.send(.shutdown)
                 client.connection.disconnect()
                 #expect(try server.waitForEnd() == .exit(0))
             }
@@ -106,8 +113,11 @@ extension ProcessTests {
         @Test(isRoot, arguments: ServerMode.supervised) func anotherUserCanReopenTheLog(_ mode: ServerMode) throws {
             let folder = try Folder()
             folder.setMode("", 0o755)
-            try ServerProcess.run("general", mode, ["user=nobody", "logFile=\(folder.file("log"))"]) { server in
-                let worker = try server.number("workerStart 0")
+            try ServerProcess.run(.general, mode) {
+                $0.user = "nobody"
+                $0.logFile = folder.file("log")
+            } test: { server in
+                let worker = try server.workerStart(0)
                 folder.rename("log", to: "log.1")
                 server.signal(SIGHUP)
                 try Wait.until("a line in the new file") {
@@ -118,32 +128,37 @@ extension ProcessTests {
             }
         }
 
-        @Test(
-            isRoot,
-            arguments: [
-                ("user=no-such-user", "user \"no-such-user\": there is none of this name"),
-                ("user=", "user \"\": there is none of this name"),
-                ("group=no-such-group", "group \"no-such-group\": there is none of this name"),
-                ("chroot=/no-such-folder", "chroot \"/no-such-folder\": No such file or directory"),
-                ("chroot=/etc/passwd", "chroot \"/etc/passwd\": Not a directory"),
-                ("cpuAffinityIgnore=0", "cpuAffinityIgnore needs cpuAffinity"),
-            ])
-        func whatCannotBeIsAnError(_ option: String, _ message: String) throws {
-            let server = try ServerProcess.runFailing("general", .process, [option])
+        static let invalid: [(ServerProcess.Change, String)] = [
+            ({ $0.user = "no-such-user" }, "user \"no-such-user\": there is none of this name"),
+            ({ $0.user = "" }, "user \"\": there is none of this name"),
+            ({ $0.group = "no-such-group" }, "group \"no-such-group\": there is none of this name"),
+            ({ $0.chroot = "/no-such-folder" }, "chroot \"/no-such-folder\": No such file or directory"),
+            ({ $0.chroot = "/etc/passwd" }, "chroot \"/etc/passwd\": Not a directory"),
+            ({ $0.cpuAffinityIgnore = [0] }, "cpuAffinityIgnore needs cpuAffinity"),
+        ]
+
+        @Test(isRoot, arguments: invalid)
+        func whatCannotBeIsAnError(_ change: ServerProcess.Change, _ message: String) throws {
+            let server = try ServerProcess.runFailing(.general, .process, change)
             #expect(server.end == .exit(3))
-            #expect(server.lines == ["before the start", "error invalidSetting: \(message)"])
+            #expect(server.events == [.beforeStart, .error(.invalidSetting, message)] && server.lines.count == 2)
             #expect(server.log.isEmpty)
         }
 
-        @Test(arguments: ["user=nobody", "group=nobody", "chroot=/"])
-        func oneProcessCannotBeTwo(_ option: String) throws {
-            let server = try ServerProcess.runFailing("general", .single, [option])
-            #expect(server.lines("error invalidSetting:").first?.contains("cannot be used in single mode") == true)
+        static let separate: [ServerProcess.Change] = [
+            { $0.user = "nobody" }, { $0.group = "nobody" }, { $0.chroot = "/" },
+        ]
+
+        @Test(arguments: separate)
+        func oneProcessCannotBeTwo(_ change: ServerProcess.Change) throws {
+            let server = try ServerProcess.runFailing(.general, .single, change)
+            let (code, message) = try server.onlyError()
+            #expect(code == .invalidSetting && message.contains("cannot be used in single mode"))
         }
 
         @Test func oneProcessHasItsCPU() throws {
             let cpu = try cpus[0]
-            try ServerProcess.run("general", .single, ["cpuAffinity=1"]) { server in
+            try ServerProcess.run(.general, .single, { $0.cpuAffinity = true }) { server in
                 #expect(ProcessTable.status(server.pid, "Cpus_allowed_list") == "\(cpu)")
             }
         }
@@ -161,10 +176,13 @@ extension ProcessTests {
 
         @Test(arguments: ServerMode.supervised) func everyOneHasItsCPU(_ mode: ServerMode) throws {
             let cpus = try cpus
-            try ServerProcess.run("general", mode, workers: 3, ["cpuAffinity=1", "reactors=2"]) { server in
+            try ServerProcess.run(.general, mode, workers: 3) {
+                $0.cpuAffinity = true
+                $0.reactors = 2
+            } test: { server in
                 let reactors = mode == .process ? 2 : 0
                 for id in 0..<3 {
-                    let worker = try server.number("workerStart \(id)")
+                    let worker = try server.workerStart(id)
                     let cpu = cpus[(reactors + id) % cpus.count]
                     #expect(ProcessTable.status(worker, "Cpus_allowed_list") == "\(cpu)")
                 }
@@ -179,28 +197,32 @@ extension ProcessTests {
             let cpus = try cpus
             if cpus.count > 1 {
                 let left = cpus.dropFirst().first!
-                let ignored = cpus.filter { $0 != left }.map(String.init).joined(separator: ",")
-                let options = ["cpuAffinity=1", "cpuAffinityIgnore=\(ignored)"]
-                try ServerProcess.run("general", .base, workers: 2, options) { server in
+                try ServerProcess.run(.general, .base, workers: 2) {
+                    $0.cpuAffinity = true
+                    $0.cpuAffinityIgnore = cpus.filter { $0 != left }
+                } test: { server in
                     for id in 0..<2 {
-                        let worker = try server.number("workerStart \(id)")
+                        let worker = try server.workerStart(id)
                         #expect(ProcessTable.status(worker, "Cpus_allowed_list") == "\(left)")
                     }
                 }
             }
-            let all = cpus.map(String.init).joined(separator: ",")
-            let none = try ServerProcess.runFailing("general", .base, ["cpuAffinity=1", "cpuAffinityIgnore=\(all)"])
-            #expect(none.lines("error invalidSetting:").first?.contains("cpuAffinityIgnore leaves none") == true)
+            let none = try ServerProcess.runFailing(.general, .base) {
+                $0.cpuAffinity = true
+                $0.cpuAffinityIgnore = cpus
+            }
+            let (code, message) = try none.onlyError()
+            #expect(code == .invalidSetting && message.contains("cpuAffinityIgnore leaves none"))
         }
 
         /// No system allows this number of files.
         @Test(arguments: ServerMode.supervised) func tooFewDescriptorsAreLogged(_ mode: ServerMode) throws {
-            try ServerProcess.run("general", mode, ["maxConnections=16000000"]) { server in
+            try ServerProcess.run(.general, mode, { $0.maxConnections = 16_000_000 }) { server in
                 let lines = server.log.split(separator: "\n").filter { $0.contains("open files are allowed") }
                 #expect(lines.count == 1)
                 #expect(lines.first?.contains("warning: ") == true)
             }
-            try ServerProcess.run("general", mode, ["maxConnections=100"]) { server in
+            try ServerProcess.run(.general, mode, { $0.maxConnections = 100 }) { server in
                 #expect(!server.log.contains("open files are allowed"))
             }
         }

@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -42,6 +43,13 @@ extension ProcessTests {
                 }
             }
 
+            mutating func ask<Value: Codable & Sendable>(_ client: WebSocketClient, _ command: Command) throws -> Value
+            {
+                try client.send(command)
+                try goOn(until: client)
+                return try client.answer()
+            }
+
             mutating func ask(_ client: WebSocketClient, _ text: String) throws -> String {
                 try client.send(text)
                 try goOn(until: client)
@@ -53,47 +61,50 @@ extension ProcessTests {
             server.running.reduce(0) { $0 + ProcessTable.residentPages($1) * 4096 }
         }
 
-        @Test(arguments: ServerMode.supervised, ["", "async=1"])
-        func othersGetAnswers(_ mode: ServerMode, _ style: String) throws {
+        @Test(arguments: ServerMode.supervised, [false, true])
+        func othersGetAnswers(_ mode: ServerMode, _ isAsync: Bool) throws {
             // A small ring: each message in it takes an asynchronous handler a millisecond at the end.
-            try ServerProcess.run("behaviour", mode, [style, style.isEmpty ? "" : "ringSize=65536"]) { server in
+            try ServerProcess.run(.behaviour, mode) {
+                $0.isAsync = isAsync
+                if isAsync { $0.ringSize = 65_536 }
+            } test: { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
                 var flood = Flood(try WebSocketClient(port: server.port, welcome: false))
                 for _ in 0..<20 { try flood.goOn() }
                 let memory = FairnessTests.memory(server)
                 let sent = flood.sent
                 let received = flood.received
-                let ticks = try #require(Int(try flood.ask(client, "/ticks")))
+                let ticks: Int = try flood.ask(client, .ticks)
                 for index in 0..<100 { #expect(try flood.ask(client, "\(index)") == "\(index)") }
-                #expect(try #require(Int(try flood.ask(client, "/ticks"))) > ticks, "the worker's timers run meanwhile")
+                #expect(try flood.ask(client, .ticks) > ticks, "the worker's timers run meanwhile")
                 #expect(flood.sent > sent && flood.received > received, "the flood went on")
                 #expect(FairnessTests.memory(server) - memory < 40 << 20)
-                #expect(server.lines("refused").isEmpty)
+                #expect(server.events(.refused).isEmpty)
             }
         }
 
         @Test(arguments: ServerMode.supervised) func oneThatReadsNothingHarmsNobody(_ mode: ServerMode) throws {
-            try ServerProcess.run("behaviour", mode) { server in
+            try ServerProcess.run(.behaviour, mode) { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
                 var flood = Flood(try WebSocketClient(port: server.port, welcome: false), reads: false)
                 let memory = FairnessTests.memory(server)
                 while flood.sent < 1 << 20 { try flood.goOn() }
                 for index in 0..<300 { #expect(try flood.ask(client, "\(index)") == "\(index)") }
                 #expect(FairnessTests.memory(server) - memory < 40 << 20)
-                #expect(server.lines("refused").isEmpty)
+                #expect(server.events(.refused).isEmpty)
             }
         }
 
         @Test(arguments: ServerMode.supervised) func clientsOfEitherWorkerGetAnswers(_ mode: ServerMode) throws {
-            try ServerProcess.run("behaviour", mode, workers: 2) { server in
-                var clients: [String: [WebSocketClient]] = [:]
+            try ServerProcess.run(.behaviour, mode, workers: 2) { server in
+                var clients: [Int: [WebSocketClient]] = [:]
                 try Wait.until("two connections to each worker") {
                     let client = try WebSocketClient(port: server.port, welcome: false)
-                    clients[try client.ask("/who"), default: []].append(client)
+                    clients[try client.who().id, default: []].append(client)
                     return clients.count == 2 && clients.values.allSatisfy { $0.count >= 2 }
                 }
-                var flood = Flood(try #require(clients["0"]?.last))
-                let others = try [#require(clients["0"]?.first), #require(clients["1"]?.first)]
+                var flood = Flood(try #require(clients[0]?.last))
+                let others = try [#require(clients[0]?.first), #require(clients[1]?.first)]
                 for _ in 0..<20 { try flood.goOn() }
                 let sent = flood.sent
                 for index in 0..<50 {
@@ -104,7 +115,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func manyConnectionsGetAnswers(_ mode: ServerMode) throws {
-            try ServerProcess.run("behaviour", mode) { server in
+            try ServerProcess.run(.behaviour, mode) { server in
                 let clients = try (0..<500).map { _ in try WebSocketClient(port: server.port, welcome: false) }
                 var flood = Flood(try WebSocketClient(port: server.port, welcome: false))
                 for _ in 0..<20 { try flood.goOn() }

@@ -1,11 +1,15 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
     /// Connections on which nothing is in progress do not delay a stop. The time limits are longer than any test waits.
     @Suite struct IdleStopTests {
-        private static let options = ["closeTimeout=60000", "shutdownTimeout=60000"]
+        private static func configure(_ configuration: inout Configuration) {
+            configuration.closeTimeout = .seconds(60)
+            configuration.shutdownTimeout = .seconds(60)
+        }
 
         private func expectStop(_ server: ServerProcess) throws {
             server.signal(SIGTERM)
@@ -21,7 +25,7 @@ extension ProcessTests {
 
         @Test(arguments: ServerMode.supervised, [1, 2])
         func idleConnections(_ mode: ServerMode, _ workers: Int) throws {
-            try ServerProcess.run("behaviour", mode, workers: workers, IdleStopTests.options) { server in
+            try ServerProcess.run(.behaviour, mode, workers: workers, IdleStopTests.configure) { server in
                 let served = try (0..<4).map { _ in try Connection(port: server.port) }
                 for client in served { #expect(try client.get("/").body == "hello") }
                 let silent = try (0..<4).map { _ in try Connection(port: server.port) }
@@ -42,7 +46,7 @@ extension ProcessTests {
 
         /// A client that has closed in order, but not its side of the TCP connection.
         @Test(arguments: ServerMode.supervised) func finishedConnections(_ mode: ServerMode) throws {
-            try ServerProcess.run("behaviour", mode, IdleStopTests.options) { server in
+            try ServerProcess.run(.behaviour, mode, IdleStopTests.configure) { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
                 try client.sendClose(1000)
                 #expect(try client.receive() == .close(1000, ""))
@@ -57,16 +61,19 @@ extension ProcessTests {
         #if TLS
         @Test(arguments: ServerMode.supervised) func idleTLSConnections(_ mode: ServerMode) throws {
             let folder = try TLSFolder("one")
-            try ServerProcess.run("behaviour", mode, IdleStopTests.options + folder.options("one")) { server in
+            try ServerProcess.run(.behaviour, mode) {
+                IdleStopTests.configure(&$0)
+                $0.certificate = folder.certificate("one")
+            } test: { server in
                 let client = try TLSClient(server, folder)
-                #expect(try client.ask("open idle") == "TLSv1.3 one")
-                #expect(try client.ask("get idle /") == "200 hello")
-                #expect(try client.ask("open unused") == "TLSv1.3 one")
+                #expect(try client.ask(.open(name: "idle")) == ["TLSv1.3", "one"])
+                #expect(try client.ask(.get(name: "idle", path: "/")) == ["200", "hello"])
+                #expect(try client.ask(.open(name: "unused")) == ["TLSv1.3", "one"])
                 let silent = try Connection(port: server.port)
                 let partial = try Connection(port: server.port)
                 try partial.send([0x16, 0x03, 0x01, 0x02, 0x00, 0x01])
-                #expect(try client.ask("open last") == "TLSv1.3 one")
-                #expect(try client.ask("get last /") == "200 hello")
+                #expect(try client.ask(.open(name: "last")) == ["TLSv1.3", "one"])
+                #expect(try client.ask(.get(name: "last", path: "/")) == ["200", "hello"])
                 try expectStop(server)
                 _ = (silent, partial)
             }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 /// A place where the first process is number 1.
@@ -24,10 +25,11 @@ extension ProcessTests {
     @Suite(.enabled("needs the right to make a PID namespace") { Isolation.isPossible }) struct InitTests {
         @Test(arguments: ServerMode.supervised, [SIGTERM, SIGINT])
         func signalsStopProcessOne(_ mode: ServerMode, _ signal: Int32) throws {
-            try ServerProcess.run("general", mode, workers: 2, runner: Isolation.runner) { server in
+            try ServerProcess.run(.general, mode, workers: 2, runner: Isolation.runner) { server in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("/parents").hasPrefix("1 "))
-                try server.line("workerStart 1")
+                let parents: Parents = try client.ask(.parents)
+                #expect(parents.master == 1)
+                try server.workerStart(1)
                 let master = try server.process("master")
                 #expect(master != server.pid)
                 server.signal(SIGHUP, to: master)
@@ -37,17 +39,16 @@ extension ProcessTests {
                 server.signal(signal, to: master)
                 #expect(try server.waitForEnd() == .exit(0))
                 try server.waitForSilence()
-                #expect(server.lines("workerStop").count == 2)
-                #expect(server.lines("shutdown 1").count == 1)
+                #expect(server.events(.workerStop).count == 2)
+                #expect(server.events(.shutdown) == [.shutdown(pid: 1)])
             }
         }
 
         @Test(arguments: ServerMode.supervised) func orphansAreReaped(_ mode: ServerMode) throws {
-            let options = ["logLevel=debug"]
-            try ServerProcess.run("general", mode, options, runner: Isolation.runner) { server in
+            try ServerProcess.run(.general, mode, runner: Isolation.runner, { $0.logLevel = .debug }) { server in
                 let client = try WebSocketClient(port: server.port)
                 let master = try server.process("master")
-                let orphan = try client.ask("/orphan")
+                let orphan: Int32 = try client.ask(.orphan)
                 try Wait.until("the end of the orphan") { server.log.contains("orphan \(orphan) ") }
                 #expect(ProcessTable.zombies(of: master).isEmpty)
                 #expect(try client.ask("hello") == "hello")

@@ -1,5 +1,6 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -7,9 +8,9 @@ extension ProcessTests {
     @Suite struct LogTests {
         @Test(arguments: ServerMode.supervised) func linesSayWhoAndWhat(_ mode: ServerMode) throws {
             let folder = try Folder()
-            try ServerProcess.run("general", mode, workers: 2, ["logFile=\(folder.file("log"))"]) { server in
+            try ServerProcess.run(.general, mode, workers: 2, { $0.logFile = folder.file("log") }) { server in
                 let manager = try server.process("manager")
-                let worker = try server.number("workerStart 1")
+                let worker = try server.workerStart(1)
                 for process in [server.pid, manager, worker] { server.signal(SIGIO, to: process) }
                 for who in ["\(server.pid) master", "\(manager) manager", "\(worker) worker 1"] {
                     try Wait.until("a line by \(who)") {
@@ -25,10 +26,13 @@ extension ProcessTests {
         }
 
         @Test(arguments: LogLevel.allCases) func levelsHideWhatIsBelow(_ level: LogLevel) throws {
-            try ServerProcess.run("general", .process, ["logLevel=\(level)", "shutdownTimeout=100"]) { server in
+            try ServerProcess.run(.general, .process) {
+                $0.logLevel = level
+                $0.shutdownTimeout = .milliseconds(100)
+            } test: { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("/block 60000")
-                try server.line("blocked")
+                try client.send(.block(.seconds(60)))
+                try server.event(.blocked)
                 server.signal(SIGTERM)
                 try server.waitForEnd()
                 let log = server.log
@@ -42,8 +46,11 @@ extension ProcessTests {
         /// As a program that rotates logs does: rename, then SIGHUP to the master.
         @Test(arguments: ServerMode.supervised) func everyProcessReopensTheFile(_ mode: ServerMode) throws {
             let folder = try Folder()
-            try ServerProcess.run("general", mode, ["logFile=\(folder.file("log"))", "logLevel=debug"]) { server in
-                let worker = try server.number("workerStart 0")
+            try ServerProcess.run(.general, mode) {
+                $0.logFile = folder.file("log")
+                $0.logLevel = .debug
+            } test: { server in
+                let worker = try server.workerStart(0)
                 let processes = [server.pid, try server.process("manager"), worker]
                 folder.rename("log", to: "log.1")
                 server.signal(SIGHUP)
@@ -64,7 +71,7 @@ extension ProcessTests {
             let folder = try Folder()
             let inner = folder.file("inner")
             unsafe mkdir(inner, 0o755)
-            try ServerProcess.run("general", .process, ["logFile=\(inner)/log"]) { server in
+            try ServerProcess.run(.general, .process, { $0.logFile = "\(inner)/log" }) { server in
                 folder.rename("inner", to: "away")
                 server.signal(SIGHUP)
                 try Wait.until("the complaint") {
@@ -76,11 +83,11 @@ extension ProcessTests {
 
         @Test(arguments: ["", "/there-is-no-such-folder/log", "/"])
         func fileThatCannotBeWrittenIsAnError(_ path: String) throws {
-            let server = try ServerProcess.runFailing("general", .process, ["logFile=\(path)"])
+            let server = try ServerProcess.runFailing(.general, .process) { $0.logFile = path }
             #expect(server.end == .exit(3))
-            let error = try #require(server.lines("error").first)
-            #expect(
-                error.hasPrefix("error system: cannot write the log file \"\(path.isEmpty ? "/" : path)"), "\(error)")
+            let (code, message) = try server.onlyError()
+            #expect(code == .system)
+            #expect(message.hasPrefix("cannot write the log file \"\(path.isEmpty ? "/" : path)"), "\(message)")
             #expect(server.log.isEmpty)
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -8,12 +9,20 @@ extension ProcessTests {
         /// A copy of the server that can be replaced, as a deployment would: by another file of the same name.
         final class Program {
             let path = NSTemporaryDirectory() + "/version-\(UUID().uuidString)"
+            private let base: Configuration
 
-            init() throws { try deploy("version=1") }
+            /// The first version; later ones have the same configuration.
+            init(_ configuration: Configuration) throws {
+                base = configuration
+                try deploy(version: 1)
+            }
 
-            func deploy(_ tail: String) throws {
+            func deploy(version: Int, _ change: (inout Configuration) -> Void = { _ in }) throws {
+                var configuration = base
+                configuration.version = version
+                change(&configuration)
                 var program = try Data(contentsOf: URL(fileURLWithPath: ServerProcess.program))
-                program.append(contentsOf: "\n#tail \(tail)".utf8)
+                program.append(contentsOf: (programTail + encoded(configuration)).utf8)
                 try replace(program)
             }
 
@@ -28,29 +37,46 @@ extension ProcessTests {
         }
 
         private func run(
-            _ mode: ServerMode = .process, workers: Int = 2, _ options: [String] = [],
-            _ body: (ServerProcess, Program) throws -> Void
+            _ mode: ServerMode = .process, workers: Int = 2, _ configure: (inout Configuration) -> Void = { _ in },
+            test: (ServerProcess, Program) throws -> Void
         ) throws {
-            let program = try Program()
-            try ServerProcess.run("version", mode, workers: workers, options, program: program.path) { server in
-                try body(server, program)
-            }
+            var configuration = Configuration(.version, mode, workers: workers)
+            configuration.closeTimeout = .milliseconds(200)
+            configure(&configuration)
+            let program = try Program(configuration)
+            try ServerProcess.run(program: program.path) { server in try test(server, program) }
+        }
+
+        private func version(_ client: WebSocketClient) throws -> Int {
+            let report: VersionReport = try client.ask(.version)
+            return report.version
+        }
+
+        private func task(_ client: WebSocketClient) throws -> Int {
+            let report: VersionReport = try client.ask(.post(.who))
+            return report.version
         }
 
         @Test func aNewVersionTakesOverAndAllConnectionsStay() throws {
             try run { server, program in
                 let clients = try (0..<1000).map { _ in try WebSocketClient(port: server.port) }
-                for client in clients { try client.send("version") }
-                for client in clients { #expect(try client.receiveText().hasPrefix("1 ")) }
-                try program.deploy("version=2")
+                for client in clients { try client.send(.version) }
+                for client in clients {
+                    let report: VersionReport = try client.answer()
+                    #expect(report.version == 1)
+                }
+                try program.deploy(version: 2)
                 server.signal(10)
                 // Served all the while.
                 for client in clients { try client.send("hello") }
                 for client in clients { #expect(try client.receiveText() == "hello") }
-                _ = try server.line("afterReload")
-                for client in clients { try client.send("version") }
-                for client in clients { #expect(try client.receiveText().hasPrefix("2 ")) }
-                #expect(server.lines("close").isEmpty)
+                try server.event(.afterReload)
+                for client in clients { try client.send(.version) }
+                for client in clients {
+                    let report: VersionReport = try client.answer()
+                    #expect(report.version == 2)
+                }
+                #expect(server.events(.close).isEmpty)
                 let manager = try server.process("manager")
                 #expect(ProcessTable.entry(try server.process("worker 0"))?.parent == manager)
             }
@@ -61,33 +87,33 @@ extension ProcessTests {
                 let client = try WebSocketClient(port: server.port)
                 var sent = 0
                 for version in 2...3 {
-                    try program.deploy("version=\(version)")
+                    try program.deploy(version: version)
                     server.signal(10)
                     for _ in 0..<2000 {
                         try client.send("number \(sent)")
                         sent += 1
                     }
-                    _ = try server.line("afterReload", version - 1)
+                    try server.event(.afterReload, version - 1)
                 }
                 for n in 0..<sent { #expect(try client.receiveText() == "number \(n)") }
-                #expect(try client.ask("version").hasPrefix("3 0 "))
+                #expect(try version(client) == 3)
             }
         }
 
         @Test func tasksAndSharedMemoryGoOn() throws {
-            try run(workers: 1, ["tasks=1"]) { server, program in
+            try run(workers: 1, { $0.tasks = 1 }) { server, program in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("visit") == "1 1")
-                #expect(try client.ask("task").hasPrefix("task 1 "))
-                try program.deploy("version=2")
+                #expect(try client.ask(.visit) == Visit(version: 1, count: 1))
+                #expect(try task(client) == 1)
+                try program.deploy(version: 2)
                 server.signal(12)  // the task workers alone
-                _ = try server.line("afterReload")
-                #expect(try client.ask("visit") == "1 2")
-                #expect(try client.ask("task").hasPrefix("task 2 "))
+                try server.event(.afterReload)
+                #expect(try client.ask(.visit) == Visit(version: 1, count: 2))
+                #expect(try task(client) == 2)
                 server.signal(10)
-                _ = try server.line("afterReload", 2)
-                #expect(try client.ask("visit") == "2 3")
-                #expect(try client.ask("task").hasPrefix("task 2 "))
+                try server.event(.afterReload, 2)
+                #expect(try client.ask(.visit) == Visit(version: 2, count: 3))
+                #expect(try task(client) == 2)
             }
         }
 
@@ -95,39 +121,39 @@ extension ProcessTests {
         @Test func theNewVersionStays() throws {
             try run(workers: 1) { server, program in
                 let client = try WebSocketClient(port: server.port)
-                try program.deploy("version=2")
+                try program.deploy(version: 2)
                 server.signal(10)
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 server.signal(9, to: try server.process("worker 0"))
-                #expect(try client.ask("version").hasPrefix("2 0 "))
+                #expect(try version(client) == 2)
                 server.signal(9, to: try server.process("manager"))
-                #expect(try client.ask("version").hasPrefix("2 0 "))
-                try program.deploy("version=3")
-                try client.send("reload")
-                _ = try server.line("afterReload", 2)
-                #expect(try client.ask("version").hasPrefix("3 0 "))
+                #expect(try version(client) == 2)
+                try program.deploy(version: 3)
+                try client.send(.reload())
+                try server.event(.afterReload, 2)
+                #expect(try version(client) == 3)
             }
         }
 
         @Test func inBaseModeTheListenersGoOn() throws {
             try run(.base) { server, program in
-                try program.deploy("version=2")
+                try program.deploy(version: 2)
                 server.signal(10)
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 for _ in 0..<8 {
-                    #expect(try WebSocketClient(port: server.port).ask("version").hasPrefix("2 "))
+                    #expect(try version(WebSocketClient(port: server.port)) == 2)
                 }
             }
         }
 
         @Test func onlyWorkersHaveTheListeners() throws {
-            try run(.base, workers: 1, ["tasks=1"]) { server, program in
+            try run(.base, workers: 1, { $0.tasks = 1 }) { server, program in
                 let listeners = Set(ProcessTable.files(try server.process("worker 0")))
                     .filter { $0.hasPrefix("socket:") }.subtracting(ProcessTable.files(server.pid))
                 #expect(!listeners.isEmpty)
-                try program.deploy("version=2")
+                try program.deploy(version: 2)
                 server.signal(12)
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 let task = ProcessTable.files(try server.process("task worker 1"))
                 #expect(listeners.isDisjoint(with: task))
             }
@@ -136,49 +162,51 @@ extension ProcessTests {
         /// Another version of the library may hand over something else. It must not become a server of its own.
         @Test func whatCannotBeReadIsNotPassedOver() throws {
             let server = try ServerProcess.runFailing(
-                "version", environment: ["SWIFTSERVER_HANDOVER=id=0\nnews=1"])
+                .version, environment: ["SWIFTSERVER_HANDOVER=id=0\nnews=1"])
             #expect(server.end == .exit(3))
-            #expect(server.lines("error").contains { $0.contains("cannot read the handover of the running server") })
+            #expect(try server.onlyError().message.contains("cannot read the handover of the running server"))
         }
 
-        @Test(arguments: [
-            ("version=2 workers=3", "the new program has \"workerCount 3\" instead of \"workerCount 1\""),
-            ("version=2 maxMessage=20000000", "instead of \"largest record"),
-            ("version=2 startup=exit", "the new program ended with exit code 7"),
-            ("version=2 startup=hang", "the new program is not ready in time"),
-            ("version=2 moreShared", "the new program ended with exit code 8"),
-        ])
-        func aProgramThatDoesNotFitChangesNothing(tail: String, message: String) throws {
-            try run(workers: 1, ["shutdownTimeout=1000"]) { server, program in
+        static let misfits: [(ServerProcess.Change, String)] = [
+            ({ $0.workers = 3 }, "the new program has \"workerCount 3\" instead of \"workerCount 1\""),
+            ({ $0.maxMessage = 20_000_000 }, "instead of \"largest record"),
+            ({ $0.startFailure = .exit }, "the new program ended with exit code 7"),
+            ({ $0.startFailure = .hang }, "the new program is not ready in time"),
+            ({ $0.allocatesMore = true }, "the new program ended with exit code 8"),
+        ]
+
+        @Test(arguments: misfits)
+        func aProgramThatDoesNotFitChangesNothing(change: ServerProcess.Change, message: String) throws {
+            try run(workers: 1, { $0.shutdownTimeout = .seconds(1) }) { server, program in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
-                try program.deploy(tail)
+                try program.deploy(version: 2, change)
                 server.signal(10)
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 #expect(server.log.contains(message), "\(server.log)")
                 #expect(server.log.contains("the reload is aborted"))
-                #expect(try client.ask("version") == "1 0 \(worker)")
+                #expect(try client.ask(.version) == VersionReport(1, WorkerIdentity(id: 0, pid: worker)))
                 // A better one still gets its chance.
-                try program.deploy("version=2")
+                try program.deploy(version: 2)
                 server.signal(10)
-                _ = try server.line("afterReload", 2)
-                #expect(try client.ask("version").hasPrefix("2 0 "))
+                try server.event(.afterReload, 2)
+                #expect(try version(client) == 2)
             }
         }
 
         @Test func aProgramThatDoesNotLiveEndsTheReload() throws {
             try run(workers: 1) { server, program in
                 let client = try WebSocketClient(port: server.port)
-                try program.deploy("version=2 startup=crash")
+                try program.deploy(version: 2) { $0.startFailure = .crash }
                 server.signal(10)
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 #expect(server.log.contains("worker 0 does not start any more"))
                 // The place is filled as soon as there is a program that lives; no connection is lost until then.
-                try program.deploy("version=3")
-                #expect(try client.ask("version").hasPrefix("3 0 "))
+                try program.deploy(version: 3)
+                #expect(try version(client) == 3)
                 server.signal(10)
-                _ = try server.line("afterReload", 2)
-                #expect(try client.ask("version").hasPrefix("3 0 "))
+                try server.event(.afterReload, 2)
+                #expect(try version(client) == 3)
             }
         }
 
@@ -187,17 +215,17 @@ extension ProcessTests {
                 let client = try WebSocketClient(port: server.port)
                 try program.replace(Data("this is no program".utf8))
                 server.signal(10)
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 #expect(server.log.contains("cannot start \(program.path)"))
-                #expect(try client.ask("version").hasPrefix("1 0 "))
+                #expect(try version(client) == 1)
             }
         }
 
         @Test func aStopDuringAReloadLeavesNothing() throws {
             try run(workers: 1) { server, program in
-                try program.deploy("version=2 startup=hang")
+                try program.deploy(version: 2) { $0.startFailure = .hang }
                 server.signal(10)
-                _ = try server.line("beforeReload")
+                try server.event(.beforeReload)
                 try server.stop()
             }
         }
@@ -205,12 +233,12 @@ extension ProcessTests {
         @Test func theOldOneMayDieWhileTheNewOneStarts() throws {
             try run(workers: 1) { server, program in
                 let client = try WebSocketClient(port: server.port)
-                try program.deploy("version=2")
+                try program.deploy(version: 2)
                 server.signal(10)
-                _ = try server.line("beforeReload")
+                try server.event(.beforeReload)
                 server.signal(9, to: try server.process("worker 0"))
-                _ = try server.line("afterReload")
-                #expect(try client.ask("version").hasPrefix("2 0 "))
+                try server.event(.afterReload)
+                #expect(try version(client) == 2)
             }
         }
     }

@@ -1,17 +1,14 @@
 import Foundation
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
     /// Several ports in one server, each with its own protocol.
     @Suite struct PortTests {
-        private func ports(_ server: ServerProcess) throws -> [Int] {
-            try server.line("ports").split(separator: " ").dropFirst().map { try #require(Int($0)) }
-        }
-
         @Test(arguments: ServerMode.supervised) func eachPortSpeaksItsOwnProtocol(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode, workers: 2) { server in
-                let ports = try ports(server)
+            try ServerProcess.run(.ports, mode, workers: 2) { server in
+                let ports = server.ports
                 let web = try WebSocketClient(port: ports[0])
                 #expect(try web.ask("hello") == "hello")
                 let raw = try Connection(port: ports[1])
@@ -26,8 +23,8 @@ extension ProcessTests {
 
         /// Three packets back to back are three calls, wherever the segments are.
         @Test(arguments: ServerMode.supervised) func packetsAreCut(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode) { server in
-                let ports = try ports(server)
+            try ServerProcess.run(.ports, mode) { server in
+                let ports = server.ports
                 let lines = try Connection(port: ports[2])
                 let text = Array("one\r\ntwo\r\nthree\r\n".utf8)
                 for split in 0...text.count {
@@ -44,41 +41,48 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func tooLongPacketEndsTheConnection(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode) { server in
-                let lines = try Connection(port: try ports(server)[2])
+            try ServerProcess.run(.ports, mode) { server in
+                let lines = try Connection(port: server.ports[2])
                 try lines.send(String(repeating: "x", count: 200))
                 #expect(try lines.takeRest() == [])
                 #expect(!lines.wasReset)
                 // Without a handler of its own the port's event goes to the server's.
-                #expect(try server.line("close").contains("[protocol error] no end marker"))
+                let text = try server.expectClose(cause: .protocolError)
+                #expect(text.hasPrefix("no end marker"))
             }
         }
 
         @Test(arguments: ServerMode.supervised) func connectAndCloseComeInPairs(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode) { server in
-                let port = try ports(server)[1]
+            try ServerProcess.run(.ports, mode) { server in
+                let port = server.ports[1]
                 let first = try Connection(port: port)
-                let fd = try server.line("connect").split(separator: " ")[1]
+                let fd = try server.event("connect") { if case .connect(let fd) = $0 { fd } else { nil } }
                 first.disconnect()
-                #expect(try server.line("gone").hasPrefix("gone \(fd) 0 [closed by the peer]"))
+                guard case .gone(fd, 0, .peer, _) = try server.event(.gone) else {
+                    Issue.record("another close: \(server.events)")
+                    return
+                }
                 // Half a connection: what was asked before is answered.
                 let second = try Connection(port: port)
                 try second.send("last words")
                 second.shutdownOutput()
                 #expect(try second.takeRest() == Array("last words".utf8))
-                try server.line("gone", 2)
+                try server.event(.gone, 2)
                 let third = try Connection(port: port)
-                try server.line("connect", 3)
+                try server.event(.connect, 3)
                 try server.stop()
                 #expect(try third.takeRest() == [])
-                #expect(server.lines("gone").count == 3)
-                #expect(server.lines("gone")[2].contains("[server shutdown]"))
+                #expect(server.events(.gone).count == 3)
+                guard case .gone(_, _, .shutdown, _) = server.events(.gone)[2] else {
+                    Issue.record("another close: \(server.events)")
+                    return
+                }
             }
         }
 
         @Test(arguments: ServerMode.supervised) func asyncAnswersReachAHalfClosedClient(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode) { server in
-                let sized = try Connection(port: try ports(server)[3])
+            try ServerProcess.run(.ports, mode) { server in
+                let sized = try Connection(port: server.ports[3])
                 try sized.send([0, 0, 0, 1, 65, 0, 0, 0, 1, 66])
                 sized.shutdownOutput()
                 #expect(try sized.takeRest() == Array("A;B;".utf8))
@@ -86,8 +90,8 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func largeSendsArrive(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode) { server in
-                let raw = try Connection(port: try ports(server)[1])
+            try ServerProcess.run(.ports, mode) { server in
+                let raw = try Connection(port: server.ports[1])
                 let data = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 7 + $0 >> 8) }
                 for start in stride(from: 0, to: data.count, by: 1 << 18) {
                     let part = Array(data[start..<start + 1 << 18])
@@ -100,8 +104,8 @@ extension ProcessTests {
 
         /// Larger than a ring, so that it travels in pieces.
         @Test(arguments: ServerMode.supervised) func aLargePacketStaysWhole(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode, ["ringSize=4096"]) { server in
-                let sized = try Connection(port: try ports(server)[3])
+            try ServerProcess.run(.ports, mode, { $0.ringSize = 4096 }) { server in
+                let sized = try Connection(port: server.ports[3])
                 let body = (0..<1 << 20).map { UInt8(truncatingIfNeeded: ($0 &* 7 + $0 >> 8) & 63 + 32) }
                 try sized.send([0, 16, 0, 0] + body)
                 let isSame = try sized.take(body.count + 1) == body + [UInt8(ascii: ";")]
@@ -111,52 +115,56 @@ extension ProcessTests {
 
         /// A back end sends over TCP, and the browsers of all workers are notified.
         @Test(arguments: ServerMode.supervised) func aTCPPortTriggersPushes(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode, workers: 2) { server in
-                let ports = try ports(server)
+            try ServerProcess.run(.ports, mode, workers: 2) { server in
+                let ports = server.ports
                 let clients = try (0..<6).map { _ in try WebSocketClient(port: ports[0]) }
                 let back = try Connection(port: ports[4])
                 try back.send("news")
                 for client in clients { #expect(try client.receiveText() == "news") }
-                #expect(try server.line("wrong") == "wrong notWebSocket closed")
-                #expect(try server.line("elsewhere") == "elsewhere notStream queued")
+                #expect(try server.event(.wrongKind) == .wrongKind(push: .notWebSocket, send: .closed))
+                #expect(try server.event(.wrongKindElsewhere) == .wrongKindElsewhere(.notStream, .queued))
             }
         }
 
         @Test(arguments: ServerMode.supervised) func datagramsComeBack(_ mode: ServerMode) throws {
-            try ServerProcess.run("ports", mode, workers: 2) { server in
-                let port = try ports(server)[5]
+            try ServerProcess.run(.ports, mode, workers: 2) { server in
+                let port = server.ports[5]
                 for size in [1, 1400, 60_000] {
                     let client = try Connection.datagrams(port: port)
                     let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
                     try client.send(bytes)
                     #expect(try client.take(size) == bytes)
                 }
-                #expect(try server.line("packet 127.0.0.1 of", 3) == "packet 127.0.0.1 of 60000")
+                #expect(try server.event(.packet, 3) == .packet(host: "127.0.0.1", size: 60_000))
             }
         }
 
         @Test(arguments: ServerMode.supervised) func aUnixSocketComesAndGoes(_ mode: ServerMode) throws {
             let path = NSTemporaryDirectory() + "/ports-\(getpid())-\(mode)"
             for _ in 0..<2 {
-                try ServerProcess.run("ports", mode, workers: 2, ["unix=\(path)"]) { server in
+                try ServerProcess.run(.ports, mode, workers: 2, { $0.unixSocket = path }) { server in
                     let client = try Connection.local(path: path)
                     try client.send("local")
                     #expect(try client.take(5) == Array("local".utf8))
-                    let second = try ServerProcess.runFailing("ports", mode, ["unix=\(path)"])
-                    #expect(second.lines("error").contains { $0.contains("bindFailed") && $0.contains(path) })
+                    let second = try ServerProcess.runFailing(.ports, mode) { $0.unixSocket = path }
+                    let (code, message) = try second.onlyError()
+                    #expect(code == .bindFailed && message.contains(path))
                 }
                 #expect(!FileManager.default.fileExists(atPath: path))
             }
         }
 
         @Test func whatIsMissingIsSaidAtTheStart() throws {
-            for (scenario, words) in [
-                ("noReceive", "missingHandler: tcp port 127.0.0.1:0 needs an onReceive handler"),
-                ("noPacket", "missingHandler: udp port 127.0.0.1:0 needs an onPacket handler"),
-                ("badFraming", "invalidSetting: tcp port 127.0.0.1:0: framing must have"),
+            for (scenario, expected, words) in [
+                (
+                    Scenario.noReceive, ServerError.Code.missingHandler,
+                    "tcp port 127.0.0.1:0 needs an onReceive handler"
+                ),
+                (.noPacket, .missingHandler, "udp port 127.0.0.1:0 needs an onPacket handler"),
+                (.badFraming, .invalidSetting, "tcp port 127.0.0.1:0: framing must have"),
             ] {
-                let server = try ServerProcess.runFailing(scenario)
-                #expect(server.lines("error").contains { $0.contains(words) })
+                let (code, message) = try ServerProcess.runFailing(scenario).onlyError()
+                #expect(code == expected && message.hasPrefix(words))
             }
         }
     }

@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -31,7 +32,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func refusedHEADHasNoBody(_ mode: ServerMode) throws {
-            try ServerProcess.run("behaviour", mode) { server in
+            try ServerProcess.run(.behaviour, mode) { server in
                 for (fields, status) in RefusalTests.refused {
                     let head = try exchange(server, "HEAD / HTTP/1.1\r\n\(fields)")
                     #expect(
@@ -43,7 +44,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func refusedHandshakes(_ mode: ServerMode) throws {
-            try ServerProcess.run("behaviour", mode) { server in
+            try ServerProcess.run(.behaviour, mode) { server in
                 for (fields, status) in RefusalTests.refusedHandshakes {
                     let fields = RefusalTests.handshake + fields
                     let get = try exchange(server, "GET / HTTP/1.1\r\n\(fields)")

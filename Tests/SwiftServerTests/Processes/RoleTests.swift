@@ -1,64 +1,33 @@
 import Foundation
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
-    /// Messages between processes, custom processes, renewal, reloads and the status of processes. Comments name the
-    /// test cases of Swoole that a test repeats.
+    /// Custom processes, renewal, reloads and the status of processes. Comments name the test cases of Swoole that a
+    /// test repeats.
     @Suite struct RoleTests {
         static let modes: [ServerMode] = [.process, .base]
 
-        // MARK: Messages
-
-        /// sendMessage_1 to _4, sendMessage_in_manager
-        @Test(arguments: modes)
-        func allProcessesExchangeMessages(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, workers: 2, ["tasks=2", "processes=1", "post"]) { server in
-                #expect(try server.line("pipe 0 -1").hasPrefix("pipe 0 -1"))
-                let client = try WebSocketClient(port: server.port)
-                let own = try #require(Int(try client.ask("who").split(separator: " ")[0]))
-                for other in 0...4 where other != own {
-                    #expect(try client.ask("message \(other) ask \(other)") == "queued")
-                    #expect(try server.line("pipe \(other) \(own)") == "pipe \(other) \(own) 5 ask \(other)")
-                    #expect(try server.line("pipe \(own) \(other)").hasSuffix("answer \(other)"))
-                }
-                #expect(try client.ask("message \(own) me") == "invalid")
-                #expect(try client.ask("message 5 nobody") == "invalid")
-            }
-        }
-
-        /// bigPipeMessage, memory_leak/pipe_message
-        @Test func messagesMayBeLarge() throws {
-            try ServerProcess.run("tasks", .process, workers: 1, ["tasks=1"]) { server in
-                let client = try WebSocketClient(port: server.port)
-                let receiver = try server.process("task worker 1")
-                for n in 1...5 {
-                    #expect(try client.ask("bigMessage 1") == "queued")
-                    #expect(try server.line("pipe 1 0", n).hasPrefix("pipe 1 0 800000 xxx"))
-                }
-                let before = ProcessTable.residentPages(receiver)
-                for n in 6...30 {
-                    #expect(try client.ask("bigMessage 1") == "queued")
-                    _ = try server.line("pipe 1 0", n)
-                }
-                #expect(ProcessTable.residentPages(receiver) < before + 1024)
-            }
-        }
+        // MARK: Custom processes
 
         /// addProcess, addProcess_base: from another process straight to a client.
         @Test(arguments: modes)
         func ownProcessesPush(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, workers: 2, ["processes=1"]) { server in
+            try ServerProcess.run(.tasks, mode, workers: 2, { $0.process = .idle }) { server in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("message 2 push 1") == "queued")
-                #expect(try client.receiveText() == "pushed by 2")
-                #expect(try server.number("process 0 2") == server.process("helper 0"))
+                #expect(try client.ask(.sendMessage(.push(to: client.fd), to: 2)) == PushResult.queued)
+                #expect(try client.answer() == 2)
+                #expect(try server.customProcess(0, id: 2) == server.process("helper 0"))
             }
         }
 
         /// addProcess_with_event_wait
         @Test func ownProcessesHaveTimers() throws {
-            try ServerProcess.run("tasks", .process, ["processes=2", "process=tick"]) { server in
+            try ServerProcess.run(.tasks, .process) {
+                $0.processes = 2
+                $0.process = .tick
+            } test: { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
                 var received: Set<String> = []
                 while !received.isSuperset(of: ["tick 0", "tick 1"]) { received.insert(try client.receiveText()) }
@@ -66,32 +35,39 @@ extension ProcessTests {
         }
 
         /// addProcess_with_error, addProcess_with_tick
-        @Test(arguments: ["crash", "throw"])
-        func ownProcessesThatFailAreStartedAgain(way: String) throws {
-            try ServerProcess.run("tasks", .process, ["processes=1", "process=\(way)"]) { server in
-                for n in 1...3 { _ = try server.number("process 0 1", n) }
-                #expect(
-                    try server.line("workerError 1").hasPrefix(way == "throw" ? "workerError 1 1 0" : "workerError 1 0")
-                )
+        @Test(arguments: [CustomProcess.crash, .fail])
+        func ownProcessesThatFailAreStartedAgain(way: CustomProcess) throws {
+            try ServerProcess.run(.tasks, .process, { $0.process = way }) { server in
+                for n in 1...3 { try server.customProcess(0, id: 1, n) }
+                guard case .workerError(1, _, let code, let signal) = try server.event(.workerError) else {
+                    Issue.record("another worker: \(server.events)")
+                    return
+                }
+                #expect(code == (way == .fail ? 1 : 0) && (signal == 0) == (way == .fail))
             }
         }
 
         /// kill_user_process_01, kill_user_process_02, user_process_pid
         @Test(arguments: modes)
         func ownProcessesThatAreKilledAreStartedAgain(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, ["processes=1"]) { server in
+            try ServerProcess.run(.tasks, mode, { $0.process = .idle }) { server in
                 let client = try WebSocketClient(port: server.port)
-                let first = try server.number("process 0 1")
-                try Wait.until("its code has returned") { try client.ask("status 1") == "idle \(first)" }
+                let first = try server.customProcess(0, id: 1)
+                try Wait.until("its code has returned") {
+                    try client.ask(.status(of: 1)) == ProcessStatus(.idle, pid: first)
+                }
                 server.signal(9, to: first)
-                let second = try server.number("process 0 1", 2)
-                try Wait.until("the pid is known") { try client.ask("status 1").hasSuffix(" \(second)") }
+                let second = try server.customProcess(0, id: 1, 2)
+                try Wait.until("the pid is known") {
+                    let status: ProcessStatus = try client.ask(.status(of: 1))
+                    return status.pid == second
+                }
             }
         }
 
         /// user_process_2
         @Test func ownProcessesMayBeAsynchronous() throws {
-            try ServerProcess.run("tasks", .process, ["processes=1", "process=loop"]) { server in
+            try ServerProcess.run(.tasks, .process, { $0.process = .loop }) { server in
                 // What is broadcast may come before the welcome.
                 let client = try WebSocketClient(port: server.port, welcome: false)
                 var count = 0
@@ -103,32 +79,34 @@ extension ProcessTests {
 
         /// user_process_force_exit
         @Test func ownProcessesThatIgnoreTheEndAreKilled() throws {
-            try ServerProcess.run("tasks", .process, ["processes=1", "process=ignore", "shutdownTimeout=100"]) {
-                server in
-                _ = try server.number("process 0 1")
+            try ServerProcess.run(.tasks, .process) {
+                $0.process = .ignore
+                $0.shutdownTimeout = .milliseconds(100)
+            } test: { server in
+                try server.customProcess(0, id: 1)
             }
         }
 
         /// Task workers end before: a task that has not begun then is nothing to wait for.
         @Test func ownProcessesDoNotWaitForWhatNeverComes() throws {
-            try ServerProcess.run(
-                "tasks", .process, ["processes=1", "process=post", "tasks=1", "shutdownTimeout=3000"]
-            ) {
-                server in
-                _ = try server.number("process 0 2")
+            try ServerProcess.run(.tasks, .process, tasks: 1) {
+                $0.process = .postMany
+                $0.shutdownTimeout = .seconds(3)
+            } test: { server in
+                try server.customProcess(0, id: 2)
                 try server.stop()
                 #expect(!server.log.contains("in time"), "\(server.log)")
             }
         }
 
         @Test func ownProcessesThatBlockEndAtOnce() throws {
-            try ServerProcess.run("tasks", .process, ["processes=1", "process=block"]) { server in
-                _ = try server.number("process 0 1")
+            try ServerProcess.run(.tasks, .process, { $0.process = .block }) { server in
+                try server.customProcess(0, id: 1)
                 server.signal(10)  // reloads leave them alone
-                _ = try server.line("afterReload")
+                try server.event(.afterReload)
                 try server.stop()
                 #expect(!server.log.contains("is killed"))
-                #expect(server.lines("process 0 1").count == 1)
+                #expect(server.events(.process).count == 1)
             }
         }
 
@@ -136,23 +114,29 @@ extension ProcessTests {
 
         /// max_request_grace_disabled, max_request
         @Test func workersAreRenewedAfterSoManyRequests() throws {
-            try ServerProcess.run("tasks", .process, ["maxRequests=50", "maxRequestsGrace=0"]) { server in
+            try ServerProcess.run(.tasks, .process) {
+                $0.maxRequests = 50
+                $0.maxRequestsGrace = 0
+            } test: { server in
                 let client = try WebSocketClient(port: server.port)
                 for n in 0..<500 { #expect(try client.ask("number \(n)") == "number \(n)") }
-                _ = try server.number("workerStart 0", 11)
-                #expect(server.lines("workerStart 0").count == 11)
-                #expect(server.lines("workerStop 0").count == 10)
+                try server.workerStart(0, 11)
+                #expect(server.starts(of: 0) == 11)
+                #expect(server.events(.workerStop).count == 10)
             }
         }
 
         /// max_request_grace_enabled
         @Test func renewalIsSpreadByChance() throws {
-            try ServerProcess.run("tasks", .process, ["maxRequests=20", "maxRequestsGrace=20"]) { server in
+            try ServerProcess.run(.tasks, .process) {
+                $0.maxRequests = 20
+                $0.maxRequestsGrace = 20
+            } test: { server in
                 let client = try WebSocketClient(port: server.port)
                 for n in 0..<20 { #expect(try client.ask("number \(n)") == "number \(n)") }
-                #expect(server.lines("workerStop 0").isEmpty)
+                #expect(server.events(.workerStop).isEmpty)
                 for n in 0..<20 { #expect(try client.ask("number \(n)") == "number \(n)") }
-                _ = try server.number("workerStart 0", 2)
+                try server.workerStart(0, 2)
             }
         }
 
@@ -161,32 +145,32 @@ extension ProcessTests {
         /// base/reload_1, reload_process, onReload
         @Test(arguments: modes)
         func usr1ReplacesWorkersAndTaskWorkers(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, workers: 2, ["tasks=2"]) { server in
-                for id in 0..<4 { _ = try server.number("workerStart \(id)") }
+            try ServerProcess.run(.tasks, mode, workers: 2, tasks: 2) { server in
+                for id in 0..<4 { try server.workerStart(id) }
                 for round in 1...3 {
                     server.signal(10)
-                    _ = try server.line("afterReload", round)
-                    for id in 0..<4 { _ = try server.number("workerStart \(id)", round + 1) }
+                    try server.event(.afterReload, round)
+                    for id in 0..<4 { try server.workerStart(id, round + 1) }
                 }
                 let manager = try server.process("manager")
-                #expect(server.lines("beforeReload") == Array(repeating: "beforeReload \(manager)", count: 3))
-                for id in 0..<4 { #expect(server.lines("workerStart \(id)").count == 4) }
+                #expect(server.events(.beforeReload) == Array(repeating: .beforeReload(pid: manager), count: 3))
+                for id in 0..<4 { #expect(server.starts(of: id) == 4) }
             }
         }
 
         /// base/reload_2
         @Test(arguments: modes)
         func usr2ReplacesTaskWorkers(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, workers: 2, ["tasks=2"]) { server in
-                for id in 0..<4 { _ = try server.number("workerStart \(id)") }
+            try ServerProcess.run(.tasks, mode, workers: 2, tasks: 2) { server in
+                for id in 0..<4 { try server.workerStart(id) }
                 server.signal(12)
-                _ = try server.line("afterReload")
-                for id in 0..<4 { #expect(server.lines("workerStart \(id)").count == (id < 2 ? 1 : 2)) }
+                try server.event(.afterReload)
+                for id in 0..<4 { #expect(server.starts(of: id) == (id < 2 ? 1 : 2)) }
             }
         }
 
         @Test func usr2WithoutTaskWorkersIsWarnedOf() throws {
-            try ServerProcess.run("tasks") { server in
+            try ServerProcess.run(.tasks) { server in
                 server.signal(12)
                 try Wait.until("a warning") { server.log.contains("there are no task workers to reload") }
             }
@@ -194,14 +178,14 @@ extension ProcessTests {
 
         /// reload, shutdown
         @Test func workersMayAskForReloadAndShutdown() throws {
-            try ServerProcess.run("tasks", .process, ["tasks=1"]) { server in
+            try ServerProcess.run(.tasks, .process, tasks: 1) { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("reload 1")
-                _ = try server.line("afterReload")
-                #expect(server.lines("workerStart 0").count == 1)
-                try client.send("reload 0")
-                _ = try server.line("afterReload", 2)
-                try client.send("shutdown")
+                try client.send(.reload(onlyTaskWorkers: true))
+                try server.event(.afterReload)
+                #expect(server.starts(of: 0) == 1)
+                try client.send(.reload())
+                try server.event(.afterReload, 2)
+                try client.send(.shutdown)
                 #expect(try server.waitForEnd() == .exit(0))
             }
         }
@@ -209,68 +193,68 @@ extension ProcessTests {
         /// stop, getWorkerStatus, object/getWorkerPid
         @Test(arguments: modes)
         func oneProcessMayBeStopped(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, ["tasks=1"]) { server in
+            try ServerProcess.run(.tasks, mode, tasks: 1) { server in
                 let client = try WebSocketClient(port: server.port)
                 let first = try server.process("task worker 1")
-                try Wait.until("it is idle") { try client.ask("status 1") == "idle \(first)" }
-                #expect(try client.ask("status 0") == "busy \(try server.process("worker 0"))")
-                #expect(try client.ask("status 2") == "none 0")
-                #expect(try client.ask("stop 1") == "true")
-                #expect(try server.number("workerStart 1", 2) != first)
-                #expect(try client.ask("stop") == "true")
-                _ = try server.number("workerStart 0", 2)
+                try Wait.until("it is idle") { try client.ask(.status(of: 1)) == ProcessStatus(.idle, pid: first) }
+                #expect(try client.ask(.status(of: 0)) == ProcessStatus(.busy, pid: try server.process("worker 0")))
+                #expect(try client.ask(.status(of: 2)) == ProcessStatus(nil, pid: 0))
+                #expect(try client.ask(.stop(worker: 1)) == true)
+                #expect(try server.workerStart(1, 2) != first)
+                #expect(try client.ask(.stop()) == true)
+                try server.workerStart(0, 2)
             }
         }
 
         /// event/worker_exit, force_reload4
         @Test func timersAreNotifiedOfTheEndAndDropped() throws {
-            try ServerProcess.run("tasks") { server in
+            try ServerProcess.run(.tasks) { server in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
-                try client.send("timer 60000")
+                try client.send(.timer(.seconds(60)))
                 #expect(try client.ask("x") == "x")
                 server.signal(10)
-                #expect(try server.line("workerExit 0") == "workerExit 0 \(worker) ending")
-                #expect(try server.number("workerStart 0", 2) != worker)
-                #expect(server.lines("timer").isEmpty)
+                #expect(try server.event(.workerExit) == .workerExit(id: 0, pid: worker, .ending))
+                #expect(try server.workerStart(0, 2) != worker)
+                #expect(server.events(.timer).isEmpty)
             }
         }
 
         /// reload_async
         @Test func timersThatHoldTheWorkerAreWaitedFor() throws {
-            try ServerProcess.run("tasks") { server in
+            try ServerProcess.run(.tasks) { server in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
-                try client.send("timer 200 hold")
+                try client.send(.timer(.milliseconds(200), holdsWorker: true))
                 #expect(try client.ask("x") == "x")
                 server.signal(10)
-                #expect(try server.number("workerStart 0", 2) != worker)
-                #expect(try server.line("timer") == "timer \(worker)")
-                #expect(try client.receiveText() == "timer")
+                #expect(try server.workerStart(0, 2) != worker)
+                #expect(try server.event(.timer) == .timer(pid: worker))
+                #expect(try client.answer() == worker)
             }
         }
 
         @Test func aHandlerThatSleepsIsWaitedFor() throws {
-            try ServerProcess.run("async", .process) { server in
+            try ServerProcess.run(.async, .process) { server in
                 let client = try WebSocketClient(port: server.port)
                 let other = try WebSocketClient(port: server.port)
-                try client.send("sleep 300")
-                #expect(try other.ask("first x") == "x")
+                try client.send(.sleep(.milliseconds(300)))
+                #expect(try other.ask("x") == "x")
                 server.signal(15, to: try server.process("worker 0"))
-                #expect(try client.receiveText() == "slept 300")
-                try server.line("workerStop 0")
+                #expect(try client.answer() == true)
+                try server.workerStop(0)
             }
         }
 
         /// What holds a worker is said by name.
         @Test func whatHoldsAWorkerIsNamed() throws {
-            try ServerProcess.run("tasks", .process, ["tasks=1", "shutdownTimeout=100"]) { server in
+            try ServerProcess.run(.tasks, .process, tasks: 1, { $0.shutdownTimeout = .milliseconds(100) }) { server in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("post sleep 700") == "posted 1")
-                try client.send("timer 60000 hold")
+                #expect(try client.ask(.post(.sleep(.milliseconds(700)))) == Posting.posted(1))
+                try client.send(.timer(.seconds(60), holdsWorker: true))
                 #expect(try client.ask("x") == "x")
                 server.signal(15, to: try server.process("worker 0"))
-                _ = try server.number("workerStart 0", 2)
+                try server.workerStart(0, 2)
                 #expect(server.log.contains("stops with 1 tasks without a result, 1 timers"))
             }
         }
@@ -279,39 +263,44 @@ extension ProcessTests {
 
         /// object/status_info, kill
         @Test func deathsAreReported() throws {
-            try ServerProcess.run("tasks") { server in
+            try ServerProcess.run(.tasks) { server in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
-                try client.send("crash")
-                let report = try server.line("workerError 0")
-                #expect(report.hasSuffix(" \(worker)"))
+                try client.send(.crash)
+                let report = try server.event(.workerError)
+                #expect(report.pid == worker)
                 #expect(server.log.contains("worker 0 (pid \(worker)) was killed by signal"))
                 #expect(server.log.contains("in onMessage of connection 1; starting it again"))
-                _ = try server.number("workerStart 0", 2)
+                try server.workerStart(0, 2)
                 server.signal(9, to: try server.process("worker 0"))
-                #expect(try server.line("workerError 0", 2).hasPrefix("workerError 0 0 9"))
+                guard case .workerError(0, _, 0, 9) = try server.event(.workerError, 2) else {
+                    Issue.record("another end: \(server.events)")
+                    return
+                }
                 try Wait.until("the report") { server.log.contains(", idle after on") }
             }
         }
 
         @Test func aStuckHandlerIsNamed() throws {
-            try ServerProcess.run("tasks", .process, ["stuckAfter=100"]) { server in
+            try ServerProcess.run(.tasks, .process, { $0.stuckAfter = .milliseconds(100) }) { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("block 400")
-                #expect(try client.ask("x") == "x")
+                #expect(try client.ask(.block(.milliseconds(400))) == true)
                 #expect(server.log.contains("has been in onMessage of connection 1 for"))
                 #expect(server.log.components(separatedBy: "has been in onMessage of").count == 2)
-                #expect(server.lines("workerStart 0").count == 1)
+                #expect(server.starts(of: 0) == 1)
             }
         }
 
         /// force_reload, force_reload2
         @Test(arguments: modes)
         func aStuckWorkerMayBeKilled(mode: ServerMode) throws {
-            try ServerProcess.run("tasks", mode, ["stuckAfter=100", "killsStuck"]) { server in
+            try ServerProcess.run(.tasks, mode) {
+                $0.stuckAfter = .milliseconds(100)
+                $0.killsStuck = true
+            } test: { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("block 60000")
-                _ = try server.number("workerStart 0", 2)
+                try client.send(.block(.seconds(60)))
+                try server.workerStart(0, 2)
                 let next = mode == .process ? client : try WebSocketClient(port: server.port)
                 #expect(try next.ask("x") == "x")
             }
@@ -319,41 +308,46 @@ extension ProcessTests {
 
         /// event/before_shutdown, event/shutdown, event/manager_stop
         @Test func theEndIsReportedInOrder() throws {
-            try ServerProcess.run("tasks", .process, ["tasks=1", "processes=1"]) { server in
-                _ = try server.number("process 0 2")
-                for id in 0..<2 { _ = try server.number("workerStart \(id)") }
+            try ServerProcess.run(.tasks, .process, tasks: 1, { $0.process = .idle }) { server in
+                try server.customProcess(0, id: 2)
+                for id in 0..<2 { try server.workerStart(id) }
                 try server.stop()
-                let events = ["beforeShutdown", "workerStop 0", "workerStop 1", "managerStop", "shutdown"]
-                #expect(
-                    server.lines.filter { line in events.contains { line.hasPrefix($0) } }.map { line in
-                        events.first { line.hasPrefix($0) }!
-                    } == events)
-                #expect(server.lines("beforeShutdown") == ["beforeShutdown \(server.pid)"])
+                let ends: Set<Event.Kind> = [.beforeShutdown, .workerStop, .managerStop, .shutdown]
+                let events = server.reports.filter { ends.contains($0.kind) }
+                #expect(events.map(\.kind) == [.beforeShutdown, .workerStop, .workerStop, .managerStop, .shutdown])
+                #expect(events[0].event == .beforeShutdown(pid: server.pid))
+                guard case .workerStop(0, _) = events[1].event, case .workerStop(1, _) = events[2].event else {
+                    Issue.record("another order: \(events)")
+                    return
+                }
             }
         }
 
         /// base/shutdown_single: everything in the process that was started.
         @Test func oneProcessDoesEverything() throws {
-            try ServerProcess.run("tasks", .single, ["tasks=2"]) { server in
+            try ServerProcess.run(.tasks, .single, tasks: 2) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(server.running == [server.pid])
-                #expect(try client.ask("who") == "0 \(server.pid)")
-                #expect(try client.ask("wait 5000 who") == "got 1 0 false \(server.pid)")
+                #expect(try client.who() == WorkerIdentity(id: 0, pid: server.pid))
+                let me = TaskResult.process(WorkerIdentity(id: 0, pid: server.pid), isTaskWorker: false)
+                #expect(try client.ask(.wait(.who)) == TaskOutcome.result(me))
                 server.signal(10)
                 try Wait.until("a warning") { server.log.contains("in single mode it is ignored") }
                 #expect(try client.ask("x") == "x")
                 try server.stop()
+                let kinds: Set<Event.Kind> = [.managerStart, .workerStart, .workerStop, .managerStop, .returned]
                 #expect(
-                    server.lines.filter { $0.hasPrefix("workerSt") || $0.hasPrefix("manager") || $0 == "returned" } == [
-                        "managerStart \(server.pid)", "workerStart 0 \(server.pid)", "workerStop 0 \(server.pid)",
-                        "managerStop \(server.pid)", "returned",
+                    server.reports.filter { kinds.contains($0.kind) }.map(\.event) == [
+                        .managerStart(pid: server.pid), .workerStart(id: 0, pid: server.pid),
+                        .workerStop(id: 0, pid: server.pid), .managerStop(pid: server.pid), .returned,
                     ])
             }
         }
 
         @Test func oneProcessHasNoOthers() throws {
-            let server = try ServerProcess.runFailing("tasks", .single, ["processes=1"])
-            #expect(server.lines.last?.hasPrefix("error invalidSetting: custom processes cannot") == true)
+            let server = try ServerProcess.runFailing(.tasks, .single) { $0.process = .idle }
+            let (code, message) = try server.onlyError()
+            #expect(code == .invalidSetting && message.hasPrefix("custom processes cannot"))
         }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -13,7 +14,7 @@ extension ProcessTests {
             let server = WebSocketServer(port: 0, mode: .single)
             server.settings.closeTimeout = .milliseconds(100)
             server.settings.logLevel = .none
-            server.onOpen { server, request in server.push("welcome \(request.fd)", to: request.fd) }
+            server.onOpen { server, request in server.push(encoded(Welcome(request.fd, server)), to: request.fd) }
             server.onMessage { server, frame in server.push(frame, to: frame.fd) }
             server.onRequest { _, response in response.end("hello") }
             let outcome = Outcome<Result>()

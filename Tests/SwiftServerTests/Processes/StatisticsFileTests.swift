@@ -1,16 +1,17 @@
 import Foundation
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
-    /// The file with the numbers of `stats()`. Names in comments are the peer's test cases that a test repeats.
+    /// The file with the numbers of `stats()`. Comments name the test cases of Swoole that a test repeats.
     @Suite struct StatisticsFileTests {
         /// stats_file, stats_file_json
         @Test(arguments: ServerMode.allCases, ["stats", "stats.json"])
         func statisticsAreWrittenToAFile(_ mode: ServerMode, _ name: String) throws {
             let folder = try Folder()
             let path = folder.path + "/" + name
-            try ServerProcess.run("general", mode, ["statsFile=\(path)"]) { server in
+            try ServerProcess.run(.general, mode, { $0.statsFile = path }) { server in
                 func contents() throws -> [String: Int] {
                     let data = try #require(FileManager.default.contents(atPath: path))
                     if name.hasSuffix(".json") {
@@ -34,9 +35,9 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.allCases) func statisticsThatCannotBeWrittenAreAnError(_ mode: ServerMode) throws {
-            let server = try ServerProcess.runFailing("general", mode, ["statsFile=/nowhere/stats"])
-            #expect(
-                server.lines.last?.hasPrefix("error system: cannot write the statistics to /nowhere/stats: ") == true)
+            let server = try ServerProcess.runFailing(.general, mode) { $0.statsFile = "/nowhere/stats" }
+            let (code, message) = try server.onlyError()
+            #expect(code == .system && message.hasPrefix("cannot write the statistics to /nowhere/stats: "))
         }
     }
 }

@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -6,24 +7,23 @@ extension ProcessTests {
     @Suite struct SuccessionTests {
         /// A suspended handler had reading stopped; its worker dies; the client must not stay unread for ever.
         @Test func connectionsThatWerePausedAreReadAgain() throws {
-            try ServerProcess.run("async", .process) { server in
+            try ServerProcess.run(.async, .process) { server in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
-                try client.send("hold")
-                for n in 0..<200 { try client.send("first \(n)") }
+                try client.send(.hold)
+                for n in 0..<200 { try client.send(.pick("\(n)")) }
                 // The other connection is answered after the events before it, so the pause is under way.
                 let other = try WebSocketClient(port: server.port)
-                #expect(try other.ask("first ready") == "ready")
+                #expect(try other.ask(.pick("ready")) == "ready")
                 server.signal(9, to: worker)
                 // What had waited in the dead worker's memory is lost with it; what was not read comes now.
-                try client.send("first last")
-                var answer = try client.receiveText()
-                while answer != "last" { answer = try client.receiveText() }
+                try client.send(.pick("last"))
+                while try client.receiveText() != encoded(Answer("last")) {}
             }
         }
 
         @Test func aKillCostsAtMostTheMessageInHand() throws {
-            try ServerProcess.run("general", .process) { server in
+            try ServerProcess.run(.general, .process) { server in
                 let client = try WebSocketClient(port: server.port)
                 let worker = try server.process("worker 0")
                 let count = 2000
@@ -45,25 +45,25 @@ extension ProcessTests {
         }
 
         @Test func aStuckWorkerDoesNotHoldUpAReload() throws {
-            try ServerProcess.run("general", .process, ["shutdownTimeout=200"]) { server in
+            try ServerProcess.run(.general, .process, { $0.shutdownTimeout = .milliseconds(200) }) { server in
                 let worker = try server.process("worker 0")
                 server.signal(19, to: worker)  // SIGSTOP: as stuck as can be
                 server.signal(10)
-                let successor = try server.number("workerStart 0", 2)
+                let successor = try server.workerStart(0, 2)
                 #expect(successor != worker)
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("/who") == "0 \(successor)")
+                #expect(try client.who() == WorkerIdentity(id: 0, pid: successor))
             }
         }
 
         @Test func theMainQueueIsServedAfterAnotherManager() throws {
-            try ServerProcess.run("general", .process) { server in
+            try ServerProcess.run(.general, .process) { server in
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("/mainQueue") == "from true")
+                #expect(try client.ask(.answer(on: .mainQueue)) == true)
                 server.signal(9, to: try server.process("manager"))
-                _ = try server.number("workerStart 0", 2)
-                #expect(try client.ask("/mainQueue") == "from true")
-                #expect(try client.ask("/mainQueue") == "from true")
+                try server.workerStart(0, 2)
+                #expect(try client.ask(.answer(on: .mainQueue)) == true)
+                #expect(try client.ask(.answer(on: .mainQueue)) == true)
             }
         }
     }

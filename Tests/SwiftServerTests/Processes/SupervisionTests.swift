@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -6,19 +7,19 @@ extension ProcessTests {
     @Suite struct SupervisionTests {
         /// Checklist: name.
         @Test(arguments: ServerMode.supervised) func processesHaveTitlesAndParents(_ mode: ServerMode) throws {
-            try ServerProcess.run("general", mode, workers: 2) { server in
+            try ServerProcess.run(.general, mode, workers: 2) { server in
                 #expect(try server.process("master") == server.pid)
                 let manager = try server.process("manager")
                 let workers = [try server.process("worker 0"), try server.process("worker 1")]
                 #expect(server.running == ([server.pid, manager] + workers).sorted())
                 #expect(ProcessTable.entry(manager)?.parent == server.pid)
                 for worker in workers { #expect(ProcessTable.entry(worker)?.parent == manager) }
-                #expect(try server.number("managerStart") == manager)
-                #expect(try server.number("workerStart 0") == workers[0])
-                #expect(try server.number("workerStart 1") == workers[1])
+                #expect(try server.event(.managerStart).pid == manager)
+                #expect(try server.workerStart(0) == workers[0])
+                #expect(try server.workerStart(1) == workers[1])
                 #expect(ProcessTable.threads(manager) == 1)
                 let client = try WebSocketClient(port: server.port)
-                #expect(try client.ask("/parents") == "\(server.pid) \(manager) \(manager)")
+                #expect(try client.ask(.parents) == Parents(master: server.pid, manager: manager, parent: manager))
             }
         }
 
@@ -31,83 +32,83 @@ extension ProcessTests {
             func happen(to worker: Int32, _ server: ServerProcess, _ client: WebSocketClient) throws {
                 switch self {
                 case .killed: server.signal(9, to: worker)
-                case .trapped: try client.send("/crash")
-                case .left: try client.send("/leave 0")
+                case .trapped: try client.send(.crash)
+                case .left: try client.send(.leave(exitCode: 0))
                 }
             }
         }
 
         @Test(arguments: Death.allCases) func connectionsOutliveTheirWorker(_ death: Death) throws {
-            try ServerProcess.run("general", .process, workers: 2) { server in
+            try ServerProcess.run(.general, .process, workers: 2) { server in
                 let clients = try (0..<6).map { _ in try WebSocketClient(port: server.port) }
-                let before = try clients.map { try $0.ask("/who") }
+                let before = try clients.map { try $0.who() }
                 #expect(Set(before).count == 2)
-                let worker = try server.number("workerStart 0")
-                let victim = try #require(before.firstIndex(of: "0 \(worker)"))
+                let worker = try server.workerStart(0)
+                let victim = try #require(before.firstIndex(of: WorkerIdentity(id: 0, pid: worker)))
                 try death.happen(to: worker, server, clients[victim])
-                let successor = try server.number("workerStart 0", 2)
+                let successor = try server.workerStart(0, 2)
                 for (client, old) in zip(clients, before) {
-                    let expected = old == "0 \(worker)" ? "0 \(successor)" : old
-                    #expect(try client.ask("/who") == expected)
+                    let expected = old.pid == worker ? WorkerIdentity(id: 0, pid: successor) : old
+                    #expect(try client.who() == expected)
                 }
                 try server.stop()
-                #expect(server.lines("workerStart").count == 3, "the message that killed it was not served again")
-                #expect(server.lines("close").count == clients.count)
+                #expect(server.events(.workerStart).count == 3, "the message that killed it was not served again")
+                #expect(server.events(.close).count == clients.count)
             }
         }
 
         @Test func unreadMessagesAreServedByTheSuccessor() throws {
-            try ServerProcess.run("general", .process) { server in
+            try ServerProcess.run(.general, .process) { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("/block 60000")
-                try server.line("blocked")
+                try client.send(.block(.seconds(60)))
+                try server.event(.blocked)
                 for index in 0..<200 { try client.send("message \(index)") }
                 // A pong comes when the messages before it are in the ring.
                 try client.send(9, [1])
                 #expect(try client.receive() == .pong([1]))
-                server.signal(9, to: try server.number("workerStart 0"))
+                server.signal(9, to: try server.workerStart(0))
                 for index in 0..<200 { #expect(try client.receive() == .text("message \(index)")) }
             }
         }
 
         @Test func requestsThatDiedWithTheirWorkerAreAnswered() throws {
-            try ServerProcess.run("general", .process) { server in
+            try ServerProcess.run(.general, .process) { server in
                 let connection = try Connection(port: server.port)
-                try connection.sendRequest("/later?ms=60000")
+                try connection.sendRequest(.later(.seconds(60)))
                 // Served after it, so the request has been taken.
                 let client = try WebSocketClient(port: server.port)
                 #expect(try client.ask("hello") == "hello")
-                server.signal(9, to: try server.number("workerStart 0"))
+                server.signal(9, to: try server.workerStart(0))
                 #expect(try connection.takeResponse().status == 500)
                 #expect(try client.ask("hello") == "hello")
             }
         }
 
         @Test(arguments: Death.allCases) func baseModeWorkerTakesItsOwnConnectionsAlong(_ death: Death) throws {
-            try ServerProcess.run("general", .base, workers: 2) { server in
+            try ServerProcess.run(.general, .base, workers: 2) { server in
                 let pairs = try WebSocketClient.ofEveryWorker(2, port: server.port)
-                let worker = try server.number("workerStart 0")
+                let worker = try server.workerStart(0)
                 try death.happen(to: worker, server, pairs[0])
                 #expect(try pairs[0].receive() == .end)
                 #expect(try pairs[1].ask("still there") == "still there")
-                try server.line("workerStart 0", 2)
+                try server.workerStart(0, 2)
                 // The table of connections does not show what is gone.
                 try Wait.until("connection \(pairs[0].fd) to be forgotten") {
-                    try pairs[1].ask("/exists \(pairs[0].fd)") == "false"
+                    try pairs[1].ask(.exists(pairs[0].fd)) == false
                 }
                 let again = try WebSocketClient.ofEveryWorker(2, port: server.port)
-                #expect(try again[0].ask("/who") == "0 \(try server.number("workerStart 0", 2))")
+                #expect(try again[0].who() == WorkerIdentity(id: 0, pid: try server.workerStart(0, 2)))
             }
         }
 
         @Test func baseModeSuccessorServesWhoWaitsForTheDead() throws {
-            try ServerProcess.run("general", .base) { server in
+            try ServerProcess.run(.general, .base) { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("/block 60000")
-                try server.line("blocked")
+                try client.send(.block(.seconds(60)))
+                try server.event(.blocked)
                 let waiting = try Connection(port: server.port)
                 try waiting.sendRequest("/")
-                server.signal(9, to: try server.number("workerStart 0"))
+                server.signal(9, to: try server.workerStart(0))
                 #expect(try waiting.takeResponse().body == "hello")
             }
         }
@@ -115,43 +116,44 @@ extension ProcessTests {
         @Test(arguments: ServerMode.supervised) func workersThatDieAtOnceAreRestartedWithPauses(_ mode: ServerMode)
             throws
         {
-            try ServerProcess.run("dying", mode) { server in
-                try server.line("workerStart 0", 1)
+            try ServerProcess.run(.dying, mode) { server in
+                try server.workerStart(0, 1)
                 let first = ContinuousClock.now
-                try server.line("workerStart 0", 5)
+                try server.workerStart(0, 5)
                 #expect(ContinuousClock.now - first > .milliseconds(500))
                 #expect(server.log.contains("ended with exit code 7 in onWorkerStart; starting it again later"))
             }
         }
 
         @Test func newManagerTakesOver() throws {
-            try ServerProcess.run("general", .process, workers: 2) { server in
+            try ServerProcess.run(.general, .process, workers: 2) { server in
                 let client = try WebSocketClient(port: server.port)
                 let manager = try server.process("manager")
                 let workers = [try server.process("worker 0"), try server.process("worker 1")]
                 server.signal(9, to: manager)
                 try Wait.until("the old workers to end") { !workers.contains { ProcessTable.isRunning($0) } }
-                let successor = try server.number("managerStart", 2)
-                #expect(try client.ask("/parents") == "\(server.pid) \(successor) \(successor)")
+                let successor = try #require(try server.event(.managerStart, 2).pid)
+                let parents = Parents(master: server.pid, manager: successor, parent: successor)
+                #expect(try client.ask(.parents) == parents)
                 #expect(try WebSocketClient(port: server.port).ask("hello") == "hello")
                 #expect(server.running.count == 4)
                 try server.stop()
-                #expect(server.lines("managerStop").count == 1)
+                #expect(server.events(.managerStop).count == 1)
             }
         }
 
         @Test func baseModeStopsWithItsManager() throws {
-            try ServerProcess.run("general", .base, workers: 2) { server in
+            try ServerProcess.run(.general, .base, workers: 2) { server in
                 server.signal(9, to: try server.process("manager"))
                 #expect(try server.waitForEnd() == .exit(3))
                 try server.waitForSilence()
-                #expect(server.lines("error system:").count == 1)
-                #expect(server.lines("shutdown").count == 1)
+                #expect(try server.onlyError().code == .system)
+                #expect(server.events(.shutdown).count == 1)
             }
         }
 
         @Test(arguments: ServerMode.supervised) func nothingOutlivesTheMaster(_ mode: ServerMode) throws {
-            try ServerProcess.run("general", mode, workers: 2) { server in
+            try ServerProcess.run(.general, mode, workers: 2) { server in
                 _ = try server.process("worker 1")
                 server.signal(9)
                 #expect(try server.waitForEnd() == .signal(9))
@@ -159,10 +161,10 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.supervised) func asyncHandlerThatTrapsIsSurvived(_ mode: ServerMode) throws {
-            try ServerProcess.run("async", mode) { server in
+            try ServerProcess.run(.async, mode) { server in
                 let client = try WebSocketClient(port: server.port)
-                try client.send("crash")
-                try server.line("workerStart 0", 2)
+                try client.send(.crash)
+                try server.workerStart(0, 2)
                 let next = mode == .process ? client : try WebSocketClient(port: server.port)
                 #expect(try next.ask("hello") == "hello")
                 #expect(server.log.contains("was killed by signal"))

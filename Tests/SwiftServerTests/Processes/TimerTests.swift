@@ -1,17 +1,26 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
     @Suite struct TimerTests {
+        /// Expects a report of two timers that exist or not, and so can be cleared once or not.
+        private func expectTimers(_ server: ServerProcess, _ place: Event.Place, _ isValid: Bool) throws {
+            let event = try server.event("timers \(place)") {
+                if case .timers(place, _, _, _) = $0 { $0 } else { nil }
+            }
+            let both = [isValid, isValid]
+            #expect(event == .timers(place, isValid: both, cleared: both, clearedAgain: [false, false]))
+        }
+
         /// Master and manager have no timers, and the log names the handlers that do.
         @Test(arguments: ServerMode.supervised) func placesWithoutTimers(_ mode: ServerMode) throws {
-            try ServerProcess.run("timers", mode) { server in
-                let none = "[false, false] [false, false] [false, false]"
-                #expect(try server.line("timers before the start:") == "timers before the start: \(none)")
-                #expect(try server.line("timers onStart:") == "timers onStart: \(none)")
-                #expect(try server.line("timers onManagerStart:") == "timers onManagerStart: \(none)")
-                let worker = try server.line("timers onWorkerStart:")
-                #expect(worker == "timers onWorkerStart: [true, true] [true, true] [false, false]")
+            try ServerProcess.run(.timers, mode) { server in
+                for (place, isValid) in [
+                    (Event.Place.beforeStart, false), (.start, false), (.managerStart, false), (.workerStart, true),
+                ] {
+                    try expectTimers(server, place, isValid)
+                }
                 let errors = server.log.split(separator: "\n").filter { $0.contains(" error: ") }
                 for (place, call) in [
                     ("before start()", "after(_:)"), ("before start()", "tick(every:)"),
@@ -27,17 +36,16 @@ extension ProcessTests {
         }
 
         @Test func aSingleProcessHasTimersInOnStart() throws {
-            try ServerProcess.run("timers", .single) { server in
-                let line = try server.line("timers onStart:")
-                #expect(line == "timers onStart: [true, true] [true, true] [false, false]")
+            try ServerProcess.run(.timers, .single) { server in
+                try expectTimers(server, .start, true)
             }
         }
 
         @Test(arguments: ServerMode.allCases) func cancellationEndsASleep(_ mode: ServerMode) throws {
-            try ServerProcess.run("timers", mode) { server in
+            try ServerProcess.run(.timers, mode) { server in
                 let client = try WebSocketClient(port: server.port, welcome: false)
-                #expect(try client.ask("x") == "cancelled true")
-                #expect(try client.ask("x") == "cancelled true")
+                #expect(try client.ask(.sleepCancelled) == true)
+                #expect(try client.ask(.sleepCancelled) == true)
             }
         }
     }

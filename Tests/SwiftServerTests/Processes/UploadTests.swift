@@ -1,4 +1,5 @@
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -8,8 +9,8 @@ extension ProcessTests {
 
         private static func bytes(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
 
-        private static func head(_ path: String, _ fields: String) -> String {
-            "POST \(path) HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n\r\n"
+        private static func head(_ upload: Upload, _ fields: String) -> String {
+            "POST \(upload.path) HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n\r\n"
         }
 
         /// The most memory that the process ever had, in bytes.
@@ -19,12 +20,12 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.allCases) func aSlowReaderHoldsTheClientBack(_ mode: ServerMode) throws {
-            try ServerProcess.run("upload", mode) { server in
+            try ServerProcess.run(.upload, mode) { server in
                 let connection = try Connection(port: server.port)
-                #expect(try connection.get("/count", method: "POST", body: "\0\u{1}").body == "2 true")
+                #expect(try connection.get(Upload.count.path, method: "POST", body: "\0\u{1}").body == "2 true")
                 let processes = [server.pid] + (mode == .single ? [] : [try server.process("worker 0")])
                 let before = try processes.map(UploadTests.peak)
-                try connection.send(UploadTests.head("/slow", "Content-Length: \(UploadTests.size)"))
+                try connection.send(UploadTests.head(.slow, "Content-Length: \(UploadTests.size)"))
                 let megabyte = [UInt8](repeating: 7, count: 1 << 20)
                 for _ in 0..<UploadTests.size >> 20 { try connection.send(megabyte) }
                 #expect(try connection.takeResponse().body == "true \(UploadTests.size)")
@@ -32,18 +33,18 @@ extension ProcessTests {
                     let grown = try UploadTests.peak(pid) - memory
                     #expect(grown < 16 << 20, "\(grown) bytes more")
                 }
-                #expect(try connection.get("/count", method: "POST", body: "\0").body == "1 true")
+                #expect(try connection.get(Upload.count.path, method: "POST", body: "\0").body == "1 true")
             }
         }
 
         @Test(arguments: ServerMode.allCases) func everyByteComesInOrder(_ mode: ServerMode) throws {
-            try ServerProcess.run("upload", mode) { server in
+            try ServerProcess.run(.upload, mode) { server in
                 let connection = try Connection(port: server.port)
                 let bytes = UploadTests.bytes(3_000_000)
-                try connection.send(UploadTests.head("/count", "Content-Length: \(bytes.count)"))
+                try connection.send(UploadTests.head(.count, "Content-Length: \(bytes.count)"))
                 try connection.send(bytes)
                 #expect(try connection.takeResponse().body == "3000000 true")
-                try connection.send(UploadTests.head("/count", "Transfer-Encoding: chunked"))
+                try connection.send(UploadTests.head(.count, "Transfer-Encoding: chunked"))
                 for start in stride(from: 0, to: 1_000_000, by: 100_000) {
                     try connection.send("186a0\r\n")
                     try connection.send([UInt8](bytes[start..<start + 100_000]))
@@ -52,7 +53,7 @@ extension ProcessTests {
                 try connection.send("0\r\n\r\n")
                 #expect(try connection.takeResponse().body == "1000000 true")
                 // Both ways at once.
-                try connection.send(UploadTests.head("/echo", "Transfer-Encoding: chunked"))
+                try connection.send(UploadTests.head(.echo, "Transfer-Encoding: chunked"))
                 try connection.send("5\r\nhello\r\n")
                 #expect(try connection.take(through: "hello\r\n")?.hasSuffix("\r\n\r\n5\r\nhello\r\n") == true)
                 try connection.send("0\r\n\r\n")
@@ -61,22 +62,22 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.allCases) func whoDoesNotReadTheBodyHarmsNobody(_ mode: ServerMode) throws {
-            try ServerProcess.run("upload", mode) { server in
+            try ServerProcess.run(.upload, mode) { server in
                 let connection = try Connection(port: server.port)
-                for path in ["/ignore", "/ignore", "/first"] {
-                    try connection.send(UploadTests.head(path, "Content-Length: 30000"))
+                for upload in [Upload.ignore, .ignore, .first] {
+                    try connection.send(UploadTests.head(upload, "Content-Length: 30000"))
                     try connection.send(UploadTests.bytes(30_000))
                     let response = try connection.takeResponse()
                     #expect(response.status == 200 && response.all("Connection") == [])
                 }
                 #expect(
-                    try connection.get("/late", method: "POST", fields: "Transfer-Encoding: chunked\r\n").body
+                    try connection.get(Upload.late.path, method: "POST", fields: "Transfer-Encoding: chunked\r\n").body
                         == "early")
-                #expect(try server.line("upload") == "upload /late incomplete")
+                #expect(try server.event(.uploadFailed) == .uploadFailed(.late, .incomplete))
                 try connection.send("0\r\n\r\n")
                 #expect(try connection.get("/").body == "0 ignored")
                 // Too much to be read for nothing: the answer comes, and then the end.
-                try connection.send(UploadTests.head("/ignore", "Content-Length: \(UploadTests.size)"))
+                try connection.send(UploadTests.head(.ignore, "Content-Length: \(UploadTests.size)"))
                 let response = try connection.takeResponse()
                 #expect(response.body == "0 ignored" && response.all("Connection") == ["close"])
                 #expect(try connection.takeRest() == [])
@@ -84,30 +85,30 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.allCases) func aClientThatLeavesIsAnError(_ mode: ServerMode) throws {
-            try ServerProcess.run("upload", mode) { server in
+            try ServerProcess.run(.upload, mode) { server in
                 for count in 1...3 {
                     let connection = try Connection(port: server.port)
-                    try connection.send(UploadTests.head("/echo", "Content-Length: 1000"))
+                    try connection.send(UploadTests.head(.echo, "Content-Length: 1000"))
                     try connection.send("here")
                     _ = try connection.take(through: "here")
                     if count == 2 { connection.reset() } else { connection.disconnect() }
-                    #expect(try server.line("upload", count) == "upload /echo incomplete")
+                    #expect(try server.event(.uploadFailed, count) == .uploadFailed(.echo, .incomplete))
                 }
                 let connection = try Connection(port: server.port)
-                try connection.send(UploadTests.head("/count", "Transfer-Encoding: chunked"))
+                try connection.send(UploadTests.head(.count, "Transfer-Encoding: chunked"))
                 try connection.send("malformed\r\n")
                 #expect(try connection.takeResponse().status == 400)
-                #expect(try server.line("upload", 4) == "upload /count incomplete")
+                #expect(try server.event(.uploadFailed, 4) == .uploadFailed(.count, .incomplete))
             }
         }
 
         @Test(arguments: ServerMode.allCases) func readersThatAreCancelledOrOneTooMany(_ mode: ServerMode) throws {
-            try ServerProcess.run("upload", mode) { server in
+            try ServerProcess.run(.upload, mode) { server in
                 let connection = try Connection(port: server.port)
-                try connection.send(UploadTests.head("/cancel", "Content-Length: 2"))
+                try connection.send(UploadTests.head(.cancel, "Content-Length: 2"))
                 #expect(try connection.takeResponse().body == "failed CancellationError()")
                 try connection.send([0, 1])
-                try connection.send(UploadTests.head("/twice", "Content-Length: 2\r\nExpect: 100-continue"))
+                try connection.send(UploadTests.head(.twice, "Content-Length: 2\r\nExpect: 100-continue"))
                 #expect(try connection.take(through: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
                 let other = try Connection(port: server.port)
                 #expect(try other.get("/").body == "0 ignored")
@@ -117,40 +118,40 @@ extension ProcessTests {
         }
 
         @Test(arguments: ServerMode.allCases) func continueIsSaidToWhomTheHandlerListens(_ mode: ServerMode) throws {
-            try ServerProcess.run("upload", mode) { server in
+            try ServerProcess.run(.upload, mode) { server in
                 let connection = try Connection(port: server.port)
-                try connection.send(UploadTests.head("/count", "Content-Length: 2\r\nExpect: 100-continue"))
+                try connection.send(UploadTests.head(.count, "Content-Length: 2\r\nExpect: 100-continue"))
                 #expect(try connection.take(through: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
                 try connection.send([0, 1])
                 let answer = try connection.takeResponse().body
                 #expect(answer == "2 true")
-                try connection.send(UploadTests.head("/refuse", "Content-Length: 2\r\nExpect: 100-continue"))
+                try connection.send(UploadTests.head(.refuse, "Content-Length: 2\r\nExpect: 100-continue"))
                 #expect(try connection.takeResponse().status == 417)
                 #expect(try connection.takeRest() == [])
             }
         }
 
         @Test func anUploadIsCutOffWhenItsWorkerIsReplaced() throws {
-            try ServerProcess.run("upload", .process) { server in
+            try ServerProcess.run(.upload, .process) { server in
                 let connection = try Connection(port: server.port)
-                try connection.send(UploadTests.head("/count", "Content-Length: 2\r\nExpect: 100-continue"))
+                try connection.send(UploadTests.head(.count, "Content-Length: 2\r\nExpect: 100-continue"))
                 #expect(try connection.take(through: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
                 server.signal(10)
-                #expect(try server.line("upload") == "upload /count incomplete")
+                #expect(try server.event(.uploadFailed) == .uploadFailed(.count, .incomplete))
                 #expect(try connection.takeResponse().body == "failed incomplete")
-                _ = try server.number("workerStart 0", 2)
+                try server.workerStart(0, 2)
                 try connection.send([0, 1])
                 #expect(try connection.get("/").body == "0 ignored")
             }
         }
 
         @Test func anUploadDiesWithItsWorkerAndItsConnectionDoesNot() throws {
-            try ServerProcess.run("upload", .process) { server in
+            try ServerProcess.run(.upload, .process) { server in
                 let worker = try server.process("worker 0")
                 let connection = try Connection(port: server.port)
-                try connection.send(UploadTests.head("/echo", "Content-Length: 20000"))
+                try connection.send(UploadTests.head(.echo, "Content-Length: 20000"))
                 let other = try Connection(port: server.port)
-                try other.send(UploadTests.head("/count", "Content-Length: 20000"))
+                try other.send(UploadTests.head(.count, "Content-Length: 20000"))
                 try other.send([0])
                 // An echo shows that the worker has the one before it, too.
                 try connection.send([UInt8](repeating: 65, count: 10))

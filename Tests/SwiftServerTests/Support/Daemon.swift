@@ -1,5 +1,6 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 /// A `test-server` in the background, with its files in a folder of its own. Whoever started it has ended.
@@ -10,15 +11,15 @@ final class Daemon {
     /// Of the process that was started.
     let starter: ServerProcess
 
-    /// Starts one, runs `body`, and stops it. Nothing may be left of it then.
+    /// Starts one, runs `test`, and stops it. Nothing may be left of it then.
     static func run(
-        _ mode: ServerMode, workers: Int = 1, _ options: [String] = [], _ body: (Daemon) throws -> Void
+        _ mode: ServerMode, workers: Int = 1, _ test: (Daemon) throws -> Void
     ) throws {
         let folder = try Folder()
-        let daemon = try Daemon(folder, mode, workers, options)
+        let daemon = try Daemon(folder, mode, workers)
         defer { kill(-daemon.group, SIGKILL) }
         do {
-            try body(daemon)
+            try test(daemon)
             try daemon.stop()
         } catch {
             Issue.record("\(error); the log is\n\(daemon.log)")
@@ -27,10 +28,13 @@ final class Daemon {
         #expect(!folder.exists("pid"))
     }
 
-    private init(_ folder: Folder, _ mode: ServerMode, _ workers: Int, _ options: [String]) throws {
+    private init(_ folder: Folder, _ mode: ServerMode, _ workers: Int) throws {
         self.folder = folder
-        let files = ["daemonize=1", "logFile=\(folder.relative("log"))", "pidFile=\(folder.relative("pid"))"]
-        starter = try ServerProcess.runFailing("general", mode, workers: workers, files + options)
+        starter = try ServerProcess.runFailing(.general, mode, workers: workers) {
+            $0.daemonize = true
+            $0.logFile = folder.relative("log")
+            $0.pidFile = folder.relative("pid")
+        }
         #expect(starter.end == .exit(0), "\(starter.log)")
         pid = try #require(Int32(folder.text("pid").dropLast()))
         group = try #require(ProcessTable.entry(pid)?.group)
@@ -39,11 +43,11 @@ final class Daemon {
     var log: String { folder.text("log") }
     var running: [Int32] { ProcessTable.running(inGroup: group) }
 
-    /// The port in its log.
+    var events: [Event] { log.split(separator: "\n").compactMap { Event.parse(String($0))?.event } }
+
     var port: Int {
         get throws {
-            let line = try #require(log.split(separator: "\n").first { $0.hasPrefix("ready ") })
-            return try #require(Int(line.split(separator: " ")[1]))
+            try #require(events.lazy.compactMap { if case .ready(let port, _, _) = $0 { port } else { nil } }.first)
         }
     }
 

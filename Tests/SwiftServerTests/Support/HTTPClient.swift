@@ -1,3 +1,5 @@
+import TestProtocol
+
 /// One response as it stood on the wire.
 struct HTTPResponse {
     let status: Int
@@ -15,6 +17,10 @@ extension Connection {
         try sendRequest(target, method: method, fields: fields, body: body)
         return try takeResponse(hasBody: method != "HEAD")
     }
+
+    func get(_ page: Page, method: String = "GET") throws -> HTTPResponse { try get(page.target, method: method) }
+
+    func sendRequest(_ page: Page, method: String = "GET") throws { try sendRequest(page.target, method: method) }
 
     func sendRequest(_ target: String, method: String = "GET", fields: String = "", body: String = "") throws {
         let length = body.isEmpty ? "" : "Content-Length: \(body.utf8.count)\r\n"

@@ -1,5 +1,6 @@
 import Foundation
 import SwiftServer
+import TestProtocol
 import Testing
 
 /// A `test-server` that runs as a child process, in a process group of its own.
@@ -10,32 +11,41 @@ final class ServerProcess {
         case signal(Int32)
     }
 
+    /// A change of the default configuration.
+    typealias Change = @Sendable (inout Configuration) -> Void
+
     /// The master's.
     let pid: Int32
     private(set) var port = 0
+    /// Its ports, the main one first.
+    private(set) var ports: [Int] = []
     private(set) var end: End?
     /// What all of its processes have printed so far.
     private(set) var lines: [String] = []
+    /// The events among the lines.
+    private(set) var reports: [(kind: Event.Kind, event: Event)] = []
     private var partial: [UInt8] = []
     private let output: Int32
     private let errors: Int32
 
-    /// Starts a server, runs `body` when it is ready, and stops it whatever happens. Nothing may be left of it then.
+    /// Starts a server, runs `test` when it is ready, and stops it whatever happens. Nothing may be left of it then.
     static func run(
-        _ scenario: String = "general", _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
+        _ scenario: Scenario = .general, _ mode: ServerMode = .process, workers: Int = 1, tasks: Int = 0,
         environment: [String] = [], runner: [String] = [], program: String? = nil,
-        _ body: (ServerProcess) throws -> Void
+        _ configure: (inout Configuration) -> Void = { _ in }, test: (ServerProcess) throws -> Void
     ) throws {
+        var configuration = Configuration(scenario, mode, workers: workers, tasks: tasks)
         // Clients that a test still holds at its end do not answer a closing handshake.
-        let all = ["mode=\(mode)", "workers=\(workers)", "closeTimeout=200"] + options
-        let server = try ServerProcess(scenario, all, environment, runner, program: program)
+        configuration.closeTimeout = .milliseconds(200)
+        configure(&configuration)
+        let server = try ServerProcess(configuration, environment, runner, program: program)
         defer { server.kill() }
         do {
             try server.waitUntilReady()
-            try body(server)
+            try test(server)
             if server.end == nil { try server.stop() }
         } catch {
-            Issue.record("\(error); the server said:\n\(server.lines.joined(separator: "\n"))\n\(server.log)")
+            Issue.record("\(error); the output was:\n\(server.lines.joined(separator: "\n"))\n\(server.log)")
             throw error
         }
         try server.checkNothingLeft()
@@ -43,11 +53,12 @@ final class ServerProcess {
 
     /// Runs one that is not meant to start, to its end.
     static func runFailing(
-        _ scenario: String, _ mode: ServerMode = .process, workers: Int = 1, _ options: [String] = [],
-        environment: [String] = [], program: String? = nil
+        _ scenario: Scenario = .general, _ mode: ServerMode = .process, workers: Int = 1, tasks: Int = 0,
+        environment: [String] = [], program: String? = nil, _ configure: (inout Configuration) -> Void = { _ in }
     ) throws -> ServerProcess {
-        let server = try ServerProcess(
-            scenario, ["mode=\(mode)", "workers=\(workers)"] + options, environment, program: program)
+        var configuration = Configuration(scenario, mode, workers: workers, tasks: tasks)
+        configure(&configuration)
+        let server = try ServerProcess(configuration, environment, program: program)
         defer { server.kill() }
         try server.waitForEnd()
         try server.drain()
@@ -56,8 +67,7 @@ final class ServerProcess {
 
     /// `runner` is a program, and its arguments, that runs the server.
     private init(
-        _ scenario: String, _ options: [String], _ environment: [String], _ runner: [String] = [],
-        program: String? = nil
+        _ configuration: Configuration, _ environment: [String], _ runner: [String] = [], program: String? = nil
     ) throws {
         let program = program ?? ServerProcess.program
         var ends: [Int32] = [-1, -1]
@@ -71,7 +81,7 @@ final class ServerProcess {
         _ = fcntl(errors, F_SETFD, FD_CLOEXEC)
         defer { close(ends[1]) }
         pid = try ServerProcess.spawn(
-            runner + [program, scenario] + options, ServerProcess.inherited + environment, output: ends[1],
+            runner + [program, encoded(configuration)], ServerProcess.inherited + environment, output: ends[1],
             errors: errors)
     }
 
@@ -126,7 +136,7 @@ final class ServerProcess {
     }
 }
 
-// MARK: - What it says
+// MARK: - Its output
 
 extension ServerProcess {
     /// The log, so far.
@@ -138,40 +148,23 @@ extension ServerProcess {
     }
 
     private func waitUntilReady() throws {
-        let words = try line("ready").split(separator: " ")
-        port = Int(words[1]) ?? 0
-        #expect(Int32(words[2]) == pid || words[2] == "1")
-    }
-
-    /// The `count`th line that begins with these words, when it has come.
-    @discardableResult func line(_ start: String, _ count: Int = 1) throws -> String {
-        let deadline = ContinuousClock.now + Wait.patience
-        while true {
-            let found = lines.filter { $0 == start || $0.hasPrefix(start + " ") }
-            if found.count >= count { return found[count - 1] }
-            guard try readOutput(until: deadline, "line \(count) of \"\(start)\"") else {
-                throw Wait.TimedOut(what: "line \(count) of \"\(start)\": the server has ended")
-            }
+        let ready = try event(.ready)
+        if case .ready(let port, let pid, let ports) = ready {
+            #expect(pid == self.pid || pid == 1)
+            (self.port, self.ports) = (port, ports)
         }
     }
 
-    /// The number at the end of a line.
-    func number(_ start: String, _ count: Int = 1) throws -> Int32 {
-        try #require(Int32(try line(start, count).split(separator: " ").last ?? ""))
-    }
-
-    /// Lines that have been printed until now and begin with these words.
-    func lines(_ start: String) -> [String] {
-        var entry = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
-        while unsafe poll(&entry, 1, 0) > 0, (try? readOutput(until: .now + .seconds(1), "output")) == true {}
-        return lines.filter { $0 == start || $0.hasPrefix(start + " ") }
+    private func add(_ line: ArraySlice<UInt8>) {
+        lines.append(String(decoding: line, as: UTF8.self))
+        if let report = Event.parse(lines[lines.count - 1]) { reports.append(report) }
     }
 
     /// Everything, when all processes have ended.
     private func drain() throws {
         let deadline = ContinuousClock.now + Wait.patience
         while try readOutput(until: deadline, "the end of the output") {}
-        if !partial.isEmpty { lines.append(String(decoding: partial, as: UTF8.self)) }
+        if !partial.isEmpty { add(partial[...]) }
         partial = []
     }
 
@@ -182,9 +175,93 @@ extension ServerProcess {
         guard count > 0 else { return false }
         partial += buffer[..<count]
         let parts = partial.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        lines += parts.dropLast().map { String(decoding: $0, as: UTF8.self) }
+        for line in parts.dropLast() { add(line) }
         partial = Array(parts.last ?? [])
         return true
+    }
+}
+
+// MARK: - Its events
+
+extension ServerProcess {
+    /// All events so far.
+    var events: [Event] {
+        var entry = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+        while unsafe poll(&entry, 1, 0) > 0, (try? readOutput(until: .now + .seconds(1), "output")) == true {}
+        return reports.map(\.event)
+    }
+
+    func events(_ kind: Event.Kind) -> [Event] {
+        _ = events
+        return reports.filter { $0.kind == kind }.map(\.event)
+    }
+
+    /// Waits for the `count`th event for which `value` is not `nil`, and returns that.
+    func event<Value>(_ what: String, _ count: Int = 1, _ value: (Event) -> Value?) throws -> Value {
+        try report(what, count) { value($0.event) }
+    }
+
+    /// Waits for the `count`th event of a kind.
+    @discardableResult func event(_ kind: Event.Kind, _ count: Int = 1) throws -> Event {
+        try report(kind.rawValue, count) { $0.kind == kind ? $0.event : nil }
+    }
+
+    private func report<Value>(
+        _ what: String, _ count: Int, _ value: ((kind: Event.Kind, event: Event)) -> Value?
+    ) throws -> Value {
+        let deadline = ContinuousClock.now + Wait.patience
+        while true {
+            let found = reports.compactMap(value)
+            if found.count >= count { return found[count - 1] }
+            guard try readOutput(until: deadline, "event \(count) of \(what)") else {
+                throw Wait.TimedOut(what: "event \(count) of \(what): the server has ended")
+            }
+        }
+    }
+
+    /// Waits until an event has been reported `count` times.
+    func wait(for event: Event, _ count: Int = 1) throws {
+        try self.event("\(event)", count) { $0 == event ? () : nil }
+    }
+
+    /// Waits for the first close, which must be as given, and returns its text.
+    @discardableResult func expectClose(
+        of fd: ConnectionID? = nil, code: UInt16? = nil, cause: CloseReason.Cause? = nil,
+        location: SourceLocation = #_sourceLocation
+    ) throws -> String {
+        let event = try event(.close)
+        guard case .close(let itsID, let itsCode, let itsCause, let text) = event else { return "" }
+        let isExpected = itsID == fd ?? itsID && itsCode == code ?? itsCode && itsCause == cause ?? itsCause
+        #expect(isExpected, "\(event)", sourceLocation: location)
+        return text
+    }
+
+    /// The pid of a worker or task worker that has started for the `count`th time.
+    @discardableResult func workerStart(_ id: Int, _ count: Int = 1) throws -> Int32 {
+        try event("workerStart \(id)", count) { if case .workerStart(id, let pid) = $0 { pid } else { nil } }
+    }
+
+    @discardableResult func workerStop(_ id: Int, _ count: Int = 1) throws -> Int32 {
+        try event("workerStop \(id)", count) { if case .workerStop(id, let pid) = $0 { pid } else { nil } }
+    }
+
+    /// The pid of a custom process that has started for the `count`th time.
+    @discardableResult func customProcess(_ index: Int, id: Int, _ count: Int = 1) throws -> Int32 {
+        try event("process \(index)", count) { if case .process(index, id, let pid) = $0 { pid } else { nil } }
+    }
+
+    /// How often a worker has started until now.
+    func starts(of id: Int) -> Int {
+        events(.workerStart).count { if case .workerStart(id, _) = $0 { true } else { false } }
+    }
+
+    /// The only error that was reported.
+    func onlyError() throws -> (code: ServerError.Code, message: String) {
+        let errors = events(.error)
+        guard errors.count == 1, case .error(let code, let message) = errors[0] else {
+            throw Wait.TimedOut(what: "one error among \(events)")
+        }
+        return (code, message)
     }
 }
 

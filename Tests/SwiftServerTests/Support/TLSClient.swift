@@ -1,4 +1,5 @@
 import Foundation
+import TestProtocol
 import Testing
 
 /// A TLS client in a process of its own: `Tests/Fixtures/tls/client.py`.
@@ -21,9 +22,9 @@ final class TLSClient {
         process.waitUntilExit()
     }
 
-    /// One command and its answer.
-    func ask(_ command: String) throws -> String {
-        input.fileHandleForWriting.write(Data("\(command)\n".utf8))
+    /// Sends a command and returns its answer.
+    func ask(_ command: Command) throws -> [String] {
+        input.fileHandleForWriting.write(Data("\(encoded(command))\n".utf8))
         while !received.contains(UInt8(ascii: "\n")) {
             let more = output.fileHandleForReading.availableData
             if more.isEmpty { throw Ended() }
@@ -31,10 +32,30 @@ final class TLSClient {
         }
         let end = received.firstIndex(of: UInt8(ascii: "\n"))!
         defer { received.removeSubrange(...end) }
-        return String(decoding: received[..<end], as: UTF8.self)
+        return try decoded([String].self, String(decoding: received[..<end], as: UTF8.self))
     }
 
     struct Ended: Error {}
+
+    /// A command; `name` is that of a connection, and of the host that it asks for.
+    enum Command: Encodable {
+        /// Connects, and returns the version of TLS and the name in the certificate.
+        case open(name: String)
+        /// Sends a request, and returns status and body.
+        case get(name: String, path: String)
+        /// Makes the connection a WebSocket, and returns the status.
+        case upgrade(name: String)
+        /// Sends a message, the text `times` times over, and returns the length of the echo.
+        case echo(name: String, text: String, times: Int = 1)
+        /// Closes a WebSocket, and returns opcode and payload of the answer, and how much follows it.
+        case close(name: String)
+        /// Sends bytes to another port, and returns their echo and the protocol that ALPN has chosen.
+        case raw(port: Int, text: String)
+        /// Sends a request without TLS, and returns status and body.
+        case plain
+        /// Tries a handshake with TLS 1.1, and returns "refused" and the reason.
+        case old
+    }
 }
 
 /// A folder with an authority and certificates that it signed, made for one test.
@@ -56,8 +77,9 @@ final class TLSFolder {
 
     subscript(name: String) -> String { "\(path)/\(name)" }
 
-    /// Options that make a test server use the certificate of this name.
-    func options(_ name: String) -> [String] { ["cert=\(self["\(name).pem"])", "key=\(self["\(name).key"])"] }
+    func certificate(_ name: String) -> Configuration.Certificate {
+        .init(host: name, chain: self["\(name).pem"], key: self["\(name).key"])
+    }
 
     func replace(_ name: String, with other: String) throws {
         for suffix in [".pem", ".key"] {

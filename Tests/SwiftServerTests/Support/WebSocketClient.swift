@@ -1,3 +1,6 @@
+import SwiftServer
+import TestProtocol
+
 /// A WebSocket client that sends anything, valid or not. It has its own coding of frames, so that a mistake in that of
 /// the library cannot go unnoticed.
 final class WebSocketClient {
@@ -13,7 +16,7 @@ final class WebSocketClient {
 
     let connection: Connection
     /// The server's name for the connection, in scenarios that welcome each client with it.
-    private(set) var fd = 0
+    private(set) var fd = ConnectionID(rawValue: 0)
 
     /// The example of RFC 6455, section 1.3.
     static let handshake = """
@@ -40,10 +43,10 @@ final class WebSocketClient {
 
     func takeWelcome() throws {
         let message = try receive()
-        guard case .text(let text) = message, text.hasPrefix("welcome "), let number = Int(text.dropFirst(8)) else {
+        guard case .text(let text) = message, let welcome = try? decoded(Welcome.self, text) else {
             throw Connection.Broken(what: "no welcome but \(message)")
         }
-        fd = number
+        fd = welcome.fd
     }
 
     // MARK: Sending
@@ -66,6 +69,8 @@ final class WebSocketClient {
     }
 
     func send(_ text: String) throws { try send(1, [UInt8](text.utf8)) }
+
+    func send(_ command: Command) throws { try send(encoded(command)) }
 
     func sendClose(_ code: UInt16, _ reason: String = "") throws {
         try send(8, [UInt8(code >> 8), UInt8(code & 255)] + [UInt8](reason.utf8))
@@ -106,6 +111,38 @@ final class WebSocketClient {
         try send(text)
         return try receiveText()
     }
+
+    // MARK: Commands
+
+    /// Sends a command; the next message must be its answer.
+    func ask<Value: Codable & Sendable>(_ command: Command) throws -> Value {
+        try send(command)
+        return try answer()
+    }
+
+    /// The answer in the next message.
+    func answer<Value: Codable & Sendable>() throws -> Value {
+        let text = try receiveText()
+        guard let answer = try? decoded(Answer<Value>.self, text) else {
+            throw Connection.Broken(what: "no answer of type \(Value.self) but \(text)")
+        }
+        return answer.answer
+    }
+
+    /// Sends a command; the next two messages must be its answer and another text, in either order.
+    func askAndReceive<Value: Codable & Sendable>(_ command: Command) throws -> (answer: Value, text: String) {
+        try send(command)
+        let texts = [try receiveText(), try receiveText()]
+        for (index, text) in texts.enumerated() {
+            if let answer = try? decoded(Answer<Value>.self, text) { return (answer.answer, texts[1 - index]) }
+        }
+        throw Connection.Broken(what: "no answer in \(texts)")
+    }
+
+    /// The result of a task in the next message.
+    func finished() throws -> TaskResult { try decoded(Finished.self, receiveText()).finished }
+
+    func who() throws -> WorkerIdentity { try ask(.who) }
 }
 
 extension WebSocketClient {
@@ -115,8 +152,8 @@ extension WebSocketClient {
         var found: [Int: WebSocketClient] = [:]
         try Wait.until("a connection to each of \(count) workers") {
             let client = try WebSocketClient(port: port)
-            let words = try client.ask("/who").split(separator: " ")
-            if let worker = Int(words[0]), found[worker] == nil { found[worker] = client }
+            let worker = try client.who().id
+            if found[worker] == nil { found[worker] = client }
             return found.count == count
         }
         return (0..<count).map { found[$0]! }

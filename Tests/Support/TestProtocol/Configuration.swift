@@ -1,0 +1,155 @@
+package import SwiftServer
+
+/// The settings of a fixture: of its server (`nil`: the default) and of its scenario. They are passed as JSON.
+package struct Configuration: Codable, Sendable {
+    package var scenario: Scenario
+    package var mode: ServerMode
+    package var workers: Int
+    package var host: String?
+    package var port: Int?
+    /// Seconds after which it ends by itself, in case the tests are cut off.
+    package var patience: UInt32?
+
+    // The server
+    package var reactors: Int?
+    package var tasks: Int?
+    package var maxMessage: Int?
+    package var maxQueue: Int?
+    package var maxTask: Int?
+    package var maxConnections: Int?
+    package var maxConnectionsPerAddress: Int?
+    package var maxRequests: Int?
+    package var maxRequestsGrace: Int?
+    package var maxTasks: Int?
+    package var maxTasksGrace: Int?
+    package var ringSize: Int?
+    package var closeTimeout: Duration?
+    package var shutdownTimeout: Duration?
+    package var idleTimeout: Duration?
+    package var heartbeatIdleTime: Duration?
+    package var pingInterval: Duration?
+    package var stuckAfter: Duration?
+    package var killsStuck: Bool?
+    package var taskTimeout: Duration?
+    package var keepsHandshakes: Bool?
+    package var reload: Reload?
+    package var daemonize: Bool?
+    package var logLevel: LogLevel?
+    package var logFile: String?
+    package var pidFile: String?
+    package var statsFile: String?
+    package var user: String?
+    package var group: String?
+    package var chroot: String?
+    package var cpuAffinity: Bool?
+    package var cpuAffinityIgnore: [Int]?
+    /// The certificate of its TLS ports, and another one for clients that ask for its host.
+    package var certificate: Certificate?
+    package var otherCertificate: Certificate?
+
+    // The scenario
+    /// Handlers are asynchronous.
+    package var isAsync: Bool?
+    /// How long an asynchronous handler sleeps.
+    package var delay: Duration?
+    package var dispatch: DispatchRule?
+    package var unixSocket: String?
+    /// The code of custom processes (`nil`: there are none), and how many run it: one, unless given.
+    package var process: CustomProcess?
+    package var processes: Int?
+    /// Master and manager post a task and send a message.
+    package var postsEarly: Bool?
+    /// There is no onFinish.
+    package var ignoresResults: Bool?
+    package var version: Int?
+    package var startFailure: StartFailure?
+    package var allocatesMore: Bool?
+    /// Starts the server a second time when it has ended.
+    package var startsTwice: Bool?
+    package var asyncStep: AsyncStep?
+
+    /// The files of a certificate.
+    package struct Certificate: Codable, Sendable {
+        package let host: String
+        package let chain: String
+        package let key: String
+
+        package init(host: String, chain: String, key: String) {
+            self.host = host
+            self.chain = chain
+            self.key = key
+        }
+    }
+
+    package init(_ scenario: Scenario, _ mode: ServerMode, workers: Int = 1, tasks: Int = 0) {
+        self.scenario = scenario
+        self.mode = mode
+        self.workers = workers
+        self.tasks = tasks
+        self.tasks = tasks
+    }
+
+    /// The configuration in the only argument of a program.
+    package init(arguments: [String]) throws { self = try decoded(Self.self, arguments.count > 1 ? arguments[1] : "") }
+}
+
+// MARK: - Its use
+
+extension Configuration {
+    @MainActor package func apply(to server: WebSocketServer) {
+        apply(to: &server.settings)
+        server.tls = tls
+    }
+
+    package var tls: TLSConfiguration? {
+        guard let certificate else { return nil }
+        var tls = TLSConfiguration(certificateFile: certificate.chain, privateKeyFile: certificate.key)
+        if let other = otherCertificate {
+            tls.certificates.append(
+                .init(host: other.host, chain: .file(other.chain), privateKey: .file(other.key)))
+        }
+        return tls
+    }
+
+    private func apply(to settings: inout Settings) {
+        func set<Value>(_ setting: WritableKeyPath<Settings, Value>, _ value: Value?) {
+            if let value { settings[keyPath: setting] = value }
+        }
+        settings.workerCount = workers
+        settings.reactorCount = reactors
+        settings.maxRequestsGrace = maxRequestsGrace
+        settings.maxTasksGrace = maxTasksGrace
+        settings.heartbeatIdleTime = heartbeatIdleTime
+        settings.pingInterval = pingInterval
+        settings.taskTimeout = taskTimeout
+        settings.logFile = logFile
+        settings.pidFile = pidFile
+        settings.statsFile = statsFile
+        settings.user = user
+        settings.group = group
+        settings.chroot = chroot
+        set(\.taskWorkerCount, tasks)
+        set(\.maxMessage, maxMessage)
+        set(\.maxQueue, maxQueue)
+        set(\.maxTask, maxTask)
+        set(\.maxConnections, maxConnections)
+        set(\.maxConnectionsPerAddress, maxConnectionsPerAddress)
+        set(\.maxRequests, maxRequests)
+        set(\.maxTasks, maxTasks)
+        set(\.ringSize, ringSize)
+        set(\.closeTimeout, closeTimeout)
+        set(\.shutdownTimeout, shutdownTimeout)
+        set(\.idleTimeout, idleTimeout)
+        if let stuckAfter { settings.stuckAfter = stuckAfter }
+        set(\.killsStuck, killsStuck)
+        set(\.keepsHandshakes, keepsHandshakes)
+        set(\.reload, reload)
+        set(\.daemonize, daemonize)
+        set(\.logLevel, logLevel)
+        set(\.cpuAffinity, cpuAffinity)
+        set(\.cpuAffinityIgnore, cpuAffinityIgnore)
+    }
+}
+
+/// What precedes the configuration at the end of a program file.
+package let programTail = "\n#configuration "

@@ -1,0 +1,40 @@
+/// The handlers of `test-server`.
+package enum Scenario: String, CaseIterable, Codable, Sendable {
+    case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
+    case tasks, timers, upload, version
+    // Servers that lack a handler, or have a setting that is refused.
+    case noRequest, noMessage, noTask, noReceive, noPacket, badFraming
+    // Servers that end by themselves, or that other threads keep from starting.
+    case briefly, crashing, dying, stopping, executor, thread, task
+}
+
+/// The step of an `async-main` at which it awaits something.
+package enum AsyncStep: String, CaseIterable, Codable, Sendable {
+    case nothing, taskBefore, yieldAfter, detachedAfter, lastTask, awaitBefore
+}
+
+/// The code of a custom process of the scenario `tasks`.
+package enum CustomProcess: String, Codable, Sendable {
+    /// Returns at once.
+    case idle
+    /// Blocks for ever, without and with the signals of a stop ignored.
+    case block, ignore
+    /// Fails, by a trap in a timer or by an error.
+    case crash, fail
+    /// Posts several slow tasks, or one whose result it receives.
+    case postMany, postOne
+    /// Shuts the server down.
+    case stop
+    /// Broadcasts by a timer, or by asynchronous code.
+    case tick, loop
+}
+
+/// The end of a program of the scenario `version` during its start.
+package enum StartFailure: String, Codable, Sendable {
+    case exit, hang, crash
+}
+
+/// The rule of the scenario `dispatch`.
+package enum DispatchRule: String, Codable, Sendable {
+    case byConnection, roundRobin, idleFirst, leastConnections, byAddress, byUser, function
+}

@@ -45,6 +45,14 @@ import Testing
         #expect(!cause.description.isEmpty && reason.description == "\(cause) (1006)")
     }
 
+    @Test func causesAreNamedInWords() {
+        #expect(CloseReason.Cause.peer.description == "closed by the peer")
+        #expect(CloseReason.Cause.server.description == "closed by the server")
+        #expect(CloseReason.Cause.protocolError.description == "protocol error")
+        #expect(CloseReason.Cause.heartbeat.description == "heartbeat timeout")
+        #expect(CloseReason.Cause.shutdown.description == "server shutdown")
+    }
+
     @Test func sizesThatDoNotAddUpAreRefused() {
         #expect(decode([]) == nil)
         #expect(decode([UInt8](payload(1, code: 1000).dropLast())) == nil)

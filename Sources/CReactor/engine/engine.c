@@ -89,7 +89,7 @@ static void retry_reports(cre_engine *engine) {
 
 static bool on_flush(cre__hook *hook) {
     cre_engine *engine = (cre_engine *)((char *)hook - offsetof(cre_engine, flush));
-    retry_reports(engine);
+    if (engine->unreported) retry_reports(engine);
     do { /* handlers of what happens in one round may publish for the next */
         if (engine->batch.topic) cre__publish_flush(engine);
         cre__net_flush(&engine->net);
@@ -98,7 +98,7 @@ static bool on_flush(cre__hook *hook) {
     engine->net.keep_ticking = engine->unreported != NULL;
     if (engine->unreported) cre__net_start_ticker(&engine->net); /* or the next turn may be far away */
     if (engine->budget) cre__budget_enforce(engine);
-    cre__stats_publish(engine);
+    if (engine->config.shared_stats) cre__stats_publish(engine);
     if (engine->shutting_down) cre__engine_check_shutdown(engine);
     return false;
 }

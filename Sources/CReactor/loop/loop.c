@@ -4,6 +4,7 @@
 #include <creactor/uv.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "core/memory.h"
 
@@ -21,6 +22,7 @@ struct cre_loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
+    bool awake;           /* it is active */
     cre__hook *hooks[CRE__PHASES];
     cre__hook *next_hook;    /* while hooks run */
     _Atomic(posted *) posts; /* a stack, reversed before it runs */
@@ -33,8 +35,14 @@ struct cre_loop {
 
 /* ---- the duration of turns ---- */
 
+static uint64_t clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 void cre__loop_begin(cre_loop *loop) {
-    if (!loop->began) loop->began = uv_hrtime();
+    if (!loop->began) loop->began = clock_ns();
 }
 
 static void publish(cre_loop *loop) {
@@ -47,7 +55,7 @@ static void publish(cre_loop *loop) {
 
 static void end_turn(cre_loop *loop) {
     if (!loop->began) return;
-    uint64_t spent = uv_hrtime() - loop->began;
+    uint64_t spent = clock_ns() - loop->began;
     loop->began = 0;
     loop->stats.turns++;
     loop->stats.work_ns += spent;
@@ -123,10 +131,13 @@ static void on_prepare(uv_prepare_t *handle) {
     cre_loop *loop = handle->data;
     run_hooks(loop, CRE__FLUSH);
     end_turn(loop);
-    if (may_sleep(loop))
-        uv_idle_stop(&loop->stay_awake);
-    else
+    bool awake = !may_sleep(loop);
+    if (awake == loop->awake) return;
+    loop->awake = awake;
+    if (awake)
         uv_idle_start(&loop->stay_awake, on_idle);
+    else
+        uv_idle_stop(&loop->stay_awake);
 }
 
 static int open_handles(cre_loop *loop) {

@@ -58,7 +58,6 @@ static void add_chunk(cre__transport *transport, cre__chunk *chunk) {
 /* Adds the queues of this loop to the total of the server. */
 static void publish_total(cre__net *net) {
     int64_t change = (int64_t)(net->queued - net->reported);
-    if (!change) return;
     net->reported = net->queued;
     if (net->total_queued)
         atomic_fetch_add_explicit(net->total_queued, (uint64_t)change, memory_order_relaxed);
@@ -304,7 +303,7 @@ static void flush_first(cre__net *net) {
 void cre__net_flush(cre__net *net) {
     while (net->dirty)
         flush_first(net);
-    publish_total(net);
+    if (net->queued != net->reported) publish_total(net);
 }
 
 void cre__net_forget(cre__net *net) {

@@ -165,6 +165,17 @@ static void received(cre__transport *transport, uint8_t *at, size_t length, bool
     net->events->readable(transport, at, length, at_destination);
 }
 
+/* Takes a transport that was just flushed off the list of marked ones, if that is cheap and nothing else is due
+ * at the end of the turn. */
+static void unmark(cre__transport *transport) {
+    cre__net *net = transport->net;
+    if (net->dirty != transport || transport->turn_due || transport->read_again ||
+        transport->state != CRE__TRANSPORT_OPEN)
+        return;
+    net->dirty = transport->next_dirty;
+    transport->dirty = false;
+}
+
 void cre__transport_read(cre__transport *transport, uint8_t reads) {
     cre__net *net = transport->net;
     struct cre__tls_conn *tls = transport->tls;
@@ -195,7 +206,10 @@ void cre__transport_read(cre__transport *transport, uint8_t reads) {
         if ((size_t)got < room && !(transport->tls && cre__tls_is_over(transport->tls))) break;
     }
     transport->reading = false;
-    if (transport->dirty && !transport->blocked) cre__queue_flush(transport);
+    if (transport->dirty && !transport->blocked) {
+        cre__queue_flush(transport);
+        unmark(transport);
+    }
     cre__transport_update_watch(transport);
 }
 

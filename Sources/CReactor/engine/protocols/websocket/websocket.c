@@ -188,6 +188,7 @@ static void input(cre__conn *conn, uint8_t *data, size_t length) {
             handle(conn, &event);
         else
             failed(conn, result);
+        if (data == end && !session->message) break; /* no memory to give back: a call would do nothing */
     }
     conn->transport.has_destination = session->message != NULL && cre__conn_live(conn);
 }

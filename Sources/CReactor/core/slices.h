@@ -8,6 +8,7 @@
 
 /* The number of bytes of all parts. */
 static inline size_t cre__slices_length(const cre_slice *parts, int count) {
+    if (count == 1) return parts->length; /* the usual number */
     size_t length = 0;
     for (int i = 0; i < count; i++)
         length += parts[i].length;

@@ -179,8 +179,8 @@ static void on_released(uv_handle_t *handle) {
 
 /* ---- events ---- */
 
-int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
-                     size_t length) {
+static inline int report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                         size_t length) {
     cre_engine *engine = cre__conn_engine(conn);
     cre_record record = { .length = (uint32_t)length,
                           .kind = (uint8_t)kind,
@@ -191,25 +191,41 @@ int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t f
     return engine->config.on_event(engine->config.context, engine, &record, payload);
 }
 
+int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
+                     size_t length) {
+    return report(conn, kind, opcode, flags, payload, length);
+}
+
 uint16_t cre__engine_event_worker(const cre_engine *engine) {
     return engine->event_worker;
 }
 
-int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
-    return cre__conn_emit_part(conn, kind, opcode, CRE_RECORD_FINAL, payload, length);
+/* Nobody got an event of the connection. */
+static void lost_event(cre__conn *conn, cre_event kind, int error) {
+    /* Whoever does not know of its beginning gets no end. */
+    if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->stream.opened = false;
+    CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = error);
+}
+
+/* The first event for another worker, unless the protocol waits for a better one. */
+static __attribute__((noinline)) int emit_moving(cre__conn *conn, cre_event kind, uint8_t opcode,
+                                                 uint16_t flags, uint8_t *payload, size_t length) {
+    if (!conn->protocol->may_move || conn->protocol->may_move(conn, kind)) cre__dispatch_move(conn);
+    int result = report(conn, kind, opcode, flags, payload, length);
+    if (result < 0) lost_event(conn, kind, result);
+    return result;
 }
 
 int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
                         size_t length) {
-    if (conn->stream.moves && (!conn->protocol->may_move || conn->protocol->may_move(conn, kind)))
-        cre__dispatch_move(conn);
-    int result = cre__conn_report(conn, kind, opcode, flags, payload, length);
-    if (result < 0) {
-        /* Whoever does not know of its beginning gets no end. */
-        if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->stream.opened = false;
-        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = result);
-    }
+    if (conn->stream.moves) return emit_moving(conn, kind, opcode, flags, payload, length);
+    int result = report(conn, kind, opcode, flags, payload, length);
+    if (result < 0) lost_event(conn, kind, result);
     return result;
+}
+
+int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
+    return cre__conn_emit_part(conn, kind, opcode, CRE_RECORD_FINAL, payload, length);
 }
 
 /* ---- the end ---- */
@@ -463,9 +479,7 @@ void cre__conn_queue_changed(cre__conn *conn) {
     cre__stream *stream = &conn->stream;
     const cre_port_options *options = &conn->port->options;
     uint32_t queued = conn->transport.queued;
-    uint32_t shown = queued;
-    if (conn->protocol->deferred_output) shown += conn->protocol->deferred_output(conn);
-    atomic_store_explicit(&slot_of(conn)->queued, shown, memory_order_relaxed);
+    atomic_store_explicit(&slot_of(conn)->queued, queued + conn->deferred, memory_order_relaxed);
     if (!stream->full && queued >= options->high_water) {
         stream->full = true;
         if (!options->read_when_full) cre__transport_stop(&conn->transport, CRE__STOP_FULL);

@@ -23,6 +23,7 @@ struct cre__conn {
     bool resume : 1;    /* the end of the turn lets the protocol go on with deferred input */
     bool congested : 1; /* in its worker's list of congested connections */
     bool abortive : 1;  /* closing before the end of a response resets the connection */
+    uint32_t deferred;  /* bytes of output that wait elsewhere than in the queue */
     _Alignas(8) uint8_t state[CRE__PROTOCOL_STATE];
 };
 
@@ -117,8 +118,7 @@ static inline bool cre__queue_takes(uint64_t queued, uint64_t length, uint64_t l
 
 /* Bytes of output that the connection has queued. */
 static inline uint64_t cre__conn_queued(const cre__conn *conn) {
-    uint64_t queued = conn->transport.queued;
-    return conn->protocol->deferred_output ? queued + conn->protocol->deferred_output(conn) : queued;
+    return (uint64_t)conn->transport.queued + conn->deferred;
 }
 
 /* Applies the rule to `length` more bytes. With CRE__FORCE the limit is twice as large, as whoever accepted

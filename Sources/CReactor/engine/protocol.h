@@ -58,8 +58,6 @@ typedef struct cre__protocol {
     bool (*may_move)(const cre__conn *conn, cre_event kind);
     /* The number of the oldest request without a complete answer. NULL: it has no requests. */
     uint8_t (*oldest_request)(const cre__conn *conn);
-    /* Bytes of output that wait elsewhere than in the queue. NULL: none. */
-    uint32_t (*deferred_output)(const cre__conn *conn);
     /* Whether a turn is due when the stream has ended though CLOSE is not. NULL: no. */
     bool (*end_matters)(const cre__conn *conn);
     /* The stream has ended: emits what is due. False: there is no memory to pass it on. */

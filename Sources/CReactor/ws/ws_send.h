@@ -5,6 +5,11 @@
 #include <creactor/buffer.h>
 #include <creactor/websocket.h>
 
+/* The size of a server's header for a payload of `length` bytes. */
+static inline size_t cre__ws_header_size(size_t length) {
+    return length < 126 ? 2 : length < 65536 ? 4 : 10;
+}
+
 /* cre_ws_send_check for a payload in parts. */
 CRE_NODISCARD int cre__ws_send_check(cre_ws_send_state *state, uint8_t first, const cre_slice *parts,
                                      int count);

@@ -92,8 +92,6 @@ int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *pa
 /* A response to the first request; flags of RESPOND. */
 int cre__http1_respond_first(cre__conn *conn, const cre__response *response, uint16_t flags,
                              const cre_slice *body, int count);
-/* Bytes of deferred answers. */
-uint32_t cre__http1_deferred_output(const cre__conn *conn);
 void cre__http1_drop_answers(cre__conn *conn);
 
 /* ---- body.c: bodies of requests ---- */

@@ -25,8 +25,7 @@ typedef struct pipeline_entry {
 
 /* Requests behind the first one in progress: a ring, since they come and go in order. */
 struct cre__http1_pipeline {
-    uint32_t bytes;    /* of the requests */
-    uint32_t deferred; /* of answers */
+    uint32_t bytes; /* of the requests */
     uint8_t start;
     pipeline_entry entries[CRE_MAX_PIPELINED];
 };
@@ -90,15 +89,14 @@ void cre__http1_set_last(cre__conn *conn) {
 
 /* ---- answers ---- */
 
-uint32_t cre__http1_deferred_output(const cre__conn *conn) {
-    cre__http1 *http = cre__http1_of(conn);
-    return cre__http1_serves(conn) && http->pipeline ? http->pipeline->deferred : 0;
+static uint32_t deferred_bytes(const deferred_answer *answer) {
+    return (uint32_t)sizeof *answer + answer->command.length;
 }
 
-static void drop_answer(struct cre__http1_pipeline *pipeline, deferred_answer *answer) {
+static void drop_answer(cre__conn *conn, deferred_answer *answer) {
     while (answer) {
         deferred_answer *next = answer->next;
-        pipeline->deferred -= (uint32_t)sizeof *answer + answer->command.length;
+        conn->deferred -= deferred_bytes(answer);
         cre__free(answer);
         answer = next;
     }
@@ -109,7 +107,7 @@ void cre__http1_drop_answers(cre__conn *conn) {
     struct cre__http1_pipeline *pipeline = http->pipeline;
     if (!pipeline) return;
     for (size_t i = 0; i < CRE_MAX_PIPELINED; i++)
-        drop_answer(pipeline, pipeline->entries[i].answer);
+        drop_answer(conn, pipeline->entries[i].answer);
     cre__free(pipeline);
     http->pipeline = NULL;
 }
@@ -183,7 +181,7 @@ static int defer_answer(cre__conn *conn, pipeline_entry *entry, const cre_record
     entry->complete =
         command->flags & CRE_RECORD_FINAL || (!body && !(command->flags & CRE_RECORD_MORE_BODY));
     if (command->flags & CRE_RECORD_CLOSE) http->barrier = true; /* what follows would be lost */
-    http->pipeline->deferred += (uint32_t)(sizeof *item + length);
+    conn->deferred += deferred_bytes(item);
     cre__conn_queue_changed(conn);
     return 0;
 }
@@ -194,7 +192,7 @@ static int abandon(cre__conn *conn, uint8_t ahead) {
     if (ahead) {
         pipeline_entry *entry = entry_at(conn, ahead);
         if (entry->complete) return 0;
-        drop_answer(http->pipeline, entry->answer);
+        drop_answer(conn, entry->answer);
         entry->answer = entry->last = NULL;
         entry->begun = false;
     } else if (http->file) {
@@ -241,7 +239,7 @@ static void promote(cre__conn *conn) {
     pipeline->bytes -= entry->bytes;
     set_first(conn, entry->traits, entry->bytes);
     for (deferred_answer *item = answer; item; item = item->next)
-        pipeline->deferred -= (uint32_t)sizeof *item + item->command.length;
+        conn->deferred -= deferred_bytes(item);
     while (answer) {
         deferred_answer *next = answer->next;
         cre_slice part = { answer->payload, answer->command.length };

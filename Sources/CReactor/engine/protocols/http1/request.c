@@ -267,7 +267,6 @@ const cre__protocol cre__protocol_http1 = {
     .close = close_conn,
     .may_move = may_move,
     .oldest_request = oldest_request,
-    .deferred_output = cre__http1_deferred_output,
     .end_matters = cre__http1_body_breaks,
     .report_end = cre__http1_body_report_broken,
     .detach = detach,

@@ -10,29 +10,6 @@
 
 /* ---- output ---- */
 
-static int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, size_t length) {
-    cre_engine *engine = cre__conn_engine(conn);
-    cre_ws_deflate *deflate = conn->stream.deflate;
-    engine->stats.messages_out++;
-    cre_slice deflated;
-    /* Messages published before go before it, and that decides what it may refer to. */
-    if (engine->batch.topic) cre__publish_settle(conn);
-    if (deflate && cre__publish_compress(deflate, first, parts, count, &deflated)) {
-        first |= CRE_WS_RSV1;
-        parts = &deflated;
-        count = 1;
-        length = deflated.length;
-    }
-    uint8_t header[CRE_WS_MAX_HEADER];
-    size_t header_size = cre_ws_header(header, first, length, NULL);
-    if (length > CRE__LARGE_PAYLOAD) return cre__conn_send(conn, header, header_size, parts, count, length);
-    uint8_t *at = cre__queue_reserve(&conn->transport, header_size + length);
-    if (!at) return cre__conn_no_memory(conn);
-    memcpy(at, header, header_size);
-    cre__slices_join(at + header_size, parts, count);
-    return 0;
-}
-
 /* Whether the frame continues what was sent in a valid way. */
 static int check_frame(cre__websocket *ws, uint8_t first, const cre_slice *parts, int count) {
     static const cre_ws_send_state between_messages = { 0 };
@@ -41,14 +18,42 @@ static int check_frame(cre__websocket *ws, uint8_t first, const cre_slice *parts
     return cre__ws_send_check(&ws->sent, first, parts, count);
 }
 
+/* Sends a frame that is large, compressed or a fragment, or that follows published messages. */
+static __attribute__((noinline)) int send_frame(cre__conn *conn, uint8_t first, const cre_slice *parts,
+                                                int count, size_t length) {
+    cre_ws_deflate *deflate = conn->stream.deflate;
+    uint8_t header[CRE_WS_MAX_HEADER], compressed = 0;
+    cre_slice deflated;
+    /* Messages published before go before it, and that decides what it may refer to. */
+    if (cre__conn_engine(conn)->batch.topic) cre__publish_settle(conn);
+    if (deflate && cre__publish_compress(deflate, first, parts, count, &deflated)) {
+        compressed = CRE_WS_RSV1;
+        parts = &deflated;
+        count = 1;
+        length = deflated.length;
+    }
+    size_t header_size = cre_ws_header(header, first | compressed, length, NULL);
+    int result = cre__conn_send(conn, header, header_size, parts, count, length);
+    if (!(first & CRE_WS_FIN) || conn->stream.fragmented) cre__publish_fragment(conn, first);
+    return result;
+}
+
 static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int count, int policy) {
     size_t length = cre__slices_length(parts, count);
     int result = cre__conn_accept(conn, length, (cre__policy)policy);
     if (!result) result = check_frame(cre__websocket_of(conn), first, parts, count);
     if (result) return result;
-    result = send_frame(conn, first, parts, count, length);
-    if (!(first & CRE_WS_FIN) || conn->stream.fragmented) cre__publish_fragment(conn, first);
-    return result;
+    cre_engine *engine = cre__conn_engine(conn);
+    const cre__stream *stream = &conn->stream;
+    engine->stats.messages_out++;
+    if (length > CRE__LARGE_PAYLOAD || stream->deflate || engine->batch.topic || stream->fragmented ||
+        !(first & CRE_WS_FIN))
+        return send_frame(conn, first, parts, count, length);
+    uint8_t *at = cre__queue_reserve(&conn->transport, cre__ws_header_size(length) + length);
+    if (!at) return cre__conn_no_memory(conn);
+    at += cre_ws_header(at, first, length, NULL);
+    cre__slices_join(at, parts, count);
+    return 0;
 }
 
 static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, int count, int policy) {
@@ -148,7 +153,13 @@ static void failed(cre__conn *conn, int error) {
     input_over(conn, reason, code, error, (cre_slice){ 0 });
 }
 
-static void handle(cre__conn *conn, cre_ws_event *event) {
+static inline void handle_message(cre__conn *conn, const cre_ws_event *event) {
+    if (!conn->stream.accepts_frames) return; /* we have closed: too late */
+    cre__conn_engine(conn)->stats.messages_in++;
+    cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
+}
+
+static void handle_control(cre__conn *conn, const cre_ws_event *event) {
     cre_slice payload = { event->data, event->length };
     bool open = conn->stream.accepts_frames;
     switch (event->opcode) {
@@ -165,12 +176,14 @@ static void handle(cre__conn *conn, cre_ws_event *event) {
             closed(conn, true);
         }
         break;
-    default:
-        if (!open) break; /* we have closed: too late */
-        cre__conn_engine(conn)->stats.messages_in++;
-        cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
-        break;
     }
+}
+
+static inline void handle(cre__conn *conn, const cre_ws_event *event) {
+    if (event->opcode >= CRE_WS_CLOSE)
+        handle_control(conn, event);
+    else
+        handle_message(conn, event);
 }
 
 static bool takes_input(const cre__conn *conn) {

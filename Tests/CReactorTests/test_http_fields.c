@@ -169,6 +169,74 @@ TEST(invalid_fields_are_refused) {
     }
 }
 
+/* ---- lines ---- */
+
+static int write_lines(const char *lines, char *text) {
+    size_t size = strlen(lines);
+    static const uint8_t zeros[4096];
+    cre__http_response response = { .status = 200,
+                                    .date = DATE,
+                                    .fields = guard_place(&guard, (const uint8_t *)lines, size),
+                                    .fields_size = size,
+                                    .field_lines = true };
+    char *out = (char *)guard_place(&output, zeros, cre__http_response_room(&response));
+    int result = cre__http_response_write(out, &response);
+    if (result > 0) {
+        memcpy(text, out, (size_t)result);
+        text[result] = 0;
+    }
+    return result;
+}
+
+#define OK   "HTTP/1.1 200 OK\r\n"
+#define TAIL "Date: " DATE "\r\n\r\n"
+
+TEST(lines) {
+    static const char *const written[][2] = {
+        { "", OK TAIL },
+        { "A: b\r\n", OK "A: b\r\n" TAIL },
+        { "Empty:\r\nEmpty: \r\n", OK "Empty: \r\nEmpty: \r\n" TAIL },
+        { "a:b\r\nb:   c\r\nc:d:e\r\n", OK "a: b\r\nb: c\r\nc: d:e\r\n" TAIL },
+        { "X-1: a\tb\r\nY_2: \xc3\xa4\r\n", OK "X-1: a\tb\r\nY_2: \xc3\xa4\r\n" TAIL },
+        { "Date: now\r\nA: b\r\n", OK "Date: now\r\nA: b\r\n\r\n" },
+        { "Content-Length: 5\r\nCONNECTION:close\r\nA: b\r\n", OK "A: b\r\n" TAIL },
+    };
+    char text[4096];
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        CHECK_EQ(write_lines(written[i][0], text), (int)strlen(written[i][1]));
+        CHECK_STR(text, written[i][1]);
+    }
+}
+
+TEST(malformed_lines_are_refused) {
+    static const struct {
+        const char *lines;
+        int error;
+    } refused[] = {
+        { "A", CRE_EINVALID },
+        { "A\r\n", CRE_EINVALID },
+        { "A: b", CRE_EINVALID },
+        { "A: b\r", CRE_EINVALID },
+        { "A: b\n", CRE_EINVALID },
+        { "A: b\rc\r\n", CRE_EINVALID },
+        { "\r\nA: b\r\n", CRE_EINVALID },
+        { "no colon\r\nA: b\r\n", CRE_EINVALID },
+        { "A: b\r\nno colon\r\n", CRE_EINVALID },
+        { "A: b\r\n\r\n", CRE_EINVALID },
+        { ": b\r\n", CRE_EHTTP_INVALID_FIELD },
+        { "A : b\r\n", CRE_EHTTP_INVALID_FIELD },
+        { "A: b \r\n", CRE_EHTTP_INVALID_FIELD },
+        { "A:\tb\r\n", CRE_EHTTP_INVALID_FIELD },
+        { "A: b\nc: d\r\n", CRE_EHTTP_INVALID_FIELD },
+        { "A\nB: c\r\n", CRE_EHTTP_INVALID_FIELD },
+        { "A: \x7f\r\n", CRE_EHTTP_INVALID_FIELD },
+        { "Connection: \x01\r\n", CRE_EHTTP_INVALID_FIELD },
+    };
+    char text[4096];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        CHECK_EQ(write_lines(refused[i].lines, text), refused[i].error);
+}
+
 /* ---- heads ---- */
 
 static void head(cre__http_response response, const list *fields, const char *expected) {

@@ -23,7 +23,7 @@ _Static_assert(CRE__MAX_STATUS_LINE + sizeof "Date: \r\n" + CRE_HTTP_DATE_LENGTH
                    CRE__HTTP_RESPONSE_BASE,
                "the bound holds");
 
-char *cre__http_response_tail(char *out, const cre__http_response *response, const char *date) {
+static inline char *put_tail(char *out, const cre__http_response *response, const char *date) {
     if (date) {
         out = PUT(out, "Date: ");
         out = put(out, date, CRE_HTTP_DATE_LENGTH);
@@ -46,54 +46,104 @@ char *cre__http_response_tail(char *out, const cre__http_response *response, con
     return PUT(out, "\r\n");
 }
 
+char *cre__http_response_tail(char *out, const cre__http_response *response, const char *date) {
+    return put_tail(out, response, date);
+}
+
 static inline cre__block no_test(cre__block block) {
     (void)block;
     return (cre__block){ 0 };
 }
 
-/* Writes the fields' lines and returns their end; NULL when the packing is damaged. Without `checked`,
- * *suspect is set when a field may be invalid. A Date among the fields sets *date to NULL. */
+/* A field, in either form. */
+typedef struct field {
+    const uint8_t *name, *value;
+    size_t name_length, value_length;
+} field;
+
+/* The forms of fields that put_fields is compiled for. */
+typedef enum form { LINES, PACKED, CHECKED } form;
+
+/* Reads the field at *cursor and moves that behind it. False: it is malformed. */
+static inline __attribute__((always_inline)) bool next_field(const uint8_t **cursor, const uint8_t *end,
+                                                             form kind, field *out) {
+    const uint8_t *at = *cursor;
+    size_t left = (size_t)(end - at);
+    if (kind == LINES) {
+        const uint8_t *colon = memchr(at, ':', left);
+        if (!colon) return false;
+        const uint8_t *value = colon + 1;
+        while (value < end && *value == ' ')
+            value++;
+        const uint8_t *line_end = memchr(value, '\r', (size_t)(end - value));
+        if (!line_end || end - line_end < 2 || line_end[1] != '\n') return false;
+        *out = (field){ at, value, (size_t)(colon - at), (size_t)(line_end - value) };
+        *cursor = line_end + 2;
+        return true;
+    }
+    uint16_t lengths[2];
+    if (left < sizeof lengths) return false;
+    memcpy(lengths, at, sizeof lengths);
+    at += sizeof lengths;
+    if (left - sizeof lengths < (size_t)lengths[0] + lengths[1]) return false;
+    *out = (field){ at, at + lengths[0], lengths[0], lengths[1] };
+    *cursor = at + lengths[0] + lengths[1];
+    return true;
+}
+
+/* Writes the fields' lines and returns their end; NULL when a field is malformed. *suspect is set when one
+ * may be invalid, except for those that were checked. A Date among the fields sets *date to NULL. */
 static inline __attribute__((always_inline)) char *put_fields(char *at, const cre__http_response *response,
-                                                              bool checked, bool *suspect,
-                                                              const char **date) {
-    const uint8_t *field = response->fields;
-    size_t left = response->fields_size;
+                                                              form kind, bool *suspect, const char **date) {
+    const uint8_t *cursor = response->fields, *end = cursor + response->fields_size;
+    const bool checked = kind == CHECKED;
     cre__block rejected = { 0 };
-    while (left) {
-        uint16_t lengths[2];
-        if (left < sizeof lengths) return NULL;
-        memcpy(lengths, field, sizeof lengths);
-        size_t name_length = lengths[0], value_length = lengths[1];
-        size_t size = sizeof lengths + name_length + value_length;
-        if (left < size) return NULL;
-        const uint8_t *name = field + sizeof lengths, *value = name + name_length;
-        field += size;
-        left -= size;
-        /* An entry is as long as its line: the two lengths have the size of ": " and CRLF. */
-        rejected |= cre__pass(at, name, name_length, checked ? no_test : cre__name_block);
-        char *line = put(at + name_length, ": ", 2);
-        rejected |= cre__pass(line, value, value_length, checked ? no_test : cre__value_block);
+    field next;
+    while (cursor != end) {
+        if (!next_field(&cursor, end, kind, &next)) return NULL;
+        /* A packed field is as long as its line: the two lengths have the size of ": " and CRLF. */
+        rejected |= cre__pass(at, next.name, next.name_length, checked ? no_test : cre__name_block);
+        char *value = put(at + next.name_length, ": ", 2);
+        rejected |= cre__pass(value, next.value, next.value_length, checked ? no_test : cre__value_block);
         if (!checked)
-            *suspect |= !name_length || (value_length && (value[0] <= ' ' || value[value_length - 1] <= ' '));
-        cre__field_kind kind = cre__field_kind_of(name, name_length);
-        if (kind == CRE__FIELD_FRAMING) continue;
-        if (kind == CRE__FIELD_DATE) *date = NULL;
-        at = put(line + value_length, "\r\n", 2);
+            *suspect |=
+                !next.name_length ||
+                (next.value_length && (next.value[0] <= ' ' || next.value[next.value_length - 1] <= ' '));
+        cre__field_kind role = cre__field_kind_of(next.name, next.name_length);
+        if (role == CRE__FIELD_FRAMING) continue;
+        if (role == CRE__FIELD_DATE) *date = NULL;
+        at = put(value + next.value_length, "\r\n", 2);
     }
     *suspect |= !checked && cre__block_any(rejected);
     return at;
+}
+
+/* Finds what is wrong with lines that may be. */
+static int check_lines(const cre__http_response *response) {
+    const uint8_t *cursor = response->fields, *end = cursor + response->fields_size;
+    field next;
+    while (cursor != end) {
+        if (!next_field(&cursor, end, LINES, &next) || memchr(next.name, '\r', next.name_length))
+            return CRE_EINVALID; /* a line without a colon looks like a part of the next one's name */
+        if (!cre__name_valid(next.name, next.name_length) || !cre__value_valid(next.value, next.value_length))
+            return CRE_EHTTP_INVALID_FIELD;
+    }
+    return 0;
 }
 
 int cre__http_response_write(char *out, const cre__http_response *response) {
     if (response->status - 100u > 899 || response->fields_size > INT_MAX / 2) return CRE_EINVALID;
     const char *date = response->date;
     bool suspect = false;
-    char *at = cre__put_status_line(out, response->status);
-    at = response->fields_checked ? put_fields(at, response, true, &suspect, &date)
-                                  : put_fields(at, response, false, &suspect, &date);
+    char *at =
+        response->status == 200 ? PUT(out, CRE__STATUS_LINE_OK) : cre__put_status_line(out, response->status);
+    at = response->field_lines      ? put_fields(at, response, LINES, &suspect, &date)
+         : response->fields_checked ? put_fields(at, response, CHECKED, &suspect, &date)
+                                    : put_fields(at, response, PACKED, &suspect, &date);
     if (!at || suspect) {
-        int error = cre_http_fields_check(response->fields, response->fields_size);
+        int error = response->field_lines ? check_lines(response)
+                                          : cre_http_fields_check(response->fields, response->fields_size);
         if (error) return error;
     }
-    return (int)(cre__http_response_tail(at, response, date) - out);
+    return (int)(put_tail(at, response, date) - out);
 }

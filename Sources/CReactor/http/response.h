@@ -27,9 +27,10 @@ typedef struct cre__http_response {
     uint8_t connection;  /* cre__http_connection */
     uint64_t length;     /* for CRE__FRAMED_BY_LENGTH */
     const char *date;    /* CRE_HTTP_DATE_LENGTH characters, skipped when the fields have a Date; or NULL */
-    const void *fields;  /* packed, see cre_http_fields_put */
+    const void *fields;  /* packed, see cre_http_fields_put, or lines */
     size_t fields_size;  /* bytes of them */
-    bool fields_checked; /* cre_http_fields_check has accepted them */
+    bool field_lines;    /* they are lines: "Name: value" with CRLF; spaces before a value are skipped */
+    bool fields_checked; /* they are packed, and cre_http_fields_check has accepted them */
 } cre__http_response;
 
 /* The most bytes of the lines other than the fields, with the empty line. */
@@ -37,12 +38,15 @@ typedef struct cre__http_response {
 
 /* The size of the buffer for cre__http_response_write, an upper bound of the head. */
 static inline size_t cre__http_response_room(const cre__http_response *response) {
-    return CRE__HTTP_RESPONSE_BASE + response->fields_size;
+    /* A line grows by the space behind its colon. */
+    size_t growth = response->field_lines ? response->fields_size / 2 : 0;
+    return CRE__HTTP_RESPONSE_BASE + response->fields_size + growth;
 }
 
 /* Writes the head with its empty line to `out`, which has cre__http_response_room bytes. Fields that frame
- * the message are skipped. Returns the size, CRE_EINVALID when the packing of the fields is damaged or the
- * status out of range, or CRE_EHTTP_INVALID_FIELD for a name or value that must not be sent. */
+ * the message are skipped. Returns the size, CRE_EINVALID when the packing of the fields is damaged, a line
+ * is malformed or the status out of range, or CRE_EHTTP_INVALID_FIELD for a name or value that must not be
+ * sent. */
 CRE_NODISCARD int cre__http_response_write(char *out, const cre__http_response *response);
 
 /* Writes the lines behind the fields, with `date` in place of the response's, and the empty line, and returns

@@ -23,7 +23,7 @@ static char *put(char *out, const char *text, size_t length) {
 #define PUT(out, literal) put(out, literal, sizeof(literal) - 1)
 
 char *cre__put_status_line(char out[CRE__MAX_STATUS_LINE], unsigned status) {
-    if (status == 200) return PUT(out, "HTTP/1.1 200 OK\r\n");
+    if (status == 200) return PUT(out, CRE__STATUS_LINE_OK);
     switch (status) {
 #define XX(code, reason)                                                                        \
     _Static_assert(sizeof "HTTP/1.1 " #code " " reason "\r\n" <= CRE__MAX_STATUS_LINE + 1, ""); \

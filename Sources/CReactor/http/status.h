@@ -72,6 +72,9 @@
 /* The longest status line with its CRLF. */
 #define CRE__MAX_STATUS_LINE 46
 
+/* The most frequent one. */
+#define CRE__STATUS_LINE_OK "HTTP/1.1 200 OK\r\n"
+
 /* Writes the status line of HTTP/1.1 with the usual reason and returns its end. 100 to 999. */
 char *cre__put_status_line(char out[CRE__MAX_STATUS_LINE], unsigned status);
 

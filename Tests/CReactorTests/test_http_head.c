@@ -154,6 +154,24 @@ TEST(forms_of_the_target) {
     check_target("GET", target, CRE_HTTP_HAS_QUERY, path, "x", "field");
 }
 
+/* Each byte at each of the first places of a target: these are not looked at in blocks. */
+TEST(bytes_of_the_target) {
+    for (int place = 1; place < 12; place++) {
+        for (int byte = 0; byte < 256; byte++) {
+            char text[] = "GET /aaaaaaaaaaa HTTP/1.1\r\nHost: a\r\n\r\n";
+            const int size = 12;
+            text[4 + place] = (char)byte;
+            int result = cre_http_parse_request((uint8_t *)text, sizeof text - 1, 0, NULL, &head, fields);
+            bool allowed = byte > ' ' && byte < 0x7F && byte != '#';
+            CHECK_EQ(result > 0, allowed);
+            if (result <= 0) continue;
+            CHECK_EQ(head.target_length, size);
+            CHECK_EQ(head.path_length, byte == '?' ? place : size);
+            CHECK_EQ(!!(head.flags & CRE_HTTP_HAS_QUERY), byte == '?');
+        }
+    }
+}
+
 static const struct {
     const char *text;
     int error, status;

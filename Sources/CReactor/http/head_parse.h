@@ -96,16 +96,37 @@ static inline size_t find_control(scan *s, size_t from) {
     SCAN_FOR(s, from, other)
 }
 
+/* The sign bits of the bytes equal to zero; those behind the first one may be set, too. */
+static inline uint64_t zero_bytes(uint64_t word) {
+    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+}
+
+/* The sign bit of the first of 8 bytes that end a target or begin its query; those behind it are
+ * undefined. */
+static inline uint64_t target_stop_8(const uint8_t *bytes) {
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    const uint64_t control = (word - ones * 0x21) & ~word & ones * 0x80; /* and the space */
+    return control | (word & ones * 0x80) | zero_bytes(word ^ ones * 0x7F) | zero_bytes(word ^ ones * '#') |
+           zero_bytes(word ^ ones * '?');
+}
+
 /* The end of the target that starts at `from`, and its first '?' (the end when there is none). */
 static inline size_t find_target_end(const uint8_t *data, size_t length, size_t from, size_t *question) {
     bool asked = false;
     size_t at = from;
-    /* a short target is faster without blocks */
-    for (const size_t near = length - from < 8 ? length : from + 8; at < near && data[at] != '?'; at++) {
-        if (cre__is(data[at], CRE__TARGET)) continue;
-        *question = at;
-        return at;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    /* a short target without '?' is faster without blocks */
+    if (length - from >= 8) {
+        const uint64_t stop = target_stop_8(data + from);
+        if (stop) {
+            at += lowest_bit(stop) / 8;
+            if (data[at] != '?') return *question = at;
+            at = from;
+        }
     }
+#endif
     for (; at < length; at += 64) {
         const masks found = block_masks(classify_target, data, length, at);
         const uint64_t stop = found.stop, ask = found.other;
@@ -148,10 +169,10 @@ static __attribute__((noinline)) int head_end(const uint8_t *data, size_t length
     return error ? error : (int)head->head_length;
 }
 
-/* Parses the field lines from `at` on. Returns the head's length, 0 or an error. The scan is passed as a
- * copy, so that it can be kept in registers. */
-static __attribute__((noinline)) int parse_fields(scan s, size_t at, const cre__http_job *job,
-                                                  cre_http_head *head, cre_http_field *fields) {
+/* Parses the field lines from `at` on. Returns the head's length, 0 or an error. Inlined, so that the scan is
+ * kept in registers. */
+static inline __attribute__((always_inline)) int parse_fields(scan s, size_t at, const cre__http_job *job,
+                                                              cre_http_head *head, cre_http_field *fields) {
     const uint8_t *const data = s.data;
     const size_t length = s.length, room = job->max_fields;
     size_t count = 0;
@@ -233,7 +254,9 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
     cre__http_begin(head);
     head->method_start = (uint16_t)start;
     head->method_length = (uint16_t)(method_end - start);
-    head->method = (uint8_t)cre__http_method_of(data + start, method_end - start);
+    head->method = method_end - start == 3 && memcmp(data + start, "GET", 3) == 0
+                       ? CRE_HTTP_GET
+                       : (uint8_t)cre__http_method_of(data + start, method_end - start);
     head->target = (uint16_t)target;
     head->target_length = (uint16_t)(end - target);
     if (__builtin_expect(data[target] == '/' && head->method != CRE_HTTP_CONNECT, 1)) {

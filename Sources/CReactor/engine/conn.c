@@ -201,7 +201,7 @@ uint16_t cre__engine_event_worker(const cre_engine *engine) {
 }
 
 /* Nobody got an event of the connection. */
-static void lost_event(cre__conn *conn, cre_event kind, int error) {
+static __attribute__((noinline)) void lost_event(cre__conn *conn, cre_event kind, int error) {
     /* Whoever does not know of its beginning gets no end. */
     if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->stream.opened = false;
     CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = error);
@@ -445,9 +445,8 @@ int cre__conn_accept_slowly(cre__conn *conn, size_t length, cre__policy policy) 
 }
 
 uint8_t *cre__conn_reserve(cre__conn *conn, size_t length) {
-    if (cre__conn_engine(conn)->batch.topic) cre__publish_settle(conn);
-    uint8_t *at = cre__queue_reserve(&conn->transport, length);
-    if (!at) cre__conn_no_memory(conn);
+    uint8_t *at = cre__conn_room(conn, length);
+    if (at) cre__queue_commit(&conn->transport, length);
     return at;
 }
 

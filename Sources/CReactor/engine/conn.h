@@ -130,8 +130,16 @@ static inline int cre__conn_accept(cre__conn *conn, size_t length, cre__policy p
     return cre__conn_accept_slowly(conn, length, policy);
 }
 
-/* Room in the queue behind everything that was published to the stream before; NULL: no memory, and the
- * connection was reset. */
+/* Queues everything that was published to the stream so far, so that later output follows it: publish.c. */
+void cre__publish_settle(cre__conn *conn);
+/* Room in the queue behind that, as of cre__queue_room; NULL: no memory, and the connection was reset. */
+static inline uint8_t *cre__conn_room(cre__conn *conn, size_t length) {
+    if (cre__conn_engine(conn)->batch.topic) cre__publish_settle(conn);
+    uint8_t *at = cre__queue_room(&conn->transport, length);
+    if (!at) cre__conn_no_memory(conn);
+    return at;
+}
+/* Room of which all is queued. */
 uint8_t *cre__conn_reserve(cre__conn *conn, size_t length);
 bool cre__conn_append(cre__conn *conn, const void *data, size_t length);
 /* A head and a payload of any size. Returns 0, CRE_ENOMEM or CRE_EGONE; then the connection has ended. */

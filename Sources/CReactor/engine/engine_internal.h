@@ -86,7 +86,7 @@ struct cre_engine {
     cre_timer *shutdown_timer;
     void (*shutdown_done)(void *context);
     void *shutdown_context;
-    int64_t date_second;
+    uint64_t date_until; /* the loop's time from which `date` is no longer the current second */
     char date[CRE_HTTP_DATE_LENGTH];
     uint8_t *scratch; /* a request in its wire form */
 };

@@ -85,6 +85,11 @@ static int pack_fields(const char *lines, size_t length, uint8_t *out, size_t ca
     return (int)(at - out);
 }
 
+static void close_head(response_head *head) {
+    if (head->fields != head->room) cre__free(head->fields);
+}
+
+/* Packs the fields. Returns 0, or a negative error; then there is nothing to close. */
 static int open_head(response_head *out, uint16_t status, const char *fields) {
     size_t length = fields ? strlen(fields) : 0, capacity = 2 * length; /* "a:b" is longer when packed */
     if (length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
@@ -92,11 +97,8 @@ static int open_head(response_head *out, uint16_t status, const char *fields) {
     if (!out->fields) return CRE_ENOMEM;
     int size = pack_fields(fields, length, out->fields, capacity);
     out->head = (cre_response){ .status = status, .fields_length = size < 0 ? 0 : (uint32_t)size };
+    if (size < 0) close_head(out);
     return size < 0 ? size : 0;
-}
-
-static void close_head(response_head *head) {
-    if (head->fields != head->room) cre__free(head->fields);
 }
 
 /* A command about the oldest request of a session. */
@@ -118,13 +120,12 @@ static int respond(cre_engine *engine, cre_session session, uint16_t flags, uint
     cre__conn *conn = cre__engine_find(engine, session);
     if (!conn) return CRE_EGONE;
     if (!conn->protocol->respond) return CRE_ENO_REQUEST;
-    response_head head;
-    int result = open_head(&head, status, fields);
-    cre__response response = { .status = status, .fields = { head.fields, head.head.fields_length } };
+    cre__response response = { .status = status,
+                               .lines = true,
+                               .fields = { (const uint8_t *)fields, fields ? strlen(fields) : 0 } };
+    if (response.fields.length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
     cre_slice part = { body, length };
-    if (!result) result = conn->protocol->respond(conn, &response, flags, &part, 1);
-    close_head(&head);
-    return result;
+    return conn->protocol->respond(conn, &response, flags, &part, 1);
 }
 
 int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t status, const char *fields,
@@ -152,11 +153,12 @@ int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t st
     response_head head;
     cre_file_range range = { offset, length };
     int result = open_head(&head, status, fields);
+    if (result) return result;
     cre_slice parts[] = { { (const uint8_t *)&head.head, sizeof head.head },
                           { head.fields, head.head.fields_length },
                           { (const uint8_t *)&range, sizeof range },
                           { (const uint8_t *)path, strlen(path) } };
-    if (!result) result = command_request(engine, session, CRE_COMMAND_RESPOND_FILE, 0, parts, 4);
+    result = command_request(engine, session, CRE_COMMAND_RESPOND_FILE, 0, parts, 4);
     close_head(&head);
     return impossible && result == -EISDIR ? impossible : result;
 }

@@ -9,8 +9,6 @@
  */
 int cre__publish(cre_engine *engine, cre__topic *topic, uint8_t opcode, cre__conn *except,
                  const cre_slice *parts, int count);
-/* Queues everything that was published to the connection so far, so that later output follows it. */
-void cre__publish_settle(cre__conn *conn);
 /* The end of a turn: queues everything published for all receivers. */
 void cre__publish_flush(cre_engine *engine);
 /* A frame was pushed that is not a whole message, or the last of such. */

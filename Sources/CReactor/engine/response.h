@@ -8,8 +8,9 @@
 
 typedef struct cre__response {
     uint16_t status;
-    bool checked;     /* the fields were checked */
-    cre_slice fields; /* packed: cre_http_fields_put */
+    bool checked;     /* the fields are packed, and were checked */
+    bool lines;       /* the fields are lines, as cre_engine_respond takes them */
+    cre_slice fields; /* otherwise packed: cre_http_fields_put */
 } cre__response;
 
 /* A response whose body is a part of a file. */

@@ -35,14 +35,14 @@ static cre__chunk *take_chunk(cre__net *net, size_t capacity) {
 }
 
 static void give_chunk(cre__net *net, cre__chunk *chunk) {
-    cre_block_release(chunk->block);
-    if (chunk->block || chunk->capacity != CRE__CHUNK_BYTES || net->free_count >= MAX_FREE_CHUNKS) {
-        cre__free(chunk);
+    if (!chunk->block && chunk->capacity == CRE__CHUNK_BYTES && net->free_count < MAX_FREE_CHUNKS) {
+        chunk->next = net->free_chunks;
+        net->free_chunks = chunk;
+        net->free_count++;
         return;
     }
-    chunk->next = net->free_chunks;
-    net->free_chunks = chunk;
-    net->free_count++;
+    cre_block_release(chunk->block);
+    cre__free(chunk);
 }
 
 static void add_chunk(cre__transport *transport, cre__chunk *chunk) {
@@ -66,21 +66,18 @@ static void publish_total(cre__net *net) {
 /* ---- filling ---- */
 
 bool cre__queue_pending(const cre__transport *transport) {
-    return transport->queued != 0; /* a chunk may be empty, when its room was given back */
+    return transport->queued != 0; /* a chunk may be empty, when nothing was put into its room */
 }
 
-uint8_t *cre__queue_reserve_slowly(cre__transport *transport, size_t length) {
+uint8_t *cre__queue_room_slowly(cre__transport *transport, size_t length) {
     cre__chunk *chunk = transport->out_last;
     if (!chunk || chunk->capacity - chunk->end < length) {
         chunk = take_chunk(transport->net, length);
         if (!chunk) return NULL;
         add_chunk(transport, chunk);
     }
-    uint8_t *at = chunk->data + chunk->end;
-    chunk->end += (uint32_t)length;
-    cre__queue_account(transport, (int64_t)length);
     cre__transport_mark(transport);
-    return at;
+    return chunk->data + chunk->end;
 }
 
 bool cre__queue_append(cre__transport *transport, const void *data, size_t length) {

@@ -165,8 +165,8 @@ static void received(cre__transport *transport, uint8_t *at, size_t length, bool
     net->events->readable(transport, at, length, at_destination);
 }
 
-/* Takes a transport that was just flushed off the list of marked ones, if that is cheap and nothing else is due
- * at the end of the turn. */
+/* Takes a transport that was just flushed off the list of marked ones, if that is cheap and nothing else is
+ * due at the end of the turn. */
 static void unmark(cre__transport *transport) {
     cre__net *net = transport->net;
     if (net->dirty != transport || transport->turn_due || transport->read_again ||

@@ -122,7 +122,7 @@ struct cre__transport {
 
 /* What the transports of a loop share. */
 #define CRE__WHEEL_SLOTS   256u
-#define CRE__WHEEL_TICK_MS 250u
+#define CRE__WHEEL_TICK_MS 256u /* a power of two: each postponed deadline divides by it */
 
 /* One read takes at most this many bytes. */
 #define CRE__SLAB 65536u
@@ -218,21 +218,25 @@ static inline void cre__queue_account(cre__transport *transport, int64_t change)
 bool cre__queue_pending(const cre__transport *transport);
 /* Appends to the queue, which is sent at the end of the batch. False: no memory; nothing was queued. */
 bool cre__queue_append(cre__transport *transport, const void *data, size_t length);
-/* Room for `length` contiguous bytes at the end of the queue, to be filled at once; NULL: no memory. */
-uint8_t *cre__queue_reserve_slowly(cre__transport *transport, size_t length);
-static inline uint8_t *cre__queue_reserve(cre__transport *transport, size_t length) {
+/* Room for `length` contiguous bytes at the end of the queue, to be filled at once; NULL: no memory. Nothing
+ * is queued before cre__queue_commit. */
+uint8_t *cre__queue_room_slowly(cre__transport *transport, size_t length);
+static inline uint8_t *cre__queue_room(cre__transport *transport, size_t length) {
     cre__chunk *chunk = transport->out_last;
     if (!chunk || chunk->capacity - chunk->end < length || !transport->dirty)
-        return cre__queue_reserve_slowly(transport, length);
-    uint8_t *at = chunk->data + chunk->end;
-    chunk->end += (uint32_t)length;
-    cre__queue_account(transport, (int64_t)length);
-    return at;
+        return cre__queue_room_slowly(transport, length);
+    return chunk->data + chunk->end;
 }
-/* Gives back the last bytes of the room that was reserved last. */
-static inline void cre__queue_give_back(cre__transport *transport, size_t length) {
-    transport->out_last->end -= (uint32_t)length;
-    cre__queue_account(transport, -(int64_t)length);
+/* Queues the first `length` bytes of the room. */
+static inline void cre__queue_commit(cre__transport *transport, size_t length) {
+    transport->out_last->end += (uint32_t)length;
+    cre__queue_account(transport, (int64_t)length);
+}
+/* Room of which all is queued. */
+static inline uint8_t *cre__queue_reserve(cre__transport *transport, size_t length) {
+    uint8_t *at = cre__queue_room(transport, length);
+    if (at) cre__queue_commit(transport, length);
+    return at;
 }
 /* Queues a header and a large payload, which is sent from where it is; only what the socket does not take is
  * copied. Returns 0, CRE_ENOMEM, or CRE_EGONE when the transport failed (and `ended` was called). */

@@ -66,24 +66,26 @@ void cre__net_start_ticker(cre__net *net) {
         net->ticker = NULL;
 }
 
+static __attribute__((noinline)) void move_deadline(cre__transport *transport, uint32_t deadline) {
+    unlink_timed(transport);
+    transport->deadline = deadline;
+    link_timed(transport);
+    cre__net_start_ticker(transport->net);
+}
+
 void cre__transport_set_deadline(cre__transport *transport, uint32_t after_ms) {
-    cre__net *net = transport->net;
     if (!after_ms) {
         unlink_timed(transport);
         return;
     }
     /* Rounded up, and one more for the tick that has begun: never early. */
     uint32_t ticks = after_ms / CRE__WHEEL_TICK_MS + (after_ms % CRE__WHEEL_TICK_MS != 0);
-    uint32_t deadline = current_tick(net) + ticks + 1;
+    uint32_t deadline = current_tick(transport->net) + ticks + 1;
     bool later = transport->previous_timed && (int32_t)(deadline - transport->deadline) >= 0;
-    if (later) {
+    if (later)
         transport->deadline = deadline; /* its slot comes up before that and links it again */
-        return;
-    }
-    unlink_timed(transport);
-    transport->deadline = deadline;
-    link_timed(transport);
-    cre__net_start_ticker(net);
+    else
+        move_deadline(transport, deadline);
 }
 
 void cre__net_each_finishing(cre__net *net, void (*visit)(cre__transport *transport, void *context),

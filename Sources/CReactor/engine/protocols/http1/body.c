@@ -113,7 +113,7 @@ static void drop(cre__conn *conn, bool final) {
         if (!http->count) cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
     } else if (http->body->seen > MOST_DROPPED) {
         /* A file that is being sent is the answer, and is sent first. */
-        http->keep_alive = false;
+        cre__http1_set_closing(http);
         http->body->left = UINT64_MAX;
         if (http->count)
             cre__transport_stop(&conn->transport, CRE__STOP_DEFERRED);

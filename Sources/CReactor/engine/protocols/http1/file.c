@@ -60,7 +60,7 @@ int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response,
         cre__http1_error(conn, http->first, status_of(descriptor), close_after);
         return descriptor;
     }
-    bool no_body = http->head_request || head->status == 204 || head->status == 304;
+    bool no_body = http->first_traits & CRE__HEAD_REQUEST || head->status == 204 || head->status == 304;
     bool keep_alive = cre__http1_goes_on(conn, close_after);
     uint8_t *behind;
     int result =
@@ -69,10 +69,10 @@ int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response,
         close(descriptor);
         return result;
     }
-    http->keep_alive = keep_alive;
+    if (!keep_alive) cre__http1_set_closing(http);
     if (no_body || !range.length) {
         close(descriptor);
-        cre__http1_answered(conn, http->keep_alive);
+        cre__http1_answered(conn, keep_alive);
         return 0;
     }
     http->file = cre__malloc(sizeof *http->file);

@@ -22,16 +22,14 @@ typedef struct cre__http1 {
     struct cre__http1_pipeline *pipeline; /* NULL: at most one request is in progress */
     uint32_t first_bytes;                 /* of the first request's record */
     uint8_t first;                        /* its number; without one, that of the next */
+    uint8_t first_traits;                 /* its traits */
     uint8_t count;                        /* requests in progress */
     uint8_t traits;                       /* of the request being received */
     bool barrier : 1;                     /* no more is handed out until all in progress are answered */
     bool alone : 1;                       /* the request being received must not overlap with others */
     bool idle : 1;                        /* the time between two requests runs */
     bool promoting : 1;                   /* deferred answers are being sent */
-    /* Of the first request and its response: */
-    bool keep_alive : 1;
-    bool head_request : 1;
-    bool http10 : 1;
+    /* Of the first response: */
     bool streaming : 1;       /* the response has begun, and its body goes on */
     bool chunked : 1;         /* ...in chunks */
     bool body_suppressed : 1; /* ...and is not sent, because there must be none */
@@ -41,6 +39,11 @@ _Static_assert(sizeof(cre__http1) <= CRE__PROTOCOL_STATE, "the state of a protoc
 
 static inline cre__http1 *cre__http1_of(const cre__conn *conn) {
     return (cre__http1 *)(uintptr_t)conn->state;
+}
+
+/* The connection ends after the answer to the first request. */
+static inline void cre__http1_set_closing(cre__http1 *http) {
+    http->first_traits &= (uint8_t)~CRE__KEEP_ALIVE;
 }
 
 /* Whether the connection serves requests: another protocol may have begun, or its end. */
@@ -62,9 +65,9 @@ void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 void cre__http1_refuse(cre__conn *conn, int status);
 /* An error page as the answer to a request in progress. */
 int cre__http1_error(cre__conn *conn, uint8_t number, int status, bool close);
-/* A whole response to the first request. */
-int cre__http1_respond(cre__conn *conn, const cre__response *response, const cre_slice *body, int body_parts,
-                       bool close);
+/* A response to the first request, or its beginning; flags of RESPOND. */
+int cre__http1_respond(cre__conn *conn, const cre__response *response, uint16_t flags, const cre_slice *body,
+                       int count);
 /* Whether the first request may be answered: there is one, and no answer has begun. */
 static inline bool cre__http1_answerable(const cre__conn *conn) {
     const cre__http1 *http = cre__http1_of(conn);
@@ -79,19 +82,27 @@ int cre__http1_write_head(cre__conn *conn, const cre__response *response, cre__h
 
 /* Gives the request that was received its number. False: no memory, the connection was reset. */
 bool cre__http1_begin(cre__conn *conn, size_t bytes, uint8_t *number);
+/* Whether the next request may be handed out while others are in progress. */
+bool cre__http1_may_overlap(const cre__conn *conn);
 /* Whether the next request may be handed out. */
-bool cre__http1_may_take(const cre__conn *conn);
+static inline bool cre__http1_may_take(const cre__conn *conn) {
+    return !cre__http1_of(conn)->count || cre__http1_may_overlap(conn);
+}
 /* No request follows the last one in progress. */
 void cre__http1_set_last(cre__conn *conn);
-/* Whether the connection goes on after an answer to the first request. */
-bool cre__http1_goes_on(const cre__conn *conn, bool close);
+/* Whether the rest of a body that nobody wants is short enough to be skipped. */
+bool cre__http1_body_is_short(const cre__conn *conn);
+/* Whether the connection goes on after an answer to the first request, unless that says `close`. */
+static inline bool cre__http1_goes_on(const cre__conn *conn, bool close) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (close || !(http->first_traits & CRE__KEEP_ALIVE)) return false;
+    if (cre__conn_engine(conn)->shutting_down && http->count == 1) return false;
+    return !http->body || cre__http1_body_is_short(conn);
+}
 /* The first request is answered: on to the next one, or the end. */
 void cre__http1_answered(cre__conn *conn, bool keep_alive);
 /* The commands about a request: `command->opcode` is its number. */
 int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, int policy);
-/* A response to the first request; flags of RESPOND. */
-int cre__http1_respond_first(cre__conn *conn, const cre__response *response, uint16_t flags,
-                             const cre_slice *body, int count);
 void cre__http1_drop_answers(cre__conn *conn);
 
 /* ---- body.c: bodies of requests ---- */
@@ -105,8 +116,6 @@ void cre__http1_body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 void cre__http1_body_timed_out(cre__conn *conn);
 /* The body is wanted: a client that waits for that is asked to go on. */
 int cre__http1_body_continue(cre__conn *conn);
-/* Whether the rest of a body that nobody wants is short enough to be skipped. */
-bool cre__http1_body_is_short(const cre__conn *conn);
 /* The request is answered: the rest of the body is dropped, which the end of the turn reports. */
 void cre__http1_body_discard(cre__conn *conn);
 /* Whether the end of the connection must report that the rest of a body will not be received. */

@@ -39,9 +39,8 @@ static pipeline_entry *entry_at(cre__conn *conn, uint8_t ahead) {
     return &pipeline->entries[(pipeline->start + ahead - 1u) % CRE_MAX_PIPELINED];
 }
 
-bool cre__http1_may_take(const cre__conn *conn) {
+bool cre__http1_may_overlap(const cre__conn *conn) {
     const cre__http1 *http = cre__http1_of(conn);
-    if (!http->count) return true;
     if (http->barrier || conn->stream.moves || http->count >= cre__conn_engine(conn)->config.max_pipelined)
         return false;
     uint32_t bytes = http->first_bytes + (http->pipeline ? http->pipeline->bytes : 0);
@@ -50,9 +49,7 @@ bool cre__http1_may_take(const cre__conn *conn) {
 
 static void set_first(cre__conn *conn, uint8_t traits, uint32_t bytes) {
     cre__http1 *http = cre__http1_of(conn);
-    http->keep_alive = traits & CRE__KEEP_ALIVE;
-    http->head_request = traits & CRE__HEAD_REQUEST;
-    http->http10 = traits & CRE__HTTP_1_0;
+    http->first_traits = traits;
     http->first_bytes = bytes;
 }
 
@@ -84,7 +81,7 @@ void cre__http1_set_last(cre__conn *conn) {
     if (http->count > 1)
         entry_at(conn, (uint8_t)(http->count - 1))->traits &= (uint8_t)~CRE__KEEP_ALIVE;
     else
-        http->keep_alive = false;
+        cre__http1_set_closing(http);
 }
 
 /* ---- answers ---- */
@@ -102,7 +99,7 @@ static void drop_answer(cre__conn *conn, deferred_answer *answer) {
     }
 }
 
-void cre__http1_drop_answers(cre__conn *conn) {
+__attribute__((noinline)) void cre__http1_drop_answers(cre__conn *conn) {
     cre__http1 *http = cre__http1_of(conn);
     struct cre__http1_pipeline *pipeline = http->pipeline;
     if (!pipeline) return;
@@ -112,24 +109,11 @@ void cre__http1_drop_answers(cre__conn *conn) {
     http->pipeline = NULL;
 }
 
-bool cre__http1_goes_on(const cre__conn *conn, bool close) {
-    cre__http1 *http = cre__http1_of(conn);
-    bool last = cre__conn_engine(conn)->shutting_down && http->count == 1;
-    return http->keep_alive && !close && !last && !(http->body && !cre__http1_body_is_short(conn));
-}
-
 static int respond_file(cre__conn *conn, cre_slice *parts, int count, bool close, bool checked) {
     cre__file_response response;
     int result = cre__file_response_read(&response, parts, count);
     response.head.checked = checked;
     return result ? result : cre__http1_respond_file(conn, &response, close);
-}
-
-int cre__http1_respond_first(cre__conn *conn, const cre__response *response, uint16_t flags,
-                             const cre_slice *body, int count) {
-    bool close = flags & CRE_RECORD_CLOSE;
-    if (flags & CRE_RECORD_MORE_BODY) return cre__http1_respond_more(conn, response, body, count, close);
-    return cre__http1_respond(conn, response, body, count, close);
 }
 
 /* A command about the first request; the parts are used up. */
@@ -144,7 +128,7 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
     int result = cre__response_read(&response, parts, count);
     if (result) return result;
     response.checked = policy == CRE__FORCE; /* by whoever received the command */
-    return cre__http1_respond_first(conn, &response, command->flags, parts, count);
+    return cre__http1_respond(conn, &response, command->flags, parts, count);
 }
 
 /* The rule of queues for an answer that must wait. Only a piece of a body that is not the last can be refused
@@ -249,35 +233,36 @@ static void promote(cre__conn *conn) {
     }
 }
 
+/* Answers deferred requests as far as their answers are complete. Returns whether no request is in progress
+ * any more, and the caller must go on. */
+static __attribute__((noinline)) bool promote_all(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    if (http->promoting) return false; /* the loop below goes on */
+    http->promoting = true;
+    uint8_t before;
+    do {
+        before = http->count;
+        promote(conn);
+    } while (cre__http1_serves(conn) && http->count && http->count < before);
+    if (!cre__http1_serves(conn)) return false;
+    http->promoting = false;
+    if (!http->count) return true;
+    bool enough = http->count <= cre__conn_engine(conn)->config.max_pipelined / 2;
+    if ((conn->transport.stopped & CRE__STOP_DEFERRED) && !http->barrier && enough)
+        cre__conn_resume_later(conn);
+    return false;
+}
+
 void cre__http1_answered(cre__conn *conn, bool keep_alive) {
     cre__http1 *http = cre__http1_of(conn);
+    bool others = --http->count != 0;
     http->first++;
-    http->count--;
-    http->head_request = false;
     if (!keep_alive) {
         CRE__FINISH(conn, .reason = CRE_CLOSED_SERVER);
         return;
     }
     if (http->body) cre__http1_body_discard(conn);
-    if (http->count) {
-        if (http->promoting) return; /* the loop below goes on */
-        http->promoting = true;
-        uint8_t before;
-        do {
-            before = http->count;
-            promote(conn);
-        } while (cre__http1_serves(conn) && http->count && http->count < before);
-        if (!cre__http1_serves(conn)) return;
-        http->promoting = false;
-        if (http->count) {
-            bool enough = http->count <= cre__conn_engine(conn)->config.max_pipelined / 2;
-            if ((conn->transport.stopped & CRE__STOP_DEFERRED) && !http->barrier && enough)
-                cre__conn_resume_later(conn);
-            return;
-        }
-    } else if (http->promoting) {
-        return;
-    }
+    if (others ? !promote_all(conn) : http->promoting) return;
     if (http->pipeline) cre__http1_drop_answers(conn);
     http->barrier = false;
     http->idle = true;

@@ -54,8 +54,9 @@ void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_
 
 /* Whether the request may be in progress together with others (RFC 9112 section 9.3.2). */
 static bool overlaps(const cre_http_head *head, bool upgrade) {
-    bool safe = head->method == CRE_HTTP_GET || head->method == CRE_HTTP_HEAD ||
-                head->method == CRE_HTTP_OPTIONS || head->method == CRE_HTTP_TRACE;
+    const unsigned safe_methods =
+        1u << CRE_HTTP_GET | 1u << CRE_HTTP_HEAD | 1u << CRE_HTTP_OPTIONS | 1u << CRE_HTTP_TRACE;
+    bool safe = safe_methods >> head->method & 1;
     return safe && !upgrade && !(head->flags & CRE_HTTP_HAS_BODY);
 }
 
@@ -223,7 +224,7 @@ static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closi
     if (reason == CRE_CLOSED_SHUTDOWN) { /* requests in progress are answered first */
         if (!http->count) CRE__FINISH(conn, .reason = reason);
     } else if (http->file) {
-        http->keep_alive = false; /* it counts as queued */
+        cre__http1_set_closing(http); /* it counts as queued */
     } else if (http->streaming) {
         CRE__RESET(conn, .reason = reason);
     } else {
@@ -262,7 +263,7 @@ const cre__protocol cre__protocol_http1 = {
     .resume = resume,
     .turn = turn,
     .produce = cre__http1_send_file,
-    .respond = cre__http1_respond_first,
+    .respond = cre__http1_respond,
     .command = cre__http1_command,
     .close = close_conn,
     .may_move = may_move,

@@ -5,18 +5,20 @@
 
 #include "engine/protocols/http1/http1.h"
 
+/* Formatted once per second, by the loop's clock, which stands still during a turn. */
 static const char *current_date(cre_engine *engine) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (now.tv_sec != engine->date_second) {
-        engine->date_second = now.tv_sec;
-        cre_http_date(engine->date, now.tv_sec);
+    uint64_t now = cre_loop_now(engine->loop);
+    if (now >= engine->date_until) {
+        struct timespec clock;
+        clock_gettime(CLOCK_REALTIME, &clock);
+        cre_http_date(engine->date, clock.tv_sec);
+        engine->date_until = now + 1000 - (uint64_t)clock.tv_nsec / 1000000;
     }
     return engine->date;
 }
 
-int cre__http1_write_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,
-                          uint64_t length, bool keep_alive, size_t extra, uint8_t **behind) {
+static inline int write_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,
+                             uint64_t length, bool keep_alive, size_t extra, uint8_t **behind) {
     cre_engine *engine = cre__conn_engine(conn);
     cre__http_response head = { .status = response->status,
                                 .framing = (uint8_t)framing,
@@ -25,43 +27,46 @@ int cre__http1_write_head(cre__conn *conn, const cre__response *response, cre__h
                                 .date = current_date(engine),
                                 .fields = response->fields.data,
                                 .fields_size = response->fields.length,
+                                .field_lines = response->lines,
                                 .fields_checked = response->checked };
     if (!keep_alive)
         head.connection = CRE__CONNECTION_CLOSE;
-    else if (cre__http1_of(conn)->http10)
+    else if (cre__http1_of(conn)->first_traits & CRE__HTTP_1_0)
         head.connection = CRE__CONNECTION_KEEP_ALIVE;
-    size_t room = cre__http_response_room(&head);
-    uint8_t *at = cre__conn_reserve(conn, room + extra);
+    uint8_t *at = cre__conn_room(conn, cre__http_response_room(&head) + extra);
     if (!at) return CRE_ENOMEM;
     int size = cre__http_response_write((char *)at, &head);
-    if (size < 0) {
-        cre__queue_give_back(&conn->transport, room + extra);
-        return size;
-    }
+    if (size < 0) return size;
     engine->stats.responses++;
     *behind = at + size;
-    cre__queue_give_back(&conn->transport, room - (size_t)size);
+    cre__queue_commit(&conn->transport, (size_t)size + extra);
     return 0;
 }
 
-int cre__http1_respond(cre__conn *conn, const cre__response *response, const cre_slice *body, int count,
-                       bool close) {
-    cre__http1 *http = cre__http1_of(conn);
+int cre__http1_write_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,
+                          uint64_t length, bool keep_alive, size_t extra, uint8_t **behind) {
+    return write_head(conn, response, framing, length, keep_alive, extra, behind);
+}
+
+int cre__http1_respond(cre__conn *conn, const cre__response *response, uint16_t flags, const cre_slice *body,
+                       int count) {
+    const cre__http1 *http = cre__http1_of(conn);
+    bool close = flags & CRE_RECORD_CLOSE;
+    if (flags & CRE_RECORD_MORE_BODY) return cre__http1_respond_more(conn, response, body, count, close);
     if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
-    int status = response->status;
     bool keep_alive = cre__http1_goes_on(conn, close);
-    uint64_t length = cre__slices_length(body, count);
-    bool no_body = http->head_request || status == 204 || status == 304;
-    size_t sent_length = no_body ? 0 : (size_t)length;
+    size_t length = cre__slices_length(body, count);
+    bool no_body = response->status == 204 || response->status == 304;
+    size_t sent_length = no_body || http->first_traits & CRE__HEAD_REQUEST ? 0 : length;
     /* Refusing would leave the client without an answer. */
     int result = cre__conn_accept(conn, sent_length, CRE__FORCE);
     if (result) return result;
     /* The length of a 304 is that of the 200 it stands for, which is known only when it is given. */
-    bool bodiless = status == 204 || (status == 304 && length == 0);
+    bool bodiless = no_body && (response->status == 204 || length == 0);
     bool large = sent_length > CRE__LARGE_PAYLOAD;
     uint8_t *behind;
-    result = cre__http1_write_head(conn, response, bodiless ? CRE__FRAMED_BY_NOTHING : CRE__FRAMED_BY_LENGTH,
-                                   length, keep_alive, large ? 0 : sent_length, &behind);
+    result = write_head(conn, response, bodiless ? CRE__FRAMED_BY_NOTHING : CRE__FRAMED_BY_LENGTH, length,
+                        keep_alive, large ? 0 : sent_length, &behind);
     if (result) return result;
     if (large)
         result = cre__conn_send(conn, NULL, 0, body, count, sent_length);

@@ -67,14 +67,25 @@ static void inherit_stats(cre_engine *engine) {
     stats->queued = 0;
 }
 
-void cre__stats_publish(cre_engine *engine) {
+/* Publishes members of the counters from the offset `from` up to `end`. */
+static void publish_members(cre_engine *engine, size_t from, size_t end) {
+    const uint64_t *own = (const uint64_t *)(const void *)&engine->stats;
     uint64_t *shared = engine->config.shared_stats;
-    if (!shared) return;
-    take_net_counters(&engine->stats, &engine->net);
-    uint64_t own[sizeof engine->stats / sizeof(uint64_t)];
-    memcpy(own, &engine->stats, sizeof own);
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    for (size_t i = from / sizeof *own; i < end / sizeof *own; i++)
         __atomic_store_n(&shared[i], own[i], __ATOMIC_RELAXED);
+    memcpy((char *)&engine->published + from, (char *)&engine->stats + from, end - from);
+}
+
+/* Called twice in each turn, so it compares before it stores; closed_by is the last member, and changes only
+ * with the end of a stream. */
+void cre__stats_publish(cre_engine *engine) {
+    const size_t ends = offsetof(cre_engine_stats, closed_by);
+    if (!engine->config.shared_stats) return;
+    take_net_counters(&engine->stats, &engine->net);
+    if (memcmp(&engine->published, &engine->stats, ends) != 0) publish_members(engine, 0, ends);
+    if (!engine->stream_ended) return;
+    engine->stream_ended = false;
+    publish_members(engine, ends, sizeof engine->stats);
 }
 
 /* The end of a stream must be reported, as soon as that is possible. */

@@ -81,6 +81,8 @@ struct cre_engine {
     cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
     cre_ws_deflate deflate_shared;     /* of published messages: without a window of its own */
     cre_engine_stats stats;
+    cre_engine_stats published; /* the counters as they were published last */
+    bool stream_ended;          /* since then */
     bool shutting_down;
     bool destroying;
     cre_timer *shutdown_timer;

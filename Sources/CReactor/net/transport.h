@@ -221,7 +221,8 @@ bool cre__queue_append(cre__transport *transport, const void *data, size_t lengt
 /* Room for `length` contiguous bytes at the end of the queue, to be filled at once; NULL: no memory. Nothing
  * is queued before cre__queue_commit. */
 uint8_t *cre__queue_room_slowly(cre__transport *transport, size_t length);
-static inline uint8_t *cre__queue_room(cre__transport *transport, size_t length) {
+static inline __attribute__((always_inline)) uint8_t *cre__queue_room(cre__transport *transport,
+                                                                      size_t length) {
     cre__chunk *chunk = transport->out_last;
     if (!chunk || chunk->capacity - chunk->end < length || !transport->dirty)
         return cre__queue_room_slowly(transport, length);
@@ -233,7 +234,8 @@ static inline void cre__queue_commit(cre__transport *transport, size_t length) {
     cre__queue_account(transport, (int64_t)length);
 }
 /* Room of which all is queued. */
-static inline uint8_t *cre__queue_reserve(cre__transport *transport, size_t length) {
+static inline __attribute__((always_inline)) uint8_t *cre__queue_reserve(cre__transport *transport,
+                                                                         size_t length) {
     uint8_t *at = cre__queue_room(transport, length);
     if (at) cre__queue_commit(transport, length);
     return at;

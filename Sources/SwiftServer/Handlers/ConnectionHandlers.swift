@@ -3,7 +3,7 @@
 @safe struct ConnectionHandlers: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
     var open: ((WorkerContext, Request) -> Void)?
-    var message: ((WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void)?
+    var message: Message?
     var close: ((WorkerContext, ConnectionID, CloseReason) -> Void)?
     var request: ((WorkerContext, Request) -> Void)?
     var connect: ((WorkerContext, ConnectionID) -> Void)?
@@ -11,11 +11,27 @@
     var packet: ((WorkerContext, SocketAddress, UnsafeRawBufferPointer) -> Void)?
     var drain: ((WorkerContext, ConnectionID) -> Void)?
 
+    /// The handler of a message. An optional function is called through conversions of its arguments; a structure
+    /// with a function is not.
+    @safe struct Message {
+        private let body: (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void
+
+        init(_ body: @escaping (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void) {
+            unsafe self.body = body
+        }
+
+        @inline(__always) func callAsFunction(
+            _ worker: WorkerContext, _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+        ) {
+            unsafe body(worker, fd, opcode, payload)
+        }
+    }
+
     /// These handlers, and for other events those of `main`.
     func orElse(_ main: ConnectionHandlers) -> ConnectionHandlers {
         var all = self
         all.open = open ?? main.open
-        unsafe all.message = unsafe message ?? main.message
+        all.message = message ?? main.message
         all.close = close ?? main.close
         all.request = request ?? main.request
         all.connect = connect ?? main.connect
@@ -28,7 +44,7 @@
     /// The name of the handler that a port of this protocol needs and does not have.
     func missing(for type: PortProtocol) -> String? {
         switch type {
-        case .webSocket: unsafe message == nil ? "onMessage" : nil
+        case .webSocket: message == nil ? "onMessage" : nil
         case .http: request == nil ? "onRequest" : nil
         case .tcp: unsafe receive == nil ? "onReceive" : nil
         case .udp: unsafe packet == nil ? "onPacket" : nil

@@ -9,6 +9,10 @@ internal import CReactorInternal
     // `@unchecked`: used on the loop's thread only.
     let raw: OpaquePointer
     private let layout: Layout
+    /// Whether this process owns sockets.
+    let ownsSockets: Bool
+    /// Whether this process owns all connections of the server.
+    private let ownsAll: Bool
 
     /// The functions that receive from the link. All get `context`, which must live as long as the link.
     @unsafe struct Callbacks {
@@ -59,6 +63,8 @@ internal import CReactorInternal
         }
         unsafe raw = worker
         self.layout = layout
+        ownsSockets = isOwner
+        ownsAll = isOwner && layout.owners.count == 1
     }
 
     /// Closes the link. Not inside a callback.
@@ -67,7 +73,10 @@ internal import CReactorInternal
     // MARK: Connections
 
     /// Whether this process owns the connection: a command to it is carried out before it returns.
-    func owns(_ fd: ConnectionID) -> Bool { unsafe cre_worker_owns(raw, fd.rawValue) }
+    @inline(__always) func owns(_ fd: ConnectionID) -> Bool {
+        if ownsAll { return true }
+        return ownsSockets ? unsafe cre_worker_owns(raw, fd.rawValue) : false
+    }
 
     func push(_ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ payload: UnsafeRawBufferPointer) -> PushResult {
         let result = unsafe cre_worker_push(
@@ -142,12 +151,6 @@ internal import CReactorInternal
             unsafe cre_worker_subscribe(raw, fd.rawValue, $0.baseAddress, $0.count, isSubscribed)
         } == 0
     }
-
-    /// Whether this process owns sockets.
-    var ownsSockets: Bool { unsafe cre_worker_engine(raw) != nil }
-
-    /// Whether this process owns all connections of the server.
-    private var ownsAll: Bool { layout.owners.count == 1 && ownsSockets }
 
     // MARK: Messages
 

@@ -87,16 +87,16 @@ extension ServerPort where Owner: WebSocketServer {
 
     /// Called with a message received on a WebSocket of this port.
     public func onMessage(_ handler: @escaping @MainActor (Owner, Frame) -> Void) {
-        unsafe handlers.message = ConnectionHandlers.message(owner, handler)
+        handlers.message = ConnectionHandlers.message(owner, handler)
     }
 
     /// Called with a message received on a WebSocket of this port. The asynchronous form.
     public func onMessage(_ handler: @escaping @MainActor (Owner, Frame) async -> Void) {
-        unsafe handlers.message = ConnectionHandlers.message(owner, handler)
+        handlers.message = ConnectionHandlers.message(owner, handler)
     }
 
     /// Called with a message whose bytes are borrowed: nothing is copied or allocated.
     public func onMessage(_ handler: @escaping @MainActor (Owner, ConnectionID, Opcode, RawSpan) -> Void) {
-        unsafe handlers.message = ConnectionHandlers.message(owner, handler)
+        handlers.message = ConnectionHandlers.message(owner, handler)
     }
 }

@@ -51,18 +51,18 @@ extension ServerEvents where Self: WebSocketServer {
 
     /// Called with a whole message, text or binary.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) -> Void) {
-        unsafe handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
+        handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
     }
 
     /// Called with a whole message. While the handler is suspended other connections are served, and further messages
     /// of this one are queued.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) async -> Void) {
-        unsafe handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
+        handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
     }
 
     /// Called with a whole message whose bytes are borrowed: nothing is copied or allocated. The bytes are valid until
     /// the handler returns, which the compiler checks.
     public func onMessage(_ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) -> Void) {
-        unsafe handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
+        handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
     }
 }

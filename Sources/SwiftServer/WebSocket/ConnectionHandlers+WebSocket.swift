@@ -18,9 +18,9 @@ extension ConnectionHandlers {
 
     static func message<S>(
         _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) -> Void
-    ) -> (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void {
+    ) -> Message {
         let direct = MainLoop.direct(handler)
-        return { worker, fd, opcode, payload in
+        return unsafe Message { worker, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
             guard worker.isBusy(fd) else { return owner.with { direct($0, frame) } }
             worker.lanes.run(fd, bytes: payload.count) { handler(owner.object, frame) }
@@ -29,8 +29,8 @@ extension ConnectionHandlers {
 
     static func message<S>(
         _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) async -> Void
-    ) -> (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void {
-        { worker, fd, opcode, payload in
+    ) -> Message {
+        unsafe Message { worker, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
             worker.lanes.run(fd, bytes: payload.count) { await handler(owner.object, frame) }
         }
@@ -38,9 +38,9 @@ extension ConnectionHandlers {
 
     static func message<S>(
         _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, ConnectionID, Opcode, RawSpan) -> Void
-    ) -> (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void {
+    ) -> Message {
         let direct = unsafe unsafeBitCast(handler, to: ((S, ConnectionID, Opcode, RawSpan) -> Void).self)
-        return { worker, fd, opcode, payload in
+        return unsafe Message { worker, fd, opcode, payload in
             assert(worker.isHere, "handlers run on the loop")
             guard worker.isBusy(fd) else { return owner.with { unsafe direct($0, fd, opcode, payload.bytes) } }
             let copy = unsafe [UInt8](payload)

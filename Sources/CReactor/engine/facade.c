@@ -181,9 +181,10 @@ int cre_engine_unsubscribe(cre_engine *engine, cre_session session, const void *
 }
 
 bool cre_engine_subscribed(cre_engine *engine, cre_session session, const void *topic, size_t length) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn || !conn->stream.subscriptions) return false;
     cre__topic *found = cre__topic_find(engine, topic, length);
-    cre__conn *conn = found ? cre__engine_find(engine, session) : NULL;
-    return conn && cre__topic_member(conn, found);
+    return found && cre__topic_member(conn, found);
 }
 
 int cre_engine_publish(cre_engine *engine, const void *topic, size_t topic_length, uint8_t opcode,

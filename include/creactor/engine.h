@@ -219,6 +219,16 @@ CRE_API int cre_engine_respond_body(cre_engine *engine, cre_session session, con
 CRE_API int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t status,
                                     const char *fields, const char *path, uint64_t offset, uint64_t length);
 
+/**
+ * UPGRADE without a record, for a port with `ask_upgrade`: answers the handshake with 101. `subprotocol` is
+ * one that the client has offered, "" for none, NULL for what the engine's configuration chooses; `fields` as
+ * for cre_engine_respond. OPEN is emitted inside this call. Returns 0; CRE_EGONE; CRE_ENO_REQUEST or
+ * CRE_ESTATE when there is no handshake to answer; CRE_EINVALID for a subprotocol that was not offered, or
+ * malformed fields; CRE_EHTTP_INVALID_FIELD; CRE_ELIMIT for more than 64 fields; CRE_ENOMEM.
+ */
+CRE_API int cre_engine_upgrade(cre_engine *engine, cre_session session, const char *subprotocol,
+                               const char *fields);
+
 /** BIND without a record. */
 CRE_API int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t user_id);
 

@@ -22,7 +22,11 @@ enum { CRE_MAX_PORTS = 256 };
 /** The settings of one port. A member of 0 means what the engine's configuration says. */
 typedef struct cre_port_options {
     cre_protocol protocol;
-    bool http;  /* WEBSOCKET: plain requests become REQUEST events; false: they are answered by a 400 page */
+    bool http; /* WEBSOCKET: plain requests become REQUEST events; false: they are answered by a 400 page */
+    bool ask_upgrade;    /* WEBSOCKET: a handshake becomes a REQUEST event, answered by UPGRADE or RESPOND;
+                            false:    the port's settings decide */
+    bool keep_handshake; /* WEBSOCKET: the request of a handshake is kept while its connection is open, for
+                            ADOPT */
     bool nagle; /* TCP: small segments wait for the acknowledgement of those before; false: TCP_NODELAY */
 
     /** STREAM: where a packet ends; all zero: RECEIVE has up to 64 KiB as they came. A packet above the limit

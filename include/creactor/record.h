@@ -31,6 +31,8 @@ typedef struct cre_record {
 #define CRE_RECORD_CLOSE 0x0002u
 /** RESPOND: the body goes on with RESPOND_BODY. REQUEST: it follows as REQUEST_BODY. */
 #define CRE_RECORD_MORE_BODY 0x0004u
+/** OPEN: not the first one of its session; it answers ADOPT. */
+#define CRE_RECORD_RESUMED 0x0008u
 /** Of events, and of SENDTO: the index of the port, shifted so far. */
 #define CRE_RECORD_PORT_SHIFT 4
 #define CRE_RECORD_PORT_MASK  0x0ff0u
@@ -40,18 +42,21 @@ typedef struct cre_record {
 
 /** Engine to owner. */
 typedef enum cre_event {
-    /** A WebSocket handshake is done. Payload: the handshake's request, as in REQUEST. */
+    /** A WebSocket handshake is done, or with CRE_RECORD_RESUMED was done before. Payload: the handshake's
+     * request, as in REQUEST. */
     CRE_EVENT_OPEN = 1,
     /** One message. `opcode` is text or binary. Payload: the message. */
     CRE_EVENT_MESSAGE = 2,
-    /** The connection is gone; the last event of its session, exactly one for each OPEN or CONNECT. Payload:
-     * cre_closed. */
+    /** The connection is gone; the last event of its session, exactly one for each session that had an OPEN
+     * or CONNECT, or whose REQUEST waits for UPGRADE. Payload: cre_closed. */
     CRE_EVENT_CLOSE = 3,
     /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
      * Exactly one answer is expected: RESPOND, with its RESPOND_BODY if it has CRE_RECORD_MORE_BODY, or
      * RESPOND_FILE. Several requests of a connection may be in progress (cre_engine_config.max_pipelined):
      * `opcode` is the number of this one, counted from 0 and modulo 256, which its answer names. With
-     * CRE_RECORD_MORE_BODY the body is not included and follows as REQUEST_BODY. */
+     * CRE_RECORD_MORE_BODY the body is not included and follows as REQUEST_BODY. On a port with `ask_upgrade`
+     * a valid handshake is such a request, with CRE_HTTP_UPGRADE_WEBSOCKET among the flags of its head, and
+     * UPGRADE another answer to it. */
     CRE_EVENT_REQUEST = 4,
     /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
     CRE_EVENT_FULL = 5,
@@ -106,6 +111,13 @@ typedef enum cre_command {
     /** Nobody will answer the requests up to the one whose number is `opcode`: those without an answer get a
      * page with status 500; where a part of an answer was sent, the connection is reset. No payload. */
     CRE_COMMAND_ABANDON = 75,
+    /** Answer the handshake whose number is `opcode` with 101; OPEN follows, or CLOSE. Payload: cre_upgrade,
+     * the subprotocol, fields. CRE_ESTATE: the request is no handshake. CRE_EINVALID: the client has not
+     * offered the subprotocol. */
+    CRE_COMMAND_UPGRADE = 76,
+    /** The sender is new to the connection, an open WebSocket whose port has `keep_handshake`: OPEN comes
+     * again, with CRE_RECORD_RESUMED. CRE_ESTATE: the port has not. No payload. */
+    CRE_COMMAND_ADOPT = 77,
     /** Give the connection the id of its user, once. Payload: cre_binding. With CRE_DISPATCH_BY_USER
      * the worker `user_id % worker_count` gets its events, from the next one on; of an HTTP connection, from
      * the next request when all before it are answered. CRE_ESTATE: it has one already. */
@@ -189,6 +201,14 @@ typedef struct cre_closing {
     uint16_t code;
     uint16_t reserved;
 } cre_closing;
+
+/** Payload of UPGRADE, followed by `subprotocol_length` bytes of the subprotocol and packed fields
+ * (cre_http_fields_put), which are checked. Those of the handshake itself among them are skipped. */
+typedef struct cre_upgrade {
+    uint16_t subprotocol_length; /* 0 with `chosen`: none; up to 255 */
+    uint16_t chosen;             /* 0: the port chooses the subprotocol; 1: it is given here */
+    uint32_t fields_length;      /* up to CRE_HTTP_MAX_HEAD */
+} cre_upgrade;
 
 /** Payload of BIND commands. */
 typedef struct cre_binding {

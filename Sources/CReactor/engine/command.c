@@ -134,6 +134,12 @@ static int check_file_response(const cre_record *command, cre_slice *parts, int 
     return result ? result : cre_http_fields_check(fields->data, fields->length);
 }
 
+static int check_upgrade(const cre_record *command, cre_slice *parts, int count) {
+    cre__upgrade upgrade;
+    (void)command;
+    return cre__upgrade_read(&upgrade, parts, count);
+}
+
 static int check_topic(const cre_record *command, cre_slice *parts, int count) {
     topic_name topic;
     (void)command;
@@ -167,6 +173,8 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
     RULE(CONTINUE) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST, 0 },
     RULE(ABANDON) = { check_nothing, ANY, CRE_EGONE, 0 },
+    RULE(UPGRADE) = { check_upgrade, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(ADOPT) = { check_nothing, IN(OPEN), CRE_ENOT_WEBSOCKET, 0 },
     RULE(CLOSE) = { check_closing, ANY, CRE_EGONE, 0 },
     RULE(RESET) = { check_nothing, ANY, CRE_EGONE, 0 },
     RULE(PAUSE) = { check_nothing, ANY, CRE_EGONE, 0 },

@@ -203,7 +203,8 @@ uint16_t cre__engine_event_worker(const cre_engine *engine) {
 /* Nobody got an event of the connection. */
 static __attribute__((noinline)) void lost_event(cre__conn *conn, cre_event kind, int error) {
     /* Whoever does not know of its beginning gets no end. */
-    if (kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT) conn->stream.opened = false;
+    bool begins = kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT;
+    if (begins && !conn->stream.has_handshake) conn->stream.opened = false;
     CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = error);
 }
 
@@ -232,7 +233,7 @@ int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *pay
 
 bool cre__conn_report_close(cre__conn *conn) {
     const cre__stream *stream = &conn->stream;
-    cre_block *text = stream->close_text;
+    cre_block *text = stream->has_handshake ? NULL : stream->close_text;
     _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
     size_t length = text ? cre_block_length(text) : 0;
     cre_closed closed = { .reason = stream->close_reason,
@@ -245,10 +246,26 @@ bool cre__conn_report_close(cre__conn *conn) {
            CRE_ENOMEM;
 }
 
+bool cre__conn_keep_handshake(cre__conn *conn, const uint8_t *payload, size_t length) {
+    cre_block_release(conn->stream.handshake);
+    conn->stream.handshake = cre_block_copy(payload, length);
+    conn->stream.has_handshake = conn->stream.handshake != NULL;
+    if (!conn->stream.has_handshake) cre__conn_no_memory(conn);
+    return conn->stream.has_handshake;
+}
+
+void cre__conn_drop_handshake(cre__conn *conn) {
+    if (!conn->stream.has_handshake) return;
+    cre_block_release(conn->stream.handshake);
+    conn->stream.handshake = NULL;
+    conn->stream.has_handshake = false;
+}
+
 /* Without memory for the text CLOSE comes without. */
 void cre__conn_set_close_text(cre__conn *conn, cre_slice text) {
     if (!text.length) return;
     cre_block_release(conn->stream.close_text);
+    conn->stream.has_handshake = false;
     size_t most = text.length < CRE_WS_MAX_CONTROL ? text.length : CRE_WS_MAX_CONTROL;
     conn->stream.close_text = cre_block_copy(text.data, most);
 }

@@ -100,6 +100,10 @@ int cre__conn_no_memory(cre__conn *conn);
 
 /* The reason to report in CLOSE; at most CRE_WS_MAX_CONTROL bytes are kept. */
 void cre__conn_set_close_text(cre__conn *conn, cre_slice text);
+/* Keeps the request of a handshake, in wire form, in the place of the close text. False: no memory, and the
+ * connection was reset. */
+bool cre__conn_keep_handshake(cre__conn *conn, const uint8_t *payload, size_t length);
+void cre__conn_drop_handshake(cre__conn *conn);
 /* Emits CLOSE with the stream's reason, code, error and text. False: there is no memory to pass it on. */
 bool cre__conn_report_close(cre__conn *conn);
 

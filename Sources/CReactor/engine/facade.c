@@ -163,6 +163,23 @@ int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t st
     return impossible && result == -EISDIR ? impossible : result;
 }
 
+int cre_engine_upgrade(cre_engine *engine, cre_session session, const char *subprotocol, const char *fields) {
+    size_t length = subprotocol ? strlen(subprotocol) : 0;
+    if (length > CRE__MAX_SUBPROTOCOL) return CRE_EINVALID;
+    response_head head;
+    int result = open_head(&head, 101, fields);
+    if (result) return result;
+    cre_upgrade upgrade = { .subprotocol_length = (uint16_t)length,
+                            .chosen = subprotocol != NULL,
+                            .fields_length = head.head.fields_length };
+    cre_slice parts[] = { { (const uint8_t *)&upgrade, sizeof upgrade },
+                          { (const uint8_t *)subprotocol, length },
+                          { head.fields, head.head.fields_length } };
+    result = command_request(engine, session, CRE_COMMAND_UPGRADE, 0, parts, 3);
+    close_head(&head);
+    return result;
+}
+
 /* ---- topics ---- */
 
 static int command_topic(cre_engine *engine, cre_session session, cre_command kind, const void *topic,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct cre__response;
+struct cre__upgrade;
 typedef struct cre__conn cre__conn;
 
 /* A CLOSE command: code 0 where the protocol has none. */
@@ -24,9 +25,13 @@ typedef struct cre__protocol {
 
     /* The protocol begins on the connection, whose state is zeroed. */
     void (*start)(cre__conn *conn);
-    /* A request in wire form asks for the protocol: begins it, and returns 0, or an HTTP status to refuse
+    /* A request in wire form asks for the protocol: whether it may. Returns 0, or an HTTP status to refuse it
      * with. NULL: nothing upgrades to it. */
-    int (*upgrade)(cre__conn *conn, uint8_t *payload, size_t length);
+    int (*check_upgrade)(cre__conn *conn, const uint8_t *payload, size_t length);
+    /* Begins the protocol as such a request asks, once it was checked; `upgrade` NULL: as the port's settings
+     * say. Returns 0, also when the connection has ended meanwhile, or a negative error, and nothing has
+     * happened. */
+    int (*upgrade)(cre__conn *conn, uint8_t *payload, size_t length, const struct cre__upgrade *upgrade);
     /* Bytes were received; they may be written to. */
     void (*input)(cre__conn *conn, uint8_t *data, size_t length);
     /* Where to receive next; then `received` instead of `input`. May be NULL. */

@@ -5,21 +5,40 @@
 
 #include "engine/slices.h"
 
+/* Takes fields that lie in one part; whatever follows them stays. */
+static int take_fields(size_t length, cre_slice *parts, int count, cre_slice *fields) {
+    for (int i = 0; i < count && length; i++) {
+        if (!parts[i].length) continue;
+        if (parts[i].length < length) return CRE_EINVALID;
+        *fields = (cre_slice){ parts[i].data, length };
+        parts[i].data += length;
+        parts[i].length -= length;
+        return 0;
+    }
+    return length ? CRE_EINVALID : 0;
+}
+
 int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     cre_response head;
     if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
     if (head.status < 200 || head.status > 999) return CRE_EINVALID;
     *response = (cre__response){ .status = head.status };
-    /* The fields lie in one part; whatever follows them is the body. */
-    for (int i = 0; i < count && head.fields_length; i++) {
-        if (!parts[i].length) continue;
-        if (parts[i].length < head.fields_length) return CRE_EINVALID;
-        response->fields = (cre_slice){ parts[i].data, head.fields_length };
-        parts[i].data += head.fields_length;
-        parts[i].length -= head.fields_length;
-        return 0;
-    }
-    return head.fields_length ? CRE_EINVALID : 0;
+    return take_fields(head.fields_length, parts, count, &response->fields);
+}
+
+int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count) {
+    cre_upgrade head;
+    *upgrade = (cre__upgrade){ .fields.length = 0 };
+    if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
+    if (head.chosen > 1 || head.subprotocol_length > (head.chosen ? CRE__MAX_SUBPROTOCOL : 0) ||
+        head.fields_length > CRE_HTTP_MAX_HEAD ||
+        !cre__slices_take(upgrade->subprotocol, head.subprotocol_length, parts, count))
+        return CRE_EINVALID;
+    upgrade->chosen = head.chosen;
+    int result = take_fields(head.fields_length, parts, count, &upgrade->fields);
+    if (result || cre__slices_length(parts, count) || strlen(upgrade->subprotocol) < head.subprotocol_length)
+        return CRE_EINVALID;
+    return cre_http_fields_check(upgrade->fields.data, upgrade->fields.length);
 }
 
 int cre__file_response_read(cre__file_response *response, cre_slice *parts, int count) {

@@ -6,6 +6,8 @@
 #include <creactor/record.h>
 #include <stdbool.h>
 
+#define CRE__MAX_SUBPROTOCOL 255
+
 typedef struct cre__response {
     uint16_t status;
     bool checked;     /* the fields are packed, and were checked */
@@ -20,6 +22,15 @@ typedef struct cre__file_response {
     char path[CRE_MAX_PATH + 1];
 } cre__file_response;
 
+/* The answer to a handshake. */
+typedef struct cre__upgrade {
+    bool chosen; /* whether the subprotocol is given; else the port chooses it */
+    char subprotocol[CRE__MAX_SUBPROTOCOL + 1];
+    cre_slice fields; /* packed, not checked */
+} cre__upgrade;
+
+/* Reads an UPGRADE. Returns 0, CRE_EINVALID or CRE_EHTTP_INVALID_FIELD. */
+int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count);
 /* Reads the head of a RESPOND; the parts are the body then. Returns 0 or CRE_EINVALID. */
 int cre__response_read(cre__response *response, cre_slice *parts, int count);
 /* Reads a RESPOND_FILE. Returns 0 or CRE_EINVALID. */

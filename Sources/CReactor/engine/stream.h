@@ -19,8 +19,11 @@ typedef struct cre__stream {
     cre_session session;                      /* stays when it has ended: see `over` */
     struct cre__subscriptions *subscriptions; /* NULL: none */
     cre_ws_deflate *deflate;                  /* NULL: messages are not compressed */
-    cre_block *close_text;                    /* the reason for CLOSE; NULL: none */
-    uint32_t user_id;                         /* 0: none */
+    union {
+        cre_block *handshake;  /* with `has_handshake`: its request in wire form */
+        cre_block *close_text; /* else: the reason for CLOSE; NULL: none */
+    };
+    uint32_t user_id; /* 0: none */
     union {
         uint32_t pinged_at;  /* of a live stream */
         int32_t close_error; /* of one that has ended */
@@ -29,6 +32,7 @@ typedef struct cre__stream {
     uint16_t close_code;
     uint8_t close_reason;      /* known when closing has begun */
     uint8_t pending_close;     /* the end of the turn closes it with this reason */
+    bool has_handshake : 1;    /* see `handshake` */
     bool over : 1;             /* it has ended: no command finds it */
     bool end_due : 1;          /* ...and that must still be reported */
     bool opened : 1;           /* OPEN or CONNECT was emitted, so CLOSE is due */

@@ -131,6 +131,12 @@ CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uin
                                     bool close, const void *fields, size_t fields_length, const void *body,
                                     size_t length);
 
+/** UPGRADE: answers the handshake of this number. `subprotocol` has `length` bytes; NULL: the port chooses.
+ * OPEN or CLOSE follows when this returns 0. */
+CRE_API int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t request,
+                               const char *subprotocol, size_t length, const void *fields,
+                               size_t fields_length);
+
 /** RESPOND_BODY, as cre_engine_respond_body. When the last piece finds no room on its way to another process
  * (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */
 CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request,

@@ -29,6 +29,7 @@ typedef struct cre__http1 {
     bool alone : 1;                       /* the request being received must not overlap with others */
     bool idle : 1;                        /* the time between two requests runs */
     bool promoting : 1;                   /* deferred answers are being sent */
+    bool upgrading : 1;                   /* the request in progress is a handshake */
     /* Of the first response: */
     bool streaming : 1;       /* the response has begun, and its body goes on */
     bool chunked : 1;         /* ...in chunks */
@@ -57,6 +58,11 @@ static inline bool cre__http1_serves(const cre__conn *conn) {
 void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length);
 /* The input must wait: it is buffered, and reading stops. */
 void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+
+/* Answers the handshake in progress with another protocol. */
+int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count);
+/* It is answered as any request. */
+void cre__http1_upgrade_refused(cre__conn *conn);
 
 /* ---- response.c ---- */
 

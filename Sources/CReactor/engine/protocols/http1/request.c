@@ -65,6 +65,54 @@ static uint8_t traits_of_method(const uint8_t *bytes, size_t length) {
     return length >= 5 && memcmp(bytes, "HEAD ", 5) == 0 ? CRE__HEAD_REQUEST : 0;
 }
 
+/* A handshake in wire form. Returns whether the connection goes on with HTTP. */
+static bool upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
+    const cre__protocol *protocol = &cre__protocol_websocket;
+    int status = protocol->check_upgrade(conn, payload, length);
+    if (status) {
+        cre__http1_refuse(conn, status);
+    } else if (conn->port->options.ask_upgrade) {
+        if (!cre__conn_keep_handshake(conn, payload, length)) return false;
+        cre__http1_of(conn)->upgrading = conn->stream.opened = true;
+        cre__http1_deliver(conn, CRE_RECORD_FINAL, payload, length);
+        return true;
+    } else {
+        protocol->upgrade(conn, payload, length, NULL);
+    }
+    return false;
+}
+
+void cre__http1_upgrade_refused(cre__conn *conn) {
+    cre__http1_of(conn)->upgrading = conn->stream.opened = false;
+    cre__conn_drop_handshake(conn);
+}
+
+int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count) {
+    cre__http1 *http = cre__http1_of(conn);
+    cre__upgrade upgrade;
+    if (!http->upgrading) return CRE_ESTATE;
+    int result = cre__upgrade_read(&upgrade, parts, count);
+    if (result) return result;
+    if (cre__conn_engine(conn)->shutting_down) { /* no connection begins; that it has ended CLOSE says */
+        http->upgrading = false;
+        return cre__http1_error(conn, http->first, 503, true);
+    }
+    pending_input *behind = http->pending;
+    http->pending = NULL; /* it is the other protocol's */
+    cre_block *handshake = cre_block_retain(conn->stream.handshake);
+    result = cre__protocol_websocket.upgrade(conn, cre_block_data(handshake), cre_block_length(handshake),
+                                             &upgrade);
+    cre_block_release(handshake);
+    if (result) {
+        http->pending = behind;
+        return result;
+    }
+    if (cre__conn_live(conn)) cre__transport_resume(&conn->transport, CRE__STOP_DEFERRED);
+    if (behind && cre__conn_live(conn)) conn->protocol->input(conn, behind->data, behind->used);
+    cre__free(behind);
+    return 0;
+}
+
 /* One head at *cursor. False: it is not complete, or the connection does not go on. */
 static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t looked_at) {
     cre_engine *engine = cre__conn_engine(conn);
@@ -105,11 +153,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     memcpy(engine->scratch + prefix, bytes, (size_t)length);
     prefix += (size_t)length;
     *cursor += length;
-    if (upgrade) {
-        int status = cre__protocol_websocket.upgrade(conn, engine->scratch, prefix);
-        if (status) cre__http1_refuse(conn, status);
-        return false; /* another protocol now, or an error */
-    }
+    if (upgrade) return upgrade_input(conn, engine->scratch, prefix);
     if (websocket && !options->http) {
         cre__http1_refuse(conn, 400);
         return false;
@@ -238,6 +282,11 @@ static bool may_move(const cre__conn *conn, cre_event kind) {
     return kind == CRE_EVENT_REQUEST && cre__http1_of(conn)->count == 1;
 }
 
+static bool report_end(cre__conn *conn) {
+    if (!cre__http1_body_report_broken(conn)) return false;
+    return !conn->stream.opened || cre__conn_report_close(conn); /* of a handshake without an answer */
+}
+
 static uint8_t oldest_request(const cre__conn *conn) {
     return cre__http1_of(conn)->first;
 }
@@ -269,7 +318,7 @@ const cre__protocol cre__protocol_http1 = {
     .may_move = may_move,
     .oldest_request = oldest_request,
     .end_matters = cre__http1_body_breaks,
-    .report_end = cre__http1_body_report_broken,
+    .report_end = report_end,
     .detach = detach,
     .free = free_state,
 };

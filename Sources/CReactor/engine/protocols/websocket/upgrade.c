@@ -11,6 +11,9 @@
 #define ANSWER_ROOM     1024
 #define SUBPROTOCOL_MAX 256
 
+/* Fields that an owner may add to the 101. */
+#define MOST_FIELDS 64
+
 /* Any offer longer than this is not taken up; no client's comes near it. */
 #define OFFERS_ROOM 1024
 
@@ -70,29 +73,81 @@ static size_t negotiate_deflate(cre__conn *conn, const cre_request_view *request
     return length;
 }
 
-int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length) {
-    const cre_engine_config *config = &cre__conn_engine(conn)->config;
+int cre__websocket_check_upgrade(cre__conn *conn, const uint8_t *payload, size_t length) {
     cre_request_view request;
     cre_ws_handshake handshake;
     int result = cre_request_view_init(&request, payload, (uint32_t)length);
     if (!result) result = cre_ws_handshake_check(request.head, request.fields, request.bytes, &handshake);
     if (result) return cre_http_status_of(result);
-    if (!origin_allowed(config, &handshake, request.bytes)) return 403;
-    char accept[CRE_WS_ACCEPT_LENGTH], answer[ANSWER_ROOM], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
-    cre_ws_accept(handshake.key, accept);
-    const char *subprotocol = choose_subprotocol(config, &request);
-    bool deflates = negotiate_deflate(conn, &request, extension) > 0;
-    int size = cre_ws_handshake_response(answer, sizeof answer, accept, subprotocol,
-                                         deflates ? extension : NULL, NULL, 0);
-    if (size < 0) {
-        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = size);
+    return origin_allowed(&cre__conn_engine(conn)->config, &handshake, request.bytes) ? 0 : 403;
+}
+
+/* The subprotocol of the answer, NULL for none. Returns 0, or CRE_EINVALID for one that was not offered. */
+static int answer_subprotocol(const cre__conn *conn, const cre_request_view *request,
+                              const cre__upgrade *upgrade, const char **subprotocol) {
+    *subprotocol = NULL;
+    if (!upgrade || !upgrade->chosen) {
+        *subprotocol = choose_subprotocol(&cre__conn_engine(conn)->config, request);
         return 0;
     }
-    if (!cre__conn_append(conn, answer, (size_t)size)) return 0;
+    if (!upgrade->subprotocol[0]) return 0;
+    *subprotocol = upgrade->subprotocol;
+    return cre_ws_choose_subprotocol(request->head, request->fields, request->bytes, subprotocol, 1) == 0
+               ? 0
+               : CRE_EINVALID;
+}
+
+/* Unpacks the fields of the answer. Returns their number, or CRE_ELIMIT. */
+static int answer_fields(const cre__upgrade *upgrade, cre_http_header fields[MOST_FIELDS]) {
+    if (!upgrade || !upgrade->fields.length) return 0;
+    const uint8_t *cursor = upgrade->fields.data, *end = cursor + upgrade->fields.length;
+    int count = 0;
+    cre_http_header field;
+    while (cre_http_fields_next(&cursor, end, &field)) {
+        if (count == MOST_FIELDS) return CRE_ELIMIT;
+        fields[count++] = field;
+    }
+    return count;
+}
+
+/* Queues the 101. Returns 0, or a negative error when there is nothing to send. The connection may have ended
+ * then. */
+static int send_answer(cre__conn *conn, const cre_request_view *request, const cre__upgrade *upgrade) {
+    cre_http_header fields[MOST_FIELDS];
+    const char *subprotocol;
+    int result = answer_subprotocol(conn, request, upgrade, &subprotocol);
+    int count = result ? result : answer_fields(upgrade, fields);
+    if (count < 0) return count;
+    cre_ws_handshake handshake;
+    result = cre_ws_handshake_check(request->head, request->fields, request->bytes, &handshake);
+    if (result) return result;
+    char accept[CRE_WS_ACCEPT_LENGTH], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
+    cre_ws_accept(handshake.key, accept);
+    bool deflates = negotiate_deflate(conn, request, extension) > 0;
+    size_t room = ANSWER_ROOM + (upgrade ? upgrade->fields.length : 0);
+    uint8_t *at = cre__conn_room(conn, room);
+    if (!at) return 0;
+    int size = cre_ws_handshake_response((char *)at, room, accept, subprotocol, deflates ? extension : NULL,
+                                         fields, (size_t)count);
+    if (size < 0)
+        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = size);
+    else
+        cre__queue_commit(&conn->transport, (size_t)size);
+    return 0;
+}
+
+int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length, const cre__upgrade *upgrade) {
+    cre_request_view request;
+    int result = cre_request_view_init(&request, payload, (uint32_t)length);
+    if (!result) result = send_answer(conn, &request, upgrade);
+    if (result || !cre__conn_live(conn)) return result;
+    bool kept = conn->stream.has_handshake, keep = conn->port->options.keep_handshake;
+    if (keep && !kept && !cre__conn_keep_handshake(conn, payload, length)) return 0;
     cre__conn_switch(conn, &cre__protocol_websocket);
     if (cre__topics_opened(conn))
         cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
     else
         cre__conn_no_memory(conn);
+    if (!keep) cre__conn_drop_handshake(conn);
     return 0;
 }

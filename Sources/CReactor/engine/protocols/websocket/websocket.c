@@ -56,7 +56,17 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
     return 0;
 }
 
+static int adopt(cre__conn *conn) {
+    if (!conn->stream.has_handshake) return CRE_ESTATE;
+    cre_block *handshake = cre_block_retain(conn->stream.handshake);
+    cre__conn_emit_part(conn, CRE_EVENT_OPEN, 0, CRE_RECORD_FINAL | CRE_RECORD_RESUMED,
+                        cre_block_data(handshake), cre_block_length(handshake));
+    cre_block_release(handshake);
+    return 0;
+}
+
 static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, int count, int policy) {
+    if (record->kind == CRE_COMMAND_ADOPT) return adopt(conn);
     if (record->kind != CRE_COMMAND_PUSH) return CRE_ENO_REQUEST;
     uint8_t opcode = record->opcode;
     bool final = record->flags & CRE_RECORD_FINAL;
@@ -280,6 +290,7 @@ const cre__protocol cre__protocol_websocket = {
     .state = CRE_CONNECTION_OPEN,
     .abnormal_code = 1006,
     .start = start,
+    .check_upgrade = cre__websocket_check_upgrade,
     .upgrade = cre__websocket_upgrade,
     .input = input,
     .destination = destination,

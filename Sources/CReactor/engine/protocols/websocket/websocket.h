@@ -6,6 +6,7 @@
 
 #include "engine/conn.h"
 #include "engine/protocols/protocols.h"
+#include "engine/response.h"
 
 typedef struct cre__websocket {
     cre_ws_session session;
@@ -20,7 +21,9 @@ static inline cre__websocket *cre__websocket_of(const cre__conn *conn) {
     return (cre__websocket *)(uintptr_t)conn->state;
 }
 
-/* Answers a handshake, in wire form, with 101 and emits OPEN. Returns 0 or an HTTP status. */
-int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length);
+/* Whether a handshake, in wire form, may be answered with 101. Returns 0 or an HTTP status. */
+int cre__websocket_check_upgrade(cre__conn *conn, const uint8_t *payload, size_t length);
+/* Answers it with 101 and emits OPEN. Returns 0 or a negative error; see cre__protocol. */
+int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length, const cre__upgrade *upgrade);
 
 #endif

@@ -254,6 +254,22 @@ TEST(a_handshake_is_kept_only_where_the_port_says_so) {
     net_stop(net);
 }
 
+TEST(an_answer_of_another_process_that_is_wrong_is_an_end) {
+    net_server *net = start_asking(echo);
+    net_client client = net_connect(net);
+    char head[HEAD_MAX];
+    net_send_text(&client, HANDSHAKE(""));
+    cre_record command = { .kind = CRE_COMMAND_UPGRADE, .session = asked(net) };
+    cre_upgrade upgrade = { .chosen = 1, .subprotocol_length = 5 };
+    cre_slice parts[] = { { (const uint8_t *)&upgrade, sizeof upgrade }, { (const uint8_t *)"other", 5 } };
+    cre__command_accepted(net->engine, &command, parts, 2);
+    read_head(&client, head);
+    CHECK(starts(head, "HTTP/1.1 500 "));
+    CHECK_EQ(net_closed(net_next(net)).reason, CRE_CLOSED_SERVER);
+    net_close(&client);
+    net_stop(net);
+}
+
 static void note_shutdown(void *context) {
     *(bool *)context = true;
 }

@@ -9,11 +9,14 @@ internal import CReactor
     private let request: RequestID
     private let worker: WorkerContext
     /// Packed name and value pairs: `cre_http_fields_put`.
-    private var fields: [UInt8] = []
+    private(set) var fields: [UInt8] = []
     private var status: UInt16 = 200
     private var isEnded = false
     /// Whether the head was sent and the body has not ended.
     private var isStreaming = false
+
+    /// Whether the head was sent.
+    var isBegun: Bool { isEnded || isStreaming }
 
     init(to request: RequestID, worker: WorkerContext) {
         self.request = request
@@ -158,5 +161,21 @@ internal import CReactor
         }
         worker.requests.answered(request)
         return true
+    }
+
+    /// The request was answered by other means: with an upgrade.
+    func handOver() {
+        isEnded = true
+        worker.requests.answered(request)
+    }
+
+    /// Nobody will go on with the response: completes one that has begun, and sends an error for one that has not.
+    func conclude(failed: Bool) {
+        guard !isEnded else { return }
+        if !isStreaming {
+            if !failed { Log.error("\(worker.name): a handler has returned without a response") }
+            status(500)
+        }
+        end()
     }
 }

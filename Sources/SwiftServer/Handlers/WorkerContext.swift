@@ -19,6 +19,8 @@ internal import CReactorInternal
     let timers: Timers
     /// What ``Connection/info`` needs to know of the server.
     let server: ConnectionInfo.Server
+    /// Called when a connection got a user id here.
+    var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// The handshakes of open WebSockets; empty unless ``Settings/keepsHandshakes``.
     @safe @exclusivity(unchecked) var handshakes: [ConnectionID: Request] = [:]
 
@@ -163,9 +165,13 @@ internal import CReactorInternal
     }
 
     func bind(_ fd: ConnectionID, to user: UInt32) -> Bool {
-        if isHere { return link.bind(fd, to: user) }
+        if isHere {
+            guard link.bind(fd, to: user) else { return false }
+            whenBound?(fd, user)
+            return true
+        }
         guard let info = info(fd), info.userID == nil else { return false }
-        loop.post { [link] in _ = link.bind(fd, to: user) }
+        loop.post { [self] in if isOpen { _ = bind(fd, to: user) } }
         return true
     }
 

@@ -55,5 +55,11 @@ extension Bus {
     /// Whether there is such a connection. Any process, any thread.
     func exists(_ fd: ConnectionID) -> Bool { state(of: fd) != 0 }
 
+    /// The node of the worker that serves the connection, `nil` when there is no such connection.
+    func worker(of fd: ConnectionID) -> Int? {
+        var info = cre_connection_info()
+        return unsafe cre_table_info(table, fd.rawValue, &info) ? Int(info.worker) : nil
+    }
+
     private func state(of fd: ConnectionID) -> Int32 { unsafe cre_table_state(table, fd.rawValue) }
 }

@@ -39,4 +39,26 @@ extension WorkerLink {
                 fields.count, path, offset, length)
         }
     }
+
+    enum UpgradeResult { case accepted, gone, invalid }
+
+    /// Answers a handshake with 101. Without a subprotocol the settings choose one.
+    func upgrade(_ request: RequestID, subprotocol: String?, fields: [UInt8]) -> UpgradeResult {
+        let result = unsafe fields.withUnsafeBytes { fields in
+            let upgrade = { (name: UnsafePointer<CChar>?, length: Int) in
+                unsafe cre_worker_upgrade(
+                    raw, request.connection.rawValue, request.number, name, length, fields.baseAddress, fields.count)
+            }
+            guard let subprotocol else { return upgrade(nil, 0) }
+            return unsafe subprotocol.withCString { unsafe upgrade($0, subprotocol.utf8.count) }
+        }
+        switch result {
+        case 0: return .accepted
+        case CRE_EINVALID.rawValue, CRE_ELIMIT.rawValue, CRE_EHTTP_INVALID_FIELD.rawValue: return .invalid
+        default: return .gone
+        }
+    }
+
+    /// Asks for the handshake of a connection that a predecessor has opened. False when it is no open WebSocket.
+    func adopt(_ fd: ConnectionID) -> Bool { command(CRE_COMMAND_ADOPT, fd) }
 }

@@ -120,7 +120,7 @@ internal import CReactorInternal
         _ = command(CRE_COMMAND_CONTINUE, request.connection, opcode: request.number)
     }
 
-    private func command(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> Bool {
+    func command(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> Bool {
         var command = cre_record(
             length: 0, kind: UInt8(kind.rawValue), opcode: opcode, flags: 0, session: fd.rawValue)
         return unsafe cre_worker_command(raw, &command, nil, 0) == 0

@@ -28,6 +28,7 @@ enum WorkerProcess {
     /// Runs the loop, and the application's code before and after it.
     static func serve(_ runtime: WorkerRuntime) {
         begin(runtime)
+        runtime.resumeWebSockets()
         runtime.loop.run()
         if runtime.role.isManaged {
             runtime.link.publish(activity: UInt32(CRE_AT_STOP))

@@ -17,6 +17,7 @@ public class Port: @unchecked Sendable {
     public let index: Int
 
     var handlers = ConnectionHandlers()
+    var routes = WebSocketRoutes()
 
     init(host: String, port: Int, type: PortProtocol, index: Int) {
         self.host = host
@@ -25,11 +26,12 @@ public class Port: @unchecked Sendable {
         self.index = index
     }
 
-    /// `main` has the server's handlers, for events that the port has none for. A server in the background has another
-    /// working directory, so its file names are made absolute.
-    func configuration(_ main: ConnectionHandlers, absolutePaths: Bool) -> PortConfiguration {
+    /// `main` is the server's own port, whose handlers get the events that the port has none for. A server in the
+    /// background has another working directory, so its file names are made absolute.
+    func configuration(_ main: Port, absolutePaths: Bool) -> PortConfiguration {
         PortConfiguration(
             host: host, port: port, type: type, index: index, settings: settings,
-            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers.orElse(main))
+            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers.orElse(main.handlers),
+            routes: routes.isEmpty && type == .webSocket ? main.routes : routes)
     }
 }

@@ -115,7 +115,7 @@ open class Server: ServerEvents, @unchecked Sendable {
     func configuration() -> ServerConfiguration {
         ServerConfiguration(
             mode: mode, settings: settings, processName: processName,
-            ports: ports.map { $0.configuration(handlers, absolutePaths: settings.daemonize) },
+            ports: ports.map { $0.configuration(ports[0], absolutePaths: settings.daemonize) },
             handlers: processHandlers, tasks: taskHandlers)
     }
 

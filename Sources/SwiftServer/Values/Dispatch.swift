@@ -29,6 +29,8 @@ public enum Dispatch: Sendable {
 }
 
 extension Dispatch {
+    var isByUser: Bool { if case .byUser = self { true } else { false } }
+
     /// Sets the rule in the configuration of an engine. `ports` are the bound ports of the server. What is allocated
     /// here is kept for the life of the process.
     func apply(to config: inout cre_engine_config, ports: [Int]) {

@@ -85,6 +85,17 @@ public struct Request: Sendable {
         RequestBody(source: incoming.map { .incoming($0) } ?? .whole(body))
     }
 
+    /// Whether this is the handshake of a WebSocket.
+    public var isHandshake: Bool {
+        unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_UPGRADE_WEBSOCKET != 0 }
+    }
+    /// The subprotocols that a handshake offers, in the client's order of preference.
+    public var subprotocols: [String] {
+        header.all("sec-websocket-protocol").flatMap { $0.split(separator: ",") }.map { name in
+            String(name.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" })
+        }
+    }
+
     /// Whether the client expects "100 Continue" before it sends the body.
     var isExpected: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_EXPECT_CONTINUE != 0 } }
 

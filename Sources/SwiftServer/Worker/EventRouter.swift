@@ -9,6 +9,8 @@ internal import CReactorInternal
     private let handlers: ConnectionHandlers
     /// The handlers of the other ports.
     private let otherHandlers: [ConnectionHandlers]
+    /// The straight-line handlers; `nil` when no port has any.
+    private let sockets: OpenWebSockets?
     private let pipeMessage: ((Int, [UInt8]) -> Void)?
     private let layout: Layout
     private let keepsHandshakes: Bool
@@ -19,10 +21,11 @@ internal import CReactorInternal
     @safe @exclusivity(unchecked) private var quota: Quota
 
     init(
-        worker: WorkerContext, configuration: ServerConfiguration, tasks: TaskRunner, poster: TaskPoster, drain: Drain,
-        quota: Quota
+        worker: WorkerContext, configuration: ServerConfiguration, sockets: OpenWebSockets?, tasks: TaskRunner,
+        poster: TaskPoster, drain: Drain, quota: Quota
     ) {
         self.worker = worker
+        self.sockets = sockets
         handlers = configuration.ports[0].handlers
         otherHandlers = configuration.ports.dropFirst().map(\.handlers)
         pipeMessage = configuration.handlers.pipeMessage
@@ -40,11 +43,40 @@ internal import CReactorInternal
         let fd = unsafe ConnectionID(rawValue: record.pointee.session)
         let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
         let port = unsafe Int(cre_record_port(record))
+        if let sockets, sockets.hasRoutes(port), unsafe receive(record, fd, payload, sockets, port) { return }
         if port > 0 {
             unsafe receive(record, fd, payload, otherHandlers[port - 1])
         } else {
             unsafe receive(record, fd, payload, handlers)
         }
+    }
+
+    /// An event of a port with straight-line handlers. Returns false when its callbacks should get it.
+    private func receive(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer,
+        _ sockets: OpenWebSockets, _ port: Int
+    ) -> Bool {
+        switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
+        case CRE_EVENT_REQUEST:
+            guard let request = unsafe request(record, fd, payload) else { return true }
+            if !sockets.receive(request, port: port) {
+                (port > 0 ? otherHandlers[port - 1] : handlers).request?(worker, request)
+            }
+            count()
+            return true
+        case let event:
+            guard unsafe sockets.receive(record.pointee, fd, payload, port: port) else { return false }
+            if event == CRE_EVENT_MESSAGE { count() }
+            return true
+        }
+    }
+
+    @inline(__always) private func request(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
+    ) -> Request? {
+        guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return nil }
+        if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 { worker.requests.expectBody(of: &request) }
+        return request
     }
 
     @inline(__always) private func receive(
@@ -56,10 +88,7 @@ internal import CReactorInternal
             count()
             unsafe handlers.message?(worker, fd, Opcode(rawValue: record.pointee.opcode), payload)
         case CRE_EVENT_REQUEST:
-            guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return }
-            if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 {
-                worker.requests.expectBody(of: &request)
-            }
+            guard let request = unsafe request(record, fd, payload) else { return }
             count()
             handlers.request?(worker, request)
         case CRE_EVENT_REQUEST_BODY:

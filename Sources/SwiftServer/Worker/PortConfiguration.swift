@@ -9,6 +9,10 @@ struct PortConfiguration: Sendable {
     let tls: TLSConfiguration?
     /// The port's handlers, and for other events the server's.
     let handlers: ConnectionHandlers
+    /// The port's straight-line handlers, or else the server's.
+    let routes: WebSocketRoutes
+    /// Whether plain HTTP requests are handled.
+    var servesHTTP: Bool { handlers.request != nil || !routes.isEmpty }
 
     var name: String { isLocal ? "\(type) port \(host)" : "\(type) port \(host):\(port)" }
     /// Whether the port is a Unix socket.
@@ -18,7 +22,14 @@ struct PortConfiguration: Sendable {
         try settings.check(name, type)
         try settings.checkUse(name, type, isLocal: isLocal)
         if tls != nil && type == .udp { throw .setting("\(name) cannot use TLS") }
-        if let missing = handlers.missing(for: type) {
+        if let path = routes.invalidPath {
+            throw .setting(
+                "\(name) cannot have a handler for \(path): it needs a path like /chat and a valid close code")
+        }
+        if !routes.isEmpty, type != .webSocket {
+            throw .setting("\(name) cannot have straight-line handlers, which need a .webSocket port")
+        }
+        if routes.isEmpty, let missing = handlers.missing(for: type) {
             throw ServerError(code: .missingHandler, message: "\(name) needs an \(missing) handler")
         }
     }

@@ -66,10 +66,12 @@ struct ServerConfiguration: Sendable {
 
     /// The configuration of an engine, which borrows its pointers for the life of the process.
     func engineConfig() -> cre_engine_config {
-        var config = unsafe settings.engineConfig(servesHTTP: ports[0].handlers.request != nil)
+        var config = unsafe settings.engineConfig(servesHTTP: ports[0].servesHTTP)
         let table = UnsafeMutablePointer<cre_port_options>.allocate(capacity: ports.count)
         for (index, port) in ports.enumerated() {
-            var options = unsafe port.settings.options(port.type, servesHTTP: port.handlers.request != nil)
+            var options = unsafe port.settings.options(port.type, servesHTTP: port.servesHTTP)
+            unsafe options.ask_upgrade = !port.routes.isEmpty
+            unsafe options.keep_handshake = !port.routes.isEmpty
             unsafe options.stream_bodies = port.settings.streamRequestBodies ?? settings.streamRequestBodies
             unsafe options.max_streamed_body = UInt64(port.settings.maxStreamedBody ?? settings.maxStreamedBody ?? 0)
             unsafe (table + index).initialize(to: options)

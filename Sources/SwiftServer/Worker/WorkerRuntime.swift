@@ -11,6 +11,7 @@ internal import CReactorInternal
     let poster: TaskPoster
     let drain: Drain
     private let router: EventRouter
+    private let sockets: OpenWebSockets?
     private let inlet: EventRouter.Inlet
 
     var loop: EventLoop { context.loop }
@@ -61,15 +62,27 @@ internal import CReactorInternal
             timers: timers,
             server: ConnectionInfo.Server(
                 ports: zip(configuration.ports, ports).map { ($1, $0.tls != nil) }, reactors: layout.reactors))
-        drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster)
+        let hasRoutes = role == .worker && configuration.ports.contains { !$0.routes.isEmpty }
+        let open =
+            !hasRoutes
+            ? nil
+            : OpenWebSockets(
+                context, pauses: pauses, routes: configuration.ports.map(\.routes),
+                handlers: configuration.ports.map(\.handlers))
+        self.sockets = open
+        drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster, open)
         router = EventRouter(
-            worker: context, configuration: configuration, tasks: tasks, poster: poster, drain: drain,
+            worker: context, configuration: configuration, sockets: open, tasks: tasks, poster: poster, drain: drain,
             quota: Quota(role == .worker ? settings.requestQuota : 0))
         self.id = id
         self.role = role
         self.configuration = configuration
         self.inlet = inlet
 
+        if let open, configuration.settings.dispatch.isByUser {
+            let workers = UInt32(layout.workers)
+            context.whenBound = { [weak open] fd, user in if user % workers != UInt32(id) { open?.leave(fd) } }
+        }
         inlet.connect(router)
         tasks.whenQuotaReached = { [weak drain] in drain?.start(.quota) }
         local?.begin = { [weak tasks] in tasks?.begin($0, from: id, $1, wantsResult: $2) }
@@ -85,14 +98,17 @@ internal import CReactorInternal
 
     private static func makeDrain(
         _ context: WorkerContext, _ configuration: ServerConfiguration, _ flags: ControlFlags, _ tasks: TaskRunner,
-        _ poster: TaskPoster
+        _ poster: TaskPoster, _ sockets: OpenWebSockets?
     ) -> Drain {
         let (link, timers, lanes, requests) = (context.link, context.timers, context.lanes, context.requests)
         return Drain(
             name: context.name, finishesAll: configuration.layout.role(of: context.id).isManaged,
             deadline: configuration.settings.shutdownTimeout, isServerStopping: { flags.stopping.isRaised },
             actions: Drain.Actions(
-                begin: { link.beginEnding($0) },
+                begin: { cause in
+                    link.beginEnding(cause)
+                    if !link.ownsSockets { sockets?.leave() }
+                },
                 post: { context.loop.post($0) },
                 after: { delay, run in _ = timers.start(after: delay, every: nil) { _ in run() } },
                 notify: { configuration.handlers.workerExit?(context) },
@@ -102,13 +118,14 @@ internal import CReactorInternal
                 },
                 load: {
                     Drain.Load(
-                        requests: requests.count, suspendedHandlers: lanes.runners.suspended,
+                        requests: requests.count, suspendedHandlers: lanes.runners.suspended + (sockets?.count ?? 0),
                         postedTasks: poster.outstanding, isOnTask: tasks.current != nil, timers: timers.holding,
                         hasTimers: timers.hasUsers)
                 },
                 watch: { step in
                     requests.whenAnswered = step
                     lanes.runners.whenIdle = step
+                    sockets?.whenIdle = step
                     timers.whenFewer = step
                     poster.whenNoneOpen = step
                     tasks.whenEnded = step
@@ -135,6 +152,14 @@ internal import CReactorInternal
             let result = link.serve(listener, port: port)
             guard result == 0 else { throw .system("cannot serve port \(port) in \(name)", result) }
         }
+    }
+
+    /// Continues the connections that straight-line handlers of a predecessor have served. After the application's
+    /// first code has run.
+    func resumeWebSockets() {
+        guard let sockets, !link.ownsSockets else { return }
+        let node = configuration.layout.node(of: id)
+        sockets.resume(Connections(bus: context.bus).filter { context.bus.worker(of: $0) == node })
     }
 
     /// Closes the connections of this process and its end of the link. Calling it again has no effect.

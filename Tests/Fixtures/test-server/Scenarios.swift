@@ -20,6 +20,7 @@ import TestProtocol
         case .drain: DrainScenario.register(server, configuration)
         case .ports: PortScenario.register(server, configuration)
         case .shared: SharedScenario.registerOrReport(server)
+        case .straightLine: StraightLineScenario.register(server, configuration)
         case .tasks: TaskScenario.register(server, configuration)
         case .timers: TimerScenario.register(server, configuration)
         case .upload: UploadScenario.register(server)

@@ -48,6 +48,20 @@ package enum Command: Codable, Sendable {
     case pushDetached(String)
     case send(String)
 
+    // MARK: Straight-line handlers
+
+    case isResumed
+    /// Receives a message within a time, which ends the handler; or answers with what was thrown.
+    case receive(within: Duration)
+    case tryToReceive(within: Duration)
+    case receiveInCancelledTask
+    case returnFromHandler
+    case fail
+    /// Pushes large messages, and then "done".
+    case pushLarge(Int)
+    /// Pushes ten messages from each of several tasks.
+    case pushFromTasks(Int)
+
     // MARK: Processes and threads
 
     case orphan

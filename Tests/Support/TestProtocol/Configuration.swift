@@ -54,6 +54,8 @@ package struct Configuration: Codable, Sendable {
     package var delay: Duration?
     package var dispatch: DispatchRule?
     package var unixSocket: String?
+    /// There are callbacks beside straight-line handlers.
+    package var hasCallbacks: Bool?
     /// The code of custom processes (`nil`: there are none), and how many run it: one, unless given.
     package var process: CustomProcess?
     package var processes: Int?

@@ -54,6 +54,11 @@ package enum Event: Codable, Hashable, Sendable {
     case lateResponse(end: Bool, status: Bool, header: Bool)
     case uploadFailed(Upload, RequestBodyFailure)
     case readAfterEnd
+    // Straight-line handlers
+    case handlerEnd(open: Int, code: UInt16?)
+    case asked
+    case lateUpgrade(String)
+    case pushedLarge
     // Handlers in progress
     case blocked
     case received
@@ -97,6 +102,7 @@ package enum Event: Codable, Hashable, Sendable {
         case executor, firstTask, lastTask
         case open, close, closedIn, closeThread, afterClose, requestAfterClose, closedTwice, closedStream, closing
         case connect, gone, packet, full, drained, portDrained, refused, detachedPush, masterPush, wrongKind
+        case handlerEnd, asked, lateUpgrade, pushedLarge
         case wrongKindElsewhere, lateResponse, uploadFailed, readAfterEnd, blocked, received, held
         case posted, sent, note, finish, taskError, flood, message, process, accepted, timer
         case takesSignals, windowSignal, ignoresWindowSignals, timers

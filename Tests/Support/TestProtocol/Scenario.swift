@@ -1,7 +1,7 @@
 /// The handlers of `test-server`.
 package enum Scenario: String, CaseIterable, Codable, Sendable {
     case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
-    case tasks, timers, upload, version
+    case straightLine, tasks, timers, upload, version
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming
     // Servers that end by themselves, or that other threads keep from starting.

@@ -60,7 +60,7 @@ void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_
 void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 
 /* Answers the handshake in progress with another protocol. */
-int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count);
+int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count, int policy);
 /* It is answered as any request. */
 void cre__http1_upgrade_refused(cre__conn *conn);
 

@@ -206,7 +206,7 @@ int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *pa
     uint8_t ahead = (uint8_t)(command->opcode - http->first);
     if (ahead >= http->count) return CRE_ENO_REQUEST;
     if (command->kind == CRE_COMMAND_CONTINUE) return cre__http1_body_continue(conn);
-    if (command->kind == CRE_COMMAND_UPGRADE) return cre__http1_upgrade(conn, parts, count);
+    if (command->kind == CRE_COMMAND_UPGRADE) return cre__http1_upgrade(conn, parts, count, policy);
     if (ahead) return defer_answer(conn, entry_at(conn, ahead), command, parts, count, (cre__policy)policy);
     return answer_first(conn, command, parts, count, (cre__policy)policy);
 }

@@ -87,16 +87,20 @@ void cre__http1_upgrade_refused(cre__conn *conn) {
     cre__conn_drop_handshake(conn);
 }
 
-int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count) {
+/* The handshake is refused after all; its owner, who believes that it was accepted, gets CLOSE. */
+static int refuse_upgrade(cre__conn *conn, int status) {
+    cre__http1 *http = cre__http1_of(conn);
+    http->upgrading = false; /* `opened` stays */
+    return cre__http1_error(conn, http->first, status, true);
+}
+
+int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count, int policy) {
     cre__http1 *http = cre__http1_of(conn);
     cre__upgrade upgrade;
     if (!http->upgrading) return CRE_ESTATE;
+    if (cre__conn_engine(conn)->shutting_down) return refuse_upgrade(conn, 503);
     int result = cre__upgrade_read(&upgrade, parts, count);
     if (result) return result;
-    if (cre__conn_engine(conn)->shutting_down) { /* no connection begins; that it has ended CLOSE says */
-        http->upgrading = false;
-        return cre__http1_error(conn, http->first, 503, true);
-    }
     pending_input *behind = http->pending;
     http->pending = NULL; /* it is the other protocol's */
     cre_block *handshake = cre_block_retain(conn->stream.handshake);
@@ -105,7 +109,7 @@ int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count) {
     cre_block_release(handshake);
     if (result) {
         http->pending = behind;
-        return result;
+        return policy == CRE__FORCE ? refuse_upgrade(conn, 500) : result;
     }
     if (cre__conn_live(conn)) cre__transport_resume(&conn->transport, CRE__STOP_DEFERRED);
     if (behind && cre__conn_live(conn)) conn->protocol->input(conn, behind->data, behind->used);

@@ -1,0 +1,237 @@
+internal import CReactor
+
+/// The connections of the ports that have straight-line handlers: which of them such a handler serves, and the way from
+/// their events to it.
+@safe final class OpenWebSockets: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    private enum Entry {
+        case served(WebSocket)
+        /// Callbacks serve it: no route has its path.
+        case plain
+        /// A predecessor has opened it, and its handshake was asked for.
+        case adopting(Backlog)
+    }
+
+    /// What is received until the handshake arrives.
+    private final class Backlog {
+        var frames: [Frame] = []
+        var isInputOver = false
+    }
+
+    private let worker: WorkerContext
+    private let pauses: ReadPauses
+    private let routes: [WebSocketRoutes]
+    private let handlers: [ConnectionHandlers]
+    @safe @exclusivity(unchecked) private var entries: [ConnectionID: Entry] = [:]
+    /// Tasks of handlers that have not returned.
+    private var tasks: [ObjectIdentifier: Task<Void, Never>] = [:]
+    /// Connections of a predecessor that wait until others were adopted.
+    private var waiting: [ConnectionID] = []
+    private var isLeaving = false
+    /// Called when the last handler has returned.
+    var whenIdle: (() -> Void)?
+
+    /// The number of connections whose handshake is asked for at once: as much as a link takes at any time.
+    private static let mostAdopting = 64
+
+    init(
+        _ worker: WorkerContext, pauses: ReadPauses, routes: [WebSocketRoutes], handlers: [ConnectionHandlers]
+    ) {
+        self.worker = worker
+        self.pauses = pauses
+        self.routes = routes
+        self.handlers = handlers
+    }
+
+    /// The number of handlers that have not returned.
+    var count: Int { tasks.count }
+
+    func hasRoutes(_ port: Int) -> Bool { !routes[port].isEmpty }
+
+    // MARK: Requests
+
+    /// Handles a request or handshake of a port with routes. Returns false when the port's `onRequest` should get it.
+    func receive(_ request: Request, port: Int) -> Bool {
+        if let route = routes[port].match(request.path) {
+            let response = MainActor.assumeIsolated { Response(to: request.id, worker: worker) }
+            serve(request, response, route)
+        } else if request.isHandshake, unsafe handlers[port].message != nil {
+            _ = worker.link.upgrade(request.id, subprotocol: nil, fields: [])
+        } else if !request.isHandshake, handlers[port].request != nil {
+            return false
+        } else {
+            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+            unsafe worker.link.respond(request.id, status: 404, fields: [], body: empty)
+        }
+        return true
+    }
+
+    @discardableResult
+    private func serve(_ request: Request, _ response: Response?, _ route: WebSocketRoute) -> WebSocket {
+        let socket = WebSocket(request, response: response, worker: worker, pauses: pauses)
+        if request.isHandshake { entries[request.fd] = .served(socket) }
+        let key = ObjectIdentifier(socket)
+        let task = Task.immediate(executorPreference: worker.loop.executor) { @MainActor [self] in
+            var failure: (any Error)?
+            socket.handlerTask = WebSocket.currentTask
+            do {
+                try await withTaskCancellationHandler {
+                    try await route.handler(request, socket)
+                } onCancel: {
+                    socket.cancelled()
+                }
+            } catch { failure = error }
+            ended(socket, route, failure)
+            if tasks.removeValue(forKey: key) == nil { hasReturned.insert(key) }
+            if tasks.isEmpty { whenIdle?() }
+        }
+        worker.loop.executor.drain()
+        if hasReturned.remove(key) == nil { tasks[key] = task }
+        return socket
+    }
+    /// Handlers that have returned before their tasks were noted.
+    private var hasReturned: Set<ObjectIdentifier> = []
+
+    private func ended(_ socket: WebSocket, _ route: WebSocketRoute, _ error: (any Error)?) {
+        guard worker.isOpen else { return }
+        if let error, !WebSocketError.isExpected(error) {
+            let path = route.prefix.isEmpty ? "/" : route.prefix
+            Log.error("\(worker.name): the handler of \(path) has failed on connection \(socket.id): \(error)")
+        }
+        socket.handlerEnded(error)
+        if socket.phase == .asked { entries[socket.id] = nil }  // the connection goes on with HTTP
+    }
+
+    // MARK: Events
+
+    /// Delivers an event of a port with routes. Returns false when the connection's callbacks should get it.
+    func receive(_ record: cre_record, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer, port: Int) -> Bool {
+        let entry = entries[fd]
+        switch cre_event(rawValue: UInt32(record.kind)) {
+        case CRE_EVENT_OPEN: return unsafe opened(fd, entry, payload, port)
+        case CRE_EVENT_CLOSE: return unsafe closed(fd, entry, payload)
+        case CRE_EVENT_MESSAGE:
+            if case .plain = entry { return false }
+            let frame = unsafe Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](payload))
+            switch entry {
+            case .served(let socket): deliver { socket.receive(frame) }
+            case .adopting(let backlog): backlog.frames.append(frame)
+            case .plain, nil: adopt(fd)?.frames.append(frame)  // its user has moved here from another worker
+            }
+        case CRE_EVENT_END:
+            switch entry {
+            case .plain: return false
+            case .served(let socket): deliver { socket.inputEnded() }
+            case .adopting(let backlog): backlog.isInputOver = true
+            case nil: return false
+            }
+        case CRE_EVENT_DRAINED:
+            guard case .served(let socket) = entry else { return false }
+            deliver { socket.room.wakeFirst() }
+        default: return false
+        }
+        return true
+    }
+
+    /// Runs what an event resumes within the turn of the event where another process owns the connection: if this one
+    /// is killed, only the message in hand is lost. Where this process owns it, it would be lost with all of them, and
+    /// a handler is resumed once for all messages of a turn.
+    @inline(__always) private func deliver(_ event: () -> Void) {
+        event()
+        if !worker.link.ownsSockets { worker.loop.executor.drain() }
+    }
+
+    private func opened(
+        _ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer, _ port: Int
+    ) -> Bool {
+        if case .served(let socket) = entry {
+            deliver { socket.opened() }
+            return true
+        }
+        let isKnown = if case .adopting = entry { true } else { false }
+        guard let request = unsafe Request(fd: fd, payload: payload) else { return true }
+        // Also when a predecessor has accepted the handshake and ended before the WebSocket was open.
+        guard let route = routes[port].match(request.path) else {
+            entries[fd] = .plain
+            guard isKnown else { return false }
+            callBack(fd, entry, handlers[port])
+            adoptNext()
+            return true
+        }
+        switch route.whenMoved {
+        case .closes(let code):
+            entries[fd] = nil
+            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+            _ = unsafe worker.link.close(fd, code: code, reason: empty)
+        case .resumes:
+            let socket = serve(request, nil, route)
+            if case .adopting(let backlog) = entry {
+                for frame in backlog.frames { deliver { socket.receive(frame) } }
+                if backlog.isInputOver { deliver { socket.inputEnded() } }
+            }
+            if isLeaving { deliver { _ = socket.leave() } }
+        }
+        if isKnown { adoptNext() }
+        return true
+    }
+
+    /// Delivers what was received before it was known that callbacks serve the connection.
+    private func callBack(_ fd: ConnectionID, _ entry: Entry?, _ handlers: ConnectionHandlers) {
+        guard case .adopting(let backlog) = entry else { return }
+        for frame in backlog.frames {
+            unsafe frame.bytes.withUnsafeBytes { unsafe handlers.message?(worker, fd, frame.opcode, $0) }
+        }
+        let link = worker.link
+        guard backlog.isInputOver else { return }
+        if worker.isBusy(fd) { worker.lanes.run(fd) { link.finish(fd) } } else { link.finish(fd) }
+    }
+
+    private func closed(_ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer) -> Bool {
+        entries[fd] = nil
+        switch entry {
+        case .served(let socket):
+            let reason = unsafe CloseReason(payload)
+            deliver { if !socket.closed(reason) { tasks[ObjectIdentifier(socket)]?.cancel() } }
+            return true
+        case .adopting:
+            adoptNext()
+            return false
+        case .plain, nil: return false
+        }
+    }
+
+    // MARK: Successors
+
+    /// Continues the connections that a predecessor of this process has left.
+    func resume(_ connections: some Sequence<ConnectionID>) {
+        waiting = connections.filter { entries[$0] == nil }
+        for _ in 0..<OpenWebSockets.mostAdopting { adoptNext() }
+    }
+
+    private func adoptNext() {
+        while let fd = waiting.popLast() {
+            if entries[fd] == nil, adopt(fd) != nil { return }
+        }
+    }
+
+    /// Asks for the handshake of a connection. `nil` when it is no open WebSocket.
+    private func adopt(_ fd: ConnectionID) -> Backlog? {
+        guard worker.bus.isOpen(fd), worker.link.adopt(fd) else { return nil }
+        let backlog = Backlog()
+        entries[fd] = .adopting(backlog)
+        return backlog
+    }
+
+    /// Has all handlers end that have no message in hand: a successor will call them again.
+    func leave() {
+        isLeaving = true
+        waiting = []
+        for fd in entries.keys { leave(fd) }
+    }
+
+    /// Has the handler of one connection end for another worker.
+    func leave(_ fd: ConnectionID) {
+        guard case .served(let socket) = entries[fd] else { return }
+        if !socket.leave() { tasks[ObjectIdentifier(socket)]?.cancel() }
+    }
+}

@@ -1,0 +1,296 @@
+internal import CReactor
+
+/// A connection in a straight-line handler: the answer to its request, and after ``upgrade(subprotocol:)`` its
+/// WebSocket.
+///
+/// ```swift
+/// server.handle("/echo") { request, ws in
+///     try await ws.upgrade()
+///     for try await frame in ws.frames {
+///         try await ws.push(frame)
+///     }
+/// }
+/// ```
+///
+/// Before the upgrade, the request may be answered as plain HTTP instead: ``status(_:)``, ``header(_:_:)``,
+/// ``end(_:)-(String)``. Fields that were added go into the answer to the handshake, too.
+///
+/// When the client closes, ``recv(timeout:)`` and the sequences end; a handler that waits for something else, and has
+/// no message that it has not finished, is cancelled. When the handler returns, an open WebSocket is closed with code
+/// 1000. An error that it throws is logged; it closes the WebSocket with code 1011, and is a response with status 500
+/// before the upgrade. Several tasks may use one connection; messages that one task pushes keep their order.
+@safe public final class WebSocket: @unchecked Sendable {
+    // `@unchecked`: what changes is used on the loop's thread only.
+
+    /// The id, which callbacks call `fd`.
+    public let id: ConnectionID
+    /// The request that began the connection, also when it is resumed.
+    public let request: Request
+    /// Whether a predecessor of this worker has opened the WebSocket: ``upgrade(subprotocol:)`` returns at once.
+    /// Messages that the predecessor had taken are not received again.
+    public let isResumed: Bool
+    /// Why and how the connection was closed; `nil` while it is not.
+    @MainActor public var closeReason: CloseReason? { reason }
+    private var reason: CloseReason?
+
+    enum Phase { case asked, opening, open, closed }
+    @safe @exclusivity(unchecked) private(set) var phase: Phase
+
+    let worker: WorkerContext
+    private let response: Response?
+    private let pauses: ReadPauses
+
+    @safe @exclusivity(unchecked) private var inbox = FrameQueue()
+    private let readers = WaitQueue()
+    /// The task of the handler, as long as that runs; 0 before. Its cancellation wakes all, so that its own waits need
+    /// not look out for it, which has its price.
+    var handlerTask: UInt = 0
+    @safe @exclusivity(unchecked) private var isPaused = false
+    /// Whether the client has ended its side: what is in the inbox is all there will be.
+    @safe @exclusivity(unchecked) private var isInputOver = false
+    /// Whether the handler takes messages at all.
+    @safe @exclusivity(unchecked) private var receives = false
+    /// Whether the handler has a message that it has not finished: it has not asked for the next one.
+    @safe @exclusivity(unchecked) private var hasMessage = false
+    /// Whether the worker ends and leaves the connection to its successor.
+    @safe @exclusivity(unchecked) private var isMoving = false
+    /// Whether the handler knows that.
+    private(set) var isMoved = false
+
+    private let upgrading = WaitQueue()
+    let room = WaitQueue()
+    let turns = WaitQueue()
+    @safe @exclusivity(unchecked) var isPushing = false
+
+    init(_ request: Request, response: Response?, worker: WorkerContext, pauses: ReadPauses) {
+        id = request.fd
+        self.request = request
+        self.response = response
+        self.worker = worker
+        self.pauses = pauses
+        isResumed = response == nil
+        phase = response == nil ? .open : .asked
+    }
+
+    /// Whether messages can be pushed: the handshake is done, and the connection was not closed.
+    @MainActor public var isOpen: Bool { phase == .open && worker.bus.isOpen(id) }
+
+    /// The state of the connection at this moment, `nil` when it is gone.
+    public var info: ConnectionInfo? { worker.info(id) }
+
+    // MARK: The answer to the request
+
+    /// Accepts the handshake, and returns when the WebSocket is open.
+    ///
+    /// - Parameter subprotocol: one of ``Request/subprotocols``, "" for none. `nil`: the first of
+    ///   ``Settings/subprotocols`` that the client offers.
+    /// - Throws: ``WebSocketError/notHandshake``, ``WebSocketError/answered``, ``WebSocketError/invalidSubprotocol``;
+    /// or
+    ///   ``WebSocketError/closed`` when the client has left.
+    @MainActor public func upgrade(subprotocol: String? = nil) async throws {
+        if isResumed { return }
+        guard request.isHandshake else { throw WebSocketError.notHandshake }
+        guard let response, phase != .closed else { throw WebSocketError.closed }
+        guard phase == .asked, !response.isBegun else { throw WebSocketError.answered }
+        if let subprotocol, !subprotocol.isEmpty, !request.subprotocols.contains(subprotocol) {
+            throw WebSocketError.invalidSubprotocol
+        }
+        phase = .opening  // in base mode the WebSocket opens inside the next call
+        switch worker.link.upgrade(request.id, subprotocol: subprotocol, fields: response.fields) {
+        case .accepted: response.handOver()
+        case .gone:
+            phase = .closed
+            throw WebSocketError.closed
+        case .invalid:
+            phase = .asked
+            throw WebSocketError.invalidSubprotocol
+        }
+        // The answer of the connection's owner always arrives, so a cancelled task waits for it, too.
+        while phase == .opening { _ = await upgrading.wait(nil, worker.timers) }
+        if phase == .closed { throw WebSocketError.closed }
+    }
+
+    /// Sets the status of a plain response, as ``Response/status(_:)``.
+    @MainActor @discardableResult public func status(_ code: Int) -> Bool { undecided?.status(code) ?? false }
+
+    /// Adds a field to the response, or to the answer to the handshake, as ``Response/header(_:_:)``.
+    @MainActor @discardableResult public func header(_ name: String, _ value: String) -> Bool {
+        undecided?.header(name, value) ?? false
+    }
+
+    /// Sends a plain response, as ``Response/end(_:)-(String)``.
+    @MainActor @discardableResult public func end(_ body: String = "") -> Bool { undecided?.end(body) ?? false }
+
+    /// Sends a plain response, as ``Response/end(_:)-([UInt8])``.
+    @MainActor @discardableResult public func end(_ body: [UInt8]) -> Bool { undecided?.end(body) ?? false }
+
+    /// Sends the next piece of a plain response, as ``Response/write(_:)-(String)``.
+    @MainActor public func write(_ text: String) -> Bool { undecided?.write(text) ?? false }
+
+    /// Sends the next piece of a plain response, as ``Response/write(_:)-([UInt8])``.
+    @MainActor public func write(_ bytes: [UInt8]) -> Bool { undecided?.write(bytes) ?? false }
+
+    /// Sends a file as a plain response, as ``Response/sendFile(_:offset:length:)``.
+    @MainActor @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
+        undecided?.sendFile(path, offset: offset, length: length) ?? false
+    }
+
+    private var undecided: Response? { phase == .asked ? response : nil }
+
+    // MARK: Receiving
+
+    /// The next message. Suspends until one is received; `nil` when the connection is closed and nothing is left.
+    ///
+    /// - Throws: ``WebSocketError/timedOut`` after `timeout`, ``WebSocketError/moved`` when another worker goes on with
+    ///   the connection, ``WebSocketError/notOpen`` before the upgrade, `CancellationError` when the task is cancelled.
+    public func recv(timeout: Duration? = nil) async throws -> Frame? {
+        if worker.isHere, let frame = takeFrame() { return frame }
+        return try await recvLater(timeout)
+    }
+
+    @MainActor private func recvLater(_ timeout: Duration?) async throws -> Frame? {
+        receives = true
+        hasMessage = false
+        while true {
+            if let frame = takeFrame() { return frame }
+            guard phase == .open else {
+                if phase == .closed { return nil }
+                throw WebSocketError.notOpen
+            }
+            if isInputOver { return nil }
+            if isMoving { throw move() }
+            try Task.checkCancellation()
+            switch await readers.wait(timeout, worker.timers, noticesCancellation: !isInHandler) {
+            case .event: continue
+            case .timedOut: throw WebSocketError.timedOut
+            case .cancelled: if !isMoving { throw CancellationError() }
+            }
+        }
+    }
+
+    private var isInHandler: Bool { handlerTask != 0 && WebSocket.currentTask == handlerTask }
+
+    /// A name of the calling task.
+    static var currentTask: UInt { unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0, to: UInt.self) } }
+
+    /// The task of the handler was cancelled. Any thread.
+    func cancelled() {
+        worker.loop.post { [self] in
+            for queue in [upgrading, readers, turns, room] { queue.wakeAll(.cancelled) }
+        }
+    }
+
+    private func takeFrame() -> Frame? {
+        guard let frame = inbox.takeFirst() else { return nil }
+        hasMessage = true
+        if isPaused, inbox.isLow { setPaused(false) }
+        return frame
+    }
+
+    private func setPaused(_ isPaused: Bool) {
+        self.isPaused = isPaused
+        pauses.pause(id, isPaused)
+    }
+
+    /// The messages as they arrive, up to the close of the connection.
+    public var frames: Frames { Frames(socket: self, maxSize: nil) }
+
+    /// The messages as they arrive. The first one that is larger than `maxSize` bytes closes the connection with code
+    /// 1009 and ends the sequence.
+    public func messages(maxSize: Int) -> Frames { Frames(socket: self, maxSize: maxSize) }
+
+    // MARK: The end
+
+    /// Closes the WebSocket after its pending output was sent, with a closing handshake. Messages that were received
+    /// before can still be taken. A handshake that was not answered is refused with status 403.
+    public func close(code: UInt16 = 1000, reason: String = "") {
+        guard worker.isHere, phase == .asked else {
+            _ = worker.close(id, code: code, reason: reason)
+            return
+        }
+        MainActor.assumeIsolated {
+            response?.status(403)
+            response?.end()
+        }
+    }
+
+    /// Another worker goes on with the connection: what the handler gets for that.
+    func move() -> WebSocketError {
+        isMoved = true
+        return .moved
+    }
+
+    /// Whether the handler has a message to answer, or will take one that was received.
+    private var isBusy: Bool { hasMessage || receives && !inbox.isEmpty }
+
+    /// Whether the handler should end for its successor.
+    var isLeaving: Bool { isMoving && !isBusy }
+}
+
+// MARK: - Events of the connection
+
+extension WebSocket {
+    /// The handshake was answered.
+    func opened() {
+        guard phase == .opening else { return }
+        phase = .open
+        upgrading.wakeAll()
+    }
+
+    func receive(_ frame: Frame) {
+        guard phase == .open else { return }
+        inbox.append(frame)
+        if !isPaused, inbox.isHigh { setPaused(true) }
+        readers.wakeFirst()
+    }
+
+    /// The client has ended its side.
+    func inputEnded() {
+        isInputOver = true
+        readers.wakeAll()
+    }
+
+    /// Returns whether the handler notices by itself.
+    func closed(_ reason: CloseReason?) -> Bool {
+        let isWaiting = phase != .open || isReading || isPushing
+        phase = .closed
+        self.reason = reason
+        if isPaused { setPaused(false) }
+        for queue in [upgrading, readers, turns, room] { queue.wakeAll() }
+        return isWaiting || isBusy
+    }
+
+    private var isReading: Bool { !readers.isEmpty }
+
+    /// The worker ends, and another one will serve the connection. Returns whether the handler notices by itself.
+    func leave() -> Bool {
+        isMoving = true
+        let isWaiting = isReading
+        readers.wakeAll()
+        return isWaiting || isBusy
+    }
+
+    /// The handler has returned, or failed.
+    func handlerEnded(_ error: (any Error)?) {
+        switch phase {
+        case .asked: MainActor.assumeIsolated { response?.conclude(failed: error != nil) }
+        case .opening, .open:
+            if isMoved || isMoving && error is CancellationError { return }
+            if error as? WebSocketError == .timedOut {
+                close(code: 1001, reason: "timeout")
+            } else {
+                close(code: error == nil || error is CancellationError ? 1000 : 1011)
+            }
+        case .closed: break
+        }
+        inbox.removeAll()
+    }
+}
+
+extension WebSocket: Identifiable, Hashable {
+    /// Whether both are the same connection.
+    public static func == (a: WebSocket, b: WebSocket) -> Bool { a.id == b.id }
+
+    /// Hashes the id.
+    public func hash(into hasher: inout Hasher) { hasher.combine(id) }
+}

@@ -51,6 +51,7 @@ SERVERS = {
     "callback": ("echo", ("--mode", "base", "--handler", "callback")),
     "span": ("echo", ("--mode", "base", "--handler", "span")),
     "async": ("echo", ("--mode", "base", "--handler", "async")),
+    "straight": ("echo", ("--mode", "base", "--handler", "straight")),
     "process": ("echo", ("--mode", "process", "--handler", "callback")),
 }
 IDLE = "idle-bytes"
@@ -59,10 +60,10 @@ IDLE_SERVERS = ("c", "callback", "process")
 
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` and `async` stand for the
-    WebSocket handler only."""
+    WebSocket handler only, as does `straight`."""
     for work in WORKS:
         for server in SERVERS:
-            if work.name.startswith("ws-") or server not in ("span", "async"):
+            if work.name.startswith("ws-") or server not in ("span", "async", "straight"):
                 yield work.name, server
     for server in IDLE_SERVERS:
         yield IDLE, server

@@ -20,7 +20,10 @@ MAX_MESSAGE = 16 << 20
 START_SECONDS = 10
 # Handlers of the Swift echo that are worth a row, in base and in process mode.
 SWIFT_HANDLERS = {
-    "ws": {"base": ("callback", "span", "async"), "process": ("callback", "span", "async")},
+    "ws": {
+        "base": ("callback", "span", "async", "straight"),
+        "process": ("callback", "span", "async", "straight"),
+    },
     "http": {"base": ("callback", "async"), "process": ("callback",)},
     "broadcast": {"base": ("callback",), "process": ("callback",)},
     "idle": {"base": ("callback",), "process": ("callback",)},

@@ -46,6 +46,22 @@ case .span:
     }
 case .async:
     server.onMessage { (server, frame) async in answer(server, frame) }
+case .straight:
+    server.handle("/") { request, ws in
+        guard request.isHandshake else { return plain(request, ws) }
+        try await ws.upgrade()
+        for try await frame in ws.frames { try await ws.push(frame) }
+    }
+    server.handle(topic) { request, ws in
+        try await ws.upgrade()
+        ws.subscribe(to: topic)
+        for try await frame in ws.frames { server.publish(topic, frame.bytes, opcode: frame.opcode) }
+    }
+}
+
+@MainActor func plain(_ request: Request, _ ws: WebSocket) {
+    ws.status(request.path == "/hello" ? 200 : 404)
+    ws.end(request.path == "/hello" ? "hello world." : "not found\n")
 }
 
 server.onRequest { request, response in

@@ -10,6 +10,7 @@ import SwiftServer
     }
     switch options.handler {
     case .callback: server.onReceive { (server, fd, bytes: [UInt8]) in server.send(bytes, to: fd) }
+    case .straight: fail("straight-line handlers serve WebSockets and HTTP")
     case .span: server.onReceive { (server: Server, fd: ConnectionID, bytes: RawSpan) in server.send(bytes, to: fd) }
     case .async: server.onReceive { (server, fd, bytes: [UInt8]) async in server.send(bytes, to: fd) }
     }

@@ -48,8 +48,11 @@ int main(int argc, char **argv) {
     cre_engine *engine;
     uint16_t port;
     /* A message of 1,000 bytes fits in a line, cut nowhere inside a character. */
-    cre_engine_config config = { .on_event = on_event, .http = true, .max_message = 1000 };
-    cre_listen_options where = { .host = "127.0.0.1", .port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 9501) };
+    cre_engine_config config = {
+        .size = sizeof config, .on_event = on_event, .http = true, .max_message = 1000
+    };
+    cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1", .port = 9501 };
+    if (argc > 1) where.port = (uint16_t)atoi(argv[1]);
     int error = cre_loop_create(&loop);
     if (!error) error = cre_engine_create(loop, &config, &engine);
     if (!error) error = cre_engine_listen(engine, &where, &port);

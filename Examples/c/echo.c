@@ -39,10 +39,12 @@ int main(int argc, char **argv) {
                                            { "compress", 1, NULL, 'z' }, { "max-message", 1, NULL, 'm' },
                                            { "cert", 1, NULL, 'c' },     { "key", 1, NULL, 'k' },
                                            { NULL, 0, NULL, 0 } };
-    cre_listen_options where = { .host = "127.0.0.1", .port = 9501 };
-    cre_engine_config config = { .on_event = on_event, .http = true, .max_connections = 100000 };
-    cre_ws_deflate_config deflate = { .server_no_context_takeover = true };
-    cre_tls_certificate certificate = { 0 };
+    cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1", .port = 9501 };
+    cre_engine_config config = {
+        .size = sizeof config, .on_event = on_event, .http = true, .max_connections = 100000
+    };
+    cre_ws_deflate_config deflate = { .size = sizeof deflate, .server_no_context_takeover = true };
+    cre_tls_certificate certificate = { .size = sizeof certificate };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'h': where.host = optarg; break;
@@ -56,7 +58,7 @@ int main(int argc, char **argv) {
     }
     cre_engine *engine = NULL;
     char why[CRE_TLS_MESSAGE] = "";
-    cre_tls_config tls = { .certificates = &certificate, .count = 1 };
+    cre_tls_config tls = { .size = sizeof tls, .certificates = &certificate, .count = 1 };
     int error = certificate.chain.file ? cre_tls_create(&tls, &where.tls, why) : 0;
     if (!error) error = cre_loop_create(&loop);
     if (!error) error = cre_engine_create(loop, &config, &engine);

@@ -41,10 +41,12 @@ int main(int argc, char **argv) {
     cre_loop *loop;
     uint16_t port;
     program self = { 0 };
-    cre_listen_options where = { .host = "127.0.0.1", .port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 9501) };
+    cre_engine_config config = { .size = sizeof config, .on_event = on_event };
+    cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1", .port = 9501 };
+    if (argc > 1) where.port = (uint16_t)atoi(argv[1]);
     uv_loop_init(&uv);
     int error = cre_loop_adopt(&uv, &loop);
-    if (!error) error = cre_engine_create(loop, &(cre_engine_config){ .on_event = on_event }, &self.engine);
+    if (!error) error = cre_engine_create(loop, &config, &self.engine);
     if (!error) error = cre_engine_listen(self.engine, &where, &port);
     if (error) {
         fprintf(stderr, "port %d: %s\n", where.port, cre_error_message(error));

@@ -70,7 +70,9 @@ static inline void both_secure(bool on) {
     }
     cre_tls_certificate own = certificate_of(&server, NULL);
     char why[CRE_TLS_MESSAGE];
-    REQUIRE(cre_tls_create(&(cre_tls_config){ .certificates = &own, .count = 1 }, &net_tls_now, why) == 0);
+    REQUIRE(
+        cre_tls_create(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = &own, .count = 1 },
+                       &net_tls_now, why) == 0);
     both_context = client_context(&authority, 0);
     SSL_CTX_set_mode(both_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     net_layer_now = &layer;

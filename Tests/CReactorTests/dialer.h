@@ -152,7 +152,7 @@ static inline peer *peer_open(dialer *from, uint16_t port, cre_tls_client *clien
     REQUIRE(it != NULL);
     int descriptor = -1;
     cre_connector *connector;
-    cre_connect_options options = { .host = "127.0.0.1", .port = port };
+    cre_connect_options options = { .size = sizeof options, .host = "127.0.0.1", .port = port };
     REQUIRE(cre_connect(from->server->loop, &options, on_connected, &descriptor, &connector) == 0);
     NET_UNTIL(from->server, descriptor >= 0);
     REQUIRE(cre__transport_open(&it->transport, &from->net, descriptor) == 0);
@@ -197,6 +197,7 @@ static inline void peer_check(dialer *from, peer *it) {
 static inline cre_tls_client *client_of(cre_tls_client_config config) {
     char why[CRE_TLS_MESSAGE] = "";
     cre_tls_client *client = NULL;
+    config.size = sizeof config;
     int result = cre_tls_client_create(&config, &client, why);
     if (result) TEST_FAIL("%s", why);
     REQUIRE(result == 0);

@@ -33,7 +33,8 @@ static inline void make_bus(reactor_host *it, uint32_t ring_bytes) {
     };
     REQUIRE(cre_bus_create(&config, &it->bus) == 0);
     REQUIRE(pipe(it->blocked) == 0);
-    it->listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &it->port);
+    it->listener = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &it->port);
     REQUIRE(it->listener >= 0);
 }
 

@@ -92,11 +92,15 @@ static inline net_server *net_start(cre_engine_config config,
     net_server *net = calloc(1, sizeof *net);
     REQUIRE(net != NULL);
     net->act = act;
+    config.size = sizeof config;
     config.on_event = net_on_event;
     config.context = net;
     REQUIRE(cre_loop_create(&net->loop) == 0);
     REQUIRE(cre_engine_create(net->loop, &config, &net->engine) == 0);
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1", .tls = net_tls_now },
+    REQUIRE(cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options),
+                                                     .host = "127.0.0.1",
+                                                     .tls = net_tls_now },
                               &net->port) == 0);
     return net;
 }

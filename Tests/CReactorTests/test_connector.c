@@ -134,7 +134,7 @@ static net_server *start_server(void) {
 }
 
 static bool machine_has_ipv6(void) {
-    int probe = cre_listen(&(cre_listen_options){ .host = "::1" }, NULL);
+    int probe = cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "::1" }, NULL);
     if (probe >= 0) close(probe);
     return probe >= 0;
 }
@@ -162,7 +162,9 @@ typedef struct silent {
 /* Its backlog is full: another connection is not established. */
 static silent silent_start(const char *host, uint16_t port) {
     silent it = { .port = port };
-    it.listener = cre_listen(&(cre_listen_options){ .host = host, .port = port, .backlog = 1 }, &it.port);
+    it.listener = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host, .port = port, .backlog = 1 },
+        &it.port);
     REQUIRE(it.listener >= 0);
     union {
         struct sockaddr any;
@@ -189,17 +191,36 @@ static void silent_stop(silent *it) {
 
 TEST(addresses) {
     net_server *net = start_server();
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = "127.0.0.1", .port = net->port }),
+    check_connection(net,
+                     dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                         .host = "127.0.0.1",
+                                                         .port = net->port }),
                      true);
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = "localhost", .port = net->port }),
+    check_connection(net,
+                     dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                         .host = "localhost",
+                                                         .port = net->port }),
                      true);
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = "www.LocalHost.", .port = net->port }),
+    check_connection(net,
+                     dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                         .host = "www.LocalHost.",
+                                                         .port = net->port }),
                      true);
     if (machine_has_ipv6()) {
         uint16_t port;
-        REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "::1" }, &port) == 0);
-        check_connection(net, dial_to(net, (cre_connect_options){ .host = "::1", .port = port }), true);
-        check_connection(net, dial_to(net, (cre_connect_options){ .host = "localhost", .port = port }), true);
+        REQUIRE(cre_engine_listen(net->engine,
+                                  &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "::1" },
+                                  &port) == 0);
+        check_connection(net,
+                         dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                             .host = "::1",
+                                                             .port = port }),
+                         true);
+        check_connection(net,
+                         dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                             .host = "localhost",
+                                                             .port = port }),
+                         true);
     }
     net_stop(net);
 }
@@ -209,17 +230,24 @@ TEST(unix_sockets) {
     char path[64], abstract[64];
     snprintf(path, sizeof path, "unix:/tmp/creactor-connect-%d", (int)getpid());
     snprintf(abstract, sizeof abstract, "unix:@creactor-connect-%d", (int)getpid());
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = path }, NULL) == 0);
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = abstract }, NULL) == 0);
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = path }), false);
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = abstract }), false);
+    REQUIRE(cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = path },
+                              NULL) == 0);
+    REQUIRE(cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = abstract },
+                              NULL) == 0);
+    check_connection(
+        net, dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options), .host = path }), false);
+    check_connection(
+        net, dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options), .host = abstract }),
+        false);
     net_stop(net);
     unlink(path + 5);
 }
 
 TEST(names) {
     net_server *net = start_server();
-    cre_connect_options options = { .host = "server.example", .port = net->port };
+    cre_connect_options options = { .size = sizeof options, .host = "server.example", .port = net->port };
     answer_lookups((const char *[]){ "127.0.0.1", NULL }, 0);
     check_connection(net, dial_to(net, options), true);
     /* Nobody listens on the first ones. */
@@ -234,7 +262,8 @@ TEST(a_silent_address_does_not_hold_up_the_next) {
     silent first = silent_start("127.0.0.2", net->port);
     answer_lookups((const char *[]){ "127.0.0.2", "127.0.0.1", NULL }, 0);
     check_connection(net,
-                     dial_to(net, (cre_connect_options){ .host = "server.example",
+                     dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                         .host = "server.example",
                                                          .port = net->port,
                                                          .timeout_ms = 60000,
                                                          .head_start_ms = 1 }),
@@ -252,7 +281,10 @@ TEST(families_take_turns) {
         addresses[i] = "::1";
     addresses[32] = "127.0.0.1";
     answer_lookups(addresses, 0);
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = "server.example", .port = net->port }),
+    check_connection(net,
+                     dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                         .host = "server.example",
+                                                         .port = net->port }),
                      true);
     net_stop(net);
 }
@@ -262,25 +294,28 @@ TEST(families_take_turns) {
 TEST(calls_that_fail) {
     net_server *net = start_server();
     static const cre_connect_options wrong[] = {
-        { .port = 80 },
-        { .host = "", .port = 80 },
-        { .host = "127.0.0.1" },
-        { .host = "localhost" },
-        { .host = "server.example" },
-        { .host = "[::1]", .port = 80 },
-        { .host = "::1%no-such-interface", .port = 80 },
-        { .host = "server.example:80", .port = 80 },
-        { .host = "server example", .port = 80 },
-        { .host = "unix:" },
+        { .size = sizeof(cre_connect_options), .port = 80 },
+        { .size = sizeof(cre_connect_options), .host = "", .port = 80 },
+        { .size = sizeof(cre_connect_options), .host = "127.0.0.1" },
+        { .size = sizeof(cre_connect_options), .host = "localhost" },
+        { .size = sizeof(cre_connect_options), .host = "server.example" },
+        { .size = sizeof(cre_connect_options), .host = "[::1]", .port = 80 },
+        { .size = sizeof(cre_connect_options), .host = "::1%no-such-interface", .port = 80 },
+        { .size = sizeof(cre_connect_options), .host = "server.example:80", .port = 80 },
+        { .size = sizeof(cre_connect_options), .host = "server example", .port = 80 },
+        { .size = sizeof(cre_connect_options), .host = "unix:" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CHECK_EQ(dial_to(net, wrong[i]), CRE_EINVALID);
     char host[300];
     memset(host, 'a', sizeof host);
     host[sizeof host - 1] = 0;
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = host, .port = 80 }), CRE_EINVALID);
+    CHECK_EQ(
+        dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options), .host = host, .port = 80 }),
+        CRE_EINVALID);
     memcpy(host, "unix:", 5);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = host }), -ENAMETOOLONG);
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options), .host = host }),
+             -ENAMETOOLONG);
     net_stop(net);
 }
 
@@ -288,18 +323,28 @@ TEST(refused) {
     net_server *net = start_server();
     uint16_t port;
     int bound = closed_port(&port);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "127.0.0.1", .port = port }), -ECONNREFUSED);
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "127.0.0.1",
+                                                 .port = port }),
+             -ECONNREFUSED);
     answer_lookups((const char *[]){ "127.0.0.1", "127.0.0.1", "127.0.0.1", NULL }, 0);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "server.example", .port = port }), -ECONNREFUSED);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "unix:/nowhere/at/all" }), -ENOENT);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "unix:@creactor-nobody" }), -ECONNREFUSED);
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "server.example",
+                                                 .port = port }),
+             -ECONNREFUSED);
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "unix:/nowhere/at/all" }),
+             -ENOENT);
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "unix:@creactor-nobody" }),
+             -ECONNREFUSED);
     close(bound);
     net_stop(net);
 }
 
 TEST(lookups_that_fail) {
     net_server *net = start_server();
-    cre_connect_options options = { .host = "server.example", .port = 80 };
+    cre_connect_options options = { .size = sizeof options, .host = "server.example", .port = 80 };
     static const int errors[][2] = {
         { EAI_NONAME, CRE_EHOST_UNKNOWN }, { EAI_NODATA, CRE_EHOST_UNKNOWN }, { EAI_AGAIN, CRE_EHOST_LOOKUP },
         { EAI_FAIL, CRE_EHOST_LOOKUP },    { EAI_MEMORY, CRE_ENOMEM },
@@ -317,16 +362,23 @@ TEST(lookups_that_fail) {
 TEST(timeouts) {
     net_server *net = start_server();
     silent full = silent_start("127.0.0.1", 0);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "127.0.0.1", .port = full.port, .timeout_ms = 30 }),
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "127.0.0.1",
+                                                 .port = full.port,
+                                                 .timeout_ms = 30 }),
              -ETIMEDOUT);
     answer_lookups((const char *[]){ "127.0.0.1", "127.0.0.1", NULL }, 0);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "server.example",
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "server.example",
                                                  .port = full.port,
                                                  .timeout_ms = 30,
                                                  .head_start_ms = 10 }),
              -ETIMEDOUT);
     atomic_store(&lookup_blocked, true);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = "server.example", .port = 80, .timeout_ms = 30 }),
+    CHECK_EQ(dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                 .host = "server.example",
+                                                 .port = 80,
+                                                 .timeout_ms = 30 }),
              CRE_EHOST_LOOKUP);
     atomic_store(&lookup_blocked, false);
     silent_stop(&full);
@@ -339,10 +391,16 @@ TEST(unix_socket_with_a_full_backlog) {
     char host[64];
     snprintf(host, sizeof host, "unix:/tmp/creactor-full-%d", (int)getpid());
     silent full = silent_start(host, 0);
-    CHECK_EQ(dial_to(net, (cre_connect_options){ .host = host, .timeout_ms = 50 }), -ETIMEDOUT);
+    CHECK_EQ(
+        dial_to(net,
+                (cre_connect_options){ .size = sizeof(cre_connect_options), .host = host, .timeout_ms = 50 }),
+        -ETIMEDOUT);
     outcome it;
     cre_connector *connector;
-    REQUIRE(dial(net, (cre_connect_options){ .host = host, .timeout_ms = 60000 }, &it, &connector) == 0);
+    REQUIRE(
+        dial(net,
+             (cre_connect_options){ .size = sizeof(cre_connect_options), .host = host, .timeout_ms = 60000 },
+             &it, &connector) == 0);
     net_settle(net);
     CHECK_EQ(it.calls, 0);
     for (int i = 0, accepted; i < FILLERS; i++)
@@ -360,8 +418,12 @@ TEST(unix_socket_with_a_full_backlog) {
 TEST(cancelling) {
     net_server *net = start_server();
     silent full = silent_start("127.0.0.1", 0);
-    cre_connect_options addressed = { .host = "127.0.0.1", .port = full.port, .timeout_ms = 20 };
-    cre_connect_options named = { .host = "server.example", .port = full.port, .timeout_ms = 20 };
+    cre_connect_options addressed = {
+        .size = sizeof addressed, .host = "127.0.0.1", .port = full.port, .timeout_ms = 20
+    };
+    cre_connect_options named = {
+        .size = sizeof named, .host = "server.example", .port = full.port, .timeout_ms = 20
+    };
     char path[64];
     snprintf(path, sizeof path, "unix:/tmp/creactor-cancel-%d", (int)getpid());
     silent full_path = silent_start(path, 0);
@@ -372,7 +434,9 @@ TEST(cancelling) {
     long connects = 0;
     for (int stage = 0; stage < 6; stage++) {
         cre_connect_options options = stage >= 3 ? named : addressed;
-        if (stage == 2) options = (cre_connect_options){ .host = path, .timeout_ms = 20 };
+        if (stage == 2)
+            options =
+                (cre_connect_options){ .size = sizeof(cre_connect_options), .host = path, .timeout_ms = 20 };
         atomic_store(&lookup_blocked, stage == 3 || stage == 4);
         REQUIRE(dial(net, options, &it, &connector) == 0);
         if (stage == 1 || stage == 2) net_turn(net);   /* connecting, or waiting for room */
@@ -400,7 +464,7 @@ TEST(the_loop_ends_with_a_cancelled_lookup) {
     outcome it;
     cre_connector *connector;
     atomic_store(&lookup_blocked, true);
-    cre_connect_options options = { .host = "server.example", .port = 80 };
+    cre_connect_options options = { .size = sizeof options, .host = "server.example", .port = 80 };
     REQUIRE(dial(net, options, &it, &connector) == 0);
     NET_UNTIL(net, lookup_inside);
     cre_connect_cancel(connector);
@@ -422,7 +486,7 @@ TEST(cancelling_inside_a_callback) {
     net_server *net = start_server();
     outcome first = { 0 }, second = { 0 };
     cre_connector *connector;
-    cre_connect_options options = { .host = "unix:/nowhere/at/all" };
+    cre_connect_options options = { .size = sizeof options, .host = "unix:/nowhere/at/all" };
     REQUIRE(cre_connect(net->loop, &options, cancel_other, &first, &connector) == 0);
     REQUIRE(cre_connect(net->loop, &options, on_connected, &second, &to_cancel) == 0);
     NET_UNTIL(net, first.calls);
@@ -462,9 +526,13 @@ static int open_descriptors(void) {
 TEST(every_call_may_fail) {
     net_server *net = start_server();
     uint16_t port;
-    int listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &port);
+    int listener =
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &port);
     REQUIRE(listener >= 0);
-    check_connection(net, dial_to(net, (cre_connect_options){ .host = "localhost", .port = net->port }),
+    check_connection(net,
+                     dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                         .host = "localhost",
+                                                         .port = net->port }),
                      true);
     for (int addresses = 1; addresses <= 2; addresses++) {
         answer_lookups((const char *[]){ "127.0.0.1", addresses > 1 ? "127.0.0.1" : NULL, NULL }, 0);
@@ -472,7 +540,9 @@ TEST(every_call_may_fail) {
             for (long n = 1; n < 20; n++) {
                 int before = open_descriptors();
                 arm(it, n);
-                int result = dial_to(net, (cre_connect_options){ .host = "server.example", .port = port });
+                int result = dial_to(net, (cre_connect_options){ .size = sizeof(cre_connect_options),
+                                                                 .host = "server.example",
+                                                                 .port = port });
                 bool failed = disarm(it);
                 CHECK(failed || n > 1);
                 if (result >= 0) {

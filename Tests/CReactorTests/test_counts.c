@@ -143,7 +143,8 @@ static void start_pair(pair *it) {
         .bus = it->bus, .engine = { .first_worker = 1, .worker_count = 1, .tls = ports, .tls_count = 1 }
     };
     REQUIRE(cre_reactor_start(&config, &it->reactor) == 0);
-    int listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &it->net.port);
+    int listener = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &it->net.port);
     REQUIRE(listener >= 0 && cre_reactor_serve(it->reactor, listener, 0) == 0);
     REQUIRE(cre_loop_create(&it->net.loop) == 0);
     cre_worker_config own = { .bus = it->bus, .node = 1, .on_event = answer, .context = it };

@@ -77,7 +77,8 @@ static void start_host(dispatch_host *it, cre_dispatch dispatch) {
     memset(it, 0, sizeof *it);
     cre_bus_config bus = { .nodes = FIRST + WORKERS, .connections = 100, .max_payload = 1 << 20 };
     REQUIRE(cre_bus_create(&bus, &it->bus) == 0);
-    it->listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &it->port);
+    it->listener = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &it->port);
     REQUIRE(it->listener >= 0);
     for (uint32_t i = 0; i < WORKERS; i++)
         start_worker(&it->workers[i], it->bus, FIRST + i);

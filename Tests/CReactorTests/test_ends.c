@@ -297,11 +297,14 @@ static cre_session the_session(net_server *net) {
 }
 
 static void check_end(const ending *row) {
-    cre_port_options port = { .protocol = row->protocol };
-    if (row->happen == packet_too_large)
-        port.framing = (cre_framing_config){
-            .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\n", .marker_length = 1, .max_length = 1000
-        };
+    static const cre_framing_config lines = { .size = sizeof lines,
+                                              .kind = CRE_FRAMING_MARKER_SPLIT,
+                                              .marker = "\n",
+                                              .marker_length = 1,
+                                              .max_length = 1000 };
+    cre_port_options port = { .size = sizeof port,
+                              .protocol = row->protocol,
+                              .framing = row->happen == packet_too_large ? &lines : NULL };
     cre_engine_config config = row->config;
     config.ports = &port;
     config.port_count = 1;

@@ -360,7 +360,7 @@ TEST(sockets_handed_over_too_late_are_closed) {
     net_upgraded(&client);
     cre_connection_info info;
     REQUIRE(cre_table_info(cre_engine_table(net->engine),
-                           net_expect_event(net, CRE_EVENT_OPEN)->record.session, &info));
+                           net_expect_event(net, CRE_EVENT_OPEN)->record.session, &info, sizeof info));
     CHECK_EQ(info.port, 7);
     CHECK_EQ(info.family, AF_UNIX);
     net_close(&client);
@@ -471,9 +471,12 @@ static bool whole_life(void) {
     cre_loop *loop = NULL;
     cre_engine *engine = NULL;
     if (cre_loop_create(&loop)) return false;
-    cre_engine_config config = { .on_event = net_on_event };
+    cre_engine_config config = { .size = sizeof config, .on_event = net_on_event };
     bool good = cre_engine_create(loop, &config, &engine) == 0;
-    if (good) good = cre_engine_listen(engine, &(cre_listen_options){ .host = "127.0.0.1" }, NULL) == 0;
+    if (good)
+        good = cre_engine_listen(
+                   engine, &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                   NULL) == 0;
     if (engine) cre_engine_destroy(engine);
     cre_loop_destroy(loop);
     return good;

@@ -21,7 +21,7 @@ typedef struct receiver {
 #define SMALL    "permessage-deflate; server_max_window_bits=9"
 
 static void join(receiver *it, net_server *net, const char *offer) {
-    static const cre_ws_deflate_config nothing = { 0 };
+    static const cre_ws_deflate_config nothing = { .size = sizeof nothing };
     char request[512];
     cre_ws_deflate_parameters agreed = { .server_window_bits = 15, .client_window_bits = 15 };
     memset(it, 0, sizeof *it);
@@ -100,7 +100,7 @@ static net_server *start(cre_ws_deflate_config deflate) {
 
 TEST_BOTH(each_kind_of_receiver_understands) {
     static const char *const offers[] = { PLAIN, TAKEOVER, FORGETS, SMALL };
-    net_server *net = start((cre_ws_deflate_config){ 0 });
+    net_server *net = start((cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) });
     receiver all[4];
     for (int i = 0; i < 4; i++)
         join(&all[i], net, offers[i]);
@@ -132,7 +132,8 @@ TEST_BOTH(each_kind_of_receiver_understands) {
 }
 
 TEST(a_small_window_for_all_is_shared) {
-    net_server *net = start((cre_ws_deflate_config){ .server_window_bits = 9 });
+    net_server *net =
+        start((cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .server_window_bits = 9 });
     receiver all[2];
     join(&all[0], net, SMALL);
     join(&all[1], net, SMALL);
@@ -152,7 +153,7 @@ TEST(a_small_window_for_all_is_shared) {
 
 /* What does not shrink, or is too short, is sent as it is, and costs nobody what they remember. */
 TEST(short_messages_are_not_compressed) {
-    net_server *net = start((cre_ws_deflate_config){ 0 });
+    net_server *net = start((cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) });
     receiver it;
     join(&it, net, TAKEOVER);
     push(net, &it, 1);
@@ -176,7 +177,7 @@ TEST(short_messages_are_not_compressed) {
 }
 
 TEST(topics_between_fragments) {
-    net_server *net = start((cre_ws_deflate_config){ 0 });
+    net_server *net = start((cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) });
     receiver it;
     join(&it, net, TAKEOVER);
     CHECK_EQ(cre_engine_subscribe(net->engine, it.id, "t", 1), 0);
@@ -205,7 +206,7 @@ TEST(topics_between_fragments) {
 
 /* A slow receiver keeps a share of the compressed block, and goes on to understand. */
 TEST(a_slow_receiver_catches_up) {
-    net_server *net = start((cre_ws_deflate_config){ .level = 1 });
+    net_server *net = start((cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .level = 1 });
     receiver slow, quick;
     join(&slow, net, TAKEOVER);
     join(&quick, net, FORGETS);
@@ -232,15 +233,20 @@ TEST(a_slow_receiver_catches_up) {
 
 static bool one_run(void) {
     net_server *net = calloc(1, sizeof *net);
-    cre_ws_deflate_config deflate = { 0 };
-    cre_engine_config config = { .on_event = net_on_event, .context = net, .deflate = &deflate };
+    cre_ws_deflate_config deflate = { .size = sizeof deflate };
+    cre_engine_config config = {
+        .size = sizeof config, .on_event = net_on_event, .context = net, .deflate = &deflate
+    };
     REQUIRE(net != NULL);
     if (cre_loop_create(&net->loop)) {
         free(net);
         return false;
     }
-    bool good = cre_engine_create(net->loop, &config, &net->engine) == 0 &&
-                cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &net->port) == 0;
+    bool good =
+        cre_engine_create(net->loop, &config, &net->engine) == 0 &&
+        cre_engine_listen(net->engine,
+                          &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                          &net->port) == 0;
     static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                                   "Sec-WebSocket-Version: 13\r\n"
@@ -274,7 +280,9 @@ TEST(without_memory_nothing_is_lost) {
 
 TEST(not_in_this_build) {
     cre_ws_deflate_pool *pool;
-    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
+    CHECK_EQ(
+        cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) }, &pool),
+        CRE_EUNSUPPORTED);
 }
 
 #endif

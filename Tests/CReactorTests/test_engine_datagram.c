@@ -15,8 +15,8 @@ static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
 }
 
 static net_server *start(uint16_t workers) {
-    cre_port_options ports[] = { { .protocol = CRE_PROTOCOL_WEBSOCKET },
-                                 { .protocol = CRE_PROTOCOL_DATAGRAM } };
+    cre_port_options ports[] = { { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_WEBSOCKET },
+                                 { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_DATAGRAM } };
     return net_start((cre_engine_config){ .ports = ports, .port_count = 2, .worker_count = workers }, echo);
 }
 
@@ -50,7 +50,10 @@ TEST(datagrams_come_back_to_their_sender) {
     for (int i = 0; i < 2; i++) {
         net_server *net = start(1);
         uint16_t port;
-        REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = hosts[i] }, &port) == 0);
+        REQUIRE(
+            cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = hosts[i] },
+                              &port) == 0);
         CHECK(port > 0);
         int client = bound(i ? AF_INET6 : AF_INET, hosts[i]);
         aim(client, hosts[i], port);
@@ -79,7 +82,9 @@ TEST(datagrams_come_back_to_their_sender) {
 TEST(many_at_once_all_arrive_in_order) {
     net_server *net = start(1);
     uint16_t port;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &port) == 0);
+    REQUIRE(cre_engine_listen(
+                net->engine, &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                &port) == 0);
     int client = bound(AF_INET, "127.0.0.1");
     aim(client, "127.0.0.1", port);
     for (uint32_t i = 0; i < 100; i++)
@@ -96,7 +101,9 @@ TEST(many_at_once_all_arrive_in_order) {
 TEST(each_sender_has_its_worker) {
     net_server *net = start(4);
     uint16_t port;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &port) == 0);
+    REQUIRE(cre_engine_listen(
+                net->engine, &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                &port) == 0);
     unsigned seen = 0;
     for (int i = 0; i < 40; i++) {
         int client = bound(AF_INET, "127.0.0.1"), worker = -1;
@@ -122,7 +129,9 @@ TEST(unix_datagrams) {
     snprintf(path, sizeof path, "unix:/tmp/cre-dgram-%d", (int)getpid());
     snprintf(own, sizeof own, "%s-client", path);
     net_server *net = start(1);
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = path }, NULL) == 0);
+    REQUIRE(cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = path },
+                              NULL) == 0);
     int client = bound(AF_UNIX, own);
     aim(client, path, 0);
     char answer[16];
@@ -152,7 +161,9 @@ TEST(what_cannot_be_sent_is_said) {
     REQUIRE(cre_address_parse("127.0.0.1", 9, &to) == 0);
     CHECK_EQ(cre_engine_send_to(net->engine, 1, &to, "x", 1), CRE_EGONE);
     uint16_t port;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &port) == 0);
+    REQUIRE(cre_engine_listen(
+                net->engine, &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                &port) == 0);
     static const uint8_t large[70000];
     CHECK_EQ(cre_engine_send_to(net->engine, 1, &to, large, sizeof large), -EMSGSIZE);
     CHECK_EQ(cre_engine_send_to(net->engine, 0, &to, "x", 1), CRE_EGONE);

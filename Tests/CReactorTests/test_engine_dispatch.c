@@ -9,7 +9,7 @@ static bool is_idle[WORKERS];
 
 static uint16_t worker_of(net_server *net, cre_session session) {
     cre_connection_info info = { 0 };
-    CHECK(cre_table_info(cre_engine_table(net->engine), session, &info));
+    CHECK(cre_table_info(cre_engine_table(net->engine), session, &info, sizeof info));
     return info.worker;
 }
 
@@ -30,8 +30,10 @@ static bool idle(void *context, uint16_t worker) {
 
 /* Port 0 is for streams, port 1 for datagrams. */
 static net_server *start(cre_engine_config config) {
-    static const cre_port_options ports[] = { { .protocol = CRE_PROTOCOL_STREAM },
-                                              { .protocol = CRE_PROTOCOL_DATAGRAM } };
+    static const cre_port_options ports[] = {
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_DATAGRAM }
+    };
     config.ports = ports;
     config.port_count = 2;
     config.worker_count = WORKERS;
@@ -64,7 +66,9 @@ static int connected_to(net_server *net, net_client *client) {
 
 static int datagram_port(net_server *net) {
     uint16_t port;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &port) == 0);
+    REQUIRE(cre_engine_listen(
+                net->engine, &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                &port) == 0);
     int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in to = { .sin_family = AF_INET,
                               .sin_port = htons(port),
@@ -182,7 +186,7 @@ TEST(a_number_moves_the_connection_once) {
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(connected_to(net, &clients[i]), i);
         sessions[i] = net->events[net->seen - 1].record.session;
-        CHECK(cre_table_info(cre_engine_table(net->engine), sessions[i], &info));
+        CHECK(cre_table_info(cre_engine_table(net->engine), sessions[i], &info, sizeof info));
         CHECK_EQ(info.user_id, 0);
     }
     CHECK_EQ(cre_engine_bind(net->engine, sessions[0], 0), CRE_EINVALID);
@@ -195,7 +199,7 @@ TEST(a_number_moves_the_connection_once) {
     CHECK_EQ(next_worker(net, CRE_EVENT_RECEIVE), 1);
     net_send_text(&clients[0], "second");
     CHECK_EQ(next_worker(net, CRE_EVENT_RECEIVE), 1);
-    CHECK(cre_table_info(cre_engine_table(net->engine), sessions[0], &info));
+    CHECK(cre_table_info(cre_engine_table(net->engine), sessions[0], &info, sizeof info));
     CHECK_EQ(info.user_id, 7);
     CHECK_EQ(info.worker, 1);
     /* CLOSE may be the first event of the new one. */
@@ -310,11 +314,15 @@ TEST(what_cannot_be_is_refused) {
     cre_loop *loop;
     cre_engine *engine;
     REQUIRE(cre_loop_create(&loop) == 0);
-    cre_engine_config config = { .on_event = net_on_event, .dispatch = CRE_DISPATCH_FUNCTION };
+    cre_engine_config config = { .size = sizeof config,
+                                 .on_event = net_on_event,
+                                 .dispatch = CRE_DISPATCH_FUNCTION };
     CHECK_EQ(cre_engine_create(loop, &config, &engine), CRE_EINVALID);
     config.dispatch = (cre_dispatch)99;
     CHECK_EQ(cre_engine_create(loop, &config, &engine), CRE_EINVALID);
-    config = (cre_engine_config){ .on_event = net_on_event, .first_worker = 1000, .worker_count = 25 };
+    config = (cre_engine_config){
+        .size = sizeof config, .on_event = net_on_event, .first_worker = 1000, .worker_count = 25
+    };
     CHECK_EQ(cre_engine_create(loop, &config, &engine), CRE_EINVALID);
     cre_loop_destroy(loop);
 }

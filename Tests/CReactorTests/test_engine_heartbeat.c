@@ -59,7 +59,7 @@ TEST_BOTH(the_silent_one_is_closed) {
 
 /* Streams have the same time, and no pings. */
 TEST_BOTH(a_silent_stream_is_closed) {
-    static const cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    static const cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM };
     net_server *net = net_start(
         (cre_engine_config){
             .ports = &port, .port_count = 1, .heartbeat_idle_ms = 500, .ping_interval_ms = 100 },
@@ -151,7 +151,7 @@ TEST_BOTH(last_signs_are_in_the_table) {
     cre_session id;
     net_client client = join(net, &id);
     cre_connection_info first, later;
-    CHECK(cre_table_info(cre_engine_table(net->engine), id, &first));
+    CHECK(cre_table_info(cre_engine_table(net->engine), id, &first, sizeof first));
     CHECK(first.last_receive_ms >= first.connect_time_ms);
     CHECK(first.last_receive_ms <= first.connect_time_ms + 2000);
     CHECK(first.last_send_ms > 0);
@@ -160,14 +160,14 @@ TEST_BOTH(last_signs_are_in_the_table) {
         net_rest(net, -1);
     net_ws_text(&client, "x");
     net_expect_event(net, CRE_EVENT_MESSAGE);
-    CHECK(cre_table_info(cre_engine_table(net->engine), id, &later));
+    CHECK(cre_table_info(cre_engine_table(net->engine), id, &later, sizeof later));
     CHECK(later.last_receive_ms >= first.last_receive_ms + 200);
     CHECK(later.last_send_ms < first.last_send_ms + 200);
     CHECK_EQ(later.queued, 0);
     static uint8_t much[4 << 20];
     CHECK_EQ(cre_engine_push(net->engine, id, CRE_WS_BINARY, much, sizeof much), 0);
     net_turn(net);
-    CHECK(cre_table_info(cre_engine_table(net->engine), id, &later));
+    CHECK(cre_table_info(cre_engine_table(net->engine), id, &later, sizeof later));
     CHECK(later.queued > 0);
     CHECK(later.last_send_ms >= first.last_send_ms + 200);
     net_close(&client);

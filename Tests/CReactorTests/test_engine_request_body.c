@@ -8,6 +8,7 @@
 
 static net_server *start_with(cre_port_options options,
                               int (*act)(net_server *net, const cre_record *event, uint8_t *payload)) {
+    options.size = sizeof options;
     options.protocol = CRE_PROTOCOL_HTTP;
     options.http = options.stream_bodies = true;
     return net_start((cre_engine_config){ .ports = &options, .port_count = 1, .max_pipelined = 32 }, act);

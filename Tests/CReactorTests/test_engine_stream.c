@@ -9,6 +9,7 @@ static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
 }
 
 static net_server *start(cre_port_options port, bool half_open) {
+    port.size = sizeof port;
     port.protocol = CRE_PROTOCOL_STREAM;
     return net_start((cre_engine_config){ .ports = &port, .port_count = 1, .half_open = half_open }, echo);
 }
@@ -102,12 +103,14 @@ TEST_BOTH(a_slow_reader_is_noticed) {
 
 /* ---- packets ---- */
 
-static const cre_framing_config lines = { .kind = CRE_FRAMING_MARKER_SPLIT,
-                                          .marker = "\r\n",
-                                          .marker_length = 2 };
-static const cre_framing_config lengths = {
-    .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .body_offset = 4, .max_length = 1000
+static const cre_framing_config lines = {
+    .size = sizeof lines, .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\r\n", .marker_length = 2
 };
+static const cre_framing_config lengths = { .size = sizeof lengths,
+                                            .kind = CRE_FRAMING_LENGTH,
+                                            .length_type = 'N',
+                                            .body_offset = 4,
+                                            .max_length = 1000 };
 
 static void expect_packets(net_server *net, net_client *client, const char *stream, size_t length,
                            const size_t *sizes, int count) {
@@ -128,7 +131,7 @@ TEST_BOTH(packets_are_split_wherever_the_segments_are) {
     static const char sized[] = "\0\0\0\3abc\0\0\0\0\0\0\0\7defghij";
     static const size_t text_sizes[] = { 5, 2, 7 }, sized_sizes[] = { 7, 4, 11 };
     for (int kind = 0; kind < 2; kind++) {
-        net_server *net = start((cre_port_options){ .framing = kind ? lengths : lines }, false);
+        net_server *net = start((cre_port_options){ .framing = kind ? &lengths : &lines }, false);
         const char *stream = kind ? sized : text;
         size_t size = kind ? sizeof sized - 1 : sizeof text - 1;
         const size_t *sizes = kind ? sized_sizes : text_sizes;
@@ -153,7 +156,7 @@ TEST_BOTH(packets_are_split_wherever_the_segments_are) {
 TEST_BOTH(a_marker_may_be_looked_for_at_the_end_only) {
     cre_framing_config framing = lines;
     framing.kind = CRE_FRAMING_MARKER_CHECK;
-    net_server *net = start((cre_port_options){ .framing = framing }, false);
+    net_server *net = start((cre_port_options){ .framing = &framing }, false);
     net_client client = net_connect(net);
     net_expect_event(net, CRE_EVENT_CONNECT);
     net_send_text(&client, "one\r\ntwo");
@@ -168,12 +171,14 @@ TEST_BOTH(a_marker_may_be_looked_for_at_the_end_only) {
 TEST_BOTH(a_packet_above_the_limit_ends_the_connection) {
     cre_framing_config limited = lines;
     limited.max_length = 100;
-    const cre_framing_config framings[] = { lengths, limited, { .kind = CRE_FRAMING_MQTT } };
+    const cre_framing_config framings[] = {
+        lengths, limited, { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_MQTT }
+    };
     static const char *const inputs[] = { "\0\0\4\0", NULL, "\x30\xff\xff\xff\xff\x01" };
     static const int errors[] = { CRE_EFRAMING_TOO_LONG, CRE_EFRAMING_NO_MARKER, CRE_EFRAMING_MQTT };
     static const size_t lengths_of[] = { 4, 0, 6 };
     for (int i = 0; i < 3; i++) {
-        net_server *net = start((cre_port_options){ .framing = framings[i] }, i == 0);
+        net_server *net = start((cre_port_options){ .framing = &framings[i] }, i == 0);
         net_client client = net_connect(net);
         net_expect_event(net, CRE_EVENT_CONNECT);
         char long_line[200];
@@ -194,14 +199,17 @@ TEST(settings_that_make_no_sense_are_refused) {
     cre_loop *loop;
     cre_engine *engine;
     REQUIRE(cre_loop_create(&loop) == 0);
+    const cre_framing_config markerless = { .size = sizeof markerless, .kind = CRE_FRAMING_MARKER_SPLIT };
     const cre_port_options wrong[] = {
-        { .protocol = CRE_PROTOCOL_STREAM, .framing = { .kind = CRE_FRAMING_MARKER_SPLIT } },
-        { .protocol = CRE_PROTOCOL_WEBSOCKET, .framing = lines },
-        { .protocol = (cre_protocol)9 },
-        { .max_queue = 1000, .high_water = 1001 },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM, .framing = &markerless },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_WEBSOCKET, .framing = &lines },
+        { .size = sizeof(cre_port_options), .protocol = (cre_protocol)9 },
+        { .size = sizeof(cre_port_options), .max_queue = 1000, .high_water = 1001 },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        cre_engine_config config = { .on_event = net_on_event, .ports = &wrong[i], .port_count = 1 };
+        cre_engine_config config = {
+            .size = sizeof config, .on_event = net_on_event, .ports = &wrong[i], .port_count = 1
+        };
         CHECK_EQ(cre_engine_create(loop, &config, &engine), CRE_EINVALID);
     }
     cre_loop_destroy(loop);
@@ -230,7 +238,7 @@ static int keep_half_open(net_server *net, const cre_record *event, uint8_t *pay
 }
 
 TEST_BOTH(a_half_open_stream_does_not_stay_for_ever) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM, .idle_timeout_ms = 1 };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM, .idle_timeout_ms = 1 };
     net_server *net =
         net_start((cre_engine_config){ .ports = &port, .port_count = 1, .half_open = true }, keep_half_open);
     net_client client = net_connect(net);
@@ -299,13 +307,16 @@ TEST_BOTH(a_paused_stream_is_not_read) {
 }
 
 static bool one_run(void) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM, .framing = lines };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM, .framing = &lines };
     cre_loop *loop = NULL;
     cre_engine *engine = NULL;
     net_server net = { .quiet = true, .act = echo };
-    cre_engine_config config = {
-        .on_event = net_on_event, .context = &net, .ports = &port, .port_count = 1, .max_connections = 8
-    };
+    cre_engine_config config = { .size = sizeof config,
+                                 .on_event = net_on_event,
+                                 .context = &net,
+                                 .ports = &port,
+                                 .port_count = 1,
+                                 .max_connections = 8 };
     if (cre_loop_create(&loop)) return false;
     bool done = false;
     if (!cre_engine_create(loop, &config, &engine)) {
@@ -340,7 +351,7 @@ static int close_inside(net_server *net, const cre_record *event, uint8_t *paylo
     int *depth = net->context;
     CHECK_EQ(*depth, 0); /* no event inside a handler that closes */
     cre_connection_info info;
-    CHECK_EQ(cre_table_info(cre_engine_table(net->engine), event->session, &info),
+    CHECK_EQ(cre_table_info(cre_engine_table(net->engine), event->session, &info, sizeof info),
              event->kind != CRE_EVENT_CLOSE);
     if (event->kind != CRE_EVENT_RECEIVE) return 0;
     ++*depth;
@@ -352,7 +363,7 @@ static int close_inside(net_server *net, const cre_record *event, uint8_t *paylo
 }
 
 TEST(the_end_is_reported_after_the_handler) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM, .framing = lines };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM, .framing = &lines };
     net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, close_inside);
     int depth = 0;
     net->context = &depth;

@@ -35,7 +35,9 @@ static void exchange(net_client *client, const cre_ws_deflate_parameters *agreed
                      size_t length) {
     static const cre_ws_config role = { .client = true, .max_message = 1 << 20 };
     cre_ws_deflate_pool *pool = NULL;
-    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 1 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(
+                &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .threshold = 1 }, &pool) ==
+            0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, agreed, true);
     cre_ws_session session;
@@ -91,15 +93,16 @@ static void deflate_with(const cre_ws_deflate_config *config, const char *offer,
 }
 
 TEST_BOTH(messages_are_compressed_both_ways_when_agreed) {
-    deflate_with(
-        &(cre_ws_deflate_config){ .server_no_context_takeover = true, .client_no_context_takeover = true },
-        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
-        "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-        &(cre_ws_deflate_parameters){ true, true, 15, 15 });
+    deflate_with(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config),
+                                           .server_no_context_takeover = true,
+                                           .client_no_context_takeover = true },
+                 "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+                 "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+                 &(cre_ws_deflate_parameters){ true, true, 15, 15 });
 }
 
 TEST_BOTH(a_window_may_be_kept_from_message_to_message) {
-    deflate_with(&(cre_ws_deflate_config){ 0 },
+    deflate_with(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
                  "Sec-WebSocket-Extensions: x-unknown\r\nSec-WebSocket-Extensions: "
                  "permessage-deflate\r\n",
                  "Sec-WebSocket-Extensions: permessage-deflate\r\n",
@@ -112,7 +115,9 @@ TEST_BOTH(without_the_setting_or_the_offer_nothing_is_agreed_on) {
     CHECK(strstr(ask(&client, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), "Extensions") == NULL);
     net_close(&client);
     net_stop(net);
-    net = net_start((cre_engine_config){ .deflate = &(cre_ws_deflate_config){ 0 } }, echo);
+    net = net_start(
+        (cre_engine_config){ .deflate = &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) } },
+        echo);
     client = net_connect(net);
     CHECK(strstr(ask(&client, ""), "Extensions") == NULL);
     net_close(&client);
@@ -124,12 +129,15 @@ TEST_BOTH(without_the_setting_or_the_offer_nothing_is_agreed_on) {
 }
 
 TEST_BOTH(an_inflated_message_above_the_limit_ends_with_1009) {
-    net_server *net =
-        net_start((cre_engine_config){ .deflate = &(cre_ws_deflate_config){ 0 }, .max_message = 4096 }, echo);
+    net_server *net = net_start(
+        (cre_engine_config){ .deflate = &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                             .max_message = 4096 },
+        echo);
     net_client client = net_connect(net);
     ask(&client, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     cre_ws_deflate_pool *pool = NULL;
-    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                                       &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, &(cre_ws_deflate_parameters){ false, false, 15, 15 }, true);
     static uint8_t zeros[1 << 20];

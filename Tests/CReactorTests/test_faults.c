@@ -98,6 +98,7 @@ static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
 static bool start(bench *it) {
     memset(it->open, 0, sizeof it->open);
     it->net = (net_server){ .act = serve, .context = it, .quiet = true };
+    it->config.size = sizeof it->config;
     it->config.context = &it->net;
     it->config.on_event = net_on_event;
     it->config.ports = &it->port;
@@ -107,7 +108,7 @@ static bool start(bench *it) {
     it->config.max_connections = SESSIONS;
     it->config.close_timeout_ms = 600000;
     if (cre_loop_create(&it->net.loop)) return false;
-    cre_listen_options where = { .host = "127.0.0.1", .tls = net_tls_now };
+    cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1", .tls = net_tls_now };
     if (!cre_engine_create(it->net.loop, &it->config, &it->net.engine) &&
         !cre_engine_listen(it->net.engine, &where, &it->net.port))
         return true;
@@ -330,7 +331,10 @@ static bool start_pair(bench *it) {
     worker.bus = reactor.bus = it->bus;
     bool good = !cre_loop_create(&it->net.loop) && !cre_worker_create(it->net.loop, &worker, &it->worker);
     good = good && !cre_reactor_start(&reactor, &it->reactor);
-    int listener = good ? cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &it->net.port) : -1;
+    int listener =
+        good ? cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                          &it->net.port)
+             : -1;
     if (listener >= 0) {
         if (!cre_acceptor_start(it->net.loop, listener, hand_over, it, &it->acceptor)) return true;
         close(listener);
@@ -408,11 +412,15 @@ __attribute__((destructor)) static void remove_file(void) {
 }
 
 static void run(const fault *faults, cre_protocol protocol, bool (*visit)(bench *it)) {
-    static const cre_framing_config lines = {
-        .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\r\n", .marker_length = 2, .max_length = 1 << 20
+    static const cre_framing_config lines = { .size = sizeof lines,
+                                              .kind = CRE_FRAMING_MARKER_SPLIT,
+                                              .marker = "\r\n",
+                                              .marker_length = 2,
+                                              .max_length = 1 << 20 };
+    bench it = {
+        .start = start, .stop = stop, .visit = visit, .port = { .size = sizeof it.port, .protocol = protocol }
     };
-    bench it = { .start = start, .stop = stop, .visit = visit, .port = { .protocol = protocol } };
-    if (protocol == CRE_PROTOCOL_STREAM) it.port.framing = lines;
+    if (protocol == CRE_PROTOCOL_STREAM) it.port.framing = &lines;
     run_faults(faults, &it);
 }
 

@@ -59,29 +59,36 @@ static void check(const cre_framing_config *config, const char *text, size_t siz
     check(&(config), text, sizeof(text) - 1, expected, sizeof(expected) - 1, result)
 
 TEST(marker_split) {
-    const cre_framing_config crlf = { .kind = CRE_FRAMING_MARKER_SPLIT,
-                                      .marker = "\r\n",
-                                      .marker_length = 2 };
+    const cre_framing_config crlf = {
+        .size = sizeof crlf, .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\r\n", .marker_length = 2
+    };
     CUT(crlf, "a\r\nbc\r\n\r\nd", "<a\r\n><bc\r\n><\r\n>", 1);
     CUT(crlf, "\r\r\n\n\r\n", "<\r\r\n><\n\r\n>", 0);
     CUT(crlf, "", "", 0);
-    const cre_framing_config one = { .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "|", .marker_length = 1 };
+    const cre_framing_config one = {
+        .size = sizeof one, .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "|", .marker_length = 1
+    };
     CUT(one, "a||b|c", "<a|><|><b|>", 1);
-    const cre_framing_config eight = { .kind = CRE_FRAMING_MARKER_SPLIT,
+    const cre_framing_config eight = { .size = sizeof eight,
+                                       .kind = CRE_FRAMING_MARKER_SPLIT,
                                        .marker = { 'a', 'b', 'a', 'b', 'a', 'b', 'a', 'c' },
                                        .marker_length = 8 };
     CUT(eight, "abababababac-abababac", "<abababababac><-abababac>", 0);
     CUT(eight, "abababacabababa", "<abababac>", 7);
-    const cre_framing_config nul = { .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\0\0", .marker_length = 2 };
+    const cre_framing_config nul = {
+        .size = sizeof nul, .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\0\0", .marker_length = 2
+    };
     CUT(nul, "a\0b\0\0\0\0", "<a\0b\0\0><\0\0>", 0);
     /* three messages back to back, one packet each */
     CUT(crlf, "Hello1\r\nHello2\r\nHello3\r\n", "<Hello1\r\n><Hello2\r\n><Hello3\r\n>", 0);
 }
 
 TEST(marker_split_limit) {
-    const cre_framing_config config = {
-        .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\r\n", .marker_length = 2, .max_length = 6
-    };
+    const cre_framing_config config = { .size = sizeof config,
+                                        .kind = CRE_FRAMING_MARKER_SPLIT,
+                                        .marker = "\r\n",
+                                        .marker_length = 2,
+                                        .max_length = 6 };
     CUT(config, "abcd\r\nabc\r\n", "<abcd\r\n><abc\r\n>", 0);
     CUT(config, "abcde", "", 5);
     CUT(config, "a\r\nabcde\r\n", "<a\r\n>", CRE_EFRAMING_NO_MARKER);
@@ -90,9 +97,11 @@ TEST(marker_split_limit) {
 }
 
 TEST(marker_check) {
-    const cre_framing_config config = {
-        .kind = CRE_FRAMING_MARKER_CHECK, .marker = "\r\n", .marker_length = 2, .max_length = 10
-    };
+    const cre_framing_config config = { .size = sizeof config,
+                                        .kind = CRE_FRAMING_MARKER_CHECK,
+                                        .marker = "\r\n",
+                                        .marker_length = 2,
+                                        .max_length = 10 };
     /* what has arrived at once and ends with the marker is one delivery, in place */
     CHECK_EQ(feed(&config, "a\r\nb\r\n", 6, 0, 6), 0);
     CHECK_STR(seen, "<a\r\nb\r\n>");
@@ -112,7 +121,8 @@ TEST(marker_check) {
     for (size_t cut = 0; cut < 12; cut++)
         CHECK_EQ(feed(&config, "123456789012", 12, cut, 12), CRE_EFRAMING_NO_MARKER);
     CHECK_EQ(feed(&config, "123456789", 9, 0, 9), 9);
-    const cre_framing_config eight = { .kind = CRE_FRAMING_MARKER_CHECK,
+    const cre_framing_config eight = { .size = sizeof eight,
+                                       .kind = CRE_FRAMING_MARKER_CHECK,
                                        .marker = { 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'b' },
                                        .marker_length = 8 };
     CHECK_EQ(feed(&eight, "aaaaaaaaaaab", 12, 0, 1), 0);
@@ -121,9 +131,11 @@ TEST(marker_check) {
 
 TEST(length_fields) {
     /* four bytes, highest first, then "Just a test." */
-    const cre_framing_config big = {
-        .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .body_offset = 4, .max_length = 81920
-    };
+    const cre_framing_config big = { .size = sizeof big,
+                                     .kind = CRE_FRAMING_LENGTH,
+                                     .length_type = 'N',
+                                     .body_offset = 4,
+                                     .max_length = 81920 };
 #define JUST "\0\0\0\x0cJust a test."
     CUT(big, JUST JUST JUST, "<" JUST "><" JUST "><" JUST ">", 0);
     CUT(big, "\0\0\0\0\0\0\0\1x\0\0", "<\0\0\0\0><\0\0\0\1x>", 2);
@@ -132,9 +144,11 @@ TEST(length_fields) {
     CUT(big, "\0\1\x3f\xfc", "", 4);
 
     /* the value counts the header, which starts with two other bytes */
-    const cre_framing_config whole = {
-        .kind = CRE_FRAMING_LENGTH, .length_type = 'n', .length_offset = 2, .max_length = 100
-    };
+    const cre_framing_config whole = { .size = sizeof whole,
+                                       .kind = CRE_FRAMING_LENGTH,
+                                       .length_type = 'n',
+                                       .length_offset = 2,
+                                       .max_length = 100 };
     CUT(whole, "ab\0\5xcd\0\4", "<ab\0\5x><cd\0\4>", 0);
     CUT(whole, "ab\0\3x", "", CRE_EFRAMING_LENGTH);
     CUT(whole, "ab\0\0x", "", CRE_EFRAMING_LENGTH);
@@ -177,7 +191,8 @@ TEST(every_letter) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
         static char text[40000];
-        const cre_framing_config config = { .kind = CRE_FRAMING_LENGTH,
+        const cre_framing_config config = { .size = sizeof config,
+                                            .kind = CRE_FRAMING_LENGTH,
                                             .length_type = letters[i].type,
                                             .length_offset = 1,
                                             .body_offset = 9,
@@ -210,7 +225,8 @@ static int64_t first_digit(void *context, const uint8_t *data, size_t length) {
 
 TEST(length_function) {
     int calls = 0;
-    const cre_framing_config config = { .kind = CRE_FRAMING_FUNCTION,
+    const cre_framing_config config = { .size = sizeof config,
+                                        .kind = CRE_FRAMING_FUNCTION,
                                         .length_function = first_digit,
                                         .length_context = &calls,
                                         .max_length = 40 };
@@ -226,7 +242,7 @@ TEST(length_function) {
 }
 
 TEST(mqtt) {
-    const cre_framing_config config = { .kind = CRE_FRAMING_MQTT, .max_length = 300 };
+    const cre_framing_config config = { .size = sizeof config, .kind = CRE_FRAMING_MQTT, .max_length = 300 };
     CUT(config, "\xc0\0\x30\3abc\xd0\0", "<\xc0\0><\x30\3abc><\xd0\0>", 0);
     CUT(config, "\x30\x80\0\x30\x80\x80\x80\0\x30", "<\x30\x80\0><\x30\x80\x80\x80\0>", 1);
     CUT(config, "\x30\xff\xff\xff\xff\x01", "", CRE_EFRAMING_MQTT);
@@ -237,12 +253,12 @@ TEST(mqtt) {
     CHECK_EQ(seen_length, 302);
     text[1]++;
     CHECK_EQ(feed(&config, text, 301, 7, 50), CRE_EFRAMING_TOO_LONG);
-    const cre_framing_config wide = { .kind = CRE_FRAMING_MQTT, .max_length = 1 << 29 };
+    const cre_framing_config wide = { .size = sizeof wide, .kind = CRE_FRAMING_MQTT, .max_length = 1 << 29 };
     CHECK_EQ(feed(&wide, "\x30\xff\xff\xff\x7f", 5, 0, 5), 5);
 }
 
 TEST(bytes_without_framing) {
-    const cre_framing_config none = { .kind = CRE_FRAMING_NONE };
+    const cre_framing_config none = { .size = sizeof none, .kind = CRE_FRAMING_NONE };
     CHECK_EQ(feed(&none, "abcde", 5, 2, 2), 0);
     CHECK_STR(seen, "<ab><cd><e>");
     CHECK_EQ(in_place, 3);
@@ -250,17 +266,30 @@ TEST(bytes_without_framing) {
 
 TEST(invalid_configurations) {
     static const cre_framing_config refused[] = {
-        { .kind = CRE_FRAMING_MARKER_SPLIT },
-        { .kind = CRE_FRAMING_MARKER_CHECK, .marker_length = 9 },
-        { .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "ab", .marker_length = 2, .max_length = 1 },
-        { .kind = CRE_FRAMING_LENGTH },
-        { .kind = CRE_FRAMING_LENGTH, .length_type = 'x' },
-        { .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .max_length = 3 },
-        { .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .length_offset = UINT32_MAX },
-        { .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .body_offset = UINT32_MAX },
-        { .kind = CRE_FRAMING_FUNCTION },
-        { .kind = CRE_FRAMING_MQTT, .max_length = UINT32_MAX },
-        { .kind = (cre_framing_kind)77 },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_MARKER_SPLIT },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_MARKER_CHECK, .marker_length = 9 },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_MARKER_SPLIT,
+          .marker = "ab",
+          .marker_length = 2,
+          .max_length = 1 },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_LENGTH },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_LENGTH, .length_type = 'x' },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_LENGTH,
+          .length_type = 'N',
+          .max_length = 3 },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_LENGTH,
+          .length_type = 'N',
+          .length_offset = UINT32_MAX },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_LENGTH,
+          .length_type = 'N',
+          .body_offset = UINT32_MAX },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_FUNCTION },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_MQTT, .max_length = UINT32_MAX },
+        { .size = sizeof(cre_framing_config), .kind = (cre_framing_kind)77 },
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         CHECK_EQ(cre_framing_config_check(&refused[i]), CRE_EINVALID);
@@ -268,7 +297,9 @@ TEST(invalid_configurations) {
 
 TEST(memory_follows_what_has_arrived) {
     /* a peer that announces 2 MiB and sends nothing more costs little */
-    const cre_framing_config config = { .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .body_offset = 4 };
+    const cre_framing_config config = {
+        .size = sizeof config, .kind = CRE_FRAMING_LENGTH, .length_type = 'N', .body_offset = 4
+    };
     cre_framing framing;
     const uint8_t *cursor = (const uint8_t *)"\0\x1f\0\0", *packet;
     size_t length;
@@ -293,10 +324,20 @@ TEST(memory_follows_what_has_arrived) {
 
 static bool split_packets(void) {
     static const cre_framing_config configs[] = {
-        { .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\r\n", .marker_length = 2 },
-        { .kind = CRE_FRAMING_MARKER_CHECK, .marker = "\r\n", .marker_length = 2 },
-        { .kind = CRE_FRAMING_LENGTH, .length_type = 'C', .length_offset = 1, .body_offset = 2 },
-        { .kind = CRE_FRAMING_MQTT },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_MARKER_SPLIT,
+          .marker = "\r\n",
+          .marker_length = 2 },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_MARKER_CHECK,
+          .marker = "\r\n",
+          .marker_length = 2 },
+        { .size = sizeof(cre_framing_config),
+          .kind = CRE_FRAMING_LENGTH,
+          .length_type = 'C',
+          .length_offset = 1,
+          .body_offset = 2 },
+        { .size = sizeof(cre_framing_config), .kind = CRE_FRAMING_MQTT },
     };
     char text[600];
     memset(text, 'a', sizeof text);

@@ -29,18 +29,22 @@ static int option(int descriptor, int level, int name) {
 }
 
 TEST(several_ports_each_with_its_protocol) {
+    const cre_framing_config semicolons = {
+        .size = sizeof semicolons, .kind = CRE_FRAMING_MARKER_SPLIT, .marker = ";", .marker_length = 1
+    };
     cre_port_options ports[] = {
-        { .protocol = CRE_PROTOCOL_WEBSOCKET },
-        { .protocol = CRE_PROTOCOL_STREAM },
-        { .protocol = CRE_PROTOCOL_STREAM,
-          .framing = { .kind = CRE_FRAMING_MARKER_SPLIT, .marker = ";", .marker_length = 1 } },
-        { .protocol = CRE_PROTOCOL_HTTP, .max_body = 1000 },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_WEBSOCKET },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM, .framing = &semicolons },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_HTTP, .max_body = 1000 },
     };
     net_server *net = net_start((cre_engine_config){ .ports = ports, .port_count = 4 }, echo);
     uint16_t numbers[4] = { net->port };
     for (int i = 1; i < 4; i++)
-        REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &numbers[i]) ==
-                0);
+        REQUIRE(cre_engine_listen(
+                    net->engine,
+                    &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                    &numbers[i]) == 0);
     net_client web = net_ws_connect(net);
     net_ws_text(&web, "hello");
     net_ws_expect_text(&web, "hello");
@@ -76,10 +80,12 @@ TEST(several_ports_each_with_its_protocol) {
 }
 
 TEST(ipv6) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM };
     net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, echo);
     uint16_t number;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "::" }, &number) == 0);
+    REQUIRE(cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "::" },
+                              &number) == 0);
     struct sockaddr_in6 at = { .sin6_family = AF_INET6,
                                .sin6_port = htons(number),
                                .sin6_addr = in6addr_loopback };
@@ -91,13 +97,14 @@ TEST(ipv6) {
     net_upgraded(&client);
     cre_connection_info info;
     CHECK(cre_table_info(cre_engine_table(net->engine), net_expect_event(net, CRE_EVENT_OPEN)->record.session,
-                         &info));
+                         &info, sizeof info));
     CHECK_EQ(info.family, AF_INET6);
     CHECK_EQ(info.port, 1);
     CHECK_MEM(info.remote_address, &in6addr_loopback, 16);
     net_close(&client);
     /* "::" leaves the port of IPv4 free. */
-    int other = cre_listen(&(cre_listen_options){ .host = "0.0.0.0", .port = number }, NULL);
+    int other = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "0.0.0.0", .port = number }, NULL);
     CHECK(other >= 0);
     close(other);
     net_stop(net);
@@ -106,10 +113,13 @@ TEST(ipv6) {
 TEST(unix_sockets) {
     char host[64], *path = host + 5;
     snprintf(host, sizeof host, "unix:/tmp/cre-unix-%d", (int)getpid());
-    cre_port_options ports[] = { { 0 }, { .protocol = CRE_PROTOCOL_STREAM } };
+    cre_port_options ports[] = { { .size = sizeof(cre_port_options) },
+                                 { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM } };
     net_server *net = net_start((cre_engine_config){ .ports = ports, .port_count = 2 }, echo);
     uint16_t number = 9;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = host }, &number) == 0);
+    REQUIRE(cre_engine_listen(net->engine,
+                              &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host },
+                              &number) == 0);
     CHECK_EQ(number, 0);
     struct stat info;
     REQUIRE(stat(path, &info) == 0);
@@ -118,18 +128,23 @@ TEST(unix_sockets) {
     net_send_text(&client, "hello");
     CHECK(net_await(&client, 5));
     /* It is served: nobody may take it. */
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = host }, NULL), -EADDRINUSE);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = host, .datagram = true }, NULL), -EADDRINUSE);
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL),
+             -EADDRINUSE);
+    CHECK_EQ(cre_listen(
+                 &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host, .datagram = true },
+                 NULL),
+             -EADDRINUSE);
     net_close(&client);
     net_stop(net);
     CHECK(access(path, F_OK) != 0);
     /* One that died left its file. */
     mode_t before = umask(0077);
-    int first = cre_listen(&(cre_listen_options){ .host = host }, NULL);
+    int first = cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL);
     REQUIRE(first >= 0);
     close(first);
     CHECK(access(path, F_OK) == 0);
-    int second = cre_listen(&(cre_listen_options){ .host = host, .permissions = 0666 }, NULL);
+    int second = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host, .permissions = 0666 }, NULL);
     REQUIRE(second >= 0);
     umask(before);
     REQUIRE(stat(path, &info) == 0);
@@ -141,34 +156,59 @@ TEST(unix_sockets) {
     FILE *file = fopen(path, "w");
     REQUIRE(file != NULL);
     fclose(file);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = host }, NULL), -EADDRINUSE);
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL),
+             -EADDRINUSE);
     CHECK(access(path, F_OK) == 0);
     unlink(path);
     /* A name without a file. */
     host[5] = '@';
-    int abstract = cre_listen(&(cre_listen_options){ .host = host }, NULL);
+    int abstract =
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL);
     CHECK(abstract >= 0);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = host }, NULL), -EADDRINUSE);
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL),
+             -EADDRINUSE);
     close(abstract);
 }
 
 TEST(addresses_that_cannot_be) {
     char host[200] = "unix:/";
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "localhost" }, NULL), -EADDRNOTAVAIL);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "1.2.3.4.5" }, NULL), -EADDRNOTAVAIL);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "unix:" }, NULL), -EADDRNOTAVAIL);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "192.0.2.1" }, NULL), -EADDRNOTAVAIL);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "unix:/no/such/folder" }, NULL), -ENOENT);
+    CHECK_EQ(
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "localhost" }, NULL),
+        -EADDRNOTAVAIL);
+    CHECK_EQ(
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "1.2.3.4.5" }, NULL),
+        -EADDRNOTAVAIL);
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "unix:" }, NULL),
+             -EADDRNOTAVAIL);
+    CHECK_EQ(
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "192.0.2.1" }, NULL),
+        -EADDRNOTAVAIL);
+    CHECK_EQ(cre_listen(
+                 &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "unix:/no/such/folder" },
+                 NULL),
+             -ENOENT);
     memset(host + 6, 'x', 150);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = host }, NULL), -ENAMETOOLONG);
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL),
+             -ENAMETOOLONG);
     uint16_t port;
-    int first = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &port);
+    int first =
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &port);
     REQUIRE(first >= 0);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "127.0.0.1", .port = port }, NULL), -EADDRINUSE);
+    CHECK_EQ(
+        cre_listen(
+            &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1", .port = port },
+            NULL),
+        -EADDRINUSE);
     close(first);
-    first = cre_listen(&(cre_listen_options){ .host = "127.0.0.1", .datagram = true }, &port);
+    first = cre_listen(
+        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1", .datagram = true },
+        &port);
     REQUIRE(first >= 0);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .host = "127.0.0.1", .port = port, .datagram = true }, NULL),
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options),
+                                               .host = "127.0.0.1",
+                                               .port = port,
+                                               .datagram = true },
+                        NULL),
              -EADDRINUSE);
     close(first);
     cre_address address;
@@ -178,11 +218,14 @@ TEST(addresses_that_cannot_be) {
 }
 
 TEST(options_reach_the_connections) {
-    cre_port_options ports[] = { { .protocol = CRE_PROTOCOL_STREAM },
-                                 { .protocol = CRE_PROTOCOL_STREAM, .nagle = true } };
+    cre_port_options ports[] = {
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM },
+        { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM, .nagle = true }
+    };
     net_server *net = net_start((cre_engine_config){ .ports = ports, .port_count = 2 }, echo);
     uint16_t number;
-    cre_listen_options options = { .host = "127.0.0.1",
+    cre_listen_options options = { .size = sizeof options,
+                                   .host = "127.0.0.1",
                                    .keep_alive = true,
                                    .keep_idle_s = 33,
                                    .keep_interval_s = 7,
@@ -213,10 +256,12 @@ TEST(options_reach_the_connections) {
 }
 
 TEST(a_connection_may_have_to_speak_first) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM };
     net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, echo);
     uint16_t number;
-    cre_listen_options options = { .host = "127.0.0.1", .defer_accept_s = 30, .fast_open = 16 };
+    cre_listen_options options = {
+        .size = sizeof options, .host = "127.0.0.1", .defer_accept_s = 30, .fast_open = 16
+    };
     int listener = cre_listen(&options, &number);
     REQUIRE(listener >= 0);
     CHECK(option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) >=
@@ -246,15 +291,20 @@ TEST(a_connection_may_have_to_speak_first) {
 }
 
 TEST(a_socket_from_elsewhere) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM };
     net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, echo);
     int inherited = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     REQUIRE(bind(inherited, (struct sockaddr *)&at, sizeof at) == 0);
     uint16_t number = 0;
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .descriptor = inherited, .datagram = true }, NULL),
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options),
+                                               .descriptor = inherited,
+                                               .datagram = true },
+                        NULL),
              -EPROTOTYPE);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .descriptor = inherited }, &number), inherited);
+    CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .descriptor = inherited },
+                        &number),
+             inherited);
     CHECK(number > 0);
     CHECK(fcntl(inherited, F_GETFD) & FD_CLOEXEC);
     REQUIRE(cre_engine_serve(net->engine, inherited, 0) == 0);
@@ -263,7 +313,9 @@ TEST(a_socket_from_elsewhere) {
     CHECK(net_await(&client, 5));
     net_close(&client);
     CHECK_EQ(cre_engine_serve(net->engine, 0, CRE_MAX_PORTS), CRE_EINVALID);
-    CHECK_EQ(cre_listen(&(cre_listen_options){ .descriptor = 1000 }, NULL), -EBADF);
+    CHECK_EQ(
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .descriptor = 1000 }, NULL),
+        -EBADF);
     net_stop(net);
 }
 

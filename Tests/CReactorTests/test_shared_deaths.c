@@ -210,7 +210,7 @@ TEST(every_point_of_death) {
         CHECK_EQ(visits_of(table, "new"), -1);
         check_sound(table);
         cre_shared_table_stats stats;
-        cre_shared_table_get_stats(table, &stats);
+        cre_shared_table_get_stats(table, &stats, sizeof stats);
         CHECK_EQ(stats.repaired, 1);
         CHECK_EQ(stats.rows, way == 3 ? 0 : 1);
         /* All places can be used again. */

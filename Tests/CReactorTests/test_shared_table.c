@@ -233,7 +233,7 @@ TEST(the_limit_of_rows_is_exact) {
         CHECK_EQ(cre_shared_table_count(table), 0);
     }
     cre_shared_table_stats stats;
-    cre_shared_table_get_stats(table, &stats);
+    cre_shared_table_get_stats(table, &stats, sizeof stats);
     CHECK_EQ(stats.inserted, 2 * ROWS);
     CHECK_EQ(stats.deleted, 2 * ROWS);
     CHECK_EQ(stats.updated, 2);

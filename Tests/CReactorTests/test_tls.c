@@ -7,7 +7,8 @@
 TEST(a_build_without_tls_says_so) {
     cre_tls *tls;
     char why[CRE_TLS_MESSAGE];
-    CHECK_EQ(cre_tls_create(&(cre_tls_config){ 0 }, &tls, why), CRE_EUNSUPPORTED);
+    CHECK_EQ(cre_tls_create(&(cre_tls_config){ .size = sizeof(cre_tls_config) }, &tls, why),
+             CRE_EUNSUPPORTED);
     CHECK_STR(why, "this build has no TLS");
 }
 
@@ -150,7 +151,8 @@ TEST(certificates_of_clients) {
         SSL_CTX_use_PrivateKey(with, guest.key);
         SSL_CTX_use_certificate(wrong, forged.certificate);
         SSL_CTX_use_PrivateKey(wrong, forged.key);
-        cre_tls_config config = { .clients = CRE_TLS_CLIENTS_REQUIRED,
+        cre_tls_config config = { .size = sizeof config,
+                                  .clients = CRE_TLS_CLIENTS_REQUIRED,
                                   .client_authorities = in_memory(authority.chain_pem) };
         net_server *net = tls_start((cre_engine_config){ 0 }, config);
         accepted(net, with);
@@ -222,7 +224,10 @@ static SSL_SESSION *session_of(net_server *net, SSL_CTX *context, SSL_SESSION *r
 static void reload(net_server *net, const identity *made) {
     cre_tls_certificate own = certificate_of(made, NULL);
     char why[CRE_TLS_MESSAGE];
-    CHECK_EQ(cre_tls_reload(net->context, &(cre_tls_config){ .certificates = &own, .count = 1 }, why), 0);
+    CHECK_EQ(cre_tls_reload(
+                 net->context,
+                 &(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = &own, .count = 1 }, why),
+             0);
 }
 
 TEST(sessions_are_resumed) {
@@ -257,8 +262,11 @@ TEST(reload_changes_only_what_comes) {
     tls_ws_echo(&before, "still there");
     /* What is broken changes nothing. */
     char why[CRE_TLS_MESSAGE];
-    cre_tls_certificate broken = { .chain.file = "/nowhere/server.pem" };
-    CHECK_EQ(cre_tls_reload(net->context, &(cre_tls_config){ .certificates = &broken, .count = 1 }, why),
+    cre_tls_certificate broken = { .size = sizeof broken, .chain.file = "/nowhere/server.pem" };
+    CHECK_EQ(cre_tls_reload(
+                 net->context,
+                 &(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = &broken, .count = 1 },
+                 why),
              CRE_ETLS_CONFIG);
     CHECK_STR(why, "/nowhere/server.pem: No such file or directory");
     names_itself(net, context, NULL, "other.example");

@@ -5,7 +5,9 @@
 TEST(a_build_without_tls_says_so) {
     char why[CRE_TLS_MESSAGE];
     cre_tls_client *client = NULL;
-    CHECK_EQ(cre_tls_client_create(&(cre_tls_client_config){ 0 }, &client, why), CRE_EUNSUPPORTED);
+    CHECK_EQ(cre_tls_client_create(&(cre_tls_client_config){ .size = sizeof(cre_tls_client_config) }, &client,
+                                   why),
+             CRE_EUNSUPPORTED);
     CHECK_STR(why, "this build has no TLS");
     CHECK(cre_tls_client_retain(client) == NULL);
     cre_tls_client_release(client);
@@ -221,7 +223,8 @@ TEST(certificates_of_clients) {
                                 (cre_tls_config){ .clients = CRE_TLS_CLIENTS_REQUIRED,
                                                   .client_authorities = in_memory(authority.chain_pem) });
     dialer *from = dialer_start(net);
-    cre_tls_client_config config = { .authorities = in_memory(authority.chain_pem),
+    cre_tls_client_config config = { .size = sizeof config,
+                                     .authorities = in_memory(authority.chain_pem),
                                      .certificate = in_memory(other_server.chain_pem),
                                      .key = in_memory(other_server.key_pem) };
     cre_tls_client *client = client_of(config);
@@ -305,7 +308,8 @@ TEST(a_server_that_closes_during_the_handshake) {
     dialer *from = dialer_start(net);
     cre_tls_client *client = trusting(&authority);
     uint16_t port;
-    int listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &port);
+    int listener =
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &port);
     REQUIRE(listener >= 0);
     peer *it = peer_open(from, port, client, "localhost");
     cre__transport_start(&it->transport);
@@ -333,7 +337,8 @@ TEST(a_server_that_is_silent) {
     dialer *from = dialer_start(net);
     cre_tls_client *client = client_of((cre_tls_client_config){ .handshake_timeout_ms = 100 });
     uint16_t port;
-    int listener = cre_listen(&(cre_listen_options){ .host = "127.0.0.1" }, &port);
+    int listener =
+        cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &port);
     REQUIRE(listener >= 0);
     peer *it = peer_open(from, port, client, "localhost");
     cre__transport_set_deadline(&it->transport, cre__tls_handshake_timeout(&it->transport));
@@ -358,7 +363,7 @@ static int stream_echo(net_server *net, const cre_record *event, uint8_t *payloa
 }
 
 static net_server *stream_start(void) {
-    cre_port_options port = { .protocol = CRE_PROTOCOL_STREAM };
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM };
     net_server *net = tls_start((cre_engine_config){ .ports = &port, .port_count = 1, .max_queue = 64 << 20 },
                                 (cre_tls_config){ 0 });
     net->act = stream_echo;
@@ -471,6 +476,7 @@ TEST(the_client_closes) {
 static void refuses(cre_tls_client_config config, int error, const char *part) {
     char why[CRE_TLS_MESSAGE] = "";
     cre_tls_client *client = NULL;
+    config.size = sizeof config;
     CHECK_EQ(cre_tls_client_create(&config, &client, why), error);
     CHECK(client == NULL);
     if (!strstr(why, part)) TEST_FAIL("\"%s\" has no \"%s\"", why, part);

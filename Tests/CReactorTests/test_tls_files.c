@@ -57,20 +57,21 @@ static void fails(const cre_tls_config *config, const char *expected) {
 }
 
 static void pair_fails(const char *chain, const char *key, const char *expected) {
-    cre_tls_certificate own = { .chain.file = chain, .key.file = key };
-    fails(&(cre_tls_config){ .certificates = &own, .count = 1 }, expected);
+    cre_tls_certificate own = { .size = sizeof own, .chain.file = chain, .key.file = key };
+    fails(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = &own, .count = 1 }, expected);
 }
 
 TEST(files) {
     begin();
     const char *chain = write_file("chain.pem", server.chain_pem),
                *key = write_file("key.pem", server.key_pem);
-    cre_tls_certificate own = { .chain.file = chain, .key.file = key };
-    works(&(cre_tls_config){ .certificates = &own, .count = 1 });
+    cre_tls_certificate own = { .size = sizeof own, .chain.file = chain, .key.file = key };
+    works(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = &own, .count = 1 });
     char *both = malloc(strlen(server.key_pem) + strlen(server.chain_pem) + strlen(authority.chain_pem) + 1);
     sprintf(both, "%s%s%s", server.key_pem, server.chain_pem, authority.chain_pem);
-    own = (cre_tls_certificate){ .chain.file = write_file("both.pem", both) };
-    works(&(cre_tls_config){ .certificates = &own, .count = 1 });
+    own = (cre_tls_certificate){ .size = sizeof(cre_tls_certificate),
+                                 .chain.file = write_file("both.pem", both) };
+    works(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = &own, .count = 1 });
 
     pair_fails(path("none.pem"), key, "none.pem: No such file or directory");
     pair_fails(chain, path("none.pem"), "none.pem: No such file or directory");
@@ -100,27 +101,36 @@ TEST(files) {
 TEST(other_settings) {
     cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other_server, "a.example"),
                                   certificate_of(&other_server, "A.Example") };
-    fails(&(cre_tls_config){ 0 }, "TLS needs a certificate");
-    fails(&(cre_tls_config){ .certificates = all, .count = 3 },
+    fails(&(cre_tls_config){ .size = sizeof(cre_tls_config) }, "TLS needs a certificate");
+    fails(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = all, .count = 3 },
           "there are two certificates for the host A.Example");
     static const char *const names[] = { "", "*", "*.", "a.*", "*.*.example" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         all[1].host = names[i];
-        fails(&(cre_tls_config){ .certificates = all, .count = 2 }, "is not a host name");
+        fails(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = all, .count = 2 },
+              "is not a host name");
     }
     all[1].host = NULL;
-    fails(&(cre_tls_config){ .certificates = all, .count = 2 }, "a further certificate has no host name");
-    fails(&(cre_tls_config){ .certificates = all, .count = 1, .clients = CRE_TLS_CLIENTS_REQUIRED },
+    fails(&(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = all, .count = 2 },
+          "a further certificate has no host name");
+    fails(&(cre_tls_config){ .size = sizeof(cre_tls_config),
+                             .certificates = all,
+                             .count = 1,
+                             .clients = CRE_TLS_CLIENTS_REQUIRED },
           "certificates of clients cannot be checked without an authority");
-    fails(&(cre_tls_config){ .certificates = all,
+    fails(&(cre_tls_config){ .size = sizeof(cre_tls_config),
+                             .certificates = all,
                              .count = 1,
                              .clients = CRE_TLS_CLIENTS_OPTIONAL,
                              .client_authorities = in_memory("nothing") },
           "the client authorities in memory: there is no certificate in it");
-    fails(&(cre_tls_config){ .certificates = all, .count = 1, .protocols = "a,,b" }, "the list of protocols");
+    fails(
+        &(cre_tls_config){
+            .size = sizeof(cre_tls_config), .certificates = all, .count = 1, .protocols = "a,,b" },
+        "the list of protocols");
     all[0].key = in_memory(other_server.key_pem);
     fails(
-        &(cre_tls_config){ .certificates = all, .count = 1 },
+        &(cre_tls_config){ .size = sizeof(cre_tls_config), .certificates = all, .count = 1 },
         "the private key in memory: the private key does not belong to the certificate in the certificate in");
 }
 
@@ -128,7 +138,7 @@ static bool create(void) {
     char why[CRE_TLS_MESSAGE];
     cre_tls *tls = NULL;
     cre_tls_certificate all[] = { certificate_of(&server, NULL), certificate_of(&other_server, "a.example") };
-    cre_tls_config config = { .certificates = all, .count = 2 };
+    cre_tls_config config = { .size = sizeof config, .certificates = all, .count = 2 };
     if (cre_tls_create(&config, &tls, why)) return false;
     int result = cre_tls_reload(tls, &config, why);
     cre_tls_release(tls);

@@ -195,7 +195,7 @@ TEST(a_push_reaches_connections_of_other_workers) {
     close(host.blocked[0]);
     close(host.blocked[1]);
     owner owners[2] = { 0 };
-    cre_engine_config engine = { .max_message = 8 << 20 };
+    cre_engine_config engine = { .size = sizeof engine, .max_message = 8 << 20 };
     for (uint32_t i = 0; i < 2; i++) {
         owner *it = &owners[i];
         cre_worker_config config = {
@@ -203,8 +203,10 @@ TEST(a_push_reaches_connections_of_other_workers) {
         };
         REQUIRE(cre_loop_create(&it->loop) == 0);
         REQUIRE(cre_worker_create(it->loop, &config, &it->worker) == 0);
-        REQUIRE(cre_engine_listen(cre_worker_engine(it->worker), &(cre_listen_options){ .host = "127.0.0.1" },
-                                  &it->port) == 0);
+        REQUIRE(cre_engine_listen(
+                    cre_worker_engine(it->worker),
+                    &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                    &it->port) == 0);
         REQUIRE(pthread_create(&it->thread, NULL, run_loop, it->loop) == 0);
     }
     net_client a = net_ws_connect_to(NULL, owners[0].port), b = net_ws_connect_to(NULL, owners[1].port);

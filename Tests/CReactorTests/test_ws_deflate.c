@@ -21,7 +21,9 @@ typedef struct receiver {
 
 static bool start(receiver *r, const cre_ws_deflate_parameters *agreed, uint64_t limit) {
     *r = (receiver){ .config = { .client = true, .max_message = limit } };
-    if (cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 1 }, &r->pool) != 0) return false;
+    if (cre_ws_deflate_pool_create(
+            &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .threshold = 1 }, &r->pool) != 0)
+        return false;
     cre_ws_deflate_init(&r->deflate, r->pool, agreed, true);
     cre_ws_session_init(&r->session, &r->config);
     cre_ws_session_set_deflate(&r->session, &r->deflate);
@@ -156,7 +158,9 @@ static bool talk(const cre_ws_deflate_parameters *agreed, uint8_t level) {
     receiver r;
     sender s = { 0 };
     if (!start(&r, agreed, 0)) return false;
-    if (cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 1, .level = level }, &s.pool) != 0)
+    if (cre_ws_deflate_pool_create(
+            &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .threshold = 1, .level = level },
+            &s.pool) != 0)
         goto done;
     cre_ws_deflate_init(&s.deflate, s.pool, agreed, false);
     for (int kind = 0; kind < 3; kind++) {
@@ -238,7 +242,9 @@ TEST(each_allocation_failing) {
 
 TEST(without_takeover_the_window_is_empty_and_the_pool_is_shared) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .threshold = 10 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(
+                &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .threshold = 10 }, &pool) ==
+            0);
     cre_ws_deflate a, b;
     cre_ws_deflate_init(&a, pool, &frugal, false);
     cre_ws_deflate_init(&b, pool, &frugal, true);
@@ -265,7 +271,8 @@ TEST(without_takeover_the_window_is_empty_and_the_pool_is_shared) {
 
 TEST(each_connection_has_its_window) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                                       &pool) == 0);
     cre_ws_deflate_parameters narrow = frugal;
     narrow.server_window_bits = 9;
     cre_ws_deflate a, b;
@@ -285,7 +292,8 @@ TEST(each_connection_has_its_window) {
 
 TEST(large_output_is_freed) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                                       &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, &frugal, false);
     uint8_t *zeros = calloc(1, 1000000), *out;
@@ -302,7 +310,8 @@ TEST(large_output_is_freed) {
 
 static uint8_t *bomb(size_t content, size_t *size) {
     cre_ws_deflate_pool *pool;
-    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) == 0);
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                                       &pool) == 0);
     cre_ws_deflate deflate;
     cre_ws_deflate_init(&deflate, pool, &frugal, false);
     uint8_t *zeros = calloc(1, content), *out;
@@ -364,11 +373,20 @@ TEST(final_blocks_are_counted) {
 
 TEST(invalid_configurations) {
     cre_ws_deflate_pool *pool;
-    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .level = 10 }, &pool), CRE_EINVALID);
-    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .memory_level = 10 }, &pool), CRE_EINVALID);
-    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .server_window_bits = 7 }, &pool),
+    CHECK_EQ(cre_ws_deflate_pool_create(
+                 &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .level = 10 }, &pool),
              CRE_EINVALID);
-    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .client_window_bits = 16 }, &pool),
+    CHECK_EQ(
+        cre_ws_deflate_pool_create(
+            &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .memory_level = 10 }, &pool),
+        CRE_EINVALID);
+    CHECK_EQ(cre_ws_deflate_pool_create(
+                 &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .server_window_bits = 7 },
+                 &pool),
+             CRE_EINVALID);
+    CHECK_EQ(cre_ws_deflate_pool_create(
+                 &(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config), .client_window_bits = 16 },
+                 &pool),
              CRE_EINVALID);
     cre_ws_deflate_pool_destroy(NULL);
 }
@@ -377,7 +395,9 @@ TEST(invalid_configurations) {
 
 TEST(unsupported_without_zlib) {
     cre_ws_deflate_pool *pool;
-    CHECK_EQ(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool), CRE_EUNSUPPORTED);
+    CHECK_EQ(
+        cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) }, &pool),
+        CRE_EUNSUPPORTED);
 }
 
 #endif

@@ -17,7 +17,7 @@ static const char *accept(const cre_ws_deflate_config *config, const char *offer
     return out;
 }
 
-static const cre_ws_deflate_config open_config = { 0 };
+static const cre_ws_deflate_config open_config = { .size = sizeof open_config };
 
 static void is_agreed(bool server_no, bool client_no, int server_bits, int client_bits) {
     CHECK_EQ(agreed.server_no_context_takeover, server_no);
@@ -49,7 +49,8 @@ TEST(offers_that_are_accepted) {
 }
 
 TEST(server_preferences) {
-    const cre_ws_deflate_config config = { .server_no_context_takeover = true,
+    const cre_ws_deflate_config config = { .size = sizeof config,
+                                           .server_no_context_takeover = true,
                                            .client_no_context_takeover = true,
                                            .server_window_bits = 12,
                                            .client_window_bits = 11 };
@@ -134,7 +135,8 @@ TEST(client_offers_and_answers) {
     CHECK_EQ(agree(&open_config, "permessage-deflate, permessage-deflate"), CRE_EWS_EXTENSION);
     CHECK_EQ(agree(&open_config, "permessage-deflate, foo"), CRE_EWS_EXTENSION);
 
-    const cre_ws_deflate_config strict = { .server_no_context_takeover = true,
+    const cre_ws_deflate_config strict = { .size = sizeof strict,
+                                           .server_no_context_takeover = true,
                                            .client_no_context_takeover = true,
                                            .server_window_bits = 12,
                                            .client_window_bits = 11 };
@@ -152,7 +154,8 @@ TEST(client_offers_and_answers) {
 }
 
 TEST(the_longest_extension_fits) {
-    const cre_ws_deflate_config config = { .server_no_context_takeover = true,
+    const cre_ws_deflate_config config = { .size = sizeof config,
+                                           .server_no_context_takeover = true,
                                            .client_no_context_takeover = true,
                                            .server_window_bits = 10,
                                            .client_window_bits = 10 };

@@ -80,7 +80,8 @@ static inline cre_tls_source in_memory(const char *pem) {
 }
 
 static inline cre_tls_certificate certificate_of(const identity *made, const char *host) {
-    return (cre_tls_certificate){ .host = host,
+    return (cre_tls_certificate){ .size = sizeof(cre_tls_certificate),
+                                  .host = host,
                                   .chain = in_memory(made->chain_pem),
                                   .key = in_memory(made->key_pem) };
 }
@@ -132,6 +133,7 @@ static inline net_server *tls_start(cre_engine_config config, cre_tls_config tls
         tls_config.certificates = &own;
         tls_config.count = 1;
     }
+    tls_config.size = sizeof tls_config;
     tls_config.failed = tls_on_failed;
     tls_failures = 0;
     tls_failure[0] = 0;

@@ -60,7 +60,9 @@ static inline int embed_engine(void) {
     uint16_t port = 0;
     memset(&config, 0, sizeof config);
     memset(&where, 0, sizeof where);
+    config.size = sizeof config;
     config.on_event = embed_on_event;
+    where.size = sizeof where;
     where.host = "127.0.0.1";
     if (cre_loop_create(&loop)) return 1;
     int failed = 0;

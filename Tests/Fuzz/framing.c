@@ -62,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char letters[] = "cCsSnvlLNViIqQJP";
     if (size < SETTINGS) return 0;
     cre_framing_config config = {
+        .size = sizeof config,
         .kind = (cre_framing_kind)(data[0] % 6),
         .length_type = letters[data[1] % 16],
         .length_offset = data[2] % 16,

@@ -183,12 +183,15 @@ static void serve_datagrams(target *t) {
 }
 
 static void target_open(target *t) {
-    static const cre_ws_deflate_config deflate = { .server_no_context_takeover = true };
+    static const cre_ws_deflate_config deflate = { .size = sizeof deflate,
+                                                   .server_no_context_takeover = true };
     static const cre_port_options ports[PORTS] = {
-        [PORT_WEB] = { .protocol = CRE_PROTOCOL_WEBSOCKET, .http = true },
-        [PORT_BODIES] = { .protocol = CRE_PROTOCOL_HTTP, .stream_bodies = true },
-        [PORT_STREAM] = { .protocol = CRE_PROTOCOL_STREAM },
-        [PORT_DATAGRAM] = { .protocol = CRE_PROTOCOL_DATAGRAM },
+        [PORT_WEB] = { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_WEBSOCKET, .http = true },
+        [PORT_BODIES] = { .size = sizeof(cre_port_options),
+                          .protocol = CRE_PROTOCOL_HTTP,
+                          .stream_bodies = true },
+        [PORT_STREAM] = { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_STREAM },
+        [PORT_DATAGRAM] = { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_DATAGRAM },
     };
     *t = (target){ 0 };
     t->table_size = cre_table_size(MAX_CONNECTIONS);
@@ -197,6 +200,7 @@ static void target_open(target *t) {
     memset(t->table_memory, 0, t->table_size);
     t->table = cre_table_open(t->table_memory, MAX_CONNECTIONS);
     const cre_engine_config config = {
+        .size = sizeof config,
         .on_event = on_event,
         .context = t,
         .table = t->table,

@@ -15,6 +15,7 @@
 
 static cre_ws_deflate_config configuration(uint8_t settings) {
     return (cre_ws_deflate_config){
+        .size = sizeof(cre_ws_deflate_config),
         .server_no_context_takeover = settings & 1,
         .client_no_context_takeover = settings & 2,
         .server_window_bits = settings & 4 ? 8 + (settings >> 5) : 0,
@@ -41,7 +42,8 @@ static bool negotiate(const cre_ws_deflate_config *config, const char *text, siz
     /* Our own two sides understand each other. */
     size_t size = cre_ws_deflate_offer(config, offer);
     REQUIRE(size <= sizeof offer);
-    size = cre_ws_deflate_accept(&(cre_ws_deflate_config){ 0 }, offer, size, agreed, answer);
+    size = cre_ws_deflate_accept(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) }, offer,
+                                 size, agreed, answer);
     REQUIRE(size && size <= sizeof answer);
     REQUIRE(cre_ws_deflate_agree(config, answer, size, &other) == 1);
     REQUIRE(memcmp(agreed, &other, sizeof other) == 0);
@@ -52,6 +54,7 @@ static bool negotiate(const cre_ws_deflate_config *config, const char *text, siz
     in_range(agreed);
     /* A client whose offer said all this would take the answer. */
     const cre_ws_deflate_config asked = {
+        .size = sizeof asked,
         .server_no_context_takeover = agreed->server_no_context_takeover,
         .client_no_context_takeover = agreed->client_no_context_takeover,
         .server_window_bits = agreed->server_window_bits,

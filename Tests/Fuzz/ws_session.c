@@ -94,7 +94,9 @@ static void start(cre_ws_session *session, const cre_ws_config *config, cre_ws_d
     cre_ws_session_init(session, config);
     memset(deflate, 0, sizeof *deflate);
     if (!(settings & DEFLATE)) return;
-    if (!pool && cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ 0 }, &pool) != 0) return;
+    if (!pool && cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                                            &pool) != 0)
+        return;
     bool takeover = settings & TAKEOVER;
     const cre_ws_deflate_parameters agreed = { !takeover, !takeover, 15, 15 };
     cre_ws_deflate_init(deflate, pool, &agreed, config->client);

@@ -4,7 +4,7 @@
  *   static void connected(void *context, int result); // a descriptor, or a negative error
  *
  *   cre_connector *connector;
- *   cre_connect_options options = { .host = "example.com", .port = 443 };
+ *   cre_connect_options options = { .size = sizeof options, .host = "example.com", .port = 443 };
  *   int result = cre_connect(loop, &options, connected, context, &connector);
  */
 #ifndef CREACTOR_CONNECT_H
@@ -23,12 +23,15 @@ CRE_BEGIN_DECLS
 /** An attempt to connect to one server. */
 typedef struct cre_connector cre_connector;
 
-/** Where to connect, and how long to try. A member of 0 takes its default. */
+/** Where to connect, and how long to try. `size` and `host` are required; another member of 0 takes its
+ * default. */
 typedef struct cre_connect_options {
+    size_t size; /* sizeof(cre_connect_options) */
     /** An IPv4 or IPv6 address (without brackets), a host name, or "unix:" and a path ("unix:@name" for an
-     * abstract socket). Required. */
+     * abstract socket). */
     const char *host;
-    uint16_t port;          /* required, except for a Unix socket */
+    uint16_t port; /* required, except for a Unix socket */
+    uint16_t reserved[3];
     uint32_t timeout_ms;    /* for everything, the host name lookup included; 0: 10 s */
     uint32_t head_start_ms; /* head start of each address before the next one is tried as well; 0: 250 ms */
 } cre_connect_options;
@@ -59,21 +62,22 @@ CRE_API void cre_connect_cancel(cre_connector *connector);
  * one. */
 typedef struct cre_tls_client cre_tls_client;
 
-/** What cre_tls_client_create reads. Everything is borrowed for the call. */
+/** What cre_tls_client_create reads. Everything is borrowed for the call. Only `size` is required. */
 typedef struct cre_tls_client_config {
+    size_t size; /* sizeof(cre_tls_client_config) */
     /** The authorities that may sign server certificates; empty: those that the system trusts. */
     cre_tls_source authorities;
     /** Accepts any certificate for any host name: encryption without authentication. Not together with
      * `authorities`. */
     bool accept_any_certificate;
     cre_tls_version minimum;
+    uint32_t handshake_timeout_ms; /* 0: 10 s */
     /** Protocols to offer in ALPN, preferred ones first, separated by commas. NULL or "": no ALPN. */
     const char *protocols;
     /** The client's certificate, then the intermediate ones; empty: none. */
     cre_tls_source certificate;
     /** Its key, without a password; empty: it is in `certificate`. */
     cre_tls_source key;
-    uint32_t handshake_timeout_ms; /* 0: 10 s */
 } cre_tls_client_config;
 
 /**

@@ -4,15 +4,18 @@
  * Its owner is notified by events and answers with commands (record.h). All functions belong
  * to the thread of the loop, except where "any thread" is said.
  *
- *   cre_engine_config config = { .on_event = on_event };
- *   cre_engine_create(loop, &config, &engine);
- *   cre_engine_listen(engine, &(cre_listen_options){ .host = "127.0.0.1", .port = 9501 }, NULL);
- *   cre_loop_run(loop);
+ *   cre_engine_config config = { .size = sizeof config, .on_event = on_event };
+ *   cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1", .port = 9501 };
+ *   int error = cre_loop_create(&loop);
+ *   if (!error) error = cre_engine_create(loop, &config, &engine);
+ *   if (!error) error = cre_engine_listen(engine, &where, NULL);
+ *   if (!error) error = cre_loop_run(loop);
  */
 #ifndef CREACTOR_ENGINE_H
 #define CREACTOR_ENGINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "buffer.h"
@@ -33,8 +36,10 @@ typedef struct cre_engine cre_engine;
 
 enum { CRE_MAX_PIPELINED = 32 };
 
-/** All zero but `on_event` is a valid configuration: a member of 0 or NULL means its default. */
+/** The configuration of an engine. `size` and `on_event` are required; another member of 0 or NULL means its
+ * default. */
 typedef struct cre_engine_config {
+    size_t size; /* sizeof(cre_engine_config) */
     /**
      * Gets each event. `payload` has event->length bytes, is aligned to 8 and borrowed until this returns;
      * that of a MESSAGE may be changed. Commands never call it before they return: CLOSE, FULL and DRAINED
@@ -70,6 +75,7 @@ typedef struct cre_engine_config {
      * `http`) with the limits below. */
     const cre_port_options *ports;
     uint16_t port_count;
+    uint16_t tls_count; /* of `tls`; further ports are without TLS */
 
     /** When nothing more will be received, END is emitted and the owner closes the connection, behind its
      * last answers; false: it is closed at once, behind the answers that were sent already. */
@@ -118,8 +124,9 @@ typedef struct cre_engine_config {
     uint32_t close_timeout_ms; /* for the peer's part of a closing handshake, and for the last output: default
                                   5 s */
 
-    cre_tls *const *tls; /* by the number of a listening port: its TLS settings; NULL: no TLS */
-    uint16_t tls_count;  /* of them; further ports are without */
+    /** The TLS configurations of listening ports, by the index of the port: an array that is copied, of
+     * configurations that the engine retains. NULL: no TLS. */
+    cre_tls *const *tls;
 } cre_engine_config;
 
 /** One more than the last number in CRE_CLOSE_REASON_MAP; with room. */

@@ -18,6 +18,7 @@
     XX(STATE, -1002, "not possible in this state")                                               \
     XX(LIMIT, -1003, "configured limit reached")                                                 \
     XX(UNSUPPORTED, -1004, "not supported by this build or system")                              \
+    XX(CONFIG_SIZE, -1005, "size of a configuration not set, or of a newer version")             \
     /* WebSocket */                                                                              \
     XX(WS_RSV, -1100, "reserved bit set in a WebSocket frame")                                   \
     XX(WS_OPCODE, -1101, "reserved WebSocket opcode")                                            \

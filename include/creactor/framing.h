@@ -32,9 +32,10 @@ enum { CRE_FRAMING_MAX_MARKER = 8, CRE_FRAMING_DEFAULT_MAX = 2 * 1024 * 1024, CR
  */
 typedef int64_t cre_framing_length_fn(void *context, const uint8_t *data, size_t length);
 
-/** How streams are cut into packets. Shared by all connections of a port; it must outlive them and not change
- * meanwhile. */
+/** How streams are cut into packets. `size` is required. Any number of states may share one, which must
+ * outlive them and not change meanwhile. */
 typedef struct cre_framing_config {
+    size_t size; /* sizeof(cre_framing_config) */
     cre_framing_kind kind;
     uint32_t max_length; /* of a packet with its header and marker; 0: CRE_FRAMING_DEFAULT_MAX */
 
@@ -64,8 +65,9 @@ typedef struct cre_framing {
 
 CRE_BEGIN_DECLS
 
-/** Checks a configuration: 0, or CRE_EINVALID for an empty or too long marker, an unknown kind or type, a
- * length field beyond max_length, or a missing function. Any thread. */
+/** Checks a configuration. Returns 0; CRE_ECONFIG_SIZE; or CRE_EINVALID for an empty or too long marker, an
+ * unknown kind or type, a length field beyond max_length, a max_length above CRE_FRAMING_LIMIT, or a missing
+ * function. Any thread. */
 CRE_NODISCARD CRE_API int cre_framing_config_check(const cre_framing_config *config);
 
 /** Initialises the state of a connection. `config` is borrowed, has passed cre_framing_config_check and must

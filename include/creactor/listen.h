@@ -3,6 +3,7 @@
 #define CREACTOR_LISTEN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "export.h"
@@ -11,15 +12,16 @@
 
 CRE_BEGIN_DECLS
 
-/** Where and how to listen. A member of 0 leaves the system's default, unless noted otherwise. Options of
- * connections are inherited by those that are accepted. */
+/** Where and how to listen. `size` is required; another member of 0 leaves the system's default, unless noted
+ * otherwise. Options of connections are inherited by those that are accepted. */
 typedef struct cre_listen_options {
+    size_t size;      /* sizeof(cre_listen_options) */
     const char *host; /* an IPv4 or IPv6 address ("::" is IPv6 only), or "unix:" and a path; NULL: 0.0.0.0 */
     uint16_t port;    /* 0: any free one */
-    int backlog;      /* 0: 512, the system may allow fewer */
     bool reuse_port;  /* SO_REUSEPORT: several sockets may listen on the port and share its connections */
-    cre_tls *tls;     /* NULL: without TLS */
     bool datagram;    /* UDP or Unix datagrams instead of streams */
+    int backlog;      /* 0: 512, the system may allow fewer */
+    cre_tls *tls;     /* NULL: without TLS */
     int descriptor;   /* > 0: a socket that is already bound; used and owned if it matches the options */
     uint32_t permissions; /* of the file of a Unix socket; 0: 0600, only the same user may connect */
     bool keep_alive;      /* the system probes idle connections: TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT */

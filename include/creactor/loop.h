@@ -8,6 +8,7 @@
 #ifndef CREACTOR_LOOP_H
 #define CREACTOR_LOOP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "export.h"
@@ -18,7 +19,8 @@ typedef struct cre_loop cre_loop;
 typedef struct cre_timer cre_timer;
 typedef struct cre_watch cre_watch;
 
-/** The cost of the turns of a loop. Everything else on the loop waits while a turn works. */
+/** The cost of the turns of a loop. Everything else on the loop waits while a turn works. New counters are
+ * added at the end. */
 typedef struct cre_loop_stats {
     uint64_t turns;      /* turns with work */
     uint64_t work_ns;    /* from the first callback of a turn to its end, over all turns */
@@ -42,8 +44,9 @@ CRE_API void cre_loop_stop(cre_loop *loop);
 /** The loop's clock in milliseconds from an arbitrary start, read once per turn. */
 CRE_API uint64_t cre_loop_now(const cre_loop *loop);
 
-/** Statistics from the creation of the loop to the end of its last turn. */
-CRE_API cre_loop_stats cre_loop_get_stats(const cre_loop *loop);
+/** Copies the first `size` bytes, sizeof(cre_loop_stats), of the statistics from the creation of the loop to
+ * the end of its last turn. Counters that this version does not know are 0. */
+CRE_API void cre_loop_get_stats(const cre_loop *loop, cre_loop_stats *stats, size_t size);
 
 /** Schedules `run(context)` on the loop's thread. Posts of one thread run in their order; posts that have not
  * run are dropped when the loop is destroyed. Returns 0 or CRE_ENOMEM. Any thread. */

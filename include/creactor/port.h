@@ -3,6 +3,7 @@
 #define CREACTOR_PORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "export.h"
@@ -19,8 +20,10 @@ typedef enum cre_protocol {
 
 enum { CRE_MAX_PORTS = 256 };
 
-/** The settings of one port. A member of 0 means what the engine's configuration says. */
+/** The settings of one port. `size` is required; another member of 0 takes the value of the engine's
+ * configuration. */
 typedef struct cre_port_options {
+    size_t size; /* sizeof(cre_port_options) */
     cre_protocol protocol;
     bool http; /* WEBSOCKET: plain requests become REQUEST events; false: they are answered by a 400 page */
     bool ask_upgrade;    /* WEBSOCKET: a handshake becomes a REQUEST event, answered by UPGRADE or RESPOND;
@@ -29,9 +32,9 @@ typedef struct cre_port_options {
                             ADOPT */
     bool nagle; /* TCP: small segments wait for the acknowledgement of those before; false: TCP_NODELAY */
 
-    /** STREAM: where a packet ends; all zero: RECEIVE has up to 64 KiB as they came. A packet above the limit
-     * ends its connection with reason PROTOCOL and a CRE_EFRAMING_ error. */
-    cre_framing_config framing;
+    /** STREAM: where a packet ends; copied. NULL: RECEIVE has the bytes as they arrive, at most 64 KiB. A
+     * packet above the limit ends its connection with reason PROTOCOL and a CRE_EFRAMING_... error. */
+    const cre_framing_config *framing;
 
     /** Requests are handed out when their head is there, and their bodies in pieces as they come
      * (CRE_EVENT_REQUEST_BODY), unless a body came with the head. PAUSE and RESUME hold the client back. */

@@ -66,8 +66,10 @@ typedef struct cre_shared_table_stats {
     uint32_t rows, capacity;
 } cre_shared_table_stats;
 
-/** Reads counters and sizes. Each is exact, but they are not read at one instant. */
-CRE_API void cre_shared_table_get_stats(const cre_shared_table *table, cre_shared_table_stats *stats);
+/** Copies the first `size` bytes, sizeof(cre_shared_table_stats), of the counters and sizes; those that this
+ * version does not know are 0. Each is exact, but they are not read at one instant. */
+CRE_API void cre_shared_table_get_stats(const cre_shared_table *table, cre_shared_table_stats *stats,
+                                        size_t size);
 
 /** The number of rows. A row whose insertion or deletion was interrupted by a death counts until the next
  * change of its part of the table. */

@@ -56,8 +56,10 @@ CRE_API void cre_table_close(cre_table *table);
 /** How many connections there are. Any thread or process, like all that follow. */
 CRE_API uint32_t cre_table_count(const cre_table *table);
 
-/** Copies what is known of a live connection. False when it is gone. */
-CRE_API bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info);
+/** Copies the first `size` bytes, sizeof(cre_connection_info), of the description of a connection. Members
+ * that this version does not know are 0. Returns false, copying nothing, when the connection is gone. */
+CRE_API bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info,
+                            size_t size);
 
 /** The state of a connection, 0 when it is gone. */
 CRE_API int cre_table_state(const cre_table *table, cre_session session);

@@ -2,10 +2,10 @@
  * TLS for listening ports, on OpenSSL 3; a build without it returns CRE_EUNSUPPORTED.
  *
  *   char why[CRE_TLS_MESSAGE];
- *   cre_tls_certificate own = { .chain.file = "server.pem", .key.file = "server.key" };
- *   cre_tls *tls;
- *   if (cre_tls_create(&(cre_tls_config){ .certificates = &own, .count = 1 }, &tls, why)) puts(why);
- *   cre_engine_listen(engine, &(cre_listen_options){ .port = 9502, .tls = tls }, NULL);
+ *   cre_tls_certificate own = { .size = sizeof own, .chain.file = "server.pem", .key.file = "server.key" };
+ *   cre_tls_config config = { .size = sizeof config, .certificates = &own, .count = 1 };
+ *   cre_listen_options where = { .size = sizeof where, .port = 9502 };
+ *   if (cre_tls_create(&config, &where.tls, why)) puts(why);
  *
  * Such a port uses TLS 1.2 or 1.3. Events, limits and close reasons are those of any other port.
  */
@@ -25,14 +25,16 @@ typedef struct cre_tls cre_tls;
 /** The size of the buffer for the text of an error, with its terminator. */
 #define CRE_TLS_MESSAGE 512
 
-/** PEM text: from a file, or from memory. */
+/** PEM text: from a file, or from memory. A part of other structures, which never grows. */
 typedef struct cre_tls_source {
     const char *file; /* NULL: the bytes below */
     const void *pem;
     size_t length;
 } cre_tls_source;
 
+/** A certificate and its key. `size` and `chain` are required. */
 typedef struct cre_tls_certificate {
+    size_t size; /* sizeof(cre_tls_certificate) */
     /** The host name that selects it, exact or with a wildcard as its first label ("*.example.com"). */
     const char *host;
     cre_tls_source chain; /* the certificate, then the intermediate ones */
@@ -50,8 +52,10 @@ typedef enum cre_tls_version {
     CRE_TLS_1_3 = 1,
 } cre_tls_version;
 
-/** What cre_tls_create and cre_tls_reload read. Everything is borrowed for the call. */
+/** What cre_tls_create and cre_tls_reload read. Everything is borrowed for the call. `size`, `certificates`
+ * and `count` are required. */
 typedef struct cre_tls_config {
+    size_t size; /* sizeof(cre_tls_config) */
     /** At least one. The first serves clients that request no host name or an unknown one; it needs no
      * `host`. */
     const cre_tls_certificate *certificates;

@@ -24,9 +24,10 @@ CRE_BEGIN_DECLS
 #define CRE_WS_DEFLATE_DEFAULT_THRESHOLD 64  /* shorter messages hardly shrink */
 #define CRE_WS_DEFLATE_MAX_EXTENSION     160 /* bytes that cre_ws_deflate_accept and _offer write */
 
-/** The preferences of this side. All zero is a valid configuration: full windows, and context takeover if the
- * peer allows it. */
+/** The preferences of this side. Only `size` is required: zeros stand for full windows, and context takeover
+ * if the peer allows it. */
 typedef struct cre_ws_deflate_config {
+    size_t size;                     /* sizeof(cre_ws_deflate_config) */
     bool server_no_context_takeover; /* the server starts each message with an empty window: less memory there
                                       */
     bool client_no_context_takeover; /* likewise the client */

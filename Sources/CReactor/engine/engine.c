@@ -4,9 +4,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "engine/conn.h"
 #include "engine/publish.h"
+
+CRE__CONFIG(cre_engine_config, tls);
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value ? value : fallback;
@@ -149,11 +152,11 @@ static int open_table(cre_engine *engine) {
 }
 
 static int open_deflate(cre_engine *engine) {
-    const cre_ws_deflate_config *config = engine->config.deflate;
-    if (!config) return 0;
-    engine->deflate_config = *config;
+    if (!engine->config.deflate) return 0;
+    int result =
+        cre__config_take(&engine->deflate_config, sizeof engine->deflate_config, engine->config.deflate);
     engine->config.deflate = NULL; /* borrowed for this call */
-    int result = cre_ws_deflate_pool_create(&engine->deflate_config, &engine->deflate_pool);
+    if (!result) result = cre_ws_deflate_pool_create(&engine->deflate_config, &engine->deflate_pool);
     if (result) return result;
     uint8_t bits = engine->deflate_config.server_window_bits;
     cre_ws_deflate_parameters shared = { .server_no_context_takeover = true,
@@ -179,17 +182,21 @@ static int open_engine(cre_engine *engine) {
 int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engine **out) {
     cre_engine *engine = cre__calloc(1, sizeof *engine);
     if (!engine) return CRE_ENOMEM;
+    int result = cre__config_take(&engine->config, sizeof engine->config, config);
+    if (result) {
+        cre__free(engine);
+        return result;
+    }
     engine->loop = loop;
-    engine->config = *config;
     fill_defaults(&engine->config);
-    engine->budget = config->queue_budget;
-    int result = cre__ports_copy_tls(engine); /* first: what is freed is what was copied */
+    engine->budget = engine->config.queue_budget;
+    result = cre__ports_copy_tls(engine); /* first: what is freed is what was copied */
     if (!result) result = open_engine(engine);
     if (result) {
         free_engine(engine);
         return result;
     }
-    if (config->shared_stats) inherit_stats(engine);
+    if (engine->config.shared_stats) inherit_stats(engine);
     engine->flush.run = on_flush;
     cre__loop_add_hook(loop, CRE__FLUSH, &engine->flush);
     *out = engine;
@@ -288,5 +295,5 @@ cre_loop *cre_engine_loop(cre_engine *engine) {
 void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, size_t size) {
     cre_engine_stats now = engine->stats;
     take_net_counters(&now, &engine->net);
-    memcpy(stats, &now, size < sizeof now ? size : sizeof now);
+    cre__config_give(stats, size, &now, sizeof now);
 }

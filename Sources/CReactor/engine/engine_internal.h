@@ -19,7 +19,8 @@ typedef struct cre__stream cre__stream;
 
 /* A port of the table, all settings filled in. */
 typedef struct cre__port {
-    cre_port_options options;
+    cre_port_options options; /* `framing` is below */
+    cre_framing_config framing;
     cre_ws_config ws_config;
     cre_http_limits http_limits;
 } cre__port;

@@ -1,6 +1,7 @@
 /* The ports that an engine listens on itself. */
 #include <unistd.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "engine/conn.h"
 
@@ -45,13 +46,15 @@ int cre_engine_serve(cre_engine *engine, int descriptor, uint16_t port) {
 }
 
 int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uint16_t *bound_port) {
-    cre_listen_options own = *options;
+    cre_listen_options own;
+    int result = cre__config_take(&own, sizeof own, options);
+    if (result) return result;
     uint16_t port = engine->next_port;
     own.datagram = cre__port_at(engine, port)->options.protocol == CRE_PROTOCOL_DATAGRAM;
     int descriptor = cre_listen(&own, bound_port);
     if (descriptor < 0) return descriptor;
-    int result = cre_engine_set_tls(engine, port, options->tls);
-    if (!result) result = serve(engine, descriptor, port, options->descriptor <= 0);
+    result = cre_engine_set_tls(engine, port, own.tls);
+    if (!result) result = serve(engine, descriptor, port, own.descriptor <= 0);
     if (result)
         close(descriptor);
     else

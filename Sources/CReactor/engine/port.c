@@ -1,6 +1,9 @@
 /* The table of ports: protocol, limits and TLS of each. */
+#include "core/config.h"
 #include "core/memory.h"
 #include "engine/engine_internal.h"
+
+CRE__CONFIG(cre_port_options, close_timeout_ms);
 
 #define DEFAULT(member, fallback) \
     if (!(member)) (member) = (fallback)
@@ -27,17 +30,26 @@ static void fill(cre_port_options *options, const cre_engine_config *config) {
 /* Records and queues count in 32 bits, so limits stay below 1 GiB. */
 static bool valid(const cre_port_options *options) {
     const uint32_t most = 1u << 30;
-    if (options->framing.kind != CRE_FRAMING_NONE &&
-        (options->protocol != CRE_PROTOCOL_STREAM || cre_framing_config_check(&options->framing)))
-        return false;
     return options->protocol <= CRE_PROTOCOL_DATAGRAM && options->max_message <= most &&
            options->max_body <= most && options->max_queue <= most &&
            options->max_head <= CRE_HTTP_MAX_HEAD && options->high_water <= options->max_queue &&
            options->low_water < options->high_water;
 }
 
-static int prepare(cre__port *port, const cre_port_options *options, const cre_engine_config *config) {
-    port->options = *options;
+/* Copies the framing of a port, if it has one. */
+static int take_framing(cre__port *port) {
+    if (!port->options.framing) return 0;
+    int result = cre__config_take(&port->framing, sizeof port->framing, port->options.framing);
+    port->options.framing = NULL; /* borrowed for this call */
+    if (result || port->framing.kind == CRE_FRAMING_NONE) return result;
+    if (port->options.protocol != CRE_PROTOCOL_STREAM) return CRE_EINVALID;
+    return cre_framing_config_check(&port->framing);
+}
+
+/* Completes a port whose options are copied. */
+static int prepare(cre__port *port, const cre_engine_config *config) {
+    int result = take_framing(port);
+    if (result) return result;
     fill(&port->options, config);
     if (!valid(&port->options)) return CRE_EINVALID;
     /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it
@@ -57,12 +69,17 @@ int cre__ports_open(cre_engine *engine) {
     engine->ports = cre__calloc(config->port_count + 1u, sizeof *engine->ports);
     if (!engine->ports) return CRE_ENOMEM;
     /* Behind those that were given is the one for all others. */
-    cre_port_options plain = { .protocol = CRE_PROTOCOL_WEBSOCKET,
-                               .http = config->http,
-                               .stream_bodies = config->stream_bodies };
-    int result = prepare(&engine->ports[config->port_count], &plain, config);
-    for (uint16_t i = 0; i < config->port_count && !result; i++)
-        result = prepare(&engine->ports[i], &config->ports[i], config);
+    cre__port *others = &engine->ports[config->port_count];
+    others->options = (cre_port_options){ .size = sizeof others->options,
+                                          .protocol = CRE_PROTOCOL_WEBSOCKET,
+                                          .http = config->http,
+                                          .stream_bodies = config->stream_bodies };
+    int result = prepare(others, config);
+    for (uint16_t i = 0; i < config->port_count && !result; i++) {
+        cre__port *port = &engine->ports[i];
+        result = cre__config_take_at(&port->options, sizeof port->options, config->ports, i);
+        if (!result) result = prepare(port, config);
+    }
     config->ports = NULL; /* borrowed for this call */
     return result;
 }

@@ -2,10 +2,17 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "framing_internal.h"
 
+CRE__CONFIG(cre_framing_config, length_context);
+
 int cre_framing_config_check(const cre_framing_config *config) {
+    cre_framing_config own;
+    int result = cre__config_take(&own, sizeof own, config);
+    if (result) return result;
+    config = &own;
     const uint32_t max = cre__framing_max(config);
     if (max > CRE_FRAMING_LIMIT) return CRE_EINVALID;
     switch (config->kind) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 
 typedef struct posted {
@@ -70,8 +71,8 @@ void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where) {
     loop->stats = (cre_loop_stats){ 0 };
 }
 
-cre_loop_stats cre_loop_get_stats(const cre_loop *loop) {
-    return loop->stats;
+void cre_loop_get_stats(const cre_loop *loop, cre_loop_stats *stats, size_t size) {
+    cre__config_give(stats, size, &loop->stats, sizeof loop->stats);
 }
 
 /* ---- turns ---- */

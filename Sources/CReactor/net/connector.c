@@ -10,9 +10,12 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "loop/loop_internal.h"
 #include "net/sockaddr.h"
+
+CRE__CONFIG(cre_connect_options, head_start_ms);
 
 #define MAX_ADDRESSES 16
 #define MAX_HOST      254 /* with the dot at its end */
@@ -350,14 +353,17 @@ static int find(cre_connector *connector, const char *host, uint16_t port) {
 
 int cre_connect(cre_loop *loop, const cre_connect_options *options,
                 void (*connected)(void *context, int result), void *context, cre_connector **out) {
-    if (!options->host || !connected) return CRE_EINVALID;
+    cre_connect_options own;
+    int result = cre__config_take(&own, sizeof own, options);
+    if (result) return result;
+    if (!own.host || !connected) return CRE_EINVALID;
     cre_connector *connector = cre__calloc(1, sizeof *connector);
     if (!connector) return CRE_ENOMEM;
     connector->loop = loop;
     connector->connected = connected;
     connector->context = context;
-    connector->head_start_ms = options->head_start_ms ? options->head_start_ms : HEAD_START_MS;
-    int result = find(connector, options->host, options->port);
+    connector->head_start_ms = own.head_start_ms ? own.head_start_ms : HEAD_START_MS;
+    result = find(connector, own.host, own.port);
     if (result) {
         cre__free(connector->attempts);
         cre__free(connector);
@@ -368,7 +374,7 @@ int cre_connect(cre_loop *loop, const cre_connect_options *options,
     connector->timer.data = connector;
     connector->references++;
     uv_update_time(uv);
-    connector->deadline = uv_now(uv) + (options->timeout_ms ? options->timeout_ms : TIMEOUT_MS);
+    connector->deadline = uv_now(uv) + (own.timeout_ms ? own.timeout_ms : TIMEOUT_MS);
     /* Known addresses are tried in the next turn: no callback before this function has returned. */
     schedule(connector, connector->looking_up ? UINT64_MAX : 0);
     *out = connector;

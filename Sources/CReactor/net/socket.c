@@ -8,7 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/config.h"
 #include "net/sockaddr.h"
+
+CRE__CONFIG(cre_listen_options, send_buffer);
 
 static int set(int descriptor, int level, int name, int value) {
     return setsockopt(descriptor, level, name, &value, sizeof value) ? -errno : 0;
@@ -103,8 +106,12 @@ static int bound_to(int descriptor, cre_address *address) {
     return 0;
 }
 
-int cre_listen(const cre_listen_options *options, uint16_t *bound_port) {
-    int result, descriptor = options->descriptor;
+int cre_listen(const cre_listen_options *given, uint16_t *bound_port) {
+    cre_listen_options own;
+    const cre_listen_options *options = &own;
+    int result = cre__config_take(&own, sizeof own, given);
+    if (result) return result;
+    int descriptor = own.descriptor;
     cre_address address;
     if (descriptor > 0) {
         result = take_over(options);

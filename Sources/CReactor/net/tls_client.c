@@ -13,8 +13,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "net/tls_setup.h"
+
+CRE__CONFIG(cre_tls_client_config, key);
 
 #define MAX_NAME     253u
 #define HANDSHAKE_MS 10000u
@@ -68,14 +71,17 @@ static int set_certificate(SSL_CTX *ssl, const cre_tls_client_config *config, ch
     return cre__tls_is_given(&config->key) ? cre__tls_refuse(why, "a key needs its certificate") : 0;
 }
 
-int cre_tls_client_create(const cre_tls_client_config *config, cre_tls_client **out, char *why) {
-    why[0] = 0;
+int cre_tls_client_create(const cre_tls_client_config *given, cre_tls_client **out, char *why) {
+    cre_tls_client_config own;
+    const cre_tls_client_config *config = &own;
+    int result = cre__tls_take_config(&own, sizeof own, given, 0, why);
+    if (result) return result;
     cre_tls_client *client = cre__calloc(1, sizeof *client);
     if (!client) return cre__tls_no_memory(why);
     atomic_init(&client->owners, 1);
     client->handshake_timeout_ms = config->handshake_timeout_ms ? config->handshake_timeout_ms : HANDSHAKE_MS;
     client->accept_any_certificate = config->accept_any_certificate;
-    int result = cre__tls_new_ssl(TLS_client_method(), config->minimum, &client->ssl, why);
+    result = cre__tls_new_ssl(TLS_client_method(), config->minimum, &client->ssl, why);
     if (!result) result = set_verification(client->ssl, config, why);
     if (!result) result = set_protocols(client->ssl, config->protocols, why);
     if (!result) result = set_certificate(client->ssl, config, why);

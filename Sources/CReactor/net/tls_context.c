@@ -14,8 +14,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "net/tls_setup.h"
+
+CRE__CONFIG(cre_tls_config, context);
+CRE__CONFIG(cre_tls_certificate, key);
 
 #define MAX_NAME 253u
 
@@ -174,9 +178,12 @@ static int add_name(struct cre__tls_context *context, const char *host, SSL_CTX 
     return 0;
 }
 
-static int new_context(const cre_tls_config *config, struct cre__tls_context **out, char *why) {
-    why[0] = 0;
-    if (!config->count) return cre__tls_refuse(why, "TLS needs a certificate");
+static int new_context(const cre_tls_config *given, struct cre__tls_context **out, char *why) {
+    cre_tls_config own;
+    const cre_tls_config *config = &own;
+    int result = cre__tls_take_config(&own, sizeof own, given, 0, why);
+    if (result) return result;
+    if (!own.count) return cre__tls_refuse(why, "TLS needs a certificate");
     struct cre__tls_context *context = cre__calloc(1, sizeof *context);
     if (!context) return cre__tls_no_memory(why);
     atomic_init(&context->owners, 1);
@@ -184,15 +191,16 @@ static int new_context(const cre_tls_config *config, struct cre__tls_context **o
     context->failed = config->failed;
     context->failed_context = config->context;
     context->names = cre__calloc(config->count, sizeof *context->names);
-    int result = context->names ? cre__tls_set_protocols(config->protocols ? config->protocols : "http/1.1",
-                                                         context->protocols, &context->protocols_length, why)
-                                : cre__tls_no_memory(why);
+    result = context->names ? cre__tls_set_protocols(config->protocols ? config->protocols : "http/1.1",
+                                                     context->protocols, &context->protocols_length, why)
+                            : cre__tls_no_memory(why);
     for (size_t i = 0; !result && i < config->count; i++) {
-        const cre_tls_certificate *certificate = &config->certificates[i];
-        SSL_CTX *ssl;
-        result = new_ssl(context, config, certificate, &ssl, why);
-        if (!result && certificate->host) result = add_name(context, certificate->host, ssl, why);
-        if (!result && i && !certificate->host)
+        cre_tls_certificate certificate;
+        SSL_CTX *ssl = NULL;
+        result = cre__tls_take_config(&certificate, sizeof certificate, config->certificates, i, why);
+        if (!result) result = new_ssl(context, config, &certificate, &ssl, why);
+        if (!result && certificate.host) result = add_name(context, certificate.host, ssl, why);
+        if (!result && i && !certificate.host)
             result = cre__tls_refuse(why, "a further certificate has no host name");
         if (!result && !i)
             context->fallback = ssl;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/config.h"
+
 #define MAX_FILE (1u << 20) /* bytes; a bundle of all public authorities is a fifth of that */
 
 /* Forward secrecy and authenticated encryption, nothing else; those of TLS 1.3 are all of that kind. */
@@ -29,6 +31,12 @@ int cre__tls_refuse(char *why, const char *format, ...) {
     va_end(arguments);
     ERR_clear_error();
     return CRE_ETLS_CONFIG;
+}
+
+int cre__tls_take_config(void *to, size_t known, const void *from, size_t index, char *why) {
+    int result = cre__config_take_at(to, known, from, index);
+    snprintf(why, CRE_TLS_MESSAGE, "%s", result ? cre_error_message(result) : "");
+    return result;
 }
 
 int cre__tls_no_memory(char *why) {

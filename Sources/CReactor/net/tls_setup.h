@@ -19,6 +19,9 @@ int cre__tls_no_memory(char *why);
 /* The text of OpenSSL's last error. */
 const char *cre__tls_reason(void);
 
+/* Empties `why` and copies a configuration, the one at `index` of an array, as cre__config_take_at does. */
+int cre__tls_take_config(void *to, size_t known, const void *from, size_t index, char *why);
+
 typedef struct cre__pem {
     const char *name; /* for messages */
     BIO *bio;

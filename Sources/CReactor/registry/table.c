@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 
 #define MAX_CONNECTIONS (1u << 24)
@@ -150,11 +151,11 @@ static int64_t unix_time(const _Atomic uint32_t *seen) {
     return clock_ms(CLOCK_REALTIME) - (ago > 0 ? ago : 0);
 }
 
-bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info) {
+bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info, size_t size) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
     uint64_t place = get(&slot->place), address[2] = { get(&slot->address[0]), get(&slot->address[1]) };
-    *info = (cre_connection_info){
+    cre_connection_info now = {
         .session = session,
         .state = atomic_load_explicit(&slot->state, memory_order_relaxed),
         .family = (uint8_t)place,
@@ -168,13 +169,14 @@ bool cre_table_info(const cre_table *table, cre_session session, cre_connection_
         .queued = atomic_load_explicit(&slot->queued, memory_order_relaxed),
         .user_id = atomic_load_explicit(cre__table_user(table, session), memory_order_relaxed),
     };
-    if (info->last_receive_ms < info->connect_time_ms) info->last_receive_ms = info->connect_time_ms;
-    if (info->last_send_ms && info->last_send_ms < info->connect_time_ms)
-        info->last_send_ms = info->connect_time_ms;
-    memcpy(info->remote_address, address, sizeof address);
+    if (now.last_receive_ms < now.connect_time_ms) now.last_receive_ms = now.connect_time_ms;
+    if (now.last_send_ms && now.last_send_ms < now.connect_time_ms) now.last_send_ms = now.connect_time_ms;
+    memcpy(now.remote_address, address, sizeof address);
     /* Was the slot released, and perhaps claimed again, during the copy? */
     atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(&slot->session, memory_order_relaxed) == session;
+    if (atomic_load_explicit(&slot->session, memory_order_relaxed) != session) return false;
+    cre__config_give(info, size, &now, sizeof now);
+    return true;
 }
 
 int cre_table_state(const cre_table *table, cre_session session) {

@@ -114,6 +114,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     if (!reactor) return CRE_ENOMEM;
     reactor->config = *config;
     cre_engine_config engine = config->engine;
+    engine.size = sizeof engine;
     engine.on_event = on_event;
     engine.congested = congested;
     engine.idle = idle;

@@ -135,6 +135,7 @@ int cre_worker_create(cre_loop *loop, const cre_worker_config *config, cre_worke
     int result = 0;
     if (config->engine) {
         cre_engine_config own = *config->engine;
+        own.size = sizeof own;
         own.on_event = on_engine_event;
         own.context = worker;
         own.congested = NULL;

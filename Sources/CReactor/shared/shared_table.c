@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "core/round.h"
 #include "shared/shared_table_internal.h"
@@ -149,17 +150,18 @@ uint32_t cre_shared_table_count(const cre_shared_table *table) {
     return atomic_load_explicit(&table->head->count, memory_order_relaxed);
 }
 
-void cre_shared_table_get_stats(const cre_shared_table *table, cre_shared_table_stats *stats) {
-    *stats = (cre_shared_table_stats){ .memory = table->segment.size,
-                                       .rows = cre_shared_table_count(table),
-                                       .capacity = table->rows };
+void cre_shared_table_get_stats(const cre_shared_table *table, cre_shared_table_stats *stats, size_t size) {
+    cre_shared_table_stats now = { .memory = table->segment.size,
+                                   .rows = cre_shared_table_count(table),
+                                   .capacity = table->rows };
     for (uint32_t i = 0; i <= table->stripe_mask; i++) {
         const cre__stripe *stripe = cre__stripe_of(table, i);
-        stats->inserted += atomic_load_explicit(&stripe->inserted, memory_order_relaxed);
-        stats->updated += atomic_load_explicit(&stripe->updated, memory_order_relaxed);
-        stats->deleted += atomic_load_explicit(&stripe->deleted, memory_order_relaxed);
-        stats->repaired += atomic_load_explicit(&stripe->repaired, memory_order_relaxed);
+        now.inserted += atomic_load_explicit(&stripe->inserted, memory_order_relaxed);
+        now.updated += atomic_load_explicit(&stripe->updated, memory_order_relaxed);
+        now.deleted += atomic_load_explicit(&stripe->deleted, memory_order_relaxed);
+        now.repaired += atomic_load_explicit(&stripe->repaired, memory_order_relaxed);
     }
+    cre__config_give(stats, size, &now, sizeof now);
 }
 
 /* ---- values in a row ---- */

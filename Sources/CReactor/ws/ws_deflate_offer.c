@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/config.h"
+
 enum { ABSENT = 0, NO_VALUE = 255 };
 
 /* The parameters of one extension as sent. */
@@ -152,6 +154,9 @@ static size_t write_extension(char out[CRE_WS_DEFLATE_MAX_EXTENSION], bool serve
 
 size_t cre_ws_deflate_accept(const cre_ws_deflate_config *config, const char *offers, size_t length,
                              cre_ws_deflate_parameters *agreed, char out[CRE_WS_DEFLATE_MAX_EXTENSION]) {
+    cre_ws_deflate_config own;
+    if (cre__config_take(&own, sizeof own, config)) return 0;
+    config = &own;
     reader r = { offers, offers + length };
     offer o;
     kind found;
@@ -176,6 +181,9 @@ size_t cre_ws_deflate_accept(const cre_ws_deflate_config *config, const char *of
 }
 
 size_t cre_ws_deflate_offer(const cre_ws_deflate_config *config, char out[CRE_WS_DEFLATE_MAX_EXTENSION]) {
+    cre_ws_deflate_config own;
+    if (cre__config_take(&own, sizeof own, config)) return 0;
+    config = &own;
     uint8_t server = or_full(config->server_window_bits), client = or_full(config->client_window_bits);
     return write_extension(out, config->server_no_context_takeover, config->client_no_context_takeover,
                            server < 15 ? server : 0, client < 15 ? client : NO_VALUE);
@@ -183,6 +191,10 @@ size_t cre_ws_deflate_offer(const cre_ws_deflate_config *config, char out[CRE_WS
 
 int cre_ws_deflate_agree(const cre_ws_deflate_config *config, const char *answer, size_t length,
                          cre_ws_deflate_parameters *agreed) {
+    cre_ws_deflate_config own;
+    int result = cre__config_take(&own, sizeof own, config);
+    if (result) return result;
+    config = &own;
     reader r = { answer, answer + length };
     offer o, more;
     kind found = read_extension(&r, &o);

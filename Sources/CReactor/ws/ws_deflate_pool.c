@@ -2,8 +2,11 @@
 #include <string.h>
 
 #ifdef CRE_HAVE_DEFLATE
+#include "core/config.h"
 #include "core/memory.h"
 #include "ws/ws_deflate_pool.h"
+
+CRE__CONFIG(cre_ws_deflate_config, threshold);
 
 static void *allocate(void *context, unsigned count, unsigned size) {
     (void)context;
@@ -100,6 +103,10 @@ static bool window_is_valid(uint8_t bits) {
 }
 
 int cre_ws_deflate_pool_create(const cre_ws_deflate_config *config, cre_ws_deflate_pool **pool) {
+    cre_ws_deflate_config own;
+    int result = cre__config_take(&own, sizeof own, config);
+    if (result) return result;
+    config = &own;
     if (config->level > 9 || config->memory_level > 9 || !window_is_valid(config->server_window_bits) ||
         !window_is_valid(config->client_window_bits))
         return CRE_EINVALID;

@@ -13,7 +13,8 @@ extension ConnectionInfo {
     /// Reads the connection's entry in shared memory, `nil` when the connection is gone. Any process, any thread.
     init?(_ fd: ConnectionID, _ bus: Bus, _ server: Server) {
         var raw = cre_connection_info()
-        guard unsafe cre_table_info(bus.table, fd.rawValue, &raw) else { return nil }
+        let size = MemoryLayout<cre_connection_info>.size
+        guard unsafe cre_table_info(bus.table, fd.rawValue, &raw, size) else { return nil }
         let status: WebSocketStatus =
             switch UInt32(raw.state) {
             case CRE_CONNECTION_OPEN.rawValue: .established

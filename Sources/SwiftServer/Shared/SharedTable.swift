@@ -109,7 +109,7 @@ internal import Glibc
     /// Counters of all processes, and the size.
     public var statistics: Statistics {
         var stats = cre_shared_table_stats()
-        unsafe cre_shared_table_get_stats(raw, &stats)
+        unsafe cre_shared_table_get_stats(raw, &stats, MemoryLayout<cre_shared_table_stats>.size)
         return Statistics(
             inserted: Int(stats.inserted), updated: Int(stats.updated), deleted: Int(stats.deleted),
             repaired: Int(stats.repaired), memory: Int(stats.memory))

@@ -37,12 +37,14 @@ internal import CReactor
         let memory = unsafe BorrowedText()
         var certificates = unsafe configuration.certificates.map { certificate in
             unsafe cre_tls_certificate(
+                size: MemoryLayout<cre_tls_certificate>.size,
                 host: unsafe certificate.host.map { unsafe memory.string($0) }, chain: memory.source(certificate.chain),
                 key: memory.source(certificate.privateKey))
         }
         var why = [CChar](repeating: 0, count: Int(CRE_TLS_MESSAGE))
         let result = unsafe certificates.withUnsafeMutableBufferPointer { certificates in
             var config = unsafe cre_tls_config()
+            unsafe config.size = MemoryLayout<cre_tls_config>.size
             unsafe config.certificates = UnsafePointer(certificates.baseAddress)
             unsafe config.count = certificates.count
             unsafe config.minimum = configuration.minimumVersion == .tls13 ? CRE_TLS_1_3 : CRE_TLS_1_2

@@ -36,6 +36,7 @@ extension Compression {
 
     var config: cre_ws_deflate_config {
         cre_ws_deflate_config(
+            size: MemoryLayout<cre_ws_deflate_config>.size,
             server_no_context_takeover: !contextTakeover, client_no_context_takeover: !contextTakeover,
             server_window_bits: UInt8(windowBits), client_window_bits: UInt8(windowBits), level: UInt8(level),
             memory_level: 0, threshold: threshold)

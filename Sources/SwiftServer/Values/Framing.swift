@@ -40,6 +40,7 @@ public struct Framing: Sendable, Hashable {
     /// Returns the form of the C core, `nil` when the framing is invalid.
     func config(maxLength: Int) -> cre_framing_config? {
         var config = unsafe cre_framing_config()
+        unsafe config.size = MemoryLayout<cre_framing_config>.size
         unsafe config.kind = cre_framing_kind(rawValue: kind)
         unsafe config.max_length = UInt32(clamping: maxLength)
         guard marker.count <= 8, lengthOffset >= 0, bodyOffset >= 0, let type = lengthType.asciiValue else {

@@ -2,8 +2,10 @@ internal import CReactor
 
 /// Settings of a port in the form of the C core.
 extension PortSettings {
+    /// Returns the options of a port. Their pointers are never freed.
     func options(_ spoken: PortProtocol, servesHTTP: Bool) -> cre_port_options {
         var options = unsafe cre_port_options()
+        unsafe options.size = MemoryLayout<cre_port_options>.size
         unsafe options.`protocol` =
             switch spoken {
             case .webSocket: CRE_PROTOCOL_WEBSOCKET
@@ -13,7 +15,11 @@ extension PortSettings {
             }
         unsafe options.http = servesHTTP
         unsafe options.nagle = !noDelay
-        if let framing = unsafe framing.config(maxLength: maxPacket) { unsafe options.framing = framing }
+        if let framing = unsafe framing.config(maxLength: maxPacket) {
+            let copy = UnsafeMutablePointer<cre_framing_config>.allocate(capacity: 1)
+            unsafe copy.initialize(to: framing)
+            unsafe options.framing = UnsafePointer(copy)
+        }
         unsafe options.max_message = UInt64(maxMessage ?? 0)
         unsafe options.max_head = UInt32(maxHead ?? 0)
         unsafe options.max_body = UInt32(maxBody ?? 0)
@@ -27,6 +33,7 @@ extension PortSettings {
 
     func listenOptions(isDatagram: Bool, backlog: Int) -> cre_listen_options {
         var options = unsafe cre_listen_options()
+        unsafe options.size = MemoryLayout<cre_listen_options>.size
         unsafe options.backlog = Int32(clamping: self.backlog ?? backlog)
         unsafe options.datagram = isDatagram
         unsafe options.descriptor = descriptor ?? 0

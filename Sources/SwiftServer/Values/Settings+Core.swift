@@ -47,6 +47,7 @@ extension Settings {
     /// the process.
     func engineConfig(servesHTTP: Bool) -> cre_engine_config {
         var config = unsafe cre_engine_config()
+        unsafe config.size = MemoryLayout<cre_engine_config>.size
         unsafe config.http = servesHTTP
         unsafe config.max_pipelined = UInt16(CRE_MAX_PIPELINED)
         unsafe config.max_message = UInt64(maxMessage)

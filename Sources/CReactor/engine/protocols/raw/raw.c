@@ -14,7 +14,7 @@ static cre_framing *framing_of(const cre__conn *conn) {
 
 static void start(cre__conn *conn) {
     cre__heartbeat_begin(conn);
-    cre_framing_init(framing_of(conn), &conn->port->options.framing);
+    cre_framing_init(framing_of(conn), &conn->port->framing);
     conn->stream.opened = true;
     cre__table_set_state(cre__conn_engine(conn)->table, conn->stream.session, CRE_CONNECTION_STREAM);
     cre__conn_emit(conn, CRE_EVENT_CONNECT, 0, NULL, 0);

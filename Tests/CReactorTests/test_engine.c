@@ -349,6 +349,18 @@ TEST_BOTH(an_engine_may_go_with_everything_on_it) {
     net_close(&unaccepted);
 }
 
+TEST(ports_beyond_the_last_one_are_refused) {
+    net_server *net = net_start((cre_engine_config){ 0 }, act);
+    int pair[2], descriptors = net_descriptors();
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+    CHECK_EQ(cre_engine_serve(net->engine, pair[0], CRE_MAX_PORTS), CRE_EINVALID);
+    CHECK_EQ(cre_engine_adopt(net->engine, pair[0], CRE_MAX_PORTS), CRE_EINVALID);
+    CHECK_EQ(cre_engine_hand_over(net->engine, pair[1], CRE_MAX_PORTS), CRE_EINVALID);
+    CHECK_EQ(net_descriptors(), descriptors); /* both are closed */
+    CHECK_EQ(cre_engine_set_tls(net->engine, CRE_MAX_PORTS, NULL), CRE_EINVALID);
+    net_stop(net);
+}
+
 TEST(sockets_handed_over_too_late_are_closed) {
     net_server *net = net_start((cre_engine_config){ 0 }, act);
     int before = net_descriptors(), pair[2];

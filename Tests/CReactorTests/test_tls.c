@@ -204,6 +204,18 @@ TEST(protocols) {
     tls_stop(net);
 }
 
+TEST(a_port_for_datagrams_has_no_tls) {
+    cre_port_options ports[] = { { .size = sizeof(cre_port_options) },
+                                 { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_DATAGRAM } };
+    net_server *net =
+        tls_start((cre_engine_config){ .ports = ports, .port_count = 2 }, (cre_tls_config){ 0 });
+    cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1", .tls = net->context };
+    CHECK_EQ(cre_engine_listen(net->engine, &where, NULL), CRE_EINVALID);
+    where.tls = NULL;
+    CHECK_EQ(cre_engine_listen(net->engine, &where, NULL), 0);
+    tls_stop(net);
+}
+
 /* ---- sessions and reloads ---- */
 
 static SSL_SESSION *session_of(net_server *net, SSL_CTX *context, SSL_SESSION *resumed, bool expected) {

@@ -69,10 +69,10 @@ void cre__inbox_close(cre_engine *engine) {
 }
 
 int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
-    handed_over *item = cre__malloc(sizeof *item);
+    handed_over *item = port < CRE_MAX_PORTS ? cre__malloc(sizeof *item) : NULL;
     if (!item) {
         close(descriptor);
-        return CRE_ENOMEM;
+        return port < CRE_MAX_PORTS ? CRE_ENOMEM : CRE_EINVALID;
     }
     struct cre__inbox *inbox = engine->inbox;
     *item = (handed_over){ atomic_load_explicit(&inbox->items, memory_order_relaxed), descriptor, port };
@@ -84,5 +84,9 @@ int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port) {
 }
 
 int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port) {
+    if (port >= CRE_MAX_PORTS) {
+        close(descriptor);
+        return CRE_EINVALID;
+    }
     return cre__conn_open(engine, descriptor, port);
 }

@@ -51,6 +51,7 @@ int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uin
     if (result) return result;
     uint16_t port = engine->next_port;
     own.datagram = cre__port_at(engine, port)->options.protocol == CRE_PROTOCOL_DATAGRAM;
+    if (port >= CRE_MAX_PORTS || (own.datagram && own.tls)) return CRE_EINVALID;
     int descriptor = cre_listen(&own, bound_port);
     if (descriptor < 0) return descriptor;
     result = cre_engine_set_tls(engine, port, own.tls);

@@ -96,9 +96,9 @@ cre_tls *cre__port_tls(const cre_engine *engine, uint16_t port) {
 
 int cre_engine_set_tls(cre_engine *engine, uint16_t port, cre_tls *tls) {
     uint16_t count = engine->config.tls_count;
+    if (port >= CRE_MAX_PORTS) return CRE_EINVALID;
     if (port >= count) {
         if (!tls) return 0;
-        if (port == UINT16_MAX) return CRE_EINVALID;
         cre_tls **grown = cre__realloc(engine->tls, ((size_t)port + 1) * sizeof(cre_tls *));
         if (!grown) return CRE_ENOMEM;
         while (count <= port)

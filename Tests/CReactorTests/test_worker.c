@@ -156,7 +156,7 @@ TEST(a_reactor_may_stop_at_any_moment) {
         start_reactor(&host);
         net_client client = connect_client(&host);
         if (i % 2) net_send_text(&client, NET_UPGRADE);
-        if (i % 3 == 0) cre_reactor_shutdown(host.reactor, 600000, set_flag, &host.done);
+        if (i % 3 == 0) CHECK_EQ(cre_reactor_shutdown(host.reactor, 600000, set_flag, &host.done), 0);
         end_host(&host);
         net_close(&client);
     }

@@ -46,9 +46,9 @@ typedef struct cre_connect_options {
  * non-blocking, close-on-exec descriptor, owned by the callee, with TCP_NODELAY set if it is TCP, or an
  * error: CRE_EHOST_UNKNOWN, CRE_EHOST_LOOKUP, CRE_ENOMEM, -ETIMEDOUT, or the system error of an address.
  *
- * Returns 0 and *connector, or CRE_EINVALID for a missing or malformed host or port, -ENAMETOOLONG for a
- * path, CRE_ENOMEM or a system error; then `connected` is never called. The loop must not be destroyed before
- * the connector is done or cancelled. On the loop's thread.
+ * Returns 0 and *connector, or CRE_ECONFIG_SIZE, CRE_EINVALID for a missing or malformed host or port,
+ * -ENAMETOOLONG for a path, CRE_ENOMEM or a system error; then `connected` is never called. The loop must not
+ * be destroyed before the connector is done or cancelled. On the loop's thread.
  */
 CRE_NODISCARD CRE_API int cre_connect(cre_loop *loop, const cre_connect_options *options,
                                       void (*connected)(void *context, int result), void *context,
@@ -81,9 +81,9 @@ typedef struct cre_tls_client_config {
 } cre_tls_client_config;
 
 /**
- * Reads authorities, certificate and key. Returns 0 and *client, owned by the caller, or CRE_ETLS_CONFIG,
- * CRE_ENOMEM or CRE_EUNSUPPORTED, and writes the cause, with the name of the file, to `why`, a buffer of
- * CRE_TLS_MESSAGE bytes. Any thread.
+ * Reads authorities, certificate and key. Returns 0 and *client, owned by the caller, or CRE_ECONFIG_SIZE,
+ * CRE_ETLS_CONFIG, CRE_ENOMEM, or CRE_EUNSUPPORTED in a build without TLS, and writes the cause, with the
+ * name of the file, to `why`, a buffer of CRE_TLS_MESSAGE bytes. Any thread.
  */
 CRE_NODISCARD CRE_API int cre_tls_client_create(const cre_tls_client_config *config, cre_tls_client **client,
                                                 char *why);

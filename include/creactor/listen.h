@@ -21,8 +21,8 @@ typedef struct cre_listen_options {
     bool reuse_port;  /* SO_REUSEPORT: several sockets may listen on the port and share its connections */
     bool datagram;    /* UDP or Unix datagrams instead of streams */
     int backlog;      /* 0: 512, the system may allow fewer */
-    cre_tls *tls;     /* NULL: without TLS */
-    int descriptor;   /* > 0: a socket that is already bound; used and owned if it matches the options */
+    cre_tls *tls;     /* cre_engine_listen: retained by the engine; NULL: without TLS */
+    int descriptor;   /* > 0: a socket that is already bound, which takes the place of a new one */
     uint32_t permissions; /* of the file of a Unix socket; 0: 0600, only the same user may connect */
     bool keep_alive;      /* the system probes idle connections: TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT */
     int keep_idle_s, keep_interval_s, keep_count;
@@ -33,9 +33,13 @@ typedef struct cre_listen_options {
 } cre_listen_options;
 
 /**
- * Binds a socket and listens. Returns a descriptor, which the caller owns, or CRE_EINVALID or a system error.
- * *bound_port is set to the port (useful with port 0); `bound_port` may be NULL. An unused file of a Unix
- * socket is replaced; -EADDRINUSE when a process still serves it. Any thread.
+ * Binds a socket and listens, or prepares options->descriptor. Returns a descriptor, which the caller owns,
+ * and sets *bound_port, which may be NULL, to the port. An unused file of a Unix socket is replaced. Any
+ * thread.
+ *
+ * Returns CRE_ECONFIG_SIZE; -EADDRNOTAVAIL for a malformed or foreign address; -ENAMETOOLONG for a path;
+ * -EADDRINUSE, also when a process still serves a Unix socket; -EPROTOTYPE when options->descriptor is not of
+ * the kind that `datagram` selects; or another system error. The caller keeps options->descriptor then.
  */
 CRE_NODISCARD CRE_API int cre_listen(const cre_listen_options *options, uint16_t *bound_port);
 
@@ -43,6 +47,7 @@ CRE_NODISCARD CRE_API int cre_listen(const cre_listen_options *options, uint16_t
  * for other sockets it does nothing. Any thread. */
 CRE_API void cre_listen_remove(int descriptor);
 
+/** Accepts the connections of one listening socket. */
 typedef struct cre_acceptor cre_acceptor;
 
 /**
@@ -55,8 +60,8 @@ CRE_NODISCARD CRE_API int cre_acceptor_start(cre_loop *loop, int descriptor,
                                              void (*accepted)(void *context, int descriptor), void *context,
                                              cre_acceptor **acceptor);
 
-/** Accepts what is left in the backlog, closes the descriptor and frees the acceptor. On the loop's thread,
- * but not inside `accepted`. */
+/** Accepts the connections that are left in the backlog, closes the descriptor and frees the acceptor. On the
+ * loop's thread, but not inside `accepted`. NULL is ignored. */
 CRE_API void cre_acceptor_stop(cre_acceptor *acceptor);
 
 CRE_END_DECLS

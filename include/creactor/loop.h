@@ -15,8 +15,11 @@
 
 CRE_BEGIN_DECLS
 
+/** The loop of one thread. */
 typedef struct cre_loop cre_loop;
+/** A timer of a loop. */
 typedef struct cre_timer cre_timer;
+/** A watched descriptor of a loop. */
 typedef struct cre_watch cre_watch;
 
 /** The cost of the turns of a loop. Everything else on the loop waits while a turn works. New counters are
@@ -35,13 +38,14 @@ CRE_NODISCARD CRE_API int cre_loop_create(cre_loop **loop);
  * and its engines and nodes must have been destroyed before. NULL is ignored. */
 CRE_API void cre_loop_destroy(cre_loop *loop);
 
-/** Runs the loop until cre_loop_stop, and returns 0. It may be run again afterwards. */
+/** Runs the loop until cre_loop_stop; an adopted one also returns when nothing keeps it alive. Returns 0. The
+ * loop may be run again afterwards. */
 CRE_API int cre_loop_run(cre_loop *loop);
 
 /** Makes cre_loop_run return after the current turn. Any thread, also in a signal handler. */
 CRE_API void cre_loop_stop(cre_loop *loop);
 
-/** The loop's clock in milliseconds from an arbitrary start, read once per turn. */
+/** Returns the loop's clock in milliseconds from an arbitrary start, read once per turn. */
 CRE_API uint64_t cre_loop_now(const cre_loop *loop);
 
 /** Copies the first `size` bytes, sizeof(cre_loop_stats), of the statistics from the creation of the loop to
@@ -53,12 +57,12 @@ CRE_API void cre_loop_get_stats(const cre_loop *loop, cre_loop_stats *stats, siz
 CRE_NODISCARD CRE_API int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context);
 
 /** Starts a timer that calls `fire` after `delay_ms` and then every `repeat_ms`, unless that is 0. Returns 0
- * and *timer, which stays allocated until cre_timer_stop, or CRE_ENOMEM or a system error. */
+ * and *timer, which stays allocated until cre_timer_stop, or CRE_ENOMEM. */
 CRE_NODISCARD CRE_API int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
                                           void (*fire)(void *context, cre_timer *timer), void *context,
                                           cre_timer **timer);
 
-/** Stops and frees a timer, fired or not. It may be called inside the timer's callback. */
+/** Stops and frees a timer, fired or not. It may be called inside the timer's callback. NULL is ignored. */
 CRE_API void cre_timer_stop(cre_timer *timer);
 
 /** Calls `ready` in each turn in which `descriptor` is readable. The caller owns the descriptor and closes it
@@ -67,7 +71,7 @@ CRE_NODISCARD CRE_API int cre_watch_start(cre_loop *loop, int descriptor,
                                           void (*ready)(void *context, int descriptor), void *context,
                                           cre_watch **watch);
 
-/** Stops and frees a watch. It may be called inside the watch's callback. */
+/** Stops and frees a watch. It may be called inside the watch's callback. NULL is ignored. */
 CRE_API void cre_watch_stop(cre_watch *watch);
 
 CRE_END_DECLS

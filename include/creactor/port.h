@@ -1,4 +1,4 @@
-/* Ports: what is spoken on the sockets of an engine, and within which limits. */
+/* Ports: the protocols of an engine's listening sockets, and their limits. */
 #ifndef CREACTOR_PORT_H
 #define CREACTOR_PORT_H
 
@@ -18,6 +18,7 @@ typedef enum cre_protocol {
     CRE_PROTOCOL_DATAGRAM,      /* UDP and Unix datagrams: PACKET */
 } cre_protocol;
 
+/** The most ports of an engine. */
 enum { CRE_MAX_PORTS = 256 };
 
 /** The settings of one port. `size` is required; another member of 0 takes the value of the engine's
@@ -25,22 +26,23 @@ enum { CRE_MAX_PORTS = 256 };
 typedef struct cre_port_options {
     size_t size; /* sizeof(cre_port_options) */
     cre_protocol protocol;
-    bool http; /* WEBSOCKET: plain requests become REQUEST events; false: they are answered by a 400 page */
-    bool ask_upgrade;    /* WEBSOCKET: a handshake becomes a REQUEST event, answered by UPGRADE or RESPOND;
-                            false:    the port's settings decide */
+    bool http; /* WEBSOCKET: plain requests are REQUEST events; false: they are answered with status 400 */
+    bool ask_upgrade; /* WEBSOCKET: a handshake is a REQUEST event, answered by UPGRADE or RESPOND; false: the
+                         port's settings decide */
     bool keep_handshake; /* WEBSOCKET: the request of a handshake is kept while its connection is open, for
                             ADOPT */
-    bool nagle; /* TCP: small segments wait for the acknowledgement of those before; false: TCP_NODELAY */
+    bool nagle; /* TCP: small segments wait for the acknowledgement of earlier ones; false: TCP_NODELAY */
 
     /** STREAM: where a packet ends; copied. NULL: RECEIVE has the bytes as they arrive, at most 64 KiB. A
      * packet above the limit ends its connection with reason PROTOCOL and a CRE_EFRAMING_... error. */
     const cre_framing_config *framing;
 
-    /** Requests are handed out when their head is there, and their bodies in pieces as they come
-     * (CRE_EVENT_REQUEST_BODY), unless a body came with the head. PAUSE and RESUME hold the client back. */
+    /** REQUEST is emitted when the head is complete, and the body follows in pieces (CRE_EVENT_REQUEST_BODY),
+     * unless it arrived with the head. PAUSE and RESUME stop and resume reading it. */
     bool stream_bodies;
-    uint64_t max_streamed_body; /* bytes of such a body; 0: any number */
+    uint64_t max_streamed_body; /* bytes of such a body; 0: no limit */
 
+    /* The limits and timeouts of cre_engine_config. */
     uint64_t max_message;
     uint32_t max_head, max_body;
     uint32_t max_queue, high_water, low_water;

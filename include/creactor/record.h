@@ -27,16 +27,16 @@ typedef struct cre_record {
 
 /** The message or frame is complete (the FIN bit of a pushed frame). */
 #define CRE_RECORD_FINAL 0x0001u
-/** RESPOND: close the connection after the response. REQUEST_BODY: the body ends before its time. */
+/** RESPOND: close the connection after the response. REQUEST_BODY: the body is incomplete. */
 #define CRE_RECORD_CLOSE 0x0002u
-/** RESPOND: the body goes on with RESPOND_BODY. REQUEST: it follows as REQUEST_BODY. */
+/** RESPOND: the body continues with RESPOND_BODY. REQUEST: the body follows as REQUEST_BODY. */
 #define CRE_RECORD_MORE_BODY 0x0004u
 /** OPEN: not the first one of its session; it answers ADOPT. */
 #define CRE_RECORD_RESUMED 0x0008u
-/** Of events, and of SENDTO: the index of the port, shifted so far. */
+/** Events and SENDTO: the bits that have the index of the port (cre_record_port). */
 #define CRE_RECORD_PORT_SHIFT 4
 #define CRE_RECORD_PORT_MASK  0x0ff0u
-/** Chunks of one large record in a ring: more follow; this one is not the first. Never seen by users. */
+/** Chunks of one large record in a ring: more chunks follow; this one is not the first. Never in an event. */
 #define CRE_RECORD_MORE      0x4000u
 #define CRE_RECORD_CONTINUED 0x8000u
 
@@ -47,7 +47,7 @@ typedef enum cre_event {
     CRE_EVENT_OPEN = 1,
     /** One message. `opcode` is text or binary. Payload: the message. */
     CRE_EVENT_MESSAGE = 2,
-    /** The connection is gone; the last event of its session, exactly one for each session that had an OPEN
+    /** The connection has ended: the last event of its session, exactly one for each session that had an OPEN
      * or CONNECT, or whose REQUEST waits for UPGRADE. Payload: cre_closed. */
     CRE_EVENT_CLOSE = 3,
     /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
@@ -58,29 +58,29 @@ typedef enum cre_event {
      * a valid handshake is such a request, with CRE_HTTP_UPGRADE_WEBSOCKET among the flags of its head, and
      * UPGRADE another answer to it. */
     CRE_EVENT_REQUEST = 4,
-    /** The output queue of the connection rose above its high mark, or fell below its low mark again. */
+    /** The output queue of the connection reached high_water. No payload. */
     CRE_EVENT_FULL = 5,
+    /** The output queue of the connection fell to low_water after FULL. No payload. */
     CRE_EVENT_DRAINED = 6,
-    /** The next bytes of a request's body, at most 64 KiB; `opcode` is the request's number. The last one, of
-     * which there is exactly one, has CRE_RECORD_FINAL, and CRE_RECORD_CLOSE when what came is not all: the
-     * client left or sent something invalid, or the request was answered before. */
+    /** The next bytes of a request's body, at most 64 KiB; `opcode` is the request's number. The last event
+     * of a body, exactly one, has CRE_RECORD_FINAL, and CRE_RECORD_CLOSE when the body is incomplete: the
+     * client left or sent invalid data, or the request was answered before. */
     CRE_EVENT_REQUEST_BODY = 7,
     /** A connection on a stream port was accepted. No payload. */
     CRE_EVENT_CONNECT = 16,
-    /** Bytes of a stream: as they came, at most 64 KiB, or exactly one packet where the port has a framing.
-     */
+    /** Bytes of a stream: as they arrive, at most 64 KiB, or exactly one packet on a port with a framing. */
     CRE_EVENT_RECEIVE = 17,
     /** With `half_open` only: nothing more will be received. The peer has ended its side of a stream, sent
-     * the close frame of a WebSocket, or sent something invalid. Output still reaches it: the owner answers
-     * what it received before and then closes the connection, which also completes the closing handshake of a
-     * WebSocket with the peer's code. It has close_timeout_ms for that, on a stream idle_timeout_ms. No
+     * the close frame of a WebSocket, or sent invalid data. Output still reaches it: the owner answers what
+     * it received before and then closes the connection, which also completes the closing handshake of a
+     * WebSocket with the peer's code. The time for that is close_timeout_ms, on a stream idle_timeout_ms. No
      * payload. */
     CRE_EVENT_END = 18,
     /** A datagram. It has no session. Payload: cre_address of the sender, data. */
     CRE_EVENT_PACKET = 19,
 } cre_event;
 
-/** Owner to engine. A command for a session that is gone is dropped and counted. */
+/** Owner to engine. A command for a session that has ended is dropped and counted. */
 typedef enum cre_command {
     /** Send one WebSocket frame: `opcode`, CRE_RECORD_FINAL for the FIN bit. Payload: the data. */
     CRE_COMMAND_PUSH = 65,
@@ -91,25 +91,25 @@ typedef enum cre_command {
     CRE_COMMAND_CLOSE = 67,
     /** Drop the connection and what is queued on it, at once. No payload. */
     CRE_COMMAND_RESET = 68,
-    /** Stop and restart reading from the connection. No payload. */
+    /** Stop reading from the connection. No payload. */
     CRE_COMMAND_PAUSE = 69,
+    /** Resume reading from the connection. No payload. */
     CRE_COMMAND_RESUME = 70,
     /** Except the connection from the heartbeat (opcode 1), or no longer (opcode 0). No payload. */
     CRE_COMMAND_PROTECT = 71,
-    /** Go on with the body of a response, to the request whose number is `opcode`. Payload: the next bytes;
-     * CRE_RECORD_FINAL: they are the last. HTTP/1.1 gets each command as a chunk, HTTP/1.0 the bytes until
-     * the connection ends.
-     */
+    /** Continue the body of the response to the request whose number is `opcode`. Payload: the next bytes;
+     * CRE_RECORD_FINAL: the last ones. With HTTP/1.1 each command is a chunk; with HTTP/1.0 the end of the
+     * connection ends the body. */
     CRE_COMMAND_RESPOND_BODY = 72,
-    /** Answer the request with a part of a regular file, which the engine opens when its turn has come.
-     * Payload: cre_response, fields, cre_file_range, the path. When it cannot be, the answer is an error
-     * page. */
+    /** Answer the request whose number is `opcode` with a part of a regular file, which the engine opens when
+     * the earlier requests are answered. Payload: cre_response, fields, cre_file_range, the path. A file that
+     * cannot be sent is answered with an error page. */
     CRE_COMMAND_RESPOND_FILE = 73,
-    /** The body of the request whose number is `opcode` is wanted: a client that waits for that ("Expect:
-     * 100-continue") is asked to send it. Only with bodies in pieces. No payload. */
+    /** Ask a client that waits for it ("Expect: 100-continue") to send the body of the request whose number
+     * is `opcode`. Only with `stream_bodies`. No payload. */
     CRE_COMMAND_CONTINUE = 74,
-    /** Nobody will answer the requests up to the one whose number is `opcode`: those without an answer get a
-     * page with status 500; where a part of an answer was sent, the connection is reset. No payload. */
+    /** Answer the requests up to the one whose number is `opcode` with a page of status 500, if they have no
+     * answer; the connection is reset when a part of an answer was sent. No payload. */
     CRE_COMMAND_ABANDON = 75,
     /** Answer the handshake whose number is `opcode` with 101; OPEN follows, or CLOSE. Payload: cre_upgrade,
      * the subprotocol, fields. CRE_ESTATE: the request is no handshake. CRE_EINVALID: the client has not
@@ -118,51 +118,50 @@ typedef enum cre_command {
     /** The sender is new to the connection, an open WebSocket whose port has `keep_handshake`: OPEN comes
      * again, with CRE_RECORD_RESUMED. CRE_ESTATE: the port has not. No payload. */
     CRE_COMMAND_ADOPT = 77,
-    /** Give the connection the id of its user, once. Payload: cre_binding. With CRE_DISPATCH_BY_USER
-     * the worker `user_id % worker_count` gets its events, from the next one on; of an HTTP connection, from
-     * the next request when all before it are answered. CRE_ESTATE: it has one already. */
+    /** Give the connection the id of its user, once. Payload: cre_binding. With CRE_DISPATCH_BY_USER the
+     * worker `user_id % worker_count` gets its events from the next one on; of an HTTP connection, from the
+     * next request when all requests before it are answered. */
     CRE_COMMAND_BIND = 79,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,
     /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
     CRE_COMMAND_SENDTO = 81,
 
-    /* For the connections of a topic, or all, at once. CRE_EGONE is never the result: connections that are
-       gone are skipped. */
-
-    /** Subscribe the connection, an open WebSocket, to a topic, and end that. Payload: the topic, 1...255
-     * bytes of any value. Doing it twice changes nothing. */
+    /** Subscribe the connection, an open WebSocket, to a topic. Payload: the topic, 1...255 bytes of any
+     * value. A second subscription changes nothing. */
     CRE_COMMAND_SUBSCRIBE = 96,
+    /** End the subscription to a topic, if there is one. Payload: the topic. */
     CRE_COMMAND_UNSUBSCRIBE = 97,
-    /** Send one message, `opcode` text or binary, to all connections of a topic but `session` (0: to all).
-     * Payload: cre_publishing, the topic, the message. */
+    /** Send one message, `opcode` text or binary, to all connections of a topic except `session` (0: to all).
+     * Payload: cre_publishing, the topic, the message. Never CRE_EGONE. */
     CRE_COMMAND_PUBLISH = 98,
-    /** Send one message to all open WebSockets of the engine. Payload: the message. */
+    /** Send one message, `opcode` text or binary, to all open WebSockets of the engine except `session` (0:
+     * to all). Payload: the message. Never CRE_EGONE. */
     CRE_COMMAND_BROADCAST = 99,
 } cre_command;
 
-/** Process to process. No engine ever sees them. */
+/** Process to process. Engines never get them. */
 typedef enum cre_message {
-    /** A job for a task worker. `session` is the poster's number of it, `opcode` a cre_task_kind. Payload:
-     * any.
-     */
+    /** A task for a task worker. `session` is the poster's number of it, `opcode` a cre_task_kind. Payload:
+     * any. */
     CRE_MESSAGE_TASK = 160,
-    /** What became of a job, to its poster. `session` as in TASK, `opcode`: cre_task_status, and the job's
-     * cre_task_kind shifted by 4; CRE_RECORD_FINAL: nothing more comes of it. Payload: the result, or what
-     * went wrong as text. */
+    /** A result of a task, to its poster. `session` as in TASK, `opcode`: cre_task_status, and the task's
+     * cre_task_kind shifted by 4; CRE_RECORD_FINAL: the last one. Payload: the result, or the cause of a
+     * failure as text. */
     CRE_MESSAGE_RESULT = 161,
-    /** What one process says to another. Payload: any. */
+    /** A message of one process to another. Payload: any. */
     CRE_MESSAGE_PIPE = 162,
 } cre_message;
 
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u
 
+/** Returns the flags of a SENDTO from the port with this index. Any thread. */
 static inline uint16_t cre_record_port_flags(uint16_t port) {
     return (uint16_t)((uint32_t)port << CRE_RECORD_PORT_SHIFT & CRE_RECORD_PORT_MASK);
 }
 
-/** The index of the port that an event comes from. */
+/** Returns the index of the port of an event. Any thread. */
 static inline uint16_t cre_record_port(const cre_record *record) {
     return (uint16_t)((record->flags & CRE_RECORD_PORT_MASK) >> CRE_RECORD_PORT_SHIFT);
 }
@@ -186,8 +185,8 @@ typedef enum cre_close_reason {
 #undef XX
 } cre_close_reason;
 
-/** Payload of CLOSE events, followed by `text_length` bytes: the peer's or our close reason, or
- * what went wrong with TLS, UTF-8. */
+/** Payload of CLOSE events, followed by `text_length` bytes of UTF-8: the close reason of either side, or the
+ * cause of a TLS failure. */
 typedef struct cre_closed {
     uint16_t reason; /* cre_close_reason */
     uint16_t code;   /* WebSocket close code; 1005 none given, 1006 no close frame, 0 not a WebSocket */
@@ -246,22 +245,26 @@ typedef struct cre_file_range {
 
 CRE_BEGIN_DECLS
 
-/** The text of a cre_close_reason; a static string. */
+/** Returns the text of a cre_close_reason, "unknown reason" for other numbers; a static string. Any thread.
+ */
 CRE_API const char *cre_close_reason_text(int reason);
 
-/** The parts of a REQUEST or OPEN payload; pointers into the payload. */
+/** The parts of a REQUEST or OPEN payload: pointers into the payload, valid as long as it is. */
 typedef struct cre_request_view {
     const cre_http_head *head;
     const cre_http_field *fields;
-    const uint8_t *bytes; /* the head as it came, head->head_length bytes */
+    const uint8_t *bytes; /* the head as received, head->head_length bytes */
     const uint8_t *body;
     uint32_t body_length;
 } cre_request_view;
 
-/** Takes a REQUEST or OPEN payload apart. Returns 0, or CRE_EINVALID when its sizes do not add up. */
-CRE_API int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32_t length);
+/** Sets a view of a REQUEST or OPEN payload, which must be aligned to 8. Returns 0, or CRE_EINVALID for a
+ * payload that is too short for its head. Any thread. */
+CRE_NODISCARD CRE_API int cre_request_view_init(cre_request_view *view, const uint8_t *payload,
+                                                uint32_t length);
 
-/** Whether a REQUEST or OPEN payload is for this path: what stands before the query, byte for byte. */
+/** Returns whether the path of a REQUEST or OPEN payload, without the query, is `path`, a terminated string,
+ * byte for byte; false for a malformed payload. Any thread. */
 CRE_API bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path);
 
 CRE_END_DECLS

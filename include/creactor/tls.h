@@ -75,8 +75,8 @@ typedef struct cre_tls_config {
 
 /**
  * Reads certificates and keys and checks that they match. Returns 0 and *tls, owned by the caller, or
- * CRE_ETLS_CONFIG, CRE_ENOMEM or CRE_EUNSUPPORTED, and writes the cause, with the name of the file, to `why`,
- * a buffer of CRE_TLS_MESSAGE bytes. Any thread.
+ * CRE_ECONFIG_SIZE, CRE_ETLS_CONFIG, CRE_ENOMEM, or CRE_EUNSUPPORTED in a build without TLS, and writes the
+ * cause, with the name of the file, to `why`, a buffer of CRE_TLS_MESSAGE bytes. Any thread.
  */
 CRE_NODISCARD CRE_API int cre_tls_create(const cre_tls_config *config, cre_tls **tls, char *why);
 

@@ -51,19 +51,21 @@ typedef struct cre_ws_deflate_parameters {
 /**
  * Server: finds the first acceptable offer in the value of Sec-WebSocket-Extensions (several field lines
  * joined by commas). Returns the length of the extension to answer, written to `out` without a terminator,
- * and fills *agreed; 0 when there is none and the answer must have no such field. Everything is borrowed for
- * the call. Any thread.
+ * and fills *agreed; 0 when there is none, or the size of `config` is invalid, and the answer must have no
+ * such field. Everything is borrowed for the call. Any thread.
  */
 CRE_NODISCARD CRE_API size_t cre_ws_deflate_accept(const cre_ws_deflate_config *config, const char *offers,
                                                    size_t length, cre_ws_deflate_parameters *agreed,
                                                    char out[CRE_WS_DEFLATE_MAX_EXTENSION]);
 
-/** Client: writes the extension to offer, without a terminator, and returns its length. Any thread. */
+/** Client: writes the extension to offer, without a terminator, and returns its length; 0 when the size of
+ * `config` is invalid. Any thread. */
 CRE_NODISCARD CRE_API size_t cre_ws_deflate_offer(const cre_ws_deflate_config *config,
                                                   char out[CRE_WS_DEFLATE_MAX_EXTENSION]);
 
 /** Client: reads the server's answer to the offer. Returns 1 and fills *agreed, 0 when the server declined,
- * or CRE_EWS_EXTENSION for an answer that does not match the offer: fail the connection. Any thread. */
+ * CRE_EWS_EXTENSION for an answer that does not match the offer: fail the connection, or CRE_ECONFIG_SIZE.
+ * Any thread. */
 CRE_NODISCARD CRE_API int cre_ws_deflate_agree(const cre_ws_deflate_config *config, const char *answer,
                                                size_t length, cre_ws_deflate_parameters *agreed);
 
@@ -72,8 +74,9 @@ CRE_NODISCARD CRE_API int cre_ws_deflate_agree(const cre_ws_deflate_config *conf
 /** The compressor, decompressor and output buffer that connections share. One thread at a time. */
 typedef struct cre_ws_deflate_pool cre_ws_deflate_pool;
 
-/** Creates a pool; `config` is copied. Returns 0 and *pool, or CRE_ENOMEM, CRE_EINVALID (a level or window
- * out of range) or CRE_EUNSUPPORTED. */
+/** Creates a pool; `config` is copied. Returns 0 and *pool, which the caller destroys, or CRE_ECONFIG_SIZE,
+ * CRE_EINVALID (a level or window out of range), CRE_ENOMEM, or CRE_EUNSUPPORTED in a build without zlib. Any
+ * thread. */
 CRE_NODISCARD CRE_API int cre_ws_deflate_pool_create(const cre_ws_deflate_config *config,
                                                      cre_ws_deflate_pool **pool);
 

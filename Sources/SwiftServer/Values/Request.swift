@@ -103,7 +103,7 @@ public struct Request: Sendable {
         var view = unsafe cre_request_view()
         return unsafe storage.withUnsafeBufferPointer {
             // Checked in init.
-            unsafe cre_request_view_init(&view, $0.baseAddress, UInt32($0.count))
+            _ = unsafe cre_request_view_init(&view, $0.baseAddress, UInt32($0.count))
             return unsafe body(view)
         }
     }

@@ -1,10 +1,11 @@
 /*
- * Tasks: blocking jobs that workers hand to task workers, which are processes of their own, and what a
- * process is at.
+ * Tasks: blocking work that workers post to task workers, which are separate processes; and the activity of
+ * each process.
  *
- * Each poster numbers its tasks; (node of the poster, number) is never used twice while the bus lives, also
- * when the poster was replaced. A task that was posted is done once or, when its task worker dies in it,
- * reported as crashed; those behind it are done by the successor.
+ * Each poster numbers its tasks; the pair of its node and a number is never used twice while the bus exists,
+ * also after the poster was replaced. A posted task is run once or, when its task worker dies while running
+ * it, reported as crashed; its successor runs the tasks behind it. The functions of a worker must be called
+ * on its thread. Arguments are borrowed for the call.
  */
 #ifndef CREACTOR_TASK_H
 #define CREACTOR_TASK_H
@@ -14,73 +15,77 @@
 
 CRE_BEGIN_DECLS
 
-/** Which results the poster wants. It comes back with each RESULT; a successor of the poster gets it, too. */
+/** The results that a poster expects. Each RESULT has it, also for a successor of the poster. */
 typedef enum cre_task_kind {
-    CRE_TASK_NOTED = 0,   /* results, which anybody in its place may handle */
-    CRE_TASK_AWAITED = 1, /* results, for which only this very process waits */
-    CRE_TASK_ONE_WAY = 2, /* nothing: RESULTs are not sent */
+    CRE_TASK_NOTED = 0,   /* results, which a successor of the poster may handle, too */
+    CRE_TASK_AWAITED = 1, /* results that only this process waits for */
+    CRE_TASK_ONE_WAY = 2, /* none: RESULTs are not sent */
 } cre_task_kind;
 
+/** The kinds of a RESULT. */
 typedef enum cre_task_status {
     CRE_TASK_RESULT = 0,  /* a result */
-    CRE_TASK_DONE = 1,    /* it is over, and there is no (further) result */
-    CRE_TASK_FAILED = 2,  /* it failed; the payload has the reason */
-    CRE_TASK_CRASHED = 3, /* its task worker died in it */
+    CRE_TASK_DONE = 1,    /* the task ended without a (further) result */
+    CRE_TASK_FAILED = 2,  /* the task failed; the payload is the cause */
+    CRE_TASK_CRASHED = 3, /* the task worker died while running the task */
 } cre_task_status;
 
+/** Describes a posted task. */
 typedef struct cre_task_posting {
     uint64_t number;  /* from 1 */
-    uint32_t node;    /* who does it */
-    uint64_t waiting; /* tasks that this one has before it there, with the one that is being done */
+    uint32_t node;    /* the task worker that runs it */
+    uint64_t waiting; /* tasks before this one there, the running one included */
 } cre_task_posting;
 
 /**
  * Posts a task to the task worker `chosen`, counted from 0; negative: to the one with the fewest tasks.
- * Returns 0; CRE_EINVALID when there is none of that number, or it is this process; CRE_ELINK_FULL when so
- * much waits for it that there is no room; CRE_ELIMIT when the payload is larger than the bus takes;
- * CRE_ENOMEM.
+ * Returns 0 and *posting; CRE_EINVALID when there is no such task worker or it is this process; or
+ * CRE_ELINK_FULL, CRE_ELIMIT or CRE_ENOMEM of cre_node_send, and nothing was posted.
  */
-CRE_API int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void *data, size_t length,
-                          cre_task_posting *posting);
+CRE_NODISCARD CRE_API int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void *data,
+                                        size_t length, cre_task_posting *posting);
 
-/** In a task worker, inside on_message of a TASK or later: sends an intermediate result to the poster of the
- * current task. CRE_TASK_RESULT may be said any number of times. Returns 0, CRE_EGONE when no task is in hand
- * or its poster wants no results, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */
+/** In a task worker, inside on_message of a TASK or later: sends a result to the poster of the current task,
+ * any number of times. Returns 0; CRE_EINVALID for another status than CRE_TASK_RESULT; CRE_EGONE when there
+ * is no current task or it is CRE_TASK_ONE_WAY; or CRE_ELINK_FULL, CRE_ELIMIT or CRE_ENOMEM of cre_node_send.
+ */
 CRE_API int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length);
 
-/** Says on_message that the TASK is not done when it returns. Nothing else is read until cre_task_end. */
+/** Inside on_message: keeps the TASK running when on_message returns. No record is read until cre_task_end.
+ */
 CRE_API void cre_task_suspend(cre_worker *worker);
 
-/** Ends the task in hand: with CRE_TASK_DONE, or CRE_TASK_FAILED and a text. It is called by itself, with
- * CRE_TASK_DONE, when on_message returns and nobody has said otherwise. */
+/** Ends the current task, with CRE_TASK_DONE, or CRE_TASK_FAILED and a text. Without a call, the task ends
+ * with CRE_TASK_DONE when on_message returns, unless it was suspended. */
 CRE_API void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length);
 
-/* What a process may be at, besides a cre_event or a cre_message. */
+/* The kinds of an activity, besides those of a cre_event or a cre_message. */
 #define CRE_AT_NOTHING 0u
 #define CRE_AT_TIMER   200u
 #define CRE_AT_JOB     201u
 #define CRE_AT_START   202u
 #define CRE_AT_STOP    203u
 
-/** Shows what this process begins to do, CRE_AT_*, or that it is done with it: CRE_AT_NOTHING. False, and
- * nothing changes, when it begins inside another callback; then the end is not to be said. */
+/** Begins an activity of this process, a CRE_AT_... kind, or ends it, with CRE_AT_NOTHING. Returns false, and
+ * changes nothing, when an activity begins inside another one; it must not be ended then. */
 CRE_API bool cre_worker_set_activity(cre_worker *worker, uint32_t kind);
 
-/** Shows that this process ends in an orderly way; `why` is the host's own number, not 0. */
+/** Publishes that this process ends in an orderly way; `why` is a number of the caller, not 0. */
 CRE_API void cre_worker_ending(cre_worker *worker, uint32_t why);
 
+/** The activity of a process, or the last one before it died. */
 typedef struct cre_activity {
-    uint32_t kind;       /* of the last callback: cre_event, cre_message, CRE_AT_* */
-    uint64_t session;    /* whom that is about: a connection, or the number of a task */
-    uint64_t running_ms; /* how long it has been running */
+    uint32_t kind;       /* of the last callback: cre_event, cre_message, CRE_AT_... */
+    uint64_t session;    /* its connection, or the number of its task */
+    uint64_t running_ms; /* since it began, if it is running */
     bool running;
     uint32_t ending;      /* see cre_worker_ending */
-    uint64_t served;      /* callbacks so far, by its predecessors, too */
-    uint64_t tasks_given; /* to this task worker and its predecessors */
+    uint64_t served;      /* callbacks of this process and its predecessors */
+    uint64_t tasks_given; /* tasks posted to this task worker and its predecessors */
     uint64_t tasks_done;
 } cre_activity;
 
-/** What the process of a node is at, or was when it died. Any thread or process. */
+/** Reads the activity of the process of a node; all zero for an unknown node. Any thread or process. */
 CRE_API void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity);
 
 CRE_END_DECLS

@@ -1,9 +1,10 @@
 /*
- * Who serves connections: workers, which get the events, and reactors, which own sockets on behalf of workers
- * in other processes.
+ * Workers, which handle the events of connections, and reactors, which own sockets for workers in other
+ * processes.
  *
- * A worker with an engine owns its connections; one without gets those of reactors over the bus. What it is
- * notified of and what it may command is the same.
+ * A worker with an engine owns its connections; one without an engine gets the events of reactors over the
+ * bus. Events and commands are the same. The functions of a worker must be called on the thread of its loop,
+ * or, without a loop, on the thread that created it. Arguments are borrowed for the call.
  */
 #ifndef CREACTOR_WORKER_H
 #define CREACTOR_WORKER_H
@@ -16,117 +17,131 @@
 
 CRE_BEGIN_DECLS
 
+/** The part of a process that handles events. */
 typedef struct cre_worker cre_worker;
+/** A thread that owns sockets. */
 typedef struct cre_reactor cre_reactor;
 
+/** The configuration of a worker. `bus` and `node` are required. */
 typedef struct cre_worker_config {
-    cre_bus *bus;
-    uint32_t node; /* the worker's own */
-    /** Gets each event of the connections that are dealt to this worker. The payload is borrowed until this
-     * returns. NULL: this process gets none, as a task worker does not. */
+    cre_bus *bus;  /* borrowed for the worker's life */
+    uint32_t node; /* of this worker */
+    /** Gets each event of the connections that are dispatched to this worker. The payload is borrowed until
+     * this returns. NULL: this process gets no events, as a task worker. Required with `engine`. */
     void (*on_event)(void *context, const cre_record *event, uint8_t *payload);
-    /** Gets what the process of node `from` says, a cre_message. The payload is borrowed until this returns.
-     * NULL: it is dropped. */
+    /** Gets a cre_message from the process of node `from`. The payload is borrowed until this returns. NULL:
+     * messages are dropped. */
     void (*on_message)(void *context, uint32_t from, const cre_record *message, uint8_t *payload);
-    /** Another node wrote invalid data to this one; nothing more is read from it until its process was
+    /** Another node wrote invalid data to this one; nothing more is read from it until its process is
      * replaced. May be NULL. */
     void (*violation)(void *context, uint32_t from);
     void *context;
-    /** NULL: the sockets are elsewhere. Else the limits of this worker's own engine; on_event, context,
-     * congested, half_open, table, node, first_worker, worker_count and dispatch are filled in. */
+    /** The limits of this worker's own engine; size, on_event, context, congested, half_open, table,
+     * shared_stats, node, first_worker, worker_count and dispatch are filled in. NULL: other nodes own the
+     * sockets. */
     const cre_engine_config *engine;
-    uint32_t max_queue; /* commands of this worker are refused when a queue has this many bytes; 0: the port's
-                           limit */
-    /** The nodes that own sockets, [first_owner, first_owner + owner_count): who gets what is published.
-     * Without an engine, the datagram port p is served by node first_owner + p % owner_count. Count 0: this
-     * worker alone. */
+    uint32_t
+        max_queue; /* bytes in a queue from which commands of this worker are refused; 0: the port's limit */
+    /** The nodes that own sockets, [first_owner, first_owner + owner_count): the receivers of PUBLISH and
+     * BROADCAST. Without an engine, the datagram port p is served by node first_owner + p % owner_count.
+     * Count 0: this worker alone. */
     uint16_t first_owner, owner_count;
     /** The nodes of the task workers, [first_task, first_task + task_count). Count 0: there are none. */
     uint16_t first_task, task_count;
 } cre_worker_config;
 
-/** Opens the worker on `loop`, whose thread alone uses it. Without a loop it gets nothing and only commands,
- * each of which leaves at once. Returns 0 or an error. */
+/**
+ * Creates a worker on `loop`. Without a loop (NULL) it receives nothing, and each command is sent at once.
+ * Returns 0 and *worker, which the caller destroys, or CRE_EINVALID for an engine without `on_event` or a
+ * loop, an error of cre_engine_create or one of cre_node_open.
+ */
 CRE_NODISCARD CRE_API int cre_worker_create(cre_loop *loop, const cre_worker_config *config,
                                             cre_worker **worker);
 
-/** Destroys its engine, if any, and leaves the bus. Not inside on_event. */
+/** Destroys the worker with its engine, outside of on_event, and closes its node. NULL is ignored. */
 CRE_API void cre_worker_destroy(cre_worker *worker);
 
-/** Takes no more events of connections that others own, and a task worker no more tasks: they wait for this
- * worker's successor. Results and messages still come, and commands go on. */
+/** Stops receiving events of connections that other nodes own, and tasks in a task worker: they wait for this
+ * worker's successor. Results and messages are still received, and commands sent. */
 CRE_API void cre_worker_stop_receiving(cre_worker *worker);
 
-/** Whether each command leaves at once, instead of at the end of the loop's turn: for code that blocks the
- * loop. It is so without a loop, and while on_message has a TASK. */
+/** Sends each command at once (`immediate`) or at the end of the loop's turn: for code that blocks the loop.
+ * Without a loop, and while on_message handles a TASK, commands are sent at once. */
 CRE_API void cre_worker_immediate(cre_worker *worker, bool immediate);
 
-/** Sends what was commanded so far, and tries again what had no room. */
+/** Sends pending commands, and retries those queued behind a full ring. */
 CRE_API void cre_worker_flush(cre_worker *worker);
 
-/** Whether something that this worker sent still waits for room in a ring; closing it now would lose that. */
+/** Returns whether records of this worker wait for room in a ring: destroying it now would lose them. */
 CRE_API bool cre_worker_congested(const cre_worker *worker);
 
-/** Whether something that was sent to this worker has come in part; closing it now would lose that, too. */
+/** Returns whether a record was received in part: destroying the worker now would lose it. */
 CRE_API bool cre_worker_receiving(const cre_worker *worker);
 
-/** Its engine, NULL when the sockets are elsewhere. */
+/** Returns the worker's engine, NULL when other nodes own the sockets. */
 CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
 
-/** Whether the connection is this worker's own: a command to it is carried out before it returns. */
+/** Returns whether this worker owns the connection: a command to it is executed before it returns. */
 CRE_API bool cre_worker_owns(const cre_worker *worker, cre_session session);
 
 /**
- * Commands any connection of the bus, whoever owns it. Returns 0 when the command was carried out, or is on
- * its way to the owner; CRE_EGONE, CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL, CRE_ESTATE,
- * CRE_ELINK_FULL;
- * CRE_EINVALID for an invalid command; CRE_ELIMIT when it is too large; CRE_ENOMEM.
+ * Executes a command for any connection of the bus. For a connection of this worker the results are those of
+ * cre_engine_command. For one of another node, 0 means that the command is on its way; CRE_EGONE,
+ * CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL and CRE_ESTATE as far as the table shows it;
+ * CRE_EINVALID and CRE_EHTTP_INVALID_FIELD for an invalid payload; CRE_ELINK_FULL, CRE_ELIMIT and CRE_ENOMEM
+ * of cre_node_send.
  */
 CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts,
                                int count);
 
-/** PUSH: one frame. */
+/* ---- commands as function calls, with the results of cre_worker_command ---- */
+
+/** PUSH: sends one frame. CRE_ELIMIT when it exceeds the records of the bus, also for a connection of this
+ * worker. */
 CRE_API int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final,
                             const void *data, size_t length);
 
-/** SUBSCRIBE (`on`) or UNSUBSCRIBE a connection to a topic. What this worker publishes afterwards reaches it.
- */
+/** SUBSCRIBE (`on`) or UNSUBSCRIBE: a connection and a topic. Messages that this worker publishes afterwards
+ * reach the connection. */
 CRE_API int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length,
                                  bool on);
 
 /**
- * PUBLISH to the connections of all owners, except one (0: none). Returns 0 when it is on its way to all of
- * them, else the first error; the other owners have it then all the same. A connection gets what this worker
- * publishes and pushes in the order of the calls; between workers there is no order.
+ * PUBLISH: sends a message to the connections of all owners, except one (0: none). Returns 0 when it is on
+ * its way to all owners, or the first error; the other owners still get the message. A connection gets
+ * messages that this worker publishes and pushes in the order of the calls; between workers there is no
+ * order.
  */
 CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
                                const void *data, size_t length, cre_session except);
 
-/** BROADCAST, likewise. */
+/** BROADCAST: sends a message to all open WebSockets of all owners, otherwise like cre_worker_publish. */
 CRE_API int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
                                  cre_session except);
-/** SEND: bytes on a stream. */
+
+/** SEND: sends bytes on a stream. CRE_ELIMIT as with cre_worker_push. */
 CRE_API int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length);
 
-/** SENDTO: a datagram from port `port`. CRE_EGONE: it has no datagram socket. */
+/** SENDTO: sends a datagram from port `port`. CRE_EGONE: there is no owner of datagram sockets, or this
+ * worker owns none for the port. */
 CRE_API int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to, const void *data,
                                size_t length);
 
 /** BIND: gives the connection the id of its user. */
 CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t user_id);
 
-/** CLOSE with a code (0: 1000) and a reason of `length` bytes. */
+/** CLOSE: closes the connection with a code (0: 1000) and a reason of `length` bytes of UTF-8. */
 CRE_API int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
                              size_t length);
 
-/** RESPOND to the request of this number (`opcode` of its event). `fields` are `fields_length` bytes of
- * packed fields; `close`: the connection ends after it. */
+/** RESPOND: answers the request whose event had this number as its `opcode`. `fields` are `fields_length`
+ * bytes of packed fields; `close` closes the connection after the response. */
 CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                bool close, const void *fields, size_t fields_length, const void *body,
                                size_t length);
 
-/** Begins a response whose body continues with cre_worker_respond_body until `final`. Should this worker die
- * before that, the connection is reset. */
+/** RESPOND with CRE_RECORD_MORE_BODY: begins a response whose body continues with cre_worker_respond_body
+ * until `final`. The connection is reset if this worker dies before. */
 CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     bool close, const void *fields, size_t fields_length, const void *body,
                                     size_t length);
@@ -137,55 +152,58 @@ CRE_API int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t 
                                const char *subprotocol, size_t length, const void *fields,
                                size_t fields_length);
 
-/** RESPOND_BODY, as cre_engine_respond_body. When the last piece finds no room on its way to another process
- * (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */
+/** RESPOND_BODY: sends the next piece of a body, as cre_engine_respond_body. When the last piece cannot be
+ * sent to another node (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */
 CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request,
                                     const void *data, size_t length, bool final);
 
-/** RESPOND_FILE, as cre_engine_respond_file: the owner of the connection opens the file, with its own rights.
- * A file that another process cannot send is not reported here. */
+/** RESPOND_FILE: answers with a part of a file, as cre_engine_respond_file. The owner of the connection opens
+ * the file, with its own rights; another process does not report that it cannot. */
 CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     bool close, const void *fields, size_t fields_length, const char *path,
                                     uint64_t offset, uint64_t length);
 
-/** Says something to the process of another node: CRE_MESSAGE_PIPE. Returns 0 when it is on its way,
- * CRE_EINVALID for this process itself or a node that is none, CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM. */
+/** Sends a CRE_MESSAGE_PIPE to the process of another node, with the results of cre_node_send. */
 CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data, size_t length);
 
-/** The counters of all engines of the bus, of those before them in the same places too, as they were at the
- * ends of their last turns. Any thread or process. */
+/** Adds up the counters of all engines of the bus and of their predecessors, as of the ends of their last
+ * turns. Any thread or process. */
 CRE_API void cre_bus_stats(const cre_bus *bus, cre_engine_stats *stats);
 
+/** The configuration of a reactor. */
 typedef struct cre_reactor_config {
-    cre_bus *bus;
-    uint32_t node; /* the reactor's own */
-    /** Limits; on_event, context, congested, idle, half_open, table and node are filled in. first_worker,
-     * worker_count and dispatch say who gets the events. */
+    cre_bus *bus;  /* borrowed for the reactor's life */
+    uint32_t node; /* of the reactor */
+    /** The limits of the engine; size, on_event, context, congested, idle, half_open, table, shared_stats and
+     * node are filled in. first_worker, worker_count and dispatch choose the workers. */
     cre_engine_config engine;
-    /** A worker wrote invalid data; kill it. On the reactor's thread. */
+    /** A worker wrote invalid data and should be killed. On the reactor's thread. May be NULL. */
     void (*violation)(void *context, uint32_t worker);
-    /** Called on the reactor's thread before it serves, while cre_reactor_start waits, which returns its
-     * error. May be NULL. */
+    /** Called on the reactor's thread before it serves, while cre_reactor_start waits; a negative result is
+     * returned by cre_reactor_start. May be NULL. */
     int (*started)(void *context);
     void *context;
 } cre_reactor_config;
 
-/** Starts a thread with a loop and an engine. All signals are blocked in it. Returns 0 or an error. */
+/** Starts a thread with a loop and an engine, in which all signals are blocked. Returns 0 and *reactor, which
+ * the caller stops, or CRE_EINVALID for workers beyond the nodes of the bus, an error of cre_engine_create,
+ * cre_node_open or `started`, CRE_ENOMEM or a system error. Any thread. */
 CRE_NODISCARD CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **reactor);
 
-/** Gives it a connected socket, as cre_engine_hand_over. Any thread. */
+/** Hands a connected socket over to the reactor, with the results of cre_engine_hand_over. Any thread. */
 CRE_API int cre_reactor_hand_over(cre_reactor *reactor, int descriptor, uint16_t port);
 
-/** Has it serve a bound socket, as cre_engine_serve: how a datagram port gets to its reactor. When this
- * returns 0 the descriptor is the reactor's. Any thread. */
+/** Hands a bound socket over to the reactor, which serves it as cre_engine_serve does, on its thread, and
+ * closes it when it cannot. Returns 0, and the reactor owns the descriptor, or CRE_ENOMEM. Any thread. */
 CRE_NODISCARD CRE_API int cre_reactor_serve(cre_reactor *reactor, int descriptor, uint16_t port);
 
-/** cre_engine_shutdown on its thread; `done` is called there. Any thread, one at a time. Asked again it moves
- * the deadline. */
-CRE_API int cre_reactor_shutdown(cre_reactor *reactor, uint32_t deadline_ms, void (*done)(void *context),
-                                 void *context);
+/** Calls cre_engine_shutdown on the reactor's thread, which calls `done`. Another call only moves the
+ * deadline. Returns 0 or CRE_ENOMEM. Any thread, one at a time. */
+CRE_NODISCARD CRE_API int cre_reactor_shutdown(cre_reactor *reactor, uint32_t deadline_ms,
+                                               void (*done)(void *context), void *context);
 
-/** Stops the thread, waits for it, frees everything. Not on the reactor's thread. */
+/** Stops the thread, waits for its end and frees the reactor. Not on the reactor's thread. NULL is ignored.
+ */
 CRE_API void cre_reactor_stop(cre_reactor *reactor);
 
 CRE_END_DECLS

@@ -103,9 +103,9 @@ static void run_handshake(void) {
     char out[300], accept[CRE_WS_ACCEPT_LENGTH];
     cre_ws_handshake handshake;
     parse(upgrade, sizeof upgrade - 1);
-    sink = cre_ws_handshake_check(&head, fields, (const uint8_t *)upgrade, &handshake);
+    sink = cre_ws_request_check(&head, fields, (const uint8_t *)upgrade, &handshake);
     cre_ws_accept(handshake.key, accept);
-    sink = cre_ws_handshake_response(out, sizeof out, accept, NULL, NULL, NULL, 0);
+    sink = cre_ws_write_response(out, sizeof out, accept, NULL, NULL, NULL, 0);
 }
 
 static void run_response(void) {

@@ -153,7 +153,7 @@ static inline peer *peer_open(dialer *from, uint16_t port, cre_tls_client *clien
     int descriptor = -1;
     cre_connector *connector;
     cre_connect_options options = { .size = sizeof options, .host = "127.0.0.1", .port = port };
-    REQUIRE(cre_connect(from->server->loop, &options, on_connected, &descriptor, &connector) == 0);
+    REQUIRE(cre_connector_start(from->server->loop, &options, on_connected, &descriptor, &connector) == 0);
     NET_UNTIL(from->server, descriptor >= 0);
     REQUIRE(cre__transport_open(&it->transport, &from->net, descriptor) == 0);
     if (client) REQUIRE(cre__tls_attach_client(&it->transport, client, name) == 0);

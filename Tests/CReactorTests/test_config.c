@@ -177,7 +177,7 @@ TEST(every_function_that_takes_a_configuration_refuses_those_it_does_not_know) {
     REQUIRE(cre_engine_create(loop, &good, &engine) == 0);
     REFUSES(cre_listen_options, cre_engine_listen(engine, &it.config, NULL));
     REFUSES(cre_listen_options, cre_listen(&it.config, NULL));
-    REFUSES(cre_connect_options, cre_connect(loop, &it.config, connected, NULL, &connector));
+    REFUSES(cre_connect_options, cre_connector_start(loop, &it.config, connected, NULL, &connector));
     CHECK(connector == NULL);
     cre_engine_destroy(engine);
     cre_loop_destroy(loop);

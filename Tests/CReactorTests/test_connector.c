@@ -81,7 +81,7 @@ static void on_connected(void *context, int result) {
 static int dial(net_server *net, cre_connect_options options, outcome *it, cre_connector **connector) {
     *it = (outcome){ .result = INT32_MIN };
     calls_enter();
-    int result = cre_connect(net->loop, &options, on_connected, it, connector);
+    int result = cre_connector_start(net->loop, &options, on_connected, it, connector);
     calls_leave();
     CHECK_EQ(it->calls, 0);
     return result;
@@ -430,7 +430,7 @@ TEST(cancelling) {
     outcome it;
     cre_connector *connector;
     answer_lookups((const char *[]){ "127.0.0.1", "127.0.0.1", NULL }, 0);
-    cre_connect_cancel(NULL);
+    cre_connector_stop(NULL);
     long connects = 0;
     for (int stage = 0; stage < 6; stage++) {
         cre_connect_options options = stage >= 3 ? named : addressed;
@@ -447,7 +447,7 @@ TEST(cancelling) {
             CHECK_EQ(it.result, -ETIMEDOUT);
             continue;
         }
-        cre_connect_cancel(connector);
+        cre_connector_stop(connector);
         net_settle(net);
         atomic_store(&lookup_blocked, false);
         for (int i = 0; i < 60; i++)
@@ -467,7 +467,7 @@ TEST(the_loop_ends_with_a_cancelled_lookup) {
     cre_connect_options options = { .size = sizeof options, .host = "server.example", .port = 80 };
     REQUIRE(dial(net, options, &it, &connector) == 0);
     NET_UNTIL(net, lookup_inside);
-    cre_connect_cancel(connector);
+    cre_connector_stop(connector);
     atomic_store(&lookup_blocked, false);
     net_stop(net);
     CHECK_EQ(it.calls, 0);
@@ -478,7 +478,7 @@ static cre_connector *to_cancel;
 
 static void cancel_other(void *context, int result) {
     on_connected(context, result);
-    if (to_cancel) cre_connect_cancel(to_cancel);
+    if (to_cancel) cre_connector_stop(to_cancel);
     to_cancel = NULL;
 }
 
@@ -487,8 +487,8 @@ TEST(cancelling_inside_a_callback) {
     outcome first = { 0 }, second = { 0 };
     cre_connector *connector;
     cre_connect_options options = { .size = sizeof options, .host = "unix:/nowhere/at/all" };
-    REQUIRE(cre_connect(net->loop, &options, cancel_other, &first, &connector) == 0);
-    REQUIRE(cre_connect(net->loop, &options, on_connected, &second, &to_cancel) == 0);
+    REQUIRE(cre_connector_start(net->loop, &options, cancel_other, &first, &connector) == 0);
+    REQUIRE(cre_connector_start(net->loop, &options, on_connected, &second, &to_cancel) == 0);
     NET_UNTIL(net, first.calls);
     net_settle(net);
     CHECK_EQ(first.calls, 1);

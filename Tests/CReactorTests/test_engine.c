@@ -371,8 +371,8 @@ TEST(sockets_handed_over_too_late_are_closed) {
     net_send_text(&client, NET_UPGRADE);
     net_upgraded(&client);
     cre_connection_info info;
-    REQUIRE(cre_table_info(cre_engine_table(net->engine),
-                           net_expect_event(net, CRE_EVENT_OPEN)->record.session, &info, sizeof info));
+    REQUIRE(cre_table_get_info(cre_engine_table(net->engine),
+                               net_expect_event(net, CRE_EVENT_OPEN)->record.session, &info, sizeof info));
     CHECK_EQ(info.port, 7);
     CHECK_EQ(info.family, AF_UNIX);
     net_close(&client);

@@ -9,7 +9,7 @@ static bool is_idle[WORKERS];
 
 static uint16_t worker_of(net_server *net, cre_session session) {
     cre_connection_info info = { 0 };
-    CHECK(cre_table_info(cre_engine_table(net->engine), session, &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), session, &info, sizeof info));
     return info.worker;
 }
 
@@ -186,7 +186,7 @@ TEST(a_number_moves_the_connection_once) {
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(connected_to(net, &clients[i]), i);
         sessions[i] = net->events[net->seen - 1].record.session;
-        CHECK(cre_table_info(cre_engine_table(net->engine), sessions[i], &info, sizeof info));
+        CHECK(cre_table_get_info(cre_engine_table(net->engine), sessions[i], &info, sizeof info));
         CHECK_EQ(info.user_id, 0);
     }
     CHECK_EQ(cre_engine_bind(net->engine, sessions[0], 0), CRE_EINVALID);
@@ -199,7 +199,7 @@ TEST(a_number_moves_the_connection_once) {
     CHECK_EQ(next_worker(net, CRE_EVENT_RECEIVE), 1);
     net_send_text(&clients[0], "second");
     CHECK_EQ(next_worker(net, CRE_EVENT_RECEIVE), 1);
-    CHECK(cre_table_info(cre_engine_table(net->engine), sessions[0], &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), sessions[0], &info, sizeof info));
     CHECK_EQ(info.user_id, 7);
     CHECK_EQ(info.worker, 1);
     /* CLOSE may be the first event of the new one. */

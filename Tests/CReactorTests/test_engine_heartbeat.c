@@ -151,7 +151,7 @@ TEST_BOTH(last_signs_are_in_the_table) {
     cre_session id;
     net_client client = join(net, &id);
     cre_connection_info first, later;
-    CHECK(cre_table_info(cre_engine_table(net->engine), id, &first, sizeof first));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), id, &first, sizeof first));
     CHECK(first.last_receive_ms >= first.connect_time_ms);
     CHECK(first.last_receive_ms <= first.connect_time_ms + 2000);
     CHECK(first.last_send_ms > 0);
@@ -160,14 +160,14 @@ TEST_BOTH(last_signs_are_in_the_table) {
         net_rest(net, -1);
     net_ws_text(&client, "x");
     net_expect_event(net, CRE_EVENT_MESSAGE);
-    CHECK(cre_table_info(cre_engine_table(net->engine), id, &later, sizeof later));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), id, &later, sizeof later));
     CHECK(later.last_receive_ms >= first.last_receive_ms + 200);
     CHECK(later.last_send_ms < first.last_send_ms + 200);
     CHECK_EQ(later.queued, 0);
     static uint8_t much[4 << 20];
     CHECK_EQ(cre_engine_push(net->engine, id, CRE_WS_BINARY, much, sizeof much), 0);
     net_turn(net);
-    CHECK(cre_table_info(cre_engine_table(net->engine), id, &later, sizeof later));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), id, &later, sizeof later));
     CHECK(later.queued > 0);
     CHECK(later.last_send_ms >= first.last_send_ms + 200);
     net_close(&client);

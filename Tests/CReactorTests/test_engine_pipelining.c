@@ -343,7 +343,7 @@ TEST(what_waits_for_its_turn_has_a_limit) {
     CHECK_EQ(result, CRE_EQUEUE_FULL);
     CHECK_EQ(pieces, 4);
     cre_connection_info info;
-    CHECK(cre_table_info(cre_engine_table(net->engine), requests[0].session, &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), requests[0].session, &info, sizeof info));
     CHECK(info.queued >= 4 * sizeof bytes); /* as senders in other processes see it */
     CHECK_EQ(piece(net, &requests[1], "end", 3, true), 0);
     CHECK_EQ(answer(net, &requests[0], "first"), 0);
@@ -496,7 +496,7 @@ TEST(a_move_waits_for_the_answers) {
     net_send_text(&client, GET("/1") GET("/2"));
     cre_record one = expect_request(net, "/1"), two = expect_request(net, "/2");
     cre_connection_info info;
-    CHECK(cre_table_info(cre_engine_table(net->engine), one.session, &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), one.session, &info, sizeof info));
     uint16_t before = info.worker;
     cre_record command = { .kind = CRE_COMMAND_BIND, .session = one.session };
     cre_binding binding = { .user_id = before + 1u };
@@ -506,11 +506,11 @@ TEST(a_move_waits_for_the_answers) {
     expect_nothing(net);
     CHECK_EQ(answer(net, &one, "1"), 0);
     expect_nothing(net);
-    CHECK(cre_table_info(cre_engine_table(net->engine), one.session, &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), one.session, &info, sizeof info));
     CHECK_EQ(info.worker, before);
     CHECK_EQ(answer(net, &two, "2"), 0);
     cre_record three = expect_request(net, "/3");
-    CHECK(cre_table_info(cre_engine_table(net->engine), one.session, &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine), one.session, &info, sizeof info));
     CHECK_EQ(info.worker, (before + 1) % 2);
     CHECK_EQ(answer(net, &three, "3"), 0);
     for (char body[] = "1"; body[0] <= '3'; body[0]++)

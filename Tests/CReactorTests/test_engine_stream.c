@@ -351,7 +351,7 @@ static int close_inside(net_server *net, const cre_record *event, uint8_t *paylo
     int *depth = net->context;
     CHECK_EQ(*depth, 0); /* no event inside a handler that closes */
     cre_connection_info info;
-    CHECK_EQ(cre_table_info(cre_engine_table(net->engine), event->session, &info, sizeof info),
+    CHECK_EQ(cre_table_get_info(cre_engine_table(net->engine), event->session, &info, sizeof info),
              event->kind != CRE_EVENT_CLOSE);
     if (event->kind != CRE_EVENT_RECEIVE) return 0;
     ++*depth;

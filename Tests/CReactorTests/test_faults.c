@@ -127,7 +127,7 @@ static void stop(bench *it) {
 /* What another process publishes may get lost for want of memory, and that is counted. */
 static uint64_t skipped(const bench *it) {
     cre_engine_stats stats = { 0 };
-    if (it->bus) cre_bus_stats(it->bus, &stats);
+    if (it->bus) cre_bus_get_stats(it->bus, &stats);
     return stats.skipped;
 }
 

@@ -82,7 +82,7 @@ TEST(the_example_of_the_rfc) {
           "Sec-WebSocket-Protocol: chat, superchat\r\n"
           "Sec-WebSocket-Version: 13\r\n\r\n");
     cre_ws_handshake handshake;
-    CHECK_EQ(cre_ws_handshake_check(&head, fields, bytes, &handshake), 0);
+    CHECK_EQ(cre_ws_request_check(&head, fields, bytes, &handshake), 0);
     CHECK_MEM(handshake.key, "dGhlIHNhbXBsZSBub25jZQ==", 24);
     CHECK(handshake.has_protocols && !handshake.has_extensions && handshake.has_origin);
     CHECK_EQ(handshake.origin_length, 18);
@@ -104,20 +104,17 @@ TEST(the_example_of_the_rfc) {
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
         "Sec-WebSocket-Protocol: chat\r\n"
         "Sec-WebSocket-Extensions: permessage-deflate\r\nX-A: b\r\n\r\n";
-    const int size =
-        cre_ws_handshake_response(out, sizeof out, accept, "chat", "permessage-deflate", extra, 3);
+    const int size = cre_ws_write_response(out, sizeof out, accept, "chat", "permessage-deflate", extra, 3);
     CHECK_EQ(size, sizeof expected - 1);
     CHECK_MEM(out, expected, sizeof expected - 1);
     for (int capacity = 0; capacity < size; capacity++) {
         char *at = (char *)guard_place(&guard, out, (size_t)capacity);
-        CHECK_EQ(
-            cre_ws_handshake_response(at, (size_t)capacity, accept, "chat", "permessage-deflate", extra, 3),
-            CRE_ELIMIT);
+        CHECK_EQ(cre_ws_write_response(at, (size_t)capacity, accept, "chat", "permessage-deflate", extra, 3),
+                 CRE_ELIMIT);
     }
-    CHECK_EQ(cre_ws_handshake_response(out, sizeof out, accept, "a b", NULL, NULL, 0),
-             CRE_EHTTP_INVALID_FIELD);
-    CHECK_EQ(cre_ws_handshake_response(out, sizeof out, accept, "", NULL, NULL, 0), CRE_EHTTP_INVALID_FIELD);
-    CHECK_EQ(cre_ws_handshake_response(out, sizeof out, accept, NULL, "a\r\nb: c", NULL, 0),
+    CHECK_EQ(cre_ws_write_response(out, sizeof out, accept, "a b", NULL, NULL, 0), CRE_EHTTP_INVALID_FIELD);
+    CHECK_EQ(cre_ws_write_response(out, sizeof out, accept, "", NULL, NULL, 0), CRE_EHTTP_INVALID_FIELD);
+    CHECK_EQ(cre_ws_write_response(out, sizeof out, accept, NULL, "a\r\nb: c", NULL, 0),
              CRE_EHTTP_INVALID_FIELD);
 }
 
@@ -190,7 +187,7 @@ TEST(each_check_has_its_error) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cre_ws_handshake handshake;
         parse(cases[i].text);
-        const int error = cre_ws_handshake_check(&head, fields, bytes, &handshake);
+        const int error = cre_ws_request_check(&head, fields, bytes, &handshake);
         if (error != cases[i].error)
             TEST_FAIL("%s instead of %s: %s", cre_error_name(error), cre_error_name(cases[i].error),
                       cases[i].text);
@@ -282,7 +279,7 @@ TEST(the_client_side) {
     text[size] = 0;
     parse(text);
     cre_ws_handshake handshake;
-    CHECK_EQ(cre_ws_handshake_check(&head, fields, bytes, &handshake), 0);
+    CHECK_EQ(cre_ws_request_check(&head, fields, bytes, &handshake), 0);
     CHECK_MEM(handshake.key, key, 24);
     CHECK(handshake.has_protocols && handshake.has_extensions && handshake.has_origin);
     CHECK(cre_http_find(&head, fields, bytes, "cookie", 6) != NULL);

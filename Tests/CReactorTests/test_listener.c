@@ -96,8 +96,8 @@ TEST(ipv6) {
     net_send_text(&client, NET_UPGRADE); /* behind the table: a WebSocket */
     net_upgraded(&client);
     cre_connection_info info;
-    CHECK(cre_table_info(cre_engine_table(net->engine), net_expect_event(net, CRE_EVENT_OPEN)->record.session,
-                         &info, sizeof info));
+    CHECK(cre_table_get_info(cre_engine_table(net->engine),
+                             net_expect_event(net, CRE_EVENT_OPEN)->record.session, &info, sizeof info));
     CHECK_EQ(info.family, AF_INET6);
     CHECK_EQ(info.port, 1);
     CHECK_MEM(info.remote_address, &in6addr_loopback, 16);

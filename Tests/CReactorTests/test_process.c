@@ -243,7 +243,7 @@ TEST(flags_are_shared_with_children) {
     int flag = cre_flag_create();
     REQUIRE(flag >= 0);
     CHECK(!cre_flag_raised(flag));
-    CHECK(!cre_flag_take(flag));
+    CHECK(!cre_flag_lower(flag));
     pid_t child = cre_process_fork();
     REQUIRE(child >= 0);
     if (child == 0) {
@@ -253,9 +253,9 @@ TEST(flags_are_shared_with_children) {
     }
     CHECK_EQ(wait_for_one().code, 0);
     CHECK(cre_flag_raised(flag));
-    CHECK(cre_flag_take(flag));
+    CHECK(cre_flag_lower(flag));
     CHECK(!cre_flag_raised(flag));
-    CHECK(!cre_flag_take(flag));
+    CHECK(!cre_flag_lower(flag));
     close(flag);
 }
 
@@ -365,7 +365,7 @@ TEST(a_process_switches_user_for_good) {
         pid_t child = cre_process_fork();
         REQUIRE(child >= 0);
         if (child == 0) {
-            int wrong = cre_identity_take(&identity, with_root ? folder : NULL) != 0, signal_number = 0;
+            int wrong = cre_identity_switch(&identity, with_root ? folder : NULL) != 0, signal_number = 0;
             uid_t real, effective, saved;
             gid_t groups[CRE_MAX_GROUPS];
             getresuid(&real, &effective, &saved);
@@ -394,7 +394,7 @@ typedef struct file_user {
 
 static void *use_files(void *context) {
     file_user *user = context;
-    user->wrong = cre_identity_take_files(user->identity, NULL) != 0;
+    user->wrong = cre_identity_switch_files(user->identity, NULL) != 0;
     if (can_open(user->file)) user->wrong |= 2;
     if (geteuid() != 0) user->wrong |= 4;
     return NULL;
@@ -402,7 +402,7 @@ static void *use_files(void *context) {
 
 static void *use_root(void *context) {
     file_user *user = context;
-    user->wrong = cre_identity_take_files(user->identity, user->folder) != 0;
+    user->wrong = cre_identity_switch_files(user->identity, user->folder) != 0;
     if (can_open("/secret") || access("/secret", F_OK)) user->wrong |= 2;
     return NULL;
 }

@@ -69,7 +69,7 @@ TEST(corrupt_memory_does_no_harm) {
         uint32_t cursor = 0, listed = 0;
         for (size_t n; (n = cre_table_list(other, &cursor, sessions, 16)); listed += (uint32_t)n)
             for (size_t i = 0; i < n; i++)
-                IGNORE(cre_table_info(other, sessions[i], &copy, sizeof copy));
+                IGNORE(cre_table_get_info(other, sessions[i], &copy, sizeof copy));
         CHECK_EQ(listed, other->slots);
         for (uint64_t session = 1; session; session <<= 1) {
             cre_table_state(other, session);
@@ -88,7 +88,7 @@ TEST(connection_info) {
     CHECK_EQ(cre__table_claim(table, &info, 3), 0);
     CHECK_EQ(info.session, 1);
     info.last_receive_ms = info.connect_time_ms;
-    CHECK(cre_table_info(table, info.session, &copy, sizeof copy));
+    CHECK(cre_table_get_info(table, info.session, &copy, sizeof copy));
     CHECK_MEM(&copy, &info, sizeof copy);
     CHECK_EQ(cre_table_state(table, info.session), CRE_CONNECTION_HTTP);
     cre__table_set_state(table, info.session, CRE_CONNECTION_OPEN);
@@ -97,15 +97,15 @@ TEST(connection_info) {
     CHECK(cre__table_owner(table, info.session, &owner));
     CHECK_EQ(owner, 7);
     CHECK_EQ(cre_table_count(table), 1);
-    CHECK(!cre_table_info(table, 0, &copy, sizeof copy));
-    CHECK(!cre_table_info(table, info.session + table->slots, &copy,
-                          sizeof copy)); /* the same slot, another connection */
+    CHECK(!cre_table_get_info(table, 0, &copy, sizeof copy));
+    CHECK(!cre_table_get_info(table, info.session + table->slots, &copy,
+                              sizeof copy)); /* the same slot, another connection */
     cre__table_release(table, info.session + table->slots);
     CHECK_EQ(cre_table_count(table), 1);
     cre__table_release(table, info.session);
     cre__table_release(table, info.session);
     CHECK_EQ(cre_table_count(table), 0);
-    CHECK(!cre_table_info(table, info.session, &copy, sizeof copy));
+    CHECK(!cre_table_get_info(table, info.session, &copy, sizeof copy));
     CHECK_EQ(cre_table_state(table, info.session), 0);
     CHECK(!cre__table_owner(table, info.session, &owner));
     drop(table, 10);
@@ -284,7 +284,7 @@ TEST(nothing_is_older_than_its_connection) {
     cre_connection_info info = sample(1), copy;
     info.connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1000;
     CHECK_EQ(cre__table_claim(table, &info, 1), 0);
-    CHECK(cre_table_info(table, info.session, &copy, sizeof copy));
+    CHECK(cre_table_get_info(table, info.session, &copy, sizeof copy));
     CHECK_EQ(copy.last_send_ms, 0);
     CHECK_EQ(copy.last_receive_ms, info.connect_time_ms);
     cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, info.session)];
@@ -293,7 +293,7 @@ TEST(nothing_is_older_than_its_connection) {
         (uint32_t)(((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) >> CRE__SEEN_SHIFT);
     atomic_store(&slot->last_receive, seen);
     atomic_store(&slot->last_send, seen);
-    CHECK(cre_table_info(table, info.session, &copy, sizeof copy));
+    CHECK(cre_table_get_info(table, info.session, &copy, sizeof copy));
     CHECK_EQ(copy.last_receive_ms, info.connect_time_ms);
     CHECK_EQ(copy.last_send_ms, info.connect_time_ms);
     drop(table, 4);
@@ -327,7 +327,7 @@ static void *look_around(void *context) {
         for (size_t n; (n = cre_table_list(table, &cursor, sessions, 16));)
             for (size_t i = 0; i < n; i++) {
                 cre_connection_info info;
-                if (!cre_table_info(table, sessions[i], &info, sizeof info)) continue;
+                if (!cre_table_get_info(table, sessions[i], &info, sizeof info)) continue;
                 CHECK_EQ(info.session, sessions[i]);
                 CHECK_EQ(info.remote_port, (uint16_t)info.connect_time_ms);
                 for (int b = 0; b < 16; b++)

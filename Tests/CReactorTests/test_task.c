@@ -115,7 +115,7 @@ TEST(a_task_is_done_and_its_poster_gets_the_result) {
     CHECK_EQ(all[0].opcode, CRE_TASK_DONE);
     CHECK_EQ(all[0].last, 1);
     cre_activity activity;
-    cre_bus_activity(bus, 2, &activity);
+    cre_bus_get_activity(bus, 2, &activity);
     CHECK_EQ(activity.tasks_given, 1);
     CHECK_EQ(activity.tasks_done, 1);
     CHECK_EQ(activity.kind, CRE_MESSAGE_TASK);
@@ -389,16 +389,16 @@ TEST(what_a_process_is_at_can_be_seen) {
     cre_activity activity;
     CHECK(cre_worker_set_activity(all[0].worker, CRE_AT_TIMER));
     CHECK(!cre_worker_set_activity(all[0].worker, CRE_AT_JOB));
-    cre_worker_ending(all[0].worker, 7);
-    cre_bus_activity(bus, 0, &activity);
+    cre_worker_set_ending(all[0].worker, 7);
+    cre_bus_get_activity(bus, 0, &activity);
     CHECK(activity.running);
     CHECK_EQ(activity.kind, CRE_AT_TIMER);
     CHECK_EQ(activity.ending, 7);
     cre_worker_set_activity(all[0].worker, CRE_AT_NOTHING);
-    cre_bus_activity(bus, 0, &activity);
+    cre_bus_get_activity(bus, 0, &activity);
     CHECK(!activity.running);
     CHECK_EQ(activity.kind, CRE_AT_TIMER);
-    cre_bus_activity(bus, 99, &activity);
+    cre_bus_get_activity(bus, 99, &activity);
     CHECK_EQ(activity.kind, 0);
     FAMILY_END();
 }

@@ -119,7 +119,7 @@ static void read_all(const cre_http_head *head, const cre_http_field *fields, co
     }
 
     cre_ws_handshake handshake;
-    if (cre_ws_handshake_check(head, fields, data, &handshake) == 0) {
+    if (cre_ws_request_check(head, fields, data, &handshake) == 0) {
         const char *const ours[] = { "a", "chat" };
         inside(head, handshake.origin, handshake.origin_length);
         (void)cre_ws_choose_subprotocol(head, fields, data, ours, 2);

@@ -20,11 +20,12 @@ typedef struct cre_slice {
 /** Bytes with a reference count, freed by the last owner. They may be written to while there is one owner. */
 typedef struct cre_block cre_block;
 
-/** Creates a block of `capacity` uninitialised bytes, with this length and the caller as its owner. NULL
- * without memory. Any thread. */
+/** Creates a block of `capacity` uninitialised bytes, with this length. Returns it, owned by the caller,
+ * or NULL without memory. Any thread. */
 CRE_NODISCARD CRE_API cre_block *cre_block_create(size_t capacity);
 
-/** Creates a block with a copy of the bytes, owned by the caller. NULL without memory. Any thread. */
+/** Creates a block with a copy of the bytes. Returns it, owned by the caller, or NULL without memory. Any
+ * thread. */
 CRE_NODISCARD CRE_API cre_block *cre_block_copy(const void *data, size_t length);
 
 /** Adds an owner and returns `block`. Any thread, as long as the block has an owner during the call. */

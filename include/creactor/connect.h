@@ -5,7 +5,7 @@
  *
  *   cre_connector *connector;
  *   cre_connect_options options = { .size = sizeof options, .host = "example.com", .port = 443 };
- *   int result = cre_connect(loop, &options, connected, context, &connector);
+ *   int result = cre_connector_start(loop, &options, connected, context, &connector);
  */
 #ifndef CREACTOR_CONNECT_H
 #define CREACTOR_CONNECT_H
@@ -50,13 +50,13 @@ typedef struct cre_connect_options {
  * -ENAMETOOLONG for a path, CRE_ENOMEM or a system error; then `connected` is never called. The loop must not
  * be destroyed before the connector is done or cancelled. On the loop's thread.
  */
-CRE_NODISCARD CRE_API int cre_connect(cre_loop *loop, const cre_connect_options *options,
-                                      void (*connected)(void *context, int result), void *context,
-                                      cre_connector **connector);
+CRE_NODISCARD CRE_API int cre_connector_start(cre_loop *loop, const cre_connect_options *options,
+                                              void (*connected)(void *context, int result), void *context,
+                                              cre_connector **connector);
 
 /** Aborts and frees a connector whose callback has not been called; the callback is never called then. NULL
  * is ignored. A lookup in progress delays the destruction of the loop until it ends. On the loop's thread. */
-CRE_API void cre_connect_cancel(cre_connector *connector);
+CRE_API void cre_connector_stop(cre_connector *connector);
 
 /** The TLS configuration of connections to servers. Any number of connections, loops and threads may share
  * one. */

@@ -192,15 +192,15 @@ CRE_NODISCARD CRE_API int cre_engine_set_tls(cre_engine *engine, uint16_t port, 
 
 /**
  * Takes over a connected, non-blocking stream socket, as if it had been accepted on port `port`. The engine
- * owns the descriptor, whatever is returned: 0, CRE_EINVALID when `port` is not below CRE_MAX_PORTS,
+ * owns the descriptor in any case. Returns 0, CRE_EINVALID when `port` is not below CRE_MAX_PORTS,
  * CRE_ELIMIT when the table is full, the address has too many connections or the dispatch function refuses
  * the connection, CRE_ENOMEM or a system error.
  */
 CRE_API int cre_engine_adopt(cre_engine *engine, int descriptor, uint16_t port);
 
-/** Queues a socket for cre_engine_adopt on the engine's thread. The engine owns the descriptor, whatever is
- * returned: 0, CRE_EINVALID when `port` is not below CRE_MAX_PORTS, or CRE_ENOMEM. Any thread, while the
- * engine exists. */
+/** Queues a socket for cre_engine_adopt on the engine's thread. The engine owns the descriptor in any case.
+ * Returns 0, CRE_EINVALID when `port` is not below CRE_MAX_PORTS, or CRE_ENOMEM. Any thread, while the engine
+ * exists. */
 CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t port);
 
 /**

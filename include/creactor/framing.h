@@ -78,10 +78,10 @@ CRE_API void cre_framing_init(cre_framing *framing, const cre_framing_config *co
  * Finds the next packet in the bytes buffered by earlier calls and those from *cursor to `end`, and moves
  * *cursor past the bytes it used.
  *
- *   1   *packet and *length (> 0) are set. The bytes are in the input if the whole packet is there, else in
- * the state's memory; they are valid until the next call or cre_framing_deinit. Call again with the same
- * cursor. 0   all input is used, no packet is complete <0   CRE_EFRAMING_... or CRE_ENOMEM: the stream is out
- * of step, close the connection
+ * Returns 1 and sets *packet and *length (> 0): the packet is in the input if all of it is there, else in the
+ * state's memory, and valid until the next call or cre_framing_deinit; call again with the same cursor.
+ * Returns 0 when all input is used and no packet is complete. Returns CRE_EFRAMING_... when the stream is out
+ * of step, or CRE_ENOMEM: close the connection.
  *
  * CRE_FRAMING_MARKER_CHECK looks for the marker at the end of the input of each call.
  */

@@ -32,8 +32,8 @@ CRE_BEGIN_DECLS
  * Returns 0 and fills *out, which is the caller's, or returns CRE_EHTTP_HANDSHAKE_..., for which
  * cre_http_status_of gives 400 or 426; a response of 426 should carry cre_ws_version_field. Any thread.
  */
-CRE_NODISCARD CRE_API int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fields,
-                                                 const uint8_t *head_bytes, cre_ws_handshake *out);
+CRE_NODISCARD CRE_API int cre_ws_request_check(const cre_http_head *head, const cre_http_field *fields,
+                                               const uint8_t *head_bytes, cre_ws_handshake *out);
 
 /** Computes Sec-WebSocket-Accept for a key and writes 28 characters, without a terminator. Any thread. */
 CRE_API void cre_ws_accept(const uint8_t key[CRE_WS_KEY_LENGTH], char out[CRE_WS_ACCEPT_LENGTH]);
@@ -44,10 +44,10 @@ CRE_API void cre_ws_accept(const uint8_t key[CRE_WS_KEY_LENGTH], char out[CRE_WS
  * the handshake itself among them are skipped. Returns the bytes written, CRE_ELIMIT or
  * CRE_EHTTP_INVALID_FIELD. Any thread.
  */
-CRE_NODISCARD CRE_API int cre_ws_handshake_response(char *out, size_t capacity,
-                                                    const char accept[CRE_WS_ACCEPT_LENGTH],
-                                                    const char *subprotocol, const char *extensions,
-                                                    const cre_http_header *fields, size_t field_count);
+CRE_NODISCARD CRE_API int cre_ws_write_response(char *out, size_t capacity,
+                                                const char accept[CRE_WS_ACCEPT_LENGTH],
+                                                const char *subprotocol, const char *extensions,
+                                                const cre_http_header *fields, size_t field_count);
 
 /** "Sec-WebSocket-Version: 13", a static field for a response of 426. Any thread. */
 CRE_API const cre_http_header *cre_ws_version_field(void);
@@ -55,8 +55,8 @@ CRE_API const cre_http_header *cre_ws_version_field(void);
 /** "Upgrade: websocket", a static field that a response of 426 must have. Any thread. */
 CRE_API const cre_http_header *cre_ws_upgrade_field(void);
 
-/** Chooses a subprotocol: the index of the first of `supported` (terminated strings, in the server's order of
- * preference) that the client offers, or -1. Names are compared exactly. Any thread. */
+/** Chooses a subprotocol. Returns the index of the first of `supported` (terminated strings, in the server's
+ * order of preference) that the client offers, or -1. Names are compared exactly. Any thread. */
 CRE_NODISCARD CRE_API int cre_ws_choose_subprotocol(const cre_http_head *head, const cre_http_field *fields,
                                                     const uint8_t *head_bytes, const char *const *supported,
                                                     size_t count);

@@ -110,15 +110,16 @@ CRE_NODISCARD CRE_API int cre_http_parse_response(const uint8_t *data, size_t le
 CRE_API int cre_http_status_of(int error);
 
 /**
- * Finds the first field of this name, a pointer into `fields`, or NULL. `lowercase_name` must be in lower
- * case; names in the head match in any case. cre_http_find_next continues from the result for a repeated
- * field. Any thread.
+ * Finds the first field of this name. Returns a pointer into `fields`, or NULL. `lowercase_name` must be in
+ * lower case; names in the head match in any case. cre_http_find_next continues from the result for a
+ * repeated field. Any thread.
  */
 CRE_API const cre_http_field *cre_http_find(const cre_http_head *head, const cre_http_field *fields,
                                             const uint8_t *head_bytes, const char *lowercase_name,
                                             size_t name_length);
 
-/** Finds the next field of this name after `previous` (NULL: the first), or NULL. Any thread. */
+/** Finds the next field of this name after `previous` (NULL: the first). Returns a pointer into `fields`, or
+ * NULL. Any thread. */
 CRE_API const cre_http_field *cre_http_find_next(const cre_http_head *head, const cre_http_field *fields,
                                                  const uint8_t *head_bytes, const char *lowercase_name,
                                                  size_t name_length, const cre_http_field *previous);

@@ -51,8 +51,8 @@ CRE_NODISCARD CRE_API int cre_http_path_resolve(const char *path, size_t length,
  * returns at most `max_pairs` (0: 1000). One thread at a time for each iterator. */
 CRE_API void cre_http_query_of(cre_http_query *query, const char *text, size_t length, size_t max_pairs);
 
-/** Reads the next pair: 1 with *pair set, 0 at the end, CRE_ELIMIT when there are more pairs than allowed.
- * Empty pairs are skipped; without '=' the value is empty. */
+/** Reads the next pair. Returns 1 and sets *pair, 0 at the end, or CRE_ELIMIT when there are more pairs than
+ * allowed. Empty pairs are skipped; without '=' the value is empty. */
 CRE_NODISCARD CRE_API int cre_http_query_next(cre_http_query *query, cre_http_pair *pair);
 
 /**

@@ -94,8 +94,8 @@ CRE_API size_t cre_http_fields_put(void *out, size_t capacity, const void *name,
 CRE_NODISCARD
 CRE_API bool cre_http_fields_next(const uint8_t **cursor, const uint8_t *end, cre_http_header *field);
 
-/** Checks a list: 0 when every field may be sent, CRE_EHTTP_INVALID_FIELD when one may not (as
- * cre_http_header_valid has it), CRE_EINVALID when the entries do not fill the list exactly. Any thread. */
+/** Checks a list. Returns 0 when every field may be sent, CRE_EHTTP_INVALID_FIELD when one may not (see
+ * cre_http_header_valid), or CRE_EINVALID when the entries do not fill the list exactly. Any thread. */
 CRE_NODISCARD CRE_API int cre_http_fields_check(const void *fields, size_t size);
 
 CRE_END_DECLS

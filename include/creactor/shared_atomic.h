@@ -30,7 +30,7 @@ CRE_API int cre_shared_atomic_descriptor(const cre_shared_atomic *atomic);
 /** Unmaps the atomic in this process; other processes keep it. NULL is ignored. */
 CRE_API void cre_shared_atomic_destroy(cre_shared_atomic *atomic);
 
-/** Loads the value. */
+/** Returns the value. */
 CRE_API int64_t cre_shared_atomic_load(const cre_shared_atomic *atomic);
 
 /** Stores a value. */

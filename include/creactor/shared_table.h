@@ -56,7 +56,7 @@ CRE_API int cre_shared_table_descriptor(const cre_shared_table *table);
 /** Unmaps the table in this process; other processes keep it. NULL is ignored. */
 CRE_API void cre_shared_table_destroy(cre_shared_table *table);
 
-/** Finds a column by its name: its index, or CRE_ESHARED_COLUMN. */
+/** Finds a column by its name. Returns its index, or CRE_ESHARED_COLUMN. */
 CRE_NODISCARD CRE_API int cre_shared_table_column(const cre_shared_table *table, const char *name);
 
 typedef struct cre_shared_table_stats {

@@ -64,8 +64,8 @@ CRE_API uint32_t cre_table_count(const cre_table *table);
 
 /** Copies the first `size` bytes, sizeof(cre_connection_info), of the description of a connection. Members
  * that this version does not know are 0. Returns false, copying nothing, when the connection is gone. */
-CRE_NODISCARD CRE_API bool cre_table_info(const cre_table *table, cre_session session,
-                                          cre_connection_info *info, size_t size);
+CRE_NODISCARD CRE_API bool cre_table_get_info(const cre_table *table, cre_session session,
+                                              cre_connection_info *info, size_t size);
 
 /** Returns the cre_connection_state of a connection, 0 when it is gone. */
 CRE_API int cre_table_state(const cre_table *table, cre_session session);

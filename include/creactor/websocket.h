@@ -26,7 +26,8 @@ CRE_BEGIN_DECLS
 #define CRE_WS_DEFAULT_MAX_FRAGMENTS 16384u   /* limits the work that tiny or empty fragments cause */
 
 /** The configuration that sessions share. All zero is a valid server configuration. It is borrowed by the
- * sessions initialised with it: it must outlive them and not change meanwhile. */
+ * sessions initialised with it: it must outlive them and not change meanwhile. Like a session it has no size
+ * and does not grow while the shared library keeps its name. */
 typedef struct cre_ws_config {
     uint64_t max_message;   /* bytes of one message, over all its fragments; 0: CRE_WS_DEFAULT_MAX_MESSAGE */
     uint32_t max_fragments; /* fragments of one message; 0: CRE_WS_DEFAULT_MAX_FRAGMENTS */
@@ -78,7 +79,7 @@ CRE_API void cre_ws_session_deinit(cre_ws_session *session);
 /**
  * Parses from *cursor up to `end` and moves *cursor past the bytes it used. The buffer is borrowed for the
  * call and, when an event points into it, as long as the caller uses that event. It is written to: payloads
- * are unmasked in place.
+ * are unmasked in place. Returns
  *
  *   1   *event is filled; call again, even when *cursor has reached `end`
  *   0   all input was used; more is needed
@@ -97,8 +98,8 @@ CRE_NODISCARD CRE_API int cre_ws_session_next(cre_ws_session *session, uint8_t *
  */
 CRE_NODISCARD CRE_API size_t cre_ws_session_destination(cre_ws_session *session, uint8_t **destination);
 
-/** Parses `size` bytes received into the destination, at most its size. The results are those of
- * cre_ws_session_next, or CRE_ESTATE when there is no destination. After an event call cre_ws_session_next,
+/** Parses `size` bytes received into the destination, at most its size. Returns CRE_ESTATE when there is no
+ * destination, else the results of cre_ws_session_next. After an event call cre_ws_session_next,
  * with an empty range if there is no input, which frees the message's memory. */
 CRE_NODISCARD CRE_API int cre_ws_session_received(cre_ws_session *session, size_t size, cre_ws_event *event);
 

@@ -111,10 +111,10 @@ CRE_API void cre_ws_session_set_deflate(cre_ws_session *session, cre_ws_deflate 
  * Compresses a whole text or binary message, to be sent in one or several frames with CRE_WS_RSV1 on the
  * first.
  *
- *   1   *out is the payload. It belongs to the pool and is valid until the pool's next use; the
- * CRE_WS_MAX_HEADER bytes before it may be written to. With context takeover it must be sent, and in this
- * order. 0   send the message uncompressed: it is too short or does not shrink <0   CRE_ENOMEM; the
- * connection may continue with uncompressed messages
+ * Returns 1 and sets *out to the payload, which belongs to the pool and is valid until the pool's next use;
+ * the CRE_WS_MAX_HEADER bytes before it may be written to. With context takeover messages must be sent in the
+ * order of their compression. Returns 0 when the message is too short or does not shrink: send it
+ * uncompressed. Returns CRE_ENOMEM; the connection may continue with uncompressed messages.
  */
 CRE_NODISCARD CRE_API int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length,
                                                  uint8_t **out, size_t *out_length);

@@ -40,8 +40,8 @@ static int protocols_check(const cre_http_head *head, const cre_http_field *fiel
     return any ? 0 : CRE_EHTTP_HANDSHAKE_PROTOCOL;
 }
 
-int cre_ws_handshake_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
-                           cre_ws_handshake *out) {
+int cre_ws_request_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
+                         cre_ws_handshake *out) {
     if (head->method != CRE_HTTP_GET || head->flags & CRE_HTTP_HAS_BODY) return CRE_EHTTP_HANDSHAKE_METHOD;
     if (head->minor != 1) return CRE_EHTTP_HANDSHAKE_HTTP;
     if (!head->host_length) return CRE_EHTTP_HANDSHAKE_HOST;
@@ -99,9 +99,9 @@ static int finish(cre__out *out, const cre_http_header *fields, size_t field_cou
     return cre__out_result(out);
 }
 
-int cre_ws_handshake_response(char *room, size_t capacity, const char accept[CRE_WS_ACCEPT_LENGTH],
-                              const char *subprotocol, const char *extensions, const cre_http_header *fields,
-                              size_t field_count) {
+int cre_ws_write_response(char *room, size_t capacity, const char accept[CRE_WS_ACCEPT_LENGTH],
+                          const char *subprotocol, const char *extensions, const cre_http_header *fields,
+                          size_t field_count) {
     cre__out out = cre__out_make(room, capacity);
     if (subprotocol && (!*subprotocol || !cre__all(subprotocol, strlen(subprotocol), CRE__TOKEN)))
         return CRE_EHTTP_INVALID_FIELD;

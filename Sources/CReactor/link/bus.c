@@ -183,7 +183,7 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     cre_table_sweep(bus->table, (uint16_t)node);
 }
 
-void cre_bus_loop_stats(const cre_bus *bus, cre_loop_stats *out) {
+void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *out) {
     *out = (cre_loop_stats){ 0 };
     for (uint32_t node = 0; node < bus->config.nodes; node++) {
         const cre_loop_stats *shown = cre__bus_loop_stats(bus, node);

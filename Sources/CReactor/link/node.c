@@ -515,8 +515,8 @@ bool cre_node_receiving(const cre_node *node) {
     return false;
 }
 
-void cre_node_pause(cre_node *node, bool pause) {
-    node->paused = pause; /* queued records are found by the look before the loop sleeps */
+void cre_node_set_paused(cre_node *node, bool paused) {
+    node->paused = paused; /* queued records are found by the look before the loop sleeps */
 }
 
 void cre_node_close(cre_node *node) {

@@ -91,7 +91,7 @@ static void finish(cre_connector *connector, int result) {
     connected(context, result);
 }
 
-void cre_connect_cancel(cre_connector *connector) {
+void cre_connector_stop(cre_connector *connector) {
     if (connector) abort_all(connector);
 }
 
@@ -351,8 +351,8 @@ static int find(cre_connector *connector, const char *host, uint16_t port) {
     return is_localhost(host) ? take_localhost(connector, port) : look_up(connector, host, port);
 }
 
-int cre_connect(cre_loop *loop, const cre_connect_options *options,
-                void (*connected)(void *context, int result), void *context, cre_connector **out) {
+int cre_connector_start(cre_loop *loop, const cre_connect_options *options,
+                        void (*connected)(void *context, int result), void *context, cre_connector **out) {
     cre_connect_options own;
     int result = cre__config_take(&own, sizeof own, options);
     if (result) return result;

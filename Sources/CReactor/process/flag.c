@@ -20,7 +20,7 @@ bool cre_flag_raised(int flag) {
     return poll(&entry, 1, 0) > 0 && (entry.revents & POLLIN);
 }
 
-bool cre_flag_take(int flag) {
+bool cre_flag_lower(int flag) {
     eventfd_t count;
     return eventfd_read(flag, &count) == 0;
 }

@@ -60,7 +60,7 @@ static int enter(const char *root) {
     return root && (chroot(root) || chdir("/")) ? -errno : 0;
 }
 
-int cre_identity_take(const cre_identity *identity, const char *root) {
+int cre_identity_switch(const cre_identity *identity, const char *root) {
     pid_t parent = getppid();
     int end_signal = 0;
     prctl(PR_GET_PDEATHSIG, &end_signal);
@@ -78,7 +78,7 @@ int cre_identity_take(const cre_identity *identity, const char *root) {
     return 0;
 }
 
-int cre_identity_take_files(const cre_identity *identity, const char *root) {
+int cre_identity_switch_files(const cre_identity *identity, const char *root) {
     if (root && unshare(CLONE_FS)) return -errno;
     int result = enter(root);
     if (result) return result;

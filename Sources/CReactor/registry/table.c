@@ -151,7 +151,7 @@ static int64_t unix_time(const _Atomic uint32_t *seen) {
     return clock_ms(CLOCK_REALTIME) - (ago > 0 ? ago : 0);
 }
 
-bool cre_table_info(const cre_table *table, cre_session session, cre_connection_info *info, size_t size) {
+bool cre_table_get_info(const cre_table *table, cre_session session, cre_connection_info *info, size_t size) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
     if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
     uint64_t place = get(&slot->place), address[2] = { get(&slot->address[0]), get(&slot->address[1]) };

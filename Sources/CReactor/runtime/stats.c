@@ -7,7 +7,7 @@
 _Static_assert(sizeof(cre_engine_stats) + sizeof(cre_loop_stats) <= CRE__SHOWN_BYTES,
                "each node has room for its counters");
 
-void cre_bus_stats(const cre_bus *bus, cre_engine_stats *out) {
+void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *out) {
     enum { COUNT = sizeof(cre_engine_stats) / sizeof(uint64_t) };
     uint64_t sum[COUNT] = { 0 };
     for (uint32_t node = 0; node < bus->config.nodes; node++) {

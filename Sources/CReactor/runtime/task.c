@@ -84,7 +84,7 @@ int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data
 }
 
 void cre_task_suspend(cre_worker *worker) {
-    cre_node_pause(worker->node, true);
+    cre_node_set_paused(worker->node, true);
     worker->suspended = true;
 }
 
@@ -100,7 +100,7 @@ void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, 
     atomic_fetch_add_explicit(&activity->tasks_done, 1, memory_order_relaxed);
     if (!worker->suspended) return;
     worker->suspended = false;
-    cre_node_pause(worker->node, false);
+    cre_node_set_paused(worker->node, false);
 }
 
 static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
@@ -129,9 +129,9 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
         begin_task(worker, from, record);
     }
     cre__activity_state before = cre__activity_begin(worker, record->kind, record->session);
-    if (is_task) cre_worker_immediate(worker, true);
+    if (is_task) cre_worker_set_immediate(worker, true);
     if (config->on_message) config->on_message(config->context, from, record, payload);
-    if (is_task) cre_worker_immediate(worker, false);
+    if (is_task) cre_worker_set_immediate(worker, false);
     cre__activity_restore(worker, before);
     if (is_task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
     return is_task; /* it may have taken long: signals and timers come before the next one */
@@ -168,11 +168,11 @@ bool cre_worker_set_activity(cre_worker *worker, uint32_t kind) {
     return true;
 }
 
-void cre_worker_ending(cre_worker *worker, uint32_t why) {
+void cre_worker_set_ending(cre_worker *worker, uint32_t why) {
     atomic_store_explicit(&cre__own_activity(worker)->ending, why, memory_order_relaxed);
 }
 
-void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity) {
+void cre_bus_get_activity(const cre_bus *bus, uint32_t node, cre_activity *activity) {
     *activity = (cre_activity){ 0 };
     if (node >= bus->config.nodes) return;
     cre__activity_block *shown = &bus->activities[node];

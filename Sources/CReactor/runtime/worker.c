@@ -188,7 +188,7 @@ bool cre_worker_receiving(const cre_worker *worker) {
     return cre_node_receiving(worker->node);
 }
 
-void cre_worker_immediate(cre_worker *worker, bool immediate) {
+void cre_worker_set_immediate(cre_worker *worker, bool immediate) {
     worker->immediate = immediate || !worker->loop;
     if (immediate) cre_node_flush(worker->node);
 }

@@ -19,5 +19,5 @@ struct Flag: Sendable {
     var isRaised: Bool { cre_flag_raised(descriptor) }
 
     /// Lowers the flag and returns whether it was raised.
-    func take() -> Bool { cre_flag_take(descriptor) }
+    func take() -> Bool { cre_flag_lower(descriptor) }
 }

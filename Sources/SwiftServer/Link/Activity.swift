@@ -7,7 +7,7 @@ struct Activity {
 
     init(_ bus: Bus, node: Int) {
         var raw = cre_activity()
-        unsafe cre_bus_activity(bus.raw, UInt32(node), &raw)
+        unsafe cre_bus_get_activity(bus.raw, UInt32(node), &raw)
         self.raw = raw
     }
 

@@ -14,7 +14,7 @@ extension ConnectionInfo {
     init?(_ fd: ConnectionID, _ bus: Bus, _ server: Server) {
         var raw = cre_connection_info()
         let size = MemoryLayout<cre_connection_info>.size
-        guard unsafe cre_table_info(bus.table, fd.rawValue, &raw, size) else { return nil }
+        guard unsafe cre_table_get_info(bus.table, fd.rawValue, &raw, size) else { return nil }
         let status: WebSocketStatus =
             switch UInt32(raw.state) {
             case CRE_CONNECTION_OPEN.rawValue: .established

@@ -5,7 +5,7 @@ extension ServerStatistics {
     /// Reads the counters of all processes. Without a bus all are 0.
     init(_ bus: Bus?, _ layout: Layout?) {
         var raw = cre_engine_stats()
-        if let bus { unsafe cre_bus_stats(bus.raw, &raw) }
+        if let bus { unsafe cre_bus_get_stats(bus.raw, &raw) }
         var closedBy: [CloseReason.Cause: Int] = [:]
         let ends = unsafe withUnsafeBytes(of: &raw.closed_by) { unsafe [UInt64]($0.bindMemory(to: UInt64.self)) }
         for (number, count) in ends.enumerated() where count > 0 {
@@ -38,7 +38,7 @@ extension ServerStatistics {
 extension ServerStatistics.LoopLag {
     fileprivate init(_ bus: Bus?) {
         var raw = cre_loop_stats()
-        if let bus { unsafe cre_bus_loop_stats(bus.raw, &raw) }
+        if let bus { unsafe cre_bus_get_loop_stats(bus.raw, &raw) }
         let turns = Int64(truncatingIfNeeded: raw.turns)
         let work = Int64(truncatingIfNeeded: raw.work_ns)
         let longest = Int64(truncatingIfNeeded: raw.longest_ns)

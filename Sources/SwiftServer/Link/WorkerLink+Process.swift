@@ -10,12 +10,12 @@ extension WorkerLink {
 
     /// Publishes that this process is ending, and stops receiving: unread events are left to its successor.
     func beginEnding(_ cause: EndingCause) {
-        unsafe cre_worker_ending(raw, cause.rawValue)
+        unsafe cre_worker_set_ending(raw, cause.rawValue)
         unsafe cre_worker_stop_receiving(raw)
     }
 
     /// Makes each command leave at once instead of at the end of the loop's turn: for code that blocks the loop.
-    func setImmediate(_ isImmediate: Bool) { unsafe cre_worker_immediate(raw, isImmediate) }
+    func setImmediate(_ isImmediate: Bool) { unsafe cre_worker_set_immediate(raw, isImmediate) }
 
     /// Whether closing the link now would lose something: sent records still wait for room in a ring, or a large record
     /// has arrived in part.

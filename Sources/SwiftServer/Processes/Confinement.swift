@@ -30,7 +30,7 @@ struct Confinement: Sendable {
     /// Confines this process, which has the mailbox `node`. It must happen before the application's code runs.
     func enter(node: Int) throws(ServerError) {
         var result = pin(node)
-        if result == 0, var identity { result = unsafe cre_identity_take(&identity, root) }
+        if result == 0, var identity { result = unsafe cre_identity_switch(&identity, root) }
         guard result == 0 else { throw .system(failure, result) }
     }
 
@@ -43,7 +43,7 @@ struct Confinement: Sendable {
     /// Confines the calling thread, a reactor: it opens the files that workers send. Returns 0 or an error.
     func enterReactor(node: Int) -> Int32 {
         var result = pin(node)
-        if result == 0, var identity { result = unsafe cre_identity_take_files(&identity, root) }
+        if result == 0, var identity { result = unsafe cre_identity_switch_files(&identity, root) }
         return result
     }
 

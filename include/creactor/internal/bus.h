@@ -119,12 +119,12 @@ CRE_API void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t co
 /** Returns whether a large record was received in part: closing the node now would lose it. */
 CRE_API bool cre_node_receiving(const cre_node *node);
 
-/** Stops (`pause`) and resumes reading from all nodes, also within a record that was received in part. */
-CRE_API void cre_node_pause(cre_node *node, bool pause);
+/** Stops (`paused`) and resumes reading from all nodes, also within a record that was received in part. */
+CRE_API void cre_node_set_paused(cre_node *node, bool paused);
 
 /** Adds up the statistics of the loops of all nodes and of their predecessors; longest_ns is that of the
  * longest turn. Any thread or process. */
-CRE_API void cre_bus_loop_stats(const cre_bus *bus, cre_loop_stats *stats);
+CRE_API void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *stats);
 
 /** Returns whether the ring to `to` is full and records queue behind it, so that the caller should stop
  * producing. */

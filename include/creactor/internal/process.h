@@ -74,8 +74,8 @@ CRE_NODISCARD CRE_API int cre_signals_open(const int *signals, size_t count);
  * an error. */
 CRE_NODISCARD CRE_API int cre_signals_take_from_threads(int descriptor);
 
-/** Reads the next signal of the descriptor without waiting: its number, 0 when there is none, or an error.
- * Any thread. */
+/** Reads the next signal of the descriptor without waiting. Returns its number, 0 when there is none, or an
+ * error. Any thread. */
 CRE_NODISCARD CRE_API int cre_signals_next(int descriptor);
 
 /** Discards pending signals, closes the descriptor, and gives signals the effect that they had before. On the
@@ -97,7 +97,8 @@ CRE_NODISCARD CRE_API int cre_daemon_start(int output);
 CRE_API void cre_daemon_report(int report, const char *cause);
 
 /** Creates a flag shared with the children forked from here on; any of them may raise it, whatever user they
- * run as. It is a descriptor, readable while the flag is raised, which the caller closes. Any thread. */
+ * run as. Returns a descriptor, readable while the flag is raised, which the caller closes, or an error. Any
+ * thread. */
 CRE_NODISCARD CRE_API int cre_flag_create(void);
 
 /** Raises a flag; raising it again changes nothing. Any thread. */
@@ -107,7 +108,7 @@ CRE_API void cre_flag_raise(int flag);
 CRE_NODISCARD CRE_API bool cre_flag_raised(int flag);
 
 /** Lowers a flag. True: it was raised, and no other call has lowered it. Any thread. */
-CRE_NODISCARD CRE_API bool cre_flag_take(int flag);
+CRE_NODISCARD CRE_API bool cre_flag_lower(int flag);
 
 /** The most supplementary groups of an identity. */
 #define CRE_MAX_GROUPS 256
@@ -127,13 +128,13 @@ typedef struct cre_identity {
 CRE_NODISCARD CRE_API int cre_identity_find(const char *user, const char *group, cre_identity *identity);
 
 /** Switches the process to an identity for good, as root, and to the root directory `root` unless that is
- * NULL. A child of cre_process_fork is still killed when its parent dies. After an error the switch may be
- * incomplete and the process must end. */
-CRE_NODISCARD CRE_API int cre_identity_take(const cre_identity *identity, const char *root);
+ * NULL. A child of cre_process_fork is still killed when its parent dies. Returns 0 or an error, after which
+ * the switch may be incomplete and the process must end. */
+CRE_NODISCARD CRE_API int cre_identity_switch(const cre_identity *identity, const char *root);
 
-/** Switches the calling thread alone to an identity, and only for files that it opens from here on. Any
- * thread. */
-CRE_NODISCARD CRE_API int cre_identity_take_files(const cre_identity *identity, const char *root);
+/** Switches the calling thread alone to an identity, and only for files that it opens from here on.
+ * Returns 0 or an error. Any thread. */
+CRE_NODISCARD CRE_API int cre_identity_switch_files(const cre_identity *identity, const char *root);
 
 /** Fills `cpus` with at most `capacity` CPUs that this thread may run on, ascending. Returns their number or
  * an error. Any thread. */

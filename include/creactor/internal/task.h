@@ -71,7 +71,7 @@ CRE_API void cre_task_end(cre_worker *worker, cre_task_status status, const void
 CRE_API bool cre_worker_set_activity(cre_worker *worker, uint32_t kind);
 
 /** Publishes that this process ends in an orderly way; `why` is a number of the caller, not 0. */
-CRE_API void cre_worker_ending(cre_worker *worker, uint32_t why);
+CRE_API void cre_worker_set_ending(cre_worker *worker, uint32_t why);
 
 /** The activity of a process, or the last one before it died. */
 typedef struct cre_activity {
@@ -79,14 +79,14 @@ typedef struct cre_activity {
     uint64_t session;    /* its connection, or the number of its task */
     uint64_t running_ms; /* since it began, if it is running */
     bool running;
-    uint32_t ending;      /* see cre_worker_ending */
+    uint32_t ending;      /* see cre_worker_set_ending */
     uint64_t served;      /* callbacks of this process and its predecessors */
     uint64_t tasks_given; /* tasks posted to this task worker and its predecessors */
     uint64_t tasks_done;
 } cre_activity;
 
 /** Reads the activity of the process of a node; all zero for an unknown node. Any thread or process. */
-CRE_API void cre_bus_activity(const cre_bus *bus, uint32_t node, cre_activity *activity);
+CRE_API void cre_bus_get_activity(const cre_bus *bus, uint32_t node, cre_activity *activity);
 
 CRE_END_DECLS
 

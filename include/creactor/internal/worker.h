@@ -67,7 +67,7 @@ CRE_API void cre_worker_stop_receiving(cre_worker *worker);
 
 /** Sends each command at once (`immediate`) or at the end of the loop's turn: for code that blocks the loop.
  * Without a loop, and while on_message handles a TASK, commands are sent at once. */
-CRE_API void cre_worker_immediate(cre_worker *worker, bool immediate);
+CRE_API void cre_worker_set_immediate(cre_worker *worker, bool immediate);
 
 /** Sends pending commands, and retries those queued behind a full ring. */
 CRE_API void cre_worker_flush(cre_worker *worker);
@@ -85,11 +85,11 @@ CRE_API cre_engine *cre_worker_engine(cre_worker *worker);
 CRE_API bool cre_worker_owns(const cre_worker *worker, cre_session session);
 
 /**
- * Executes a command for any connection of the bus. For a connection of this worker the results are those of
- * cre_engine_command. For one of another node, 0 means that the command is on its way; CRE_EGONE,
+ * Executes a command for any connection of the bus. For a connection of this worker it has the results of
+ * cre_engine_command. For one of another node it returns 0 when the command is on its way; CRE_EGONE,
  * CRE_ENOT_WEBSOCKET, CRE_ENOT_STREAM, CRE_EQUEUE_FULL and CRE_ESTATE as far as the table shows it;
- * CRE_EINVALID and CRE_EHTTP_INVALID_FIELD for an invalid payload; CRE_ELINK_FULL, CRE_ELIMIT and CRE_ENOMEM
- * of cre_node_send.
+ * CRE_EINVALID and CRE_EHTTP_INVALID_FIELD for an invalid payload; or CRE_ELINK_FULL, CRE_ELIMIT and
+ * CRE_ENOMEM of cre_node_send.
  */
 CRE_API int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_slice *parts,
                                int count);
@@ -168,7 +168,7 @@ CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const voi
 
 /** Adds up the counters of all engines of the bus and of their predecessors, as of the ends of their last
  * turns. Any thread or process. */
-CRE_API void cre_bus_stats(const cre_bus *bus, cre_engine_stats *stats);
+CRE_API void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *stats);
 
 /** The configuration of a reactor. */
 typedef struct cre_reactor_config {

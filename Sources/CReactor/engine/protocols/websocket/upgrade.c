@@ -77,7 +77,7 @@ int cre__websocket_check_upgrade(cre__conn *conn, const uint8_t *payload, size_t
     cre_request_view request;
     cre_ws_handshake handshake;
     int result = cre_request_view_init(&request, payload, (uint32_t)length);
-    if (!result) result = cre_ws_handshake_check(request.head, request.fields, request.bytes, &handshake);
+    if (!result) result = cre_ws_request_check(request.head, request.fields, request.bytes, &handshake);
     if (result) return cre_http_status_of(result);
     return origin_allowed(&cre__conn_engine(conn)->config, &handshake, request.bytes) ? 0 : 403;
 }
@@ -119,7 +119,7 @@ static int send_answer(cre__conn *conn, const cre_request_view *request, const c
     int count = result ? result : answer_fields(upgrade, fields);
     if (count < 0) return count;
     cre_ws_handshake handshake;
-    result = cre_ws_handshake_check(request->head, request->fields, request->bytes, &handshake);
+    result = cre_ws_request_check(request->head, request->fields, request->bytes, &handshake);
     if (result) return result;
     char accept[CRE_WS_ACCEPT_LENGTH], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
     cre_ws_accept(handshake.key, accept);
@@ -127,8 +127,8 @@ static int send_answer(cre__conn *conn, const cre_request_view *request, const c
     size_t room = ANSWER_ROOM + (upgrade ? upgrade->fields.length : 0);
     uint8_t *at = cre__conn_room(conn, room);
     if (!at) return 0;
-    int size = cre_ws_handshake_response((char *)at, room, accept, subprotocol, deflates ? extension : NULL,
-                                         fields, (size_t)count);
+    int size = cre_ws_write_response((char *)at, room, accept, subprotocol, deflates ? extension : NULL,
+                                     fields, (size_t)count);
     if (size < 0)
         CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = size);
     else

@@ -1,9 +1,11 @@
 /* Handshakes that the owner of the connections decides, and connections that get a new owner. */
 #include "both.h"
 
-static const cre_port_options asking = {
-    .protocol = CRE_PROTOCOL_WEBSOCKET, .http = true, .ask_upgrade = true, .keep_handshake = true
-};
+static const cre_port_options asking = { .size = sizeof(cre_port_options),
+                                         .protocol = CRE_PROTOCOL_WEBSOCKET,
+                                         .http = true,
+                                         .ask_upgrade = true,
+                                         .keep_handshake = true };
 
 static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind == CRE_EVENT_MESSAGE)
@@ -242,7 +244,7 @@ TEST(a_handshake_is_kept_only_where_the_port_says_so) {
     net_close(&client);
     net_stop(net);
 
-    port = (cre_port_options){ .keep_handshake = true };
+    port = (cre_port_options){ .size = sizeof port, .keep_handshake = true };
     net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, echo);
     client = net_connect(net);
     net_send_text(&client, HANDSHAKE(""));

@@ -58,7 +58,8 @@ extension Bus {
     /// The node of the worker that serves the connection, `nil` when there is no such connection.
     func worker(of fd: ConnectionID) -> Int? {
         var info = cre_connection_info()
-        return unsafe cre_table_info(table, fd.rawValue, &info) ? Int(info.worker) : nil
+        return unsafe cre_table_get_info(table, fd.rawValue, &info, MemoryLayout<cre_connection_info>.size)
+            ? Int(info.worker) : nil
     }
 
     private func state(of fd: ConnectionID) -> Int32 { unsafe cre_table_state(table, fd.rawValue) }

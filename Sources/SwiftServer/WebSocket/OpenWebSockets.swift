@@ -55,7 +55,7 @@ internal import CReactor
         if let route = routes[port].match(request.path) {
             let response = MainActor.assumeIsolated { Response(to: request.id, worker: worker) }
             serve(request, response, route)
-        } else if request.isHandshake, unsafe handlers[port].message != nil {
+        } else if request.isHandshake, handlers[port].message != nil {
             _ = worker.link.upgrade(request.id, subprotocol: nil, fields: [])
         } else if !request.isHandshake, handlers[port].request != nil {
             return false

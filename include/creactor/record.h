@@ -73,8 +73,8 @@ typedef enum cre_event {
     /** With `half_open` only: nothing more will be received. The peer has ended its side of a stream, sent
      * the close frame of a WebSocket, or sent invalid data. Output still reaches it: the owner answers what
      * it received before and then closes the connection, which also completes the closing handshake of a
-     * WebSocket with the peer's code. The time for that is close_timeout_ms, on a stream idle_timeout_ms. No
-     * payload. */
+     * WebSocket with the peer's code. The time for that is close_timeout_ms, on a stream idle_timeout_ms.
+     * Payload: cre_closed of a WebSocket, as CLOSE will have it; none of a stream. */
     CRE_EVENT_END = 18,
     /** A datagram. It has no session. Payload: cre_address of the sender, data. */
     CRE_EVENT_PACKET = 19,

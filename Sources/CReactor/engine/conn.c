@@ -231,10 +231,13 @@ int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *pay
 
 /* ---- the end ---- */
 
-bool cre__conn_report_close(cre__conn *conn) {
+/* The room of a CLOSE event. */
+#define CLOSED_ROOM (sizeof(cre_closed) + CRE_WS_MAX_CONTROL)
+
+/* How the stream ended, in the form of its events. Returns the length. */
+static size_t describe_end(const cre__conn *conn, uint8_t payload[CLOSED_ROOM]) {
     const cre__stream *stream = &conn->stream;
     cre_block *text = stream->has_handshake ? NULL : stream->close_text;
-    _Alignas(8) uint8_t payload[sizeof(cre_closed) + CRE_WS_MAX_CONTROL];
     size_t length = text ? cre_block_length(text) : 0;
     cre_closed closed = { .reason = stream->close_reason,
                           .code = stream->close_code,
@@ -242,8 +245,19 @@ bool cre__conn_report_close(cre__conn *conn) {
                           .text_length = (uint16_t)length };
     memcpy(payload, &closed, sizeof closed);
     if (length) memcpy(payload + sizeof closed, cre_block_data(text), length);
-    return cre__conn_report(conn, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, sizeof closed + length) !=
-           CRE_ENOMEM;
+    return sizeof closed + length;
+}
+
+bool cre__conn_report_close(cre__conn *conn) {
+    _Alignas(8) uint8_t payload[CLOSED_ROOM];
+    size_t length = describe_end(conn, payload);
+    return cre__conn_report(conn, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, length) != CRE_ENOMEM;
+}
+
+void cre__conn_emit_end(cre__conn *conn) {
+    _Alignas(8) uint8_t payload[CLOSED_ROOM];
+    size_t length = describe_end(conn, payload);
+    cre__conn_emit(conn, CRE_EVENT_END, 0, payload, length);
 }
 
 bool cre__conn_keep_handshake(cre__conn *conn, const uint8_t *payload, size_t length) {

@@ -107,6 +107,9 @@ void cre__conn_drop_handshake(cre__conn *conn);
 /* Emits CLOSE with the stream's reason, code, error and text. False: there is no memory to pass it on. */
 bool cre__conn_report_close(cre__conn *conn);
 
+/* Emits END with what CLOSE will say: the stream's owner has the last word. */
+void cre__conn_emit_end(cre__conn *conn);
+
 /* Has the end of the turn let the protocol go on with deferred input. */
 void cre__conn_resume_later(cre__conn *conn);
 

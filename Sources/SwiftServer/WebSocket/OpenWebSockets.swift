@@ -121,7 +121,9 @@ internal import CReactor
         case CRE_EVENT_END:
             switch entry {
             case .plain: return false
-            case .served(let socket): deliver { socket.inputEnded() }
+            case .served(let socket):
+                let reason = unsafe CloseReason(payload)
+                deliver { socket.inputEnded(reason) }
             case .adopting(let backlog): backlog.isInputOver = true
             case nil: return false
             }
@@ -167,7 +169,7 @@ internal import CReactor
             let socket = serve(request, nil, route)
             if case .adopting(let backlog) = entry {
                 for frame in backlog.frames { deliver { socket.receive(frame) } }
-                if backlog.isInputOver { deliver { socket.inputEnded() } }
+                if backlog.isInputOver { deliver { socket.inputEnded(nil) } }
             }
             if isLeaving { deliver { _ = socket.leave() } }
         }

@@ -29,7 +29,7 @@ internal import CReactor
     /// Whether a predecessor of this worker has opened the WebSocket: ``upgrade(subprotocol:)`` returns at once.
     /// Messages that the predecessor had taken are not received again.
     public let isResumed: Bool
-    /// Why and how the connection was closed; `nil` while it is not.
+    /// Why and how the connection was closed, or is being closed by the client; `nil` before.
     @MainActor public var closeReason: CloseReason? { reason }
     private var reason: CloseReason?
 
@@ -245,7 +245,8 @@ extension WebSocket {
     }
 
     /// The client has ended its side.
-    func inputEnded() {
+    func inputEnded(_ reason: CloseReason?) {
+        self.reason = reason
         isInputOver = true
         readers.wakeAll()
     }
@@ -254,7 +255,7 @@ extension WebSocket {
     func closed(_ reason: CloseReason?) -> Bool {
         let isWaiting = phase != .open || isReading || isPushing
         phase = .closed
-        self.reason = reason
+        if let reason { self.reason = reason }
         if isPaused { setPaused(false) }
         for queue in [upgrading, readers, turns, room] { queue.wakeAll() }
         return isWaiting || isBusy

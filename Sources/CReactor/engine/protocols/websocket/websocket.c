@@ -145,7 +145,7 @@ static void input_over(cre__conn *conn, cre_close_reason reason, uint16_t code, 
     ws->input_over = ws->awaits_owner = true;
     if (cre__conn_engine(conn)->config.half_open) {
         cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
-        cre__conn_emit(conn, CRE_EVENT_END, 0, NULL, 0);
+        cre__conn_emit_end(conn);
     } else {
         (void)close_conn(conn, reason, NULL);
     }

@@ -59,7 +59,6 @@ extension Manager {
         }
         Log.error("the reload is aborted, running workers continue: \(cause)")
         candidate = nil
-        reload = ReloadSequence()
-        context.handlers.afterReload?()
+        endReload()
     }
 }

@@ -1,14 +1,18 @@
 internal import Glibc
 
 extension Manager {
+    /// The processes that a reload replaces.
     enum ReloadScope {
         case all
         case taskWorkers
     }
 
+    /// Begins a reload. During another one it is remembered: one more follows, however many were requested.
     mutating func begin(_ scope: ReloadScope) {
-        guard !reload.isUnderWay, !isStopping else {
-            Log.warning("a reload or a stop is in progress; this reload is ignored")
+        guard !isStopping else { return }
+        guard !reload.isUnderWay else {
+            if nextReload == nil { Log.notice("a reload is in progress; another one follows") }
+            nextReload = nextReload == .all ? .all : scope
             return
         }
         let chosen = seats.indices.filter {
@@ -49,7 +53,16 @@ extension Manager {
         reload.advance()
         guard !reload.isUnderWay else { return replaceCurrent() }
         Log.notice("all workers are reloaded")
+        endReload()
+    }
+
+    /// Reports the end of a reload, and begins the one that was requested meanwhile.
+    mutating func endReload() {
+        reload = ReloadSequence()
         context.handlers.afterReload?()
+        guard let scope = nextReload else { return }
+        nextReload = nil
+        begin(scope)
     }
 
     /// Whether the process of a seat has ended its `onWorkerStart`. That its link is open is not enough: its activity

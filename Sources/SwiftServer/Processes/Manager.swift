@@ -11,6 +11,8 @@ struct Manager {
     let now: () -> ContinuousClock.Instant
     var seats: [Seat]
     var reload = ReloadSequence()
+    /// The reload that follows the one in progress.
+    var nextReload: ReloadScope?
     /// The new program of a reload, before it takes over.
     var candidate: Candidate?
     private var stopping: StopSequence?

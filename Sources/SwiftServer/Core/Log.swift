@@ -1,13 +1,19 @@
+internal import CReactor
+internal import CReactorInternal
 internal import Glibc
 
 /// The server's own log: one line per message, on standard error or in a file.
 ///
-/// A line has the time, the pid, the role of the process, the level and the message.
+/// A line has the time, the pid, the role of the process, the level and the message. Logging never waits for the reader
+/// of the log.
 enum Log {
     // Set while a process has one thread: by `start()`, and by each child at its beginning.
     private static nonisolated(unsafe) var level = LogLevel.notice
     private static nonisolated(unsafe) var file: LogFile?
     private static nonisolated(unsafe) var role = ""
+    private static nonisolated(unsafe) var output = LogOutput()
+    /// Called when lines are buffered, on the thread that has logged them.
+    private static nonisolated(unsafe) var whenBuffered: (@Sendable () -> Void)?
 
     static func debug(_ message: @autoclosure () -> String) { write(.debug, message) }
     static func notice(_ message: @autoclosure () -> String) { write(.notice, message) }
@@ -23,6 +29,12 @@ enum Log {
     /// Names the role of this process in the log, such as "master" or "worker 3".
     static func setRole(_ role: String) { unsafe Log.role = role }
 
+    /// Begins the log of a forked child, which retries in a way of its own.
+    static func begin(role: String) {
+        setRole(role)
+        unsafe whenBuffered = nil
+    }
+
     /// Opens the log file again by its name, after the old one was renamed. Only the master creates files.
     static func reopen(creates: Bool = false) {
         guard let file = unsafe file else { return }
@@ -33,13 +45,22 @@ enum Log {
 
     /// Closes the file and logs to standard error again.
     static func close() {
+        finish()
         unsafe file?.close()
         open(.notice, nil)
         setRole("")
+        unsafe whenBuffered = nil
+        cre_output_close()
     }
 
     private static func write(_ level: LogLevel, _ message: () -> String) {
         guard unsafe level >= Log.level else { return }
+        let isBuffered = current.write(line(level, message()), to: descriptor, dropLine: dropLine)
+        if isBuffered { unsafe whenBuffered?() }
+    }
+
+    /// One line, which is written at once where possible, so that lines of several processes do not mix.
+    private static func line(_ level: LogLevel, _ message: String) -> [UInt8] {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         var parts = unsafe tm()
@@ -48,11 +69,44 @@ enum Log {
             separator: "-")
         let time = unsafe [parts.tm_hour, parts.tm_min, parts.tm_sec].map { twoDigits(Int($0)) }.joined(separator: ":")
         let process = unsafe role.isEmpty ? "\(getpid())" : "\(getpid()) \(role)"
-        // One write for one line, so that lines of several processes do not mix.
-        var bytes = Array("\(date)T\(time)Z [\(process)] \(level): \(message())\n".utf8)
-        let descriptor = unsafe file?.descriptor ?? 2
-        unsafe bytes.withUnsafeMutableBytes { _ = unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        return Array("\(date)T\(time)Z [\(process)] \(level): \(message)\n".utf8)
+    }
+
+    private static func dropLine(_ count: Int) -> [UInt8] {
+        line(.warning, count == 1 ? "1 log line was dropped" : "\(count) log lines were dropped")
     }
 
     private static func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+}
+
+// MARK: - Buffered lines
+
+extension Log {
+    /// The interval at which a process tries to write what its reader had no room for.
+    static let retryInterval: Duration = .milliseconds(100)
+    /// How long a process that ends waits for the reader of its log.
+    private static let endLimit: Duration = .milliseconds(200)
+
+    /// Writes buffered lines later, by the timers of this process's loop.
+    static func retry(on loop: EventLoop, _ timers: Timers) {
+        unsafe whenBuffered = { loop.post { startRetry(timers) } }
+        if flush() { startRetry(timers) }
+    }
+
+    private static func startRetry(_ timers: Timers) {
+        _ = timers.start(after: retryInterval, every: nil) { _ in if flush() { startRetry(timers) } }
+    }
+
+    /// Retries to write buffered lines. Returns true when lines are left.
+    static func flush() -> Bool { current.flush(to: descriptor, dropLine: dropLine) }
+
+    /// Writes buffered lines before the process ends, as far as that takes a moment only.
+    static func finish() { current.finish(on: descriptor, within: endLimit, dropLine: dropLine) }
+
+    private static var descriptor: Int32 { unsafe file?.descriptor ?? 2 }
+
+    private static var current: LogOutput {
+        if unsafe output.pid != getpid() { unsafe output = LogOutput() }
+        return unsafe output
+    }
 }

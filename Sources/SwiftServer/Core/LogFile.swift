@@ -34,13 +34,18 @@ struct LogFile: Sendable {
     private static func open(
         _ path: String, creates: Bool, _ owner: (user: UInt32, group: UInt32)?
     ) throws(ServerError) -> Int32 {
-        let flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY
+        // It may be a FIFO or a terminal: neither opening it nor writing to it may wait for its reader.
+        let flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK
         // Only a file that was created here changes its owner: an existing one may be a link that someone planted.
         var descriptor = creates ? unsafe Glibc.open(path, flags | O_CREAT | O_EXCL, 0o640) : -1
         if descriptor >= 0 {
             if let owner { fchown(descriptor, owner.user, owner.group) }
         } else {
             descriptor = unsafe Glibc.open(path, creates ? flags | O_CREAT : flags, 0o640)
+        }
+        if descriptor < 0, errno == ENXIO {
+            // A FIFO without a reader: opened like this it keeps what is written until there is one.
+            descriptor = unsafe Glibc.open(path, (flags & ~O_WRONLY) | O_RDWR)
         }
         guard descriptor >= 0 else { throw .system("cannot write the log file \"\(path)\"", -errno) }
         return descriptor

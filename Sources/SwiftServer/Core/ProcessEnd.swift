@@ -13,6 +13,12 @@ struct ProcessEnd: CustomStringConvertible {
         signal == 0 ? "ended with exit code \(code)" : "was killed by signal \(signal) (\(Signals.name(signal)))"
     }
 
+    /// Ends this process, a forked child.
+    static func exit(_ code: Int32) -> Never {
+        Log.finish()
+        cre_process_exit(code)
+    }
+
     /// Returns one child that has ended, `nil` when there is none. Does not wait.
     static func next() -> ProcessEnd? {
         var end = cre_process_end()

@@ -180,6 +180,6 @@ internal import CReactorInternal
     /// Ends the process at once: a custom process has failed, and is replaced.
     func fail(_ cause: String) {
         Log.error("\(name): \(cause)")
-        cre_process_exit(1)
+        ProcessEnd.exit(1)
     }
 }

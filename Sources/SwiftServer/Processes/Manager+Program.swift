@@ -33,7 +33,7 @@ extension Manager {
         if pid == 0 {
             let result = program.execute(handover)
             Log.error("cannot start \(program.path): \(errorText(result))")
-            cre_process_exit(127)
+            ProcessEnd.exit(127)
         }
         guard pid > 0 else { throw .system("cannot start \(program.path)", pid) }
         return pid

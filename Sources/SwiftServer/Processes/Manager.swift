@@ -28,9 +28,9 @@ struct Manager {
             try manager.supervise()
         } catch {
             Log.error("the manager cannot start: \(error.message)")
-            cre_process_exit(1)
+            ProcessEnd.exit(1)
         }
-        cre_process_exit(0)
+        ProcessEnd.exit(0)
     }
 
     private init(_ context: ServerContext, _ listeners: Listeners) {
@@ -44,7 +44,7 @@ struct Manager {
 
     private mutating func supervise() throws(ServerError) {
         unsafe cre_process_set_title("\(context.configuration.processName): manager")
-        Log.setRole("manager")
+        Log.begin(role: "manager")
         context.managerPID = getpid()
         let signals = try Signals(Signals.ofSupervisor)
         // Only the master may keep its sockets: the ports must be free as soon as it has ended.
@@ -77,6 +77,7 @@ struct Manager {
         var times = isStopping ? [] : seats.compactMap(\.startAt)
         if let stopping, !stopping.isKilling { times.append(stopping.deadline) }
         if reload.isUnderWay || context.client?.isCongested == true { times.append(now + Manager.pollInterval) }
+        if Log.flush() { times.append(now + Log.retryInterval) }
         if let interval = stuckInterval { times.append(now + interval) }
         var timeout: Int32 = -1
         if let next = times.min() { timeout = Int32(max(0, (next - now).milliseconds)) }

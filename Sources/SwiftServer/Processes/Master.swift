@@ -62,6 +62,9 @@ internal import Glibc
             for signal in signals.pending() { handle(signal) }
         }
         watchFlags(loop)
+        let timers = Timers(loop: loop)
+        self.timers = timers
+        Log.retry(on: loop, timers)
         if mode == .process {
             try startReactors()
             try accept(loop)
@@ -73,8 +76,6 @@ internal import Glibc
             """)
         try startup.isListening()
         context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)
-        let timers = Timers(loop: loop)
-        self.timers = timers
         startup.statistics?.keep(timers, context.statistics)
         context.handlers.start?()
         startup.hasStarted()

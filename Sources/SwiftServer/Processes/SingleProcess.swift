@@ -29,6 +29,7 @@ internal import Synchronization
         loop.becomeMainActor()
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
         defer { runtime.close() }
+        Log.retry(on: loop, runtime.timers)
         startup.statistics?.keep(runtime.timers, context.statistics)
         loop.watch(signals.descriptor) { [self] in
             for signal in signals.pending() { handle(signal, runtime) }

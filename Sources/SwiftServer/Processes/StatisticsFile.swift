@@ -13,6 +13,11 @@ struct StatisticsFile: Sendable {
 
     /// Writes the file for the first time; a bad path is an error here.
     func begin(_ statistics: ServerStatistics) throws(ServerError) {
+        var info = stat()
+        // It would be replaced by a file.
+        if unsafe stat(path, &info) == 0, info.st_mode & S_IFMT != S_IFREG {
+            throw .setting("statsFile must be a regular file, and \(path) is none")
+        }
         let error = write(statistics)
         guard error == 0 else { throw .system("cannot write the statistics to \(path)", -error) }
     }
@@ -30,14 +35,21 @@ struct StatisticsFile: Sendable {
     /// Returns 0 or an `errno`.
     private func write(_ statistics: ServerStatistics) -> Int32 {
         let draft = path + ".new"
-        let file = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { return errno }
-        defer { close(file) }
         let text = path.hasSuffix(".json") ? statistics.json : statistics.text
-        let bytes = [UInt8](text.utf8)
+        // Whatever was left there is removed first: it may be a FIFO, which would wait for a reader.
+        unsafe unlink(draft)
+        let file = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        guard file >= 0 else { return errno }
+        var error = StatisticsFile.write([UInt8](text.utf8), to: file)
+        close(file)
+        if error == 0, unsafe rename(draft, path) != 0 { error = errno }
+        if error != 0 { unsafe unlink(draft) }
+        return error
+    }
+
+    private static func write(_ bytes: [UInt8], to file: Int32) -> Int32 {
         let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
-        guard written == bytes.count else { return written < 0 ? errno : ENOSPC }
-        return unsafe rename(draft, path) == 0 ? 0 : errno
+        return written == bytes.count ? 0 : written < 0 ? errno : ENOSPC
     }
 }
 

@@ -14,7 +14,7 @@ enum Successor {
             throw error
         }
         if let control {
-            guard control.waitForPermission() else { cre_process_exit(0) }
+            guard control.waitForPermission() else { ProcessEnd.exit(0) }
             control.end()
         }
         WorkerProcess.run(handover.id, context, listeners: startup.listeners?.ofWorker(handover.id))

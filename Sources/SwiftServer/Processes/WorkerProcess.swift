@@ -8,21 +8,22 @@ enum WorkerProcess {
     static func run(_ id: Int, _ context: ServerContext, listeners: [Int32]?) -> Never {
         let name = context.layout.name(of: id)
         unsafe cre_process_set_title("\(context.configuration.processName): \(name)")
-        Log.setRole(name)
+        Log.begin(role: name)
         cre_process_keep_memory()
         do throws(ServerError) {
             let signals = try WorkerSignals(flags: context.flags, certificates: context.certificates, name: name)
             let loop = try EventLoop()
             loop.becomeMainActor()
             let runtime = try context.makeWorker(id, loop, listeners: listeners)
+            Log.retry(on: loop, runtime.timers)
             try context.confinement.enter(node: context.layout.node(of: id))
             signals.watch(loop, runtime.timers) { runtime.drain.start(.requested) }
             serve(runtime)
         } catch {
             Log.error("\(name) cannot start: \(error.message)")
-            cre_process_exit(1)
+            ProcessEnd.exit(1)
         }
-        cre_process_exit(0)
+        ProcessEnd.exit(0)
     }
 
     /// Runs the loop, and the application's code before and after it.

@@ -155,6 +155,21 @@ CRE_API uint64_t cre_process_memory(void);
  * message. It does nothing where malloc has no such settings. */
 CRE_API void cre_process_keep_memory(void);
 
+/**
+ * Writes at most `length` bytes without waiting for a reader, and returns their number; -EAGAIN when there is
+ * no room. At most 4,096 bytes are written to a pipe completely or not at all. `descriptor` is standard
+ * output or error, whatever it leads to, or one that the caller has opened with O_NONBLOCK. The mode of an
+ * inherited descriptor, which other programs may share, is not changed. SIGPIPE must be ignored. Any thread,
+ * but one at a time.
+ */
+CRE_NODISCARD CRE_API ssize_t cre_output_write(int descriptor, const void *bytes, size_t length);
+
+/** Waits at most `milliseconds` until cre_output_write has room; false: there is none. Any thread. */
+CRE_NODISCARD CRE_API bool cre_output_wait(int descriptor, int milliseconds);
+
+/** Closes the descriptor that cre_output_write has opened, if any. */
+CRE_API void cre_output_close(void);
+
 /** Makes standard output line-buffered, also into a pipe. */
 CRE_API void cre_process_line_buffered(void);
 

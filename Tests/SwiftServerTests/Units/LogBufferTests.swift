@@ -1,0 +1,101 @@
+import Glibc
+import Testing
+
+@testable import SwiftServer
+
+/// The lines of a log whose reader is slow. The output is an argument.
+@Suite struct LogBufferTests {
+    /// An output with limited room.
+    private final class Output {
+        var room = 0
+        var error = EAGAIN
+        private(set) var bytes: [UInt8] = []
+
+        var text: String { String(decoding: bytes, as: UTF8.self) }
+
+        func write(_ part: ArraySlice<UInt8>) -> Int {
+            guard room > 0 else { return -Int(error) }
+            let count = min(room, part.count)
+            room -= count
+            bytes += part.prefix(count)
+            return count
+        }
+    }
+
+    private let output = Output()
+    private var buffer = LogBuffer()
+
+    private mutating func add(_ line: String) {
+        buffer.add(Array("\(line)\n".utf8), dropLine: { Array("\($0) dropped\n".utf8) }, write: output.write)
+    }
+
+    private mutating func flush() {
+        buffer.flush(dropLine: { Array("\($0) dropped\n".utf8) }, write: output.write)
+    }
+
+    @Test mutating func linesAreWrittenAtOnceWhileThereIsRoom() {
+        output.room = 100
+        add("a")
+        add("b")
+        #expect(output.text == "a\nb\n" && buffer.isEmpty)
+    }
+
+    @Test mutating func bufferedLinesKeepTheirOrder() {
+        add("a")
+        add("b")
+        #expect(output.text.isEmpty && !buffer.isEmpty)
+        output.room = 100
+        add("c")
+        #expect(output.text == "a\nb\nc\n" && buffer.isEmpty)
+    }
+
+    @Test mutating func aLineThatWasWrittenInPartIsContinued() {
+        output.room = 3
+        add("abcde")
+        #expect(output.text == "abc")
+        output.room = 100
+        flush()
+        #expect(output.text == "abcde\n" && buffer.isEmpty)
+    }
+
+    @Test mutating func linesAboveTheLimitAreCountedAndReportedAfterTheOthers() {
+        let long = String(repeating: "x", count: LogBuffer.limit / 2 - 1)
+        for _ in 0..<2 { add(long) }
+        for _ in 0..<7 { add("more") }
+        #expect(buffer.dropped == 7)
+        output.room = LogBuffer.limit * 2
+        add("last")
+        #expect(output.text == "\(long)\n\(long)\n7 dropped\nlast\n" && buffer.isEmpty)
+    }
+
+    @Test mutating func aLineLongerThanTheLimitWaitsAlone() {
+        let long = String(repeating: "x", count: LogBuffer.limit * 2)
+        add(long)
+        add("more")
+        #expect(buffer.dropped == 1)
+        output.room = LogBuffer.limit * 3
+        flush()
+        #expect(output.text == "\(long)\n1 dropped\n" && buffer.isEmpty)
+    }
+
+    /// A disk that is full, or a pipe whose reader has ended.
+    @Test mutating func linesThatCannotBeWrittenAreCounted() {
+        output.error = ENOSPC
+        add("a")
+        add("b")
+        #expect(buffer.dropped == 2 && !buffer.isEmpty)
+        output.room = 100
+        add("c")
+        #expect(output.text == "2 dropped\nc\n" && buffer.isEmpty)
+    }
+
+    @Test mutating func aLineThatWasCutOffIsEndedByTheNext() {
+        output.error = ENOSPC
+        output.room = 3
+        add("abcde")
+        add("more")
+        output.room = 100
+        add("last")
+        #expect(output.text == "abc\n2 dropped\nlast\n")
+    }
+}

@@ -521,8 +521,6 @@ TEST(the_title_is_seen_and_the_environment_stays) {
     CHECK_EQ(wait_for_one().code, 0);
 }
 
-TEST_MAIN()
-
 /* Standard error becomes one end of `ends` in a child, which fills it until there is no room. Its exit code
  * says what was wrong. */
 static int fill_standard_error(int writer, int reader) {
@@ -596,3 +594,5 @@ TEST(output_without_a_reader_is_an_error) {
     CHECK_EQ(wait_for_one().code, 0);
     close(ends[1]);
 }
+
+TEST_MAIN()

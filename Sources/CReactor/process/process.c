@@ -42,8 +42,7 @@ static void child_prologue(pid_t parent) {
     sigset_t blocked = watched;
     sigdelset(&blocked, SIGCHLD);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(0); /* the parent died before the line above */
+    cre_process_end_with_parent(parent);
 }
 
 pid_t cre_process_fork(void) {
@@ -62,6 +61,11 @@ pid_t cre_process_fork(void) {
     int error = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     return child < 0 ? -error : child;
+}
+
+void cre_process_end_with_parent(pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0); /* it died before the line above */
 }
 
 void cre_process_exit(int code) {
@@ -178,13 +182,27 @@ void cre_signals_close(int descriptor) {
 }
 
 int cre_signals_next(int descriptor) {
+    int value;
+    return cre_signals_next_value(descriptor, &value);
+}
+
+int cre_signals_next_value(int descriptor, int *value) {
     struct signalfd_siginfo info;
+    *value = 0;
     ssize_t got;
     do
         got = read(descriptor, &info, sizeof info);
     while (got < 0 && errno == EINTR);
-    if (got == sizeof info) return (int)info.ssi_signo;
+    if (got == sizeof info) {
+        if (info.ssi_code == SI_QUEUE) *value = info.ssi_int;
+        return (int)info.ssi_signo;
+    }
     return got < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+void cre_process_send(pid_t process, int signal, int value) {
+    union sigval with = { .sival_int = value };
+    if (sigqueue(process, signal, with) && errno == EAGAIN) kill(process, signal);
 }
 
 void cre_process_line_buffered(void) {

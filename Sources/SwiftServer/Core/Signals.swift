@@ -29,19 +29,28 @@ struct Signals: Sendable {
         guard descriptor >= 0 else { throw .system("cannot open a signal descriptor", descriptor) }
     }
 
-    /// Passes signals that other threads receive on to this one, until ``close()``.
-    func takeFromOtherThreads() throws(ServerError) {
-        let result = cre_signals_take_from_threads(descriptor)
-        guard result == 0 else { throw .system("cannot take the signals of other threads", result) }
-    }
-
     /// Closes the descriptor; the signals have their usual effect again.
     func close() { cre_signals_close(descriptor) }
 
+    /// A received signal.
+    struct Signal {
+        let number: Int32
+        /// The time in which the receiver must have stopped, if the sender has set one.
+        let limit: Duration?
+    }
+
     /// Returns the signals received so far, in order.
-    func pending() -> [Int32] {
-        var found: [Int32] = []
-        while case let signal = cre_signals_next(descriptor), signal > 0 { found.append(signal) }
+    func pending() -> [Signal] {
+        var found: [Signal] = []
+        var value: Int32 = 0
+        while case let number = unsafe cre_signals_next_value(descriptor, &value), number > 0 {
+            found.append(Signal(number: number, limit: value > 0 ? .milliseconds(Int64(value)) : nil))
+        }
         return found
+    }
+
+    /// Asks a child to stop within a time.
+    static func sendStop(to pid: Int32, within limit: Duration) {
+        cre_process_send(pid, stop, Int32(clamping: max(1, limit.milliseconds)))
     }
 }

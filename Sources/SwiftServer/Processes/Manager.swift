@@ -62,7 +62,7 @@ struct Manager {
             watchStuck()
             context.client?.flush()
             wait(for: signals)
-            for signal in signals.pending() { handle(signal) }
+            for signal in signals.pending() { handle(signal.number, signal.limit) }
             while let end = ProcessEnd.next() { ended(end) }
         }
         context.handlers.managerStop?()
@@ -85,9 +85,9 @@ struct Manager {
         unsafe poll(&descriptor, 1, timeout)
     }
 
-    private mutating func handle(_ signal: Int32) {
+    private mutating func handle(_ signal: Int32, _ limit: Duration?) {
         switch signal {
-        case Signals.stop: stop()
+        case Signals.stop: stop(within: limit ?? settings.shutdownTimeout)
         case SIGTERM: context.flags.shutdown.raise()  // not from the master: a server needs its manager
         case SIGUSR1: begin(.all)
         case SIGUSR2: begin(.taskWorkers)
@@ -170,34 +170,43 @@ struct Manager {
 
     // MARK: Stop
 
-    private mutating func stop() {
+    private mutating func stop(within limit: Duration) {
         guard !isStopping else { return }
         if let candidate { kill(candidate.pid, SIGKILL) }
         candidate = nil
-        stopping = StopSequence(at: now(), timeout: settings.shutdownTimeout)
+        var sequence = StopSequence(at: now(), timeout: limit, closesConnections: context.mode == .base)
+        sequence.begin(livingRoles, at: now())
+        stopping = sequence
         stopCurrent()
     }
+
+    private var livingRoles: [Role] { seats.filter { !$0.isEmpty }.map(\.role) }
 
     /// Asks the processes that are to end now to do so.
     private func stopCurrent() {
         guard let stopping else { return }
-        for seat in seats where !seat.isEmpty && stopping.includes(seat.role) { kill(seat.pid, Signals.stop) }
+        let limit = stopping.limit(at: now())
+        for seat in seats where !seat.isEmpty && stopping.includes(seat.role) {
+            Signals.sendStop(to: seat.pid, within: limit)
+        }
     }
 
     /// Returns true when all processes have ended.
     private mutating func stepStop() -> Bool {
         guard var sequence = stopping else { return false }
-        let hasChanged = sequence.advance(alive: seats.filter { !$0.isEmpty }.map(\.role))
+        let hasChanged = sequence.advance(alive: livingRoles, at: now())
         let mustKill = sequence.mustKill(at: now())
         stopping = sequence
         if hasChanged { stopCurrent() }
         if sequence.isOver { return true }
-        if mustKill { killAll() }
+        if mustKill { killCurrent() }
         return false
     }
 
-    private func killAll() {
-        for seat in seats where !seat.isEmpty {
+    /// Kills the processes that did not end in the time of their stage.
+    private func killCurrent() {
+        guard let stopping else { return }
+        for seat in seats where !seat.isEmpty && stopping.includes(seat.role) {
             Log.warning("\(layout.name(of: seat.id)) (pid \(seat.pid)) did not stop in time and is killed")
             kill(seat.pid, SIGKILL)
         }

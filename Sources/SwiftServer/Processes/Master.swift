@@ -12,6 +12,8 @@ internal import Glibc
     /// Exists when the manager does: a fork must not copy it.
     private var loop: EventLoop?
     private var timers: Timers?
+    /// Exists when the manager does: a fork copies no thread.
+    private var watchdog: Watchdog?
     private var certificates = Certificates.none
     private var reactors: [Reactor] = []
     private var acceptors: [Acceptor] = []
@@ -47,10 +49,12 @@ internal import Glibc
             failure = error
             kill(context.managerPID, SIGKILL)
         }
+        _ = watchdog?.begin()
         for reactor in reactors { reactor.stop() }
         endLoop()
-        signals.close()
         context.handlers.shutdown?()
+        watchdog?.end()
+        signals.close()
         if let failure { throw failure }
     }
 
@@ -58,8 +62,12 @@ internal import Glibc
         let loop = try EventLoop()
         self.loop = loop
         loop.becomeMainActor()
-        loop.watch(signals.descriptor) { [unowned self] in
-            for signal in signals.pending() { handle(signal) }
+        let watchdog = try Watchdog(
+            signals, stop: context.flags.shutdown, limit: context.settings.shutdownTimeout)
+        self.watchdog = watchdog
+        watchdog.watch(manager: context.managerPID)
+        loop.watch(watchdog.descriptor) { [unowned self] in
+            for signal in watchdog.pending() { handle(signal) }
         }
         watchFlags(loop)
         let timers = Timers(loop: loop)
@@ -178,6 +186,7 @@ internal import Glibc
     }
 
     private func managerEnded(_ end: ProcessEnd) {
+        watchdog?.watch(manager: 0)  // its pid may be reused soon
         if isStopping {
             loop?.stop()
             return
@@ -189,12 +198,13 @@ internal import Glibc
             guard mode == .process else {
                 throw ServerError(code: .system, message: "the manager ended, and with it all listening sockets")
             }
-            guard cre_process_threads() == 1 + Int32(layout.reactors) else {
+            guard cre_process_threads() == 2 + Int32(layout.reactors) else {  // and the watchdog
                 throw ServerError(
                     code: .threadsRunning,
                     message: "the manager ended, and the master cannot fork: the application runs threads in it")
             }
             try startManager()
+            watchdog?.watch(manager: context.managerPID)
         } catch {
             Log.error("\(error.message); the server stops")
             failure = error
@@ -226,14 +236,16 @@ internal import Glibc
     /// Stops in order: no new connections, then the open ones are closed, then the processes end.
     private func stop() {
         isStopping = true
+        _ = watchdog?.begin()
         context.flags.stopping.raise()
         context.handlers.beforeShutdown?()
         for acceptor in acceptors { acceptor.stop() }
         acceptors = []
         reactorsLeft = reactors.count
-        if reactorsLeft == 0 { kill(context.managerPID, Signals.stop) }
+        if reactorsLeft == 0 { stopManager() }
+        let limit = StopSequence.share(of: watchdog?.begin() ?? .zero, isFirst: true, isLast: false)
         for reactor in reactors {
-            let isAccepted = reactor.shutDown(deadline: context.settings.shutdownTimeout) { [unowned self] in
+            let isAccepted = reactor.shutDown(deadline: limit) { [unowned self] in
                 loop?.post { self.reactorDone() }
             }
             if !isAccepted { reactorDone() }
@@ -242,12 +254,14 @@ internal import Glibc
 
     private func reactorDone() {
         reactorsLeft -= 1
-        if reactorsLeft == 0 { kill(context.managerPID, Signals.stop) }
+        if reactorsLeft == 0 { stopManager() }
     }
 
-    /// Stops without waiting, at the second request.
+    /// Stops the manager in the time that is left. The watchdog kills it if it does not end.
+    private func stopManager() { Signals.sendStop(to: context.managerPID, within: watchdog?.begin() ?? .zero) }
+
+    /// Stops without waiting, at the second request. The watchdog has killed the manager, and its workers die with it.
     private func stopNow() {
         Log.warning("stopping at once")
-        kill(context.managerPID, SIGKILL)  // its workers die with it
     }
 }

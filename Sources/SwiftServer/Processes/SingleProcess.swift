@@ -23,7 +23,9 @@ internal import Synchronization
         let signals = try Signals(Signals.ofWorker)
         defer { signals.close() }
         // Other threads may run already, and a signal reaches one that does not block it.
-        try signals.takeFromOtherThreads()
+        let watchdog = try Watchdog(
+            signals, stop: flags.shutdown, limit: context.settings.shutdownTimeout, takesFromThreads: true)
+        defer { watchdog.end() }
         let loop = try EventLoop()
         defer { loop.end() }
         loop.becomeMainActor()
@@ -31,11 +33,11 @@ internal import Synchronization
         defer { runtime.close() }
         Log.retry(on: loop, runtime.timers)
         startup.statistics?.keep(runtime.timers, context.statistics)
-        loop.watch(signals.descriptor) { [self] in
-            for signal in signals.pending() { handle(signal, runtime) }
+        loop.watch(watchdog.descriptor) { [self] in
+            for signal in watchdog.pending() { handle(signal, runtime, watchdog) }
         }
         loop.watch(flags.shutdown.descriptor) { [self] in
-            if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime) }
+            if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime, watchdog) }
         }
         Log.notice("listening on \(configuration.ports[0].host) port \(context.ports[0]), all in one process")
         try startup.isListening()
@@ -48,14 +50,14 @@ internal import Synchronization
         handlers.shutdown?()
     }
 
-    private func handle(_ signal: Int32, _ runtime: WorkerRuntime) {
+    private func handle(_ signal: Int32, _ runtime: WorkerRuntime, _ watchdog: Watchdog) {
         switch signal {
         case SIGTERM, SIGINT:
             if runtime.drain.isDraining {
                 Log.warning("stopping at once")
                 runtime.loop.stop()
             } else {
-                stop(runtime)
+                stop(runtime, watchdog)
             }
         case SIGHUP:
             Log.reopen(creates: true)
@@ -66,8 +68,9 @@ internal import Synchronization
         }
     }
 
-    private func stop(_ runtime: WorkerRuntime) {
+    private func stop(_ runtime: WorkerRuntime, _ watchdog: Watchdog) {
+        let limit = watchdog.begin()
         context.handlers.beforeShutdown?()
-        runtime.drain.start(.requested)
+        runtime.drain.start(.requested, within: limit)
     }
 }

@@ -7,6 +7,7 @@ internal import CReactorInternal
 /// lets it begin: its predecessor serves until then, and keeps serving when it fails.
 enum Successor {
     static func run(_ handover: Handover, _ startup: Startup) throws(ServerError) -> Never {
+        cre_process_end_with_parent(handover.manager)
         let control = handover.control >= 0 ? ControlChannel(descriptor: handover.control) : nil
         let context: ServerContext
         do throws(ServerError) { context = try startup.prepare() } catch {

@@ -17,7 +17,7 @@ enum WorkerProcess {
             let runtime = try context.makeWorker(id, loop, listeners: listeners)
             Log.retry(on: loop, runtime.timers)
             try context.confinement.enter(node: context.layout.node(of: id))
-            signals.watch(loop, runtime.timers) { runtime.drain.start(.requested) }
+            signals.watch(loop, runtime.timers) { runtime.drain.start(.requested, within: $0) }
             serve(runtime)
         } catch {
             Log.error("\(name) cannot start: \(error.message)")

@@ -119,8 +119,9 @@ public struct Settings: Sendable {
     public var idleTimeout: Duration = .seconds(75)
     /// The time limit for the peer's half of a closing handshake. Default: 5 seconds.
     public var closeTimeout: Duration = .seconds(5)
-    /// The time limit of a stop: closing handshakes, requests in progress. Whatever is left then is aborted. Default:
-    /// 10 seconds.
+    /// The time limit of a stop, of all processes together: closing handshakes, requests in progress, tasks. Whatever
+    /// is left then is aborted within one more second. Also the time limit for each worker of a reload. Default: 10
+    /// seconds.
     public var shutdownTimeout: Duration = .seconds(10)
     /// The length of the listen queue; the system may allow fewer. Default: 512.
     public var backlog = 512

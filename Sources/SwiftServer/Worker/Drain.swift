@@ -68,26 +68,36 @@
         self.actions = actions
     }
 
-    /// Stops the loop when everything in progress is finished, at the latest after the deadline. The process's own
-    /// connections are closed, and events that it has not read are left to its successor.
-    func start(_ cause: EndingCause) {
-        guard !isDraining else { return }
+    /// Stops the loop when everything in progress is finished, at the latest after the limit, which is the deadline
+    /// unless it is given. The process's own connections are closed, and events that it has not read are left to its
+    /// successor. A drain in progress gets the new limit, if that is earlier than its own.
+    func start(_ cause: EndingCause, within limit: Duration? = nil) {
+        guard !isDraining else {
+            if let limit { stop(after: limit) }
+            return
+        }
         isDraining = true
         actions.begin(cause)
-        actions.post { [self] in finish() }
+        actions.post { [self] in finish(within: limit ?? deadline) }
     }
 
-    private func finish() {
+    /// Stops the loop after a time, whatever is left.
+    private func stop(after limit: Duration) {
+        actions.after(limit) { [unowned self] in
+            guard !hasEnded else { return }
+            Log.warning("\(name) did not finish in time and stops with \(remaining)")
+            actions.stop()
+        }
+    }
+
+    private func finish(within limit: Duration) {
         let load = actions.load()
         if isHeld(load) || load.timers > 0 || load.hasTimers { actions.notify() }
         actions.clearTimers()
         actions.watch { [weak self] in self?.step() }
-        actions.after(deadline) { [unowned self] in
-            Log.warning("\(name) did not finish in time and stops with \(remaining)")
-            actions.stop()
-        }
+        stop(after: limit)
         hasConnections = true
-        let isClosing = actions.closeConnections(deadline) { [unowned self] in
+        let isClosing = actions.closeConnections(limit) { [unowned self] in
             hasConnections = false
             step()
         }

@@ -27,25 +27,28 @@ internal import Glibc
         signals = try Signals(Signals.ofWorker)
     }
 
-    /// Calls `stop`, once, when the process has to end.
-    func watch(_ loop: EventLoop, _ timers: Timers, stop: @escaping @Sendable () -> Void) {
+    /// Calls `stop` when the process has to end, with the limit that the manager has set, if any. It is called again
+    /// when the manager sets one later.
+    func watch(_ loop: EventLoop, _ timers: Timers, stop: @escaping @Sendable (_ limit: Duration?) -> Void) {
         loop.watch(signals.descriptor) { [self] in
-            for signal in signals.pending() { handle(signal, timers, stop) }
+            for signal in signals.pending() { handle(signal.number, signal.limit, timers, stop) }
         }
     }
 
-    private func handle(_ signal: Int32, _ timers: Timers, _ stop: @escaping @Sendable () -> Void) {
+    private func handle(
+        _ signal: Int32, _ limit: Duration?, _ timers: Timers, _ stop: @escaping @Sendable (Duration?) -> Void
+    ) {
         Log.debug("signal \(Signals.name(signal))")
         switch signal {
         case Signals.stop:
             // Not before this turn has emptied the rings: the master's earlier messages must still arrive.
-            _ = timers.start(after: .milliseconds(1), every: nil) { [self] _ in stopOnce(stop) }
+            _ = timers.start(after: .milliseconds(1), every: nil) { [self] _ in stopOnce(limit, stop) }
         case SIGTERM:
             guard !isDelayed else { return }
             isDelayed = true
             _ = timers.start(after: WorkerSignals.termDelay, every: nil) { [self] _ in
                 isDelayed = false
-                if !flags.stopping.isRaised { stopOnce(stop) }
+                if !flags.stopping.isRaised { stopOnce(nil, stop) }
             }
         case SIGHUP:
             Log.reopen()
@@ -55,9 +58,9 @@ internal import Glibc
         }
     }
 
-    private func stopOnce(_ stop: () -> Void) {
-        guard !isStopping else { return }
+    private func stopOnce(_ limit: Duration?, _ stop: (Duration?) -> Void) {
+        guard !isStopping || limit != nil else { return }
         isStopping = true
-        stop()
+        stop(limit)
     }
 }

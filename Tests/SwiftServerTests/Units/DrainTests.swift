@@ -64,6 +64,30 @@ import Testing
         #expect(worker.calls == ["begin quota"] && worker.posted.count == 1)
     }
 
+    @Test func aLimitReplacesTheDeadline() {
+        let worker = Worker()
+        worker.load.requests = 1
+        let drain = worker.drain()
+        drain.start(.requested, within: .seconds(3))
+        worker.turn()
+        #expect(worker.calls.contains("close 3.0 seconds") && !worker.hasStopped)
+        worker.fire(.seconds(3))
+        #expect(worker.hasStopped)
+    }
+
+    /// The server stops while a worker is being replaced.
+    @Test func aDrainInProgressGetsAnEarlierLimit() {
+        let worker = Worker()
+        worker.load.requests = 1
+        let drain = worker.drain()
+        drain.start(.requested)
+        worker.turn()
+        drain.start(.requested, within: .seconds(2))
+        #expect(!worker.hasStopped)
+        worker.fire(.seconds(2))
+        #expect(worker.hasStopped)
+    }
+
     static let holds: [@Sendable (inout Drain.Load) -> Void] = [
         { $0.requests = 1 }, { $0.suspendedHandlers = 1 }, { $0.postedTasks = 1 }, { $0.isOnTask = true },
         { $0.timers = 1 },

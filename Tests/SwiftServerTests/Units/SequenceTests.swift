@@ -65,36 +65,90 @@ import Testing
     }
 }
 
-/// The order and the deadline of a stop.
+/// The order and the deadlines of a stop.
 @Suite struct StopSequenceTests {
     private let start = ContinuousClock.now
+    private let custom = Role.user("extra")
+
+    private func stop(_ alive: [Role], closesConnections: Bool = false) -> StopSequence {
+        var stop = StopSequence(at: start, timeout: .seconds(8), closesConnections: closesConnections)
+        stop.begin(alive, at: start)
+        return stop
+    }
 
     @Test func rolesEndOneAfterTheOther() {
-        var stop = StopSequence(at: start, timeout: .seconds(10))
-        let custom = Role.user("extra")
+        var stop = stop([.worker, .taskWorker, custom])
         #expect(stop.includes(.worker) && !stop.includes(.taskWorker) && !stop.includes(custom))
-        #expect(stop.advance(alive: [.worker, .taskWorker, custom]) == false)
-        #expect(stop.advance(alive: [.taskWorker, custom]) == true)
+        #expect(stop.advance(alive: [.worker, .taskWorker, custom], at: start) == false)
+        #expect(stop.advance(alive: [.taskWorker, custom], at: start) == true)
         #expect(!stop.includes(.worker) && stop.includes(.taskWorker) && !stop.includes(custom))
-        #expect(stop.advance(alive: [custom]) == true)
+        #expect(stop.advance(alive: [custom], at: start) == true)
         #expect(stop.includes(custom) && !stop.isOver)
-        #expect(stop.advance(alive: []) == true)
+        #expect(stop.advance(alive: [], at: start) == true)
         #expect(stop.isOver && !stop.includes(custom))
     }
 
     @Test func rolesWithoutProcessesAreSkipped() {
-        var stop = StopSequence(at: start, timeout: .seconds(10))
-        #expect(stop.advance(alive: [.user("extra")]) == true)
-        #expect(stop.includes(.user("extra")))
+        var stop = stop([custom])
+        #expect(stop.advance(alive: [custom], at: start) == true)
+        #expect(stop.includes(custom) && stop.deadline == start + .seconds(8))
     }
 
-    @Test func theDeadlineKillsOnce() {
-        var stop = StopSequence(at: start, timeout: .seconds(10))
-        #expect(stop.deadline == start + .seconds(11))
-        #expect(stop.mustKill(at: start + .milliseconds(10_999)) == false)
+    @Test func theOnlyStageHasAllOfTheTime() {
+        #expect(stop([.worker]).deadline == start + .seconds(8))
+        #expect(stop([.worker], closesConnections: true).deadline == start + .seconds(8))
+    }
+
+    @Test func aStageLeavesTimeForThoseBehindIt() {
+        var stop = stop([.worker, .taskWorker, custom])
+        #expect(stop.deadline == start + .seconds(4))
+        #expect(stop.advance(alive: [.taskWorker, custom], at: start + .seconds(4)) == true)
+        #expect(stop.deadline == start + .seconds(6))
+        #expect(stop.advance(alive: [custom], at: start + .seconds(6)) == true)
+        #expect(stop.deadline == start + .seconds(8))
+    }
+
+    @Test func timeThatAStageDoesNotUseIsLeftToTheOthers() {
+        var stop = stop([.worker, .taskWorker, custom])
+        #expect(stop.advance(alive: [.taskWorker, custom], at: start) == true)
+        #expect(stop.deadline == start + .seconds(4))
+        #expect(stop.advance(alive: [custom], at: start + .seconds(1)) == true)
+        #expect(stop.deadline == start + .seconds(8))
+    }
+
+    @Test func workersThatOwnTheConnectionsHaveMostOfTheTime() {
+        var stop = stop([.worker, .taskWorker, custom], closesConnections: true)
+        #expect(stop.deadline == start + .seconds(6))
+        #expect(stop.advance(alive: [.taskWorker, custom], at: start + .seconds(6)) == true)
+        #expect(stop.deadline == start + .seconds(7))
+    }
+
+    @Test func processesEndByThemselvesBeforeTheyAreKilled() {
+        #expect(stop([.worker]).limit(at: start) == .seconds(7))
+        #expect(stop([.worker, .taskWorker]).limit(at: start) == .seconds(3))
+        #expect(StopSequence.ownLimit(of: .seconds(1)) == .milliseconds(750))
+        #expect(StopSequence.ownLimit(of: .zero) == .milliseconds(1))
+        #expect(StopSequence.ownLimit(of: .seconds(-1)) == .milliseconds(1))
+    }
+
+    @Test func noStageHasLessThanNoTime() {
+        for isFirst in [true, false] {
+            for isLast in [true, false] {
+                #expect(StopSequence.share(of: .seconds(-1), isFirst: isFirst, isLast: isLast) == .zero)
+            }
+        }
+    }
+
+    @Test func eachStageKillsOnce() {
+        var stop = stop([.worker, .taskWorker])
+        #expect(stop.mustKill(at: start + .milliseconds(3999)) == false)
         #expect(!stop.isKilling)
-        #expect(stop.mustKill(at: start + .seconds(11)) == true)
+        #expect(stop.mustKill(at: start + .seconds(4)) == true)
         #expect(stop.isKilling)
-        #expect(stop.mustKill(at: start + .seconds(12)) == false)
+        #expect(stop.mustKill(at: start + .seconds(5)) == false)
+        #expect(stop.advance(alive: [.taskWorker], at: start + .seconds(5)) == true)
+        #expect(!stop.isKilling)
+        #expect(stop.mustKill(at: start + .seconds(7)) == false)
+        #expect(stop.mustKill(at: start + .seconds(8)) == true)
     }
 }

@@ -38,6 +38,10 @@ CRE_NODISCARD CRE_API pid_t cre_process_fork(void);
 CRE_NODISCARD CRE_API int cre_process_execute(const char *path, char *const *arguments, const int *keep,
                                               size_t count, const char *variable, const char *value);
 
+/** Kills this process when its parent `parent` ends, as cre_process_fork does for its children. A program
+ * whose file has capabilities must call it again. */
+CRE_API void cre_process_end_with_parent(pid_t parent);
+
 /** Ends a forked child: writes buffered output, but runs none of the exit handlers of its parent. Any thread.
  */
 CRE_API void cre_process_exit(int code) __attribute__((noreturn));
@@ -78,9 +82,56 @@ CRE_NODISCARD CRE_API int cre_signals_take_from_threads(int descriptor);
  * error. Any thread. */
 CRE_NODISCARD CRE_API int cre_signals_next(int descriptor);
 
+/** Does the same, and sets *value to the value that cre_process_send has sent with the signal, or to 0. */
+CRE_NODISCARD CRE_API int cre_signals_next_value(int descriptor, int *value);
+
+/** Sends a signal with a value, which is lost when the system has no room for it. Any thread. */
+CRE_API void cre_process_send(pid_t process, int signal, int value);
+
 /** Discards pending signals, closes the descriptor, and gives signals the effect that they had before. On the
  * thread that opened it. */
 CRE_API void cre_signals_close(int descriptor);
+
+/** A thread that reads a process's signals and bounds the time of its stop, also when the main thread is
+ * blocked. */
+typedef struct cre_watchdog cre_watchdog;
+
+typedef struct cre_watchdog_config {
+    int signals;             /* of cre_signals_open; the watchdog reads it, and nobody else */
+    int stop_flag;           /* a flag that requests a stop when it is raised; negative: none */
+    bool takes_from_threads; /* see cre_signals_take_from_threads */
+    uint32_t limit_ms;       /* the limit of a stop */
+    uint32_t grace_ms;       /* the time after the limit in which processes are killed and the process ends */
+    int exit_code;           /* of a process that is still there after the grace */
+    /** The limit has passed and `pid` is killed. On the watchdog's thread. May be NULL. */
+    void (*killing)(void *context, pid_t pid);
+    /** The grace has passed and this process ends. On the watchdog's thread. May be NULL. */
+    void (*exiting)(void *context);
+    void *context;
+} cre_watchdog_config;
+
+/**
+ * Starts a watchdog. A stop begins with SIGTERM, SIGINT, the flag or cre_watchdog_arm. Half a grace after the
+ * limit the guarded process is killed; at the end of the grace this process exits, without waiting for
+ * anything. A second SIGTERM or SIGINT kills the guarded process at once and sets the limit to that moment.
+ * Returns 0 or an error.
+ */
+CRE_NODISCARD CRE_API int cre_watchdog_start(const cre_watchdog_config *config, cre_watchdog **watchdog);
+
+/** A descriptor that is readable while there are signals for cre_watchdog_next. */
+CRE_NODISCARD CRE_API int cre_watchdog_descriptor(const cre_watchdog *watchdog);
+
+/** The next signal that was received, 0 when there is none. Does not wait. */
+CRE_NODISCARD CRE_API int cre_watchdog_next(cre_watchdog *watchdog);
+
+/** Sets the process that is killed when a stop exceeds its limit; 0: none. Any thread. */
+CRE_API void cre_watchdog_guard(cre_watchdog *watchdog, pid_t victim);
+
+/** Begins a stop, unless one has begun. Returns the milliseconds until its limit. Any thread. */
+CRE_API uint32_t cre_watchdog_arm(cre_watchdog *watchdog);
+
+/** Ends the thread and frees the watchdog: the stop is complete. */
+CRE_API void cre_watchdog_stop(cre_watchdog *watchdog);
 
 /**
  * Continues in the background: in a grandchild with its own session and / as its working directory, standard

@@ -1,7 +1,6 @@
 internal import CExecutorHook
 internal import CReactor
 internal import Glibc
-internal import Synchronization
 
 /// The loop of this process's main thread: what `@MainActor` code and all handlers run on.
 ///
@@ -12,7 +11,7 @@ internal import Synchronization
     nonisolated(unsafe) let raw: OpaquePointer
     let executor: LoopExecutor
     /// False when the C loop is destroyed. Calls from any thread hold it.
-    private let isOpen = Mutex(true)
+    private let isOpen = Lock(true)
     /// What watches call; on the loop's thread.
     nonisolated(unsafe) private var watches: [Callback] = []
 

@@ -1,7 +1,6 @@
 internal import CReactor
 internal import CReactorInternal
 internal import Glibc
-internal import Synchronization
 
 /// The output of one process's log: a file, or standard error. It never waits for the reader: lines for which a pipe,
 /// a socket or a terminal has no room are buffered and written later, or dropped and counted.
@@ -15,7 +14,7 @@ final class LogOutput: Sendable {
     /// The process that has made it. A child of a fork must not write what its parent has buffered, and the lock may
     /// have been locked by another thread of the parent.
     let pid = getpid()
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     /// Writes a line. Returns true when it is buffered and the caller must arrange a call of ``flush()``.
     func write(_ line: [UInt8], to descriptor: Int32, dropLine: LogBuffer.DropLine) -> Bool {

@@ -1,7 +1,6 @@
 internal import CReactor
 internal import CReactorInternal
 internal import Glibc
-internal import Synchronization
 
 /// Runs Swift's jobs on a loop's thread.
 ///
@@ -13,7 +12,7 @@ internal import Synchronization
     nonisolated(unsafe) private let jobs: OpaquePointer
     private let thread = pthread_self()
     /// Other threads use `jobs` only while they hold this lock and it says true.
-    private let isOpen = Mutex(true)
+    private let isOpen = Lock(true)
     /// Whether the loop has ended, for the loop's own thread, which needs no lock to read it.
     nonisolated(unsafe) private var hasEnded = false
     /// How many jobs were passed on. The loop's thread only.

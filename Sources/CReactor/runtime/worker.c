@@ -117,24 +117,31 @@ static void on_violation(void *context, uint32_t from) {
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
 }
 
-int cre_worker_create(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
-    if (config->engine && (!config->on_event || !loop)) return CRE_EINVALID;
+int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
     cre_worker *worker = cre__calloc(1, sizeof *worker);
     if (!worker) return CRE_ENOMEM;
     worker->config = *config;
-    worker->config.engine = NULL; /* borrowed for this call */
-    if (!worker->config.owner_count && config->engine) {
-        worker->config.first_owner = (uint16_t)config->node;
-        worker->config.owner_count = 1;
-    }
+    worker->config.engine = NULL; /* borrowed by cre_worker_open */
     worker->loop = loop;
-    if (config->node < config->bus->config.nodes) worker->activity = &config->bus->activities[config->node];
     worker->immediate = !loop;
     worker->last_choice = UINT32_MAX; /* so that the first comes first */
     worker->table = cre_bus_table(config->bus);
+    *out = worker;
+    return 0;
+}
+
+int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
+    cre_worker_config *config = &worker->config;
+    cre_loop *loop = worker->loop;
+    if (worker->node || (engine && (!config->on_event || !loop))) return CRE_EINVALID;
+    if (!config->owner_count && engine) {
+        config->first_owner = (uint16_t)config->node;
+        config->owner_count = 1;
+    }
+    if (config->node < config->bus->config.nodes) worker->activity = &config->bus->activities[config->node];
     int result = 0;
-    if (config->engine) {
-        cre_engine_config own = *config->engine;
+    if (engine) {
+        cre_engine_config own = *engine;
         own.size = sizeof own;
         own.on_event = on_engine_event;
         own.context = worker;
@@ -153,13 +160,25 @@ int cre_worker_create(cre_loop *loop, const cre_worker_config *config, cre_worke
     if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
     if (result) {
         cre_engine_destroy(worker->engine);
-        cre__free(worker);
+        worker->engine = NULL;
+        worker->activity = NULL;
         return result;
     }
     cre__take_over_activity(worker);
     if (!worker->engine && config->on_event) take_over_from_predecessor(worker);
-    *out = worker;
     return 0;
+}
+
+int cre_worker_create(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
+    cre_worker *worker;
+    int result = cre_worker_prepare(loop, config, &worker);
+    if (result) return result;
+    result = cre_worker_open(worker, config->engine);
+    if (result)
+        cre__free(worker);
+    else
+        *out = worker;
+    return result;
 }
 
 void cre_worker_destroy(cre_worker *worker) {

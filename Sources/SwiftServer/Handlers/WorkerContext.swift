@@ -1,5 +1,6 @@
 internal import CReactor
 internal import CReactorInternal
+internal import Glibc
 
 /// A worker as its handlers use it: the lanes they run in, and the commands they give.
 ///
@@ -40,20 +41,35 @@ internal import CReactorInternal
         self.server = server
     }
 
-    /// False after the link was closed, in a program that continues after its server: handlers that are still suspended
-    /// then reach nobody. ``isHere`` is false, too.
-    @safe @exclusivity(unchecked) private(set) var isOpen = true
+    /// False in a successor until it takes over from its predecessor, and after the link was closed, in a program that
+    /// continues after its server: handlers that are still suspended then reach nobody. ``isHere`` is false, too.
+    @safe @exclusivity(unchecked) private(set) var isOpen = false
+    @safe @exclusivity(unchecked) private(set) var hasClosed = false
+    /// The loop's thread while the link is open, else none.
+    @safe @exclusivity(unchecked) private var thread: pthread_t = 0
+
+    /// After the link was opened, on the loop's thread.
+    func open() {
+        isOpen = true
+        thread = pthread_self()
+    }
 
     /// Before the link is closed.
     func close() {
         isOpen = false
+        hasClosed = true
+        thread = 0
         requests.whenAnswered = nil
         requests.cutBodies()
         lanes.end()
     }
 
+    /// Whether the calling thread is the loop's and the link is open, so that commands take effect at once. Others are
+    /// posted to the loop. Any thread.
+    @inline(__always) var isHere: Bool { pthread_self() == thread }
+
     /// Whether the calling thread is the loop's. Any thread.
-    @inline(__always) var isHere: Bool { executor.isHere }
+    var isOnLoop: Bool { executor.isHere }
 
     /// Whether a handler of this connection is suspended, so that its other events must be queued.
     @inline(__always) func isBusy(_ fd: ConnectionID) -> Bool { lanes.isBusy(fd) }

@@ -58,6 +58,13 @@ struct Activity {
 }
 
 extension WorkerFailure {
+    /// A successor that has ended in its `onWorkerStart`, while its predecessor serves.
+    init(_ id: Int, _ name: String, _ end: ProcessEnd) {
+        self.init(
+            workerID: id, name: name, pid: end.pid, exitCode: end.code, signal: end.signal, lastEvent: "onWorkerStart",
+            wasInHandler: true, connection: nil, description: "\(name) (pid \(end.pid)) \(end) in onWorkerStart")
+    }
+
     init(id: Int, name: String, end: ProcessEnd, activity: Activity) {
         self.init(
             workerID: id, name: name, pid: end.pid, exitCode: end.code, signal: end.signal, lastEvent: activity.name,

@@ -35,36 +35,33 @@ internal import CReactorInternal
         var context: UnsafeMutableRawPointer?
     }
 
-    /// Opens the end of the link of process `id`. With `engine` the process owns its sockets.
+    /// Prepares the end of the link of process `id`. It must be opened before anything but an activity is sent.
+    /// `isOwner`: this process owns its sockets.
     init(
-        id: Int, layout: Layout, loop: EventLoop, bus: Bus, engine: cre_engine_config?, callbacks: Callbacks
+        id: Int, layout: Layout, loop: EventLoop, bus: Bus, isOwner: Bool, callbacks: Callbacks
     ) throws(ServerError) {
-        var engine = unsafe engine
-        let isOwner = unsafe engine != nil
-        var unused = unsafe cre_engine_config()
         var worker: OpaquePointer?
-        let open = { (engine: UnsafePointer<cre_engine_config>) -> Int32 in
-            var config = unsafe cre_worker_config(
-                bus: bus.raw, node: UInt32(layout.node(of: id)), on_event: callbacks.onEvent,
-                on_message: callbacks.onMessage, violation: callbacks.onProtocolError, context: callbacks.context,
-                engine: isOwner ? engine : nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
-                owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
-                task_count: UInt16(layout.taskNodes.count))
-            return unsafe cre_worker_create(loop.raw, &config, &worker)
-        }
-        let result: Int32
-        if unsafe engine != nil {
-            result = unsafe open(&engine!)
-        } else {
-            result = unsafe open(&unused)
-        }
+        var config = unsafe cre_worker_config(
+            bus: bus.raw, node: UInt32(layout.node(of: id)), on_event: callbacks.onEvent,
+            on_message: callbacks.onMessage, violation: callbacks.onProtocolError, context: callbacks.context,
+            engine: nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
+            owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
+            task_count: UInt16(layout.taskNodes.count))
+        let result = unsafe cre_worker_prepare(loop.raw, &config, &worker)
         guard result == 0, let worker = unsafe worker else {
-            throw .system("cannot open \(layout.name(of: id))", result)
+            throw .system("cannot prepare \(layout.name(of: id))", result)
         }
         unsafe raw = worker
         self.layout = layout
         ownsSockets = isOwner
         ownsAll = isOwner && layout.owners.count == 1
+    }
+
+    /// Opens the link, after the predecessor of this process has ended; `engine` is for one that owns its sockets.
+    /// Returns 0 or an error.
+    func open(engine: cre_engine_config?) -> Int32 {
+        guard var engine = unsafe engine else { return unsafe cre_worker_open(raw, nil) }
+        return unsafe cre_worker_open(raw, &engine)
     }
 
     /// Closes the link. Not inside a callback.

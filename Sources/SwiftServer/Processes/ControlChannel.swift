@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// The channel between the manager and a new program that is getting ready.
+/// The channel between the manager and a successor that is getting ready while its predecessor serves.
 struct ControlChannel: Sendable {
     let descriptor: Int32
 
-    /// Creates a channel: the manager's end and the new program's.
+    /// Creates a channel: the manager's end and the successor's.
     static func pair() throws(ServerError) -> (ControlChannel, ControlChannel) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -14,9 +14,12 @@ struct ControlChannel: Sendable {
         return (ControlChannel(descriptor: ends[0]), ControlChannel(descriptor: ends[1]))
     }
 
-    /// A report of the new program.
+    /// A report of the successor.
     enum Report: Equatable {
         case nothing
+        /// A new program has reached `start()`.
+        case started
+        /// `onWorkerStart` has finished, or wants to use what only one process can have.
         case ready
         case failed(String)
     }
@@ -24,23 +27,30 @@ struct ControlChannel: Sendable {
     private static let ready: UInt8 = 1
     private static let failed: UInt8 = 2
     private static let begin: UInt8 = 3
+    private static let started: UInt8 = 4
 
     // MARK: The manager's side
 
     /// Returns the report that has arrived, without waiting.
     func report() -> Report {
-        let bytes = read(flags: Int32(MSG_DONTWAIT))
+        var bytes = read(flags: Int32(MSG_DONTWAIT))[...]
+        // Another report may have arrived behind it.
+        if bytes.count > 1, bytes.first == ControlChannel.started { bytes.removeFirst() }
         return switch bytes.first {
+        case ControlChannel.started: .started
         case ControlChannel.ready: .ready
         case ControlChannel.failed: .failed(String(decoding: bytes.dropFirst(), as: UTF8.self))
         default: .nothing
         }
     }
 
-    /// Lets the new program begin.
+    /// Lets the successor begin.
     func letBegin() { write([ControlChannel.begin]) }
 
-    // MARK: The new program's side
+    // MARK: The successor's side
+
+    /// Reports that the program has reached `start()` and fits the server.
+    func reportStart() { write([ControlChannel.started]) }
 
     /// Reports that this process is ready, and waits until it may begin. Returns false when the manager has ended, or
     /// aborted the reload.

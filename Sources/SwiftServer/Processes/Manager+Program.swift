@@ -2,13 +2,19 @@ internal import CReactor
 internal import CReactorInternal
 internal import Glibc
 
-/// Processes that are started from the program file instead of by a fork alone.
+/// Processes that get ready while their predecessors serve, and those that are started from the program file instead of
+/// by a fork alone.
 extension Manager {
-    /// A process of the new program that gets ready while the old one still serves.
+    /// A successor that gets ready while its predecessor serves.
     struct Candidate {
         let pid: Int32
         let control: ControlChannel
-        let deadline: ContinuousClock.Instant
+        /// The time by which a new program must have reached `start()`; after that `onWorkerStart` takes long.
+        var deadline: ContinuousClock.Instant
+        /// Whether it runs `onWorkerStart`.
+        var hasStarted: Bool
+        /// Whether `onWorkerStart` takes long.
+        var isOverdue = false
         var isReady = false
     }
 
@@ -39,16 +45,21 @@ extension Manager {
         return pid
     }
 
-    /// Starts the new program beside a process that it will replace.
+    /// Starts a successor beside a process that it will replace.
     mutating func prepare(_ id: Int) throws(ServerError) {
         let (own, others) = try ControlChannel.pair()
         defer { others.end() }
+        let isProgram = settings.reload == .newProgram
         let pid: Int32
-        do throws(ServerError) { pid = try execute(id, others) } catch {
+        do throws(ServerError) {
+            pid = try isProgram ? execute(id, others) : fork(id, (own, others))
+            guard pid > 0 else { throw .system("cannot start \(layout.name(of: id))", pid) }
+        } catch {
             own.end()
             throw error
         }
-        candidate = Candidate(pid: pid, control: own, deadline: now() + settings.shutdownTimeout)
+        candidate = Candidate(
+            pid: pid, control: own, deadline: now() + settings.shutdownTimeout, hasStarted: !isProgram)
     }
 
     /// Processes that were not replaced yet continue.

@@ -13,6 +13,9 @@ extension Manager {
         guard !reload.isUnderWay else {
             if nextReload == nil { Log.notice("a reload is in progress; another one follows") }
             nextReload = nextReload == .all ? .all : scope
+            if let candidate, candidate.isOverdue, !candidate.isReady {
+                abortReload("onWorkerStart of the new \(layout.name(of: reload.current ?? 0)) has not finished")
+            }
             return
         }
         let chosen = seats.indices.filter {
@@ -31,7 +34,6 @@ extension Manager {
     private mutating func replaceCurrent() {
         guard let id = reload.current else { return }
         reload.begin(replacing: seats[id].pid)
-        guard settings.reload == .newProgram else { return dismiss() }
         do throws(ServerError) { try prepare(id) } catch { abortReload(error.message) }
     }
 
@@ -73,7 +75,7 @@ extension Manager {
             && !activity.isStarting
     }
 
-    /// Waits until the new program is ready, and then dismisses the old process. Returns false when nothing else can be
+    /// Waits until the successor is ready, and then dismisses the old process. Returns false when nothing else can be
     /// done now.
     private mutating func stepCandidate(_ id: Int) -> Bool {
         guard let candidate, !candidate.isReady else { return true }
@@ -82,22 +84,46 @@ extension Manager {
             self.candidate?.isReady = true
             reload.begin(replacing: seats[id].pid)  // another one than at first, if that has died meanwhile
             // From here on all processes are started from the new program.
-            context.flags.renewed.raise()
+            if settings.reload == .newProgram { context.flags.renewed.raise() }
             if seats[id].isEmpty { takeOver(id, after: reload.leaving) } else { dismiss() }
         case .failed(let cause): abortReload(cause)
-        case .nothing:
-            if now() >= candidate.deadline { abortReload("the new program is not ready in time") }
+        case .started:
+            let deadline = now() + settings.shutdownTimeout
+            self.candidate?.hasStarted = true
+            self.candidate?.deadline = deadline
+        case .nothing: if now() >= candidate.deadline { candidateIsLate(id, candidate) }
         }
         return false
     }
 
-    /// The new program has ended before its turn.
+    /// A program that does not reach `start()` aborts the reload. `onWorkerStart` may take as long as it needs, since the
+    /// old process serves meanwhile; another request ends it.
+    private mutating func candidateIsLate(_ id: Int, _ candidate: Candidate) {
+        guard candidate.hasStarted else { return abortReload("the new program is not ready in time") }
+        guard !candidate.isOverdue else { return }
+        self.candidate?.isOverdue = true
+        let name = layout.name(of: id)
+        Log.warning(
+            """
+            onWorkerStart of the new \(name) (pid \(candidate.pid)) has not finished; the old \(name) continues, and \
+            another reload aborts this one
+            """)
+        if nextReload != nil { abortReload("another reload was requested") }
+    }
+
+    /// The successor has ended before its turn.
     mutating func candidateEnded(_ candidate: Candidate, _ end: ProcessEnd) {
-        var cause = "the new program \(end)"
-        if case .failed(let text) = candidate.control.report() { cause = text }
+        let name = reload.current.map { layout.name(of: $0) } ?? "process"
+        let report = candidate.control.report()
+        let hasStarted = candidate.hasStarted || report == .started
+        var cause = hasStarted ? "the new \(name) (pid \(end.pid)) \(end) in onWorkerStart" : "the new program \(end)"
+        if case .failed(let text) = report { cause = text }
         candidate.control.end()
         self.candidate = nil  // its pid may be reused soon
-        guard candidate.isReady else { return abortReload(cause) }
+        guard candidate.isReady else {
+            if hasStarted, let id = reload.current { context.handlers.workerError?(WorkerFailure(id, name, end)) }
+            return abortReload(cause)
+        }
         // The old process is ending already; its replacement is started from the program file again.
         Log.warning("\(cause) before it could begin; starting it again")
     }
@@ -107,7 +133,7 @@ extension Manager {
         if reload.fail() { abortReload("\(layout.name(of: id)) does not start any more") }
     }
 
-    /// Lets the new program begin, after the old process has ended.
+    /// Lets the successor begin, after the old process has ended.
     mutating func takeOver(_ id: Int, after pid: Int32) {
         guard let candidate, candidate.isReady, pid == reload.leaving, reload.current == id else { return }
         seats[id].occupy(by: candidate.pid, at: now(), served: activity(of: id).served)

@@ -112,23 +112,31 @@ struct Manager {
 
     private mutating func start(_ id: Int) {
         if usesProgram { return startProgram(id) }
-        let own = context.mode == .base && seats[id].role == .worker ? listeners.ofWorker(id) : nil
         let served = activity(of: id).served
-        let pid = cre_process_fork()
-        if pid == 0 {
-            if context.mode == .base {
-                for descriptor in listeners.all.subtracting(own ?? []) { close(descriptor) }
-            }
-            candidate?.control.end()
-            context.client = nil
-            WorkerProcess.run(id, context, listeners: own)
-        }
+        let pid = fork(id)
         if pid > 0 {
             seats[id].occupy(by: pid, at: now(), served: served)
         } else {
             Log.error("cannot start \(layout.name(of: id)): \(errorText(pid)); trying again")
             seats[id].delay(at: now())
         }
+    }
+
+    /// Forks the process for a seat. Returns its pid or an error. With a control channel, of which the first end is the
+    /// manager's, it waits for permission to begin.
+    func fork(_ id: Int, _ channel: (ControlChannel, ControlChannel)? = nil) -> Int32 {
+        let own = context.mode == .base && seats[id].role == .worker ? listeners.ofWorker(id) : nil
+        let pid = cre_process_fork()
+        if pid == 0 {
+            if context.mode == .base {
+                for descriptor in listeners.all.subtracting(own ?? []) { close(descriptor) }
+            }
+            candidate?.control.end()
+            channel?.0.end()
+            context.client = nil
+            WorkerProcess.run(id, context, listeners: own, control: channel?.1)
+        }
+        return pid
     }
 
     private mutating func startProgram(_ id: Int) {

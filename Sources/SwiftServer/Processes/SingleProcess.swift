@@ -31,6 +31,7 @@ internal import Synchronization
         loop.becomeMainActor()
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
         defer { runtime.close() }
+        try runtime.open()
         Log.retry(on: loop, runtime.timers)
         startup.statistics?.keep(runtime.timers, context.statistics)
         loop.watch(watchdog.descriptor) { [self] in

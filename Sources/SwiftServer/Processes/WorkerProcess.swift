@@ -4,10 +4,14 @@ internal import Glibc
 
 /// The main function of every process that runs handlers: workers, task workers and custom processes.
 enum WorkerProcess {
-    /// Runs the process to its end. With `listeners` it owns its sockets.
-    static func run(_ id: Int, _ context: ServerContext, listeners: [Int32]?) -> Never {
+    /// Runs the process to its end. With `listeners` it owns its sockets. With `control` its predecessor still serves,
+    /// and ends when this process has finished its `onWorkerStart`.
+    static func run(
+        _ id: Int, _ context: ServerContext, listeners: [Int32]?, control: ControlChannel? = nil
+    ) -> Never {
         let name = context.layout.name(of: id)
-        unsafe cre_process_set_title("\(context.configuration.processName): \(name)")
+        let title = "\(context.configuration.processName): \(name)"
+        unsafe cre_process_set_title(control == nil ? title : "\(title) (starting)")
         Log.begin(role: name)
         cre_process_keep_memory()
         do throws(ServerError) {
@@ -16,10 +20,20 @@ enum WorkerProcess {
             loop.becomeMainActor()
             let runtime = try context.makeWorker(id, loop, listeners: listeners)
             Log.retry(on: loop, runtime.timers)
+            if let control {
+                runtime.takeOver = { [unowned runtime] in
+                    runtime.takeOver = nil
+                    takeOver(runtime, control)
+                    unsafe cre_process_set_title(title)
+                }
+            } else {
+                try runtime.open()
+            }
             try context.confinement.enter(node: context.layout.node(of: id))
             signals.watch(loop, runtime.timers) { runtime.drain.start(.requested, within: $0) }
             serve(runtime)
         } catch {
+            control?.fail("\(name) cannot start: \(error.message)")
             Log.error("\(name) cannot start: \(error.message)")
             ProcessEnd.exit(1)
         }
@@ -38,12 +52,25 @@ enum WorkerProcess {
         runtime.close()
     }
 
+    /// Takes the place of the predecessor: reports that this process is ready, waits until the predecessor has ended,
+    /// and opens the link.
+    private static func takeOver(_ runtime: WorkerRuntime, _ control: ControlChannel) {
+        guard control.waitForPermission() else { ProcessEnd.exit(0) }
+        control.end()
+        do throws(ServerError) { try runtime.open() } catch {
+            Log.error("\(runtime.name) cannot start: \(error.message)")
+            ProcessEnd.exit(1)
+        }
+        runtime.link.publish(activity: UInt32(CRE_AT_START))
+    }
+
     /// Runs the application's first code.
     private static func begin(_ runtime: WorkerRuntime) {
         let handlers = runtime.configuration.handlers
         runtime.link.publish(activity: UInt32(CRE_AT_START))
         if runtime.role.isManaged {
             handlers.workerStart?(runtime.context)
+            runtime.takeOver?()
         } else {
             let layout = runtime.configuration.layout
             let body = handlers.processes[runtime.id - layout.workers - layout.taskWorkers].body

@@ -26,8 +26,8 @@ extension Server {
     }
 
     /// Replaces all workers, or only the task workers, like SIGUSR1 and SIGUSR2 to the master: one after the other,
-    /// each after it has finished its work in progress. A reload in progress is not started again. From any process and
-    /// thread.
+    /// each when its successor has finished `onWorkerStart` and it has finished its own work in progress. During a
+    /// reload the request is remembered: one more follows. From any process and thread.
     public func reload(onlyTaskWorkers: Bool = false) {
         guard let flags = context?.flags else { return }
         (onlyTaskWorkers ? flags.reloadTaskWorkers : flags.reload).raise()

@@ -13,7 +13,7 @@ extension Server {
     ///   - index: the task worker, counted from 0; `nil`: the one with the shortest queue.
     @MainActor @discardableResult
     public func task(_ data: [UInt8], on index: Int? = nil) -> TaskPosting {
-        guard let runtime, runtime.context.isOpen else {
+        guard let runtime = open else {
             return context?.client?.post(data, on: index, limit: settings.maxTask) ?? .refused
         }
         if runtime.role == .taskWorker { return runtime.poster.postOneWay(data, on: index) }
@@ -32,7 +32,7 @@ extension Server {
         _ data: [UInt8], on index: Int? = nil, timeout: Duration? = nil,
         then handler: @escaping @MainActor (Result<[UInt8]?, TaskError>) -> Void
     ) -> TaskPosting {
-        guard let runtime, runtime.context.isOpen, runtime.role != .taskWorker else {
+        guard let runtime = open, runtime.role != .taskWorker else {
             handler(.failure(.refused))
             return .refused
         }
@@ -58,7 +58,7 @@ extension Server {
     @MainActor public func tasks(
         _ list: [[UInt8]], timeout: Duration
     ) async -> [Result<[UInt8]?, TaskError>] {
-        guard let runtime, runtime.context.isOpen, runtime.role != .taskWorker, !list.isEmpty else {
+        guard let runtime = open, runtime.role != .taskWorker, !list.isEmpty else {
             return list.map { _ in .failure(.refused) }
         }
         var results = [Result<[UInt8]?, TaskError>](repeating: .failure(.timedOut), count: list.count)
@@ -77,10 +77,17 @@ extension Server {
     @MainActor private func outcome(
         _ data: [UInt8], on index: Int?, _ timeout: Duration
     ) async -> Result<[UInt8]?, TaskError> {
-        guard let runtime, runtime.context.isOpen, runtime.role != .taskWorker else { return .failure(.refused) }
+        guard let runtime = open, runtime.role != .taskWorker else { return .failure(.refused) }
         return unsafe await withUnsafeContinuation { continuation in
             runtime.poster.post(data, on: index, timeout: timeout) { unsafe continuation.resume(returning: $0) }
         }
+    }
+
+    /// This process, if it can post and send. A successor that does so in its `onWorkerStart` takes over before.
+    @MainActor private var open: WorkerRuntime? {
+        guard let runtime else { return nil }
+        if let takeOver = runtime.takeOver { takeOver() }
+        return runtime.context.isOpen ? runtime : nil
     }
 
     // MARK: Messages
@@ -96,7 +103,7 @@ extension Server {
     @MainActor @discardableResult
     public func sendMessage(_ bytes: [UInt8], to workerID: Int) -> PushResult {
         guard bytes.count <= settings.maxTask else { return .invalid }
-        if let worker { return !worker.isOpen ? .closed : worker.link.send(message: bytes, to: workerID) }
+        if runtime != nil { return open?.link.send(message: bytes, to: workerID) ?? .closed }
         return context?.client?.send(message: bytes, to: workerID) ?? .closed
     }
 

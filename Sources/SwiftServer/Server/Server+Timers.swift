@@ -73,7 +73,7 @@ extension Server {
 
     /// Those of this process; `nil` where handlers of connections and tasks do not run.
     @MainActor private var activeTimers: Timers? {
-        guard let worker, worker.isHere else { return nil }
+        guard let worker, worker.isOnLoop else { return nil }
         return worker.timers
     }
 

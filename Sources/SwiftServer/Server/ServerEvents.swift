@@ -53,8 +53,8 @@ extension ServerEvents where Self: Server {
         processHandlers.workerError = { failure in owner.with { direct($0, failure) } }
     }
 
-    /// Called in each worker and task worker as its first handler, also in one that replaces another. The number is the
-    /// worker's; those of task workers follow those of workers.
+    /// Called in each worker and task worker as its first handler, also in one that replaces another: in a reload while
+    /// its predecessor still serves. The number is the worker's; those of task workers follow those of workers.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) -> Void) {
         processHandlers.workerStart = direct(handler)
     }

@@ -26,7 +26,12 @@ internal import CReactorInternal
         /// The ports that the sockets are bound to.
     }
 
-    /// Opens the worker's end of the link. With `sockets` (base and single mode) it serves them itself.
+    /// The sockets that this process will serve.
+    private let sockets: Sockets?
+    /// In a successor whose predecessor still serves: asks for its end, waits for it, and opens this process.
+    var takeOver: (() -> Void)?
+
+    /// Prepares the process; ``open()`` follows. With `sockets` (base and single mode) it serves them itself.
     init(
         id: Int, configuration: ServerConfiguration, loop: EventLoop, bus: Bus, flags: ControlFlags, ports: [Int],
         sockets: Sockets?
@@ -38,8 +43,7 @@ internal import CReactorInternal
         let link: WorkerLink
         do throws(ServerError) {
             link = try unsafe WorkerLink(
-                id: id, layout: layout, loop: loop, bus: bus,
-                engine: sockets == nil ? nil : configuration.engineConfig(),
+                id: id, layout: layout, loop: loop, bus: bus, isOwner: sockets != nil,
                 callbacks: inlet.callbacks(hasEvents: role == .worker))
         } catch {
             inlet.free()
@@ -78,6 +82,7 @@ internal import CReactorInternal
         self.role = role
         self.configuration = configuration
         self.inlet = inlet
+        self.sockets = sockets
 
         if let open, configuration.settings.dispatch.isByUser {
             let workers = UInt32(layout.workers)
@@ -89,11 +94,16 @@ internal import CReactorInternal
         local?.deliver = { [weak poster] in poster?.receive($0) }
         timers.publishActivity = { link.publish(activity: $0) }
         unsafe loop.executor.show = { link.publish(activity: $0) }
-        guard let sockets else { return }
-        do throws(ServerError) { try serve(sockets) } catch {
-            close()
-            throw error
-        }
+        // Now, since the process may not have the rights later.
+        if let sockets { readCertificates(sockets) }
+    }
+
+    /// Opens the link: events arrive and commands leave from here on. A predecessor must have ended.
+    func open() throws(ServerError) {
+        let result = unsafe link.open(engine: sockets == nil ? nil : configuration.engineConfig())
+        guard result == 0 else { throw .system("cannot open \(name)", result) }
+        context.open()
+        if let sockets { try serve(sockets) }
     }
 
     private static func makeDrain(
@@ -139,12 +149,17 @@ internal import CReactorInternal
                 stop: { context.loop.stop() }))
     }
 
-    private func serve(_ sockets: Sockets) throws(ServerError) {
+    /// Reads the certificates again: the files may have changed since the predecessor of this worker has read them.
+    private func readCertificates(_ sockets: Sockets) {
         for entry in sockets.certificates.entries {
-            // The files may have changed since the predecessor of this worker has read them.
             do throws(ServerError) { try entry.context.reload(entry.configuration) } catch {
                 Log.error("\(name) keeps using certificates that were read before: \(error.message)")
             }
+        }
+    }
+
+    private func serve(_ sockets: Sockets) throws(ServerError) {
+        for entry in sockets.certificates.entries {
             let result = unsafe link.setTLS(entry.context.raw, port: entry.port)
             guard result == 0 else { throw .system("cannot enable TLS in \(name)", result) }
         }
@@ -164,7 +179,7 @@ internal import CReactorInternal
 
     /// Closes the connections of this process and its end of the link. Calling it again has no effect.
     func close() {
-        guard context.isOpen else { return }
+        guard !context.hasClosed else { return }
         timers.whenFewer = nil
         drain.end()
         context.close()

@@ -194,19 +194,25 @@ extension ProcessTests {
             }
         }
 
-        @Test func aProgramThatDoesNotLiveEndsTheReload() throws {
-            try run(workers: 1) { server, program in
-                let client = try WebSocketClient(port: server.port)
+        @Test(arguments: [1, 2]) func aProgramThatCrashesInWorkerStartChangesNothing(_ workers: Int) throws {
+            try run(workers: workers) { server, program in
+                let clients = try (0..<workers * 4).map { _ in try WebSocketClient(port: server.port) }
+                func reports() throws -> [VersionReport] { try clients.map { try $0.ask(.version) } }
+                let before = try reports()
                 try program.deploy(version: 2) { $0.startFailure = .crash }
                 server.signal(10)
                 try server.event(.afterReload)
-                #expect(server.log.contains("worker 0 does not start any more"))
-                // The place is filled as soon as there is a program that lives; no connection is lost until then.
+                #expect(server.log.contains("ended with exit code 9 in onWorkerStart"))
+                #expect(server.log.contains("the reload is aborted, running workers continue"))
+                #expect(try reports() == before)
+                // A worker that dies is started from the old program.
+                server.signal(9, to: try server.process("worker 0"))
+                for report in try reports() { #expect(report.version == 1) }
                 try program.deploy(version: 3)
-                #expect(try version(client) == 3)
                 server.signal(10)
                 try server.event(.afterReload, 2)
-                #expect(try version(client) == 3)
+                for report in try reports() { #expect(report.version == 3) }
+                #expect(server.events(.close).isEmpty)
             }
         }
 

@@ -51,9 +51,21 @@ typedef struct cre_worker_config {
 } cre_worker_config;
 
 /**
- * Creates a worker on `loop`. Without a loop (NULL) it receives nothing, and each command is sent at once.
- * Returns 0 and *worker, which the caller destroys, or CRE_EINVALID for an engine without `on_event` or a
- * loop, an error of cre_engine_create or one of cre_node_open.
+ * Prepares a worker that has not taken its place yet: a predecessor may have the node open. Only
+ * cre_worker_open, cre_worker_set_activity, which has no effect then, and cre_worker_destroy may be called.
+ * `config->engine` is ignored. Returns 0 and *worker, which the caller destroys, or CRE_ENOMEM.
+ */
+CRE_NODISCARD CRE_API int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config,
+                                             cre_worker **worker);
+
+/** Opens a prepared worker, after its predecessor has ended. `engine` is as in cre_worker_config and may be
+ * NULL. Returns 0, or an error as cre_worker_create does, and the worker is as before. */
+CRE_NODISCARD CRE_API int cre_worker_open(cre_worker *worker, const cre_engine_config *engine);
+
+/**
+ * Creates a worker on `loop` and opens it. Without a loop (NULL) it receives nothing, and each command is sent
+ * at once. Returns 0 and *worker, which the caller destroys, or CRE_EINVALID for an engine without `on_event`
+ * or a loop, an error of cre_engine_create or one of cre_node_open.
  */
 CRE_NODISCARD CRE_API int cre_worker_create(cre_loop *loop, const cre_worker_config *config,
                                             cre_worker **worker);

@@ -25,6 +25,9 @@ import TestProtocol
         case .timers: TimerScenario.register(server, configuration)
         case .upload: UploadScenario.register(server)
         case .version: VersionScenario.register(server, configuration)
+        case .blocking: BlockScenario.register(server, configuration)
+        case .noisy: LogScenario.register(server)
+        case .successor: SuccessorScenario.register(server, configuration)
         case .noMessage: server.onRequest { _, response in response.end() }
         default:
             echo(server)
@@ -57,6 +60,7 @@ import TestProtocol
                 reportReady(server, configuration)
             }
         case .dying: die(server)
+        case .fullDisk: LogScenario.fillDisk()
         case .thread: startThread()
         case .task: startTask()
         default: break

@@ -66,6 +66,9 @@ package struct Configuration: Codable, Sendable {
     package var version: Int?
     package var startFailure: StartFailure?
     package var allocatesMore: Bool?
+    package var blocks: BlockingPlace?
+    /// The file with a `StartOrder`.
+    package var orders: String?
     /// Starts the server a second time when it has ended.
     package var startsTwice: Bool?
     package var asyncStep: AsyncStep?

@@ -63,6 +63,12 @@ package enum Event: Codable, Hashable, Sendable {
     case blocked
     case received
     case held
+    // A successor in onWorkerStart
+    case ordered(worker: Int, StartOrder)
+    case ticked(worker: Int)
+    case pushed(worker: Int, PushResult)
+    case taskResult(worker: Int)
+    case sentInStart(PushResult)
 
     // Tasks and messages between processes
     case posted(from: Poster, Bool)
@@ -104,6 +110,7 @@ package enum Event: Codable, Hashable, Sendable {
         case connect, gone, packet, full, drained, portDrained, refused, detachedPush, masterPush, wrongKind
         case handlerEnd, asked, lateUpgrade, pushedLarge
         case wrongKindElsewhere, lateResponse, uploadFailed, readAfterEnd, blocked, received, held
+        case ordered, ticked, pushed, taskResult, sentInStart
         case posted, sent, note, finish, taskError, flood, message, process, accepted, timer
         case takesSignals, windowSignal, ignoresWindowSignals, timers
     }

@@ -1,7 +1,7 @@
 /// The handlers of `test-server`.
 package enum Scenario: String, CaseIterable, Codable, Sendable {
     case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
-    case straightLine, tasks, timers, upload, version
+    case straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming
     // Servers that end by themselves, or that other threads keep from starting.
@@ -37,4 +37,26 @@ package enum StartFailure: String, Codable, Sendable {
 /// The rule of the scenario `dispatch`.
 package enum DispatchRule: String, Codable, Sendable {
     case byConnection, roundRobin, idleFirst, leastConnections, byAddress, byUser, function
+}
+
+/// The place of code that does not return, in the scenario `blocking`.
+package enum BlockingPlace: String, Codable, Sendable {
+    case start, beforeShutdown, shutdown, managerStop, workerError
+    case workerStart, taskWorkerStart, workerStop, message
+}
+
+/// What `onWorkerStart` does in the scenario `successor`, by the content of a file.
+package enum StartOrder: String, Codable, Sendable {
+    /// Nothing else.
+    case report
+    /// Exits with code 9.
+    case crash
+    /// Does not return.
+    case block
+    /// Returns when the order has changed.
+    case wait
+    /// Starts a timer, and pushes to all connections.
+    case push
+    /// Posts a task and sends a message, in worker 0.
+    case task
 }

@@ -147,11 +147,15 @@ typedef struct cre_engine_stats {
     uint64_t requests, responses;
     uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t bytes_in, bytes_out;
-    uint64_t stale_commands;  /* commands for sessions that had ended */
-    uint64_t skipped;         /* deliveries of published messages dropped: a full queue, or no memory */
-    uint64_t dropped_packets; /* datagrams dropped */
-    uint64_t queued;          /* bytes of output queued now */
-    uint64_t shed;            /* connections closed because the server exceeded its queue budget */
+    uint64_t stale_commands;     /* commands for sessions that had ended */
+    uint64_t skipped;            /* deliveries of published messages dropped: a full queue, or no memory */
+    uint64_t dropped_packets;    /* datagrams dropped */
+    uint64_t queued;             /* bytes of output queued now */
+    uint64_t buffered;           /* bytes of memory for incomplete input now */
+    uint64_t shed;               /* connections closed because the server exceeded its memory budget */
+    uint64_t out_of_descriptors; /* connections refused because there was no free descriptor... */
+    uint64_t out_of_memory;      /* ...or no memory; both are part of `refused` */
+    uint64_t accept_pauses;      /* times that accepting paused because connections could not even be refused */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 

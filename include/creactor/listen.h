@@ -52,13 +52,19 @@ typedef struct cre_acceptor cre_acceptor;
 
 /**
  * Starts accepting connections on `descriptor`. Each new socket, non-blocking and close-on-exec, is passed to
- * `accepted`, which owns it. When descriptors or memory are exhausted it pauses for a moment and retries.
- * Returns 0 and *acceptor, which then owns `descriptor`, or CRE_ENOMEM or a system error. On the loop's
- * thread.
+ * `accepted`, which owns it. Without free descriptors connections are accepted and closed at once, by a
+ * descriptor kept in reserve; without memory they wait for a moment. See cre_acceptor_on_failure. Returns 0
+ * and *acceptor, which then owns `descriptor`, or CRE_ENOMEM or a system error. On the loop's thread.
  */
 CRE_NODISCARD CRE_API int cre_acceptor_start(cre_loop *loop, int descriptor,
                                              void (*accepted)(void *context, int descriptor), void *context,
                                              cre_acceptor **acceptor);
+
+/** From now on reports connections that cannot be served for want of descriptors or memory, on the loop's
+ * thread, with the context of `accepted` and a negative system error. `refused`: one connection was closed at
+ * once; else accepting pauses, and connections wait in the backlog. On the loop's thread. */
+CRE_API void cre_acceptor_on_failure(cre_acceptor *acceptor,
+                                     void (*failed)(void *context, int error, bool refused));
 
 /** Accepts the connections that are left in the backlog, closes the descriptor and frees the acceptor. On the
  * loop's thread, but not inside `accepted`. NULL is ignored. */

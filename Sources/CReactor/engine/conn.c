@@ -86,6 +86,7 @@ static void describe_peer(int descriptor, cre_connection_info *info) {
 /* A refused connection is closed without an answer: that would need memory and time that are short. */
 static int refuse(cre_engine *engine, cre__conn *conn, int descriptor, int error) {
     engine->stats.refused++;
+    if (error != CRE_ELIMIT) engine->stats.out_of_memory++;
     if (conn->transport.net) {
         conn->stream.over = true;
         cre__transport_discard(&conn->transport);
@@ -121,6 +122,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
     if (!conn) {
         close(descriptor);
         engine->stats.refused++;
+        engine->stats.out_of_memory++;
         return CRE_ENOMEM;
     }
     int result = cre__transport_open(&conn->transport, &engine->net, descriptor);

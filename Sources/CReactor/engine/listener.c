@@ -3,6 +3,7 @@
 
 #include "core/config.h"
 #include "core/memory.h"
+#include "engine/accept_failure.h"
 #include "engine/conn.h"
 
 typedef struct cre__listener cre__listener;
@@ -21,6 +22,11 @@ static void on_accepted(void *context, int descriptor) {
     cre__conn_open(listener->engine, descriptor, listener->port);
 }
 
+static void on_accept_failed(void *context, int error, bool refused) {
+    cre__listener *listener = context;
+    cre__count_accept_failure(&listener->engine->stats, error, refused);
+}
+
 static int serve(cre_engine *engine, int descriptor, uint16_t port, bool own) {
     if (port >= CRE_MAX_PORTS) return CRE_EINVALID;
     if (cre__port_at(engine, port)->options.protocol == CRE_PROTOCOL_DATAGRAM)
@@ -36,6 +42,7 @@ static int serve(cre_engine *engine, int descriptor, uint16_t port, bool own) {
         cre__free(listener);
         return result;
     }
+    cre_acceptor_on_failure(listener->acceptor, on_accept_failed);
     listener->next = engine->listeners;
     engine->listeners = listener;
     return 0;

@@ -2,6 +2,7 @@
 #include <creactor/internal/worker.h>
 #include <string.h>
 
+#include "engine/accept_failure.h"
 #include "link/bus_internal.h"
 
 _Static_assert(sizeof(cre_engine_stats) + sizeof(cre_loop_stats) <= CRE__SHOWN_BYTES,
@@ -16,4 +17,9 @@ void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *out) {
             sum[i] += __atomic_load_n(&shown[i], __ATOMIC_RELAXED);
     }
     memcpy(out, sum, sizeof *out);
+}
+
+void cre_bus_count_accept_failure(cre_bus *bus, uint32_t node, int error, bool refused) {
+    cre_engine_stats *stats = cre__bus_shown(bus, node);
+    cre__count_accept_failure(stats, error, refused);
 }

@@ -43,6 +43,12 @@ internal import CReactorInternal
 
     /// Forgets a dead process, before its successor is started.
     func forget(node: Int) { unsafe cre_bus_forget(raw, UInt32(node)) }
+
+    /// Counts a connection that this process, that of `node`, had to refuse, or, unless it was `refused`, a pause of
+    /// accepting.
+    func countAcceptFailure(node: Int, _ error: Int32, refused: Bool) {
+        unsafe cre_bus_count_accept_failure(raw, UInt32(node), error, refused)
+    }
 }
 
 extension Bus {

@@ -31,11 +31,9 @@ internal import CReactorInternal
         unsafe raw = reactor
     }
 
-    /// Hands over an accepted connection.
-    func handOver(_ descriptor: Int32, port: UInt16) {
-        // Without memory for the hand-over the connection is closed; its client sees that.
-        _ = unsafe cre_reactor_hand_over(raw, descriptor, port)
-    }
+    /// Hands over an accepted connection. Returns 0, or an error when there is no memory for that; the connection is
+    /// closed then.
+    func handOver(_ descriptor: Int32, port: UInt16) -> Int32 { unsafe cre_reactor_hand_over(raw, descriptor, port) }
 
     /// Hands over a datagram socket.
     func serve(_ descriptor: Int32, port: UInt16) throws(ServerError) {

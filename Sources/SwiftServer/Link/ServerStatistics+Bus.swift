@@ -21,6 +21,9 @@ extension ServerStatistics {
         self.init(
             connections: Connections(bus: bus).count, accepted: Int(truncatingIfNeeded: raw.accepted),
             refused: Int(truncatingIfNeeded: raw.refused),
+            outOfDescriptors: Int(truncatingIfNeeded: raw.out_of_descriptors),
+            outOfMemory: Int(truncatingIfNeeded: raw.out_of_memory),
+            acceptPauses: Int(truncatingIfNeeded: raw.accept_pauses),
             closed: Int(truncatingIfNeeded: raw.closed), closedBy: closedBy,
             messagesReceived: Int(truncatingIfNeeded: raw.messages_in),
             messagesSent: Int(truncatingIfNeeded: raw.messages_out),

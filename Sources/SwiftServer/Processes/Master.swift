@@ -20,6 +20,8 @@ internal import Glibc
     private var nextReactor = 0
     /// The descriptors that were open before the master's own: those that a replaced manager may keep.
     private var inheritable: [Int32] = []
+    /// Closed in a new manager, which needs a descriptor to list the others even when the master is at its limit.
+    private var spare: Int32 = -1
     private var isStopping = false
     /// Whether a signal has requested the stop; a second one stops at once.
     private var wasSignalled = false
@@ -85,6 +87,7 @@ internal import Glibc
         try startup.isListening()
         context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)
         startup.statistics?.keep(timers, context.statistics)
+        ShortageLog(context.bus).start(timers)
         context.handlers.start?()
         startup.hasStarted()
         loop.run()
@@ -137,13 +140,16 @@ internal import Glibc
                 try reactors[port.index % reactors.count].serve(socket, port: index)
             } else {
                 acceptors.append(
-                    try Acceptor(loop: loop, descriptor: socket) { [unowned self] in accepted($0, index) })
+                    try Acceptor(loop: loop, descriptor: socket, bus: context.bus, node: layout.master) {
+                        [unowned self] in accepted($0, index)
+                    })
             }
         }
     }
 
     private func accepted(_ descriptor: Int32, _ port: UInt16) {
-        reactors[nextReactor].handOver(descriptor, port: port)
+        let error = reactors[nextReactor].handOver(descriptor, port: port)
+        if error != 0 { context.bus.countAcceptFailure(node: layout.master, error, refused: true) }
         nextReactor = (nextReactor + 1) % reactors.count
     }
 
@@ -162,6 +168,7 @@ internal import Glibc
         let pid = cre_process_fork()
         if pid == 0 {
             for descriptor in startup.descriptors { close(descriptor) }
+            if spare >= 0 { close(spare) }
             if !inheritable.isEmpty {
                 // In each fork libuv closes a pipe of its own by its number. If it was closed here, that number could
                 // belong to something else by then.
@@ -183,6 +190,8 @@ internal import Glibc
     private func rememberDescriptors() {
         inheritable = Descriptors.open()
         inheritable.removeAll { startup.descriptors.contains($0) }
+        spare = dup(0)
+        _ = fcntl(spare, F_SETFD, FD_CLOEXEC)
     }
 
     private func managerEnded(_ end: ProcessEnd) {

@@ -34,6 +34,7 @@ internal import Synchronization
         try runtime.open()
         Log.retry(on: loop, runtime.timers)
         startup.statistics?.keep(runtime.timers, context.statistics)
+        ShortageLog(context.bus).start(runtime.timers)
         loop.watch(watchdog.descriptor) { [self] in
             for signal in watchdog.pending() { handle(signal, runtime, watchdog) }
         }

@@ -56,7 +56,9 @@ struct StatisticsFile: Sendable {
 extension ServerStatistics {
     private var numbers: [(String, Int)] {
         [
-            ("connections", connections), ("accepted", accepted), ("refused", refused), ("closed", closed),
+            ("connections", connections), ("accepted", accepted), ("refused", refused),
+            ("outOfDescriptors", outOfDescriptors), ("outOfMemory", outOfMemory), ("acceptPauses", acceptPauses),
+            ("closed", closed),
             ("messagesReceived", messagesReceived), ("messagesSent", messagesSent),
             ("messagesSkipped", messagesSkipped), ("requests", requests), ("responses", responses),
             ("bytesReceived", bytesReceived), ("bytesSent", bytesSent), ("queuedBytes", queuedBytes),

@@ -6,6 +6,15 @@ public struct ServerStatistics: Sendable {
     public let accepted: Int
     /// Connections that were closed at once, because of a limit or a lack of memory.
     public let refused: Int
+    /// Connections that were refused because the process or the system had no free descriptor; they are part of
+    /// ``refused``.
+    public let outOfDescriptors: Int
+    /// Connections that were refused because there was no memory for them; they are part of ``refused``. Open ones that
+    /// were closed for that reason are in ``closedBy``.
+    public let outOfMemory: Int
+    /// The number of times that accepting paused for a moment because connections could not even be refused, for want
+    /// of descriptors or memory. They wait meanwhile.
+    public let acceptPauses: Int
     /// Connections whose socket is closed.
     public let closed: Int
     /// Closed connections by cause; causes that did not occur are missing.

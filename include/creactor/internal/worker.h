@@ -182,6 +182,10 @@ CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const voi
  * turns. Any thread or process. */
 CRE_API void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *stats);
 
+/** Counts a failure that cre_acceptor_on_failure or cre_reactor_hand_over reported, in the place of `node`,
+ * which has no engine. On that node's thread. */
+CRE_API void cre_bus_count_accept_failure(cre_bus *bus, uint32_t node, int error, bool refused);
+
 /** The configuration of a reactor. */
 typedef struct cre_reactor_config {
     cre_bus *bus;  /* borrowed for the reactor's life */

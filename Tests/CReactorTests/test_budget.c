@@ -9,7 +9,7 @@ static uint8_t piece[256 << 10];
 static net_server *start(cre_table *table, uint64_t budget) {
     return net_start(
         (cre_engine_config){
-            .table = table, .max_queue = 64 * MIB, .queue_budget = budget, .close_timeout_ms = 600000 },
+            .table = table, .max_queue = 64 * MIB, .memory_budget = budget, .close_timeout_ms = 600000 },
         NULL);
 }
 

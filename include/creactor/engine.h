@@ -109,9 +109,9 @@ typedef struct cre_engine_config {
         high_water;     /* reading of a connection stops at this length of its queue: default max_queue / 2 */
     uint32_t low_water; /* and resumes at this length: default high_water / 4 */
     bool read_when_full; /* continue reading above high_water */
-    /** Bytes of output queued on all connections of the engines that share the table; above it the
-     * connections with the longest queues are closed. 0: no limit. */
-    uint64_t queue_budget;
+    /** Bytes of queued output and of incomplete input (messages, packets, requests) on all connections of the
+     * engines that share the table; above it the connections with the most bytes are closed. 0: no limit. */
+    uint64_t memory_budget;
     /** Connections of one remote address (IPv6: of one /64), over all engines that share the table; further
      * ones are closed at once. 0: no limit. */
     uint32_t max_per_address;
@@ -124,11 +124,13 @@ typedef struct cre_engine_config {
     /** A connection whose queue has no room for a published message is closed with OVERFLOW; false: the
      * message is dropped for this connection (stats.skipped). */
     bool close_slow;
-    uint32_t max_topics;        /* topics at once: default 100,000 */
-    uint32_t max_subscriptions; /* topics of one connection: default 256 */
-    uint32_t head_timeout_ms;   /* from the first byte to the end of a request's head: default 10 s */
-    uint32_t body_timeout_ms;   /* for a request's body: default 60 s */
-    uint32_t idle_timeout_ms;   /* between two requests: default 75 s */
+    uint32_t max_topics;         /* topics at once: default 100,000 */
+    uint32_t max_subscriptions;  /* topics of one connection: default 256 */
+    uint32_t head_timeout_ms;    /* from the first byte to the end of a request's head: default 10 s */
+    uint32_t body_timeout_ms;    /* for a request's body: default 60 s */
+    uint32_t message_timeout_ms; /* from the first byte to the end of a WebSocket message, or of a packet of a
+                                    port with a framing: default 60 s */
+    uint32_t idle_timeout_ms;    /* between two requests: default 75 s */
     uint32_t close_timeout_ms; /* for the peer's part of a closing handshake, and for the last output: default
                                   5 s */
 
@@ -155,7 +157,7 @@ typedef struct cre_engine_stats {
     uint64_t shed;               /* connections closed because the server exceeded its memory budget */
     uint64_t out_of_descriptors; /* connections refused because there was no free descriptor... */
     uint64_t out_of_memory;      /* ...or no memory; both are part of `refused` */
-    uint64_t accept_pauses;      /* times that accepting paused because connections could not even be refused */
+    uint64_t accept_pauses; /* times that accepting paused because connections could not even be refused */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 

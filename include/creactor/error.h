@@ -89,7 +89,8 @@
     XX(QUEUE_FULL, -1402, "the connection's output queue is full")                               \
     XX(NO_REQUEST, -1403, "no request of this connection is waiting for a response")             \
     XX(NOT_STREAM, -1404, "the connection is not on a stream port")                              \
-    XX(BUDGET, -1405, "the server is over its budget for queued output")                         \
+    XX(BUDGET, -1405, "the server is over its memory budget")                                    \
+    XX(MESSAGE_TIMEOUT, -1406, "the message was not complete in time")                           \
     XX(TLS, -1410, "TLS failed")                                                                 \
     XX(TLS_CONFIG, -1411, "invalid TLS certificate, key or setting")                             \
     /* connecting */                                                                             \

@@ -191,6 +191,9 @@ CRE_API bool cre_ws_session_closed_by_peer(const cre_ws_session *session);
 /** Whether a message or frame is incomplete, so that the end of the input would lose data. */
 CRE_API bool cre_ws_session_busy(const cre_ws_session *session);
 
+/** The bytes of memory that the session has for a message or frame. */
+CRE_API size_t cre_ws_session_buffered(const cre_ws_session *session);
+
 /** The close code for an error: 1002, 1007 or 1009 for CRE_EWS_..., 1011 for errors that are not the peer's
  * fault. Any thread. */
 CRE_API uint16_t cre_ws_close_code(int error);

@@ -162,6 +162,7 @@ void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol) {
     conn->protocol->free(conn);
     memset(conn->state, 0, sizeof conn->state);
     conn->protocol = protocol;
+    cre__conn_set_buffered(conn, 0);
     cre__transport_set_deadline(&conn->transport, 0);
     protocol->start(conn);
 }

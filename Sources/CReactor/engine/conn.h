@@ -74,6 +74,14 @@ int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_
 int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
                      size_t length);
 
+/* ---- input that is not complete ---- */
+
+/* The memory that the protocol has for it, in bytes. */
+static inline void cre__conn_set_buffered(cre__conn *conn, size_t bytes) {
+    if (conn->transport.state == CRE__TRANSPORT_CLOSED) return;
+    cre__transport_set_buffered(&conn->transport, bytes);
+}
+
 /* ---- the end ---- */
 
 /* How a stream ended, for its CLOSE event. */

@@ -28,6 +28,7 @@ static void fill_defaults(cre_engine_config *config) {
     config->max_subscriptions = or_default(config->max_subscriptions, 256);
     config->head_timeout_ms = or_default(config->head_timeout_ms, 10000);
     config->body_timeout_ms = or_default(config->body_timeout_ms, 60000);
+    config->message_timeout_ms = or_default(config->message_timeout_ms, 60000);
     config->idle_timeout_ms = or_default(config->idle_timeout_ms, 75000);
     config->pong_timeout_ms = or_default(config->pong_timeout_ms, config->ping_interval_ms);
     config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
@@ -52,6 +53,7 @@ static void take_net_counters(cre_engine_stats *stats, const cre__net *net) {
     stats->tls_resumed = net->tls_resumed;
     stats->tls_failed = net->tls_failed;
     stats->queued = net->queued;
+    stats->buffered = net->buffered;
 }
 
 /* A predecessor may have counted there. */
@@ -65,9 +67,9 @@ static void inherit_stats(cre_engine *engine) {
     net->tls_handshakes = stats->tls_handshakes;
     net->tls_resumed = stats->tls_resumed;
     net->tls_failed = stats->tls_failed;
-    /* What a predecessor that died had queued is gone. */
-    atomic_fetch_sub_explicit(net->total_queued, stats->queued, memory_order_relaxed);
-    stats->queued = 0;
+    /* What a predecessor that died had queued and buffered is gone. */
+    atomic_fetch_sub_explicit(net->total_held, stats->queued + stats->buffered, memory_order_relaxed);
+    stats->queued = stats->buffered = 0;
 }
 
 /* Publishes members of the counters from the offset `from` up to `end`. */
@@ -147,7 +149,7 @@ static int open_table(cre_engine *engine) {
     engine->streams = mmap(NULL, engine->streams_size, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (engine->streams == MAP_FAILED) return CRE_ENOMEM;
-    engine->net.total_queued = cre__table_queued(engine->table);
+    engine->net.total_held = cre__table_held(engine->table);
     return 0;
 }
 
@@ -189,7 +191,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
     }
     engine->loop = loop;
     fill_defaults(&engine->config);
-    engine->budget = engine->config.queue_budget;
+    engine->budget = engine->config.memory_budget;
     result = cre__ports_copy_tls(engine); /* first: what is freed is what was copied */
     if (!result) result = open_engine(engine);
     if (result) {

@@ -77,7 +77,7 @@ struct cre_engine {
     cre__conn *reading;          /* is being read in this turn, */
     uint64_t reading_since;      /* since this number of messages */
     uint32_t budget_enforced_at; /* the loop's time in ms, its lower half */
-    uint64_t budget;             /* of queued bytes over all engines that share the table; 0: none */
+    uint64_t budget;             /* of bytes held over all engines that share the table; 0: none */
     cre_ws_deflate_config deflate_config;
     cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
     cre_ws_deflate deflate_shared;     /* of published messages: without a window of its own */
@@ -133,7 +133,7 @@ void cre__congestion_close(cre_engine *engine);
 bool cre__congestion_stops(cre__conn *conn);
 
 /* budget.c */
-/* At the end of a turn: ends the connections with the longest queues while the server is over its budget. */
+/* At the end of a turn: ends the connections with the most bytes while the server is over its budget. */
 void cre__budget_enforce(cre_engine *engine);
 
 #endif

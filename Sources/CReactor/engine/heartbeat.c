@@ -35,6 +35,10 @@ static uint32_t wait_for(const cre__conn *conn, uint32_t now) {
                                : left(config->ping_interval_ms, silent);
         if (ping < wait) wait = ping;
     }
+    if (conn->transport.message_since) {
+        uint32_t message = left(conn->port->options.message_timeout_ms, now - conn->transport.message_since);
+        if (message < wait) wait = message;
+    }
     if (wait == UINT32_MAX) return 0;
     return wait ? wait : 1;
 }
@@ -73,4 +77,34 @@ void cre__heartbeat_protect(cre__conn *conn, bool on) {
     if (!on)
         conn->transport.last_receive =
             (uint32_t)cre_loop_now(conn->transport.net->loop); /* its time begins now */
+}
+
+/* ---- messages that are not complete ---- */
+
+static void restart_message(cre__conn *conn) {
+    conn->transport.message_since = (uint32_t)cre_loop_now(conn->transport.net->loop) | 1; /* 0 means none */
+}
+
+void cre__message_begin(cre__conn *conn) {
+    if (conn->transport.message_since) return;
+    restart_message(conn);
+    cre__heartbeat_begin(conn);
+}
+
+/* A peer that is not read because it does not take its output must at least take some of it. */
+static bool is_held_up(const cre__conn *conn, uint32_t now) {
+    const cre__transport *transport = &conn->transport;
+    if (transport->stopped & (CRE__STOP_PAUSED | CRE__STOP_CONGESTED)) return true;
+    return (transport->stopped & CRE__STOP_FULL) &&
+           now - transport->last_send < conn->port->options.message_timeout_ms;
+}
+
+bool cre__message_overdue(cre__conn *conn) {
+    uint32_t now = (uint32_t)cre_loop_now(conn->transport.net->loop);
+    if (!conn->transport.message_since ||
+        now - conn->transport.message_since < conn->port->options.message_timeout_ms)
+        return false;
+    if (!is_held_up(conn, now)) return true;
+    restart_message(conn);
+    return false;
 }

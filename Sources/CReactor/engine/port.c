@@ -23,6 +23,7 @@ static void fill(cre_port_options *options, const cre_engine_config *config) {
     options->read_when_full |= config->read_when_full;
     DEFAULT(options->head_timeout_ms, config->head_timeout_ms);
     DEFAULT(options->body_timeout_ms, config->body_timeout_ms);
+    DEFAULT(options->message_timeout_ms, config->message_timeout_ms);
     DEFAULT(options->idle_timeout_ms, config->idle_timeout_ms);
     DEFAULT(options->close_timeout_ms, config->close_timeout_ms);
 }

@@ -55,12 +55,11 @@ static void add_chunk(cre__transport *transport, cre__chunk *chunk) {
 
 /* ---- accounting ---- */
 
-/* Adds the queues of this loop to the total of the server. */
+/* Adds the queues and buffers of this loop to the total of the server. */
 static void publish_total(cre__net *net) {
-    int64_t change = (int64_t)(net->queued - net->reported);
-    net->reported = net->queued;
-    if (net->total_queued)
-        atomic_fetch_add_explicit(net->total_queued, (uint64_t)change, memory_order_relaxed);
+    uint64_t held = net->queued + net->buffered, change = held - net->reported;
+    net->reported = held;
+    if (net->total_held) atomic_fetch_add_explicit(net->total_held, change, memory_order_relaxed);
 }
 
 /* ---- filling ---- */
@@ -300,7 +299,7 @@ static void flush_first(cre__net *net) {
 void cre__net_flush(cre__net *net) {
     while (net->dirty)
         flush_first(net);
-    if (net->queued != net->reported) publish_total(net);
+    if (net->queued + net->buffered != net->reported) publish_total(net);
 }
 
 void cre__net_forget(cre__net *net) {

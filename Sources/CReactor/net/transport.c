@@ -34,6 +34,7 @@ static void close_socket(cre__transport *transport) {
     transport->producing = transport->has_destination = false;
     cre__transport_set_deadline(transport, 0);
     cre__queue_drop(transport);
+    cre__transport_set_buffered(transport, 0);
     cre__tls_detach(transport);
     uv_close((uv_handle_t *)&transport->poll, transport->net->events->released);
     close(transport->descriptor);

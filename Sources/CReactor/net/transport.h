@@ -54,6 +54,9 @@ enum {
     CRE__STOP_ENDED = 16,    /* nothing more can be received */
 };
 
+/* The resolution at which memory for incomplete input is counted. */
+#define CRE__BUFFERED_UNIT 64u
+
 /* The resolution at which activity is reported: 128 ms. */
 #define CRE__ACTIVITY_SHIFT 7
 
@@ -102,19 +105,21 @@ struct cre__transport {
     uint32_t deadline;                            /* tick */
     uint32_t last_receive, last_send;             /* the loop's time in ms, its lower half */
     uint32_t queued;                              /* bytes in the queue and encrypted bytes not sent */
+    uint32_t message_since; /* the owner's: the loop's time in ms when an unfinished message began; 0: none */
     int descriptor;
-    uint8_t state;        /* cre__transport_state */
-    uint8_t stopped;      /* CRE__STOP_* */
-    uint8_t watching;     /* events that libuv watches */
-    bool dirty : 1;       /* in the list of transports to flush */
-    bool turn_due : 1;    /* ...and `turn` is to be called */
-    bool blocked : 1;     /* the socket takes no more output */
-    bool half_closed : 1; /* nothing more will be sent */
-    bool reading : 1;     /* inside its read loop */
-    bool released : 1;    /* CLOSED, and libuv's handle is closed: freed when it is not dirty */
-    bool established : 1; /* `ready` was called */
-    bool no_linger : 1;   /* FINISHING: closes without waiting for the end of the peer's input */
-    bool read_again : 1;  /* TLS has input that poll does not know of: read at the end of the turn */
+    uint32_t buffered : 24; /* memory for input that is not complete, in units of CRE__BUFFERED_UNIT bytes */
+    uint8_t state;          /* cre__transport_state */
+    uint8_t stopped;        /* CRE__STOP_* */
+    uint8_t watching;       /* events that libuv watches */
+    bool dirty : 1;         /* in the list of transports to flush */
+    bool turn_due : 1;      /* ...and `turn` is to be called */
+    bool blocked : 1;       /* the socket takes no more output */
+    bool half_closed : 1;   /* nothing more will be sent */
+    bool reading : 1;       /* inside its read loop */
+    bool released : 1;      /* CLOSED, and libuv's handle is closed: freed when it is not dirty */
+    bool established : 1;   /* `ready` was called */
+    bool no_linger : 1;     /* FINISHING: closes without waiting for the end of the peer's input */
+    bool read_again : 1;    /* TLS has input that poll does not know of: read at the end of the turn */
     /* Set by the owner: */
     bool has_destination : 1; /* ask `destination` before reading */
     bool producing : 1;       /* `writable` has more to send when the queue is empty */
@@ -143,9 +148,10 @@ struct cre__net {
     struct cre__tls_scratch *tls_scratch;
     uint64_t bytes_in, bytes_out;
     uint64_t tls_handshakes, tls_resumed, tls_failed;
-    uint64_t queued;                /* bytes in all queues */
-    uint64_t reported;              /* of them, added to *total_queued */
-    _Atomic uint64_t *total_queued; /* over all loops of the server; NULL: there is only this one */
+    uint64_t queued;              /* bytes in all queues */
+    uint64_t buffered;            /* bytes of memory for input that is not complete */
+    uint64_t reported;            /* of both, added to *total_held */
+    _Atomic uint64_t *total_held; /* over all loops of the server; NULL: there is only this one */
 };
 
 int cre__net_init(cre__net *net, cre_loop *loop, const cre__transport_events *events);
@@ -213,6 +219,14 @@ void cre__transport_set_deadline(cre__transport *transport, uint32_t after_ms);
 static inline void cre__queue_account(cre__transport *transport, int64_t change) {
     transport->queued = (uint32_t)(transport->queued + change);
     transport->net->queued += (uint64_t)change;
+}
+/* Sets the number of bytes that the owner has buffered of input that is not complete: at most 1 GiB. */
+static inline void cre__transport_set_buffered(cre__transport *transport, size_t bytes) {
+    const uint32_t most = (1u << 24) - 1;
+    size_t units = (bytes + CRE__BUFFERED_UNIT - 1) / CRE__BUFFERED_UNIT;
+    uint32_t rounded = units < most ? (uint32_t)units : most;
+    transport->net->buffered += ((uint64_t)rounded - transport->buffered) * CRE__BUFFERED_UNIT;
+    transport->buffered = rounded & most;
 }
 /* Whether anything is left to send. */
 bool cre__queue_pending(const cre__transport *transport);

@@ -39,7 +39,7 @@ typedef struct cre__table_memory {
     _Atomic uint64_t seed[2];                 /* of the hash of addresses; 0: not chosen yet */
     _Alignas(64) _Atomic uint32_t turn;       /* for dispatch in turn: dispatch.c */
     _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
-    _Alignas(64) _Atomic uint64_t queued;     /* bytes of output in the queues of all connections */
+    _Alignas(64) _Atomic uint64_t held;       /* bytes that all connections have queued and buffered */
     _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
 } cre__table_memory;
 
@@ -62,13 +62,13 @@ static inline uint32_t cre__table_index(const cre_table *table, cre_session sess
     return (uint32_t)session & (table->slots - 1);
 }
 
-/* Bytes of output that all connections of the server have queued. */
-static inline _Atomic uint64_t *cre__table_queued(const cre_table *table) {
-    return &table->memory->queued;
+/* Bytes of queued output and of unfinished input of all connections of the server. */
+static inline _Atomic uint64_t *cre__table_held(const cre_table *table) {
+    return &table->memory->held;
 }
 
 static inline uint64_t cre__table_total(const cre_table *table) {
-    uint64_t total = atomic_load_explicit(&table->memory->queued, memory_order_relaxed);
+    uint64_t total = atomic_load_explicit(&table->memory->held, memory_order_relaxed);
     return (int64_t)total < 0 ? 0 : total; /* others can write there */
 }
 

@@ -407,6 +407,10 @@ bool cre_ws_session_busy(const cre_ws_session *session) {
     return (session->state & (IN_HEADER | IN_PAYLOAD | IN_MESSAGE)) != 0;
 }
 
+size_t cre_ws_session_buffered(const cre_ws_session *session) {
+    return session->message ? sizeof *session->message + session->message->capacity : 0;
+}
+
 uint16_t cre_ws_close_code(int error) {
     switch (error) {
     case CRE_EWS_UTF8:

@@ -12,9 +12,10 @@ public struct CloseReason: Sendable, Hashable, CustomStringConvertible {
         public static let server = Cause(number: UInt16(CRE_CLOSED_SERVER.rawValue))
         /// The peer violated the protocol; ``CloseReason/text`` has the details.
         public static let protocolError = Cause(number: UInt16(CRE_CLOSED_PROTOCOL.rawValue))
-        /// The peer exceeded a time limit.
+        /// The peer exceeded a time limit, for example ``Settings/messageTimeout``.
         public static let timeout = Cause(number: UInt16(CRE_CLOSED_TIMEOUT.rawValue))
-        /// The output queue exceeded its limit.
+        /// The output queue exceeded its limit, or the connection held the most bytes when the server exceeded
+        /// ``Settings/memoryBudget``; see ``CloseReason/text``.
         public static let overflow = Cause(number: UInt16(CRE_CLOSED_OVERFLOW.rawValue))
         /// The socket failed; ``CloseReason/text`` has the details.
         public static let socketError = Cause(number: UInt16(CRE_CLOSED_ERROR.rawValue))

@@ -21,8 +21,8 @@ extension PortSettings {
             try require(value.map { (1...1 << 30).contains($0) } ?? true, "\(what) must be 1 or more")
         }
         for (what, value) in [
-            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("idleTimeout", idleTimeout),
-            ("closeTimeout", closeTimeout),
+            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("messageTimeout", messageTimeout),
+            ("idleTimeout", idleTimeout), ("closeTimeout", closeTimeout),
         ] {
             try require(
                 value.map { $0 >= .milliseconds(1) && $0 <= .seconds(86_400) } ?? true,

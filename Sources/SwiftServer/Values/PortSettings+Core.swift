@@ -26,6 +26,7 @@ extension PortSettings {
         unsafe options.max_queue = UInt32(maxQueue ?? 0)
         unsafe options.head_timeout_ms = UInt32(headTimeout?.milliseconds ?? 0)
         unsafe options.body_timeout_ms = UInt32(bodyTimeout?.milliseconds ?? 0)
+        unsafe options.message_timeout_ms = UInt32(messageTimeout?.milliseconds ?? 0)
         unsafe options.idle_timeout_ms = UInt32(idleTimeout?.milliseconds ?? 0)
         unsafe options.close_timeout_ms = UInt32(closeTimeout?.milliseconds ?? 0)
         return unsafe options

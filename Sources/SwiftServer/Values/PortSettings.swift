@@ -21,6 +21,8 @@ public struct PortSettings: Sendable {
     public var headTimeout: Duration?
     /// See ``Settings/bodyTimeout``.
     public var bodyTimeout: Duration?
+    /// See ``Settings/messageTimeout``.
+    public var messageTimeout: Duration?
     /// See ``Settings/idleTimeout``.
     public var idleTimeout: Duration?
     /// See ``Settings/closeTimeout``.

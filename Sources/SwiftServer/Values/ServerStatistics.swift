@@ -35,7 +35,9 @@ public struct ServerStatistics: Sendable {
     public let bytesSent: Int
     /// Bytes in the output queues of all connections.
     public let queuedBytes: Int
-    /// Connections that were closed because all queues together exceeded ``Settings/queueBudget``.
+    /// Bytes of memory for messages, packets and requests that have not arrived completely.
+    public let unfinishedBytes: Int
+    /// Connections that were closed because all connections together exceeded ``Settings/memoryBudget``.
     public let connectionsShed: Int
     /// Workers that run no handler.
     public let idleWorkers: Int

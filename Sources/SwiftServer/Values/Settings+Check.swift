@@ -20,10 +20,10 @@ extension Settings {
             (0..<effectiveHighWatermark).contains(effectiveLowWatermark),
             "lowWatermark must be less than highWatermark (\(effectiveHighWatermark) bytes), got \(effectiveLowWatermark)"
         )
-        if let queueBudget {
+        if let memoryBudget {
             try require(
-                queueBudget >= maxQueue, "queueBudget must be at least maxQueue (\(maxQueue) bytes), got \(queueBudget)"
-            )
+                memoryBudget >= maxQueue,
+                "memoryBudget must be at least maxQueue (\(maxQueue) bytes), got \(memoryBudget)")
         }
         if let maxStreamedBody {
             try require(maxStreamedBody >= 1024, "maxStreamedBody must be 1 KiB or more, got \(maxStreamedBody) bytes")
@@ -33,8 +33,8 @@ extension Settings {
         }
         try require((256...65_535).contains(maxHead), "maxHead must be 256...65,535 bytes, got \(maxHead)")
         for (name, value) in [
-            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("idleTimeout", idleTimeout),
-            ("closeTimeout", closeTimeout), ("shutdownTimeout", shutdownTimeout),
+            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("messageTimeout", messageTimeout),
+            ("idleTimeout", idleTimeout), ("closeTimeout", closeTimeout), ("shutdownTimeout", shutdownTimeout),
         ] {
             try require(
                 value >= .milliseconds(1) && value <= .seconds(86_400), "\(name) must be 1 ms to 1 day, got \(value)")

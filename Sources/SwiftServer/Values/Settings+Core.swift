@@ -57,7 +57,7 @@ extension Settings {
         unsafe config.high_water = UInt32(effectiveHighWatermark)
         unsafe config.low_water = UInt32(effectiveLowWatermark)
         unsafe config.read_when_full = readsWhenFull
-        unsafe config.queue_budget = UInt64(queueBudget ?? Int(clamping: cre_process_memory() / 4))
+        unsafe config.memory_budget = UInt64(memoryBudget ?? Int(clamping: cre_process_memory() / 4))
         unsafe config.subprotocols = Settings.cStrings(subprotocols)
         unsafe config.origins = Settings.cStrings(allowedOrigins)
         if let compression {
@@ -76,6 +76,7 @@ extension Settings {
         unsafe config.max_subscriptions = UInt32(maxSubscriptions)
         unsafe config.head_timeout_ms = UInt32(headTimeout.milliseconds)
         unsafe config.body_timeout_ms = UInt32(bodyTimeout.milliseconds)
+        unsafe config.message_timeout_ms = UInt32(messageTimeout.milliseconds)
         unsafe config.idle_timeout_ms = UInt32(idleTimeout.milliseconds)
         unsafe config.close_timeout_ms = UInt32(closeTimeout.milliseconds)
         return unsafe config

@@ -89,10 +89,11 @@ public struct Settings: Sendable {
     public var lowWatermark: Int?
     /// Whether connections are read also while their output queue is above the high watermark. Default: false.
     public var readsWhenFull = false
-    /// The number of bytes that the output queues of all connections of the server may have together. Above it the
-    /// connections with the longest queues are closed (``CloseReason/Cause/overflow``). Default: a quarter of the
-    /// memory of the machine, or of the limit of the process's control group.
-    public var queueBudget: Int?
+    /// The number of bytes that all connections of the server may hold together: output queues, and messages, packets
+    /// and requests that have not arrived completely. Above it the connections with the most bytes are closed
+    /// (``CloseReason/Cause/overflow``). Default: a quarter of the memory of the machine, or of the limit of the
+    /// process's control group.
+    public var memoryBudget: Int?
     /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no compression.
     public var compression: Compression?
     /// Keep the request of each handshake for ``Connection/request``, until the WebSocket is closed. Default: false,
@@ -115,6 +116,10 @@ public struct Settings: Sendable {
     public var headTimeout: Duration = .seconds(10)
     /// The time limit for the body of a request. Default: 60 seconds.
     public var bodyTimeout: Duration = .seconds(60)
+    /// The time limit for a WebSocket message, or for a packet of a `.tcp` port with a framing, from its first byte. A
+    /// client that exceeds it is closed, with ``CloseReason/Cause/timeout`` and code 1008. Time during which the server
+    /// does not read from the client does not count. Default: 60 seconds.
+    public var messageTimeout: Duration = .seconds(60)
     /// The time that a connection stays open between two requests. Default: 75 seconds.
     public var idleTimeout: Duration = .seconds(75)
     /// The time limit for the peer's half of a closing handshake. Default: 5 seconds.

@@ -43,6 +43,11 @@ extension PortSettings {
             ("maxStreamedBody", maxStreamedBody != nil, isWeb, "a webSocket or http port"),
             ("headTimeout", headTimeout != nil, isWeb, "a webSocket or http port"),
             ("bodyTimeout", bodyTimeout != nil, isWeb, "a webSocket or http port"),
+            (
+                "messageTimeout", messageTimeout != nil,
+                spoken == .webSocket || (spoken == .tcp && framing != .none),
+                "a webSocket port, or a tcp port with a framing"
+            ),
             ("idleTimeout", idleTimeout != nil, isWeb, "a webSocket or http port"),
             ("keepAlive", keepAlive != nil, spoken != .udp, "a port with connections"),
             ("fastOpen", fastOpen != nil, spoken != .udp, "a port with connections"),

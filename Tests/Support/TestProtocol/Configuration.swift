@@ -26,6 +26,7 @@ package struct Configuration: Codable, Sendable {
     package var closeTimeout: Duration?
     package var shutdownTimeout: Duration?
     package var idleTimeout: Duration?
+    package var messageTimeout: Duration?
     package var heartbeatIdleTime: Duration?
     package var pingInterval: Duration?
     package var stuckAfter: Duration?
@@ -143,6 +144,7 @@ extension Configuration {
         set(\.maxTasks, maxTasks)
         set(\.ringSize, ringSize)
         set(\.closeTimeout, closeTimeout)
+        set(\.messageTimeout, messageTimeout)
         set(\.shutdownTimeout, shutdownTimeout)
         set(\.idleTimeout, idleTimeout)
         if let stuckAfter { settings.stuckAfter = stuckAfter }

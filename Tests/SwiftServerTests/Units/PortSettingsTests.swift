@@ -27,6 +27,7 @@ import Testing
         Case("keepAlive", \.keepAlive, KeepAlive(count: 0)), Case("keepAlive", \.keepAlive, KeepAlive(count: 128)),
         Case("deferAccept", \.deferAccept, .zero), Case("fastOpen", \.fastOpen, 0),
         Case("headTimeout", \.headTimeout, .zero), Case("bodyTimeout", \.bodyTimeout, .seconds(-1)),
+        Case("messageTimeout", \.messageTimeout, .zero),
         Case("idleTimeout", \.idleTimeout, .seconds(86_401)), Case("closeTimeout", \.closeTimeout, .microseconds(999)),
         Case("maxQueue", \.maxQueue, 1023), Case("backlog", \.backlog, 0),
     ]

@@ -38,6 +38,7 @@ import Testing
         Case("spin", \.spin, .nanoseconds(-1)), Case("spin", \.spin, .microseconds(1001)),
         Case("headTimeout", \.headTimeout, .zero), Case("headTimeout", \.headTimeout, .seconds(86_401)),
         Case("bodyTimeout", \.bodyTimeout, .microseconds(999)), Case("bodyTimeout", \.bodyTimeout, .seconds(86_401)),
+        Case("messageTimeout", \.messageTimeout, .zero),
         Case("idleTimeout", \.idleTimeout, .zero), Case("idleTimeout", \.idleTimeout, .seconds(86_401)),
         Case("closeTimeout", \.closeTimeout, .seconds(-1)), Case("closeTimeout", \.closeTimeout, .seconds(86_401)),
         Case("shutdownTimeout", \.shutdownTimeout, .zero),

@@ -95,6 +95,7 @@ import Testing
         PortCase("maxStreamedBody", \.maxStreamedBody, 2048, [.webSocket, .http]),
         PortCase("headTimeout", \.headTimeout, .seconds(1), [.webSocket, .http]),
         PortCase("bodyTimeout", \.bodyTimeout, .seconds(1), [.webSocket, .http]),
+        PortCase("messageTimeout", \.messageTimeout, .seconds(1), [.webSocket]),
         PortCase("idleTimeout", \.idleTimeout, .seconds(1), [.webSocket, .http]),
         PortCase("keepAlive", \.keepAlive, KeepAlive(), [.webSocket, .http, .tcp]),
         PortCase("fastOpen", \.fastOpen, 5, [.webSocket, .http, .tcp]),

@@ -29,6 +29,11 @@ uint64_t cre__http1_body_limit(const cre__conn *conn) {
     return options->max_streamed_body ? options->max_streamed_body : UINT64_MAX;
 }
 
+size_t cre__http1_body_buffered(const cre__conn *conn) {
+    const struct cre__http1_body *body = cre__http1_of(conn)->body;
+    return body ? sizeof *body + body->capacity : 0;
+}
+
 static void free_body(cre__conn *conn) {
     cre__http1 *http = cre__http1_of(conn);
     cre__free(http->body);

@@ -122,6 +122,8 @@ void cre__http1_body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 void cre__http1_body_timed_out(cre__conn *conn);
 /* The body is wanted: a client that waits for that is asked to go on. */
 int cre__http1_body_continue(cre__conn *conn);
+/* The memory of the body that is being received, in bytes. */
+size_t cre__http1_body_buffered(const cre__conn *conn);
 /* The request is answered: the rest of the body is dropped, which the end of the turn reports. */
 void cre__http1_body_discard(cre__conn *conn);
 /* Whether the end of the connection must report that the rest of a body will not be received. */

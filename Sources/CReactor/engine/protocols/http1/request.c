@@ -214,12 +214,21 @@ static void serve_pending(cre__conn *conn, const uint8_t *data, size_t length) {
     cre__free(taken);
 }
 
+/* The memory of input that is not complete, or waits. */
+static void account_unfinished(cre__conn *conn) {
+    const pending_input *kept = cre__http1_of(conn)->pending;
+    size_t pending = kept ? sizeof *kept + kept->capacity : 0;
+    cre__conn_set_buffered(conn, pending + cre__http1_body_buffered(conn));
+}
+
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     const cre__http1 *http = cre__http1_of(conn);
     if (http->pending && !http->body && may_serve(conn))
         serve_pending(conn, data, length); /* an incomplete head waits: the new bytes go behind it */
     else
         serve(conn, data, data + length, 0);
+    if (cre__http1_serves(conn) && (http->pending || http->body || conn->transport.buffered))
+        account_unfinished(conn);
 }
 
 /* ---- the protocol ---- */
@@ -259,6 +268,7 @@ static void resume(cre__conn *conn) {
         conn->transport.reading = false;
     }
     if (!cre__http1_serves(conn)) return;
+    account_unfinished(conn);
     if (cre__transport_ended(&conn->transport) && !http->count) CRE__FINISH(conn, .reason = CRE_CLOSED_PEER);
 }
 

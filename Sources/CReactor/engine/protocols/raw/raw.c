@@ -20,12 +20,27 @@ static void start(cre__conn *conn) {
     cre__conn_emit(conn, CRE_EVENT_CONNECT, 0, NULL, 0);
 }
 
+/* The memory and the time of a packet that is not complete. */
+static void account_unfinished(cre__conn *conn) {
+    const cre_framing *framing = framing_of(conn);
+    if (!cre__conn_live(conn)) return;
+    cre__conn_set_buffered(conn, framing->capacity);
+    if (cre_framing_pending(framing))
+        cre__message_begin(conn);
+    else
+        conn->transport.message_since = 0;
+}
+
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     const uint8_t *cursor = data, *end = data + length, *packet;
     while (cre__conn_live(conn)) {
         size_t size;
         int result = cre_framing_next(framing_of(conn), &cursor, end, &packet, &size);
-        if (result == 0) return;
+        if (result == 0) {
+            if (framing_of(conn)->buffer || conn->transport.buffered) account_unfinished(conn);
+            return;
+        }
+        conn->transport.message_since = 0;
         if (result < 0) {
             CRE__FINISH(conn, .reason = result == CRE_ENOMEM ? CRE_CLOSED_NOMEM : CRE_CLOSED_PROTOCOL,
                         .error = result);
@@ -62,6 +77,8 @@ static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closi
 static void due(cre__conn *conn) {
     if (cre__transport_ended(&conn->transport))
         close_conn(conn, CRE_CLOSED_TIMEOUT, NULL);
+    else if (cre__message_overdue(conn))
+        CRE__FINISH(conn, .reason = CRE_CLOSED_TIMEOUT, .error = CRE_EMESSAGE_TIMEOUT);
     else
         cre__heartbeat_due(conn, NULL, NULL);
 }

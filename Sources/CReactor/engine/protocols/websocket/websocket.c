@@ -163,8 +163,20 @@ static void failed(cre__conn *conn, int error) {
     input_over(conn, reason, code, error, (cre_slice){ 0 });
 }
 
+/* The memory and the time of a message that is not complete. */
+static void account_unfinished(cre__conn *conn) {
+    const cre_ws_session *session = &cre__websocket_of(conn)->session;
+    if (!cre__conn_live(conn)) return;
+    cre__conn_set_buffered(conn, cre_ws_session_buffered(session));
+    if (!cre_ws_session_busy(session))
+        conn->transport.message_since = 0;
+    else if (conn->stream.accepts_frames)
+        cre__message_begin(conn);
+}
+
 static inline void handle_message(cre__conn *conn, const cre_ws_event *event) {
     if (!conn->stream.accepts_frames) return; /* we have closed: too late */
+    conn->transport.message_since = 0;
     cre__conn_engine(conn)->stats.messages_in++;
     cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
 }
@@ -214,6 +226,7 @@ static void input(cre__conn *conn, uint8_t *data, size_t length) {
         if (data == end && !session->message) break; /* no memory to give back: a call would do nothing */
     }
     conn->transport.has_destination = session->message != NULL && cre__conn_live(conn);
+    if (session->state || conn->transport.message_since || conn->transport.buffered) account_unfinished(conn);
 }
 
 static size_t destination(cre__conn *conn, uint8_t **at) {
@@ -223,7 +236,10 @@ static size_t destination(cre__conn *conn, uint8_t **at) {
 static void received(cre__conn *conn, size_t length) {
     cre_ws_event event;
     int result = cre_ws_session_received(&cre__websocket_of(conn)->session, length, &event);
-    if (result == 0) return;
+    if (result == 0) {
+        account_unfinished(conn); /* its memory may have grown */
+        return;
+    }
     if (result > 0)
         handle(conn, &event);
     else
@@ -261,6 +277,8 @@ static void say_why(cre__conn *conn) {
 static void due(cre__conn *conn) {
     if (cre__websocket_of(conn)->awaits_owner)
         close_conn(conn, CRE_CLOSED_TIMEOUT, NULL); /* its owner had its time */
+    else if (conn->stream.accepts_frames && cre__message_overdue(conn))
+        input_over(conn, CRE_CLOSED_TIMEOUT, 1008, CRE_EMESSAGE_TIMEOUT, (cre_slice){ 0 });
     else if (conn->stream.accepts_frames)
         cre__heartbeat_due(conn, ping, say_why);
     else

@@ -112,6 +112,9 @@ typedef struct cre_engine_config {
     /** Bytes of queued output and of incomplete input (messages, packets, requests) on all connections of the
      * engines that share the table; above it the connections with the most bytes are closed. 0: no limit. */
     uint64_t memory_budget;
+    /** Bytes of output that other processes may have accepted for a connection before they see that its queue
+     * is full; they are queued beyond max_queue. Default: none. */
+    uint64_t in_flight;
     /** Connections of one remote address (IPv6: of one /64), over all engines that share the table; further
      * ones are closed at once. 0: no limit. */
     uint32_t max_per_address;

@@ -473,7 +473,8 @@ const cre__transport_events cre__conn_events = {
 /* ---- output ---- */
 
 int cre__conn_accept_slowly(cre__conn *conn, size_t length, cre__policy policy) {
-    uint64_t limit = (uint64_t)conn->port->options.max_queue * (policy == CRE__FORCE ? 2 : 1);
+    uint64_t limit = conn->port->options.max_queue;
+    if (policy == CRE__FORCE) limit += limit + cre__conn_engine(conn)->config.in_flight;
     if (!length || cre__queue_takes(cre__conn_queued(conn), length, limit)) return 0;
     if (policy == CRE__FORCE) CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EQUEUE_FULL);
     return CRE_EQUEUE_FULL;

@@ -136,8 +136,9 @@ static inline uint64_t cre__conn_queued(const cre__conn *conn) {
     return (uint64_t)conn->transport.queued + conn->deferred;
 }
 
-/* Applies the rule to `length` more bytes. With CRE__FORCE the limit is twice as large, as whoever accepted
- * them sees the queue's length a little later. Returns 0, or CRE_EQUEUE_FULL; then, with CRE__FORCE, the
+/* Applies the rule to `length` more bytes. With CRE__FORCE the limit is twice as large, and larger by what
+ * may be in flight: a process that accepts output sees the queue's length a little later, and what it has
+ * accepted must not be the reason to close. Returns 0, or CRE_EQUEUE_FULL; then, with CRE__FORCE, the
  * connection has ended with OVERFLOW, as its stream would have a hole. */
 int cre__conn_accept_slowly(cre__conn *conn, size_t length, cre__policy policy);
 static inline int cre__conn_accept(cre__conn *conn, size_t length, cre__policy policy) {

@@ -39,6 +39,7 @@ static bool config_valid(const cre_engine_config *config) {
     if (!config->on_event || config->max_pipelined > CRE_MAX_PIPELINED) return false;
     if (config->dispatch > CRE_DISPATCH_FUNCTION) return false;
     if (config->dispatch == CRE_DISPATCH_FUNCTION && !config->dispatch_function) return false;
+    if (config->in_flight > 1u << 30) return false; /* queues count in 32 bits */
     return (uint32_t)config->first_worker + config->worker_count <= CRE__TABLE_NODES;
 }
 

@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "link/bus_internal.h"
+#include "runtime/worker_internal.h"
 
 struct cre_reactor {
     cre_reactor_config config;
@@ -121,6 +122,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.context = reactor;
     engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);
+    engine.in_flight = cre__in_flight(&config->bus->config);
     engine.shared_stats = cre__bus_shown(config->bus, config->node);
     engine.node = (uint16_t)config->node;
     uint32_t workers = engine.worker_count ? engine.worker_count : 1;

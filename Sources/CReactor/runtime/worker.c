@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/slices.h"
 #include "engine/command.h"
 #include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
@@ -148,6 +149,7 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         own.congested = NULL;
         own.half_open = true; /* as with reactors: what a worker sees is the same in both modes */
         own.table = worker->table;
+        own.in_flight = cre__in_flight(&config->bus->config);
         own.shared_stats = cre__bus_shown(config->bus, config->node);
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
@@ -225,11 +227,12 @@ bool cre_worker_owns(const cre_worker *worker, cre_session session) {
     return worker->engine && cre__table_owner(worker->table, session, &owner) && owner == worker->config.node;
 }
 
-/* Whether too much waits on the connection for more to be sent. */
-static bool is_full(const cre_worker *worker, const cre__slot *slot) {
+/* Whether `length` more bytes do not fit the queue of the connection: the rule of its owner. */
+static bool is_full(const cre_worker *worker, const cre__slot *slot, size_t length) {
     uint32_t limit = worker->config.max_queue;
     if (!limit) limit = atomic_load_explicit(&slot->queue_limit, memory_order_relaxed);
-    return atomic_load_explicit(&slot->queued, memory_order_relaxed) >= limit;
+    uint32_t queued = atomic_load_explicit(&slot->queued, memory_order_relaxed);
+    return length && queued && queued + (uint64_t)length > limit;
 }
 
 /* The command's owner is another process: what can be known here is answered here. */
@@ -251,15 +254,16 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         if (state != CRE_CONNECTION_OPEN)
             return state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM ? CRE_ENOT_WEBSOCKET
                                                                                   : CRE_EGONE;
-        if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
+        if (is_full(worker, slot, cre__slices_length(parts, count))) return CRE_EQUEUE_FULL;
     } else if (command->kind == CRE_COMMAND_SEND) {
         const cre__slot *slot = slot_of(worker, command->session);
         int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
         if (state != CRE_CONNECTION_STREAM)
             return state == CRE_CONNECTION_CLOSING ? CRE_EGONE : CRE_ENOT_STREAM;
-        if (is_full(worker, slot)) return CRE_EQUEUE_FULL;
+        if (is_full(worker, slot, cre__slices_length(parts, count))) return CRE_EQUEUE_FULL;
     } else if (command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL)) {
-        if (is_full(worker, slot_of(worker, command->session))) return CRE_EQUEUE_FULL;
+        if (is_full(worker, slot_of(worker, command->session), cre__slices_length(parts, count)))
+            return CRE_EQUEUE_FULL;
     }
     result = cre__worker_send(worker, owner, command, parts, count);
     if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))

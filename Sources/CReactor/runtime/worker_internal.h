@@ -78,4 +78,12 @@ void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *r
 /* Notifies the poster of the task in which a predecessor died. */
 void cre__take_over_activity(cre_worker *worker);
 
+/* The output that all processes together may have accepted for one connection before they see the length of
+ * its queue: in their rings, in the memory behind them, and read in the same turn. */
+static inline uint64_t cre__in_flight(const cre_bus_config *config) {
+    const uint64_t most = 1u << 30;
+    uint64_t of_one = 2ull * config->ring_bytes + config->queue_bytes + config->max_payload;
+    return of_one < most / config->nodes ? of_one * config->nodes : most;
+}
+
 #endif

@@ -157,7 +157,7 @@ TEST(unix_sockets) {
     REQUIRE(file != NULL);
     fclose(file);
     CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = host }, NULL),
-             -EADDRINUSE);
+             -ENOTSOCK);
     CHECK(access(path, F_OK) == 0);
     unlink(path);
     /* A name without a file. */
@@ -174,12 +174,12 @@ TEST(addresses_that_cannot_be) {
     char host[200] = "unix:/";
     CHECK_EQ(
         cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "localhost" }, NULL),
-        -EADDRNOTAVAIL);
+        CRE_EINVALID);
     CHECK_EQ(
         cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "1.2.3.4.5" }, NULL),
-        -EADDRNOTAVAIL);
+        CRE_EINVALID);
     CHECK_EQ(cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "unix:" }, NULL),
-             -EADDRNOTAVAIL);
+             CRE_EINVALID);
     CHECK_EQ(
         cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "192.0.2.1" }, NULL),
         -EADDRNOTAVAIL);
@@ -317,6 +317,106 @@ TEST(a_socket_from_elsewhere) {
         cre_listen(&(cre_listen_options){ .size = sizeof(cre_listen_options), .descriptor = 1000 }, NULL),
         -EBADF);
     net_stop(net);
+}
+
+/* ---- several sockets on one port ---- */
+
+enum { SEVERAL = 3, VISITORS = 60 };
+
+static int connect_to(const char *host, uint16_t port, int type) {
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+                               .sin6_port = htons(port),
+                               .sin6_addr = in6addr_loopback };
+    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool is_v6 = strchr(host, ':') != NULL;
+    int descriptor = socket(is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
+    REQUIRE(descriptor >= 0);
+    int result = is_v6 ? connect(descriptor, (struct sockaddr *)&v6, sizeof v6)
+                       : connect(descriptor, (struct sockaddr *)&v4, sizeof v4);
+    REQUIRE(result == 0);
+    if (type == SOCK_DGRAM) CHECK_EQ(send(descriptor, "x", 1, 0), 1);
+    return descriptor;
+}
+
+/* The connections or datagrams that have reached a socket. */
+static int received(int descriptor, bool datagram) {
+    char byte;
+    for (int count = 0;; count++) {
+        int got =
+            datagram ? (int)recv(descriptor, &byte, 1, 0) : accept4(descriptor, NULL, NULL, SOCK_CLOEXEC);
+        if (got < 0) return count;
+        if (!datagram) close(got);
+    }
+}
+
+static void expect_no_share(const char *host, bool datagram) {
+    cre_listen_options options = { .host = host, .datagram = datagram };
+    int sockets[SEVERAL], visitors[VISITORS], intruder, all = 0;
+    REQUIRE(cre_listen_several(&options, sockets, SEVERAL, &options.port) == 0);
+    int before = net_descriptors();
+    CHECK_EQ(cre_listen(&options, NULL), -EADDRINUSE);
+    int others[SEVERAL];
+    CHECK_EQ(cre_listen_several(&options, others, SEVERAL, NULL), -EADDRINUSE);
+    CHECK_EQ(net_descriptors(), before);
+    /* The system lets the same user bind the port; but nothing gets there. */
+    options.reuse_port = true;
+    intruder = cre_listen(&options, NULL);
+    CHECK(intruder >= 0);
+    int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
+    for (int i = 0; i < VISITORS; i++)
+        visitors[i] = connect_to(host, options.port, type);
+    for (int i = 0; i < SEVERAL; i++) {
+        int count = received(sockets[i], datagram);
+        CHECK(count > 0);
+        all += count;
+    }
+    CHECK_EQ(all, VISITORS);
+    CHECK_EQ(received(intruder, datagram), 0);
+    for (int i = 0; i < VISITORS; i++)
+        close(visitors[i]);
+    for (int i = 0; i < SEVERAL; i++)
+        close(sockets[i]);
+    close(intruder);
+}
+
+TEST(a_port_of_several_sockets_is_not_shared_with_others) {
+    expect_no_share("127.0.0.1", false);
+    expect_no_share("127.0.0.1", true);
+    expect_no_share("0.0.0.0", false);
+    expect_no_share("::", false);
+    expect_no_share("::", true);
+}
+
+TEST(a_port_is_shared_on_request) {
+    cre_listen_options options = { .host = "127.0.0.1", .reuse_port = true };
+    int sockets[SEVERAL], visitors[VISITORS], all = 0;
+    REQUIRE(cre_listen_several(&options, sockets, SEVERAL, &options.port) == 0);
+    int other = cre_listen(&options, NULL);
+    REQUIRE(other >= 0);
+    for (int i = 0; i < VISITORS; i++)
+        visitors[i] = connect_to(options.host, options.port, SOCK_STREAM);
+    for (int i = 0; i < SEVERAL; i++)
+        all += received(sockets[i], false);
+    int others = received(other, false);
+    CHECK(others > 0);
+    CHECK_EQ(all + others, VISITORS);
+    for (int i = 0; i < VISITORS; i++)
+        close(visitors[i]);
+    for (int i = 0; i < SEVERAL; i++)
+        close(sockets[i]);
+    close(other);
+}
+
+TEST(several_sockets_need_a_port) {
+    int sockets[2], before = net_descriptors();
+    cre_listen_options options = { .host = "unix:/tmp/never" };
+    CHECK_EQ(cre_listen_several(&options, sockets, 2, NULL), CRE_EINVALID);
+    options = (cre_listen_options){ .size = sizeof options, .host = "127.0.0.1", .descriptor = 3 };
+    CHECK_EQ(cre_listen_several(&options, sockets, 2, NULL), CRE_EINVALID);
+    options = (cre_listen_options){ .size = sizeof options, .host = "127.0.0.1" };
+    CHECK_EQ(cre_listen_several(&options, sockets, 0, NULL), CRE_EINVALID);
+    CHECK_EQ(net_descriptors(), before);
 }
 
 TEST_MAIN()

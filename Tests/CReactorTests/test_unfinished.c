@@ -170,7 +170,9 @@ TEST(bytes_have_no_time) {
     net_server *net =
         net_start((cre_engine_config){ .ports = ports, .port_count = 2, .message_timeout_ms = 300 }, NULL);
     uint16_t number;
-    REQUIRE(cre_engine_listen(net->engine, &(cre_listen_options){ .host = "127.0.0.1" }, &number) == 0);
+    REQUIRE(cre_engine_listen(
+                net->engine, &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" },
+                &number) == 0);
     net_client bytes = net_connect(net), packets = net_connect_to(net, number);
     net_send_text(&bytes, "abc");
     NET_UNTIL(net, net_count_events(net, CRE_EVENT_RECEIVE) == 1);

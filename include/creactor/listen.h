@@ -37,11 +37,25 @@ typedef struct cre_listen_options {
  * and sets *bound_port, which may be NULL, to the port. An unused file of a Unix socket is replaced. Any
  * thread.
  *
- * Returns CRE_ECONFIG_SIZE; -EADDRNOTAVAIL for a malformed or foreign address; -ENAMETOOLONG for a path;
- * -EADDRINUSE, also when a process still serves a Unix socket; -EPROTOTYPE when options->descriptor is not of
- * the kind that `datagram` selects; or another system error. The caller keeps options->descriptor then.
+ * Returns CRE_ECONFIG_SIZE; CRE_EINVALID when the host is no address; -EADDRNOTAVAIL for an address of
+ * another machine; -ENAMETOOLONG for a path; -EADDRINUSE, also when a process still serves a Unix socket;
+ * -ENOTSOCK when another file is in its place; -EPROTOTYPE when options->descriptor is not of the kind that
+ * `datagram` selects; or another system error. The caller keeps options->descriptor then.
  */
 CRE_NODISCARD CRE_API int cre_listen(const cre_listen_options *options, uint16_t *bound_port);
+
+/**
+ * Binds `count` sockets to one TCP or UDP port, whose connections or clients the system distributes over
+ * them. Fills `descriptors`, which the caller owns. Returns 0, or an error as cre_listen, and CRE_EINVALID
+ * for a Unix socket or a descriptor in the options.
+ *
+ * Without options->reuse_port the first socket is bound alone, so that a port that another program uses is an
+ * error. The sockets share the port by SO_REUSEPORT then, which lets other programs of the same user bind it,
+ * too; but those get nothing, as long as these sockets are open, on systems that let a program choose the
+ * receiver (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5 and later). Any thread.
+ */
+CRE_NODISCARD CRE_API int cre_listen_several(const cre_listen_options *options, int *descriptors,
+                                             uint32_t count, uint16_t *bound_port);
 
 /** Removes the file of a Unix socket bound by cre_listen. It must be called before the descriptor is closed;
  * for other sockets it does nothing. Any thread. */

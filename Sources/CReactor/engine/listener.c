@@ -63,10 +63,12 @@ int cre_engine_listen(cre_engine *engine, const cre_listen_options *options, uin
     if (descriptor < 0) return descriptor;
     result = cre_engine_set_tls(engine, port, own.tls);
     if (!result) result = serve(engine, descriptor, port, own.descriptor <= 0);
-    if (result)
-        close(descriptor);
-    else
+    if (!result) {
         engine->next_port++;
+        return 0;
+    }
+    if (own.descriptor <= 0) cre_listen_remove(descriptor);
+    close(descriptor);
     return result;
 }
 

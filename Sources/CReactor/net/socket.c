@@ -3,6 +3,7 @@
 #include <creactor/listen.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,15 +42,19 @@ static int set_options(int descriptor, const cre_listen_options *options, int fa
     return result;
 }
 
-/* Whether nobody serves the socket behind this file any more: a server that was killed leaves it behind. */
-static bool is_stale(const cre__sockaddr *at, socklen_t size, int type) {
+/* Removes the file of a Unix socket that a killed server has left behind. An error when it is something else:
+ * -ENOTSOCK no socket, -EADDRINUSE one that is served. */
+static int remove_stale(const cre__sockaddr *at, socklen_t size, int type) {
     struct stat file;
-    if (lstat(at->local.sun_path, &file) || !S_ISSOCK(file.st_mode)) return false;
+    if (lstat(at->local.sun_path, &file)) return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(file.st_mode)) return -ENOTSOCK;
     int probe = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (probe < 0) return false;
-    bool stale = connect(probe, &at->any, size) && errno == ECONNREFUSED;
+    if (probe < 0) return -errno;
+    int error = connect(probe, &at->any, size) ? errno : 0;
     close(probe);
-    return stale;
+    if (error == EACCES) return -EACCES;
+    if (error != ECONNREFUSED) return -EADDRINUSE;
+    return unlink(at->local.sun_path) ? -errno : 0;
 }
 
 static int bind_path(int descriptor, const cre__sockaddr *at, socklen_t size,
@@ -61,12 +66,15 @@ static int bind_path(int descriptor, const cre__sockaddr *at, socklen_t size,
     int type = options->datagram ? SOCK_DGRAM : SOCK_STREAM;
     if (bind(descriptor, &at->any, size)) {
         if (errno != EADDRINUSE) return -errno;
-        if (!path[0] || !is_stale(at, size, type)) return -EADDRINUSE;
-        if (unlink(path) || bind(descriptor, &at->any, size)) return -errno;
+        int error = path[0] ? remove_stale(at, size, type) : -EADDRINUSE;
+        if (error) return error;
+        if (bind(descriptor, &at->any, size)) return -errno;
     }
     /* What the process's umask took away. */
-    if (path[0] && chmod(path, mode)) return -errno;
-    return 0;
+    if (!path[0] || !chmod(path, mode)) return 0;
+    int error = -errno;
+    unlink(path);
+    return error;
 }
 
 static int bind_to(int descriptor, const cre_listen_options *options, const cre__sockaddr *at,
@@ -123,22 +131,75 @@ int cre_listen(const cre_listen_options *given, uint16_t *bound_port) {
     }
     cre__sockaddr at;
     result = cre_address_parse(options->host, options->port, &address);
-    if (result) return result == CRE_EINVALID ? -EADDRNOTAVAIL : result;
+    if (result) return result;
     socklen_t size = cre__address_to_system(&address, &at);
     int type = (options->datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
     descriptor = socket(address.family, type, 0);
     if (descriptor < 0) return -errno;
     result = set_options(descriptor, options, address.family);
     if (!result) result = bind_to(descriptor, options, &at, size);
+    bool bound = !result;
     if (!result && !options->datagram && listen(descriptor, options->backlog ? options->backlog : 512))
         result = -errno;
     if (!result) result = bound_to(descriptor, &address);
     if (result) {
+        if (bound && at.any.sa_family == AF_UNIX && at.local.sun_path[0]) unlink(at.local.sun_path);
         close(descriptor);
         return result;
     }
     if (bound_port) *bound_port = address.port;
     return descriptor;
+}
+
+/* Has the first `count` sockets of the port, and no others, get its connections or datagrams: those of one
+ * remote port always the same socket. Not every system can do that, and then others get a share. */
+static void restrict_to(int descriptor, uint32_t count) {
+    cre_address address;
+    if (bound_to(descriptor, &address)) return;
+    bool v6 = address.family == AF_INET6;
+    uint32_t remote_address = (uint32_t)SKF_NET_OFF + (v6 ? 20 : 12); /* its last four bytes */
+    uint32_t remote_port = (uint32_t)SKF_NET_OFF + (v6 ? 40 : 20);    /* behind headers without options */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, remote_address),
+        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x85EBCA6Bu),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, remote_port),
+        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x9E3779B1u),
+        BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8), /* the lowest bits are mixed least */
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    struct sock_fprog program = { .len = sizeof code / sizeof *code, .filter = code };
+    (void)setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
+
+int cre_listen_several(const cre_listen_options *options, int *descriptors, uint32_t count,
+                       uint16_t *bound_port) {
+    cre_listen_options each;
+    int taken = cre__config_take(&each, sizeof each, options);
+    if (taken) return taken;
+    uint16_t port = each.port;
+    bool shares = each.reuse_port;
+    if (!count || each.descriptor > 0) return CRE_EINVALID;
+    if (each.host && strncmp(each.host, "unix:", 5) == 0) return CRE_EINVALID;
+    for (uint32_t i = 0; i < count; i++) {
+        each.port = port;
+        int result = cre_listen(&each, &port);
+        if (result >= 0) {
+            descriptors[i] = result;
+            each.reuse_port = true;
+            result = i || count == 1 ? 0 : set(descriptors[0], SOL_SOCKET, SO_REUSEPORT, 1);
+            if (!result) continue;
+            i++;
+        }
+        while (i)
+            close(descriptors[--i]);
+        return result;
+    }
+    if (count > 1 && !shares) restrict_to(descriptors[0], count);
+    if (bound_port) *bound_port = port;
+    return 0;
 }
 
 void cre_listen_remove(int descriptor) {

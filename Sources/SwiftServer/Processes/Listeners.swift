@@ -5,7 +5,8 @@ internal import Glibc
 ///
 /// In process mode each port has one, the master's. In base mode each worker has its own on the same port, and the
 /// kernel distributes the connections; they stay open in the manager, so that clients in the queue of a crashed worker
-/// are served by its successor. Unix sockets and inherited ones cannot be bound twice: the workers share one.
+/// are served by its successor, and so that other programs on the port get nothing (`cre_listen_several`). Unix sockets
+/// and inherited ones cannot be bound twice: the workers share one.
 struct Listeners: Sendable {
     /// By port, then by worker.
     private(set) var sockets: [[Int32]] = []
@@ -35,42 +36,24 @@ struct Listeners: Sendable {
             throw .setting("port must be 0...65,535, got \(port.port)")
         }
         let count = mode == .base ? settings.workerCount : 1  // the master's, or the only process's
+        let isShared = count > 1 && !port.isLocal && port.settings.descriptor == nil
         var bound = UInt16(port.port)
-        func listen(shared: Bool) throws(ServerError) -> Int32 {
-            let result = unsafe port.host.withCString { host in
-                var options = unsafe port.settings.listenOptions(
-                    isDatagram: port.type == .udp, backlog: settings.backlog)
-                unsafe options.host = host
-                unsafe options.port = bound
-                unsafe options.reuse_port = shared || port.settings.reusePort
-                return unsafe cre_listen(&options, &bound)
-            }
-            guard result < 0 else { return result }
-            let place = port.isLocal ? port.host : "\(port.host) port \(port.port)"
-            throw ServerError(
-                code: .bindFailed, message: "cannot listen on \(place): \(Listeners.cause(result, port))")
+        var own = [Int32](repeating: -1, count: isShared ? count : 1)
+        let result = unsafe port.host.withCString { host in
+            var options = unsafe port.settings.listenOptions(isDatagram: port.type == .udp, backlog: settings.backlog)
+            unsafe options.host = host
+            unsafe options.port = bound
+            unsafe options.reuse_port = port.settings.reusePort
+            if isShared { return unsafe cre_listen_several(&options, &own, UInt32(count), &bound) }
+            own[0] = unsafe cre_listen(&options, &bound)
+            return own[0]
         }
-        // A shared port would also be shared with any other server that requests it: a socket that does not share
-        // detects another server.
-        let first = try listen(shared: false)
+        guard result >= 0 else {
+            throw ServerError(code: .bindFailed, message: ListenError(port, result).description)
+        }
         ports.append(Int(bound))
+        sockets.append(isShared ? own : Array(repeating: own[0], count: count))
         if port.isLocal { remember(String(port.host.dropFirst(5))) }
-        guard count > 1, !port.isLocal, port.settings.descriptor == nil else {
-            sockets.append(Array(repeating: first, count: count))
-            return
-        }
-        close(first)
-        sockets.append([])
-        for _ in 0..<count { sockets[sockets.count - 1].append(try listen(shared: true)) }
-    }
-
-    private static func cause(_ error: Int32, _ port: PortConfiguration) -> String {
-        switch error {
-        case -EADDRINUSE: "another program listens there"
-        case -EADDRNOTAVAIL: "that is not an IP address of this machine (names are not looked up)"
-        case -EACCES: port.isLocal ? errorText(error) : "ports below 1024 need special rights"
-        default: errorText(error)
-        }
     }
 
     func ofWorker(_ id: Int) -> [Int32] { sockets.map { $0[id] } }

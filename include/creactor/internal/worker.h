@@ -63,9 +63,9 @@ CRE_NODISCARD CRE_API int cre_worker_prepare(cre_loop *loop, const cre_worker_co
 CRE_NODISCARD CRE_API int cre_worker_open(cre_worker *worker, const cre_engine_config *engine);
 
 /**
- * Creates a worker on `loop` and opens it. Without a loop (NULL) it receives nothing, and each command is sent
- * at once. Returns 0 and *worker, which the caller destroys, or CRE_EINVALID for an engine without `on_event`
- * or a loop, an error of cre_engine_create or one of cre_node_open.
+ * Creates a worker on `loop` and opens it. Without a loop (NULL) it receives nothing, and each command is
+ * sent at once. Returns 0 and *worker, which the caller destroys, or CRE_EINVALID for an engine without
+ * `on_event` or a loop, an error of cre_engine_create or one of cre_node_open.
  */
 CRE_NODISCARD CRE_API int cre_worker_create(cre_loop *loop, const cre_worker_config *config,
                                             cre_worker **worker);

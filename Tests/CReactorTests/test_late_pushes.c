@@ -17,7 +17,7 @@ static void on_event(void *context, const cre_record *event, uint8_t *payload) {
 }
 
 static void start(reactor_host *host, cre_protocol protocol) {
-    cre_port_options port = { .protocol = protocol, .max_queue = LIMIT };
+    cre_port_options port = { .size = sizeof port, .protocol = protocol, .max_queue = LIMIT };
     cre_reactor_config config = {
         .bus = host->bus,
         .engine = { .first_worker = 1, .worker_count = 1, .ports = &port, .port_count = 1 },
@@ -52,7 +52,8 @@ static void expect_all(cre_protocol protocol) {
     CHECK(accepted * PIECE > 8 * LIMIT);
     /* The reactor has all of it, and the client nothing. */
     cre_connection_info info = { 0 };
-    NET_UNTIL(&turned, cre_table_info(cre_bus_table(host.bus), it.session, &info) && info.queued > 2 * LIMIT);
+    NET_UNTIL(&turned, cre_table_get_info(cre_bus_table(host.bus), it.session, &info, sizeof info) &&
+                           info.queued > 2 * LIMIT);
     CHECK_EQ(web ? cre_worker_push(it.worker, it.session, CRE_WS_BINARY, true, "x", 1)
                  : cre_worker_send(it.worker, it.session, "x", 1),
              CRE_EQUEUE_FULL);

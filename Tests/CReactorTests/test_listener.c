@@ -351,7 +351,7 @@ static int received(int descriptor, bool datagram) {
 }
 
 static void expect_no_share(const char *host, bool datagram) {
-    cre_listen_options options = { .host = host, .datagram = datagram };
+    cre_listen_options options = { .size = sizeof options, .host = host, .datagram = datagram };
     int sockets[SEVERAL], visitors[VISITORS], intruder, all = 0;
     REQUIRE(cre_listen_several(&options, sockets, SEVERAL, &options.port) == 0);
     int before = net_descriptors();
@@ -389,7 +389,7 @@ TEST(a_port_of_several_sockets_is_not_shared_with_others) {
 }
 
 TEST(a_port_is_shared_on_request) {
-    cre_listen_options options = { .host = "127.0.0.1", .reuse_port = true };
+    cre_listen_options options = { .size = sizeof options, .host = "127.0.0.1", .reuse_port = true };
     int sockets[SEVERAL], visitors[VISITORS], all = 0;
     REQUIRE(cre_listen_several(&options, sockets, SEVERAL, &options.port) == 0);
     int other = cre_listen(&options, NULL);
@@ -410,7 +410,7 @@ TEST(a_port_is_shared_on_request) {
 
 TEST(several_sockets_need_a_port) {
     int sockets[2], before = net_descriptors();
-    cre_listen_options options = { .host = "unix:/tmp/never" };
+    cre_listen_options options = { .size = sizeof options, .host = "unix:/tmp/never" };
     CHECK_EQ(cre_listen_several(&options, sockets, 2, NULL), CRE_EINVALID);
     options = (cre_listen_options){ .size = sizeof options, .host = "127.0.0.1", .descriptor = 3 };
     CHECK_EQ(cre_listen_several(&options, sockets, 2, NULL), CRE_EINVALID);

@@ -3,13 +3,18 @@
 
 #define KIB 1024u
 
-static const cre_port_options lines = {
-    .protocol = CRE_PROTOCOL_STREAM,
-    .framing = { .kind = CRE_FRAMING_MARKER_SPLIT, .marker = "\n", .marker_length = 1, .max_length = 1 << 20 }
-};
+static const cre_framing_config framing = { .size = sizeof framing,
+                                            .kind = CRE_FRAMING_MARKER_SPLIT,
+                                            .marker = "\n",
+                                            .marker_length = 1,
+                                            .max_length = 1 << 20 };
+static const cre_port_options lines = { .size = sizeof lines,
+                                        .protocol = CRE_PROTOCOL_STREAM,
+                                        .framing = &framing };
 
 static net_server *start(cre_protocol protocol, uint32_t timeout, uint64_t budget) {
-    cre_port_options port = protocol == CRE_PROTOCOL_STREAM ? lines : (cre_port_options){ .http = true };
+    cre_port_options port =
+        protocol == CRE_PROTOCOL_STREAM ? lines : (cre_port_options){ .size = sizeof port, .http = true };
     return net_start(
         (cre_engine_config){
             .ports = &port, .port_count = 1, .message_timeout_ms = timeout, .memory_budget = budget },
@@ -166,7 +171,7 @@ TEST_BOTH(an_unfinished_packet_is_closed) {
 
 /* Bytes without packets are never unfinished. */
 TEST(bytes_have_no_time) {
-    cre_port_options ports[] = { { .protocol = CRE_PROTOCOL_STREAM }, lines };
+    cre_port_options ports[] = { { .size = sizeof *ports, .protocol = CRE_PROTOCOL_STREAM }, lines };
     net_server *net =
         net_start((cre_engine_config){ .ports = ports, .port_count = 2, .message_timeout_ms = 300 }, NULL);
     uint16_t number;

@@ -48,6 +48,7 @@ typedef struct cre_port_options {
     uint32_t max_queue, high_water, low_water;
     bool read_when_full;
     uint32_t head_timeout_ms, body_timeout_ms, message_timeout_ms, idle_timeout_ms, close_timeout_ms;
+    uint32_t reserved; /* 0 */
 } cre_port_options;
 
 CRE_END_DECLS

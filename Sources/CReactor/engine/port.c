@@ -3,7 +3,7 @@
 #include "core/memory.h"
 #include "engine/engine_internal.h"
 
-CRE__CONFIG(cre_port_options, close_timeout_ms);
+CRE__CONFIG(cre_port_options, reserved);
 
 #define DEFAULT(member, fallback) \
     if (!(member)) (member) = (fallback)

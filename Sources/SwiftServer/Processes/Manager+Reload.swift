@@ -96,8 +96,8 @@ extension Manager {
         return false
     }
 
-    /// A program that does not reach `start()` aborts the reload. `onWorkerStart` may take as long as it needs, since the
-    /// old process serves meanwhile; another request ends it.
+    /// A program that does not reach `start()` aborts the reload. `onWorkerStart` may take as long as it needs, since
+    /// the old process serves meanwhile; another request ends it.
     private mutating func candidateIsLate(_ id: Int, _ candidate: Candidate) {
         guard candidate.hasStarted else { return abortReload("the new program is not ready in time") }
         guard !candidate.isOverdue else { return }

@@ -2,6 +2,7 @@
 
 #include <creactor/error.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -12,6 +13,10 @@
 
 #define MAGIC          0x43524542u /* "CREB" */
 #define RECORD_VERSION 1
+
+/* Every process has the descriptor. Access to the missing part of a truncated file would kill the master, and
+ * nobody may add a seal that keeps an executed program from mapping it. */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static size_t round_up(size_t value, size_t unit) {
     return (value + unit - 1) / unit * unit;
@@ -106,8 +111,10 @@ int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
     layout at;
     int result = lay_out(bus, &at);
     if (!result) {
-        bus->memfd = memfd_create("creactor-bus", MFD_CLOEXEC);
-        if (bus->memfd < 0 || ftruncate(bus->memfd, (off_t)bus->size)) result = -errno;
+        bus->memfd = memfd_create("creactor-bus", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (bus->memfd < 0 || ftruncate(bus->memfd, (off_t)bus->size) ||
+            fcntl(bus->memfd, F_ADD_SEALS, SEALS))
+            result = -errno;
     }
     if (!result) result = map(bus);
     if (!result) result = make_room_for_eventfds(bus);
@@ -132,7 +139,7 @@ int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t 
     struct stat info;
     int result = lay_out(bus, &at);
     if (!result && (count != (size_t)bus->config.nodes + 1 || fstat(descriptors[0], &info) ||
-                    (size_t)info.st_size != bus->size))
+                    (size_t)info.st_size != bus->size || fcntl(descriptors[0], F_GET_SEALS) != (int)SEALS))
         result = CRE_ELINK_MISMATCH;
     if (!result) {
         bus->memfd = descriptors[0];

@@ -49,6 +49,7 @@ struct cre_bus {
     cre__activity_block *activities;
     uint8_t *rings;
     cre_table *table;
+    pid_t guard; /* the process whose nodes look after all eventfds; 0: none */
 };
 
 /* What a node shows to all others; what it is, the host knows. */
@@ -71,6 +72,9 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
  * Whoever uses it stops their source when the node is congested. */
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
+
+/* Whether something that was sent to the node has not been taken. */
+bool cre__node_has_unread(cre_node *node);
 
 /* Whether the node's loop waits for something to do. Of a process that is gone: for a moment still. */
 static inline bool cre__bus_sleeps(const cre_bus *bus, uint32_t node) {

@@ -1,4 +1,4 @@
-/* One loop's end of the bus: what it sends, what it receives, when it sleeps. */
+/* One loop's end of the bus: what it receives, and when it sleeps. What it sends: send.c. */
 #include <creactor/error.h>
 #include <errno.h>
 #include <sched.h>
@@ -6,253 +6,12 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "link/bus_internal.h"
-#include "loop/loop_internal.h"
-
-#define SMALL_RECORD 256u
+#include "link/node_internal.h"
 
 /* What one ring delivers in a turn, so that a busy sender keeps neither the others nor the rest of the loop
  * waiting. */
 #define BYTES_PER_TURN   (256u << 10)
 #define RECORDS_PER_TURN 1024u
-
-/* A record that waits because the ring is full. Its chunk flags are set already. */
-typedef struct queued {
-    struct queued *next;
-    cre_record record;
-    uint8_t payload[];
-} queued;
-
-typedef struct outbound {
-    cre__ring ring;
-    bool open;
-    bool dirty;          /* in the node's list */
-    bool unwoken;        /* something was published of which the consumer does not know yet */
-    uint32_t generation; /* of the consumer, when last looked at */
-    uint32_t roomed;     /* the flush in which `room` was called last */
-    bool congested; /* the owner was notified, or could see, that records queue: `room` is due when they no
-                       longer do */
-    queued *first, **last;
-    size_t queued_bytes;
-} outbound;
-
-/* A large record that is being put together from its chunks. */
-typedef struct inbound {
-    cre__ring ring;
-    bool open;
-    bool left_to_successor; /* nothing more is read */
-    bool lost;              /* the record under way was reported as lost: the rest of it is dropped */
-    cre_record partial;
-    uint8_t *data; /* NULL: no chunked record under way */
-    size_t length, capacity;
-} inbound;
-
-struct cre_node {
-    cre_bus *bus;
-    cre_loop *loop;
-    uint32_t id;
-    cre_node_handlers handlers;
-    void *context;
-    cre__hook drain, flush, arm;
-    cre_watch *watch;
-    inbound *in;
-    outbound *out;
-    uint32_t *dirty; /* destinations with something unpublished or queued */
-    uint32_t dirty_count;
-    uint32_t flushes; /* how often it was flushed */
-    uint64_t spin_ns;
-    bool paused; /* nothing is read for the time being */
-    bool active; /* something was sent or received since it last thought of sleeping */
-};
-
-#define NODE_OF(hook, member) ((cre_node *)((char *)(hook) - offsetof(cre_node, member)))
-
-/* ---- sending ---- */
-
-static outbound *open_outbound(cre_node *node, uint32_t to) {
-    outbound *out = &node->out[to];
-    if (out->open) return out;
-    cre__ring_open_producer(&out->ring, cre__bus_ring(node->bus, node->id, to), node->bus->config.ring_bytes);
-    atomic_fetch_or(&node->bus->nodes[to].senders[node->id / 64], 1ull << (node->id % 64));
-    out->open = true;
-    out->last = &out->first;
-    return out;
-}
-
-/* A consumer that was replaced may have found the ring in such a state that it could not go on. */
-static void look_at_consumer(cre_node *node, uint32_t to) {
-    outbound *out = &node->out[to];
-    uint32_t now = atomic_load_explicit(&node->bus->nodes[to].generation, memory_order_acquire);
-    if (now == out->generation) return;
-    out->generation = now;
-    cre__ring_mend(&out->ring);
-}
-
-static void mark_dirty(cre_node *node, uint32_t to) {
-    outbound *out = &node->out[to];
-    if (out->dirty) return;
-    out->dirty = true;
-    node->dirty[node->dirty_count++] = to;
-    look_at_consumer(node, to);
-}
-
-static void copy_parts(uint8_t *to, const cre_slice **part, size_t *offset, uint32_t length) {
-    while (length) {
-        size_t n = (*part)->length - *offset;
-        if (n > length) n = length;
-        if (n) memcpy(to, (*part)->data + *offset, n);
-        to += n;
-        length -= (uint32_t)n;
-        *offset += n;
-        if (*offset == (*part)->length) {
-            (*part)++;
-            *offset = 0;
-        }
-    }
-}
-
-static queued *enqueue(outbound *out, const cre_record *record, uint32_t length) {
-    queued *item = cre__malloc(sizeof *item + length);
-    if (!item) return NULL;
-    item->next = NULL;
-    item->record = *record;
-    item->record.length = length;
-    *out->last = item;
-    out->last = &item->next;
-    out->queued_bytes += length + sizeof *item;
-    out->congested = true;
-    return item;
-}
-
-static size_t total_of(const cre_slice *parts, int count) {
-    size_t total = 0;
-    for (int i = 0; i < count; i++)
-        total += parts[i].length;
-    return total;
-}
-
-int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
-    /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small
-     * ones (the end of a connection above all) find room in a reserve as large again. */
-    size_t limit = node->bus->config.queue_bytes;
-    if (total_of(parts, count) <= SMALL_RECORD) limit *= 2;
-    return cre__node_send(node, to, record, parts, count, limit);
-}
-
-int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
-                   size_t limit) {
-    if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
-    size_t total = total_of(parts, count);
-    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
-
-    outbound *out = open_outbound(node, to);
-    if (out->queued_bytes && out->queued_bytes + total > limit) {
-        out->congested = true;
-        return CRE_ELINK_FULL;
-    }
-    mark_dirty(node, to);
-    node->active = true;
-
-    const uint32_t chunk = cre__ring_max_payload(&out->ring);
-    const cre_slice *part = parts;
-    size_t offset = 0, left = total;
-    uint16_t flags = record->flags & (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED), continued = 0;
-    do {
-        uint32_t length = left > chunk ? chunk : (uint32_t)left;
-        cre_record piece = *record;
-        piece.flags = (uint16_t)(flags | continued | (left > length ? CRE_RECORD_MORE : 0));
-        uint8_t *payload = out->first ? NULL : cre__ring_write(&out->ring, &piece, length);
-        if (!payload) {
-            queued *item = enqueue(out, &piece, length);
-            if (!item) {
-                /* What is out of this record already will be dropped by the receiver: it never ends. */
-                return CRE_ENOMEM;
-            }
-            payload = item->payload;
-        }
-        copy_parts(payload, &part, &offset, length);
-        left -= length;
-        continued = CRE_RECORD_CONTINUED;
-    } while (left);
-    return 0;
-}
-
-bool cre_node_congested(const cre_node *node, uint32_t to) {
-    return to < node->bus->config.nodes && node->out[to].open && node->out[to].first;
-}
-
-/* Moves queued records into the ring, as far as there is room. */
-static void pump(outbound *out) {
-    while (out->first) {
-        queued *item = out->first;
-        uint8_t *payload = cre__ring_write(&out->ring, &item->record, item->record.length);
-        if (!payload) {
-            atomic_store(&out->ring.control->producer_waits, 1);
-            /* Room that came before the flag was seen is found by the next look. */
-            atomic_thread_fence(memory_order_seq_cst);
-            payload = cre__ring_write(&out->ring, &item->record, item->record.length);
-            if (!payload) return;
-        }
-        memcpy(payload, item->payload, item->record.length);
-        out->queued_bytes -= item->record.length + sizeof *item;
-        out->first = item->next;
-        if (!out->first) out->last = &out->first;
-        cre__free(item);
-    }
-}
-
-static void publish(outbound *out) {
-    if (!cre__ring_unpublished(&out->ring)) return;
-    cre__ring_publish(&out->ring);
-    out->unwoken = true;
-}
-
-/* What a record set off is out before the next one is taken: if this process is killed in between, nothing is
- * half done. The wake-up, which is what costs, waits for the end of the turn. */
-static void publish_all(cre_node *node) {
-    for (uint32_t i = 0; i < node->dirty_count; i++)
-        publish(&node->out[node->dirty[i]]);
-}
-
-/* A predecessor may have published and died before it woke anybody. */
-static void wake_receivers(cre_node *node) {
-    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
-        uint64_t senders =
-            atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
-        if (senders & 1ull << (node->id % 64)) cre__bus_wake(node->bus, to);
-    }
-}
-
-static bool on_flush(cre__hook *hook) {
-    cre_node *node = NODE_OF(hook, flush);
-    node->flushes++;
-    for (uint32_t at = 0; at < node->dirty_count;) {
-        uint32_t to = node->dirty[at];
-        outbound *out = &node->out[to];
-        if (out->first) {
-            if (!cre__ring_unpublished(&out->ring)) look_at_consumer(node, to);
-            pump(out);
-        }
-        publish(out);
-        if (out->unwoken) {
-            out->unwoken = false;
-            cre__bus_wake(node->bus, to);
-        }
-        /* It stays until nothing waits. `room` is called once per turn: with a consumer that is as fast as
-         * what it sets off, this would never end, and nothing would be received. */
-        if (out->first || out->roomed == node->flushes) {
-            at++;
-            continue;
-        }
-        node->dirty[at] = node->dirty[--node->dirty_count];
-        out->dirty = false;
-        if (!out->congested) continue;
-        out->congested = false;
-        out->roomed = node->flushes;
-        if (node->handlers.room) node->handlers.room(node->context, to); /* may send: that comes last */
-    }
-    return false;
-}
 
 /* ---- receiving ---- */
 
@@ -311,6 +70,7 @@ static void open_inbound(cre_node *node, uint32_t from) {
     cre__ring_open_consumer(&in->ring, cre__bus_ring(node->bus, from, node->id),
                             node->bus->config.ring_bytes);
     in->open = true;
+    node->senders[from / 64] |= 1ull << (from % 64);
 }
 
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
@@ -343,12 +103,13 @@ static void drain_ring(cre_node *node, uint32_t from) {
             }
         }
         if (result < 0) {
+            in->broken_by = cre_bus_pid(node->bus, from);
             cre__ring_break(&in->ring);
             drop_partial(in);
             if (node->handlers.violation) node->handlers.violation(node->context, from);
             return;
         }
-        publish_all(node);
+        cre__node_publish(node);
         if (in->ring.own - in->ring.published > share && cre__ring_release(&in->ring))
             cre__bus_wake(node->bus, from);
         if (result > 0) break;
@@ -356,14 +117,16 @@ static void drain_ring(cre_node *node, uint32_t from) {
     if (cre__ring_release(&in->ring)) cre__bus_wake(node->bus, from);
 }
 
-/* Calls `visit` for each node that has ever sent to this one, until it returns true. */
+/* Calls `visit` for each node that has ever sent to this one, until it returns true. Those that did are
+ * remembered: the shared memory may hold any bits. */
 static bool each_sender(cre_node *node, bool (*visit)(cre_node *node, uint32_t from)) {
     cre__node_block *block = &node->bus->nodes[node->id];
     for (uint32_t word = 0; word * 64 < node->bus->config.nodes; word++) {
-        uint64_t bits = atomic_load_explicit(&block->senders[word], memory_order_relaxed);
+        uint64_t bits =
+            node->senders[word] | atomic_load_explicit(&block->senders[word], memory_order_relaxed);
         for (; bits; bits &= bits - 1) {
             uint32_t from = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (from >= node->bus->config.nodes) break; /* the memory is shared: it may hold any bits */
+            if (from >= node->bus->config.nodes) break;
             if (visit(node, from)) return true;
         }
     }
@@ -397,12 +160,9 @@ static bool visit_pending(cre_node *node, uint32_t from) {
     return cre__ring_has_more(&in->ring);
 }
 
-/* What is in the list now waits for room. A consumer that took the flag away may have seen us awake. */
-static bool has_room_again(cre_node *node) {
-    for (uint32_t i = 0; i < node->dirty_count; i++) {
-        cre__ring *ring = &node->out[node->dirty[i]].ring;
-        if (!atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed)) return true;
-    }
+bool cre__node_has_unread(cre_node *node) {
+    for (uint32_t from = 0; from < node->bus->config.nodes; from++)
+        if (node->in[from].open && cre__ring_has_more(&node->in[from].ring)) return true;
     return false;
 }
 
@@ -424,7 +184,7 @@ static bool on_arm(cre__hook *hook) {
     node->active = false;
     atomic_store_explicit(&block->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!each_sender(node, visit_pending) && !has_room_again(node)) return false;
+    if (!each_sender(node, visit_pending) && !cre__node_has_room_again(node)) return false;
     atomic_store_explicit(&block->sleeping, 0, memory_order_relaxed);
     return true;
 }
@@ -434,6 +194,26 @@ static void on_wake(void *context, int descriptor) {
     (void)context; /* the drain that ends this turn does the work */
     ssize_t got = read(descriptor, &count, sizeof count);
     (void)got;
+}
+
+/* ---- once a second ---- */
+
+#define CHECK_MS 1000u
+
+/* The turn that ends with this also looks into all rings: a wake-up that somebody took away is late, not
+ * lost. */
+static void on_check(void *context, cre_timer *timer) {
+    cre_node *node = context;
+    (void)timer;
+    uint32_t repaired = cre__node_repair(node);
+    for (uint32_t from = 0; node->handlers.violation && from < node->bus->config.nodes; from++) {
+        /* Its process could not be ended because nobody knew its pid. */
+        const inbound *in = &node->in[from];
+        pid_t pid = in->open && in->ring.broken ? cre_bus_pid(node->bus, from) : 0;
+        if (pid && pid == in->broken_by && atomic_load(&in->ring.control->broken))
+            node->handlers.violation(node->context, from);
+    }
+    if (node->handlers.check) node->handlers.check(node->context, repaired);
 }
 
 /* ---- opening and closing ---- */
@@ -447,16 +227,8 @@ static bool may_spin(void) {
 static void free_node(cre_node *node) {
     for (uint32_t i = 0; node->in && i < node->bus->config.nodes; i++)
         drop_partial(&node->in[i]);
-    for (uint32_t i = 0; node->out && i < node->bus->config.nodes; i++) {
-        for (queued *item = node->out[i].first; item;) {
-            queued *next = item->next;
-            cre__free(item);
-            item = next;
-        }
-    }
     cre__free(node->in);
-    cre__free(node->out);
-    cre__free(node->dirty);
+    cre__node_free_outbound(node);
     cre__free(node);
 }
 
@@ -468,6 +240,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->bus = bus;
     node->loop = loop;
     node->id = id;
+    node->pid = getpid();
     node->handlers = *handlers;
     node->context = context;
     node->spin_ns = may_spin() ? bus->config.spin_ns : 0;
@@ -475,13 +248,15 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->out = cre__calloc(bus->config.nodes, sizeof *node->out);
     node->dirty = cre__calloc(bus->config.nodes, sizeof *node->dirty);
     int result = node->in && node->out && node->dirty ? 0 : CRE_ENOMEM;
+    if (!result && loop) result = cre_timer_start(loop, CHECK_MS, CHECK_MS, on_check, node, &node->check);
     if (!result && loop) result = cre_watch_start(loop, bus->eventfds[id], on_wake, node, &node->watch);
     if (result) {
+        cre_timer_stop(node->check);
         free_node(node);
         return result;
     }
     node->drain.run = on_drain;
-    node->flush.run = on_flush;
+    node->flush.run = cre__node_flush;
     node->arm.run = on_arm;
     if (loop) {
         cre__loop_add_hook(loop, CRE__DRAIN, &node->drain);
@@ -490,18 +265,19 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
         cre__loop_publish_stats(loop, cre__bus_loop_stats(bus, id));
     }
     cre__node_block *block = &bus->nodes[id];
-    atomic_store(&block->pid, (uint32_t)getpid());
+    atomic_store(&block->pid, (uint32_t)node->pid);
     /* What a predecessor left is looked at before the senders are notified of the new process. */
     each_sender(node, visit_open);
     atomic_fetch_add(&block->generation, 1);
     atomic_store(&block->sleeping, 0);
-    wake_receivers(node);
+    cre__node_wake_receivers(node);
     *out = node;
     return 0;
 }
 
 void cre_node_flush(cre_node *node) {
-    on_flush(&node->flush);
+    if (!node->loop) cre__node_repair(node); /* nothing else does */
+    cre__node_flush(&node->flush);
 }
 
 void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t count) {
@@ -521,12 +297,13 @@ void cre_node_set_paused(cre_node *node, bool paused) {
 
 void cre_node_close(cre_node *node) {
     if (!node) return;
-    on_flush(&node->flush);
+    cre__node_flush(&node->flush);
     if (node->loop) {
         cre__loop_remove_hook(node->loop, CRE__DRAIN, &node->drain);
         cre__loop_remove_hook(node->loop, CRE__FLUSH, &node->flush);
         cre__loop_remove_hook(node->loop, CRE__ARM, &node->arm);
         cre_watch_stop(node->watch);
+        cre_timer_stop(node->check);
         cre__loop_publish_stats(node->loop, NULL);
     }
     atomic_store(&node->bus->nodes[node->id].pid, 0);

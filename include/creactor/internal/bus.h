@@ -76,7 +76,7 @@ typedef struct cre_node_handlers {
     /** The queue behind the full ring to `to` is empty again. May be NULL. */
     void (*room)(void *context, uint32_t to);
     /** `from` wrote invalid data, or `record` returned an error. Nothing more is read from it until its
-     * process is replaced. May be NULL. */
+     * process is replaced; called again once a second until then. May be NULL. */
     void (*violation)(void *context, uint32_t from);
     /** A large record of `from` was lost, since there is no memory to reassemble it. `record` has its kind
      * and session. Later records are received as usual. May be NULL. */
@@ -84,6 +84,9 @@ typedef struct cre_node_handlers {
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.
      * `record` has its kind, opcode and session. May be NULL. */
     void (*rest)(void *context, uint32_t from, const cre_record *record);
+    /** Called once a second. `repaired` values of the node's own in shared memory had been overwritten by
+     * somebody else and were restored. Not without a loop. May be NULL. */
+    void (*check)(void *context, uint32_t repaired);
 } cre_node_handlers;
 
 /**

@@ -1,0 +1,95 @@
+/* A node's private state. */
+#ifndef CRE_NODE_INTERNAL_H
+#define CRE_NODE_INTERNAL_H
+
+#include <uv.h>
+
+#include "link/bus_internal.h"
+#include "loop/loop_internal.h"
+
+/* A record that waits because the ring is full. Its chunk flags are set already. */
+typedef struct queued {
+    struct queued *next;
+    cre_record record;
+    uint8_t payload[];
+} queued;
+
+typedef struct outbound {
+    cre__ring ring;
+    bool open;
+    bool dirty;          /* in the node's list */
+    bool unwoken;        /* something was published of which the consumer does not know yet */
+    uint32_t generation; /* of the consumer, when last looked at */
+    uint32_t roomed;     /* the flush in which `room` was called last */
+    bool congested; /* the owner was notified, or could see, that records queue: `room` is due when they no
+                       longer do */
+    queued *first, **last;
+    size_t queued_bytes;
+} outbound;
+
+/* A large record that is being put together from its chunks. */
+typedef struct inbound {
+    cre__ring ring;
+    bool open;
+    bool left_to_successor; /* nothing more is read */
+    pid_t broken_by;        /* of a broken ring: whose records were corrupt; 0: not known */
+    bool lost;              /* the record under way was reported as lost: the rest of it is dropped */
+    cre_record partial;
+    uint8_t *data; /* NULL: no chunked record under way */
+    size_t length, capacity;
+} inbound;
+
+struct cre_node {
+    cre_bus *bus;
+    cre_loop *loop;
+    uint32_t id;
+    pid_t pid; /* of this process */
+    cre_node_handlers handlers;
+    void *context;
+    cre__hook drain, flush, arm;
+    cre_watch *watch;
+    cre_timer *check;
+    inbound *in;
+    outbound *out;
+    uint32_t *dirty; /* destinations with something unpublished or queued */
+    uint32_t dirty_count;
+    uint32_t flushes;                      /* how often it was flushed */
+    uint64_t senders[CRE__MAX_NODES / 64]; /* whose rings are open */
+    uint64_t spin_ns;
+    bool paused; /* nothing is read for the time being */
+    bool active; /* something was sent or received since it last thought of sleeping */
+};
+
+#define NODE_OF(hook, member) ((cre_node *)((char *)(hook) - offsetof(cre_node, member)))
+
+/* ---- send.c ---- */
+
+static inline void cre__outbound_publish(outbound *out) {
+    if (!cre__ring_unpublished(&out->ring)) return;
+    cre__ring_publish(&out->ring);
+    out->unwoken = true;
+}
+
+/* What a record set off is out before the next one is taken: if this process is killed in between, nothing is
+ * half done. The wake-up, which is what costs, waits for the end of the turn. */
+static inline void cre__node_publish(cre_node *node) {
+    for (uint32_t i = 0; i < node->dirty_count; i++)
+        cre__outbound_publish(&node->out[node->dirty[i]]);
+}
+
+/* The FLUSH hook: publishes and wakes. */
+bool cre__node_flush(cre__hook *hook);
+/* Wakes all nodes to which this one has ever sent: a predecessor may have published and died before it woke
+ * anybody. */
+void cre__node_wake_receivers(cre_node *node);
+/* Whether a consumer freed room for records that wait. */
+bool cre__node_has_room_again(cre_node *node);
+void cre__node_free_outbound(cre_node *node);
+
+/* ---- repair.c ---- */
+
+/* Compares what others can overwrite (the node's block, positions of its rings, the eventfds' flags) with
+ * what the node knows, and restores that. Returns how many values differed. */
+uint32_t cre__node_repair(cre_node *node);
+
+#endif

@@ -11,16 +11,21 @@ int cre_flag_create(void) {
     return flag < 0 ? -errno : flag;
 }
 
+/* Any process can make the descriptor a blocking one for all, so nothing is tried that could block. */
+static bool is_ready(int flag, short events) {
+    struct pollfd entry = { .fd = flag, .events = events };
+    return poll(&entry, 1, 0) > 0 && (entry.revents & events);
+}
+
 void cre_flag_raise(int flag) {
-    eventfd_write(flag, 1); /* fails only when the flag is raised already */
+    if (is_ready(flag, POLLOUT)) eventfd_write(flag, 1); /* else it is raised already */
 }
 
 bool cre_flag_raised(int flag) {
-    struct pollfd entry = { .fd = flag, .events = POLLIN };
-    return poll(&entry, 1, 0) > 0 && (entry.revents & POLLIN);
+    return is_ready(flag, POLLIN);
 }
 
 bool cre_flag_lower(int flag) {
     eventfd_t count;
-    return eventfd_read(flag, &count) == 0;
+    return is_ready(flag, POLLIN) && eventfd_read(flag, &count) == 0;
 }

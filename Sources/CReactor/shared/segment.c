@@ -11,6 +11,9 @@
 #define MAGIC   0x43524553u /* "CRES" */
 #define VERSION 1           /* of the head and everything behind it */
 
+/* Access to the missing part of a truncated file would kill a process. */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
 static int map(cre__segment *segment, int descriptor, size_t size) {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
     if (memory == MAP_FAILED) return -errno;
@@ -22,10 +25,7 @@ int cre__segment_create(cre__segment *segment, cre__segment_kind kind, uint64_t 
     int descriptor = memfd_create("creactor-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (descriptor < 0) return -errno;
     int result = 0;
-    /* Sealed: access to the missing part of a truncated file would kill a process. */
-    if (ftruncate(descriptor, (off_t)size) ||
-        fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-        result = -errno;
+    if (ftruncate(descriptor, (off_t)size) || fcntl(descriptor, F_ADD_SEALS, SEALS)) result = -errno;
     if (!result) result = map(segment, descriptor, size);
     if (result) {
         close(descriptor);
@@ -44,7 +44,9 @@ int cre__segment_attach(cre__segment *segment, int descriptor, cre__segment_kind
                         size_t size) {
     struct stat info;
     if (fstat(descriptor, &info)) return -errno;
-    if (!S_ISREG(info.st_mode) || (size_t)info.st_size != size) return CRE_ESHARED_MISMATCH;
+    if (!S_ISREG(info.st_mode) || (size_t)info.st_size != size ||
+        fcntl(descriptor, F_GET_SEALS) != (int)SEALS)
+        return CRE_ESHARED_MISMATCH;
     int result = map(segment, descriptor, size);
     if (result) return result;
     const cre__segment_head *head = segment->memory;

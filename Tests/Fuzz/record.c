@@ -12,6 +12,8 @@
  *   connect         port, length, bytes
  *   room            worker
  *   damage          place (2 bytes), length, bytes: written to the connection table
+ *   fill            byte: the whole connection table
+ *   repair          -
  *   view            length, bytes: a request of any form
  *
  * A length is one byte. What is missing at the end is zero.
@@ -19,7 +21,7 @@
 #include "record_engine.h"
 
 enum { MAX_STEPS = 64, MAX_REPEAT = 64 };
-enum { COMMAND, LOST, LARGE, TURN, READS, ENDS, SENDS, CONNECT, ROOM, DAMAGE, VIEW, KINDS };
+enum { COMMAND, LOST, LARGE, TURN, READS, ENDS, SENDS, CONNECT, ROOM, DAMAGE, VIEW, FILL, REPAIR, KINDS };
 
 typedef struct input {
     const uint8_t *at, *end;
@@ -101,10 +103,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         case ENDS: target_client_ends(&t, take(&in)); break;
         case ROOM: target_has_room(&t, take(&in)); break;
         case VIEW: view(&in); break;
+        case FILL: target_fill(&t, take(&in)); break;
+        case REPAIR: cre__engine_repair(t.engine); break;
         default: bytes_of_client(&t, &in, step);
         }
     }
     target_turn(&t);
+    target_check(&t);
     target_close(&t);
     return 0;
 }

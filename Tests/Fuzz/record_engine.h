@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,10 +21,14 @@
 
 #include "engine/command.h"
 #include "loop/loop_internal.h"
+#include "registry/table_internal.h"
 
-#define REQUIRE(condition)         \
-    do {                           \
-        if (!(condition)) abort(); \
+#define REQUIRE(condition)                                                  \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                        \
+        }                                                                   \
     } while (0)
 
 enum { PORT_WEB, PORT_BODIES, PORT_STREAM, PORT_DATAGRAM, PORTS };
@@ -61,7 +66,6 @@ typedef struct target {
     cre_table *table;
     uint8_t *table_memory; /* shared with workers, which may write to it */
     size_t table_size;
-    bool damaged; /* a worker did: events may go astray */
     struct client {
         int descriptor;
         uint8_t *received;
@@ -69,6 +73,7 @@ typedef struct target {
     } clients[MAX_CONNECTIONS];
     uint32_t client_count;
     uint32_t opened, closed; /* one bit per session, which count from 1 */
+    uint32_t requests;
 } target;
 
 /* Checks what an engine promises about its events, whatever its owner commands. */
@@ -78,7 +83,8 @@ static int on_event(void *context, cre_engine *engine, const cre_record *event, 
     volatile uint8_t sum = 0; /* reads the whole payload */
     for (uint32_t i = 0; i < event->length; i++)
         sum = (uint8_t)(sum + payload[i]);
-    if (event->kind == CRE_EVENT_PACKET || t->damaged) return 0;
+    t->requests += event->kind == CRE_EVENT_REQUEST;
+    if (event->kind == CRE_EVENT_PACKET) return 0;
     REQUIRE(event->session >= 1 && event->session <= t->client_count);
     const uint32_t bit = 1u << event->session;
     REQUIRE(!(t->closed & bit));
@@ -152,7 +158,27 @@ static void target_connect(target *t, uint16_t port, const char *bytes, size_t s
 static void target_damage(target *t, uint32_t at, const void *bytes, size_t size) {
     if (size > t->table_size) size = t->table_size;
     memcpy(t->table_memory + at % (t->table_size - size + 1), bytes, size);
-    t->damaged = true;
+}
+
+static void target_fill(target *t, uint8_t byte) {
+    memset(t->table_memory, byte, t->table_size);
+}
+
+/* The engine serves on, whatever is in the table: one more connection is opened and answered, and what the
+ * table shows is what the engine has. */
+static void target_check(target *t) {
+    cre__engine_repair(t->engine);
+    REQUIRE(cre__engine_repair(t->engine) == 0);
+    REQUIRE(cre_table_count(t->table) == atomic_load(&t->table->shown->count));
+    if (cre_table_count(t->table) == MAX_CONNECTIONS || t->client_count == MAX_CONNECTIONS) return;
+    cre_engine_stats before, now;
+    const uint32_t requests = t->requests;
+    cre_engine_get_stats(t->engine, &before, sizeof before);
+    target_connect(t, PORT_WEB, GET, sizeof GET - 1);
+    target_turn(t);
+    target_turn(t);
+    cre_engine_get_stats(t->engine, &now, sizeof now);
+    REQUIRE(now.accepted == before.accepted + 1 && t->requests > requests);
 }
 
 /* What runtime/reactor.c does with a record of a worker. */
@@ -199,6 +225,7 @@ static void target_open(target *t) {
     REQUIRE(t->table_memory != NULL);
     memset(t->table_memory, 0, t->table_size);
     t->table = cre_table_open(t->table_memory, MAX_CONNECTIONS);
+    REQUIRE(t->table && cre__table_keep(t->table) == 0); /* as runtime/reactor.c does */
     const cre_engine_config config = {
         .size = sizeof config,
         .on_event = on_event,
@@ -225,7 +252,7 @@ static void target_open(target *t) {
 
 static void target_close(target *t) {
     cre_engine_destroy(t->engine);
-    REQUIRE(t->damaged || t->opened == t->closed);
+    REQUIRE(t->opened == t->closed && cre_table_count(t->table) == 0);
     cre_loop_destroy(t->loop);
     cre_table_close(t->table);
     free(t->table_memory);

@@ -162,6 +162,7 @@ typedef struct cre_engine_stats {
     uint64_t out_of_memory;      /* ...or no memory; both are part of `refused` */
     uint64_t accept_pauses; /* times that accepting paused because connections could not even be refused */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
+    uint64_t repaired; /* entries of the shared connection table that other processes had overwritten */
 } cre_engine_stats;
 
 /**

@@ -40,6 +40,10 @@ int cre__command_accepted(cre_engine *engine, const cre_record *command, const c
  * hole; published messages and datagrams are counted. */
 void cre__command_lost(cre_engine *engine, const cre_record *command);
 
+/* Compares what the connection table shows of some of the engine's connections, or of all when something was
+ * overwritten, and writes that again. Returns how much was overwritten. To be called now and then. */
+uint64_t cre__engine_repair(cre_engine *engine);
+
 /* While an event is emitted: the worker that gets it. */
 uint16_t cre__engine_event_worker(const cre_engine *engine);
 

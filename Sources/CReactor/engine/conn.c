@@ -71,7 +71,7 @@ static const cre__protocol *protocol_of_port(const cre__port *port) {
     return port->options.protocol == CRE_PROTOCOL_STREAM ? &cre__protocol_raw : &cre__protocol_http1;
 }
 
-static void describe_peer(int descriptor, cre_connection_info *info) {
+void cre__conn_describe_peer(int descriptor, cre_connection_info *info) {
     cre__sockaddr at = { 0 };
     socklen_t size = sizeof at;
     if (getpeername(descriptor, &at.any, &size)) return;
@@ -114,6 +114,7 @@ static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info)
     atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);
     atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,
                           memory_order_relaxed);
+    conn->slot_checksum = cre__slot_checksum(engine->table, slot);
     return 0;
 }
 
@@ -135,7 +136,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
         .owner = engine->config.node,
         .connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
     };
-    describe_peer(descriptor, &info);
+    cre__conn_describe_peer(descriptor, &info);
     conn->protocol = &handshake;
     conn->port_index = port;
     conn->port = cre__port_at(engine, port);
@@ -301,6 +302,7 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
     cre__dispatch_count(engine, stream->worker, -1);
     stream->over = true;
     engine->streams[stream->session & engine->streams_mask] = NULL;
+    cre__conn_restore_slot(conn); /* its address is there */
     cre__table_release(engine->table, stream->session);
     if (protocol->detach) protocol->detach(conn);
     if (stream->opened || (protocol->end_matters && protocol->end_matters(conn))) {
@@ -403,6 +405,7 @@ static void queue_changed(cre__transport *transport) {
 static void active(cre__transport *transport, bool received) {
     cre__conn *conn = cre__conn_of(transport);
     if (conn->stream.over) return;
+    cre__conn_restore_slot(conn);
     cre__slot *slot = slot_of(conn);
     uint32_t now = (uint32_t)(cre_loop_now(transport->net->loop) >> CRE__SEEN_SHIFT);
     atomic_store_explicit(received ? &slot->last_receive : &slot->last_send, now, memory_order_relaxed);

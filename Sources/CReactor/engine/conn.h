@@ -20,10 +20,11 @@ struct cre__conn {
     const cre__protocol *protocol;
     const cre__port *port; /* settings */
     uint16_t port_index;
-    bool resume : 1;    /* the end of the turn lets the protocol go on with deferred input */
-    bool congested : 1; /* in its worker's list of congested connections */
-    bool abortive : 1;  /* closing before the end of a response resets the connection */
-    uint32_t deferred;  /* bytes of output that wait elsewhere than in the queue */
+    bool resume : 1;       /* the end of the turn lets the protocol go on with deferred input */
+    bool congested : 1;    /* in its worker's list of congested connections */
+    bool abortive : 1;     /* closing before the end of a response resets the connection */
+    uint8_t slot_checksum; /* of its slot in the table, which other processes can overwrite */
+    uint32_t deferred;     /* bytes of output that wait elsewhere than in the queue */
     _Alignas(8) uint8_t state[CRE__PROTOCOL_STATE];
 };
 
@@ -58,6 +59,13 @@ extern const cre__transport_events cre__conn_events;
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
 /* Replaces the protocol, whose state is freed. */
 void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol);
+
+/* repair.c: what the connection table shows of a live connection is written again, and counted, if another
+ * process has overwritten it. */
+void cre__conn_restore_slot(cre__conn *conn);
+/* Address and port of the remote end, and their family. */
+void cre__conn_describe_peer(int descriptor, cre_connection_info *info);
+
 static inline cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
     cre__stream *stream = session ? engine->streams[session & engine->streams_mask] : NULL;
     return stream && stream->session == session ? cre__stream_conn(stream) : NULL;

@@ -61,7 +61,7 @@ static place place_of(const cre_table *table, uint8_t family, const void *addres
     uint64_t words[2] = { family, 0 };
     memcpy(&words[1], address, family == AF_INET6 ? 8 : 4); /* one host has all addresses of an IPv6 /64 */
     uint64_t hash = cre__siphash(table->seed, words, 2);
-    counter *counters = (counter *)(cre__table_slots(table) + table->slots);
+    counter *counters = (counter *)(cre__table_slots_in(table, table->memory) + table->slots);
     uint32_t count = table->slots / BUCKET; /* a power of two, at least 8 */
     uint32_t first = (uint32_t)hash & (count - 1),
              second = first ^ (1 + (uint32_t)(hash >> 32) % (count - 1));

@@ -1,7 +1,9 @@
 #include "registry/table_internal.h"
 
 #include <creactor/error.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "core/config.h"
@@ -32,18 +34,45 @@ _Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session) {
 cre_table *cre_table_open(void *memory, uint32_t limit) {
     cre_table *table = cre__malloc(sizeof *table);
     if (!table) return NULL;
-    *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory };
+    *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory, .shown = memory };
     if (cre__address_seed(table)) return table;
     cre__free(table);
     return NULL;
 }
 
 void cre_table_close(cre_table *table) {
+    if (table && cre__table_is_kept(table)) munmap(table->memory, cre_table_size(table->limit));
+    if (table) cre__free(table->invalid);
     cre__free(table);
+}
+
+int cre__table_keep(cre_table *table) {
+    if (cre__table_is_kept(table)) return 0;
+    size_t size = cre_table_size(table->limit);
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return -errno;
+    /* What others decided until now. The slots are not needed, the counters of addresses are behind them. */
+    if (cre_table_count(table)) memcpy(memory, table->shown, size);
+    table->memory = memory;
+    return 0;
 }
 
 uint32_t cre_table_count(const cre_table *table) {
     return atomic_load_explicit(&table->memory->count, memory_order_relaxed);
+}
+
+/* ---- claiming and releasing ---- */
+
+static void mark_used(cre_table *table, uint32_t index, int change) {
+    if (!cre__table_is_kept(table)) return;
+    cre__table_memory *shown = table->shown;
+    uint64_t bit = 1ull << (index % 64);
+    if (change > 0)
+        atomic_fetch_or_explicit(&shown->used[index / 64], bit, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(&shown->used[index / 64], ~bit, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shown->count, (uint32_t)change, memory_order_relaxed);
 }
 
 static void set(_Atomic uint64_t *word, uint64_t value) {
@@ -54,7 +83,7 @@ static uint64_t get(const _Atomic uint64_t *word) {
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static void fill(cre__slot *slot, const cre_connection_info *info) {
+void cre__slot_fill(cre__slot *slot, const cre_connection_info *info) {
     uint64_t address[2];
     memcpy(address, info->remote_address, sizeof address);
     /* A reader that sees any of these values sees that the previous session has been removed. */
@@ -73,7 +102,7 @@ static void fill(cre__slot *slot, const cre_connection_info *info) {
     atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
 }
 
-int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
+static int claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
     if (atomic_fetch_add_explicit(&table->memory->count, 1, memory_order_relaxed) >= table->limit) {
         atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
         return CRE_ELIMIT;
@@ -82,6 +111,7 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         /* The used bit claims the slot; ids whose slot still belongs to an older connection are skipped. */
         uint64_t session =
             atomic_fetch_add_explicit(&table->memory->next_session, 1, memory_order_relaxed) + 1;
+        if (!session) continue; /* overwritten */
         uint32_t index = cre__table_index(table, session);
         uint64_t bit = 1ull << (index % 64);
         if (atomic_fetch_or_explicit(&table->memory->used[index / 64], bit, memory_order_acquire) & bit)
@@ -89,9 +119,10 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
         cre__slot *slot = &cre__table_slots(table)[index];
         info->session = session;
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
-        fill(slot, info);
+        cre__slot_fill(slot, info);
         atomic_store_explicit(cre__table_user(table, session), 0, memory_order_relaxed);
         atomic_store_explicit(&slot->session, session, memory_order_release);
+        mark_used(table, index, 1);
         return 0;
     }
     /* All bits are set although the count is lower: the memory is corrupt. */
@@ -99,10 +130,16 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
     return CRE_ELIMIT;
 }
 
+int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
+    int result = claim(table, info, workers);
+    return result == CRE_ELIMIT && cre__table_recount(table) ? claim(table, info, workers) : result;
+}
+
 void cre__table_release(cre_table *table, cre_session session) {
     uint32_t index = cre__table_index(table, session);
     cre__slot *slot = &cre__table_slots(table)[index];
-    if (atomic_load_explicit(&slot->session, memory_order_relaxed) != session) return;
+    if (atomic_load_explicit(&slot->session, memory_order_relaxed) != session && !cre__table_is_kept(table))
+        return;
     if (atomic_load_explicit(&slot->counted, memory_order_relaxed)) {
         uint64_t address[2] = { get(&slot->address[0]), get(&slot->address[1]) };
         cre__address_leave(table, (uint8_t)get(&slot->place), address);
@@ -111,6 +148,7 @@ void cre__table_release(cre_table *table, cre_session session) {
     atomic_fetch_and_explicit(&table->memory->used[index / 64], ~(1ull << (index % 64)),
                               memory_order_release);
     atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
+    mark_used(table, index, -1);
 }
 
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state) {
@@ -125,6 +163,7 @@ void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worke
 
 uint32_t cre_table_sweep(cre_table *table, uint16_t owner) {
     uint32_t swept = 0, cursor = 0;
+    if (cre__table_is_kept(table)) return 0; /* nobody else owns connections */
     cre_session sessions[64];
     for (size_t n; (n = cre_table_list(table, &cursor, sessions, 64));) {
         for (size_t i = 0; i < n; i++) {

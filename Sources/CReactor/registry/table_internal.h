@@ -43,19 +43,40 @@ typedef struct cre__table_memory {
     _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
 } cre__table_memory;
 
-/* The table as seen by one process. Values from which addresses are computed are here and not in the shared
+/*
+ * The table as seen by one process. Values from which addresses are computed are here and not in the shared
  * memory, to which every process can write: the master must never leave the table, whatever its workers do.
+ *
+ * `memory` decides: sessions, slots in use, limits and counts per address. `shown` is what all processes read
+ * of it, and has the slots. Both are the same memory until the process that owns all connections keeps its
+ * decisions to itself, by cre__table_keep; then it publishes to `shown` and reads nothing there.
  */
 struct cre_table {
     uint32_t slots; /* a power of two, at least twice the limit */
     uint32_t limit;
     uint64_t seed[2]; /* a copy: a process that overwrites the shared one harms its own counts only */
     cre__table_memory *memory;
+    cre__table_memory *shown;
+    uint64_t *invalid; /* repair.c: a bit per slot that had no valid session; NULL: never counted */
+    _Atomic uint64_t recounted_at; /* in milliseconds of the monotonic clock */
 };
 
-static inline cre__slot *cre__table_slots(const cre_table *table) {
-    uintptr_t end = (uintptr_t)(table->memory->used + (table->slots + 63) / 64);
+/* Has this process, which owns all connections of the table from now on, decide in private memory. Returns 0
+ * or a system error. Call it before an engine uses the table; again it does nothing. */
+int cre__table_keep(cre_table *table);
+
+static inline bool cre__table_is_kept(const cre_table *table) {
+    return table->memory != table->shown;
+}
+
+/* Where the slots are in memory laid out as a table. */
+static inline cre__slot *cre__table_slots_in(const cre_table *table, cre__table_memory *memory) {
+    uintptr_t end = (uintptr_t)(memory->used + (table->slots + 63) / 64);
     return (cre__slot *)((end + 63) & ~(uintptr_t)63);
+}
+
+static inline cre__slot *cre__table_slots(const cre_table *table) {
+    return cre__table_slots_in(table, table->shown);
 }
 
 static inline uint32_t cre__table_index(const cre_table *table, cre_session session) {
@@ -80,8 +101,35 @@ _Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session);
  * turn to `workers` workers: info->worker is the first of them on entry and the chosen one on return. Returns
  * 0, or CRE_ELIMIT when the table is full. */
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
+/* Releases the slot of a session. In a table that is kept, whatever is in the slot; else only if the session
+ * is. */
 void cre__table_release(cre_table *table, cre_session session);
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
+
+/* ---- repair.c: other processes can overwrite what is shown ---- */
+
+/* Fills a slot, except for its session. */
+void cre__slot_fill(cre__slot *slot, const cre_connection_info *info);
+
+/* A number for those parts of a slot that nobody changes while the connection lives. */
+uint8_t cre__slot_checksum(const cre_table *table, const cre__slot *slot);
+
+/* Whether the table shows a live session as its owner knows it. `checksum` is that of the slot when it was
+ * claimed; of *info session, owner, worker, user_id and state are compared. Its worker may show it as closing
+ * before its owner does. */
+bool cre__table_shows(const cre_table *table, const cre_connection_info *info, uint8_t checksum,
+                      uint32_t queue_limit);
+
+/* Writes the slot of a live session again from *info; `counted`: the connection counts for its address. */
+void cre__table_restore(cre_table *table, const cre_connection_info *info, bool counted);
+
+/* Makes the number of connections and the slots in use that a kept table shows those that it has. Returns how
+ * many words of slots differed. */
+uint32_t cre__table_restore_counts(cre_table *table);
+
+/* For a table that is not kept and seems to be full: counts the connections again, at most once in a second,
+ * and frees slots that had no valid session the last time either. Returns whether the count has changed. */
+bool cre__table_recount(cre_table *table);
 
 /* ---- address.c ---- */
 

@@ -1,0 +1,66 @@
+/*
+ * The connection table is memory that workers can write to, and each worker asks it before it sends. What it
+ * shows of a connection is compared with what its engine knows: when bytes are received or sent, when the
+ * connection ends, and of all connections in turn.
+ */
+#include <sys/socket.h>
+#include <time.h>
+
+#include "engine/command.h"
+#include "engine/conn.h"
+
+/* How many connections are compared in one call, unless one of them was overwritten. */
+#define CHECKED_AT_ONCE 4096u
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void restore(cre__conn *conn, cre_connection_info *info) {
+    cre_engine *engine = cre__conn_engine(conn);
+    cre__slot *slot = &cre__table_slots(engine->table)[cre__table_index(engine->table, info->session)];
+    engine->stats.repaired++;
+    /* Of the time of the connection there is no copy. One that can be right stays. */
+    int64_t time = (int64_t)atomic_load_explicit(&slot->connect_time_ms, memory_order_relaxed);
+    info->connect_time_ms = time > 0 && time <= now_ms() ? time : now_ms();
+    info->port = conn->port_index;
+    info->queued = (uint32_t)cre__conn_queued(conn);
+    cre__conn_describe_peer(conn->transport.descriptor, info);
+    bool counted = engine->config.max_per_address && (info->family == AF_INET || info->family == AF_INET6);
+    cre__table_restore(engine->table, info, counted);
+    atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);
+    atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->last_send, conn->transport.last_send >> CRE__SEEN_SHIFT,
+                          memory_order_relaxed);
+    conn->slot_checksum = cre__slot_checksum(engine->table, slot);
+}
+
+void cre__conn_restore_slot(cre__conn *conn) {
+    const cre_engine *engine = cre__conn_engine(conn);
+    cre_connection_info info = { .session = conn->stream.session,
+                                 .owner = engine->config.node,
+                                 .worker = conn->stream.worker,
+                                 .user_id = conn->stream.user_id,
+                                 .state = (uint8_t)cre__conn_state(conn) };
+    if (!cre__table_shows(engine->table, &info, conn->slot_checksum, conn->port->options.max_queue))
+        restore(conn, &info);
+}
+
+uint64_t cre__engine_repair(cre_engine *engine) {
+    uint64_t before = engine->stats.repaired;
+    engine->stats.repaired += cre__table_restore_counts(engine->table);
+    const size_t slots = engine->streams_mask + 1;
+    size_t checked = 0;
+    for (size_t i = 0; i < slots; i++) {
+        if (checked > CHECKED_AT_ONCE && engine->stats.repaired == before) break;
+        engine->repaired_up_to = (engine->repaired_up_to + 1) & engine->streams_mask;
+        cre__stream *stream = engine->streams[engine->repaired_up_to];
+        if (!stream) continue;
+        checked++;
+        cre__conn_restore_slot(cre__stream_conn(stream));
+    }
+    return engine->stats.repaired - before;
+}

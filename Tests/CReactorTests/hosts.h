@@ -17,12 +17,18 @@ typedef struct reactor_host {
     uint16_t port;
     int blocked[2]; /* a worker that hangs writes here */
     atomic_int violations;
+    atomic_ullong repaired;
     atomic_bool done;
 } reactor_host;
 
 static inline void on_violation(void *context, uint32_t worker) {
     CHECK_EQ(worker, 1);
     atomic_fetch_add(&((reactor_host *)context)->violations, 1);
+}
+
+static inline void on_repaired(void *context, uint64_t count) {
+    CHECK(count > 0);
+    atomic_fetch_add(&((reactor_host *)context)->repaired, count);
 }
 
 /* Before the reactor, so that a test may fork in between. */
@@ -50,6 +56,7 @@ static inline void start_reactor(reactor_host *it) {
                     .max_queue = 32 << 20,
                     .close_timeout_ms = 600000 },
         .violation = on_violation,
+        .repaired = on_repaired,
         .context = it,
     };
     REQUIRE(cre_reactor_start(&config, &it->reactor) == 0);

@@ -240,6 +240,20 @@ TEST(signals_of_other_threads_are_taken) {
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+TEST(a_flag_never_blocks) {
+    int flag = cre_flag_create();
+    REQUIRE(flag >= 0);
+    /* What any process can do to it. */
+    CHECK_EQ(fcntl(flag, F_SETFL, fcntl(flag, F_GETFL) & ~O_NONBLOCK), 0);
+    CHECK(!cre_flag_take(flag));
+    uint64_t most = UINT64_MAX - 1;
+    CHECK_EQ(write(flag, &most, sizeof most), sizeof most);
+    cre_flag_raise(flag);
+    CHECK(cre_flag_take(flag));
+    CHECK(!cre_flag_take(flag));
+    close(flag);
+}
+
 TEST(flags_are_shared_with_children) {
     int flag = cre_flag_create();
     REQUIRE(flag >= 0);

@@ -2,8 +2,8 @@
 #include <creactor/creactor.h>
 #include <creactor/internal/internal.h>
 
-#include "link/bus_internal.h"
 #include "loop/loop_internal.h"
+#include "runtime/worker_internal.h"
 #include "test.h"
 
 /* Nodes: 0 and 1 post, 2 and 3 are task workers. All are turned by hand. */
@@ -131,6 +131,33 @@ TEST(a_one_way_task_has_no_result) {
     CHECK_EQ(all[2].tasks, 1);
     CHECK_EQ(all[0].results, 0);
     CHECK_EQ(cre_task_answer(all[2].worker, CRE_TASK_RESULT, "x", 1), CRE_EGONE);
+    FAMILY_END();
+}
+
+/* Others may overwrite what a process publishes of its tasks. */
+TEST(overwritten_activities_are_restored) {
+    FAMILY(0);
+    all[2].answers = 1;
+    static const int bytes[] = { 0, 0xA5, 0xFF };
+    for (int i = 0; i < 3; i++) {
+        post(&all[0], 0, CRE_TASK_NOTED, "before");
+        turn_all(all);
+        memset(bus->activities, bytes[i], 4 * sizeof *bus->activities);
+        /* Counted twice, as a task on its way looks the same. */
+        uint32_t repaired = cre__activity_repair(all[2].worker) + cre__activity_repair(all[2].worker);
+        CHECK_EQ(repaired > 0, bytes[i] != 0);
+        CHECK_EQ(cre__activity_repair(all[2].worker), 0);
+        cre_activity activity;
+        cre_bus_activity(bus, 2, &activity);
+        CHECK(!activity.running);
+        CHECK_EQ(activity.tasks_given, activity.tasks_done);
+        cre_task_posting posting = post(&all[0], 0, CRE_TASK_NOTED, "after");
+        CHECK_EQ(posting.number, 2 * (uint64_t)i + 2);
+        CHECK_EQ(posting.waiting, 0);
+        turn_all(all);
+        CHECK_EQ(all[0].finals, 2 * i + 2);
+        CHECK_EQ(all[0].last, posting.number);
+    }
     FAMILY_END();
 }
 

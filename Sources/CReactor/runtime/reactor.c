@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "engine/command.h"
 #include "link/bus_internal.h"
+#include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
 
 struct cre_reactor {
@@ -77,6 +78,13 @@ static void on_violation(void *context, uint32_t from) {
     if (reactor->config.violation) reactor->config.violation(reactor->config.context, from);
 }
 
+/* Once a second. */
+static void on_check(void *context, uint32_t repaired) {
+    cre_reactor *reactor = context;
+    uint64_t all = repaired + cre__engine_repair(reactor->engine);
+    if (all && reactor->config.repaired) reactor->config.repaired(reactor->config.context, all);
+}
+
 /* ---- the thread ---- */
 
 static void *run(void *argument) {
@@ -136,9 +144,15 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
         return result;
     }
     cre_node_handlers handlers = {
-        .record = on_record, .room = on_room, .violation = on_violation, .lost = on_lost
+        .record = on_record,
+        .room = on_room,
+        .violation = on_violation,
+        .lost = on_lost,
+        .check = on_check,
     };
-    result = cre_engine_create(reactor->loop, &engine, &reactor->engine);
+    config->bus->guard = getpid();
+    result = cre__table_keep(engine.table);
+    if (!result) result = cre_engine_create(reactor->loop, &engine, &reactor->engine);
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
     if (!result) {

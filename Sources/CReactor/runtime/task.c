@@ -45,12 +45,13 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     if (index >= config->task_count) return CRE_EINVALID;
     uint32_t node = config->first_task + index;
     cre__activity_block *own = cre__own_activity(worker);
-    uint64_t number = load(&own->last_task) + 1;
+    uint64_t number = worker->last_task + 1;
     *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
     cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
     cre_slice part = { data, length };
     int result = cre__worker_send(worker, node, &record, &part, 1);
     if (result) return result;
+    worker->last_task = number;
     atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
     atomic_fetch_add_explicit(&config->bus->activities[node].tasks_given, 1, memory_order_relaxed);
     return 0;
@@ -65,17 +66,15 @@ int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data,
 /* ---- working on a task ---- */
 
 static int answer(cre_worker *worker, cre_task_status status, bool final, const void *data, size_t length) {
-    cre__activity_block *activity = cre__own_activity(worker);
-    uint64_t task = load(&activity->task);
-    uint32_t kind = atomic_load_explicit(&activity->task_kind, memory_order_relaxed);
+    const uint64_t task = worker->task;
+    const uint32_t kind = worker->task_kind;
     if (!task || kind == CRE_TASK_ONE_WAY) return CRE_EGONE;
     cre_record record = { .kind = CRE_MESSAGE_RESULT,
                           .opcode = (uint8_t)((uint32_t)status | kind << KIND_SHIFT),
                           .flags = final ? CRE_RECORD_FINAL : 0,
                           .session = task };
     cre_slice part = { data, length };
-    uint32_t from = atomic_load_explicit(&activity->task_from, memory_order_relaxed);
-    return cre__worker_send(worker, from, &record, &part, 1);
+    return cre__worker_send(worker, worker->task_from, &record, &part, 1);
 }
 
 int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
@@ -90,12 +89,13 @@ void cre_task_suspend(cre_worker *worker) {
 
 void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
     cre__activity_block *activity = cre__own_activity(worker);
-    if (!load(&activity->task)) return;
+    if (!worker->task) return;
     /* A poster that does not read cannot be notified; without the text there is room in the reserve for small
      * ones. */
     if (answer(worker, status, true, data, length) == CRE_ELINK_FULL) answer(worker, status, true, NULL, 0);
     /* It is done when the word of it is out: a death in between would report it once more. */
     cre_node_flush(worker->node);
+    worker->task = 0;
     atomic_store_explicit(&activity->task, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&activity->tasks_done, 1, memory_order_relaxed);
     if (!worker->suspended) return;
@@ -105,6 +105,9 @@ void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, 
 
 static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
     cre__activity_block *activity = cre__own_activity(worker);
+    worker->task = task->session;
+    worker->task_from = from;
+    worker->task_kind = task->opcode;
     atomic_store_explicit(&activity->task_from, from, memory_order_relaxed);
     atomic_store_explicit(&activity->task_kind, task->opcode, memory_order_relaxed);
     atomic_store_explicit(&activity->task, task->session, memory_order_release);
@@ -112,9 +115,33 @@ static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task
 
 void cre__take_over_activity(cre_worker *worker) {
     cre__activity_block *activity = cre__own_activity(worker);
+    worker->last_task = load(&activity->last_task);
+    worker->task = load(&activity->task);
+    worker->task_from = atomic_load_explicit(&activity->task_from, memory_order_relaxed);
+    worker->task_kind = atomic_load_explicit(&activity->task_kind, memory_order_relaxed);
     cre_task_end(worker, CRE_TASK_CRASHED, died, strlen(died));
     atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&activity->ending, 0, memory_order_relaxed);
+}
+
+/* Tasks are counted as given by their posters and as done here. Without a task anywhere both are the same; a
+ * poster has published its task a moment before it counts it. */
+static uint32_t repair_counts(cre_worker *worker) {
+    cre__activity_block *activity = cre__own_activity(worker);
+    uint64_t surplus = load(&activity->tasks_given) - load(&activity->tasks_done), before = worker->surplus;
+    worker->surplus = surplus;
+    if (!surplus || surplus != before || worker->task || cre__node_has_unread(worker->node)) return 0;
+    worker->surplus = 0;
+    atomic_fetch_sub_explicit(&activity->tasks_given, surplus, memory_order_relaxed);
+    return 1;
+}
+
+uint32_t cre__activity_repair(cre_worker *worker) {
+    cre__activity_block *activity = cre__own_activity(worker);
+    uint32_t repaired = cre__is_task_worker(worker) ? repair_counts(worker) : 0;
+    if (!load(&activity->since_ms)) return repaired;
+    atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
+    return repaired + 1;
 }
 
 /* ---- what comes ---- */

@@ -118,6 +118,13 @@ static void on_violation(void *context, uint32_t from) {
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
 }
 
+static void on_check(void *context, uint32_t repaired) {
+    cre_worker *worker = context;
+    uint64_t all =
+        repaired + cre__activity_repair(worker) + (worker->engine ? cre__engine_repair(worker->engine) : 0);
+    if (all && worker->config.repaired) worker->config.repaired(worker->config.context, all);
+}
+
 int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
     cre_worker *worker = cre__calloc(1, sizeof *worker);
     if (!worker) return CRE_ENOMEM;
@@ -157,7 +164,11 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         result = cre_engine_create(loop, &own, &worker->engine);
     }
     cre_node_handlers handlers = {
-        .record = on_record, .violation = on_violation, .lost = on_lost, .rest = on_rest
+        .record = on_record,
+        .violation = on_violation,
+        .lost = on_lost,
+        .rest = on_rest,
+        .check = on_check,
     };
     if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
     if (result) {

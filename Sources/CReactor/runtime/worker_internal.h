@@ -17,6 +17,11 @@ struct cre_worker {
     uint32_t last_choice;          /* of a task worker */
     bool immediate;                /* what is sent leaves at once */
     bool suspended;                /* the task in hand goes on when on_message has returned */
+    /* As published for the successor, where others can overwrite it: */
+    uint64_t last_task; /* posted */
+    uint64_t task;      /* in hand; 0: none */
+    uint32_t task_from, task_kind;
+    uint64_t surplus; /* tasks that were given, but neither done nor there, when last checked */
 };
 
 static inline cre__activity_block *cre__own_activity(const cre_worker *worker) {
@@ -74,6 +79,10 @@ void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *reco
 
 /* The beginning of one died with a predecessor. */
 void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *record);
+
+/* Restores what others have overwritten in the activity of a process that runs no callback. Returns how many
+ * values differed. */
+uint32_t cre__activity_repair(cre_worker *worker);
 
 /* Notifies the poster of the task in which a predecessor died. */
 void cre__take_over_activity(cre_worker *worker);

@@ -70,3 +70,10 @@ extension Bus {
 
     private func state(of fd: ConnectionID) -> Int32 { unsafe cre_table_state(table, fd.rawValue) }
 }
+
+/// The report of a process that has found its part of the shared memory overwritten.
+enum BusRepair {
+    static func message(_ count: UInt64) -> String {
+        "another process has overwritten \(count) values of this one in shared memory; they were restored"
+    }
+}

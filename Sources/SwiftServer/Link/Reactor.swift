@@ -6,18 +6,23 @@ internal import CReactorInternal
     // All functions called with it are documented for any thread, except the last, which ends it.
     nonisolated(unsafe) private let raw: OpaquePointer
 
-    /// Starts the thread. It calls `started` first, whose error ends it, and `protocolError` when the worker of a node
-    /// has written a corrupt record.
+    /// Starts the thread. It calls `started` first, whose error ends it, `protocolError` when the worker of a node
+    /// has written a corrupt record, and `repaired` when it has restored values that a worker has overwritten.
     init(
         node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?],
-        started: @escaping @Sendable () -> Int32, protocolError: @escaping @Sendable (_ node: Int) -> Void
+        started: @escaping @Sendable () -> Int32, protocolError: @escaping @Sendable (_ node: Int) -> Void,
+        repaired: @escaping @Sendable (_ count: UInt64) -> Void
     ) throws(ServerError) {
         // Never released: the thread may call it until the process ends.
-        let box = unsafe Unmanaged.passRetained(Calls(started: started, protocolError: protocolError)).toOpaque()
+        let calls = Calls(started: started, protocolError: protocolError, repaired: repaired)
+        let box = unsafe Unmanaged.passRetained(calls).toOpaque()
         var config = unsafe cre_reactor_config(
             bus: bus.raw, node: UInt32(node), engine: engine,
             violation: { context, node in
                 unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().protocolError(Int(node))
+            },
+            repaired: { context, count in
+                unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().repaired(count)
             }, started: { context in unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().started() },
             context: box)
         var reactor: OpaquePointer?
@@ -60,10 +65,15 @@ internal import CReactorInternal
     private final class Calls: Sendable {
         let started: @Sendable () -> Int32
         let protocolError: @Sendable (Int) -> Void
+        let repaired: @Sendable (UInt64) -> Void
 
-        init(started: @escaping @Sendable () -> Int32, protocolError: @escaping @Sendable (Int) -> Void) {
+        init(
+            started: @escaping @Sendable () -> Int32, protocolError: @escaping @Sendable (Int) -> Void,
+            repaired: @escaping @Sendable (UInt64) -> Void
+        ) {
             self.started = started
             self.protocolError = protocolError
+            self.repaired = repaired
         }
     }
 

@@ -32,6 +32,9 @@ internal import CReactorInternal
             )?
         /// Receives the node of a process that has written a corrupt record.
         var onProtocolError: (@convention(c) (UnsafeMutableRawPointer?, UInt32) -> Void)?
+        /// Receives the number of values in shared memory that another process has overwritten and this one has
+        /// restored.
+        var onRepair: (@convention(c) (UnsafeMutableRawPointer?, UInt64) -> Void)?
         var context: UnsafeMutableRawPointer?
     }
 
@@ -43,8 +46,8 @@ internal import CReactorInternal
         var worker: OpaquePointer?
         var config = unsafe cre_worker_config(
             bus: bus.raw, node: UInt32(layout.node(of: id)), on_event: callbacks.onEvent,
-            on_message: callbacks.onMessage, violation: callbacks.onProtocolError, context: callbacks.context,
-            engine: nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
+            on_message: callbacks.onMessage, violation: callbacks.onProtocolError, repaired: callbacks.onRepair,
+            context: callbacks.context, engine: nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
             owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
             task_count: UInt16(layout.taskNodes.count))
         let result = unsafe cre_worker_prepare(loop.raw, &config, &worker)

@@ -127,7 +127,8 @@ internal import Glibc
             let reactor = try unsafe Reactor(
                 node: index, bus: context.bus, engine: engine, tls: tls,
                 started: { [confinement = context.confinement] in confinement.enterReactor(node: index) },
-                protocolError: { [unowned self] in killWorker(ofNode: $0) })
+                protocolError: { [unowned self] in killWorker(ofNode: $0) },
+                repaired: { Log.error(BusRepair.message($0)) })
             reactors.append(reactor)
         }
     }

@@ -149,8 +149,14 @@ internal import CReactorInternal
     }
 
     /// Another process has written a corrupt record into the ring to this one. The manager, which is the parent of
-    /// both, replaces it after it was killed here.
+    /// both, replaces it after it was killed here. A reactor, the master and the manager are trusted: then a third
+    /// process has overwritten the ring, and this process ends, since only its successor can read from that again.
     fileprivate func killSender(ofNode node: Int) {
+        guard layout.id(ofNode: node) >= 0 else {
+            Log.error(
+                "another process has overwritten the records of \(layout.name(ofNode: node)) to this one; it ends")
+            cre_process_exit(1)
+        }
         let pid = worker.bus.pid(ofNode: node)
         Log.error("\(layout.name(ofNode: node)) (pid \(pid)) sent a corrupt record and is killed")
         Siblings.kill(pid)
@@ -192,6 +198,7 @@ extension EventRouter {
                 onProtocolError: { context, node in
                     unsafe Inlet.router(context)._withUnsafeGuaranteedRef { $0.killSender(ofNode: Int(node)) }
                 },
+                onRepair: { _, count in Log.error(BusRepair.message(count)) },
                 context: UnsafeMutableRawPointer(router))
         }
 

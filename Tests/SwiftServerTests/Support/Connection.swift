@@ -2,7 +2,7 @@ import Glibc
 
 /// A client's end of a TCP connection to this machine.
 final class Connection {
-    private var descriptor: Int32
+    private(set) var descriptor: Int32
     private var received: [UInt8] = []
     /// The peer has closed its end.
     private(set) var isAtEnd = false

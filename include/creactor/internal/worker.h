@@ -33,8 +33,11 @@ typedef struct cre_worker_config {
      * messages are dropped. */
     void (*on_message)(void *context, uint32_t from, const cre_record *message, uint8_t *payload);
     /** Another node wrote invalid data to this one; nothing more is read from it until its process is
-     * replaced. May be NULL. */
+     * replaced. Called again once a second until then. May be NULL. */
     void (*violation)(void *context, uint32_t from);
+    /** Somebody else has overwritten `count` values of this worker in shared memory, which were restored.
+     * At most once a second; not without a loop. May be NULL. */
+    void (*repaired)(void *context, uint64_t count);
     void *context;
     /** The limits of this worker's own engine; size, on_event, context, congested, half_open, table,
      * shared_stats, node, first_worker, worker_count and dispatch are filled in. NULL: other nodes own the
@@ -193,17 +196,22 @@ typedef struct cre_reactor_config {
     /** The limits of the engine; size, on_event, context, congested, idle, half_open, table, shared_stats and
      * node are filled in. first_worker, worker_count and dispatch choose the workers. */
     cre_engine_config engine;
-    /** A worker wrote invalid data and should be killed. On the reactor's thread. May be NULL. */
+    /** A worker wrote invalid data and should be killed. On the reactor's thread, and again once a second
+     * until its process is replaced. May be NULL. */
     void (*violation)(void *context, uint32_t worker);
+    /** A worker has overwritten `count` values in shared memory, which were restored. On the reactor's
+     * thread, at most once a second. May be NULL. */
+    void (*repaired)(void *context, uint64_t count);
     /** Called on the reactor's thread before it serves, while cre_reactor_start waits; a negative result is
      * returned by cre_reactor_start. May be NULL. */
     int (*started)(void *context);
     void *context;
 } cre_reactor_config;
 
-/** Starts a thread with a loop and an engine, in which all signals are blocked. Returns 0 and *reactor, which
- * the caller stops, or CRE_EINVALID for workers beyond the nodes of the bus, an error of cre_engine_create,
- * cre_node_open or `started`, CRE_ENOMEM or a system error. Any thread. */
+/** Starts a thread with a loop and an engine, in which all signals are blocked. From then on all connections
+ * of the bus must be owned by this process. Returns 0 and *reactor, which the caller stops, or CRE_EINVALID
+ * for workers beyond the nodes of the bus, an error of cre_engine_create, cre_node_open or `started`,
+ * CRE_ENOMEM or a system error. Any thread. */
 CRE_NODISCARD CRE_API int cre_reactor_start(const cre_reactor_config *config, cre_reactor **reactor);
 
 /** Hands a connected socket over to the reactor, with the results of cre_engine_hand_over. Any thread. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/round.h"
 
 #define MAGIC          0x43524542u /* "CREB" */
 #define RECORD_VERSION 1
@@ -18,9 +19,8 @@
  * nobody may add a seal that keeps an executed program from mapping it. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static size_t round_up(size_t value, size_t unit) {
-    return (value + unit - 1) / unit * unit;
-}
+#define LEAST_SPILL (256ull << 20)
+#define MOST_SPILL  (4ull << 30)
 
 static bool power_of_two(uint32_t value) {
     return value && (value & (value - 1)) == 0;
@@ -50,14 +50,24 @@ static int lay_out(cre_bus *bus, layout *at) {
     if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(config->ring_bytes) || ring < 4096 ||
         ring > 1u << 30 || !table)
         return CRE_EINVALID;
-    bus->ring_stride = round_up(cre__ring_size(config->ring_bytes), 4096);
+    bus->ring_stride = cre__round_up(cre__ring_size(config->ring_bytes), 4096);
     at->nodes = 4096;
-    at->shown = at->nodes + round_up(nodes * sizeof(cre__node_block), 4096);
-    at->activities = at->shown + round_up(nodes * CRE__SHOWN_BYTES, 4096);
-    at->table = at->activities + round_up(nodes * sizeof(cre__activity_block), 4096);
-    at->rings = at->table + round_up(table, 4096);
+    at->shown = at->nodes + cre__round_up(nodes * sizeof(cre__node_block), 4096);
+    at->activities = at->shown + cre__round_up(nodes * CRE__SHOWN_BYTES, 4096);
+    at->table = at->activities + cre__round_up(nodes * sizeof(cre__activity_block), 4096);
+    at->rings = at->table + cre__round_up(table, 4096);
     bus->size = at->rings + nodes * nodes * bus->ring_stride;
+    /* A spill uses half of its part, and small records a second limit. */
+    bus->spill_bytes = LEAST_SPILL;
+    while (bus->spill_bytes < 4 * (uint64_t)config->queue_bytes + 4 * (uint64_t)config->max_payload &&
+           bus->spill_bytes < MOST_SPILL)
+        bus->spill_bytes *= 2;
     return 0;
+}
+
+/* Pages that were never written take no memory. */
+static uint64_t file_size(const cre_bus *bus) {
+    return bus->size + (uint64_t)bus->config.nodes * bus->config.nodes * bus->spill_bytes;
 }
 
 static int map(cre_bus *bus) {
@@ -86,7 +96,7 @@ static cre__bus_header header_of(const cre_bus *bus) {
                               .sizes = { sizeof(cre_record), sizeof(cre__node_block),
                                          sizeof(cre__activity_block), sizeof(cre__ring_control),
                                          CRE__SHOWN_BYTES },
-                              .total = bus->size };
+                              .total = file_size(bus) };
 }
 
 static cre_bus *start_bus(const cre_bus_config *config) {
@@ -112,7 +122,7 @@ int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
     int result = lay_out(bus, &at);
     if (!result) {
         bus->memfd = memfd_create("creactor-bus", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (bus->memfd < 0 || ftruncate(bus->memfd, (off_t)bus->size) ||
+        if (bus->memfd < 0 || ftruncate(bus->memfd, (off_t)file_size(bus)) ||
             fcntl(bus->memfd, F_ADD_SEALS, SEALS))
             result = -errno;
     }
@@ -138,8 +148,9 @@ int cre_bus_attach(const cre_bus_config *config, const int *descriptors, size_t 
     layout at;
     struct stat info;
     int result = lay_out(bus, &at);
-    if (!result && (count != (size_t)bus->config.nodes + 1 || fstat(descriptors[0], &info) ||
-                    (size_t)info.st_size != bus->size || fcntl(descriptors[0], F_GET_SEALS) != (int)SEALS))
+    if (!result &&
+        (count != (size_t)bus->config.nodes + 1 || fstat(descriptors[0], &info) ||
+         (uint64_t)info.st_size != file_size(bus) || fcntl(descriptors[0], F_GET_SEALS) != (int)SEALS))
         result = CRE_ELINK_MISMATCH;
     if (!result) {
         bus->memfd = descriptors[0];

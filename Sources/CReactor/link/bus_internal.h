@@ -5,6 +5,7 @@
 #include <creactor/internal/bus.h>
 
 #include "link/ring.h"
+#include "link/spill.h"
 
 #define CRE__MAX_NODES 1024u
 
@@ -17,7 +18,7 @@ typedef struct cre__bus_header {
 typedef struct cre__node_block {
     _Alignas(64) _Atomic uint32_t sleeping; /* set by its loop before it waits, cleared by who wakes it */
     _Atomic uint32_t pid;
-    _Atomic uint32_t generation; /* how often it was opened */
+    _Atomic uint32_t generation; /* another one each time it is opened */
     /* Who has ever sent to it: rings that were never used are not looked at, and their pages never come to
      * be. */
     _Alignas(64) _Atomic uint64_t senders[CRE__MAX_NODES / 64];
@@ -40,8 +41,9 @@ typedef struct cre__activity_block {
 struct cre_bus {
     cre_bus_config config;
     void *memory;
-    size_t size;
+    size_t size; /* of the mapped part of the file */
     size_t ring_stride;
+    uint64_t spill_bytes; /* of each pair of nodes, in the file behind `size` */
     int memfd;
     int *eventfds;
     cre__node_block *nodes;
@@ -68,10 +70,18 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
     return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;
 }
 
+static inline cre__spill_place cre__bus_spill(const cre_bus *bus, uint32_t from, uint32_t to) {
+    uint64_t pair = (uint64_t)from * bus->config.nodes + to;
+    return (cre__spill_place){ bus->memfd, bus->size + pair * bus->spill_bytes, bus->spill_bytes };
+}
+
 /* cre_node_send with a limit of its own for what may queue: for events, which can no longer be deferred.
  * Whoever uses it stops their source when the node is congested. */
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
+
+/* Publishes what was sent, and leaves it to the end of the turn to wake the receivers. */
+void cre__node_publish(cre_node *node);
 
 /* Whether something that was sent to the node has not been taken. */
 bool cre__node_has_unread(cre_node *node);

@@ -65,11 +65,21 @@ static int add_chunk(cre_node *node, inbound *in, const cre_record *record, cons
     return result;
 }
 
+/* The last record of the spill was taken. */
+static void wake_producer(cre_node *node, uint32_t from) {
+    _Atomic uint32_t *waits = &node->in[from].ring.control->producer_waits;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(waits, memory_order_relaxed) && atomic_exchange(waits, 0))
+        cre__bus_wake(node->bus, from);
+}
+
 static void open_inbound(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];
     cre__ring_open_consumer(&in->ring, cre__bus_ring(node->bus, from, node->id),
                             node->bus->config.ring_bytes);
+    cre__spill_open_consumer(&in->spill, &in->ring, cre__bus_spill(node->bus, from, node->id));
     in->open = true;
+    if (cre__spill_tail(&in->spill) == in->spill.own) wake_producer(node, from); /* a predecessor took it */
     node->senders[from / 64] |= 1ull << (from % 64);
 }
 
@@ -79,9 +89,34 @@ static bool leaves_alone(const cre_node *node, const inbound *in) {
     return node->paused || (in->left_to_successor && !in->data);
 }
 
+/* The end of the spill is looked up before the ring is found empty: what is in the ring then is older. */
+static int read_record(cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
+    inbound *in = &node->in[from];
+    const bool was_broken = in->ring.broken;
+    int result = cre__ring_read(&in->ring, record, payload);
+    if (was_broken && !in->ring.broken) cre__spill_reset(&in->spill);
+    if (result || in->ring.broken) return result;
+    const uint64_t tail = cre__spill_tail(&in->spill);
+    if (tail == in->spill.own) return 0;
+    result = cre__ring_read(&in->ring, record, payload);
+    if (result) return result;
+    result = cre__spill_read(&in->spill, tail, record, payload);
+    if (result == CRE_ENOMEM) return 0; /* later */
+    if (in->spill.own != tail) return result;
+    wake_producer(node, from);
+    return result;
+}
+
 static void drain_ring(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];
-    if (!in->open) open_inbound(node, from);
+    if (!in->open) {
+        const cre__ring_control *control = cre__bus_ring(node->bus, from, node->id);
+        const bool was_broken = atomic_load(&control->broken);
+        open_inbound(node, from);
+        /* Its positions were none. The producer resets the ring when either process is replaced. */
+        if (!was_broken && in->ring.broken && node->handlers.violation)
+            node->handlers.violation(node->context, from);
+    }
     const uint32_t share = in->ring.capacity / 4;
     cre_record record;
     uint8_t *payload;
@@ -91,7 +126,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
     for (uint64_t served = 0; served < budget && records < RECORDS_PER_TURN;
          served += sizeof record + record.length, records++) {
         if (leaves_alone(node, in)) break;
-        result = cre__ring_read(&in->ring, &record, &payload);
+        result = read_record(node, from, &record, &payload);
         if (result == 0) break;
         node->active = true;
         if (result > 0) {
@@ -103,18 +138,16 @@ static void drain_ring(cre_node *node, uint32_t from) {
             }
         }
         if (result < 0) {
-            in->broken_by = cre_bus_pid(node->bus, from);
             cre__ring_break(&in->ring);
             drop_partial(in);
             if (node->handlers.violation) node->handlers.violation(node->context, from);
             return;
         }
-        cre__node_publish(node);
-        if (in->ring.own - in->ring.published > share && cre__ring_release(&in->ring))
-            cre__bus_wake(node->bus, from);
+        cre__node_publish_all(node);
+        if (in->ring.own - in->ring.published > share) cre__ring_release(&in->ring);
         if (result > 0) break;
     }
-    if (cre__ring_release(&in->ring)) cre__bus_wake(node->bus, from);
+    cre__ring_release(&in->ring);
 }
 
 /* Calls `visit` for each node that has ever sent to this one, until it returns true. Those that did are
@@ -150,19 +183,57 @@ static bool on_drain(cre__hook *hook) {
     return false;
 }
 
+/* ---- once a second ---- */
+
+#define CHECK_MS 1000u
+
+static void on_check(void *context, cre_timer *timer);
+
+/* Without memory the next turn tries again. */
+static void start_check(cre_node *node) {
+    if (node->check || !node->loop) return;
+    if (cre_timer_start(node->loop, CHECK_MS, 0, on_check, node, &node->check)) node->check = NULL;
+}
+
+/* A node that is not used has no timer, so an idle process does not wake up. */
+static void on_check(void *context, cre_timer *timer) {
+    cre_node *node = context;
+    cre_timer_stop(timer);
+    node->check = NULL;
+    bool again = node->used;
+    node->used = false;
+    uint32_t repaired = cre__node_repair(node);
+    again |= cre__node_remind(node);
+    for (uint32_t from = 0; from < node->bus->config.nodes; from++) {
+        const inbound *in = &node->in[from];
+        if (!in->open || !in->ring.broken) continue;
+        again = true;
+        /* A successor has reset the ring before it showed its pid. Perhaps the pid was not known before. */
+        if (node->handlers.violation && cre_bus_pid(node->bus, from) &&
+            atomic_load(&in->ring.control->broken))
+            node->handlers.violation(node->context, from);
+    }
+    if (node->handlers.check) again |= node->handlers.check(node->context, repaired);
+    if (again) start_check(node);
+}
+
 /* ---- sleeping ---- */
+
+static bool has_unread(inbound *in) {
+    return cre__ring_has_more(&in->ring) || cre__spill_tail(&in->spill) != in->spill.own;
+}
 
 static bool visit_pending(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];
     if (leaves_alone(node, in)) return false;
     if (!in->open) return true;
     if (in->ring.broken) return !atomic_load_explicit(&in->ring.control->broken, memory_order_relaxed);
-    return cre__ring_has_more(&in->ring);
+    return has_unread(in);
 }
 
 bool cre__node_has_unread(cre_node *node) {
     for (uint32_t from = 0; from < node->bus->config.nodes; from++)
-        if (node->in[from].open && cre__ring_has_more(&node->in[from].ring)) return true;
+        if (node->in[from].open && has_unread(&node->in[from])) return true;
     return false;
 }
 
@@ -181,7 +252,11 @@ static bool on_arm(cre__hook *hook) {
             }
         } while (uv_hrtime() < until);
     }
-    node->active = false;
+    if (node->active) {
+        node->active = false;
+        node->used = true;
+        if (!node->check) start_check(node);
+    }
     atomic_store_explicit(&block->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if (!each_sender(node, visit_pending) && !cre__node_has_room_again(node)) return false;
@@ -196,26 +271,6 @@ static void on_wake(void *context, int descriptor) {
     (void)got;
 }
 
-/* ---- once a second ---- */
-
-#define CHECK_MS 1000u
-
-/* The turn that ends with this also looks into all rings: a wake-up that somebody took away is late, not
- * lost. */
-static void on_check(void *context, cre_timer *timer) {
-    cre_node *node = context;
-    (void)timer;
-    uint32_t repaired = cre__node_repair(node);
-    for (uint32_t from = 0; node->handlers.violation && from < node->bus->config.nodes; from++) {
-        /* Its process could not be ended because nobody knew its pid. */
-        const inbound *in = &node->in[from];
-        pid_t pid = in->open && in->ring.broken ? cre_bus_pid(node->bus, from) : 0;
-        if (pid && pid == in->broken_by && atomic_load(&in->ring.control->broken))
-            node->handlers.violation(node->context, from);
-    }
-    if (node->handlers.check) node->handlers.check(node->context, repaired);
-}
-
 /* ---- opening and closing ---- */
 
 /* Spinning on the only CPU there is keeps the other side from running. */
@@ -225,8 +280,10 @@ static bool may_spin(void) {
 }
 
 static void free_node(cre_node *node) {
-    for (uint32_t i = 0; node->in && i < node->bus->config.nodes; i++)
+    for (uint32_t i = 0; node->in && i < node->bus->config.nodes; i++) {
         drop_partial(&node->in[i]);
+        cre__spill_rest(&node->in[i].spill);
+    }
     cre__free(node->in);
     cre__node_free_outbound(node);
     cre__free(node);
@@ -248,10 +305,8 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->out = cre__calloc(bus->config.nodes, sizeof *node->out);
     node->dirty = cre__calloc(bus->config.nodes, sizeof *node->dirty);
     int result = node->in && node->out && node->dirty ? 0 : CRE_ENOMEM;
-    if (!result && loop) result = cre_timer_start(loop, CHECK_MS, CHECK_MS, on_check, node, &node->check);
     if (!result && loop) result = cre_watch_start(loop, bus->eventfds[id], on_wake, node, &node->watch);
     if (result) {
-        cre_timer_stop(node->check);
         free_node(node);
         return result;
     }
@@ -265,12 +320,15 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
         cre__loop_publish_stats(loop, cre__bus_loop_stats(bus, id));
     }
     cre__node_block *block = &bus->nodes[id];
+    cre__node_mend(node);
     atomic_store(&block->pid, (uint32_t)node->pid);
     /* What a predecessor left is looked at before the senders are notified of the new process. */
     each_sender(node, visit_open);
-    atomic_fetch_add(&block->generation, 1);
+    /* Not by counting: the last value may be overwritten. */
+    atomic_store(&block->generation, (uint32_t)(uv_hrtime() >> 8) | 1);
     atomic_store(&block->sleeping, 0);
     cre__node_wake_receivers(node);
+    start_check(node);
     *out = node;
     return 0;
 }

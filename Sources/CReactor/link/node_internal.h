@@ -7,32 +7,26 @@
 #include "link/bus_internal.h"
 #include "loop/loop_internal.h"
 
-/* A record that waits because the ring is full. Its chunk flags are set already. */
-typedef struct queued {
-    struct queued *next;
-    cre_record record;
-    uint8_t payload[];
-} queued;
-
 typedef struct outbound {
     cre__ring ring;
+    cre__spill spill;
+    uint64_t taken; /* of ring and spill, when last checked */
     bool open;
+    bool spilling;       /* the spill was not empty when last looked at: all records go there */
     bool dirty;          /* in the node's list */
     bool unwoken;        /* something was published of which the consumer does not know yet */
     uint32_t generation; /* of the consumer, when last looked at */
     uint32_t roomed;     /* the flush in which `room` was called last */
     bool congested; /* the owner was notified, or could see, that records queue: `room` is due when they no
                        longer do */
-    queued *first, **last;
-    size_t queued_bytes;
 } outbound;
 
 /* A large record that is being put together from its chunks. */
 typedef struct inbound {
     cre__ring ring;
+    cre__spill spill;
     bool open;
     bool left_to_successor; /* nothing more is read */
-    pid_t broken_by;        /* of a broken ring: whose records were corrupt; 0: not known */
     bool lost;              /* the record under way was reported as lost: the rest of it is dropped */
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
@@ -48,7 +42,7 @@ struct cre_node {
     void *context;
     cre__hook drain, flush, arm;
     cre_watch *watch;
-    cre_timer *check;
+    cre_timer *check; /* NULL: not due */
     inbound *in;
     outbound *out;
     uint32_t *dirty; /* destinations with something unpublished or queued */
@@ -57,6 +51,7 @@ struct cre_node {
     uint64_t senders[CRE__MAX_NODES / 64]; /* whose rings are open */
     uint64_t spin_ns;
     bool paused; /* nothing is read for the time being */
+    bool used;   /* something was sent or received since the last check */
     bool active; /* something was sent or received since it last thought of sleeping */
 };
 
@@ -64,15 +59,21 @@ struct cre_node {
 
 /* ---- send.c ---- */
 
+static inline bool cre__outbound_unpublished(const outbound *out) {
+    return cre__ring_unpublished(&out->ring) || out->spill.own != out->spill.published;
+}
+
+/* The ring first: what is in it is older. */
 static inline void cre__outbound_publish(outbound *out) {
-    if (!cre__ring_unpublished(&out->ring)) return;
-    cre__ring_publish(&out->ring);
+    if (!cre__outbound_unpublished(out)) return;
+    if (cre__ring_unpublished(&out->ring)) cre__ring_publish(&out->ring);
+    if (out->spill.own != out->spill.published) cre__spill_publish(&out->spill);
     out->unwoken = true;
 }
 
 /* What a record set off is out before the next one is taken: if this process is killed in between, nothing is
  * half done. The wake-up, which is what costs, waits for the end of the turn. */
-static inline void cre__node_publish(cre_node *node) {
+static inline void cre__node_publish_all(cre_node *node) {
     for (uint32_t i = 0; i < node->dirty_count; i++)
         cre__outbound_publish(&node->out[node->dirty[i]]);
 }
@@ -82,6 +83,8 @@ bool cre__node_flush(cre__hook *hook);
 /* Wakes all nodes to which this one has ever sent: a predecessor may have published and died before it woke
  * anybody. */
 void cre__node_wake_receivers(cre_node *node);
+/* Resets the rings of a predecessor that were found corrupt. */
+void cre__node_mend(cre_node *node);
 /* Whether a consumer freed room for records that wait. */
 bool cre__node_has_room_again(cre_node *node);
 void cre__node_free_outbound(cre_node *node);
@@ -91,5 +94,9 @@ void cre__node_free_outbound(cre_node *node);
 /* Compares what others can overwrite (the node's block, positions of its rings, the eventfds' flags) with
  * what the node knows, and restores that. Returns how many values differed. */
 uint32_t cre__node_repair(cre_node *node);
+
+/* Whether something that was sent has not been taken. Wakes those receivers that have taken nothing since the
+ * last call: somebody else may have prevented their wake-up. */
+bool cre__node_remind(cre_node *node);
 
 #endif

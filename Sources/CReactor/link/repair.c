@@ -30,14 +30,20 @@ static uint32_t repair_outbound(cre_node *node, uint32_t to) {
     cre__ring *ring = &node->out[to].ring;
     uint32_t repaired = restore_sender(node, to, node->id);
     if (atomic_load(&ring->control->broken)) return repaired; /* it is reset later */
-    return repaired + restore64(&ring->control->tail, ring->published);
+    cre__spill *spill = &node->out[to].spill;
+    if (spill->touched && !cre__spill_queued(spill)) cre__spill_trim(spill);
+    return repaired + restore64(&ring->control->tail, ring->published) +
+           restore64(&ring->control->spill_tail, spill->published);
 }
 
 static uint32_t repair_inbound(cre_node *node, uint32_t from) {
     cre__ring *ring = &node->in[from].ring;
     uint32_t repaired = restore_sender(node, node->id, from);
     if (ring->broken) return repaired;
-    return repaired + restore32(&ring->control->broken, 0) + restore64(&ring->control->taken, ring->own) +
+    cre__spill *spill = &node->in[from].spill;
+    if (cre__spill_tail(spill) == spill->own) cre__spill_rest(spill);
+    return repaired + restore64(&ring->control->spill_taken, spill->own) +
+           restore32(&ring->control->broken, 0) + restore64(&ring->control->taken, ring->own) +
            restore64(&ring->control->head, ring->published);
 }
 
@@ -66,4 +72,22 @@ uint32_t cre__node_repair(cre_node *node) {
         for (uint32_t i = 0; i < bus->config.nodes; i++)
             repaired += repair_eventfd(bus->eventfds[i]);
     return repaired;
+}
+
+bool cre__node_remind(cre_node *node) {
+    bool unread = false;
+    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
+        outbound *out = &node->out[to];
+        if (!out->open) continue;
+        const cre__ring_control *control = out->ring.control;
+        const uint64_t taken = atomic_load(&control->taken), spill_taken = atomic_load(&control->spill_taken);
+        if (taken == out->ring.published && spill_taken == out->spill.published) continue;
+        unread = true;
+        if (taken + spill_taken == out->taken) {
+            atomic_store(&node->bus->nodes[to].sleeping, 1);
+            cre__bus_wake(node->bus, to);
+        }
+        out->taken = taken + spill_taken;
+    }
+    return unread;
 }

@@ -3,12 +3,9 @@
 #include <creactor/error.h>
 #include <string.h>
 
-/* A header of kind 0 fills the end of the data when a record did not fit there. */
-#define FILLER 0
-
-static uint32_t record_size(uint32_t payload) {
-    return (uint32_t)sizeof(cre_record) + ((payload + CRE__RING_ALIGN - 1) & ~(CRE__RING_ALIGN - 1));
-}
+/* A producer that finds the ring empty here starts again at its beginning: a ring that is hardly used stays
+ * in its first pages. */
+#define REWIND_BYTES (64u << 10)
 
 static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->control = memory;
@@ -28,6 +25,9 @@ bool cre__ring_mend(cre__ring *ring) {
     atomic_store(&control->tail, 0);
     atomic_store(&control->taken, 0);
     atomic_store(&control->head, 0);
+    atomic_store(&control->spill_tail, 0);
+    atomic_store(&control->spill_taken, 0);
+    atomic_store(&control->spill_begin, 0);
     atomic_store(&control->broken, 0);
     ring->own = ring->published = ring->other = 0;
     return true;
@@ -61,14 +61,18 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
 }
 
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
-    uint32_t size = record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
+    uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
     uint32_t to_end = ring->capacity - at, skip = size > to_end ? to_end : 0;
+    if (__builtin_expect(at / REWIND_BYTES != (at + size) / REWIND_BYTES, 0) && at >= REWIND_BYTES) {
+        ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
+        if (ring->own == ring->other && size <= at) skip = to_end;
+    }
     if (ring->own + skip + size - ring->other > ring->capacity) {
         ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
         if (ring->own + skip + size - ring->other > ring->capacity) return NULL;
     }
     if (skip) {
-        cre_record filler = { .length = skip - (uint32_t)sizeof(cre_record), .kind = FILLER };
+        cre_record filler = { .length = skip - (uint32_t)sizeof(cre_record), .kind = CRE__FILLER };
         memcpy(ring->data + at, &filler, sizeof filler);
         ring->own += skip;
         at = 0;
@@ -104,28 +108,17 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
         if (available > ring->capacity || available < sizeof *record || available % CRE__RING_ALIGN)
             return CRE_ELINK_RECORD;
         memcpy(record, ring->data + at, sizeof *record);
-        if (record->length > cre__ring_max_payload(ring)) return CRE_ELINK_RECORD;
-        uint32_t size = record_size(record->length);
+        /* A filler ends at the end of the data and does not begin at its beginning: a producer cannot keep
+         * this loop running. */
+        if (record->kind == CRE__FILLER ? !at || record->length != to_end - sizeof *record
+                                        : record->length > cre__ring_max_payload(ring))
+            return CRE_ELINK_RECORD;
+        uint32_t size = cre__record_size(record->length);
         if (size > available || size > to_end) return CRE_ELINK_RECORD;
-        /* A filler ends at the end of the data, so a record follows: a producer cannot keep this loop
-         * running. */
-        if (record->kind == FILLER && size != to_end) return CRE_ELINK_RECORD;
         ring->own += size;
         atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
-        if (record->kind == FILLER) continue;
+        if (record->kind == CRE__FILLER) continue;
         *payload = ring->data + at + sizeof *record;
         return 1;
     }
-}
-
-bool cre__ring_release(cre__ring *ring) {
-    if (ring->published == ring->own) return false;
-    ring->published = ring->own;
-    atomic_store_explicit(&ring->control->head, ring->own, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed)) return false;
-    /* A wake-up is worth its cost when half of the ring is free. */
-    if (atomic_load_explicit(&ring->control->tail, memory_order_relaxed) - ring->own > ring->capacity / 2)
-        return false;
-    return atomic_exchange(&ring->control->producer_waits, 0) != 0;
 }

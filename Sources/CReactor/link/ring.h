@@ -15,14 +15,26 @@
 
 #define CRE__RING_ALIGN 16u
 
+/* A header of kind 0 fills the end of the data when a record did not fit there. */
+#define CRE__FILLER 0
+
+/* Bytes of a record with its header, up to where the next one may begin. */
+static inline uint32_t cre__record_size(uint32_t payload) {
+    return (uint32_t)sizeof(cre_record) + ((payload + CRE__RING_ALIGN - 1) & ~(CRE__RING_ALIGN - 1));
+}
+
 /* The control block in shared memory, followed by the data. Each side writes only its own cache line. */
 typedef struct cre__ring_control {
     _Alignas(64) _Atomic uint64_t tail; /* producer: published up to here */
+    _Atomic uint64_t spill_tail;        /* producer: the same in the spill (spill.h) */
     _Alignas(64) _Atomic uint64_t head; /* consumer: free up to here */
     _Atomic uint64_t taken;  /* consumer: being served or served up to here; head <= taken <= tail */
     _Atomic uint32_t broken; /* consumer: found a corrupt record; the next producer, or the same one when the
                                 consumer was replaced, resets the ring */
-    _Alignas(64) _Atomic uint32_t producer_waits; /* producer: requests a wake-up when there is space */
+    _Atomic uint64_t spill_taken; /* consumer: as `taken`, in the spill */
+    _Alignas(64) _Atomic uint64_t
+        spill_begin;                 /* producer: where the oldest record was when it began to spill */
+    _Atomic uint32_t producer_waits; /* producer: requests a wake-up when the spill is empty */
 } cre__ring_control;
 
 /* The private state of one side. */
@@ -83,7 +95,11 @@ static inline bool cre__ring_has_more(cre__ring *ring) {
  */
 void cre__ring_break(cre__ring *ring);
 
-/* Consumer: frees the space of all records read. True when the producer waits for space and must be woken. */
-bool cre__ring_release(cre__ring *ring);
+/* Consumer: frees the space of all records read. */
+static inline void cre__ring_release(cre__ring *ring) {
+    if (ring->published == ring->own) return;
+    ring->published = ring->own;
+    atomic_store_explicit(&ring->control->head, ring->own, memory_order_release);
+}
 
 #endif

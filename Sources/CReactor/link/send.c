@@ -11,10 +11,17 @@ static outbound *open_outbound(cre_node *node, uint32_t to) {
     outbound *out = &node->out[to];
     if (out->open) return out;
     cre__ring_open_producer(&out->ring, cre__bus_ring(node->bus, node->id, to), node->bus->config.ring_bytes);
+    cre__spill_open_producer(&out->spill, &out->ring, cre__bus_spill(node->bus, node->id, to));
+    out->spilling = true; /* perhaps; see is_spilling */
     atomic_fetch_or(&node->bus->nodes[to].senders[node->id / 64], 1ull << (node->id % 64));
     out->open = true;
-    out->last = &out->first;
     return out;
+}
+
+/* Whether records still wait in the spill. If not, the ring is used again. */
+static bool is_spilling(outbound *out) {
+    if (out->spilling && !cre__spill_queued(&out->spill)) out->spilling = false;
+    return out->spilling;
 }
 
 /* A consumer that was replaced may have found the ring in such a state that it could not go on. */
@@ -23,7 +30,9 @@ static void look_at_consumer(cre_node *node, uint32_t to) {
     uint32_t now = atomic_load_explicit(&node->bus->nodes[to].generation, memory_order_acquire);
     if (now == out->generation) return;
     out->generation = now;
-    cre__ring_mend(&out->ring);
+    if (!cre__ring_mend(&out->ring)) return;
+    cre__spill_reset(&out->spill);
+    out->spilling = false;
 }
 
 static void mark_dirty(cre_node *node, uint32_t to) {
@@ -49,19 +58,6 @@ static void copy_parts(uint8_t *to, const cre_slice **part, size_t *offset, uint
     }
 }
 
-static queued *enqueue(outbound *out, const cre_record *record, uint32_t length) {
-    queued *item = cre__malloc(sizeof *item + length);
-    if (!item) return NULL;
-    item->next = NULL;
-    item->record = *record;
-    item->record.length = length;
-    *out->last = item;
-    out->last = &item->next;
-    out->queued_bytes += length + sizeof *item;
-    out->congested = true;
-    return item;
-}
-
 static size_t total_of(const cre_slice *parts, int count) {
     size_t total = 0;
     for (int i = 0; i < count; i++)
@@ -84,7 +80,8 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
     if (total > node->bus->config.max_payload) return CRE_ELIMIT;
 
     outbound *out = open_outbound(node, to);
-    if (out->queued_bytes && out->queued_bytes + total > limit) {
+    uint64_t queued = is_spilling(out) ? cre__spill_queued(&out->spill) : 0;
+    if (queued && queued + total > limit) {
         out->congested = true;
         return CRE_ELINK_FULL;
     }
@@ -92,6 +89,7 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
     node->active = true;
 
     const uint32_t chunk = cre__ring_max_payload(&out->ring);
+    const uint64_t ring_before = out->ring.own, spill_before = out->spill.own;
     const cre_slice *part = parts;
     size_t offset = 0, left = total;
     uint16_t flags = record->flags & (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED), continued = 0;
@@ -99,16 +97,19 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
         uint32_t length = left > chunk ? chunk : (uint32_t)left;
         cre_record piece = *record;
         piece.flags = (uint16_t)(flags | continued | (left > length ? CRE_RECORD_MORE : 0));
-        uint8_t *payload = out->first ? NULL : cre__ring_write(&out->ring, &piece, length);
-        if (!payload) {
-            queued *item = enqueue(out, &piece, length);
-            if (!item) {
-                /* What is out of this record already will be dropped by the receiver: it never ends. */
-                return CRE_ENOMEM;
+        uint8_t *payload = out->spilling ? NULL : cre__ring_write(&out->ring, &piece, length);
+        if (payload) {
+            copy_parts(payload, &part, &offset, length);
+        } else {
+            int result = cre__spill_write(&out->spill, &piece, &part, &offset, length);
+            if (result) { /* nothing of it was published */
+                out->ring.own = ring_before;
+                out->spill.own = spill_before;
+                out->congested = true;
+                return result;
             }
-            payload = item->payload;
+            out->spilling = out->congested = true;
         }
-        copy_parts(payload, &part, &offset, length);
         left -= length;
         continued = CRE_RECORD_CONTINUED;
     } while (left);
@@ -116,27 +117,32 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
 }
 
 bool cre_node_congested(const cre_node *node, uint32_t to) {
-    return to < node->bus->config.nodes && node->out[to].open && node->out[to].first;
+    if (to >= node->bus->config.nodes) return false;
+    const outbound *out = &node->out[to];
+    return out->open && out->spilling && cre__spill_queued(&out->spill);
 }
 
-/* Moves queued records into the ring, as far as there is room. */
-static void pump(outbound *out) {
-    while (out->first) {
-        queued *item = out->first;
-        uint8_t *payload = cre__ring_write(&out->ring, &item->record, item->record.length);
-        if (!payload) {
-            atomic_store(&out->ring.control->producer_waits, 1);
-            /* Room that came before the flag was seen is found by the next look. */
-            atomic_thread_fence(memory_order_seq_cst);
-            payload = cre__ring_write(&out->ring, &item->record, item->record.length);
-            if (!payload) return;
-        }
-        memcpy(payload, item->payload, item->record.length);
-        out->queued_bytes -= item->record.length + sizeof *item;
-        out->first = item->next;
-        if (!out->first) out->last = &out->first;
-        cre__free(item);
+/* As is_spilling; and who takes the last record wakes this node. */
+static bool waits_for_room(outbound *out) {
+    if (!is_spilling(out)) return false;
+    atomic_store(&out->ring.control->producer_waits, 1);
+    /* What was taken before the flag was seen is found by the next look. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return is_spilling(out);
+}
+
+void cre__node_mend(cre_node *node) {
+    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
+        uint64_t senders =
+            atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
+        if (!(senders & 1ull << (node->id % 64))) continue;
+        const cre__ring_control *control = cre__bus_ring(node->bus, node->id, to);
+        if (atomic_load(&control->broken)) open_outbound(node, to);
     }
+}
+
+void cre__node_publish(cre_node *node) {
+    cre__node_publish_all(node);
 }
 
 void cre__node_wake_receivers(cre_node *node) {
@@ -153,10 +159,7 @@ bool cre__node_flush(cre__hook *hook) {
     for (uint32_t at = 0; at < node->dirty_count;) {
         uint32_t to = node->dirty[at];
         outbound *out = &node->out[to];
-        if (out->first) {
-            if (!cre__ring_unpublished(&out->ring)) look_at_consumer(node, to);
-            pump(out);
-        }
+        if (out->spilling && !cre__outbound_unpublished(out)) look_at_consumer(node, to);
         cre__outbound_publish(out);
         if (out->unwoken) {
             out->unwoken = false;
@@ -164,7 +167,7 @@ bool cre__node_flush(cre__hook *hook) {
         }
         /* It stays until nothing waits. `room` is called once per turn: with a consumer that is as fast as
          * what it sets off, this would never end, and nothing would be received. */
-        if (out->first || out->roomed == node->flushes) {
+        if (waits_for_room(out) || out->roomed == node->flushes) {
             at++;
             continue;
         }
@@ -188,13 +191,6 @@ bool cre__node_has_room_again(cre_node *node) {
 }
 
 void cre__node_free_outbound(cre_node *node) {
-    for (uint32_t i = 0; node->out && i < node->bus->config.nodes; i++) {
-        for (queued *item = node->out[i].first; item;) {
-            queued *next = item->next;
-            cre__free(item);
-            item = next;
-        }
-    }
     cre__free(node->out);
     cre__free(node->dirty);
 }

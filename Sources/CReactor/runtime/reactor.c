@@ -78,11 +78,12 @@ static void on_violation(void *context, uint32_t from) {
     if (reactor->config.violation) reactor->config.violation(reactor->config.context, from);
 }
 
-/* Once a second. */
-static void on_check(void *context, uint32_t repaired) {
+/* Also while only connections are there, which workers may want to push to. */
+static bool on_check(void *context, uint32_t repaired) {
     cre_reactor *reactor = context;
     uint64_t all = repaired + cre__engine_repair(reactor->engine);
     if (all && reactor->config.repaired) reactor->config.repaired(reactor->config.context, all);
+    return cre_table_count(cre_bus_table(reactor->config.bus)) > 0;
 }
 
 /* ---- the thread ---- */

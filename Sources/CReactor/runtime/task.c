@@ -187,9 +187,10 @@ void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *r
 bool cre_worker_set_activity(cre_worker *worker, uint32_t kind) {
     cre__activity_block *activity = cre__own_activity(worker);
     if (!activity) return false; /* it is the predecessor's */
-    if (!kind)
+    if (!kind) {
         atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
-    else if (load(&activity->since_ms))
+        cre__node_publish(worker->node); /* what it sent is out before the next activity begins */
+    } else if (load(&activity->since_ms))
         return false;
     else
         cre__activity_begin(worker, kind, 0);

@@ -118,11 +118,12 @@ static void on_violation(void *context, uint32_t from) {
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
 }
 
-static void on_check(void *context, uint32_t repaired) {
+static bool on_check(void *context, uint32_t repaired) {
     cre_worker *worker = context;
     uint64_t all =
         repaired + cre__activity_repair(worker) + (worker->engine ? cre__engine_repair(worker->engine) : 0);
     if (all && worker->config.repaired) worker->config.repaired(worker->config.context, all);
+    return worker->engine && cre_table_count(worker->table) > 0;
 }
 
 int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {

@@ -29,7 +29,7 @@ typedef struct cre_bus_config {
     uint32_t nodes;       /* 1...1024; required */
     uint32_t ring_bytes;  /* a power of two, 4 KiB to 1 GiB; 0: 1 MiB */
     uint32_t connections; /* the limit of the connection table; required */
-    uint32_t queue_bytes; /* the most bytes queued behind one full ring; 0: 8 MiB */
+    uint32_t queue_bytes; /* the most bytes in the spill behind one full ring; 0: 8 MiB */
     uint32_t max_payload; /* bytes of the largest payload, reassembled; 0: 16 MiB */
     uint32_t spin_ns;     /* time for which a busy node looks for records before it sleeps; 0: none */
 } cre_bus_config;
@@ -73,7 +73,7 @@ typedef struct cre_node_handlers {
      * Returns 0; 1 to defer the further records of this sender to the next turn; or a negative error when the
      * record is invalid, and reading from its sender stops. Required. */
     int (*record)(void *context, uint32_t from, const cre_record *record, uint8_t *payload);
-    /** The queue behind the full ring to `to` is empty again. May be NULL. */
+    /** The spill to `to` is empty again. May be NULL. */
     void (*room)(void *context, uint32_t to);
     /** `from` wrote invalid data, or `record` returned an error. Nothing more is read from it until its
      * process is replaced; called again once a second until then. May be NULL. */
@@ -84,9 +84,10 @@ typedef struct cre_node_handlers {
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.
      * `record` has its kind, opcode and session. May be NULL. */
     void (*rest)(void *context, uint32_t from, const cre_record *record);
-    /** Called once a second. `repaired` values of the node's own in shared memory had been overwritten by
-     * somebody else and were restored. Not without a loop. May be NULL. */
-    void (*check)(void *context, uint32_t repaired);
+    /** Called about once a second while the node is used: `repaired` values of the node's own in shared
+     * memory had been overwritten by somebody else and were restored. Returns whether to call again even if
+     * the node is not used. Not without a loop. May be NULL. */
+    bool (*check)(void *context, uint32_t repaired);
 } cre_node_handlers;
 
 /**
@@ -98,15 +99,16 @@ typedef struct cre_node_handlers {
 CRE_NODISCARD CRE_API int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop,
                                         const cre_node_handlers *handlers, void *context, cre_node **node);
 
-/** Publishes sent records and closes the node, outside of its handlers. Records queued behind a full ring are
- * dropped (see cre_node_congested). NULL is ignored. */
+/** Publishes sent records and closes the node, outside of its handlers. NULL is ignored. */
 CRE_API void cre_node_close(cre_node *node);
 
 /**
  * Sends a record whose payload is the concatenation of `parts`; record->length is ignored. The record is
- * copied before this returns, and published at the end of the loop's turn. Returns 0; or, and nothing was
- * sent, CRE_EINVALID for an unknown node, this one, or kind 0; CRE_ELINK_FULL when the queue behind the ring
- * is full; CRE_ELIMIT when the payload exceeds max_payload; CRE_ENOMEM.
+ * copied before this returns to memory that outlives this process: the ring, or the spill behind it while the
+ * ring is full. It is published when the record or activity that is being handled ends, else at the end of
+ * the loop's turn, and is received then even if this process is killed. Returns 0; or, and nothing was sent,
+ * CRE_EINVALID for an unknown node, this one, or kind 0; CRE_ELINK_FULL when the spill has queue_bytes;
+ * CRE_ELIMIT when the payload exceeds max_payload; CRE_ENOMEM.
  */
 CRE_API int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
                           int count);
@@ -129,7 +131,7 @@ CRE_API void cre_node_set_paused(cre_node *node, bool paused);
  * longest turn. Any thread or process. */
 CRE_API void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *stats);
 
-/** Returns whether the ring to `to` is full and records queue behind it, so that the caller should stop
+/** Returns whether records for `to` are in the spill, since the ring is full, so that the caller should stop
  * producing. */
 CRE_API bool cre_node_congested(const cre_node *node, uint32_t to);
 

@@ -84,10 +84,10 @@ CRE_API void cre_worker_stop_receiving(cre_worker *worker);
  * Without a loop, and while on_message handles a TASK, commands are sent at once. */
 CRE_API void cre_worker_set_immediate(cre_worker *worker, bool immediate);
 
-/** Sends pending commands, and retries those queued behind a full ring. */
+/** Publishes the commands sent so far. */
 CRE_API void cre_worker_flush(cre_worker *worker);
 
-/** Returns whether records of this worker wait for room in a ring: destroying it now would lose them. */
+/** Returns whether another process is behind: a record of this worker is in a spill. */
 CRE_API bool cre_worker_congested(const cre_worker *worker);
 
 /** Returns whether a record was received in part: destroying the worker now would lose it. */

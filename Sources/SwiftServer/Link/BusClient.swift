@@ -25,12 +25,7 @@ internal import CReactorInternal
         self.layout = layout
     }
 
-    /// Whether something sent still waits for room in a ring.
-    var isCongested: Bool { unsafe cre_worker_congested(raw) }
-    /// Retries to send what had no room.
-    func flush() { unsafe cre_worker_flush(raw) }
-
-    /// Drops everything that still waits for room in a ring. Must be the last call.
+    /// Must be the last call.
     func close() { unsafe cre_worker_destroy(raw) }
 
     /// Posts a task whose results are not delivered.

@@ -17,9 +17,8 @@ extension WorkerLink {
     /// Makes each command leave at once instead of at the end of the loop's turn: for code that blocks the loop.
     func setImmediate(_ isImmediate: Bool) { unsafe cre_worker_set_immediate(raw, isImmediate) }
 
-    /// Whether closing the link now would lose something: sent records still wait for room in a ring, or a large record
-    /// has arrived in part.
-    var isBusy: Bool { unsafe cre_worker_congested(raw) || cre_worker_receiving(raw) }
+    /// Whether a large record has arrived in part: closing the link now would lose it.
+    var isReceiving: Bool { unsafe cre_worker_receiving(raw) }
 
     // MARK: Engine
 

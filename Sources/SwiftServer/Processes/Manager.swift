@@ -60,7 +60,6 @@ struct Manager {
             stepReload()
             if stepStop() { break }
             watchStuck()
-            context.client?.flush()
             wait(for: signals)
             for signal in signals.pending() { handle(signal.number, signal.limit) }
             while let end = ProcessEnd.next() { ended(end) }
@@ -76,7 +75,7 @@ struct Manager {
         let now = now()
         var times = isStopping ? [] : seats.compactMap(\.startAt)
         if let stopping, !stopping.isKilling { times.append(stopping.deadline) }
-        if reload.isUnderWay || context.client?.isCongested == true { times.append(now + Manager.pollInterval) }
+        if reload.isUnderWay { times.append(now + Manager.pollInterval) }
         if Log.flush() { times.append(now + Log.retryInterval) }
         if let interval = stuckInterval { times.append(now + interval) }
         var timeout: Int32 = -1

@@ -157,10 +157,11 @@ internal import Glibc
     /// A worker has written a corrupt record into shared memory, so it cannot be trusted any more. On a reactor's
     /// thread.
     private func killWorker(ofNode node: Int) {
+        guard layout.id(ofNode: node) >= 0 else { return }  // master and manager: a worker has overwritten their rings
         let pid = context.bus.pid(ofNode: node)
         Log.error("\(layout.name(ofNode: node)) (pid \(pid)) sent a corrupt record and is killed")
         // The pid is read from the same memory: only a child of the manager is killed.
-        if node >= layout.reactors, pid > 0, cre_process_parent(pid) == context.managerPID { kill(pid, SIGKILL) }
+        if pid > 0, cre_process_parent(pid) == context.managerPID { kill(pid, SIGKILL) }
     }
 
     // MARK: Manager

@@ -145,7 +145,7 @@ internal import CReactorInternal
                     if !isClosing { requests.cutBodies() }
                     return isClosing
                 },
-                isLinkBusy: { link.isBusy },
+                isLinkBusy: { link.isReceiving },
                 stop: { context.loop.stop() }))
     }
 

@@ -88,6 +88,21 @@ def echo(name, text, times):
     return [len(payload)] if opcode == 1 and payload == message else ["something else", opcode, payload[:100]]
 
 
+def send(name, text):
+    sockets[name].sendall(frame(1, text.encode()))
+    return ["sent"]
+
+
+def ping(name):
+    sockets[name].sendall(frame(9, b"p"))
+    return [receive(sockets[name])[0]]
+
+
+def receive_(name):
+    _, payload = receive(sockets[name])
+    return [payload.split()[0].decode(), len(payload)]
+
+
 def close(name):
     sockets[name].sendall(frame(8, b"\x03\xe8"))
     opcode, payload = receive(sockets[name])
@@ -121,8 +136,8 @@ def old():
     return ["accepted"]
 
 
-COMMANDS = {"open": open_, "get": get, "upgrade": upgrade, "echo": echo, "close": close, "raw": raw,
-            "plain": plain, "old": old}
+COMMANDS = {"open": open_, "get": get, "upgrade": upgrade, "send": send, "ping": ping, "receive": receive_,
+            "echo": echo, "close": close, "raw": raw, "plain": plain, "old": old}
 
 
 def main():

@@ -3,9 +3,10 @@
 #include <creactor/error.h>
 #include <string.h>
 
-/* A producer that finds the ring empty here starts again at its beginning: a ring that is hardly used stays
- * in its first pages. */
-#define REWIND_BYTES (64u << 10)
+/* A producer that finds the ring empty from here on starts again at its beginning, so that a ring that is
+ * hardly used stays in its first pages. It looks once per page. */
+#define REWIND_BYTES (32u << 10)
+#define LOOK_BYTES   4096u
 
 static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->control = memory;
@@ -63,7 +64,7 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
     uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
     uint32_t to_end = ring->capacity - at, skip = size > to_end ? to_end : 0;
-    if (__builtin_expect(at / REWIND_BYTES != (at + size) / REWIND_BYTES, 0) && at >= REWIND_BYTES) {
+    if (__builtin_expect(at / LOOK_BYTES != (at + size) / LOOK_BYTES, 0) && at >= REWIND_BYTES) {
         ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
         if (ring->own == ring->other && size <= at) skip = to_end;
     }

@@ -158,21 +158,21 @@ static int fill(cre__spill *spill, uint64_t tail, uint32_t length) {
 
 int cre__spill_read(cre__spill *spill, uint64_t tail, cre_record *record, uint8_t **payload) {
     if (!plausible(spill, spill->own, tail)) return CRE_ELINK_RECORD;
-    /* There is more, so the producer does not start again in these pages. */
+    const uint64_t gap =
+        atomic_load_explicit(&spill->control->spill_begin, memory_order_relaxed) - spill->own;
+    if (gap && gap <= tail - spill->own) {
+        /* The producer has begun again; pages from there on may be in use. */
+        if ((spill->own + gap) & (spill->at.capacity - 1)) return CRE_ELINK_RECORD;
+        spill->own = spill->given_back = spill->own + gap;
+        spill->start = spill->end = 0;
+        if (spill->own == tail) return CRE_ELINK_RECORD;
+    }
+    /* There is more, so the producer has not begun again in these pages. */
     if (spill->own - spill->given_back >= CRE__SPILL_KEPT) {
         const uint64_t from = spill->given_back & (spill->at.capacity - 1);
         give_back(spill, from < CRE__SPILL_KEPT ? CRE__SPILL_KEPT : from,
                   from + (spill->own - spill->given_back));
         spill->given_back = spill->own;
-    }
-    const uint64_t gap =
-        atomic_load_explicit(&spill->control->spill_begin, memory_order_relaxed) - spill->own;
-    if (gap && gap <= tail - spill->own) {
-        /* Those pages are the producer's, who may be there again. */
-        if ((spill->own + gap) & (spill->at.capacity - 1)) return CRE_ELINK_RECORD;
-        spill->own = spill->given_back = spill->own + gap;
-        spill->start = spill->end = 0;
-        if (spill->own == tail) return CRE_ELINK_RECORD;
     }
     for (bool skipped = false;; skipped = true) {
         const uint64_t available = tail - spill->own, at = spill->own & (spill->at.capacity - 1);

@@ -61,7 +61,7 @@ struct cre_engine {
     cre__stream **streams; /* by table index; mapped, touched only where used */
     size_t streams_size;
     uint64_t streams_mask; /* of an index; the table, which others can write to, is not asked */
-    size_t repaired_up_to; /* the place in `streams` up to which the table was compared */
+    size_t repaired_up_to; /* the 64 places in `streams` up to which the table was compared */
     cre__net net;
     cre__conn *unreported; /* their end could not be reported for want of memory; linked by next_dirty */
     cre__hook flush;

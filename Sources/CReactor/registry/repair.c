@@ -111,7 +111,11 @@ bool cre__table_recount(cre_table *table) {
         if (freed) atomic_fetch_and_explicit(&table->memory->used[word], ~freed, memory_order_relaxed);
         table->invalid[word] = invalid & ~freed;
     }
-    return live != before &&
-           atomic_compare_exchange_strong_explicit(&table->memory->count, &before, live, memory_order_relaxed,
-                                                   memory_order_relaxed);
+    /* Other processes claim and release meanwhile, so only a difference that stays is one. */
+    const uint32_t surplus = before - live, last_surplus = table->surplus;
+    table->surplus = surplus;
+    if (!surplus || surplus != last_surplus) return false;
+    table->surplus = 0;
+    atomic_fetch_sub_explicit(&table->memory->count, surplus, memory_order_relaxed);
+    return true;
 }

@@ -58,6 +58,7 @@ struct cre_table {
     cre__table_memory *memory;
     cre__table_memory *shown;
     uint64_t *invalid; /* repair.c: a bit per slot that had no valid session; NULL: never counted */
+    uint32_t surplus;  /* by which the number of connections was too large then */
     _Atomic uint64_t recounted_at; /* in milliseconds of the monotonic clock */
 };
 
@@ -128,7 +129,8 @@ void cre__table_restore(cre_table *table, const cre_connection_info *info, bool 
 uint32_t cre__table_restore_counts(cre_table *table);
 
 /* For a table that is not kept and seems to be full: counts the connections again, at most once in a second,
- * and frees slots that had no valid session the last time either. Returns whether the count has changed. */
+ * and corrects what was wrong the last time, too: the count, and slots without a valid session. Returns
+ * whether the count has changed. */
 bool cre__table_recount(cre_table *table);
 
 /* ---- address.c ---- */

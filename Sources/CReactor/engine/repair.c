@@ -11,7 +11,7 @@
 
 /* How many connections are compared in one call, unless one of them was overwritten. */
 #define CHECKED_AT_ONCE 4096u
-#define WORDS_AT_ONCE   256u
+#define WORDS_AT_ONCE   32u
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -50,29 +50,31 @@ void cre__conn_restore_slot(cre__conn *conn) {
         restore(conn, &info);
 }
 
-/* A table that is kept tells truly which slots are in use. Of another one a part is searched each time. */
-static uint64_t slots_to_check(const cre_engine *engine, size_t word) {
-    const cre_table *table = engine->table;
-    if (!cre__table_is_kept(table)) return UINT64_MAX;
-    return atomic_load_explicit(&table->memory->used[word], memory_order_relaxed);
-}
-
 uint64_t cre__engine_repair(cre_engine *engine) {
     uint64_t before = engine->stats.repaired;
     engine->stats.repaired += cre__table_restore_counts(engine->table);
+    const cre_table *table = engine->table;
+    const bool kept = cre__table_is_kept(table);
     const size_t words = (engine->streams_mask + 1) / 64;
-    const size_t most = cre__table_is_kept(engine->table) ? words : WORDS_AT_ONCE;
+    size_t word = engine->repaired_up_to;
     uint32_t checked = 0;
     for (size_t i = 0; i < words; i++) {
-        if (engine->stats.repaired == before && (checked > CHECKED_AT_ONCE || i >= most)) break;
-        engine->repaired_up_to = (engine->repaired_up_to + 1) % words;
-        for (uint64_t bits = slots_to_check(engine, engine->repaired_up_to); bits; bits &= bits - 1) {
-            size_t slot = engine->repaired_up_to * 64 + (size_t)__builtin_ctzll(bits);
+        const bool found = engine->stats.repaired != before;
+        if (checked > CHECKED_AT_ONCE && !found) break;
+        word = word + 1 < words ? word + 1 : 0;
+        uint64_t bits = atomic_load_explicit(&table->memory->used[word], memory_order_relaxed);
+        /* Others may have cleared bits of a table that is not kept: some of it is searched each time. */
+        if (!kept && (found || i < WORDS_AT_ONCE)) bits = UINT64_MAX;
+        for (; bits; bits &= bits - 1) {
+            size_t slot = word * 64 + (size_t)__builtin_ctzll(bits);
             cre__stream *stream = engine->streams[slot];
             if (!stream) continue;
             checked++;
             cre__conn_restore_slot(cre__stream_conn(stream));
         }
     }
+    /* Each time from another place on. */
+    engine->repaired_up_to =
+        checked > CHECKED_AT_ONCE ? word : (engine->repaired_up_to + WORDS_AT_ONCE) % words;
     return engine->stats.repaired - before;
 }

@@ -89,21 +89,16 @@ static bool leaves_alone(const cre_node *node, const inbound *in) {
     return node->paused || (in->left_to_successor && !in->data);
 }
 
-/* The end of the spill is looked up before the ring is found empty: what is in the ring then is older. */
-static int read_record(cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
+/* The ring seemed to be empty. The end of the spill is looked up before that is certain: what is in the ring
+ * then is older. */
+static int read_spill(cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
     inbound *in = &node->in[from];
-    const bool was_broken = in->ring.broken;
-    int result = cre__ring_read(&in->ring, record, payload);
-    if (was_broken && !in->ring.broken) cre__spill_reset(&in->spill);
-    if (result || in->ring.broken) return result;
     const uint64_t tail = cre__spill_tail(&in->spill);
-    if (tail == in->spill.own) return 0;
-    result = cre__ring_read(&in->ring, record, payload);
-    if (result) return result;
+    int result = cre__ring_read(&in->ring, record, payload);
+    if (result || tail == in->spill.own) return result;
     result = cre__spill_read(&in->spill, tail, record, payload);
     if (result == CRE_ENOMEM) return 0; /* later */
-    if (in->spill.own != tail) return result;
-    wake_producer(node, from);
+    if (in->spill.own == tail) wake_producer(node, from);
     return result;
 }
 
@@ -126,7 +121,11 @@ static void drain_ring(cre_node *node, uint32_t from) {
     for (uint64_t served = 0; served < budget && records < RECORDS_PER_TURN;
          served += sizeof record + record.length, records++) {
         if (leaves_alone(node, in)) break;
-        result = read_record(node, from, &record, &payload);
+        const bool was_broken = in->ring.broken;
+        result = cre__ring_read(&in->ring, &record, &payload);
+        if (was_broken && !in->ring.broken) cre__spill_reset(&in->spill);
+        if (result == 0 && !in->ring.broken && cre__spill_tail(&in->spill) != in->spill.own)
+            result = read_spill(node, from, &record, &payload);
         if (result == 0) break;
         node->active = true;
         if (result > 0) {

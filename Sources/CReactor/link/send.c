@@ -167,7 +167,7 @@ bool cre__node_flush(cre__hook *hook) {
         }
         /* It stays until nothing waits. `room` is called once per turn: with a consumer that is as fast as
          * what it sets off, this would never end, and nothing would be received. */
-        if (waits_for_room(out) || out->roomed == node->flushes) {
+        if ((out->spilling && waits_for_room(out)) || out->roomed == node->flushes) {
             at++;
             continue;
         }

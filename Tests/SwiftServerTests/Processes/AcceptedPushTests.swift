@@ -3,7 +3,7 @@ import SwiftServer
 import Testing
 
 extension ProcessTests {
-    /// What a process sent before it was killed arrives, also what its ring had no room for while its receiver was slow.
+    /// What a process sent before it was killed arrives, also what its ring had no room for.
     @Suite struct AcceptedPushTests {
         /// Of one more the kill may interrupt the handler.
         private static let count = 40

@@ -245,12 +245,12 @@ TEST(a_flag_never_blocks) {
     REQUIRE(flag >= 0);
     /* What any process can do to it. */
     CHECK_EQ(fcntl(flag, F_SETFL, fcntl(flag, F_GETFL) & ~O_NONBLOCK), 0);
-    CHECK(!cre_flag_take(flag));
+    CHECK(!cre_flag_lower(flag));
     uint64_t most = UINT64_MAX - 1;
     CHECK_EQ(write(flag, &most, sizeof most), sizeof most);
     cre_flag_raise(flag);
-    CHECK(cre_flag_take(flag));
-    CHECK(!cre_flag_take(flag));
+    CHECK(cre_flag_lower(flag));
+    CHECK(!cre_flag_lower(flag));
     close(flag);
 }
 

@@ -372,7 +372,7 @@ TEST(overwritten_positions_are_restored) {
         CHECK_EQ(send_bytes(sender, number, 900), 0);
         cre_node_flush(sender);
         if (number == 1) turn_until_settled(&it);
-        cre_node_pause(it.node, true);
+        cre_node_set_paused(it.node, true);
     }
     uint64_t tail = atomic_load(&control->spill_tail);
     CHECK(tail > 0);
@@ -384,7 +384,7 @@ TEST(overwritten_positions_are_restored) {
     CHECK_EQ(atomic_load(&control->spill_taken), 0);
     CHECK_EQ(send_bytes(sender, 51, 900), 0);
     cre_node_flush(sender);
-    cre_node_pause(it.node, false);
+    cre_node_set_paused(it.node, false);
     turn_until_settled(&it);
     CHECK_EQ(it.received, 51);
     CHECK_EQ(it.violations, 0);

@@ -148,7 +148,7 @@ TEST(overwritten_activities_are_restored) {
         CHECK_EQ(repaired > 0, bytes[i] != 0);
         CHECK_EQ(cre__activity_repair(all[2].worker), 0);
         cre_activity activity;
-        cre_bus_activity(bus, 2, &activity);
+        cre_bus_get_activity(bus, 2, &activity);
         CHECK(!activity.running);
         CHECK_EQ(activity.tasks_given, activity.tasks_done);
         cre_task_posting posting = post(&all[0], 0, CRE_TASK_NOTED, "after");

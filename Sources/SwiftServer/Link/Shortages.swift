@@ -12,7 +12,7 @@ struct Shortages: Equatable {
 
     init(_ bus: Bus) {
         var raw = cre_engine_stats()
-        unsafe cre_bus_stats(bus.raw, &raw)
+        unsafe cre_bus_get_stats(bus.raw, &raw)
         refusedWithoutDescriptor = Int(truncatingIfNeeded: raw.out_of_descriptors)
         refusedWithoutMemory = Int(truncatingIfNeeded: raw.out_of_memory)
         closedWithoutMemory = unsafe withUnsafeBytes(of: &raw.closed_by) {

@@ -11,7 +11,7 @@ internal import CReactorInternal
     let poster: TaskPoster
     let drain: Drain
     private let router: EventRouter
-    private let sockets: OpenWebSockets?
+    private let webSockets: OpenWebSockets?
     private let inlet: EventRouter.Inlet
 
     var loop: EventLoop { context.loop }
@@ -73,7 +73,7 @@ internal import CReactorInternal
             : OpenWebSockets(
                 context, pauses: pauses, routes: configuration.ports.map(\.routes),
                 handlers: configuration.ports.map(\.handlers))
-        self.sockets = open
+        webSockets = open
         drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster, open)
         router = EventRouter(
             worker: context, configuration: configuration, sockets: open, tasks: tasks, poster: poster, drain: drain,
@@ -172,9 +172,9 @@ internal import CReactorInternal
     /// Continues the connections that straight-line handlers of a predecessor have served. After the application's
     /// first code has run.
     func resumeWebSockets() {
-        guard let sockets, !link.ownsSockets else { return }
+        guard let webSockets, !link.ownsSockets else { return }
         let node = configuration.layout.node(of: id)
-        sockets.resume(Connections(bus: context.bus).filter { context.bus.worker(of: $0) == node })
+        webSockets.resume(Connections(bus: context.bus).filter { context.bus.worker(of: $0) == node })
     }
 
     /// Closes the connections of this process and its end of the link. Calling it again has no effect.

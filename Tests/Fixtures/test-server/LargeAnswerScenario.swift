@@ -1,44 +1,56 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 
-/// Answers that are larger than the ring to the master: "NUMBER" is answered by a text that begins with the number, and
-/// "accepted NUMBER" is printed when the server has accepted that. "stop" stops this process until it is continued.
-/// "task WORD" has a task worker do the same, whose results are passed on.
+/// Answers that are larger than the ring to the master, and processes that stop before they give them.
 @MainActor enum LargeAnswerScenario {
-    static func register(_ server: WebSocketServer) {
+    /// What a task worker is to do for a client: `nil` means to stop.
+    private struct Order: Codable {
+        let client: ConnectionID
+        let number: Int?
+    }
+
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
+        if configuration.compresses == true { server.settings.compression = Compression() }
         server.onMessage { server, frame in
-            if frame.text == "stop" { return stop() }
-            if frame.text.hasPrefix("task ") {
-                server.task("\(frame.fd) \(frame.text.dropFirst(5))")
-                return
+            switch command(frame) {
+            case .stopProcess: stop()
+            case .stopTaskWorker: server.task(encoded(Order(client: frame.fd, number: nil)))
+            case .answerLargely(let number):
+                report(number, server.push(text(number), to: frame.fd).isAccepted)
+            case .haveTaskAnswerLargely(let number):
+                server.task(encoded(Order(client: frame.fd, number: number)))
+            default: server.push(frame, to: frame.fd)
             }
-            report(frame.text, server.push(answer(frame.text), to: frame.fd).isAccepted)
         }
         server.onTask { (_, task: ServerTask) -> Void in
-            let words = task.text.split(separator: " ").map(String.init)
-            if words[1] == "stop" { stop() } else { report(words[1], task.finish(answer(task.text))) }
+            guard let order = try? decoded(Order.self, task.text) else { return }
+            guard let number = order.number else { return stop() }
+            report(number, task.finish("\(task.text)\n\(text(number))"))
         }
         server.onFinish { server, _, bytes in
-            let words = String(decoding: bytes.prefix(64), as: UTF8.self).split(separator: " ")
-            guard words.count > 1, let fd = UInt64(words[0]) else { return }
-            server.push(answer(String(words[1])), to: ConnectionID(rawValue: fd))
+            let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+            guard lines.count == 2, let order = try? decoded(Order.self, String(lines[0])) else { return }
+            server.push(String(lines[1]), to: order.client)
         }
-        server.onTaskError { _, id, error in print("taskError \(id) \(error)") }
+        server.onTaskError { server, id, error in
+            Event.taskError(worker: server.workerID, id: id.rawValue, error: "\(error)").report()
+        }
         server.onRequest { request, response in
-            let number = String(request.path.dropFirst())
-            response.end(answer(number))
+            let number = Int(request.path.dropFirst()) ?? 0
+            response.end(text(number))
             report(number, true)
         }
     }
 
-    private static func answer(_ number: String) -> String { "\(number) " + String(repeating: "x", count: 200_000) }
+    private static func text(_ number: Int) -> String { "\(number) " + String(repeating: "x", count: 200_000) }
 
-    private static func report(_ number: String, _ isAccepted: Bool) {
-        print("\(isAccepted ? "accepted" : "refused") \(number)")
+    private static func report(_ number: Int, _ isAccepted: Bool) {
+        Event.largeAnswer(number, isAccepted: isAccepted).report()
     }
 
     private static func stop() {
-        print("stopping \(getpid())")
+        Event.stopping(pid: getpid()).report()
         kill(getpid(), SIGSTOP)
     }
 }

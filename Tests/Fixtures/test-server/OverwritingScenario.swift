@@ -1,32 +1,35 @@
 import CReactor
 import Glibc
 import SwiftServer
+import TestProtocol
 
-/// A worker that overwrites shared memory: "PLACE BYTE" fills a part of it. Everything else is answered with the number
-/// of the worker.
+/// A worker that overwrites shared memory.
 @MainActor enum OverwritingScenario {
     static func register(_ server: WebSocketServer) {
         server.onMessage { server, frame in
-            let words = frame.text.split(separator: " ")
-            if words.count == 2, let byte = UInt8(words[1]) { overwrite(words[0], byte, server) }
-            server.push("\(server.workerID) \(getpid())", to: frame.fd)
+            switch command(frame) {
+            case .overwrite(let place, let byte):
+                overwrite(place, byte, server)
+                Event.overwritten.report()
+            case .who: server.answer(WorkerIdentity(server), to: frame.fd)
+            default: server.push(frame, to: frame.fd)
+            }
         }
     }
 
     /// The parts of the bus with one reactor and few workers: a page each for the header, the mailboxes, the counters and
     /// the activities, then the connection table, then the rings.
-    private static func overwrite(_ place: Substring, _ byte: UInt8, _ server: WebSocketServer) {
+    private static func overwrite(_ place: SharedPlace, _ byte: UInt8, _ server: WebSocketServer) {
         let page = 4096
         let table = 4 * page..<4 * page + cre_table_size(UInt32(server.settings.maxConnections))
         let nodes = server.settings.workerCount + 3
         let range =
             switch place {
-            case "nodes": page..<4 * page
-            case "table": table
-            default: page..<table.upperBound + nodes * nodes * (server.settings.ringSize + page)
+            case .nodes: page..<4 * page
+            case .table: table
+            case .all: page..<table.upperBound + nodes * nodes * (server.settings.ringSize + page)
             }
         unsafe memset(bus + range.lowerBound, Int32(byte), range.count)
-        print("overwritten")
     }
 
     private static var bus: UnsafeMutableRawPointer {

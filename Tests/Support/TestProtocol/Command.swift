@@ -48,6 +48,16 @@ package enum Command: Codable, Sendable {
     case pushDetached(String)
     case send(String)
 
+    // MARK: Memory that is shared with the master
+
+    case overwrite(SharedPlace, UInt8)
+    /// Stops the process until it is continued.
+    case stopProcess
+    case stopTaskWorker
+    /// Pushes a large text that begins with the number; or has a task worker do that.
+    case answerLargely(Int)
+    case haveTaskAnswerLargely(Int)
+
     // MARK: Straight-line handlers
 
     case isResumed

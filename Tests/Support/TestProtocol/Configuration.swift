@@ -57,6 +57,7 @@ package struct Configuration: Codable, Sendable {
     package var unixSocket: String?
     /// There are callbacks beside straight-line handlers.
     package var hasCallbacks: Bool?
+    package var compresses: Bool?
     /// The code of custom processes (`nil`: there are none), and how many run it: one, unless given.
     package var process: CustomProcess?
     package var processes: Int?

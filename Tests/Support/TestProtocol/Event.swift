@@ -54,6 +54,10 @@ package enum Event: Codable, Hashable, Sendable {
     case lateResponse(end: Bool, status: Bool, header: Bool)
     case uploadFailed(Upload, RequestBodyFailure)
     case readAfterEnd
+    // Memory that is shared with the master
+    case overwritten
+    case stopping(pid: Int32)
+    case largeAnswer(Int, isAccepted: Bool)
     // Straight-line handlers
     case handlerEnd(open: Int, code: UInt16?)
     case asked
@@ -108,7 +112,7 @@ package enum Event: Codable, Hashable, Sendable {
         case executor, firstTask, lastTask
         case open, close, closedIn, closeThread, afterClose, requestAfterClose, closedTwice, closedStream, closing
         case connect, gone, packet, full, drained, portDrained, refused, detachedPush, masterPush, wrongKind
-        case handlerEnd, asked, lateUpgrade, pushedLarge
+        case overwritten, stopping, largeAnswer, handlerEnd, asked, lateUpgrade, pushedLarge
         case wrongKindElsewhere, lateResponse, uploadFailed, readAfterEnd, blocked, received, held
         case ordered, ticked, pushed, taskResult, sentInStart
         case posted, sent, note, finish, taskError, flood, message, process, accepted, timer
@@ -136,6 +140,7 @@ package enum Event: Codable, Hashable, Sendable {
         case .beforeReload(let pid), .afterReload(let pid), .ready(_, let pid, _), .timer(let pid): pid
         case .workerStart(_, let pid), .workerStop(_, let pid), .workerExit(_, let pid, _): pid
         case .workerError(_, let pid, _, _), .process(_, _, let pid), .takesSignals(_, let pid): pid
+        case .stopping(let pid): pid
         default: nil
         }
     }

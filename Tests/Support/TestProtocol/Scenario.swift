@@ -2,10 +2,16 @@
 package enum Scenario: String, CaseIterable, Codable, Sendable {
     case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
     case straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
+    case largeAnswers, overwriting
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming
     // Servers that end by themselves, or that other threads keep from starting.
     case briefly, crashing, dying, stopping, executor, thread, task
+}
+
+/// A part of the memory that the processes of a server share.
+package enum SharedPlace: String, CaseIterable, Codable, Sendable {
+    case nodes, table, all
 }
 
 /// The step of an `async-main` at which it awaits something.

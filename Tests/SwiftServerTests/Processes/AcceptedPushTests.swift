@@ -1,5 +1,6 @@
 import Glibc
 import SwiftServer
+import TestProtocol
 import Testing
 
 extension ProcessTests {
@@ -7,7 +8,17 @@ extension ProcessTests {
     @Suite struct AcceptedPushTests {
         /// Of one more the kill may interrupt the handler.
         private static let count = 40
-        private static let options = ["reactors=1"]
+
+        private func run(
+            tasks: Int = 0, _ configure: (inout Configuration) -> Void = { _ in }, test: (ServerProcess) throws -> Void
+        ) throws {
+            try ServerProcess.run(.largeAnswers, tasks: tasks) {
+                $0.reactors = 1
+                configure(&$0)
+            } test: {
+                try test($0)
+            }
+        }
 
         private func client(_ server: ServerProcess) throws -> WebSocketClient {
             try WebSocketClient(port: server.port, welcome: false)
@@ -26,37 +37,43 @@ extension ProcessTests {
             _ server: ServerProcess, answers: Int = count, stop: () throws -> Void, work: () throws -> Void
         ) throws {
             try stop()
-            let worker = try server.number("stopping")
+            let worker = try #require(try server.event(.stopping).pid)
             try work()
             server.signal(SIGSTOP)
             server.signal(SIGCONT, to: worker)
-            try server.line("accepted", answers + 1)
+            try server.event(.largeAnswer, answers + 1)
             server.signal(SIGKILL, to: worker)
             server.signal(SIGCONT)
-            #expect(server.lines("refused").isEmpty)
+            expectNoRefusal(server)
+        }
+
+        private func expectNoRefusal(_ server: ServerProcess) {
+            for case .largeAnswer(let number, false) in server.events(.largeAnswer) {
+                Issue.record("answer \(number) was refused")
+            }
         }
 
         @Test func pushesOfAKilledWorkerArrive() throws {
-            try ServerProcess.run("largeAnswers", workers: 1, Self.options) { server in
+            try run { server in
                 let client = try client(server)
                 try kill(server) {
-                    try client.send("stop")
+                    try client.send(.stopProcess)
                 } work: {
-                    for number in 1...Self.count + 1 { try client.send("\(number)") }
+                    for number in 1...Self.count + 1 { try client.send(.answerLargely(number)) }
                     try settle(client)
                 }
                 for number in 1...Self.count {
                     let text = try client.receiveText()
                     #expect(text.prefix { $0 != " " } == "\(number)" && text.utf8.count > 200_000)
                 }
-                try server.line("workerStart 0", 2)
+                try server.workerStart(0, 2)
                 try client.send("again")
-                while try !client.receiveText().hasPrefix("again ") {}
+                while try client.receiveText() != "again" {}
             }
         }
 
         @Test func compressedPushesOfAKilledWorkerArrive() throws {
-            try ServerProcess.run("largeAnswers", workers: 1, Self.options + ["compression="]) { server in
+            try run({ $0.compresses = true }) { server in
                 let connection = try Connection(port: server.port)
                 let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
                 try connection.send(WebSocketClient.handshake.dropLast() + offer)
@@ -64,9 +81,9 @@ extension ProcessTests {
                 #expect(response.status == 101 && !response.all("Sec-WebSocket-Extensions").isEmpty)
                 let client = WebSocketClient(connection)
                 try kill(server) {
-                    try client.send("stop")
+                    try client.send(.stopProcess)
                 } work: {
-                    for number in 1...Self.count + 1 { try client.send("\(number)") }
+                    for number in 1...Self.count + 1 { try client.send(.answerLargely(number)) }
                     try settle(client)
                 }
                 for _ in 1...Self.count {
@@ -80,29 +97,32 @@ extension ProcessTests {
 
         @Test func pushesOfAKilledWorkerArriveOverTLS() throws {
             let folder = try TLSFolder("one")
-            try ServerProcess.run("largeAnswers", workers: 1, Self.options + folder.options("one")) { server in
+            try run({ $0.certificate = folder.certificate("one") }) { server in
                 let client = try TLSClient(server, folder)
-                _ = try client.ask("open one")
-                #expect(try client.ask("upgrade one") == "101")
+                _ = try client.ask(.open(name: "one"))
+                #expect(try client.ask(.upgrade(name: "one")) == ["101"])
                 try kill(server) {
-                    _ = try client.ask("send one stop")
+                    _ = try client.ask(.send(name: "one", text: encoded(Command.stopProcess)))
                 } work: {
-                    for number in 1...Self.count + 1 { _ = try client.ask("send one \(number)") }
-                    for _ in 0..<3 { #expect(try client.ask("ping one") == "10") }
+                    for number in 1...Self.count + 1 {
+                        _ = try client.ask(.send(name: "one", text: encoded(Command.answerLargely(number))))
+                    }
+                    for _ in 0..<3 { #expect(try client.ask(.ping(name: "one")) == ["10"]) }
                 }
                 for number in 1...Self.count {
-                    #expect(try client.ask("receive one").hasPrefix("\(number) 2000"))
+                    let received = try client.ask(.receive(name: "one"))
+                    #expect(received[0] == "\(number)" && received[1].hasPrefix("2000"))
                 }
             }
         }
 
         @Test func responsesOfAKilledWorkerArrive() throws {
             let requests = 20
-            try ServerProcess.run("largeAnswers", workers: 1, Self.options) { server in
+            try run { server in
                 let client = try client(server)
                 let connection = try Connection(port: server.port)
                 try kill(server, answers: requests) {
-                    try client.send("stop")
+                    try client.send(.stopProcess)
                 } work: {
                     for number in 1...requests + 1 { try connection.sendRequest("/\(number)") }
                     try settle(client)
@@ -116,21 +136,21 @@ extension ProcessTests {
 
         /// The task worker is killed while the worker that gets the results is stopped.
         @Test func resultsOfAKilledTaskWorkerArrive() throws {
-            try ServerProcess.run("largeAnswers", workers: 1, Self.options + ["tasks=1"]) { server in
+            try run(tasks: 1) { server in
                 let client = try client(server)
-                try client.send("task stop")
-                let taskWorker = try server.number("stopping")
-                for number in 1...Self.count { try client.send("task \(number)") }
-                try client.send("stop")
-                let worker = try server.number("stopping", 2)
+                try client.send(.stopTaskWorker)
+                let taskWorker = try #require(try server.event(.stopping).pid)
+                for number in 1...Self.count { try client.send(.haveTaskAnswerLargely(number)) }
+                try client.send(.stopProcess)
+                let worker = try #require(try server.event(.stopping, 2).pid)
                 server.signal(SIGCONT, to: taskWorker)
-                try server.line("accepted", Self.count)
+                try server.event(.largeAnswer, Self.count)
                 server.signal(SIGKILL, to: taskWorker)
                 server.signal(SIGCONT, to: worker)
                 for number in 1...Self.count {
                     #expect(try client.receiveText().prefix { $0 != " " } == "\(number)")
                 }
-                #expect(server.lines("refused").isEmpty)
+                expectNoRefusal(server)
             }
         }
     }

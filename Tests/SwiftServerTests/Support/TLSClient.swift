@@ -47,6 +47,12 @@ final class TLSClient {
         case upgrade(name: String)
         /// Sends a message, the text `times` times over, and returns the length of the echo.
         case echo(name: String, text: String, times: Int = 1)
+        /// Sends a message, and returns "sent".
+        case send(name: String, text: String)
+        /// Sends a ping, and returns the opcode of the answer.
+        case ping(name: String)
+        /// Receives a message, and returns its first word and its length.
+        case receive(name: String)
         /// Closes a WebSocket, and returns opcode and payload of the answer, and how much follows it.
         case close(name: String)
         /// Sends bytes to another port, and returns their echo and the protocol that ALPN has chosen.

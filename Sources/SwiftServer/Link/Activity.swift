@@ -12,7 +12,7 @@ struct Activity {
     }
 
     var isRunning: Bool { raw.running }
-    var runningFor: Duration { .milliseconds(Int64(raw.running_ms)) }
+    var runningFor: Duration { .milliseconds(Int64(clamping: raw.running_ms)) }
     /// Whether `onWorkerStart` is running: a process that crashes in it has not replaced its predecessor.
     var isStarting: Bool { raw.running && raw.kind == UInt32(CRE_AT_START) }
     var isOnTask: Bool { raw.kind == CRE_MESSAGE_TASK.rawValue }

@@ -9,7 +9,7 @@ extension ServerStatistics {
         var closedBy: [CloseReason.Cause: Int] = [:]
         let ends = unsafe withUnsafeBytes(of: &raw.closed_by) { unsafe [UInt64]($0.bindMemory(to: UInt64.self)) }
         for (number, count) in ends.enumerated() where count > 0 {
-            closedBy[CloseReason.Cause(number: UInt16(number))] = Int(count)
+            closedBy[CloseReason.Cause(number: UInt16(number))] = Int(truncatingIfNeeded: count)
         }
         var activities: [(role: Role, activity: Activity)] = []
         if let bus, let layout {
@@ -34,7 +34,7 @@ extension ServerStatistics {
             connectionsShed: Int(truncatingIfNeeded: raw.shed),
             idleWorkers: activities.count { $0.role == .worker && !$0.activity.isRunning },
             idleTaskWorkers: tasks.count { !$0.isRunning && $0.tasksGiven <= $0.tasksDone },
-            tasksWaiting: given > done ? Int(given - done) : 0, tasksDone: Int(truncatingIfNeeded: done),
+            tasksWaiting: given > done ? Int(clamping: given - done) : 0, tasksDone: Int(truncatingIfNeeded: done),
             staleCommands: Int(truncatingIfNeeded: raw.stale_commands), loopLag: LoopLag(bus))
     }
 }

@@ -41,7 +41,7 @@ struct Shortages: Equatable {
                 LimitNOFILE) or lower maxConnections
                 """)
         }
-        if refusedWithoutMemory + closedWithoutMemory > 0 {
+        if refusedWithoutMemory &+ closedWithoutMemory > 0 {
             lines.append(
                 "out of memory: connections refused: \(refusedWithoutMemory), closed: \(closedWithoutMemory)")
         }

@@ -17,8 +17,8 @@ import TestProtocol
         }
     }
 
-    /// The parts of the bus with one reactor and few workers: a page each for the header, the mailboxes, the counters and
-    /// the activities, then the connection table, then the rings.
+    /// The parts of the bus with one reactor and few workers: a page each for the header, the mailboxes, the counters
+    /// and the activities, then the connection table, then the rings.
     private static func overwrite(_ place: SharedPlace, _ byte: UInt8, _ server: WebSocketServer) {
         let page = 4096
         let table = 4 * page..<4 * page + cre_table_size(UInt32(server.settings.maxConnections))

@@ -38,7 +38,9 @@ extension ProcessTests {
         }
 
         /// Records that were overwritten are lost, and the processes that cannot read on are replaced.
-        @Test(arguments: [0, 165, 255] as [UInt8]) func aServerWhoseRingsWereOverwrittenServesAgain(_ byte: UInt8) throws {
+        @Test(arguments: [0, 165, 255] as [UInt8]) func aServerWhoseRingsWereOverwrittenServesAgain(_ byte: UInt8)
+            throws
+        {
             try run(workers: 2) { server in
                 let clients = try (0..<2).map { _ in try client(server) }
                 for client in clients { _ = try client.who() }

@@ -19,7 +19,7 @@ extension ProcessTests {
 
         private func reload(_ server: ServerProcess) throws {
             server.signal(SIGUSR1)
-            try server.workerStart(0, 2)
+            try server.workerStop(0)
         }
 
         @Test func aReloadKeepsConnectionsAndMessages() throws {
@@ -29,7 +29,7 @@ extension ProcessTests {
                 for client in clients { #expect(try client.ask(.isResumed) == false) }
                 server.signal(SIGUSR1)
                 for (index, client) in clients.enumerated() { try client.send("message \(index)") }
-                for worker in 0..<2 { try server.workerStart(worker, 2) }
+                for worker in 0..<2 { try server.workerStop(worker) }
                 for (index, client) in clients.enumerated() {
                     #expect(try client.receiveText() == "message \(index)")
                     let after = try client.who()
@@ -84,7 +84,7 @@ extension ProcessTests {
                 server.signal(SIGUSR1)
                 for index in 0..<50 { try client.send("\(index)") }
                 for index in 0..<50 { #expect(try client.receiveText() == "callback \(index)") }
-                try server.workerStart(0, 2)
+                try server.workerStop(0)
                 #expect(try client.ask("hello") == "callback hello")
                 try client.sendClose(4000)
                 try server.event(.close)

@@ -297,6 +297,7 @@ extension ServerProcess {
 
     @discardableResult func waitForEnd() throws -> End {
         try Wait.until("the end of the master") {
+            _ = events  // a server whose output nobody reads may wait for that
             var status: Int32 = 0
             guard end == nil, unsafe waitpid(pid, &status, WNOHANG) == pid else { return end != nil }
             end = status & 0x7F == 0 ? .exit(status >> 8 & 0xFF) : .signal(status & 0x7F)

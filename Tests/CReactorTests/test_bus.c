@@ -8,7 +8,6 @@
 #include "test.h"
 
 #define RING 4096u
-
 /* One end of the bus, turned by hand. */
 typedef struct side {
     cre_bus *bus;

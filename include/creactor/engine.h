@@ -215,20 +215,20 @@ CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t po
 
 /**
  * Executes a command. Its payload consists of `count` parts, at most 4, which are read before this returns;
- * command->length is ignored. Returns 0, or an error, and nothing was sent:
+ * command->length is ignored. Returns 0, or an error, without effect unless noted:
  *
- *   CRE_EGONE                the session has ended, or its closing handshake has begun
+ *   CRE_EGONE                the session has ended, or is closing and no longer takes this command
  *   CRE_ENOT_WEBSOCKET       PUSH, SUBSCRIBE, UNSUBSCRIBE: the connection is no WebSocket
  *   CRE_ENOT_STREAM          SEND: the connection is not on a stream port
- *   CRE_ENO_REQUEST          RESPOND and the like: no such request waits for this
+ *   CRE_ENO_REQUEST          RESPOND and the like: no such request is without an answer
  *   CRE_EQUEUE_FULL          the output queue has no room. A response and the last piece of a body are never
  *                            refused before twice the limit; then the connection is reset
- *   CRE_ESTATE               BIND: the connection has a user id already. PUSH: a close frame was sent
+ *   CRE_ESTATE               BIND: the connection has a user id already
  *   CRE_ELIMIT               SUBSCRIBE: max_topics or max_subscriptions is reached. SENDTO: more than 1 MiB
  *   CRE_EWS_...              PUSH: what cre_ws_send_check refuses
  *   CRE_EHTTP_INVALID_FIELD  RESPOND, RESPOND_FILE: a field that may not be sent
  *   CRE_EINVALID             an unknown command, too many parts, or a malformed payload
- *   CRE_ENOMEM               the connection is reset, as its output would have a gap
+ *   CRE_ENOMEM               PUSH, SEND and responses also reset the connection: its output would have a gap
  *
  * SENDTO and RESPOND_FILE also return system errors, see cre_engine_send_to and cre_engine_respond_file.
  * Errors are also normal results (the peer may leave at any time), so they may be ignored.

@@ -82,7 +82,8 @@ CRE_NODISCARD CRE_API int cre_signals_take_from_threads(int descriptor);
  * error. Any thread. */
 CRE_NODISCARD CRE_API int cre_signals_next(int descriptor);
 
-/** Does the same, and sets *value to the value that cre_process_send has sent with the signal, or to 0. */
+/** As cre_signals_next, and sets *value to the value that cre_process_send has sent with the signal, or to 0.
+ * Returns the same. Any thread. */
 CRE_NODISCARD CRE_API int cre_signals_next_value(int descriptor, int *value);
 
 /** Sends a signal with a value, which is lost when the system has no room for it. Any thread. */
@@ -215,7 +216,8 @@ CRE_API void cre_process_keep_memory(void);
  */
 CRE_NODISCARD CRE_API ssize_t cre_output_write(int descriptor, const void *bytes, size_t length);
 
-/** Waits at most `milliseconds` until cre_output_write has room; false: there is none. Any thread. */
+/** Waits at most `milliseconds` until cre_output_write has room. Returns whether there is room. Any thread.
+ */
 CRE_NODISCARD CRE_API bool cre_output_wait(int descriptor, int milliseconds);
 
 /** Closes the descriptor that cre_output_write has opened, if any. */

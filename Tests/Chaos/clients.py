@@ -5,6 +5,8 @@ import json
 import socket
 
 WINDOW = 8
+LARGE = 200_000  # bytes of padding in the answer to a large message, as the fixture has it
+FLOOD = 500  # messages that a flooding client sends at once
 
 
 class Client:
@@ -69,18 +71,22 @@ class WebSocket(Client):
         self.tasks = {}  # (worker, number) of those that were posted, None while that is not known
         self.results = set()
 
-    def frame(self, message):
+    @staticmethod
+    def encoded(message):
         data = json.dumps(message).encode()
-        self.send(bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data)
+        return bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data
+
+    def frame(self, message):
+        self.send(self.encoded(message))
 
     def tick(self, tasks, window=WINDOW):
         if self.is_open and len(self.unanswered) < window:
             self.number += 1
-            is_task = tasks and self.number % 8 == 0
-            if is_task:
+            kind = {0: "task", 4: "large"}.get(self.number % 8, "message") if tasks else "message"
+            if kind == "task":
                 self.tasks[self.number] = None
             self.unanswered.append(self.number)
-            self.frame({"task" if is_task else "message": {"number": self.number}})
+            self.frame({kind: {"number": self.number}})
 
     def take(self):
         if not self.is_upgraded:
@@ -90,13 +96,24 @@ class WebSocket(Client):
             self.buffer = rest
             if not head.startswith(b"HTTP/1.1 101"):
                 self.report(f"no WebSocket: {head[:40]}")
-        while len(self.buffer) >= 2 and len(self.buffer) >= 2 + self.buffer[1]:
-            opcode, end = self.buffer[0] & 15, 2 + self.buffer[1]
-            payload, self.buffer = self.buffer[2:end], self.buffer[end:]
+        return self.take_frames()
+
+    def take_frames(self):
+        at = 0
+        while len(self.buffer) >= at + 2:
+            start, length = at + 2, self.buffer[at + 1]
+            if length > 125:
+                start, size = at + (4 if length == 126 else 10), 2 if length == 126 else 8
+                length = int.from_bytes(self.buffer[start - size:start], "big")
+            if len(self.buffer) < start + length:
+                break
+            opcode, payload = self.buffer[at] & 15, self.buffer[start:start + length]
+            at = start + length
             if opcode == 8:
                 self.close_code = int.from_bytes(payload[:2], "big")
                 return False
             self.answer(payload.decode())
+        self.buffer = self.buffer[at:]
         return True
 
     def answer(self, text):
@@ -120,7 +137,9 @@ class WebSocket(Client):
             self.lose(self.unanswered.popleft())
         self.unanswered.popleft()
         self.answered += 1
-        if (name == "message") == (number in self.tasks):
+        if name == "large" and values["padding"] != "x" * LARGE:
+            self.report(f"large {number}: {len(values['padding'])} bytes of padding, not {LARGE}")
+        if (name in ("message", "large")) == (number in self.tasks):
             self.report(f"{name} {number}: the answer to another kind of message")
         elif name == "refused":
             del self.tasks[number]
@@ -140,6 +159,20 @@ class WebSocket(Client):
     def open_tasks(self):
         """Of those that were posted for sure: those without a result, by their poster and number."""
         return [task for number, task in self.tasks.items() if task and number not in self.results]
+
+
+class Flooder(WebSocket):
+    """Sends as many messages as it can, and is answered like everybody."""
+
+    def tick(self, tasks=False, window=2 * FLOOD):
+        if not self.is_open or len(self.unanswered) > FLOOD:
+            return
+        frames = b""
+        for _ in range(FLOOD):
+            self.number += 1
+            self.unanswered.append(self.number)
+            frames += self.encoded({"message": {"number": self.number}})
+        self.send(frames)
 
 
 class Requests(Client):

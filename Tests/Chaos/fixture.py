@@ -40,6 +40,13 @@ def shared_mappings(pid):
         return sum("/memfd:" in line for line in maps)
 
 
+def connects(port):
+    """Begins a connection and ends it at once."""
+    with socket.socket() as client:
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", port))
+
+
 def can_listen(port):
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,6 +107,15 @@ class Fixture:
         """Of the processes with such a title: "worker", "task worker", "manager"."""
         title = re.compile(rf"fixture: {role}( \d+)?$")
         return sorted(pid for pid, its_title in self.processes().items() if title.match(its_title))
+
+    @staticmethod
+    def address_space(pid):
+        """Bytes; without a process 0."""
+        try:
+            with open(f"/proc/{pid}/statm") as sizes:
+                return int(sizes.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+        except OSError:
+            return 0
 
     def signal(self, number, pid=None):
         """False when the process had ended already."""

@@ -5,12 +5,19 @@ import TestProtocol
 /// The server of Tests/Chaos: everything is answered with the number that it came with, so that what is lost, doubled or
 /// out of order shows.
 @MainActor enum ChaosScenario {
+    private static let padding = String(repeating: "x", count: 200_000)
+
     static func register(_ server: WebSocketServer) {
         server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in
             // Some take a while, so that kills come in the middle of them.
             if Int.random(in: 0..<8) == 0 { usleep(.random(in: 0...1000)) }
-            guard let message = try? decoded(ChaosMessage.self, frame.text), case .task(let number) = message else {
+            let message = try? decoded(ChaosMessage.self, frame.text)
+            if case .large(let number, _) = message {
+                server.push(encoded(ChaosMessage.large(number: number, padding: padding)), to: frame.fd)
+                return
+            }
+            guard case .task(let number) = message else {
                 server.push(frame, to: frame.fd)
                 return
             }
@@ -44,6 +51,8 @@ import TestProtocol
 private enum ChaosMessage: Codable {
     /// Is echoed.
     case message(number: Int)
+    /// Is answered with much padding.
+    case large(number: Int, padding: String? = nil)
     /// Has a task posted.
     case task(number: Int)
     case posted(number: Int, worker: Int, id: UInt64)

@@ -16,22 +16,19 @@ public struct Frames: AsyncSequence, Sendable {
 
         /// The next message, `nil` after the close; see ``WebSocket/recv(timeout:)``.
         public mutating func next() async throws -> Frame? {
-            guard let frame = try await socket.recv() else { return nil }
-            if let maxSize, frame.bytes.count > maxSize {
-                socket.close(code: 1009, reason: "the message is larger than \(maxSize) bytes")
-                return nil
-            }
-            return frame
+            try await socket.recv().flatMap(accept)
         }
 
         /// The next message, on the actor of its caller.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Frame? {
-            guard let frame = try await socket.recv() else { return nil }
-            if let maxSize, frame.bytes.count > maxSize {
-                socket.close(code: 1009, reason: "the message is larger than \(maxSize) bytes")
-                return nil
-            }
-            return frame
+            try await socket.recv().flatMap(accept)
+        }
+
+        /// Ends the sequence, and the connection, with a message that is too large.
+        private func accept(_ frame: Frame) -> Frame? {
+            guard let maxSize, frame.bytes.count > maxSize else { return frame }
+            socket.close(code: 1009, reason: "the message is larger than \(maxSize) bytes")
+            return nil
         }
     }
 }

@@ -23,7 +23,6 @@ internal import CReactorInternal
     struct Sockets {
         let listeners: [Int32]
         let certificates: Certificates
-        /// The ports that the sockets are bound to.
     }
 
     /// The sockets that this process will serve.

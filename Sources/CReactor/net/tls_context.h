@@ -1,5 +1,4 @@
-/* The contexts of TLS connections: of servers, a cre_tls as it is at one time; of clients, a cre_tls_client.
- */
+/* The contexts of TLS connections: of servers, a snapshot of a cre_tls; of clients, a cre_tls_client. */
 #ifndef CRE_NET_TLS_CONTEXT_H
 #define CRE_NET_TLS_CONTEXT_H
 

@@ -16,15 +16,18 @@ public struct Frames: AsyncSequence, Sendable {
 
         /// The next message, `nil` after the close; see ``WebSocket/recv(timeout:)``.
         public mutating func next() async throws -> Frame? {
-            try await socket.recv().flatMap(accept)
+            guard let frame = try await socket.recv() else { return nil }
+            return accept(frame)
         }
 
         /// The next message, on the actor of its caller.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Frame? {
-            try await socket.recv().flatMap(accept)
+            guard let frame = try await socket.recv() else { return nil }
+            return accept(frame)
         }
 
         /// Ends the sequence, and the connection, with a message that is too large.
+        @inline(__always)
         private func accept(_ frame: Frame) -> Frame? {
             guard let maxSize, frame.bytes.count > maxSize else { return frame }
             socket.close(code: 1009, reason: "the message is larger than \(maxSize) bytes")

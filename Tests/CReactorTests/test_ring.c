@@ -3,6 +3,8 @@
 #include <creactor/internal/internal.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "link/ring.h"
@@ -171,6 +173,43 @@ TEST(an_empty_ring_starts_again_at_its_beginning) {
         CHECK((producer.own & (LARGE - 1)) < (1 << 17) + LARGE / 4);
     }
     unmap_ring(memory, LARGE);
+}
+
+static long resident(int file) {
+    struct stat about;
+    REQUIRE(fstat(file, &about) == 0);
+    return (long)about.st_blocks * 512;
+}
+
+/* The pages that a burst has used are given back, but not those of records that were not read yet. */
+TEST(the_memory_of_a_burst_is_given_back) {
+    enum { LARGE = 1 << 20, RECORDS = 800 };
+    int file = memfd_create("ring", MFD_CLOEXEC);
+    REQUIRE(file >= 0 && ftruncate(file, (off_t)cre__ring_size(LARGE)) == 0);
+    void *memory = mmap(NULL, cre__ring_size(LARGE), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    REQUIRE(memory != MAP_FAILED);
+    cre__ring producer = { 0 }, consumer = { 0 };
+    cre__ring_open_producer(&producer, memory, LARGE);
+    cre__ring_open_consumer(&consumer, memory, LARGE);
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t i = 1; i <= RECORDS; i++)
+            CHECK(put(&producer, i, 1000));
+        cre__ring_publish(&producer);
+        CHECK(resident(file) > RECORDS * 1000);
+        for (uint64_t i = 1; i <= RECORDS; i++) {
+            CHECK(get(&consumer, i, 1000));
+            if (i < RECORDS) cre__ring_release(&consumer);
+            if (i % 100 == 0) cre__ring_trim(&producer);
+        }
+        CHECK(resident(file) > RECORDS * 1000);
+        cre__ring_release(&consumer);
+        cre__ring_trim(&producer);
+        CHECK(resident(file) <= 48 << 10);
+        /* A successor does not know what was used. */
+        if (round == 1) cre__ring_open_producer(&producer, memory, LARGE);
+    }
+    munmap(memory, cre__ring_size(LARGE));
+    close(file);
 }
 
 TEST(corrupt_records_are_errors) {

@@ -201,6 +201,7 @@ static void on_check(void *context, cre_timer *timer) {
     node->check = NULL;
     bool again = node->used;
     node->used = false;
+    if (!again) cre__node_trim(node);
     uint32_t repaired = cre__node_repair(node);
     again |= cre__node_remind(node);
     for (uint32_t from = 0; from < node->bus->config.nodes; from++) {

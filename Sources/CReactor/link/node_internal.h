@@ -87,6 +87,8 @@ void cre__node_wake_receivers(cre_node *node);
 void cre__node_mend(cre_node *node);
 /* Whether a consumer freed room for records that wait. */
 bool cre__node_has_room_again(cre_node *node);
+/* Gives back what a burst has used of the rings. */
+void cre__node_trim(cre_node *node);
 void cre__node_free_outbound(cre_node *node);
 
 /* ---- repair.c ---- */

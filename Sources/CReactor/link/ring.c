@@ -2,11 +2,15 @@
 
 #include <creactor/error.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "core/round.h"
 
 /* A producer that finds the ring empty from here on starts again at its beginning, so that a ring that is
  * hardly used stays in its first pages. It looks once per page. */
 #define REWIND_BYTES (32u << 10)
 #define LOOK_BYTES   4096u
+#define PAGE         4096u
 
 static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->control = memory;
@@ -48,6 +52,7 @@ void cre__ring_open_producer(cre__ring *ring, void *memory, uint32_t capacity) {
     uint64_t head = atomic_load(&control->head);
     ring->own = ring->published = tail;
     ring->other = plausible(ring, head, tail) ? head : taken;
+    ring->touched = tail ? capacity : 0; /* a predecessor may have written all of it */
 }
 
 void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
@@ -61,13 +66,18 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->published = atomic_load(&control->head); /* so that the first release wakes a waiting producer */
 }
 
+static __attribute__((noinline)) bool is_to_rewind(cre__ring *ring, uint32_t at, uint32_t size) {
+    if (ring->touched < at + size) ring->touched = at + size;
+    ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
+    return ring->own == ring->other && size <= at;
+}
+
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
     uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
     uint32_t to_end = ring->capacity - at, skip = size > to_end ? to_end : 0;
-    if (__builtin_expect(at / LOOK_BYTES != (at + size) / LOOK_BYTES, 0) && at >= REWIND_BYTES) {
-        ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
-        if (ring->own == ring->other && size <= at) skip = to_end;
-    }
+    if (__builtin_expect(at / LOOK_BYTES != (at + size) / LOOK_BYTES, 0) && at >= REWIND_BYTES &&
+        is_to_rewind(ring, at, size))
+        skip = to_end;
     if (ring->own + skip + size - ring->other > ring->capacity) {
         ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
         if (ring->own + skip + size - ring->other > ring->capacity) return NULL;
@@ -83,6 +93,16 @@ uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t len
     memcpy(ring->data + at, &header, sizeof header);
     ring->own += size;
     return ring->data + at + sizeof header;
+}
+
+void cre__ring_trim(cre__ring *ring) {
+    if (!ring->touched || ring->own != atomic_load_explicit(&ring->control->head, memory_order_acquire))
+        return;
+    uint32_t touched = ring->touched < ring->capacity ? ring->touched : ring->capacity;
+    uint8_t *first = (uint8_t *)cre__round_up((uintptr_t)ring->data + REWIND_BYTES, PAGE);
+    uint8_t *last = (uint8_t *)cre__round_up((uintptr_t)ring->data + touched, PAGE);
+    if (first < last) madvise(first, (size_t)(last - first), MADV_REMOVE);
+    ring->touched = 0;
 }
 
 void cre__ring_break(cre__ring *ring) {

@@ -45,6 +45,7 @@ typedef struct cre__ring {
     uint64_t own;       /* producer: written up to here; consumer: served up to here */
     uint64_t other;     /* the other side's position when last loaded */
     uint64_t published; /* consumer: head as last stored; producer: tail as last stored */
+    uint32_t touched;   /* producer: pages up to here have been written since the last trim */
     bool broken;        /* consumer: found a corrupt record, waits for a reset */
 } cre__ring;
 
@@ -70,6 +71,10 @@ static inline uint32_t cre__ring_max_payload(const cre__ring *ring) {
  * writes its header from `record`, whose kind is not 0. Returns the payload's address, or NULL when the ring
  * is full. */
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length);
+
+/* Producer: gives the pages of a burst back when the ring is empty, except for those that an idle ring uses.
+ * The memory is a shared mapping that begins and ends with a page. */
+void cre__ring_trim(cre__ring *ring);
 
 static inline bool cre__ring_unpublished(const cre__ring *ring) {
     return ring->own != ring->published;

@@ -190,6 +190,11 @@ bool cre__node_has_room_again(cre_node *node) {
     return false;
 }
 
+void cre__node_trim(cre_node *node) {
+    for (uint32_t to = 0; to < node->bus->config.nodes; to++)
+        if (node->out[to].open) cre__ring_trim(&node->out[to].ring);
+}
+
 void cre__node_free_outbound(cre_node *node) {
     cre__free(node->out);
     cre__free(node->dirty);

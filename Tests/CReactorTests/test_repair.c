@@ -274,6 +274,8 @@ TEST(an_overwritten_table_is_restored) {
         NET_UNTIL(NULL, atomic_load(&host.bus->table->shown->count) == 2);
     }
     CHECK(atomic_load(&host.repaired) > 0);
+    cre_engine_stats stats;
+    NET_UNTIL(NULL, (cre_bus_get_stats(host.bus, &stats), stats.repaired > 0));
     net_close(&idle);
     net_close(&busy);
     NET_UNTIL(NULL, cre_table_count(host.bus->table) == 0);

@@ -44,6 +44,9 @@ void cre__command_lost(cre_engine *engine, const cre_record *command);
  * overwritten, and writes that again. Returns how much was overwritten. To be called now and then. */
 uint64_t cre__engine_repair(cre_engine *engine);
 
+/* Counts values that others have overwritten, and that the owner of the engine has repaired. */
+void cre__engine_count_repaired(cre_engine *engine, uint64_t count);
+
 /* While an event is emitted: the worker that gets it. */
 uint16_t cre__engine_event_worker(const cre_engine *engine);
 

@@ -78,3 +78,7 @@ uint64_t cre__engine_repair(cre_engine *engine) {
         checked > CHECKED_AT_ONCE ? word : (engine->repaired_up_to + WORDS_AT_ONCE) % words;
     return engine->stats.repaired - before;
 }
+
+void cre__engine_count_repaired(cre_engine *engine, uint64_t count) {
+    engine->stats.repaired += count;
+}

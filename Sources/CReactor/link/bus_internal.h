@@ -75,6 +75,9 @@ static inline cre__spill_place cre__bus_spill(const cre_bus *bus, uint32_t from,
     return (cre__spill_place){ bus->memfd, bus->size + pair * bus->spill_bytes, bus->spill_bytes };
 }
 
+/* Counts values of a node without an engine that others had overwritten: runtime/stats.c. */
+void cre__bus_count_repaired(cre_bus *bus, uint32_t node, uint64_t count);
+
 /* cre_node_send with a limit of its own for what may queue: for events, which can no longer be deferred.
  * Whoever uses it stops their source when the node is congested. */
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,

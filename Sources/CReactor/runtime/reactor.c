@@ -82,6 +82,7 @@ static void on_violation(void *context, uint32_t from) {
 static bool on_check(void *context, uint32_t repaired) {
     cre_reactor *reactor = context;
     uint64_t all = repaired + cre__engine_repair(reactor->engine);
+    cre__engine_count_repaired(reactor->engine, repaired);
     if (all && reactor->config.repaired) reactor->config.repaired(reactor->config.context, all);
     return cre_table_count(cre_bus_table(reactor->config.bus)) > 0;
 }

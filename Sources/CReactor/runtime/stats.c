@@ -23,3 +23,8 @@ void cre_bus_count_accept_failure(cre_bus *bus, uint32_t node, int error, bool r
     cre_engine_stats *stats = cre__bus_shown(bus, node);
     cre__count_accept_failure(stats, error, refused);
 }
+
+void cre__bus_count_repaired(cre_bus *bus, uint32_t node, uint64_t count) {
+    cre_engine_stats *stats = cre__bus_shown(bus, node);
+    if (count) __atomic_fetch_add(&stats->repaired, count, __ATOMIC_RELAXED);
+}

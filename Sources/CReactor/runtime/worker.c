@@ -120,8 +120,12 @@ static void on_violation(void *context, uint32_t from) {
 
 static bool on_check(void *context, uint32_t repaired) {
     cre_worker *worker = context;
-    uint64_t all =
-        repaired + cre__activity_repair(worker) + (worker->engine ? cre__engine_repair(worker->engine) : 0);
+    const uint64_t own = repaired + cre__activity_repair(worker);
+    const uint64_t all = own + (worker->engine ? cre__engine_repair(worker->engine) : 0);
+    if (worker->engine)
+        cre__engine_count_repaired(worker->engine, own);
+    else
+        cre__bus_count_repaired(worker->config.bus, worker->config.node, own);
     if (all && worker->config.repaired) worker->config.repaired(worker->config.context, all);
     return worker->engine && cre_table_count(worker->table) > 0;
 }

@@ -35,7 +35,8 @@ extension ServerStatistics {
             idleWorkers: activities.count { $0.role == .worker && !$0.activity.isRunning },
             idleTaskWorkers: tasks.count { !$0.isRunning && $0.tasksGiven <= $0.tasksDone },
             tasksWaiting: given > done ? Int(clamping: given - done) : 0, tasksDone: Int(truncatingIfNeeded: done),
-            staleCommands: Int(truncatingIfNeeded: raw.stale_commands), loopLag: LoopLag(bus))
+            staleCommands: Int(truncatingIfNeeded: raw.stale_commands),
+            valuesRepaired: Int(truncatingIfNeeded: raw.repaired), loopLag: LoopLag(bus))
     }
 }
 

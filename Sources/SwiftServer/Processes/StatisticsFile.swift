@@ -65,7 +65,7 @@ extension ServerStatistics {
             ("unfinishedBytes", unfinishedBytes),
             ("connectionsShed", connectionsShed), ("idleWorkers", idleWorkers),
             ("idleTaskWorkers", idleTaskWorkers), ("tasksWaiting", tasksWaiting), ("tasksDone", tasksDone),
-            ("staleCommands", staleCommands), ("loopTurns", loopLag.turns),
+            ("staleCommands", staleCommands), ("valuesRepaired", valuesRepaired), ("loopTurns", loopLag.turns),
             ("averageLagMicroseconds", Int(loopLag.average.nanoseconds / 1000)),
             ("longestLagMicroseconds", Int(loopLag.longest.nanoseconds / 1000)),
         ]

@@ -49,6 +49,9 @@ public struct ServerStatistics: Sendable {
     public let tasksDone: Int
     /// Commands, such as pushes, for connections that were closed before the command arrived.
     public let staleCommands: Int
+    /// Values in memory shared by the server's processes that one of them had overwritten, and that were restored: a
+    /// process writes where it must not.
+    public let valuesRepaired: Int
     /// The duration of the turns of the event loops.
     public let loopLag: LoopLag
 

@@ -98,9 +98,19 @@ let package = Package(
             path: "Tests/Fixtures/top-level-await",
             swiftSettings: strict
         ),
+        // Timers in a program without a server.
+        .executableTarget(
+            name: "timer-script",
+            dependencies: ["SwiftServer"],
+            path: "Tests/Fixtures/timer-script",
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "SwiftServerTests",
-            dependencies: ["SwiftServer", "CReactor", "TestProtocol", "test-server", "async-main", "top-level-await"],
+            dependencies: [
+                "SwiftServer", "CReactor", "TestProtocol", "test-server", "async-main",
+                "top-level-await", "timer-script",
+            ],
             swiftSettings: strict
         ),
     ],

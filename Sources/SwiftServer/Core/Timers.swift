@@ -1,7 +1,9 @@
 internal import CReactor
 internal import CReactorInternal
+internal import Synchronization
 
-/// The timers of one process, on its loop.
+/// The timers of one process, on its loop. Without a loop they are pending: they have due times, and fire when
+/// ``fireDue()`` is called, or after ``attach(to:)``.
 @safe final class Timers: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     /// The owner of a timer, which decides what happens to it when its worker drains.
@@ -19,61 +21,86 @@ internal import CReactorInternal
     @safe private final class Entry {
         let run: (TimerID) -> Void
         let id: TimerID
-        let repeats: Bool
         let kind: Kind
+        let interval: Duration?
         unowned let owner: Timers
         var timer: OpaquePointer?
+        /// The next time at which it fires, while there is no loop.
+        var due: ContinuousClock.Instant?
 
-        init(owner: Timers, id: TimerID, repeats: Bool, kind: Kind, run: @escaping (TimerID) -> Void) {
+        var repeats: Bool { interval != nil }
+
+        init(owner: Timers, id: TimerID, interval: Duration?, kind: Kind, run: @escaping (TimerID) -> Void) {
             self.owner = owner
             self.kind = kind
             self.id = id
-            self.repeats = repeats
+            self.interval = interval
             self.run = run
         }
     }
 
-    private let loop: EventLoop
+    private(set) var loop: EventLoop?
+    private let now: () -> ContinuousClock.Instant
     private var entries: [TimerID: Entry] = [:]
-    private var last = 0
+    /// The number of the newest timer of this process, so that no two of them have the same.
+    private static let last = Atomic(0)
 
-    init(loop: EventLoop) { self.loop = loop }
+    init(loop: EventLoop?, now: @escaping () -> ContinuousClock.Instant = { .now }) {
+        self.loop = loop
+        self.now = now
+    }
 
     /// Publishes the beginning (CRE_AT_TIMER) and the end (CRE_AT_NOTHING) of a timer's activity. Returns false inside
     /// another activity; its end must not be published then.
     var publishActivity: ((UInt32) -> Bool)?
     /// Called when a timer that holds the worker has fired or was cleared.
     var whenFewer: (() -> Void)?
+    /// The number of tasks that are suspended in ``sleep(for:)``. One that its timer has woken resumes later.
+    var sleepers = 0 { didSet { if isEmpty { whenEmpty?() } } }
+    /// Whether nothing is waiting for a time.
+    var isEmpty: Bool { entries.isEmpty && sleepers == 0 }
+    /// Called when the last timer has fired or was cleared, and no task is sleeping.
+    var whenEmpty: (() -> Void)?
     /// The number of timers that hold the worker.
     private(set) var holding = 0
     var hasUsers: Bool { entries.values.contains { $0.kind == .users || $0.kind == .holding } }
+    var count: Int { entries.count }
 
     /// Starts a timer that fires after `delay`, and then at each `interval` if there is one.
     func start(
         after delay: Duration, every interval: Duration?, _ kind: Kind = .own, _ run: @escaping (TimerID) -> Void
     ) -> TimerID {
-        last += 1
+        let id = TimerID(rawValue: Timers.last.add(1, ordering: .relaxed).newValue)
         if kind == .holding { holding += 1 }
-        let entry = Entry(owner: self, id: TimerID(rawValue: last), repeats: interval != nil, kind: kind, run: run)
+        let entry = Entry(owner: self, id: id, interval: interval, kind: kind, run: run)
+        entries[id] = entry
+        if let loop { arm(entry, on: loop, after: delay) } else { entry.due = now().advanced(by: max(.zero, delay)) }
+        return id
+    }
+
+    private func arm(_ entry: Entry, on loop: EventLoop, after delay: Duration) {
         let result = unsafe cre_timer_start(
-            loop.raw, UInt64(max(0, delay.milliseconds)), UInt64(max(0, interval?.milliseconds ?? 0)),
+            loop.raw, UInt64(max(0, delay.milliseconds)), UInt64(max(0, entry.interval?.milliseconds ?? 0)),
             { context, _ in
                 let entry = unsafe Unmanaged<Entry>.fromOpaque(context!).takeUnretainedValue()
-                let owner = entry.owner
-                let isPublished = owner.publishActivity?(UInt32(CRE_AT_TIMER)) ?? false
-                if !entry.repeats { owner.remove(entry.id) }
-                entry.run(entry.id)
-                if isPublished { _ = owner.publishActivity?(UInt32(CRE_AT_NOTHING)) }
-                if entry.kind == .holding, !entry.repeats { owner.released() }
+                entry.owner.fire(entry)
             }, Unmanaged.passUnretained(entry).toOpaque(), &entry.timer)
         precondition(result == 0, "no memory for a timer")
-        entries[entry.id] = entry
-        return entry.id
+    }
+
+    private func fire(_ entry: Entry) {
+        let isPublished = publishActivity?(UInt32(CRE_AT_TIMER)) ?? false
+        if !entry.repeats { remove(entry.id) }
+        entry.run(entry.id)
+        if isPublished { _ = publishActivity?(UInt32(CRE_AT_NOTHING)) }
+        if entry.kind == .holding, !entry.repeats { released() }
+        if isEmpty { whenEmpty?() }
     }
 
     @discardableResult func clear(_ id: TimerID) -> Bool {
         guard let entry = remove(id) else { return false }
         if entry.kind == .holding { released() }
+        if isEmpty { whenEmpty?() }
         return true
     }
 
@@ -102,5 +129,45 @@ internal import CReactorInternal
         let idle = entries.values.filter { $0.kind == .users }
         for entry in idle { remove(entry.id) }
         return idle.count
+    }
+
+    // MARK: Timers without a loop
+
+    /// The time at which the next pending timer is due.
+    var nextDue: ContinuousClock.Instant? { entries.values.compactMap(\.due).min() }
+
+    /// Starts the pending timers on a loop, where later ones start at once.
+    func attach(to loop: EventLoop) {
+        self.loop = loop
+        for entry in pending() {
+            arm(entry, on: loop, after: max(.zero, now().duration(to: entry.due!)))
+            entry.due = nil
+        }
+    }
+
+    /// Leaves the loop, on which no timer may be left.
+    func detach() {
+        precondition(entries.isEmpty, "timers are left on a loop that ends")
+        loop = nil
+    }
+
+    /// Fires the pending timers that are due, in the order of their times, each once.
+    func fireDue() {
+        let now = now()
+        for entry in pending() where entry.due! <= now {
+            guard entries[entry.id] != nil else { continue }
+            if let interval = entry.interval {
+                // Rounds that were missed are skipped.
+                var next = entry.due!.advanced(by: interval)
+                if next <= now { next = now.advanced(by: interval) }
+                entry.due = next
+            }
+            fire(entry)
+        }
+    }
+
+    /// The pending timers in the order in which they fire.
+    private func pending() -> [Entry] {
+        entries.values.filter { $0.due != nil }.sorted { ($0.due!, $0.id.rawValue) < ($1.due!, $1.id.rawValue) }
     }
 }

@@ -31,6 +31,7 @@ internal import Glibc
             throw ServerError(code: .alreadyStarted, message: "another server is running in this process")
         }
         let isForking = configuration.mode != .single
+        try ProcessTimers.checkStart()
         defer {
             startup.end()
             if isForking { RunningServer.exists = false }

@@ -4,7 +4,8 @@ internal import Glibc
 ///
 /// Everywhere else (before ``start()``, in `onStart`, `onManagerStart` and the other handlers of master and manager,
 /// after the server has ended) ``tick(every:holdsWorker:_:)`` and ``after(_:holdsWorker:_:)`` log an error and return
-/// ``TimerID/invalid``. In ``ServerMode/single`` the one process has timers from `onStart` on.
+/// ``TimerID/invalid``. In ``ServerMode/single`` the one process has timers from `onStart` on. ``Loop`` has timers of
+/// programs without a server.
 extension Server {
     /// Calls `handler` repeatedly in this worker, `interval` apart; rounds that were missed are skipped.
     ///
@@ -21,12 +22,8 @@ extension Server {
     public func tick(
         every interval: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor (TimerID) -> Void
     ) -> TimerID {
-        guard interval >= .milliseconds(1) else {
-            Log.error("cannot start a timer: the interval of tick(every:) must be 1 ms or more, got \(interval)")
-            return .invalid
-        }
-        guard let timers = timers("tick(every:)") else { return .invalid }
-        return timers.start(after: interval, every: interval, holdsWorker ? .holding : .users, MainLoop.direct(handler))
+        guard Timers.isValid(interval: interval), let timers = timers("tick(every:)") else { return .invalid }
+        return timers.start(after: interval, every: interval, holdsWorker ? .holding : .users, Timers.function(handler))
     }
 
     /// Calls `handler` once, after `delay`, in this worker.
@@ -41,7 +38,7 @@ extension Server {
         _ delay: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor () -> Void
     ) -> TimerID {
         guard let timers = timers("after(_:)") else { return .invalid }
-        let run = MainLoop.direct { (_: TimerID) in handler() }
+        let run = Timers.function { _ in handler() }
         return timers.start(after: delay, every: nil, holdsWorker ? .holding : .users, run)
     }
 
@@ -56,18 +53,10 @@ extension Server {
     /// handler does not inherit that: it starts pool threads, and returns to the main one.) In a process without timers
     /// it is `Task.sleep`, which starts threads. When the server ends, it returns early.
     @MainActor public func sleep(for duration: Duration) async {
-        guard !Task.isCancelled else { return }
-        guard let worker, let timers = activeTimers else {
+        if let timers = activeTimers {
+            await timers.sleep(for: duration)
+        } else {
             try? await Task.sleep(for: duration)
-            return
-        }
-        let sleeper = Sleeper()
-        await withTaskCancellationHandler {
-            unsafe await withUnsafeContinuation { continuation in
-                unsafe sleeper.begin(continuation, timers, duration)
-            }
-        } onCancel: {
-            worker.loop.post { sleeper.cancel() }
         }
     }
 
@@ -91,28 +80,5 @@ extension Server {
             handler
             """)
         return nil
-    }
-}
-
-/// A handler that is suspended until its timer fires or its task is cancelled.
-@safe private final class Sleeper: @unchecked Sendable {
-    // `@unchecked`: everything here happens on the loop's thread.
-    private var continuation: UnsafeContinuation<Void, Never>?
-    private var timers: Timers?
-    private var timer = TimerID.invalid
-
-    func begin(_ continuation: UnsafeContinuation<Void, Never>, _ timers: Timers, _ duration: Duration) {
-        unsafe self.continuation = continuation
-        self.timers = timers
-        timer = timers.start(after: duration, every: nil, .sleeping) { [self] _ in wake() }
-    }
-
-    func cancel() {
-        if timers?.clear(timer) == true { wake() }
-    }
-
-    private func wake() {
-        timers = nil
-        unsafe continuation.take()?.resume()
     }
 }

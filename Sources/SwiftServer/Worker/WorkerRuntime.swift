@@ -93,6 +93,7 @@ internal import CReactorInternal
         local?.deliver = { [weak poster] in poster?.receive($0) }
         timers.publishActivity = { link.publish(activity: $0) }
         unsafe loop.executor.show = { link.publish(activity: $0) }
+        ProcessTimers.ofWorker = timers
         // Now, since the process may not have the rights later.
         if let sockets { readCertificates(sockets) }
     }
@@ -182,6 +183,7 @@ internal import CReactorInternal
         timers.whenFewer = nil
         drain.end()
         context.close()
+        ProcessTimers.ofWorker = nil
         timers.clearAll()
         link.close()
         inlet.free()

@@ -20,6 +20,7 @@ let package = Package(
     name: "SwiftServer",
     products: [
         .library(name: "SwiftServer", targets: ["SwiftServer"]),
+        .library(name: "SwiftServerJSON", targets: ["SwiftServerJSON"]),
         .library(name: "CReactor", targets: ["CReactor"]),
     ],
     traits: [
@@ -71,6 +72,12 @@ let package = Package(
             dependencies: ["CReactor", "CExecutorHook"],
             swiftSettings: strict + library
         ),
+        // Codable values. It is the only part of the library that uses Foundation.
+        .target(
+            name: "SwiftServerJSON",
+            dependencies: ["SwiftServer"],
+            swiftSettings: strict + library
+        ),
         // What the tests and the servers that they start have in common: settings, commands, answers and events.
         .target(
             name: "TestProtocol",
@@ -81,7 +88,7 @@ let package = Package(
         // The server that the tests start as a process of its own and talk to.
         .executableTarget(
             name: "test-server",
-            dependencies: ["SwiftServer", "CReactor", "TestProtocol"],
+            dependencies: ["SwiftServer", "SwiftServerJSON", "CReactor", "TestProtocol"],
             path: "Tests/Fixtures/test-server",
             swiftSettings: strict
         ),
@@ -108,7 +115,7 @@ let package = Package(
         .testTarget(
             name: "SwiftServerTests",
             dependencies: [
-                "SwiftServer", "CReactor", "TestProtocol", "test-server", "async-main",
+                "SwiftServer", "SwiftServerJSON", "CReactor", "TestProtocol", "test-server", "async-main",
                 "top-level-await", "timer-script",
             ],
             swiftSettings: strict

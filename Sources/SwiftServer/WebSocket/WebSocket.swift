@@ -274,13 +274,15 @@ extension WebSocket {
     /// The handler has returned, or failed.
     func handlerEnded(_ error: (any Error)?) {
         switch phase {
-        case .asked: MainActor.assumeIsolated { response?.conclude(failed: error != nil) }
+        case .asked: MainActor.assumeIsolated { response?.conclude(error) }
         case .opening, .open:
             if isMoved || isMoving && error is CancellationError { return }
             if error as? WebSocketError == .timedOut {
                 close(code: 1001, reason: "timeout")
+            } else if let error, !(error is CancellationError) {
+                worker.close(id, because: error)
             } else {
-                close(code: error == nil || error is CancellationError ? 1000 : 1011)
+                close(code: 1000)
             }
         case .closed: break
         }

@@ -18,6 +18,7 @@ import TestProtocol
         case .connection: ConnectionScenario.register(server, configuration)
         case .dispatch: DispatchScenario.register(server, configuration)
         case .drain: DrainScenario.register(server, configuration)
+        case .json: JSONScenario.register(server)
         case .largeAnswers: LargeAnswerScenario.register(server, configuration)
         case .overwriting: OverwritingScenario.register(server)
         case .ports: PortScenario.register(server, configuration)

@@ -1,7 +1,7 @@
 /// The handlers of `test-server`.
 package enum Scenario: String, CaseIterable, Codable, Sendable {
     case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
-    case straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
+    case json, straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
     case largeAnswers, overwriting
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming

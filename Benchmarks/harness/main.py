@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import sys
+from pathlib import Path
 
 from . import load, micro, processes
 from .environment import environment
@@ -39,6 +40,13 @@ def peer_list(text):
     return keys
 
 
+def folder(text):
+    path = Path(text).resolve()
+    if not (path / ".build").is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no checkout in which anything was built")
+    return path
+
+
 def positive(kind):
     def parse(text):
         value = kind(text)
@@ -61,6 +69,7 @@ def parse_arguments(words):
     add("--peers", type=peer_list, default=PEER_KEYS, metavar="A,B", help=peers_help)
     add("--only", type=pattern, default="", metavar="PATTERN", help=ONLY_HELP)
     add("--mode", choices=("process", "base"), help="only this mode of the Swift server")
+    add("--before", type=folder, metavar="DIR", help="our servers of another checkout, built there, in the same run")
     add("--conns", type=positive(int), default=5000, metavar="N", help="idle connections (5000)")
     add("--server-cpu", type=int, default=min(cpus), metavar="N", help="for the server (the first)")
     add("--load-cpu", type=int, default=max(cpus), metavar="N", help="for the load (the last)")
@@ -77,7 +86,8 @@ def select_servers(options):
     modes = (options.mode,) if options.mode else ("base", "process")
     peers = [server for server in PEERS_OF[options.subject] if server.key in options.peers]
     found, said = [], set()
-    for server in [*ours(options.subject, modes), *peers]:
+    before = ours(options.subject, modes, options.before) if options.before else ()
+    for server in [*ours(options.subject, modes), *before, *peers]:
         if not server.missing:
             found.append(server)
         elif server.needs not in said:

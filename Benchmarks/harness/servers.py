@@ -81,19 +81,23 @@ PEERS_OF = {
 PEER_KEYS = sorted({server.key for group in PEERS_OF.values() for server in group})
 
 
-def ours(subject, modes):
+def ours(subject, modes, tree=None):
+    """Our servers; with `tree` those of another checkout, whose names end in "(before)"."""
+    c_echo = tree / ".build/cmake/examples/c-echo" if tree else C_ECHO
+    swift_echo = tree / ".build/examples/release/echo" if tree else SWIFT_ECHO
+    end = " (before)" if tree else ""
     tcp = ("--tcp",) if subject == "tcp" else ()
-    yield Server("C echo", (C_ECHO, "--port", "0") + tcp, C_ECHO, "cmake --build .build/cmake")
+    yield Server(f"C echo{end}", (c_echo, "--port", "0") + tcp, c_echo, "cmake --build .build/cmake")
     for mode in modes:
         for handler in SWIFT_HANDLERS[subject][mode]:
-            command = (SWIFT_ECHO, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--handler", handler)
+            command = (swift_echo, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--handler", handler)
             command += ("--workers", "1", "--reactors", "1", "--max-message", str(MAX_MESSAGE))
             yield Server(
-                f"Swift {mode}, {handler}",
+                f"Swift {mode}, {handler}{end}",
                 command + tcp,
-                SWIFT_ECHO,
-                "swift build -c release --package-path Examples",
-                base=f"Swift base, {handler}" if mode == "process" else "",
+                swift_echo,
+                "swift build -c release --package-path Examples --scratch-path .build/examples --product echo",
+                base=f"Swift base, {handler}{end}" if mode == "process" else "",
                 many=mode == "process",
             )
 

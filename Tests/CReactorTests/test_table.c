@@ -149,6 +149,35 @@ TEST(ids_are_never_used_again_and_the_limit_holds) {
     drop(table, LIMIT);
 }
 
+/* Ids only increase, and so would the memory of the table, if it did not begin again with the first slots. */
+TEST(few_connections_use_few_slots) {
+    enum { LIMIT = 100000, TOTAL = 200000, KEPT = 700 };
+    cre_table *table = make(LIMIT);
+    cre_session open[KEPT] = { 0 }, last = 0;
+    uint32_t most = 0;
+    for (int i = 0; i < TOTAL; i++) {
+        cre_session *place = &open[i % KEPT];
+        if (*place) cre__table_release(table, *place);
+        cre_connection_info info = sample(1);
+        REQUIRE(cre__table_claim(table, &info, 1) == 0);
+        CHECK(info.session > last);
+        last = *place = info.session;
+        uint32_t index = cre__table_index(table, last);
+        if (index > most) most = index;
+    }
+    CHECK(most < 4096);
+    /* All slots are there for those who need them. */
+    for (int i = KEPT; i < LIMIT; i++) {
+        cre_connection_info info = sample(1);
+        REQUIRE(cre__table_claim(table, &info, 1) == 0);
+        CHECK(info.session > last);
+        last = info.session;
+    }
+    cre_connection_info info = sample(1);
+    CHECK_EQ(cre__table_claim(table, &info, 1), CRE_ELIMIT);
+    drop(table, LIMIT);
+}
+
 TEST(listing_and_sweeping) {
     enum { COUNT = 500 };
     cre_table *table = make(COUNT);

@@ -64,6 +64,8 @@ uint32_t cre_table_count(const cre_table *table) {
 
 /* ---- claiming and releasing ---- */
 
+#define LEAST_WINDOW 1024u
+
 static void mark_used(cre_table *table, uint32_t index, int change) {
     if (!cre__table_is_kept(table)) return;
     cre__table_memory *shown = table->shown;
@@ -102,6 +104,31 @@ void cre__slot_fill(cre__slot *slot, const cre_connection_info *info) {
     atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
 }
 
+/* How many of the slots are in use for so many connections: the first ones, at most half full. The memory of
+ * the table is what the most connections at a time needed, however many there were after each other. */
+static uint32_t window(const cre_table *table) {
+    const uint64_t wanted = 4 * (uint64_t)cre_table_count(table);
+    uint32_t slots = LEAST_WINDOW;
+    while (slots < wanted && slots < table->slots)
+        slots *= 2;
+    return slots < table->slots ? slots : table->slots;
+}
+
+/* The next id. Those whose slots are not in use are left out, up to the next one of slot 0. */
+static uint64_t next_session(cre_table *table) {
+    _Atomic uint64_t *last = &table->memory->next_session;
+    const uint32_t slots = window(table);
+    uint64_t session = atomic_fetch_add_explicit(last, 1, memory_order_relaxed) + 1;
+    /* Another process may begin again, too. It may also write any number, so there is an end to this. */
+    for (int tries = 0; tries < 8 && cre__table_index(table, session) >= slots; tries++) {
+        uint64_t end = session | (table->slots - 1);
+        atomic_compare_exchange_strong_explicit(last, &session, end, memory_order_relaxed,
+                                                memory_order_relaxed);
+        session = atomic_fetch_add_explicit(last, 1, memory_order_relaxed) + 1;
+    }
+    return session;
+}
+
 static int claim(cre_table *table, cre_connection_info *info, uint16_t workers) {
     if (atomic_fetch_add_explicit(&table->memory->count, 1, memory_order_relaxed) >= table->limit) {
         atomic_fetch_sub_explicit(&table->memory->count, 1, memory_order_relaxed);
@@ -109,8 +136,7 @@ static int claim(cre_table *table, cre_connection_info *info, uint16_t workers) 
     }
     for (uint32_t tries = 0; tries < table->slots; tries++) {
         /* The used bit claims the slot; ids whose slot still belongs to an older connection are skipped. */
-        uint64_t session =
-            atomic_fetch_add_explicit(&table->memory->next_session, 1, memory_order_relaxed) + 1;
+        uint64_t session = next_session(table);
         if (!session) continue; /* overwritten */
         uint32_t index = cre__table_index(table, session);
         uint64_t bit = 1ull << (index % 64);

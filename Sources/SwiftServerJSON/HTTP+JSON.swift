@@ -26,7 +26,7 @@ extension Request {
 }
 
 /// The body of a request is larger than the handler accepts. When a handler throws it, the client gets status 413.
-public struct RequestTooLargeError: ClientError, Hashable {
+public struct RequestTooLargeError: RequestError, Hashable {
     /// The largest accepted body, in bytes.
     public let limit: Int
     /// 413.

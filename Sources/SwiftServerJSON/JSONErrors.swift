@@ -2,7 +2,7 @@ public import SwiftServer
 
 /// Input is not JSON, or not the JSON of the requested type. When a handler throws it, the client gets status 400, or
 /// its WebSocket is closed with code 1007.
-public struct JSONDecodingError: ClientError, Hashable, CustomStringConvertible {
+public struct JSONDecodingError: RequestError, Hashable, CustomStringConvertible {
     /// The place of the mistake, such as "items[2].price"; empty when it concerns the whole input.
     public let path: String
     /// The cause, such as "a number is expected".

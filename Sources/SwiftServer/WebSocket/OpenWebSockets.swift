@@ -94,7 +94,7 @@ internal import CReactor
 
     private func ended(_ socket: WebSocket, _ route: WebSocketRoute, _ error: (any Error)?) {
         guard worker.isOpen else { return }
-        if let error, !WebSocketError.isExpected(error), !(error is any ClientError) {
+        if let error, !WebSocketError.isExpected(error), !(error is any RequestError) {
             let path = route.prefix.isEmpty ? "/" : route.prefix
             Log.error("\(worker.name): the handler of \(path) has failed on connection \(socket.id): \(error)")
         }

@@ -2,7 +2,7 @@
 ///
 /// When a handler throws one before it has responded, the client gets ``status`` and ``message`` instead of status 500;
 /// an open WebSocket is closed with ``closeCode`` and the message instead of code 1011.
-public protocol ClientError: Error {
+public protocol RequestError: Error {
     /// The status of the response, 400...499. Default: 400.
     var status: Int { get }
     /// The code with which a WebSocket is closed. Default: 1007, invalid payload data.
@@ -11,7 +11,7 @@ public protocol ClientError: Error {
     var message: String { get }
 }
 
-extension ClientError {
+extension RequestError {
     /// 400.
     public var status: Int { 400 }
     /// 1007.

@@ -245,6 +245,26 @@ TEST(unix_sockets) {
     unlink(path + 5);
 }
 
+TEST(datagrams) {
+    net_server *net = start_server();
+    cre_connect_options options = { .size = sizeof options, .host = "127.0.0.1", .port = 9, .datagram = 1 };
+    for (int i = 0; i < 2; i++) {
+        options.host = i ? "server.example" : "127.0.0.1";
+        answer_lookups((const char *[]){ "127.0.0.1", NULL }, 0);
+        int descriptor = dial_to(net, options), type = 0;
+        REQUIRE(descriptor >= 0);
+        socklen_t size = sizeof type;
+        CHECK_EQ(getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size), 0);
+        CHECK_EQ(type, SOCK_DGRAM);
+        struct sockaddr_in peer;
+        size = sizeof peer;
+        CHECK_EQ(getpeername(descriptor, (struct sockaddr *)&peer, &size), 0);
+        CHECK_EQ(ntohs(peer.sin_port), 9);
+        close(descriptor);
+    }
+    net_stop(net);
+}
+
 TEST(names) {
     net_server *net = start_server();
     cre_connect_options options = { .size = sizeof options, .host = "server.example", .port = net->port };
@@ -304,6 +324,9 @@ TEST(calls_that_fail) {
         { .size = sizeof(cre_connect_options), .host = "server.example:80", .port = 80 },
         { .size = sizeof(cre_connect_options), .host = "server example", .port = 80 },
         { .size = sizeof(cre_connect_options), .host = "unix:" },
+        { .size = sizeof(cre_connect_options), .host = "unix:/tmp/x", .datagram = 1 },
+        { .size = sizeof(cre_connect_options), .host = "127.0.0.1", .datagram = 1 },
+        { .size = sizeof(cre_connect_options), .host = "127.0.0.1", .port = 80, .datagram = 2 },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CHECK_EQ(dial_to(net, wrong[i]), CRE_EINVALID);

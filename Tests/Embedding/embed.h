@@ -77,6 +77,48 @@ static inline int embed_engine(void) {
     return failed;
 }
 
+typedef struct embed_client_state {
+    cre_loop *loop;
+    int error;
+} embed_client_state;
+
+static inline void embed_received(void *context, cre_client *client, const cre_client_message *message) {
+    (void)context, (void)client, (void)message;
+}
+
+static inline void embed_closed(void *context, cre_client *client, const cre_client_ending *ending) {
+    embed_client_state *state = (embed_client_state *)context;
+    (void)client;
+    state->error = ending->error;
+    cre_loop_stop(state->loop);
+}
+
+/* A client that finds no server. */
+static inline int embed_client(void) {
+    embed_client_state state;
+    cre_clients *clients = NULL;
+    cre_client *client = NULL;
+    cre_client_options options;
+    memset(&options, 0, sizeof options);
+    memset(&state, 0, sizeof state);
+    options.size = sizeof options;
+    options.host = "unix:/nowhere/at-all";
+    options.context = &state;
+    options.received = embed_received;
+    options.closed = embed_closed;
+    if (cre_loop_create(&state.loop)) return 1;
+    int failed = 0;
+    if (cre_clients_create(state.loop, &clients))
+        failed = 2;
+    else if (cre_client_connect(clients, &options, &client) || cre_loop_run(state.loop))
+        failed = 3;
+    else if (!state.error)
+        failed = 4;
+    cre_clients_destroy(clients);
+    cre_loop_destroy(state.loop);
+    return failed;
+}
+
 /* Memory that forked processes would share. */
 static inline int embed_shared(void) {
     cre_shared_table *table = NULL;
@@ -113,7 +155,7 @@ static inline int embed_all(const char *consumer) {
         int (*run)(void);
     } steps[] = {
         { "version", embed_version }, { "errors", embed_errors }, { "protocol", embed_protocol },
-        { "engine", embed_engine },   { "shared", embed_shared },
+        { "engine", embed_engine },   { "client", embed_client }, { "shared", embed_shared },
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int failed = steps[i].run();

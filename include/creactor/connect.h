@@ -34,19 +34,21 @@ typedef struct cre_connect_options {
     uint16_t reserved[3];
     uint32_t timeout_ms;    /* for everything, the host name lookup included; 0: 10 s */
     uint32_t head_start_ms; /* head start of each address before the next one is tried as well; 0: 250 ms */
+    uint64_t datagram;      /* 1: a UDP socket, which is connected to the first address that works; 0: TCP */
 } cre_connect_options;
 
 /**
- * Starts connecting a stream socket and returns without waiting. A host name is looked up on another thread;
- * "localhost" and names that end in ".localhost" are the loopback addresses. At most 16 addresses are tried,
- * IPv6 and IPv4 in turn: the next one starts when the one before fails or its head start is over, and the
- * first connection wins.
+ * Starts connecting a stream or datagram socket and returns without waiting. A host name is looked up on
+ * another thread; "localhost" and names that end in ".localhost" are the loopback addresses. At most 16
+ * addresses are tried, IPv6 and IPv4 in turn: the next one starts when the one before fails or its head start
+ * is over, and the first connection wins.
  *
  * `connected` is called once, on the loop's thread, and the connector is freed by then. `result` is a
  * non-blocking, close-on-exec descriptor, owned by the callee, with TCP_NODELAY set if it is TCP, or an
  * error: CRE_EHOST_UNKNOWN, CRE_EHOST_LOOKUP, CRE_ENOMEM, -ETIMEDOUT, or the system error of an address.
  *
- * Returns 0 and *connector, or CRE_ECONFIG_SIZE, CRE_EINVALID for a missing or malformed host or port,
+ * Returns 0 and *connector, or CRE_ECONFIG_SIZE, CRE_EINVALID for a missing or malformed host or port
+ * or a datagram socket with a path,
  * -ENAMETOOLONG for a path, CRE_ENOMEM or a system error; then `connected` is never called. The loop must not
  * be destroyed before the connector is done or cancelled. On the loop's thread.
  */

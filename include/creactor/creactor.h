@@ -24,6 +24,7 @@
 #include "address.h"
 #include "alloc.h"
 #include "buffer.h"
+#include "client.h"
 #include "connect.h"
 #include "dispatch.h"
 #include "engine.h"

@@ -15,7 +15,7 @@
 #include "loop/loop_internal.h"
 #include "net/sockaddr.h"
 
-CRE__CONFIG(cre_connect_options, head_start_ms);
+CRE__CONFIG(cre_connect_options, datagram);
 
 #define MAX_ADDRESSES 16
 #define MAX_HOST      254 /* with the dot at its end */
@@ -43,6 +43,7 @@ struct cre_connector {
     uv_getaddrinfo_t lookup;
     uint64_t deadline;
     uint32_t head_start_ms;
+    int type; /* SOCK_STREAM or SOCK_DGRAM */
     attempt *attempts;
     int count, next; /* attempts; those before `next` were started */
     int racing;      /* started, and neither failed nor connected */
@@ -153,11 +154,12 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
 /* Starts an attempt. Returns 0 or a negative error. *connected is set to the descriptor if it is connected at
  * once. */
 static int start(attempt *it, int *connected) {
-    int family = it->to.any.sa_family, on = 1;
-    int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int family = it->to.any.sa_family, type = it->connector->type, on = 1;
+    int descriptor = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
     int result = 0;
-    if (family != AF_UNIX && setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on))
+    if (family != AF_UNIX && type == SOCK_STREAM &&
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on))
         result = -errno;
     if (!result && !connect(descriptor, &it->to.any, it->size)) {
         *connected = descriptor;
@@ -341,7 +343,7 @@ static int find(cre_connector *connector, const char *host, uint16_t port) {
     cre_address address;
     int result = cre_address_parse(host, port, &address);
     if (!result) {
-        if (!port && address.family != AF_UNIX) return CRE_EINVALID;
+        if (address.family == AF_UNIX ? connector->type == SOCK_DGRAM : !port) return CRE_EINVALID;
         if (!add_attempts(connector, 1)) return CRE_ENOMEM;
         add_parsed(connector, &address);
         return 0;
@@ -356,12 +358,13 @@ int cre_connector_start(cre_loop *loop, const cre_connect_options *options,
     cre_connect_options own;
     int result = cre__config_take(&own, sizeof own, options);
     if (result) return result;
-    if (!own.host || !connected) return CRE_EINVALID;
+    if (!own.host || !connected || own.datagram > 1) return CRE_EINVALID;
     cre_connector *connector = cre__calloc(1, sizeof *connector);
     if (!connector) return CRE_ENOMEM;
     connector->loop = loop;
     connector->connected = connected;
     connector->context = context;
+    connector->type = own.datagram ? SOCK_DGRAM : SOCK_STREAM;
     connector->head_start_ms = own.head_start_ms ? own.head_start_ms : HEAD_START_MS;
     result = find(connector, own.host, own.port);
     if (result) {

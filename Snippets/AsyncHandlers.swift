@@ -4,7 +4,7 @@ import SwiftServer
 
 let server = WebSocketServer(host: "127.0.0.1", port: 9501)
 
-server.onMessage { (server, frame) async in
+server.onMessage { server, frame in
     guard let count = Int(frame.text), (1...60).contains(count) else {
         server.push("a number from 1 to 60, please", to: frame.fd)
         return

@@ -14,7 +14,7 @@ server.onTask { _, task in
 
 // In a worker: it serves other connections meanwhile, and continues here when the result has arrived.
 server.onMessage { server, frame in
-    do throws(TaskError) {
+    do {
         let answer = try await server.task(frame.text, timeout: .seconds(10))
         server.push(answer ?? "done", to: frame.fd)
     } catch {

@@ -27,7 +27,7 @@ server.onClose { _, fd, _ in talkers.remove(fd) }
 
 @MainActor func answer(_ server: WebSocketServer, _ frame: Frame) {
     if talkers.contains(frame.fd) {
-        server.publish(topic, frame.bytes, opcode: frame.opcode)
+        server.publish(frame, to: topic)
     } else {
         server.push(frame, to: frame.fd)
     }
@@ -37,9 +37,9 @@ switch options.handler {
 case .callback:
     server.onMessage { server, frame in answer(server, frame) }
 case .span:
-    server.onMessage { server, fd, opcode, bytes in
+    server.onMessageSpan { server, fd, opcode, bytes in
         if talkers.contains(fd) {
-            server.publish(topic, bytes, opcode: opcode)
+            server.publish(bytes, to: topic, opcode: opcode)
         } else {
             server.push(bytes, to: fd, opcode: opcode)
         }
@@ -55,7 +55,7 @@ case .straight:
     server.handle(topic) { request, ws in
         try await ws.upgrade()
         ws.subscribe(to: topic)
-        for try await frame in ws.frames { server.publish(topic, frame.bytes, opcode: frame.opcode) }
+        for try await frame in ws.frames { server.publish(frame, to: topic) }
     }
 }
 

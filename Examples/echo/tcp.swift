@@ -9,9 +9,9 @@ import SwiftServer
         server.tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
     }
     switch options.handler {
-    case .callback: server.onReceive { (server, fd, bytes: [UInt8]) in server.send(bytes, to: fd) }
+    case .callback: server.onReceive { server, fd, bytes in server.send(bytes, to: fd) }
     case .straight: fail("straight-line handlers serve WebSockets and HTTP")
-    case .span: server.onReceive { (server: Server, fd: ConnectionID, bytes: RawSpan) in server.send(bytes, to: fd) }
+    case .span: server.onReceiveSpan { server, fd, bytes in server.send(bytes, to: fd) }
     case .async: server.onReceive { (server, fd, bytes: [UInt8]) async in server.send(bytes, to: fd) }
     }
     server.onStart { server in print("ready \(server.port) \(server.masterPID)") }

@@ -29,9 +29,9 @@ extension WebSocketServer {
     /// Sends a value as JSON in a text message to the connections that are subscribed to a topic. It is encoded once.
     @discardableResult
     public func publish(
-        _ topic: String, json value: some Encodable, except: ConnectionID? = nil, format: JSONFormat = .standard
+        json value: some Encodable, to topic: String, except: ConnectionID? = nil, format: JSONFormat = .standard
     ) throws(JSONEncodingError) -> PushResult {
-        publish(topic, try format.encode(value), opcode: .text, except: except)
+        publish(try format.encode(value), to: topic, opcode: .text, except: except)
     }
 }
 

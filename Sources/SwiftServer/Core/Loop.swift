@@ -27,7 +27,9 @@ public enum Loop: Sendable {
     ///   - handler: receives the timer's number, with which it can clear it.
     /// - Returns: the timer's number, or ``TimerID/invalid`` when no timer was started.
     @MainActor @discardableResult
-    public static func tick(every interval: Duration, _ handler: @escaping @MainActor (TimerID) -> Void) -> TimerID {
+    public static func tick(every interval: Duration, _ handler: @escaping @MainActor (TimerID) throws -> Void)
+        -> TimerID
+    {
         guard Timers.isValid(interval: interval), let timers = timers("Loop.tick(every:)") else { return .invalid }
         return timers.start(after: interval, every: interval, .users, Timers.function(handler))
     }
@@ -39,9 +41,9 @@ public enum Loop: Sendable {
     ///   - handler: is called once.
     /// - Returns: the timer's number, or ``TimerID/invalid`` when no timer was started.
     @MainActor @discardableResult
-    public static func after(_ delay: Duration, _ handler: @escaping @MainActor () -> Void) -> TimerID {
+    public static func after(_ delay: Duration, _ handler: @escaping @MainActor () throws -> Void) -> TimerID {
         guard let timers = timers("Loop.after(_:)") else { return .invalid }
-        return timers.start(after: delay, every: nil, .users, Timers.function { _ in handler() })
+        return timers.start(after: delay, every: nil, .users, Timers.function { _ in try handler() })
     }
 
     /// Clears a timer of this process, pending or running; its own handler may do so, too. Returns false when there is

@@ -3,8 +3,9 @@
 /// A handler is declared `@MainActor`, and a worker's loop is the main actor's executor, so a worker can call it as a
 /// plain function: the cast only removes the check. Debug builds keep it.
 enum MainLoop {
-    @inline(__always) static func direct<A>(_ handler: @escaping @MainActor (A) -> Void) -> (A) -> Void {
-        let plain = unsafe unsafeBitCast(handler, to: ((A) -> Void).self)
+    /// A function that throws no error: timers, and results of tasks.
+    @inline(__always) static func direct<A>(_ function: @escaping @MainActor (A) -> Void) -> (A) -> Void {
+        let plain = unsafe unsafeBitCast(function, to: ((A) -> Void).self)
         #if DEBUG
         return { a in
             MainActor.assertIsolated()
@@ -15,12 +16,26 @@ enum MainLoop {
         #endif
     }
 
-    @inline(__always) static func direct<A, B>(_ handler: @escaping @MainActor (A, B) -> Void) -> (A, B) -> Void {
-        let plain = unsafe unsafeBitCast(handler, to: ((A, B) -> Void).self)
+    @inline(__always) static func direct<A>(_ handler: @escaping @MainActor (A) throws -> Void) -> (A) throws -> Void {
+        let plain = unsafe unsafeBitCast(handler, to: ((A) throws -> Void).self)
+        #if DEBUG
+        return { a in
+            MainActor.assertIsolated()
+            try plain(a)
+        }
+        #else
+        return plain
+        #endif
+    }
+
+    @inline(__always) static func direct<A, B>(_ handler: @escaping @MainActor (A, B) throws -> Void) -> (A, B) throws
+        -> Void
+    {
+        let plain = unsafe unsafeBitCast(handler, to: ((A, B) throws -> Void).self)
         #if DEBUG
         return { a, b in
             MainActor.assertIsolated()
-            plain(a, b)
+            try plain(a, b)
         }
         #else
         return plain
@@ -28,13 +43,13 @@ enum MainLoop {
     }
 
     @inline(__always) static func direct<A, B, C>(
-        _ handler: @escaping @MainActor (A, B, C) -> Void
-    ) -> (A, B, C) -> Void {
-        let plain = unsafe unsafeBitCast(handler, to: ((A, B, C) -> Void).self)
+        _ handler: @escaping @MainActor (A, B, C) throws -> Void
+    ) -> (A, B, C) throws -> Void {
+        let plain = unsafe unsafeBitCast(handler, to: ((A, B, C) throws -> Void).self)
         #if DEBUG
         return { a, b, c in
             MainActor.assertIsolated()
-            plain(a, b, c)
+            try plain(a, b, c)
         }
         #else
         return plain

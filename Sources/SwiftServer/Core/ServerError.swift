@@ -10,6 +10,11 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let invalidSetting = Code(name: "invalidSetting")
         /// A required handler is missing; the message names it.
         public static let missingHandler = Code(name: "missingHandler")
+        /// A handler can never be called: its event does not exist, its port does not have the event, or it takes other
+        /// values; the message names it.
+        public static let invalidHandler = Code(name: "invalidHandler")
+        /// `onWorkerStart` has thrown an error in ``ServerMode/single``; the message has its text.
+        public static let handlerFailed = Code(name: "handlerFailed")
         /// An address cannot be bound: it is in use, not an address of this machine, or not permitted.
         public static let bindFailed = Code(name: "bindFailed")
         /// A certificate, a key or a setting of TLS cannot be used; the message names the file and the cause.

@@ -15,8 +15,13 @@ extension Timers {
     }
 
     /// A handler of the application as the function of a timer, which fires on the main actor's thread.
-    static func function(_ handler: @escaping @MainActor (TimerID) -> Void) -> (TimerID) -> Void {
-        { id in MainActor.assumeIsolated { handler(id) } }
+    /// An error that it throws is logged.
+    static func function(_ handler: @escaping @MainActor (TimerID) throws -> Void) -> (TimerID) -> Void {
+        { id in
+            MainActor.assumeIsolated {
+                do { try handler(id) } catch { HandlerFailures.log(nil, "timer \(id)", error) }
+            }
+        }
     }
 
     /// Whether a timer may repeat at this interval; if not, an error is logged.

@@ -1,23 +1,39 @@
 /// Handlers of requests.
 extension ConnectionHandlers {
     static func request(
-        _ handler: @escaping @MainActor (Request, Response) -> Void
+        _ handler: @escaping @MainActor (Request, Response) throws -> Void
     ) -> (WorkerContext, Request) -> Void {
         let direct = MainLoop.direct(handler)
         return { worker, request in
             if worker.isBusy(request.fd) {
-                worker.lanes.run(request.fd) { handler(request, Response(to: request.id, worker: worker)) }
+                worker.lanes.run(request.fd) {
+                    let response = Response(to: request.id, worker: worker)
+                    do { try handler(request, response) } catch { failed(request, response, worker, error) }
+                }
             } else {
-                direct(request, MainActor.assumeIsolated { Response(to: request.id, worker: worker) })
+                let response = MainActor.assumeIsolated { Response(to: request.id, worker: worker) }
+                do { try direct(request, response) } catch { failed(request, response, worker, error) }
             }
         }
     }
 
     static func request(
-        _ handler: @escaping @MainActor (Request, Response) async -> Void
+        _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) -> (WorkerContext, Request) -> Void {
         { worker, request in
-            worker.lanes.runRequest(request.fd) { await handler(request, Response(to: request.id, worker: worker)) }
+            worker.lanes.runRequest(request.fd) {
+                let response = Response(to: request.id, worker: worker)
+                do { try await handler(request, response) } catch { failed(request, response, worker, error) }
+            }
         }
+    }
+
+    /// The handler has thrown an error: the client gets status 500, or what a ``RequestError`` says, or the end of the
+    /// connection when the response has begun.
+    @inline(never) private static func failed(
+        _ request: Request, _ response: Response, _ worker: WorkerContext, _ error: any Error
+    ) {
+        worker.handlerFailed(.request, request.fd, error)
+        MainActor.assumeIsolated { response.conclude(error) }
     }
 }

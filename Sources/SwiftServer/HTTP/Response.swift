@@ -169,9 +169,16 @@ internal import CReactor
         worker.requests.answered(request)
     }
 
-    /// Nobody will go on with the response: completes one that has begun, and sends an error for one that has not.
+    /// No handler will continue the response: sends status 500 when it has not begun. One that has begun is completed,
+    /// or with `failed` cut off by the end of its connection, so that the client does not take it for complete.
     func conclude(failed: Bool) {
         guard !isEnded else { return }
+        if isStreaming, failed {
+            isEnded = true
+            _ = worker.close(request.connection, code: 1011, reason: "")
+            worker.requests.answered(request)
+            return
+        }
         if !isStreaming {
             if !failed { Log.error("\(worker.name): a handler has returned without a response") }
             status(500)

@@ -11,13 +11,13 @@ internal import CReactor
     typealias Work = HandlerRunners.Work
 
     private struct Lane {
-        var queue: [(work: Work, bytes: Int)] = []
+        var queue: [(event: ServerEvent.Kind, work: Work, bytes: Int)] = []
         var next = 0
         var bytes = 0
         var count: Int { queue.count - next }
         var isPaused = false
 
-        mutating func takeFirst() -> Work? {
+        mutating func takeFirst() -> (event: ServerEvent.Kind, work: Work)? {
             guard next < queue.count else { return nil }
             defer {
                 next += 1
@@ -30,7 +30,7 @@ internal import CReactor
                 }
             }
             bytes -= queue[next].bytes
-            return queue[next].work
+            return (queue[next].event, queue[next].work)
         }
     }
 
@@ -62,13 +62,14 @@ internal import CReactor
     /// Whether a handler of this connection is suspended, so that its other events must be queued.
     @inline(__always) func isBusy(_ id: ConnectionID) -> Bool { !lanes.isEmpty && lanes[id] != nil }
 
-    /// Runs the handler now, or after those queued before it. `bytes` is the memory it holds while it is queued.
-    func run(_ id: ConnectionID, bytes: Int = 0, _ work: @escaping Work) {
+    /// Runs the handler of an event now, or after those queued before it. `bytes` is the memory it holds while it is
+    /// queued.
+    func run(_ id: ConnectionID, _ event: ServerEvent.Kind = .task, bytes: Int = 0, _ work: @escaping Work) {
         guard isBusy(id) else {
-            if !runners.start(work, whenLate: { self.resume(id) }) { lanes[id] = Lane() }
+            if !runners.start(event, id, work, whenLate: { self.resume(id) }) { lanes[id] = Lane() }
             return
         }
-        lanes[id]!.queue.append((work, bytes))
+        lanes[id]!.queue.append((event, work, bytes))
         lanes[id]!.bytes += bytes
         let isFull = lanes[id]!.count >= HandlerLanes.pauseAt || lanes[id]!.bytes >= HandlerLanes.pauseAtBytes
         if isFull, !lanes[id]!.isPaused {
@@ -80,9 +81,9 @@ internal import CReactor
     /// Runs the handler of a request: now, unless too many of its connection are suspended.
     func runRequest(_ id: ConnectionID, _ work: @escaping Work) {
         guard !isBusy(id), requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping else {
-            return run(id, work)
+            return run(id, .request, work)
         }
-        let isDone = runners.start(work) {
+        let isDone = runners.start(.request, id, work) {
             if let count = self.requests[id], count > 1 {
                 self.requests[id] = count - 1
             } else {
@@ -94,7 +95,7 @@ internal import CReactor
 
     /// Runs the queued handlers after a suspended one has returned.
     private func resume(_ id: ConnectionID) {
-        while let work = lanes[id]?.takeFirst() {
+        while let (event, work) = lanes[id]?.takeFirst() {
             let isLow =
                 lanes[id]!.count <= HandlerLanes.pauseAt / 4 && lanes[id]!.bytes <= HandlerLanes.pauseAtBytes / 4
             if isLow, lanes[id]!.isPaused {
@@ -102,7 +103,7 @@ internal import CReactor
                 pause(id, false)
             }
             // The lane stays: events that the handler causes must be queued behind it.
-            if !runners.start(work, whenLate: { self.resume(id) }) { return }
+            if !runners.start(event, id, work, whenLate: { self.resume(id) }) { return }
         }
         lanes[id] = nil
     }

@@ -5,10 +5,12 @@
 /// keeps everything they await there, too.
 @safe final class HandlerRunners: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
-    typealias Work = @MainActor () async -> Void
+    typealias Work = @MainActor () async throws -> Void
 
     @safe private final class Runner: @unchecked Sendable {
         var work: Work?
+        var event = ServerEvent.Kind.task
+        var connection: ConnectionID?
         /// Counts the handlers. The runner may have ended one and begun another before the starter of the first checks
         /// it again, when the first has resumed a handler that others are queued behind.
         var turn = 0
@@ -28,6 +30,8 @@
     private var parked: [Runner] = []
     /// The number of suspended handlers.
     private(set) var suspended = 0
+    /// Called when a handler has thrown an error.
+    var whenFailed: ((ServerEvent.Kind, ConnectionID?, any Error) -> Void)?
     /// Called when the last suspended handler has returned.
     var whenIdle: (() -> Void)?
 
@@ -37,11 +41,16 @@
         self.mostParked = mostParked
     }
 
-    /// Starts a handler. Returns whether it has ended; otherwise `whenLate` is called at its end.
+    /// Starts the handler of an event. Returns whether it has ended; otherwise `whenLate` is called at its end.
     @discardableResult
-    func start(_ work: @escaping Work, whenLate: @escaping () -> Void = {}) -> Bool {
+    func start(
+        _ event: ServerEvent.Kind = .task, _ connection: ConnectionID? = nil, _ work: @escaping Work,
+        whenLate: @escaping () -> Void = {}
+    ) -> Bool {
         let runner = parked.popLast() ?? Runner()
         runner.work = work
+        runner.event = event
+        runner.connection = connection
         runner.turn += 1
         let turn = runner.turn
         runner.isDone = false
@@ -70,7 +79,7 @@
         Task.immediate(executorPreference: executor) { @MainActor in
             repeat {
                 let work = runner.work.take()
-                await work?()
+                do { try await work?() } catch { self.whenFailed?(runner.event, runner.connection, error) }
                 runner.isDone = true
                 if runner.isLate { self.finishLate(runner) }
                 // A handler may have cancelled its task, which must not affect the next handler.

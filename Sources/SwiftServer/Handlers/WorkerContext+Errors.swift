@@ -12,4 +12,29 @@ extension WorkerContext {
         }
         _ = close(fd, code: 1011, reason: "")
     }
+
+    /// A handler that belongs to no connection has thrown an error, which is logged.
+    @inline(never) func handlerFailed(_ event: ServerEvent.Kind, _ error: any Error) {
+        if !hasClosed { HandlerFailures.log(name, event.handlerName, error) }
+    }
+
+    /// A handler has thrown an error: logs it, unless the client has caused it, and closes the connection if the
+    /// handler was to begin or continue it.
+    @inline(never) func handlerFailed(_ event: ServerEvent.Kind, _ fd: ConnectionID, _ error: any Error) {
+        guard !hasClosed else { return }
+        if !(error is any RequestError) {
+            HandlerFailures.log(name, "\(event.handlerName) of connection \(fd)", error)
+        }
+        switch event {
+        case .open, .message, .connect, .receive: close(fd, because: error)
+        default: break
+        }
+    }
+
+    /// `onWorkerStart` has thrown an error: the process cannot do its work.
+    func startFailed(_ error: any Error) {
+        guard !hasClosed else { return }
+        let cause = "onWorkerStart has failed: \(HandlerFailures.text(error))"
+        if let whenStartFailed { whenStartFailed(cause) } else { fail(cause) }
+    }
 }

@@ -22,6 +22,8 @@ internal import Glibc
     let server: ConnectionInfo.Server
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
+    /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.
+    var whenStartFailed: ((String) -> Void)?
     /// The handshakes of open WebSockets; empty unless ``Settings/keepsHandshakes``.
     @safe @exclusivity(unchecked) var handshakes: [ConnectionID: Request] = [:]
 
@@ -39,6 +41,10 @@ internal import Glibc
         self.requests = requests
         self.timers = timers
         self.server = server
+        lanes.runners.whenFailed = { [weak self] event, connection, error in
+            guard let self else { return }
+            if let connection { handlerFailed(event, connection, error) } else { handlerFailed(event, error) }
+        }
     }
 
     /// False in a successor until it takes over from its predecessor, and after the link was closed, in a program that

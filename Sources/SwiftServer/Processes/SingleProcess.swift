@@ -47,9 +47,20 @@ internal import Synchronization
         handlers.start?()
         handlers.managerStart?()
         startup.hasStarted()
-        WorkerProcess.serve(runtime)
+        let failure = StartFailure()
+        runtime.context.whenStartFailed = { cause in
+            failure.cause = cause
+            loop.stop()
+        }
+        WorkerProcess.serve(runtime) { failure.cause != nil }
         handlers.managerStop?()
         handlers.shutdown?()
+        if let cause = failure.cause { throw ServerError(code: .handlerFailed, message: cause) }
+    }
+
+    /// Why the server could not begin its work, if that is so.
+    private final class StartFailure {
+        var cause: String?
     }
 
     private func handle(_ signal: Int32, _ runtime: WorkerRuntime, _ watchdog: Watchdog) {

@@ -21,6 +21,10 @@ enum WorkerProcess {
             let runtime = try context.makeWorker(id, loop, listeners: listeners)
             Log.retry(on: loop, runtime.timers)
             if let control {
+                runtime.context.whenStartFailed = { cause in
+                    control.fail("\(name) cannot start: \(cause)")
+                    runtime.context.fail(cause)
+                }
                 runtime.takeOver = { [unowned runtime] in
                     runtime.takeOver = nil
                     takeOver(runtime, control)
@@ -40,12 +44,15 @@ enum WorkerProcess {
         ProcessEnd.exit(0)
     }
 
-    /// Runs the loop, and the application's code before and after it.
-    static func serve(_ runtime: WorkerRuntime) {
+    /// Runs the loop, and the application's code before and after it. `hasFailed` is asked when the code before it has
+    /// run, and after the loop.
+    static func serve(_ runtime: WorkerRuntime, hasFailed: () -> Bool = { false }) {
         begin(runtime)
-        runtime.resumeWebSockets()
-        runtime.loop.run()
-        if runtime.role.isManaged {
+        if !hasFailed() {
+            runtime.resumeWebSockets()
+            runtime.loop.run()
+        }
+        if !hasFailed(), runtime.role.isManaged {
             runtime.link.publish(activity: UInt32(CRE_AT_STOP))
             runtime.configuration.handlers.workerStop?(runtime.context)
         }
@@ -57,6 +64,7 @@ enum WorkerProcess {
     private static func takeOver(_ runtime: WorkerRuntime, _ control: ControlChannel) {
         guard control.waitForPermission() else { ProcessEnd.exit(0) }
         control.end()
+        runtime.context.whenStartFailed = nil
         do throws(ServerError) { try runtime.open() } catch {
             Log.error("\(runtime.name) cannot start: \(error.message)")
             ProcessEnd.exit(1)

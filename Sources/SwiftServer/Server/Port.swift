@@ -8,22 +8,48 @@ public class Port: @unchecked Sendable {
     public internal(set) var port: Int
     /// The protocol of the port.
     public let type: PortProtocol
-    /// Read by ``Server/start()``; later changes have no effect.
-    public var settings = PortSettings()
+    /// Read by ``Server/start()``. Later changes are refused with an error in the log.
+    public var settings = PortSettings() {
+        didSet { if isRefused("settings of a port") { settings = oldValue } }
+    }
     /// Enables TLS. Read by ``Server/start()``, which throws an error that names the file and the cause when it is
-    /// invalid. Default: no TLS.
-    public var tls: TLSConfiguration?
+    /// invalid. Default: no TLS. Later changes are refused with an error in the log.
+    public var tls: TLSConfiguration? {
+        didSet { if isRefused("tls") { tls = oldValue } }
+    }
     /// Its place in ``Server/ports``.
     public let index: Int
 
     var handlers = ConnectionHandlers()
     var routes = WebSocketRoutes()
+    /// The events for which handlers were registered here; the first port has those of the server.
+    private(set) var events: Set<ServerEvent.Kind> = []
+    /// The first thing that is wrong with a handler registered by name.
+    var registrationError: String?
+    /// Whether the server was started.
+    var isStarted = false
 
     init(host: String, port: Int, type: PortProtocol, index: Int) {
         self.host = host
         self.port = port
         self.type = type
         self.index = index
+    }
+
+    /// Whether this port has a handler of its own for an event. Other events go to the server's.
+    public func handles(_ event: ServerEvent) -> Bool { events.contains(event.kind) }
+
+    /// Registers the handler of an event by `change`, before the start.
+    func register(_ event: ServerEvent.Kind, _ change: () -> Void) {
+        guard !isRefused(event.handlerName) else { return }
+        events.insert(event)
+        change()
+    }
+
+    /// Whether a change comes too late, which is logged.
+    func isRefused(_ change: String) -> Bool {
+        if isStarted { Log.error("cannot set \(change) after start(), which has read the configuration") }
+        return isStarted
     }
 
     /// `main` is the server's own port, whose handlers get the events that the port has none for. A server in the

@@ -20,7 +20,7 @@ extension Server {
     /// - Returns: the timer's number, or ``TimerID/invalid`` when no timer was started.
     @MainActor @discardableResult
     public func tick(
-        every interval: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor (TimerID) -> Void
+        every interval: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor (TimerID) throws -> Void
     ) -> TimerID {
         guard Timers.isValid(interval: interval), let timers = timers("tick(every:)") else { return .invalid }
         return timers.start(after: interval, every: interval, holdsWorker ? .holding : .users, Timers.function(handler))
@@ -35,10 +35,10 @@ extension Server {
     /// - Returns: the timer's number, or ``TimerID/invalid`` when no timer was started.
     @MainActor @discardableResult
     public func after(
-        _ delay: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor () -> Void
+        _ delay: Duration, holdsWorker: Bool = false, _ handler: @escaping @MainActor () throws -> Void
     ) -> TimerID {
         guard let timers = timers("after(_:)") else { return .invalid }
-        let run = Timers.function { _ in handler() }
+        let run = Timers.function { _ in try handler() }
         return timers.start(after: delay, every: nil, holdsWorker ? .holding : .users, run)
     }
 

@@ -17,8 +17,10 @@ open class Server: ServerEvents, @unchecked Sendable {
     public var port: Int { ports[0].port }
     /// The division of work among the server's processes.
     public let mode: ServerMode
-    /// Read by ``start()``; later changes have no effect.
-    public var settings = Settings()
+    /// Read by ``start()``. Later changes are refused with an error in the log.
+    public var settings = Settings() {
+        didSet { if ports[0].isRefused("settings") { settings = oldValue } }
+    }
     /// Enables TLS on the server's own port; see ``Port/tls``.
     public var tls: TLSConfiguration? {
         get { ports[0].tls }
@@ -87,6 +89,10 @@ open class Server: ServerEvents, @unchecked Sendable {
         guard context == nil else {
             throw ServerError(code: .alreadyStarted, message: "start() was called before in this process")
         }
+        for port in ports { port.isStarted = true }
+        // One that could not be started may be changed and started again.
+        defer { if context == nil { for port in ports { port.isStarted = false } } }
+        try checkEvents()
         let configuration = configuration()
         try configuration.check()
         try OptionDraft(self).check()
@@ -119,8 +125,15 @@ open class Server: ServerEvents, @unchecked Sendable {
             handlers: processHandlers, tasks: taskHandlers)
     }
 
+    /// Whether ``run()`` was cancelled, and how to stop the server then.
+    let cancellation = Lock(Cancellation())
+
     private func adopt(_ context: ServerContext) {
         self.context = context
+        cancellation.withLock {
+            $0.shutdown = context.flags.shutdown
+            if $0.isCancelled { context.flags.shutdown.raise() }
+        }
         for (port, number) in zip(ports, context.ports) { port.port = number }
     }
 

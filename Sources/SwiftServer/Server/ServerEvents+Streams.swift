@@ -15,43 +15,43 @@ extension ServerEvents where Self: Server {
         return added
     }
 
-    /// Called when a connection was accepted on a `.tcp` port.
-    public func onConnect(_ handler: @escaping @MainActor (Self, ConnectionID) -> Void) {
-        handlers.connect = ConnectionHandlers.connect(HandlerOwner(self), handler)
+    /// Called when a connection was accepted on a `.tcp` port. When the handler throws, the connection is closed.
+    public func onConnect(_ handler: @escaping @MainActor (Self, ConnectionID) throws -> Void) {
+        register(.connect) { handlers.connect = ConnectionHandlers.connect(HandlerOwner(self), handler) }
     }
 
     /// Called when a connection was accepted on a `.tcp` port. Data of the connection is queued until the handler
     /// returns.
-    public func onConnect(_ handler: @escaping @MainActor (Self, ConnectionID) async -> Void) {
-        handlers.connect = ConnectionHandlers.connect(HandlerOwner(self), handler)
+    public func onConnect(_ handler: @escaping @MainActor (Self, ConnectionID) async throws -> Void) {
+        register(.connect) { handlers.connect = ConnectionHandlers.connect(HandlerOwner(self), handler) }
     }
 
     /// Called with the bytes received on a `.tcp` port: as they arrive, or exactly one packet where the port has a
-    /// ``Framing``.
-    public func onReceive(_ handler: @escaping @MainActor (Self, ConnectionID, [UInt8]) -> Void) {
-        unsafe handlers.receive = ConnectionHandlers.receive(HandlerOwner(self), handler)
+    /// ``Framing``. When the handler throws, the connection is closed.
+    public func onReceive(_ handler: @escaping @MainActor (Self, ConnectionID, [UInt8]) throws -> Void) {
+        register(.receive) { unsafe handlers.receive = ConnectionHandlers.receive(HandlerOwner(self), handler) }
     }
 
     /// Called with the bytes received on a `.tcp` port. While the handler is suspended, further data of the connection
     /// is queued.
-    public func onReceive(_ handler: @escaping @MainActor (Self, ConnectionID, [UInt8]) async -> Void) {
-        unsafe handlers.receive = ConnectionHandlers.receive(HandlerOwner(self), handler)
+    public func onReceive(_ handler: @escaping @MainActor (Self, ConnectionID, [UInt8]) async throws -> Void) {
+        register(.receive) { unsafe handlers.receive = ConnectionHandlers.receive(HandlerOwner(self), handler) }
     }
 
-    /// Called with borrowed bytes received on a `.tcp` port: nothing is copied or allocated. The bytes are valid until
-    /// the handler returns, which the compiler checks.
-    public func onReceive(_ handler: @escaping @MainActor (Self, ConnectionID, RawSpan) -> Void) {
-        unsafe handlers.receive = ConnectionHandlers.receive(HandlerOwner(self), handler)
+    /// Called, in place of `onReceive`, with borrowed bytes received on a `.tcp` port: nothing is copied or allocated.
+    /// The bytes are valid until the handler returns, which the compiler checks.
+    public func onReceiveSpan(_ handler: @escaping @MainActor (Self, ConnectionID, RawSpan) throws -> Void) {
+        register(.receive) { unsafe handlers.receive = ConnectionHandlers.receiveSpan(HandlerOwner(self), handler) }
     }
 
     /// Called with a datagram received on a `.udp` port. Datagrams of one sender reach the same worker.
-    public func onPacket(_ handler: @escaping @MainActor (Self, [UInt8], SocketAddress) -> Void) {
-        unsafe handlers.packet = ConnectionHandlers.packet(HandlerOwner(self), handler)
+    public func onPacket(_ handler: @escaping @MainActor (Self, [UInt8], SocketAddress) throws -> Void) {
+        register(.packet) { unsafe handlers.packet = ConnectionHandlers.packet(HandlerOwner(self), handler) }
     }
 
     /// Called with a datagram received on a `.udp` port. Further datagrams do not wait while the handler is suspended.
-    public func onPacket(_ handler: @escaping @MainActor (Self, [UInt8], SocketAddress) async -> Void) {
-        unsafe handlers.packet = ConnectionHandlers.packet(HandlerOwner(self), handler)
+    public func onPacket(_ handler: @escaping @MainActor (Self, [UInt8], SocketAddress) async throws -> Void) {
+        register(.packet) { unsafe handlers.packet = ConnectionHandlers.packet(HandlerOwner(self), handler) }
     }
 
     /// Called when the output queue of a connection has drained: it was above the high watermark, half of
@@ -60,13 +60,13 @@ extension ServerEvents where Self: Server {
     ///
     /// For WebSockets and connections of `.tcp` ports, in the worker that handles their events. A port has its own
     /// handler, or uses the server's.
-    public func onDrain(_ handler: @escaping @MainActor (Self, ConnectionID) -> Void) {
-        handlers.drain = ConnectionHandlers.drain(HandlerOwner(self), handler)
+    public func onDrain(_ handler: @escaping @MainActor (Self, ConnectionID) throws -> Void) {
+        register(.drain) { handlers.drain = ConnectionHandlers.drain(HandlerOwner(self), handler) }
     }
 
     /// Called when the output queue of a connection has drained. It runs also while another handler of the connection
     /// is suspended.
-    public func onDrain(_ handler: @escaping @MainActor (Self, ConnectionID) async -> Void) {
-        handlers.drain = ConnectionHandlers.drain(HandlerOwner(self), handler)
+    public func onDrain(_ handler: @escaping @MainActor (Self, ConnectionID) async throws -> Void) {
+        register(.drain) { handlers.drain = ConnectionHandlers.drain(HandlerOwner(self), handler) }
     }
 }

@@ -6,7 +6,7 @@ struct UnknownOption {
     init(_ name: String) {
         if let reason = UnknownOption.reason(name) {
             cause = "cannot set \"\(name)\": \(reason)"
-        } else if let nearest = UnknownOption.nearest(to: name) {
+        } else if let nearest = UnknownOption.nearest(to: name, among: OptionDraft.options.keys) {
             cause = "there is no option \"\(name)\"; did you mean \"\(nearest)\"?"
         } else {
             cause = "there is no option \"\(name)\"; docs/swoole-behaviour.md lists all"
@@ -14,9 +14,9 @@ struct UnknownOption {
     }
 
     /// The known name with the fewest letters to change, if that is plausible.
-    static func nearest(to name: String) -> String? {
+    static func nearest(to name: String, among names: some Sequence<String>) -> String? {
         let wanted = words(name)
-        let found = OptionDraft.options.keys.map { (name: $0, distance: distance(wanted, words($0))) }
+        let found = names.map { (name: $0, distance: distance(wanted, words($0))) }
             .min { ($0.distance, $0.name) < ($1.distance, $1.name) }
         guard let found, found.distance <= max(2, wanted.count / 4) else { return nil }
         return found.name

@@ -48,7 +48,7 @@ extension WebSocketServer {
 
     /// Sends a text message to the connections that are subscribed to a topic, in all processes.
     @discardableResult
-    public func publish(_ topic: String, _ text: String, except: ConnectionID? = nil) -> PushResult {
+    public func publish(_ text: String, to topic: String, except: ConnectionID? = nil) -> PushResult {
         var text = text
         return text.withUTF8 { unsafe send(topic, UnsafeRawBufferPointer($0), .text, except) }
     }
@@ -56,7 +56,7 @@ extension WebSocketServer {
     /// Sends a message, binary unless `opcode` says text, to the connections that are subscribed to a topic.
     @discardableResult
     public func publish(
-        _ topic: String, _ bytes: [UInt8], opcode: Opcode = .binary, except: ConnectionID? = nil
+        _ bytes: [UInt8], to topic: String, opcode: Opcode = .binary, except: ConnectionID? = nil
     ) -> PushResult {
         unsafe bytes.withUnsafeBytes { unsafe send(topic, $0, opcode, except) }
     }
@@ -64,9 +64,15 @@ extension WebSocketServer {
     /// Sends a message from borrowed bytes to the connections that are subscribed to a topic.
     @discardableResult
     public func publish(
-        _ topic: String, _ bytes: RawSpan, opcode: Opcode = .binary, except: ConnectionID? = nil
+        _ bytes: RawSpan, to topic: String, opcode: Opcode = .binary, except: ConnectionID? = nil
     ) -> PushResult {
         unsafe bytes.withUnsafeBytes { unsafe send(topic, $0, opcode, except) }
+    }
+
+    /// Sends a frame with its own opcode to the connections that are subscribed to a topic.
+    @discardableResult
+    public func publish(_ frame: Frame, to topic: String, except: ConnectionID? = nil) -> PushResult {
+        publish(frame.bytes, to: topic, opcode: frame.opcode, except: except)
     }
 
     // MARK: -

@@ -26,7 +26,7 @@ extension WebSocketServer {
         _ path: String, whenMoved: WhenMoved = .resumes,
         _ handler: @escaping @MainActor (Request, WebSocket) async throws -> Void
     ) {
-        precondition(context == nil, "handlers are registered before start()")
+        guard !ports[0].isRefused("a handler for \(path)") else { return }
         ports[0].routes.add(path, whenMoved, handler)
     }
 }
@@ -38,6 +38,7 @@ extension ServerPort where Owner: WebSocketServer {
         _ path: String, whenMoved: WhenMoved = .resumes,
         _ handler: @escaping @MainActor (Request, WebSocket) async throws -> Void
     ) {
+        guard !isRefused("a handler for \(path)") else { return }
         routes.add(path, whenMoved, handler)
     }
 }

@@ -39,30 +39,33 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
 // MARK: - Events
 
 extension ServerEvents where Self: WebSocketServer {
-    /// Called after the handshake of a WebSocket, with its request. Messages may be pushed from here on.
-    public func onOpen(_ handler: @escaping @MainActor (Self, Request) -> Void) {
-        handlers.open = ConnectionHandlers.open(HandlerOwner(self), handler)
+    /// Called after the handshake of a WebSocket, with its request. Messages may be pushed from here on. When the
+    /// handler throws, the WebSocket is closed with code 1011.
+    public func onOpen(_ handler: @escaping @MainActor (Self, Request) throws -> Void) {
+        register(.open) { handlers.open = ConnectionHandlers.open(HandlerOwner(self), handler) }
     }
 
     /// Called after the handshake of a WebSocket. Messages of the connection are queued until the handler returns.
-    public func onOpen(_ handler: @escaping @MainActor (Self, Request) async -> Void) {
-        handlers.open = ConnectionHandlers.open(HandlerOwner(self), handler)
+    public func onOpen(_ handler: @escaping @MainActor (Self, Request) async throws -> Void) {
+        register(.open) { handlers.open = ConnectionHandlers.open(HandlerOwner(self), handler) }
     }
 
-    /// Called with a whole message, text or binary.
-    public func onMessage(_ handler: @escaping @MainActor (Self, Frame) -> Void) {
-        handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
+    /// Called with a whole message, text or binary. When the handler throws, the WebSocket is closed with code 1011.
+    public func onMessage(_ handler: @escaping @MainActor (Self, Frame) throws -> Void) {
+        register(.message) { handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler) }
     }
 
     /// Called with a whole message. While the handler is suspended other connections are served, and further messages
     /// of this one are queued.
-    public func onMessage(_ handler: @escaping @MainActor (Self, Frame) async -> Void) {
-        handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
+    public func onMessage(_ handler: @escaping @MainActor (Self, Frame) async throws -> Void) {
+        register(.message) { handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler) }
     }
 
-    /// Called with a whole message whose bytes are borrowed: nothing is copied or allocated. The bytes are valid until
-    /// the handler returns, which the compiler checks.
-    public func onMessage(_ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) -> Void) {
-        handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler)
+    /// Called, in place of `onMessage`, with a whole message whose bytes are borrowed: nothing is copied or allocated.
+    /// The bytes are valid until the handler returns, which the compiler checks.
+    public func onMessageSpan(
+        _ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) throws -> Void
+    ) {
+        register(.message) { handlers.message = ConnectionHandlers.messageSpan(HandlerOwner(self), handler) }
     }
 }

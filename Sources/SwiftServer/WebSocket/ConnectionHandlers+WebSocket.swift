@@ -1,51 +1,68 @@
 /// Handlers of WebSockets.
 extension ConnectionHandlers {
     static func open<S>(
-        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Request) -> Void
+        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Request) throws -> Void
     ) -> (WorkerContext, Request) -> Void {
         let direct = MainLoop.direct(handler)
         return { worker, request in
-            guard worker.isBusy(request.fd) else { return owner.with { direct($0, request) } }
-            worker.lanes.run(request.fd) { handler(owner.object, request) }
+            guard worker.isBusy(request.fd) else {
+                return owner.with {
+                    do { try direct($0, request) } catch { worker.handlerFailed(.open, request.fd, error) }
+                }
+            }
+            worker.lanes.run(request.fd, .open) { try handler(owner.object, request) }
         }
     }
 
     static func open<S>(
-        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Request) async -> Void
+        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Request) async throws -> Void
     ) -> (WorkerContext, Request) -> Void {
-        { worker, request in worker.lanes.run(request.fd) { await handler(owner.object, request) } }
-    }
-
-    static func message<S>(
-        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) -> Void
-    ) -> Message {
-        let direct = MainLoop.direct(handler)
-        return unsafe Message { worker, fd, opcode, payload in
-            let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            guard worker.isBusy(fd) else { return owner.with { direct($0, frame) } }
-            worker.lanes.run(fd, bytes: payload.count) { handler(owner.object, frame) }
+        { worker, request in
+            worker.lanes.run(request.fd, .open) { try await handler(owner.object, request) }
         }
     }
 
     static func message<S>(
-        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) async -> Void
+        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) throws -> Void
+    ) -> Message {
+        let direct = PlainHandlers.Message(call: handler).plain
+        return unsafe Message { worker, fd, opcode, payload in
+            assert(worker.isHere, "handlers run on the loop")
+            let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
+            guard worker.isBusy(fd) else {
+                return owner.with {
+                    do { try direct.call($0, frame) } catch { worker.handlerFailed(.message, fd, error) }
+                }
+            }
+            worker.lanes.run(fd, .message, bytes: payload.count) { try handler(owner.object, frame) }
+        }
+    }
+
+    static func message<S>(
+        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) async throws -> Void
     ) -> Message {
         unsafe Message { worker, fd, opcode, payload in
             let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            worker.lanes.run(fd, bytes: payload.count) { await handler(owner.object, frame) }
+            worker.lanes.run(fd, .message, bytes: payload.count) { try await handler(owner.object, frame) }
         }
     }
 
-    static func message<S>(
-        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, ConnectionID, Opcode, RawSpan) -> Void
+    static func messageSpan<S>(
+        _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, ConnectionID, Opcode, RawSpan) throws -> Void
     ) -> Message {
-        let direct = unsafe unsafeBitCast(handler, to: ((S, ConnectionID, Opcode, RawSpan) -> Void).self)
+        let direct = PlainHandlers.MessageSpan(call: handler).plain
         return unsafe Message { worker, fd, opcode, payload in
             assert(worker.isHere, "handlers run on the loop")
-            guard worker.isBusy(fd) else { return owner.with { unsafe direct($0, fd, opcode, payload.bytes) } }
+            guard worker.isBusy(fd) else {
+                return owner.with {
+                    do { unsafe try direct.call($0, fd, opcode, payload.bytes) } catch {
+                        worker.handlerFailed(.message, fd, error)
+                    }
+                }
+            }
             let copy = unsafe [UInt8](payload)
-            worker.lanes.run(fd, bytes: payload.count) {
-                handler(owner.object, fd, opcode, unsafe copy.span.bytes)
+            worker.lanes.run(fd, .message, bytes: payload.count) {
+                try handler(owner.object, fd, opcode, unsafe copy.span.bytes)
             }
         }
     }

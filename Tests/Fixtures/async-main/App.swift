@@ -13,7 +13,10 @@ import TestProtocol
         configuration.apply(to: server)
         server.onMessage { server, frame in server.push(frame, to: frame.fd) }
         server.onRequest { _, response in response.end("hello") }
-        server.onStart { Event.ready(port: $0.port, pid: getpid(), ports: [$0.port]).report() }
+        server.onStart { server in
+            Event.ready(port: server.port, pid: getpid(), ports: [server.port]).report()
+            if step == .runCancelled { cancel() }
+        }
         let last = Last()
         server.onShutdown { _ in last.task = Task { Event.lastTask.report() } }
 
@@ -22,7 +25,15 @@ import TestProtocol
         case .awaitBefore: await Task.detached {}.value
         default: break
         }
-        do throws(ServerError) { try server.start() } catch {
+        do throws(ServerError) {
+            switch step {
+            case .run, .runCancelled: try await server.run()
+            case .runCancelledBefore:
+                cancel()
+                try await server.run()
+            default: try server.start()
+            }
+        } catch {
             Event.error(error.code, error.message).report()
             return
         }
@@ -34,6 +45,8 @@ import TestProtocol
         }
         Event.returned.report()
     }
+
+    private static func cancel() { unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } }
 }
 
 /// A task that was made while the server ran.

@@ -16,9 +16,9 @@ import TestProtocol
         switch command {
         case .subscribe(let topic): return server.subscribe(fd, to: topic)
         case .unsubscribe(let topic): return server.unsubscribe(fd, from: topic)
-        case .publish(let text, let topic): return server.publish(topic, text)
+        case .publish(let text, let topic): return server.publish(text, to: topic)
         case .publishToOthers(let text, let topic):
-            return server.publish(topic, Array(text.utf8), opcode: .text, except: fd)
+            return server.publish(Array(text.utf8), to: topic, opcode: .text, except: fd)
         case .broadcast(let text): return server.broadcast(text)
         case .broadcastToOthers(let bytes): return server.broadcast(bytes, except: fd)
         case .broadcastPing: return server.broadcast([], opcode: .ping)

@@ -29,7 +29,7 @@ import TestProtocol
             Event.requestAfterClose(isKept: connection.request != nil).report()
         }
         let stream = server.listen(.tcp)
-        stream.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: RawSpan) in
+        stream.onReceiveSpan { server, fd, bytes in
             let connection = server.connection(fd)
             connection.send(bytes)
             connection.send([UInt8](" \(connection == server.connection(connection.id))".utf8))

@@ -41,7 +41,7 @@ import TestProtocol
                 case "others": try server.broadcast(json: receipt, except: frame.fd)
                 case "topic":
                     server.subscribe(frame.fd, to: "orders")
-                    try server.publish("orders", json: receipt)
+                    try server.publish(json: receipt, to: "orders")
                 case "object": try server.connection(frame.fd).push(json: receipt)
                 default: try server.push(json: receipt, to: frame.fd)
                 }

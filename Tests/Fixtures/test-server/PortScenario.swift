@@ -9,23 +9,23 @@ import TestProtocol
         Scenarios.reportClosing(server)
         let raw = server.listen(.tcp)
         raw.onConnect { _, fd in Event.connect(fd).report() }
-        raw.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: RawSpan) in server.send(bytes, to: fd) }
+        raw.onReceiveSpan { server, fd, bytes in server.send(bytes, to: fd) }
         raw.onClose { _, fd, reason in Event.gone(fd, reason.code, reason.cause, reason.text).report() }
 
         let lines = server.listen(.tcp)
         lines.settings.framing = .endMarker("\r\n")
         lines.settings.maxPacket = 100
-        lines.onReceive { (server, fd, bytes: [UInt8]) in server.send([UInt8("<".utf8.first!)] + bytes, to: fd) }
+        lines.onReceive { server, fd, bytes in server.send([UInt8("<".utf8.first!)] + bytes, to: fd) }
 
         let sized = server.listen(.tcp)
         sized.settings.framing = .length("N", offset: 0, bodyOffset: 4)
-        sized.onReceive { (server, fd, bytes: [UInt8]) async in
+        sized.onReceive { (server, fd, bytes) async in
             await server.sleep(for: .milliseconds(1))
             server.send(String(decoding: bytes.dropFirst(4), as: UTF8.self) + ";", to: fd)
         }
 
         let push = server.listen(.tcp)
-        push.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in
+        push.onReceive { server, fd, bytes in
             let text = String(decoding: bytes, as: UTF8.self)
             for other in server.connections where server.isEstablished(other) { server.push(text, to: other) }
             let web = server.connections.first { server.isEstablished($0) }
@@ -44,12 +44,12 @@ import TestProtocol
             server.send(bytes, to: sender)
         }
         let six = server.listen(host: "::1", .tcp)
-        six.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd) }
+        six.onReceive { server, fd, bytes in server.send(bytes, to: fd) }
         let pages = server.listen(.http)
         pages.onRequest { _, response in response.end("page") }
         if let path = configuration.unixSocket {
             let local = server.listen(host: "unix:\(path)", .tcp)
-            local.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd)
+            local.onReceive { server, fd, bytes in server.send(bytes, to: fd)
             }
         }
     }

@@ -25,6 +25,7 @@ import TestProtocol
         case .shared: SharedScenario.registerOrReport(server)
         case .straightLine: StraightLineScenario.register(server, configuration)
         case .tasks: TaskScenario.register(server, configuration)
+        case .throwing: ThrowingScenario.register(server, configuration)
         case .timers: TimerScenario.register(server, configuration)
         case .upload: UploadScenario.register(server)
         case .version: VersionScenario.register(server, configuration)
@@ -97,7 +98,7 @@ import TestProtocol
         reportClosing(server)
         let bytes = server.listen(.tcp)
         bytes.tls = configuration.tls
-        bytes.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in server.send(bytes, to: fd) }
+        bytes.onReceive { server, fd, bytes in server.send(bytes, to: fd) }
         server.onRequest { request, response in
             let isSecure = server.connectionInfo(request.fd)?.isSecure == true
             response.end(request.path == "/secure" ? "\(request.isSecure) \(isSecure)" : "hello")
@@ -122,7 +123,7 @@ import TestProtocol
 
     private static func span(_ server: WebSocketServer) {
         server.onOpen { server, request in welcome(request.fd, server) }
-        server.onMessage { (server: WebSocketServer, fd: ConnectionID, opcode: Opcode, bytes: RawSpan) in
+        server.onMessageSpan { server, fd, opcode, bytes in
             server.push(bytes, to: fd, opcode: opcode)
         }
     }

@@ -10,7 +10,7 @@ import TestProtocol
         Scenarios.reportClosing(server)
         TaskScenario.reportProcesses(server)
         server.onWorkerStart { server, id in
-            start(server, id, file)
+            try start(server, id, file)
             Event.workerStart(id: id, pid: getpid()).report()
         }
         server.onPipeMessage { server, from, bytes in
@@ -23,12 +23,13 @@ import TestProtocol
         server.onTask { (_, task) -> [UInt8]? in task.data }
     }
 
-    private static func start(_ server: WebSocketServer, _ id: Int, _ file: String) {
+    private static func start(_ server: WebSocketServer, _ id: Int, _ file: String) throws {
         let order = read(file)
         Event.ordered(worker: id, order).report()
         switch order {
         case .report: break
         case .crash: exit(9)
+        case .fail: throw TaskError.failed("the configuration is broken")
         case .block: while true { pause() }
         case .wait: while read(file) == .wait { usleep(1000) }
         case .push:

@@ -51,6 +51,10 @@ package struct Configuration: Codable, Sendable {
     // The scenario
     /// Handlers are asynchronous.
     package var isAsync: Bool?
+    /// Handlers take borrowed bytes.
+    package var usesSpans: Bool?
+    /// How often onWorkerStart of worker 0 throws.
+    package var failingStarts: Int?
     /// How long an asynchronous handler sleeps.
     package var delay: Duration?
     package var dispatch: DispatchRule?

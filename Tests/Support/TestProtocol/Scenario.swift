@@ -2,7 +2,7 @@
 package enum Scenario: String, CaseIterable, Codable, Sendable {
     case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
     case json, straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
-    case largeAnswers, overwriting
+    case largeAnswers, overwriting, throwing
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming
     // Servers that end by themselves, or that other threads keep from starting.
@@ -17,6 +17,8 @@ package enum SharedPlace: String, CaseIterable, Codable, Sendable {
 /// The step of an `async-main` at which it awaits something.
 package enum AsyncStep: String, CaseIterable, Codable, Sendable {
     case nothing, taskBefore, yieldAfter, detachedAfter, lastTask, awaitBefore
+    /// Serves by `run()`, and ends by a signal, by the cancellation of its task, and by one before the start.
+    case run, runCancelled, runCancelledBefore
 }
 
 /// The code of a custom process of the scenario `tasks`.
@@ -57,6 +59,8 @@ package enum StartOrder: String, Codable, Sendable {
     case report
     /// Exits with code 9.
     case crash
+    /// Throws an error.
+    case fail
     /// Does not return.
     case block
     /// Returns when the order has changed.

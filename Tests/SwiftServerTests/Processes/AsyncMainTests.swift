@@ -7,7 +7,9 @@ extension ProcessTests {
     /// A program that awaits something, before its server runs or after that, ends when the server has ended.
     @Suite struct AsyncMainTests {
         private static let repetitions = 5
-        static let steps = AsyncStep.allCases.filter { $0 != .awaitBefore }
+        static let steps = AsyncStep.allCases.filter {
+            ![.awaitBefore, .runCancelled, .runCancelledBefore].contains($0)
+        }
 
         private static func program(_ name: String) -> String {
             ServerProcess.program.replacing("test-server", with: name)
@@ -72,6 +74,25 @@ extension ProcessTests {
             #expect(server.lines.count == 1)
             let (code, message) = try server.onlyError()
             #expect(code == .threadsRunning && message.contains("ServerMode.single"), "\(message)")
+        }
+
+        /// A cancelled `run()` stops the server in order.
+        @Test(arguments: ServerMode.allCases) func cancellation(_ mode: ServerMode) throws {
+            for _ in 0..<AsyncMainTests.repetitions {
+                let server = try ServerProcess.runFailing(
+                    .general, mode, program: AsyncMainTests.program("async-main")
+                ) { $0.asyncStep = .runCancelled }
+                #expect(server.end == .exit(0) && server.running.isEmpty)
+                let kinds = server.reports.map(\.kind).filter { $0 != .lastTask }
+                #expect(kinds == [.ready, .returned], "\(server.lines)")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func cancellationBeforeTheStart(_ mode: ServerMode) throws {
+            let server = try ServerProcess.runFailing(
+                .general, mode, program: AsyncMainTests.program("async-main")
+            ) { $0.asyncStep = .runCancelledBefore }
+            #expect(server.end == .exit(0) && server.reports.map(\.kind) == [.returned])
         }
     }
 }

@@ -28,6 +28,22 @@ extension ProcessTests {
             try ["worker 0", "worker 1", "task worker 2"].map(server.process)
         }
 
+        @Test(arguments: ServerMode.supervised) func anErrorInTheSuccessorAbortsTheReload(_ mode: ServerMode) throws {
+            try run(mode) { server, order in
+                let before = try processes(server)
+                let client = try WebSocketClient(port: server.port)
+                try order(.fail)
+                server.signal(SIGUSR1)
+                try server.event(.afterReload)
+                #expect(server.log.contains("worker 0 cannot start: onWorkerStart has failed: "))
+                #expect(server.log.contains("the configuration is broken"))
+                #expect(server.log.contains("the reload is aborted, running workers continue"))
+                #expect(try processes(server) == before)
+                let worker = try client.who()
+                #expect(worker.pid == before[worker.id])
+            }
+        }
+
         @Test(arguments: ServerMode.supervised, [SIGUSR1, SIGUSR2])
         func aConfigurationThatIsBrokenChangesNothing(_ mode: ServerMode, _ signal: Int32) throws {
             try run(mode) { server, order in

@@ -1,0 +1,41 @@
+/// Handlers of frequent events as plain functions. This is ``MainLoop`` without the functions that adapt one calling
+/// convention to another, which a generic cast adds to each call.
+///
+/// A structure with a `@MainActor` function has the layout of one with the plain function.
+enum PlainHandlers {
+    struct Message<S: AnyObject> {
+        struct Plain {
+            let call: (S, Frame) throws -> Void
+        }
+        let call: @MainActor (S, Frame) throws -> Void
+
+        @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
+    }
+
+    struct MessageSpan<S: AnyObject> {
+        struct Plain {
+            let call: (S, ConnectionID, Opcode, RawSpan) throws -> Void
+        }
+        let call: @MainActor (S, ConnectionID, Opcode, RawSpan) throws -> Void
+
+        @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
+    }
+
+    struct Receive<S: AnyObject> {
+        struct Plain {
+            let call: (S, ConnectionID, [UInt8]) throws -> Void
+        }
+        let call: @MainActor (S, ConnectionID, [UInt8]) throws -> Void
+
+        @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
+    }
+
+    struct ReceiveSpan<S: AnyObject> {
+        struct Plain {
+            let call: (S, ConnectionID, RawSpan) throws -> Void
+        }
+        let call: @MainActor (S, ConnectionID, RawSpan) throws -> Void
+
+        @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
+    }
+}

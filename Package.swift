@@ -120,6 +120,24 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Programs as a newcomer writes them: with the settings of a new package, and with default isolation.
+        .target(
+            name: "NewcomerSupport",
+            dependencies: ["SwiftServer", "TestProtocol"],
+            path: "Tests/Support/NewcomerSupport",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "NewcomerPrograms",
+            dependencies: ["SwiftServer", "NewcomerSupport"],
+            path: "Tests/NewcomerPrograms/Plain"
+        ),
+        .testTarget(
+            name: "NewcomerProgramsMainActor",
+            dependencies: ["SwiftServer", "NewcomerSupport"],
+            path: "Tests/NewcomerPrograms/MainActor",
+            swiftSettings: [.defaultIsolation(MainActor.self)]
+        ),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11

@@ -26,8 +26,10 @@ extension ProcessTests {
                 }
             }
             configure(server)
-            try server.start()
-            return try await outcome.task!.value
+            return try await OneServer.run {
+                try server.start()
+                return try await outcome.task!.value
+            }
         }
 
         @MainActor private final class Outcome<Result: Sendable> {
@@ -67,7 +69,7 @@ extension ProcessTests {
             let server = WebSocketServer(port: blocker.port, mode: .single)
             server.settings.logLevel = .none
             server.onMessage { _, _ in }
-            #expect(throws: ServerError.self) { try server.start() }
+            try await OneServer.run { _ = #expect(throws: ServerError.self) { try server.start() } }
             await Task.yield()
             #expect(try await serve { try Connection(port: $0).get("/").body } == "hello")
         }
@@ -133,8 +135,11 @@ extension ProcessTests {
                     return try client.take(through: "7 5 4 ")
                 }
             }
-            try server.start()
-            #expect(try await task!.value == "7 5 4 ")
+            try await OneServer.run {
+                try server.start()
+                let text = try await task!.value
+                #expect(text == "7 5 4 ")
+            }
         }
     }
 }

@@ -124,11 +124,13 @@ internal import Glibc
         return .queued
     }
 
-    func subscribe(_ fd: ConnectionID, _ topic: String, _ isSubscribed: Bool) -> Bool {
+    func subscribe(_ fd: ConnectionID, _ topic: String, _ isSubscribed: Bool) -> PushResult {
         guard !isHere else { return link.subscribe(fd, topic, isSubscribed) }
-        guard bus.isOpen(fd), (1...255).contains(topic.utf8.count) else { return false }
+        guard bus.exists(fd) else { return .closed }
+        guard bus.isOpen(fd) else { return .notWebSocket }
+        guard (1...255).contains(topic.utf8.count) else { return .invalid }
         loop.post { [link] in _ = link.subscribe(fd, topic, isSubscribed) }
-        return true
+        return .queued
     }
 
     // MARK: Streams and datagrams

@@ -145,11 +145,13 @@ internal import CReactorInternal
     }
 
     /// Subscribes a connection to a topic, or unsubscribes it.
-    func subscribe(_ fd: ConnectionID, _ topic: String, _ isSubscribed: Bool) -> Bool {
+    func subscribe(_ fd: ConnectionID, _ topic: String, _ isSubscribed: Bool) -> PushResult {
+        guard (1...Int(CRE_MAX_TOPIC)).contains(topic.utf8.count) else { return .invalid }
         var topic = topic
-        return topic.withUTF8 {
+        let result = topic.withUTF8 {
             unsafe cre_worker_subscribe(raw, fd.rawValue, $0.baseAddress, $0.count, isSubscribed)
-        } == 0
+        }
+        return result == CRE_ELIMIT.rawValue ? .limitReached : PushResult(result, local: ownsAll)
     }
 
     // MARK: Messages

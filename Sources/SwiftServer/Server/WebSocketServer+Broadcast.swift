@@ -33,17 +33,19 @@ extension WebSocketServer {
     /// Subscribes an open WebSocket to a topic, a name of 1 to 255 bytes that exists while it has subscribers. A
     /// subscription ends with its connection. From any worker, on any thread.
     ///
-    /// - Returns: false when the connection is gone or no WebSocket, the name is too long, or, if this worker owns the
-    ///   connection, there are too many topics (``Settings/maxTopics``, ``Settings/maxSubscriptions``).
+    /// - Returns: ``PushResult/sent``, or ``PushResult/queued`` when another process owns the connection;
+    ///   ``PushResult/closed`` and ``PushResult/notWebSocket`` for a connection that is gone or no open WebSocket,
+    ///   ``PushResult/invalid`` for another name, and where this process owns the connection
+    ///   ``PushResult/limitReached``.
     @discardableResult
-    public func subscribe(_ fd: ConnectionID, to topic: String) -> Bool {
-        worker?.subscribe(fd, topic, true) ?? false
+    public func subscribe(_ fd: ConnectionID, to topic: String) -> PushResult {
+        worker?.subscribe(fd, topic, true) ?? .closed
     }
 
-    /// Ends a subscription. Returns false when the connection is gone.
+    /// Ends a subscription. Returns the same results as ``subscribe(_:to:)``.
     @discardableResult
-    public func unsubscribe(_ fd: ConnectionID, from topic: String) -> Bool {
-        worker?.subscribe(fd, topic, false) ?? false
+    public func unsubscribe(_ fd: ConnectionID, from topic: String) -> PushResult {
+        worker?.subscribe(fd, topic, false) ?? .closed
     }
 
     /// Sends a text message to the connections that are subscribed to a topic, in all processes.

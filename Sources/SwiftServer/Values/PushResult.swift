@@ -1,7 +1,8 @@
 internal import CReactor
 internal import Glibc
 
-/// The result of a push. A client may leave at any time, so this is a result and not an error.
+/// The result of a push, a send, a publication or a subscription. A client may leave at any time, so this is a result
+/// and not an error.
 public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     /// The name of the result.
     public let description: String
@@ -22,6 +23,9 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     public static let invalid = PushResult(description: "invalid")
     /// The system did not send the datagram: the address is unreachable, or sending is not permitted.
     public static let failed = PushResult(description: "failed")
+
+    /// The subscription would exceed ``Settings/maxTopics`` or ``Settings/maxSubscriptions``.
+    public static let limitReached = PushResult(description: "limitReached")
 
     /// Whether the message was accepted: ``sent`` or ``queued``.
     public var isAccepted: Bool { self == .sent || self == .queued }

@@ -23,10 +23,10 @@ extension WebSocket {
     }
 
     /// Subscribes the connection to a topic; see ``WebSocketServer/subscribe(_:to:)``.
-    @discardableResult public func subscribe(to topic: String) -> Bool { worker.subscribe(id, topic, true) }
+    @discardableResult public func subscribe(to topic: String) -> PushResult { worker.subscribe(id, topic, true) }
 
     /// Ends a subscription.
-    @discardableResult public func unsubscribe(from topic: String) -> Bool { worker.subscribe(id, topic, false) }
+    @discardableResult public func unsubscribe(from topic: String) -> PushResult { worker.subscribe(id, topic, false) }
 
     /// False when there is no room for the message now.
     private func isAccepted(_ result: PushResult) throws -> Bool {

@@ -41,8 +41,8 @@ internal import Glibc
         self.requests = requests
         self.timers = timers
         self.server = server
-        lanes.runners.whenFailed = { [weak self] event, connection, error in
-            guard let self else { return }
+        // Not weak: that would make each retain of this object slow, and there is one for each message.
+        lanes.runners.whenFailed = { [unowned self] event, connection, error in
             if let connection { handlerFailed(event, connection, error) } else { handlerFailed(event, error) }
         }
     }
@@ -66,6 +66,7 @@ internal import Glibc
         hasClosed = true
         thread = 0
         requests.whenAnswered = nil
+        lanes.runners.whenFailed = nil
         requests.cutBodies()
         lanes.end()
     }

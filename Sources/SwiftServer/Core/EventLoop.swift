@@ -15,6 +15,14 @@ internal import Glibc
     /// What watches call; on the loop's thread.
     nonisolated(unsafe) private var watches: [Callback] = []
 
+    /// What runs before the loop ends; on the loop's thread.
+    nonisolated(unsafe) private var endings: [() -> Void] = []
+
+    private static let mainThread = Lock<EventLoop?>(nil)
+
+    /// The loop that is the main actor's executor, `nil` where there is none. Any thread.
+    static var ofMainThread: EventLoop? { mainThread.withLock { $0 } }
+
     /// Makes the loop, for the calling thread.
     init() throws(ServerError) {
         var loop: OpaquePointer?
@@ -31,6 +39,7 @@ internal import Glibc
     /// From here on `@MainActor` work runs on this loop: through the runtime's hook, and where there is none through
     /// the main dispatch queue, which the loop serves in any case so that `DispatchQueue.main` works too.
     func becomeMainActor() {
+        EventLoop.mainThread.withLock { $0 = self }
         if unsafe getenv("SWIFTSERVER_NO_EXECUTOR_HOOK") == nil {
             let words = unsafe unsafeBitCast(executor.asUnownedSerialExecutor(), to: (UInt, UInt).self)
             _ = ceh_install_main_executor(words.0, words.1)
@@ -41,7 +50,10 @@ internal import Glibc
     }
 
     /// In a child process that runs no loop: `@MainActor` work no longer runs on the loop of the parent.
-    static func resignMainActor() { ceh_restore_main_executor() }
+    static func resignMainActor() {
+        mainThread.withLock { $0 = nil }
+        ceh_restore_main_executor()
+    }
 
     /// Runs until ``stop()``.
     func run() { unsafe cre_loop_run(raw) }
@@ -54,6 +66,9 @@ internal import Glibc
     /// Gives the main actor its own executor back, with the jobs that are queued here, and frees the loop. Everything
     /// else that uses the loop must be closed before, and nothing may run it afterwards; what is posted is dropped.
     func end() {
+        EventLoop.mainThread.withLock { $0 = nil }
+        for ending in unsafe endings { ending() }
+        unsafe endings = []
         ceh_restore_main_executor()
         executor.end()
         isOpen.withLock { $0 = false }
@@ -71,6 +86,9 @@ internal import Glibc
         unsafe watches.append(callback)
         if result != 0 { Log.error("cannot watch descriptor \(descriptor): \(errorText(result))") }
     }
+
+    /// Calls `body` at the beginning of ``end()``. On the loop's thread.
+    func whenEnding(_ body: @escaping () -> Void) { unsafe endings.append(body) }
 
     /// Runs `work` on the loop soon. Any thread.
     func post(_ work: @escaping @Sendable () -> Void) {

@@ -1,0 +1,120 @@
+internal import CReactor
+internal import Glibc
+
+/// The loop of asynchronous clients: that of the process if it serves, otherwise one on a thread of its own.
+@safe final class ClientLoop: @unchecked Sendable {
+    // `@unchecked`: what changes is used on the loop's thread only.
+    let loop: EventLoop
+    let timers: Timers
+    private var clients: OpaquePointer?
+    private var links: [ObjectIdentifier: ClientLink] = [:]
+
+    /// The loops of this process: that of its main thread, and that of the clients' thread with the id of the process
+    /// that started it, since a fork has no threads.
+    private struct Known {
+        var main: ClientLoop?
+        var thread: ClientLoop?
+        var process: Int32 = 0
+    }
+    private static let known = Lock(Known())
+
+    private init(_ loop: EventLoop) {
+        self.loop = loop
+        timers = Timers(loop: loop)
+    }
+
+    /// The loop for a new client.
+    static func current() throws(ClientError) -> ClientLoop {
+        let result: Result<ClientLoop, ClientError> = known.withLock { known in
+            if let main = EventLoop.ofMainThread {
+                if known.main?.loop !== main { known.main = ClientLoop(main) }
+                return .success(known.main!)
+            }
+            known.main = nil
+            if let thread = known.thread, known.process == getpid() { return .success(thread) }
+            do throws(ClientError) {
+                known.thread = ClientLoop(try ClientThread.start())
+                known.process = getpid()
+                return .success(known.thread!)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Runs `work` on the loop soon. Any thread.
+    func post(_ work: @escaping @Sendable () -> Void) { loop.post(work) }
+
+    /// Connects; `link` gets the events. On the loop's thread.
+    func connect(_ options: ClientOptions, timeout: Duration, _ link: ClientLink) throws(ClientError) {
+        guard loop.executor.isHere else { throw ClientError(.closed, "the event loop has ended") }
+        if unsafe clients == nil {
+            var made: OpaquePointer?
+            let result = unsafe cre_clients_create(loop.raw, &made)
+            guard result == 0 else { throw ClientError("cannot make a client", result) }
+            unsafe clients = made
+            loop.whenEnding { [weak self] in self?.close() }
+        }
+        try unsafe link.connect(options, clients!, timeout: timeout)
+        links[ObjectIdentifier(link)] = link
+    }
+
+    func remove(_ link: ClientLink) { links[ObjectIdentifier(link)] = nil }
+
+    /// The loop ends: nothing is delivered any more.
+    private func close() {
+        let open = links.values
+        links = [:]
+        for link in open { link.loopEnds() }
+        unsafe cre_clients_destroy(clients)
+        unsafe clients = nil
+        timers.clearAll()
+    }
+}
+
+/// The thread of asynchronous clients in a program without a server. It runs as long as the process.
+private enum ClientThread {
+    @safe private final class Start: @unchecked Sendable {
+        // `@unchecked`: written by the thread before it posts, read after the wait.
+        let done = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        var result: Result<EventLoop, ServerError>?
+        init() { unsafe sem_init(done, 0, 0) }
+        deinit { unsafe done.deallocate() }
+    }
+
+    static func start() throws(ClientError) -> EventLoop {
+        let start = Start()
+        var thread: pthread_t = 0
+        let context = unsafe Unmanaged.passRetained(start)
+        let result = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                unsafe ClientThread.run(Unmanaged<Start>.fromOpaque(context!).takeRetainedValue())
+                return nil
+            }, context.toOpaque())
+        guard result == 0 else {
+            unsafe context.release()
+            throw ClientError("cannot start a thread", -result)
+        }
+        pthread_detach(thread)
+        while unsafe sem_wait(start.done) != 0 {}
+        do {
+            return try start.result!.get()
+        } catch {
+            throw ClientError(.system, error.message)
+        }
+    }
+
+    private static func run(_ start: Start) {
+        do {
+            let loop = try EventLoop()
+            start.result = .success(loop)
+            unsafe sem_post(start.done)
+            loop.run()
+        } catch {
+            start.result = .failure(error)
+            unsafe sem_post(start.done)
+        }
+    }
+}

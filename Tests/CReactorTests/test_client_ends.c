@@ -152,6 +152,35 @@ TEST(responses_that_are_not_valid) {
     net_stop(net);
 }
 
+/* A limit that is raised for large messages admits more fragments, too. */
+TEST(messages_of_many_fragments) {
+    net_server *net = net_start((cre_engine_config){ 0 }, NULL);
+    static uint8_t frames[3 * 20000];
+    for (size_t i = 0; i < sizeof frames; i += 3) {
+        frames[i] =
+            (uint8_t)((i ? CRE_WS_CONTINUATION : CRE_WS_BINARY) | (i + 3 == sizeof frames ? CRE_WS_FIN : 0));
+        frames[i + 1] = 1;
+    }
+    for (int raised = 0; raised < 2; raised++) {
+        raw_server raw;
+        raw_start(&raw);
+        record_of it = { 0 };
+        cre_client_options options = options_for(&it, raw.port, true);
+        options.max_message = raised ? 2 << 20 : 0;
+        record_start(net, &options);
+        raw_upgrade(&raw, net, "", "", "", 0);
+        raw_write(&raw, frames, sizeof frames);
+        shutdown(raw.descriptor, SHUT_WR);
+        NET_UNTIL(net, it.closed);
+        CHECK_EQ(it.messages, raised);
+        CHECK_EQ(it.ending.error, raised ? CRE_EGONE : CRE_EWS_FRAGMENTS);
+        if (raised) CHECK_EQ(it.length, 20000);
+        record_stop(&it);
+        raw_stop(&raw);
+    }
+    net_stop(net);
+}
+
 TEST(ends_without_a_closing_handshake) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     for (int upgraded = 0; upgraded < 2; upgraded++) {

@@ -11,6 +11,10 @@
 #define MAX_AUTHORITY  300
 #define MAX_EXTENSIONS 1024
 
+/* The bound on fragments is there for tiny ones: a limit that was raised for large messages raises it, too.
+ */
+#define FRAGMENT_BYTES 64u
+
 /* ---- the request ---- */
 
 /* The Host field for a host and a port: an IPv6 address gets brackets, a default port is omitted. */
@@ -67,7 +71,14 @@ int cre__client_ws_prepare(cre_client *client, const cre_client_options *options
         client->deflate_config.size = sizeof client->deflate_config;
         client->offers_deflate = true;
     }
-    client->ws_config = (cre_ws_config){ .client = true, .max_message = options->max_message };
+    uint64_t fragments = options->max_message / FRAGMENT_BYTES;
+    client->ws_config = (cre_ws_config){
+        .client = true,
+        .max_message = options->max_message,
+        .max_fragments = fragments < CRE_WS_DEFAULT_MAX_FRAGMENTS ? CRE_WS_DEFAULT_MAX_FRAGMENTS
+                         : fragments < UINT32_MAX                 ? (uint32_t)fragments
+                                                                  : UINT32_MAX,
+    };
     cre_ws_session_init(&client->session, &client->ws_config);
     return write_request(client, options);
 }

@@ -10,6 +10,8 @@ let package = Package(
         .executableTarget(
             name: "tcp", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "tcp"),
         .executableTarget(
+            name: "client", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "client"),
+        .executableTarget(
             name: "chat", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "chat"),
     ],
     swiftLanguageModes: [.v6]

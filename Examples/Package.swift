@@ -1,18 +1,33 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Programs of one folder each; `./dev demo` lists what they show.
+let demos = [
+    "hello", "http-push", "http-push-object", "http-400", "server-dump", "straight-line", "straight-line-chat",
+    "tcp-echo", "echo-client", "slow-task", "process-names", "max-requests", "reload", "tick", "timers", "framing",
+    "mail", "mail-client", "http",
+    "chat-room", "token", "notifications",
+]
+
+let server: Target.Dependency = .product(name: "SwiftServer", package: "SwiftServer")
+let json: Target.Dependency = .product(name: "SwiftServerJSON", package: "SwiftServer")
+
 let package = Package(
     name: "Examples",
     dependencies: [.package(name: "SwiftServer", path: "..")],
     targets: [
-        .executableTarget(
-            name: "echo", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "echo"),
-        .executableTarget(
-            name: "tcp", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "tcp"),
-        .executableTarget(
-            name: "client", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "client"),
-        .executableTarget(
-            name: "chat", dependencies: [.product(name: "SwiftServer", package: "SwiftServer")], path: "chat"),
-    ],
+        .executableTarget(name: "echo", dependencies: [server], path: "echo"),
+        .executableTarget(name: "tcp", dependencies: [server], path: "tcp"),
+        .executableTarget(name: "client", dependencies: [server], path: "client"),
+        .executableTarget(name: "chat", dependencies: [server], path: "chat"),
+    ]
+        + [.target(name: "Tokens", path: "demos/Tokens")]
+        + demos.map { name in
+            .executableTarget(
+                name: name,
+                dependencies: name == "token" || name == "notifications" ? [json, "Tokens"] : [server, json],
+                path: "demos/\(name)",
+                exclude: name == "http" ? ["nginx.conf"] : [], swiftSettings: [.defaultIsolation(MainActor.self)])
+        },
     swiftLanguageModes: [.v6]
 )

@@ -37,7 +37,7 @@ server.onRequest { request, response in
     switch request.path {
     case "/":
         response.header("Content-Type", "text/html; charset=utf-8")
-        response.header("Content-Security-Policy", "default-src 'self'; connect-src 'self' ws: wss:")
+        response.header("Content-Security-Policy", "default-src 'self'; img-src data:; connect-src 'self' ws: wss:")
         response.end(page)
     case "/client.js":
         response.header("Content-Type", "text/javascript; charset=utf-8")

@@ -1,6 +1,7 @@
 let page = """
     <!doctype html>
     <meta charset="utf-8">
+    <link rel="icon" href="data:,">
     <title>Chat room</title>
     <h1>Echo</h1>
     <form id="echo"><input value="hello"> <button>Send</button> <output></output></form>

@@ -1,6 +1,7 @@
 let page = """
     <!doctype html>
     <meta charset="utf-8">
+    <link rel="icon" href="data:,">
     <title>Notifications</title>
     <p>You are user <b id="user"></b>, <span id="state">connecting</span>.</p>
     <form>Notify user <input id="to" value="2" size="4"> <input id="text" value="hello"> <button>Notify</button></form>

@@ -1,6 +1,7 @@
 let page = """
     <!doctype html>
     <meta charset="utf-8">
+    <link rel="icon" href="data:,">
     <title>Straight-line handler</title>
     <h1>Straight-line handler</h1>
     <form><input id="text" value="world" autofocus> <button>Send</button></form>

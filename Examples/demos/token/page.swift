@@ -1,6 +1,7 @@
 let page = """
     <!doctype html>
     <meta charset="utf-8">
+    <link rel="icon" href="data:,">
     <title>Token</title>
     <p id="state">connecting</p>
     <ul id="log"></ul>

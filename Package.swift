@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .library(name: "SwiftServer", targets: ["SwiftServer"]),
         .library(name: "SwiftServerJSON", targets: ["SwiftServerJSON"]),
+        .library(name: "SwiftServerTesting", targets: ["SwiftServerTesting"]),
         .library(name: "CReactor", targets: ["CReactor"]),
     ],
     traits: [
@@ -78,6 +79,12 @@ let package = Package(
             dependencies: ["SwiftServer"],
             swiftSettings: strict + library
         ),
+        // Servers in tests, and clients that send anything.
+        .target(
+            name: "SwiftServerTesting",
+            dependencies: ["SwiftServer"],
+            swiftSettings: strict + library
+        ),
         // What the tests and the servers that they start have in common: settings, commands, answers and events.
         .target(
             name: "TestProtocol",
@@ -115,7 +122,8 @@ let package = Package(
         .testTarget(
             name: "SwiftServerTests",
             dependencies: [
-                "SwiftServer", "SwiftServerJSON", "CReactor", "TestProtocol", "test-server", "async-main",
+                "SwiftServer", "SwiftServerJSON", "SwiftServerTesting", "CReactor", "TestProtocol", "test-server",
+                "async-main",
                 "top-level-await", "timer-script",
             ],
             swiftSettings: strict

@@ -54,6 +54,7 @@ enum Log {
     }
 
     private static func write(_ level: LogLevel, _ message: () -> String) {
+        LogObserver.function?(level, message())
         guard unsafe level >= Log.level else { return }
         let isBuffered = current.write(line(level, message()), to: descriptor, dropLine: dropLine)
         if isBuffered { unsafe whenBuffered?() }

@@ -16,19 +16,6 @@ enum Wait {
             usleep(2000)
         }
     }
-
-    /// Until the descriptor is ready for `events`, or has failed.
-    static func poll(
-        _ descriptor: Int32, _ events: Int32, until deadline: ContinuousClock.Instant, _ what: @autoclosure () -> String
-    ) throws {
-        while true {
-            let left = deadline - .now
-            guard left > .zero else { throw TimedOut(what: what()) }
-            var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-            let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
-            if unsafe Glibc.poll(&entry, 1, Int32(milliseconds) + 1) > 0 { return }
-        }
-    }
 }
 
 struct SystemError: Error, CustomStringConvertible {

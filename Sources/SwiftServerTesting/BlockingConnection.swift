@@ -1,23 +1,25 @@
-import Glibc
+internal import Glibc
 
-/// A client's end of a TCP connection to this machine.
-final class Connection {
-    private(set) var descriptor: Int32
+/// A client's end of a TCP connection to this machine, whose calls block the calling thread, but not for ever.
+package final class BlockingConnection {
+    package private(set) var descriptor: Int32
     private var received: [UInt8] = []
-    /// The peer has closed its end.
-    private(set) var isAtEnd = false
-    /// ... by a reset.
-    private(set) var wasReset = false
+    /// The longest time that a call waits.
+    package var patience: Duration = .seconds(10)
+    /// Whether the peer has closed its end.
+    package private(set) var isAtEnd = false
+    /// Whether the peer has reset the connection.
+    package private(set) var wasReset = false
 
-    /// Another connected socket; it is owned.
-    init(descriptor: Int32) {
+    /// Takes over a connected socket.
+    package init(descriptor: Int32) {
         self.descriptor = descriptor
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     }
 
-    init(port: Int) throws {
+    package init(port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw SystemError("making a socket") }
+        guard descriptor >= 0 else { throw TestFailure("cannot make a socket", errno) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
@@ -28,7 +30,7 @@ final class Connection {
             }
         }
         guard result == 0 else {
-            let error = SystemError("connecting to port \(port)")
+            let error = TestFailure("cannot connect to port \(port)", errno)
             close(descriptor)
             throw error
         }
@@ -37,57 +39,57 @@ final class Connection {
 
     deinit { disconnect() }
 
-    /// Goes away without a word.
-    func disconnect() {
+    /// Closes the socket without a closing handshake.
+    package func disconnect() {
         if descriptor >= 0 { close(descriptor) }
         descriptor = -1
     }
 
-    /// Goes away by a reset.
-    func reset() {
+    /// Closes the socket by a reset.
+    package func reset() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
         disconnect()
     }
 
-    func shutdownOutput() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+    package func shutdownOutput() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
-    func send(_ bytes: [UInt8]) throws {
-        let deadline = ContinuousClock.now + Wait.patience
+    package func send(_ bytes: [UInt8]) throws {
+        let deadline = ContinuousClock.now + patience
         var sent = 0
         while sent < bytes.count {
             sent += try sendSome(bytes[sent...])
-            if sent < bytes.count { try Wait.poll(descriptor, POLLOUT, until: deadline, "room to send") }
+            if sent < bytes.count { try BlockingConnection.poll(descriptor, POLLOUT, until: deadline, "room to send") }
         }
     }
 
-    func send(_ text: String) throws { try send([UInt8](text.utf8)) }
+    package func send(_ text: String) throws { try send([UInt8](text.utf8)) }
 
-    /// As many of the bytes as the system takes now.
-    func sendSome(_ bytes: ArraySlice<UInt8>) throws -> Int {
+    /// Sends as many of the bytes as the system takes now.
+    package func sendSome(_ bytes: ArraySlice<UInt8>) throws -> Int {
         let count = unsafe bytes.withUnsafeBytes {
             unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
         if count >= 0 { return count }
-        guard errno == EAGAIN else { throw SystemError("sending") }
+        guard errno == EAGAIN else { throw TestFailure("cannot send", errno) }
         return 0
     }
 
     /// Whether something can be received, or the end of the connection.
-    var hasInput: Bool {
+    package var hasInput: Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         if !received.isEmpty { return true }
         return unsafe Glibc.poll(&entry, 1, 0) > 0
     }
 
-    /// Waits until more can be sent; false: nothing of it for `milliseconds`.
-    func waitForRoom(_ milliseconds: Int32) -> Bool {
+    /// Waits until more can be sent. Returns false when that is not possible for `milliseconds`.
+    package func waitForRoom(_ milliseconds: Int32) -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         return unsafe Glibc.poll(&entry, 1, milliseconds) > 0
     }
 
-    /// Drops what can be received now, and returns how many bytes it was.
-    func discard() -> Int {
+    /// Drops the bytes that can be received now, and returns their number.
+    package func discard() -> Int {
         let before = received.count
         received = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -96,18 +98,18 @@ final class Connection {
     }
 
     /// The first `count` bytes that have not been taken yet; `nil` when the connection ends before.
-    func take(_ count: Int) throws -> [UInt8]? {
-        let deadline = ContinuousClock.now + Wait.patience
+    package func take(_ count: Int) throws -> [UInt8]? {
+        let deadline = ContinuousClock.now + patience
         while received.count < count {
-            guard try receive(until: deadline, "\(count) bytes, of which \(received.count) came") else { return nil }
+            guard try receive(until: deadline, "\(count) bytes, got \(received.count)") else { return nil }
         }
         defer { received.removeFirst(count) }
         return Array(received[..<count])
     }
 
     /// Everything up to the end of `mark`; `nil` when the connection ends before.
-    func take(through mark: String) throws -> String? {
-        let deadline = ContinuousClock.now + Wait.patience
+    package func take(through mark: String) throws -> String? {
+        let deadline = ContinuousClock.now + patience
         let mark = [UInt8](mark.utf8)
         while true {
             if received.count >= mark.count {
@@ -116,13 +118,13 @@ final class Connection {
                     return String(decoding: try take(start + mark.count)!, as: UTF8.self)
                 }
             }
-            guard try receive(until: deadline, "\(mark) after \(received)") else { return nil }
+            guard try receive(until: deadline, "\(mark) after \(received.count) bytes") else { return nil }
         }
     }
 
-    /// What comes until the connection ends.
-    func takeRest() throws -> [UInt8] {
-        let deadline = ContinuousClock.now + Wait.patience
+    /// Everything up to the end of the connection.
+    package func takeRest() throws -> [UInt8] {
+        let deadline = ContinuousClock.now + patience
         while try receive(until: deadline, "the end of the connection") {}
         defer { received = [] }
         return received
@@ -139,12 +141,25 @@ final class Connection {
                 return true
             }
             if count < 0 && errno == EAGAIN {
-                try Wait.poll(descriptor, POLLIN, until: deadline, what())
+                try BlockingConnection.poll(descriptor, POLLIN, until: deadline, what())
                 continue
             }
             wasReset = count < 0
             isAtEnd = true
         }
         return false
+    }
+
+    /// Waits until the descriptor is ready for `events`, or has failed.
+    package static func poll(
+        _ descriptor: Int32, _ events: Int32, until deadline: ContinuousClock.Instant, _ what: @autoclosure () -> String
+    ) throws {
+        while true {
+            let left = deadline - .now
+            guard left > .zero else { throw TestFailure("no \(what()) in time") }
+            var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+            let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
+            if unsafe Glibc.poll(&entry, 1, Int32(milliseconds) + 1) > 0 { return }
+        }
     }
 }

@@ -37,6 +37,15 @@ package final class BlockingConnection {
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     }
 
+    /// Makes a pair of connected sockets, and gives the other one away.
+    init(other: (Int32) -> Void) throws {
+        var ends: [Int32] = [-1, -1]
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw TestFailure("cannot make sockets", errno) }
+        descriptor = ends[0]
+        other(ends[1])
+    }
+
     deinit { disconnect() }
 
     /// Closes the socket without a closing handshake.

@@ -1,27 +1,58 @@
 public import SwiftServer
 internal import Synchronization
 
-/// The clients of a server under test; see ``withServer(_:patience:_:)``.
+/// The clients of a server under test; see ``withServer(_:listens:controlsTime:patience:_:)``.
 public final class TestClient: Sendable {
-    /// The port on which the server listens, on 127.0.0.1.
-    public let port: Int
+    /// The server.
+    let server: Server
+    /// Whether the server listens on its ports.
+    let listens: Bool
+    /// The time of the server's timers, if the test controls it.
+    let time: TestTime?
+    /// The port on which the server listens, on 127.0.0.1; 0 when it does not listen.
+    public var port: Int { listens ? server.port : 0 }
     /// The longest time that a call of a client waits.
     public let patience: Duration
     /// The log of the server.
     public let log: TestLog
     private let open = Mutex<[TestConnection]>([])
 
-    init(port: Int, patience: Duration, log: TestLog) {
-        self.port = port
+    init(_ server: Server, listens: Bool, time: TestTime?, patience: Duration, log: TestLog) {
+        self.server = server
+        self.listens = listens
+        self.time = time
         self.patience = patience
         self.log = log
     }
 
-    /// Connects to the server, or to another of its ports.
-    public func connect(port: Int? = nil) async throws -> TestConnection {
-        let connection = try await TestConnection.open(port: port ?? self.port, patience: patience)
+    /// Connects to the server.
+    ///
+    /// - Parameter index: the place of the port in ``SwiftServer/Server/ports``.
+    public func connect(toPort index: Int = 0) async throws -> TestConnection {
+        guard server.ports.indices.contains(index) else {
+            throw TestFailure("cannot connect to port \(index): the server has \(server.ports.count)")
+        }
+        let connection = try TestConnection(
+            listens ? .port(server.ports[index].port) : .server(server, index), patience)
         open.withLock { $0.append(connection) }
         return connection
+    }
+
+    /// Advances the time of the server's timers and fires those that become due, in their order.
+    ///
+    /// These are the timers of `tick`, `after` and `sleep`. All other limits, such as those of `recv`, tasks and
+    /// heartbeats, keep to the real time. Asynchronous code that a timer resumes may go on after this has returned.
+    ///
+    /// - Throws: ``TestFailure`` when `withServer` was not called with `controlsTime: true`.
+    @MainActor public func advance(by duration: Duration) async throws {
+        guard let time else { throw TestFailure("advance(by:) needs withServer(_:controlsTime: true)") }
+        let end = time.now.advanced(by: duration)
+        while let due = server.nextTimer, due <= end {
+            time.now = max(due, time.now)
+            server.fireTimers()
+            await Task.yield()
+        }
+        time.now = max(end, time.now)
     }
 
     /// Sends a request on a connection of its own, and receives the response.

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import SwiftServer
 
 /// A client's connection to a server under test, for raw bytes: `try await client.connect()`.
 ///
@@ -9,13 +10,19 @@ public final class TestConnection: @unchecked Sendable {
     private let blocking: BlockingConnection
     private let queue = DispatchQueue(label: "SwiftServerTesting.connection")
 
-    private init(_ connection: BlockingConnection) { blocking = connection }
+    /// The other end of a connection.
+    enum Target {
+        case port(Int)
+        case server(Server, Int)
+    }
 
-    static func open(port: Int, patience: Duration) async throws -> TestConnection {
-        // Connecting to this machine does not block.
-        let connection = try BlockingConnection(port: port)
-        connection.patience = patience
-        return TestConnection(connection)
+    init(_ target: Target, _ patience: Duration) throws {
+        switch target {
+        case .port(let port): blocking = try BlockingConnection(port: port)  // on this machine, it does not block
+        case .server(let server, let index):
+            blocking = try BlockingConnection { server.adopt($0, port: index) }
+        }
+        blocking.patience = patience
     }
 
     /// Runs blocking code behind the calls before.

@@ -22,6 +22,9 @@ internal import Synchronization
 /// - Parameters:
 ///   - server: of ``SwiftServer/ServerMode/single``, with port 0 and without TLS, which the clients do not have. It was
 ///     not started before.
+///   - listens: whether the server binds its ports. If not, its clients are connected by pairs of sockets, and tests
+///     need no network; connections have no addresses.
+///   - controlsTime: whether the time of the server's timers stands still until ``TestClient/advance(by:)`` is called.
 ///   - patience: the longest time that a call of a client waits.
 ///   - body: the test.
 /// - Returns: the result of `body`.
@@ -29,13 +32,14 @@ internal import Synchronization
 ///   that cannot be tested in this way.
 @discardableResult
 public func withServer<Result>(
-    _ server: Server, patience: Duration = .seconds(10), _ body: (TestClient) async throws -> Result
+    _ server: Server, listens: Bool = true, controlsTime: Bool = false, patience: Duration = .seconds(10),
+    _ body: (TestClient) async throws -> Result
 ) async throws -> Result {
     guard server.mode == .single else {
         throw TestFailure("withServer needs a server made with mode: .single, got \(server.mode)")
     }
     guard server.tls == nil else { throw TestFailure("withServer needs a server without TLS") }
-    guard ["127.0.0.1", "0.0.0.0"].contains(server.host) else {
+    guard !listens || ["127.0.0.1", "0.0.0.0"].contains(server.host) else {
         throw TestFailure("withServer needs a server with host 127.0.0.1 or 0.0.0.0, got \(server.host)")
     }
     await Turns.begin()
@@ -45,10 +49,13 @@ public func withServer<Result>(
     defer { LogObserver.remove() }
 
     let start = Start()
-    server.observeStart { start.settle(.success(())) }
-    let run = Task { @MainActor in
+    let time = controlsTime ? TestTime() : nil
+    var now: (@Sendable () -> ContinuousClock.Instant)?
+    if let time { now = { time.now } }
+    let conditions = TestConditions(listens: listens, time: now)
+    let run = Task { @MainActor () async throws -> Void in
         do {
-            try server.start()
+            try server.start(under: conditions) { start.settle(.success(())) }
             start.settle(.failure(TestFailure("the server ended before it has started")))
         } catch {
             start.settle(.failure(error))
@@ -56,7 +63,7 @@ public func withServer<Result>(
         }
     }
     try await start.wait()
-    let client = TestClient(port: server.port, patience: patience, log: log)
+    let client = TestClient(server, listens: listens, time: time, patience: patience, log: log)
     let outcome: Swift.Result<Result, any Error>
     do { outcome = .success(try await body(client)) } catch { outcome = .failure(error) }
     await client.close()

@@ -40,13 +40,16 @@ internal import Synchronization
     }
 
     private(set) var loop: EventLoop?
+    /// Whether the timers of the application are pending also when there is a loop.
+    private let isManual: Bool
     private let now: () -> ContinuousClock.Instant
     private var entries: [TimerID: Entry] = [:]
     /// The number of the newest timer of this process, so that no two of them have the same.
     private static let last = Atomic(0)
 
-    init(loop: EventLoop?, now: @escaping () -> ContinuousClock.Instant = { .now }) {
+    init(loop: EventLoop?, isManual: Bool = false, now: @escaping () -> ContinuousClock.Instant = { .now }) {
         self.loop = loop
+        self.isManual = isManual
         self.now = now
     }
 
@@ -74,7 +77,11 @@ internal import Synchronization
         if kind == .holding { holding += 1 }
         let entry = Entry(owner: self, id: id, interval: interval, kind: kind, run: run)
         entries[id] = entry
-        if let loop { arm(entry, on: loop, after: delay) } else { entry.due = now().advanced(by: max(.zero, delay)) }
+        if let loop, !isManual || kind == .own {
+            arm(entry, on: loop, after: delay)
+        } else {
+            entry.due = now().advanced(by: max(.zero, delay))
+        }
         return id
     }
 

@@ -32,6 +32,11 @@ extension WorkerLink {
         unsafe cre_engine_serve(cre_worker_engine(raw), listener, UInt16(port))
     }
 
+    /// Takes over a connected socket, as if port `port` had accepted it. The engine closes it in any case.
+    func adopt(_ descriptor: Int32, port: Int) {
+        _ = unsafe cre_engine_adopt(cre_worker_engine(raw), descriptor, UInt16(port))
+    }
+
     /// Closes the connections of this process's own engine. `done` is called once when none is left. Returns false,
     /// without a call, in a process that owns no sockets.
     func shutDownEngine(deadline: Duration, done: @escaping () -> Void) -> Bool {

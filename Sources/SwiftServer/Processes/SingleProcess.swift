@@ -41,7 +41,8 @@ internal import Synchronization
         loop.watch(flags.shutdown.descriptor) { [self] in
             if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime, watchdog) }
         }
-        Log.notice("listening on \(configuration.ports[0].host) port \(context.ports[0]), all in one process")
+        let place = configuration.listens ? "\(configuration.ports[0].host) port \(context.ports[0])" : "no port"
+        Log.notice("listening on \(place), all in one process")
         try startup.isListening()
         try context.confinement.enter(node: context.layout.node(of: 0))
         handlers.start?()

@@ -140,6 +140,10 @@ internal import Glibc
     }
 
     private func openSockets() throws(ServerError) {
+        guard configuration.listens else {
+            listeners = Listeners(inherited: [], ports: configuration.ports.map { _ in 0 })
+            return
+        }
         guard let handover else {
             listeners = try Listeners(configuration.ports, configuration.mode, configuration.settings)
             return

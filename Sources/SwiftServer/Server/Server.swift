@@ -85,7 +85,10 @@ open class Server: ServerEvents, @unchecked Sendable {
     ///
     /// - Throws: ``ServerError``, before any process was started, when a setting is invalid, a handler is missing, a
     ///   port cannot be bound or other threads are running.
-    public func start() throws(ServerError) {
+    public func start() throws(ServerError) { try start(under: nil) }
+
+    /// Starts the server, in the process of a test under the conditions of that.
+    func start(under conditions: TestConditions?) throws(ServerError) {
         guard context == nil else {
             throw ServerError(code: .alreadyStarted, message: "start() was called before in this process")
         }
@@ -93,7 +96,8 @@ open class Server: ServerEvents, @unchecked Sendable {
         // One that could not be started may be changed and started again.
         defer { if context == nil { for port in ports { port.isStarted = false } } }
         try checkEvents()
-        let configuration = configuration()
+        var configuration = configuration()
+        configuration.conditions = conditions
         try configuration.check()
         try OptionDraft(self).check()
         let hooks = ServerContext.Hooks(

@@ -12,6 +12,11 @@ struct ServerConfiguration: Sendable {
     let handlers: ProcessHandlers
     let tasks: TaskHandlers
     let layout: Layout
+    /// `nil` unless the server runs in the process of a test.
+    var conditions: TestConditions?
+
+    /// Whether the server binds its ports.
+    var listens: Bool { conditions?.listens ?? true }
 
     init(
         mode: ServerMode, settings: Settings, processName: String, ports: [PortConfiguration],

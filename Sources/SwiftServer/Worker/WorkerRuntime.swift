@@ -48,7 +48,8 @@ internal import CReactorInternal
             inlet.free()
             throw error
         }
-        let timers = Timers(loop: loop)
+        let time = configuration.conditions?.time
+        let timers = Timers(loop: loop, isManual: time != nil, now: time ?? { .now })
         let pauses = ReadPauses { link.setPaused($0, $1) }
         let runners = HandlerRunners(executor: loop.executor)
         let lanes = HandlerLanes(runners: runners) { pauses.pause($0, $1) }

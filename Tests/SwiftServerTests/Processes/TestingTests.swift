@@ -144,5 +144,61 @@ extension ProcessTests {
                 #expect(try await refused.receive(through: "\r\n")?.hasPrefix("HTTP/1.1 400") == true)
             }
         }
+
+        @Test @MainActor func aServerWithoutAPort() async throws {
+            let server = makeServer()
+            let lines = server.listen(.tcp)
+            lines.onReceive { (server: WebSocketServer, fd: ConnectionID, bytes: [UInt8]) in
+                server.send(bytes + [33], to: fd)
+            }
+            var closed = 0
+            server.onClose { _, _, _ in closed += 1 }
+            try await withServer(server, listens: false) { client in
+                #expect(client.port == 0 && server.port == 0)
+                #expect(try await client.post("/", "text").body == "nobody text")
+                #expect(try await client.webSocket().ask("hello") == "hello")
+                let raw = try await client.connect(toPort: 1)
+                try await raw.send("ab")
+                #expect(try await raw.receive(3) == [UInt8]("ab!".utf8))
+                let error = await #expect(throws: TestFailure.self) { try await client.connect(toPort: 2) }
+                #expect(error?.description.contains("the server has 2") == true)
+            }
+            #expect(closed == 2)
+        }
+
+        @Test @MainActor func theTestControlsTheTime() async throws {
+            let server = makeServer()
+            var fired: [String] = []
+            server.onWorkerStart { server, _ in
+                server.tick(every: .seconds(60)) { _ in fired.append("tick") }
+                Loop.after(.seconds(90)) { fired.append("after") }
+            }
+            try await withServer(server, listens: false, controlsTime: true) { client in
+                try await client.advance(by: .seconds(59))
+                #expect(fired == [])
+                try await client.advance(by: .seconds(61))
+                #expect(fired == ["tick", "after", "tick"])
+                try await client.advance(by: .seconds(3600))
+                #expect(fired.count == 63)
+            }
+            try await withServer(makeServer()) { client in
+                let error = await #expect(throws: TestFailure.self) { try await client.advance(by: .seconds(1)) }
+                #expect(error?.description.contains("controlsTime: true") == true)
+            }
+        }
+
+        @Test func aSleepingHandlerIsResumed() async throws {
+            let server = makeServer()
+            server.handle("/later") { _, ws in
+                await server.sleep(for: .seconds(3600))
+                ws.end("later")
+            }
+            try await withServer(server, listens: false, controlsTime: true) { client in
+                async let response = client.get("/later")
+                for _ in 0..<10_000 where await server.nextTimer == nil { try await Task.sleep(for: .milliseconds(1)) }
+                try await client.advance(by: .seconds(3600))
+                #expect(try await response.body == "later")
+            }
+        }
     }
 }

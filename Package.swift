@@ -131,7 +131,7 @@ let package = Package(
         // Programs as a newcomer writes them: with the settings of a new package, and with default isolation.
         .target(
             name: "NewcomerSupport",
-            dependencies: ["SwiftServer", "TestProtocol"],
+            dependencies: ["SwiftServer", "SwiftServerTesting"],
             path: "Tests/Support/NewcomerSupport",
             swiftSettings: strict
         ),

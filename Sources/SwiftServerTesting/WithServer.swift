@@ -105,37 +105,3 @@ private final class Start: Sendable {
         }
     }
 }
-
-/// The order in which tests that need a server get one.
-private enum Turns {
-    private struct Queue {
-        var isBusy = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
-    }
-    private static let queue = Mutex(Queue())
-
-    static func begin() async {
-        await withCheckedContinuation { continuation in
-            let isFree = queue.withLock { queue in
-                guard queue.isBusy else {
-                    queue.isBusy = true
-                    return true
-                }
-                queue.waiting.append(continuation)
-                return false
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
-    static func end() {
-        let next: CheckedContinuation<Void, Never>? = queue.withLock { queue in
-            if queue.waiting.isEmpty {
-                queue.isBusy = false
-                return nil
-            }
-            return queue.waiting.removeFirst()
-        }
-        next?.resume()
-    }
-}

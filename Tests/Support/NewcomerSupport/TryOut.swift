@@ -1,11 +1,11 @@
 package import SwiftServer
-import TestProtocol
+import SwiftServerTesting
 
 /// Runs a `.single` server until `client`, in a thread of its own, has returned.
 @MainActor package func tryOut<Result: Sendable>(
     _ server: Server, _ client: @escaping @Sendable (Int) throws -> Result
 ) async throws -> Result {
-    try await OneServer.run {
+    try await Turns.run {
         server.settings.closeTimeout = .milliseconds(100)
         var task: Task<Result, any Error>?
         server.onStart { server in
@@ -29,5 +29,5 @@ package struct Broken: Error, CustomStringConvertible {
 
 /// Runs `body`, which starts a server, while no other server runs in this process.
 @MainActor package func serialized<Result>(_ body: @MainActor () async throws -> Result) async throws -> Result {
-    try await OneServer.run(body)
+    try await Turns.run(body)
 }

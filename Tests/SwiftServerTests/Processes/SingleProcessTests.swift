@@ -17,23 +17,11 @@ extension ProcessTests {
             server.onOpen { server, request in server.push(encoded(Welcome(request.fd, server)), to: request.fd) }
             server.onMessage { server, frame in server.push(frame, to: frame.fd) }
             server.onRequest { _, response in response.end("hello") }
-            let outcome = Outcome<Result>()
-            server.onStart { server in
-                let port = server.port
-                outcome.task = Task.detached {
-                    defer { server.shutdown() }
-                    return try client(port)
-                }
-            }
             configure(server)
-            return try await OneServer.run {
-                try server.start()
-                return try await outcome.task!.value
+            return try await withServer(server) { clients in
+                let port = clients.port
+                return try await Task.detached { try client(port) }.value
             }
-        }
-
-        @MainActor private final class Outcome<Result: Sendable> {
-            var task: Task<Result, any Error>?
         }
 
         @Test @MainActor func oneAfterTheOther() async throws {
@@ -69,7 +57,7 @@ extension ProcessTests {
             let server = WebSocketServer(port: blocker.port, mode: .single)
             server.settings.logLevel = .none
             server.onMessage { _, _ in }
-            try await OneServer.run { _ = #expect(throws: ServerError.self) { try server.start() } }
+            try await Turns.run { _ = #expect(throws: ServerError.self) { try server.start() } }
             await Task.yield()
             #expect(try await serve { try Connection(port: $0).get("/").body } == "hello")
         }
@@ -135,7 +123,7 @@ extension ProcessTests {
                     return try client.take(through: "7 5 4 ")
                 }
             }
-            try await OneServer.run {
+            try await Turns.run {
                 try server.start()
                 let text = try await task!.value
                 #expect(text == "7 5 4 ")

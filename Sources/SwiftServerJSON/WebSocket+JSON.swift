@@ -58,6 +58,10 @@ extension WebSocket {
     public func recv<Value: Decodable>(
         json type: Value.Type, timeout: Duration? = nil, format: JSONFormat = .standard
     ) async throws -> Value? {
-        try await recv(timeout: timeout)?.decode(type, format: format)
+        guard let frame = try await next(timeout) else { return nil }
+        return try frame.decode(type, format: format)
     }
+
+    /// A function of its own: the optimiser of Swift 6.3.1 crashes when it inlines `recv` into a generic function.
+    @inline(never) private func next(_ timeout: Duration?) async throws -> Frame? { try await recv(timeout: timeout) }
 }

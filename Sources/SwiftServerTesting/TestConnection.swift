@@ -7,7 +7,7 @@ internal import SwiftServer
 /// order. Tests may use it on the main actor, too: no call blocks its thread.
 public final class TestConnection: @unchecked Sendable {
     // `@unchecked`: `blocking` is used on `queue` only.
-    private let blocking: BlockingConnection
+    private let blocking: RawConnection
     private let queue = DispatchQueue(label: "SwiftServerTesting.connection")
 
     /// The other end of a connection.
@@ -18,15 +18,15 @@ public final class TestConnection: @unchecked Sendable {
 
     init(_ target: Target, _ patience: Duration) throws {
         switch target {
-        case .port(let port): blocking = try BlockingConnection(port: port)  // on this machine, it does not block
+        case .port(let port): blocking = try RawConnection(port: port)  // on this machine, it does not block
         case .server(let server, let index):
-            blocking = try BlockingConnection { server.adopt($0, port: index) }
+            blocking = try RawConnection { server.adopt($0, port: index) }
         }
         blocking.patience = patience
     }
 
     /// Runs blocking code behind the calls before.
-    func perform<Value: Sendable>(_ work: @escaping @Sendable (BlockingConnection) throws -> Value) async throws
+    func perform<Value: Sendable>(_ work: @escaping @Sendable (RawConnection) throws -> Value) async throws
         -> Value
     {
         try await withCheckedThrowingContinuation { continuation in

@@ -8,22 +8,22 @@ public final class TestWebSocket: @unchecked Sendable {
     public let connection: TestConnection
     /// The answer to the handshake, with status 101.
     public let response: TestResponse
-    private let blocking: BlockingWebSocket
+    private let blocking: RawWebSocket
 
     static func open(
         _ connection: TestConnection, _ target: String, fields: [(name: String, value: String)], subprotocols: [String]
     ) async throws -> TestWebSocket {
         var lines = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
         if !subprotocols.isEmpty { lines += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ", "))\r\n" }
-        let handshake = BlockingWebSocket.handshake(target, lines)
+        let handshake = RawWebSocket.handshake(target, lines)
         return try await connection.perform { blocking in
-            let client = BlockingWebSocket(blocking)
+            let client = RawWebSocket(blocking)
             try blocking.send(handshake)
             return TestWebSocket(connection, try client.finishHandshake(), client)
         }
     }
 
-    private init(_ connection: TestConnection, _ response: TestResponse, _ blocking: BlockingWebSocket) {
+    private init(_ connection: TestConnection, _ response: TestResponse, _ blocking: RawWebSocket) {
         self.connection = connection
         self.response = response
         self.blocking = blocking

@@ -72,7 +72,7 @@ extension ProcessTests {
                     throw Failure()
                 }
             }
-            #expect(throws: TestFailure.self) { _ = try BlockingConnection(port: port) }
+            #expect(throws: TestFailure.self) { _ = try RawConnection(port: port) }
             #expect(server.connections.count == 0)
         }
 

@@ -1,7 +1,7 @@
 @_exported import SwiftServerTesting
 import TestProtocol
 
-typealias Connection = BlockingConnection
+typealias Connection = RawConnection
 typealias HTTPResponse = TestResponse
 
 extension Connection {

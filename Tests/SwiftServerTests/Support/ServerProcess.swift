@@ -169,7 +169,7 @@ extension ServerProcess {
     }
 
     private func readOutput(until deadline: ContinuousClock.Instant, _ what: @autoclosure () -> String) throws -> Bool {
-        try BlockingConnection.poll(output, POLLIN, until: deadline, what())
+        try RawConnection.poll(output, POLLIN, until: deadline, what())
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(output, $0.baseAddress, $0.count) }
         guard count > 0 else { return false }

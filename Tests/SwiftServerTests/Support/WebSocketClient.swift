@@ -2,7 +2,7 @@ import SwiftServer
 import TestProtocol
 
 /// A WebSocket client of the fixture server.
-typealias WebSocketClient = BlockingWebSocket
+typealias WebSocketClient = RawWebSocket
 
 extension WebSocketClient {
     convenience init(port: Int, welcome: Bool = true) throws {

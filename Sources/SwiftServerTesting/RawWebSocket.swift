@@ -2,10 +2,10 @@ package import SwiftServer
 
 /// A WebSocket client that sends anything, valid or not. It has its own coding of frames, so that a mistake in that of
 /// the server cannot go unnoticed.
-package final class BlockingWebSocket {
+package final class RawWebSocket {
     package typealias Message = TestMessage
 
-    package let connection: BlockingConnection
+    package let connection: RawConnection
     /// The server's name for the connection, for tests whose servers report it.
     package var fd = ConnectionID(rawValue: 0)
 
@@ -20,7 +20,7 @@ package final class BlockingWebSocket {
     }
 
     /// Uses a connection on which no handshake was sent.
-    package init(_ connection: BlockingConnection) { self.connection = connection }
+    package init(_ connection: RawConnection) { self.connection = connection }
 
     @discardableResult package func finishHandshake() throws -> TestResponse {
         let response = try connection.takeResponse()
@@ -48,7 +48,7 @@ package final class BlockingWebSocket {
     }
 
     package func send(_ opcode: UInt8, _ payload: [UInt8], final: Bool = true, masked: Bool = true) throws {
-        try connection.send(BlockingWebSocket.frame(opcode, payload, final: final, masked: masked))
+        try connection.send(RawWebSocket.frame(opcode, payload, final: final, masked: masked))
     }
 
     package func send(_ text: String) throws { try send(1, [UInt8](text.utf8)) }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// A client's end of a TCP connection to this machine, whose calls block the calling thread, but not for ever.
-package final class BlockingConnection {
+package final class RawConnection {
     package private(set) var descriptor: Int32
     private var received: [UInt8] = []
     /// The longest time that a call waits.
@@ -68,7 +68,7 @@ package final class BlockingConnection {
         var sent = 0
         while sent < bytes.count {
             sent += try sendSome(bytes[sent...])
-            if sent < bytes.count { try BlockingConnection.poll(descriptor, POLLOUT, until: deadline, "room to send") }
+            if sent < bytes.count { try RawConnection.poll(descriptor, POLLOUT, until: deadline, "room to send") }
         }
     }
 
@@ -150,7 +150,7 @@ package final class BlockingConnection {
                 return true
             }
             if count < 0 && errno == EAGAIN {
-                try BlockingConnection.poll(descriptor, POLLIN, until: deadline, what())
+                try RawConnection.poll(descriptor, POLLIN, until: deadline, what())
                 continue
             }
             wasReset = count < 0

@@ -1,4 +1,4 @@
-extension BlockingConnection {
+extension RawConnection {
     /// Sends one request with nothing but what HTTP requires, and receives the response.
     package func get(
         _ target: String, method: String = "GET", fields: String = "", body: String = ""

@@ -33,6 +33,8 @@ typedef struct cre_record {
 #define CRE_RECORD_MORE_BODY 0x0004u
 /** OPEN: not the first one of its session; it answers ADOPT. */
 #define CRE_RECORD_RESUMED 0x0008u
+/** CLOSE: the session had no OPEN; its handshake was waiting for an answer, or was refused after all. */
+#define CRE_RECORD_UNOPENED 0x0008u
 /** Events and SENDTO: the bits that have the index of the port (cre_record_port). */
 #define CRE_RECORD_PORT_SHIFT 4
 #define CRE_RECORD_PORT_MASK  0x0ff0u
@@ -91,9 +93,10 @@ typedef enum cre_command {
     CRE_COMMAND_CLOSE = 67,
     /** Drop the connection and what is queued on it, at once. No payload. */
     CRE_COMMAND_RESET = 68,
-    /** Stop reading from the connection. No payload. */
+    /** Stop reading from the connection. Opcode 0 is for the queues of its owner, 1 for the application;
+     * reading resumes when both have resumed it. No payload. */
     CRE_COMMAND_PAUSE = 69,
-    /** Resume reading from the connection. No payload. */
+    /** Resume reading from the connection, by the opcode of its PAUSE. No payload. */
     CRE_COMMAND_RESUME = 70,
     /** Except the connection from the heartbeat (opcode 1), or no longer (opcode 0). No payload. */
     CRE_COMMAND_PROTECT = 71,
@@ -112,8 +115,8 @@ typedef enum cre_command {
      * answer; the connection is reset when a part of an answer was sent. No payload. */
     CRE_COMMAND_ABANDON = 75,
     /** Answer the handshake whose number is `opcode` with 101; OPEN follows, or CLOSE. Payload: cre_upgrade,
-     * the subprotocol, fields. CRE_ESTATE: the request is no handshake. CRE_EINVALID: the client has not
-     * offered the subprotocol. */
+     * the subprotocol, fields, data. CRE_ESTATE: the request is no handshake. CRE_EINVALID: the client has
+     * not offered the subprotocol. */
     CRE_COMMAND_UPGRADE = 76,
     /** The sender is new to the connection, an open WebSocket whose port has `keep_handshake`: OPEN comes
      * again, with CRE_RECORD_RESUMED. CRE_ESTATE: the port has not. No payload. */
@@ -201,12 +204,14 @@ typedef struct cre_closing {
     uint16_t reserved;
 } cre_closing;
 
-/** Payload of UPGRADE, followed by `subprotocol_length` bytes of the subprotocol and packed fields
- * (cre_http_fields_put), which are checked. Those of the handshake itself among them are skipped. */
+/** Payload of UPGRADE, followed by `subprotocol_length` bytes of the subprotocol, packed fields
+ * (cre_http_fields_put), which are checked, and data of the application, which the connection keeps
+ * (cre_table_get_note). Fields of the handshake itself are skipped. */
 typedef struct cre_upgrade {
-    uint16_t subprotocol_length; /* 0 with `chosen`: none; up to 255 */
+    uint16_t subprotocol_length; /* 0 with `chosen`: none; up to CRE_MAX_SUBPROTOCOL */
     uint16_t chosen;             /* 0: the port chooses the subprotocol; 1: it is given here */
     uint32_t fields_length;      /* up to CRE_HTTP_MAX_HEAD */
+    uint32_t data_length;        /* up to CRE_MAX_USER_DATA */
 } cre_upgrade;
 
 /** Payload of BIND commands. */

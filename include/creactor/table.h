@@ -42,7 +42,23 @@ typedef struct cre_connection_info {
     int64_t last_send_ms;    /* likewise of output; 0: none yet */
     uint32_t queued;         /* bytes of queued output */
     uint32_t user_id;        /* set by BIND; 0: none */
+    int32_t close_error;     /* of a closed connection: as in cre_closed */
+    uint8_t asking;          /* 1: its handshake waits for UPGRADE or RESPOND */
+    uint8_t closed;          /* 1: the connection is closed; see cre_table_get_last_info */
+    uint8_t excepted;        /* 1: excepted from the heartbeat */
+    uint8_t reserved;
 } cre_connection_info;
+
+/** The longest subprotocol, and the most bytes of the application, that are kept with a WebSocket. */
+enum { CRE_MAX_SUBPROTOCOL = 255, CRE_MAX_USER_DATA = 256 };
+
+/** What the handshake of a WebSocket has left with its connection. */
+typedef struct cre_connection_note {
+    uint16_t subprotocol_length; /* 0: none was chosen */
+    uint16_t data_length;
+    char subprotocol[CRE_MAX_SUBPROTOCOL + 1]; /* not terminated */
+    uint8_t data[CRE_MAX_USER_DATA];           /* of UPGRADE */
+} cre_connection_note;
 
 /** Returns the bytes of memory for a table of `connections`; 0 when that is 0 or more than 2^24. */
 CRE_NODISCARD CRE_API size_t cre_table_size(uint32_t connections);
@@ -66,6 +82,17 @@ CRE_API uint32_t cre_table_count(const cre_table *table);
  * that this version does not know are 0. Returns false, copying nothing, when the connection is gone. */
 CRE_NODISCARD CRE_API bool cre_table_get_info(const cre_table *table, cre_session session,
                                               cre_connection_info *info, size_t size);
+
+/** As cre_table_get_info, and also describes a connection that is closed, with `closed`, until its slot is
+ * used for another one: a table has at least twice as many slots as connections, and uses them in turn.
+ * Returns false, copying nothing, when neither is known. */
+CRE_NODISCARD CRE_API bool cre_table_get_last_info(const cre_table *table, cre_session session,
+                                                   cre_connection_info *info, size_t size);
+
+/** Copies the subprotocol and the application's bytes of an open WebSocket. Returns false, copying nothing,
+ * when the connection is gone. Another connection has neither. */
+CRE_NODISCARD CRE_API bool cre_table_get_note(const cre_table *table, cre_session session,
+                                              cre_connection_note *note);
 
 /** Returns the cre_connection_state of a connection, 0 when it is gone. */
 CRE_API int cre_table_state(const cre_table *table, cre_session session);

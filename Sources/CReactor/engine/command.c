@@ -259,14 +259,15 @@ static int bind_user(cre__conn *conn, cre_slice *parts, int count) {
     return result ? result : cre__dispatch_bind(conn, user_id);
 }
 
-static void pause_reading(cre__conn *conn, bool pause) {
+/* The owner of the connection and the application pause independently of each other. */
+static void pause_reading(cre__conn *conn, bool pause, uint8_t reason) {
     if (pause && cre__conn_state(conn) == CRE_CONNECTION_CLOSING) return; /* the peer's answer must be read */
     if (pause) {
-        cre__transport_stop(&conn->transport, CRE__STOP_PAUSED);
+        cre__transport_stop(&conn->transport, reason);
         return;
     }
-    if (conn->transport.stopped & CRE__STOP_PAUSED) cre__conn_resume_later(conn);
-    cre__transport_resume(&conn->transport, CRE__STOP_PAUSED);
+    if (conn->transport.stopped & reason) cre__conn_resume_later(conn);
+    cre__transport_resume(&conn->transport, reason);
 }
 
 static int run_on(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
@@ -277,7 +278,10 @@ static int run_on(cre__conn *conn, const cre_record *command, cre_slice *parts, 
     case CRE_COMMAND_RESET: CRE__RESET(conn, .reason = CRE_CLOSED_SERVER); return 0;
     case CRE_COMMAND_PROTECT: cre__heartbeat_protect(conn, command->opcode); return 0;
     case CRE_COMMAND_PAUSE:
-    case CRE_COMMAND_RESUME: pause_reading(conn, command->kind == CRE_COMMAND_PAUSE); return 0;
+    case CRE_COMMAND_RESUME:
+        pause_reading(conn, command->kind == CRE_COMMAND_PAUSE,
+                      command->opcode ? CRE__STOP_HELD : CRE__STOP_PAUSED);
+        return 0;
     case CRE_COMMAND_SUBSCRIBE:
     case CRE_COMMAND_UNSUBSCRIBE: return subscribe(conn, command, parts, count);
     default: return conn->protocol->command(conn, command, parts, count, policy);

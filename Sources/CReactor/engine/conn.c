@@ -252,10 +252,18 @@ static size_t describe_end(const cre__conn *conn, uint8_t payload[CLOSED_ROOM]) 
     return sizeof closed + length;
 }
 
-bool cre__conn_report_close(cre__conn *conn) {
+static bool report_close(cre__conn *conn, uint16_t flags) {
     _Alignas(8) uint8_t payload[CLOSED_ROOM];
     size_t length = describe_end(conn, payload);
-    return cre__conn_report(conn, CRE_EVENT_CLOSE, 0, CRE_RECORD_FINAL, payload, length) != CRE_ENOMEM;
+    return cre__conn_report(conn, CRE_EVENT_CLOSE, 0, flags, payload, length) != CRE_ENOMEM;
+}
+
+bool cre__conn_report_close(cre__conn *conn) {
+    return report_close(conn, CRE_RECORD_FINAL);
+}
+
+bool cre__conn_report_unopened(cre__conn *conn) {
+    return report_close(conn, CRE_RECORD_FINAL | CRE_RECORD_UNOPENED);
 }
 
 void cre__conn_emit_end(cre__conn *conn) {
@@ -303,6 +311,7 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
     stream->over = true;
     engine->streams[stream->session & engine->streams_mask] = NULL;
     cre__conn_restore_slot(conn); /* its address is there */
+    if (ending->error) cre__table_set_close_error(engine->table, stream->session, ending->error);
     cre__table_release(engine->table, stream->session);
     if (protocol->detach) protocol->detach(conn);
     if (stream->opened || (protocol->end_matters && protocol->end_matters(conn))) {
@@ -443,7 +452,7 @@ static bool turn(cre__transport *transport) {
     if (conn->stream.pending_close) close_pending(conn);
     if (conn->resume) {
         conn->resume = false;
-        if (cre__conn_live(conn) && !(transport->stopped & CRE__STOP_PAUSED)) { /* RESUME asks again */
+        if (cre__conn_live(conn) && !(transport->stopped & CRE__STOP_COMMANDED)) { /* RESUME asks again */
             transport->stopped &= (uint8_t)~CRE__STOP_DEFERRED;
             if (conn->protocol->resume) conn->protocol->resume(conn);
             cre__transport_update_watch(transport);

@@ -122,6 +122,8 @@ bool cre__conn_keep_handshake(cre__conn *conn, const uint8_t *payload, size_t le
 void cre__conn_drop_handshake(cre__conn *conn);
 /* Emits CLOSE with the stream's reason, code, error and text. False: there is no memory to pass it on. */
 bool cre__conn_report_close(cre__conn *conn);
+/* The same for a stream whose handshake was not accepted. */
+bool cre__conn_report_unopened(cre__conn *conn);
 
 /* Emits END with what CLOSE will say: the stream's owner has the last word. */
 void cre__conn_emit_end(cre__conn *conn);

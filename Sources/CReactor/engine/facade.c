@@ -165,7 +165,7 @@ int cre_engine_respond_file(cre_engine *engine, cre_session session, uint16_t st
 
 int cre_engine_upgrade(cre_engine *engine, cre_session session, const char *subprotocol, const char *fields) {
     size_t length = subprotocol ? strlen(subprotocol) : 0;
-    if (length > CRE__MAX_SUBPROTOCOL) return CRE_EINVALID;
+    if (length > CRE_MAX_SUBPROTOCOL) return CRE_EINVALID;
     response_head head;
     int result = open_head(&head, 101, fields);
     if (result) return result;

@@ -7,6 +7,8 @@
  */
 #include "engine/heartbeat.h"
 
+#include "registry/table_internal.h"
+
 static uint32_t left(uint32_t limit, uint32_t passed) {
     return limit > passed ? limit - passed : 0;
 }
@@ -73,6 +75,7 @@ void cre__heartbeat_due(cre__conn *conn, void (*ping)(cre__conn *conn),
 
 void cre__heartbeat_protect(cre__conn *conn, bool on) {
     conn->stream.protected = on;
+    cre__table_flag(cre__conn_engine(conn)->table, conn->stream.session, CRE__NOTE_PROTECTED, on);
     conn->stream.pinged = false;
     if (!on)
         conn->transport.last_receive =
@@ -94,7 +97,7 @@ void cre__message_begin(cre__conn *conn) {
 /* A peer that is not read because it does not take its output must at least take some of it. */
 static bool is_held_up(const cre__conn *conn, uint32_t now) {
     const cre__transport *transport = &conn->transport;
-    if (transport->stopped & (CRE__STOP_PAUSED | CRE__STOP_CONGESTED)) return true;
+    if (transport->stopped & (CRE__STOP_COMMANDED | CRE__STOP_CONGESTED)) return true;
     return (transport->stopped & CRE__STOP_FULL) &&
            now - transport->last_send < conn->port->options.message_timeout_ms;
 }

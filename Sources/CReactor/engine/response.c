@@ -5,12 +5,12 @@
 
 #include "engine/slices.h"
 
-/* Takes fields that lie in one part; whatever follows them stays. */
-static int take_fields(size_t length, cre_slice *parts, int count, cre_slice *fields) {
+/* Takes bytes that lie in one part; whatever follows them stays. */
+static int take_bytes(size_t length, cre_slice *parts, int count, cre_slice *bytes) {
     for (int i = 0; i < count && length; i++) {
         if (!parts[i].length) continue;
         if (parts[i].length < length) return CRE_EINVALID;
-        *fields = (cre_slice){ parts[i].data, length };
+        *bytes = (cre_slice){ parts[i].data, length };
         parts[i].data += length;
         parts[i].length -= length;
         return 0;
@@ -23,19 +23,20 @@ int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
     if (head.status < 200 || head.status > 999) return CRE_EINVALID;
     *response = (cre__response){ .status = head.status };
-    return take_fields(head.fields_length, parts, count, &response->fields);
+    return take_bytes(head.fields_length, parts, count, &response->fields);
 }
 
 int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count) {
     cre_upgrade head;
     *upgrade = (cre__upgrade){ .fields.length = 0 };
     if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
-    if (head.chosen > 1 || head.subprotocol_length > (head.chosen ? CRE__MAX_SUBPROTOCOL : 0) ||
-        head.fields_length > CRE_HTTP_MAX_HEAD ||
+    if (head.chosen > 1 || head.subprotocol_length > (head.chosen ? CRE_MAX_SUBPROTOCOL : 0) ||
+        head.fields_length > CRE_HTTP_MAX_HEAD || head.data_length > CRE_MAX_USER_DATA ||
         !cre__slices_take(upgrade->subprotocol, head.subprotocol_length, parts, count))
         return CRE_EINVALID;
     upgrade->chosen = head.chosen;
-    int result = take_fields(head.fields_length, parts, count, &upgrade->fields);
+    int result = take_bytes(head.fields_length, parts, count, &upgrade->fields);
+    if (!result) result = take_bytes(head.data_length, parts, count, &upgrade->data);
     if (result || cre__slices_length(parts, count) || strlen(upgrade->subprotocol) < head.subprotocol_length)
         return CRE_EINVALID;
     return cre_http_fields_check(upgrade->fields.data, upgrade->fields.length);

@@ -4,9 +4,8 @@
 
 #include <creactor/buffer.h>
 #include <creactor/record.h>
+#include <creactor/table.h>
 #include <stdbool.h>
-
-#define CRE__MAX_SUBPROTOCOL 255
 
 typedef struct cre__response {
     uint16_t status;
@@ -25,8 +24,9 @@ typedef struct cre__file_response {
 /* The answer to a handshake. */
 typedef struct cre__upgrade {
     bool chosen; /* whether the subprotocol is given; else the port chooses it */
-    char subprotocol[CRE__MAX_SUBPROTOCOL + 1];
+    char subprotocol[CRE_MAX_SUBPROTOCOL + 1];
     cre_slice fields; /* packed, not checked */
+    cre_slice data;   /* what the connection keeps for the application */
 } cre__upgrade;
 
 /* Reads an UPGRADE. Returns 0, CRE_EINVALID or CRE_EHTTP_INVALID_FIELD. */

@@ -47,11 +47,13 @@ typedef enum cre__transport_state {
 
 /* Reasons not to read. Reading goes on when none is left. */
 enum {
-    CRE__STOP_PAUSED = 1,    /* by the application */
+    CRE__STOP_PAUSED = 1,    /* by PAUSE */
     CRE__STOP_CONGESTED = 2, /* the link to its worker is full */
     CRE__STOP_DEFERRED = 4,  /* the protocol cannot take more input yet */
     CRE__STOP_FULL = 8,      /* the write queue is above its high watermark */
     CRE__STOP_ENDED = 16,    /* nothing more can be received */
+    CRE__STOP_HELD = 32,     /* by PAUSE for the application */
+    CRE__STOP_COMMANDED = CRE__STOP_PAUSED | CRE__STOP_HELD,
 };
 
 /* The resolution at which memory for incomplete input is counted. */

@@ -23,7 +23,8 @@ size_t cre_table_size(uint32_t connections) {
     if (connections == 0 || connections > MAX_CONNECTIONS) return 0;
     uint32_t slots = slots_for(connections);
     return sizeof(cre__table_memory) + (size_t)(slots + 63) / 64 * 8 + 64 +
-           (size_t)slots * sizeof(cre__slot) + cre__address_bytes(slots) + (size_t)slots * sizeof(uint32_t);
+           (size_t)slots * sizeof(cre__slot) + cre__address_bytes(slots) + (size_t)slots * sizeof(uint32_t) +
+           cre__notes_bytes(slots);
 }
 
 _Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session) {
@@ -144,6 +145,7 @@ static int claim(cre_table *table, cre_connection_info *info, uint16_t workers) 
             continue;
         cre__slot *slot = &cre__table_slots(table)[index];
         info->session = session;
+        cre__table_forget_last(table, session);
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
         cre__slot_fill(slot, info);
         atomic_store_explicit(cre__table_user(table, session), 0, memory_order_relaxed);
@@ -170,6 +172,7 @@ void cre__table_release(cre_table *table, cre_session session) {
         uint64_t address[2] = { get(&slot->address[0]), get(&slot->address[1]) };
         cre__address_leave(table, (uint8_t)get(&slot->place), address);
     }
+    atomic_store_explicit(&cre__table_rest(table, session)->closed, session, memory_order_relaxed);
     atomic_store_explicit(&slot->session, 0, memory_order_release);
     atomic_fetch_and_explicit(&table->memory->used[index / 64], ~(1ull << (index % 64)),
                               memory_order_release);
@@ -216,9 +219,14 @@ static int64_t unix_time(const _Atomic uint32_t *seen) {
     return clock_ms(CLOCK_REALTIME) - (ago > 0 ? ago : 0);
 }
 
-bool cre_table_get_info(const cre_table *table, cre_session session, cre_connection_info *info, size_t size) {
+/* Copies the slot of a session, while *owner has that. */
+static bool copy_info(const cre_table *table, cre_session session, const _Atomic uint64_t *owner,
+                      cre_connection_info *info, size_t size) {
     const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
-    if (!session || atomic_load_explicit(&slot->session, memory_order_acquire) != session) return false;
+    const cre__slot_rest *rest = cre__table_rest(table, session);
+    if (!session || atomic_load_explicit(owner, memory_order_acquire) != session) return false;
+    bool closed = owner == &rest->closed;
+    uint32_t note = atomic_load_explicit(&rest->note, memory_order_relaxed);
     uint64_t place = get(&slot->place), address[2] = { get(&slot->address[0]), get(&slot->address[1]) };
     cre_connection_info now = {
         .session = session,
@@ -233,15 +241,30 @@ bool cre_table_get_info(const cre_table *table, cre_session session, cre_connect
         .last_send_ms = unix_time(&slot->last_send),
         .queued = atomic_load_explicit(&slot->queued, memory_order_relaxed),
         .user_id = atomic_load_explicit(cre__table_user(table, session), memory_order_relaxed),
+        .close_error = closed ? atomic_load_explicit(&rest->close_error, memory_order_relaxed) : 0,
+        .asking = !closed && note & CRE__NOTE_ASKING,
+        .excepted = (note & CRE__NOTE_PROTECTED) != 0,
+        .closed = closed,
     };
     if (now.last_receive_ms < now.connect_time_ms) now.last_receive_ms = now.connect_time_ms;
     if (now.last_send_ms && now.last_send_ms < now.connect_time_ms) now.last_send_ms = now.connect_time_ms;
     memcpy(now.remote_address, address, sizeof address);
     /* Was the slot released, and perhaps claimed again, during the copy? */
     atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&slot->session, memory_order_relaxed) != session) return false;
+    if (atomic_load_explicit(owner, memory_order_relaxed) != session) return false;
     cre__config_give(info, size, &now, sizeof now);
     return true;
+}
+
+bool cre_table_get_info(const cre_table *table, cre_session session, cre_connection_info *info, size_t size) {
+    const cre__slot *slot = &cre__table_slots(table)[cre__table_index(table, session)];
+    return copy_info(table, session, &slot->session, info, size);
+}
+
+bool cre_table_get_last_info(const cre_table *table, cre_session session, cre_connection_info *info,
+                             size_t size) {
+    return cre_table_get_info(table, session, info, size) ||
+           copy_info(table, session, &cre__table_rest(table, session)->closed, info, size);
 }
 
 int cre_table_state(const cre_table *table, cre_session session) {

@@ -2,6 +2,7 @@
 #ifndef CRE_TABLE_INTERNAL_H
 #define CRE_TABLE_INTERNAL_H
 
+#include <creactor/buffer.h>
 #include <creactor/table.h>
 #include <stdatomic.h>
 
@@ -21,6 +22,22 @@ typedef struct cre__slot {
     _Atomic uint8_t counted;                  /* in the counters of addresses */
     _Atomic uint32_t last_receive, last_send; /* times of the loops' clock >> CRE__SEEN_SHIFT; 0: none */
 } cre__slot;
+
+/* What a slot has no room for. These are stored behind the user ids, and the bytes of notes behind them. */
+typedef struct cre__slot_rest {
+    _Atomic uint64_t closed; /* the last session of the slot, once it has ended; 0: none */
+    _Atomic int32_t close_error;
+    _Atomic uint32_t note; /* the lengths of its note and CRE__NOTE_ASKING: notes.c */
+} cre__slot_rest;
+
+/* In cre__slot_rest.note: a handshake waits for its answer. */
+#define CRE__NOTE_ASKING (1u << 31)
+
+/* In cre__slot_rest.note: the connection is excepted from the heartbeat. */
+#define CRE__NOTE_PROTECTED (1u << 30)
+
+/* The bytes of a note. */
+#define CRE__NOTE_BYTES 512u
 
 /* Converts the loops' clock, which is the system's monotonic clock, to units of 128 ms: precise enough for
  * statistics, and written a few times per second only. */
@@ -97,6 +114,21 @@ static inline uint64_t cre__table_total(const cre_table *table) {
 void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker);
 /* The user id of a session. These are stored behind the counters of addresses. */
 _Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session);
+
+/* ---- notes.c ---- */
+
+/* The bytes of a table for the rest of its slots, and for their notes. */
+size_t cre__notes_bytes(uint32_t slots);
+cre__slot_rest *cre__table_rest(const cre_table *table, cre_session session);
+/* Resets the rest of a slot that is claimed. */
+void cre__table_forget_last(const cre_table *table, cre_session session);
+/* Stores the note of a session, once: up to CRE_MAX_SUBPROTOCOL and CRE_MAX_USER_DATA bytes. */
+void cre__table_set_note(cre_table *table, cre_session session, cre_slice subprotocol, cre_slice data);
+/* Shows the error with which the connection ends, before its slot is released. */
+void cre__table_set_close_error(cre_table *table, cre_session session, int error);
+/* Shows whether a handshake waits for its answer (CRE__NOTE_ASKING), or whether the connection is excepted
+ * from the heartbeat (CRE__NOTE_PROTECTED). */
+void cre__table_flag(cre_table *table, cre_session session, uint32_t flag, bool on);
 
 /* Claims a slot for a new session, fills it from *info and sets info->session. Sessions are dispatched in
  * turn to `workers` workers: info->worker is the first of them on entry and the chosen one on return. Returns

@@ -425,16 +425,20 @@ int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t req
 }
 
 int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t request, const char *subprotocol,
-                       size_t length, const void *fields, size_t fields_length) {
-    if (length > UINT16_MAX || fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+                       size_t length, const void *fields, size_t fields_length, const void *data,
+                       size_t data_length) {
+    if (length > UINT16_MAX || fields_length > CRE_HTTP_MAX_HEAD || data_length > CRE_MAX_USER_DATA)
+        return CRE_ELIMIT;
     cre_record command = { .kind = CRE_COMMAND_UPGRADE, .opcode = request, .session = session };
     cre_upgrade upgrade = { .subprotocol_length = (uint16_t)length,
                             .chosen = subprotocol != NULL,
-                            .fields_length = (uint32_t)fields_length };
+                            .fields_length = (uint32_t)fields_length,
+                            .data_length = (uint32_t)data_length };
     cre_slice parts[] = { { (const uint8_t *)&upgrade, sizeof upgrade },
                           { (const uint8_t *)subprotocol, length },
-                          { fields, fields_length } };
-    return cre_worker_command(worker, &command, parts, 3);
+                          { fields, fields_length },
+                          { data, data_length } };
+    return cre_worker_command(worker, &command, parts, 4);
 }
 
 int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request, const void *data,

@@ -42,12 +42,17 @@ extension WorkerLink {
 
     enum UpgradeResult { case accepted, gone, invalid }
 
-    /// Answers a handshake with 101. Without a subprotocol the settings choose one.
-    func upgrade(_ request: RequestID, subprotocol: String?, fields: [UInt8]) -> UpgradeResult {
+    /// Answers a handshake with 101. Without a subprotocol the settings choose one. The connection keeps `data`.
+    func upgrade(
+        _ request: RequestID, subprotocol: String?, fields: [UInt8], data: [UInt8] = []
+    ) -> UpgradeResult {
         let result = unsafe fields.withUnsafeBytes { fields in
             let upgrade = { (name: UnsafePointer<CChar>?, length: Int) in
-                unsafe cre_worker_upgrade(
-                    raw, request.connection.rawValue, request.number, name, length, fields.baseAddress, fields.count)
+                unsafe data.withUnsafeBytes {
+                    unsafe cre_worker_upgrade(
+                        raw, request.connection.rawValue, request.number, name, length, fields.baseAddress,
+                        fields.count, $0.baseAddress, $0.count)
+                }
             }
             guard let subprotocol else { return upgrade(nil, 0) }
             return unsafe subprotocol.withCString { unsafe upgrade($0, subprotocol.utf8.count) }

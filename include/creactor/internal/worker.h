@@ -162,10 +162,10 @@ CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uin
                                     size_t length);
 
 /** UPGRADE: answers the handshake of this number. `subprotocol` has `length` bytes; NULL: the port chooses.
- * OPEN or CLOSE follows when this returns 0. */
+ * The connection keeps `data`, up to CRE_MAX_USER_DATA bytes. OPEN or CLOSE follows when this returns 0. */
 CRE_API int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t request,
                                const char *subprotocol, size_t length, const void *fields,
-                               size_t fields_length);
+                               size_t fields_length, const void *data, size_t data_length);
 
 /** RESPOND_BODY: sends the next piece of a body, as cre_engine_respond_body. When the last piece cannot be
  * sent to another node (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */

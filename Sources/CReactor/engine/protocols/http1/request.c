@@ -74,6 +74,7 @@ static bool upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
     } else if (conn->port->options.ask_upgrade) {
         if (!cre__conn_keep_handshake(conn, payload, length)) return false;
         cre__http1_of(conn)->upgrading = conn->stream.opened = true;
+        cre__table_flag(cre__conn_engine(conn)->table, conn->stream.session, CRE__NOTE_ASKING, true);
         cre__http1_deliver(conn, CRE_RECORD_FINAL, payload, length);
         return true;
     } else {
@@ -84,6 +85,7 @@ static bool upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
 
 void cre__http1_upgrade_refused(cre__conn *conn) {
     cre__http1_of(conn)->upgrading = conn->stream.opened = false;
+    cre__table_flag(cre__conn_engine(conn)->table, conn->stream.session, CRE__NOTE_ASKING, false);
     cre__conn_drop_handshake(conn);
 }
 
@@ -91,6 +93,7 @@ void cre__http1_upgrade_refused(cre__conn *conn) {
 static int refuse_upgrade(cre__conn *conn, int status) {
     cre__http1 *http = cre__http1_of(conn);
     http->upgrading = false; /* `opened` stays */
+    cre__table_flag(cre__conn_engine(conn)->table, conn->stream.session, CRE__NOTE_ASKING, false);
     return cre__http1_error(conn, http->first, status, true);
 }
 
@@ -180,7 +183,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
 
 /* Whether more of the input may be served now. */
 static bool may_serve(const cre__conn *conn) {
-    bool paused = conn->transport.stopped & (CRE__STOP_PAUSED | CRE__STOP_FULL);
+    bool paused = conn->transport.stopped & (CRE__STOP_COMMANDED | CRE__STOP_FULL);
     return !paused && (cre__http1_of(conn)->body || cre__http1_may_take(conn));
 }
 
@@ -298,7 +301,7 @@ static bool may_move(const cre__conn *conn, cre_event kind) {
 
 static bool report_end(cre__conn *conn) {
     if (!cre__http1_body_report_broken(conn)) return false;
-    return !conn->stream.opened || cre__conn_report_close(conn); /* of a handshake without an answer */
+    return !conn->stream.opened || cre__conn_report_unopened(conn); /* of a handshake without an answer */
 }
 
 static uint8_t oldest_request(const cre__conn *conn) {

@@ -9,7 +9,7 @@
 
 /* The 101 with the longest subprotocol and extension that are accepted. */
 #define ANSWER_ROOM     1024
-#define SUBPROTOCOL_MAX 256
+#define SUBPROTOCOL_MAX CRE_MAX_SUBPROTOCOL
 
 /* Fields that an owner may add to the 101. */
 #define MOST_FIELDS 64
@@ -112,10 +112,10 @@ static int answer_fields(const cre__upgrade *upgrade, cre_http_header fields[MOS
 
 /* Queues the 101. Returns 0, or a negative error when there is nothing to send. The connection may have ended
  * then. */
-static int send_answer(cre__conn *conn, const cre_request_view *request, const cre__upgrade *upgrade) {
+static int send_answer(cre__conn *conn, const cre_request_view *request, const cre__upgrade *upgrade,
+                       const char **subprotocol) {
     cre_http_header fields[MOST_FIELDS];
-    const char *subprotocol;
-    int result = answer_subprotocol(conn, request, upgrade, &subprotocol);
+    int result = answer_subprotocol(conn, request, upgrade, subprotocol);
     int count = result ? result : answer_fields(upgrade, fields);
     if (count < 0) return count;
     cre_ws_handshake handshake;
@@ -127,7 +127,7 @@ static int send_answer(cre__conn *conn, const cre_request_view *request, const c
     size_t room = ANSWER_ROOM + (upgrade ? upgrade->fields.length : 0);
     uint8_t *at = cre__conn_room(conn, room);
     if (!at) return 0;
-    int size = cre_ws_write_response((char *)at, room, accept, subprotocol, deflates ? extension : NULL,
+    int size = cre_ws_write_response((char *)at, room, accept, *subprotocol, deflates ? extension : NULL,
                                      fields, (size_t)count);
     if (size < 0)
         CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = size);
@@ -136,11 +136,25 @@ static int send_answer(cre__conn *conn, const cre_request_view *request, const c
     return 0;
 }
 
+/* What other processes see of the handshake. */
+static void show_note(cre__conn *conn, const char *subprotocol, const cre__upgrade *upgrade) {
+    cre_slice chosen = { (const uint8_t *)subprotocol, subprotocol ? strlen(subprotocol) : 0 };
+    cre_slice data = upgrade ? upgrade->data : (cre_slice){ 0 };
+    cre_table *table = cre__conn_engine(conn)->table;
+    if (chosen.length > CRE_MAX_SUBPROTOCOL) chosen.length = 0;
+    if (chosen.length || data.length)
+        cre__table_set_note(table, conn->stream.session, chosen, data);
+    else if (upgrade)
+        cre__table_flag(table, conn->stream.session, CRE__NOTE_ASKING, false);
+}
+
 int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length, const cre__upgrade *upgrade) {
     cre_request_view request;
     int result = cre_request_view_init(&request, payload, (uint32_t)length);
-    if (!result) result = send_answer(conn, &request, upgrade);
+    const char *subprotocol = NULL;
+    if (!result) result = send_answer(conn, &request, upgrade, &subprotocol);
     if (result || !cre__conn_live(conn)) return result;
+    show_note(conn, subprotocol, upgrade);
     bool kept = conn->stream.has_handshake, keep = conn->port->options.keep_handshake;
     if (keep && !kept && !cre__conn_keep_handshake(conn, payload, length)) return 0;
     cre__conn_switch(conn, &cre__protocol_websocket);

@@ -109,7 +109,7 @@ static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closi
     stream->close_code = closing->code;
     cre__conn_set_close_text(conn, (cre_slice){ (const uint8_t *)closing->text, closing->length });
     /* The answer must be read. */
-    cre__transport_resume(&conn->transport, CRE__STOP_PAUSED | CRE__STOP_FULL);
+    cre__transport_resume(&conn->transport, CRE__STOP_COMMANDED | CRE__STOP_FULL);
     cre__table_set_state(cre__conn_engine(conn)->table, stream->session, CRE_CONNECTION_CLOSING);
     cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
     if (reason == CRE_CLOSED_SHUTDOWN && !conn->transport.blocked) cre__queue_flush(&conn->transport);

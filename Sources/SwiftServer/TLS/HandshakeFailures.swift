@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// Logs failed handshakes: at most one line a second, because any client can cause any number of them.
 enum HandshakeFailures {
     private struct State {
@@ -7,7 +5,8 @@ enum HandshakeFailures {
         var suppressed = 0
     }
 
-    private static let state = Mutex(State())
+    // Not a `Mutex`: see `Lock`. Workers that own their sockets are forked.
+    private static let state = Lock(State())
 
     static func log(peer: String, cause: String) {
         let suppressed: Int? = state.withLock { state in

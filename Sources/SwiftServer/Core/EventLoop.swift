@@ -55,6 +55,10 @@ internal import Glibc
         ceh_restore_main_executor()
     }
 
+    /// The time at which the current turn has begun, in milliseconds of the monotonic clock, modulo 2^32. On the
+    /// loop's thread.
+    @inline(__always) var milliseconds: UInt32 { UInt32(truncatingIfNeeded: unsafe cre_loop_now(raw)) }
+
     /// Runs until ``stop()``.
     func run() { unsafe cre_loop_run(raw) }
 

@@ -2,6 +2,8 @@
 /// differences between synchronous and asynchronous handlers, and between the forms of a payload.
 @safe struct ConnectionHandlers: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
+    /// Decides handshakes; without it they are accepted.
+    var handshake: HandshakeHandler?
     var open: ((WorkerContext, Request) -> Void)?
     var message: Message?
     var close: ((WorkerContext, ConnectionID, CloseReason) -> Void)?
@@ -30,6 +32,7 @@
     /// These handlers, and for other events those of `main`.
     func orElse(_ main: ConnectionHandlers) -> ConnectionHandlers {
         var all = self
+        all.handshake = handshake ?? main.handshake
         all.open = open ?? main.open
         all.message = message ?? main.message
         all.close = close ?? main.close

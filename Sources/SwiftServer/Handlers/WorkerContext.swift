@@ -200,7 +200,9 @@ internal import Glibc
         return true
     }
 
-    func info(_ fd: ConnectionID) -> ConnectionInfo? { ConnectionInfo(fd, bus, server) }
+    func info(_ fd: ConnectionID, ignoringClose: Bool = false) -> ConnectionInfo? {
+        ConnectionInfo(fd, bus, server, ignoringClose: ignoringClose)
+    }
 
     /// Ends the process at once: a custom process has failed, and is replaced.
     func fail(_ cause: String) {

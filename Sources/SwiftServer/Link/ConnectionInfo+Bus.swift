@@ -5,22 +5,27 @@ internal import Glibc
 extension ConnectionInfo {
     /// The ports and owners of a server, as far as its connections refer to them.
     struct Server: Sendable {
-        /// The bound port of each listening socket, and whether it uses TLS.
-        var ports: [(number: Int, isSecure: Bool)]
+        var ports: [Port]
         var reactors: Int
+
+        /// A listening socket.
+        struct Port {
+            /// The bound port.
+            var number: Int
+            var type: PortProtocol
+            var isSecure: Bool
+            /// The descriptors: one, or one of each worker.
+            var descriptors: [Int32]
+        }
     }
 
-    /// Reads the connection's entry in shared memory, `nil` when the connection is gone. Any process, any thread.
-    init?(_ fd: ConnectionID, _ bus: Bus, _ server: Server) {
+    /// Reads the connection's entry in shared memory, `nil` when the connection is gone; with `ignoringClose` also the
+    /// entry that a closed connection has left. Any process, any thread.
+    init?(_ fd: ConnectionID, _ bus: Bus, _ server: Server, ignoringClose: Bool = false) {
         var raw = cre_connection_info()
         let size = MemoryLayout<cre_connection_info>.size
-        guard unsafe cre_table_get_info(bus.table, fd.rawValue, &raw, size) else { return nil }
-        let status: WebSocketStatus =
-            switch UInt32(raw.state) {
-            case CRE_CONNECTION_OPEN.rawValue: .established
-            case CRE_CONNECTION_CLOSING.rawValue: .closing
-            default: .none
-            }
+        let read = unsafe ignoringClose ? cre_table_get_last_info : cre_table_get_info
+        guard unsafe read(bus.table, fd.rawValue, &raw, size) else { return nil }
         let index = Int(raw.port)
         let kind: SocketType =
             switch Int32(raw.family) {
@@ -28,14 +33,54 @@ extension ConnectionInfo {
             case AF_UNIX: .unixStream
             default: .tcp
             }
-        let port = server.ports.indices.contains(index) ? server.ports[index] : (0, false)
+        let port = server.ports.indices.contains(index) ? server.ports[index] : nil
+        let isClosed = raw.closed != 0
+        let note = isClosed ? Note() : Note(fd, bus)
+        let worker = Int(raw.worker) - server.reactors
+        let error = raw.close_error
         self.init(
-            fd: fd, webSocketStatus: status, serverPort: port.0, portIndex: index, socketType: kind, isSecure: port.1,
+            fd: fd, webSocketStatus: ConnectionInfo.status(of: raw, port?.type), serverPort: port?.number ?? 0,
+            portIndex: index, socketType: kind, isSecure: port?.isSecure ?? false,
             remoteAddress: ConnectionInfo.address(of: raw), remotePort: Int(raw.remote_port),
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,
-            workerID: Int(raw.worker) - server.reactors, reactorID: server.reactors > 0 ? Int(raw.owner) : nil,
-            queuedBytes: Int(raw.queued), userID: raw.user_id == 0 ? nil : Int(raw.user_id))
+            workerID: worker, reactorID: server.reactors > 0 ? Int(raw.owner) : nil,
+            queuedBytes: Int(raw.queued), userID: raw.user_id == 0 ? nil : Int(raw.user_id),
+            subprotocol: note.subprotocol, userData: note.data, isProtected: raw.excepted != 0,
+            serverDescriptor: port.flatMap {
+                $0.descriptors.count > 1 && $0.descriptors.indices.contains(worker)
+                    ? $0.descriptors[worker] : $0.descriptors.first
+            }, isClosed: isClosed,
+            closeErrno: (-4095..<0).contains(error) && error > CRE_ENOMEM.rawValue ? -error : 0)
+    }
+
+    private static func status(of raw: cre_connection_info, _ type: PortProtocol?) -> WebSocketStatus {
+        guard type == .webSocket, raw.closed == 0 else { return .none }
+        return switch UInt32(raw.state) {
+        case CRE_CONNECTION_OPEN.rawValue: .established
+        case CRE_CONNECTION_CLOSING.rawValue: .closing
+        default: raw.asking != 0 ? .handshake : .connecting
+        }
+    }
+
+    /// What the handshake of a WebSocket has left.
+    private struct Note {
+        var subprotocol: String?
+        var data: [UInt8] = []
+
+        init() {}
+
+        init(_ fd: ConnectionID, _ bus: Bus) {
+            var note = cre_connection_note()
+            guard unsafe cre_table_get_note(bus.table, fd.rawValue, &note) else { return }
+            let (name, count) = (Int(note.subprotocol_length), Int(note.data_length))
+            if name > 0 {
+                subprotocol = unsafe withUnsafeBytes(of: note.subprotocol) {
+                    unsafe String(decoding: $0.prefix(name), as: UTF8.self)
+                }
+            }
+            if count > 0 { data = unsafe withUnsafeBytes(of: note.data) { unsafe [UInt8]($0.prefix(count)) } }
+        }
     }
 
     private static func address(of info: cre_connection_info) -> String {

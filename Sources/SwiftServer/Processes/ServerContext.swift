@@ -14,6 +14,8 @@ internal import Glibc
     let program: Program
     /// The ports that the sockets are bound to, by the place of the port.
     let ports: [Int]
+    /// The listening sockets and owners, as far as connections refer to them.
+    let connectionServer: ConnectionInfo.Server
     let masterPID: Int32
     /// The master, the manager and its children know it.
     var managerPID: Int32 = 0
@@ -31,7 +33,8 @@ internal import Glibc
 
     init(
         configuration: ServerConfiguration, bus: Bus, flags: ControlFlags, certificates: Certificates,
-        confinement: Confinement, program: Program, ports: [Int], masterPID: Int32, managerPID: Int32, hooks: Hooks
+        confinement: Confinement, program: Program, ports: [Int], listeners: [[Int32]], masterPID: Int32,
+        managerPID: Int32, hooks: Hooks
     ) {
         self.configuration = configuration
         self.bus = bus
@@ -40,6 +43,12 @@ internal import Glibc
         self.confinement = confinement
         self.program = program
         self.ports = ports
+        connectionServer = ConnectionInfo.Server(
+            ports: zip(configuration.ports, ports).enumerated().map { index, port in
+                ConnectionInfo.Server.Port(
+                    number: port.1, type: port.0.type, isSecure: port.0.tls != nil,
+                    descriptors: listeners.indices.contains(index) ? listeners[index] : [])
+            }, reactors: configuration.layout.reactors)
         self.masterPID = masterPID
         self.managerPID = managerPID
         self.hooks = hooks
@@ -56,7 +65,7 @@ internal import Glibc
     /// Makes the worker of this process, on its loop. With `listeners` it owns its sockets.
     func makeWorker(_ id: Int, _ loop: EventLoop, listeners: [Int32]?) throws(ServerError) -> WorkerRuntime {
         let runtime = try WorkerRuntime(
-            id: id, configuration: configuration, loop: loop, bus: bus, flags: flags, ports: ports,
+            id: id, configuration: configuration, loop: loop, bus: bus, flags: flags, server: connectionServer,
             sockets: listeners.map { WorkerRuntime.Sockets(listeners: $0, certificates: certificates) })
         hooks.isWorker(runtime)
         return runtime

@@ -99,7 +99,8 @@ internal import Glibc
         return ServerContext(
             configuration: configuration, bus: bus, flags: flags, certificates: certificates,
             confinement: confinement, program: program,
-            ports: handover?.ports ?? listeners?.ports ?? [], masterPID: handover?.master ?? getpid(),
+            ports: handover?.ports ?? listeners?.ports ?? [], listeners: listeners?.sockets ?? [],
+            masterPID: handover?.master ?? getpid(),
             managerPID: handover?.manager ?? (mode == .single ? getpid() : 0), hooks: hooks)
     }
 

@@ -28,6 +28,8 @@ public class Port: @unchecked Sendable {
     var registrationError: String?
     /// Whether the server was started.
     var isStarted = false
+    /// Why the port cannot be used, found before the start.
+    var problem: String?
 
     init(host: String, port: Int, type: PortProtocol, index: Int) {
         self.host = host
@@ -55,9 +57,11 @@ public class Port: @unchecked Sendable {
     /// `main` is the server's own port, whose handlers get the events that the port has none for. A server in the
     /// background has another working directory, so its file names are made absolute.
     func configuration(_ main: Port, absolutePaths: Bool) -> PortConfiguration {
-        PortConfiguration(
+        var handlers = handlers.orElse(main.handlers)
+        handlers.handshake?.timeLimit = settings.handshakeTimeout ?? .seconds(10)
+        return PortConfiguration(
             host: host, port: port, type: type, index: index, settings: settings,
-            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers.orElse(main.handlers),
-            routes: routes.isEmpty && type == .webSocket ? main.routes : routes)
+            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers,
+            routes: routes.isEmpty && type == .webSocket ? main.routes : routes, problem: problem)
     }
 }

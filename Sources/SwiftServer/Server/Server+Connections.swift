@@ -23,12 +23,15 @@ extension Server {
         worker?.close(fd, code: code, reason: reason) ?? false
     }
 
-    /// The state of a connection, `nil` when it is gone. From every process, without asking its owner.
-    public func connectionInfo(_ fd: ConnectionID) -> ConnectionInfo? {
-        guard let context else { return nil }
-        let ports = ports.map { ($0.port, $0.tls != nil) }
-        return ConnectionInfo(
-            fd, context.bus, ConnectionInfo.Server(ports: ports, reactors: context.layout.reactors))
+    /// The state of a connection, `nil` when it is closed. From every process, without asking its owner.
+    ///
+    /// - Parameters:
+    ///   - fd: the connection.
+    ///   - ignoringClose: also return the last state of a connection that is closed, as in `onClose`. It is known until
+    ///     ``Settings/maxConnections`` further connections were accepted; ``ConnectionInfo/userData`` and
+    ///     ``ConnectionInfo/subprotocol`` end with the connection.
+    public func connectionInfo(_ fd: ConnectionID, ignoringClose: Bool = false) -> ConnectionInfo? {
+        context.flatMap { ConnectionInfo(fd, $0.bus, $0.connectionServer, ignoringClose: ignoringClose) }
     }
 
     /// Exempts a connection from ``Settings/heartbeatIdleTime`` and ``Settings/pingInterval``, or ends the exemption.

@@ -30,6 +30,19 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let queuedBytes: Int
     /// The user id that ``Server/bind(_:to:)`` has set.
     public let userID: Int?
+    /// The subprotocol that was chosen in the handshake of a WebSocket; `nil`: none.
+    public let subprotocol: String?
+    /// What `onHandshake` has left with the WebSocket: ``Handshake/accept(subprotocol:userData:userID:)``.
+    public let userData: [UInt8]
+    /// Whether the heartbeat passes over the connection: ``Server/protect(_:_:)``.
+    public let isProtected: Bool
+    /// The descriptor of the listening socket that accepted the connection, in the process that listens. `nil` in a
+    /// program that has joined a running server.
+    public let serverDescriptor: Int32?
+    /// Whether the connection is closed; see ``Server/connectionInfo(_:ignoringClose:)``.
+    public let isClosed: Bool
+    /// The system's error (`errno`) with which the connection was closed; 0: none, or it is open.
+    public let closeErrno: Int32
 
     /// Kinds of sockets that have connections, with the numbers that Swoole uses for them.
     public enum SocketType: Int, Sendable, Hashable {
@@ -43,8 +56,12 @@ public struct ConnectionInfo: Sendable, Hashable {
 
     /// The state of a connection on its way to a WebSocket and back.
     public enum WebSocketStatus: Int, Sendable, Hashable {
-        /// No WebSocket, or not yet.
+        /// A connection of a port without WebSockets, or a closed one.
         case none = 0
+        /// A connection that has not begun a handshake; it may stay plain HTTP.
+        case connecting = 1
+        /// A handshake that a handler has not answered yet.
+        case handshake = 2
         /// The handshake is done; messages go both ways.
         case established = 3
         /// The closing handshake is under way.

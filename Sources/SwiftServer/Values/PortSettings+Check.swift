@@ -21,7 +21,8 @@ extension PortSettings {
             try require(value.map { (1...1 << 30).contains($0) } ?? true, "\(what) must be 1 or more")
         }
         for (what, value) in [
-            ("headTimeout", headTimeout), ("bodyTimeout", bodyTimeout), ("messageTimeout", messageTimeout),
+            ("headTimeout", headTimeout), ("handshakeTimeout", handshakeTimeout), ("bodyTimeout", bodyTimeout),
+            ("messageTimeout", messageTimeout),
             ("idleTimeout", idleTimeout), ("closeTimeout", closeTimeout),
         ] {
             try require(

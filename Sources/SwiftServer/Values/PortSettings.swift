@@ -19,6 +19,8 @@ public struct PortSettings: Sendable {
     public var maxQueue: Int?
     /// See ``Settings/headTimeout``.
     public var headTimeout: Duration?
+    /// The time limit for `onHandshake` to decide; the client gets status 503 then. Default: `nil`, 10 seconds.
+    public var handshakeTimeout: Duration?
     /// See ``Settings/bodyTimeout``.
     public var bodyTimeout: Duration?
     /// See ``Settings/messageTimeout``.

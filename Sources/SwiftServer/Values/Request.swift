@@ -1,6 +1,8 @@
 internal import CReactor
 
 /// An HTTP request, or the handshake of a WebSocket. The server has parsed it once; properties look up its parts.
+///
+/// Printing it gives the request line; `dump` gives its parts.
 public struct Request: Sendable {
     /// The connection of the request.
     public let fd: ConnectionID
@@ -8,15 +10,19 @@ public struct Request: Sendable {
     let storage: [UInt8]
     /// The number by which its response refers to it.
     let number: UInt8
+    /// The time of the loop at which it was received, in milliseconds, modulo 2^32.
+    let receivedAt: UInt32
 
     /// The source of a body that arrives in pieces.
     var incoming: (any BodyReader)?
 
     var id: RequestID { RequestID(connection: fd, number: number) }
 
-    init?(fd: ConnectionID, number: UInt8 = 0, payload: UnsafeRawBufferPointer) {
+    /// `receivedAt`: ``EventLoop/milliseconds``.
+    init?(fd: ConnectionID, number: UInt8 = 0, receivedAt: UInt32, payload: UnsafeRawBufferPointer) {
         self.fd = fd
         self.number = number
+        self.receivedAt = receivedAt
         storage = unsafe [UInt8](payload)
         var view = unsafe cre_request_view()
         let result = unsafe storage.withUnsafeBufferPointer {
@@ -99,7 +105,7 @@ public struct Request: Sendable {
     /// Whether the client expects "100 Continue" before it sends the body.
     var isExpected: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_EXPECT_CONTINUE != 0 } }
 
-    fileprivate func withView<Result>(_ body: (cre_request_view) -> Result) -> Result {
+    func withView<Result>(_ body: (cre_request_view) -> Result) -> Result {
         var view = unsafe cre_request_view()
         return unsafe storage.withUnsafeBufferPointer {
             // Checked in init.
@@ -188,7 +194,7 @@ extension Request {
 }
 
 extension cre_request_view {
-    fileprivate func text(at offset: UInt16, _ length: UInt16) -> String {
+    func text(at offset: UInt16, _ length: UInt16) -> String {
         unsafe String(decoding: UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length)), as: UTF8.self)
     }
 }

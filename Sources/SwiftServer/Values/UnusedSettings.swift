@@ -42,6 +42,7 @@ extension PortSettings {
             ("streamRequestBodies", streamRequestBodies != nil, isWeb, "a webSocket or http port"),
             ("maxStreamedBody", maxStreamedBody != nil, isWeb, "a webSocket or http port"),
             ("headTimeout", headTimeout != nil, isWeb, "a webSocket or http port"),
+            ("handshakeTimeout", handshakeTimeout != nil, spoken == .webSocket, "a webSocket port"),
             ("bodyTimeout", bodyTimeout != nil, isWeb, "a webSocket or http port"),
             (
                 "messageTimeout", messageTimeout != nil,

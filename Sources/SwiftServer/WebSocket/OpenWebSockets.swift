@@ -55,6 +55,8 @@ internal import CReactor
         if let route = routes[port].match(request.path) {
             let response = MainActor.assumeIsolated { Response(to: request.id, worker: worker) }
             serve(request, response, route)
+        } else if request.isHandshake, handlers[port].handshake != nil {
+            return false
         } else if request.isHandshake, handlers[port].message != nil {
             _ = worker.link.upgrade(request.id, subprotocol: nil, fields: [])
         } else if !request.isHandshake, handlers[port].request != nil {
@@ -151,7 +153,9 @@ internal import CReactor
             return true
         }
         let isKnown = if case .adopting = entry { true } else { false }
-        guard let request = unsafe Request(fd: fd, payload: payload) else { return true }
+        guard let request = unsafe Request(fd: fd, receivedAt: worker.loop.milliseconds, payload: payload) else {
+            return true
+        }
         // Also when a predecessor has accepted the handshake and ended before the WebSocket was open.
         guard let route = routes[port].match(request.path) else {
             entries[fd] = .plain

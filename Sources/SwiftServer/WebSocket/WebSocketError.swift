@@ -10,6 +10,8 @@ public enum WebSocketError: Error, Sendable, Hashable {
     case invalidSubprotocol
     /// The connection is gone; ``WebSocket/closeReason`` has the cause.
     case closed
+    /// ``ConnectionInfo/userData`` may have at most 256 bytes, and a user id must be 1...4,294,967,295.
+    case invalidUserData
     /// Nothing was received within the time limit.
     case timedOut
     /// The message is too large, or not valid as a frame of its kind.
@@ -37,6 +39,7 @@ extension WebSocketError: CustomStringConvertible {
         case .answered: "the request was answered before"
         case .notOpen: "the WebSocket is not open"
         case .invalidSubprotocol: "the client has not offered this subprotocol"
+        case .invalidUserData: "user data must have at most 256 bytes, and a user id must be 1...4,294,967,295"
         case .closed: "the connection is closed"
         case .timedOut: "nothing was received in time"
         case .invalidMessage: "the message is too large or invalid"

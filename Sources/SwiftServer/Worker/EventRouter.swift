@@ -35,7 +35,10 @@ internal import CReactorInternal
         self.poster = poster
         self.drain = drain
         self.quota = quota
+        CurrentWorker.begin(worker)
     }
+
+    deinit { CurrentWorker.end(worker) }
 
     // MARK: Events of connections
 
@@ -60,7 +63,7 @@ internal import CReactorInternal
         case CRE_EVENT_REQUEST:
             guard let request = unsafe request(record, fd, payload) else { return true }
             if !sockets.receive(request, port: port) {
-                (port > 0 ? otherHandlers[port - 1] : handlers).request?(worker, request)
+                receive(request, port > 0 ? otherHandlers[port - 1] : handlers)
             }
             count()
             return true
@@ -71,10 +74,20 @@ internal import CReactorInternal
         }
     }
 
+    @inline(__always) private func receive(_ request: Request, _ handlers: borrowing ConnectionHandlers) {
+        if let handshake = handlers.handshake, request.isHandshake {
+            handshake(worker, request)
+        } else {
+            handlers.request?(worker, request)
+        }
+    }
+
     @inline(__always) private func request(
         _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
     ) -> Request? {
-        guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, payload: payload) else { return nil }
+        let request = unsafe Request(
+            fd: fd, number: record.pointee.opcode, receivedAt: worker.loop.milliseconds, payload: payload)
+        guard var request else { return nil }
         if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 { worker.requests.expectBody(of: &request) }
         return request
     }
@@ -90,17 +103,20 @@ internal import CReactorInternal
         case CRE_EVENT_REQUEST:
             guard let request = unsafe request(record, fd, payload) else { return }
             count()
-            handlers.request?(worker, request)
+            receive(request, handlers)
         case CRE_EVENT_REQUEST_BODY:
             let request = unsafe RequestID(connection: fd, number: record.pointee.opcode)
             unsafe worker.requests.receiveBody(of: request, payload, UInt32(record.pointee.flags))
         case CRE_EVENT_OPEN:
-            guard handlers.open != nil || keepsHandshakes, let request = unsafe Request(fd: fd, payload: payload)
+            guard handlers.open != nil || keepsHandshakes,
+                let request = unsafe Request(fd: fd, receivedAt: worker.loop.milliseconds, payload: payload)
             else { return }
             if keepsHandshakes { worker.handshakes[fd] = request }
             handlers.open?(worker, request)
         case CRE_EVENT_CLOSE:
             defer { if keepsHandshakes { worker.handshakes[fd] = nil } }
+            // A connection whose handshake was not accepted has not been opened either.
+            guard unsafe UInt32(record.pointee.flags) & CRE_RECORD_UNOPENED == 0 else { return }
             guard let close = handlers.close, let reason = unsafe CloseReason(payload) else { return }
             close(worker, fd, reason)
         case CRE_EVENT_RECEIVE:

@@ -11,6 +11,10 @@ struct PortConfiguration: Sendable {
     let handlers: ConnectionHandlers
     /// The port's straight-line handlers, or else the server's.
     let routes: WebSocketRoutes
+    /// Why the port cannot be used; `nil`: it can.
+    var problem: String?
+    /// Whether handshakes are decided by a handler.
+    var decidesHandshakes: Bool { type == .webSocket && (handlers.handshake != nil || !routes.isEmpty) }
     /// Whether plain HTTP requests are handled.
     var servesHTTP: Bool { handlers.request != nil || !routes.isEmpty }
 
@@ -19,6 +23,7 @@ struct PortConfiguration: Sendable {
     var isLocal: Bool { host.hasPrefix("unix:") }
 
     func check() throws(ServerError) {
+        if let problem { throw .setting("\(name) \(problem)") }
         try settings.check(name, type)
         try settings.checkUse(name, type, isLocal: isLocal)
         if tls != nil && type == .udp { throw .setting("\(name) cannot use TLS") }

@@ -32,8 +32,8 @@ internal import CReactorInternal
 
     /// Prepares the process; ``open()`` follows. With `sockets` (base and single mode) it serves them itself.
     init(
-        id: Int, configuration: ServerConfiguration, loop: EventLoop, bus: Bus, flags: ControlFlags, ports: [Int],
-        sockets: Sockets?
+        id: Int, configuration: ServerConfiguration, loop: EventLoop, bus: Bus, flags: ControlFlags,
+        server: ConnectionInfo.Server, sockets: Sockets?
     ) throws(ServerError) {
         let layout = configuration.layout
         let settings = configuration.settings
@@ -63,9 +63,7 @@ internal import CReactorInternal
             link: link, local: local, handlers: configuration.tasks, timers: timers, maxTask: settings.maxTask)
         context = WorkerContext(
             id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
-            timers: timers,
-            server: ConnectionInfo.Server(
-                ports: zip(configuration.ports, ports).map { ($1, $0.tls != nil) }, reactors: layout.reactors))
+            timers: timers, server: server)
         let hasRoutes = role == .worker && configuration.ports.contains { !$0.routes.isEmpty }
         let open =
             !hasRoutes

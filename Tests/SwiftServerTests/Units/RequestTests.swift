@@ -1,4 +1,5 @@
 import CReactor
+import Glibc
 import Testing
 
 @testable import SwiftServer
@@ -35,6 +36,36 @@ import Testing
         #expect(request.queryString == "x=1&y")
         #expect(request.host == "example.com:8080")
         #expect(request.body == [UInt8]("body".utf8))
+    }
+
+    @Test func aRequestDescribesItself() throws {
+        let request = try RequestTests.request(RequestTests.example)
+        #expect("\(request)" == "POST /a%20b/c?x=1&y HTTP/1.1")
+        #expect(request.debugDescription.hasPrefix("POST /a%20b/c?x=1&y HTTP/1.1\nHost: example.com:8080\n"))
+        var text = ""
+        dump(request, to: &text)
+        #expect(text.contains("- method: \"POST\""))
+        #expect(!text.contains("storage"))
+    }
+
+    @Test func theRawRequestIsKept() throws {
+        let request = try RequestTests.request(RequestTests.example)
+        #expect(request.raw == [UInt8](RequestTests.example.utf8))
+        #expect(request.httpVersion == "1.1")
+        #expect(request.scheme == "http")
+        #expect(request.remoteAddress == nil)
+        #expect(abs(request.time - Double(time(nil))) < 60)
+        #expect(try RequestTests.request("GET / HTTP/1.0\r\n\r\n").httpVersion == "1.0")
+    }
+
+    @Test func pathsAreDecoded() throws {
+        func decoded(_ path: String) throws -> String? {
+            try RequestTests.request("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n").decodedPath
+        }
+        #expect(try decoded("/a%20b/%C3%A9") == "/a b/é")
+        #expect(try decoded("/") == "/")
+        #expect(try decoded("/a+b%2F..") == "/a+b/..")
+        #expect(try decoded("/a%2") == nil)
     }
 
     @Test func fieldsAreFoundInAnyLetterCase() throws {

@@ -1,0 +1,15 @@
+/// What the server knows of a request's connection.
+extension Request {
+    /// The state of the request's connection at this moment, or its last one when it is closed. `nil` outside of a
+    /// server, and long after the close.
+    public var connectionInfo: ConnectionInfo? {
+        CurrentWorker.context?.info(fd, ignoringClose: true)
+    }
+
+    /// The client's address, as ``ConnectionInfo/remoteAddress``. Behind a proxy it is the proxy's.
+    public var remoteAddress: String? { connectionInfo?.remoteAddress }
+    /// The client's port.
+    public var remotePort: Int? { connectionInfo?.remotePort }
+    /// The server's port that the request came in on.
+    public var serverPort: Int? { connectionInfo?.serverPort }
+}

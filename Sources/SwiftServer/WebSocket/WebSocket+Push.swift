@@ -17,8 +17,10 @@ extension WebSocket {
         try await pushLater { [self] in worker.push(bytes, to: id, opcode: opcode, finish: finish) }
     }
 
-    /// Sends a frame with its own opcode, as an echo does; see ``push(_:)-(String)``.
+    /// Sends a frame with its own opcode, as an echo does; see ``push(_:)-(String)``. A close frame begins the closing
+    /// handshake, as ``close(code:reason:)`` does.
     public func push(_ frame: Frame) async throws {
+        if frame.opcode == .close { return try push(close: frame) }
         try await push(frame.bytes, opcode: frame.opcode, finish: frame.finish)
     }
 
@@ -27,6 +29,12 @@ extension WebSocket {
 
     /// Ends a subscription.
     @discardableResult public func unsubscribe(from topic: String) -> PushResult { worker.subscribe(id, topic, false) }
+
+    private func push(close frame: Frame) throws {
+        guard let closing = frame.closeFrame, frame.finish else { throw WebSocketError.invalidMessage }
+        guard phase == .open else { throw phase == .closed ? WebSocketError.closed : WebSocketError.notOpen }
+        close(code: closing.code == 1005 ? 1000 : closing.code, reason: closing.reason)
+    }
 
     /// False when there is no room for the message now.
     private func isAccepted(_ result: PushResult) throws -> Bool {

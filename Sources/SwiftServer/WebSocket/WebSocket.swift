@@ -32,6 +32,11 @@ internal import CReactor
     /// Why and how the connection was closed, or is being closed by the client; `nil` before.
     @MainActor public var closeReason: CloseReason? { reason }
     private var reason: CloseReason?
+    /// The close frame that the client has sent; `nil` when it has sent none. Known when ``recv(timeout:)`` and the
+    /// sequences end.
+    @MainActor public var closeFrame: CloseFrame? { reason?.closeFrame }
+    /// The subprotocol that was chosen in the handshake; `nil`: none, or the connection is closed.
+    public var subprotocol: String? { info?.subprotocol }
 
     enum Phase { case asked, opening, open, closed }
     @safe @exclusivity(unchecked) private(set) var phase: Phase

@@ -55,6 +55,19 @@ extension Server {
         return activity.isRunning ? .busy : .idle
     }
 
+    /// Renames the calling process, as `ps` shows it: "chat: front door" instead of "chat: worker 0". A title that is
+    /// too long is cut; an empty one is not set. From every process of a running server, for example in `onStart`,
+    /// `onManagerStart` and `onWorkerStart`. Processes that it starts or replaces later get their usual titles from
+    /// ``processName``. In ``ServerMode/single`` the process keeps the name of its program.
+    ///
+    /// - Returns: false when the title is empty, or no server with several processes is running here.
+    @discardableResult
+    public func setProcessTitle(_ title: String) -> Bool {
+        guard context != nil, mode != .single, !title.isEmpty else { return false }
+        unsafe cre_process_set_title(title)
+        return true
+    }
+
     /// The counters of the whole server, read from shared memory without asking another process. Each is as it was at
     /// the end of the last turn of the loop that counts it.
     public func stats() -> ServerStatistics { context?.statistics() ?? ServerStatistics(nil, nil) }

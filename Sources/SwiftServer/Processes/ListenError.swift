@@ -26,7 +26,7 @@ struct ListenError: CustomStringConvertible {
     private var causeOfAddress: String {
         switch error {
         case CRE_EINVALID.rawValue:
-            "host must be an IP address, or \"unix:\" and a path (names are not looked up)"
+            "host must be an IP address, a host name, or \"unix:\" and a path"
         case -EADDRINUSE: "another program listens there"
         case -EADDRNOTAVAIL: "host is not an address of this machine"
         case -EAFNOSUPPORT: "this machine has no IPv6"

@@ -37,9 +37,10 @@ struct Listeners: Sendable {
         }
         let count = mode == .base ? settings.workerCount : 1  // the master's, or the only process's
         let isShared = count > 1 && !port.isLocal && port.settings.descriptor == nil
+        let host = try HostName.address(port.host, port)
         var bound = UInt16(port.port)
         var own = [Int32](repeating: -1, count: isShared ? count : 1)
-        let result = unsafe port.host.withCString { host in
+        let result = unsafe host.withCString { host in
             var options = unsafe port.settings.listenOptions(isDatagram: port.type == .udp, backlog: settings.backlog)
             unsafe options.host = host
             unsafe options.port = bound

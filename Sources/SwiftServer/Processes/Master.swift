@@ -79,11 +79,7 @@ internal import Glibc
             try startReactors()
             try accept(loop)
         }
-        Log.notice(
-            """
-            listening on \(context.configuration.ports[0].host) port \(context.ports[0]), \(mode.rawValue) mode, \
-            \(layout.workers) workers
-            """)
+        Log.notice(ListeningNotice.text(context))
         try startup.isListening()
         context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)
         startup.statistics?.keep(timers, context.statistics)

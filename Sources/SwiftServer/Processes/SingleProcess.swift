@@ -19,7 +19,7 @@ internal import Synchronization
             throw ServerError(code: .alreadyStarted, message: "another server is running in this process")
         }
         defer { SingleProcess.isRunning.store(false, ordering: .releasing) }
-        let (configuration, handlers, flags) = (context.configuration, context.handlers, context.flags)
+        let (handlers, flags) = (context.handlers, context.flags)
         let signals = try Signals(Signals.ofWorker)
         defer { signals.close() }
         // Other threads may run already, and a signal reaches one that does not block it.
@@ -41,8 +41,7 @@ internal import Synchronization
         loop.watch(flags.shutdown.descriptor) { [self] in
             if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime, watchdog) }
         }
-        let place = configuration.listens ? "\(configuration.ports[0].host) port \(context.ports[0])" : "no port"
-        Log.notice("listening on \(place), all in one process")
+        Log.notice(configuration.listens ? ListeningNotice.text(context) : "serving without a port")
         try startup.isListening()
         try context.confinement.enter(node: context.layout.node(of: 0))
         handlers.start?()

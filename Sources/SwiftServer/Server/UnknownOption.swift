@@ -71,7 +71,7 @@ struct UnknownOption {
         (["dispatch_func"], "use settings.dispatch = .function"),
         (
             ["package_length_func"],
-            "length fields are described by package_length_type, _offset and package_body_offset"
+            "use settings.framing = .function of the port"
         ),
         (
             ["discard_timeout_request", "enable_unsafe_event"],

@@ -20,6 +20,8 @@ import TestProtocol
         case .dispatch: DispatchScenario.register(server, configuration)
         case .drain: DrainScenario.register(server, configuration)
         case .json: JSONScenario.register(server)
+        case .handshakes: HandshakeScenario.register(server)
+        case .info: InfoScenario.register(server)
         case .largeAnswers: LargeAnswerScenario.register(server, configuration)
         case .overwriting: OverwritingScenario.register(server)
         case .ports: PortScenario.register(server, configuration)

@@ -8,6 +8,8 @@ let configuration = try Tail.configuration ?? Configuration(arguments: CommandLi
 // Should the tests be cut off before they stop it.
 alarm(configuration.patience ?? 120)
 
+if configuration.scenario == .datagrams { DatagramScenario.run(configuration) }
+
 let server = WebSocketServer(
     host: configuration.host ?? "127.0.0.1", port: configuration.port ?? 0, mode: configuration.mode)
 server.processName = "fixture"

@@ -62,6 +62,8 @@ package enum Event: Codable, Hashable, Sendable {
     case handlerEnd(open: Int, code: UInt16?)
     case asked
     case lateUpgrade(String)
+    /// What a handler has found, in words.
+    case outcome(String)
     case pushedLarge
     // Handlers in progress
     case blocked
@@ -112,7 +114,7 @@ package enum Event: Codable, Hashable, Sendable {
         case executor, firstTask, lastTask
         case open, close, closedIn, closeThread, afterClose, requestAfterClose, closedTwice, closedStream, closing
         case connect, gone, packet, full, drained, portDrained, refused, detachedPush, masterPush, wrongKind
-        case overwritten, stopping, largeAnswer, handlerEnd, asked, lateUpgrade, pushedLarge
+        case overwritten, stopping, largeAnswer, handlerEnd, asked, lateUpgrade, outcome, pushedLarge
         case wrongKindElsewhere, lateResponse, uploadFailed, readAfterEnd, blocked, received, held
         case ordered, ticked, pushed, taskResult, sentInStart
         case posted, sent, note, finish, taskError, flood, message, process, accepted, timer

@@ -2,7 +2,7 @@
 package enum Scenario: String, CaseIterable, Codable, Sendable {
     case general, span, async, echo, behaviour, broadcast, chaos, connection, dispatch, drain, ports, shared, signals
     case json, straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
-    case largeAnswers, overwriting, throwing, clients
+    case largeAnswers, overwriting, throwing, clients, handshakes, info, datagrams
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming
     // Servers that end by themselves, or that other threads keep from starting.

@@ -8,6 +8,30 @@ public class Port: @unchecked Sendable {
     public internal(set) var port: Int
     /// The protocol of the port.
     public let type: PortProtocol
+    /// The kind of its socket, by the host as it was configured; a name counts as an IPv4 address.
+    public var socketType: SocketType {
+        let isDatagram = type == .udp
+        if host.hasPrefix("unix:") { return isDatagram ? .unixDatagram : .unixStream }
+        if host.contains(":") { return isDatagram ? .udp6 : .tcp6 }
+        return isDatagram ? .udp : .tcp
+    }
+
+    /// Kinds of sockets, with the numbers that Swoole uses for them.
+    public enum SocketType: Int, Sendable, Hashable {
+        /// TCP over IPv4.
+        case tcp = 1
+        /// UDP over IPv4.
+        case udp = 2
+        /// TCP over IPv6.
+        case tcp6 = 3
+        /// UDP over IPv6.
+        case udp6 = 4
+        /// Streams on a Unix socket.
+        case unixStream = 5
+        /// Datagrams on a Unix socket.
+        case unixDatagram = 6
+    }
+
     /// Read by ``Server/start()``. Later changes are refused with an error in the log.
     public var settings = PortSettings() {
         didSet { if isRefused("settings of a port") { settings = oldValue } }

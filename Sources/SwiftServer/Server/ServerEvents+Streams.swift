@@ -3,7 +3,7 @@ extension ServerEvents where Self: Server {
     /// server's.
     ///
     /// - Parameters:
-    ///   - host: an IPv4 or IPv6 address, or "unix:" and a path.
+    ///   - host: an IPv4 or IPv6 address, a name, or "unix:" and a path.
     ///   - port: 0 lets the system choose; not used for a Unix socket.
     ///   - type: the protocol; `nil` means that of the server's own port.
     @discardableResult

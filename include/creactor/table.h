@@ -84,7 +84,7 @@ CRE_NODISCARD CRE_API bool cre_table_get_info(const cre_table *table, cre_sessio
                                               cre_connection_info *info, size_t size);
 
 /** As cre_table_get_info, and also describes a connection that is closed, with `closed`, until its slot is
- * used for another one: a table has at least twice as many slots as connections, and uses them in turn.
+ * used for another one. Slots are used in turn, and at least twice as many of them as there are connections.
  * Returns false, copying nothing, when neither is known. */
 CRE_NODISCARD CRE_API bool cre_table_get_last_info(const cre_table *table, cre_session session,
                                                    cre_connection_info *info, size_t size);

@@ -105,8 +105,8 @@ void cre__slot_fill(cre__slot *slot, const cre_connection_info *info) {
     atomic_store_explicit(&slot->state, info->state, memory_order_relaxed);
 }
 
-/* How many of the slots are in use for so many connections: the first ones, at most half full. The memory of
- * the table is what the most connections at a time needed, however many there were after each other. */
+/* The number of slots in use for the present number of connections: the first ones, at most half full. The
+ * memory of the table is what the most connections at a time needed, however many there were in turn. */
 static uint32_t window(const cre_table *table) {
     const uint64_t wanted = 4 * (uint64_t)cre_table_count(table);
     uint32_t slots = LEAST_WINDOW;
@@ -115,7 +115,7 @@ static uint32_t window(const cre_table *table) {
     return slots < table->slots ? slots : table->slots;
 }
 
-/* The next id. Those whose slots are not in use are left out, up to the next one of slot 0. */
+/* The next id. Those whose slots are not in use are skipped, up to the next one of slot 0. */
 static uint64_t next_session(cre_table *table) {
     _Atomic uint64_t *last = &table->memory->next_session;
     const uint32_t slots = window(table);

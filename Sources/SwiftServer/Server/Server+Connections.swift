@@ -28,7 +28,7 @@ extension Server {
     /// - Parameters:
     ///   - fd: the connection.
     ///   - ignoringClose: also return the last state of a connection that is closed, as in `onClose`. It is known until
-    ///     ``Settings/maxConnections`` further connections were accepted; ``ConnectionInfo/userData`` and
+    ///     its place is used again: for some time, but not for ever. ``ConnectionInfo/userData`` and
     ///     ``ConnectionInfo/subprotocol`` end with the connection.
     public func connectionInfo(_ fd: ConnectionID, ignoringClose: Bool = false) -> ConnectionInfo? {
         context.flatMap { ConnectionInfo(fd, $0.bus, $0.connectionServer, ignoringClose: ignoringClose) }

@@ -64,8 +64,8 @@ open class Server: ServerEvents, @unchecked Sendable {
     @safe @exclusivity(unchecked) var worker: WorkerContext?
 
     /// - Parameters:
-    ///   - host: an IPv4 or IPv6 address; "unix:" and a path; or a name, of which ``start()`` looks up one address, IPv4
-    ///     if there is any. "0.0.0.0" and "::" are all addresses of the machine.
+    ///   - host: an IPv4 or IPv6 address; "unix:" and a path; or a name, of which ``start()`` looks up one address, an
+    ///     IPv4 address if there is any. "0.0.0.0" and "::" are all addresses of the machine.
     ///   - port: 0 lets the system choose.
     ///   - mode: the division of work; see ``ServerMode``.
     public init(host: String = "127.0.0.1", port: Int, mode: ServerMode = .process) {

@@ -75,8 +75,17 @@ internal import CReactorInternal
     }
 
     @inline(__always) private func receive(_ request: Request, _ handlers: borrowing ConnectionHandlers) {
-        if let handshake = handlers.handshake, request.isHandshake {
-            handshake(worker, request)
+        if handlers.handshake == nil {
+            handlers.request?(worker, request)
+        } else {
+            decide(request, handlers)
+        }
+    }
+
+    /// A request of a port whose handshakes are decided by a handler.
+    @inline(never) private func decide(_ request: Request, _ handlers: borrowing ConnectionHandlers) {
+        if request.isHandshake {
+            handlers.handshake?(worker, request)
         } else {
             handlers.request?(worker, request)
         }
@@ -85,9 +94,9 @@ internal import CReactorInternal
     @inline(__always) private func request(
         _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
     ) -> Request? {
-        let request = unsafe Request(
-            fd: fd, number: record.pointee.opcode, receivedAt: worker.loop.milliseconds, payload: payload)
-        guard var request else { return nil }
+        let now = worker.loop.milliseconds
+        guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, receivedAt: now, payload: payload)
+        else { return nil }
         if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 { worker.requests.expectBody(of: &request) }
         return request
     }

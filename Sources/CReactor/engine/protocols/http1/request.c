@@ -66,7 +66,7 @@ static uint8_t traits_of_method(const uint8_t *bytes, size_t length) {
 }
 
 /* A handshake in wire form. Returns whether the connection goes on with HTTP. */
-static bool upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
+static __attribute__((noinline)) bool upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
     const cre__protocol *protocol = &cre__protocol_websocket;
     int status = protocol->check_upgrade(conn, payload, length);
     if (status) {

@@ -41,7 +41,7 @@ internal import Synchronization
         loop.watch(flags.shutdown.descriptor) { [self] in
             if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime, watchdog) }
         }
-        Log.notice(configuration.listens ? ListeningNotice.text(context) : "serving without a port")
+        Log.notice(context.configuration.listens ? ListeningNotice.text(context) : "serving without a port")
         try startup.isListening()
         try context.confinement.enter(node: context.layout.node(of: 0))
         handlers.start?()

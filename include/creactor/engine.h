@@ -161,7 +161,7 @@ typedef struct cre_engine_stats {
     uint64_t out_of_descriptors; /* connections refused because there was no free descriptor... */
     uint64_t out_of_memory;      /* ...or no memory; both are part of `refused` */
     uint64_t accept_pauses; /* times that accepting paused because connections could not even be refused */
-    uint64_t repaired; /* values in shared memory that other processes had overwritten */
+    uint64_t repaired;      /* values in shared memory that other processes had overwritten */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 

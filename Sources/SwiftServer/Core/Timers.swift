@@ -70,6 +70,7 @@ internal import Synchronization
     var count: Int { entries.count }
 
     /// Starts a timer that fires after `delay`, and then at each `interval` if there is one.
+    @inline(never)  // a clock's instants are of unknown size, for which callers would allocate in each call
     func start(
         after delay: Duration, every interval: Duration?, _ kind: Kind = .own, _ run: @escaping (TimerID) -> Void
     ) -> TimerID {

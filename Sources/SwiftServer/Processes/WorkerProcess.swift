@@ -29,6 +29,7 @@ enum WorkerProcess {
                     runtime.takeOver = nil
                     takeOver(runtime, control)
                     unsafe cre_process_set_title(title)
+                    if runtime.hasBegun { resume(runtime) }
                 }
             } else {
                 try runtime.open()
@@ -48,8 +49,9 @@ enum WorkerProcess {
     /// run, and after the loop.
     static func serve(_ runtime: WorkerRuntime, hasFailed: () -> Bool = { false }) {
         begin(runtime)
+        runtime.hasBegun = true
         if !hasFailed() {
-            runtime.resumeWebSockets()
+            if runtime.context.isOpen { resume(runtime) }
             runtime.loop.run()
         }
         if !hasFailed(), runtime.role.isManaged {
@@ -72,13 +74,28 @@ enum WorkerProcess {
         runtime.link.publish(activity: UInt32(CRE_AT_START))
     }
 
+    /// Serves the connections of the predecessor, when the application's first code has run or waits for a task.
+    private static func resume(_ runtime: WorkerRuntime) {
+        runtime.link.publish(activity: UInt32(CRE_AT_NOTHING))
+        runtime.resumeWebSockets()
+    }
+
     /// Runs the application's first code.
     private static func begin(_ runtime: WorkerRuntime) {
         let handlers = runtime.configuration.handlers
         runtime.link.publish(activity: UInt32(CRE_AT_START))
         if runtime.role.isManaged {
             handlers.workerStart?(runtime.context)
-            runtime.takeOver?()
+            let runners = runtime.context.lanes.runners
+            if runtime.takeOver != nil, runners.suspended > 0 {
+                // An asynchronous onWorkerStart: the predecessor serves until it has finished.
+                runners.whenIdle = { [unowned runtime] in
+                    runners.whenIdle = nil
+                    runtime.takeOver?()
+                }
+            } else {
+                runtime.takeOver?()
+            }
         } else {
             let layout = runtime.configuration.layout
             let body = handlers.processes[runtime.id - layout.workers - layout.taskWorkers].body

@@ -87,7 +87,8 @@ extension ServerEvents where Self: Server {
         }
     }
 
-    /// Called in each worker and task worker as its first handler. Connections are served as soon as it suspends.
+    /// Called in each worker and task worker as its first handler. Connections are served as soon as it suspends; in a
+    /// reload the predecessor serves them until it returns.
     public func onWorkerStart(_ handler: @escaping @MainActor (Self, Int) async throws -> Void) {
         let owner = HandlerOwner(self)
         register(.workerStart) {

@@ -29,6 +29,8 @@ internal import CReactorInternal
     private let sockets: Sockets?
     /// In a successor whose predecessor still serves: asks for its end, waits for it, and opens this process.
     var takeOver: (() -> Void)?
+    /// Whether the application's first code has returned, or waits for something.
+    var hasBegun = false
 
     /// Prepares the process; ``open()`` follows. With `sockets` (base and single mode) it serves them itself.
     init(

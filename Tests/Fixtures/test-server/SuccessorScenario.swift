@@ -9,9 +9,16 @@ import TestProtocol
         server.settings.taskWorkerCount = 1
         Scenarios.reportClosing(server)
         TaskScenario.reportProcesses(server)
-        server.onWorkerStart { server, id in
-            try start(server, id, file)
-            Event.workerStart(id: id, pid: getpid()).report()
+        if configuration.isAsync == true {
+            server.onWorkerStart { (server, id) async throws in
+                try await startLater(server, id, file)
+                Event.workerStart(id: id, pid: getpid()).report()
+            }
+        } else {
+            server.onWorkerStart { server, id in
+                try start(server, id, file)
+                Event.workerStart(id: id, pid: getpid()).report()
+            }
         }
         server.onPipeMessage { server, from, bytes in
             Event.message(to: server.workerID, from: from, size: bytes.count, .text("")).report()
@@ -21,6 +28,21 @@ import TestProtocol
             if case .who = command(frame) { server.answer(WorkerIdentity(server), to: frame.fd) }
         }
         server.onTask { (_, task) -> [UInt8]? in task.data }
+    }
+
+    /// As `start`, after the handler was suspended.
+    private static func startLater(_ server: WebSocketServer, _ id: Int, _ file: String) async throws {
+        await server.sleep(for: .milliseconds(5))
+        switch read(file) {
+        case .wait:
+            Event.ordered(worker: id, .wait).report()
+            while read(file) == .wait { await server.sleep(for: .milliseconds(1)) }
+        case .task where id == 0:
+            Event.ordered(worker: id, .task).report()
+            _ = try await server.task([1], timeout: .seconds(10)) as [UInt8]?
+            Event.taskResult(worker: id).report()
+        default: try start(server, id, file)
+        }
     }
 
     private static func start(_ server: WebSocketServer, _ id: Int, _ file: String) throws {

@@ -122,6 +122,67 @@ extension ProcessTests {
             }
         }
 
+        // MARK: Asynchronous onWorkerStart
+
+        @Test(arguments: ServerMode.supervised) func aSuccessorThatCrashesLaterChangesNothing(_ mode: ServerMode) throws
+        {
+            try run(mode, { $0.isAsync = true }) { server, order in
+                let clients = try (0..<8).map { _ in try WebSocketClient(port: server.port) }
+                let before = try processes(server)
+                try order(.crash)
+                server.signal(SIGUSR1)
+                try server.event(.afterReload)
+                #expect(server.log.contains("ended with exit code 9 in onWorkerStart"))
+                #expect(try processes(server) == before)
+                for client in clients {
+                    let worker = try client.who()
+                    #expect(worker.pid == before[worker.id])
+                }
+                #expect(server.events(.close).isEmpty)
+            }
+        }
+
+        @Test(arguments: ServerMode.supervised) func thePredecessorServesUntilItsSuccessorHasFinished(
+            _ mode: ServerMode
+        )
+            throws
+        {
+            try run(mode, { $0.isAsync = true }) { server, order in
+                let client = try WebSocketClient(port: server.port)
+                let before = try processes(server)
+                try order(.wait)
+                server.signal(SIGUSR1)
+                try server.wait(for: .ordered(worker: 0, .wait))
+                #expect(try processes(server) == before)
+                _ = try client.who()
+                try order(.report)
+                try server.event(.afterReload)
+                #expect(Set(try processes(server)).isDisjoint(with: before))
+                if mode == .process { #expect(before.contains(try client.who().pid) == false) }
+            }
+        }
+
+        @Test func aStopDoesNotWaitForASuccessorThatIsSuspended() throws {
+            try run(.process, { $0.isAsync = true }) { server, order in
+                try order(.wait)
+                server.signal(SIGUSR1)
+                try server.wait(for: .ordered(worker: 0, .wait))
+                try server.stop()
+                #expect(!server.log.contains("did not stop in time"))
+            }
+        }
+
+        /// Its result can only be received by the process that has the mailbox.
+        @Test(arguments: ServerMode.supervised) func aResultThatASuccessorWaitsForArrives(_ mode: ServerMode) throws {
+            try run(mode, workers: 1, { $0.isAsync = true }) { server, order in
+                try order(.task)
+                server.signal(SIGUSR1)
+                try server.event(.taskResult)
+                try server.event(.afterReload)
+                _ = try WebSocketClient(port: server.port).who()
+            }
+        }
+
         // MARK: The server in onWorkerStart
 
         @Test func whatIsPushedInWorkerStartArrives() throws {

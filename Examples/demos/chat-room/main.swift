@@ -27,7 +27,7 @@ server.onMessage { server, frame in
     if frame.text.hasPrefix("echo:") {
         server.push("server received data: \(frame.text.dropFirst(5))", to: frame.fd)
     } else {
-        server.publish(topic, frame.text)
+        server.publish(frame.text, to: topic)
     }
 }
 

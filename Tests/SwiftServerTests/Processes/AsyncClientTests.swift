@@ -1,5 +1,6 @@
 import Foundation
 import SwiftServer
+import SwiftServerTesting
 import TestProtocol
 import Testing
 
@@ -9,11 +10,25 @@ private typealias AsyncClient = SwiftServer.WebSocketClient
 extension ProcessTests {
     /// The asynchronous WebSocket client, rows Q9 and Q16.
     @Suite struct AsyncClientTests {
-        /// Runs a server, and `test` in a task.
+        /// Runs a server, and `test` in a task, while no server runs in this process: clients would use its loop.
         private func run(
             _ scenario: Scenario = .general, _ mode: ServerMode = .process,
-            _ configure: (inout Configuration) -> Void = { _ in },
+            _ configure: @escaping @Sendable (inout Configuration) -> Void = { _ in },
             test: @escaping @Sendable (_ url: String) async throws -> Void
+        ) async throws {
+            await Turns.begin()
+            defer { Turns.end() }
+            // A thread of its own waits: those of tasks are few, and `test` needs one.
+            try await withCheckedThrowingContinuation { continuation in
+                Thread.detachNewThread {
+                    continuation.resume(with: Result { try serve(scenario, mode, configure, test) })
+                }
+            }
+        }
+
+        private func serve(
+            _ scenario: Scenario, _ mode: ServerMode, _ configure: (inout Configuration) -> Void,
+            _ test: @escaping @Sendable (_ url: String) async throws -> Void
         ) throws {
             try ServerProcess.run(scenario, mode, configure) { server in
                 let url = "\(server.url)"
@@ -30,8 +45,8 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.supervised) func messages(_ mode: ServerMode) throws {
-            try run(.general, mode) { url in
+        @Test(arguments: ServerMode.supervised) func messages(_ mode: ServerMode) async throws {
+            try await run(.general, mode) { url in
                 let client = try await AsyncClient.connect(url + "/chat")
                 #expect(await client.state == .open)
                 _ = try await client.recv()
@@ -59,8 +74,8 @@ extension ProcessTests {
             }
         }
 
-        @Test func manyMessagesWithBackPressure() throws {
-            try run(.echo) { url in
+        @Test func manyMessagesWithBackPressure() async throws {
+            try await run(.echo) { url in
                 let client = try await AsyncClient.connect(url) { $0.maxQueue = 1 << 16 }
                 let text = String(repeating: "x", count: 20_000)
                 async let pushed: Void = {
@@ -78,8 +93,8 @@ extension ProcessTests {
         }
 
         #if Deflate
-        @Test func compression() throws {
-            try run(.clients, .process, { $0.compresses = true }) { url in
+        @Test func compression() async throws {
+            try await run(.clients, .process, { $0.compresses = true }) { url in
                 let client = try await AsyncClient.connect(url + "/echo") {
                     $0.compression = Compression()
                     $0.compression?.contextTakeover = true
@@ -94,8 +109,8 @@ extension ProcessTests {
         }
         #endif
 
-        @Test func theClientConnectsAgain() throws {
-            try run { url in
+        @Test func theClientConnectsAgain() async throws {
+            try await run { url in
                 let states = States()
                 let client = try await AsyncClient.connect(url) {
                     $0.reconnects = .exponential(from: .milliseconds(1), upTo: .milliseconds(20), jitter: 0)
@@ -142,8 +157,8 @@ extension ProcessTests {
             #expect(states.all.last == .closed)
         }
 
-        @Test func cancellation() throws {
-            try run(.echo) { url in
+        @Test func cancellation() async throws {
+            try await run(.echo) { url in
                 let client = try await AsyncClient.connect(url)
                 let waiting = Task { try await client.recv() }
                 waiting.cancel()
@@ -154,8 +169,8 @@ extension ProcessTests {
             }
         }
 
-        @Test func limits() throws {
-            try run(.echo) { url in
+        @Test func limits() async throws {
+            try await run(.echo) { url in
                 let small = try await AsyncClient.connect(url) { $0.maxMessage = 100 }
                 try await small.push(String(repeating: "x", count: 101))
                 let error = await #expect(throws: ClientError.self) { _ = try await small.recv() }
@@ -179,8 +194,8 @@ extension ProcessTests {
             }
         }
 
-        @Test func aRefusedHandshake() throws {
-            try run(.straightLine) { url in
+        @Test func aRefusedHandshake() async throws {
+            try await run(.straightLine) { url in
                 let error = await #expect(throws: ClientError.self) {
                     _ = try await AsyncClient.connect(url + "/login") { $0.reconnects = .exponential() }
                 }
@@ -189,8 +204,8 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.supervised) func aWorkerIsAClient(_ mode: ServerMode) throws {
-            try run(.clients, mode) { url in
+        @Test(arguments: ServerMode.supervised) func aWorkerIsAClient(_ mode: ServerMode) async throws {
+            try await run(.clients, mode) { url in
                 let client = try await AsyncClient.connect(url + "/relay")
                 for index in 0..<3 {
                     try await client.push("\(index)")
@@ -202,10 +217,11 @@ extension ProcessTests {
         }
 
         #if TLS
-        @Test func overTLS() throws {
+        @Test func overTLS() async throws {
             let folder = try TLSFolder("one")
-            let authority = folder["authority.pem"]
-            try run(.echo, .process, { $0.certificate = folder.certificate("one") }) { url in
+            defer { withExtendedLifetime(folder) {} }
+            let (authority, certificate) = (folder["authority.pem"], folder.certificate("one"))
+            try await run(.echo, .process, { $0.certificate = certificate }) { url in
                 let secure = url.replacing("ws:", with: "wss:")
                 let client = try await AsyncClient.connect(secure) {
                     $0.tls = ClientTLS(trust: .authorities(.file(authority)), serverName: "one")

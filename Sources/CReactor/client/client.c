@@ -161,7 +161,11 @@ static size_t on_destination(cre__transport *transport, uint8_t **at) {
 
 static void on_readable(cre__transport *transport, uint8_t *data, size_t length, bool at_destination) {
     cre_client *client = cre__client_of(transport);
-    client->pinged = false;
+    if (client->pinged) { /* until now the deadline was that of the answer */
+        client->pinged = false;
+        if (client->phase == CRE__CLIENT_OPEN)
+            cre__transport_set_deadline(transport, client->options.ping_interval_ms);
+    }
     if (client->phase == CRE__CLIENT_HANDSHAKING)
         cre__client_ws_handshake(client, data, length);
     else if (!cre__client_live(client))

@@ -175,6 +175,31 @@ TEST(an_empty_ring_starts_again_at_its_beginning) {
     unmap_ring(memory, LARGE);
 }
 
+/* Bursts that fit into the ring fit wherever they begin, after smaller ones, too. */
+static void carry_bursts(uint64_t records, uint32_t length) {
+    enum { LARGE = 1 << 20 };
+    void *memory = map_ring(LARGE);
+    cre__ring producer = { 0 }, consumer = { 0 };
+    cre__ring_open_producer(&producer, memory, LARGE);
+    cre__ring_open_consumer(&consumer, memory, LARGE);
+    for (int burst = 0; burst < 300; burst++) {
+        const uint64_t count = burst % 2 ? records / 10 + 1 : records;
+        for (uint64_t i = 1; i <= count; i++)
+            CHECK(put(&producer, i, length));
+        cre__ring_publish(&producer);
+        for (uint64_t i = 1; i <= count; i++)
+            CHECK(get(&consumer, i, length));
+        cre__ring_release(&consumer);
+    }
+    unmap_ring(memory, LARGE);
+}
+
+TEST(bursts_fit_wherever_they_begin) {
+    carry_bursts(50, 16384);
+    carry_bursts(9000, 80);
+    carry_bursts(3, 250000);
+}
+
 static long resident(int file) {
     struct stat about;
     REQUIRE(fstat(file, &about) == 0);

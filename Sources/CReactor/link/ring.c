@@ -7,10 +7,12 @@
 #include "core/round.h"
 
 /* A producer that finds the ring empty from here on starts again at its beginning, so that a ring that is
- * hardly used stays in its first pages. It looks once per page. */
+ * hardly used stays in its first pages. It looks once per page. Until the consumer has passed the place,
+ * there is only the room in front of it: a producer of larger bursts goes on. */
 #define REWIND_BYTES (32u << 10)
 #define LOOK_BYTES   4096u
 #define PAGE         4096u
+#define PEAK_DECAY   64u /* a burst is forgotten within about a lap of small records */
 
 static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->control = memory;
@@ -69,7 +71,11 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
 static __attribute__((noinline)) bool is_to_rewind(cre__ring *ring, uint32_t at, uint32_t size) {
     if (ring->touched < at + size) ring->touched = at + size;
     ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
-    return ring->own == ring->other && size <= at;
+    const uint32_t waiting = (uint32_t)(ring->own - ring->other) + size;
+    if (ring->peak < waiting) ring->peak = waiting;
+    if (ring->own != ring->other) return false;
+    ring->peak -= ring->peak / PEAK_DECAY;
+    return ring->peak + LOOK_BYTES <= at;
 }
 
 uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
@@ -80,7 +86,10 @@ uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t len
         skip = to_end;
     if (ring->own + skip + size - ring->other > ring->capacity) {
         ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
-        if (ring->own + skip + size - ring->other > ring->capacity) return NULL;
+        if (ring->own + skip + size - ring->other > ring->capacity) {
+            ring->peak = ring->capacity;
+            return NULL;
+        }
     }
     if (skip) {
         cre_record filler = { .length = skip - (uint32_t)sizeof(cre_record), .kind = CRE__FILLER };

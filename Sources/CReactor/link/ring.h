@@ -46,6 +46,7 @@ typedef struct cre__ring {
     uint64_t other;     /* the other side's position when last loaded */
     uint64_t published; /* consumer: head as last stored; producer: tail as last stored */
     uint32_t touched;   /* producer: pages up to here have been written since the last trim */
+    uint32_t peak;      /* producer: bytes of recent bursts, as far as it has looked */
     bool broken;        /* consumer: found a corrupt record, waits for a reset */
 } cre__ring;
 

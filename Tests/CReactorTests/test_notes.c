@@ -20,7 +20,9 @@ static void drop(cre_table *table) {
 }
 
 static cre_session claim(cre_table *table) {
-    cre_connection_info info = { .state = CRE_CONNECTION_HTTP, .family = AF_INET, .remote_port = 4711 };
+    cre_connection_info info = {
+        .state = CRE_CONNECTION_HTTP, .family = AF_INET, .remote_port = 4711, .connect_time_ms = 1
+    };
     REQUIRE(cre__table_claim(table, &info, 1) == 0);
     return info.session;
 }

@@ -145,7 +145,8 @@ static int claim(cre_table *table, cre_connection_info *info, uint16_t workers) 
             continue;
         cre__slot *slot = &cre__table_slots(table)[index];
         info->session = session;
-        cre__table_forget_last(table, session);
+        /* A slot that was never used has none, and its memory is not touched. */
+        if (get(&slot->connect_time_ms)) cre__table_forget_last(table, session);
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
         cre__slot_fill(slot, info);
         atomic_store_explicit(cre__table_user(table, session), 0, memory_order_relaxed);

@@ -130,9 +130,10 @@ void cre__table_set_close_error(cre_table *table, cre_session session, int error
  * from the heartbeat (CRE__NOTE_PROTECTED). */
 void cre__table_flag(cre_table *table, cre_session session, uint32_t flag, bool on);
 
-/* Claims a slot for a new session, fills it from *info and sets info->session. Sessions are dispatched in
- * turn to `workers` workers: info->worker is the first of them on entry and the chosen one on return. Returns
- * 0, or CRE_ELIMIT when the table is full. */
+/* Claims a slot for a new session, fills it from *info and sets info->session; info->connect_time_ms is not
+ * 0, by which a slot that was used before is known. Sessions are dispatched in turn to `workers` workers:
+ * info->worker is the first of them on entry and the chosen one on return. Returns 0, or CRE_ELIMIT when the
+ * table is full. */
 int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t workers);
 /* Releases the slot of a session. In a table that is kept, whatever is in the slot; else only if the session
  * is. */

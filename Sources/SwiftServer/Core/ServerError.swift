@@ -13,6 +13,8 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         /// A handler can never be called: its event does not exist, its port does not have the event, or it takes other
         /// values; the message names it.
         public static let invalidHandler = Code(name: "invalidHandler")
+        /// The pattern of a route is malformed, or two routes are the same; the message names them.
+        public static let invalidRoute = Code(name: "invalidRoute")
         /// `onWorkerStart` has thrown an error in ``ServerMode/single``; the message has its text.
         public static let handlerFailed = Code(name: "handlerFailed")
         /// An address cannot be bound: it is in use, not an address of this machine, or not permitted.

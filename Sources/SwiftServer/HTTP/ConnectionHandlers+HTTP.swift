@@ -2,9 +2,9 @@
 extension ConnectionHandlers {
     static func request(
         _ handler: @escaping @MainActor (Request, Response) throws -> Void
-    ) -> (WorkerContext, Request) -> Void {
+    ) -> RequestHandler {
         let direct = MainLoop.direct(handler)
-        return { worker, request in
+        return RequestHandler(function: RequestFunction(.synchronous(handler))) { worker, request in
             if worker.isBusy(request.fd) {
                 worker.lanes.run(request.fd) {
                     let response = Response(to: request.id, worker: worker)
@@ -19,8 +19,8 @@ extension ConnectionHandlers {
 
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
-    ) -> (WorkerContext, Request) -> Void {
-        { worker, request in
+    ) -> RequestHandler {
+        RequestHandler(function: RequestFunction(.asynchronous(handler))) { worker, request in
             worker.lanes.runRequest(request.fd) {
                 let response = Response(to: request.id, worker: worker)
                 do { try await handler(request, response) } catch { failed(request, response, worker, error) }
@@ -33,7 +33,14 @@ extension ConnectionHandlers {
     @inline(never) private static func failed(
         _ request: Request, _ response: Response, _ worker: WorkerContext, _ error: any Error
     ) {
-        worker.handlerFailed(.request, request.fd, error)
+        log(request, worker, error)
         MainActor.assumeIsolated { response.conclude(error) }
+    }
+
+    private static func log(_ request: Request, _ worker: WorkerContext, _ error: any Error) {
+        guard let pattern = request.routePattern else { return worker.handlerFailed(.request, request.fd, error) }
+        guard !worker.hasClosed, !(error is any RequestError) else { return }
+        HandlerFailures.log(
+            worker.name, "the handler of \(request.method) \(pattern) on connection \(request.fd)", error)
     }
 }

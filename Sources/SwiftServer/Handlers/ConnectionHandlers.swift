@@ -7,7 +7,7 @@
     var open: ((WorkerContext, Request) -> Void)?
     var message: Message?
     var close: ((WorkerContext, ConnectionID, CloseReason) -> Void)?
-    var request: ((WorkerContext, Request) -> Void)?
+    var request: RequestHandler?
     var connect: ((WorkerContext, ConnectionID) -> Void)?
     var receive: ((WorkerContext, ConnectionID, UnsafeRawBufferPointer) -> Void)?
     var packet: ((WorkerContext, SocketAddress, UnsafeRawBufferPointer) -> Void)?

@@ -45,13 +45,16 @@ public class Port: @unchecked Sendable {
     public let index: Int
 
     var handlers = ConnectionHandlers()
-    var routes = WebSocketRoutes()
+    /// The routes that were added to this port.
+    let ownRouter = Router()
     /// The events for which handlers were registered here; the first port has those of the server.
     private(set) var events: Set<ServerEvent.Kind> = []
     /// The first thing that is wrong with a handler registered by name.
     var registrationError: String?
     /// Whether the server was started.
-    var isStarted = false
+    var isStarted = false {
+        didSet { ownRouter.isStarted = isStarted }
+    }
     /// Why the port cannot be used, found before the start.
     var problem: String?
 
@@ -83,9 +86,19 @@ public class Port: @unchecked Sendable {
     func configuration(_ main: Port, absolutePaths: Bool) -> PortConfiguration {
         var handlers = handlers.orElse(main.handlers)
         handlers.handshake?.timeLimit = settings.handshakeTimeout ?? .seconds(10)
+        var routes: RouteTable?
+        var routeProblem: String?
+        do throws(RouteError) { routes = try compiledRoutes(main) } catch { routeProblem = error.message }
         return PortConfiguration(
             host: host, port: port, type: type, index: index, settings: settings,
-            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers,
-            routes: routes.isEmpty && type == .webSocket ? main.routes : routes, problem: problem)
+            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers, routes: routes,
+            routeProblem: routeProblem, problem: problem)
+    }
+
+    /// The port's routes, or else those of the server that it can serve.
+    private func compiledRoutes(_ main: Port) throws(RouteError) -> RouteTable? {
+        if !ownRouter.isEmpty { return try RouteTable(ownRouter) }
+        guard type == .http || type == .webSocket, !main.ownRouter.isEmpty else { return nil }
+        return try RouteTable(main.ownRouter, skipsWebSockets: type == .http)
     }
 }

@@ -14,20 +14,20 @@ extension WebSocketServer {
     /// ```
     ///
     /// A request goes to the handler with the longest path that its own begins with, by whole segments and in any
-    /// letter case; "/" takes what no other path fits. Requests that fit none go to `onRequest`, WebSockets to `onOpen`
+    /// letter case; "/" takes what no other path fits. Routes for a method (``RouteBuilder``) come before a handler of
+    /// the same path, and of a shorter one. Requests that fit none go to `onRequest`, WebSockets to `onOpen`
     /// and `onMessage`, where there are such handlers, and get status 404 otherwise. Callbacks are not called for
     /// connections that a straight-line handler serves.
     ///
     /// - Parameters:
-    ///   - path: begins with a slash.
+    ///   - path: a pattern without a wildcard, such as "/rooms/:room"; see ``RouteBuilder``.
     ///   - whenMoved: what becomes of open WebSockets when their worker is replaced.
     ///   - handler: gets the request, and the object that answers it and becomes its WebSocket.
     public func handle(
         _ path: String, whenMoved: WhenMoved = .resumes,
         _ handler: @escaping @MainActor (Request, WebSocket) async throws -> Void
     ) {
-        guard !ports[0].isRefused("a handler for \(path)") else { return }
-        ports[0].routes.add(path, whenMoved, handler)
+        ports[0].ownRouter.handle(path, whenMoved: whenMoved, handler)
     }
 }
 
@@ -38,7 +38,6 @@ extension ServerPort where Owner: WebSocketServer {
         _ path: String, whenMoved: WhenMoved = .resumes,
         _ handler: @escaping @MainActor (Request, WebSocket) async throws -> Void
     ) {
-        guard !isRefused("a handler for \(path)") else { return }
-        routes.add(path, whenMoved, handler)
+        ownRouter.handle(path, whenMoved: whenMoved, handler)
     }
 }

@@ -13,6 +13,9 @@ public struct Request: Sendable {
     /// The time of the loop at which it was received, in milliseconds, modulo 2^32.
     let receivedAt: UInt32
 
+    /// The route that serves the request.
+    var route: RouteReference?
+
     /// The source of a body that arrives in pieces.
     var incoming: (any BodyReader)?
 

@@ -27,10 +27,14 @@
     private let response: Response
     private let worker: WorkerContext
 
-    init(_ request: Request, worker: WorkerContext) {
+    convenience init(_ request: Request, worker: WorkerContext) {
+        self.init(request, response: Response(to: request.id, worker: worker), worker: worker)
+    }
+
+    init(_ request: Request, response: Response, worker: WorkerContext) {
         self.request = request
+        self.response = response
         self.worker = worker
-        response = Response(to: request.id, worker: worker)
     }
 
     /// Adds a field to the answer, whatever it will be, as ``Response/header(_:_:)``. Cookies are set by

@@ -12,6 +12,24 @@ internal import CReactor
         case adopting(Backlog)
     }
 
+    /// The answer to a request whose handler runs inside of middleware.
+    @safe final class Answer: @unchecked Sendable {
+        private var outcome: Result<Void, any Error>?
+        private var waiter: UnsafeContinuation<Void, any Error>?
+
+        /// The handler has answered, or has thrown an error before it has.
+        func arrive(_ error: (any Error)? = nil) {
+            let outcome: Result<Void, any Error> = error.map { .failure($0) } ?? .success(())
+            self.outcome = outcome
+            unsafe waiter.take()?.resume(with: outcome)
+        }
+
+        @MainActor func wait() async throws {
+            if let outcome { return try outcome.get() }
+            try unsafe await withUnsafeThrowingContinuation { unsafe waiter = $0 }
+        }
+    }
+
     /// What is received until the handshake arrives.
     private final class Backlog {
         var frames: [Frame] = []
@@ -20,7 +38,8 @@ internal import CReactor
 
     private let worker: WorkerContext
     private let pauses: ReadPauses
-    private let routes: [WebSocketRoutes]
+    /// The straight-line handlers of each port; `nil` for ports without.
+    private let routes: [(any WebSocketMatching)?]
     private let handlers: [ConnectionHandlers]
     @safe @exclusivity(unchecked) private var entries: [ConnectionID: Entry] = [:]
     /// Tasks of handlers that have not returned.
@@ -35,7 +54,7 @@ internal import CReactor
     private static let mostAdopting = 64
 
     init(
-        _ worker: WorkerContext, pauses: ReadPauses, routes: [WebSocketRoutes], handlers: [ConnectionHandlers]
+        _ worker: WorkerContext, pauses: ReadPauses, routes: [(any WebSocketMatching)?], handlers: [ConnectionHandlers]
     ) {
         self.worker = worker
         self.pauses = pauses
@@ -46,31 +65,26 @@ internal import CReactor
     /// The number of handlers that have not returned.
     var count: Int { tasks.count }
 
-    func hasRoutes(_ port: Int) -> Bool { !routes[port].isEmpty }
+    func hasRoutes(_ port: Int) -> Bool { routes[port] != nil }
 
     // MARK: Requests
 
-    /// Handles a request or handshake of a port with routes. Returns false when the port's `onRequest` should get it.
-    func receive(_ request: Request, port: Int) -> Bool {
-        if let route = routes[port].match(request.path) {
-            let response = MainActor.assumeIsolated { Response(to: request.id, worker: worker) }
-            serve(request, response, route)
-        } else if request.isHandshake, handlers[port].handshake != nil {
-            return false
-        } else if request.isHandshake, handlers[port].message != nil {
-            _ = worker.link.upgrade(request.id, subprotocol: nil, fields: [])
-        } else if !request.isHandshake, handlers[port].request != nil {
-            return false
-        } else {
-            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
-            unsafe worker.link.respond(request.id, status: 404, fields: [], body: empty)
-        }
-        return true
+    /// Serves a request or handshake inside of middleware, and returns when a WebSocket is open or the handler has
+    /// returned. Throws the error that the handler has thrown before it has answered.
+    @MainActor func serveUntilAnswered(
+        _ request: Request, _ response: Response, _ route: WebSocketRoute
+    ) async throws {
+        let answer = Answer()
+        let socket = serve(request, response, route, answer)
+        if isLeaving { deliver { if !socket.leave() { tasks[ObjectIdentifier(socket)]?.cancel() } } }
+        try await answer.wait()
     }
 
     @discardableResult
-    private func serve(_ request: Request, _ response: Response?, _ route: WebSocketRoute) -> WebSocket {
+    func serve(_ request: Request, _ response: Response?, _ route: WebSocketRoute, _ answer: Answer? = nil) -> WebSocket
+    {
         let socket = WebSocket(request, response: response, worker: worker, pauses: pauses)
+        if let answer { answers[ObjectIdentifier(socket)] = answer }
         if request.isHandshake { entries[request.fd] = .served(socket) }
         let key = ObjectIdentifier(socket)
         let task = Task.immediate(executorPreference: worker.loop.executor) { @MainActor [self] in
@@ -95,13 +109,30 @@ internal import CReactor
     private var hasReturned: Set<ObjectIdentifier> = []
 
     private func ended(_ socket: WebSocket, _ route: WebSocketRoute, _ error: (any Error)?) {
+        if socket.phase == .asked, let error, !WebSocketError.isExpected(error),
+            let answer = answers.removeValue(forKey: ObjectIdentifier(socket))
+        {
+            // The middleware around the handler may answer; the caller of all of it does otherwise.
+            entries[socket.id] = nil
+            return answer.arrive(error)
+        }
+        defer { answered(socket) }
         guard worker.isOpen else { return }
         if let error, !WebSocketError.isExpected(error), !(error is any RequestError) {
-            let path = route.prefix.isEmpty ? "/" : route.prefix
-            Log.error("\(worker.name): the handler of \(path) has failed on connection \(socket.id): \(error)")
+            Log.error("\(worker.name): the handler of \(route.path) has failed on connection \(socket.id): \(error)")
         }
         socket.handlerEnded(error)
         if socket.phase == .asked { entries[socket.id] = nil }  // the connection goes on with HTTP
+    }
+
+    // MARK: Middleware
+
+    /// What middleware around a handler waits for.
+    private var answers: [ObjectIdentifier: Answer] = [:]
+
+    /// The WebSocket of a handler is open or closed, or the handler has returned.
+    private func answered(_ socket: WebSocket) {
+        if !answers.isEmpty { answers.removeValue(forKey: ObjectIdentifier(socket))?.arrive() }
     }
 
     // MARK: Events
@@ -149,15 +180,18 @@ internal import CReactor
         _ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer, _ port: Int
     ) -> Bool {
         if case .served(let socket) = entry {
-            deliver { socket.opened() }
+            deliver {
+                socket.opened()
+                answered(socket)
+            }
             return true
         }
         let isKnown = if case .adopting = entry { true } else { false }
-        guard let request = unsafe Request(fd: fd, receivedAt: worker.loop.milliseconds, payload: payload) else {
+        guard var request = unsafe Request(fd: fd, receivedAt: worker.loop.milliseconds, payload: payload) else {
             return true
         }
         // Also when a predecessor has accepted the handshake and ended before the WebSocket was open.
-        guard let route = routes[port].match(request.path) else {
+        guard let route = routes[port]?.webSocketRoute(of: &request) else {
             entries[fd] = .plain
             guard isKnown else { return false }
             callBack(fd, entry, handlers[port])
@@ -197,7 +231,10 @@ internal import CReactor
         switch entry {
         case .served(let socket):
             let reason = unsafe CloseReason(payload)
-            deliver { if !socket.closed(reason) { tasks[ObjectIdentifier(socket)]?.cancel() } }
+            deliver {
+                if !socket.closed(reason) { tasks[ObjectIdentifier(socket)]?.cancel() }
+                answered(socket)
+            }
             return true
         case .adopting:
             adoptNext()

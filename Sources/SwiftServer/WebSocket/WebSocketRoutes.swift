@@ -10,49 +10,22 @@ public enum WhenMoved: Sendable, Hashable {
 
 /// A path, and the straight-line handler that serves it.
 struct WebSocketRoute: Sendable {
-    /// In lower case, without a slash at its end; empty for "/".
-    let prefix: String
+    /// The pattern of the path.
+    let path: String
     let whenMoved: WhenMoved
     let handler: @MainActor (Request, WebSocket) async throws -> Void
-}
 
-/// The straight-line handlers of a port.
-struct WebSocketRoutes: Sendable {
-    private var routes: [WebSocketRoute] = []
-    /// The first path that cannot be served.
-    private(set) var invalidPath: String?
-
-    var isEmpty: Bool { routes.isEmpty }
-
-    /// Adds a handler, in place of one with the same path.
-    mutating func add(
-        _ path: String, _ whenMoved: WhenMoved,
-        _ handler: @escaping @MainActor (Request, WebSocket) async throws -> Void
-    ) {
-        if !path.hasPrefix("/") || path.contains("?") { invalidPath = invalidPath ?? path }
-        if case .closes(let code) = whenMoved, !WebSocketRoutes.isCloseCode(code) { invalidPath = invalidPath ?? path }
-        var prefix = path.lowercased()
-        while prefix.hasSuffix("/") { prefix.removeLast() }
-        routes.removeAll { $0.prefix == prefix }
-        routes.append(WebSocketRoute(prefix: prefix, whenMoved: whenMoved, handler: handler))
-        // The longest first: the first that fits is the best.
-        routes.sort { $0.prefix.utf8.count > $1.prefix.utf8.count }
-    }
-
-    /// The handler whose path is the longest one that the request's path begins with, compared by whole segments and in
-    /// any letter case.
-    func match(_ path: String) -> WebSocketRoute? {
-        let path = path.lowercased()
-        return routes.first {
-            path.hasPrefix($0.prefix)
-                && (path.utf8.count == $0.prefix.utf8.count || path.utf8.dropFirst($0.prefix.utf8.count).first == 0x2F)
-        }
-    }
-
-    private static func isCloseCode(_ code: UInt16) -> Bool {
+    /// Whether a close frame may have this code.
+    static func isCloseCode(_ code: UInt16) -> Bool {
         switch code {
         case 1000...1003, 1007...1014, 3000...4999: true
         default: false
         }
     }
+}
+
+/// Finds the straight-line handlers of a port.
+protocol WebSocketMatching: Sendable {
+    /// The handler of a handshake, which gets the parameters of the handler's path.
+    func webSocketRoute(of request: inout Request) -> WebSocketRoute?
 }

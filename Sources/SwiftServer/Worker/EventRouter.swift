@@ -26,8 +26,11 @@ internal import CReactorInternal
     ) {
         self.worker = worker
         self.sockets = sockets
-        handlers = configuration.ports[0].handlers
-        otherHandlers = configuration.ports.dropFirst().map(\.handlers)
+        // Other processes have no connections.
+        let isWorker = configuration.layout.role(of: worker.id) == .worker
+        let all = configuration.ports.map { isWorker ? $0.routedHandlers(worker, sockets) : $0.handlers }
+        handlers = all[0]
+        otherHandlers = Array(all.dropFirst())
         pipeMessage = configuration.handlers.pipeMessage
         layout = configuration.layout
         keepsHandshakes = configuration.settings.keepsHandshakes
@@ -65,7 +68,7 @@ internal import CReactorInternal
     ) -> Bool {
         switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
         case CRE_EVENT_REQUEST:
-            unsafe receiveRequest(record, fd, payload, sockets, port)
+            unsafe receiveRequest(record, fd, payload, port)
             return true
         case let event:
             guard unsafe sockets.receive(record.pointee, fd, payload, port: port) else { return false }
@@ -75,13 +78,10 @@ internal import CReactorInternal
     }
 
     @inline(never) private func receiveRequest(
-        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer,
-        _ sockets: OpenWebSockets, _ port: Int
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer, _ port: Int
     ) {
         guard let request = unsafe request(record, fd, payload) else { return }
-        if !sockets.receive(request, port: port) {
-            receive(request, port > 0 ? otherHandlers[port - 1] : handlers)
-        }
+        receive(request, port > 0 ? otherHandlers[port - 1] : handlers)
         count()
     }
 

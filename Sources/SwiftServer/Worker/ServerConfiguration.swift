@@ -76,7 +76,7 @@ struct ServerConfiguration: Sendable {
         for (index, port) in ports.enumerated() {
             var options = unsafe port.settings.options(port.type, servesHTTP: port.servesHTTP)
             unsafe options.ask_upgrade = port.decidesHandshakes
-            unsafe options.keep_handshake = !port.routes.isEmpty
+            unsafe options.keep_handshake = port.routes?.hasWebSockets ?? false
             unsafe options.stream_bodies = port.settings.streamRequestBodies ?? settings.streamRequestBodies
             unsafe options.max_streamed_body = UInt64(port.settings.maxStreamedBody ?? settings.maxStreamedBody ?? 0)
             unsafe (table + index).initialize(to: options)

@@ -66,12 +66,12 @@ internal import CReactorInternal
         context = WorkerContext(
             id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
             timers: timers, server: server)
-        let hasRoutes = role == .worker && configuration.ports.contains { !$0.routes.isEmpty }
+        let hasRoutes = role == .worker && configuration.ports.contains { $0.routes?.hasWebSockets ?? false }
         let open =
             !hasRoutes
             ? nil
             : OpenWebSockets(
-                context, pauses: pauses, routes: configuration.ports.map(\.routes),
+                context, pauses: pauses, routes: configuration.ports.map(\.webSockets),
                 handlers: configuration.ports.map(\.handlers))
         webSockets = open
         drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster, open)

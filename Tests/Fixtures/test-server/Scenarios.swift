@@ -25,6 +25,7 @@ import TestProtocol
         case .largeAnswers: LargeAnswerScenario.register(server, configuration)
         case .overwriting: OverwritingScenario.register(server)
         case .ports: PortScenario.register(server, configuration)
+        case .routing: RoutingScenario.register(server, configuration)
         case .shared: SharedScenario.registerOrReport(server)
         case .straightLine: StraightLineScenario.register(server, configuration)
         case .tasks: TaskScenario.register(server, configuration)
@@ -50,6 +51,7 @@ import TestProtocol
             server.onWorkerStart { server, id in Event.stopped(worker: id, server.stop()).report() }
         case .noReceive: server.listen(.tcp)
         case .noPacket: server.listen(.udp)
+        case .badRoute: server.get("/users/:id/posts/:id") { _, _ in }
         case .badFraming:
             let port = server.listen(.tcp)
             port.settings.framing = .endMarker("123456789")

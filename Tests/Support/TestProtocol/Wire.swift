@@ -75,6 +75,7 @@ extension CloseReason.Cause: Listed {
 
 extension ServerError.Code: Listed {
     package static let all: [ServerError.Code] = [
-        .invalidSetting, .missingHandler, .bindFailed, .tls, .pidFile, .threadsRunning, .alreadyStarted, .system,
+        .invalidSetting, .missingHandler, .invalidRoute, .bindFailed, .tls, .pidFile, .threadsRunning, .alreadyStarted,
+        .system,
     ]
 }

@@ -58,11 +58,11 @@ public actor WebSocketClient {
     private var inbox = FrameQueue()
     private var isPaused = false
     private var isPushing = false
-    private let opening = ClientWaiters()
-    private let readers = ClientWaiters()
-    private let room = ClientWaiters()
-    private let turns = ClientWaiters()
-    private let closing = ClientWaiters()
+    private let opening = WaitQueue()
+    private let readers = WaitQueue()
+    private let room = WaitQueue()
+    private let turns = WaitQueue()
+    private let closing = WaitQueue()
 
     /// The event loop's thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -104,7 +104,7 @@ public actor WebSocketClient {
     private func open() async throws {
         begin()
         while !hasOpened, state != .closed {
-            if await opening.wait(on: loop) == .cancelled {
+            if await opening.wait(nil, loop.timers) == .cancelled {
                 end(failure: nil)
                 throw CancellationError()
             }
@@ -147,7 +147,7 @@ public actor WebSocketClient {
                 return nil
             }
             try Task.checkCancellation()
-            switch await readers.wait(timeout, on: loop) {
+            switch await readers.wait(timeout, loop.timers) {
             case .event: continue
             case .timedOut:
                 throw ClientError(.timedOut, "nothing was received from \(options.name) within \(timeout!)")
@@ -181,14 +181,14 @@ public actor WebSocketClient {
     ///   `CancellationError` when the task is cancelled while it waits: then nothing was sent.
     public func push(_ bytes: [UInt8], opcode: Opcode = .binary, finish: Bool = true) async throws {
         if isPushing {
-            guard case .event = await turns.wait(on: loop) else { throw CancellationError() }
+            guard case .event = await turns.wait(nil, loop.timers) else { throw CancellationError() }
         }
         isPushing = true
         defer { passOn() }
         let first = opcode.rawValue | (finish ? UInt8(CRE_WS_FIN) : 0)
         while try !isSent(bytes, first) {
             try Task.checkCancellation()
-            if await room.wait(on: loop) == .cancelled { throw CancellationError() }
+            if await room.wait(nil, loop.timers) == .cancelled { throw CancellationError() }
         }
     }
 
@@ -237,7 +237,7 @@ public actor WebSocketClient {
                 link?.close(code: code, reason: reason)
                 room.wakeAll()
             }
-            while state != .closed, await closing.wait(on: loop) == .event {}
+            while state != .closed, await closing.wait(nil, loop.timers) == .event {}
         } else if state != .closed {
             end(failure: nil)
         }

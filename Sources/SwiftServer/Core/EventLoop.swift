@@ -94,14 +94,16 @@ internal import Glibc
     /// Calls `body` at the beginning of ``end()``. On the loop's thread.
     func whenEnding(_ body: @escaping () -> Void) { unsafe endings.append(body) }
 
-    /// Runs `work` on the loop soon. Any thread.
-    func post(_ work: @escaping @Sendable () -> Void) {
+    /// Runs `work` on the loop soon. Any thread. Returns false after the loop has ended.
+    @discardableResult
+    func post(_ work: @escaping @Sendable () -> Void) -> Bool {
         isOpen.withLock { isOpen in
-            guard isOpen else { return }
+            guard isOpen else { return false }
             let box = unsafe Unmanaged.passRetained(Callback(work)).toOpaque()
             let result = unsafe cre_loop_post(
                 raw, { context in unsafe Unmanaged<Callback>.fromOpaque(context!).takeRetainedValue().run() }, box)
             precondition(result == 0, "no memory to post to a loop")
+            return true
         }
     }
 }

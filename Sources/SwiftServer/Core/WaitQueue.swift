@@ -1,7 +1,7 @@
-/// Tasks that wait for something to happen on a connection, in the order in which they came.
+/// Tasks that wait for something to happen to a connection or a client, in the order in which they came.
 @safe final class WaitQueue: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
-    enum Wakeup { case event, timedOut, cancelled }
+    enum Wakeup: Sendable { case event, timedOut, cancelled }
 
     @safe private final class Waiter: @unchecked Sendable {
         private var continuation: UnsafeContinuation<Wakeup, Never>?
@@ -36,24 +36,30 @@
         for waiter in all { waiter.wake(wakeup) }
     }
 
-    /// Suspends the calling task until it is woken or the time has passed; and, unless somebody else looks after that,
-    /// until it is cancelled.
+    /// Suspends the calling task, which runs on the loop of the timers, until it is woken or the time has passed.
+    /// `noticesCancellation`: also until it is cancelled; otherwise whoever cancels it wakes it.
     func wait(_ timeout: Duration? = nil, _ timers: Timers, noticesCancellation: Bool = true) async -> Wakeup {
         let waiter = Waiter()
         waiters.append(waiter)
         let timer = timeout.map { timers.start(after: $0, every: nil) { _ in waiter.wake(.timedOut) } }
         let wakeup =
             if noticesCancellation {
-                await withTaskCancellationHandler {
-                    await waiter.wait()
-                } onCancel: {
-                    Task { @MainActor in waiter.wake(.cancelled) }
-                }
+                await waitOrCancel(waiter, timers.loop)
             } else {
                 await waiter.wait()
             }
         if wakeup != .event { waiters.removeAll { $0 === waiter } }
         if let timer, wakeup != .timedOut { timers.clear(timer) }
         return wakeup
+    }
+
+    /// Without a loop, or after its end, the waiter is woken on the main actor.
+    private func waitOrCancel(_ waiter: Waiter, _ loop: EventLoop?) async -> Wakeup {
+        await withTaskCancellationHandler {
+            await waiter.wait()
+        } onCancel: {
+            let isPosted = loop?.post { waiter.wake(.cancelled) } ?? false
+            if !isPosted { Task { @MainActor in waiter.wake(.cancelled) } }
+        }
     }
 }

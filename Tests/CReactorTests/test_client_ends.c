@@ -153,6 +153,83 @@ TEST(responses_that_are_not_valid) {
 }
 
 /* A limit that is raised for large messages admits more fragments, too. */
+/* ---- an invalid frame behind messages that are not answered yet ---- */
+
+static int failing_calls;
+
+static void on_failing(void *context, cre_client *client) {
+    (void)context;
+    (void)client;
+    failing_calls++;
+}
+
+static bool raw_receive_more(raw_server *raw, size_t length) {
+    ssize_t got = recv(raw->descriptor, raw->request + raw->length, sizeof raw->request - raw->length, 0);
+    if (got > 0) raw->length += (size_t)got;
+    return raw->length >= length;
+}
+
+/* A client that has got "hi" and an invalid frame. */
+static void start_failing(net_server *net, raw_server *raw, record_of *it, uint32_t close_timeout_ms) {
+    raw_start(raw);
+    cre_client_options options = options_for(it, raw->port, true);
+    options.failing = on_failing;
+    options.close_timeout_ms = close_timeout_ms;
+    failing_calls = 0;
+    record_start(net, &options);
+    raw_upgrade(raw, net, "", "",
+                "\x81\x02hi\x83\x01x\x81\x04"
+                "late",
+                13);
+    NET_UNTIL(net, failing_calls);
+    raw->length = 0;
+}
+
+TEST(answers_before_an_invalid_frame_ends_the_connection) {
+    net_server *net = net_start((cre_engine_config){ 0 }, NULL);
+    raw_server raw;
+    record_of it = { 0 };
+    start_failing(net, &raw, &it, 60000);
+    net_settle(net);
+    CHECK_EQ(it.closed, 0);
+    CHECK_EQ(it.messages, 1);
+    CHECK_EQ(cre_client_push(it.client, CRE_WS_FIN | CRE_WS_TEXT, "hi", 2), 0);
+    cre_client_conclude(it.client);
+    CHECK_EQ(cre_client_push(it.client, CRE_WS_FIN | CRE_WS_TEXT, "hi", 2), CRE_ESTATE);
+    NET_UNTIL(net, raw_receive_more(&raw, 8 + 6 + 2));
+    CHECK_EQ((uint8_t)raw.request[0], CRE_WS_FIN | CRE_WS_TEXT);
+    CHECK_EQ((uint8_t)raw.request[1], 0x80 | 2);
+    CHECK_EQ((uint8_t)raw.request[8], CRE_WS_FIN | CRE_WS_CLOSE);
+    shutdown(raw.descriptor, SHUT_WR);
+    NET_UNTIL(net, it.closed);
+    CHECK_EQ(failing_calls, 1);
+    CHECK_EQ(it.messages, 1);
+    CHECK_EQ(it.ending.code, 1002);
+    CHECK(it.ending.error < 0);
+    record_stop(&it);
+    raw_stop(&raw);
+    net_stop(net);
+}
+
+/* Who does not conclude is ended by time, by a close, or by the end of the input. */
+TEST(an_invalid_frame_ends_the_connection_in_any_case) {
+    net_server *net = net_start((cre_engine_config){ 0 }, NULL);
+    for (int end = 0; end < 3; end++) {
+        raw_server raw;
+        record_of it = { 0 };
+        start_failing(net, &raw, &it, end == 0 ? 1 : 60000);
+        if (end == 1) CHECK_EQ(cre_client_close(it.client, 4000, NULL, 0), 0);
+        if (end != 1) net_settle(net);
+        shutdown(raw.descriptor, SHUT_WR);
+        NET_UNTIL(net, it.closed);
+        CHECK_EQ(it.ending.code, 1002);
+        CHECK(it.ending.error < 0);
+        record_stop(&it);
+        raw_stop(&raw);
+    }
+    net_stop(net);
+}
+
 TEST(messages_of_many_fragments) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     static uint8_t frames[3 * 20000];

@@ -110,6 +110,9 @@ typedef struct cre_client_options {
     void (*drained)(void *context, cre_client *client);
     /** The connection has ended or could not be opened. Called once; the client is freed afterwards. */
     void (*closed)(void *context, cre_client *client, const cre_client_ending *ending);
+    /** WebSockets: an invalid frame was received, so nothing more is. What was received before may still be
+     * answered until cre_client_conclude or the close timeout ends the connection. NULL: it ends at once. */
+    void (*failing)(void *context, cre_client *client);
 } cre_client_options;
 
 /** Creates the clients of a loop. Returns 0 and *clients, which the caller destroys before the loop, or
@@ -158,6 +161,9 @@ CRE_API void cre_client_resume(cre_client *client);
  * server's answer are dropped. Returns 0, or CRE_ESTATE when the connection is not open or is closing.
  */
 CRE_API int cre_client_close(cre_client *client, uint16_t code, const char *reason, size_t reason_length);
+
+/** Ends a connection after `failing`, behind the pending output. Without an invalid frame it does nothing. */
+CRE_API void cre_client_conclude(cre_client *client);
 
 /** Closes the connection at once, or stops connecting, and frees the client; `closed` is not called. NULL is
  * ignored. */

@@ -11,7 +11,7 @@
 #include "core/memory.h"
 #include "net/tls.h"
 
-CRE__CONFIG(cre_client_options, closed);
+CRE__CONFIG(cre_client_options, failing);
 
 #define TIMEOUT_MS 10000u
 

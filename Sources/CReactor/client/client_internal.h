@@ -56,6 +56,7 @@ struct cre_client {
     cre_ws_deflate deflate;
     bool compressed;
     bool input_over; /* nothing but the end of the input is expected */
+    int failing;     /* the error of an invalid frame, while the owner answers what it received before */
     cre_ws_config ws_config;
     cre_ws_session session;
     cre_ws_send_state sent;

@@ -254,6 +254,10 @@ int cre_client_push(cre_client *client, uint8_t first, const void *data, size_t 
 /* ---- the closing handshake ---- */
 
 int cre__client_ws_close(cre_client *client, uint16_t code, const char *reason, size_t reason_length) {
+    if (client->failing) {
+        cre_client_conclude(client);
+        return 0;
+    }
     uint8_t frame[CRE_WS_MAX_ANSWER], mask[4];
     if (!cre__client_random(client->clients, mask, sizeof mask)) return -EIO;
     size_t size = cre_ws_session_close(&client->session, code, reason, reason_length, mask, frame);
@@ -275,6 +279,10 @@ void cre__client_ws_ended(cre_client *client) {
         cre__client_finish(client, 0);
         return;
     }
+    if (client->failing) {
+        cre_client_conclude(client);
+        return;
+    }
     client->by_server = true;
     client->code = 1006;
     cre__client_finish(client, CRE_EGONE);
@@ -282,7 +290,7 @@ void cre__client_ws_ended(cre_client *client) {
 
 /* ---- input ---- */
 
-static void failed(cre_client *client, int error) {
+static void fail(cre_client *client, int error) {
     uint8_t frame[CRE_WS_MAX_ANSWER], mask[4];
     size_t size = 0;
     if (cre__client_random(client->clients, mask, sizeof mask))
@@ -290,6 +298,25 @@ static void failed(cre_client *client, int error) {
     if (size && !append_frame(client, frame, size)) return;
     client->code = cre_ws_close_code(error);
     cre__client_finish(client, error);
+}
+
+/* The input is invalid. The owner may still be busy with what it received before. */
+static void failed(cre_client *client, int error) {
+    const cre_client_options *options = &client->options;
+    if (!options->failing || client->phase != CRE__CLIENT_OPEN) {
+        fail(client, error);
+        return;
+    }
+    client->failing = error;
+    client->pinged = false;
+    cre__transport_set_deadline(&client->transport, options->close_timeout_ms);
+    options->failing(options->context, client);
+}
+
+void cre_client_conclude(cre_client *client) {
+    int error = client->failing;
+    client->failing = 0;
+    if (error && client->phase == CRE__CLIENT_OPEN) fail(client, error);
 }
 
 static void answer(cre_client *client, const cre_ws_event *event) {
@@ -321,7 +348,7 @@ static void handle(cre_client *client, const cre_ws_event *event) {
 }
 
 static bool takes_input(const cre_client *client) {
-    return cre__client_live(client) && !client->input_over;
+    return cre__client_live(client) && !client->input_over && !client->failing;
 }
 
 void cre__client_ws_input(cre_client *client, uint8_t *data, size_t length) {
@@ -388,7 +415,9 @@ static void heartbeat(cre_client *client) {
 }
 
 void cre__client_ws_due(cre_client *client) {
-    if (client->phase == CRE__CLIENT_OPEN) {
+    if (client->failing) {
+        cre_client_conclude(client);
+    } else if (client->phase == CRE__CLIENT_OPEN) {
         heartbeat(client);
     } else if (client->input_over) {
         cre__client_reset(client, 0); /* the server left closing to the client */

@@ -20,6 +20,7 @@ internal import CReactor
             unsafe config.opened = { unsafe ClientLink.from($0).opened($2!) }
             unsafe config.received = { unsafe ClientLink.from($0).received($2!) }
             unsafe config.drained = { context, _ in unsafe ClientLink.from(context).drained() }
+            unsafe config.failing = { context, _ in unsafe ClientLink.from(context).failing() }
             unsafe config.closed = { unsafe ClientLink.from($0).closed(ClientEnding($2!.pointee)) }
         }
     }
@@ -49,6 +50,11 @@ internal import CReactor
                 unsafe _ = cre_client_close(raw, code, $0.baseAddress, $0.count)
             }
         }
+    }
+
+    /// Ends the connection after ``failing()``.
+    func conclude() {
+        if let raw = unsafe raw { unsafe cre_client_conclude(raw) }
     }
 
     /// Ends the connection without a further event.
@@ -85,6 +91,11 @@ internal import CReactor
 
     private func drained() {
         owner?.assumeIsolated { $0.drained() }
+    }
+
+    /// An invalid frame was received; the connection waits for answers to what came before.
+    private func failing() {
+        owner?.assumeIsolated { $0.failing() }
     }
 
     private func closed(_ ending: ClientEnding) {

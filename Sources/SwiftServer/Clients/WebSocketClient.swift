@@ -57,6 +57,11 @@ public actor WebSocketClient {
 
     private var inbox = FrameQueue()
     private var isPaused = false
+    /// Whether the server has sent an invalid frame, so that the connection ends when all before is answered.
+    private var isFailing = false
+    /// Whether the program takes messages, and has one that it has not finished: it has not asked for the next one.
+    private var receives = false
+    private var hasMessage = false
     private var isPushing = false
     private let opening = WaitQueue()
     private let readers = WaitQueue()
@@ -137,11 +142,15 @@ public actor WebSocketClient {
     /// - Throws: ``ClientError/Code/timedOut`` after `timeout`, `CancellationError` when the task is cancelled; the
     ///   client remains usable. Another ``ClientError`` when the connection ended in another way.
     public func recv(timeout: Duration? = nil) async throws -> Frame? {
+        receives = true
+        hasMessage = false
         while true {
             if let frame = inbox.takeFirst() {
+                hasMessage = true
                 if isPaused, inbox.isLow { setPaused(false) }
                 return frame
             }
+            if isFailing { conclude() }
             if state == .closed {
                 if let failure { throw failure }
                 return nil
@@ -278,7 +287,19 @@ extension WebSocketClient {
 
     func drained() { room.wakeAll() }
 
+    /// The server has sent an invalid frame. What was received before is answered first.
+    func failing() {
+        isFailing = true
+        if !hasMessage, !receives || inbox.isEmpty { conclude() }
+    }
+
+    private func conclude() {
+        isFailing = false
+        link?.conclude()
+    }
+
     func ended(_ ending: ClientEnding) {
+        isFailing = false
         link = nil
         if ending.isOpened { closeReason = ClientClose(ending) }
         let isLost = hasOpened && !isClosing
@@ -303,6 +324,7 @@ extension WebSocketClient {
     }
 
     func loopEnded() {
+        isFailing = false
         link = nil
         end(failure: ClientError(.closed, "the event loop of the client has ended"))
     }

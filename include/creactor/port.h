@@ -48,7 +48,11 @@ typedef struct cre_port_options {
     uint32_t max_queue, high_water, low_water;
     bool read_when_full;
     uint32_t head_timeout_ms, body_timeout_ms, message_timeout_ms, idle_timeout_ms, close_timeout_ms;
-    uint32_t reserved; /* 0 */
+    /** WEBSOCKET: control frames that are MESSAGE events, too, with the opcode and the payload of the frame.
+     * The owner of the connection answers the pings then. A close frame is still answered, with the code and
+     * the reason of the CLOSE command that follows, or with its own code when that has none. */
+    bool deliver_close, deliver_ping, deliver_pong;
+    uint8_t reserved; /* 0 */
 } cre_port_options;
 
 CRE_END_DECLS

@@ -47,7 +47,8 @@ typedef enum cre_event {
     /** A WebSocket handshake is done, or with CRE_RECORD_RESUMED was done before. Payload: the handshake's
      * request, as in REQUEST. */
     CRE_EVENT_OPEN = 1,
-    /** One message. `opcode` is text or binary. Payload: the message. */
+    /** One message. `opcode` is text or binary, or that of a control frame that the port delivers
+     * (cre_port_options.deliver_close and others). Payload: the message, or the payload of the frame. */
     CRE_EVENT_MESSAGE = 2,
     /** The connection has ended: the last event of its session, exactly one for each session that had an OPEN
      * or CONNECT, or whose REQUEST waits for UPGRADE. Payload: cre_closed. */

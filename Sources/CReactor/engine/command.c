@@ -33,6 +33,7 @@ typedef struct closing_text {
     cre_closing closing;
     char text[CRE_WS_MAX_CONTROL];
     size_t length;
+    bool chosen;
 } closing_text;
 
 static int read_closing(cre_slice *parts, int count, closing_text *out) {
@@ -49,7 +50,8 @@ static int read_closing(cre_slice *parts, int count, closing_text *out) {
         while (out->length && ((uint8_t)out->text[out->length] & 0xC0) == 0x80)
             out->length--;
     }
-    if (!out->closing.code) out->closing.code = 1000;
+    out->chosen = out->closing.code != 0;
+    if (!out->chosen) out->closing.code = 1000;
     bool good =
         cre_ws_close_code_valid(out->closing.code) && cre_utf8_valid((uint8_t *)out->text, out->length);
     return good ? 0 : CRE_EINVALID;
@@ -249,7 +251,7 @@ static int close_conn(cre__conn *conn, cre_slice *parts, int count) {
     closing_text text;
     int result = read_closing(parts, count, &text);
     if (result) return result;
-    cre__closing closing = { text.closing.code, text.text, text.length };
+    cre__closing closing = { text.closing.code, text.text, text.length, text.chosen };
     return conn->protocol->close(conn, CRE_CLOSED_SERVER, &closing);
 }
 

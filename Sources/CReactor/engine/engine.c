@@ -249,7 +249,7 @@ void cre__engine_check_shutdown(cre_engine *engine) {
 }
 
 static void visit_shutdown(cre__conn *conn, void *context) {
-    static const cre__closing going_away = { 1001, "server shutdown", 15 };
+    static const cre__closing going_away = { 1001, "server shutdown", 15, true };
     (void)context;
     (void)conn->protocol->close(conn, CRE_CLOSED_SHUTDOWN, &going_away);
 }

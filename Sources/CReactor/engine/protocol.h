@@ -17,6 +17,7 @@ typedef struct cre__closing {
     uint16_t code;
     const char *text;
     size_t length;
+    bool chosen; /* the caller has given the code; false: it is the default */
 } cre__closing;
 
 typedef struct cre__protocol {

@@ -97,7 +97,11 @@ static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closi
                                .code = stream->close_code,
                                .error = stream->close_error };
         ws->awaits_owner = false;
-        if (ending.code != 1006) send_close(conn, ending.code, NULL, 0);
+        if (closing && closing->chosen && conn->port->options.deliver_close &&
+            ending.reason == CRE_CLOSED_PEER)
+            send_close(conn, closing->code, closing->text, closing->length);
+        else if (ending.code != 1006)
+            send_close(conn, ending.code, NULL, 0);
         if (cre__conn_live(conn)) cre__conn_finish(conn, &ending);
         return 0;
     }
@@ -126,12 +130,8 @@ static void closed(cre__conn *conn, bool graceful) {
         cre__conn_reset(conn, &ending);
 }
 
-/*
- * Nothing more is received: the peer has closed, or its input was invalid. Its owner may still be busy with
- * what it received before, so END asks for its last word: CLOSE, behind the answers. Without `half_open` all
- * answers are there.
- */
-static void input_over(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text) {
+/* Nothing more is received: the peer has closed, or its input was invalid. */
+static void end_input(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text) {
     cre__websocket *ws = cre__websocket_of(conn);
     cre__stream *stream = &conn->stream;
     stream->close_reason = (uint8_t)reason;
@@ -143,12 +143,22 @@ static void input_over(cre__conn *conn, cre_close_reason reason, uint16_t code, 
      * the last answers would be lost. */
     cre__transport_stop(&conn->transport, CRE__STOP_DEFERRED);
     ws->input_over = ws->awaits_owner = true;
+}
+
+/* The owner may still be busy with what it received before, so END asks for its last word: CLOSE, behind the
+ * answers. Without `half_open` all answers are there. */
+static void await_owner(cre__conn *conn) {
     if (cre__conn_engine(conn)->config.half_open) {
         cre__transport_set_deadline(&conn->transport, conn->port->options.close_timeout_ms);
         cre__conn_emit_end(conn);
     } else {
-        (void)close_conn(conn, reason, NULL);
+        (void)close_conn(conn, (cre_close_reason)conn->stream.close_reason, NULL);
     }
+}
+
+static void input_over(cre__conn *conn, cre_close_reason reason, uint16_t code, int error, cre_slice text) {
+    end_input(conn, reason, code, error, text);
+    await_owner(conn);
 }
 
 /* ---- input ---- */
@@ -181,23 +191,42 @@ static inline void handle_message(cre__conn *conn, const cre_ws_event *event) {
     cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
 }
 
+/* Delivers a control frame as a message. The code of a close frame is in front of its reason. */
+static void deliver(cre__conn *conn, const cre_ws_event *event) {
+    size_t code = event->opcode == CRE_WS_CLOSE && event->close_code != 1005 ? 2 : 0;
+    cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data - code, event->length + code);
+}
+
+static void handle_close(cre__conn *conn, const cre_ws_event *event) {
+    if (!conn->stream.accepts_frames) {
+        conn->transport.stopped |= CRE__STOP_ENDED;
+        closed(conn, true);
+        return;
+    }
+    end_input(conn, CRE_CLOSED_PEER, event->close_code, 0, (cre_slice){ event->data, event->length });
+    if (conn->port->options.deliver_close) {
+        deliver(conn, event);
+        /* Its owner may have closed already. */
+        if (!cre__conn_live(conn) || !cre__websocket_of(conn)->awaits_owner) return;
+    }
+    await_owner(conn);
+}
+
 static void handle_control(cre__conn *conn, const cre_ws_event *event) {
+    const cre_port_options *options = &conn->port->options;
     cre_slice payload = { event->data, event->length };
     bool open = conn->stream.accepts_frames;
     switch (event->opcode) {
     case CRE_WS_PING:
-        /* Answered here, so that a busy worker does not look dead. */
-        if (open) push(conn, CRE_WS_FIN | CRE_WS_PONG, &payload, 1, CRE__REFUSE_WHEN_FULL);
+        if (open && options->deliver_ping)
+            deliver(conn, event);
+        else if (open) /* answered here, so that a busy worker does not look dead */
+            push(conn, CRE_WS_FIN | CRE_WS_PONG, &payload, 1, CRE__REFUSE_WHEN_FULL);
         break;
-    case CRE_WS_PONG: break;
-    case CRE_WS_CLOSE:
-        if (open) {
-            input_over(conn, CRE_CLOSED_PEER, event->close_code, 0, payload);
-        } else {
-            conn->transport.stopped |= CRE__STOP_ENDED;
-            closed(conn, true);
-        }
+    case CRE_WS_PONG:
+        if (open && options->deliver_pong) deliver(conn, event);
         break;
+    case CRE_WS_CLOSE: handle_close(conn, event); break;
     }
 }
 

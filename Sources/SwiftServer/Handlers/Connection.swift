@@ -59,8 +59,8 @@ public struct Connection: Sendable, Identifiable, Hashable, CustomStringConverti
 
     /// Closes the connection after its pending output was sent; see ``Server/close(_:code:reason:)``.
     @discardableResult
-    public func close(code: UInt16 = 1000, reason: String = "") -> Bool {
-        worker?.close(id, code: code, reason: reason) ?? false
+    public func close(code: UInt16 = 1000, reason: String = "") -> CommandResult {
+        worker?.close(id, code: code, reason: reason) ?? .notInWorker
     }
 
     /// The id in decimal.

@@ -8,7 +8,7 @@ extension WorkerContext {
         if let error = error as? any RequestError {
             var reason = error.message
             while reason.utf8.count > WorkerContext.longestReason { reason.removeLast() }
-            if close(fd, code: error.closeCode, reason: reason) { return }
+            if close(fd, code: error.closeCode, reason: reason).isAccepted { return }
         }
         _ = close(fd, code: 1011, reason: "")
     }

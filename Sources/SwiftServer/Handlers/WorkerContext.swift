@@ -171,33 +171,35 @@ internal import Glibc
 
     // MARK: Any connection
 
-    func close(_ fd: ConnectionID, code: UInt16, reason: String) -> Bool {
+    func close(_ fd: ConnectionID, code: UInt16, reason: String) -> CommandResult {
         var reason = reason
         if isHere {
             return reason.withUTF8 { unsafe link.close(fd, code: code, reason: UnsafeRawBufferPointer($0)) }
         }
-        guard bus.exists(fd) else { return false }
+        guard bus.exists(fd) else { return .closed }
+        guard code == 0 || cre_ws_close_code_valid(UInt32(code)) else { return .invalid }
         let copy = [UInt8](reason.utf8)
         loop.post { [link] in unsafe copy.withUnsafeBytes { _ = unsafe link.close(fd, code: code, reason: $0) } }
-        return true
+        return .queued
     }
 
-    func protect(_ fd: ConnectionID, _ isProtected: Bool) -> Bool {
-        guard bus.exists(fd) else { return false }
+    func protect(_ fd: ConnectionID, _ isProtected: Bool) -> CommandResult {
+        guard bus.exists(fd) else { return .closed }
         if isHere { return link.protect(fd, isProtected) }
         loop.post { [link] in link.protect(fd, isProtected) }
-        return true
+        return .queued
     }
 
-    func bind(_ fd: ConnectionID, to user: UInt32) -> Bool {
+    func bind(_ fd: ConnectionID, to user: UInt32) -> CommandResult {
         if isHere {
-            guard link.bind(fd, to: user) else { return false }
-            whenBound?(fd, user)
-            return true
+            let result = link.bind(fd, to: user)
+            if result.isAccepted { whenBound?(fd, user) }
+            return result
         }
-        guard let info = info(fd), info.userID == nil else { return false }
+        guard let info = info(fd) else { return .closed }
+        guard info.userID == nil else { return .bound }
         loop.post { [self] in if isOpen { _ = bind(fd, to: user) } }
-        return true
+        return .queued
     }
 
     func info(_ fd: ConnectionID, ignoringClose: Bool = false) -> ConnectionInfo? {

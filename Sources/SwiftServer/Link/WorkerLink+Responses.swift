@@ -65,5 +65,5 @@ extension WorkerLink {
     }
 
     /// Asks for the handshake of a connection that a predecessor has opened. False when it is no open WebSocket.
-    func adopt(_ fd: ConnectionID) -> Bool { command(CRE_COMMAND_ADOPT, fd) }
+    func adopt(_ fd: ConnectionID) -> Bool { command(CRE_COMMAND_ADOPT, fd).isAccepted }
 }

@@ -97,33 +97,40 @@ internal import CReactorInternal
         return PushResult(result, local: ownsSockets)
     }
 
-    func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> Bool {
-        unsafe cre_worker_close(raw, fd.rawValue, code, reason.baseAddress, reason.count) == 0
+    @discardableResult
+    func close(_ fd: ConnectionID, code: UInt16, reason: UnsafeRawBufferPointer) -> CommandResult {
+        let isLocal = owns(fd)  // it may be gone afterwards
+        let result = unsafe cre_worker_close(raw, fd.rawValue, code, reason.baseAddress, reason.count)
+        return CommandResult(result, local: isLocal)
     }
 
     /// Gives the connection a user id.
-    func bind(_ fd: ConnectionID, to user: UInt32) -> Bool { unsafe cre_worker_bind(raw, fd.rawValue, user) == 0 }
+    func bind(_ fd: ConnectionID, to user: UInt32) -> CommandResult {
+        CommandResult(unsafe cre_worker_bind(raw, fd.rawValue, user), local: owns(fd))
+    }
 
     /// Exempts the connection from the heartbeat, or ends the exemption.
     @discardableResult
-    func protect(_ fd: ConnectionID, _ isProtected: Bool) -> Bool {
+    func protect(_ fd: ConnectionID, _ isProtected: Bool) -> CommandResult {
         command(CRE_COMMAND_PROTECT, fd, opcode: isProtected ? 1 : 0)
     }
 
     /// Pauses or resumes reading from the connection.
     func setPaused(_ fd: ConnectionID, _ isPaused: Bool) {
-        _ = command(isPaused ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME, fd)
+        command(isPaused ? CRE_COMMAND_PAUSE : CRE_COMMAND_RESUME, fd)
     }
 
     /// Sends "100 Continue" to a client that expects it.
     func sendContinue(_ request: RequestID) {
-        _ = command(CRE_COMMAND_CONTINUE, request.connection, opcode: request.number)
+        command(CRE_COMMAND_CONTINUE, request.connection, opcode: request.number)
     }
 
-    func command(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> Bool {
+    @discardableResult
+    func command(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> CommandResult {
         var command = cre_record(
             length: 0, kind: UInt8(kind.rawValue), opcode: opcode, flags: 0, session: fd.rawValue)
-        return unsafe cre_worker_command(raw, &command, nil, 0) == 0
+        let isLocal = owns(fd)
+        return CommandResult(unsafe cre_worker_command(raw, &command, nil, 0), local: isLocal)
     }
 
     // MARK: Topics

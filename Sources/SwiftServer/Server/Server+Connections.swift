@@ -17,10 +17,10 @@ extension Server {
     ///   - fd: the connection.
     ///   - code: 1000, or another code that may be sent: 1001-1003, 1007-1014, 3000-4999.
     ///   - reason: at most 123 bytes are sent.
-    /// - Returns: false when there is no such connection, the code may not be sent, or this is not a worker.
+    /// - Returns: ``CommandResult/invalid`` for a code that may not be sent.
     @discardableResult
-    public func close(_ fd: ConnectionID, code: UInt16 = 1000, reason: String = "") -> Bool {
-        worker?.close(fd, code: code, reason: reason) ?? false
+    public func close(_ fd: ConnectionID, code: UInt16 = 1000, reason: String = "") -> CommandResult {
+        worker?.close(fd, code: code, reason: reason) ?? .notInWorker
     }
 
     /// The state of a connection, `nil` when it is closed. From every process, without asking its owner.
@@ -35,21 +35,22 @@ extension Server {
     }
 
     /// Exempts a connection from ``Settings/heartbeatIdleTime`` and ``Settings/pingInterval``, or ends the exemption.
-    ///
-    /// - Returns: false when there is no such connection.
     @discardableResult
-    public func protect(_ fd: ConnectionID, _ on: Bool = true) -> Bool { worker?.protect(fd, on) ?? false }
+    public func protect(_ fd: ConnectionID, _ on: Bool = true) -> CommandResult {
+        worker?.protect(fd, on) ?? .notInWorker
+    }
 
     /// Gives a connection a user id, once, for its life. ``connectionInfo(_:)`` returns it.
     ///
     /// With ``Dispatch/byUser`` the worker `user % workerCount` gets the connection's events from the next one on, and
     /// its close in any case. Events before are still handled by the previous worker, perhaps at the same time.
     ///
-    /// - Returns: false when there is no such connection, it has a user id already, the id is not 1...4,294,967,295, or
-    ///   this is not a worker.
+    /// - Returns: ``CommandResult/bound`` when it has one already, ``CommandResult/invalid`` unless the id is
+    ///   1...4,294,967,295.
     @discardableResult
-    public func bind(_ fd: ConnectionID, to user: Int) -> Bool {
-        guard let worker, let user = UInt32(exactly: user), user > 0 else { return false }
+    public func bind(_ fd: ConnectionID, to user: Int) -> CommandResult {
+        guard let worker else { return .notInWorker }
+        guard let user = UInt32(exactly: user), user > 0 else { return .invalid }
         return worker.bind(fd, to: user)
     }
 

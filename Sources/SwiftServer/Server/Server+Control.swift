@@ -7,24 +7,22 @@ extension Server {
     /// Stops reading from a connection: what the client sends waits in the system's buffers, until they are full and
     /// the client has to wait. Its close is noticed when it is read again. From any worker, on any thread; an
     /// asynchronous handler pauses by itself when many events of its connection wait.
-    ///
-    /// - Returns: false when there is no such connection, or this is not a worker.
     @discardableResult
-    public func pause(_ fd: ConnectionID) -> Bool { worker?.run(CRE_COMMAND_PAUSE, fd, opcode: 1) ?? false }
+    public func pause(_ fd: ConnectionID) -> CommandResult {
+        worker?.run(CRE_COMMAND_PAUSE, fd, opcode: 1) ?? .notInWorker
+    }
 
     /// Reads from a connection again after ``pause(_:)``.
-    ///
-    /// - Returns: false when there is no such connection, or this is not a worker.
     @discardableResult
-    public func resume(_ fd: ConnectionID) -> Bool { worker?.run(CRE_COMMAND_RESUME, fd, opcode: 1) ?? false }
+    public func resume(_ fd: ConnectionID) -> CommandResult {
+        worker?.run(CRE_COMMAND_RESUME, fd, opcode: 1) ?? .notInWorker
+    }
 
     /// Closes a connection. With `reset` its pending output is dropped, no closing handshake takes place, and the
     /// client gets a connection reset; without it this is ``close(_:code:reason:)``.
-    ///
-    /// - Returns: false when there is no such connection, or this is not a worker.
     @discardableResult
-    public func close(_ fd: ConnectionID, reset: Bool) -> Bool {
-        reset ? worker?.run(CRE_COMMAND_RESET, fd) ?? false : close(fd)
+    public func close(_ fd: ConnectionID, reset: Bool) -> CommandResult {
+        reset ? worker?.run(CRE_COMMAND_RESET, fd) ?? .notInWorker : close(fd)
     }
 
     /// Finds the WebSockets and connections of `.tcp` ports that have sent nothing for some time, and closes them.
@@ -62,10 +60,10 @@ extension WebSocketServer {
 
 extension WorkerContext {
     /// Gives a command without a payload. Any thread.
-    func run(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> Bool {
-        guard bus.exists(fd) else { return false }
+    func run(_ kind: cre_command, _ fd: ConnectionID, opcode: UInt8 = 0) -> CommandResult {
+        guard bus.exists(fd) else { return .closed }
         if isHere { return link.command(kind, fd, opcode: opcode) }
         loop.post { [link] in _ = link.command(kind, fd, opcode: opcode) }
-        return true
+        return .queued
     }
 }

@@ -60,12 +60,19 @@ extension Server {
     /// `onManagerStart` and `onWorkerStart`. Processes that it starts or replaces later get their usual titles from
     /// ``processName``. In ``ServerMode/single`` the process keeps the name of its program.
     ///
-    /// - Returns: false when the title is empty, or no server with several processes is running here.
+    /// - Returns: false when it was not renamed; the log has the cause.
     @discardableResult
     public func setProcessTitle(_ title: String) -> Bool {
-        guard context != nil, mode != .single, !title.isEmpty else { return false }
-        unsafe cre_process_set_title(title)
-        return true
+        let obstacle: String? =
+            if title.isEmpty { "the title is empty" } else if context == nil {
+                "the server does not run: set processName before start()"
+            } else { mode == .single ? "in single mode the process keeps its name" : nil }
+        guard let obstacle else {
+            unsafe cre_process_set_title(title)
+            return true
+        }
+        Log.warning("cannot set the title of the process: \(obstacle)")
+        return false
     }
 
     /// The counters of the whole server, read from shared memory without asking another process. Each is as it was at

@@ -15,9 +15,11 @@
 
     /// Sends a result to the poster, whose `onFinish` receives it. It may be called several times before the task ends.
     ///
-    /// - Returns: false when the task has ended or wants no result, or when there is no room for it.
-    @discardableResult public func finish(_ result: [UInt8]) -> Bool { runner.answer(id, result) }
+    /// - Returns: whether it is on its way, or why not.
+    @discardableResult public func finish(_ result: [UInt8]) -> ReplyResult { runner.answer(self, result) }
 
     /// Sends a result as text.
-    @discardableResult public func finish(_ result: String) -> Bool { runner.answer(id, [UInt8](result.utf8)) }
+    @discardableResult public func finish(_ result: String) -> ReplyResult {
+        runner.answer(self, [UInt8](result.utf8))
+    }
 }

@@ -51,8 +51,10 @@
     }
 
     /// Sends a result of the task in hand to its poster.
-    func answer(_ id: TaskID, _ result: [UInt8]) -> Bool {
-        guard current == id, result.count <= maxTask else { return false }
-        return local?.answer(result) ?? link.answerTask(result)
+    @MainActor func answer(_ task: ServerTask, _ result: [UInt8]) -> ReplyResult {
+        guard current == task.id else { return .ended }
+        guard task.wantsResult else { return .unwanted }
+        guard result.count <= maxTask else { return .tooLarge }
+        return local?.answer(result) ?? link.answerTask(result) ? .sent : .full
     }
 }

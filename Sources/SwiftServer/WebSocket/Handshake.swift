@@ -117,6 +117,6 @@
     }
 
     private func bind(_ user: UInt32) -> Bool {
-        worker.bind(request.fd, to: user) || worker.info(request.fd).map { $0.userID == Int(user) } ?? true
+        worker.bind(request.fd, to: user).isAccepted || worker.info(request.fd).map { $0.userID == Int(user) } ?? true
     }
 }

@@ -20,6 +20,8 @@ import TestProtocol
             case "resume": answer("\(server.resume(fd))")
             case "count": answer("\(counts[fd] ?? 0)")
             case "reset": answer("\(server.close(fd, reset: true))")
+            case "bind": answer("\(server.bind(frame.fd, to: Int(words[1])!))")
+            case "refused": answer(refused(frame.fd, server))
             case "ping": answer("\(server.ping(frame.fd, [1, 2]))")
             case "protect": answer("\(server.protect(fd))")
             case "silent": answer("\(server.heartbeat(idle: .zero, closes: false).count)")
@@ -62,6 +64,23 @@ import TestProtocol
     }
 
     /// A port whose packets are the path of a file, which is sent.
+    /// The results of commands that cannot be carried out, and the same commands as conditions.
+    private static func refused(_ fd: ConnectionID, _ server: WebSocketServer) -> String {
+        let gone = ConnectionID(rawValue: 4_000_000_000)
+        let results: [CommandResult] = [
+            server.close(gone), server.close(gone, reset: true), server.pause(gone), server.resume(gone),
+            server.protect(gone), server.bind(gone, to: 1), server.connection(gone).close(),
+            server.close(fd, code: 999), server.bind(fd, to: 0),
+        ]
+        let conditions: [Bool] = [
+            server.close(gone), server.close(gone, reset: true), server.pause(gone), server.resume(gone),
+            server.protect(gone), server.bind(gone, to: 1), server.connection(gone).close(),
+            server.close(fd, code: 999), server.bind(fd, to: 0),
+        ]
+        precondition(!conditions.contains(true) && !results.contains { $0.isAccepted })
+        return results.map(\.description).joined(separator: " ")
+    }
+
     private static func serveFiles(_ server: WebSocketServer) {
         let files = server.listen(.tcp)
         files.settings.framing = .endMarker("\n")

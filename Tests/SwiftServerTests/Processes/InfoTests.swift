@@ -43,23 +43,34 @@ extension ProcessTests {
         @Test(arguments: ServerMode.allCases) func readingIsPaused(_ mode: ServerMode) throws {
             try ServerProcess.run(.info, mode) { server in
                 let (first, second) = (try WebSocketClient(port: server.port), try WebSocketClient(port: server.port))
-                #expect(try first.ask("pause \(second.fd)") == "true")
+                let accepted = mode == .process ? "queued" : "done"
+                #expect(try first.ask("pause \(second.fd)") == accepted)
                 try second.send("hello")
                 for _ in 0..<20 { #expect(try first.ask("count \(second.fd)") == "0") }
-                #expect(try first.ask("resume \(second.fd)") == "true")
+                #expect(try first.ask("resume \(second.fd)") == accepted)
                 #expect(try second.receiveText() == "hello")
-                #expect(try first.ask("pause 4000000000") == "false")
+                #expect(try first.ask("pause 4000000000") == "closed")
             }
         }
 
         @Test(arguments: ServerMode.allCases) func connectionsAreReset(_ mode: ServerMode) throws {
             try ServerProcess.run(.info, mode) { server in
                 let (first, second) = (try WebSocketClient(port: server.port), try WebSocketClient(port: server.port))
-                #expect(try first.ask("reset \(second.fd)") == "true")
+                #expect(try first.ask("reset \(second.fd)") == (mode == .process ? "queued" : "done"))
                 #expect(try second.receive() == .end)
                 #expect(second.connection.wasReset)
                 try server.event(.outcome)
-                #expect(try first.ask("reset \(second.fd)") == "false")
+                #expect(try first.ask("reset \(second.fd)") == "closed")
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func refusedCommandsHaveAReason(_ mode: ServerMode) throws {
+            try ServerProcess.run(.info, mode) { server in
+                let client = try WebSocketClient(port: server.port)
+                let reasons = Array(repeating: "closed", count: 7) + ["invalid", "invalid"]
+                #expect(try client.ask("refused") == reasons.joined(separator: " "))
+                #expect(try client.ask("bind 7") == (mode == .process ? "queued" : "done"))
+                #expect(try client.ask("bind 8") == "bound")
             }
         }
 
@@ -78,7 +89,7 @@ extension ProcessTests {
                 let http = try Connection(port: server.port)
                 #expect(try http.get("/").status == 200)
                 #expect(try first.ask("unlimited") == "0")
-                #expect(try first.ask("protect") == "true")
+                #expect(try first.ask("protect") == (mode == .process ? "queued" : "done"))
                 try Wait.until("both are silent") { try first.ask("silent") == "1" }
                 #expect(try first.ask("heartbeat") == "1")
                 #expect(try second.receive() == .close(1000, "heartbeat"))

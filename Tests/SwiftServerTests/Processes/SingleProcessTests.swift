@@ -89,7 +89,7 @@ extension ProcessTests {
                 words = some
                 break
             }
-            #expect(words == ["\(PushResult.closed)", "false", "false"])
+            #expect(words == ["\(PushResult.closed)", "\(CommandResult.closed)", "false"])
         }
 
         /// There is nobody to replace the process, so this ends the server.

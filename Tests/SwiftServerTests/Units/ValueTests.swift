@@ -120,6 +120,17 @@ import Testing
         server.shutdown()
     }
 
+    @Test func commandsHaveNoWorker() {
+        let server = WebSocketServer(port: 9501)
+        let fd = ConnectionID(rawValue: 1)
+        let results: [CommandResult] = [
+            server.close(fd), server.close(fd, reset: true), server.pause(fd), server.resume(fd), server.protect(fd),
+            server.bind(fd, to: 1), server.bind(fd, to: 0), server.connection(fd).close(),
+        ]
+        #expect(results.allSatisfy { $0 == .notInWorker && !$0.isAccepted })
+        #expect(CommandResult.done.isAccepted && CommandResult.queued.isAccepted && !CommandResult.full.isAccepted)
+    }
+
     @Test func missingHandlersAreNamed() throws {
         let webSocket = try #require(throws: ServerError.self) {
             try WebSocketServer(port: 9501).configuration().checkHandlers()

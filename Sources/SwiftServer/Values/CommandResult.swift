@@ -1,0 +1,45 @@
+internal import CReactor
+
+/// The result of a command to a connection: to close, pause, resume, exempt or bind it. A client may leave at any time,
+/// so this is a result and not an error.
+///
+/// ```swift
+/// if server.close(fd).isAccepted { … }      // or shorter: if server.close(fd) { … }
+/// if server.bind(fd, to: user) == .bound { … }
+/// ```
+public struct CommandResult: Sendable, Hashable, CustomStringConvertible {
+    /// The name of the result.
+    public let description: String
+
+    /// The command was executed.
+    public static let done = CommandResult(description: "done")
+    /// The command is on its way to the process that owns the connection, or to the thread of the handlers.
+    public static let queued = CommandResult(description: "queued")
+    /// There is no such connection, or it is being closed.
+    public static let closed = CommandResult(description: "closed")
+    /// The connection has a user id already, which stays.
+    public static let bound = CommandResult(description: "bound")
+    /// A value is not permitted: a close code that may not be sent, or a user id that is not 1...4,294,967,295.
+    public static let invalid = CommandResult(description: "invalid")
+    /// There is no room for the command on its way to another process. Try again later.
+    public static let full = CommandResult(description: "full")
+    /// This process gives no commands: it is the master or the manager, or the server does not run.
+    public static let notInWorker = CommandResult(description: "notInWorker")
+
+    /// Whether the command was accepted: ``done`` or ``queued``.
+    public var isAccepted: Bool { self == .done || self == .queued }
+
+    private init(description: String) { self.description = description }
+
+    /// Translates a result of the C core. `local`: this process owns the connection.
+    init(_ result: Int32, local: Bool) {
+        self =
+            switch result {
+            case 0: local ? .done : .queued
+            case CRE_EGONE.rawValue: .closed
+            case CRE_ESTATE.rawValue: .bound
+            case CRE_ELINK_FULL.rawValue, CRE_ELIMIT.rawValue, CRE_ENOMEM.rawValue: .full
+            default: .invalid
+            }
+    }
+}

@@ -58,6 +58,7 @@ extension Port {
         _ register: (ServerEvent.Kind) -> Void
     ) {
         let error = name.resolve(events, isAsync: isAsync, register)
+        if isStarted, let error { Log.error(error) }
         if registrationError == nil { registrationError = error }
     }
 }

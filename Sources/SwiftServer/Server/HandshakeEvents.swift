@@ -5,13 +5,13 @@ extension ServerEvents where Self: WebSocketServer {
     /// The handler may await, for ``PortSettings/handshakeTimeout`` at most; see ``Handshake``. It is not called for
     /// paths with a straight-line handler (``WebSocketServer/handle(_:whenMoved:_:)``), which decide themselves.
     public func onHandshake(_ handler: @escaping @MainActor (Request, Handshake) async throws -> Void) {
-        handlers.handshake = HandshakeHandler(handler)
+        register(.handshake) { handlers.handshake = HandshakeHandler(handler) }
     }
 }
 
 extension ServerPort where Owner: WebSocketServer {
     /// Decides whether a WebSocket handshake on this port is accepted; see ``Handshake``.
     public func onHandshake(_ handler: @escaping @MainActor (Request, Handshake) async throws -> Void) {
-        handlers.handshake = HandshakeHandler(handler)
+        register(.handshake) { handlers.handshake = HandshakeHandler(handler) }
     }
 }

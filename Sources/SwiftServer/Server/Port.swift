@@ -75,9 +75,13 @@ public class Port: @unchecked Sendable {
         change()
     }
 
-    /// Whether a change comes too late, which is logged.
-    func isRefused(_ change: String) -> Bool {
-        if isStarted { Log.error("cannot set \(change) after start(), which has read the configuration") }
+    /// Whether a change comes too late, which is logged. `change` is an object of "set", unless it has a `verb` of its
+    /// own; `hint` says what to do instead.
+    func isRefused(_ change: String, verb: String = "set", hint: String? = nil) -> Bool {
+        if isStarted {
+            let hint = hint.map { "; \($0)" } ?? ""
+            Log.error("cannot \(verb) \(change) after start(), which has read the configuration\(hint)")
+        }
         return isStarted
     }
 

@@ -17,7 +17,8 @@ open class Server: ServerEvents, @unchecked Sendable {
     public var port: Int { ports[0].port }
     /// The division of work among the server's processes.
     public let mode: ServerMode
-    /// Read by ``start()``. Later changes are refused with an error in the log.
+    /// Read by ``start()``. Later changes are refused with an error in the log. From the start on it has the effective
+    /// values of settings that depend on others, on the mode or on the machine, like ``Settings/reactorCount``.
     public var settings = Settings() {
         didSet { if ports[0].isRefused("settings") { settings = oldValue } }
     }
@@ -28,8 +29,17 @@ open class Server: ServerEvents, @unchecked Sendable {
     }
 
     /// The name in `ps`, followed by ": master", ": manager" or ": worker N". Default: the program's name.
+    ///
+    /// Changes after ``start()`` are refused with an error in the log; ``setProcessTitle(_:)`` renames a process of a
+    /// running server.
     public var processName =
         CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "server") } ?? "server"
+    {
+        didSet {
+            let isLate = ports[0].isRefused("processName", hint: "setProcessTitle(_:) renames a running process")
+            if isLate { processName = oldValue }
+        }
+    }
 
     /// The number of this process: workers are counted from 0, followed by task workers and custom processes; -1 in the
     /// master and the manager.
@@ -93,14 +103,20 @@ open class Server: ServerEvents, @unchecked Sendable {
         guard context == nil else {
             throw ServerError(code: .alreadyStarted, message: "start() was called before in this process")
         }
-        for port in ports { port.isStarted = true }
-        // One that could not be started may be changed and started again.
-        defer { if context == nil { for port in ports { port.isStarted = false } } }
         try checkEvents()
         var configuration = configuration()
         configuration.conditions = conditions
         try configuration.check()
         try OptionDraft(self).check()
+        let configured = settings
+        settings = settings.effective(mode: mode)
+        for port in ports { port.isStarted = true }
+        defer {
+            if context == nil {  // it could not be started, so it may be changed and started again
+                for port in ports { port.isStarted = false }
+                settings = configured
+            }
+        }
         let hooks = ServerContext.Hooks(
             isCreated: { [unowned self] in adopt($0) },
             isWorker: { [unowned self] in

@@ -64,6 +64,16 @@ extension HTTPServer {
 }
 
 extension ServerEvents where Self: WebSocketServer {
+    /// `handshake`, which may be asynchronous.
+    public func on(
+        _ event: String, file: String = #fileID, line: Int = #line,
+        _ handler: @escaping @MainActor (Request, Handshake) async throws -> Void
+    ) {
+        ports[0].register(NamedRegistration(event, file, line), [.handshake]) { _ in
+            onHandshake(handler)
+        }
+    }
+
     /// `open`.
     public func on(
         _ event: String, file: String = #fileID, line: Int = #line,

@@ -1,6 +1,7 @@
 extension ServerEvents where Self: Server {
     /// Adds a port, before ``Server/start()``. Its events go to its own handlers, and those without one to the
-    /// server's.
+    /// server's. Later calls are refused with an error in the log, and the port that they return is not one of
+    /// ``Server/ports``.
     ///
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 address, a name, or "unix:" and a path.
@@ -8,10 +9,13 @@ extension ServerEvents where Self: Server {
     ///   - type: the protocol; `nil` means that of the server's own port.
     @discardableResult
     public func listen(host: String = "127.0.0.1", port: Int = 0, _ type: PortProtocol? = nil) -> ServerPort<Self> {
-        precondition(context == nil, "ports are added before start()")
         let added = ServerPort<Self>(
             owner: self, host: host, port: port, type: type ?? ports[0].type, index: ports.count)
-        ports.append(added)
+        if ports[0].isRefused("a port by listen(host:port:_:)", verb: "add") {
+            added.isStarted = true
+        } else {
+            ports.append(added)
+        }
         return added
     }
 

@@ -108,6 +108,16 @@ extension ServerPort {
 }
 
 extension ServerPort where Owner: WebSocketServer {
+    /// `handshake`, which may be asynchronous.
+    public func on(
+        _ event: String, file: String = #fileID, line: Int = #line,
+        _ handler: @escaping @MainActor (Request, Handshake) async throws -> Void
+    ) {
+        register(NamedRegistration(event, file, line), [.handshake]) { _ in
+            onHandshake(handler)
+        }
+    }
+
     /// `open`.
     public func on(
         _ event: String, file: String = #fileID, line: Int = #line,

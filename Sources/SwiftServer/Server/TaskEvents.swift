@@ -136,9 +136,9 @@ extension ServerEvents where Self: Server {
 
     // MARK: Custom processes
 
-    /// Adds a custom process: started with the server, replaced when it ends, stopped with it, untouched by reloads. It
-    /// has no connections of its own, but everything else that a worker has: it can push, publish, list connections,
-    /// post tasks and receive messages, and has timers.
+    /// Adds a custom process, before ``Server/start()``: started with the server, replaced when it ends, stopped with
+    /// it, untouched by reloads. It has no connections of its own, but everything else that a worker has: it can push,
+    /// publish, list connections, post tasks and receive messages, and has timers.
     ///
     /// Its number, for ``Server/sendMessage(_:to:)-([UInt8],_)``, is ``Server/workerID(ofProcess:)``.
     ///
@@ -169,7 +169,7 @@ extension ServerEvents where Self: Server {
     }
 
     private func add(_ name: String, _ body: @escaping (WorkerContext) -> Void) {
-        precondition(context == nil, "processes are added before start()")
+        guard !ports[0].isRefused("the process \"\(name)\" by addProcess(_:_:)", verb: "add") else { return }
         processHandlers.processes.append((name, body))
     }
 }

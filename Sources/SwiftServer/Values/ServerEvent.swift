@@ -5,7 +5,7 @@ public struct ServerEvent: Sendable, Hashable, CaseIterable, CustomStringConvert
         case start, beforeShutdown, shutdown, managerStart, managerStop, beforeReload, afterReload
         case workerStart, workerExit, workerStop, workerError, pipeMessage
         case task, finish, taskError
-        case open, message, request, connect, receive, packet, drain, close
+        case handshake, open, message, request, connect, receive, packet, drain, close
     }
 
     let kind: Kind
@@ -56,6 +56,8 @@ public struct ServerEvent: Sendable, Hashable, CaseIterable, CustomStringConvert
     public static let finish = ServerEvent(.finish)
     /// `onTaskError`: a task has failed.
     public static let taskError = ServerEvent(.taskError)
+    /// `onHandshake`: a WebSocket handshake was received, to be accepted or refused.
+    public static let handshake = ServerEvent(.handshake)
     /// `onOpen`: the handshake of a WebSocket is complete.
     public static let open = ServerEvent(.open)
     /// `onMessage`: a WebSocket message was received.
@@ -83,7 +85,7 @@ extension ServerEvent.Kind {
     /// The protocols whose ports have the event; `nil` for one that belongs to no port.
     var protocols: [PortProtocol]? {
         switch self {
-        case .open, .message: [.webSocket]
+        case .handshake, .open, .message: [.webSocket]
         case .request: [.http, .webSocket]
         case .connect, .receive: [.tcp]
         case .packet: [.udp]
@@ -103,6 +105,7 @@ extension ServerEvent.Kind {
         case .task: "{ (server, task: ServerTask) in }"
         case .finish: "{ (server, id: TaskID, result: [UInt8]) in }"
         case .taskError: "{ (server, id: TaskID, error: TaskError) in }"
+        case .handshake: "{ (request: Request, handshake: Handshake) in }"
         case .open: "{ (server, request: Request) in }"
         case .message: "{ (server, frame: Frame) in }"
         case .request: "{ (request: Request, response: Response) in }"

@@ -26,6 +26,23 @@ extension Settings {
     /// Twice the interval of the checks, when only that is set.
     var effectiveIdleTime: Duration? { heartbeatIdleTime ?? heartbeatCheckInterval.map { $0 * 2 } }
 
+    /// These settings with the values of those that depend on others, on the mode or on the machine.
+    func effective(mode: ServerMode) -> Settings {
+        var all = self
+        if mode == .single { all.workerCount = 1 }
+        all.reactorCount = reactors(mode: mode)
+        all.maxRequestsGrace = Settings.grace(maxRequests, maxRequestsGrace)
+        all.maxTasksGrace = Settings.grace(maxTasks, maxTasksGrace)
+        all.highWatermark = effectiveHighWatermark
+        all.lowWatermark = effectiveLowWatermark
+        all.memoryBudget = effectiveMemoryBudget
+        all.heartbeatIdleTime = effectiveIdleTime
+        all.pongTimeout = pongTimeout ?? pingInterval
+        return all
+    }
+
+    private var effectiveMemoryBudget: Int { memoryBudget ?? Int(clamping: cre_process_memory() / 4) }
+
     private static func quota(_ count: Int, _ grace: Int?) -> Int {
         let grace = Settings.grace(count, grace)
         return count == 0 || grace == 0 ? count : count + Int.random(in: 1...grace)
@@ -57,7 +74,7 @@ extension Settings {
         unsafe config.high_water = UInt32(effectiveHighWatermark)
         unsafe config.low_water = UInt32(effectiveLowWatermark)
         unsafe config.read_when_full = readsWhenFull
-        unsafe config.memory_budget = UInt64(memoryBudget ?? Int(clamping: cre_process_memory() / 4))
+        unsafe config.memory_budget = UInt64(effectiveMemoryBudget)
         unsafe config.subprotocols = Settings.cStrings(subprotocols)
         unsafe config.origins = Settings.cStrings(allowedOrigins)
         if let compression {

@@ -12,7 +12,7 @@ public struct Settings: Sendable {
     /// Whether ``workerCount`` is not the default.
     var workerCountIsSet: Bool { setWorkerCount != nil }
     /// The number of reactor threads of the master (process mode), which do all socket work. Default: as many as
-    /// workers, at most the number of CPU cores and 8.
+    /// workers, at most the number of CPU cores and 8. After the start it is the number of them, 0 in other modes.
     public var reactorCount: Int?
     /// The rule by which connections are assigned to workers, in process mode. Default: in turn.
     public var dispatch = Dispatch.byConnection

@@ -23,6 +23,7 @@ import TestProtocol
         case .handshakes: HandshakeScenario.register(server)
         case .info: InfoScenario.register(server)
         case .largeAnswers: LargeAnswerScenario.register(server, configuration)
+        case .lateChanges: LateChangeScenario.register(server, configuration)
         case .overwriting: OverwritingScenario.register(server)
         case .ports: PortScenario.register(server, configuration)
         case .routing: RoutingScenario.register(server, configuration)

@@ -37,6 +37,7 @@ import Testing
         server.on("task") { (_, task: ServerTask) in "done" }
         server.on("finish") { (_, _: TaskID, _: [UInt8]) in }
         server.on("taskError") { (_, _: TaskID, _: TaskError) in }
+        server.on("handshake") { (_: Request, handshake: Handshake) in handshake.refuse() }
         server.on("open") { (_, _: Request) in }
         server.on("message") { server, frame in server.push(frame, to: frame.fd) }
         server.on("request") { (_: Request, response) in response.end() }

@@ -92,17 +92,27 @@ internal import Glibc
     @inline(__always) func push(_ bytes: [UInt8], to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
         guard isHere else { return post(push: bytes, fd, opcode, finish: finish) }
         return unsafe bytes.withUnsafeBytes { unsafe link.push(fd, opcode, finish: finish, $0) }
+        if opcode == .close { return push(close: bytes, to: fd, finish: finish) }
     }
 
     @inline(__always) func push(_ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
         unsafe bytes.withUnsafeBytes {
             guard isHere else { return unsafe post(push: [UInt8]($0), fd, opcode, finish: finish) }
             return unsafe link.push(fd, opcode, finish: finish, $0)
+            if opcode == .close { return unsafe push(close: [UInt8]($0), to: fd, finish: finish) }
         }
     }
 
     private func post(push bytes: [UInt8], _ fd: ConnectionID, _ opcode: Opcode, finish: Bool) -> PushResult {
         guard bus.exists(fd) else { return .closed }
+    /// A close frame begins the closing handshake, or answers that of the client.
+    @inline(never) private func push(close payload: [UInt8], to fd: ConnectionID, finish: Bool) -> PushResult {
+        guard let frame = CloseFrame(payload: payload), finish else { return .invalid }
+        guard bus.exists(fd) else { return .closed }
+        guard bus.isOpen(fd) else { return info(fd)?.webSocketStatus == .closing ? .closed : .notWebSocket }
+        return PushResult(close(fd, code: frame.code == 1005 ? 1000 : frame.code, reason: frame.reason))
+    }
+
         guard bus.isOpen(fd) else { return .notWebSocket }
         loop.post { [link] in
             unsafe bytes.withUnsafeBytes { _ = unsafe link.push(fd, opcode, finish: finish, $0) }

@@ -174,8 +174,8 @@ internal import CReactorInternal
 }
 
 extension WorkerLink {
-    /// Closes a connection whose client has ended its side.
+    /// Closes a connection whose client has ended its side: a close frame is answered with its own code.
     func finish(_ fd: ConnectionID) {
-        _ = unsafe close(fd, code: 1000, reason: UnsafeRawBufferPointer(start: nil, count: 0))
+        unsafe close(fd, code: 0, reason: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 }

@@ -180,6 +180,9 @@ extension OptionDraft {
         "buffer_low_watermark": size(\.settings.lowWatermark),
         "websocket_subprotocol": option(
             "text", \.settings.subprotocols, { $0.asText.map { [$0] } }, { $0.first.map { .text($0) } }),
+        "open_websocket_close_frame": bool(\.settings.deliversCloseFrames),
+        "open_websocket_ping_frame": bool(\.settings.deliversPings),
+        "open_websocket_pong_frame": bool(\.settings.deliversPongs),
         "websocket_compression": SwooleOption(
             kind: "true or false",
             set: { draft, value in

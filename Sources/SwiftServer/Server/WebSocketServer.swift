@@ -29,7 +29,8 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
         worker?.push(bytes, to: fd, opcode: opcode, finish: finish) ?? .closed
     }
 
-    /// Sends a frame with its own opcode, as an echo does.
+    /// Sends a frame with its own opcode, as an echo does. A close frame begins the closing handshake, as
+    /// ``Server/close(_:code:reason:)`` does.
     @discardableResult
     public func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
         push(frame.bytes, to: fd, opcode: frame.opcode, finish: frame.finish)
@@ -51,6 +52,7 @@ extension ServerEvents where Self: WebSocketServer {
     }
 
     /// Called with a whole message, text or binary. When the handler throws, the WebSocket is closed with code 1011.
+    /// Close, ping and pong frames are delivered where the settings ask for them; see ``Settings/deliversPings``.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) throws -> Void) {
         register(.message) { handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler) }
     }

@@ -2,7 +2,7 @@
 public struct Frame: Sendable, Hashable, CustomStringConvertible {
     /// The connection of the message.
     public let fd: ConnectionID
-    /// Text or binary.
+    /// Text or binary; of a control frame that was asked for, as by ``Settings/deliversPings``, its own.
     public let opcode: Opcode
     /// Whether the message is complete. Received messages always are: fragments are joined before.
     public let finish: Bool

@@ -7,6 +7,12 @@ public struct PortSettings: Sendable {
     public var maxPacket = 2 << 20
     /// See ``Settings/maxMessage``.
     public var maxMessage: Int?
+    /// See ``Settings/deliversCloseFrames``.
+    public var deliversCloseFrames: Bool?
+    /// See ``Settings/deliversPings``.
+    public var deliversPings: Bool?
+    /// See ``Settings/deliversPongs``.
+    public var deliversPongs: Bool?
     /// See ``Settings/maxHead``.
     public var maxHead: Int?
     /// See ``Settings/maxBody``.

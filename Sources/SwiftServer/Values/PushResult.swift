@@ -32,6 +32,18 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
 
     private init(description: String) { self.description = description }
 
+    /// The result of a push that closes.
+    init(_ result: CommandResult) {
+        self =
+            switch result {
+            case .done: .sent
+            case .queued: .queued
+            case .full: .full
+            case .invalid: .invalid
+            default: .closed
+            }
+    }
+
     /// Translates a result of the C core. `local`: this process owns the connection.
     init(_ result: Int32, local: Bool) {
         self =

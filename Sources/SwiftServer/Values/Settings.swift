@@ -94,6 +94,16 @@ public struct Settings: Sendable {
     /// (``CloseReason/Cause/overflow``). Default: a quarter of the memory of the machine, or of the limit of the
     /// process's control group.
     public var memoryBudget: Int?
+    /// Deliver the close frame of a client to `onMessage`, with ``Opcode/close`` and ``Frame/closeFrame``, before
+    /// `onClose`. It is answered by itself, with its own code, unless the handler closes: by
+    /// ``Server/close(_:code:reason:)``, or by pushing a close frame. Default: false.
+    public var deliversCloseFrames = false
+    /// Deliver the pings of clients to `onMessage`, with ``Opcode/ping``, in place of answering them: the handler sends
+    /// a frame of ``Opcode/pong`` with the same payload. Default: false.
+    public var deliversPings = false
+    /// Deliver the pongs of clients to `onMessage`, with ``Opcode/pong``: answers to pings, those of ``pingInterval``
+    /// included. Default: false.
+    public var deliversPongs = false
     /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no compression.
     public var compression: Compression?
     /// Keep the request of each handshake for ``Connection/request``, until the WebSocket is closed. Default: false,

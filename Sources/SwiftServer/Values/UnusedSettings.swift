@@ -37,6 +37,9 @@ extension PortSettings {
         let unused: [(String, isSet: Bool, hasIt: Bool, String)] = [
             ("maxPacket", maxPacket != PortSettings().maxPacket, !isWeb, "a tcp or udp port"),
             ("maxMessage", maxMessage != nil, spoken == .webSocket, "a webSocket port"),
+            ("deliversCloseFrames", deliversCloseFrames != nil, spoken == .webSocket, "a webSocket port"),
+            ("deliversPings", deliversPings != nil, spoken == .webSocket, "a webSocket port"),
+            ("deliversPongs", deliversPongs != nil, spoken == .webSocket, "a webSocket port"),
             ("maxHead", maxHead != nil, isWeb, "a webSocket or http port"),
             ("maxBody", maxBody != nil, isWeb, "a webSocket or http port"),
             ("streamRequestBodies", streamRequestBodies != nil, isWeb, "a webSocket or http port"),

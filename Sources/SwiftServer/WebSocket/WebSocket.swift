@@ -287,7 +287,7 @@ extension WebSocket {
             } else if let error, !(error is CancellationError) {
                 worker.close(id, because: error)
             } else {
-                close(code: 1000)
+                close(code: 0)  // 1000, or the code of the client that has closed
             }
         case .closed: break
         }

@@ -77,6 +77,9 @@ struct ServerConfiguration: Sendable {
             var options = unsafe port.settings.options(port.type, servesHTTP: port.servesHTTP)
             unsafe options.ask_upgrade = port.decidesHandshakes
             unsafe options.keep_handshake = port.routes?.hasWebSockets ?? false
+            unsafe options.deliver_close = port.settings.deliversCloseFrames ?? settings.deliversCloseFrames
+            unsafe options.deliver_ping = port.settings.deliversPings ?? settings.deliversPings
+            unsafe options.deliver_pong = port.settings.deliversPongs ?? settings.deliversPongs
             unsafe options.stream_bodies = port.settings.streamRequestBodies ?? settings.streamRequestBodies
             unsafe options.max_streamed_body = UInt64(port.settings.maxStreamedBody ?? settings.maxStreamedBody ?? 0)
             unsafe (table + index).initialize(to: options)

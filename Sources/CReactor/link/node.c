@@ -102,6 +102,35 @@ static int read_spill(cre_node *node, uint32_t from, cre_record *record, uint8_t
     return result;
 }
 
+static inline void count_delivered(cre_node *node, uint32_t length) {
+    node->bytes_left -= (int64_t)(sizeof(cre_record) + length);
+    node->records_left--;
+}
+
+static inline bool may_deliver(const cre_node *node) {
+    return node->bytes_left > 0 && node->records_left;
+}
+
+bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload) {
+    if (!node->handled || !may_deliver(node)) return false;
+    inbound *in = &node->in[node->handled_from];
+    if (leaves_alone(node, in) || !cre__ring_has_more(&in->ring)) return false;
+    cre__node_publish_all(node);
+    if (in->ring.own - in->ring.published > in->ring.capacity / 4) cre__ring_release(&in->ring);
+    if (!cre__ring_read_like(&in->ring, node->handled, record, payload)) return false;
+    count_delivered(node, record->length);
+    return true;
+}
+
+/* The record may be followed by others in cre_node_take_next. */
+static int handle_whole(cre_node *node, uint32_t from, const cre_record *record, uint8_t *payload) {
+    node->handled = record;
+    node->handled_from = from;
+    int result = node->handlers.record(node->context, from, record, payload);
+    node->handled = NULL;
+    return result;
+}
+
 static void drain_ring(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];
     if (!in->open) {
@@ -116,10 +145,8 @@ static void drain_ring(cre_node *node, uint32_t from) {
     cre_record record;
     uint8_t *payload;
     int result;
-    const uint64_t budget = in->ring.capacity < BYTES_PER_TURN ? in->ring.capacity : BYTES_PER_TURN;
-    uint32_t records = 0;
-    for (uint64_t served = 0; served < budget && records < RECORDS_PER_TURN;
-         served += sizeof record + record.length, records++) {
+    node->bytes_left = in->ring.capacity < BYTES_PER_TURN ? in->ring.capacity : BYTES_PER_TURN;
+    for (node->records_left = RECORDS_PER_TURN; may_deliver(node); count_delivered(node, record.length)) {
         if (leaves_alone(node, in)) break;
         const bool was_broken = in->ring.broken;
         result = cre__ring_read(&in->ring, &record, &payload);
@@ -133,7 +160,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
                 result = add_chunk(node, in, &record, payload);
             else {
                 if (in->data) drop_partial(in);
-                result = node->handlers.record(node->context, from, &record, payload);
+                result = handle_whole(node, from, &record, payload);
             }
         }
         if (result < 0) {

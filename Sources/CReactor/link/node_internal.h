@@ -50,6 +50,12 @@ struct cre_node {
     uint32_t flushes;                      /* how often it was flushed */
     uint64_t senders[CRE__MAX_NODES / 64]; /* whose rings are open */
     uint64_t spin_ns;
+    /* The whole record that is being handled, and its sender; NULL: none. */
+    const cre_record *handled;
+    uint32_t handled_from;
+    /* What its ring may still deliver in this turn. */
+    uint32_t records_left;
+    int64_t bytes_left;
     bool paused; /* nothing is read for the time being */
     bool used;   /* something was sent or received since the last check */
     bool active; /* something was sent or received since it last thought of sleeping */

@@ -119,13 +119,14 @@ void cre__ring_break(cre__ring *ring) {
     atomic_store(&ring->control->broken, 1);
 }
 
-int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
-    if (ring->broken) {
-        if (atomic_load(&ring->control->broken)) return 0;
-        /* A new producer starts at 0 by definition; the position is not read. */
-        ring->own = ring->other = ring->published = 0;
-        ring->broken = false;
-    }
+static bool is_like(const cre_record *record, const cre_record *like) {
+    return record->kind == like->kind && record->session == like->session &&
+           !(record->flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED));
+}
+
+/* Takes the next record; `like` (NULL: any) restricts which. */
+static inline __attribute__((always_inline)) int take(cre__ring *ring, const cre_record *like,
+                                                      cre_record *record, uint8_t **payload) {
     for (;;) {
         if (ring->own == ring->other) {
             ring->other = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
@@ -145,10 +146,26 @@ int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
             return CRE_ELINK_RECORD;
         uint32_t size = cre__record_size(record->length);
         if (size > available || size > to_end) return CRE_ELINK_RECORD;
+        if (like && record->kind != CRE__FILLER && !is_like(record, like)) return 0;
         ring->own += size;
         atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
         if (record->kind == CRE__FILLER) continue;
         *payload = ring->data + at + sizeof *record;
         return 1;
     }
+}
+
+int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
+    if (ring->broken) {
+        if (atomic_load(&ring->control->broken)) return 0;
+        /* A new producer starts at 0 by definition; the position is not read. */
+        ring->own = ring->other = ring->published = 0;
+        ring->broken = false;
+    }
+    return take(ring, NULL, record, payload);
+}
+
+int cre__ring_read_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload) {
+    int result = ring->broken ? 0 : take(ring, like, record, payload);
+    return result < 0 ? 0 : result; /* the next cre__ring_read finds it, too */
 }

@@ -93,6 +93,10 @@ static inline void cre__ring_publish(cre__ring *ring) {
  */
 int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload);
 
+/* Consumer: like cre__ring_read, for a whole record of the same kind and session as `like`. Returns 0, and
+ * takes nothing, when the next record is another one or is corrupt. */
+int cre__ring_read_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload);
+
 static inline bool cre__ring_has_more(cre__ring *ring) {
     return atomic_load_explicit(&ring->control->tail, memory_order_acquire) != ring->own;
 }

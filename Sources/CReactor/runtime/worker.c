@@ -49,7 +49,9 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
         if (record->kind == CRE_EVENT_REQUEST)
             atomic_store_explicit(&slot_of(worker, record->session)->request_taken,
                                   TAKEN | (uint32_t)record->opcode, memory_order_relaxed);
+        worker->handled = record->kind == CRE_EVENT_MESSAGE ? record->session : 0;
         serve_event(worker, record, payload);
+        worker->handled = 0;
         return 0;
     }
     if (!worker->engine) return CRE_EINVALID;
@@ -128,6 +130,13 @@ static bool on_check(void *context, uint32_t repaired) {
         cre__bus_count_repaired(worker->config.bus, worker->config.node, own);
     if (all && worker->config.repaired) worker->config.repaired(worker->config.context, all);
     return worker->engine && cre_table_count(worker->table) > 0;
+}
+
+bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event, uint8_t **payload) {
+    if (!session || worker->handled != session || !cre_node_take_next(worker->node, event, payload))
+        return false;
+    cre__activity_continue(worker);
+    return true;
 }
 
 int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {

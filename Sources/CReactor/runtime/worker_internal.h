@@ -15,6 +15,7 @@ struct cre_worker {
     cre_engine *engine;
     cre__activity_block *activity; /* what it shows of itself */
     uint32_t last_choice;          /* of a task worker */
+    cre_session handled;           /* the session of the MESSAGE in hand; 0: none */
     bool immediate;                /* what is sent leaves at once */
     bool suspended;                /* the task in hand goes on when on_message has returned */
     /* As published for the successor, where others can overwrite it: */
@@ -61,6 +62,14 @@ static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32
     atomic_store_explicit(&activity->kind, kind, memory_order_relaxed);
     atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
     return before;
+}
+
+/* The process has finished one event and begun another one of the same kind and session. */
+static inline void cre__activity_continue(cre_worker *worker) {
+    cre__activity_block *activity = cre__own_activity(worker);
+    uint64_t served = atomic_load_explicit(&activity->served, memory_order_relaxed);
+    atomic_store_explicit(&activity->served, served + 1, memory_order_relaxed);
+    atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
 }
 
 /* cre_node_send, and at once where nobody waits for the end of a turn. */

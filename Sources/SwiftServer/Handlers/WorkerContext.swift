@@ -20,6 +20,8 @@ internal import Glibc
     let timers: Timers
     /// What ``Connection/info`` needs to know of the server.
     let server: ConnectionInfo.Server
+    /// Called when a straight-line handler has taken a message that was not delivered to it.
+    var whenTaken: (() -> Void)?
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.
@@ -90,21 +92,19 @@ internal import Glibc
     }
 
     @inline(__always) func push(_ bytes: [UInt8], to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
+        if opcode == .close { return push(close: bytes, to: fd, finish: finish) }
         guard isHere else { return post(push: bytes, fd, opcode, finish: finish) }
         return unsafe bytes.withUnsafeBytes { unsafe link.push(fd, opcode, finish: finish, $0) }
-        if opcode == .close { return push(close: bytes, to: fd, finish: finish) }
     }
 
     @inline(__always) func push(_ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
         unsafe bytes.withUnsafeBytes {
+            if opcode == .close { return unsafe push(close: [UInt8]($0), to: fd, finish: finish) }
             guard isHere else { return unsafe post(push: [UInt8]($0), fd, opcode, finish: finish) }
             return unsafe link.push(fd, opcode, finish: finish, $0)
-            if opcode == .close { return unsafe push(close: [UInt8]($0), to: fd, finish: finish) }
         }
     }
 
-    private func post(push bytes: [UInt8], _ fd: ConnectionID, _ opcode: Opcode, finish: Bool) -> PushResult {
-        guard bus.exists(fd) else { return .closed }
     /// A close frame begins the closing handshake, or answers that of the client.
     @inline(never) private func push(close payload: [UInt8], to fd: ConnectionID, finish: Bool) -> PushResult {
         guard let frame = CloseFrame(payload: payload), finish else { return .invalid }
@@ -113,6 +113,8 @@ internal import Glibc
         return PushResult(close(fd, code: frame.code == 1005 ? 1000 : frame.code, reason: frame.reason))
     }
 
+    private func post(push bytes: [UInt8], _ fd: ConnectionID, _ opcode: Opcode, finish: Bool) -> PushResult {
+        guard bus.exists(fd) else { return .closed }
         guard bus.isOpen(fd) else { return .notWebSocket }
         loop.post { [link] in
             unsafe bytes.withUnsafeBytes { _ = unsafe link.push(fd, opcode, finish: finish, $0) }

@@ -84,6 +84,16 @@ internal import CReactorInternal
         return PushResult(result, local: result == 0 && owns(fd))
     }
 
+    /// Takes the next message of the connection whose message is being delivered, if another process has sent it
+    /// already. What this process has sent so far is published before, as between two deliveries.
+    @inline(__always) func takeMessage(_ fd: ConnectionID) -> Frame? {
+        var record = cre_record()
+        var payload: UnsafeMutablePointer<UInt8>?
+        guard unsafe cre_worker_take_message(raw, fd.rawValue, &record, &payload) else { return nil }
+        let bytes = unsafe UnsafeBufferPointer(start: payload, count: Int(record.length))
+        return unsafe Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](bytes))
+    }
+
     func send(_ fd: ConnectionID, _ payload: UnsafeRawBufferPointer) -> PushResult {
         let result = unsafe cre_worker_send(raw, fd.rawValue, payload.baseAddress, payload.count)
         return PushResult(result, local: result == 0 && owns(fd))

@@ -46,6 +46,8 @@ internal import CReactor
     private let pauses: ReadPauses
 
     @safe @exclusivity(unchecked) private var inbox = FrameQueue()
+    /// Whether another process sends the messages, so that the next one can be taken from it.
+    private let takesNext: Bool
     private let readers = WaitQueue()
     /// The task of the handler, as long as that runs; 0 before. Its cancellation wakes all, so that its own waits need
     /// not look out for it, which has its price.
@@ -73,6 +75,7 @@ internal import CReactor
         self.response = response
         self.worker = worker
         self.pauses = pauses
+        takesNext = !worker.link.ownsSockets
         isResumed = response == nil
         phase = response == nil ? .open : .asked
     }
@@ -149,7 +152,10 @@ internal import CReactor
     /// - Throws: ``WebSocketError/timedOut`` after `timeout`, ``WebSocketError/moved`` when another worker goes on with
     ///   the connection, ``WebSocketError/notOpen`` before the upgrade, `CancellationError` when the task is cancelled.
     public func recv(timeout: Duration? = nil) async throws -> Frame? {
-        if worker.isHere, let frame = takeFrame() { return frame }
+        if worker.isHere {
+            if let frame = takeFrame() { return frame }
+            if takesNext, let frame = takeNextFrame() { return frame }
+        }
         return try await recvLater(timeout)
     }
 
@@ -189,6 +195,15 @@ internal import CReactor
         guard let frame = inbox.takeFirst() else { return nil }
         hasMessage = true
         if isPaused, inbox.isLow { setPaused(false) }
+        return frame
+    }
+
+    /// While a message of the connection is being delivered, the next one may have arrived. Taking it here saves
+    /// suspending the handler, and resuming it for the message; each is still taken when the one before is finished.
+    @inline(never) private func takeNextFrame() -> Frame? {
+        guard phase == .open, !isMoving, let frame = worker.link.takeMessage(id) else { return nil }
+        hasMessage = true
+        worker.whenTaken?()
         return frame
     }
 

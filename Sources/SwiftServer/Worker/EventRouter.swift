@@ -38,10 +38,14 @@ internal import CReactorInternal
         self.poster = poster
         self.drain = drain
         self.quota = quota
+        if sockets != nil { worker.whenTaken = { [unowned self] in count() } }
         CurrentWorker.begin(worker)
     }
 
-    deinit { CurrentWorker.end(worker) }
+    deinit {
+        worker.whenTaken = nil
+        CurrentWorker.end(worker)
+    }
 
     // MARK: Events of connections
 

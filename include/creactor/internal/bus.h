@@ -127,6 +127,14 @@ CRE_API bool cre_node_receiving(const cre_node *node);
 /** Stops (`paused`) and resumes reading from all nodes, also within a record that was received in part. */
 CRE_API void cre_node_set_paused(cre_node *node, bool paused);
 
+/**
+ * Inside the handler of a whole record: takes the next record of the same sender, if that is there already,
+ * is whole, and has the same kind and session. Everything that was sent so far is published before, as
+ * between two records. Returns whether there was one; then the payload of the record in hand is no longer
+ * valid, and the new one is until the next call or the end of the handler.
+ */
+CRE_API bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload);
+
 /** Adds up the statistics of the loops of all nodes and of their predecessors; longest_ns is that of the
  * longest turn. Any thread or process. */
 CRE_API void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *stats);

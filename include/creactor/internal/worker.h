@@ -76,6 +76,11 @@ CRE_NODISCARD CRE_API int cre_worker_create(cre_loop *loop, const cre_worker_con
 /** Destroys the worker with its engine, outside of on_event, and closes its node. NULL is ignored. */
 CRE_API void cre_worker_destroy(cre_worker *worker);
 
+/** Inside on_event for a MESSAGE of `session` that another process has sent: takes its next MESSAGE, if that
+ * is there already, as cre_node_take_next does. Returns whether there was one. */
+CRE_API bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event,
+                                     uint8_t **payload);
+
 /** Stops receiving events of connections that other nodes own, and tasks in a task worker: they wait for this
  * worker's successor. Results and messages are still received, and commands sent. */
 CRE_API void cre_worker_stop_receiving(cre_worker *worker);

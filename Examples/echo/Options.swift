@@ -18,6 +18,8 @@ struct Options {
     var handler = Handler.callback
     /// Bytes come back as they are, without HTTP and WebSocket.
     var tcp = false
+    /// Packets come back as they are.
+    var udp = false
     var maxMessage = 1 << 20
     var compress = Compress.no
     var certificate: String?
@@ -28,6 +30,10 @@ struct Options {
         while let name = rest.popFirst() {
             if name == "--tcp" {
                 tcp = true
+                continue
+            }
+            if name == "--udp" {
+                udp = true
                 continue
             }
             guard let value = rest.popFirst() else { fail("\(name) needs a value") }
@@ -46,7 +52,7 @@ struct Options {
                 fail(
                     """
                     unknown option \(name)
-                    usage: echo [--tcp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
+                    usage: echo [--tcp | --udp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
                     [--handler callback|span|async|straight] [--max-message BYTES] [--compress yes|no] \
                     [--cert FILE --key FILE]
                     """)

@@ -5,6 +5,7 @@ import SwiftServer
 
 let options = Options(CommandLine.arguments)
 if options.tcp { serveTCP(options) }
+if options.udp { serveUDP(options) }
 let server = WebSocketServer(host: options.host, port: options.port, mode: options.mode)
 server.settings.workerCount = options.workers
 server.settings.reactorCount = options.reactors

@@ -41,6 +41,7 @@ import TestProtocol
             Event.outcome(
                 "\(now == nil) \(last.isClosed) \(last.webSocketStatus) \(last.remoteAddress) \(isSame) \(errno)"
             ).report()
+            Event.outcome("\(reason.cause), errno \(reason.errno)").report()
         }
         server.onRequest { request, response in
             let isRecent = abs(request.time - Double(Glibc.time(nil))) < 60
@@ -63,7 +64,6 @@ import TestProtocol
         sized.onClose { server, fd, reason in Event.outcome("sized \(reason.cause)").report() }
     }
 
-    /// A port whose packets are the path of a file, which is sent.
     /// The results of commands that cannot be carried out, and the same commands as conditions.
     private static func refused(_ fd: ConnectionID, _ server: WebSocketServer) -> String {
         let gone = ConnectionID(rawValue: 4_000_000_000)
@@ -81,6 +81,7 @@ import TestProtocol
         return results.map(\.description).joined(separator: " ")
     }
 
+    /// A port whose packets are the path of a file, which is sent.
     private static func serveFiles(_ server: WebSocketServer) {
         let files = server.listen(.tcp)
         files.settings.framing = .endMarker("\n")

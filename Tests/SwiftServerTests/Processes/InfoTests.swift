@@ -32,6 +32,17 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: ServerMode.allCases) func clientsThatLeaveAreNoErrors(_ mode: ServerMode) throws {
+            try ServerProcess.run(.info, mode) { server in
+                let orderly = try WebSocketClient(port: server.port)
+                try orderly.sendClose(1000)
+                try server.wait(for: .outcome("\(CloseReason.Cause.peer), errno 0"))
+                let client = try WebSocketClient(port: server.port)
+                client.connection.reset()
+                try server.wait(for: .outcome("\(CloseReason.Cause.peer), errno 0"), 2)
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func theListeningDescriptorIsKnown(_ mode: ServerMode) throws {
             try ServerProcess.run(.info, mode) { server in
                 let client = try WebSocketClient(port: server.port)

@@ -53,7 +53,7 @@ def measure(work, server, programs, cpus):
 def verdict(server, value, limit):
     """(status, remark); the status is one of ok, over, lower."""
     change = f"{(value - limit) / limit:+.1%}"
-    if value > limit * (1 + (PROCESS_TOLERANCE if server == "process" else TOLERANCE)):
+    if value > limit * (1 + (PROCESS_TOLERANCE if server in ("process", "p-straight") else TOLERANCE)):
         return "over", f"{change}: over budget"
     if value < limit * (1 - SLACK):
         return "lower", f"{change}: the limit can be lowered to {math.ceil(value)}"

@@ -53,6 +53,7 @@ SERVERS = {
     "async": ("echo", ("--mode", "base", "--handler", "async")),
     "straight": ("echo", ("--mode", "base", "--handler", "straight")),
     "process": ("echo", ("--mode", "process", "--handler", "callback")),
+    "p-straight": ("echo", ("--mode", "process", "--handler", "straight")),
 }
 IDLE = "idle-bytes"
 IDLE_SERVERS = ("c", "callback", "process")
@@ -60,10 +61,10 @@ IDLE_SERVERS = ("c", "callback", "process")
 
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` and `async` stand for the
-    WebSocket handler only, as does `straight`."""
+    WebSocket handler only, as do `straight` and `p-straight`."""
     for work in WORKS:
         for server in SERVERS:
-            if work.name.startswith("ws-") or server not in ("span", "async", "straight"):
+            if work.name.startswith("ws-") or server not in ("span", "async", "straight", "p-straight"):
                 yield work.name, server
     for server in IDLE_SERVERS:
         yield IDLE, server

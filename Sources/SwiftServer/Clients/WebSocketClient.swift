@@ -59,8 +59,7 @@ public actor WebSocketClient {
     private var isPaused = false
     /// Whether the server has sent an invalid frame, so that the connection ends when all before is answered.
     private var isFailing = false
-    /// Whether the program takes messages, and has one that it has not finished: it has not asked for the next one.
-    private var receives = false
+    /// Whether the program has a message that it has not finished: it has not asked for the next one.
     private var hasMessage = false
     private var isPushing = false
     private let opening = WaitQueue()
@@ -142,7 +141,6 @@ public actor WebSocketClient {
     /// - Throws: ``ClientError/Code/timedOut`` after `timeout`, `CancellationError` when the task is cancelled; the
     ///   client remains usable. Another ``ClientError`` when the connection ended in another way.
     public func recv(timeout: Duration? = nil) async throws -> Frame? {
-        receives = true
         hasMessage = false
         while true {
             if let frame = inbox.takeFirst() {
@@ -290,7 +288,7 @@ extension WebSocketClient {
     /// The server has sent an invalid frame. What was received before is answered first.
     func failing() {
         isFailing = true
-        if !hasMessage, !receives || inbox.isEmpty { conclude() }
+        if !hasMessage, inbox.isEmpty { conclude() }
     }
 
     private func conclude() {

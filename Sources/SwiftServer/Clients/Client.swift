@@ -13,7 +13,8 @@ internal import CReactor
 ///
 /// Its calls wait, so a handler of a server must not use it: it would stop all connections of its worker. In task
 /// workers and in programs without a server it is the simplest way. It needs no running event loop, and works in any
-/// thread and process; one thread at a time may use it, and it does not survive a fork.
+/// thread and process; one thread at a time may use it, and it does not survive a fork. Before `start()` of a server
+/// connect by address: the lookup of a host name starts threads, with which the server cannot fork.
 public final class Client {
     /// The kind of a connection.
     public struct Kind: Sendable, Hashable {

@@ -112,7 +112,8 @@ internal import Glibc
             code: .threadsRunning,
             message: """
                 cannot fork: \(threads) threads run already. Call start() before anything that starts threads (Task, an \
-                await in an async main, DispatchQueue, Thread, URLSession), or use ServerMode.single, which does not fork
+                await in an async main, DispatchQueue, Thread, URLSession, WebSocketClient, a client that looks up a \
+                host name), or use ServerMode.single, which does not fork
                 """)
     }
 

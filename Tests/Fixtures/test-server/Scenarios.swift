@@ -74,6 +74,8 @@ import TestProtocol
         case .fullDisk: LogScenario.fillDisk()
         case .thread: startThread()
         case .task: startTask()
+        case .addressClient: useClient("127.0.0.1")
+        case .nameClient: useClient("name.invalid")
         default: break
         }
     }
@@ -158,6 +160,11 @@ import TestProtocol
     private static func startTask() {
         Task.detached { sleep(60) }
         waitForThreads()
+    }
+
+    /// Uses a client before the start. Nobody listens.
+    private static func useClient(_ host: String) {
+        _ = try? Client.connect(.tcp, host: host, port: 1, timeout: .seconds(1))
     }
 
     private static func waitForThreads() {

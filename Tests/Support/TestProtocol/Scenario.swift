@@ -6,7 +6,7 @@ package enum Scenario: String, CaseIterable, Codable, Sendable {
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming, badRoute
     // Servers that end by themselves, or that other threads keep from starting.
-    case briefly, crashing, dying, stopping, executor, thread, task
+    case briefly, crashing, dying, stopping, executor, thread, task, addressClient, nameClient
 }
 
 /// A part of the memory that the processes of a server share.

@@ -57,6 +57,15 @@ extension ProcessTests {
             try expect(.threadsRunning, ["threads run already", "Task", "DispatchQueue"], scenario)
         }
 
+        /// The lookup of a name starts threads, which cannot be forked.
+        @Test func clientsBeforeTheStart() throws {
+            try expect(.threadsRunning, ["threads run already", "a client that looks up a host name"], .nameClient)
+            try ServerProcess.run(.addressClient) { server in
+                let answer = try WebSocketClient(port: server.port, welcome: false).ask("hello")
+                #expect(answer == "hello")
+            }
+        }
+
         @Test(arguments: ServerMode.supervised) func secondStart(_ mode: ServerMode) throws {
             try ServerProcess.run(.general, mode, { $0.startsTwice = true }) { server in
                 #expect(try WebSocketClient(port: server.port).ask("hello") == "hello")

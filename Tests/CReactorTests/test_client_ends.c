@@ -1,5 +1,6 @@
 /* Clients of client.h: handshakes, failures and limits, against sockets that the case serves by hand. */
 #include "client_record.h"
+#include "raw_server.h"
 #ifdef CRE_HAVE_TLS
 #include "dialer.h"
 #endif
@@ -8,46 +9,6 @@ static int echo(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind == CRE_EVENT_MESSAGE)
         cre_engine_push(net->engine, event->session, event->opcode, payload, event->length);
     return 0;
-}
-
-/* ---- a raw server ---- */
-
-/* A listening socket of this machine, which the case serves by hand. */
-typedef struct raw_server {
-    int listener, descriptor;
-    uint16_t port;
-    size_t length;
-    bool served;
-    char request[4096];
-} raw_server;
-
-static void raw_start(raw_server *raw) {
-    raw->listener = cre_listen(
-        &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &raw->port);
-    REQUIRE(raw->listener >= 0);
-    raw->descriptor = -1;
-    raw->length = 0;
-    raw->served = false;
-}
-
-/* Accepts, or reads more of the request. Returns whether the request is complete. */
-static bool raw_receive(raw_server *raw) {
-    if (raw->descriptor < 0) {
-        raw->descriptor = accept4(raw->listener, NULL, NULL, SOCK_NONBLOCK);
-        return false;
-    }
-    ssize_t got = recv(raw->descriptor, raw->request + raw->length, sizeof raw->request - 1 - raw->length, 0);
-    if (got > 0) raw->length += (size_t)got;
-    raw->request[raw->length] = 0;
-    return strstr(raw->request, "\r\n\r\n") != NULL;
-}
-
-static void raw_read_request(raw_server *raw, net_server *net) {
-    NET_UNTIL(net, raw_receive(raw));
-}
-
-static void raw_write(raw_server *raw, const void *data, size_t length) {
-    REQUIRE(send(raw->descriptor, data, length, MSG_NOSIGNAL) == (ssize_t)length);
 }
 
 /* Accepts the handshake; `more` follows the head in the same write. */
@@ -64,11 +25,6 @@ static void raw_upgrade(raw_server *raw, net_server *net, const char *before, co
                           before, accept, fields);
     memcpy(head + length, more, more_length);
     raw_write(raw, head, (size_t)length + more_length);
-}
-
-static void raw_stop(raw_server *raw) {
-    if (raw->descriptor >= 0) close(raw->descriptor);
-    close(raw->listener);
 }
 
 TEST(the_handshake_request) {

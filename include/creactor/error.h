@@ -60,6 +60,7 @@
     XX(HTTP_TRAILER, -1221, "malformed trailer")                                                 \
     XX(HTTP_OVERHEAD, -1222, "chunk extensions or trailers too long")                            \
     XX(HTTP_BODY_TOO_LARGE, -1223, "body is larger than the limit")                              \
+    XX(HTTP_COMPRESSED, -1224, "corrupt compressed body")                                        \
     XX(HTTP_INVALID_FIELD, -1230, "invalid header field name or value")                          \
     XX(HTTP_ENCODING, -1231, "malformed percent-encoding")                                       \
     XX(HTTP_NOT_FOUND, -1232, "no value with this name")                                         \
@@ -96,6 +97,7 @@
     /* connecting */                                                                             \
     XX(HOST_UNKNOWN, -1420, "the host name does not exist")                                      \
     XX(HOST_LOOKUP, -1421, "the host name lookup failed or took too long")                       \
+    XX(PROXY, -1422, "the proxy refused the tunnel")                                             \
     /* link */                                                                                   \
     XX(LINK_RECORD, -1500, "corrupt record in shared memory")                                    \
     XX(LINK_FULL, -1501, "the link to the other process is full")                                \

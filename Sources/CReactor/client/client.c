@@ -27,6 +27,7 @@ static void unlink_client(cre_client *client) {
 static void free_client(cre_client *client) {
     unlink_client(client);
     cre__client_ws_free(client);
+    cre__client_http_free(client);
     cre_framing_deinit(&client->framing);
     cre_tls_client_release(client->options.tls);
     cre__free(client->tls_name);
@@ -141,6 +142,27 @@ static void on_ready(cre__transport *transport) {
         cre__client_opened(client, &(cre_client_opening){ 0 });
 }
 
+static uint32_t time_left(const cre_client *client) {
+    uint64_t now = cre_loop_now(client->clients->net.loop);
+    return client->deadline > now ? (uint32_t)(client->deadline - now) : 1;
+}
+
+void cre__client_secure(cre_client *client) {
+    cre__transport *transport = &client->transport;
+    if (!client->options.tls) {
+        cre__client_opened(client, &(cre_client_opening){ 0 });
+        return;
+    }
+    client->phase = CRE__CLIENT_SECURING;
+    client->opened = false;
+    transport->established = false;
+    int result = cre__tls_attach_client(transport, client->options.tls, client->tls_name);
+    if (result)
+        cre__client_reset(client, result);
+    else
+        cre__transport_set_deadline(transport, time_left(client));
+}
+
 void cre__client_opened(cre_client *client, const cre_client_opening *opening) {
     const cre_client_options *options = &client->options;
     cre__transport_set_deadline(&client->transport, options->websocket ? options->ping_interval_ms : 0);
@@ -187,6 +209,8 @@ static void on_ended(cre__transport *transport, int error) {
         cre__client_finish(client, CRE_ETLS); /* sends the alert */
     } else if (client->phase < CRE__CLIENT_OPEN) {
         cre__client_reset(client, error == CRE__INPUT_ENDED ? CRE_EGONE : error);
+    } else if (client->http) {
+        cre__client_http_ended(client, error);
     } else if (error != CRE__INPUT_ENDED) {
         client->by_server = true;
         if (client->options.websocket && !client->input_over) client->code = 1006;
@@ -220,6 +244,8 @@ static void on_due(cre__transport *transport) {
     cre_client *client = cre__client_of(transport);
     if (client->phase < CRE__CLIENT_OPEN)
         cre__client_reset(client, -ETIMEDOUT);
+    else if (client->http)
+        cre__client_http_due(client);
     else
         cre__client_ws_due(client);
 }
@@ -261,7 +287,6 @@ static const cre__transport_events events = {
 /* ---- connecting ---- */
 
 static int open_transport(cre_client *client, int descriptor) {
-    cre_loop *loop = client->clients->net.loop;
     int result = cre__transport_open(&client->transport, &client->clients->net, descriptor);
     if (result) {
         client->transport.net = NULL;
@@ -269,12 +294,10 @@ static int open_transport(cre_client *client, int descriptor) {
         return result;
     }
     client->phase = CRE__CLIENT_SECURING;
-    if (client->options.tls)
+    if (client->options.tls && !client->secures_later)
         result = cre__tls_attach_client(&client->transport, client->options.tls, client->tls_name);
     if (result) return result;
-    uint64_t now = cre_loop_now(loop);
-    cre__transport_set_deadline(&client->transport,
-                                client->deadline > now ? (uint32_t)(client->deadline - now) : 1);
+    cre__transport_set_deadline(&client->transport, time_left(client));
     cre__transport_start(&client->transport);
     return 0;
 }

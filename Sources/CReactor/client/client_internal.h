@@ -3,6 +3,7 @@
 #define CRE_CLIENT_INTERNAL_H
 
 #include <creactor/client.h>
+#include <creactor/http_client.h>
 #include <creactor/websocket.h>
 
 #include "net/transport.h"
@@ -41,6 +42,8 @@ struct cre_client {
     /* Received and not delivered, because the client is paused. */
     uint8_t *pending;
     size_t pending_at, pending_end;
+    cre_http_client *http; /* of http.c; NULL: not an HTTP connection */
+    bool secures_later;    /* TLS begins with cre__client_secure */
     /* streams */
     cre_framing_config framing_config;
     cre_framing framing;
@@ -82,6 +85,8 @@ static inline bool cre__client_live(const cre_client *client) {
 bool cre__client_random(cre_clients *clients, void *out, size_t length);
 /* A copy of a string, to be freed; NULL: no memory. */
 char *cre__client_copy(const char *text);
+/* Begins TLS on an open connection, if there is any; calls `opened` again. */
+void cre__client_secure(cre_client *client);
 /* The protocol is ready: calls `opened`. */
 void cre__client_opened(cre_client *client, const cre_client_opening *opening);
 /* Keeps input that is not delivered now. False: no memory; the connection has ended. */
@@ -104,5 +109,12 @@ void cre__client_ws_ended(cre_client *client);
 void cre__client_ws_due(cre_client *client);
 int cre__client_ws_close(cre_client *client, uint16_t code, const char *reason, size_t reason_length);
 void cre__client_ws_free(cre_client *client);
+
+/* ---- http.c ---- */
+
+/* The input of an open connection has ended (CRE__INPUT_ENDED), or the connection failed. */
+void cre__client_http_ended(cre_client *client, int error);
+void cre__client_http_due(cre_client *client);
+void cre__client_http_free(cre_client *client);
 
 #endif

@@ -28,7 +28,7 @@ public final class BlockingWebSocket {
         guard settings.reconnects == .never, settings.onState == nil else {
             throw .argument("reconnects and onState are settings of WebSocketClient only")
         }
-        let url = try WebSocketURL(url)
+        let url = try ClientURL(url, .webSocket)
         var options = try settings.options(for: url, tls: url.isSecure ? ClientTLSContext(settings.tls) : nil)
         options.webSocket?.pingInterval = nil
         return BlockingWebSocket(

@@ -1,7 +1,7 @@
 internal import CReactor
 internal import Glibc
 
-/// Why a ``Client``, a ``BlockingWebSocket`` or a ``WebSocketClient`` failed.
+/// Why a ``Client``, a ``BlockingWebSocket``, a ``WebSocketClient`` or an ``HTTPClient`` failed.
 public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of an error.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
@@ -23,6 +23,15 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let protocolError = Code(name: "protocolError")
         /// The message is not valid for its kind, or longer than the limit.
         public static let invalidMessage = Code(name: "invalidMessage")
+        /// A body is larger than its limit; the message names it.
+        public static let tooLarge = Code(name: "tooLarge")
+        /// The server redirects more often than ``HTTPClientSettings/maxRedirects``, or to something that cannot be
+        /// requested.
+        public static let redirect = Code(name: "redirect")
+        /// The proxy refused to connect to the server; see ``ClientError/status``.
+        public static let proxy = Code(name: "proxy")
+        /// More requests wait for a connection than ``HTTPClientSettings/maxWaiting``.
+        public static let busy = Code(name: "busy")
         /// An argument is invalid; the message names it.
         public static let invalidArgument = Code(name: "invalidArgument")
         /// The system refused something: an unreachable network, no descriptors, no memory.
@@ -36,7 +45,7 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     public let code: Code
     /// One line that names the cause.
     public let message: String
-    /// The HTTP status with which a server refused a WebSocket handshake.
+    /// The HTTP status with which a server refused a WebSocket handshake, or a proxy a connection.
     public let status: Int?
 
     /// Code and message.
@@ -68,6 +77,7 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
         case CRE_EGONE.rawValue, -ECONNRESET, -EPIPE: .closed
         case CRE_ETLS.rawValue, CRE_ETLS_CONFIG.rawValue: .tls
         case CRE_EINVALID.rawValue, -ENAMETOOLONG: .invalidArgument
+        case CRE_EPROXY.rawValue: .proxy
         case CRE_EHTTP_HANDSHAKE_EXTENSION.rawValue...CRE_EHTTP_HANDSHAKE_METHOD.rawValue: .handshake
         case CRE_EWS_EXTENSION.rawValue: .handshake
         case CRE_EFRAMING_MQTT.rawValue...CRE_EWS_RSV.rawValue: .protocolError

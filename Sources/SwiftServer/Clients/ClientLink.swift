@@ -1,7 +1,7 @@
 internal import CReactor
 
 /// A connection of the C core and the client that it belongs to. On the loop's thread.
-@safe final class ClientLink: @unchecked Sendable {
+@safe final class ClientLink: ClientLoopMember, @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread, `owner` apart, which is weak.
     private weak var owner: WebSocketClient?
     private unowned let loop: ClientLoop

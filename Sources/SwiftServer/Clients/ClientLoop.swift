@@ -1,13 +1,19 @@
 internal import CReactor
 internal import Glibc
 
+/// A connection of a client on a ``ClientLoop``.
+protocol ClientLoopMember: AnyObject {
+    /// The loop ends, and the connection with it.
+    func loopEnds()
+}
+
 /// The loop of asynchronous clients: that of the process if it serves, otherwise one on a thread of its own.
 @safe final class ClientLoop: @unchecked Sendable {
     // `@unchecked`: what changes is used on the loop's thread only.
     let loop: EventLoop
     let timers: Timers
     private var clients: OpaquePointer?
-    private var links: [ObjectIdentifier: ClientLink] = [:]
+    private var links: [ObjectIdentifier: any ClientLoopMember] = [:]
 
     /// The loops of this process: that of its main thread, and that of the clients' thread with the id of the process
     /// that started it, since a fork has no threads.
@@ -48,6 +54,12 @@ internal import Glibc
 
     /// Connects; `link` gets the events. On the loop's thread.
     func connect(_ options: ClientOptions, timeout: Duration, _ link: ClientLink) throws(ClientError) {
+        try unsafe link.connect(options, open(), timeout: timeout)
+        add(link)
+    }
+
+    /// The clients of the C core. On the loop's thread.
+    func open() throws(ClientError) -> OpaquePointer {
         guard loop.executor.isHere else { throw ClientError(.closed, "the event loop has ended") }
         if unsafe clients == nil {
             var made: OpaquePointer?
@@ -56,11 +68,13 @@ internal import Glibc
             unsafe clients = made
             loop.whenEnding { [weak self] in self?.close() }
         }
-        try unsafe link.connect(options, clients!, timeout: timeout)
-        links[ObjectIdentifier(link)] = link
+        return unsafe clients!
     }
 
-    func remove(_ link: ClientLink) { links[ObjectIdentifier(link)] = nil }
+    /// Holds a connection until it is removed.
+    func add(_ link: some ClientLoopMember) { links[ObjectIdentifier(link)] = link }
+
+    func remove(_ link: some ClientLoopMember) { links[ObjectIdentifier(link)] = nil }
 
     /// The loop ends: nothing is delivered any more.
     private func close() {

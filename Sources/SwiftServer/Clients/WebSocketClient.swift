@@ -93,7 +93,7 @@ public actor WebSocketClient {
     }
 
     private init(_ text: String, _ settings: WebSocketClientSettings) throws(ClientError) {
-        let url = try WebSocketURL(text)
+        let url = try ClientURL(text, .webSocket)
         options = try settings.options(for: url, tls: url.isSecure ? ClientTLSContext(settings.tls) : nil)
         self.url = text
         self.settings = settings

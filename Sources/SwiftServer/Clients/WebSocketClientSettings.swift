@@ -34,7 +34,7 @@ public struct WebSocketClientSettings: Sendable {
     public init() {}
 
     /// The options of one connection.
-    func options(for url: WebSocketURL, tls context: ClientTLSContext?) throws(ClientError) -> ClientOptions {
+    func options(for url: ClientURL, tls context: ClientTLSContext?) throws(ClientError) -> ClientOptions {
         func require(_ good: Bool, _ message: String) throws(ClientError) {
             if !good { throw .argument(message) }
         }

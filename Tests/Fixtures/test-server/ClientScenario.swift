@@ -9,6 +9,24 @@ import TestProtocol
             try await ws.upgrade()
             for try await frame in ws.frames { try await ws.push(frame) }
         }
+        let client = HTTPClient()
+        server.onRequest { request, response in
+            guard request.path == "/fetch" else {
+                response.end("hello \(request.fd)")
+                return
+            }
+            Task {
+                let isThere = Commands.isMainThread
+                do {
+                    let answer = try await client.get("http://127.0.0.1:\(server.port)/hello")
+                    let text = try await answer.body.text(upTo: 100)
+                    response.end("\(text) \(isThere) \(Commands.isMainThread)")
+                } catch {
+                    response.status(500)
+                    response.end("\(error)")
+                }
+            }
+        }
         // Passes messages on to another connection of its own, and the answers back.
         server.handle("/relay") { request, ws in
             try await ws.upgrade()

@@ -10,39 +10,12 @@ private typealias AsyncClient = SwiftServer.WebSocketClient
 extension ProcessTests {
     /// The asynchronous WebSocket client, rows Q9 and Q16.
     @Suite struct AsyncClientTests {
-        /// Runs a server, and `test` in a task, while no server runs in this process: clients would use its loop.
         private func run(
             _ scenario: Scenario = .general, _ mode: ServerMode = .process,
             _ configure: @escaping @Sendable (inout Configuration) -> Void = { _ in },
             test: @escaping @Sendable (_ url: String) async throws -> Void
         ) async throws {
-            await Turns.begin()
-            defer { Turns.end() }
-            // A thread of its own waits: those of tasks are few, and `test` needs one.
-            try await withCheckedThrowingContinuation { continuation in
-                Thread.detachNewThread {
-                    continuation.resume(with: Result { try serve(scenario, mode, configure, test) })
-                }
-            }
-        }
-
-        private func serve(
-            _ scenario: Scenario, _ mode: ServerMode, _ configure: (inout Configuration) -> Void,
-            _ test: @escaping @Sendable (_ url: String) async throws -> Void
-        ) throws {
-            try ServerProcess.run(scenario, mode, configure) { server in
-                let url = "\(server.url)"
-                let outcome = Outcome()
-                let task = Task.detached {
-                    do { try await test(url) } catch { outcome.set(error) }
-                    outcome.finish()
-                }
-                guard outcome.wait() else {
-                    task.cancel()
-                    throw Wait.TimedOut(what: "a client")
-                }
-                if let error = outcome.error { throw error }
-            }
+            try await ClientRun.run(scenario, mode, configure) { try await test("ws://127.0.0.1:\($0)") }
         }
 
         @Test(arguments: ServerMode.supervised) func messages(_ mode: ServerMode) async throws {
@@ -245,20 +218,6 @@ private final class States: @unchecked Sendable {
 
     func append(_ state: SwiftServer.WebSocketClient.State) { lock.withLock { states.append(state) } }
     var all: [SwiftServer.WebSocketClient.State] { lock.withLock { states } }
-}
-
-/// How a task ended.
-private final class Outcome: @unchecked Sendable {
-    private let done = DispatchSemaphore(value: 0)
-    private(set) var error: (any Error)?
-
-    func set(_ error: any Error) { self.error = error }
-    func finish() { done.signal() }
-    func wait() -> Bool { done.wait(timeout: .now() + 60) == .success }
-}
-
-extension ServerProcess {
-    fileprivate var url: String { "ws://127.0.0.1:\(port)" }
 }
 
 /// A server that accepts one handshake and then ends.

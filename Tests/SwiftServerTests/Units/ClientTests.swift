@@ -13,7 +13,7 @@ import Testing
         ("ws://a:/x", false, "a", 80, "/x"),
     ])
     func urls(_ text: String, isSecure: Bool, host: String, port: Int, target: String) throws {
-        let url = try WebSocketURL(text)
+        let url = try ClientURL(text, .webSocket)
         #expect(url.isSecure == isSecure && url.host == host && url.port == port && url.target == target)
     }
 
@@ -27,7 +27,7 @@ import Testing
         ("ws://a/" + String(repeating: "x", count: 40_000), "must be at most"),
     ])
     func invalidURLs(_ text: String, words: String) {
-        let error = #expect(throws: ClientError.self) { _ = try WebSocketURL(text) }
+        let error = #expect(throws: ClientError.self) { _ = try ClientURL(text, .webSocket) }
         #expect(error?.code == .invalidArgument)
         #expect(error?.message.contains(words) == true)
     }
@@ -63,7 +63,7 @@ import Testing
             var settings = WebSocketClientSettings()
             change(&settings)
             let error = #expect(throws: ClientError.self) {
-                _ = try settings.options(for: WebSocketURL("ws://a"), tls: nil)
+                _ = try settings.options(for: ClientURL("ws://a", .webSocket), tls: nil)
             }
             #expect(error?.message.hasPrefix(name) == true)
         }

@@ -1,0 +1,105 @@
+/// How an ``HTTPClient`` connects, and its limits.
+public struct HTTPClientSettings: Sendable {
+    /// How `https` uses TLS. Default: certificates that the system trusts.
+    public var tls = ClientTLS()
+    /// Fields of each request that has none of the same name.
+    public var headers: HTTPClient.Fields = [:]
+    /// The proxy. Default: none.
+    public var proxy: HTTPProxy?
+
+    /// The time limit for waiting for a free connection, and again for opening one: lookup of the host name, TCP, TLS.
+    /// Default: 10 seconds.
+    public var connectTimeout: Duration = .seconds(10)
+    /// The longest silence of the server during a request, and the longest time in which it accepts nothing of a body.
+    /// `nil`: no limit. Default: 60 seconds.
+    public var readTimeout: Duration? = .seconds(60)
+    /// The time limit from the call to the end of the response, over all redirects. `nil`: no limit. Default: no limit.
+    public var timeout: Duration?
+    /// How long a connection stays open without a request. Default: 30 seconds.
+    public var idleTimeout: Duration = .seconds(30)
+
+    /// The most connections to one origin: scheme, host and port. Further requests wait for one of them. Default: 16.
+    public var maxConnectionsPerOrigin = 16
+    /// The most connections without a request, over all origins. Default: 64.
+    public var maxIdleConnections = 64
+    /// The most requests to one origin that wait for a connection; more fail with ``ClientError/Code/busy``. Default:
+    /// 1000.
+    public var maxWaiting = 1000
+    /// The most redirects that are followed for one request. 0: responses that redirect are returned. Default: 5.
+    public var maxRedirects = 5
+
+    /// The bytes of a response's body that are buffered when it is read slowly; then the server has to wait. Default:
+    /// 256 KiB.
+    public var maxBuffer = 256 << 10
+    /// The bytes of a request's body that are buffered when the server reads slowly. Default: 256 KiB.
+    public var maxQueue = 256 << 10
+    /// The most bytes of a response's head, up to 65535. Default: 65535.
+    public var maxHead = 65_535
+    /// Whether compressed responses (gzip, deflate) are requested and decompressed. Without the trait `Deflate` they
+    /// are not. Default: yes.
+    public var decompresses = true
+    /// The most bytes of a decompressed body; more fail with ``ClientError/Code/tooLarge``, so that a small response
+    /// cannot fill the memory. Default: 64 MiB.
+    public var maxDecompressed = 64 << 20
+
+    /// Makes the default settings.
+    public init() {}
+
+    func check() throws(ClientError) {
+        func require(_ good: Bool, _ message: String) throws(ClientError) {
+            if !good { throw .argument(message) }
+        }
+        let day = Duration.seconds(86_400)
+        for (name, value) in [
+            ("connectTimeout", connectTimeout), ("idleTimeout", idleTimeout), ("readTimeout", readTimeout ?? day),
+            ("timeout", timeout ?? day),
+        ] {
+            try require(value > .zero && value <= day, "\(name) must be 1 ms to 1 day, got \(value)")
+        }
+        for (name, value, least, most) in [
+            ("maxConnectionsPerOrigin", maxConnectionsPerOrigin, 1, 65_536),
+            ("maxIdleConnections", maxIdleConnections, 0, 65_536), ("maxWaiting", maxWaiting, 0, 1 << 20),
+            ("maxRedirects", maxRedirects, 0, 100), ("maxBuffer", maxBuffer, 1, 1 << 30),
+            ("maxQueue", maxQueue, 1, 1 << 30), ("maxHead", maxHead, 128, 65_535),
+            ("maxDecompressed", maxDecompressed, 1, 1 << 40),
+        ] {
+            try require((least...most).contains(value), "\(name) must be \(least) to \(most), got \(value)")
+        }
+        try proxy?.check()
+    }
+}
+
+/// An HTTP proxy: requests to `http` URLs are sent to it, and for `https` it is asked for a tunnel (CONNECT).
+public struct HTTPProxy: Sendable, Hashable {
+    /// The host name or address.
+    public var host: String
+    /// The port.
+    public var port: Int
+    /// The field `Proxy-Authorization`, for example "Basic dXNlcjpzZWNyZXQ=".
+    public var authorization: String?
+    /// Hosts that are connected to directly. A name that starts with a dot stands for all hosts of a domain.
+    public var excluded: [String]
+
+    /// Makes the address of a proxy.
+    public init(host: String, port: Int, authorization: String? = nil, excluded: [String] = []) {
+        self.host = host
+        self.port = port
+        self.authorization = authorization
+        self.excluded = excluded
+    }
+
+    func check() throws(ClientError) {
+        guard !host.isEmpty, !host.utf8.contains(0), !host.hasPrefix("unix:") else {
+            throw .argument("proxy.host must be an address or a name, got \(host)")
+        }
+        guard (1...65_535).contains(port) else { throw .argument("proxy.port must be 1 to 65535, got \(port)") }
+    }
+
+    func serves(_ host: String) -> Bool {
+        let host = host.lowercased()
+        return !excluded.contains { entry in
+            let entry = entry.lowercased()
+            return entry == host || entry.hasPrefix(".") && host.hasSuffix(entry)
+        }
+    }
+}

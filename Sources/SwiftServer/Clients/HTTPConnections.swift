@@ -1,0 +1,105 @@
+internal import CReactor
+
+/// The part of an ``HTTPClient`` that runs on one loop.
+actor HTTPConnections {
+    nonisolated let pool: HTTPPool
+    nonisolated var loop: ClientLoop { pool.loop }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe pool.loop.loop.executor.asUnownedSerialExecutor()
+    }
+
+    init(_ loop: ClientLoop, _ settings: HTTPClientSettings) { pool = HTTPPool(loop, settings) }
+
+    // MARK: Requests
+
+    func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        let timeout = request.timeout ?? pool.settings.timeout
+        if let timeout, timeout <= .zero || timeout > .seconds(86_400) {
+            throw ClientError.argument("timeout must be 1 ms to 1 day, got \(timeout)")
+        }
+        let exchange = HTTPExchange(self, timeout: timeout)
+        do {
+            return try await withTaskCancellationHandler {
+                try await run(request, exchange)
+            } onCancel: {
+                loop.post { exchange.abort(CancellationError()) }
+            }
+        } catch {
+            exchange.abort(error)
+            throw error
+        }
+    }
+
+    private func run(_ request: HTTPClientRequest, _ exchange: HTTPExchange) async throws -> HTTPClientResponse {
+        var hop = try HTTPHop(request, pool.settings)
+        while true {
+            let head = try await head(of: hop, exchange)
+            guard let next = try hop.next(status: head.status, location: head.field("Location"), pool.settings) else {
+                try exchange.settle()
+                return HTTPClientResponse(head, hop.url.text, exchange)
+            }
+            exchange.restart()
+            hop = next
+        }
+    }
+
+    /// Sends a request and waits for the head of its response.
+    private func head(of hop: HTTPHop, _ exchange: HTTPExchange) async throws -> HTTPResponseHead {
+        var isFresh = false
+        while true {
+            try await pool.assign(hop, exchange, isFresh: isFresh)
+            while exchange.head == nil, exchange.end == nil { await exchange.wait() }
+            if let head = exchange.head { return head }
+            guard case .failed(let error) = exchange.end else {
+                throw ClientError(.protocolError, "\(hop.url.text) sent no response")
+            }
+            guard let stale = error as? HTTPStaleConnection else { throw error }
+            guard !isFresh, hop.isIdempotent, hop.body.isRepeatable else { throw stale.error }
+            isFresh = true
+            exchange.restart()
+        }
+    }
+
+    // MARK: Bodies
+
+    /// The next piece of the body of a response.
+    func next(_ exchange: HTTPExchange) async throws -> [UInt8]? {
+        while true {
+            do {
+                if let piece = try exchange.takePiece() { return piece }
+                if try exchange.isAtEnd() { return nil }
+            } catch {
+                exchange.abort(error)
+                throw error
+            }
+            guard !exchange.isWaiting else {
+                throw ClientError.argument("two tasks must not read the same body")
+            }
+            await withTaskCancellationHandler {
+                await exchange.wait()
+            } onCancel: {
+                loop.post { exchange.abort(CancellationError()) }
+            }
+        }
+    }
+
+    /// Sends the pieces of a request's body as they come.
+    func upload(
+        _ produce: @Sendable (HTTPClientRequest.Body.Writer) async throws -> Void, _ link: HTTPLink,
+        _ exchange: HTTPExchange
+    ) async {
+        do {
+            try await produce { piece in try await self.write(piece, link, exchange) }
+            try link.finishBody(of: exchange)
+        } catch is HTTPLink.Stopped {
+            // The response, or the end of the connection, says why.
+        } catch {
+            exchange.abort(error)
+        }
+    }
+
+    private func write(_ piece: [UInt8], _ link: HTTPLink, _ exchange: HTTPExchange) async throws {
+        while try !link.write(piece, of: exchange) { try await link.awaitRoom() }
+    }
+}

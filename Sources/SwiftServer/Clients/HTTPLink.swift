@@ -1,0 +1,234 @@
+internal import CReactor
+
+/// A connection of an HTTP client in the C core. On the loop's thread.
+@safe final class HTTPLink: ClientLoopMember, @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    private let pool: HTTPPool
+    let origin: HTTPOrigin
+    private var raw: OpaquePointer?
+    private var exchange: HTTPExchange?
+    private var hop: HTTPHop?
+    private var isOpen = false
+    private var hasReceived = false
+    /// The requests that were sent.
+    private(set) var requests = 0
+    /// The part of a body that is not passed to the C core yet.
+    private var body: ArraySlice<UInt8> = []
+    private let room = WaitQueue()
+
+    /// Bodies are passed on in pieces of this size.
+    private static let piece = 64 << 10
+
+    init(_ pool: HTTPPool, _ origin: HTTPOrigin) {
+        self.pool = pool
+        self.origin = origin
+    }
+
+    // MARK: Connecting
+
+    func connect(_ hop: HTTPHop, _ exchange: HTTPExchange) throws(ClientError) {
+        let settings = pool.settings
+        let clients = unsafe try pool.loop.open()
+        let tls = origin.isSecure ? try pool.tls() : nil
+        let memory = unsafe BorrowedText()
+        defer { unsafe memory.release() }
+        var options = unsafe cre_http_client_options()
+        unsafe options.size = MemoryLayout<cre_http_client_options>.size
+        unsafe options.host = memory.string(origin.path.map { "unix:" + $0 } ?? origin.host)
+        unsafe options.port = UInt64(origin.path == nil ? origin.port : 0)
+        unsafe options.tls = tls?.raw
+        unsafe options.tls_name = memory.string(settings.tls.serverName ?? hop.serverName)
+        if let tunnel = origin.tunnel { unsafe options.tunnel = memory.string(tunnel) }
+        unsafe options.timeout_ms = UInt32(settings.connectTimeout.milliseconds)
+        unsafe options.read_timeout_ms = UInt32(settings.readTimeout?.milliseconds ?? 0)
+        unsafe options.idle_timeout_ms = UInt32(settings.idleTimeout.milliseconds)
+        unsafe options.max_queue = UInt32(settings.maxQueue)
+        unsafe options.limits.max_head = UInt32(settings.maxHead)
+        unsafe options.limits.max_line = UInt32(min(settings.maxHead, 8192))
+        unsafe options.context = Unmanaged.passUnretained(self).toOpaque()
+        unsafe options.opened = { context, _ in unsafe HTTPLink.from(context).opened() }
+        unsafe options.head = { unsafe HTTPLink.from($0).received($2!) }
+        unsafe options.body = { context, _, data, length in
+            unsafe HTTPLink.from(context).received(UnsafeBufferPointer(start: data, count: length))
+        }
+        unsafe options.complete = { context, _, isReusable in unsafe HTTPLink.from(context).completed(isReusable) }
+        unsafe options.drained = { context, _ in unsafe HTTPLink.from(context).drained() }
+        unsafe options.closed = { unsafe HTTPLink.from($0).closed(ClientEnding($2!.pointee)) }
+        var fields: [cre_http_header] = unsafe []
+        if hop.usesTunnel, let authorization = hop.proxyAuthorization {
+            unsafe fields.append(memory.field("Proxy-Authorization", authorization))
+        }
+        let result = unsafe fields.withUnsafeBufferPointer { fields in
+            unsafe options.tunnel_fields = fields.baseAddress
+            unsafe options.tunnel_field_count = fields.count
+            return unsafe cre_http_client_connect(clients, &options, &raw)
+        }
+        guard result == 0 else { throw ClientError("cannot connect to \(origin.name)", result) }
+        (self.hop, self.exchange) = (hop, exchange)
+        pool.loop.add(self)
+    }
+
+    /// Sends a request on an open connection. False: the connection is ending, and nothing was sent.
+    func start(_ hop: HTTPHop, _ exchange: HTTPExchange) throws(ClientError) -> Bool {
+        guard let raw = unsafe raw else { return false }
+        body = if case .bytes(let bytes) = hop.body.content { bytes[...] } else { [] }
+        let first = body.prefix(HTTPLink.piece)
+        let result = unsafe HTTPRequestHead(hop).send(raw, first)
+        if result == CRE_ESTATE.rawValue { return false }
+        guard result == 0 else {
+            throw ClientError(
+                result == CRE_ENOMEM.rawValue ? .system : .invalidArgument,
+                "cannot send the request to \(hop.url.text): \(errorText(result))")
+        }
+        (self.exchange, hasReceived) = (exchange, false)
+        requests += 1
+        body = body.dropFirst(first.count)
+        if !body.isEmpty { sendMore() }
+        if case .stream(_, let produce) = hop.body.content {
+            let connections = exchange.connections
+            exchange.started(
+                Task(executorPreference: pool.loop.loop.executor) {
+                    await connections.upload(produce, self, exchange)
+                })
+        }
+        return true
+    }
+
+    // MARK: Sending bodies
+
+    private func sendMore() {
+        while let raw = unsafe raw, !body.isEmpty {
+            let piece = body.prefix(HTTPLink.piece)
+            let result = unsafe piece.withUnsafeBytes { unsafe cre_http_client_write(raw, $0.baseAddress, $0.count) }
+            switch result {
+            case 0: body = body.dropFirst(piece.count)
+            case CRE_EQUEUE_FULL.rawValue: return unsafe cre_http_client_await_drain(raw)
+            default: return  // the connection is ending
+            }
+        }
+        if let raw = unsafe raw { unsafe _ = cre_http_client_end(raw) }
+    }
+
+    /// The response is complete, so that the rest of the body is not sent.
+    struct Stopped: Error {}
+
+    /// Returns false when the queue is full.
+    func write(_ piece: [UInt8], of exchange: HTTPExchange) throws -> Bool {
+        guard let raw = unsafe raw, self.exchange === exchange else { throw Stopped() }
+        let result = unsafe piece.withUnsafeBytes { unsafe cre_http_client_write(raw, $0.baseAddress, $0.count) }
+        switch result {
+        case 0: return true
+        case CRE_EQUEUE_FULL.rawValue:
+            unsafe cre_http_client_await_drain(raw)
+            return false
+        case CRE_EINVALID.rawValue:
+            throw ClientError.argument("the body must have the length that was given, got more")
+        case CRE_ESTATE.rawValue: throw Stopped()
+        default: throw ClientError("cannot send the body to \(origin.name)", result)
+        }
+    }
+
+    func awaitRoom() async throws {
+        if await room.wait(nil, pool.loop.timers) == .cancelled { throw Stopped() }
+    }
+
+    func finishBody(of exchange: HTTPExchange) throws {
+        guard let raw = unsafe raw, self.exchange === exchange else { return }
+        let result = unsafe cre_http_client_end(raw)
+        if result == CRE_EINVALID.rawValue {
+            throw ClientError.argument("the body must have the length that was given, got less")
+        }
+    }
+
+    private func drained() {
+        if body.isEmpty { room.wakeAll() } else { sendMore() }
+    }
+
+    // MARK: Receiving
+
+    private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPLink {
+        unsafe Unmanaged<HTTPLink>.fromOpaque(context!).takeUnretainedValue()
+    }
+
+    private func opened() {
+        isOpen = true
+        guard let hop = hop.take(), let exchange = exchange.take() else { return pool.released(self) }
+        do {
+            guard try !start(hop, exchange) else { return }
+            exchange.failed(ClientError(.closed, "the connection to \(origin.name) is closed"))
+        } catch {
+            exchange.failed(error)
+            pool.released(self)
+        }
+    }
+
+    private func received(_ head: UnsafePointer<cre_http_client_head>) {
+        hasReceived = true
+        guard unsafe head.pointee.head.pointee.status >= 200 else { return }
+        exchange?.received(unsafe HTTPResponseHead(head))
+    }
+
+    private func received(_ bytes: UnsafeBufferPointer<UInt8>) { exchange?.received(unsafe [UInt8](bytes)) }
+
+    private func completed(_ isReusable: Bool) {
+        let exchange = exchange.take()
+        body = []
+        room.wakeAll()
+        if isReusable { pool.released(self) }
+        exchange?.completed()
+    }
+
+    func pause(_ isPaused: Bool) {
+        guard let raw = unsafe raw else { return }
+        if isPaused { unsafe cre_http_client_pause(raw) } else { unsafe cre_http_client_resume(raw) }
+    }
+
+    // MARK: The end
+
+    private func closed(_ ending: ClientEnding) {
+        // A server may close an idle connection in the moment in which a request is sent.
+        let isStale = requests > 1 && !hasReceived && isOpen
+        let error = failure(ending)
+        let exchange = ended()
+        pool.loop.remove(self)
+        exchange?.failed(isStale && error.code == .closed ? HTTPStaleConnection(error: error) : error)
+    }
+
+    private func failure(_ ending: ClientEnding) -> ClientError {
+        if ending.cause == CRE_EPROXY.rawValue, let status = ending.status {
+            return ClientError(
+                .proxy, "cannot connect to \(origin.name): the proxy answered with status \(status)", status: status)
+        }
+        let action = isOpen ? "the request to \(origin.name) failed" : "cannot connect to \(origin.name)"
+        if ending.cause == 0 { return ClientError(.closed, "\(action): the connection was closed") }
+        return ending.error(action)
+    }
+
+    /// Ends the connection without a further event.
+    func abort() {
+        guard let raw = unsafe raw else { return }
+        _ = ended()
+        unsafe cre_http_client_abort(raw)
+        pool.loop.remove(self)
+    }
+
+    func loopEnds() {
+        let exchange = ended()
+        exchange?.failed(ClientError(.closed, "the event loop of the client has ended"))
+    }
+
+    /// Takes the connection off the pool, and returns the exchange that it served.
+    private func ended() -> HTTPExchange? {
+        unsafe raw = nil
+        body = []
+        hop = nil
+        room.wakeAll()
+        pool.removed(self)
+        return exchange.take()
+    }
+}
+
+/// The server closed a connection that was kept for further requests, before it answered.
+struct HTTPStaleConnection: Error {
+    let error: ClientError
+}

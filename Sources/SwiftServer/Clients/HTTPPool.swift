@@ -43,7 +43,14 @@ internal import CReactor
                 entry.waiters.wakeFirst()
                 throw error
             }
-            if hasTurn, try take(entry, hop, exchange, isFresh: isFresh) { return }
+            if hasTurn {
+                do {
+                    if try take(entry, hop, exchange, isFresh: isFresh) { return }
+                } catch {
+                    entry.waiters.wakeFirst()
+                    throw error
+                }
+            }
             guard entry.waiting < settings.maxWaiting else {
                 throw ClientError(
                     .busy, "\(entry.waiting) requests wait for a connection to \(origin.name) (maxWaiting)")

@@ -185,6 +185,32 @@ extension ProcessTests {
             }
         }
 
+        /// A request that fails when it gets its connection passes that on to the next one.
+        @Test func anInvalidRequestThatWaited() async throws {
+            let isWaiting = DispatchSemaphore(value: 0)
+            try await run { peer, _ in
+                try peer.request()
+                isWaiting.wait()
+                peer.respond()
+                try peer.request()
+                peer.respond(200, "", "next")
+                peer.awaitEnd()
+            } test: { server, url in
+                let client = HTTPClient { $0.maxConnectionsPerOrigin = 1 }
+                let first = Task { try await client.get(url) }
+                while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+                let invalid = Task { try await client.get(url, headers: ["A": "b\nc"]) }
+                try await Task.sleep(for: .milliseconds(20))
+                let next = Task { try await client.get(url).body.text(upTo: 10) }
+                try await Task.sleep(for: .milliseconds(20))
+                isWaiting.signal()
+                _ = try await first.value
+                await Self.expect(.invalidArgument) { _ = try await invalid.value }
+                let text = try await next.value
+                #expect(text == "next")
+            }
+        }
+
         @Test func cancellation() async throws {
             let ended = DispatchSemaphore(value: 0)
             try await run { peer, _ in

@@ -6,12 +6,12 @@ internal import Glibc
 ///
 /// A line has the time, the pid, the role of the process, the level and the message. Logging never waits for the reader
 /// of the log.
-enum Log {
+package enum Log {
     // Set while a process has one thread: by `start()`, and by each child at its beginning.
     private static nonisolated(unsafe) var level = LogLevel.notice
     private static nonisolated(unsafe) var file: LogFile?
     private static nonisolated(unsafe) var role = ""
-    private static nonisolated(unsafe) var output = LogOutput()
+    private static nonisolated(unsafe) var lines = LogOutput()
     /// Called when lines are buffered, on the thread that has logged them.
     private static nonisolated(unsafe) var whenBuffered: (@Sendable () -> Void)?
 
@@ -27,7 +27,11 @@ enum Log {
     }
 
     /// Names the role of this process in the log, such as "master" or "worker 3".
-    static func setRole(_ role: String) { unsafe Log.role = role }
+    static func setRole(_ role: String) {
+        unsafe Log.role = role
+        // Made while the process has one thread.
+        _ = current
+    }
 
     /// Begins the log of a forked child, which retries in a way of its own.
     static func begin(role: String) {
@@ -56,12 +60,29 @@ enum Log {
     private static func write(_ level: LogLevel, _ message: () -> String) {
         LogObserver.function?(level, message())
         guard unsafe level >= Log.level else { return }
-        let isBuffered = current.write(line(level, message()), to: descriptor, dropLine: dropLine)
+        if let sink = LogSink.function { return unsafe sink(level, role, message()) }
+        output(line("\(level)", message()))
+    }
+
+    /// Writes a line of the application, which has decided by its own level that it is written, to the output of the
+    /// server's log. Any thread.
+    ///
+    /// - Parameters:
+    ///   - level: the nearest level of the server's log.
+    ///   - name: the level as the line shows it.
+    ///   - message: one line.
+    package static func write(application level: LogLevel, as name: String, _ message: String) {
+        LogObserver.function?(level, message)
+        output(line(name, message))
+    }
+
+    private static func output(_ line: [UInt8]) {
+        let isBuffered = current.write(line, to: descriptor, dropLine: dropLine)
         if isBuffered { unsafe whenBuffered?() }
     }
 
     /// One line, which is written at once where possible, so that lines of several processes do not mix.
-    private static func line(_ level: LogLevel, _ message: String) -> [UInt8] {
+    private static func line(_ level: String, _ message: String) -> [UInt8] {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         var parts = unsafe tm()
@@ -74,7 +95,7 @@ enum Log {
     }
 
     private static func dropLine(_ count: Int) -> [UInt8] {
-        line(.warning, count == 1 ? "1 log line was dropped" : "\(count) log lines were dropped")
+        line("\(LogLevel.warning)", count == 1 ? "1 log line was dropped" : "\(count) log lines were dropped")
     }
 
     private static func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
@@ -107,7 +128,7 @@ extension Log {
     private static var descriptor: Int32 { unsafe file?.descriptor ?? 2 }
 
     private static var current: LogOutput {
-        if unsafe output.pid != getpid() { unsafe output = LogOutput() }
-        return unsafe output
+        if unsafe lines.pid != getpid() { unsafe lines = LogOutput() }
+        return unsafe lines
     }
 }

@@ -17,6 +17,8 @@ internal import CReactor
 
     /// Whether the head was sent.
     var isBegun: Bool { isEnded || isStreaming }
+    /// The status, when the head was sent.
+    package var sentStatus: Int? { isBegun ? Int(status) : nil }
 
     init(to request: RequestID, worker: WorkerContext) {
         self.request = request

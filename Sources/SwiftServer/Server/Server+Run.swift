@@ -22,19 +22,27 @@ extension Server {
     ///
     /// - Throws: ``ServerError``, as ``start()``. A task that is cancelled before its server has started returns at
     ///   once.
-    @MainActor public func run() async throws(ServerError) {
+    @MainActor public func run() async throws(ServerError) { try await runToEnd() }
+
+    /// ``run()`` by a name that a bridge can call whose own method hides it.
+    @MainActor package func runToEnd() async throws(ServerError) {
         guard !Task.isCancelled else { return }
         let cancellation = cancellation
         let result = await withTaskCancellationHandler {
             attempt()
         } onCancel: {
-            cancellation.withLock {
-                $0.isCancelled = true
-                $0.shutdown?.raise()
-            }
+            stopRun()
         }
         cancellation.withLock { $0.shutdown = nil }
         try result.get()
+    }
+
+    /// Stops the server of ``run()`` in order, also one that has not started yet. Any thread.
+    package func stopRun() {
+        cancellation.withLock {
+            $0.isCancelled = true
+            $0.shutdown?.raise()
+        }
     }
 
     private func attempt() -> Result<Void, ServerError> {

@@ -16,18 +16,41 @@ let library: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
+// Bridges to packages that others share, each behind a trait of its own. While a trait is off, its package is not
+// fetched. Documentation that a package index builds has them all.
+let bridges = ["HTTPTypes", "Logging", "Metrics", "ServiceLifecycle", "Tracing"]
+let documented = Context.environment["SPI_GENERATE_DOCS"] != nil
+
 let package = Package(
     name: "SwiftServer",
     products: [
         .library(name: "SwiftServer", targets: ["SwiftServer"]),
         .library(name: "SwiftServerJSON", targets: ["SwiftServerJSON"]),
         .library(name: "SwiftServerTesting", targets: ["SwiftServerTesting"]),
+        .library(name: "SwiftServerHTTPTypes", targets: ["SwiftServerHTTPTypes"]),
+        .library(name: "SwiftServerLifecycle", targets: ["SwiftServerLifecycle"]),
+        .library(name: "SwiftServerLogging", targets: ["SwiftServerLogging"]),
+        .library(name: "SwiftServerMetrics", targets: ["SwiftServerMetrics"]),
+        .library(name: "SwiftServerTracing", targets: ["SwiftServerTracing"]),
         .library(name: "CReactor", targets: ["CReactor"]),
     ],
     traits: [
         .trait(name: "Deflate", description: "Compressed WebSocket messages through zlib (zlib1g-dev)"),
         .trait(name: "TLS", description: "https and wss through OpenSSL 3 (libssl-dev)"),
-        .default(enabledTraits: ["Deflate", "TLS"]),
+        .trait(
+            name: "HTTPTypes", description: "SwiftServerHTTPTypes: requests and responses as types of swift-http-types"),
+        .trait(name: "Logging", description: "SwiftServerLogging: the log to and from swift-log"),
+        .trait(name: "Metrics", description: "SwiftServerMetrics: statistics as metrics of swift-metrics"),
+        .trait(name: "ServiceLifecycle", description: "SwiftServerLifecycle: a server as a service of a group"),
+        .trait(name: "Tracing", description: "SwiftServerTracing: a span of swift-distributed-tracing per request"),
+        .default(enabledTraits: Set(["Deflate", "TLS"] + (documented ? bridges : []))),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.12.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.5.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.8.0"),
     ],
     targets: [
         .systemLibrary(
@@ -85,6 +108,12 @@ let package = Package(
             dependencies: ["SwiftServer"],
             swiftSettings: strict + library
         ),
+        bridge("SwiftServerHTTPTypes", to: "HTTPTypes", of: "swift-http-types", trait: "HTTPTypes"),
+        bridge(
+            "SwiftServerLifecycle", to: "ServiceLifecycle", of: "swift-service-lifecycle", trait: "ServiceLifecycle"),
+        bridge("SwiftServerLogging", to: "Logging", of: "swift-log", trait: "Logging"),
+        bridge("SwiftServerMetrics", to: "Metrics", of: "swift-metrics", trait: "Metrics"),
+        bridge("SwiftServerTracing", to: "Tracing", of: "swift-distributed-tracing", trait: "Tracing"),
         // What the tests and the servers that they start have in common: settings, commands, answers and events.
         .target(
             name: "TestProtocol",
@@ -150,3 +179,13 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11
 )
+
+/// A target that is empty while its trait is off.
+func bridge(_ name: String, to product: String, of package: String, trait: String) -> Target {
+    .target(
+        name: name,
+        dependencies: [
+            "SwiftServer", .product(name: product, package: package, condition: .when(traits: [trait])),
+        ],
+        swiftSettings: strict + library)
+}

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What the project needs from the machine. Sourced by ./dev.
 
-# WHAT=PACKAGE: WHAT is a command, lib:NAME (known to pkg-config), py:NAME (a module of the system's Python), or one of
-# several commands a|b.
+# WHAT=PACKAGE: WHAT is a command, lib:NAME (known to pkg-config), py:NAME (a module of the system's Python), js:NAME (a
+# module of the system's Node.js), or one of several commands a|b.
 run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev')
 test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
@@ -10,13 +10,14 @@ lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is skipped.
 lint_extras=('shellcheck=shellcheck')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
-test_extras+=('py:aiosmtpd=python3-aiosmtpd')
+test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'js:ws=node-ws' 'curl=curl')
 
 has() { # WHAT
     local command
     case $1 in
         lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
         py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
+        js:*) NODE_PATH=/usr/share/nodejs node -e "require('${1#js:}')" 2>/dev/null ;;
         *)
             for command in ${1//|/ }; do
                 if command -v "$command" >/dev/null; then return 0; fi

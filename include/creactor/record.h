@@ -35,6 +35,8 @@ typedef struct cre_record {
 #define CRE_RECORD_RESUMED 0x0008u
 /** CLOSE: the session had no OPEN; its handshake was waiting for an answer, or was refused after all. */
 #define CRE_RECORD_UNOPENED 0x0008u
+/** RESPOND_BODY: the payload begins with trailers. */
+#define CRE_RECORD_TRAILERS 0x0008u
 /** Events and SENDTO: the bits that have the index of the port (cre_record_port). */
 #define CRE_RECORD_PORT_SHIFT 4
 #define CRE_RECORD_PORT_MASK  0x0ff0u
@@ -61,7 +63,8 @@ typedef enum cre_event {
      * a valid handshake is such a request, with CRE_HTTP_UPGRADE_WEBSOCKET among the flags of its head, and
      * UPGRADE another answer to it. */
     CRE_EVENT_REQUEST = 4,
-    /** The output queue of the connection reached high_water. No payload. */
+    /** The output queue of the connection reached high_water. Of an HTTP connection it is reported while a
+     * response is sent in pieces. No payload. */
     CRE_EVENT_FULL = 5,
     /** The output queue of the connection fell to low_water after FULL. No payload. */
     CRE_EVENT_DRAINED = 6,
@@ -103,7 +106,9 @@ typedef enum cre_command {
     CRE_COMMAND_PROTECT = 71,
     /** Continue the body of the response to the request whose number is `opcode`. Payload: the next bytes;
      * CRE_RECORD_FINAL: the last ones. With HTTP/1.1 each command is a chunk; with HTTP/1.0 the end of the
-     * connection ends the body. */
+     * connection ends the body. With CRE_RECORD_TRAILERS, which needs CRE_RECORD_FINAL, the bytes follow
+     * cre_trailers and packed fields, which are sent behind a body in chunks and dropped elsewhere; fields
+     * that frame the message are skipped. */
     CRE_COMMAND_RESPOND_BODY = 72,
     /** Answer the request whose number is `opcode` with a part of a regular file, which the engine opens when
      * the earlier requests are answered. Payload: cre_response, fields, cre_file_range, the path. A file that
@@ -234,9 +239,18 @@ typedef struct cre_publishing {
  */
 typedef struct cre_response {
     uint16_t status; /* 200...999 */
-    uint16_t reserved;
+    uint16_t flags;  /* CRE_RESPONSE_TEXT */
     uint32_t fields_length;
 } cre_response;
+
+/** The body is UTF-8 text: the type of the response is "text/plain; charset=utf-8" unless the fields have a
+ * Content-Type. */
+#define CRE_RESPONSE_TEXT 0x0001u
+
+/** The beginning of the last piece of a body, with CRE_RECORD_TRAILERS. */
+typedef struct cre_trailers {
+    uint32_t fields_length; /* of the packed fields behind it */
+} cre_trailers;
 
 /** A part of a file, cut at its end. */
 typedef struct cre_file_range {

@@ -128,6 +128,13 @@ static int check_response(const cre_record *command, cre_slice *parts, int count
     return result ? result : cre_http_fields_check(response.fields.data, response.fields.length);
 }
 
+static int check_response_body(const cre_record *command, cre_slice *parts, int count) {
+    cre_slice trailers;
+    if (!(command->flags & CRE_RECORD_TRAILERS)) return 0;
+    if (!(command->flags & CRE_RECORD_FINAL)) return CRE_EINVALID;
+    return cre__trailers_read(&trailers, parts, count);
+}
+
 static int check_file_response(const cre_record *command, cre_slice *parts, int count) {
     cre__file_response response;
     (void)command;
@@ -170,7 +177,7 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(SEND) = { check_nothing, IN(STREAM), CRE_ENOT_STREAM,
                    CRE__COMMAND_QUEUES | CRE__COMMAND_FINAL_QUEUES },
     RULE(RESPOND) = { check_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
-    RULE(RESPOND_BODY) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST,
+    RULE(RESPOND_BODY) = { check_response_body, IN(HTTP), CRE_ENO_REQUEST,
                            CRE__COMMAND_QUEUES | CRE__COMMAND_RESETS },
     RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
     RULE(CONTINUE) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST, 0 },

@@ -530,11 +530,11 @@ void cre__conn_queue_changed(cre__conn *conn) {
     if (!stream->full && queued >= options->high_water) {
         stream->full = true;
         if (!options->read_when_full) cre__transport_stop(&conn->transport, CRE__STOP_FULL);
-        if (stream->opened) cre__conn_emit(conn, CRE_EVENT_FULL, 0, NULL, 0);
+        if (stream->opened || conn->abortive) cre__conn_emit(conn, CRE_EVENT_FULL, 0, NULL, 0);
     } else if (stream->full && queued <= options->low_water) {
         stream->full = false;
         cre__transport_resume(&conn->transport, CRE__STOP_FULL);
         cre__conn_resume_later(conn);
-        if (stream->opened) cre__conn_emit(conn, CRE_EVENT_DRAINED, 0, NULL, 0);
+        if (stream->opened || conn->abortive) cre__conn_emit(conn, CRE_EVENT_DRAINED, 0, NULL, 0);
     }
 }

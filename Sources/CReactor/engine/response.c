@@ -2,6 +2,8 @@
 #include "engine/response.h"
 
 #include <creactor/error.h>
+#include <creactor/http_head.h>
+#include <creactor/http_write.h>
 
 #include "engine/slices.h"
 
@@ -21,8 +23,8 @@ static int take_bytes(size_t length, cre_slice *parts, int count, cre_slice *byt
 int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     cre_response head;
     if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
-    if (head.status < 200 || head.status > 999) return CRE_EINVALID;
-    *response = (cre__response){ .status = head.status };
+    if (head.status < 200 || head.status > 999 || head.flags & ~CRE_RESPONSE_TEXT) return CRE_EINVALID;
+    *response = (cre__response){ .status = head.status, .text = head.flags & CRE_RESPONSE_TEXT };
     return take_bytes(head.fields_length, parts, count, &response->fields);
 }
 
@@ -40,6 +42,15 @@ int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count) {
     if (result || cre__slices_length(parts, count) || strlen(upgrade->subprotocol) < head.subprotocol_length)
         return CRE_EINVALID;
     return cre_http_fields_check(upgrade->fields.data, upgrade->fields.length);
+}
+
+int cre__trailers_read(cre_slice *trailers, cre_slice *parts, int count) {
+    cre_trailers head;
+    *trailers = (cre_slice){ 0 };
+    if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
+    if (head.fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+    int result = take_bytes(head.fields_length, parts, count, trailers);
+    return result ? result : cre_http_fields_check(trailers->data, trailers->length);
 }
 
 int cre__file_response_read(cre__file_response *response, cre_slice *parts, int count) {

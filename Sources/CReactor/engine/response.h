@@ -10,6 +10,7 @@
 typedef struct cre__response {
     uint16_t status;
     bool checked;     /* the fields are packed, and were checked */
+    bool text;        /* the body is text: CRE_RESPONSE_TEXT */
     bool lines;       /* the fields are lines, as cre_engine_respond takes them */
     cre_slice fields; /* otherwise packed: cre_http_fields_put */
 } cre__response;
@@ -33,6 +34,9 @@ typedef struct cre__upgrade {
 int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count);
 /* Reads the head of a RESPOND; the parts are the body then. Returns 0 or CRE_EINVALID. */
 int cre__response_read(cre__response *response, cre_slice *parts, int count);
+/* Reads the trailers of a RESPOND_BODY; the parts are the last piece then. Returns 0, CRE_EINVALID,
+ * CRE_ELIMIT or CRE_EHTTP_INVALID_FIELD. */
+int cre__trailers_read(cre_slice *trailers, cre_slice *parts, int count);
 /* Reads a RESPOND_FILE. Returns 0 or CRE_EINVALID. */
 int cre__file_response_read(cre__file_response *response, cre_slice *parts, int count);
 

@@ -17,7 +17,10 @@ static inline char *put(char *out, const char *text, size_t length) {
 
 #define PUT(out, literal) put(out, literal, sizeof(literal) - 1)
 
-_Static_assert(CRE__MAX_STATUS_LINE + sizeof "Date: \r\n" + CRE_HTTP_DATE_LENGTH +
+/* The type of a text for which the fields have none. */
+#define CONTENT_TYPE "Content-Type: text/plain; charset=utf-8\r\n"
+
+_Static_assert(CRE__MAX_STATUS_LINE + sizeof "Date: \r\n" + CRE_HTTP_DATE_LENGTH + sizeof CONTENT_TYPE +
                        sizeof "Content-Length: \r\n" + CRE__MAX_DECIMAL +
                        sizeof "Connection: keep-alive\r\n\r\n" <=
                    CRE__HTTP_RESPONSE_BASE,
@@ -91,10 +94,25 @@ static inline __attribute__((always_inline)) bool next_field(const uint8_t **cur
     return true;
 }
 
+/* Whether the name of a valid field is "Content-Type". Setting bit 5 turns no other token into it. */
+static inline bool is_content_type(const uint8_t *name, size_t length) {
+    uint64_t start, wanted_start;
+    uint32_t rest, wanted_rest;
+    if (length != 12) return false;
+    memcpy(&start, name, 8);
+    memcpy(&rest, name + 8, 4);
+    memcpy(&wanted_start, "content-", 8);
+    memcpy(&wanted_rest, "type", 4);
+    return (start | UINT64_C(0x2020202020202020)) == wanted_start &&
+           (rest | UINT32_C(0x20202020)) == wanted_rest;
+}
+
 /* Writes the fields' lines and returns their end; NULL when a field is malformed. *suspect is set when one
- * may be invalid, except for those that were checked. A Date among the fields sets *date to NULL. */
+ * may be invalid, except for those that were checked. A Date among the fields sets *date to NULL, a
+ * Content-Type *text to false. */
 static inline __attribute__((always_inline)) char *put_fields(char *at, const cre__http_response *response,
-                                                              form kind, bool *suspect, const char **date) {
+                                                              form kind, bool *suspect, const char **date,
+                                                              bool *text) {
     const uint8_t *cursor = response->fields, *end = cursor + response->fields_size;
     const bool checked = kind == CHECKED;
     cre__block rejected = { 0 };
@@ -112,6 +130,7 @@ static inline __attribute__((always_inline)) char *put_fields(char *at, const cr
         cre__field_kind role = cre__field_kind_of(next.name, next.name_length);
         if (role == CRE__FIELD_FRAMING) continue;
         if (role == CRE__FIELD_DATE) *date = NULL;
+        if (*text && is_content_type(next.name, next.name_length)) *text = false;
         at = put(value + next.value_length, "\r\n", 2);
     }
     *suspect |= !checked && cre__block_any(rejected);
@@ -134,16 +153,17 @@ static int check_lines(const cre__http_response *response) {
 int cre__http_response_write(char *out, const cre__http_response *response) {
     if (response->status - 100u > 899 || response->fields_size > INT_MAX / 2) return CRE_EINVALID;
     const char *date = response->date;
-    bool suspect = false;
+    bool suspect = false, text = response->text;
     char *at =
         response->status == 200 ? PUT(out, CRE__STATUS_LINE_OK) : cre__put_status_line(out, response->status);
-    at = response->field_lines      ? put_fields(at, response, LINES, &suspect, &date)
-         : response->fields_checked ? put_fields(at, response, CHECKED, &suspect, &date)
-                                    : put_fields(at, response, PACKED, &suspect, &date);
+    at = response->field_lines      ? put_fields(at, response, LINES, &suspect, &date, &text)
+         : response->fields_checked ? put_fields(at, response, CHECKED, &suspect, &date, &text)
+                                    : put_fields(at, response, PACKED, &suspect, &date, &text);
     if (!at || suspect) {
         int error = response->field_lines ? check_lines(response)
                                           : cre_http_fields_check(response->fields, response->fields_size);
         if (error) return error;
     }
+    if (text) at = PUT(at, CONTENT_TYPE);
     return (int)(put_tail(at, response, date) - out);
 }

@@ -29,12 +29,13 @@ typedef struct cre__http_response {
     const char *date;    /* CRE_HTTP_DATE_LENGTH characters, skipped when the fields have a Date; or NULL */
     const void *fields;  /* packed, see cre_http_fields_put, or lines */
     size_t fields_size;  /* bytes of them */
+    bool text;           /* the type is text/plain, unless the fields have a Content-Type */
     bool field_lines;    /* they are lines: "Name: value" with CRLF; spaces before a value are skipped */
     bool fields_checked; /* they are packed, and cre_http_fields_check has accepted them */
 } cre__http_response;
 
 /* The most bytes of the lines other than the fields, with the empty line. */
-#define CRE__HTTP_RESPONSE_BASE 160
+#define CRE__HTTP_RESPONSE_BASE 208
 
 /* The size of the buffer for cre__http_response_write, an upper bound of the head. */
 static inline size_t cre__http_response_room(const cre__http_response *response) {

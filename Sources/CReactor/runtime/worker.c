@@ -407,30 +407,33 @@ int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, con
 }
 
 static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
-                   uint16_t status, const void *fields, size_t fields_length, const void *body,
-                   size_t length) {
+                   unsigned options, uint16_t status, const void *fields, size_t fields_length,
+                   const void *body, size_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD || is_too_large(worker, fields_length + length)) return CRE_ELIMIT;
+    if (options & CRE_RESPOND_CLOSE) record_flags |= CRE_RECORD_CLOSE;
     cre_record command = {
         .kind = CRE_COMMAND_RESPOND, .opcode = request, .flags = record_flags, .session = session
     };
-    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
+    cre_response response = { .status = status,
+                              .flags = options & CRE_RESPOND_TEXT ? CRE_RESPONSE_TEXT : 0,
+                              .fields_length = (uint32_t)fields_length };
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { body, length } };
     return cre_worker_command(worker, &command, parts, 3);
 }
 
-int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status, bool close,
-                       const void *fields, size_t fields_length, const void *body, size_t length) {
-    return respond(worker, session, request, close ? CRE_RECORD_CLOSE : 0, status, fields, fields_length,
-                   body, length);
+int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                       unsigned options, const void *fields, size_t fields_length, const void *body,
+                       size_t length) {
+    return respond(worker, session, request, 0, options, status, fields, fields_length, body, length);
 }
 
 int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                            bool close, const void *fields, size_t fields_length, const void *body,
+                            unsigned options, const void *fields, size_t fields_length, const void *body,
                             size_t length) {
-    uint16_t record_flags = (uint16_t)(CRE_RECORD_MORE_BODY | (close ? CRE_RECORD_CLOSE : 0));
-    return respond(worker, session, request, record_flags, status, fields, fields_length, body, length);
+    return respond(worker, session, request, CRE_RECORD_MORE_BODY, options, status, fields, fields_length,
+                   body, length);
 }
 
 int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t request, const char *subprotocol,
@@ -458,6 +461,21 @@ int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t req
                            .session = session };
     cre_slice part = { data, length };
     return cre_worker_command(worker, &command, &part, 1);
+}
+
+int cre_worker_respond_trailers(cre_worker *worker, cre_session session, uint8_t request, const void *data,
+                                size_t length, const void *trailers, size_t trailers_length) {
+    if (trailers_length > CRE_HTTP_MAX_HEAD || is_too_large(worker, trailers_length + length))
+        return CRE_ELIMIT;
+    cre_record command = { .kind = CRE_COMMAND_RESPOND_BODY,
+                           .opcode = request,
+                           .flags = CRE_RECORD_FINAL | CRE_RECORD_TRAILERS,
+                           .session = session };
+    cre_trailers head = { .fields_length = (uint32_t)trailers_length };
+    cre_slice parts[] = { { (const uint8_t *)&head, sizeof head },
+                          { trailers, trailers_length },
+                          { data, length } };
+    return cre_worker_command(worker, &command, parts, 3);
 }
 
 int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,

@@ -3,29 +3,40 @@ internal import CReactorInternal
 
 /// Responses. A client that has left is no error: nobody is waiting for the response.
 extension WorkerLink {
-    /// Sends a response, or with `more` its head and the first piece of its body.
+    /// Sends a response, or with `more` its head and the first piece of its body. The type of a body that `isText` is
+    /// that of plain text, unless the fields have another one.
     @discardableResult
     func respond(
-        _ request: RequestID, status: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer,
+        _ request: RequestID, status: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer, isText: Bool = false,
         more: Bool = false
     ) -> Bool {
         unsafe fields.withUnsafeBytes { fields in
             let send = unsafe more ? cre_worker_respond_more : cre_worker_respond
             return unsafe send(
-                raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
-                fields.count, body.baseAddress, body.count) == 0
+                raw, request.connection.rawValue, request.number, status, isText ? UInt32(CRE_RESPOND_TEXT) : 0,
+                fields.baseAddress, fields.count, body.baseAddress, body.count) == 0
         }
     }
 
     /// Sends an empty response with status 500 and closes the connection.
     func refuse(_ request: RequestID) {
-        unsafe cre_worker_respond(raw, request.connection.rawValue, request.number, 500, true, nil, 0, nil, 0)
+        unsafe cre_worker_respond(
+            raw, request.connection.rawValue, request.number, 500, UInt32(CRE_RESPOND_CLOSE), nil, 0, nil, 0)
     }
 
     /// Sends a further piece of the body.
     func respondBody(_ request: RequestID, _ bytes: UnsafeRawBufferPointer, final: Bool) -> Bool {
         unsafe cre_worker_respond_body(
             raw, request.connection.rawValue, request.number, bytes.baseAddress, bytes.count, final) == 0
+    }
+
+    /// Sends the last piece of a body, and trailers behind it.
+    func respondBody(_ request: RequestID, _ bytes: UnsafeRawBufferPointer, trailers: [UInt8]) {
+        _ = unsafe trailers.withUnsafeBytes {
+            unsafe cre_worker_respond_trailers(
+                raw, request.connection.rawValue, request.number, bytes.baseAddress, bytes.count, $0.baseAddress,
+                $0.count)
+        }
     }
 
     /// Sends a response with a file as its body.

@@ -154,17 +154,20 @@ CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t us
 CRE_API int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
                              size_t length);
 
+/** Options of a response: close the connection after it; its body is text (CRE_RESPONSE_TEXT). */
+enum { CRE_RESPOND_CLOSE = 1, CRE_RESPOND_TEXT = 2 };
+
 /** RESPOND: answers the request whose event had this number as its `opcode`. `fields` are `fields_length`
- * bytes of packed fields; `close` closes the connection after the response. */
+ * bytes of packed fields; `options` are CRE_RESPOND_* bits. */
 CRE_API int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                               bool close, const void *fields, size_t fields_length, const void *body,
+                               unsigned options, const void *fields, size_t fields_length, const void *body,
                                size_t length);
 
 /** RESPOND with CRE_RECORD_MORE_BODY: begins a response whose body continues with cre_worker_respond_body
  * until `final`. The connection is reset if this worker dies before. */
 CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                                    bool close, const void *fields, size_t fields_length, const void *body,
-                                    size_t length);
+                                    unsigned options, const void *fields, size_t fields_length,
+                                    const void *body, size_t length);
 
 /** UPGRADE: answers the handshake of this number. `subprotocol` has `length` bytes; NULL: the port chooses.
  * The connection keeps `data`, up to CRE_MAX_USER_DATA bytes. OPEN or CLOSE follows when this returns 0. */
@@ -176,6 +179,11 @@ CRE_API int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t 
  * sent to another node (CRE_ELINK_FULL, CRE_ELIMIT, CRE_ENOMEM), the connection is reset. */
 CRE_API int cre_worker_respond_body(cre_worker *worker, cre_session session, uint8_t request,
                                     const void *data, size_t length, bool final);
+
+/** RESPOND_BODY: sends the last piece of a body, and trailers behind it, which are packed fields. */
+CRE_API int cre_worker_respond_trailers(cre_worker *worker, cre_session session, uint8_t request,
+                                        const void *data, size_t length, const void *trailers,
+                                        size_t trailers_length);
 
 /** RESPOND_FILE: answers with a part of a file, as cre_engine_respond_file. The owner of the connection opens
  * the file, with its own rights; another process does not report that it cannot. */

@@ -138,8 +138,8 @@ bool cre__http1_body_report_broken(cre__conn *conn);
 /* Begins a response whose body goes on. */
 int cre__http1_respond_more(cre__conn *conn, const cre__response *response, const cre_slice *body, int count,
                             bool close);
-int cre__http1_respond_body(cre__conn *conn, const cre_slice *parts, int count, bool final,
-                            cre__policy policy);
+/* A further piece of it; with CRE_RECORD_FINAL the last one, with CRE_RECORD_TRAILERS its trailers. */
+int cre__http1_respond_body(cre__conn *conn, cre_slice *parts, int count, uint16_t flags, cre__policy policy);
 
 /* ---- file.c ---- */
 

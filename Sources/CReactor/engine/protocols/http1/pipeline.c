@@ -121,7 +121,7 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
                         cre__policy policy) {
     bool close = command->flags & CRE_RECORD_CLOSE;
     if (command->kind == CRE_COMMAND_RESPOND_BODY)
-        return cre__http1_respond_body(conn, parts, count, command->flags & CRE_RECORD_FINAL, policy);
+        return cre__http1_respond_body(conn, parts, count, command->flags, policy);
     if (command->kind == CRE_COMMAND_RESPOND_FILE)
         return respond_file(conn, parts, count, close, policy == CRE__FORCE);
     cre__response response;

@@ -27,6 +27,8 @@ static inline int write_head(cre__conn *conn, const cre__response *response, cre
                                 .date = current_date(engine),
                                 .fields = response->fields.data,
                                 .fields_size = response->fields.length,
+                                .text =
+                                    response->text && !(response->status == 204 || response->status == 304),
                                 .field_lines = response->lines,
                                 .fields_checked = response->checked };
     if (!keep_alive)

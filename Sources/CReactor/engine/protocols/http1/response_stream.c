@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "engine/protocols/http1/http1.h"
+#include "http/field_text.h"
 
 /* One piece as it is sent. */
 static int put_piece(cre__conn *conn, const cre_slice *parts, int count, size_t length, bool final) {
@@ -21,6 +22,33 @@ static int put_piece(cre__conn *conn, const cre_slice *parts, int count, size_t 
         if (parts[i].length) pieces[used++] = parts[i];
     if (tail.length) pieces[used++] = tail;
     return cre__conn_send(conn, head, head_length, pieces, used, length + tail.length);
+}
+
+/* The end of a body in chunks, with trailers. */
+static int put_trailers(cre__conn *conn, const cre_slice *trailers) {
+    const uint8_t *cursor = trailers->data, *end = cursor + trailers->length;
+    /* The packed form of a field is as long as its line. */
+    uint8_t *lines = cre__malloc(trailers->length + 5), *at = lines;
+    if (!lines) return cre__conn_no_memory(conn);
+    memcpy(at, "0\r\n", 3);
+    at += 3;
+    cre_http_header field;
+    while (cre_http_fields_next(&cursor, end, &field)) {
+        if (cre__field_kind_of(field.name, field.name_length) == CRE__FIELD_FRAMING) continue;
+        memcpy(at, field.name, field.name_length);
+        at += field.name_length;
+        memcpy(at, ": ", 2);
+        at += 2;
+        if (field.value_length) memcpy(at, field.value, field.value_length);
+        at += field.value_length;
+        memcpy(at, "\r\n", 2);
+        at += 2;
+    }
+    memcpy(at, "\r\n", 2);
+    at += 2;
+    bool added = cre__conn_append(conn, lines, (size_t)(at - lines));
+    cre__free(lines);
+    return added ? 0 : CRE_ENOMEM;
 }
 
 int cre__http1_respond_more(cre__conn *conn, const cre__response *response, const cre_slice *body, int count,
@@ -47,15 +75,24 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
     return suppressed || !length ? 0 : put_piece(conn, body, count, length, false);
 }
 
-int cre__http1_respond_body(cre__conn *conn, const cre_slice *parts, int count, bool final,
+int cre__http1_respond_body(cre__conn *conn, cre_slice *parts, int count, uint16_t flags,
                             cre__policy policy) {
     cre__http1 *http = cre__http1_of(conn);
+    bool final = flags & CRE_RECORD_FINAL;
+    cre_slice trailers = { 0 };
     if (!cre__http1_serves(conn) || !http->streaming) return CRE_ENO_REQUEST;
+    if (flags & CRE_RECORD_TRAILERS) {
+        int result = final ? cre__trailers_read(&trailers, parts, count) : CRE_EINVALID;
+        if (result) return result;
+        if (!http->chunked) trailers.length = 0;
+    }
     if (!http->body_suppressed) {
         size_t length = cre__slices_length(parts, count);
+        bool ends = final && !trailers.length;
         /* The last piece cannot be refused: the response would have no end. */
-        int result = cre__conn_accept(conn, length, final ? CRE__FORCE : policy);
-        if (!result && (length || final)) result = put_piece(conn, parts, count, length, final);
+        int result = cre__conn_accept(conn, length + trailers.length, final ? CRE__FORCE : policy);
+        if (!result && (length || ends)) result = put_piece(conn, parts, count, length, ends);
+        if (!result && final && !ends) result = put_trailers(conn, &trailers);
         if (result) return result;
     }
     if (!final) return 0;

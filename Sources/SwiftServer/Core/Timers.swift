@@ -12,6 +12,8 @@ internal import Synchronization
         case own
         /// One that a suspended handler waits for; it fires early when the loop ends.
         case sleeping
+        /// The server's own, for a time that the application has set: it keeps running, in the application's time.
+        case deadline
         /// The application's: it is cleared.
         case users
         /// The application's, and the worker does not end before it has fired or was cleared.

@@ -39,7 +39,7 @@ extension ConnectionHandlers {
 
     private static func log(_ request: Request, _ worker: WorkerContext, _ error: any Error) {
         guard let pattern = request.routePattern else { return worker.handlerFailed(.request, request.fd, error) }
-        guard !worker.hasClosed, !(error is any RequestError) else { return }
+        guard !worker.hasClosed, !(error is any RequestError), error as? ResponseError != .closed else { return }
         HandlerFailures.log(
             worker.name, "the handler of \(request.method) \(pattern) on connection \(request.fd)", error)
     }

@@ -1,89 +1,87 @@
 internal import CReactor
 
 /// The response to one request. Exactly one is sent: by ``end(_:)-(String)``, or an empty one when the last reference
-/// to the object is released. A body may also be sent piece by piece with ``write(_:)-(String)``, or from a file with
-/// ``sendFile(_:offset:length:)``.
+/// to the object is released. A body may also be sent piece by piece with ``write(_:)-(String)->Bool``, or from a file
+/// with ``sendFile(_:offset:length:)``.
 ///
 /// Use it in the handler, or keep it and respond later.
 @MainActor public final class Response {
-    private let request: RequestID
-    private let worker: WorkerContext
-    /// Packed name and value pairs: `cre_http_fields_put`.
-    private(set) var fields: [UInt8] = []
-    private var status: UInt16 = 200
+    let request: RequestID
+    let worker: WorkerContext
+    /// The header fields that were added.
+    var packed = PackedFields()
+    private var code: UInt16 = 200
     private var isEnded = false
     /// Whether the head was sent and the body has not ended.
     private var isStreaming = false
+    /// The size of the body as far as it was sent, in bytes; of a file the length that was given to
+    /// ``sendFile(_:offset:length:)``, 0 without one. A transformation, such as compression, counts with its output.
+    public private(set) var bytesSent = 0
+    /// What few responses have: hooks, trailers, a transformation, a deadline.
+    var extras: ResponseExtras?
 
-    /// Whether the head was sent.
-    var isBegun: Bool { isEnded || isStreaming }
+    /// The fields in packed form.
+    var fields: [UInt8] { packed.bytes }
+    /// The status: 200 unless ``status(_:)`` has set another one.
+    public var status: Int { Int(code) }
+    /// Whether the head was sent: status and fields cannot be changed any more.
+    public var isBegun: Bool { isEnded || isStreaming }
     /// The status, when the head was sent.
-    package var sentStatus: Int? { isBegun ? Int(status) : nil }
+    package var sentStatus: Int? { isBegun ? status : nil }
+    /// Whether the response is complete, or its connection was closed instead.
+    public var hasEnded: Bool { isEnded }
 
     init(to request: RequestID, worker: WorkerContext) {
         self.request = request
         self.worker = worker
         worker.requests.taken()
+        if let timeout = worker.requestTimeout { limit(to: timeout) }
     }
 
     deinit {
         guard !isEnded else { return }
         // The last reference may be released on any thread.
-        let (worker, request, status, fields) = (worker, request, status, fields)
-        let isStreaming = isStreaming
+        let (worker, request, code, fields, extras) = (worker, request, code, packed.bytes, extras)
+        let (isStreaming, bytesSent) = (isStreaming, bytesSent)
         let respond: @Sendable () -> Void = {
             guard worker.isOpen else { return }
-            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
-            if isStreaming {
-                _ = unsafe worker.link.respondBody(request, empty, final: true)
-            } else {
-                unsafe worker.link.respond(request, status: status, fields: fields, body: empty)
+            MainActor.assumeIsolated {
+                Response.abandoned(worker, request, code, fields, extras, isStreaming: isStreaming, bytesSent)
             }
-            worker.requests.answered(request)
         }
         if worker.isHere { respond() } else { worker.loop.post(respond) }
+    }
+
+    /// The last reference was released before the response has ended: completes it.
+    private static func abandoned(
+        _ worker: WorkerContext, _ request: RequestID, _ code: UInt16, _ fields: [UInt8], _ extras: ResponseExtras?,
+        isStreaming: Bool, _ bytesSent: Int
+    ) {
+        let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        var bytesSent = bytesSent
+        if isStreaming {
+            bytesSent += unsafe ResponseExtras.endBody(extras, worker, request, empty)
+        } else {
+            unsafe worker.link.respond(request, status: code, fields: fields, body: empty)
+        }
+        worker.requests.answered(request)
+        extras?.ended(ResponseOutcome(status: Int(code), bytesSent: bytesSent, isComplete: true), worker)
     }
 
     /// Sets the status, 200...999; default: 200. Returns false when the number is out of range, or the response has
     /// begun or ended.
     @discardableResult public func status(_ code: Int) -> Bool {
         guard (200...999).contains(code), !isEnded, !isStreaming else { return false }
-        status = UInt16(code)
+        self.code = UInt16(code)
         return true
     }
 
     /// Adds a header field. Returns false, and adds nothing, when the name or the value has characters that could break
     /// the response, or the response has begun or ended. `Date` may be set; `Content-Length`, `Transfer-Encoding` and
-    /// `Connection` are set by the server and ignored here.
+    /// `Connection` are set by the server and ignored here. ``headers`` replaces and removes fields.
     @discardableResult public func header(_ name: String, _ value: String) -> Bool {
         guard !isEnded, !isStreaming else { return false }
-        var (name, value) = (name, value)
-        return name.withUTF8 { name in value.withUTF8 { value in unsafe append(name, value) } }
-    }
-
-    /// Appends a field in packed form. Returns false, and appends nothing, if it must not be sent or does not fit.
-    private func append(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
-        let size = name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
-        guard fields.count + size <= CRE_HTTP_MAX_HEAD, unsafe Response.isValid(name, value) else { return false }
-        fields.reserveCapacity(fields.count + size)
-        let lengths = (UInt16(name.count), UInt16(value.count))
-        unsafe withUnsafeBytes(of: lengths) { unsafe fields.append(contentsOf: $0) }
-        unsafe fields.append(contentsOf: name)
-        unsafe fields.append(contentsOf: value)
-        return true
-    }
-
-    private static func isValid(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
-        unsafe name.withMemoryRebound(to: CChar.self) { name in
-            unsafe value.withMemoryRebound(to: CChar.self) { value in
-                // An empty string may have no address; an empty name is refused before it is looked at.
-                guard let start = name.baseAddress else { return false }
-                var field = unsafe cre_http_header(
-                    name: start, value: value.baseAddress ?? start, name_length: UInt32(name.count),
-                    value_length: UInt32(value.count))
-                return unsafe cre_http_header_valid(&field)
-            }
-        }
+        return packed.append(name, value)
     }
 
     /// Sends the next piece of the body. The first one also sends status and fields; the number of pieces need not be
@@ -91,23 +89,60 @@ internal import CReactor
     /// ``end(_:)-(String)`` completes the body.
     ///
     /// Returns false, and sends nothing, for an empty piece, when the response has ended, when the client is gone, and
-    /// when the output queue of a slow client is full: try again later.
+    /// when the output queue of a slow client is full: try again after `onDrain`. In an asynchronous handler use
+    /// `try await response.write(_:)`, which waits for room.
     public func write(_ text: String) -> Bool {
         var text = text
-        return text.withUTF8 { unsafe writePiece(UnsafeRawBufferPointer($0)) }
+        return text.withUTF8 { unsafe writePiece(UnsafeRawBufferPointer($0), isText: true) }
     }
 
-    /// Sends the next piece of the body, as ``write(_:)-(String)``.
+    /// Sends the next piece of the body, as ``write(_:)-(String)->Bool``.
     public func write(_ bytes: [UInt8]) -> Bool {
-        unsafe bytes.withUnsafeBytes { unsafe writePiece($0) }
+        unsafe bytes.withUnsafeBytes { unsafe writePiece($0, isText: false) }
     }
 
-    private func writePiece(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    func writePiece(_ bytes: UnsafeRawBufferPointer, isText: Bool) -> Bool {
         guard !isEnded, worker.isOpen, unsafe !bytes.isEmpty else { return false }
-        if isStreaming { return unsafe worker.link.respondBody(request, bytes, final: false) }
-        isStreaming = unsafe worker.link.respond(
-            request, status: status, fields: fields, body: bytes, more: true)
-        return isStreaming
+        if let transform = extras?.transform { return unsafe writeTransformed(bytes, isText, transform) }
+        return unsafe sendPiece(bytes, isText)
+    }
+
+    private func sendPiece(_ bytes: UnsafeRawBufferPointer, _ isText: Bool) -> Bool {
+        if isStreaming {
+            guard unsafe worker.link.respondBody(request, bytes, final: false) else { return false }
+        } else {
+            isStreaming = unsafe worker.link.respond(
+                request, status: code, fields: packed.bytes, body: bytes, isText: isText, more: true)
+            guard isStreaming else { return false }
+        }
+        bytesSent += bytes.count
+        return true
+    }
+
+    /// Sends a piece through a transformation, which may keep some of it back. Output for which there is no room is
+    /// kept until the next call, which is refused while that lasts.
+    private func writeTransformed(
+        _ bytes: UnsafeRawBufferPointer, _ isText: Bool, _ transform: any BodyTransform
+    ) -> Bool {
+        if !isStreaming {
+            prepareHead(isText)
+            if !transform.begin(self, length: nil) { extras?.transform = nil }
+            let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+            isStreaming = unsafe worker.link.respond(
+                request, status: code, fields: packed.bytes, body: empty, more: true)
+            guard isStreaming else { return false }
+            if extras?.transform == nil { return unsafe sendPiece(bytes, isText) }
+        }
+        if let pending = extras?.pending, !pending.isEmpty {
+            guard unsafe pending.withUnsafeBytes({ unsafe sendPiece($0, isText) }) else { return false }
+            extras?.pending = []
+        }
+        let output = unsafe transform.add(bytes, isLast: false)
+        if !output.isEmpty, unsafe !output.withUnsafeBytes({ unsafe sendPiece($0, isText) }) {
+            guard worker.bus.exists(request.connection) else { return false }
+            extras?.pending = output
+        }
+        return true
     }
 
     /// Sends the response with a regular file, or a part of it, as its body, and ends it. `Content-Type` is not set.
@@ -128,47 +163,97 @@ internal import CReactor
             path.utf8.count <= Int(CRE_MAX_PATH)
         else { return false }
         isEnded = true
+        bytesSent = length ?? 0
         worker.link.respondFile(
-            request, status: status, fields: fields, path: path, offset: UInt64(offset),
+            request, status: code, fields: packed.bytes, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)
-        worker.requests.answered(request)
+        answered(isComplete: true)
         return true
     }
 
-    /// Sends the response with this text as its body, or after ``write(_:)-(String)`` as the last piece of it. False
-    /// when it was sent before.
+    /// Sends the response with this text as its body, or after ``write(_:)-(String)->Bool`` as the last piece of it.
+    /// Without a `Content-Type` a text has the type "text/plain; charset=utf-8". False when it was sent before.
     @discardableResult public func end(_ body: String = "") -> Bool {
         var body = body
-        return body.withUTF8 { unsafe finish(UnsafeRawBufferPointer($0)) }
+        return body.withUTF8 { unsafe finish(UnsafeRawBufferPointer($0), isText: true) }
     }
 
-    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)`` as the last piece of it. False
-    /// when it was sent before.
+    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)->Bool`` as the last piece of it.
+    /// They have no `Content-Type` by default. False when it was sent before.
     @discardableResult public func end(_ body: [UInt8]) -> Bool {
-        unsafe body.withUnsafeBytes { unsafe finish($0) }
+        unsafe body.withUnsafeBytes { unsafe finish($0, isText: false) }
     }
 
-    private func finish(_ body: UnsafeRawBufferPointer) -> Bool {
+    private func finish(_ body: UnsafeRawBufferPointer, isText: Bool) -> Bool {
         guard !isEnded, worker.isOpen else { return false }
         isEnded = true
         if isStreaming {
-            _ = unsafe worker.link.respondBody(request, body, final: true)
-        } else if unsafe !worker.link.respond(request, status: status, fields: fields, body: body) {
-            // The client has left, which is normal; or the response is too large to be queued.
-            if worker.bus.exists(request.connection) {
-                Log.error(
-                    "a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
-                worker.link.refuse(request)
-            }
+            bytesSent += unsafe ResponseExtras.endBody(extras, worker, request, body)
+        } else if extras != nil {
+            return unsafe finishWhole(body, isText)
+        } else {
+            unsafe sendWhole(body, isText)
         }
-        worker.requests.answered(request)
+        answered(isComplete: true)
         return true
+    }
+
+    private func sendWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) {
+        bytesSent = body.count
+        let isTyped = unsafe isText && !body.isEmpty
+        if unsafe worker.link.respond(request, status: code, fields: packed.bytes, body: body, isText: isTyped) {
+            return
+        }
+        // The client has left, which is normal; or the response is too large to be queued.
+        if worker.bus.exists(request.connection) {
+            Log.error("a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
+            worker.link.refuse(request)
+        }
+    }
+
+    /// A whole body of a response that has a transformation or trailers.
+    @inline(never) private func finishWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) -> Bool {
+        unsafe prepareHead(isText && !body.isEmpty)
+        var output: [UInt8]?
+        if let transform = extras?.transform, unsafe !body.isEmpty, transform.begin(self, length: body.count) {
+            output = unsafe transform.add(body, isLast: true)
+        }
+        if let output {
+            unsafe output.withUnsafeBytes { unsafe sendWholeWithTrailers($0, isText) }
+        } else {
+            unsafe sendWholeWithTrailers(body, isText)
+        }
+        answered(isComplete: true)
+        return true
+    }
+
+    private func sendWholeWithTrailers(_ body: UnsafeRawBufferPointer, _ isText: Bool) {
+        guard let trailers = extras?.trailers, !trailers.isEmpty else { return unsafe sendWhole(body, isText) }
+        bytesSent = body.count
+        let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        _ = unsafe worker.link.respond(request, status: code, fields: packed.bytes, body: empty, more: true)
+        unsafe worker.link.respondBody(request, body, trailers: trailers.bytes)
+    }
+
+    /// Makes the default type of a text a field, so that a transformation sees it.
+    private func prepareHead(_ isText: Bool) {
+        if isText, code != 204, code != 304, packed.first("Content-Type") == nil {
+            _ = packed.append("Content-Type", "text/plain; charset=utf-8")
+        }
+    }
+
+    private func answered(isComplete: Bool) {
+        worker.requests.answered(request)
+        guard let extras else { return }
+        self.extras = nil
+        extras.ended(ResponseOutcome(status: Int(code), bytesSent: bytesSent, isComplete: isComplete), worker)
     }
 
     /// The request was answered by other means: with an upgrade.
     func handOver() {
         isEnded = true
-        worker.requests.answered(request)
+        code = 101
+        answered(isComplete: true)
     }
 
     /// No handler will continue the response: sends status 500 when it has not begun. One that has begun is completed,
@@ -178,7 +263,7 @@ internal import CReactor
         if isStreaming, failed {
             isEnded = true
             _ = worker.close(request.connection, code: 1011, reason: "")
-            worker.requests.answered(request)
+            answered(isComplete: false)
             return
         }
         if !isStreaming {

@@ -23,6 +23,66 @@ internal import CReactor
         whenAnswered?()
     }
 
+    // MARK: Responses in pieces
+
+    /// The tasks that wait for room in the output queue of a connection.
+    private var rooms: [ConnectionID: WaitQueue] = [:]
+    /// The responses that have no end of their own, and what ends them.
+    private var streams: [Int: () -> Void] = [:]
+    private var lastStream = 0
+    /// While there are such responses: looks for a stop of the server, whose reactors wait for their ends.
+    private var stopWatch: TimerID?
+    /// Whether the whole server is stopping.
+    var isServerStopping: () -> Bool = { false }
+    private var isEnding = false
+
+    /// Suspends the calling task until the output queue of the connection has drained, the time has passed or the task
+    /// is cancelled.
+    func waitForRoom(_ id: ConnectionID, _ timeout: Duration, _ timers: Timers) async -> WaitQueue.Wakeup {
+        let room = rooms[id] ?? WaitQueue()
+        rooms[id] = room
+        defer { if room.isEmpty, rooms[id] === room { rooms[id] = nil } }
+        return await room.wait(timeout, timers)
+    }
+
+    /// The output queue of the connection has drained.
+    func drained(_ id: ConnectionID) {
+        if !rooms.isEmpty { rooms.removeValue(forKey: id)?.wakeAll() }
+    }
+
+    /// Adds a response that goes on until its client leaves, and returns its number. `end` is called when the process
+    /// has to end.
+    func addStream(_ timers: Timers, end: @escaping () -> Void) -> Int {
+        lastStream += 1
+        if isEnding {
+            end()
+            return lastStream
+        }
+        streams[lastStream] = end
+        if stopWatch == nil {
+            let interval = OpenRequests.stopInterval
+            stopWatch = timers.start(after: interval, every: interval) { [unowned self] _ in watchForStop(timers) }
+        }
+        return lastStream
+    }
+
+    func remove(stream: Int) { streams[stream] = nil }
+
+    private static let stopInterval: Duration = .milliseconds(250)
+
+    private func watchForStop(_ timers: Timers) {
+        if isServerStopping() { endStreams() }
+        if streams.isEmpty, let timer = stopWatch.take() { timers.clear(timer) }
+    }
+
+    /// The process has to end: so do responses that would go on.
+    func endStreams() {
+        isEnding = true
+        let all = streams
+        streams = [:]
+        for end in all.values { end() }
+    }
+
     // MARK: Bodies in pieces
 
     func expectBody(of request: inout Request) {

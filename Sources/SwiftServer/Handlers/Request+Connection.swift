@@ -6,7 +6,8 @@ extension Request {
         CurrentWorker.context?.info(fd, ignoringClose: true)
     }
 
-    /// The client's address, as ``ConnectionInfo/remoteAddress``. Behind a proxy it is the proxy's.
+    /// The address of the remote end, as ``ConnectionInfo/remoteAddress``. Behind a proxy it is the proxy's; see
+    /// ``clientAddress``.
     public var remoteAddress: String? { connectionInfo?.remoteAddress }
     /// The client's port.
     public var remotePort: Int? { connectionInfo?.remotePort }

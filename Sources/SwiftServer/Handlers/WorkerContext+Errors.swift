@@ -18,11 +18,11 @@ extension WorkerContext {
         if !hasClosed { HandlerFailures.log(name, event.handlerName, error) }
     }
 
-    /// A handler has thrown an error: logs it, unless the client has caused it, and closes the connection if the
-    /// handler was to begin or continue it.
+    /// A handler has thrown an error: logs it, unless the client has caused it or left, and closes the connection if
+    /// the handler was to begin or continue it.
     @inline(never) func handlerFailed(_ event: ServerEvent.Kind, _ fd: ConnectionID, _ error: any Error) {
         guard !hasClosed else { return }
-        if !(error is any RequestError) {
+        if !(error is any RequestError), error as? ResponseError != .closed {
             HandlerFailures.log(name, "\(event.handlerName) of connection \(fd)", error)
         }
         switch event {

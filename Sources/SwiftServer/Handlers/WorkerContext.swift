@@ -22,6 +22,8 @@ internal import Glibc
     let server: ConnectionInfo.Server
     /// Called when a straight-line handler has taken a message that was not delivered to it.
     var whenTaken: (() -> Void)?
+    /// See ``Settings/requestTimeout``.
+    let requestTimeout: Duration?
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.
@@ -31,7 +33,7 @@ internal import Glibc
 
     init(
         id: Int, name: String, link: WorkerLink, loop: EventLoop, bus: Bus, lanes: HandlerLanes, requests: OpenRequests,
-        timers: Timers, server: ConnectionInfo.Server
+        timers: Timers, server: ConnectionInfo.Server, requestTimeout: Duration?
     ) {
         self.id = id
         self.name = name
@@ -43,6 +45,7 @@ internal import Glibc
         self.requests = requests
         self.timers = timers
         self.server = server
+        self.requestTimeout = requestTimeout
         // Not weak: that would make each retain of this object slow, and there is one for each message.
         lanes.runners.whenFailed = { [unowned self] event, connection, error in
             if let connection { handlerFailed(event, connection, error) } else { handlerFailed(event, error) }

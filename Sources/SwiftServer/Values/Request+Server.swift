@@ -6,9 +6,6 @@ extension Request {
     /// The protocol version, "1.1" or "1.0".
     public var httpVersion: String { unsafe withView { unsafe "1.\($0.head.pointee.minor)" } }
 
-    /// "https" when the connection uses TLS, else "http"; also of handshakes, whose URL has "ws" or "wss".
-    public var scheme: String { isSecure ? "https" : "http" }
-
     /// The time at which the server received the request, in seconds since 1970.
     public var time: Double {
         let elapsed = UInt32(truncatingIfNeeded: Request.milliseconds(CLOCK_MONOTONIC)) &- receivedAt
@@ -72,7 +69,7 @@ extension Request: CustomStringConvertible, CustomDebugStringConvertible, Custom
             children: [
                 "fd": fd, "method": method, "target": target, "path": path, "query": query.map { "\($0)=\($1)" },
                 "httpVersion": httpVersion, "scheme": scheme, "header": header.map { "\($0): \($1)" },
-                "cookies": cookies, "remoteAddress": remoteAddress as Any, "remotePort": remotePort as Any,
+                "cookies": cookies.dictionary, "remoteAddress": remoteAddress as Any, "remotePort": remotePort as Any,
                 "serverPort": serverPort as Any, "time": time, "body": body,
             ], displayStyle: .struct)
     }

@@ -54,8 +54,8 @@ public struct Request: Sendable {
             return unsafe $0.text(at: head.query, head.query_length)
         }
     }
-    /// The host that the client named, with a port if it gave one.
-    public var host: String {
+    /// The host that the request names, whoever has sent it.
+    var sentHost: String {
         unsafe withView { unsafe $0.text(at: $0.head.pointee.host, $0.head.pointee.host_length) }
     }
 
@@ -64,22 +64,13 @@ public struct Request: Sendable {
 
     /// The decoded arguments behind the `?`.
     public var query: Query { Query(text: queryString ?? "") }
+    /// The decoded values of a form, if the body has the type `application/x-www-form-urlencoded` and arrived whole;
+    /// else an empty one. See ``form(upTo:)`` for a body that arrives in pieces, and ``parts(limits:)`` for uploads.
+    public var form: Query { isForm ? Query(text: String(decoding: body, as: UTF8.self)) : Query(text: "") }
     /// The header fields.
     public var header: Fields { Fields(request: self) }
-    /// The cookies, as sent.
-    public var cookies: [String: String] {
-        unsafe withView { view in
-            var cursor = unsafe cre_http_cookies()
-            unsafe cre_http_cookies_of(&cursor, view.head, view.fields, view.bytes)
-            var pair = unsafe cre_http_pair()
-            var found: [String: String] = [:]
-            while unsafe cre_http_cookies_next(&cursor, &pair) {
-                let name = unsafe text(pair.name, pair.name_length)
-                if found[name] == nil { found[name] = unsafe text(pair.value, pair.value_length) }
-            }
-            return found
-        }
-    }
+    /// The cookies, as sent: `request.cookies["session"]`.
+    public var cookies: Cookies { Cookies(request: self) }
     /// The body; empty when there is none, and when it arrives in pieces (``Settings/streamRequestBodies``).
     public var body: [UInt8] {
         unsafe withView { unsafe [UInt8](UnsafeBufferPointer(start: $0.body, count: Int($0.body_length))) }
@@ -118,92 +109,8 @@ public struct Request: Sendable {
     }
 }
 
-extension Request {
-    /// Header fields: `request.header["user-agent"]`. Names match in any letter case.
-    public struct Fields: Sendable, Sequence {
-        let request: Request
-
-        /// The value of the first field of this name.
-        public subscript(name: String) -> String? { all(name).first }
-
-        /// The values of all fields of this name, in order.
-        public func all(_ name: String) -> [String] {
-            let wanted = name.lowercased()
-            return filter { $0.name.lowercased() == wanted }.map(\.value)
-        }
-
-        /// The number of field lines.
-        public var count: Int { unsafe request.withView { unsafe Int($0.head.pointee.field_count) } }
-
-        /// All pairs of name and value, in order.
-        public func makeIterator() -> some IteratorProtocol<(name: String, value: String)> {
-            unsafe request.withView { view in
-                unsafe (0..<Int(view.head.pointee.field_count)).map { index in
-                    let field = unsafe view.fields[index]
-                    return unsafe (
-                        name: view.text(at: field.name, field.name_length),
-                        value: view.text(at: field.value, field.value_length)
-                    )
-                }
-            }.makeIterator()
-        }
-    }
-
-    /// Decoded query arguments: `request.query["room"]`.
-    public struct Query: Sendable, Sequence {
-        let text: String
-
-        /// The value of the first argument of this name.
-        public subscript(name: String) -> String? { first { $0.name == name }?.value }
-
-        /// All pairs of name and value, in order.
-        public func makeIterator() -> some IteratorProtocol<(name: String, value: String)> {
-            pairs().makeIterator()
-        }
-
-        private func pairs() -> [(name: String, value: String)] {
-            var copy = text
-            return copy.withUTF8 { bytes in
-                var cursor = unsafe cre_http_query()
-                var pair = unsafe cre_http_pair()
-                var found: [(name: String, value: String)] = []
-                unsafe bytes.withMemoryRebound(to: CChar.self) {
-                    unsafe cre_http_query_of(&cursor, $0.baseAddress, $0.count, 0)
-                    while unsafe cre_http_query_next(&cursor, &pair) == 1 {
-                        // An argument with malformed escapes is skipped.
-                        guard let name = unsafe decoded(pair.name, pair.name_length),
-                            let value = unsafe decoded(pair.value, pair.value_length)
-                        else { continue }
-                        found.append((name, value))
-                    }
-                }
-                return found
-            }
-        }
-
-        private func decoded(_ start: UnsafePointer<CChar>?, _ length: Int) -> String? {
-            guard length > 0, let start = unsafe start else { return "" }
-            var valid = false
-            let bytes = unsafe [UInt8](unsafeUninitializedCapacity: length) { out, count in
-                let size = unsafe out.withMemoryRebound(to: CChar.self) {
-                    unsafe cre_http_form_decode(start, length, $0.baseAddress)
-                }
-                valid = size >= 0
-                count = Swift.max(0, Int(size))
-            }
-            return valid ? String(decoding: bytes, as: UTF8.self) : nil
-        }
-    }
-}
-
 extension cre_request_view {
     func text(at offset: UInt16, _ length: UInt16) -> String {
         unsafe String(decoding: UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length)), as: UTF8.self)
     }
-}
-
-private func text(_ start: UnsafePointer<CChar>?, _ length: Int) -> String {
-    guard let start = unsafe start else { return "" }
-    return unsafe String(
-        decoding: UnsafeRawBufferPointer(start: start, count: length), as: UTF8.self)
 }

@@ -41,7 +41,7 @@ extension Settings {
         }
         for (name, value) in [
             ("heartbeatIdleTime", heartbeatIdleTime), ("heartbeatCheckInterval", heartbeatCheckInterval),
-            ("pingInterval", pingInterval), ("pongTimeout", pongTimeout),
+            ("pingInterval", pingInterval), ("pongTimeout", pongTimeout), ("requestTimeout", requestTimeout),
         ] {
             guard let value else { continue }
             try require(
@@ -51,6 +51,7 @@ extension Settings {
         try require(
             (0...1 << 24).contains(maxConnectionsPerAddress),
             "maxConnectionsPerAddress must be 0...16,777,216, got \(maxConnectionsPerAddress)")
+        _ = try TrustedProxies(self)
         try compression?.check()
         try checkProcesses()
         for name in subprotocols {

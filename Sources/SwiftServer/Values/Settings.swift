@@ -130,6 +130,19 @@ public struct Settings: Sendable {
     /// client that exceeds it is closed, with ``CloseReason/Cause/timeout`` and code 1008. Time during which the server
     /// does not read from the client does not count. Default: 60 seconds.
     public var messageTimeout: Duration = .seconds(60)
+    /// The time limit for a handler to begin its response. When it has passed, the client gets status 503, and a line
+    /// is logged; see ``Response/limit(to:)``. Default: `nil`, no limit.
+    public var requestTimeout: Duration?
+    /// Proxies whose forwarded fields are believed: addresses ("10.1.2.3", "::1"), blocks ("10.0.0.0/8", "fd00::/8"),
+    /// and "unix" for all clients of Unix sockets. Requests of other clients are taken as they are. It decides about
+    /// ``Request/clientAddress``, ``Request/scheme``, ``Request/host`` and ``Request/requestID``. Default: none.
+    public var trustedProxies: [String] = []
+    /// The fields by which ``trustedProxies`` report the client. They must set or extend exactly these: a proxy passes
+    /// others on as the client has sent them. Default: `X-Forwarded-For`, `-Proto` and `-Host`.
+    public var forwardedFields = ForwardedFields.xForwarded
+    /// The field by which ``trustedProxies`` name a request, like "X-Request-Id"; see ``Request/requestID``. Default:
+    /// `nil`, none.
+    public var requestIDField: String?
     /// The time that a connection stays open between two requests. Default: 75 seconds.
     public var idleTimeout: Duration = .seconds(75)
     /// The time limit for the peer's half of a closing handshake. Default: 5 seconds.

@@ -159,6 +159,7 @@ internal import CReactorInternal
             unsafe packet(
                 worker, sender, UnsafeRawBufferPointer(rebasing: payload[MemoryLayout<cre_address>.size...]))
         case CRE_EVENT_DRAINED:
+            worker.requests.drained(fd)
             handlers.drain?(worker, fd)
         default: break  // FULL: the result of a push reports it
         }

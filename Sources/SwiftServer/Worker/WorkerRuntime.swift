@@ -65,7 +65,7 @@ internal import CReactorInternal
             link: link, local: local, handlers: configuration.tasks, timers: timers, maxTask: settings.maxTask)
         context = WorkerContext(
             id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
-            timers: timers, server: server)
+            timers: timers, server: server, requestTimeout: settings.requestTimeout)
         let hasRoutes = role == .worker && configuration.ports.contains { $0.routes?.hasWebSockets ?? false }
         let open =
             !hasRoutes
@@ -95,6 +95,8 @@ internal import CReactorInternal
         timers.publishActivity = { link.publish(activity: $0) }
         unsafe loop.executor.show = { link.publish(activity: $0) }
         ProcessTimers.ofWorker = timers
+        requests.isServerStopping = { flags.stopping.isRaised }
+        TrustedProxies.set(try TrustedProxies(settings))
         // Now, since the process may not have the rights later.
         if let sockets { readCertificates(sockets) }
     }
@@ -118,6 +120,7 @@ internal import CReactorInternal
             actions: Drain.Actions(
                 begin: { cause in
                     link.beginEnding(cause)
+                    requests.endStreams()
                     if !link.ownsSockets { sockets?.leave() }
                 },
                 post: { context.loop.post($0) },

@@ -67,7 +67,7 @@ import TestProtocol
         case .slowPieces:
             Task {
                 for piece in 0..<3 {
-                    _ = response.write("\(piece)")
+                    let _: Bool = response.write("\(piece)")
                     await server.sleep(for: .milliseconds(5))
                 }
             }

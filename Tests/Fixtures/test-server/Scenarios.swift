@@ -34,6 +34,7 @@ import TestProtocol
         case .throwing: ThrowingScenario.register(server, configuration)
         case .timers: TimerScenario.register(server, configuration)
         case .upload: UploadScenario.register(server)
+        case .web: WebScenario.register(server, configuration)
         case .version: VersionScenario.register(server, configuration)
         case .blocking: BlockScenario.register(server, configuration)
         case .noisy: LogScenario.register(server)

@@ -94,7 +94,7 @@ import TestProtocol
             try await checkLater("throw in onClose")
         }
         server.onRequest { request, response in
-            if request.path == "/begun" { _ = response.write("a part") }
+            if request.path == "/begun" { let _: Bool = response.write("a part") }
             try await checkLater(request.query["word"] ?? "")
             response.end("hello")
         }

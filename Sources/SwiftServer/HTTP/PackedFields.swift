@@ -1,0 +1,124 @@
+internal import CReactor
+
+/// The header fields of a response in the form that crosses to other processes (`cre_http_fields_put`). Names match in
+/// any letter case.
+struct PackedFields {
+    private(set) var bytes: [UInt8] = []
+
+    var isEmpty: Bool { bytes.isEmpty }
+
+    /// Adds a field. Returns false, and adds nothing, if it must not be sent or does not fit.
+    mutating func append(_ name: String, _ value: String) -> Bool {
+        var (name, value) = (name, value)
+        return name.withUTF8 { name in value.withUTF8 { value in unsafe append(name, value) } }
+    }
+
+    private mutating func append(
+        _ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>
+    ) -> Bool {
+        let size = name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
+        guard bytes.count + size <= CRE_HTTP_MAX_HEAD, unsafe PackedFields.isValid(name, value) else { return false }
+        bytes.reserveCapacity(bytes.count + size)
+        let lengths = (UInt16(name.count), UInt16(value.count))
+        unsafe withUnsafeBytes(of: lengths) { unsafe bytes.append(contentsOf: $0) }
+        unsafe bytes.append(contentsOf: name)
+        unsafe bytes.append(contentsOf: value)
+        return true
+    }
+
+    private static func isValid(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
+        unsafe name.withMemoryRebound(to: CChar.self) { name in
+            unsafe value.withMemoryRebound(to: CChar.self) { value in
+                // An empty string may have no address; an empty name is refused before it is looked at.
+                guard let start = name.baseAddress else { return false }
+                var field = unsafe cre_http_header(
+                    name: start, value: value.baseAddress ?? start, name_length: UInt32(name.count),
+                    value_length: UInt32(value.count))
+                return unsafe cre_http_header_valid(&field)
+            }
+        }
+    }
+
+    /// Whether a field may be sent.
+    static func isValid(_ name: String, _ value: String) -> Bool {
+        var (name, value) = (name, value)
+        return name.withUTF8 { name in value.withUTF8 { value in unsafe isValid(name, value) } }
+    }
+
+    /// Replaces all fields of this name by one. Returns false, and changes nothing, if it must not be sent.
+    mutating func set(_ name: String, _ value: String) -> Bool {
+        guard PackedFields.isValid(name, value) else { return false }
+        var others = self
+        others.remove(name)
+        guard others.append(name, value) else { return false }
+        self = others
+        return true
+    }
+
+    /// Removes all fields of this name.
+    mutating func remove(_ name: String) {
+        var kept: [UInt8] = []
+        unsafe forEach { found, _, entry in
+            if unsafe !PackedFields.isSame(found, name) { unsafe kept.append(contentsOf: entry) }
+            return true
+        }
+        bytes = kept
+    }
+
+    /// The value of the first field of this name.
+    func first(_ name: String) -> String? {
+        var result: String?
+        unsafe forEach { found, value, _ in
+            guard unsafe PackedFields.isSame(found, name) else { return true }
+            result = unsafe String(decoding: value, as: UTF8.self)
+            return false
+        }
+        return result
+    }
+
+    /// All fields in order.
+    var all: [(name: String, value: String)] {
+        var found: [(name: String, value: String)] = []
+        unsafe forEach { name, value, _ in
+            found.append(
+                (
+                    name: unsafe String(decoding: name, as: UTF8.self),
+                    value: unsafe String(decoding: value, as: UTF8.self)
+                ))
+            return true
+        }
+        return found
+    }
+
+    /// Calls `body` with name, value and packed form of each field, until that returns false.
+    private func forEach(
+        _ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ entry: UnsafeRawBufferPointer) ->
+            Bool
+    ) {
+        unsafe bytes.withUnsafeBufferPointer { bytes in
+            guard let start = bytes.baseAddress else { return }
+            var cursor: UnsafePointer<UInt8>? = unsafe start
+            let end = unsafe start + bytes.count
+            var field = unsafe cre_http_header()
+            while let entry = unsafe cursor, unsafe cre_http_fields_next(&cursor, end, &field) {
+                let (nameLength, valueLength) = unsafe (Int(field.name_length), Int(field.value_length))
+                let size = nameLength + valueLength + Int(CRE_HTTP_FIELD_OVERHEAD)
+                guard
+                    unsafe body(
+                        UnsafeRawBufferPointer(start: field.name, count: nameLength),
+                        UnsafeRawBufferPointer(start: field.value, count: valueLength),
+                        UnsafeRawBufferPointer(start: entry, count: size))
+                else { return }
+            }
+        }
+    }
+
+    private static func isSame(_ found: UnsafeRawBufferPointer, _ name: String) -> Bool {
+        guard found.count == name.utf8.count else { return false }
+        return unsafe zip(found, name.utf8).allSatisfy { lower($0) == lower($1) }
+    }
+
+    private static func lower(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+    }
+}

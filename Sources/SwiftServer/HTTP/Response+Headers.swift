@@ -1,0 +1,43 @@
+extension Response {
+    /// The header fields that were added so far: `response.headers["Cache-Control"] = "no-store"`.
+    ///
+    /// Fields that the server sets itself (`Content-Length`, `Date` and the like) are not among them, and neither is
+    /// the `Content-Type` that a text gets by default.
+    public var headers: Headers { Headers(response: self) }
+
+    /// The header fields of a response. Names match in any letter case. After the response has begun they can be read
+    /// and not changed.
+    @MainActor public struct Headers {
+        let response: Response
+
+        /// The value of the first field of this name. Assigning replaces all fields of the name, `nil` removes them. A
+        /// value that could break the response is not set; ``Response/header(_:_:)`` reports that.
+        public subscript(name: String) -> String? {
+            get { response.packed.first(name) }
+            nonmutating set {
+                if let newValue { set(name, newValue) } else { remove(name) }
+            }
+        }
+
+        /// Replaces all fields of this name by one. Returns false, and changes nothing, when the name or the value has
+        /// characters that could break the response, or the response has begun.
+        @discardableResult public func set(_ name: String, _ value: String) -> Bool {
+            guard !response.isBegun else { return false }
+            return response.packed.set(name, value)
+        }
+
+        /// Removes all fields of this name.
+        public func remove(_ name: String) {
+            if !response.isBegun { response.packed.remove(name) }
+        }
+
+        /// The values of all fields of this name, in order.
+        public func all(_ name: String) -> [String] {
+            let wanted = name.lowercased()
+            return all.filter { $0.name.lowercased() == wanted }.map(\.value)
+        }
+
+        /// All fields, in order.
+        public var all: [(name: String, value: String)] { response.packed.all }
+    }
+}

@@ -1,0 +1,131 @@
+/// How a response has ended.
+public struct ResponseOutcome: Sendable, Hashable {
+    /// The status that was sent; 101 for a handshake that was accepted.
+    public let status: Int
+    /// The size of the body, as ``Response/bytesSent``.
+    public let bytesSent: Int
+    /// False when the connection was closed in the middle of the body, since the handler has failed. The client may
+    /// have left in any case.
+    public let isComplete: Bool
+}
+
+/// A change of the body on its way to the client, such as compression.
+@MainActor protocol BodyTransform: AnyObject {
+    /// Called before the head is sent; fields of the response can be changed. `length` is that of a whole body; `nil`:
+    /// it is sent in pieces. Returns false when the body should be sent as it is.
+    func begin(_ response: Response, length: Int?) -> Bool
+
+    /// Returns the bytes to send for the next ones of the body: perhaps none, and with `isLast` all that is left.
+    func add(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> [UInt8]
+}
+
+/// The parts of a response that few responses have.
+@MainActor final class ResponseExtras {
+    var transform: (any BodyTransform)?
+    /// Output of the transformation for which there was no room.
+    var pending: [UInt8] = []
+    var trailers = PackedFields()
+    var whenEnded: [@MainActor (ResponseOutcome) -> Void] = []
+    /// The timer of the deadline.
+    var deadline: TimerID?
+
+    nonisolated init() {}
+
+    /// Sends the last piece of a body that was sent in pieces. Returns the number of bytes.
+    static func endBody(
+        _ extras: ResponseExtras?, _ worker: WorkerContext, _ request: RequestID, _ body: UnsafeRawBufferPointer
+    ) -> Int {
+        if let extras, let transform = extras.transform {
+            let output = unsafe extras.pending + transform.add(body, isLast: true)
+            extras.pending = []
+            unsafe output.withUnsafeBytes { unsafe send(extras, worker, request, $0) }
+            return output.count
+        }
+        unsafe send(extras, worker, request, body)
+        return body.count
+    }
+
+    private static func send(
+        _ extras: ResponseExtras?, _ worker: WorkerContext, _ request: RequestID, _ body: UnsafeRawBufferPointer
+    ) {
+        if let trailers = extras?.trailers, !trailers.isEmpty {
+            unsafe worker.link.respondBody(request, body, trailers: trailers.bytes)
+        } else {
+            _ = unsafe worker.link.respondBody(request, body, final: true)
+        }
+    }
+
+    /// The response has ended: calls the hooks, in the order in which they were added.
+    func ended(_ outcome: ResponseOutcome, _ worker: WorkerContext) {
+        if let deadline { worker.timers.clear(deadline) }
+        deadline = nil
+        let hooks = whenEnded
+        whenEnded = []
+        for hook in hooks { hook(outcome) }
+    }
+}
+
+extension Response {
+    /// The extras, made now if there are none.
+    var neededExtras: ResponseExtras {
+        if let extras { return extras }
+        let new = ResponseExtras()
+        extras = new
+        return new
+    }
+
+    /// Calls `body` when the response has ended: its last byte was handed over to be sent, or its connection was
+    /// closed. Several are called in the order of their registration; at once when the response has ended before.
+    ///
+    /// ```swift
+    /// response.onEnd { print("\(request.method) \(request.path) \($0.status) \($0.bytesSent)") }
+    /// ```
+    public func onEnd(_ body: @escaping @MainActor (ResponseOutcome) -> Void) {
+        guard !hasEnded else { return body(ResponseOutcome(status: status, bytesSent: bytesSent, isComplete: true)) }
+        neededExtras.whenEnded.append(body)
+    }
+
+    /// Adds a trailer: a field behind the body, for values that are known only when the body was sent. A response with
+    /// trailers is sent in chunks.
+    ///
+    /// Returns false, and adds nothing, when the client does not announce that it takes trailers (`TE: trailers`), uses
+    /// HTTP/1.0, or the field may not be a trailer: it frames the message, routes it, or is needed to understand the
+    /// body. Also when the name or the value could break the response, or that has ended.
+    @discardableResult public func trailer(_ name: String, _ value: String, for request: Request) -> Bool {
+        guard !hasEnded, request.acceptsTrailers, !Response.isForbiddenTrailer(name) else { return false }
+        return neededExtras.trailers.append(name, value)
+    }
+
+    /// Fields of RFC 9110, section 6.5.1: framing, routing, modifiers of the request, authentication, and fields that
+    /// say how the body is to be read.
+    private static func isForbiddenTrailer(_ name: String) -> Bool {
+        switch name.lowercased() {
+        case "transfer-encoding", "content-length", "host", "connection", "keep-alive", "upgrade", "te", "trailer",
+            "cache-control", "expect", "max-forwards", "pragma", "range", "authorization", "proxy-authenticate",
+            "proxy-authorization", "www-authenticate", "set-cookie", "cookie", "age", "date", "expires", "location",
+            "retry-after", "vary", "content-encoding", "content-type", "content-range":
+            true
+        default: name.lowercased().hasPrefix("if-")
+        }
+    }
+}
+
+extension Request {
+    /// Whether the client takes trailers: it uses HTTP/1.1 and sends `TE: trailers`.
+    public var acceptsTrailers: Bool {
+        guard httpVersion == "1.1" else { return false }
+        return header.all("te").contains { value in
+            value.split(separator: ",").contains { element in
+                element.lowercased().trimmed.split(separator: ";").first.map { $0.trimmed } == "trailers"
+            }
+        }
+    }
+}
+
+extension StringProtocol {
+    /// The text without spaces and tabs at its ends.
+    var trimmed: String {
+        let start = drop { $0 == " " || $0 == "\t" }
+        return String(start.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+    }
+}

@@ -30,7 +30,7 @@
     XX(write) XX(open) XX(fstat) XX(socket) XX(bind) XX(listen) XX(setsockopt) XX(getsockname) \
     XX(getpeername) XX(fchmod) XX(shutdown) XX(eventfd) XX(memfd_create) XX(ftruncate)         \
     XX(mmap) XX(getrandom) XX(pthread_create) XX(connect) XX(uv_loop_init) XX(uv_async_init)    \
-    XX(uv_poll_init) XX(uv_getaddrinfo)
+    XX(uv_poll_init) XX(uv_getaddrinfo) XX(openat) XX(cre__openat2)
 /* clang-format on */
 
 typedef enum call {
@@ -129,6 +129,8 @@ CALL_PLAIN(fchmod, (int at, mode_t mode), (at, mode))
 CALL_PLAIN(shutdown, (int at, int how), (at, how))
 CALL_PLAIN(eventfd, (unsigned value, int flags), (value, flags))
 CALL_PLAIN(memfd_create, (const char *name, unsigned flags), (name, flags))
+CALL_PLAIN(cre__openat2, (int at, const char *path, uint64_t flags, uint64_t resolve),
+           (at, path, flags, resolve))
 CALL_PLAIN(ftruncate, (int at, off_t length), (at, length))
 CALL_UV(uv_loop_init, (uv_loop_t * loop), (loop))
 CALL_UV(uv_async_init, (uv_loop_t * loop, uv_async_t *handle, uv_async_cb called), (loop, handle, called))
@@ -171,6 +173,12 @@ int __wrap_open(const char *path, int flags, ...) {
     mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
     va_end(rest);
     return call_fails(CALL_open, &calls_no_length) ? -1 : __real_open(path, flags, mode);
+}
+
+int __real_openat(int at, const char *path, int flags, ...);
+int __wrap_openat(int at, const char *path, int flags, ...);
+int __wrap_openat(int at, const char *path, int flags, ...) {
+    return call_fails(CALL_openat, &calls_no_length) ? -1 : __real_openat(at, path, flags, 0);
 }
 
 void *__real_mmap(void *at, size_t size, int access, int flags, int from, off_t offset);

@@ -30,6 +30,7 @@
 #include "engine.h"
 #include "error.h"
 #include "export.h"
+#include "file.h"
 #include "framing.h"
 #include "handshake.h"
 #include "http.h"

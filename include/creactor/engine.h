@@ -226,11 +226,12 @@ CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t po
  *   CRE_ESTATE               BIND: the connection has a user id already
  *   CRE_ELIMIT               SUBSCRIBE: max_topics or max_subscriptions is reached. SENDTO: more than 1 MiB
  *   CRE_EWS_...              PUSH: what cre_ws_send_check refuses
- *   CRE_EHTTP_INVALID_FIELD  RESPOND, RESPOND_FILE: a field that may not be sent
+ *   CRE_EHTTP_INVALID_FIELD  RESPOND, RESPOND_FILE, RESPOND_FOLDER_FILE: a field that may not be sent
  *   CRE_EINVALID             an unknown command, too many parts, or a malformed payload
  *   CRE_ENOMEM               PUSH, SEND and responses also reset the connection: its output would have a gap
  *
- * SENDTO and RESPOND_FILE also return system errors, see cre_engine_send_to and cre_engine_respond_file.
+ * SENDTO and responses from files also return system errors, see cre_engine_send_to and
+ * cre_engine_respond_file.
  * Errors are also normal results (the peer may leave at any time), so they may be ignored.
  */
 CRE_API int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts,

@@ -14,6 +14,7 @@
 #include "address.h"
 #include "buffer.h"
 #include "export.h"
+#include "file.h"
 #include "http.h"
 #include "session.h"
 
@@ -127,6 +128,12 @@ typedef enum cre_command {
     /** The sender is new to the connection, an open WebSocket whose port has `keep_handshake`: OPEN comes
      * again, with CRE_RECORD_RESUMED. CRE_ESTATE: the port has not. No payload. */
     CRE_COMMAND_ADOPT = 77,
+    /** Answer the request whose number is `opcode` with a file beneath a folder, or with parts of it, which
+     * the engine opens when the earlier requests are answered. Payload: cre_response, fields,
+     * cre_folder_file, its parts, their texts, the folder, the path. A file that cannot be sent is answered
+     * with an error page: status 404, 403 when reading is not permitted, 503 when it is not the one that the
+     * parts belong to. */
+    CRE_COMMAND_RESPOND_FOLDER_FILE = 78,
     /** Give the connection the id of its user, once. Payload: cre_binding. With CRE_DISPATCH_BY_USER the
      * worker `user_id % worker_count` gets its events from the next one on; of an HTTP connection, from the
      * next request when all requests before it are answered. */
@@ -262,6 +269,33 @@ typedef struct cre_file_range {
 
 /** The longest path of a file, in bytes. */
 #define CRE_MAX_PATH 4095u
+
+/** A part of the body of RESPOND_FOLDER_FILE: a text, and then a part of the file. Either may be empty. */
+typedef struct cre_file_part {
+    cre_file_range range; /* within the file's size */
+    uint32_t text_length;
+    uint32_t reserved;
+} cre_file_part;
+
+/** The most parts of one response. */
+#define CRE_MAX_FILE_PARTS 129u
+
+/** Validators that RESPOND_FOLDER_FILE adds to the fields: those of the file as it was opened. */
+#define CRE_FILE_ETAG          0x01u /* ETag */
+#define CRE_FILE_WEAK_ETAG     0x02u /* ETag, a weak one */
+#define CRE_FILE_LAST_MODIFIED 0x04u /* Last-Modified */
+
+/** Payload of RESPOND_FOLDER_FILE, followed by `part_count` times cre_file_part, `text_length` bytes of their
+ * texts, `folder_length` bytes of the folder, and the path beneath it, which is the rest. */
+typedef struct cre_folder_file {
+    cre_file_info info;     /* with parts: the file that they belong to; another one is not sent */
+    uint32_t text_length;   /* of all parts together, at most 64 KiB */
+    uint16_t folder_length; /* 1...CRE_MAX_PATH */
+    uint16_t part_count;    /* 0: the whole file, whatever it is; at most CRE_MAX_FILE_PARTS */
+    uint8_t symlinks;       /* cre_symlinks */
+    uint8_t validators;     /* CRE_FILE_... */
+    uint16_t reserved[3];
+} cre_folder_file;
 
 CRE_BEGIN_DECLS
 

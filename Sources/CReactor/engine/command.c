@@ -143,6 +143,14 @@ static int check_file_response(const cre_record *command, cre_slice *parts, int 
     return result ? result : cre_http_fields_check(fields->data, fields->length);
 }
 
+static int check_folder_response(const cre_record *command, cre_slice *parts, int count) {
+    cre__folder_response response;
+    (void)command;
+    const cre_slice *fields = &response.head.fields;
+    int result = cre__folder_response_read(&response, parts, count);
+    return result ? result : cre_http_fields_check(fields->data, fields->length);
+}
+
 static int check_upgrade(const cre_record *command, cre_slice *parts, int count) {
     cre__upgrade upgrade;
     (void)command;
@@ -180,6 +188,7 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(RESPOND_BODY) = { check_response_body, IN(HTTP), CRE_ENO_REQUEST,
                            CRE__COMMAND_QUEUES | CRE__COMMAND_RESETS },
     RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(RESPOND_FOLDER_FILE) = { check_folder_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
     RULE(CONTINUE) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST, 0 },
     RULE(ABANDON) = { check_nothing, ANY, CRE_EGONE, 0 },
     RULE(UPGRADE) = { check_upgrade, IN(HTTP), CRE_ENO_REQUEST, 0 },

@@ -63,3 +63,44 @@ int cre__file_response_read(cre__file_response *response, cre_slice *parts, int 
     response->path[length] = 0;
     return strlen(response->path) == length ? 0 : CRE_EINVALID;
 }
+
+/* Takes a text without NULs and terminates it; `text` has room for CRE_MAX_PATH bytes and that. */
+static bool take_path(char *text, size_t length, cre_slice *parts, int count) {
+    if (!length || length > CRE_MAX_PATH || !cre__slices_take(text, length, parts, count)) return false;
+    text[length] = 0;
+    return strlen(text) == length;
+}
+
+/* Whether the parts lie within the file, and their texts have the given length; adds everything up. */
+static bool measure_parts(cre__folder_response *response) {
+    uint64_t texts = 0;
+    response->length = 0;
+    for (unsigned i = 0; i < response->file.part_count; i++) {
+        const cre_file_part *part = &response->parts[i];
+        uint64_t size = response->file.info.size;
+        if (part->range.offset > size || part->range.length > size - part->range.offset) return false;
+        texts += part->text_length;
+        if (__builtin_add_overflow(response->length, part->range.length, &response->length) ||
+            __builtin_add_overflow(response->length, part->text_length, &response->length))
+            return false;
+    }
+    return texts == response->file.text_length;
+}
+
+int cre__folder_response_read(cre__folder_response *response, cre_slice *parts, int count) {
+    int result = cre__response_read(&response->head, parts, count);
+    if (result) return result;
+    cre_folder_file *file = &response->file;
+    if (!cre__slices_take(file, sizeof *file, parts, count) || file->part_count > CRE_MAX_FILE_PARTS ||
+        file->symlinks > CRE_SYMLINKS_FOLLOWED || file->text_length > CRE_HTTP_MAX_HEAD ||
+        !cre__slices_take(response->parts, file->part_count * sizeof *response->parts, parts, count) ||
+        !measure_parts(response))
+        return CRE_EINVALID;
+    response->texts = (cre_slice){ .length = 0 };
+    result = take_bytes(file->text_length, parts, count, &response->texts);
+    if (result) return result;
+    if (!take_path(response->folder, file->folder_length, parts, count) ||
+        !take_path(response->path, cre__slices_length(parts, count), parts, count))
+        return CRE_EINVALID;
+    return 0;
+}

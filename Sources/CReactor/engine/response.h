@@ -22,6 +22,16 @@ typedef struct cre__file_response {
     char path[CRE_MAX_PATH + 1];
 } cre__file_response;
 
+/* A response whose body is a file beneath a folder, or parts of it. */
+typedef struct cre__folder_response {
+    cre__response head;
+    cre_folder_file file;
+    cre_file_part parts[CRE_MAX_FILE_PARTS];
+    uint64_t length; /* of all parts with their texts */
+    cre_slice texts;
+    char folder[CRE_MAX_PATH + 1], path[CRE_MAX_PATH + 1];
+} cre__folder_response;
+
 /* The answer to a handshake. */
 typedef struct cre__upgrade {
     bool chosen; /* whether the subprotocol is given; else the port chooses it */
@@ -39,5 +49,7 @@ int cre__response_read(cre__response *response, cre_slice *parts, int count);
 int cre__trailers_read(cre_slice *trailers, cre_slice *parts, int count);
 /* Reads a RESPOND_FILE. Returns 0 or CRE_EINVALID. */
 int cre__file_response_read(cre__file_response *response, cre_slice *parts, int count);
+/* Reads a RESPOND_FOLDER_FILE. Returns 0 or CRE_EINVALID. */
+int cre__folder_response_read(cre__folder_response *response, cre_slice *parts, int count);
 
 #endif

@@ -494,3 +494,18 @@ int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t req
                           { (const uint8_t *)path, strlen(path) } };
     return cre_worker_command(worker, &command, parts, 4);
 }
+
+int cre_worker_respond_folder_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                                   bool close, const void *fields, size_t fields_length,
+                                   const void *description, size_t length) {
+    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+    cre_record command = { .kind = CRE_COMMAND_RESPOND_FOLDER_FILE,
+                           .opcode = request,
+                           .flags = close ? CRE_RECORD_CLOSE : 0,
+                           .session = session };
+    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
+    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
+                          { fields, fields_length },
+                          { description, length } };
+    return cre_worker_command(worker, &command, parts, 3);
+}

@@ -191,6 +191,12 @@ CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uin
                                     bool close, const void *fields, size_t fields_length, const char *path,
                                     uint64_t offset, uint64_t length);
 
+/** RESPOND_FOLDER_FILE: answers with a file beneath a folder, or parts of it. `description` is the payload
+ * behind the fields: cre_folder_file and what follows it. The owner of the connection opens the file. */
+CRE_API int cre_worker_respond_folder_file(cre_worker *worker, cre_session session, uint8_t request,
+                                           uint16_t status, bool close, const void *fields,
+                                           size_t fields_length, const void *description, size_t length);
+
 /** Sends a CRE_MESSAGE_PIPE to the process of another node, with the results of cre_node_send. */
 CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data, size_t length);
 

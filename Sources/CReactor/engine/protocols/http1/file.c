@@ -17,7 +17,10 @@
 
 struct cre__http1_file {
     int descriptor;
-    uint64_t offset, left;
+    uint64_t offset, left;   /* of the part that is being sent */
+    size_t part, part_count; /* the next one, and how many there are */
+    const uint8_t *text;     /* of the next one */
+    cre_file_part parts[];   /* and behind them their texts */
 };
 
 /* Opens the file and makes *range what there is of it. The descriptor or a negative error. */
@@ -50,41 +53,71 @@ static int status_of(int error) {
     }
 }
 
-int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response, bool close_after) {
-    cre__http1 *http = cre__http1_of(conn);
-    const cre__response *head = &response->head;
-    if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
-    cre_file_range range = response->range;
-    int descriptor = open_file(response->path, &range);
-    if (descriptor < 0) {
-        cre__http1_error(conn, http->first, status_of(descriptor), close_after);
-        return descriptor;
+/* Goes on to the next part with bytes of the file, or to the end, and queues the texts before it. False: no
+ * memory, and the connection was reset, which has freed the file. */
+static bool next_part(cre__conn *conn) {
+    struct cre__http1_file *file = cre__http1_of(conn)->file;
+    while (!file->left && file->part < file->part_count) {
+        const cre_file_part *part = &file->parts[file->part++];
+        const uint8_t *text = file->text;
+        file->text += part->text_length;
+        file->offset = part->range.offset;
+        file->left = part->range.length;
+        if (!cre__conn_append(conn, text, part->text_length)) return false;
     }
+    return true;
+}
+
+int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre__opened_file *opened,
+                           bool close_after) {
+    cre__http1 *http = cre__http1_of(conn);
     bool no_body = http->first_traits & CRE__HEAD_REQUEST || head->status == 204 || head->status == 304;
     bool keep_alive = cre__http1_goes_on(conn, close_after);
     uint8_t *behind;
     int result =
-        cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, range.length, keep_alive, 0, &behind);
+        cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, opened->length, keep_alive, 0, &behind);
     if (result) {
-        close(descriptor);
+        close(opened->descriptor);
         return result;
     }
     if (!keep_alive) cre__http1_set_closing(http);
-    if (no_body || !range.length) {
-        close(descriptor);
+    if (no_body || !opened->length) {
+        close(opened->descriptor);
         cre__http1_answered(conn, keep_alive);
         return 0;
     }
-    http->file = cre__malloc(sizeof *http->file);
-    if (!http->file) {
-        close(descriptor);
+    size_t parts_size = opened->part_count * sizeof *opened->parts;
+    struct cre__http1_file *file = cre__malloc(sizeof *file + parts_size + opened->texts.length);
+    if (!file) {
+        close(opened->descriptor);
         return cre__conn_no_memory(conn);
     }
-    *http->file = (struct cre__http1_file){ descriptor, range.offset, range.length };
+    uint8_t *texts = (uint8_t *)file->parts + parts_size;
+    memcpy(file->parts, opened->parts, parts_size);
+    if (opened->texts.length) memcpy(texts, opened->texts.data, opened->texts.length);
+    file->descriptor = opened->descriptor;
+    file->offset = file->left = 0;
+    file->part = 0;
+    file->part_count = opened->part_count;
+    file->text = texts;
+    http->file = file;
     conn->transport.producing = true;
+    if (!next_part(conn)) return CRE_ENOMEM;
     cre__http1_body_discard(conn);
     cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
     return 0;
+}
+
+int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response, bool close_after) {
+    if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
+    cre_file_part part = { .range = response->range };
+    int descriptor = open_file(response->path, &part.range);
+    if (descriptor < 0) {
+        cre__http1_error(conn, cre__http1_of(conn)->first, status_of(descriptor), close_after);
+        return descriptor;
+    }
+    cre__opened_file opened = { descriptor, part.range.length, &part, 1, { NULL, 0 } };
+    return cre__http1_send_opened(conn, &response->head, &opened, close_after);
 }
 
 void cre__http1_drop_file(cre__conn *conn) {
@@ -160,12 +193,17 @@ bool cre__http1_send_file(cre__conn *conn, uint32_t *budget) {
         cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
         if (!conn->transport.tls) cre__queue_sent_directly(&conn->transport, (size_t)sent);
     }
+    bool queued = false;
+    if (!file->left && file->part < file->part_count) {
+        if (!next_part(conn)) return false;
+        queued = true;
+    }
     if (!file->left) {
         cre__http1_drop_file(conn);
         cre__http1_answered(conn, cre__http1_goes_on(conn, false));
-        return conn->transport.tls != NULL;
+        return queued || conn->transport.tls;
     }
-    if (conn->transport.tls && sent > 0) return true;
+    if (queued || (conn->transport.tls && sent > 0)) return true;
     /* The socket is full, or others have their turn; poll reports when it takes more. */
     conn->transport.blocked = true;
     return false;

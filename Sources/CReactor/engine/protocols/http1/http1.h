@@ -141,11 +141,27 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
 /* A further piece of it; with CRE_RECORD_FINAL the last one, with CRE_RECORD_TRAILERS its trailers. */
 int cre__http1_respond_body(cre__conn *conn, cre_slice *parts, int count, uint16_t flags, cre__policy policy);
 
-/* ---- file.c ---- */
+/* ---- file.c: bodies from files ---- */
 
 int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response, bool close);
+/* A file that was opened to be sent. */
+typedef struct cre__opened_file {
+    int descriptor;
+    uint64_t length; /* of the body */
+    const cre_file_part *parts;
+    size_t part_count;
+    cre_slice texts;
+} cre__opened_file;
+
+/* Begins to send the file, whose descriptor it takes over. */
+int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre__opened_file *opened,
+                           bool close_after);
 /* The queue is empty: sends a part of the file, or queues some of it. Returns whether to go on at once. */
 bool cre__http1_send_file(cre__conn *conn, uint32_t *budget);
 void cre__http1_drop_file(cre__conn *conn);
+
+/* ---- folder_file.c ---- */
+
+int cre__http1_respond_folder_file(cre__conn *conn, const cre__folder_response *response, bool close);
 
 #endif

@@ -116,6 +116,13 @@ static int respond_file(cre__conn *conn, cre_slice *parts, int count, bool close
     return result ? result : cre__http1_respond_file(conn, &response, close);
 }
 
+static int respond_folder_file(cre__conn *conn, cre_slice *parts, int count, bool close, bool checked) {
+    cre__folder_response response;
+    int result = cre__folder_response_read(&response, parts, count);
+    response.head.checked = checked;
+    return result ? result : cre__http1_respond_folder_file(conn, &response, close);
+}
+
 /* A command about the first request; the parts are used up. */
 static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
                         cre__policy policy) {
@@ -124,6 +131,8 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
         return cre__http1_respond_body(conn, parts, count, command->flags, policy);
     if (command->kind == CRE_COMMAND_RESPOND_FILE)
         return respond_file(conn, parts, count, close, policy == CRE__FORCE);
+    if (command->kind == CRE_COMMAND_RESPOND_FOLDER_FILE)
+        return respond_folder_file(conn, parts, count, close, policy == CRE__FORCE);
     cre__response response;
     int result = cre__response_read(&response, parts, count);
     if (result) return result;

@@ -439,6 +439,36 @@ TEST_BOTH(files_whole_and_in_part) {
     net_stop(net);
 }
 
+static int answer_at_once(net_server *net, const cre_record *event, uint8_t *payload) {
+    if (event->kind != CRE_EVENT_REQUEST) return 0;
+    if (cre_request_is(payload, event->length, "/file"))
+        return cre_engine_respond_file(net->engine, event->session, 200, NULL, path, 0, CRE_FILE_REST);
+    cre_response response = { .status = 200 };
+    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response }, { (const uint8_t *)"next", 4 } };
+    cre_record command = { .kind = CRE_COMMAND_RESPOND, .opcode = event->opcode, .session = event->session };
+    return cre_engine_command(net->engine, &command, parts, 2);
+}
+
+/* What has waited for the end of a file that was sent at once must not wait for another event. */
+TEST_BOTH(answers_behind_a_file) {
+    net_server *net = net_start((cre_engine_config){ .http = true, .max_pipelined = 4 }, NULL);
+    net->act = answer_at_once;
+    net_client client = net_connect(net);
+    uint8_t *bytes = make_file(1000);
+    net_send_text(&client, GET("/file") GET("/a") GET("/b"));
+    for (int i = 0; i < 3; i++) {
+        size_t length = i ? 4 : 1000;
+        net_take(&client, net_find(&client, "\r\n\r\n"));
+        REQUIRE(net_await(&client, length));
+        CHECK_MEM(client.data, i ? (const uint8_t *)"next" : bytes, length);
+        net_take(&client, length);
+    }
+    free(bytes);
+    unlink(path);
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_BOTH(files_that_cannot_be_sent) {
     net_server *net = start(0);
     net_client client = net_connect(net);

@@ -201,7 +201,8 @@ bool cre__http1_send_file(cre__conn *conn, uint32_t *budget) {
     if (!file->left) {
         cre__http1_drop_file(conn);
         cre__http1_answered(conn, cre__http1_goes_on(conn, false));
-        return queued || conn->transport.tls;
+        /* The end of the body, or answers that have waited for it. */
+        return cre__queue_pending(&conn->transport);
     }
     if (queued || (conn->transport.tls && sent > 0)) return true;
     /* The socket is full, or others have their turn; poll reports when it takes more. */

@@ -5,7 +5,7 @@ final class RequestFunction: Sendable {
         case asynchronous(@MainActor (Request, Response) async throws -> Void)
     }
 
-    private let form: Form
+    let form: Form
 
     init(_ form: Form) { self.form = form }
 

@@ -171,6 +171,15 @@ internal import CReactor
         return true
     }
 
+    /// Sends the response with a file beneath a folder, or parts of it, as its body, and ends it.
+    func send(_ file: FolderFile) {
+        guard !isEnded, !isStreaming, worker.isOpen else { return }
+        isEnded = true
+        bytesSent = Int(clamping: file.length)
+        worker.link.respondFolderFile(request, status: code, fields: packed.bytes, file.description)
+        answered(isComplete: true)
+    }
+
     /// Sends the response with this text as its body, or after ``write(_:)-(String)->Bool`` as the last piece of it.
     /// Without a `Content-Type` a text has the type "text/plain; charset=utf-8". False when it was sent before.
     @discardableResult public func end(_ body: String = "") -> Bool {

@@ -51,6 +51,19 @@ extension WorkerLink {
         }
     }
 
+    /// Sends a response with a file beneath a folder as its body: a `cre_folder_file` and what follows it.
+    func respondFolderFile(_ request: RequestID, status: UInt16, fields: [UInt8], _ description: [UInt8]) {
+        let result = unsafe fields.withUnsafeBytes { fields in
+            unsafe description.withUnsafeBytes { description in
+                unsafe cre_worker_respond_folder_file(
+                    raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
+                    fields.count, description.baseAddress, description.count)
+            }
+        }
+        // Has no effect when the client got an error page, or is gone.
+        if result != 0 { refuse(request) }
+    }
+
     enum UpgradeResult { case accepted, gone, invalid }
 
     /// Answers a handshake with 101. Without a subprotocol the settings choose one. The connection keeps `data`.

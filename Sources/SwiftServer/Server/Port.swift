@@ -47,6 +47,8 @@ public class Port: @unchecked Sendable {
     var handlers = ConnectionHandlers()
     /// The routes that were added to this port.
     let ownRouter = Router()
+    /// The folders that this port serves.
+    var staticFiles = StaticFileMounts()
     /// The events for which handlers were registered here; the first port has those of the server.
     private(set) var events: Set<ServerEvent.Kind> = []
     /// The first thing that is wrong with a handler registered by name.
@@ -93,10 +95,22 @@ public class Port: @unchecked Sendable {
         var routes: RouteTable?
         var routeProblem: String?
         do throws(RouteError) { routes = try compiledRoutes(main) } catch { routeProblem = error.message }
+        let (files, fileProblem) = servedFiles(main)
+        if !files.isEmpty { handlers.request = files.handler(before: handlers.request) }
         return PortConfiguration(
             host: host, port: port, type: type, index: index, settings: settings,
             tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers, routes: routes,
-            routeProblem: routeProblem, problem: problem)
+            routeProblem: routeProblem, problem: problem ?? fileProblem)
+    }
+
+    /// The port's folders, or else those of the server, and what is wrong with them.
+    private func servedFiles(_ main: Port) -> (files: StaticFileMounts, problem: String?) {
+        guard type == .http || type == .webSocket else {
+            let problem = staticFiles.isEmpty ? nil : "cannot serve files, which needs an .http or .webSocket port"
+            return (StaticFileMounts(), problem)
+        }
+        let files = staticFiles.isEmpty ? main.staticFiles : staticFiles
+        return (files, files.problem)
     }
 
     /// The port's routes, or else those of the server that it can serve.

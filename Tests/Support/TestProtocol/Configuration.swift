@@ -75,6 +75,8 @@ package struct Configuration: Codable, Sendable {
     package var blocks: BlockingPlace?
     /// The file with a `StartOrder`.
     package var orders: String?
+    /// The folder that the scenario `files` serves.
+    package var folder: String?
     /// Starts the server a second time when it has ended.
     package var startsTwice: Bool?
     package var asyncStep: AsyncStep?

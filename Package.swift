@@ -35,7 +35,10 @@ let package = Package(
         .library(name: "CReactor", targets: ["CReactor"]),
     ],
     traits: [
-        .trait(name: "Deflate", description: "Compressed WebSocket messages through zlib (zlib1g-dev)"),
+        .trait(name: "Brotli", description: "Responses compressed with Brotli (libbrotli-dev)"),
+        .trait(
+            name: "Deflate",
+            description: "Compressed WebSocket messages, and responses compressed with gzip, through zlib (zlib1g-dev)"),
         .trait(name: "TLS", description: "https and wss through OpenSSL 3 (libssl-dev)"),
         .trait(
             name: "HTTPTypes", description: "SwiftServerHTTPTypes: requests and responses as types of swift-http-types"),
@@ -43,6 +46,7 @@ let package = Package(
         .trait(name: "Metrics", description: "SwiftServerMetrics: statistics as metrics of swift-metrics"),
         .trait(name: "ServiceLifecycle", description: "SwiftServerLifecycle: a server as a service of a group"),
         .trait(name: "Tracing", description: "SwiftServerTracing: a span of swift-distributed-tracing per request"),
+        .trait(name: "Zstd", description: "Responses compressed with Zstandard (libzstd-dev)"),
         .default(enabledTraits: Set(["Deflate", "TLS"] + (documented ? bridges : []))),
     ],
     dependencies: [
@@ -64,6 +68,16 @@ let package = Package(
             providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]
         ),
         .systemLibrary(
+            name: "CBrotli",
+            pkgConfig: "libbrotlienc",
+            providers: [.apt(["libbrotli-dev"]), .brew(["brotli"])]
+        ),
+        .systemLibrary(
+            name: "CZstd",
+            pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]
+        ),
+        .systemLibrary(
             name: "COpenSSL",
             pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
@@ -75,6 +89,8 @@ let package = Package(
             dependencies: [
                 "CLibUV",
                 .target(name: "CZlib", condition: .when(traits: ["Deflate"])),
+                .target(name: "CBrotli", condition: .when(traits: ["Brotli"])),
+                .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
                 .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
             ],
             path: ".",
@@ -84,6 +100,8 @@ let package = Package(
                 .headerSearchPath("Sources/CReactor"),
                 .define("_GNU_SOURCE"),
                 .define("CRE_HAVE_DEFLATE", .when(traits: ["Deflate"])),
+                .define("CRE_HAVE_BROTLI", .when(traits: ["Brotli"])),
+                .define("CRE_HAVE_ZSTD", .when(traits: ["Zstd"])),
                 .define("CRE_HAVE_TLS", .when(traits: ["TLS"])),
                 .define("NDEBUG", .when(configuration: .release)),
                 .unsafeFlags(["-O3"], .when(configuration: .release)),

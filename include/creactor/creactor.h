@@ -36,6 +36,7 @@
 #include "http.h"
 #include "http_client.h"
 #include "http_decompress.h"
+#include "http_encoder.h"
 #include "http_reader.h"
 #include "listen.h"
 #include "loop.h"

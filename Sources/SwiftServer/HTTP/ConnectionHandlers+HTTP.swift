@@ -7,11 +7,11 @@ extension ConnectionHandlers {
         return RequestHandler(function: RequestFunction(.synchronous(handler))) { worker, request in
             if worker.isBusy(request.fd) {
                 worker.lanes.run(request.fd) {
-                    let response = Response(to: request.id, worker: worker)
+                    let response = Response(to: request, worker: worker)
                     do { try handler(request, response) } catch { failed(request, response, worker, error) }
                 }
             } else {
-                let response = MainActor.assumeIsolated { Response(to: request.id, worker: worker) }
+                let response = MainActor.assumeIsolated { Response(to: request, worker: worker) }
                 do { try direct(request, response) } catch { failed(request, response, worker, error) }
             }
         }
@@ -22,7 +22,7 @@ extension ConnectionHandlers {
     ) -> RequestHandler {
         RequestHandler(function: RequestFunction(.asynchronous(handler))) { worker, request in
             worker.lanes.runRequest(request.fd) {
-                let response = Response(to: request.id, worker: worker)
+                let response = Response(to: request, worker: worker)
                 do { try await handler(request, response) } catch { failed(request, response, worker, error) }
             }
         }

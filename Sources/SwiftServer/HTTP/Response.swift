@@ -38,6 +38,12 @@ internal import CReactor
         if let timeout = worker.requestTimeout { limit(to: timeout) }
     }
 
+    /// The response to this request, which is compressed where the settings say so.
+    convenience init(to request: Request, worker: WorkerContext) {
+        self.init(to: request.id, worker: worker)
+        if let compression = worker.compression { compress(compression, request) }
+    }
+
     deinit {
         guard !isEnded else { return }
         // The last reference may be released on any thread.

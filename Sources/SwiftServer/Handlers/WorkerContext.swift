@@ -24,6 +24,8 @@ internal import Glibc
     var whenTaken: (() -> Void)?
     /// See ``Settings/requestTimeout``.
     let requestTimeout: Duration?
+    /// The ``PortEncoders``, which belong to a higher layer; `nil`: no port compresses responses. Set once.
+    @safe @exclusivity(unchecked) var compression: AnyObject?
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.

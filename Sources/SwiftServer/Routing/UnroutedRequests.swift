@@ -24,7 +24,7 @@
         let refusal = table.refusal(of: request, match)
         if refusal == nil, let handler = self.request { return handler(worker, request) }
         MainActor.assumeIsolated {
-            let response = Response(to: request.id, worker: worker)
+            let response = Response(to: request, worker: worker)
             response.refuse(refusal ?? table.lastRefusal(of: request, match))
         }
     }

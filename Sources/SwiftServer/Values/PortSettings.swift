@@ -21,6 +21,8 @@ public struct PortSettings: Sendable {
     public var streamRequestBodies: Bool?
     /// See ``Settings/maxStreamedBody``.
     public var maxStreamedBody: Int?
+    /// See ``Settings/compressResponses``. Without ``ResponseCompression/codings`` this port does not compress.
+    public var compressResponses: ResponseCompression?
     /// See ``Settings/maxQueue``.
     public var maxQueue: Int?
     /// See ``Settings/headTimeout``.

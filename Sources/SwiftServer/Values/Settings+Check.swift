@@ -53,6 +53,7 @@ extension Settings {
             "maxConnectionsPerAddress must be 0...16,777,216, got \(maxConnectionsPerAddress)")
         _ = try TrustedProxies(self)
         try compression?.check()
+        try compressResponses?.check("compressResponses")
         try checkProcesses()
         for name in subprotocols {
             try require(

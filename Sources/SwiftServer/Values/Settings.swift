@@ -106,6 +106,8 @@ public struct Settings: Sendable {
     public var deliversPongs = false
     /// Compress WebSocket messages for clients that offer permessage-deflate. Default: `nil`, no compression.
     public var compression: Compression?
+    /// Compress the bodies of HTTP responses for clients that accept it. Default: `nil`, no compression.
+    public var compressResponses: ResponseCompression?
     /// Keep the request of each handshake for ``Connection/request``, until the WebSocket is closed. Default: false,
     /// which saves memory.
     public var keepsHandshakes = false

@@ -43,6 +43,7 @@ extension PortSettings {
             ("maxHead", maxHead != nil, isWeb, "a webSocket or http port"),
             ("maxBody", maxBody != nil, isWeb, "a webSocket or http port"),
             ("streamRequestBodies", streamRequestBodies != nil, isWeb, "a webSocket or http port"),
+            ("compressResponses", compressResponses != nil, isWeb, "a webSocket or http port"),
             ("maxStreamedBody", maxStreamedBody != nil, isWeb, "a webSocket or http port"),
             ("headTimeout", headTimeout != nil, isWeb, "a webSocket or http port"),
             ("handshakeTimeout", handshakeTimeout != nil, spoken == .webSocket, "a webSocket port"),

@@ -66,6 +66,10 @@ internal import CReactorInternal
         context = WorkerContext(
             id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
             timers: timers, server: server, requestTimeout: settings.requestTimeout)
+        if role == .worker {
+            context.compression = PortEncoders(
+                server: settings.compressResponses, ports: configuration.ports.map(\.settings.compressResponses))
+        }
         let hasRoutes = role == .worker && configuration.ports.contains { $0.routes?.hasWebSockets ?? false }
         let open =
             !hasRoutes

@@ -19,6 +19,7 @@ import TestProtocol
         case .connection: ConnectionScenario.register(server, configuration)
         case .control: ControlScenario.register(server, configuration)
         case .dispatch: DispatchScenario.register(server, configuration)
+        case .compression, .invalidCompression: CompressionScenario.register(server, configuration)
         case .files, .invalidFiles: FileScenario.register(server, configuration)
         case .drain: DrainScenario.register(server, configuration)
         case .json: JSONScenario.register(server)

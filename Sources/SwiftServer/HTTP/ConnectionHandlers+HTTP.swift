@@ -4,7 +4,7 @@ extension ConnectionHandlers {
         _ handler: @escaping @MainActor (Request, Response) throws -> Void
     ) -> RequestHandler {
         let direct = MainLoop.direct(handler)
-        return RequestHandler(function: RequestFunction(.synchronous(handler))) { worker, request in
+        return RequestHandler { worker, request in
             if worker.isBusy(request.fd) {
                 worker.lanes.run(request.fd) {
                     let response = Response(to: request, worker: worker)
@@ -20,7 +20,7 @@ extension ConnectionHandlers {
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) -> RequestHandler {
-        RequestHandler(function: RequestFunction(.asynchronous(handler))) { worker, request in
+        RequestHandler { worker, request in
             worker.lanes.runRequest(request.fd) {
                 let response = Response(to: request, worker: worker)
                 do { try await handler(request, response) } catch { failed(request, response, worker, error) }

@@ -1,18 +1,21 @@
 /// A handler of requests as the application has registered it.
-final class RequestFunction: Sendable {
-    enum Form: Sendable {
-        case synchronous(@MainActor (Request, Response) throws -> Void)
-        case asynchronous(@MainActor (Request, Response) async throws -> Void)
+enum RequestFunction: Sendable {
+    case synchronous(@MainActor (Request, Response) throws -> Void)
+    case asynchronous(@MainActor (Request, Response) async throws -> Void)
+
+    /// The handler as a worker calls it.
+    var handler: RequestHandler {
+        switch self {
+        case .synchronous(let function): ConnectionHandlers.request(function)
+        case .asynchronous(let function): ConnectionHandlers.request(function)
+        }
     }
 
-    let form: Form
-
-    init(_ form: Form) { self.form = form }
-
+    /// Calls it inside of middleware.
     @MainActor func call(_ request: Request, _ response: Response) async throws {
-        switch form {
-        case .synchronous(let handler): try handler(request, response)
-        case .asynchronous(let handler): try await handler(request, response)
+        switch self {
+        case .synchronous(let function): try function(request, response)
+        case .asynchronous(let function): try await function(request, response)
         }
     }
 }

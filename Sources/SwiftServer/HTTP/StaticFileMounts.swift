@@ -30,9 +30,8 @@ struct StaticFileMounts: Sendable {
 
     /// The handler of requests that serves the folders, and hands all other requests on to `next`, or answers them with
     /// 404 without one.
-    func handler(before next: RequestHandler?) -> RequestHandler {
-        let next = next?.function as? RequestFunction ?? RequestFunction(.synchronous(StaticFileMounts.answerMissing))
-        return next.handler(after: answer)
+    func function(before next: RequestFunction?) -> RequestFunction {
+        (next ?? .synchronous(StaticFileMounts.answerMissing)).after(answer)
     }
 
     @MainActor private static func answerMissing(_ request: Request, _ response: Response) {
@@ -58,14 +57,14 @@ struct StaticFileMounts: Sendable {
 
 extension RequestFunction {
     /// A handler that calls this function for the requests that `first` has not answered, which it returns.
-    func handler(after first: @escaping @MainActor (Request, Response) -> Bool) -> RequestHandler {
-        switch form {
+    func after(_ first: @escaping @MainActor (Request, Response) -> Bool) -> RequestFunction {
+        switch self {
         case .synchronous(let handler):
-            ConnectionHandlers.request { (request: Request, response: Response) in
+            .synchronous { (request: Request, response: Response) in
                 if !first(request, response) { try handler(request, response) }
             }
         case .asynchronous(let handler):
-            ConnectionHandlers.request { (request: Request, response: Response) async throws -> Void in
+            .asynchronous { (request: Request, response: Response) async throws -> Void in
                 if !first(request, response) { try await handler(request, response) }
             }
         }

@@ -3,13 +3,8 @@
 @safe struct RequestHandler: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
     private let body: (WorkerContext, Request) -> Void
-    /// The handler as it was registered, if it was: what middleware surrounds.
-    let function: AnyObject?
 
-    init(function: AnyObject? = nil, _ body: @escaping (WorkerContext, Request) -> Void) {
-        self.body = body
-        self.function = function
-    }
+    init(_ body: @escaping (WorkerContext, Request) -> Void) { self.body = body }
 
     @inline(__always) func callAsFunction(_ worker: WorkerContext, _ request: Request) { body(worker, request) }
 }

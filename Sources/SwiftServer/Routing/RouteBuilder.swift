@@ -115,7 +115,7 @@ extension RouteBuilder {
         _ method: HTTPMethod?, _ pattern: String,
         _ handler: @escaping @MainActor (Request, Response) throws -> Void
     ) {
-        add(method, pattern, ConnectionHandlers.request(handler))
+        add(method, pattern, .synchronous(handler))
     }
 
     /// Adds a route for a method; `nil` stands for all methods that have none of their own. The asynchronous form.
@@ -123,11 +123,11 @@ extension RouteBuilder {
         _ method: HTTPMethod?, _ pattern: String,
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) {
-        add(method, pattern, ConnectionHandlers.request(handler))
+        add(method, pattern, .asynchronous(handler))
     }
 
-    private func add(_ method: HTTPMethod?, _ pattern: String, _ handler: RequestHandler) {
-        router.add(pattern, .route(method, .request(handler)), "a route for \(method?.rawValue ?? "any") \(pattern)")
+    private func add(_ method: HTTPMethod?, _ pattern: String, _ function: RequestFunction) {
+        router.add(pattern, .route(method, .request(function)), "a route for \(method?.rawValue ?? "any") \(pattern)")
     }
 
     // MARK: Groups

@@ -31,13 +31,14 @@
     ///
     /// - Parameters:
     ///   - handlers: the callbacks of the port.
+    ///   - function: its `onRequest`.
     ///   - upgrades: whether the port serves WebSockets.
     static func handlers(
-        _ table: RouteTable, _ handlers: ConnectionHandlers, _ worker: WorkerContext, upgrades: Bool,
-        sockets: OpenWebSockets?
+        _ table: RouteTable, _ handlers: ConnectionHandlers, _ function: RequestFunction?, _ worker: WorkerContext,
+        upgrades: Bool, sockets: OpenWebSockets?
     ) -> ConnectionHandlers {
-        let dispatcher = RouteDispatcher(
-            table, UnroutedRequests(table, handlers, worker), worker, upgrades: upgrades, sockets: sockets)
+        let unrouted = UnroutedRequests(table, handlers, function, worker)
+        let dispatcher = RouteDispatcher(table, unrouted, worker, upgrades: upgrades, sockets: sockets)
         var routed = handlers
         routed.handshake = nil
         routed.request = RequestHandler { dispatcher.receive($0, $1) }
@@ -48,10 +49,8 @@
         of route: RouteTable.Route, _ worker: WorkerContext, _ sockets: OpenWebSockets?
     ) -> RequestHandler {
         switch route.action {
-        case .request(let handler):
-            guard !route.middleware.isEmpty, let function = handler.function as? RequestFunction else {
-                return handler
-            }
+        case .request(let function):
+            if route.middleware.isEmpty { return function.handler }
             return RequestHandler(route.middleware) { try await function.call($0, $1) }
         case .webSocket(let webSocket):
             // Ports with such routes always have them.

@@ -4,7 +4,7 @@ internal import CReactor
 final class RouteTable: Sendable {
     struct Route: Sendable {
         enum Action: Sendable {
-            case request(RequestHandler)
+            case request(RequestFunction)
             case webSocket(WebSocketRoute)
         }
         let action: Action
@@ -70,7 +70,7 @@ final class RouteTable: Sendable {
         of source: RouteWalk.Route, _ pattern: RoutePattern
     ) throws(RouteError) -> Route.Action {
         switch source.action {
-        case .request(let handler): return .request(handler)
+        case .request(let function): return .request(function)
         case .webSocket(let whenMoved, let handler):
             if case .rest = pattern.segments.last {
                 throw RouteError(message: "it serves all paths below anyway, so it needs no wildcard")

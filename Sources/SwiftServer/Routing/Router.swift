@@ -15,7 +15,7 @@ public final class Router: RouteBuilder, @unchecked Sendable {
 
     /// What requests are served by.
     enum Action {
-        case request(RequestHandler)
+        case request(RequestFunction)
         case webSocket(WhenMoved, @MainActor (Request, WebSocket) async throws -> Void)
     }
 

@@ -3,17 +3,19 @@
     // `@unchecked`: everything here happens on the loop's thread.
     private let table: RouteTable
     private let worker: WorkerContext
-    /// `onRequest`.
+    /// `onRequest`, for workers and inside of middleware.
     private let request: RequestHandler?
+    private let function: RequestFunction?
     /// `onHandshake`.
     private let handshake: HandshakeHandler?
     /// Whether callbacks serve WebSockets.
     let acceptsWebSockets: Bool
 
-    init(_ table: RouteTable, _ handlers: ConnectionHandlers, _ worker: WorkerContext) {
+    init(_ table: RouteTable, _ handlers: ConnectionHandlers, _ function: RequestFunction?, _ worker: WorkerContext) {
         self.table = table
         self.worker = worker
         request = handlers.request
+        self.function = function
         handshake = handlers.handshake
         acceptsWebSockets = handlers.handshake != nil || handlers.message != nil
     }
@@ -33,7 +35,7 @@
     @MainActor func answer(_ request: Request, _ response: Response) async throws {
         let match = table.match(request, upgrades: false)
         if let refusal = table.refusal(of: request, match) { return response.refuse(refusal) }
-        guard let function = self.request?.function as? RequestFunction else {
+        guard let function else {
             return response.refuse(table.lastRefusal(of: request, match))
         }
         try await function.call(request, response)

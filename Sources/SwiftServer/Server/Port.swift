@@ -45,6 +45,8 @@ public class Port: @unchecked Sendable {
     public let index: Int
 
     var handlers = ConnectionHandlers()
+    /// `onRequest` as it was registered.
+    private var requestFunction: RequestFunction?
     /// The routes that were added to this port.
     let ownRouter = Router()
     /// The folders that this port serves.
@@ -77,6 +79,14 @@ public class Port: @unchecked Sendable {
         change()
     }
 
+    /// Registers `onRequest`, before the start.
+    func register(_ function: RequestFunction) {
+        register(.request) {
+            handlers.request = function.handler
+            requestFunction = function
+        }
+    }
+
     /// Whether a change comes too late, which is logged. `change` is an object of "set", unless it has a `verb` of its
     /// own; `hint` says what to do instead.
     func isRefused(_ change: String, verb: String = "set", hint: String? = nil) -> Bool {
@@ -96,11 +106,15 @@ public class Port: @unchecked Sendable {
         var routeProblem: String?
         do throws(RouteError) { routes = try compiledRoutes(main) } catch { routeProblem = error.message }
         let (files, fileProblem) = servedFiles(main)
-        if !files.isEmpty { handlers.request = files.handler(before: handlers.request) }
+        var function = requestFunction ?? main.requestFunction
+        if !files.isEmpty {
+            function = files.function(before: function)
+            handlers.request = function?.handler
+        }
         return PortConfiguration(
             host: host, port: port, type: type, index: index, settings: settings,
-            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers, routes: routes,
-            routeProblem: routeProblem, problem: problem ?? fileProblem)
+            tls: absolutePaths ? tls?.withAbsolutePaths() : tls, handlers: handlers, requestFunction: function,
+            routes: routes, routeProblem: routeProblem, problem: problem ?? fileProblem)
     }
 
     /// The port's folders, or else those of the server, and what is wrong with them.

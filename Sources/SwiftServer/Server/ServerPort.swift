@@ -65,12 +65,12 @@ public final class ServerPort<Owner: Server>: Port, @unchecked Sendable {
 
     /// Called with a request on this `.http` or `.webSocket` port.
     public func onRequest(_ handler: @escaping @MainActor (Request, Response) throws -> Void) {
-        register(.request) { handlers.request = ConnectionHandlers.request(handler) }
+        register(.synchronous(handler))
     }
 
     /// Called with a request on this `.http` or `.webSocket` port. The asynchronous form.
     public func onRequest(_ handler: @escaping @MainActor (Request, Response) async throws -> Void) {
-        register(.request) { handlers.request = ConnectionHandlers.request(handler) }
+        register(.asynchronous(handler))
     }
 }
 

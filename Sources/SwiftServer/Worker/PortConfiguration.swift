@@ -9,6 +9,8 @@ struct PortConfiguration: Sendable {
     let tls: TLSConfiguration?
     /// The port's handlers, and for other events the server's.
     let handlers: ConnectionHandlers
+    /// `onRequest` as it was registered.
+    let requestFunction: RequestFunction?
     /// The port's routes, or else the server's; `nil`: there are none, and no middleware either.
     let routes: RouteTable?
     /// Why the routes cannot be served; `nil`: they can.
@@ -59,6 +61,7 @@ struct PortConfiguration: Sendable {
     /// The handlers of the port as its worker calls them: routes in front of those of requests and handshakes.
     func routedHandlers(_ worker: WorkerContext, _ sockets: OpenWebSockets?) -> ConnectionHandlers {
         guard let routes else { return handlers }
-        return RouteDispatcher.handlers(routes, handlers, worker, upgrades: type == .webSocket, sockets: sockets)
+        return RouteDispatcher.handlers(
+            routes, handlers, requestFunction, worker, upgrades: type == .webSocket, sockets: sockets)
     }
 }

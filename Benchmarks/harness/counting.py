@@ -52,6 +52,7 @@ SERVERS = {
     "span": ("echo", ("--mode", "base", "--handler", "span")),
     "async": ("echo", ("--mode", "base", "--handler", "async")),
     "straight": ("echo", ("--mode", "base", "--handler", "straight")),
+    "routed": ("echo", ("--mode", "base", "--handler", "routed")),
     "process": ("echo", ("--mode", "process", "--handler", "callback")),
     "p-straight": ("echo", ("--mode", "process", "--handler", "straight")),
 }
@@ -61,10 +62,11 @@ IDLE_SERVERS = ("c", "callback", "process")
 
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` and `async` stand for the
-    WebSocket handler only, as do `straight` and `p-straight`."""
+    WebSocket handler only, as do `straight` and `p-straight`; `routed` is a handler of requests."""
     for work in WORKS:
+        others = ("routed",) if work.name.startswith("ws-") else ("span", "async", "straight", "p-straight")
         for server in SERVERS:
-            if work.name.startswith("ws-") or server not in ("span", "async", "straight", "p-straight"):
+            if server not in others:
                 yield work.name, server
     for server in IDLE_SERVERS:
         yield IDLE, server

@@ -8,7 +8,7 @@ import Musl
 
 struct Options {
     enum Compress: String, CaseIterable { case yes, no }
-    enum Handler: String, CaseIterable { case callback, span, async, straight }
+    enum Handler: String, CaseIterable { case callback, span, async, straight, routed }
 
     var host = "127.0.0.1"
     var port = 9501
@@ -53,7 +53,7 @@ struct Options {
                     """
                     unknown option \(name)
                     usage: echo [--tcp | --udp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
-                    [--handler callback|span|async|straight] [--max-message BYTES] [--compress yes|no] \
+                    [--handler callback|span|async|straight|routed] [--max-message BYTES] [--compress yes|no] \
                     [--cert FILE --key FILE]
                     """)
             }

@@ -58,6 +58,23 @@ case .straight:
         ws.subscribe(to: topic)
         for try await frame in ws.frames { server.publish(frame, to: topic) }
     }
+case .routed:
+    server.get("/") { _, response in answerWithPage(response) }
+    server.get("/:page") { request, response in
+        guard request.parameters["page"] == "hello" else { throw NotFound() }
+        response.header("Content-Type", "text/plain")
+        response.end("hello world.")
+    }
+}
+
+struct NotFound: RequestError {
+    let status = 404
+    let message = "not found"
+}
+
+@MainActor func answerWithPage(_ response: Response) {
+    response.header("Content-Type", "text/html; charset=utf-8")
+    response.end(page)
 }
 
 @MainActor func plain(_ request: Request, _ ws: WebSocket) {
@@ -70,9 +87,7 @@ server.onRequest { request, response in
     case "/hello":
         response.header("Content-Type", "text/plain")
         response.end("hello world.")
-    case "/":
-        response.header("Content-Type", "text/html; charset=utf-8")
-        response.end(page)
+    case "/": answerWithPage(response)
     default:
         response.status(404)
         response.end("not found\n")

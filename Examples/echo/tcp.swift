@@ -10,7 +10,7 @@ import SwiftServer
     }
     switch options.handler {
     case .callback: server.onReceive { server, fd, bytes in server.send(bytes, to: fd) }
-    case .straight: fail("straight-line handlers serve WebSockets and HTTP")
+    case .straight, .routed: fail("--handler \(options.handler) serves WebSockets or HTTP")
     case .span: server.onReceiveSpan { server, fd, bytes in server.send(bytes, to: fd) }
     case .async: server.onReceive { (server, fd, bytes: [UInt8]) async in server.send(bytes, to: fd) }
     }

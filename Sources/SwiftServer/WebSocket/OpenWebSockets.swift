@@ -40,6 +40,8 @@ internal import CReactor
     private let pauses: ReadPauses
     /// The straight-line handlers of each port; `nil` for ports without.
     private let routes: [(any WebSocketMatching)?]
+    /// Whether a port has any: asked for each event.
+    private let isServed: [Bool]
     private let handlers: [ConnectionHandlers]
     @safe @exclusivity(unchecked) private var entries: [ConnectionID: Entry] = [:]
     /// Tasks of handlers that have not returned.
@@ -59,13 +61,14 @@ internal import CReactor
         self.worker = worker
         self.pauses = pauses
         self.routes = routes
+        isServed = routes.map { $0 != nil }
         self.handlers = handlers
     }
 
     /// The number of handlers that have not returned.
     var count: Int { tasks.count }
 
-    func hasRoutes(_ port: Int) -> Bool { routes[port] != nil }
+    func hasRoutes(_ port: Int) -> Bool { isServed[port] }
 
     // MARK: Requests
 

@@ -1,8 +1,11 @@
 internal import CReactor
 
-/// The response to one request. Exactly one is sent: by ``end(_:)-(String)``, or an empty one when the last reference
-/// to the object is released. A body may also be sent piece by piece with ``write(_:)-(String)->Bool``, or from a file
-/// with ``sendFile(_:offset:length:)``.
+/// The response to one request. Exactly one is sent, by ``end(_:)-(String)``. A body may also be sent piece by piece
+/// with ``write(_:)-(String)->Bool``, or from a file with ``sendFile(_:offset:length:)``.
+///
+/// When the last reference to the object is released before that, the server answers: with the status that was set and
+/// an empty body, or if none was set, because a handler has forgotten to respond, with status 500 and a line in the
+/// log.
 ///
 /// Use it in the handler, or keep it and respond later.
 @MainActor public final class Response {
@@ -11,6 +14,8 @@ internal import CReactor
     /// The header fields that were added.
     var packed = PackedFields()
     private var code: UInt16 = 200
+    /// Whether a handler has set the status.
+    private var hasStatus = false
     private var isEnded = false
     /// Whether the head was sent and the body has not ended.
     private var isStreaming = false
@@ -47,8 +52,9 @@ internal import CReactor
     deinit {
         guard !isEnded else { return }
         // The last reference may be released on any thread.
-        let (worker, request, code, fields, extras) = (worker, request, code, packed.bytes, extras)
+        let (worker, request, fields, extras) = (worker, request, packed.bytes, extras)
         let (isStreaming, bytesSent) = (isStreaming, bytesSent)
+        let code = isStreaming ? code : hasStatus ? code : 0
         let respond: @Sendable () -> Void = {
             guard worker.isOpen else { return }
             MainActor.assumeIsolated {
@@ -58,13 +64,19 @@ internal import CReactor
         if worker.isHere { respond() } else { worker.loop.post(respond) }
     }
 
-    /// The last reference was released before the response has ended: completes it.
+    /// The last reference was released before the response has ended: completes it. `code` is 0 when no status was set.
     private static func abandoned(
         _ worker: WorkerContext, _ request: RequestID, _ code: UInt16, _ fields: [UInt8], _ extras: ResponseExtras?,
         isStreaming: Bool, _ bytesSent: Int
     ) {
         let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
-        var bytesSent = bytesSent
+        var (code, bytesSent) = (code, bytesSent)
+        if code == 0 {
+            code = 500
+            if worker.bus.exists(request.connection) {
+                Log.error("\(worker.name): a handler has released its response without responding")
+            }
+        }
         if isStreaming {
             bytesSent += unsafe ResponseExtras.endBody(extras, worker, request, empty)
         } else {
@@ -79,6 +91,7 @@ internal import CReactor
     @discardableResult public func status(_ code: Int) -> Bool {
         guard (200...999).contains(code), !isEnded, !isStreaming else { return false }
         self.code = UInt16(code)
+        hasStatus = true
         return true
     }
 

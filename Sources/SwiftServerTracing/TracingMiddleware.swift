@@ -7,24 +7,32 @@ internal import Tracing
 ///
 /// ```swift
 /// InstrumentationSystem.bootstrap(tracer)
-/// server.onRequest(TracingMiddleware().handler { request, response in
+/// server.use(TracingMiddleware { $0.routePattern ?? "HTTP" })
+/// server.get("/users/:id") { request, response in
 ///     let user = try await withSpan("load user") { _ in try await load(request) }
 ///     response.end(user)
-/// })
+/// }
 /// ```
+///
+/// ``handler(_:)`` does so for a single handler.
 ///
 /// The span has the kind `server` and ends when the handler has returned. `ServiceContext.current` is its context
 /// meanwhile, so that spans and outgoing requests of the handler belong to it. Attributes, by the conventions of
 /// OpenTelemetry: `http.request.method`, `url.path`, `url.scheme`, `network.protocol.version`, `client.address`,
 /// `user_agent.original` and, when the response has begun, `http.response.status_code`. An error that the handler
 /// throws is recorded, and so is a status from 500 as the span's status `error`.
-public struct TracingMiddleware: Sendable {
+public struct TracingMiddleware: Middleware {
     private let name: @Sendable (Request) -> String
 
     /// - Parameter name: the name of a request's span. It should have few different values, so it must not have
     ///   identifiers in it; default: the method.
     public init(name: @escaping @Sendable (Request) -> String = { TracingMiddleware.method(of: $0) ?? "HTTP" }) {
         self.name = name
+    }
+
+    /// Calls what the middleware surrounds, within a span.
+    @MainActor public func handle(_ request: Request, _ response: Response, next: Next) async throws {
+        try await trace(request, response) { try await next(request, response) }
     }
 
     /// The handler, within a span.
@@ -58,7 +66,7 @@ public struct TracingMiddleware: Sendable {
         attributes["url.path"] = request.path
         attributes["url.scheme"] = request.scheme
         attributes["network.protocol.version"] = "\(request.httpVersion)"
-        attributes["client.address"] = request.remoteAddress
+        attributes["client.address"] = request.clientAddress
         attributes["user_agent.original"] = request.header["user-agent"]
     }
 

@@ -157,5 +157,21 @@ extension BridgeTests {
             }
             #expect(named.first?.operationName == "page /")
         }
+
+        @Test func asMiddlewareItSurroundsAllRoutes() async throws {
+            let before = MemoryTracer.shared.spans.values.count
+            let server = HTTPServer(port: 0, mode: .single)
+            server.settings.logLevel = .none
+            server.use(TracingMiddleware { $0.routePattern ?? "none" })
+            server.get("/users/:id") { request, response in response.end("user") }
+            try await withServer(server) { client in
+                _ = try await client.request("GET", "/users/7")
+                _ = try await client.request("GET", "/missing")
+            }
+            let made = MemoryTracer.shared.spans.values.dropFirst(before)
+            #expect(made.map(\.operationName) == ["/users/:id", "none"])
+            #expect(made.first?.attributes.get("http.response.status_code") == .int64(200))
+            #expect(made.last?.attributes.get("http.response.status_code") == .int64(404))
+        }
     }
 }

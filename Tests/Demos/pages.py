@@ -39,7 +39,7 @@ def no_script_ran(tab):
 def straight_line(browser):
     with Demo("straight-line") as demo:
         tab = browser.open(f"http://127.0.0.1:{demo.port}/")
-        check(wait_for(lambda: tab.evaluate("socket.readyState") == 1), "no WebSocket")
+        check(wait_for(lambda: tab.evaluate("typeof socket == 'object' && socket.readyState == 1")), "no WebSocket")
         submit(tab, "form", input=NASTY)
         shows(tab, "li", f"Hello {NASTY}!")
         no_script_ran(tab)

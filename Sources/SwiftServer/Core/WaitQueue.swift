@@ -4,23 +4,41 @@
     enum Wakeup: Sendable { case event, timedOut, cancelled }
 
     @safe private final class Waiter: @unchecked Sendable {
+        // `@unchecked`: used on the loop's thread only, or under the lock.
         private var continuation: UnsafeContinuation<Wakeup, Never>?
         private var wakeup: Wakeup?
+        private let lock: Lock<Void>?
+
+        /// `lock`: for a task with a cancellation handler, which may begin to wait on another thread than the loop's.
+        init(_ lock: Lock<Void>?) { self.lock = lock }
 
         /// Only the first call has an effect.
         func wake(_ wakeup: Wakeup) {
-            guard self.wakeup == nil else { return }
-            self.wakeup = wakeup
-            unsafe continuation.take()?.resume(returning: wakeup)
+            unsafe guarded { () -> UnsafeContinuation<Wakeup, Never>? in
+                guard self.wakeup == nil else { return nil }
+                self.wakeup = wakeup
+                return unsafe continuation.take()
+            }?.resume(returning: wakeup)
         }
 
         func wait() async -> Wakeup {
-            if let wakeup { return wakeup }
-            return unsafe await withUnsafeContinuation { unsafe continuation = $0 }
+            unsafe await withUnsafeContinuation { continuation in
+                let wakeup = guarded { () -> Wakeup? in
+                    if self.wakeup == nil { unsafe self.continuation = continuation }
+                    return self.wakeup
+                }
+                if let wakeup { unsafe continuation.resume(returning: wakeup) }
+            }
+        }
+
+        private func guarded<Result>(_ body: () -> Result) -> Result {
+            if let lock { lock.withLock { _ in body() } } else { body() }
         }
     }
 
     @safe @exclusivity(unchecked) private var waiters: [Waiter] = []
+
+    private let lock = Lock(())
 
     var isEmpty: Bool { waiters.isEmpty }
 
@@ -39,7 +57,7 @@
     /// Suspends the calling task, which runs on the loop of the timers, until it is woken or the time has passed.
     /// `noticesCancellation`: also until it is cancelled; otherwise whoever cancels it wakes it.
     func wait(_ timeout: Duration? = nil, _ timers: Timers, noticesCancellation: Bool = true) async -> Wakeup {
-        let waiter = Waiter()
+        let waiter = Waiter(noticesCancellation ? lock : nil)
         waiters.append(waiter)
         let timer = timeout.map { timers.start(after: $0, every: nil) { _ in waiter.wake(.timedOut) } }
         let wakeup =

@@ -11,8 +11,8 @@ public struct ResponseOutcome: Sendable, Hashable {
 
 /// A change of the body on its way to the client, such as compression.
 @MainActor protocol BodyTransform: AnyObject {
-    /// Called before the head is sent; fields of the response can be changed. `length` is that of a whole body; `nil`:
-    /// it is sent in pieces. Returns false when the body should be sent as it is.
+    /// Called before the head is sent. Fields can be changed in `response.packed`, but no longer by `header`. `length`
+    /// is that of a whole body; `nil`: it is sent in pieces. Returns false when the body should be sent as it is.
     func begin(_ response: Response, length: Int?) -> Bool
 
     /// Returns the bytes to send for the next ones of the body: perhaps none, and with `isLast` all that is left.

@@ -42,7 +42,7 @@ static int open_file(const char *path, cre_file_range *range) {
     return descriptor;
 }
 
-static int status_of(int error) {
+int cre__http1_file_status(int error) {
     switch (error) {
     case -ENOENT:
     case -ENOTDIR:
@@ -113,7 +113,7 @@ int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response,
     cre_file_part part = { .range = response->range };
     int descriptor = open_file(response->path, &part.range);
     if (descriptor < 0) {
-        cre__http1_error(conn, cre__http1_of(conn)->first, status_of(descriptor), close_after);
+        cre__http1_error(conn, cre__http1_of(conn)->first, cre__http1_file_status(descriptor), close_after);
         return descriptor;
     }
     cre__opened_file opened = { descriptor, part.range.length, &part, 1, { NULL, 0 } };

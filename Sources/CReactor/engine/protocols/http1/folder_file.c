@@ -10,16 +10,11 @@
 
 static int status_of(int error) {
     switch (error) {
-    case -ENOENT:
-    case -ENOTDIR:
-    case -EISDIR:
-    case -ENAMETOOLONG:
-    case -ELOOP:
     case -EXDEV:
     case CRE_EINVALID: return 404;
     case -EACCES: return 403;
     case CRE_ESTATE: return 503;
-    default: return 500;
+    default: return cre__http1_file_status(error);
     }
 }
 

@@ -33,9 +33,15 @@ run_step() { # yes|no NAME COMMAND...
         return 0
     else
         printf 'FAILED with %d (%d s), %s\n' $status $((SECONDS - start)) "${log#"$PWD"/}"
-        tail -n 40 "$log" | sed 's/^/    /'
+        failures "$log" | sed 's/^/    /'
+        tail -n 20 "$log" | sed 's/^/    /'
     fi
     failed_steps+=("$name")
+}
+
+# What test runners and compilers say of failures, which may stand far above the end of a log.
+failures() { # LOG
+    grep -aE -A 2 '^ *✘|: error: |\*\*\*(Failed|Timeout|Exception)|^(FAIL|ERROR)[: ]' "$1" | head -n 60
 }
 
 step_failed() { # NAME

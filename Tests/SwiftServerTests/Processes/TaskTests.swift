@@ -173,7 +173,7 @@ extension ProcessTests {
             try ServerProcess.run(.tasks, mode, tasks: 1) { server in
                 let client = try WebSocketClient(port: server.port)
                 for round in 1...3 {
-                    server.signal(9, to: try server.process("task worker 1"))
+                    server.signal(9, to: try server.workerStart(1, round))
                     try server.workerStart(1, round + 1)
                     #expect(try client.ask(.wait(.echo("x"))) == TaskOutcome.result(.text("x")))
                 }

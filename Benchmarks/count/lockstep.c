@@ -2,11 +2,12 @@
 // a batch before it sends the next one. The server does the same work in each run, which is what makes its
 // instructions countable.
 //
-//   lockstep -p PORT -k DEPTH -n BATCHES [-s BYTES]     WebSocket echo: DEPTH binary messages of BYTES per
-//   batch lockstep -p PORT -k DEPTH -n BATCHES --http         keep-alive GET /hello, DEPTH requests per batch
-//   lockstep -p PORT --idle CONNS                       opens CONNS WebSocket connections, prints "open", and
-//   keeps
-//                                                       them until its input ends
+//   lockstep -p PORT -k DEPTH -n BATCHES [-s BYTES]
+//       WebSocket echo: DEPTH binary messages of BYTES per batch
+//   lockstep -p PORT -k DEPTH -n BATCHES --http
+//       keep-alive GET /hello, DEPTH requests per batch
+//   lockstep -p PORT --idle CONNS
+//       opens CONNS WebSocket connections, prints "open", and keeps them until it is killed
 //
 // A batch is one send, so it reaches the server in one read as long as it fits into one segment of the
 // loopback interface (64 KiB). Exit status: 0 fine, 1 usage, 2 cannot connect or shake hands, 3 wrong answer.
@@ -180,8 +181,8 @@ static void keep_idle(int port, long connections) {
         open_websocket(port);
     puts("open");
     fflush(stdout);
-    while (getchar() != EOF) {
-    }
+    for (;;) // until it is killed
+        pause();
 }
 
 int main(int argc, char **argv) {

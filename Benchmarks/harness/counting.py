@@ -217,7 +217,7 @@ def idle_bytes(server, cpu, programs):
         with started(command_of(server, programs), cpu, Path(name)) as running:
             if not running.port:
                 running.stop()
-            before = private_memory(running.process.pid)
+            before = settled_memory(running.process.pid)  # processes still start when the port is ready
             command = [LOCKSTEP, "-p", running.port, "--idle", IDLE_CONNECTIONS]
             client = processes.spawn(command, {cpu}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             try:

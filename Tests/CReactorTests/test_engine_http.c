@@ -114,6 +114,12 @@ TEST_BOTH(statuses_without_a_body) {
     }
     net_send_text(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
+    CHECK_EQ(cre_engine_respond(net->engine, session, 205, NULL, "x", 1), 0);
+    expect(&client, 205, "");
+    net_settle(net);
+    CHECK_EQ(client.length, 0);
+    net_send_text(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
     CHECK_EQ(cre_engine_respond(net->engine, session, 101, NULL, NULL, 0), CRE_EINVALID);
     CHECK_EQ(cre_engine_respond(net->engine, session, 1000, NULL, NULL, 0), CRE_EINVALID);
     CHECK_EQ(cre_engine_respond(net->engine, session, 599, NULL, "x", 1), 0);
@@ -284,6 +290,7 @@ TEST_BOTH(errors_have_a_page_and_end_the_connection) {
         { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000", 413 },
         { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400 },
         { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+        { "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\n", 501 },
         { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: magic\r\n\r\n", 417 },
         { "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 8\r\n\r\n",
@@ -293,7 +300,8 @@ TEST_BOTH(errors_have_a_page_and_end_the_connection) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         net_client client = net_connect(net);
         net_send(&client, cases[i].text, strlen(cases[i].text));
-        net_find(&client, "Connection: close\r\n");
+        net_find(&client,
+                 cases[i].status == 426 ? "Connection: upgrade, close\r\n" : "Connection: close\r\n");
         char body[256];
         CHECK_EQ(net_response(&client, body, sizeof body, false), cases[i].status);
         CHECK(strstr(body, "<h1>") != NULL);

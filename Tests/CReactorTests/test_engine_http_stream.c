@@ -129,6 +129,7 @@ TEST_BOTH(answers_without_a_body) {
         { "HEAD", 200, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" },
         { "GET", 204, "HTTP/1.1 204 No Content\r\n\r\n" },
         { "GET", 304, "HTTP/1.1 304 Not Modified\r\n\r\n" },
+        { "GET", 205, "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[100];

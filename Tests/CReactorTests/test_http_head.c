@@ -191,7 +191,7 @@ static const struct {
     { "GET / HTTP/1.10\r\n\r\n", CRE_EHTTP_BAD_LINE, 400 },
     { "GET / HTTX/1.1\r\n\r\n", CRE_EHTTP_BAD_LINE, 400 },
     { "\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", CRE_EHTTP_BAD_LINE, 400 },
-    { "GET / HTTP/1.2\r\nHost: a\r\n\r\n", CRE_EHTTP_BAD_VERSION, 505 },
+    { "GET / HTTP/1.2\r\n\r\n", CRE_EHTTP_NO_HOST, 400 },
     { "GET / HTTP/2.0\r\nHost: a\r\n\r\n", CRE_EHTTP_BAD_VERSION, 505 },
     { "GET / HTTP/0.9\r\n\r\n", CRE_EHTTP_BAD_VERSION, 505 },
     { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", CRE_EHTTP_BAD_VERSION, 505 },

@@ -185,12 +185,15 @@ static void agreed(net_server *net, SSL_CTX *context, const char *expected) {
 }
 
 TEST(protocols) {
-    static const unsigned char both[] = "\2h2\10http/1.1", modern[] = "\2h2", own[] = "\4own1";
+    static const unsigned char both[] = "\2h2\10http/1.1", modern[] = "\2h2", own[] = "\4own1",
+                               old[] = "\10http/1.0";
     SSL_CTX *context = client_context(&authority, 0);
     net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
     agreed(net, context, "");
     SSL_CTX_set_alpn_protos(context, both, sizeof both - 1);
     agreed(net, context, "http/1.1");
+    SSL_CTX_set_alpn_protos(context, old, sizeof old - 1);
+    agreed(net, context, "http/1.0");
     SSL_CTX_set_alpn_protos(context, modern, sizeof modern - 1);
     refused(net, context, "no application protocol");
     tls_stop(net);

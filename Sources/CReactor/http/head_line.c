@@ -48,7 +48,7 @@ int cre__http_version_check(const uint8_t *at, uint32_t length) {
                                        : at[i] == '\n';
         if (!good) return at[i] == '\n' || i == 9 ? CRE_EHTTP_LINE_END : CRE_EHTTP_BAD_LINE;
     }
-    if (length >= 10 && (at[5] != '1' || at[7] > '1')) return CRE_EHTTP_BAD_VERSION;
+    if (length >= 10 && at[5] != '1') return CRE_EHTTP_BAD_VERSION;
     return 0;
 }
 
@@ -150,12 +150,12 @@ int cre__http_status_line(cre_http_head *head, const uint8_t *data, uint32_t len
                     : i == 8 || i == 12 ? data[i] == ' '
                                         : cre__is(data[i], CRE__DIGIT);
         if (!good) return CRE_EHTTP_BAD_LINE;
-        if (i == 8 && (data[5] != '1' || data[7] > '1')) return CRE_EHTTP_BAD_VERSION;
+        if (i == 8 && data[5] != '1') return CRE_EHTTP_BAD_VERSION;
         if (i == 9 && data[i] == '0') return CRE_EHTTP_BAD_LINE;
     }
     if (!complete) return 0;
     if (length < 12) return CRE_EHTTP_BAD_LINE;
-    head->minor = data[7] - '0';
+    head->minor = data[7] != '0';
     cre__http_begin(head);
     head->status = (uint16_t)((data[9] - '0') * 100 + (data[10] - '0') * 10 + (data[11] - '0'));
     head->target = (uint16_t)(length > 13 ? 13 : length);

@@ -249,7 +249,7 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
     } else {
         int error = cre__http_version_check(data + version, 10);
         if (error) return error;
-        head->minor = 0;
+        head->minor = data[version + 7] != '0'; /* a later HTTP/1 is read as HTTP/1.1 */
     }
     cre__http_begin(head);
     head->method_start = (uint16_t)start;

@@ -22,7 +22,7 @@ static inline char *put(char *out, const char *text, size_t length) {
 
 _Static_assert(CRE__MAX_STATUS_LINE + sizeof "Date: \r\n" + CRE_HTTP_DATE_LENGTH + sizeof CONTENT_TYPE +
                        sizeof "Content-Length: \r\n" + CRE__MAX_DECIMAL +
-                       sizeof "Connection: keep-alive\r\n\r\n" <=
+                       sizeof "Connection: upgrade, close\r\n\r\n" <=
                    CRE__HTTP_RESPONSE_BASE,
                "the bound holds");
 
@@ -42,7 +42,10 @@ static inline char *put_tail(char *out, const cre__http_response *response, cons
     } else if (response->framing == CRE__FRAMED_BY_CHUNKS) {
         out = PUT(out, "Transfer-Encoding: chunked\r\n");
     }
-    if (response->connection == CRE__CONNECTION_CLOSE)
+    if (response->status == 426) /* an Upgrade field must be named by Connection */
+        out = response->connection == CRE__CONNECTION_CLOSE ? PUT(out, "Connection: upgrade, close\r\n")
+                                                            : PUT(out, "Connection: upgrade\r\n");
+    else if (response->connection == CRE__CONNECTION_CLOSE)
         out = PUT(out, "Connection: close\r\n");
     else if (response->connection == CRE__CONNECTION_KEEP_ALIVE)
         out = PUT(out, "Connection: keep-alive\r\n");

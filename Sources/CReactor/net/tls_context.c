@@ -191,9 +191,10 @@ static int new_context(const cre_tls_config *given, struct cre__tls_context **ou
     context->failed = config->failed;
     context->failed_context = config->context;
     context->names = cre__calloc(config->count, sizeof *context->names);
-    result = context->names ? cre__tls_set_protocols(config->protocols ? config->protocols : "http/1.1",
-                                                     context->protocols, &context->protocols_length, why)
-                            : cre__tls_no_memory(why);
+    result = context->names
+                 ? cre__tls_set_protocols(config->protocols ? config->protocols : "http/1.1,http/1.0",
+                                          context->protocols, &context->protocols_length, why)
+                 : cre__tls_no_memory(why);
     for (size_t i = 0; !result && i < config->count; i++) {
         cre_tls_certificate certificate;
         SSL_CTX *ssl = NULL;

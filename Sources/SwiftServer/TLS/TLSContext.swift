@@ -5,7 +5,7 @@ internal import CReactor
     // Thread-safe: it has its own reference count and lock.
     nonisolated(unsafe) let raw: OpaquePointer
 
-    /// Whether protocol offers (ALPN) are ignored; otherwise HTTP/1.1 is selected.
+    /// Whether protocol offers (ALPN) are ignored; otherwise HTTP/1.1, or else HTTP/1.0, is selected.
     private let anyProtocol: Bool
 
     /// Reads certificates and keys, and checks that they belong together.

@@ -73,15 +73,15 @@ int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre
     cre__http1 *http = cre__http1_of(conn);
     bool no_body = http->first_traits & CRE__HEAD_REQUEST || head->status == 204 || head->status == 304;
     bool keep_alive = cre__http1_goes_on(conn, close_after);
+    uint64_t length = head->status == 205 ? 0 : opened->length; /* 205 must have an empty body */
     uint8_t *behind;
-    int result =
-        cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, opened->length, keep_alive, 0, &behind);
+    int result = cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, length, keep_alive, 0, &behind);
     if (result) {
         close(opened->descriptor);
         return result;
     }
     if (!keep_alive) cre__http1_set_closing(http);
-    if (no_body || !opened->length) {
+    if (no_body || !length) {
         close(opened->descriptor);
         cre__http1_answered(conn, keep_alive);
         return 0;

@@ -148,9 +148,15 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     bool websocket = options->protocol == CRE_PROTOCOL_WEBSOCKET;
     bool upgrade = websocket && (head->flags & CRE_HTTP_UPGRADE_WEBSOCKET);
     http->alone = !overlaps(head, upgrade);
-    if (http->alone && http->count) { /* it comes here again when the others are answered */
+    if (http->alone && http->count) { /* it is parsed again when the others are answered */
         http->barrier = true;
         cre__http1_defer_input(conn, cursor, end);
+        return false;
+    }
+    /* There are no tunnels. Bytes behind the head would be the tunnel's, so they are no requests. */
+    if (http->alone && head->method == CRE_HTTP_CONNECT) {
+        http->traits = 0;
+        cre__http1_refuse(conn, 501);
         return false;
     }
     http->traits = (uint8_t)((head->flags & CRE_HTTP_KEEP_ALIVE ? CRE__KEEP_ALIVE : 0) |

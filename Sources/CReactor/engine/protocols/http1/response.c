@@ -57,7 +57,8 @@ int cre__http1_respond(cre__conn *conn, const cre__response *response, uint16_t 
     if (flags & CRE_RECORD_MORE_BODY) return cre__http1_respond_more(conn, response, body, count, close);
     if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
     bool keep_alive = cre__http1_goes_on(conn, close);
-    size_t length = cre__slices_length(body, count);
+    /* 205 must have an empty body. */
+    size_t length = response->status == 205 ? 0 : cre__slices_length(body, count);
     bool no_body = response->status == 204 || response->status == 304;
     size_t sent_length = no_body || http->first_traits & CRE__HEAD_REQUEST ? 0 : length;
     /* Refusing would leave the client without an answer. */

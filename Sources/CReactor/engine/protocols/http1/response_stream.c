@@ -58,13 +58,17 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
     size_t length = cre__slices_length(body, count);
     bool no_body = response->status == 204 || response->status == 304;
     bool http10 = http->first_traits & CRE__HTTP_1_0;
-    bool suppressed = no_body || http->first_traits & CRE__HEAD_REQUEST, chunked = !no_body && !http10;
+    bool empty = response->status == 205; /* it has a body, which must be empty */
+    bool suppressed = no_body || empty || http->first_traits & CRE__HEAD_REQUEST;
+    bool chunked = !no_body && !empty && !http10;
     int result = suppressed ? 0 : cre__conn_accept(conn, length, CRE__FORCE);
     if (result) return result;
     /* A body that still comes may be complete when the response is. */
     bool last = cre__conn_engine(conn)->shutting_down && http->count == 1;
     bool keep_alive = http->first_traits & CRE__KEEP_ALIVE && !close && !last && (suppressed || !http10);
-    cre__http_framing framing = chunked ? CRE__FRAMED_BY_CHUNKS : CRE__FRAMED_BY_NOTHING;
+    cre__http_framing framing = chunked ? CRE__FRAMED_BY_CHUNKS
+                                : empty ? CRE__FRAMED_BY_LENGTH
+                                        : CRE__FRAMED_BY_NOTHING;
     uint8_t *behind;
     result = cre__http1_write_head(conn, response, framing, 0, keep_alive, 0, &behind);
     if (result) return result;

@@ -1,4 +1,5 @@
 internal import CReactor
+internal import Glibc
 
 extension Response {
     /// Adds the validators `ETag` and `Last-Modified`, and checks the request's conditions against them: `If-Match`,
@@ -15,7 +16,7 @@ extension Response {
     ///   - request: the request.
     ///   - entityTag: the tag of the current version, with its quotes: `"v1"`, or `W/"v1"` for a version whose bytes
     ///     may differ. A tag that is not valid is not sent, logged as an error, and matches nothing.
-    ///   - lastModified: the time of the last change, in seconds since 1970.
+    ///   - lastModified: the time of the last change, in seconds since 1970. A time of the future counts as now.
     ///   - exists: false when the request would create the resource: then `If-Match` fails, and `If-None-Match: *`
     ///     holds.
     /// - Returns: true when the handler should carry the request out; false when the response was sent, with status 304
@@ -34,7 +35,8 @@ extension Response {
             }
         }
         if let lastModified, lastModified >= 0, lastModified < Double(Int64.max) {
-            let seconds = Int64(lastModified)
+            // A date of the future would be invalid: then it is the current one (RFC 9110, section 8.8.2.1).
+            let seconds = min(Int64(lastModified), Int64(time(nil)))
             current.lastModified = seconds
             headers["Last-Modified"] = Response.date(seconds)
         }

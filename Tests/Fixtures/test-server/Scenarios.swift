@@ -16,6 +16,7 @@ import TestProtocol
         case .broadcast: BroadcastScenario.register(server)
         case .chaos: ChaosScenario.register(server)
         case .clients: ClientScenario.register(server, configuration)
+        case .conformance: ConformanceScenario.register(server, configuration)
         case .connection: ConnectionScenario.register(server, configuration)
         case .control: ControlScenario.register(server, configuration)
         case .dispatch: DispatchScenario.register(server, configuration)

@@ -70,7 +70,7 @@ class Fixture:
         self.mode = mode
         self.log = tempfile.TemporaryFile()
         self.events = []  # of (name, values)
-        configuration |= {"scenario": "chaos", "mode": mode}
+        configuration = {"scenario": "chaos", "mode": mode} | configuration
         self.process = subprocess.Popen(
             [program, json.dumps(configuration)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=self.log, start_new_session=True, env={**os.environ, "SWIFT_BACKTRACE": "enable=no"})

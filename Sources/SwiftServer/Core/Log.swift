@@ -10,6 +10,7 @@ package enum Log {
     // Set while a process has one thread: by `start()`, and by each child at its beginning.
     private static nonisolated(unsafe) var level = LogLevel.notice
     private static nonisolated(unsafe) var file: LogFile?
+    private static nonisolated(unsafe) var channels: [LogChannel] = []
     private static nonisolated(unsafe) var role = ""
     private static nonisolated(unsafe) var lines = LogOutput()
     /// Called when lines are buffered, on the thread that has logged them.
@@ -20,10 +21,11 @@ package enum Log {
     static func warning(_ message: @autoclosure () -> String) { write(.warning, message) }
     static func error(_ message: @autoclosure () -> String) { write(.error, message) }
 
-    /// Sets level and file, for this process and those that it forks.
-    static func open(_ level: LogLevel, _ file: LogFile?) {
+    /// Sets level and files, for this process and those that it forks.
+    static func open(_ level: LogLevel, _ file: LogFile?, _ channels: [LogChannel] = []) {
         unsafe Log.level = level
         unsafe Log.file = file
+        unsafe Log.channels = channels
     }
 
     /// Names the role of this process in the log, such as "master" or "worker 3".
@@ -31,6 +33,7 @@ package enum Log {
         unsafe Log.role = role
         // Made while the process has one thread.
         _ = current
+        for channel in unsafe channels { channel.begin() }
     }
 
     /// Begins the log of a forked child, which retries in a way of its own.
@@ -39,18 +42,23 @@ package enum Log {
         unsafe whenBuffered = nil
     }
 
-    /// Opens the log file again by its name, after the old one was renamed. Only the master creates files.
+    /// Opens all log files again by their names, after the old ones were renamed. Only the master creates files.
     static func reopen(creates: Bool = false) {
-        guard let file = unsafe file else { return }
-        do throws(ServerError) { try file.reopen(creates: creates) } catch {
-            Log.error("\(error.message); the old log file stays in use")
+        do throws(ServerError) { try unsafe file?.reopen(creates: creates) } catch { reportReopening(error) }
+        for channel in unsafe channels {
+            do throws(ServerError) { try channel.reopen(creates: creates) } catch { reportReopening(error) }
         }
+    }
+
+    private static func reportReopening(_ error: ServerError) {
+        Log.error("\(error.message); the old log file stays in use")
     }
 
     /// Closes the file and logs to standard error again.
     static func close() {
         finish()
         unsafe file?.close()
+        for channel in unsafe channels { channel.close() }
         open(.notice, nil)
         setRole("")
         unsafe whenBuffered = nil
@@ -78,8 +86,11 @@ package enum Log {
 
     private static func output(_ line: [UInt8]) {
         let isBuffered = current.write(line, to: descriptor, dropLine: dropLine)
-        if isBuffered { unsafe whenBuffered?() }
+        if isBuffered { linesAreBuffered() }
     }
+
+    /// Lines of a log were buffered: arranges for ``flush()``.
+    static func linesAreBuffered() { unsafe whenBuffered?() }
 
     /// One line, which is written at once where possible, so that lines of several processes do not mix.
     private static func line(_ level: String, _ message: String) -> [UInt8] {
@@ -120,10 +131,17 @@ extension Log {
     }
 
     /// Retries to write buffered lines. Returns true when lines are left.
-    static func flush() -> Bool { current.flush(to: descriptor, dropLine: dropLine) }
+    static func flush() -> Bool {
+        var isLeft = current.flush(to: descriptor, dropLine: dropLine)
+        for channel in unsafe channels where channel.flush() { isLeft = true }
+        return isLeft
+    }
 
     /// Writes buffered lines before the process ends, as far as that takes a moment only.
-    static func finish() { current.finish(on: descriptor, within: endLimit, dropLine: dropLine) }
+    static func finish() {
+        for channel in unsafe channels { channel.finish(within: endLimit) }
+        current.finish(on: descriptor, within: endLimit, dropLine: dropLine)
+    }
 
     private static var descriptor: Int32 { unsafe file?.descriptor ?? 2 }
 

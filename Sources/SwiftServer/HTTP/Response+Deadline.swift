@@ -14,11 +14,21 @@ extension Response {
         }
     }
 
+    /// Limits the time until the response begins, and chooses what happens when it has passed. Both remain when another
+    /// call of ``limit(to:)`` changes the time.
+    func limit(to time: Duration, status: Int, whenLate: @escaping @MainActor () -> Void) {
+        guard !isBegun else { return }
+        neededExtras.late = (status, whenLate)
+        limit(to: time)
+    }
+
     private func expire() {
         extras?.deadline = nil
         guard !isBegun else { return }
         Log.warning("\(worker.name): a request of connection \(request.connection) was not answered in time")
-        status(503)
+        let late = extras?.late
+        status(late?.status ?? 503)
         end()
+        late?.notify()
     }
 }

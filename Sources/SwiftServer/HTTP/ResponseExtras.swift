@@ -28,6 +28,8 @@ public struct ResponseOutcome: Sendable, Hashable {
     var whenEnded: [@MainActor (ResponseOutcome) -> Void] = []
     /// The timer of the deadline.
     var deadline: TimerID?
+    /// The status of a late response, and the one to notify of it.
+    var late: (status: Int, notify: @MainActor () -> Void)?
 
     nonisolated init() {}
 

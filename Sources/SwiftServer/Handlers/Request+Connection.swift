@@ -8,7 +8,9 @@ extension Request {
 
     /// The address of the remote end, as ``ConnectionInfo/remoteAddress``. Behind a proxy it is the proxy's; see
     /// ``clientAddress``.
-    public var remoteAddress: String? { connectionInfo?.remoteAddress }
+    public var remoteAddress: String? {
+        CurrentWorker.context.flatMap { ConnectionInfo.remoteAddress(fd, $0.bus) }
+    }
     /// The client's port.
     public var remotePort: Int? { connectionInfo?.remotePort }
     /// The server's port that the request came in on.

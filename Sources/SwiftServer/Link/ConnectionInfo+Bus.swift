@@ -54,6 +54,14 @@ extension ConnectionInfo {
             closeErrno: (-4095..<0).contains(error) && error > CRE_ENOMEM.rawValue ? -error : 0)
     }
 
+    /// The remote address of a connection, or of one that has left its entry.
+    static func remoteAddress(_ fd: ConnectionID, _ bus: Bus) -> String? {
+        var raw = cre_connection_info()
+        let size = MemoryLayout<cre_connection_info>.size
+        guard unsafe cre_table_get_last_info(bus.table, fd.rawValue, &raw, size) else { return nil }
+        return address(of: raw)
+    }
+
     private static func status(of raw: cre_connection_info, _ type: PortProtocol?) -> WebSocketStatus {
         guard type == .webSocket, raw.closed == 0 else { return .none }
         return switch UInt32(raw.state) {

@@ -68,7 +68,9 @@ internal import Glibc
         let log = try settings.logFile.map { path throws(ServerError) in
             try LogFile(path, owner: confinement.owner, takesOutput: settings.daemonize)
         }
-        Log.open(settings.logLevel, log)
+        let channels = configuration.logChannels
+        for channel in channels { try channel.open(owner: confinement.owner) }
+        Log.open(settings.logLevel, log, channels)
         if handover == nil { pidFile = try settings.pidFile.map(PIDFile.init) }
 
         try openSockets()

@@ -182,6 +182,15 @@ extension RouteBuilder {
         router.add([MiddlewareFunction(function: middleware)])
     }
 
+    /// Adds a function as middleware that acts before the handler; see ``SynchronousMiddleware``.
+    ///
+    /// ```swift
+    /// server.use { request, response in response.header("Server", "shop") }
+    /// ```
+    public func use(_ middleware: @escaping @MainActor (Request, Response) throws -> Void) {
+        router.add([SynchronousMiddlewareFunction(function: middleware)])
+    }
+
     // MARK: All routes
 
     /// All routes so far, which can be printed.

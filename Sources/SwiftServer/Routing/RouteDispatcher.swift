@@ -20,10 +20,10 @@
         self.unrouted = unrouted
         self.upgrades = upgrades
         handlers = table.routes.map { RouteDispatcher.handler(of: $0, worker, sockets) }
-        let refuse: RequestHandler.Function = { try await unrouted.answer($0, $1) }
-        withWrongMethod = table.endpointMiddleware.map { $0.isEmpty ? nil : RequestHandler($0, around: refuse) }
+        let answer = unrouted.answer
+        withWrongMethod = table.endpointMiddleware.map { $0.isEmpty ? nil : answer.surrounded(by: $0).handler }
         let middleware = table.middleware
-        withoutRoute = middleware.isEmpty ? nil : RequestHandler(middleware, around: refuse)
+        withoutRoute = middleware.isEmpty ? nil : answer.surrounded(by: middleware).handler
         handshakes = middleware.isEmpty ? nil : RequestHandler(middleware) { try await unrouted.accept($0, $1) }
     }
 
@@ -49,9 +49,7 @@
         of route: RouteTable.Route, _ worker: WorkerContext, _ sockets: OpenWebSockets?
     ) -> RequestHandler {
         switch route.action {
-        case .request(let function):
-            if route.middleware.isEmpty { return function.handler }
-            return RequestHandler(route.middleware) { try await function.call($0, $1) }
+        case .request(let function): return function.surrounded(by: route.middleware).handler
         case .webSocket(let webSocket):
             // Ports with such routes always have them.
             guard let sockets else { preconditionFailure("there is no one to serve \(webSocket.path)") }

@@ -18,6 +18,8 @@ final class RouteTable: Sendable {
     let middleware: [any Middleware]
     /// What surrounds the answers to wrong methods, by endpoint: the middleware that all of its routes have in common.
     let endpointMiddleware: [[any Middleware]]
+    /// The log files of all middleware.
+    let logChannels: [LogChannel]
     /// Whether there are straight-line handlers.
     let hasWebSockets: Bool
     private let tree: RouteTree
@@ -56,6 +58,13 @@ final class RouteTable: Sendable {
                 throw RouteError(message: "cannot have \(source.name): \(error.message)")
             }
         }
+        let configured = (router.middleware + routes.flatMap(\.middleware)).compactMap {
+            $0 as? any ConfiguredMiddleware
+        }
+        for middleware in configured {
+            if let problem = middleware.problem { throw RouteError(message: problem) }
+        }
+        logChannels = configured.compactMap(\.logChannel)
         let (tree, endpoints) = builder.build()
         self.routes = routes
         middleware = router.middleware

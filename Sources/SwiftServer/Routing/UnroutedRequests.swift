@@ -31,14 +31,28 @@
         }
     }
 
-    /// Answers a request inside of middleware.
-    @MainActor func answer(_ request: Request, _ response: Response) async throws {
-        let match = table.match(request, upgrades: false)
-        if let refusal = table.refusal(of: request, match) { return response.refuse(refusal) }
-        guard let function else {
-            return response.refuse(table.lastRefusal(of: request, match))
+    /// Answers requests inside of middleware. It is synchronous unless `onRequest` is not.
+    var answer: RequestFunction {
+        guard case .asynchronous(let function) = function else {
+            return .synchronous { [self] request, response in
+                if refuse(request, response) { return }
+                if case .synchronous(let function) = function { try function(request, response) }
+            }
         }
-        try await function.call(request, response)
+        return .asynchronous { [self] request, response in
+            if !refuse(request, response) { try await function(request, response) }
+        }
+    }
+
+    /// Refuses a request that no callback serves. Returns false for one that `onRequest` serves.
+    @MainActor private func refuse(_ request: Request, _ response: Response) -> Bool {
+        let match = table.match(request, upgrades: false)
+        if let refusal = table.refusal(of: request, match) {
+            response.refuse(refusal)
+            return true
+        }
+        if function == nil { response.refuse(table.lastRefusal(of: request, match)) }
+        return function == nil
     }
 
     // MARK: Handshakes

@@ -98,6 +98,13 @@ struct ServerConfiguration: Sendable {
         return Certificates(entries: entries)
     }
 
+    /// The log files of middleware, each once.
+    var logChannels: [LogChannel] {
+        ports.flatMap { $0.routes?.logChannels ?? [] }.reduce(into: []) { found, channel in
+            if !found.contains(where: { $0 === channel }) { found.append(channel) }
+        }
+    }
+
     /// The parameters that a new program must share with the server whose processes it replaces; all others may differ.
     var compatibility: [String] {
         let parameters =

@@ -40,6 +40,7 @@ import TestProtocol
         case .web: WebScenario.register(server, configuration)
         case .version: VersionScenario.register(server, configuration)
         case .blocking: BlockScenario.register(server, configuration)
+        case .middleware: MiddlewareScenario.register(server, configuration)
         case .noisy: LogScenario.register(server)
         case .successor: SuccessorScenario.register(server, configuration)
         case .noMessage: server.onRequest { _, response in response.end() }

@@ -1,0 +1,236 @@
+internal import CReactor
+internal import Glibc
+
+/// A line of an access log. Whatever clients send cannot end it, or one of its fields.
+struct AccessLogLine {
+    private(set) var bytes: [UInt8] = []
+
+    init(_ entry: AccessLog.Entry, _ format: AccessLog.Format) {
+        switch format {
+        case .common: addCommon(entry)
+        case .combined:
+            addCommon(entry)
+            addQuoted(entry.request.header["referer"])
+            addQuoted(entry.request.header["user-agent"])
+        case .json: addJSON(entry)
+        case .custom(let function):
+            var text = function(entry)
+            text.withUTF8 { unsafe addText($0) }
+        }
+    }
+
+    /// Ends the line.
+    mutating func end() { bytes.append(UInt8(ascii: "\n")) }
+
+    /// The line that reports dropped lines.
+    static func dropped(_ count: Int, isJSON: Bool) -> [UInt8] {
+        Array((isJSON ? "{\"dropped\":\(count)}\n" : "# \(count) lines were dropped\n").utf8)
+    }
+
+    // MARK: The formats of NCSA
+
+    private mutating func addCommon(_ entry: AccessLog.Entry) {
+        bytes.reserveCapacity(256)
+        let request = entry.request
+        // An address may come from a field of a proxy, which has checked that it is one.
+        add(entry.clientAddress.isEmpty ? "-" : entry.clientAddress)
+        add(" - - [")
+        addDate(Int(entry.time))
+        add("] \"")
+        unsafe request.withView { view in
+            let head = unsafe view.head.pointee
+            unsafe addEscaped(view.span(at: head.method_start, head.method_length))
+            bytes.append(UInt8(ascii: " "))
+            unsafe addEscaped(view.span(at: head.target, head.target_length))
+        }
+        add(request.isHTTP10 ? " HTTP/1.0\" " : " HTTP/1.1\" ")
+        add(entry.outcome.status)
+        bytes.append(UInt8(ascii: " "))
+        if entry.outcome.bytesSent > 0 { add(entry.outcome.bytesSent) } else { add("-") }
+    }
+
+    private mutating func addQuoted(_ text: String?) {
+        add(" \"")
+        if var text { text.withUTF8 { unsafe addEscaped($0) } } else { add("-") }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    /// "29/Nov/2026:08:20:00 +0000".
+    private mutating func addDate(_ seconds: Int) {
+        let time = UTC(seconds)
+        add(twoDigits: time.day)
+        bytes.append(UInt8(ascii: "/"))
+        add(AccessLogLine.months[time.month - 1])
+        bytes.append(UInt8(ascii: "/"))
+        add(time.year)
+        for part in [time.hour, time.minute, time.second] {
+            bytes.append(UInt8(ascii: ":"))
+            add(twoDigits: part)
+        }
+        add(" +0000")
+    }
+
+    /// A time as its parts.
+    private struct UTC {
+        let year, month, day, hour, minute, second: Int
+
+        init(_ seconds: Int) {
+            var seconds = time_t(seconds)
+            var parts = unsafe tm()
+            unsafe gmtime_r(&seconds, &parts)
+            year = unsafe Int(parts.tm_year) + 1900
+            month = unsafe Int(parts.tm_mon) + 1
+            day = unsafe Int(parts.tm_mday)
+            hour = unsafe Int(parts.tm_hour)
+            minute = unsafe Int(parts.tm_min)
+            second = unsafe Int(parts.tm_sec)
+        }
+    }
+
+    // MARK: JSON
+
+    private mutating func addJSON(_ entry: AccessLog.Entry) {
+        bytes.reserveCapacity(512)
+        let request = entry.request
+        add("{\"time\":\"")
+        addTimestamp(entry.time)
+        add("\",\"address\":")
+        addJSON(entry.clientAddress)
+        add(",\"method\":")
+        addJSON(request.method)
+        add(",\"target\":")
+        addJSON(request.target)
+        add(request.isHTTP10 ? ",\"protocol\":\"HTTP/1.0\",\"host\":" : ",\"protocol\":\"HTTP/1.1\",\"host\":")
+        addJSON(request.host)
+        add(",\"status\":")
+        add(entry.outcome.status)
+        add(",\"bytes\":")
+        add(entry.outcome.bytesSent)
+        add(",\"duration\":")
+        addSeconds(entry.duration)
+        for (name, value) in [("referer", "referer"), ("userAgent", "user-agent")] {
+            add(",\"\(name)\":")
+            if let text = request.header[value] { addJSON(text) } else { add("null") }
+        }
+        add(",\"requestID\":")
+        addJSON(request.requestID)
+        add(entry.outcome.isComplete ? ",\"complete\":true}" : ",\"complete\":false}")
+    }
+
+    private mutating func addJSON(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\":
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+            case "\u{20}"..."\u{7E}": bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+            default:
+                for unit in UTF16.encode(scalar)! {
+                    add("\\u")
+                    add(hexadecimal: UInt8(unit >> 8))
+                    add(hexadecimal: UInt8(truncatingIfNeeded: unit))
+                }
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// "2026-11-29T08:20:00.123Z".
+    private mutating func addTimestamp(_ time: Double) {
+        let milliseconds = Int(time * 1000)
+        let parts = UTC(milliseconds / 1000)
+        add(parts.year)
+        for (separator, part) in [
+            ("-", parts.month), ("-", parts.day), ("T", parts.hour), (":", parts.minute), (":", parts.second),
+        ] {
+            add(separator)
+            add(twoDigits: part)
+        }
+        bytes.append(UInt8(ascii: "."))
+        add(milliseconds % 1000, digits: 3)
+        bytes.append(UInt8(ascii: "Z"))
+    }
+
+    /// Seconds with six decimals.
+    private mutating func addSeconds(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        add(Int(seconds))
+        bytes.append(UInt8(ascii: "."))
+        add(Int(attoseconds / 1_000_000_000_000), digits: 6)
+    }
+
+    // MARK: Parts
+
+    private mutating func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
+
+    private mutating func add(_ number: Int) {
+        var digits = 1
+        var rest = number / 10
+        while rest > 0 {
+            digits += 1
+            rest /= 10
+        }
+        add(number, digits: digits)
+    }
+
+    private mutating func add(twoDigits number: Int) { add(number, digits: 2) }
+
+    /// A number of at least 0, with zeros at its front.
+    private mutating func add(_ number: Int, digits: Int) {
+        let end = bytes.count + digits
+        bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: digits))
+        var rest = number
+        for place in stride(from: end - 1, through: end - digits, by: -1) {
+            bytes[place] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
+    }
+
+    private mutating func add(hexadecimal byte: UInt8) {
+        for digit in [byte >> 4, byte & 15] {
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        }
+    }
+
+    /// Adds text of a client to a field in quotes.
+    private mutating func addEscaped(_ text: UnsafeBufferPointer<UInt8>) {
+        for index in text.indices {
+            let byte = unsafe text[index]
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(byte)
+            case 0x20...0x7E: bytes.append(byte)
+            default: addEscaped(byte)
+            }
+        }
+    }
+
+    /// Adds text of the application.
+    private mutating func addText(_ text: UnsafeBufferPointer<UInt8>) {
+        for index in text.indices {
+            let byte = unsafe text[index]
+            if (0x20...0x7E).contains(byte) { bytes.append(byte) } else { addEscaped(byte) }
+        }
+    }
+
+    private mutating func addEscaped(_ byte: UInt8) {
+        add("\\x")
+        add(hexadecimal: byte)
+    }
+}
+
+extension Request {
+    fileprivate var isHTTP10: Bool { unsafe withView { unsafe $0.head.pointee.minor == 0 } }
+}
+
+extension cre_request_view {
+    fileprivate func span(at offset: UInt16, _ length: UInt16) -> UnsafeBufferPointer<UInt8> {
+        unsafe UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length))
+    }
+}

@@ -53,6 +53,9 @@ SERVERS = {
     "async": ("echo", ("--mode", "base", "--handler", "async")),
     "straight": ("echo", ("--mode", "base", "--handler", "straight")),
     "routed": ("echo", ("--mode", "base", "--handler", "routed")),
+    "prepared": ("echo", ("--mode", "base", "--handler", "prepared")),
+    "wrapped": ("echo", ("--mode", "base", "--handler", "wrapped")),
+    "logged": ("echo", ("--mode", "base", "--handler", "logged")),
     "process": ("echo", ("--mode", "process", "--handler", "callback")),
     "p-straight": ("echo", ("--mode", "process", "--handler", "straight")),
 }
@@ -62,9 +65,15 @@ IDLE_SERVERS = ("c", "callback", "process")
 
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` and `async` stand for the
-    WebSocket handler only, as do `straight` and `p-straight`; `routed` is a handler of requests."""
+    WebSocket handler only, as do `straight` and `p-straight`; `routed` is a handler of requests, and what surrounds it
+    is measured with 16 of them in flight."""
+    surrounded = ("prepared", "wrapped", "logged")
     for work in WORKS:
-        others = ("routed",) if work.name.startswith("ws-") else ("span", "async", "straight", "p-straight")
+        others = ("span", "async", "straight", "p-straight")
+        if work.name.startswith("ws-"):
+            others = ("routed",) + surrounded
+        elif work.depth == 1:
+            others += surrounded
         for server in SERVERS:
             if server not in others:
                 yield work.name, server

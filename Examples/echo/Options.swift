@@ -8,7 +8,7 @@ import Musl
 
 struct Options {
     enum Compress: String, CaseIterable { case yes, no }
-    enum Handler: String, CaseIterable { case callback, span, async, straight, routed }
+    enum Handler: String, CaseIterable { case callback, span, async, straight, routed, prepared, wrapped, logged }
 
     var host = "127.0.0.1"
     var port = 9501
@@ -53,8 +53,8 @@ struct Options {
                     """
                     unknown option \(name)
                     usage: echo [--tcp | --udp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
-                    [--handler callback|span|async|straight|routed] [--max-message BYTES] [--compress yes|no] \
-                    [--cert FILE --key FILE]
+                    [--handler callback|span|async|straight|routed|prepared|wrapped|logged] [--max-message BYTES] \
+                    [--compress yes|no] [--cert FILE --key FILE]
                     """)
             }
         }

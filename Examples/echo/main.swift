@@ -58,7 +58,10 @@ case .straight:
         ws.subscribe(to: topic)
         for try await frame in ws.frames { server.publish(frame, to: topic) }
     }
-case .routed:
+case .routed, .prepared, .wrapped, .logged:
+    if options.handler == .prepared { server.use { _, _ in } }
+    if options.handler == .wrapped { server.use { request, response, next in try await next(request, response) } }
+    if options.handler == .logged { server.use(AccessLog(.combined, file: "/dev/null")) }
     server.get("/") { _, response in answerWithPage(response) }
     server.get("/:page") { request, response in
         guard request.parameters["page"] == "hello" else { throw NotFound() }

@@ -10,7 +10,8 @@ import SwiftServer
     }
     switch options.handler {
     case .callback: server.onReceive { server, fd, bytes in server.send(bytes, to: fd) }
-    case .straight, .routed: fail("--handler \(options.handler) serves WebSockets or HTTP")
+    case .straight, .routed, .prepared, .wrapped, .logged:
+        fail("--handler \(options.handler) serves WebSockets or HTTP")
     case .span: server.onReceiveSpan { server, fd, bytes in server.send(bytes, to: fd) }
     case .async: server.onReceive { (server, fd, bytes: [UInt8]) async in server.send(bytes, to: fd) }
     }

@@ -57,6 +57,74 @@ TEST_BOTH(a_batch_costs_one_read_and_one_write) {
     net_stop(net);
 }
 
+/* ---- files ---- */
+
+#define SMALL 4096
+
+static char small_file[] = "/tmp/creactor-test-XXXXXX";
+
+static int answer_with_file(net_server *net, const cre_record *event, uint8_t *payload) {
+    (void)payload;
+    if (event->kind == CRE_EVENT_REQUEST)
+        cre_engine_respond_file(net->engine, event->session, 200, NULL, small_file, 0, CRE_FILE_REST);
+    return 0;
+}
+
+static net_server *start_with_file(void) {
+    static const uint8_t bytes[SMALL];
+    strcpy(small_file + strlen(small_file) - 6, "XXXXXX");
+    int descriptor = mkstemp(small_file);
+    REQUIRE(descriptor >= 0);
+    CHECK_EQ(write(descriptor, bytes, SMALL), SMALL);
+    close(descriptor);
+    net_server *net = net_start((cre_engine_config){ .http = true }, answer_with_file);
+    net->quiet = true;
+    return net;
+}
+
+static long file_reads(void) {
+    return atomic_load(&calls_made[CALL_pread]);
+}
+
+static void request_file(net_client *client) {
+    net_send_text(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+TEST_BOTH(a_small_file_leaves_with_its_head) {
+    net_server *net = start_with_file();
+    net_client client = net_connect(net);
+    for (int i = 0; i < 3; i++) {
+        long wrote = writes(), read = file_reads(), sent = atomic_load(&calls_made[CALL_sendfile]);
+        request_file(&client);
+        size_t head = net_find(&client, "\r\n\r\n");
+        CHECK(net_await(&client, head + SMALL));
+        net_take(&client, client.length);
+        if (i) CHECK_EQ(writes() - wrote, 1); /* TLS may send tickets before the first */
+        CHECK_EQ(file_reads() - read, 1);
+        CHECK_EQ(atomic_load(&calls_made[CALL_sendfile]), sent);
+    }
+    net_close(&client);
+    unlink(small_file);
+    net_stop(net);
+}
+
+TEST_BOTH(a_small_file_that_cannot_be_read_cuts_the_connection) {
+    net_server *net = start_with_file();
+    net_client client = net_connect(net);
+    NET_UNTIL(net, net->engine->net.open == 1);
+    int descriptors = net_descriptors();
+    calls_fail(CALL_pread, 1, EIO);
+    request_file(&client);
+    net_await_end(&client);
+    CHECK(calls_heal());
+    CHECK_EQ(client.length, 0);
+    NET_UNTIL(net, net->engine->net.open == 0);
+    CHECK_EQ(net_descriptors(), descriptors - 1);
+    net_close(&client);
+    unlink(small_file);
+    net_stop(net);
+}
+
 /* ---- without descriptors ---- */
 
 static void stop_loop(void *context, cre_timer *timer) {

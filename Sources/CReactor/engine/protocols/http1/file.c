@@ -15,6 +15,10 @@
 /* How much of a file is read at once for TLS. */
 #define FILE_PIECE 65536u
 
+/* A file up to this size is read behind its head, so that both leave in one write. Others go from the file to
+ * the socket. */
+#define FILE_WITH_HEAD 16384u
+
 struct cre__http1_file {
     int descriptor;
     uint64_t offset, left;   /* of the part that is being sent */
@@ -68,12 +72,44 @@ static bool next_part(cre__conn *conn) {
     return true;
 }
 
+/* Reads a part of a file. False when the file is shorter now, or cannot be read. */
+static bool read_file(int descriptor, uint64_t offset, uint8_t *to, size_t length) {
+    for (size_t done = 0; done < length;) {
+        ssize_t got = pread(descriptor, to + done, length - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        done += (size_t)got;
+    }
+    return true;
+}
+
+/* Sends a small file together with its head. */
+static int send_with_head(cre__conn *conn, const cre__response *head, const cre__opened_file *opened,
+                          bool keep_alive) {
+    size_t length = (size_t)opened->length;
+    uint8_t *body;
+    int result = cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, length, keep_alive, length, &body);
+    bool read = !result && read_file(opened->descriptor, opened->parts[0].range.offset, body, length);
+    close(opened->descriptor);
+    if (result) return result;
+    if (!read) { /* the file is shorter now than the head says */
+        CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = -EIO);
+        return -EIO;
+    }
+    if (!keep_alive) cre__http1_set_closing(cre__http1_of(conn));
+    cre__http1_answered(conn, keep_alive);
+    return 0;
+}
+
 int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre__opened_file *opened,
                            bool close_after) {
     cre__http1 *http = cre__http1_of(conn);
     bool no_body = http->first_traits & CRE__HEAD_REQUEST || head->status == 204 || head->status == 304;
     bool keep_alive = cre__http1_goes_on(conn, close_after);
     uint64_t length = head->status == 205 ? 0 : opened->length; /* 205 must have an empty body */
+    if (!no_body && length && length <= FILE_WITH_HEAD && opened->part_count == 1 &&
+        !opened->texts.length)
+        return send_with_head(conn, head, opened, keep_alive);
     uint8_t *behind;
     int result = cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, length, keep_alive, 0, &behind);
     if (result) {
@@ -159,13 +195,8 @@ static ssize_t read_piece(cre__conn *conn, size_t length) {
     if (length > FILE_PIECE) length = FILE_PIECE;
     uint8_t *at = cre__conn_reserve(conn, length);
     if (!at) return -1; /* the connection has ended */
-    for (size_t done = 0; done < length;) {
-        ssize_t got = pread(file->descriptor, at + done, length - done, (off_t)(file->offset + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return 0; /* what is reserved is never sent: the connection ends */
-        done += (size_t)got;
-    }
-    return (ssize_t)length;
+    /* What is reserved is never sent when it cannot be read: the connection ends. */
+    return read_file(file->descriptor, file->offset, at, length) ? (ssize_t)length : 0;
 }
 
 bool cre__http1_send_file(cre__conn *conn, uint32_t *budget) {

@@ -57,20 +57,21 @@ enum PathText {
         return true
     }
 
-    /// Whether a segment with escapes, decoded, has these bytes; with `ignoringCase` in any letter case.
-    static func isEqual(
-        _ text: UnsafeBufferPointer<UInt8>, _ label: UnsafeBufferPointer<UInt8>, ignoringCase: Bool
-    ) -> Bool {
+    /// The order of a segment with escapes, decoded and perhaps in lower case, and other bytes: negative when the segment
+    /// is before them, 0 when they are equal. A malformed escape is behind all bytes.
+    static func order(
+        _ text: UnsafeBufferPointer<UInt8>, _ label: UnsafeBufferPointer<UInt8>, lowercasing: Bool = false
+    ) -> Int {
         var index = 0
         var place = 0
         while index < text.count {
-            guard place < label.count, let (byte, end) = unsafe next(text, index) else { return false }
-            let wanted = unsafe label[place]
-            guard byte == wanted || ignoringCase && lowercased(byte) == lowercased(wanted) else { return false }
+            guard place < label.count, let (byte, end) = unsafe next(text, index) else { return 1 }
+            let order = unsafe Int(lowercasing ? lowercased(byte) : byte) - Int(label[place])
+            if order != 0 { return order }
             index = end
             place += 1
         }
-        return place == label.count
+        return place - label.count
     }
 
     static func lowercased(_ byte: UInt8) -> UInt8 {

@@ -4,7 +4,7 @@ internal import Glibc
 ///
 /// A search compares the bytes of the path as they were sent, follows literals before parameters before wildcards, and
 /// returns to the next choice where one leads to no route. Each node has one path to it, so a search visits each node
-/// once at most. It allocates nothing.
+/// once at most. Literals of one node are found by bisection. It allocates nothing.
 @safe final class RouteTree: @unchecked Sendable {
     // `@unchecked`: immutable after `init`.
 
@@ -15,9 +15,11 @@ internal import Glibc
         var labelLength = 0
         /// Whether the literal matches in any letter case, on the way to prefixes only.
         var ignoresCase = false
-        /// The literals below, which are neighbours.
+        /// The literals below, which are neighbours in the order of their bytes.
         var firstChild = 0
         var childCount = 0
+        /// Whether one of them matches in any letter case.
+        var hasOtherCases = false
         var parameter = none
         /// The endpoint of paths that end here.
         var exact = none
@@ -115,16 +117,19 @@ internal import Glibc
             }
             let next = min(stop + 1, count)
             let segment = unsafe UnsafeBufferPointer(rebasing: search.path[at..<stop])
-            var child = unsafe node.pointee.firstChild
-            let end = unsafe child + node.pointee.childCount
-            while child < end {
-                switch unsafe compare(child, segment, isEscaped) {
-                case .different: break
-                case let equality:
-                    let found = visit(child, next, isExact: isExact && equality == .same, &search)
+            if unsafe node.pointee.childCount > 0 {
+                let same = unsafe child(of: node, segment, isEscaped)
+                if same >= 0 {
+                    let found = visit(same, next, isExact: isExact, &search)
                     if found >= 0 { return found }
                 }
-                child += 1
+                if unsafe node.pointee.hasOtherCases {
+                    let other = unsafe childInOtherCase(of: node, segment)
+                    if other >= 0, other != same {
+                        let found = visit(other, next, isExact: false, &search)
+                        if found >= 0 { return found }
+                    }
+                }
             }
             if unsafe node.pointee.parameter >= 0, unsafe isValue(segment, isEscaped) {
                 let found = unsafe visit(node.pointee.parameter, next, isExact: isExact, &search)
@@ -143,27 +148,45 @@ internal import Glibc
         return unsafe node.pointee.prefix
     }
 
-    private enum Equality { case different, same, otherCase }
-
-    @inline(__always) private func compare(
-        _ child: Int, _ segment: UnsafeBufferPointer<UInt8>, _ isEscaped: Bool
-    ) -> Equality {
-        let node = unsafe nodes + child
-        let length = unsafe node.pointee.labelLength
-        if length == segment.count, let start = segment.baseAddress,
-            unsafe memcmp(start, labels + node.pointee.label, length) == 0
-        {
-            return .same
+    /// The literal below a node that a segment equals, or `none`.
+    @inline(__always) private func child(
+        of node: UnsafeMutablePointer<Node>, _ segment: UnsafeBufferPointer<UInt8>, _ isEscaped: Bool
+    ) -> Int {
+        if isEscaped { return unsafe search(node) { label in unsafe PathText.order(segment, label) } }
+        return unsafe search(node) { label in
+            guard let start = segment.baseAddress, let other = label.baseAddress else {
+                return segment.count - label.count
+            }
+            let order = unsafe memcmp(start, other, min(segment.count, label.count))
+            return order != 0 ? Int(order) : segment.count - label.count
         }
-        guard unsafe isEscaped || node.pointee.ignoresCase else { return .different }
-        return unsafe compareSlowly(node.pointee, segment)
     }
 
-    @inline(never) private func compareSlowly(_ node: Node, _ segment: UnsafeBufferPointer<UInt8>) -> Equality {
-        let label = unsafe UnsafeBufferPointer(start: labels + node.label, count: node.labelLength)
-        if unsafe PathText.isEqual(segment, label, ignoringCase: false) { return .same }
-        return unsafe node.ignoresCase && PathText.isEqual(segment, label, ignoringCase: true)
-            ? .otherCase : .different
+    /// The literal below a node that matches in any letter case and equals a segment so, or `none`.
+    @inline(never) private func childInOtherCase(
+        of node: UnsafeMutablePointer<Node>, _ segment: UnsafeBufferPointer<UInt8>
+    ) -> Int {
+        // Such literals are in lower case.
+        let found = unsafe search(node) { label in unsafe PathText.order(segment, label, lowercasing: true) }
+        return unsafe found >= 0 && nodes[found].ignoresCase ? found : RouteTree.none
+    }
+
+    /// The literal below a node for which `order` gives 0: it is negative for those behind it.
+    @inline(__always) private func search(
+        _ node: UnsafeMutablePointer<Node>, _ order: (UnsafeBufferPointer<UInt8>) -> Int
+    ) -> Int {
+        var low = unsafe node.pointee.firstChild
+        var high = unsafe low + node.pointee.childCount
+        while low < high {
+            let middle = (low + high) / 2
+            let candidate = unsafe nodes + middle
+            let label = unsafe UnsafeBufferPointer(
+                start: labels + candidate.pointee.label, count: candidate.pointee.labelLength)
+            let result = unsafe order(label)
+            if result == 0 { return middle }
+            if result < 0 { high = middle } else { low = middle + 1 }
+        }
+        return RouteTree.none
     }
 
     @inline(__always) private func isValue(_ segment: UnsafeBufferPointer<UInt8>, _ isEscaped: Bool) -> Bool {

@@ -3,7 +3,7 @@ struct RouteTreeBuilder {
     private final class Draft {
         var label: [UInt8] = []
         var ignoresCase = false
-        var children: [Draft] = []
+        var children: [[UInt8]: Draft] = [:]
         var parameter: Draft?
         /// Numbers of routes by the bits of their methods.
         var exact: [UInt32: Int] = [:]
@@ -12,10 +12,10 @@ struct RouteTreeBuilder {
 
         /// The node of a literal below this one, which is made when it is new.
         func child(_ label: [UInt8]) -> Draft {
-            if let known = children.first(where: { $0.label == label }) { return known }
+            if let known = children[label] { return known }
             let child = Draft()
             child.label = label
-            children.append(child)
+            children[label] = child
             return child
         }
     }
@@ -96,7 +96,8 @@ struct RouteTreeBuilder {
             nodes[next].prefix = draft.prefix ?? RouteTree.none
             nodes[next].firstChild = pending.count
             nodes[next].childCount = draft.children.count
-            pending += draft.children
+            nodes[next].hasOtherCases = draft.children.values.contains { $0.ignoresCase }
+            pending += draft.children.values.sorted { $0.label.lexicographicallyPrecedes($1.label) }
             if let parameter = draft.parameter {
                 nodes[next].parameter = pending.count
                 pending.append(parameter)

@@ -123,6 +123,36 @@ import Testing
         for path in ["/%41", "/%6", "/a%00", "/%2Fa", "/aa%61"] { #expect(try table.route("GET \(path)") == "-") }
     }
 
+    @Test func manyLiteralsOfOneNode() throws {
+        let labels = (0..<1000).map { "item\($0)" }
+        let table = try Table(
+            labels.shuffled().map { "GET /items/\($0)" } + ["handle /items/Item7", "GET /items/ITEM8", "GET /items/a"])
+        for label in labels {
+            #expect(try table.route("GET /items/\(label)") == "GET /items/\(label)")
+            #expect(try table.route("GET /items/\(label.replacing("i", with: "%69"))") == "GET /items/\(label)")
+            #expect(try table.route("GET /items/\(label)0000") == "-")
+        }
+        for (path, route) in [
+            ("ITEM7", "handle /items/Item7"), ("iteM7/more", "handle /items/Item7"), ("%49tem7", "handle /items/Item7"),
+            ("ITEM8", "GET /items/ITEM8"), ("Item8", "-"), ("", "-"), ("item", "-"), ("z", "-"), ("%00", "-"),
+            ("%", "-"),
+            ("a", "GET /items/a"), ("A", "-"), ("item7", "GET /items/item7"),
+        ] {
+            #expect(try table.route("GET /items/\(path)") == route, "\(path)")
+        }
+    }
+
+    /// A literal in the letter case of the path comes before one in any, whichever was added first.
+    @Test func lettersInTheSameCaseComeFirst() throws {
+        for names in [["handle /users", "GET /Users"], ["GET /Users", "handle /users"]] {
+            let table = try Table(names)
+            #expect(try table.route("GET /Users") == "GET /Users")
+            #expect(try table.route("GET /users") == "handle /users")
+            #expect(try table.route("GET /Users/more") == "handle /users")
+            #expect(try table.route("POST /Users") == "handle /users")
+        }
+    }
+
     @Test func methods() throws {
         let table = try Table(
             "GET /a", "POST /a", "any /a", "DELETE /b", "GET /b", "PROPFIND /b", "POST /c", "HEAD /d", "GET /d",

@@ -10,10 +10,13 @@ let strict: [SwiftSetting] = [
 ]
 
 // Public types must say whether they are Sendable. Release builds may inline across modules, which is what lets
-// a dependent call straight into the C core.
+// a dependent call straight into the C core, and do without the checks that closures of the main actor run on it,
+// of which a request would cost several: debug builds have them.
 let library: [SwiftSetting] = [
     .unsafeFlags(["-Xfrontend", "-require-explicit-sendable"]),
-    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    .unsafeFlags(
+        ["-cross-module-optimization", "-Xfrontend", "-disable-dynamic-actor-isolation"],
+        .when(configuration: .release)),
 ]
 
 // Bridges to packages that others share, each behind a trait of its own. While a trait is off, its package is not

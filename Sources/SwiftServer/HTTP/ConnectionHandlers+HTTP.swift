@@ -11,7 +11,7 @@ extension ConnectionHandlers {
                     do { try handler(request, response) } catch { failed(request, response, worker, error) }
                 }
             } else {
-                let response = MainActor.assumeIsolated { Response(to: request, worker: worker) }
+                let response = Response(to: request, worker: worker)
                 do { try direct(request, response) } catch { failed(request, response, worker, error) }
             }
         }

@@ -3,9 +3,23 @@ internal import CReactor
 /// The header fields of a response in the form that crosses to other processes (`cre_http_fields_put`). Names match in
 /// any letter case.
 struct PackedFields {
-    private(set) var bytes: [UInt8] = []
+    /// Memory whose first `length` bytes are the fields.
+    private(set) var storage: [UInt8]
+    private var length = 0
 
-    var isEmpty: Bool { bytes.isEmpty }
+    /// Fields in memory that others have left, if there is any.
+    init(reusing storage: [UInt8] = []) { self.storage = storage }
+
+    private static let mostReusable = 4096
+    /// Whether the memory may be left to others: there is some, and not so much that keeping it would be a waste.
+    var isReusable: Bool { !storage.isEmpty && storage.count <= PackedFields.mostReusable }
+
+    var isEmpty: Bool { length == 0 }
+    var bytes: [UInt8] { Array(storage[..<length]) }
+
+    @inline(__always) func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        unsafe storage.withUnsafeBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[..<length])) }
+    }
 
     /// Adds a field. Returns false, and adds nothing, if it must not be sent or does not fit.
     mutating func append(_ name: String, _ value: String) -> Bool {
@@ -17,13 +31,26 @@ struct PackedFields {
         _ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>
     ) -> Bool {
         let size = name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
-        guard bytes.count + size <= CRE_HTTP_MAX_HEAD, unsafe PackedFields.isValid(name, value) else { return false }
-        bytes.reserveCapacity(bytes.count + size)
-        let lengths = (UInt16(name.count), UInt16(value.count))
-        unsafe withUnsafeBytes(of: lengths) { unsafe bytes.append(contentsOf: $0) }
-        unsafe bytes.append(contentsOf: name)
-        unsafe bytes.append(contentsOf: value)
+        guard length + size <= CRE_HTTP_MAX_HEAD, unsafe PackedFields.isValid(name, value) else { return false }
+        if length + size > storage.count { grow(to: length + size) }
+        unsafe storage.withUnsafeMutableBytes { room in
+            let start = unsafe room.baseAddress.unsafelyUnwrapped
+            length += unsafe cre_http_fields_put(
+                start + length, room.count - length, name.baseAddress, name.count, value.baseAddress, value.count)
+        }
         return true
+    }
+
+    @inline(never) private mutating func grow(to size: Int) {
+        let capacity = max(256, size, min(2 * storage.count, Int(CRE_HTTP_MAX_HEAD)))
+        storage = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { room, count in
+            unsafe room.initialize(repeating: 0)
+            unsafe storage.withUnsafeBytes {
+                unsafe UnsafeMutableRawBufferPointer(room).copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: $0[..<length]))
+            }
+            count = capacity
+        }
     }
 
     private static func isValid(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -62,7 +89,7 @@ struct PackedFields {
             if unsafe !PackedFields.isSame(found, name) { unsafe kept.append(contentsOf: entry) }
             return true
         }
-        bytes = kept
+        (storage, length) = (kept, kept.count)
     }
 
     /// The value of the first field of this name.
@@ -95,10 +122,10 @@ struct PackedFields {
         _ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ entry: UnsafeRawBufferPointer) ->
             Bool
     ) {
-        unsafe bytes.withUnsafeBufferPointer { bytes in
+        unsafe storage.withUnsafeBufferPointer { bytes in
             guard let start = bytes.baseAddress else { return }
             var cursor: UnsafePointer<UInt8>? = unsafe start
-            let end = unsafe start + bytes.count
+            let end = unsafe start + length
             var field = unsafe cre_http_header()
             while let entry = unsafe cursor, unsafe cre_http_fields_next(&cursor, end, &field) {
                 let (nameLength, valueLength) = unsafe (Int(field.name_length), Int(field.value_length))

@@ -12,18 +12,18 @@ internal import CReactor
     let request: RequestID
     let worker: WorkerContext
     /// The header fields that were added.
-    var packed = PackedFields()
-    private var code: UInt16 = 200
+    @safe @exclusivity(unchecked) var packed: PackedFields
+    @safe @exclusivity(unchecked) private var code: UInt16 = 200
     /// Whether a handler has set the status.
-    private var hasStatus = false
-    private var isEnded = false
+    @safe @exclusivity(unchecked) private var hasStatus = false
+    @safe @exclusivity(unchecked) private var isEnded = false
     /// Whether the head was sent and the body has not ended.
-    private var isStreaming = false
+    @safe @exclusivity(unchecked) private var isStreaming = false
     /// The size of the body as far as it was sent, in bytes; of a file the length that was given to
     /// ``sendFile(_:offset:length:)``, 0 without one. A transformation, such as compression, counts with its output.
-    public private(set) var bytesSent = 0
+    @safe @exclusivity(unchecked) public private(set) var bytesSent = 0
     /// What few responses have: hooks, trailers, a transformation, a deadline.
-    var extras: ResponseExtras?
+    @safe @exclusivity(unchecked) var extras: ResponseExtras?
 
     /// The fields in packed form.
     var fields: [UInt8] { packed.bytes }
@@ -36,21 +36,27 @@ internal import CReactor
     /// Whether the response is complete, or its connection was closed instead.
     public var hasEnded: Bool { isEnded }
 
-    init(to request: RequestID, worker: WorkerContext) {
+    /// On the loop's thread. Not isolated, so that a request costs no check of that.
+    nonisolated init(to request: RequestID, worker: WorkerContext) {
         self.request = request
         self.worker = worker
+        packed = PackedFields(reusing: worker.requests.takeReusableFields())
         worker.requests.taken()
-        if let timeout = worker.requestTimeout { limit(to: timeout) }
+        if let timeout = worker.requestTimeout { MainActor.assumeIsolated { limit(to: timeout) } }
     }
 
     /// The response to this request, which is compressed where the settings say so.
-    convenience init(to request: Request, worker: WorkerContext) {
+    nonisolated convenience init(to request: Request, worker: WorkerContext) {
         self.init(to: request.id, worker: worker)
-        if let compression = worker.compression { compress(compression, request) }
+        if let compression = worker.compression { MainActor.assumeIsolated { compress(compression, request) } }
     }
 
     deinit {
-        guard !isEnded else { return }
+        if isEnded {
+            // The last reference may be released on any thread.
+            if packed.isReusable, worker.isHere { worker.requests.keep(reusableFields: packed.storage) }
+            return
+        }
         // The last reference may be released on any thread.
         let (worker, request, fields, extras) = (worker, request, packed.bytes, extras)
         let (isStreaming, bytesSent) = (isStreaming, bytesSent)
@@ -229,7 +235,10 @@ internal import CReactor
     private func sendWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) {
         bytesSent = body.count
         let isTyped = unsafe isText && !body.isEmpty
-        if unsafe worker.link.respond(request, status: code, fields: packed.bytes, body: body, isText: isTyped) {
+        let isSent = unsafe packed.withBytes {
+            unsafe worker.link.respond(request, status: code, fields: $0, body: body, isText: isTyped)
+        }
+        if isSent {
             return
         }
         // The client has left, which is normal; or the response is too large to be queued.

@@ -3,10 +3,10 @@ internal import CReactor
 /// The requests that were taken and not answered yet, and the bodies that are still arriving.
 @safe final class OpenRequests: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
-    private(set) var count = 0
+    @safe @exclusivity(unchecked) private(set) var count = 0
     /// Called when a request was answered.
-    var whenAnswered: (() -> Void)?
-    private var bodies: [RequestID: IncomingBody] = [:]
+    @safe @exclusivity(unchecked) var whenAnswered: (() -> Void)?
+    @safe @exclusivity(unchecked) private var bodies: [RequestID: IncomingBody] = [:]
     private let link: WorkerLink
     private let pauses: ReadPauses
 
@@ -16,6 +16,17 @@ internal import CReactor
     }
 
     func taken() { count += 1 }
+
+    /// Memory for the fields of a response, which a released one has left.
+    @safe @exclusivity(unchecked) private var reusableFields: [UInt8] = []
+
+    @inline(__always) func takeReusableFields() -> [UInt8] {
+        let fields = reusableFields
+        reusableFields = []
+        return fields
+    }
+
+    @inline(__always) func keep(reusableFields: [UInt8]) { self.reusableFields = reusableFields }
 
     func answered(_ request: RequestID) {
         if !bodies.isEmpty { bodies[request]?.cut() }

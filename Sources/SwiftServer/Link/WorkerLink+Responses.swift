@@ -10,12 +10,25 @@ extension WorkerLink {
         _ request: RequestID, status: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer, isText: Bool = false,
         more: Bool = false
     ) -> Bool {
-        unsafe fields.withUnsafeBytes { fields in
-            let send = unsafe more ? cre_worker_respond_more : cre_worker_respond
-            return unsafe send(
-                raw, request.connection.rawValue, request.number, status, isText ? UInt32(CRE_RESPOND_TEXT) : 0,
-                fields.baseAddress, fields.count, body.baseAddress, body.count) == 0
+        unsafe fields.withUnsafeBytes {
+            unsafe respond(request, status: status, fields: $0, body: body, isText: isText, more: more)
         }
+    }
+
+    @inline(__always)
+    func respond(
+        _ request: RequestID, status: UInt16, fields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
+        isText: Bool, more: Bool = false
+    ) -> Bool {
+        let options = isText ? UInt32(CRE_RESPOND_TEXT) : 0
+        let (fd, number) = (request.connection.rawValue, request.number)
+        let result =
+            more
+            ? unsafe cre_worker_respond_more(
+                raw, fd, number, status, options, fields.baseAddress, fields.count, body.baseAddress, body.count)
+            : unsafe cre_worker_respond(
+                raw, fd, number, status, options, fields.baseAddress, fields.count, body.baseAddress, body.count)
+        return result == 0
     }
 
     /// Sends an empty response with status 500 and closes the connection.

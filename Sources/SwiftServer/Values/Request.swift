@@ -6,8 +6,9 @@ internal import CReactor
 public struct Request: Sendable {
     /// The connection of the request.
     public let fd: ConnectionID
-    /// Head, field table, the head's bytes and the body, in the form of the C core.
-    let storage: [UInt8]
+    /// Head, field table, the head's bytes and the body, in the form of the C core: the first `length` bytes.
+    private let storage: [UInt8]
+    private let length: UInt32
     /// The number by which its response refers to it.
     let number: UInt8
     /// The time of the loop at which it was received, in milliseconds, modulo 2^32.
@@ -23,15 +24,25 @@ public struct Request: Sendable {
 
     /// `receivedAt`: ``EventLoop/milliseconds``.
     init?(fd: ConnectionID, number: UInt8 = 0, receivedAt: UInt32, payload: UnsafeRawBufferPointer) {
+        guard unsafe cre_request_view.isValid(payload) else { return nil }
         self.fd = fd
         self.number = number
         self.receivedAt = receivedAt
         storage = unsafe [UInt8](payload)
-        var view = unsafe cre_request_view()
-        let result = unsafe storage.withUnsafeBufferPointer {
-            unsafe cre_request_view_init(&view, $0.baseAddress, UInt32($0.count))
-        }
-        guard result == 0 else { return nil }
+        length = UInt32(payload.count)
+    }
+
+    /// Uses the memory of an earlier request again, unless somebody has kept that.
+    init?(
+        fd: ConnectionID, number: UInt8, receivedAt: UInt32, payload: UnsafeRawBufferPointer,
+        reusing memory: inout RequestMemory
+    ) {
+        guard unsafe cre_request_view.isValid(payload) else { return nil }
+        self.fd = fd
+        self.number = number
+        self.receivedAt = receivedAt
+        storage = unsafe memory.copy(payload)
+        length = UInt32(payload.count)
     }
 
     /// "GET", "POST" and so on, as sent.
@@ -103,13 +114,19 @@ public struct Request: Sendable {
         var view = unsafe cre_request_view()
         return unsafe storage.withUnsafeBufferPointer {
             // Checked in init.
-            _ = unsafe cre_request_view_init(&view, $0.baseAddress, UInt32($0.count))
+            _ = unsafe cre_request_view_init(&view, $0.baseAddress, length)
             return unsafe body(view)
         }
     }
 }
 
 extension cre_request_view {
+    fileprivate static func isValid(_ payload: UnsafeRawBufferPointer) -> Bool {
+        var view = unsafe cre_request_view()
+        let start = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        return unsafe cre_request_view_init(&view, start, UInt32(payload.count)) == 0
+    }
+
     func text(at offset: UInt16, _ length: UInt16) -> String {
         unsafe String(decoding: UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length)), as: UTF8.self)
     }

@@ -19,6 +19,7 @@ internal import CReactorInternal
     private let drain: Drain
     /// Requests, messages and packets that this worker may still take.
     @safe @exclusivity(unchecked) private var quota: Quota
+    @safe @exclusivity(unchecked) private var memory = RequestMemory()
 
     init(
         worker: WorkerContext, configuration: ServerConfiguration, sockets: OpenWebSockets?, tasks: TaskRunner,
@@ -60,9 +61,20 @@ internal import CReactorInternal
             // The most frequent event, without the copy of all handlers that the others are worth.
             count()
             unsafe handlers.message?(worker, fd, Opcode(rawValue: record.pointee.opcode), payload)
+        } else if unsafe UInt32(record.pointee.kind) == CRE_EVENT_REQUEST.rawValue {
+            unsafe receiveRequest(record, fd, payload)
         } else {
             unsafe receive(record, fd, payload, handlers)
         }
+    }
+
+    /// A request of the first port, likewise without a copy of all handlers.
+    @inline(never) private func receiveRequest(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
+    ) {
+        guard let request = unsafe request(record, fd, payload) else { return }
+        count()
+        if handlers.handshake == nil { handlers.request?(worker, request) } else { decide(request, handlers) }
     }
 
     /// An event of a port with straight-line handlers. Returns false when its callbacks should get it.
@@ -110,7 +122,9 @@ internal import CReactorInternal
         _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
     ) -> Request? {
         let now = worker.loop.milliseconds
-        guard var request = unsafe Request(fd: fd, number: record.pointee.opcode, receivedAt: now, payload: payload)
+        guard
+            var request = unsafe Request(
+                fd: fd, number: record.pointee.opcode, receivedAt: now, payload: payload, reusing: &memory)
         else { return nil }
         if unsafe UInt32(record.pointee.flags) & CRE_RECORD_MORE_BODY != 0 { worker.requests.expectBody(of: &request) }
         return request

@@ -84,6 +84,21 @@ import Testing
         #expect(fields.isEmpty)
     }
 
+    @Test func manyFieldsKeepTheirOrder() {
+        var fields = PackedFields(reusing: [UInt8](repeating: 7, count: 64))
+        var copies: [PackedFields] = []
+        for index in 0..<500 {
+            copies.append(fields)
+            let isTaken = fields.append("x-\(index)", String(repeating: "v", count: index % 50))
+            #expect(isTaken)
+        }
+        #expect(fields.all.map(\.name) == (0..<500).map { "x-\($0)" })
+        #expect(fields.all.allSatisfy { $0.value.utf8.count == Int($0.name.dropFirst(2))! % 50 })
+        for (index, copy) in copies.enumerated() { #expect(copy.all.count == index) }
+        let bytes = unsafe fields.withBytes { unsafe [UInt8]($0) }
+        #expect(bytes == fields.bytes)
+    }
+
     @Test func fieldsHaveALimit() {
         var fields = PackedFields()
         let value = String(repeating: "x", count: 60_000)

@@ -101,6 +101,26 @@ import Testing
         #expect(request.header.all("a").isEmpty && request.query["a"] == nil)
     }
 
+    /// Requests that were kept are not overwritten by later ones, which use the memory of others.
+    @Test func keptRequestsStayAsTheyAre() throws {
+        var memory = RequestMemory()
+        var kept: [Request] = []
+        let names = (0..<40).map { String(repeating: "\($0)-", count: $0 * 20 % 1300) }
+        for (index, name) in names.enumerated() {
+            let fields = index % 7 == 3 ? "Upgrade: websocket\r\nConnection: Upgrade\r\n" : ""
+            let payload = try RequestTests.payload("GET /\(name) HTTP/1.1\r\nHost: a\r\n\(fields)\r\nbody\(index)")
+            let request = unsafe payload.withUnsafeBytes {
+                unsafe Request(
+                    fd: ConnectionID(rawValue: 7), number: 0, receivedAt: 0, payload: $0, reusing: &memory)
+            }
+            let made = try #require(request)
+            #expect(made.path == "/" + name && made.body == [UInt8]("body\(index)".utf8))
+            if index % 3 != 0 { kept.append(made) }
+        }
+        #expect(kept.map(\.path) == names.enumerated().filter { $0.offset % 3 != 0 }.map { "/" + $0.element })
+        #expect(kept.last?.body == [UInt8]("body38".utf8))
+    }
+
     @Test func payloadsThatAreCutOffAreRefused() throws {
         let bytes = try RequestTests.payload("GET /path HTTP/1.1\r\nHost: a\r\n\r\n")
         for count in bytes.indices {

@@ -19,8 +19,9 @@ internal import CReactor
     @safe @exclusivity(unchecked) private var isEnded = false
     /// Whether the head was sent and the body has not ended.
     @safe @exclusivity(unchecked) private var isStreaming = false
-    /// The size of the body as far as it was sent, in bytes; of a file the length that was given to
-    /// ``sendFile(_:offset:length:)``, 0 without one. A transformation, such as compression, counts with its output.
+    /// The size of the body as far as it was sent, in bytes; of a file the length of the part that
+    /// ``sendFile(_:offset:length:)`` was called for, as the file was then. A transformation, such as compression,
+    /// counts with its output.
     @safe @exclusivity(unchecked) public private(set) var bytesSent = 0
     /// What few responses have: hooks, trailers, a transformation, a deadline.
     @safe @exclusivity(unchecked) var extras: ResponseExtras?
@@ -188,7 +189,7 @@ internal import CReactor
             path.utf8.count <= Int(CRE_MAX_PATH)
         else { return false }
         isEnded = true
-        bytesSent = length ?? 0
+        bytesSent = FileLength.length(of: path, from: offset, atMost: length)
         worker.link.respondFile(
             request, status: code, fields: packed.bytes, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)

@@ -31,6 +31,10 @@ import TestProtocol
             response.header("content-type", "text/html")
             response.end("<p>")
         case "/bytes": response.end([1, 2, 3])
+        case "/file":
+            response.sendFile(
+                request.query["path"] ?? "", offset: request.query["offset"].flatMap(Int.init) ?? 0,
+                length: request.query["length"].flatMap(Int.init))
         case "/headers":
             response.header("X-A", "1")
             response.header("x-a", "2")

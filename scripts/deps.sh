@@ -6,6 +6,7 @@
 run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev')
 test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
+bench_extras=('wrk=wrk' 'h2load=nghttp2-client')
 lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is skipped.
 lint_extras=('shellcheck=shellcheck')
@@ -105,19 +106,20 @@ find_swift() {
     export PATH toolchain_clang
 }
 
-# deps run|test|lint|all: installs what is missing for that; quiet when nothing is.
+# deps run|test|lint|bench|all: installs what is missing for that; quiet when nothing is.
 install_deps() {
     local needs=("${run_needs[@]}") extras=() packages package
     case $1 in
         run) ;;
         test) needs+=("${test_needs[@]}") extras+=("${test_extras[@]}") ;;
+        bench) needs+=("${test_needs[@]}") extras+=("${test_extras[@]}" "${bench_extras[@]}") ;;
         lint) needs+=("${test_needs[@]}" "${lint_needs[@]}") extras+=("${lint_extras[@]}") ;;
         all)
             needs+=("${test_needs[@]}" "${lint_needs[@]}")
-            extras+=("${test_extras[@]}" "${lint_extras[@]}")
+            extras+=("${test_extras[@]}" "${lint_extras[@]}" "${bench_extras[@]}")
             ;;
         *)
-            echo "usage: ./dev deps [run|test|lint|all]" >&2
+            echo "usage: ./dev deps [run|test|lint|bench|all]" >&2
             return 2
             ;;
     esac

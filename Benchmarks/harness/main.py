@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import load, micro, processes
+from . import load, micro, processes, tools
 from .environment import environment
 from .report import Row, markdown
 from .scenarios import scenarios
@@ -97,8 +97,12 @@ def select_servers(options):
 
 
 def select_rows(scenario, servers, only):
+    servers = [server for server in servers if re.search(scenario.servers, server.name)]
     wanted = [server for server in servers if re.search(only, f"{scenario.key} {server.name}")]
     if not wanted:
+        return []
+    if scenario.tool != "wsload" and (hint := tools.missing(scenario.tool)):
+        say(f"skipped {scenario.key}: {hint}")
         return []
     return [Row(server) for server in servers if server in wanted or server.name in REFERENCES]
 
@@ -109,7 +113,10 @@ def measure_row(row, scenario, options):
         cpus.add(options.load_cpu)
     try:
         with started(row.server, cpus) as running:
-            row.rounds.append(load.measure(running, scenario.arguments, options))
+            if scenario.tool == "wsload":
+                row.rounds.append(load.measure(running, scenario.arguments, options))
+            else:
+                row.rounds.append(tools.measure(running, scenario, options))
     except Failure as failure:
         row.failure = str(failure)
         say(f"  {row.server.name}: {failure}")
@@ -126,6 +133,8 @@ def measure_scenario(scenario, rows, options):
 
 def run_load(options, facts):
     load.build()
+    if options.subject == "http":
+        tools.make_files()
     results = []
     servers = select_servers(options)
     keys = [server.key for server in servers if server.key]

@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "Benchmarks"
 BUILD = ROOT / ".build" / "bench"
+FILES = BUILD / "files"  # that servers send in the subject http
 PEERS = ROOT / ".build" / "peers"
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 class Scenario:
     key: str  # for --only
     title: str
-    arguments: tuple  # of wsload
+    arguments: tuple  # of wsload; for another tool the path
     unit: str = "message"
+    tool: str = "wsload"
+    servers: str = ""  # regular expression on the names of those that can do it
 
 
 def _ws(key, title, size, in_flight, conns):
@@ -19,6 +21,17 @@ def _ws(key, title, size, in_flight, conns):
 def _http(key, in_flight):
     title = f"HTTP hello, keep-alive: {in_flight} in flight, 50 connections"
     return Scenario(key, title, ("--http", "-u", "/hello", "-P", in_flight, "-c", 50), "request")
+
+
+# Connections that wrk and h2load keep open.
+TOOL_CONNECTIONS = 50
+ROUTED = "^(Swift .*, routed|nginx|uWebSockets)"
+FILES = "^(Swift .*, routed|nginx)"  # uWebSockets sends no files by itself
+
+
+def _tool(tool, key, title, path, servers=""):
+    title = f"HTTP {title}: {tool}, {TOOL_CONNECTIONS} connections"
+    return Scenario(f"{key}-{tool}", title, (path,), "request", tool, servers)
 
 
 def _broadcast(key, in_flight):
@@ -42,7 +55,18 @@ def scenarios(subject, conns):
             _ws("1MiB-x1", "1 MiB", 1 << 20, 1, 10),
         ]
     if subject == "http":
-        return [_http("hello-x1", 1), _http("hello-x16", 16)]
+        return [
+            _http("hello-x1", 1),
+            _http("hello-x16", 16),
+            _tool("wrk", "hello", "hello", "/hello"),
+            _tool("h2load", "hello", "hello", "/hello"),
+            _tool("wrk", "json", "route with a parameter, JSON", "/users/42", ROUTED),
+            _tool("h2load", "json", "route with a parameter, JSON", "/users/42", ROUTED),
+            _tool("wrk", "file-4KiB", "file of 4 KiB", "/files/4KiB.bin", FILES),
+            _tool("h2load", "file-4KiB", "file of 4 KiB", "/files/4KiB.bin", FILES),
+            _tool("wrk", "file-1MiB", "file of 1 MiB", "/files/1MiB.bin", FILES),
+            _tool("h2load", "file-1MiB", "file of 1 MiB", "/files/1MiB.bin", FILES),
+        ]
     if subject == "broadcast":
         return [_broadcast("broadcast-x1", 1), _broadcast("broadcast-x16", 16)]
     if subject == "tcp":

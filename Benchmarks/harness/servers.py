@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import processes
-from .paths import BENCHMARKS, PEERS, ROOT, shown
+from .paths import BENCHMARKS, FILES, PEERS, ROOT, shown
 
-REFERENCES = ("uWebSockets", "epoll")  # what the ratios are to, the latter for TCP
+REFERENCES = ("uWebSockets", "epoll", "nginx")  # what the ratios are to; epoll for TCP, nginx for files
 # `./dev bench` says where it has built them.
 C_ECHO = Path(os.environ.get("C_EXAMPLES") or ROOT / ".build/cmake/examples") / "c-echo"
 SWIFT_ECHO = Path(os.environ.get("SWIFT_EXAMPLES") or ROOT / "Examples/.build/release") / "echo"
@@ -24,7 +24,7 @@ SWIFT_HANDLERS = {
         "base": ("callback", "span", "async", "straight"),
         "process": ("callback", "span", "async", "straight"),
     },
-    "http": {"base": ("callback", "async"), "process": ("callback",)},
+    "http": {"base": ("callback", "async", "routed"), "process": ("callback", "routed")},
     "broadcast": {"base": ("callback",), "process": ("callback",)},
     "idle": {"base": ("callback",), "process": ("callback",)},
     "tcp": {"base": ("callback",), "process": ("callback",)},
@@ -92,6 +92,8 @@ def ours(subject, modes, tree=None):
         for handler in SWIFT_HANDLERS[subject][mode]:
             command = (swift_echo, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--handler", handler)
             command += ("--workers", "1", "--reactors", "1", "--max-message", str(MAX_MESSAGE))
+            if handler == "routed":
+                command += ("--files", FILES)
             yield Server(
                 f"Swift {mode}, {handler}{end}",
                 command + tcp,
@@ -123,6 +125,7 @@ def filled_command(server, directory):
         return server.command
     config = directory / "config"
     text = server.config.read_text().replace("@PORT@", str(free_port())).replace("@DIR@", str(directory))
+    text = text.replace("@FILES@", str(FILES))
     config.write_text(text)
     return [word.replace("@DIR@", str(directory)).replace("@CONFIG@", str(config)) for word in server.command]
 

@@ -1,7 +1,8 @@
 // uWebSockets echo, through the C interface of the shared library that the PyPI package socketify carries.
 // No Python runs: only the declarations used here are written down, as the package ships no complete header.
 //
-//   uwebsockets [--port N]     any path echoes, /broadcast sends to all of that path, GET /hello answers
+//   uwebsockets [--port N]     any path echoes, /broadcast sends to all of that path, GET /hello answers, and
+//                              GET /users/:id with JSON
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,6 +62,8 @@ int uws_ws_send(int ssl, uws_websocket *, const char *, size_t, int opcode);
 bool uws_ws_subscribe(int ssl, uws_websocket *, const char *topic, size_t);
 bool uws_publish(int ssl, uws_app *, const char *topic, size_t, const char *, size_t, int opcode,
                  bool compress);
+size_t uws_req_get_parameter(uws_request *, unsigned short index, const char **out);
+void uws_res_write_header(int ssl, uws_response *, const char *name, size_t, const char *value, size_t);
 void uws_res_end(int ssl, uws_response *, const char *, size_t, bool close);
 int us_socket_local_port(int ssl, void *socket);
 
@@ -88,6 +91,16 @@ static void on_hello(uws_response *response, uws_request *request, void *user) {
     uws_res_end(0, response, HELLO, sizeof HELLO - 1, false);
 }
 
+static void on_user(uws_response *response, uws_request *request, void *user) {
+    (void)user;
+    const char *id;
+    int length = (int)uws_req_get_parameter(request, 0, &id);
+    char body[64];
+    int size = snprintf(body, sizeof body, "{\"id\":%.*s,\"name\":\"Ada\"}", length < 20 ? length : 20, id);
+    uws_res_write_header(0, response, "Content-Type", 12, "application/json", 16);
+    uws_res_end(0, response, body, (size_t)size, false);
+}
+
 static void on_listen(void *socket, uws_listen_config config, void *user) {
     (void)config;
     (void)user;
@@ -113,6 +126,7 @@ int main(int argc, char **argv) {
     behavior.message = on_broadcast;
     uws_ws(0, app, "/broadcast", behavior, NULL);
     uws_app_get(0, app, "/hello", on_hello, NULL);
+    uws_app_get(0, app, "/users/:id", on_user, NULL);
     uws_app_listen_with_config(0, app, (uws_listen_config){ port, "127.0.0.1", 0 }, on_listen, NULL);
     uws_app_run(0, app);
 }

@@ -24,6 +24,8 @@ struct Options {
     var compress = Compress.no
     var certificate: String?
     var key: String?
+    /// A folder whose files are served below /files.
+    var files: String?
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
@@ -48,13 +50,14 @@ struct Options {
             case "--compress": compress = choice(value, name)
             case "--cert": certificate = value
             case "--key": key = value
+            case "--files": files = value
             default:
                 fail(
                     """
                     unknown option \(name)
                     usage: echo [--tcp | --udp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
                     [--handler callback|span|async|straight|routed|prepared|wrapped|logged] [--max-message BYTES] \
-                    [--compress yes|no] [--cert FILE --key FILE]
+                    [--compress yes|no] [--cert FILE --key FILE] [--files FOLDER]
                     """)
             }
         }

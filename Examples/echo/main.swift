@@ -1,6 +1,6 @@
 // The program that tools and benchmarks drive. Any path accepts WebSocket and echoes text and binary; messages on
-// /broadcast go to all connections of that path. `GET /hello` answers "hello world.", `GET /` a page. It prints one
-// line, `ready PORT PID`, when it accepts.
+// /broadcast go to all connections of that path. `GET /hello` answers "hello world.", `GET /` a page; with `--files`,
+// `GET /users/:id` answers JSON and `GET /files/NAME` a file. It prints one line, `ready PORT PID`, when it accepts.
 import SwiftServer
 
 let options = Options(CommandLine.arguments)
@@ -67,6 +67,15 @@ case .routed, .prepared, .wrapped, .logged:
         guard request.parameters["page"] == "hello" else { throw NotFound() }
         response.header("Content-Type", "text/plain")
         response.end("hello world.")
+    }
+}
+
+if let folder = options.files {
+    server.files(at: "/files", from: folder)
+    server.get("/users/:id") { request, response in
+        let id = try request.parameters.get("id", as: Int.self)
+        response.header("Content-Type", "application/json")
+        response.end("{\"id\":\(id),\"name\":\"Ada\"}")
     }
 }
 

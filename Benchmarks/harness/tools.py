@@ -1,0 +1,91 @@
+"""wrk and h2load: loads for HTTP that others have written, one thread each, without pipelining."""
+
+import math
+import re
+import shutil
+import subprocess
+import time
+
+from . import processes
+from .paths import FILES
+from .scenarios import TOOL_CONNECTIONS
+from .servers import Failure
+
+SIZES = {"4KiB.bin": 4 << 10, "1MiB.bin": 1 << 20}
+PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client"}
+MARGIN_SECONDS = 45
+
+
+def missing(tool):
+    """How to get the tool, if it is not there."""
+    return None if shutil.which(tool) else f"{tool} is not there (package {PACKAGES[tool]})"
+
+
+def make_files():
+    """The files that servers send."""
+    FILES.mkdir(parents=True, exist_ok=True)
+    for name, size in SIZES.items():
+        path = FILES / name
+        if not path.exists() or path.stat().st_size != size:
+            path.write_bytes(bytes(index * 7 % 251 for index in range(size)))
+
+
+def cpu_ns(group):
+    """The CPU time of all processes of a server so far."""
+    total = 0
+    for pid in processes.family(group):
+        try:
+            total += time.clock_gettime_ns(~pid << 3 | 2)  # the clock of a process, as in clock_getcpuclockid()
+        except OSError:
+            raise Failure("a process of the server has ended") from None
+    return total
+
+
+def command(tool, url, seconds):
+    if tool == "wrk":
+        return ["wrk", "-t", "1", "-c", str(TOOL_CONNECTIONS), "-d", f"{seconds}s", url]
+    return ["h2load", "--h1", "-t", "1", "-c", str(TOOL_CONNECTIONS), "-D", str(seconds), url]
+
+
+def completed(tool, out):
+    """The number of requests that a run has completed; all must have succeeded."""
+    if tool == "wrk":
+        failed = re.search(r"^ *(Non-2xx or 3xx responses: .*|Socket errors: .*)$", out, re.M)
+        found = re.search(r"^ *(\d+) requests in ", out, re.M)
+    else:
+        failed = re.search(r", ([1-9]\d* failed|[1-9]\d* errored|[1-9]\d* timeout)", out) or \
+            re.search(r"^status codes: \d+ 2xx, .*[1-9]\d* [345]xx.*$", out, re.M)
+        found = re.search(r"(\d+) succeeded", out)
+    if failed:
+        raise Failure(failed[1] if failed.groups() else failed[0])
+    if not found or not int(found[1]):
+        raise Failure(f"{tool} has completed no request")
+    return int(found[1])
+
+
+def run(tool, running, path, seconds, options):
+    """(CPU ns of the server, requests)."""
+    url = f"http://127.0.0.1:{running.port}{path}"
+    before = cpu_ns(running.process.pid)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = processes.spawn(command(tool, url, seconds), {options.load_cpu}, **streams)
+    try:
+        out, _ = process.communicate(timeout=seconds + MARGIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{tool} did not end in time") from None
+    finally:
+        processes.kill(process)
+    running.check()
+    if process.returncode:
+        raise Failure(f"{tool} ended with status {process.returncode}")
+    requests = completed(tool, out)
+    return cpu_ns(running.process.pid) - before, requests
+
+
+def measure(running, scenario, options):
+    """One round. The time of connecting counts, too: 50 connections in some 10,000 requests."""
+    (path,) = scenario.arguments
+    run(scenario.tool, running, path, 1, options)
+    seconds = math.ceil(options.seconds)
+    used, requests = run(scenario.tool, running, path, seconds, options)
+    return {"cpu_ns": used / requests, "rate": requests / seconds, "requests": requests}

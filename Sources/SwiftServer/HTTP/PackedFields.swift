@@ -11,7 +11,7 @@ struct PackedFields {
     init(reusing storage: [UInt8] = []) { self.storage = storage }
 
     private static let mostReusable = 4096
-    /// Whether the memory may be left to others: there is some, and not so much that keeping it would be a waste.
+    /// Whether the memory may be left to others: there is some, and at most `mostReusable` bytes.
     var isReusable: Bool { !storage.isEmpty && storage.count <= PackedFields.mostReusable }
 
     var isEmpty: Bool { length == 0 }

@@ -57,8 +57,8 @@ enum PathText {
         return true
     }
 
-    /// The order of a segment with escapes, decoded and perhaps in lower case, and other bytes: negative when the segment
-    /// is before them, 0 when they are equal. A malformed escape is behind all bytes.
+    /// The order of a segment with escapes, decoded and perhaps in lower case, and other bytes: negative when the
+    /// segment is before them, 0 when they are equal. A malformed escape is behind all bytes.
     static func order(
         _ text: UnsafeBufferPointer<UInt8>, _ label: UnsafeBufferPointer<UInt8>, lowercasing: Bool = false
     ) -> Int {

@@ -36,12 +36,12 @@ public struct RequestTooLargeError: RequestError, Hashable {
 }
 
 extension Response {
-    /// Sends a value as JSON with the content type `application/json`, and ends the response. Returns false when it was
-    /// sent before. When the value cannot be encoded, nothing is sent.
+    /// Sends a value as JSON with the content type `application/json`, and ends the response. When the value
+    /// cannot be encoded, nothing is sent. The results are those of ``SwiftServer/Response/end(_:)-([UInt8])``.
     @discardableResult
     public func json(
         _ value: some Encodable, status: Int = 200, format: JSONFormat = .standard
-    ) throws(JSONEncodingError) -> Bool {
+    ) throws(JSONEncodingError) -> ResponseResult {
         let body = try format.encode(value)
         self.status(status)
         header("Content-Type", "application/json")
@@ -54,7 +54,7 @@ extension WebSocket {
     @MainActor @discardableResult
     public func json(
         _ value: some Encodable, status: Int = 200, format: JSONFormat = .standard
-    ) throws(JSONEncodingError) -> Bool {
+    ) throws(JSONEncodingError) -> ResponseResult {
         let body = try format.encode(value)
         self.status(status)
         header("Content-Type", "application/json")

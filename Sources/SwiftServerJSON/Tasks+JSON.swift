@@ -10,7 +10,9 @@ extension ServerTask {
 
     /// Sends a result as JSON to the poster. See ``SwiftServer/ServerTask/finish(_:)-([UInt8])``.
     @discardableResult
-    public func finish(json value: some Encodable, format: JSONFormat = .standard) throws(JSONEncodingError) -> Bool {
+    public func finish(
+        json value: some Encodable, format: JSONFormat = .standard
+    ) throws(JSONEncodingError) -> ReplyResult {
         finish(try format.encode(value))
     }
 }

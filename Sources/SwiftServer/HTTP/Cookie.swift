@@ -184,8 +184,9 @@ extension Response {
     /// Adds a cookie. Several may be set.
     ///
     /// - Throws: ``CookieError``, which names the attribute that browsers would refuse; nothing is added then.
-    /// - Returns: false, and adds nothing, when the response has begun or its fields have no room for the cookie.
-    @discardableResult public func cookie(_ cookie: Cookie) throws(CookieError) -> Bool {
+    /// - Returns: ``ResponseResult/full`` when the fields have no room for the cookie, ``ResponseResult/begun`` or
+    ///   ``ResponseResult/ended``; nothing is added then.
+    @discardableResult public func cookie(_ cookie: Cookie) throws(CookieError) -> ResponseResult {
         let field = try cookie.field()
         return header("Set-Cookie", field)
     }
@@ -193,7 +194,7 @@ extension Response {
     /// Makes the browser drop a cookie. Path and domain must be those with which it was set.
     @discardableResult public func deleteCookie(
         _ name: String, path: String? = "/", domain: String? = nil
-    ) throws(CookieError) -> Bool {
+    ) throws(CookieError) -> ResponseResult {
         let isSecure = name.lowercased().hasPrefix("__")
         return try cookie(
             Cookie(name, "", path: path, domain: domain, maxAge: .zero, expires: 1, isSecure: isSecure))

@@ -73,14 +73,18 @@
     }
 
     /// Sends an event if there is room for it in the client's output queue: for code that has many clients and waits
-    /// for none. Returns false, and sends nothing, when there is no room, the client has left or the stream has ended,
-    /// and for a line break in `event` or `id`.
-    @discardableResult public func trySend(_ data: String, event: String? = nil, id: String? = nil) -> Bool {
-        guard let text = try? EventStream.text(data, event: event, id: id, retry: nil), write(text) else {
-            return false
-        }
-        isActive = true
-        return true
+    /// for none.
+    ///
+    /// - Returns: ``ResponseResult/full`` when there is no room, ``ResponseResult/closed`` when the client has left,
+    ///   ``ResponseResult/ended``, or ``ResponseResult/invalid`` for a line break in `event` or `id`; nothing is sent
+    ///   then.
+    @discardableResult public func trySend(
+        _ data: String, event: String? = nil, id: String? = nil
+    ) -> ResponseResult {
+        guard let text = try? EventStream.text(data, event: event, id: id, retry: nil) else { return .invalid }
+        let result = write(text)
+        if result.isAccepted { isActive = true }
+        return result
     }
 
     /// Ends the response. Calling it again has no effect.
@@ -104,11 +108,11 @@
         if !isOpen { close() }
     }
 
-    private func write(_ text: String) -> Bool {
-        guard let response else { return false }
-        let isSent: Bool = response.write(text)
-        if !isSent, !isOpen { close() }
-        return isSent
+    private func write(_ text: String) -> ResponseResult {
+        guard let response else { return .ended }
+        let result: ResponseResult = response.write(text)
+        if !result.isAccepted, !isOpen { close() }
+        return result
     }
 
     private func close() {

@@ -11,7 +11,7 @@ extension Response {
         let response: Response
 
         /// The value of the first field of this name. Assigning replaces all fields of the name, `nil` removes them. A
-        /// value that could break the response is not set; ``Response/header(_:_:)`` reports that.
+        /// value that could break the response is not set; ``set(_:_:)`` reports that.
         public subscript(name: String) -> String? {
             get { response.packed.first(name) }
             nonmutating set {
@@ -19,11 +19,12 @@ extension Response {
             }
         }
 
-        /// Replaces all fields of this name by one. Returns false, and changes nothing, when the name or the value has
-        /// characters that could break the response, or the response has begun.
-        @discardableResult public func set(_ name: String, _ value: String) -> Bool {
-            guard !response.isBegun else { return false }
-            return response.packed.set(name, value)
+        /// Replaces all fields of this name by one. The results are those of ``Response/header(_:_:)``; nothing is
+        /// changed when the field is not accepted.
+        @discardableResult public func set(_ name: String, _ value: String) -> ResponseResult {
+            if response.hasEnded { return .ended }
+            if response.isBegun { return .begun }
+            return response.packed.set(name, value) ? .accepted : PackedFields.isValid(name, value) ? .full : .invalid
         }
 
         /// Removes all fields of this name.

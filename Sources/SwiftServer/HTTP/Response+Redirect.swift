@@ -24,12 +24,13 @@ extension Response {
     /// - Parameters:
     ///   - target: a URL, or a path of this server.
     ///   - kind: the status; default: 303 See Other, after which the client sends GET.
-    /// - Returns: false, and sends nothing, for an empty target or one with control characters, and when the response
-    ///   has begun or ended.
-    @discardableResult public func redirect(to target: String, _ kind: Redirect = .seeOther) -> Bool {
-        guard !isBegun, let location = Response.location(target), headers.set("Location", location) else {
-            return false
-        }
+    /// - Returns: ``ResponseResult/invalid`` for an empty target or one with control characters,
+    ///   ``ResponseResult/full`` for one that is too long, ``ResponseResult/begun`` or ``ResponseResult/ended``;
+    ///   nothing is sent then.
+    @discardableResult public func redirect(to target: String, _ kind: Redirect = .seeOther) -> ResponseResult {
+        guard let location = Response.location(target) else { return .invalid }
+        let result = headers.set("Location", location)
+        guard result.isAccepted else { return result }
         status(kind.rawValue)
         return end()
     }

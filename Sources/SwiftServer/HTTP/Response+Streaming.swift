@@ -1,6 +1,7 @@
 extension Response {
     /// Sends the next piece of the body, and suspends while the output queue of a slow client is full. An empty piece
-    /// sends nothing. The first piece also sends status and fields; see ``write(_:)-(String)->Bool``.
+    /// sends nothing. The first piece also sends status and fields; see
+    /// ``write(_:)-(String)->ResponseResult``.
     ///
     /// ```swift
     /// server.onRequest { request, response in
@@ -31,11 +32,11 @@ extension Response {
     /// before this one on its connection.
     private static let retryIntervals: ClosedRange<Duration> = .milliseconds(2) ... .milliseconds(250)
 
-    private func writeWhenThereIsRoom(isEmpty: Bool, _ write: (Response) -> Bool) async throws {
+    private func writeWhenThereIsRoom(isEmpty: Bool, _ write: (Response) -> ResponseResult) async throws {
         var interval = Response.retryIntervals.lowerBound
         while true {
             guard !hasEnded else { throw ResponseError.ended }
-            guard !isEmpty, !write(self) else { return }
+            guard !isEmpty, !write(self).isAccepted else { return }
             guard worker.isOpen, worker.bus.exists(request.connection) else { throw ResponseError.closed }
             try Task.checkCancellation()
             if await worker.requests.waitForRoom(request.connection, interval, worker.timers) == .cancelled {

@@ -1,7 +1,7 @@
 internal import CReactor
 
 /// The response to one request. Exactly one is sent, by ``end(_:)-(String)``. A body may also be sent piece by piece
-/// with ``write(_:)-(String)->Bool``, or from a file with ``sendFile(_:offset:length:)``.
+/// with ``write(_:)-(String)->ResponseResult``, or from a file with ``sendFile(_:offset:length:)``.
 ///
 /// When the last reference to the object is released before that, the server answers: with the status that was set and
 /// an empty body, or if none was set, because a handler has forgotten to respond, with status 500 and a line in the
@@ -93,44 +93,62 @@ internal import CReactor
         extras?.ended(ResponseOutcome(status: Int(code), bytesSent: bytesSent, isComplete: true), worker)
     }
 
-    /// Sets the status, 200...999; default: 200. Returns false when the number is out of range, or the response has
-    /// begun or ended.
-    @discardableResult public func status(_ code: Int) -> Bool {
-        guard (200...999).contains(code), !isEnded, !isStreaming else { return false }
+    /// Why status and fields cannot be changed any more.
+    private var lateChange: ResponseResult { isEnded ? .ended : .begun }
+
+    /// Sets the status, 200...999; default: 200.
+    ///
+    /// - Returns: ``ResponseResult/invalid`` for a number out of range, ``ResponseResult/begun``, or
+    ///   ``ResponseResult/ended``; the status stays as it is then.
+    @discardableResult public func status(_ code: Int) -> ResponseResult {
+        guard !isEnded, !isStreaming else { return lateChange }
+        guard (200...999).contains(code) else { return .invalid }
         self.code = UInt16(code)
         hasStatus = true
-        return true
+        return .accepted
     }
 
-    /// Adds a header field. Returns false, and adds nothing, when the name or the value has characters that could break
-    /// the response, or the response has begun or ended. `Date` may be set; `Content-Length`, `Transfer-Encoding` and
-    /// `Connection` are set by the server and ignored here. ``headers`` replaces and removes fields.
-    @discardableResult public func header(_ name: String, _ value: String) -> Bool {
-        guard !isEnded, !isStreaming else { return false }
-        return packed.append(name, value)
+    /// Adds a header field. `Date` may be set; `Content-Length`, `Transfer-Encoding` and `Connection` are set by the
+    /// server and ignored here. ``headers`` replaces and removes fields.
+    ///
+    /// - Returns: ``ResponseResult/invalid`` when the name or the value has characters that could break the response,
+    ///   ``ResponseResult/full`` when the fields have no room for it, ``ResponseResult/begun``, or
+    ///   ``ResponseResult/ended``; nothing is added then.
+    @discardableResult public func header(_ name: String, _ value: String) -> ResponseResult {
+        guard !isEnded, !isStreaming else { return lateChange }
+        return packed.append(name, value) ? .accepted : PackedFields.isValid(name, value) ? .full : .invalid
     }
 
     /// Sends the next piece of the body. The first one also sends status and fields; the number of pieces need not be
     /// known: HTTP/1.1 clients get chunks, HTTP/1.0 clients a connection that is closed after the body.
     /// ``end(_:)-(String)`` completes the body.
     ///
-    /// Returns false, and sends nothing, for an empty piece, when the response has ended, when the client is gone, and
-    /// when the output queue of a slow client is full: try again after `onDrain`. In an asynchronous handler use
-    /// `try await response.write(_:)`, which waits for room.
-    public func write(_ text: String) -> Bool {
+    /// An empty piece sends nothing. In an asynchronous handler use `try await response.write(_:)`, which waits for
+    /// room.
+    ///
+    /// - Returns: ``ResponseResult/full`` when the output queue of a slow client has no room for the piece: try again
+    ///   after `onDrain`. ``ResponseResult/ended`` or ``ResponseResult/closed`` when nothing can be sent any more.
+    public func write(_ text: String) -> ResponseResult {
         var text = text
         return text.withUTF8 { unsafe writePiece(UnsafeRawBufferPointer($0), isText: true) }
     }
 
-    /// Sends the next piece of the body, as ``write(_:)-(String)->Bool``.
-    public func write(_ bytes: [UInt8]) -> Bool {
+    /// Sends the next piece of the body, as ``write(_:)-(String)->ResponseResult``.
+    public func write(_ bytes: [UInt8]) -> ResponseResult {
         unsafe bytes.withUnsafeBytes { unsafe writePiece($0, isText: false) }
     }
 
-    func writePiece(_ bytes: UnsafeRawBufferPointer, isText: Bool) -> Bool {
-        guard !isEnded, worker.isOpen, unsafe !bytes.isEmpty else { return false }
-        if let transform = extras?.transform { return unsafe writeTransformed(bytes, isText, transform) }
-        return unsafe sendPiece(bytes, isText)
+    func writePiece(_ bytes: UnsafeRawBufferPointer, isText: Bool) -> ResponseResult {
+        guard !isEnded else { return .ended }
+        guard worker.isOpen else { return .closed }
+        if unsafe bytes.isEmpty { return .accepted }
+        let isSent =
+            if let transform = extras?.transform {
+                unsafe writeTransformed(bytes, isText, transform)
+            } else {
+                unsafe sendPiece(bytes, isText)
+            }
+        return isSent ? .accepted : worker.bus.exists(request.connection) ? .full : .closed
     }
 
     private func sendPiece(_ bytes: UnsafeRawBufferPointer, _ isText: Bool) -> Bool {
@@ -176,25 +194,27 @@ internal import CReactor
     /// shrink meanwhile. The path is resolved there, so it should be absolute. Never pass a path from a request
     /// unchecked.
     ///
-    /// Returns false, and sends nothing, when the response has begun or ended, or path, offset or length are invalid.
     /// When the file cannot be sent, the client gets an error page with status 404 or 500 instead.
     ///
     /// - Parameters:
     ///   - path: the file.
     ///   - offset: the start of the part; at most the file's size.
     ///   - length: the length of the part, cut at the end of the file. `nil`: up to the end.
-    @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
-        guard !isEnded, !isStreaming, worker.isOpen, offset >= 0, length ?? 0 >= 0, !path.isEmpty,
-            !path.utf8.contains(0),
+    /// - Returns: ``ResponseResult/invalid`` when path, offset or length cannot be those of a file,
+    ///   ``ResponseResult/begun``, ``ResponseResult/ended`` or ``ResponseResult/closed``; nothing is sent then.
+    @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> ResponseResult {
+        guard !isEnded, !isStreaming else { return lateChange }
+        guard worker.isOpen else { return .closed }
+        guard offset >= 0, length ?? 0 >= 0, !path.isEmpty, !path.utf8.contains(0),
             path.utf8.count <= Int(CRE_MAX_PATH)
-        else { return false }
+        else { return .invalid }
         isEnded = true
         bytesSent = FileLength.length(of: path, from: offset, atMost: length)
         worker.link.respondFile(
             request, status: code, fields: packed.bytes, path: path, offset: UInt64(offset),
             length: length.map { UInt64($0) } ?? UInt64.max)
         answered(isComplete: true)
-        return true
+        return .accepted
     }
 
     /// Sends the response with a file beneath a folder, or parts of it, as its body, and ends it.
@@ -206,71 +226,80 @@ internal import CReactor
         answered(isComplete: true)
     }
 
-    /// Sends the response with this text as its body, or after ``write(_:)-(String)->Bool`` as the last piece of it.
-    /// Without a `Content-Type` a text has the type "text/plain; charset=utf-8". False when it was sent before.
-    @discardableResult public func end(_ body: String = "") -> Bool {
+    /// Sends the response with this text as its body, or after ``write(_:)-(String)->ResponseResult`` as the last piece
+    /// of it. Without a `Content-Type` a text has the type "text/plain; charset=utf-8".
+    ///
+    /// - Returns: ``ResponseResult/ended`` when the response was sent before, ``ResponseResult/closed`` when the client
+    ///   has left, ``ResponseResult/full`` when the body is too large for the output queue: the client gets status 500
+    ///   then, and the log a line.
+    @discardableResult public func end(_ body: String = "") -> ResponseResult {
         var body = body
         return body.withUTF8 { unsafe finish(UnsafeRawBufferPointer($0), isText: true) }
     }
 
-    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)->Bool`` as the last piece of it.
-    /// They have no `Content-Type` by default. False when it was sent before.
-    @discardableResult public func end(_ body: [UInt8]) -> Bool {
+    /// Sends the response with these bytes as its body, or after ``write(_:)-(String)->ResponseResult`` as the last
+    /// piece of it. They have no `Content-Type` by default. The results are those of ``end(_:)-(String)``.
+    @discardableResult public func end(_ body: [UInt8]) -> ResponseResult {
         unsafe body.withUnsafeBytes { unsafe finish($0, isText: false) }
     }
 
-    private func finish(_ body: UnsafeRawBufferPointer, isText: Bool) -> Bool {
-        guard !isEnded, worker.isOpen else { return false }
+    private func finish(_ body: UnsafeRawBufferPointer, isText: Bool) -> ResponseResult {
+        guard !isEnded else { return .ended }
+        guard worker.isOpen else { return .closed }
         isEnded = true
         if isStreaming {
             bytesSent += unsafe ResponseExtras.endBody(extras, worker, request, body)
         } else if extras != nil {
             return unsafe finishWhole(body, isText)
         } else {
-            unsafe sendWhole(body, isText)
+            let result = unsafe sendWhole(body, isText)
+            answered(isComplete: true)
+            return result
         }
         answered(isComplete: true)
-        return true
+        return .accepted
     }
 
-    private func sendWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) {
+    private func sendWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) -> ResponseResult {
         bytesSent = body.count
         let isTyped = unsafe isText && !body.isEmpty
         let isSent = unsafe packed.withBytes {
             unsafe worker.link.respond(request, status: code, fields: $0, body: body, isText: isTyped)
         }
         if isSent {
-            return
+            return .accepted
         }
         // The client has left, which is normal; or the response is too large to be queued.
-        if worker.bus.exists(request.connection) {
-            Log.error("a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
-            worker.link.refuse(request)
-        }
+        guard worker.bus.exists(request.connection) else { return .closed }
+        Log.error("a response of \(body.count) bytes could not be sent; use write() or sendFile() for large ones")
+        worker.link.refuse(request)
+        return .full
     }
 
     /// A whole body of a response that has a transformation or trailers.
-    @inline(never) private func finishWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) -> Bool {
+    @inline(never) private func finishWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) -> ResponseResult {
         unsafe prepareHead(isText && !body.isEmpty)
         var output: [UInt8]?
         if let transform = extras?.transform, unsafe !body.isEmpty, transform.begin(self, length: body.count) {
             output = unsafe transform.add(body, isLast: true)
         }
-        if let output {
-            unsafe output.withUnsafeBytes { unsafe sendWholeWithTrailers($0, isText) }
-        } else {
-            unsafe sendWholeWithTrailers(body, isText)
-        }
+        let result =
+            if let output {
+                unsafe output.withUnsafeBytes { unsafe sendWholeWithTrailers($0, isText) }
+            } else {
+                unsafe sendWholeWithTrailers(body, isText)
+            }
         answered(isComplete: true)
-        return true
+        return result
     }
 
-    private func sendWholeWithTrailers(_ body: UnsafeRawBufferPointer, _ isText: Bool) {
+    private func sendWholeWithTrailers(_ body: UnsafeRawBufferPointer, _ isText: Bool) -> ResponseResult {
         guard let trailers = extras?.trailers, !trailers.isEmpty else { return unsafe sendWhole(body, isText) }
         bytesSent = body.count
         let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         _ = unsafe worker.link.respond(request, status: code, fields: packed.bytes, body: empty, more: true)
         unsafe worker.link.respondBody(request, body, trailers: trailers.bytes)
+        return .accepted
     }
 
     /// Makes the default type of a text a field, so that a transformation sees it.

@@ -90,12 +90,15 @@ extension Response {
     /// Adds a trailer: a field behind the body, for values that are known only when the body was sent. A response with
     /// trailers is sent in chunks.
     ///
-    /// Returns false, and adds nothing, when the client does not announce that it takes trailers (`TE: trailers`), uses
-    /// HTTP/1.0, or the field may not be a trailer: it frames the message, routes it, or is needed to understand the
-    /// body. Also when the name or the value could break the response, or that has ended.
-    @discardableResult public func trailer(_ name: String, _ value: String, for request: Request) -> Bool {
-        guard !hasEnded, request.acceptsTrailers, !Response.isForbiddenTrailer(name) else { return false }
-        return neededExtras.trailers.append(name, value)
+    /// - Returns: ``ResponseResult/unsupported`` when the client does not announce that it takes trailers
+    ///   (`TE: trailers`) or uses HTTP/1.0, ``ResponseResult/invalid`` when the field could break the response, or may
+    ///   not be a trailer since it frames the message, routes it, or is needed to understand the body,
+    ///   ``ResponseResult/full``, or ``ResponseResult/ended``; nothing is added then.
+    @discardableResult public func trailer(_ name: String, _ value: String, for request: Request) -> ResponseResult {
+        guard !hasEnded else { return .ended }
+        guard request.acceptsTrailers else { return .unsupported }
+        guard !Response.isForbiddenTrailer(name), PackedFields.isValid(name, value) else { return .invalid }
+        return neededExtras.trailers.append(name, value) ? .accepted : .full
     }
 
     /// Fields of RFC 9110, section 6.5.1: framing, routing, modifiers of the request, authentication, and fields that

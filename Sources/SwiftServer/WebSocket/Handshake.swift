@@ -39,7 +39,9 @@
 
     /// Adds a field to the answer, whatever it will be, as ``Response/header(_:_:)``. Cookies are set by
     /// `header("Set-Cookie", "name=value; Path=/; HttpOnly; Secure")`.
-    @discardableResult public func header(_ name: String, _ value: String) -> Bool { response.header(name, value) }
+    @discardableResult public func header(_ name: String, _ value: String) -> ResponseResult {
+        response.header(name, value)
+    }
 
     /// Accepts the handshake: `onOpen` follows.
     ///

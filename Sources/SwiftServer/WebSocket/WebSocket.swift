@@ -118,32 +118,8 @@ internal import CReactor
         if phase == .closed { throw WebSocketError.closed }
     }
 
-    /// Sets the status of a plain response, as ``Response/status(_:)``.
-    @MainActor @discardableResult public func status(_ code: Int) -> Bool { undecided?.status(code) ?? false }
-
-    /// Adds a field to the response, or to the answer to the handshake, as ``Response/header(_:_:)``.
-    @MainActor @discardableResult public func header(_ name: String, _ value: String) -> Bool {
-        undecided?.header(name, value) ?? false
-    }
-
-    /// Sends a plain response, as ``Response/end(_:)-(String)``.
-    @MainActor @discardableResult public func end(_ body: String = "") -> Bool { undecided?.end(body) ?? false }
-
-    /// Sends a plain response, as ``Response/end(_:)-([UInt8])``.
-    @MainActor @discardableResult public func end(_ body: [UInt8]) -> Bool { undecided?.end(body) ?? false }
-
-    /// Sends the next piece of a plain response, as ``Response/write(_:)-(String)``.
-    @MainActor public func write(_ text: String) -> Bool { undecided?.write(text) ?? false }
-
-    /// Sends the next piece of a plain response, as ``Response/write(_:)-([UInt8])``.
-    @MainActor public func write(_ bytes: [UInt8]) -> Bool { undecided?.write(bytes) ?? false }
-
-    /// Sends a file as a plain response, as ``Response/sendFile(_:offset:length:)``.
-    @MainActor @discardableResult public func sendFile(_ path: String, offset: Int = 0, length: Int? = nil) -> Bool {
-        undecided?.sendFile(path, offset: offset, length: length) ?? false
-    }
-
-    private var undecided: Response? { phase == .asked ? response : nil }
+    /// The response, as long as neither it nor the upgrade was sent.
+    var undecided: Response? { phase == .asked ? response : nil }
 
     // MARK: Receiving
 

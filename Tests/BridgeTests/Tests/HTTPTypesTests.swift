@@ -27,7 +27,7 @@ extension BridgeTests {
         }
 
         @Test func responsesTakeTheSharedType() async throws {
-            let results = Recorder<Bool>()
+            let results = Recorder<ResponseResult>()
             let server = HTTPServer(port: 0, mode: .single)
             server.onRequest { request, response in
                 var head = HTTPResponse(status: request.path == "/bad" ? 102 : 207)
@@ -44,7 +44,7 @@ extension BridgeTests {
                 let bad = try await client.get("/bad")
                 #expect(bad.body == "")
             }
-            #expect(results.values == [true, true, false])
+            #expect(results.values == [.accepted, .accepted, .invalid])
         }
     }
 }

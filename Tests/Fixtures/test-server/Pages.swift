@@ -23,8 +23,8 @@ import TestProtocol
         case .fd: response.end("\(request.fd)")
         case .nothing: break
         case .status(let code):
-            let good = response.status(code)
-            response.end("\(good)")
+            let result = response.status(code)
+            response.end("\(result)")
         case .cookies:
             response.header("Set-Cookie", "a=1")
             response.header("Set-Cookie", "b=2")
@@ -33,14 +33,14 @@ import TestProtocol
             let results = [
                 response.header("X-Injected", "a\r\nX-Evil: b"), response.header("X-Evil: a\r\nX", "b"),
                 response.header("", "b"), response.header("X Evil", "b"), response.header("X-Evil", "a\0b"),
-                response.header("X-Good", "yes"),
+                response.header("X-Large", String(repeating: "a", count: 1 << 20)), response.header("X-Good", "yes"),
             ]
-            response.end(results.map { $0 ? "taken" : "refused" }.joined(separator: " "))
+            response.end(results.map(\.description).joined(separator: " "))
         case .endTwice:
             response.end("first")
             let second = response.end("second")
-            Event.lateResponse(end: second, status: response.status(201), header: response.header("X-Late", "1"))
-                .report()
+            let results = [second, response.status(201), response.header("X-Late", "1"), response.write("late")]
+            Event.lateResponse(results.map(\.description)).report()
         case .later(let delay):
             Task {
                 await server.sleep(for: delay)
@@ -63,7 +63,7 @@ import TestProtocol
                 response.write(""), response.write("one "), response.write([UInt8]("two ".utf8)), response.status(201),
                 response.header("X-Late", "1"), response.sendFile("/etc/passwd"),
             ]
-            response.end(results.map { "\($0)" }.joined(separator: " "))
+            response.end(results.map(\.description).joined(separator: " "))
         case .slowPieces:
             Task {
                 for piece in 0..<3 {

@@ -51,7 +51,7 @@ package enum Event: Codable, Hashable, Sendable {
     /// Messages to connections of another kind, and to one that does not exist.
     case wrongKind(push: PushResult, send: PushResult)
     case wrongKindElsewhere(PushResult, PushResult)
-    case lateResponse(end: Bool, status: Bool, header: Bool)
+    case lateResponse([String])
     case uploadFailed(Upload, RequestBodyFailure)
     case readAfterEnd
     // Memory that is shared with the master

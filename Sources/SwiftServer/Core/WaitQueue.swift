@@ -3,7 +3,8 @@
     // `@unchecked`: everything here happens on the loop's thread.
     enum Wakeup: Sendable { case event, timedOut, cancelled }
 
-    @safe private final class Waiter: @unchecked Sendable {
+    /// One waiting task.
+    @safe final class Waiter: @unchecked Sendable {
         // `@unchecked`: used on the loop's thread only, or under the lock.
         private var continuation: UnsafeContinuation<Wakeup, Never>?
         private var wakeup: Wakeup?
@@ -23,11 +24,15 @@
 
         func wait() async -> Wakeup {
             unsafe await withUnsafeContinuation { continuation in
-                let wakeup = guarded { () -> Wakeup? in
-                    if self.wakeup == nil { unsafe self.continuation = continuation }
-                    return self.wakeup
-                }
-                if let wakeup { unsafe continuation.resume(returning: wakeup) }
+                if let wakeup = unsafe register(continuation) { unsafe continuation.resume(returning: wakeup) }
+            }
+        }
+
+        /// Keeps the continuation of the task for its wakeup. Returns the wakeup if there was one before.
+        func register(_ continuation: UnsafeContinuation<Wakeup, Never>) -> Wakeup? {
+            guarded {
+                if wakeup == nil { unsafe self.continuation = continuation }
+                return wakeup
             }
         }
 
@@ -41,6 +46,8 @@
     private let lock = Lock(())
 
     var isEmpty: Bool { waiters.isEmpty }
+    /// The number of waiting tasks.
+    var count: Int { waiters.count }
 
     /// Wakes the task that has waited longest.
     func wakeFirst() {

@@ -29,6 +29,7 @@ import TestProtocol
             try await ws.push("welcome")
             for try await frame in ws.messages(maxSize: 10) { try await ws.push(frame) }
         }
+        server.handle("/batch") { request, ws in try await StraightLineBatch.serve(server, ws) }
         server.handle("/game", whenMoved: .closes(1012)) { request, ws in
             try await ws.upgrade()
             while try await ws.recv() != nil {}

@@ -33,6 +33,16 @@ extension ProcessTests {
             }
         }
 
+        /// In process mode, where a wakeup for each message would cost a turn of the loop.
+        @Test func messagesThatHaveArrivedAreTakenAtOnce() throws {
+            try ServerProcess.run(.straightLine, .process) { server in
+                let client = try StraightLineTests.connect(server, "/batch")
+                try client.send("50")
+                for index in 0..<50 { try client.send("message \(index)") }
+                #expect(try client.receiveText() == "50 taken, suspended: false, then true")
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func aHandlerMayRefuseOrUpgrade(_ mode: ServerMode) throws {
             try ServerProcess.run(.straightLine, mode) { server in
                 let connection = try Connection(port: server.port)

@@ -19,8 +19,9 @@ public import SwiftServer
 /// Counters, as of ``SwiftServer/ServerStatistics``: `accepted`, `refused`, `closed` with the dimension `cause`,
 /// `messages_received`, `messages_sent`, `messages_skipped`, `requests`, `responses`, `bytes_received`, `bytes_sent`,
 /// `connections_shed`, `accept_pauses`, `tasks_done`, `stale_commands`, `values_repaired` and `loop_turns`. Meters:
-/// `connections`, `queued_bytes`, `unfinished_bytes`, `idle_workers`, `idle_task_workers`, `tasks_waiting`,
-/// `loop_lag_average_seconds` and `loop_lag_longest_seconds`. All labels begin with the prefix and a dot.
+/// `connections`, `queued_bytes`, `unfinished_bytes`, `transit_bytes`, `idle_workers`, `idle_task_workers`,
+/// `tasks_waiting`, `loop_lag_average_seconds` and `loop_lag_longest_seconds`. All labels begin with the prefix and a
+/// dot.
 @MainActor public final class StatisticsMetrics {
     private let prefix: String
     private let factory: (any MetricsFactory)?
@@ -90,7 +91,8 @@ public import SwiftServer
 
     private static let meters: [(label: String, value: (ServerStatistics) -> Double)] = [
         ("connections", { Double($0.connections) }), ("queued_bytes", { Double($0.queuedBytes) }),
-        ("unfinished_bytes", { Double($0.unfinishedBytes) }), ("idle_workers", { Double($0.idleWorkers) }),
+        ("unfinished_bytes", { Double($0.unfinishedBytes) }), ("transit_bytes", { Double($0.transitBytes) }),
+        ("idle_workers", { Double($0.idleWorkers) }),
         ("idle_task_workers", { Double($0.idleTaskWorkers) }), ("tasks_waiting", { Double($0.tasksWaiting) }),
         ("loop_lag_average_seconds", { $0.loopLag.average / .seconds(1) }),
         ("loop_lag_longest_seconds", { $0.loopLag.longest / .seconds(1) }),

@@ -110,7 +110,8 @@ typedef struct cre_engine_config {
     uint32_t low_water; /* and resumes at this length: default high_water / 4 */
     bool read_when_full; /* continue reading above high_water */
     /** Bytes of queued output and of incomplete input (messages, packets, requests) on all connections of the
-     * engines that share the table; above it the connections with the most bytes are closed. 0: no limit. */
+     * engines that share the table, and of records between them and other processes (stats.transit); above it
+     * the connections with the most bytes are closed. 0: no limit. */
     uint64_t memory_budget;
     /** Bytes of output that other processes may have accepted for a connection before they see that its queue
      * is full; they are queued beyond max_queue. Default: none. */
@@ -162,6 +163,8 @@ typedef struct cre_engine_stats {
     uint64_t out_of_memory;      /* ...or no memory; both are part of `refused` */
     uint64_t accept_pauses; /* times that accepting paused because connections could not even be refused */
     uint64_t repaired;      /* values in shared memory that other processes had overwritten */
+    uint64_t transit; /* bytes of large and queued records between this process and others now, such as pushes
+                         that have not arrived completely */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 

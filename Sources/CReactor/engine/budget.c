@@ -1,6 +1,6 @@
 /*
- * The memory budget over all connections of the server: for queued output, and for input that is not
- * complete.
+ * The memory budget over all connections of the server: for queued output, for input that is not complete,
+ * and for what a link holds for them. A command that is being reassembled counts as a connection of its own.
  *
  * Each engine adds the bytes of its connections to a total in the connection table. While that is above the
  * budget, every engine ends its connections with the most bytes until the total is below it: they are counted
@@ -11,6 +11,7 @@
 enum { CLASSES = 32 }; /* by powers of two */
 
 typedef struct sizes {
+    cre_engine *engine;
     uint64_t bytes[CLASSES];
     uint64_t excess;
     uint32_t smallest; /* the class from which on connections are ended */
@@ -30,8 +31,29 @@ static void count(cre__transport *transport, void *context) {
     found->bytes[class_of(held_by(transport))] += held_by(transport);
 }
 
+/* Messages of workers to each other are none of the engine's. */
+static bool count_command(void *context, const cre_record *command, size_t bytes) {
+    sizes *found = context;
+    if (cre__command_rule_of(command->kind)) found->bytes[class_of(bytes)] += bytes;
+    return false;
+}
+
 static void visit_count(cre__conn *conn, void *context) {
     count(&conn->transport, context);
+}
+
+/* Whether something that holds `held` bytes is among the largest, and must end. */
+static bool must_end(sizes *found, uint64_t held) {
+    if (!found->excess || !held || class_of(held) < found->smallest) return false;
+    found->excess -= held < found->excess ? held : found->excess;
+    return true;
+}
+
+static bool end_command(void *context, const cre_record *command, size_t bytes) {
+    sizes *found = context;
+    if (!cre__command_rule_of(command->kind) || !must_end(found, bytes)) return false;
+    cre__command_shed(found->engine, command);
+    return true;
 }
 
 /* Also transports whose stream has ended, and whose peer takes its time: nobody is notified of those any
@@ -39,9 +61,7 @@ static void visit_count(cre__conn *conn, void *context) {
 static void end(cre__transport *transport, void *context) {
     sizes *found = context;
     cre__conn *conn = cre__conn_of(transport);
-    uint64_t held = held_by(transport);
-    if (!found->excess || !held || class_of(held) < found->smallest) return;
-    found->excess -= held < found->excess ? held : found->excess;
+    if (!must_end(found, held_by(transport))) return;
     cre__conn_engine(conn)->stats.shed++;
     CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
 }
@@ -55,17 +75,20 @@ static void visit_end(cre__conn *conn, void *context) {
 
 void cre__budget_enforce(cre_engine *engine) {
     uint64_t total = cre__table_total(engine->table);
-    if (total <= engine->budget || !(engine->net.queued + engine->net.buffered)) return;
+    if (total <= engine->budget || !cre__net_held(&engine->net)) return;
     uint32_t now = (uint32_t)cre_loop_now(engine->loop);
     if (now - engine->budget_enforced_at < PAUSE_MS) return;
     engine->budget_enforced_at = now;
-    sizes found = { .excess = total - engine->budget };
+    sizes found = { .engine = engine, .excess = total - engine->budget };
+    const cre__transit *transit = &engine->transit;
+    if (transit->each) transit->each(transit->link, count_command, &found);
     cre__engine_each(engine, visit_count, &found);
     cre__net_each_finishing(&engine->net, count, &found);
     uint64_t covered = 0;
     found.smallest = CLASSES;
     while (found.smallest && covered < found.excess)
         covered += found.bytes[--found.smallest];
+    if (transit->each) transit->each(transit->link, end_command, &found);
     cre__net_each_finishing(&engine->net, end, &found);
     cre__engine_each(engine, visit_end, &found);
 }

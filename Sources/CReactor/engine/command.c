@@ -328,15 +328,27 @@ int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_
     return run(engine, command, parts, count, CRE__REFUSE_WHEN_FULL);
 }
 
-void cre__command_lost(cre_engine *engine, const cre_record *command) {
+/* The connection whose stream has a hole now; NULL: none, and what was lost is counted. */
+static cre__conn *find_hole(cre_engine *engine, const cre_record *command) {
     const cre__command_rule *rule = cre__command_rule_of(command->kind);
     if (command->kind == CRE_COMMAND_SENDTO) engine->stats.dropped_packets++;
     if (rule && rule->traits & CRE__COMMAND_PUBLISHES) {
         engine->stats.skipped++;
-        return; /* its session is the one that was excepted */
+        return NULL; /* its session is the one that was excepted */
     }
-    cre__conn *conn = cre__engine_find(engine, command->session);
+    return cre__engine_find(engine, command->session);
+}
+
+void cre__command_lost(cre_engine *engine, const cre_record *command) {
+    cre__conn *conn = find_hole(engine, command);
     if (conn) cre__conn_no_memory(conn);
+}
+
+void cre__command_shed(cre_engine *engine, const cre_record *command) {
+    cre__conn *conn = find_hole(engine, command);
+    if (!conn) return;
+    engine->stats.shed++;
+    CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
 }
 
 int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {

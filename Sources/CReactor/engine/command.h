@@ -40,6 +40,24 @@ int cre__command_accepted(cre_engine *engine, const cre_record *command, const c
  * hole; published messages and datagrams are counted. */
 void cre__command_lost(cre_engine *engine, const cre_record *command);
 
+/* As cre__command_lost, but the link has dropped it because the server is over its memory budget. */
+void cre__command_shed(cre_engine *engine, const cre_record *command);
+
+/* What a link holds for the connections of an engine. */
+typedef struct cre__transit {
+    const uint64_t
+        *held; /* bytes, which count as those of the connections do; NULL: the link counts nothing */
+    /* Visits the commands that have not arrived completely, and drops those for which `visit` returns true.
+     */
+    void (*each)(void *link, bool (*visit)(void *context, const cre_record *command, size_t bytes),
+                 void *context);
+    void *link;
+} cre__transit;
+
+/* `transit` is copied; NULL: the link has ended. What it refers to lives until then, or until the engine is
+ * destroyed. */
+void cre__engine_set_transit(cre_engine *engine, const cre__transit *transit);
+
 /* Compares what the connection table shows of some of the engine's connections, or of all when something was
  * overwritten, and writes that again. Returns how much was overwritten. To be called now and then. */
 uint64_t cre__engine_repair(cre_engine *engine);

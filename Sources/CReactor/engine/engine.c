@@ -55,6 +55,7 @@ static void take_net_counters(cre_engine_stats *stats, const cre__net *net) {
     stats->tls_failed = net->tls_failed;
     stats->queued = net->queued;
     stats->buffered = net->buffered;
+    stats->transit = *net->transit;
 }
 
 /* A predecessor may have counted there. */
@@ -68,9 +69,10 @@ static void inherit_stats(cre_engine *engine) {
     net->tls_handshakes = stats->tls_handshakes;
     net->tls_resumed = stats->tls_resumed;
     net->tls_failed = stats->tls_failed;
-    /* What a predecessor that died had queued and buffered is gone. */
-    atomic_fetch_sub_explicit(net->total_held, stats->queued + stats->buffered, memory_order_relaxed);
-    stats->queued = stats->buffered = 0;
+    /* What a predecessor that died held is gone. */
+    atomic_fetch_sub_explicit(net->total_held, stats->queued + stats->buffered + stats->transit,
+                              memory_order_relaxed);
+    stats->queued = stats->buffered = stats->transit = 0;
 }
 
 /* Publishes members of the counters from the offset `from` up to `end`. */
@@ -232,9 +234,15 @@ void cre_engine_destroy(cre_engine *engine) {
     cre_timer_stop(engine->shutdown_timer);
     cre__loop_remove_hook(engine->loop, CRE__FLUSH, &engine->flush);
     cre__topics_free(engine);
+    cre__engine_set_transit(engine, NULL);
     cre__stats_publish(engine);
     cre__inbox_close(engine);
     free_engine(engine);
+}
+
+void cre__engine_set_transit(cre_engine *engine, const cre__transit *transit) {
+    engine->transit = transit ? *transit : (cre__transit){ 0 };
+    cre__net_set_transit(&engine->net, engine->transit.held);
 }
 
 /* ---- shutdown ---- */

@@ -10,6 +10,7 @@
 #include <creactor/websocket_deflate.h>
 #include <string.h>
 
+#include "engine/command.h"
 #include "loop/loop_internal.h"
 #include "net/transport.h"
 #include "registry/table_internal.h"
@@ -63,6 +64,7 @@ struct cre_engine {
     uint64_t streams_mask; /* of an index; the table, which others can write to, is not asked */
     size_t repaired_up_to; /* the 64 places in `streams` up to which the table was compared */
     cre__net net;
+    cre__transit transit;
     cre__conn *unreported; /* their end could not be reported for want of memory; linked by next_dirty */
     cre__hook flush;
     cre__batch batch;

@@ -86,6 +86,16 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
 /* Publishes what was sent, and leaves it to the end of the turn to wake the receivers. */
 void cre__node_publish(cre_node *node);
 
+/* Bytes of memory for records that are on their way: those that the node reassembles, and those in the spills
+ * to and from it, as far as their receivers have not taken them. Valid until the node is closed. */
+const uint64_t *cre__node_held(const cre_node *node);
+
+/* Visits the records that the node reassembles, with the bytes of memory for each, and drops those for which
+ * `visit` returns true: what is left of them is skipped, and no handler is called. */
+void cre__node_each_partial(cre_node *node,
+                            bool (*visit)(void *context, const cre_record *record, size_t bytes),
+                            void *context);
+
 /* Whether something that was sent to the node has not been taken. */
 bool cre__node_has_unread(cre_node *node);
 

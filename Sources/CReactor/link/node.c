@@ -122,6 +122,19 @@ bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload) {
     return true;
 }
 
+/* Others write the position of the spill's end: whatever it is, a sender is counted for no more than may
+ * queue. */
+static uint64_t unread_of(const cre_node *node, const inbound *in) {
+    const cre_bus_config *config = &node->bus->config;
+    const uint64_t unread = cre__spill_tail(&in->spill) - in->spill.own;
+    const uint64_t most = 2ull * config->queue_bytes + config->max_payload;
+    return unread < most ? unread : most;
+}
+
+static void count_inbound(cre_node *node, inbound *in) {
+    cre__node_count_held(node, &in->held, in->ring.broken ? 0 : in->capacity + unread_of(node, in));
+}
+
 /* The record may be followed by others in cre_node_take_next. */
 static int handle_whole(cre_node *node, uint32_t from, const cre_record *record, uint8_t *payload) {
     node->handled = record;
@@ -166,6 +179,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
         if (result < 0) {
             cre__ring_break(&in->ring);
             drop_partial(in);
+            count_inbound(node, in);
             if (node->handlers.violation) node->handlers.violation(node->context, from);
             return;
         }
@@ -174,6 +188,8 @@ static void drain_ring(cre_node *node, uint32_t from) {
         if (result > 0) break;
     }
     cre__ring_release(&in->ring);
+    /* A ring that was read to its end has an empty spill. */
+    if (in->held || in->data || !may_deliver(node)) count_inbound(node, in);
 }
 
 /* Calls `visit` for each node that has ever sent to this one, until it returns true. Those that did are
@@ -368,6 +384,22 @@ void cre_node_flush(cre_node *node) {
 void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t count) {
     for (uint32_t from = first; count-- && from < node->bus->config.nodes; from++)
         node->in[from].left_to_successor = true;
+}
+
+const uint64_t *cre__node_held(const cre_node *node) {
+    return &node->held;
+}
+
+void cre__node_each_partial(cre_node *node,
+                            bool (*visit)(void *context, const cre_record *record, size_t bytes),
+                            void *context) {
+    for (uint32_t from = 0; from < node->bus->config.nodes; from++) {
+        inbound *in = &node->in[from];
+        if (!in->data || !visit(context, &in->partial, in->capacity)) continue;
+        drop_partial(in);
+        in->lost = true;
+        count_inbound(node, in);
+    }
 }
 
 bool cre_node_receiving(const cre_node *node) {

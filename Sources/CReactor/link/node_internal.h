@@ -17,6 +17,7 @@ typedef struct outbound {
     bool unwoken;        /* something was published of which the consumer does not know yet */
     uint32_t generation; /* of the consumer, when last looked at */
     uint32_t roomed;     /* the flush in which `room` was called last */
+    uint64_t held;       /* its part of the node's `held` */
     bool congested; /* the owner was notified, or could see, that records queue: `room` is due when they no
                        longer do */
 } outbound;
@@ -31,6 +32,7 @@ typedef struct inbound {
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
     size_t length, capacity;
+    uint64_t held; /* its part of the node's `held` */
 } inbound;
 
 struct cre_node {
@@ -50,6 +52,7 @@ struct cre_node {
     uint32_t flushes;                      /* how often it was flushed */
     uint64_t senders[CRE__MAX_NODES / 64]; /* whose rings are open */
     uint64_t spin_ns;
+    uint64_t held; /* bytes of large and spilled records on their way, in both directions */
     /* The whole record that is being handled, and its sender; NULL: none. */
     const cre_record *handled;
     uint32_t handled_from;
@@ -62,6 +65,12 @@ struct cre_node {
 };
 
 #define NODE_OF(hook, member) ((cre_node *)((char *)(hook) - offsetof(cre_node, member)))
+
+/* Sets what one direction of a pair holds. */
+static inline void cre__node_count_held(cre_node *node, uint64_t *part, uint64_t now) {
+    node->held += now - *part;
+    *part = now;
+}
 
 /* ---- send.c ---- */
 

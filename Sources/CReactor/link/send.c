@@ -58,6 +58,18 @@ static void copy_parts(uint8_t *to, const cre_slice **part, size_t *offset, uint
     }
 }
 
+/* The receiver writes how much it has taken: whatever that is, no more is counted than was sent since the
+ * spill was empty. */
+__attribute__((noinline)) static void count_outbound(cre_node *node, outbound *out) {
+    uint64_t queued = 0;
+    if (out->spilling) {
+        const uint64_t written = out->spill.own - out->spill.begin;
+        queued = cre__spill_queued(&out->spill);
+        if (queued > written) queued = written;
+    }
+    cre__node_count_held(node, &out->held, queued);
+}
+
 static size_t total_of(const cre_slice *parts, int count) {
     size_t total = 0;
     for (int i = 0; i < count; i++)
@@ -106,9 +118,11 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
                 out->ring.own = ring_before;
                 out->spill.own = spill_before;
                 out->congested = true;
+                count_outbound(node, out);
                 return result;
             }
             out->spilling = out->congested = true;
+            count_outbound(node, out);
         }
         left -= length;
         continued = CRE_RECORD_CONTINUED;
@@ -167,7 +181,9 @@ bool cre__node_flush(cre__hook *hook) {
         }
         /* It stays until nothing waits. `room` is called once per turn: with a consumer that is as fast as
          * what it sets off, this would never end, and nothing would be received. */
-        if ((out->spilling && waits_for_room(out)) || out->roomed == node->flushes) {
+        const bool waits = out->spilling && waits_for_room(out);
+        if (out->held) count_outbound(node, out);
+        if (waits || out->roomed == node->flushes) {
             at++;
             continue;
         }

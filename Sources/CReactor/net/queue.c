@@ -55,9 +55,15 @@ static void add_chunk(cre__transport *transport, cre__chunk *chunk) {
 
 /* ---- accounting ---- */
 
-/* Adds the queues and buffers of this loop to the total of the server. */
+static const uint64_t nothing = 0;
+
+void cre__net_set_transit(cre__net *net, const uint64_t *transit) {
+    net->transit = transit ? transit : &nothing;
+}
+
+/* Adds what this loop holds to the total of the server. */
 static void publish_total(cre__net *net) {
-    uint64_t held = net->queued + net->buffered, change = held - net->reported;
+    uint64_t held = cre__net_held(net), change = held - net->reported;
     net->reported = held;
     if (net->total_held) atomic_fetch_add_explicit(net->total_held, change, memory_order_relaxed);
 }
@@ -299,7 +305,7 @@ static void flush_first(cre__net *net) {
 void cre__net_flush(cre__net *net) {
     while (net->dirty)
         flush_first(net);
-    if (net->queued + net->buffered != net->reported) publish_total(net);
+    if (cre__net_held(net) != net->reported) publish_total(net);
 }
 
 void cre__net_forget(cre__net *net) {
@@ -315,6 +321,7 @@ void cre__net_forget(cre__net *net) {
 int cre__net_init(cre__net *net, cre_loop *loop, const cre__transport_events *events) {
     net->loop = loop;
     net->events = events;
+    net->transit = &nothing;
     net->slab = cre__malloc(CRE__SLAB);
     return net->slab ? 0 : CRE_ENOMEM;
 }

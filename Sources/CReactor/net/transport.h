@@ -152,10 +152,18 @@ struct cre__net {
     uint64_t tls_handshakes, tls_resumed, tls_failed;
     uint64_t queued;              /* bytes in all queues */
     uint64_t buffered;            /* bytes of memory for input that is not complete */
-    uint64_t reported;            /* of both, added to *total_held */
+    const uint64_t *transit;      /* bytes that the owner holds for its transports elsewhere; never NULL */
+    uint64_t reported;            /* of all three, added to *total_held */
     _Atomic uint64_t *total_held; /* over all loops of the server; NULL: there is only this one */
 };
 
+/* Bytes that all transports of the loop hold. */
+static inline uint64_t cre__net_held(const cre__net *net) {
+    return net->queued + net->buffered + *net->transit;
+}
+
+/* Sets where the owner counts what it holds; NULL: nothing. */
+void cre__net_set_transit(cre__net *net, const uint64_t *transit);
 int cre__net_init(cre__net *net, cre_loop *loop, const cre__transport_events *events);
 /* After all transports are closed and cre__net_forget. */
 void cre__net_deinit(cre__net *net);

@@ -157,6 +157,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     if (!result) result = cre_engine_create(reactor->loop, &engine, &reactor->engine);
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
+    if (!result) cre__count_transit(reactor->engine, reactor->node);
     if (!result) {
         /* Signals are the business of the thread that starts reactors. */
         sigset_t all, before;

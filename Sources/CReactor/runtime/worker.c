@@ -191,6 +191,7 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         worker->activity = NULL;
         return result;
     }
+    if (worker->engine) cre__count_transit(worker->engine, worker->node);
     cre__take_over_activity(worker);
     if (!worker->engine && config->on_event) take_over_from_predecessor(worker);
     return 0;

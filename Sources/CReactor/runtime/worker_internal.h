@@ -5,6 +5,7 @@
 #include <creactor/internal/task.h>
 #include <creactor/internal/worker.h>
 
+#include "engine/command.h"
 #include "link/bus_internal.h"
 
 struct cre_worker {
@@ -95,6 +96,17 @@ uint32_t cre__activity_repair(cre_worker *worker);
 
 /* Notifies the poster of the task in which a predecessor died. */
 void cre__take_over_activity(cre_worker *worker);
+
+static inline void cre__each_partial(void *node, bool (*visit)(void *context, const cre_record *, size_t),
+                                     void *context) {
+    cre__node_each_partial(node, visit, context);
+}
+
+/* What the node holds for its engine's connections counts as theirs, until the engine is destroyed. */
+static inline void cre__count_transit(cre_engine *engine, cre_node *node) {
+    cre__engine_set_transit(
+        engine, &(cre__transit){ .held = cre__node_held(node), .each = cre__each_partial, .link = node });
+}
 
 /* The output that all processes together may have accepted for one connection before they see the length of
  * its queue: in their rings, in the memory behind them, and read in the same turn. */

@@ -31,6 +31,7 @@ extension ServerStatistics {
             responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
             bytesSent: Int(truncatingIfNeeded: raw.bytes_out), queuedBytes: Int(truncatingIfNeeded: raw.queued),
             unfinishedBytes: Int(truncatingIfNeeded: raw.buffered),
+            transitBytes: Int(truncatingIfNeeded: raw.transit),
             connectionsShed: Int(truncatingIfNeeded: raw.shed),
             idleWorkers: activities.count { $0.role == .worker && !$0.activity.isRunning },
             idleTaskWorkers: tasks.count { !$0.isRunning && $0.tasksGiven <= $0.tasksDone },

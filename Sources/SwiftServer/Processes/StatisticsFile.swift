@@ -62,7 +62,7 @@ extension ServerStatistics {
             ("messagesReceived", messagesReceived), ("messagesSent", messagesSent),
             ("messagesSkipped", messagesSkipped), ("requests", requests), ("responses", responses),
             ("bytesReceived", bytesReceived), ("bytesSent", bytesSent), ("queuedBytes", queuedBytes),
-            ("unfinishedBytes", unfinishedBytes),
+            ("unfinishedBytes", unfinishedBytes), ("transitBytes", transitBytes),
             ("connectionsShed", connectionsShed), ("idleWorkers", idleWorkers),
             ("idleTaskWorkers", idleTaskWorkers), ("tasksWaiting", tasksWaiting), ("tasksDone", tasksDone),
             ("staleCommands", staleCommands), ("valuesRepaired", valuesRepaired), ("loopTurns", loopLag.turns),

@@ -37,6 +37,9 @@ public struct ServerStatistics: Sendable {
     public let queuedBytes: Int
     /// Bytes of memory for messages, packets and requests that have not arrived completely.
     public let unfinishedBytes: Int
+    /// Bytes of large or queued messages on their way between processes: received ones that a worker has not taken, and
+    /// pushes and responses that have not reached their connection.
+    public let transitBytes: Int
     /// Connections that were closed because all connections together exceeded ``Settings/memoryBudget``.
     public let connectionsShed: Int
     /// Workers that run no handler.

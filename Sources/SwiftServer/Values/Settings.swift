@@ -89,10 +89,10 @@ public struct Settings: Sendable {
     public var lowWatermark: Int?
     /// Whether connections are read also while their output queue is above the high watermark. Default: false.
     public var readsWhenFull = false
-    /// The number of bytes that all connections of the server may hold together: output queues, and messages, packets
-    /// and requests that have not arrived completely. Above it the connections with the most bytes are closed
-    /// (``CloseReason/Cause/overflow``). Default: a quarter of the memory of the machine, or of the limit of the
-    /// process's control group.
+    /// The number of bytes that all connections of the server may hold together: output queues, messages, packets and
+    /// requests that have not arrived completely, and large or queued messages between processes. Above it the
+    /// connections with the most bytes are closed (``CloseReason/Cause/overflow``). Default: a quarter of the memory of
+    /// the machine, or of the limit of the process's control group.
     public var memoryBudget: Int?
     /// Deliver the close frame of a client to `onMessage`, with ``Opcode/close`` and ``Frame/closeFrame``, before
     /// `onClose`. It is answered by itself, with its own code, unless the handler closes: by

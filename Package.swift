@@ -38,7 +38,7 @@ let package = Package(
         .library(name: "CReactor", targets: ["CReactor"]),
     ],
     traits: [
-        .trait(name: "Brotli", description: "Responses compressed with Brotli (libbrotli-dev)"),
+        .trait(name: "Brotli", description: "Bodies compressed with Brotli (libbrotli-dev)"),
         .trait(
             name: "Deflate",
             description: "Compressed WebSocket messages, and responses compressed with gzip, through zlib (zlib1g-dev)"),

@@ -149,6 +149,43 @@ TEST(overhead_is_bounded) {
     CHECK_EQ(decoded_length, sizeof text / 6);
 }
 
+/* Reported trailers, cut at every byte. */
+TEST(reported_trailers) {
+    static const char text[] = "1\r\nx\r\n0\r\nA: b\r\nC:\r\n\r\nrest", lines[] = "A: b\r\nC:\r\n";
+    for (size_t step = 1; step < sizeof text; step++) {
+        cre_http_chunked decoder;
+        char trailers[64] = "";
+        size_t at = 0, length;
+        int result = CRE_HTTP_CHUNKED_MORE;
+        cre_http_chunked_init(&decoder);
+        cre_http_chunked_report_trailers(&decoder);
+        while (result != CRE_HTTP_CHUNKED_END) {
+            size_t piece = sizeof text - 1 - at < step ? sizeof text - 1 - at : step;
+            const uint8_t *cursor = guard_place(&guard, text + at, piece), *begin = cursor, *data;
+            while ((result = cre_http_chunked_next(&decoder, &cursor, begin + piece, &data, &length)) > 0 &&
+                   result != CRE_HTTP_CHUNKED_END) {
+                REQUIRE(length > 0 && data + length <= begin + piece);
+                if (result == CRE_HTTP_CHUNKED_TRAILER) strncat(trailers, (const char *)data, length);
+            }
+            REQUIRE(result >= 0);
+            at += (size_t)(cursor - begin);
+        }
+        CHECK_EQ(at, sizeof text - 5);
+        CHECK_STR(trailers, lines);
+    }
+    static char many[80000];
+    memcpy(many, "0\r\n", 3);
+    for (size_t i = 3; i + 5 <= sizeof many; i += 5)
+        memcpy(many + i, "a:b\r\n", 5);
+    cre_http_chunked decoder;
+    cre_http_chunked_init(&decoder);
+    cre_http_chunked_report_trailers(&decoder);
+    const uint8_t *cursor = (const uint8_t *)many, *data;
+    size_t length;
+    CHECK_EQ(cre_http_chunked_next(&decoder, &cursor, cursor + sizeof many, &data, &length),
+             CRE_EHTTP_OVERHEAD);
+}
+
 TEST(chunk_heads) {
     char out[CRE_HTTP_CHUNK_HEAD_MAX];
     CHECK_EQ(cre_http_chunk_head(out, 1), 3);

@@ -1,150 +1,8 @@
 /* Clients of http_client.h, against servers of the library and against sockets that the case serves by hand.
  */
-#include <creactor/http_client.h>
-#include <poll.h>
-
-#include "both.h"
-#include "client_record.h"
-#include "raw_server.h"
-#ifdef CRE_HAVE_TLS
-#include "dialer.h"
-#endif
-
-/* ---- a client that records what happens to it ---- */
-
-typedef struct http_record {
-    cre_clients *clients;
-    cre_http_client *client; /* NULL after `closed` */
-    int opened, heads, interim, complete, reusable, drained, closed;
-    unsigned status;
-    char field[64]; /* the value of "x" */
-    uint8_t *body;
-    size_t length;
-    bool pause_each, abort_in_head, again_in_complete;
-    cre_client_ending ending;
-    char text[CRE_TLS_MESSAGE + 1];
-} http_record;
-
-static void get(http_record *it, const char *target) {
-    const cre_http_request request = { .method = "GET", .target = target, .host = "a" };
-    CHECK_EQ(cre_http_client_send(it->client, &request, NULL, 0), 0);
-}
-
-static void http_opened(void *context, cre_http_client *client) {
-    http_record *it = context;
-    CHECK(client == it->client);
-    it->opened++;
-}
-
-static void http_head(void *context, cre_http_client *client, const cre_http_client_head *head) {
-    http_record *it = context;
-    it->status = head->head->status;
-    if (it->status < 200) {
-        it->interim++;
-        return;
-    }
-    it->heads++;
-    const cre_http_field *field = cre_http_find(head->head, head->fields, head->bytes, "x", 1);
-    if (field) snprintf(it->field, sizeof it->field, "%.*s", field->value_length, head->bytes + field->value);
-    if (it->abort_in_head) {
-        cre_http_client_abort(client);
-        it->client = NULL;
-    } else if (it->pause_each) {
-        cre_http_client_pause(client);
-    }
-}
-
-static void http_body(void *context, cre_http_client *client, uint8_t *data, size_t length) {
-    http_record *it = context;
-    CHECK(length > 0);
-    it->body = realloc(it->body, it->length + length + 1);
-    REQUIRE(it->body != NULL);
-    memcpy(it->body + it->length, data, length);
-    it->length += length;
-    it->body[it->length] = 0;
-    if (it->pause_each) cre_http_client_pause(client);
-}
-
-static void http_complete(void *context, cre_http_client *client, bool reusable) {
-    http_record *it = context;
-    it->complete++;
-    it->reusable += reusable;
-    if (!reusable) {
-        const cre_http_request request = { .method = "GET", .target = "/", .host = "a" };
-        CHECK_EQ(cre_http_client_send(client, &request, NULL, 0), CRE_ESTATE);
-    } else if (it->again_in_complete && it->complete < 5) {
-        get(it, "/again");
-    }
-}
-
-static void http_drained(void *context, cre_http_client *client) {
-    CHECK_EQ(cre_http_client_queued(client), 0);
-    ((http_record *)context)->drained++;
-}
-
-static void http_closed(void *context, cre_http_client *client, const cre_client_ending *ending) {
-    http_record *it = context;
-    CHECK(client == it->client);
-    it->client = NULL;
-    it->closed++;
-    it->ending = *ending;
-    snprintf(it->text, sizeof it->text, "%.*s", (int)ending->text_length, ending->text);
-}
-
-static cre_http_client_options http_options(http_record *it, uint16_t port) {
-    return (cre_http_client_options){ .size = sizeof(cre_http_client_options),
-                                      .host = "127.0.0.1",
-                                      .port = port,
-                                      .tls = tls_of_case,
-                                      .tls_name = "localhost",
-                                      .context = it,
-                                      .opened = http_opened,
-                                      .head = http_head,
-                                      .body = http_body,
-                                      .complete = http_complete,
-                                      .drained = http_drained,
-                                      .closed = http_closed };
-}
-
-static void http_start(http_record *it, net_server *net, const cre_http_client_options *options) {
-    REQUIRE(cre_clients_create(net->loop, &it->clients) == 0);
-    REQUIRE(cre_http_client_connect(it->clients, options, &it->client) == 0);
-}
-
-static void http_open(http_record *it, net_server *net, uint16_t port) {
-    cre_http_client_options options = http_options(it, port);
-    http_start(it, net, &options);
-    NET_UNTIL(net, it->opened);
-}
-
-static void http_stop(http_record *it) {
-    cre_clients_destroy(it->clients);
-    free(it->body);
-    *it = (http_record){ 0 };
-}
+#include "http_record.h"
 
 /* ---- with a server ---- */
-
-/* Answers with the method's number, the path and the body. */
-static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
-    if (event->kind != CRE_EVENT_REQUEST) return 0;
-    cre_request_view view;
-    CHECK_EQ(cre_request_view_init(&view, payload, event->length), 0);
-    if (cre_request_is(payload, event->length, "/silence")) return 0;
-    size_t path = view.head->path_length, length = path + 1 + view.body_length;
-    char *body = malloc(length);
-    REQUIRE(body != NULL);
-    body[0] = (char)('0' + view.head->method);
-    memcpy(body + 1, view.bytes + view.head->path, path);
-    if (view.body_length) memcpy(body + 1 + path, view.body, view.body_length);
-    CHECK_EQ(cre_engine_respond(net->engine, event->session, 200, "X: y\r\n", body, length), 0);
-    free(body);
-    return 0;
-}
-
-static net_server *start(void) {
-    return net_start((cre_engine_config){ .http = true, .max_body = 10000000 }, serve);
-}
 
 CLIENT_BOTH(requests_on_one_connection) {
     net_server *net = start();
@@ -359,10 +217,6 @@ static void raw_get(http_record *it, raw_server *raw, net_server *net) {
     raw_read_request(raw, net);
 }
 
-static void answer(raw_server *raw, const char *text) {
-    raw_write(raw, text, strlen(text));
-}
-
 TEST(the_request) {
     net_server *net = start();
     raw_server raw;
@@ -392,6 +246,47 @@ TEST(the_request) {
     CHECK_EQ(it.complete, 1);
     CHECK_EQ(it.reusable, 0);
     CHECK_EQ(it.ending.error, 0);
+    http_stop(&it);
+    raw_stop(&raw);
+    net_stop(net);
+}
+
+TEST(trailers) {
+    net_server *net = start();
+    raw_server raw;
+    http_record it = { 0 };
+    raw_start(&raw);
+    http_open(&it, net, raw.port);
+    cre_http_request request = { .method = "PUT", .target = "/", .host = "a", .chunked = true };
+    CHECK_EQ(cre_http_client_send(it.client, &request, "hello", 5), 0);
+    const cre_http_header good[] = { { "Digest", "sha=x", 6, 5 }, { "A", "", 1, 0 } };
+    static char large[CRE_HTTP_CHUNKED_OVERHEAD];
+    memset(large, 'a', sizeof large);
+    const cre_http_header bad[] = { { "Content-Length", "5", 14, 1 },
+                                    { "host", "b", 4, 1 },
+                                    { "Trailer", "b", 7, 1 },
+                                    { "transfer-encoding", "b", 17, 1 },
+                                    { "Connection", "b", 10, 1 },
+                                    { "A", "b\r\nC: d", 1, 7 },
+                                    { "", "b", 0, 1 } },
+                          huge = { "A", large, 1, sizeof large };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK_EQ(cre_http_client_end_with(it.client, &bad[i], 1), CRE_EHTTP_INVALID_FIELD);
+    CHECK_EQ(cre_http_client_end_with(it.client, &huge, 1), CRE_ELIMIT);
+    CHECK_EQ(cre_http_client_end_with(it.client, good, 2), 0);
+    CHECK_EQ(cre_http_client_end_with(it.client, good, 2), CRE_ESTATE);
+    NET_UNTIL(net, ((void)raw_receive(&raw), strstr(raw.request, "A: \r\n\r\n")));
+    CHECK(strstr(raw.request, "\r\n\r\n5\r\nhello\r\n0\r\nDigest: sha=x\r\nA: \r\n\r\n"));
+    answer(&raw, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nB: c\r\nD: e\r\n\r\n");
+    NET_UNTIL(net, it.complete);
+    CHECK_STR((char *)it.body, "ok");
+    CHECK_STR(it.trailers, "B=c;D=e;");
+    CHECK_EQ(it.reusable, 1);
+    request = (cre_http_request){
+        .method = "PUT", .target = "/", .host = "a", .has_length = true, .content_length = 5
+    };
+    CHECK_EQ(cre_http_client_send(it.client, &request, NULL, 0), 0);
+    CHECK_EQ(cre_http_client_end_with(it.client, good, 2), CRE_EINVALID);
     http_stop(&it);
     raw_stop(&raw);
     net_stop(net);
@@ -482,94 +377,6 @@ TEST(an_early_answer) {
     http_stop(&it);
     raw_stop(&raw);
     net_stop(net);
-}
-
-/* ---- through a proxy ---- */
-
-static void tunnel_options(cre_http_client_options *options, http_record *it, raw_server *raw) {
-    static const cre_http_header field = { "Proxy-Authorization", "Basic x", 19, 7 };
-    *options = http_options(it, raw->port);
-    options->tunnel = "localhost:443";
-    options->tunnel_fields = &field;
-    options->tunnel_field_count = 1;
-}
-
-/* Passes on what either side has sent. */
-static bool relay(int from, int to) {
-    char room[65536];
-    ssize_t got = recv(from, room, sizeof room, MSG_DONTWAIT);
-    for (ssize_t sent = 0; sent < got;) {
-        ssize_t result = send(to, room + sent, (size_t)(got - sent), MSG_NOSIGNAL);
-        if (result > 0) sent += result;
-    }
-    return got > 0;
-}
-
-CLIENT_BOTH(a_tunnel) {
-    net_server *net = start();
-    raw_server raw;
-    http_record it = { 0 };
-    cre_http_client_options options;
-    raw_start(&raw);
-    tunnel_options(&options, &it, &raw);
-    http_start(&it, net, &options);
-    raw_read_request(&raw, net);
-    CHECK_STR(raw.request, "CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n"
-                           "Proxy-Authorization: Basic x\r\n\r\n");
-    CHECK_EQ(it.opened, 0);
-    answer(&raw, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    const net_layer *layer = net_layer_now;
-    net_layer_now = NULL;
-    net_client behind = net_connect(net);
-    net_layer_now = layer;
-    int upstream = behind.descriptor;
-#define RELAYED(condition) \
-    NET_UNTIL(net, (relay(raw.descriptor, upstream), relay(upstream, raw.descriptor), (condition)))
-    RELAYED(it.opened);
-    for (int i = 1; i <= 2; i++) {
-        get(&it, "/tunnel");
-        RELAYED(it.complete == i);
-    }
-    CHECK_STR((char *)it.body, "1/tunnel1/tunnel");
-    http_stop(&it);
-    raw_stop(&raw);
-    net_close(&behind);
-    net_stop(net);
-}
-
-TEST(a_proxy_that_refuses) {
-    static const struct {
-        const char *text;
-        int error, status;
-        bool close;
-    } cases[] = {
-        { "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n", CRE_EPROXY, 407, false },
-        { "HTTP/1.1 200 OK\r\n\r\nearly", CRE_EPROXY, 200, false },
-        { "garbage", CRE_EHTTP_BAD_LINE, 0, false },
-        { "HTTP/1.1 2", CRE_EGONE, 0, true },
-        { "", -ETIMEDOUT, 0, false },
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        net_server *net = start();
-        raw_server raw;
-        http_record it = { 0 };
-        cre_http_client_options options;
-        raw_start(&raw);
-        tunnel_options(&options, &it, &raw);
-        if (cases[i].error == -ETIMEDOUT) options.timeout_ms = 300;
-        http_start(&it, net, &options);
-        raw_read_request(&raw, net);
-        answer(&raw, cases[i].text);
-        if (cases[i].close) shutdown(raw.descriptor, SHUT_WR);
-        NET_UNTIL(net, it.closed);
-        CHECK_EQ(it.opened, 0);
-        CHECK(!it.ending.opened);
-        CHECK_EQ(it.ending.error, cases[i].error);
-        CHECK_EQ(it.ending.status, cases[i].status);
-        http_stop(&it);
-        raw_stop(&raw);
-        net_stop(net);
-    }
 }
 
 TEST_MAIN()

@@ -51,6 +51,16 @@ static int feed(cre_http_reader *reader, const char *text, size_t size, size_t c
                 REQUIRE(event.length > 0 && event.data + event.length <= end);
                 note((const char *)event.data, event.length);
             }
+            if (result == CRE_HTTP_READER_TRAILERS) {
+                note("|", 1);
+                for (size_t i = 0; i < event.field_count; i++) {
+                    note((const char *)event.head_bytes + event.fields[i].name, event.fields[i].name_length);
+                    note("=", 1);
+                    note((const char *)event.head_bytes + event.fields[i].value,
+                         event.fields[i].value_length);
+                    note(";", 1);
+                }
+            }
             if (result == CRE_HTTP_READER_END) {
                 left_over = size - at - piece + (size_t)(end - cursor);
                 return result;
@@ -109,11 +119,29 @@ TEST(a_chunked_body) {
     WHOLE(
         CRE_HTTP_GET,
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\n",
-        "200|hello!");
+        "200|hello!|A=b;");
     CHECK(keep_alive);
     WHOLE(CRE_HTTP_GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nmore", "200|");
     CHECK_EQ(left_over, 4);
     PART(CRE_HTTP_GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", "200|ok");
+}
+
+TEST(trailers) {
+    WHOLE(CRE_HTTP_GET,
+          "HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+          "Digest: sha=:\r\nEmpty:\r\nContent-Length:\t 7 \t\r\n\r\nHTTP",
+          "200 x=y|ok|Digest=sha=:;Empty=;Content-Length=7;");
+    CHECK_EQ(left_over, 4);
+    CHECK(keep_alive);
+    REFUSED("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n a: b\r\n\r\n", CRE_EHTTP_TRAILER);
+    CUT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n");
+    static const cre_http_limits two = { .max_fields = 2 };
+    limits = &two;
+    WHOLE(CRE_HTTP_GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA:b\r\nC:d\r\n\r\n",
+          "200||A=b;C=d;");
+    REFUSED("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA:b\r\nC:d\r\nE:f\r\n\r\n",
+            CRE_EHTTP_TOO_MANY_FIELDS);
+    limits = NULL;
 }
 
 TEST(a_body_until_the_end_of_the_connection) {

@@ -46,6 +46,10 @@ static void run(uint8_t settings, const uint8_t *data, size_t size, size_t step,
                 for (unsigned i = 0; i < event.head->field_count; i++)
                     out->hash = out->hash * 31 + event.head_bytes[event.fields[i].name] +
                                 event.fields[i].value_length;
+            if (out->result == CRE_HTTP_READER_TRAILERS)
+                for (size_t i = 0; i < event.field_count; i++)
+                    out->hash = out->hash * 31 + event.head_bytes[event.fields[i].name] +
+                                event.fields[i].value_length;
             if (out->result == CRE_HTTP_READER_DATA) {
                 REQUIRE(event.length && event.data >= copy && event.data + event.length <= end);
                 out->body += event.length;

@@ -3,6 +3,7 @@
 #ifndef CREACTOR_HTTP_CHUNKED_H
 #define CREACTOR_HTTP_CHUNKED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,13 +16,15 @@ typedef struct cre_http_chunked {
     uint32_t overhead; /* bytes left for extensions and trailers */
     uint8_t state;
     uint8_t digits;
+    bool reports_trailers;
 } cre_http_chunked;
 
 /** Results of cre_http_chunked_next. */
 enum {
-    CRE_HTTP_CHUNKED_MORE = 0, /* the input is used up and the body continues */
-    CRE_HTTP_CHUNKED_DATA = 1, /* a run of body bytes */
-    CRE_HTTP_CHUNKED_END = 2   /* the body is complete; *cursor is at the first byte after it */
+    CRE_HTTP_CHUNKED_MORE = 0,   /* the input is used up and the body continues */
+    CRE_HTTP_CHUNKED_DATA = 1,   /* a run of body bytes */
+    CRE_HTTP_CHUNKED_END = 2,    /* the body is complete; *cursor is at the first byte after it */
+    CRE_HTTP_CHUNKED_TRAILER = 3 /* a run of trailer lines, after cre_http_chunked_report_trailers */
 };
 
 /** The largest body of a decoder without a limit. */
@@ -44,10 +47,15 @@ CRE_API void cre_http_chunked_init(cre_http_chunked *decoder);
  */
 CRE_API void cre_http_chunked_set_limit(cre_http_chunked *decoder, uint64_t limit);
 
+/** Reports trailers instead of dropping them: their lines, with the CRLF of each, are runs of
+ * CRE_HTTP_CHUNKED_TRAILER. Must be called between cre_http_chunked_init and the first input. */
+CRE_API void cre_http_chunked_report_trailers(cre_http_chunked *decoder);
+
 /**
- * Decodes from *cursor up to `end` and moves *cursor past the bytes it used. With CRE_HTTP_CHUNKED_DATA,
- * *data and *length (> 0) are a run inside the input, valid as long as the input is; call again for the next
- * one. Returns one of the three values above or an error, after which the decoder must not be used:
+ * Decodes from *cursor up to `end` and moves *cursor past the bytes it used. With CRE_HTTP_CHUNKED_DATA and
+ * CRE_HTTP_CHUNKED_TRAILER, *data and *length (> 0) are a run inside the input, valid as long as the input
+ * is; call again for the next one. Returns one of the values above or an error, after which the decoder must
+ * not be used:
  *
  *   CRE_EHTTP_CHUNK           malformed chunk
  *   CRE_EHTTP_BODY_TOO_LARGE  the size of a chunk exceeds what the limit leaves; noticed with the digit that
@@ -55,8 +63,8 @@ CRE_API void cre_http_chunked_set_limit(cre_http_chunked *decoder, uint64_t limi
  *   CRE_EHTTP_TRAILER         malformed trailer
  *   CRE_EHTTP_OVERHEAD        more than CRE_HTTP_CHUNKED_OVERHEAD bytes of extensions and trailers
  *
- * After the end it keeps returning CRE_HTTP_CHUNKED_END and consumes nothing. Trailers are checked and
- * dropped. One thread at a time.
+ * After the end it keeps returning CRE_HTTP_CHUNKED_END and consumes nothing. Trailers are checked, and
+ * dropped unless they are reported. One thread at a time.
  */
 CRE_NODISCARD
 CRE_API int cre_http_chunked_next(cre_http_chunked *decoder, const uint8_t **cursor, const uint8_t *end,

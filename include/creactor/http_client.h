@@ -37,6 +37,13 @@ typedef struct cre_http_client_head {
     const uint8_t *bytes;
 } cre_http_client_head;
 
+/** The trailers of a response. Borrowed for the callback. New members are added at the end. */
+typedef struct cre_http_client_trailers {
+    const cre_http_field *fields;
+    size_t count;
+    const uint8_t *bytes; /* what the fields point to */
+} cre_http_client_trailers;
+
 /** What cre_http_client_connect reads. Everything is borrowed for the call, except the context. `size`,
  * `host`, `head`, `complete` and `closed` are required; another member of 0 takes its default. */
 typedef struct cre_http_client_options {
@@ -77,6 +84,12 @@ typedef struct cre_http_client_options {
      * `ending->error` is also CRE_EPROXY, with the status of the proxy in `ending->status`; -ETIMEDOUT for
      * read_timeout_ms; CRE_EGONE when the server ended the connection before the end of a response. */
     void (*closed)(void *context, cre_http_client *client, const cre_client_ending *ending);
+
+    /** The trailers of a response, before `complete`. May be NULL. */
+    void (*trailers)(void *context, cre_http_client *client, const cre_http_client_trailers *trailers);
+    cre_tls_client *tunnel_tls;  /* with `tunnel`: TLS with the proxy itself, around everything; NULL: plain;
+                                    retained */
+    const char *tunnel_tls_name; /* the host name that the proxy's certificate must have; NULL: `host` */
 } cre_http_client_options;
 
 /**
@@ -104,6 +117,12 @@ CRE_NODISCARD CRE_API int cre_http_client_send(cre_http_client *client, const cr
  * no body is being sent; CRE_ELIMIT above CRE_CLIENT_MAX_SEND bytes; CRE_ENOMEM. Unless the result is 0,
  * nothing is sent. */
 CRE_NODISCARD CRE_API int cre_http_client_write(cre_http_client *client, const void *data, size_t length);
+
+/** Ends a chunked body with trailers. Returns 0; CRE_EINVALID when the body is not chunked;
+ * CRE_EHTTP_INVALID_FIELD as in cre_http_write_last_chunk; CRE_ELIMIT for more than 16384 bytes of fields;
+ * CRE_ESTATE when no body is being sent; CRE_ENOMEM. Unless the result is 0, nothing is sent. */
+CRE_NODISCARD CRE_API int cre_http_client_end_with(cre_http_client *client, const cre_http_header *trailers,
+                                                   size_t trailer_count);
 
 /** Ends a body. Returns 0; CRE_EINVALID when bytes of content_length are missing: only cre_http_client_abort
  * is of use then; CRE_ESTATE when no body is being sent; CRE_ENOMEM. */

@@ -1,4 +1,5 @@
-/* Decompression of bodies with the content codings gzip and deflate (RFC 9110 section 8.4.1). */
+/* Decompression of bodies with the content codings gzip, deflate, br and zstd (RFC 9110 section 8.4.1, RFC
+ * 7932, RFC 9659). */
 #ifndef CREACTOR_HTTP_DECOMPRESS_H
 #define CREACTOR_HTTP_DECOMPRESS_H
 
@@ -18,9 +19,10 @@ enum {
 
 CRE_BEGIN_DECLS
 
-/** Creates a decompressor for a content coding, "gzip", "x-gzip" or "deflate" in any letter case. Returns 0
- * and *decompressor; CRE_EHTTP_UNKNOWN_CODING; CRE_EUNSUPPORTED in a build without zlib; CRE_ENOMEM. Any
- * thread. */
+/** Creates a decompressor for a content coding, "gzip", "x-gzip", "deflate", "br" or "zstd" in any letter
+ * case. Its memory is bounded by the coding's window: 32 KiB, 16 MiB for "br", 8 MiB for "zstd". Returns 0
+ * and *decompressor; CRE_EHTTP_UNKNOWN_CODING; CRE_EUNSUPPORTED in a build without the library of the coding;
+ * CRE_ENOMEM. Any thread. */
 CRE_NODISCARD CRE_API int cre_http_decompressor_create(const char *coding, size_t coding_length,
                                                        cre_http_decompressor **decompressor);
 

@@ -22,7 +22,8 @@ enum {
     CRE_HTTP_READER_INTERIM = 1, /* the head of a 1xx response, which another head follows */
     CRE_HTTP_READER_HEAD = 2,    /* the head of the response */
     CRE_HTTP_READER_DATA = 3,    /* a piece of the body */
-    CRE_HTTP_READER_END = 4      /* the response is complete; *cursor is at the first byte after it */
+    CRE_HTTP_READER_END = 4,     /* the response is complete; *cursor is at the first byte after it */
+    CRE_HTTP_READER_TRAILERS = 5 /* the fields behind a chunked body; CRE_HTTP_READER_END follows */
 };
 
 /** The most interim responses before a response. */
@@ -43,9 +44,10 @@ typedef struct cre_http_reader {
 
 /** A part of a response. Everything is borrowed from the input or from the reader until its next call. */
 typedef struct cre_http_reader_event {
-    const cre_http_head *head; /* INTERIM and HEAD */
-    const cre_http_field *fields;
-    const uint8_t *head_bytes;
+    const cre_http_head *head;    /* INTERIM and HEAD */
+    const cre_http_field *fields; /* also TRAILERS */
+    const uint8_t *head_bytes;    /* the bytes that the fields point to */
+    size_t field_count;
     const uint8_t *data; /* DATA */
     size_t length;       /* > 0 */
 } cre_http_reader_event;
@@ -63,12 +65,13 @@ CRE_API void cre_http_reader_deinit(cre_http_reader *reader);
 CRE_API void cre_http_reader_expect(cre_http_reader *reader, int method);
 
 /**
- * Reads from *cursor up to `end` and moves *cursor past the bytes it used. Returns one of the five values
+ * Reads from *cursor up to `end` and moves *cursor past the bytes it used. Returns one of the values
  * above; call again unless it is CRE_HTTP_READER_MORE or CRE_HTTP_READER_END. How the input is split changes
  * only the sizes of the pieces of the body. Negative results, after which the reader is of no use:
  *
  *   CRE_ESTATE      there is input although no response is expected
  *   CRE_ELIMIT      more than CRE_HTTP_READER_MAX_INTERIM interim responses
+ *   CRE_EHTTP_TOO_MANY_FIELDS  also for trailers
  *   CRE_ENOMEM
  *   CRE_EHTTP_...   those of cre_http_parse_response and cre_http_chunked_next
  *

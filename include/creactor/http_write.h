@@ -64,6 +64,16 @@ CRE_API int cre_http_write_response(char *out, size_t capacity, const cre_http_r
 CRE_NODISCARD
 CRE_API int cre_http_write_request(char *out, size_t capacity, const cre_http_request *request);
 
+/**
+ * Writes the end of a chunked body: the last chunk and its trailers, empty line included. Returns the bytes
+ * written; CRE_ELIMIT when they do not fit in `capacity`; CRE_EHTTP_INVALID_FIELD for a field that may not be
+ * sent, or that would change how the message is framed or routed: Content-Length, Transfer-Encoding,
+ * Connection, Host and Trailer. Any thread.
+ */
+CRE_NODISCARD
+CRE_API int cre_http_write_last_chunk(char *out, size_t capacity, const cre_http_header *trailers,
+                                      size_t trailer_count);
+
 /** Whether the pair may be sent: the name is a token, the value has no control character other than a tab and
  * no white space at its ends. Any thread. */
 CRE_NODISCARD CRE_API bool cre_http_header_valid(const cre_http_header *field);

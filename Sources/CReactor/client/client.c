@@ -30,6 +30,8 @@ static void free_client(cre_client *client) {
     cre__client_http_free(client);
     cre_framing_deinit(&client->framing);
     cre_tls_client_release(client->options.tls);
+    cre_tls_client_release(client->outer_tls);
+    cre__free(client->outer_tls_name);
     cre__free(client->tls_name);
     cre__free(client->pending);
     cre__free(client);
@@ -156,11 +158,19 @@ void cre__client_secure(cre_client *client) {
     client->phase = CRE__CLIENT_SECURING;
     client->opened = false;
     transport->established = false;
-    int result = cre__tls_attach_client(transport, client->options.tls, client->tls_name);
+    int result = client->outer_tls ? cre__tls_nest_client(transport, client->options.tls, client->tls_name)
+                                   : cre__tls_attach_client(transport, client->options.tls, client->tls_name);
     if (result)
         cre__client_reset(client, result);
     else
         cre__transport_set_deadline(transport, time_left(client));
+}
+
+int cre__client_set_outer_tls(cre_client *client, cre_tls_client *tls, const char *name) {
+    client->outer_tls_name = cre__client_copy(name);
+    if (!client->outer_tls_name) return CRE_ENOMEM;
+    client->outer_tls = cre_tls_client_retain(tls);
+    return 0;
 }
 
 void cre__client_opened(cre_client *client, const cre_client_opening *opening) {
@@ -294,7 +304,9 @@ static int open_transport(cre_client *client, int descriptor) {
         return result;
     }
     client->phase = CRE__CLIENT_SECURING;
-    if (client->options.tls && !client->secures_later)
+    if (client->outer_tls)
+        result = cre__tls_attach_client(&client->transport, client->outer_tls, client->outer_tls_name);
+    else if (client->options.tls && !client->secures_later)
         result = cre__tls_attach_client(&client->transport, client->options.tls, client->tls_name);
     if (result) return result;
     cre__transport_set_deadline(&client->transport, time_left(client));

@@ -42,8 +42,10 @@ struct cre_client {
     /* Received and not delivered, because the client is paused. */
     uint8_t *pending;
     size_t pending_at, pending_end;
-    cre_http_client *http; /* of http.c; NULL: not an HTTP connection */
-    bool secures_later;    /* TLS begins with cre__client_secure */
+    cre_http_client *http;     /* of http.c; NULL: not an HTTP connection */
+    bool secures_later;        /* TLS begins with cre__client_secure */
+    cre_tls_client *outer_tls; /* with secures_later: TLS from the beginning, around that; NULL: none */
+    char *outer_tls_name;
     /* streams */
     cre_framing_config framing_config;
     cre_framing framing;
@@ -87,6 +89,9 @@ bool cre__client_random(cre_clients *clients, void *out, size_t length);
 char *cre__client_copy(const char *text);
 /* Begins TLS on an open connection, if there is any; calls `opened` again. */
 void cre__client_secure(cre_client *client);
+/* Before the connection is opened: uses TLS with a proxy, inside of which cre__client_secure begins that with
+ * the server. Returns 0 or CRE_ENOMEM. */
+int cre__client_set_outer_tls(cre_client *client, cre_tls_client *tls, const char *name);
 /* The protocol is ready: calls `opened`. */
 void cre__client_opened(cre_client *client, const cre_client_opening *opening);
 /* Keeps input that is not delivered now. False: no memory; the connection has ended. */

@@ -12,7 +12,7 @@
 #include "core/memory.h"
 #include "net/tls.h"
 
-CRE__CONFIG(cre_http_client_options, closed);
+CRE__CONFIG(cre_http_client_options, tunnel_tls_name);
 
 enum {
     OPENING,   /* nothing can be sent */
@@ -163,6 +163,23 @@ int cre_http_client_end(cre_http_client *http) {
     return 0;
 }
 
+int cre_http_client_end_with(cre_http_client *http, const cre_http_header *trailers, size_t count) {
+    size_t bound = 5;
+    if (http->phase != BUSY || !http->sending) return CRE_ESTATE;
+    if (!http->chunked) return CRE_EINVALID;
+    for (size_t i = 0; i < count; i++)
+        bound += trailers[i].name_length + (size_t)trailers[i].value_length + 4;
+    if (bound > CRE_HTTP_CHUNKED_OVERHEAD) return CRE_ELIMIT;
+    uint8_t *at = cre__queue_room(&http->client->transport, bound);
+    if (!at) return CRE_ENOMEM;
+    int written = cre_http_write_last_chunk((char *)at, bound, trailers, count);
+    if (written < 0) return written;
+    cre__queue_commit(&http->client->transport, (size_t)written);
+    http->sending = false;
+    http->since = now_of(http);
+    return 0;
+}
+
 /* ---- responses ---- */
 
 /* The response is complete; `more`: there is input behind it, which nothing can be the answer to. */
@@ -203,6 +220,11 @@ static void head_received(cre_http_client *http, const cre_http_reader_event *ev
         http->options.head(http->options.context, http, &head);
 }
 
+static void trailers_received(cre_http_client *http, const cre_http_reader_event *event) {
+    const cre_http_client_trailers trailers = { event->fields, event->field_count, event->head_bytes };
+    if (http->options.trailers) http->options.trailers(http->options.context, http, &trailers);
+}
+
 /* One step of the reader. Returns whether there may be another one. */
 static bool step(cre_http_client *http, const uint8_t **cursor, const uint8_t *end) {
     cre_http_reader_event event;
@@ -221,6 +243,7 @@ static bool step(cre_http_client *http, const uint8_t **cursor, const uint8_t *e
         if (http->options.body)
             http->options.body(http->options.context, http, (uint8_t *)(uintptr_t)event.data, event.length);
         return true;
+    case CRE_HTTP_READER_TRAILERS: trailers_received(http, &event); return true;
     case CRE_HTTP_READER_END: complete(http, *cursor != end); return true;
     default: fail(http, result); return false;
     }
@@ -346,7 +369,11 @@ int cre_http_client_connect(cre_clients *clients, const cre_http_client_options 
                                         .closed = on_closed };
     if (options.tunnel) result = write_connect(http, &options);
     if (!result) result = cre_client_connect(clients, &stream, &http->client);
+    if (!result && options.tunnel && options.tunnel_tls)
+        result = cre__client_set_outer_tls(http->client, options.tunnel_tls,
+                                           options.tunnel_tls_name ? options.tunnel_tls_name : options.host);
     if (result) {
+        if (http->client) cre_client_abort(http->client);
         cre_http_reader_deinit(&http->reader);
         cre__free(http->connect);
         cre__free(http);

@@ -32,6 +32,10 @@ void cre_http_chunked_set_limit(cre_http_chunked *decoder, uint64_t limit) {
     decoder->room = limit && limit < CRE_HTTP_CHUNKED_UNLIMITED ? limit : CRE_HTTP_CHUNKED_UNLIMITED;
 }
 
+void cre_http_chunked_report_trailers(cre_http_chunked *decoder) {
+    decoder->reports_trailers = true;
+}
+
 /* Takes one byte outside of chunk data. Returns 0 or an error. */
 static int step(cre_http_chunked *decoder, uint8_t byte) {
     switch (decoder->state) {
@@ -118,6 +122,18 @@ static bool costs(uint8_t state) {
     return state == EXTENSION || state == SPACE || (state >= LINE && state <= VALUE_LF);
 }
 
+/* Takes trailer lines, up to the line that ends them. Returns 0 or an error. */
+static int take_trailers(cre_http_chunked *decoder, const uint8_t **at, const uint8_t *end) {
+    while (*at < end && !(decoder->state == LINE && **at == '\r')) {
+        if (!decoder->overhead) return CRE_EHTTP_OVERHEAD;
+        decoder->overhead--;
+        int error = step(decoder, **at);
+        if (error) return error;
+        ++*at;
+    }
+    return 0;
+}
+
 int cre_http_chunked_next(cre_http_chunked *decoder, const uint8_t **cursor, const uint8_t *end,
                           const uint8_t **data, size_t *length) {
     for (const uint8_t *at = *cursor;;) {
@@ -138,6 +154,17 @@ int cre_http_chunked_next(cre_http_chunked *decoder, const uint8_t **cursor, con
             *length = run;
             *cursor = at + run;
             return CRE_HTTP_CHUNKED_DATA;
+        }
+        if (decoder->reports_trailers && decoder->state >= LINE && decoder->state <= VALUE_LF) {
+            const uint8_t *start = at;
+            int error = take_trailers(decoder, &at, end);
+            if (error) return error;
+            if (at > start) {
+                *data = start;
+                *length = (size_t)(at - start);
+                *cursor = at;
+                return CRE_HTTP_CHUNKED_TRAILER;
+            }
         }
         if (costs(decoder->state)) {
             if (!decoder->overhead) return CRE_EHTTP_OVERHEAD;

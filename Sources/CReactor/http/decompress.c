@@ -1,134 +1,74 @@
-/* Decompression of bodies. */
-#include <creactor/error.h>
+/* Decompression of bodies: the choice of the decoder. */
 #include <creactor/http_decompress.h>
-
-#ifdef CRE_HAVE_DEFLATE
-#include <limits.h>
-#include <stdbool.h>
-#include <zlib.h>
+#include <string.h>
 
 #include "chars.h"
 #include "core/memory.h"
-
-/* zlib's values of windowBits, for the largest window. */
-enum { RAW = -15, ZLIB = 15, GZIP = 15 + 16 };
+#include "decoder.h"
 
 struct cre_http_decompressor {
-    z_stream stream;
-    bool gzip;
-    bool started;  /* the stream is set up */
-    bool complete; /* nothing is missing: before the first byte, and after the end of a stream */
+    const cre__decoder *decoder;
+    void *state;
 };
 
-static void *allocate(void *context, unsigned count, unsigned size) {
-    (void)context;
-    return cre__calloc(count, size);
+static const struct coding {
+    const char *name;
+    const cre__decoder *decoder; /* NULL: not in this build */
+} codings[] = {
+#ifdef CRE_HAVE_DEFLATE
+    { "gzip", &cre__decoder_gzip }, { "x-gzip", &cre__decoder_gzip }, { "deflate", &cre__decoder_deflate },
+#else
+    { "gzip", NULL }, { "x-gzip", NULL }, { "deflate", NULL },
+#endif
+#ifdef CRE_HAVE_BROTLI
+    { "br", &cre__decoder_brotli },
+#else
+    { "br", NULL },
+#endif
+#ifdef CRE_HAVE_ZSTD
+    { "zstd", &cre__decoder_zstd },
+#else
+    { "zstd", NULL },
+#endif
+};
+
+static const struct coding *find(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof codings / sizeof *codings; i++)
+        if (strlen(codings[i].name) == length && cre__same(name, codings[i].name, length)) return &codings[i];
+    return NULL;
 }
 
-static void give_back(void *context, void *memory) {
-    (void)context;
-    cre__free(memory);
-}
-
-int cre_http_decompressor_create(const char *coding, size_t length, cre_http_decompressor **out) {
-    bool gzip = cre__is_word(coding, length, "gzip") || cre__is_word(coding, length, "x-gzip");
-    if (!gzip && !cre__is_word(coding, length, "deflate")) return CRE_EHTTP_UNKNOWN_CODING;
-    cre_http_decompressor *made = cre__calloc(1, sizeof *made);
+int cre_http_decompressor_create(const char *name, size_t length, cre_http_decompressor **out) {
+    const struct coding *coding = find(name, length);
+    if (!coding) return CRE_EHTTP_UNKNOWN_CODING;
+    if (!coding->decoder) return CRE_EUNSUPPORTED;
+    cre_http_decompressor *made = cre__malloc(sizeof *made);
     if (!made) return CRE_ENOMEM;
-    made->gzip = gzip;
-    made->complete = true;
+    made->decoder = coding->decoder;
+    made->state = made->decoder->make();
+    if (!made->state) {
+        cre__free(made);
+        return CRE_ENOMEM;
+    }
     *out = made;
     return 0;
 }
 
 void cre_http_decompressor_destroy(cre_http_decompressor *decompressor) {
     if (!decompressor) return;
-    if (decompressor->started) inflateEnd(&decompressor->stream);
+    decompressor->decoder->free(decompressor->state);
     cre__free(decompressor);
 }
 
-/* Sets up the stream. "deflate" is zlib's format, but some servers send deflate without its header: whose
- * first byte cannot be that of a header, except for a stored block with invalid padding. */
-static int start(cre_http_decompressor *decompressor, uint8_t first) {
-    int format = decompressor->gzip ? GZIP : (first & 0x0f) == 8 && first <= 0x78 ? ZLIB : RAW;
-    decompressor->stream = (z_stream){ .zalloc = allocate, .zfree = give_back };
-    if (inflateInit2(&decompressor->stream, format) != Z_OK) return CRE_ENOMEM;
-    decompressor->started = true;
-    return 0;
-}
-
-/* More input follows a complete stream: gzip allows a further one, deflate nothing. */
-static int restart(cre_http_decompressor *decompressor) {
-    if (!decompressor->gzip) return CRE_EHTTP_COMPRESSED;
-    return inflateReset(&decompressor->stream) == Z_OK ? 0 : CRE_EHTTP_COMPRESSED;
-}
-
 int cre_http_decompress(cre_http_decompressor *decompressor, const uint8_t **cursor, const uint8_t *end,
                         void *out, size_t capacity, size_t *written) {
-    z_stream *stream = &decompressor->stream;
-    uint8_t *at = out;
-    if (capacity > UINT_MAX) capacity = UINT_MAX;
-    *written = 0;
-    for (;;) {
-        size_t available = (size_t)(end - *cursor);
-        if (decompressor->complete) {
-            if (!available) return CRE_HTTP_DECOMPRESS_MORE;
-            int result = decompressor->started ? restart(decompressor) : start(decompressor, **cursor);
-            if (result) return result;
-            decompressor->complete = false;
-        }
-        if (*written == capacity) return CRE_HTTP_DECOMPRESS_FULL;
-        if (available > UINT_MAX) available = UINT_MAX;
-        stream->next_in = (Bytef *)(uintptr_t)*cursor;
-        stream->avail_in = (uInt)available;
-        stream->next_out = at + *written;
-        stream->avail_out = (uInt)(capacity - *written);
-        int result = inflate(stream, Z_NO_FLUSH);
-        size_t used = available - stream->avail_in, made = capacity - *written - stream->avail_out;
-        *cursor += used;
-        *written += made;
-        if (result == Z_STREAM_END)
-            decompressor->complete = true;
-        else if (result == Z_MEM_ERROR)
-            return CRE_ENOMEM;
-        else if (result != Z_OK && result != Z_BUF_ERROR)
-            return CRE_EHTTP_COMPRESSED;
-        else if (!used && !made)
-            return CRE_HTTP_DECOMPRESS_MORE;
-    }
+    cre__decode_step step = { *cursor, end, out, (uint8_t *)out + capacity };
+    int result = decompressor->decoder->step(decompressor->state, &step);
+    *cursor = step.in;
+    *written = (size_t)(step.out - (uint8_t *)out);
+    return result;
 }
 
 int cre_http_decompressor_finish(const cre_http_decompressor *decompressor) {
-    return decompressor->complete ? 0 : CRE_EHTTP_COMPRESSED;
+    return decompressor->decoder->complete(decompressor->state) ? 0 : CRE_EHTTP_COMPRESSED;
 }
-
-#else
-
-int cre_http_decompressor_create(const char *coding, size_t coding_length, cre_http_decompressor **out) {
-    (void)coding;
-    (void)coding_length;
-    (void)out;
-    return CRE_EUNSUPPORTED;
-}
-
-void cre_http_decompressor_destroy(cre_http_decompressor *decompressor) {
-    (void)decompressor;
-}
-
-int cre_http_decompress(cre_http_decompressor *decompressor, const uint8_t **cursor, const uint8_t *end,
-                        void *out, size_t capacity, size_t *written) {
-    (void)decompressor;
-    (void)cursor;
-    (void)end;
-    (void)out;
-    (void)capacity;
-    *written = 0;
-    return CRE_EUNSUPPORTED;
-}
-
-int cre_http_decompressor_finish(const cre_http_decompressor *decompressor) {
-    (void)decompressor;
-    return CRE_EUNSUPPORTED;
-}
-
-#endif

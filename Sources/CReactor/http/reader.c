@@ -75,6 +75,7 @@ static void set_framing(cre_http_reader *reader, const cre_http_head *head) {
     } else if (head->flags & CRE_HTTP_CHUNKED) {
         reader->state = CHUNKED;
         cre_http_chunked_init(&reader->chunked);
+        cre_http_chunked_report_trailers(&reader->chunked);
     } else if (head->flags & CRE_HTTP_UNTIL_CLOSE) {
         reader->state = UNTIL_CLOSE;
     } else {
@@ -120,6 +121,7 @@ static int next_head(cre_http_reader *reader, const uint8_t **cursor, const uint
     if (result <= 0) return result;
     event->head = head;
     event->fields = reader->fields;
+    event->field_count = head->field_count;
     if (head->status < 200 && head->status != 101) {
         if (++reader->interim > CRE_HTTP_READER_MAX_INTERIM) return CRE_ELIMIT;
         return CRE_HTTP_READER_INTERIM;
@@ -145,13 +147,44 @@ static int next_data(cre_http_reader *reader, const uint8_t **cursor, const uint
     return CRE_HTTP_READER_DATA;
 }
 
+/* Finds the fields in the trailer lines, which the decoder has checked and limited to
+ * CRE_HTTP_CHUNKED_OVERHEAD bytes. */
+static int parse_trailers(cre_http_reader *reader, cre_http_reader_event *event) {
+    const uint8_t *lines = reader->head;
+    size_t count = 0;
+    for (size_t at = 0, next; at < reader->head_length; at = next, count++) {
+        if (count == reader->limits.max_fields) return CRE_EHTTP_TOO_MANY_FIELDS;
+        size_t rest = reader->head_length - at;
+        size_t colon = (size_t)((const uint8_t *)memchr(lines + at, ':', rest) - lines);
+        size_t end = (size_t)((const uint8_t *)memchr(lines + at, '\r', rest) - lines);
+        size_t value = colon + 1;
+        next = end + 2;
+        while (value < end && (lines[value] == ' ' || lines[value] == '\t'))
+            value++;
+        while (end > value && (lines[end - 1] == ' ' || lines[end - 1] == '\t'))
+            end--;
+        reader->fields[count] = (cre_http_field){ .name = (uint16_t)at,
+                                                  .name_length = (uint16_t)(colon - at),
+                                                  .value = (uint16_t)value,
+                                                  .value_length = (uint16_t)(end - value) };
+    }
+    event->head = NULL;
+    event->fields = reader->fields;
+    event->head_bytes = lines;
+    event->field_count = count;
+    return CRE_HTTP_READER_TRAILERS;
+}
+
 static int next_chunk(cre_http_reader *reader, const uint8_t **cursor, const uint8_t *end,
                       cre_http_reader_event *event) {
-    int result = cre_http_chunked_next(&reader->chunked, cursor, end, &event->data, &event->length);
+    int result;
+    while ((result = cre_http_chunked_next(&reader->chunked, cursor, end, &event->data, &event->length)) ==
+           CRE_HTTP_CHUNKED_TRAILER)
+        if (!append(reader, event->data, event->length)) return CRE_ENOMEM;
     if (result == CRE_HTTP_CHUNKED_DATA) return CRE_HTTP_READER_DATA;
     if (result != CRE_HTTP_CHUNKED_END) return result;
-    reader->state = IDLE;
-    return CRE_HTTP_READER_END;
+    reader->state = reader->head_length ? COMPLETE : IDLE;
+    return reader->head_length ? parse_trailers(reader, event) : CRE_HTTP_READER_END;
 }
 
 int cre_http_reader_next(cre_http_reader *reader, const uint8_t **cursor, const uint8_t *end,

@@ -121,3 +121,17 @@ int cre_http_write_request(char *room, size_t capacity, const cre_http_request *
     cre__put_text(&out, "\r\n");
     return cre__out_result(&out);
 }
+
+int cre_http_write_last_chunk(char *room, size_t capacity, const cre_http_header *trailers, size_t count) {
+    cre__out out = cre__out_make(room, capacity);
+    cre__put_text(&out, "0\r\n");
+    for (size_t i = 0; i < count; i++) {
+        const cre_http_header *field = &trailers[i];
+        if (cre__frames_message(field) || cre__is_word(field->name, field->name_length, "host") ||
+            cre__is_word(field->name, field->name_length, "trailer"))
+            return CRE_EHTTP_INVALID_FIELD;
+        cre__put_field(&out, field);
+    }
+    cre__put_text(&out, "\r\n");
+    return cre__out_result(&out);
+}

@@ -227,11 +227,38 @@ int cre__tls_attach_client(cre__transport *transport, cre_tls_client *client, co
     return 0;
 }
 
+/* The inner connection reads and writes through a BIO of OpenSSL for the outer one. */
+int cre__tls_nest_client(cre__transport *transport, cre_tls_client *client, const char *server_name) {
+    cre__tls_conn *tls = transport->tls;
+    SSL *inner = SSL_new(cre__tls_client_context(client));
+    BIO *bio = BIO_new(BIO_f_ssl());
+    int result = inner && bio ? cre__tls_client_expect(client, inner, server_name) : CRE_ENOMEM;
+    if (result) {
+        BIO_free(bio);
+        SSL_free(inner);
+        ERR_clear_error();
+        return result;
+    }
+    BIO_set_ssl(bio, tls->ssl, BIO_NOCLOSE);
+    SSL_set_bio(inner, bio, bio);
+    SSL_set_connect_state(inner);
+    tls->outer = tls->ssl;
+    tls->ssl = inner;
+    cre_tls_client_release(tls->client);
+    tls->client = cre_tls_client_retain(client);
+    tls->handshaking = true;
+    tls->unread = true;
+    return 0;
+}
+
 void cre__tls_detach(cre__transport *transport) {
     cre__tls_conn *tls = transport->tls;
     if (!tls) return;
     if (tls->sealed) forget_sealed(transport);
+    /* The BIO of an inner connection would send a close_notify of the outer one. */
+    if (tls->outer) SSL_set_quiet_shutdown(tls->outer, 1);
     SSL_free(tls->ssl);
+    SSL_free(tls->outer);
     cre__tls_context_release(tls->context);
     cre_tls_client_release(tls->client);
     transport->tls = NULL;
@@ -290,7 +317,10 @@ static void fail(cre__transport *transport) {
 
 /* Notes why OpenSSL did not go on. */
 static void note_failure(cre__tls_conn *tls, int result) {
-    switch (SSL_get_error(tls->ssl, result)) {
+    int error = SSL_get_error(tls->ssl, result);
+    if (error != SSL_ERROR_ZERO_RETURN && tls->outer && SSL_get_shutdown(tls->outer) & SSL_RECEIVED_SHUTDOWN)
+        tls->ended = true; /* the proxy has closed, not the server */
+    switch (error) {
     case SSL_ERROR_WANT_READ: break;
     case SSL_ERROR_ZERO_RETURN:
         if (!tls->ended) tls->close_notified = true; /* otherwise the socket has ended without it */
@@ -454,6 +484,13 @@ int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
 }
 
 int cre__tls_attach_client(cre__transport *transport, cre_tls_client *client, const char *server_name) {
+    (void)transport;
+    (void)client;
+    (void)server_name;
+    return CRE_EUNSUPPORTED;
+}
+
+int cre__tls_nest_client(cre__transport *transport, cre_tls_client *client, const char *server_name) {
     (void)transport;
     (void)client;
     (void)server_name;

@@ -15,6 +15,7 @@ struct ssl_st;
 
 typedef struct cre__tls_conn {
     struct ssl_st *ssl;
+    struct ssl_st *outer;             /* of a client inside of another TLS connection, otherwise NULL */
     struct cre__tls_context *context; /* of a server, otherwise NULL */
     cre_tls_client *client;           /* of a client, otherwise NULL */
     uint8_t *sealed;                  /* encrypted bytes that the socket did not take; NULL: none */
@@ -43,6 +44,11 @@ int cre__tls_attach(struct cre__transport *transport, cre_tls *tls);
  * possible if any certificate is accepted. Returns 0, CRE_EINVALID for the name, or CRE_ENOMEM.
  */
 int cre__tls_attach_client(struct cre__transport *transport, cre_tls_client *client, const char *server_name);
+/*
+ * Begins TLS as a client inside of an established TLS connection, as with a server behind a proxy. The
+ * handshake begins with the next read. Returns 0, CRE_EINVALID for the name, or CRE_ENOMEM.
+ */
+int cre__tls_nest_client(struct cre__transport *transport, cre_tls_client *client, const char *server_name);
 void cre__tls_detach(struct cre__transport *transport);
 uint32_t cre__tls_handshake_timeout(const struct cre__transport *transport);
 /* The protocol that both sides agreed on, without terminator; 0: none. */

@@ -124,15 +124,19 @@ static inline int embed_shared(void) {
     cre_shared_table *table = NULL;
     cre_shared_atomic *atomic = NULL;
     cre_shared_lock *lock = NULL;
+    cre_shared_rate *rate = NULL;
+    cre_rate_limit limit;
+    cre_rate_state state;
     cre_shared_hold hold;
     cre_column column;
     int64_t sum = 0;
+    limit.interval = limit.window = 1000000;
     memset(&column, 0, sizeof column);
     column.name = "visits";
     column.type = CRE_COLUMN_INT;
     int failed = 0;
     if (cre_shared_table_create(8, &column, 1, &table) || cre_shared_atomic_create(40, &atomic) ||
-        cre_shared_lock_create(&lock))
+        cre_shared_lock_create(&lock) || cre_shared_rate_create(8, &rate))
         failed = 1;
     else if (cre_shared_table_add(table, "key", 3, 0, 2, &sum) || sum != 2)
         failed = 2;
@@ -142,10 +146,24 @@ static inline int embed_shared(void) {
         failed = 4;
     else
         cre_shared_lock_release(lock, &hold);
+    if (!failed && (cre_shared_rate_take(rate, "key", 3, &limit, 0, &state) || !state.passes)) failed = 5;
+    cre_shared_rate_destroy(rate);
     cre_shared_lock_destroy(lock);
     cre_shared_atomic_destroy(atomic);
     cre_shared_table_destroy(table);
     return failed;
+}
+
+/* Secrets are compared in every build; keys need OpenSSL. */
+static inline int embed_signature(void) {
+    cre_signature_key *key = NULL;
+    uint8_t secret[CRE_SIGNATURE_SECRET_MIN] = { 1 }, signature[32] = { 0 };
+    if (!cre_secret_equal("a", 1, "a", 1) || cre_secret_equal("a", 1, "b", 1)) return 1;
+    int result = cre_signature_key_secret(secret, sizeof secret, &key);
+    if (result) return result == CRE_EUNSUPPORTED ? 0 : 2;
+    result = cre_signature_verify(key, "a", 1, signature, sizeof signature);
+    cre_signature_key_destroy(key);
+    return result == CRE_ESIGNATURE ? 0 : 3;
 }
 
 /* Runs all of the above; the result is the program's exit code. */
@@ -154,8 +172,9 @@ static inline int embed_all(const char *consumer) {
         const char *name;
         int (*run)(void);
     } steps[] = {
-        { "version", embed_version }, { "errors", embed_errors }, { "protocol", embed_protocol },
-        { "engine", embed_engine },   { "client", embed_client }, { "shared", embed_shared },
+        { "version", embed_version },     { "errors", embed_errors }, { "protocol", embed_protocol },
+        { "engine", embed_engine },       { "client", embed_client }, { "shared", embed_shared },
+        { "signature", embed_signature },
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int failed = steps[i].run();

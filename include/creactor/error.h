@@ -109,7 +109,10 @@
     XX(SHARED_COLUMN, -1603, "the shared table has no such column of this type")                 \
     XX(SHARED_TOO_LONG, -1604, "the value is longer than its column")                            \
     XX(SHARED_NESTED, -1605, "this thread is already editing a row of a shared table")           \
-    XX(SHARED_MISMATCH, -1606, "this shared memory has another type or layout")
+    XX(SHARED_MISMATCH, -1606, "this shared memory has another type or layout")                  \
+    /* signatures */                                                                             \
+    XX(SIGNATURE, -1700, "the signature is not that of the message")                             \
+    XX(SIGNATURE_KEY, -1701, "no valid key of the algorithm's type and size")
 
 typedef enum cre_error {
 #define XX(name, number, message) CRE_E##name = (number),

@@ -2,7 +2,9 @@
 #ifndef CRE_CORE_SIPHASH_H
 #define CRE_CORE_SIPHASH_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint64_t cre__siphash_rotate(uint64_t value, unsigned by) {
     return value << by | value >> (64 - by);
@@ -34,6 +36,22 @@ static inline uint64_t cre__siphash(const uint64_t seed[2], const uint64_t *word
     for (int round = 0; round < 3; round++)
         cre__siphash_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* The hash of bytes, which is not that of the same bytes as words: their number is added. */
+static inline uint64_t cre__siphash_bytes(const uint64_t seed[2], const void *bytes, size_t length) {
+    const uint8_t *at = bytes;
+    uint64_t words[2] = { 0, length };
+    for (; length >= 8; at += 8, length -= 8) {
+        uint64_t next;
+        memcpy(&next, at, 8);
+        words[0] ^= next;
+        words[0] = cre__siphash(seed, words, 2);
+    }
+    uint64_t rest = 0;
+    if (length) memcpy(&rest, at, length);
+    uint64_t last[3] = { words[0], words[1], rest };
+    return cre__siphash(seed, last, 3);
 }
 
 #endif

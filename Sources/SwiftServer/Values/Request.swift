@@ -17,8 +17,8 @@ public struct Request: Sendable {
     /// The route that serves the request.
     var route: RouteReference?
 
-    /// The source of a body that arrives in pieces.
-    var incoming: (any BodyReader)?
+    /// What belongs to the request beside its bytes; most requests have nothing.
+    var attachments: RequestAttachments?
 
     var id: RequestID { RequestID(connection: fd, number: number) }
 

@@ -76,7 +76,7 @@ struct TrustedProxies: Sendable {
     }
 
     /// The bytes of an IPv4 or IPv6 address; those of the IPv4 address for "::ffff:10.0.0.1".
-    private static func bytes(of text: String) -> [UInt8]? {
+    static func bytes(of text: String) -> [UInt8]? {
         var address = cre_address()
         guard !text.isEmpty, !text.hasPrefix("unix:"), unsafe cre_address_parse(text, 0, &address) == 0 else {
             return nil

@@ -107,8 +107,7 @@ int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre
     bool no_body = http->first_traits & CRE__HEAD_REQUEST || head->status == 204 || head->status == 304;
     bool keep_alive = cre__http1_goes_on(conn, close_after);
     uint64_t length = head->status == 205 ? 0 : opened->length; /* 205 must have an empty body */
-    if (!no_body && length && length <= FILE_WITH_HEAD && opened->part_count == 1 &&
-        !opened->texts.length)
+    if (!no_body && length && length <= FILE_WITH_HEAD && opened->part_count == 1 && !opened->texts.length)
         return send_with_head(conn, head, opened, keep_alive);
     uint8_t *behind;
     int result = cre__http1_write_head(conn, head, CRE__FRAMED_BY_LENGTH, length, keep_alive, 0, &behind);

@@ -44,13 +44,14 @@ CRE_NODISCARD CRE_API int cre_signature_key_secret(const void *secret, size_t le
 CRE_NODISCARD CRE_API int cre_signature_key_pem(cre_signature_algorithm algorithm, const char *pem,
                                                 size_t length, cre_signature_key **out);
 
-/** Creates an RS256 key from modulus and exponent, both big-endian. Results as cre_signature_key_pem. */
+/** Creates an RS256 key from modulus and exponent, both big-endian. Returns what cre_signature_key_pem does.
+ */
 CRE_NODISCARD CRE_API int cre_signature_key_rsa(const uint8_t *modulus, size_t modulus_length,
                                                 const uint8_t *exponent, size_t exponent_length,
                                                 cre_signature_key **out);
 
-/** Creates an ES256 key from the coordinates of a point on P-256, 32 bytes each, big-endian. Results as
- * cre_signature_key_pem. */
+/** Creates an ES256 key from the coordinates of a point on P-256, 32 bytes each, big-endian. Returns
+ * what cre_signature_key_pem does. */
 CRE_NODISCARD CRE_API int cre_signature_key_p256(const uint8_t x[32], const uint8_t y[32],
                                                  cre_signature_key **out);
 
@@ -66,8 +67,8 @@ CRE_NODISCARD CRE_API int cre_signature_verify(const cre_signature_key *key, con
                                                size_t length, const uint8_t *signature,
                                                size_t signature_length);
 
-/** Compares a text from a client with a secret. The time depends on the lengths only, and not on where they
- * differ. */
+/** Returns whether a text from a client is the secret. The time depends on the lengths only, and not on where
+ * the texts differ. */
 CRE_NODISCARD CRE_API bool cre_secret_equal(const void *text, size_t text_length, const void *secret,
                                             size_t secret_length);
 

@@ -156,6 +156,12 @@ static void shutdown_in_vain(net_server *net, net_client *client, cre_session se
     cre_engine_shutdown(net->engine, 1, NULL, NULL);
 }
 
+/* What has no closing handshake ends at once, long before the deadline. */
+static void shutdown_at_once(net_server *net, net_client *client, cre_session session) {
+    (void)client, (void)session;
+    cre_engine_shutdown(net->engine, 600000, NULL, NULL);
+}
+
 static void say_request(net_client *client, const char *text) {
     net_send(client, text, strlen(text));
 }
@@ -271,7 +277,7 @@ static const ending endings[] = {
     { "reset by us",       STREAM,    server_resets,         CLOSED(SERVER),       0, false, RESET,   NULL, { 0 } },
     { "large packet",      STREAM,    packet_too_large,      CLOSED(PROTOCOL),     0, true,  ORDERLY, NULL, { 0 } },
     { "overflow",          STREAM,    bytes_overflow,        CLOSED(OVERFLOW),     0, true,  NOTHING, NULL, { .max_queue = 1000000 } },
-    { "shutdown",          STREAM,    shutdown_in_vain,      CLOSED(SHUTDOWN),     0, false, ORDERLY, NULL, { 0 } },
+    { "shutdown",          STREAM,    shutdown_at_once,      CLOSED(SHUTDOWN),     0, false, ORDERLY, NULL, { 0 } },
     { "damaged record",    STREAM,    damaged_record,        CLOSED(TLS),          0, true,  NOTHING, NULL, { 0 } },
 
     { "end",               HTTP,      peer_half_closes,      CLOSED(PEER),         0, false, ORDERLY, NULL, { 0 } },
@@ -285,7 +291,7 @@ static const ending endings[] = {
     { "long head",         HTTP,      head_too_long,         CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 431 ", { .max_head = 1000 } },
     { "long body",         HTTP,      body_too_long,         CLOSED(SERVER),       0, false, ORDERLY, "HTTP/1.1 413 ", { .max_body = 1000 } },
     { "overflow",          HTTP,      answer_overflows,      CLOSED(OVERFLOW),     0, false, NOTHING, NULL, { .max_queue = 1000 } },
-    { "shutdown",          HTTP,      shutdown_in_vain,      CLOSED(SHUTDOWN),     0, false, ORDERLY, NULL, { 0 } },
+    { "shutdown",          HTTP,      shutdown_at_once,      CLOSED(SHUTDOWN),     0, false, ORDERLY, NULL, { 0 } },
 };
 /* clang-format on */
 

@@ -6,22 +6,13 @@
 #include <zlib.h>
 
 #include "core/memory.h"
-
-static void *allocate(void *context, unsigned count, unsigned size) {
-    (void)context;
-    return cre__calloc(count, size);
-}
-
-static void give_back(void *context, void *memory) {
-    (void)context;
-    cre__free(memory);
-}
+#include "core/zlib_memory.h"
 
 static void *make(int level) {
     z_stream *stream = cre__calloc(1, sizeof *stream);
     if (!stream) return NULL;
-    stream->zalloc = allocate;
-    stream->zfree = give_back;
+    stream->zalloc = cre__zlib_allocate;
+    stream->zfree = cre__zlib_free;
     /* The largest window, and the head and tail of gzip. */
     if (deflateInit2(stream, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK) return stream;
     cre__free(stream);

@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "core/memory.h"
+#include "core/zlib_memory.h"
 
 /* zlib's values of windowBits, for the largest window. */
 enum { RAW = -15, ZLIB = 15, GZIP = 15 + 16 };
@@ -16,16 +17,6 @@ typedef struct inflater {
     bool started;  /* the stream is set up */
     bool complete; /* nothing is missing: before the first byte, and after the end of a stream */
 } inflater;
-
-static void *allocate(void *context, unsigned count, unsigned size) {
-    (void)context;
-    return cre__calloc(count, size);
-}
-
-static void give_back(void *context, void *memory) {
-    (void)context;
-    cre__free(memory);
-}
 
 static void *make(bool gzip) {
     inflater *made = cre__calloc(1, sizeof *made);
@@ -57,7 +48,7 @@ static bool complete(const void *state) {
  * first byte cannot be that of a header, except for a stored block with invalid padding. */
 static int start(inflater *self, uint8_t first) {
     int format = self->gzip ? GZIP : (first & 0x0f) == 8 && first <= 0x78 ? ZLIB : RAW;
-    self->stream = (z_stream){ .zalloc = allocate, .zfree = give_back };
+    self->stream = (z_stream){ .zalloc = cre__zlib_allocate, .zfree = cre__zlib_free };
     if (inflateInit2(&self->stream, format) != Z_OK) return CRE_ENOMEM;
     self->started = true;
     return 0;

@@ -4,25 +4,16 @@
 #ifdef CRE_HAVE_DEFLATE
 #include "core/config.h"
 #include "core/memory.h"
+#include "core/zlib_memory.h"
 #include "ws/ws_deflate_pool.h"
 
 CRE__CONFIG(cre_ws_deflate_config, threshold);
 
-static void *allocate(void *context, unsigned count, unsigned size) {
-    (void)context;
-    return cre__calloc(count, size);
-}
-
-static void give_back(void *context, void *memory) {
-    (void)context;
-    cre__free(memory);
-}
-
 static z_stream *new_stream(void) {
     z_stream *stream = cre__calloc(1, sizeof *stream);
     if (!stream) return NULL;
-    stream->zalloc = allocate;
-    stream->zfree = give_back;
+    stream->zalloc = cre__zlib_allocate;
+    stream->zfree = cre__zlib_free;
     return stream;
 }
 

@@ -1,8 +1,8 @@
 /// Limits the time until a response begins, and cancels the handler's task when it has passed:
 /// `server.group("/search", use: [TimeLimit(.seconds(2))])`.
 ///
-/// The client then gets the status, and a line is logged. What waits for something by `await` inside of the limit is
-/// cancelled: most of it throws a `CancellationError` at once. A handler that ignores the cancellation continues, and
+/// The client then gets the status, and a line is logged. The task of the handler is cancelled, so that most calls that
+/// it awaits throw a `CancellationError` at once. A handler that ignores the cancellation continues, and
 /// what it sends has no effect; one that blocks its worker cannot be late (``Settings/stuckAfter``).
 ///
 /// For these requests it replaces ``Settings/requestTimeout``, which cancels nothing. Of several limits around each

@@ -188,6 +188,57 @@ TEST(a_window_that_is_too_large) {
     static const uint8_t small[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x00, 13 << 3, 0x01, 0x00, 0x00 };
     CHECK_EQ(unpack("zstd", small, sizeof small, sizeof small, 100), 0);
 }
+
+/* The library would read these: the formats of Zstandard 0.5, 0.6 and 0.7. */
+TEST(formats_of_zstd_before_the_standard) {
+    for (uint8_t first = 0x25; first <= 0x27; first++) {
+        const uint8_t frame[] = { first, 0xb5, 0x2f, 0xfd, 0x04, 0x00, 0x00, 0x00, 0x00 };
+        for (size_t step = 1; step <= sizeof frame; step++)
+            CHECK_EQ(unpack("zstd", frame, sizeof frame, step, 100), CRE_EHTTP_COMPRESSED);
+    }
+}
+
+/* A frame that says 200 bytes and has none. */
+TEST(a_frame_of_zstd_that_is_shorter_than_it_says) {
+    static const uint8_t frame[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0xc8, 0x01, 0x00, 0x00 };
+    for (size_t step = 1; step <= sizeof frame; step++)
+        for (size_t room = 1; room <= 256; room += 255)
+            CHECK_EQ(unpack("zstd", frame, sizeof frame, step, room), CRE_EHTTP_COMPRESSED);
+}
+
+/* Each length that the size of the content may have, and a checksum. */
+TEST(headers_of_zstd) {
+    static const struct {
+        size_t length;
+        uint8_t bytes[24];
+    } frames[] = {
+        { 12, { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 3, 0x19, 0, 0, 'a', 'b', 'c' } },
+        { 12, { 0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58, 0x19, 0, 0, 'a', 'b', 'c' } },
+        { 16, { 0x28, 0xb5, 0x2f, 0xfd, 0x80, 0x58, 3, 0, 0, 0, 0x19, 0, 0, 'a', 'b', 'c' } },
+        { 15, { 0x28, 0xb5, 0x2f, 0xfd, 0xa0, 3, 0, 0, 0, 0x19, 0, 0, 'a', 'b', 'c' } },
+        { 19, { 0x28, 0xb5, 0x2f, 0xfd, 0xe0, 3, 0, 0, 0, 0, 0, 0, 0, 0x19, 0, 0, 'a', 'b', 'c' } },
+    };
+    for (size_t i = 0; i < sizeof frames / sizeof *frames; i++)
+        for (size_t step = 1; step <= frames[i].length; step++) {
+            CHECK_EQ(unpack("zstd", frames[i].bytes, frames[i].length, step, 2), 3);
+            CHECK_MEM(unpacked, "abc", 3);
+        }
+}
+
+/* A frame to be skipped, before and after one with content. Every strict beginning is incomplete. */
+TEST(skipped_frames_of_zstd) {
+    static const uint8_t skipped[] = { 0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'x', 'y', 'z' };
+    memcpy(packed, skipped, sizeof skipped);
+    size_t size = sizeof skipped + encode(CRE_HTTP_ZSTD, "hello", 5, packed + sizeof skipped);
+    for (size_t end = 1; end < size; end++)
+        if (end != sizeof skipped) CHECK_EQ(unpack("zstd", packed, end, 1, 100), CRE_EHTTP_COMPRESSED);
+    memcpy(packed + size, skipped, sizeof skipped);
+    size += sizeof skipped;
+    for (size_t step = 1; step <= size; step++) {
+        CHECK_EQ(unpack("zstd", packed, size, step, 3), 5);
+        CHECK_MEM(unpacked, "hello", 5);
+    }
+}
 #else
 TEST(without_zstd) {
     cre_http_decompressor *none;

@@ -1,5 +1,5 @@
 /* Decompression of bodies with the content codings gzip, deflate, br and zstd (RFC 9110 section 8.4.1, RFC
- * 7932, RFC 9659). */
+ * 7932, RFC 8878, RFC 9659; no older format of Zstandard). */
 #ifndef CREACTOR_HTTP_DECOMPRESS_H
 #define CREACTOR_HTTP_DECOMPRESS_H
 

@@ -199,6 +199,8 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     atomic_store(&bus->activities[node].since_ms, 0);
     atomic_store(&bus->activities[node].ending, 0);
     cre_table_sweep(bus->table, (uint16_t)node);
+    /* What others send them would wait, too, until a successor wakes them. */
+    cre__bus_wake_receivers(bus, node);
 }
 
 void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *out) {
@@ -224,4 +226,16 @@ void cre__bus_wake(cre_bus *bus, uint32_t node) {
         written = write(bus->eventfds[node], &one, sizeof one);
     while (written < 0 && errno == EINTR);
     /* Otherwise it fails only when the counter is at its end, and then the reader is awake. */
+}
+
+void cre__bus_wake_always(cre_bus *bus, uint32_t node) {
+    atomic_store(&bus->nodes[node].sleeping, 1);
+    cre__bus_wake(bus, node);
+}
+
+void cre__bus_wake_receivers(cre_bus *bus, uint32_t node) {
+    for (uint32_t to = 0; to < bus->config.nodes; to++) {
+        uint64_t senders = atomic_load_explicit(&bus->nodes[to].senders[node / 64], memory_order_relaxed);
+        if (senders & 1ull << (node % 64)) cre__bus_wake_always(bus, to);
+    }
 }

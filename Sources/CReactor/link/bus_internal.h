@@ -107,4 +107,11 @@ static inline bool cre__bus_sleeps(const cre_bus *bus, uint32_t node) {
 /* Writes the node's eventfd if its loop sleeps. Call it after publishing. */
 void cre__bus_wake(cre_bus *bus, uint32_t node);
 
+/* Writes it in any case: a process that died while it woke the node has perhaps cleared `sleeping` and not
+ * written the eventfd. */
+void cre__bus_wake_always(cre_bus *bus, uint32_t node);
+
+/* The same for all nodes to which the process of `node` has ever sent. */
+void cre__bus_wake_receivers(cre_bus *bus, uint32_t node);
+
 #endif

@@ -79,7 +79,11 @@ static void open_inbound(cre_node *node, uint32_t from) {
                             node->bus->config.ring_bytes);
     cre__spill_open_consumer(&in->spill, &in->ring, cre__bus_spill(node->bus, from, node->id));
     in->open = true;
-    if (cre__spill_tail(&in->spill) == in->spill.own) wake_producer(node, from); /* a predecessor took it */
+    if (cre__spill_tail(&in->spill) == in->spill.own) {
+        /* A predecessor took the last of it, and has perhaps died while it woke the producer. */
+        atomic_store(&in->ring.control->producer_waits, 0);
+        cre__bus_wake_always(node->bus, from);
+    }
     node->senders[from / 64] |= 1ull << (from % 64);
 }
 
@@ -370,7 +374,8 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     /* Not by counting: the last value may be overwritten. */
     atomic_store(&block->generation, (uint32_t)(uv_hrtime() >> 8) | 1);
     atomic_store(&block->sleeping, 0);
-    cre__node_wake_receivers(node);
+    /* A predecessor may have published and died before it woke anybody. */
+    cre__bus_wake_receivers(bus, id);
     start_check(node);
     *out = node;
     return 0;

@@ -95,9 +95,6 @@ static inline void cre__node_publish_all(cre_node *node) {
 
 /* The FLUSH hook: publishes and wakes. */
 bool cre__node_flush(cre__hook *hook);
-/* Wakes all nodes to which this one has ever sent: a predecessor may have published and died before it woke
- * anybody. */
-void cre__node_wake_receivers(cre_node *node);
 /* Resets the rings of a predecessor that were found corrupt. */
 void cre__node_mend(cre_node *node);
 /* Whether a consumer freed room for records that wait. */

@@ -84,8 +84,7 @@ bool cre__node_remind(cre_node *node) {
         if (taken == out->ring.published && spill_taken == out->spill.published) continue;
         unread = true;
         if (taken + spill_taken == out->taken) {
-            atomic_store(&node->bus->nodes[to].sleeping, 1);
-            cre__bus_wake(node->bus, to);
+            cre__bus_wake_always(node->bus, to);
         }
         out->taken = taken + spill_taken;
     }

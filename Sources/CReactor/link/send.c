@@ -159,14 +159,6 @@ void cre__node_publish(cre_node *node) {
     cre__node_publish_all(node);
 }
 
-void cre__node_wake_receivers(cre_node *node) {
-    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
-        uint64_t senders =
-            atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
-        if (senders & 1ull << (node->id % 64)) cre__bus_wake(node->bus, to);
-    }
-}
-
 bool cre__node_flush(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, flush);
     node->flushes++;

@@ -1,0 +1,538 @@
+/*
+ * A model of the link between a reactor and a worker that may die at any step: the rings, their spills, and the
+ * wake-ups of Sources/CReactor/link. scripts/check-model checks it with Spin.
+ *
+ * The reactor sends messages of one or two records; the worker answers each before it takes the next one, and each
+ * time it dies another process takes its place. What is checked in all states that can be reached:
+ *
+ * - answers arrive in order, none twice, and none is put together from two messages;
+ * - when nothing can happen any more, everything that was sent has been read: no wake-up is lost, and nobody waits
+ *   for room that there is;
+ * - each death costs at most the message in hand.
+ *
+ * A step is one access to shared memory, in the order of the C code. Not modelled: reordering by the CPU (the C code
+ * has the fences), lengths and fillers, processes that write where they must not, and the check once a second,
+ * without which all of this must hold.
+ *
+ * WAKE_ONCE, LOOK_ONCE, LOOK_FIRST and SPILL_FIRST each skip one rule of the protocol: with any of them the
+ * check must fail.
+ */
+#ifndef MESSAGES
+#define MESSAGES 3
+#endif
+#ifndef DEATHS
+#define DEATHS 2
+#endif
+#ifndef RING
+#define RING 2 /* records */
+#endif
+#define SPILL  8 /* records, of which half may be used */
+#define RECORDS(number) (1 + (number) % 2) /* of a message */
+#define LIMIT  2 /* records that may queue in the spill before senders wait */
+
+/* A direction has the name of its receiver. */
+#define WORKER  0
+#define REACTOR 1
+
+/* A record: the number of its message, and whether it is the first and the last one of it. Nothing is 0. */
+#define RECORD(number, first, last) ((number) * 4 + (first) * 2 + (last))
+#define NUMBER(record)   ((record) / 4)
+#define IS_FIRST(record) ((record) & 2)
+#define IS_LAST(record)  ((record) & 1)
+
+#define DISTANCE(from, to) (((to) - (from)) & 255)
+
+/* ---- shared memory ---- */
+
+byte ring[2 * RING], tail[2], head[2], taken[2];
+byte spill[2 * SPILL], spill_tail[2], spill_taken[2], spill_begin[2];
+bit producer_waits[2];
+bit sleeping[2], eventfd[2];
+
+/* ---- what is known outside ---- */
+
+byte sent;     /* messages, by the reactor */
+byte answered; /* the last message whose answer arrived */
+byte answers, refused, deaths;
+bit kill;
+
+/* ---- the sending side: ring.c, spill.c, send.c ---- */
+
+inline open_outbound(to) {
+    d_step {
+        own = tail[to];
+        published = own;
+        spill_own = spill_tail[to];
+        spill_published = spill_own
+    }
+    other = head[to];
+    d_step {
+        begin = spill_begin[to];
+        spilling = 1;
+        dirty = 1;
+        congested = 0;
+        unwoken = 0
+    }
+}
+
+/* Sets `queued`. */
+inline look_at_spill(to) {
+    d_step {
+        queued = DISTANCE(spill_taken[to], spill_own);
+        gap = DISTANCE(spill_taken[to], begin);
+        queued = (gap <= queued -> queued - gap : queued);
+        gap = 0
+    }
+}
+
+inline update_spilling(to) {
+    if
+    :: spilling ->
+        look_at_spill(to);
+        if
+        :: queued == 0 -> spilling = 0
+        :: else
+        fi
+    :: else -> queued = 0
+    fi
+}
+
+inline write_to_ring(to, record) {
+    if
+    :: own + 1 - other > RING -> other = head[to]
+    :: else
+    fi;
+    d_step {
+        if
+        :: own + 1 - other > RING -> written = 0
+        :: else ->
+            ring[to * RING + own % RING] = record;
+            own++;
+            written = 1
+        fi
+    }
+}
+
+inline write_to_spill(to, record) {
+    look_at_spill(to);
+    d_step {
+        if
+        :: queued + 1 > SPILL / 2 -> written = 0
+        :: else ->
+            if
+            :: queued == 0 ->
+                /* begins again at the beginning of the part */
+                spill_own = spill_own + (SPILL - spill_own % SPILL) % SPILL;
+                begin = spill_own
+            :: else
+            fi;
+            spill[to * SPILL + spill_own % SPILL] = record;
+            spill_own++;
+            written = 1
+        fi
+    }
+}
+
+/* Sets `written`: whether the message was accepted. */
+inline send(to, number, records) {
+    update_spilling(to);
+    if
+    :: queued && queued + records > LIMIT ->
+        written = 0;
+        congested = 1
+    :: else ->
+        dirty = 1;
+        ring_before = own;
+        spill_before = spill_own;
+        at = 0;
+        do
+        :: at < records ->
+            piece = RECORD(number, at == 0, at == records - 1);
+            written = 0;
+            if
+            :: !spilling -> write_to_ring(to, piece)
+            :: else
+            fi;
+            if
+            :: !written ->
+                write_to_spill(to, piece);
+                congested = 1;
+                if
+                :: written -> spilling = 1
+                :: else ->
+                    own = ring_before;
+                    spill_own = spill_before;
+                    break
+                fi
+            :: else
+            fi;
+            at++
+        :: else -> break
+        od;
+        at = 0;
+        piece = 0;
+        ring_before = 0;
+        spill_before = 0
+    fi;
+    queued = 0
+}
+
+inline publish_ring(to) {
+    if
+    :: own != published ->
+        d_step {
+            tail[to] = own;
+            published = own
+        }
+        unwoken = 1
+    :: else
+    fi
+}
+
+/* The ring first: what is in it is older. */
+inline publish(to) {
+#ifndef SPILL_FIRST
+    publish_ring(to);
+#endif
+    if
+    :: spill_own != spill_published ->
+        spill_begin[to] = begin;
+        d_step {
+            spill_tail[to] = spill_own;
+            spill_published = spill_own
+        }
+        unwoken = 1
+    :: else
+    fi;
+#ifdef SPILL_FIRST
+    publish_ring(to)
+#endif
+}
+
+/* Between the two the caller may die. */
+inline wake(node) {
+    if
+    :: sleeping[node] ->
+        d_step {
+            woken = sleeping[node];
+            sleeping[node] = 0
+        }
+        if
+        :: woken -> eventfd[node] = 1
+        :: else
+        fi;
+        woken = 0
+    :: else
+    fi
+}
+
+/* A process that died while it woke the node has perhaps cleared `sleeping` and not written the eventfd. */
+inline wake_always(node) {
+#ifndef WAKE_ONCE
+    sleeping[node] = 1;
+#endif
+    wake(node)
+}
+
+/* Clears `congested` when there is room. */
+inline flush(to) {
+    publish(to);
+    if
+    :: unwoken ->
+        unwoken = 0;
+        wake(to)
+    :: else
+    fi;
+    if
+    :: dirty ->
+        update_spilling(to);
+        if
+        :: spilling ->
+            producer_waits[to] = 1;
+            update_spilling(to)
+        :: else
+        fi;
+        if
+        :: !spilling ->
+            dirty = 0;
+            congested = 0
+        :: else
+        fi;
+        queued = 0
+    :: else
+    fi
+}
+
+/* ---- the receiving side: ring.c, spill.c, node.c ---- */
+
+inline wake_producer(from, node) {
+    if
+    :: producer_waits[node] ->
+        d_step {
+            woken = producer_waits[node];
+            producer_waits[node] = 0
+        }
+        if
+        :: woken -> wake(from)
+        :: else
+        fi;
+        woken = 0
+    :: else
+    fi
+}
+
+inline open_inbound(from, node) {
+    d_step {
+        in_own = taken[node];
+        in_other = in_own;
+        in_published = head[node];
+        spill_in = spill_taken[node];
+        partial = 0
+    }
+    if
+    :: spill_tail[node] == spill_in ->
+        /* a predecessor took it */
+        producer_waits[node] = 0;
+        wake_always(from)
+    :: else
+    fi
+}
+
+/* Sets `record`, 0 when there is none in the ring. */
+inline read_ring(node) {
+    if
+    :: in_own == in_other -> in_other = tail[node]
+    :: else
+    fi;
+    if
+    :: in_own != in_other ->
+        d_step {
+            record = ring[node * RING + in_own % RING];
+            assert(record);
+            in_own++;
+            taken[node] = in_own
+        }
+    :: else -> record = 0
+    fi
+}
+
+inline read_spill(from, node, end) {
+    d_step {
+        gap = DISTANCE(spill_in, spill_begin[node]);
+        if
+        :: gap && gap <= DISTANCE(spill_in, end) ->
+            spill_in = spill_in + gap;
+            assert(spill_in % SPILL == 0 && spill_in != end)
+        :: else
+        fi;
+        gap = 0
+    }
+    d_step {
+        record = spill[node * SPILL + spill_in % SPILL];
+        assert(record);
+        spill_in++
+    }
+    spill_taken[node] = spill_in;
+    if
+    :: spill_in == end -> wake_producer(from, node)
+    :: else
+    fi
+}
+
+/* Sets `record`. */
+inline read_next(from, node) {
+    read_ring(node);
+    if
+    :: record == 0 && spill_tail[node] != spill_in ->
+        /* The end of the spill is looked up before it is certain that the ring is empty. */
+        end = spill_tail[node];
+#ifndef LOOK_ONCE
+        read_ring(node);
+#endif
+        if
+        :: record == 0 -> read_spill(from, node, end)
+        :: else
+        fi;
+        end = 0
+    :: else
+    fi
+}
+
+/* Sets `number` when `record` is the last one of a message of which nothing is missing. */
+inline put_together() {
+    d_step {
+        number = 0;
+        if
+        :: IS_FIRST(record) -> partial = NUMBER(record) /* one that was under way is dropped */
+        :: else -> assert(!partial || partial == NUMBER(record))
+        fi;
+        if
+        :: IS_LAST(record) ->
+            number = partial;
+            partial = 0
+        :: else
+        fi;
+        record = 0
+    }
+}
+
+inline release(node) {
+    if
+    :: in_published != in_own ->
+        d_step {
+            head[node] = in_own;
+            in_published = in_own
+        }
+    :: else
+    fi
+}
+
+inline go_to_sleep(node, to) {
+#ifndef LOOK_FIRST
+    sleeping[node] = 1;
+#endif
+    if
+    :: tail[node] != in_own -> sleeping[node] = 0
+    :: else ->
+        if
+        :: spill_tail[node] != spill_in -> sleeping[node] = 0
+        :: else ->
+            if
+            :: dirty && !producer_waits[to] -> sleeping[node] = 0
+            :: else ->
+#ifdef LOOK_FIRST
+                sleeping[node] = 1;
+#endif
+                eventfd[node];
+                eventfd[node] = 0;
+                sleeping[node] = 0
+            fi
+        fi
+    fi
+}
+
+#define PRIVATE                                                                         \
+    byte own, published, other, spill_own, spill_published, begin, queued, gap;         \
+    bit spilling, dirty, congested, unwoken, written, woken;                            \
+    byte ring_before, spill_before, at, piece;                                          \
+    byte in_own, in_other, in_published, spill_in, end, record, partial, number
+
+/* ---- the processes ---- */
+
+active proctype Reactor() {
+    PRIVATE;
+    open_outbound(WORKER);
+    open_inbound(WORKER, REACTOR);
+    do
+    ::
+        /* as much as one turn delivers */
+        do
+        :: read_next(WORKER, REACTOR);
+            if
+            :: record == 0 -> break
+            :: else
+            fi;
+            put_together();
+            if
+            :: number ->
+                d_step {
+                    assert(number > answered && number <= sent);
+                    answered = number;
+                    answers++;
+                    number = 0
+                }
+            :: else
+            fi
+        od;
+        release(REACTOR);
+        do
+        :: sent < MESSAGES && !congested ->
+            send(WORKER, sent + 1, RECORDS(sent + 1));
+            if
+            :: written ->
+                sent++;
+                written = 0
+            :: else
+            fi
+        :: break
+        :: sent == MESSAGES || congested -> break
+        od;
+        flush(WORKER);
+        if
+        :: sent == MESSAGES || congested -> go_to_sleep(REACTOR, WORKER)
+        :: else
+        fi
+    od
+}
+
+/* The turns of one process in the worker's place. */
+inline work() {
+    open_inbound(REACTOR, WORKER);
+    open_outbound(REACTOR);
+    sleeping[WORKER] = 0;
+    wake_always(REACTOR);
+    do
+    ::
+        do
+        :: read_next(REACTOR, WORKER);
+            if
+            :: record == 0 -> break
+            :: else
+            fi;
+            put_together();
+            if
+            :: number ->
+                send(REACTOR, number, RECORDS(number + 1));
+                d_step {
+                    if
+                    :: !written -> refused++ /* the handler knows */
+                    :: else -> written = 0
+                    fi;
+                    number = 0
+                }
+                publish(REACTOR)
+            :: else
+            fi
+        od;
+        release(WORKER);
+        flush(REACTOR);
+        go_to_sleep(WORKER, REACTOR)
+    od
+}
+
+active proctype Worker() {
+    PRIVATE;
+    do
+    :: { work() } unless { kill };
+        d_step {
+            kill = 0;
+            deaths++;
+            own = 0; published = 0; other = 0; spill_own = 0; spill_published = 0; begin = 0; queued = 0; gap = 0;
+            spilling = 0; dirty = 0; congested = 0; unwoken = 0; written = 0; woken = 0;
+            ring_before = 0; spill_before = 0; at = 0; piece = 0;
+            in_own = 0; in_other = 0; in_published = 0; spill_in = 0; end = 0; record = 0; partial = 0; number = 0
+        }
+        /* cre_bus_forget */
+        sleeping[WORKER] = 0;
+        wake_always(REACTOR)
+    od
+}
+
+active proctype Killer() {
+    byte kills;
+    do
+    :: kills < DEATHS ->
+        kills++;
+        kill = 1;
+        !kill
+    :: break
+    od
+}
+
+active proctype Observer() {
+    timeout;
+    assert(sent == MESSAGES);
+    assert(tail[WORKER] == taken[WORKER] && tail[REACTOR] == taken[REACTOR]);
+    assert(spill_tail[WORKER] == spill_taken[WORKER] && spill_tail[REACTOR] == spill_taken[REACTOR]);
+    assert(answers + refused + deaths >= sent)
+}

@@ -169,6 +169,46 @@ TEST_BOTH(whole_with_validators) {
     remove_folder();
 }
 
+TEST_BOTH(statuses_without_a_body) {
+    net_server *net = start();
+    net_client client = net_connect(net);
+    make_folder();
+    const size_t sizes[] = { 100, 1 << 20 }; /* sent together with its head, and behind it */
+    static const struct {
+        int status;
+        const char *line;
+        bool has_length; /* that of the file */
+    } cases[] = {
+        { 204, "HTTP/1.1 204 No Content", false },
+        { 205, "HTTP/1.1 205 Reset Content", false },
+        { 304, "HTTP/1.1 304 Not Modified", true },
+    };
+    for (size_t i = 0; i < 2; i++) {
+        make_file("a", sizes[i]);
+        for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
+            command it = make_command("a");
+            it.response.status = (uint16_t)cases[j].status;
+            cre_session session = request(net, &client, GET("/"));
+            CHECK_EQ(answer(net, &it, session), 0);
+            char length[50] = "", wanted[200];
+            if (cases[j].has_length) snprintf(length, sizeof length, "Content-Length: %zu\r\n", sizes[i]);
+            if (cases[j].status == 205) strcpy(length, "Content-Length: 0\r\n");
+            snprintf(wanted, sizeof wanted, "%s\r\nX-A: 1\r\n%s\r\n", cases[j].line, length);
+            CHECK_STR(head_of(&client), wanted);
+        }
+    }
+    /* Bytes of a body would be in front of the next response. */
+    command it = make_command("a");
+    cre_session session = request(net, &client, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_EQ(answer(net, &it, session), 0);
+    CHECK_STR(head_of(&client), "HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 1048576\r\n\r\n");
+    net_settle(net);
+    CHECK_EQ(client.length, 0);
+    net_close(&client);
+    net_stop(net);
+    remove_folder();
+}
+
 TEST_BOTH(parts_with_texts) {
     net_server *net = start();
     net_client client = net_connect(net);

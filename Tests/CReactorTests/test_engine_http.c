@@ -313,6 +313,19 @@ TEST_BOTH(errors_have_a_page_and_end_the_connection) {
     net_stop(net);
 }
 
+TEST_BOTH(connect_behind_a_head_request_has_a_page) {
+    net_server *net = start();
+    net_client client = net_connect(net);
+    net_send_text(&client, "HEAD /now HTTP/1.1\r\nHost: a\r\n\r\nCONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    char body[256];
+    CHECK_EQ(net_response(&client, body, sizeof body, true), 200);
+    CHECK_EQ(net_response(&client, body, sizeof body, false), 501);
+    CHECK(strstr(body, "<h1>") != NULL);
+    net_await_end(&client);
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_BOTH(a_refused_head_request_has_no_body) {
     static const struct {
         const char *text;

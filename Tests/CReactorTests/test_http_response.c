@@ -43,6 +43,10 @@ TEST(status_lines) {
     CHECK_EQ(head.target_length, 0);
     good("HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n", CRE_HTTP_GET, 999,
          CRE_HTTP_KEEP_ALIVE | CRE_HTTP_HAS_LENGTH);
+    /* A later version of HTTP/1 is read as HTTP/1.1. */
+    good("HTTP/1.3 200 OK\r\nContent-Length: 0\r\n\r\n", CRE_HTTP_GET, 200,
+         CRE_HTTP_KEEP_ALIVE | CRE_HTTP_HAS_LENGTH);
+    CHECK_EQ(head.minor, 1);
     CHECK_EQ(outcome("HTTP/1.1 2000 OK\r\n\r\n", CRE_HTTP_GET), CRE_EHTTP_BAD_LINE);
     CHECK_EQ(outcome("HTTP/1.1 20 OK\r\n\r\n", CRE_HTTP_GET), CRE_EHTTP_BAD_LINE);
     CHECK_EQ(outcome("HTTP/1.1 099 OK\r\n\r\n", CRE_HTTP_GET), CRE_EHTTP_BAD_LINE);

@@ -163,4 +163,19 @@ static inline void answer(raw_server *raw, const char *text) {
     raw_write(raw, text, strlen(text));
 }
 
+/* A client whose connection to a raw server is open. The server that is returned turns the loop. */
+static inline net_server *open_to_raw(http_record *it, raw_server *raw) {
+    net_server *net = start();
+    *it = (http_record){ 0 };
+    raw_start(raw);
+    http_open(it, net, raw->port);
+    return net;
+}
+
+static inline void stop_all(http_record *it, raw_server *raw, net_server *net) {
+    http_stop(it);
+    raw_stop(raw);
+    net_stop(net);
+}
+
 #endif

@@ -210,19 +210,17 @@ TEST(options_and_requests_that_are_refused) {
 /* ---- with a raw server ---- */
 
 /* A client that has sent GET / to a raw server, which has read it. */
-static void raw_get(http_record *it, raw_server *raw, net_server *net) {
-    raw_start(raw);
-    http_open(it, net, raw->port);
+static net_server *raw_get(http_record *it, raw_server *raw) {
+    net_server *net = open_to_raw(it, raw);
     get(it, "/");
     raw_read_request(raw, net);
+    return net;
 }
 
 TEST(the_request) {
-    net_server *net = start();
     raw_server raw;
-    http_record it = { 0 };
-    raw_start(&raw);
-    http_open(&it, net, raw.port);
+    http_record it;
+    net_server *net = open_to_raw(&it, &raw);
     const cre_http_header field = { "Accept", "text/plain", 6, 10 };
     const cre_http_request request = { .method = "POST",
                                        .target = "/a?b",
@@ -246,17 +244,13 @@ TEST(the_request) {
     CHECK_EQ(it.complete, 1);
     CHECK_EQ(it.reusable, 0);
     CHECK_EQ(it.ending.error, 0);
-    http_stop(&it);
-    raw_stop(&raw);
-    net_stop(net);
+    stop_all(&it, &raw, net);
 }
 
 TEST(trailers) {
-    net_server *net = start();
     raw_server raw;
-    http_record it = { 0 };
-    raw_start(&raw);
-    http_open(&it, net, raw.port);
+    http_record it;
+    net_server *net = open_to_raw(&it, &raw);
     cre_http_request request = { .method = "PUT", .target = "/", .host = "a", .chunked = true };
     CHECK_EQ(cre_http_client_send(it.client, &request, "hello", 5), 0);
     const cre_http_header good[] = { { "Digest", "sha=x", 6, 5 }, { "A", "", 1, 0 } };
@@ -287,9 +281,7 @@ TEST(trailers) {
     };
     CHECK_EQ(cre_http_client_send(it.client, &request, NULL, 0), 0);
     CHECK_EQ(cre_http_client_end_with(it.client, good, 2), CRE_EINVALID);
-    http_stop(&it);
-    raw_stop(&raw);
-    net_stop(net);
+    stop_all(&it, &raw, net);
 }
 
 TEST(servers_that_misbehave) {
@@ -313,10 +305,9 @@ TEST(servers_that_misbehave) {
         { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok", 0, 1, false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        net_server *net = start();
         raw_server raw;
-        http_record it = { 0 };
-        raw_get(&it, &raw, net);
+        http_record it;
+        net_server *net = raw_get(&it, &raw);
         answer(&raw, cases[i].text);
         if (cases[i].close) shutdown(raw.descriptor, SHUT_WR);
         NET_UNTIL(net, it.complete || it.closed);
@@ -325,17 +316,14 @@ TEST(servers_that_misbehave) {
         CHECK_EQ(it.ending.error, cases[i].error);
         CHECK_EQ(it.complete, cases[i].complete);
         CHECK_EQ(it.reusable, 0);
-        http_stop(&it);
-        raw_stop(&raw);
-        net_stop(net);
+        stop_all(&it, &raw, net);
     }
 }
 
 TEST(bytes_on_an_idle_connection) {
-    net_server *net = start();
     raw_server raw;
-    http_record it = { 0 };
-    raw_get(&it, &raw, net);
+    http_record it;
+    net_server *net = raw_get(&it, &raw);
     answer(&raw, "HTTP/1.1 204 No Content\r\n\r\n");
     NET_UNTIL(net, it.complete);
     CHECK_EQ(it.reusable, 1);
@@ -343,18 +331,14 @@ TEST(bytes_on_an_idle_connection) {
     NET_UNTIL(net, it.closed);
     CHECK_EQ(it.ending.error, CRE_ESTATE);
     CHECK_EQ(it.heads, 1);
-    http_stop(&it);
-    raw_stop(&raw);
-    net_stop(net);
+    stop_all(&it, &raw, net);
 }
 
 /* The server answers and closes before it has read the body. */
 TEST(an_early_answer) {
-    net_server *net = start();
     raw_server raw;
-    http_record it = { 0 };
-    raw_start(&raw);
-    http_open(&it, net, raw.port);
+    http_record it;
+    net_server *net = open_to_raw(&it, &raw);
     const cre_http_request request = {
         .method = "POST", .target = "/", .host = "a", .has_length = true, .content_length = 100000000
     };
@@ -374,9 +358,7 @@ TEST(an_early_answer) {
     CHECK_EQ(it.reusable, 0);
     CHECK_EQ(it.status, 413);
     CHECK_STR((char *)it.body, "no");
-    http_stop(&it);
-    raw_stop(&raw);
-    net_stop(net);
+    stop_all(&it, &raw, net);
 }
 
 TEST_MAIN()

@@ -9,6 +9,15 @@ static void tunnel_options(cre_http_client_options *options, http_record *it, ra
     options->tunnel_field_count = 1;
 }
 
+/* The proxy's own connection to the server, without the client's TLS. */
+static net_client connect_behind(net_server *net) {
+    const net_layer *layer = net_layer_now;
+    net_layer_now = NULL;
+    net_client behind = net_connect(net);
+    net_layer_now = layer;
+    return behind;
+}
+
 /* Passes on what either side has sent. */
 static bool relay(int from, int to) {
     char room[65536];
@@ -33,10 +42,7 @@ CLIENT_BOTH(a_tunnel) {
                            "Proxy-Authorization: Basic x\r\n\r\n");
     CHECK_EQ(it.opened, 0);
     answer(&raw, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    const net_layer *layer = net_layer_now;
-    net_layer_now = NULL;
-    net_client behind = net_connect(net);
-    net_layer_now = layer;
+    net_client behind = connect_behind(net);
     int upstream = behind.descriptor;
 #define RELAYED(condition) \
     NET_UNTIL(net, (relay(raw.descriptor, upstream), relay(upstream, raw.descriptor), (condition)))
@@ -46,10 +52,8 @@ CLIENT_BOTH(a_tunnel) {
         RELAYED(it.complete == i);
     }
     CHECK_STR((char *)it.body, "1/tunnel1/tunnel");
-    http_stop(&it);
-    raw_stop(&raw);
     net_close(&behind);
-    net_stop(net);
+    stop_all(&it, &raw, net);
 }
 
 #ifdef CRE_HAVE_TLS
@@ -59,6 +63,7 @@ typedef struct tls_proxy {
     SSL_CTX *context;
     SSL *ssl;
     int upstream;
+    cre_tls_client *trust; /* of the client in it */
 } tls_proxy;
 
 static tls_proxy proxy_start(void) {
@@ -100,7 +105,17 @@ static void proxy_relay(tls_proxy *it) {
     if (got > 0) REQUIRE(SSL_write(it->ssl, room, (int)got) == got);
 }
 
+/* A client that expects the proxy's certificate to have this name. */
+static void proxy_open(tls_proxy *proxy, http_record *it, net_server *net, const char *name) {
+    cre_http_client_options options;
+    tunnel_options(&options, it, &proxy->raw);
+    options.tunnel_tls = proxy->trust = trusting(&authority);
+    options.tunnel_tls_name = name;
+    http_start(it, net, &options);
+}
+
 static void proxy_stop(tls_proxy *it) {
+    cre_tls_client_release(it->trust);
     SSL_free(it->ssl);
     SSL_CTX_free(it->context);
     raw_stop(&it->raw);
@@ -110,20 +125,13 @@ CLIENT_BOTH(a_tunnel_through_a_proxy_with_tls) {
     net_server *net = start();
     tls_proxy proxy = proxy_start();
     http_record it = { 0 };
-    cre_http_client_options options;
-    tunnel_options(&options, &it, &proxy.raw);
-    options.tunnel_tls = trusting(&authority);
-    options.tunnel_tls_name = "other.example";
-    http_start(&it, net, &options);
+    proxy_open(&proxy, &it, net, "other.example");
     NET_UNTIL(net, proxy_received_request(&proxy));
     CHECK(strncmp(proxy.raw.request, "CONNECT localhost:443 HTTP/1.1\r\n", 32) == 0);
     CHECK_EQ(it.opened, 0);
     static const char good[] = "HTTP/1.1 200 OK\r\n\r\n";
     REQUIRE(SSL_write(proxy.ssl, good, sizeof good - 1) == sizeof good - 1);
-    const net_layer *layer = net_layer_now;
-    net_layer_now = NULL;
-    net_client behind = net_connect(net);
-    net_layer_now = layer;
+    net_client behind = connect_behind(net);
     proxy.upstream = behind.descriptor;
     NET_UNTIL(net, (proxy_relay(&proxy), it.opened));
     for (int i = 1; i <= 2; i++) {
@@ -145,7 +153,6 @@ CLIENT_BOTH(a_tunnel_through_a_proxy_with_tls) {
     SSL_shutdown(proxy.ssl);
     NET_UNTIL(net, it.closed);
     CHECK_EQ(it.ending.error, CRE_EGONE);
-    cre_tls_client_release(options.tunnel_tls);
     http_stop(&it);
     proxy_stop(&proxy);
     net_close(&behind);
@@ -156,16 +163,11 @@ TEST(a_proxy_whose_certificate_is_refused) {
     net_server *net = start();
     tls_proxy proxy = proxy_start();
     http_record it = { 0 };
-    cre_http_client_options options;
-    tunnel_options(&options, &it, &proxy.raw);
-    options.tunnel_tls = trusting(&authority);
-    options.tunnel_tls_name = "localhost";
-    http_start(&it, net, &options);
+    proxy_open(&proxy, &it, net, "localhost");
     NET_UNTIL(net, (proxy_received_request(&proxy), it.closed));
     CHECK_EQ(it.ending.error, CRE_ETLS);
     CHECK_EQ(it.opened, 0);
     CHECK_EQ(proxy.raw.length, 0);
-    cre_tls_client_release(options.tunnel_tls);
     http_stop(&it);
     proxy_stop(&proxy);
     net_stop(net);
@@ -201,9 +203,7 @@ TEST(a_proxy_that_refuses) {
         CHECK(!it.ending.opened);
         CHECK_EQ(it.ending.error, cases[i].error);
         CHECK_EQ(it.ending.status, cases[i].status);
-        http_stop(&it);
-        raw_stop(&raw);
-        net_stop(net);
+        stop_all(&it, &raw, net);
     }
 }
 

@@ -19,8 +19,8 @@
 
 struct cre_signature_key {
     cre_signature_algorithm algorithm;
-    EVP_PKEY *public; /* of RS256 and ES256 */
-    size_t length;    /* of the secret of HS256, which follows */
+    EVP_PKEY *public_key; /* of RS256 and ES256 */
+    size_t length;        /* of the secret of HS256, which follows */
     uint8_t secret[];
 };
 
@@ -68,15 +68,16 @@ static bool is_valid(EVP_PKEY *key) {
     return valid;
 }
 
-/* Makes a key of `public`, which belongs to it, or is freed after an error. */
-static int adopt(cre_signature_algorithm algorithm, EVP_PKEY *public, cre_signature_key **out) {
-    int result = public && fits(algorithm, public) && is_valid(public) ? new_key(algorithm, 0, out)
-                                                                       : CRE_ESIGNATURE_KEY;
+/* Makes a key of `public_key`, which belongs to it, or is freed after an error. */
+static int adopt(cre_signature_algorithm algorithm, EVP_PKEY *public_key, cre_signature_key **out) {
+    int result = public_key && fits(algorithm, public_key) && is_valid(public_key)
+                     ? new_key(algorithm, 0, out)
+                     : CRE_ESIGNATURE_KEY;
     ERR_clear_error();
     if (result)
-        EVP_PKEY_free(public);
+        EVP_PKEY_free(public_key);
     else
-        (*out)->public = public;
+        (*out)->public_key = public_key;
     return result;
 }
 
@@ -95,26 +96,26 @@ int cre_signature_key_pem(cre_signature_algorithm algorithm, const char *pem, si
     if (!length || length > CRE_SIGNATURE_PEM_MAX) return CRE_ESIGNATURE_KEY;
     BIO *text = BIO_new_mem_buf(pem, (int)length);
     if (!text) return CRE_ENOMEM;
-    EVP_PKEY *public = PEM_read_bio_PUBKEY(text, NULL, no_password, NULL);
-    if (!public && BIO_reset(text) == 1) {
+    EVP_PKEY *public_key = PEM_read_bio_PUBKEY(text, NULL, no_password, NULL);
+    if (!public_key && BIO_reset(text) == 1) {
         X509 *certificate = PEM_read_bio_X509(text, NULL, no_password, NULL);
-        public = certificate ? X509_get_pubkey(certificate) : NULL;
+        public_key = certificate ? X509_get_pubkey(certificate) : NULL;
         X509_free(certificate);
     }
     BIO_free(text);
-    return adopt(algorithm, public, out);
+    return adopt(algorithm, public_key, out);
 }
 
 static EVP_PKEY *from_parameters(const char *type, OSSL_PARAM_BLD *builder) {
-    EVP_PKEY *public = NULL;
+    EVP_PKEY *public_key = NULL;
     OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
     if (parameters && context && EVP_PKEY_fromdata_init(context) == 1 &&
-        EVP_PKEY_fromdata(context, &public, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
-    public = NULL;
+        EVP_PKEY_fromdata(context, &public_key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+        public_key = NULL;
     EVP_PKEY_CTX_free(context);
     OSSL_PARAM_free(parameters);
-    return public;
+    return public_key;
 }
 
 int cre_signature_key_rsa(const uint8_t *modulus, size_t modulus_length, const uint8_t *exponent,
@@ -122,37 +123,37 @@ int cre_signature_key_rsa(const uint8_t *modulus, size_t modulus_length, const u
     if (!modulus_length || modulus_length > CRE_SIGNATURE_RSA_MAX / 8 || !exponent_length ||
         exponent_length > 8)
         return CRE_ESIGNATURE_KEY;
-    EVP_PKEY *public = NULL;
+    EVP_PKEY *public_key = NULL;
     BIGNUM *n = BN_bin2bn(modulus, (int)modulus_length, NULL);
     BIGNUM *e = BN_bin2bn(exponent, (int)exponent_length, NULL);
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     bool built = n && e && builder && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
                  OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1;
-    if (built) public = from_parameters("RSA", builder);
+    if (built) public_key = from_parameters("RSA", builder);
     OSSL_PARAM_BLD_free(builder);
     BN_free(n);
     BN_free(e);
-    return built ? adopt(CRE_SIGNATURE_RS256, public, out) : CRE_ENOMEM;
+    return built ? adopt(CRE_SIGNATURE_RS256, public_key, out) : CRE_ENOMEM;
 }
 
 int cre_signature_key_p256(const uint8_t x[32], const uint8_t y[32], cre_signature_key **out) {
     uint8_t point[1 + 2 * HASH] = { POINT_CONVERSION_UNCOMPRESSED };
     memcpy(point + 1, x, HASH);
     memcpy(point + 1 + HASH, y, HASH);
-    EVP_PKEY *public = NULL;
+    EVP_PKEY *public_key = NULL;
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     bool built =
         builder &&
         OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, SN_X9_62_prime256v1, 0) == 1 &&
         OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point) == 1;
-    if (built) public = from_parameters("EC", builder);
+    if (built) public_key = from_parameters("EC", builder);
     OSSL_PARAM_BLD_free(builder);
-    return built ? adopt(CRE_SIGNATURE_ES256, public, out) : CRE_ENOMEM;
+    return built ? adopt(CRE_SIGNATURE_ES256, public_key, out) : CRE_ENOMEM;
 }
 
 void cre_signature_key_destroy(cre_signature_key *key) {
     if (!key) return;
-    EVP_PKEY_free(key->public);
+    EVP_PKEY_free(key->public_key);
     OPENSSL_cleanse(key->secret, key->length);
     cre__free(key);
 }
@@ -179,7 +180,7 @@ static int verify_public(const cre_signature_key *key, const void *message, size
                          const uint8_t *signature, size_t signature_length) {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (!context) return CRE_ENOMEM;
-    int verified = EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key->public) == 1
+    int verified = EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key->public_key) == 1
                        ? EVP_DigestVerify(context, signature, signature_length, message, length)
                        : -1;
     EVP_MD_CTX_free(context);

@@ -1,30 +1,35 @@
 internal import CReactor
 internal import Glibc
 
-/// A connection of a client on a ``ClientLoop``.
+/// A part of a client that ends with its ``ClientLoop``: a connection, or the wait before the next one.
 protocol ClientLoopMember: AnyObject {
-    /// The loop ends, and the connection with it.
+    /// The loop ends, and this part of a client with it: tasks that wait for it get an error.
     func loopEnds()
 }
 
 /// The loop of asynchronous clients: that of the process if it serves, otherwise one on a thread of its own.
+///
+/// A server's loop may end before its process does. Everything that waits on it has to be a member then: nothing else
+/// wakes it.
 @safe final class ClientLoop: @unchecked Sendable {
     // `@unchecked`: what changes is used on the loop's thread only.
     let loop: EventLoop
     let timers: Timers
     private var clients: OpaquePointer?
-    private var links: [ObjectIdentifier: any ClientLoopMember] = [:]
+    private var members: [ObjectIdentifier: any ClientLoopMember] = [:]
+    /// Whether the loop has ended. On the loop's thread, or on that of the main actor, which then runs its jobs.
+    private var hasEnded = false
 
-    /// The loops of this process: that of its main thread, and that of the clients' thread with the id of the process
-    /// that started it, since a fork has no threads.
+    /// The loops of this process: that of its server, and that of the clients' thread with the id of the process that
+    /// started it, since a fork has no threads.
     private struct Known {
-        var main: ClientLoop?
+        var server: ClientLoop?
         var thread: ClientLoop?
         var process: Int32 = 0
     }
     private static let known = Lock(Known())
 
-    private init(_ loop: EventLoop) {
+    init(_ loop: EventLoop) {
         self.loop = loop
         timers = Timers(loop: loop)
     }
@@ -32,11 +37,11 @@ protocol ClientLoopMember: AnyObject {
     /// The loop for a new client.
     static func current() throws(ClientError) -> ClientLoop {
         let result: Result<ClientLoop, ClientError> = known.withLock { known in
-            if let main = EventLoop.ofMainThread {
-                if known.main?.loop !== main { known.main = ClientLoop(main) }
-                return .success(known.main!)
+            if let server = EventLoop.ofServer {
+                if known.server?.loop !== server { known.server = ClientLoop(server) }
+                return .success(known.server!)
             }
-            known.main = nil
+            known.server = nil
             if let thread = known.thread, known.process == getpid() { return .success(thread) }
             do throws(ClientError) {
                 known.thread = ClientLoop(try ClientThread.start())
@@ -58,9 +63,20 @@ protocol ClientLoopMember: AnyObject {
         add(link)
     }
 
+    /// Throws when the loop has ended: nothing can be started on it. On the loop's thread, or on the main actor's
+    /// afterwards.
+    func checkRunning() throws(ClientError) {
+        if hasEnded || !loop.executor.isHere { throw ClientLoop.ended }
+    }
+
+    /// The error of everything that ends with the loop.
+    static var ended: ClientError {
+        ClientError(.closed, "the event loop of the client has ended, since the server in this process has stopped")
+    }
+
     /// The clients of the C core. On the loop's thread.
     func open() throws(ClientError) -> OpaquePointer {
-        guard loop.executor.isHere else { throw ClientError(.closed, "the event loop has ended") }
+        try checkRunning()
         if unsafe clients == nil {
             var made: OpaquePointer?
             let result = unsafe cre_clients_create(loop.raw, &made)
@@ -71,19 +87,21 @@ protocol ClientLoopMember: AnyObject {
         return unsafe clients!
     }
 
-    /// Holds a connection until it is removed.
-    func add(_ link: some ClientLoopMember) { links[ObjectIdentifier(link)] = link }
+    /// Holds a member until it is removed. A loop that has members has been opened.
+    func add(_ member: some ClientLoopMember) { members[ObjectIdentifier(member)] = member }
 
-    func remove(_ link: some ClientLoopMember) { links[ObjectIdentifier(link)] = nil }
+    func remove(_ member: some ClientLoopMember) { members[ObjectIdentifier(member)] = nil }
 
-    /// The loop ends: nothing is delivered any more.
+    /// The loop ends: nothing is delivered any more, and a timer that is started later does not fire.
     private func close() {
-        let open = links.values
-        links = [:]
-        for link in open { link.loopEnds() }
+        hasEnded = true
+        let all = members.values
+        members = [:]
+        for member in all { member.loopEnds() }
         unsafe cre_clients_destroy(clients)
         unsafe clients = nil
         timers.clearAll()
+        timers.detach()
     }
 }
 

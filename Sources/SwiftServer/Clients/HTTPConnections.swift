@@ -14,6 +14,7 @@ actor HTTPConnections {
     // MARK: Requests
 
     func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        try loop.checkRunning()
         let timeout = request.timeout ?? pool.settings.timeout
         if let timeout, timeout <= .zero || timeout > .seconds(86_400) {
             throw ClientError.argument("timeout must be 1 ms to 1 day, got \(timeout)")

@@ -214,7 +214,7 @@ internal import CReactor
 
     func loopEnds() {
         let exchange = ended()
-        exchange?.failed(ClientError(.closed, "the event loop of the client has ended"))
+        exchange?.failed(ClientLoop.ended)
     }
 
     /// Takes the connection off the pool, and returns the exchange that it served.

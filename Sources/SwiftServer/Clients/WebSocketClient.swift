@@ -14,8 +14,10 @@ internal import CReactor
 /// ```
 ///
 /// In a process of a server it runs on the event loop of that process, beside its handlers, so a worker can be a client
-/// of another server. In a program without a server it runs on a thread of its own, which it shares with other clients;
-/// `start()` of a server then refuses to run, because a process with threads cannot be forked safely.
+/// of another server. When the server stops and its program continues, the client ends with a ``ClientError``, also
+/// while it waits to connect again; the main actor then runs the code of its tasks, so it must not be blocked. In a
+/// program without a server it runs on a thread of its own, which it shares with other clients; `start()` of a server
+/// then refuses to run, because a process with threads cannot be forked safely.
 ///
 /// Several tasks may use one client; messages that one task pushes keep their order. When the last reference to a
 /// client goes, its connection is closed without a closing handshake.
@@ -53,7 +55,7 @@ public actor WebSocketClient {
     private var hasOpened = false
     private var isClosing = false
     private var attempt = 1
-    private var retry: TimerID?
+    private var retry: ClientRetry?
 
     private var inbox = FrameQueue()
     private var isPaused = false
@@ -67,6 +69,9 @@ public actor WebSocketClient {
     private let room = WaitQueue()
     private let turns = WaitQueue()
     private let closing = WaitQueue()
+
+    /// The number of tasks that wait for a message, or for an open connection to push on.
+    var waitingTasks: Int { readers.count + room.count }
 
     /// The event loop's thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -87,25 +92,28 @@ public actor WebSocketClient {
     ) async throws -> WebSocketClient {
         var settings = WebSocketClientSettings()
         configure(&settings)
-        let client = try WebSocketClient(url, settings)
+        let client = try WebSocketClient(url, settings, ClientLoop.current())
         try await client.open()
         return client
     }
 
-    private init(_ text: String, _ settings: WebSocketClientSettings) throws(ClientError) {
+    init(_ text: String, _ settings: WebSocketClientSettings, _ loop: ClientLoop) throws(ClientError) {
         let url = try ClientURL(text, .webSocket)
         options = try settings.options(for: url, tls: url.isSecure ? ClientTLSContext(settings.tls) : nil)
         self.url = text
         self.settings = settings
-        loop = try ClientLoop.current()
+        self.loop = loop
     }
 
     deinit {
-        guard let link else { return }
-        loop.post { link.abort() }
+        if link == nil, retry == nil { return }
+        loop.post { [link, retry] in
+            link?.abort()
+            retry?.cancel()
+        }
     }
 
-    private func open() async throws {
+    func open() async throws {
         begin()
         while !hasOpened, state != .closed {
             if await opening.wait(nil, loop.timers) == .cancelled {
@@ -256,7 +264,7 @@ public actor WebSocketClient {
         self.failure = failure
         link?.abort()
         link = nil
-        if let retry { loop.timers.clear(retry) }
+        retry?.cancel()
         retry = nil
         set(.closed)
         for queue in [opening, readers, room, turns, closing] { queue.wakeAll() }
@@ -310,12 +318,10 @@ extension WebSocketClient {
             return
         }
         set(.waiting(delay, cause))
-        retry = loop.timers.start(after: delay, every: nil) { [weak self] _ in
-            self?.assumeIsolated { $0.again() }
-        }
+        retry = ClientRetry(self, loop, after: delay)
     }
 
-    private func again() {
+    func again() {
         retry = nil
         begin()
         attempt += 1
@@ -324,7 +330,7 @@ extension WebSocketClient {
     func loopEnded() {
         isFailing = false
         link = nil
-        end(failure: ClientError(.closed, "the event loop of the client has ended"))
+        end(failure: ClientLoop.ended)
     }
 }
 

@@ -18,10 +18,14 @@ internal import Glibc
     /// What runs before the loop ends; on the loop's thread.
     nonisolated(unsafe) private var endings: [() -> Void] = []
 
-    private static let mainThread = Lock<EventLoop?>(nil)
+    private static let serving = Lock<EventLoop?>(nil)
 
-    /// The loop that is the main actor's executor, `nil` where there is none. Any thread.
-    static var ofMainThread: EventLoop? { mainThread.withLock { $0 } }
+    /// The loop of the server in this process, which is the main actor's executor; `nil` where no server runs. Any
+    /// thread.
+    static var ofServer: EventLoop? { serving.withLock { $0 } }
+
+    /// Whether `@MainActor` work runs on this loop; on the loop's thread.
+    nonisolated(unsafe) private var isMainActor = false
 
     /// Makes the loop, for the calling thread.
     init() throws(ServerError) {
@@ -38,8 +42,11 @@ internal import Glibc
 
     /// From here on `@MainActor` work runs on this loop: through the runtime's hook, and where there is none through
     /// the main dispatch queue, which the loop serves in any case so that `DispatchQueue.main` works too.
-    func becomeMainActor() {
-        EventLoop.mainThread.withLock { $0 = self }
+    ///
+    /// - Parameter serves: whether it is the loop of a server, which ``ofServer`` returns up to its end.
+    func becomeMainActor(serves: Bool = true) {
+        if serves { EventLoop.serving.withLock { $0 = self } }
+        unsafe isMainActor = true
         if unsafe getenv("SWIFTSERVER_NO_EXECUTOR_HOOK") == nil {
             let words = unsafe unsafeBitCast(executor.asUnownedSerialExecutor(), to: (UInt, UInt).self)
             _ = ceh_install_main_executor(words.0, words.1)
@@ -51,7 +58,7 @@ internal import Glibc
 
     /// In a child process that runs no loop: `@MainActor` work no longer runs on the loop of the parent.
     static func resignMainActor() {
-        mainThread.withLock { $0 = nil }
+        serving.withLock { $0 = nil }
         ceh_restore_main_executor()
     }
 
@@ -70,10 +77,10 @@ internal import Glibc
     /// Gives the main actor its own executor back, with the jobs that are queued here, and frees the loop. Everything
     /// else that uses the loop must be closed before, and nothing may run it afterwards; what is posted is dropped.
     func end() {
-        EventLoop.mainThread.withLock { $0 = nil }
+        EventLoop.serving.withLock { if $0 === self { $0 = nil } }
         for ending in unsafe endings { ending() }
         unsafe endings = []
-        ceh_restore_main_executor()
+        if unsafe isMainActor { ceh_restore_main_executor() }
         executor.end()
         isOpen.withLock { $0 = false }
         unsafe cre_loop_destroy(raw)

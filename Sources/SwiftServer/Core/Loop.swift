@@ -64,7 +64,8 @@ public enum Loop: Sendable {
     /// there is none.
     ///
     /// `@MainActor` code and asynchronous code of timers run meanwhile. A task that waits for something other than a
-    /// timer does not keep the loop running.
+    /// timer does not keep the loop running. Asynchronous clients have a thread of their own, and work also after this
+    /// call has returned.
     ///
     /// - Throws: ``ServerError`` with the code `alreadyStarted` inside itself and while a server runs in this process,
     ///   whose own loop runs the timers; with `system` when the system has no resources for a loop.
@@ -79,7 +80,7 @@ public enum Loop: Sendable {
         let timers = ProcessTimers.ofScript
         let loop = try EventLoop()
         ProcessTimers.isRunning = true
-        loop.becomeMainActor()
+        loop.becomeMainActor(serves: false)
         timers.attach(to: loop)
         defer {
             timers.whenEmpty = nil

@@ -115,19 +115,25 @@ extension ProcessTests {
 
         /// The server ends, and with it the last attempt.
         @Test func theLastAttempt() async throws {
-            let listener = try Listener()
-            let states = States()
-            async let connecting = AsyncClient.connect("ws://127.0.0.1:\(listener.port)") {
-                $0.reconnects = .exponential(from: .milliseconds(1), jitter: 0, attempts: 2)
-                $0.onState = { states.append($0) }
+            // On a thread, which waits for the connection: the client needs those of tasks.
+            try await ClientRun.alone {
+                let listener = try Listener()
+                Thread.detachNewThread { try? listener.upgradeAndClose() }
+                try ClientRun.wait {
+                    let states = States()
+                    let client = try await AsyncClient.connect("ws://127.0.0.1:\(listener.port)") {
+                        $0.reconnects = .exponential(from: .milliseconds(1), jitter: 0, attempts: 2)
+                        $0.onState = { states.append($0) }
+                    }
+                    let error = await #expect(throws: ClientError.self) { _ = try await client.recv() }
+                    #expect(error?.code == .refused)
+                    let numbers = states.all.compactMap { state in
+                        if case .connecting(let attempt) = state { attempt } else { nil }
+                    }
+                    #expect(numbers == [1, 1, 2])
+                    #expect(states.all.last == .closed)
+                }
             }
-            try listener.upgradeAndClose()
-            let client = try await connecting
-            let error = await #expect(throws: ClientError.self) { _ = try await client.recv() }
-            #expect(error?.code == .refused)
-            let numbers = states.all.compactMap { if case .connecting(let attempt) = $0 { attempt } else { nil } }
-            #expect(numbers == [1, 1, 2])
-            #expect(states.all.last == .closed)
         }
 
         @Test func cancellation() async throws {
@@ -159,11 +165,15 @@ extension ProcessTests {
         }
 
         @Test func failures() async throws {
-            for (url, code) in [
-                ("http://a", ClientError.Code.invalidArgument), ("ws://127.0.0.1:1", .refused),
-            ] {
-                let error = await #expect(throws: ClientError.self) { _ = try await AsyncClient.connect(url) }
-                #expect(error?.code == code)
+            try await ClientRun.alone {
+                try ClientRun.wait {
+                    for (url, code) in [
+                        ("http://a", ClientError.Code.invalidArgument), ("ws://127.0.0.1:1", .refused),
+                    ] {
+                        let error = await #expect(throws: ClientError.self) { _ = try await AsyncClient.connect(url) }
+                        #expect(error?.code == code)
+                    }
+                }
             }
         }
 

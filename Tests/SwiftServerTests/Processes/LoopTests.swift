@@ -1,6 +1,7 @@
-import SwiftServer
 import TestProtocol
 import Testing
+
+@testable import SwiftServer
 
 extension ProcessTests {
     /// Timers in programs without a server.
@@ -69,6 +70,14 @@ extension ProcessTests {
             try Loop.run()
             try Loop.run()
             #expect(Set(order) == [0, 1, 2] && order.last == 2)
+        }
+
+        @Test @MainActor func clientsOutliveTheLoopOfAScript() throws {
+            var loops: [ClientLoop] = []
+            Loop.after(.zero) { loops.append(try ClientLoop.current()) }
+            try Loop.run()
+            loops.append(try ClientLoop.current())
+            #expect(loops.count == 2 && loops.first === loops.last)
         }
 
         @Test @MainActor func aCancelledSleepEndsTheLoop() async throws {

@@ -83,7 +83,8 @@ static command make_command(const char *path) {
     return it;
 }
 
-static int run(net_server *net, const command *it, cre_session session, uint8_t which) {
+/* `descriptor`: the file, opened before; -1: none. */
+static int run_with(net_server *net, const command *it, cre_session session, uint8_t which, int descriptor) {
     uint8_t head[sizeof it->file + sizeof it->parts + 1000], tail[5000], *at = head;
     size_t parts_size = it->file.part_count * sizeof *it->parts, texts = strlen(it->texts);
     if (it->file.part_count > CRE_MAX_FILE_PARTS) parts_size = sizeof it->parts;
@@ -98,7 +99,12 @@ static int run(net_server *net, const command *it, cre_session session, uint8_t 
                            { head, (size_t)(at - head) },
                            { tail, strlen(folder) + it->path_length } };
     cre_record record = { .kind = CRE_COMMAND_RESPOND_FOLDER_FILE, .opcode = which, .session = session };
+    if (descriptor >= 0) return cre__command_with_file(net->engine, &record, slices, 4, descriptor);
     return cre_engine_command(net->engine, &record, slices, 4);
+}
+
+static int run(net_server *net, const command *it, cre_session session, uint8_t which) {
+    return run_with(net, it, session, which, -1);
 }
 
 static int answer(net_server *net, const command *it, cre_session session) {
@@ -258,6 +264,51 @@ TEST_BOTH(parts_with_texts) {
     CHECK_EQ(client.length, 0);
     net_close(&client);
     NET_UNTIL(net, net->engine->net.open == 0);
+    net_stop(net);
+    remove_folder();
+}
+
+TEST_BOTH(files_that_were_opened_before) {
+    net_server *net = start();
+    net_client client = net_connect(net);
+    NET_UNTIL(net, net->engine->net.open == 1);
+    make_folder();
+    int descriptors = net_descriptors();
+    char path[100], tag[CRE_FILE_ETAG_MAX + 1];
+    place(path, sizeof path, "a");
+    const size_t sizes[] = { 1000, 8 << 20 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        make_file("a", sizes[i]);
+        int descriptor = cre_file_open(folder, "a", CRE_SYMLINKS_BENEATH, &info);
+        REQUIRE(descriptor >= 0);
+        unlink(path); /* it is not opened again */
+        tag[cre_file_etag(tag, &info, false)] = 0;
+        command it = make_command("a");
+        it.file.validators = CRE_FILE_ETAG;
+        cre_session session = request(net, &client, GET("/"));
+        CHECK_EQ(run_with(net, &it, session, number(net), descriptor), 0);
+        CHECK(strstr(head_of(&client), tag) != NULL);
+        expect_bytes(&client, content, sizes[i]);
+        CHECK_EQ(net_descriptors(), descriptors);
+        /* An answer that is refused closes the file. */
+        int other = open("/dev/null", O_RDONLY);
+        CHECK_EQ(run_with(net, &it, session, number(net), other), CRE_ENO_REQUEST);
+        CHECK_EQ(net_descriptors(), descriptors);
+    }
+    /* One that must wait opens it when it is its turn. */
+    make_file("a", 100);
+    command it = make_command("a");
+    cre_session session = request(net, &client, GET("/") GET("/next"));
+    uint8_t first = number(net);
+    net_expect_event(net, CRE_EVENT_REQUEST);
+    CHECK_EQ(run_with(net, &it, session, number(net), open("/dev/null", O_RDONLY)), 0);
+    CHECK_EQ(net_descriptors(), descriptors);
+    CHECK_EQ(run(net, &it, session, first), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK(strstr(head_of(&client), "Content-Length: 100\r\n") != NULL);
+        expect_bytes(&client, content, 100);
+    }
+    net_close(&client);
     net_stop(net);
     remove_folder();
 }

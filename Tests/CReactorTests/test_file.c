@@ -163,6 +163,47 @@ TEST(a_rename_meanwhile_is_tried_again) {
     tear_down();
 }
 
+/* As open_as. */
+static int open_path(const char *name) {
+    char path[200];
+    cre_file_info info;
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    int descriptor = cre_file_open_path(path, &info);
+    if (descriptor < 0) return descriptor;
+    close(descriptor);
+    CHECK(!info.is_folder);
+    return (int)info.size;
+}
+
+TEST(paths_of_the_application) {
+    set_up();
+    int before = open("/dev/null", O_RDONLY);
+    static const struct {
+        const char *path;
+        int result, status;
+    } paths[] = {
+        { "public/a.txt", 5, 0 },       { "public/up", 6, 0 },
+        { "public/absolute", 5, 0 },    { "public", -EISDIR, 404 },
+        { "nowhere", -ENOENT, 404 },    { "secret/a", -ENOTDIR, 404 },
+        { "public/loop", -ELOOP, 404 }, { "public/pipe", CRE_EINVALID, 500 },
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        CHECK_EQ(open_path(paths[i].path), paths[i].result);
+        if (paths[i].result < 0) CHECK_EQ(cre_file_status(paths[i].result), paths[i].status);
+    }
+    CHECK_EQ(cre_file_status(-EACCES), 500);
+    calls_enter();
+    calls_fail(CALL_fstat, 1, EIO);
+    CHECK_EQ(open_path("secret"), -EIO);
+    calls_leave();
+    calls_heal();
+    int after = open("/dev/null", O_RDONLY);
+    CHECK_EQ(after, before + 1);
+    close(before);
+    close(after);
+    tear_down();
+}
+
 static void check_etag(cre_file_info info, bool weak, const char *wanted) {
     char tag[CRE_FILE_ETAG_MAX + 1];
     size_t length = cre_file_etag(tag, &info, weak);

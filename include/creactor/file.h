@@ -46,6 +46,19 @@ CRE_BEGIN_DECLS
 CRE_NODISCARD CRE_API int cre_file_open(const char *folder, const char *path, cre_symlinks symlinks,
                                         cre_file_info *info);
 
+/**
+ * Opens a regular file for reading by its path, which is the application's own: links are followed. Does not
+ * wait for the writer of a pipe.
+ *
+ * Returns the descriptor, which the caller closes, and sets *info. Errors: -ENOENT and the like; -EISDIR for
+ * a folder; CRE_EINVALID for anything else but a regular file. Any thread; it may block on a slow disk.
+ */
+CRE_NODISCARD CRE_API int cre_file_open_path(const char *path, cre_file_info *info);
+
+/** Returns the status of the response to a request for a file that cannot be opened, 404 or 500, by the error
+ * of cre_file_open_path. Any thread. */
+CRE_NODISCARD CRE_API int cre_file_status(int error);
+
 /** Writes the entity tag of a file, made of time, size and inode, to `out`, without a terminator: quoted, and
  * with `weak` after "W/". Returns its length. Any thread. */
 CRE_API size_t cre_file_etag(char out[CRE_FILE_ETAG_MAX], const cre_file_info *info, bool weak);

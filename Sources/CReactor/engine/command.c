@@ -2,6 +2,7 @@
 #include "engine/command.h"
 
 #include <creactor/http_write.h>
+#include <unistd.h>
 
 #include "engine/conn.h"
 #include "engine/dispatch.h"
@@ -326,6 +327,25 @@ static int run(cre_engine *engine, const cre_record *command, const cre_slice *p
 
 int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
     return run(engine, command, parts, count, CRE__REFUSE_WHEN_FULL);
+}
+
+int cre__command_with_file(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
+                           int descriptor) {
+    /* An event that it causes may lead to another such command. */
+    int before = engine->given_file;
+    engine->given_file = descriptor;
+    int result = run(engine, command, parts, count, CRE__REFUSE_WHEN_FULL);
+    /* The answer was refused, or must wait: the file is opened when it is its turn. */
+    int unused = cre__engine_take_file(engine);
+    if (unused >= 0) close(unused);
+    engine->given_file = before;
+    return result;
+}
+
+int cre__engine_take_file(cre_engine *engine) {
+    int descriptor = engine->given_file;
+    engine->given_file = -1;
+    return descriptor;
 }
 
 /* The connection whose stream has a hole now; NULL: none, and what was lost is counted. */

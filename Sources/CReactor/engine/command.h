@@ -36,6 +36,12 @@ int cre__command_fits(const cre__command_rule *rule, int state);
  * the connection ends instead of losing a part of its stream. Without memory it is lost, as below. */
 int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count);
 
+/* Carries out a command of this process that answers with a file, as cre_engine_command. `descriptor` is the
+ * file, opened before, which is closed in any case; -1: the engine opens it. With a descriptor the command
+ * has the range, or the state, in which the file was found then. */
+int cre__command_with_file(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
+                           int descriptor);
+
 /* A command that came over a link was lost for want of memory: its connection ends, since its stream has a
  * hole; published messages and datagrams are counted. */
 void cre__command_lost(cre_engine *engine, const cre_record *command);

@@ -193,6 +193,7 @@ int cre_engine_create(cre_loop *loop, const cre_engine_config *config, cre_engin
         return result;
     }
     engine->loop = loop;
+    engine->given_file = -1;
     fill_defaults(&engine->config);
     engine->budget = engine->config.memory_budget;
     result = cre__ports_copy_tls(engine); /* first: what is freed is what was copied */

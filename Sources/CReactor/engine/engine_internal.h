@@ -95,10 +95,13 @@ struct cre_engine {
     uint64_t date_until; /* the loop's time from which `date` is no longer the current second */
     char date[CRE_HTTP_DATE_LENGTH];
     uint8_t *scratch; /* a request in its wire form */
+    int given_file;   /* the descriptor that belongs to the command being carried out; -1: none */
 };
 
 /* Calls `visit` for each connection that has a stream. */
 void cre__engine_each(cre_engine *engine, void (*visit)(cre__conn *conn, void *context), void *context);
+/* The file that was given with the command that is being carried out, which the caller closes; -1: none. */
+int cre__engine_take_file(cre_engine *engine);
 /* At the end of a turn: calls done when a shutdown is complete. The engine may be gone afterwards. */
 void cre__engine_check_shutdown(cre_engine *engine);
 /* Publishes the counters. */

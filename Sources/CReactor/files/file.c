@@ -69,6 +69,15 @@ static int open_anywhere(const char *folder, const char *path) {
     return result;
 }
 
+static cre_file_info info_of(const struct stat *status) {
+    return (cre_file_info){ .device = (uint64_t)status->st_dev,
+                            .inode = (uint64_t)status->st_ino,
+                            .size = (uint64_t)status->st_size,
+                            .modified = (int64_t)status->st_mtim.tv_sec,
+                            .modified_ns = (uint32_t)status->st_mtim.tv_nsec,
+                            .is_folder = S_ISDIR(status->st_mode) };
+}
+
 int cre_file_open(const char *folder, const char *path, cre_symlinks symlinks, cre_file_info *info) {
     if (!*path || *path == '/') return CRE_EINVALID;
     uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
@@ -83,13 +92,34 @@ int cre_file_open(const char *folder, const char *path, cre_symlinks symlinks, c
         close(descriptor);
         return error;
     }
-    *info = (cre_file_info){ .device = (uint64_t)status.st_dev,
-                             .inode = (uint64_t)status.st_ino,
-                             .size = (uint64_t)status.st_size,
-                             .modified = (int64_t)status.st_mtim.tv_sec,
-                             .modified_ns = (uint32_t)status.st_mtim.tv_nsec,
-                             .is_folder = S_ISDIR(status.st_mode) };
+    *info = info_of(&status);
     return descriptor;
+}
+
+int cre_file_open_path(const char *path, cre_file_info *info) {
+    int descriptor = open(path, FLAGS);
+    if (descriptor < 0) return -errno;
+    struct stat status;
+    int error = fstat(descriptor, &status) ? -errno : 0;
+    if (!error && S_ISDIR(status.st_mode)) error = -EISDIR;
+    if (!error && !S_ISREG(status.st_mode)) error = CRE_EINVALID;
+    if (error) {
+        close(descriptor);
+        return error;
+    }
+    *info = info_of(&status);
+    return descriptor;
+}
+
+int cre_file_status(int error) {
+    switch (error) {
+    case -ENOENT:
+    case -ENOTDIR:
+    case -EISDIR:
+    case -ENAMETOOLONG:
+    case -ELOOP: return 404;
+    default: return 500;
+    }
 }
 
 static char *put_hex(char *out, uint64_t value) {

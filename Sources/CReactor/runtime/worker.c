@@ -2,6 +2,7 @@
 #include <creactor/error.h>
 #include <creactor/internal/worker.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "core/slices.h"
@@ -481,25 +482,32 @@ int cre_worker_respond_trailers(cre_worker *worker, cre_session session, uint8_t
 
 int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                             bool close, const void *fields, size_t fields_length, const char *path,
-                            uint64_t offset, uint64_t length) {
-    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+                            uint64_t offset, uint64_t length, int descriptor) {
     cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
                            .opcode = request,
                            .flags = close ? CRE_RECORD_CLOSE : 0,
                            .session = session };
     cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
     cre_file_range range = { offset, length };
+/* `descriptor`: the file, opened before; -1: none. It is closed in any case. */
+static int respond_with_file(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count,
+                             size_t fields_length, int descriptor) {
+    if (fields_length <= CRE_HTTP_MAX_HEAD && descriptor >= 0 && cre_worker_owns(worker, command->session))
+        return cre__command_with_file(worker->engine, command, parts, count, descriptor);
+    if (descriptor >= 0) close(descriptor);
+    return fields_length > CRE_HTTP_MAX_HEAD ? CRE_ELIMIT : cre_worker_command(worker, command, parts, count);
+}
+
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { (const uint8_t *)&range, sizeof range },
                           { (const uint8_t *)path, strlen(path) } };
-    return cre_worker_command(worker, &command, parts, 4);
+    return respond_with_file(worker, &command, parts, 4, fields_length, descriptor);
 }
 
 int cre_worker_respond_folder_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                    bool close, const void *fields, size_t fields_length,
-                                   const void *description, size_t length) {
-    if (fields_length > CRE_HTTP_MAX_HEAD) return CRE_ELIMIT;
+                                   const void *description, size_t length, int descriptor) {
     cre_record command = { .kind = CRE_COMMAND_RESPOND_FOLDER_FILE,
                            .opcode = request,
                            .flags = close ? CRE_RECORD_CLOSE : 0,
@@ -508,5 +516,5 @@ int cre_worker_respond_folder_file(cre_worker *worker, cre_session session, uint
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { description, length } };
-    return cre_worker_command(worker, &command, parts, 3);
+    return respond_with_file(worker, &command, parts, 3, fields_length, descriptor);
 }

@@ -18,6 +18,8 @@ struct FolderFile {
     let sendsLastModified: Bool
     /// Empty: the whole file, in whatever state it is opened. Otherwise only in this one.
     var parts: [Part] = []
+    /// The file, if it was kept open.
+    var open: OpenFile?
 
     /// The file as the payload of its command, behind the fields.
     var description: [UInt8] {
@@ -63,17 +65,33 @@ struct FolderFile {
     var lastModified: Int64? { sendsLastModified ? min(info.modified, Int64(time(nil))) : nil }
 }
 
-/// A file or folder that was opened, and closed again.
+/// An open file. It is closed with the last reference, unless somebody takes it.
+final class OpenFile {
+    private var descriptor: Int32
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
+
+    /// Returns the descriptor, which the caller closes.
+    func take() -> Int32 {
+        defer { descriptor = -1 }
+        return descriptor
+    }
+}
+
+/// What there is beneath a folder.
 enum FolderEntry {
-    case file(cre_file_info)
+    /// A file, which is open if it was to be kept so.
+    case file(cre_file_info, OpenFile?)
     case folder
     /// It does not exist, or must not be seen.
     case missing
     /// It cannot be opened: a negative error.
     case failed(Int32)
 
-    /// Opens the path under the rules of its folder.
-    init(_ files: StaticFiles, _ path: String) {
+    /// Opens the path under the rules of its folder. `keepsOpen`: a file is not closed again.
+    init(_ files: StaticFiles, _ path: String, keepsOpen: Bool) {
         var info = cre_file_info()
         let descriptor = unsafe cre_file_open(files.folder, path.isEmpty ? "." : path, files.symlinks.core, &info)
         guard descriptor >= 0 else {
@@ -83,7 +101,11 @@ enum FolderEntry {
             }
             return
         }
-        Glibc.close(descriptor)
-        self = info.is_folder ? .folder : .file(info)
+        if keepsOpen, !info.is_folder {
+            self = .file(info, OpenFile(descriptor))
+        } else {
+            Glibc.close(descriptor)
+            self = info.is_folder ? .folder : .file(info, nil)
+        }
     }
 }

@@ -194,7 +194,8 @@ internal import CReactor
     /// shrink meanwhile. The path is resolved there, so it should be absolute. Never pass a path from a request
     /// unchecked.
     ///
-    /// When the file cannot be sent, the client gets an error page with status 404 or 500 instead.
+    /// When the file cannot be sent, the client gets an error page with status 404 or 500 instead, which is then the
+    /// ``status``, also for ``onEnd(_:)``; the page does not count as ``bytesSent``.
     ///
     /// - Parameters:
     ///   - path: the file.
@@ -209,10 +210,16 @@ internal import CReactor
             path.utf8.count <= Int(CRE_MAX_PATH)
         else { return .invalid }
         isEnded = true
-        bytesSent = FileLength.length(of: path, from: offset, atMost: length)
+        let part =
+            worker.link.owns(request.connection)
+            ? FilePart(opening: path, from: offset, atMost: length)
+            : FilePart(at: path, from: offset, atMost: length, checksRights: extras != nil)
+        bytesSent = part.length
         worker.link.respondFile(
             request, status: code, fields: packed.bytes, path: path, offset: UInt64(offset),
-            length: length.map { UInt64($0) } ?? UInt64.max)
+            length: part.descriptor >= 0 ? UInt64(part.length) : length.map { UInt64($0) } ?? UInt64.max,
+            descriptor: part.descriptor)
+        if let refusal = part.refusal { code = refusal }
         answered(isComplete: true)
         return .accepted
     }
@@ -222,7 +229,8 @@ internal import CReactor
         guard !isEnded, !isStreaming, worker.isOpen else { return }
         isEnded = true
         bytesSent = Int(clamping: file.length)
-        worker.link.respondFolderFile(request, status: code, fields: packed.bytes, file.description)
+        worker.link.respondFolderFile(
+            request, status: code, fields: packed.bytes, file.description, descriptor: file.open?.take() ?? -1)
         answered(isComplete: true)
     }
 

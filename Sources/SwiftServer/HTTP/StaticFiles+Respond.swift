@@ -24,14 +24,15 @@ extension StaticFiles {
 
     /// Answers a request. `path`: `nil` for one that must not be looked up. Returns false when it is handed on.
     @MainActor func answer(_ path: FolderPath?, _ request: Request, _ response: Response) -> Bool {
-        guard let found = find(path, for: request) else { return false }
+        let isOwner = response.worker.link.owns(request.fd)
+        guard let found = find(path, for: request, keepsOpen: isOwner) else { return false }
         answer(found, request, response)
         return true
     }
 
     /// What there is for a path.
     private enum Found {
-        case file(String, cre_file_info)
+        case file(FolderFile)
         /// The path of a folder lacks its slash.
         case redirect
         case listing(FolderPath)
@@ -42,13 +43,13 @@ extension StaticFiles {
         case failed(String, Int32)
     }
 
-    /// Looks the path up; `nil`: the request is handed on.
-    private func find(_ path: FolderPath?, for request: Request) -> Found? {
+    /// Looks the path up; `nil`: the request is handed on. `keepsOpen`: this process will send the file.
+    private func find(_ path: FolderPath?, for request: Request, keepsOpen: Bool) -> Found? {
         let method = request.method
         let isRead = method == "GET" || method == "HEAD"
         if passesMissing, !isRead { return nil }
         guard let path else { return passesMissing ? nil : .missing }
-        let found = find(path, isFolder: request.pathHasSlash)
+        let found = find(path, isFolder: request.pathHasSlash, keepsOpen: keepsOpen)
         switch found {
         case .missing: return passesMissing ? nil : .missing
         case .failed: return found
@@ -57,17 +58,19 @@ extension StaticFiles {
     }
 
     /// `isFolder`: the client has written the path of a folder.
-    private func find(_ path: FolderPath, isFolder: Bool) -> Found {
-        switch FolderEntry(self, path.text) {
-        case .file(let info): return path.hasSlash ? .missing : .file(path.text, info)
+    private func find(_ path: FolderPath, isFolder: Bool, keepsOpen: Bool) -> Found {
+        // Mostly there is an index file: then the folder itself need not be opened.
+        if isFolder, let index, let file = file(path.file(index), keepsOpen: keepsOpen) { return .file(file) }
+        switch FolderEntry(self, path.text, keepsOpen: keepsOpen) {
+        case .file(let info, let open): return path.hasSlash ? .missing : .file(file(path.text, info, open))
         case .missing: return .missing
         case .failed(let error): return .failed(path.text, error)
         case .folder:
             if let index {
-                let file = path.file(index)
-                switch FolderEntry(self, file) {
-                case .file(let info): return isFolder ? .file(file, info) : .redirect
-                case .failed(let error): return .failed(file, error)
+                let name = path.file(index)
+                switch FolderEntry(self, name, keepsOpen: keepsOpen) {
+                case .file(let info, let open): return isFolder ? .file(file(name, info, open)) : .redirect
+                case .failed(let error): return .failed(name, error)
                 case .folder, .missing: break
                 }
             }
@@ -78,7 +81,7 @@ extension StaticFiles {
 
     @MainActor private func answer(_ found: Found, _ request: Request, _ response: Response) {
         switch found {
-        case .file(let path, let info): send(path, info, request, response)
+        case .file(let file): send(file, request, response)
         case .redirect: redirect(request, response)
         case .listing(let path): if !list(path, response) { answer(404, response) }
         case .missing: answer(404, response)
@@ -96,13 +99,12 @@ extension StaticFiles {
 
     // MARK: Files
 
-    @MainActor private func send(
-        _ path: String, _ info: cre_file_info, _ request: Request, _ response: Response
-    ) {
-        var file = file(path, info)
+    @MainActor private func send(_ original: FolderFile, _ request: Request, _ response: Response) {
+        var file = original
+        let path = original.path
         if !precompressed.isEmpty {
             response.header("Vary", "Accept-Encoding")
-            if let (coding, compressed) = compressed(path, info, request) {
+            if let (coding, compressed) = compressed(original, request) {
                 response.header("Content-Encoding", coding.rawValue)
                 file = compressed
             }
@@ -172,22 +174,25 @@ extension StaticFiles {
         return String((0..<30).map { _ in digits[Int.random(in: 0..<digits.count)] })
     }
 
-    private func file(_ path: String, _ info: cre_file_info) -> FolderFile {
+    private func file(_ path: String, _ info: cre_file_info, _ open: OpenFile?) -> FolderFile {
         FolderFile(
             folder: folder, path: path, info: info, symlinks: symlinks, entityTags: entityTags,
-            sendsLastModified: sendsLastModified)
+            sendsLastModified: sendsLastModified, open: open)
+    }
+
+    /// The file of this path, if there is one.
+    private func file(_ path: String, keepsOpen: Bool) -> FolderFile? {
+        guard case .file(let info, let open) = FolderEntry(self, path, keepsOpen: keepsOpen) else { return nil }
+        return file(path, info, open)
     }
 
     /// The compressed file that the client likes best, if there is one that is not older than the original.
-    private func compressed(
-        _ path: String, _ info: cre_file_info, _ request: Request
-    ) -> (ContentCoding, FolderFile)? {
+    private func compressed(_ original: FolderFile, _ request: Request) -> (ContentCoding, FolderFile)? {
         let accepted = AcceptedCodings(request.header.all("accept-encoding"))
         var left = precompressed
         while let coding = accepted.best(of: left) {
-            if case .file(let found) = FolderEntry(self, path + coding.suffix), found.modified >= info.modified {
-                return (coding, file(path + coding.suffix, found))
-            }
+            let found = file(original.path + coding.suffix, keepsOpen: original.open != nil)
+            if let found, found.info.modified >= original.info.modified { return (coding, found) }
             left.removeAll { $0 == coding }
         }
         return nil

@@ -52,25 +52,29 @@ extension WorkerLink {
         }
     }
 
-    /// Sends a response with a file as its body.
+    /// Sends a response with a file as its body. `descriptor`: the file, if it was opened before, and is given away;
+    /// the part must lie within it then.
     func respondFile(
         _ request: RequestID, status: UInt16, fields: [UInt8], path: String, offset: UInt64,
-        length: UInt64
+        length: UInt64, descriptor: Int32
     ) {
         _ = unsafe fields.withUnsafeBytes { fields in
             unsafe cre_worker_respond_file(
                 raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
-                fields.count, path, offset, length)
+                fields.count, path, offset, length, descriptor)
         }
     }
 
     /// Sends a response with a file beneath a folder as its body: a `cre_folder_file` and what follows it.
-    func respondFolderFile(_ request: RequestID, status: UInt16, fields: [UInt8], _ description: [UInt8]) {
+    /// `descriptor`: the file, if it was opened before, and is given away; -1: the owner of the connection opens it.
+    func respondFolderFile(
+        _ request: RequestID, status: UInt16, fields: [UInt8], _ description: [UInt8], descriptor: Int32
+    ) {
         let result = unsafe fields.withUnsafeBytes { fields in
             unsafe description.withUnsafeBytes { description in
                 unsafe cre_worker_respond_folder_file(
                     raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
-                    fields.count, description.baseAddress, description.count)
+                    fields.count, description.baseAddress, description.count, descriptor)
             }
         }
         // Has no effect when the client got an error page, or is gone.

@@ -186,16 +186,20 @@ CRE_API int cre_worker_respond_trailers(cre_worker *worker, cre_session session,
                                         size_t trailers_length);
 
 /** RESPOND_FILE: answers with a part of a file, as cre_engine_respond_file. The owner of the connection opens
- * the file, with its own rights; another process does not report that it cannot. */
+ * the file, with its own rights; another process does not report that it cannot. With `descriptor` the file
+ * was opened before, and the range must lie within it: the owner does not open it again if it is this process
+ * and the response need not wait for others. The descriptor is closed in any case; -1: there is none. */
 CRE_API int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
                                     bool close, const void *fields, size_t fields_length, const char *path,
-                                    uint64_t offset, uint64_t length);
+                                    uint64_t offset, uint64_t length, int descriptor);
 
 /** RESPOND_FOLDER_FILE: answers with a file beneath a folder, or parts of it. `description` is the payload
- * behind the fields: cre_folder_file and what follows it. The owner of the connection opens the file. */
+ * behind the fields: cre_folder_file and what follows it. The owner of the connection opens the file.
+ * `descriptor` is as that of cre_worker_respond_file; the description has the state of the file then. */
 CRE_API int cre_worker_respond_folder_file(cre_worker *worker, cre_session session, uint8_t request,
                                            uint16_t status, bool close, const void *fields,
-                                           size_t fields_length, const void *description, size_t length);
+                                           size_t fields_length, const void *description, size_t length,
+                                           int descriptor);
 
 /** Sends a CRE_MESSAGE_PIPE to the process of another node, with the results of cre_node_send. */
 CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data, size_t length);

@@ -1,11 +1,10 @@
 /* Responses whose bodies are files. */
+#include <creactor/file.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,34 +26,17 @@ struct cre__http1_file {
     cre_file_part parts[];   /* and behind them their texts */
 };
 
-/* Opens the file and makes *range what there is of it. The descriptor or a negative error. */
+/* Opens the file and cuts *range at its end. The descriptor or a negative error. */
 static int open_file(const char *path, cre_file_range *range) {
-    /* Without O_NONBLOCK a pipe would have us wait for its writer. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (descriptor < 0) return -errno;
-    struct stat status;
-    int result = fstat(descriptor, &status) ? -errno : descriptor;
-    if (result >= 0 && S_ISDIR(status.st_mode)) result = -EISDIR;
-    if (result >= 0 && (!S_ISREG(status.st_mode) || range->offset > (uint64_t)status.st_size))
-        result = CRE_EINVALID;
-    if (result < 0) {
+    cre_file_info info;
+    int descriptor = cre_file_open_path(path, &info);
+    if (descriptor < 0) return descriptor;
+    if (range->offset > info.size) {
         close(descriptor);
-        return result;
+        return CRE_EINVALID;
     }
-    uint64_t rest = (uint64_t)status.st_size - range->offset;
-    if (range->length > rest) range->length = rest;
+    if (range->length > info.size - range->offset) range->length = info.size - range->offset;
     return descriptor;
-}
-
-int cre__http1_file_status(int error) {
-    switch (error) {
-    case -ENOENT:
-    case -ENOTDIR:
-    case -EISDIR:
-    case -ENAMETOOLONG:
-    case -ELOOP: return 404;
-    default: return 500;
-    }
 }
 
 /* Goes on to the next part with bytes of the file, or to the end, and queues the texts before it. False: no
@@ -146,9 +128,10 @@ int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre
 int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response, bool close_after) {
     if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
     cre_file_part part = { .range = response->range };
-    int descriptor = open_file(response->path, &part.range);
+    int descriptor = cre__engine_take_file(cre__conn_engine(conn));
+    if (descriptor < 0) descriptor = open_file(response->path, &part.range);
     if (descriptor < 0) {
-        cre__http1_error(conn, cre__http1_of(conn)->first, cre__http1_file_status(descriptor), close_after);
+        cre__http1_error(conn, cre__http1_of(conn)->first, cre_file_status(descriptor), close_after);
         return descriptor;
     }
     cre__opened_file opened = { descriptor, part.range.length, &part, 1, { NULL, 0 } };

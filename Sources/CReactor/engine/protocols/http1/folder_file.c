@@ -14,13 +14,17 @@ static int status_of(int error) {
     case CRE_EINVALID: return 404;
     case -EACCES: return 403;
     case CRE_ESTATE: return 503;
-    default: return cre__http1_file_status(error);
+    default: return cre_file_status(error);
     }
 }
 
-/* Opens the file and checks it. The descriptor or a negative error. */
-static int open_checked(const cre__folder_response *response, cre_file_info *info) {
+/* Opens the file and checks it, unless it was opened before: `given`. The descriptor or a negative error. */
+static int open_checked(const cre__folder_response *response, int given, cre_file_info *info) {
     const cre_folder_file *file = &response->file;
+    if (given >= 0) {
+        *info = file->info;
+        return given;
+    }
     int descriptor = cre_file_open(response->folder, response->path, (cre_symlinks)file->symlinks, info);
     if (descriptor < 0) return descriptor;
     int error = 0;
@@ -64,7 +68,7 @@ static uint8_t *put_validators(uint8_t *at, unsigned wanted, const cre_file_info
 int cre__http1_respond_folder_file(cre__conn *conn, const cre__folder_response *response, bool close_after) {
     if (!cre__http1_answerable(conn)) return CRE_ENO_REQUEST;
     cre_file_info info;
-    int descriptor = open_checked(response, &info);
+    int descriptor = open_checked(response, cre__engine_take_file(cre__conn_engine(conn)), &info);
     if (descriptor < 0) {
         cre__http1_error(conn, cre__http1_of(conn)->first, status_of(descriptor), close_after);
         return descriptor;

@@ -156,8 +156,6 @@ typedef struct cre__opened_file {
 /* Begins to send the file, whose descriptor it takes over. */
 int cre__http1_send_opened(cre__conn *conn, const cre__response *head, const cre__opened_file *opened,
                            bool close_after);
-/* The status of the response when a file cannot be opened, by the error. */
-int cre__http1_file_status(int error);
 /* The queue is empty: sends a part of the file, or queues some of it. Returns whether to go on at once. */
 bool cre__http1_send_file(cre__conn *conn, uint32_t *budget);
 void cre__http1_drop_file(cre__conn *conn);

@@ -11,7 +11,8 @@ extension Response {
         let response: Response
 
         /// The value of the first field of this name. Assigning replaces all fields of the name, `nil` removes them. A
-        /// value that could break the response is not set; ``set(_:_:)`` reports that.
+        /// value that could break the response is not set; ``set(_:_:)`` reports that. Assigning `Vary` keeps the names
+        /// that are there, such as that of ``CORS``, and adds the new ones.
         public subscript(name: String) -> String? {
             get { response.packed.first(name) }
             nonmutating set {
@@ -21,10 +22,24 @@ extension Response {
 
         /// Replaces all fields of this name by one. The results are those of ``Response/header(_:_:)``; nothing is
         /// changed when the field is not accepted.
+        ///
+        /// `Vary` is an exception: what a response depends on does not end when a handler adds something, so the names
+        /// that are there stay, before the new ones. ``remove(_:)`` removes them.
         @discardableResult public func set(_ name: String, _ value: String) -> ResponseResult {
             if response.hasEnded { return .ended }
             if response.isBegun { return .begun }
+            let isVary = name.utf8.count == 4 && name.lowercased() == "vary"
+            let value = isVary ? Headers.merged(all(name) + [value]) : value
             return response.packed.set(name, value) ? .accepted : PackedFields.isValid(name, value) ? .full : .invalid
+        }
+
+        /// The names in lists of names, each once; "*" stands for all.
+        private static func merged(_ lists: [String]) -> String {
+            var known: Set<String> = []
+            let names = lists.flatMap { $0.split(separator: ",") }.map(\.trimmed).filter { name in
+                !name.isEmpty && known.insert(name.lowercased()).inserted
+            }
+            return known.contains("*") ? "*" : names.joined(separator: ", ")
         }
 
         /// Removes all fields of this name.

@@ -12,8 +12,8 @@
 /// - A handshake of a WebSocket gets status 403 when its origin is neither allowed nor the site itself. Browsers do not
 ///   check WebSockets, so without this any page can open one with the cookies of its user. Clients that are no browsers
 ///   send no `Origin` and are not refused.
-/// - Unless all origins are allowed, responses have `Vary: Origin`, for caches. A handler that has a `Vary` of its own
-///   adds it by ``Response/header(_:_:)``.
+/// - Unless all origins are allowed, responses have `Vary: Origin`, for caches. A `Vary` of the handler is merged with
+///   it.
 public struct CORS: SynchronousMiddleware, ConfiguredMiddleware {
     /// The sites whose pages may read responses.
     public enum Origins: Sendable {

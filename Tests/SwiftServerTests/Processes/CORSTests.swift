@@ -20,6 +20,20 @@ extension ProcessTests {
                 response.header("Vary", "Accept")
                 response.end("a")
             }
+            server.get("/assigned") { _, response in
+                response.headers["Vary"] = "Accept"
+                response.headers["vary"] = "accept, Cookie,, ORIGIN"
+                response.end("a")
+            }
+            server.get("/any") { _, response in
+                response.headers["Vary"] = "*"
+                response.end("a")
+            }
+            server.get("/removed") { _, response in
+                response.headers["Vary"] = nil
+                #expect(response.headers.set("Vary", "a\r\nb") == .invalid)
+                response.end("a")
+            }
             server.get("/fails") { (_, _) throws in throw Failure() }
             server.onMessage { server, frame in server.push(frame, to: frame.fd) }
             return server
@@ -49,6 +63,18 @@ extension ProcessTests {
                     #expect(response.all("vary") == ["Origin", "Accept"], "caches need it of every response")
                     #expect(!response.fields.contains { $0.name.lowercased().hasPrefix("access-control") })
                 }
+            }
+        }
+
+        /// What a response depends on does not end when a handler adds something.
+        @Test func varyOfTheHandlerIsMerged() async throws {
+            try await withServer(CORSTests.makeServer(CORS(.list([CORSTests.shop]))), listens: false) { client in
+                let assigned = try await client.get("/assigned")
+                #expect(assigned.all("vary") == ["Origin, Accept, Cookie"])
+                let any = try await client.get("/any")
+                #expect(any.all("vary") == ["*"])
+                let removed = try await client.get("/removed")
+                #expect(removed.all("vary").isEmpty)
             }
         }
 

@@ -1,4 +1,6 @@
+import Glibc
 import SwiftServerTesting
+import TestProtocol
 import Testing
 
 @testable import SwiftServer
@@ -50,6 +52,37 @@ extension ProcessTests {
                 let lines = client.log.lines.filter { $0.message.contains("rate limit") && $0.level == .warning }
                 #expect(lines.count == 3)
                 #expect(lines.first?.message.hasSuffix("the last one from 127.0.0.1") == true)
+            }
+        }
+
+        /// All workers count together, and their successors go on counting.
+        @Test func workersShareTheLimitAcrossAReload() throws {
+            let folder = try Folder()
+            try ServerProcess.run(.middleware, .process, workers: 2) {
+                $0.folder = folder.path
+            } test: { server in
+                var connections: [Connection] = []
+                var passed = 0
+                var workers: Set<String> = []
+                /// Sends a request on a new connection; the others stay open, so that other workers get some, too.
+                func request() throws {
+                    let connection = try Connection(port: server.port)
+                    connections.append(connection)
+                    let response = try connection.get("/limited")
+                    try #require([200, 429].contains(response.status))
+                    if response.status == 200 { passed += 1 }
+                    workers.insert(response["x-worker"] ?? "")
+                }
+                // With a limit of each worker, six requests of both would all pass.
+                while connections.count < 6 || workers.count < 2 && connections.count < 100 { try request() }
+                #expect(workers.count == 2 && passed == 5)
+                server.signal(SIGUSR1)
+                for id in 0..<2 { try server.workerStart(id, 2) }
+                try Wait.until("requests in both successors") {
+                    try request()
+                    return workers.count == 4
+                }
+                #expect(passed == 5, "the successors have begun with a new limit")
             }
         }
     }

@@ -35,6 +35,12 @@ static inline void cre__slices_copy(void *out, size_t size, const cre_slice **pa
 
 /* Copies the first `size` bytes and moves the parts past them. False: they are shorter. */
 static inline bool cre__slices_take(void *out, size_t size, cre_slice *parts, int count) {
+    if (count && parts->length >= size) { /* the usual case */
+        if (size) memcpy(out, parts->data, size);
+        parts->data += size;
+        parts->length -= size;
+        return true;
+    }
     uint8_t *at = out;
     for (int i = 0; i < count && size; i++) {
         size_t n = parts[i].length < size ? parts[i].length : size;

@@ -77,18 +77,23 @@ static size_t total_of(const cre_slice *parts, int count) {
     return total;
 }
 
-int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
-    /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small
-     * ones (the end of a connection above all) find room in a reserve as large again. */
-    size_t limit = node->bus->config.queue_bytes;
-    if (total_of(parts, count) <= SMALL_RECORD) limit *= 2;
-    return cre__node_send(node, to, record, parts, count, limit);
+/* Writes a record that the ring has room for as one piece. */
+static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16_t flags,
+                               const cre_slice *parts, int count, uint32_t total) {
+    cre_record whole = *record;
+    whole.flags = flags;
+    uint8_t *payload = cre__ring_write(ring, &whole, total);
+    if (!payload) return false;
+    for (int i = 0; i < count; i++) {
+        if (parts[i].length) memcpy(payload, parts[i].data, parts[i].length);
+        payload += parts[i].length;
+    }
+    return true;
 }
 
-int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
-                   size_t limit) {
+static inline int send_total(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
+                             int count, size_t total, size_t limit) {
     if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
-    size_t total = total_of(parts, count);
     if (total > node->bus->config.max_payload) return CRE_ELIMIT;
 
     outbound *out = open_outbound(node, to);
@@ -102,9 +107,12 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
 
     const uint32_t chunk = cre__ring_max_payload(&out->ring);
     const uint64_t ring_before = out->ring.own, spill_before = out->spill.own;
+    uint16_t flags = record->flags & (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED), continued = 0;
+    if (!out->spilling && total <= chunk &&
+        write_whole(&out->ring, record, flags, parts, count, (uint32_t)total))
+        return 0;
     const cre_slice *part = parts;
     size_t offset = 0, left = total;
-    uint16_t flags = record->flags & (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED), continued = 0;
     do {
         uint32_t length = left > chunk ? chunk : (uint32_t)left;
         cre_record piece = *record;
@@ -128,6 +136,19 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
         continued = CRE_RECORD_CONTINUED;
     } while (left);
     return 0;
+}
+
+int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
+    /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small
+     * ones (the end of a connection above all) find room in a reserve as large again. */
+    size_t limit = node->bus->config.queue_bytes, total = total_of(parts, count);
+    if (total <= SMALL_RECORD) limit *= 2;
+    return send_total(node, to, record, parts, count, total, limit);
+}
+
+int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
+                   size_t limit) {
+    return send_total(node, to, record, parts, count, total_of(parts, count), limit);
 }
 
 bool cre_node_congested(const cre_node *node, uint32_t to) {

@@ -408,6 +408,15 @@ int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, con
     return cre_worker_command(worker, &command, parts, 2);
 }
 
+/* As cre_worker_command, for a command that was checked. */
+static int send_checked(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count) {
+    uint16_t owner;
+    if (!cre__table_owner(worker->table, command->session, &owner)) return CRE_EGONE;
+    if (worker->engine && owner == worker->config.node)
+        return cre__command_accepted(worker->engine, command, parts, count);
+    return cre__worker_send(worker, owner, command, parts, count);
+}
+
 static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
                    unsigned options, uint16_t status, const void *fields, size_t fields_length,
                    const void *body, size_t length) {
@@ -422,7 +431,8 @@ static int respond(cre_worker *worker, cre_session session, uint8_t request, uin
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { body, length } };
-    return cre_worker_command(worker, &command, parts, 3);
+    return options & CRE_RESPOND_CHECKED ? send_checked(worker, &command, parts, 3)
+                                         : cre_worker_command(worker, &command, parts, 3);
 }
 
 int cre_worker_respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
@@ -480,15 +490,6 @@ int cre_worker_respond_trailers(cre_worker *worker, cre_session session, uint8_t
     return cre_worker_command(worker, &command, parts, 3);
 }
 
-int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
-                            bool close, const void *fields, size_t fields_length, const char *path,
-                            uint64_t offset, uint64_t length, int descriptor) {
-    cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
-                           .opcode = request,
-                           .flags = close ? CRE_RECORD_CLOSE : 0,
-                           .session = session };
-    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
-    cre_file_range range = { offset, length };
 /* `descriptor`: the file, opened before; -1: none. It is closed in any case. */
 static int respond_with_file(cre_worker *worker, const cre_record *command, const cre_slice *parts, int count,
                              size_t fields_length, int descriptor) {
@@ -498,6 +499,15 @@ static int respond_with_file(cre_worker *worker, const cre_record *command, cons
     return fields_length > CRE_HTTP_MAX_HEAD ? CRE_ELIMIT : cre_worker_command(worker, command, parts, count);
 }
 
+int cre_worker_respond_file(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                            bool close, const void *fields, size_t fields_length, const char *path,
+                            uint64_t offset, uint64_t length, int descriptor) {
+    cre_record command = { .kind = CRE_COMMAND_RESPOND_FILE,
+                           .opcode = request,
+                           .flags = close ? CRE_RECORD_CLOSE : 0,
+                           .session = session };
+    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
+    cre_file_range range = { offset, length };
     cre_slice parts[] = { { (const uint8_t *)&response, sizeof response },
                           { fields, fields_length },
                           { (const uint8_t *)&range, sizeof range },

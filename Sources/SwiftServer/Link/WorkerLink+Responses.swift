@@ -4,7 +4,7 @@ internal import CReactorInternal
 /// Responses. A client that has left is no error: nobody is waiting for the response.
 extension WorkerLink {
     /// Sends a response, or with `more` its head and the first piece of its body. The type of a body that `isText` is
-    /// that of plain text, unless the fields have another one.
+    /// that of plain text, unless the fields have another one. Fields and status must be valid.
     @discardableResult
     func respond(
         _ request: RequestID, status: UInt16, fields: [UInt8], body: UnsafeRawBufferPointer, isText: Bool = false,
@@ -20,7 +20,7 @@ extension WorkerLink {
         _ request: RequestID, status: UInt16, fields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
         isText: Bool, more: Bool = false
     ) -> Bool {
-        let options = isText ? UInt32(CRE_RESPOND_TEXT) : 0
+        let options = UInt32(isText ? CRE_RESPOND_CHECKED | CRE_RESPOND_TEXT : CRE_RESPOND_CHECKED)
         let (fd, number) = (request.connection.rawValue, request.number)
         let result =
             more

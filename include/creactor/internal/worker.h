@@ -154,8 +154,9 @@ CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t us
 CRE_API int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,
                              size_t length);
 
-/** Options of a response: close the connection after it; its body is text (CRE_RESPONSE_TEXT). */
-enum { CRE_RESPOND_CLOSE = 1, CRE_RESPOND_TEXT = 2 };
+/** Options of a response: close the connection after it; its body is text (CRE_RESPONSE_TEXT); status and
+ * fields are known to be valid, so the caller's process does not check them again. */
+enum { CRE_RESPOND_CLOSE = 1, CRE_RESPOND_TEXT = 2, CRE_RESPOND_CHECKED = 4 };
 
 /** RESPOND: answers the request whose event had this number as its `opcode`. `fields` are `fields_length`
  * bytes of packed fields; `options` are CRE_RESPOND_* bits. */

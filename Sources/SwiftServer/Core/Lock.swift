@@ -5,7 +5,8 @@ internal import Glibc
 @safe final class Lock<Value>: @unchecked Sendable {
     // `@unchecked`: the value is used under the lock only.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private var value: Value
+    // A second access would wait for the lock for ever, so none needs to be looked for.
+    @safe @exclusivity(unchecked) private var value: Value
 
     init(_ value: sending Value) {
         self.value = value

@@ -3,7 +3,7 @@ extension ConnectionHandlers {
     static func request(
         _ handler: @escaping @MainActor (Request, Response) throws -> Void
     ) -> RequestHandler {
-        let direct = MainLoop.direct(handler)
+        let direct = MainLoop.directRequest(handler)
         return RequestHandler { worker, request in
             if worker.isBusy(request.fd) {
                 worker.lanes.run(request.fd) {
@@ -42,5 +42,22 @@ extension ConnectionHandlers {
         guard !worker.hasClosed, !(error is any RequestError), error as? ResponseError != .closed else { return }
         HandlerFailures.log(
             worker.name, "the handler of \(request.method) \(pattern) on connection \(request.fd)", error)
+    }
+}
+
+extension MainLoop {
+    private struct Isolated { let function: @MainActor (Request, Response) throws -> Void }
+    private struct Plain { let function: (Request, Response) throws -> Void }
+
+    /// A handler of requests as a plain function. The cast of a structure leaves the function as it is, where that of
+    /// the function itself would add four conversions of its arguments.
+    @inline(__always) fileprivate static func directRequest(
+        _ handler: @escaping @MainActor (Request, Response) throws -> Void
+    ) -> (Request, Response) throws -> Void {
+        #if DEBUG
+        return direct(handler)
+        #else
+        return unsafe unsafeBitCast(Isolated(function: handler), to: Plain.self).function
+        #endif
     }
 }

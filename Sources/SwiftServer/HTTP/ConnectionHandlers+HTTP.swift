@@ -28,6 +28,27 @@ extension ConnectionHandlers {
         }
     }
 
+    static func request(_ chain: Next) -> RequestHandler {
+        if let (middleware, rest) = chain.split {
+            return RequestHandler { worker, request in
+                worker.lanes.runRequest(request.fd) {
+                    let response = Response(to: request, worker: worker)
+                    do {
+                        try await middleware.function(request, response, rest)
+                    } catch {
+                        failed(request, response, worker, error)
+                    }
+                }
+            }
+        }
+        return RequestHandler { worker, request in
+            worker.lanes.runRequest(request.fd) {
+                let response = Response(to: request, worker: worker)
+                do { try await chain(request, response) } catch { failed(request, response, worker, error) }
+            }
+        }
+    }
+
     /// The handler has thrown an error: the client gets status 500, or what a ``RequestError`` says, or the end of the
     /// connection when the response has begun.
     @inline(never) private static func failed(

@@ -31,25 +31,56 @@ public protocol Middleware: Sendable {
 
 /// The rest of a chain of middleware, with the handler at its end: `try await next(request, response)`.
 public struct Next: Sendable {
-    private let body: @MainActor (Request, Response) async throws -> Void
+    /// A part of the chain. Those that do not wait are called without a frame of their own: each frame of an
+    /// asynchronous function looks up its executor when it is entered, and when one that it has called returns.
+    private indirect enum Step: Sendable {
+        case handler(RequestFunction)
+        case prepared(any SynchronousMiddleware, then: Step)
+        case function(MiddlewareFunction, then: Step)
+        case middleware(any Middleware, then: Step)
+    }
 
-    /// The end of a chain.
-    init(_ handler: @escaping @MainActor (Request, Response) async throws -> Void) { body = handler }
+    private let first: Step
+
+    private init(_ first: Step) { self.first = first }
 
     /// A chain of middleware around a handler; the first one is the outermost.
-    init(
-        _ middleware: some BidirectionalCollection<any Middleware>,
-        around handler: @escaping @MainActor (Request, Response) async throws -> Void
-    ) {
-        self = middleware.reversed().reduce(Next(handler)) { next, middleware in
-            Next { try await middleware.handle($0, $1, next: next) }
+    init(_ middleware: some BidirectionalCollection<any Middleware>, around handler: RequestFunction) {
+        first = middleware.reversed().reduce(.handler(handler)) { rest, middleware in
+            switch middleware {
+            case let middleware as any SynchronousMiddleware: .prepared(middleware, then: rest)
+            case let function as MiddlewareFunction: .function(function, then: rest)
+            default: .middleware(middleware, then: rest)
+            }
         }
+    }
+
+    /// The first part of the chain and the rest, if the first one is a function that may wait: it can be called without
+    /// a frame of the chain.
+    var split: (first: MiddlewareFunction, rest: Next)? {
+        guard case .function(let function, let rest) = first else { return nil }
+        return (function, Next(rest))
     }
 
     /// Calls the remaining middleware and the handler, and returns when they have returned: for a WebSocket when its
     /// handshake is answered. Does nothing when the response has begun.
     @MainActor public func callAsFunction(_ request: Request, _ response: Response) async throws {
-        if !response.isBegun { try await body(request, response) }
+        var (request, step) = (request, first)
+        if response.isBegun { return }
+        while case .prepared(let middleware, let rest) = step {
+            try middleware.prepare(&request, response)
+            if response.isBegun { return }
+            step = rest
+        }
+        switch step {
+        case .handler(.synchronous(let function)): try function(request, response)
+        case .handler(.asynchronous(let function)): try await function(request, response)
+        case .handler(.chain(let chain)): try await chain(request, response)
+        case .function(let middleware, let rest): try await middleware.function(request, response, Next(rest))
+        case .middleware(let middleware, let rest):
+            try await middleware.handle(request, response, next: Next(rest))
+        case .prepared: break
+        }
     }
 }
 

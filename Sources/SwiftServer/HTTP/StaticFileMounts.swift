@@ -67,6 +67,10 @@ extension RequestFunction {
             .asynchronous { (request: Request, response: Response) async throws -> Void in
                 if !first(request, response) { try await handler(request, response) }
             }
+        case .chain(let chain):
+            .asynchronous { (request: Request, response: Response) async throws -> Void in
+                if !first(request, response) { try await chain(request, response) }
+            }
         }
     }
 }

@@ -43,8 +43,7 @@ extension RequestFunction {
         if middleware.isEmpty { return self }
         let steps = middleware.compactMap { $0 as? any SynchronousMiddleware }
         guard steps.count == middleware.count, case .synchronous(let function) = self else {
-            let chain = Next(middleware) { try await self.call($0, $1) }
-            return .asynchronous { try await chain($0, $1) }
+            return .chain(Next(middleware, around: self))
         }
         return .synchronous { request, response in
             var request = request

@@ -27,7 +27,7 @@
 
     private let executor: LoopExecutor?
     private let mostParked: Int
-    private var parked: [Runner] = []
+    @safe @exclusivity(unchecked) private var parked: [Runner] = []
     /// The number of suspended handlers.
     private(set) var suspended = 0
     /// Called when a handler has thrown an error.

@@ -92,7 +92,6 @@ extension RequestHandler {
 
     /// A handler with middleware around it.
     fileprivate init(_ middleware: [any Middleware], around handler: @escaping Function) {
-        let chain = Next(middleware, around: handler)
-        self = ConnectionHandlers.request { request, response in try await chain(request, response) }
+        self = ConnectionHandlers.request(Next(middleware, around: .asynchronous(handler)))
     }
 }

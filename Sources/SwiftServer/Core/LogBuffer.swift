@@ -33,6 +33,19 @@ struct LogBuffer {
         }
     }
 
+    /// Writes a line without a copy of it, as far as there is room; the rest is buffered. Returns false, with nothing
+    /// done, when the line must be added after others, or cannot be written now.
+    mutating func addDirectly(_ line: UnsafeRawBufferPointer, write: (UnsafeRawBufferPointer) -> Int) -> Bool {
+        guard isEmpty, !isCut else { return false }
+        let result = unsafe write(line)
+        guard result > 0 else { return false }
+        if result < line.count {
+            unsafe lines.append([UInt8](line))
+            (written, size) = (result, line.count)
+        }
+        return true
+    }
+
     /// Writes as many buffered lines as there is room for, and then reports dropped lines.
     mutating func flush(dropLine: DropLine, write: Writer) {
         writeLines(write)

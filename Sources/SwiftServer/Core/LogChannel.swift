@@ -23,9 +23,9 @@ internal import Glibc
     }
 
     /// Writes a line, or buffers it while its reader is slow. Any thread.
-    func write(_ line: [UInt8]) {
+    func write(_ line: UnsafeRawBufferPointer) {
         guard let file else { return }
-        if current.write(line, to: file.descriptor, dropLine: dropLine) { Log.linesAreBuffered() }
+        if unsafe output.write(line, to: file.descriptor, dropLine: dropLine) { Log.linesAreBuffered() }
     }
 
     func reopen(creates: Bool) throws(ServerError) { try file?.reopen(creates: creates) }
@@ -33,12 +33,12 @@ internal import Glibc
     /// Retries to write buffered lines. Returns true when lines are left.
     func flush() -> Bool {
         guard let file else { return false }
-        return current.flush(to: file.descriptor, dropLine: dropLine)
+        return output.flush(to: file.descriptor, dropLine: dropLine)
     }
 
     /// Writes buffered lines before the process ends, within `limit`.
     func finish(within limit: Duration) {
-        if let file { current.finish(on: file.descriptor, within: limit, dropLine: dropLine) }
+        if let file { output.finish(on: file.descriptor, within: limit, dropLine: dropLine) }
     }
 
     func close() {
@@ -46,11 +46,9 @@ internal import Glibc
         file = nil
     }
 
-    /// Prepares a process that was forked: lines that its parent has buffered are not its own.
-    func begin() { _ = current }
-
-    private var current: LogOutput {
+    /// Prepares a process that was forked, before anything is written: lines that its parent has buffered are not its
+    /// own.
+    func begin() {
         if output.pid != getpid() { output = LogOutput() }
-        return output
     }
 }

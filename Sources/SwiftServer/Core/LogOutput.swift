@@ -9,6 +9,13 @@ final class LogOutput: Sendable {
         var buffer = LogBuffer()
         /// Whether somebody was notified of buffered lines and will call ``flush()``.
         var isRetryPending = false
+
+        /// Whether somebody must be notified now.
+        mutating func needsRetry() -> Bool {
+            guard !buffer.isEmpty, !isRetryPending else { return false }
+            isRetryPending = true
+            return true
+        }
     }
 
     /// The process that has made it. A child of a fork must not write what its parent has buffered, and the lock may
@@ -20,9 +27,20 @@ final class LogOutput: Sendable {
     func write(_ line: [UInt8], to descriptor: Int32, dropLine: LogBuffer.DropLine) -> Bool {
         state.withLock { state in
             state.buffer.add(line, dropLine: dropLine) { LogOutput.write($0, to: descriptor) }
-            guard !state.buffer.isEmpty, !state.isRetryPending else { return false }
-            state.isRetryPending = true
-            return true
+            return state.needsRetry()
+        }
+    }
+
+    /// Writes a line whose bytes are borrowed, as ``write(_:to:dropLine:)-([UInt8],_,_)``.
+    func write(_ line: UnsafeRawBufferPointer, to descriptor: Int32, dropLine: LogBuffer.DropLine) -> Bool {
+        state.withLock { state in
+            let isWritten = unsafe state.buffer.addDirectly(line) {
+                unsafe cre_output_write(descriptor, $0.baseAddress, $0.count)
+            }
+            if !isWritten {
+                unsafe state.buffer.add([UInt8](line), dropLine: dropLine) { LogOutput.write($0, to: descriptor) }
+            }
+            return state.needsRetry()
         }
     }
 

@@ -257,7 +257,7 @@ internal import CReactor
         isEnded = true
         if isStreaming {
             bytesSent += unsafe ResponseExtras.endBody(extras, worker, request, body)
-        } else if extras != nil {
+        } else if let extras, extras.changesBody {
             return unsafe finishWhole(body, isText)
         } else {
             let result = unsafe sendWhole(body, isText)
@@ -319,9 +319,9 @@ internal import CReactor
 
     private func answered(isComplete: Bool) {
         worker.requests.answered(request)
-        guard let extras else { return }
-        self.extras = nil
+        guard let extras = extras.take() else { return }
         extras.ended(ResponseOutcome(status: Int(code), bytesSent: bytesSent, isComplete: isComplete), worker)
+        leaveExtras(consume extras)
     }
 
     /// The request was answered by other means: with an upgrade.

@@ -19,19 +19,39 @@ public struct ResponseOutcome: Sendable, Hashable {
     func add(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> [UInt8]
 }
 
-/// The parts of a response that few responses have.
+/// Something that is notified of the end of responses, without a closure for each.
+protocol ResponseObserver: AnyObject, Sendable {
+    @MainActor func ended(_ observed: ObservedResponse, _ outcome: ResponseOutcome)
+}
+
+/// A response that has an observer.
+struct ObservedResponse: Sendable {
+    let observer: any ResponseObserver
+    let request: Request
+    /// The remote end: its connection may be gone when the response has ended.
+    let remote: RemoteAddress
+    /// A time, by a clock that the observer chooses.
+    let start: Int64
+}
+
+/// The parts of a response that few responses have. The object is used again for another response.
 @MainActor final class ResponseExtras {
-    var transform: (any BodyTransform)?
+    @safe @exclusivity(unchecked) var transform: (any BodyTransform)?
     /// Output of the transformation for which there was no room.
     var pending: [UInt8] = []
-    var trailers = PackedFields()
-    var whenEnded: [@MainActor (ResponseOutcome) -> Void] = []
+    @safe @exclusivity(unchecked) var trailers = PackedFields()
+    /// The first one to be notified, before the hooks.
+    @safe @exclusivity(unchecked) var observed: ObservedResponse?
+    @safe @exclusivity(unchecked) var whenEnded: [@MainActor (ResponseOutcome) -> Void] = []
     /// The timer of the deadline.
-    var deadline: TimerID?
+    @safe @exclusivity(unchecked) var deadline: TimerID?
     /// The status of a late response, and the one to notify of it.
-    var late: (status: Int, notify: @MainActor () -> Void)?
+    @safe @exclusivity(unchecked) var late: (status: Int, notify: @MainActor () -> Void)?
 
     nonisolated init() {}
+
+    /// Whether a whole body is not sent as it is.
+    var changesBody: Bool { transform != nil || !trailers.isEmpty }
 
     /// Sends the last piece of a body that was sent in pieces. Returns the number of bytes.
     static func endBody(
@@ -61,9 +81,19 @@ public struct ResponseOutcome: Sendable, Hashable {
     func ended(_ outcome: ResponseOutcome, _ worker: WorkerContext) {
         if let deadline { worker.timers.clear(deadline) }
         deadline = nil
+        if let observed = observed.take() { observed.observer.ended(observed, outcome) }
+        if whenEnded.isEmpty { return }
         let hooks = whenEnded
         whenEnded = []
         for hook in hooks { hook(outcome) }
+    }
+
+    /// Removes what belongs to the response that has ended.
+    func reset() {
+        if transform != nil { transform = nil }
+        if !pending.isEmpty { pending = [] }
+        if !trailers.isEmpty { trailers = PackedFields() }
+        if late != nil { late = nil }
     }
 }
 
@@ -71,9 +101,31 @@ extension Response {
     /// The extras, made now if there are none.
     var neededExtras: ResponseExtras {
         if let extras { return extras }
-        let new = ResponseExtras()
+        let old = worker.requests.takeReusableExtras()
+        let new = old.map { unsafe unsafeDowncast($0, to: ResponseExtras.self) } ?? ResponseExtras()
         extras = new
         return new
+    }
+
+    /// Leaves the extras of this response, which has ended, to another one, unless somebody still has them.
+    func leaveExtras(_ extras: consuming ResponseExtras) {
+        guard isKnownUniquelyReferenced(&extras) else { return }
+        extras.reset()
+        worker.requests.keep(reusableExtras: extras)
+    }
+
+    /// Has an observer notified when the response has ended, in order with the closures of ``onEnd(_:)``.
+    func observe(_ observed: ObservedResponse) {
+        if hasEnded {
+            let outcome = ResponseOutcome(status: status, bytesSent: bytesSent, isComplete: true)
+            return observed.observer.ended(observed, outcome)
+        }
+        let extras = neededExtras
+        if extras.observed == nil, extras.whenEnded.isEmpty {
+            extras.observed = observed
+        } else {
+            extras.whenEnded.append { observed.observer.ended(observed, $0) }
+        }
     }
 
     /// Calls `body` when the response has ended: its last byte was handed over to be sent, or its connection was

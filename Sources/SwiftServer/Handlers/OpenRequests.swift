@@ -28,6 +28,13 @@ internal import CReactor
 
     @inline(__always) func keep(reusableFields: [UInt8]) { self.reusableFields = reusableFields }
 
+    /// The parts that few responses have, of one that has ended. They belong to a higher layer.
+    @safe @exclusivity(unchecked) private var reusableExtras: AnyObject?
+
+    @inline(__always) func takeReusableExtras() -> AnyObject? { reusableExtras.take() }
+
+    @inline(__always) func keep(reusableExtras: AnyObject) { self.reusableExtras = reusableExtras }
+
     func answered(_ request: RequestID) {
         if !bodies.isEmpty { bodies[request]?.cut() }
         count -= 1

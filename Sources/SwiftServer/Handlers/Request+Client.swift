@@ -27,11 +27,16 @@ extension Request {
     }
 
     private var forwarded: TrustedProxies.Client? {
-        guard let proxies = TrustedProxies.current, let remote = remoteAddress, proxies.trusts(remote) else {
-            return nil
-        }
+        TrustedProxies.current == nil ? nil : remoteAddress.flatMap(forwarded(remote:))
+    }
+
+    private func forwarded(remote: String) -> TrustedProxies.Client? {
+        guard let proxies = TrustedProxies.current, proxies.trusts(remote) else { return nil }
         return proxies.client(of: header, remote: remote)
     }
+
+    /// The address of the client, when that of the remote end is known: the connection may be gone.
+    func clientAddress(remote: String) -> String { forwarded(remote: remote)?.address ?? remote }
 
     /// Random, so that the names of two servers, or of two runs, differ.
     private static let seeds = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max))

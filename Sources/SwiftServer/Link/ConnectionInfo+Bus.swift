@@ -41,7 +41,7 @@ extension ConnectionInfo {
         self.init(
             fd: fd, webSocketStatus: ConnectionInfo.status(of: raw, port?.type), serverPort: port?.number ?? 0,
             portIndex: index, socketType: kind, isSecure: port?.isSecure ?? false,
-            remoteAddress: ConnectionInfo.address(of: raw), remotePort: Int(raw.remote_port),
+            remoteAddress: RemoteAddress(raw).text, remotePort: Int(raw.remote_port),
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,
             workerID: worker, reactorID: server.reactors > 0 ? Int(raw.owner) : nil,
@@ -56,10 +56,7 @@ extension ConnectionInfo {
 
     /// The remote address of a connection, or of one that has left its entry.
     static func remoteAddress(_ fd: ConnectionID, _ bus: Bus) -> String? {
-        var raw = cre_connection_info()
-        let size = MemoryLayout<cre_connection_info>.size
-        guard unsafe cre_table_get_last_info(bus.table, fd.rawValue, &raw, size) else { return nil }
-        return address(of: raw)
+        RemoteAddress(fd, bus)?.text
     }
 
     private static func status(of raw: cre_connection_info, _ type: PortProtocol?) -> WebSocketStatus {
@@ -88,17 +85,6 @@ extension ConnectionInfo {
                 }
             }
             if count > 0 { data = unsafe withUnsafeBytes(of: note.data) { unsafe [UInt8]($0.prefix(count)) } }
-        }
-    }
-
-    private static func address(of info: cre_connection_info) -> String {
-        var address = info.remote_address
-        return unsafe withUnsafeBytes(of: &address) { address in
-            unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { text in
-                let result = unsafe inet_ntop(
-                    Int32(info.family), address.baseAddress, text.baseAddress, socklen_t(INET6_ADDRSTRLEN))
-                return unsafe result.map { unsafe String(cString: $0) } ?? ""
-            }
         }
     }
 }

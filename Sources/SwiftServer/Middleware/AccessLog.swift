@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// Writes a line for each response: `server.use(AccessLog(.combined, file: "/var/log/shop/access.log"))`.
 ///
 /// The line is written when the response has ended, with its status, the size of its body and its duration: 101 for a
@@ -42,8 +40,8 @@ public struct AccessLog: SynchronousMiddleware, ConfiguredMiddleware {
 
     /// The form of the lines.
     public let format: Format
-    private let skip: (@Sendable (Entry) -> Bool)?
     let logChannel: LogChannel?
+    private let writer: AccessLogWriter
     private let path: String?
 
     /// Makes the middleware.
@@ -54,13 +52,13 @@ public struct AccessLog: SynchronousMiddleware, ConfiguredMiddleware {
     ///   - skip: returns true for responses that are not logged, such as those of health checks.
     public init(_ format: Format = .combined, file: String? = nil, skip: (@Sendable (Entry) -> Bool)? = nil) {
         self.format = format
-        self.skip = skip
         path = file
         logChannel = file.map { file in
             var isJSON = false
             if case .json = format { isJSON = true }
             return LogChannel(path: file) { [isJSON] in AccessLogLine.dropped($0, isJSON: isJSON) }
         }
+        writer = AccessLogWriter(format, logChannel, skip: skip)
     }
 
     var problem: String? {
@@ -70,30 +68,6 @@ public struct AccessLog: SynchronousMiddleware, ConfiguredMiddleware {
 
     /// Notes the time and the client, and writes the line when the response has ended.
     public func prepare(_ request: inout Request, _ response: Response) {
-        let start = AccessLog.nanoseconds(CLOCK_MONOTONIC)
-        // The connection may be gone when the response has ended.
-        let address = request.clientAddress ?? ""
-        response.onEnd { [request] outcome in
-            let duration = AccessLog.nanoseconds(CLOCK_MONOTONIC) - start
-            let time = AccessLog.nanoseconds(CLOCK_REALTIME) - duration
-            write(
-                Entry(
-                    request: request, clientAddress: address, time: Double(time) / 1e9,
-                    duration: .nanoseconds(duration), outcome: outcome))
-        }
-    }
-
-    private func write(_ entry: Entry) {
-        if let skip, skip(entry) { return }
-        var line = AccessLogLine(entry, format)
-        guard let logChannel else { return Log.notice(String(decoding: line.bytes, as: UTF8.self)) }
-        line.end()
-        logChannel.write(line.bytes)
-    }
-
-    private static func nanoseconds(_ clock: clockid_t) -> Int64 {
-        var now = timespec()
-        unsafe clock_gettime(clock, &now)
-        return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+        writer.begin(request, response)
     }
 }

@@ -1,22 +1,17 @@
 internal import CReactor
 internal import Glibc
 
-/// A line of an access log. Whatever clients send cannot end it, or one of its fields.
+/// A line of an access log in another format than NCSA's. Whatever clients send cannot end it, or one of its fields.
 struct AccessLogLine {
     private(set) var bytes: [UInt8] = []
 
-    init(_ entry: AccessLog.Entry, _ format: AccessLog.Format) {
-        switch format {
-        case .common: addCommon(entry)
-        case .combined:
-            addCommon(entry)
-            addQuoted(entry.request.header["referer"])
-            addQuoted(entry.request.header["user-agent"])
-        case .json: addJSON(entry)
-        case .custom(let function):
-            var text = function(entry)
-            text.withUTF8 { unsafe addText($0) }
-        }
+    /// A JSON object.
+    init(json entry: AccessLog.Entry) { addJSON(entry) }
+
+    /// A text of the application.
+    init(_ text: String) {
+        var text = text
+        text.withUTF8 { unsafe addText($0) }
     }
 
     /// Ends the line.
@@ -25,70 +20,6 @@ struct AccessLogLine {
     /// The line that reports dropped lines.
     static func dropped(_ count: Int, isJSON: Bool) -> [UInt8] {
         Array((isJSON ? "{\"dropped\":\(count)}\n" : "# \(count) lines were dropped\n").utf8)
-    }
-
-    // MARK: The formats of NCSA
-
-    private mutating func addCommon(_ entry: AccessLog.Entry) {
-        bytes.reserveCapacity(256)
-        let request = entry.request
-        // An address may come from a field of a proxy, which has checked that it is one.
-        add(entry.clientAddress.isEmpty ? "-" : entry.clientAddress)
-        add(" - - [")
-        addDate(Int(entry.time))
-        add("] \"")
-        unsafe request.withView { view in
-            let head = unsafe view.head.pointee
-            unsafe addEscaped(view.span(at: head.method_start, head.method_length))
-            bytes.append(UInt8(ascii: " "))
-            unsafe addEscaped(view.span(at: head.target, head.target_length))
-        }
-        add(request.isHTTP10 ? " HTTP/1.0\" " : " HTTP/1.1\" ")
-        add(entry.outcome.status)
-        bytes.append(UInt8(ascii: " "))
-        if entry.outcome.bytesSent > 0 { add(entry.outcome.bytesSent) } else { add("-") }
-    }
-
-    private mutating func addQuoted(_ text: String?) {
-        add(" \"")
-        if var text { text.withUTF8 { unsafe addEscaped($0) } } else { add("-") }
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    private static let months = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ]
-
-    /// "29/Nov/2026:08:20:00 +0000".
-    private mutating func addDate(_ seconds: Int) {
-        let time = UTC(seconds)
-        add(twoDigits: time.day)
-        bytes.append(UInt8(ascii: "/"))
-        add(AccessLogLine.months[time.month - 1])
-        bytes.append(UInt8(ascii: "/"))
-        add(time.year)
-        for part in [time.hour, time.minute, time.second] {
-            bytes.append(UInt8(ascii: ":"))
-            add(twoDigits: part)
-        }
-        add(" +0000")
-    }
-
-    /// A time as its parts.
-    private struct UTC {
-        let year, month, day, hour, minute, second: Int
-
-        init(_ seconds: Int) {
-            var seconds = time_t(seconds)
-            var parts = unsafe tm()
-            unsafe gmtime_r(&seconds, &parts)
-            year = unsafe Int(parts.tm_year) + 1900
-            month = unsafe Int(parts.tm_mon) + 1
-            day = unsafe Int(parts.tm_mday)
-            hour = unsafe Int(parts.tm_hour)
-            minute = unsafe Int(parts.tm_min)
-            second = unsafe Int(parts.tm_sec)
-        }
     }
 
     // MARK: JSON
@@ -143,7 +74,7 @@ struct AccessLogLine {
     /// "2026-11-29T08:20:00.123Z".
     private mutating func addTimestamp(_ time: Double) {
         let milliseconds = Int(time * 1000)
-        let parts = UTC(milliseconds / 1000)
+        let parts = UTCTime(milliseconds / 1000)
         add(parts.year)
         for (separator, part) in [
             ("-", parts.month), ("-", parts.day), ("T", parts.hour), (":", parts.minute), (":", parts.second),
@@ -197,20 +128,6 @@ struct AccessLogLine {
         }
     }
 
-    /// Adds text of a client to a field in quotes.
-    private mutating func addEscaped(_ text: UnsafeBufferPointer<UInt8>) {
-        for index in text.indices {
-            let byte = unsafe text[index]
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0x20...0x7E: bytes.append(byte)
-            default: addEscaped(byte)
-            }
-        }
-    }
-
     /// Adds text of the application.
     private mutating func addText(_ text: UnsafeBufferPointer<UInt8>) {
         for index in text.indices {
@@ -226,11 +143,22 @@ struct AccessLogLine {
 }
 
 extension Request {
-    fileprivate var isHTTP10: Bool { unsafe withView { unsafe $0.head.pointee.minor == 0 } }
+    var isHTTP10: Bool { unsafe withView { unsafe $0.head.pointee.minor == 0 } }
 }
 
-extension cre_request_view {
-    fileprivate func span(at offset: UInt16, _ length: UInt16) -> UnsafeBufferPointer<UInt8> {
-        unsafe UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length))
+/// A point in time as its parts.
+struct UTCTime {
+    let year, month, day, hour, minute, second: Int
+
+    init(_ seconds: Int) {
+        var seconds = time_t(seconds)
+        var parts = unsafe tm()
+        unsafe gmtime_r(&seconds, &parts)
+        year = unsafe Int(parts.tm_year) + 1900
+        month = unsafe Int(parts.tm_mon) + 1
+        day = unsafe Int(parts.tm_mday)
+        hour = unsafe Int(parts.tm_hour)
+        minute = unsafe Int(parts.tm_min)
+        second = unsafe Int(parts.tm_sec)
     }
 }

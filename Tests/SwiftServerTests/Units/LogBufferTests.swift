@@ -29,6 +29,14 @@ import Testing
         buffer.add(Array("\(line)\n".utf8), dropLine: { Array("\($0) dropped\n".utf8) }, write: output.write)
     }
 
+    /// Adds a line without a copy. Returns whether that was possible.
+    private mutating func addDirectly(_ line: String) -> Bool {
+        let output = output
+        return unsafe Array("\(line)\n".utf8).withUnsafeBytes { bytes in
+            unsafe buffer.addDirectly(bytes) { unsafe output.write(ArraySlice($0)) }
+        }
+    }
+
     private mutating func flush() {
         buffer.flush(dropLine: { Array("\($0) dropped\n".utf8) }, write: output.write)
     }
@@ -76,6 +84,30 @@ import Testing
         output.room = LogBuffer.limit * 3
         flush()
         #expect(output.text == "\(long)\n1 dropped\n" && buffer.isEmpty)
+    }
+
+    /// As long as there is room, lines are not copied.
+    @Test mutating func linesAreWrittenDirectlyIfNoneIsBuffered() {
+        #expect(!addDirectly("a") && output.text.isEmpty && buffer.isEmpty)
+        output.room = 5
+        #expect(addDirectly("a") && addDirectly("bcdef"))
+        #expect(output.text == "a\nbcd" && !buffer.isEmpty)
+        output.room = 100
+        #expect(!addDirectly("g"))
+        flush()
+        #expect(output.text == "a\nbcdef\n" && addDirectly("g") && buffer.isEmpty)
+        #expect(output.text == "a\nbcdef\ng\n")
+    }
+
+    @Test mutating func aLineBehindOneThatWasCutOffIsNotWrittenDirectly() {
+        output.room = 2
+        #expect(addDirectly("abcde"))
+        output.error = ENOSPC
+        flush()
+        #expect(buffer.dropped == 1 && !addDirectly("more"))
+        output.room = 100
+        add("last")
+        #expect(output.text == "ab\n1 dropped\nlast\n" && addDirectly("more"))
     }
 
     /// A disk that is full, or a pipe whose reader has ended.

@@ -207,6 +207,24 @@ TEST(requests_are_written_and_read) {
              CRE_EHTTP_INVALID_FIELD);
 }
 
+/* RFC 9110 section 10.1.4: a sender of TE must name it in Connection. */
+TEST(te_is_an_option_of_the_connection) {
+    static const cre_http_header te = FIELD("te", "trailers");
+    static const char *const expected[] = { "Connection: TE\r\n\r\n", "Connection: close, TE\r\n\r\n" };
+    char room[200];
+    for (int close = 0; close < 2; close++) {
+        const cre_http_request request = {
+            .method = "GET", .target = "/", .host = "a", .close = close, .fields = &te, .field_count = 1
+        };
+        const int size = cre_http_write_request(room, sizeof room, &request);
+        REQUIRE(size > 0);
+        room[size] = 0;
+        const char *const start = "GET / HTTP/1.1\r\nHost: a\r\nte: trailers\r\n";
+        CHECK(strncmp(room, start, strlen(start)) == 0);
+        CHECK_STR(room + strlen(start), expected[close]);
+    }
+}
+
 TEST(reasons) {
     CHECK_STR(cre_http_reason(200), "OK");
     CHECK_STR(cre_http_reason(431), "Request Header Fields Too Large");

@@ -45,7 +45,7 @@ typedef struct cre_http_request {
     bool chunked;
     bool has_length;
     uint64_t content_length;
-    const cre_http_header *fields; /* a Host among them is skipped */
+    const cre_http_header *fields; /* a Host among them is skipped, a TE named in Connection */
     size_t field_count;
 } cre_http_request;
 

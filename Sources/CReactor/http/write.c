@@ -111,13 +111,20 @@ int cre_http_write_request(char *room, size_t capacity, const cre_http_request *
     cre__put_text(&out, " HTTP/1.1\r\nHost: ");
     cre__put(&out, request->host, host);
     cre__put_text(&out, "\r\n");
+    bool has_te = false;
     for (size_t i = 0; i < request->field_count; i++) {
         const cre_http_header *field = &request->fields[i];
         if (cre__frames_message(field) || cre__is_word(field->name, field->name_length, "host")) continue;
+        has_te |= cre__is_word(field->name, field->name_length, "te");
         cre__put_field(&out, field);
     }
     put_length(&out, request->chunked, request->has_length, request->content_length);
-    if (request->close) cre__put_text(&out, "Connection: close\r\n");
+    /* RFC 9110 section 10.1.4: TE is for the next server only, and must be named here. */
+    if (request->close || has_te) {
+        cre__put_text(&out, "Connection: ");
+        cre__put_string(&out, !has_te ? "close" : request->close ? "close, TE" : "TE");
+        cre__put_text(&out, "\r\n");
+    }
     cre__put_text(&out, "\r\n");
     return cre__out_result(&out);
 }

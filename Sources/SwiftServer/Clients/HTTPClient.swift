@@ -14,9 +14,12 @@
 /// own, which it shares with other clients; `start()` of a server then refuses to run, because a process with threads
 /// cannot be forked safely.
 ///
+/// It keeps no cookies, by design: cookies of one user must not reach the requests of another. Send those that a
+/// request needs in its field `Cookie`.
+///
 /// A request that was sent on a kept connection is sent once more, on a new one, if the server closed the connection
-/// before it answered, the method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS, TRACE) and the body is not a stream.
-/// Nothing else is repeated.
+/// before it answered, the method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS, TRACE) and nothing of a stream was
+/// sent. Nothing else is repeated.
 public final class HTTPClient: Sendable {
     /// The settings.
     public let settings: HTTPClientSettings

@@ -1,3 +1,5 @@
+internal import CReactor
+
 extension HTTPClient {
     /// Header fields of a request or a response, in their order. Names match in any letter case.
     ///
@@ -45,6 +47,21 @@ extension HTTPClient {
 
         /// The sum of the lengths of names and values.
         var size: Int { entries.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count } }
+    }
+}
+
+extension HTTPClient.Fields {
+    /// The trailers of a response.
+    init(_ trailers: cre_http_client_trailers) {
+        self.init()
+        func text(_ start: UInt16, _ length: UInt16) -> String {
+            unsafe String(
+                decoding: UnsafeBufferPointer(start: trailers.bytes + Int(start), count: Int(length)), as: UTF8.self)
+        }
+        for index in unsafe 0..<trailers.count {
+            let field = unsafe trailers.fields[index]
+            add(text(field.name, field.name_length), text(field.value, field.value_length))
+        }
     }
 }
 

@@ -19,6 +19,10 @@ public struct HTTPClientRequest: Sendable {
     /// The path of a Unix socket to connect to instead of the URL's host; "@name" is an abstract socket. With `https`
     /// the certificate must be valid for the URL's host. Redirects to another host are followed by TCP.
     public var unixSocket: String?
+    /// Fields behind the body, for values that are known only when the body was sent, such as a digest. The function is
+    /// called then, and the request fails with the error that it throws. The body is sent with the chunked coding, and
+    /// is not sent again. Servers may drop trailers.
+    public var trailers: (@Sendable () async throws -> HTTPClient.Fields)?
     /// The time limit from the call to the end of the response. Default: ``HTTPClientSettings/timeout``.
     public var timeout: Duration?
 
@@ -56,7 +60,8 @@ public struct HTTPClientRequest: Sendable {
         /// The pieces of a sequence, sent as they come, with the chunked coding unless the length is known. The next
         /// piece is requested when the connection can take it.
         ///
-        /// Such a request is not sent again: not after a lost connection, and not for a redirect that keeps the body.
+        /// A body of which a part was sent is not sent again: not after a lost connection, and not for a redirect that
+        /// keeps the body.
         ///
         /// - Parameters:
         ///   - pieces: the sequence. When it throws, the request fails with that error.
@@ -70,7 +75,6 @@ public struct HTTPClientRequest: Sendable {
                 })
         }
 
-        var isEmpty: Bool { if case .empty = content { true } else { false } }
         /// Whether the body can be sent a second time.
         var isRepeatable: Bool { if case .stream = content { false } else { true } }
     }

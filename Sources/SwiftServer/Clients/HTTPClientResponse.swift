@@ -19,7 +19,7 @@ public struct HTTPClientResponse: Sendable {
         self.head = head
         self.url = url
         if let whole = exchange.takeWhole() {
-            body = Body(source: .whole(whole))
+            body = Body(source: .whole(whole, trailers: exchange.trailers))
         } else {
             body = Body(source: .arriving(HTTPBodyHandle(exchange)))
         }
@@ -35,6 +35,15 @@ public struct HTTPClientResponse: Sendable {
     /// The value of the first field of this name, in any letter case.
     public func header(_ name: String) -> String? { head.field(name) }
 
+    /// The fields behind the body; empty until the body was read to its end. Servers send trailers to clients that
+    /// accept them: `headers["TE"] = "trailers"` in the request.
+    public var trailers: HTTPClient.Fields {
+        switch body.source {
+        case .whole(_, let trailers): trailers
+        case .arriving(let handle): handle.exchange.trailers
+        }
+    }
+
     /// The body of a response: a sequence of pieces, for one reader.
     ///
     /// While nobody asks for a piece, at most ``HTTPClientSettings/maxBuffer`` bytes are buffered, and the server has
@@ -44,7 +53,7 @@ public struct HTTPClientResponse: Sendable {
         public typealias Element = [UInt8]
 
         enum Source: Sendable {
-            case whole([UInt8])
+            case whole([UInt8], trailers: HTTPClient.Fields)
             case arriving(HTTPBodyHandle)
         }
         let source: Source
@@ -52,7 +61,7 @@ public struct HTTPClientResponse: Sendable {
         /// Starts to read. Two iterators share the pieces of a body that arrives.
         public func makeAsyncIterator() -> Iterator {
             switch source {
-            case .whole(let bytes): Iterator(whole: bytes.isEmpty ? nil : bytes, handle: nil)
+            case .whole(let bytes, _): Iterator(whole: bytes.isEmpty ? nil : bytes, handle: nil)
             case .arriving(let handle): Iterator(whole: nil, handle: handle)
             }
         }

@@ -18,6 +18,15 @@ public struct HTTPClientSettings: Sendable {
     /// How long a connection stays open without a request. Default: 30 seconds.
     public var idleTimeout: Duration = .seconds(30)
 
+    /// The size from which on bodies of requests are announced by `Expect: 100-continue`, as are those of unknown size:
+    /// they are sent when the server asks for them, so that a refused request costs no upload. A request that is
+    /// refused because of the field (status 417) is sent again without it. `nil`: no body is announced. Default: 1 MiB.
+    public var continueThreshold: Int? = 1 << 20
+    /// The time after which an announced body is sent although the server has not asked for it: servers may ignore the
+    /// field.
+    /// Default: 1 second.
+    public var continueTimeout: Duration = .seconds(1)
+
     /// The most connections to one origin: scheme, host and port. Further requests wait for one of them. Default: 16.
     public var maxConnectionsPerOrigin = 16
     /// The most connections without a request, over all origins. Default: 64.
@@ -35,8 +44,8 @@ public struct HTTPClientSettings: Sendable {
     public var maxQueue = 256 << 10
     /// The most bytes of a response's head, up to 65535. Default: 65535.
     public var maxHead = 65_535
-    /// Whether compressed responses (gzip, deflate) are requested and decompressed. Without the trait `Deflate` they
-    /// are not. Default: yes.
+    /// Whether compressed responses are requested and decompressed: gzip and deflate with the trait `Deflate`, Brotli
+    /// with `Brotli`, Zstandard with `Zstd`. Default: yes.
     public var decompresses = true
     /// The most bytes of a decompressed body; more fail with ``ClientError/Code/tooLarge``, so that a small response
     /// cannot fill the memory. Default: 64 MiB.
@@ -52,7 +61,7 @@ public struct HTTPClientSettings: Sendable {
         let day = Duration.seconds(86_400)
         for (name, value) in [
             ("connectTimeout", connectTimeout), ("idleTimeout", idleTimeout), ("readTimeout", readTimeout ?? day),
-            ("timeout", timeout ?? day),
+            ("timeout", timeout ?? day), ("continueTimeout", continueTimeout),
         ] {
             try require(value > .zero && value <= day, "\(name) must be 1 ms to 1 day, got \(value)")
         }
@@ -62,6 +71,7 @@ public struct HTTPClientSettings: Sendable {
             ("maxRedirects", maxRedirects, 0, 100), ("maxBuffer", maxBuffer, 1, 1 << 30),
             ("maxQueue", maxQueue, 1, 1 << 30), ("maxHead", maxHead, 128, 65_535),
             ("maxDecompressed", maxDecompressed, 1, 1 << 40),
+            ("continueThreshold", continueThreshold ?? 0, 0, 1 << 40),
         ] {
             try require((least...most).contains(value), "\(name) must be \(least) to \(most), got \(value)")
         }
@@ -75,15 +85,21 @@ public struct HTTPProxy: Sendable, Hashable {
     public var host: String
     /// The port.
     public var port: Int
+    /// How TLS is used with the proxy itself (an "https proxy"); that with an `https` server is inside of it. Its
+    /// `serverName` is `host` by default. `nil`: no TLS. Default: none.
+    public var tls: ClientTLS?
     /// The field `Proxy-Authorization`, for example "Basic dXNlcjpzZWNyZXQ=".
     public var authorization: String?
     /// Hosts that are connected to directly. A name that starts with a dot stands for all hosts of a domain.
     public var excluded: [String]
 
     /// Makes the address of a proxy.
-    public init(host: String, port: Int, authorization: String? = nil, excluded: [String] = []) {
+    public init(
+        host: String, port: Int, tls: ClientTLS? = nil, authorization: String? = nil, excluded: [String] = []
+    ) {
         self.host = host
         self.port = port
+        self.tls = tls
         self.authorization = authorization
         self.excluded = excluded
     }

@@ -19,6 +19,7 @@ actor HTTPConnections {
         if let timeout, timeout <= .zero || timeout > .seconds(86_400) {
             throw ClientError.argument("timeout must be 1 ms to 1 day, got \(timeout)")
         }
+        try Task.checkCancellation()
         let exchange = HTTPExchange(self, timeout: timeout)
         do {
             return try await withTaskCancellationHandler {
@@ -36,7 +37,11 @@ actor HTTPConnections {
         var hop = try HTTPHop(request, pool.settings)
         while true {
             let head = try await head(of: hop, exchange)
-            guard let next = try hop.next(status: head.status, location: head.field("Location"), pool.settings) else {
+            guard
+                let next = try hop.next(
+                    status: head.status, location: head.field("Location"), pool.settings,
+                    hasBegunBody: exchange.hasBegunBody)
+            else {
                 try exchange.settle()
                 return HTTPClientResponse(head, hop.url.text, exchange)
             }
@@ -47,16 +52,23 @@ actor HTTPConnections {
 
     /// Sends a request and waits for the head of its response.
     private func head(of hop: HTTPHop, _ exchange: HTTPExchange) async throws -> HTTPResponseHead {
+        var hop = hop
         var isFresh = false
         while true {
             try await pool.assign(hop, exchange, isFresh: isFresh)
             while exchange.head == nil, exchange.end == nil { await exchange.wait() }
-            if let head = exchange.head { return head }
+            let isRepeatable = hop.body.isRepeatable || !exchange.hasBegunBody
+            if let head = exchange.head {
+                guard head.status == 417, hop.expectsContinue, isRepeatable else { return head }
+                hop = hop.withoutExpectation
+                exchange.restart()
+                continue
+            }
             guard case .failed(let error) = exchange.end else {
                 throw ClientError(.protocolError, "\(hop.url.text) sent no response")
             }
             guard let stale = error as? HTTPStaleConnection else { throw error }
-            guard !isFresh, hop.isIdempotent, hop.body.isRepeatable else { throw stale.error }
+            guard !isFresh, hop.isIdempotent, isRepeatable else { throw stale.error }
             isFresh = true
             exchange.restart()
         }
@@ -87,20 +99,26 @@ actor HTTPConnections {
 
     /// Sends the pieces of a request's body as they come.
     func upload(
-        _ produce: @Sendable (HTTPClientRequest.Body.Writer) async throws -> Void, _ link: HTTPLink,
-        _ exchange: HTTPExchange
+        _ produce: @Sendable (HTTPClientRequest.Body.Writer) async throws -> Void,
+        trailers: (@Sendable () async throws -> HTTPClient.Fields)?, _ link: HTTPLink, _ exchange: HTTPExchange
     ) async {
         do {
             try await produce { piece in try await self.write(piece, link, exchange) }
-            try link.finishBody(of: exchange)
+            try link.finishBody(of: exchange, trailers: try await trailers?())
         } catch is HTTPLink.Stopped {
-            // The response, or the end of the connection, says why.
+            // The response, or the end of the connection, has the cause.
         } catch {
-            exchange.abort(error)
+            // A body that is not needed any more is cancelled, which may be what it throws.
+            if link.serves(exchange) { exchange.abort(error) }
         }
     }
 
     private func write(_ piece: [UInt8], _ link: HTTPLink, _ exchange: HTTPExchange) async throws {
-        while try !link.write(piece, of: exchange) { try await link.awaitRoom() }
+        var rest = piece[...]
+        repeat {
+            let part = rest.prefix(HTTPLink.piece)
+            while try !link.write(part, of: exchange) { try await link.awaitRoom() }
+            rest = rest.dropFirst(part.count)
+        } while !rest.isEmpty
     }
 }

@@ -7,6 +7,15 @@ internal import CReactor
     private var made = 0
     private var room = [UInt8](repeating: 0, count: 32 << 10)
 
+    /// The codings that this build has, for `Accept-Encoding`; `nil`: none.
+    static let codings: String? = {
+        var codings: [String] = []
+        if ContentCoding.brotli.isSupported { codings.append("br") }
+        if ContentCoding.zstandard.isSupported { codings.append("zstd") }
+        if ContentCoding.gzip.isSupported { codings += ["gzip", "deflate"] }
+        return codings.isEmpty ? nil : codings.joined(separator: ", ")
+    }()
+
     /// `nil`: the coding is not known, and the body stays as it is.
     init?(coding: String, limit: Int) throws(ClientError) {
         var coding = coding

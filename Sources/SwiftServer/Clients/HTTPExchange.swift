@@ -16,6 +16,12 @@ internal import Synchronization
     /// Whether nothing is left to be received, for any thread.
     let isOver = Atomic(false)
 
+    /// Whether a part of the body of the request may have been sent.
+    var hasBegunBody = false
+    private let receivedTrailers = Lock(HTTPClient.Fields())
+    /// The trailers of the response, for any thread.
+    var trailers: HTTPClient.Fields { receivedTrailers.withLock { $0 } }
+
     private var link: HTTPLink?
     private var upload: Task<Void, Never>?
     private var timer: TimerID?
@@ -28,16 +34,28 @@ internal import Synchronization
     private var isPaused = false
     private var decoder: HTTPDecoder?
 
+    private let timeout: Duration?
+    private let deadline: ContinuousClock.Instant?
+
     /// The timer and the connection hold it as long as they exist.
     init(_ connections: HTTPConnections, timeout: Duration?) {
         self.connections = connections
         settings = connections.pool.settings
+        self.timeout = timeout
+        deadline = timeout.map { .now + $0 }
         guard let timeout else { return }
         timer = connections.loop.timers.start(after: timeout, every: nil) { _ in
             self.timer = nil
-            self.abort(ClientError(.timedOut, "the request took longer than its timeout of \(timeout)"))
+            self.abort(self.timeoutError)
         }
     }
+
+    var timeoutError: ClientError {
+        ClientError(.timedOut, "the request took longer than its timeout of \(timeout ?? .zero)")
+    }
+
+    /// The time that is left for the request, at least 1 ms; `nil`: there is no limit.
+    var remaining: Duration? { deadline.map { max(.milliseconds(1), $0 - .now) } }
 
     // MARK: Waiting
 
@@ -58,7 +76,8 @@ internal import Synchronization
         link?.abort()
         upload?.cancel()
         (link, upload, head, end, decoder) = (nil, nil, nil, nil, nil)
-        (pieces, taken, buffered, isPaused) = ([], 0, 0, false)
+        (pieces, taken, buffered, isPaused, hasBegunBody) = ([], 0, 0, false, false)
+        receivedTrailers.withLock { $0 = [:] }
     }
 
     func started(_ upload: Task<Void, Never>) { self.upload = upload }
@@ -82,7 +101,8 @@ internal import Synchronization
 
     /// The response that was returned is the last one: with its end everything is over.
     func settle() throws(ClientError) {
-        if settings.decompresses, let coding = head?.field("Content-Encoding") {
+        // A part of compressed data cannot be decompressed.
+        if settings.decompresses, let head, head.status != 206, let coding = head.field("Content-Encoding") {
             decoder = try HTTPDecoder(coding: coding, limit: settings.maxDecompressed)
         }
         isSettled = true
@@ -112,6 +132,8 @@ internal import Synchronization
         }
         wake()
     }
+
+    func received(trailers: HTTPClient.Fields) { receivedTrailers.withLock { $0 = trailers } }
 
     func completed() {
         finish(.complete)

@@ -9,6 +9,8 @@ struct HTTPOrigin: Hashable, Sendable {
     var tunnel: String?
     /// The path of a Unix socket.
     var path: String?
+    /// Whether the host is a proxy that TLS is used with.
+    var isProxySecure = false
 
     /// For errors.
     var name: String {
@@ -20,10 +22,13 @@ struct HTTPOrigin: Hashable, Sendable {
 struct HTTPHop: Sendable {
     let url: ClientURL
     let method: String
-    let headers: HTTPClient.Fields
+    private(set) var headers: HTTPClient.Fields
     let body: HTTPClientRequest.Body
+    let trailers: (@Sendable () async throws -> HTTPClient.Fields)?
     let unixSocket: String?
     let redirects: Int
+    /// Whether the client announces the body by `Expect: 100-continue`.
+    private(set) var expectsContinue = false
     private let proxy: HTTPProxy?
 
     /// Fields that describe a body, and those that only the original origin may see.
@@ -34,14 +39,15 @@ struct HTTPHop: Sendable {
         url = try ClientURL(request.url, .http)
         var headers = request.headers
         for (name, value) in settings.headers where headers[name] == nil { headers.add(name, value) }
-        #if Deflate
-        if settings.decompresses, headers["Accept-Encoding"] == nil, headers["Range"] == nil {
-            headers.add("Accept-Encoding", "gzip, deflate")
+        if settings.decompresses, let codings = HTTPDecoder.codings, headers["Accept-Encoding"] == nil,
+            headers["Range"] == nil
+        {
+            headers.add("Accept-Encoding", codings)
         }
-        #endif
         method = request.method
         self.headers = headers
-        body = request.body
+        trailers = request.trailers
+        body = trailers == nil ? request.body : try request.body.withUnknownLength()
         unixSocket = request.unixSocket
         redirects = 0
         proxy = request.unixSocket == nil && settings.proxy?.serves(url.host) == true ? settings.proxy : nil
@@ -51,12 +57,30 @@ struct HTTPHop: Sendable {
         if case .stream(let length?, _) = body.content, length < 0 {
             throw .argument("the length of a body must be at least 0, got \(length)")
         }
+        let size = request.body.size
+        switch headers["Expect"]?.lowercased() {
+        case nil: expectsContinue = settings.continueThreshold.map { size ?? .max >= max(1, $0) } ?? false
+        case "100-continue": expectsContinue = size != 0
+        case "": expectsContinue = false
+        case let other?: throw .argument("the field Expect must be 100-continue or empty, got \(other)")
+        }
+        self.headers.remove("Expect")
+    }
+
+    /// This request without `Expect`, which the server has refused.
+    var withoutExpectation: HTTPHop {
+        var hop = self
+        hop.expectsContinue = false
+        return hop
     }
 
     private init(
-        url: ClientURL, method: String, headers: HTTPClient.Fields, body: HTTPClientRequest.Body, unixSocket: String?,
-        redirects: Int, proxy: HTTPProxy?
+        url: ClientURL, method: String, headers: HTTPClient.Fields, body: HTTPClientRequest.Body,
+        trailers: (@Sendable () async throws -> HTTPClient.Fields)?, unixSocket: String?, redirects: Int,
+        expectsContinue: Bool, proxy: HTTPProxy?
     ) {
+        self.expectsContinue = expectsContinue
+        self.trailers = trailers
         self.url = url
         self.method = method
         self.headers = headers
@@ -77,7 +101,8 @@ struct HTTPHop: Sendable {
         guard let proxy else { return HTTPOrigin(host: host, port: url.port, isSecure: url.isSecure) }
         let server = host.contains(":") ? "[\(host)]:\(url.port)" : "\(host):\(url.port)"
         return HTTPOrigin(
-            host: proxy.host, port: proxy.port, isSecure: url.isSecure, tunnel: url.isSecure ? server : nil)
+            host: proxy.host, port: proxy.port, isSecure: url.isSecure, tunnel: url.isSecure ? server : nil,
+            isProxySecure: proxy.tls != nil)
     }
 
     /// The name that the server's certificate must have.
@@ -92,8 +117,11 @@ struct HTTPHop: Sendable {
 
     // MARK: Redirects
 
-    /// The request that follows a response; `nil`: the response is the last one.
-    func next(status: Int, location: String?, _ settings: HTTPClientSettings) throws(ClientError) -> HTTPHop? {
+    /// The request that follows a response; `nil`: the response is the last one. `hasBegunBody`: a part of the body of
+    /// this request may have been sent.
+    func next(
+        status: Int, location: String?, _ settings: HTTPClientSettings, hasBegunBody: Bool = true
+    ) throws(ClientError) -> HTTPHop? {
         guard [301, 302, 303, 307, 308].contains(status), let location, settings.maxRedirects > 0 else { return nil }
         func failure(_ cause: String) -> ClientError {
             ClientError(.redirect, "\(url.text) redirects to \(location.prefix(200)): \(cause)", status: status)
@@ -112,7 +140,7 @@ struct HTTPHop: Sendable {
         var headers = headers
         if becomesGet {
             for name in HTTPHop.ofBody { headers.remove(name) }
-        } else if !body.isRepeatable {
+        } else if !body.isRepeatable, hasBegunBody {
             throw failure("the body is a stream, which cannot be sent again")
         }
         let isSameOrigin =
@@ -122,8 +150,31 @@ struct HTTPHop: Sendable {
         }
         return HTTPHop(
             url: next, method: becomesGet ? "GET" : method, headers: headers, body: becomesGet ? .empty : body,
+            trailers: becomesGet ? nil : trailers,
             unixSocket: isSameOrigin ? unixSocket : nil, redirects: redirects + 1,
+            expectsContinue: expectsContinue && !becomesGet,
             proxy: settings.proxy?.serves(next.host) == true && !(isSameOrigin && unixSocket != nil)
                 ? settings.proxy : nil)
+    }
+}
+
+extension HTTPClientRequest.Body {
+    /// The number of bytes; `nil`: not known.
+    fileprivate var size: Int? {
+        switch content {
+        case .empty: 0
+        case .bytes(let bytes): bytes.count
+        case .stream(let length, _): length
+        }
+    }
+
+    /// The body as a stream of unknown length, as it is sent in front of trailers.
+    fileprivate func withUnknownLength() throws(ClientError) -> HTTPClientRequest.Body {
+        switch content {
+        case .empty: HTTPClientRequest.Body(content: .stream(length: nil) { _ in })
+        case .bytes(let bytes): HTTPClientRequest.Body(content: .stream(length: nil) { try await $0(bytes) })
+        case .stream(nil, _): self
+        case .stream: throw .argument("length of the body must be nil in a request with trailers")
+        }
     }
 }

@@ -15,9 +15,12 @@ internal import CReactor
     /// The part of a body that is not passed to the C core yet.
     private var body: ArraySlice<UInt8> = []
     private let room = WaitQueue()
+    /// The request whose body is deferred until the server answers with "100 Continue".
+    private var deferred: HTTPHop?
+    private var continueTimer: TimerID?
 
     /// Bodies are passed on in pieces of this size.
-    private static let piece = 64 << 10
+    static let piece = 64 << 10
 
     init(_ pool: HTTPPool, _ origin: HTTPOrigin) {
         self.pool = pool
@@ -30,15 +33,26 @@ internal import CReactor
         let settings = pool.settings
         let clients = unsafe try pool.loop.open()
         let tls = origin.isSecure ? try pool.tls() : nil
+        let proxyTLS = origin.isProxySecure ? try pool.proxyTLS() : nil
+        let proxyName = settings.proxy?.tls?.serverName ?? origin.host
         let memory = unsafe BorrowedText()
         defer { unsafe memory.release() }
         var options = unsafe cre_http_client_options()
         unsafe options.size = MemoryLayout<cre_http_client_options>.size
         unsafe options.host = memory.string(origin.path.map { "unix:" + $0 } ?? origin.host)
         unsafe options.port = UInt64(origin.path == nil ? origin.port : 0)
-        unsafe options.tls = tls?.raw
-        unsafe options.tls_name = memory.string(settings.tls.serverName ?? hop.serverName)
-        if let tunnel = origin.tunnel { unsafe options.tunnel = memory.string(tunnel) }
+        if let tunnel = origin.tunnel {
+            unsafe options.tunnel = memory.string(tunnel)
+            unsafe options.tunnel_tls = proxyTLS?.raw
+            unsafe options.tunnel_tls_name = memory.string(proxyName)
+        }
+        if let tls {
+            unsafe options.tls = tls.raw
+            unsafe options.tls_name = memory.string(settings.tls.serverName ?? hop.serverName)
+        } else if let proxyTLS {
+            unsafe options.tls = proxyTLS.raw
+            unsafe options.tls_name = memory.string(proxyName)
+        }
         unsafe options.timeout_ms = UInt32(settings.connectTimeout.milliseconds)
         unsafe options.read_timeout_ms = UInt32(settings.readTimeout?.milliseconds ?? 0)
         unsafe options.idle_timeout_ms = UInt32(settings.idleTimeout.milliseconds)
@@ -50,6 +64,9 @@ internal import CReactor
         unsafe options.head = { unsafe HTTPLink.from($0).received($2!) }
         unsafe options.body = { context, _, data, length in
             unsafe HTTPLink.from(context).received(UnsafeBufferPointer(start: data, count: length))
+        }
+        unsafe options.trailers = {
+            unsafe HTTPLink.from($0).exchange?.received(trailers: HTTPClient.Fields($2!.pointee))
         }
         unsafe options.complete = { context, _, isReusable in unsafe HTTPLink.from(context).completed(isReusable) }
         unsafe options.drained = { context, _ in unsafe HTTPLink.from(context).drained() }
@@ -72,7 +89,7 @@ internal import CReactor
     func start(_ hop: HTTPHop, _ exchange: HTTPExchange) throws(ClientError) -> Bool {
         guard let raw = unsafe raw else { return false }
         body = if case .bytes(let bytes) = hop.body.content { bytes[...] } else { [] }
-        let first = body.prefix(HTTPLink.piece)
+        let first = hop.expectsContinue ? [] : body.prefix(HTTPLink.piece)
         let result = unsafe HTTPRequestHead(hop).send(raw, first)
         if result == CRE_ESTATE.rawValue { return false }
         guard result == 0 else {
@@ -83,18 +100,45 @@ internal import CReactor
         (self.exchange, hasReceived) = (exchange, false)
         requests += 1
         body = body.dropFirst(first.count)
-        if !body.isEmpty { sendMore() }
-        if case .stream(_, let produce) = hop.body.content {
-            let connections = exchange.connections
-            exchange.started(
-                Task(executorPreference: pool.loop.loop.executor) {
-                    await connections.upload(produce, self, exchange)
-                })
+        if hop.expectsContinue {
+            deferred = hop
+            let timeout = pool.settings.continueTimeout
+            continueTimer = pool.loop.timers.start(after: timeout, every: nil) { [unowned self] _ in
+                continueTimer = nil
+                sendDeferred()
+            }
+        } else {
+            sendBody(hop, exchange)
         }
         return true
     }
 
+    /// Whether the connection serves this request, whose response is not complete.
+    func serves(_ exchange: HTTPExchange) -> Bool { self.exchange === exchange }
+
     // MARK: Sending bodies
+
+    /// Sends the deferred body: the server has asked for it, or `continueTimeout` has passed.
+    private func sendDeferred() {
+        stopWaiting()
+        guard let hop = deferred.take(), let exchange else { return }
+        sendBody(hop, exchange)
+    }
+
+    private func stopWaiting() {
+        if let timer = continueTimer.take() { pool.loop.timers.clear(timer) }
+    }
+
+    private func sendBody(_ hop: HTTPHop, _ exchange: HTTPExchange) {
+        exchange.hasBegunBody = true
+        if !body.isEmpty { sendMore() }
+        guard case .stream(_, let produce) = hop.body.content else { return }
+        let connections = exchange.connections
+        exchange.started(
+            Task(executorPreference: pool.loop.loop.executor) {
+                await connections.upload(produce, trailers: hop.trailers, self, exchange)
+            })
+    }
 
     private func sendMore() {
         while let raw = unsafe raw, !body.isEmpty {
@@ -113,7 +157,7 @@ internal import CReactor
     struct Stopped: Error {}
 
     /// Returns false when the queue is full.
-    func write(_ piece: [UInt8], of exchange: HTTPExchange) throws -> Bool {
+    func write(_ piece: ArraySlice<UInt8>, of exchange: HTTPExchange) throws -> Bool {
         guard let raw = unsafe raw, self.exchange === exchange else { throw Stopped() }
         let result = unsafe piece.withUnsafeBytes { unsafe cre_http_client_write(raw, $0.baseAddress, $0.count) }
         switch result {
@@ -132,12 +176,22 @@ internal import CReactor
         if await room.wait(nil, pool.loop.timers) == .cancelled { throw Stopped() }
     }
 
-    func finishBody(of exchange: HTTPExchange) throws {
+    func finishBody(of exchange: HTTPExchange, trailers: HTTPClient.Fields?) throws {
         guard let raw = unsafe raw, self.exchange === exchange else { return }
-        let result = unsafe cre_http_client_end(raw)
+        let result = unsafe trailers.map { unsafe end(raw, $0) } ?? cre_http_client_end(raw)
+        if trailers != nil, result != 0, result != CRE_ESTATE.rawValue {
+            throw ClientError.argument("cannot send the trailers: \(errorText(result))")
+        }
         if result == CRE_EINVALID.rawValue {
             throw ClientError.argument("the body must have the length that was given, got less")
         }
+    }
+
+    private func end(_ raw: OpaquePointer, _ trailers: HTTPClient.Fields) -> Int32 {
+        let memory = unsafe BorrowedText()
+        defer { unsafe memory.release() }
+        let fields = unsafe trailers.map { unsafe memory.field($0.name, $0.value) }
+        return unsafe fields.withUnsafeBufferPointer { unsafe cre_http_client_end_with(raw, $0.baseAddress, $0.count) }
     }
 
     private func drained() {
@@ -164,7 +218,11 @@ internal import CReactor
 
     private func received(_ head: UnsafePointer<cre_http_client_head>) {
         hasReceived = true
-        guard unsafe head.pointee.head.pointee.status >= 200 else { return }
+        let status = unsafe head.pointee.head.pointee.status
+        if status == 100 { return sendDeferred() }
+        guard status >= 200 else { return }
+        // A server that has refused the request does not read the body. Another one may wait for it.
+        if status >= 300 { stopWaiting() }
         exchange?.received(unsafe HTTPResponseHead(head))
     }
 
@@ -172,6 +230,8 @@ internal import CReactor
 
     private func completed(_ isReusable: Bool) {
         let exchange = exchange.take()
+        stopWaiting()
+        deferred = nil
         body = []
         room.wakeAll()
         if isReusable { pool.released(self) }
@@ -220,6 +280,8 @@ internal import CReactor
     /// Takes the connection off the pool, and returns the exchange that it served.
     private func ended() -> HTTPExchange? {
         unsafe raw = nil
+        stopWaiting()
+        deferred = nil
         body = []
         hop = nil
         room.wakeAll()

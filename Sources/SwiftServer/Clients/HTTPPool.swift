@@ -17,6 +17,7 @@ internal import CReactor
     private var entries: [HTTPOrigin: Entry] = [:]
     private var idleCount = 0
     private var context: ClientTLSContext?
+    private var proxyContext: ClientTLSContext?
 
     init(_ loop: ClientLoop, _ settings: HTTPClientSettings) {
         self.loop = loop
@@ -27,6 +28,14 @@ internal import CReactor
         if let context { return context }
         let made = try ClientTLSContext(settings.tls)
         context = made
+        return made
+    }
+
+    /// For the proxy itself.
+    func proxyTLS() throws(ClientError) -> ClientTLSContext {
+        if let proxyContext { return proxyContext }
+        let made = try ClientTLSContext(settings.proxy?.tls ?? ClientTLS())
+        proxyContext = made
         return made
     }
 
@@ -57,9 +66,11 @@ internal import CReactor
             }
             entry.waiting += 1
             defer { entry.waiting -= 1 }
-            switch await entry.waiters.wait(settings.connectTimeout, loop.timers) {
+            let remaining = exchange.remaining ?? settings.connectTimeout
+            switch await entry.waiters.wait(min(remaining, settings.connectTimeout), loop.timers) {
             case .event: hasTurn = true
             case .cancelled: throw CancellationError()
+            case .timedOut where remaining < settings.connectTimeout: throw exchange.timeoutError
             case .timedOut:
                 throw ClientError(
                     .timedOut, "no connection to \(origin.name) was free within \(settings.connectTimeout)")

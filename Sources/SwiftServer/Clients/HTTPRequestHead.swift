@@ -29,6 +29,7 @@ struct HTTPRequestHead: Sendable {
         case .stream(let known, _): (isChunked, length) = (known == nil, known)
         }
         for (name, value) in hop.headers { add(name, value) }
+        if hop.expectsContinue { add("Expect", "100-continue") }
         if !hop.usesTunnel, let authorization = hop.proxyAuthorization { add("Proxy-Authorization", authorization) }
     }
 

@@ -68,6 +68,7 @@ extension ProcessTests {
                 await Self.expect(.redirect) { _ = try await client.get(url + "/loop") }
                 await Self.expect(.redirect) { _ = try await client.get(url + "/ftp") }
                 await Self.expect(.redirect) {
+                    let client = HTTPClient { $0.continueThreshold = nil }
                     _ = try await client.post(url + "/keep", body: .stream(Pieces([[1]])))
                 }
                 let none = try await client.get(url + "/none")
@@ -181,7 +182,18 @@ extension ProcessTests {
                 }
                 let first = try await client.get(url)
                 await Self.expect(.busy) { _ = try await client.get(url) }
-                withExtendedLifetime(first) {}
+                // The time limit of a request counts while it waits for a connection.
+                let patient = HTTPClient {
+                    $0.maxConnectionsPerOrigin = 1
+                    $0.connectTimeout = .seconds(600)
+                    $0.timeout = .milliseconds(50)
+                }
+                var slow = HTTPClientRequest(url)
+                slow.timeout = .seconds(600)
+                let second = try await patient.execute(slow)
+                let error = await #expect(throws: ClientError.self) { _ = try await patient.get(url) }
+                #expect(error?.message == "the request took longer than its timeout of 0.05 seconds")
+                withExtendedLifetime((first, second)) {}
             }
         }
 
@@ -242,10 +254,11 @@ extension ProcessTests {
                 peer.awaitEnd()
             } test: { _, url in
                 let pieces = [[UInt8]](repeating: [UInt8](repeating: 1, count: 100_000), count: 200)
+                let client = HTTPClient { $0.continueThreshold = nil }
                 for body in [
                     HTTPClientRequest.Body.stream(Pieces(pieces)), .stream(Pieces(pieces), length: 20_000_000),
                 ] {
-                    let response = try await HTTPClient().post(url, body: body)
+                    let response = try await client.post(url, body: body)
                     #expect(response.status == 413)
                     let text = try await response.body.text(upTo: 10)
                     #expect(text == "no")
@@ -288,10 +301,11 @@ extension ProcessTests {
                     let (head, _) = try peer.request()
                     let target = head.split(separator: " ")[1].dropFirst()
                     let bytes = target == "deflate" ? zlib : target == "cut" ? gzip.dropLast(9) : gzip
-                    let coding = target == "cut" ? "gzip" : target
-                    peer.write(
-                        "HTTP/1.1 200 OK\r\nContent-Encoding: \(coding)\r\nContent-Length: \(bytes.count)\r\n\r\n")
-                    peer.write(bytes)
+                    let coding = ["cut", "part"].contains(target) ? "gzip" : target
+                    let status = target == "part" ? 206 : 200
+                    peer.write("HTTP/1.1 \(status) x\r\nContent-Encoding: \(coding)\r\n")
+                    peer.write("Content-Length: \(bytes.count)\r\n\r\n")
+                    if !head.hasPrefix("HEAD") { peer.write(bytes) }
                 }
             } test: { server, url in
                 let text = String(repeating: "hello ", count: 100)
@@ -306,6 +320,11 @@ extension ProcessTests {
                 let plain = try await HTTPClient { $0.decompresses = false }.get("\(url)/gzip").body.collect(upTo: 600)
                 #expect(plain == gzip)
                 #expect(server.requests.last?.contains("Accept-Encoding") == false)
+                let part = try await client.get("\(url)/part", headers: ["Range": "bytes=0-"]).body.collect(upTo: 600)
+                #expect(part == gzip)
+                #expect(server.requests.last?.contains("Accept-Encoding") == false)
+                let none = try await client.head("\(url)/gzip").body.collect(upTo: 0)
+                #expect(none.isEmpty)
                 await Self.expect(.protocolError) { _ = try await client.get("\(url)/cut").body.collect(upTo: 600) }
                 await Self.expect(.tooLarge) {
                     _ = try await HTTPClient { $0.maxDecompressed = 599 }.get("\(url)/gzip").body.collect(upTo: 1000)

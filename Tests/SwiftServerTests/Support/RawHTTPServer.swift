@@ -93,8 +93,8 @@ final class RawPeer: @unchecked Sendable {
         return Array(room[..<max(0, got)])
     }
 
-    /// Reads the head of a request, and its body if that has a length.
-    @discardableResult func request() throws -> (head: String, body: String) {
+    /// Reads the head of a request.
+    @discardableResult func head() throws -> String {
         func headEnd() -> Int? {
             guard pending.count >= 4 else { return nil }
             return (4...pending.count).first { pending[($0 - 4)..<$0].elementsEqual([13, 10, 13, 10]) }
@@ -108,6 +108,39 @@ final class RawPeer: @unchecked Sendable {
         pending.removeFirst(headEnd()!)
         guard head.contains(" HTTP/1.1\r\n") else { throw Ended() }
         note(head)
+        return head
+    }
+
+    /// Whether bytes have arrived behind the last head.
+    var hasMore: Bool {
+        var byte: UInt8 = 0
+        let peeked = unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+        return !pending.isEmpty || peeked > 0
+    }
+
+    /// Reads up to a text, which is part of the result.
+    func text(through end: String) throws -> String {
+        while true {
+            let text = String(decoding: pending, as: UTF8.self)
+            if let range = text.range(of: end) {
+                let found = String(text[..<range.upperBound])
+                pending.removeFirst(found.utf8.count)
+                return found
+            }
+            let bytes = more()
+            if bytes.isEmpty { throw Ended() }
+            pending += bytes
+        }
+    }
+
+    /// Reads the head of a request, and its body if that has a length.
+    @discardableResult func request() throws -> (head: String, body: String) {
+        let head = try head()
+        return (head, try body(head))
+    }
+
+    /// Reads the body of a request whose head has its length.
+    func body(_ head: String) throws -> String {
         let line = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length: ") }
         let length = line.flatMap { Int($0.dropFirst(16)) } ?? 0
         while pending.count < length {
@@ -116,7 +149,7 @@ final class RawPeer: @unchecked Sendable {
             pending += bytes
         }
         defer { pending.removeFirst(length) }
-        return (head, String(decoding: pending[..<length], as: UTF8.self))
+        return String(decoding: pending[..<length], as: UTF8.self)
     }
 
     func write(_ text: String) { write(Array(text.utf8)) }
@@ -137,6 +170,10 @@ final class RawPeer: @unchecked Sendable {
         write("HTTP/1.1 \(status) x\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)")
     }
 
-    /// Waits until the client has closed the connection.
-    func awaitEnd() { while !more().isEmpty {} }
+    /// Waits until the client has closed the connection, and returns the number of bytes that came before.
+    @discardableResult func awaitEnd() -> Int {
+        var count = pending.count
+        while case let bytes = more(), !bytes.isEmpty { count += bytes.count }
+        return count
+    }
 }

@@ -46,7 +46,8 @@ import Testing
             ("maxIdleConnections", { $0.maxIdleConnections = -1 }), ("maxWaiting", { $0.maxWaiting = -1 }),
             ("maxRedirects", { $0.maxRedirects = 101 }), ("maxBuffer", { $0.maxBuffer = 0 }),
             ("maxQueue", { $0.maxQueue = 0 }), ("maxHead", { $0.maxHead = 65_536 }),
-            ("maxDecompressed", { $0.maxDecompressed = 0 }),
+            ("maxDecompressed", { $0.maxDecompressed = 0 }), ("continueTimeout", { $0.continueTimeout = .zero }),
+            ("continueThreshold", { $0.continueThreshold = -1 }),
             ("proxy.port", { $0.proxy = HTTPProxy(host: "a", port: 0) }),
             ("proxy.host", { $0.proxy = HTTPProxy(host: "", port: 1) }),
         ]
@@ -63,6 +64,54 @@ import Testing
         let proxy = HTTPProxy(host: "p", port: 1, excluded: ["localhost", ".Example.com"])
         #expect(!proxy.serves("LOCALHOST") && !proxy.serves("a.example.com"))
         #expect(proxy.serves("example.com") && proxy.serves("notlocalhost"))
+    }
+
+    @Test func largeBodiesAreAnnounced() throws {
+        func expects(
+            _ body: HTTPClientRequest.Body, _ headers: HTTPClient.Fields = [:], threshold: Int? = 10
+        ) throws -> Bool {
+            var settings = HTTPClientSettings()
+            settings.continueThreshold = threshold
+            let hop = try HTTPHop(HTTPClientRequest("http://a", method: "PUT", headers: headers, body: body), settings)
+            #expect(hop.headers["Expect"] == nil)
+            return hop.expectsContinue
+        }
+        #expect(try expects(.text("0123456789")) && !expects(.text("012345678")) && !expects(.empty))
+        #expect(try expects(.stream(Pieces([]))) && expects(.stream(Pieces([]), length: 10)))
+        #expect(try !expects(.stream(Pieces([]), length: 9)) && !expects(.stream(Pieces([])), threshold: nil))
+        #expect(try expects(.text("a"), ["Expect": "100-Continue"], threshold: nil))
+        #expect(try !expects(.text("0123456789"), ["Expect": ""]))
+        for body in [HTTPClientRequest.Body.empty, .bytes([]), .stream(Pieces([]), length: 0)] {
+            #expect(try !expects(body, ["Expect": "100-continue"]) && !expects(body, threshold: 0))
+        }
+        let error = #expect(throws: ClientError.self) { _ = try expects(.text("a"), ["Expect": "200-ok"]) }
+        #expect(error?.message == "the field Expect must be 100-continue or empty, got 200-ok")
+    }
+
+    @Test func proxiesWithTLSHaveConnectionsOfTheirOwn() throws {
+        func origin(_ url: String, _ proxy: HTTPProxy?) throws -> HTTPOrigin {
+            var settings = HTTPClientSettings()
+            settings.proxy = proxy
+            return try HTTPHop(HTTPClientRequest(url), settings).origin
+        }
+        let plain = HTTPProxy(host: "p", port: 443)
+        let secure = HTTPProxy(host: "p", port: 443, tls: ClientTLS())
+        let origins = try [
+            origin("http://a", plain), origin("http://a", secure), origin("https://a", plain),
+            origin("https://a", secure), origin("https://p", nil),
+        ]
+        #expect(Set(origins).count == origins.count)
+        let other = try origin("http://b", secure)
+        #expect(other == origins[1] && !other.isSecure && other.tunnel == nil)
+    }
+
+    @Test func trailersNeedABodyOfUnknownLength() throws {
+        var request = HTTPClientRequest("http://a", method: "PUT", body: .text("b"))
+        request.trailers = { [:] }
+        let hop = try HTTPHop(request, HTTPClientSettings())
+        #expect(!hop.body.isRepeatable && hop.trailers != nil)
+        request.body = .stream(Pieces([]), length: 5)
+        #expect(throws: ClientError.self) { _ = try HTTPHop(request, HTTPClientSettings()) }
     }
 
     @Test func redirectsKeepWhatTheyMay() throws {

@@ -4,9 +4,8 @@ import PackageDescription
 /// Programs of one folder each; `./dev demo` lists what they show.
 let demos = [
     "hello", "http-push", "http-push-object", "http-400", "server-dump", "straight-line", "straight-line-chat",
-    "tcp-echo", "echo-client", "slow-task", "process-names", "max-requests", "reload", "tick", "timers", "framing",
-    "mail", "mail-client", "http", "rest",
-    "chat-room", "token", "notifications",
+    "tcp-echo", "echo-client", "fetch", "slow-task", "process-names", "max-requests", "reload", "tick", "timers",
+    "framing", "mail", "mail-client", "http", "rest", "chat-room", "token", "notifications",
 ]
 
 let server: Target.Dependency = .product(name: "SwiftServer", package: "SwiftServer")

@@ -77,7 +77,17 @@ actor HTTPConnections {
     // MARK: Bodies
 
     /// The next piece of the body of a response.
-    func next(_ exchange: HTTPExchange) async throws -> [UInt8]? {
+    nonisolated func next(_ exchange: HTTPExchange) async throws -> [UInt8]? {
+        try await withTaskCancellationHandler {
+            try await awaitPiece(of: exchange)
+        } onCancel: {
+            loop.post { exchange.abort(CancellationError()) }
+        }
+    }
+
+    /// The operation of a cancellation handler may run on another thread than the loop's. So it is all of this
+    /// function, which returns to the loop: between the look at the exchange and the wait there must be no event.
+    private func awaitPiece(of exchange: HTTPExchange) async throws -> [UInt8]? {
         while true {
             do {
                 if let piece = try exchange.takePiece() { return piece }
@@ -89,11 +99,7 @@ actor HTTPConnections {
             guard !exchange.isWaiting else {
                 throw ClientError.argument("two tasks must not read the same body")
             }
-            await withTaskCancellationHandler {
-                await exchange.wait()
-            } onCancel: {
-                loop.post { exchange.abort(CancellationError()) }
-            }
+            await exchange.wait()
         }
     }
 

@@ -62,7 +62,10 @@ internal import Synchronization
     var isWaiting: Bool { unsafe waiter != nil }
 
     /// Suspends the calling task, which runs on the loop, until something has happened.
-    func wait() async { unsafe await withUnsafeContinuation { unsafe waiter = $0 } }
+    func wait() async {
+        assert(connections.loop.loop.executor.isHere, "the exchange must wait on the loop's thread")
+        unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+    }
 
     private func wake() { unsafe waiter.take()?.resume() }
 

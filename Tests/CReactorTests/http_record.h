@@ -21,6 +21,8 @@ typedef struct http_record {
     char trailers[64]; /* "name=value;" */
     uint8_t *body;
     size_t length;
+    size_t
+        unsent; /* of a request body that begins after "100 Continue", and goes on when the queue is empty */
     bool pause_each, abort_in_head, again_in_complete;
     cre_client_ending ending;
     char text[CRE_TLS_MESSAGE + 1];
@@ -37,11 +39,26 @@ static inline void http_opened(void *context, cre_http_client *client) {
     it->opened++;
 }
 
+static inline void http_send_body(http_record *it, cre_http_client *client) {
+    static const uint8_t piece[10000] = { 0 };
+    while (it->unsent) {
+        int result = cre_http_client_write(client, piece, sizeof piece);
+        if (result) {
+            CHECK_EQ(result, CRE_EQUEUE_FULL);
+            cre_http_client_await_drain(client);
+            return;
+        }
+        it->unsent -= sizeof piece;
+    }
+    CHECK_EQ(cre_http_client_end(client), 0);
+}
+
 static inline void http_head(void *context, cre_http_client *client, const cre_http_client_head *head) {
     http_record *it = context;
     it->status = head->head->status;
     if (it->status < 200) {
         it->interim++;
+        if (it->unsent) http_send_body(it, client);
         return;
     }
     it->heads++;
@@ -92,8 +109,10 @@ static inline void http_trailers(void *context, cre_http_client *client,
 }
 
 static inline void http_drained(void *context, cre_http_client *client) {
+    http_record *it = context;
     CHECK_EQ(cre_http_client_queued(client), 0);
-    ((http_record *)context)->drained++;
+    it->drained++;
+    if (it->unsent) http_send_body(it, client);
 }
 
 static inline void http_closed(void *context, cre_http_client *client, const cre_client_ending *ending) {

@@ -335,6 +335,39 @@ TEST(bytes_on_an_idle_connection) {
 }
 
 /* The server answers and closes before it has read the body. */
+static bool received_all(raw_server *raw, size_t *left) {
+    static char room[65536];
+    ssize_t got = recv(raw->descriptor, room, sizeof room, MSG_DONTWAIT);
+    if (got > 0) *left -= (size_t)got;
+    return *left == 0;
+}
+
+/* The output that `drained` causes while input is read is sent, and the rest after it. */
+TEST(a_body_that_begins_in_a_callback) {
+    net_server *net = start();
+    raw_server raw;
+    http_record it = { .unsent = 1000000 };
+    raw_start(&raw);
+    cre_http_client_options options = http_options(&it, raw.port);
+    options.max_queue = 1;
+    http_start(&it, net, &options);
+    NET_UNTIL(net, it.opened);
+    const cre_http_request request = {
+        .method = "PUT", .target = "/", .host = "a", .has_length = true, .content_length = 1000000
+    };
+    CHECK_EQ(cre_http_client_send(it.client, &request, NULL, 0), 0);
+    raw_read_request(&raw, net);
+    answer(&raw, "HTTP/1.1 100 Continue\r\n\r\n");
+    size_t left = 1000000;
+    NET_UNTIL(net, received_all(&raw, &left));
+    answer(&raw, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    NET_UNTIL(net, it.complete);
+    CHECK_EQ(it.reusable, 1);
+    http_stop(&it);
+    raw_stop(&raw);
+    net_stop(net);
+}
+
 TEST(an_early_answer) {
     raw_server raw;
     http_record it;

@@ -238,6 +238,8 @@ static bool on_writable(cre__transport *transport, uint32_t *budget) {
     (void)budget;
     transport->producing = false;
     if (client->options.drained) client->options.drained(client->options.context, client);
+    /* After a read the transport is no longer marked: the end of the turn must send the new output. */
+    if (transport->producing || cre__queue_pending(transport)) cre__transport_mark_turn(transport);
     return false;
 }
 

@@ -44,6 +44,8 @@ TEST_BOTH(topics_reach_their_subscribers_only) {
     net_ws_expect_text(&b, "four");
     expect_nothing(&c);
     CHECK_EQ(net_stats(net).messages_out, 6);
+    CHECK_EQ(net_stats(net).topics, 2);
+    CHECK_EQ(net_stats(net).subscriptions, 3);
     CHECK_EQ(UNSUBSCRIBE(net, ids[0], "news"), 0);
     CHECK_EQ(UNSUBSCRIBE(net, ids[0], "never was"), 0);
     CHECK_EQ(PUBLISH(net, "news", "five", 0), 0);
@@ -374,6 +376,8 @@ TEST_BOTH(limits_of_topics) {
     }
     CHECK_EQ(SUBSCRIBE(net, ids[1], "one more"), CRE_ELIMIT);
     CHECK_EQ(SUBSCRIBE(net, ids[1], "topic with the number 7"), 0); /* it exists */
+    CHECK_EQ(net_stats(net).topics, 40);
+    CHECK_EQ(net_stats(net).subscriptions, 41); /* without those of the broadcast */
     net_ws_expect_text(&a, "x");
     PUBLISH(net, "topic with the number 7", "seven", 0);
     net_ws_expect_text(&a, "seven");

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "core/memory.h"
+#include "core/times.h"
 #include "loop/loop_internal.h"
 #include "test.h"
 
@@ -366,6 +367,38 @@ TEST(the_longest_turn_is_known) {
     CHECK(stats.turns >= 2);
     CHECK(stats.longest_ns >= longer);
     CHECK(stats.work_ns >= stats.longest_ns + shortly);
+    cre_loop_destroy(loop);
+}
+
+TEST(classes_of_durations_ascend) {
+    for (uint32_t i = 1; i < CRE_TIME_CLASSES; i++)
+        CHECK(cre_time_limit(i) > cre_time_limit(i - 1));
+    CHECK_EQ(cre_time_limit(0), 10000);
+    CHECK_EQ(cre_time_limit(CRE_TIME_CLASSES - 1), UINT64_MAX);
+    CHECK_EQ(cre_time_limit(CRE_TIME_CLASSES), 0);
+    CHECK_EQ(cre__time_class(0), 0);
+    for (uint32_t i = 0; i < CRE_TIME_CLASSES - 1; i++) {
+        CHECK_EQ(cre__time_class(cre_time_limit(i)), i);
+        CHECK_EQ(cre__time_class(cre_time_limit(i) + 1), i + 1);
+    }
+    CHECK_EQ(cre__time_class(UINT64_MAX), CRE_TIME_CLASSES - 1);
+}
+
+TEST(turns_are_counted_by_their_duration) {
+    cre_loop *loop = make_loop();
+    uint64_t duration = 6000000;
+    uint32_t class = cre__time_class(duration);
+    CHECK_EQ(cre_loop_post(loop, work, &duration), 0);
+    turn(loop);
+    turn(loop);
+    cre_loop_stats stats = stats_of(loop);
+    uint64_t turns = 0, long_ones = 0;
+    for (uint32_t i = 0; i < CRE_TIME_CLASSES; i++) {
+        turns += stats.turns_by_time[i];
+        if (i >= class) long_ones += stats.turns_by_time[i];
+    }
+    CHECK_EQ(turns, stats.turns);
+    CHECK(long_ones >= 1);
     cre_loop_destroy(loop);
 }
 

@@ -52,6 +52,36 @@ TEST(sizes) {
     }
 }
 
+TEST(connections_are_counted_by_port_and_state) {
+    enum { PORTS = 4 };
+    cre_table *table = make(200);
+    cre_connection_info info = sample(7);
+    cre_session last = 0;
+    for (int i = 0; i < 130; i++) {
+        info.port = (uint16_t)(i % 2 ? 3 : 1);
+        CHECK_EQ(cre__table_claim(table, &info, 1), 0);
+        if (i < 10) cre__table_set_state(table, info.session, CRE_CONNECTION_OPEN);
+        last = info.session;
+    }
+    uint32_t counts[PORTS][CRE_CONNECTION_STATES];
+    memset(counts, 0xFF, sizeof counts);
+    cre_table_count_by_port(table, counts, PORTS);
+    CHECK_EQ(counts[0][CRE_CONNECTION_HTTP], 0);
+    CHECK_EQ(counts[1][CRE_CONNECTION_HTTP], 60);
+    CHECK_EQ(counts[1][CRE_CONNECTION_OPEN], 5);
+    CHECK_EQ(counts[3][CRE_CONNECTION_HTTP], 60);
+    CHECK_EQ(counts[3][CRE_CONNECTION_OPEN], 5);
+    cre__table_release(table, last);
+    cre_table_count_by_port(table, counts, 2); /* another port is not counted */
+    CHECK_EQ(counts[1][CRE_CONNECTION_HTTP], 60);
+    cre_table_count_by_port(table, counts, PORTS);
+    CHECK_EQ(counts[3][CRE_CONNECTION_HTTP], 59);
+    memset(table->memory, 0xFF, cre_table_size(200)); /* another process may write anything */
+    cre_table_count_by_port(table, counts, PORTS);
+    CHECK_EQ(counts[1][CRE_CONNECTION_HTTP], 0);
+    drop(table, 200);
+}
+
 /* Other processes may write anything: no memory outside of the table is accessed, and nothing blocks. */
 TEST(corrupt_memory_does_no_harm) {
     cre_table *table = make(100), *other = cre_table_open(table->memory, 100);

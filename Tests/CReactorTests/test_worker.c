@@ -45,9 +45,46 @@ TEST(echo_over_the_bus) {
     net_await_end(&client);
     net_close(&client);
     stop_thread(&worker);
+    cre_node_stats stats;
+    cre_bus_get_node_stats(host.bus, 1, &stats);
+    uint64_t sampled = 0, turns = 0;
+    for (int i = 0; i < CRE_TIME_CLASSES; i++) {
+        sampled += stats.handlers.counts[i];
+        turns += stats.loop.turns_by_time[i];
+    }
+    /* Of more than 1200 calls, about one in 128. */
+    CHECK(sampled >= 5 && sampled <= 20 && stats.handlers.sum_ns > 0);
+    CHECK(turns > 0 && turns == stats.loop.turns);
+    cre_loop_stats all;
+    cre_bus_get_loop_stats(host.bus, &all);
+    for (int i = 0; i < CRE_TIME_CLASSES; i++)
+        CHECK(all.turns_by_time[i] >= stats.loop.turns_by_time[i]);
+    CHECK_EQ(stats.engine.accepted, 0); /* the sockets are those of the other node */
+    cre_bus_get_node_stats(host.bus, 3, &stats);
+    CHECK_EQ(stats.loop.turns, 0);
     end_host(&host);
     CHECK_EQ(worker.events[CRE_EVENT_OPEN], 1);
     CHECK_EQ(worker.events[CRE_EVENT_REQUEST], 10);
+}
+
+TEST(processes_are_counted_by_their_node) {
+    reactor_host host;
+    make_bus(&host, 0);
+    cre_bus *bus = host.bus;
+    cre_bus_count(bus, 1, CRE_COUNT_STARTS);
+    cre_bus_count(bus, 1, CRE_COUNT_STARTS);
+    cre_bus_count(bus, 1, CRE_COUNT_FAILURES);
+    CHECK_EQ(cre_bus_counted(bus, 1, CRE_COUNT_STARTS), 2);
+    CHECK_EQ(cre_bus_counted(bus, 1, CRE_COUNT_FAILURES), 1);
+    CHECK_EQ(cre_bus_counted(bus, 1, CRE_COUNT_RELOADS_BEGUN), 0);
+    CHECK_EQ(cre_bus_counted(bus, 0, CRE_COUNT_STARTS), 0);
+    cre_bus_forget(bus, 1); /* its successor continues */
+    CHECK_EQ(cre_bus_counted(bus, 1, CRE_COUNT_STARTS), 2);
+    cre_bus_count(bus, 1024, CRE_COUNT_STARTS);
+    cre_bus_count(bus, 1, CRE_BUS_COUNTERS);
+    CHECK_EQ(cre_bus_counted(bus, 1024, CRE_COUNT_STARTS), 0);
+    CHECK_EQ(cre_bus_counted(bus, 1, CRE_BUS_COUNTERS), 0);
+    end_host(&host);
 }
 
 TEST(bodies_in_pieces_over_the_bus) {

@@ -165,6 +165,7 @@ typedef struct cre_engine_stats {
     uint64_t repaired;      /* values in shared memory that other processes had overwritten */
     uint64_t transit; /* bytes of large and queued records between this process and others now, such as pushes
                          that have not arrived completely */
+    uint64_t topics, subscriptions;        /* topics now, and subscriptions to them */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
 } cre_engine_stats;
 

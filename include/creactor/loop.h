@@ -22,12 +22,16 @@ typedef struct cre_timer cre_timer;
 /** A watched descriptor of a loop. */
 typedef struct cre_watch cre_watch;
 
+/** The number of classes of durations; see cre_time_limit. */
+enum { CRE_TIME_CLASSES = 13 };
+
 /** The cost of the turns of a loop. Everything else on the loop waits while a turn works. New counters are
  * added at the end. */
 typedef struct cre_loop_stats {
     uint64_t turns;      /* turns with work */
     uint64_t work_ns;    /* from the first callback of a turn to its end, over all turns */
     uint64_t longest_ns; /* work of the longest turn */
+    uint64_t turns_by_time[CRE_TIME_CLASSES]; /* turns, by the class of their duration */
 } cre_loop_stats;
 
 /** Creates a loop, in the process that runs it: a loop does not survive a fork. Returns 0 and *loop, which
@@ -51,6 +55,10 @@ CRE_API uint64_t cre_loop_now(const cre_loop *loop);
 /** Copies the first `size` bytes, sizeof(cre_loop_stats), of the statistics from the creation of the loop to
  * the end of its last turn. Counters that this version does not know are 0. */
 CRE_API void cre_loop_get_stats(const cre_loop *loop, cre_loop_stats *stats, size_t size);
+
+/** Returns the largest duration of a class, in nanoseconds: classes are in ascending order, and the last one,
+ * CRE_TIME_CLASSES - 1, has no limit, UINT64_MAX. 0 for a class that does not exist. Any thread. */
+CRE_API uint64_t cre_time_limit(uint32_t time_class);
 
 /** Schedules `run(context)` on the loop's thread. Posts of one thread run in their order; posts that have not
  * run are dropped when the loop is destroyed. Returns 0 or CRE_ENOMEM. Any thread. */

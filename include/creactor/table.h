@@ -105,6 +105,15 @@ CRE_API int cre_table_state(const cre_table *table, cre_session session);
 CRE_NODISCARD CRE_API size_t cre_table_list(const cre_table *table, uint32_t *cursor, cre_session *sessions,
                                             size_t capacity);
 
+/** The size of an array indexed by cre_connection_state. */
+enum { CRE_CONNECTION_STATES = 5 };
+
+/** Counts the connections by listening port and state: counts[port][state], for the ports [0, ports). It
+ * looks at each connection, so it is not for hot paths. Connections that open or close meanwhile may be
+ * missing. */
+CRE_API void cre_table_count_by_port(const cre_table *table, uint32_t (*counts)[CRE_CONNECTION_STATES],
+                                     uint16_t ports);
+
 /** Removes the connections of an owner that died, whose sockets the system has closed. Returns their number.
  */
 CRE_API uint32_t cre_table_sweep(cre_table *table, uint16_t owner);

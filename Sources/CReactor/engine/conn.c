@@ -303,7 +303,7 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
     const cre__protocol *protocol = conn->protocol;
     if (stream->over) return;
     engine->stats.closed_by[ending->reason % CRE_CLOSE_REASONS]++;
-    engine->stream_ended = true;
+    engine->rare_changed = true;
     if (graceful) cre__publish_settle(conn);
     if (stream->subscriptions || stream->deferred_publish) cre__topics_leave(conn);
     if (stream->moves && protocol && !protocol->may_move) cre__dispatch_move(conn);

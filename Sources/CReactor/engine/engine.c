@@ -72,7 +72,8 @@ static void inherit_stats(cre_engine *engine) {
     /* What a predecessor that died held is gone. */
     atomic_fetch_sub_explicit(net->total_held, stats->queued + stats->buffered + stats->transit,
                               memory_order_relaxed);
-    stats->queued = stats->buffered = stats->transit = 0;
+    stats->queued = stats->buffered = stats->transit = stats->topics = stats->subscriptions = 0;
+    engine->rare_changed = true;
 }
 
 /* Publishes members of the counters from the offset `from` up to `end`. */
@@ -84,15 +85,14 @@ static void publish_members(cre_engine *engine, size_t from, size_t end) {
     memcpy((char *)&engine->published + from, (char *)&engine->stats + from, end - from);
 }
 
-/* Called twice in each turn, so it compares before it stores; closed_by is the last member, and changes only
- * with the end of a stream. */
+/* Called twice in each turn, so it compares before it stores; the last members change rarely. */
 void cre__stats_publish(cre_engine *engine) {
-    const size_t ends = offsetof(cre_engine_stats, closed_by);
+    const size_t ends = offsetof(cre_engine_stats, topics);
     if (!engine->config.shared_stats) return;
     take_net_counters(&engine->stats, &engine->net);
     if (memcmp(&engine->published, &engine->stats, ends) != 0) publish_members(engine, 0, ends);
-    if (!engine->stream_ended) return;
-    engine->stream_ended = false;
+    if (!engine->rare_changed) return;
+    engine->rare_changed = false;
     publish_members(engine, ends, sizeof engine->stats);
 }
 

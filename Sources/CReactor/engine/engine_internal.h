@@ -86,7 +86,7 @@ struct cre_engine {
     cre_ws_deflate deflate_shared;     /* of published messages: without a window of its own */
     cre_engine_stats stats;
     cre_engine_stats published; /* the counters as they were published last */
-    bool stream_ended;          /* since then */
+    bool rare_changed;          /* since then: topics, subscriptions or closed_by */
     bool shutting_down;
     bool destroying;
     cre_timer *shutdown_timer;

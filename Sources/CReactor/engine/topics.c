@@ -75,7 +75,8 @@ static int make_topic(cre_engine *engine, const void *name, size_t length, cre__
     topic->hash = hash_of(engine, name, length);
     topic->next = topics->buckets[topic->hash & topics->mask];
     topics->buckets[topic->hash & topics->mask] = topic;
-    topics->count++;
+    engine->stats.topics = ++topics->count;
+    engine->rare_changed = true;
     *out = topic;
     return 0;
 }
@@ -88,7 +89,8 @@ static void free_if_empty(cre_engine *engine, cre__topic *topic) {
     while (*link != topic)
         link = &(*link)->next;
     *link = topic->next;
-    topics->count--;
+    engine->stats.topics = --topics->count;
+    engine->rare_changed = true;
     free_topic(topic);
 }
 
@@ -135,6 +137,8 @@ static int join(cre__conn *conn, cre__topic *topic) {
     list->items[list->count].at = topic->count;
     topic->count++;
     topic->deflating += cre__conn_takes_deflated(conn);
+    engine->stats.subscriptions += topic->name_length != 0;
+    engine->rare_changed = true;
     list->count++;
     return 0;
 }
@@ -147,6 +151,8 @@ static void part(cre__conn *conn, uint32_t at) {
     cre__member *moved = &topic->members[place];
     *moved = topic->members[--topic->count];
     topic->deflating -= cre__conn_takes_deflated(conn);
+    cre__conn_engine(conn)->stats.subscriptions -= topic->name_length != 0;
+    cre__conn_engine(conn)->rare_changed = true;
     if (place < topic->count) moved->conn->stream.subscriptions->items[moved->at].at = place;
     list->items[at] = list->items[--list->count];
     if (at < list->count) list->items[at].topic->members[list->items[at].at].at = at;

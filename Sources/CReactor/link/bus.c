@@ -211,7 +211,26 @@ void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *out) {
         out->work_ns += __atomic_load_n(&shown->work_ns, __ATOMIC_RELAXED);
         uint64_t longest = __atomic_load_n(&shown->longest_ns, __ATOMIC_RELAXED);
         if (longest > out->longest_ns) out->longest_ns = longest;
+        for (int i = 0; i < CRE_TIME_CLASSES; i++)
+            out->turns_by_time[i] += __atomic_load_n(&shown->turns_by_time[i], __ATOMIC_RELAXED);
     }
+}
+
+static _Atomic uint64_t *counter_of(const cre_bus *bus, uint32_t node, cre_bus_counter counter) {
+    _Static_assert(CRE_BUS_COUNTERS <= sizeof bus->activities->counts / sizeof *bus->activities->counts,
+                   "each node has room for its counters");
+    bool known = node < bus->config.nodes && (unsigned)counter < CRE_BUS_COUNTERS;
+    return known ? &bus->activities[node].counts[counter] : NULL;
+}
+
+void cre_bus_count(const cre_bus *bus, uint32_t node, cre_bus_counter counter) {
+    _Atomic uint64_t *count = counter_of(bus, node, counter);
+    if (count) atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
+uint64_t cre_bus_counted(const cre_bus *bus, uint32_t node, cre_bus_counter counter) {
+    _Atomic uint64_t *count = counter_of(bus, node, counter);
+    return count ? atomic_load_explicit(count, memory_order_relaxed) : 0;
 }
 
 void cre__bus_wake(cre_bus *bus, uint32_t node) {

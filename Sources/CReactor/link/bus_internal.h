@@ -36,6 +36,7 @@ typedef struct cre__activity_block {
     _Atomic uint32_t task_from, task_kind;
     _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
     _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
+    _Alignas(64) _Atomic uint64_t counts[8];   /* by cre_bus_counter */
 } cre__activity_block;
 
 struct cre_bus {
@@ -54,14 +55,14 @@ struct cre_bus {
     pid_t guard; /* the process whose nodes look after all eventfds; 0: none */
 };
 
-/* What a node shows to all others; what it is, the host knows. */
-#define CRE__SHOWN_BYTES 512u
+/* What a node publishes for all others. The runtime defines the first part. */
+#define CRE__SHOWN_BYTES 1024u
 
 static inline void *cre__bus_shown(const cre_bus *bus, uint32_t node) {
     return bus->shown + (size_t)node * CRE__SHOWN_BYTES;
 }
 
-/* Behind what the host shows there: how long the turns of the node's loop take. */
+/* At its end: the duration of the turns of the node's loop. */
 static inline cre_loop_stats *cre__bus_loop_stats(const cre_bus *bus, uint32_t node) {
     return (cre_loop_stats *)((uint8_t *)cre__bus_shown(bus, node) + CRE__SHOWN_BYTES) - 1;
 }

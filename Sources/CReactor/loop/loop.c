@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/memory.h"
+#include "core/times.h"
 
 typedef struct posted {
     struct posted *next;
@@ -32,9 +33,16 @@ struct cre_loop {
     cre_loop_stats stats;
     cre_loop_stats *published; /* NULL, or where they are published for other processes */
     cre_loop_stats before;     /* the values found there at first */
+    uint64_t *turns_by_time; /* where turns are counted by their duration: those of `stats` or `published` */
 };
 
 /* ---- the duration of turns ---- */
+
+_Static_assert((int)CRE_TIME_CLASSES == (int)CRE__TIME_CLASSES, "the header has the number of classes");
+
+uint64_t cre_time_limit(uint32_t time_class) {
+    return time_class < CRE__TIME_CLASSES ? cre__time_limits[time_class] : 0;
+}
 
 static uint64_t clock_ns(void) {
     struct timespec now;
@@ -46,12 +54,16 @@ void cre__loop_begin(cre_loop *loop) {
     if (!loop->began) loop->began = clock_ns();
 }
 
-static void publish(cre_loop *loop) {
+static void publish(const cre_loop *loop, cre_loop_stats *where) {
     const cre_loop_stats *own = &loop->stats, *before = &loop->before;
-    uint64_t longest = own->longest_ns > before->longest_ns ? own->longest_ns : before->longest_ns;
-    __atomic_store_n(&loop->published->turns, before->turns + own->turns, __ATOMIC_RELAXED);
-    __atomic_store_n(&loop->published->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
-    __atomic_store_n(&loop->published->longest_ns, longest, __ATOMIC_RELAXED);
+    __atomic_store_n(&where->turns, before->turns + own->turns, __ATOMIC_RELAXED);
+    __atomic_store_n(&where->work_ns, before->work_ns + own->work_ns, __ATOMIC_RELAXED);
+}
+
+static void longest_turn(cre_loop *loop, uint64_t spent) {
+    loop->stats.longest_ns = spent;
+    if (loop->published && spent > loop->before.longest_ns)
+        __atomic_store_n(&loop->published->longest_ns, spent, __ATOMIC_RELAXED);
 }
 
 static void end_turn(cre_loop *loop) {
@@ -60,19 +72,32 @@ static void end_turn(cre_loop *loop) {
     loop->began = 0;
     loop->stats.turns++;
     loop->stats.work_ns += spent;
-    if (spent > loop->stats.longest_ns) loop->stats.longest_ns = spent;
-    if (loop->published) publish(loop);
+    if (__builtin_expect(spent > loop->stats.longest_ns, 0)) longest_turn(loop, spent);
+    uint64_t *count = &loop->turns_by_time[cre__time_class(spent)];
+    __atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    if (loop->published) publish(loop, loop->published);
+}
+
+static cre_loop_stats own_stats(const cre_loop *loop) {
+    cre_loop_stats own = loop->stats;
+    for (int i = 0; loop->published && i < CRE__TIME_CLASSES; i++)
+        own.turns_by_time[i] = __atomic_load_n(&loop->published->turns_by_time[i], __ATOMIC_RELAXED) -
+                               loop->before.turns_by_time[i];
+    return own;
 }
 
 void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where) {
+    loop->stats = own_stats(loop);
     loop->published = where;
+    loop->turns_by_time = where ? where->turns_by_time : loop->stats.turns_by_time;
     if (!where) return;
     loop->before = *where;
     loop->stats = (cre_loop_stats){ 0 };
 }
 
 void cre_loop_get_stats(const cre_loop *loop, cre_loop_stats *stats, size_t size) {
-    cre__config_give(stats, size, &loop->stats, sizeof loop->stats);
+    cre_loop_stats own = own_stats(loop);
+    cre__config_give(stats, size, &own, sizeof own);
 }
 
 /* ---- turns ---- */
@@ -142,6 +167,7 @@ static void on_prepare(uv_prepare_t *handle) {
 }
 
 static int open_handles(cre_loop *loop) {
+    loop->turns_by_time = loop->stats.turns_by_time;
     loop->wake.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
     int result = uv_async_init(loop->uv, &loop->wake, on_wake);
     if (result) return result;

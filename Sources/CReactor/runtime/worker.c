@@ -13,11 +13,13 @@
 /* Of a slot's request_taken; below it is the request's number. */
 enum { TAKEN = 256 };
 
-/* Shows meanwhile what this process is at. An event may come inside another one: a close, while it is served.
- */
+/* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
     cre__activity_state before = cre__activity_begin(worker, event->kind, event->session);
-    worker->config.on_event(worker->config.context, event, payload);
+    if (__builtin_expect(cre__is_sampled(worker), 0))
+        cre__serve_timed(worker, event, payload);
+    else
+        worker->config.on_event(worker->config.context, event, payload);
     cre__activity_restore(worker, before);
 }
 

@@ -17,6 +17,7 @@ struct cre_worker {
     cre__activity_block *activity; /* what it shows of itself */
     uint32_t last_choice;          /* of a task worker */
     cre_session handled;           /* the session of the MESSAGE in hand; 0: none */
+    int until_sample;              /* events before the next one that is timed */
     bool immediate;                /* what is sent leaves at once */
     bool suspended;                /* the task in hand goes on when on_message has returned */
     /* As published for the successor, where others can overwrite it: */
@@ -64,6 +65,17 @@ static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32
     atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
     return before;
 }
+
+/* One in CRE__SAMPLED_OF calls of on_event is timed: the clock would cost too much for all. It is a prime, so
+ * that a regular sequence of events is not sampled at the same place again and again. */
+enum { CRE__SAMPLED_OF = 127 };
+
+static inline bool cre__is_sampled(cre_worker *worker) {
+    return --worker->until_sample < 0;
+}
+
+/* stats.c: calls on_event, and counts the time that it takes. */
+void cre__serve_timed(cre_worker *worker, const cre_record *event, uint8_t *payload);
 
 /* The process has finished one event and begun another one of the same kind and session. */
 static inline void cre__activity_continue(cre_worker *worker) {

@@ -26,6 +26,8 @@ internal import Glibc
     let requestTimeout: Duration?
     /// The ``PortEncoders``, which belong to a higher layer; `nil`: no port compresses responses. Set once.
     @safe @exclusivity(unchecked) var compression: AnyObject?
+    /// The ``Monitor``, which belongs to a higher layer. Set once.
+    @safe @exclusivity(unchecked) var monitor: AnyObject?
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.

@@ -11,6 +11,12 @@ enum ListeningNotice {
         let division =
             context.mode == .single
             ? "all in one process" : "\(context.mode.rawValue) mode, \(context.layout.workers) workers"
-        return "listening on \((ports + [division]).joined(separator: ", "))"
+        return "listening on \((ports + monitoring(context) + [division]).joined(separator: ", "))"
+    }
+
+    /// "monitoring 127.0.0.1 port 9464".
+    private static func monitoring(_ context: ServerContext) -> [String] {
+        guard let port = context.configuration.monitoringPort else { return [] }
+        return ["monitoring \(port.isLocal ? port.host : "\(port.host) port \(context.monitoringPort ?? port.port)")"]
     }
 }

@@ -70,6 +70,6 @@ extension Manager {
         }
         Log.error("the reload is aborted, running workers continue: \(cause)")
         candidate = nil
-        endReload()
+        endReload(.reloadAborted)
     }
 }

@@ -26,6 +26,7 @@ extension Manager {
             return
         }
         Log.notice("reloading \(chosen.count) \(scope == .all ? "workers" : "task workers")")
+        bus.count(.reloadBegun, node: layout.manager)
         context.handlers.beforeReload?()
         reload = ReloadSequence(chosen)
         replaceCurrent()
@@ -55,12 +56,13 @@ extension Manager {
         reload.advance()
         guard !reload.isUnderWay else { return replaceCurrent() }
         Log.notice("all workers are reloaded")
-        endReload()
+        endReload(.reloadEnded)
     }
 
     /// Reports the end of a reload, and begins the one that was requested meanwhile.
-    mutating func endReload() {
+    mutating func endReload(_ result: ProcessEvent) {
         reload = ReloadSequence()
+        bus.count(result, node: layout.manager)
         context.handlers.afterReload?()
         guard let scope = nextReload else { return }
         nextReload = nil
@@ -136,7 +138,7 @@ extension Manager {
     /// Lets the successor begin, after the old process has ended.
     mutating func takeOver(_ id: Int, after pid: Int32) {
         guard let candidate, candidate.isReady, pid == reload.leaving, reload.current == id else { return }
-        seats[id].occupy(by: candidate.pid, at: now(), served: activity(of: id).served)
+        occupy(id, by: candidate.pid, served: activity(of: id).served)
         candidate.control.letBegin()
         candidate.control.end()
         self.candidate = nil

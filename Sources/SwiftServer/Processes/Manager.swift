@@ -114,7 +114,7 @@ struct Manager {
         let served = activity(of: id).served
         let pid = fork(id)
         if pid > 0 {
-            seats[id].occupy(by: pid, at: now(), served: served)
+            occupy(id, by: pid, served: served)
         } else {
             Log.error("cannot start \(layout.name(of: id)): \(errorText(pid)); trying again")
             seats[id].delay(at: now())
@@ -141,11 +141,16 @@ struct Manager {
     private mutating func startProgram(_ id: Int) {
         do throws(ServerError) {
             let served = activity(of: id).served
-            seats[id].occupy(by: try execute(id), at: now(), served: served)
+            occupy(id, by: try execute(id), served: served)
         } catch {
             Log.error("\(error.message); trying again")
             seats[id].delay(at: now())
         }
+    }
+
+    mutating func occupy(_ id: Int, by pid: Int32, served: UInt64) {
+        seats[id].occupy(by: pid, at: now(), served: served)
+        bus.count(.start, node: layout.node(of: id))
     }
 
     func activity(of id: Int) -> Activity { Activity(bus, node: layout.node(of: id)) }
@@ -166,6 +171,7 @@ struct Manager {
         // A custom process that blocks is ended by the signal itself.
         let isStopped = isStopping && end.signal == Signals.stop
         if !end.isOrderly, !isStopped, stopping?.isKilling != true {
+            bus.count(.failure, node: layout.node(of: id))
             let failure = WorkerFailure(id: id, name: layout.name(of: id), end: end, activity: activity)
             let next = isStopping ? "" : isDelayed ? "; starting it again later" : "; starting it again"
             Log.warning("\(failure)\(next)")

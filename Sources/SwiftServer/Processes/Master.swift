@@ -18,6 +18,7 @@ internal import Glibc
     private var reactors: [Reactor] = []
     private var acceptors: [Acceptor] = []
     private var nextReactor = 0
+    private var monitoring: AnsweringPort?
     /// The descriptors that were open before the master's own: those that a replaced manager may keep.
     private var inheritable: [Int32] = []
     /// Closed in a new manager, which needs a descriptor to list the others even when the master is at its limit.
@@ -79,6 +80,7 @@ internal import Glibc
             try startReactors()
             try accept(loop)
         }
+        monitoring = try startup.serveMonitoring(context, loop)
         Log.notice(ListeningNotice.text(context))
         try startup.isListening()
         context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)
@@ -94,6 +96,8 @@ internal import Glibc
         guard let loop else { return }
         for acceptor in acceptors { acceptor.stop() }
         acceptors = []
+        monitoring?.close()
+        monitoring = nil
         timers?.clearAll()
         context.client?.close()
         context.client = nil

@@ -14,6 +14,8 @@ internal import Glibc
     let program: Program
     /// The ports that the sockets are bound to, by the place of the port.
     let ports: [Int]
+    /// The port of ``Settings/monitoringPort``, as it is bound; `nil`: there is none.
+    let monitoringPort: Int?
     /// The listening sockets and owners, as far as connections refer to them.
     let connectionServer: ConnectionInfo.Server
     let masterPID: Int32
@@ -33,8 +35,8 @@ internal import Glibc
 
     init(
         configuration: ServerConfiguration, bus: Bus, flags: ControlFlags, certificates: Certificates,
-        confinement: Confinement, program: Program, ports: [Int], listeners: [[Int32]], masterPID: Int32,
-        managerPID: Int32, hooks: Hooks
+        confinement: Confinement, program: Program, ports: [Int], monitoringPort: Int?,
+        listeners: [[Int32]], masterPID: Int32, managerPID: Int32, hooks: Hooks
     ) {
         self.configuration = configuration
         self.bus = bus
@@ -43,6 +45,7 @@ internal import Glibc
         self.confinement = confinement
         self.program = program
         self.ports = ports
+        self.monitoringPort = monitoringPort
         connectionServer = ConnectionInfo.Server(
             ports: zip(configuration.ports, ports).enumerated().map { index, port in
                 ConnectionInfo.Server.Port(
@@ -61,6 +64,8 @@ internal import Glibc
     var handlers: ProcessHandlers { configuration.handlers }
 
     func statistics() -> ServerStatistics { ServerStatistics(bus, layout) }
+
+    var monitor: Monitor { Monitor(bus, flags, configuration, ports) }
 
     /// Makes the worker of this process, on its loop. With `listeners` it owns its sockets.
     func makeWorker(_ id: Int, _ loop: EventLoop, listeners: [Int32]?) throws(ServerError) -> WorkerRuntime {

@@ -32,6 +32,8 @@ internal import Synchronization
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
         defer { runtime.close() }
         try runtime.open()
+        let monitoring = try startup.serveMonitoring(context, loop)
+        defer { monitoring?.close() }
         Log.retry(on: loop, runtime.timers)
         startup.statistics?.keep(runtime.timers, context.statistics)
         ShortageLog(context.bus).start(runtime.timers)
@@ -83,6 +85,7 @@ internal import Synchronization
 
     private func stop(_ runtime: WorkerRuntime, _ watchdog: Watchdog) {
         let limit = watchdog.begin()
+        context.flags.stopping.raise()
         context.handlers.beforeShutdown?()
         runtime.drain.start(.requested, within: limit)
     }

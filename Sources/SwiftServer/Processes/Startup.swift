@@ -14,6 +14,8 @@ internal import Glibc
     /// The sockets of all ports. A process that joins a server in process mode has none.
     private(set) var listeners: Listeners?
     private(set) var statistics: StatisticsFile?
+    /// The socket of ``Settings/monitoringPort``, of a process that starts a server.
+    private(set) var monitoring: Listeners?
 
     /// Starts a server, or joins one, and returns when it has ended.
     static func run(_ configuration: ServerConfiguration, _ hooks: ServerContext.Hooks) throws(ServerError) {
@@ -101,7 +103,8 @@ internal import Glibc
         return ServerContext(
             configuration: configuration, bus: bus, flags: flags, certificates: certificates,
             confinement: confinement, program: program,
-            ports: handover?.ports ?? listeners?.ports ?? [], listeners: listeners?.sockets ?? [],
+            ports: handover?.ports ?? listeners?.ports ?? [], monitoringPort: monitoring?.ports[0],
+            listeners: listeners?.sockets ?? [],
             masterPID: handover?.master ?? getpid(),
             managerPID: handover?.manager ?? (mode == .single ? getpid() : 0), hooks: hooks)
     }
@@ -150,6 +153,9 @@ internal import Glibc
         }
         guard let handover else {
             listeners = try Listeners(configuration.ports, configuration.mode, configuration.settings)
+            monitoring = try configuration.monitoringPort.map { port throws(ServerError) in
+                try Listeners([port], .single, configuration.settings)
+            }
             return
         }
         guard ownsSockets(handover) else { return }
@@ -160,16 +166,27 @@ internal import Glibc
     // MARK: What follows
 
     /// Descriptors that children must close.
-    var descriptors: [Int32] { [pidFile?.descriptor, report.descriptor].compactMap { $0 } }
+    var descriptors: [Int32] {
+        [pidFile?.descriptor, report.descriptor, monitoring?.sockets[0][0]].compactMap { $0 }
+    }
 
     /// The server listens.
     func isListening() throws(ServerError) { try pidFile?.write() }
+
+    /// Answers requests on ``Settings/monitoringPort`` from now on, if that is set. The caller closes the result before
+    /// the loop ends.
+    func serveMonitoring(_ context: ServerContext, _ loop: EventLoop) throws(ServerError) -> AnsweringPort? {
+        guard let socket = monitoring?.sockets[0][0] else { return nil }
+        let monitor = context.monitor
+        return try AnsweringPort(loop, socket) { monitor.answer(to: $0) }
+    }
 
     /// The start has succeeded.
     func hasStarted() { report.report(nil) }
 
     private func end() {
         listeners?.removeFiles()
+        monitoring?.removeFiles()
         pidFile?.remove()
         Log.close()
     }

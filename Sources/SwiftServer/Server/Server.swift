@@ -15,6 +15,8 @@ open class Server: ServerEvents, @unchecked Sendable {
     public let host: String
     /// The port: the configured one, and after the start the one that was bound (for port 0).
     public var port: Int { ports[0].port }
+    /// The port of ``Settings/monitoringPort``: the configured one, and after the start the one that was bound.
+    public var monitoringPort: Int? { context?.monitoringPort ?? settings.monitoringPort }
     /// The division of work among the server's processes.
     public let mode: ServerMode
     /// Read by ``start()``. Later changes are refused with an error in the log. From the start on it has the effective

@@ -73,6 +73,10 @@ extension Settings {
             try require(
                 value >= .milliseconds(10) && value <= .seconds(86_400), "\(name) must be 10 ms to 1 day, got \(value)")
         }
+        if let monitoringPort {
+            try require(
+                (0...65_535).contains(monitoringPort), "monitoringPort must be 0...65,535, got \(monitoringPort)")
+        }
         try require((1...65_535).contains(backlog), "backlog must be 1...65,535, got \(backlog)")
         try require(
             (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,

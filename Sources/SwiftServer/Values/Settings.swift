@@ -169,6 +169,14 @@ public struct Settings: Sendable {
     /// A file with the numbers of ``Server/stats()``, which the master rewrites once a second: "name: value" on each
     /// line, or JSON when its name ends in ".json". Default: `nil`, none.
     public var statsFile: String?
+    /// The port for monitoring, on ``monitoringHost``: `/metrics` reports the numbers of all processes to Prometheus,
+    /// or as JSON with `?format=json`; `/healthz` and `/readyz` answer probes, as ``RouteBuilder/health(alive:ready:)``
+    /// describes. The master answers, whatever the workers do, and until the end of a stop. 0 lets the system choose;
+    /// ``Server/monitoringPort`` is the one that it has chosen. Default: `nil`, no such port.
+    public var monitoringPort: Int?
+    /// The address of ``monitoringPort``, or "unix:" and a path, without a port. Requests are not authenticated there.
+    /// Default: 127.0.0.1, for programs on this machine.
+    public var monitoringHost = "127.0.0.1"
     /// Run in the background. The process that was started waits until the server listens, or has failed, and exits
     /// with code 0, or with 1 and the cause on standard error; ``Server/start()`` continues, and returns, in another
     /// process. Its working directory is /, and its output goes to ``logFile``, or nowhere. Do not use it with systemd

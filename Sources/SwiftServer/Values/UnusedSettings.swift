@@ -12,6 +12,12 @@ extension Settings {
         try require(maxTasksGrace ?? 0 == 0 || maxTasks > 0, "maxTasksGrace needs maxTasks")
         try require(maxTasks == 0 || taskWorkerCount > 0, "maxTasks needs taskWorkerCount")
         try require(taskTimeout == nil || taskWorkerCount > 0, "taskTimeout needs taskWorkerCount")
+        let isMonitoringLocal = monitoringHost.hasPrefix("unix:")
+        try require(
+            monitoringPort != nil || isMonitoringLocal || monitoringHost == Settings().monitoringHost,
+            "monitoringHost needs monitoringPort")
+        try require(
+            monitoringPort == nil || !isMonitoringLocal, "monitoringPort has no effect with a Unix socket: remove it")
         try require(program == nil || reload == .newProgram, "program needs reload = .newProgram")
     }
 

@@ -98,6 +98,14 @@ struct ServerConfiguration: Sendable {
         return Certificates(entries: entries)
     }
 
+    /// The port of ``Settings/monitoringPort``.
+    var monitoringPort: PortConfiguration? {
+        guard listens, settings.monitoringPort != nil || settings.monitoringHost.hasPrefix("unix:") else { return nil }
+        return PortConfiguration(
+            host: settings.monitoringHost, port: settings.monitoringPort ?? 0, type: .http, index: 0,
+            settings: PortSettings(), tls: nil, handlers: ConnectionHandlers(), requestFunction: nil, routes: nil)
+    }
+
     /// The log files of middleware, each once.
     var logChannels: [LogChannel] {
         ports.flatMap { $0.routes?.logChannels ?? [] }.reduce(into: []) { found, channel in

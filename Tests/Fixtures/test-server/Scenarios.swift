@@ -41,6 +41,7 @@ import TestProtocol
         case .version: VersionScenario.register(server, configuration)
         case .blocking: BlockScenario.register(server, configuration)
         case .middleware: MiddlewareScenario.register(server, configuration)
+        case .monitoring: MonitoringScenario.register(server)
         case .noisy: LogScenario.register(server)
         case .successor: SuccessorScenario.register(server, configuration)
         case .noMessage: server.onRequest { _, response in response.end() }

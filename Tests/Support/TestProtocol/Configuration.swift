@@ -39,6 +39,7 @@ package struct Configuration: Codable, Sendable {
     package var logFile: String?
     package var pidFile: String?
     package var statsFile: String?
+    package var monitoringPort: Int?
     package var user: String?
     package var group: String?
     package var chroot: String?
@@ -138,6 +139,7 @@ extension Configuration {
         settings.logFile = logFile
         settings.pidFile = pidFile
         settings.statsFile = statsFile
+        settings.monitoringPort = monitoringPort
         settings.user = user
         settings.group = group
         settings.chroot = chroot

@@ -139,6 +139,22 @@ CRE_API bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **pa
  * longest turn. Any thread or process. */
 CRE_API void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *stats);
 
+/** What is counted for a node by others: by the process that starts and watches the node's one. */
+typedef enum cre_bus_counter {
+    CRE_COUNT_STARTS,          /* processes that were started for the node */
+    CRE_COUNT_FAILURES,        /* processes that crashed, failed or were killed */
+    CRE_COUNT_RELOADS_BEGUN,   /* reloads that the process of the node has begun */
+    CRE_COUNT_RELOADS_ENDED,   /* of these: those that are complete */
+    CRE_COUNT_RELOADS_ABORTED, /* of these: those that were aborted */
+    CRE_BUS_COUNTERS,          /* their number */
+} cre_bus_counter;
+
+/** Increments a counter of a node; an unknown one is ignored. Any thread or process. */
+CRE_API void cre_bus_count(const cre_bus *bus, uint32_t node, cre_bus_counter counter);
+
+/** Returns a counter of a node; 0 for an unknown one. Any thread or process. */
+CRE_API uint64_t cre_bus_counted(const cre_bus *bus, uint32_t node, cre_bus_counter counter);
+
 /** Returns whether records for `to` are in the spill, since the ring is full, so that the caller should stop
  * producing. */
 CRE_API bool cre_node_congested(const cre_node *node, uint32_t to);

@@ -209,6 +209,24 @@ CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const voi
  * turns. Any thread or process. */
 CRE_API void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *stats);
 
+/** The durations of a sample of calls: about one in 128. */
+typedef struct cre_handler_times {
+    uint64_t sum_ns;
+    uint64_t counts[CRE_TIME_CLASSES]; /* calls, by the class of their duration (cre_time_limit) */
+} cre_handler_times;
+
+/** What one node has counted, its predecessors included. A node without an engine or a loop has zeros there.
+ */
+typedef struct cre_node_stats {
+    cre_engine_stats engine;
+    cre_loop_stats loop;
+    cre_handler_times handlers; /* calls of on_event */
+} cre_node_stats;
+
+/** Reads the counters of a node, as of the end of its last turn; all zero for an unknown node. Any thread or
+ * process. */
+CRE_API void cre_bus_get_node_stats(const cre_bus *bus, uint32_t node, cre_node_stats *stats);
+
 /** Counts a failure that cre_acceptor_on_failure or cre_reactor_hand_over reported, in the place of `node`,
  * which has no engine. On that node's thread. */
 CRE_API void cre_bus_count_accept_failure(cre_bus *bus, uint32_t node, int error, bool refused);

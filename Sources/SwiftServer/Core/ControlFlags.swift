@@ -10,11 +10,14 @@ final class ControlFlags: Sendable {
     let reloadTaskWorkers: Flag
     /// The whole server is stopping: each process waits until its parent asks it to stop.
     let stopping: Flag
+    /// The server will stop: it is not ready for traffic any more. Raised before ``stopping``; see
+    /// ``Settings/drainDelay``.
+    let draining: Flag
     /// A new program runs in the workers. Their replacements must run it too, also after the manager was replaced.
     let renewed: Flag
 
-    static let count = 5
-    var all: [Flag] { [shutdown, reload, reloadTaskWorkers, stopping, renewed] }
+    static let count = 6
+    var all: [Flag] { [shutdown, reload, reloadTaskWorkers, stopping, renewed, draining] }
 
     init() throws(ServerError) {
         shutdown = try Flag()
@@ -22,6 +25,7 @@ final class ControlFlags: Sendable {
         reloadTaskWorkers = try Flag()
         stopping = try Flag()
         renewed = try Flag()
+        draining = try Flag()
     }
 
     /// Joins the flags of a running server, by their inherited descriptors.
@@ -31,6 +35,7 @@ final class ControlFlags: Sendable {
         reloadTaskWorkers = Flag(descriptor: descriptors[2])
         stopping = Flag(descriptor: descriptors[3])
         renewed = Flag(descriptor: descriptors[4])
+        draining = Flag(descriptor: descriptors[5])
     }
 
     /// Runs only in the process that called `start()`: all others exit without unwinding.

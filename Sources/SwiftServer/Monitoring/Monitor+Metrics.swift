@@ -20,7 +20,7 @@ extension Monitor {
             MetricFamily(
                 .gauge, "ready", "Whether the server is ready for traffic: 1 or 0.", obstacles.isEmpty ? 1 : 0),
             MetricFamily(
-                .gauge, "stopping", "Whether the server is stopping: 1 or 0.", flags.stopping.isRaised ? 1 : 0),
+                .gauge, "stopping", "Whether the server is stopping: 1 or 0.", isStopping ? 1 : 0),
         ]
     }
 
@@ -182,7 +182,6 @@ extension Monitor {
         var reloads = MetricFamily(.counter, "reloads", "Reloads by result.")
         reloads.add([("result", "completed")], bus.counted(.reloadEnded, node: layout.manager))
         reloads.add([("result", "aborted")], bus.counted(.reloadAborted, node: layout.manager))
-        let isReloading = bus.isReloading(manager: layout.manager)
         return [
             up, starts, failures, reloads,
             MetricFamily(.gauge, "reloading", "Whether a reload is in progress: 1 or 0.", isReloading ? 1 : 0),

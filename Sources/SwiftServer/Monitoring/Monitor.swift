@@ -55,14 +55,18 @@ final class Monitor: Sendable {
 
     // MARK: Readiness
 
+    var isStopping: Bool { flags.draining.isRaised || flags.stopping.isRaised }
+    var isReloading: Bool { bus.isReloading(manager: layout.manager) }
+    var reloadsBegun: UInt64 { bus.counted(.reloadBegun, node: layout.manager) }
+    /// The workers that do not run, or have not finished `onWorkerStart`.
+    var missingWorkers: [String] { workers.filter { !hasStarted($0) }.map { names[$0] } }
+
     /// Why the server should get no traffic; empty: it is ready.
     var obstacles: [String] {
         var found: [String] = []
-        if flags.stopping.isRaised { found.append("the server is stopping") }
+        if isStopping { found.append("the server is stopping") }
         // A reload replaces one worker after the other, while the others serve.
-        if !bus.isReloading(manager: layout.manager) {
-            found += workers.filter { !hasStarted($0) }.map { "\(names[$0]) has not started" }
-        }
+        if !isReloading { found += missingWorkers.map { "\($0) has not started" } }
         let connections = Connections(bus: bus).count
         if connections >= maxConnections { found.append("maxConnections is reached: \(connections)") }
         let held = (0..<layout.nodes).reduce(into: UInt64(0)) { sum, node in

@@ -19,6 +19,7 @@ internal import Glibc
     private var acceptors: [Acceptor] = []
     private var nextReactor = 0
     private var monitoring: AnsweringPort?
+    private var supervisor: Supervisor?
     /// The descriptors that were open before the master's own: those that a replaced manager may keep.
     private var inheritable: [Int32] = []
     /// Closed in a new manager, which needs a descriptor to list the others even when the master is at its limit.
@@ -66,7 +67,7 @@ internal import Glibc
         self.loop = loop
         loop.becomeMainActor()
         let watchdog = try Watchdog(
-            signals, stop: context.flags.shutdown, limit: context.settings.shutdownTimeout)
+            signals, stop: context.flags.shutdown, limit: context.settings.stopLimit)
         self.watchdog = watchdog
         watchdog.watch(manager: context.managerPID)
         loop.watch(watchdog.descriptor) { [unowned self] in
@@ -88,6 +89,8 @@ internal import Glibc
         ShortageLog(context.bus).start(timers)
         context.handlers.start?()
         startup.hasStarted()
+        supervisor = Supervisor()
+        supervisor?.follow(context.monitor, timers)
         loop.run()
     }
 
@@ -244,10 +247,20 @@ internal import Glibc
         }
     }
 
-    /// Stops in order: no new connections, then the open ones are closed, then the processes end.
+    /// Stops when the time has passed in which others notice that the server is no longer ready.
     private func stop() {
         isStopping = true
         _ = watchdog?.begin()
+        context.flags.draining.raise()
+        supervisor?.stopping()
+        let delay = context.settings.drainDelay
+        guard delay > .zero, let timers else { return endService() }
+        Log.notice("stopping in \(delay); until then only probes of readiness fail")
+        _ = timers.start(after: delay, every: nil) { [unowned self] _ in endService() }
+    }
+
+    /// Stops in order: no new connections, then the open ones are closed, then the processes end.
+    private func endService() {
         context.flags.stopping.raise()
         context.handlers.beforeShutdown?()
         for acceptor in acceptors { acceptor.stop() }

@@ -8,6 +8,8 @@ internal import Synchronization
     private static let isRunning = Atomic(false)
     private let context: ServerContext
     private let startup: Startup
+    private var supervisor: Supervisor?
+    private var isStopping = false
 
     init(_ context: ServerContext, _ startup: Startup) {
         self.context = context
@@ -24,7 +26,7 @@ internal import Synchronization
         defer { signals.close() }
         // Other threads may run already, and a signal reaches one that does not block it.
         let watchdog = try Watchdog(
-            signals, stop: flags.shutdown, limit: context.settings.shutdownTimeout, takesFromThreads: true)
+            signals, stop: flags.shutdown, limit: context.settings.stopLimit, takesFromThreads: true)
         defer { watchdog.end() }
         let loop = try EventLoop()
         defer { loop.end() }
@@ -41,7 +43,7 @@ internal import Synchronization
             for signal in watchdog.pending() { handle(signal, runtime, watchdog) }
         }
         loop.watch(flags.shutdown.descriptor) { [self] in
-            if flags.shutdown.take(), !runtime.drain.isDraining { stop(runtime, watchdog) }
+            if flags.shutdown.take(), !isStopping { stop(runtime, watchdog) }
         }
         Log.notice(context.configuration.listens ? ListeningNotice.text(context) : "serving without a port")
         try startup.isListening()
@@ -49,6 +51,8 @@ internal import Synchronization
         handlers.start?()
         handlers.managerStart?()
         startup.hasStarted()
+        supervisor = Supervisor()
+        supervisor?.follow(context.monitor, runtime.timers)
         let failure = StartFailure()
         runtime.context.whenStartFailed = { cause in
             failure.cause = cause
@@ -68,7 +72,7 @@ internal import Synchronization
     private func handle(_ signal: Int32, _ runtime: WorkerRuntime, _ watchdog: Watchdog) {
         switch signal {
         case SIGTERM, SIGINT:
-            if runtime.drain.isDraining {
+            if isStopping {
                 Log.warning("stopping at once")
                 runtime.loop.stop()
             } else {
@@ -84,8 +88,19 @@ internal import Synchronization
     }
 
     private func stop(_ runtime: WorkerRuntime, _ watchdog: Watchdog) {
-        let limit = watchdog.begin()
+        isStopping = true
+        _ = watchdog.begin()
+        context.flags.draining.raise()
+        supervisor?.stopping()
+        let delay = context.settings.drainDelay
+        guard delay > .zero else { return endService(runtime, watchdog) }
+        Log.notice("stopping in \(delay); until then only probes of readiness fail")
+        _ = runtime.timers.start(after: delay, every: nil) { [unowned self] _ in endService(runtime, watchdog) }
+    }
+
+    private func endService(_ runtime: WorkerRuntime, _ watchdog: Watchdog) {
         context.flags.stopping.raise()
+        let limit = watchdog.begin()
         context.handlers.beforeShutdown?()
         runtime.drain.start(.requested, within: limit)
     }

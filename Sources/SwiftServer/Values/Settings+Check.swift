@@ -73,6 +73,8 @@ extension Settings {
             try require(
                 value >= .milliseconds(10) && value <= .seconds(86_400), "\(name) must be 10 ms to 1 day, got \(value)")
         }
+        try require(
+            drainDelay >= .zero && drainDelay <= .seconds(86_400), "drainDelay must be 0 to 1 day, got \(drainDelay)")
         if let monitoringPort {
             try require(
                 (0...65_535).contains(monitoringPort), "monitoringPort must be 0...65,535, got \(monitoringPort)")

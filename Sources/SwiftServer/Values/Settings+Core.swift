@@ -20,6 +20,9 @@ extension Settings {
     /// How many requests or tasks are at most added to a limit at random.
     static func grace(_ limit: Int, _ grace: Int?) -> Int { grace ?? (limit > 10 ? limit / 2 : 0) }
 
+    /// The time limit of a stop, from its request.
+    var stopLimit: Duration { drainDelay + shutdownTimeout }
+
     var effectiveHighWatermark: Int { highWatermark ?? maxQueue / 2 }
     var effectiveLowWatermark: Int { lowWatermark ?? effectiveHighWatermark / 4 }
 

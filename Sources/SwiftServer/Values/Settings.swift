@@ -153,6 +153,11 @@ public struct Settings: Sendable {
     /// is left then is aborted within one more second. Also the time limit for each worker of a reload. Default: 10
     /// seconds.
     public var shutdownTimeout: Duration = .seconds(10)
+    /// The time between the request to stop and the stop. Meanwhile probes of readiness fail, as
+    /// ``RouteBuilder/health(alive:ready:)`` describes, and everything else continues, so that load balancers send new
+    /// clients elsewhere before connections are refused and closed. ``shutdownTimeout`` begins afterwards. A second
+    /// signal stops at once. Default: zero.
+    public var drainDelay: Duration = .zero
     /// The length of the listen queue; the system may allow fewer. Default: 512.
     public var backlog = 512
     /// The size of each ring in shared memory between two processes, in bytes: a power of two from 4,096. Default: 1

@@ -48,7 +48,7 @@ internal import Glibc
             isDelayed = true
             _ = timers.start(after: WorkerSignals.termDelay, every: nil) { [self] _ in
                 isDelayed = false
-                if !flags.stopping.isRaised { stopOnce(nil, stop) }
+                if !flags.stopping.isRaised, !flags.draining.isRaised { stopOnce(nil, stop) }
             }
         case SIGHUP:
             Log.reopen()

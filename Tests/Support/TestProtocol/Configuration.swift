@@ -40,6 +40,7 @@ package struct Configuration: Codable, Sendable {
     package var pidFile: String?
     package var statsFile: String?
     package var monitoringPort: Int?
+    package var drainDelay: Duration?
     package var user: String?
     package var group: String?
     package var chroot: String?
@@ -155,6 +156,7 @@ extension Configuration {
         set(\.closeTimeout, closeTimeout)
         set(\.messageTimeout, messageTimeout)
         set(\.shutdownTimeout, shutdownTimeout)
+        set(\.drainDelay, drainDelay)
         set(\.idleTimeout, idleTimeout)
         if let stuckAfter { settings.stuckAfter = stuckAfter }
         set(\.killsStuck, killsStuck)

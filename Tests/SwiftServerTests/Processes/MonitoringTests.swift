@@ -128,6 +128,37 @@ extension ProcessTests {
             }
         }
 
+        /// Before the stop only probes of readiness fail. A second signal does not wait for it.
+        @Test(arguments: ServerMode.allCases) func theServerServesUntilTheDelayHasPassed(_ mode: ServerMode) throws {
+            let patient: (inout Configuration) -> Void = {
+                $0.monitoringPort = 0
+                $0.drainDelay = .seconds(600)
+            }
+            try ServerProcess.run(.monitoring, mode, patient) { server in
+                let port = try port(of: server)
+                try Wait.until("readiness") { try Connection(port: port).get("/readyz").status == 200 }
+                let client = try WebSocketClient(port: server.port)
+                server.signal(SIGTERM, to: -server.pid)  // to all processes
+                try Wait.until("the end of the readiness") { try Connection(port: port).get("/readyz").status == 503 }
+                #expect(try Connection(port: server.port).get("/readyz").status == 503)
+                #expect(try Connection(port: server.port).get("/healthz").status == 200)
+                #expect(try client.ask("hello") == "hello")
+                #expect(try WebSocketClient(port: server.port).ask("new") == "new")
+                server.signal(SIGTERM)
+                #expect(try server.waitForEnd() == .exit(0))
+            }
+        }
+
+        @Test(arguments: ServerMode.allCases) func theStopFollowsTheDelay(_ mode: ServerMode) throws {
+            try ServerProcess.run(.monitoring, mode, { $0.drainDelay = .milliseconds(50) }) { server in
+                try server.workerStart(0)
+                server.signal(SIGTERM)
+                #expect(try server.waitForEnd() == .exit(0))
+                try server.workerStop(0)
+                #expect(server.log.contains("stopping in 0.05 seconds"))
+            }
+        }
+
         @Test func aPortInUseIsAnErrorOfTheStart() throws {
             let other = try ServerProcess.runFailing(.monitoring, .single) { $0.monitoringPort = 70_000 }
             let (code, message) = try other.onlyError()

@@ -50,6 +50,11 @@ CRE_API void cre_process_exit(int code) __attribute__((noreturn));
  * make room, which copies the environment elsewhere. */
 CRE_API void cre_process_set_title(const char *title);
 
+/** Sends a message of `length` bytes to a datagram socket of another program, without waiting: to an absolute
+ * path, or with a leading @ to an abstract name. Returns 0; -EINVAL or -ENAMETOOLONG for a name that is none;
+ * or a system error. Any thread. */
+CRE_NODISCARD CRE_API int cre_process_notify(const char *path, const void *message, size_t length);
+
 typedef struct cre_process_end {
     pid_t pid;
     int code;   /* the exit code, when `signal` is 0 */

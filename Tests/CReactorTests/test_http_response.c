@@ -251,6 +251,8 @@ TEST(dates) {
     CHECK_STR(out, "Fri, 31 Dec 9999 23:59:59 GMT");
     CHECK_EQ(cre_http_date_parse("Sunday, 06-Nov-94 08:49:37 GMT", 30), 784111777);
     CHECK_EQ(cre_http_date_parse("Sun Nov  6 08:49:37 1994", 24), 784111777);
+    CHECK_EQ(cre_http_date_parse("Thursday, 01-Jan-70 00:00:00 GMT", 32), 0);
+    CHECK_EQ(cre_http_date_parse("Tuesday, 31-Dec-69 23:59:59 GMT", 31), 3155759999);
     static const char *const refused[] = {
         "",
         "Sun",

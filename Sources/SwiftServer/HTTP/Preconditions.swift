@@ -34,8 +34,10 @@ struct Preconditions: Equatable {
         ifMatch.isEmpty && ifNoneMatch.isEmpty && ifModifiedSince == nil && ifUnmodifiedSince == nil
     }
 
-    /// Decides in the order of RFC 9110, section 13.2.2. Dates that are invalid are ignored.
+    /// Decides in the order of RFC 9110, section 13.2.2. Dates that are invalid are ignored, and so are all conditions
+    /// of methods that neither read nor change a representation (section 13.2.1).
     func decide(method: String, _ current: Representation) -> Decision {
+        if ["OPTIONS", "TRACE", "CONNECT"].contains(method) { return .proceed }
         let isRead = method == "GET" || method == "HEAD"
         if !ifMatch.isEmpty {
             guard Preconditions.matches(ifMatch, current, weak: false) else { return .failed }
@@ -128,8 +130,15 @@ extension Preconditions {
         let header = request.header
         ifMatch = header.all("if-match")
         ifNoneMatch = header.all("if-none-match")
-        ifModifiedSince = header["if-modified-since"]
-        ifUnmodifiedSince = header["if-unmodified-since"]
-        ifRange = header["if-range"]
+        ifModifiedSince = Preconditions.value("if-modified-since", header)
+        ifUnmodifiedSince = Preconditions.value("if-unmodified-since", header)
+        ifRange = Preconditions.value("if-range", header)
+    }
+
+    /// The value of a field. Several fields of one name are a list, which is no valid date and no entity tag.
+    private static func value(_ name: String, _ header: Request.Fields) -> String? {
+        guard let first = header[name] else { return nil }
+        let values = header.all(name)
+        return values.count > 1 ? values.joined(separator: ", ") : first
     }
 }

@@ -42,10 +42,14 @@ extension Response {
         }
         switch Preconditions(request).decide(method: request.method, current) {
         case .proceed: return true
-        case .notModified: status(304)
-        case .failed: status(412)
+        case .notModified:
+            status(304)
+            dropRepresentation()
+            end()
+        case .failed:
+            status(412)
+            endWithReason()
         }
-        end()
         return false
     }
 

@@ -28,7 +28,7 @@ extension Response {
         Log.warning("\(worker.name): a request of connection \(request.connection) was not answered in time")
         let late = extras?.late
         status(late?.status ?? 503)
-        end()
+        endWithReason()
         late?.notify()
     }
 }

@@ -344,6 +344,7 @@ internal import CReactor
         if !isStreaming {
             if !failed { Log.error("\(worker.name): a handler has returned without a response") }
             status(500)
+            return endWithReason()
         }
         end()
     }

@@ -140,7 +140,8 @@ extension Response {
     }
 
     /// Adds a trailer: a field behind the body, for values that are known only when the body was sent. A response with
-    /// trailers is sent in chunks.
+    /// trailers is sent in chunks. While the head was not sent, a field `Trailer` there names it; name later trailers
+    /// so yourself.
     ///
     /// - Returns: ``ResponseResult/unsupported`` when the client does not announce that it takes trailers
     ///   (`TE: trailers`) or uses HTTP/1.0, ``ResponseResult/invalid`` when the field could break the response, or may
@@ -150,7 +151,9 @@ extension Response {
         guard !hasEnded else { return .ended }
         guard request.acceptsTrailers else { return .unsupported }
         guard !Response.isForbiddenTrailer(name), PackedFields.isValid(name, value) else { return .invalid }
-        return neededExtras.trailers.append(name, value) ? .accepted : .full
+        guard neededExtras.trailers.append(name, value) else { return .full }
+        if !isBegun { _ = packed.append("Trailer", name) }
+        return .accepted
     }
 
     /// Fields of RFC 9110, section 6.5.1: framing, routing, modifiers of the request, authentication, and fields that

@@ -116,6 +116,7 @@ extension StaticFiles {
         case .proceed: break
         case .notModified:
             addValidators(current, response)
+            response.dropRepresentation()
             response.status(304)
             response.end()
             return

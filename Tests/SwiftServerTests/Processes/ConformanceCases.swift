@@ -36,6 +36,8 @@ extension ProcessTests.ConformanceTests {
             "white space around values", request("GET /cookies HTTP/1.1", "Cookie: \t a=1;  b=2 \t"), "1 2"),
         served("field without white space", "GET /a HTTP/1.1\r\nHost:b\r\n\r\n", "GET /a b 0"),
         served("obs-text in a value", request("GET /a HTTP/1.1", "X: \u{e4}\u{fc}"), "GET /a a 0"),
+        served(
+            "unknown fields", request("GET /a HTTP/1.1", "X-Unknown: 1", "From: b", "Max-Forwards: 0"), "GET /a a 0"),
         served("empty value", request("GET /a HTTP/1.1", "X:"), "GET /a a 0"),
         served(
             "long request line", request("GET /\(String(repeating: "a", count: 7980)) HTTP/1.1"),
@@ -69,6 +71,7 @@ extension ProcessTests.ConformanceTests {
         refused("invalid Host", 400, request(host: "a/b")),
         refused("invalid Host beside the absolute form", 400, request("GET http://b/ HTTP/1.1", host: "a b")),
         refused("http URI without a host", 400, request("GET http:///a HTTP/1.1")),
+        refused("https URI without a host", 400, request("GET https:///a HTTP/1.1")),
         refused("user information in the target", 400, request("GET http://u@b/ HTTP/1.1")),
         refused("* for another method", 400, request("GET * HTTP/1.1")),
         refused("fragment in the target", 400, request("GET /a#b HTTP/1.1")),
@@ -87,6 +90,12 @@ extension ProcessTests.ConformanceTests {
             request("POST /a HTTP/1.1", chunked, body: "3;x=\"y\" ;z\r\nabc\r\n0A\r\n0123456789\r\n0\r\nX: y\r\n\r\n"),
             "POST /a a 13"),
         served(
+            "white space around extensions",
+            request("POST /a HTTP/1.1", chunked, body: "3 \t; x = \"y\"\r\nabc\r\n0\r\n\r\n"), "POST /a a 3"),
+        served(
+            "Content-Range of a request",
+            request("PUT /a HTTP/1.1", "Content-Range: bytes 5-5/9", "Content-Length: 1", body: "x"), "PUT /a a 1"),
+        served(
             "coding names in any letter case",
             request("POST /a HTTP/1.1", "Transfer-Encoding: CHUNKED", body: "0\r\n\r\n"),
             "POST /a a 0"),
@@ -97,6 +106,7 @@ extension ProcessTests.ConformanceTests {
         refused("length beyond 64 bits", 400, request("POST /a HTTP/1.1", "Content-Length: 18446744073709551617")),
         refused("unknown coding", 501, request("POST /a HTTP/1.1", "Transfer-Encoding: gzip, chunked")),
         refused("chunked is not last", 400, request("POST /a HTTP/1.1", "Transfer-Encoding: chunked, gzip")),
+        refused("chunked with a parameter", 400, request("POST /a HTTP/1.1", "Transfer-Encoding: chunked;x=1")),
         refused("chunked twice", 400, request("POST /a HTTP/1.1", "Transfer-Encoding: chunked, chunked")),
         refused("coding in HTTP/1.0", 400, request("POST /a HTTP/1.0", chunked, body: "0\r\n\r\n")),
         refused("chunk size of no digits", 400, request("POST /a HTTP/1.1", chunked, body: "x\r\n")),
@@ -192,7 +202,9 @@ extension ProcessTests.ConformanceTests {
         served("205 in pieces has an empty body", request("GET /pieces/205 HTTP/1.1"), "", status: 205),
         without("304 has no body", 304, request("GET /pieces/304 HTTP/1.1"), ["Transfer-Encoding": nil]),
         served("unknown statuses", request("GET /whole/299 HTTP/1.1"), "body", status: 299),
-        served("a handler that fails", request("GET /fails HTTP/1.1"), "", status: 500),
+        served(
+            "a handler that fails", request("GET /fails HTTP/1.1"), "Internal Server Error\n",
+            ["Content-Type": "text/plain; charset=utf-8"], status: 500),
         served("text has a type", request(), "GET /a a 0", ["Content-Type": "text/plain; charset=utf-8"]),
     ]
 
@@ -220,11 +232,20 @@ extension ProcessTests.ConformanceTests {
             request(
                 "GET /versioned HTTP/1.1", "If-None-Match: \"v0\"",
                 "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"), "version 1"),
-        served("412 for a change", versioned("If-None-Match: *", method: "PUT"), "", status: 412),
-        served("If-Match compares strongly", versioned("If-Match: W/\"v1\"", method: "PUT"), "", status: 412),
         served(
-            "412 by date", versioned("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT", method: "PUT"), "",
+            "412 for a change", versioned("If-None-Match: *", method: "PUT"), "Precondition Failed\n", status: 412),
+        served(
+            "If-Match compares strongly", versioned("If-Match: W/\"v1\"", method: "PUT"), "Precondition Failed\n",
             status: 412),
+        served(
+            "412 by date", versioned("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT", method: "PUT"),
+            "Precondition Failed\n", status: 412),
+        served(
+            "two dates are ignored",
+            request(
+                "GET /versioned HTTP/1.1", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+                "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"), "version 1"),
+        served("conditions of OPTIONS", versioned("If-None-Match: *", method: "OPTIONS"), "version 1"),
         served(
             "If-Modified-Since is for GET",
             versioned("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", method: "PUT"),

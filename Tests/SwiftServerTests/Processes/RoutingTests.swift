@@ -125,7 +125,8 @@ extension ProcessTests {
                 for (path, status, body, trace) in [
                     ("/routed/7", 200, "routed 7", "port /routed/:id 7"),
                     ("/other", 200, "unrouted /other", "port - -"),
-                    ("/forbidden", 403, "forbidden", "port - -"), ("/fails", 500, "", "port - -"),
+                    ("/forbidden", 403, "forbidden", "port - -"),
+                    ("/fails", 500, "Internal Server Error\n", "port - -"),
                 ] {
                     let response = try client.get(path)
                     #expect(response.status == status && response.body == body, "\(path): \(response)")

@@ -126,4 +126,25 @@ import Testing
             ifRange: "\"c\"")
         #expect(Preconditions(request) == expected)
     }
+
+    /// Two fields are a list, which is no date; and none of several tags can be that of a part.
+    @Test func severalDatesAreIgnored() throws {
+        let (date, tag) = (PreconditionsTests.same, "\"a\"")
+        let request = try RequestTests.request(
+            """
+            GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: \(date)\r\nIf-Modified-Since: \(date)\r\n\
+            If-Unmodified-Since: \(PreconditionsTests.before)\r\nIf-Unmodified-Since: \(date)\r\n\
+            If-Range: \(tag)\r\nIf-Range: \(tag)\r\n\r\n
+            """)
+        let conditions = Preconditions(request)
+        #expect(decide("GET", conditions) == .proceed)
+        #expect(decide("PUT", conditions) == .proceed)
+        #expect(!conditions.allowsRange(PreconditionsTests.current))
+    }
+
+    @Test func methodsWithoutARepresentation() {
+        let conditions = Preconditions(ifMatch: ["\"b\""], ifNoneMatch: ["*"])
+        for method in ["OPTIONS", "TRACE", "CONNECT"] { #expect(decide(method, conditions) == .proceed) }
+        #expect(decide("DELETE", conditions) == .failed)
+    }
 }

@@ -198,6 +198,7 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     /* The task in hand stays: the successor reports it to its poster. */
     atomic_store(&bus->activities[node].since_ms, 0);
     atomic_store(&bus->activities[node].ending, 0);
+    cre_bus_set_requests(bus, node, 0, 0);
     cre_table_sweep(bus->table, (uint16_t)node);
     /* What others send them would wait, too, until a successor wakes them. */
     cre__bus_wake_receivers(bus, node);

@@ -37,6 +37,9 @@ typedef struct cre__activity_block {
     _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
     _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
     _Alignas(64) _Atomic uint64_t counts[8];   /* by cre_bus_counter */
+    _Alignas(64) _Atomic uint32_t requests;    /* in progress: request_load.c */
+    _Atomic uint32_t requests_waiting;
+    _Atomic uint64_t requests_refused;
 } cre__activity_block;
 
 struct cre_bus {

@@ -4,8 +4,8 @@ internal import CReactor
 @safe final class OpenRequests: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     @safe @exclusivity(unchecked) private(set) var count = 0
-    /// Called when a request was answered.
-    @safe @exclusivity(unchecked) var whenAnswered: (() -> Void)?
+    /// Called when a request was answered, or need not be.
+    @safe @exclusivity(unchecked) var whenAnswered: ((RequestID?) -> Void)?
     @safe @exclusivity(unchecked) private var bodies: [RequestID: IncomingBody] = [:]
     private let link: WorkerLink
     private let pauses: ReadPauses
@@ -38,7 +38,19 @@ internal import CReactor
     func answered(_ request: RequestID) {
         if !bodies.isEmpty { bodies[request]?.cut() }
         count -= 1
-        whenAnswered?()
+        whenAnswered?(request)
+    }
+
+    /// A handshake was accepted without a response.
+    func upgraded(_ request: RequestID) { whenAnswered?(request) }
+
+    /// Counts a request that waits for its handler as one that is not answered, up to ``release()``.
+    func hold() { count += 1 }
+
+    /// The handler of a request that has waited was called, or nobody waits for the response any more.
+    func release() {
+        count -= 1
+        whenAnswered?(nil)
     }
 
     // MARK: Responses in pieces

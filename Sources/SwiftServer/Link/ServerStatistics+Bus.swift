@@ -18,6 +18,7 @@ extension ServerStatistics {
         let tasks = activities.filter { $0.role == .taskWorker }.map(\.activity)
         let done = tasks.reduce(0) { $0 &+ $1.tasksDone }
         let given = tasks.reduce(0) { $0 &+ $1.tasksGiven }
+        let load = bus?.requestLoad ?? (inProgress: 0, waiting: 0, refused: 0)
         self.init(
             connections: Connections(bus: bus).count, accepted: Int(truncatingIfNeeded: raw.accepted),
             refused: Int(truncatingIfNeeded: raw.refused),
@@ -28,7 +29,9 @@ extension ServerStatistics {
             messagesReceived: Int(truncatingIfNeeded: raw.messages_in),
             messagesSent: Int(truncatingIfNeeded: raw.messages_out),
             messagesSkipped: Int(truncatingIfNeeded: raw.skipped), requests: Int(truncatingIfNeeded: raw.requests),
-            responses: Int(truncatingIfNeeded: raw.responses), bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
+            responses: Int(truncatingIfNeeded: raw.responses), requestsInProgress: load.inProgress,
+            requestsWaiting: load.waiting, requestsRefused: load.refused,
+            bytesReceived: Int(truncatingIfNeeded: raw.bytes_in),
             bytesSent: Int(truncatingIfNeeded: raw.bytes_out), queuedBytes: Int(truncatingIfNeeded: raw.queued),
             unfinishedBytes: Int(truncatingIfNeeded: raw.buffered),
             transitBytes: Int(truncatingIfNeeded: raw.transit),

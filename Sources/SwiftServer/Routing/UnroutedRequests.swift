@@ -60,6 +60,7 @@
     func receiveHandshake(_ request: Request) {
         if let handshake { return handshake(worker, request) }
         _ = worker.link.upgrade(request.id, subprotocol: nil, fields: [])
+        worker.requests.upgraded(request.id)
     }
 
     /// Answers a handshake inside of middleware.

@@ -55,6 +55,11 @@ extension OptionDraft {
         option(number, path, { $0.asInt.map { $0 == 0 ? standard : $0 } }, { .integer($0) })
     }
 
+    /// A number of which 0 is no limit.
+    private static func limit(_ path: any Path<Int?>) -> SwooleOption {
+        option(number, path, { $0.asInt.map { $0 == 0 ? nil : $0 } }, { .integer($0 ?? 0) })
+    }
+
     private static func grace(_ path: any Path<Int?>, of limit: any Path<Int>) -> SwooleOption {
         SwooleOption(
             kind: number,
@@ -133,6 +138,8 @@ extension OptionDraft {
         "task_max_request_grace": grace(\.settings.maxTasksGrace, of: \.settings.maxTasks),
         "max_connection": count(\.settings.maxConnections, Settings().maxConnections),
         "max_conn": count(\.settings.maxConnections, Settings().maxConnections),
+        "max_concurrency": limit(\.settings.maxConcurrentRequests),
+        "worker_max_concurrency": limit(\.settings.maxConcurrentRequestsPerWorker),
         "max_wait_time": time(\.settings.shutdownTimeout),
         "dispatch_mode": option(
             "1 (in turn), 2 (by connection), 3 (idle first), 4 (by address) or 5 (by user)", \.settings.dispatch,

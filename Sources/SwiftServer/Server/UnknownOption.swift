@@ -94,8 +94,8 @@ struct UnknownOption {
                 "compression_min_length", "compression_types", "document_root", "enable_static_handler",
                 "http_autoindex", "http_compression", "http_compression_level", "http_compression_types",
                 "http_gzip_level", "http_index_files", "log_date_format", "log_date_with_microseconds", "log_rotation",
-                "max_concurrency", "send_timeout", "static_handler_locations", "tcp_user_timeout",
-                "upload_max_filesize", "upload_tmp_dir", "worker_max_concurrency",
+                "send_timeout", "static_handler_locations", "tcp_user_timeout",
+                "upload_max_filesize", "upload_tmp_dir",
             ], "this option is not implemented"
         ),
     ]

@@ -29,6 +29,13 @@ public struct ServerStatistics: Sendable {
     public let requests: Int
     /// Sent HTTP responses.
     public let responses: Int
+    /// Requests in progress that ``Settings/maxConcurrentRequests`` or ``Settings/maxConcurrentRequestsPerWorker``
+    /// counts, those that wait included; 0 without such a limit.
+    public let requestsInProgress: Int
+    /// Requests that wait for another one of their worker to end (``Settings/maxConcurrentRequestsPerWorker``).
+    public let requestsWaiting: Int
+    /// Requests that got status 503 because of these limits.
+    public let requestsRefused: Int
     /// Bytes received from clients.
     public let bytesReceived: Int
     /// Bytes sent to clients.

@@ -51,6 +51,16 @@ extension Settings {
         try require(
             (0...1 << 24).contains(maxConnectionsPerAddress),
             "maxConnectionsPerAddress must be 0...16,777,216, got \(maxConnectionsPerAddress)")
+        for (name, value) in [
+            ("maxConcurrentRequests", maxConcurrentRequests),
+            ("maxConcurrentRequestsPerWorker", maxConcurrentRequestsPerWorker),
+        ] {
+            guard let value else { continue }
+            try require((1...1 << 24).contains(value), "\(name) must be 1...16,777,216, got \(value)")
+        }
+        try require(
+            (0...65_536).contains(maxWaitingRequests),
+            "maxWaitingRequests must be 0...65,536, got \(maxWaitingRequests)")
         _ = try TrustedProxies(self)
         try compression?.check()
         try compressResponses?.check("compressResponses")

@@ -135,6 +135,18 @@ public struct Settings: Sendable {
     /// The time limit for a handler to begin its response. When it has passed, the client gets status 503, and a line
     /// is logged; see ``Response/limit(to:)``. Default: `nil`, no limit.
     public var requestTimeout: Duration?
+    /// The maximum number of requests that the whole server has in progress, from their arrival to the end of their
+    /// responses; a further one gets status 503 with `Retry-After`. Asynchronous handlers, responses in pieces and
+    /// handshakes that are being decided count, open WebSockets do not. Two requests that arrive in the same moment for
+    /// the last place may both be refused. Default: `nil`, no limit.
+    public var maxConcurrentRequests: Int?
+    /// The maximum number of requests that each worker has in progress, counted as for ``maxConcurrentRequests``.
+    /// Further ones wait for their turn, in the order of their arrival. Default: `nil`, no limit.
+    public var maxConcurrentRequestsPerWorker: Int?
+    /// The maximum number of requests that wait in each worker because of ``maxConcurrentRequestsPerWorker``; a further
+    /// one gets status 503. Waiting requests are in progress for ``maxConcurrentRequests``, and ``requestTimeout``
+    /// limits their time. Default: 1,024.
+    public var maxWaitingRequests = 1024
     /// Proxies whose forwarded fields are believed: addresses ("10.1.2.3", "::1"), blocks ("10.0.0.0/8", "fd00::/8"),
     /// and "unix" for all clients of Unix sockets. Requests of other clients are taken as they are. It decides about
     /// ``Request/clientAddress``, ``Request/scheme``, ``Request/host`` and ``Request/requestID``. Default: none.

@@ -18,6 +18,9 @@ extension Settings {
             "monitoringHost needs monitoringPort")
         try require(
             monitoringPort == nil || !isMonitoringLocal, "monitoringPort has no effect with a Unix socket: remove it")
+        try require(
+            maxWaitingRequests == Settings().maxWaitingRequests || maxConcurrentRequestsPerWorker != nil,
+            "maxWaitingRequests needs maxConcurrentRequestsPerWorker")
         try require(program == nil || reload == .newProgram, "program needs reload = .newProgram")
     }
 

@@ -22,14 +22,15 @@ internal import CReactorInternal
     @safe @exclusivity(unchecked) private var memory = RequestMemory()
 
     init(
-        worker: WorkerContext, configuration: ServerConfiguration, sockets: OpenWebSockets?, tasks: TaskRunner,
-        poster: TaskPoster, drain: Drain, quota: Quota
+        worker: WorkerContext, configuration: ServerConfiguration, sockets: OpenWebSockets?, limit: ConcurrencyLimit?,
+        tasks: TaskRunner, poster: TaskPoster, drain: Drain, quota: Quota
     ) {
         self.worker = worker
         self.sockets = sockets
         // Other processes have no connections.
         let isWorker = configuration.layout.role(of: worker.id) == .worker
-        let all = configuration.ports.map { isWorker ? $0.routedHandlers(worker, sockets) : $0.handlers }
+        var all = configuration.ports.map { isWorker ? $0.routedHandlers(worker, sockets) : $0.handlers }
+        if let limit { all = all.map(limit.surround) }
         handlers = all[0]
         otherHandlers = Array(all.dropFirst())
         pipeMessage = configuration.handlers.pipeMessage

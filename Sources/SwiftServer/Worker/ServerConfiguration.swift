@@ -55,6 +55,13 @@ struct ServerConfiguration: Sendable {
 
     func checkHandlers() throws(ServerError) {
         for port in ports { try port.check() }
+        let limit: String? =
+            settings.maxConcurrentRequests != nil
+            ? "maxConcurrentRequests"
+            : settings.maxConcurrentRequestsPerWorker != nil ? "maxConcurrentRequestsPerWorker" : nil
+        if let limit, !ports.contains(where: { $0.type == .http || $0.type == .webSocket }) {
+            throw .setting("\(limit) needs an http or webSocket port, whose requests it limits")
+        }
         if settings.taskWorkerCount > 0, tasks.task == nil {
             throw ServerError(code: .missingHandler, message: "task workers need an onTask handler")
         }

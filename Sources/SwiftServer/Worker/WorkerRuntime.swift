@@ -12,6 +12,8 @@ internal import CReactorInternal
     let drain: Drain
     private let router: EventRouter
     private let webSockets: OpenWebSockets?
+    /// `nil` without limits of concurrency.
+    private let limit: ConcurrencyLimit?
     private let inlet: EventRouter.Inlet
 
     var loop: EventLoop { context.loop }
@@ -79,10 +81,13 @@ internal import CReactorInternal
                 context, pauses: pauses, routes: configuration.ports.map(\.webSockets),
                 handlers: configuration.ports.map(\.handlers))
         webSockets = open
+        let limit = role == .worker ? ConcurrencyLimit(settings, context, node: layout.node(of: id)) : nil
+        self.limit = limit
+        if let limit { requests.whenAnswered = { if let request = $0 { limit.answered(request) } } }
         drain = WorkerRuntime.makeDrain(context, configuration, flags, tasks, poster, open)
         router = EventRouter(
-            worker: context, configuration: configuration, sockets: open, tasks: tasks, poster: poster, drain: drain,
-            quota: Quota(role == .worker ? settings.requestQuota : 0))
+            worker: context, configuration: configuration, sockets: open, limit: limit, tasks: tasks, poster: poster,
+            drain: drain, quota: Quota(role == .worker ? settings.requestQuota : 0))
         self.id = id
         self.role = role
         self.configuration = configuration
@@ -111,6 +116,7 @@ internal import CReactorInternal
         let result = unsafe link.open(engine: sockets == nil ? nil : configuration.engineConfig())
         guard result == 0 else { throw .system("cannot open \(name)", result) }
         context.open()
+        limit?.publish()
         if let sockets { try serve(sockets) }
     }
 
@@ -142,7 +148,11 @@ internal import CReactorInternal
                         hasTimers: timers.hasUsers)
                 },
                 watch: { step in
-                    requests.whenAnswered = step
+                    let limited = requests.whenAnswered
+                    requests.whenAnswered = {
+                        limited?($0)
+                        step()
+                    }
                     lanes.runners.whenIdle = step
                     sockets?.whenIdle = step
                     timers.whenFewer = step
@@ -191,6 +201,7 @@ internal import CReactorInternal
         guard !context.hasClosed else { return }
         timers.whenFewer = nil
         drain.end()
+        limit?.end()
         context.close()
         ProcessTimers.ofWorker = nil
         timers.clearAll()

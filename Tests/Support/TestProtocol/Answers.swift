@@ -73,7 +73,7 @@ package struct ConnectionReport: Codable, Hashable, Sendable {
 /// Some of the numbers of `stats()`.
 package struct Counts: Codable, Hashable, Sendable {
     package let connections, accepted, closed, closedByPeer, messagesReceived, bytesReceived, bytesSent: Int
-    package let idleWorkers, idleTaskWorkers, tasksWaiting, tasksDone: Int
+    package let requestsInProgress, idleWorkers, idleTaskWorkers, tasksWaiting, tasksDone: Int
 
     package init(_ stats: ServerStatistics) {
         connections = stats.connections
@@ -83,6 +83,7 @@ package struct Counts: Codable, Hashable, Sendable {
         messagesReceived = stats.messagesReceived
         bytesReceived = stats.bytesReceived
         bytesSent = stats.bytesSent
+        requestsInProgress = stats.requestsInProgress
         idleWorkers = stats.idleWorkers
         idleTaskWorkers = stats.idleTaskWorkers
         tasksWaiting = stats.tasksWaiting

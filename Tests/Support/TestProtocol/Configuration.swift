@@ -18,6 +18,7 @@ package struct Configuration: Codable, Sendable {
     package var maxTask: Int?
     package var maxConnections: Int?
     package var maxConnectionsPerAddress: Int?
+    package var maxConcurrentRequests: Int?
     package var maxRequests: Int?
     package var maxRequestsGrace: Int?
     package var maxTasks: Int?
@@ -132,6 +133,7 @@ extension Configuration {
         }
         settings.workerCount = workers
         settings.reactorCount = reactors
+        settings.maxConcurrentRequests = maxConcurrentRequests
         settings.maxRequestsGrace = maxRequestsGrace
         settings.maxTasksGrace = maxTasksGrace
         settings.heartbeatIdleTime = heartbeatIdleTime

@@ -102,14 +102,17 @@ import Testing
     @Test func zeroIsTheDefaultOrNone() throws {
         try server.set([
             "worker_num": 7, "reactor_num": 3, "max_conn": 9, "heartbeat_idle_time": 60, "heartbeat_check_interval": 5,
-            "tcp_defer_accept": 2, "tcp_fastopen": 100,
+            "tcp_defer_accept": 2, "tcp_fastopen": 100, "max_concurrency": 50, "worker_max_concurrency": "10",
         ])
+        #expect(server.settings.maxConcurrentRequests == 50 && server.settings.maxConcurrentRequestsPerWorker == 10)
+        #expect(server.option("max_concurrency") == 50 && server.option("worker_max_concurrency") == 10)
         #expect(server.ports[0].settings.fastOpen == 100 && server.ports[0].settings.deferAccept == .seconds(2))
         try server.set([
             "worker_num": 0, "reactor_num": 0, "max_conn": 0, "heartbeat_idle_time": 0, "heartbeat_check_interval": 0,
-            "tcp_defer_accept": 0, "tcp_fastopen": 0,
+            "tcp_defer_accept": 0, "tcp_fastopen": 0, "max_concurrency": 0, "worker_max_concurrency": 0,
         ])
         let settings = server.settings
+        #expect(settings.maxConcurrentRequests == nil && settings.maxConcurrentRequestsPerWorker == nil)
         #expect(settings.workerCount == Settings().workerCount && settings.reactorCount == nil)
         #expect(settings.maxConnections == 100_000)
         #expect(settings.heartbeatIdleTime == nil && settings.heartbeatCheckInterval == nil)

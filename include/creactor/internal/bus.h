@@ -63,9 +63,30 @@ CRE_API cre_table *cre_bus_table(cre_bus *bus);
 /** Returns the process that has a node open, 0 when there is none. Any thread or process. */
 CRE_API pid_t cre_bus_pid(const cre_bus *bus, uint32_t node);
 
-/** Releases what a dead process had open as `node`, its connections above all. It must be called before a
- * successor starts. Any thread or process. */
+/** Releases what a dead process had open as `node`, its connections and requests above all. It must be called
+ * before a successor starts. Any thread or process. */
 CRE_API void cre_bus_forget(cre_bus *bus, uint32_t node);
+
+/** The requests that limits of concurrency count. */
+typedef struct cre_request_load {
+    uint64_t in_progress; /**< taken by a process and not answered */
+    uint64_t waiting;     /**< of these, the ones whose handler was not called */
+    uint64_t refused;     /**< since the server has started */
+} cre_request_load;
+
+/** Publishes the requests of a node that are in progress, and those of them that wait. The values replace
+ * those of the last call, so an overwritten one does not stay. The process of the node. */
+CRE_API void cre_bus_set_requests(cre_bus *bus, uint32_t node, uint32_t in_progress, uint32_t waiting);
+
+/** Returns the number of requests of all nodes that are in progress. Of two nodes that publish a request and
+ * then call this, at least one counts both. Any process. */
+CRE_API uint64_t cre_bus_requests_in_progress(const cre_bus *bus);
+
+/** Counts a refused request. The process of the node. */
+CRE_API void cre_bus_count_refused_request(cre_bus *bus, uint32_t node);
+
+/** Copies the sums over all nodes. Any thread or process. */
+CRE_API void cre_bus_get_request_load(const cre_bus *bus, cre_request_load *load);
 
 /** The callbacks of a node, called on its thread. */
 typedef struct cre_node_handlers {

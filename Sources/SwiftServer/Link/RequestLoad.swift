@@ -1,0 +1,26 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// The requests in progress, as the workers publish them for limits of concurrency.
+extension Bus {
+    /// Publishes the requests of this process, that of `node`, which are in progress, and those of them that wait.
+    func publish(requests: Int, waiting: Int, node: Int) {
+        unsafe cre_bus_set_requests(raw, UInt32(node), UInt32(clamping: requests), UInt32(clamping: waiting))
+    }
+
+    /// The number of requests of all processes that are in progress.
+    var requestsInProgress: Int { Int(truncatingIfNeeded: unsafe cre_bus_requests_in_progress(raw)) }
+
+    /// Counts a request that this process, that of `node`, has refused.
+    func countRefusedRequest(node: Int) { unsafe cre_bus_count_refused_request(raw, UInt32(node)) }
+
+    /// The sums over all processes.
+    var requestLoad: (inProgress: Int, waiting: Int, refused: Int) {
+        var load = cre_request_load()
+        unsafe cre_bus_get_request_load(raw, &load)
+        return (
+            Int(truncatingIfNeeded: load.in_progress), Int(truncatingIfNeeded: load.waiting),
+            Int(truncatingIfNeeded: load.refused)
+        )
+    }
+}

@@ -7,6 +7,7 @@ import SwiftServerTesting
 @MainActor let request: Request = value()
 @MainActor let response: Response = value()
 @MainActor let accessLog: any Middleware = value()
+@MainActor let onlyMonitoring: any Middleware = value()
 let id = ""
 let key = ""
 let secret = ""

@@ -75,7 +75,8 @@ import Testing
             (Messages.laterAnswers(), "/", 200, "at once"), (Messages.laterAnswers(), "/wait", 200, "now"),
             (Messages.straightLine(), "/", 200, "<h1>Hello</h1>"), (Functions.functions(), "/p", 200, "page /p"),
             (Functions.asynchronousFunctions(), "/", 200, "slow page"), (Names.names(), "/", 200, "by name"),
-            (Functions.asynchronousFunctions(), "/error", 500, ""), (Functions.localFunctions(), "/", 200, "0"),
+            (Functions.asynchronousFunctions(), "/error", 500, "Internal Server Error\n"),
+            (Functions.localFunctions(), "/", 200, "0"),
             (Functions.controller(), "/", 200, "0 members"),
         ] as [(HTTPServer, String, Int, String)] {
             let answer = try await tryOut(server) { try get(path, port: $0) }

@@ -28,6 +28,15 @@ struct StaticFileMounts: Sendable {
         mounts.sort { $0.bytes.count > $1.bytes.count }
     }
 
+    /// These folders, and those of `others` at further paths.
+    func adding(_ others: StaticFileMounts) -> StaticFileMounts {
+        if others.isEmpty { return self }
+        var all = others
+        for mount in mounts { all.add(mount.prefix.isEmpty ? "/" : mount.prefix, mount.files) }
+        all.problem = problem ?? all.problem
+        return all
+    }
+
     /// The handler of requests that serves the folders, and hands all other requests on to `next`, or answers them with
     /// 404 without one.
     func function(before next: RequestFunction?) -> RequestFunction {

@@ -67,10 +67,10 @@ extension Request.Part {
     /// moved or kept. The file is readable for the user of the server only. Nothing of the client gets into its name.
     ///
     /// - Parameter directory: a directory of the server, if possible on the file system to which the file will be
-    ///   moved. `nil`: the one that TMPDIR names, else /tmp.
+    ///   moved. `nil`: ``Settings/uploadDirectory``.
     /// - Throws: ``FileError``, ``MultipartError`` or ``RequestBodyError``; nothing is left of the file then.
     @MainActor public func store(in directory: String? = nil) async throws -> UploadedFile {
-        let directory = directory ?? Request.Part.temporaryDirectory
+        let directory = directory ?? UploadDirectory.current
         let number = String(UInt64.random(in: 0 ... .max), radix: 36) + String(UInt64.random(in: 0 ... .max), radix: 36)
         let path = "\(directory)/upload-\(number)"
         let size = try await write(to: path)
@@ -84,10 +84,6 @@ extension Request.Part {
     /// - Throws: ``FileError``, ``MultipartError`` or ``RequestBodyError``; nothing is left of the file then.
     @MainActor @discardableResult public func save(to path: String) async throws -> Int {
         try await write(to: path)
-    }
-
-    private static var temporaryDirectory: String {
-        unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
     }
 
     /// The number of bytes that are written at once.
@@ -165,4 +161,16 @@ private final class FileWriter: Sendable {
     }
 
     func remove() { unsafe unlink(path) }
+}
+
+/// The directory of uploads in this process; see ``Settings/uploadDirectory``.
+enum UploadDirectory {
+    private static let value = Lock<String?>(nil)
+
+    static func set(_ path: String?) { value.withLock { $0 = path } }
+
+    static var current: String {
+        if let path = value.withLock({ $0 }) { return path }
+        return unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+    }
 }

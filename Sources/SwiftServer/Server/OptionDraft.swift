@@ -10,16 +10,47 @@ struct NamedOptions: Sendable {
     /// The certificate's file while that of its key is missing, and the other way round.
     var certificate: String?
     var key: String?
+    var folder = NamedFolder()
+    var compression = ResponseCompression()
     /// Which were set by name: the values of a group, and what switches it.
     var markerUse = Use()
     var lengthUse = Use()
     var probeUse = Use()
+    var folderUse = Use()
+    var compressionUse = Use()
 
     struct Use: Sendable {
         var hasValue = false
         var hasSwitch = false
         /// A value has no effect, and nobody has said that it should not have any.
         var isIncomplete: Bool { hasValue && !hasSwitch }
+    }
+}
+
+/// The folder that options describe.
+struct NamedFolder: Sendable {
+    var isServed = false
+    var root: String?
+    /// The paths whose files are served; empty: all.
+    var locations: [String] = []
+    var index: String?
+    var listsFolders = false
+
+    /// The folders by their paths. Without locations, requests for what does not exist go to `onRequest`.
+    func mounts() throws(ServerError) -> StaticFileMounts {
+        var mounts = StaticFileMounts()
+        guard isServed, let root else { return mounts }
+        for location in locations.isEmpty ? ["/"] : locations {
+            var files = StaticFiles(locations.isEmpty ? root : "\(root)/\(location)")
+            files.index = index
+            files.listsFolders = listsFolders
+            files.passesMissing = locations.isEmpty
+            mounts.add(location, files)
+        }
+        if let problem = mounts.problem {
+            throw .setting("set: \(locations.isEmpty ? "document_root" : "static_handler_locations"): \(problem)")
+        }
+        return mounts
     }
 }
 
@@ -38,6 +69,9 @@ struct OptionDraft {
     var isLengthChecked: Bool
     var isMQTT: Bool
     var keepsAlive: Bool
+    var compresses: Bool
+    /// The folders that options describe.
+    var folders = StaticFileMounts()
     var certificate: String?
     var key: String?
 
@@ -63,6 +97,8 @@ struct OptionDraft {
         }
         keepsAlive = port.keepAlive != nil
         if let keepAlive = port.keepAlive { named.keepAlive = keepAlive }
+        compresses = settings.compressResponses != nil
+        if let compression = settings.compressResponses { named.compression = compression }
         (certificate, key) = (named.certificate, named.key)
         if let first = tls?.certificates.first {
             if case .file(let path) = first.chain { certificate = path }
@@ -74,6 +110,8 @@ struct OptionDraft {
     mutating func finish() throws(ServerError) {
         port.framing = try framing()
         port.keepAlive = keepsAlive ? named.keepAlive : nil
+        settings.compressResponses = compresses ? named.compression : nil
+        folders = try named.folder.mounts()
         guard let certificate, let key else {
             (named.certificate, named.key) = (certificate, key)
             return
@@ -123,6 +161,21 @@ struct OptionDraft {
         }
         if named.probeUse.isIncomplete, !keepsAlive {
             throw .setting("tcp_keepidle, tcp_keepinterval and tcp_keepcount need open_tcp_keepalive")
+        }
+        if named.compressionUse.isIncomplete, !compresses {
+            throw .setting(
+                "http_compression_level, compression_min_length and http_compression_types need http_compression")
+        }
+        if named.folderUse.isIncomplete, !named.folder.isServed {
+            throw .setting(
+                "document_root, static_handler_locations, http_index_files and http_autoindex need "
+                    + "enable_static_handler")
+        }
+        if named.folder.isServed {
+            if named.folder.root == nil { throw .setting("enable_static_handler needs document_root") }
+            if spoken == .tcp || spoken == .udp {
+                throw .setting("enable_static_handler needs a server for HTTP or WebSockets")
+            }
         }
         if named.certificate != nil { throw .setting("ssl_cert_file needs ssl_key_file") }
         if named.key != nil { throw .setting("ssl_key_file needs ssl_cert_file") }

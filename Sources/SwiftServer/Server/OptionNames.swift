@@ -120,7 +120,9 @@ extension OptionDraft {
     private static let bodyOffset = length(int(\.named.bodyOffset))
 
     /// All options, by name.
-    static let options: [String: SwooleOption] = [
+    static let options = ofServer.merging(ofHTTP) { own, _ in own }
+
+    private static let ofServer: [String: SwooleOption] = [
         "worker_num": SwooleOption(
             kind: number, set: count(\.settings.workerCount, Settings().workerCount).set,
             get: { .integer($0.mode == .single ? 1 : $0.settings.workerCount) }),
@@ -232,5 +234,73 @@ extension OptionDraft {
         "kernel_socket_send_buffer_size": size(\.port.sendBuffer),
         "ssl_cert_file": text(\.certificate),
         "ssl_key_file": text(\.key),
+    ]
+}
+
+// MARK: - Static files, compressed responses and uploads
+
+extension OptionDraft {
+    private static let texts = "a list of texts"
+
+    private static func folder(_ option: SwooleOption) -> SwooleOption {
+        value(\.named.folderUse, of: \.named.folder.isServed, option)
+    }
+
+    private static func compression(_ option: SwooleOption) -> SwooleOption {
+        value(\.named.compressionUse, of: \.compresses, option)
+    }
+
+    /// One level for all codings. The level that gzip has leaves those of the others as they are.
+    private static let level = compression(
+        SwooleOption(
+            kind: "1 (fast) to 9 (small)",
+            set: { draft, value in
+                guard let level = value.asInt, (1...9).contains(level) else { return false }
+                if level != draft.named.compression.gzipLevel {
+                    draft.named.compression.gzipLevel = level
+                    draft.named.compression.brotliLevel = level
+                    draft.named.compression.zstandardLevel = level
+                }
+                return true
+            }, get: { .integer($0.named.compression.gzipLevel) }))
+
+    private static let threshold = compression(size(\.named.compression.threshold))
+
+    private static let types = compression(
+        option(texts, \.named.compression.types, { $0.asTexts }, { .list($0.map { .text($0) }) }))
+
+    private static let ofHTTP: [String: SwooleOption] = [
+        "enable_static_handler": toggle(\.named.folderUse, bool(\.named.folder.isServed)),
+        "document_root": folder(text(\.named.folder.root)),
+        "static_handler_locations": folder(
+            option(texts, \.named.folder.locations, { $0.asTexts }, { .list($0.map { .text($0) }) })),
+        "http_index_files": folder(
+            option(
+                "a list of one name", \.named.folder.index,
+                { value in value.asTexts.flatMap { $0.count <= 1 ? .some($0.first) : .none } },
+                { .list($0.map { [.text($0)] } ?? []) })),
+        "http_autoindex": folder(bool(\.named.folder.listsFolders)),
+        "http_compression": toggle(\.named.compressionUse, bool(\.compresses)),
+        "http_compression_level": level,
+        "http_gzip_level": level,
+        "compression_level": level,
+        "http_compression_min_length": threshold,
+        "compression_min_length": threshold,
+        "http_compression_types": types,
+        "compression_types": types,
+        "upload_tmp_dir": text(\.settings.uploadDirectory),
+        // Uploads of any size arrive in pieces, up to this limit.
+        "upload_max_filesize": SwooleOption(
+            kind: bytes,
+            set: { draft, value in
+                guard let size = value.asSize else { return false }
+                draft.settings.streamRequestBodies = size > 0
+                draft.settings.maxStreamedBody = size > 0 ? size : nil
+                return true
+            },
+            get: { draft in
+                guard draft.settings.streamRequestBodies else { return .integer(0) }
+                return draft.settings.maxStreamedBody.map { .integer($0) }
+            }),
     ]
 }

@@ -89,6 +89,12 @@ extension OptionValue {
         return overflow ? nil : size
     }
 
+    var asTexts: [String]? {
+        guard case .list(let values) = self else { return nil }
+        let texts = values.compactMap(\.asText)
+        return texts.count == values.count ? texts : nil
+    }
+
     var asInts: [Int]? {
         guard case .list(let values) = self else { return nil }
         let numbers = values.compactMap(\.asInt)

@@ -51,6 +51,8 @@ public class Port: @unchecked Sendable {
     let ownRouter = Router()
     /// The folders that this port serves.
     var staticFiles = StaticFileMounts()
+    /// The folders that options describe.
+    var namedFolders = StaticFileMounts()
     /// The events for which handlers were registered here; the first port has those of the server.
     private(set) var events: Set<ServerEvent.Kind> = []
     /// The first thing that is wrong with a handler registered by name.
@@ -123,7 +125,7 @@ public class Port: @unchecked Sendable {
             let problem = staticFiles.isEmpty ? nil : "cannot serve files, which needs an .http or .webSocket port"
             return (StaticFileMounts(), problem)
         }
-        let files = staticFiles.isEmpty ? main.staticFiles : staticFiles
+        let files = (staticFiles.isEmpty ? main.staticFiles : staticFiles).adding(main.namedFolders)
         return (files, files.problem)
     }
 

@@ -23,6 +23,7 @@ extension Server {
         settings = draft.settings
         ports[0].settings = draft.port
         ports[0].tls = draft.tls
+        ports[0].namedFolders = draft.folders
         namedOptions = draft.named
     }
 

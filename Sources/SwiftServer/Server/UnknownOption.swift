@@ -90,12 +90,8 @@ struct UnknownOption {
         ),
         (
             [
-                "admin_server", "compression_level",
-                "compression_min_length", "compression_types", "document_root", "enable_static_handler",
-                "http_autoindex", "http_compression", "http_compression_level", "http_compression_types",
-                "http_gzip_level", "http_index_files", "log_date_format", "log_date_with_microseconds", "log_rotation",
-                "send_timeout", "static_handler_locations", "tcp_user_timeout",
-                "upload_max_filesize", "upload_tmp_dir",
+                "admin_server", "log_date_format", "log_date_with_microseconds", "log_rotation", "send_timeout",
+                "tcp_user_timeout",
             ], "this option is not implemented"
         ),
     ]

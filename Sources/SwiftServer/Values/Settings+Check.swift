@@ -28,6 +28,11 @@ extension Settings {
         if let maxStreamedBody {
             try require(maxStreamedBody >= 1024, "maxStreamedBody must be 1 KiB or more, got \(maxStreamedBody) bytes")
         }
+        if let uploadDirectory {
+            try require(
+                !uploadDirectory.isEmpty && !uploadDirectory.utf8.contains(0),
+                "uploadDirectory must be the path of a directory, got \"\(uploadDirectory)\"")
+        }
         for (name, value) in [("maxTopics", maxTopics), ("maxSubscriptions", maxSubscriptions)] {
             try require((1...1 << 24).contains(value), "\(name) must be 1...16,777,216, got \(value)")
         }

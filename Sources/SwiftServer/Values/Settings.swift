@@ -78,6 +78,9 @@ public struct Settings: Sendable {
     /// The maximum size of a body that arrives in pieces, in bytes; a larger one is answered with 413. Default: `nil`,
     /// no limit.
     public var maxStreamedBody: Int?
+    /// The directory of uploads that are stored without another one (`Request.Part.store(in:)`), on a file system with
+    /// enough room. Default: `nil`, the one that TMPDIR names, else /tmp.
+    public var uploadDirectory: String?
     /// The maximum size of the output queue of a connection, in bytes. Further output is refused (``PushResult/full``)
     /// until `onDrain` is called. Default: 8 MiB.
     public var maxQueue = 8 << 20

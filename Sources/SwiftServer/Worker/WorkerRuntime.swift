@@ -106,6 +106,7 @@ internal import CReactorInternal
         unsafe loop.executor.show = { link.publish(activity: $0) }
         ProcessTimers.ofWorker = timers
         requests.isServerStopping = { flags.stopping.isRaised }
+        UploadDirectory.set(settings.uploadDirectory)
         TrustedProxies.set(try TrustedProxies(settings))
         // Now, since the process may not have the rights later.
         if let sockets { readCertificates(sockets) }

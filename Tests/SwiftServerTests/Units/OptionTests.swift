@@ -182,7 +182,11 @@ import Testing
             ),
             (["reload_async": true], "set: cannot set \"reload_async\": a reload always lets handlers finish"),
             (["ssl_ciphers": "x"], "set: cannot set \"ssl_ciphers\": use server.tls"),
-            (["http_compression": false], "set: cannot set \"http_compression\": this option is not implemented"),
+            (["send_timeout": 1], "set: cannot set \"send_timeout\": this option is not implemented"),
+            (["http_compression_level": 10], "set: http_compression_level must be 1 (fast) to 9 (small), got 10"),
+            (["compression_types": "text/*"], "set: compression_types must be a list of texts, got \"text/*\""),
+            (["http_index_files": ["a", "b"]], "set: http_index_files must be a list of one name, got [\"a\", \"b\"]"),
+            (["upload_max_filesize": "1X"], "set: upload_max_filesize must be bytes, like"),
             (["worker_num": "two"], "set: worker_num must be a whole number, got \"two\""),
             (["worker_num": 2.5], "set: worker_num must be a whole number, got 2.5"),
             (["reactor_num": true], "set: reactor_num must be a whole number, got true"),
@@ -231,6 +235,16 @@ import Testing
             ),
             (["tcp_keepidle": 3], "tcp_keepidle, tcp_keepinterval and tcp_keepcount need open_tcp_keepalive"),
             (["ssl_key_file": "x"], "ssl_key_file needs ssl_cert_file"),
+            (["enable_static_handler": true], "enable_static_handler needs document_root"),
+            (
+                ["document_root": "/tmp"],
+                "document_root, static_handler_locations, http_index_files and http_autoindex need enable_static_handler"
+            ),
+            (
+                ["http_compression_level": 9],
+                "http_compression_level, compression_min_length and http_compression_types need http_compression"
+            ),
+            (["upload_tmp_dir": ""], "uploadDirectory must be the path of a directory, got \"\""),
             (["ssl_cert_file": "x"], "ssl_cert_file needs ssl_key_file"),
         ] as [([String: OptionValue], String)])
     func incompleteOptionsAreNamedByTheStart(_ options: [String: OptionValue], _ message: String) throws {

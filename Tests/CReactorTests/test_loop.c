@@ -47,6 +47,63 @@ TEST(a_timer_fires_until_it_is_stopped) {
     cre_loop_destroy(loop);
 }
 
+/* ---- timers and the rest of a turn ---- */
+
+enum { MANY = 200 };
+
+static void start_again(void *context, cre_timer *timer) {
+    cre_timer_stop(timer);
+    cre_timer *next;
+    if (++fired < MANY) CHECK_EQ(cre_timer_start(running, 0, 0, start_again, context, &next), 0);
+}
+
+static void take_longer(void *context, cre_timer *timer) {
+    (void)context;
+    usleep(3000);
+    cre_timer *other;
+    CHECK_EQ(cre_timer_start(running, 1000, 0, start_again, NULL, &other), 0); /* moves the clock on */
+    cre_timer_stop(other);
+    if (++fired == MANY) cre_timer_stop(timer);
+}
+
+static void stop_all(void *context, int descriptor) {
+    (void)descriptor;
+    *(int *)context = fired;
+    cre_loop_stop(running);
+}
+
+/* The number of times a timer fires before a readable descriptor is looked at. */
+static int fired_before_watch(void (*callback)(void *, cre_timer *), uint64_t repeat) {
+    cre_loop *loop = running = make_loop();
+    int ends[2], before = -1;
+    REQUIRE(pipe(ends) == 0);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    cre_timer *timer;
+    cre_watch *watch;
+    fired = 0;
+    CHECK_EQ(cre_timer_start(loop, 0, repeat, callback, NULL, &timer), 0);
+    CHECK_EQ(cre_watch_start(loop, ends[0], stop_all, &before, &watch), 0);
+    cre_loop_run(loop);
+    cre_loop_destroy(loop);
+    close(ends[0]);
+    close(ends[1]);
+    return before;
+}
+
+TEST(timers_leave_time_for_descriptors) {
+    CHECK(fired_before_watch(start_again, 0) <= 2);
+    CHECK(fired_before_watch(take_longer, 1) <= 2);
+}
+
+TEST(repeating_timers_keep_their_rate) {
+    CHECK_EQ(cre__timer_next_due(1000, 10, 1000), 1010);
+    CHECK_EQ(cre__timer_next_due(1000, 10, 1003), 1010);
+    CHECK_EQ(cre__timer_next_due(1000, 10, 1009), 1010);
+    CHECK_EQ(cre__timer_next_due(1000, 10, 1010), 1020);
+    CHECK_EQ(cre__timer_next_due(1000, 10, 1057), 1060);
+    CHECK_EQ(cre__timer_next_due(1000, 10, 990), 1010);
+}
+
 static void read_byte(void *context, int descriptor) {
     char byte;
     CHECK_EQ(read(descriptor, &byte, 1), 1);

@@ -64,8 +64,10 @@ CRE_API uint64_t cre_time_limit(uint32_t time_class);
  * run are dropped when the loop is destroyed. Returns 0 or CRE_ENOMEM. Any thread. */
 CRE_NODISCARD CRE_API int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context);
 
-/** Starts a timer that calls `fire` after `delay_ms` and then every `repeat_ms`, unless that is 0. Returns 0
- * and *timer, which stays allocated until cre_timer_stop, or CRE_ENOMEM. */
+/** Starts a timer that calls `fire` after `delay_ms` and then every `repeat_ms`, unless that is 0, at a fixed
+ * rate: times that were missed are skipped. Each timer fires at most once per turn, so that the rest of the
+ * loop's work is done between. Returns 0 and *timer, which stays allocated until cre_timer_stop, or
+ * CRE_ENOMEM. */
 CRE_NODISCARD CRE_API int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
                                           void (*fire)(void *context, cre_timer *timer), void *context,
                                           cre_timer **timer);

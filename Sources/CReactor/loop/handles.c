@@ -6,10 +6,15 @@
 #include "core/memory.h"
 #include "loop/loop_internal.h"
 
+#define NEVER UINT64_MAX
+
 struct cre_timer {
     uv_timer_t uv;
+    cre_loop *loop;
     void (*fire)(void *context, cre_timer *timer);
     void *context;
+    uint64_t due, repeat; /* milliseconds, by the loop's clock */
+    uint64_t last_phase;  /* in which it fired, or was started by a timer's callback; NEVER */
 };
 
 struct cre_watch {
@@ -24,9 +29,26 @@ static void free_handle(uv_handle_t *handle) {
     cre__free(handle->data);
 }
 
+/*
+ * libuv calls timers until none is due, and callbacks move its clock on. Once in each phase is enough: a slow
+ * callback, or one that starts a timer without a delay, would keep the sockets from being served.
+ */
 static void on_timer(uv_timer_t *handle) {
     cre_timer *timer = handle->data;
+    cre__timer_phase *phase = cre__loop_timers(timer->loop);
+    if (timer->last_phase == phase->number) {
+        uv_timer_start(handle, on_timer, 1, 0);
+        return;
+    }
+    timer->last_phase = phase->number;
+    if (timer->repeat) {
+        const uint64_t now = uv_now(handle->loop);
+        timer->due = cre__timer_next_due(timer->due, timer->repeat, now);
+        uv_timer_start(handle, on_timer, timer->due - now, 0);
+    }
+    phase->firing = true;
     timer->fire(timer->context, timer);
+    phase->firing = false;
 }
 
 int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
@@ -34,11 +56,16 @@ int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
     cre_timer *timer = cre__calloc(1, sizeof *timer);
     if (!timer) return CRE_ENOMEM;
     uv_timer_init(cre__loop_uv(loop), &timer->uv);
+    uv_update_time(cre__loop_uv(loop));
     timer->uv.data = timer;
+    timer->loop = loop;
     timer->fire = fire;
     timer->context = context;
-    uv_update_time(cre__loop_uv(loop));
-    uv_timer_start(&timer->uv, on_timer, delay_ms, repeat_ms);
+    timer->due = uv_now(cre__loop_uv(loop)) + delay_ms;
+    timer->repeat = repeat_ms;
+    const cre__timer_phase *phase = cre__loop_timers(loop);
+    timer->last_phase = phase->firing ? phase->number : NEVER;
+    uv_timer_start(&timer->uv, on_timer, delay_ms, 0);
     *out = timer;
     return 0;
 }

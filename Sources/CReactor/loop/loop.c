@@ -25,6 +25,7 @@ struct cre_loop {
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
     bool awake;           /* it is active */
+    cre__timer_phase timers;
     cre__hook *hooks[CRE__PHASES];
     cre__hook *next_hook;    /* while hooks run */
     _Atomic(posted *) posts; /* a stack, reversed before it runs */
@@ -155,6 +156,7 @@ static void on_check(uv_check_t *handle) {
 
 static void on_prepare(uv_prepare_t *handle) {
     cre_loop *loop = handle->data;
+    loop->timers.number++; /* libuv calls timers before this */
     run_hooks(loop, CRE__FLUSH);
     end_turn(loop);
     bool awake = !may_sleep(loop);
@@ -308,4 +310,8 @@ void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
 
 uv_loop_t *cre__loop_uv(cre_loop *loop) {
     return loop->uv;
+}
+
+cre__timer_phase *cre__loop_timers(cre_loop *loop) {
+    return &loop->timers;
 }

@@ -34,6 +34,21 @@ uv_loop_t *cre__loop_uv(cre_loop *loop);
 /* Marks the start of the turn's work, unless it has begun. Every libuv callback calls it first. */
 void cre__loop_begin(cre_loop *loop);
 
+/* The timers of a loop all fire in one phase of each turn. */
+typedef struct cre__timer_phase {
+    uint64_t number; /* of this phase, or of the next one */
+    bool firing;     /* a timer's callback is running */
+} cre__timer_phase;
+
+cre__timer_phase *cre__loop_timers(cre_loop *loop);
+
+/* The next time of a repeating timer that was due at `due` and fires now: a multiple of its interval later;
+ * those that were missed are skipped. */
+static inline uint64_t cre__timer_next_due(uint64_t due, uint64_t repeat, uint64_t now) {
+    const uint64_t late = now > due ? now - due : 0;
+    return due + (late / repeat + 1) * repeat;
+}
+
 /* Publishes the statistics of the turns at `where`, added to the values there. NULL stops publishing. */
 void cre__loop_publish_stats(cre_loop *loop, cre_loop_stats *where);
 

@@ -167,10 +167,10 @@ internal import Synchronization
         for entry in pending() where entry.due! <= now {
             guard entries[entry.id] != nil else { continue }
             if let interval = entry.interval {
-                // Rounds that were missed are skipped.
-                var next = entry.due!.advanced(by: interval)
-                if next <= now { next = now.advanced(by: interval) }
-                entry.due = next
+                // At a fixed rate; rounds that were missed are skipped.
+                let missed = Int64(entry.due!.duration(to: now) / interval)
+                let next = entry.due!.advanced(by: interval * (missed + 1))
+                entry.due = next > now ? next : next.advanced(by: interval)
             }
             fire(entry)
         }

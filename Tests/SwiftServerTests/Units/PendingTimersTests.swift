@@ -39,6 +39,9 @@ import Testing
         clock.advance(to: .seconds(10))
         #expect(clock.fired == ["tick", "tick"])
         #expect(clock.timers.nextDue == clock.start.advanced(by: .seconds(11)))
+        clock.advance(to: .milliseconds(13_700))
+        #expect(clock.fired.count == 3)
+        #expect(clock.timers.nextDue == clock.start.advanced(by: .seconds(14)), "at a fixed rate")
     }
 
     @Test func timersClearThemselvesAndOthers() {

@@ -79,11 +79,6 @@ static void open_inbound(cre_node *node, uint32_t from) {
                             node->bus->config.ring_bytes);
     cre__spill_open_consumer(&in->spill, &in->ring, cre__bus_spill(node->bus, from, node->id));
     in->open = true;
-    if (cre__spill_tail(&in->spill) == in->spill.own) {
-        /* A predecessor took the last of it, and has perhaps died while it woke the producer. */
-        atomic_store(&in->ring.control->producer_waits, 0);
-        cre__bus_wake_always(node->bus, from);
-    }
     node->senders[from / 64] |= 1ull << (from % 64);
 }
 
@@ -214,6 +209,12 @@ static bool each_sender(cre_node *node, bool (*visit)(cre_node *node, uint32_t f
 
 static bool visit_open(cre_node *node, uint32_t from) {
     open_inbound(node, from);
+    inbound *in = &node->in[from];
+    if (cre__spill_tail(&in->spill) == in->spill.own) {
+        /* A predecessor took the last of it, and has perhaps died while it woke the producer. */
+        atomic_store(&in->ring.control->producer_waits, 0);
+        cre__bus_wake_always(node->bus, from);
+    }
     return false;
 }
 

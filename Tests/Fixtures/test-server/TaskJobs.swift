@@ -38,6 +38,12 @@ import TestProtocol
             while sent < 10_000, task.finish(result) { sent += 1 }
             Event.flood(wasRefused: sent > 10 && sent < 10_000).report()
         case .silent: break
+        case .close(let fd):
+            let count = server.connections.count
+            let results = [
+                server.exists(fd), server.push("bye", to: fd).isAccepted, server.close(fd, code: 4000).isAccepted,
+            ]
+            return reply(.text("\(count) connections: \(results)"))
         }
         return nil
     }

@@ -154,6 +154,8 @@ package enum Job: Codable, Sendable {
     case big(Int)
     case flood
     case silent
+    /// Pushes a text to the connection, closes it, and counts the open ones before.
+    case close(ConnectionID)
 }
 
 /// A message from one process of the server to another.

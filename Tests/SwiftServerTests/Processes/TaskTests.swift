@@ -267,6 +267,18 @@ extension ProcessTests {
             }
         }
 
+        /// close_in_task_worker
+        @Test(arguments: modes)
+        func taskWorkersSeeAndCloseConnections(mode: ServerMode) throws {
+            try ServerProcess.run(.tasks, mode, workers: 2, tasks: 1) { server in
+                let (client, other) = (try WebSocketClient(port: server.port), try WebSocketClient(port: server.port))
+                #expect(try client.ask(.post(.close(other.fd))) == Posting.posted(1))
+                #expect(try client.finished() == .text("2 connections: [true, true, true]"))
+                #expect(try other.receiveText() == "bye")
+                #expect(try other.receive() == .close(4000, ""))
+            }
+        }
+
         /// task/task_in_task_worker, task/task_in_master, task/task_in_manager
         @Test(arguments: modes)
         func othersPostWithoutResults(mode: ServerMode) throws {

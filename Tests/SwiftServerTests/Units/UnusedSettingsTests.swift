@@ -116,6 +116,14 @@ import Testing
         }
     }
 
+    @Test(arguments: PortProtocol.allCases) func framingIsForStreams(_ spoken: PortProtocol) throws {
+        var settings = PortSettings()
+        settings.framing = .endMarker("x")
+        if spoken == .tcp { return try settings.check("the port", spoken) }
+        let error = try #require(throws: ServerError.self) { try settings.check("the port", spoken) }
+        #expect(error.message == "the port: framing needs a tcp port, not \(spoken)")
+    }
+
     @Test func permissionsAreForFiles() throws {
         var settings = PortSettings()
         settings.permissions = 0o660

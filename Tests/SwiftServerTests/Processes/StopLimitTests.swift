@@ -44,7 +44,7 @@ extension ProcessTests {
             try ServerProcess.run(.blocking, mode, { $0.shutdownTimeout = .seconds(60) }) { server in
                 server.signal(SIGSTOP, to: try server.process("manager"))
                 server.signal(SIGTERM)
-                try Wait.until("the closed port") { PortUser.canListen(server.port) || mode == .base }
+                try Wait.until("the closed port") { !PortUser.isListening(server.port) || mode == .base }
                 usleep(50_000)
                 server.signal(SIGTERM)
                 try expectEnd(server)

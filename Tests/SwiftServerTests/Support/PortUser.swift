@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// A program that listens on a port of this machine.
@@ -31,6 +32,18 @@ final class PortUser {
 
     deinit { close(descriptor) }
 
-    /// Whether nobody listens there.
+    /// Whether some program listens there. A port may be taken without that: by a connection to another one.
+    static func isListening(_ port: Int) -> Bool {
+        let suffix = ":" + String(format: "%04X", port)
+        return ["/proc/net/tcp", "/proc/net/tcp6"].contains { path in
+            let table = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+            return table.split(separator: "\n").contains { line in
+                let fields = line.split(separator: " ")
+                return fields.count > 3 && fields[1].hasSuffix(suffix) && fields[3] == "0A"
+            }
+        }
+    }
+
+    /// Whether nobody uses the port.
     static func canListen(_ port: Int) -> Bool { (try? PortUser(port: port, shared: false)) != nil }
 }

@@ -309,8 +309,8 @@ extension ServerProcess {
     /// No process, no socket, no unread line.
     private func checkNothingLeft() throws {
         try waitForSilence()
-        // Another program may be given the port as soon as it is free, so one refusal proves nothing.
-        try Wait.until("port \(port) to be free") { PortUser.canListen(port) }
+        // Another program may be given the port as soon as it is free, so one look proves nothing.
+        try Wait.until("port \(port) to be free") { !PortUser.isListening(port) }
     }
 
     private func kill() {

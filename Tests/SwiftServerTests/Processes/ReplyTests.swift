@@ -3,8 +3,33 @@ import SwiftServerTesting
 import Testing
 
 extension ProcessTests {
-    /// Results of tasks that their posters do not get.
+    /// Results of tasks, and those that their posters do not get.
     @Suite struct ReplyTests {
+        @Test @MainActor func theValueFollowsTheOtherResults() async throws {
+            let server = WebSocketServer(port: 0, mode: .single)
+            server.settings.taskWorkerCount = 1
+            server.settings.logLevel = .none
+            server.onTask { _, task in
+                task.finish("first")
+                task.finish("second")
+                return "value"
+            }
+            var results: [String] = []
+            var asker: ConnectionID?
+            server.onMessage { server, frame in
+                asker = frame.fd
+                server.task(frame.text)
+            }
+            server.onFinish { server, _, bytes in
+                results.append(String(decoding: bytes, as: UTF8.self))
+                if results.count == 3 { server.push(results.joined(separator: " "), to: asker!) }
+            }
+            try await withServer(server) { client in
+                let socket = try await client.webSocket("/")
+                #expect(try await socket.ask("go") == "first second value")
+            }
+        }
+
         @Test @MainActor func repliesThatAreNotSentHaveAReason() async throws {
             let server = WebSocketServer(port: 0, mode: .single)
             server.settings.taskWorkerCount = 1

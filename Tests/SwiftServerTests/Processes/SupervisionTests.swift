@@ -53,6 +53,7 @@ extension ProcessTests {
                 }
                 try server.stop()
                 #expect(server.events(.workerStart).count == 3, "the message that killed it was not served again")
+                #expect(!server.events(.workerStop).contains { $0.pid == worker }, "no onWorkerStop after a crash")
                 #expect(server.events(.close).count == clients.count)
             }
         }

@@ -7,6 +7,7 @@ struct OnlyWithToken: Middleware {
     func handle(_ request: Request, _ response: Response, next: Next) async throws {
         guard request.header["authorization"] == "Bearer secret" else {
             response.status(401)
+            response.header("WWW-Authenticate", "Bearer")
             response.end("a token is needed\n")
             return
         }

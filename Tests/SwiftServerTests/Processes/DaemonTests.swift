@@ -129,6 +129,7 @@ extension ProcessTests {
                 $0.pidFile = folder.file("pid")
                 $0.logFile = folder.file("log")
             } test: { server in
+                try server.workerStart(0)
                 server.signal(SIGKILL, to: try server.process("manager"))
                 let worker = try server.workerStart(0, 2)
                 let client = try WebSocketClient(port: server.port)

@@ -17,11 +17,11 @@ public import SwiftServer
 /// workers that publish share them among each other.
 ///
 /// Counters, as of ``SwiftServer/ServerStatistics``: `accepted`, `refused`, `closed` with the dimension `cause`,
-/// `messages_received`, `messages_sent`, `messages_skipped`, `requests`, `responses`, `bytes_received`, `bytes_sent`,
-/// `connections_shed`, `accept_pauses`, `tasks_done`, `stale_commands`, `values_repaired` and `loop_turns`. Meters:
-/// `connections`, `queued_bytes`, `unfinished_bytes`, `transit_bytes`, `idle_workers`, `idle_task_workers`,
-/// `tasks_waiting`, `loop_lag_average_seconds` and `loop_lag_longest_seconds`. All labels begin with the prefix and a
-/// dot.
+/// `messages_received`, `messages_sent`, `messages_skipped`, `requests`, `responses`, `requests_refused`,
+/// `bytes_received`, `bytes_sent`, `connections_shed`, `accept_pauses`, `tasks_done`, `stale_commands`,
+/// `values_repaired` and `loop_turns`. Meters: `connections`, `requests_in_progress`, `requests_waiting`,
+/// `queued_bytes`, `unfinished_bytes`, `transit_bytes`, `idle_workers`, `idle_task_workers`, `tasks_waiting`,
+/// `loop_lag_average_seconds` and `loop_lag_longest_seconds`. All labels begin with the prefix and a dot.
 @MainActor public final class StatisticsMetrics {
     private let prefix: String
     private let factory: (any MetricsFactory)?
@@ -84,13 +84,16 @@ public import SwiftServer
         ("accepted", \.accepted), ("refused", \.refused), ("accept_pauses", \.acceptPauses),
         ("connections_shed", \.connectionsShed), ("messages_received", \.messagesReceived),
         ("messages_sent", \.messagesSent), ("messages_skipped", \.messagesSkipped), ("requests", \.requests),
-        ("responses", \.responses), ("bytes_received", \.bytesReceived), ("bytes_sent", \.bytesSent),
+        ("responses", \.responses), ("requests_refused", \.requestsRefused), ("bytes_received", \.bytesReceived),
+        ("bytes_sent", \.bytesSent),
         ("tasks_done", \.tasksDone), ("stale_commands", \.staleCommands), ("values_repaired", \.valuesRepaired),
         ("loop_turns", \.loopLag.turns),
     ]
 
     private static let meters: [(label: String, value: (ServerStatistics) -> Double)] = [
         ("connections", { Double($0.connections) }), ("queued_bytes", { Double($0.queuedBytes) }),
+        ("requests_in_progress", { Double($0.requestsInProgress) }),
+        ("requests_waiting", { Double($0.requestsWaiting) }),
         ("unfinished_bytes", { Double($0.unfinishedBytes) }), ("transit_bytes", { Double($0.transitBytes) }),
         ("idle_workers", { Double($0.idleWorkers) }),
         ("idle_task_workers", { Double($0.idleTaskWorkers) }), ("tasks_waiting", { Double($0.tasksWaiting) }),

@@ -9,7 +9,8 @@ extension Monitor {
         let nodes = (0..<layout.nodes).map { NodeStatistics(bus, node: $0) }
         var info = MetricFamily(.gauge, "info", "The version of the library and the mode of the server.")
         info.add([("version", version), ("mode", mode.rawValue)], 1.0)
-        return [info] + state + connections(nodes) + traffic(nodes) + memory(nodes) + loops(nodes) + handlers(nodes)
+        return [info] + state + connections(nodes) + traffic(nodes) + requests + memory(nodes) + loops(nodes)
+            + handlers(nodes)
             + processes(nodes) + tasks
     }
 
@@ -118,6 +119,22 @@ extension Monitor {
         [
             each(.gauge, "queued_bytes", "Bytes in the output queues of connections.", layout.owners, nodes) {
                 $0.raw.engine.queued
+    private var requests: [MetricFamily] {
+        let load = bus.requestLoad
+        return [
+            MetricFamily(
+                .gauge, "requests_in_progress",
+                "Requests in progress, waiting ones included; counted while a limit of concurrency is set.",
+                Double(load.inProgress)),
+            MetricFamily(
+                .gauge, "requests_waiting", "Requests that wait because of maxConcurrentRequestsPerWorker.",
+                Double(load.waiting)),
+            MetricFamily(
+                .counter, "requests_refused", "Requests answered with status 503 because of a limit of concurrency.",
+                Double(load.refused)),
+        ]
+    }
+
             },
             each(.gauge, "unfinished_bytes", "Bytes of memory for incomplete input.", layout.owners, nodes) {
                 $0.raw.engine.buffered

@@ -81,6 +81,8 @@ extension BridgeTests {
                 #expect(factory["chat.messages_received"] == 1)
                 #expect(factory["chat.requests"] == 1)
                 #expect(factory["chat.messages_sent"] == 1)
+                #expect(factory["chat.requests_in_progress"] == 0)
+                #expect(factory["chat.requests_waiting"] == 0)
 
                 // Totals are not added again.
                 let second = try await socket.ask("again")

@@ -26,6 +26,16 @@ extension ProcessTests {
             }
         }
 
+        /// The metrics of requests in progress, waiting and refused.
+        @MainActor private func requestMetrics(_ server: Server) throws -> [Double] {
+            let monitor = try #require(server.worker?.monitor as? Monitor)
+            return ["requests_in_progress", "requests_waiting", "requests_refused"].map { name in
+                let family = monitor.families.first { $0.name == "swiftserver_\(name)" }
+                guard case .number(let value)? = family?.samples.first?.value else { return -1 }
+                return value
+            }
+        }
+
         /// worker_max_concurrency
         @Test @MainActor func requestsWaitForTheirTurn() async throws {
             let (server, gate) = (makeServer(), Gate())
@@ -43,6 +53,7 @@ extension ProcessTests {
                 #expect(refused.status == 503 && refused["Retry-After"] == "1")
                 #expect(refused.body == "503 Service Unavailable\n")
                 #expect(server.stats().requestsRefused == 1)
+                #expect(try requestMetrics(server) == [5, 3, 1])
                 #expect(client.log.lines.contains { $0.message.contains("1 request with status 503") })
                 let open = Task {
                     while !Task.isCancelled {

@@ -20,6 +20,14 @@ typedef struct cre_address {
     uint8_t bytes[112]; /* highest first; the path of an abstract Unix socket starts with a zero byte */
 } cre_address;
 
+/** The addresses that share their first `prefix` bits with `bytes`. */
+typedef struct cre_address_range {
+    uint16_t family; /* AF_INET, AF_INET6, or AF_UNIX for the remote ends of all Unix sockets */
+    uint16_t prefix; /* at most 32 or 128; 0 for AF_UNIX */
+    uint32_t reserved;
+    uint8_t bytes[16]; /* highest first */
+} cre_address_range;
+
 /**
  * Parses an IPv4 or IPv6 address (with an optional interface after a %), or "unix:" and a path ("unix:@name"
  * for an abstract socket). NULL is "0.0.0.0". Returns 0 and fills *address, or CRE_EINVALID, or -ENAMETOOLONG

@@ -167,6 +167,9 @@ typedef struct cre_engine_stats {
                          that have not arrived completely */
     uint64_t topics, subscriptions;        /* topics now, and subscriptions to them */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
+    uint64_t proxies_refused;       /* connections refused because they were not from one of `proxies`... */
+    uint64_t proxy_headers_invalid; /* ...or without a header of the PROXY protocol in time; both are part of
+                                       `refused` */
 } cre_engine_stats;
 
 /**

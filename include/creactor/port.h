@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "address.h"
 #include "export.h"
 #include "framing.h"
 
@@ -20,6 +21,9 @@ typedef enum cre_protocol {
 
 /** The most ports of an engine. */
 enum { CRE_MAX_PORTS = 256 };
+
+/** The most ranges of addresses of `proxies`. */
+enum { CRE_MAX_PROXIES = 1024 };
 
 /** The settings of one port. `size` is required; another member of 0 takes the value of the engine's
  * configuration. */
@@ -52,7 +56,16 @@ typedef struct cre_port_options {
      * The owner of the connection answers the pings then. A close frame is still answered, with the code and
      * the reason of the CLOSE command that follows, or with its own code when that has none. */
     bool deliver_close, deliver_ping, deliver_pong;
-    uint8_t reserved; /* 0 */
+    uint8_t reserved;     /* 0 */
+    uint32_t proxy_count; /* of `proxies` */
+    /** Not DATAGRAM: each connection begins with a header of the PROXY protocol, version 1 or 2, in front of
+     * everything else, and its remote address is the one that the header names. Connections from other
+     * addresses than these, and those whose header is malformed, has more than 4096 bytes behind its fixed
+     * part, or is not complete within head_timeout_ms, are closed and counted (stats.proxies_refused,
+     * stats.proxy_headers_invalid). Before its header is complete a connection has no session; as many of
+     * them as connections may wait for it. Copied; at most CRE_MAX_PROXIES. NULL: connections begin without
+     * it. */
+    const cre_address_range *proxies;
 } cre_port_options;
 
 CRE_END_DECLS

@@ -71,10 +71,17 @@ static const cre__protocol *protocol_of_port(const cre__port *port) {
     return port->options.protocol == CRE_PROTOCOL_STREAM ? &cre__protocol_raw : &cre__protocol_http1;
 }
 
-void cre__conn_describe_peer(int descriptor, cre_connection_info *info) {
+void cre__conn_describe_peer(cre__conn *conn, cre_connection_info *info) {
+    if (conn->proxied) {
+        const cre__remote *remote = cre__conn_remote(conn);
+        info->family = remote->family;
+        info->remote_port = remote->port;
+        memcpy(info->remote_address, remote->bytes, sizeof info->remote_address);
+        return;
+    }
     cre__sockaddr at = { 0 };
     socklen_t size = sizeof at;
-    if (getpeername(descriptor, &at.any, &size)) return;
+    if (getpeername(conn->transport.descriptor, &at.any, &size)) return;
     info->family = (uint8_t)at.any.sa_family;
     if (info->family == AF_UNIX) return;
     cre_address address;
@@ -118,8 +125,25 @@ static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info)
     return 0;
 }
 
+/* Makes a connection, with the remote end that a proxy has named; NULL: no memory. */
+static cre__conn *make_conn(const cre_address *client) {
+    cre__conn *conn = cre__calloc(1, sizeof *conn + (client ? sizeof(cre__remote) : 0));
+    if (!conn || !client) return conn;
+    cre__remote *remote = cre__conn_remote(conn);
+    conn->proxied = true;
+    remote->family = (uint8_t)client->family;
+    remote->port = client->port;
+    memcpy(remote->bytes, client->bytes, sizeof remote->bytes);
+    return conn;
+}
+
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
-    cre__conn *conn = cre__calloc(1, sizeof *conn);
+    if (cre__port_at(engine, port)->proxies) return cre__proxied_open(engine, descriptor, port);
+    return cre__conn_begin(engine, descriptor, port, NULL);
+}
+
+int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre_address *client) {
+    cre__conn *conn = make_conn(client);
     if (!conn) {
         close(descriptor);
         engine->stats.refused++;
@@ -136,7 +160,7 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port) {
         .owner = engine->config.node,
         .connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
     };
-    cre__conn_describe_peer(descriptor, &info);
+    cre__conn_describe_peer(conn, &info);
     conn->protocol = &handshake;
     conn->port_index = port;
     conn->port = cre__port_at(engine, port);
@@ -467,6 +491,17 @@ void cre__conn_resume_later(cre__conn *conn) {
     cre__transport_mark_turn(&conn->transport);
 }
 
+static bool remote(cre__transport *transport, cre_address *address) {
+    cre__conn *conn = cre__conn_of(transport);
+    if (!conn->proxied) return false;
+    const cre__remote *known = cre__conn_remote(conn);
+    address->family = known->family;
+    address->port = known->port;
+    address->length = known->family == AF_INET ? 4 : 16;
+    memcpy(address->bytes, known->bytes, address->length);
+    return true;
+}
+
 const cre__transport_events cre__conn_events = {
     .ready = on_ready,
     .may_read = may_read,
@@ -480,6 +515,7 @@ const cre__transport_events cre__conn_events = {
     .turn = turn,
     .free = free_conn,
     .released = on_released,
+    .remote = remote,
 };
 
 /* ---- output ---- */

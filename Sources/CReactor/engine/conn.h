@@ -23,10 +23,22 @@ struct cre__conn {
     bool resume : 1;       /* the end of the turn lets the protocol go on with deferred input */
     bool congested : 1;    /* in its worker's list of congested connections */
     bool abortive : 1;     /* closing before the end of a response resets the connection */
+    bool proxied : 1;      /* a cre__remote follows in its memory */
     uint8_t slot_checksum; /* of its slot in the table, which other processes can overwrite */
     uint32_t deferred;     /* bytes of output that wait elsewhere than in the queue */
     _Alignas(8) uint8_t state[CRE__PROTOCOL_STATE];
 };
+
+/* The remote end as a proxy has named it. */
+typedef struct cre__remote {
+    uint8_t family;
+    uint16_t port;
+    uint8_t bytes[16];
+} cre__remote;
+
+static inline cre__remote *cre__conn_remote(cre__conn *conn) {
+    return (cre__remote *)(void *)(conn + 1);
+}
 
 static inline cre__conn *cre__conn_of(cre__transport *transport) {
     return (cre__conn *)(void *)transport;
@@ -57,14 +69,17 @@ extern const cre__transport_events cre__conn_events;
 
 /* Takes over a connected socket, whatever is returned. */
 int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
+/* The same behind the header of the PROXY protocol. `client` is the remote end that it has named; NULL: that
+ * of the socket. */
+int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre_address *client);
 /* Replaces the protocol, whose state is freed. */
 void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol);
 
 /* repair.c: what the connection table shows of a live connection is written again, and counted, if another
  * process has overwritten it. */
 void cre__conn_restore_slot(cre__conn *conn);
-/* Address and port of the remote end, and their family. */
-void cre__conn_describe_peer(int descriptor, cre_connection_info *info);
+/* Sets address and port of the remote end, and their family. */
+void cre__conn_describe_peer(cre__conn *conn, cre_connection_info *info);
 
 static inline cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
     cre__stream *stream = session ? engine->streams[session & engine->streams_mask] : NULL;

@@ -133,7 +133,7 @@ static void free_engine(cre_engine *engine) {
     if (engine->own_table) cre_table_close(engine->table);
     cre__free(engine->own_table);
     cre__free(engine->scratch);
-    cre__free(engine->ports);
+    cre__ports_close(engine);
     cre__free(engine);
 }
 
@@ -227,6 +227,7 @@ void cre_engine_destroy(cre_engine *engine) {
         true; /* a handler of the events below may hand over sockets */
     engine->shutdown_done = NULL;
     cre__listeners_close(engine);
+    cre__proxied_close(engine);
     cre__datagrams_close(engine);
     cre__engine_each(engine, visit_reset, NULL);
     cre__net_close_finishing(&engine->net);
@@ -278,6 +279,7 @@ void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(
         engine->shutdown_done = done;
         engine->shutdown_context = context;
         cre_engine_stop_listening(engine);
+        cre__proxied_close(engine);
         cre__net_close_lingering(&engine->net);
         cre__engine_each(engine, visit_shutdown, NULL);
     }

@@ -20,8 +20,9 @@ typedef struct cre__stream cre__stream;
 
 /* A port of the table, all settings filled in. */
 typedef struct cre__port {
-    cre_port_options options; /* `framing` is below */
+    cre_port_options options; /* `framing` and `proxies` are below */
     cre_framing_config framing;
+    cre_address_range *proxies; /* NULL: connections begin without the PROXY protocol */
     cre_ws_config ws_config;
     cre_http_limits http_limits;
 } cre__port;
@@ -72,10 +73,12 @@ struct cre_engine {
     struct cre__listener *listeners;
     cre_tls **tls; /* by port, config.tls_count of them */
     struct cre__datagram *datagrams;
-    uint16_t next_port;          /* of cre_engine_listen */
-    uint16_t event_worker;       /* who gets the event that is being emitted */
-    cre__port *ports;            /* config.port_count, and one more for all others */
-    struct cre__inbox *inbox;    /* sockets from other threads */
+    uint16_t next_port;           /* of cre_engine_listen */
+    uint16_t event_worker;        /* who gets the event that is being emitted */
+    cre__port *ports;             /* config.port_count, and one more for all others */
+    struct cre__inbox *inbox;     /* sockets from other threads */
+    struct cre__proxied *proxied; /* connections whose PROXY header is not complete */
+    uint32_t proxied_count;
     cre__congested *congested;   /* by worker, from first_worker on; NULL: the link is never full */
     cre__conn *reading;          /* is being read in this turn, */
     uint64_t reading_since;      /* since this number of messages */
@@ -114,11 +117,18 @@ void cre__inbox_close(cre_engine *engine);
 /* port.c */
 /* Fills engine->ports from the configuration, whose own defaults are filled in. */
 int cre__ports_open(cre_engine *engine);
+void cre__ports_close(cre_engine *engine);
 const cre__port *cre__port_at(const cre_engine *engine, uint16_t index);
 /* The TLS settings of a port; NULL: none. */
 cre_tls *cre__port_tls(const cre_engine *engine, uint16_t port);
 int cre__ports_copy_tls(cre_engine *engine);
 void cre__ports_free_tls(cre_engine *engine);
+
+/* proxied.c */
+/* Takes over a connected socket of a port with proxies, in any case. Returns 0 or a negative error. */
+int cre__proxied_open(cre_engine *engine, int descriptor, uint16_t port);
+/* Closes the connections whose header is not complete. */
+void cre__proxied_close(cre_engine *engine);
 
 /* listener.c */
 void cre__listeners_close(cre_engine *engine);

@@ -1,9 +1,11 @@
 /* The table of ports: protocol, limits and TLS of each. */
+#include <sys/socket.h>
+
 #include "core/config.h"
 #include "core/memory.h"
 #include "engine/engine_internal.h"
 
-CRE__CONFIG(cre_port_options, reserved);
+CRE__CONFIG(cre_port_options, proxies);
 
 #define DEFAULT(member, fallback) \
     if (!(member)) (member) = (fallback)
@@ -47,9 +49,34 @@ static int take_framing(cre__port *port) {
     return cre_framing_config_check(&port->framing);
 }
 
+static bool is_range(const cre_address_range *range) {
+    switch (range->family) {
+    case AF_INET: return range->prefix <= 32;
+    case AF_INET6: return range->prefix <= 128;
+    default: return range->family == AF_UNIX && !range->prefix;
+    }
+}
+
+/* Copies the proxies of a port, if it has some. */
+static int take_proxies(cre__port *port) {
+    const cre_address_range *from = port->options.proxies;
+    uint32_t count = port->options.proxy_count;
+    port->options.proxies = NULL; /* borrowed for this call */
+    if (!from && !count) return 0;
+    if (!from || !count || count > CRE_MAX_PROXIES || port->options.protocol == CRE_PROTOCOL_DATAGRAM)
+        return CRE_EINVALID;
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_range(&from[i])) return CRE_EINVALID;
+    port->proxies = cre__malloc(count * sizeof *from);
+    if (!port->proxies) return CRE_ENOMEM;
+    memcpy(port->proxies, from, count * sizeof *from);
+    return 0;
+}
+
 /* Completes a port whose options are copied. */
 static int prepare(cre__port *port, const cre_engine_config *config) {
     int result = take_framing(port);
+    if (!result) result = take_proxies(port);
     if (result) return result;
     fill(&port->options, config);
     if (!valid(&port->options)) return CRE_EINVALID;
@@ -83,6 +110,12 @@ int cre__ports_open(cre_engine *engine) {
     }
     config->ports = NULL; /* borrowed for this call */
     return result;
+}
+
+void cre__ports_close(cre_engine *engine) {
+    for (uint32_t i = 0; engine->ports && i <= engine->config.port_count; i++)
+        cre__free(engine->ports[i].proxies);
+    cre__free(engine->ports);
 }
 
 const cre__port *cre__port_at(const cre_engine *engine, uint16_t index) {

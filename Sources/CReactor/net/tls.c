@@ -282,12 +282,15 @@ bool cre__tls_end_is_authentic(const cre__transport *transport) {
     return transport->tls && transport->tls->close_notified;
 }
 
-static void describe_peer(int descriptor, char out[INET6_ADDRSTRLEN]) {
-    cre__sockaddr at = { 0 };
-    cre_address address;
-    socklen_t size = sizeof at;
-    getpeername(descriptor, &at.any, &size);
-    cre__address_from_system(&at, size, &address);
+static void describe_peer(cre__transport *transport, char out[INET6_ADDRSTRLEN]) {
+    const cre__transport_events *events = transport->net->events;
+    cre_address address = { 0 };
+    if (!events->remote || !events->remote(transport, &address)) {
+        cre__sockaddr at = { 0 };
+        socklen_t size = sizeof at;
+        getpeername(transport->descriptor, &at.any, &size);
+        cre__address_from_system(&at, size, &address);
+    }
     if (!inet_ntop(address.family, address.bytes, out, INET6_ADDRSTRLEN))
         memcpy(out, "unknown", sizeof "unknown");
 }
@@ -308,7 +311,7 @@ static void fail(cre__transport *transport) {
     transport->net->tls_failed++;
     if (tls->handshaking && tls->context) {
         char peer[INET6_ADDRSTRLEN];
-        describe_peer(transport->descriptor, peer);
+        describe_peer(transport, peer);
         cre__tls_context_report(tls->context, peer, cre__tls_cause(transport));
     }
     cre__queue_drop(transport); /* it can no longer be encrypted */

@@ -7,6 +7,7 @@
 #ifndef CRE_NET_TRANSPORT_H
 #define CRE_NET_TRANSPORT_H
 
+#include <creactor/address.h>
 #include <creactor/buffer.h>
 #include <creactor/loop.h>
 #include <creactor/tls.h>
@@ -95,6 +96,9 @@ typedef struct cre__transport_events {
     /* libuv has closed the handle, whose `data` is the transport: calls cre__transport_released with `free`.
      */
     uv_close_cb released;
+    /* Sets the address of the remote end if that is not the one of the socket, and returns true. May be NULL.
+     */
+    bool (*remote)(cre__transport *transport, cre_address *address);
 } cre__transport_events;
 
 struct cre__transport {

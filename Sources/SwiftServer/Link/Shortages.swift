@@ -1,12 +1,15 @@
 internal import CReactor
 internal import CReactorInternal
 
-/// The connections of all processes that were lost for want of descriptors or memory, since the start.
+/// The connections of all processes that were lost for want of descriptors or memory, or because of the PROXY protocol,
+/// since the start.
 struct Shortages: Equatable {
     var refusedWithoutDescriptor = 0
     var refusedWithoutMemory = 0
     var closedWithoutMemory = 0
     var acceptPauses = 0
+    var proxiesRefused = 0
+    var proxyHeadersInvalid = 0
 
     init() {}
 
@@ -20,6 +23,8 @@ struct Shortages: Equatable {
             return unsafe Int(truncatingIfNeeded: counts[Int(CRE_CLOSED_NOMEM.rawValue)])
         }
         acceptPauses = Int(truncatingIfNeeded: raw.accept_pauses)
+        proxiesRefused = Int(truncatingIfNeeded: raw.proxies_refused)
+        proxyHeadersInvalid = Int(truncatingIfNeeded: raw.proxy_headers_invalid)
     }
 
     static func - (now: Shortages, before: Shortages) -> Shortages {
@@ -28,6 +33,8 @@ struct Shortages: Equatable {
         difference.refusedWithoutMemory = now.refusedWithoutMemory &- before.refusedWithoutMemory
         difference.closedWithoutMemory = now.closedWithoutMemory &- before.closedWithoutMemory
         difference.acceptPauses = now.acceptPauses &- before.acceptPauses
+        difference.proxiesRefused = now.proxiesRefused &- before.proxiesRefused
+        difference.proxyHeadersInvalid = now.proxyHeadersInvalid &- before.proxyHeadersInvalid
         return difference
     }
 
@@ -48,6 +55,12 @@ struct Shortages: Equatable {
         if acceptPauses > 0 {
             lines.append(
                 "cannot accept connections, for want of descriptors or memory: they wait (\(acceptPauses) pauses)")
+        }
+        if proxiesRefused > 0 {
+            lines.append("connections refused: \(proxiesRefused), they are not from a source of proxyProtocol")
+        }
+        if proxyHeadersInvalid > 0 {
+            lines.append("connections refused: \(proxyHeadersInvalid), they have no valid header of the PROXY protocol")
         }
         return lines
     }

@@ -126,7 +126,7 @@ struct RateLimitKey: Equatable {
 
     /// `nil` for a text that is no address.
     init?(address: String) {
-        guard let all = TrustedProxies.bytes(of: address) else { return nil }
+        guard let all = AddressBlock.bytes(of: address) else { return nil }
         bytes = all.count == 4 ? all : Array(all.prefix(8))
     }
 }

@@ -64,7 +64,11 @@ extension Monitor {
         let (descriptors, memory) = (sum(nodes, \.out_of_descriptors), sum(nodes, \.out_of_memory))
         refused.add([("reason", "descriptors")], descriptors)
         refused.add([("reason", "memory")], memory)
-        refused.add([("reason", "limit")], max(0, sum(nodes, \.refused) - descriptors - memory))
+        let (proxies, headers) = (sum(nodes, \.proxies_refused), sum(nodes, \.proxy_headers_invalid))
+        refused.add([("reason", "proxy")], proxies)
+        refused.add([("reason", "proxy_header")], headers)
+        refused.add(
+            [("reason", "limit")], max(0, sum(nodes, \.refused) - descriptors - memory - proxies - headers))
         var closed = MetricFamily(.counter, "connections_closed", "Closed connections by cause.")
         let closedBy = nodes.map(\.closedBy)
         for (cause, label) in Monitor.causes {
@@ -115,10 +119,6 @@ extension Monitor {
         ]
     }
 
-    private func memory(_ nodes: Nodes) -> [MetricFamily] {
-        [
-            each(.gauge, "queued_bytes", "Bytes in the output queues of connections.", layout.owners, nodes) {
-                $0.raw.engine.queued
     private var requests: [MetricFamily] {
         let load = bus.requestLoad
         return [
@@ -135,6 +135,10 @@ extension Monitor {
         ]
     }
 
+    private func memory(_ nodes: Nodes) -> [MetricFamily] {
+        [
+            each(.gauge, "queued_bytes", "Bytes in the output queues of connections.", layout.owners, nodes) {
+                $0.raw.engine.queued
             },
             each(.gauge, "unfinished_bytes", "Bytes of memory for incomplete input.", layout.owners, nodes) {
                 $0.raw.engine.buffered

@@ -5,6 +5,7 @@ extension PortSettings {
             if !good { throw ServerError(code: .invalidSetting, message: "\(name): \(message)") }
         }
         try compressResponses?.check("\(name): compressResponses")
+        try proxyProtocol?.check(name)
         try require(framing == .none || spoken == .tcp, "framing needs a tcp port, not \(spoken)")
         try require((1...1 << 28).contains(maxPacket), "maxPacket must be 1 byte to 256 MiB, got \(maxPacket)")
         try require(

@@ -20,6 +20,12 @@ extension PortSettings {
             unsafe copy.initialize(to: framing)
             unsafe options.framing = UnsafePointer(copy)
         }
+        if let ranges = proxyProtocol?.ranges {
+            let copy = UnsafeMutableBufferPointer<cre_address_range>.allocate(capacity: ranges.count)
+            _ = unsafe copy.initialize(from: ranges)
+            unsafe options.proxies = UnsafePointer(copy.baseAddress)
+            unsafe options.proxy_count = UInt32(ranges.count)
+        }
         unsafe options.max_message = UInt64(maxMessage ?? 0)
         unsafe options.max_head = UInt32(maxHead ?? 0)
         unsafe options.max_body = UInt32(maxBody ?? 0)

@@ -44,6 +44,8 @@ public struct PortSettings: Sendable {
     public var noDelay = true
     /// Probes of idle connections by the system. Default: none.
     public var keepAlive: KeepAlive?
+    /// The PROXY protocol of the load balancers in front of this port. Default: `nil`, clients connect themselves.
+    public var proxyProtocol: ProxyProtocol?
     /// The queue length of TCP_FASTOPEN. Default: off.
     public var fastOpen: Int?
     /// Accept a connection when it has sent something, at the latest after this time (TCP_DEFER_ACCEPT). Default: off.

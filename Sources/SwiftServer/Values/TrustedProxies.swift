@@ -1,5 +1,3 @@
-internal import CReactor
-internal import Glibc
 internal import Synchronization
 
 /// The fields by which a proxy reports the client of a request.
@@ -12,37 +10,7 @@ public enum ForwardedFields: Sendable, Hashable, CaseIterable {
 
 /// The proxies whose forwarded fields are believed, and what these say.
 struct TrustedProxies: Sendable {
-    /// The addresses that share their first bits.
-    private struct Block: Sendable {
-        let bytes: [UInt8]
-        let length: Int
-
-        /// From "10.0.0.0/8", or an address alone.
-        init?(_ text: String) {
-            let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let bytes = TrustedProxies.bytes(of: String(parts[0])) else { return nil }
-            let most = bytes.count * 8
-            if parts.count == 2 {
-                guard let length = Int(parts[1]), (0...most).contains(length), parts[1].allSatisfy(\.isNumber) else {
-                    return nil
-                }
-                self.length = length
-            } else {
-                length = most
-            }
-            self.bytes = bytes
-        }
-
-        func contains(_ address: [UInt8]) -> Bool {
-            guard address.count == bytes.count else { return false }
-            return (0..<(length + 7) / 8).allSatisfy { index in
-                let mask = UInt8(truncatingIfNeeded: 0xFF00 >> min(8, length - index * 8))
-                return (address[index] ^ bytes[index]) & mask == 0
-            }
-        }
-    }
-
-    private var blocks: [Block] = []
+    private var blocks: [AddressBlock] = []
     private var hasUnix = false
     let fields: ForwardedFields
     let requestIDField: String?
@@ -56,7 +24,7 @@ struct TrustedProxies: Sendable {
         for entry in settings.trustedProxies {
             if entry == "unix" {
                 hasUnix = true
-            } else if let block = Block(entry) {
+            } else if let block = AddressBlock(entry) {
                 blocks.append(block)
             } else {
                 throw .setting(
@@ -71,20 +39,8 @@ struct TrustedProxies: Sendable {
     /// Whether a connection with this remote address is one of a proxy. Connections of Unix sockets have none: "".
     func trusts(_ address: String) -> Bool {
         if address.isEmpty { return hasUnix }
-        guard let bytes = TrustedProxies.bytes(of: address) else { return false }
+        guard let bytes = AddressBlock.bytes(of: address) else { return false }
         return blocks.contains { $0.contains(bytes) }
-    }
-
-    /// The bytes of an IPv4 or IPv6 address; those of the IPv4 address for "::ffff:10.0.0.1".
-    static func bytes(of text: String) -> [UInt8]? {
-        var address = cre_address()
-        guard !text.isEmpty, !text.hasPrefix("unix:"), unsafe cre_address_parse(text, 0, &address) == 0 else {
-            return nil
-        }
-        let count = address.family == UInt16(AF_INET) ? 4 : 16
-        let bytes = unsafe withUnsafeBytes(of: address.bytes) { unsafe [UInt8]($0.prefix(count)) }
-        let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
-        return bytes.count == 16 && bytes.starts(with: mapped) ? Array(bytes[12...]) : bytes
     }
 }
 
@@ -199,7 +155,7 @@ extension TrustedProxies {
         } else if text.count(where: { $0 == ":" }) == 1 {
             text = text.prefix { $0 != ":" }
         }
-        return bytes(of: String(text)) == nil ? nil : String(text)
+        return AddressBlock.bytes(of: String(text)) == nil ? nil : String(text)
     }
 
     private static func scheme(_ text: String) -> String? {

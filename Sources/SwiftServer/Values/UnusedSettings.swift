@@ -54,7 +54,10 @@ extension PortSettings {
             ("streamRequestBodies", streamRequestBodies != nil, isWeb, "a webSocket or http port"),
             ("compressResponses", compressResponses != nil, isWeb, "a webSocket or http port"),
             ("maxStreamedBody", maxStreamedBody != nil, isWeb, "a webSocket or http port"),
-            ("headTimeout", headTimeout != nil, isWeb, "a webSocket or http port"),
+            (
+                "headTimeout", headTimeout != nil, isWeb || proxyProtocol != nil,
+                "a webSocket or http port, or one with proxyProtocol"
+            ),
             ("handshakeTimeout", handshakeTimeout != nil, spoken == .webSocket, "a webSocket port"),
             ("bodyTimeout", bodyTimeout != nil, isWeb, "a webSocket or http port"),
             (
@@ -63,6 +66,7 @@ extension PortSettings {
                 "a webSocket port, or a tcp port with a framing"
             ),
             ("idleTimeout", idleTimeout != nil, isWeb, "a webSocket or http port"),
+            ("proxyProtocol", proxyProtocol != nil, spoken != .udp, "a port with connections"),
             ("keepAlive", keepAlive != nil, spoken != .udp, "a port with connections"),
             ("fastOpen", fastOpen != nil, spoken != .udp, "a port with connections"),
             ("deferAccept", deferAccept != nil, spoken != .udp, "a port with connections"),

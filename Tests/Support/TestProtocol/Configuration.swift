@@ -62,6 +62,8 @@ package struct Configuration: Codable, Sendable {
     package var delay: Duration?
     package var dispatch: DispatchRule?
     package var unixSocket: String?
+    /// The sources of the PROXY protocol on the server's own port.
+    package var proxies: [String]?
     /// There are callbacks beside straight-line handlers.
     package var hasCallbacks: Bool?
     package var compresses: Bool?
@@ -115,6 +117,7 @@ extension Configuration {
     @MainActor package func apply(to server: WebSocketServer) {
         apply(to: &server.settings)
         server.tls = tls
+        server.ports[0].settings.proxyProtocol = proxies.map(ProxyProtocol.init(from:))
     }
 
     package var tls: TLSConfiguration? {

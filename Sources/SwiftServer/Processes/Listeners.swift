@@ -20,9 +20,19 @@ struct Listeners: Sendable {
         self.ports = ports
     }
 
-    init(_ ports: [PortConfiguration], _ mode: ServerMode, _ settings: Settings) throws(ServerError) {
+    /// Uses sockets that were passed to this process, and binds the others.
+    init(
+        _ ports: [PortConfiguration], _ mode: ServerMode, _ settings: Settings, _ passed: inout PassedSockets
+    ) throws(ServerError) {
         do throws(ServerError) {
-            for port in ports { try bind(port, mode, settings) }
+            for port in ports {
+                var port = port
+                if !passed.sockets.isEmpty || port.settings.socketName != nil {
+                    let found = try passed.take(port, try HostName.address(port.host, port))
+                    if let found { port.settings.descriptor = found }
+                }
+                try bind(port, mode, settings)
+            }
         } catch {
             closeAll()
             removeFiles()
@@ -54,7 +64,8 @@ struct Listeners: Sendable {
         }
         ports.append(Int(bound))
         sockets.append(isShared ? own : Array(repeating: own[0], count: count))
-        if port.isLocal { remember(String(port.host.dropFirst(5))) }
+        // The file of a socket that somebody else has bound is theirs.
+        if port.isLocal, port.settings.descriptor == nil { remember(String(port.host.dropFirst(5))) }
     }
 
     func ofWorker(_ id: Int) -> [Int32] { sockets.map { $0[id] } }

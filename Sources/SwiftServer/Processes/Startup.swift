@@ -152,10 +152,12 @@ internal import Glibc
             return
         }
         guard let handover else {
-            listeners = try Listeners(configuration.ports, configuration.mode, configuration.settings)
-            monitoring = try configuration.monitoringPort.map { port throws(ServerError) in
-                try Listeners([port], .single, configuration.settings)
+            var passed = try PassedSockets.receive()
+            listeners = try Listeners(configuration.ports, configuration.mode, configuration.settings, &passed)
+            if let port = configuration.monitoringPort {
+                monitoring = try Listeners([port], .single, configuration.settings, &passed)
             }
+            if let unused = passed.unused { Log.warning(unused) }
             return
         }
         guard ownsSockets(handover) else { return }

@@ -45,5 +45,9 @@ extension PortSettings {
             "permissions must be 0o001...0o777, got 0o\(String(permissions, radix: 8))"
         )
         try require(descriptor.map { $0 > 0 } ?? true, "descriptor must be more than 0")
+        try require(descriptor == nil || socketName == nil, "descriptor and socketName exclude each other")
+        try require(
+            socketName.map { !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains(":") } ?? true,
+            "socketName must be 1...255 bytes without a colon")
     }
 }

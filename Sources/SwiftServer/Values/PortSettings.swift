@@ -61,6 +61,10 @@ public struct PortSettings: Sendable {
     public var permissions: UInt32 = 0o600
     /// A bound socket, inherited for example from a service manager, to use instead of binding one.
     public var descriptor: Int32?
+    /// The name of the socket that the service manager passes to the program for this port (`LISTEN_FDS`): that of the
+    /// socket unit, or its `FileDescriptorName`. Several of one name are taken in order. Without it a passed socket is
+    /// used if it is bound to the address of the port. Default: `nil`, by the address.
+    public var socketName: String?
 
     /// Makes the default settings.
     public init() {}

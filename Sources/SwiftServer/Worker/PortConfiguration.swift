@@ -5,7 +5,7 @@ struct PortConfiguration: Sendable {
     let port: Int
     let type: PortProtocol
     let index: Int
-    let settings: PortSettings
+    var settings: PortSettings
     let tls: TLSConfiguration?
     /// The port's handlers, and for other events the server's.
     let handlers: ConnectionHandlers

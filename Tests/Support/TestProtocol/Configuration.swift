@@ -64,6 +64,8 @@ package struct Configuration: Codable, Sendable {
     package var unixSocket: String?
     /// The sources of the PROXY protocol on the server's own port.
     package var proxies: [String]?
+    /// The name of the passed socket of the server's own port.
+    package var socketName: String?
     /// There are callbacks beside straight-line handlers.
     package var hasCallbacks: Bool?
     package var compresses: Bool?
@@ -118,6 +120,7 @@ extension Configuration {
         apply(to: &server.settings)
         server.tls = tls
         server.ports[0].settings.proxyProtocol = proxies.map(ProxyProtocol.init(from:))
+        server.ports[0].settings.socketName = socketName
     }
 
     package var tls: TLSConfiguration? {

@@ -54,11 +54,12 @@ final class ServerProcess {
     /// Runs one that is not meant to start, to its end.
     static func runFailing(
         _ scenario: Scenario = .general, _ mode: ServerMode = .process, workers: Int = 1, tasks: Int = 0,
-        environment: [String] = [], program: String? = nil, _ configure: (inout Configuration) -> Void = { _ in }
+        environment: [String] = [], runner: [String] = [], program: String? = nil,
+        _ configure: (inout Configuration) -> Void = { _ in }
     ) throws -> ServerProcess {
         var configuration = Configuration(scenario, mode, workers: workers, tasks: tasks)
         configure(&configuration)
-        let server = try ServerProcess(configuration, environment, program: program)
+        let server = try ServerProcess(configuration, environment, runner, program: program)
         defer { server.kill() }
         try server.waitForEnd()
         try server.drain()

@@ -20,6 +20,7 @@ import Testing
 
     static let bad: [Case] = [
         Case("descriptor", \.descriptor, 0), Case("descriptor", \.descriptor, -1),
+        Case("socketName", \.socketName, ""), Case("socketName", \.socketName, "a:b"),
         Case("permissions", \.permissions, 0), Case("permissions", \.permissions, 0o1777),
         Case("keepAlive", \.keepAlive, KeepAlive(idle: .milliseconds(999))),
         Case("keepAlive", \.keepAlive, KeepAlive(interval: .zero)),

@@ -13,7 +13,7 @@ lint_extras=('shellcheck=shellcheck')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'js:ws=node-ws' 'curl=curl')
-test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev')
+test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')
 
 has() { # WHAT
     local command

@@ -34,6 +34,7 @@
 #include "framing.h"
 #include "handshake.h"
 #include "http.h"
+#include "http2.h"
 #include "http_client.h"
 #include "http_decompress.h"
 #include "http_encoder.h"

@@ -78,6 +78,10 @@
     XX(HTTP_HANDSHAKE_STATUS, -1258, "server did not answer the WebSocket handshake with 101")   \
     XX(HTTP_HANDSHAKE_ACCEPT, -1259, "missing or wrong Sec-WebSocket-Accept")                    \
     XX(HTTP_HANDSHAKE_EXTENSION, -1260, "malformed or unexpected WebSocket extension")           \
+    /* HTTP/2 */                                                                                 \
+    XX(HTTP2, -1270, "HTTP/2 protocol error")                                                    \
+    XX(HTTP2_PREFACE, -1271, "not the connection preface of HTTP/2")                             \
+    XX(HTTP2_FLOOD, -1272, "more HTTP/2 frames than a limit allows")                             \
     /* packet framing */                                                                         \
     XX(FRAMING_TOO_LONG, -1300, "packet longer than the limit")                                  \
     XX(FRAMING_LENGTH, -1301, "impossible packet length in the length field")                    \

@@ -1,0 +1,318 @@
+/*
+ * Heads of requests, which handlers get in the form of HTTP/1: the pseudo fields become the first line and
+ * Host, and the Cookie fields, which clients split (RFC 9113 section 8.2.3), one field.
+ *
+ * nghttp2 has checked the order and number of pseudo fields, names and values, fields of a connection, and
+ * Content-Length. The rest is checked here, by the rules of HTTP/1 heads.
+ */
+#include "core/memory.h"
+
+#ifdef CRE_HAVE_HTTP2
+#include <string.h>
+
+#include "http/chars.h"
+#include "http/head_internal.h"
+#include "http2/http2_internal.h"
+
+/* The most bytes of fields that are decoded for one head, including those that are dropped: a few bytes of
+ * HPACK can stand for many. */
+#define MAX_SEEN ((size_t)1 << 20)
+
+/* Larger buffers are freed behind a head. */
+#define KEPT_BYTES ((size_t)4096)
+
+static bool reserve(cre_http2 *session, uint8_t **bytes, size_t *capacity, size_t needed) {
+    if (needed <= *capacity) return true;
+    size_t grown = needed < 512 ? 1024 : 2 * needed;
+    uint8_t *moved = cre__h2_reallocate(session, *bytes, grown);
+    if (!moved) return false;
+    *bytes = moved;
+    *capacity = grown;
+    return true;
+}
+
+static void append(cre__h2_head *head, const void *data, size_t length) {
+    if (length) memcpy(head->bytes + head->length, data, length);
+    head->length += length;
+}
+
+static void refuse(cre__h2_head *head, int error) {
+    if (!head->refused) head->refused = error;
+}
+
+void cre__h2_head_begin(cre_http2 *session, bool trailers) {
+    cre__h2_head *head = &session->head;
+    head->length = head->cookies_length = head->seen_bytes = 0;
+    head->field_count = 0;
+    head->method = head->method_length = head->authority = head->authority_length = 0;
+    head->path = head->path_length = 0;
+    head->refused = 0;
+    head->trailers = trailers;
+    head->started = false;
+    memset(&head->parsed, 0, sizeof head->parsed);
+}
+
+/* ---- fields ---- */
+
+/* Adds a line. The caller has made room. */
+static void add_line(cre__h2_head *head, const void *name, size_t name_length, const void *value,
+                     size_t value_length) {
+    cre_http_field *field = &head->fields[head->field_count++];
+    field->name = (uint16_t)head->length;
+    field->name_length = (uint16_t)name_length;
+    append(head, name, name_length);
+    append(head, ": ", 2);
+    field->value = (uint16_t)head->length;
+    field->value_length = (uint16_t)value_length;
+    append(head, value, value_length);
+    append(head, "\r\n", 2);
+}
+
+/* Makes room for `lines` more lines with `bytes` of names and values, or refuses the request. Returns 0 or
+ * CRE_ENOMEM. */
+static int make_room(cre_http2 *session, uint32_t lines, size_t bytes) {
+    cre__h2_head *head = &session->head;
+    /* the empty line, too; what the cookies take is the length of their line later */
+    size_t length = head->length + head->cookies_length + bytes + 6;
+    if (length > session->config.max_head) refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
+    if (head->field_count + (head->cookies_length != 0) + lines > session->config.max_fields)
+        refuse(head, CRE_EHTTP_TOO_MANY_FIELDS);
+    if (head->refused) return 0;
+    if (head->field_count == head->fields_capacity) {
+        uint32_t capacity = head->fields_capacity ? 2 * head->fields_capacity : 16;
+        cre_http_field *fields = cre__h2_reallocate(session, head->fields, capacity * sizeof *fields);
+        if (!fields) return CRE_ENOMEM;
+        head->fields = fields;
+        head->fields_capacity = capacity;
+    }
+    return reserve(session, &head->bytes, &head->capacity, length) ? 0 : CRE_ENOMEM;
+}
+
+static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
+                      size_t length) {
+    cre__h2_head *head = &session->head;
+    if (head->length + length > session->config.max_head) refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
+    if (head->refused) return 0;
+    if (!reserve(session, &head->bytes, &head->capacity, head->length + length)) return CRE_ENOMEM;
+    const uint16_t at = (uint16_t)head->length, size = (uint16_t)length;
+    if (cre__is_word(name, name_length, ":method")) {
+        head->method = at, head->method_length = size;
+    } else if (cre__is_word(name, name_length, ":authority")) {
+        head->authority = at, head->authority_length = size;
+    } else if (cre__is_word(name, name_length, ":path")) {
+        head->path = at, head->path_length = size;
+    } else if (cre__is_word(name, name_length, ":scheme")) {
+        if (!cre__is_word(value, length, "http") && !cre__is_word(value, length, "https"))
+            refuse(head, CRE_EHTTP_BAD_TARGET);
+        return 0;
+    }
+    append(head, value, length);
+    return 0;
+}
+
+static int add_cookie(cre_http2 *session, const uint8_t *value, size_t length) {
+    cre__h2_head *head = &session->head;
+    int result = make_room(session, !head->cookies_length, sizeof "cookie; " - 1 + length);
+    if (result || head->refused) return result;
+    size_t needed = head->cookies_length + length + 2;
+    if (!reserve(session, &head->cookies, &head->cookies_capacity, needed)) return CRE_ENOMEM;
+    if (head->cookies_length) {
+        memcpy(head->cookies + head->cookies_length, "; ", 2);
+        head->cookies_length += 2;
+    }
+    if (length) memcpy(head->cookies + head->cookies_length, value, length);
+    head->cookies_length += length;
+    return 0;
+}
+
+static void set_length(cre__h2_head *head, const uint8_t *value, size_t length) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned digit = (unsigned)value[i] - '0';
+        if (digit > 9 || sum > ((uint64_t)INT64_MAX - digit) / 10) {
+            refuse(head, CRE_EHTTP_CONTENT_LENGTH);
+            return;
+        }
+        sum = sum * 10 + digit;
+    }
+    head->parsed.content_length = sum;
+    head->parsed.flags |= CRE_HTTP_HAS_LENGTH;
+}
+
+/* Takes what a field means. Returns whether its line is added. */
+static bool examine(cre__h2_head *head, const uint8_t *name, size_t name_length, const uint8_t *value,
+                    size_t length) {
+    switch (cre__http_known_of(name, name_length)) {
+    case CRE__HOST_FIELD:
+        if (head->parsed.flags & CRE_HTTP_HAS_HOST) {
+            /* one that was made of :authority may be repeated as a field, once or more */
+            bool same = head->parsed.host_length == length;
+            for (size_t i = 0; same && i < length; i++)
+                same = cre__lower(head->bytes[head->parsed.host + i]) == cre__lower(value[i]);
+            if (!same || !head->authority_length) refuse(head, CRE_EHTTP_BAD_HOST);
+            return false;
+        }
+        head->parsed.flags |= CRE_HTTP_HAS_HOST;
+        return true;
+    case CRE__CONTENT_LENGTH: set_length(head, value, length); return true;
+    case CRE__EXPECT:
+        if (cre__is_word(value, length, "100-continue"))
+            head->parsed.flags |= CRE_HTTP_EXPECT_CONTINUE;
+        else
+            refuse(head, CRE_EHTTP_EXPECTATION);
+        return true;
+    default: return true;
+    }
+}
+
+/* ---- the first line ---- */
+
+static int check_target(cre__h2_head *head) {
+    cre_http_head *parsed = &head->parsed;
+    const uint8_t *target = head->bytes + parsed->target;
+    if (!cre__all(target, parsed->target_length, CRE__TARGET)) return CRE_EHTTP_BAD_TARGET;
+    if (parsed->method == CRE_HTTP_CONNECT) return cre__http_other_target(parsed, head->bytes);
+    if (target[0] == '*') return cre__http_other_target(parsed, head->bytes);
+    if (target[0] != '/') return CRE_EHTTP_BAD_TARGET;
+    const uint8_t *mark = memchr(target, '?', parsed->target_length);
+    parsed->path = parsed->target;
+    parsed->path_length = parsed->target_length;
+    if (mark) {
+        parsed->path_length = (uint16_t)(mark - target);
+        parsed->query = (uint16_t)(parsed->target + parsed->path_length + 1);
+        parsed->query_length = (uint16_t)(parsed->target_length - parsed->path_length - 1);
+        parsed->flags |= CRE_HTTP_HAS_QUERY;
+    }
+    return 0;
+}
+
+/* Replaces the pseudo fields by the first line, and by Host if there is an authority. */
+static int start(cre_http2 *session) {
+    static const char version[] = " HTTP/2.0\r\n";
+    cre__h2_head *head = &session->head;
+    cre_http_head *parsed = &head->parsed;
+    head->started = true;
+    if (head->refused) return 0;
+    const bool connect =
+        cre__http_method_of(head->bytes + head->method, head->method_length) == CRE_HTTP_CONNECT;
+    const size_t pseudo = head->length, authority = head->authority_length;
+    const size_t target = connect ? authority : head->path_length;
+    if (!target || !head->method_length) {
+        refuse(head, connect ? CRE_EHTTP_NO_HOST : CRE_EHTTP_BAD_TARGET);
+        return 0;
+    }
+    size_t line = head->method_length + 1 + target + sizeof version - 1;
+    if (!reserve(session, &head->bytes, &head->capacity, pseudo + line)) return CRE_ENOMEM;
+    append(head, head->bytes + head->method, head->method_length);
+    append(head, " ", 1);
+    append(head, head->bytes + (connect ? head->authority : head->path), target);
+    append(head, version, sizeof version - 1);
+    uint8_t *value = NULL;
+    if (authority) {
+        value = cre__h2_allocate(session, authority);
+        if (!value) return CRE_ENOMEM;
+        memcpy(value, head->bytes + head->authority, authority);
+    }
+    memmove(head->bytes, head->bytes + pseudo, line);
+    head->length = line;
+    parsed->method_length = head->method_length;
+    parsed->method = (uint8_t)cre__http_method_of(head->bytes, head->method_length);
+    parsed->target = (uint16_t)(head->method_length + 1);
+    parsed->target_length = (uint16_t)target;
+
+    int result = 0;
+    bool has_port;
+    if (authority && !cre__http_host_valid(value, authority, &has_port)) refuse(head, CRE_EHTTP_BAD_HOST);
+    if (!cre__all(head->bytes, head->method_length, CRE__TOKEN)) refuse(head, CRE_EHTTP_BAD_LINE);
+    if (authority) result = make_room(session, 1, 4 + authority);
+    if (authority && !result && !head->refused) {
+        add_line(head, "host", 4, value, authority);
+        parsed->flags |= CRE_HTTP_HAS_HOST;
+        parsed->host = head->fields[0].value;
+        parsed->host_length = (uint16_t)authority;
+    }
+    cre__h2_free(session, value);
+    return result;
+}
+
+int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
+                       size_t value_length) {
+    cre__h2_head *head = &session->head;
+    head->seen_bytes += name_length + value_length + CRE_HTTP_FIELD_OVERHEAD;
+    if (head->seen_bytes > MAX_SEEN) return CRE_EHTTP2_FLOOD;
+    if (head->trailers) return 0;
+    if (name_length && name[0] == ':') return add_pseudo(session, name, name_length, value, value_length);
+    int result = head->started ? 0 : start(session);
+    if (result || head->refused) return result;
+    if (cre__is_word(name, name_length, "cookie")) return add_cookie(session, value, value_length);
+    if (!examine(head, name, name_length, value, value_length)) return 0;
+    result = make_room(session, 1, name_length + value_length);
+    if (!result && !head->refused) add_line(head, name, name_length, value, value_length);
+    return result;
+}
+
+/* ---- the end ---- */
+
+static int check_host(cre__h2_head *head) {
+    cre_http_head *parsed = &head->parsed;
+    if (!parsed->host_length) {
+        for (uint32_t i = 0; i < head->field_count; i++) {
+            const cre_http_field *field = &head->fields[i];
+            if (!cre__is_word(head->bytes + field->name, field->name_length, "host")) continue;
+            bool has_port;
+            if (!cre__http_host_valid(head->bytes + field->value, field->value_length, &has_port))
+                return CRE_EHTTP_BAD_HOST;
+            parsed->host = field->value;
+            parsed->host_length = field->value_length;
+        }
+    }
+    return parsed->host_length ? 0 : CRE_EHTTP_NO_HOST;
+}
+
+int cre__h2_head_finish(cre_http2 *session, bool final) {
+    cre__h2_head *head = &session->head;
+    cre_http_head *parsed = &head->parsed;
+    int result = head->started ? 0 : start(session);
+    if (result) return result;
+    if (!head->refused && head->cookies_length) {
+        size_t length = head->cookies_length;
+        head->cookies_length = 0; /* they are counted as a line now */
+        result = make_room(session, 1, sizeof "cookie" - 1 + length);
+        if (result) return result;
+        if (!head->refused) add_line(head, "cookie", 6, head->cookies, length);
+    }
+    if (head->refused) return head->refused;
+    result = check_target(head);
+    if (!result) result = check_host(head);
+    if (result) return result;
+    append(head, "\r\n", 2); /* make_room has counted it */
+    parsed->head_length = (uint32_t)head->length;
+    parsed->field_count = (uint16_t)head->field_count;
+    parsed->flags |= CRE_HTTP_2 | CRE_HTTP_KEEP_ALIVE;
+    if (final)
+        parsed->flags &= (uint16_t)~CRE_HTTP_EXPECT_CONTINUE;
+    else
+        parsed->flags |= CRE_HTTP_HAS_BODY;
+    return 0;
+}
+
+void cre__h2_head_trim(cre_http2 *session) {
+    cre__h2_head *head = &session->head;
+    if (head->capacity > KEPT_BYTES) {
+        cre__h2_free(session, head->bytes);
+        head->bytes = NULL;
+        head->capacity = 0;
+    }
+    if (head->cookies_capacity > KEPT_BYTES) {
+        cre__h2_free(session, head->cookies);
+        head->cookies = NULL;
+        head->cookies_capacity = 0;
+    }
+    if (head->fields_capacity > 64) {
+        cre__h2_free(session, head->fields);
+        head->fields = NULL;
+        head->fields_capacity = 0;
+    }
+}
+
+#endif

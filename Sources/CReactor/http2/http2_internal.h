@@ -1,0 +1,139 @@
+/* A session of HTTP/2 and its streams, around nghttp2, which knows frames, HPACK, windows and priorities. */
+#ifndef CRE_HTTP2_INTERNAL_H
+#define CRE_HTTP2_INTERNAL_H
+
+#include <creactor/http2.h>
+#include <nghttp2/nghttp2.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of a body that wait for the windows. */
+typedef struct cre__h2_chunk {
+    struct cre__h2_chunk *next;
+    size_t start, end, capacity; /* [start, end) of the bytes */
+    uint8_t bytes[];
+} cre__h2_chunk;
+
+typedef struct cre__h2_stream {
+    struct cre__h2_stream *previous, *next;
+    uint32_t id;
+    uint32_t unconsumed; /* delivered bytes of the request's body */
+    cre__h2_chunk *first, *last;
+    size_t queued;
+    uint8_t *trailers; /* packed fields for the end of the body; NULL: none */
+    size_t trailers_length;
+    uint64_t waiting_since;     /* with `waiting` */
+    bool waiting : 1;           /* at the last cre_http2_expire there was output */
+    bool progressed : 1;        /* output was produced since */
+    bool delivered : 1;         /* REQUEST was reported */
+    bool request_complete : 1;  /* the client has ended its side */
+    bool responding : 1;        /* the head of the response was submitted */
+    bool bodiless : 1;          /* the response has no body */
+    bool head_request : 1;      /* ...because the method is HEAD */
+    bool ended : 1;             /* the last piece of the body was queued */
+    bool deferred : 1;          /* nghttp2 waits for more of the body */
+    bool wants_room : 1;        /* CRE_EQUEUE_FULL was returned */
+    bool resetting : 1;         /* RST_STREAM was submitted */
+    bool response_complete : 1; /* the end of the response was produced */
+} cre__h2_stream;
+
+/* The head that is being received; there is one at a time. */
+typedef struct cre__h2_head {
+    uint8_t *bytes;   /* until `started` the values of pseudo fields, then the head as text */
+    uint8_t *cookies; /* the Cookie fields, joined */
+    size_t length, capacity, cookies_length, cookies_capacity;
+    size_t seen_bytes; /* of all fields, also those that are dropped */
+    cre_http_field *fields;
+    uint32_t field_count, fields_capacity;
+    cre_http_head parsed;
+    int refused; /* the error for which the request is refused; 0: none */
+    uint16_t method, method_length, authority, authority_length, path, path_length; /* until `started` */
+    bool trailers;                                                                  /* fields behind a body */
+    bool started; /* the first line is written */
+} cre__h2_head;
+
+/* A budget: tokens, in thousandths, that return with time. */
+typedef struct cre__h2_budget {
+    uint64_t left, updated_at;
+    uint32_t burst, rate;
+} cre__h2_budget;
+
+typedef struct cre__h2_block cre__h2_block;
+
+struct cre_http2 {
+    cre_http2_config config;
+    nghttp2_session *protocol;
+    nghttp2_mem memory;
+    cre__h2_block *blocks; /* all of it */
+    uint64_t used;         /* its bytes */
+    cre__h2_stream *streams;
+    uint64_t queued;
+    cre__h2_head head;
+    cre__h2_budget resets, control;
+    int32_t last_stream;     /* the highest number so far */
+    uint32_t goaway_code;    /* of the application */
+    uint32_t continuations;  /* of the head that is being received */
+    uint32_t earned_updates; /* WINDOW_UPDATE frames that cost nothing */
+    uint64_t now;
+    const uint8_t *output; /* of nghttp2, valid until it is asked for more */
+    size_t output_length;
+    cre_http2_stats stats;
+    int error;    /* what has ended the session */
+    bool started; /* `now` is known */
+    bool busy;    /* in nghttp2: it must not be entered again */
+    bool failed;  /* no more input is parsed */
+    bool broken;  /* an allocation has failed: nghttp2 must not be called */
+    bool drained; /* a queue got room, which must be reported */
+};
+
+/* ---- memory.c ---- */
+
+/* Without memory they return NULL, and the session is broken. */
+void *cre__h2_allocate(cre_http2 *session, size_t size);
+void *cre__h2_reallocate(cre_http2 *session, void *memory, size_t size);
+void cre__h2_free(cre_http2 *session, void *memory);
+void cre__h2_free_all(cre_http2 *session);
+void cre__h2_memory_init(cre_http2 *session);
+/* Whether a response's head may be queued. */
+static inline bool cre__h2_has_room(const cre_http2 *session, size_t bytes) {
+    return session->used + bytes <= session->config.max_memory / 2;
+}
+
+/* ---- head.c ---- */
+
+void cre__h2_head_begin(cre_http2 *session, bool trailers);
+/* Takes a field. Returns 0, CRE_ENOMEM, or CRE_EHTTP2_FLOOD for a head that is far beyond its limit. */
+int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
+                       size_t value_length);
+/* The head is complete. Returns 0, and `parsed`, `fields` and `bytes` are valid until the next head;
+ * CRE_ENOMEM; or the error for which the request is refused. */
+int cre__h2_head_finish(cre_http2 *session, bool final);
+/* Frees what is larger than the next head needs. */
+void cre__h2_head_trim(cre_http2 *session);
+
+/* ---- limits.c ---- */
+
+void cre__h2_budget_init(cre__h2_budget *budget, uint32_t burst, uint32_t rate);
+/* Spends one. False: there is none left. */
+bool cre__h2_budget_spend(cre__h2_budget *budget, uint64_t now);
+
+/* ---- stream.c ---- */
+
+cre__h2_stream *cre__h2_stream_create(cre_http2 *session, uint32_t id);
+void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream);
+/* Answers the stream with a status and no body. */
+int cre__h2_stream_refuse(cre_http2 *session, cre__h2_stream *stream, int status);
+int cre__h2_stream_reset(cre_http2 *session, cre__h2_stream *stream, uint32_t code);
+/* Opens the windows for bytes of a body. */
+int cre__h2_stream_release(cre_http2 *session, cre__h2_stream *stream, size_t length);
+/* Reports the queues that have room again. Returns whether there were any. */
+bool cre__h2_report_room(cre_http2 *session);
+
+static inline void cre__h2_emit(cre_http2 *session, const cre_http2_event *event) {
+    session->config.on_event(session->config.context, session, event);
+}
+
+#define CRE__H2_EMIT(session, ...) cre__h2_emit(session, &(cre_http2_event){ __VA_ARGS__ })
+
+#endif

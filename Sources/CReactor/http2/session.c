@@ -1,0 +1,480 @@
+/* Sessions: bytes through nghttp2 in both directions, and its callbacks. */
+#include "core/memory.h"
+
+#ifdef CRE_HAVE_HTTP2
+#include <stddef.h>
+#include <string.h>
+
+#include "core/config.h"
+#include "http2/http2_internal.h"
+
+CRE__CONFIG(cre_http2_config, stall_timeout_ms);
+
+/* A client earns two WINDOW_UPDATE frames, one for the stream and one for the connection, with each frame
+ * that it receives. */
+enum { UPDATES_PER_FRAME = 2, MAX_EARNED_UPDATES = 4096 };
+
+/* Ends the session with GOAWAY, which is still produced. Returns what a callback of nghttp2 returns to stop
+ * it. */
+static int fail(cre_http2 *session, int error) {
+    if (!session->error) session->error = error;
+    session->failed = true;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int spend_control(cre_http2 *session) {
+    session->stats.control_frames++;
+    return cre__h2_budget_spend(&session->control, session->now) ? 0 : fail(session, CRE_EHTTP2_FLOOD);
+}
+
+static int spend_reset(cre_http2 *session) {
+    session->stats.resets++;
+    return cre__h2_budget_spend(&session->resets, session->now) ? 0 : fail(session, CRE_EHTTP2_FLOOD);
+}
+
+static cre__h2_stream *stream_of(nghttp2_session *protocol, int32_t id) {
+    return id > 0 ? nghttp2_session_get_stream_user_data(protocol, id) : NULL;
+}
+
+/* Has the last frame say why the session ends. */
+static void say_goodbye(cre_http2 *session) {
+    if (session->broken) return;
+    uint32_t code = session->error == CRE_ENOMEM         ? NGHTTP2_INTERNAL_ERROR
+                    : session->error == CRE_EHTTP2_FLOOD ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                         : NGHTTP2_PROTOCOL_ERROR;
+    /* without memory for it the connection is closed without a reason */
+    (void)nghttp2_session_terminate_session(session->protocol, code);
+}
+
+/* ---- input ---- */
+
+static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *head, void *context) {
+    cre_http2 *session = context;
+    /* looked at here, so that no allocation has to fail for it: one frame takes little more */
+    if (session->used > session->config.max_memory) return fail(session, CRE_ENOMEM);
+    switch (head->type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_RST_STREAM: /* these have other limits */
+    case NGHTTP2_GOAWAY: return 0;
+    case NGHTTP2_HEADERS:
+        session->continuations = 0;
+        if (head->stream_id > session->last_stream) {
+            session->last_stream = head->stream_id;
+            return 0;
+        }
+        /* one of a closed stream is decoded and ignored */
+        return stream_of(protocol, head->stream_id) ? 0 : spend_control(session);
+    case NGHTTP2_CONTINUATION:
+        if (++session->continuations > session->config.max_continuations)
+            return fail(session, CRE_EHTTP2_FLOOD);
+        return spend_control(session);
+    case NGHTTP2_WINDOW_UPDATE:
+        if (session->earned_updates) {
+            session->earned_updates--;
+            return 0;
+        }
+        return spend_control(session);
+    default: return spend_control(session);
+    }
+}
+
+/* Unknown frames are ignored; nghttp2 reports their beginning only with this callback. */
+static int on_unknown_frame(nghttp2_session *protocol, void **payload, const nghttp2_frame_hd *head,
+                            void *context) {
+    (void)protocol, (void)payload, (void)head, (void)context;
+    return NGHTTP2_ERR_CANCEL;
+}
+
+static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
+    cre_http2 *session = context;
+    const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    cre__h2_head_begin(session, !request);
+    if (!request) return 0;
+    cre__h2_stream *stream = cre__h2_stream_create(session, (uint32_t)frame->hd.stream_id);
+    if (!stream) return fail(session, CRE_ENOMEM);
+    nghttp2_session_set_stream_user_data(protocol, frame->hd.stream_id, stream);
+    return 0;
+}
+
+static int on_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                     void *context) {
+    (void)protocol, (void)frame, (void)flags;
+    int result = cre__h2_head_field(context, name, name_length, value, value_length);
+    return result ? fail(context, result) : 0;
+}
+
+/* nghttp2 would drop the field: RFC 9113 has such requests treated as malformed. */
+static int on_invalid_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
+                             size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                             void *context) {
+    (void)protocol, (void)frame, (void)name, (void)name_length;
+    (void)value, (void)value_length, (void)flags, (void)context;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool final) {
+    stream->request_complete = final;
+    int result = cre__h2_head_finish(session, final);
+    if (result == CRE_ENOMEM) return fail(session, CRE_ENOMEM);
+    if (result) {
+        session->stats.refused++;
+        result = cre__h2_stream_refuse(session, stream, cre_http_status_of(result));
+        return result == CRE_ENOMEM ? fail(session, CRE_ENOMEM) : 0;
+    }
+    const cre__h2_head *head = &session->head;
+    stream->delivered = true;
+    stream->head_request = head->parsed.method == CRE_HTTP_HEAD;
+    session->stats.requests++;
+    CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .head = &head->parsed,
+                 .fields = head->fields, .head_bytes = head->bytes, .final = final);
+    return 0;
+}
+
+static void complete_request(cre_http2 *session, cre__h2_stream *stream) {
+    if (stream->request_complete) return;
+    stream->request_complete = true;
+    if (stream->delivered && !stream->resetting)
+        CRE__H2_EMIT(session, .kind = CRE_HTTP2_END, .stream = stream->id);
+}
+
+static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
+    cre_http2 *session = context;
+    const bool final = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS: {
+        int result = 0;
+        if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+            result = stream ? deliver_request(session, stream, final) : 0;
+        else if (stream && final)
+            complete_request(session, stream);
+        cre__h2_head_trim(session);
+        return result;
+    }
+    case NGHTTP2_DATA:
+        if (!final && frame->hd.length == frame->data.padlen) return spend_control(session);
+        if (stream && final) complete_request(session, stream);
+        return 0;
+    case NGHTTP2_RST_STREAM: return spend_reset(session);
+    default: return 0;
+    }
+}
+
+static int on_data(nghttp2_session *protocol, uint8_t flags, int32_t id, const uint8_t *data, size_t length,
+                   void *context) {
+    (void)flags;
+    cre_http2 *session = context;
+    cre__h2_stream *stream = stream_of(protocol, id);
+    if (!stream || !stream->delivered || stream->resetting) {
+        /* dropped: only the connection goes on */
+        int result = nghttp2_session_consume(protocol, id, length);
+        return result == NGHTTP2_ERR_NOMEM ? fail(session, CRE_ENOMEM) : 0;
+    }
+    stream->unconsumed += (uint32_t)length;
+    CRE__H2_EMIT(session, .kind = CRE_HTTP2_DATA, .stream = stream->id, .data = data, .length = length);
+    return 0;
+}
+
+/* A frame for which its stream is reset, or the connection ends. */
+static int on_invalid_frame(nghttp2_session *protocol, const nghttp2_frame *frame, int error, void *context) {
+    cre_http2 *session = context;
+    if (error == NGHTTP2_ERR_NOMEM) return fail(session, CRE_ENOMEM);
+    const cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    if (frame->hd.type == NGHTTP2_HEADERS && !(stream && stream->delivered)) session->stats.refused++;
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code, void *context) {
+    cre_http2 *session = context;
+    cre__h2_stream *stream = stream_of(protocol, id);
+    if (!stream) return 0;
+    nghttp2_session_set_stream_user_data(protocol, id, NULL);
+    if (stream->unconsumed &&
+        nghttp2_session_consume_connection(protocol, stream->unconsumed) == NGHTTP2_ERR_NOMEM)
+        fail(session, CRE_ENOMEM);
+    if (stream->delivered)
+        CRE__H2_EMIT(session, .kind = CRE_HTTP2_CLOSED, .stream = stream->id, .code = code,
+                     .complete = stream->response_complete);
+    cre__h2_stream_destroy(session, stream);
+    return session->error == CRE_ENOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* ---- output ---- */
+
+static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
+    cre_http2 *session = context;
+    cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        session->stats.goaway_code = frame->goaway.error_code;
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+            frame->goaway.error_code != session->goaway_code && !session->error)
+            session->error = CRE_EHTTP2;
+        return 0;
+    }
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        /* of the library: because of an error of the client */
+        if ((!stream || !stream->resetting) && !session->failed && spend_reset(session)) say_goodbye(session);
+        return 0;
+    }
+    if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
+    session->drained = true;
+    if (session->earned_updates < MAX_EARNED_UPDATES) session->earned_updates += UPDATES_PER_FRAME;
+    if (!stream) return 0;
+    stream->progressed = true;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    stream->response_complete = true;
+    /* nobody wants the rest of the request */
+    if (!stream->request_complete && !stream->resetting &&
+        cre__h2_stream_reset(session, stream, CRE_HTTP2_NO_ERROR) == CRE_ENOMEM)
+        return fail(session, CRE_ENOMEM);
+    return 0;
+}
+
+/* A frame of a stream that could not be sent: nothing behind it may be, either. */
+static int on_frame_not_sent(nghttp2_session *protocol, const nghttp2_frame *frame, int error,
+                             void *context) {
+    (void)error;
+    cre_http2 *session = context;
+    cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    if (!stream || stream->resetting || frame->hd.type != NGHTTP2_HEADERS) return 0;
+    int result = cre__h2_stream_reset(session, stream, CRE_HTTP2_INTERNAL_ERROR);
+    return result == CRE_ENOMEM ? fail(session, CRE_ENOMEM) : 0;
+}
+
+/* ---- create and destroy ---- */
+
+static bool settle(uint32_t *value, uint32_t standard, uint32_t least, uint32_t most) {
+    if (!*value) *value = standard;
+    return *value >= least && *value <= most;
+}
+
+static bool settle_config(cre_http2_config *config) {
+    return config->on_event && settle(&config->max_streams, 100, 1, 65535) &&
+           settle(&config->max_head, CRE_HTTP_MAX_HEAD, 256, CRE_HTTP_MAX_HEAD) &&
+           settle(&config->max_fields, CRE_HTTP_DEFAULT_FIELDS, 1, 65535) &&
+           settle(&config->stream_window, 65535, 65535, 16 << 20) &&
+           settle(&config->connection_window, 1 << 20, 65535, 64 << 20) &&
+           settle(&config->max_queue, 1 << 20, 1, INT32_MAX) &&
+           settle(&config->max_total_queue, 4 << 20, 1, INT32_MAX) &&
+           settle(&config->max_memory, 1 << 20, 256 << 10, INT32_MAX) &&
+           settle(&config->max_continuations, 8, 1, INT32_MAX) &&
+           settle(&config->reset_burst, 200, 1, INT32_MAX) && settle(&config->reset_rate, 20, 1, INT32_MAX) &&
+           settle(&config->control_burst, 400, 16, INT32_MAX) &&
+           settle(&config->control_rate, 100, 1, INT32_MAX) &&
+           settle(&config->stall_timeout_ms, 30000, 1, INT32_MAX);
+}
+
+static nghttp2_session_callbacks *make_callbacks(void) {
+    nghttp2_session_callbacks *callbacks;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0) return NULL;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
+    return callbacks;
+}
+
+static nghttp2_option *make_options(const cre_http2_config *config) {
+    nghttp2_option *option;
+    if (nghttp2_option_new(&option) != 0) return NULL;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    /* its limit counts a frame again for each piece in which its head is received: on_begin_frame has one */
+    nghttp2_option_set_max_continuations(option, SIZE_MAX);
+    /* acknowledgements that the client does not read */
+    nghttp2_option_set_max_outbound_ack(option, config->control_burst);
+    nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
+    /* unknown frames would be skipped without a call of on_begin_frame */
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        if (type != NGHTTP2_PRIORITY_UPDATE)
+            nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+    /* its limit of resets reads the clock: the budget of the session comes first */
+    nghttp2_option_set_stream_reset_rate_limit(option, INT32_MAX, INT32_MAX);
+    return option;
+}
+
+static int make_protocol(cre_http2 *session) {
+    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_option *option = make_options(&session->config);
+    int result = NGHTTP2_ERR_NOMEM;
+    if (callbacks && option)
+        result =
+            nghttp2_session_server_new3(&session->protocol, callbacks, session, option, &session->memory);
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return result;
+}
+
+/* The first frames of the server. */
+static int submit_settings(cre_http2 *session) {
+    const cre_http2_config *config = &session->config;
+    const nghttp2_settings_entry entries[] = {
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, config->max_streams },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, config->stream_window },
+        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, config->max_head },
+        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+    };
+    int result = nghttp2_submit_settings(session->protocol, NGHTTP2_FLAG_NONE, entries,
+                                         sizeof entries / sizeof *entries);
+    if (result) return result;
+    return nghttp2_session_set_local_window_size(session->protocol, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)config->connection_window);
+}
+
+int cre_http2_create(const cre_http2_config *config, cre_http2 **created) {
+    cre_http2_config own;
+    int result = cre__config_take(&own, sizeof own, config);
+    if (result) return result;
+    if (!settle_config(&own)) return CRE_EINVALID;
+    cre_http2 *session = cre__calloc(1, sizeof *session);
+    if (!session) return CRE_ENOMEM;
+    session->config = own;
+    cre__h2_memory_init(session);
+    cre__h2_budget_init(&session->resets, own.reset_burst, own.reset_rate);
+    cre__h2_budget_init(&session->control, own.control_burst, own.control_rate);
+    if (make_protocol(session) || submit_settings(session)) {
+        cre_http2_destroy(session);
+        return CRE_ENOMEM;
+    }
+    *created = session;
+    return 0;
+}
+
+void cre_http2_destroy(cre_http2 *session) {
+    if (!session) return;
+    while (session->streams)
+        cre__h2_stream_destroy(session, session->streams);
+    if (!session->broken) nghttp2_session_del(session->protocol);
+    cre__h2_free_all(session);
+    cre__free(session);
+}
+
+/* ---- bytes ---- */
+
+/* What the result of nghttp2_session_mem_recv or _send means. */
+static int error_of(ssize_t result) {
+    switch (result) {
+    case NGHTTP2_ERR_NOMEM: return CRE_ENOMEM;
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC: return CRE_EHTTP2_PREFACE;
+    case NGHTTP2_ERR_FLOODED: return CRE_EHTTP2_FLOOD;
+    default: return CRE_EHTTP2;
+    }
+}
+
+/* Enters nghttp2, as far as the session is in order. */
+static int enter(cre_http2 *session) {
+    if (session->busy) return CRE_ESTATE;
+    if (session->broken) return session->error;
+    session->busy = true;
+    return 0;
+}
+
+/* Leaves it after an operation with this result. */
+static int leave(cre_http2 *session, ssize_t result) {
+    session->busy = false;
+    if (result >= 0 && !session->broken) return 0;
+    fail(session, error_of(result));
+    say_goodbye(session);
+    return session->error;
+}
+
+int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, uint64_t now) {
+    int result = enter(session);
+    if (result) return result;
+    if (session->failed) {
+        session->busy = false;
+        return session->error;
+    }
+    if (!session->started) {
+        session->started = true;
+        session->resets.updated_at = session->control.updated_at = now;
+    }
+    if (now > session->now) session->now = now;
+    return leave(session, nghttp2_session_mem_recv(session->protocol, data, length));
+}
+
+static ssize_t produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t *produced) {
+    for (;;) {
+        size_t room = capacity - *produced;
+        size_t size = session->output_length < room ? session->output_length : room;
+        if (size) memcpy(out + *produced, session->output, size);
+        *produced += size;
+        session->output += size;
+        session->output_length -= size;
+        if (*produced == capacity) return 0;
+        ssize_t result = nghttp2_session_mem_send(session->protocol, &session->output);
+        if (result < 0) {
+            session->broken = true; /* there is no other reason than that there is no memory */
+            return result;
+        }
+        session->output_length = (size_t)result;
+        if (!result && !cre__h2_report_room(session)) return 0;
+        if (session->broken) return NGHTTP2_ERR_NOMEM;
+    }
+}
+
+int cre_http2_produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t *produced) {
+    *produced = 0;
+    int result = enter(session);
+    return result ? result : leave(session, produce(session, out, capacity, produced));
+}
+
+void cre_http2_expire(cre_http2 *session, uint64_t now) {
+    if (session->busy) return;
+    if (now > session->now) session->now = now;
+    if (session->failed) return;
+    for (cre__h2_stream *stream = session->streams; stream; stream = stream->next) {
+        if (stream->resetting || !stream->responding || (!stream->queued && !stream->ended)) {
+            stream->waiting = false;
+        } else if (!stream->waiting || stream->progressed) {
+            stream->waiting = true;
+            stream->progressed = false;
+            stream->waiting_since = session->now;
+        } else if (session->now - stream->waiting_since >= session->config.stall_timeout_ms) {
+            session->stats.stalled++;
+            (void)cre__h2_stream_reset(session, stream, CRE_HTTP2_CANCEL); /* without memory the next time */
+        }
+    }
+}
+
+bool cre_http2_is_done(const cre_http2 *session) {
+    if (session->broken) return true;
+    return !session->output_length && !nghttp2_session_want_write(session->protocol) &&
+           (session->failed || !nghttp2_session_want_read(session->protocol));
+}
+
+int cre_http2_error(const cre_http2 *session) {
+    return session->error;
+}
+
+static int result_of(int result) {
+    return result == 0 ? 0 : result == NGHTTP2_ERR_NOMEM ? CRE_ENOMEM : CRE_EGONE;
+}
+
+int cre_http2_announce_end(cre_http2 *session) {
+    return session->failed ? CRE_EGONE : result_of(nghttp2_submit_shutdown_notice(session->protocol));
+}
+
+int cre_http2_goaway(cre_http2 *session, cre_http2_code code) {
+    if (session->failed) return CRE_EGONE;
+    int32_t last = nghttp2_session_get_last_proc_stream_id(session->protocol);
+    int result = nghttp2_submit_goaway(session->protocol, NGHTTP2_FLAG_NONE, last, (uint32_t)code, NULL, 0);
+    if (!result) session->goaway_code = (uint32_t)code;
+    return result_of(result);
+}
+
+void cre_http2_get_stats(const cre_http2 *session, cre_http2_stats *stats, size_t size) {
+    cre_http2_stats own = session->stats;
+    own.memory = session->used;
+    own.queued = session->queued;
+    cre__config_give(stats, size, &own, sizeof own);
+}
+
+#endif

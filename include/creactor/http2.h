@@ -1,0 +1,240 @@
+/*
+ * HTTP/2 without I/O (RFC 9113): one session of a server. Bytes of a client become requests, and responses
+ * become bytes. It opens no sockets and reads no clock; memory of the protocol is limited and counted.
+ *
+ *   cre_http2_receive(session, data, length, now_ms); // calls on_event
+ *   cre_http2_respond(session, stream, &response, &body, 1, true);
+ *   while (cre_http2_produce(session, out, sizeof out, &size) == 0 && size) send_bytes(out, size);
+ *   if (cre_http2_is_done(session)) close_connection(); // why: cre_http2_error
+ *
+ * A request and its response are a stream, which has a number. A session belongs to one thread at a time.
+ * Functions that take a stream return CRE_EGONE when it is closed, so a number may be used later than its
+ * stream.
+ */
+#ifndef CREACTOR_HTTP2_H
+#define CREACTOR_HTTP2_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "error.h"
+#include "export.h"
+#include "http_head.h"
+#include "http_write.h"
+
+/** A session. */
+typedef struct cre_http2 cre_http2;
+
+/** What happened to a stream. */
+typedef enum cre_http2_event_kind {
+    /** A request: its head, in the form of HTTP/1 heads. A body follows unless `final`. */
+    CRE_HTTP2_REQUEST = 1,
+    /** The next bytes of a body. They count against the windows until cre_http2_consume. */
+    CRE_HTTP2_DATA = 2,
+    /** The body is complete. */
+    CRE_HTTP2_END = 3,
+    /** The queue of a response, of which CRE_EQUEUE_FULL was returned, has room again. */
+    CRE_HTTP2_WRITABLE = 4,
+    /** The stream is closed: the last event of a stream, exactly one for each REQUEST unless the session
+     * fails or is destroyed before. */
+    CRE_HTTP2_CLOSED = 5
+} cre_http2_event_kind;
+
+/** Codes of RST_STREAM and GOAWAY frames (RFC 9113 section 7). A client may send others. */
+typedef enum cre_http2_code {
+    CRE_HTTP2_NO_ERROR = 0,
+    CRE_HTTP2_PROTOCOL_ERROR = 1,
+    CRE_HTTP2_INTERNAL_ERROR = 2,
+    CRE_HTTP2_FLOW_CONTROL_ERROR = 3,
+    CRE_HTTP2_SETTINGS_TIMEOUT = 4,
+    CRE_HTTP2_STREAM_CLOSED = 5,
+    CRE_HTTP2_FRAME_SIZE_ERROR = 6,
+    CRE_HTTP2_REFUSED_STREAM = 7,
+    CRE_HTTP2_CANCEL = 8,
+    CRE_HTTP2_COMPRESSION_ERROR = 9,
+    CRE_HTTP2_CONNECT_ERROR = 10,
+    CRE_HTTP2_ENHANCE_YOUR_CALM = 11,
+    CRE_HTTP2_INADEQUATE_SECURITY = 12,
+    CRE_HTTP2_HTTP_1_1_REQUIRED = 13
+} cre_http2_code;
+
+/** An event. Everything in it is borrowed until the callback returns. */
+typedef struct cre_http2_event {
+    cre_http2_event_kind kind;
+    uint32_t stream;
+    const cre_http_head *head;    /* REQUEST: with CRE_HTTP_2 among its flags, and `minor` 0 */
+    const cre_http_field *fields; /* REQUEST: head->field_count of them, names in lower case */
+    const uint8_t *head_bytes;    /* REQUEST: head->head_length bytes, written as a head of HTTP/1 */
+    const uint8_t *data;          /* DATA */
+    size_t length;                /* DATA: > 0 */
+    uint32_t code;                /* CLOSED: the cre_http2_code, CRE_HTTP2_NO_ERROR after an orderly end */
+    bool final;                   /* REQUEST: there is no body */
+    bool complete;                /* CLOSED: the whole response was produced */
+} cre_http2_event;
+
+/** Receives the events of a session. It may call the functions of the session except cre_http2_receive,
+ * cre_http2_produce, cre_http2_expire and cre_http2_destroy. */
+typedef void (*cre_http2_callback)(void *context, cre_http2 *session, const cre_http2_event *event);
+
+/**
+ * The configuration of a session. A member of 0 means its default. The limits `reset_...` and `control_...`
+ * are budgets: as many at once as `burst`, and `rate` of them per second in the long run.
+ */
+typedef struct cre_http2_config {
+    size_t size;                 /* sizeof(cre_http2_config) */
+    cre_http2_callback on_event; /* must be set */
+    void *context;               /* passed to on_event */
+    uint32_t max_streams;        /* streams at the same time, default 100, most 65535 */
+    uint32_t max_head;           /* bytes of a head, default and most CRE_HTTP_MAX_HEAD; more: status 431 */
+    uint32_t max_fields;        /* fields of a head, default CRE_HTTP_DEFAULT_FIELDS, most 65535; more: 431 */
+    uint32_t stream_window;     /* bytes of a body that are not consumed, 65535 (default) to 16 MiB */
+    uint32_t connection_window; /* of all bodies of the session, 65535 to 64 MiB, default 1 MiB */
+    uint32_t max_queue;         /* bytes of one response that are queued, default 1 MiB */
+    uint32_t max_total_queue;   /* bytes of all responses that are queued, default 4 MiB */
+    uint32_t max_memory; /* bytes of the session without queued bodies: 256 KiB or more, default 1 MiB */
+    uint32_t max_continuations; /* CONTINUATION frames of one head, default 8 */
+    uint32_t reset_burst;       /* streams that the client resets or has reset by its errors, default 200 */
+    uint32_t reset_rate;        /* default 20 */
+    uint32_t control_burst;     /* frames without a request or content, see cre_http2_receive; default 400 */
+    uint32_t control_rate;      /* default 100 */
+    uint32_t stall_timeout_ms;  /* how long a response may wait for the client, default 30000 */
+} cre_http2_config;
+
+/** The head of a response. Fields that frame a message, or belong to a connection (Connection,
+ * Content-Length, Keep-Alive, Proxy-Connection, Transfer-Encoding, Upgrade), are skipped; names are sent in
+ * lower case. */
+typedef struct cre_http2_response {
+    uint16_t status;         /* 200...999; 100 and 102...199: an interim response */
+    bool has_length;         /* send content_length, which must be the length of the body */
+    uint64_t content_length; /* of the response to HEAD: of that to GET */
+    const char *date;        /* 29 characters from cre_http_date, or NULL; not sent if among the fields */
+    const char *server;      /* NULL: no Server field; not sent if among the fields */
+    const cre_http_header *fields;
+    size_t field_count;
+} cre_http2_response;
+
+/** What a session has counted. */
+typedef struct cre_http2_stats {
+    uint64_t requests;       /* REQUEST events */
+    uint64_t refused;        /* streams that were answered or reset before a REQUEST event */
+    uint64_t resets;         /* streams that the client reset, or that were reset because of its errors */
+    uint64_t control_frames; /* frames that count against control_burst */
+    uint64_t stalled;        /* streams that were reset after stall_timeout_ms */
+    uint64_t memory;         /* bytes of the session at present, without queued bodies */
+    uint64_t queued;         /* bytes of bodies that are queued at present */
+    uint32_t streams;        /* open streams at present */
+    uint32_t goaway_code;    /* cre_http2_code of the GOAWAY frame that was produced last */
+} cre_http2_stats;
+
+/** The bytes with which a client begins a connection. */
+enum { CRE_HTTP2_PREFACE_LENGTH = 24 };
+
+CRE_BEGIN_DECLS
+
+/** Returns whether this build has HTTP/2. Any thread. */
+CRE_NODISCARD CRE_API bool cre_http2_supported(void);
+
+/** Returns whether a client begins HTTP/2: 1 when `data` starts with the preface, 0 when it is too short to
+ * know and the preface so far, and CRE_EHTTP2_PREFACE when it is something else. Any thread. */
+CRE_NODISCARD CRE_API int cre_http2_match_preface(const uint8_t *data, size_t length);
+
+/**
+ * Creates a session of a server. `config` is borrowed for the call. Returns 0 and the session, owned by the
+ * caller; CRE_EUNSUPPORTED in a build without HTTP/2; CRE_ECONFIG_SIZE; CRE_EINVALID for a member out of
+ * range or without on_event; or CRE_ENOMEM.
+ */
+CRE_NODISCARD CRE_API int cre_http2_create(const cre_http2_config *config, cre_http2 **session);
+
+/** Destroys a session and drops what is queued, without events. NULL is allowed. */
+CRE_API void cre_http2_destroy(cre_http2 *session);
+
+/**
+ * Parses bytes of the client, from its preface on, and calls on_event. `data` is borrowed for the call,
+ * `now_ms` is the time of any clock that does not go back. Afterwards cre_http2_produce may have output.
+ *
+ * Invalid requests are answered or reset, and other errors of the client end the session: cre_http2_produce
+ * has the frame with the reason, then cre_http2_is_done is true. Fields behind a body are checked and
+ * dropped.
+ *
+ * Returns 0, or the error that has ended the session; more input is ignored then:
+ *
+ *   CRE_EHTTP2_PREFACE  the client does not use HTTP/2
+ *   CRE_EHTTP2_FLOOD    a budget is exhausted. control_burst limits SETTINGS, PING, WINDOW_UPDATE, PRIORITY,
+ *                       CONTINUATION and unknown frames, and DATA frames that are empty and not the last;
+ *                       sent frames with content earn WINDOW_UPDATE frames
+ *   CRE_EHTTP2          another violation of the protocol
+ *   CRE_ENOMEM          also when the session has max_memory bytes
+ *   CRE_ESTATE          called by on_event; nothing has happened
+ */
+CRE_NODISCARD CRE_API int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length,
+                                            uint64_t now_ms);
+
+/** Writes output for the client to `out`, at most `capacity` bytes, as far as there is some and the client's
+ * windows allow it, and sets *produced. It may call on_event. Returns 0, CRE_ENOMEM, after which the session
+ * has ended, or CRE_ESTATE when on_event calls it. */
+CRE_NODISCARD CRE_API int cre_http2_produce(cre_http2 *session, uint8_t *out, size_t capacity,
+                                            size_t *produced);
+
+/** Resets streams whose response has waited for the client's window, or for cre_http2_produce,
+ * stall_timeout_ms or longer. For a timer of a few seconds: the time counts from one call to the next ones.
+ * CLOSED follows with the next output. */
+CRE_API void cre_http2_expire(cre_http2 *session, uint64_t now_ms);
+
+/** Returns whether the session has ended and all its output was produced: the connection is to be closed. */
+CRE_NODISCARD CRE_API bool cre_http2_is_done(const cre_http2 *session);
+
+/** Returns the error that has ended the session; 0: none, or not yet produced. */
+CRE_NODISCARD CRE_API int cre_http2_error(const cre_http2 *session);
+
+/** Opens the windows by `length` bytes of DATA that the application has used up. Returns 0, or CRE_EINVALID
+ * for more than were received. After the end of a stream nothing needs to be consumed. */
+CRE_API int cre_http2_consume(cre_http2 *session, uint32_t stream, size_t length);
+
+/**
+ * Sends the head of a response, or an interim response, and with `final` its only piece. The parts of the
+ * body, which must be empty of an interim response, are copied. When the request's body is not complete at
+ * the end of the response, the client is asked to stop sending it.
+ *
+ * Returns 0. Otherwise nothing was queued: CRE_EGONE; CRE_ESTATE when the stream has a head; CRE_EINVALID for
+ * a status out of range or a body where there must be none; CRE_EHTTP_INVALID_FIELD; CRE_EHTTP_HEAD_TOO_LARGE
+ * for more than about 60 KiB; CRE_EQUEUE_FULL as in cre_http2_send, or when half of max_memory is in use;
+ * CRE_ENOMEM.
+ */
+CRE_NODISCARD CRE_API int cre_http2_respond(cre_http2 *session, uint32_t stream,
+                                            const cre_http2_response *response, const cre_slice *body,
+                                            int count, bool final);
+
+/** Sends the next piece of a body, with `final` the last one. The parts are copied. Returns 0, or CRE_EGONE,
+ * CRE_ESTATE without a head or after the last piece, CRE_EINVALID for bytes where there must be no body,
+ * CRE_EQUEUE_FULL, after which WRITABLE follows, or CRE_ENOMEM. A queue that is empty takes a piece of any
+ * length, unless those of all streams have max_total_queue bytes. */
+CRE_NODISCARD CRE_API int cre_http2_send(cre_http2 *session, uint32_t stream, const cre_slice *parts,
+                                         int count, bool final);
+
+/** Ends a body with trailers. Returns 0, or CRE_EGONE, CRE_ESTATE, CRE_EHTTP_INVALID_FIELD for a field that
+ * may not be sent or has no place in trailers, CRE_EHTTP_HEAD_TOO_LARGE, CRE_EQUEUE_FULL when half of
+ * max_memory is in use, or CRE_ENOMEM. */
+CRE_NODISCARD CRE_API int cre_http2_send_trailers(cre_http2 *session, uint32_t stream,
+                                                  const cre_http_header *fields, size_t count);
+
+/** Resets a stream and drops its queue. CLOSED follows with the next output. Returns 0, CRE_EGONE or
+ * CRE_ENOMEM. */
+CRE_API int cre_http2_reset(cre_http2 *session, uint32_t stream, cre_http2_code code);
+
+/** Announces the end of the session: the client is to open no more streams, though those on their way are
+ * served. cre_http2_goaway follows about a round trip later. Returns 0, CRE_EGONE or CRE_ENOMEM. */
+CRE_API int cre_http2_announce_end(cre_http2 *session);
+
+/** Accepts no more streams; the session is done when those in progress are. Returns 0, CRE_EGONE or
+ * CRE_ENOMEM. */
+CRE_API int cre_http2_goaway(cre_http2 *session, cre_http2_code code);
+
+/** Copies the first `size` bytes of the session's statistics; members that the library does not have are
+ * zero. */
+CRE_API void cre_http2_get_stats(const cre_http2 *session, cre_http2_stats *stats, size_t size);
+
+CRE_END_DECLS
+
+#endif

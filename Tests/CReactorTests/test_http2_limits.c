@@ -243,8 +243,33 @@ TEST(unread_acknowledgements) {
     check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* Where the budget would allow them, the memory of the session does not. */
+TEST(memory_of_acknowledgements) {
+    client *c = client_begin(&(cre_http2_config){ .control_burst = 1000000, .max_memory = 256 << 10 });
+    int result = 0;
+    for (int i = 0; i < 100000 && !result; i++) {
+        put_frame(&c->out, PING, 0, 0, "12345678", 8);
+        result = give(c, c->out.bytes, c->out.length, c->out.length);
+        c->out.length = 0;
+    }
+    CHECK_EQ(result, CRE_ENOMEM);
+    CHECK(stats_of(c).memory < (256 << 10) + 4096);
+    check_end(c, CRE_ENOMEM, CRE_HTTP2_INTERNAL_ERROR);
+}
+
 TEST(window_update_flood) {
     client *c = client_begin(NULL);
+    for (int i = 0; i < 1000; i++)
+        put_window_update(&c->out, 0, 1);
+    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+}
+
+TEST(window_update_flood_behind_a_response) {
+    client *c = client_begin(NULL);
+    put_get(&c->out, 1);
+    CHECK_EQ(exchange(c), 0);
+    CHECK_EQ(respond(c, 1, 200, "a", true), 0);
+    CHECK_EQ(exchange(c), 0);
     for (int i = 0; i < 1000; i++)
         put_window_update(&c->out, 0, 1);
     check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);

@@ -145,11 +145,11 @@ static bool examine(cre__h2_head *head, const uint8_t *name, size_t name_length,
     switch (cre__http_known_of(name, name_length)) {
     case CRE__HOST_FIELD:
         if (head->parsed.flags & CRE_HTTP_HAS_HOST) {
-            /* one that was made of :authority may be repeated as a field, once or more */
+            /* it was made of :authority; the field may repeat that */
             bool same = head->parsed.host_length == length;
             for (size_t i = 0; same && i < length; i++)
                 same = cre__lower(head->bytes[head->parsed.host + i]) == cre__lower(value[i]);
-            if (!same || !head->authority_length) refuse(head, CRE_EHTTP_BAD_HOST);
+            if (!same) refuse(head, CRE_EHTTP_BAD_HOST);
             return false;
         }
         head->parsed.flags |= CRE_HTTP_HAS_HOST;
@@ -223,7 +223,6 @@ static int start(cre_http2 *session) {
     int result = 0;
     bool has_port;
     if (authority && !cre__http_host_valid(value, authority, &has_port)) refuse(head, CRE_EHTTP_BAD_HOST);
-    if (!cre__all(head->bytes, head->method_length, CRE__TOKEN)) refuse(head, CRE_EHTTP_BAD_LINE);
     if (authority) result = make_room(session, 1, 4 + authority);
     if (authority && !result && !head->refused) {
         add_line(head, "host", 4, value, authority);

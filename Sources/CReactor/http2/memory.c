@@ -2,8 +2,7 @@
  * The memory of a session: counted, and in a list.
  *
  * nghttp2 may leave its structures in disorder when an allocation fails in the middle of a frame. So it is
- * not called again then, not even to free itself: the session has ended, and all blocks are freed by the
- * list.
+ * not called again then, and never to free itself: all blocks are freed by the list.
  */
 #include "core/memory.h"
 

@@ -351,8 +351,7 @@ void cre_http2_destroy(cre_http2 *session) {
     if (!session) return;
     while (session->streams)
         cre__h2_stream_destroy(session, session->streams);
-    if (!session->broken) nghttp2_session_del(session->protocol);
-    cre__h2_free_all(session);
+    cre__h2_free_all(session); /* those of nghttp2, too: it has nothing else */
     cre__free(session);
 }
 

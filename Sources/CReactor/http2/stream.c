@@ -189,7 +189,6 @@ static ssize_t read_body(nghttp2_session *protocol, int32_t id, uint8_t *out, si
         return NGHTTP2_ERR_DEFERRED;
     }
     dequeue(session, stream, out, length);
-    stream->progressed = true;
     if (!stream->queued && stream->ended) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (stream->trailers) {

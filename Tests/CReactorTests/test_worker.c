@@ -87,6 +87,18 @@ TEST(processes_are_counted_by_their_node) {
     end_host(&host);
 }
 
+TEST(a_log_level_is_published_to_all_processes) {
+    reactor_host host;
+    make_bus(&host, 0);
+    CHECK_EQ(cre_bus_log_level(host.bus), 0);
+    cre_bus_set_log_level(host.bus, 3);
+    CHECK_EQ(cre_bus_log_level(host.bus), 3);
+    CHECK_EQ(cre_bus_pid(host.bus, 1), 0); /* nothing else has changed */
+    cre_bus_set_log_level(host.bus, 0);
+    CHECK_EQ(cre_bus_log_level(host.bus), 0);
+    end_host(&host);
+}
+
 TEST(bodies_in_pieces_over_the_bus) {
     reactor_host host;
     echoer worker;

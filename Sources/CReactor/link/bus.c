@@ -77,6 +77,9 @@ static int map(cre_bus *bus) {
 
 static int find_parts(cre_bus *bus, const layout *at) {
     uint8_t *memory = bus->memory;
+    _Static_assert(sizeof(cre__bus_header) <= CRE__CONTROL_OFFSET,
+                   "the header ends before the control block");
+    bus->control = (cre__bus_control *)(memory + CRE__CONTROL_OFFSET);
     bus->nodes = (cre__node_block *)(memory + at->nodes);
     bus->shown = memory + at->shown;
     bus->activities = (cre__activity_block *)(memory + at->activities);
@@ -232,6 +235,14 @@ void cre_bus_count(const cre_bus *bus, uint32_t node, cre_bus_counter counter) {
 uint64_t cre_bus_counted(const cre_bus *bus, uint32_t node, cre_bus_counter counter) {
     _Atomic uint64_t *count = counter_of(bus, node, counter);
     return count ? atomic_load_explicit(count, memory_order_relaxed) : 0;
+}
+
+void cre_bus_set_log_level(const cre_bus *bus, uint32_t level) {
+    atomic_store_explicit(&bus->control->log_level, level, memory_order_relaxed);
+}
+
+uint32_t cre_bus_log_level(const cre_bus *bus) {
+    return atomic_load_explicit(&bus->control->log_level, memory_order_relaxed);
 }
 
 void cre__bus_wake(cre_bus *bus, uint32_t node) {

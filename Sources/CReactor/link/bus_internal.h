@@ -15,6 +15,13 @@ typedef struct cre__bus_header {
     uint64_t total;
 } cre__bus_header;
 
+/* Settings that change while the server runs: behind the header, in the page before the nodes. */
+typedef struct cre__bus_control {
+    _Alignas(64) _Atomic uint32_t log_level; /* 0: none was set */
+} cre__bus_control;
+
+#define CRE__CONTROL_OFFSET 2048u
+
 typedef struct cre__node_block {
     _Alignas(64) _Atomic uint32_t sleeping; /* set by its loop before it waits, cleared by who wakes it */
     _Atomic uint32_t pid;
@@ -50,6 +57,7 @@ struct cre_bus {
     uint64_t spill_bytes; /* of each pair of nodes, in the file behind `size` */
     int memfd;
     int *eventfds;
+    cre__bus_control *control;
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
     cre__activity_block *activities;

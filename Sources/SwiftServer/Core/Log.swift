@@ -9,6 +9,8 @@ internal import Glibc
 package enum Log {
     // Set while a process has one thread: by `start()`, and by each child at its beginning.
     private static nonisolated(unsafe) var level = LogLevel.notice
+    /// Returns the level that was set for all processes while the server runs; `nil`: none was.
+    private static nonisolated(unsafe) var sharedLevel: (@Sendable () -> LogLevel?)?
     private static nonisolated(unsafe) var file: LogFile?
     private static nonisolated(unsafe) var channels: [LogChannel] = []
     private static nonisolated(unsafe) var role = ""
@@ -27,6 +29,13 @@ package enum Log {
         unsafe Log.file = file
         unsafe Log.channels = channels
     }
+
+    /// Follows a level that changes while the server runs, in place of the one that ``open(_:_:_:)`` has set. Before
+    /// the first fork.
+    static func follow(_ level: (@Sendable () -> LogLevel?)?) { unsafe sharedLevel = level }
+
+    /// The lowest level that is logged now.
+    static var currentLevel: LogLevel { unsafe sharedLevel?() ?? level }
 
     /// Names the role of this process in the log, such as "master" or "worker 3".
     static func setRole(_ role: String) {
@@ -60,6 +69,7 @@ package enum Log {
         unsafe file?.close()
         for channel in unsafe channels { channel.close() }
         open(.notice, nil)
+        follow(nil)
         setRole("")
         unsafe whenBuffered = nil
         cre_output_close()
@@ -67,7 +77,7 @@ package enum Log {
 
     private static func write(_ level: LogLevel, _ message: () -> String) {
         LogObserver.function?(level, message())
-        guard unsafe level >= Log.level else { return }
+        guard level >= currentLevel else { return }
         if let sink = LogSink.function { return unsafe sink(level, role, message()) }
         output(line("\(level)", message()))
     }

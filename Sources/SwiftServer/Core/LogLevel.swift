@@ -11,6 +11,12 @@ public enum LogLevel: Int, Sendable, Hashable, CaseIterable, Comparable {
     /// No log lines at all.
     case none
 
+    /// The level of this name, such as "warning".
+    init?(name: String) {
+        guard let level = LogLevel.allCases.first(where: { "\($0)" == name }) else { return nil }
+        self = level
+    }
+
     /// Levels are ordered from ``debug`` to ``none``.
     public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
 }

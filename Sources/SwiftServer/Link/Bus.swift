@@ -39,6 +39,12 @@ internal import CReactorInternal
     /// Runs only in the process that called `start()`: all others exit without unwinding.
     deinit { unsafe cre_bus_destroy(raw) }
 
+    /// The log level that was set for all processes while the server runs; `nil`: none was. Any process, any thread.
+    var logLevel: LogLevel? {
+        get { LogLevel(rawValue: Int(unsafe cre_bus_log_level(raw)) - 1) }
+        set { unsafe cre_bus_set_log_level(raw, newValue.map { UInt32($0.rawValue + 1) } ?? 0) }
+    }
+
     func pid(ofNode node: Int) -> Int32 { unsafe cre_bus_pid(raw, UInt32(node)) }
 
     /// Forgets a dead process, before its successor is started.

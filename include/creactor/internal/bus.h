@@ -176,6 +176,13 @@ CRE_API void cre_bus_count(const cre_bus *bus, uint32_t node, cre_bus_counter co
 /** Returns a counter of a node; 0 for an unknown one. Any thread or process. */
 CRE_API uint64_t cre_bus_counted(const cre_bus *bus, uint32_t node, cre_bus_counter counter);
 
+/** Publishes a log level for all processes, 1 or more; 0: each process uses its own. Any thread or process.
+ */
+CRE_API void cre_bus_set_log_level(const cre_bus *bus, uint32_t level);
+
+/** Returns the published log level, 0 when there is none. Any thread or process. */
+CRE_API uint32_t cre_bus_log_level(const cre_bus *bus);
+
 /** Returns whether records for `to` are in the spill, since the ring is full, so that the caller should stop
  * producing. */
 CRE_API bool cre_node_congested(const cre_node *node, uint32_t to);

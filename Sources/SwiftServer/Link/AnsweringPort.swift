@@ -21,7 +21,14 @@ internal import CReactorInternal
     private let answer: (Request) -> Answer
 
     /// Serves a listening socket, which it owns from then on. On the loop's thread.
-    init(_ loop: EventLoop, _ socket: Int32, _ answer: @escaping (Request) -> Answer) throws(ServerError) {
+    ///
+    /// - Parameters:
+    ///   - setting: the setting that has asked for the port, for errors.
+    ///   - maxBody: the largest body of a request in bytes; a larger one is answered with 413.
+    init(
+        _ loop: EventLoop, _ socket: Int32, setting: String, maxBody: UInt32 = 1024,
+        _ answer: @escaping (Request) -> Answer
+    ) throws(ServerError) {
         self.answer = answer
         var port = unsafe cre_port_options()
         unsafe port.size = MemoryLayout<cre_port_options>.size
@@ -32,7 +39,7 @@ internal import CReactorInternal
         unsafe config.http = true
         unsafe config.max_connections = AnsweringPort.mostConnections
         unsafe config.max_head = 8192
-        unsafe config.max_body = 1024
+        unsafe config.max_body = maxBody
         unsafe config.head_timeout_ms = AnsweringPort.timeout
         unsafe config.body_timeout_ms = AnsweringPort.timeout
         unsafe config.idle_timeout_ms = AnsweringPort.timeout
@@ -53,7 +60,7 @@ internal import CReactorInternal
         if result == 0 { result = unsafe cre_engine_serve(engine, socket, 0) }
         guard result == 0 else {
             unsafe cre_engine_destroy(engine)
-            throw .system("cannot serve monitoringPort", result)
+            throw .system("cannot serve \(setting)", result)
         }
         unsafe self.engine = engine
     }

@@ -41,4 +41,24 @@ internal import CReactorInternal
         }
         return PushResult(result, local: false)
     }
+
+    /// Publishes text to the WebSockets that are subscribed to a topic, or with `nil` to all open ones.
+    func publish(_ text: String, to topic: String?) -> PushResult {
+        var text = text
+        let opcode = Opcode.text.rawValue
+        let result = text.withUTF8 { text in
+            guard var topic else { return unsafe cre_worker_broadcast(raw, opcode, text.baseAddress, text.count, 0) }
+            return topic.withUTF8 {
+                unsafe cre_worker_publish(raw, $0.baseAddress, $0.count, opcode, text.baseAddress, text.count, 0)
+            }
+        }
+        return PushResult(result, local: false)
+    }
+
+    /// Closes a connection after its pending output was sent.
+    func close(_ fd: ConnectionID, code: UInt16, reason: String) -> CommandResult {
+        var reason = reason
+        let result = reason.withUTF8 { unsafe cre_worker_close(raw, fd.rawValue, code, $0.baseAddress, $0.count) }
+        return CommandResult(result, local: false)
+    }
 }

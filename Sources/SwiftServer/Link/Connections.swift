@@ -11,6 +11,16 @@ public struct Connections: Sequence, Sendable {
     /// Whether this connection exists now.
     public func contains(_ id: ConnectionID) -> Bool { bus?.exists(id) ?? false }
 
+    /// Returns at most `limit` connections behind `cursor`, which is 0 at first, and moves it; empty: there are no
+    /// more.
+    func page(after cursor: inout UInt32, limit: Int) -> [ConnectionID] {
+        guard let bus, limit > 0 else { return [] }
+        let page = unsafe [UInt64](unsafeUninitializedCapacity: limit) { buffer, count in
+            count = unsafe cre_table_list(bus.table, &cursor, buffer.baseAddress, buffer.count)
+        }
+        return page.map { ConnectionID(rawValue: $0) }
+    }
+
     /// Starts a new walk.
     public func makeIterator() -> Iterator { Iterator(bus: bus) }
 

@@ -11,7 +11,8 @@ enum ListeningNotice {
         let division =
             context.mode == .single
             ? "all in one process" : "\(context.mode.rawValue) mode, \(context.layout.workers) workers"
-        return "listening on \((ports + monitoring(context) + [division]).joined(separator: ", "))"
+        let control = context.settings.controlSocket.map { ["control unix:\($0)"] } ?? []
+        return "listening on \((ports + monitoring(context) + control + [division]).joined(separator: ", "))"
     }
 
     /// "monitoring 127.0.0.1 port 9464".

@@ -19,6 +19,7 @@ internal import Glibc
     private var acceptors: [Acceptor] = []
     private var nextReactor = 0
     private var monitoring: AnsweringPort?
+    private var control: AnsweringPort?
     private var supervisor: Supervisor?
     /// The descriptors that were open before the master's own: those that a replaced manager may keep.
     private var inheritable: [Int32] = []
@@ -82,6 +83,11 @@ internal import Glibc
             try accept(loop)
         }
         monitoring = try startup.serveMonitoring(context, loop)
+        control = try startup.serveControl(
+            context, loop,
+            ControlCommands.ConnectionCommands(
+                publish: { [unowned self] in context.client?.publish($0, to: $1) ?? .closed },
+                close: { [unowned self] in context.client?.close($0, code: $1, reason: $2) ?? .closed }))
         Log.notice(ListeningNotice.text(context))
         try startup.isListening()
         context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)
@@ -101,6 +107,8 @@ internal import Glibc
         acceptors = []
         monitoring?.close()
         monitoring = nil
+        control?.close()
+        control = nil
         timers?.clearAll()
         context.client?.close()
         context.client = nil

@@ -16,6 +16,8 @@ internal import Glibc
     private(set) var statistics: StatisticsFile?
     /// The socket of ``Settings/monitoringPort``, of a process that starts a server.
     private(set) var monitoring: Listeners?
+    /// The socket of ``Settings/controlSocket``, of a process that starts a server.
+    private var control: Listeners?
 
     /// Starts a server, or joins one, and returns when it has ended.
     static func run(_ configuration: ServerConfiguration, _ hooks: ServerContext.Hooks) throws(ServerError) {
@@ -85,6 +87,7 @@ internal import Glibc
             bus = try Bus(configuration.busConfig)
             flags = try ControlFlags()
         }
+        Log.follow { bus.logLevel }
         let program = Program(path: settings.program)
         statistics = handover == nil ? StatisticsFile(settings) : nil
         try statistics?.begin(ServerStatistics(bus, configuration.layout))
@@ -157,6 +160,9 @@ internal import Glibc
             if let port = configuration.monitoringPort {
                 monitoring = try Listeners([port], .single, configuration.settings, &passed)
             }
+            if let port = configuration.controlPort {
+                control = try Listeners([port], .single, configuration.settings, &passed)
+            }
             if let unused = passed.unused { Log.warning(unused) }
             return
         }
@@ -169,7 +175,7 @@ internal import Glibc
 
     /// Descriptors that children must close.
     var descriptors: [Int32] {
-        [pidFile?.descriptor, report.descriptor, monitoring?.sockets[0][0]].compactMap { $0 }
+        [pidFile?.descriptor, report.descriptor, monitoring?.sockets[0][0], control?.sockets[0][0]].compactMap { $0 }
     }
 
     /// The server listens.
@@ -180,7 +186,26 @@ internal import Glibc
     func serveMonitoring(_ context: ServerContext, _ loop: EventLoop) throws(ServerError) -> AnsweringPort? {
         guard let socket = monitoring?.sockets[0][0] else { return nil }
         let monitor = context.monitor
-        return try AnsweringPort(loop, socket) { monitor.answer(to: $0) }
+        return try AnsweringPort(loop, socket, setting: "monitoringPort") { monitor.answer(to: $0) }
+    }
+
+    /// Answers requests on ``Settings/controlSocket`` from now on, if that is set. The caller closes the result before
+    /// the loop ends.
+    func serveControl(
+        _ context: ServerContext, _ loop: EventLoop, _ connections: ControlCommands.ConnectionCommands
+    ) throws(ServerError) -> AnsweringPort? {
+        guard let socket = control?.sockets[0][0] else { return nil }
+        let ports = zip(context.configuration.ports, context.ports).map { port, number in
+            ControlCommands.Port(
+                address: port.isLocal ? port.host : "\(port.host):\(number)", type: port.type,
+                isSecure: port.tls != nil, index: port.index)
+        }
+        let commands = ControlCommands(
+            context.monitor, context.connectionServer, ports, pid: context.masterPID,
+            logLevel: context.settings.logLevel, connections)
+        return try AnsweringPort(loop, socket, setting: "controlSocket", maxBody: ControlCommands.maxBody) {
+            commands.answer(to: $0)
+        }
     }
 
     /// The start has succeeded.
@@ -189,6 +214,7 @@ internal import Glibc
     private func end() {
         listeners?.removeFiles()
         monitoring?.removeFiles()
+        control?.removeFiles()
         pidFile?.remove()
         Log.close()
     }

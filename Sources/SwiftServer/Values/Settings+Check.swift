@@ -94,6 +94,14 @@ extension Settings {
             try require(
                 (0...65_535).contains(monitoringPort), "monitoringPort must be 0...65,535, got \(monitoringPort)")
         }
+        if let controlSocket {
+            try require(
+                !controlSocket.isEmpty && !controlSocket.utf8.contains(0) && !controlSocket.hasPrefix("@"),
+                "controlSocket must be the path of a file, got \"\(controlSocket)\"")
+        }
+        try require(
+            (1...0o777).contains(controlSocketPermissions),
+            "controlSocketPermissions must be 0o001...0o777, got 0o\(String(controlSocketPermissions, radix: 8))")
         try require((1...65_535).contains(backlog), "backlog must be 1...65,535, got \(backlog)")
         try require(
             (4096...1 << 28).contains(ringSize) && ringSize & (ringSize - 1) == 0,

@@ -197,6 +197,13 @@ public struct Settings: Sendable {
     /// The address of ``monitoringPort``, or "unix:" and a path, without a port. Requests are not authenticated there.
     /// Default: 127.0.0.1, for programs on this machine.
     public var monitoringHost = "127.0.0.1"
+    /// The path of a Unix socket by which an operator watches and steers the running server: the program `swiftserver`,
+    /// or HTTP with JSON (`curl --unix-socket`). The master answers, whatever the workers do. A file that a dead server
+    /// has left there is replaced, and that of a running one is an error. Default: `nil`, none.
+    public var controlSocket: String?
+    /// The permissions of ``controlSocket``, which decide who may connect, and so who may stop the server. Default:
+    /// 0o600, the user that has started the server.
+    public var controlSocketPermissions: UInt32 = 0o600
     /// Run in the background. The process that was started waits until the server listens, or has failed, and exits
     /// with code 0, or with 1 and the cause on standard error; ``Server/start()`` continues, and returns, in another
     /// process. Its working directory is /, and its output goes to ``logFile``, or nowhere. Do not use it with systemd

@@ -19,6 +19,9 @@ extension Settings {
         try require(
             monitoringPort == nil || !isMonitoringLocal, "monitoringPort has no effect with a Unix socket: remove it")
         try require(
+            controlSocket != nil || controlSocketPermissions == Settings().controlSocketPermissions,
+            "controlSocketPermissions needs controlSocket")
+        try require(
             maxWaitingRequests == Settings().maxWaitingRequests || maxConcurrentRequestsPerWorker != nil,
             "maxWaitingRequests needs maxConcurrentRequestsPerWorker")
         try require(program == nil || reload == .newProgram, "program needs reload = .newProgram")

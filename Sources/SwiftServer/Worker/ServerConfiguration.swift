@@ -113,6 +113,16 @@ struct ServerConfiguration: Sendable {
             settings: PortSettings(), tls: nil, handlers: ConnectionHandlers(), requestFunction: nil, routes: nil)
     }
 
+    /// The port of ``Settings/controlSocket``.
+    var controlPort: PortConfiguration? {
+        guard listens, let path = settings.controlSocket else { return nil }
+        var port = PortSettings()
+        port.permissions = settings.controlSocketPermissions
+        return PortConfiguration(
+            host: "unix:\(path)", port: 0, type: .http, index: 0, settings: port, tls: nil,
+            handlers: ConnectionHandlers(), requestFunction: nil, routes: nil)
+    }
+
     /// The log files of middleware, each once.
     var logChannels: [LogChannel] {
         ports.flatMap { $0.routes?.logChannels ?? [] }.reduce(into: []) { found, channel in

@@ -41,6 +41,7 @@ package struct Configuration: Codable, Sendable {
     package var pidFile: String?
     package var statsFile: String?
     package var monitoringPort: Int?
+    package var controlSocket: String?
     package var drainDelay: Duration?
     package var user: String?
     package var group: String?
@@ -149,6 +150,7 @@ extension Configuration {
         settings.pidFile = pidFile
         settings.statsFile = statsFile
         settings.monitoringPort = monitoringPort
+        settings.controlSocket = controlSocket
         settings.user = user
         settings.group = group
         settings.chroot = chroot

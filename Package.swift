@@ -36,6 +36,7 @@ let package = Package(
         .library(name: "SwiftServerMetrics", targets: ["SwiftServerMetrics"]),
         .library(name: "SwiftServerTracing", targets: ["SwiftServerTracing"]),
         .library(name: "CReactor", targets: ["CReactor"]),
+        .executable(name: "swiftserver", targets: ["SwiftServerTool"]),
     ],
     traits: [
         .trait(name: "Brotli", description: "Bodies compressed with Brotli (libbrotli-dev)"),
@@ -137,6 +138,13 @@ let package = Package(
             dependencies: ["SwiftServer"],
             swiftSettings: strict + library
         ),
+        // The program that watches and steers a running server. Packages that use the library do not build it.
+        .executableTarget(
+            name: "SwiftServerTool",
+            dependencies: ["SwiftServer"],
+            path: "Sources/swiftserver",
+            swiftSettings: strict
+        ),
         bridge("SwiftServerHTTPTypes", to: "HTTPTypes", of: "swift-http-types", trait: "HTTPTypes"),
         bridge(
             "SwiftServerLifecycle", to: "ServiceLifecycle", of: "swift-service-lifecycle", trait: "ServiceLifecycle"),
@@ -182,7 +190,7 @@ let package = Package(
             dependencies: [
                 "SwiftServer", "SwiftServerJSON", "SwiftServerTesting", "CReactor", "TestProtocol", "test-server",
                 "async-main",
-                "top-level-await", "timer-script",
+                "top-level-await", "timer-script", "SwiftServerTool",
             ],
             swiftSettings: strict
         ),

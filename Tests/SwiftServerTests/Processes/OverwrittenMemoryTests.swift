@@ -55,7 +55,7 @@ extension ProcessTests {
                     }
                     return served.count == 2
                 }
-                // What is noticed first differs: an invalid record, whose writer is killed, or a value of one's own.
+                // What is noticed first differs: an invalid record, whose writer is killed, or a value of the reader.
                 try Wait.until("a report in the log") {
                     server.log.contains("overwritten") || server.log.contains("corrupt record")
                 }

@@ -141,6 +141,13 @@ typedef struct cre_engine_config {
     /** The TLS configurations of listening ports, by the index of the port: an array that is copied, of
      * configurations that the engine retains. NULL: no TLS. */
     cre_tls *const *tls;
+
+    /** The time over which cre_engine_shutdown closes open WebSockets and streams, at random moments, so that
+     * their clients do not connect elsewhere all at once; at most three quarters of its deadline. Until then
+     * they are served. 0: they are closed at once. */
+    uint32_t shutdown_spread_ms;
+    uint16_t shutdown_code; /* of the close frames of cre_engine_shutdown: default 1001 */
+    uint16_t reserved;      /* 0 */
 } cre_engine_config;
 
 /** The size of an array indexed by cre_close_reason, with room for further reasons. */
@@ -336,7 +343,8 @@ CRE_API void cre_engine_resume(cre_engine *engine, uint16_t worker);
 CRE_API void cre_engine_stop_listening(cre_engine *engine);
 
 /**
- * Stops accepting and closes all connections: WebSockets with code 1001, HTTP after the response in progress.
+ * Stops accepting and closes all connections: WebSockets with `shutdown_code`, over the time of
+ * `shutdown_spread_ms`, HTTP after the response in progress.
  * `done` (may be NULL) is called once when none is left, at the end of a turn of the loop and never before
  * this returns; it may destroy the engine. Connections that are open after `deadline_ms` are reset. Another
  * call only moves the deadline.

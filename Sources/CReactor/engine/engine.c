@@ -9,7 +9,7 @@
 #include "engine/conn.h"
 #include "engine/publish.h"
 
-CRE__CONFIG(cre_engine_config, tls);
+CRE__CONFIG(cre_engine_config, reserved);
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value ? value : fallback;
@@ -33,6 +33,7 @@ static void fill_defaults(cre_engine_config *config) {
     config->pong_timeout_ms = or_default(config->pong_timeout_ms, config->ping_interval_ms);
     config->close_timeout_ms = or_default(config->close_timeout_ms, 5000);
     if (!config->max_pipelined) config->max_pipelined = 1;
+    if (!config->shutdown_code) config->shutdown_code = 1001;
 }
 
 static bool config_valid(const cre_engine_config *config) {
@@ -40,6 +41,7 @@ static bool config_valid(const cre_engine_config *config) {
     if (config->dispatch > CRE_DISPATCH_FUNCTION) return false;
     if (config->dispatch == CRE_DISPATCH_FUNCTION && !config->dispatch_function) return false;
     if (config->in_flight > 1u << 30) return false; /* queues count in 32 bits */
+    if (!cre_ws_close_code_valid(config->shutdown_code)) return false;
     return (uint32_t)config->first_worker + config->worker_count <= CRE__TABLE_NODES;
 }
 
@@ -216,11 +218,6 @@ void cre__engine_each(cre_engine *engine, void (*visit)(cre__conn *conn, void *c
         if (engine->streams[i]) visit(cre__stream_conn(engine->streams[i]), context);
 }
 
-static void visit_reset(cre__conn *conn, void *context) {
-    (void)context;
-    CRE__RESET(conn, .reason = CRE_CLOSED_SHUTDOWN);
-}
-
 void cre_engine_destroy(cre_engine *engine) {
     if (!engine) return;
     engine->shutting_down = engine->destroying =
@@ -229,11 +226,10 @@ void cre_engine_destroy(cre_engine *engine) {
     cre__listeners_close(engine);
     cre__proxied_close(engine);
     cre__datagrams_close(engine);
-    cre__engine_each(engine, visit_reset, NULL);
-    cre__net_close_finishing(&engine->net);
+    cre__engine_reset_all(engine);
     retry_reports(engine);
     cre__net_forget(&engine->net);
-    cre_timer_stop(engine->shutdown_timer);
+    cre__shutdown_close(engine);
     cre__loop_remove_hook(engine->loop, CRE__FLUSH, &engine->flush);
     cre__topics_free(engine);
     cre__engine_set_transit(engine, NULL);
@@ -245,50 +241,6 @@ void cre_engine_destroy(cre_engine *engine) {
 void cre__engine_set_transit(cre_engine *engine, const cre__transit *transit) {
     engine->transit = transit ? *transit : (cre__transit){ 0 };
     cre__net_set_transit(&engine->net, engine->transit.held);
-}
-
-/* ---- shutdown ---- */
-
-void cre__engine_check_shutdown(cre_engine *engine) {
-    if (engine->net.open) return;
-    void (*done)(void *) = engine->shutdown_done;
-    engine->shutdown_done = NULL;
-    cre_timer_stop(engine->shutdown_timer);
-    engine->shutdown_timer = NULL;
-    if (done) done(engine->shutdown_context);
-}
-
-static void visit_shutdown(cre__conn *conn, void *context) {
-    static const cre__closing going_away = { 1001, "server shutdown", 15, true };
-    (void)context;
-    (void)conn->protocol->close(conn, CRE_CLOSED_SHUTDOWN, &going_away);
-}
-
-static void on_shutdown_deadline(void *context, cre_timer *timer) {
-    cre_engine *engine = context;
-    (void)timer;
-    cre__engine_each(engine, visit_reset, NULL);
-    cre__net_close_finishing(&engine->net);
-}
-
-void cre_engine_shutdown(cre_engine *engine, uint32_t deadline_ms, void (*done)(void *context),
-                         void *context) {
-    bool first = !engine->shutting_down;
-    engine->shutting_down = true;
-    if (first) {
-        engine->shutdown_done = done;
-        engine->shutdown_context = context;
-        cre_engine_stop_listening(engine);
-        cre__proxied_close(engine);
-        cre__net_close_lingering(&engine->net);
-        cre__engine_each(engine, visit_shutdown, NULL);
-    }
-    cre_timer_stop(engine->shutdown_timer);
-    if (cre_timer_start(engine->loop, deadline_ms, 0, on_shutdown_deadline, engine,
-                        &engine->shutdown_timer)) {
-        engine->shutdown_timer = NULL;
-        on_shutdown_deadline(engine, NULL);
-    }
 }
 
 void cre_engine_stop_listening(cre_engine *engine) {

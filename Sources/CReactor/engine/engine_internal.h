@@ -93,6 +93,7 @@ struct cre_engine {
     bool shutting_down;
     bool destroying;
     cre_timer *shutdown_timer;
+    struct cre__spread *spread; /* NULL: connections are not being closed over a time */
     void (*shutdown_done)(void *context);
     void *shutdown_context;
     uint64_t date_until; /* the loop's time from which `date` is no longer the current second */
@@ -105,8 +106,15 @@ struct cre_engine {
 void cre__engine_each(cre_engine *engine, void (*visit)(cre__conn *conn, void *context), void *context);
 /* The file that was given with the command that is being carried out, which the caller closes; -1: none. */
 int cre__engine_take_file(cre_engine *engine);
+
+/* shutdown.c */
 /* At the end of a turn: calls done when a shutdown is complete. The engine may be gone afterwards. */
 void cre__engine_check_shutdown(cre_engine *engine);
+/* Resets all connections. */
+void cre__engine_reset_all(cre_engine *engine);
+/* Stops the timers of a shutdown. */
+void cre__shutdown_close(cre_engine *engine);
+
 /* Publishes the counters. */
 void cre__stats_publish(cre_engine *engine);
 

@@ -90,6 +90,12 @@ extension Settings {
         }
         try require(
             drainDelay >= .zero && drainDelay <= .seconds(86_400), "drainDelay must be 0 to 1 day, got \(drainDelay)")
+        try require(
+            drainSpread >= .zero && drainSpread <= shutdownTimeout / 2,
+            "drainSpread must be 0 to half of shutdownTimeout (\(shutdownTimeout / 2)), got \(drainSpread)")
+        try require(
+            [1001, 1012, 1013].contains(shutdownCode) || (3000...4999).contains(shutdownCode),
+            "shutdownCode must be 1001, 1012, 1013 or 3000...4999, got \(shutdownCode)")
         if let monitoringPort {
             try require(
                 (0...65_535).contains(monitoringPort), "monitoringPort must be 0...65,535, got \(monitoringPort)")

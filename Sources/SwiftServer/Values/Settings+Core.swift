@@ -99,6 +99,8 @@ extension Settings {
         unsafe config.message_timeout_ms = UInt32(messageTimeout.milliseconds)
         unsafe config.idle_timeout_ms = UInt32(idleTimeout.milliseconds)
         unsafe config.close_timeout_ms = UInt32(closeTimeout.milliseconds)
+        unsafe config.shutdown_spread_ms = UInt32(drainSpread.milliseconds)
+        unsafe config.shutdown_code = shutdownCode
         return unsafe config
     }
 

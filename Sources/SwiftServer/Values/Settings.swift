@@ -173,6 +173,14 @@ public struct Settings: Sendable {
     /// clients elsewhere before connections are refused and closed. ``shutdownTimeout`` begins afterwards. A second
     /// signal stops at once. Default: zero.
     public var drainDelay: Duration = .zero
+    /// The time over which a stop closes WebSockets and connections of `.tcp` ports, each at a random moment, so that
+    /// their clients do not connect elsewhere all at once. Until then they are served. It begins with the stop, after
+    /// ``drainDelay``, and is at most half of ``shutdownTimeout``. In ``ServerMode/base`` a worker that is replaced
+    /// does the same. Default: zero, they are closed at once.
+    public var drainSpread: Duration = .zero
+    /// The code with which a stop closes WebSockets: 1001 (going away), 1012 (the service restarts), 1013 (try again
+    /// later), or a code of the application, 3000 to 4999. Default: 1001.
+    public var shutdownCode: UInt16 = 1001
     /// The length of the listen queue; the system may allow fewer. Default: 512.
     public var backlog = 512
     /// The size of each ring in shared memory between two processes, in bytes: a power of two from 4,096. Default: 1

@@ -43,6 +43,8 @@ package struct Configuration: Codable, Sendable {
     package var monitoringPort: Int?
     package var controlSocket: String?
     package var drainDelay: Duration?
+    package var drainSpread: Duration?
+    package var shutdownCode: UInt16?
     package var user: String?
     package var group: String?
     package var chroot: String?
@@ -167,6 +169,8 @@ extension Configuration {
         set(\.messageTimeout, messageTimeout)
         set(\.shutdownTimeout, shutdownTimeout)
         set(\.drainDelay, drainDelay)
+        set(\.drainSpread, drainSpread)
+        set(\.shutdownCode, shutdownCode)
         set(\.idleTimeout, idleTimeout)
         if let stuckAfter { settings.stuckAfter = stuckAfter }
         set(\.killsStuck, killsStuck)

@@ -30,6 +30,7 @@ import Testing
         Case("maxQueue", \.maxQueue, Int.max),
         Case("maxHead", \.maxHead, 255), Case("maxHead", \.maxHead, 65_536),
         Case("backlog", \.backlog, 0), Case("backlog", \.backlog, 65_536),
+        Case("shutdownCode", \.shutdownCode, 1000), Case("shutdownCode", \.shutdownCode, 5000),
         Case("ringSize", \.ringSize, 2048), Case("ringSize", \.ringSize, 5000),
         Case("ringSize", \.ringSize, 1 << 29), Case("ringSize", \.ringSize, -4096),
     ]
@@ -41,6 +42,7 @@ import Testing
         Case("messageTimeout", \.messageTimeout, .zero),
         Case("idleTimeout", \.idleTimeout, .zero), Case("idleTimeout", \.idleTimeout, .seconds(86_401)),
         Case("closeTimeout", \.closeTimeout, .seconds(-1)), Case("closeTimeout", \.closeTimeout, .seconds(86_401)),
+        Case("drainSpread", \.drainSpread, .seconds(-1)), Case("drainSpread", \.drainSpread, .milliseconds(5001)),
         Case("shutdownTimeout", \.shutdownTimeout, .zero),
         Case("shutdownTimeout", \.shutdownTimeout, .seconds(Int64.max)),
     ]

@@ -39,42 +39,13 @@ public struct ServerLogHandler: LogHandler {
 
     /// Writes a line.
     public func log(event: LogEvent) {
-        Log.write(application: LogLevel(event.level), as: "\(event.level)", line(event))
-    }
-
-    private func line(_ event: LogEvent) -> String {
         var all = metadata
         if let metadataProvider { all.merge(metadataProvider.get()) { $1 } }
         if let metadata = event.metadata { all.merge(metadata) { $1 } }
         if let error = event.error { all["error"] = "\(error)" }
-        var line = ServerLogHandler.escaped(label.isEmpty ? "\(event.message)" : "\(label): \(event.message)")
-        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
-            line += " \(ServerLogHandler.escaped(key))=\(ServerLogHandler.word("\(value)"))"
-        }
-        return line
-    }
-
-    /// A value, in quotes when it has blanks.
-    private static func word(_ value: String) -> String {
-        let text = escaped(value)
-        let isWord = !text.isEmpty && !text.contains { $0 == " " || $0 == "\"" || $0 == "=" }
-        return isWord
-            ? text : "\"\(text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\""))\""
-    }
-
-    /// The text without control characters, which could forge lines or control a terminal.
-    private static func escaped(_ text: String) -> String {
-        func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.value < 32 || (127..<160).contains(scalar.value) }
-        guard text.unicodeScalars.contains(where: isControl) else { return text }
-        var result = ""
-        for scalar in text.unicodeScalars {
-            if isControl(scalar) {
-                result += scalar.escaped(asASCII: true)
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
+        let message = label.isEmpty ? "\(event.message)" : "\(label): \(event.message)"
+        let fields = all.sorted { $0.key < $1.key }.map { LogField($0.key, "\($0.value)") }
+        Log.write(application: LogLevel(event.level), as: "\(event.level)", message, fields)
     }
 }
 

@@ -11,6 +11,7 @@ package enum Log {
     private static nonisolated(unsafe) var level = LogLevel.notice
     /// Returns the level that was set for all processes while the server runs; `nil`: none was.
     private static nonisolated(unsafe) var sharedLevel: (@Sendable () -> LogLevel?)?
+    private static nonisolated(unsafe) var format = LogFormat.text
     private static nonisolated(unsafe) var file: LogFile?
     private static nonisolated(unsafe) var channels: [LogChannel] = []
     private static nonisolated(unsafe) var role = ""
@@ -23,14 +24,15 @@ package enum Log {
     static func warning(_ message: @autoclosure () -> String) { write(.warning, message) }
     static func error(_ message: @autoclosure () -> String) { write(.error, message) }
 
-    /// Sets level and files, for this process and those that it forks.
-    static func open(_ level: LogLevel, _ file: LogFile?, _ channels: [LogChannel] = []) {
+    /// Sets level, format and files, for this process and those that it forks.
+    static func open(_ level: LogLevel, _ format: LogFormat, _ file: LogFile?, _ channels: [LogChannel] = []) {
         unsafe Log.level = level
+        unsafe Log.format = format
         unsafe Log.file = file
         unsafe Log.channels = channels
     }
 
-    /// Follows a level that changes while the server runs, in place of the one that ``open(_:_:_:)`` has set. Before
+    /// Follows a level that changes while the server runs, in place of the one that ``open(_:_:_:_:)`` has set. Before
     /// the first fork.
     static func follow(_ level: (@Sendable () -> LogLevel?)?) { unsafe sharedLevel = level }
 
@@ -68,7 +70,7 @@ package enum Log {
         finish()
         unsafe file?.close()
         for channel in unsafe channels { channel.close() }
-        open(.notice, nil)
+        open(.notice, .text, nil)
         follow(nil)
         setRole("")
         unsafe whenBuffered = nil
@@ -82,16 +84,31 @@ package enum Log {
         output(line("\(level)", message()))
     }
 
+    /// Writes a line of the application as one of the server's own. Any thread.
+    static func write(_ level: LogLevel, _ message: () -> String, _ fields: () -> [LogField]) {
+        let isWritten = level >= currentLevel
+        guard level != .none, isWritten || LogObserver.function != nil else { return }
+        let (message, fields) = (message(), fields())
+        LogObserver.function?(level, LogText.line(message, fields))
+        guard isWritten else { return }
+        if let sink = LogSink.function { return unsafe sink(level, role, LogText.line(message, fields)) }
+        output(line(application: "\(level)", message, fields))
+    }
+
     /// Writes a line of the application, which has decided by its own level that it is written, to the output of the
     /// server's log. Any thread.
     ///
     /// - Parameters:
     ///   - level: the nearest level of the server's log.
     ///   - name: the level as the line shows it.
-    ///   - message: one line.
-    package static func write(application level: LogLevel, as name: String, _ message: String) {
-        LogObserver.function?(level, message)
-        output(line(name, message))
+    ///   - message: any text.
+    package static func write(application level: LogLevel, as name: String, _ message: String, _ fields: [LogField]) {
+        LogObserver.function?(level, LogText.line(message, fields))
+        output(line(application: name, message, fields))
+    }
+
+    private static func line(application level: String, _ message: String, _ fields: [LogField]) -> [UInt8] {
+        unsafe format == .json ? line(level, message, fields) : line(level, LogText.line(message, fields))
     }
 
     private static func output(_ line: [UInt8]) {
@@ -103,7 +120,7 @@ package enum Log {
     static func linesAreBuffered() { unsafe whenBuffered?() }
 
     /// One line, which is written at once where possible, so that lines of several processes do not mix.
-    private static func line(_ level: String, _ message: String) -> [UInt8] {
+    private static func line(_ level: String, _ message: String, _ fields: [LogField] = []) -> [UInt8] {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         var parts = unsafe tm()
@@ -111,8 +128,22 @@ package enum Log {
         let date = unsafe [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)].map(twoDigits).joined(
             separator: "-")
         let time = unsafe [parts.tm_hour, parts.tm_min, parts.tm_sec].map { twoDigits(Int($0)) }.joined(separator: ":")
+        guard unsafe format == .text else { return json("\(date)T\(time)Z", level, message, fields) }
         let process = unsafe role.isEmpty ? "\(getpid())" : "\(getpid()) \(role)"
         return Array("\(date)T\(time)Z [\(process)] \(level): \(message)\n".utf8)
+    }
+
+    private static func json(_ time: String, _ level: String, _ message: String, _ fields: [LogField]) -> [UInt8] {
+        let process = unsafe role.isEmpty ? "" : "\"process\":\(JSONString.quoted(role)),"
+        var line = """
+            {"time":"\(time)","pid":\(getpid()),\(process)"level":\(JSONString.quoted(level)),\
+            "message":\(JSONString.quoted(message))
+            """
+        if !fields.isEmpty {
+            let members = fields.map { "\(JSONString.quoted($0.name)):\(JSONString.quoted($0.value))" }
+            line += ",\"fields\":{\(members.joined(separator: ","))}"
+        }
+        return Array("\(line)}\n".utf8)
     }
 
     private static func dropLine(_ count: Int) -> [UInt8] {

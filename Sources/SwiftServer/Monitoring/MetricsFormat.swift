@@ -113,11 +113,13 @@ enum MetricsFormat: CaseIterable {
     private static func json(_ families: [MetricFamily]) -> String {
         let members = families.filter { !$0.samples.isEmpty }.map { family in
             let samples = family.samples.map { sample in
-                let labels = sample.labels.map { "\(quoted($0.name)):\(quoted($0.value))" }.joined(separator: ",")
+                let labels = sample.labels.map { "\(JSONString.quoted($0.name)):\(JSONString.quoted($0.value))" }
+                    .joined(
+                        separator: ",")
                 return "{\"labels\":{\(labels)},\(json(sample.value))}"
             }
             return """
-                \(quoted(family.sampleName)):{"type":"\(family.kind.rawValue)","help":\(quoted(family.help)),\
+                \(JSONString.quoted(family.sampleName)):{"type":"\(family.kind.rawValue)","help":\(JSONString.quoted(family.help)),\
                 "samples":[\(samples.joined(separator: ","))]}
                 """
         }
@@ -137,20 +139,5 @@ enum MetricsFormat: CaseIterable {
                 "buckets":[\(buckets.joined(separator: ","))],"sum":\(number(durations.seconds)),"count":\(count)
                 """
         }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\\": result += "\\\\"
-            case "\"": result += "\\\""
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

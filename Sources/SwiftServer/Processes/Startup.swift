@@ -74,7 +74,7 @@ internal import Glibc
         }
         let channels = configuration.logChannels
         for channel in channels { try channel.open(owner: confinement.owner) }
-        Log.open(settings.logLevel, log, channels)
+        Log.open(settings.logLevel, settings.logFormat, log, channels)
         if handover == nil { pidFile = try settings.pidFile.map(PIDFile.init) }
 
         try openSockets()

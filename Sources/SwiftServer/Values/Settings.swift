@@ -191,6 +191,8 @@ public struct Settings: Sendable {
     public var spin: Duration = .microseconds(5)
     /// The lowest level that is logged. Default: notices, warnings and errors.
     public var logLevel = LogLevel.notice
+    /// The format of the log's lines. Default: text.
+    public var logFormat = LogFormat.text
     /// The log file. All processes append to it, one line at a time. SIGHUP to the master opens it again, after it was
     /// renamed. Default: `nil`, standard error.
     public var logFile: String?

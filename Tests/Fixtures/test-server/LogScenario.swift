@@ -16,6 +16,11 @@ import TestProtocol
         }
         server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in
+            if frame.text == "own" {
+                server.log(.debug, "hidden")
+                server.log(.notice, "started", ["rooms": "12"])
+                server.connection(frame.fd).log(.warning, "two\nlines", ["room": "a \"b\""])
+            }
             for index in 0..<(Int(frame.text) ?? 0) { server.task(Array("message \(index)".utf8)) }
             server.task([UInt8]()) { _ in server.push("logged", to: frame.fd) }
         }

@@ -45,6 +45,7 @@ package struct Configuration: Codable, Sendable {
     package var drainDelay: Duration?
     package var drainSpread: Duration?
     package var shutdownCode: UInt16?
+    package var logFormat: LogFormat?
     package var user: String?
     package var group: String?
     package var chroot: String?
@@ -171,6 +172,7 @@ extension Configuration {
         set(\.drainDelay, drainDelay)
         set(\.drainSpread, drainSpread)
         set(\.shutdownCode, shutdownCode)
+        set(\.logFormat, logFormat)
         set(\.idleTimeout, idleTimeout)
         if let stuckAfter { settings.stuckAfter = stuckAfter }
         set(\.killsStuck, killsStuck)

@@ -36,6 +36,7 @@ extension ConnectionID: Codable {}
 extension ServerMode: Codable {}
 extension Reload: Codable {}
 extension LogLevel: Codable {}
+extension LogFormat: Codable {}
 extension WorkerStatus: Codable {}
 extension ConnectionInfo.WebSocketStatus: Codable {}
 extension ConnectionInfo.SocketType: Codable {}

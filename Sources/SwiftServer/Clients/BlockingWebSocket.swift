@@ -25,8 +25,8 @@ public final class BlockingWebSocket {
     ) throws(ClientError) -> BlockingWebSocket {
         var settings = WebSocketClientSettings()
         configure(&settings)
-        guard settings.reconnects == .never, settings.onState == nil else {
-            throw .argument("reconnects and onState are settings of WebSocketClient only")
+        guard settings.reconnects == .never, settings.onState == nil, settings.onPong == nil else {
+            throw .argument("reconnects, onState and onPong are settings of WebSocketClient only")
         }
         let url = try ClientURL(url, .webSocket)
         var options = try settings.options(for: url, tls: url.isSecure ? ClientTLSContext(settings.tls) : nil)

@@ -82,8 +82,12 @@ internal import CReactor
     }
 
     private func received(_ message: UnsafePointer<cre_client_message>) {
-        if unsafe message.pointee.opcode == UInt8(CRE_WS_PONG.rawValue) { return }
         let bytes = unsafe UnsafeBufferPointer(start: message.pointee.data, count: message.pointee.length)
+        if unsafe message.pointee.opcode == UInt8(CRE_WS_PONG.rawValue) {
+            let payload = unsafe [UInt8](bytes)
+            owner?.assumeIsolated { $0.receivedPong(payload) }
+            return
+        }
         let frame = unsafe Frame(
             fd: ConnectionID(rawValue: 0), opcode: Opcode(rawValue: message.pointee.opcode), bytes: [UInt8](bytes))
         owner?.assumeIsolated { $0.received(frame) }

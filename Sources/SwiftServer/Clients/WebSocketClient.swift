@@ -291,6 +291,8 @@ extension WebSocketClient {
         readers.wakeFirst()
     }
 
+    func receivedPong(_ payload: [UInt8]) { settings.onPong?(payload) }
+
     func drained() { room.wakeAll() }
 
     /// The server has sent an invalid frame. What was received before is answered first.

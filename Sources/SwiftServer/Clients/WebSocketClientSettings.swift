@@ -29,6 +29,9 @@ public struct WebSocketClientSettings: Sendable {
     public var reconnects: ReconnectPolicy = .never
     /// Called with each change of the state of a ``WebSocketClient``, on its loop's thread. It must not block.
     public var onState: (@Sendable (WebSocketClient.State) -> Void)?
+    /// Called with the payload of each pong that a ``WebSocketClient`` receives, answers to its own pings included, on
+    /// its loop's thread. It must not block.
+    public var onPong: (@Sendable ([UInt8]) -> Void)?
 
     /// Makes the default settings.
     public init() {}

@@ -1,5 +1,6 @@
 import SwiftServer
 import SwiftServerTesting
+import Synchronization
 import TestProtocol
 import Testing
 
@@ -40,6 +41,28 @@ extension ProcessTests {
                 #expect(await client.state == .open)
                 try await client.close()
             }
+        }
+
+        /// The pongs are delivered before what the server has sent after them.
+        @Test @MainActor func pongsAreReported() async throws {
+            let pongs = Pongs()
+            try await withServer(makeServer(Pings())) { server in
+                let client = try await AsyncClient.connect("ws://127.0.0.1:\(server.port)/answers") {
+                    $0.pingInterval = nil
+                    $0.onPong = { payload in pongs.payloads.withLock { $0.append(payload) } }
+                }
+                for number in [1, 2, 3] as [UInt8] { try await client.ping([number]) }
+                let frame = try await client.recv(timeout: .seconds(20))
+                #expect(frame?.text == "three" && pongs.payloads.withLock { $0 } == [[1], [2], [3]])
+                try await client.close()
+            }
+            #expect(throws: ClientError.self) {
+                _ = try BlockingWebSocket.connect("ws://127.0.0.1:1/") { $0.onPong = { _ in } }
+            }
+        }
+
+        private final class Pongs: Sendable {
+            let payloads = Mutex<[[UInt8]]>([])
         }
 
         @Test @MainActor func aSilentServerIsFound() async throws {

@@ -62,6 +62,11 @@ struct Arguments: Sendable, Equatable {
         }
         let missing = expected.dropFirst(operands.count).first { $0.isRequired }
         if let missing { throw Mistake(message: "\(missing.name) is missing") }
+        for (operand, value) in zip(expected, operands) where !operand.choices.isEmpty {
+            guard !operand.choices.contains(value) else { continue }
+            let choices = operand.choices.joined(separator: ", ")
+            throw Mistake(message: "\(operand.name) must be one of \(choices), got \"\(value)\"")
+        }
     }
 
     // MARK: Values

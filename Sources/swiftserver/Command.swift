@@ -5,6 +5,8 @@ struct Command: Sendable {
         let name: String
         let help: String
         var isRequired = true
+        /// The values that it may have; empty: others.
+        var choices: [String] = []
     }
 
     /// "--name", or "--name VALUE".
@@ -26,16 +28,20 @@ struct Command: Sendable {
     var options: [Option] = []
     /// Whether it uses the control socket of a server.
     var usesSocket = true
+    /// Whether it can print the answer of the server as JSON.
+    var printsJSON = true
 
     /// Its own options, and those that it shares with others.
-    var allOptions: [Option] { options + (usesSocket ? Command.socketOptions : []) + [Command.helpOption] }
+    var allOptions: [Option] {
+        options + (usesSocket ? [Command.socketOption] : []) + (usesSocket && printsJSON ? [Command.jsonOption] : [])
+            + [Command.helpOption]
+    }
 
     static let socketVariable = "SWIFTSERVER_SOCKET"
     static let helpOption = Option(name: "help", help: "Show this help and exit")
-    private static let socketOptions = [
-        Option(name: "socket", value: "PATH", help: "The control socket of the server (default: $\(socketVariable))"),
-        Option(name: "json", help: "Print the answer of the server as JSON"),
-    ]
+    private static let socketOption = Option(
+        name: "socket", value: "PATH", help: "The control socket of the server (default: $\(socketVariable))")
+    private static let jsonOption = Option(name: "json", help: "Print the answer of the server as JSON")
 }
 
 extension Command {
@@ -48,6 +54,11 @@ extension Command {
     /// All commands, in the order of the help.
     static let all = [
         Command(name: "status", summary: "Show the state of the server and its processes"),
+        Command(
+            name: "top", summary: "Show the state of the server in the terminal, again and again",
+            details: ["q ends it, p pauses it."],
+            options: [Option(name: "interval", value: "SECONDS", help: "The time between two states (default: 1)")],
+            printsJSON: false),
         Command(
             name: "connections", summary: "List connections, and close them",
             details: ["Filters are combined: a connection is listed if it fits all of them."],
@@ -81,6 +92,61 @@ extension Command {
         Command(name: "stop", summary: "Stop the server in order", options: [wait]),
         Command(
             name: "log-level", summary: "Change what the server logs, until its end",
-            operands: [Operand(name: "LEVEL", help: levels.joined(separator: ", "))]),
+            operands: [Operand(name: "LEVEL", help: levels.joined(separator: ", "), choices: levels)]),
+        Command(
+            name: "ws", summary: "Connect lines of standard input and output to a WebSocket",
+            details: [
+                """
+                In a terminal each line is a text message, and received frames are shown. A line that begins with a \
+                slash is a command: \(WebSocketLine.help).
+                """,
+                """
+                Without a terminal lines are sent and received messages are written as they are. At the end of the \
+                input the WebSocket is closed after --linger.
+                """,
+            ],
+            operands: [Operand(name: "URL", help: "For example ws://127.0.0.1:9501/chat")],
+            options: [
+                Option(name: "header", value: "FIELD", help: "A field of the handshake, \"NAME: VALUE\""),
+                Option(name: "subprotocol", value: "NAME", help: "The subprotocol to offer"),
+                Option(name: "origin", value: "ORIGIN", help: "The field Origin, as a browser sends it"),
+                Option(name: "count", value: "N", help: "Close after N received messages"),
+                Option(name: "linger", value: "SECONDS", help: "Time for answers after the input (default: 1)"),
+            ], usesSocket: false),
+        Command(
+            name: "bench", summary: "Measure how fast a server answers",
+            details: [
+                """
+                Each connection sends, waits for the answer, and sends again: text messages, which a ws: or wss: \
+                server must echo, or GET requests to an http: or https: URL. This program runs on one thread for all \
+                connections, so a fast server is not at its limit.
+                """
+            ],
+            operands: [Operand(name: "URL", help: "ws:, wss:, http: or https:")],
+            options: [
+                Option(name: "connections", value: "N", help: "Connections at once, 1 to 1000 (default: 10)"),
+                Option(name: "duration", value: "SECONDS", help: "The time of the measurement (default: 10)"),
+                Option(name: "size", value: "BYTES", help: "The size of WebSocket messages (default: 32)"),
+                Option(name: "json", help: "Print the result as JSON, times in seconds"),
+            ], usesSocket: false),
+        Command(
+            name: "serve", summary: "Serve the files of a folder by HTTP",
+            operands: [Operand(name: "DIR", help: "The folder (default: the current one)", isRequired: false)],
+            options: [
+                Option(name: "host", value: "ADDRESS", help: "The address to listen on (default: 127.0.0.1)"),
+                Option(name: "port", value: "N", help: "The port, 0 for any (default: 8000)"),
+                Option(name: "list", help: "List folders that have no index.html"),
+                Option(name: "dot-files", help: "Also serve files whose names begin with a dot"),
+                Option(name: "socket", value: "PATH", help: "Have a control socket there"),
+            ], usesSocket: false),
+        Command(
+            name: "completion", summary: "Print a script that completes commands in a shell",
+            details: [
+                "bash: source <(swiftserver completion bash). zsh: the same, after compinit.",
+                "fish: swiftserver completion fish > ~/.config/fish/completions/swiftserver.fish.",
+            ],
+            operands: [Operand(name: "SHELL", help: "bash, zsh, fish", choices: ["bash", "zsh", "fish"])],
+            usesSocket: false),
+        Command(name: "manual", summary: "Print the manual page, for man", usesSocket: false),
     ]
 }

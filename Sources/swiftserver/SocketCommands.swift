@@ -5,7 +5,7 @@ import SwiftServer
 /// The commands that use the control socket of a server.
 struct SocketCommands {
     private let arguments: Arguments
-    private let client: ControlClient
+    let client: ControlClient
     private var isJSON: Bool { arguments.has("json") }
 
     /// The largest text of a message, which must fit the body of a request also with escapes.
@@ -145,11 +145,12 @@ struct SocketCommands {
     }
 
     private func close(_ filters: [String], _ limit: Int) async throws {
+        let code = try arguments.number("code", 1000...4999)
         var rest = try await list(filters, limit).flatMap(\.connections).map(\.id)[...]
         var total = CloseResult()
         while !rest.isEmpty {
             var body: [String: ControlClient.Member] = ["ids": .texts(Array(rest.prefix(1000)))]
-            if let code = try arguments.number("code", 1000...4999) { body["code"] = .number(code) }
+            if let code { body["code"] = .number(code) }
             if let reason = arguments["reason"] { body["reason"] = .text(reason) }
             let answer = try await client.send("POST", "/connections/close", body)
             let result = try client.decode(CloseResult.self, answer)

@@ -35,8 +35,17 @@ import SwiftServer
     }
 
     private static func run(_ command: Command, _ arguments: Arguments) async throws {
+        switch command.name {
+        case "ws": return try await WebSocketCommand(arguments).run()
+        case "bench": return try await BenchCommand(arguments).run()
+        case "serve": return try await ServeCommand.run(arguments)
+        case "completion": return Output.write(Completion.script(arguments.operands[0]))
+        case "manual": return Output.write(Manual.text(version: version))
+        default: break
+        }
         let socket = try SocketCommands(arguments)
         switch command.name {
+        case "top": try await TopCommand(socket.client, arguments).run()
         case "status": try await socket.status()
         case "connections": try await socket.connections()
         case "topics": try await socket.topics()
@@ -54,11 +63,13 @@ enum Output {
     static func line(_ text: String) { write(text + "\n") }
 
     /// Writes everything. A reader that has gone ends the program, as with other filters.
-    static func write(_ text: String) { write(Array(text.utf8), to: 1) }
+    static func write(_ text: String) { write(Array(text.utf8)) }
+
+    static func write(_ bytes: [UInt8]) { write(bytes, to: 1) }
 
     static func error(_ text: String) { write(Array((text + "\n").utf8), to: 2) }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -24,6 +24,8 @@ import Testing
             ("status", ["--sockets"], "unknown option --sockets"), ("status", ["-x"], "unknown option -x"),
             ("status", ["more"], "unexpected argument \"more\""), ("status", ["--socket"], "--socket needs PATH"),
             ("status", ["--json=1"], "--json has no value"), ("status", ["--json", "--json"], "--json is given twice"),
+            ("top", ["--json"], "unknown option --json"),
+            ("log-level", ["loud"], "LEVEL must be one of debug, notice, warning, error, none, got \"loud\""),
             ("publish", ["news"], "TEXT is missing"), ("publish", ["--all"], "TEXT is missing"),
             ("publish", ["--all", "a", "b"], "unexpected argument \"b\""),
             (

@@ -245,7 +245,7 @@ static bool is_shown(cre_bus *bus, cre_session session) {
     cre_connection_info info;
     return cre_table_get_info(bus->table, session, &info, sizeof info) && info.state == CRE_CONNECTION_OPEN &&
            info.owner == 0 && info.worker == 1 && info.family == AF_INET && info.remote_port &&
-           info.remote_address[0] == 127;
+           info.remote_address[0] == 127 && info.local_family == AF_INET && info.local_address[0] == 127;
 }
 
 TEST(an_overwritten_table_is_restored) {

@@ -52,6 +52,68 @@ TEST(sizes) {
     }
 }
 
+static cre_connection_info with_local(uint8_t family, uint32_t number) {
+    cre_connection_info info = sample(7);
+    info.local_family = family;
+    memcpy(info.local_address, &number, sizeof number);
+    return info;
+}
+
+/* Whether a connection shows the local address of another description. */
+static bool shows_local(const cre_table *table, cre_session session, const cre_connection_info *expected) {
+    cre_connection_info copy;
+    REQUIRE(cre_table_get_last_info(table, session, &copy, sizeof copy));
+    CHECK_EQ(copy.family, expected->family);
+    CHECK_EQ(copy.remote_port, expected->remote_port);
+    return copy.local_family == expected->local_family &&
+           memcmp(copy.local_address, expected->local_address, sizeof copy.local_address) == 0;
+}
+
+TEST(local_addresses_are_shown_with_their_connections) {
+    cre_table *table = make(10);
+    const cre_connection_info unknown = with_local(0, 0);
+    for (uint32_t i = 1; i <= CRE__TABLE_LOCALS + 10; i++) {
+        /* The family of the remote end may be another one, behind a proxy. */
+        cre_connection_info info = with_local(i % 2 ? AF_INET : AF_INET6, i / 2), again = info,
+                            none = unknown;
+        const cre_connection_info *expected = i <= CRE__TABLE_LOCALS ? &info : &unknown;
+        CHECK_EQ(cre__table_claim(table, &info, 1), 0);
+        CHECK_EQ(cre__table_claim(table, &again, 1), 0);
+        CHECK_EQ(cre__table_claim(table, &none, 1), 0);
+        CHECK(shows_local(table, info.session, expected));
+        CHECK(shows_local(table, again.session, expected));
+        CHECK(shows_local(table, none.session, &unknown));
+        cre__table_release(table, info.session);
+        cre__table_release(table, again.session);
+        cre__table_release(table, none.session);
+        CHECK(shows_local(table, info.session, expected)); /* also after the close */
+    }
+    drop(table, 10);
+}
+
+TEST(overwritten_local_addresses_are_restored) {
+    cre_table *table = make(10);
+    cre_connection_info infos[3];
+    CHECK_EQ(cre__table_keep(table), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        infos[i] = with_local(AF_INET6, i);
+        CHECK_EQ(cre__table_claim(table, &infos[i], 1), 0);
+    }
+    CHECK_EQ(cre__local_restore(table), 0);
+    memset(table->shown->locals, 0, sizeof table->shown->locals);
+    CHECK(!shows_local(table, infos[1].session, &infos[1]));
+    CHECK_EQ(cre__local_enter(table, &infos[1]), 2); /* the owner knows it */
+    CHECK_EQ(cre__local_restore(table), 3);
+    memset(table->shown->locals[2].address, 0xFF, 16);
+    CHECK(!shows_local(table, infos[2].session, &infos[2]));
+    CHECK_EQ(cre__local_restore(table), 1);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK(shows_local(table, infos[i].session, &infos[i]));
+    cre__table_memory *shown = table->shown;
+    cre_table_close(table);
+    munmap(shown, cre_table_size(10));
+}
+
 TEST(connections_are_counted_by_port_and_state) {
     enum { PORTS = 4 };
     cre_table *table = make(200);

@@ -46,7 +46,8 @@ typedef struct cre_connection_info {
     uint8_t asking;          /* 1: its handshake waits for UPGRADE or RESPOND */
     uint8_t closed;          /* 1: the connection is closed; see cre_table_get_last_info */
     uint8_t excepted;        /* 1: excepted from the heartbeat */
-    uint8_t reserved;
+    uint8_t local_family;    /* AF_INET, AF_INET6; 0: `local_address` is unknown, or that of a Unix socket */
+    uint8_t local_address[16]; /* that the client has connected to */
 } cre_connection_info;
 
 /** The longest subprotocol, and the most bytes of the application, that are kept with a WebSocket. */

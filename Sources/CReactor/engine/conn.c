@@ -90,6 +90,17 @@ void cre__conn_describe_peer(cre__conn *conn, cre_connection_info *info) {
     info->remote_port = address.port;
 }
 
+void cre__conn_describe_local(int descriptor, cre_connection_info *info) {
+    cre__sockaddr at = { 0 };
+    socklen_t size = sizeof at;
+    if (getsockname(descriptor, &at.any, &size)) return;
+    if (at.any.sa_family != AF_INET && at.any.sa_family != AF_INET6) return;
+    cre_address address;
+    cre__address_from_system(&at, size, &address);
+    info->local_family = (uint8_t)address.family;
+    memcpy(info->local_address, address.bytes, sizeof info->local_address);
+}
+
 /* A refused connection is closed without an answer: that would need memory and time that are short. */
 static int refuse(cre_engine *engine, cre__conn *conn, int descriptor, int error) {
     engine->stats.refused++;
@@ -161,6 +172,7 @@ int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre
         .connect_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
     };
     cre__conn_describe_peer(conn, &info);
+    cre__conn_describe_local(descriptor, &info);
     conn->protocol = &handshake;
     conn->port_index = port;
     conn->port = cre__port_at(engine, port);

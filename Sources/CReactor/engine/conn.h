@@ -80,6 +80,8 @@ void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol);
 void cre__conn_restore_slot(cre__conn *conn);
 /* Sets address and port of the remote end, and their family. */
 void cre__conn_describe_peer(cre__conn *conn, cre_connection_info *info);
+/* Address and family of the local end. */
+void cre__conn_describe_local(int descriptor, cre_connection_info *info);
 
 static inline cre__conn *cre__engine_find(cre_engine *engine, cre_session session) {
     cre__stream *stream = session ? engine->streams[session & engine->streams_mask] : NULL;

@@ -29,6 +29,7 @@ static void restore(cre__conn *conn, cre_connection_info *info) {
     info->port = conn->port_index;
     info->queued = (uint32_t)cre__conn_queued(conn);
     cre__conn_describe_peer(conn, info);
+    cre__conn_describe_local(conn->transport.descriptor, info);
     bool counted = engine->config.max_per_address && (info->family == AF_INET || info->family == AF_INET6);
     cre__table_restore(engine->table, info, counted);
     atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);

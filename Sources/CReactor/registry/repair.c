@@ -46,7 +46,7 @@ void cre__table_restore(cre_table *table, const cre_connection_info *info, bool 
     /* Only the worker knows which request it has taken. */
     uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
     atomic_store_explicit(&slot->session, 0, memory_order_relaxed);
-    cre__slot_fill(slot, info);
+    cre__slot_fill(table, slot, info);
     if (taken <= MAX_REQUEST_TAKEN) atomic_store_explicit(&slot->request_taken, taken, memory_order_relaxed);
     atomic_store_explicit(&slot->counted, counted, memory_order_relaxed);
     atomic_store_explicit(&slot->queued, info->queued, memory_order_relaxed);
@@ -57,7 +57,7 @@ void cre__table_restore(cre_table *table, const cre_connection_info *info, bool 
 
 uint32_t cre__table_restore_counts(cre_table *table) {
     if (!cre__table_is_kept(table)) return 0;
-    uint32_t restored = 0;
+    uint32_t restored = cre__local_restore(table);
     for (uint32_t word = 0; word * 64 < table->slots; word++) {
         /* In this order: another thread claims in `memory` first, and both may change at any time. */
         uint64_t shown = get(&table->shown->used[word]), kept = get(&table->memory->used[word]);

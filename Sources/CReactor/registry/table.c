@@ -86,13 +86,14 @@ static uint64_t get(const _Atomic uint64_t *word) {
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-void cre__slot_fill(cre__slot *slot, const cre_connection_info *info) {
+void cre__slot_fill(cre_table *table, cre__slot *slot, const cre_connection_info *info) {
     uint64_t address[2];
+    uint8_t local = cre__local_enter(table, info);
     memcpy(address, info->remote_address, sizeof address);
     /* A reader that sees any of these values sees that the previous session has been removed. */
     atomic_thread_fence(memory_order_release);
-    set(&slot->place, info->family | (uint64_t)info->remote_port << 16 | (uint64_t)info->port << 32 |
-                          (uint64_t)info->worker << 48);
+    set(&slot->place, info->family | (uint64_t)local << 8 | (uint64_t)info->remote_port << 16 |
+                          (uint64_t)info->port << 32 | (uint64_t)info->worker << 48);
     set(&slot->address[0], address[0]);
     set(&slot->address[1], address[1]);
     set(&slot->connect_time_ms, (uint64_t)info->connect_time_ms);
@@ -148,7 +149,7 @@ static int claim(cre_table *table, cre_connection_info *info, uint16_t workers) 
         /* A slot that was never used has none, and its memory is not touched. */
         if (get(&slot->connect_time_ms)) cre__table_forget_last(table, session);
         info->worker = (uint16_t)(info->worker + (session - 1) % workers);
-        cre__slot_fill(slot, info);
+        cre__slot_fill(table, slot, info);
         atomic_store_explicit(cre__table_user(table, session), 0, memory_order_relaxed);
         atomic_store_explicit(&slot->session, session, memory_order_release);
         mark_used(table, index, 1);
@@ -250,6 +251,7 @@ static bool copy_info(const cre_table *table, cre_session session, const _Atomic
     if (now.last_receive_ms < now.connect_time_ms) now.last_receive_ms = now.connect_time_ms;
     if (now.last_send_ms && now.last_send_ms < now.connect_time_ms) now.last_send_ms = now.connect_time_ms;
     memcpy(now.remote_address, address, sizeof address);
+    cre__local_get(table, (uint8_t)(place >> 8), &now);
     /* Was the slot released, and perhaps claimed again, during the copy? */
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(owner, memory_order_relaxed) != session) return false;

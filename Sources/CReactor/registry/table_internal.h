@@ -10,7 +10,9 @@
  * valid only if the slot has the same session afterwards. */
 typedef struct cre__slot {
     _Atomic uint64_t session; /* 0: free; written last when claimed, first when released */
-    _Atomic uint64_t place;   /* family, remote port, listening port, worker: 16 bits each from the lowest */
+    /* From the lowest bit: family (8 bits), index of the local address (8), remote port, listening port and
+     * worker (16 each). */
+    _Atomic uint64_t place;
     _Atomic uint64_t address[2];
     _Atomic uint64_t connect_time_ms;
     _Atomic uint32_t queued; /* bytes of queued output */
@@ -50,14 +52,24 @@ static inline uint16_t cre__slot_worker(const cre__slot *slot) {
 /* The number of nodes that may have connections. */
 #define CRE__TABLE_NODES 1024u
 
+/* A local address that connections have. They are few, so a slot has the index of one. */
+typedef struct cre__local {
+    _Atomic uint64_t address[2];
+    _Atomic uint8_t family; /* or 0: free; see local.c */
+} cre__local;
+
+/* The most local addresses; connections of further ones show none. */
+#define CRE__TABLE_LOCALS 255u
+
 typedef struct cre__table_memory {
     _Alignas(64) _Atomic uint64_t next_session;
     _Alignas(64) _Atomic uint32_t count;
     _Atomic uint64_t seed[2];                 /* of the hash of addresses; 0: not chosen yet */
     _Alignas(64) _Atomic uint32_t turn;       /* for dispatch in turn: dispatch.c */
     _Atomic uint32_t loads[CRE__TABLE_NODES]; /* connections of each worker, by node */
-    _Alignas(64) _Atomic uint64_t held;       /* bytes that all connections have queued and buffered */
-    _Alignas(64) _Atomic uint64_t used[];     /* a bit per slot; the slots follow, 64-byte aligned */
+    _Alignas(64) cre__local locals[CRE__TABLE_LOCALS];
+    _Alignas(64) _Atomic uint64_t held;   /* bytes that all connections have queued and buffered */
+    _Alignas(64) _Atomic uint64_t used[]; /* a bit per slot; the slots follow, 64-byte aligned */
 } cre__table_memory;
 
 /*
@@ -140,10 +152,22 @@ int cre__table_claim(cre_table *table, cre_connection_info *info, uint16_t worke
 void cre__table_release(cre_table *table, cre_session session);
 void cre__table_set_state(cre_table *table, cre_session session, cre_connection_state state);
 
+/* ---- local.c ---- */
+
+/* The index of the local address in *info, from 1 on: that of a connection that has it already, or else a
+ * free one. 0: it has none, or there is no room. */
+uint8_t cre__local_enter(cre_table *table, const cre_connection_info *info);
+
+/* Sets the local address of *info to the one at an index, if that is shown. */
+void cre__local_get(const cre_table *table, uint8_t index, cre_connection_info *info);
+
+/* Shows the addresses of a kept table again where they were overwritten. Returns their number. */
+uint32_t cre__local_restore(cre_table *table);
+
 /* ---- repair.c: other processes can overwrite what is shown ---- */
 
 /* Fills a slot, except for its session. */
-void cre__slot_fill(cre__slot *slot, const cre_connection_info *info);
+void cre__slot_fill(cre_table *table, cre__slot *slot, const cre_connection_info *info);
 
 /* A number for those parts of a slot that nobody changes while the connection lives. */
 uint8_t cre__slot_checksum(const cre_table *table, const cre__slot *slot);
@@ -157,8 +181,8 @@ bool cre__table_shows(const cre_table *table, const cre_connection_info *info, u
 /* Writes the slot of a live session again from *info; `counted`: the connection counts for its address. */
 void cre__table_restore(cre_table *table, const cre_connection_info *info, bool counted);
 
-/* Makes the number of connections and the slots in use that a kept table shows those that it has. Returns how
- * many words of slots differed. */
+/* Makes the number of connections, the slots in use and the local addresses that a kept table shows those
+ * that it has. Returns how many words of slots, and how many addresses, differed. */
 uint32_t cre__table_restore_counts(cre_table *table);
 
 /* For a table that is not kept and seems to be full: counts the connections again, at most once in a second,

@@ -29,7 +29,7 @@ struct ObservedResponse: Sendable {
     let observer: any ResponseObserver
     let request: Request
     /// The remote end: its connection may be gone when the response has ended.
-    let remote: RemoteAddress
+    let remote: BinaryAddress
     /// A time, by a clock that the observer chooses.
     let start: Int64
 }

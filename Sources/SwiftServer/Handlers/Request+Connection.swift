@@ -13,6 +13,10 @@ extension Request {
     }
     /// The client's port.
     public var remotePort: Int? { connectionInfo?.remotePort }
-    /// The server's port that the request came in on.
+    /// The address of the local end, as ``ConnectionInfo/localAddress``; its port is ``serverPort``.
+    public var localAddress: String? {
+        CurrentWorker.context.flatMap { ConnectionInfo.localAddress(fd, $0.bus, $0.server) }
+    }
+    /// The server's port that received the request.
     public var serverPort: Int? { connectionInfo?.serverPort }
 }

@@ -10,6 +10,8 @@ extension ConnectionInfo {
 
         /// A listening socket.
         struct Port {
+            /// The address as it was configured.
+            var host: String
             /// The bound port.
             var number: Int
             var type: PortProtocol
@@ -41,7 +43,8 @@ extension ConnectionInfo {
         self.init(
             fd: fd, webSocketStatus: ConnectionInfo.status(of: raw, port?.type), serverPort: port?.number ?? 0,
             portIndex: index, socketType: kind, isSecure: port?.isSecure ?? false,
-            remoteAddress: RemoteAddress(raw).text, remotePort: Int(raw.remote_port),
+            remoteAddress: BinaryAddress(raw).text, remotePort: Int(raw.remote_port),
+            localAddress: ConnectionInfo.localAddress(raw, port),
             connectTime: Double(raw.connect_time_ms) / 1000, lastReceiveTime: Double(raw.last_receive_ms) / 1000,
             lastSendTime: raw.last_send_ms == 0 ? nil : Double(raw.last_send_ms) / 1000,
             workerID: worker, reactorID: server.reactors > 0 ? Int(raw.owner) : nil,
@@ -56,7 +59,21 @@ extension ConnectionInfo {
 
     /// The remote address of a connection, or of one that has left its entry.
     static func remoteAddress(_ fd: ConnectionID, _ bus: Bus) -> String? {
-        RemoteAddress(fd, bus)?.text
+        BinaryAddress(fd, bus)?.text
+    }
+
+    /// The local address of a connection, or of one that has left its entry.
+    static func localAddress(_ fd: ConnectionID, _ bus: Bus, _ server: Server) -> String? {
+        var raw = cre_connection_info()
+        let size = MemoryLayout<cre_connection_info>.size
+        guard unsafe cre_table_get_last_info(bus.table, fd.rawValue, &raw, size) else { return nil }
+        let index = Int(raw.port)
+        return localAddress(raw, server.ports.indices.contains(index) ? server.ports[index] : nil)
+    }
+
+    private static func localAddress(_ raw: cre_connection_info, _ port: Server.Port?) -> String {
+        if raw.local_family == 0, let host = port?.host, host.hasPrefix("unix:") { return host }
+        return BinaryAddress(localOf: raw).text
     }
 
     private static func status(of raw: cre_connection_info, _ type: PortProtocol?) -> WebSocketStatus {

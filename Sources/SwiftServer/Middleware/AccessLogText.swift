@@ -92,7 +92,7 @@ enum AccessLogText {
         for byte in address.utf8 { unsafe put(byte) }
     }
 
-    mutating func put(address: RemoteAddress) {
+    mutating func put(address: BinaryAddress) {
         let length = unsafe address.write(to: at)
         unsafe at += length
         if length == 0 { unsafe put("-") }

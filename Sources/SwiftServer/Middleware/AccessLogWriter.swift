@@ -10,7 +10,7 @@ internal import Glibc
     private let kind: Kind
     private let needsEntry: Bool
     /// The addresses of connections, at the last bits of their ids.
-    @safe @exclusivity(unchecked) private var remotes: [(fd: ConnectionID, address: RemoteAddress)] = []
+    @safe @exclusivity(unchecked) private var remotes: [(fd: ConnectionID, address: BinaryAddress)] = []
     @safe @exclusivity(unchecked) private var date = AccessLogDate()
 
     private enum Kind { case common, combined, other }
@@ -37,10 +37,10 @@ internal import Glibc
     }
 
     /// The address of a connection, which is looked up once as long as others do not take its place.
-    private func remote(of fd: ConnectionID, _ worker: WorkerContext) -> RemoteAddress {
-        if remotes.isEmpty { remotes = Array(repeating: (ConnectionID(rawValue: 0), RemoteAddress()), count: 256) }
+    private func remote(of fd: ConnectionID, _ worker: WorkerContext) -> BinaryAddress {
+        if remotes.isEmpty { remotes = Array(repeating: (ConnectionID(rawValue: 0), BinaryAddress()), count: 256) }
         let place = Int(truncatingIfNeeded: fd.rawValue & 255)
-        if remotes[place].fd != fd { remotes[place] = (fd, RemoteAddress(fd, worker.bus) ?? RemoteAddress()) }
+        if remotes[place].fd != fd { remotes[place] = (fd, BinaryAddress(fd, worker.bus) ?? BinaryAddress()) }
         return remotes[place].address
     }
 

@@ -49,7 +49,7 @@ internal import Glibc
         connectionServer = ConnectionInfo.Server(
             ports: zip(configuration.ports, ports).enumerated().map { index, port in
                 ConnectionInfo.Server.Port(
-                    number: port.1, type: port.0.type, isSecure: port.0.tls != nil,
+                    host: port.0.host, number: port.1, type: port.0.type, isSecure: port.0.tls != nil,
                     descriptors: listeners.indices.contains(index) ? listeners[index] : [])
             }, reactors: configuration.layout.reactors)
         self.masterPID = masterPID

@@ -16,6 +16,10 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let remoteAddress: String
     /// The client's port, 0 when it has none.
     public let remotePort: Int
+    /// The server's address that the client has connected to, as text, also when the port listens on all addresses. Of
+    /// a Unix socket it is "unix:" and the path. Empty in the rare case that the connections of this server have had
+    /// more than 255 different local addresses: those of further ones are not known.
+    public let localAddress: String
     /// The time at which it was accepted, in seconds since 1970.
     public let connectTime: Double
     /// The time at which bytes were last received, to about an eighth of a second; at first the time it was accepted.

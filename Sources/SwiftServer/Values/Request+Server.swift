@@ -70,7 +70,7 @@ extension Request: CustomStringConvertible, CustomDebugStringConvertible, Custom
                 "fd": fd, "method": method, "target": target, "path": path, "query": query.map { "\($0)=\($1)" },
                 "httpVersion": httpVersion, "scheme": scheme, "header": header.map { "\($0): \($1)" },
                 "cookies": cookies.dictionary, "remoteAddress": remoteAddress as Any, "remotePort": remotePort as Any,
-                "serverPort": serverPort as Any, "time": time, "body": body,
+                "localAddress": localAddress as Any, "serverPort": serverPort as Any, "time": time, "body": body,
             ], displayStyle: .struct)
     }
 }

@@ -49,7 +49,8 @@ import TestProtocol
                 """
                 \(request)|\(request.httpVersion)|\(request.scheme)|\(request.remoteAddress ?? "?")\
                 |\(request.serverPort == server.port)|\(request.remotePort ?? 0)|\(isRecent)\
-                |\(request.decodedPath ?? "?")|\(String(decoding: request.raw, as: UTF8.self))
+                |\(request.decodedPath ?? "?")|\(String(decoding: request.raw, as: UTF8.self))\
+                |\(request.localAddress ?? "?")|\(request.localAddress == request.connectionInfo?.localAddress)
                 """)
         }
         serveFiles(server)

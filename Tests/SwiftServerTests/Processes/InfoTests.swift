@@ -13,11 +13,12 @@ extension ProcessTests {
                 let text = "POST /a%20b?x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
                 try connection.send(text)
                 let parts = try connection.takeResponse().body.split(separator: "|").map(String.init)
-                #expect(parts.count == 9)
+                #expect(parts.count == 11)
                 #expect(parts[0...4] == ["POST /a%20b?x HTTP/1.1", "1.1", "http", "127.0.0.1", "true"])
                 #expect(Int(parts[5]) ?? 0 > 0)
                 #expect(parts[6...7] == ["true", "/a b"])
                 #expect(parts[8] == text)
+                #expect(parts[9...] == ["127.0.0.1", "true"])
             }
         }
 

@@ -1,8 +1,8 @@
 internal import CReactor
 internal import Glibc
 
-/// The address of a connection's remote end in binary form. Making its text is left to those who need it.
-struct RemoteAddress: Sendable, Equatable {
+/// The IPv4 or IPv6 address of one end of a connection in binary form. Making its text is left to those who need it.
+struct BinaryAddress: Sendable, Equatable {
     private let family: UInt8
     /// The bytes in the order of the network.
     private let first, second: UInt64
@@ -13,16 +13,25 @@ struct RemoteAddress: Sendable, Equatable {
     /// No address.
     init() { (family, first, second) = (0, 0, 0) }
 
-    init(_ info: cre_connection_info) {
-        family = info.family
-        (first, second) = unsafe withUnsafeBytes(of: info.remote_address) {
-            unsafe (
-                $0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-            )
-        }
+    private init(family: UInt8, bytes: UnsafeRawBufferPointer) {
+        self.family = family
+        (first, second) = unsafe (
+            bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        )
     }
 
-    /// The address of a connection, or of one that has left its entry; `nil` when there is none any more.
+    /// The address of the remote end.
+    init(_ info: cre_connection_info) {
+        self = unsafe withUnsafeBytes(of: info.remote_address) { unsafe Self(family: info.family, bytes: $0) }
+    }
+
+    /// The address of the local end; no address when it is unknown.
+    init(localOf info: cre_connection_info) {
+        self = unsafe withUnsafeBytes(of: info.local_address) { unsafe Self(family: info.local_family, bytes: $0) }
+    }
+
+    /// The address of the remote end of a connection, or of one that has left its entry; `nil` when there is none any
+    /// more.
     init?(_ fd: ConnectionID, _ bus: Bus) {
         var info = cre_connection_info()
         let size = MemoryLayout<cre_connection_info>.size
@@ -32,7 +41,7 @@ struct RemoteAddress: Sendable, Equatable {
 
     /// The address as text: "127.0.0.1" or "::1"; empty when there is none, as of Unix sockets.
     var text: String {
-        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: RemoteAddress.textSize) { room in
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: BinaryAddress.textSize) { room in
             let start = unsafe room.baseAddress.unsafelyUnwrapped
             let length = unsafe write(to: start)
             return unsafe String(decoding: UnsafeBufferPointer(start: start, count: length), as: UTF8.self)
@@ -74,8 +83,8 @@ struct RemoteAddress: Sendable, Equatable {
 
     private func writeIPv6(to room: UnsafeMutablePointer<UInt8>) -> Int {
         unsafe withUnsafeBytes(of: (first, second)) { bytes in
-            unsafe room.withMemoryRebound(to: CChar.self, capacity: RemoteAddress.textSize) { room in
-                let size = socklen_t(RemoteAddress.textSize)
+            unsafe room.withMemoryRebound(to: CChar.self, capacity: BinaryAddress.textSize) { room in
+                let size = socklen_t(BinaryAddress.textSize)
                 return unsafe inet_ntop(AF_INET6, bytes.baseAddress, room, size).map { unsafe strlen($0) } ?? 0
             }
         }

@@ -98,6 +98,84 @@ TEST(old_versions_are_refused) {
     tls_stop(net);
 }
 
+static void negotiated(net_server *net, int version, const char *cipher) {
+    SSL_CTX *context = client_context(&authority, version);
+    tls_client client = tls_connect(net, context, "localhost");
+    CHECK_STR(SSL_get_cipher_name(client.ssl), cipher);
+    tls_close(&client);
+    SSL_CTX_free(context);
+}
+
+TEST(ciphers_are_chosen_in_the_order_of_the_server) {
+    net_server *net =
+        tls_start((cre_engine_config){ 0 },
+                  (cre_tls_config){ .ciphers = "ECDHE+CHACHA20:ECDHE-ECDSA-AES256-GCM-SHA384:!MD5",
+                                    .cipher_suites = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256" });
+    SSL_CTX *limited = client_context(&authority, TLS1_2_VERSION);
+    CHECK(SSL_CTX_set_cipher_list(limited, "ECDHE-ECDSA-AES128-GCM-SHA256"));
+    refused(net, limited, "no shared cipher");
+    CHECK(SSL_CTX_set_cipher_list(limited, "ECDHE-ECDSA-AES256-GCM-SHA384"));
+    accepted(net, limited);
+    SSL_CTX_free(limited);
+    negotiated(net, TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305");
+    SSL_CTX *newer = client_context(&authority, 0);
+    CHECK(SSL_CTX_set_ciphersuites(newer, "TLS_AES_256_GCM_SHA384"));
+    CHECK(SSL_CTX_set_min_proto_version(newer, TLS1_3_VERSION));
+    refused(net, newer, "no shared cipher");
+    CHECK(SSL_CTX_set_ciphersuites(newer, "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256"));
+    accepted(net, newer);
+    SSL_CTX_free(newer);
+    tls_stop(net);
+    net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .cipher_suites = "TLS_AES_128_GCM_SHA256" });
+    negotiated(net, 0, "TLS_AES_128_GCM_SHA256");
+    tls_stop(net);
+}
+
+static void refused_lists(const char *ciphers, const char *suites, cre_tls_version minimum,
+                          const char *cause) {
+    char why[CRE_TLS_MESSAGE];
+    cre_tls_certificate own = certificate_of(&server, NULL);
+    cre_tls_config config = { .size = sizeof config,
+                              .certificates = &own,
+                              .count = 1,
+                              .minimum = minimum,
+                              .ciphers = ciphers,
+                              .cipher_suites = suites };
+    cre_tls *tls = NULL;
+    CHECK_EQ(cre_tls_create(&config, &tls, why), CRE_ETLS_CONFIG);
+    CHECK_STR(why, cause);
+    cre_tls_client_config client = {
+        .size = sizeof client, .minimum = minimum, .ciphers = ciphers, .cipher_suites = suites
+    };
+    cre_tls_client *made = NULL;
+    CHECK_EQ(cre_tls_client_create(&client, &made, why), CRE_ETLS_CONFIG);
+    CHECK_STR(why, cause);
+}
+
+TEST(lists_of_ciphers_are_checked) {
+    refused_lists("x", NULL, CRE_TLS_1_2, "ciphers has no cipher of TLS 1.2 in \"x\"");
+    refused_lists("ECDHE+AESGCM:ECDHE-RSA-AES127", NULL, CRE_TLS_1_2,
+                  "ciphers has no cipher of TLS 1.2 in \"ECDHE-RSA-AES127\"");
+    refused_lists("", NULL, CRE_TLS_1_2, "ciphers has no cipher of TLS 1.2: \"\"");
+    refused_lists("HIGH:!ALL", NULL, CRE_TLS_1_2, "ciphers has no cipher of TLS 1.2: \"HIGH:!ALL\"");
+    refused_lists("TLS_AES_128_GCM_SHA256", NULL, CRE_TLS_1_2,
+                  "ciphers has no cipher of TLS 1.2 in \"TLS_AES_128_GCM_SHA256\"");
+    refused_lists("HIGH", NULL, CRE_TLS_1_3,
+                  "ciphers is of TLS 1.2, which is not accepted; see cipherSuites");
+    const char *empty = "cipherSuites has an empty or a too long name";
+    refused_lists(NULL, "", CRE_TLS_1_2, empty);
+    refused_lists(NULL, "TLS_AES_128_GCM_SHA256:", CRE_TLS_1_2, empty);
+    refused_lists(NULL, ":TLS_AES_128_GCM_SHA256", CRE_TLS_1_2, empty);
+    refused_lists(NULL, "TLS_AES_128_GCM_SHA256:TLS_AES_1", CRE_TLS_1_3,
+                  "cipherSuites has no suite of TLS 1.3 in \"TLS_AES_1\"");
+    refused_lists(NULL, "ECDHE-RSA-AES128-GCM-SHA256", CRE_TLS_1_2,
+                  "cipherSuites has no suite of TLS 1.3 in \"ECDHE-RSA-AES128-GCM-SHA256\"");
+    char name[201] = { 0 };
+    memset(name, 'A', sizeof name - 1);
+    refused_lists(name, NULL, CRE_TLS_1_2, "ciphers has a too long name");
+    refused_lists(NULL, name, CRE_TLS_1_2, empty);
+}
+
 TEST(a_client_that_does_not_trust_the_certificate) {
     identity stranger = make_identity("stranger", NULL);
     net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });

@@ -80,6 +80,9 @@ typedef struct cre_tls_client_config {
     cre_tls_source certificate;
     /** Its key, without a password; empty: it is in `certificate`. */
     cre_tls_source key;
+    /** As in cre_tls_config. */
+    const char *ciphers;
+    const char *cipher_suites;
 } cre_tls_client_config;
 
 /**

@@ -71,6 +71,11 @@ typedef struct cre_tls_config {
      * NULL. */
     void (*failed)(void *context, const char *peer, const char *cause);
     void *context;
+    /** The ciphers of TLS 1.2 in OpenSSL's notation, preferred ones first, not with a `minimum` of TLS 1.3.
+     * NULL: those with forward secrecy and authenticated encryption. */
+    const char *ciphers;
+    /** The cipher suites of TLS 1.3, preferred ones first, separated by colons. NULL: all. */
+    const char *cipher_suites;
 } cre_tls_config;
 
 /**

@@ -17,7 +17,7 @@
 #include "core/memory.h"
 #include "net/tls_setup.h"
 
-CRE__CONFIG(cre_tls_client_config, key);
+CRE__CONFIG(cre_tls_client_config, cipher_suites);
 
 #define MAX_NAME     253u
 #define HANDSHAKE_MS 10000u
@@ -82,6 +82,9 @@ int cre_tls_client_create(const cre_tls_client_config *given, cre_tls_client **o
     client->handshake_timeout_ms = config->handshake_timeout_ms ? config->handshake_timeout_ms : HANDSHAKE_MS;
     client->accept_any_certificate = config->accept_any_certificate;
     result = cre__tls_new_ssl(TLS_client_method(), config->minimum, &client->ssl, why);
+    if (!result)
+        result =
+            cre__tls_set_ciphers(client->ssl, config->minimum, config->ciphers, config->cipher_suites, why);
     if (!result) result = set_verification(client->ssl, config, why);
     if (!result) result = set_protocols(client->ssl, config->protocols, why);
     if (!result) result = set_certificate(client->ssl, config, why);

@@ -18,7 +18,7 @@
 #include "core/memory.h"
 #include "net/tls_setup.h"
 
-CRE__CONFIG(cre_tls_config, context);
+CRE__CONFIG(cre_tls_config, cipher_suites);
 CRE__CONFIG(cre_tls_certificate, key);
 
 #define MAX_NAME 253u
@@ -134,6 +134,8 @@ static int new_ssl(struct cre__tls_context *context, const cre_tls_config *confi
                    const cre_tls_certificate *certificate, SSL_CTX **out, char *why) {
     int result = cre__tls_new_ssl(TLS_server_method(), config->minimum, out, why);
     SSL_CTX *ssl = *out;
+    if (!result)
+        result = cre__tls_set_ciphers(ssl, config->minimum, config->ciphers, config->cipher_suites, why);
     if (result) return result;
     SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     /* Sessions are resumed by tickets, which need no memory here. */

@@ -19,6 +19,9 @@
 /* Forward secrecy and authenticated encryption, nothing else; those of TLS 1.3 are all of that kind. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
+/* The longest name of a cipher, or of a combination ("ECDHE+AESGCM"). */
+#define MAX_CIPHER 100u
+
 /* The most that one read of the socket takes. The buffer is allocated only while there is input. */
 #define READ_BUFFER 32768
 
@@ -185,6 +188,54 @@ int cre__tls_set_protocols(const char *protocols, uint8_t out[CRE__TLS_PROTOCOLS
         protocols += length + (protocols[length] == ',');
     }
     return 0;
+}
+
+/* OpenSSL skips unknown names in a list, as long as one name is known. Each element that adds ciphers is
+ * therefore tried alone; those that remove some ("!x", "-x"), and commands ("@x"), need not match any. */
+static int set_ciphers(SSL_CTX *ssl, const char *ciphers, char *why) {
+    for (const char *at = ciphers; *at;) {
+        size_t length = strcspn(at, ":, ;");
+        char element[MAX_CIPHER + 1];
+        if (length && !strchr("!-@", *at)) {
+            if (length > MAX_CIPHER) return cre__tls_refuse(why, "ciphers has a too long name");
+            memcpy(element, at, length);
+            element[length] = 0;
+            if (!SSL_CTX_set_cipher_list(ssl, element + (*element == '+')))
+                return cre__tls_refuse(why, "ciphers has no cipher of TLS 1.2 in \"%s\"", element);
+        }
+        at += length + (at[length] != 0);
+    }
+    if (SSL_CTX_set_cipher_list(ssl, ciphers)) return 0;
+    return cre__tls_refuse(why, "ciphers has no cipher of TLS 1.2: \"%.200s\"", ciphers);
+}
+
+/* Likewise: some versions of OpenSSL skip unknown names here, too. */
+static int set_suites(SSL_CTX *ssl, const char *suites, char *why) {
+    for (const char *at = suites; *at || at == suites;) {
+        size_t length = strcspn(at, ":");
+        char suite[MAX_CIPHER + 1];
+        if (!length || length > MAX_CIPHER)
+            return cre__tls_refuse(why, "cipherSuites has an empty or a too long name");
+        memcpy(suite, at, length);
+        suite[length] = 0;
+        bool known = SSL_CTX_set_ciphersuites(ssl, suite);
+        const SSL_CIPHER *first = known ? sk_SSL_CIPHER_value(SSL_CTX_get_ciphers(ssl), 0) : NULL;
+        if (!first || strcmp(SSL_CIPHER_get_name(first), suite) != 0)
+            return cre__tls_refuse(why, "cipherSuites has no suite of TLS 1.3 in \"%s\"", suite);
+        at += length;
+        if (*at && !*++at) return cre__tls_refuse(why, "cipherSuites has an empty or a too long name");
+    }
+    return SSL_CTX_set_ciphersuites(ssl, suites) ? 0 : cre__tls_refuse(why, "%s", cre__tls_reason());
+}
+
+int cre__tls_set_ciphers(SSL_CTX *ssl, cre_tls_version minimum, const char *ciphers, const char *suites,
+                         char *why) {
+    if (ciphers && minimum == CRE_TLS_1_3)
+        return cre__tls_refuse(why, "ciphers is of TLS 1.2, which is not accepted; see cipherSuites");
+    int result = ciphers ? set_ciphers(ssl, ciphers, why) : 0;
+    if (!result && suites) result = set_suites(ssl, suites, why);
+    ERR_clear_error();
+    return result;
 }
 
 int cre__tls_new_ssl(const SSL_METHOD *method, cre_tls_version minimum, SSL_CTX **out, char *why) {

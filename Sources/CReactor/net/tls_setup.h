@@ -44,6 +44,9 @@ int cre__tls_use_certificate(SSL_CTX *ssl, const cre_tls_source *certificate, co
                              char *why);
 int cre__tls_set_protocols(const char *protocols, uint8_t out[CRE__TLS_PROTOCOLS], uint32_t *length,
                            char *why);
+/* Replaces the lists of ciphers of a context; NULL: the one that it has. */
+int cre__tls_set_ciphers(SSL_CTX *ssl, cre_tls_version minimum, const char *ciphers, const char *suites,
+                         char *why);
 /* Creates *ssl with the settings of both roles. *ssl is owned by the caller on failure, too; NULL: none. */
 int cre__tls_new_ssl(const SSL_METHOD *method, cre_tls_version minimum, SSL_CTX **ssl, char *why);
 #endif

@@ -39,6 +39,13 @@ public struct ClientTLS: Sendable, Hashable {
     public var serverName: String?
     /// The oldest version that is accepted. Default: TLS 1.2.
     public var minimumVersion: TLSConfiguration.Version = .tls12
+    /// The ciphers of TLS 1.2, preferred ones first, in OpenSSL's notation: "ECDHE-RSA-AES128-GCM-SHA256:ECDHE+AES".
+    /// An unknown one is an error. `nil`: ECDHE with AES-GCM or ChaCha20, which have forward secrecy. It must be `nil`
+    /// when ``minimumVersion`` is TLS 1.3.
+    public var ciphers: String?
+    /// The cipher suites of TLS 1.3, preferred ones first: "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256".
+    /// `nil`: all that OpenSSL has.
+    public var cipherSuites: String?
     /// The certificate that the client presents if the server asks for one.
     public var identity: Identity?
 
@@ -70,6 +77,8 @@ public struct ClientTLS: Sendable, Hashable {
             unsafe config.certificate = memory.source(identity.chain)
             unsafe config.key = memory.source(identity.privateKey)
         }
+        if let ciphers = tls.ciphers { unsafe config.ciphers = memory.string(ciphers) }
+        if let suites = tls.cipherSuites { unsafe config.cipher_suites = memory.string(suites) }
         var why = [CChar](repeating: 0, count: Int(CRE_TLS_MESSAGE))
         var client: OpaquePointer?
         let result = unsafe why.withUnsafeMutableBufferPointer { why in

@@ -10,6 +10,12 @@ struct NamedOptions: Sendable {
     /// The certificate's file while that of its key is missing, and the other way round.
     var certificate: String?
     var key: String?
+    /// Of TLS, while no certificate is known.
+    var ciphers: String?
+    /// The file of the authorities of clients, and whether they are asked for certificates, while one of both, or the
+    /// server's certificate, is missing.
+    var authorities: String?
+    var verifiesClients: Bool?
     var folder = NamedFolder()
     var compression = ResponseCompression()
     /// Which were set by name: the values of a group, and what switches it.
@@ -74,6 +80,10 @@ struct OptionDraft {
     var folders = StaticFileMounts()
     var certificate: String?
     var key: String?
+    var ciphers: String?
+    var authorities: String?
+    /// `nil`: not set, or not to be expressed by an option.
+    var verifiesClients: Bool?
 
     init(_ server: Server) {
         settings = server.settings
@@ -104,6 +114,15 @@ struct OptionDraft {
             if case .file(let path) = first.chain { certificate = path }
             if case .file(let path) = first.privateKey { key = path }
         }
+        ciphers = tls?.ciphers ?? named.ciphers
+        (authorities, verifiesClients) = (named.authorities, named.verifiesClients)
+        switch tls?.clientCertificates {
+        case .required(let source):
+            (authorities, verifiesClients) = (source.path, true)
+        case .optional(let source):
+            (authorities, verifiesClients) = (source.path, nil)
+        case .none?, nil: break
+        }
     }
 
     /// Makes the typed settings of the options that only have an effect together.
@@ -112,17 +131,37 @@ struct OptionDraft {
         port.keepAlive = keepsAlive ? named.keepAlive : nil
         settings.compressResponses = compresses ? named.compression : nil
         folders = try named.folder.mounts()
-        guard let certificate, let key else {
-            (named.certificate, named.key) = (certificate, key)
-            return
-        }
-        (named.certificate, named.key) = (nil, nil)
-        if tls?.certificates.isEmpty == false {
-            tls?.certificates[0].chain = .file(certificate)
-            tls?.certificates[0].privateKey = .file(key)
+        finishTLS()
+    }
+
+    private mutating func finishTLS() {
+        if let certificate, let key {
+            (named.certificate, named.key) = (nil, nil)
+            if tls?.certificates.isEmpty == false {
+                tls?.certificates[0].chain = .file(certificate)
+                tls?.certificates[0].privateKey = .file(key)
+            } else {
+                tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
+            }
         } else {
-            tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
+            (named.certificate, named.key) = (certificate, key)
         }
+        (named.ciphers, named.authorities, named.verifiesClients) = (ciphers, authorities, verifiesClients)
+        guard var tls else { return }
+        tls.ciphers = ciphers
+        named.ciphers = nil
+        let source = authorities.map { .file($0) } ?? tls.clientCertificates.authorities
+        switch (verifiesClients, source) {
+        case (true, let source?):
+            tls.clientCertificates = .required(authorities: source)
+            (named.authorities, named.verifiesClients) = (nil, nil)
+        case (nil, let source?) where tls.clientCertificates.authorities != nil:
+            tls.clientCertificates = .optional(authorities: source)
+            named.authorities = nil
+        case (false, _): tls.clientCertificates = .none
+        default: break
+        }
+        self.tls = tls
     }
 
     private func framing() throws(ServerError) -> Framing {
@@ -179,6 +218,13 @@ struct OptionDraft {
         }
         if named.certificate != nil { throw .setting("ssl_cert_file needs ssl_key_file") }
         if named.key != nil { throw .setting("ssl_key_file needs ssl_cert_file") }
+        if named.ciphers != nil { throw .setting("ssl_ciphers needs ssl_cert_file and ssl_key_file") }
+        switch (named.verifiesClients, named.authorities) {
+        case (true, nil): throw .setting("ssl_verify_peer needs ssl_client_cert_file")
+        case (true, _): throw .setting("ssl_verify_peer needs ssl_cert_file and ssl_key_file")
+        case (nil, _?): throw .setting("ssl_client_cert_file needs ssl_verify_peer")
+        default: break
+        }
     }
 }
 
@@ -187,4 +233,17 @@ extension Framing {
         kind == CRE_FRAMING_MARKER_SPLIT.rawValue || kind == CRE_FRAMING_MARKER_CHECK.rawValue
     }
     var hasLength: Bool { kind == CRE_FRAMING_LENGTH.rawValue }
+}
+
+extension TLSConfiguration.Source {
+    fileprivate var path: String? { if case .file(let path) = self { path } else { nil } }
+}
+
+extension TLSConfiguration.ClientCertificates {
+    fileprivate var authorities: TLSConfiguration.Source? {
+        switch self {
+        case .none: nil
+        case .optional(let source), .required(let source): source
+        }
+    }
 }

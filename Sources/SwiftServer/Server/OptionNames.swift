@@ -234,6 +234,10 @@ extension OptionDraft {
         "kernel_socket_send_buffer_size": size(\.port.sendBuffer),
         "ssl_cert_file": text(\.certificate),
         "ssl_key_file": text(\.key),
+        "ssl_ciphers": text(\.ciphers),
+        "ssl_client_cert_file": text(\.authorities),
+        "ssl_verify_peer": option(
+            "true or false", \.verifiesClients, { $0.asBool.map(Optional.some) }, { $0.map { .bool($0) } }),
     ]
 }
 

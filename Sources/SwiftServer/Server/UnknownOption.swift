@@ -97,7 +97,10 @@ struct UnknownOption {
     ]
 
     private static let prefixes: [(prefix: String, reason: String)] = [
-        ("ssl_", "use server.tls for all but ssl_cert_file and ssl_key_file"),
+        (
+            "ssl_",
+            "use server.tls for all but ssl_cert_file, ssl_key_file, ssl_ciphers, ssl_client_cert_file and ssl_verify_peer"
+        ),
         ("aio_", "files are read by the handlers themselves"),
         ("iouring_", "sockets are served by libuv"),
         ("websocket_mask", "servers never mask frames"),

@@ -58,6 +58,13 @@ public struct TLSConfiguration: Sendable, Hashable {
     public var clientCertificates: ClientCertificates = .none
     /// The oldest version that is accepted. Default: TLS 1.2.
     public var minimumVersion: Version = .tls12
+    /// The ciphers of TLS 1.2, preferred ones first, in OpenSSL's notation: "ECDHE-RSA-AES128-GCM-SHA256:ECDHE+AES".
+    /// An unknown one is an error. `nil`: ECDHE with AES-GCM or ChaCha20, which have forward secrecy. It must be `nil`
+    /// when ``minimumVersion`` is TLS 1.3.
+    public var ciphers: String?
+    /// The cipher suites of TLS 1.3, preferred ones first: "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256".
+    /// `nil`: all that OpenSSL has.
+    public var cipherSuites: String?
     /// The time limit of a handshake. Default: 10 seconds.
     public var handshakeTimeout: Duration = .seconds(10)
 

@@ -49,6 +49,8 @@ internal import CReactor
             unsafe config.count = certificates.count
             unsafe config.minimum = configuration.minimumVersion == .tls13 ? CRE_TLS_1_3 : CRE_TLS_1_2
             unsafe config.handshake_timeout_ms = UInt32(milliseconds)
+            if let ciphers = configuration.ciphers { unsafe config.ciphers = memory.string(ciphers) }
+            if let suites = configuration.cipherSuites { unsafe config.cipher_suites = memory.string(suites) }
             if anyProtocol { unsafe config.protocols = memory.string("") }
             unsafe config.failed = { _, peer, cause in
                 unsafe HandshakeFailures.log(peer: String(cString: peer!), cause: String(cString: cause!))

@@ -70,6 +70,8 @@ package struct Configuration: Codable, Sendable {
     package var proxies: [String]?
     /// The name of the passed socket of the server's own port.
     package var socketName: String?
+    /// The file of the authorities of clients, which must present certificates.
+    package var clientAuthorities: String?
     /// There are callbacks beside straight-line handlers.
     package var hasCallbacks: Bool?
     package var compresses: Bool?
@@ -130,6 +132,7 @@ extension Configuration {
     package var tls: TLSConfiguration? {
         guard let certificate else { return nil }
         var tls = TLSConfiguration(certificateFile: certificate.chain, privateKeyFile: certificate.key)
+        if let clientAuthorities { tls.clientCertificates = .required(authorities: .file(clientAuthorities)) }
         if let other = otherCertificate {
             tls.certificates.append(
                 .init(host: other.host, chain: .file(other.chain), privateKey: .file(other.key)))

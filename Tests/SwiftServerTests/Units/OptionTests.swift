@@ -99,6 +99,39 @@ import Testing
         #expect(server.tls == nil && server.option("ssl_key_file") == nil)
     }
 
+    @Test func optionsOfTLSMerge() throws {
+        try server.set(["ssl_ciphers": "HIGH", "ssl_client_cert_file": "ca.pem"])
+        #expect(server.tls == nil && server.option("ssl_ciphers") == "HIGH")
+        #expect(server.option("ssl_client_cert_file") == "ca.pem" && server.option("ssl_verify_peer") == nil)
+        try server.set(["ssl_cert_file": "a.pem", "ssl_key_file": "a.key", "ssl_verify_peer": true])
+        var expected = TLSConfiguration(certificateFile: "a.pem", privateKeyFile: "a.key")
+        expected.ciphers = "HIGH"
+        expected.clientCertificates = .required(authorities: .file("ca.pem"))
+        #expect(server.tls == expected)
+        try OptionDraft(server).check()
+        #expect(server.option("ssl_client_cert_file") == "ca.pem" && server.option("ssl_verify_peer") == true)
+        try server.set(["ssl_client_cert_file": "other.pem", "ssl_ciphers": "DEFAULT"])
+        expected.clientCertificates = .required(authorities: .file("other.pem"))
+        expected.ciphers = "DEFAULT"
+        #expect(server.tls == expected)
+        try server.set(["ssl_verify_peer": false])
+        #expect(server.tls?.clientCertificates == TLSConfiguration.ClientCertificates.none)
+        #expect(server.option("ssl_verify_peer") == false)
+        try OptionDraft(server).check()
+        try server.set(["ssl_verify_peer": true])
+        #expect(server.tls == expected)
+        // What options cannot express stays.
+        for other: TLSConfiguration.ClientCertificates in [
+            .optional(authorities: .file("a")), .optional(authorities: .pem([1])), .required(authorities: .pem([1])),
+        ] {
+            server.tls?.clientCertificates = other
+            server.tls?.cipherSuites = "x"
+            try server.set(server.options)
+            #expect(server.tls?.clientCertificates == other && server.tls?.cipherSuites == "x")
+            try OptionDraft(server).check()
+        }
+    }
+
     @Test func zeroIsTheDefaultOrNone() throws {
         try server.set([
             "worker_num": 7, "reactor_num": 3, "max_conn": 9, "heartbeat_idle_time": 60, "heartbeat_check_interval": 5,
@@ -181,7 +214,8 @@ import Testing
                 "set: cannot set \"enable_coroutine\": asynchronous handlers suspend by themse"
             ),
             (["reload_async": true], "set: cannot set \"reload_async\": a reload always lets handlers finish"),
-            (["ssl_ciphers": "x"], "set: cannot set \"ssl_ciphers\": use server.tls"),
+            (["ssl_protocols": 4], "set: cannot set \"ssl_protocols\": use server.tls"),
+            (["ssl_verify_peer": "yes"], "set: ssl_verify_peer must be true or false, got \"yes\""),
             (["send_timeout": 1], "set: cannot set \"send_timeout\": this option is not implemented"),
             (["http_compression_level": 10], "set: http_compression_level must be 1 (fast) to 9 (small), got 10"),
             (["compression_types": "text/*"], "set: compression_types must be a list of texts, got \"text/*\""),
@@ -246,6 +280,13 @@ import Testing
             ),
             (["upload_tmp_dir": ""], "uploadDirectory must be the path of a directory, got \"\""),
             (["ssl_cert_file": "x"], "ssl_cert_file needs ssl_key_file"),
+            (["ssl_ciphers": "HIGH"], "ssl_ciphers needs ssl_cert_file and ssl_key_file"),
+            (["ssl_verify_peer": true], "ssl_verify_peer needs ssl_client_cert_file"),
+            (
+                ["ssl_verify_peer": true, "ssl_client_cert_file": "x"],
+                "ssl_verify_peer needs ssl_cert_file and ssl_key_file"
+            ),
+            (["ssl_client_cert_file": "x"], "ssl_client_cert_file needs ssl_verify_peer"),
         ] as [([String: OptionValue], String)])
     func incompleteOptionsAreNamedByTheStart(_ options: [String: OptionValue], _ message: String) throws {
         server.onMessage { _, _ in }

@@ -30,6 +30,17 @@
             isContinued = true
             link.sendContinue(request)
         }
+        if let piece = takeFirst() { return piece }
+        return try await withTaskCancellationHandler {
+            try await awaitPiece()
+        } onCancel: {
+            Task { @MainActor in self.wake() }
+        }
+    }
+
+    /// The operation of a cancellation handler may run on another thread than the loop's. So it is all of this
+    /// function, which returns to the loop: between the look at the pieces and the wait there must be no event.
+    @MainActor private func awaitPiece() async throws -> [UInt8]? {
         while true {
             if let piece = takeFirst() { return piece }
             switch end {
@@ -38,11 +49,15 @@
             case nil: break
             }
             try Task.checkCancellation()
-            await withTaskCancellationHandler {
-                await withCheckedContinuation { reader = $0 }
-            } onCancel: {
-                Task { @MainActor in self.wake() }
-            }
+            guard reader == nil else { throw RequestBodyError.readTwice }
+            await wait()
+        }
+    }
+
+    @MainActor private func wait() async {
+        await withCheckedContinuation {
+            MainActor.assertIsolated("the body must be awaited on the loop's thread")
+            reader = $0
         }
     }
 

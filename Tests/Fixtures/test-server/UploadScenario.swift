@@ -55,6 +55,19 @@ import TestProtocol
             await Task.yield()
             reader.cancel()
             response.end("\(try await reader.value)")
+        case .detached:
+            for yields in 0..<100 {
+                let reader = Task.detached { try await size(of: request.bodyPieces, upTo: 1) }
+                for _ in 0..<yields % 10 { await Task.yield() }
+                reader.cancel()
+                if let size = try? await reader.value {
+                    response.end("\(size) bytes in spite of it")
+                    return
+                }
+            }
+            guard response.write("cancelled") else { return }
+            let reader = Task.detached { try await size(of: request.bodyPieces, upTo: .max) }
+            response.end("\(try await reader.value) bytes")
         case .twice:
             async let first = try? count(request.bodyPieces)
             await Task.yield()
@@ -63,6 +76,14 @@ import TestProtocol
         case .refuse: response.status(417)
         case .ignore: response.end("\(request.body.count) ignored")
         }
+    }
+
+    /// Reads a body outside of the main actor.
+    nonisolated private static func size(of body: RequestBody, upTo limit: Int) async throws -> Int {
+        var size = 0
+        var pieces = body.makeAsyncIterator()
+        while size < limit, let piece = try await pieces.next() { size += piece.count }
+        return size
     }
 
     /// How many bytes, and whether they are 0, 1 ... 250, 0 ...

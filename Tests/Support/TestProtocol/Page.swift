@@ -47,7 +47,7 @@ package enum Page: Codable, Sendable {
 
 /// A way in which a handler of the scenario `upload` treats the body of a request.
 package enum Upload: String, Codable, Sendable {
-    case count, slow, first, echo, late, cancel, twice, refuse, ignore
+    case count, slow, first, echo, late, cancel, detached, twice, refuse, ignore
 
     package var path: String { "/" + rawValue }
 

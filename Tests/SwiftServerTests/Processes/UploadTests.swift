@@ -117,6 +117,19 @@ extension ProcessTests {
             }
         }
 
+        /// Detached readers are cancelled in all phases of their wait, and then one reads what comes piece by piece.
+        @Test(arguments: ServerMode.allCases) func readersOutsideOfTheMainActor(_ mode: ServerMode) throws {
+            try ServerProcess.run(.upload, mode) { server in
+                let connection = try Connection(port: server.port)
+                try connection.send(UploadTests.head(.detached, "Content-Length: 300000"))
+                let begin = try connection.take(through: "cancelled\r\n")
+                #expect(begin?.hasPrefix("HTTP/1.1 200 OK\r\n") == true)
+                for _ in 0..<300 { try connection.send(UploadTests.bytes(1000)) }
+                let rest = try connection.take(through: "0\r\n\r\n")
+                #expect(rest?.contains("300000 bytes") == true)
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func continueIsSaidToWhomTheHandlerListens(_ mode: ServerMode) throws {
             try ServerProcess.run(.upload, mode) { server in
                 let connection = try Connection(port: server.port)

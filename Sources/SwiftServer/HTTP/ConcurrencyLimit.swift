@@ -27,7 +27,7 @@
     private let node: Int
     /// The requests whose handler was called. A response may end while its handler is being called.
     @safe @exclusivity(unchecked) private var running: Set<RequestID> = []
-    @safe @exclusivity(unchecked) private var waiting: [Waiter] = []
+    @safe @exclusivity(unchecked) private var waiting = TicketQueue<Waiter>()
     private var isStartPosted = false
     private var lastPurge: UInt32 = 0
     private var lastLine: UInt32?
@@ -123,16 +123,15 @@
 
     private func wait(_ request: Request, _ start: @escaping Start) {
         let waiter = Waiter(request, start)
-        waiting.append(waiter)
+        let ticket = waiting.append(waiter)
         publish()
         // A worker that ends waits for them.
         worker.requests.hold()
         guard let timeout = worker.requestTimeout else { return }
         waiter.deadline = worker.timers.start(after: timeout, every: nil, .deadline) { [self, unowned waiter] _ in
             waiter.deadline = nil
-            guard let place = waiting.firstIndex(where: { $0 === waiter }) else { return }
-            let request = waiting.remove(at: place).request
-            refuse(request, "a request has waited for \(timeout) (requestTimeout)")
+            guard let waiter = waiting.remove(ticket) else { return }
+            refuse(waiter.request, "a request has waited for \(timeout) (requestTimeout)")
             worker.requests.release()
         }
     }
@@ -142,10 +141,9 @@
         let now = worker.loop.milliseconds
         guard now &- lastPurge >= ConcurrencyLimit.purgeInterval else { return }
         lastPurge = now
-        let all = waiting
-        waiting = all.filter { worker.bus.exists($0.request.fd) }
-        guard waiting.count < all.count else { return }
-        for waiter in all where !worker.bus.exists(waiter.request.fd) {
+        let gone = waiting.removeAll { !worker.bus.exists($0.request.fd) }
+        guard !gone.isEmpty else { return }
+        for waiter in gone {
             if let deadline = waiter.deadline { worker.timers.clear(deadline) }
             worker.requests.release()
         }
@@ -164,8 +162,7 @@
 
     private func startWaiting() {
         isStartPosted = false
-        while worker.isOpen, running.count < ofWorker, !waiting.isEmpty {
-            let waiter = waiting.removeFirst()
+        while worker.isOpen, running.count < ofWorker, let waiter = waiting.popFirst() {
             if let deadline = waiter.deadline { worker.timers.clear(deadline) }
             if worker.bus.exists(waiter.request.fd) {
                 running.insert(waiter.request.id)
@@ -181,7 +178,7 @@
     /// The worker closes its connections: nothing is started any more.
     func end() {
         running = []
-        waiting = []
+        waiting.removeAll()
         publish()
     }
 }

@@ -174,6 +174,42 @@ extension ProcessTests {
             }
         }
 
+        /// Requests of clients that have left make room in a full queue.
+        @Test @MainActor func clientsThatLeaveMakeRoom() async throws {
+            let server = makeServer()
+            server.settings.maxConcurrentRequestsPerWorker = 1
+            server.settings.maxWaitingRequests = 2
+            server.settings.requestTimeout = .seconds(600)
+            var kept: Response?
+            var served: [String] = []
+            server.onRequest { request, response in
+                served.append(request.path)
+                if request.path == "/first" { kept = response } else { response.end() }
+            }
+            try await withServer(server, listens: false, patience: ConcurrencyTests.patience) { client in
+                let first = Task { try await client.get("/first") }
+                try await wait("the first request") { kept != nil }
+                let others = Set(server.connections)
+                for count in 1...2 {
+                    let leaving = try await client.connect()
+                    try await leaving.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+                    try await wait("waiting requests") { server.stats().requestsWaiting == count }
+                }
+                for gone in Set(server.connections).subtracting(others) {
+                    server.close(gone, code: 1011)
+                    try await wait("the end of a connection") { !server.exists(gone) }
+                }
+                #expect(server.stats().requestsWaiting == 2)
+                let next = Task { try await client.get("/next") }
+                try await wait("a place in the queue") { server.stats().requestsWaiting == 1 }
+                #expect(server.stats().requestsRefused == 0 && server.stats().requestsInProgress == 2)
+                kept.take()?.end("end")
+                #expect(try await first.value.body == "end")
+                #expect(try await next.value.status == 200)
+                #expect(served == ["/first", "/next"])
+            }
+        }
+
         /// reset_concurrency_with_base, reset_concurrency_with_process
         @Test(arguments: ServerMode.supervised) func killedWorkersLeaveNoRequestsBehind(_ mode: ServerMode) throws {
             try ServerProcess.run(.async, mode, workers: 2, { $0.maxConcurrentRequests = 2 }) { server in

@@ -21,9 +21,15 @@ extension Request {
         {
             return id
         }
+        let (first, second) = ownID
+        return Request.hexadecimal(first) + Request.hexadecimal(second)
+    }
+
+    /// The numbers of which the name of a request is made that has none.
+    var ownID: (first: UInt64, second: UInt64) {
         let first = Request.mixed(fd.rawValue &+ Request.seeds.0)
         let second = Request.mixed((UInt64(receivedAt) << 8 | UInt64(number)) ^ Request.seeds.1 ^ first)
-        return Request.hexadecimal(first) + Request.hexadecimal(second)
+        return (first, second)
     }
 
     private var forwarded: TrustedProxies.Client? {

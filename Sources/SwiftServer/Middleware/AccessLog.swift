@@ -29,7 +29,8 @@ public struct AccessLog: SynchronousMiddleware, ConfiguredMiddleware {
         /// The request.
         public let request: Request
         /// The address of the client; "" for a Unix socket.
-        public let clientAddress: String
+        public var clientAddress: String { request.clientAddress(remote: remote.text) }
+        let remote: BinaryAddress
         /// The time at which the middleware got the request, in seconds since 1970.
         public let time: Double
         /// The time from then to the end of the response.

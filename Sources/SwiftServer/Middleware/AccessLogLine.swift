@@ -1,149 +1,200 @@
 internal import CReactor
 internal import Glibc
 
-/// A line of an access log in another format than NCSA's. Whatever clients send cannot end it, or one of its fields.
-struct AccessLogLine {
-    private(set) var bytes: [UInt8] = []
+/// Lines of an access log in another format than NCSA's, with their ends. Whatever clients send cannot end them, or one
+/// of their fields. They are made in memory that lasts as long as the call of `body`.
+enum AccessLogLine {
+    /// More than all parts of an object that clients do not choose: names, time, address, numbers, request id.
+    private static let fixedSize = 512
 
-    /// A JSON object.
-    init(json entry: AccessLog.Entry) { addJSON(entry) }
+    /// What of an object is text only when there are proxies: other requests need no String.
+    private struct Forwarded {
+        let address, host, requestID: String
 
-    /// A text of the application.
-    init(_ text: String) {
-        var text = text
-        text.withUTF8 { unsafe addText($0) }
+        init(_ request: Request, remote: BinaryAddress) {
+            (address, host) = (request.clientAddress(remote: remote.text), request.host)
+            requestID = request.requestID
+        }
+
+        var size: Int { address.utf8.count + host.utf8.count + requestID.utf8.count }
     }
 
-    /// Ends the line.
-    mutating func end() { bytes.append(UInt8(ascii: "\n")) }
+    /// A JSON object.
+    static func withJSON(
+        _ observed: ObservedResponse, _ outcome: ResponseOutcome, _ timing: AccessLogTiming, date: AccessLogDate,
+        _ body: (UnsafeRawBufferPointer) -> Void
+    ) {
+        let forwarded =
+            TrustedProxies.current == nil ? nil : Forwarded(observed.request, remote: observed.remote)
+        unsafe observed.request.withView { view in
+            let head = unsafe view.head.pointee
+            let method = unsafe AccessLogText.text(view, head.method_start, head.method_length)
+            let target = unsafe AccessLogText.text(view, head.target, head.target_length)
+            let host = unsafe AccessLogText.text(view, head.host, head.host_length)
+            let referer = unsafe AccessLogText.field(view, "referer")
+            let agent = unsafe AccessLogText.field(view, "user-agent")
+            var size = unsafe method.count + target.count + host.count + (referer?.count ?? 0) + (agent?.count ?? 0)
+            size += forwarded?.size ?? 0
+            unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: fixedSize + 6 * size) { room in
+                let start = unsafe room.baseAddress.unsafelyUnwrapped
+                var line = unsafe TextCursor(at: start)
+                unsafe line.put("{\"time\":\"")
+                unsafe date.write(to: &line)
+                unsafe line.put(timing.milliseconds, digits: 3)
+                unsafe line.put("Z\",\"address\":")
+                if let forwarded {
+                    unsafe line.putJSON(forwarded.address)
+                } else {
+                    unsafe line.put("\"")
+                    let length = unsafe observed.remote.write(to: line.at)
+                    unsafe line.skip(length)
+                    unsafe line.put("\"")
+                }
+                unsafe line.put(",\"method\":")
+                unsafe line.putJSON(method)
+                unsafe line.put(",\"target\":")
+                unsafe line.putJSON(target)
+                unsafe line.put(
+                    head.minor == 0
+                        ? ",\"protocol\":\"HTTP/1.0\",\"host\":" : ",\"protocol\":\"HTTP/1.1\",\"host\":")
+                if let forwarded { unsafe line.putJSON(forwarded.host) } else { unsafe line.putJSON(host) }
+                unsafe line.put(",\"status\":")
+                unsafe line.put(outcome.status)
+                unsafe line.put(",\"bytes\":")
+                unsafe line.put(outcome.bytesSent)
+                unsafe line.put(",\"duration\":")
+                unsafe line.put(Int(timing.duration / 1_000_000_000))
+                unsafe line.put(".")
+                unsafe line.put(Int(timing.duration % 1_000_000_000 / 1000), digits: 6)
+                unsafe line.put(",\"referer\":")
+                unsafe line.putJSON(orNull: referer)
+                unsafe line.put(",\"userAgent\":")
+                unsafe line.putJSON(orNull: agent)
+                unsafe line.put(",\"requestID\":")
+                if let forwarded {
+                    unsafe line.putJSON(forwarded.requestID)
+                } else {
+                    let id = observed.request.ownID
+                    unsafe line.put("\"")
+                    unsafe line.put(hexadecimal: id.first)
+                    unsafe line.put(hexadecimal: id.second)
+                    unsafe line.put("\"")
+                }
+                unsafe line.put(outcome.isComplete ? ",\"complete\":true}\n" : ",\"complete\":false}\n")
+                unsafe body(UnsafeRawBufferPointer(start: start, count: line.at - start))
+            }
+        }
+    }
+
+    /// A text of the application.
+    static func withText(_ text: String, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var text = text
+        text.withUTF8 { bytes in
+            unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 4 * bytes.count + 1) { room in
+                let start = unsafe room.baseAddress.unsafelyUnwrapped
+                var line = unsafe TextCursor(at: start)
+                unsafe line.putPrintable(bytes)
+                unsafe line.put("\n")
+                unsafe body(UnsafeRawBufferPointer(start: start, count: line.at - start))
+            }
+        }
+    }
 
     /// The line that reports dropped lines.
     static func dropped(_ count: Int, isJSON: Bool) -> [UInt8] {
         Array((isJSON ? "{\"dropped\":\(count)}\n" : "# \(count) lines were dropped\n").utf8)
     }
-
-    // MARK: JSON
-
-    private mutating func addJSON(_ entry: AccessLog.Entry) {
-        bytes.reserveCapacity(512)
-        let request = entry.request
-        add("{\"time\":\"")
-        addTimestamp(entry.time)
-        add("\",\"address\":")
-        addJSON(entry.clientAddress)
-        add(",\"method\":")
-        addJSON(request.method)
-        add(",\"target\":")
-        addJSON(request.target)
-        add(request.isHTTP10 ? ",\"protocol\":\"HTTP/1.0\",\"host\":" : ",\"protocol\":\"HTTP/1.1\",\"host\":")
-        addJSON(request.host)
-        add(",\"status\":")
-        add(entry.outcome.status)
-        add(",\"bytes\":")
-        add(entry.outcome.bytesSent)
-        add(",\"duration\":")
-        addSeconds(entry.duration)
-        for (name, value) in [("referer", "referer"), ("userAgent", "user-agent")] {
-            add(",\"\(name)\":")
-            if let text = request.header[value] { addJSON(text) } else { add("null") }
-        }
-        add(",\"requestID\":")
-        addJSON(request.requestID)
-        add(entry.outcome.isComplete ? ",\"complete\":true}" : ",\"complete\":false}")
-    }
-
-    private mutating func addJSON(_ text: String) {
-        bytes.append(UInt8(ascii: "\""))
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\":
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(UInt8(truncatingIfNeeded: scalar.value))
-            case "\u{20}"..."\u{7E}": bytes.append(UInt8(truncatingIfNeeded: scalar.value))
-            default:
-                for unit in UTF16.encode(scalar)! {
-                    add("\\u")
-                    add(hexadecimal: UInt8(unit >> 8))
-                    add(hexadecimal: UInt8(truncatingIfNeeded: unit))
-                }
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    /// "2026-11-29T08:20:00.123Z".
-    private mutating func addTimestamp(_ time: Double) {
-        let milliseconds = Int(time * 1000)
-        let parts = UTCTime(milliseconds / 1000)
-        add(parts.year)
-        for (separator, part) in [
-            ("-", parts.month), ("-", parts.day), ("T", parts.hour), (":", parts.minute), (":", parts.second),
-        ] {
-            add(separator)
-            add(twoDigits: part)
-        }
-        bytes.append(UInt8(ascii: "."))
-        add(milliseconds % 1000, digits: 3)
-        bytes.append(UInt8(ascii: "Z"))
-    }
-
-    /// Seconds with six decimals.
-    private mutating func addSeconds(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        add(Int(seconds))
-        bytes.append(UInt8(ascii: "."))
-        add(Int(attoseconds / 1_000_000_000_000), digits: 6)
-    }
-
-    // MARK: Parts
-
-    private mutating func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
-
-    private mutating func add(_ number: Int) {
-        var digits = 1
-        var rest = number / 10
-        while rest > 0 {
-            digits += 1
-            rest /= 10
-        }
-        add(number, digits: digits)
-    }
-
-    private mutating func add(twoDigits number: Int) { add(number, digits: 2) }
-
-    /// A number of at least 0, with zeros at its front.
-    private mutating func add(_ number: Int, digits: Int) {
-        let end = bytes.count + digits
-        bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: digits))
-        var rest = number
-        for place in stride(from: end - 1, through: end - digits, by: -1) {
-            bytes[place] = UInt8(ascii: "0") + UInt8(rest % 10)
-            rest /= 10
-        }
-    }
-
-    private mutating func add(hexadecimal byte: UInt8) {
-        for digit in [byte >> 4, byte & 15] {
-            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-        }
-    }
-
-    /// Adds text of the application.
-    private mutating func addText(_ text: UnsafeBufferPointer<UInt8>) {
-        for index in text.indices {
-            let byte = unsafe text[index]
-            if (0x20...0x7E).contains(byte) { bytes.append(byte) } else { addEscaped(byte) }
-        }
-    }
-
-    private mutating func addEscaped(_ byte: UInt8) {
-        add("\\x")
-        add(hexadecimal: byte)
-    }
 }
 
-extension Request {
-    var isHTTP10: Bool { unsafe withView { unsafe $0.head.pointee.minor == 0 } }
+/// The time of a request.
+struct AccessLogTiming {
+    /// From the request to the end of its response, in nanoseconds.
+    let duration: Int64
+    /// The time of the request, in nanoseconds since 1970.
+    let start: Int64
+
+    var seconds: Int64 { start / 1_000_000_000 }
+    /// The part of a second.
+    var milliseconds: Int { Int(start / 1_000_000 % 1000) }
+}
+
+extension TextCursor {
+    /// A number of at least 0, with zeros at its front.
+    mutating func put(_ number: Int, digits: Int) {
+        var rest = number
+        for place in stride(from: digits - 1, through: 0, by: -1) {
+            unsafe at[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        unsafe skip(digits)
+    }
+
+    /// 16 digits.
+    mutating func put(hexadecimal number: UInt64) {
+        for shift in stride(from: 60, through: 0, by: -4) {
+            unsafe put(digit: UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 15)
+        }
+    }
+
+    /// Text of the application: each byte takes at most four.
+    mutating func putPrintable(_ text: UnsafeBufferPointer<UInt8>) {
+        for index in text.indices {
+            let byte = unsafe text[index]
+            if (0x20...0x7E).contains(byte) {
+                unsafe put(byte)
+            } else {
+                unsafe put("\\x")
+                unsafe put(digit: byte >> 4)
+                unsafe put(digit: byte & 15)
+            }
+        }
+    }
+
+    // MARK: JSON: each byte of a text takes at most six
+
+    mutating func putJSON(_ text: String) {
+        var text = text
+        text.withUTF8 { unsafe putJSON($0) }
+    }
+
+    mutating func putJSON(orNull text: UnsafeBufferPointer<UInt8>?) {
+        if let text = unsafe text { unsafe putJSON(text) } else { unsafe put("null") }
+    }
+
+    mutating func putJSON(_ text: UnsafeBufferPointer<UInt8>) {
+        unsafe put("\"")
+        for index in text.indices {
+            let byte = unsafe text[index]
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                unsafe put("\\")
+                unsafe put(byte)
+            case 0x20...0x7E: unsafe put(byte)
+            case 0x80...: return unsafe putDecoded(UnsafeBufferPointer(rebasing: text[index...]))
+            default: unsafe put(unit: UInt16(byte))
+            }
+        }
+        unsafe put("\"")
+    }
+
+    /// The rest of a text that is not ASCII. What is not UTF-8 becomes U+FFFD.
+    @inline(never) private mutating func putDecoded(_ text: UnsafeBufferPointer<UInt8>) {
+        for scalar in unsafe String(decoding: text, as: UTF8.self).unicodeScalars {
+            switch scalar {
+            case "\"", "\\":
+                unsafe put("\\")
+                unsafe put(UInt8(truncatingIfNeeded: scalar.value))
+            case "\u{20}"..."\u{7E}": unsafe put(UInt8(truncatingIfNeeded: scalar.value))
+            default: for unit in UTF16.encode(scalar)! { unsafe put(unit: unit) }
+            }
+        }
+        unsafe put("\"")
+    }
+
+    private mutating func put(unit: UInt16) {
+        unsafe put("\\u")
+        for shift: UInt16 in [12, 8, 4, 0] { unsafe put(digit: UInt8(unit >> shift & 15)) }
+    }
 }
 
 /// A point in time as its parts.

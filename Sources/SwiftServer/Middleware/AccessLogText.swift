@@ -51,14 +51,14 @@ enum AccessLogText {
         }
     }
 
-    private static func text(
+    static func text(
         _ view: cre_request_view, _ offset: UInt16, _ length: UInt16
     ) -> UnsafeBufferPointer<UInt8> {
         unsafe UnsafeBufferPointer(start: view.bytes + Int(offset), count: Int(length))
     }
 
     /// The value of the first field of a name, which is in lower case.
-    private static func field(_ view: cre_request_view, _ name: StaticString) -> UnsafeBufferPointer<UInt8>? {
+    static func field(_ view: cre_request_view, _ name: StaticString) -> UnsafeBufferPointer<UInt8>? {
         unsafe name.utf8Start.withMemoryRebound(to: CChar.self, capacity: name.utf8CodeUnitCount) { start in
             let found = unsafe cre_http_find(view.head, view.fields, view.bytes, start, name.utf8CodeUnitCount)
             guard let found = unsafe found?.pointee else { return nil }
@@ -139,15 +139,21 @@ enum AccessLogText {
         }
     }
 
-    private mutating func put(digit: UInt8) {
+    /// Leaves bytes that were written elsewhere.
+    mutating func skip(_ length: Int) { unsafe at += length }
+
+    mutating func put(digit: UInt8) {
         unsafe put(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
     }
 }
 
-/// The date of lines, which is made once for each second: "29/Nov/2026:08:20:00 +0000".
+/// The date of lines, which is made once for each second: "29/Nov/2026:08:20:00 +0000" or "2026-11-29T08:20:00.".
 struct AccessLogDate {
+    let isJSON: Bool
     private var second: Int64?
     private var bytes: [UInt8] = []
+
+    init(isJSON: Bool) { self.isJSON = isJSON }
 
     mutating func set(_ second: Int64) {
         if second != self.second { make(second) }
@@ -160,8 +166,13 @@ struct AccessLogDate {
         ]
         let (day, hour) = (AccessLogDate.text(time.day), AccessLogDate.text(time.hour))
         let (minute, part) = (AccessLogDate.text(time.minute), AccessLogDate.text(time.second))
-        bytes = Array("\(day)/\(months[time.month - 1])/\(time.year):\(hour):\(minute):\(part) +0000".utf8)
         self.second = second
+        if isJSON {
+            let month = AccessLogDate.text(time.month)
+            bytes = Array("\(time.year)-\(month)-\(day)T\(hour):\(minute):\(part).".utf8)
+            return
+        }
+        bytes = Array("\(day)/\(months[time.month - 1])/\(time.year):\(hour):\(minute):\(part) +0000".utf8)
     }
 
     private static func text(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

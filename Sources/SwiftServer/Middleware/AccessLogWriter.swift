@@ -1,19 +1,20 @@
 internal import Glibc
 
-/// Writes the lines of an access log, in one process. Lines of NCSA's formats are made without a String and without
-/// memory of their own.
+/// Writes the lines of an access log, in one process. Lines are made without a String, except for what the application
+/// returns.
 @safe final class AccessLogWriter: ResponseObserver, @unchecked Sendable {
     // `@unchecked`: what is not a constant is used on the main actor only.
     private let format: AccessLog.Format
     private let channel: LogChannel?
     private let skip: (@Sendable (AccessLog.Entry) -> Bool)?
     private let kind: Kind
-    private let needsEntry: Bool
+    /// Whether the precise time of the request is needed.
+    private let isTimed: Bool
     /// The addresses of connections, at the last bits of their ids.
     @safe @exclusivity(unchecked) private var remotes: [(fd: ConnectionID, address: BinaryAddress)] = []
-    @safe @exclusivity(unchecked) private var date = AccessLogDate()
+    @safe @exclusivity(unchecked) private var date: AccessLogDate
 
-    private enum Kind { case common, combined, other }
+    private enum Kind { case common, combined, json, custom }
 
     init(_ format: AccessLog.Format, _ channel: LogChannel?, skip: (@Sendable (AccessLog.Entry) -> Bool)?) {
         self.format = format
@@ -23,16 +24,17 @@ internal import Glibc
             switch format {
             case .common: .common
             case .combined: .combined
-            case .json, .custom: .other
+            case .json: .json
+            case .custom: .custom
             }
-        needsEntry = kind == .other || skip != nil
+        isTimed = kind == .json || kind == .custom || skip != nil
+        date = AccessLogDate(isJSON: kind == .json)
     }
 
     /// Notes the time and the client, and writes the line when the response has ended.
     @MainActor func begin(_ request: Request, _ response: Response) {
         let remote = remote(of: request.fd, response.worker)
-        // Without an entry the second is enough.
-        let start = needsEntry ? AccessLogWriter.nanoseconds(CLOCK_MONOTONIC) : AccessLogWriter.seconds
+        let start = isTimed ? AccessLogWriter.nanoseconds(CLOCK_MONOTONIC) : AccessLogWriter.seconds
         response.observe(ObservedResponse(observer: self, request: request, remote: remote, start: start))
     }
 
@@ -45,38 +47,34 @@ internal import Glibc
     }
 
     func ended(_ observed: ObservedResponse, _ outcome: ResponseOutcome) {
-        var second = observed.start
-        if needsEntry {
-            let entry = AccessLogWriter.entry(observed, outcome)
-            if let skip, skip(entry) { return }
-            switch format {
-            case .json: return write(AccessLogLine(json: entry))
-            case .custom(let function): return write(AccessLogLine(function(entry)))
-            case .common, .combined: second = Int64(entry.time)
-            }
+        guard isTimed else { return writeText(observed, outcome, second: observed.start) }
+        let duration = AccessLogWriter.nanoseconds(CLOCK_MONOTONIC) - observed.start
+        let timing = AccessLogTiming(
+            duration: duration, start: AccessLogWriter.nanoseconds(CLOCK_REALTIME) - duration)
+        if let skip, skip(AccessLog.Entry(observed, outcome, timing)) { return }
+        switch format {
+        case .json:
+            date.set(timing.seconds)
+            unsafe AccessLogLine.withJSON(observed, outcome, timing, date: date) { unsafe write($0) }
+        case .custom(let function):
+            unsafe AccessLogLine.withText(function(AccessLog.Entry(observed, outcome, timing))) { unsafe write($0) }
+        case .common, .combined: writeText(observed, outcome, second: timing.seconds)
         }
+    }
+
+    private func writeText(_ observed: ObservedResponse, _ outcome: ResponseOutcome, second: Int64) {
         date.set(second)
-        unsafe AccessLogText.withLine(observed, outcome, date: date, isCombined: kind == .combined) { line in
-            guard let channel else {
-                return unsafe Log.notice(String(decoding: line.dropLast(), as: UTF8.self))
-            }
-            unsafe channel.write(line)
+        unsafe AccessLogText.withLine(observed, outcome, date: date, isCombined: kind == .combined) {
+            unsafe write($0)
         }
     }
 
-    private static func entry(_ observed: ObservedResponse, _ outcome: ResponseOutcome) -> AccessLog.Entry {
-        let duration = nanoseconds(CLOCK_MONOTONIC) - observed.start
-        return AccessLog.Entry(
-            request: observed.request, clientAddress: observed.request.clientAddress(remote: observed.remote.text),
-            time: Double(nanoseconds(CLOCK_REALTIME) - duration) / 1e9, duration: .nanoseconds(duration),
-            outcome: outcome)
-    }
-
-    private func write(_ line: AccessLogLine) {
-        var line = line
-        guard let channel else { return Log.notice(String(decoding: line.bytes, as: UTF8.self)) }
-        line.end()
-        unsafe line.bytes.withUnsafeBytes { unsafe channel.write($0) }
+    /// Writes a line with its end.
+    @inline(__always) private func write(_ line: UnsafeRawBufferPointer) {
+        guard let channel else {
+            return unsafe Log.notice(String(decoding: line.dropLast(), as: UTF8.self))
+        }
+        unsafe channel.write(line)
     }
 
     private static func nanoseconds(_ clock: clockid_t) -> Int64 {
@@ -90,5 +88,13 @@ internal import Glibc
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME_COARSE, &now)
         return Int64(now.tv_sec)
+    }
+}
+
+extension AccessLog.Entry {
+    fileprivate init(_ observed: ObservedResponse, _ outcome: ResponseOutcome, _ timing: AccessLogTiming) {
+        self.init(
+            request: observed.request, remote: observed.remote, time: Double(timing.start) / 1e9,
+            duration: .nanoseconds(timing.duration), outcome: outcome)
     }
 }

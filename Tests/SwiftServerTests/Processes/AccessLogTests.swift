@@ -86,6 +86,12 @@ extension ProcessTests {
                 _ = try await client.get("/a", fields: fields)
             }
             #expect(json.count == 1)
+            let decoded = try await AccessLogTests.lines(.json) { client in
+                _ = try await client.get("/a", fields: [("Referer", "\u{1F600}\tx\"\\"), ("User-Agent", "\"\\/~")])
+            }
+            #expect(
+                decoded.first?.contains(#""referer":"\ud83d\ude00\u0009x\"\\","userAgent":"\"\\/~","requestID":"#)
+                    == true)
             #expect(json.first?.contains(#""userAgent":"a\" 200 \\ \u00e9\u0009\u0085","requestID":"#) == true)
             let custom = try await AccessLogTests.lines(.custom { "\($0.outcome.status)\n\(agent)" }) { client in
                 _ = try await client.get("/a")

@@ -1,12 +1,11 @@
 import SwiftServer
+import SwiftServerJSON
 import TestProtocol
 import Testing
 
 extension ProcessTests {
     /// Codable values in messages, requests and tasks.
     @Suite struct JSONTests {
-        private static let order = encoded(Order("screws", [1, 2]))
-
         private func receipt(_ client: WebSocketClient, _ order: Order) throws -> Int {
             try client.send(encoded(order))
             return try decoded(Receipt.self, client.receiveText()).total
@@ -41,32 +40,43 @@ extension ProcessTests {
             }
         }
 
-        @Test func requests() throws {
-            try ServerProcess.run(.json, tasks: 1) { server in
-                let client = try Connection(port: server.port)
-                let created = try client.get("/order", method: "POST", body: JSONTests.order)
-                #expect(created.status == 201 && created.body == "{\"total\":3}")
-                #expect(created.all("Content-Type") == ["application/json"])
-
-                // The errors of a straight-line handler that clients have caused, and that it has caused itself.
-                for (body, status, text) in [
-                    ("{\"itemName\":null}", 400, "invalid JSON at itemName: a string is expected, got null"),
-                    ("", 400, "invalid JSON: there is no JSON: the input is empty"),
-                    (String(repeating: " ", count: 101), 413, "the body must be at most 100 bytes"),
-                ] {
-                    let refused = try client.get("/order", method: "POST", body: body)
-                    #expect(refused.status == status && refused.body == text, "\(refused)")
-                    #expect(refused.all("Content-Type") == ["text/plain; charset=utf-8"])
+        @Test func requests() async throws {
+            try await ClientRun.alone {
+                try ServerProcess.run(.json, tasks: 1) { server in
+                    let url = "http://127.0.0.1:\(server.port)"
+                    try ClientRun.wait { try await JSONTests.checkResponses(url) }
+                    #expect(!server.log.contains(" error: "), "what clients send is not logged")
+                    try ClientRun.wait {
+                        let failed = try await HTTPClient().get(url + "/infinite")
+                        let text = try await failed.body.text(upTo: 100)
+                        #expect(failed.status == 500 && text == "Internal Server Error\n")
+                    }
+                    #expect(server.log.contains("cannot encode Array<Double> as JSON: inf"), "\(server.log)")
                 }
-                #expect(!server.log.contains(" error: "), "what clients send is not logged")
-                let failed = try client.get("/infinite")
-                #expect(failed.status == 500 && failed.body == "Internal Server Error\n")
-                #expect(server.log.contains("cannot encode Array<Double> as JSON: inf"), "\(server.log)")
+            }
+        }
 
-                let snake = try client.get("/", method: "POST", body: "{\"item_name\":\"a\",\"prices\":[7]}")
-                #expect(snake.status == 200 && snake.body == "{\"total\":7}")
-                let other = try client.get("/", method: "POST", body: "{\"prices\":[]}")
-                #expect(other.status == 422 && other.body == "invalid JSON at itemName: the value is missing")
+        private static func checkResponses(_ url: String) async throws {
+            let client = HTTPClient()
+            var order = HTTPClientRequest(url + "/order", method: "POST")
+            try order.setJSON(Order("screws", [1, 2]))
+            let created = try await client.execute(order)
+            let receipt = try await created.json(as: Receipt.self)
+            #expect(created.status == 201 && receipt == Receipt(total: 3))
+            #expect(created.headers.all("Content-Type") == ["application/json"])
+            for (path, body, status, text) in [
+                // The errors of a straight-line handler that clients have caused.
+                ("/order", "{\"itemName\":null}", 400, "invalid JSON at itemName: a string is expected, got null"),
+                ("/order", "", 400, "invalid JSON: there is no JSON: the input is empty"),
+                ("/order", String(repeating: " ", count: 101), 413, "the body must be at most 100 bytes"),
+                ("/", "{\"item_name\":\"a\",\"prices\":[7]}", 200, "{\"total\":7}"),
+                ("/", "{\"prices\":[]}", 422, "invalid JSON at itemName: the value is missing"),
+            ] {
+                let response = try await client.post(url + path, body: .text(body))
+                let received = try await response.body.text(upTo: 1000)
+                #expect(response.status == status && received == text, "\(received)")
+                guard path == "/order" else { continue }
+                #expect(response.headers.all("Content-Type") == ["text/plain; charset=utf-8"])
             }
         }
     }

@@ -6,27 +6,34 @@ import Testing
 extension ProcessTests {
     /// Requests and responses as web applications use them, through sockets.
     @Suite struct WebTests {
-        @Test(arguments: ServerMode.allCases) func typesAndFields(_ mode: ServerMode) throws {
-            try ServerProcess.run(.web, mode) { server in
-                let connection = try Connection(port: server.port)
-                #expect(try connection.get("/text").all("Content-Type") == ["text/plain; charset=utf-8"])
-                #expect(
-                    try connection.get("/text", method: "HEAD").all("Content-Type") == ["text/plain; charset=utf-8"])
-                #expect(try connection.get("/typed").all("Content-Type") == ["text/html"])
-                #expect(try connection.get("/bytes").all("Content-Type") == [])
-                #expect(try connection.get("/redirect").all("Content-Type") == [])
-                let response = try connection.get("/headers")
-                #expect(response.status == 201 && response.body == "4 1 201")
-                #expect(response.all("X-A") == ["4"] && response.all("X-B") == [])
-                let cookies = try connection.get("/cookie").all("Set-Cookie")
+        @Test(arguments: ServerMode.allCases) func typesAndFields(_ mode: ServerMode) async throws {
+            try await ClientRun.run(.web, mode) { port in
+                let client = HTTPClient { $0.maxRedirects = 0 }
+                let url = "http://127.0.0.1:\(port)"
+                for (path, types) in [
+                    ("/text", ["text/plain; charset=utf-8"]), ("/typed", ["text/html"]), ("/bytes", []),
+                    ("/redirect", []),
+                ] {
+                    let found = try await client.get(url + path).headers.all("Content-Type")
+                    #expect(found == types, "\(path)")
+                }
+                let head = try await client.head(url + "/text")
+                #expect(head.headers.all("Content-Type") == ["text/plain; charset=utf-8"])
+                let response = try await client.get(url + "/headers")
+                let text = try await response.body.text(upTo: 100)
+                #expect(response.status == 201 && text == "4 1 201")
+                #expect(response.headers.all("X-A") == ["4"] && response.headers.all("X-B") == [])
+                let cookies = try await client.get(url + "/cookie").headers.all("Set-Cookie")
                 #expect(
                     cookies.count == 3 && cookies[0] == "a=1; Path=/; HttpOnly; SameSite=Lax" && cookies[1] == "b=2")
                 #expect(cookies[2].hasPrefix("c=; Expires=Thu, 01 Jan 1970") && cookies[2].contains("Max-Age=0"))
-                let redirect = try connection.get("/redirect?to=/a%20b")
-                #expect(redirect.status == 303 && redirect.all("Location") == ["/a%20b"])
+                let redirect = try await client.get(url + "/redirect?to=/a%20b")
+                #expect(redirect.status == 303 && redirect.headers.all("Location") == ["/a%20b"])
                 // A handler whose target is refused has not answered.
-                let split = try connection.get("/redirect?to=/%0D%0AX:%20y")
-                #expect(split.status == 500 && split.all("Location") == [] && split.all("X") == [])
+                let split = try await client.get(url + "/redirect?to=/%0D%0AX:%20y")
+                #expect(split.status == 500 && split.headers["Location"] == nil && split.headers["X"] == nil)
+                let followed = try await HTTPClient().get(url + "/redirect?to=/text")
+                #expect(followed.status == 200 && followed.url == url + "/text")
             }
         }
 
@@ -61,19 +68,25 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func trailers(_ mode: ServerMode) throws {
-            try ServerProcess.run(.web, mode) { server in
-                let connection = try Connection(port: server.port)
+        @Test(arguments: ServerMode.allCases) func trailers(_ mode: ServerMode) async throws {
+            try await ClientRun.run(.web, mode) { port in
+                let connection = try Connection(port: port)
                 try connection.sendRequest("/trailers", fields: "TE: gzip, Trailers;q=1\r\n")
                 let head = try #require(try connection.take(through: "\r\n\r\n"))
                 #expect(head.contains("Transfer-Encoding: chunked") && head.contains("\r\nTrailer: X-Sum\r\n"))
-                let last = "10\r\naccepted invalid\r\n0\r\nX-Sum: 6\r\n\r\n"
-                #expect(try connection.take(through: "\r\n\r\n") == "3\r\nabc\r\n" + last)
-                try connection.sendRequest("/trailers?whole=1", fields: "TE: trailers\r\n")
-                _ = try connection.take(through: "\r\n\r\n")
-                #expect(try connection.take(through: "\r\n\r\n") == last)
-                #expect(try connection.get("/trailers?whole=1").body == "unsupported unsupported")
-                let old = try Connection(port: server.port)
+                let body = try connection.take(through: "\r\n\r\n")
+                #expect(body == "3\r\nabc\r\n10\r\naccepted invalid\r\n0\r\nX-Sum: 6\r\n\r\n")
+                let client = HTTPClient()
+                for (target, fields, text, sum) in [
+                    ("/trailers", ["TE": "trailers"], "abcaccepted invalid", "6"),
+                    ("/trailers?whole=1", ["TE": "trailers"], "accepted invalid", "6"),
+                    ("/trailers?whole=1", [:], "unsupported unsupported", nil),
+                ] as [(String, HTTPClient.Fields, String, String?)] {
+                    let response = try await client.get("http://127.0.0.1:\(port)" + target, headers: fields)
+                    let received = try await response.body.text(upTo: 100)
+                    #expect(received == text && response.trailers["x-sum"] == sum)
+                }
+                let old = try Connection(port: port)
                 try old.send("GET /trailers HTTP/1.0\r\nHost: a\r\nTE: trailers\r\n\r\n")
                 let rest = String(decoding: try old.takeRest(), as: UTF8.self)
                 #expect(rest.hasSuffix("\r\n\r\nabcunsupported unsupported"))

@@ -142,7 +142,6 @@ let package = Package(
         .executableTarget(
             name: "SwiftServerTool",
             dependencies: ["SwiftServer"],
-            path: "Sources/swiftserver",
             swiftSettings: strict
         ),
         bridge("SwiftServerHTTPTypes", to: "HTTPTypes", of: "swift-http-types", trait: "HTTPTypes"),

@@ -263,16 +263,19 @@ extension ProcessTests {
 
         /// object/status_info, kill
         @Test func deathsAreReported() throws {
-            try ServerProcess.run(.tasks) { server in
-                let client = try WebSocketClient(port: server.port)
+            try ServerProcess.run(.tasks, workers: 2) { server in
+                let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
                 let worker = try server.process("worker 0")
-                try client.send(.crash)
+                try clients[0].send(.crash)
                 let report = try server.event(.workerError)
                 #expect(report.pid == worker)
                 #expect(server.log.contains("worker 0 (pid \(worker)) was killed by signal"))
-                #expect(server.log.contains("in onMessage of connection 1; starting it again"))
-                try server.workerStart(0, 2)
-                server.signal(9, to: try server.process("worker 0"))
+                #expect(server.log.contains("in onMessage of connection \(clients[0].fd); starting it again"))
+                let successor = try server.workerStart(0, 2)
+                try Wait.until("it is idle") {
+                    try clients[1].ask(.status(of: 0)) == ProcessStatus(.idle, pid: successor)
+                }
+                server.signal(9, to: successor)
                 guard case .workerError(0, _, 0, 9) = try server.event(.workerError, 2) else {
                     Issue.record("another end: \(server.events)")
                     return

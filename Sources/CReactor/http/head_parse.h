@@ -234,7 +234,7 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
     if (method_end >= window) return cut;
     if (method_end == start || data[method_end] != ' ') return cre__http_bad_request_line(data[method_end]);
     const size_t target = method_end + 1;
-    size_t question;
+    size_t question = 0; /* always set, though gcc does not see it for each architecture */
     const size_t end = find_target_end(data, window, target, &question);
     if (end >= window) return cut;
     if (end == target || data[end] != ' ') return cre__http_bad_target_end(data[end], end == target);

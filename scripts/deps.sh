@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What the project needs from the machine. Sourced by ./dev.
 
-# WHAT=PACKAGE: WHAT is a command, lib:NAME (known to pkg-config), py:NAME (a module of the system's Python), js:NAME (a
-# module of the system's Node.js), or one of several commands a|b.
+# WHAT=PACKAGE: WHAT is a command, lib:NAME (known to pkg-config), arm64:NAME (a library for arm64), py:NAME (a module of
+# the system's Python), js:NAME (a module of the system's Node.js), or one of several commands a|b.
 run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev')
 test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
@@ -15,10 +15,16 @@ test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'js:ws=node-ws' 'curl=curl')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')
 
+# The C core for arm64, built by a cross compiler and run by an emulator.
+arm64_extras=('aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu' 'qemu-aarch64-static=qemu-user-static')
+arm64_extras+=('arm64:libuv=libuv1-dev:arm64' 'arm64:zlib=zlib1g-dev:arm64' 'arm64:openssl=libssl-dev:arm64')
+test_extras+=("${arm64_extras[@]}")
+
 has() { # WHAT
     local command
     case $1 in
         lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
+        arm64:*) [ -f "/usr/lib/aarch64-linux-gnu/pkgconfig/${1#arm64:}.pc" ] ;;
         py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
         js:*) NODE_PATH=/usr/share/nodejs node -e "require('${1#js:}')" 2>/dev/null ;;
         *)
@@ -29,6 +35,8 @@ has() { # WHAT
             ;;
     esac
 }
+
+can_build_arm64() { [ -z "$(missing_packages "${arm64_extras[@]}")" ]; }
 
 missing_packages() { # NEED...
     local need
@@ -51,6 +59,7 @@ apt_install() { # PACKAGE...
         as_root=(sudo -n)
     fi
     echo "installing $*"
+    if [[ " $* " = *:arm64\ * ]]; then "${as_root[@]}" dpkg --add-architecture arm64; fi
     # A list that cannot be refreshed may still do.
     "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 -qq update >/dev/null 2>&1 </dev/null || true
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \

@@ -12,6 +12,8 @@ internal import CReactorInternal
     /// The straight-line handlers; `nil` when no port has any.
     private let sockets: OpenWebSockets?
     private let pipeMessage: ((Int, [UInt8]) -> Void)?
+    /// Whether a message of another process was dropped, for want of a handler.
+    private var hasDroppedMessages = false
     private let layout: Layout
     private let keepsHandshakes: Bool
     private let tasks: TaskRunner
@@ -199,9 +201,17 @@ internal import CReactorInternal
                 TaskID(record.session), from: layout.id(ofNode: node), payload,
                 wantsResult: UInt32(record.opcode) != CRE_TASK_ONE_WAY.rawValue)
         case CRE_MESSAGE_RESULT: poster.receive(TaskResult(record, payload))
-        case CRE_MESSAGE_PIPE: pipeMessage?(layout.id(ofNode: node), payload)
+        case CRE_MESSAGE_PIPE: receive(pipeMessage: payload, from: node)
         default: break
         }
+    }
+
+    private func receive(pipeMessage message: [UInt8], from node: Int) {
+        if let pipeMessage { return pipeMessage(layout.id(ofNode: node), message) }
+        guard !hasDroppedMessages else { return }
+        hasDroppedMessages = true
+        Log.warning(
+            "a message of \(layout.name(ofNode: node)) was dropped: there is no onPipeMessage handler (logged once)")
     }
 
     /// Another process has written a corrupt record into the ring to this one. The manager, which is the parent of

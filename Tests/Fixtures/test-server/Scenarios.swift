@@ -25,6 +25,7 @@ import TestProtocol
         case .drain: DrainScenario.register(server, configuration)
         case .json: JSONScenario.register(server)
         case .handshakes: HandshakeScenario.register(server)
+        case .taskPorts: TaskPortScenario.register(server)
         case .addresses: AddressScenario.register(server, configuration)
         case .info: InfoScenario.register(server)
         case .lateChanges: LateChangeScenario.register(server, configuration)

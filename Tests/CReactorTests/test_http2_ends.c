@@ -75,6 +75,34 @@ TEST(graceful_end) {
     client_destroy(c);
 }
 
+/* Also when it arrives together with the GOAWAY. */
+TEST(input_behind_the_clients_goaway_is_ignored) {
+    static const uint8_t goaway[8] = { 0 };
+    for (size_t step = 1; step < 100; step++) {
+        client *c = client_begin(NULL);
+        put_frame(&c->out, GOAWAY, 0, 0, goaway, sizeof goaway);
+        put_setting(&c->out, 4, 3);
+        put_get(&c->out, 1);
+        CHECK_EQ(give(c, c->out.bytes, c->out.length, step), 0);
+        CHECK_EVENTS(c, "");
+        CHECK_EQ(stats_of(c).streams, 0);
+        while (take_output(c, 100))
+            ;
+        CHECK(cre_http2_is_done(c->session));
+        CHECK_EQ(cre_http2_error(c->session), 0);
+        client_destroy(c);
+    }
+    client *c = client_begin(NULL);
+    put_get(&c->out, 1);
+    put_frame(&c->out, GOAWAY, 0, 0, goaway, sizeof goaway);
+    CHECK_EQ(exchange(c), 0);
+    CHECK(!cre_http2_is_done(c->session)); /* what is open is served */
+    CHECK_EQ(respond(c, 1, 200, "a", true), 0);
+    CHECK_EQ(exchange(c), 0);
+    CHECK(cre_http2_is_done(c->session));
+    client_destroy(c);
+}
+
 TEST(goaway_with_a_code_and_an_error) {
     client *c = client_begin(NULL);
     CHECK_EQ(cre_http2_goaway(c->session, CRE_HTTP2_INTERNAL_ERROR), 0);

@@ -460,6 +460,67 @@ TEST(memory_of_response_heads) {
     client_destroy(c);
 }
 
+static char large_value[20000];
+static uint32_t writable_events;
+
+static int respond_with_large_head(client *c, uint32_t stream) {
+    memset(large_value, 'v', sizeof large_value);
+    const cre_http_header field = { "x", large_value, 1, sizeof large_value };
+    const cre_http2_response response = { .status = 200, .fields = &field, .field_count = 1 };
+    return cre_http2_respond(c->session, stream, &response, NULL, 0, true);
+}
+
+/* An application that tries again as soon as it may. */
+static void respond_again(client *c, const cre_http2_event *event) {
+    if (event->kind != CRE_HTTP2_WRITABLE || ++writable_events > 100) return;
+    (void)!respond_with_large_head(c, event->stream);
+}
+
+/* Memory is held by trailers whose bodies wait for the client's windows. */
+TEST(a_response_waits_for_memory_without_spinning) {
+    client *c = client_begin(&(cre_http2_config){ .max_memory = 512 << 10 });
+    put_setting(&c->out, 4, 0);
+    for (uint32_t i = 0; i < 12; i++)
+        put_get(&c->out, 2 * i + 1);
+    CHECK_EQ(exchange(c), 0);
+    memset(large_value, 'v', sizeof large_value);
+    const cre_http_header field = { "x", large_value, 1, sizeof large_value };
+    uint32_t waiting = 0;
+    int result = 0;
+    for (; waiting < 11; waiting++) {
+        CHECK_EQ(respond(c, 2 * waiting + 1, 200, "body", false), 0);
+        result = cre_http2_send_trailers(c->session, 2 * waiting + 1, &field, 1);
+        if (result) break;
+        CHECK_EQ(exchange(c), 0);
+    }
+    CHECK_EQ(result, CRE_EQUEUE_FULL);
+    CHECK_EQ(respond_with_large_head(c, 23), CRE_EQUEUE_FULL);
+    c->on_event = respond_again;
+    writable_events = 0;
+    CHECK_EQ(exchange(c), 0);
+    CHECK_EQ(writable_events, 0);
+    put_reset(&c->out, 1, CRE_HTTP2_CANCEL);
+    put_reset(&c->out, 3, CRE_HTTP2_CANCEL);
+    CHECK_EQ(exchange(c), 0);
+    CHECK(writable_events >= 1 && writable_events <= 2);
+    CHECK(strstr(c->events.bytes, "closed 23 code=0 complete"));
+    client_destroy(c);
+}
+
+TEST(a_head_that_can_never_fit_is_refused) {
+    static char value[40000];
+    memset(value, 'v', sizeof value);
+    const cre_http_header field = { "x", value, 1, sizeof value };
+    const cre_http2_response response = { .status = 200, .fields = &field, .field_count = 1 };
+    client *c = client_begin(&(cre_http2_config){ .max_memory = 256 << 10 });
+    put_get(&c->out, 1);
+    CHECK_EQ(exchange(c), 0);
+    CHECK_EQ(cre_http2_respond(c->session, 1, &response, NULL, 0, true), CRE_EHTTP_HEAD_TOO_LARGE);
+    CHECK_EQ(respond_with_large_head(c, 1), 0);
+    CHECK_EQ(exchange(c), 0);
+    client_destroy(c);
+}
+
 #else
 TEST(nothing_without_http2) {
     CHECK(!cre_http2_supported());

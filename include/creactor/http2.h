@@ -93,7 +93,8 @@ typedef struct cre_http2_config {
     uint32_t connection_window; /* of all bodies of the session, 65535 to 64 MiB, default 1 MiB */
     uint32_t max_queue;         /* bytes of one response that are queued, default 1 MiB */
     uint32_t max_total_queue;   /* bytes of all responses that are queued, default 4 MiB */
-    uint32_t max_memory; /* bytes of the session without queued bodies: 256 KiB or more, default 1 MiB */
+    uint32_t max_memory; /* bytes of the session without queued bodies: 256 KiB or more, default 1 MiB; about
+                            1 KiB for each stream, or heads of responses may wait for long */
     uint32_t max_continuations; /* CONTINUATION frames of one head, default 8 */
     uint32_t reset_burst;       /* streams that the client resets or has reset by its errors, default 200 */
     uint32_t reset_rate;        /* default 20 */
@@ -156,7 +157,7 @@ CRE_API void cre_http2_destroy(cre_http2 *session);
  *
  * Invalid requests are answered or reset, and other errors of the client end the session: cre_http2_produce
  * has the frame with the reason, then cre_http2_is_done is true. Fields behind a body are checked and
- * dropped.
+ * dropped. Behind a GOAWAY frame, of either side, input is ignored once no stream is open.
  *
  * Returns 0, or the error that has ended the session; more input is ignored then:
  *
@@ -199,8 +200,8 @@ CRE_API int cre_http2_consume(cre_http2 *session, uint32_t stream, size_t length
  *
  * Returns 0. Otherwise nothing was queued: CRE_EGONE; CRE_ESTATE when the stream has a head; CRE_EINVALID for
  * a status out of range or a body where there must be none; CRE_EHTTP_INVALID_FIELD; CRE_EHTTP_HEAD_TOO_LARGE
- * for more than about 60 KiB; CRE_EQUEUE_FULL as in cre_http2_send, or when half of max_memory is in use;
- * CRE_ENOMEM.
+ * for more than about 60 KiB, or an eighth of max_memory; CRE_EQUEUE_FULL as in cre_http2_send, or when half
+ * of max_memory is in use; CRE_ENOMEM.
  */
 CRE_NODISCARD CRE_API int cre_http2_respond(cre_http2 *session, uint32_t stream,
                                             const cre_http2_response *response, const cre_slice *body,

@@ -24,6 +24,7 @@ typedef struct cre__h2_stream {
     uint8_t *trailers; /* packed fields for the end of the body; NULL: none */
     size_t trailers_length;
     uint64_t waiting_since;     /* with `waiting` */
+    uint32_t wants_memory;      /* with `wants_room`: bytes of the session, for a head */
     bool waiting : 1;           /* at the last cre_http2_expire there was output */
     bool progressed : 1;        /* output was produced since */
     bool delivered : 1;         /* REQUEST was reported */
@@ -79,12 +80,13 @@ struct cre_http2 {
     const uint8_t *output; /* of nghttp2, valid until it is asked for more */
     size_t output_length;
     cre_http2_stats stats;
-    int error;    /* what has ended the session */
-    bool started; /* `now` is known */
-    bool busy;    /* in nghttp2: it must not be entered again */
-    bool failed;  /* no more input is parsed */
-    bool broken;  /* an allocation has failed: nghttp2 must not be called */
-    bool drained; /* a queue got room, which must be reported */
+    int error;     /* what has ended the session */
+    bool started;  /* `now` is known */
+    bool busy;     /* in nghttp2: it must not be entered again */
+    bool failed;   /* no more input is parsed */
+    bool finished; /* nor is it here: behind a GOAWAY, of either side, and without an open stream */
+    bool broken;   /* an allocation has failed: nghttp2 must not be called */
+    bool drained;  /* a queue got room, which must be reported */
 };
 
 /* ---- memory.c ---- */

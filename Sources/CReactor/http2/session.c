@@ -50,6 +50,11 @@ static void say_goodbye(cre_http2 *session) {
 
 static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *head, void *context) {
     cre_http2 *session = context;
+    /* nghttp2 has this rule for what it is given next; here it does not matter how input is cut */
+    if (!nghttp2_session_want_read(protocol)) {
+        session->finished = true;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     /* looked at here, so that no allocation has to fail for it: one frame takes little more */
     if (session->used > session->config.max_memory) return fail(session, CRE_ENOMEM);
     switch (head->type) {
@@ -387,7 +392,7 @@ static int leave(cre_http2 *session, ssize_t result) {
 int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, uint64_t now) {
     int result = enter(session);
     if (result) return result;
-    if (session->failed) {
+    if (session->failed || session->finished) {
         session->busy = false;
         return session->error;
     }
@@ -396,7 +401,8 @@ int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, ui
         session->resets.updated_at = session->control.updated_at = now;
     }
     if (now > session->now) session->now = now;
-    return leave(session, nghttp2_session_mem_recv(session->protocol, data, length));
+    ssize_t received = nghttp2_session_mem_recv(session->protocol, data, length);
+    return leave(session, session->finished ? 0 : received);
 }
 
 static ssize_t produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t *produced) {

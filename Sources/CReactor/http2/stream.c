@@ -28,9 +28,9 @@ static void drop_queue(cre_http2 *session, cre__h2_stream *stream) {
         cre__free(chunk);
     }
     stream->last = NULL;
+    if (stream->queued) session->drained = true; /* others may have waited for it */
     session->queued -= stream->queued;
     stream->queued = 0;
-    session->drained = true; /* others may have waited for it */
 }
 
 void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
@@ -41,6 +41,7 @@ void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
         session->streams = stream->next;
     if (stream->next) stream->next->previous = stream->previous;
     session->stats.streams--;
+    session->drained = true;
     cre__h2_free(session, stream->trailers);
     cre__h2_free(session, stream);
 }
@@ -112,6 +113,7 @@ static int accept(cre_http2 *session, cre__h2_stream *stream, size_t length) {
                 session->queued < session->config.max_total_queue;
     if (fits) return 0;
     stream->wants_room = true;
+    stream->wants_memory = 0;
     return CRE_EQUEUE_FULL;
 }
 
@@ -212,12 +214,16 @@ static int resume(cre_http2 *session, cre__h2_stream *stream) {
 bool cre__h2_report_room(cre_http2 *session) {
     if (!session->drained) return false;
     session->drained = false;
-    if (session->queued > session->config.max_total_queue / 2 || !cre__h2_has_room(session, 0)) return false;
+    if (session->queued > session->config.max_total_queue / 2) return false;
     bool any = false;
     for (cre__h2_stream *stream = session->streams, *next; stream; stream = next) {
         next = stream->next; /* events destroy no streams */
         if (!stream->wants_room || stream->resetting || stream->queued > session->config.max_queue / 2)
             continue;
+        if (!cre__h2_has_room(session, stream->wants_memory)) {
+            session->drained = true; /* memory is given back without notice: look again */
+            continue;
+        }
         stream->wants_room = false;
         any = true;
         CRE__H2_EMIT(session, .kind = CRE_HTTP2_WRITABLE, .stream = stream->id);
@@ -259,8 +265,11 @@ static int check(cre_http2 *session, cre__h2_stream *stream, const cre_http_head
         bytes += 12 + (size_t)fields[i].name_length + fields[i].value_length;
         if (bytes > 65536) return CRE_EHTTP_HEAD_TOO_LARGE;
     }
+    if (bytes > session->config.max_memory / 8) return CRE_EHTTP_HEAD_TOO_LARGE; /* it might never fit */
     if (cre__h2_has_room(session, 2 * bytes)) return 0;
     stream->wants_room = true;
+    stream->wants_memory = (uint32_t)(2 * bytes);
+    session->drained = true;
     return CRE_EQUEUE_FULL;
 }
 

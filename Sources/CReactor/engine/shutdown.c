@@ -12,7 +12,7 @@ struct cre__spread {
     cre_timer *timer;
     uint64_t began; /* the loop's time in ms */
     uint32_t spread_ms;
-    uint32_t elapsed_ms;
+    uint32_t from_ms, elapsed_ms; /* the moments of a batch */
 };
 
 static void close_spread(cre_engine *engine) {
@@ -59,9 +59,8 @@ static void visit_unopened(cre__conn *conn, void *context) {
 static void visit_due(cre__conn *conn, void *context) {
     const struct cre__spread *spread = context;
     cre_engine *engine = spread->engine;
-    if (cre__spread_due(conn->stream.session, engine->table->seed[0], spread->spread_ms) <=
-        spread->elapsed_ms)
-        say_goodbye(conn);
+    uint32_t due = cre__spread_due(conn->stream.session, engine->table->seed[0], spread->spread_ms);
+    if (due >= spread->from_ms && due < spread->elapsed_ms) say_goodbye(conn); /* once */
 }
 
 static void on_batch(void *context, cre_timer *timer) {
@@ -70,6 +69,7 @@ static void on_batch(void *context, cre_timer *timer) {
     (void)timer;
     uint64_t elapsed = cre_loop_now(engine->loop) - spread->began;
     if (elapsed < spread->spread_ms) {
+        spread->from_ms = spread->elapsed_ms;
         spread->elapsed_ms = (uint32_t)elapsed;
         cre__engine_each(engine, visit_due, spread);
         return;

@@ -24,12 +24,18 @@ package enum LogText {
         fields.reduce(into: escaped(message)) { $0 += " \(escaped($1.name))=\(word($1.value))" }
     }
 
-    /// A value, in quotes when it has blanks.
+    /// A value, in quotes when it has characters that could end it.
     private static func word(_ value: String) -> String {
-        let text = escaped(value)
-        let isWord = !text.isEmpty && !text.contains { $0 == " " || $0 == "\"" || $0 == "=" }
-        return isWord
-            ? text : "\"\(text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\""))\""
+        func isSpecial(_ scalar: Unicode.Scalar) -> Bool {
+            scalar == " " || scalar == "\"" || scalar == "=" || scalar == "\\"
+        }
+        guard value.isEmpty || value.unicodeScalars.contains(where: isSpecial) else { return escaped(value) }
+        var result = "\""
+        for scalar in value.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { result += "\\" }
+            result += escaped(String(scalar))
+        }
+        return result + "\""
     }
 
     /// The text without control characters, which could forge lines or control a terminal.

@@ -19,7 +19,7 @@ import TestProtocol
             if frame.text == "own" {
                 server.log(.debug, "hidden")
                 server.log(.notice, "started", ["rooms": "12"])
-                server.connection(frame.fd).log(.warning, "two\nlines", ["room": "a \"b\""])
+                server.connection(frame.fd).log(.warning, "two\nlines", ["room": "a \"b\\"])
             }
             for index in 0..<(Int(frame.text) ?? 0) { server.task(Array("message \(index)".utf8)) }
             server.task([UInt8]()) { _ in server.push("logged", to: frame.fd) }

@@ -26,7 +26,7 @@ extension ProcessTests {
             #expect(own.contains { $0.hasSuffix(" worker 0] notice: started rooms=12") })
             #expect(
                 own.contains {
-                    $0.hasSuffix("] warning: two\\nlines room=\"a \\\"b\\\"\" fd=\(fd) address=127.0.0.1")
+                    $0.hasSuffix("] warning: two\\nlines room=\"a \\\"b\\\\\" fd=\(fd) address=127.0.0.1")
                 }, "\(own)")
             #expect(!lines.contains { $0.contains("hidden") })
         }
@@ -43,7 +43,7 @@ extension ProcessTests {
             }
             let own = try #require(objects.first { $0["message"] as? String == "two\nlines" })
             #expect(own["process"] as? String == "worker 0" && own["level"] as? String == "warning")
-            let fields = ["room": "a \"b\"", "fd": "\(fd)", "address": "127.0.0.1"]
+            let fields = ["room": "a \"b\\", "fd": "\(fd)", "address": "127.0.0.1"]
             #expect(own["fields"] as? [String: String] == fields)
         }
     }

@@ -42,6 +42,9 @@ struct PassedSockets {
         return try PassedSockets { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
     }
 
+    /// No sockets.
+    init() {}
+
     /// - Parameters:
     ///   - environment: returns the value of a variable.
     ///   - pid: this process.

@@ -161,7 +161,9 @@ internal import Glibc
                 monitoring = try Listeners([port], .single, configuration.settings, &passed)
             }
             if let port = configuration.controlPort {
-                control = try Listeners([port], .single, configuration.settings, &passed)
+                // A socket that was passed could have a file that others may write to.
+                var none = PassedSockets()
+                control = try Listeners([port], .single, configuration.settings, &none)
             }
             if let unused = passed.unused { Log.warning(unused) }
             return

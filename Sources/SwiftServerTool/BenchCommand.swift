@@ -126,7 +126,9 @@ struct BenchCommand {
                 // A server may send a greeting and the like.
                 while true {
                     guard let frame = try await open.recv(timeout: BenchCommand.patience) else {
-                        throw Failure(.failed, await open.closeReason?.description ?? "the connection was closed")
+                        throw Failure(
+                            .failed,
+                            await open.closeReason.map { Text.visible($0.description) } ?? "the connection was closed")
                     }
                     if frame.bytes == message { return start }
                 }
@@ -153,7 +155,7 @@ struct BenchCommand {
 
     private static func cause(_ error: any Error) -> String {
         switch error {
-        case let error as ClientError: error.message
+        case let error as ClientError: Text.visible(error.message)
         case let failure as Failure: failure.message
         default: "\(error)"
         }

@@ -24,7 +24,7 @@ struct WebSocketCommand {
         do {
             client = try await connect()
         } catch let error as ClientError {
-            throw Failure(.failed, error.message)
+            throw Failure(.failed, Text.visible(error.message))
         }
         if isTerminal {
             let subprotocol = await client.subprotocol.map { ", subprotocol \(Text.visible($0))" } ?? ""
@@ -43,7 +43,7 @@ struct WebSocketCommand {
             }
         } catch let error as ClientError {
             input.cancel()
-            throw Failure(.failed, error.message)
+            throw Failure(.failed, Text.visible(error.message))
         }
         input.cancel()
         let reason = await client.closeReason

@@ -463,11 +463,12 @@ TEST(cancelling) {
         atomic_store(&lookup_blocked, stage == 3 || stage == 4);
         REQUIRE(dial(net, options, &it, &connector) == 0);
         if (stage == 1 || stage == 2) net_turn(net);   /* connecting, or waiting for room */
-        if (stage == 4) NET_UNTIL(net, lookup_inside); /* a thread looks for the name */
+        if (stage == 4) NET_UNTIL(net, lookup_inside || it.calls); /* a thread looks for the name */
         if (stage == 5) NET_UNTIL(net, calls_made[CALL_connect] > connects || it.calls);
         connects = calls_made[CALL_connect];
         if (it.calls) { /* a slow machine: its time is over */
-            CHECK_EQ(it.result, -ETIMEDOUT);
+            CHECK(it.result == -ETIMEDOUT || (stage >= 3 && it.result == CRE_EHOST_LOOKUP));
+            atomic_store(&lookup_blocked, false);
             continue;
         }
         cre_connector_stop(connector);

@@ -38,6 +38,7 @@ extension ProcessTests {
 
         @Test func theManagerIsReplacedAtTheLimit() throws {
             try ServerProcess.run(.general, .process, workers: 2) { server in
+                for id in 0..<2 { try server.workerStart(id) }
                 let clients = try (0..<10).map { _ in try WebSocketClient(port: server.port) }
                 let manager = try server.process("manager")
                 func sockets(_ process: Int32) -> Set<String> {

@@ -46,7 +46,7 @@ extension ProcessTests {
 
         @Test func aStuckWorkerDoesNotHoldUpAReload() throws {
             try ServerProcess.run(.general, .process, { $0.shutdownTimeout = .milliseconds(200) }) { server in
-                let worker = try server.process("worker 0")
+                let worker = try server.workerStart(0)
                 server.signal(19, to: worker)  // SIGSTOP: as stuck as can be
                 server.signal(10)
                 let successor = try server.workerStart(0, 2)

@@ -462,7 +462,7 @@ TEST(cancelling) {
                 (cre_connect_options){ .size = sizeof(cre_connect_options), .host = path, .timeout_ms = 20 };
         atomic_store(&lookup_blocked, stage == 3 || stage == 4);
         REQUIRE(dial(net, options, &it, &connector) == 0);
-        if (stage == 1 || stage == 2) net_turn(net);   /* connecting, or waiting for room */
+        if (stage == 1 || stage == 2) net_turn(net);               /* connecting, or waiting for room */
         if (stage == 4) NET_UNTIL(net, lookup_inside || it.calls); /* a thread looks for the name */
         if (stage == 5) NET_UNTIL(net, calls_made[CALL_connect] > connects || it.calls);
         connects = calls_made[CALL_connect];

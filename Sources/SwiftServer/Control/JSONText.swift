@@ -15,20 +15,7 @@ struct JSONText {
     init(_ value: Double?) { self = value.map { JSONText($0) } ?? .null }
     init(_ value: String?) { self = value.map { JSONText($0) } ?? .null }
 
-    init(_ value: String) {
-        var text = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\\": text += "\\\\"
-            case "\"": text += "\\\""
-            case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        self.text = text + "\""
-    }
+    init(_ value: String) { text = JSONString.quoted(value) }
 
     init(_ elements: [JSONText]) { text = "[\(elements.map(\.text).joined(separator: ","))]" }
 

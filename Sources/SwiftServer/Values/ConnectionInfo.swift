@@ -18,7 +18,8 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let remotePort: Int
     /// The server's address that the client has connected to, as text, also when the port listens on all addresses. Of
     /// a Unix socket it is "unix:" and the path. Empty in the rare case that the connections of this server have had
-    /// more than 255 different local addresses: those of further ones are not known.
+    /// more than 255 different local addresses: those of further ones are not known. With the PROXY protocol it is the
+    /// address that the load balancer has connected to.
     public let localAddress: String
     /// The time at which it was accepted, in seconds since 1970.
     public let connectTime: Double

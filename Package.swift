@@ -44,6 +44,9 @@ let package = Package(
             name: "Deflate",
             description: "Compressed WebSocket messages, and responses compressed with gzip, through zlib (zlib1g-dev)"),
         .trait(name: "HTTP2", description: "Sessions of HTTP/2 in CReactor, through nghttp2 (libnghttp2-dev)"),
+        .trait(
+            name: "ISAL",
+            description: "WebSocket compression without context takeover by ISA-L: faster, x86-64 (libisal-dev)"),
         .trait(name: "TLS", description: "https and wss through OpenSSL 3 (libssl-dev)"),
         .trait(
             name: "HTTPTypes", description: "SwiftServerHTTPTypes: requests and responses as types of swift-http-types"),
@@ -83,6 +86,11 @@ let package = Package(
             providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]
         ),
         .systemLibrary(
+            name: "CISAL",
+            pkgConfig: "libisal",
+            providers: [.apt(["libisal-dev"]), .brew(["isa-l"])]
+        ),
+        .systemLibrary(
             name: "CNGHTTP2",
             pkgConfig: "libnghttp2",
             providers: [.apt(["libnghttp2-dev"]), .brew(["nghttp2"])]
@@ -101,6 +109,7 @@ let package = Package(
                 .target(name: "CZlib", condition: .when(traits: ["Deflate"])),
                 .target(name: "CBrotli", condition: .when(traits: ["Brotli"])),
                 .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
+                .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
                 .target(name: "CNGHTTP2", condition: .when(traits: ["HTTP2"])),
                 .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
             ],
@@ -113,6 +122,7 @@ let package = Package(
                 .define("CRE_HAVE_DEFLATE", .when(traits: ["Deflate"])),
                 .define("CRE_HAVE_BROTLI", .when(traits: ["Brotli"])),
                 .define("CRE_HAVE_ZSTD", .when(traits: ["Zstd"])),
+                .define("CRE_HAVE_ISAL", .when(traits: ["ISAL"])),
                 .define("CRE_HAVE_HTTP2", .when(traits: ["HTTP2"])),
                 .define("CRE_HAVE_TLS", .when(traits: ["TLS"])),
                 .define("NDEBUG", .when(configuration: .release)),

@@ -14,6 +14,8 @@ test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgri
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'js:ws=node-ws' 'curl=curl')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')
+# ISA-L's assembly is for x86-64 in Debian 12.
+if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi
 
 # The C core for arm64, built by a cross compiler and run by an emulator.
 arm64_extras=('aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu' 'qemu-aarch64-static=qemu-user-static')

@@ -6,6 +6,10 @@
  * message and holds no memory; with it, the connection allocates its own with the first compressed message
  * and keeps them.
  *
+ * In a build with ISA-L the shared compressor and decompressor use it where that pays: messages at the
+ * default level, and compressed ones from 1 KiB on. Their output is a few per cent larger than zlib's at
+ * level 6.
+ *
  * In a build without zlib cre_ws_deflate_pool_create returns CRE_EUNSUPPORTED and the extension must not be
  * negotiated.
  */
@@ -33,9 +37,9 @@ typedef struct cre_ws_deflate_config {
     bool client_no_context_takeover; /* likewise the client */
     uint8_t server_window_bits;      /* most for the server's window, 8 to 15; 0: 15 */
     uint8_t client_window_bits;      /* most for the client's; a client may be unable to limit it */
-    uint8_t level;                   /* 1 fast to 9 small; 0: zlib's default, 6 */
-    uint8_t memory_level;            /* 1 to 9; 0: zlib's default, 8 */
-    size_t threshold;                /* messages below it are not compressed; 0: the default above */
+    uint8_t level;        /* 1 fast to 9 small; 0: 6, or ISA-L where it is built in and can be used */
+    uint8_t memory_level; /* 1 to 9; 0: zlib's default, 8 */
+    size_t threshold;     /* messages below it are not compressed; 0: the default above */
 } cre_ws_deflate_config;
 
 /** The parameters that both sides agreed on. */

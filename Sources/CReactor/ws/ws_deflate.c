@@ -1,4 +1,4 @@
-/* Compression and decompression of whole messages with zlib. */
+/* Compression and decompression of whole messages with zlib and, where it can be, ISA-L. */
 #include "ws/ws_deflate.h"
 
 #ifdef CRE_HAVE_DEFLATE
@@ -7,9 +7,11 @@
 
 #include "core/memory.h"
 #include "ws/ws_deflate_pool.h"
+#include "ws/ws_isal.h"
 
 #define MAX_SCRATCH  65536u /* the largest output buffer that a pool keeps */
-#define FINAL_BLOCKS 8      /* the most final blocks in one message: each costs a copy of the window */
+#define FLUSH_MARKER 4 /* bytes of an empty block at the end of a compressed message, which are not sent */
+#define FINAL_BLOCKS 8 /* the most final blocks in one message: each costs a copy of the window */
 
 static unsigned piece(size_t size) {
     return size < UINT_MAX ? (unsigned)size : UINT_MAX;
@@ -71,21 +73,29 @@ static int inflate_into(z_stream *stream, const uint8_t *data, size_t length, si
     }
 }
 
-int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
-                    cre__ws_message **out) {
+static int inflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
+                           cre__ws_message **message) {
     static const uint8_t flush[4] = { 0x00, 0x00, 0xFF, 0xFF }; /* the bytes that the sender removed */
     z_stream *stream = cre__ws_take_inflater(deflate);
     if (!stream) return CRE_ENOMEM;
+    int final_blocks = 0;
+    int error = inflate_into(stream, data, length, limit, message, &final_blocks);
+    if (!error) error = inflate_into(stream, flush, sizeof flush, limit, message, &final_blocks);
+    /* The message must end between two blocks without remaining bits: in data_type 128 is set between blocks,
+     * the low bits count remaining bits, and 64 is set inside a final block. */
+    if (!error && (stream->data_type & 0xFF) != 128) error = CRE_EWS_DEFLATE;
+    return error;
+}
+
+int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
+                    cre__ws_message **out) {
     size_t guess = length < limit / 4 ? length * 4 : limit;
     if (guess < 256) guess = limit < 256 ? limit : 256;
     cre__ws_message *message = NULL;
     if (!cre__ws_message_reserve(&message, guess, guess, guess)) return CRE_ENOMEM;
-    int final_blocks = 0;
-    int error = inflate_into(stream, data, length, limit, &message, &final_blocks);
-    if (!error) error = inflate_into(stream, flush, sizeof flush, limit, &message, &final_blocks);
-    /* The message must end between two blocks without remaining bits: in data_type 128 is set between blocks,
-     * the low bits count remaining bits, and 64 is set inside a final block. */
-    if (!error && (stream->data_type & 0xFF) != 128) error = CRE_EWS_DEFLATE;
+    int error = 0;
+    if (deflate->read_takeover || !cre__ws_isal_inflate(&deflate->pool->isal, data, length, limit, &message))
+        error = inflate_message(deflate, data, length, limit, &message);
     if (error) {
         cre__free(message);
         return error;
@@ -138,25 +148,42 @@ static size_t deflate_all(cre_ws_deflate_pool *pool, z_stream *stream, const uin
     return size;
 }
 
-int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length, uint8_t **out,
-                           size_t *out_length) {
+static int64_t deflate_by_zlib(cre_ws_deflate *deflate, const uint8_t *data, size_t length) {
     cre_ws_deflate_pool *pool = deflate->pool;
-    if (length < pool->config.threshold) return 0;
     z_stream *stream = cre__ws_take_deflater(deflate);
     if (!stream) return CRE_ENOMEM;
     size_t bound = deflateBound(stream, (uLong)length) + 32;
     scratch_trim(pool, bound);
     if (!scratch_reserve(pool, bound)) return CRE_ENOMEM;
     size_t size = deflate_all(pool, stream, data, length);
-    if (size < 4) { /* reset the window: later messages must not refer to bytes that are not sent */
-        deflateReset(stream);
-        return CRE_ENOMEM;
-    }
-    size -= 4; /* the flush marker, which the receiver adds */
-    if (size >= length && !deflate->write_takeover) return 0;
+    if (size >= FLUSH_MARKER) return (int64_t)size;
+    /* Reset the window: later messages must not refer to bytes that are not sent. */
+    deflateReset(stream);
+    return CRE_ENOMEM;
+}
+
+/* A level is zlib's, and so is the smallest window, which zlib treats in a way of its own. */
+static int64_t deflate_by_isal(cre_ws_deflate *deflate, const uint8_t *data, size_t length) {
+    cre_ws_deflate_pool *pool = deflate->pool;
+    if (deflate->write_takeover || pool->config.level || deflate->write_bits < 9) return CRE_EUNSUPPORTED;
+    size_t room = length + FLUSH_MARKER; /* a message that fills it does not shrink */
+    scratch_trim(pool, room);
+    if (!scratch_reserve(pool, room)) return CRE_ENOMEM;
+    return cre__ws_isal_deflate(&pool->isal, deflate->write_bits, data, length,
+                                pool->scratch + CRE_WS_MAX_HEADER, room);
+}
+
+int cre_ws_deflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t length, uint8_t **out,
+                           size_t *out_length) {
+    cre_ws_deflate_pool *pool = deflate->pool;
+    if (length < pool->config.threshold) return 0;
+    int64_t size = deflate_by_isal(deflate, data, length);
+    if (size < 0) size = deflate_by_zlib(deflate, data, length);
+    if (size < 0) return (int)size;
+    if (size == 0) return 0;
     *out = pool->scratch + CRE_WS_MAX_HEADER;
-    *out_length = size;
-    return 1;
+    *out_length = (size_t)size - FLUSH_MARKER; /* which the receiver adds */
+    return *out_length < length || deflate->write_takeover;
 }
 
 #else

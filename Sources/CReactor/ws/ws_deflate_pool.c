@@ -113,6 +113,7 @@ void cre_ws_deflate_pool_destroy(cre_ws_deflate_pool *pool) {
     if (!pool) return;
     free_inflater(pool->inflater);
     free_deflater(pool->deflater);
+    cre__ws_isal_free(&pool->isal);
     cre__free(pool->scratch);
     cre__free(pool);
 }

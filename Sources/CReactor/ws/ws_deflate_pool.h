@@ -5,11 +5,14 @@
 #include <creactor/websocket_deflate.h>
 #include <zlib.h>
 
+#include "ws/ws_isal.h"
+
 struct cre_ws_deflate_pool {
     cre_ws_deflate_config config;
     z_stream *inflater; /* NULL until it is used; with the largest window */
     z_stream *deflater; /* NULL until it is used; with a window of deflater_bits */
     uint8_t deflater_bits;
+    cre__ws_isal isal;
     uint8_t *scratch; /* output of the last compression */
     size_t capacity;
 };

@@ -9,13 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
-from . import load, micro, processes, tools
+from . import load, micro, plot, processes, tools
 from .environment import environment
-from .report import Row, markdown
+from .report import Row, curves, markdown
 from .scenarios import scenarios
 from .servers import PEER_KEYS, PEERS_OF, REFERENCES, Failure, ours, started
 
-SUBJECTS = ("ws", "http", "broadcast", "idle", "tcp", "micro")
+SUBJECTS = ("ws", "http", "broadcast", "connections", "idle", "tcp", "micro")
+CURVES = (("cpu_ns", "CPU µs per message", 1000), ("p99", "99th percentile of the latency, ms", 1000))
 ONLY_HELP = "regular expression on 'scenario server', as '64B-x16 Swift base'; the reference stays"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -74,8 +75,11 @@ def parse_arguments(words):
     add("--server-cpu", type=int, default=min(cpus), metavar="N", help="for the server (the first)")
     add("--load-cpu", type=int, default=max(cpus), metavar="N", help="for the load (the last)")
     add("--both-cpus", action="store_true", help="let servers of several processes use both CPUs")
+    add("--plot", type=Path, metavar="FILE", help="with connections: CPU time and latency drawn as SVG")
     add("--json", action="store_true", help="one JSON document with all rounds instead of tables")
     options = parser.parse_args(words)
+    if options.plot and options.subject != "connections":
+        parser.error("--plot draws 'connections' only")
     for cpu in (options.server_cpu, options.load_cpu):
         if cpu not in cpus:
             parser.error(f"CPU {cpu} cannot be used here")
@@ -135,7 +139,7 @@ def run_load(options, facts):
     load.build()
     if options.subject == "http":
         tools.make_files()
-    results = []
+    results, measured = [], []
     servers = select_servers(options)
     keys = [server.key for server in servers if server.key]
     facts.update(environment(facts.pop("command"), keys))
@@ -146,10 +150,13 @@ def run_load(options, facts):
         if not rows:
             continue
         measure_scenario(scenario, rows, options)
+        measured.append((scenario, rows))
         rounds = [row.as_dict() for row in rows]
         results.append({"scenario": scenario.key, "title": scenario.title, "rows": rounds})
         if not options.json:
             print(markdown(scenario, rows), flush=True)
+    if options.plot and measured:
+        options.plot.write_text(plot.svg(curves(measured, CURVES)))
     return results, any(row["rounds"] for result in results for row in result["rows"])
 
 

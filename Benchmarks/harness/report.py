@@ -39,6 +39,20 @@ class Row:
         return {"server": self.server.name, "failure": self.failure, "rounds": self.rounds}
 
 
+def curves(results, figures):
+    """The medians of the scenarios of "connections" as panels for plot.svg; figures: (key, title, divisor)."""
+    panels = []
+    for key, title, divisor in figures:
+        series = {}
+        for scenario, rows in results:
+            conns = scenario.arguments[scenario.arguments.index("-c") + 1]
+            for row in rows:
+                if (value := row.figure(key)) is not None:
+                    series.setdefault(row.server.name, {})[conns] = value / divisor
+        panels.append((title, list(series.items())))
+    return panels
+
+
 def markdown(scenario, rows):
     key, column, second, second_column = MEMORY if "--idle" in scenario.arguments else CPU
     figures = {row.server.name: row.figure(key) for row in rows}

@@ -18,6 +18,15 @@ def _ws(key, title, size, in_flight, conns):
     return Scenario(key, title, ("-s", size, "-P", in_flight, "-c", conns))
 
 
+# The last one is what the usual limit of 20,000 descriptors leaves room for.
+CONNECTIONS = (10, 100, 1000, 5000, 15000)
+
+
+def _connections(conns):
+    title = f"WebSocket echo: 64 B, 1 in flight, {conns:,} connections"
+    return Scenario(f"64B-x1-{conns}", title, ("-s", 64, "-P", 1, "-c", conns))
+
+
 def _http(key, in_flight):
     title = f"HTTP hello, keep-alive: {in_flight} in flight, 50 connections"
     return Scenario(key, title, ("--http", "-u", "/hello", "-P", in_flight, "-c", 50), "request")
@@ -54,6 +63,8 @@ def scenarios(subject, conns):
             _ws("16KiB-x1", "16 KiB", 16 << 10, 1, 50),
             _ws("1MiB-x1", "1 MiB", 1 << 20, 1, 10),
         ]
+    if subject == "connections":
+        return [_connections(number) for number in CONNECTIONS]
     if subject == "http":
         return [
             _http("hello-x1", 1),

@@ -26,6 +26,7 @@ SWIFT_HANDLERS = {
     },
     "http": {"base": ("callback", "async", "routed"), "process": ("callback", "routed")},
     "broadcast": {"base": ("callback",), "process": ("callback",)},
+    "connections": {"base": ("callback", "straight"), "process": ("callback",)},
     "idle": {"base": ("callback",), "process": ("callback",)},
     "tcp": {"base": ("callback",), "process": ("callback",)},
 }
@@ -75,6 +76,7 @@ PEERS_OF = {
     "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
     "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS),
     "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
+    "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
     "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
     "tcp": (TCP_EPOLL, TCP_LIBUV),
 }

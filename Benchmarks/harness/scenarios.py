@@ -34,7 +34,7 @@ def _http(key, in_flight):
 
 # Connections that wrk and h2load keep open.
 TOOL_CONNECTIONS = 50
-ROUTED = "^(Swift .*, routed|nginx|uWebSockets)"
+ROUTED = "^(Swift .*, routed|nginx|uWebSockets|Swoole)"
 FILES = "^(Swift .*, routed|nginx)"  # uWebSockets sends no files by itself
 
 

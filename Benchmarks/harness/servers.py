@@ -70,14 +70,26 @@ UWEBSOCKETS = peer("uWebSockets", "uwebsockets")
 BEAST = peer("Boost.Beast", "beast")
 LIBWEBSOCKETS = peer("libwebsockets", "libwebsockets")
 NODE_WS = peer("ws on Node", "node-ws")
+SWOOLE = tuple(
+    Server(
+        f"Swoole {mode}",
+        (PEERS / "swoole", "--port", "0", "--mode", mode),
+        PEERS / "swoole",
+        "Benchmarks/peers/install.sh --sources DIR",
+        "swoole",
+        base="Swoole base" if mode == "process" else "",
+        many=mode == "process",
+    )
+    for mode in ("base", "process")
+)
 TCP_EPOLL = peer("epoll", "tcp-epoll")
 TCP_LIBUV = peer("libuv", "tcp-libuv")
 PEERS_OF = {
-    "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
-    "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS),
-    "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
-    "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
-    "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS),
+    "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "tcp": (TCP_EPOLL, TCP_LIBUV),
 }
 PEER_KEYS = sorted({server.key for group in PEERS_OF.values() for server in group})

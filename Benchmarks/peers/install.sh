@@ -1,7 +1,20 @@
 #!/usr/bin/env bash
 # Installs and builds the servers that ours is compared with, into .build/peers. What cannot be had is skipped
 # with a line that says so; the exit status is 0 all the same.
+#
+#   install.sh [--sources DIR]   DIR may have checkouts of uWebSockets with uSockets beside it, which then replaces the
+#                                packaged one, and of swoole-src, which takes some minutes to build
 set -uo pipefail
+case ${1:-} in
+    '') sources='' ;;
+    --sources)
+        sources=$(cd "${2:?a folder}" && pwd) || exit 2
+        ;;
+    *)
+        echo "usage: $0 [--sources DIR]" >&2
+        exit 2
+        ;;
+esac
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$(cd "$here/../.." && pwd)/.build/peers
 versions=$out/versions
@@ -51,7 +64,50 @@ done_with() {
     echo "ready   $1: $2"
 }
 
+revision_of() { git -C "$1" log -1 --format=%h 2>/dev/null || echo 'of unknown revision'; }
+
+uwebsockets_from_sources() {
+    local folder=$out/uwebsockets-objects file
+    local flags=(-O3 -march=native -DLIBUS_NO_SSL -I"$sources/uSockets/src")
+    have uwebsockets gcc g++ || return
+    mkdir -p "$folder"
+    for file in "$sources"/uSockets/src/*.c "$sources"/uSockets/src/*/*.c; do
+        if ! gcc -std=gnu11 "${flags[@]}" -c "$file" -o "$folder/$(basename "$file" .c).o" 2>>"$out/uwebsockets.log"; then
+            skip uwebsockets "uSockets does not build (see .build/peers/uwebsockets.log)"
+            return
+        fi
+    done
+    build uwebsockets "uWebSockets $(revision_of "$sources/uWebSockets"), -O3 -march=native" \
+        g++ -std=c++20 "${flags[@]}" -w -DUWS_NO_ZLIB -I"$sources/uWebSockets/src" "$here/uwebsockets-source.cpp" \
+        "$folder"/*.o
+}
+
+swoole() {
+    local folder=$out/swoole-src
+    if [ ! -d "$sources/swoole-src" ]; then
+        skip swoole "no sources: install.sh --sources DIR, with a checkout of swoole-src in DIR"
+        return
+    fi
+    have swoole php-cli php-dev g++ make || return
+    rm -rf "$folder" "$out/swoole"
+    git clone -q "$sources/swoole-src" "$folder" 2>"$out/swoole.log" || cp -R "$sources/swoole-src" "$folder"
+    if ! (cd "$folder" && phpize && ./configure CFLAGS='-O3 -march=native' CXXFLAGS='-O3 -march=native' &&
+        make "-j$(nproc)") >>"$out/swoole.log" 2>&1; then
+        skip swoole "does not build (see .build/peers/swoole.log)"
+        return
+    fi
+    install -m 644 "$folder/modules/swoole.so" "$here/swoole.php" "$out"
+    rm -rf "$folder"
+    printf '#!/bin/sh\nexec php -n -d extension="%s" "%s" "$@"\n' "$out/swoole.so" "$out/swoole.php" >"$out/swoole"
+    chmod 755 "$out/swoole"
+    done_with swoole "Swoole $(revision_of "$sources/swoole-src"), -O3 -march=native, PHP $(php -r 'echo PHP_VERSION;')"
+}
+
 uwebsockets() {
+    if [ -n "$sources" ] && [ -d "$sources/uWebSockets" ] && [ -d "$sources/uSockets" ]; then
+        uwebsockets_from_sources
+        return
+    fi
     local venv=$out/venv library
     have uwebsockets gcc libuv1 zlib1g || return
     if [ ! -x "$venv/bin/pip" ] && ! python3 -m venv "$venv" >"$out/venv.log" 2>&1; then
@@ -128,3 +184,4 @@ libwebsockets
 node_ws
 nginx
 tcp
+swoole

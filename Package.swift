@@ -54,6 +54,7 @@ let package = Package(
         .trait(name: "Metrics", description: "SwiftServerMetrics: statistics as metrics of swift-metrics"),
         .trait(name: "ServiceLifecycle", description: "SwiftServerLifecycle: a server as a service of a group"),
         .trait(name: "Tracing", description: "SwiftServerTracing: a span of swift-distributed-tracing per request"),
+        .trait(name: "USDT", description: "Probes for bpftrace, perf and gdb in CReactor (systemtap-sdt-dev)"),
         .trait(name: "Zstd", description: "Responses compressed with Zstandard (libzstd-dev)"),
         .default(enabledTraits: Set(["Deflate", "TLS"] + (documented ? bridges : []))),
     ],
@@ -125,6 +126,7 @@ let package = Package(
                 .define("CRE_HAVE_ISAL", .when(traits: ["ISAL"])),
                 .define("CRE_HAVE_HTTP2", .when(traits: ["HTTP2"])),
                 .define("CRE_HAVE_TLS", .when(traits: ["TLS"])),
+                .define("CRE_HAVE_USDT", .when(traits: ["USDT"])),
                 .define("NDEBUG", .when(configuration: .release)),
                 .unsafeFlags(["-O3"], .when(configuration: .release)),
             ]

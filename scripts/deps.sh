@@ -9,7 +9,7 @@ test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'f
 bench_extras=('wrk=wrk' 'h2load=nghttp2-client')
 lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is skipped.
-lint_extras=('shellcheck=shellcheck')
+lint_extras=('shellcheck=shellcheck' 'dtrace=systemtap-sdt-dev')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'js:ws=node-ws' 'curl=curl')

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/probes.h"
 #include "engine/command.h"
 #include "engine/dispatch.h"
 #include "engine/protocols/protocols.h"
@@ -133,6 +134,7 @@ static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info)
     atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,
                           memory_order_relaxed);
     conn->slot_checksum = cre__slot_checksum(engine->table, slot);
+    CRE__CALL_PROBE(accept, info->session, info->port, info->worker);
     return 0;
 }
 
@@ -338,6 +340,7 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
     cre__stream *stream = &conn->stream;
     const cre__protocol *protocol = conn->protocol;
     if (stream->over) return;
+    CRE__CALL_PROBE(close, stream->session, (int)ending->reason, ending->code, ending->error);
     engine->stats.closed_by[ending->reason % CRE_CLOSE_REASONS]++;
     engine->rare_changed = true;
     if (graceful) cre__publish_settle(conn);

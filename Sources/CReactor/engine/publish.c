@@ -16,6 +16,7 @@
 #include "engine/publish.h"
 
 #include "core/memory.h"
+#include "core/probes.h"
 
 /* The usual size of a block, and the most bytes of frames that are collected before they are queued. */
 #define BLOCK_BYTES 65536u
@@ -273,6 +274,7 @@ int cre__publish(cre_engine *engine, cre__topic *topic, uint8_t opcode, cre__con
         excepted->taken = frames->end - frames->start;
     }
     engine->stats.messages_out += receivers;
+    CRE__CALL_PROBE(publish, opcode, plain.size, receivers);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <creactor/error.h>
 
 #include "core/memory.h"
+#include "core/probes.h"
 #include "net/sockaddr.h"
 #include "net/transport.h"
 
@@ -309,6 +310,7 @@ static void fail(cre__transport *transport) {
     tls->failed = true;
     tls->unread = false;
     transport->net->tls_failed++;
+    CRE__CALL_PROBE(tls_failed, transport->descriptor, tls->cause);
     if (tls->handshaking && tls->context) {
         char peer[INET6_ADDRSTRLEN];
         describe_peer(transport, peer);
@@ -359,6 +361,7 @@ static bool shake_hands(cre__transport *transport) {
         tls->handshaking = false;
         transport->net->tls_handshakes++;
         transport->net->tls_resumed += SSL_session_reused(tls->ssl) == 1;
+        CRE__CALL_PROBE(tls_handshake, transport->descriptor, SSL_session_reused(tls->ssl));
         if (cre__queue_pending(transport)) cre__transport_mark(transport); /* queued before */
         return true;
     }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/probes.h"
 #include "core/slices.h"
 #include "engine/command.h"
 #include "registry/table_internal.h"
@@ -16,10 +17,12 @@ enum { TAKEN = 256 };
 /* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
     cre__activity_state before = cre__activity_begin(worker, event->kind, event->session);
+    CRE__PROBE3(handler_enter, event->session, event->kind, event->length);
     if (__builtin_expect(cre__is_sampled(worker), 0))
         cre__serve_timed(worker, event, payload);
     else
         worker->config.on_event(worker->config.context, event, payload);
+    CRE__PROBE2(handler_leave, event->session, event->kind);
     cre__activity_restore(worker, before);
 }
 

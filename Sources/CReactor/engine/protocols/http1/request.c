@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/probes.h"
 #include "engine/protocols/http1/http1.h"
 
 /* Input that waits: an incomplete head, or whole requests behind one that is not answered yet. */
@@ -49,6 +50,7 @@ void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_
     uint8_t number;
     if (!cre__http1_begin(conn, length, &number)) return;
     cre__conn_engine(conn)->stats.requests++;
+    CRE__CALL_PROBE(request, conn->stream.session, payload, length);
     cre__conn_emit_part(conn, CRE_EVENT_REQUEST, number, flags, payload, length);
 }
 

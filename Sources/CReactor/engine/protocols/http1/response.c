@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/probes.h"
 #include "engine/protocols/http1/http1.h"
 
 /* Formatted once per second, by the loop's clock, which stands still during a turn. */
@@ -42,6 +43,7 @@ static inline int write_head(cre__conn *conn, const cre__response *response, cre
     engine->stats.responses++;
     *behind = at + size;
     cre__queue_commit(&conn->transport, (size_t)size + extra);
+    CRE__PROBE3(response, conn->stream.session, response->status, length);
     return 0;
 }
 

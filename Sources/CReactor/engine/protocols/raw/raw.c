@@ -2,6 +2,7 @@
 #include <creactor/framing.h>
 #include <string.h>
 
+#include "core/probes.h"
 #include "engine/conn.h"
 #include "engine/heartbeat.h"
 #include "engine/protocols/protocols.h"
@@ -47,6 +48,7 @@ static void input(cre__conn *conn, uint8_t *data, size_t length) {
             return;
         }
         cre__conn_engine(conn)->stats.messages_in++;
+        CRE__PROBE3(message_in, conn->stream.session, 0, size);
         /* It lies in the read slab or in the framing's own memory: both may be written to. */
         cre__conn_emit(conn, CRE_EVENT_RECEIVE, 0, (uint8_t *)(uintptr_t)packet, size);
     }
@@ -89,6 +91,7 @@ static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, 
     int result = cre__conn_accept(conn, length, (cre__policy)policy);
     if (result) return result;
     cre__conn_engine(conn)->stats.messages_out++;
+    CRE__PROBE3(message_out, conn->stream.session, 0, length);
     return cre__conn_send(conn, NULL, 0, parts, count, length);
 }
 

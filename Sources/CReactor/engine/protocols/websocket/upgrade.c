@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/probes.h"
 #include "engine/protocols/websocket/websocket.h"
 #include "engine/topics.h"
 
@@ -157,6 +158,7 @@ int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length, con
     show_note(conn, subprotocol, upgrade);
     bool kept = conn->stream.has_handshake, keep = conn->port->options.keep_handshake;
     if (keep && !kept && !cre__conn_keep_handshake(conn, payload, length)) return 0;
+    CRE__CALL_PROBE(handshake, conn->stream.session, conn->stream.deflate != NULL);
     cre__conn_switch(conn, &cre__protocol_websocket);
     if (cre__topics_opened(conn))
         cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/probes.h"
 #include "engine/heartbeat.h"
 #include "engine/publish.h"
 #include "ws/ws_send.h"
@@ -46,6 +47,7 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
     cre_engine *engine = cre__conn_engine(conn);
     const cre__stream *stream = &conn->stream;
     engine->stats.messages_out++;
+    CRE__PROBE3(message_out, stream->session, first, length);
     if (length > CRE__LARGE_PAYLOAD || stream->deflate || engine->batch.topic || stream->fragmented ||
         !(first & CRE_WS_FIN))
         return send_frame(conn, first, parts, count, length);
@@ -188,6 +190,7 @@ static inline void handle_message(cre__conn *conn, const cre_ws_event *event) {
     if (!conn->stream.accepts_frames) return; /* we have closed: too late */
     conn->transport.message_since = 0;
     cre__conn_engine(conn)->stats.messages_in++;
+    CRE__PROBE3(message_in, conn->stream.session, event->opcode, event->length);
     cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
 }
 

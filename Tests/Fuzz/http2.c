@@ -23,6 +23,7 @@ enum {
     RESETS = 16,
     GOAWAY = 32,
     EXPIRE = 64,
+    EXTENDED_CONNECT = 128,
     BODIES = 1024
 };
 
@@ -47,6 +48,8 @@ static void check_head(outcome *o, const cre_http2_event *event) {
     const cre_http_head *head = event->head;
     const uint8_t *bytes = event->head_bytes;
     REQUIRE(head->head_length <= CRE_HTTP_MAX_HEAD && head->flags & CRE_HTTP_2);
+    REQUIRE(!event->protocol == !event->protocol_length);
+    REQUIRE(!event->protocol || (o->settings & EXTENDED_CONNECT && !event->final));
     REQUIRE(head->host_length && head->flags & CRE_HTTP_HAS_HOST);
     REQUIRE(head->target + head->target_length < head->head_length);
     REQUIRE(head->path + head->path_length < head->head_length);
@@ -78,7 +81,7 @@ static void answer(cre_http2 *session, const outcome *o, const cre_http2_event *
     case 1:
         REQUIRE(cre_http2_respond(session, id, &interim, NULL, 0, false) <= 0);
         if (cre_http2_respond(session, id, &response, NULL, 0, false) == 0)
-            REQUIRE(cre_http2_send_trailers(session, id, fields, 2) == 0);
+            REQUIRE(cre_http2_send_trailers(session, id, fields, 2) == (event->protocol ? CRE_EINVALID : 0));
         break;
     case 2:
         if (cre_http2_respond(session, id, &response, NULL, 0, false) == 0)
@@ -145,6 +148,7 @@ static void run(uint8_t settings, const uint8_t *data, size_t size, size_t step,
         config.max_continuations = 2;
         config.stall_timeout_ms = 1000;
     }
+    config.extended_connect = (settings & EXTENDED_CONNECT) != 0;
     cre_http2 *session;
     *o = (outcome){ .settings = settings };
     REQUIRE(cre_http2_create(&config, &session) == 0);

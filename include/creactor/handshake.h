@@ -29,6 +29,9 @@ CRE_BEGIN_DECLS
  * "websocket", Connection with "upgrade", a key that is base64 of 16 bytes, version 13, no body, and
  * well-formed subprotocols and extensions. Unknown extensions are valid: a server ignores them.
  *
+ * Of a head with CRE_HTTP_2, made of an extended CONNECT (RFC 8441), the version of HTTP, Connection and the
+ * key are not checked, and the key in *out is zero.
+ *
  * Returns 0 and fills *out, which is the caller's, or returns CRE_EHTTP_HANDSHAKE_..., for which
  * cre_http_status_of gives 400 or 426; a response of 426 should carry cre_ws_version_field. Any thread.
  */
@@ -48,6 +51,15 @@ CRE_NODISCARD CRE_API int cre_ws_write_response(char *out, size_t capacity,
                                                 const char accept[CRE_WS_ACCEPT_LENGTH],
                                                 const char *subprotocol, const char *extensions,
                                                 const cre_http_header *fields, size_t field_count);
+
+/**
+ * Lists the fields of the response 200 with which a server of HTTP/2 accepts a handshake. The arguments are
+ * those of cre_ws_write_response. Writes to `out`, which has `capacity` elements and then borrows the
+ * strings. Returns their number, CRE_ELIMIT or CRE_EHTTP_INVALID_FIELD. Any thread.
+ */
+CRE_NODISCARD CRE_API int cre_ws_response_fields(cre_http_header *out, size_t capacity,
+                                                 const char *subprotocol, const char *extensions,
+                                                 const cre_http_header *fields, size_t field_count);
 
 /** "Sec-WebSocket-Version: 13", a static field for a response of 426. Any thread. */
 CRE_API const cre_http_header *cre_ws_version_field(void);

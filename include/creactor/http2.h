@@ -71,7 +71,9 @@ typedef struct cre_http2_event {
     size_t length;                /* DATA: > 0 */
     uint32_t code;                /* CLOSED: the cre_http2_code, CRE_HTTP2_NO_ERROR after an orderly end */
     bool final;                   /* REQUEST: there is no body */
-    bool complete;                /* CLOSED: the whole response was produced */
+    const char *protocol;         /* REQUEST of an extended CONNECT: `:protocol`, else NULL */
+    size_t protocol_length;
+    bool complete; /* CLOSED: the whole response was produced */
 } cre_http2_event;
 
 /** Receives the events of a session. It may call the functions of the session except cre_http2_receive,
@@ -101,6 +103,8 @@ typedef struct cre_http2_config {
     uint32_t control_burst;     /* frames without a request or content, see cre_http2_receive; default 400 */
     uint32_t control_rate;      /* default 100 */
     uint32_t stall_timeout_ms;  /* how long a response may wait for the client, default 30000 */
+    uint32_t ack_timeout_ms;    /* how long SETTINGS may wait for the acknowledgement, default 30000 */
+    uint32_t extended_connect;  /* 1: accept extended CONNECT, see cre_http2_receive; default 0 */
 } cre_http2_config;
 
 /** The head of a response. Fields that frame a message, or belong to a connection (Connection,
@@ -159,6 +163,14 @@ CRE_API void cre_http2_destroy(cre_http2 *session);
  * has the frame with the reason, then cre_http2_is_done is true. Fields behind a body are checked and
  * dropped. Behind a GOAWAY frame, of either side, input is ignored once no stream is open.
  *
+ * With `extended_connect` a CONNECT with `:protocol` (RFC 8441) is a REQUEST with that protocol. Its head has
+ * the path as target. For "websocket" it is the head of a handshake in HTTP/1: the method is GET and
+ * CRE_HTTP_UPGRADE_WEBSOCKET is set, as cre_ws_request_check wants it. DATA events, which have no limit but
+ * the windows, are the bytes of the tunnel, and END is its half-close. A response of 2xx, not final, accepts
+ * it; cre_http2_send sends the bytes of the tunnel and its end. A tunnel whose end was sent is reset when the
+ * client does not end it, too, within stall_timeout_ms. Content-Length, END_STREAM or a malformed protocol in
+ * the request are answered with 400; without `extended_connect` the stream is reset.
+ *
  * Returns 0, or the error that has ended the session; more input is ignored then:
  *
  *   CRE_EHTTP2_PREFACE  the client does not use HTTP/2
@@ -179,8 +191,9 @@ CRE_NODISCARD CRE_API int cre_http2_produce(cre_http2 *session, uint8_t *out, si
                                             size_t *produced);
 
 /** Resets streams whose response has waited for the client's window, or for cre_http2_produce,
- * stall_timeout_ms or longer. For a timer of a few seconds: the time counts from one call to the next ones.
- * CLOSED follows with the next output. */
+ * stall_timeout_ms or longer; CLOSED follows with the next output. Ends the session, with CRE_EHTTP2, when
+ * the client has not acknowledged the SETTINGS for ack_timeout_ms. For a timer of a few seconds: the time
+ * counts from one call to the next ones. */
 CRE_API void cre_http2_expire(cre_http2 *session, uint64_t now_ms);
 
 /** Returns whether the session has ended and all its output was produced: the connection is to be closed. */
@@ -199,9 +212,9 @@ CRE_API int cre_http2_consume(cre_http2 *session, uint32_t stream, size_t length
  * the end of the response, the client is asked to stop sending it.
  *
  * Returns 0. Otherwise nothing was queued: CRE_EGONE; CRE_ESTATE when the stream has a head; CRE_EINVALID for
- * a status out of range or a body where there must be none; CRE_EHTTP_INVALID_FIELD; CRE_EHTTP_HEAD_TOO_LARGE
- * for more than about 60 KiB, or an eighth of max_memory; CRE_EQUEUE_FULL as in cre_http2_send, or when half
- * of max_memory is in use; CRE_ENOMEM.
+ * a status out of range, a body where there must be none, or a length of a tunnel; CRE_EHTTP_INVALID_FIELD;
+ * CRE_EHTTP_HEAD_TOO_LARGE for more than about 60 KiB, or an eighth of max_memory; CRE_EQUEUE_FULL as in
+ * cre_http2_send, or when half of max_memory is in use; CRE_ENOMEM.
  */
 CRE_NODISCARD CRE_API int cre_http2_respond(cre_http2 *session, uint32_t stream,
                                             const cre_http2_response *response, const cre_slice *body,
@@ -214,7 +227,8 @@ CRE_NODISCARD CRE_API int cre_http2_respond(cre_http2 *session, uint32_t stream,
 CRE_NODISCARD CRE_API int cre_http2_send(cre_http2 *session, uint32_t stream, const cre_slice *parts,
                                          int count, bool final);
 
-/** Ends a body with trailers. Returns 0, or CRE_EGONE, CRE_ESTATE, CRE_EHTTP_INVALID_FIELD for a field that
+/** Ends a body with trailers. Returns 0, or CRE_EGONE, CRE_ESTATE, CRE_EINVALID for fields behind a tunnel,
+ * CRE_EHTTP_INVALID_FIELD for a field that
  * may not be sent or has no place in trailers, CRE_EHTTP_HEAD_TOO_LARGE, CRE_EQUEUE_FULL when half of
  * max_memory is in use, or CRE_ENOMEM. */
 CRE_NODISCARD CRE_API int cre_http2_send_trailers(cre_http2 *session, uint32_t stream,

@@ -43,19 +43,20 @@ static int protocols_check(const cre_http_head *head, const cre_http_field *fiel
 int cre_ws_request_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
                          cre_ws_handshake *out) {
     if (head->method != CRE_HTTP_GET || head->flags & CRE_HTTP_HAS_BODY) return CRE_EHTTP_HANDSHAKE_METHOD;
-    if (head->minor != 1) return CRE_EHTTP_HANDSHAKE_HTTP;
+    const bool http2 = head->flags & CRE_HTTP_2;
+    if (head->minor != 1 && !http2) return CRE_EHTTP_HANDSHAKE_HTTP;
     if (!head->host_length) return CRE_EHTTP_HANDSHAKE_HOST;
     if (!(head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)) return CRE_EHTTP_HANDSHAKE_UPGRADE;
-    if (!(head->flags & CRE_HTTP_CONNECTION_UPGRADE)) return CRE_EHTTP_HANDSHAKE_CONNECTION;
+    if (!(head->flags & CRE_HTTP_CONNECTION_UPGRADE) && !http2) return CRE_EHTTP_HANDSHAKE_CONNECTION;
 
     /* the version first: in another version the key may have another form */
     const cre_http_field *version = FIND("sec-websocket-version");
     if (!version || version->value_length != 2 || memcmp(head_bytes + version->value, "13", 2) != 0 ||
         repeated(head, fields, head_bytes, "sec-websocket-version", version))
         return CRE_EHTTP_HANDSHAKE_VERSION;
-    const cre_http_field *key = FIND("sec-websocket-key");
-    if (!key || !key_valid(head_bytes + key->value, key->value_length) ||
-        repeated(head, fields, head_bytes, "sec-websocket-key", key))
+    const cre_http_field *key = http2 ? NULL : FIND("sec-websocket-key");
+    if (!http2 && (!key || !key_valid(head_bytes + key->value, key->value_length) ||
+                   repeated(head, fields, head_bytes, "sec-websocket-key", key)))
         return CRE_EHTTP_HANDSHAKE_KEY;
     const cre_http_field *origin = FIND("origin");
 
@@ -66,7 +67,7 @@ int cre_ws_request_check(const cre_http_head *head, const cre_http_field *fields
         .origin = origin ? origin->value : 0,
         .origin_length = origin ? origin->value_length : 0,
     };
-    memcpy(out->key, head_bytes + key->value, CRE_WS_KEY_LENGTH);
+    if (key) memcpy(out->key, head_bytes + key->value, CRE_WS_KEY_LENGTH);
     if (out->has_extensions && !cre__extensions_valid(head, fields, head_bytes))
         return CRE_EHTTP_HANDSHAKE_EXTENSION;
     return out->has_protocols ? protocols_check(head, fields, head_bytes) : 0;
@@ -99,12 +100,15 @@ static int finish(cre__out *out, const cre_http_header *fields, size_t field_cou
     return cre__out_result(out);
 }
 
+static bool subprotocol_valid(const char *name) {
+    return !name || (*name && cre__all(name, strlen(name), CRE__TOKEN));
+}
+
 int cre_ws_write_response(char *room, size_t capacity, const char accept[CRE_WS_ACCEPT_LENGTH],
                           const char *subprotocol, const char *extensions, const cre_http_header *fields,
                           size_t field_count) {
     cre__out out = cre__out_make(room, capacity);
-    if (subprotocol && (!*subprotocol || !cre__all(subprotocol, strlen(subprotocol), CRE__TOKEN)))
-        return CRE_EHTTP_INVALID_FIELD;
+    if (!subprotocol_valid(subprotocol)) return CRE_EHTTP_INVALID_FIELD;
     cre__put_text(&out, "HTTP/1.1 101 Switching Protocols\r\n"
                         "Upgrade: websocket\r\n"
                         "Connection: Upgrade\r\n"
@@ -114,6 +118,24 @@ int cre_ws_write_response(char *room, size_t capacity, const char accept[CRE_WS_
     cre__put_named(&out, "Sec-WebSocket-Protocol", subprotocol);
     cre__put_named(&out, "Sec-WebSocket-Extensions", extensions);
     return finish(&out, fields, field_count);
+}
+
+int cre_ws_response_fields(cre_http_header *out, size_t capacity, const char *subprotocol,
+                           const char *extensions, const cre_http_header *fields, size_t field_count) {
+    const cre_http_header own[] = {
+        { "sec-websocket-protocol", subprotocol, 22, subprotocol ? (uint32_t)strlen(subprotocol) : 0 },
+        { "sec-websocket-extensions", extensions, 24, extensions ? (uint32_t)strlen(extensions) : 0 },
+    };
+    size_t count = 0;
+    if (!subprotocol_valid(subprotocol)) return CRE_EHTTP_INVALID_FIELD;
+    for (size_t i = 0; i < 2 + field_count; i++) {
+        const cre_http_header *field = i < 2 ? &own[i] : &fields[i - 2];
+        if (i < 2 ? !field->value : belongs_to_handshake(field)) continue;
+        if (!cre_http_header_valid(field)) return CRE_EHTTP_INVALID_FIELD;
+        if (count == capacity) return CRE_ELIMIT;
+        out[count++] = *field;
+    }
+    return (int)count;
 }
 
 const cre_http_header *cre_ws_version_field(void) {

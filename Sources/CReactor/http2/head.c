@@ -46,6 +46,7 @@ void cre__h2_head_begin(cre_http2 *session, bool trailers) {
     head->field_count = 0;
     head->method = head->method_length = head->authority = head->authority_length = 0;
     head->path = head->path_length = 0;
+    head->protocol_length = 0;
     head->refused = 0;
     head->trailers = trailers;
     head->started = false;
@@ -88,6 +89,16 @@ static int make_room(cre_http2 *session, uint32_t lines, size_t bytes) {
     return reserve(session, &head->bytes, &head->capacity, length) ? 0 : CRE_ENOMEM;
 }
 
+/* `:protocol`, which nghttp2 rejects unless the client may send it. */
+static void set_protocol(cre__h2_head *head, const uint8_t *value, size_t length) {
+    if (!length || length > CRE__H2_MAX_PROTOCOL || !cre__all(value, length, CRE__TOKEN)) {
+        refuse(head, CRE_EHTTP_HANDSHAKE_PROTOCOL);
+        return;
+    }
+    memcpy(head->protocol, value, length);
+    head->protocol_length = (uint8_t)length;
+}
+
 static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
                       size_t length) {
     cre__h2_head *head = &session->head;
@@ -104,6 +115,9 @@ static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_lengt
     } else if (cre__is_word(name, name_length, ":scheme")) {
         if (!cre__is_word(value, length, "http") && !cre__is_word(value, length, "https"))
             refuse(head, CRE_EHTTP_BAD_TARGET);
+        return 0;
+    } else if (cre__is_word(name, name_length, ":protocol")) {
+        set_protocol(head, value, length);
         return 0;
     }
     append(head, value, length);
@@ -171,8 +185,9 @@ static int check_target(cre__h2_head *head) {
     cre_http_head *parsed = &head->parsed;
     const uint8_t *target = head->bytes + parsed->target;
     if (!cre__all(target, parsed->target_length, CRE__TARGET)) return CRE_EHTTP_BAD_TARGET;
-    if (parsed->method == CRE_HTTP_CONNECT) return cre__http_other_target(parsed, head->bytes);
-    if (target[0] == '*') return cre__http_other_target(parsed, head->bytes);
+    if (parsed->method == CRE_HTTP_CONNECT && !head->protocol_length)
+        return cre__http_other_target(parsed, head->bytes);
+    if (target[0] == '*' && !head->protocol_length) return cre__http_other_target(parsed, head->bytes);
     if (target[0] != '/') return CRE_EHTTP_BAD_TARGET;
     const uint8_t *mark = memchr(target, '?', parsed->target_length);
     parsed->path = parsed->target;
@@ -193,17 +208,21 @@ static int start(cre_http2 *session) {
     cre_http_head *parsed = &head->parsed;
     head->started = true;
     if (head->refused) return 0;
+    /* an extended CONNECT has a path; nghttp2 makes sure that the method is CONNECT */
+    const bool extended = head->protocol_length != 0;
+    const bool websocket = extended && cre__is_word(head->protocol, head->protocol_length, "websocket");
     const bool connect =
-        cre__http_method_of(head->bytes + head->method, head->method_length) == CRE_HTTP_CONNECT;
+        !extended && cre__http_method_of(head->bytes + head->method, head->method_length) == CRE_HTTP_CONNECT;
     const size_t pseudo = head->length, authority = head->authority_length;
     const size_t target = connect ? authority : head->path_length;
     if (!target || !head->method_length) {
         refuse(head, connect ? CRE_EHTTP_NO_HOST : CRE_EHTTP_BAD_TARGET);
         return 0;
     }
-    size_t line = head->method_length + 1 + target + sizeof version - 1;
+    const size_t method = websocket ? 3 : head->method_length;
+    size_t line = method + 1 + target + sizeof version - 1;
     if (!reserve(session, &head->bytes, &head->capacity, pseudo + line)) return CRE_ENOMEM;
-    append(head, head->bytes + head->method, head->method_length);
+    append(head, websocket ? (const uint8_t *)"GET" : head->bytes + head->method, method);
     append(head, " ", 1);
     append(head, head->bytes + (connect ? head->authority : head->path), target);
     append(head, version, sizeof version - 1);
@@ -215,9 +234,10 @@ static int start(cre_http2 *session) {
     }
     memmove(head->bytes, head->bytes + pseudo, line);
     head->length = line;
-    parsed->method_length = head->method_length;
-    parsed->method = (uint8_t)cre__http_method_of(head->bytes, head->method_length);
-    parsed->target = (uint16_t)(head->method_length + 1);
+    parsed->method_length = (uint16_t)method;
+    parsed->method = (uint8_t)cre__http_method_of(head->bytes, method);
+    parsed->target = (uint16_t)(method + 1);
+    if (websocket) parsed->flags |= CRE_HTTP_UPGRADE_WEBSOCKET;
     parsed->target_length = (uint16_t)target;
 
     int result = 0;
@@ -268,6 +288,12 @@ static int check_host(cre__h2_head *head) {
     return parsed->host_length ? 0 : CRE_EHTTP_NO_HOST;
 }
 
+/* What an extended CONNECT must not have: it starts a tunnel, which has no length and is not closed yet. */
+static int check_tunnel(const cre__h2_head *head, bool final) {
+    if (final) return CRE_EHTTP_HANDSHAKE_METHOD;
+    return head->parsed.flags & CRE_HTTP_HAS_LENGTH ? CRE_EHTTP_CONTENT_LENGTH : 0;
+}
+
 int cre__h2_head_finish(cre_http2 *session, bool final) {
     cre__h2_head *head = &session->head;
     cre_http_head *parsed = &head->parsed;
@@ -283,12 +309,13 @@ int cre__h2_head_finish(cre_http2 *session, bool final) {
     if (head->refused) return head->refused;
     result = check_target(head);
     if (!result) result = check_host(head);
+    if (!result && head->protocol_length) result = check_tunnel(head, final);
     if (result) return result;
     append(head, "\r\n", 2); /* make_room has counted it */
     parsed->head_length = (uint32_t)head->length;
     parsed->field_count = (uint16_t)head->field_count;
     parsed->flags |= CRE_HTTP_2 | CRE_HTTP_KEEP_ALIVE;
-    if (final)
+    if (final || head->protocol_length)
         parsed->flags &= (uint16_t)~CRE_HTTP_EXPECT_CONTINUE;
     else
         parsed->flags |= CRE_HTTP_HAS_BODY;

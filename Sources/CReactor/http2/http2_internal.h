@@ -37,7 +37,12 @@ typedef struct cre__h2_stream {
     bool wants_room : 1;        /* CRE_EQUEUE_FULL was returned */
     bool resetting : 1;         /* RST_STREAM was submitted */
     bool response_complete : 1; /* the end of the response was produced */
+    bool extended_connect : 1;  /* the request has a `:protocol` */
+    bool tunnel : 1;            /* ...and was accepted */
 } cre__h2_stream;
+
+/* The longest `:protocol`: those that are registered are much shorter. */
+#define CRE__H2_MAX_PROTOCOL 64
 
 /* The head that is being received; there is one at a time. */
 typedef struct cre__h2_head {
@@ -51,7 +56,9 @@ typedef struct cre__h2_head {
     int refused; /* the error for which the request is refused; 0: none */
     uint16_t method, method_length, authority, authority_length, path, path_length; /* until `started` */
     bool trailers;                                                                  /* fields behind a body */
-    bool started; /* the first line is written */
+    bool started;            /* the first line is written */
+    uint8_t protocol_length; /* 0: not an extended CONNECT */
+    char protocol[CRE__H2_MAX_PROTOCOL];
 } cre__h2_head;
 
 /* A budget: tokens, in thousandths, that return with time. */
@@ -80,10 +87,13 @@ struct cre_http2 {
     const uint8_t *output; /* of nghttp2, valid until it is asked for more */
     size_t output_length;
     cre_http2_stats stats;
-    int error;     /* what has ended the session */
-    bool started;  /* `now` is known */
-    bool busy;     /* in nghttp2: it must not be entered again */
-    bool failed;   /* no more input is parsed */
+    int error;                     /* what has ended the session */
+    uint64_t unacknowledged_since; /* with `ack_awaited` */
+    bool acknowledged;             /* the client has acknowledged the SETTINGS */
+    bool ack_awaited;              /* cre_http2_expire has noticed that it has not */
+    bool started;                  /* `now` is known */
+    bool busy;                     /* in nghttp2: it must not be entered again */
+    bool failed;                   /* no more input is parsed */
     bool finished; /* nor is it here: behind a GOAWAY, of either side, and without an open stream */
     bool broken;   /* an allocation has failed: nghttp2 must not be called */
     bool drained;  /* a queue got room, which must be reported */

@@ -8,7 +8,7 @@
 #include "core/config.h"
 #include "http2/http2_internal.h"
 
-CRE__CONFIG(cre_http2_config, stall_timeout_ms);
+CRE__CONFIG(cre_http2_config, extended_connect);
 
 /* A client earns two WINDOW_UPDATE frames, one for the stream and one for the connection, with each frame
  * that it receives. */
@@ -94,8 +94,16 @@ static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *fram
     cre_http2 *session = context;
     const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
     cre__h2_head_begin(session, !request);
+    cre__h2_stream *stream = request ? NULL : stream_of(protocol, frame->hd.stream_id);
+    if (stream && stream->extended_connect && !stream->resetting) {
+        /* a tunnel has no trailers (RFC 9113 section 8.5) */
+        int result = spend_reset(session);
+        if (!result && cre__h2_stream_reset(session, stream, CRE_HTTP2_PROTOCOL_ERROR) == CRE_ENOMEM)
+            result = fail(session, CRE_ENOMEM);
+        return result;
+    }
     if (!request) return 0;
-    cre__h2_stream *stream = cre__h2_stream_create(session, (uint32_t)frame->hd.stream_id);
+    stream = cre__h2_stream_create(session, (uint32_t)frame->hd.stream_id);
     if (!stream) return fail(session, CRE_ENOMEM);
     nghttp2_session_set_stream_user_data(protocol, frame->hd.stream_id, stream);
     return 0;
@@ -130,9 +138,12 @@ static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool fina
     const cre__h2_head *head = &session->head;
     stream->delivered = true;
     stream->head_request = head->parsed.method == CRE_HTTP_HEAD;
+    stream->extended_connect = head->protocol_length != 0;
     session->stats.requests++;
     CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .head = &head->parsed,
-                 .fields = head->fields, .head_bytes = head->bytes, .final = final);
+                 .fields = head->fields, .head_bytes = head->bytes, .final = final,
+                 .protocol = head->protocol_length ? head->protocol : NULL,
+                 .protocol_length = head->protocol_length);
     return 0;
 }
 
@@ -162,6 +173,9 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
         if (stream && final) complete_request(session, stream);
         return 0;
     case NGHTTP2_RST_STREAM: return spend_reset(session);
+    case NGHTTP2_SETTINGS:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK) session->acknowledged = true;
+        return 0;
     default: return 0;
     }
 }
@@ -229,8 +243,8 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
     stream->progressed = true;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     stream->response_complete = true;
-    /* nobody wants the rest of the request */
-    if (!stream->request_complete && !stream->resetting &&
+    /* nobody wants the rest of the request; a tunnel is ended by either side for itself */
+    if (!stream->request_complete && !stream->resetting && !stream->tunnel &&
         cre__h2_stream_reset(session, stream, CRE_HTTP2_NO_ERROR) == CRE_ENOMEM)
         return fail(session, CRE_ENOMEM);
     return 0;
@@ -267,7 +281,8 @@ static bool settle_config(cre_http2_config *config) {
            settle(&config->reset_burst, 200, 1, INT32_MAX) && settle(&config->reset_rate, 20, 1, INT32_MAX) &&
            settle(&config->control_burst, 400, 16, INT32_MAX) &&
            settle(&config->control_rate, 100, 1, INT32_MAX) &&
-           settle(&config->stall_timeout_ms, 30000, 1, INT32_MAX);
+           settle(&config->stall_timeout_ms, 30000, 1, INT32_MAX) &&
+           settle(&config->ack_timeout_ms, 30000, 1, INT32_MAX) && config->extended_connect <= 1;
 }
 
 static nghttp2_session_callbacks *make_callbacks(void) {
@@ -325,9 +340,10 @@ static int submit_settings(cre_http2 *session) {
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, config->stream_window },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, config->max_head },
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+        { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 }, /* with `extended_connect` */
     };
-    int result = nghttp2_submit_settings(session->protocol, NGHTTP2_FLAG_NONE, entries,
-                                         sizeof entries / sizeof *entries);
+    const size_t count = sizeof entries / sizeof *entries - !config->extended_connect;
+    int result = nghttp2_submit_settings(session->protocol, NGHTTP2_FLAG_NONE, entries, count);
     if (result) return result;
     return nghttp2_session_set_local_window_size(session->protocol, NGHTTP2_FLAG_NONE, 0,
                                                  (int32_t)config->connection_window);
@@ -431,10 +447,25 @@ int cre_http2_produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t 
     return result ? result : leave(session, produce(session, out, capacity, produced));
 }
 
+/* Returns whether the client has not acknowledged the SETTINGS for too long. */
+static bool ack_missing(cre_http2 *session) {
+    if (session->acknowledged) return false;
+    if (!session->ack_awaited) {
+        session->ack_awaited = true;
+        session->unacknowledged_since = session->now;
+    }
+    return session->now - session->unacknowledged_since >= session->config.ack_timeout_ms;
+}
+
 void cre_http2_expire(cre_http2 *session, uint64_t now) {
     if (session->busy) return;
     if (now > session->now) session->now = now;
-    if (session->failed) return;
+    if (session->failed || session->broken) return;
+    if (ack_missing(session)) {
+        fail(session, CRE_EHTTP2);
+        (void)nghttp2_session_terminate_session(session->protocol, NGHTTP2_SETTINGS_TIMEOUT);
+        return;
+    }
     for (cre__h2_stream *stream = session->streams; stream; stream = stream->next) {
         if (stream->resetting || !stream->responding || (!stream->queued && !stream->ended)) {
             stream->waiting = false;

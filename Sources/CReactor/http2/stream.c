@@ -320,6 +320,7 @@ static int check_response(cre_http2 *session, cre__h2_stream *stream, const cre_
     if (interim && (length || final || response->has_length)) return CRE_EINVALID;
     if (length && is_bodiless(stream, status)) return CRE_EINVALID;
     if (status == 204 && response->has_length) return CRE_EINVALID;
+    if (stream->extended_connect && status < 300 && response->has_length) return CRE_EINVALID;
     if (response->server) {
         const cre_http_header server = { "server", response->server, 6, (uint32_t)strlen(response->server) };
         if (server.value_length > 1024 || !cre_http_header_valid(&server)) return CRE_EHTTP_INVALID_FIELD;
@@ -360,6 +361,7 @@ int cre_http2_respond(cre_http2 *session, uint32_t id, const cre_http2_response 
     }
     if (response->status < 200) return 0;
     stream->responding = true;
+    stream->tunnel = stream->extended_connect && response->status < 300 && !final;
     stream->bodiless = is_bodiless(stream, response->status);
     stream->ended = final;
     return 0;
@@ -381,6 +383,7 @@ int cre_http2_send_trailers(cre_http2 *session, uint32_t id, const cre_http_head
     if (!stream) return CRE_EGONE;
     if (!stream->responding || stream->ended) return CRE_ESTATE;
     if (!count) return cre_http2_send(session, id, NULL, 0, true);
+    if (stream->tunnel) return CRE_EINVALID;
     int result = check(session, stream, fields, count, 0);
     if (result) return result;
     size_t size = 0;

@@ -64,6 +64,7 @@ typedef enum cre_http2_code {
 typedef struct cre_http2_event {
     cre_http2_event_kind kind;
     uint32_t stream;
+    void *stream_context;         /* from cre_http2_set_context; NULL: none */
     const cre_http_head *head;    /* REQUEST: with CRE_HTTP_2 among its flags, and `minor` 0 */
     const cre_http_field *fields; /* REQUEST: head->field_count of them, names in lower case */
     const uint8_t *head_bytes;    /* REQUEST: head->head_length bytes, written as a head of HTTP/1 */
@@ -79,6 +80,12 @@ typedef struct cre_http2_event {
 /** Receives the events of a session. It may call the functions of the session except cre_http2_receive,
  * cre_http2_produce, cre_http2_expire and cre_http2_destroy. */
 typedef void (*cre_http2_callback)(void *context, cre_http2 *session, const cre_http2_event *event);
+
+/** Copies the next bytes of a response's body to `out`, at most `capacity`, and returns their number; sets
+ * *final when they are the last. Without bytes, and not *final, the stream waits for cre_http2_resume. The
+ * same functions may be called as by on_event. */
+typedef size_t (*cre_http2_reader)(void *context, uint32_t stream, void *stream_context, uint8_t *out,
+                                   size_t capacity, bool *final);
 
 /**
  * The configuration of a session. A member of 0 means its default. The limits `reset_...` and `control_...`
@@ -105,6 +112,9 @@ typedef struct cre_http2_config {
     uint32_t stall_timeout_ms;  /* how long a response may wait for the client, default 30000 */
     uint32_t ack_timeout_ms;    /* how long SETTINGS may wait for the acknowledgement, default 30000 */
     uint32_t extended_connect;  /* 1: accept extended CONNECT, see cre_http2_receive; default 0 */
+    /** The bodies of responses are read when they can be sent; then cre_http2_respond takes none, and
+     * cre_http2_send is not called. NULL: they are queued. */
+    cre_http2_reader read_body;
 } cre_http2_config;
 
 /** The head of a response. Fields that frame a message, or belong to a connection (Connection,
@@ -227,8 +237,14 @@ CRE_NODISCARD CRE_API int cre_http2_respond(cre_http2 *session, uint32_t stream,
 CRE_NODISCARD CRE_API int cre_http2_send(cre_http2 *session, uint32_t stream, const cre_slice *parts,
                                          int count, bool final);
 
-/** Ends a body with trailers. Returns 0, or CRE_EGONE, CRE_ESTATE, CRE_EINVALID for fields behind a tunnel,
- * CRE_EHTTP_INVALID_FIELD for a field that
+/** There is more of a body for `read_body`, or its end. Returns 0, CRE_EGONE or CRE_ENOMEM. */
+CRE_API int cre_http2_resume(cre_http2 *session, uint32_t stream);
+
+/** Sets what the events of a stream have as `stream_context`. Returns 0 or CRE_EGONE. */
+CRE_API int cre_http2_set_context(cre_http2 *session, uint32_t stream, void *context);
+
+/** Ends a body with trailers, which are sent behind the last bytes that `read_body` returns. Returns 0, or
+ * CRE_EGONE, CRE_ESTATE, CRE_EINVALID for fields behind a tunnel, CRE_EHTTP_INVALID_FIELD for a field that
  * may not be sent or has no place in trailers, CRE_EHTTP_HEAD_TOO_LARGE, CRE_EQUEUE_FULL when half of
  * max_memory is in use, or CRE_ENOMEM. */
 CRE_NODISCARD CRE_API int cre_http2_send_trailers(cre_http2 *session, uint32_t stream,

@@ -18,6 +18,7 @@ typedef struct cre__h2_chunk {
 typedef struct cre__h2_stream {
     struct cre__h2_stream *previous, *next;
     uint32_t id;
+    void *context;       /* of the application */
     uint32_t unconsumed; /* delivered bytes of the request's body */
     cre__h2_chunk *first, *last;
     size_t queued;

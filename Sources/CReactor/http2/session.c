@@ -8,7 +8,7 @@
 #include "core/config.h"
 #include "http2/http2_internal.h"
 
-CRE__CONFIG(cre_http2_config, extended_connect);
+CRE__CONFIG(cre_http2_config, read_body);
 
 /* A client earns two WINDOW_UPDATE frames, one for the stream and one for the connection, with each frame
  * that it receives. */
@@ -140,8 +140,8 @@ static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool fina
     stream->head_request = head->parsed.method == CRE_HTTP_HEAD;
     stream->extended_connect = head->protocol_length != 0;
     session->stats.requests++;
-    CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .head = &head->parsed,
-                 .fields = head->fields, .head_bytes = head->bytes, .final = final,
+    CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .stream_context = stream->context,
+                 .head = &head->parsed, .fields = head->fields, .head_bytes = head->bytes, .final = final,
                  .protocol = head->protocol_length ? head->protocol : NULL,
                  .protocol_length = head->protocol_length);
     return 0;
@@ -151,7 +151,7 @@ static void complete_request(cre_http2 *session, cre__h2_stream *stream) {
     if (stream->request_complete) return;
     stream->request_complete = true;
     if (stream->delivered && !stream->resetting)
-        CRE__H2_EMIT(session, .kind = CRE_HTTP2_END, .stream = stream->id);
+        CRE__H2_EMIT(session, .kind = CRE_HTTP2_END, .stream = stream->id, .stream_context = stream->context);
 }
 
 static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
@@ -191,7 +191,8 @@ static int on_data(nghttp2_session *protocol, uint8_t flags, int32_t id, const u
         return result == NGHTTP2_ERR_NOMEM ? fail(session, CRE_ENOMEM) : 0;
     }
     stream->unconsumed += (uint32_t)length;
-    CRE__H2_EMIT(session, .kind = CRE_HTTP2_DATA, .stream = stream->id, .data = data, .length = length);
+    CRE__H2_EMIT(session, .kind = CRE_HTTP2_DATA, .stream = stream->id, .stream_context = stream->context,
+                 .data = data, .length = length);
     return 0;
 }
 
@@ -213,8 +214,8 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
         nghttp2_session_consume_connection(protocol, stream->unconsumed) == NGHTTP2_ERR_NOMEM)
         fail(session, CRE_ENOMEM);
     if (stream->delivered)
-        CRE__H2_EMIT(session, .kind = CRE_HTTP2_CLOSED, .stream = stream->id, .code = code,
-                     .complete = stream->response_complete);
+        CRE__H2_EMIT(session, .kind = CRE_HTTP2_CLOSED, .stream = stream->id,
+                     .stream_context = stream->context, .code = code, .complete = stream->response_complete);
     cre__h2_stream_destroy(session, stream);
     return session->error == CRE_ENOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -467,7 +468,8 @@ void cre_http2_expire(cre_http2 *session, uint64_t now) {
         return;
     }
     for (cre__h2_stream *stream = session->streams; stream; stream = stream->next) {
-        if (stream->resetting || !stream->responding || (!stream->queued && !stream->ended)) {
+        const bool nothing = session->config.read_body ? stream->deferred : !stream->queued && !stream->ended;
+        if (stream->resetting || !stream->responding || nothing) {
             stream->waiting = false;
         } else if (!stream->waiting || stream->progressed) {
             stream->waiting = true;

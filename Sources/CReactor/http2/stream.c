@@ -179,26 +179,38 @@ static int submit_trailers(cre_http2 *session, cre__h2_stream *stream) {
     return result;
 }
 
+/* Copies from the queue, or has the application do so. */
+static size_t take_body(cre_http2 *session, cre__h2_stream *stream, uint8_t *out, size_t capacity,
+                        bool *final) {
+    const cre_http2_config *config = &session->config;
+    if (config->read_body)
+        return config->read_body(config->context, stream->id, stream->context, out, capacity, final);
+    size_t length = stream->queued < capacity ? stream->queued : capacity;
+    dequeue(session, stream, out, length);
+    if (length) session->drained = true;
+    *final = !stream->queued && stream->ended;
+    return length;
+}
+
 /* nghttp2 sends a DATA frame. */
 static ssize_t read_body(nghttp2_session *protocol, int32_t id, uint8_t *out, size_t capacity,
                          uint32_t *flags, nghttp2_data_source *source, void *context) {
     (void)protocol, (void)id;
     cre_http2 *session = context;
     cre__h2_stream *stream = source->ptr;
-    size_t length = stream->queued < capacity ? stream->queued : capacity;
-    if ((!length && !stream->ended) || stream->resetting) {
+    bool final = false;
+    size_t length = stream->resetting ? 0 : take_body(session, stream, out, capacity, &final);
+    if ((!length && !final) || stream->resetting) {
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
-    dequeue(session, stream, out, length);
-    if (!stream->queued && stream->ended) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (stream->trailers) {
-            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-            if (submit_trailers(session, stream) < 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        }
+    if (!final) return (ssize_t)length;
+    stream->ended = true;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream->trailers) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (submit_trailers(session, stream) < 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    if (length) session->drained = true;
     return (ssize_t)length;
 }
 
@@ -208,6 +220,20 @@ static int resume(cre_http2 *session, cre__h2_stream *stream) {
     int result = nghttp2_session_resume_data(session->protocol, (int32_t)stream->id);
     if (result == NGHTTP2_ERR_NOMEM) return CRE_ENOMEM;
     stream->deferred = false;
+    return 0;
+}
+
+int cre_http2_resume(cre_http2 *session, uint32_t id) {
+    cre__h2_stream *stream = find(session, id);
+    return stream ? resume(session, stream) : CRE_EGONE;
+}
+
+int cre_http2_set_context(cre_http2 *session, uint32_t id, void *context) {
+    if (session->broken || !id || id > INT32_MAX) return CRE_EGONE;
+    /* also of one that is being reset: CLOSED is still to come */
+    cre__h2_stream *stream = nghttp2_session_get_stream_user_data(session->protocol, (int32_t)id);
+    if (!stream) return CRE_EGONE;
+    stream->context = context;
     return 0;
 }
 
@@ -226,7 +252,8 @@ bool cre__h2_report_room(cre_http2 *session) {
         }
         stream->wants_room = false;
         any = true;
-        CRE__H2_EMIT(session, .kind = CRE_HTTP2_WRITABLE, .stream = stream->id);
+        CRE__H2_EMIT(session, .kind = CRE_HTTP2_WRITABLE, .stream = stream->id,
+                     .stream_context = stream->context);
     }
     return any;
 }

@@ -55,6 +55,16 @@ int cre_http2_send(cre_http2 *session, uint32_t stream, const cre_slice *parts, 
     return CRE_EUNSUPPORTED;
 }
 
+int cre_http2_resume(cre_http2 *session, uint32_t stream) {
+    (void)session, (void)stream;
+    return CRE_EUNSUPPORTED;
+}
+
+int cre_http2_set_context(cre_http2 *session, uint32_t stream, void *context) {
+    (void)session, (void)stream, (void)context;
+    return CRE_EUNSUPPORTED;
+}
+
 int cre_http2_send_trailers(cre_http2 *session, uint32_t stream, const cre_http_header *fields,
                             size_t count) {
     (void)session, (void)stream, (void)fields, (void)count;

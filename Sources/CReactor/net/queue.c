@@ -120,13 +120,17 @@ void cre__queue_sent_directly(cre__transport *transport, size_t sent) {
     if (report) net->events->active(transport, false);
 }
 
-/* Takes `sent` bytes off the queue. */
-static void consume(cre__transport *transport, size_t sent) {
-    cre__queue_account(transport, -(int64_t)sent);
-    cre__queue_sent_directly(transport, sent);
+/* Takes `sent` bytes off the queue, and copies them to `out` unless that is NULL. */
+static inline __attribute__((always_inline)) void take(cre__transport *transport, size_t sent, uint8_t *out) {
     while (sent) {
         cre__chunk *chunk = transport->out_first;
         uint32_t n = chunk->end - chunk->start;
+        if (out) {
+            uint32_t copied = sent < n ? (uint32_t)sent : n;
+            uint8_t *data = chunk->block ? cre_block_data(chunk->block) : chunk->data;
+            memcpy(out, data + chunk->start, copied);
+            out += copied;
+        }
         if (sent < n) {
             chunk->start += (uint32_t)sent;
             return;
@@ -136,6 +140,24 @@ static void consume(cre__transport *transport, size_t sent) {
         if (!transport->out_first) transport->out_last = NULL;
         give_chunk(transport->net, chunk);
     }
+}
+
+static void consume(cre__transport *transport, size_t sent) {
+    cre__queue_account(transport, -(int64_t)sent);
+    cre__queue_sent_directly(transport, sent);
+    take(transport, sent, NULL);
+}
+
+size_t cre__queue_take(cre__transport *transport, uint8_t *out, size_t capacity) {
+    size_t length = transport->queued < capacity ? transport->queued : capacity;
+    if (!length) return 0;
+    uint32_t now = (uint32_t)cre_loop_now(transport->net->loop);
+    bool report = (now ^ transport->last_send) >> CRE__ACTIVITY_SHIFT;
+    cre__queue_account(transport, -(int64_t)length);
+    take(transport, length, out);
+    transport->last_send = now;
+    if (report) transport->net->events->active(transport, false);
+    return length;
 }
 
 static ssize_t send_vectors(cre__transport *transport, struct iovec *vectors, size_t count) {
@@ -298,6 +320,8 @@ static void flush_first(cre__net *net) {
     }
     if (!transport->blocked)
         cre__queue_flush(transport);
+    else if (transport->carried)
+        net->events->carry(transport);
     else if (transport->state == CRE__TRANSPORT_OPEN)
         net->events->queue_changed(transport); /* it has grown */
 }

@@ -24,9 +24,24 @@ int cre__transport_open(cre__transport *transport, cre__net *net, int descriptor
     return 0;
 }
 
+void cre__transport_open_carried(cre__transport *transport, cre__net *net) {
+    transport->net = net;
+    transport->descriptor = -1;
+    transport->last_receive = (uint32_t)cre_loop_now(net->loop);
+    transport->carried = transport->established = transport->blocked = true;
+    transport->watching = UV_READABLE | UV_WRITABLE;
+}
+
 void cre__transport_released(cre__transport *transport, void (*free)(cre__transport *transport)) {
     transport->released = true;
     if (!transport->dirty) free(transport); /* otherwise who takes it off the list of marked ones frees it */
+}
+
+static void add_dirty(cre__transport *transport) {
+    if (transport->dirty) return;
+    transport->dirty = true;
+    transport->next_dirty = transport->net->dirty;
+    transport->net->dirty = transport;
 }
 
 static void close_socket(cre__transport *transport) {
@@ -35,6 +50,11 @@ static void close_socket(cre__transport *transport) {
     cre__transport_set_deadline(transport, 0);
     cre__queue_drop(transport);
     cre__transport_set_buffered(transport, 0);
+    if (transport->carried) {
+        transport->released = true;
+        add_dirty(transport); /* freed at the end of the turn */
+        return;
+    }
     cre__tls_detach(transport);
     uv_close((uv_handle_t *)&transport->poll, transport->net->events->released);
     close(transport->descriptor);
@@ -47,6 +67,11 @@ void cre__transport_discard(cre__transport *transport) {
 
 void cre__transport_close(cre__transport *transport, bool reset) {
     if (transport->state == CRE__TRANSPORT_CLOSED) return;
+    if (transport->carried) {
+        close_socket(transport);
+        transport->net->events->uncarry(transport, reset);
+        return;
+    }
     if (reset) {
         struct linger now = { .l_onoff = 1 };
         setsockopt(transport->descriptor, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -79,10 +104,7 @@ void cre__transport_start(cre__transport *transport) {
 }
 
 void cre__transport_mark(cre__transport *transport) {
-    if (transport->dirty || transport->state == CRE__TRANSPORT_CLOSED) return;
-    transport->dirty = true;
-    transport->next_dirty = transport->net->dirty;
-    transport->net->dirty = transport;
+    if (transport->state != CRE__TRANSPORT_CLOSED) add_dirty(transport);
 }
 
 /* ---- watching ---- */
@@ -97,7 +119,9 @@ void cre__transport_update_watch(cre__transport *transport) {
     }
     if (events == transport->watching) return;
     transport->watching = (uint8_t)events;
-    if (events)
+    if (transport->carried)
+        cre__transport_mark(transport); /* the end of the turn calls `carry` */
+    else if (events)
         uv_poll_start(&transport->poll, events, on_poll);
     else
         uv_poll_stop(&transport->poll);

@@ -99,6 +99,11 @@ typedef struct cre__transport_events {
     /* Sets the address of the remote end if that is not the one of the socket, and returns true. May be NULL.
      */
     bool (*remote)(cre__transport *transport, cre_address *address);
+    /* Of carried transports: its queue has changed, it has begun to finish, or it may be read or no longer.
+     */
+    void (*carry)(cre__transport *transport);
+    /* ...and it is closed; `reset`: not in an orderly way. */
+    void (*uncarry)(cre__transport *transport, bool reset);
 } cre__transport_events;
 
 struct cre__transport {
@@ -126,6 +131,7 @@ struct cre__transport {
     bool established : 1;   /* `ready` was called */
     bool no_linger : 1;     /* FINISHING: closes without waiting for the end of the peer's input */
     bool read_again : 1;    /* TLS has input that poll does not know of: read at the end of the turn */
+    bool carried : 1;       /* there is no socket: the owner carries its bytes; always `blocked` */
     /* Set by the owner: */
     bool has_destination : 1; /* ask `destination` before reading */
     bool producing : 1;       /* `writable` has more to send when the queue is empty */
@@ -190,6 +196,9 @@ void cre__net_start_ticker(cre__net *net);
 /* Initialises `transport` (zeroed memory) for a connected, non-blocking socket. On success it owns
  * `descriptor` and is not read before cre__transport_start. Returns 0 or an error of libuv. */
 int cre__transport_open(cre__transport *transport, cre__net *net, int descriptor);
+/* Initialises `transport` (zeroed memory) as a carried one, which is established at once. Its owner takes its
+ * output with cre__queue_take, reports its input itself, and is notified by `carry` and `uncarry`. */
+void cre__transport_open_carried(cre__transport *transport, cre__net *net);
 /* After an error before cre__transport_start: closes it without calling back anything but `free`. */
 void cre__transport_discard(cre__transport *transport);
 /* Starts reading; calls `ready` at once if there is no TLS. */
@@ -280,5 +289,7 @@ size_t cre__queue_send_now(cre__transport *transport, const uint8_t *data, size_
 /* Accounts for `sent` bytes that were sent past the queue. */
 void cre__queue_sent_directly(cre__transport *transport, size_t sent);
 void cre__queue_flush(cre__transport *transport);
+/* Moves up to `capacity` bytes from the queue of a carried transport to `out`. Returns their number. */
+size_t cre__queue_take(cre__transport *transport, uint8_t *out, size_t capacity);
 void cre__queue_drop(cre__transport *transport);
 #endif

@@ -177,6 +177,11 @@ typedef struct cre_engine_stats {
     uint64_t proxies_refused;       /* connections refused because they were not from one of `proxies`... */
     uint64_t proxy_headers_invalid; /* ...or without a header of the PROXY protocol in time; both are part of
                                        `refused` */
+    uint64_t http2_connections;     /* that began HTTP/2 */
+    uint64_t http2_refused;         /* its streams that were answered or reset before they were requests */
+    uint64_t http2_resets;          /* its streams that the client reset, or had reset by its errors */
+    uint64_t http2_stalled;         /* its streams that were reset because the client did not receive */
+    uint64_t http2_floods;          /* its connections that exceeded a limit of frames or resets */
 } cre_engine_stats;
 
 /**

@@ -88,6 +88,9 @@ void cre_engine_resume(cre_engine *engine, uint16_t worker) {
         conn->congested = false;
         conn->transport.stopped &= (uint8_t)~CRE__STOP_CONGESTED;
         engine->reading = NULL;
-        cre__transport_read(&conn->transport, 1);
+        if (conn->transport.carried)
+            cre__transport_update_watch(&conn->transport);
+        else
+            cre__transport_read(&conn->transport, 1);
     }
 }

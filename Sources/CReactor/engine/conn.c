@@ -68,8 +68,12 @@ static const cre__protocol handshake = {
 
 /* ---- opening ---- */
 
-static const cre__protocol *protocol_of_port(const cre__port *port) {
-    return port->options.protocol == CRE_PROTOCOL_STREAM ? &cre__protocol_raw : &cre__protocol_http1;
+static const cre__protocol *first_protocol(const cre__conn *conn) {
+    if (conn->port->options.protocol == CRE_PROTOCOL_STREAM) return &cre__protocol_raw;
+    if (!conn->port->has_http2) return &cre__protocol_http1;
+    const char *name;
+    size_t length = cre__tls_protocol(&conn->transport, &name);
+    return length == 2 && memcmp(name, "h2", 2) == 0 ? &cre__protocol_http2 : &cre__protocol_http1;
 }
 
 void cre__conn_describe_peer(cre__conn *conn, cre_connection_info *info) {
@@ -116,11 +120,12 @@ static int refuse(cre_engine *engine, cre__conn *conn, int descriptor, int error
     return error;
 }
 
-/* Takes a slot of the table and makes the connection known. Returns 0 or a negative error. */
-static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info) {
+int cre__conn_enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info) {
+    const bool carried = conn->transport.carried; /* it counts as its bearer */
     uint16_t workers = cre__dispatch_connection(engine, info);
     if (!workers) return CRE_ELIMIT;
-    int result = cre__address_claim(engine->table, info, workers, engine->config.max_per_address);
+    uint32_t limit = carried ? 0 : engine->config.max_per_address;
+    int result = cre__address_claim(engine->table, info, workers, limit);
     if (result) return result;
     /* A slot that is in use here was freed by somebody else: a worker has overwritten the table. */
     if (engine->streams[info->session & engine->streams_mask]) return CRE_ELIMIT;
@@ -128,7 +133,7 @@ static int enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info)
     conn->stream.worker = info->worker;
     cre__dispatch_count(engine, info->worker, 1);
     engine->streams[info->session & engine->streams_mask] = &conn->stream;
-    engine->stats.accepted++;
+    engine->stats.accepted += !carried;
     cre__slot *slot = slot_of(conn);
     atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);
     atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,
@@ -180,7 +185,7 @@ int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre
     conn->port = cre__port_at(engine, port);
     cre_tls *tls = cre__port_tls(engine, port);
     if (tls) result = cre__tls_attach(&conn->transport, tls);
-    if (!result) result = enter(engine, conn, &info);
+    if (!result) result = cre__conn_enter(engine, conn, &info);
     if (result) return refuse(engine, conn, descriptor, result);
     const cre_port_options *options = &conn->port->options;
     int on = 1;
@@ -194,7 +199,7 @@ int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre
 
 static void on_ready(cre__transport *transport) {
     cre__conn *conn = cre__conn_of(transport);
-    if (cre__conn_live(conn)) cre__conn_switch(conn, protocol_of_port(conn->port));
+    if (cre__conn_live(conn)) cre__conn_switch(conn, first_protocol(conn));
 }
 
 void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol) {
@@ -341,8 +346,10 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
     const cre__protocol *protocol = conn->protocol;
     if (stream->over) return;
     CRE__CALL_PROBE(close, stream->session, (int)ending->reason, ending->code, ending->error);
-    engine->stats.closed_by[ending->reason % CRE_CLOSE_REASONS]++;
-    engine->rare_changed = true;
+    if (!conn->transport.carried || stream->opened) {
+        engine->stats.closed_by[ending->reason % CRE_CLOSE_REASONS]++;
+        engine->rare_changed = true;
+    }
     if (graceful) cre__publish_settle(conn);
     if (stream->subscriptions || stream->deferred_publish) cre__topics_leave(conn);
     if (stream->moves && protocol && !protocol->may_move) cre__dispatch_move(conn);
@@ -352,10 +359,10 @@ static void end_stream(cre__conn *conn, const cre__ending *ending, bool graceful
     cre__conn_restore_slot(conn); /* its address is there */
     if (ending->error) cre__table_set_close_error(engine->table, stream->session, ending->error);
     cre__table_release(engine->table, stream->session);
+    stream->close_reason = (uint8_t)ending->reason;
     if (protocol->detach) protocol->detach(conn);
     if (stream->opened || (protocol->end_matters && protocol->end_matters(conn))) {
         uint16_t abnormal = protocol->abnormal_code;
-        stream->close_reason = (uint8_t)ending->reason;
         stream->close_code = abnormal ? ending->code ? ending->code : abnormal : 0;
         stream->close_error = ending->error;
         cre__conn_set_close_text(conn, ending->text);
@@ -368,8 +375,11 @@ void cre__conn_finish(cre__conn *conn, const cre__ending *ending) {
     cre_engine *engine = cre__conn_engine(conn);
     bool idle = engine->shutting_down && !conn->stream.opened && !conn->transport.queued;
     end_stream(conn, ending, true);
+    const cre_port_options *options = &conn->port->options;
+    /* A carried connection ends when its bearer has sent everything, which others may delay. */
+    uint32_t linger = conn->transport.carried ? options->idle_timeout_ms : options->close_timeout_ms;
     /* An idle connection has nothing to lose, and a shutdown does not wait for its peer. */
-    cre__transport_finish(&conn->transport, idle ? 0 : conn->port->options.close_timeout_ms);
+    cre__transport_finish(&conn->transport, idle ? 0 : linger);
 }
 
 void cre__conn_reset(cre__conn *conn, const cre__ending *ending) {
@@ -531,6 +541,8 @@ const cre__transport_events cre__conn_events = {
     .free = free_conn,
     .released = on_released,
     .remote = remote,
+    .carry = cre__carried_turn,
+    .uncarry = cre__carried_closed,
 };
 
 /* ---- output ---- */

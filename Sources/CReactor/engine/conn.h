@@ -40,6 +40,50 @@ static inline cre__remote *cre__conn_remote(cre__conn *conn) {
     return (cre__remote *)(void *)(conn + 1);
 }
 
+/* What the head of a response says besides its fields. */
+typedef struct cre__head {
+    const struct cre__response *response;
+    const char *date;
+    uint64_t length;
+    bool has_length; /* of the body, which the head has to name */
+    bool ends;       /* no body follows */
+} cre__head;
+
+/*
+ * What a connection needs that is carried by another one, such as a stream of HTTP/2: its transport is a
+ * carried one, its protocol that of any connection, and it has one request.
+ */
+typedef struct cre__carrier {
+    /* The end of a turn in which its queue, or whether it may be read, has changed. */
+    void (*carry)(cre__conn *conn);
+    /* Its transport is closed. */
+    void (*uncarry)(cre__conn *conn, bool reset);
+    /* Sends the head of a response, or an interim one. Returns 0, or a negative error; then nothing was sent,
+     * and the connection may have ended. */
+    int (*send_head)(cre__conn *conn, const cre__head *head);
+    /* Sends packed fields behind the body, which ends when the connection does. Returns as send_head. */
+    int (*send_trailers)(cre__conn *conn, const cre_slice *fields);
+} cre__carrier;
+
+typedef struct cre__carried {
+    cre__conn conn; /* first */
+    const cre__carrier *carrier;
+    cre__conn *by;
+} cre__carried;
+
+static inline const cre__carried *cre__carried_of(const cre__conn *conn) {
+    return (const cre__carried *)(const void *)conn;
+}
+
+static inline const cre__carrier *cre__conn_carrier(const cre__conn *conn) {
+    return cre__carried_of(conn)->carrier;
+}
+
+/* The connection that has the socket. */
+static inline cre__conn *cre__conn_bearer(cre__conn *conn) {
+    return conn->transport.carried ? cre__carried_of(conn)->by : conn;
+}
+
 static inline cre__conn *cre__conn_of(cre__transport *transport) {
     return (cre__conn *)(void *)transport;
 }
@@ -72,6 +116,15 @@ int cre__conn_open(cre_engine *engine, int descriptor, uint16_t port);
 /* The same behind the header of the PROXY protocol. `client` is the remote end that it has named; NULL: that
  * of the socket. */
 int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre_address *client);
+/* Takes a slot of the table for a new connection and makes it known. Returns 0 or a negative error. */
+int cre__conn_enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info);
+/* carried.c: opens a connection that `by` carries, in `size` bytes that begin with a cre__carried; `origin`
+ * describes where `by` comes from. NULL: it is refused, or there is no memory. */
+cre__conn *cre__carried_open(cre__conn *by, const cre__carrier *carrier, const cre__protocol *protocol,
+                             const cre_connection_info *origin, size_t size);
+/* As `carry` and `uncarry` of cre__transport_events. */
+void cre__carried_turn(cre__transport *transport);
+void cre__carried_closed(cre__transport *transport, bool reset);
 /* Replaces the protocol, whose state is freed. */
 void cre__conn_switch(cre__conn *conn, const cre__protocol *protocol);
 

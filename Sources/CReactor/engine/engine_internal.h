@@ -4,6 +4,7 @@
 
 #include <creactor/engine.h>
 #include <creactor/error.h>
+#include <creactor/http2.h>
 #include <creactor/http_date.h>
 #include <creactor/http_head.h>
 #include <creactor/websocket.h>
@@ -25,6 +26,8 @@ typedef struct cre__port {
     cre_address_range *proxies; /* NULL: connections begin without the PROXY protocol */
     cre_ws_config ws_config;
     cre_http_limits http_limits;
+    bool has_http2;
+    cre_http2_config http2; /* without its functions */
 } cre__port;
 
 /* Frames, one after the other. */

@@ -5,7 +5,7 @@
 #include "core/memory.h"
 #include "engine/engine_internal.h"
 
-CRE__CONFIG(cre_port_options, proxies);
+CRE__CONFIG(cre_port_options, reserved_http2);
 
 #define DEFAULT(member, fallback) \
     if (!(member)) (member) = (fallback)
@@ -73,13 +73,34 @@ static int take_proxies(cre__port *port) {
     return 0;
 }
 
+/* The limits of a session of HTTP/2. Returns whether they are valid. */
+static bool prepare_http2(cre__port *port) {
+    const cre_port_options *options = &port->options;
+    const uint32_t streams = options->max_streams ? options->max_streams : 100;
+    if (streams > 10000 || (options->stream_window && options->stream_window < 65535) ||
+        options->stream_window > 16u << 20 ||
+        (options->connection_window && options->connection_window < 65535) ||
+        options->connection_window > 64u << 20)
+        return false;
+    port->has_http2 = !options->http1_only && cre_http2_supported() &&
+                      (options->protocol == CRE_PROTOCOL_HTTP || options->protocol == CRE_PROTOCOL_WEBSOCKET);
+    port->http2 = (cre_http2_config){ .size = sizeof port->http2,
+                                      .max_streams = streams,
+                                      .max_head = options->max_head < 256 ? 256 : options->max_head,
+                                      .stream_window = options->stream_window,
+                                      .connection_window = options->connection_window,
+                                      .max_memory = (512u << 10) + (streams << 14),
+                                      .stall_timeout_ms = options->idle_timeout_ms };
+    return true;
+}
+
 /* Completes a port whose options are copied. */
 static int prepare(cre__port *port, const cre_engine_config *config) {
     int result = take_framing(port);
     if (!result) result = take_proxies(port);
     if (result) return result;
     fill(&port->options, config);
-    if (!valid(&port->options)) return CRE_EINVALID;
+    if (!valid(&port->options) || !prepare_http2(port)) return CRE_EINVALID;
     /* The bound on fragments is there for tiny ones; a limit that was raised for large messages raises it
      * too. */
     uint32_t fragments = (uint32_t)(port->options.max_message / 64);

@@ -28,9 +28,11 @@ static void restore(cre__conn *conn, cre_connection_info *info) {
     info->connect_time_ms = time > 0 && time <= now_ms() ? time : now_ms();
     info->port = conn->port_index;
     info->queued = (uint32_t)cre__conn_queued(conn);
-    cre__conn_describe_peer(conn, info);
-    cre__conn_describe_local(conn->transport.descriptor, info);
-    bool counted = engine->config.max_per_address && (info->family == AF_INET || info->family == AF_INET6);
+    cre__conn *bearer = cre__conn_bearer(conn);
+    cre__conn_describe_peer(bearer, info);
+    cre__conn_describe_local(bearer->transport.descriptor, info);
+    bool counted = engine->config.max_per_address && bearer == conn &&
+                   (info->family == AF_INET || info->family == AF_INET6);
     cre__table_restore(engine->table, info, counted);
     atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);
     atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,

@@ -7,5 +7,6 @@
 extern const cre__protocol cre__protocol_http1;
 extern const cre__protocol cre__protocol_websocket;
 extern const cre__protocol cre__protocol_raw;
+extern const cre__protocol cre__protocol_http2; /* only on ports with `has_http2` */
 
 #endif

@@ -83,6 +83,14 @@ static void fail(cre__conn *conn, int status) {
         CRE__FINISH(conn, .reason = CRE_CLOSED_PROTOCOL);
 }
 
+void cre__http1_body_end(cre__conn *conn) {
+    struct cre__http1_body *body = cre__http1_serves(conn) ? cre__http1_of(conn)->body : NULL;
+    uint8_t nothing[1], *cursor = nothing;
+    if (!body) return; /* it has the length that its head says */
+    body->left = 0;
+    cre__http1_body_input(conn, &cursor, nothing);
+}
+
 void cre__http1_body_timed_out(cre__conn *conn) {
     cre__http1 *http = cre__http1_of(conn);
     const struct cre__http1_body *body = http->body;
@@ -135,7 +143,7 @@ int cre__http1_body_continue(cre__conn *conn) {
     if (!body || !body->waits || !cre__http1_answerable(conn)) return 0;
     body->waits = false;
     cre__transport_set_deadline(&conn->transport, conn->port->options.body_timeout_ms);
-    return cre__conn_append(conn, "HTTP/1.1 100 Continue\r\n\r\n", 25) ? 0 : CRE_ENOMEM;
+    return cre__http1_send_continue(conn);
 }
 
 bool cre__http1_body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, bool nothing_came) {
@@ -158,7 +166,7 @@ bool cre__http1_body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, boo
         .streamed = streamed,
         .waits = (head->flags & CRE_HTTP_EXPECT_CONTINUE) && nothing_came,
         .number = http->first, /* it is alone */
-        .left = head->content_length,
+        .left = head->flags & CRE_HTTP_HAS_LENGTH ? head->content_length : UINT64_MAX,
         .capacity = capacity,
     };
     cre_http_chunked_init(&body->chunked);
@@ -173,7 +181,7 @@ bool cre__http1_body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, boo
     body->prefix = body->used = (uint32_t)prefix;
     if (!body->waits) return true;
     body->waits = false;
-    return cre__conn_append(conn, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    return cre__http1_send_continue(conn) == 0;
 }
 
 /* ---- whole ---- */

@@ -170,7 +170,7 @@ static ssize_t send_quietly(int socket, struct cre__http1_file *file, size_t len
     return sent;
 }
 
-/* The next piece into the output, to be encrypted. */
+/* The next piece into the output, to be encrypted or carried. */
 static ssize_t read_piece(cre__conn *conn, size_t length) {
     cre__http1 *http = cre__http1_of(conn);
     struct cre__http1_file *file = http->file;
@@ -185,10 +185,10 @@ bool cre__http1_send_file(cre__conn *conn, uint32_t *budget) {
     cre__http1 *http = cre__http1_of(conn);
     struct cre__http1_file *file = http->file;
     size_t length = file->left < *budget ? (size_t)file->left : *budget;
+    const bool direct = !conn->transport.tls && !conn->transport.carried;
     ssize_t sent = 0;
     if (length) {
-        sent = conn->transport.tls ? read_piece(conn, length)
-                                   : send_quietly(conn->transport.descriptor, file, length);
+        sent = direct ? send_quietly(conn->transport.descriptor, file, length) : read_piece(conn, length);
         if (!http->file) return false;
         if (sent < 0 && errno != EAGAIN) {
             cre__transport_failed(&conn->transport, errno);
@@ -204,7 +204,7 @@ bool cre__http1_send_file(cre__conn *conn, uint32_t *budget) {
         file->left -= (uint64_t)sent;
         *budget -= (uint32_t)sent;
         cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
-        if (!conn->transport.tls) cre__queue_sent_directly(&conn->transport, (size_t)sent);
+        if (direct) cre__queue_sent_directly(&conn->transport, (size_t)sent);
     }
     bool queued = false;
     if (!file->left && file->part < file->part_count) {
@@ -217,7 +217,7 @@ bool cre__http1_send_file(cre__conn *conn, uint32_t *budget) {
         /* The end of the body, or answers that have waited for it. */
         return cre__queue_pending(&conn->transport);
     }
-    if (queued || (conn->transport.tls && sent > 0)) return true;
+    if (queued || (!direct && sent > 0)) return true;
     /* The socket is full, or others have their turn; poll reports when it takes more. */
     conn->transport.blocked = true;
     return false;

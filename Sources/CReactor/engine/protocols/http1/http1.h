@@ -64,7 +64,20 @@ int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count, int policy)
 /* It is answered as any request. */
 void cre__http1_upgrade_refused(cre__conn *conn);
 
+/* ---- carried.c: requests on carried connections, one on each ---- */
+
+/* Takes the head of the request. A body is received as input, and ends with cre__http1_body_end. */
+void cre__http1_take(cre__conn *conn, const cre_http_head *head, const cre_http_field *fields,
+                     const uint8_t *bytes);
+/* As cre__http1_write_head: the room is for the body. */
+int cre__http1_send_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,
+                         uint64_t length, size_t extra, uint8_t **behind);
+int cre__http1_send_continue(cre__conn *conn);
+
 /* ---- response.c ---- */
+
+/* The current Date field. */
+const char *cre__http1_date(cre_engine *engine);
 
 /* Answers a request that is not handed out with an error page, after which the connection ends. Requests
  * before it are answered first. */
@@ -119,6 +132,8 @@ uint64_t cre__http1_body_limit(const cre__conn *conn);
 bool cre__http1_body_begin(cre__conn *conn, uint8_t *payload, size_t prefix, bool nothing_came);
 /* Takes body bytes from [*cursor, end). */
 void cre__http1_body_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
+/* The body is complete, of a carried connection. */
+void cre__http1_body_end(cre__conn *conn);
 void cre__http1_body_timed_out(cre__conn *conn);
 /* The body is wanted: a client that waits for that is asked to go on. */
 int cre__http1_body_continue(cre__conn *conn);

@@ -122,6 +122,23 @@ int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count, int policy)
     return 0;
 }
 
+/* Whether the connection begins with the preface of HTTP/2: then it is served so, or more of the preface is
+ * awaited. */
+static __attribute__((noinline)) bool begins_http2(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
+    const cre__http1 *http = cre__http1_of(conn);
+    if (http->first || http->count || http->idle || !conn->port->has_http2) return false;
+    size_t length = (size_t)(end - *cursor);
+    int result = cre_http2_match_preface(*cursor, length);
+    if (result < 0) return false;
+    if (result) {
+        cre__conn_switch(conn, &cre__protocol_http2);
+        return true;
+    }
+    if (buffer_input(conn, *cursor, length)) cre__http1_of(conn)->pending->looked_at = (uint32_t)length;
+    *cursor = end;
+    return true;
+}
+
 /* One head at *cursor. False: it is not complete, or the connection does not go on. */
 static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t looked_at) {
     cre_engine *engine = cre__conn_engine(conn);
@@ -141,6 +158,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
         return false;
     }
     if (length < 0) {
+        if (begins_http2(conn, cursor, end)) return false;
         http->traits = traits_of_method(bytes, available);
         cre__http1_refuse(conn, cre_http_status_of(length));
         return false;

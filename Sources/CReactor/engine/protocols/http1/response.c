@@ -18,8 +18,13 @@ static const char *current_date(cre_engine *engine) {
     return engine->date;
 }
 
+const char *cre__http1_date(cre_engine *engine) {
+    return current_date(engine);
+}
+
 static inline int write_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,
                              uint64_t length, bool keep_alive, size_t extra, uint8_t **behind) {
+    if (conn->transport.carried) return cre__http1_send_head(conn, response, framing, length, extra, behind);
     cre_engine *engine = cre__conn_engine(conn);
     cre__http_response head = { .status = response->status,
                                 .framing = (uint8_t)framing,

@@ -24,8 +24,9 @@ static int put_piece(cre__conn *conn, const cre_slice *parts, int count, size_t 
     return cre__conn_send(conn, head, head_length, pieces, used, length + tail.length);
 }
 
-/* The end of a body in chunks, with trailers. */
+/* The end of a body with trailers. */
 static int put_trailers(cre__conn *conn, const cre_slice *trailers) {
+    if (conn->transport.carried) return cre__conn_carrier(conn)->send_trailers(conn, trailers);
     const uint8_t *cursor = trailers->data, *end = cursor + trailers->length;
     /* The packed form of a field is as long as its line. */
     uint8_t *lines = cre__malloc(trailers->length + 5), *at = lines;
@@ -60,7 +61,8 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
     bool http10 = http->first_traits & CRE__HTTP_1_0;
     bool empty = response->status == 205; /* it has a body, which must be empty */
     bool suppressed = no_body || empty || http->first_traits & CRE__HEAD_REQUEST;
-    bool chunked = !no_body && !empty && !http10;
+    bool carried = conn->transport.carried; /* the end of a body is its own */
+    bool chunked = !no_body && !empty && !http10 && !carried;
     int result = suppressed ? 0 : cre__conn_accept(conn, length, CRE__FORCE);
     if (result) return result;
     /* A body that still comes may be complete when the response is. */
@@ -70,10 +72,14 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
                                 : empty ? CRE__FRAMED_BY_LENGTH
                                         : CRE__FRAMED_BY_NOTHING;
     uint8_t *behind;
+    http->streaming = true;
     result = cre__http1_write_head(conn, response, framing, 0, keep_alive, 0, &behind);
-    if (result) return result;
+    if (result) {
+        http->streaming = false;
+        return result;
+    }
     if (!keep_alive) cre__http1_set_closing(http);
-    http->streaming = conn->abortive = true;
+    conn->abortive = true;
     http->chunked = chunked;
     http->body_suppressed = suppressed;
     return suppressed || !length ? 0 : put_piece(conn, body, count, length, false);
@@ -88,7 +94,7 @@ int cre__http1_respond_body(cre__conn *conn, cre_slice *parts, int count, uint16
     if (flags & CRE_RECORD_TRAILERS) {
         int result = final ? cre__trailers_read(&trailers, parts, count) : CRE_EINVALID;
         if (result) return result;
-        if (!http->chunked) trailers.length = 0;
+        if (!http->chunked && !conn->transport.carried) trailers.length = 0;
     }
     if (!http->body_suppressed) {
         size_t length = cre__slices_length(parts, count);

@@ -1,0 +1,114 @@
+/* Heads of responses, from the form of commands to lists of fields. */
+#include <creactor/http_write.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/protocols/http2/http2.h"
+#include "engine/response.h"
+#include "http/chars.h"
+
+/* Fields that need no memory of their own. */
+#define FEW_FIELDS 32
+
+typedef struct fields {
+    cre_http_header few[FEW_FIELDS], *list;
+    size_t count, capacity;
+} fields;
+
+static void drop(fields *all) {
+    if (all->list != all->few) cre__free(all->list);
+}
+
+static bool add(fields *all, const cre_http_header *field) {
+    if (all->count == all->capacity) {
+        size_t size = all->capacity * sizeof *all->list;
+        cre_http_header *grown = cre__malloc(2 * size);
+        if (!grown) return false;
+        memcpy(grown, all->list, size);
+        drop(all);
+        all->list = grown;
+        all->capacity *= 2;
+    }
+    all->list[all->count++] = *field;
+    return true;
+}
+
+/* The next one of lines ("Name: value" with CRLF). False: they are malformed. */
+static bool next_line(const uint8_t **cursor, const uint8_t *end, cre_http_header *field) {
+    const uint8_t *at = *cursor, *stop = memchr(at, '\r', (size_t)(end - at));
+    const uint8_t *colon = stop ? memchr(at, ':', (size_t)(stop - at)) : NULL;
+    if (!colon || end - stop < 2 || stop[1] != '\n') return false;
+    const uint8_t *value = colon + 1;
+    while (value < stop && *value == ' ')
+        value++;
+    *field = (cre_http_header){ (const char *)at, (const char *)value, (uint32_t)(colon - at),
+                                (uint32_t)(stop - value) };
+    *cursor = stop + 2;
+    return true;
+}
+
+/* Lists fields; on an error there is nothing to drop. */
+static int list(fields *all, const cre_slice *from, bool lines) {
+    const uint8_t *cursor = from->data, *end = cursor + from->length;
+    *all = (fields){ .capacity = FEW_FIELDS };
+    all->list = all->few;
+    int result = 0;
+    while (!result && from->length && cursor != end) {
+        cre_http_header field;
+        if (lines ? !next_line(&cursor, end, &field) : !cre_http_fields_next(&cursor, end, &field))
+            result = CRE_EINVALID;
+        else if (!add(all, &field))
+            result = CRE_ENOMEM;
+    }
+    if (result) drop(all);
+    return result;
+}
+
+static bool has_content_type(const fields *all) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].name_length == 12 && cre__same(all->list[i].name, "content-type", 12)) return true;
+    return false;
+}
+
+/* What becomes of a stream whose head or trailers the session does not take. */
+static int failed(cre__conn *conn, int result) {
+    if (result == CRE_ENOMEM) return cre__conn_no_memory(conn);
+    /* The session has too much memory in use: refusing would leave the client without an answer. */
+    if (result == CRE_EQUEUE_FULL) CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = result);
+    return result;
+}
+
+int cre__http2_send_head(cre__conn *conn, const cre__head *head) {
+    static const cre_http_header text = { "content-type", "text/plain; charset=utf-8", 12, 25 };
+    cre__http2_stream *stream = cre__http2_stream_of(conn);
+    const cre__response *response = head->response;
+    cre__http2 *http2 = cre__http2_of(stream->carried.by);
+    fields all;
+    int result = list(&all, &response->fields, response->lines);
+    if (result) return failed(conn, result);
+    const bool no_type = response->status == 204 || response->status == 304 || has_content_type(&all);
+    if (response->text && !no_type && !add(&all, &text)) result = CRE_ENOMEM;
+    const cre_http2_response sent = { .status = response->status,
+                                      .has_length = head->has_length,
+                                      .content_length = head->length,
+                                      .date = head->date,
+                                      .fields = all.list,
+                                      .field_count = all.count };
+    if (!result) result = cre_http2_respond(http2->session, stream->id, &sent, NULL, 0, head->ends);
+    drop(&all);
+    if (result) return failed(conn, result);
+    if (response->status >= 200) stream->responded = true;
+    cre__http2_mark(http2);
+    return 0;
+}
+
+int cre__http2_send_trailers(cre__conn *conn, const cre_slice *packed) {
+    cre__http2_stream *stream = cre__http2_stream_of(conn);
+    cre__http2 *http2 = cre__http2_of(stream->carried.by);
+    fields all;
+    int result = list(&all, packed, false);
+    if (result) return failed(conn, result);
+    result = cre_http2_send_trailers(http2->session, stream->id, all.list, all.count);
+    drop(&all);
+    return result ? failed(conn, result) : 0;
+}

@@ -1,0 +1,228 @@
+/* Streams of HTTP/2 as connections: how a session carries their input and output. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/protocols/http1/http1.h"
+#include "engine/protocols/http2/http2.h"
+
+/* How much of a file is read at once. */
+#define FILE_PIECE 65536u
+
+static cre__http2 *session_of(const cre__http2_stream *stream) {
+    return cre__http2_of(stream->carried.by);
+}
+
+/* ---- input ---- */
+
+static void consume(cre__http2_stream *stream) {
+    if (!stream->unconsumed) return;
+    cre__http2 *http2 = session_of(stream);
+    (void)cre_http2_consume(http2->session, stream->id, stream->unconsumed); /* it may be closed */
+    stream->unconsumed = 0;
+    cre__http2_mark(http2);
+}
+
+/* Has its protocol take input. */
+static void feed(cre__http2_stream *stream, uint8_t *data, size_t length) {
+    cre__conn *conn = &stream->carried.conn;
+    cre__transport *transport = &conn->transport;
+    uint32_t now = (uint32_t)cre_loop_now(transport->net->loop);
+    bool report = (now ^ transport->last_receive) >> CRE__ACTIVITY_SHIFT;
+    transport->last_receive = now;
+    if (report) transport->net->events->active(transport, true);
+    transport->reading = true;
+    transport->net->events->readable(transport, data, length, false);
+    transport->reading = false;
+}
+
+/* Reports the end of the client's side behind everything else. */
+static void report_end(cre__http2_stream *stream) {
+    cre__conn *conn = &stream->carried.conn;
+    if (!stream->input_complete || stream->end_reported || stream->held_length || conn->transport.stopped ||
+        conn->transport.state != CRE__TRANSPORT_OPEN)
+        return;
+    stream->end_reported = true;
+    if (conn->protocol == &cre__protocol_http1) {
+        cre__http1_body_end(conn);
+    } else {
+        conn->transport.stopped |= CRE__STOP_ENDED;
+        conn->transport.net->events->ended(&conn->transport, CRE__INPUT_ENDED);
+    }
+}
+
+/* Whether its input is read now. */
+static bool may_feed(cre__http2_stream *stream) {
+    cre__conn *conn = &stream->carried.conn;
+    const cre_engine *engine = cre__conn_engine(conn);
+    if (conn->transport.stopped) return false;
+    return !engine->congested || !cre__congestion_stops(conn);
+}
+
+/* Keeps input until it may be read. No more arrives than its window allows. */
+static void hold(cre__http2_stream *stream, const uint8_t *data, size_t length) {
+    cre__http2 *http2 = session_of(stream);
+    if (length > stream->held_capacity - stream->held_length) {
+        uint32_t capacity = stream->held_capacity ? stream->held_capacity : 4096;
+        while (capacity - stream->held_length < length)
+            capacity *= 2;
+        uint8_t *grown = cre__realloc(stream->held, capacity);
+        if (!grown) {
+            cre__conn_no_memory(&stream->carried.conn);
+            return;
+        }
+        http2->held += capacity - stream->held_capacity;
+        stream->held = grown;
+        stream->held_capacity = capacity;
+    }
+    memcpy(stream->held + stream->held_length, data, length);
+    stream->held_length += (uint32_t)length;
+}
+
+static void drop_held(cre__http2_stream *stream) {
+    session_of(stream)->held -= stream->held_capacity;
+    cre__free(stream->held);
+    stream->held = NULL;
+    stream->held_length = stream->held_capacity = 0;
+}
+
+void cre__http2_stream_input(cre__http2_stream *stream, const uint8_t *data, size_t length) {
+    cre__conn *conn = &stream->carried.conn;
+    stream->unconsumed += (uint32_t)length;
+    if (conn->transport.state == CRE__TRANSPORT_OPEN) {
+        if (stream->held_length || !may_feed(stream))
+            hold(stream, data, length);
+        else /* it is a part of what was received, which may be written to */
+            feed(stream, (uint8_t *)(uintptr_t)data, length);
+    }
+    if (conn->transport.state == CRE__TRANSPORT_CLOSED) return;
+    if (conn->transport.state != CRE__TRANSPORT_OPEN || !conn->transport.stopped) consume(stream);
+}
+
+void cre__http2_stream_ended(cre__http2_stream *stream) {
+    stream->input_complete = true;
+    report_end(stream);
+}
+
+/* The input that was held, when it may be read again. */
+static void resume_input(cre__http2_stream *stream) {
+    cre__conn *conn = &stream->carried.conn;
+    if (stream->held_length && may_feed(stream)) {
+        uint8_t *data = stream->held;
+        const uint32_t length = stream->held_length, capacity = stream->held_capacity;
+        stream->held = NULL;
+        stream->held_length = stream->held_capacity = 0;
+        feed(stream, data, length);
+        if (conn->transport.state != CRE__TRANSPORT_CLOSED) session_of(stream)->held -= capacity;
+        cre__free(data);
+    }
+    report_end(stream);
+}
+
+/* ---- output ---- */
+
+size_t cre__http2_stream_read(void *context, uint32_t id, void *at, uint8_t *out, size_t capacity,
+                              bool *final) {
+    cre__http2_stream *stream = at;
+    (void)context, (void)id;
+    if (!stream) return 0;
+    cre__conn *conn = &stream->carried.conn;
+    cre__transport *transport = &conn->transport;
+    size_t length = cre__queue_take(transport, out, capacity);
+    if (transport->state == CRE__TRANSPORT_FINISHING) {
+        *final = !transport->queued;
+        if (!*final) cre__transport_set_deadline(transport, conn->port->options.idle_timeout_ms);
+    } else if (length) {
+        cre__transport_mark(transport); /* its queue has changed, and a file goes on */
+    }
+    return length;
+}
+
+static void produce_file(cre__conn *conn) {
+    uint32_t budget = FILE_PIECE;
+    while (conn->transport.state == CRE__TRANSPORT_OPEN && conn->transport.producing &&
+           !conn->transport.queued && budget)
+        if (!conn->protocol->produce(conn, &budget)) break;
+}
+
+static void carry(cre__conn *conn) {
+    cre__http2_stream *stream = cre__http2_stream_of(conn);
+    cre__transport *transport = &conn->transport;
+    if (transport->state == CRE__TRANSPORT_OPEN) {
+        resume_input(stream);
+        if (transport->state == CRE__TRANSPORT_OPEN) produce_file(conn);
+        if (transport->state == CRE__TRANSPORT_OPEN) cre__conn_queue_changed(conn);
+    }
+    if (transport->state == CRE__TRANSPORT_CLOSED) return;
+    if (transport->state == CRE__TRANSPORT_FINISHING) {
+        if (stream->held) drop_held(stream);
+        if (!stream->responded) { /* there is nothing that could end */
+            cre__transport_close(transport, true);
+            return;
+        }
+    }
+    if (transport->state != CRE__TRANSPORT_OPEN || !transport->stopped) consume(stream);
+    if (!stream->responded || !(transport->queued || transport->state == CRE__TRANSPORT_FINISHING)) return;
+    cre__http2 *http2 = session_of(stream);
+    if (cre_http2_resume(http2->session, stream->id) == CRE_ENOMEM)
+        cre__conn_no_memory(conn);
+    else
+        cre__http2_mark(http2);
+}
+
+/* ---- beginning and end ---- */
+
+static void uncarry(cre__conn *conn, bool reset) {
+    cre__http2_stream *stream = cre__http2_stream_of(conn);
+    cre__http2 *http2 = session_of(stream);
+    if (stream->held) drop_held(stream);
+    if (stream->previous)
+        stream->previous->next = stream->next;
+    else
+        http2->streams = stream->next;
+    if (stream->next) stream->next->previous = stream->previous;
+    if (!--http2->stream_count) http2->idle_since = (uint32_t)cre_loop_now(conn->transport.net->loop);
+    if (!cre__http2_serves(http2)) return;
+    if (!stream->closed) {
+        (void)cre_http2_set_context(http2->session, stream->id, NULL);
+        (void)cre_http2_reset(http2->session, stream->id,
+                              reset ? CRE_HTTP2_INTERNAL_ERROR : CRE_HTTP2_CANCEL);
+    }
+    cre__http2_mark(http2);
+}
+
+void cre__http2_stream_closed(cre__http2_stream *stream) {
+    cre__transport *transport = &stream->carried.conn.transport;
+    stream->closed = true;
+    if (transport->state == CRE__TRANSPORT_FINISHING)
+        cre__transport_close(transport, false);
+    else
+        cre__transport_failed(transport, ECONNRESET);
+}
+
+static const cre__carrier carrier = {
+    .carry = carry,
+    .uncarry = uncarry,
+    .send_head = cre__http2_send_head,
+    .send_trailers = cre__http2_send_trailers,
+};
+
+void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
+    cre_engine *engine = cre__conn_engine(http2->conn);
+    cre__conn *conn = cre__carried_open(http2->conn, &carrier, &cre__protocol_http1, &http2->origin,
+                                        sizeof(cre__http2_stream));
+    if (!conn) {
+        engine->stats.http2_refused++;
+        engine->rare_changed = true;
+        (void)cre_http2_reset(http2->session, event->stream, CRE_HTTP2_REFUSED_STREAM);
+        return;
+    }
+    cre__http2_stream *stream = cre__http2_stream_of(conn);
+    stream->id = event->stream;
+    stream->next = http2->streams;
+    if (stream->next) stream->next->previous = stream;
+    http2->streams = stream;
+    if (!http2->stream_count++) cre__http2_busy(http2);
+    (void)cre_http2_set_context(http2->session, stream->id, stream);
+    cre__http1_take(conn, event->head, event->fields, event->head_bytes);
+}

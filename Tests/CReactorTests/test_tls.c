@@ -266,7 +266,9 @@ TEST(protocols) {
     static const unsigned char both[] = "\2h2\10http/1.1", modern[] = "\2h2", own[] = "\4own1",
                                old[] = "\10http/1.0";
     SSL_CTX *context = client_context(&authority, 0);
-    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    const cre_port_options first = { .size = sizeof first, .http = true, .http1_only = true };
+    const cre_engine_config http1 = { .ports = &first, .port_count = 1 };
+    net_server *net = tls_start(http1, (cre_tls_config){ 0 });
     agreed(net, context, "");
     SSL_CTX_set_alpn_protos(context, both, sizeof both - 1);
     agreed(net, context, "http/1.1");
@@ -275,6 +277,16 @@ TEST(protocols) {
     SSL_CTX_set_alpn_protos(context, modern, sizeof modern - 1);
     refused(net, context, "no application protocol");
     tls_stop(net);
+#ifdef CRE_HAVE_HTTP2
+    net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    agreed(net, context, "h2");
+    SSL_CTX_set_alpn_protos(context, both, sizeof both - 1);
+    agreed(net, context, "h2");
+    SSL_CTX_set_alpn_protos(context, old, sizeof old - 1);
+    agreed(net, context, "http/1.0");
+    SSL_CTX_set_alpn_protos(context, both, sizeof both - 1);
+    tls_stop(net);
+#endif
     net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ .protocols = "" });
     agreed(net, context, "");
     tls_stop(net);

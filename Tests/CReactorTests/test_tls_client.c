@@ -273,7 +273,9 @@ static void agreed(dialer *from, const char *offered, const char *expected) {
 }
 
 TEST(protocols) {
-    net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+    const cre_port_options first = { .size = sizeof first, .http = true, .http1_only = true };
+    const cre_engine_config config = { .ports = &first, .port_count = 1 };
+    net_server *net = tls_start(config, (cre_tls_config){ 0 });
     dialer *from = dialer_start(net);
     agreed(from, NULL, "");
     agreed(from, "", "");

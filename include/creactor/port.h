@@ -66,8 +66,9 @@ typedef struct cre_port_options {
      * them as connections may wait for it. Copied; at most CRE_MAX_PROXIES. NULL: connections begin without
      * it. */
     const cre_address_range *proxies;
-    /* HTTP/2, for WEBSOCKET and HTTP, in builds that have it (cre_http2_supported). A client chooses it by
-     * ALPN, or by its preface on ports without TLS. Each of its streams is a session of its own. */
+    /* HTTP/2, for HTTP, and WEBSOCKET with `http`, in builds that have it (cre_http2_supported). A client
+     * chooses it by ALPN, or by its preface on ports without TLS. Each of its streams is a session of its
+     * own. */
     uint32_t max_streams;       /* of a connection at the same time: default 100, at most 10,000 */
     uint32_t stream_window;     /* bytes of a request's body that may wait: default 65,535, at most 16 MiB */
     uint32_t connection_window; /* ...of all streams of a connection: default 1 MiB, at most 64 MiB */

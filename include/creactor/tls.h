@@ -63,8 +63,9 @@ typedef struct cre_tls_config {
     cre_tls_clients clients;
     cre_tls_source client_authorities; /* the authorities that may sign client certificates */
     cre_tls_version minimum;
-    /** Protocols for ALPN, preferred ones first, separated by commas. NULL: "http/1.1,http/1.0"; "": ALPN is
-     * ignored. */
+    /** Protocols for ALPN, preferred ones first, separated by commas. NULL: "http/1.1,http/1.0", and before
+     * them "h2" on ports that serve HTTP/2; "": ALPN is ignored. A port serves HTTP/2 when "h2" is chosen,
+     * unless it has `http1_only`. */
     const char *protocols;
     uint32_t handshake_timeout_ms; /* 0: 10 s */
     /** Called for each failed handshake with the peer's address and the cause, on an engine's thread. May be

@@ -184,7 +184,7 @@ int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre
     conn->port_index = port;
     conn->port = cre__port_at(engine, port);
     cre_tls *tls = cre__port_tls(engine, port);
-    if (tls) result = cre__tls_attach(&conn->transport, tls);
+    if (tls) result = cre__tls_attach(&conn->transport, tls, conn->port->has_http2);
     if (!result) result = cre__conn_enter(engine, conn, &info);
     if (result) return refuse(engine, conn, descriptor, result);
     const cre_port_options *options = &conn->port->options;

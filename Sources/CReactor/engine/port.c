@@ -83,7 +83,8 @@ static bool prepare_http2(cre__port *port) {
         options->connection_window > 64u << 20)
         return false;
     port->has_http2 = !options->http1_only && cre_http2_supported() &&
-                      (options->protocol == CRE_PROTOCOL_HTTP || options->protocol == CRE_PROTOCOL_WEBSOCKET);
+                      (options->protocol == CRE_PROTOCOL_HTTP ||
+                       (options->protocol == CRE_PROTOCOL_WEBSOCKET && options->http));
     port->http2 = (cre_http2_config){ .size = sizeof port->http2,
                                       .max_streams = streams,
                                       .max_head = options->max_head < 256 ? 256 : options->max_head,

@@ -200,7 +200,7 @@ static int attach(cre__transport *transport, SSL_CTX *context) {
     return 0;
 }
 
-int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
+int cre__tls_attach(cre__transport *transport, cre_tls *of_port, bool http2) {
     struct cre__tls_context *context = cre__tls_current(of_port);
     int result = attach(transport, cre__tls_context_default(context));
     if (result) {
@@ -208,6 +208,8 @@ int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
         return result;
     }
     transport->tls->context = context;
+    transport->tls->http2 = http2;
+    SSL_set_app_data(transport->tls->ssl, transport->tls);
     SSL_set_accept_state(transport->tls->ssl);
     return 0;
 }
@@ -483,9 +485,10 @@ bool cre__tls_shutdown(cre__transport *transport) {
 
 #else
 
-int cre__tls_attach(cre__transport *transport, cre_tls *of_port) {
+int cre__tls_attach(cre__transport *transport, cre_tls *of_port, bool http2) {
     (void)transport;
     (void)of_port;
+    (void)http2;
     return CRE_EUNSUPPORTED;
 }
 

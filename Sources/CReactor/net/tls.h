@@ -23,6 +23,7 @@ typedef struct cre__tls_conn {
     unsigned long cause; /* OpenSSL's error that failed it */
     int socket_error;    /* errno of a read, a write or an allocation */
     uint8_t reads_left;  /* reads of the socket in this turn; 0: as if it were empty */
+    bool http2 : 1;      /* a server: "h2" is one of the default protocols */
     bool handshaking : 1;
     bool unread : 1;         /* more input may be there that poll does not know of */
     bool ended : 1;          /* the peer will send nothing more */
@@ -36,8 +37,9 @@ static inline bool cre__tls_is_over(const cre__tls_conn *tls) {
     return tls->ended || tls->cause || tls->socket_error;
 }
 
-/* Makes a new transport use TLS as a server. Returns 0 or CRE_ENOMEM. */
-int cre__tls_attach(struct cre__transport *transport, cre_tls *tls);
+/* Makes a new transport use TLS as a server; `http2`: "h2" is preferred among the default protocols. Returns
+ * 0 or CRE_ENOMEM. */
+int cre__tls_attach(struct cre__transport *transport, cre_tls *tls, bool http2);
 /*
  * Makes a new transport use TLS as a client; the handshake begins in the turn in which the transport is
  * started. The server's certificate must be valid for `server_name`, a host name or an address; NULL is

@@ -16,6 +16,7 @@
 
 #include "core/config.h"
 #include "core/memory.h"
+#include "net/tls.h"
 #include "net/tls_setup.h"
 
 CRE__CONFIG(cre_tls_config, cipher_suites);
@@ -37,6 +38,7 @@ struct cre__tls_context {
     size_t name_count;
     uint8_t protocols[CRE__TLS_PROTOCOLS]; /* as ALPN has them: each behind its length */
     uint32_t protocols_length;
+    bool default_protocols;
     void (*failed)(void *context, const char *peer, const char *cause);
     void *failed_context;
 };
@@ -116,11 +118,22 @@ static int on_server_name(SSL *ssl, int *alert, void *argument) {
     return SSL_TLSEXT_ERR_OK;
 }
 
+static bool offers_http2(const unsigned char *offered, unsigned length) {
+    for (unsigned i = 0; i < length; i += 1u + offered[i])
+        if (offered[i] == 2 && length - i > 2 && memcmp(&offered[i + 1], "h2", 2) == 0) return true;
+    return false;
+}
+
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length,
                         const unsigned char *offered, unsigned offered_length, void *argument) {
     const struct cre__tls_context *context = argument;
     unsigned char *out = NULL;
-    (void)ssl;
+    const cre__tls_conn *tls = SSL_get_app_data(ssl);
+    if (context->default_protocols && tls->http2 && offers_http2(offered, offered_length)) {
+        *chosen = (const unsigned char *)"h2";
+        *chosen_length = 2;
+        return SSL_TLSEXT_ERR_OK;
+    }
     int result = SSL_select_next_proto(&out, chosen_length, context->protocols, context->protocols_length,
                                        offered, offered_length);
     *chosen = out;
@@ -192,6 +205,7 @@ static int new_context(const cre_tls_config *given, struct cre__tls_context **ou
     context->handshake_timeout_ms = config->handshake_timeout_ms ? config->handshake_timeout_ms : 10000;
     context->failed = config->failed;
     context->failed_context = config->context;
+    context->default_protocols = !config->protocols;
     context->names = cre__calloc(config->count, sizeof *context->names);
     result = context->names
                  ? cre__tls_set_protocols(config->protocols ? config->protocols : "http/1.1,http/1.0",

@@ -75,6 +75,22 @@ TEST(graceful_end) {
     client_destroy(c);
 }
 
+/* Frames that nghttp2 would ignore. */
+TEST(priorities_of_stream_0) {
+    static const struct {
+        int type;
+        const char *payload;
+    } cases[] = { { PRIORITY, "\0\0\0\0\020" }, { 16, "\0\0\0\0u=1" }, { 16, "\200\0\0\0u=1" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        client *c = client_begin(NULL);
+        put_frame(&c->out, cases[i].type, 0, 0, cases[i].payload, cases[i].type == PRIORITY ? 5 : 7);
+        CHECK_EQ(exchange(c), CRE_EHTTP2);
+        CHECK_FRAMES(c, "GOAWAY last=0 code=1|");
+        CHECK(cre_http2_is_done(c->session));
+        client_destroy(c);
+    }
+}
+
 /* Also when it arrives together with the GOAWAY. */
 TEST(input_behind_the_clients_goaway_is_ignored) {
     static const uint8_t goaway[8] = { 0 };

@@ -79,6 +79,9 @@ static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *hea
             return 0;
         }
         return spend_control(session);
+    case NGHTTP2_PRIORITY:
+        /* ignored by nghttp2, but not on stream 0 (RFC 9113 section 6.3) */
+        return head->stream_id ? spend_control(session) : fail(session, CRE_EHTTP2);
     default: return spend_control(session);
     }
 }
@@ -176,6 +179,11 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
     case NGHTTP2_SETTINGS:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) session->acknowledged = true;
         return 0;
+    case NGHTTP2_PRIORITY_UPDATE: {
+        /* ignored by nghttp2, but not about stream 0 (RFC 9218 section 7.1) */
+        const nghttp2_ext_priority_update *update = frame->ext.payload;
+        return update->stream_id ? 0 : fail(session, CRE_EHTTP2);
+    }
     default: return 0;
     }
 }

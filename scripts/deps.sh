@@ -12,7 +12,7 @@ lint_needs=('clang-format-19=clang-format-19')
 lint_extras=('shellcheck=shellcheck' 'dtrace=systemtap-sdt-dev')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
-test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'js:ws=node-ws' 'curl=curl')
+test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'py:hpack=python3-hpack' 'js:ws=node-ws' 'curl=curl')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')
 # ISA-L's assembly is for x86-64 in Debian 12.
 if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi

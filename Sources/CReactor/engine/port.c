@@ -91,6 +91,7 @@ static bool prepare_http2(cre__port *port) {
                                       .stream_window = options->stream_window,
                                       .connection_window = options->connection_window,
                                       .max_memory = (512u << 10) + (streams << 14),
+                                      .extended_connect = options->protocol == CRE_PROTOCOL_WEBSOCKET,
                                       .stall_timeout_ms = options->idle_timeout_ms };
     return true;
 }

@@ -23,7 +23,10 @@ void cre__http1_take(cre__conn *conn, const cre_http_head *parsed, const cre_htt
         return;
     }
     http->traits = head->method == CRE_HTTP_HEAD ? CRE__HEAD_REQUEST : 0;
-    if (options->protocol == CRE_PROTOCOL_WEBSOCKET && !options->http)
+    const bool websocket = options->protocol == CRE_PROTOCOL_WEBSOCKET;
+    if (websocket && head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)
+        cre__http1_upgrade_input(conn, engine->scratch, size + parsed->head_length);
+    else if (websocket && !options->http)
         cre__http1_refuse(conn, 400);
     else if (head->flags & CRE_HTTP_HAS_BODY)
         cre__http1_body_begin(conn, engine->scratch, size + parsed->head_length, true);

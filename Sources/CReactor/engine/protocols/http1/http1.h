@@ -59,6 +59,8 @@ void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_
 /* The input must wait: it is buffered, and reading stops. */
 void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 
+/* A handshake in wire form. Returns whether the connection goes on with HTTP. */
+bool cre__http1_upgrade_input(cre__conn *conn, uint8_t *payload, size_t length);
 /* Answers the handshake in progress with another protocol. */
 int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count, int policy);
 /* It is answered as any request. */

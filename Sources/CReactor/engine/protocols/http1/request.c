@@ -67,8 +67,7 @@ static uint8_t traits_of_method(const uint8_t *bytes, size_t length) {
     return length >= 5 && memcmp(bytes, "HEAD ", 5) == 0 ? CRE__HEAD_REQUEST : 0;
 }
 
-/* A handshake in wire form. Returns whether the connection goes on with HTTP. */
-static __attribute__((noinline)) bool upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
+__attribute__((noinline)) bool cre__http1_upgrade_input(cre__conn *conn, uint8_t *payload, size_t length) {
     const cre__protocol *protocol = &cre__protocol_websocket;
     int status = protocol->check_upgrade(conn, payload, length);
     if (status) {
@@ -186,7 +185,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     memcpy(engine->scratch + prefix, bytes, (size_t)length);
     prefix += (size_t)length;
     *cursor += length;
-    if (upgrade) return upgrade_input(conn, engine->scratch, prefix);
+    if (upgrade) return cre__http1_upgrade_input(conn, engine->scratch, prefix);
     if (websocket && !options->http) {
         cre__http1_refuse(conn, 400);
         return false;

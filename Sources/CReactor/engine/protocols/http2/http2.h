@@ -18,6 +18,7 @@ struct cre__http2_stream {
     uint32_t held_length, held_capacity;
     uint32_t unconsumed; /* bytes of input that count against its window */
     uint32_t id;
+    bool tunnel : 1;         /* an extended CONNECT, whose answer of 2xx has no length */
     bool responded : 1;      /* the head of the response is sent */
     bool closed : 1;         /* the session has closed it */
     bool input_complete : 1; /* the client has ended its side */

@@ -88,8 +88,9 @@ int cre__http2_send_head(cre__conn *conn, const cre__head *head) {
     if (result) return failed(conn, result);
     const bool no_type = response->status == 204 || response->status == 304 || has_content_type(&all);
     if (response->text && !no_type && !add(&all, &text)) result = CRE_ENOMEM;
+    const bool opens_tunnel = stream->tunnel && response->status < 300;
     const cre_http2_response sent = { .status = response->status,
-                                      .has_length = head->has_length,
+                                      .has_length = head->has_length && !opens_tunnel,
                                       .content_length = head->length,
                                       .date = head->date,
                                       .fields = all.list,

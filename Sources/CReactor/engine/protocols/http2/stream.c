@@ -219,6 +219,7 @@ void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
     }
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     stream->id = event->stream;
+    stream->tunnel = event->protocol != NULL;
     stream->next = http2->streams;
     if (stream->next) stream->next->previous = stream;
     http2->streams = stream;

@@ -111,6 +111,32 @@ static int answer_fields(const cre__upgrade *upgrade, cre_http_header fields[MOS
     return count;
 }
 
+/* Sends the 200 of a stream of HTTP/2. Returns as send_answer. */
+static int send_carried(cre__conn *conn, const cre_request_view *request, const char *subprotocol,
+                        const cre_http_header *added, int count) {
+    char extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
+    cre_http_header fields[MOST_FIELDS + 2];
+    bool deflates = negotiate_deflate(conn, request, extension) > 0;
+    int all = cre_ws_response_fields(fields, MOST_FIELDS + 2, subprotocol, deflates ? extension : NULL, added,
+                                     (size_t)count);
+    if (all < 0) return all;
+    size_t size = 0;
+    for (int i = 0; i < all; i++)
+        size += CRE_HTTP_FIELD_OVERHEAD + (size_t)fields[i].name_length + fields[i].value_length;
+    uint8_t *packed = cre__malloc(size + 1), *at = packed;
+    if (!packed) {
+        cre__conn_no_memory(conn);
+        return 0;
+    }
+    for (int i = 0; i < all; i++)
+        at += cre_http_fields_put(at, (size_t)(packed + size - at), fields[i].name, fields[i].name_length,
+                                  fields[i].value, fields[i].value_length);
+    const cre__response response = { .status = 200, .fields = { packed, (size_t)(at - packed) } };
+    int result = cre__conn_carrier(conn)->send_head(conn, &(cre__head){ .response = &response });
+    cre__free(packed);
+    return result;
+}
+
 /* Queues the 101. Returns 0, or a negative error when there is nothing to send. The connection may have ended
  * then. */
 static int send_answer(cre__conn *conn, const cre_request_view *request, const cre__upgrade *upgrade,
@@ -122,6 +148,7 @@ static int send_answer(cre__conn *conn, const cre_request_view *request, const c
     cre_ws_handshake handshake;
     result = cre_ws_request_check(request->head, request->fields, request->bytes, &handshake);
     if (result) return result;
+    if (conn->transport.carried) return send_carried(conn, request, *subprotocol, fields, count);
     char accept[CRE_WS_ACCEPT_LENGTH], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
     cre_ws_accept(handshake.key, accept);
     bool deflates = negotiate_deflate(conn, request, extension) > 0;

@@ -43,6 +43,27 @@ static void check_bystander(net_server *net, h2_client *bystander, uint32_t stre
     net_forget(net);
 }
 
+/* ---- interim responses ---- */
+
+TEST(interim_responses) {
+    net_server *net = start((cre_port_options){ 0 });
+    h2_client *c = h2_open(net);
+    h2_get(c, 1, H2_GET("/wait"));
+    const cre_session session = wait_for_request(net);
+    CHECK_EQ(cre_engine_respond_interim(net->engine, session, 103, "Link: </a>\r\nConnection: x\r\n"), 0);
+    h2_await(c, "HEADERS 1 :status=103 link=</a>|");
+    CHECK_EQ(cre_engine_respond_interim(net->engine, session, 101, NULL), CRE_EINVALID);
+    CHECK_EQ(cre_engine_respond_interim(net->engine, session, 103, "X: a\x01\r\n"), CRE_EHTTP_INVALID_FIELD);
+    CHECK_EQ(cre_engine_respond_more(net->engine, session, 200, NULL, "a", 1), 0);
+    CHECK_EQ(cre_engine_respond_interim(net->engine, session, 103, NULL), CRE_ENO_REQUEST);
+    CHECK_EQ(cre_engine_respond_body(net->engine, session, "b", 1, true), 0);
+    h2_await(c, "end|");
+    CHECK(strstr(c->in.frames.bytes, "|HEADERS 1 :status=200 "));
+    CHECK_EQ(c->in.data, 2);
+    h2_close(c);
+    net_stop(net);
+}
+
 /* ---- bodies ---- */
 
 TEST(bodies_as_they_arrive) {

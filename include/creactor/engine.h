@@ -289,6 +289,12 @@ CRE_API int cre_engine_respond(cre_engine *engine, cre_session session, uint16_t
 CRE_API int cre_engine_respond_more(cre_engine *engine, cre_session session, uint16_t status,
                                     const char *fields, const void *body, size_t length);
 
+/** RESPOND_INTERIM: sends an interim response, status 102...199, before the response: 103 with Link fields,
+ * for example. CRE_ENO_REQUEST after its head, CRE_EQUEUE_FULL when the output queue has no room. Otherwise
+ * like cre_engine_respond. Clients of HTTP/1.0 get none. */
+CRE_API int cre_engine_respond_interim(cre_engine *engine, cre_session session, uint16_t status,
+                                       const char *fields);
+
 /** RESPOND_BODY: sends the next piece of a body. Without bytes it does nothing, unless `final`. After
  * CRE_EQUEUE_FULL, which the last piece never gets before twice the limit, DRAINED reports that there is
  * room. */

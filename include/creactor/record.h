@@ -143,6 +143,12 @@ typedef enum cre_command {
     /** Send a datagram from the port that the flags name. It has no session. Payload: cre_address, data. */
     CRE_COMMAND_SENDTO = 81,
 
+    /** Send an interim response to the request whose number is `opcode`, before its answer: status 103 with
+     * Link fields, for example. Payload: cre_response with a status of 102...199 and without flags, fields.
+     * Clients of HTTP/1.0 get none, and neither does a request behind one that has no answer yet.
+     * CRE_ENO_REQUEST: the answer has begun. */
+    CRE_COMMAND_RESPOND_INTERIM = 82,
+
     /** Subscribe the connection, an open WebSocket, to a topic. Payload: the topic, 1...255 bytes of any
      * value. A second subscription changes nothing. */
     CRE_COMMAND_SUBSCRIBE = 96,

@@ -129,6 +129,13 @@ static int check_response(const cre_record *command, cre_slice *parts, int count
     return result ? result : cre_http_fields_check(response.fields.data, response.fields.length);
 }
 
+static int check_interim(const cre_record *command, cre_slice *parts, int count) {
+    cre__response response;
+    (void)command;
+    int result = cre__interim_read(&response, parts, count);
+    return result ? result : cre_http_fields_check(response.fields.data, response.fields.length);
+}
+
 static int check_response_body(const cre_record *command, cre_slice *parts, int count) {
     cre_slice trailers;
     if (!(command->flags & CRE_RECORD_TRAILERS)) return 0;
@@ -186,6 +193,7 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(SEND) = { check_nothing, IN(STREAM), CRE_ENOT_STREAM,
                    CRE__COMMAND_QUEUES | CRE__COMMAND_FINAL_QUEUES },
     RULE(RESPOND) = { check_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(RESPOND_INTERIM) = { check_interim, IN(HTTP), CRE_ENO_REQUEST, CRE__COMMAND_QUEUES },
     RULE(RESPOND_BODY) = { check_response_body, IN(HTTP), CRE_ENO_REQUEST,
                            CRE__COMMAND_QUEUES | CRE__COMMAND_RESETS },
     RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, 0 },

@@ -138,6 +138,17 @@ int cre_engine_respond_more(cre_engine *engine, cre_session session, uint16_t st
     return respond(engine, session, CRE_RECORD_MORE_BODY, status, fields, body, length);
 }
 
+int cre_engine_respond_interim(cre_engine *engine, cre_session session, uint16_t status, const char *fields) {
+    response_head head;
+    int result = open_head(&head, status, fields);
+    if (result) return result;
+    cre_slice parts[] = { { (const uint8_t *)&head.head, sizeof head.head },
+                          { head.fields, head.head.fields_length } };
+    result = command_request(engine, session, CRE_COMMAND_RESPOND_INTERIM, 0, parts, 2);
+    close_head(&head);
+    return result;
+}
+
 int cre_engine_respond_body(cre_engine *engine, cre_session session, const void *data, size_t length,
                             bool final) {
     cre_slice part = { data, length };

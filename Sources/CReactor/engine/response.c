@@ -28,6 +28,16 @@ int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     return take_bytes(head.fields_length, parts, count, &response->fields);
 }
 
+int cre__interim_read(cre__response *response, cre_slice *parts, int count) {
+    cre_response head;
+    if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
+    if (head.status < 102 || head.status > 199 || head.flags || head.fields_length > CRE_HTTP_MAX_HEAD)
+        return CRE_EINVALID;
+    *response = (cre__response){ .status = head.status };
+    int result = take_bytes(head.fields_length, parts, count, &response->fields);
+    return result || cre__slices_length(parts, count) ? CRE_EINVALID : 0;
+}
+
 int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count) {
     cre_upgrade head;
     *upgrade = (cre__upgrade){ .fields.length = 0 };

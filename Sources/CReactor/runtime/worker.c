@@ -453,6 +453,15 @@ int cre_worker_respond_more(cre_worker *worker, cre_session session, uint8_t req
                    body, length);
 }
 
+int cre_worker_respond_interim(cre_worker *worker, cre_session session, uint8_t request, uint16_t status,
+                               const void *fields, size_t fields_length) {
+    if (fields_length > CRE_HTTP_MAX_HEAD || is_too_large(worker, fields_length)) return CRE_ELIMIT;
+    cre_record command = { .kind = CRE_COMMAND_RESPOND_INTERIM, .opcode = request, .session = session };
+    cre_response response = { .status = status, .fields_length = (uint32_t)fields_length };
+    cre_slice parts[] = { { (const uint8_t *)&response, sizeof response }, { fields, fields_length } };
+    return cre_worker_command(worker, &command, parts, 2);
+}
+
 int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t request, const char *subprotocol,
                        size_t length, const void *fields, size_t fields_length, const void *data,
                        size_t data_length) {

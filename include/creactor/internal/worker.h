@@ -170,6 +170,11 @@ CRE_API int cre_worker_respond_more(cre_worker *worker, cre_session session, uin
                                     unsigned options, const void *fields, size_t fields_length,
                                     const void *body, size_t length);
 
+/** RESPOND_INTERIM: sends an interim response before the answer, with the results of
+ * cre_engine_respond_interim as far as this process can know them. */
+CRE_API int cre_worker_respond_interim(cre_worker *worker, cre_session session, uint8_t request,
+                                       uint16_t status, const void *fields, size_t fields_length);
+
 /** UPGRADE: answers the handshake of this number. `subprotocol` has `length` bytes; NULL: the port chooses.
  * The connection keeps `data`, up to CRE_MAX_USER_DATA bytes. OPEN or CLOSE follows when this returns 0. */
 CRE_API int cre_worker_upgrade(cre_worker *worker, cre_session session, uint8_t request,

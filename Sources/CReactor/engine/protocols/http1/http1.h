@@ -158,6 +158,15 @@ int cre__http1_respond_more(cre__conn *conn, const cre__response *response, cons
 /* A further piece of it; with CRE_RECORD_FINAL the last one, with CRE_RECORD_TRAILERS its trailers. */
 int cre__http1_respond_body(cre__conn *conn, cre_slice *parts, int count, uint16_t flags, cre__policy policy);
 
+/* ---- interim.c ---- */
+
+/* Sends an interim response to the first request. Returns 0, also for a client of HTTP/1.0, which gets none,
+ * or a negative error. */
+int cre__http1_respond_interim(cre__conn *conn, const cre__response *response, cre__policy policy);
+/* Writes packed fields as lines, without those that frame the message, and an empty line. Returns their end;
+ * they need at most the length of the fields and 2 bytes. */
+uint8_t *cre__http1_put_fields(uint8_t *at, const cre_slice *fields);
+
 /* ---- file.c: bodies from files ---- */
 
 int cre__http1_respond_file(cre__conn *conn, const cre__file_response *response, bool close);

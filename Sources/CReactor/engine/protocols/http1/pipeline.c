@@ -123,6 +123,13 @@ static int respond_folder_file(cre__conn *conn, cre_slice *parts, int count, boo
     return result ? result : cre__http1_respond_folder_file(conn, &response, close);
 }
 
+static int respond_interim(cre__conn *conn, cre_slice *parts, int count, cre__policy policy) {
+    cre__response response;
+    int result = cre__interim_read(&response, parts, count);
+    response.checked = policy == CRE__FORCE;
+    return result ? result : cre__http1_respond_interim(conn, &response, policy);
+}
+
 /* A command about the first request; the parts are used up. */
 static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
                         cre__policy policy) {
@@ -133,6 +140,7 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
         return respond_file(conn, parts, count, close, policy == CRE__FORCE);
     if (command->kind == CRE_COMMAND_RESPOND_FOLDER_FILE)
         return respond_folder_file(conn, parts, count, close, policy == CRE__FORCE);
+    if (command->kind == CRE_COMMAND_RESPOND_INTERIM) return respond_interim(conn, parts, count, policy);
     cre__response response;
     int result = cre__response_read(&response, parts, count);
     if (result) return result;
@@ -216,6 +224,9 @@ int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *pa
     if (ahead >= http->count) return CRE_ENO_REQUEST;
     if (command->kind == CRE_COMMAND_CONTINUE) return cre__http1_body_continue(conn);
     if (command->kind == CRE_COMMAND_UPGRADE) return cre__http1_upgrade(conn, parts, count, policy);
+    /* An interim response before its turn is dropped: it is of use only at once. */
+    if (ahead && command->kind == CRE_COMMAND_RESPOND_INTERIM)
+        return cre__command_check(command, parts, count);
     if (ahead) return defer_answer(conn, entry_at(conn, ahead), command, parts, count, (cre__policy)policy);
     return answer_first(conn, command, parts, count, (cre__policy)policy);
 }

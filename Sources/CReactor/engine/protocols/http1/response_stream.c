@@ -4,7 +4,6 @@
 
 #include "core/memory.h"
 #include "engine/protocols/http1/http1.h"
-#include "http/field_text.h"
 
 /* One piece as it is sent. */
 static int put_piece(cre__conn *conn, const cre_slice *parts, int count, size_t length, bool final) {
@@ -27,26 +26,11 @@ static int put_piece(cre__conn *conn, const cre_slice *parts, int count, size_t 
 /* The end of a body with trailers. */
 static int put_trailers(cre__conn *conn, const cre_slice *trailers) {
     if (conn->transport.carried) return cre__conn_carrier(conn)->send_trailers(conn, trailers);
-    const uint8_t *cursor = trailers->data, *end = cursor + trailers->length;
     /* The packed form of a field is as long as its line. */
-    uint8_t *lines = cre__malloc(trailers->length + 5), *at = lines;
+    uint8_t *lines = cre__malloc(trailers->length + 5);
     if (!lines) return cre__conn_no_memory(conn);
-    memcpy(at, "0\r\n", 3);
-    at += 3;
-    cre_http_header field;
-    while (cre_http_fields_next(&cursor, end, &field)) {
-        if (cre__field_kind_of(field.name, field.name_length) == CRE__FIELD_FRAMING) continue;
-        memcpy(at, field.name, field.name_length);
-        at += field.name_length;
-        memcpy(at, ": ", 2);
-        at += 2;
-        if (field.value_length) memcpy(at, field.value, field.value_length);
-        at += field.value_length;
-        memcpy(at, "\r\n", 2);
-        at += 2;
-    }
-    memcpy(at, "\r\n", 2);
-    at += 2;
+    memcpy(lines, "0\r\n", 3);
+    uint8_t *at = cre__http1_put_fields(lines + 3, trailers);
     bool added = cre__conn_append(conn, lines, (size_t)(at - lines));
     cre__free(lines);
     return added ? 0 : CRE_ENOMEM;

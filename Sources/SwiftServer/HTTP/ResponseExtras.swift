@@ -171,9 +171,9 @@ extension Response {
 }
 
 extension Request {
-    /// Whether the client takes trailers: it uses HTTP/1.1 and sends `TE: trailers`.
+    /// Whether the client takes trailers: it sends `TE: trailers`, and does not use HTTP/1.0.
     public var acceptsTrailers: Bool {
-        guard httpVersion == "1.1" else { return false }
+        guard version != .http10 else { return false }
         return header.all("te").contains { value in
             value.split(separator: ",").contains { element in
                 element.lowercased().trimmed.split(separator: ";").first.map { $0.trimmed } == "trailers"

@@ -54,9 +54,11 @@ enum AccessLogLine {
                 unsafe line.putJSON(method)
                 unsafe line.put(",\"target\":")
                 unsafe line.putJSON(target)
-                unsafe line.put(
-                    head.minor == 0
-                        ? ",\"protocol\":\"HTTP/1.0\",\"host\":" : ",\"protocol\":\"HTTP/1.1\",\"host\":")
+                switch Request.Version(head) {
+                case .http10: unsafe line.put(",\"protocol\":\"HTTP/1.0\",\"host\":")
+                case .http11: unsafe line.put(",\"protocol\":\"HTTP/1.1\",\"host\":")
+                case .http2: unsafe line.put(",\"protocol\":\"HTTP/2.0\",\"host\":")
+                }
                 if let forwarded { unsafe line.putJSON(forwarded.host) } else { unsafe line.putJSON(host) }
                 unsafe line.put(",\"status\":")
                 unsafe line.put(outcome.status)

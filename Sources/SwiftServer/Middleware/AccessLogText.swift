@@ -37,7 +37,11 @@ enum AccessLogText {
                 unsafe line.putEscaped(method)
                 unsafe line.put(" ")
                 unsafe line.putEscaped(target)
-                unsafe line.put(head.minor == 0 ? " HTTP/1.0\" " : " HTTP/1.1\" ")
+                switch Request.Version(head) {
+                case .http10: unsafe line.put(" HTTP/1.0\" ")
+                case .http11: unsafe line.put(" HTTP/1.1\" ")
+                case .http2: unsafe line.put(" HTTP/2.0\" ")
+                }
                 unsafe line.put(outcome.status)
                 unsafe line.put(" ")
                 if outcome.bytesSent > 0 { unsafe line.put(outcome.bytesSent) } else { unsafe line.put("-") }

@@ -3,8 +3,25 @@ internal import Glibc
 
 /// What the server knows of a request beside its bytes.
 extension Request {
-    /// The protocol version, "1.1" or "1.0".
-    public var httpVersion: String { unsafe withView { unsafe "1.\($0.head.pointee.minor)" } }
+    enum Version {
+        case http10, http11, http2
+
+        /// A head of HTTP/2 has the minor version 0, too.
+        @inline(__always) init(_ head: cre_http_head) {
+            self = head.minor == 1 ? .http11 : head.flags & UInt16(CRE_HTTP_2) != 0 ? .http2 : .http10
+        }
+    }
+
+    var version: Version { unsafe withView { unsafe Version($0.head.pointee) } }
+
+    /// The protocol version, "1.0", "1.1" or "2".
+    public var httpVersion: String {
+        switch version {
+        case .http10: "1.0"
+        case .http11: "1.1"
+        case .http2: "2"
+        }
+    }
 
     /// The time at which the server received the request, in seconds since 1970.
     public var time: Double {

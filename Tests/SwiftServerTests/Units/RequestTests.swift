@@ -22,6 +22,18 @@ import Testing
         return try #require(unsafe bytes.withUnsafeBytes { unsafe Request(fd: ConnectionID(rawValue: 7), payload: $0) })
     }
 
+    /// A request as HTTP/2 delivers it: its head has the form of HTTP/1 heads, but another version.
+    static func requestOfHTTP2(_ text: String) throws -> Request {
+        var bytes = try payload(text)
+        unsafe bytes.withUnsafeMutableBytes {
+            var head = unsafe $0.loadUnaligned(as: cre_http_head.self)
+            head.minor = 0
+            head.flags |= UInt16(CRE_HTTP_2)
+            unsafe $0.storeBytes(of: head, as: cre_http_head.self)
+        }
+        return try #require(unsafe bytes.withUnsafeBytes { unsafe Request(fd: ConnectionID(rawValue: 7), payload: $0) })
+    }
+
     static let example = """
         POST /a%20b/c?x=1&y HTTP/1.1\r\nHost: example.com:8080\r\nContent-Length: 4\r\nX-Two:  first \r\n\
         Cookie: a=1; b=\"2\"\r\nx-two: second\r\ncookie: c=3\r\n\r\nbody
@@ -46,6 +58,16 @@ import Testing
         dump(request, to: &text)
         #expect(text.contains("- method: \"POST\""))
         #expect(!text.contains("storage"))
+    }
+
+    @Test func versions() throws {
+        let trailers = "Host: a\r\nTE: trailers\r\n\r\n"
+        let old = try RequestTests.request("GET / HTTP/1.0\r\n" + trailers)
+        let usual = try RequestTests.request("GET / HTTP/1.1\r\n" + trailers)
+        let new = try RequestTests.requestOfHTTP2("GET / HTTP/1.1\r\n" + trailers)
+        #expect([old, usual, new].map(\.httpVersion) == ["1.0", "1.1", "2"])
+        #expect([old, usual, new].map(\.acceptsTrailers) == [false, true, true])
+        #expect("\(new)" == "GET / HTTP/2")
     }
 
     @Test func theRawRequestIsKept() throws {

@@ -22,7 +22,7 @@ extension RawConnection {
     }
 
     /// Receives a response with its body, however that ends. Skips interim responses.
-    func takeWholeResponse(to method: String) throws -> TestResponse {
+    package func takeWholeResponse(to method: String) throws -> TestResponse {
         var head = try takeHead()
         while (100...199).contains(head.status), head.status != 101 { head = try takeHead() }
         if method == "HEAD" || head.status == 101 || head.status == 204 || head.status == 304 { return head }

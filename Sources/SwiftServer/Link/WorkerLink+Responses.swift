@@ -31,6 +31,12 @@ extension WorkerLink {
         return result == 0
     }
 
+    /// Sends an interim response, before the response.
+    func respondInterim(_ request: RequestID, status: UInt16, fields: UnsafeRawBufferPointer) -> Bool {
+        unsafe cre_worker_respond_interim(
+            raw, request.connection.rawValue, request.number, status, fields.baseAddress, fields.count) == 0
+    }
+
     /// Sends an empty response with status 500 and closes the connection.
     func refuse(_ request: RequestID) {
         unsafe cre_worker_respond(

@@ -29,6 +29,7 @@ import TestProtocol
         case .addresses: AddressScenario.register(server, configuration)
         case .info: InfoScenario.register(server)
         case .lateChanges: LateChangeScenario.register(server, configuration)
+        case .informational: InformationalScenario.register(server)
         case .largeAnswers: LargeAnswerScenario.register(server, configuration)
         case .overwriting: OverwritingScenario.register(server)
         case .ports: PortScenario.register(server, configuration)

@@ -3,36 +3,45 @@ enum Completion {
     static func script(_ shell: String) -> String {
         switch shell {
         case "fish": fish
-        // zsh runs functions of bash.
-        case "zsh": "autoload -U +X bashcompinit && bashcompinit\n" + bash
+        case "zsh": zsh
         default: bash
         }
     }
 
-    private static let bash: String = {
-        let commands = Command.all.map { command in
-            let options = command.allOptions.map { "--\($0.name)" }.joined(separator: " ")
-            let values = command.operands.flatMap(\.choices).joined(separator: " ")
-            return "        \(command.name)) words='\(values.isEmpty ? options : "\(values) \(options)")' ;;\n"
-        }
-        let choices = Command.all.flatMap { command in
+    /// The words of each command, and of options with a choice, as cases of a shell: `line` makes a case from a pattern
+    /// and its words.
+    private static func cases(_ line: (_ pattern: String, _ words: String) -> String) -> (
+        options: String, commands: String
+    ) {
+        let options = Command.all.flatMap { command in
             command.options.filter { !$0.choices.isEmpty }.map { option in
-                "        \(command.name):--\(option.name)) words='\(option.choices.joined(separator: " "))' ;;\n"
+                line("\(command.name):--\(option.name)", option.choices.joined(separator: " "))
             }
         }
+        let commands = Command.all.map { command in
+            let words = command.operands.flatMap(\.choices) + command.allOptions.map { "--\($0.name)" }
+            return line(command.name, words.joined(separator: " "))
+        }
+        return (options.joined(), commands.joined())
+    }
+
+    private static let first = "\(Command.all.map(\.name).joined(separator: " ")) --help --version"
+
+    private static let bash: String = {
+        let (choices, commands) = cases { "        \($0)) words='\($1)' ;;\n" }
         return """
             _swiftserver() {
                 local words='' word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
                 if [ "$COMP_CWORD" -eq 1 ]; then
-                    COMPREPLY=($(compgen -W '\(Command.all.map(\.name).joined(separator: " ")) --help --version' -- "$word"))
+                    COMPREPLY=($(compgen -W '\(first)' -- "$word"))
                     return
                 fi
                 case ${COMP_WORDS[1]}:$before in
-            \(choices.joined())        *:--socket) COMPREPLY=($(compgen -f -- "$word")); return ;;
+            \(choices)        *:--socket) COMPREPLY=($(compgen -f -- "$word")); return ;;
                 esac
                 if [ -z "$words" ]; then
                     case ${COMP_WORDS[1]} in
-            \(commands.joined())        esac
+            \(commands)        esac
                 fi
                 COMPREPLY=($(compgen -W "$words" -- "$word"))
                 if [ "${COMP_WORDS[1]}" = serve ] && [ "${word#-}" = "$word" ]; then
@@ -40,6 +49,30 @@ enum Completion {
                 fi
             }
             complete -F _swiftserver swiftserver
+
+            """
+    }()
+
+    /// Also for a folder in which zsh looks for functions (`fpath`): then the first call completes.
+    private static let zsh: String = {
+        let (choices, commands) = cases { "        \($0)) compadd -- \($1) ;;\n" }
+        return """
+            #compdef swiftserver
+            _swiftserver() {
+                if (( CURRENT == 2 )); then
+                    compadd -- \(first)
+                    return
+                fi
+                case ${words[2]}:${words[CURRENT-1]} in
+            \(choices)        *:--socket) _files ;;
+                    *)
+                        case ${words[2]} in
+            \(commands)            esac
+                        if [[ ${words[2]} = serve && ${words[CURRENT]} != -* ]]; then _files -/; fi
+                        ;;
+                esac
+            }
+            if [[ ${funcstack[1]} = _swiftserver ]]; then _swiftserver "$@"; else compdef _swiftserver swiftserver; fi
 
             """
     }()

@@ -118,7 +118,11 @@ import Testing
 
     @Test func generatedTextsHaveEveryCommandAndOption() {
         let (fish, manual) = (Completion.script("fish"), Manual.text(version: "1"))
-        #expect(Completion.script("zsh").contains("bashcompinit"))
+        let zsh = Completion.script("zsh")
+        #expect(zsh.hasPrefix("#compdef swiftserver\n"))
+        #expect(
+            zsh.contains("        log-level) compadd -- debug notice warning error none --socket --json --help ;;\n"))
+        #expect(zsh.contains("        connections:--state) compadd -- http websocket stream closing ;;\n"))
         for command in Command.all {
             #expect(
                 fish.contains(" -a \(command.name) ")

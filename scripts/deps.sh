@@ -17,6 +17,11 @@ test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev' 'lib:li
 # ISA-L's assembly is for x86-64 in Debian 12.
 if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi
 
+package_needs=('dpkg-shlibdeps=dpkg-dev' 'dtrace=systemtap-sdt-dev' 'lib:libbrotlienc=libbrotli-dev')
+package_needs+=('lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')
+package_extras=('lintian=lintian' 'groff=groff' 'zsh=zsh' 'fish=fish')
+deploy_needs=('mmdebstrap=mmdebstrap' 'systemd-nspawn=systemd-container' 'buildah=buildah' 'ip=iproute2')
+
 # The C core for arm64, built by a cross compiler and run by an emulator.
 arm64_extras=('aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu' 'qemu-aarch64-static=qemu-user-static')
 arm64_extras+=('arm64:libuv=libuv1-dev:arm64' 'arm64:zlib=zlib1g-dev:arm64' 'arm64:openssl=libssl-dev:arm64')
@@ -117,12 +122,15 @@ find_swift() {
     export PATH toolchain_clang
 }
 
-# deps run|test|lint|bench|all: installs what is missing for that; quiet when nothing is.
+# deps run|test|lint|bench|install|package|deploy|all: installs what is missing for that; quiet when nothing is.
 install_deps() {
     local needs=("${run_needs[@]}") extras=() packages package
     case $1 in
         run) ;;
         test) needs+=("${test_needs[@]}") extras+=("${test_extras[@]}") ;;
+        install) needs+=("${test_needs[@]}") ;;
+        package) needs+=("${test_needs[@]}" "${package_needs[@]}") extras+=("${package_extras[@]}") ;;
+        deploy) needs+=("${test_needs[@]}" "${deploy_needs[@]}") ;;
         bench) needs+=("${test_needs[@]}") extras+=("${test_extras[@]}" "${bench_extras[@]}") ;;
         lint) needs+=("${test_needs[@]}" "${lint_needs[@]}") extras+=("${lint_extras[@]}") ;;
         all)
@@ -130,7 +138,7 @@ install_deps() {
             extras+=("${test_extras[@]}" "${lint_extras[@]}" "${bench_extras[@]}")
             ;;
         *)
-            echo "usage: ./dev deps [run|test|lint|bench|all]" >&2
+            echo "usage: ./dev deps [run|test|lint|bench|install|package|deploy|all]" >&2
             return 2
             ;;
     esac

@@ -22,6 +22,9 @@ let server = WebSocketServer(host: options.host, port: options.port, mode: optio
 server.settings.workerCount = options.workers
 server.settings.maxMessage = 8 << 10
 
+// Where `swiftserver status` and other commands look for the server, too.
+if let path = getenv("SWIFTSERVER_SOCKET") { server.settings.controlSocket = String(cString: path) }
+
 server.onRequest { request, response in
     guard let file = site[request.path] else {
         response.status(404)

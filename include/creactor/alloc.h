@@ -10,10 +10,10 @@ CRE_BEGIN_DECLS
 
 /** Replaces malloc, realloc and free. `context` is passed to each call. Any thread may call the functions. */
 typedef struct cre_allocator {
-    void *context;
-    void *(*allocate)(void *context, size_t size);
-    void *(*reallocate)(void *context, void *memory, size_t size);
-    void (*release)(void *context, void *memory);
+    void *context;                                 /* passed to each call */
+    void *(*allocate)(void *context, size_t size); /* as malloc; NULL when there is no memory */
+    void *(*reallocate)(void *context, void *memory, size_t size); /* as realloc; `memory` may be NULL */
+    void (*release)(void *context, void *memory);                  /* as free; `memory` may be NULL */
 } cre_allocator;
 
 /**

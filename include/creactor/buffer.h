@@ -13,8 +13,8 @@ CRE_BEGIN_DECLS
 /** Borrowed bytes. The function that takes or returns a slice documents how long they must stay valid. `data`
  * may be NULL when `length` is 0. */
 typedef struct cre_slice {
-    const uint8_t *data;
-    size_t length;
+    const uint8_t *data; /* the first byte */
+    size_t length;       /* the number of bytes */
 } cre_slice;
 
 /** Bytes with a reference count, freed by the last owner. They may be written to while there is one owner. */

@@ -38,24 +38,24 @@ typedef struct cre_client cre_client;
 
 #define CRE_CLIENT_DEFAULT_QUEUE    8388608u    /* 8 MiB */
 #define CRE_CLIENT_MAX_SEND         0x3fffffffu /* bytes of one call: 1 GiB - 1 */
-#define CRE_CLIENT_DEFAULT_CLOSE_MS 5000u
-#define CRE_CLIENT_DEFAULT_PING_MS  10000u
+#define CRE_CLIENT_DEFAULT_CLOSE_MS 5000u       /* for the closing handshake */
+#define CRE_CLIENT_DEFAULT_PING_MS  10000u      /* for the answer to a ping */
 
 /** The response of a server that has accepted a WebSocket handshake; all zero for a stream. Borrowed for the
  * callback. New members are added at the end. */
 typedef struct cre_client_opening {
-    const cre_http_head *head;
-    const cre_http_field *fields;
-    const uint8_t *head_bytes;
-    const char *subprotocol; /* NULL: none was chosen */
+    const cre_http_head *head;    /* the parsed head of the answer */
+    const cre_http_field *fields; /* head->field_count of them */
+    const uint8_t *head_bytes;    /* the bytes of the head, which offsets refer to */
+    const char *subprotocol;      /* NULL: none was chosen */
     size_t subprotocol_length;
     bool compressed; /* permessage-deflate was negotiated */
 } cre_client_opening;
 
 /** A received message, packet or piece of a stream. */
 typedef struct cre_client_message {
-    uint8_t *data; /* valid until the callback returns; may be written to */
-    size_t length;
+    uint8_t *data;  /* valid until the callback returns; may be written to */
+    size_t length;  /* of `data`, in bytes */
     uint8_t opcode; /* WebSocket: CRE_WS_TEXT, CRE_WS_BINARY, or CRE_WS_PONG; stream: 0 */
 } cre_client_message;
 
@@ -102,9 +102,10 @@ typedef struct cre_client_options {
                                   CRE_CLIENT_DEFAULT_QUEUE */
     uint32_t close_timeout_ms; /* for the closing handshake; 0: CRE_CLIENT_DEFAULT_CLOSE_MS */
 
-    void *context;
+    void *context; /* passed to the functions below */
     /** The connection is open: data may be sent. May be NULL. */
     void (*opened)(void *context, cre_client *client, const cre_client_opening *opening);
+    /** A message, a piece of a stream, or a datagram. */
     void (*received)(void *context, cre_client *client, const cre_client_message *message);
     /** All output has been passed to the system, after cre_client_await_drain. May be NULL. */
     void (*drained)(void *context, cre_client *client);

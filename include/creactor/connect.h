@@ -72,7 +72,7 @@ typedef struct cre_tls_client_config {
     /** Accepts any certificate for any host name: encryption without authentication. Not together with
      * `authorities`. */
     bool accept_any_certificate;
-    cre_tls_version minimum;
+    cre_tls_version minimum;       /* the oldest version that is accepted */
     uint32_t handshake_timeout_ms; /* 0: 10 s */
     /** Protocols to offer in ALPN, preferred ones first, separated by commas. NULL or "": no ALPN. */
     const char *protocols;
@@ -82,7 +82,7 @@ typedef struct cre_tls_client_config {
     cre_tls_source key;
     /** As in cre_tls_config. */
     const char *ciphers;
-    const char *cipher_suites;
+    const char *cipher_suites; /* those of TLS 1.3, as in cre_tls_config */
 } cre_tls_client_config;
 
 /**

@@ -37,7 +37,7 @@ typedef struct cre_dispatch_info {
     bool datagram;           /* false: a connection that was accepted and has sent nothing yet */
     const cre_address *from; /* the remote address; family AF_UNIX and length 0: it has no name */
     const uint8_t *data;     /* the datagram; NULL for a connection */
-    size_t length;
+    size_t length;           /* of `data`, in bytes */
 } cre_dispatch_info;
 
 /** Results of a dispatch function besides the index of a worker. Any other number means CRE_DISPATCH_RULE. */

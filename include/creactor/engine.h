@@ -51,7 +51,7 @@ typedef struct cre_engine_config {
      * its OPEN or CONNECT. A CLOSE for which this returns CRE_ENOMEM is emitted again.
      */
     int (*on_event)(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload);
-    void *context;
+    void *context; /* passed to `on_event`, `congested` and `idle` */
 
     /** Called before each read of a connection of `worker`: true stops reading it until cre_engine_resume,
      * and drops a datagram. NULL: reading never stops. */
@@ -70,15 +70,15 @@ typedef struct cre_engine_config {
     /** For FUNCTION: called on the loop's thread for each connection and datagram. Returns an index from 0 to
      * worker_count - 1, or CRE_DISPATCH_REFUSE or CRE_DISPATCH_RULE. It must not call the engine. */
     int (*dispatch_function)(void *dispatch_context, const cre_dispatch_info *info);
-    void *dispatch_context;
+    void *dispatch_context; /* passed to `dispatch_function` */
     /** For IDLE: returns whether `worker` waits for work. NULL: no worker does. */
     bool (*idle)(void *context, uint16_t worker);
 
     /** The settings of each port, by its index: copied. Ports behind them serve WebSocket (and HTTP, see
      * `http`) with the limits below. */
     const cre_port_options *ports;
-    uint16_t port_count;
-    uint16_t tls_count; /* of `tls`; further ports are without TLS */
+    uint16_t port_count; /* of `ports` */
+    uint16_t tls_count;  /* of `tls`; further ports are without TLS */
 
     /** When nothing more will be received, END is emitted and the owner closes the connection after its last
      * answers; false: it is closed after the answers that are queued already. */
@@ -156,11 +156,11 @@ typedef struct cre_engine_config {
 /** Counters since the engine was created. All are uint64_t; new ones are added at the end. */
 typedef struct cre_engine_stats {
     uint64_t accepted, closed, refused; /* sockets */
-    uint64_t messages_in, messages_out;
-    uint64_t requests, responses;
-    uint64_t tls_handshakes, tls_resumed, tls_failed;
-    uint64_t bytes_in, bytes_out;
-    uint64_t stale_commands;     /* commands for sessions that had ended */
+    uint64_t messages_in, messages_out; /* WebSocket messages; a published one counts for each receiver */
+    uint64_t requests, responses;       /* of HTTP */
+    uint64_t tls_handshakes, tls_resumed, tls_failed; /* full, resumed and failed handshakes */
+    uint64_t bytes_in, bytes_out;                     /* of all protocols */
+    uint64_t stale_commands;                          /* commands for sessions that had ended */
     uint64_t skipped;            /* deliveries of published messages dropped: a full queue, or no memory */
     uint64_t dropped_packets;    /* datagrams dropped */
     uint64_t queued;             /* bytes of output queued now */

@@ -118,6 +118,7 @@
     XX(SIGNATURE, -1700, "the signature is not that of the message")                             \
     XX(SIGNATURE_KEY, -1701, "no valid key of the algorithm's type and size")
 
+/** The library's own errors. CRE_ERROR_MAP is the list, with their messages. */
 typedef enum cre_error {
 #define XX(name, number, message) CRE_E##name = (number),
     CRE_ERROR_MAP(XX)

@@ -21,11 +21,11 @@ typedef enum cre_symlinks {
 
 /** The state of an open file. */
 typedef struct cre_file_info {
-    uint64_t device, inode;
-    uint64_t size;        /* in bytes */
-    int64_t modified;     /* seconds since 1970 */
-    uint32_t modified_ns; /* and nanoseconds */
-    bool is_folder;
+    uint64_t device, inode; /* identify the file */
+    uint64_t size;          /* in bytes */
+    int64_t modified;       /* seconds since 1970 */
+    uint32_t modified_ns;   /* and nanoseconds */
+    bool is_folder;         /* false: a regular file */
 } cre_file_info;
 
 /** The longest entity tag of a file, in bytes. */

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "export.h"
 
+/** How packets are found in a stream. */
 typedef enum cre_framing_kind {
     CRE_FRAMING_NONE = 0,     /* bytes as they arrive */
     CRE_FRAMING_MARKER_CHECK, /* all bytes so far, once they end with the marker: cheap, but perhaps several
@@ -22,6 +23,7 @@ typedef enum cre_framing_kind {
     CRE_FRAMING_MQTT          /* the fixed header of MQTT 3.1, 3.1.1 and 5 */
 } cre_framing_kind;
 
+/** Limits: bytes of a marker, of a packet by default, and of a packet at most. */
 enum { CRE_FRAMING_MAX_MARKER = 8, CRE_FRAMING_DEFAULT_MAX = 2 * 1024 * 1024, CRE_FRAMING_LIMIT = 1 << 30 };
 
 /**
@@ -35,12 +37,12 @@ typedef int64_t cre_framing_length_fn(void *context, const uint8_t *data, size_t
 /** How streams are cut into packets. `size` is required. Any number of states may share one, which must
  * outlive them and not change meanwhile. */
 typedef struct cre_framing_config {
-    size_t size; /* sizeof(cre_framing_config) */
-    cre_framing_kind kind;
-    uint32_t max_length; /* of a packet with its header and marker; 0: CRE_FRAMING_DEFAULT_MAX */
+    size_t size;           /* sizeof(cre_framing_config) */
+    cre_framing_kind kind; /* the rule; the members below it belong to single kinds */
+    uint32_t max_length;   /* of a packet with its header and marker; 0: CRE_FRAMING_DEFAULT_MAX */
 
-    uint8_t marker[CRE_FRAMING_MAX_MARKER];
-    uint8_t marker_length; /* 1..8 */
+    uint8_t marker[CRE_FRAMING_MAX_MARKER]; /* the bytes at the end of a packet */
+    uint8_t marker_length;                  /* 1..8 */
 
     /*
      * The packet has body_offset + (value of the length field) bytes. The type is a letter of PHP's pack(): c
@@ -48,12 +50,12 @@ typedef struct cre_framing_config {
      * two, four, eight bytes with the highest first; v V P with the lowest first. Lower-case letters except n
      * and v are signed; negative lengths are errors.
      */
-    char length_type;
+    char length_type;       /* the type of the length field, see above */
     uint32_t length_offset; /* of the field */
     uint32_t body_offset;   /* where the counted bytes begin; 0: the value counts the whole packet */
 
-    cre_framing_length_fn *length_function;
-    void *length_context;
+    cre_framing_length_fn *length_function; /* for CRE_FRAMING_FUNCTION */
+    void *length_context;                   /* passed to `length_function` */
 } cre_framing_config;
 
 /** The framing state of one connection. Fields are private. */

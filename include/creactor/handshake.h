@@ -11,6 +11,7 @@
 #include "http_head.h"
 #include "http_write.h"
 
+/** Characters of a key, and of the answer to it. */
 enum { CRE_WS_KEY_LENGTH = 24, CRE_WS_ACCEPT_LENGTH = 28 };
 
 /** The contents of a valid handshake request. Offsets count from the head's first byte. */
@@ -19,7 +20,7 @@ typedef struct cre_ws_handshake {
     bool has_protocols;             /* the client offers subprotocols */
     bool has_extensions;            /* the client offers extensions */
     bool has_origin;                /* most likely a browser */
-    uint16_t origin, origin_length;
+    uint16_t origin, origin_length; /* the value of Origin, if has_origin */
 } cre_ws_handshake;
 
 CRE_BEGIN_DECLS
@@ -89,13 +90,13 @@ CRE_API void cre_ws_key(const uint8_t random[16], char out[CRE_WS_KEY_LENGTH]);
 
 /** A handshake request. Strings are terminated and borrowed. */
 typedef struct cre_ws_request {
-    const char *host;         /* host[:port] */
-    const char *target;       /* "/chat?room=1" */
-    const char *key;          /* 24 characters from cre_ws_key */
-    const char *subprotocols; /* "chat, superchat" or NULL */
-    const char *extensions;   /* "permessage-deflate" or NULL */
-    const char *origin;       /* or NULL */
-    const cre_http_header *fields;
+    const char *host;              /* host[:port] */
+    const char *target;            /* "/chat?room=1" */
+    const char *key;               /* 24 characters from cre_ws_key */
+    const char *subprotocols;      /* "chat, superchat" or NULL */
+    const char *extensions;        /* "permessage-deflate" or NULL */
+    const char *origin;            /* or NULL */
+    const cre_http_header *fields; /* further fields */
     size_t field_count;
 } cre_ws_request;
 

@@ -44,26 +44,26 @@ typedef enum cre_http2_event_kind {
 
 /** Codes of RST_STREAM and GOAWAY frames (RFC 9113 section 7). A client may send others. */
 typedef enum cre_http2_code {
-    CRE_HTTP2_NO_ERROR = 0,
-    CRE_HTTP2_PROTOCOL_ERROR = 1,
-    CRE_HTTP2_INTERNAL_ERROR = 2,
-    CRE_HTTP2_FLOW_CONTROL_ERROR = 3,
-    CRE_HTTP2_SETTINGS_TIMEOUT = 4,
-    CRE_HTTP2_STREAM_CLOSED = 5,
-    CRE_HTTP2_FRAME_SIZE_ERROR = 6,
-    CRE_HTTP2_REFUSED_STREAM = 7,
-    CRE_HTTP2_CANCEL = 8,
-    CRE_HTTP2_COMPRESSION_ERROR = 9,
-    CRE_HTTP2_CONNECT_ERROR = 10,
-    CRE_HTTP2_ENHANCE_YOUR_CALM = 11,
-    CRE_HTTP2_INADEQUATE_SECURITY = 12,
-    CRE_HTTP2_HTTP_1_1_REQUIRED = 13
+    CRE_HTTP2_NO_ERROR = 0,             /* an end without an error */
+    CRE_HTTP2_PROTOCOL_ERROR = 1,       /* a violation of the protocol without a code of its own */
+    CRE_HTTP2_INTERNAL_ERROR = 2,       /* an error of the endpoint itself */
+    CRE_HTTP2_FLOW_CONTROL_ERROR = 3,   /* more data than a window allows */
+    CRE_HTTP2_SETTINGS_TIMEOUT = 4,     /* SETTINGS were not acknowledged in time */
+    CRE_HTTP2_STREAM_CLOSED = 5,        /* a frame for a stream that is half closed */
+    CRE_HTTP2_FRAME_SIZE_ERROR = 6,     /* a frame of an invalid size */
+    CRE_HTTP2_REFUSED_STREAM = 7,       /* the request was not processed and may be repeated */
+    CRE_HTTP2_CANCEL = 8,               /* the stream is no longer needed */
+    CRE_HTTP2_COMPRESSION_ERROR = 9,    /* the state of the field compression is lost */
+    CRE_HTTP2_CONNECT_ERROR = 10,       /* the connection of a CONNECT request failed */
+    CRE_HTTP2_ENHANCE_YOUR_CALM = 11,   /* excessive load */
+    CRE_HTTP2_INADEQUATE_SECURITY = 12, /* TLS does not meet the requirements */
+    CRE_HTTP2_HTTP_1_1_REQUIRED = 13    /* the request needs HTTP/1.1 */
 } cre_http2_code;
 
 /** An event. Everything in it is borrowed until the callback returns. */
 typedef struct cre_http2_event {
     cre_http2_event_kind kind;
-    uint32_t stream;
+    uint32_t stream;              /* the stream that the event is about */
     void *stream_context;         /* from cre_http2_set_context; NULL: none */
     const cre_http_head *head;    /* REQUEST: with CRE_HTTP_2 among its flags, and `minor` 0 */
     const cre_http_field *fields; /* REQUEST: head->field_count of them, names in lower case */
@@ -126,7 +126,7 @@ typedef struct cre_http2_response {
     uint64_t content_length; /* of the response to HEAD: of that to GET */
     const char *date;        /* 29 characters from cre_http_date, or NULL; not sent if among the fields */
     const char *server;      /* NULL: no Server field; not sent if among the fields */
-    const cre_http_header *fields;
+    const cre_http_header *fields; /* names in lower case */
     size_t field_count;
 } cre_http2_response;
 

@@ -32,16 +32,16 @@ typedef struct cre_http_client cre_http_client;
 
 /** The head of a response. Borrowed for the callback. New members are added at the end. */
 typedef struct cre_http_client_head {
-    const cre_http_head *head;
-    const cre_http_field *fields;
-    const uint8_t *bytes;
+    const cre_http_head *head;    /* the parsed head */
+    const cre_http_field *fields; /* head->field_count of them */
+    const uint8_t *bytes;         /* the bytes of the head, which offsets refer to */
 } cre_http_client_head;
 
 /** The trailers of a response. Borrowed for the callback. New members are added at the end. */
 typedef struct cre_http_client_trailers {
-    const cre_http_field *fields;
-    size_t count;
-    const uint8_t *bytes; /* what the fields point to */
+    const cre_http_field *fields; /* offsets count from the first of `bytes` */
+    size_t count;                 /* of `fields` */
+    const uint8_t *bytes;         /* what the fields point to */
 } cre_http_client_trailers;
 
 /** What cre_http_client_connect reads. Everything is borrowed for the call, except the context. `size`,
@@ -67,7 +67,7 @@ typedef struct cre_http_client_options {
     cre_http_limits limits;   /* of the heads of responses */
     uint32_t reserved;
 
-    void *context;
+    void *context; /* passed to the functions below */
     /** A request may be sent. May be NULL. */
     void (*opened)(void *context, cre_http_client *client);
     /** The head of a response. A status below 200 is that of an interim response: another head follows. */

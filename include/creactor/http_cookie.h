@@ -19,11 +19,12 @@ typedef struct cre_http_cookies {
     const char *at, *end;
 } cre_http_cookies;
 
+/** The attribute SameSite of a cookie. */
 typedef enum cre_http_same_site {
-    CRE_HTTP_SAME_SITE_UNSET = 0,
-    CRE_HTTP_SAME_SITE_LAX,
-    CRE_HTTP_SAME_SITE_STRICT,
-    CRE_HTTP_SAME_SITE_NONE /* browsers require `secure` with it */
+    CRE_HTTP_SAME_SITE_UNSET = 0, /* without the attribute */
+    CRE_HTTP_SAME_SITE_LAX,       /* SameSite=Lax */
+    CRE_HTTP_SAME_SITE_STRICT,    /* SameSite=Strict */
+    CRE_HTTP_SAME_SITE_NONE       /* browsers require `secure` with it */
 } cre_http_same_site;
 
 /** A cookie to set. Strings are terminated and borrowed; attributes that are NULL are omitted. */
@@ -31,11 +32,11 @@ typedef struct cre_http_set_cookie {
     const char *name;  /* a token */
     const char *value; /* cookie octets: no control characters, white space, quotes, commas, semicolons,
                           backslashes */
-    const char *path, *domain;
-    int64_t expires; /* seconds since 1970; 0: none */
-    int64_t max_age; /* seconds; -1: none */
-    bool secure, http_only, partitioned;
-    cre_http_same_site same_site;
+    const char *path, *domain;           /* the attributes Path and Domain */
+    int64_t expires;                     /* seconds since 1970; 0: none */
+    int64_t max_age;                     /* seconds; -1: none */
+    bool secure, http_only, partitioned; /* the attributes Secure, HttpOnly and Partitioned */
+    cre_http_same_site same_site;        /* the attribute SameSite */
 } cre_http_set_cookie;
 
 CRE_BEGIN_DECLS

@@ -7,6 +7,7 @@
 
 #include "export.h"
 
+/** Characters of a date. */
 enum { CRE_HTTP_DATE_LENGTH = 29 };
 
 CRE_BEGIN_DECLS

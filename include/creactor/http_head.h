@@ -14,17 +14,18 @@
 #include "error.h"
 #include "export.h"
 
+/** The methods that the library knows. */
 typedef enum cre_http_method {
     CRE_HTTP_OTHER = 0, /* any other token; its text is in the head */
-    CRE_HTTP_GET,
-    CRE_HTTP_HEAD,
-    CRE_HTTP_POST,
-    CRE_HTTP_PUT,
-    CRE_HTTP_DELETE,
-    CRE_HTTP_CONNECT,
-    CRE_HTTP_OPTIONS,
-    CRE_HTTP_TRACE,
-    CRE_HTTP_PATCH
+    CRE_HTTP_GET,       /* GET */
+    CRE_HTTP_HEAD,      /* HEAD */
+    CRE_HTTP_POST,      /* POST */
+    CRE_HTTP_PUT,       /* PUT */
+    CRE_HTTP_DELETE,    /* DELETE */
+    CRE_HTTP_CONNECT,   /* CONNECT */
+    CRE_HTTP_OPTIONS,   /* OPTIONS */
+    CRE_HTTP_TRACE,     /* TRACE */
+    CRE_HTTP_PATCH      /* PATCH */
 } cre_http_method;
 
 /** Bits of cre_http_head.flags. */
@@ -49,8 +50,8 @@ enum {
 
 /** One field line. Offsets count from the head's first byte; the value has no white space around it. */
 typedef struct cre_http_field {
-    uint16_t name, name_length;
-    uint16_t value, value_length;
+    uint16_t name, name_length;   /* place and length of the name */
+    uint16_t value, value_length; /* place and length of the value */
 } cre_http_field;
 
 /** A parsed head. Offsets count from the head's first byte. Parts that are absent have length 0. */
@@ -76,6 +77,7 @@ typedef struct cre_http_limits {
     uint16_t max_fields; /* field lines: default CRE_HTTP_DEFAULT_FIELDS */
 } cre_http_limits;
 
+/** The defaults of cre_http_limits, and the longest head. */
 enum { CRE_HTTP_DEFAULT_FIELDS = 100, CRE_HTTP_DEFAULT_LINE = 8192, CRE_HTTP_MAX_HEAD = 65535 };
 
 CRE_BEGIN_DECLS

@@ -15,21 +15,22 @@
 enum {
     CRE_HTTP_BOUNDARY_MAX = 70,    /* RFC 2046 */
     CRE_HTTP_PART_HEAD_MAX = 2048, /* bytes of one part's fields */
-    CRE_HTTP_DEFAULT_PARTS = 1000
+    CRE_HTTP_DEFAULT_PARTS = 1000  /* the most parts of a body, unless the caller sets another limit */
 };
 
+/** What cre_http_multipart_next has found. */
 typedef enum cre_http_multipart_event {
-    CRE_HTTP_MULTIPART_MORE = 0, /* the input is used up */
-    CRE_HTTP_MULTIPART_PART = 1, /* a part begins: see `name`, `filename`, `type` */
-    CRE_HTTP_MULTIPART_DATA = 2, /* a run of the part's body: see `data` */
-    CRE_HTTP_MULTIPART_PART_END = 3,
-    CRE_HTTP_MULTIPART_END = 4 /* the closing boundary was found; further bytes are ignored */
+    CRE_HTTP_MULTIPART_MORE = 0,     /* the input is used up */
+    CRE_HTTP_MULTIPART_PART = 1,     /* a part begins: see `name`, `filename`, `type` */
+    CRE_HTTP_MULTIPART_DATA = 2,     /* a run of the part's body: see `data` */
+    CRE_HTTP_MULTIPART_PART_END = 3, /* the part is complete */
+    CRE_HTTP_MULTIPART_END = 4       /* the closing boundary was found; further bytes are ignored */
 } cre_http_multipart_event;
 
 /** A text in the parser's memory. */
 typedef struct cre_http_text {
     const char *text; /* not terminated */
-    size_t length;
+    size_t length;    /* of `text`, in bytes */
 } cre_http_text;
 
 /** The parser. The members of the first group are for the caller to read, the others are private. */
@@ -38,7 +39,7 @@ typedef struct cre_http_multipart {
     bool has_filename;                  /* a file, perhaps with an empty name */
     const uint8_t *data; /* of the DATA event, valid until the next call: in the input or, for bytes that
                           * only began like a boundary, in the parser */
-    size_t length;
+    size_t length;       /* of `data`, in bytes */
 
     uint8_t state, boundary_length, matched, borrowed;
     uint16_t head_length;

@@ -18,8 +18,8 @@ typedef struct cre_http_query {
 
 /** A pair as sent, as parts of the text. cre_http_form_decode decodes them. */
 typedef struct cre_http_pair {
-    const char *name, *value;
-    size_t name_length, value_length;
+    const char *name, *value;         /* not terminated */
+    size_t name_length, value_length; /* in bytes */
 } cre_http_pair;
 
 CRE_BEGIN_DECLS

@@ -10,8 +10,8 @@
 
 /** A field to send. The bytes are borrowed for the call. */
 typedef struct cre_http_header {
-    const char *name;
-    const char *value;
+    const char *name;  /* a token */
+    const char *value; /* without control characters */
     uint32_t name_length;
     uint32_t value_length;
 } cre_http_header;
@@ -23,28 +23,28 @@ typedef struct cre_http_header {
  * replaces the one given here.
  */
 typedef struct cre_http_response {
-    uint16_t status; /* 100..999 */
-    uint8_t minor;   /* of the request's HTTP/1.minor: decides how keep-alive is written */
-    bool keep_alive; /* false: "Connection: close" */
-    bool chunked;    /* "Transfer-Encoding: chunked" instead of a length */
-    bool has_length; /* write content_length (never with 1xx and 204) */
-    uint64_t content_length;
-    const char *reason; /* NULL: the usual phrase */
-    const char *date;   /* 29 characters from cre_http_date, or NULL */
-    const char *server; /* NULL: no Server field */
-    const cre_http_header *fields;
+    uint16_t status;               /* 100..999 */
+    uint8_t minor;                 /* of the request's HTTP/1.minor: decides how keep-alive is written */
+    bool keep_alive;               /* false: "Connection: close" */
+    bool chunked;                  /* "Transfer-Encoding: chunked" instead of a length */
+    bool has_length;               /* write content_length (never with 1xx and 204) */
+    uint64_t content_length;       /* bytes of the body, with has_length */
+    const char *reason;            /* NULL: the usual phrase */
+    const char *date;              /* 29 characters from cre_http_date, or NULL */
+    const char *server;            /* NULL: no Server field */
+    const cre_http_header *fields; /* further fields */
     size_t field_count;
 } cre_http_response;
 
 /** A request head to write (the client role). Fields that frame the message are skipped as in a response. */
 typedef struct cre_http_request {
-    const char *method; /* a token */
-    const char *target; /* visible ASCII without spaces */
-    const char *host;   /* host[:port] */
-    bool close;         /* "Connection: close" */
-    bool chunked;
-    bool has_length;
-    uint64_t content_length;
+    const char *method;            /* a token */
+    const char *target;            /* visible ASCII without spaces */
+    const char *host;              /* host[:port] */
+    bool close;                    /* "Connection: close" */
+    bool chunked;                  /* "Transfer-Encoding: chunked" instead of a length */
+    bool has_length;               /* write content_length */
+    uint64_t content_length;       /* bytes of the body, with has_length */
     const cre_http_header *fields; /* a Host among them is skipped, a TE named in Connection */
     size_t field_count;
 } cre_http_request;

@@ -25,11 +25,11 @@ typedef struct cre_listen_options {
     int descriptor;   /* > 0: a socket that is already bound, which takes the place of a new one */
     uint32_t permissions; /* of the file of a Unix socket; 0: 0600, only the same user may connect */
     bool keep_alive;      /* the system probes idle connections: TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT */
-    int keep_idle_s, keep_interval_s, keep_count;
-    int fast_open;      /* TCP_FASTOPEN: length of its queue */
+    int keep_idle_s, keep_interval_s, keep_count; /* their values; 0: those of the system */
+    int fast_open;                                /* TCP_FASTOPEN: length of its queue */
     int defer_accept_s; /* TCP_DEFER_ACCEPT: accept a connection when it has sent data */
     int receive_buffer; /* SO_RCVBUF, SO_SNDBUF: bytes */
-    int send_buffer;
+    int send_buffer;    /* SO_SNDBUF: bytes; 0: that of the system */
 } cre_listen_options;
 
 /**

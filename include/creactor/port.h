@@ -12,6 +12,7 @@
 
 CRE_BEGIN_DECLS
 
+/** The protocol of a port, and the events that it emits. */
 typedef enum cre_protocol {
     CRE_PROTOCOL_WEBSOCKET = 0, /* HTTP with the upgrade to WebSocket: REQUEST, OPEN, MESSAGE, CLOSE */
     CRE_PROTOCOL_HTTP,          /* HTTP only: REQUEST */
@@ -28,8 +29,8 @@ enum { CRE_MAX_PROXIES = 1024 };
 /** The settings of one port. `size` is required; another member of 0 takes the value of the engine's
  * configuration. */
 typedef struct cre_port_options {
-    size_t size; /* sizeof(cre_port_options) */
-    cre_protocol protocol;
+    size_t size;           /* sizeof(cre_port_options) */
+    cre_protocol protocol; /* what connections of the port use */
     bool http; /* WEBSOCKET: plain requests are REQUEST events; false: they are answered with status 400 */
     bool ask_upgrade; /* WEBSOCKET: a handshake is a REQUEST event, answered by UPGRADE or RESPOND; false: the
                          port's settings decide */
@@ -47,10 +48,11 @@ typedef struct cre_port_options {
     uint64_t max_streamed_body; /* bytes of such a body; 0: no limit */
 
     /* The limits and timeouts of cre_engine_config. */
-    uint64_t max_message;
-    uint32_t max_head, max_body;
-    uint32_t max_queue, high_water, low_water;
-    bool read_when_full;
+    uint64_t max_message;                      /* as in cre_engine_config */
+    uint32_t max_head, max_body;               /* as in cre_engine_config */
+    uint32_t max_queue, high_water, low_water; /* as in cre_engine_config */
+    bool read_when_full;                       /* as in cre_engine_config */
+    /** As in cre_engine_config. */
     uint32_t head_timeout_ms, body_timeout_ms, message_timeout_ms, idle_timeout_ms, close_timeout_ms;
     /** WEBSOCKET: control frames that are MESSAGE events, too, with the opcode and the payload of the frame.
      * The owner of the connection answers the pings then. A close frame is still answered, with the code and

@@ -18,6 +18,7 @@
 #include "http.h"
 #include "session.h"
 
+/** The header of an event or a command. The payload follows it. */
 typedef struct cre_record {
     uint32_t length;     /* bytes of payload behind the header */
     uint8_t kind;        /* cre_event or cre_command */
@@ -40,10 +41,10 @@ typedef struct cre_record {
 #define CRE_RECORD_TRAILERS 0x0008u
 /** Events and SENDTO: the bits that have the index of the port (cre_record_port). */
 #define CRE_RECORD_PORT_SHIFT 4
-#define CRE_RECORD_PORT_MASK  0x0ff0u
+#define CRE_RECORD_PORT_MASK  0x0ff0u /* these bits */
 /** Chunks of one large record in a ring: more chunks follow; this one is not the first. Never in an event. */
 #define CRE_RECORD_MORE      0x4000u
-#define CRE_RECORD_CONTINUED 0x8000u
+#define CRE_RECORD_CONTINUED 0x8000u /* a chunk that is not the first */
 
 /** Engine to owner. */
 typedef enum cre_event {
@@ -201,6 +202,7 @@ static inline uint16_t cre_record_port(const cre_record *record) {
     XX(NOMEM, 8, "out of memory")         \
     XX(HEARTBEAT, 9, "heartbeat timeout")
 
+/** Why a connection has ended. CRE_CLOSE_REASON_MAP is the list, with a text for each. */
 typedef enum cre_close_reason {
 #define XX(name, number, text) CRE_CLOSED_##name = (number),
     CRE_CLOSE_REASON_MAP(XX)
@@ -219,7 +221,7 @@ typedef struct cre_closed {
 
 /** Payload of CLOSE commands, followed by the reason (UTF-8, cut at 123 bytes). Code 0 means 1000. */
 typedef struct cre_closing {
-    uint16_t code;
+    uint16_t code; /* the close code */
     uint16_t reserved;
 } cre_closing;
 
@@ -271,6 +273,7 @@ typedef struct cre_file_range {
     uint64_t length; /* CRE_FILE_REST: all that follows */
 } cre_file_range;
 
+/** The length of a range up to the end of its file. */
 #define CRE_FILE_REST UINT64_MAX
 
 /** The longest path of a file, in bytes. */
@@ -311,10 +314,10 @@ CRE_API const char *cre_close_reason_text(int reason);
 
 /** The parts of a REQUEST or OPEN payload: pointers into the payload, valid as long as it is. */
 typedef struct cre_request_view {
-    const cre_http_head *head;
-    const cre_http_field *fields;
-    const uint8_t *bytes; /* the head as received, head->head_length bytes */
-    const uint8_t *body;
+    const cre_http_head *head;    /* the parsed head */
+    const cre_http_field *fields; /* head->field_count of them */
+    const uint8_t *bytes;         /* the head as received, head->head_length bytes */
+    const uint8_t *body;          /* the body, as far as it is in the event */
     uint32_t body_length;
 } cre_request_view;
 

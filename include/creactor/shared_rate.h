@@ -23,7 +23,7 @@
 
 CRE_BEGIN_DECLS
 
-#define CRE_SHARED_RATE_SLOTS_MAX  (1u << 26)
+#define CRE_SHARED_RATE_SLOTS_MAX  (1u << 26)   /* the most slots of a limit */
 #define CRE_SHARED_RATE_WINDOW_MAX 86400000000u /* microseconds: one day */
 
 typedef struct cre_shared_rate cre_shared_rate;
@@ -69,7 +69,7 @@ CRE_NODISCARD CRE_API int cre_shared_rate_take(cre_shared_rate *rate, const void
 typedef struct cre_shared_rate_stats {
     uint64_t refused; /* requests beyond their limits */
     uint64_t evicted; /* keys that were forgotten for others while they had used some of their limits */
-    uint64_t slots;
+    uint64_t slots;   /* the number of slots */
 } cre_shared_rate_stats;
 
 /** Copies the first `size` bytes, sizeof(cre_shared_rate_stats), of the counters; those that this version

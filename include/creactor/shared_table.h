@@ -17,23 +17,25 @@
 
 CRE_BEGIN_DECLS
 
-#define CRE_SHARED_KEY_MAX     63
-#define CRE_SHARED_COLUMNS_MAX 64
-#define CRE_SHARED_ROW_MAX     65536 /* bytes of all columns together */
-#define CRE_SHARED_ROWS_MAX    (1u << 26)
+#define CRE_SHARED_KEY_MAX     63         /* bytes of a key */
+#define CRE_SHARED_COLUMNS_MAX 64         /* columns of a table */
+#define CRE_SHARED_ROW_MAX     65536      /* bytes of all columns together */
+#define CRE_SHARED_ROWS_MAX    (1u << 26) /* rows of a table */
 
 typedef struct cre_shared_table cre_shared_table;
 
+/** The types of columns. */
 typedef enum cre_column_type {
-    CRE_COLUMN_INT = 1, /* int64_t */
-    CRE_COLUMN_DOUBLE = 2,
-    CRE_COLUMN_BYTES = 3, /* up to `size` bytes */
+    CRE_COLUMN_INT = 1,    /* int64_t */
+    CRE_COLUMN_DOUBLE = 2, /* a double */
+    CRE_COLUMN_BYTES = 3,  /* up to `size` bytes */
 } cre_column_type;
 
+/** A column of a table. */
 typedef struct cre_column {
-    const char *name; /* 1 to 63 bytes, unique in the table; borrowed for the call */
-    cre_column_type type;
-    uint32_t size; /* of CRE_COLUMN_BYTES, at least 1 */
+    const char *name;     /* 1 to 63 bytes, unique in the table; borrowed for the call */
+    cre_column_type type; /* the type of its values */
+    uint32_t size;        /* of CRE_COLUMN_BYTES, at least 1 */
 } cre_column;
 
 /**
@@ -59,11 +61,12 @@ CRE_API void cre_shared_table_destroy(cre_shared_table *table);
 /** Finds a column by its name. Returns its index, or CRE_ESHARED_COLUMN. */
 CRE_NODISCARD CRE_API int cre_shared_table_column(const cre_shared_table *table, const char *name);
 
+/** What cre_shared_table_get_stats reports. */
 typedef struct cre_shared_table_stats {
     uint64_t inserted, updated, deleted; /* rows, since the table was created */
     uint64_t repaired;                   /* locks taken over from dead owners */
     uint64_t memory;                     /* bytes of address space */
-    uint32_t rows, capacity;
+    uint32_t rows, capacity;             /* rows now, and the most that fit */
 } cre_shared_table_stats;
 
 /** Copies the first `size` bytes, sizeof(cre_shared_table_stats), of the counters and sizes; those that this
@@ -114,6 +117,7 @@ CRE_NODISCARD CRE_API int cre_shared_row_set_bytes(const cre_shared_table *table
 CRE_NODISCARD CRE_API int cre_shared_table_get(const cre_shared_table *table, const void *key, size_t length,
                                                uint64_t *row);
 
+/** What a function that edits a row returns. */
 typedef enum cre_shared_verdict {
     CRE_SHARED_KEEP = 0,   /* change nothing, insert nothing */
     CRE_SHARED_STORE = 1,  /* store the changed row */
@@ -149,8 +153,8 @@ CRE_NODISCARD CRE_API int cre_shared_table_delete(cre_shared_table *table, const
 
 /** The position of an iteration; all zero at its beginning. */
 typedef struct cre_shared_cursor {
-    uint64_t born;
-    uint32_t next;
+    uint64_t born; /* private */
+    uint32_t next; /* private */
 } cre_shared_cursor;
 
 /**

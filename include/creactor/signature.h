@@ -18,17 +18,17 @@
 
 CRE_BEGIN_DECLS
 
-#define CRE_SIGNATURE_SECRET_MIN \
-    32 /* bytes of an HS256 secret: the size of its hash (RFC 7518 section 3.2) */
+#define CRE_SIGNATURE_SECRET_MIN 32    /* bytes of an HS256 secret: as many as its hash has (RFC 7518) */
 #define CRE_SIGNATURE_SECRET_MAX 4096  /* bytes */
 #define CRE_SIGNATURE_RSA_MIN    2048  /* bits of a modulus (RFC 7518 section 3.3) */
 #define CRE_SIGNATURE_RSA_MAX    8192  /* bits */
 #define CRE_SIGNATURE_PEM_MAX    65536 /* bytes */
 
+/** The algorithms of JSON Web Tokens that are supported. */
 typedef enum cre_signature_algorithm {
-    CRE_SIGNATURE_HS256 = 1,
-    CRE_SIGNATURE_RS256 = 2,
-    CRE_SIGNATURE_ES256 = 3,
+    CRE_SIGNATURE_HS256 = 1, /* HMAC with SHA-256 */
+    CRE_SIGNATURE_RS256 = 2, /* RSASSA-PKCS1-v1_5 with SHA-256 */
+    CRE_SIGNATURE_ES256 = 3, /* ECDSA with P-256 and SHA-256 */
 } cre_signature_algorithm;
 
 typedef struct cre_signature_key cre_signature_key;

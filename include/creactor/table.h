@@ -20,6 +20,7 @@ CRE_BEGIN_DECLS
 /** A handle of one process on a table in its memory. */
 typedef struct cre_table cre_table;
 
+/** The states of a connection. */
 typedef enum cre_connection_state {
     CRE_CONNECTION_HTTP = 1,    /* connected, no WebSocket (yet) */
     CRE_CONNECTION_OPEN = 2,    /* WebSocket, handshake done */
@@ -29,24 +30,24 @@ typedef enum cre_connection_state {
 
 /** The description of a connection. New members are added at the end. */
 typedef struct cre_connection_info {
-    cre_session session;
-    uint8_t state;  /* cre_connection_state */
-    uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */
-    uint16_t remote_port;
-    uint16_t port;   /* index of the listening port */
-    uint16_t owner;  /* the engine's node: reactor or worker */
-    uint16_t worker; /* the node that gets its events */
-    uint8_t remote_address[16];
-    int64_t connect_time_ms; /* Unix time, like the next two */
-    int64_t last_receive_ms; /* of any bytes, to about an eighth of a second; at first the connect time */
-    int64_t last_send_ms;    /* likewise of output; 0: none yet */
-    uint32_t queued;         /* bytes of queued output */
-    uint32_t user_id;        /* set by BIND; 0: none */
-    int32_t close_error;     /* of a closed connection: as in cre_closed */
-    uint8_t asking;          /* 1: its handshake waits for UPGRADE or RESPOND */
-    uint8_t closed;          /* 1: the connection is closed; see cre_table_get_last_info */
-    uint8_t excepted;        /* 1: excepted from the heartbeat */
-    uint8_t local_family;    /* AF_INET, AF_INET6; 0: `local_address` is unknown, or that of a Unix socket */
+    cre_session session;        /* the id of the connection */
+    uint8_t state;              /* cre_connection_state */
+    uint8_t family;             /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t remote_port;       /* the port of the remote end */
+    uint16_t port;              /* index of the listening port */
+    uint16_t owner;             /* the engine's node: reactor or worker */
+    uint16_t worker;            /* the node that gets its events */
+    uint8_t remote_address[16]; /* of the remote end */
+    int64_t connect_time_ms;    /* Unix time, like the next two */
+    int64_t last_receive_ms;    /* of any bytes, to about an eighth of a second; at first the connect time */
+    int64_t last_send_ms;       /* likewise of output; 0: none yet */
+    uint32_t queued;            /* bytes of queued output */
+    uint32_t user_id;           /* set by BIND; 0: none */
+    int32_t close_error;        /* of a closed connection: as in cre_closed */
+    uint8_t asking;             /* 1: its handshake waits for UPGRADE or RESPOND */
+    uint8_t closed;             /* 1: the connection is closed; see cre_table_get_last_info */
+    uint8_t excepted;           /* 1: excepted from the heartbeat */
+    uint8_t local_family; /* AF_INET, AF_INET6; 0: `local_address` is unknown, or that of a Unix socket */
     uint8_t local_address[16]; /* that the client has connected to */
 } cre_connection_info;
 

@@ -28,8 +28,8 @@ typedef struct cre_tls cre_tls;
 /** PEM text: from a file, or from memory. A part of other structures, which never grows. */
 typedef struct cre_tls_source {
     const char *file; /* NULL: the bytes below */
-    const void *pem;
-    size_t length;
+    const void *pem;  /* PEM text in memory */
+    size_t length;    /* of `pem`, in bytes */
 } cre_tls_source;
 
 /** A certificate and its key. `size` and `chain` are required. */
@@ -41,15 +41,17 @@ typedef struct cre_tls_certificate {
     cre_tls_source key;   /* without a password; empty: it is in `chain` */
 } cre_tls_certificate;
 
+/** Whether clients present certificates. */
 typedef enum cre_tls_clients {
     CRE_TLS_CLIENTS_ANONYMOUS, /* not asked for certificates */
     CRE_TLS_CLIENTS_OPTIONAL,  /* asked, but may have none; an invalid certificate fails the handshake */
     CRE_TLS_CLIENTS_REQUIRED,  /* must have a valid certificate */
 } cre_tls_clients;
 
+/** A version of TLS. */
 typedef enum cre_tls_version {
-    CRE_TLS_1_2 = 0,
-    CRE_TLS_1_3 = 1,
+    CRE_TLS_1_2 = 0, /* TLS 1.2 */
+    CRE_TLS_1_3 = 1, /* TLS 1.3 */
 } cre_tls_version;
 
 /** What cre_tls_create and cre_tls_reload read. Everything is borrowed for the call. `size`, `certificates`
@@ -59,10 +61,10 @@ typedef struct cre_tls_config {
     /** At least one. The first serves clients that request no host name or an unknown one; it needs no
      * `host`. */
     const cre_tls_certificate *certificates;
-    size_t count;
-    cre_tls_clients clients;
+    size_t count;                      /* of the certificates */
+    cre_tls_clients clients;           /* whether clients present certificates */
     cre_tls_source client_authorities; /* the authorities that may sign client certificates */
-    cre_tls_version minimum;
+    cre_tls_version minimum;           /* the oldest version that is accepted */
     /** Protocols for ALPN, preferred ones first, separated by commas. NULL: "http/1.1,http/1.0", and before
      * them "h2" on ports that serve HTTP/2; "": ALPN is ignored. A port serves HTTP/2 when "h2" is chosen,
      * unless it has `http1_only`. */
@@ -71,7 +73,7 @@ typedef struct cre_tls_config {
     /** Called for each failed handshake with the peer's address and the cause, on an engine's thread. May be
      * NULL. */
     void (*failed)(void *context, const char *peer, const char *cause);
-    void *context;
+    void *context; /* passed to the function above */
     /** The ciphers of TLS 1.2 in OpenSSL's notation, preferred ones first, not with a `minimum` of TLS 1.3.
      * NULL: those with forward secrecy and authenticated encryption. */
     const char *ciphers;

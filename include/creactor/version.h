@@ -4,9 +4,9 @@
 
 #include "export.h"
 
-#define CRE_VERSION_MAJOR 0
-#define CRE_VERSION_MINOR 1
-#define CRE_VERSION_PATCH 0
+#define CRE_VERSION_MAJOR 0 /* the major version */
+#define CRE_VERSION_MINOR 1 /* the minor version */
+#define CRE_VERSION_PATCH 0 /* the patch version */
 
 CRE_BEGIN_DECLS
 

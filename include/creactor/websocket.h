@@ -130,6 +130,7 @@ CRE_API int cre_ws_send_check(cre_ws_send_state *state, uint8_t first, const voi
 
 /* ---- answers of the protocol, and the closing handshake ---- */
 
+/** Bytes of the longest answer of the protocol: a close or pong frame. */
 #define CRE_WS_MAX_ANSWER (CRE_WS_MAX_HEADER + CRE_WS_MAX_CONTROL)
 
 /** How far the closing handshake is. */

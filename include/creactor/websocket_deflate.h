@@ -44,10 +44,10 @@ typedef struct cre_ws_deflate_config {
 
 /** The parameters that both sides agreed on. */
 typedef struct cre_ws_deflate_parameters {
-    bool server_no_context_takeover;
-    bool client_no_context_takeover;
-    uint8_t server_window_bits; /* 8 to 15 */
-    uint8_t client_window_bits;
+    bool server_no_context_takeover; /* the server compresses each message by itself */
+    bool client_no_context_takeover; /* the client compresses each message by itself */
+    uint8_t server_window_bits;      /* 8 to 15 */
+    uint8_t client_window_bits;      /* the client's window: 8..15 */
 } cre_ws_deflate_parameters;
 
 /* ---- negotiation ---- */

@@ -12,20 +12,21 @@
 
 CRE_BEGIN_DECLS
 
+/** The opcodes of frames. */
 typedef enum cre_ws_opcode {
-    CRE_WS_CONTINUATION = 0,
-    CRE_WS_TEXT = 1,
-    CRE_WS_BINARY = 2,
-    CRE_WS_CLOSE = 8,
-    CRE_WS_PING = 9,
-    CRE_WS_PONG = 10
+    CRE_WS_CONTINUATION = 0, /* a further fragment of a message */
+    CRE_WS_TEXT = 1,         /* a message of UTF-8 */
+    CRE_WS_BINARY = 2,       /* a message of bytes */
+    CRE_WS_CLOSE = 8,        /* the closing handshake */
+    CRE_WS_PING = 9,         /* asks for a pong */
+    CRE_WS_PONG = 10         /* answers a ping */
 } cre_ws_opcode;
 
 /* Flags in the first byte of a frame, above the opcode. */
-#define CRE_WS_FIN  0x80u
-#define CRE_WS_RSV1 0x40u
+#define CRE_WS_FIN  0x80u /* the last frame of a message */
+#define CRE_WS_RSV1 0x40u /* a compressed message */
 
-#define CRE_WS_MAX_HEADER  14
+#define CRE_WS_MAX_HEADER  14  /* bytes of the longest header of a frame */
 #define CRE_WS_MAX_CONTROL 125 /* payload bytes of a close, ping or pong frame */
 
 /**
@@ -73,14 +74,14 @@ CRE_NODISCARD CRE_API size_t cre_ws_pack(uint8_t *out, size_t capacity, uint8_t 
 
 /** A frame in a buffer. `payload` points into that buffer. */
 typedef struct cre_ws_frame {
-    uint8_t opcode;
-    bool final;
-    bool rsv1;
-    bool masked;
+    uint8_t opcode;         /* cre_ws_opcode */
+    bool final;             /* the last frame of a message */
+    bool rsv1;              /* the message is compressed */
+    bool masked;            /* `payload` is masked with `key` */
     uint8_t key[4];         /* when masked: for cre_ws_mask on the payload or a copy of it */
     const uint8_t *payload; /* still masked */
-    size_t length;
-    size_t size; /* header and payload: where the next frame begins */
+    size_t length;          /* of `payload`, in bytes */
+    size_t size;            /* header and payload: where the next frame begins */
 } cre_ws_frame;
 
 /**

@@ -27,7 +27,7 @@ public final class TestClient: Sendable {
 
     /// Connects to the server.
     ///
-    /// - Parameter index: the place of the port in ``SwiftServer/Server/ports``.
+    /// - Parameter index: the place of the port in ``/SwiftServer/Server/ports``.
     public func connect(toPort index: Int = 0) async throws -> TestConnection {
         guard server.ports.indices.contains(index) else {
             throw TestFailure("cannot connect to port \(index): the server has \(server.ports.count)")

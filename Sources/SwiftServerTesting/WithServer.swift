@@ -20,15 +20,15 @@ internal import Synchronization
 /// framework and on any actor.
 ///
 /// - Parameters:
-///   - server: of ``SwiftServer/ServerMode/single``, with port 0 and without TLS, which the clients do not have. It was
-///     not started before.
+///   - server: of ``/SwiftServer/ServerMode/single``, with port 0 and without TLS, which the clients do not have. It
+///     was not started before.
 ///   - listens: whether the server binds its ports. If not, its clients are connected by pairs of sockets, and tests
 ///     need no network; connections have no addresses.
 ///   - controlsTime: whether the time of the server's timers stands still until ``TestClient/advance(by:)`` is called.
 ///   - patience: the longest time that a call of a client waits.
 ///   - body: the test.
 /// - Returns: the result of `body`.
-/// - Throws: the error of `body`; ``SwiftServer/ServerError`` when it cannot start; ``TestFailure`` for a server
+/// - Throws: the error of `body`; ``/SwiftServer/ServerError`` when it cannot start; ``TestFailure`` for a server
 ///   that cannot be tested in this way.
 @discardableResult
 public func withServer<Result>(

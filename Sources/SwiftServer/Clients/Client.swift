@@ -113,8 +113,9 @@ public final class Client {
 
     /// Sends bytes, as one packet with UDP, and returns when the system has accepted all of them.
     ///
-    /// - Parameter timeout: `nil`: no limit. When it has passed, bytes that were not accepted yet are sent by the next
-    ///   call.
+    /// - Parameters:
+    ///   - bytes: what is sent.
+    ///   - timeout: `nil`: no limit. When it has passed, bytes that were not accepted yet are sent by the next call.
     public func send(_ bytes: [UInt8], timeout: Duration? = nil) throws(ClientError) {
         switch link {
         case .datagrams(let datagrams): try datagrams.send(bytes, timeout: timeout)

@@ -57,7 +57,7 @@ public struct Connection: Sendable, Identifiable, Hashable, CustomStringConverti
 
     // MARK: The end
 
-    /// Closes the connection after its pending output was sent; see ``Server/close(_:code:reason:)``.
+    /// Closes the connection after its pending output was sent; see ``Server/close(_:code:reason:)->CommandResult``.
     @discardableResult
     public func close(code: UInt16 = 1000, reason: String = "") -> CommandResult {
         worker?.close(id, code: code, reason: reason) ?? .notInWorker

@@ -158,7 +158,9 @@ extension RouteBuilder {
     /// Adds the routes of a router that is built separately, also those that it gets later. It may be mounted several
     /// times.
     ///
-    /// - Parameter path: the beginning of the patterns, which may have parameters; "" for none.
+    /// - Parameters:
+    ///   - path: the beginning of the patterns, which may have parameters; "" for none.
+    ///   - routes: the router.
     public func mount(_ path: String, _ routes: Router) {
         router.add(path, .router(routes), "a router for \(path)")
     }

@@ -1,7 +1,7 @@
 /// Commands as conditions: `if server.close(fd) { … }`. Each returns whether its command was accepted; the form without
 /// `if` returns a ``CommandResult`` with the reason.
 extension Server {
-    /// Whether ``close(_:code:reason:)`` was accepted.
+    /// Whether ``close(_:code:reason:)->CommandResult`` was accepted.
     @_disfavoredOverload
     public func close(_ fd: ConnectionID, code: UInt16 = 1000, reason: String = "") -> Bool {
         (close(fd, code: code, reason: reason) as CommandResult).isAccepted
@@ -13,7 +13,7 @@ extension Server {
         (close(fd, reset: reset) as CommandResult).isAccepted
     }
 
-    /// Whether ``pause(_:)`` was accepted.
+    /// Whether ``pause(_:)->CommandResult`` was accepted.
     @_disfavoredOverload
     public func pause(_ fd: ConnectionID) -> Bool { (pause(fd) as CommandResult).isAccepted }
 
@@ -21,13 +21,13 @@ extension Server {
     @_disfavoredOverload
     public func resume(_ fd: ConnectionID) -> Bool { (resume(fd) as CommandResult).isAccepted }
 
-    /// Whether ``protect(_:_:)`` was accepted.
+    /// Whether ``protect(_:_:)->CommandResult`` was accepted.
     @_disfavoredOverload
     public func protect(_ fd: ConnectionID, _ on: Bool = true) -> Bool {
         (protect(fd, on) as CommandResult).isAccepted
     }
 
-    /// Whether ``bind(_:to:)`` was accepted.
+    /// Whether ``bind(_:to:)->CommandResult`` was accepted.
     @_disfavoredOverload
     public func bind(_ fd: ConnectionID, to user: Int) -> Bool { (bind(fd, to: user) as CommandResult).isAccepted }
 }
@@ -41,11 +41,11 @@ extension Connection {
 }
 
 extension ServerTask {
-    /// Whether ``finish(_:)-([UInt8])`` was accepted.
+    /// Whether ``finish(_:)-([UInt8])->ReplyResult`` was accepted.
     @_disfavoredOverload
     public func finish(_ result: [UInt8]) -> Bool { (finish(result) as ReplyResult).isAccepted }
 
-    /// Whether ``finish(_:)-(String)`` was accepted.
+    /// Whether ``finish(_:)-(String)->ReplyResult`` was accepted.
     @_disfavoredOverload
     public func finish(_ result: String) -> Bool { (finish(result) as ReplyResult).isAccepted }
 }

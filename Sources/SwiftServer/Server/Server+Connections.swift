@@ -40,7 +40,7 @@ extension Server {
         worker?.protect(fd, on) ?? .notInWorker
     }
 
-    /// Gives a connection a user id, once, for its life. ``connectionInfo(_:)`` returns it.
+    /// Gives a connection a user id, once, for its life. ``connectionInfo(_:ignoringClose:)`` returns it.
     ///
     /// With ``Dispatch/byUser`` the worker `user % workerCount` gets the connection's events from the next one on, and
     /// its close in any case. Events before are still handled by the previous worker, perhaps at the same time.

@@ -12,26 +12,27 @@ extension Server {
         worker?.run(CRE_COMMAND_PAUSE, fd, opcode: 1) ?? .notInWorker
     }
 
-    /// Reads from a connection again after ``pause(_:)``.
+    /// Reads from a connection again after ``pause(_:)->CommandResult``.
     @discardableResult
     public func resume(_ fd: ConnectionID) -> CommandResult {
         worker?.run(CRE_COMMAND_RESUME, fd, opcode: 1) ?? .notInWorker
     }
 
     /// Closes a connection. With `reset` its pending output is dropped, no closing handshake takes place, and the
-    /// client gets a connection reset; without it this is ``close(_:code:reason:)``.
+    /// client gets a connection reset; without it this is ``close(_:code:reason:)->CommandResult``.
     @discardableResult
     public func close(_ fd: ConnectionID, reset: Bool) -> CommandResult {
         reset ? worker?.run(CRE_COMMAND_RESET, fd) ?? .notInWorker : close(fd)
     }
 
     /// Finds the WebSockets and connections of `.tcp` ports that have sent nothing for some time, and closes them.
-    /// ``Settings/heartbeatIdleTime`` does so by itself. Connections with ``protect(_:_:)`` are passed over.
+    /// ``Settings/heartbeatIdleTime`` does so by itself. Connections with ``protect(_:_:)->CommandResult`` are
+    /// passed over.
     ///
     /// - Parameters:
     ///   - idle: the time; `nil`: ``Settings/heartbeatIdleTime``, or twice ``Settings/heartbeatCheckInterval``.
     ///     Without any of them nothing is found.
-    ///   - closes: whether the connections are closed, as by ``close(_:code:reason:)``.
+    ///   - closes: whether the connections are closed, as by ``close(_:code:reason:)->CommandResult``.
     /// - Returns: the silent connections of all workers.
     @discardableResult
     public func heartbeat(idle: Duration? = nil, closes: Bool = true) -> [ConnectionID] {

@@ -2,8 +2,8 @@
 extension ServerEvents where Self: Server {
     /// Called with a task, in a task worker. It may block: a task worker does nothing else meanwhile.
     ///
-    /// It sends results to the poster with ``ServerTask/finish(_:)-([UInt8])``. When it throws, the poster is notified,
-    /// and the task worker continues.
+    /// It sends results to the poster with ``ServerTask/finish(_:)-([UInt8])->ReplyResult``. When it throws, the
+    /// poster is notified, and the task worker continues.
     public func onTask(_ handler: @escaping @MainActor (Self, ServerTask) throws -> Void) {
         registerTask { server, task in
             try handler(server, task)

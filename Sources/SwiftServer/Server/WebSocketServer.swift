@@ -30,7 +30,7 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
     }
 
     /// Sends a frame with its own opcode, as an echo does. A close frame begins the closing handshake, as
-    /// ``Server/close(_:code:reason:)`` does.
+    /// ``Server/close(_:code:reason:)->CommandResult`` does.
     @discardableResult
     public func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
         push(frame.bytes, to: fd, opcode: frame.opcode, finish: frame.finish)

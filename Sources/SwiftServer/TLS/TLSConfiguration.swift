@@ -48,7 +48,9 @@ public struct TLSConfiguration: Sendable, Hashable {
 
     /// A version of the protocol.
     public enum Version: Sendable, Hashable {
+        /// TLS 1.2.
         case tls12
+        /// TLS 1.3.
         case tls13
     }
 

@@ -33,13 +33,13 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let reactorID: Int?
     /// The length of its output queue, in bytes.
     public let queuedBytes: Int
-    /// The user id that ``Server/bind(_:to:)`` has set.
+    /// The user id that ``Server/bind(_:to:)->CommandResult`` has set.
     public let userID: Int?
     /// The subprotocol that was chosen in the handshake of a WebSocket; `nil`: none.
     public let subprotocol: String?
     /// What `onHandshake` has left with the WebSocket: ``Handshake/accept(subprotocol:userData:userID:)``.
     public let userData: [UInt8]
-    /// Whether the heartbeat passes over the connection: ``Server/protect(_:_:)``.
+    /// Whether the heartbeat passes over the connection: ``Server/protect(_:_:)->CommandResult``.
     public let isProtected: Bool
     /// The descriptor of the listening socket that accepted the connection, in the process that listens. `nil` in a
     /// program that has joined a running server.

@@ -17,8 +17,8 @@ public enum Dispatch: Sendable {
     case leastConnections
     /// All connections and datagrams of one remote address to one worker.
     case byAddress
-    /// A connection with a user id (``Server/bind(_:to:)``) belongs to the worker of that id; until then as with
-    /// ``byConnection``.
+    /// A connection with a user id (``Server/bind(_:to:)->CommandResult``) belongs to the worker of that id;
+    /// until then as with ``byConnection``.
     case byUser
     /// To the worker whose number the function returns. `nil`, or an unknown number, falls back to ``byConnection``; a
     /// negative number drops the datagram, or closes the connection without an event.

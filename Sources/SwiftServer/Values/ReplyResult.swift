@@ -1,6 +1,6 @@
 internal import CReactor
 
-/// The result of sending a result of a task: what ``ServerTask/finish(_:)-([UInt8])`` returns.
+/// The result of sending a result of a task: what ``ServerTask/finish(_:)-([UInt8])->ReplyResult`` returns.
 public struct ReplyResult: Sendable, Hashable, CustomStringConvertible {
     /// The name of the result.
     public let description: String

@@ -52,7 +52,7 @@ public struct Settings: Sendable {
     public var maxConnectionsPerAddress = 0
     /// A WebSocket, or a connection of a `.tcp` port, that has sent nothing for this time is closed, with
     /// ``CloseReason/Cause/heartbeat``. Any received byte counts, also a pong; sent bytes do not. See also
-    /// ``Server/protect(_:_:)``. Default: `nil`, no limit.
+    /// ``Server/protect(_:_:)->CommandResult``. Default: `nil`, no limit.
     public var heartbeatIdleTime: Duration?
     /// The interval at which connections are checked for ``heartbeatIdleTime``; a silent one may stay open for up to
     /// this much longer. Default: `nil`, each connection is checked when it is due. When only this is set,
@@ -99,7 +99,7 @@ public struct Settings: Sendable {
     public var memoryBudget: Int?
     /// Deliver the close frame of a client to `onMessage`, with ``Opcode/close`` and ``Frame/closeFrame``, before
     /// `onClose`. It is answered by itself, with its own code, unless the handler closes: by
-    /// ``Server/close(_:code:reason:)``, or by pushing a close frame. Default: false.
+    /// ``Server/close(_:code:reason:)->CommandResult``, or by pushing a close frame. Default: false.
     public var deliversCloseFrames = false
     /// Deliver the pings of clients to `onMessage`, with ``Opcode/ping``, in place of answering them: the handler sends
     /// a frame of ``Opcode/pong`` with the same payload. Default: false.

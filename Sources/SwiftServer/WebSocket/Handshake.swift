@@ -50,8 +50,8 @@
     ///     that the client offers. The chosen one is ``ConnectionInfo/subprotocol``.
     ///   - userData: up to 256 bytes that the connection keeps, whatever happens to its worker: every process finds
     ///     them in ``ConnectionInfo/userData``.
-    ///   - userID: the user id, as ``Server/bind(_:to:)`` sets it. With ``Dispatch/byUser`` the worker of the user gets
-    ///     `onOpen` already.
+    ///   - userID: the user id, as ``Server/bind(_:to:)->CommandResult`` sets it. With ``Dispatch/byUser`` the
+    ///     worker of the user gets `onOpen` already.
     /// - Throws: ``WebSocketError/invalidSubprotocol`` or ``WebSocketError/invalidUserData``; the handshake is not
     ///   accepted then.
     public func accept(

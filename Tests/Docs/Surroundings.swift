@@ -75,3 +75,17 @@ extension TestingPage {
 }
 
 func configure(_ server: WebSocketServer) {}
+
+extension StylesPage {
+    static var rooms: [String: Int] = [:]
+}
+
+extension TasksPage {
+    static var jobs: [TaskID: ConnectionID] = [:]
+
+    static func work() {}
+}
+
+extension AsyncMainPage {
+    static var configuration = ""
+}

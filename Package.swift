@@ -133,9 +133,11 @@ let package = Package(
         ),
         // The Swift runtime's hooks that make a loop the main actor's executor.
         .target(name: "CExecutorHook"),
+        // The page of the monitoring port, embedded by the compiler.
+        .target(name: "CDashboard", exclude: ["dashboard.html"]),
         .target(
             name: "SwiftServer",
-            dependencies: ["CReactor", "CExecutorHook"],
+            dependencies: ["CReactor", "CExecutorHook", "CDashboard"],
             swiftSettings: strict + library
         ),
         // Codable values. It is the only part of the library that uses Foundation.
@@ -201,7 +203,7 @@ let package = Package(
             dependencies: [
                 "SwiftServer", "SwiftServerJSON", "SwiftServerTesting", "CReactor", "TestProtocol", "test-server",
                 "async-main",
-                "top-level-await", "timer-script", "SwiftServerTool",
+                "top-level-await", "timer-script", "SwiftServerTool", "CDashboard",
             ],
             swiftSettings: strict
         ),

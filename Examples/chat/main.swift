@@ -21,6 +21,10 @@ let options = Options(CommandLine.arguments)
 let server = WebSocketServer(host: options.host, port: options.port, mode: options.mode)
 server.settings.workerCount = options.workers
 server.settings.maxMessage = 8 << 10
+// The dashboard shows the server at work. Its buttons need this token, which is new with each start.
+let token = String((0..<32).map { _ in "0123456789abcdef".randomElement() ?? "0" })
+server.settings.monitoringPort = options.dashboardPort
+server.settings.monitoringToken = token
 
 // Where `swiftserver status` and other commands look for the server, too.
 if let path = getenv("SWIFTSERVER_SOCKET") { server.settings.controlSocket = String(cString: path) }
@@ -62,6 +66,7 @@ server.onClose { server, fd, _ in
 
 server.onStart { server in
     print("The chat is at \(options.url(port: server.port)) now; Ctrl-C stops it.")
+    print("Its dashboard is at http://127.0.0.1:\(server.monitoringPort ?? 0)/#token=\(token)")
     print("ready \(server.port) \(server.masterPID)")
 }
 

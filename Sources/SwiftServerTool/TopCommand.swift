@@ -1,4 +1,5 @@
 import Glibc
+import SwiftServer
 
 /// `top`: draws the state of a server again and again.
 struct TopCommand {

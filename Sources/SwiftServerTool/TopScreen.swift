@@ -1,3 +1,5 @@
+import SwiftServer
+
 /// The screen of `top`: lines of text, made from two states of a server.
 struct TopScreen {
     /// The state of a server at one moment.

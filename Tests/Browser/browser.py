@@ -164,7 +164,8 @@ class Tab:
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         # Two frames later it is painted as it is now.
         self.evaluate("""new Promise(done => {
-            document.getElementById("messages").scrollTop = 1e6;
+            const log = document.getElementById("messages");
+            if (log) log.scrollTop = 1e6;
             requestAnimationFrame(() => requestAnimationFrame(done));
         })""")
         path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))

@@ -32,18 +32,23 @@ struct ControlCommands {
     let ports: [Port]
     let pid: Int32
     let configuredLevel: LogLevel
+    /// Where requests come from, for the log.
+    let source: String
     let connections: ConnectionCommands
     let started = ContinuousClock.now
+    /// Differs from that of another server with the same pid.
+    let identity = UInt32.random(in: .min ... .max)
 
     init(
         _ monitor: Monitor, _ server: ConnectionInfo.Server, _ ports: [Port], pid: Int32, logLevel: LogLevel,
-        _ connections: ConnectionCommands
+        source: String, _ connections: ConnectionCommands
     ) {
         self.monitor = monitor
         self.server = server
         self.ports = ports
         self.pid = pid
         configuredLevel = logLevel
+        self.source = source
         self.connections = connections
     }
 
@@ -81,7 +86,7 @@ struct ControlCommands {
         }
     }
 
-    private func refused(_ refusal: Refusal) -> Answer {
+    func refused(_ refusal: Refusal) -> Answer {
         let body = JSONText(["error": JSONText(refusal.message)])
         return Answer(status: refusal.status, type: "application/json", body: body.text + "\n")
     }
@@ -112,7 +117,7 @@ struct ControlCommands {
 
     // MARK: The server
 
-    private func reload(_ request: Request) throws(Refusal) -> (Int, JSONText) {
+    func reload(_ request: Request) throws(Refusal) -> (Int, JSONText) {
         let members = try members(request, ["onlyTaskWorkers"])
         guard members["onlyTaskWorkers"].map({ $0.bool != nil }) ?? true else {
             throw Refusal("onlyTaskWorkers must be true or false")
@@ -122,7 +127,7 @@ struct ControlCommands {
         }
         guard !monitor.isStopping else { throw Refusal(409, "the server is stopping") }
         let onlyTasks = members["onlyTaskWorkers"]?.bool ?? false
-        Log.notice("a reload was requested by the control socket")
+        Log.notice("a reload was requested by \(source)")
         (onlyTasks ? monitor.flags.reloadTaskWorkers : monitor.flags.reload).raise()
         return (202, JSONText(["result": JSONText("requested"), "begun": JSONText(monitor.reloadsBegun)]))
     }
@@ -130,7 +135,7 @@ struct ControlCommands {
     private func stop(_ request: Request) throws(Refusal) -> (Int, JSONText) {
         _ = try members(request, [])
         if !monitor.isStopping {
-            Log.notice("a stop was requested by the control socket")
+            Log.notice("a stop was requested by \(source)")
             monitor.flags.shutdown.raise()
         }
         return (202, JSONText(["result": JSONText("requested")]))
@@ -142,7 +147,7 @@ struct ControlCommands {
             throw Refusal("level must be one of \(names)")
         }
         let before = logLevel
-        Log.notice("the log level is changed from \(before) to \(level) by the control socket")
+        Log.notice("the log level is changed from \(before) to \(level) by \(source)")
         monitor.bus.logLevel = level
         return (200, JSONText(["level": JSONText("\(level)"), "before": JSONText("\(before)")]))
     }

@@ -11,6 +11,8 @@ internal import CReactorInternal
         var body = ""
         /// The value of `Allow`, for status 405.
         var allow: String?
+        /// Further fields of the head, each with CR and LF at its end.
+        var fields = ""
     }
 
     /// Few clients use it, and a slow or silent one must not keep others out for long.
@@ -77,7 +79,7 @@ internal import CReactorInternal
         let bytes = unsafe UnsafeRawBufferPointer(start: payload, count: Int(event.length))
         guard let request = unsafe Request(fd: fd, number: event.opcode, receivedAt: 0, payload: bytes) else { return }
         let answer = answer(request)
-        var fields = "Content-Type: \(answer.type)\r\nCache-Control: no-store\r\n"
+        var fields = "Content-Type: \(answer.type)\r\nCache-Control: no-store\r\n\(answer.fields)"
         if let allow = answer.allow { fields += "Allow: \(allow)\r\n" }
         var body = answer.body
         _ = body.withUTF8 {

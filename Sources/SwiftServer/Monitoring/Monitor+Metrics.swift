@@ -41,12 +41,12 @@ extension Monitor {
 
     // MARK: Connections
 
-    private static let states: [(state: cre_connection_state, label: String)] = [
+    static let states: [(state: cre_connection_state, label: String)] = [
         (CRE_CONNECTION_HTTP, "http"), (CRE_CONNECTION_OPEN, "websocket"), (CRE_CONNECTION_STREAM, "stream"),
         (CRE_CONNECTION_CLOSING, "closing"),
     ]
 
-    private static let causes: [(cause: CloseReason.Cause, label: String)] = [
+    static let causes: [(cause: CloseReason.Cause, label: String)] = [
         (.peer, "peer"), (.server, "server"), (.protocolError, "protocol_error"), (.timeout, "timeout"),
         (.overflow, "overflow"), (.socketError, "socket_error"), (.shutdown, "shutdown"), (.tls, "tls"),
         (.heartbeat, "heartbeat"), (.outOfMemory, "out_of_memory"),
@@ -158,7 +158,7 @@ extension Monitor {
     // MARK: Processes
 
     /// The reactors, and the processes that the manager starts.
-    private var loopNodes: Range<Int> { 0..<layout.node(of: layout.processes) }
+    var loopNodes: Range<Int> { 0..<layout.node(of: layout.processes) }
 
     private func loops(_ nodes: Nodes) -> [MetricFamily] {
         var turns = MetricFamily(

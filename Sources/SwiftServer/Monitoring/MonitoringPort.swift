@@ -3,7 +3,8 @@ extension Monitor {
     func answer(to request: Request) -> AnsweringPort.Answer {
         let path = request.path
         guard ["/metrics", "/healthz", "/readyz"].contains(path) else {
-            return AnsweringPort.Answer(status: 404, body: "not found: this port has /metrics, /healthz and /readyz\n")
+            return AnsweringPort.Answer(
+                status: 404, body: "not found: this port has /, /metrics, /healthz and /readyz\n")
         }
         guard request.method == "GET" || request.method == "HEAD" else {
             return AnsweringPort.Answer(status: 405, body: "method not allowed\n", allow: "GET, HEAD")

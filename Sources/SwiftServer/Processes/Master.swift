@@ -82,12 +82,11 @@ internal import Glibc
             try startReactors()
             try accept(loop)
         }
-        monitoring = try startup.serveMonitoring(context, loop)
-        control = try startup.serveControl(
-            context, loop,
-            ControlCommands.ConnectionCommands(
-                publish: { [unowned self] in context.client?.publish($0, to: $1) ?? .closed },
-                close: { [unowned self] in context.client?.close($0, code: $1, reason: $2) ?? .closed }))
+        let connections = ControlCommands.ConnectionCommands(
+            publish: { [unowned self] in context.client?.publish($0, to: $1) ?? .closed },
+            close: { [unowned self] in context.client?.close($0, code: $1, reason: $2) ?? .closed })
+        monitoring = try startup.serveMonitoring(context, loop, connections)
+        control = try startup.serveControl(context, loop, connections)
         Log.notice(ListeningNotice.text(context))
         try startup.isListening()
         context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)

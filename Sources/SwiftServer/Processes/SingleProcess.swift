@@ -34,23 +34,22 @@ internal import Synchronization
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
         defer { runtime.close() }
         try runtime.open()
-        let monitoring = try startup.serveMonitoring(context, loop)
+        let connections = ControlCommands.ConnectionCommands(
+            publish: { text, topic in
+                var text = text
+                return text.withUTF8 {
+                    unsafe runtime.link.publish(topic, .text, UnsafeRawBufferPointer($0), except: nil)
+                }
+            },
+            close: { fd, code, reason in
+                var reason = reason
+                return reason.withUTF8 {
+                    unsafe runtime.link.close(fd, code: code, reason: UnsafeRawBufferPointer($0))
+                }
+            })
+        let monitoring = try startup.serveMonitoring(context, loop, connections)
         defer { monitoring?.close() }
-        let control = try startup.serveControl(
-            context, loop,
-            ControlCommands.ConnectionCommands(
-                publish: { text, topic in
-                    var text = text
-                    return text.withUTF8 {
-                        unsafe runtime.link.publish(topic, .text, UnsafeRawBufferPointer($0), except: nil)
-                    }
-                },
-                close: { fd, code, reason in
-                    var reason = reason
-                    return reason.withUTF8 {
-                        unsafe runtime.link.close(fd, code: code, reason: UnsafeRawBufferPointer($0))
-                    }
-                }))
+        let control = try startup.serveControl(context, loop, connections)
         defer { control?.close() }
         Log.retry(on: loop, runtime.timers)
         startup.statistics?.keep(runtime.timers, context.statistics)

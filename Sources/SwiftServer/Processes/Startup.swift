@@ -185,10 +185,24 @@ internal import Glibc
 
     /// Answers requests on ``Settings/monitoringPort`` from now on, if that is set. The caller closes the result before
     /// the loop ends.
-    func serveMonitoring(_ context: ServerContext, _ loop: EventLoop) throws(ServerError) -> AnsweringPort? {
+    func serveMonitoring(
+        _ context: ServerContext, _ loop: EventLoop, _ connections: ControlCommands.ConnectionCommands
+    ) throws(ServerError) -> AnsweringPort? {
         guard let socket = monitoring?.sockets[0][0] else { return nil }
         let monitor = context.monitor
-        return try AnsweringPort(loop, socket, setting: "monitoringPort") { monitor.answer(to: $0) }
+        let commands = commands(context, source: "the dashboard", connections)
+        let dashboard = Dashboard(
+            commands, name: context.configuration.processName, token: context.settings.monitoringToken,
+            Dashboard.Processes(
+                manager: { [unowned context] in context.mode == .single ? nil : context.managerPID },
+                stop: { [unowned context] pid, isForced in
+                    // The pid is read from memory that workers can write: it must be a child of the manager.
+                    guard cre_process_parent(pid) == context.managerPID else { return false }
+                    return kill(pid, isForced ? SIGKILL : SIGTERM) == 0
+                }))
+        return try AnsweringPort(loop, socket, setting: "monitoringPort") {
+            dashboard.answer(to: $0) ?? monitor.answer(to: $0)
+        }
     }
 
     /// Answers requests on ``Settings/controlSocket`` from now on, if that is set. The caller closes the result before
@@ -197,17 +211,23 @@ internal import Glibc
         _ context: ServerContext, _ loop: EventLoop, _ connections: ControlCommands.ConnectionCommands
     ) throws(ServerError) -> AnsweringPort? {
         guard let socket = control?.sockets[0][0] else { return nil }
+        let commands = commands(context, source: "the control socket", connections)
+        return try AnsweringPort(loop, socket, setting: "controlSocket", maxBody: ControlCommands.maxBody) {
+            commands.answer(to: $0)
+        }
+    }
+
+    private func commands(
+        _ context: ServerContext, source: String, _ connections: ControlCommands.ConnectionCommands
+    ) -> ControlCommands {
         let ports = zip(context.configuration.ports, context.ports).map { port, number in
             ControlCommands.Port(
                 address: port.isLocal ? port.host : "\(port.host):\(number)", type: port.type,
                 isSecure: port.tls != nil, index: port.index)
         }
-        let commands = ControlCommands(
+        return ControlCommands(
             context.monitor, context.connectionServer, ports, pid: context.masterPID,
-            logLevel: context.settings.logLevel, connections)
-        return try AnsweringPort(loop, socket, setting: "controlSocket", maxBody: ControlCommands.maxBody) {
-            commands.answer(to: $0)
-        }
+            logLevel: context.settings.logLevel, source: source, connections)
     }
 
     /// The start has succeeded.

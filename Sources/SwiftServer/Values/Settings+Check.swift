@@ -100,6 +100,14 @@ extension Settings {
             try require(
                 (0...65_535).contains(monitoringPort), "monitoringPort must be 0...65,535, got \(monitoringPort)")
         }
+        if let monitoringToken {
+            // Not the value: it is a secret, and errors are logged.
+            let isVisible = monitoringToken.utf8.allSatisfy { (0x21...0x7e).contains($0) }
+            try require(
+                isVisible && (16...256).contains(monitoringToken.utf8.count),
+                "monitoringToken must be 16 to 256 visible ASCII characters, got "
+                    + (isVisible ? "\(monitoringToken.utf8.count)" : "others"))
+        }
         if let controlSocket {
             try require(
                 !controlSocket.isEmpty && !controlSocket.utf8.contains(0) && !controlSocket.hasPrefix("@"),

@@ -199,14 +199,20 @@ public struct Settings: Sendable {
     /// A file with the numbers of ``Server/stats()``, which the master rewrites once a second: "name: value" on each
     /// line, or JSON when its name ends in ".json". Default: `nil`, none.
     public var statsFile: String?
-    /// The port for monitoring, on ``monitoringHost``: `/metrics` reports the numbers of all processes to Prometheus,
-    /// or as JSON with `?format=json`; `/healthz` and `/readyz` answer probes, as ``RouteBuilder/health(alive:ready:)``
-    /// describes. The master answers, whatever the workers do, and until the end of a stop. 0 lets the system choose;
-    /// ``Server/monitoringPort`` is the one that it has chosen. Default: `nil`, no such port.
+    /// The port for monitoring, on ``monitoringHost``: `/` is a page that shows the running server, the dashboard;
+    /// `/metrics` reports the numbers of all processes to Prometheus, or as JSON with `?format=json`; `/healthz` and
+    /// `/readyz` answer probes, as ``RouteBuilder/health(alive:ready:)`` describes. The master answers, whatever the
+    /// workers do, and until the end of a stop. 0 lets the system choose; ``Server/monitoringPort`` is the one that it
+    /// has chosen. Default: `nil`, no such port.
     public var monitoringPort: Int?
-    /// The address of ``monitoringPort``, or "unix:" and a path, without a port. Requests are not authenticated there.
-    /// Default: 127.0.0.1, for programs on this machine.
+    /// The address of ``monitoringPort``, or "unix:" and a path, without a port. Requests that read are not
+    /// authenticated there. Default: 127.0.0.1, for programs on this machine.
     public var monitoringHost = "127.0.0.1"
+    /// The secret by which the dashboard of ``monitoringPort`` may reload the server and restart processes: 16 to 256
+    /// visible ASCII characters. The page asks for it, or takes it from its address:
+    /// `http://localhost:9464/#token=...`. Reading needs it only by a host name other than localhost. Default: `nil`,
+    /// nobody may, and the page has no buttons for it.
+    public var monitoringToken: String?
     /// The path of a Unix socket by which an operator watches and steers the running server: the program `swiftserver`,
     /// or HTTP with JSON (`curl --unix-socket`). The master answers, whatever the workers do. A file that a dead server
     /// has left there is replaced, and that of a running one is an error. Default: `nil`, none.

@@ -17,6 +17,9 @@ extension Settings {
             monitoringPort != nil || isMonitoringLocal || monitoringHost == Settings().monitoringHost,
             "monitoringHost needs monitoringPort")
         try require(
+            monitoringToken == nil || monitoringPort != nil || isMonitoringLocal,
+            "monitoringToken needs monitoringPort")
+        try require(
             monitoringPort == nil || !isMonitoringLocal, "monitoringPort has no effect with a Unix socket: remove it")
         try require(
             controlSocket != nil || controlSocketPermissions == Settings().controlSocketPermissions,

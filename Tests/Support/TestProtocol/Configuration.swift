@@ -41,6 +41,7 @@ package struct Configuration: Codable, Sendable {
     package var pidFile: String?
     package var statsFile: String?
     package var monitoringPort: Int?
+    package var monitoringToken: String?
     package var controlSocket: String?
     package var drainDelay: Duration?
     package var drainSpread: Duration?
@@ -156,6 +157,7 @@ extension Configuration {
         settings.pidFile = pidFile
         settings.statsFile = statsFile
         settings.monitoringPort = monitoringPort
+        settings.monitoringToken = monitoringToken
         settings.controlSocket = controlSocket
         settings.user = user
         settings.group = group

@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
-import SwiftServer
 import Testing
 
+@testable import SwiftServer
 @testable import SwiftServerTool
 
 /// What the program `swiftserver` draws, measures and generates.

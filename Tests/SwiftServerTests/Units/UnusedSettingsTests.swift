@@ -59,6 +59,7 @@ import Testing
         },
         Case("maxTasks needs taskWorkerCount") { $0.maxTasks = 1 },
         Case("taskTimeout needs taskWorkerCount") { $0.taskTimeout = .seconds(1) },
+        Case("monitoringToken needs monitoringPort") { $0.monitoringToken = "0123456789abcdef" },
         Case("program needs reload = .newProgram") { $0.program = "x" },
     ]
 

@@ -1,18 +1,19 @@
-import Glibc
+internal import Glibc
 
 /// What a process of this machine uses.
-struct ProcessUse: Sendable, Equatable {
+package struct ProcessUse: Sendable, Equatable {
     /// The CPU time in seconds, user and system together.
-    let time: Double
-    let memory: Double
+    package let time: Double
+    /// The resident memory in bytes.
+    package let memory: Double
 
-    init(time: Double, memory: Double) {
+    package init(time: Double, memory: Double) {
         self.time = time
         self.memory = memory
     }
 
     /// Reads it; `nil`: there is no such process, or it is one of another machine's.
-    init?(pid: Int32) {
+    package init?(pid: Int32) {
         var bytes = [UInt8](repeating: 0, count: 2048)
         let file = unsafe open("/proc/\(pid)/stat", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
@@ -25,7 +26,7 @@ struct ProcessUse: Sendable, Equatable {
     }
 
     /// Reads a line of `/proc/PID/stat`. The name of the program may have spaces and parentheses.
-    init?(_ line: String, ticks: Double, page: Double) {
+    package init?(_ line: String, ticks: Double, page: Double) {
         guard let name = line.lastIndex(of: ")") else { return nil }
         let fields = line[line.index(after: name)...].split(separator: " ")
         // The third field of the line is the first one here.

@@ -2,7 +2,7 @@ internal import CReactor
 internal import CReactorInternal
 
 /// The connections of all processes that were lost for want of descriptors or memory, or because of the PROXY protocol,
-/// since the start.
+/// or refused at a limit, since the start.
 struct Shortages: Equatable {
     var refusedWithoutDescriptor = 0
     var refusedWithoutMemory = 0
@@ -10,6 +10,8 @@ struct Shortages: Equatable {
     var acceptPauses = 0
     var proxiesRefused = 0
     var proxyHeadersInvalid = 0
+    /// Because of `maxConnections` or `maxConnectionsPerAddress`.
+    var refusedAtLimit = 0
 
     init() {}
 
@@ -25,6 +27,11 @@ struct Shortages: Equatable {
         acceptPauses = Int(truncatingIfNeeded: raw.accept_pauses)
         proxiesRefused = Int(truncatingIfNeeded: raw.proxies_refused)
         proxyHeadersInvalid = Int(truncatingIfNeeded: raw.proxy_headers_invalid)
+        // The counters are not read at one moment.
+        refusedAtLimit = max(
+            0,
+            Int(truncatingIfNeeded: raw.refused) &- refusedWithoutDescriptor &- refusedWithoutMemory &- proxiesRefused
+                &- proxyHeadersInvalid)
     }
 
     static func - (now: Shortages, before: Shortages) -> Shortages {
@@ -35,6 +42,7 @@ struct Shortages: Equatable {
         difference.acceptPauses = now.acceptPauses &- before.acceptPauses
         difference.proxiesRefused = now.proxiesRefused &- before.proxiesRefused
         difference.proxyHeadersInvalid = now.proxyHeadersInvalid &- before.proxyHeadersInvalid
+        difference.refusedAtLimit = now.refusedAtLimit &- before.refusedAtLimit
         return difference
     }
 
@@ -61,6 +69,10 @@ struct Shortages: Equatable {
         }
         if proxyHeadersInvalid > 0 {
             lines.append("connections refused: \(proxyHeadersInvalid), they have no valid header of the PROXY protocol")
+        }
+        if refusedAtLimit > 0 {
+            lines.append(
+                "connections refused: \(refusedAtLimit), maxConnections or maxConnectionsPerAddress is reached")
         }
         return lines
     }

@@ -1,5 +1,5 @@
-/// Logs connections that were lost for want of descriptors or memory, or refused because of the PROXY protocol: within
-/// a second, and while that lasts once every ten seconds, with their number.
+/// Logs connections that were lost for want of descriptors or memory, or refused because of the PROXY protocol or at a
+/// limit: within a second, and while that lasts once every ten seconds, with their number.
 ///
 /// It reads counters instead of being called, because those who count may have no memory to report.
 @safe final class ShortageLog: @unchecked Sendable {

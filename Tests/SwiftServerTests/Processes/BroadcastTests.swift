@@ -121,6 +121,10 @@ extension ProcessTests {
             try ServerProcess.run(.broadcast, mode, workers: 2, { $0.maxConnectionsPerAddress = 2 }) { server in
                 let clients = try (0..<2).map { _ in try WebSocketClient(port: server.port) }
                 #expect(throws: (any Error).self) { try WebSocketClient(port: server.port) }
+                try Wait.until("a line of the log") {
+                    server.log.contains(
+                        "connections refused: 1, maxConnections or maxConnectionsPerAddress is reached")
+                }
                 clients[0].connection.disconnect()
                 try Wait.until("room for another one") { (try? WebSocketClient(port: server.port)) != nil }
             }

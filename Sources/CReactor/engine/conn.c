@@ -379,7 +379,7 @@ void cre__conn_finish(cre__conn *conn, const cre__ending *ending) {
     /* A carried connection ends when its bearer has sent everything, which others may delay. */
     uint32_t linger = conn->transport.carried ? options->idle_timeout_ms : options->close_timeout_ms;
     /* An idle connection has nothing to lose, and a shutdown does not wait for its peer. */
-    cre__transport_finish(&conn->transport, idle ? 0 : linger);
+    cre__transport_finish(&conn->transport, idle && !conn->transport.carried ? 0 : linger);
 }
 
 void cre__conn_reset(cre__conn *conn, const cre__ending *ending) {

@@ -1,3 +1,5 @@
+internal import CReactor
+
 extension PortSettings {
     /// Throws an error that names the first invalid setting.
     func check(_ name: String, _ spoken: PortProtocol) throws(ServerError) {
@@ -17,6 +19,16 @@ extension PortSettings {
         }
         try require(maxStreamedBody.map { $0 >= 1024 } ?? true, "maxStreamedBody must be 1 KiB or more")
         try require(maxHead.map { (256...65_535).contains($0) } ?? true, "maxHead must be 256...65,535 bytes")
+        try require(maxStreams.map { (1...10_000).contains($0) } ?? true, "maxStreams must be 1...10,000")
+        for (what, value, most) in [("streamWindow", streamWindow, 16), ("connectionWindow", connectionWindow, 64)] {
+            try require(
+                value.map { (65_535...most << 20).contains($0) } ?? true,
+                "\(what) must be 65,535 bytes to \(most) MiB")
+        }
+        let needsHTTP2 = http2 == true || maxStreams != nil || streamWindow != nil || connectionWindow != nil
+        try require(
+            !needsHTTP2 || cre_http2_supported(),
+            "http2, maxStreams, streamWindow and connectionWindow need a build with the trait HTTP2")
         for (what, value) in [
             ("backlog", backlog), ("fastOpen", fastOpen), ("receiveBuffer", receiveBuffer), ("sendBuffer", sendBuffer),
         ] {

@@ -35,6 +35,10 @@ extension PortSettings {
         unsafe options.message_timeout_ms = UInt32(messageTimeout?.milliseconds ?? 0)
         unsafe options.idle_timeout_ms = UInt32(idleTimeout?.milliseconds ?? 0)
         unsafe options.close_timeout_ms = UInt32(closeTimeout?.milliseconds ?? 0)
+        unsafe options.http1_only = http2 == false
+        unsafe options.max_streams = UInt32(maxStreams ?? 0)
+        unsafe options.stream_window = UInt32(streamWindow ?? 0)
+        unsafe options.connection_window = UInt32(connectionWindow ?? 0)
         return unsafe options
     }
 

@@ -72,6 +72,10 @@ extension PortSettings {
                 "a webSocket port, or a tcp port with a framing"
             ),
             ("idleTimeout", idleTimeout != nil, isWeb, "a webSocket or http port"),
+            ("http2", http2 != nil, isWeb, "a webSocket or http port"),
+            ("maxStreams", maxStreams != nil, isWeb, "a webSocket or http port"),
+            ("streamWindow", streamWindow != nil, isWeb, "a webSocket or http port"),
+            ("connectionWindow", connectionWindow != nil, isWeb, "a webSocket or http port"),
             ("proxyProtocol", proxyProtocol != nil, spoken != .udp, "a port with connections"),
             ("keepAlive", keepAlive != nil, spoken != .udp, "a port with connections"),
             ("fastOpen", fastOpen != nil, spoken != .udp, "a port with connections"),

@@ -31,6 +31,10 @@ import Testing
         Case("messageTimeout", \.messageTimeout, .zero),
         Case("idleTimeout", \.idleTimeout, .seconds(86_401)), Case("closeTimeout", \.closeTimeout, .microseconds(999)),
         Case("maxQueue", \.maxQueue, 1023), Case("backlog", \.backlog, 0),
+        Case("maxStreams", \.maxStreams, 0), Case("maxStreams", \.maxStreams, 10_001),
+        Case("streamWindow", \.streamWindow, 65_534), Case("streamWindow", \.streamWindow, (16 << 20) + 1),
+        Case("connectionWindow", \.connectionWindow, 65_534),
+        Case("connectionWindow", \.connectionWindow, (64 << 20) + 1),
     ]
 
     @Test(arguments: bad) func outOfRangeIsRefusedByName(_ bad: Case) throws {
@@ -67,5 +71,18 @@ import Testing
         #expect(unsafe listening.keep_idle_s == 2 && listening.keep_interval_s == 1 && listening.keep_count == 2)
         let plain = unsafe PortSettings().options(.tcp, servesHTTP: false)
         #expect(unsafe plain.idle_timeout_ms == 0)
+    }
+
+    @Test func settingsOfHTTP2ReachTheCore() {
+        var settings = PortSettings()
+        let standard = unsafe settings.options(.http, servesHTTP: true)
+        #expect(unsafe !standard.http1_only && standard.max_streams == 0)
+        settings.http2 = false
+        settings.maxStreams = 7
+        settings.streamWindow = 100_000
+        settings.connectionWindow = 200_000
+        let options = unsafe settings.options(.http, servesHTTP: true)
+        #expect(unsafe options.http1_only && options.max_streams == 7)
+        #expect(unsafe options.stream_window == 100_000 && options.connection_window == 200_000)
     }
 }

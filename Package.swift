@@ -43,7 +43,7 @@ let package = Package(
         .trait(
             name: "Deflate",
             description: "Compressed WebSocket messages, and responses compressed with gzip, through zlib (zlib1g-dev)"),
-        .trait(name: "HTTP2", description: "Sessions of HTTP/2 in CReactor, through nghttp2 (libnghttp2-dev)"),
+        .trait(name: "HTTP2", description: "HTTP/2 through nghttp2 (libnghttp2-dev)"),
         .trait(
             name: "ISAL",
             description: "WebSocket compression without context takeover by ISA-L: faster, x86-64 (libisal-dev)"),
@@ -56,7 +56,7 @@ let package = Package(
         .trait(name: "Tracing", description: "SwiftServerTracing: a span of swift-distributed-tracing per request"),
         .trait(name: "USDT", description: "Probes for bpftrace, perf and gdb in CReactor (systemtap-sdt-dev)"),
         .trait(name: "Zstd", description: "Responses compressed with Zstandard (libzstd-dev)"),
-        .default(enabledTraits: Set(["Deflate", "TLS"] + (documented ? bridges : []))),
+        .default(enabledTraits: Set(["Deflate", "HTTP2", "TLS"] + (documented ? bridges : []))),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.3.0"),

@@ -77,7 +77,8 @@ package enum Log {
         cre_output_close()
     }
 
-    private static func write(_ level: LogLevel, _ message: () -> String) {
+    /// Writes a line of the server.
+    static func write(_ level: LogLevel, _ message: () -> String) {
         LogObserver.function?(level, message())
         guard level >= currentLevel else { return }
         if let sink = LogSink.function { return unsafe sink(level, role, message()) }

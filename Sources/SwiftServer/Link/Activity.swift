@@ -11,6 +11,8 @@ struct Activity {
         self.raw = raw
     }
 
+    init(_ raw: cre_activity) { self.raw = raw }
+
     var isRunning: Bool { raw.running }
     var runningFor: Duration { .milliseconds(Int64(clamping: raw.running_ms)) }
     /// Whether `onWorkerStart` is running: a process that crashes in it has not replaced its predecessor.

@@ -11,7 +11,7 @@ extension Manager {
     mutating func begin(_ scope: ReloadScope) {
         guard !isStopping else { return }
         guard !reload.isUnderWay else {
-            if nextReload == nil { Log.notice("a reload is in progress; another one follows") }
+            if nextReload == nil { system.log(.notice, "a reload is in progress; another one follows") }
             nextReload = nextReload == .all ? .all : scope
             if let candidate, candidate.isOverdue, !candidate.isReady {
                 abortReload("onWorkerStart of the new \(layout.name(of: reload.current ?? 0)) has not finished")
@@ -22,12 +22,12 @@ extension Manager {
             seats[$0].role == .taskWorker || (scope == .all && seats[$0].role == .worker)
         }
         guard !chosen.isEmpty else {
-            Log.warning("there are no task workers to reload")
+            system.log(.warning, "there are no task workers to reload")
             return
         }
-        Log.notice("reloading \(chosen.count) \(scope == .all ? "workers" : "task workers")")
-        bus.count(.reloadBegun, node: layout.manager)
-        context.handlers.beforeReload?()
+        system.log(.notice, "reloading \(chosen.count) \(scope == .all ? "workers" : "task workers")")
+        system.count(.reloadBegun, of: nil)
+        handlers.beforeReload?()
         reload = ReloadSequence(chosen)
         replaceCurrent()
     }
@@ -40,30 +40,44 @@ extension Manager {
 
     /// Asks the process that is being replaced to end.
     private mutating func dismiss() {
-        reload.dismiss(at: now(), timeout: settings.shutdownTimeout)
-        if reload.leaving > 0 { kill(reload.leaving, Signals.stop) }
+        reload.dismiss(at: now, timeout: settings.shutdownTimeout)
+        if reload.leaving > 0 { system.send(Signals.stop, to: reload.leaving) }
     }
 
     mutating func stepReload() {
         guard let id = reload.current, !isStopping else { return }
         if candidate != nil, !stepCandidate(id) { return }
         let pid = seats[id].pid
-        if pid == reload.leaving, reload.mustKill(at: now()) {
-            Log.warning("\(layout.name(of: id)) (pid \(pid)) did not stop in time for the reload and is killed")
-            kill(pid, SIGKILL)
+        if pid == reload.leaving, reload.mustKill(at: now) {
+            system.log(
+                .warning, "\(layout.name(of: id)) (pid \(pid)) did not stop in time for the reload and is killed")
+            system.send(SIGKILL, to: pid)
         }
-        guard pid > 0, pid != reload.leaving, hasStarted(id) else { return }
+        guard pid > 0, pid != reload.leaving else { return }
+        guard hasStarted(id) else { return replacementIsLate(id) }
         reload.advance()
         guard !reload.isUnderWay else { return replaceCurrent() }
-        Log.notice("all workers are reloaded")
+        system.log(.notice, "all workers are reloaded")
         endReload(.reloadEnded)
+    }
+
+    /// A replacement that was started because the successor has died does not finish its start in time. The reload must
+    /// not wait for ever: another request ends it.
+    private mutating func replacementIsLate(_ id: Int) {
+        guard now >= seats[id].startedAt + settings.shutdownTimeout else { return }
+        let name = layout.name(of: id)
+        if reload.isNewlyLate() {
+            system.log(
+                .warning, "\(name) (pid \(seats[id].pid)) has not finished its start; another reload aborts this one")
+        }
+        if nextReload != nil { abortReload("another reload was requested, and \(name) has not finished its start") }
     }
 
     /// Reports the end of a reload, and begins the one that was requested meanwhile.
     mutating func endReload(_ result: ProcessEvent) {
         reload = ReloadSequence()
-        bus.count(result, node: layout.manager)
-        context.handlers.afterReload?()
+        system.count(result, of: nil)
+        handlers.afterReload?()
         guard let scope = nextReload else { return }
         nextReload = nil
         begin(scope)
@@ -73,7 +87,7 @@ extension Manager {
     /// may still be the last one of its predecessor then.
     private func hasStarted(_ id: Int) -> Bool {
         let activity = activity(of: id)
-        return bus.pid(ofNode: layout.node(of: id)) == seats[id].pid && activity.served > seats[id].servedBefore
+        return system.pid(of: id) == seats[id].pid && activity.served > seats[id].servedBefore
             && !activity.isStarting
     }
 
@@ -81,19 +95,19 @@ extension Manager {
     /// done now.
     private mutating func stepCandidate(_ id: Int) -> Bool {
         guard let candidate, !candidate.isReady else { return true }
-        switch candidate.control.report() {
+        switch system.report() {
         case .ready:
             self.candidate?.isReady = true
             reload.begin(replacing: seats[id].pid)  // another one than at first, if that has died meanwhile
             // From here on all processes are started from the new program.
-            if settings.reload == .newProgram { context.flags.renewed.raise() }
+            if settings.reload == .newProgram { system.adoptProgram() }
             if seats[id].isEmpty { takeOver(id, after: reload.leaving) } else { dismiss() }
         case .failed(let cause): abortReload(cause)
         case .started:
-            let deadline = now() + settings.shutdownTimeout
+            let deadline = now + settings.shutdownTimeout
             self.candidate?.hasStarted = true
             self.candidate?.deadline = deadline
-        case .nothing: if now() >= candidate.deadline { candidateIsLate(id, candidate) }
+        case .nothing: if now >= candidate.deadline { candidateIsLate(id, candidate) }
         }
         return false
     }
@@ -105,7 +119,8 @@ extension Manager {
         guard !candidate.isOverdue else { return }
         self.candidate?.isOverdue = true
         let name = layout.name(of: id)
-        Log.warning(
+        system.log(
+            .warning,
             """
             onWorkerStart of the new \(name) (pid \(candidate.pid)) has not finished; the old \(name) continues, and \
             another reload aborts this one
@@ -116,18 +131,18 @@ extension Manager {
     /// The successor has ended before its turn.
     mutating func candidateEnded(_ candidate: Candidate, _ end: ProcessEnd) {
         let name = reload.current.map { layout.name(of: $0) } ?? "process"
-        let report = candidate.control.report()
+        let report = system.report()
         let hasStarted = candidate.hasStarted || report == .started
         var cause = hasStarted ? "the new \(name) (pid \(end.pid)) \(end) in onWorkerStart" : "the new program \(end)"
         if case .failed(let text) = report { cause = text }
-        candidate.control.end()
+        system.endChannel()
         self.candidate = nil  // its pid may be reused soon
         guard candidate.isReady else {
-            if hasStarted, let id = reload.current { context.handlers.workerError?(WorkerFailure(id, name, end)) }
+            if hasStarted, let id = reload.current { handlers.workerError?(WorkerFailure(id, name, end)) }
             return abortReload(cause)
         }
         // The old process is ending already; its replacement is started from the program file again.
-        Log.warning("\(cause) before it could begin; starting it again")
+        system.log(.warning, "\(cause) before it could begin; starting it again")
     }
 
     /// Aborts the reload when its replacements keep failing.
@@ -139,8 +154,8 @@ extension Manager {
     mutating func takeOver(_ id: Int, after pid: Int32) {
         guard let candidate, candidate.isReady, pid == reload.leaving, reload.current == id else { return }
         occupy(id, by: candidate.pid, served: activity(of: id).served)
-        candidate.control.letBegin()
-        candidate.control.end()
+        system.letBegin()
+        system.endChannel()
         self.candidate = nil
     }
 }

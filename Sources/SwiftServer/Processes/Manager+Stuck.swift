@@ -23,10 +23,11 @@ extension Manager {
             // Reported once for each callback.
             guard kills || seats[index].stuckSince != activity.served else { continue }
             seats[index].stuckSince = activity.served
-            Log.warning(
+            system.log(
+                .warning,
                 "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid)) has been\(activity.place) for "
                     + "\(activity.runningFor)\(kills ? " and is killed" : "")")
-            if kills { kill(seats[index].pid, SIGKILL) }
+            if kills { system.send(SIGKILL, to: seats[index].pid) }
         }
     }
 }

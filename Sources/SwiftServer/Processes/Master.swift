@@ -193,7 +193,7 @@ internal import Glibc
                 _ = ceh_main_queue_descriptor()
             }
             EventLoop.resignMainActor()
-            Manager.run(context, listeners)
+            ManagerProcess.run(context, listeners)
         }
         guard pid > 0 else { throw .system("cannot start the manager", pid) }
         context.managerPID = pid

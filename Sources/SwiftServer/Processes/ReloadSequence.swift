@@ -4,10 +4,12 @@ struct ReloadSequence {
 
     /// The seats that are not reloaded yet; the first of them is being replaced.
     private(set) var seats: [Int] = []
-    /// The pid of the process that is being replaced.
+    /// The pid of the process that is being replaced; 0: it has ended.
     private(set) var leaving: Int32 = 0
     /// When the leaving process is killed.
     private(set) var deadline: Instant?
+    /// Whether the replacement of the current seat was reported as late.
+    private var isLate = false
     /// The number of replacements that have ended right after their start.
     private var failures = 0
 
@@ -30,6 +32,11 @@ struct ReloadSequence {
         deadline = nil
     }
 
+    /// A process has ended. Its pid may be that of its replacement, which must not be taken for it.
+    mutating func forget(_ pid: Int32) {
+        if pid == leaving { begin(replacing: 0) }
+    }
+
     /// The leaving process was asked to end, which takes it at most `timeout`.
     mutating func dismiss(at now: Instant, timeout: Duration) { deadline = now + timeout + ReloadSequence.grace }
 
@@ -44,6 +51,13 @@ struct ReloadSequence {
     mutating func advance() {
         seats.removeFirst()
         failures = 0
+        isLate = false
+    }
+
+    /// A replacement has not finished its start in time. Returns whether that is new.
+    mutating func isNewlyLate() -> Bool {
+        defer { isLate = true }
+        return !isLate
     }
 
     /// A replacement has ended right after its start. Returns whether the reload must be aborted.

@@ -6,7 +6,8 @@ struct Seat {
     let id: Int
     let role: Role
     private(set) var pid: Int32 = 0
-    private var startedAt: Instant
+    /// The time of the last start.
+    private(set) var startedAt: Instant
     /// The number of processes in a row that have ended right after their start.
     private var failures = 0
     /// The time of the next start, `nil` while the seat is occupied.

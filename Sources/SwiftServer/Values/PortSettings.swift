@@ -37,16 +37,16 @@ public struct PortSettings: Sendable {
     public var idleTimeout: Duration?
     /// See ``Settings/closeTimeout``.
     public var closeTimeout: Duration?
-    /// Serve HTTP/2 beside HTTP/1.1, on a `.http` port and on a `.webSocket` port that serves requests: to clients that
-    /// choose it over TLS, and without TLS to those that begin with it. Default: `nil`, yes if the program was built with
-    /// the trait `HTTP2`.
+    /// Serve HTTP/2 beside HTTP/1.1, on a `.http` port and on a `.webSocket` port that serves requests: to clients
+    /// that choose it over TLS, and without TLS to those that begin with it. Default: `nil`, yes if the program was
+    /// built with the trait `HTTP2`.
     public var http2: Bool?
     /// The maximum number of requests in progress on one connection of HTTP/2. Default: `nil`, 100.
     public var maxStreams: Int?
     /// The number of bytes of one request's body that a client of HTTP/2 may send before the handler takes them.
     /// Default: `nil`, 65,535.
     public var streamWindow: Int?
-    /// The same limit for all requests of one connection of HTTP/2 together. Default: `nil`, 1 MiB.
+    /// The limit of ``streamWindow`` for all requests of one connection together. Default: `nil`, 1 MiB.
     public var connectionWindow: Int?
     /// See ``Settings/backlog``.
     public var backlog: Int?

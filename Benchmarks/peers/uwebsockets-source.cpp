@@ -1,5 +1,5 @@
-// uWebSockets echo from its sources: what uwebsockets.c does through the shared library of a package. Built where a
-// folder with the checkouts uWebSockets and uSockets is given.
+// uWebSockets echo from its sources: what uwebsockets.c does through the shared library of a package. Built
+// where a folder with the checkouts uWebSockets and uSockets is given.
 //
 //   uwebsockets-source [--port N]
 #include <App.h>
@@ -20,7 +20,9 @@ int main(int argc, char **argv) {
     behavior.maxPayloadLength = MAX_MESSAGE;
     behavior.idleTimeout = 120;
     behavior.maxBackpressure = 4 * MAX_MESSAGE;
-    behavior.message = [](socket_type *ws, std::string_view message, uWS::OpCode opcode) { ws->send(message, opcode); };
+    behavior.message = [](socket_type *ws, std::string_view message, uWS::OpCode opcode) {
+        ws->send(message, opcode);
+    };
     app.ws<nothing>("/*", std::move(behavior));
 
     uWS::App::WebSocketBehavior<nothing> broadcast;

@@ -243,10 +243,6 @@ int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t f
     return report(conn, kind, opcode, flags, payload, length);
 }
 
-uint16_t cre__engine_event_worker(const cre_engine *engine) {
-    return engine->event_worker;
-}
-
 /* Nobody got an event of the connection. */
 static __attribute__((noinline)) void lost_event(cre__conn *conn, cre_event kind, int error) {
     /* Whoever does not know of its beginning gets no end. */

@@ -263,3 +263,7 @@ void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, siz
     take_net_counters(&now, &engine->net);
     cre__config_give(stats, size, &now, sizeof now);
 }
+
+uint16_t cre__engine_event_worker(const cre_engine *engine) {
+    return engine->event_worker;
+}

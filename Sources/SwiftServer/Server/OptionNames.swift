@@ -230,6 +230,9 @@ extension OptionDraft {
         "tcp_fastopen": option(
             number, \.port.fastOpen, { $0.asInt.map { $0 == 0 ? nil : $0 } }, { .integer($0 ?? 0) }),
         "enable_reuse_port": bool(\.port.reusePort),
+        "open_http2_protocol": option("true or false", \.port.http2, { $0.asBool }, { $0.map { .bool($0) } }),
+        "http2_max_concurrent_streams": limit(\.port.maxStreams),
+        "http2_init_window_size": size(\.port.streamWindow),
         "kernel_socket_recv_buffer_size": size(\.port.receiveBuffer),
         "kernel_socket_send_buffer_size": size(\.port.sendBuffer),
         "ssl_cert_file": text(\.certificate),

@@ -67,7 +67,7 @@ struct UnknownOption {
             ["open_http_protocol", "open_websocket_protocol"],
             "the class of the server, or the type of a port, says what a port speaks"
         ),
-        (["open_http2_protocol", "open_redis_protocol"], "this protocol is not implemented"),
+        (["open_redis_protocol"], "this protocol is not implemented"),
         (["dispatch_func"], "use settings.dispatch = .function"),
         (
             ["package_length_func"],

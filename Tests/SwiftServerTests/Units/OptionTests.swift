@@ -60,6 +60,21 @@ import Testing
     }
 
     /// The order of the calls makes no difference, and typed settings are merged like options.
+    @Test func optionsOfHTTP2AreThoseOfThePort() throws {
+        let server = HTTPServer(port: 0)
+        #expect(server.ports[0].settings.http2 == nil)
+        try server.set([
+            "open_http2_protocol": false, "http2_max_concurrent_streams": "50", "http2_init_window_size": "128K",
+        ])
+        let settings = server.ports[0].settings
+        #expect(settings.http2 == false)
+        #expect(settings.maxStreams == 50)
+        #expect(settings.streamWindow == 128 * 1024)
+        try server.set(["open_http2_protocol": true, "http2_max_concurrent_streams": 0])
+        #expect(server.ports[0].settings.http2 == true)
+        #expect(server.ports[0].settings.maxStreams == nil)
+    }
+
     @Test func valuesMayComeBeforeTheirSwitch() throws {
         try server.set(["package_eof": "\n"])
         try server.set(["open_eof_split": true])

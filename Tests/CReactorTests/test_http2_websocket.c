@@ -111,6 +111,23 @@ TEST(handshakes_that_are_asked_about) {
     net_stop(net);
 }
 
+TEST(a_message_whose_end_arrives_before_the_answer) {
+    static uint8_t frame[8 + 20000] = { CRE_WS_FIN | CRE_WS_BINARY, 0x80 | 126, 20000 >> 8, 20000 & 0xFF };
+    net_server *net = start((cre_port_options){ .ask_upgrade = true });
+    h2_client *c = h2_open(net);
+    put_headers(&c->out, 1, 0, CONNECT_FIELDS("/a"));
+    for (size_t at = 0; at < sizeof frame; at += 5002) {
+        put_frame(&c->out, DATA, 0, 1, frame + at, 5002);
+        h2_send(c);
+        net_settle(net);
+    }
+    const cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
+    CHECK_EQ(cre_engine_upgrade(net->engine, session, NULL, NULL), 0);
+    h2_await_data(c, 4 + 20000);
+    h2_close(c);
+    net_stop(net);
+}
+
 TEST(lost_streams_and_connections) {
     net_server *net = start((cre_port_options){ 0 });
     h2_client *c = h2_open(net);

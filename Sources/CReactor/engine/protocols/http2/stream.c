@@ -34,6 +34,8 @@ static void feed(cre__http2_stream *stream, uint8_t *data, size_t length) {
     transport->reading = true;
     transport->net->events->readable(transport, data, length, false);
     transport->reading = false;
+    cre__transport_update_watch(
+        transport); /* stopped meanwhile, or else it would not be called when it is resumed */
 }
 
 /* Reports the end of the client's side behind everything else. */
@@ -106,14 +108,13 @@ void cre__http2_stream_ended(cre__http2_stream *stream) {
 
 /* The input that was held, when it may be read again. */
 static void resume_input(cre__http2_stream *stream) {
-    cre__conn *conn = &stream->carried.conn;
     if (stream->held_length && may_feed(stream)) {
         uint8_t *data = stream->held;
         const uint32_t length = stream->held_length, capacity = stream->held_capacity;
         stream->held = NULL;
         stream->held_length = stream->held_capacity = 0;
+        session_of(stream)->held -= capacity; /* afterwards the stream may have ended */
         feed(stream, data, length);
-        if (conn->transport.state != CRE__TRANSPORT_CLOSED) session_of(stream)->held -= capacity;
         cre__free(data);
     }
     report_end(stream);

@@ -132,6 +132,16 @@ TEST(whole_requests_and_responses) {
     net_stop(net);
 }
 
+TEST(the_longest_timeout) {
+    net_server *net = start((cre_port_options){ .idle_timeout_ms = UINT32_MAX });
+    h2_client *c = h2_open(net);
+    put_headers(&c->out, 1, END_STREAM, H2_GET("/hello"));
+    h2_send(c);
+    h2_await(c, "DATA 1 'hello' end|");
+    h2_close(c);
+    net_stop(net);
+}
+
 TEST(error_pages) {
     net_server *net = start((cre_port_options){ .max_body = 10 });
     h2_client *c = h2_open(net);

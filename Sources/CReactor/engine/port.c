@@ -85,14 +85,16 @@ static bool prepare_http2(cre__port *port) {
     port->has_http2 = !options->http1_only && cre_http2_supported() &&
                       (options->protocol == CRE_PROTOCOL_HTTP ||
                        (options->protocol == CRE_PROTOCOL_WEBSOCKET && options->http));
-    port->http2 = (cre_http2_config){ .size = sizeof port->http2,
-                                      .max_streams = streams,
-                                      .max_head = options->max_head < 256 ? 256 : options->max_head,
-                                      .stream_window = options->stream_window,
-                                      .connection_window = options->connection_window,
-                                      .max_memory = (512u << 10) + (streams << 14),
-                                      .extended_connect = options->protocol == CRE_PROTOCOL_WEBSOCKET,
-                                      .stall_timeout_ms = options->idle_timeout_ms };
+    port->http2 =
+        (cre_http2_config){ .size = sizeof port->http2,
+                            .max_streams = streams,
+                            .max_head = options->max_head < 256 ? 256 : options->max_head,
+                            .stream_window = options->stream_window,
+                            .connection_window = options->connection_window,
+                            .max_memory = (512u << 10) + (streams << 14),
+                            .extended_connect = options->protocol == CRE_PROTOCOL_WEBSOCKET,
+                            .stall_timeout_ms =
+                                options->idle_timeout_ms < INT32_MAX ? options->idle_timeout_ms : INT32_MAX };
     return true;
 }
 

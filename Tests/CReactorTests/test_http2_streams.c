@@ -64,6 +64,25 @@ TEST(interim_responses) {
     net_stop(net);
 }
 
+TEST(too_many_interim_responses_cost_no_response) {
+    static char hints[8000] = "Link: <";
+    memset(hints + 7, 'a', sizeof hints - 11);
+    memcpy(hints + sizeof hints - 4, ">\r\n", 4);
+    net_server *net = start((cre_port_options){ .max_streams = 1 });
+    h2_client *c = h2_open(net);
+    h2_get(c, 1, H2_GET("/wait"));
+    const cre_session session = wait_for_request(net);
+    int sent = 0, result;
+    while ((result = cre_engine_respond_interim(net->engine, session, 103, hints)) == 0)
+        REQUIRE(++sent < 1000); /* they leave at the end of the turn */
+    CHECK_EQ(result, CRE_EQUEUE_FULL);
+    CHECK(sent > 1);
+    CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, "done", 4), 0);
+    h2_await(c, "DATA 1 'done' end|");
+    h2_close(c);
+    net_stop(net);
+}
+
 /* ---- bodies ---- */
 
 TEST(bodies_as_they_arrive) {

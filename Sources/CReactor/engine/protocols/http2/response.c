@@ -97,6 +97,8 @@ int cre__http2_send_head(cre__conn *conn, const cre__head *head) {
                                       .field_count = all.count };
     if (!result) result = cre_http2_respond(http2->session, stream->id, &sent, NULL, 0, head->ends);
     drop(&all);
+    if (result == CRE_EQUEUE_FULL && response->status < 200)
+        return result; /* the response may still be sent */
     if (result) return failed(conn, result);
     if (response->status >= 200) stream->responded = true;
     cre__http2_mark(http2);

@@ -1,5 +1,6 @@
 /* Extended CONNECT of HTTP/2 (RFC 8441), and the handshake of WebSocket over it. */
 #include <creactor/handshake.h>
+#include <creactor/http2.h>
 
 #include "test.h"
 

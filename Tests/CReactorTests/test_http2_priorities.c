@@ -1,4 +1,6 @@
 /* The order of responses on a connection of HTTP/2: urgency and incremental (RFC 9218). */
+#include <creactor/http2.h>
+
 #include "test.h"
 
 #ifdef CRE_HAVE_HTTP2
@@ -115,6 +117,10 @@ TEST(nothing_waits_for_a_response_without_bytes) {
     CHECK_EQ(exchange(c), 0);
     CHECK(strstr(c->in.frames.bytes, "DATA 1 'ended' end|"));
     client_destroy(c);
+}
+#else
+TEST(nothing_without_http2) {
+    CHECK(!cre_http2_supported());
 }
 #endif
 

@@ -164,9 +164,10 @@ extension ProcessTests {
                 let connection = try Connection(port: server.port)
                 try connection.send(UploadTests.head(.echo, "Content-Length: 20000"))
                 let other = try Connection(port: server.port)
-                try other.send(UploadTests.head(.count, "Content-Length: 20000"))
+                try other.send(UploadTests.head(.count, "Content-Length: 20000\r\nExpect: 100-continue"))
+                // The worker has both: one handler reads, the other one writes.
+                #expect(try other.take(through: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
                 try other.send([0])
-                // An echo shows that the worker has the one before it, too.
                 try connection.send([UInt8](repeating: 65, count: 10))
                 #expect(try connection.take(through: "AAAAAAAAAA\r\n") != nil)
                 server.signal(9, to: worker)

@@ -7,6 +7,7 @@ WIDTH, PANEL_HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM, GAP = 64, 176, 40, 44, 34
 LINES = (("#1769aa", "#6cb6ff"), ("#b3261e", "#ff8a80"), ("#2e7d32", "#81c995"), ("#8e4a00", "#ffb74d"))
 LINES += (("#6a1b9a", "#ce93d8"), ("#00695c", "#80cbc4"), ("#5d4037", "#bcaaa4"), ("#455a64", "#b0bec5"))
+LINES += (("#ad1457", "#f48fb1"), ("#827717", "#dce775"))
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 LABEL_HEIGHT = 14
 

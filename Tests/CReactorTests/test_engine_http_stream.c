@@ -2,33 +2,9 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include "both.h"
+#include "http_net.h"
 
 #include "engine/command.h"
-
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-
-static net_server *start(uint32_t max_queue) {
-    return net_start((cre_engine_config){ .http = true, .max_queue = max_queue }, NULL);
-}
-
-static cre_session request(net_server *net, net_client *client, const char *text) {
-    net_send(client, text, strlen(text));
-    return net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
-}
-
-/* Everything up to the end of `mark`, without the Date. */
-static void expect(net_client *client, const char *mark, const char *text) {
-    size_t size = net_find(client, mark);
-    char got[1000] = "";
-    REQUIRE(size < sizeof got);
-    memcpy(got, client->data, size);
-    got[size] = 0;
-    char *date = strstr(got, "Date: "), *end = date ? strstr(date, "\r\n") + 2 : NULL;
-    if (date) memmove(date, end, strlen(end) + 1);
-    CHECK_STR(got, text);
-    net_take(client, size);
-}
 
 /* ---- pieces ---- */
 

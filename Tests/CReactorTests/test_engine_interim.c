@@ -1,32 +1,7 @@
 /* Interim responses (1xx) before the response to a request, on real sockets. */
-#include "both.h"
+#include "http_net.h"
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define HINTS       "Link: </a.css>; rel=preload\r\nlink: </b.js>; rel=preload\r\n"
-
-static net_server *start(uint32_t max_queue) {
-    return net_start((cre_engine_config){ .http = true, .max_queue = max_queue }, NULL);
-}
-
-static cre_session request(net_server *net, net_client *client, const char *text) {
-    net_send(client, text, strlen(text));
-    return net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
-}
-
-/* Everything up to the end of `mark`, without Date fields. */
-static void expect(net_client *client, const char *mark, const char *text) {
-    size_t size = net_find(client, mark);
-    char got[1000] = "";
-    REQUIRE(size < sizeof got);
-    memcpy(got, client->data, size);
-    got[size] = 0;
-    for (char *date; (date = strstr(got, "Date: "));) {
-        const char *end = strstr(date, "\r\n") + 2;
-        memmove(date, end, strlen(end) + 1);
-    }
-    CHECK_STR(got, text);
-    net_take(client, size);
-}
+#define HINTS "Link: </a.css>; rel=preload\r\nlink: </b.js>; rel=preload\r\n"
 
 /* RESPOND_INTERIM in the form of the wire. */
 static int send_interim(net_server *net, cre_session session, uint8_t number, const cre_response *head,

@@ -66,7 +66,7 @@ server.onClose { server, fd, _ in
 
 server.onStart { server in
     print("The chat is at \(options.url(port: server.port)) now; Ctrl-C stops it.")
-    print("Its dashboard is at http://127.0.0.1:\(server.monitoringPort ?? 0)/#token=\(token)")
+    print("Dashboard: http://127.0.0.1:\(server.monitoringPort ?? 0)/#token=\(token)")
     print("ready \(server.port) \(server.masterPID)")
 }
 

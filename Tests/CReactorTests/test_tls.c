@@ -297,6 +297,31 @@ TEST(protocols) {
     tls_stop(net);
 }
 
+#ifdef CRE_HAVE_HTTP2
+/* RFC 9113 section 9.2.2 */
+TEST(http2_needs_a_modern_cipher) {
+    static const unsigned char both[] = "\2h2\10http/1.1", modern[] = "\2h2";
+    static const char *const lists[] = { NULL, "h2,http/1.1", "h2" };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        net_server *net = tls_start(
+            (cre_engine_config){ 0 },
+            (cre_tls_config){ .protocols = lists[i],
+                              .ciphers = "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256" });
+        SSL_CTX *context = client_context(&authority, TLS1_2_VERSION);
+        CHECK(SSL_CTX_set_cipher_list(context, "ECDHE-ECDSA-AES128-GCM-SHA256"));
+        SSL_CTX_set_alpn_protos(context, both, sizeof both - 1);
+        agreed(net, context, "h2");
+        CHECK(SSL_CTX_set_cipher_list(context, "ECDHE-ECDSA-AES128-SHA256"));
+        if (i < 2) agreed(net, context, "http/1.1");
+        if (i == 2) refused(net, context, "no application protocol");
+        SSL_CTX_set_alpn_protos(context, modern, sizeof modern - 1);
+        refused(net, context, "no application protocol");
+        SSL_CTX_free(context);
+        tls_stop(net);
+    }
+}
+#endif
+
 TEST(a_port_for_datagrams_has_no_tls) {
     cre_port_options ports[] = { { .size = sizeof(cre_port_options) },
                                  { .size = sizeof(cre_port_options), .protocol = CRE_PROTOCOL_DATAGRAM } };

@@ -67,7 +67,8 @@ typedef struct cre_tls_config {
     cre_tls_version minimum;           /* the oldest version that is accepted */
     /** Protocols for ALPN, preferred ones first, separated by commas. NULL: "http/1.1,http/1.0", and before
      * them "h2" on ports that serve HTTP/2; "": ALPN is ignored. A port serves HTTP/2 when "h2" is chosen,
-     * unless it has `http1_only`. */
+     * unless it has `http1_only`. "h2" is never chosen with a cipher of TLS 1.2 that HTTP/2 prohibits
+     * (RFC 9113 section 9.2.2). */
     const char *protocols;
     uint32_t handshake_timeout_ms; /* 0: 10 s */
     /** Called for each failed handshake with the peer's address and the cause, on an engine's thread. May be

@@ -29,6 +29,12 @@ typedef struct named {
     SSL_CTX *ssl;
 } named;
 
+/* As ALPN has them: each behind its length. */
+typedef struct protocols {
+    uint8_t list[CRE__TLS_PROTOCOLS];
+    uint32_t length;
+} protocols;
+
 /* The configuration until the next reload; immutable. */
 struct cre__tls_context {
     atomic_uint owners;
@@ -36,8 +42,7 @@ struct cre__tls_context {
     SSL_CTX *fallback;
     named *names; /* sorted */
     size_t name_count;
-    uint8_t protocols[CRE__TLS_PROTOCOLS]; /* as ALPN has them: each behind its length */
-    uint32_t protocols_length;
+    protocols all, without_http2;
     bool default_protocols;
     void (*failed)(void *context, const char *peer, const char *cause);
     void *failed_context;
@@ -118,10 +123,33 @@ static int on_server_name(SSL *ssl, int *alert, void *argument) {
     return SSL_TLSEXT_ERR_OK;
 }
 
+static bool is_http2(const unsigned char *protocol) {
+    return protocol[0] == 2 && memcmp(&protocol[1], "h2", 2) == 0;
+}
+
 static bool offers_http2(const unsigned char *offered, unsigned length) {
     for (unsigned i = 0; i < length; i += 1u + offered[i])
-        if (offered[i] == 2 && length - i > 2 && memcmp(&offered[i + 1], "h2", 2) == 0) return true;
+        if (length - i > 2 && is_http2(&offered[i])) return true;
     return false;
+}
+
+static void drop_http2(const protocols *from, protocols *to) {
+    for (uint32_t i = 0; i < from->length; i += 1u + from->list[i]) {
+        if (is_http2(&from->list[i])) continue;
+        memcpy(&to->list[to->length], &from->list[i], 1u + from->list[i]);
+        to->length += 1u + from->list[i];
+    }
+}
+
+/* Whether HTTP/2 permits the cipher (RFC 9113 section 9.2.2): one of TLS 1.3, or one of TLS 1.2 that encrypts
+ * and authenticates in one step, with keys of this connection only. Clients end connections that have others.
+ */
+static bool suits_http2(const SSL_CIPHER *cipher) {
+    int exchange = SSL_CIPHER_get_kx_nid(cipher);
+    if (exchange == NID_kx_any) return true; /* TLS 1.3 */
+    bool ephemeral = exchange == NID_kx_ecdhe || exchange == NID_kx_dhe || exchange == NID_kx_ecdhe_psk ||
+                     exchange == NID_kx_dhe_psk;
+    return ephemeral && SSL_CIPHER_is_aead(cipher) && SSL_CIPHER_get_auth_nid(cipher) != NID_auth_null;
 }
 
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length,
@@ -129,13 +157,15 @@ static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *c
     const struct cre__tls_context *context = argument;
     unsigned char *out = NULL;
     const cre__tls_conn *tls = SSL_get_app_data(ssl);
-    if (context->default_protocols && tls->http2 && offers_http2(offered, offered_length)) {
+    bool suits = suits_http2(SSL_get_pending_cipher(ssl));
+    if (suits && context->default_protocols && tls->http2 && offers_http2(offered, offered_length)) {
         *chosen = (const unsigned char *)"h2";
         *chosen_length = 2;
         return SSL_TLSEXT_ERR_OK;
     }
-    int result = SSL_select_next_proto(&out, chosen_length, context->protocols, context->protocols_length,
-                                       offered, offered_length);
+    const protocols *own = suits ? &context->all : &context->without_http2;
+    if (!own->length) return SSL_TLSEXT_ERR_ALERT_FATAL;
+    int result = SSL_select_next_proto(&out, chosen_length, own->list, own->length, offered, offered_length);
     *chosen = out;
     /* Going on with a protocol that the client did not offer would only fail later, and less clearly. */
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -154,7 +184,7 @@ static int new_ssl(struct cre__tls_context *context, const cre_tls_config *confi
     /* Sessions are resumed by tickets, which need no memory here. */
     static const unsigned char session_context[] = "creactor";
     SSL_CTX_set_session_id_context(ssl, session_context, sizeof session_context - 1);
-    if (context->protocols_length) SSL_CTX_set_alpn_select_cb(ssl, on_protocols, context);
+    if (context->all.length) SSL_CTX_set_alpn_select_cb(ssl, on_protocols, context);
     SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ssl, context);
     result = cre__tls_use_certificate(ssl, &certificate->chain, &certificate->key, why);
@@ -209,8 +239,9 @@ static int new_context(const cre_tls_config *given, struct cre__tls_context **ou
     context->names = cre__calloc(config->count, sizeof *context->names);
     result = context->names
                  ? cre__tls_set_protocols(config->protocols ? config->protocols : "http/1.1,http/1.0",
-                                          context->protocols, &context->protocols_length, why)
+                                          context->all.list, &context->all.length, why)
                  : cre__tls_no_memory(why);
+    drop_http2(&context->all, &context->without_http2);
     for (size_t i = 0; !result && i < config->count; i++) {
         cre_tls_certificate certificate;
         SSL_CTX *ssl = NULL;

@@ -2,6 +2,8 @@
 #ifndef CRE_HTTP2_CLIENT_H
 #define CRE_HTTP2_CLIENT_H
 
+#include <creactor/error.h>
+
 #include "http2_wire.h"
 
 typedef struct client client;
@@ -16,6 +18,18 @@ struct client {
     size_t data;                                               /* bytes of DATA events */
     void (*on_event)(client *c, const cre_http2_event *event); /* after it was noted; NULL: nothing */
 };
+
+static inline void note_fields(client *c, const cre_http2_event *event) {
+    for (size_t i = 0; i < event->field_count; i++) {
+        const cre_http_field *field = &event->fields[i];
+        if (field->value_length > 1000)
+            note(&c->events, " %.*s: %u bytes", field->name_length,
+                 (const char *)event->head_bytes + field->name, field->value_length);
+        else
+            note(&c->events, " %.*s=%.*s", field->name_length, (const char *)event->head_bytes + field->name,
+                 field->value_length, (const char *)event->head_bytes + field->value);
+    }
+}
 
 static inline void note_event(client *c, const cre_http2_event *event) {
     const bool joins = event->kind == CRE_HTTP2_DATA && c->last_is_data;
@@ -44,7 +58,19 @@ static inline void note_event(client *c, const cre_http2_event *event) {
     case CRE_HTTP2_CLOSED:
         note(&c->events, "closed %u code=%u%s", event->stream, event->code,
              event->complete ? " complete" : "");
+        if (event->error) note(&c->events, " error=%s", cre_error_name(event->error));
         break;
+    case CRE_HTTP2_RESPONSE:
+        REQUIRE(event->head->flags & CRE_HTTP_2 && event->field_count == event->head->field_count);
+        note(&c->events, "response %u %u", event->stream, event->head->status);
+        note_fields(c, event);
+        note(&c->events, "%s", event->final ? " final" : "");
+        break;
+    case CRE_HTTP2_TRAILERS:
+        note(&c->events, "trailers %u", event->stream);
+        note_fields(c, event);
+        break;
+    case CRE_HTTP2_PEER: note(&c->events, "peer"); break;
     default: TEST_FAIL("unknown event %d", event->kind);
     }
 }

@@ -166,6 +166,7 @@ typedef struct reader {
     nghttp2_hd_inflater *inflater;
     wire input, block; /* `block`: of HEADERS and CONTINUATION frames */
     bool block_ends_stream;
+    size_t skip; /* bytes that come first and are no frames: the preface of a client */
     text frames;
     size_t data; /* bytes in DATA frames */
 } reader;
@@ -240,7 +241,9 @@ static inline void note_frame(reader *r, int type, int flags, uint32_t stream, c
 
 /* Takes output and describes its complete frames. */
 static inline void read_output(reader *r, const uint8_t *data, size_t size) {
-    put(&r->input, data, size);
+    size_t skipped = size < r->skip ? size : r->skip;
+    r->skip -= skipped;
+    put(&r->input, data + skipped, size - skipped);
     size_t at = 0;
     while (r->input.length - at >= 9) {
         const uint8_t *head = r->input.bytes + at;

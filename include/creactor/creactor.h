@@ -35,6 +35,7 @@
 #include "handshake.h"
 #include "http.h"
 #include "http2.h"
+#include "http2_request.h"
 #include "http_client.h"
 #include "http_decompress.h"
 #include "http_encoder.h"

@@ -1,6 +1,7 @@
 /*
- * HTTP/2 without I/O (RFC 9113): one session of a server. Bytes of a client become requests, and responses
- * become bytes. It opens no sockets and reads no clock; memory of the protocol is limited and counted.
+ * HTTP/2 without I/O (RFC 9113): sessions of servers, and of clients with http2_request.h. Bytes of a client
+ * become requests, and responses become bytes. A session opens no sockets and reads no clock; memory of the
+ * protocol is limited and counted.
  *
  *   cre_http2_receive(session, data, length, now_ms); // calls on_event
  *   cre_http2_respond(session, stream, &response, &body, 1, true);
@@ -39,7 +40,14 @@ typedef enum cre_http2_event_kind {
     CRE_HTTP2_WRITABLE = 4,
     /** The stream is closed: the last event of a stream, exactly one for each REQUEST unless the session
      * fails or is destroyed before. */
-    CRE_HTTP2_CLOSED = 5
+    CRE_HTTP2_CLOSED = 5,
+    /** To a client: the head of a response, or with a status below 200 of an interim one, in the form of
+     * HTTP/1 heads. A body follows a response unless `final`. */
+    CRE_HTTP2_RESPONSE = 6,
+    /** To a client: the fields behind a body. END follows. */
+    CRE_HTTP2_TRAILERS = 7,
+    /** To a client: the server has sent SETTINGS or GOAWAY, see cre_http2_get_peer. */
+    CRE_HTTP2_PEER = 8
 } cre_http2_event_kind;
 
 /** Codes of RST_STREAM and GOAWAY frames (RFC 9113 section 7). A client may send others. */
@@ -65,16 +73,18 @@ typedef struct cre_http2_event {
     cre_http2_event_kind kind;
     uint32_t stream;              /* the stream that the event is about */
     void *stream_context;         /* from cre_http2_set_context; NULL: none */
-    const cre_http_head *head;    /* REQUEST: with CRE_HTTP_2 among its flags, and `minor` 0 */
-    const cre_http_field *fields; /* REQUEST: head->field_count of them, names in lower case */
-    const uint8_t *head_bytes;    /* REQUEST: head->head_length bytes, written as a head of HTTP/1 */
+    const cre_http_head *head;    /* REQUEST, RESPONSE: with CRE_HTTP_2 among its flags, and `minor` 0 */
+    const cre_http_field *fields; /* REQUEST, RESPONSE, TRAILERS: `field_count`, names in lower case */
+    const uint8_t *head_bytes;    /* what `fields` refer to; of a head all of it, in the form of HTTP/1 */
     const uint8_t *data;          /* DATA */
     size_t length;                /* DATA: > 0 */
     uint32_t code;                /* CLOSED: the cre_http2_code, CRE_HTTP2_NO_ERROR after an orderly end */
-    bool final;                   /* REQUEST: there is no body */
+    bool final;                   /* REQUEST, RESPONSE: there is no body */
     const char *protocol;         /* REQUEST of an extended CONNECT: `:protocol`, else NULL */
     size_t protocol_length;
-    bool complete; /* CLOSED: the whole response was produced */
+    bool complete;      /* CLOSED: the whole response was produced, or received by a client */
+    int error;          /* CLOSED: the error of the message for which the stream was reset; 0: none */
+    size_t field_count; /* of `fields` */
 } cre_http2_event;
 
 /** Receives the events of a session. It may call the functions of the session except cre_http2_receive,
@@ -96,8 +106,9 @@ typedef struct cre_http2_config {
     cre_http2_callback on_event; /* must be set */
     void *context;               /* passed to on_event */
     uint32_t max_streams;        /* streams at the same time, default 100, most 65535 */
-    uint32_t max_head;           /* bytes of a head, default and most CRE_HTTP_MAX_HEAD; more: status 431 */
-    uint32_t max_fields;        /* fields of a head, default CRE_HTTP_DEFAULT_FIELDS, most 65535; more: 431 */
+    uint32_t max_head;           /* bytes of a head, default and most CRE_HTTP_MAX_HEAD; more: status 431, and
+                                    a client resets the stream */
+    uint32_t max_fields; /* fields of a head, default CRE_HTTP_DEFAULT_FIELDS, most 65535; more: likewise */
     uint32_t stream_window;     /* bytes of a body that are not consumed, 65535 (default) to 16 MiB */
     uint32_t connection_window; /* of all bodies of the session, 65535 to 64 MiB, default 1 MiB */
     uint32_t max_queue;         /* bytes of one response that are queued, default 1 MiB */
@@ -115,6 +126,8 @@ typedef struct cre_http2_config {
     /** The bodies of responses are read when they can be sent; then cre_http2_respond takes none, and
      * cre_http2_send is not called. NULL: they are queued. */
     cre_http2_reader read_body;
+    uint32_t client;   /* 1: the session is that of a client, see http2_request.h; default 0 */
+    uint32_t reserved; /* 0 */
 } cre_http2_config;
 
 /** The head of a response. Fields that frame a message, or belong to a connection (Connection,
@@ -156,7 +169,7 @@ CRE_NODISCARD CRE_API bool cre_http2_supported(void);
 CRE_NODISCARD CRE_API int cre_http2_match_preface(const uint8_t *data, size_t length);
 
 /**
- * Creates a session of a server. `config` is borrowed for the call. Returns 0 and the session, owned by the
+ * Creates a session. `config` is borrowed for the call. Returns 0 and the session, owned by the
  * caller; CRE_EUNSUPPORTED in a build without HTTP/2; CRE_ECONFIG_SIZE; CRE_EINVALID for a member out of
  * range or without on_event; or CRE_ENOMEM.
  */

@@ -89,6 +89,13 @@ static int make_room(cre_http2 *session, uint32_t lines, size_t bytes) {
     return reserve(session, &head->bytes, &head->capacity, length) ? 0 : CRE_ENOMEM;
 }
 
+int cre__h2_head_add(cre_http2 *session, const void *name, size_t name_length, const void *value,
+                     size_t value_length) {
+    int result = make_room(session, 1, name_length + value_length);
+    if (!result && !session->head.refused) add_line(&session->head, name, name_length, value, value_length);
+    return result;
+}
+
 /* `:protocol`, which nghttp2 rejects unless the client may send it. */
 static void set_protocol(cre__h2_head *head, const uint8_t *value, size_t length) {
     if (!length || length > CRE__H2_MAX_PROTOCOL || !cre__all(value, length, CRE__TOKEN)) {
@@ -139,7 +146,7 @@ static int add_cookie(cre_http2 *session, const uint8_t *value, size_t length) {
     return 0;
 }
 
-static void set_length(cre__h2_head *head, const uint8_t *value, size_t length) {
+void cre__h2_head_set_length(cre__h2_head *head, const uint8_t *value, size_t length) {
     uint64_t sum = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned digit = (unsigned)value[i] - '0';
@@ -168,7 +175,7 @@ static bool examine(cre__h2_head *head, const uint8_t *name, size_t name_length,
         }
         head->parsed.flags |= CRE_HTTP_HAS_HOST;
         return true;
-    case CRE__CONTENT_LENGTH: set_length(head, value, length); return true;
+    case CRE__CONTENT_LENGTH: cre__h2_head_set_length(head, value, length); return true;
     case CRE__EXPECT:
         if (cre__is_word(value, length, "100-continue"))
             head->parsed.flags |= CRE_HTTP_EXPECT_CONTINUE;
@@ -259,15 +266,15 @@ int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_leng
     cre__h2_head *head = &session->head;
     head->seen_bytes += name_length + value_length + CRE_HTTP_FIELD_OVERHEAD;
     if (head->seen_bytes > MAX_SEEN) return CRE_EHTTP2_FLOOD;
+    if (session->config.client)
+        return cre__h2_response_field(session, name, name_length, value, value_length);
     if (head->trailers) return 0;
     if (name_length && name[0] == ':') return add_pseudo(session, name, name_length, value, value_length);
     int result = head->started ? 0 : start(session);
     if (result || head->refused) return result;
     if (cre__is_word(name, name_length, "cookie")) return add_cookie(session, value, value_length);
     if (!examine(head, name, name_length, value, value_length)) return 0;
-    result = make_room(session, 1, name_length + value_length);
-    if (!result && !head->refused) add_line(head, name, name_length, value, value_length);
-    return result;
+    return cre__h2_head_add(session, name, name_length, value, value_length);
 }
 
 /* ---- the end ---- */

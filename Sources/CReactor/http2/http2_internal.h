@@ -3,6 +3,7 @@
 #define CRE_HTTP2_INTERNAL_H
 
 #include <creactor/http2.h>
+#include <creactor/http2_request.h>
 #include <nghttp2/nghttp2.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,27 +20,30 @@ typedef struct cre__h2_stream {
     struct cre__h2_stream *previous, *next;
     uint32_t id;
     void *context;       /* of the application */
-    uint32_t unconsumed; /* delivered bytes of the request's body */
+    uint32_t unconsumed; /* delivered bytes of the received body */
+    int error;           /* of the message for which the stream is reset; 0: none */
     cre__h2_chunk *first, *last;
     size_t queued;
     uint8_t *trailers; /* packed fields for the end of the body; NULL: none */
     size_t trailers_length;
-    uint64_t waiting_since;     /* with `waiting` */
-    uint32_t wants_memory;      /* with `wants_room`: bytes of the session, for a head */
-    bool waiting : 1;           /* at the last cre_http2_expire there was output */
-    bool progressed : 1;        /* output was produced since */
-    bool delivered : 1;         /* REQUEST was reported */
-    bool request_complete : 1;  /* the client has ended its side */
-    bool responding : 1;        /* the head of the response was submitted */
-    bool bodiless : 1;          /* the response has no body */
-    bool head_request : 1;      /* ...because the method is HEAD */
-    bool ended : 1;             /* the last piece of the body was queued */
-    bool deferred : 1;          /* nghttp2 waits for more of the body */
-    bool wants_room : 1;        /* CRE_EQUEUE_FULL was returned */
-    bool resetting : 1;         /* RST_STREAM was submitted */
-    bool response_complete : 1; /* the end of the response was produced */
-    bool extended_connect : 1;  /* the request has a `:protocol` */
-    bool tunnel : 1;            /* ...and was accepted */
+    uint64_t waiting_since;    /* with `waiting` */
+    uint32_t wants_memory;     /* with `wants_room`: bytes of the session, for a head */
+    bool waiting : 1;          /* at the last cre_http2_expire there was output */
+    bool progressed : 1;       /* output was produced since */
+    bool delivered : 1;        /* REQUEST was reported; of a client: always */
+    bool input_complete : 1;   /* the peer has ended its side */
+    bool responding : 1;       /* the head of the response, or of a client's request, was submitted */
+    bool bodiless : 1;         /* what is sent has no body */
+    bool head_request : 1;     /* ...because the method is HEAD */
+    bool ended : 1;            /* the last piece of the body was queued */
+    bool deferred : 1;         /* nghttp2 waits for more of the body */
+    bool wants_room : 1;       /* CRE_EQUEUE_FULL was returned */
+    bool resetting : 1;        /* RST_STREAM was submitted */
+    bool output_complete : 1;  /* the end of what is sent was produced */
+    bool extended_connect : 1; /* the request has a `:protocol` */
+    bool tunnel : 1;           /* ...and was accepted */
+    bool answered : 1;         /* of a client: the head of the response was received */
+    bool unsent : 1;           /* of a client: the request could not be sent */
 } cre__h2_stream;
 
 /* The longest `:protocol`: those that are registered are much shorter. */
@@ -84,6 +88,8 @@ struct cre_http2 {
     uint32_t goaway_code;    /* of the application */
     uint32_t continuations;  /* of the head that is being received */
     uint32_t earned_updates; /* WINDOW_UPDATE frames that cost nothing */
+    uint32_t earned_late;    /* ...and frames of streams that this side has reset */
+    uint32_t peer_goaway_code;
     uint64_t now;
     const uint8_t *output; /* of nghttp2, valid until it is asked for more */
     size_t output_length;
@@ -98,6 +104,9 @@ struct cre_http2 {
     bool finished; /* nor is it here: behind a GOAWAY, of either side, and without an open stream */
     bool broken;   /* an allocation has failed: nghttp2 must not be called */
     bool drained;  /* a queue got room, which must be reported */
+    bool settled;  /* the peer's SETTINGS were received */
+    bool leaving;  /* GOAWAY was submitted */
+    bool left;     /* ...or received */
 };
 
 /* ---- memory.c ---- */
@@ -124,6 +133,22 @@ int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_leng
 int cre__h2_head_finish(cre_http2 *session, bool final);
 /* Frees what is larger than the next head needs. */
 void cre__h2_head_trim(cre_http2 *session);
+/* Adds a line, or refuses the head. Returns 0 or CRE_ENOMEM. */
+int cre__h2_head_add(cre_http2 *session, const void *name, size_t name_length, const void *value,
+                     size_t value_length);
+void cre__h2_head_set_length(cre__h2_head *head, const uint8_t *value, size_t length);
+
+/* ---- response_head.c ---- */
+
+/* The same for heads and trailers of responses. */
+int cre__h2_response_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
+                           size_t value_length);
+int cre__h2_response_finish(cre_http2 *session, bool final);
+
+/* ---- request.c ---- */
+
+/* HEADERS of a stream are complete. Returns 0, CRE_ENOMEM or CRE_EHTTP2_FLOOD. */
+int cre__h2_response_received(cre_http2 *session, cre__h2_stream *stream, bool final);
 
 /* ---- limits.c ---- */
 
@@ -131,7 +156,13 @@ void cre__h2_budget_init(cre__h2_budget *budget, uint32_t burst, uint32_t rate);
 /* Spends one. False: there is none left. */
 bool cre__h2_budget_spend(cre__h2_budget *budget, uint64_t now);
 
+/* Spends one of `control`. Returns 0 or CRE_EHTTP2_FLOOD. */
+int cre__h2_spend_control(cre_http2 *session);
+
 /* ---- stream.c ---- */
+
+/* The stream of this number that is not closed; NULL: none. */
+cre__h2_stream *cre__h2_stream_of(cre_http2 *session, uint32_t id);
 
 cre__h2_stream *cre__h2_stream_create(cre_http2 *session, uint32_t id);
 void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream);
@@ -142,6 +173,29 @@ int cre__h2_stream_reset(cre_http2 *session, cre__h2_stream *stream, uint32_t co
 int cre__h2_stream_release(cre_http2 *session, cre__h2_stream *stream, size_t length);
 /* Reports the queues that have room again. Returns whether there were any. */
 bool cre__h2_report_room(cre_http2 *session);
+
+/* A list of fields for nghttp2. */
+typedef struct cre__h2_pairs {
+    nghttp2_nv *at;
+    size_t count;
+} cre__h2_pairs;
+
+void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length, const void *value,
+                      size_t value_length);
+/* Writes a number in decimal in front of `end`. Returns where it begins. */
+char *cre__h2_decimal(uint64_t number, char *end);
+bool cre__h2_is_named(const cre_http_header *field, const char *name);
+/* Whether a field is written by the library, or has no meaning in HTTP/2. */
+bool cre__h2_is_skipped(const cre_http_header *field);
+/* Checks fields, and whether they and `bytes` more fit in a head. Returns 0 or an error. */
+int cre__h2_check_fields(cre_http2 *session, cre__h2_stream *stream, const cre_http_header *fields,
+                         size_t count, size_t bytes);
+/* Where nghttp2 takes the body of a stream from. */
+nghttp2_data_provider cre__h2_body_of(cre__h2_stream *stream);
+/* The meaning of an error of nghttp2's functions that submit something. */
+int cre__h2_submitted(int result);
+/* Reports the end of what is received. */
+void cre__h2_input_complete(cre_http2 *session, cre__h2_stream *stream);
 
 static inline void cre__h2_emit(cre_http2 *session, const cre_http2_event *event) {
     session->config.on_event(session->config.context, session, event);

@@ -8,11 +8,11 @@
 #include "core/config.h"
 #include "http2/http2_internal.h"
 
-CRE__CONFIG(cre_http2_config, read_body);
+CRE__CONFIG(cre_http2_config, reserved);
 
 /* A client earns two WINDOW_UPDATE frames, one for the stream and one for the connection, with each frame
  * that it receives. */
-enum { UPDATES_PER_FRAME = 2, MAX_EARNED_UPDATES = 4096 };
+enum { UPDATES_PER_FRAME = 2, LATE_PER_RESET = 4, MAX_EARNED_UPDATES = 4096 };
 
 /* Ends the session with GOAWAY, which is still produced. Returns what a callback of nghttp2 returns to stop
  * it. */
@@ -22,9 +22,21 @@ static int fail(cre_http2 *session, int error) {
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-static int spend_control(cre_http2 *session) {
+int cre__h2_spend_control(cre_http2 *session) {
     session->stats.control_frames++;
-    return cre__h2_budget_spend(&session->control, session->now) ? 0 : fail(session, CRE_EHTTP2_FLOOD);
+    return cre__h2_budget_spend(&session->control, session->now) ? 0 : CRE_EHTTP2_FLOOD;
+}
+
+static int spend_control(cre_http2 *session) {
+    int result = cre__h2_spend_control(session);
+    return result ? fail(session, result) : 0;
+}
+
+/* A frame of a stream that is closed. */
+static int spend_late(cre_http2 *session) {
+    if (!session->earned_late) return spend_control(session);
+    session->earned_late--;
+    return 0;
 }
 
 static int spend_reset(cre_http2 *session) {
@@ -58,11 +70,13 @@ static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *hea
     /* looked at here, so that no allocation has to fail for it: one frame takes little more */
     if (session->used > session->config.max_memory) return fail(session, CRE_ENOMEM);
     switch (head->type) {
-    case NGHTTP2_DATA:
-    case NGHTTP2_RST_STREAM: /* these have other limits */
+    case NGHTTP2_RST_STREAM: /* a client has as many as its own requests */
+        return session->config.client && !stream_of(protocol, head->stream_id) ? spend_late(session) : 0;
+    case NGHTTP2_DATA: /* these have other limits */
     case NGHTTP2_GOAWAY: return 0;
     case NGHTTP2_HEADERS:
         session->continuations = 0;
+        if (session->config.client) return stream_of(protocol, head->stream_id) ? 0 : spend_late(session);
         if (head->stream_id > session->last_stream) {
             session->last_stream = head->stream_id;
             return 0;
@@ -96,8 +110,9 @@ static int on_unknown_frame(nghttp2_session *protocol, void **payload, const ngh
 static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
     cre_http2 *session = context;
     const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
-    cre__h2_head_begin(session, !request);
     cre__h2_stream *stream = request ? NULL : stream_of(protocol, frame->hd.stream_id);
+    cre__h2_head_begin(session, session->config.client ? stream && stream->answered : !request);
+    if (session->config.client && !(stream && stream->tunnel)) return 0;
     if (stream && stream->extended_connect && !stream->resetting) {
         /* a tunnel has no trailers (RFC 9113 section 8.5) */
         int result = spend_reset(session);
@@ -130,7 +145,7 @@ static int on_invalid_header(nghttp2_session *protocol, const nghttp2_frame *fra
 }
 
 static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool final) {
-    stream->request_complete = final;
+    stream->input_complete = final;
     int result = cre__h2_head_finish(session, final);
     if (result == CRE_ENOMEM) return fail(session, CRE_ENOMEM);
     if (result) {
@@ -144,15 +159,16 @@ static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool fina
     stream->extended_connect = head->protocol_length != 0;
     session->stats.requests++;
     CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .stream_context = stream->context,
-                 .head = &head->parsed, .fields = head->fields, .head_bytes = head->bytes, .final = final,
+                 .head = &head->parsed, .fields = head->fields, .field_count = head->field_count,
+                 .head_bytes = head->bytes, .final = final,
                  .protocol = head->protocol_length ? head->protocol : NULL,
                  .protocol_length = head->protocol_length);
     return 0;
 }
 
-static void complete_request(cre_http2 *session, cre__h2_stream *stream) {
-    if (stream->request_complete) return;
-    stream->request_complete = true;
+void cre__h2_input_complete(cre_http2 *session, cre__h2_stream *stream) {
+    if (stream->input_complete) return;
+    stream->input_complete = true;
     if (stream->delivered && !stream->resetting)
         CRE__H2_EMIT(session, .kind = CRE_HTTP2_END, .stream = stream->id, .stream_context = stream->context);
 }
@@ -164,20 +180,32 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS: {
         int result = 0;
-        if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        if (session->config.client)
+            result = stream && !stream->resetting ? cre__h2_response_received(session, stream, final) : 0;
+        else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
             result = stream ? deliver_request(session, stream, final) : 0;
         else if (stream && final)
-            complete_request(session, stream);
+            cre__h2_input_complete(session, stream);
         cre__h2_head_trim(session);
-        return result;
+        return result && session->config.client ? fail(session, result) : result;
     }
     case NGHTTP2_DATA:
         if (!final && frame->hd.length == frame->data.padlen) return spend_control(session);
-        if (stream && final) complete_request(session, stream);
+        if (stream && final) cre__h2_input_complete(session, stream);
         return 0;
-    case NGHTTP2_RST_STREAM: return spend_reset(session);
+    case NGHTTP2_RST_STREAM: return session->config.client ? 0 : spend_reset(session);
     case NGHTTP2_SETTINGS:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK) session->acknowledged = true;
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            session->acknowledged = true;
+        else
+            session->settled = true;
+        if (session->config.client && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            CRE__H2_EMIT(session, .kind = CRE_HTTP2_PEER);
+        return 0;
+    case NGHTTP2_GOAWAY:
+        session->left = true;
+        session->peer_goaway_code = frame->goaway.error_code;
+        if (session->config.client) CRE__H2_EMIT(session, .kind = CRE_HTTP2_PEER);
         return 0;
     case NGHTTP2_PRIORITY_UPDATE: {
         /* ignored by nghttp2, but not about stream 0 (RFC 9218 section 7.1) */
@@ -199,6 +227,8 @@ static int on_data(nghttp2_session *protocol, uint8_t flags, int32_t id, const u
         return result == NGHTTP2_ERR_NOMEM ? fail(session, CRE_ENOMEM) : 0;
     }
     stream->unconsumed += (uint32_t)length;
+    if (session->config.client && nghttp2_session_consume_connection(protocol, length) == NGHTTP2_ERR_NOMEM)
+        return fail(session, CRE_ENOMEM);
     CRE__H2_EMIT(session, .kind = CRE_HTTP2_DATA, .stream = stream->id, .stream_context = stream->context,
                  .data = data, .length = length);
     return 0;
@@ -218,12 +248,14 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
     cre__h2_stream *stream = stream_of(protocol, id);
     if (!stream) return 0;
     nghttp2_session_set_stream_user_data(protocol, id, NULL);
-    if (stream->unconsumed &&
+    if (stream->unconsumed && !session->config.client &&
         nghttp2_session_consume_connection(protocol, stream->unconsumed) == NGHTTP2_ERR_NOMEM)
         fail(session, CRE_ENOMEM);
     if (stream->delivered)
         CRE__H2_EMIT(session, .kind = CRE_HTTP2_CLOSED, .stream = stream->id,
-                     .stream_context = stream->context, .code = code, .complete = stream->response_complete);
+                     .stream_context = stream->context,
+                     .code = stream->unsent ? CRE_HTTP2_REFUSED_STREAM : code, .error = stream->error,
+                     .complete = session->config.client ? stream->input_complete : stream->output_complete);
     cre__h2_stream_destroy(session, stream);
     return session->error == CRE_ENOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -240,6 +272,11 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
             session->error = CRE_EHTTP2;
         return 0;
     }
+    if (frame->hd.type == NGHTTP2_RST_STREAM && session->config.client) {
+        /* what the server has sent meanwhile */
+        if (session->earned_late < MAX_EARNED_UPDATES) session->earned_late += LATE_PER_RESET;
+        return 0;
+    }
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         /* of the library: because of an error of the client */
         if ((!stream || !stream->resetting) && !session->failed && spend_reset(session)) say_goodbye(session);
@@ -251,9 +288,10 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
     if (!stream) return 0;
     stream->progressed = true;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-    stream->response_complete = true;
+    stream->output_complete = true;
+    if (session->config.client) return 0;
     /* nobody wants the rest of the request; a tunnel is ended by either side for itself */
-    if (!stream->request_complete && !stream->resetting && !stream->tunnel &&
+    if (!stream->input_complete && !stream->resetting && !stream->tunnel &&
         cre__h2_stream_reset(session, stream, CRE_HTTP2_NO_ERROR) == CRE_ENOMEM)
         return fail(session, CRE_ENOMEM);
     return 0;
@@ -266,8 +304,22 @@ static int on_frame_not_sent(nghttp2_session *protocol, const nghttp2_frame *fra
     cre_http2 *session = context;
     cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
     if (!stream || stream->resetting || frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (session->config.client && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        stream->unsent = true; /* CLOSED follows */
+        return 0;
+    }
     int result = cre__h2_stream_reset(session, stream, CRE_HTTP2_INTERNAL_ERROR);
     return result == CRE_ENOMEM ? fail(session, CRE_ENOMEM) : 0;
+}
+
+/* Something that nghttp2 describes in words. */
+static int on_error(nghttp2_session *protocol, int error, const char *text, size_t length, void *context) {
+    (void)protocol, (void)text, (void)length;
+    cre_http2 *session = context;
+    /* the server does not use HTTP/2 */
+    if (error == NGHTTP2_ERR_SETTINGS_EXPECTED && session->config.client && !session->error)
+        session->error = CRE_EHTTP2_PREFACE;
+    return 0;
 }
 
 /* ---- create and destroy ---- */
@@ -291,7 +343,8 @@ static bool settle_config(cre_http2_config *config) {
            settle(&config->control_burst, 400, 16, INT32_MAX) &&
            settle(&config->control_rate, 100, 1, INT32_MAX) &&
            settle(&config->stall_timeout_ms, 30000, 1, INT32_MAX) &&
-           settle(&config->ack_timeout_ms, 30000, 1, INT32_MAX) && config->extended_connect <= 1;
+           settle(&config->ack_timeout_ms, 30000, 1, INT32_MAX) && config->extended_connect <= 1 &&
+           config->client <= 1 && !config->reserved;
 }
 
 static nghttp2_session_callbacks *make_callbacks(void) {
@@ -308,6 +361,7 @@ static nghttp2_session_callbacks *make_callbacks(void) {
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
+    nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
     return callbacks;
 }
 
@@ -334,25 +388,33 @@ static int make_protocol(cre_http2 *session) {
     nghttp2_option *option = make_options(&session->config);
     int result = NGHTTP2_ERR_NOMEM;
     if (callbacks && option)
-        result =
-            nghttp2_session_server_new3(&session->protocol, callbacks, session, option, &session->memory);
+        result = (session->config.client ? nghttp2_session_client_new3 : nghttp2_session_server_new3)(
+            &session->protocol, callbacks, session, option, &session->memory);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
     return result;
 }
 
-/* The first frames of the server. */
+/* The first frames. */
 static int submit_settings(cre_http2 *session) {
     const cre_http2_config *config = &session->config;
-    const nghttp2_settings_entry entries[] = {
+    const nghttp2_settings_entry of_client[] = {
+        { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, config->stream_window },
+        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, config->max_head },
+        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+    };
+    const nghttp2_settings_entry of_server[] = {
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, config->max_streams },
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, config->stream_window },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, config->max_head },
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
         { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 }, /* with `extended_connect` */
     };
-    const size_t count = sizeof entries / sizeof *entries - !config->extended_connect;
-    int result = nghttp2_submit_settings(session->protocol, NGHTTP2_FLAG_NONE, entries, count);
+    const size_t count = config->client ? sizeof of_client / sizeof *of_client
+                                        : sizeof of_server / sizeof *of_server - !config->extended_connect;
+    int result = nghttp2_submit_settings(session->protocol, NGHTTP2_FLAG_NONE,
+                                         config->client ? of_client : of_server, count);
     if (result) return result;
     return nghttp2_session_set_local_window_size(session->protocol, NGHTTP2_FLAG_NONE, 0,
                                                  (int32_t)config->connection_window);
@@ -427,6 +489,7 @@ int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, ui
     }
     if (now > session->now) session->now = now;
     ssize_t received = nghttp2_session_mem_recv(session->protocol, data, length);
+    if (session->error == CRE_EHTTP2_PREFACE) received = NGHTTP2_ERR_BAD_CLIENT_MAGIC;
     return leave(session, session->finished ? 0 : received);
 }
 
@@ -512,8 +575,10 @@ int cre_http2_goaway(cre_http2 *session, cre_http2_code code) {
     if (session->failed) return CRE_EGONE;
     int32_t last = nghttp2_session_get_last_proc_stream_id(session->protocol);
     int result = nghttp2_submit_goaway(session->protocol, NGHTTP2_FLAG_NONE, last, (uint32_t)code, NULL, 0);
-    if (!result) session->goaway_code = (uint32_t)code;
-    return result_of(result);
+    if (result) return result_of(result);
+    session->goaway_code = (uint32_t)code;
+    session->leaving = true;
+    return 0;
 }
 
 void cre_http2_get_stats(const cre_http2 *session, cre_http2_stats *stats, size_t size) {

@@ -46,20 +46,29 @@ void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
     cre__h2_free(session, stream);
 }
 
-static cre__h2_stream *find(cre_http2 *session, uint32_t id) {
-    if (session->failed || !id || id > INT32_MAX) return NULL;
+cre__h2_stream *cre__h2_stream_of(cre_http2 *session, uint32_t id) {
+    if (session->broken || !id || id > INT32_MAX) return NULL;
     cre__h2_stream *stream = nghttp2_session_get_stream_user_data(session->protocol, (int32_t)id);
+    if (stream || !session->config.client) return stream;
+    /* nghttp2 does not know requests before it has sent them */
+    for (stream = session->streams; stream && stream->id != id;)
+        stream = stream->next;
+    return stream;
+}
+
+static cre__h2_stream *find(cre_http2 *session, uint32_t id) {
+    if (session->failed) return NULL;
+    cre__h2_stream *stream = cre__h2_stream_of(session, id);
     return stream && stream->delivered && !stream->resetting ? stream : NULL;
 }
 
-/* nghttp2's errors of functions that submit something. */
-static int result_of(int result) {
+int cre__h2_submitted(int result) {
     return result >= 0 ? 0 : result == NGHTTP2_ERR_NOMEM ? CRE_ENOMEM : CRE_EGONE;
 }
 
 int cre__h2_stream_reset(cre_http2 *session, cre__h2_stream *stream, uint32_t code) {
     int result = nghttp2_submit_rst_stream(session->protocol, NGHTTP2_FLAG_NONE, (int32_t)stream->id, code);
-    if (result < 0) return result_of(result);
+    if (result < 0) return cre__h2_submitted(result);
     stream->resetting = true;
     drop_queue(session, stream);
     return 0;
@@ -72,17 +81,13 @@ int cre_http2_reset(cre_http2 *session, uint32_t id, cre_http2_code code) {
 
 /* ---- lists of fields for nghttp2 ---- */
 
-static bool is_named(const cre_http_header *field, const char *name) {
+bool cre__h2_is_named(const cre_http_header *field, const char *name) {
     size_t length = strlen(name);
     return field->name_length == length && cre__same(field->name, name, length);
 }
 
-typedef struct pairs {
-    nghttp2_nv *at;
-    size_t count;
-} pairs;
-
-static void add(pairs *list, const void *name, size_t name_length, const void *value, size_t value_length) {
+void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length, const void *value,
+                      size_t value_length) {
     /* nghttp2 copies both and changes neither */
     list->at[list->count++] = (nghttp2_nv){ .name = (uint8_t *)(uintptr_t)name,
                                             .value = (uint8_t *)(uintptr_t)value,
@@ -94,7 +99,11 @@ static void add(pairs *list, const void *name, size_t name_length, const void *v
 
 int cre__h2_stream_release(cre_http2 *session, cre__h2_stream *stream, size_t length) {
     if (!length) return 0;
-    return result_of(nghttp2_session_consume(session->protocol, (int32_t)stream->id, length));
+    const int32_t id = (int32_t)stream->id;
+    /* to a client the window of the connection is open: a response that is not read must not stop others */
+    return cre__h2_submitted(session->config.client
+                                 ? nghttp2_session_consume_stream(session->protocol, id, length)
+                                 : nghttp2_session_consume(session->protocol, id, length));
 }
 
 int cre_http2_consume(cre_http2 *session, uint32_t id, size_t length) {
@@ -170,10 +179,10 @@ static int submit_trailers(cre_http2 *session, cre__h2_stream *stream) {
     size_t count = 0;
     while (cre_http_fields_next(&at, end, &field))
         count++;
-    pairs list = { .at = cre__malloc(count * sizeof *list.at) };
+    cre__h2_pairs list = { .at = cre__malloc(count * sizeof *list.at) };
     if (!list.at) return NGHTTP2_ERR_NOMEM;
     for (at = stream->trailers; cre_http_fields_next(&at, end, &field);)
-        add(&list, field.name, field.name_length, field.value, field.value_length);
+        cre__h2_add_pair(&list, field.name, field.name_length, field.value, field.value_length);
     int result = nghttp2_submit_trailer(session->protocol, (int32_t)stream->id, list.at, list.count);
     cre__free(list.at);
     return result;
@@ -214,6 +223,10 @@ static ssize_t read_body(nghttp2_session *protocol, int32_t id, uint8_t *out, si
     return (ssize_t)length;
 }
 
+nghttp2_data_provider cre__h2_body_of(cre__h2_stream *stream) {
+    return (nghttp2_data_provider){ .source = { .ptr = stream }, .read_callback = read_body };
+}
+
 /* There is more of a body for nghttp2, or its end. */
 static int resume(cre_http2 *session, cre__h2_stream *stream) {
     if (!stream->deferred) return 0;
@@ -229,9 +242,8 @@ int cre_http2_resume(cre_http2 *session, uint32_t id) {
 }
 
 int cre_http2_set_context(cre_http2 *session, uint32_t id, void *context) {
-    if (session->broken || !id || id > INT32_MAX) return CRE_EGONE;
     /* also of one that is being reset: CLOSED is still to come */
-    cre__h2_stream *stream = nghttp2_session_get_stream_user_data(session->protocol, (int32_t)id);
+    cre__h2_stream *stream = cre__h2_stream_of(session, id);
     if (!stream) return CRE_EGONE;
     stream->context = context;
     return 0;
@@ -273,20 +285,18 @@ int cre_http2_send(cre_http2 *session, uint32_t id, const cre_slice *parts, int 
 
 /* ---- heads ---- */
 
-/* Whether a field is written by the library, or has no meaning in HTTP/2. */
-static bool skipped(const cre_http_header *field) {
+bool cre__h2_is_skipped(const cre_http_header *field) {
     static const char *const names[] = { "connection",       "content-length",    "keep-alive",
                                          "proxy-connection", "transfer-encoding", "upgrade" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_named(field, names[i])) return true;
+        if (cre__h2_is_named(field, names[i])) return true;
     return false;
 }
 
-/* Checks fields, and whether they and `extra` more pairs can be sent. */
-static int check(cre_http2 *session, cre__h2_stream *stream, const cre_http_header *fields, size_t count,
-                 size_t extra) {
+int cre__h2_check_fields(cre_http2 *session, cre__h2_stream *stream, const cre_http_header *fields,
+                         size_t count, size_t bytes) {
     /* as nghttp2 counts, whose limit is 64 KiB */
-    size_t bytes = 12 + 12 * extra + 256;
+    bytes += 12 + 12 * 8 + 256;
     for (size_t i = 0; i < count; i++) {
         if (!cre_http_header_valid(&fields[i])) return CRE_EHTTP_INVALID_FIELD;
         bytes += 12 + (size_t)fields[i].name_length + fields[i].value_length;
@@ -300,35 +310,39 @@ static int check(cre_http2 *session, cre__h2_stream *stream, const cre_http_head
     return CRE_EQUEUE_FULL;
 }
 
+char *cre__h2_decimal(uint64_t number, char *end) {
+    do
+        *--end = (char)('0' + number % 10);
+    while (number /= 10);
+    return end;
+}
+
 static bool among(const cre_http2_response *response, const char *name) {
     for (size_t i = 0; i < response->field_count; i++)
-        if (is_named(&response->fields[i], name)) return true;
+        if (cre__h2_is_named(&response->fields[i], name)) return true;
     return false;
 }
 
 /* Makes the pairs of a head. False: no memory. */
-static bool make_pairs(const cre_http2_response *response, char digits[24], pairs *list) {
+static bool make_pairs(const cre_http2_response *response, char digits[24], cre__h2_pairs *list) {
     list->at = cre__malloc((response->field_count + 4) * sizeof *list->at);
     list->count = 0;
     if (!list->at) return false;
     digits[0] = (char)('0' + response->status / 100);
     digits[1] = (char)('0' + response->status / 10 % 10);
     digits[2] = (char)('0' + response->status % 10);
-    add(list, ":status", 7, digits, 3);
-    if (response->date && !among(response, "date")) add(list, "date", 4, response->date, 29);
+    cre__h2_add_pair(list, ":status", 7, digits, 3);
+    if (response->date && !among(response, "date")) cre__h2_add_pair(list, "date", 4, response->date, 29);
     if (response->server && !among(response, "server"))
-        add(list, "server", 6, response->server, strlen(response->server));
+        cre__h2_add_pair(list, "server", 6, response->server, strlen(response->server));
     if (response->has_length) {
-        char *end = digits + 24, *at = end;
-        uint64_t length = response->content_length;
-        do
-            *--at = (char)('0' + length % 10);
-        while (length /= 10);
-        add(list, "content-length", 14, at, (size_t)(end - at));
+        char *end = digits + 24, *at = cre__h2_decimal(response->content_length, end);
+        cre__h2_add_pair(list, "content-length", 14, at, (size_t)(end - at));
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const cre_http_header *field = &response->fields[i];
-        if (!skipped(field)) add(list, field->name, field->name_length, field->value, field->value_length);
+        if (!cre__h2_is_skipped(field))
+            cre__h2_add_pair(list, field->name, field->name_length, field->value, field->value_length);
     }
     return true;
 }
@@ -352,13 +366,13 @@ static int check_response(cre_http2 *session, cre__h2_stream *stream, const cre_
         const cre_http_header server = { "server", response->server, 6, (uint32_t)strlen(response->server) };
         if (server.value_length > 1024 || !cre_http_header_valid(&server)) return CRE_EHTTP_INVALID_FIELD;
     }
-    int result = check(session, stream, response->fields, response->field_count, 4);
+    int result = cre__h2_check_fields(session, stream, response->fields, response->field_count, 0);
     return result ? result : accept(session, stream, length);
 }
 
 static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_response *response, bool end) {
     char digits[24];
-    pairs list;
+    cre__h2_pairs list;
     if (!make_pairs(response, digits, &list)) return CRE_ENOMEM;
     const int32_t id = (int32_t)stream->id;
     int result;
@@ -366,11 +380,11 @@ static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_re
         result =
             nghttp2_submit_headers(session->protocol, NGHTTP2_FLAG_NONE, id, NULL, list.at, list.count, NULL);
     } else {
-        nghttp2_data_provider body = { .source = { .ptr = stream }, .read_callback = read_body };
+        nghttp2_data_provider body = cre__h2_body_of(stream);
         result = nghttp2_submit_response(session->protocol, id, list.at, list.count, end ? NULL : &body);
     }
     cre__free(list.at);
-    return result_of(result);
+    return cre__h2_submitted(result);
 }
 
 int cre_http2_respond(cre_http2 *session, uint32_t id, const cre_http2_response *response,
@@ -402,7 +416,7 @@ int cre__h2_stream_refuse(cre_http2 *session, cre__h2_stream *stream, int status
 }
 
 static bool has_no_place_in_trailers(const cre_http_header *field) {
-    return skipped(field) || is_named(field, "host") || is_named(field, "trailer");
+    return cre__h2_is_skipped(field) || cre__h2_is_named(field, "host") || cre__h2_is_named(field, "trailer");
 }
 
 int cre_http2_send_trailers(cre_http2 *session, uint32_t id, const cre_http_header *fields, size_t count) {
@@ -411,7 +425,7 @@ int cre_http2_send_trailers(cre_http2 *session, uint32_t id, const cre_http_head
     if (!stream->responding || stream->ended) return CRE_ESTATE;
     if (!count) return cre_http2_send(session, id, NULL, 0, true);
     if (stream->tunnel) return CRE_EINVALID;
-    int result = check(session, stream, fields, count, 0);
+    int result = cre__h2_check_fields(session, stream, fields, count, 0);
     if (result) return result;
     size_t size = 0;
     for (size_t i = 0; i < count; i++) {

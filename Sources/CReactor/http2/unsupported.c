@@ -1,5 +1,6 @@
 /* The functions of a build without HTTP/2: there are no sessions. */
 #include <creactor/http2.h>
+#include <creactor/http2_request.h>
 
 #ifndef CRE_HAVE_HTTP2
 #include "core/config.h"
@@ -84,6 +85,23 @@ int cre_http2_announce_end(cre_http2 *session) {
 int cre_http2_goaway(cre_http2 *session, cre_http2_code code) {
     (void)session, (void)code;
     return CRE_EUNSUPPORTED;
+}
+
+int cre_http2_send_request(cre_http2 *session, const cre_http2_request *request, bool final, void *context,
+                           uint32_t *stream) {
+    (void)session, (void)request, (void) final, (void)context, (void)stream;
+    return CRE_EUNSUPPORTED;
+}
+
+uint32_t cre_http2_room(const cre_http2 *session) {
+    (void)session;
+    return 0;
+}
+
+void cre_http2_get_peer(const cre_http2 *session, cre_http2_peer *peer, size_t size) {
+    (void)session;
+    cre_http2_peer none = { 0 };
+    cre__config_give(peer, size, &none, sizeof none);
 }
 
 void cre_http2_get_stats(const cre_http2 *session, cre_http2_stats *stats, size_t size) {

@@ -44,6 +44,8 @@
 #include "loop.h"
 #include "port.h"
 #include "record.h"
+#include "redis.h"
+#include "redis_session.h"
 #include "session.h"
 #include "shared_atomic.h"
 #include "shared_lock.h"

@@ -116,7 +116,11 @@
     XX(SHARED_MISMATCH, -1606, "this shared memory has another type or layout")                  \
     /* signatures */                                                                             \
     XX(SIGNATURE, -1700, "the signature is not that of the message")                             \
-    XX(SIGNATURE_KEY, -1701, "no valid key of the algorithm's type and size")
+    XX(SIGNATURE_KEY, -1701, "no valid key of the algorithm's type and size")                    \
+    /* Redis */                                                                                  \
+    XX(REDIS_PROTOCOL, -1800, "malformed or unexpected reply from Redis")                        \
+    XX(REDIS_TOO_LARGE, -1801, "reply from Redis larger than the limit")                         \
+    XX(REDIS_DEPTH, -1802, "reply from Redis nested deeper than the limit")
 
 /** The library's own errors. CRE_ERROR_MAP is the list, with their messages. */
 typedef enum cre_error {

@@ -17,7 +17,7 @@ END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 1, 1, 4, 8, 32
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE_ERROR, \
     REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, CONNECT_ERROR, ENHANCE_YOUR_CALM = range(12)
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, \
-    ENABLE_CONNECT_PROTOCOL = 1, 2, 3, 4, 5, 6, 8
+    ENABLE_CONNECT_PROTOCOL, NO_RFC7540_PRIORITIES = 1, 2, 3, 4, 5, 6, 8, 9
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 PATIENCE = 20
@@ -96,7 +96,8 @@ class Client:
         self.decoder, self.encoder = hpack.Decoder(), hpack.Encoder()
         self.decoder.max_header_list_size = 1 << 20
         self.block, self.server_settings, self.pings = None, {}, 0
-        self.consumes = True
+        self.consumes, self.max_frame_size = True, 16384
+        self.send_window, self.stream_windows = 65535, {}  # what may be sent, as far as the server has opened it
         if settings is not None:
             self.send(PREFACE + frame(SETTINGS, 0, 0, settings))
             if settle:
@@ -126,6 +127,18 @@ class Client:
 
     def data(self, stream, payload=b"", end=False):
         self.frame(DATA, END_STREAM if end else 0, stream, payload)
+
+    def stream_window(self, stream):
+        return self.stream_windows.get(stream, self.server_settings.get(INITIAL_WINDOW_SIZE, 65535))
+
+    def data_within_windows(self, stream, payload, flags=0, of_connection_only=False):
+        """Sends DATA as soon as the windows permit it; without them it waits for ever."""
+        while self.send_window < len(payload) or \
+                not of_connection_only and self.stream_window(stream) < len(payload):
+            self.until(lambda got: got.kind == WINDOW_UPDATE, "a window")
+        self.send_window -= len(payload)
+        self.stream_windows[stream] = self.stream_window(stream) - len(payload)
+        self.frame(DATA, flags, stream, payload)
 
     def window(self, stream, increment):
         self.frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", increment))
@@ -164,7 +177,11 @@ class Client:
             self.input += piece
 
     def examine(self, got):
-        """What a client must do of itself."""
+        """What a client must do of itself, and what no server may send."""
+        if got.kind == PUSH_PROMISE or got.stream and not got.stream % 2:
+            raise Failure(f"the server pushes: {got}")
+        if len(got.payload) > self.max_frame_size:
+            raise Failure(f"{got} with a limit of {self.max_frame_size} bytes")
         if got.kind == HEADERS and not got.flags & END_HEADERS:
             self.block = got
         elif got.kind == CONTINUATION and self.block:
@@ -180,6 +197,12 @@ class Client:
             self.frame(SETTINGS, ACK)
         elif got.kind == DATA and self.consumes and got.payload:
             self.window(0, len(got.payload))
+        elif got.kind == WINDOW_UPDATE:
+            increment, = struct.unpack(">I", got.payload)
+            if got.stream:
+                self.stream_windows[got.stream] = self.stream_window(got.stream) + increment
+            else:
+                self.send_window += increment
 
     def until(self, accept, what):
         """The first frame that `accept` takes."""

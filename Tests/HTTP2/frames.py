@@ -1,13 +1,16 @@
 """RFC 9113 sections 3 to 7: connections, frames, streams and errors."""
 
+import select
 import struct
 
-from client import (ACK, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR,
-                    FRAME_SIZE_ERROR, GOAWAY, HEADER_TABLE_SIZE, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS,
-                    MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE,
-                    REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, Failure, block_of,
-                    fields_of, frame, literal, setting)
-from suite import case
+from client import (ACK, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_CONNECT_PROTOCOL, ENABLE_PUSH, END_HEADERS,
+                    END_STREAM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADER_TABLE_SIZE, HEADERS,
+                    INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE,
+                    NO_RFC7540_PRIORITIES, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE,
+                    REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, Failure,
+                    block_of, fields_of, frame, literal, setting)
+from suite import case, has_websockets, is_whole
+from websocket import BINARY, WebSocket
 
 # ---- 3.4: the preface ----
 
@@ -466,6 +469,8 @@ for title, flags, stream, payload, code in [
     ("SETTINGS_INITIAL_WINDOW_SIZE of 2^31", 0, 0, setting(INITIAL_WINDOW_SIZE, 1 << 31), FLOW_CONTROL_ERROR),
     ("SETTINGS_MAX_FRAME_SIZE of 2^14 - 1", 0, 0, setting(MAX_FRAME_SIZE, 16383), PROTOCOL_ERROR),
     ("SETTINGS_MAX_FRAME_SIZE of 2^24", 0, 0, setting(MAX_FRAME_SIZE, 1 << 24), PROTOCOL_ERROR),
+    ("SETTINGS_ENABLE_CONNECT_PROTOCOL of 2 (RFC 8441 3)", 0, 0, setting(ENABLE_CONNECT_PROTOCOL, 2), PROTOCOL_ERROR),
+    ("SETTINGS_NO_RFC7540_PRIORITIES of 2 (RFC 9218 2.1)", 0, 0, setting(NO_RFC7540_PRIORITIES, 2), PROTOCOL_ERROR),
 ]:
 
     @case("6.5", title)
@@ -480,6 +485,28 @@ def _(suite):
     c = suite.connect(
         setting(ENABLE_PUSH, 1) + setting(INITIAL_WINDOW_SIZE, 2**31 - 1) + setting(MAX_FRAME_SIZE, 2**24 - 1) +
         setting(HEADER_TABLE_SIZE, 0) + setting(MAX_CONCURRENT_STREAMS, 0) + setting(MAX_HEADER_LIST_SIZE, 2**32 - 1))
+    c.headers(1)
+    c.response(1)
+
+
+@case("6.5.2", "frames of the server are as large as the client permits, not larger")
+def _(suite):
+    c = suite.connect(setting(MAX_FRAME_SIZE, 100_000) + setting(INITIAL_WINDOW_SIZE, 1 << 20))
+    c.max_frame_size = 100_000
+    c.window(0, 1 << 20)
+    c.headers(1, fields_of(path=suite.large))
+    c.response(1)
+    c.frame(SETTINGS, 0, 0, setting(MAX_FRAME_SIZE, 16384))
+    c.until(lambda got: got.kind == SETTINGS and got.flags & ACK, "an acknowledgement")
+    c.max_frame_size = 16384
+    c.headers(3, fields_of(path=suite.large))
+    c.response(3)
+
+
+@case("6.5.2", "ENABLE_CONNECT_PROTOCOL and NO_RFC7540_PRIORITIES of a client")
+def _(suite):
+    c = suite.connect(setting(ENABLE_CONNECT_PROTOCOL, 1) + setting(NO_RFC7540_PRIORITIES, 1))
+    c.frame(PRIORITY, 0, 1, b"\0\0\0\0\x10")
     c.headers(1)
     c.response(1)
 
@@ -677,6 +704,59 @@ def _(suite):
     c.frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 2**31 - 1))
     # A connection error by the RFC; nghttp2 resets the streams.
     c.stream_error(1, FLOW_CONTROL_ERROR)
+
+
+@case("6.9.1", "more DATA than the window of a stream permits", has_websockets)
+def _(suite):
+    # A WebSocket that takes no echoes is not read in the end.
+    c = suite.connect(setting(INITIAL_WINDOW_SIZE, 0))
+    socket = WebSocket(c, 1)
+    message = bytes(100_000)
+    for _ in range(400):
+        socket.send(message, BINARY)
+        while select.select([c.socket], [], [], 0)[0]:
+            got = c.next_frame()
+            if not got or got.kind == GOAWAY or got.kind == RST_STREAM and got.stream == 1:
+                break
+        else:
+            continue
+        break
+    ends = [got for got in c.seen if got.kind in (GOAWAY, RST_STREAM)]
+    if not ends:
+        c.stream_error(1, FLOW_CONTROL_ERROR)
+    elif ends[0].code != FLOW_CONTROL_ERROR:
+        raise Failure(f"{ends[0]} instead of code {FLOW_CONTROL_ERROR}")
+
+
+@case("6.9.1", "padding counts, and its window is returned", is_whole)
+def _(suite):
+    c = suite.connect()
+    c.post(1)
+    for _ in range(140):
+        c.data_within_windows(1, b"\xff" + b"x" * 1000 + b"\0" * 255, PADDED)
+    c.data(1, end=True)
+    c.response(1)
+
+
+@case("6.9.1", "a body of many windows", is_whole)
+def _(suite):
+    c = suite.connect()
+    c.post(1)
+    for _ in range(120):
+        c.data_within_windows(1, b"x" * 16384)
+    c.data(1, end=True)
+    c.response(1)
+
+
+@case("6.9", "DATA of streams that were reset returns the window of the connection")
+def _(suite):
+    c = suite.connect()
+    for stream in range(1, 41, 2):
+        c.post(stream)
+        c.reset(stream)
+        for _ in range(4):
+            c.data_within_windows(stream, b"x" * 16000, of_connection_only=True)
+    c.alive()
 
 
 # ---- 6.10: CONTINUATION ----

@@ -8,19 +8,28 @@ from client import Client, Failure
 CASES = []
 
 
-def case(section, title):
+def case(section, title, applies=lambda suite: True):
     def register(function):
-        CASES.append((section, title, function))
+        CASES.append((section, title, function, applies))
         return function
 
     return register
 
 
-class Suite:
-    """The server under test, as cases see it."""
+def is_whole(suite):
+    return not suite.is_bare
 
-    def __init__(self, port, large="/large", has_tunnels=True):
-        self.port, self.large, self.has_tunnels = port, large, has_tunnels
+
+def has_websockets(suite):
+    return suite.has_tunnels and not suite.is_bare
+
+
+class Suite:
+    """The server under test, as cases see it. A bare one echoes bodies of requests and the bytes of tunnels."""
+
+    def __init__(self, port, large="/large", has_tunnels=True, is_bare=False, compresses=False):
+        self.port, self.large, self.compresses = port, large, compresses
+        self.has_tunnels, self.is_bare = has_tunnels, is_bare
         self.clients = []
 
     def connect(self, settings=b"", settle=True):
@@ -31,8 +40,8 @@ class Suite:
     def run(self, pattern=""):
         """Runs the cases whose section or title has the pattern. Returns the number of failures."""
         failures, count, start = 0, 0, time.monotonic()
-        for section, title, function in CASES:
-            if pattern and pattern not in f"{section}: {title}":
+        for section, title, function, applies in CASES:
+            if pattern and pattern not in f"{section}: {title}" or not applies(self):
                 continue
             count += 1
             why = None

@@ -14,9 +14,11 @@ loader.exec_module(parity)
 class CheckParity(unittest.TestCase):
     def test_names_of_tests(self):
         self.assertEqual(list(parity.missing_names(
-            "`OptionTests`, `OptionTests.callsMerge`, `Demos.hello`, `test_ring.c`, `Tests/Browser/run`")), [])
+            "`OptionTests`, `OptionTests.callsMerge`, `Demos.hello`, `test_ring.c`, `Tests/Browser/run`, "
+            "`HTTP/2 6.9.1`")), [])
         for name in ["NoTests", "OptionTests.calls", "Demos.hell", "test_none.c", "Tests/Browser/none"]:
             self.assertEqual(list(parity.missing_names(f"| `{name}` |")), [name])
+        self.assertEqual(list(parity.missing_names("`HTTP/2 6.9.9`")), ["case of section 6.9.9"])
 
     def test_rows(self):
         rows = [f"| {letter}{number} | a | b |" for letter, last in parity.ROWS.items() for number in range(1, last + 1)]

@@ -6,13 +6,14 @@
 run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev' 'lib:libnghttp2=libnghttp2-dev')
 test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
-bench_extras=('wrk=wrk' 'h2load=nghttp2-client')
+bench_extras=('wrk=wrk')
 lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is skipped.
 lint_extras=('shellcheck=shellcheck' 'dtrace=systemtap-sdt-dev')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'py:hpack=python3-hpack' 'js:ws=node-ws' 'curl=curl')
+test_extras+=('h2load=nghttp2-client' 'node=nodejs')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev')
 # ISA-L's assembly is for x86-64 in Debian 12.
 if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Browser:
-    def __init__(self, program):
+    def __init__(self, program, *arguments):
         self.home = tempfile.mkdtemp(prefix="chat-browser-")
         commands, self.to_browser = os.pipe()
         self.from_browser, answers = os.pipe()
@@ -25,7 +25,7 @@ class Browser:
              "--disable-extensions", "--disable-background-networking", "--disable-component-update",
              "--disable-sync", "--disable-default-apps", "--no-first-run", "--no-default-browser-check",
              "--no-proxy-server", "--password-store=basic", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-             "--remote-debugging-pipe", f"--user-data-dir={self.home}/profile", "about:blank"],
+             "--remote-debugging-pipe", f"--user-data-dir={self.home}/profile", *arguments, "about:blank"],
             pass_fds=(commands, answers), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
             env={**os.environ, "HOME": self.home, "XDG_CONFIG_HOME": self.home, "XDG_CACHE_HOME": self.home,

@@ -55,6 +55,8 @@ package struct Configuration: Codable, Sendable {
     /// The certificate of its TLS ports, and another one for clients that ask for its host.
     package var certificate: Certificate?
     package var otherCertificate: Certificate?
+    /// Those of TLS 1.2, in OpenSSL's notation.
+    package var ciphers: String?
 
     // The scenario
     /// Handlers are asynchronous.
@@ -133,6 +135,7 @@ extension Configuration {
     package var tls: TLSConfiguration? {
         guard let certificate else { return nil }
         var tls = TLSConfiguration(certificateFile: certificate.chain, privateKeyFile: certificate.key)
+        tls.ciphers = ciphers
         if let clientAuthorities { tls.clientCertificates = .required(authorities: .file(clientAuthorities)) }
         if let other = otherCertificate {
             tls.certificates.append(

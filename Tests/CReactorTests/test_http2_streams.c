@@ -275,9 +275,29 @@ TEST(shutdown_finishes_requests) {
     CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, "ok", 2), 0);
     h2_await(c, "DATA 1 'ok' end|");
     h2_await_end(c);
+    /* by which it knows that nothing it may have sent since was served */
+    h2_await(idle, "GOAWAY last=2147483647 code=0|GOAWAY last=0 code=0|");
     h2_await_end(idle);
     h2_close(c);
     h2_close(idle);
+    NET_UNTIL(net, done);
+    net_stop(net);
+}
+
+/* The client may send it to another server: no handler has had it. */
+TEST(shutdown_refuses_incomplete_requests) {
+    net_server *net = start((cre_port_options){ 0 });
+    h2_client *c = h2_open(net);
+    put_headers(&c->out, 1, 0, H2_POST("/hello") "content-length: 6\n");
+    put_frame(&c->out, DATA, 0, 1, "abc", 3);
+    put_headers(&c->out, 3, END_STREAM, H2_GET("/hello"));
+    h2_send(c);
+    h2_await(c, "DATA 3 'hello' end|");
+    bool done = false;
+    cre_engine_shutdown(net->engine, 60000, set_true, &done);
+    h2_await(c, "RST_STREAM 1 code=7|");
+    h2_await_end(c);
+    h2_close(c);
     NET_UNTIL(net, done);
     net_stop(net);
 }

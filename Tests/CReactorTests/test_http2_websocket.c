@@ -72,6 +72,23 @@ TEST(messages_on_several_streams) {
     net_stop(net);
 }
 
+/* The end of a WebSocket that the server closes does not wait for a client that never ends its side. */
+TEST(a_stream_that_the_client_keeps_open) {
+    net_server *net = start((cre_port_options){ .close_timeout_ms = 1 });
+    h2_client *c = h2_open(net);
+    put_headers(&c->out, 1, 0, CONNECT_FIELDS("/a"));
+    h2_send(c);
+    h2_await(c, "HEADERS 1 :status=200|");
+    const cre_session session = net_expect_event(net, CRE_EVENT_OPEN)->record.session;
+    CHECK_EQ(cre_engine_close(net->engine, session, 1000, NULL), 0);
+    h2_await(c, "DATA 1 '\x88\x02\x03\xe8'|");
+    put_ws(&c->out, 1, 0, CRE_WS_CLOSE, "\x03\xe8");
+    h2_send(c);
+    h2_await(c, "DATA 1 '' end|RST_STREAM 1 code=8|");
+    h2_close(c);
+    net_stop(net);
+}
+
 TEST(messages_in_many_frames) {
     static uint8_t frame[8 + 40000] = { CRE_WS_FIN | CRE_WS_BINARY, 0x80 | 126, 40000 >> 8, 40000 & 0xFF };
     net_server *net = start((cre_port_options){ 0 });

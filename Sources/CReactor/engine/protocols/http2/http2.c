@@ -189,7 +189,13 @@ static void due(cre__conn *conn) {
         CRE__FINISH(conn, .reason = CRE_CLOSED_TIMEOUT);
         return;
     }
-    if (http2->announced && !http2->going_away) go_away(http2);
+    if (http2->announced && !http2->going_away) {
+        go_away(http2);
+        if (!http2->stream_count) { /* it ends behind its output */
+            cre__transport_set_deadline(&conn->transport, GOODBYE_MS);
+            return;
+        }
+    }
     if (http2->stream_count) {
         http2->ticking = true;
         look_for_stalled(http2);

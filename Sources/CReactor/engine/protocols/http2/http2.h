@@ -23,6 +23,7 @@ struct cre__http2_stream {
     bool closed : 1;         /* the session has closed it */
     bool input_complete : 1; /* the client has ended its side */
     bool end_reported : 1;   /* ...and the protocol knows it */
+    bool refused : 1;        /* it ends before anybody has had its request */
 };
 
 /* The session of a connection, beside it because it lives as long as its callbacks. */

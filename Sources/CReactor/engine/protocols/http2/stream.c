@@ -132,7 +132,9 @@ size_t cre__http2_stream_read(void *context, uint32_t id, void *at, uint8_t *out
     size_t length = cre__queue_take(transport, out, capacity);
     if (transport->state == CRE__TRANSPORT_FINISHING) {
         *final = !transport->queued;
-        if (!*final) cre__transport_set_deadline(transport, conn->port->options.idle_timeout_ms);
+        const cre_port_options *options = &conn->port->options;
+        /* as on a socket, the client has a time to end its side, too */
+        cre__transport_set_deadline(transport, *final ? options->close_timeout_ms : options->idle_timeout_ms);
     } else if (length) {
         cre__transport_mark(transport); /* its queue has changed, and a file goes on */
     }
@@ -158,6 +160,7 @@ static void carry(cre__conn *conn) {
     if (transport->state == CRE__TRANSPORT_FINISHING) {
         if (stream->held) drop_held(stream);
         if (!stream->responded) { /* there is nothing that could end */
+            stream->refused = conn->stream.close_reason == CRE_CLOSED_SHUTDOWN;
             cre__transport_close(transport, true);
             return;
         }
@@ -185,9 +188,11 @@ static void uncarry(cre__conn *conn, bool reset) {
     if (!--http2->stream_count) http2->idle_since = (uint32_t)cre_loop_now(conn->transport.net->loop);
     if (!cre__http2_serves(http2)) return;
     if (!stream->closed) {
+        const uint32_t code = stream->refused ? CRE_HTTP2_REFUSED_STREAM
+                              : reset         ? CRE_HTTP2_INTERNAL_ERROR
+                                              : CRE_HTTP2_CANCEL;
         (void)cre_http2_set_context(http2->session, stream->id, NULL);
-        (void)cre_http2_reset(http2->session, stream->id,
-                              reset ? CRE_HTTP2_INTERNAL_ERROR : CRE_HTTP2_CANCEL);
+        (void)cre_http2_reset(http2->session, stream->id, code);
     }
     cre__http2_mark(http2);
 }

@@ -35,6 +35,8 @@ CRE_BEGIN_DECLS
 typedef struct cre_clients cre_clients;
 /** One connection to a server. */
 typedef struct cre_client cre_client;
+/** One connection of http_client.h. */
+typedef struct cre_http_client cre_http_client;
 
 #define CRE_CLIENT_DEFAULT_QUEUE    8388608u    /* 8 MiB */
 #define CRE_CLIENT_MAX_SEND         0x3fffffffu /* bytes of one call: 1 GiB - 1 */
@@ -114,6 +116,10 @@ typedef struct cre_client_options {
     /** WebSockets: an invalid frame was received, so nothing more is. What was received before may still be
      * answered until cre_client_conclude or the close timeout ends the connection. NULL: it ends at once. */
     void (*failing)(void *context, cre_client *client);
+    /** WebSockets: a connection of http_client.h with HTTP/2, which carries this client (RFC 8441). `host`
+     * and `port` make the authority only; `tls` is not read. NULL: a connection of its own. When the carrier
+     * ends, so does the client. */
+    cre_http_client *carrier;
 } cre_client_options;
 
 /** Creates the clients of a loop. Returns 0 and *clients, which the caller destroys before the loop, or
@@ -128,7 +134,8 @@ CRE_API void cre_clients_destroy(cre_clients *clients);
  * cre_clients_destroy comes first. Otherwise returns an error of cre_connector_start; CRE_EINVALID for a
  * name that no certificate can have, a framing that cre_framing_config_check refuses, or missing callbacks;
  * CRE_EHTTP_INVALID_FIELD or CRE_ELIMIT for a handshake request that cannot be written; CRE_EUNSUPPORTED for
- * `deflate` in a build without zlib; CRE_ENOMEM. No callback is called then.
+ * `deflate` in a build without zlib; CRE_ELIMIT when the carrier has no room, CRE_ESTATE when it is not one,
+ * CRE_EHTTP2_CONNECT when its server accepts no WebSockets; CRE_ENOMEM. No callback is called then.
  */
 CRE_NODISCARD CRE_API int cre_client_connect(cre_clients *clients, const cre_client_options *options,
                                              cre_client **client);

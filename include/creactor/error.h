@@ -82,6 +82,10 @@
     XX(HTTP2, -1270, "HTTP/2 protocol error")                                                    \
     XX(HTTP2_PREFACE, -1271, "not the connection preface of HTTP/2")                             \
     XX(HTTP2_FLOOD, -1272, "more HTTP/2 frames than a limit allows")                             \
+    XX(HTTP2_REFUSED, -1273, "the server has not processed the HTTP/2 request")                  \
+    XX(HTTP2_RESET, -1274, "the HTTP/2 stream was reset")                                        \
+    XX(HTTP2_CONNECT, -1275, "the server does not accept WebSockets over HTTP/2")                \
+    XX(HTTP2_NOT_CHOSEN, -1276, "the server has not chosen HTTP/2 by ALPN")                      \
     /* packet framing */                                                                         \
     XX(FRAMING_TOO_LONG, -1300, "packet longer than the limit")                                  \
     XX(FRAMING_LENGTH, -1301, "impossible packet length in the length field")                    \

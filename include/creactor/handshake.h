@@ -104,12 +104,19 @@ typedef struct cre_ws_request {
  */
 CRE_NODISCARD CRE_API int cre_ws_write_request(char *out, size_t capacity, const cre_ws_request *request);
 
+/** The fields of a request over HTTP/2 (RFC 8441), in which `host`, `target` and `key` are not read: the
+ * version, then those of the request, without fields that belong to the handshake. Copies them to `out` and
+ * returns their number, CRE_ELIMIT for more than `capacity`, or CRE_EHTTP_INVALID_FIELD. Any thread. */
+CRE_NODISCARD CRE_API int cre_ws_request_fields(cre_http_header *out, size_t capacity,
+                                                const cre_ws_request *request);
+
 /**
  * Checks a response head against the key and the offer of the request (RFC 6455 section 4.1, end): 101,
- * Upgrade, Connection, the accept value, a subprotocol that was offered (or none), well-formed extensions
- * (none when `offered_extensions` is NULL). Whether the extensions match the offer is for the code that
- * negotiates them to check, such as cre_ws_deflate_agree. *subprotocol is set to the chosen field or NULL;
- * `subprotocol` itself may be NULL. Returns 0 or CRE_EHTTP_HANDSHAKE_... Any thread.
+ * Upgrade, Connection and the accept value, or of HTTP/2 a status of 2xx; a subprotocol that was offered (or
+ * none), well-formed extensions (none when `offered_extensions` is NULL). Whether the extensions match the
+ * offer is for the code that negotiates them to check, such as cre_ws_deflate_agree. *subprotocol is set to
+ * the chosen field or NULL; `subprotocol` itself may be NULL. Returns 0 or CRE_EHTTP_HANDSHAKE_... Any
+ * thread.
  */
 CRE_NODISCARD CRE_API int cre_ws_response_check(const cre_http_head *head, const cre_http_field *fields,
                                                 const uint8_t *head_bytes, const char key[CRE_WS_KEY_LENGTH],

@@ -11,7 +11,7 @@
 #include "core/memory.h"
 #include "net/tls.h"
 
-CRE__CONFIG(cre_client_options, failing);
+CRE__CONFIG(cre_client_options, carrier);
 
 #define TIMEOUT_MS 10000u
 
@@ -28,6 +28,7 @@ static void free_client(cre_client *client) {
     unlink_client(client);
     cre__client_ws_free(client);
     cre__client_http_free(client);
+    cre__client_stream_free(client);
     cre_framing_deinit(&client->framing);
     cre_tls_client_release(client->options.tls);
     cre_tls_client_release(client->outer_tls);
@@ -144,7 +145,7 @@ static void on_ready(cre__transport *transport) {
         cre__client_opened(client, &(cre_client_opening){ 0 });
 }
 
-static uint32_t time_left(const cre_client *client) {
+uint32_t cre__client_time_left(const cre_client *client) {
     uint64_t now = cre_loop_now(client->clients->net.loop);
     return client->deadline > now ? (uint32_t)(client->deadline - now) : 1;
 }
@@ -163,7 +164,7 @@ void cre__client_secure(cre_client *client) {
     if (result)
         cre__client_reset(client, result);
     else
-        cre__transport_set_deadline(transport, time_left(client));
+        cre__transport_set_deadline(transport, cre__client_time_left(client));
 }
 
 int cre__client_set_outer_tls(cre_client *client, cre_tls_client *tls, const char *name) {
@@ -235,7 +236,7 @@ static void on_ended(cre__transport *transport, int error) {
 
 static bool on_writable(cre__transport *transport, uint32_t *budget) {
     cre_client *client = cre__client_of(transport);
-    (void)budget;
+    if (client->http && client->http->session) return cre__client_http2_produce(client->http, budget);
     transport->producing = false;
     if (client->options.drained) client->options.drained(client->options.context, client);
     /* After a read the transport is no longer marked: the end of the turn must send the new output. */
@@ -264,6 +265,7 @@ static void on_due(cre__transport *transport) {
 
 static bool on_turn(cre__transport *transport) {
     cre_client *client = cre__client_of(transport);
+    if (client->stream && client->phase == CRE__CLIENT_SECURING) on_ready(transport);
     if (!client->resume_due) return true;
     client->resume_due = false;
     if (!cre__client_live(client) || client->paused) return true;
@@ -274,6 +276,15 @@ static bool on_turn(cre__transport *transport) {
 
 static void on_free(cre__transport *transport) {
     end_client(cre__client_of(transport));
+}
+
+static void on_carry(cre__transport *transport) {
+    cre__client_stream_carry(cre__client_of(transport));
+}
+
+static void on_uncarry(cre__transport *transport, bool reset) {
+    (void)reset;
+    cre__client_stream_uncarry(cre__client_of(transport));
 }
 
 static void on_released(uv_handle_t *handle) {
@@ -294,6 +305,8 @@ static const cre__transport_events events = {
     .turn = on_turn,
     .free = on_free,
     .released = on_released,
+    .carry = on_carry,
+    .uncarry = on_uncarry,
 };
 
 /* ---- connecting ---- */
@@ -311,7 +324,7 @@ static int open_transport(cre_client *client, int descriptor) {
     else if (client->options.tls && !client->secures_later)
         result = cre__tls_attach_client(&client->transport, client->options.tls, client->tls_name);
     if (result) return result;
-    cre__transport_set_deadline(&client->transport, time_left(client));
+    cre__transport_set_deadline(&client->transport, cre__client_time_left(client));
     cre__transport_start(&client->transport);
     return 0;
 }
@@ -339,7 +352,7 @@ char *cre__client_copy(const char *text) {
 /* Copies the options that are needed later. */
 static int take_options(cre_client *client, const cre_client_options *options) {
     client->options = *options;
-    client->options.tls = cre_tls_client_retain(options->tls);
+    client->options.tls = options->carrier ? NULL : cre_tls_client_retain(options->tls);
     cre_client_options *own = &client->options;
     if (!own->timeout_ms) own->timeout_ms = TIMEOUT_MS;
     if (!own->max_queue) own->max_queue = CRE_CLIENT_DEFAULT_QUEUE;
@@ -359,6 +372,20 @@ static int take_options(cre_client *client, const cre_client_options *options) {
     return 0;
 }
 
+/* Opens the client as a stream of a connection. */
+static int open_carried(cre_client *client, const cre_client_options *options) {
+    int result = cre__client_carry(client, options->carrier);
+    if (!result && options->websocket) result = cre__client_ws_request(client, options);
+    if (result) {
+        if (client->stream) cre__client_stream_uncarry(client);
+        return result;
+    }
+    client->phase = CRE__CLIENT_SECURING;
+    cre__transport_set_deadline(&client->transport, client->options.timeout_ms);
+    cre__transport_mark_turn(&client->transport);
+    return 0;
+}
+
 int cre_client_connect(cre_clients *clients, const cre_client_options *given, cre_client **out) {
     cre_client_options options;
     int result = cre__config_take(&options, sizeof options, given);
@@ -373,7 +400,10 @@ int cre_client_connect(cre_clients *clients, const cre_client_options *given, cr
                                .port = options.port,
                                .timeout_ms = client->options.timeout_ms };
     cre_loop *loop = clients->net.loop;
-    if (!result) result = cre_connector_start(loop, &to, on_connected, client, &client->connector);
+    if (!result && options.carrier)
+        result = open_carried(client, &options);
+    else if (!result)
+        result = cre_connector_start(loop, &to, on_connected, client, &client->connector);
     if (result) {
         free_client(client);
         return result;

@@ -3,7 +3,9 @@
 #define CRE_CLIENT_INTERNAL_H
 
 #include <creactor/client.h>
+#include <creactor/http2_request.h>
 #include <creactor/http_client.h>
+#include <creactor/http_reader.h>
 #include <creactor/websocket.h>
 
 #include "net/transport.h"
@@ -16,6 +18,47 @@ typedef enum cre__client_phase {
     CRE__CLIENT_CLOSING, /* WebSocket: a close frame was sent */
     CRE__CLIENT_ENDED,   /* nothing more is received */
 } cre__client_phase;
+
+/* A client that an HTTP/2 connection carries: one stream of it. */
+typedef struct cre__client_stream {
+    cre_http_client *by; /* NULL: it has ended, or the stream has */
+    cre_client *next, *previous;
+    uint32_t id; /* 0: nothing was sent */
+    uint32_t unconsumed;
+    uint8_t *held; /* received while the client was paused; at most the window */
+    uint32_t held_length, held_capacity;
+    cre_http_client_trailers trailers; /* received behind it; `fields` owns the memory */
+    bool input_complete, end_reported;
+    bool output_ended;    /* there is nothing to be sent behind the queue */
+    bool output_complete; /* ...and that was taken */
+    bool closed;          /* the session has closed it */
+} cre__client_stream;
+
+/* What HTTP connections and requests are in. Freed with the connection that it belongs to. */
+struct cre_http_client {
+    cre_client *client;
+    cre_http_client_options options; /* what it points to is not valid any more */
+    cre_http_reader reader;
+    uint64_t body_left; /* of a request body with a length */
+    uint32_t since;     /* the beginning of the silence: the loop's time in ms, its lower half */
+    char *connect;      /* the CONNECT; NULL: no tunnel is needed, or it was sent */
+    size_t connect_length;
+    uint8_t phase; /* cre__http_phase */
+    bool sending;  /* a request body is not complete */
+    bool chunked;
+    cre_http2 *session;            /* of a connection with HTTP/2; NULL: HTTP/1.1 */
+    cre_client *streams;           /* those that it carries */
+    uint32_t stream_count, unsent; /* `unsent`: those whose request was not sent */
+    cre_http_client_carrier reported;
+};
+
+typedef enum cre__http_phase {
+    CRE__HTTP_OPENING,   /* nothing can be sent */
+    CRE__HTTP_TUNNELING, /* the proxy was asked for a tunnel */
+    CRE__HTTP_IDLE,
+    CRE__HTTP_BUSY, /* a request was sent, or a stream is carried */
+    CRE__HTTP_ENDED
+} cre__http_phase;
 
 struct cre_clients {
     cre__hook flush; /* first */
@@ -42,9 +85,10 @@ struct cre_client {
     /* Received and not delivered, because the client is paused. */
     uint8_t *pending;
     size_t pending_at, pending_end;
-    cre_http_client *http;     /* of http.c; NULL: not an HTTP connection */
-    bool secures_later;        /* TLS begins with cre__client_secure */
-    cre_tls_client *outer_tls; /* with secures_later: TLS from the beginning, around that; NULL: none */
+    cre_http_client *http;      /* of http.c; NULL: not an HTTP connection */
+    cre__client_stream *stream; /* of http2.c; NULL: a connection of its own */
+    bool secures_later;         /* TLS begins with cre__client_secure */
+    cre_tls_client *outer_tls;  /* with secures_later: TLS from the beginning, around that; NULL: none */
     char *outer_tls_name;
     /* streams */
     cre_framing_config framing_config;
@@ -101,12 +145,18 @@ void cre__client_set_text(cre_client *client, const void *text, size_t length);
 void cre__client_finish(cre_client *client, int error);
 /* The connection ends at once. */
 void cre__client_reset(cre_client *client, int error);
+/* The time in ms that is left for opening, at least 1. */
+uint32_t cre__client_time_left(const cre_client *client);
 
 /* ---- websocket.c ---- */
 
 /* Writes the handshake request. Returns 0 or an error. */
 int cre__client_ws_prepare(cre_client *client, const cre_client_options *options);
+/* Sends it on the stream that carries the client. */
+int cre__client_ws_request(cre_client *client, const cre_client_options *options);
 void cre__client_ws_start(cre_client *client);
+/* The response of a server over HTTP/2. */
+void cre__client_ws_answered(cre_client *client, const cre_http2_event *event);
 void cre__client_ws_handshake(cre_client *client, const uint8_t *data, size_t length);
 void cre__client_ws_input(cre_client *client, uint8_t *data, size_t length);
 void cre__client_ws_received(cre_client *client, size_t length);
@@ -121,5 +171,30 @@ void cre__client_ws_free(cre_client *client);
 void cre__client_http_ended(cre_client *client, int error);
 void cre__client_http_due(cre_client *client);
 void cre__client_http_free(cre_client *client);
+void cre__client_http_set_phase(cre_http_client *http, cre__http_phase next);
+/* The connection ends with this error, at once. */
+void cre__client_http_fail(cre_http_client *http, int error);
+/* A request can be sent. */
+void cre__client_http_ready(cre_http_client *http);
+
+/* ---- http2.c ---- */
+
+/* The connection is open: begins HTTP/2. */
+void cre__client_http2_start(cre_http_client *http);
+void cre__client_http2_input(cre_http_client *http, const uint8_t *data, size_t length);
+/* The queue is empty: sends output of the session. Returns whether there is more. */
+bool cre__client_http2_produce(cre_http_client *http, uint32_t *budget);
+/* Says goodbye, sends what is left, and ends the connection. */
+void cre__client_http2_leave(cre_http_client *http, int error);
+/* The connection has ended with this error, and those that it carries with it. */
+void cre__client_http2_ended(cre_http_client *http, int error);
+/* Has `by` carry the client. Returns 0 or an error. */
+int cre__client_carry(cre_client *client, cre_http_client *by);
+/* Sends the head of a request. Returns 0 or an error of cre_http_client_send. */
+int cre__client_stream_send(cre_client *client, const cre_http2_request *request, bool final);
+int cre__client_stream_send_trailers(cre_client *client, const cre_http_header *fields, size_t count);
+void cre__client_stream_carry(cre_client *client);
+void cre__client_stream_uncarry(cre_client *client);
+void cre__client_stream_free(cre_client *client);
 
 #endif

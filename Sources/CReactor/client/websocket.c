@@ -18,39 +18,52 @@
 /* ---- the request ---- */
 
 /* The Host field for a host and a port: an IPv6 address gets brackets, a default port is omitted. */
-static int write_authority(char out[MAX_AUTHORITY], const cre_client_options *options) {
+static int write_authority(char out[MAX_AUTHORITY], const cre_client_options *options, bool secure) {
     const char *host = options->host;
     size_t length = strcspn(host, "%"); /* the interface of an IPv6 address */
     bool bare = memchr(host, ':', length) != NULL;
     if (strncmp(host, "unix:", 5) == 0) return snprintf(out, MAX_AUTHORITY, "localhost");
-    if (options->port == (options->tls ? 443 : 80))
+    if (options->port == (secure ? 443 : 80))
         return snprintf(out, MAX_AUTHORITY, bare ? "[%.*s]" : "%.*s", (int)length, host);
     return snprintf(out, MAX_AUTHORITY, bare ? "[%.*s]:%u" : "%.*s:%u", (int)length, host,
                     (unsigned)options->port);
 }
 
-static int write_request(cre_client *client, const cre_client_options *options) {
+/* A request, and the text that it refers to. */
+typedef struct request {
+    cre_ws_request parts;
     char authority[MAX_AUTHORITY], extension[CRE_WS_DEFLATE_MAX_EXTENSION + 1];
+} request;
+
+static int describe_request(const cre_client *client, const cre_client_options *options, bool secure,
+                            request *it) {
+    it->parts = (cre_ws_request){ .host = options->authority ? options->authority : it->authority,
+                                  .target = options->target ? options->target : "/",
+                                  .subprotocols = options->subprotocols,
+                                  .origin = options->origin,
+                                  .fields = options->fields,
+                                  .field_count = options->field_count };
+    if (write_authority(it->authority, options, secure) >= MAX_AUTHORITY) return CRE_EINVALID;
+    if (client->offers_deflate) {
+        it->extension[cre_ws_deflate_offer(&client->deflate_config, it->extension)] = 0;
+        it->parts.extensions = it->extension;
+    }
+    return 0;
+}
+
+static int write_request(cre_client *client, const cre_client_options *options) {
+    request it;
     uint8_t random[16];
     if (!cre__client_random(client->clients, random, sizeof random)) return -EIO;
     cre_ws_key(random, client->key);
     char key[sizeof client->key + 1] = "";
     memcpy(key, client->key, sizeof client->key);
-    cre_ws_request request = { .host = options->authority ? options->authority : authority,
-                               .target = options->target ? options->target : "/",
-                               .key = key,
-                               .subprotocols = options->subprotocols,
-                               .origin = options->origin,
-                               .fields = options->fields,
-                               .field_count = options->field_count };
-    if (write_authority(authority, options) >= MAX_AUTHORITY) return CRE_EINVALID;
-    if (client->offers_deflate) {
-        extension[cre_ws_deflate_offer(&client->deflate_config, extension)] = 0;
-        request.extensions = extension;
-    }
+    int result = describe_request(client, options, options->tls != NULL, &it);
+    if (result) return result;
+    it.parts.key = key;
     client->request = cre__malloc(CRE_HTTP_MAX_HEAD);
     if (!client->request) return CRE_ENOMEM;
-    int written = cre_ws_write_request(client->request, CRE_HTTP_MAX_HEAD, &request);
+    int written = cre_ws_write_request(client->request, CRE_HTTP_MAX_HEAD, &it.parts);
     if (written < 0) return written;
     client->request_length = (size_t)written;
     return 0;
@@ -80,11 +93,32 @@ int cre__client_ws_prepare(cre_client *client, const cre_client_options *options
                                                                   : UINT32_MAX,
     };
     cre_ws_session_init(&client->session, &client->ws_config);
-    return write_request(client, options);
+    return options->carrier ? 0 : write_request(client, options);
+}
+
+int cre__client_ws_request(cre_client *client, const cre_client_options *options) {
+    const bool secure = options->carrier->client->options.tls != NULL;
+    const size_t capacity = options->field_count + 4;
+    request it;
+    int result = describe_request(client, options, secure, &it);
+    if (result) return result;
+    cre_http_header *fields = cre__malloc(capacity * sizeof *fields);
+    if (!fields) return CRE_ENOMEM;
+    int count = cre_ws_request_fields(fields, capacity, &it.parts);
+    const cre_http2_request head = { .protocol = "websocket",
+                                     .scheme = secure ? "https" : "http",
+                                     .authority = it.parts.host,
+                                     .path = it.parts.target,
+                                     .fields = fields,
+                                     .field_count = count > 0 ? (size_t)count : 0 };
+    result = count < 0 ? count : cre__client_stream_send(client, &head, false);
+    cre__free(fields);
+    return result == CRE_EUNSUPPORTED ? CRE_EHTTP2_CONNECT : result;
 }
 
 void cre__client_ws_start(cre_client *client) {
     client->phase = CRE__CLIENT_HANDSHAKING;
+    if (client->stream) return; /* its request was sent when the stream was opened */
     bool queued = cre__queue_append(&client->transport, client->request, client->request_length);
     cre__free(client->request);
     client->request = NULL;
@@ -109,15 +143,16 @@ typedef struct response {
 } response;
 
 /* Enables the extension if the server has accepted it. Returns 0 or an error. */
-static int agree(cre_client *client, const response *it) {
+static int agree(cre_client *client, const cre_http_head *head, const cre_http_field *fields,
+                 const uint8_t *bytes) {
     static const char name[] = "sec-websocket-extensions";
     char answer[MAX_EXTENSIONS];
     size_t length = 0;
     const cre_http_field *field = NULL;
-    while ((field = cre_http_find_next(&it->head, it->fields, client->head, name, sizeof name - 1, field))) {
+    while ((field = cre_http_find_next(head, fields, bytes, name, sizeof name - 1, field))) {
         if (length + field->value_length + 1 > sizeof answer) return CRE_EWS_EXTENSION;
         if (length) answer[length++] = ',';
-        memcpy(answer + length, client->head + field->value, field->value_length);
+        memcpy(answer + length, bytes + field->value, field->value_length);
         length += field->value_length;
     }
     if (!client->offers_deflate) return 0; /* the check of the response has refused extensions */
@@ -131,23 +166,31 @@ static int agree(cre_client *client, const response *it) {
 }
 
 /* The head is complete. Returns 0 or an error. */
-static int accept_response(cre_client *client, const response *it) {
+static int accept_response(cre_client *client, const cre_http_head *head, const cre_http_field *fields,
+                           const uint8_t *bytes) {
     const cre_http_field *subprotocol = NULL;
-    client->status = it->head.status;
-    int result = cre_ws_response_check(&it->head, it->fields, client->head, client->key, client->subprotocols,
+    client->status = head->status;
+    int result = cre_ws_response_check(head, fields, bytes, client->key, client->subprotocols,
                                        client->offers_deflate ? "permessage-deflate" : NULL, &subprotocol);
-    if (!result) result = agree(client, it);
+    if (!result) result = agree(client, head, fields, bytes);
     if (result) return result;
     client->status = 0;
     cre_client_opening opening = {
-        .head = &it->head, .fields = it->fields, .head_bytes = client->head, .compressed = client->compressed
+        .head = head, .fields = fields, .head_bytes = bytes, .compressed = client->compressed
     };
     if (subprotocol) {
-        opening.subprotocol = (const char *)client->head + subprotocol->value;
+        opening.subprotocol = (const char *)bytes + subprotocol->value;
         opening.subprotocol_length = subprotocol->value_length;
     }
     cre__client_opened(client, &opening);
     return 0;
+}
+
+void cre__client_ws_answered(cre_client *client, const cre_http2_event *event) {
+    if (client->phase != CRE__CLIENT_HANDSHAKING || event->head->status < 200) return;
+    int result = accept_response(client, event->head, event->fields, event->head_bytes);
+    if (!result && event->final) result = CRE_EGONE;
+    if (result) cre__client_reset(client, result);
 }
 
 static bool append_head(cre_client *client, const uint8_t *data, size_t length) {
@@ -182,7 +225,7 @@ void cre__client_ws_handshake(cre_client *client, const uint8_t *data, size_t le
     }
     if (result == 0) return;
     size_t used = (size_t)result;
-    if (result > 0) result = accept_response(client, &it);
+    if (result > 0) result = accept_response(client, &it.head, it.fields, client->head);
     if (result < 0) {
         cre__client_finish(client, result);
         return;

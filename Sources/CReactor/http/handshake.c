@@ -186,6 +186,27 @@ int cre_ws_write_request(char *room, size_t capacity, const cre_ws_request *requ
     return finish(&out, request->fields, request->field_count);
 }
 
+static cre_http_header named(const char *name, const char *value) {
+    return (cre_http_header){ name, value, (uint32_t)strlen(name), value ? (uint32_t)strlen(value) : 0 };
+}
+
+int cre_ws_request_fields(cre_http_header *out, size_t capacity, const cre_ws_request *request) {
+    const cre_http_header own[] = { named("sec-websocket-version", "13"),
+                                    named("sec-websocket-protocol", request->subprotocols),
+                                    named("sec-websocket-extensions", request->extensions),
+                                    named("origin", request->origin) };
+    const size_t own_count = sizeof own / sizeof *own;
+    size_t count = 0;
+    for (size_t i = 0; i < own_count + request->field_count; i++) {
+        const cre_http_header *field = i < own_count ? &own[i] : &request->fields[i - own_count];
+        if (i < own_count ? !field->value : belongs_to_handshake(field)) continue;
+        if (!cre_http_header_valid(field)) return CRE_EHTTP_INVALID_FIELD;
+        if (count == capacity) return CRE_ELIMIT;
+        out[count++] = *field;
+    }
+    return (int)count;
+}
+
 static bool offered(const char *offer, const char *name, size_t length) {
     cre_http_list list;
     const char *element;
@@ -197,10 +218,9 @@ static bool offered(const char *offer, const char *name, size_t length) {
     return false;
 }
 
-int cre_ws_response_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
-                          const char key[CRE_WS_KEY_LENGTH], const char *offered_subprotocols,
-                          const char *offered_extensions, const cre_http_field **subprotocol) {
-    if (subprotocol) *subprotocol = NULL;
+/* The part of the response that only HTTP/1.1 has. */
+static int upgrade_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
+                         const char key[CRE_WS_KEY_LENGTH]) {
     if (head->status != 101) return CRE_EHTTP_HANDSHAKE_STATUS;
     if (head->minor != 1) return CRE_EHTTP_HANDSHAKE_HTTP;
     if (!(head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)) return CRE_EHTTP_HANDSHAKE_UPGRADE;
@@ -215,6 +235,16 @@ int cre_ws_response_check(const cre_http_head *head, const cre_http_field *field
         memcmp(head_bytes + accept->value, expected, CRE_WS_ACCEPT_LENGTH) != 0 ||
         repeated(head, fields, head_bytes, "sec-websocket-accept", accept))
         return CRE_EHTTP_HANDSHAKE_ACCEPT;
+    return 0;
+}
+
+int cre_ws_response_check(const cre_http_head *head, const cre_http_field *fields, const uint8_t *head_bytes,
+                          const char key[CRE_WS_KEY_LENGTH], const char *offered_subprotocols,
+                          const char *offered_extensions, const cre_http_field **subprotocol) {
+    if (subprotocol) *subprotocol = NULL;
+    int result = head->flags & CRE_HTTP_2 ? head->status / 100 == 2 ? 0 : CRE_EHTTP_HANDSHAKE_STATUS
+                                          : upgrade_check(head, fields, head_bytes, key);
+    if (result) return result;
     if (FIND("sec-websocket-extensions") &&
         (!offered_extensions || !cre__extensions_valid(head, fields, head_bytes)))
         return CRE_EHTTP_HANDSHAKE_EXTENSION;

@@ -43,7 +43,6 @@ typedef struct cre__h2_stream {
     bool extended_connect : 1; /* the request has a `:protocol` */
     bool tunnel : 1;           /* ...and was accepted */
     bool answered : 1;         /* of a client: the head of the response was received */
-    bool unsent : 1;           /* of a client: the request could not be sent */
 } cre__h2_stream;
 
 /* The longest `:protocol`: those that are registered are much shorter. */

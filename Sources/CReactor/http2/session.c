@@ -253,8 +253,7 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
         fail(session, CRE_ENOMEM);
     if (stream->delivered)
         CRE__H2_EMIT(session, .kind = CRE_HTTP2_CLOSED, .stream = stream->id,
-                     .stream_context = stream->context,
-                     .code = stream->unsent ? CRE_HTTP2_REFUSED_STREAM : code, .error = stream->error,
+                     .stream_context = stream->context, .code = code, .error = stream->error,
                      .complete = session->config.client ? stream->input_complete : stream->output_complete);
     cre__h2_stream_destroy(session, stream);
     return session->error == CRE_ENOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -304,10 +303,8 @@ static int on_frame_not_sent(nghttp2_session *protocol, const nghttp2_frame *fra
     cre_http2 *session = context;
     cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
     if (!stream || stream->resetting || frame->hd.type != NGHTTP2_HEADERS) return 0;
-    if (session->config.client && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        stream->unsent = true; /* CLOSED follows */
-        return 0;
-    }
+    /* of a request: CLOSED follows, with CRE_HTTP2_REFUSED_STREAM */
+    if (session->config.client && frame->headers.cat == NGHTTP2_HCAT_REQUEST) return 0;
     int result = cre__h2_stream_reset(session, stream, CRE_HTTP2_INTERNAL_ERROR);
     return result == CRE_ENOMEM ? fail(session, CRE_ENOMEM) : 0;
 }

@@ -28,6 +28,7 @@ public final class BlockingWebSocket {
         guard settings.reconnects == .never, settings.onState == nil, settings.onPong == nil else {
             throw .argument("reconnects, onState and onPong are settings of WebSocketClient only")
         }
+        guard settings.http2 == .never else { throw .argument("http2 must be never for a BlockingWebSocket") }
         let url = try ClientURL(url, .webSocket)
         var options = try settings.options(for: url, tls: url.isSecure ? ClientTLSContext(settings.tls) : nil)
         options.webSocket?.pingInterval = nil

@@ -47,11 +47,14 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     public let message: String
     /// The HTTP status with which a server refused a WebSocket handshake, or a proxy a connection.
     public let status: Int?
+    /// The error of the C core; 0: none.
+    let cause: Int32
 
     /// Code and message.
     public var description: String { "\(code): \(message)" }
 
-    init(_ code: Code, _ message: String, status: Int? = nil) {
+    init(_ code: Code, _ message: String, status: Int? = nil, cause: Int32 = 0) {
+        self.cause = cause
         self.code = code
         self.message = message
         self.status = status
@@ -64,7 +67,7 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     init(_ action: String, _ error: Int32, detail: String = "", status: Int? = nil) {
         var cause = detail.isEmpty ? errorText(error) : detail
         if let status { cause += " but with status \(status)" }
-        self.init(ClientError.code(of: error), "\(action): \(cause)", status: status)
+        self.init(ClientError.code(of: error), "\(action): \(cause)", status: status, cause: error)
     }
 
     static func argument(_ message: String) -> ClientError { ClientError(.invalidArgument, message) }
@@ -74,12 +77,12 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
         case -ECONNREFUSED, -ENOENT: .refused
         case -ETIMEDOUT: .timedOut
         case CRE_EHOST_UNKNOWN.rawValue, CRE_EHOST_LOOKUP.rawValue: .unknownHost
-        case CRE_EGONE.rawValue, -ECONNRESET, -EPIPE: .closed
+        case CRE_EGONE.rawValue, CRE_EHTTP2_REFUSED.rawValue, CRE_EHTTP2_RESET.rawValue, -ECONNRESET, -EPIPE: .closed
         case CRE_ETLS.rawValue, CRE_ETLS_CONFIG.rawValue: .tls
         case CRE_EINVALID.rawValue, -ENAMETOOLONG: .invalidArgument
         case CRE_EPROXY.rawValue: .proxy
         case CRE_EHTTP_HANDSHAKE_EXTENSION.rawValue...CRE_EHTTP_HANDSHAKE_METHOD.rawValue: .handshake
-        case CRE_EWS_EXTENSION.rawValue: .handshake
+        case CRE_EWS_EXTENSION.rawValue, CRE_EHTTP2_CONNECT.rawValue: .handshake
         case CRE_EFRAMING_MQTT.rawValue...CRE_EWS_RSV.rawValue: .protocolError
         default: .system
         }

@@ -6,16 +6,57 @@ internal import CReactor
     private weak var owner: WebSocketClient?
     private unowned let loop: ClientLoop
     private var raw: OpaquePointer?
+    private var options = ClientOptions(host: "", port: 0)
+    private var deadline = ContinuousClock.now
+    /// Whether the owner does not want it any more.
+    private var isEnded = false
 
     init(_ owner: WebSocketClient, _ loop: ClientLoop) {
         self.owner = owner
         self.loop = loop
     }
 
-    func connect(_ options: ClientOptions, _ clients: OpaquePointer, timeout: Duration) throws(ClientError) {
+    func connect(_ options: ClientOptions, timeout: Duration) throws(ClientError) {
+        self.options = options
+        deadline = .now + timeout
+        guard let key = options.carrierKey(timeout: timeout) else { return try connect(over: nil) }
+        try options.check(timeout: timeout)
+        try connectOverHTTP2(key)
+    }
+
+    /// Connects over a shared connection.
+    private func connectOverHTTP2(_ key: ClientCarrier.Key) throws(ClientError) {
+        let carrier = try loop.carrier(key, options.carrierTLS, name: options.tlsName)
+        carrier.whenOpen { [weak self] outcome in self?.carrierOpened(outcome, key) }
+    }
+
+    private func carrierOpened(_ outcome: ClientCarrier.Outcome, _ key: ClientCarrier.Key) {
+        if isEnded { return }
+        do throws(ClientError) {
+            switch outcome {
+            case .open(let carrier) where !carrier.state.websockets && key.http2 == .negotiated:
+                try connect(over: nil)
+            case .open(let carrier) where carrier.isUseful: try connect(over: carrier)
+            case .open: try connectOverHTTP2(key)
+            case .http1: try connect(over: nil)
+            case .failed(let ending): failed(ending)
+            }
+        } catch {
+            failed(ClientEnding(cause: error.cause))
+        }
+    }
+
+    private func failed(_ ending: ClientEnding) {
+        loop.remove(self)
+        owner?.assumeIsolated { $0.ended(ending) }
+    }
+
+    /// `carrier`: the connection that carries the WebSocket; `nil`: it gets one of its own.
+    private func connect(over carrier: ClientCarrier?) throws(ClientError) {
+        let remaining = max(.milliseconds(1), deadline - .now)
         // The loop holds the link as long as the C core refers to it.
         unsafe raw = try unsafe options.connect(
-            clients, timeout: timeout, context: Unmanaged.passUnretained(self).toOpaque()
+            loop.open(), timeout: remaining, context: Unmanaged.passUnretained(self).toOpaque(), over: carrier?.raw
         ) { config in
             unsafe config.opened = { unsafe ClientLink.from($0).opened($2!) }
             unsafe config.received = { unsafe ClientLink.from($0).received($2!) }
@@ -59,13 +100,14 @@ internal import CReactor
 
     /// Ends the connection without a further event.
     func abort() {
-        guard let raw = unsafe raw.take() else { return }
-        unsafe cre_client_abort(raw)
+        isEnded = true
         loop.remove(self)
+        if let raw = unsafe raw.take() { unsafe cre_client_abort(raw) }
     }
 
     /// The loop ends, and the connection with it.
     func loopEnds() {
+        isEnded = true
         unsafe raw = nil
         owner?.assumeIsolated { $0.loopEnded() }
     }

@@ -17,6 +17,8 @@ protocol ClientLoopMember: AnyObject {
     let timers: Timers
     private var clients: OpaquePointer?
     private var members: [ObjectIdentifier: any ClientLoopMember] = [:]
+    /// The connections that WebSockets share.
+    private var carriers: [ClientCarrier.Key: [ClientCarrier]] = [:]
     /// Whether the loop has ended. On the loop's thread, or on that of the main actor, which then runs its jobs.
     private var hasEnded = false
 
@@ -59,8 +61,29 @@ protocol ClientLoopMember: AnyObject {
 
     /// Connects; `link` gets the events. On the loop's thread.
     func connect(_ options: ClientOptions, timeout: Duration, _ link: ClientLink) throws(ClientError) {
-        try unsafe link.connect(options, open(), timeout: timeout)
         add(link)
+        do throws(ClientError) {
+            try link.connect(options, timeout: timeout)
+        } catch {
+            remove(link)
+            throw error
+        }
+    }
+
+    /// The connection for a further WebSocket, which may be opening.
+    func carrier(
+        _ key: ClientCarrier.Key, _ tls: ClientTLSContext?, name: String?
+    ) throws(ClientError) -> ClientCarrier {
+        if let carrier = carriers[key]?.first(where: \.isUseful) { return carrier }
+        let carrier = ClientCarrier(key, self)
+        try carrier.connect(tls, name: name)
+        carriers[key, default: []].append(carrier)
+        return carrier
+    }
+
+    func removeCarrier(_ carrier: ClientCarrier, _ key: ClientCarrier.Key) {
+        carriers[key]?.removeAll { $0 === carrier }
+        if carriers[key]?.isEmpty == true { carriers[key] = nil }
     }
 
     /// Throws when the loop has ended: nothing can be started on it. On the loop's thread, or on the main actor's
@@ -97,6 +120,7 @@ protocol ClientLoopMember: AnyObject {
         hasEnded = true
         let all = members.values
         members = [:]
+        carriers = [:]
         for member in all { member.loopEnds() }
         unsafe cre_clients_destroy(clients)
         unsafe clients = nil

@@ -20,6 +20,12 @@ struct ClientEnding: Sendable {
         status = unsafe ending.status == 0 ? nil : Int(ending.status)
     }
 
+    /// The end of a connection that was not opened.
+    init(cause: Int32) {
+        self.cause = cause
+        (isOpened, isByServer, closeCode, text, status) = (false, false, 1006, "", nil)
+    }
+
     func error(_ action: String) -> ClientError {
         ClientError(action, cause, detail: cause == CRE_ETLS.rawValue ? text : "", status: status)
     }
@@ -49,6 +55,10 @@ struct ClientOptions: Sendable {
     var maxQueue = 0
     var closeTimeout: Duration = .seconds(5)
     var webSocket: WebSocket?
+    /// WebSockets: whether HTTP/2 is used, and how the connection uses TLS then.
+    var http2 = ClientHTTP2.never
+    var clientTLS: ClientTLS?
+    var carrierTLS: ClientTLSContext?
 
     init(host: String, port: Int) {
         self.host = host
@@ -57,6 +67,12 @@ struct ClientOptions: Sendable {
 
     /// For errors.
     var name: String { port == 0 ? host : host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// The connection that carries the WebSocket; `nil`: it has one of its own.
+    func carrierKey(timeout: Duration) -> ClientCarrier.Key? {
+        if http2.use(isSecure: tls != nil) == UInt32(CRE_HTTP_CLIENT_HTTP1.rawValue) { return nil }
+        return ClientCarrier.Key(host: host, port: port, tls: clientTLS, http2: http2, timeout: timeout)
+    }
 
     /// Checks what the C core would cut off.
     func check(timeout: Duration) throws(ClientError) {
@@ -73,7 +89,7 @@ struct ClientOptions: Sendable {
     /// Starts connecting. `callbacks` sets the callbacks.
     func connect(
         _ clients: OpaquePointer, timeout: Duration, context: UnsafeMutableRawPointer,
-        _ callbacks: (inout cre_client_options) -> Void
+        over carrier: OpaquePointer? = nil, _ callbacks: (inout cre_client_options) -> Void
     ) throws(ClientError) -> OpaquePointer {
         try check(timeout: timeout)
         guard var framing = unsafe framing.config(maxLength: maxPacket) else {
@@ -90,6 +106,7 @@ struct ClientOptions: Sendable {
         if let tlsName { unsafe options.tls_name = memory.string(tlsName) }
         unsafe options.max_queue = UInt32(clamping: maxQueue)
         unsafe options.close_timeout_ms = UInt32(clamping: max(1, closeTimeout.milliseconds))
+        unsafe options.carrier = carrier
         unsafe options.context = context
         unsafe callbacks(&options)
         var client: OpaquePointer?

@@ -63,7 +63,8 @@ public struct ClientTLS: Sendable, Hashable {
     // Thread-safe: it has its own reference count.
     nonisolated(unsafe) let raw: OpaquePointer
 
-    init(_ tls: ClientTLS) throws(ClientError) {
+    /// `protocols`: to offer in ALPN, separated by commas.
+    init(_ tls: ClientTLS, protocols: String? = nil) throws(ClientError) {
         let memory = unsafe BorrowedText()
         var config = unsafe cre_tls_client_config()
         unsafe config.size = MemoryLayout<cre_tls_client_config>.size
@@ -77,6 +78,7 @@ public struct ClientTLS: Sendable, Hashable {
             unsafe config.certificate = memory.source(identity.chain)
             unsafe config.key = memory.source(identity.privateKey)
         }
+        if let protocols { unsafe config.protocols = memory.string(protocols) }
         if let ciphers = tls.ciphers { unsafe config.ciphers = memory.string(ciphers) }
         if let suites = tls.cipherSuites { unsafe config.cipher_suites = memory.string(suites) }
         var why = [CChar](repeating: 0, count: Int(CRE_TLS_MESSAGE))

@@ -1,4 +1,4 @@
-/// An asynchronous HTTP/1.1 client.
+/// An asynchronous client for HTTP/1.1 and HTTP/2.
 ///
 /// ```swift
 /// let client = HTTPClient()
@@ -19,7 +19,12 @@
 ///
 /// A request that was sent on a kept connection is sent once more, on a new one, if the server closed the connection
 /// before it answered, the method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS, TRACE) and nothing of a stream was
-/// sent. Nothing else is repeated.
+/// sent. A request that an HTTP/2 server has not processed, as its GOAWAY or RST_STREAM frame says, is sent again
+/// whatever its method is, unless a part of a stream was sent. Nothing else is repeated.
+///
+/// With HTTP/2, see ``HTTPClientSettings/http2``, requests to one origin share a connection, and a second one is opened
+/// when the first carries as many as the server allows. A request that is cancelled, or whose response is released,
+/// leaves its connection open then.
 public final class HTTPClient: Sendable {
     /// The settings.
     public let settings: HTTPClientSettings

@@ -7,6 +7,11 @@ public struct HTTPClientSettings: Sendable {
     /// The proxy. Default: none.
     public var proxy: HTTPProxy?
 
+    /// Whether HTTP/2 is used. Requests to `http` URLs through a proxy always use HTTP/1.1. Default: `negotiated`.
+    public var http2 = ClientHTTP2.negotiated
+    /// The most requests at the same time on one connection with HTTP/2; the server may allow fewer. Default: 100.
+    public var maxStreams = 100
+
     /// The time limit for waiting for a free connection, and again for opening one: lookup of the host name, TCP, TLS.
     /// Default: 10 seconds.
     public var connectTimeout: Duration = .seconds(10)
@@ -27,7 +32,8 @@ public struct HTTPClientSettings: Sendable {
     /// Default: 1 second.
     public var continueTimeout: Duration = .seconds(1)
 
-    /// The most connections to one origin: scheme, host and port. Further requests wait for one of them. Default: 16.
+    /// The most connections to one origin: scheme, host and port. Further requests wait for one of them. With HTTP/2
+    /// there is one connection until it carries as many requests as both sides allow. Default: 16.
     public var maxConnectionsPerOrigin = 16
     /// The most connections without a request, over all origins. Default: 64.
     public var maxIdleConnections = 64
@@ -37,8 +43,8 @@ public struct HTTPClientSettings: Sendable {
     /// The most redirects that are followed for one request. 0: responses that redirect are returned. Default: 5.
     public var maxRedirects = 5
 
-    /// The bytes of a response's body that are buffered when it is read slowly; then the server has to wait. Default:
-    /// 256 KiB.
+    /// The bytes of a response's body that are buffered when it is read slowly; then the server has to wait. With
+    /// HTTP/2 up to as many again may arrive before it waits, at least 64 KiB and at most 16 MiB. Default: 256 KiB.
     public var maxBuffer = 256 << 10
     /// The bytes of a request's body that are buffered when the server reads slowly. Default: 256 KiB.
     public var maxQueue = 256 << 10
@@ -68,6 +74,7 @@ public struct HTTPClientSettings: Sendable {
         for (name, value, least, most) in [
             ("maxConnectionsPerOrigin", maxConnectionsPerOrigin, 1, 65_536),
             ("maxIdleConnections", maxIdleConnections, 0, 65_536), ("maxWaiting", maxWaiting, 0, 1 << 20),
+            ("maxStreams", maxStreams, 1, 65_535),
             ("maxRedirects", maxRedirects, 0, 100), ("maxBuffer", maxBuffer, 1, 1 << 30),
             ("maxQueue", maxQueue, 1, 1 << 30), ("maxHead", maxHead, 128, 65_535),
             ("maxDecompressed", maxDecompressed, 1, 1 << 40),
@@ -76,6 +83,7 @@ public struct HTTPClientSettings: Sendable {
             try require((least...most).contains(value), "\(name) must be \(least) to \(most), got \(value)")
         }
         try proxy?.check()
+        try http2.check()
     }
 }
 

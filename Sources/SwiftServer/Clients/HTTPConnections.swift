@@ -11,6 +11,9 @@ actor HTTPConnections {
 
     init(_ loop: ClientLoop, _ settings: HTTPClientSettings) { pool = HTTPPool(loop, settings) }
 
+    /// How often a request is sent again that an HTTP/2 server has not processed.
+    private static let maxRefusals = 5
+
     // MARK: Requests
 
     func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
@@ -54,6 +57,7 @@ actor HTTPConnections {
     private func head(of hop: HTTPHop, _ exchange: HTTPExchange) async throws -> HTTPResponseHead {
         var hop = hop
         var isFresh = false
+        var refusals = 0
         while true {
             try await pool.assign(hop, exchange, isFresh: isFresh)
             while exchange.head == nil, exchange.end == nil { await exchange.wait() }
@@ -66,6 +70,12 @@ actor HTTPConnections {
             }
             guard case .failed(let error) = exchange.end else {
                 throw ClientError(.protocolError, "\(hop.url.text) sent no response")
+            }
+            if let refused = error as? HTTPRefusedRequest {
+                guard refusals < HTTPConnections.maxRefusals, isRepeatable else { throw refused.error }
+                refusals += 1
+                exchange.restart()
+                continue
             }
             guard let stale = error as? HTTPStaleConnection else { throw error }
             guard !isFresh, hop.isIdempotent, isRepeatable else { throw stale.error }

@@ -11,6 +11,8 @@ struct HTTPOrigin: Hashable, Sendable {
     var path: String?
     /// Whether the host is a proxy that TLS is used with.
     var isProxySecure = false
+    /// Whether the host is a proxy that gets the whole URL.
+    var isPlainProxy = false
 
     /// For errors.
     var name: String {
@@ -102,7 +104,7 @@ struct HTTPHop: Sendable {
         let server = host.contains(":") ? "[\(host)]:\(url.port)" : "\(host):\(url.port)"
         return HTTPOrigin(
             host: proxy.host, port: proxy.port, isSecure: url.isSecure, tunnel: url.isSecure ? server : nil,
-            isProxySecure: proxy.tls != nil)
+            isProxySecure: proxy.tls != nil, isPlainProxy: !url.isSecure)
     }
 
     /// The name that the server's certificate must have.

@@ -1,6 +1,7 @@
 internal import CReactor
 
-/// A connection of an HTTP client in the C core. On the loop's thread.
+/// A connection of an HTTP client in the C core, or a request that a connection with HTTP/2 carries. On the loop's
+/// thread.
 @safe final class HTTPLink: ClientLoopMember, @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     private let pool: HTTPPool
@@ -10,11 +11,20 @@ internal import CReactor
     private var hop: HTTPHop?
     private var isOpen = false
     private var hasReceived = false
-    /// The requests that were sent.
+    /// The requests that were sent, or carried.
     private(set) var requests = 0
+    /// The connection that carries this request; `nil`: this is a connection.
+    let carrier: HTTPLink?
+    /// The number of requests that this connection carries.
+    private var carried = 0
+    /// Whether the pool counts it among the connections without a request.
+    var isIdle = false
+    /// Whether the protocol of the connection is not known yet.
+    private(set) var isOpening = true
     /// The part of a body that is not passed to the C core yet.
     private var body: ArraySlice<UInt8> = []
-    private let room = WaitQueue()
+    /// Tasks that wait until the queue of the connection has room.
+    private let queue = WaitQueue()
     /// The request whose body is deferred until the server answers with "100 Continue".
     private var deferred: HTTPHop?
     private var continueTimer: TimerID?
@@ -22,9 +32,10 @@ internal import CReactor
     /// Bodies are passed on in pieces of this size.
     static let piece = 64 << 10
 
-    init(_ pool: HTTPPool, _ origin: HTTPOrigin) {
+    init(_ pool: HTTPPool, _ origin: HTTPOrigin, over carrier: HTTPLink? = nil) {
         self.pool = pool
         self.origin = origin
+        self.carrier = carrier
     }
 
     // MARK: Connecting
@@ -59,6 +70,14 @@ internal import CReactor
         unsafe options.max_queue = UInt32(settings.maxQueue)
         unsafe options.limits.max_head = UInt32(settings.maxHead)
         unsafe options.limits.max_line = UInt32(min(settings.maxHead, 8192))
+        unsafe options.carrier = carrier?.raw
+        unsafe options.http2 = pool.uses(origin)
+        unsafe options.stream_window = UInt32(min(max(settings.maxBuffer, 65_535), 16 << 20))
+        unsafe options.max_streams = UInt32(settings.maxStreams)
+        unsafe options.changed = { context, _ in
+            let link = unsafe HTTPLink.from(context)
+            link.pool.changed(link)
+        }
         unsafe options.context = Unmanaged.passUnretained(self).toOpaque()
         unsafe options.opened = { context, _ in unsafe HTTPLink.from(context).opened() }
         unsafe options.head = { unsafe HTTPLink.from($0).received($2!) }
@@ -83,6 +102,26 @@ internal import CReactor
         guard result == 0 else { throw ClientError("cannot connect to \(origin.name)", result) }
         (self.hop, self.exchange) = (hop, exchange)
         pool.loop.add(self)
+        carrier?.carries(1)
+    }
+
+    // MARK: Carrying
+
+    /// What the connection can carry.
+    private var state: cre_http_client_carrier {
+        var state = cre_http_client_carrier()
+        if let raw = unsafe raw { unsafe cre_http_client_get_carrier(raw, &state, MemoryLayout.size(ofValue: state)) }
+        return state
+    }
+    /// The number of requests that may be sent on this connection now; 0: it is not one with HTTP/2.
+    var room: Int { Int(state.room) }
+    /// Whether the connection takes no more requests, and ends.
+    var isLeaving: Bool { state.leaving }
+
+    private func carries(_ change: Int) {
+        carried += change
+        if change > 0 { requests += 1 }
+        pool.carries(self, isIdle: carried == 0)
     }
 
     /// Sends a request on an open connection. False: the connection is ending, and nothing was sent.
@@ -173,7 +212,7 @@ internal import CReactor
     }
 
     func awaitRoom() async throws {
-        if await room.wait(nil, pool.loop.timers) == .cancelled { throw Stopped() }
+        if await queue.wait(nil, pool.loop.timers) == .cancelled { throw Stopped() }
     }
 
     func finishBody(of exchange: HTTPExchange, trailers: HTTPClient.Fields?) throws {
@@ -195,7 +234,7 @@ internal import CReactor
     }
 
     private func drained() {
-        if body.isEmpty { room.wakeAll() } else { sendMore() }
+        if body.isEmpty { queue.wakeAll() } else { sendMore() }
     }
 
     // MARK: Receiving
@@ -206,13 +245,18 @@ internal import CReactor
 
     private func opened() {
         isOpen = true
-        guard let hop = hop.take(), let exchange = exchange.take() else { return pool.released(self) }
+        isOpening = false
+        let hop = hop.take()
+        let exchange = exchange.take()
+        if carrier == nil, state.http2 { return pool.opened(self, hop, exchange) }
+        if carrier == nil { pool.openedHTTP1(self) }
+        guard let hop, let exchange else { return pool.released(self) }
         do {
             guard try !start(hop, exchange) else { return }
             exchange.failed(ClientError(.closed, "the connection to \(origin.name) is closed"))
         } catch {
             exchange.failed(error)
-            pool.released(self)
+            if carrier == nil { pool.released(self) } else { abort() }
         }
     }
 
@@ -233,7 +277,7 @@ internal import CReactor
         stopWaiting()
         deferred = nil
         body = []
-        room.wakeAll()
+        queue.wakeAll()
         if isReusable { pool.released(self) }
         exchange?.completed()
     }
@@ -247,11 +291,15 @@ internal import CReactor
 
     private func closed(_ ending: ClientEnding) {
         // A server may close an idle connection in the moment in which a request is sent.
-        let isStale = requests > 1 && !hasReceived && isOpen
+        let isStale = (carrier?.requests ?? requests) > 1 && !hasReceived && isOpen
         let error = failure(ending)
         let exchange = ended()
         pool.loop.remove(self)
-        exchange?.failed(isStale && error.code == .closed ? HTTPStaleConnection(error: error) : error)
+        if ending.cause == CRE_EHTTP2_REFUSED.rawValue {
+            exchange?.failed(HTTPRefusedRequest(error: error))
+        } else {
+            exchange?.failed(isStale && error.code == .closed ? HTTPStaleConnection(error: error) : error)
+        }
     }
 
     private func failure(_ ending: ClientEnding) -> ClientError {
@@ -284,10 +332,15 @@ internal import CReactor
         deferred = nil
         body = []
         hop = nil
-        room.wakeAll()
-        pool.removed(self)
+        queue.wakeAll()
+        if let carrier { carrier.carries(-1) } else { pool.removed(self) }
         return exchange.take()
     }
+}
+
+/// The server has not processed a request, which may be sent again, whatever it is.
+struct HTTPRefusedRequest: Error {
+    let error: ClientError
 }
 
 /// The server closed a connection that was kept for further requests, before it answered.

@@ -6,8 +6,14 @@ internal import CReactor
     private final class Entry {
         /// Open and opening ones.
         var count = 0
-        /// Those without a request; the last one was used last.
+        /// Those of HTTP/1.1 without a request; the last one was used last.
         var idle: [HTTPLink] = []
+        /// Those with HTTP/2 that may carry requests.
+        var carriers: [HTTPLink] = []
+        /// Those whose protocol is not known yet.
+        var opening = 0
+        /// Whether the server has chosen HTTP/1.1.
+        var isHTTP1 = false
         let waiters = WaitQueue()
         var waiting = 0
     }
@@ -26,7 +32,7 @@ internal import CReactor
 
     func tls() throws(ClientError) -> ClientTLSContext {
         if let context { return context }
-        let made = try ClientTLSContext(settings.tls)
+        let made = try ClientTLSContext(settings.tls, protocols: settings.http2.protocols)
         context = made
         return made
     }
@@ -37,6 +43,12 @@ internal import CReactor
         let made = try ClientTLSContext(settings.proxy?.tls ?? ClientTLS())
         proxyContext = made
         return made
+    }
+
+    /// Whether connections to an origin use HTTP/2, for the C core. A proxy that gets whole URLs does not.
+    func uses(_ origin: HTTPOrigin) -> UInt32 {
+        origin.isPlainProxy
+            ? UInt32(CRE_HTTP_CLIENT_HTTP1.rawValue) : settings.http2.use(isSecure: origin.isSecure)
     }
 
     // MARK: Assigning
@@ -95,21 +107,80 @@ internal import CReactor
             exchange.begin(link)
             return true
         }
-        guard entry.count < settings.maxConnectionsPerOrigin else { return false }
+        let mayConnect = entry.count < settings.maxConnectionsPerOrigin
+        if let carrier = entry.carriers.first(where: { $0.room > 0 && !(isFresh && mayConnect && $0.requests > 0) }) {
+            try carry(hop, exchange, over: carrier)
+            return true
+        }
+        // A connection that is being opened may carry all requests that wait.
+        let mayCarry = uses(hop.origin) != UInt32(CRE_HTTP_CLIENT_HTTP1.rawValue) && !entry.isHTTP1
+        guard mayConnect, !(mayCarry && entry.opening > 0) else { return false }
         entry.count += 1
+        entry.opening += 1
         entries[hop.origin] = entry
         let link = HTTPLink(self, hop.origin)
         do {
             try link.connect(hop, exchange)
         } catch {
             entry.count -= 1
+            entry.opening -= 1
             throw error
         }
         exchange.begin(link)
         return true
     }
 
+    private func carry(_ hop: HTTPHop, _ exchange: HTTPExchange, over carrier: HTTPLink) throws(ClientError) {
+        let link = HTTPLink(self, hop.origin, over: carrier)
+        try link.connect(hop, exchange)
+        exchange.begin(link)
+    }
+
     // MARK: Events
+
+    /// A connection with HTTP/2 is open, and `hop` is the request that it was opened for.
+    func opened(_ link: HTTPLink, _ hop: HTTPHop?, _ exchange: HTTPExchange?) {
+        guard let entry = entries[link.origin] else { return link.abort() }
+        entry.opening -= 1
+        entry.isHTTP1 = false
+        entry.carriers.append(link)
+        if let hop, let exchange {
+            do {
+                guard link.room > 0 else { throw ClientError(.busy, "\(link.origin.name) accepts no requests") }
+                try carry(hop, exchange, over: link)
+            } catch {
+                exchange.failed(error)
+            }
+        }
+        if hop == nil { carries(link, isIdle: true) }
+        changed(link)
+    }
+
+    /// A connection of HTTP/1.1 is open: further requests need connections of their own.
+    func openedHTTP1(_ link: HTTPLink) {
+        guard let entry = entries[link.origin] else { return }
+        entry.opening -= 1
+        if entry.isHTTP1 { return }
+        entry.isHTTP1 = true
+        for _ in 0..<min(entry.waiting, settings.maxConnectionsPerOrigin) { entry.waiters.wakeFirst() }
+    }
+
+    /// A connection with HTTP/2 may carry another number of requests.
+    func changed(_ link: HTTPLink) {
+        guard let entry = entries[link.origin] else { return }
+        if link.isLeaving { entry.carriers.removeAll { $0 === link } }
+        // One more may open another connection.
+        let wakeups = min(link.room + 1, entry.waiting)
+        for _ in 0..<wakeups { entry.waiters.wakeFirst() }
+    }
+
+    /// A connection with HTTP/2 carries no request any more, or some again.
+    func carries(_ link: HTTPLink, isIdle: Bool) {
+        guard isIdle != link.isIdle else { return }
+        if isIdle, idleCount >= settings.maxIdleConnections { return link.abort() }
+        link.isIdle = isIdle
+        idleCount += isIdle ? 1 : -1
+    }
 
     /// A connection can serve another request.
     func released(_ link: HTTPLink) {
@@ -124,6 +195,10 @@ internal import CReactor
     func removed(_ link: HTTPLink) {
         guard let entry = entries[link.origin] else { return }
         entry.count -= 1
+        if link.isOpening { entry.opening -= 1 }
+        if link.isIdle { idleCount -= 1 }
+        link.isIdle = false
+        entry.carriers.removeAll { $0 === link }
         if let index = entry.idle.firstIndex(where: { $0 === link }) {
             entry.idle.remove(at: index)
             idleCount -= 1
@@ -134,7 +209,7 @@ internal import CReactor
 
     /// Closes the connections that serve no request.
     func closeIdle() {
-        for link in entries.values.flatMap(\.idle) { link.abort() }
+        for link in entries.values.flatMap({ $0.idle + $0.carriers.filter(\.isIdle) }) { link.abort() }
     }
 
     /// The numbers of all connections, and of those without a request.

@@ -12,6 +12,11 @@ public struct WebSocketClientSettings: Sendable {
     public var compression: Compression?
     /// How `wss:` uses TLS. Default: certificates that the system trusts.
     public var tls = ClientTLS()
+    /// Whether the WebSocket is carried by HTTP/2 (RFC 8441), of which clients with the same server, TLS and
+    /// ``connectTimeout`` share a connection. With `negotiated` HTTP/1.1 is used when the server does not choose
+    /// HTTP/2, or accepts no WebSockets over it; with `always` both are errors. A ``BlockingWebSocket`` has only
+    /// `never`. Default: `never`.
+    public var http2 = ClientHTTP2.never
     /// The most bytes of a received message. A longer one closes the connection with code 1009. Default: 1 MiB.
     public var maxMessage = 1 << 20
     /// The bytes of pending output from which on a push waits. Default: 1 MiB.
@@ -56,9 +61,15 @@ public struct WebSocketClientSettings: Sendable {
             throw .argument(error.message)
         }
         try reconnects.check()
+        try http2.check()
         var options = ClientOptions(host: url.host, port: url.port)
         options.tls = context
         options.tlsName = context == nil ? nil : tls.serverName
+        options.http2 = http2
+        if context != nil, http2 != .never {
+            options.clientTLS = tls
+            options.carrierTLS = try ClientTLSContext(tls, protocols: http2.protocols)
+        }
         options.maxQueue = maxQueue
         options.closeTimeout = closeTimeout
         options.webSocket = ClientOptions.WebSocket(

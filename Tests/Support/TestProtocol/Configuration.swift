@@ -78,6 +78,8 @@ package struct Configuration: Codable, Sendable {
     /// There are callbacks beside straight-line handlers.
     package var hasCallbacks: Bool?
     package var compresses: Bool?
+    /// Whether the server's own port serves HTTP/2; `nil`: the default.
+    package var http2: Bool?
     /// The code of custom processes (`nil`: there are none), and how many run it: one, unless given.
     package var process: CustomProcess?
     package var processes: Int?
@@ -130,6 +132,7 @@ extension Configuration {
         server.tls = tls
         server.ports[0].settings.proxyProtocol = proxies.map(ProxyProtocol.init(from:))
         server.ports[0].settings.socketName = socketName
+        server.ports[0].settings.http2 = http2
     }
 
     package var tls: TLSConfiguration? {

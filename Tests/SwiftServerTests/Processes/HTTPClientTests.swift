@@ -184,6 +184,12 @@ extension ProcessTests {
 
         // MARK: Other servers
 
+        #if HTTP2
+        static let versions = [ClientHTTP2.never, .always]
+        #else
+        static let versions = [ClientHTTP2.never]
+        #endif
+
         @Test(arguments: ["HTTP/1.0", "HTTP/1.1"]) func pythonsServer(_ version: String) async throws {
             try await ClientRun.alone {
                 let folder = try WebFolder()
@@ -209,7 +215,10 @@ extension ProcessTests {
             }
         }
 
-        @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/sbin/nginx"))) func nginx() async throws {
+        @Test(
+            .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/sbin/nginx")),
+            arguments: HTTPClientTests.versions)
+        func nginx(_ http2: ClientHTTP2) async throws {
             try await ClientRun.alone {
                 let folder = try WebFolder()
                 let socket = folder.path + "/socket"
@@ -220,7 +229,7 @@ extension ProcessTests {
                       proxy_temp_path \(folder.path)/proxy; fastcgi_temp_path \(folder.path)/fastcgi;
                       uwsgi_temp_path \(folder.path)/uwsgi; scgi_temp_path \(folder.path)/scgi;
                       server {
-                        listen unix:\(socket); root \(folder.path); gzip on; gzip_types text/plain; gzip_min_length 1;
+                        listen unix:\(socket)\(http2 == .always ? " http2" : ""); root \(folder.path); gzip on; gzip_types text/plain; gzip_min_length 1;
                         location /moved { return 302 /small.txt; }
                       }
                     }
@@ -237,10 +246,10 @@ extension ProcessTests {
                 }
                 try Wait.until("nginx") { FileManager.default.fileExists(atPath: socket) }
                 try ClientRun.wait {
-                    try await folder.check("http://localhost", socket: socket)
+                    try await folder.check("http://localhost", socket: socket, http2: http2)
                     var request = HTTPClientRequest("http://localhost/moved")
                     request.unixSocket = socket
-                    let client = HTTPClient()
+                    let client = HTTPClient { $0.http2 = http2 }
                     let moved = try await client.execute(request)
                     #expect(moved.url == "http://localhost/small.txt")
                     let text = try await moved.body.text(upTo: 100)
@@ -293,8 +302,8 @@ private final class WebFolder: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    func check(_ url: String, socket: String? = nil) async throws {
-        let client = HTTPClient()
+    func check(_ url: String, socket: String? = nil, http2: ClientHTTP2 = .never) async throws {
+        let client = HTTPClient { $0.http2 = http2 }
         func get(_ path: String, _ method: String = "GET") async throws -> HTTPClientResponse {
             var request = HTTPClientRequest(url + path, method: method)
             request.unixSocket = socket

@@ -19,8 +19,10 @@ public import SwiftServer
 /// Counters, as of ``SwiftServer/ServerStatistics``: `accepted`, `refused`, `closed` with the dimension `cause`,
 /// `messages_received`, `messages_sent`, `messages_skipped`, `requests`, `responses`, `requests_refused`,
 /// `bytes_received`, `bytes_sent`, `connections_shed`, `accept_pauses`, `tasks_done`, `stale_commands`,
-/// `values_repaired` and `loop_turns`. Meters: `connections`, `requests_in_progress`, `requests_waiting`,
-/// `queued_bytes`, `unfinished_bytes`, `transit_bytes`, `idle_workers`, `idle_task_workers`, `tasks_waiting`,
+/// `values_repaired`, `loop_turns`, `http2_connections`, `http2_streams`, `http2_streams_refused`,
+/// `http2_streams_reset`, `http2_streams_stalled` and `http2_limits_exceeded`. Meters: `http2_open_connections`,
+/// `http2_open_streams`, `connections`, `requests_in_progress`, `requests_waiting`, `queued_bytes`,
+/// `unfinished_bytes`, `transit_bytes`, `idle_workers`, `idle_task_workers`, `tasks_waiting`,
 /// `loop_lag_average_seconds` and `loop_lag_longest_seconds`. All labels begin with the prefix and a dot.
 @MainActor public final class StatisticsMetrics {
     private let prefix: String
@@ -87,7 +89,10 @@ public import SwiftServer
         ("responses", \.responses), ("requests_refused", \.requestsRefused), ("bytes_received", \.bytesReceived),
         ("bytes_sent", \.bytesSent),
         ("tasks_done", \.tasksDone), ("stale_commands", \.staleCommands), ("values_repaired", \.valuesRepaired),
-        ("loop_turns", \.loopLag.turns),
+        ("loop_turns", \.loopLag.turns), ("http2_connections", \.http2.connections),
+        ("http2_streams", \.http2.streams), ("http2_streams_refused", \.http2.streamsRefused),
+        ("http2_streams_reset", \.http2.streamsReset), ("http2_streams_stalled", \.http2.streamsStalled),
+        ("http2_limits_exceeded", \.http2.limitsExceeded),
     ]
 
     private static let meters: [(label: String, value: (ServerStatistics) -> Double)] = [
@@ -97,6 +102,8 @@ public import SwiftServer
         ("unfinished_bytes", { Double($0.unfinishedBytes) }), ("transit_bytes", { Double($0.transitBytes) }),
         ("idle_workers", { Double($0.idleWorkers) }),
         ("idle_task_workers", { Double($0.idleTaskWorkers) }), ("tasks_waiting", { Double($0.tasksWaiting) }),
+        ("http2_open_connections", { Double($0.http2.openConnections) }),
+        ("http2_open_streams", { Double($0.http2.openStreams) }),
         ("loop_lag_average_seconds", { $0.loopLag.average / .seconds(1) }),
         ("loop_lag_longest_seconds", { $0.loopLag.longest / .seconds(1) }),
     ]

@@ -157,6 +157,14 @@ static void check_end(client *c, int error, unsigned code) {
     client_destroy(c);
 }
 
+/* A limit ends the session, which reports which one. */
+static void check_exceeded(client *c, cre_http2_limit limit) {
+    const int result = exchange(c);
+    if (result) CHECK_EQ(result, CRE_EHTTP2_FLOOD);
+    CHECK_EQ(stats_of(c).limit, limit);
+    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+}
+
 TEST(violations_end_the_session) {
     static const struct {
         const char *frame;
@@ -208,7 +216,7 @@ TEST(settings_flood) {
     client *c = client_begin(NULL);
     for (int i = 0; i < 1000; i++)
         put_setting(&c->out, 3, 100);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_SETTINGS);
 }
 
 TEST(ping_flood_and_its_budget) {
@@ -225,7 +233,7 @@ TEST(ping_flood_and_its_budget) {
     }
     c->now -= 5000; /* a clock that goes back earns nothing */
     put_frame(&c->out, PING, 0, 0, "12345678", 8);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_PINGS);
 }
 
 /* Acknowledgements that are never read are bounded, too. */
@@ -240,7 +248,7 @@ TEST(unread_acknowledgements) {
     }
     CHECK_EQ(result, CRE_EHTTP2_FLOOD);
     CHECK(stats_of(c).memory < 128 << 10);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_ACKNOWLEDGEMENTS);
 }
 
 /* Where the budget would allow them, the memory of the session does not. */
@@ -254,6 +262,7 @@ TEST(memory_of_acknowledgements) {
     }
     CHECK_EQ(result, CRE_ENOMEM);
     CHECK(stats_of(c).memory < (256 << 10) + 4096);
+    CHECK_EQ(stats_of(c).limit, CRE_HTTP2_LIMIT_MEMORY);
     check_end(c, CRE_ENOMEM, CRE_HTTP2_INTERNAL_ERROR);
 }
 
@@ -261,7 +270,7 @@ TEST(window_update_flood) {
     client *c = client_begin(NULL);
     for (int i = 0; i < 1000; i++)
         put_window_update(&c->out, 0, 1);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_WINDOW_UPDATES);
 }
 
 TEST(window_update_flood_behind_a_response) {
@@ -272,7 +281,7 @@ TEST(window_update_flood_behind_a_response) {
     CHECK_EQ(exchange(c), 0);
     for (int i = 0; i < 1000; i++)
         put_window_update(&c->out, 0, 1);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_WINDOW_UPDATES);
 }
 
 /* A client may open its windows for each frame that it receives. */
@@ -298,20 +307,20 @@ TEST(empty_frames_and_unknown_ones) {
     put_headers(&c->out, 1, 0, POST_FIELDS);
     for (int i = 0; i < 1000; i++)
         put_frame(&c->out, DATA, 0, 1, NULL, 0);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_EMPTY_DATA);
     c = client_begin(NULL);
     put_headers(&c->out, 1, 0, POST_FIELDS);
     for (int i = 0; i < 1000; i++)
         put_frame(&c->out, DATA, PADDED, 1, "\3\0\0\0", 4);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_EMPTY_DATA);
     c = client_begin(NULL);
     for (int i = 0; i < 1000; i++)
         put_frame(&c->out, 0x77, 0, 0, NULL, 0);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_OTHER_FRAMES);
     c = client_begin(NULL);
     for (int i = 0; i < 1000; i++)
         put_frame(&c->out, PRIORITY, 0, 1, "\0\0\0\0\1", 5);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_OTHER_FRAMES);
 }
 
 /* Heads of a stream that is closed are ignored, though not without end. */
@@ -327,7 +336,7 @@ TEST(heads_of_closed_streams) {
     CHECK_EQ(cre_http2_error(c->session), 0);
     for (int i = 0; i < 300; i++)
         put_get(&c->out, 1);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_OTHER_FRAMES);
 }
 
 TEST(continuation_flood) {
@@ -335,7 +344,7 @@ TEST(continuation_flood) {
     put_frame(&c->out, HEADERS, 0, 1, "\x82\x87\x84", 3);
     for (int i = 0; i < 9; i++)
         put_frame(&c->out, CONTINUATION, 0, 1, NULL, 0);
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_CONTINUATIONS);
 }
 
 /* One field in the table and many references to it: a byte each. */
@@ -360,7 +369,7 @@ TEST(hpack_bomb) {
     CHECK_EQ(give(c, w->bytes, w->length, 1 << 20), CRE_EHTTP2_FLOOD);
     CHECK(stats_of(c).memory < 512 << 10);
     w->length = 0;
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_HEAD);
 }
 
 /* Streams that are opened and reset: they are never too many at the same time. */
@@ -374,7 +383,7 @@ TEST(rapid_reset) {
     CHECK_EQ(stats_of(c).requests, 201);
     CHECK_EQ(stats_of(c).resets, 201);
     c->out.length = 0;
-    check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+    check_exceeded(c, CRE_HTTP2_LIMIT_RESETS);
 }
 
 TEST(resets_within_the_budget) {
@@ -406,7 +415,7 @@ TEST(resets_that_the_client_causes) {
         }
         CHECK_EQ(i, 202); /* the last one finds the session ended */
         CHECK_EQ(stats_of(c).requests, 201);
-        check_end(c, CRE_EHTTP2_FLOOD, CRE_HTTP2_ENHANCE_YOUR_CALM);
+        check_exceeded(c, CRE_HTTP2_LIMIT_RESETS);
     }
 }
 

@@ -332,6 +332,45 @@ TEST(idle_connections) {
     net_stop(net);
 }
 
+/* ---- counters ---- */
+
+TEST(connections_and_streams_are_counted) {
+    net_server *net = start((cre_port_options){ .max_head = 1000 });
+    h2_client *c = h2_open(net), *other = h2_open(net);
+    static char large[1100] = H2_GET("/");
+    size_t used = strlen(large);
+    memcpy(large + used, "x: ", 3);
+    memset(large + used + 3, 'v', 1000);
+    large[used + 1003] = '\n';
+    h2_get(c, 1, H2_GET("/wait"));
+    h2_get(c, 3, H2_GET("/wait"));
+    h2_get(c, 5, large);
+    h2_await(c, ":status=431");
+    cre_engine_stats stats = net_stats(net);
+    CHECK_EQ(stats.http2_connections, 2);
+    CHECK_EQ(stats.http2_open_connections, 2);
+    CHECK_EQ(stats.http2_requests, 2);
+    CHECK_EQ(stats.http2_open_streams, 2);
+    CHECK_EQ(stats.http2_refused, 1);
+    CHECK_EQ(stats.http2_heads_too_large, 1);
+    CHECK_EQ(cre_engine_respond(net->engine, wait_for_request(net), 200, NULL, "ok", 2), 0);
+    h2_await(c, "DATA 1 'ok' end|");
+    CHECK_EQ(net_stats(net).http2_open_streams, 1);
+    put_reset(&c->out, 3, CRE_HTTP2_CANCEL);
+    h2_send(c);
+    h2_close(c);
+    for (int i = 0; net_stats(net).http2_open_connections == 2 && i < NET_WAITS; i++)
+        net_turn(net);
+    stats = net_stats(net);
+    CHECK_EQ(stats.http2_open_connections, 1);
+    CHECK_EQ(stats.http2_open_streams, 0);
+    CHECK_EQ(stats.http2_resets, 1);
+    CHECK_EQ(stats.http2_connections, 2);
+    CHECK_EQ(stats.http2_requests, 2);
+    h2_close(other);
+    net_stop(net);
+}
+
 /* ---- limits ---- */
 
 TEST(streams_count_against_the_table) {
@@ -363,8 +402,9 @@ TEST(rapid_reset) {
     h2_send(c);
     h2_await(c, "code=11|"); /* ENHANCE_YOUR_CALM */
     h2_await_end(c);
-    CHECK_EQ(net_stats(net).http2_floods, 1);
+    CHECK_EQ(net_stats(net).http2_exceeded[CRE_HTTP2_LIMIT_RESETS], 1);
     CHECK(net->count <= 210);
+    CHECK_EQ(net_stats(net).http2_requests, net->count);
     net->seen = net->count;
     check_bystander(net, bystander, 1);
     h2_close(c);
@@ -391,7 +431,15 @@ TEST(floods) {
         h2_close(c);
         check_bystander(net, bystander, 1 + 2 * (uint32_t)kind);
     }
-    CHECK_EQ(net_stats(net).http2_floods, 4);
+    static const cre_http2_limit limits[] = { CRE_HTTP2_LIMIT_PINGS, CRE_HTTP2_LIMIT_CONTINUATIONS,
+                                              CRE_HTTP2_LIMIT_SETTINGS, CRE_HTTP2_LIMIT_EMPTY_DATA };
+    const cre_engine_stats stats = net_stats(net);
+    uint64_t sum = 0;
+    for (int kind = 0; kind < 4; kind++)
+        CHECK_EQ(stats.http2_exceeded[limits[kind]], 1);
+    for (int i = 0; i < CRE_HTTP2_LIMITS; i++)
+        sum += stats.http2_exceeded[i];
+    CHECK_EQ(sum, 4);
     h2_close(bystander);
     net_stop(net);
 }

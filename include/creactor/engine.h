@@ -22,6 +22,7 @@
 #include "buffer.h"
 #include "dispatch.h"
 #include "export.h"
+#include "http2.h"
 #include "listen.h"
 #include "loop.h"
 #include "port.h"
@@ -181,7 +182,11 @@ typedef struct cre_engine_stats {
     uint64_t http2_refused;         /* its streams that were answered or reset before they were requests */
     uint64_t http2_resets;          /* its streams that the client reset, or had reset by its errors */
     uint64_t http2_stalled;         /* its streams that were reset because the client did not receive */
-    uint64_t http2_floods;          /* its connections that exceeded a limit of frames or resets */
+    uint64_t http2_heads_too_large; /* its requests that got status 431; they are part of http2_refused */
+    uint64_t
+        http2_exceeded[CRE_HTTP2_LIMITS]; /* its connections that a limit has ended, by cre_http2_limit */
+    uint64_t http2_requests;              /* its requests, WebSockets included */
+    uint64_t http2_open_connections, http2_open_streams; /* now */
 } cre_engine_stats;
 
 /**

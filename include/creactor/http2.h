@@ -143,17 +143,38 @@ typedef struct cre_http2_response {
     size_t field_count;
 } cre_http2_response;
 
+/** The limits that end a session. */
+typedef enum cre_http2_limit {
+    CRE_HTTP2_LIMIT_NONE = 0,
+    CRE_HTTP2_LIMIT_RESETS = 1,           /* reset_burst */
+    CRE_HTTP2_LIMIT_CONTINUATIONS = 2,    /* max_continuations */
+    CRE_HTTP2_LIMIT_HEAD = 3,             /* one head has far more than max_head: decompressed, 1 MiB */
+    CRE_HTTP2_LIMIT_PINGS = 4,            /* control_burst, and the last frame was PING, */
+    CRE_HTTP2_LIMIT_SETTINGS = 5,         /* SETTINGS, */
+    CRE_HTTP2_LIMIT_WINDOW_UPDATES = 6,   /* WINDOW_UPDATE, */
+    CRE_HTTP2_LIMIT_EMPTY_DATA = 7,       /* DATA without bytes, */
+    CRE_HTTP2_LIMIT_OTHER_FRAMES = 8,     /* CONTINUATION, PRIORITY or another one */
+    CRE_HTTP2_LIMIT_ACKNOWLEDGEMENTS = 9, /* control_burst: the client does not receive them */
+    CRE_HTTP2_LIMIT_MEMORY = 10           /* max_memory */
+} cre_http2_limit;
+
+/** The size of an array indexed by cre_http2_limit, with room for further limits. */
+#define CRE_HTTP2_LIMITS 16
+
 /** What a session has counted. */
 typedef struct cre_http2_stats {
-    uint64_t requests;       /* REQUEST events */
-    uint64_t refused;        /* streams that were answered or reset before a REQUEST event */
-    uint64_t resets;         /* streams that the client reset, or that were reset because of its errors */
-    uint64_t control_frames; /* frames that count against control_burst */
-    uint64_t stalled;        /* streams that were reset after stall_timeout_ms */
-    uint64_t memory;         /* bytes of the session at present, without queued bodies */
-    uint64_t queued;         /* bytes of bodies that are queued at present */
-    uint32_t streams;        /* open streams at present */
-    uint32_t goaway_code;    /* cre_http2_code of the GOAWAY frame that was produced last */
+    uint64_t requests;        /* REQUEST events */
+    uint64_t refused;         /* streams that were answered or reset before a REQUEST event */
+    uint64_t resets;          /* streams that the client reset, or that were reset because of its errors */
+    uint64_t control_frames;  /* frames that count against control_burst */
+    uint64_t stalled;         /* streams that were reset after stall_timeout_ms */
+    uint64_t memory;          /* bytes of the session at present, without queued bodies */
+    uint64_t queued;          /* bytes of bodies that are queued at present */
+    uint32_t streams;         /* open streams at present */
+    uint32_t goaway_code;     /* cre_http2_code of the GOAWAY frame that was produced last */
+    uint64_t heads_too_large; /* requests that were answered with status 431, part of `refused` */
+    uint32_t limit;           /* the cre_http2_limit that has ended the session */
+    uint32_t reserved;        /* 0 */
 } cre_http2_stats;
 
 /** The bytes with which a client begins a connection. */

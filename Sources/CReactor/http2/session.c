@@ -22,26 +22,32 @@ static int fail(cre_http2 *session, int error) {
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* As `fail`, because of a limit. */
+static int exceed(cre_http2 *session, cre_http2_limit limit) {
+    if (!session->error) session->stats.limit = limit;
+    return fail(session, limit == CRE_HTTP2_LIMIT_MEMORY ? CRE_ENOMEM : CRE_EHTTP2_FLOOD);
+}
+
 int cre__h2_spend_control(cre_http2 *session) {
     session->stats.control_frames++;
     return cre__h2_budget_spend(&session->control, session->now) ? 0 : CRE_EHTTP2_FLOOD;
 }
 
-static int spend_control(cre_http2 *session) {
-    int result = cre__h2_spend_control(session);
-    return result ? fail(session, result) : 0;
+static int spend_control(cre_http2 *session, cre_http2_limit limit) {
+    return cre__h2_spend_control(session) ? exceed(session, limit) : 0;
 }
 
 /* A frame of a stream that is closed. */
 static int spend_late(cre_http2 *session) {
-    if (!session->earned_late) return spend_control(session);
+    if (!session->earned_late) return spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
     session->earned_late--;
     return 0;
 }
 
 static int spend_reset(cre_http2 *session) {
     session->stats.resets++;
-    return cre__h2_budget_spend(&session->resets, session->now) ? 0 : fail(session, CRE_EHTTP2_FLOOD);
+    if (cre__h2_budget_spend(&session->resets, session->now)) return 0;
+    return exceed(session, CRE_HTTP2_LIMIT_RESETS);
 }
 
 static cre__h2_stream *stream_of(nghttp2_session *protocol, int32_t id) {
@@ -68,7 +74,7 @@ static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *hea
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     /* looked at here, so that no allocation has to fail for it: one frame takes little more */
-    if (session->used > session->config.max_memory) return fail(session, CRE_ENOMEM);
+    if (session->used > session->config.max_memory) return exceed(session, CRE_HTTP2_LIMIT_MEMORY);
     switch (head->type) {
     case NGHTTP2_RST_STREAM: /* a client has as many as its own requests */
         return session->config.client && !stream_of(protocol, head->stream_id) ? spend_late(session) : 0;
@@ -82,21 +88,25 @@ static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *hea
             return 0;
         }
         /* one of a closed stream is decoded and ignored */
-        return stream_of(protocol, head->stream_id) ? 0 : spend_control(session);
+        return stream_of(protocol, head->stream_id) ? 0
+                                                    : spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
     case NGHTTP2_CONTINUATION:
         if (++session->continuations > session->config.max_continuations)
-            return fail(session, CRE_EHTTP2_FLOOD);
-        return spend_control(session);
+            return exceed(session, CRE_HTTP2_LIMIT_CONTINUATIONS);
+        return spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
     case NGHTTP2_WINDOW_UPDATE:
         if (session->earned_updates) {
             session->earned_updates--;
             return 0;
         }
-        return spend_control(session);
+        return spend_control(session, CRE_HTTP2_LIMIT_WINDOW_UPDATES);
     case NGHTTP2_PRIORITY:
         /* ignored by nghttp2, but not on stream 0 (RFC 9113 section 6.3) */
-        return head->stream_id ? spend_control(session) : fail(session, CRE_EHTTP2);
-    default: return spend_control(session);
+        if (!head->stream_id) return fail(session, CRE_EHTTP2);
+        return spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
+    case NGHTTP2_PING: return spend_control(session, CRE_HTTP2_LIMIT_PINGS);
+    case NGHTTP2_SETTINGS: return spend_control(session, CRE_HTTP2_LIMIT_SETTINGS);
+    default: return spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
     }
 }
 
@@ -132,6 +142,7 @@ static int on_header(nghttp2_session *protocol, const nghttp2_frame *frame, cons
                      void *context) {
     (void)protocol, (void)frame, (void)flags;
     int result = cre__h2_head_field(context, name, name_length, value, value_length);
+    if (result == CRE_EHTTP2_FLOOD) return exceed(context, CRE_HTTP2_LIMIT_HEAD);
     return result ? fail(context, result) : 0;
 }
 
@@ -149,8 +160,10 @@ static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool fina
     int result = cre__h2_head_finish(session, final);
     if (result == CRE_ENOMEM) return fail(session, CRE_ENOMEM);
     if (result) {
+        const int status = cre_http_status_of(result);
         session->stats.refused++;
-        result = cre__h2_stream_refuse(session, stream, cre_http_status_of(result));
+        session->stats.heads_too_large += status == 431;
+        result = cre__h2_stream_refuse(session, stream, status);
         return result == CRE_ENOMEM ? fail(session, CRE_ENOMEM) : 0;
     }
     const cre__h2_head *head = &session->head;
@@ -190,7 +203,8 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
         return result && session->config.client ? fail(session, result) : result;
     }
     case NGHTTP2_DATA:
-        if (!final && frame->hd.length == frame->data.padlen) return spend_control(session);
+        if (!final && frame->hd.length == frame->data.padlen)
+            return spend_control(session, CRE_HTTP2_LIMIT_EMPTY_DATA);
         if (stream && final) cre__h2_input_complete(session, stream);
         return 0;
     case NGHTTP2_RST_STREAM: return session->config.client ? 0 : spend_reset(session);
@@ -451,7 +465,6 @@ static int error_of(ssize_t result) {
     switch (result) {
     case NGHTTP2_ERR_NOMEM: return CRE_ENOMEM;
     case NGHTTP2_ERR_BAD_CLIENT_MAGIC: return CRE_EHTTP2_PREFACE;
-    case NGHTTP2_ERR_FLOODED: return CRE_EHTTP2_FLOOD;
     default: return CRE_EHTTP2;
     }
 }
@@ -468,7 +481,10 @@ static int enter(cre_http2 *session) {
 static int leave(cre_http2 *session, ssize_t result) {
     session->busy = false;
     if (result >= 0 && !session->broken) return 0;
-    fail(session, error_of(result));
+    if (result == NGHTTP2_ERR_FLOODED)
+        exceed(session, CRE_HTTP2_LIMIT_ACKNOWLEDGEMENTS); /* its other limits are disabled */
+    else
+        fail(session, error_of(result));
     say_goodbye(session);
     return session->error;
 }

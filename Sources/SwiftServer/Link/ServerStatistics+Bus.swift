@@ -40,7 +40,29 @@ extension ServerStatistics {
             idleTaskWorkers: tasks.count { !$0.isRunning && $0.tasksGiven <= $0.tasksDone },
             tasksWaiting: given > done ? Int(clamping: given - done) : 0, tasksDone: Int(truncatingIfNeeded: done),
             staleCommands: Int(truncatingIfNeeded: raw.stale_commands),
-            valuesRepaired: Int(truncatingIfNeeded: raw.repaired), loopLag: LoopLag(bus))
+            valuesRepaired: Int(truncatingIfNeeded: raw.repaired), loopLag: LoopLag(bus), http2: HTTP2(raw))
+    }
+}
+
+extension ServerStatistics.HTTP2 {
+    fileprivate init(_ raw: cre_engine_stats) {
+        let exceeded = raw.exceededLimits.reduce(0, &+)
+        self.init(
+            openConnections: Int(truncatingIfNeeded: raw.http2_open_connections),
+            connections: Int(truncatingIfNeeded: raw.http2_connections),
+            openStreams: Int(truncatingIfNeeded: raw.http2_open_streams),
+            streams: Int(truncatingIfNeeded: raw.http2_requests),
+            streamsRefused: Int(truncatingIfNeeded: raw.http2_refused),
+            streamsReset: Int(truncatingIfNeeded: raw.http2_resets),
+            streamsStalled: Int(truncatingIfNeeded: raw.http2_stalled),
+            limitsExceeded: Int(truncatingIfNeeded: exceeded))
+    }
+}
+
+extension cre_engine_stats {
+    /// The connections that a limit of HTTP/2 has ended, by ``cre_http2_limit``.
+    var exceededLimits: [UInt64] {
+        unsafe withUnsafeBytes(of: http2_exceeded) { unsafe [UInt64]($0.bindMemory(to: UInt64.self)) }
     }
 }
 

@@ -9,12 +9,13 @@ extension Monitor {
         let nodes = (0..<layout.nodes).map { NodeStatistics(bus, node: $0) }
         var info = MetricFamily(.gauge, "info", "The version of the library and the mode of the server.")
         info.add([("version", version), ("mode", mode.rawValue)], 1.0)
-        return [info] + state + connections(nodes) + traffic(nodes) + requests + memory(nodes) + loops(nodes)
+        return [info] + state + connections(nodes) + traffic(nodes) + http2(nodes) + requests + memory(nodes)
+            + loops(nodes)
             + handlers(nodes)
             + processes(nodes) + tasks
     }
 
-    private typealias Nodes = [NodeStatistics]
+    typealias Nodes = [NodeStatistics]
 
     private var state: [MetricFamily] {
         [
@@ -26,7 +27,7 @@ extension Monitor {
     }
 
     /// A metric with a sample for each of these nodes.
-    private func each(
+    func each(
         _ kind: MetricFamily.Kind, _ name: String, _ help: String, _ range: Range<Int>, _ nodes: Nodes,
         _ value: (NodeStatistics) -> UInt64
     ) -> MetricFamily {
@@ -35,7 +36,7 @@ extension Monitor {
         return family
     }
 
-    private func sum(_ nodes: Nodes, _ value: (cre_engine_stats) -> UInt64) -> Double {
+    func sum(_ nodes: Nodes, _ value: (cre_engine_stats) -> UInt64) -> Double {
         Double(nodes.reduce(UInt64(0)) { $0 &+ value($1.raw.engine) })
     }
 

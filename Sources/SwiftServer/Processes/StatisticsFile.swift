@@ -70,6 +70,10 @@ extension ServerStatistics {
             ("staleCommands", staleCommands), ("valuesRepaired", valuesRepaired), ("loopTurns", loopLag.turns),
             ("averageLagMicroseconds", Int(loopLag.average.nanoseconds / 1000)),
             ("longestLagMicroseconds", Int(loopLag.longest.nanoseconds / 1000)),
+            ("http2OpenConnections", http2.openConnections), ("http2Connections", http2.connections),
+            ("http2OpenStreams", http2.openStreams), ("http2Streams", http2.streams),
+            ("http2StreamsRefused", http2.streamsRefused), ("http2StreamsReset", http2.streamsReset),
+            ("http2StreamsStalled", http2.streamsStalled), ("http2LimitsExceeded", http2.limitsExceeded),
         ]
     }
 

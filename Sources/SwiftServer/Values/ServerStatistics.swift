@@ -64,6 +64,28 @@ public struct ServerStatistics: Sendable {
     public let valuesRepaired: Int
     /// The duration of the turns of the event loops.
     public let loopLag: LoopLag
+    /// Connections with HTTP/2 and their streams; they are part of the other counters, too.
+    public let http2: HTTP2
+
+    /// Connections with HTTP/2 and their streams. A stream is one request with its response, or one WebSocket.
+    public struct HTTP2: Sendable, Hashable {
+        /// Open connections with HTTP/2.
+        public let openConnections: Int
+        /// Connections that began HTTP/2.
+        public let connections: Int
+        /// Open streams.
+        public let openStreams: Int
+        /// Streams that were opened with a valid request.
+        public let streams: Int
+        /// Streams that were refused: by a status, such as 431, or by `REFUSED_STREAM`.
+        public let streamsRefused: Int
+        /// Streams that clients reset, or that were reset because of their errors.
+        public let streamsReset: Int
+        /// Streams that were reset because the client did not receive.
+        public let streamsStalled: Int
+        /// Connections that were closed because the client exceeded a limit, such as that of resets.
+        public let limitsExceeded: Int
+    }
 
     /// The time for which event loops were busy, while other events had to wait: of all reactors and workers together.
     /// A turn is counted at its end.

@@ -56,6 +56,39 @@ extension ProcessTests {
             }
         }
 
+        /// A frame of HTTP/2, in decimal: length, type, flags, stream, payload.
+        private func frame(_ kind: UInt8, _ flags: UInt8, _ stream: UInt8, _ payload: [UInt8] = []) -> [UInt8] {
+            [0, 0, UInt8(payload.count), kind, flags, 0, 0, 0, stream] + payload
+        }
+
+        /// Counters of HTTP/2, of which builds without it have none.
+        @Test(arguments: ServerMode.allCases) func limitsOfHTTP2AreCounted(_ mode: ServerMode) throws {
+            try ServerProcess.run(.monitoring, mode, { $0.monitoringPort = 0 }) { server in
+                let port = try port(of: server)
+                guard try metrics(port).types["swiftserver_http2_streams_total"] != nil else { return }
+                let client = try Connection(port: server.port)
+                // GET http "/healthz" of the host "a"
+                let head: [UInt8] = [0x82, 0x86, 0x04, 8] + Array("/healthz".utf8) + [0x41, 1] + Array("a".utf8)
+                try client.send(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + frame(4, 0, 0) + frame(1, 5, 1, head))
+                try Wait.until("the stream") {
+                    let now = try metrics(port)
+                    return now.sum("swiftserver_http2_streams_total") == 1
+                        && now.sum("swiftserver_http2_open_streams") == 0
+                        && now.sum("swiftserver_http2_open_connections") == 1
+                }
+                try client.send((0..<1000).flatMap { _ in frame(6, 0, 0, [UInt8](repeating: 0, count: 8)) })
+                try Wait.until("the limit") {
+                    let now = try metrics(port)
+                    return try now.value("swiftserver_http2_limits_exceeded_total", ["limit": "ping"]) == 1
+                        && now.sum("swiftserver_http2_limits_exceeded_total") == 1
+                        && now.sum("swiftserver_http2_connections_total") == 1
+                        && now.sum("swiftserver_http2_open_connections") == 0
+                }
+                let complaints = try Exposition.complaints(about: try Connection(port: port).get("/metrics").body)
+                #expect(complaints == nil)
+            }
+        }
+
         @Test func everyFormatAndEveryAnswer() throws {
             try ServerProcess.run(.monitoring, .process, { $0.monitoringPort = 0 }) { server in
                 for port in [try port(of: server), server.port] {

@@ -31,6 +31,7 @@ extension ProcessTests {
                 try Wait.until("the next second") { try contents()["connections"] == 1 }
                 let messages = try contents()["messagesReceived"]
                 #expect(messages == 1)
+                #expect(try contents()["http2OpenConnections"] == 0)
             }
         }
 

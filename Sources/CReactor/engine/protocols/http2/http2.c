@@ -34,14 +34,15 @@ static uint32_t now_of(const cre__conn *conn) {
 
 static void count(cre__http2 *http2, const cre_http2_stats *now) {
     cre_engine *engine = cre__conn_engine(http2->conn);
+    cre_engine_stats *stats = &engine->stats;
     cre_http2_stats *counted = &http2->counted;
-    uint64_t refused = now->refused - counted->refused, resets = now->resets - counted->resets,
-             stalled = now->stalled - counted->stalled;
+    stats->http2_refused += now->refused - counted->refused;
+    stats->http2_heads_too_large += now->heads_too_large - counted->heads_too_large;
+    stats->http2_resets += now->resets - counted->resets;
+    stats->http2_stalled += now->stalled - counted->stalled;
+    stats->http2_requests += now->requests - counted->requests;
+    if (now->limit != counted->limit) stats->http2_exceeded[now->limit % CRE_HTTP2_LIMITS]++;
     *counted = *now;
-    if (!(refused | resets | stalled)) return;
-    engine->stats.http2_refused += refused;
-    engine->stats.http2_resets += resets;
-    engine->stats.http2_stalled += stalled;
     engine->rare_changed = true;
 }
 
@@ -91,6 +92,7 @@ static void start(cre__conn *conn) {
     cre__conn_describe_peer(conn, &http2->origin);
     cre__conn_describe_local(conn->transport.descriptor, &http2->origin);
     engine->stats.http2_connections++;
+    engine->stats.http2_open_connections++;
     engine->rare_changed = true;
     conn->transport.producing = true;
     cre__transport_set_deadline(&conn->transport, conn->port->options.head_timeout_ms);
@@ -100,10 +102,9 @@ static void start(cre__conn *conn) {
 
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     cre__http2 *http2 = cre__http2_of(conn);
-    int result = cre_http2_receive(http2->session, data, length, cre_loop_now(conn->transport.net->loop));
+    /* an error shows when the frame with its reason is sent */
+    (void)!cre_http2_receive(http2->session, data, length, cre_loop_now(conn->transport.net->loop));
     if (!cre__http2_serves(http2)) return;
-    if (result == CRE_EHTTP2_FLOOD && !http2->flooded) cre__conn_engine(conn)->stats.http2_floods++;
-    http2->flooded |= result == CRE_EHTTP2_FLOOD;
     cre__http2_account(http2);
     cre__http2_mark(http2);
     if (http2->received >= FIRST_BYTES) return;
@@ -232,9 +233,14 @@ static int command(cre__conn *conn, const cre_record *record, cre_slice *parts, 
 }
 
 static void detach(cre__conn *conn) {
-    const cre__http2 *http2 = cre__http2_of(conn);
-    while (http2 && http2->streams)
+    cre__http2 *http2 = cre__http2_of(conn);
+    if (!http2) return;
+    while (http2->streams)
         CRE__RESET(&http2->streams->carried.conn, .reason = (cre_close_reason)conn->stream.close_reason);
+    cre_http2_stats stats;
+    cre_http2_get_stats(http2->session, &stats, sizeof stats);
+    count(http2, &stats);
+    cre__conn_engine(conn)->stats.http2_open_connections--;
 }
 
 static void free_state(cre__conn *conn) {

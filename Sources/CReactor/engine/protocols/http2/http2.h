@@ -44,7 +44,6 @@ struct cre__http2 {
     bool input_ended : 1; /* the client has ended its side of the connection */
     bool announced : 1;   /* it was asked to open no more streams */
     bool going_away : 1;  /* no more streams are accepted */
-    bool flooded : 1;     /* the client has exceeded a limit, which was counted */
 };
 
 static inline cre__http2 *cre__http2_of(const cre__conn *conn) {

@@ -185,6 +185,7 @@ static void uncarry(cre__conn *conn, bool reset) {
     else
         http2->streams = stream->next;
     if (stream->next) stream->next->previous = stream->previous;
+    cre__conn_engine(conn)->stats.http2_open_streams--;
     if (!--http2->stream_count) http2->idle_since = (uint32_t)cre_loop_now(conn->transport.net->loop);
     if (!cre__http2_serves(http2)) return;
     if (!stream->closed) {
@@ -230,6 +231,7 @@ void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
     if (stream->next) stream->next->previous = stream;
     http2->streams = stream;
     if (!http2->stream_count++) cre__http2_busy(http2);
+    engine->stats.http2_open_streams++;
     (void)cre_http2_set_context(http2->session, stream->id, stream);
     cre__http1_take(conn, event->head, event->fields, event->head_bytes);
 }

@@ -226,7 +226,18 @@ TEST(memory_is_counted) {
         CHECK_EQ(respond(c, 2 * i + 1, 200, NULL, true), 0);
     CHECK_EQ(exchange(c), 0);
     CHECK_EQ(stats_of(c).streams, 0);
+    CHECK(stats_of(c).memory <= idle + (72 << 10)); /* blocks for the next requests */
+    const long kept = test_live_allocations;
+    for (uint32_t i = 100; i < 130; i++) {
+        put_get(&c->out, 2 * i + 1);
+        CHECK_EQ(exchange(c), 0);
+        CHECK_EQ(respond(c, 2 * i + 1, 200, NULL, true), 0);
+    }
+    CHECK_EQ(exchange(c), 0);
+    CHECK(test_live_allocations <= kept + 4);
+    cre_http2_expire(c->session, c->now);
     CHECK(stats_of(c).memory <= idle + 8192);
+    CHECK(test_live_allocations <= live + 60);
     client_destroy(c);
     CHECK_EQ(test_live_allocations, live);
 }

@@ -163,14 +163,15 @@ typedef enum cre_http2_limit {
 
 /** What a session has counted. */
 typedef struct cre_http2_stats {
-    uint64_t requests;        /* REQUEST events */
-    uint64_t refused;         /* streams that were answered or reset before a REQUEST event */
-    uint64_t resets;          /* streams that the client reset, or that were reset because of its errors */
-    uint64_t control_frames;  /* frames that count against control_burst */
-    uint64_t stalled;         /* streams that were reset after stall_timeout_ms */
-    uint64_t memory;          /* bytes of the session at present, without queued bodies */
-    uint64_t queued;          /* bytes of bodies that are queued at present */
-    uint32_t streams;         /* open streams at present */
+    uint64_t requests;       /* REQUEST events */
+    uint64_t refused;        /* streams that were answered or reset before a REQUEST event */
+    uint64_t resets;         /* streams that the client reset, or that were reset because of its errors */
+    uint64_t control_frames; /* frames that count against control_burst */
+    uint64_t stalled;        /* streams that were reset after stall_timeout_ms */
+    uint64_t memory;  /* bytes of the session at present, without queued bodies; up to 64 KiB are free for the
+                         next requests, until cre_http2_expire */
+    uint64_t queued;  /* bytes of bodies that are queued at present */
+    uint32_t streams; /* open streams at present */
     uint32_t goaway_code;     /* cre_http2_code of the GOAWAY frame that was produced last */
     uint64_t heads_too_large; /* requests that were answered with status 431, part of `refused` */
     uint32_t limit;           /* the cre_http2_limit that has ended the session */
@@ -236,7 +237,8 @@ CRE_NODISCARD CRE_API int cre_http2_produce(cre_http2 *session, uint8_t *out, si
 
 /** Resets streams whose response has waited for the client's window, or for cre_http2_produce,
  * stall_timeout_ms or longer; CLOSED follows with the next output. Ends the session, with CRE_EHTTP2, when
- * the client has not acknowledged the SETTINGS for ack_timeout_ms. For a timer of a few seconds: the time
+ * the client has not acknowledged the SETTINGS for ack_timeout_ms. Frees memory that is kept for the next
+ * requests. For a timer of a few seconds: the time
  * counts from one call to the next ones. */
 CRE_API void cre_http2_expire(cre_http2 *session, uint64_t now_ms);
 

@@ -106,6 +106,10 @@ static void set_protocol(cre__h2_head *head, const uint8_t *value, size_t length
     head->protocol_length = (uint8_t)length;
 }
 
+/* For constants in lower case, as all names are in HTTP/2. */
+#define is_exactly(text, length, word) \
+    ((length) == sizeof(word) - 1 && memcmp(text, word, sizeof(word) - 1) == 0)
+
 static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
                       size_t length) {
     cre__h2_head *head = &session->head;
@@ -113,17 +117,18 @@ static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_lengt
     if (head->refused) return 0;
     if (!reserve(session, &head->bytes, &head->capacity, head->length + length)) return CRE_ENOMEM;
     const uint16_t at = (uint16_t)head->length, size = (uint16_t)length;
-    if (cre__is_word(name, name_length, ":method")) {
+    if (is_exactly(name, name_length, ":method")) {
         head->method = at, head->method_length = size;
-    } else if (cre__is_word(name, name_length, ":authority")) {
+    } else if (is_exactly(name, name_length, ":authority")) {
         head->authority = at, head->authority_length = size;
-    } else if (cre__is_word(name, name_length, ":path")) {
+    } else if (is_exactly(name, name_length, ":path")) {
         head->path = at, head->path_length = size;
-    } else if (cre__is_word(name, name_length, ":scheme")) {
-        if (!cre__is_word(value, length, "http") && !cre__is_word(value, length, "https"))
+    } else if (is_exactly(name, name_length, ":scheme")) {
+        if (!is_exactly(value, length, "http") && !is_exactly(value, length, "https") &&
+            !cre__is_word(value, length, "http") && !cre__is_word(value, length, "https"))
             refuse(head, CRE_EHTTP_BAD_TARGET);
         return 0;
-    } else if (cre__is_word(name, name_length, ":protocol")) {
+    } else if (is_exactly(name, name_length, ":protocol")) {
         set_protocol(head, value, length);
         return 0;
     }
@@ -272,7 +277,7 @@ int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_leng
     if (name_length && name[0] == ':') return add_pseudo(session, name, name_length, value, value_length);
     int result = head->started ? 0 : start(session);
     if (result || head->refused) return result;
-    if (cre__is_word(name, name_length, "cookie")) return add_cookie(session, value, value_length);
+    if (is_exactly(name, name_length, "cookie")) return add_cookie(session, value, value_length);
     if (!examine(head, name, name_length, value, value_length)) return 0;
     return cre__h2_head_add(session, name, name_length, value, value_length);
 }

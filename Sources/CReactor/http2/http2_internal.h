@@ -73,13 +73,19 @@ typedef struct cre__h2_budget {
 
 typedef struct cre__h2_block cre__h2_block;
 
+/* Sizes of blocks that are reused. */
+#define CRE__H2_SPARE_SIZES 16
+
 struct cre_http2 {
     cre_http2_config config;
     nghttp2_session *protocol;
     nghttp2_mem memory;
     cre__h2_block *blocks; /* all of it */
-    uint64_t used;         /* its bytes */
+    uint64_t used;         /* its bytes, */
+    size_t spare_bytes;    /* and those of blocks that wait to be reused: */
+    void *spares[CRE__H2_SPARE_SIZES];
     cre__h2_stream *streams;
+    cre__h2_stream *recent; /* the last one that was looked for; NULL: unknown */
     uint64_t queued;
     cre__h2_head head;
     cre__h2_budget resets, control;
@@ -114,6 +120,8 @@ struct cre_http2 {
 void *cre__h2_allocate(cre_http2 *session, size_t size);
 void *cre__h2_reallocate(cre_http2 *session, void *memory, size_t size);
 void cre__h2_free(cre_http2 *session, void *memory);
+/* Frees the blocks that wait to be reused. */
+void cre__h2_trim(cre_http2 *session);
 void cre__h2_free_all(cre_http2 *session);
 void cre__h2_memory_init(cre_http2 *session);
 /* Whether a response's head may be queued. */
@@ -162,6 +170,14 @@ int cre__h2_spend_control(cre_http2 *session);
 
 /* The stream of this number that is not closed; NULL: none. */
 cre__h2_stream *cre__h2_stream_of(cre_http2 *session, uint32_t id);
+/* The same for streams that nghttp2 knows, in its callbacks. Most look-ups are for the one of the last. */
+static inline cre__h2_stream *cre__h2_stream_find(cre_http2 *session, int32_t id) {
+    if (id <= 0) return NULL;
+    if (session->recent && session->recent->id == (uint32_t)id) return session->recent;
+    cre__h2_stream *found = nghttp2_session_get_stream_user_data(session->protocol, id);
+    if (found) session->recent = found;
+    return found;
+}
 
 cre__h2_stream *cre__h2_stream_create(cre_http2 *session, uint32_t id);
 void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream);
@@ -173,12 +189,18 @@ int cre__h2_stream_release(cre_http2 *session, cre__h2_stream *stream, size_t le
 /* Reports the queues that have room again. Returns whether there were any. */
 bool cre__h2_report_room(cre_http2 *session);
 
+/* Pairs that need no memory of their own. */
+#define CRE__H2_FEW_PAIRS 16
+
 /* A list of fields for nghttp2. */
 typedef struct cre__h2_pairs {
-    nghttp2_nv *at;
+    nghttp2_nv few[CRE__H2_FEW_PAIRS], *at;
     size_t count;
 } cre__h2_pairs;
 
+/* Makes room for `count` pairs. False: no memory. */
+bool cre__h2_pairs_begin(cre__h2_pairs *list, size_t count);
+void cre__h2_pairs_end(cre__h2_pairs *list);
 void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length, const void *value,
                       size_t value_length);
 /* Writes a number in decimal in front of `end`. Returns where it begins. */

@@ -3,6 +3,9 @@
  *
  * nghttp2 may leave its structures in disorder when an allocation fails in the middle of a frame. So it is
  * not called again then, and never to free itself: all blocks are freed by the list.
+ *
+ * Each request needs the same dozen small blocks. Those that are freed stay in the list, and are reused for
+ * the next requests until cre__h2_trim.
  */
 #include "core/memory.h"
 
@@ -12,6 +15,21 @@
 
 #include "http2/http2_internal.h"
 
+/* Sizes of blocks that are reused are multiples of this. */
+#define STEP ((size_t)64)
+/* The most bytes that wait to be reused. A tool that finds uses of freed memory sees all blocks freed. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define MAX_SPARE ((size_t)0)
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define MAX_SPARE ((size_t)0)
+#endif
+#ifndef MAX_SPARE
+#define MAX_SPARE ((size_t)64 << 10)
+#endif
+
 /* In front of each block. */
 struct cre__h2_block {
     _Alignas(max_align_t) cre__h2_block *next;
@@ -19,18 +37,22 @@ struct cre__h2_block {
     size_t size;
 };
 
+/* What a spare block has behind that. */
+typedef struct spare {
+    cre__h2_block block;
+    struct spare *next;
+} spare;
+
 static void insert(cre_http2 *session, cre__h2_block *block) {
     block->next = session->blocks;
     block->link = &session->blocks;
     if (block->next) block->next->link = &block->next;
     session->blocks = block;
-    session->used += block->size;
 }
 
-static void withdraw(cre_http2 *session, cre__h2_block *block) {
+static void withdraw(cre__h2_block *block) {
     *block->link = block->next;
     if (block->next) block->next->link = block->link;
-    session->used -= block->size;
 }
 
 static void fail(cre_http2 *session) {
@@ -38,33 +60,81 @@ static void fail(cre_http2 *session) {
     if (!session->error) session->error = CRE_ENOMEM;
 }
 
-void *cre__h2_reallocate(cre_http2 *session, void *memory, size_t size) {
-    cre__h2_block *old = memory ? (cre__h2_block *)memory - 1 : NULL, *made = NULL;
-    const size_t whole = sizeof *made + size;
-    if (old) withdraw(session, old);
-    if (whole > size) made = cre__realloc(old, whole);
-    if (made)
-        made->size = whole;
-    else
-        fail(session);
-    if (made || old) insert(session, made ? made : old);
-    return made ? made + 1 : NULL;
+/* The list of spare blocks of a size; NULL: too large. */
+static void **spares_of(cre_http2 *session, size_t size) {
+    const size_t steps = size / STEP;
+    return steps <= CRE__H2_SPARE_SIZES ? &session->spares[steps - 1] : NULL;
+}
+
+static void *use(cre_http2 *session, cre__h2_block *block) {
+    session->used += block->size;
+    return block + 1;
 }
 
 void *cre__h2_allocate(cre_http2 *session, size_t size) {
-    return cre__h2_reallocate(session, NULL, size);
+    const size_t whole = (sizeof(cre__h2_block) + size + STEP - 1) / STEP * STEP;
+    void **spares = whole > size ? spares_of(session, whole) : NULL;
+    if (spares && *spares) {
+        spare *reused = *spares;
+        *spares = reused->next;
+        session->spare_bytes -= whole;
+        return use(session, &reused->block);
+    }
+    cre__h2_block *made = whole > size ? cre__malloc(whole) : NULL;
+    if (!made) {
+        fail(session);
+        return NULL;
+    }
+    made->size = whole;
+    insert(session, made);
+    return use(session, made);
 }
 
 void cre__h2_free(cre_http2 *session, void *memory) {
     if (!memory) return;
     cre__h2_block *freed = (cre__h2_block *)memory - 1;
-    withdraw(session, freed);
+    void **spares = spares_of(session, freed->size);
+    session->used -= freed->size;
+    if (spares && session->spare_bytes + freed->size <= MAX_SPARE) {
+        spare *kept = (spare *)(void *)freed;
+        kept->next = *spares;
+        *spares = kept;
+        session->spare_bytes += freed->size;
+        return;
+    }
+    withdraw(freed);
     cre__free(freed);
 }
 
+void *cre__h2_reallocate(cre_http2 *session, void *memory, size_t size) {
+    if (!memory) return cre__h2_allocate(session, size);
+    const size_t room = ((cre__h2_block *)memory - 1)->size - sizeof(cre__h2_block);
+    if (size <= room && size > room / 2) return memory;
+    void *moved = cre__h2_allocate(session, size);
+    if (!moved) return NULL;
+    memcpy(moved, memory, size < room ? size : room);
+    cre__h2_free(session, memory);
+    return moved;
+}
+
+void cre__h2_trim(cre_http2 *session) {
+    for (size_t i = 0; i < CRE__H2_SPARE_SIZES; i++) {
+        while (session->spares[i]) {
+            spare *freed = session->spares[i];
+            session->spares[i] = freed->next;
+            withdraw(&freed->block);
+            cre__free(freed);
+        }
+    }
+    session->spare_bytes = 0;
+}
+
 void cre__h2_free_all(cre_http2 *session) {
-    while (session->blocks)
-        cre__h2_free(session, session->blocks + 1);
+    while (session->blocks) {
+        cre__h2_block *freed = session->blocks;
+        withdraw(freed);
+        cre__free(freed);
+    }
 }
 
 static void *allocate(size_t size, void *session) {

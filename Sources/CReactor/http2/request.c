@@ -94,8 +94,8 @@ static bool is_left_out(const cre_http_header *field) {
 
 static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_request *request, bool final) {
     char digits[24], *end = digits + sizeof digits;
-    cre__h2_pairs list = { .at = cre__malloc((request->field_count + 6) * sizeof *list.at) };
-    if (!list.at) return CRE_ENOMEM;
+    cre__h2_pairs list;
+    if (!cre__h2_pairs_begin(&list, request->field_count + 6)) return CRE_ENOMEM;
     add_text(&list, ":method", request->protocol ? "CONNECT" : request->method);
     if (request->protocol) add_text(&list, ":protocol", request->protocol);
     add_text(&list, ":scheme", request->scheme);
@@ -113,7 +113,7 @@ static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_re
     nghttp2_data_provider body = cre__h2_body_of(stream);
     int32_t id =
         nghttp2_submit_request(session->protocol, NULL, list.at, list.count, final ? NULL : &body, stream);
-    cre__free(list.at);
+    cre__h2_pairs_end(&list);
     if (id > 0) stream->id = (uint32_t)id;
     return cre__h2_submitted(id);
 }

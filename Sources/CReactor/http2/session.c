@@ -50,10 +50,6 @@ static int spend_reset(cre_http2 *session) {
     return exceed(session, CRE_HTTP2_LIMIT_RESETS);
 }
 
-static cre__h2_stream *stream_of(nghttp2_session *protocol, int32_t id) {
-    return id > 0 ? nghttp2_session_get_stream_user_data(protocol, id) : NULL;
-}
-
 /* Has the last frame say why the session ends. */
 static void say_goodbye(cre_http2 *session) {
     if (session->broken) return;
@@ -77,19 +73,22 @@ static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *hea
     if (session->used > session->config.max_memory) return exceed(session, CRE_HTTP2_LIMIT_MEMORY);
     switch (head->type) {
     case NGHTTP2_RST_STREAM: /* a client has as many as its own requests */
-        return session->config.client && !stream_of(protocol, head->stream_id) ? spend_late(session) : 0;
+        return session->config.client && !cre__h2_stream_find(session, head->stream_id) ? spend_late(session)
+                                                                                        : 0;
     case NGHTTP2_DATA: /* these have other limits */
     case NGHTTP2_GOAWAY: return 0;
     case NGHTTP2_HEADERS:
         session->continuations = 0;
-        if (session->config.client) return stream_of(protocol, head->stream_id) ? 0 : spend_late(session);
+        if (session->config.client)
+            return cre__h2_stream_find(session, head->stream_id) ? 0 : spend_late(session);
         if (head->stream_id > session->last_stream) {
             session->last_stream = head->stream_id;
             return 0;
         }
         /* one of a closed stream is decoded and ignored */
-        return stream_of(protocol, head->stream_id) ? 0
-                                                    : spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
+        return cre__h2_stream_find(session, head->stream_id)
+                   ? 0
+                   : spend_control(session, CRE_HTTP2_LIMIT_OTHER_FRAMES);
     case NGHTTP2_CONTINUATION:
         if (++session->continuations > session->config.max_continuations)
             return exceed(session, CRE_HTTP2_LIMIT_CONTINUATIONS);
@@ -120,7 +119,7 @@ static int on_unknown_frame(nghttp2_session *protocol, void **payload, const ngh
 static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
     cre_http2 *session = context;
     const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
-    cre__h2_stream *stream = request ? NULL : stream_of(protocol, frame->hd.stream_id);
+    cre__h2_stream *stream = request ? NULL : cre__h2_stream_find(session, frame->hd.stream_id);
     cre__h2_head_begin(session, session->config.client ? stream && stream->answered : !request);
     if (session->config.client && !(stream && stream->tunnel)) return 0;
     if (stream && stream->extended_connect && !stream->resetting) {
@@ -187,9 +186,10 @@ void cre__h2_input_complete(cre_http2 *session, cre__h2_stream *stream) {
 }
 
 static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
+    (void)protocol;
     cre_http2 *session = context;
     const bool final = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    cre__h2_stream *stream = cre__h2_stream_find(session, frame->hd.stream_id);
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS: {
         int result = 0;
@@ -234,7 +234,7 @@ static int on_data(nghttp2_session *protocol, uint8_t flags, int32_t id, const u
                    void *context) {
     (void)flags;
     cre_http2 *session = context;
-    cre__h2_stream *stream = stream_of(protocol, id);
+    cre__h2_stream *stream = cre__h2_stream_find(session, id);
     if (!stream || !stream->delivered || stream->resetting) {
         /* dropped: only the connection goes on */
         int result = nghttp2_session_consume(protocol, id, length);
@@ -250,16 +250,17 @@ static int on_data(nghttp2_session *protocol, uint8_t flags, int32_t id, const u
 
 /* A frame for which its stream is reset, or the connection ends. */
 static int on_invalid_frame(nghttp2_session *protocol, const nghttp2_frame *frame, int error, void *context) {
+    (void)protocol;
     cre_http2 *session = context;
     if (error == NGHTTP2_ERR_NOMEM) return fail(session, CRE_ENOMEM);
-    const cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    const cre__h2_stream *stream = cre__h2_stream_find(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_HEADERS && !(stream && stream->delivered)) session->stats.refused++;
     return 0;
 }
 
 static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code, void *context) {
     cre_http2 *session = context;
-    cre__h2_stream *stream = stream_of(protocol, id);
+    cre__h2_stream *stream = cre__h2_stream_find(session, id);
     if (!stream) return 0;
     nghttp2_session_set_stream_user_data(protocol, id, NULL);
     if (stream->unconsumed && !session->config.client &&
@@ -276,8 +277,9 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
 /* ---- output ---- */
 
 static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
+    (void)protocol;
     cre_http2 *session = context;
-    cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    cre__h2_stream *stream = cre__h2_stream_find(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         session->stats.goaway_code = frame->goaway.error_code;
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR &&
@@ -313,9 +315,9 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
 /* A frame of a stream that could not be sent: nothing behind it may be, either. */
 static int on_frame_not_sent(nghttp2_session *protocol, const nghttp2_frame *frame, int error,
                              void *context) {
-    (void)error;
+    (void)protocol, (void)error;
     cre_http2 *session = context;
-    cre__h2_stream *stream = stream_of(protocol, frame->hd.stream_id);
+    cre__h2_stream *stream = cre__h2_stream_find(session, frame->hd.stream_id);
     if (!stream || stream->resetting || frame->hd.type != NGHTTP2_HEADERS) return 0;
     /* of a request: CLOSED follows, with CRE_HTTP2_REFUSED_STREAM */
     if (session->config.client && frame->headers.cat == NGHTTP2_HCAT_REQUEST) return 0;
@@ -544,6 +546,7 @@ static bool ack_missing(cre_http2 *session) {
 
 void cre_http2_expire(cre_http2 *session, uint64_t now) {
     if (session->busy) return;
+    cre__h2_trim(session);
     if (now > session->now) session->now = now;
     if (session->failed || session->broken) return;
     if (ack_missing(session)) {
@@ -596,7 +599,7 @@ int cre_http2_goaway(cre_http2 *session, cre_http2_code code) {
 
 void cre_http2_get_stats(const cre_http2 *session, cre_http2_stats *stats, size_t size) {
     cre_http2_stats own = session->stats;
-    own.memory = session->used;
+    own.memory = session->used + session->spare_bytes;
     own.queued = session->queued;
     cre__config_give(stats, size, &own, sizeof own);
 }

@@ -16,7 +16,7 @@ cre__h2_stream *cre__h2_stream_create(cre_http2 *session, uint32_t id) {
     if (!stream) return NULL;
     *stream = (cre__h2_stream){ .id = id, .next = session->streams };
     if (stream->next) stream->next->previous = stream;
-    session->streams = stream;
+    session->streams = session->recent = stream;
     session->stats.streams++;
     return stream;
 }
@@ -40,6 +40,7 @@ void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
     else
         session->streams = stream->next;
     if (stream->next) stream->next->previous = stream->previous;
+    if (session->recent == stream) session->recent = NULL;
     session->stats.streams--;
     session->drained = true;
     cre__h2_free(session, stream->trailers);
@@ -48,7 +49,7 @@ void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
 
 cre__h2_stream *cre__h2_stream_of(cre_http2 *session, uint32_t id) {
     if (session->broken || !id || id > INT32_MAX) return NULL;
-    cre__h2_stream *stream = nghttp2_session_get_stream_user_data(session->protocol, (int32_t)id);
+    cre__h2_stream *stream = cre__h2_stream_find(session, (int32_t)id);
     if (stream || !session->config.client) return stream;
     /* nghttp2 does not know requests before it has sent them */
     for (stream = session->streams; stream && stream->id != id;)
@@ -86,6 +87,16 @@ bool cre__h2_is_named(const cre_http_header *field, const char *name) {
     return field->name_length == length && cre__same(field->name, name, length);
 }
 
+bool cre__h2_pairs_begin(cre__h2_pairs *list, size_t count) {
+    list->count = 0;
+    list->at = count <= CRE__H2_FEW_PAIRS ? list->few : cre__malloc(count * sizeof *list->at);
+    return list->at != NULL;
+}
+
+void cre__h2_pairs_end(cre__h2_pairs *list) {
+    if (list->at != list->few) cre__free(list->at);
+}
+
 void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length, const void *value,
                       size_t value_length) {
     /* nghttp2 copies both and changes neither */
@@ -94,6 +105,13 @@ void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length,
                                             .namelen = name_length,
                                             .valuelen = value_length };
 }
+
+/* A pair whose name is a literal in lower case, which nghttp2 need not copy. */
+#define ADD_NAMED(list, name, value, value_length)                           \
+    do {                                                                     \
+        cre__h2_add_pair(list, name, sizeof(name) - 1, value, value_length); \
+        (list)->at[(list)->count - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;  \
+    } while (0)
 
 /* ---- bodies of requests ---- */
 
@@ -179,12 +197,12 @@ static int submit_trailers(cre_http2 *session, cre__h2_stream *stream) {
     size_t count = 0;
     while (cre_http_fields_next(&at, end, &field))
         count++;
-    cre__h2_pairs list = { .at = cre__malloc(count * sizeof *list.at) };
-    if (!list.at) return NGHTTP2_ERR_NOMEM;
+    cre__h2_pairs list;
+    if (!cre__h2_pairs_begin(&list, count)) return NGHTTP2_ERR_NOMEM;
     for (at = stream->trailers; cre_http_fields_next(&at, end, &field);)
         cre__h2_add_pair(&list, field.name, field.name_length, field.value, field.value_length);
     int result = nghttp2_submit_trailer(session->protocol, (int32_t)stream->id, list.at, list.count);
-    cre__free(list.at);
+    cre__h2_pairs_end(&list);
     return result;
 }
 
@@ -288,6 +306,8 @@ int cre_http2_send(cre_http2 *session, uint32_t id, const cre_slice *parts, int 
 bool cre__h2_is_skipped(const cre_http_header *field) {
     static const char *const names[] = { "connection",       "content-length",    "keep-alive",
                                          "proxy-connection", "transfer-encoding", "upgrade" };
+    static const uint32_t lengths = 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 7;
+    if (field->name_length > 17 || !(lengths >> field->name_length & 1)) return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (cre__h2_is_named(field, names[i])) return true;
     return false;
@@ -325,19 +345,17 @@ static bool among(const cre_http2_response *response, const char *name) {
 
 /* Makes the pairs of a head. False: no memory. */
 static bool make_pairs(const cre_http2_response *response, char digits[24], cre__h2_pairs *list) {
-    list->at = cre__malloc((response->field_count + 4) * sizeof *list->at);
-    list->count = 0;
-    if (!list->at) return false;
+    if (!cre__h2_pairs_begin(list, response->field_count + 4)) return false;
     digits[0] = (char)('0' + response->status / 100);
     digits[1] = (char)('0' + response->status / 10 % 10);
     digits[2] = (char)('0' + response->status % 10);
-    cre__h2_add_pair(list, ":status", 7, digits, 3);
-    if (response->date && !among(response, "date")) cre__h2_add_pair(list, "date", 4, response->date, 29);
+    ADD_NAMED(list, ":status", digits, 3);
+    if (response->date && !among(response, "date")) ADD_NAMED(list, "date", response->date, 29);
     if (response->server && !among(response, "server"))
-        cre__h2_add_pair(list, "server", 6, response->server, strlen(response->server));
+        ADD_NAMED(list, "server", response->server, strlen(response->server));
     if (response->has_length) {
         char *end = digits + 24, *at = cre__h2_decimal(response->content_length, end);
-        cre__h2_add_pair(list, "content-length", 14, at, (size_t)(end - at));
+        ADD_NAMED(list, "content-length", at, (size_t)(end - at));
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const cre_http_header *field = &response->fields[i];
@@ -383,7 +401,7 @@ static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_re
         nghttp2_data_provider body = cre__h2_body_of(stream);
         result = nghttp2_submit_response(session->protocol, id, list.at, list.count, end ? NULL : &body);
     }
-    cre__free(list.at);
+    cre__h2_pairs_end(&list);
     return cre__h2_submitted(result);
 }
 

@@ -175,12 +175,11 @@ static void go_away(cre__http2 *http2) {
     cre__http2_mark(http2);
 }
 
-/* Looks for streams that wait for a client that does not receive. */
+/* Looks for streams that wait for a client that does not receive, and has the session free memory. */
 static void look_for_stalled(cre__http2 *http2) {
     cre_http2_expire(http2->session, cre_loop_now(http2->conn->transport.net->loop));
     cre__http2_account(http2);
     cre__http2_mark(http2);
-    cre__transport_set_deadline(&http2->conn->transport, tick_of(http2->conn));
 }
 
 static void due(cre__conn *conn) {
@@ -197,12 +196,12 @@ static void due(cre__conn *conn) {
             return;
         }
     }
-    if (http2->stream_count) {
-        http2->ticking = true;
-        look_for_stalled(http2);
+    look_for_stalled(http2);
+    http2->ticking = http2->stream_count != 0;
+    if (http2->ticking) {
+        cre__transport_set_deadline(&conn->transport, tick_of(conn));
         return;
     }
-    http2->ticking = false;
     uint32_t idle = now_of(conn) - http2->idle_since;
     if (http2->going_away) {
         CRE__FINISH(conn, .reason = http2->closing_reason ? http2->closing_reason : CRE_CLOSED_TIMEOUT);

@@ -7,7 +7,11 @@
 
 #include "http2_net.h"
 
+static bool worker_is_congested;
+
 static int act(net_server *net, const cre_record *event, uint8_t *payload) {
+    if (event->kind == CRE_EVENT_REQUEST && cre_request_is(payload, event->length, "/fill"))
+        worker_is_congested = true;
     if (event->kind == CRE_EVENT_REQUEST && cre_request_is(payload, event->length, "/hello"))
         CHECK_EQ(cre_engine_respond(net->engine, event->session, 200, NULL, "hello", 5), 0);
     return 0;
@@ -441,6 +445,103 @@ TEST(floods) {
         sum += stats.http2_exceeded[i];
     CHECK_EQ(sum, 4);
     h2_close(bystander);
+    net_stop(net);
+}
+
+/* ---- requests that wait ---- */
+
+static bool is_congested(void *context, uint16_t worker) {
+    (void)context, (void)worker;
+    return worker_is_congested;
+}
+
+/* The link to the worker is full: requests wait, with their bodies, until there is room. */
+TEST(requests_wait_for_their_worker) {
+    worker_is_congested = false;
+    net_server *net = start_with((cre_engine_config){ .congested = is_congested }, (cre_port_options){ 0 });
+    h2_client *c = h2_open(net);
+    put_headers(&c->out, 1, END_STREAM, H2_GET("/fill"));
+    put_headers(&c->out, 3, END_STREAM, H2_GET("/hello"));
+    put_headers(&c->out, 5, 0, H2_POST("/hello"));
+    put_frame(&c->out, DATA, END_STREAM, 5, "body", 4);
+    put_headers(&c->out, 7, END_STREAM, H2_GET("/hello"));
+    put_reset(&c->out, 7, CRE_HTTP2_CANCEL);
+    put_frame(&c->out, PING, 0, 0, "12345678", 8);
+    h2_send(c);
+    h2_await(c, "PING ack");
+    CHECK_EQ(net->count, 1);
+    CHECK(net_stats(net).buffered > 0);
+    worker_is_congested = false;
+    cre_engine_resume(net->engine, 0);
+    h2_await(c, "DATA 3 'hello' end|");
+    h2_await(c, "DATA 5 'hello' end|");
+    CHECK_EQ(net_count_events(net, CRE_EVENT_REQUEST), 3);
+    CHECK_EQ(net_stats(net).http2_open_streams, 1);
+    h2_close(c);
+    net_stop(net);
+}
+
+/* A client that takes no output gets no more requests served once that has max_queue bytes. */
+TEST(requests_wait_for_the_output_of_others) {
+    net_server *net = start((cre_port_options){ .max_queue = 100000, .max_streams = 10 });
+    static char large[60000];
+    size_t length = sizeof large; /* together more than max_queue, the second alone less than half of it */
+    h2_client *c = h2_connect(net);
+    put_preface(&c->out);
+    put_setting(&c->out, 4, 0); /* no window */
+    put_frame(&c->out, SETTINGS, ACK, 0, NULL, 0);
+    h2_send(c);
+    h2_await(c, "SETTINGS ack|");
+    for (uint32_t stream = 1; stream < 9; stream += 2) {
+        h2_get(c, stream, H2_GET("/large"));
+        put_frame(&c->out, PING, 0, 0, "12345678", 8);
+        clear(&c->in.frames);
+        h2_send(c);
+        h2_await(c, "PING ack");
+        CHECK_EQ(net->count, stream < 5 ? (stream + 1) / 2 : 2);
+        if (stream >= 5) continue;
+        const cre_session session = net->events[net->count - 1].record.session;
+        CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, large, length), 0);
+        length = 45000;
+    }
+    CHECK(net_stats(net).queued <= 2 * sizeof large);
+    put_reset(&c->out, 5, CRE_HTTP2_CANCEL); /* one of those that wait */
+    put_window_update(&c->out, 1, sizeof large);
+    h2_send(c);
+    for (int i = 0; net->count < 3 && i < NET_WAITS; i++)
+        net_turn(net);
+    CHECK_EQ(net->count, 3);
+    CHECK_EQ(net->events[2].record.kind, CRE_EVENT_REQUEST);
+    h2_close(c);
+    net_stop(net);
+}
+
+/* Heads of responses to all streams, up to the largest, are sent however many there are in one turn. */
+TEST(large_heads_of_all_streams) {
+    enum { STREAMS = 40 };
+    net_server *net = start((cre_port_options){ .max_streams = STREAMS });
+    static char fields[50001] = "X: ";
+    memset(fields + 3, 'v', sizeof fields - 6);
+    memcpy(fields + sizeof fields - 3, "\r\n", 3);
+    h2_client *c = h2_open(net);
+    for (uint32_t i = 0; i < STREAMS; i++)
+        put_headers(&c->out, 1 + 2 * i, END_STREAM, H2_GET("/wait"));
+    h2_send(c);
+    for (int i = 0; net->count < STREAMS && i < NET_WAITS; i++)
+        net_turn(net);
+    CHECK_EQ(net->count, STREAMS);
+    for (int i = 0; i < STREAMS; i++)
+        CHECK_EQ(cre_engine_respond(net->engine, net->events[i].record.session, 200, fields, "a", 1), 0);
+    size_t received = 0;
+    for (int i = 0; received < STREAMS * 43000 && i < NET_WAITS; i++) {
+        net_turn(net);
+        net_pull(&c->socket);
+        received += c->socket.length;
+        c->socket.length = 0;
+    }
+    CHECK(received >= STREAMS * 43000);
+    CHECK_EQ(net_stats(net).closed_by[CRE_CLOSED_OVERFLOW], 0);
+    h2_close(c);
     net_stop(net);
 }
 

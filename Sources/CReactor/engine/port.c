@@ -91,7 +91,8 @@ static bool prepare_http2(cre__port *port) {
                             .max_head = options->max_head < 256 ? 256 : options->max_head,
                             .stream_window = options->stream_window,
                             .connection_window = options->connection_window,
-                            .max_memory = (512u << 10) + (streams << 14),
+                            /* each stream may have a head of the largest size, twice while it is encoded */
+                            .max_memory = (512u << 10) + (streams << 17),
                             .extended_connect = options->protocol == CRE_PROTOCOL_WEBSOCKET,
                             .stall_timeout_ms =
                                 options->idle_timeout_ms < INT32_MAX ? options->idle_timeout_ms : INT32_MAX };

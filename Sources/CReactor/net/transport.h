@@ -54,6 +54,7 @@ enum {
     CRE__STOP_FULL = 8,      /* the write queue is above its high watermark */
     CRE__STOP_ENDED = 16,    /* nothing more can be received */
     CRE__STOP_HELD = 32,     /* by PAUSE for the application */
+    CRE__STOP_BEARER = 64,   /* the connection that carries it has too much output */
     CRE__STOP_COMMANDED = CRE__STOP_PAUSED | CRE__STOP_HELD,
 };
 

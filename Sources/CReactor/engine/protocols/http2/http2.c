@@ -143,12 +143,14 @@ static bool produce(cre__conn *conn, uint32_t *budget) {
         conn->transport.blocked = true; /* others have their turn; poll reports that there is room */
         return false;
     }
+    cre__http2_account(http2); /* heads of responses that wait */
     size_t size;
     if (cre_http2_produce(http2->session, net->slab, CRE__SLAB, &size)) {
         cre__conn_no_memory(conn);
         return false;
     }
     http2->produced += (uint32_t)size;
+    cre__http2_resume_waiting(http2);
     *budget -= size < *budget ? (uint32_t)size : *budget;
     if (size) {
         const cre_slice part = { net->slab, size };

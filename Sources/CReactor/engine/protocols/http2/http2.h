@@ -14,7 +14,8 @@ typedef struct cre__http2_stream cre__http2_stream;
 struct cre__http2_stream {
     cre__carried carried; /* first */
     cre__http2_stream *next, *previous;
-    uint8_t *held; /* input that arrived while it is not read */
+    struct cre__http2_head *head; /* its request, while that waits to be delivered; NULL: it does not */
+    uint8_t *held;                /* input that arrived while it is not read */
     uint32_t held_length, held_capacity;
     uint32_t unconsumed; /* bytes of input that count against its window */
     uint32_t id;
@@ -36,6 +37,7 @@ struct cre__http2 {
     uint32_t produced_at;       /* the loop's time of the last output, */
     uint32_t produced;          /* bytes of it in that turn */
     uint64_t held;              /* bytes of all streams */
+    uint32_t waiting;           /* streams that wait for output to be sent, with CRE__STOP_BEARER */
     cre_connection_info origin; /* of all streams */
     cre_http2_stats counted;    /* what the engine has counted */
     uint8_t received;           /* bytes of the client's first frames */
@@ -70,7 +72,20 @@ void cre__http2_account(cre__http2 *http2);
 /* The first stream has begun. */
 void cre__http2_busy(cre__http2 *http2);
 
+/* ---- begin.c ---- */
+
+/* Delivers a request, or keeps it until its worker can take it and output was sent. */
+void cre__http2_begin(cre__http2_stream *stream, const cre_http2_event *event);
+/* Delivers the request that was kept. */
+void cre__http2_begin_again(cre__http2_stream *stream);
+void cre__http2_drop_head(cre__http2_stream *stream);
+/* Output was sent: streams that wait for that may go on. */
+void cre__http2_resume_waiting(cre__http2 *http2);
+
 /* ---- stream.c ---- */
+
+/* Whether its input may be read now; otherwise it is resumed later. */
+bool cre__http2_may_feed(cre__http2_stream *stream);
 
 void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event);
 void cre__http2_stream_input(cre__http2_stream *stream, const uint8_t *data, size_t length);

@@ -41,8 +41,8 @@ static void feed(cre__http2_stream *stream, uint8_t *data, size_t length) {
 /* Reports the end of the client's side behind everything else. */
 static void report_end(cre__http2_stream *stream) {
     cre__conn *conn = &stream->carried.conn;
-    if (!stream->input_complete || stream->end_reported || stream->held_length || conn->transport.stopped ||
-        conn->transport.state != CRE__TRANSPORT_OPEN)
+    if (!stream->input_complete || stream->end_reported || stream->head || stream->held_length ||
+        conn->transport.stopped || conn->transport.state != CRE__TRANSPORT_OPEN)
         return;
     stream->end_reported = true;
     if (conn->protocol == &cre__protocol_http1) {
@@ -53,8 +53,7 @@ static void report_end(cre__http2_stream *stream) {
     }
 }
 
-/* Whether its input is read now. */
-static bool may_feed(cre__http2_stream *stream) {
+bool cre__http2_may_feed(cre__http2_stream *stream) {
     cre__conn *conn = &stream->carried.conn;
     const cre_engine *engine = cre__conn_engine(conn);
     if (conn->transport.stopped) return false;
@@ -92,7 +91,7 @@ void cre__http2_stream_input(cre__http2_stream *stream, const uint8_t *data, siz
     cre__conn *conn = &stream->carried.conn;
     stream->unconsumed += (uint32_t)length;
     if (conn->transport.state == CRE__TRANSPORT_OPEN) {
-        if (stream->held_length || !may_feed(stream))
+        if (stream->head || stream->held_length || !cre__http2_may_feed(stream))
             hold(stream, data, length);
         else /* it is a part of what was received, which may be written to */
             feed(stream, (uint8_t *)(uintptr_t)data, length);
@@ -106,9 +105,11 @@ void cre__http2_stream_ended(cre__http2_stream *stream) {
     report_end(stream);
 }
 
-/* The input that was held, when it may be read again. */
+/* The request and the input that were held, when they may be read again. */
 static void resume_input(cre__http2_stream *stream) {
-    if (stream->held_length && may_feed(stream)) {
+    if (stream->head && cre__http2_may_feed(stream)) cre__http2_begin_again(stream);
+    if (stream->carried.conn.transport.state != CRE__TRANSPORT_OPEN || stream->head) return;
+    if (stream->held_length && cre__http2_may_feed(stream)) {
         uint8_t *data = stream->held;
         const uint32_t length = stream->held_length, capacity = stream->held_capacity;
         stream->held = NULL;
@@ -180,6 +181,8 @@ static void uncarry(cre__conn *conn, bool reset) {
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     cre__http2 *http2 = session_of(stream);
     if (stream->held) drop_held(stream);
+    cre__http2_drop_head(stream);
+    if (conn->transport.stopped & CRE__STOP_BEARER) http2->waiting--;
     if (stream->previous)
         stream->previous->next = stream->next;
     else
@@ -233,5 +236,5 @@ void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
     if (!http2->stream_count++) cre__http2_busy(http2);
     engine->stats.http2_open_streams++;
     (void)cre_http2_set_context(http2->session, stream->id, stream);
-    cre__http1_take(conn, event->head, event->fields, event->head_bytes);
+    cre__http2_begin(stream, event);
 }

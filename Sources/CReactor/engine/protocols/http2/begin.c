@@ -1,0 +1,79 @@
+/*
+ * The beginning of streams. A request is kept while the link to its worker is full, or while the client takes
+ * too little of the output of its other streams: as HTTP/1 does not read the next request then.
+ */
+#include <string.h>
+
+#include "core/memory.h"
+#include "engine/protocols/http1/http1.h"
+#include "engine/protocols/http2/http2.h"
+
+/* A request that waits. */
+typedef struct cre__http2_head {
+    cre_http_head head;
+    size_t size;     /* of all */
+    uint8_t bytes[]; /* the fields, then the head */
+} cre__http2_head;
+
+/* Whether the queues of all streams together have `limit` bytes. */
+static bool queues_reach(const cre__http2 *http2, uint32_t limit) {
+    uint64_t sum = 0;
+    /* most often those of all connections have less */
+    if (http2->conn->transport.net->queued < limit) return false;
+    for (const cre__http2_stream *stream = http2->streams; stream; stream = stream->next)
+        sum += stream->carried.conn.transport.queued;
+    return sum >= limit;
+}
+
+static bool keep(cre__http2_stream *stream, const cre_http2_event *event) {
+    const size_t fields = event->head->field_count * sizeof *event->fields;
+    const size_t size = sizeof(cre__http2_head) + fields + event->head->head_length;
+    cre__http2_head *kept = cre__malloc(size);
+    if (!kept) return false;
+    kept->head = *event->head;
+    kept->size = size;
+    if (fields) memcpy(kept->bytes, event->fields, fields);
+    memcpy(kept->bytes + fields, event->head_bytes, event->head->head_length);
+    stream->head = kept;
+    cre__http2_of(stream->carried.by)->held += size;
+    return true;
+}
+
+void cre__http2_drop_head(cre__http2_stream *stream) {
+    if (!stream->head) return;
+    cre__http2_of(stream->carried.by)->held -= stream->head->size;
+    cre__free(stream->head);
+    stream->head = NULL;
+}
+
+void cre__http2_begin(cre__http2_stream *stream, const cre_http2_event *event) {
+    cre__conn *conn = &stream->carried.conn;
+    cre__http2 *http2 = cre__http2_of(stream->carried.by);
+    if (queues_reach(http2, conn->port->options.max_queue)) {
+        http2->waiting++;
+        cre__transport_stop(&conn->transport, CRE__STOP_BEARER);
+    }
+    if (cre__http2_may_feed(stream))
+        cre__http1_take(conn, event->head, event->fields, event->head_bytes);
+    else if (!keep(stream, event))
+        cre__conn_no_memory(conn);
+}
+
+void cre__http2_begin_again(cre__http2_stream *stream) {
+    cre__http2_head *kept = stream->head;
+    const size_t fields = kept->head.field_count * sizeof(cre_http_field);
+    stream->head = NULL;
+    cre__http2_of(stream->carried.by)->held -= kept->size; /* afterwards the stream may have ended */
+    cre__http1_take(&stream->carried.conn, &kept->head, (const cre_http_field *)(const void *)kept->bytes,
+                    kept->bytes + fields);
+    cre__free(kept);
+}
+
+void cre__http2_resume_waiting(cre__http2 *http2) {
+    if (!http2->waiting || queues_reach(http2, http2->conn->port->options.max_queue / 2)) return;
+    http2->waiting = 0;
+    for (cre__http2_stream *stream = http2->streams; stream; stream = stream->next) {
+        cre__transport *transport = &stream->carried.conn.transport;
+        if (transport->stopped & CRE__STOP_BEARER) cre__transport_resume(transport, CRE__STOP_BEARER);
+    }
+}

@@ -534,41 +534,6 @@ int cre_http2_produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t 
     return result ? result : leave(session, produce(session, out, capacity, produced));
 }
 
-/* Returns whether the client has not acknowledged the SETTINGS for too long. */
-static bool ack_missing(cre_http2 *session) {
-    if (session->acknowledged) return false;
-    if (!session->ack_awaited) {
-        session->ack_awaited = true;
-        session->unacknowledged_since = session->now;
-    }
-    return session->now - session->unacknowledged_since >= session->config.ack_timeout_ms;
-}
-
-void cre_http2_expire(cre_http2 *session, uint64_t now) {
-    if (session->busy) return;
-    cre__h2_trim(session);
-    if (now > session->now) session->now = now;
-    if (session->failed || session->broken) return;
-    if (ack_missing(session)) {
-        fail(session, CRE_EHTTP2);
-        (void)nghttp2_session_terminate_session(session->protocol, NGHTTP2_SETTINGS_TIMEOUT);
-        return;
-    }
-    for (cre__h2_stream *stream = session->streams; stream; stream = stream->next) {
-        const bool nothing = session->config.read_body ? stream->deferred : !stream->queued && !stream->ended;
-        if (stream->resetting || !stream->responding || nothing) {
-            stream->waiting = false;
-        } else if (!stream->waiting || stream->progressed) {
-            stream->waiting = true;
-            stream->progressed = false;
-            stream->waiting_since = session->now;
-        } else if (session->now - stream->waiting_since >= session->config.stall_timeout_ms) {
-            session->stats.stalled++;
-            (void)cre__h2_stream_reset(session, stream, CRE_HTTP2_CANCEL); /* without memory the next time */
-        }
-    }
-}
-
 bool cre_http2_is_done(const cre_http2 *session) {
     if (session->broken) return true;
     return !session->output_length && !nghttp2_session_want_write(session->protocol) &&

@@ -6,6 +6,8 @@
 //       WebSocket echo: DEPTH binary messages of BYTES per batch
 //   lockstep -p PORT -k DEPTH -n BATCHES --http
 //       keep-alive GET /hello, DEPTH requests per batch
+//   lockstep -p PORT -k DEPTH -n BATCHES --http2
+//       the same over HTTP/2 with prior knowledge, DEPTH streams per batch
 //   lockstep -p PORT --idle CONNS
 //       opens CONNS WebSocket connections, prints "open", and keeps them until it is killed
 //
@@ -171,6 +173,80 @@ static void exchange(int fd, const struct batch *b) {
     }
 }
 
+// ---- HTTP/2 ----
+
+enum { DATA = 0, HEADERS = 1, SETTINGS = 4, WINDOW_UPDATE = 8, END_STREAM = 1, END_HEADERS = 4, ACK = 1 };
+enum { FRAME_HEAD = 9, MAX_FRAME = 1 << 14 };
+
+// What a client's HPACK encoder writes for the first request, and then for all that are the same.
+static const uint8_t first_head[] = "\x82\x86\x44\x06/hello\x41\x09"
+                                    "127.0.0.1\x7a\x08lockstep";
+static const uint8_t next_head[] = "\x82\x86\xc0\xbf\xbe";
+
+static size_t put_frame_head(uint8_t *at, size_t length, uint8_t type, uint8_t flags, uint32_t stream) {
+    const uint8_t head[FRAME_HEAD] = {
+        (uint8_t)(length >> 16), (uint8_t)(length >> 8),  (uint8_t)length,        type,           flags,
+        (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream
+    };
+    memcpy(at, head, sizeof head);
+    return sizeof head;
+}
+
+// Reads frames until this many streams have ended.
+static void receive_streams(int fd, size_t count) {
+    static uint8_t buffer[4 * MAX_FRAME];
+    size_t length = 0;
+    while (count) {
+        ssize_t got = recv(fd, buffer + length, sizeof buffer - length, 0);
+        if (got <= 0) die(EXIT_ANSWER, "no frames: %s", got < 0 ? strerror(errno) : "connection closed");
+        length += (size_t)got;
+        size_t at = 0, size = 0;
+        for (; length - at >= FRAME_HEAD; at += size) {
+            const uint8_t *frame = buffer + at;
+            size = FRAME_HEAD + ((size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2]);
+            if (size > FRAME_HEAD + MAX_FRAME) die(EXIT_ANSWER, "a frame of %zu bytes", size);
+            if (size > length - at) break;
+            const bool answer = frame[3] == DATA || frame[3] == HEADERS;
+            if (!answer && frame[3] != SETTINGS && frame[3] != WINDOW_UPDATE)
+                die(EXIT_ANSWER, "an unexpected frame of type %d", frame[3]);
+            if (frame[3] == HEADERS && frame[FRAME_HEAD] != 0x88 && (frame[FRAME_HEAD] & 0xE0) != 0x20)
+                die(EXIT_ANSWER, "not a response with status 200");
+            if (answer && frame[4] & END_STREAM && count-- == 0) die(EXIT_ANSWER, "too many answers");
+        }
+        length -= at;
+        memmove(buffer, buffer + at, length);
+    }
+    if (length) die(EXIT_ANSWER, "%zu bytes behind the answers", length);
+}
+
+static void exchange_streams(int fd, size_t depth, const uint8_t *head, size_t size) {
+    static uint8_t out[MAX_BATCH + FRAME_HEAD + sizeof first_head];
+    static uint32_t stream = 1;
+    size_t length = 0;
+    for (size_t i = 0; i < depth; i++, stream += 2) {
+        length += put_frame_head(out + length, size, HEADERS, END_HEADERS | END_STREAM, stream);
+        memcpy(out + length, head, size);
+        length += size;
+    }
+    send_all(fd, out, length);
+    receive_streams(fd, depth);
+}
+
+static int open_http2(int port) {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    uint8_t out[100];
+    size_t length = sizeof preface - 1;
+    memcpy(out, preface, length);
+    length += put_frame_head(out + length, 0, SETTINGS, 0, 0);
+    length += put_frame_head(out + length, 0, SETTINGS, ACK, 0);
+    length += put_frame_head(out + length, 4, WINDOW_UPDATE, 0, 0);
+    memcpy(out + length, "\x40\0\0\0", 4); // a window for all bodies
+    int fd = connect_to(port);
+    send_all(fd, out, length + 4);
+    exchange_streams(fd, 1, first_head, sizeof first_head - 1);
+    return fd;
+}
+
 static void keep_idle(int port, long connections) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -186,11 +262,11 @@ static void keep_idle(int port, long connections) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option known[] = { { "http", 0, NULL, 'h' },
-                                           { "idle", 1, NULL, 'i' },
-                                           { NULL, 0, NULL, 0 } };
+    static const struct option known[] = {
+        { "http", 0, NULL, 'h' }, { "http2", 0, NULL, '2' }, { "idle", 1, NULL, 'i' }, { NULL, 0, NULL, 0 }
+    };
     long port = 0, depth = 1, batches = 1, size = 64, idle = 0;
-    bool http = false;
+    bool http = false, http2 = false;
     for (int option; (option = getopt_long(argc, argv, "p:k:n:s:", known, NULL)) != -1;) {
         switch (option) {
         case 'p': port = atol(optarg); break;
@@ -199,6 +275,7 @@ int main(int argc, char **argv) {
         case 's': size = atol(optarg); break;
         case 'i': idle = atol(optarg); break;
         case 'h': http = true; break;
+        case '2': http2 = true; break;
         default: return EXIT_USAGE;
         }
     }
@@ -208,6 +285,13 @@ int main(int argc, char **argv) {
     alarm(LIMIT_SECONDS);
     if (idle > 0) {
         keep_idle((int)port, idle);
+        return 0;
+    }
+    if (http2) {
+        int fd = open_http2((int)port);
+        while (batches-- > 0)
+            exchange_streams(fd, (size_t)depth, next_head, sizeof next_head - 1);
+        close(fd);
         return 0;
     }
     size_t answer_size = 0;

@@ -45,6 +45,7 @@ WORKS = [
     Work("ws-16KiB-x1", ("-k", 1, "-s", 16 << 10), 1, 1500),
     Work("http-hello-x1", ("-k", 1, "--http"), 1, 4000),
     Work("http-hello-x16", ("-k", 16, "--http"), 16, 500),
+    Work("http2-hello-x32", ("-k", 32, "--http2"), 32, 200),
 ]
 SERVERS = {
     "c": ("c-echo", ()),
@@ -66,12 +67,14 @@ IDLE_SERVERS = ("c", "callback", "process")
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` and `async` stand for the
     WebSocket handler only, as do `straight` and `p-straight`; `routed` is a handler of requests, and what surrounds it
-    is measured with 16 of them in flight."""
+    is measured with 16 of them in flight. HTTP/2 adds the same to each of them, so the C server stands for all."""
     surrounded = ("prepared", "wrapped", "logged")
     for work in WORKS:
         others = ("span", "async", "straight", "p-straight")
         if work.name.startswith("ws-"):
             others = ("routed",) + surrounded
+        elif work.name.startswith("http2-"):
+            others = tuple(server for server in SERVERS if server != "c")
         elif work.depth == 1:
             others += surrounded
         for server in SERVERS:

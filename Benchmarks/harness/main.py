@@ -15,7 +15,7 @@ from .report import Row, curves, markdown
 from .scenarios import scenarios
 from .servers import PEER_KEYS, PEERS_OF, REFERENCES, Failure, ours, started
 
-SUBJECTS = ("ws", "http", "broadcast", "connections", "idle", "tcp", "micro")
+SUBJECTS = ("ws", "http", "http2", "broadcast", "connections", "idle", "tcp", "micro")
 CURVES = (("cpu_ns", "CPU µs per message", 1000), ("p99", "99th percentile of the latency, ms", 1000))
 ONLY_HELP = "regular expression on 'scenario server', as '64B-x16 Swift base'; the reference stays"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -137,7 +137,7 @@ def measure_scenario(scenario, rows, options):
 
 def run_load(options, facts):
     load.build()
-    if options.subject == "http":
+    if options.subject in ("http", "http2"):
         tools.make_files()
     results, measured = [], []
     servers = select_servers(options)

@@ -34,6 +34,7 @@ def _http(key, in_flight):
 
 # Connections that wrk and h2load keep open.
 TOOL_CONNECTIONS = 50
+HTTP2_CONNECTIONS, HTTP2_STREAMS = 10, 32
 ROUTED = "^(Swift .*, routed|nginx|uWebSockets|Swoole)"
 FILES = "^(Swift .*, routed|nginx)"  # uWebSockets sends no files by itself
 
@@ -78,6 +79,9 @@ def scenarios(subject, conns):
             _tool("wrk", "file-1MiB", "file of 1 MiB", "/files/1MiB.bin", FILES),
             _tool("h2load", "file-1MiB", "file of 1 MiB", "/files/1MiB.bin", FILES),
         ]
+    if subject == "http2":
+        title = f"HTTP/2 hello: h2load, {HTTP2_CONNECTIONS} connections, {HTTP2_STREAMS} streams on each"
+        return [Scenario("hello-h2load", title, ("/hello",), "request", "h2load-http2")]
     if subject == "broadcast":
         return [_broadcast("broadcast-x1", 1), _broadcast("broadcast-x16", 16)]
     if subject == "tcp":

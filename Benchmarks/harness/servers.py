@@ -1,6 +1,7 @@
 """The servers: ours in its forms, and the peers."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import shutil
@@ -12,7 +13,8 @@ from pathlib import Path
 from . import processes
 from .paths import BENCHMARKS, FILES, PEERS, ROOT, shown
 
-REFERENCES = ("uWebSockets", "epoll", "nginx")  # what the ratios are to; epoll for TCP, nginx for files
+# What the ratios are to: epoll for TCP, nghttpd for HTTP/2, nginx for files.
+REFERENCES = ("uWebSockets", "epoll", "nghttpd", "nginx")
 # `./dev bench` says where it has built them.
 C_ECHO = Path(os.environ.get("C_EXAMPLES") or ROOT / ".build/cmake/examples") / "c-echo"
 SWIFT_ECHO = Path(os.environ.get("SWIFT_EXAMPLES") or ROOT / "Examples/.build/release") / "echo"
@@ -25,6 +27,7 @@ SWIFT_HANDLERS = {
         "process": ("callback", "span", "async", "straight"),
     },
     "http": {"base": ("callback", "async", "routed"), "process": ("callback", "routed")},
+    "http2": {"base": ("callback", "async", "routed"), "process": ("callback", "routed")},
     "broadcast": {"base": ("callback",), "process": ("callback",)},
     "connections": {"base": ("callback", "straight"), "process": ("callback",)},
     "idle": {"base": ("callback",), "process": ("callback",)},
@@ -46,6 +49,7 @@ class Server:
     base: str = ""  # process mode: the row of the same handler in base mode
     many: bool = False  # several processes
     config: Path = None  # a file to be filled in with @PORT@ and @DIR@
+    listen: str = ""  # for @LISTEN@ in it
 
     @property
     def missing(self):
@@ -65,6 +69,15 @@ NGINX = Server(
     "Benchmarks/peers/install.sh",
     "nginx",
     config=BENCHMARKS / "peers" / "nginx.conf",
+)
+NGINX_HTTP2 = dataclasses.replace(NGINX, listen="http2")
+# It sends a file, whose descriptor it keeps open.
+NGHTTPD = Server(
+    "nghttpd",
+    (PEERS / "nghttpd", "--no-tls", "-n", "1", "-a", "127.0.0.1", "-d", FILES, "@PORT@"),
+    PEERS / "nghttpd",
+    "Benchmarks/peers/install.sh",
+    "nghttpd",
 )
 UWEBSOCKETS = peer("uWebSockets", "uwebsockets")
 BEAST = peer("Boost.Beast", "beast")
@@ -87,6 +100,7 @@ TCP_LIBUV = peer("libuv", "tcp-libuv")
 PEERS_OF = {
     "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "http2": (NGHTTPD, NGINX_HTTP2),
     "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
@@ -135,13 +149,18 @@ def last_line(directory):
 
 
 def filled_command(server, directory):
-    if not server.config:
-        return server.command
-    config = directory / "config"
-    text = server.config.read_text().replace("@PORT@", str(free_port())).replace("@DIR@", str(directory))
-    text = text.replace("@FILES@", str(FILES))
-    config.write_text(text)
-    return [word.replace("@DIR@", str(directory)).replace("@CONFIG@", str(config)) for word in server.command]
+    words = {"@PORT@": str(free_port()), "@DIR@": str(directory), "@FILES@": str(FILES), "@LISTEN@": server.listen}
+
+    def fill(text):
+        for word, value in words.items():
+            text = text.replace(word, value)
+        return text
+
+    if server.config:
+        config = directory / "config"
+        config.write_text(fill(server.config.read_text()))
+        words["@CONFIG@"] = str(config)
+    return [fill(str(word)) for word in server.command]
 
 
 class Running:

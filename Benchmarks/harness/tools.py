@@ -8,17 +8,17 @@ import time
 
 from . import processes
 from .paths import FILES
-from .scenarios import TOOL_CONNECTIONS
+from .scenarios import HTTP2_CONNECTIONS, HTTP2_STREAMS, TOOL_CONNECTIONS
 from .servers import Failure
 
 SIZES = {"4KiB.bin": 4 << 10, "1MiB.bin": 1 << 20}
-PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client"}
+PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client", "h2load-http2": "nghttp2-client"}
 MARGIN_SECONDS = 45
 
 
 def missing(tool):
     """How to get the tool, if it is not there."""
-    return None if shutil.which(tool) else f"{tool} is not there (package {PACKAGES[tool]})"
+    return None if shutil.which(tool.removesuffix("-http2")) else f"{tool} is not there (package {PACKAGES[tool]})"
 
 
 def make_files():
@@ -28,6 +28,7 @@ def make_files():
         path = FILES / name
         if not path.exists() or path.stat().st_size != size:
             path.write_bytes(bytes(index * 7 % 251 for index in range(size)))
+    (FILES / "hello").write_text("hello world.")
 
 
 def cpu_ns(group):
@@ -44,6 +45,9 @@ def cpu_ns(group):
 def command(tool, url, seconds):
     if tool == "wrk":
         return ["wrk", "-t", "1", "-c", str(TOOL_CONNECTIONS), "-d", f"{seconds}s", url]
+    if tool == "h2load-http2":
+        load = ["-c", str(HTTP2_CONNECTIONS), "-m", str(HTTP2_STREAMS)]
+        return ["h2load", "-t", "1", *load, "-D", str(seconds), url]
     return ["h2load", "--h1", "-t", "1", "-c", str(TOOL_CONNECTIONS), "-D", str(seconds), url]
 
 

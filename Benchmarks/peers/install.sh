@@ -169,6 +169,12 @@ nginx() {
     done_with nginx "nginx $(version_of nginx)"
 }
 
+nghttpd() {
+    have nghttpd nghttp2-server || return
+    ln -sf "$(type -P nghttpd)" "$out/nghttpd"
+    done_with nghttpd "nghttpd $(version_of nghttp2-server)"
+}
+
 tcp() {
     have tcp-epoll gcc || return
     build tcp-epoll "epoll, Linux $(uname -r)" gcc "${cflags[@]}" "$here/tcp-epoll.c"
@@ -183,5 +189,6 @@ beast
 libwebsockets
 node_ws
 nginx
+nghttpd
 tcp
 swoole

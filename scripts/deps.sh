@@ -11,7 +11,7 @@ lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is skipped.
 lint_extras=('shellcheck=shellcheck' 'dtrace=systemtap-sdt-dev')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
-test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
+test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin' 'redis-server=redis-server')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'py:hpack=python3-hpack' 'js:ws=node-ws' 'curl=curl')
 test_extras+=('h2load=nghttp2-client' 'node=nodejs')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev')

@@ -23,6 +23,7 @@
 
 #include "address.h"
 #include "alloc.h"
+#include "broker.h"
 #include "buffer.h"
 #include "client.h"
 #include "connect.h"

@@ -124,7 +124,13 @@
     /* Redis */                                                                                  \
     XX(REDIS_PROTOCOL, -1800, "malformed or unexpected reply from Redis")                        \
     XX(REDIS_TOO_LARGE, -1801, "reply from Redis larger than the limit")                         \
-    XX(REDIS_DEPTH, -1802, "reply from Redis nested deeper than the limit")
+    XX(REDIS_DEPTH, -1802, "reply from Redis nested deeper than the limit")                      \
+    /* broker */                                                                                 \
+    XX(BROKER_UNAVAILABLE, -1900, "the broker is not connected, or its queue is full")           \
+    XX(BROKER_UNKNOWN, -1901, "connection lost before the reply: the message may be published")  \
+    XX(BROKER_REFUSED, -1902, "the broker's server refused the command")                         \
+    XX(BROKER_GAP, -1903, "messages after the position are not available any more")              \
+    XX(BROKER_SILENT, -1904, "the broker's server did not answer or deliver in time")
 
 /** The library's own errors. CRE_ERROR_MAP is the list, with their messages. */
 typedef enum cre_error {

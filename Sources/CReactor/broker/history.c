@@ -1,0 +1,193 @@
+/* Messages of subscribed topics, their positions, and what was missed. */
+#include "broker_internal.h"
+#include "core/decimal.h"
+#include "core/memory.h"
+
+enum { MAX_RECOVERED_BYTES = 16 << 20, META_SECONDS = 7 * 86400 };
+
+/* ---- messages ---- */
+
+/* "sws:{17}:c:news" is the channel of news. */
+static bool topic_of_channel(const cre_broker *broker, cre_slice channel, cre_slice *topic) {
+    const size_t prefix = strlen(broker->prefix) + 2; /* ":{" */
+    if (channel.length <= prefix) return false;
+    const uint8_t *end = memchr(channel.data + prefix, '}', channel.length - prefix);
+    const size_t before = end ? (size_t)(end - channel.data) + 4 : 0; /* "}:c:" */
+    if (!end || channel.length <= before) return false;
+    *topic = (cre_slice){ channel.data + before, channel.length - before };
+    return true;
+}
+
+/* "0" and the message, or "1", offset, ':', epoch, ':' and the message. */
+static bool read_position(cre_slice *payload, cre_broker_position *position) {
+    *position = (cre_broker_position){ 0 };
+    if (!payload->length) return false;
+    const uint8_t kind = *payload->data, *end = payload->data + payload->length;
+    const cre_slice rest = { payload->data + 1, payload->length - 1 };
+    if (kind == '0') {
+        *payload = rest;
+        return true;
+    }
+    const uint8_t *colon = rest.length ? memchr(rest.data, ':', rest.length) : NULL;
+    if (kind != '1' || !colon || end - colon < CRE__HEX + 2 || colon[CRE__HEX + 1] != ':') return false;
+    if (!cre__parse_offset((cre_slice){ rest.data, (size_t)(colon - rest.data) }, &position->offset))
+        return false;
+    if (!cre__parse_hex((cre_slice){ colon + 1, CRE__HEX }, &position->epoch)) return false;
+    *payload = (cre_slice){ colon + CRE__HEX + 2, (size_t)(end - colon) - CRE__HEX - 2 };
+    return position->epoch && position->offset;
+}
+
+static void deliver(cre_broker *broker, cre__broker_topic *topic, cre_slice payload,
+                    cre_broker_position position) {
+    topic->checks++; /* the callback may unsubscribe */
+    broker->handlers.message(broker->context, cre__topic_name(topic), payload, position);
+    cre__broker_topic_release(topic);
+}
+
+void cre__history_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload) {
+    cre_slice name;
+    cre_broker_position position;
+    cre__broker_topic *topic =
+        topic_of_channel(broker, channel, &name) ? cre__broker_find(broker, name) : NULL;
+    if (!topic || topic->shard != shard) return;     /* an unsubscription is on its way */
+    if (!read_position(&payload, &position)) return; /* from a program that is no broker */
+    if (!topic->history || !position.epoch) {
+        deliver(broker, topic, payload, position);
+        return;
+    }
+    if (topic->refilling) return;
+    if (topic->position.epoch) {
+        const bool same = position.epoch == topic->position.epoch;
+        if (same && position.offset <= topic->position.offset) return;
+        if (!same || position.offset != topic->position.offset + 1) {
+            topic->refilling = true;
+            cre__history_check(broker, topic);
+            return;
+        }
+    }
+    topic->position = position;
+    deliver(broker, topic, payload, position);
+}
+
+/* ---- what was missed ---- */
+
+static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_position since,
+                uint64_t tag) {
+    const uint64_t hash = cre__broker_hash(topic);
+    char epoch[CRE__HEX], since_epoch[CRE__HEX], numbers[4][2 * CRE__MAX_DECIMAL];
+    const uint64_t values[] = { since.offset, broker->config.max_recover, MAX_RECOVERED_BYTES, META_SECONDS };
+    cre_slice texts[4];
+    for (int i = 0; i < 4; i++)
+        texts[i] = (cre_slice){ (const uint8_t *)numbers[i],
+                                (size_t)(cre__put_decimal(numbers[i], values[i]) - numbers[i]) };
+    cre__key meta, history;
+    cre__put_hex(epoch, cre__broker_random(broker) | 1);
+    cre__put_hex(since_epoch, since.epoch);
+    const cre_slice arguments[] = {
+        cre__text("EVALSHA"),
+        { (const uint8_t *)broker->links[shard].scripts[CRE__SCRIPT_RECOVER], CRE__SCRIPT_ID },
+        cre__text("2"),
+        cre__broker_key(broker, hash, 'm', topic, &meta),
+        cre__broker_key(broker, hash, 'h', topic, &history),
+        { (const uint8_t *)epoch, sizeof epoch },
+        { (const uint8_t *)since_epoch, since.epoch ? sizeof since_epoch : 0 },
+        texts[0],
+        texts[1],
+        texts[2],
+        texts[3],
+    };
+    return cre__link_command(broker, shard, arguments, sizeof arguments / sizeof *arguments, tag);
+}
+
+void cre__history_check(cre_broker *broker, cre__broker_topic *topic) {
+    const uint64_t tag = (uint64_t)(uintptr_t)topic | CRE__TAG_CHECK;
+    if (ask(broker, topic->shard, cre__topic_name(topic), topic->position, tag)) topic->checks++;
+}
+
+/* The reply to a script that recovers. */
+typedef struct recovered {
+    cre_broker_position position;
+    bool complete;
+    const cre_redis_value *messages; /* an array of strings */
+} recovered;
+
+static bool read_recovered(const cre_redis_value *value, recovered *out) {
+    if (value->type != CRE_REDIS_ARRAY || value->count != 4 || value->size < 5) return false;
+    if (!cre__parse_hex(value[1].text, &out->position.epoch) || !out->position.epoch) return false;
+    if (!cre__parse_offset(value[2].text, &out->position.offset)) return false;
+    if (value[3].type != CRE_REDIS_INTEGER || value[4].type != CRE_REDIS_ARRAY) return false;
+    out->complete = value[3].integer == 1;
+    out->messages = &value[4];
+    if (value[4].size != value[4].count + 1 || value[4].count > out->position.offset) return false;
+    for (uint32_t i = 1; i <= value[4].count; i++)
+        if (value[4 + i].type != CRE_REDIS_STRING) return false;
+    return true;
+}
+
+/* The messages cannot be had. The next one is the one after `position`. */
+static void lose(cre_broker *broker, cre__broker_topic *topic, cre_broker_position position) {
+    topic->refilling = false;
+    topic->position = position;
+    broker->handlers.lost(broker->context, cre__topic_name(topic), position);
+}
+
+static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered *found) {
+    topic->refilling = false;
+    for (uint32_t i = 0; i < found->messages->count && !topic->removed; i++) {
+        topic->position = found->position;
+        topic->position.offset -= found->messages->count - 1 - i;
+        broker->handlers.message(broker->context, cre__topic_name(topic), found->messages[1 + i].text,
+                                 topic->position);
+    }
+}
+
+void cre__history_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value) {
+    recovered found;
+    /* of several checks only the last one was asked for what is missing now */
+    const bool refilling = topic->refilling && !topic->removed && topic->checks == 1;
+    if (cre__error_is(value, "NOSCRIPT")) {
+        cre__link_load(broker, topic->shard, CRE__SCRIPT_RECOVER);
+        if (!topic->removed) cre__history_check(broker, topic);
+    } else if (value->type == CRE_REDIS_ERROR) {
+        if (refilling) lose(broker, topic, (cre_broker_position){ 0 });
+    } else if (!read_recovered(value, &found)) {
+        cre__link_fail(broker, topic->shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
+    } else if (!refilling) {
+        if (!topic->position.epoch) topic->position = found.position;
+    } else if (found.complete) {
+        refill(broker, topic, &found);
+    } else {
+        lose(broker, topic, found.position);
+    }
+    cre__broker_topic_release(topic);
+}
+
+int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_position since, uint64_t tag) {
+    if (!topic.length || topic.length > CRE_BROKER_MAX_TOPIC) return CRE_EINVALID;
+    const uint32_t shard = cre_broker_shard(broker, topic);
+    if (!cre__link_is_usable(&broker->links[shard])) return CRE_EBROKER_UNAVAILABLE;
+    cre__recovery *recovery = cre__malloc(sizeof *recovery);
+    if (!recovery) return CRE_ENOMEM;
+    *recovery = (cre__recovery){
+        .tag = tag,
+    };
+    if (ask(broker, shard, topic, since, (uint64_t)(uintptr_t)recovery | CRE__TAG_RECOVER)) return 0;
+    cre__free(recovery);
+    return CRE_EBROKER_UNAVAILABLE;
+}
+
+void cre__history_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
+                            const cre_redis_value *value) {
+    recovered found = { 0 };
+    const uint64_t tag = recovery->tag;
+    int result = CRE_EBROKER_UNAVAILABLE;
+    if (value && cre__error_is(value, "NOSCRIPT")) cre__link_load(broker, shard, CRE__SCRIPT_RECOVER);
+    if (value && read_recovered(value, &found)) result = found.complete ? 0 : CRE_EBROKER_GAP;
+    cre__free(recovery);
+    for (uint32_t i = 0; result == 0 && i < found.messages->count; i++) {
+        cre_broker_position position = found.position;
+        position.offset -= found.messages->count - 1 - i;
+        broker->handlers.missed(broker->context, tag, found.messages[1 + i].text, position);
+    }
+    broker->handlers.recovered(broker->context, tag, result, found.position);
+}

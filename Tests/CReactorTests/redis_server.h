@@ -1,0 +1,277 @@
+/*
+ * A Redis server in memory for tests of brokers: the commands that they use, with data that survive its
+ * connections. It runs no scripts: it knows what the two of the broker do. Connections can be cut after any
+ * byte.
+ */
+#ifndef CRE_REDIS_SERVER_H
+#define CRE_REDIS_SERVER_H
+
+#include <creactor/redis.h>
+
+#include "broker/broker_internal.h"
+#include "test.h"
+
+enum {
+    SERVER_CONNECTIONS = 4,
+    SERVER_CHANNELS = 400,
+    SERVER_KEYS = 40,
+    SERVER_ENTRIES = 400,
+    SERVER_IDS = 400
+};
+
+typedef struct server_connection {
+    bool open;
+    cre_redis_reader reader;
+    char *out; /* bytes for the client */
+    size_t length;
+    char *channels[SERVER_CHANNELS];
+    int count;
+} server_connection;
+
+typedef struct server_history {
+    char key[400]; /* of the meta data */
+    char epoch[17];
+    uint64_t offset;
+    char *entries[SERVER_ENTRIES]; /* by offset; NULL: trimmed */
+} server_history;
+
+typedef struct redis_server {
+    server_connection connections[SERVER_CONNECTIONS];
+    server_history histories[SERVER_KEYS];
+    int keys, ids;
+    char *done_ids[SERVER_IDS];
+    uint64_t done_offsets[SERVER_IDS];
+    bool has_scripts[CRE__SCRIPTS];
+    bool drops_messages;  /* published messages reach nobody */
+    const char *refuses;  /* the reply to the next publication */
+    const char *password; /* NULL: none */
+    int commands;
+} redis_server;
+
+static inline void server_send(server_connection *to, const void *data, size_t length) {
+    to->out = realloc(to->out, to->length + length + 1);
+    REQUIRE(to->out);
+    memcpy(to->out + to->length, data, length);
+    to->length += length;
+}
+
+static inline void server_print(server_connection *to, const char *text) {
+    server_send(to, text, strlen(text));
+}
+
+static inline void server_bulk(server_connection *to, const void *data, size_t length) {
+    char head[32];
+    server_send(to, head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", length));
+    server_send(to, data, length);
+    server_print(to, "\r\n");
+}
+
+static inline void server_drop(redis_server *server, int index) {
+    server_connection *connection = &server->connections[index];
+    if (!connection->open) return;
+    cre_redis_reader_deinit(&connection->reader);
+    free(connection->out);
+    for (int i = 0; i < connection->count; i++)
+        free(connection->channels[i]);
+    *connection = (server_connection){ 0 };
+}
+
+static inline void server_accept(redis_server *server, int index) {
+    server_drop(server, index);
+    server->connections[index].open = true;
+    REQUIRE(cre_redis_reader_init(&server->connections[index].reader, NULL) == 0);
+}
+
+/* Everything that is kept is lost, as at a restart without persistence. */
+static inline void server_forget(redis_server *server) {
+    for (int i = 0; i < server->keys; i++)
+        for (int j = 0; j < SERVER_ENTRIES; j++)
+            free(server->histories[i].entries[j]);
+    for (int i = 0; i < server->ids; i++)
+        free(server->done_ids[i]);
+    memset(server->histories, 0, sizeof server->histories);
+    memset(server->has_scripts, 0, sizeof server->has_scripts);
+    server->keys = server->ids = 0;
+}
+
+static inline void server_stop(redis_server *server) {
+    for (int i = 0; i < SERVER_CONNECTIONS; i++)
+        server_drop(server, i);
+    server_forget(server);
+}
+
+static inline int server_publish(redis_server *server, cre_slice channel, const char *data, size_t length) {
+    int receivers = 0;
+    for (int i = 0; i < SERVER_CONNECTIONS && !server->drops_messages; i++) {
+        server_connection *to = &server->connections[i];
+        for (int j = 0; j < to->count; j++) {
+            if (strlen(to->channels[j]) != channel.length ||
+                memcmp(to->channels[j], channel.data, channel.length) != 0)
+                continue;
+            server_print(to, ">3\r\n$7\r\nmessage\r\n");
+            server_bulk(to, channel.data, channel.length);
+            server_bulk(to, data, length);
+            receivers++;
+        }
+    }
+    return receivers;
+}
+
+static inline char *server_copy(cre_slice text) {
+    char *copy = strndup((const char *)text.data, text.length);
+    REQUIRE(copy);
+    return copy;
+}
+
+static inline server_history *server_history_of(redis_server *server, cre_slice key, cre_slice epoch) {
+    for (int i = 0; i < server->keys; i++)
+        if (cre_redis_text_is(key, server->histories[i].key)) return &server->histories[i];
+    REQUIRE(server->keys < SERVER_KEYS && key.length < 400 && epoch.length == 16);
+    server_history *history = &server->histories[server->keys++];
+    memcpy(history->key, key.data, key.length);
+    memcpy(history->epoch, epoch.data, 16);
+    return history;
+}
+
+static inline void server_position(server_connection *to, const char *epoch, uint64_t offset) {
+    char number[24];
+    server_bulk(to, epoch, 16);
+    server_bulk(to, number, (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)offset));
+}
+
+/* Arguments: EVALSHA sha 3 meta history id channel message epoch count seconds lifetimes. */
+static inline void server_run_publish(redis_server *server, server_connection *to,
+                                      const cre_redis_value *arguments) {
+    server_history *history = server_history_of(server, arguments[3].text, arguments[8].text);
+    const cre_slice id = arguments[5].text, message = arguments[7].text;
+    for (int i = 0; i < server->ids; i++) {
+        if (!cre_redis_text_is(id, server->done_ids[i])) continue;
+        server_print(to, "*2\r\n");
+        server_position(to, history->epoch, server->done_offsets[i]);
+        return;
+    }
+    char *count = server_copy(arguments[9].text);
+    const int keep = atoi(count);
+    free(count);
+    REQUIRE(++history->offset < SERVER_ENTRIES && server->ids < SERVER_IDS);
+    history->entries[history->offset] = server_copy(message);
+    if (history->offset > (uint64_t)keep) {
+        free(history->entries[history->offset - (uint64_t)keep]);
+        history->entries[history->offset - (uint64_t)keep] = NULL;
+    }
+    server->done_ids[server->ids] = server_copy(id);
+    server->done_offsets[server->ids++] = history->offset;
+    char text[400];
+    const int length = snprintf(text, sizeof text, "1%llu:%s:%.*s", (unsigned long long)history->offset,
+                                history->epoch, (int)message.length, (const char *)message.data);
+    server_publish(server, arguments[6].text, text, (size_t)length);
+    server_print(to, "*2\r\n");
+    server_position(to, history->epoch, history->offset);
+}
+
+/* Arguments: EVALSHA sha 2 meta history epoch since-epoch since-offset count bytes lifetime. */
+static inline void server_run_recover(redis_server *server, server_connection *to,
+                                      const cre_redis_value *arguments) {
+    const server_history *history = server_history_of(server, arguments[3].text, arguments[5].text);
+    char *since = server_copy(arguments[7].text), *most = server_copy(arguments[8].text);
+    const uint64_t offset = strtoull(since, NULL, 10);
+    bool complete = arguments[6].text.length == 0;
+    uint64_t count = 0;
+    if (cre_redis_text_is(arguments[6].text, history->epoch) && offset <= history->offset &&
+        history->offset - offset <= strtoull(most, NULL, 10)) {
+        complete = true;
+        count = history->offset - offset;
+        for (uint64_t i = 1; i <= count; i++)
+            complete = complete && history->entries[offset + i];
+        if (!complete) count = 0;
+    }
+    char head[32];
+    server_print(to, "*4\r\n");
+    server_position(to, history->epoch, history->offset);
+    server_send(to, head, (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n", complete, (int)count));
+    for (uint64_t i = 1; i <= count; i++)
+        server_bulk(to, history->entries[offset + i], strlen(history->entries[offset + i]));
+    free(since);
+    free(most);
+}
+
+static inline void server_subscribe(server_connection *to, const cre_redis_value *arguments, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) {
+        REQUIRE(to->count < SERVER_CHANNELS);
+        to->channels[to->count++] = server_copy(arguments[i].text);
+        server_print(to, ">3\r\n$9\r\nsubscribe\r\n");
+        server_bulk(to, arguments[i].text.data, arguments[i].text.length);
+        server_print(to, ":1\r\n");
+    }
+}
+
+static inline void server_unsubscribe(server_connection *to, const cre_redis_value *arguments,
+                                      uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) {
+        for (int j = to->count - 1; j >= 0; j--) {
+            if (!cre_redis_text_is(arguments[i].text, to->channels[j])) continue;
+            free(to->channels[j]);
+            to->channels[j] = to->channels[--to->count];
+        }
+        server_print(to, ">3\r\n$11\r\nunsubscribe\r\n");
+        server_bulk(to, arguments[i].text.data, arguments[i].text.length);
+        server_print(to, ":0\r\n");
+    }
+}
+
+static inline void server_run(redis_server *server, server_connection *to, const cre_redis_value *command) {
+    const cre_redis_value *arguments = command + 1;
+    const cre_slice name = arguments[0].text;
+    server->commands++;
+    if (cre_redis_text_is(name, "HELLO")) {
+        const bool allowed = !server->password ||
+                             (command->count == 5 && cre_redis_text_is(arguments[4].text, server->password));
+        server_print(to,
+                     allowed ? "%1\r\n+proto\r\n:3\r\n" : "-WRONGPASS invalid username-password pair\r\n");
+    } else if (cre_redis_text_is(name, "SCRIPT")) {
+        for (int i = 0; i < CRE__SCRIPTS; i++) {
+            if (!cre_redis_text_is(arguments[2].text, cre__broker_scripts[i])) continue;
+            char id[CRE__SCRIPT_ID + 1];
+            snprintf(id, sizeof id, "%040d", i);
+            server->has_scripts[i] = true;
+            server_bulk(to, id, CRE__SCRIPT_ID);
+        }
+    } else if (cre_redis_text_is(name, "PING")) {
+        server_print(to, "+PONG\r\n");
+    } else if (cre_redis_text_is(name, "SUBSCRIBE")) {
+        server_subscribe(to, arguments, command->count);
+    } else if (cre_redis_text_is(name, "UNSUBSCRIBE")) {
+        server_unsubscribe(to, arguments, command->count);
+    } else if (server->refuses) {
+        server_print(to, server->refuses);
+        server->refuses = NULL;
+    } else if (cre_redis_text_is(name, "PUBLISH")) {
+        const cre_slice data = arguments[2].text;
+        char head[32];
+        const int receivers = server_publish(server, arguments[1].text, (const char *)data.data, data.length);
+        server_send(to, head, (size_t)snprintf(head, sizeof head, ":%d\r\n", receivers));
+    } else {
+        REQUIRE(cre_redis_text_is(name, "EVALSHA") && arguments[1].text.length == CRE__SCRIPT_ID);
+        const int script = arguments[1].text.data[CRE__SCRIPT_ID - 1] - '0';
+        if (!server->has_scripts[script])
+            server_print(to, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+        else if (script == CRE__SCRIPT_PUBLISH)
+            server_run_publish(server, to, arguments);
+        else
+            server_run_recover(server, to, arguments);
+    }
+}
+
+static inline void server_receive(redis_server *server, int index, const uint8_t *data, size_t length) {
+    server_connection *connection = &server->connections[index];
+    const uint8_t *cursor = data;
+    const cre_redis_value *command;
+    const long failing = atomic_exchange(&test_fail_at, 0); /* the server's memory is another one */
+    int result;
+    while ((result = cre_redis_reader_next(&connection->reader, &cursor, data + length, &command)) > 0)
+        server_run(server, connection, command);
+    REQUIRE(result == 0);
+    atomic_store(&test_fail_at, failing);
+}
+
+#endif

@@ -1,0 +1,236 @@
+/* Brokers whose connections or servers are lost. */
+#include "brokers.h"
+
+/* The exchange is cut after each byte of it. Nothing is lost or doubled, and publications end once. */
+static void cut_everywhere(bool history) {
+    int cuts = 0;
+    for (long at = 1;; at++, cuts++) {
+        char when[48];
+        snprintf(when, sizeof when, "cut after %ld bytes", at);
+        begin(1, NULL);
+        subscribe(0, "news", true);
+        subscribe(1, "news", true);
+        run(1000); /* the position is known */
+        const int established = machines[0].established + machines[1].established;
+        CHECK_EQ(established, 2);
+        cut_after = at;
+        for (int i = 1; i <= 6; i++) {
+            publish(0, "news", i, history ? kept : (cre_broker_history){ 0 });
+            if (i % 2 == 0) run(1);
+        }
+        run(2000);
+        const bool was_cut = cut_after == 0;
+        cut_after = 0;
+        publish(0, "news", 7, history ? kept : (cre_broker_history){ 0 });
+        run(2000);
+        if (history) {
+            check_received(0, 7, when);
+            check_received(1, 7, when);
+            CHECK_EQ(machines[0].published, 7);
+            CHECK_EQ(machines[0].disordered + machines[1].disordered, 0);
+            CHECK_EQ(machines[0].lost + machines[1].lost, 0);
+        } else {
+            CHECK_EQ(machines[0].published + machines[0].unknown, 7);
+            CHECK(machines[1].received <= 7);
+        }
+        CHECK_EQ(machines[0].established + machines[1].established, established + was_cut);
+        finish();
+        if (!was_cut) break;
+    }
+    CHECK(cuts > 500);
+}
+
+TEST(history_survives_cuts_at_every_byte) {
+    cut_everywhere(true);
+}
+
+TEST(plain_messages_are_published_at_most_once) {
+    cut_everywhere(false);
+}
+
+/* The server restarts without its data: each machine has all messages, or a loss is reported; there is never
+ * a hole. */
+TEST(lost_data_is_reported) {
+    int losses = 0;
+    for (long at = 1;; at += 3) {
+        begin(1, NULL);
+        subscribe(0, "news", true);
+        subscribe(1, "news", true);
+        run(1000);
+        publish(0, "news", 1, kept);
+        run(10);
+        cut_after = at;
+        cut_forgets = true;
+        for (int i = 2; i <= 6; i++) {
+            publish(0, "news", i, kept);
+            run(1);
+        }
+        run(2000);
+        const bool was_cut = cut_after == 0;
+        cut_after = 0;
+        publish(0, "news", 7, kept);
+        run(2000);
+        for (int i = 0; i < MACHINES; i++) {
+            CHECK_EQ(machines[i].disordered, 0);
+            CHECK_EQ(machines[i].lost, was_cut);
+            CHECK_STR(machines[i].messages[machines[i].received - 1], "m7");
+            losses += machines[i].lost;
+        }
+        CHECK_EQ(machines[0].published, 7);
+        finish();
+        if (!was_cut) break;
+    }
+    CHECK(losses > 100);
+}
+
+TEST(long_absence_is_a_loss) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    const cre_broker_history three = { .count = 3, .seconds = 60 };
+    publish(0, "news", 1, three);
+    run(10);
+    cut(&machines[1], 0);
+    for (int i = 2; i <= 5; i++)
+        publish(0, "news", i, three);
+    settle();
+    CHECK_EQ(machines[0].published, 5);
+    run(1000);
+    CHECK_EQ(machines[1].lost, 1);
+    CHECK_EQ(machines[1].position.offset, 5);
+    CHECK_EQ(machines[1].received, 1);
+    publish(0, "news", 6, three);
+    run(10);
+    CHECK_EQ(machines[1].received, 2);
+    CHECK_EQ(machines[1].disordered, 0);
+
+    /* three are there */
+    cut(&machines[1], 0);
+    for (int i = 7; i <= 9; i++)
+        publish(0, "news", i, three);
+    settle();
+    run(1000);
+    CHECK_EQ(machines[1].lost, 1);
+    CHECK_EQ(machines[1].received, 5);
+    CHECK_EQ(machines[1].disordered, 0);
+    finish();
+}
+
+TEST(a_missing_message_is_noticed) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    servers[0].drops_messages = true;
+    publish(0, "news", 2, kept);
+    run(10);
+    servers[0].drops_messages = false;
+    check_received(1, 1, "while the server does not deliver");
+    publish(0, "news", 3, kept);
+    publish(0, "news", 4, kept);
+    run(10);
+    check_received(1, 4, "after the gap was filled");
+    CHECK_EQ(machines[1].disordered, 0);
+    finish();
+}
+
+TEST(forgotten_scripts_are_loaded_again) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    memset(servers[0].has_scripts, 0, sizeof servers[0].has_scripts);
+    for (int i = 1; i <= 4; i++)
+        publish(0, "news", i, kept);
+    run(10);
+    check_received(1, 4, "after the scripts were lost");
+    CHECK_EQ(machines[0].broken, 0);
+    servers[0].has_scripts[CRE__SCRIPT_RECOVER] = false;
+    subscribe(1, "late", true);
+    run(10);
+    CHECK(servers[0].has_scripts[CRE__SCRIPT_RECOVER]);
+    CHECK_EQ(machines[1].broken, 0);
+    finish();
+}
+
+TEST(refused_publications) {
+    begin(1, NULL);
+    run(10);
+    servers[0].refuses = "-OOM command not allowed\r\n";
+    publish(0, "news", 1, kept);
+    run(10);
+    CHECK_EQ(machines[0].refused, 1);
+    CHECK_EQ(machines[0].broken, 0);
+    servers[0].refuses = "-READONLY You can't write against a read only replica.\r\n";
+    publish(0, "news", 2, kept);
+    run(1000);
+    CHECK_EQ(machines[0].published, 1);
+    CHECK_EQ(machines[0].broken, 1);
+    CHECK_EQ(machines[0].established, 2);
+    finish();
+}
+
+/* A message that arrives between the subscription and the check of a new connection is in the reply to the
+ * check: it must not be delivered twice. */
+TEST(messages_during_a_check) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    cut(&machines[1], 0);
+    publish(0, "news", 2, kept);
+    settle();
+    holds_checks = true;
+    run(1000);
+    publish(0, "news", 3, kept);
+    run(10);
+    check_received(1, 1, "before the check");
+    holds_checks = false;
+    run(10);
+    check_received(1, 3, "after the check");
+    CHECK_EQ(machines[1].disordered + machines[1].lost, 0);
+    finish();
+
+    /* the first one of the missing messages */
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    cut(&machines[1], 0);
+    holds_checks = true;
+    run(1000);
+    publish(0, "news", 2, kept);
+    run(10);
+    holds_checks = false;
+    run(10);
+    check_received(1, 2, "after the check");
+    CHECK_EQ(machines[1].disordered + machines[1].lost, 0);
+    finish();
+}
+
+/* A gap that is found while the first check is on its way: its reply does not have the missing message. */
+TEST(gaps_during_the_first_check) {
+    begin(1, NULL);
+    run(10);
+    holds_checks = true;
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    servers[0].drops_messages = true;
+    publish(0, "news", 2, kept);
+    run(10);
+    servers[0].drops_messages = false;
+    publish(0, "news", 3, kept);
+    run(10);
+    check_received(1, 1, "before the gap");
+    holds_checks = false;
+    run(10);
+    check_received(1, 3, "after the gap was filled");
+    CHECK_EQ(machines[1].disordered + machines[1].lost, 0);
+    finish();
+}
+
+TEST_MAIN()

@@ -1,0 +1,162 @@
+/*
+ * Messages between the machines of a cluster, through one or several independent servers of Redis or Valkey
+ * (shards), without I/O and without a clock: the caller connects, moves bytes and names the time.
+ *
+ * A topic belongs to one shard, by consistent hashing. While somebody is interested in it
+ * (cre_broker_subscribe) the messages that any machine publishes to it arrive in one order, the same for all
+ * machines. A topic with history numbers its messages: whoever knows the position of the last one it has can
+ * get those after it, all of them or none. After a lost connection the broker does that by itself for each
+ * subscribed topic with history, so that its messages arrive without gaps and duplicates, or the topic is
+ * reported as lost.
+ *
+ * All functions of a broker must be called on one thread, and not by its callbacks, except
+ * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish and cre_broker_recover. `now` is a
+ * monotonic time in milliseconds. After one call or several the caller calls cre_broker_tick, then sends the
+ * output of each shard.
+ */
+#ifndef CREACTOR_BROKER_H
+#define CREACTOR_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "error.h"
+#include "export.h"
+
+/** A broker. */
+typedef struct cre_broker cre_broker;
+
+/** Limits: bytes of a topic's name and of a message, shards. */
+enum { CRE_BROKER_MAX_TOPIC = 255, CRE_BROKER_MAX_PAYLOAD = 8 << 20, CRE_BROKER_MAX_SHARDS = 64 };
+
+/** The position of a message in the history of a topic. */
+typedef struct cre_broker_position {
+    uint64_t epoch;  /* random; changes when the history was lost. 0: no position */
+    uint64_t offset; /* the first message has 1; 0: before it */
+} cre_broker_position;
+
+/** How a message is kept. */
+typedef struct cre_broker_history {
+    uint32_t count;   /* messages of the topic, at most 10,000; 0: none */
+    uint32_t seconds; /* after the last one; required if `count` is not 0 */
+} cre_broker_history;
+
+/** What became of a connection. */
+typedef enum cre_broker_state {
+    CRE_BROKER_LOST = 0,     /* it ended, or could not be opened; it is tried again */
+    CRE_BROKER_CONNECTED = 1 /* all subscriptions are there, and gaps are filled */
+} cre_broker_state;
+
+/** What the broker calls. All are required. Slices are borrowed for the call. */
+typedef struct cre_broker_handlers {
+    /** Start to connect to the server of this shard; then call cre_broker_connected or cre_broker_closed,
+     * later. */
+    void (*connect)(void *context, uint32_t shard);
+    /** Close the connection, or stop connecting, at once; nothing is to be reported for it any more. */
+    void (*disconnect)(void *context, uint32_t shard);
+    /** A message of a subscribed topic. An epoch of 0: it has no history. */
+    void (*message)(void *context, cre_slice topic, cre_slice payload, cre_broker_position position);
+    /** Messages of a subscribed topic with history were missed and cannot be had any more. The next one is
+     * the one after `position`. */
+    void (*lost)(void *context, cre_slice topic, cre_broker_position position);
+    /** What became of cre_broker_publish: 0 and, for a message with history, its position;
+     * CRE_EBROKER_UNKNOWN: the connection was lost before the reply, so the message may have been published
+     * (only without history, others are published once); CRE_EBROKER_REFUSED: the server refused it. */
+    void (*published)(void *context, uint64_t tag, int result, cre_broker_position position);
+    /** A message that cre_broker_recover found, from the oldest one on. */
+    void (*missed)(void *context, uint64_t tag, cre_slice payload, cre_broker_position position);
+    /** The end of cre_broker_recover: 0, and all messages up to `position` were passed to `missed`;
+     * CRE_EBROKER_GAP, and none was, since some are not there any more; or CRE_EBROKER_UNAVAILABLE. The next
+     * message that `message` reports is the one after `position`, if the topic was subscribed before. */
+    void (*recovered)(void *context, uint64_t tag, int result, cre_broker_position position);
+    /** A connection was established or lost: `error` and `text` are the cause, 0 and empty if there is none.
+     */
+    void (*state)(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text);
+} cre_broker_handlers;
+
+/** The settings of a broker. `size`, `shards` and `seed` are required; another member of 0 takes its default.
+ */
+typedef struct cre_broker_config {
+    size_t size;          /* sizeof(cre_broker_config) */
+    uint32_t shards;      /* the number of servers; all machines must name the same ones in the same order */
+    uint32_t max_topics;  /* subscribed topics; 0: 1,000,000 */
+    uint64_t seed;        /* a random number that no other broker has */
+    const char *prefix;   /* of all keys and channels, at most 32 bytes; NULL: "sws" */
+    const char *user;     /* NULL: the default user */
+    const char *password; /* NULL: none */
+    uint32_t max_queue;   /* bytes of messages to publish without a reply, for each shard; 0: 8 MiB */
+    uint32_t max_recover; /* messages that one recovery may return; 0: 1024, at most 10,000 */
+    uint32_t min_backoff_ms; /* 0: 50 ms */
+    uint32_t max_backoff_ms; /* 0: 5 s */
+    uint32_t timeout_ms;     /* for connecting and the first reply; 0: 5 s */
+    uint32_t
+        probe_ms; /* silence after which a message to itself is sent, and time for its arrival; 0: 10 s */
+} cre_broker_config;
+
+CRE_BEGIN_DECLS
+
+/** Creates a broker. Everything is copied. Returns 0 and *broker, which the caller destroys; it begins to
+ * connect at the first cre_broker_tick. Otherwise returns CRE_ECONFIG_SIZE, CRE_EINVALID for a value out of
+ * its range, or CRE_ENOMEM. */
+CRE_NODISCARD CRE_API int cre_broker_create(const cre_broker_config *config,
+                                            const cre_broker_handlers *handlers, void *context,
+                                            cre_broker **broker);
+
+/** Frees a broker without a callback; the caller closes its connections. NULL is ignored. */
+CRE_API void cre_broker_destroy(cre_broker *broker);
+
+/** The connection of a shard is open. */
+CRE_API void cre_broker_connected(cre_broker *broker, uint32_t shard, uint64_t now);
+
+/** The connection of a shard has ended, or could not be opened because of `error` (0: it was closed). */
+CRE_API void cre_broker_closed(cre_broker *broker, uint32_t shard, int error, uint64_t now);
+
+/** Bytes were received. */
+CRE_API void cre_broker_received(cre_broker *broker, uint32_t shard, const uint8_t *data, size_t length,
+                                 uint64_t now);
+
+/** Does what is due, and returns the time at which this must be called again. */
+CRE_API uint64_t cre_broker_tick(cre_broker *broker, uint64_t now);
+
+/** The bytes to send on the connection of a shard, borrowed until the next call. */
+CRE_API cre_slice cre_broker_output(const cre_broker *broker, uint32_t shard);
+
+/** The first `length` bytes of the output were accepted by the connection. */
+CRE_API void cre_broker_sent(cre_broker *broker, uint32_t shard, size_t length);
+
+/** The shard of a topic. */
+CRE_API uint32_t cre_broker_shard(const cre_broker *broker, cre_slice topic);
+
+/** Whether the connection of a shard is established. */
+CRE_API bool cre_broker_is_connected(const cre_broker *broker, uint32_t shard);
+
+/** Receives the messages of a topic from now on. `history`: its messages have positions. Again for the same
+ * topic it does nothing. Returns 0; CRE_EINVALID for a name that is empty or longer than
+ * CRE_BROKER_MAX_TOPIC; CRE_ELIMIT; CRE_ENOMEM. Without a connection it takes effect when there is one. */
+CRE_NODISCARD CRE_API int cre_broker_subscribe(cre_broker *broker, cre_slice topic, bool history);
+
+/** Receives no more messages of a topic. */
+CRE_API void cre_broker_unsubscribe(cre_broker *broker, cre_slice topic);
+
+/**
+ * Publishes a message, which is copied, to all machines, this one included. Returns 0, and `published` is
+ * called with `tag` later; or CRE_EBROKER_UNAVAILABLE when max_queue bytes wait for replies, CRE_EINVALID for
+ * the name or a history out of range, CRE_ELIMIT for a message above CRE_BROKER_MAX_PAYLOAD, CRE_ENOMEM.
+ *
+ * Without a connection the message waits for one. Messages of one broker to one topic keep their order. One
+ * with history is published once, however often the connection is lost; one without at most once.
+ */
+CRE_NODISCARD CRE_API int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload,
+                                             cre_broker_history history, uint64_t tag);
+
+/** Asks for the messages of a topic after a position; an epoch of 0 asks for the current position only.
+ * Returns 0, and `recovered` is called with `tag` later; CRE_EBROKER_UNAVAILABLE without a connection,
+ * CRE_EINVALID for the name, or CRE_ENOMEM. */
+CRE_NODISCARD CRE_API int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_position since,
+                                             uint64_t tag);
+
+CRE_END_DECLS
+
+#endif

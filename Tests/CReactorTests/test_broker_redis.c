@@ -2,17 +2,12 @@
  * Brokers of two machines at a real server of Redis, which is started here and killed. Skipped where
  * redis-server is not installed.
  */
-#include <arpa/inet.h>
 #include <creactor/broker.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 
-#include "test.h"
+#include "redis_process.h"
 
 enum { MACHINES = 2, DEADLINE_MS = 60000 };
 
@@ -26,9 +21,6 @@ typedef struct machine {
 } machine;
 
 static machine machines[MACHINES];
-static uint16_t port;
-static pid_t server;
-static char folder[] = "/tmp/cre-redis-XXXXXX";
 
 static uint64_t milliseconds(void) {
     struct timespec time;
@@ -40,49 +32,11 @@ static cre_slice text(const char *string) {
     return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
 
-/* ---- the server ---- */
-
-static struct sockaddr_in address(void) {
-    return (struct sockaddr_in){ .sin_family = AF_INET,
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                 .sin_port = htons(port) };
-}
-
-static void choose_port(void) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in any = address();
-    socklen_t size = sizeof any;
-    any.sin_port = 0;
-    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0);
-    REQUIRE(getsockname(fd, (struct sockaddr *)&any, &size) == 0);
-    port = ntohs(any.sin_port);
-    close(fd);
-}
-
-static void start_server(bool persistent) {
-    char number[8];
-    snprintf(number, sizeof number, "%u", port);
-    server = fork();
-    REQUIRE(server >= 0);
-    if (server == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", number, "--save", "",
-               "--appendonly", persistent ? "yes" : "no", "--appendfsync", "always", "--dir", folder,
-               "--logfile", "/dev/null", (char *)NULL);
-        _exit(127);
-    }
-}
-
-static void kill_server(void) {
-    kill(server, SIGKILL);
-    REQUIRE(waitpid(server, NULL, 0) == server);
-}
-
 /* ---- the machines ---- */
 
 static void on_connect(void *context, uint32_t shard) {
     machine *m = context;
-    const struct sockaddr_in to = address();
+    const struct sockaddr_in to = redis_address();
     (void)shard;
     m->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     REQUIRE(m->fd >= 0);
@@ -239,8 +193,8 @@ static void turn(void) {
 static const cre_broker_history kept = { .count = 10000, .seconds = 600 };
 
 static void begin(bool persistent) {
-    choose_port();
-    start_server(persistent);
+    redis_choose_port();
+    redis_start(persistent);
     start_machines();
     CHECK_EQ(cre_broker_subscribe(machines[1].broker, text("news"), true), 0);
     WAIT(machines[0].established == 1 && machines[1].established == 1);
@@ -248,7 +202,7 @@ static void begin(bool persistent) {
 
 static void finish(void) {
     stop_machines();
-    kill_server();
+    redis_kill();
 }
 
 static void publish(int number) {
@@ -333,9 +287,9 @@ TEST(killed_server_with_persistence) {
     begin(true);
     for (int round = 0; round < 3; round++) {
         publish_up_to(&number, number + 200);
-        kill_server();
+        redis_kill();
         publish_up_to(&number, number + 50); /* these wait */
-        start_server(true);
+        redis_start(true);
         WAIT(cre_broker_is_connected(machines[0].broker, 0) &&
              cre_broker_is_connected(machines[1].broker, 0));
     }
@@ -351,8 +305,8 @@ TEST(killed_server_without_persistence) {
     begin(false);
     publish_up_to(&number, 100);
     WAIT(machines[1].received == 100 && machines[0].published == 100);
-    kill_server();
-    start_server(false);
+    redis_kill();
+    redis_start(false);
     publish_up_to(&number, 150);
     WAIT(machines[0].published == 150 && machines[1].lost == 1);
     publish_up_to(&number, 160);
@@ -362,13 +316,5 @@ TEST(killed_server_without_persistence) {
 }
 
 int main(int argc, char **argv) {
-    if (access("/usr/bin/redis-server", X_OK) && access("/usr/local/bin/redis-server", X_OK)) {
-        printf("skipped: redis-server is not installed\n");
-        return 77; /* CTest's SKIP_RETURN_CODE */
-    }
-    REQUIRE(mkdtemp(folder));
-    const int result = test_main(argc, argv);
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return result | (system(command) != 0);
+    return redis_test_main(argc, argv);
 }

@@ -10,9 +10,9 @@
  * reported as lost.
  *
  * All functions of a broker must be called on one thread, and not by its callbacks, except
- * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish and cre_broker_recover. `now` is a
- * monotonic time in milliseconds. After one call or several the caller calls cre_broker_tick, then sends the
- * output of each shard.
+ * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish and cre_broker_recover, and what `connect`
+ * calls. `now` is a monotonic time in milliseconds. After one call or several the caller calls
+ * cre_broker_tick, then sends the output of each shard.
  */
 #ifndef CREACTOR_BROKER_H
 #define CREACTOR_BROKER_H
@@ -51,8 +51,8 @@ typedef enum cre_broker_state {
 
 /** What the broker calls. All are required. Slices are borrowed for the call. */
 typedef struct cre_broker_handlers {
-    /** Start to connect to the server of this shard; then call cre_broker_connected or cre_broker_closed,
-     * later. */
+    /** Start to connect to the server of this shard, and call cre_broker_connected or cre_broker_closed, at
+     * once or later. */
     void (*connect)(void *context, uint32_t shard);
     /** Close the connection, or stop connecting, at once; nothing is to be reported for it any more. */
     void (*disconnect)(void *context, uint32_t shard);

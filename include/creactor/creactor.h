@@ -26,6 +26,7 @@
 #include "broker.h"
 #include "buffer.h"
 #include "client.h"
+#include "cluster.h"
 #include "connect.h"
 #include "dispatch.h"
 #include "engine.h"

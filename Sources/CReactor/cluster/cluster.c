@@ -1,0 +1,263 @@
+/* The connections of a broker. */
+#include <creactor/client.h>
+#include <creactor/cluster.h>
+#include <creactor/error.h>
+#include <string.h>
+
+#include "core/config.h"
+#include "core/memory.h"
+#include "loop/loop_internal.h"
+
+CRE__CONFIG(cre_cluster_config, tls);
+
+/* Bytes that are passed to a connection at once, and those that it holds: what does not leave stays with the
+ * broker, whose queues are bounded. */
+enum { PIECE = 256 << 10, QUEUE = 1 << 20 };
+
+typedef struct server {
+    cre_cluster *cluster;
+    cre_client *client; /* NULL: not connected, and not connecting */
+    char *host, *tls_name;
+    uint16_t port;
+    bool secure, open;
+} server;
+
+struct cre_cluster {
+    cre__hook flush; /* first */
+    cre_loop *loop;
+    cre_clients *clients;
+    cre_broker *broker;
+    cre_broker_handlers handlers;
+    void *context;
+    cre_tls_client *tls;
+    cre_timer *timer;
+    uint64_t fires; /* when the timer does */
+    uint32_t count;
+    server servers[];
+};
+
+static uint32_t shard_of(const server *of) {
+    return (uint32_t)(of - of->cluster->servers);
+}
+
+/* ---- connections ---- */
+
+static void opened(void *context, cre_client *client, const cre_client_opening *opening) {
+    server *to = context;
+    (void)client;
+    (void)opening;
+    to->open = true;
+    cre_broker_connected(to->cluster->broker, shard_of(to), cre_loop_now(to->cluster->loop));
+}
+
+static void received(void *context, cre_client *client, const cre_client_message *message) {
+    server *from = context;
+    (void)client;
+    cre_broker_received(from->cluster->broker, shard_of(from), message->data, message->length,
+                        cre_loop_now(from->cluster->loop));
+}
+
+static void closed(void *context, cre_client *client, const cre_client_ending *ending) {
+    server *from = context;
+    (void)client;
+    from->client = NULL;
+    from->open = false;
+    cre_broker_closed(from->cluster->broker, shard_of(from), ending->error,
+                      cre_loop_now(from->cluster->loop));
+}
+
+/* The end of the turn sends more. */
+static void drained(void *context, cre_client *client) {
+    (void)context;
+    (void)client;
+}
+
+static void on_connect(void *context, uint32_t shard) {
+    cre_cluster *cluster = context;
+    server *to = &cluster->servers[shard];
+    const cre_client_options options = {
+        .size = sizeof options,
+        .host = to->host,
+        .port = to->port,
+        .tls = to->secure ? cluster->tls : NULL,
+        .tls_name = to->tls_name,
+        .max_queue = QUEUE,
+        .context = to,
+        .opened = opened,
+        .received = received,
+        .drained = drained,
+        .closed = closed,
+    };
+    const int error = cre_client_connect(cluster->clients, &options, &to->client);
+    if (!error) return;
+    to->client = NULL;
+    cre_broker_closed(cluster->broker, shard, error, cre_loop_now(cluster->loop));
+}
+
+static void on_disconnect(void *context, uint32_t shard) {
+    cre_cluster *cluster = context;
+    server *from = &cluster->servers[shard];
+    cre_client *client = from->client;
+    from->client = NULL;
+    from->open = false;
+    cre_client_abort(client);
+}
+
+/* ---- callbacks of the application ---- */
+
+static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.message(cluster->context, topic, payload, position);
+}
+
+static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.lost(cluster->context, topic, position);
+}
+
+static void on_published(void *context, uint64_t tag, int result, cre_broker_position position) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.published(cluster->context, tag, result, position);
+}
+
+static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.missed(cluster->context, tag, payload, position);
+}
+
+static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.recovered(cluster->context, tag, result, position);
+}
+
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.state(cluster->context, shard, state, error, text);
+}
+
+static const cre_broker_handlers own_handlers = {
+    .connect = on_connect,
+    .disconnect = on_disconnect,
+    .message = on_message,
+    .lost = on_lost,
+    .published = on_published,
+    .missed = on_missed,
+    .recovered = on_recovered,
+    .state = on_state,
+};
+
+/* ---- the end of a turn ---- */
+
+static void send_output(cre_cluster *cluster, uint32_t shard) {
+    const server *to = &cluster->servers[shard];
+    while (to->open) {
+        cre_slice output = cre_broker_output(cluster->broker, shard);
+        if (!output.length) return;
+        if (output.length > PIECE) output.length = PIECE;
+        if (cre_client_send(to->client, output.data, output.length)) {
+            cre_client_await_drain(to->client);
+            return;
+        }
+        cre_broker_sent(cluster->broker, shard, output.length);
+    }
+}
+
+static void fire(void *context, cre_timer *timer) {
+    cre_cluster *cluster = context;
+    cre_timer_stop(timer);
+    cluster->timer = NULL; /* the end of the turn starts another one */
+    cre_broker_tick(cluster->broker, cre_loop_now(cluster->loop));
+}
+
+/* The timer may fire too early, which is harmless: then it is started again. */
+static int wake_at(cre_cluster *cluster, uint64_t due) {
+    if (cluster->timer && cluster->fires <= due) return 0;
+    const uint64_t now = cre_loop_now(cluster->loop);
+    cre_timer_stop(cluster->timer);
+    cluster->timer = NULL;
+    cluster->fires = due;
+    return cre_timer_start(cluster->loop, due > now ? due - now : 0, 0, fire, cluster, &cluster->timer);
+}
+
+static bool flush(cre__hook *hook) {
+    cre_cluster *cluster = (cre_cluster *)hook;
+    const uint64_t due = cre_broker_tick(cluster->broker, cre_loop_now(cluster->loop));
+    for (uint32_t i = 0; i < cluster->count; i++)
+        send_output(cluster, i);
+    if (wake_at(cluster, due)) { /* without memory for a timer, the next turn tries again */
+    }
+    return false;
+}
+
+/* ---- the object ---- */
+
+static char *copy_text(const char *text) {
+    const size_t size = strlen(text) + 1;
+    char *copy = cre__malloc(size);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}
+
+static int copy_servers(cre_cluster *cluster, const cre_cluster_server *servers) {
+    for (uint32_t i = 0; i < cluster->count; i++) {
+        server *own = &cluster->servers[i];
+        if (!servers[i].host || (servers[i].secure && !cluster->tls)) return CRE_EINVALID;
+        *own = (server){ .cluster = cluster, .port = servers[i].port, .secure = servers[i].secure };
+        if (!(own->host = copy_text(servers[i].host))) return CRE_ENOMEM;
+        if (servers[i].tls_name && !(own->tls_name = copy_text(servers[i].tls_name))) return CRE_ENOMEM;
+    }
+    return 0;
+}
+
+static int check_config(const cre_cluster_config *config) {
+    const cre_broker_handlers *handlers = config->handlers;
+    if (!config->broker || !config->servers || !handlers) return CRE_EINVALID;
+    if (!handlers->message || !handlers->lost || !handlers->published) return CRE_EINVALID;
+    return handlers->missed && handlers->recovered && handlers->state ? 0 : CRE_EINVALID;
+}
+
+int cre_cluster_create(cre_loop *loop, const cre_cluster_config *given, cre_cluster **out) {
+    cre_cluster_config config;
+    int error = cre__config_take(&config, sizeof config, given);
+    if (!error) error = check_config(&config);
+    if (error) return error;
+    const uint32_t count = config.broker->shards;
+    if (!count || count > CRE_BROKER_MAX_SHARDS) return CRE_EINVALID;
+    cre_cluster *cluster = cre__calloc(1, sizeof *cluster + count * sizeof *cluster->servers);
+    if (!cluster) return CRE_ENOMEM;
+    cluster->flush.run = flush;
+    cluster->loop = loop;
+    cluster->handlers = *config.handlers;
+    cluster->context = config.context;
+    cluster->tls = cre_tls_client_retain(config.tls);
+    cluster->count = count;
+    /* before the clients' hook, which writes to the sockets */
+    cre__loop_add_hook(loop, CRE__FLUSH, &cluster->flush);
+    error = copy_servers(cluster, config.servers);
+    if (!error) error = cre_clients_create(loop, &cluster->clients);
+    if (!error) error = cre_broker_create(config.broker, &own_handlers, cluster, &cluster->broker);
+    if (!error) error = wake_at(cluster, 0);
+    if (error)
+        cre_cluster_destroy(cluster);
+    else
+        *out = cluster;
+    return error;
+}
+
+void cre_cluster_destroy(cre_cluster *cluster) {
+    if (!cluster) return;
+    cre__loop_remove_hook(cluster->loop, CRE__FLUSH, &cluster->flush);
+    cre_timer_stop(cluster->timer);
+    cre_clients_destroy(cluster->clients);
+    cre_broker_destroy(cluster->broker);
+    for (uint32_t i = 0; i < cluster->count; i++) {
+        cre__free(cluster->servers[i].host);
+        cre__free(cluster->servers[i].tls_name);
+    }
+    cre_tls_client_release(cluster->tls);
+    cre__free(cluster);
+}
+
+cre_broker *cre_cluster_broker(cre_cluster *cluster) {
+    return cluster->broker;
+}

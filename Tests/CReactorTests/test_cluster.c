@@ -1,0 +1,284 @@
+/* Brokers on loops, with real connections to a real server of Redis. */
+#include <creactor/cluster.h>
+#include <errno.h>
+#include <time.h>
+
+#ifdef CRE_HAVE_TLS
+#include "tls_net.h"
+#endif
+#include "redis_process.h"
+
+enum { MACHINES = 2, DEADLINE_MS = 60000 };
+
+typedef struct machine {
+    cre_cluster *cluster;
+    int established, broken, received, published, failed, last_error;
+    size_t bytes;
+    char text[128]; /* of the last message */
+} machine;
+
+static cre_loop *loop;
+static machine machines[MACHINES];
+
+static cre_slice slice(const char *string) {
+    return (cre_slice){ (const uint8_t *)string, strlen(string) };
+}
+
+static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    machine *m = context;
+    (void)topic;
+    (void)position;
+    m->received++;
+    m->bytes += payload.length;
+    snprintf(m->text, sizeof m->text, "%.*s", (int)payload.length, (const char *)payload.data);
+}
+
+static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    (void)topic;
+    (void)position;
+    TEST_FAIL("messages were lost");
+}
+
+static void on_published(void *context, uint64_t tag, int result, cre_broker_position position) {
+    machine *m = context;
+    (void)tag;
+    (void)position;
+    m->published += result == 0;
+    m->failed += result != 0;
+}
+
+static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)payload;
+    (void)position;
+}
+
+static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)result;
+    (void)position;
+}
+
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+    machine *m = context;
+    (void)shard;
+    (void)text;
+    m->established += state == CRE_BROKER_CONNECTED;
+    m->broken += state == CRE_BROKER_LOST;
+    if (state == CRE_BROKER_LOST) m->last_error = error;
+}
+
+static const cre_broker_handlers handlers = {
+    .message = on_message,
+    .lost = on_lost,
+    .published = on_published,
+    .missed = on_missed,
+    .recovered = on_recovered,
+    .state = on_state,
+};
+
+static uint64_t milliseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void stop_loop(void *context, cre_timer *timer) {
+    (void)context;
+    cre_timer_stop(timer);
+    cre_loop_stop(loop);
+}
+
+static void turn(void) {
+    cre_timer *timer;
+    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
+    cre_loop_run(loop);
+}
+
+#define WAIT(condition)                                                                    \
+    do {                                                                                   \
+        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
+            if (milliseconds() > test_end) {                                               \
+                TEST_FAIL("%s did not become true", #condition);                           \
+                break;                                                                     \
+            }                                                                              \
+    } while (0)
+
+static int try_start(int index, cre_broker_config broker, const cre_cluster_server *servers,
+                     cre_tls_client *tls) {
+    const cre_cluster_config config = { .size = sizeof config,
+                                        .broker = &broker,
+                                        .servers = servers,
+                                        .handlers = &handlers,
+                                        .context = &machines[index],
+                                        .tls = tls };
+    broker.size = sizeof broker;
+    broker.seed = milliseconds() * 1000 + (uint64_t)index + 1;
+    machines[index] = (machine){ 0 };
+    return cre_cluster_create(loop, &config, &machines[index].cluster);
+}
+
+static void start_machines(cre_broker_config broker, const cre_cluster_server *servers, cre_tls_client *tls) {
+    REQUIRE(cre_loop_create(&loop) == 0);
+    for (int i = 0; i < MACHINES; i++)
+        REQUIRE(try_start(i, broker, servers, tls) == 0);
+}
+
+static void stop_machines(void) {
+    for (int i = 0; i < MACHINES; i++)
+        cre_cluster_destroy(machines[i].cluster);
+    cre_loop_destroy(loop);
+}
+
+static int publish(int index, const char *topic, cre_slice payload) {
+    const cre_broker_history kept = { .count = 100, .seconds = 60 };
+    return cre_broker_publish(cre_cluster_broker(machines[index].cluster), slice(topic), payload, kept, 1);
+}
+
+static void subscribe(int index, const char *topic) {
+    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(machines[index].cluster), slice(topic), true), 0);
+}
+
+TEST(messages) {
+    redis_choose_port();
+    redis_start(true);
+    const cre_cluster_server redis = { .host = "127.0.0.1", .port = redis_port };
+    start_machines((cre_broker_config){ .shards = 1 }, &redis, NULL);
+    subscribe(1, "news");
+    WAIT(machines[0].established && machines[1].established);
+    CHECK_EQ(publish(0, "news", slice("hello")), 0);
+    WAIT(machines[1].received == 1 && machines[0].published == 1);
+    CHECK_STR(machines[1].text, "hello");
+
+    /* more than the sockets and the connections' queues hold at once */
+    static char large[3 << 20];
+    memset(large, 'x', sizeof large);
+    CHECK_EQ(publish(0, "news", (cre_slice){ (const uint8_t *)large, sizeof large }), 0);
+    CHECK_EQ(publish(0, "news", (cre_slice){ (const uint8_t *)large, sizeof large }), 0);
+    WAIT(machines[1].received == 3 && machines[0].published == 3);
+    CHECK_EQ(machines[1].bytes, 5 + 2 * sizeof large);
+
+    redis_kill();
+    WAIT(machines[0].broken && machines[1].broken);
+    CHECK_EQ(publish(0, "news", slice("waits")), 0);
+    WAIT(machines[0].broken > 3); /* refused connections are tried again */
+    CHECK_EQ(machines[0].last_error, -ECONNREFUSED);
+    redis_start(true);
+    WAIT(machines[1].received == 4 && machines[0].published == 4);
+    CHECK_STR(machines[1].text, "waits");
+    CHECK_EQ(machines[0].failed, 0);
+    stop_machines();
+    redis_kill();
+}
+
+/* Two shards, of which one has a name that does not exist: its topics wait, the others do not. */
+TEST(a_shard_that_cannot_be_reached) {
+    redis_choose_port();
+    redis_start(false);
+    const cre_cluster_server servers[] = { { .host = "127.0.0.1", .port = redis_port },
+                                           { .host = "no-such-host.invalid", .port = 6379 } };
+    start_machines((cre_broker_config){ .shards = 2 }, servers, NULL);
+    char topics[2][16] = { "", "" };
+    for (int i = 0; !topics[0][0] || !topics[1][0]; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "topic%d", i);
+        strcpy(topics[cre_broker_shard(cre_cluster_broker(machines[0].cluster), slice(name))], name);
+    }
+    subscribe(1, topics[0]);
+    subscribe(1, topics[1]);
+    WAIT(machines[0].established == 1 && machines[1].established == 1 && machines[0].broken > 0);
+    CHECK_EQ(publish(0, topics[1], slice("never")), 0);
+    CHECK_EQ(publish(0, topics[0], slice("now")), 0);
+    WAIT(machines[1].received == 1);
+    WAIT(machines[0].published == 1);
+    CHECK_STR(machines[1].text, "now");
+    stop_machines();
+    redis_kill();
+}
+
+TEST(invalid_settings) {
+    const cre_cluster_server good = { .host = "127.0.0.1", .port = 1 }, nameless = { .port = 1 },
+                             secure = { .host = "127.0.0.1", .port = 1, .secure = 1 };
+    REQUIRE(cre_loop_create(&loop) == 0);
+    CHECK_EQ(try_start(0, (cre_broker_config){ 0 }, &good, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, (cre_broker_config){ .shards = 65 }, &good, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, (cre_broker_config){ .shards = 1, .user = "x" }, &good, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, (cre_broker_config){ .shards = 1 }, &nameless, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, (cre_broker_config){ .shards = 1 }, &secure, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, (cre_broker_config){ .shards = 1 }, NULL, NULL), CRE_EINVALID);
+    cre_cluster *cluster;
+    CHECK_EQ(cre_cluster_create(loop, &(cre_cluster_config){ .size = 3 }, &cluster), CRE_ECONFIG_SIZE);
+    cre_loop_destroy(loop);
+}
+
+static bool create(void) {
+    const cre_cluster_server redis = { .host = "127.0.0.1", .port = 1, .tls_name = "redis.test" };
+    const cre_broker_config broker = { .shards = 1, .user = "u", .password = "p" };
+    int result = cre_loop_create(&loop);
+    if (!result) {
+        result = try_start(0, broker, &redis, NULL);
+        if (!result) cre_cluster_destroy(machines[0].cluster);
+        cre_loop_destroy(loop);
+    }
+    CHECK(result == 0 || result == CRE_ENOMEM);
+    return result == 0;
+}
+
+TEST(without_memory) {
+    test_fail_each_allocation(create);
+}
+
+#ifdef CRE_HAVE_TLS
+
+/* Servers with TLS and an authority of their own, here one of the library that answers as Redis does. */
+static int answer(net_server *net, const cre_record *event, uint8_t *payload) {
+    static const char replies[] = "%1\r\n+proto\r\n:3\r\n"
+                                  "$40\r\n0000000000000000000000000000000000000000\r\n"
+                                  "$40\r\n0000000000000000000000000000000000000000\r\n";
+    if (event->kind != CRE_EVENT_RECEIVE) return 0;
+    if (memmem(payload, event->length, "HELLO", 5))
+        cre_engine_send(net->engine, event->session, replies, sizeof replies - 1);
+    if (memmem(payload, event->length, "PING", 4)) {
+        static const char subscribed[] = ">3\r\n+subscribe\r\n+probe\r\n:1\r\n+PONG\r\n";
+        cre_engine_send(net->engine, event->session, subscribed, sizeof subscribed - 1);
+    }
+    return 0;
+}
+
+TEST(tls) {
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_STREAM };
+    for (int trusted = 0; trusted < 2; trusted++) {
+        cre_tls_certificate certificate = certificate_of(&server, NULL);
+        const cre_tls_config own = { .size = sizeof own, .certificates = &certificate, .count = 1 };
+        char why[CRE_TLS_MESSAGE];
+        cre_tls_client *tls;
+        REQUIRE(cre_tls_create(&own, &net_tls_now, why) == 0);
+        net_server *net = net_start((cre_engine_config){ .ports = &port, .port_count = 1 }, answer);
+        const cre_tls_client_config trust = { .size = sizeof trust,
+                                              .authorities = in_memory(trusted ? authority.chain_pem
+                                                                               : other_server.chain_pem) };
+        REQUIRE(cre_tls_client_create(&trust, &tls, why) == 0);
+        loop = net->loop;
+        const cre_cluster_server to = {
+            .host = "127.0.0.1", .port = net->port, .secure = 1, .tls_name = "localhost"
+        };
+        REQUIRE(try_start(0, (cre_broker_config){ .shards = 1 }, &to, tls) == 0);
+        cre_tls_client_release(tls);
+        WAIT(machines[0].established || machines[0].broken > 1);
+        CHECK_EQ(machines[0].established, trusted);
+        if (!trusted) CHECK_EQ(machines[0].last_error, CRE_ETLS);
+        cre_cluster_destroy(machines[0].cluster);
+        net_stop(net);
+        cre_tls_release(net_tls_now);
+        net_tls_now = NULL;
+    }
+}
+
+#endif
+
+int main(int argc, char **argv) {
+    return redis_test_main(argc, argv);
+}

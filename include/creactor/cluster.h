@@ -1,0 +1,66 @@
+/*
+ * A broker (broker.h) on a loop: its connections to servers of Redis or Valkey, plain or with TLS.
+ *
+ *   cre_broker_config settings = { .size = sizeof settings, .shards = 1, .seed = random };
+ *   cre_cluster_server server = { .host = "10.0.0.5", .port = 6379 };
+ *   cre_cluster_config config = { .size = sizeof config, .broker = &settings, .servers = &server,
+ *                                 .handlers = &handlers };
+ *   cre_cluster_create(loop, &config, &cluster);
+ *   cre_broker_publish(cre_cluster_broker(cluster), topic, payload, history, tag);
+ *
+ * Everything here and the functions of the broker must be called on the loop's thread.
+ */
+#ifndef CREACTOR_CLUSTER_H
+#define CREACTOR_CLUSTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker.h"
+#include "connect.h"
+#include "export.h"
+#include "loop.h"
+
+/** A broker with its connections. */
+typedef struct cre_cluster cre_cluster;
+
+/** Where the server of a shard is. */
+typedef struct cre_cluster_server {
+    const char *host;     /* as in cre_connect_options: an address, a host name or "unix:" and a path */
+    uint16_t port;        /* 0 for a Unix socket */
+    uint16_t secure;      /* 1: with TLS */
+    uint32_t reserved;    /* 0 */
+    const char *tls_name; /* the host name that the server's certificate must have; NULL: `host` */
+} cre_cluster_server;
+
+/** The settings of a cluster. All but `context` and `tls` are required. */
+typedef struct cre_cluster_config {
+    size_t size;                         /* sizeof(cre_cluster_config) */
+    const cre_broker_config *broker;     /* its shards are the servers */
+    const cre_cluster_server *servers;   /* broker->shards of them */
+    const cre_broker_handlers *handlers; /* `connect` and `disconnect` are not called and may be NULL */
+    void *context;                       /* passed to the handlers */
+    cre_tls_client *tls;                 /* required for a server with TLS; retained */
+} cre_cluster_config;
+
+CRE_BEGIN_DECLS
+
+/** Creates a broker and starts to connect, from the loop's next turn on. Everything is copied. Returns 0 and
+ * *cluster, which the caller destroys before the loop; or an error of cre_broker_create, CRE_EINVALID for a
+ * missing member, CRE_ENOMEM. A host that cannot be reached is no error: it is reported by `state`, and tried
+ * again. */
+CRE_NODISCARD CRE_API int cre_cluster_create(cre_loop *loop, const cre_cluster_config *config,
+                                             cre_cluster **cluster);
+
+/** Closes the connections and frees everything, without a callback. Messages without a reply may be lost. Not
+ * inside a callback. NULL is ignored. */
+CRE_API void cre_cluster_destroy(cre_cluster *cluster);
+
+/** The broker, valid as long as the cluster. Its output is sent at the end of the loop's turn. Only
+ * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish, cre_broker_recover, cre_broker_shard and
+ * cre_broker_is_connected may be called, also by its callbacks. */
+CRE_API cre_broker *cre_cluster_broker(cre_cluster *cluster);
+
+CRE_END_DECLS
+
+#endif

@@ -5,6 +5,8 @@
 
 #ifdef CRE_HAVE_TLS
 #include "tls_net.h"
+#else
+#include "net.h"
 #endif
 #include "redis_process.h"
 
@@ -171,6 +173,114 @@ TEST(messages) {
     CHECK_STR(machines[1].text, "waits");
     CHECK_EQ(machines[0].failed, 0);
     stop_machines();
+    redis_kill();
+}
+
+/* ---- servers of two machines ---- */
+
+static void follow(void *context, const void *name, size_t length, bool exists) {
+    const net_server *net = context;
+    cre_broker *broker = cre_cluster_broker(net->context);
+    const cre_slice topic = { name, length };
+    if (exists)
+        CHECK_EQ(cre_broker_subscribe(broker, topic, true), 0);
+    else
+        cre_broker_unsubscribe(broker, topic);
+}
+
+/* The client's message is published to "news", which each client that connects is subscribed to. */
+static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
+    const cre_broker_history kept = { .count = 100, .seconds = 60 };
+    const cre_slice message = { payload, event->length };
+    if (event->kind == CRE_EVENT_OPEN)
+        CHECK_EQ(cre_engine_subscribe(net->engine, event->session, "news", 4), 0);
+    if (event->kind == CRE_EVENT_MESSAGE)
+        CHECK_EQ(cre_broker_publish(cre_cluster_broker(net->context), slice("news"), message, kept, 1), 0);
+    return 0;
+}
+
+static void deliver(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    net_server *net = context;
+    (void)position;
+    CHECK_EQ(cre_engine_publish(net->engine, topic.data, topic.length, CRE_WS_TEXT, payload.data,
+                                payload.length, 0),
+             0);
+}
+
+static void ignore_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+    (void)context;
+    (void)shard;
+    (void)state;
+    (void)error;
+    (void)text;
+}
+
+static void ignore_published(void *context, uint64_t tag, int result, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)position;
+    CHECK_EQ(result, 0);
+}
+
+/* What a client of one server sends reaches the clients of both, also over the death of Redis. */
+TEST(two_servers) {
+    const cre_broker_handlers both = { .message = deliver,
+                                       .lost = on_lost,
+                                       .published = ignore_published,
+                                       .missed = on_missed,
+                                       .recovered = on_recovered,
+                                       .state = ignore_state };
+    net_server *nets[2];
+    net_client clients[2];
+    redis_choose_port();
+    redis_start(true);
+    for (int i = 0; i < 2; i++) {
+        const cre_cluster_server redis = { .host = "127.0.0.1", .port = redis_port };
+        const cre_broker_config broker = { .size = sizeof broker,
+                                           .shards = 1,
+                                           .seed = milliseconds() * 1000 + 1 + (uint64_t)i };
+        nets[i] = net_start((cre_engine_config){ .on_topic = follow }, serve);
+        const cre_cluster_config config = {
+            .size = sizeof config, .broker = &broker, .servers = &redis, .handlers = &both, .context = nets[i]
+        };
+        cre_cluster *cluster;
+        REQUIRE(cre_cluster_create(nets[i]->loop, &config, &cluster) == 0);
+        nets[i]->context = cluster;
+        clients[i] = net_ws_connect(nets[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        const cre_broker *broker = cre_cluster_broker(nets[i]->context);
+        for (const uint64_t end = milliseconds() + DEADLINE_MS; milliseconds() < end;) {
+            net_turn(nets[i]);
+            if (cre_broker_is_connected(broker, 0)) break;
+            usleep(1000);
+        }
+        CHECK(cre_broker_is_connected(broker, 0));
+    }
+    for (int round = 0; round < 3; round++) {
+        char message[16];
+        snprintf(message, sizeof message, "message %d", round);
+        if (round == 2) redis_kill();
+        net_ws_text(&clients[round % 2], message);
+        net_turn(nets[round % 2]);
+        if (round == 2) redis_start(true);
+        const uint64_t end = milliseconds() + DEADLINE_MS;
+        for (int i = 0; i < 2; i++) {
+            while (!clients[i].length && milliseconds() < end) {
+                net_turn(nets[0]);
+                net_turn(nets[1]);
+                net_pull(&clients[i]);
+                usleep(1000);
+            }
+            net_ws_expect_text(&clients[i], message);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        net_close(&clients[i]);
+        NET_UNTIL(nets[i], cre_table_count(cre_engine_table(nets[i]->engine)) == 0);
+        cre_cluster_destroy(nets[i]->context);
+        net_stop(nets[i]);
+    }
     redis_kill();
 }
 

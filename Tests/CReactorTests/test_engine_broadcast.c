@@ -21,6 +21,43 @@ static void expect_nothing(net_client *client) {
     CHECK_EQ(client->length, 0);
 }
 
+static char noted_topics[256];
+
+static void note_topic(void *context, const void *name, size_t length, bool exists) {
+    const size_t used = strlen(noted_topics);
+    (void)context;
+    snprintf(noted_topics + used, sizeof noted_topics - used, "%c%.*s ", exists ? '+' : '-', (int)length,
+             (const char *)name);
+}
+
+/* The first subscriber of each topic and the last one are reported, however it goes. */
+TEST_BOTH(topics_are_reported) {
+    net_server *net = net_start((cre_engine_config){ .on_topic = note_topic, .max_topics = 2 }, NULL);
+    cre_session ids[3];
+    net_client a = join(net, &ids[0]), b = join(net, &ids[1]), c = join(net, &ids[2]);
+    noted_topics[0] = 0;
+    CHECK_EQ(SUBSCRIBE(net, ids[0], "news"), 0);
+    CHECK_EQ(SUBSCRIBE(net, ids[1], "news"), 0);
+    CHECK_EQ(SUBSCRIBE(net, ids[1], "sport"), 0);
+    CHECK_EQ(SUBSCRIBE(net, ids[1], "third"), CRE_ELIMIT);
+    CHECK_EQ(cre_engine_broadcast(net->engine, CRE_WS_TEXT, "all", 3, 0), 0); /* everyone is no topic */
+    CHECK_STR(noted_topics, "+news +sport ");
+    CHECK_EQ(UNSUBSCRIBE(net, ids[0], "news"), 0);
+    CHECK_EQ(UNSUBSCRIBE(net, ids[0], "news"), 0);
+    CHECK_STR(noted_topics, "+news +sport ");
+    CHECK_EQ(UNSUBSCRIBE(net, ids[1], "news"), 0);
+    CHECK_STR(noted_topics, "+news +sport -news ");
+    net_close(&b);
+    NET_UNTIL(net, cre_table_count(cre_engine_table(net->engine)) == 2);
+    CHECK_STR(noted_topics, "+news +sport -news -sport ");
+    noted_topics[0] = 0;
+    CHECK_EQ(SUBSCRIBE(net, ids[0], "last"), 0);
+    net_stop(net); /* with its connections */
+    CHECK_STR(noted_topics, "+last -last ");
+    net_close(&a);
+    net_close(&c);
+}
+
 TEST_BOTH(topics_reach_their_subscribers_only) {
     net_server *net = net_start((cre_engine_config){ 0 }, NULL);
     cre_session ids[3];

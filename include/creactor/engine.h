@@ -52,7 +52,7 @@ typedef struct cre_engine_config {
      * its OPEN or CONNECT. A CLOSE for which this returns CRE_ENOMEM is emitted again.
      */
     int (*on_event)(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload);
-    void *context; /* passed to `on_event`, `congested` and `idle` */
+    void *context; /* passed to `on_event`, `congested`, `idle` and `on_topic` */
 
     /** Called before each read of a connection of `worker`: true stops reading it until cre_engine_resume,
      * and drops a datagram. NULL: reading never stops. */
@@ -149,6 +149,11 @@ typedef struct cre_engine_config {
     uint32_t shutdown_spread_ms;
     uint16_t shutdown_code; /* of the close frames of cre_engine_shutdown: default 1001 */
     uint16_t reserved;      /* 0 */
+
+    /** A topic has its first subscriber (`exists`), or has lost its last one: whoever brings messages of
+     * other machines needs only these topics (cluster.h). Called inside the command, or where a connection
+     * ends, also in cre_engine_destroy. `name` is borrowed. It must not call the engine. NULL: not called. */
+    void (*on_topic)(void *context, const void *name, size_t length, bool exists);
 } cre_engine_config;
 
 /** The size of an array indexed by cre_close_reason, with room for further reasons. */

@@ -65,6 +65,11 @@ static void free_topic(cre__topic *topic) {
     cre__free(topic);
 }
 
+static void report(cre_engine *engine, const cre__topic *topic, bool exists) {
+    const cre_engine_config *config = &engine->config;
+    if (config->on_topic) config->on_topic(config->context, topic->name, topic->name_length, exists);
+}
+
 static int make_topic(cre_engine *engine, const void *name, size_t length, cre__topic **out) {
     cre__topics *topics = &engine->topics;
     if (topics->count >= engine->config.max_topics) return CRE_ELIMIT;
@@ -77,6 +82,7 @@ static int make_topic(cre_engine *engine, const void *name, size_t length, cre__
     topics->buckets[topic->hash & topics->mask] = topic;
     engine->stats.topics = ++topics->count;
     engine->rare_changed = true;
+    report(engine, topic, true);
     *out = topic;
     return 0;
 }
@@ -91,6 +97,7 @@ static void free_if_empty(cre_engine *engine, cre__topic *topic) {
     *link = topic->next;
     engine->stats.topics = --topics->count;
     engine->rare_changed = true;
+    report(engine, topic, false);
     free_topic(topic);
 }
 

@@ -44,6 +44,7 @@
 #include "http_reader.h"
 #include "listen.h"
 #include "loop.h"
+#include "nats.h"
 #include "port.h"
 #include "record.h"
 #include "redis.h"

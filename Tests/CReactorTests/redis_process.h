@@ -1,44 +1,33 @@
-/* A server of Redis that a test starts and kills, on a port of loopback. */
+/* A server of Redis that a test starts and kills. It has a Unix socket, for which no other program can come
+ * first. */
 #ifndef CRE_REDIS_PROCESS_H
 #define CRE_REDIS_PROCESS_H
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "test.h"
 
-static uint16_t redis_port;
 static pid_t redis_pid;
 static char redis_folder[] = "/tmp/cre-redis-XXXXXX";
+static char redis_host[64]; /* as clients name it */
 
-static inline struct sockaddr_in redis_address(void) {
-    return (struct sockaddr_in){ .sin_family = AF_INET,
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                 .sin_port = htons(redis_port) };
-}
-
-static inline void redis_choose_port(void) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in any = redis_address();
-    socklen_t size = sizeof any;
-    any.sin_port = 0;
-    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0);
-    REQUIRE(getsockname(fd, (struct sockaddr *)&any, &size) == 0);
-    redis_port = ntohs(any.sin_port);
-    close(fd);
+static inline struct sockaddr_un redis_address(void) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", redis_folder);
+    return address;
 }
 
 static inline void redis_start(bool persistent) {
-    char number[8];
-    snprintf(number, sizeof number, "%u", redis_port);
+    const struct sockaddr_un address = redis_address();
     redis_pid = fork();
     REQUIRE(redis_pid >= 0);
     if (redis_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", number, "--save", "",
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", address.sun_path, "--save", "",
                "--appendonly", persistent ? "yes" : "no", "--appendfsync", "always", "--dir", redis_folder,
                "--logfile", "/dev/null", (char *)NULL);
         _exit(127);
@@ -57,6 +46,7 @@ static inline int redis_test_main(int argc, char **argv) {
         return 77; /* CTest's SKIP_RETURN_CODE */
     }
     REQUIRE(mkdtemp(redis_folder));
+    snprintf(redis_host, sizeof redis_host, "unix:%s/socket", redis_folder);
     const int result = test_main(argc, argv);
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", redis_folder);

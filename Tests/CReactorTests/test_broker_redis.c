@@ -15,6 +15,7 @@ typedef struct machine {
     cre_broker *broker;
     int fd; /* -1: none */
     bool connecting;
+    int refused; /* the error of connecting */
     cre_broker_position position;
     int received, last, lost, disordered, doubled, established, published, failed;
     int missed, recovered, recover_result;
@@ -36,12 +37,12 @@ static cre_slice text(const char *string) {
 
 static void on_connect(void *context, uint32_t shard) {
     machine *m = context;
-    const struct sockaddr_in to = redis_address();
+    const struct sockaddr_un to = redis_address();
     (void)shard;
-    m->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     REQUIRE(m->fd >= 0);
-    IGNORE(connect(m->fd, (const struct sockaddr *)&to, sizeof to)); /* its result comes with poll */
-    m->connecting = true;
+    m->refused = connect(m->fd, (const struct sockaddr *)&to, sizeof to) ? -errno : 0;
+    m->connecting = true; /* the next turn reports it */
 }
 
 static void on_disconnect(void *context, uint32_t shard) {
@@ -139,13 +140,10 @@ static void lose(machine *m, int error, uint64_t now) {
 
 static void serve(machine *m, short events, uint64_t now) {
     static uint8_t bytes[65536];
-    if (m->connecting && events) {
-        int error = 0;
-        socklen_t size = sizeof error;
+    if (m->connecting) {
         m->connecting = false;
-        getsockopt(m->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        if (error)
-            lose(m, -error, now);
+        if (m->refused)
+            lose(m, m->refused, now);
         else
             cre_broker_connected(m->broker, 0, now);
         return;
@@ -193,7 +191,6 @@ static void turn(void) {
 static const cre_broker_history kept = { .count = 10000, .seconds = 600 };
 
 static void begin(bool persistent) {
-    redis_choose_port();
     redis_start(persistent);
     start_machines();
     CHECK_EQ(cre_broker_subscribe(machines[1].broker, text("news"), true), 0);

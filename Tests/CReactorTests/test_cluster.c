@@ -145,9 +145,8 @@ static void subscribe(int index, const char *topic) {
 }
 
 TEST(messages) {
-    redis_choose_port();
     redis_start(true);
-    const cre_cluster_server redis = { .host = "127.0.0.1", .port = redis_port };
+    const cre_cluster_server redis = { .host = redis_host };
     start_machines((cre_broker_config){ .shards = 1 }, &redis, NULL);
     subscribe(1, "news");
     WAIT(machines[0].established && machines[1].established);
@@ -232,10 +231,9 @@ TEST(two_servers) {
                                        .state = ignore_state };
     net_server *nets[2];
     net_client clients[2];
-    redis_choose_port();
     redis_start(true);
     for (int i = 0; i < 2; i++) {
-        const cre_cluster_server redis = { .host = "127.0.0.1", .port = redis_port };
+        const cre_cluster_server redis = { .host = redis_host };
         const cre_broker_config broker = { .size = sizeof broker,
                                            .shards = 1,
                                            .seed = milliseconds() * 1000 + 1 + (uint64_t)i };
@@ -286,9 +284,8 @@ TEST(two_servers) {
 
 /* Two shards, of which one has a name that does not exist: its topics wait, the others do not. */
 TEST(a_shard_that_cannot_be_reached) {
-    redis_choose_port();
     redis_start(false);
-    const cre_cluster_server servers[] = { { .host = "127.0.0.1", .port = redis_port },
+    const cre_cluster_server servers[] = { { .host = redis_host },
                                            { .host = "no-such-host.invalid", .port = 6379 } };
     start_machines((cre_broker_config){ .shards = 2 }, servers, NULL);
     char topics[2][16] = { "", "" };

@@ -17,44 +17,42 @@ static cre_nats_reader reader;
 static uint8_t input[65536];
 static const uint8_t *cursor, *end;
 
-static int open_socket(struct sockaddr_in *address, uint16_t port) {
-    *address = (struct sockaddr_in){ .sin_family = AF_INET,
-                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                     .sin_port = htons(port) };
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(fd >= 0);
-    return fd;
+static char folder[] = "/tmp/cre-nats-XXXXXX";
+
+/* The port that the server has chosen; 0: it has not reported it yet, by a file of JSON with a URL. */
+static uint16_t read_port(void) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "%s/nats-server_%d.ports", folder, server);
+    FILE *file = fopen(path, "r");
+    const size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) fclose(file);
+    text[length] = 0;
+    const char *found = strstr(text, "nats://127.0.0.1:");
+    return found ? (uint16_t)atoi(found + strlen("nats://127.0.0.1:")) : 0;
 }
 
 static void start(void) {
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    char number[8];
-    int fd = open_socket(&address, 0);
-    REQUIRE(bind(fd, (struct sockaddr *)&address, size) == 0);
-    REQUIRE(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
-    close(fd);
-    snprintf(number, sizeof number, "%u", ntohs(address.sin_port));
+    REQUIRE(mkdtemp(folder));
     server = fork();
     REQUIRE(server >= 0);
     if (server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", number, "-l", "/dev/null",
-               (char *)NULL);
-        execl("/usr/sbin/nats-server", "nats-server", "-a", "127.0.0.1", "-p", number, "-l", "/dev/null",
-              (char *)NULL); /* Debian's place, which the path of a user may lack */
+        const char *const names[] = { "nats-server",
+                                      "/usr/sbin/nats-server" }; /* which a user's path may lack */
+        for (int i = 0; i < 2; i++)
+            execlp(names[i], "nats-server", "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", folder, "-l",
+                   "/dev/null", (char *)NULL);
         _exit(127);
     }
-    for (int waits = 0; waits < 6000 && connection < 0; waits++) {
-        fd = open_socket(&address, ntohs(address.sin_port));
-        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-            connection = fd;
-        } else {
-            close(fd);
-            usleep(10000);
-        }
-    }
-    REQUIRE(connection >= 0);
+    uint16_t port = 0;
+    for (int waits = 0; waits < 6000 && !(port = read_port()); waits++)
+        usleep(10000);
+    REQUIRE(port);
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                         .sin_port = htons(port) };
+    connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(connection >= 0 && connect(connection, (const struct sockaddr *)&address, sizeof address) == 0);
     REQUIRE(cre_nats_reader_init(&reader, NULL) == 0);
     cursor = end = input;
 }
@@ -64,6 +62,9 @@ static void stop(void) {
     close(connection);
     kill(server, SIGKILL);
     REQUIRE(waitpid(server, NULL, 0) == server);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    CHECK_EQ(system(command), 0);
 }
 
 static void send_bytes(const void *data, size_t length) {

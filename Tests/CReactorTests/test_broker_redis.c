@@ -120,7 +120,8 @@ static void start_machines(void) {
         const cre_broker_config config = { .size = sizeof config,
                                            .shards = 1,
                                            .seed = milliseconds() * 1000 + (uint64_t)i + 1,
-                                           .max_queue = 1 << 20 };
+                                           .max_queue = 1 << 20,
+                                           .max_recover = 10000 /* more than any case publishes */ };
         machines[i] = (machine){ .fd = -1 };
         REQUIRE(cre_broker_create(&config, &handlers, &machines[i], &machines[i].broker) == 0);
     }

@@ -12,7 +12,7 @@ static size_t redis_seen_length;
 
 static inline void redis_note(const char *text, size_t length) {
     REQUIRE(redis_seen_length + length + 1 < sizeof redis_seen);
-    memcpy(redis_seen + redis_seen_length, text, length);
+    if (length) memcpy(redis_seen + redis_seen_length, text, length);
     redis_seen_length += length;
     redis_seen[redis_seen_length] = 0;
 }

@@ -39,8 +39,9 @@ static bool put(cre__ring *ring, uint64_t number, uint32_t length) {
 static bool get(cre__ring *ring, uint64_t number, uint32_t length) {
     cre_record record;
     uint8_t *payload;
-    int result = cre__ring_read(ring, &record, &payload);
+    int result = cre__ring_find(ring, &record, &payload);
     if (result == 0) return false;
+    cre__ring_take(ring);
     CHECK_EQ(result, 1);
     CHECK_EQ(record.session, number);
     CHECK_EQ(record.length, length);
@@ -267,9 +268,9 @@ TEST(corrupt_records_are_errors) {
         memcpy(consumer.data, &record, sizeof record);
         atomic_store(&consumer.control->tail, cases[i].tail);
         uint8_t *payload;
-        CHECK_EQ(cre__ring_read(&consumer, &record, &payload), CRE_ELINK_RECORD);
+        CHECK_EQ(cre__ring_find(&consumer, &record, &payload), CRE_ELINK_RECORD);
         cre__ring_break(&consumer);
-        CHECK_EQ(cre__ring_read(&consumer, &record, &payload), 0);
+        CHECK_EQ(cre__ring_find(&consumer, &record, &payload), 0);
         /* Its producer is replaced, and all is well. */
         cre__ring_open_producer(&producer, memory, CAPACITY);
         for (uint64_t n = 1; n < 100; n++) {
@@ -316,8 +317,9 @@ TEST(random_memory_is_never_left) {
             switch (next_random() % 6) {
             case 0:
             case 1: {
-                int result = cre__ring_read(&consumer, &record, &payload);
+                int result = cre__ring_find(&consumer, &record, &payload);
                 if (result == 1) {
+                    cre__ring_take(&consumer);
                     CHECK(payload >= consumer.data && payload + record.length <= consumer.data + CAPACITY);
                     CHECK_EQ((uintptr_t)payload % 16, (uintptr_t)consumer.data % 16);
                 } else if (result < 0) {

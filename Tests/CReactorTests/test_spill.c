@@ -79,7 +79,8 @@ static bool get(both *it) {
     uint8_t *payload;
     uint64_t tail = cre__spill_tail(&it->consumer);
     if (tail == it->consumer.own) return false;
-    CHECK_EQ(cre__spill_read(&it->consumer, tail, &record, &payload), 1);
+    CHECK_EQ(cre__spill_find(&it->consumer, tail, &record, &payload), 1);
+    cre__spill_take(&it->consumer, &record);
     const uint64_t number = ++it->received;
     CHECK_EQ(record.session, number);
     CHECK_EQ(record.length, it->length ? it->length : length_of(number));
@@ -184,7 +185,7 @@ TEST(what_is_corrupt_is_an_error) {
         atomic_store(&it.ring.control->spill_tail, cases[i].tail);
         cre_record record;
         uint8_t *payload;
-        CHECK_EQ(cre__spill_read(&it.consumer, cases[i].tail, &record, &payload), CRE_ELINK_RECORD);
+        CHECK_EQ(cre__spill_find(&it.consumer, cases[i].tail, &record, &payload), CRE_ELINK_RECORD);
         CHECK_EQ(atomic_load(&it.ring.control->spill_taken), 0);
         end(&it);
     }

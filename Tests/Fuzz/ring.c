@@ -133,15 +133,17 @@ static void read_all(side *s) {
     cre_record record;
     uint8_t *payload;
     int result = 1;
-    for (uint32_t seen = 0; (result = cre__ring_read(&s->reader, &record, &payload)) > 0; seen++) {
+    for (uint32_t seen = 0; (result = cre__ring_find(&s->reader, &record, &payload)) > 0; seen++) {
+        cre__ring_take(&s->reader);
         REQUIRE(seen <= CAPACITY / sizeof record && record.kind != 0);
         REQUIRE(payload >= s->memory && payload + record.length <= s->memory + cre__ring_size(CAPACITY));
         touch(payload, record.length);
     }
     uint64_t tail = cre__spill_tail(&s->spill_reader);
     for (uint32_t seen = 0; !result && tail != s->spill_reader.own; seen++) {
-        result = cre__spill_read(&s->spill_reader, tail, &record, &payload);
+        result = cre__spill_find(&s->spill_reader, tail, &record, &payload);
         if (result <= 0) break;
+        cre__spill_take(&s->spill_reader, &record);
         REQUIRE(seen <= 2 * PART / sizeof record && record.kind != 0);
         touch(payload, record.length);
         result = 0;

@@ -245,6 +245,20 @@ uint32_t cre_bus_log_level(const cre_bus *bus) {
     return atomic_load_explicit(&bus->control->log_level, memory_order_relaxed);
 }
 
+static const cre__ring_control *control_of(const cre_bus *bus, uint32_t from, uint32_t to) {
+    return cre__bus_ring(bus, from, to);
+}
+
+uint64_t cre__bus_published(const cre_bus *bus, uint32_t from, uint32_t to) {
+    const cre__ring_control *control = control_of(bus, from, to);
+    return atomic_load(&control->tail) + atomic_load(&control->spill_tail);
+}
+
+uint64_t cre__bus_taken(const cre_bus *bus, uint32_t from, uint32_t to) {
+    const cre__ring_control *control = control_of(bus, from, to);
+    return atomic_load(&control->taken) + atomic_load(&control->spill_taken);
+}
+
 void cre__bus_wake(cre_bus *bus, uint32_t node) {
     /* The reader sets `sleeping`, fences, and looks at the tails once more; the writer published its tail
      * before this fence. One of the two sees the other, so no wake-up is lost. */

@@ -41,6 +41,8 @@ typedef struct cre__activity_block {
     _Atomic uint64_t last_task; /* the number of the task that it posted last */
     _Atomic uint64_t task;      /* the number of the task that it works on, 0: none */
     _Atomic uint32_t task_from, task_kind;
+    _Atomic uint64_t task_taken; /* cre__bus_taken, once that task was taken */
+    _Atomic uint64_t task_ended; /* cre__bus_published, once its poster can see its end; odd: not sent yet */
     _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
     _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
     _Alignas(64) _Atomic uint64_t counts[8];   /* by cre_bus_counter */
@@ -97,6 +99,15 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
 
 /* Publishes what was sent, and leaves it to the end of the turn to wake the receivers. */
 void cre__node_publish(cre_node *node);
+
+/* The position behind all that was sent to `to`, of ring and spill together; what cre__bus_published returns
+ * once it is published. */
+uint64_t cre__node_sent(const cre_node *node, uint32_t to);
+
+/* The positions up to which records from `from` to `to` were published and taken, of ring and spill together.
+ * They grow with each record, and outlive the processes. */
+uint64_t cre__bus_published(const cre_bus *bus, uint32_t from, uint32_t to);
+uint64_t cre__bus_taken(const cre_bus *bus, uint32_t from, uint32_t to);
 
 /* Bytes of memory for records that are on their way: those that the node reassembles, and those in the spills
  * to and from it, as far as their receivers have not taken them. Valid until the node is closed. */

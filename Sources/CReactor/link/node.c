@@ -21,17 +21,24 @@ static void drop_partial(inbound *in) {
     in->length = in->capacity = 0;
 }
 
+/* The last part of a large record that is not there as a whole: there was no memory for it, or its beginning
+ * went to a predecessor that died. */
+static void end_incomplete(cre_node *node, inbound *in, const cre_record *record) {
+    const uint32_t from = (uint32_t)(in - node->in);
+    if (!in->lost && node->handlers.rest) node->handlers.rest(node->context, from, record);
+    if (in->unreported && node->handlers.lost) node->handlers.lost(node->context, from, &in->partial);
+    in->lost = in->unreported = false;
+}
+
 /* Adds a chunk. Returns what the handler of a whole record does, or a negative error when the sender breaks
  * the rules. */
 static int add_chunk(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload) {
     if (!(record->flags & CRE_RECORD_CONTINUED)) {
         drop_partial(in); /* its sender died half-way */
-        in->lost = false;
+        in->lost = in->unreported = false;
         in->partial = *record;
     } else if (!in->data) {
-        /* The rest of a record whose beginning went to a predecessor that died. */
-        if (!(record->flags & CRE_RECORD_MORE) && !in->lost && node->handlers.rest)
-            node->handlers.rest(node->context, (uint32_t)(in - node->in), record);
+        if (!(record->flags & CRE_RECORD_MORE)) end_incomplete(node, in, record);
         return 0;
     }
     if (in->length + record->length > node->bus->config.max_payload) return CRE_ELINK_RECORD;
@@ -42,9 +49,8 @@ static int add_chunk(cre_node *node, inbound *in, const cre_record *record, cons
         uint8_t *data = cre__realloc(in->data, capacity);
         if (!data) {
             drop_partial(in); /* the stream stays in step */
-            in->lost = true;
-            if (node->handlers.lost)
-                node->handlers.lost(node->context, (uint32_t)(in - node->in), &in->partial);
+            in->lost = in->unreported = true;
+            if (!(record->flags & CRE_RECORD_MORE)) end_incomplete(node, in, record);
             return 0;
         }
         in->data = data;
@@ -88,15 +94,37 @@ static bool leaves_alone(const cre_node *node, const inbound *in) {
     return node->paused || (in->left_to_successor && !in->data);
 }
 
+/* `ring` and `spill` are the positions when it is taken. */
+static void announce(cre_node *node, uint32_t from, const cre_record *record, uint64_t ring, uint64_t spill) {
+    if (!(record->flags & CRE_RECORD_MORE)) node->handlers.taking(node->context, from, record, ring + spill);
+}
+
+static inline void take_from_ring(cre_node *node, uint32_t from, const cre_record *record) {
+    cre__ring *ring = &node->in[from].ring;
+    if (node->handlers.taking)
+        announce(node, from, record, ring->next, atomic_load(&ring->control->spill_taken));
+    cre__ring_take(ring);
+}
+
+static void take_from_spill(cre_node *node, uint32_t from, const cre_record *record) {
+    cre__spill *spill = &node->in[from].spill;
+    if (node->handlers.taking)
+        announce(node, from, record, atomic_load(&spill->control->taken),
+                 spill->own + cre__record_size(record->length));
+    cre__spill_take(spill, record);
+}
+
 /* The ring seemed to be empty. The end of the spill is looked up before that is certain: what is in the ring
  * then is older. */
 static int read_spill(cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
     inbound *in = &node->in[from];
     const uint64_t tail = cre__spill_tail(&in->spill);
-    int result = cre__ring_read(&in->ring, record, payload);
+    int result = cre__ring_find(&in->ring, record, payload);
+    if (result > 0) take_from_ring(node, from, record);
     if (result || tail == in->spill.own) return result;
-    result = cre__spill_read(&in->spill, tail, record, payload);
+    result = cre__spill_find(&in->spill, tail, record, payload);
     if (result == CRE_ENOMEM) return 0; /* later */
+    if (result > 0) take_from_spill(node, from, record);
     if (in->spill.own == tail) wake_producer(node, from);
     return result;
 }
@@ -116,7 +144,8 @@ bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload) {
     if (leaves_alone(node, in) || !cre__ring_has_more(&in->ring)) return false;
     cre__node_publish_all(node);
     if (in->ring.own - in->ring.published > in->ring.capacity / 4) cre__ring_release(&in->ring);
-    if (!cre__ring_read_like(&in->ring, node->handled, record, payload)) return false;
+    if (!cre__ring_find_like(&in->ring, node->handled, record, payload)) return false;
+    cre__ring_take(&in->ring);
     count_delivered(node, record->length);
     return true;
 }
@@ -161,7 +190,8 @@ static void drain_ring(cre_node *node, uint32_t from) {
     for (node->records_left = RECORDS_PER_TURN; may_deliver(node); count_delivered(node, record.length)) {
         if (leaves_alone(node, in)) break;
         const bool was_broken = in->ring.broken;
-        result = cre__ring_read(&in->ring, &record, &payload);
+        result = cre__ring_find(&in->ring, &record, &payload);
+        if (result > 0) take_from_ring(node, from, &record);
         if (was_broken && !in->ring.broken) cre__spill_reset(&in->spill);
         if (result == 0 && !in->ring.broken && cre__spill_tail(&in->spill) != in->spill.own)
             result = read_spill(node, from, &record, &payload);

@@ -28,7 +28,8 @@ typedef struct inbound {
     cre__spill spill;
     bool open;
     bool left_to_successor; /* nothing more is read */
-    bool lost;              /* the record under way was reported as lost: the rest of it is dropped */
+    bool lost;              /* the record under way is lost: the rest of it is dropped... */
+    bool unreported;        /* ...and its receiver is notified at its end */
     cre_record partial;
     uint8_t *data; /* NULL: no chunked record under way */
     size_t length, capacity;

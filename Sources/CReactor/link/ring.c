@@ -124,8 +124,8 @@ static bool is_like(const cre_record *record, const cre_record *like) {
            !(record->flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED));
 }
 
-/* Takes the next record; `like` (NULL: any) restricts which. */
-static inline __attribute__((always_inline)) int take(cre__ring *ring, const cre_record *like,
+/* Finds the next record; `like` (NULL: any) restricts which. */
+static inline __attribute__((always_inline)) int find(cre__ring *ring, const cre_record *like,
                                                       cre_record *record, uint8_t **payload) {
     for (;;) {
         if (ring->own == ring->other) {
@@ -147,25 +147,27 @@ static inline __attribute__((always_inline)) int take(cre__ring *ring, const cre
         uint32_t size = cre__record_size(record->length);
         if (size > available || size > to_end) return CRE_ELINK_RECORD;
         if (like && record->kind != CRE__FILLER && !is_like(record, like)) return 0;
-        ring->own += size;
-        atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
-        if (record->kind == CRE__FILLER) continue;
+        ring->next = ring->own + size;
+        if (record->kind == CRE__FILLER) {
+            cre__ring_take(ring);
+            continue;
+        }
         *payload = ring->data + at + sizeof *record;
         return 1;
     }
 }
 
-int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload) {
+int cre__ring_find(cre__ring *ring, cre_record *record, uint8_t **payload) {
     if (ring->broken) {
         if (atomic_load(&ring->control->broken)) return 0;
         /* A new producer starts at 0 by definition; the position is not read. */
         ring->own = ring->other = ring->published = 0;
         ring->broken = false;
     }
-    return take(ring, NULL, record, payload);
+    return find(ring, NULL, record, payload);
 }
 
-int cre__ring_read_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload) {
-    int result = ring->broken ? 0 : take(ring, like, record, payload);
-    return result < 0 ? 0 : result; /* the next cre__ring_read finds it, too */
+int cre__ring_find_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload) {
+    int result = ring->broken ? 0 : find(ring, like, record, payload);
+    return result < 0 ? 0 : result; /* the next cre__ring_find finds it, too */
 }

@@ -45,6 +45,7 @@ typedef struct cre__ring {
     uint64_t own;       /* producer: written up to here; consumer: served up to here */
     uint64_t other;     /* the other side's position when last loaded */
     uint64_t published; /* consumer: head as last stored; producer: tail as last stored */
+    uint64_t next;      /* consumer: the end of the record that was found */
     uint32_t touched;   /* producer: pages up to here have been written since the last trim */
     uint32_t peak;      /* producer: bytes of recent bursts, as far as it has looked */
     bool broken;        /* consumer: found a corrupt record, waits for a reset */
@@ -87,15 +88,21 @@ static inline void cre__ring_publish(cre__ring *ring) {
 }
 
 /*
- * Consumer: reads the next record and marks it as taken. Returns 1 with a copy of its header in *record and
- * *payload in the ring, valid until cre__ring_release; 0 when there is none; CRE_ELINK_RECORD when the record
- * is corrupt.
+ * Consumer: finds the next record, which cre__ring_take marks as taken. Returns 1 with a copy of its header
+ * in *record and *payload in the ring, valid until cre__ring_release; 0 when there is none; CRE_ELINK_RECORD
+ * when the record is corrupt.
  */
-int cre__ring_read(cre__ring *ring, cre_record *record, uint8_t **payload);
+int cre__ring_find(cre__ring *ring, cre_record *record, uint8_t **payload);
 
-/* Consumer: like cre__ring_read, for a whole record of the same kind and session as `like`. Returns 0, and
- * takes nothing, when the next record is another one or is corrupt. */
-int cre__ring_read_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload);
+/* Consumer: like cre__ring_find, for a whole record of the same kind and session as `like`. Returns 0 when
+ * the next record is another one or is corrupt. */
+int cre__ring_find_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload);
+
+/* Consumer: marks the record that was found as taken: a successor will not get it. */
+static inline void cre__ring_take(cre__ring *ring) {
+    ring->own = ring->next;
+    atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
+}
 
 static inline bool cre__ring_has_more(cre__ring *ring) {
     return atomic_load_explicit(&ring->control->tail, memory_order_acquire) != ring->own;

@@ -151,6 +151,11 @@ int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const 
     return send_total(node, to, record, parts, count, total_of(parts, count), limit);
 }
 
+uint64_t cre__node_sent(const cre_node *node, uint32_t to) {
+    const outbound *out = &node->out[to];
+    return out->ring.own + out->spill.own;
+}
+
 bool cre_node_congested(const cre_node *node, uint32_t to) {
     if (to >= node->bus->config.nodes) return false;
     const outbound *out = &node->out[to];

@@ -156,7 +156,7 @@ static int fill(cre__spill *spill, uint64_t tail, uint32_t length) {
     return 0;
 }
 
-int cre__spill_read(cre__spill *spill, uint64_t tail, cre_record *record, uint8_t **payload) {
+int cre__spill_find(cre__spill *spill, uint64_t tail, cre_record *record, uint8_t **payload) {
     if (!plausible(spill, spill->own, tail)) return CRE_ELINK_RECORD;
     const uint64_t gap =
         atomic_load_explicit(&spill->control->spill_begin, memory_order_relaxed) - spill->own;
@@ -196,9 +196,6 @@ int cre__spill_read(cre__spill *spill, uint64_t tail, cre_record *record, uint8_
         result = fill(spill, tail, size);
         if (result) return result;
         *payload = spill->buffer + spill->start + sizeof *record;
-        spill->start += size;
-        spill->own += size;
-        atomic_store_explicit(&spill->control->spill_taken, spill->own, memory_order_release);
         return 1;
     }
 }

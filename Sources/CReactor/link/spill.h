@@ -83,8 +83,16 @@ static inline uint64_t cre__spill_tail(const cre__spill *spill) {
     return atomic_load_explicit(&spill->control->spill_tail, memory_order_acquire);
 }
 
-/* As cre__ring_read, for the records up to `tail`, which is not `own`. *payload is valid until the next call;
- * also CRE_ENOMEM, and then nothing was taken. */
-int cre__spill_read(cre__spill *spill, uint64_t tail, cre_record *record, uint8_t **payload);
+/* As cre__ring_find, for the records up to `tail`, which is not `own`. *payload is valid until the next call;
+ * also CRE_ENOMEM. */
+int cre__spill_find(cre__spill *spill, uint64_t tail, cre_record *record, uint8_t **payload);
+
+/* Marks the record that was found as taken. */
+static inline void cre__spill_take(cre__spill *spill, const cre_record *record) {
+    const uint32_t size = cre__record_size(record->length);
+    spill->start += size;
+    spill->own += size;
+    atomic_store_explicit(&spill->control->spill_taken, spill->own, memory_order_release);
+}
 
 #endif

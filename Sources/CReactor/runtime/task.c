@@ -8,7 +8,10 @@
 
 #define KIND_SHIFT 4
 
-static const char died[] = "the task worker died in it";
+/* Of task_ended: positions are even. */
+#define NOT_ENDED 1u
+
+static const char died[] = "the task worker died in it", no_room[] = "there was no room for its result";
 
 static uint64_t load(_Atomic uint64_t *value) {
     return atomic_load_explicit(value, memory_order_relaxed);
@@ -49,10 +52,11 @@ int cre_task_post(cre_worker *worker, int chosen, cre_task_kind kind, const void
     *posting = (cre_task_posting){ .number = number, .node = node, .waiting = waiting_for(worker, node) };
     cre_record record = { .kind = CRE_MESSAGE_TASK, .opcode = (uint8_t)kind, .session = number };
     cre_slice part = { data, length };
+    /* Before the task is out: a successor uses no number twice, but may skip one. */
+    atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
     int result = cre__worker_send(worker, node, &record, &part, 1);
     if (result) return result;
     worker->last_task = number;
-    atomic_store_explicit(&own->last_task, number, memory_order_relaxed);
     atomic_fetch_add_explicit(&config->bus->activities[node].tasks_given, 1, memory_order_relaxed);
     return 0;
 }
@@ -63,8 +67,15 @@ int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data,
     return cre__worker_send(worker, node, &record, &part, 1);
 }
 
-/* ---- working on a task ---- */
+/* ---- working on a task ----
+ *
+ * The process may be killed at any step, and its successor reads from shared memory what to do. A task is
+ * published as being in hand before it is taken, with the position of its ring then: when the ring is not
+ * there, the successor takes it. The position that is behind its end in the poster's ring is published before
+ * that end is: when the ring is there, the poster knows. In between the task died with its process.
+ */
 
+/* Does not publish the record. */
 static int answer(cre_worker *worker, cre_task_status status, bool final, const void *data, size_t length) {
     const uint64_t task = worker->task;
     const uint32_t kind = worker->task_kind;
@@ -74,12 +85,14 @@ static int answer(cre_worker *worker, cre_task_status status, bool final, const 
                           .flags = final ? CRE_RECORD_FINAL : 0,
                           .session = task };
     cre_slice part = { data, length };
-    return cre__worker_send(worker, worker->task_from, &record, &part, 1);
+    return cre_node_send(worker->node, worker->task_from, &record, &part, 1);
 }
 
 int cre_task_answer(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
     if (status != CRE_TASK_RESULT) return CRE_EINVALID;
-    return answer(worker, status, false, data, length);
+    int result = answer(worker, status, false, data, length);
+    if (worker->immediate) cre_node_flush(worker->node);
+    return result;
 }
 
 void cre_task_suspend(cre_worker *worker) {
@@ -87,30 +100,69 @@ void cre_task_suspend(cre_worker *worker) {
     worker->suspended = true;
 }
 
+static void retract_task(cre_worker *worker) {
+    worker->task = 0;
+    atomic_store_explicit(&cre__own_activity(worker)->task, 0, memory_order_release);
+}
+
+static void forget_task(cre_worker *worker) {
+    retract_task(worker);
+    atomic_fetch_add_explicit(&cre__own_activity(worker)->tasks_done, 1, memory_order_relaxed);
+}
+
 void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
     cre__activity_block *activity = cre__own_activity(worker);
     if (!worker->task) return;
-    /* A poster that does not read cannot be notified; without the text there is room in the reserve for small
-     * ones. */
-    if (answer(worker, status, true, data, length) == CRE_ELINK_FULL) answer(worker, status, true, NULL, 0);
-    /* It is done when the word of it is out: a death in between would report it once more. */
+    int result = answer(worker, status, true, data, length);
+    if (result && status == CRE_TASK_RESULT) {
+        status = CRE_TASK_FAILED;
+        result = answer(worker, status, true, no_room, strlen(no_room));
+    }
+    /* Without a text there is room in the reserve for small records. */
+    if (result && result != CRE_EGONE) result = answer(worker, status, true, NULL, 0);
+    if (!result)
+        atomic_store_explicit(&activity->task_ended, cre__node_sent(worker->node, worker->task_from),
+                              memory_order_release);
     cre_node_flush(worker->node);
-    worker->task = 0;
-    atomic_store_explicit(&activity->task, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&activity->tasks_done, 1, memory_order_relaxed);
+    forget_task(worker);
     if (!worker->suspended) return;
     worker->suspended = false;
     cre_node_set_paused(worker->node, false);
 }
 
-static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
+static bool is_task(const cre_worker *worker, const cre_record *record) {
+    return record->kind == CRE_MESSAGE_TASK && cre__is_task_worker(worker) && record->session &&
+           record->opcode <= CRE_TASK_ONE_WAY;
+}
+
+void cre__task_taking(void *context, uint32_t from, const cre_record *record, uint64_t mark) {
+    cre_worker *worker = context;
     cre__activity_block *activity = cre__own_activity(worker);
+    if (!is_task(worker, record)) return;
+    atomic_store_explicit(&activity->task_from, from, memory_order_relaxed);
+    atomic_store_explicit(&activity->task_kind, record->opcode, memory_order_relaxed);
+    atomic_store_explicit(&activity->task_taken, mark, memory_order_relaxed);
+    atomic_store_explicit(&activity->task_ended, NOT_ENDED, memory_order_relaxed);
+    atomic_store_explicit(&activity->task, record->session, memory_order_release);
+}
+
+static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task) {
     worker->task = task->session;
     worker->task_from = from;
     worker->task_kind = task->opcode;
-    atomic_store_explicit(&activity->task_from, from, memory_order_relaxed);
-    atomic_store_explicit(&activity->task_kind, task->opcode, memory_order_relaxed);
-    atomic_store_explicit(&activity->task, task->session, memory_order_release);
+}
+
+/* What became of the task that a predecessor has published as being in hand. */
+static void end_inherited_task(cre_worker *worker) {
+    const cre_bus *bus = worker->config.bus;
+    const uint32_t node = worker->config.node, from = worker->task_from;
+    const cre__activity_block *activity = cre__own_activity(worker);
+    if (from >= bus->config.nodes || cre__bus_taken(bus, from, node) != atomic_load(&activity->task_taken))
+        retract_task(worker);
+    else if (cre__bus_published(bus, node, from) == atomic_load(&activity->task_ended))
+        forget_task(worker);
+    else
+        cre_task_end(worker, CRE_TASK_CRASHED, died, strlen(died));
 }
 
 void cre__take_over_activity(cre_worker *worker) {
@@ -119,7 +171,7 @@ void cre__take_over_activity(cre_worker *worker) {
     worker->task = load(&activity->task);
     worker->task_from = atomic_load_explicit(&activity->task_from, memory_order_relaxed);
     worker->task_kind = atomic_load_explicit(&activity->task_kind, memory_order_relaxed);
-    cre_task_end(worker, CRE_TASK_CRASHED, died, strlen(died));
+    if (worker->task) end_inherited_task(worker);
     atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&activity->ending, 0, memory_order_relaxed);
 }
@@ -148,28 +200,22 @@ uint32_t cre__activity_repair(cre_worker *worker) {
 
 int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, uint8_t *payload) {
     const cre_worker_config *config = &worker->config;
-    bool is_task = record->kind == CRE_MESSAGE_TASK;
-    if (record->kind > CRE_MESSAGE_PIPE || (is_task && (!cre__is_task_worker(worker) || !record->session)))
-        return CRE_EINVALID;
-    if (is_task) {
-        if (record->opcode > CRE_TASK_ONE_WAY) return CRE_EINVALID;
-        begin_task(worker, from, record);
-    }
+    const bool task = is_task(worker, record);
+    if (record->kind > CRE_MESSAGE_PIPE || (record->kind == CRE_MESSAGE_TASK && !task)) return CRE_EINVALID;
+    if (task) begin_task(worker, from, record);
     cre__activity_state before = cre__activity_begin(worker, record->kind, record->session);
-    if (is_task) cre_worker_set_immediate(worker, true);
+    if (task) cre_worker_set_immediate(worker, true);
     if (config->on_message) config->on_message(config->context, from, record, payload);
-    if (is_task) cre_worker_set_immediate(worker, false);
+    if (task) cre_worker_set_immediate(worker, false);
     cre__activity_restore(worker, before);
-    if (is_task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
-    return is_task; /* it may have taken long: signals and timers come before the next one */
+    if (task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
+    return task; /* it may have taken long: signals and timers come before the next one */
 }
 
 /* A task that cannot be begun. */
 static void end_unread(cre_worker *worker, uint32_t from, const cre_record *record, cre_task_status status,
                        const char *text) {
-    if (record->kind != CRE_MESSAGE_TASK || !cre__is_task_worker(worker) || !record->session ||
-        record->opcode > CRE_TASK_ONE_WAY)
-        return;
+    if (!is_task(worker, record)) return;
     begin_task(worker, from, record);
     cre_task_end(worker, status, text, strlen(text));
 }

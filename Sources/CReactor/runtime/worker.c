@@ -187,6 +187,7 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         .record = on_record,
         .violation = on_violation,
         .lost = on_lost,
+        .taking = cre__is_task_worker(worker) ? cre__task_taking : NULL,
         .rest = on_rest,
         .check = on_check,
     };

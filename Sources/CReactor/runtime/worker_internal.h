@@ -93,6 +93,9 @@ static inline int cre__worker_send(cre_worker *worker, uint32_t to, const cre_re
     return result;
 }
 
+/* A record of another process is about to be taken. If it is a task, that is published first. */
+void cre__task_taking(void *worker, uint32_t from, const cre_record *record, uint64_t mark);
+
 /* A record of another process that is neither event nor command. */
 int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, uint8_t *payload);
 

@@ -99,9 +99,12 @@ typedef struct cre_node_handlers {
     /** `from` wrote invalid data, or `record` returned an error. Nothing more is read from it until its
      * process is replaced; called again once a second until then. May be NULL. */
     void (*violation)(void *context, uint32_t from);
-    /** A large record of `from` was lost, since there is no memory to reassemble it. `record` has its kind
-     * and session. Later records are received as usual. May be NULL. */
+    /** A large record of `from` was lost, since there is no memory to reassemble it; called at its end.
+     * `record` has its kind and session. Later records are received as usual. May be NULL. */
     void (*lost)(void *context, uint32_t from, const cre_record *record);
+    /** Called before a record of `from` is taken, the last part of a large one: a successor will not receive
+     * it when cre__bus_taken returns `mark`. Not for records of cre_node_take_next. May be NULL. */
+    void (*taking)(void *context, uint32_t from, const cre_record *record, uint64_t mark);
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.
      * `record` has its kind, opcode and session. May be NULL. */
     void (*rest)(void *context, uint32_t from, const cre_record *record);

@@ -55,8 +55,10 @@ CRE_API int cre_task_answer(cre_worker *worker, cre_task_status status, const vo
  */
 CRE_API void cre_task_suspend(cre_worker *worker);
 
-/** Ends the current task, with CRE_TASK_DONE, or CRE_TASK_FAILED and a text. Without a call, the task ends
- * with CRE_TASK_DONE when on_message returns, unless it was suspended. */
+/** Ends the current task, with CRE_TASK_DONE, CRE_TASK_FAILED and a text, or CRE_TASK_RESULT and its last
+ * result, which becomes CRE_TASK_FAILED when it cannot be sent. Its poster is notified exactly once, also
+ * when this process is killed. Without a call, the task ends with CRE_TASK_DONE when on_message returns,
+ * unless it was suspended. */
 CRE_API void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length);
 
 /* The kinds of an activity, besides those of a cre_event or a cre_message. */

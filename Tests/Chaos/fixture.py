@@ -40,6 +40,11 @@ def shared_mappings(pid):
         return sum("/memfd:" in line for line in maps)
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def connects(port):
     """Begins a connection and ends it at once."""
     with socket.socket() as client:

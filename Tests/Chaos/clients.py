@@ -74,7 +74,8 @@ class WebSocket(Client):
     @staticmethod
     def encoded(message):
         data = json.dumps(message).encode()
-        return bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xff" + len(data).to_bytes(8, "big")
+        return b"\x81" + size + bytes(4) + data
 
     def frame(self, message):
         self.send(self.encoded(message))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -40,6 +41,16 @@ def shared_mappings(pid):
         return sum("/memfd:" in line for line in maps)
 
 
+def limit(pid, what, value):
+    """Sets a limit of a process and returns the one before, None when the process has ended."""
+    try:
+        soft, hard = resource.prlimit(pid, what)
+        resource.prlimit(pid, what, (soft if value is None else value, hard))
+        return soft
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as stat:
         return sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
@@ -71,14 +82,14 @@ def milliseconds(count):
 class Fixture:
     """A server in a process group of its own. `with` sees to it that nothing is left of it."""
 
-    def __init__(self, program, mode, **configuration):
+    def __init__(self, program, mode, environment=(), **configuration):
         self.mode = mode
         self.log = tempfile.TemporaryFile()
         self.events = []  # of (name, values)
         configuration = {"scenario": "chaos", "mode": mode} | configuration
         self.process = subprocess.Popen(
             [program, json.dumps(configuration)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=self.log, start_new_session=True, env={**os.environ, "SWIFT_BACKTRACE": "enable=no"})
+            stderr=self.log, start_new_session=True, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **dict(environment)})
         self.pid = self.process.pid
         self.port = 0
         self.ready = threading.Event()

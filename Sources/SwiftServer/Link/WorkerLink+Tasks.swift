@@ -16,16 +16,12 @@ extension WorkerLink {
         unsafe result.withUnsafeBytes { unsafe cre_task_answer(raw, CRE_TASK_RESULT, $0.baseAddress, $0.count) == 0 }
     }
 
-    /// Keeps the task in hand after its handler has returned. No other task starts before ``endTask(failure:)``.
+    /// Keeps the task in hand after its handler has returned. No other task starts before ``endTask(_:_:)``.
     func suspendTask() { unsafe cre_task_suspend(raw) }
 
-    /// Ends the task in hand; its poster is notified of a `failure`.
-    func endTask(failure: [UInt8]?) {
-        guard let failure else {
-            unsafe cre_task_end(raw, CRE_TASK_DONE, nil, 0)
-            return
-        }
-        unsafe failure.withUnsafeBytes { unsafe cre_task_end(raw, CRE_TASK_FAILED, $0.baseAddress, $0.count) }
+    /// Ends the task in hand, with its last result or the text of its failure for the poster.
+    func endTask(_ status: cre_task_status, _ bytes: [UInt8]) {
+        unsafe bytes.withUnsafeBytes { unsafe cre_task_end(raw, status, $0.baseAddress, $0.count) }
     }
 }
 

@@ -50,8 +50,7 @@ extension ServerEvents where Self: Server {
             taskHandlers.task = { runner, task in
                 MainActor.assumeIsolated {
                     do {
-                        if let result = try handler(owner.object, task) { task.finish(result) }
-                        runner.end()
+                        runner.end(try handler(owner.object, task))
                     } catch {
                         runner.end(failure: "\(error)")
                     }
@@ -66,8 +65,7 @@ extension ServerEvents where Self: Server {
             taskHandlers.task = { runner, task in
                 let hasEnded = runner.runners.start {
                     do {
-                        if let result = try await handler(owner.object, task) { task.finish(result) }
-                        runner.end()
+                        runner.end(try await handler(owner.object, task))
                     } catch {
                         runner.end(failure: "\(error)")
                     }

@@ -58,12 +58,12 @@ internal import CReactorInternal
     }
 
     /// Ends the current task. Its end is always delivered: there is one for each task, and those have a limit.
-    func end(failure: [UInt8]?) {
+    func end(_ status: cre_task_status, _ bytes: [UInt8]) {
         guard let task = current else { return }
         current = nil
         startLater()
         guard task.kind != CRE_TASK_ONE_WAY else { return }
-        send(failure == nil ? CRE_TASK_DONE : CRE_TASK_FAILED, of: task, isFinal: true, failure ?? [])
+        send(status, of: task, isFinal: true, bytes)
     }
 
     private func send(

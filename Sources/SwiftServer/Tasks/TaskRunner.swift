@@ -1,3 +1,6 @@
+internal import CReactor
+internal import CReactorInternal
+
 /// The task worker's side of tasks: runs one after the other.
 @safe final class TaskRunner: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
@@ -37,16 +40,27 @@
         handler(self, task)
     }
 
-    /// The task's asynchronous handler is suspended: other tasks stay queued until ``end(failure:)``.
+    /// The task's asynchronous handler is suspended: other tasks stay queued until one of these ends.
     func suspend() {
         if local == nil { link.suspendTask() }
     }
 
-    /// Ends the task in hand; its poster is notified of a `failure`.
-    func end(failure: String? = nil) {
+    /// Ends the task in hand with its last result, if it has one. Result and end are one message: its poster gets the
+    /// result or, when this process dies, a failure.
+    func end(_ result: [UInt8]?) {
+        guard let result else { return end(CRE_TASK_DONE, []) }
+        guard result.count <= maxTask else {
+            return end(failure: "its result has \(result.count) bytes, more than settings.maxTask (\(maxTask))")
+        }
+        end(CRE_TASK_RESULT, result)
+    }
+
+    /// Ends the task in hand; its poster is notified of the failure.
+    func end(failure: String) { end(CRE_TASK_FAILED, [UInt8](failure.utf8.prefix(4096))) }
+
+    private func end(_ status: cre_task_status, _ bytes: [UInt8]) {
         current = nil
-        let text = failure.map { [UInt8]($0.utf8.prefix(4096)) }
-        if let local { local.end(failure: text) } else { link.endTask(failure: text) }
+        if let local { local.end(status, bytes) } else { link.endTask(status, bytes) }
         whenEnded?()
     }
 

@@ -105,6 +105,20 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: [ServerMode.process, .single])
+        func aReturnedResultThatIsTooLargeIsAFailure(mode: ServerMode) throws {
+            try ServerProcess.run(.tasks, mode, tasks: 1, { $0.maxTask = 1024 }) { server in
+                let client = try WebSocketClient(port: server.port)
+                guard case .failure(let cause) = try client.ask(.wait(.big(2000))) as TaskOutcome else {
+                    Issue.record("a result")
+                    return
+                }
+                #expect(cause.hasPrefix("the task failed: its result has "))
+                #expect(cause.hasSuffix(" bytes, more than settings.maxTask (1024)"))
+                #expect(try client.ask(.wait(.echo("x"))) == TaskOutcome.result(.text("x")))
+            }
+        }
+
         /// task/without_onfinish
         @Test func resultsThatNobodyTakesAreWarnedOfOnce() throws {
             try ServerProcess.run(.tasks, .process, tasks: 1, { $0.ignoresResults = true }) { server in

@@ -278,6 +278,10 @@ void cre__bus_wake_always(cre_bus *bus, uint32_t node) {
     cre__bus_wake(bus, node);
 }
 
+void cre_bus_wake(cre_bus *bus, uint32_t node) {
+    if (node < bus->config.nodes) cre__bus_wake_always(bus, node);
+}
+
 void cre__bus_wake_receivers(cre_bus *bus, uint32_t node) {
     for (uint32_t to = 0; to < bus->config.nodes; to++) {
         uint64_t senders = atomic_load_explicit(&bus->nodes[to].senders[node / 64], memory_order_relaxed);

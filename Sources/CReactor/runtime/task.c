@@ -265,4 +265,5 @@ void cre_bus_get_activity(const cre_bus *bus, uint32_t node, cre_activity *activ
     activity->served = load(&shown->served);
     activity->tasks_given = load(&shown->tasks_given);
     activity->tasks_done = load(&shown->tasks_done);
+    activity->turns = __atomic_load_n(&cre__bus_loop_stats(bus, node)->turns, __ATOMIC_RELAXED);
 }

@@ -20,6 +20,8 @@ struct Activity {
     var isOnTask: Bool { raw.kind == CRE_MESSAGE_TASK.rawValue }
     var ending: EndingCause? { EndingCause(rawValue: raw.ending) }
     var served: UInt64 { raw.served }
+    /// The turns of its loop; 0 before the first one.
+    var turns: UInt64 { raw.turns }
     var tasksGiven: UInt64 { raw.tasks_given }
     var tasksDone: UInt64 { raw.tasks_done }
 

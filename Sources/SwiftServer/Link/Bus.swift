@@ -50,6 +50,9 @@ internal import CReactorInternal
     /// Forgets a dead process, before its successor is started.
     func forget(node: Int) { unsafe cre_bus_forget(raw, UInt32(node)) }
 
+    /// Has the process of a node take a turn of its loop.
+    func wake(node: Int) { unsafe cre_bus_wake(raw, UInt32(node)) }
+
     /// Counts a connection that this process, that of `node`, had to refuse, or, unless it was `refused`, a pause of
     /// accepting.
     func countAcceptFailure(node: Int, _ error: Int32, refused: Bool) {

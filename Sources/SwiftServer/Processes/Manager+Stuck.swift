@@ -14,6 +14,7 @@ extension Manager {
             let activity = activity(of: seats[index].id)
             guard activity.isRunning else {
                 seats[index].stuckSince = nil
+                watchPulse(of: index, activity)
                 continue
             }
             let isTask = activity.isOnTask
@@ -29,5 +30,21 @@ extension Manager {
                     + "\(activity.runningFor)\(kills ? " and is killed" : "")")
             if kills { system.send(SIGKILL, to: seats[index].pid) }
         }
+    }
+
+    /// A process that runs no handler takes a turn when it is woken, unless it is stopped or hangs elsewhere. All looks
+    /// together, of which each wakes it, take as long as `stuckAfter`.
+    private mutating func watchPulse(of index: Int, _ activity: Activity) {
+        let looks = 4
+        guard let limit = settings.stuckAfter, activity.turns > 0 else { return }
+        let silent = seats[index].looks(at: activity.turns, now, every: limit / looks)
+        if silent > 0 { system.wake(seats[index].id) }
+        guard silent > looks, !seats[index].isReportedSilent else { return }
+        seats[index].isReportedSilent = true
+        system.log(
+            .warning,
+            "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid))\(activity.place), has not responded for "
+                + "\(limit)\(settings.killsStuck ? " and is killed" : "")")
+        if settings.killsStuck { system.send(SIGKILL, to: seats[index].pid) }
     }
 }

@@ -151,6 +151,8 @@ internal import Glibc
 
     func pid(of id: Int) -> Int32 { bus.pid(ofNode: layout.node(of: id)) }
 
+    func wake(_ id: Int) { bus.wake(node: layout.node(of: id)) }
+
     func forget(_ id: Int) { bus.forget(node: layout.node(of: id)) }
 
     func count(_ event: ProcessEvent, of id: Int?) { bus.count(event, node: id.map(layout.node) ?? layout.manager) }

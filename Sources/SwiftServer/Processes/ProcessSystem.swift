@@ -27,6 +27,8 @@ protocol ProcessSystem: AnyObject {
     func activity(of id: Int) -> Activity
     /// The pid of the process that has opened the mailbox of a seat; 0: none.
     func pid(of id: Int) -> Int32
+    /// Has the process of a seat take a turn of its loop.
+    func wake(_ id: Int)
     /// Forgets the dead process of a seat, before its successor is started.
     func forget(_ id: Int)
     /// Counts an event of the process of a seat, with `nil` of the manager.

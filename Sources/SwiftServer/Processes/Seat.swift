@@ -16,6 +16,9 @@ struct Seat {
     private(set) var servedBefore: UInt64 = 0
     /// The count of served callbacks at which the process was reported as stuck.
     var stuckSince: UInt64?
+    /// Whether its process was reported as silent, and the looks at it.
+    var isReportedSilent = false
+    private var pulse: (turns: UInt64, looks: Int, at: Instant)?
 
     /// A process that ends within this time after its start has failed.
     static let failsWithin: Duration = .seconds(1)
@@ -36,6 +39,20 @@ struct Seat {
         startedAt = now
         startAt = nil
         stuckSince = nil
+        pulse = nil
+        isReportedSilent = false
+    }
+
+    /// Looks at the turns of the process's loop, at most once per `interval`. Returns how many looks ago they were
+    /// others. Looks count, and not the time: when the whole machine stops for a while, nobody was silent.
+    mutating func looks(at turns: UInt64, _ now: Instant, every interval: Duration) -> Int {
+        guard let last = pulse, last.turns == turns else {
+            pulse = (turns, 0, now)
+            isReportedSilent = false
+            return 0
+        }
+        if now - last.at >= interval { pulse = (turns, last.looks + 1, now) }
+        return pulse?.looks ?? 0
     }
 
     /// Empties the seat after its process has ended. Returns whether the next start is delayed, since the process has

@@ -34,7 +34,8 @@ public struct Settings: Sendable {
     /// 10 or less.
     public var maxTasksGrace: Int?
     /// The time after which a worker whose handler does not return is reported in the log, with the name of the handler
-    /// and the connection. Default: 30 seconds; `nil`: never.
+    /// and the connection; also a worker or task worker that does not respond outside of handlers, for example since it
+    /// was stopped by SIGSTOP. Default: 30 seconds; `nil`: never.
     public var stuckAfter: Duration? = .seconds(30)
     /// Whether a worker that was reported as stuck is also killed, and so replaced. Default: false.
     public var killsStuck = false

@@ -309,6 +309,27 @@ extension ProcessTests {
             }
         }
 
+        /// One that runs no handler, as it waits for clients: SIGSTOP has stopped it.
+        @Test(arguments: modes)
+        func aStoppedProcessMayBeKilled(mode: ServerMode) throws {
+            try ServerProcess.run(.tasks, mode, tasks: 1) {
+                $0.stuckAfter = .milliseconds(200)
+                $0.killsStuck = true
+            } test: { server in
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask(.wait(.echo("x"))) == TaskOutcome.result(.text("x")))
+                server.signal(SIGSTOP, to: try server.process("worker 0"))
+                try server.workerStart(0, 2)
+                let next = mode == .process ? client : try WebSocketClient(port: server.port)
+                #expect(try next.ask("x") == "x")
+                server.signal(SIGSTOP, to: try server.process("task worker 1"))
+                #expect(try next.ask(.wait(.echo("y"))) == TaskOutcome.result(.text("y")))
+                let report = "has not responded for 0.2 seconds and is killed"
+                #expect(server.log.components(separatedBy: report).count == 3)
+                #expect(server.starts(of: 0) == 2)
+            }
+        }
+
         /// event/before_shutdown, event/shutdown, event/manager_stop
         @Test func theEndIsReportedInOrder() throws {
             try ServerProcess.run(.tasks, .process, tasks: 1, { $0.process = .idle }) { server in

@@ -80,6 +80,9 @@ extension SimulatedServer: ProcessSystem {
 
     func pid(of id: Int) -> Int32 { shown[id].pid }
 
+    /// Simulated processes publish no turns: nobody misses them.
+    func wake(_ id: Int) {}
+
     func forget(_ id: Int) {
         shown[id].pid = 0
         shown[id].since = nil

@@ -20,6 +20,24 @@ import Testing
         #expect(!seat.isEmpty && seat.pid == 42 && seat.startAt == nil && seat.stuckSince == nil)
     }
 
+    @Test func looksAreCountedWhileThereAreNoTurns() {
+        var seat = seat()
+        let interval = Duration.seconds(1)
+        func looks(_ turns: UInt64, after time: Double) -> Int {
+            seat.looks(at: turns, start + .seconds(time), every: interval)
+        }
+        #expect(looks(7, after: 0) == 0)
+        #expect(looks(7, after: 0.9) == 0)
+        #expect(looks(7, after: 1) == 1)
+        #expect(looks(7, after: 1.5) == 1)
+        // A long time without a look is one: perhaps nobody ran.
+        #expect(looks(7, after: 100) == 2)
+        #expect(looks(8, after: 200) == 0)
+        #expect(looks(8, after: 201) == 1)
+        seat.occupy(by: 42, at: start)
+        #expect(looks(8, after: 300) == 0)
+    }
+
     @Test func anOrderlyEndIsNotDelayed() {
         var seat = seat()
         seat.occupy(by: 42, at: start)

@@ -67,6 +67,10 @@ CRE_API pid_t cre_bus_pid(const cre_bus *bus, uint32_t node);
  * before a successor starts. Any thread or process. */
 CRE_API void cre_bus_forget(cre_bus *bus, uint32_t node);
 
+/** Wakes the process of a node although there is nothing for it, so that its loop takes a turn; an unknown
+ * node is ignored. Any thread or process. */
+CRE_API void cre_bus_wake(cre_bus *bus, uint32_t node);
+
 /** The requests that limits of concurrency count. */
 typedef struct cre_request_load {
     uint64_t in_progress; /**< taken by a process and not answered */

@@ -85,6 +85,7 @@ typedef struct cre_activity {
     uint64_t served;      /* callbacks of this process and its predecessors */
     uint64_t tasks_given; /* tasks posted to this task worker and its predecessors */
     uint64_t tasks_done;
+    uint64_t turns; /* of the loops of this process and its predecessors; stays the same in a stopped one */
 } cre_activity;
 
 /** Reads the activity of the process of a node; all zero for an unknown node. Any thread or process. */

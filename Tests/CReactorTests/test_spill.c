@@ -238,7 +238,9 @@ static void close_receiver(receiver *it) {
 }
 
 static cre_bus *make_bus(uint32_t ring_bytes) {
-    cre_bus_config config = { .nodes = 3, .ring_bytes = ring_bytes, .connections = 10 };
+    cre_bus_config config = {
+        .nodes = 3, .ring_bytes = ring_bytes, .connections = 10, .arena_bytes = CRE_BUS_NO_ARENA
+    };
     cre_bus *bus;
     REQUIRE(cre_bus_create(&config, &bus) == 0);
     return bus;

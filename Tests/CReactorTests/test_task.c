@@ -247,7 +247,7 @@ TEST(each_task_of_a_poster_has_a_turn_of_its_own) {
 
 TEST(a_suspended_task_holds_large_ones_that_came_in_part) {
     FAMILY(0);
-    static char large[60000];
+    static char large[30000]; /* in chunks */
     cre_task_posting posting;
     REQUIRE(cre_task_post(all[0].worker, 0, CRE_TASK_NOTED, large, sizeof large, &posting) == 0);
     turn(&all[0]);

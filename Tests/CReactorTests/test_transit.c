@@ -22,9 +22,12 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
 }
 
 static cre_bus *make_pair(side *a, side *b) {
-    cre_bus_config config = {
-        .nodes = 2, .ring_bytes = 4096, .connections = 10, .max_payload = MIB, .queue_bytes = MIB
-    };
+    cre_bus_config config = { .nodes = 2,
+                              .ring_bytes = 4096,
+                              .connections = 10,
+                              .max_payload = MIB,
+                              .queue_bytes = MIB,
+                              .arena_bytes = CRE_BUS_NO_ARENA };
     cre_node_handlers handlers = { .record = on_record };
     cre_bus *bus;
     REQUIRE(cre_bus_create(&config, &bus) == 0);

@@ -8,14 +8,18 @@
  * - answers arrive in order, none twice, and none is put together from two messages;
  * - when nothing can happen any more, everything that was sent has been read: no wake-up is lost, and nobody waits
  *   for room that there is;
- * - each death costs at most the message in hand.
+ * - each death costs at most the message in hand;
+ * - a payload in an arena stays what it was until its receiver has served it.
  *
  * A step is one access to shared memory, in the order of the C code. Not modelled: reordering by the CPU (the C code
  * has the fences), lengths and fillers, processes that write where they must not, and the check once a second,
  * without which all of this must hold.
  *
- * WAKE_ONCE, LOOK_ONCE, LOOK_FIRST and SPILL_FIRST each skip one rule of the protocol: with any of them the
- * check must fail.
+ * With BLOCKS, messages have one record each, and those for which a block of the arena is free have their payload
+ * there: the record refers to it.
+ *
+ * WAKE_ONCE, LOOK_ONCE, LOOK_FIRST and SPILL_FIRST, and with BLOCKS also FREE_TAKEN and FORGET_SENT, each skip one
+ * rule of the protocol: with any of them the check must fail.
  */
 #ifndef MESSAGES
 #define MESSAGES 3
@@ -27,7 +31,11 @@
 #define RING 2 /* records */
 #endif
 #define SPILL  8 /* records, of which half may be used */
+#ifdef BLOCKS
+#define RECORDS(number) 1
+#else
 #define RECORDS(number) (1 + (number) % 2) /* of a message */
+#endif
 #define LIMIT  2 /* records that may queue in the spill before senders wait */
 
 /* A direction has the name of its receiver. */
@@ -47,6 +55,10 @@
 byte ring[2 * RING], tail[2], head[2], taken[2];
 byte spill[2 * SPILL], spill_tail[2], spill_taken[2], spill_begin[2];
 bit producer_waits[2];
+#ifdef BLOCKS
+byte block[2 * BLOCKS];   /* the number of the message of which it has the payload */
+byte reference[2 * RING]; /* of a record in the ring: its block, counted from 1; 0: none */
+#endif
 bit sleeping[2], eventfd[2];
 
 /* ---- what is known outside ---- */
@@ -56,7 +68,60 @@ byte answered; /* the last message whose answer arrived */
 byte answers, refused, deaths;
 bit kill;
 
-/* ---- the sending side: ring.c, spill.c, send.c ---- */
+/* ---- the sending side: ring.c, spill.c, arena.c, send.c ---- */
+
+#ifdef BLOCKS
+
+/* What a predecessor has sent may still be read. */
+inline restore_sent(to) {
+    d_step {
+        at = other;
+        do
+        :: at != own ->
+            claimed = reference[to * RING + at % RING];
+            at++;
+            if
+            :: claimed -> block_end[claimed - 1] = at; in_use[claimed - 1] = 1
+            :: else
+            fi
+        :: else -> break
+        od;
+        at = 0;
+        claimed = 0
+    }
+}
+
+/* Sets `claimed`, counted from 1; 0: all are in use. */
+inline take_block(to, number) {
+#ifdef FREE_TAKEN
+    piece = taken[to];
+#else
+    piece = head[to];
+#endif
+    d_step {
+        claimed = 0;
+        at = 0;
+        do
+        :: at < BLOCKS ->
+            if
+            :: in_use[at] && DISTANCE(block_end[at], piece) < 128 -> in_use[at] = 0; block_end[at] = 0
+            :: else
+            fi;
+            if
+            :: !in_use[at] -> claimed = at + 1
+            :: else
+            fi;
+            at++
+        :: else -> break
+        od;
+        at = 0
+    }
+    if
+    :: claimed -> block[to * BLOCKS + claimed - 1] = number
+    :: else
+    fi
+}
+#endif
 
 inline open_outbound(to) {
     d_step {
@@ -73,6 +138,9 @@ inline open_outbound(to) {
         congested = 0;
         unwoken = 0
     }
+#if defined(BLOCKS) && !defined(FORGET_SENT)
+    restore_sent(to)
+#endif
 }
 
 /* Sets `queued`. */
@@ -107,6 +175,13 @@ inline write_to_ring(to, record) {
         :: own + 1 - other > RING -> written = 0
         :: else ->
             ring[to * RING + own % RING] = record;
+#ifdef BLOCKS
+            reference[to * RING + own % RING] = claimed;
+            if
+            :: claimed -> in_use[claimed - 1] = 1; block_end[claimed - 1] = own + 1
+            :: else
+            fi;
+#endif
             own++;
             written = 1
         fi
@@ -147,6 +222,12 @@ inline send(to, number, records) {
         at = 0;
         do
         :: at < records ->
+#ifdef BLOCKS
+            if
+            :: !spilling -> take_block(to, number)
+            :: else
+            fi;
+#endif
             piece = RECORD(number, at == 0, at == records - 1);
             written = 0;
             if
@@ -171,6 +252,9 @@ inline send(to, number, records) {
         od;
         at = 0;
         piece = 0;
+#ifdef BLOCKS
+        claimed = 0;
+#endif
         ring_before = 0;
         spill_before = 0
     fi;
@@ -309,6 +393,10 @@ inline read_ring(node) {
         d_step {
             record = ring[node * RING + in_own % RING];
             assert(record);
+#ifdef BLOCKS
+            served = reference[node * RING + in_own % RING];
+            served_number = NUMBER(record);
+#endif
             in_own++;
             taken[node] = in_own
         }
@@ -387,6 +475,22 @@ inline release(node) {
     fi
 }
 
+#ifdef BLOCKS
+/* A payload must be whole until the handler has returned. Then its block is free at once. */
+inline end_serving(node) {
+    if
+    :: served ->
+        d_step {
+            assert(block[node * BLOCKS + served - 1] == served_number);
+            served = 0;
+            served_number = 0
+        }
+        release(node)
+    :: else
+    fi
+}
+#endif
+
 inline go_to_sleep(node, to) {
 #ifndef LOOK_FIRST
     sleeping[node] = 1;
@@ -415,7 +519,16 @@ inline go_to_sleep(node, to) {
     byte own, published, other, spill_own, spill_published, begin, queued, gap;         \
     bit spilling, dirty, congested, unwoken, written, woken;                            \
     byte ring_before, spill_before, at, piece;                                          \
-    byte in_own, in_other, in_published, spill_in, end, record, partial, number
+    byte in_own, in_other, in_published, spill_in, end, record, partial, number         \
+    ARENA
+
+#ifdef BLOCKS
+#define ARENA                                                                           \
+    ; byte claimed, served, served_number, block_end[BLOCKS];                           \
+    bit in_use[BLOCKS]
+#else
+#define ARENA
+#endif
 
 /* ---- the processes ---- */
 
@@ -443,6 +556,9 @@ active proctype Reactor() {
                 }
             :: else
             fi
+#ifdef BLOCKS
+            ; end_serving(REACTOR)
+#endif
         od;
         release(REACTOR);
         do
@@ -493,6 +609,9 @@ inline work() {
                 publish(REACTOR)
             :: else
             fi
+#ifdef BLOCKS
+            ; end_serving(WORKER)
+#endif
         od;
         release(WORKER);
         flush(REACTOR);
@@ -510,7 +629,15 @@ active proctype Worker() {
             own = 0; published = 0; other = 0; spill_own = 0; spill_published = 0; begin = 0; queued = 0; gap = 0;
             spilling = 0; dirty = 0; congested = 0; unwoken = 0; written = 0; woken = 0;
             ring_before = 0; spill_before = 0; at = 0; piece = 0;
-            in_own = 0; in_other = 0; in_published = 0; spill_in = 0; end = 0; record = 0; partial = 0; number = 0
+            in_own = 0; in_other = 0; in_published = 0; spill_in = 0; end = 0; record = 0; partial = 0; number = 0;
+#ifdef BLOCKS
+            claimed = 0; served = 0; served_number = 0;
+            do
+            :: at < BLOCKS -> block_end[at] = 0; in_use[at] = 0; at++
+            :: else -> break
+            od;
+            at = 0
+#endif
         }
         /* cre_bus_forget */
         sleeping[WORKER] = 0;

@@ -45,6 +45,8 @@ typedef struct cre_record {
 /** Chunks of one large record in a ring: more chunks follow; this one is not the first. Never in an event. */
 #define CRE_RECORD_MORE      0x4000u
 #define CRE_RECORD_CONTINUED 0x8000u /* a chunk that is not the first */
+/** A record in a ring whose payload is in shared memory elsewhere. Never in an event. */
+#define CRE_RECORD_REFERENCE 0x2000u
 
 /** Engine to owner. */
 typedef enum cre_event {

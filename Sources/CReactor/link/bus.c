@@ -13,12 +13,14 @@
 #include "core/round.h"
 
 #define MAGIC          0x43524542u /* "CREB" */
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 /* Every process has the descriptor. Access to the missing part of a truncated file would kill the master, and
  * nobody may add a seal that keeps an executed program from mapping it. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
+#define ARENA       (32u << 20)
+#define MOST_ARENA  (1u << 30)
 #define LEAST_SPILL (256ull << 20)
 #define MOST_SPILL  (4ull << 30)
 
@@ -38,7 +40,7 @@ static void unmap(cre_bus *bus) {
 
 /* Where the parts are. Each starts on a page of its own; pages that are never touched cost nothing. */
 typedef struct layout {
-    size_t nodes, shown, activities, table, rings;
+    size_t nodes, shown, activities, table, rings, arenas;
 } layout;
 
 static int lay_out(cre_bus *bus, layout *at) {
@@ -46,9 +48,11 @@ static int lay_out(cre_bus *bus, layout *at) {
     if (!config->ring_bytes) config->ring_bytes = 1u << 20;
     if (!config->queue_bytes) config->queue_bytes = 8 * 1024 * 1024;
     if (!config->max_payload) config->max_payload = 16 * 1024 * 1024;
+    if (!config->arena_bytes) config->arena_bytes = ARENA;
+    bus->arena_bytes = config->arena_bytes == CRE_BUS_NO_ARENA ? 0 : config->arena_bytes;
     size_t nodes = config->nodes, ring = config->ring_bytes, table = cre_table_size(config->connections);
     if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(config->ring_bytes) || ring < 4096 ||
-        ring > 1u << 30 || !table)
+        ring > 1u << 30 || !table || bus->arena_bytes % CRE__GRANULE || bus->arena_bytes > MOST_ARENA)
         return CRE_EINVALID;
     bus->ring_stride = cre__round_up(cre__ring_size(config->ring_bytes), 4096);
     at->nodes = 4096;
@@ -56,7 +60,8 @@ static int lay_out(cre_bus *bus, layout *at) {
     at->activities = at->shown + cre__round_up(nodes * CRE__SHOWN_BYTES, 4096);
     at->table = at->activities + cre__round_up(nodes * sizeof(cre__activity_block), 4096);
     at->rings = at->table + cre__round_up(table, 4096);
-    bus->size = at->rings + nodes * nodes * bus->ring_stride;
+    at->arenas = at->rings + nodes * nodes * bus->ring_stride;
+    bus->size = at->arenas + nodes * bus->arena_bytes;
     /* A spill uses half of its part, and small records a second limit. */
     bus->spill_bytes = LEAST_SPILL;
     while (bus->spill_bytes < 4 * (uint64_t)config->queue_bytes + 4 * (uint64_t)config->max_payload &&
@@ -84,6 +89,7 @@ static int find_parts(cre_bus *bus, const layout *at) {
     bus->shown = memory + at->shown;
     bus->activities = (cre__activity_block *)(memory + at->activities);
     bus->rings = memory + at->rings;
+    bus->arenas = memory + at->arenas;
     bus->table = cre_table_open(memory + at->table, bus->config.connections);
     return bus->table ? 0 : CRE_ENOMEM;
 }
@@ -98,7 +104,7 @@ static cre__bus_header header_of(const cre_bus *bus) {
                               .max_payload = bus->config.max_payload,
                               .sizes = { sizeof(cre_record), sizeof(cre__node_block),
                                          sizeof(cre__activity_block), sizeof(cre__ring_control),
-                                         CRE__SHOWN_BYTES },
+                                         CRE__SHOWN_BYTES, bus->arena_bytes },
                               .total = file_size(bus) };
 }
 

@@ -4,6 +4,7 @@
 
 #include <creactor/internal/bus.h>
 
+#include "link/arena.h"
 #include "link/ring.h"
 #include "link/spill.h"
 
@@ -56,6 +57,7 @@ struct cre_bus {
     void *memory;
     size_t size; /* of the mapped part of the file */
     size_t ring_stride;
+    uint32_t arena_bytes; /* of each node */
     uint64_t spill_bytes; /* of each pair of nodes, in the file behind `size` */
     int memfd;
     int *eventfds;
@@ -63,7 +65,7 @@ struct cre_bus {
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
     cre__activity_block *activities;
-    uint8_t *rings;
+    uint8_t *rings, *arenas;
     cre_table *table;
     pid_t guard; /* the process whose nodes look after all eventfds; 0: none */
 };
@@ -84,6 +86,10 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
     return bus->rings + ((size_t)from * bus->config.nodes + to) * bus->ring_stride;
 }
 
+static inline uint8_t *cre__bus_arena(const cre_bus *bus, uint32_t node) {
+    return bus->arenas + (size_t)node * bus->arena_bytes;
+}
+
 static inline cre__spill_place cre__bus_spill(const cre_bus *bus, uint32_t from, uint32_t to) {
     uint64_t pair = (uint64_t)from * bus->config.nodes + to;
     return (cre__spill_place){ bus->memfd, bus->size + pair * bus->spill_bytes, bus->spill_bytes };
@@ -96,6 +102,14 @@ void cre__bus_count_repaired(cre_bus *bus, uint32_t node, uint64_t count);
  * Whoever uses it stops their source when the node is congested. */
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
+
+/*
+ * Room for a payload that will be sent: when a record consists of it, nothing is copied. The caller keeps it
+ * until cre__node_give_room, also when it was sent meanwhile, and does not write to it after that. Returns
+ * NULL when there is none. Other processes can read and write it.
+ */
+uint8_t *cre__node_take_room(cre_node *node, size_t size);
+void cre__node_give_room(cre_node *node, uint8_t *room);
 
 /* Publishes what was sent, and leaves it to the end of the turn to wake the receivers. */
 void cre__node_publish(cre_node *node);

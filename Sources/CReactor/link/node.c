@@ -164,6 +164,21 @@ static void count_inbound(cre_node *node, inbound *in) {
 }
 
 /* The record may be followed by others in cre_node_take_next. */
+/* Replaces a reference by what it refers to. It is read once. */
+static int resolve(const cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
+    cre__reference reference;
+    if ((record->flags & CRE__LINK_FLAGS) != CRE_RECORD_REFERENCE || record->length != sizeof reference)
+        return CRE_ELINK_RECORD;
+    memcpy(&reference, *payload, sizeof reference);
+    uint8_t *found =
+        cre__arena_find(cre__bus_arena(node->bus, from), node->bus->arena_bytes / CRE__GRANULE, &reference);
+    if (!found || reference.length > node->bus->config.max_payload) return CRE_ELINK_RECORD;
+    record->flags &= (uint16_t)~CRE_RECORD_REFERENCE;
+    record->length = reference.length;
+    *payload = found;
+    return 1;
+}
+
 static int handle_whole(cre_node *node, uint32_t from, const cre_record *record, uint8_t *payload) {
     node->handled = record;
     node->handled_from = from;
@@ -197,6 +212,8 @@ static void drain_ring(cre_node *node, uint32_t from) {
             result = read_spill(node, from, &record, &payload);
         if (result == 0) break;
         node->active = true;
+        const bool by_reference = result > 0 && record.flags & CRE_RECORD_REFERENCE;
+        if (by_reference) result = resolve(node, from, &record, &payload);
         if (result > 0) {
             if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED))
                 result = add_chunk(node, in, &record, payload);
@@ -213,7 +230,8 @@ static void drain_ring(cre_node *node, uint32_t from) {
             return;
         }
         cre__node_publish_all(node);
-        if (in->ring.own - in->ring.published > share) cre__ring_release(&in->ring);
+        /* The space of a payload is larger than that of its record, and scarce. */
+        if (by_reference || in->ring.own - in->ring.published > share) cre__ring_release(&in->ring);
         if (result > 0) break;
     }
     cre__ring_release(&in->ring);
@@ -282,6 +300,7 @@ static void on_check(void *context, cre_timer *timer) {
     if (!again) cre__node_trim(node);
     uint32_t repaired = cre__node_repair(node);
     again |= cre__node_remind(node);
+    again |= cre__node_tidy_arena(node);
     for (uint32_t from = 0; from < node->bus->config.nodes; from++) {
         const inbound *in = &node->in[from];
         if (!in->open || !in->ring.broken) continue;

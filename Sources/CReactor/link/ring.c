@@ -104,6 +104,24 @@ uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t len
     return ring->data + at + sizeof header;
 }
 
+void cre__ring_each_unfreed(const cre__ring *ring,
+                            void (*visit)(void *context, const cre_record *record, const uint8_t *payload,
+                                          uint64_t end),
+                            void *context) {
+    uint64_t at = atomic_load_explicit(&ring->control->head, memory_order_acquire);
+    if (!plausible(ring, at, ring->published)) at = ring->other;
+    while (at != ring->published) {
+        cre_record record;
+        const uint32_t start = (uint32_t)at & (ring->capacity - 1);
+        const uint64_t left = ring->published - at;
+        memcpy(&record, ring->data + start, sizeof record);
+        if (record.length > ring->capacity - start - sizeof record || cre__record_size(record.length) > left)
+            return;
+        at += cre__record_size(record.length);
+        if (record.kind != CRE__FILLER) visit(context, &record, ring->data + start + sizeof record, at);
+    }
+}
+
 void cre__ring_trim(cre__ring *ring) {
     if (!ring->touched || ring->own != atomic_load_explicit(&ring->control->head, memory_order_acquire))
         return;
@@ -121,7 +139,7 @@ void cre__ring_break(cre__ring *ring) {
 
 static bool is_like(const cre_record *record, const cre_record *like) {
     return record->kind == like->kind && record->session == like->session &&
-           !(record->flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED));
+           !(record->flags & CRE__LINK_FLAGS);
 }
 
 /* Finds the next record; `like` (NULL: any) restricts which. */

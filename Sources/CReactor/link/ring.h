@@ -18,6 +18,9 @@
 /* A header of kind 0 fills the end of the data when a record did not fit there. */
 #define CRE__FILLER 0
 
+/* The flags that only the link sets. */
+#define CRE__LINK_FLAGS (CRE_RECORD_MORE | CRE_RECORD_CONTINUED | CRE_RECORD_REFERENCE)
+
 /* Bytes of a record with its header, up to where the next one may begin. */
 static inline uint32_t cre__record_size(uint32_t payload) {
     return (uint32_t)sizeof(cre_record) + ((payload + CRE__RING_ALIGN - 1) & ~(CRE__RING_ALIGN - 1));
@@ -77,6 +80,13 @@ uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t len
 /* Producer: gives the pages of a burst back when the ring is empty, except for those that an idle ring uses.
  * The memory is a shared mapping that begins and ends with a page. */
 void cre__ring_trim(cre__ring *ring);
+
+/* Producer: visits the published records whose space the consumer has not freed, as far as they are valid.
+ * `end` is the position behind the record. */
+void cre__ring_each_unfreed(const cre__ring *ring,
+                            void (*visit)(void *context, const cre_record *record, const uint8_t *payload,
+                                          uint64_t end),
+                            void *context);
 
 static inline bool cre__ring_unpublished(const cre__ring *ring) {
     return ring->own != ring->published;

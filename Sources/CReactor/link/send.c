@@ -31,6 +31,7 @@ static void look_at_consumer(cre_node *node, uint32_t to) {
     if (now == out->generation) return;
     out->generation = now;
     if (!cre__ring_mend(&out->ring)) return;
+    cre__arena_reclaim_all(&node->arena, &out->sent);
     cre__spill_reset(&out->spill);
     out->spilling = false;
 }
@@ -91,6 +92,99 @@ static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16
     return true;
 }
 
+/* ---- large payloads ---- */
+
+static void reclaim(cre_node *node) {
+    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
+        outbound *out = &node->out[to];
+        if (!out->sent.granules) continue;
+        const uint64_t head = atomic_load_explicit(&out->ring.control->head, memory_order_acquire);
+        cre__arena_reclaim(&node->arena, &out->sent, head);
+    }
+    cre__node_count_held(node, &node->arena_held, (uint64_t)node->arena.sent * CRE__GRANULE);
+}
+
+typedef struct predecessor {
+    cre_node *node;
+    outbound *out;
+} predecessor;
+
+static void restore_run(void *context, const cre_record *record, const uint8_t *payload, uint64_t end) {
+    const predecessor *it = context;
+    cre__reference reference;
+    if (!(record->flags & CRE_RECORD_REFERENCE) || record->length != sizeof reference) return;
+    memcpy(&reference, payload, sizeof reference);
+    cre__arena_restore(&it->node->arena, &it->out->sent, &reference, end);
+}
+
+/* Receivers may still be reading what a predecessor sent. */
+static bool open_arena(cre_node *node) {
+    if (node->arena.runs) return true;
+    if (!node->bus->arena_bytes ||
+        cre__arena_open(&node->arena, cre__bus_arena(node->bus, node->id), node->bus->arena_bytes))
+        return false;
+    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
+        const uint64_t senders =
+            atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
+        if (!(senders & 1ull << (node->id % 64))) continue;
+        predecessor it = { node, open_outbound(node, to) };
+        cre__ring_each_unfreed(&it.out->ring, restore_run, &it);
+    }
+    /* A predecessor may have used any of it. */
+    node->arena.touched = node->arena.granules;
+    return true;
+}
+
+uint8_t *cre__node_take_room(cre_node *node, size_t size) {
+    if (!open_arena(node)) return NULL;
+    reclaim(node);
+    return cre__arena_take(&node->arena, size);
+}
+
+void cre__node_give_room(cre_node *node, uint8_t *room) {
+    cre__arena_give(&node->arena, room);
+}
+
+/* Sends a record whose payload is, or goes, into the arena. One receiver may have half of it. False: there is
+ * no room. */
+static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *out, const cre_record *record,
+                                                     uint16_t flags, const cre_slice *parts, int count,
+                                                     uint32_t total) {
+    if ((uint64_t)out->sent.granules * CRE__GRANULE + total > node->bus->arena_bytes / 2) {
+        reclaim(node);
+        if ((uint64_t)out->sent.granules * CRE__GRANULE + total > node->bus->arena_bytes / 2) return false;
+    }
+    uint32_t run = CRE__NO_RUN;
+    if (count == 1) run = cre__arena_run_at(&node->arena, parts->data, total);
+    uint8_t *room = NULL;
+    if (run == CRE__NO_RUN) {
+        room = cre__node_take_room(node, total);
+        if (!room) return false;
+        run = cre__arena_run_at(&node->arena, room, total);
+    }
+    cre_record header = *record;
+    header.flags = flags | CRE_RECORD_REFERENCE;
+    const cre__reference reference = { run, total };
+    uint8_t *at = cre__ring_write(&out->ring, &header, sizeof reference);
+    if (at) {
+        memcpy(at, &reference, sizeof reference);
+        cre__arena_send(&node->arena, &out->sent, run, out->ring.own);
+        size_t offset = 0;
+        if (room) copy_parts(room, &parts, &offset, total);
+        cre__node_count_held(node, &node->arena_held, (uint64_t)node->arena.sent * CRE__GRANULE);
+    }
+    if (room) cre__arena_give(&node->arena, room);
+    return at != NULL;
+}
+
+bool cre__node_tidy_arena(cre_node *node) {
+    if (!node->arena.runs) return false;
+    reclaim(node);
+    if (!node->arena.active) cre__arena_trim(&node->arena);
+    node->arena.active = false;
+    return node->arena.touched != 0;
+}
+
 static inline int send_total(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
                              int count, size_t total, size_t limit) {
     if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
@@ -107,7 +201,10 @@ static inline int send_total(cre_node *node, uint32_t to, const cre_record *reco
 
     const uint32_t chunk = cre__ring_max_payload(&out->ring);
     const uint64_t ring_before = out->ring.own, spill_before = out->spill.own;
-    uint16_t flags = record->flags & (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED), continued = 0;
+    uint16_t flags = record->flags & (uint16_t)~CRE__LINK_FLAGS, continued = 0;
+    if (total >= CRE__BY_REFERENCE && !out->spilling &&
+        send_reference(node, out, record, flags, parts, count, (uint32_t)total))
+        return 0;
     if (!out->spilling && total <= chunk &&
         write_whole(&out->ring, record, flags, parts, count, (uint32_t)total))
         return 0;
@@ -188,6 +285,7 @@ void cre__node_publish(cre_node *node) {
 bool cre__node_flush(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, flush);
     node->flushes++;
+    if (node->arena.sent) reclaim(node);
     for (uint32_t at = 0; at < node->dirty_count;) {
         uint32_t to = node->dirty[at];
         outbound *out = &node->out[to];
@@ -230,6 +328,7 @@ void cre__node_trim(cre_node *node) {
 }
 
 void cre__node_free_outbound(cre_node *node) {
+    cre__arena_close(&node->arena);
     cre__free(node->out);
     cre__free(node->dirty);
 }

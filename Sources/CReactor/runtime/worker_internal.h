@@ -127,7 +127,8 @@ static inline void cre__count_transit(cre_engine *engine, cre_node *node) {
  * its queue: in their rings, in the memory behind them, and read in the same turn. */
 static inline uint64_t cre__in_flight(const cre_bus_config *config) {
     const uint64_t most = 1u << 30;
-    uint64_t of_one = 2ull * config->ring_bytes + config->queue_bytes + config->max_payload;
+    const uint64_t arena = config->arena_bytes == CRE_BUS_NO_ARENA ? 0 : config->arena_bytes;
+    uint64_t of_one = 2ull * config->ring_bytes + config->queue_bytes + config->max_payload + arena / 2;
     return of_one < most / config->nodes ? of_one * config->nodes : most;
 }
 

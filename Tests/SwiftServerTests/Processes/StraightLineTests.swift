@@ -149,11 +149,11 @@ extension ProcessTests {
             try ServerProcess.run(.straightLine, mode, { $0.maxQueue = 1_000_000 }) { server in
                 let slow = try StraightLineTests.connect(server, "/echo")
                 let quick = try StraightLineTests.connect(server, "/echo")
-                try slow.send(.pushLarge(200))
+                try slow.send(.pushLarge(500))
                 #expect(try quick.ask("hello") == "hello")
                 usleep(50_000)
                 #expect(server.events(.pushedLarge).isEmpty)
-                for index in 0..<200 {
+                for index in 0..<500 {
                     let text = try slow.receiveText()
                     #expect(text.hasPrefix("\(index) x") && text.utf8.count > 100_000)
                 }

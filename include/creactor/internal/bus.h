@@ -24,6 +24,9 @@ typedef struct cre_bus cre_bus;
 /** A mailbox that one thread has open. */
 typedef struct cre_node cre_node;
 
+/** Records of all sizes travel in rings. */
+#define CRE_BUS_NO_ARENA UINT32_MAX
+
 /** The sizes of a bus. A member of 0 takes its default. */
 typedef struct cre_bus_config {
     uint32_t nodes;       /* 1...1024; required */
@@ -32,6 +35,8 @@ typedef struct cre_bus_config {
     uint32_t queue_bytes; /* the most bytes in the spill behind one full ring; 0: 8 MiB */
     uint32_t max_payload; /* bytes of the largest payload, reassembled; 0: 16 MiB */
     uint32_t spin_ns;     /* time for which a busy node looks for records before it sleeps; 0: none */
+    uint32_t arena_bytes; /* of each node, for payloads of 32 KiB and more: a multiple of 16 KiB up to 1 GiB;
+                             0: 32 MiB; CRE_BUS_NO_ARENA: none */
 } cre_bus_config;
 
 /** Creates the segment (a memfd) and one eventfd per node. The children of a fork share it. Returns 0 and

@@ -1,0 +1,145 @@
+#include "link/arena.h"
+
+#include <creactor/error.h>
+#include <sys/mman.h>
+
+#include "core/memory.h"
+
+#define WORD 64u
+
+int cre__arena_open(cre__arena *arena, void *memory, uint32_t bytes) {
+    arena->memory = memory;
+    arena->granules = bytes / CRE__GRANULE;
+    arena->map = cre__calloc((arena->granules + WORD - 1) / WORD, sizeof *arena->map);
+    arena->runs = cre__calloc(arena->granules, sizeof *arena->runs);
+    if (arena->map && arena->runs) return 0;
+    cre__arena_close(arena);
+    return CRE_ENOMEM;
+}
+
+void cre__arena_close(cre__arena *arena) {
+    cre__free(arena->map);
+    cre__free(arena->runs);
+    *arena = (cre__arena){ 0 };
+}
+
+static bool is_taken(const cre__arena *arena, uint32_t granule) {
+    return arena->map[granule / WORD] >> (granule % WORD) & 1;
+}
+
+static void mark(cre__arena *arena, uint32_t first, uint32_t count) {
+    for (uint32_t i = first; i < first + count; i++)
+        arena->map[i / WORD] ^= 1ull << (i % WORD);
+}
+
+/* The first fit, so that few pages are in use, and warm. */
+static uint32_t find(const cre__arena *arena, uint32_t count) {
+    uint32_t free = 0;
+    for (uint32_t i = 0; i < arena->granules; i++) {
+        if (i % WORD == 0 && arena->map[i / WORD] == UINT64_MAX) {
+            free = 0;
+            i += WORD - 1;
+        } else if (is_taken(arena, i)) {
+            free = 0;
+        } else if (++free == count) {
+            return i + 1 - count;
+        }
+    }
+    return CRE__NO_RUN;
+}
+
+static uint32_t granules_of(size_t size) {
+    return (uint32_t)((size + CRE__GRANULE - 1) / CRE__GRANULE);
+}
+
+static void begin_run(cre__arena *arena, uint32_t first, uint32_t count) {
+    mark(arena, first, count);
+    arena->runs[first].count = count;
+    arena->taken += count;
+    if (arena->touched < first + count) arena->touched = first + count;
+}
+
+uint8_t *cre__arena_take(cre__arena *arena, size_t size) {
+    if (!arena->runs || size > (size_t)arena->granules * CRE__GRANULE) return NULL;
+    const uint32_t count = granules_of(size), first = find(arena, count);
+    if (first == CRE__NO_RUN) return NULL;
+    begin_run(arena, first, count);
+    arena->runs[first].kept = true;
+    arena->active = true;
+    return arena->memory + (size_t)first * CRE__GRANULE;
+}
+
+static void free_unused(cre__arena *arena, uint32_t first) {
+    cre__run *run = &arena->runs[first];
+    if (run->kept || run->sent) return;
+    mark(arena, first, run->count);
+    arena->taken -= run->count;
+    run->count = 0;
+}
+
+static uint32_t index_of(const cre__arena *arena, const uint8_t *memory) {
+    return (uint32_t)((size_t)(memory - arena->memory) / CRE__GRANULE);
+}
+
+void cre__arena_give(cre__arena *arena, const uint8_t *memory) {
+    const uint32_t first = index_of(arena, memory);
+    arena->runs[first].kept = false;
+    free_unused(arena, first);
+}
+
+uint32_t cre__arena_run_at(const cre__arena *arena, const uint8_t *data, size_t length) {
+    const uintptr_t offset = (uintptr_t)data - (uintptr_t)arena->memory;
+    if (!arena->runs || offset >= (uintptr_t)arena->granules * CRE__GRANULE || offset % CRE__GRANULE)
+        return CRE__NO_RUN;
+    const uint32_t first = index_of(arena, data);
+    const cre__run *run = &arena->runs[first];
+    return run->kept && !run->sent && length <= (size_t)run->count * CRE__GRANULE ? first : CRE__NO_RUN;
+}
+
+void cre__arena_send(cre__arena *arena, cre__sent_runs *sent, uint32_t run, uint64_t end) {
+    arena->runs[run].sent = true;
+    arena->runs[run].end = end;
+    if (sent->granules)
+        arena->runs[sent->last].next = run;
+    else
+        sent->first = run;
+    sent->last = run;
+    sent->granules += arena->runs[run].count;
+    arena->sent += arena->runs[run].count;
+}
+
+void cre__arena_restore(cre__arena *arena, cre__sent_runs *sent, const cre__reference *reference,
+                        uint64_t end) {
+    const uint32_t first = reference->granule, count = granules_of(reference->length);
+    if (!count || !cre__arena_find(arena->memory, arena->granules, reference)) return;
+    for (uint32_t i = first; i < first + count; i++)
+        if (is_taken(arena, i)) return;
+    begin_run(arena, first, count);
+    cre__arena_send(arena, sent, first, end);
+}
+
+static void reclaim_first(cre__arena *arena, cre__sent_runs *sent) {
+    const uint32_t first = sent->first;
+    cre__run *run = &arena->runs[first];
+    sent->granules -= run->count;
+    arena->sent -= run->count;
+    sent->first = run->next;
+    run->sent = false;
+    free_unused(arena, first);
+}
+
+void cre__arena_reclaim(cre__arena *arena, cre__sent_runs *sent, uint64_t head) {
+    while (sent->granules && (int64_t)(head - arena->runs[sent->first].end) >= 0)
+        reclaim_first(arena, sent);
+}
+
+void cre__arena_reclaim_all(cre__arena *arena, cre__sent_runs *sent) {
+    while (sent->granules)
+        reclaim_first(arena, sent);
+}
+
+void cre__arena_trim(cre__arena *arena) {
+    if (!arena->touched || arena->taken) return;
+    madvise(arena->memory, (size_t)arena->touched * CRE__GRANULE, MADV_REMOVE);
+    arena->touched = 0;
+}

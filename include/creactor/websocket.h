@@ -25,6 +25,17 @@ CRE_BEGIN_DECLS
 #define CRE_WS_DEFAULT_MAX_MESSAGE   1048576u /* 1 MiB */
 #define CRE_WS_DEFAULT_MAX_FRAGMENTS 16384u   /* limits the work that tiny or empty fragments cause */
 
+/** Where the payloads of large messages are collected, instead of memory of the allocator: those of one
+ * frame, without compression. Other processes may read and change what is in it. */
+typedef struct cre_ws_memory {
+    /** Returns `size` bytes, or NULL: the allocator's memory is used. */
+    uint8_t *(*take)(void *context, size_t size);
+    /** Gives back what `take` returned. */
+    void (*give)(void *context, uint8_t *memory);
+    void *context;  /* of both */
+    uint64_t least; /* bytes of the smallest message that is large */
+} cre_ws_memory;
+
 /** The configuration that sessions share. All zero is a valid server configuration. It is borrowed by the
  * sessions initialised with it: it must outlive them and not change meanwhile. Like a session it has no size
  * and does not grow while the shared library keeps its name. */
@@ -34,6 +45,7 @@ typedef struct cre_ws_config {
     bool client;            /* this side is the client: frames received are unmasked */
     bool skip_utf8;         /* do not validate received text */
     bool fragments;         /* deliver each fragment instead of merging them to messages */
+    const cre_ws_memory *memory; /* NULL, or with `take` NULL: the allocator's */
 } cre_ws_config;
 
 /** A received message, fragment or control frame. */

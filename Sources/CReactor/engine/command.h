@@ -64,6 +64,10 @@ typedef struct cre__transit {
  * destroyed. */
 void cre__engine_set_transit(cre_engine *engine, const cre__transit *transit);
 
+/* Has large messages of WebSockets collected in `memory`, which is copied. What is taken from it is given
+ * back before the engine is destroyed. */
+void cre__engine_set_message_memory(cre_engine *engine, const cre_ws_memory *memory);
+
 /* Compares what the connection table shows of some of the engine's connections, or of all when something was
  * overwritten, and writes that again. Returns how much was overwritten. To be called now and then. */
 uint64_t cre__engine_repair(cre_engine *engine);

@@ -244,6 +244,10 @@ void cre__engine_set_transit(cre_engine *engine, const cre__transit *transit) {
     cre__net_set_transit(&engine->net, engine->transit.held);
 }
 
+void cre__engine_set_message_memory(cre_engine *engine, const cre_ws_memory *memory) {
+    engine->message_memory = *memory;
+}
+
 void cre_engine_stop_listening(cre_engine *engine) {
     cre__listeners_close(engine);
     cre__datagrams_stop(engine); /* answers may still be sent */

@@ -69,6 +69,7 @@ struct cre_engine {
     size_t repaired_up_to; /* the 64 places in `streams` up to which the table was compared */
     cre__net net;
     cre__transit transit;
+    cre_ws_memory message_memory; /* for large messages; its `take` may be NULL */
     cre__conn *unreported; /* their end could not be reported for want of memory; linked by next_dirty */
     cre__hook flush;
     cre__batch batch;

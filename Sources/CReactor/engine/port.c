@@ -100,7 +100,8 @@ static bool prepare_http2(cre__port *port) {
 }
 
 /* Completes a port whose options are copied. */
-static int prepare(cre__port *port, const cre_engine_config *config) {
+static int prepare(cre__port *port, cre_engine *engine) {
+    const cre_engine_config *config = &engine->config;
     int result = take_framing(port);
     if (!result) result = take_proxies(port);
     if (result) return result;
@@ -112,6 +113,7 @@ static int prepare(cre__port *port, const cre_engine_config *config) {
     port->ws_config = (cre_ws_config){
         .max_message = port->options.max_message,
         .max_fragments = fragments > CRE_WS_DEFAULT_MAX_FRAGMENTS ? fragments : CRE_WS_DEFAULT_MAX_FRAGMENTS,
+        .memory = &engine->message_memory,
     };
     port->http_limits = (cre_http_limits){ .max_head = port->options.max_head };
     return 0;
@@ -128,11 +130,11 @@ int cre__ports_open(cre_engine *engine) {
                                           .protocol = CRE_PROTOCOL_WEBSOCKET,
                                           .http = config->http,
                                           .stream_bodies = config->stream_bodies };
-    int result = prepare(others, config);
+    int result = prepare(others, engine);
     for (uint16_t i = 0; i < config->port_count && !result; i++) {
         cre__port *port = &engine->ports[i];
         result = cre__config_take_at(&port->options, sizeof port->options, config->ports, i);
-        if (!result) result = prepare(port, config);
+        if (!result) result = prepare(port, engine);
     }
     config->ports = NULL; /* borrowed for this call */
     return result;

@@ -135,10 +135,16 @@ static bool open_arena(cre_node *node) {
     return true;
 }
 
-uint8_t *cre__node_take_room(cre_node *node, size_t size) {
+static uint8_t *take_room(cre_node *node, size_t size) {
     if (!open_arena(node)) return NULL;
     reclaim(node);
     return cre__arena_take(&node->arena, size);
+}
+
+/* What nobody has sent yet may have half of the arena, so that there is room for other payloads. */
+uint8_t *cre__node_take_room(cre_node *node, size_t size) {
+    const uint64_t kept = (uint64_t)(node->arena.taken - node->arena.sent) * CRE__GRANULE;
+    return kept + size <= node->bus->arena_bytes / 2 ? take_room(node, size) : NULL;
 }
 
 void cre__node_give_room(cre_node *node, uint8_t *room) {
@@ -158,7 +164,7 @@ static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *o
     if (count == 1) run = cre__arena_run_at(&node->arena, parts->data, total);
     uint8_t *room = NULL;
     if (run == CRE__NO_RUN) {
-        room = cre__node_take_room(node, total);
+        room = take_room(node, total);
         if (!room) return false;
         run = cre__arena_run_at(&node->arena, room, total);
     }

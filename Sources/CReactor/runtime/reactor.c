@@ -51,6 +51,15 @@ static bool idle(void *context, uint16_t worker) {
     return cre__bus_sleeps(reactor->config.bus, worker);
 }
 
+/* A large message is received where its worker will find it. */
+static uint8_t *take_room(void *context, size_t size) {
+    return cre__node_take_room(((cre_reactor *)context)->node, size);
+}
+
+static void give_room(void *context, uint8_t *room) {
+    cre__node_give_room(((cre_reactor *)context)->node, room);
+}
+
 /* ---- commands in: from processes that run user code, so nothing is taken for granted ---- */
 
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
@@ -157,7 +166,13 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     if (!result) result = cre_engine_create(reactor->loop, &engine, &reactor->engine);
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
-    if (!result) cre__count_transit(reactor->engine, reactor->node);
+    if (!result) {
+        cre__count_transit(reactor->engine, reactor->node);
+        cre__engine_set_message_memory(reactor->engine, &(cre_ws_memory){ .take = take_room,
+                                                                          .give = give_room,
+                                                                          .context = reactor,
+                                                                          .least = CRE__BY_REFERENCE });
+    }
     if (!result) {
         /* Signals are the business of the thread that starts reactors. */
         sigset_t all, before;

@@ -1,8 +1,9 @@
-/* The buffer of a session for an incomplete message or frame: one block of memory that grows. */
+/* The buffer of a session for an incomplete message or frame. It grows, unless it is in memory of the caller.
+ */
 #ifndef CRE_WS_MESSAGE_H
 #define CRE_WS_MESSAGE_H
 
-#include <creactor/websocket_utf8.h>
+#include <creactor/websocket.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +15,8 @@ typedef struct cre__ws_message {
     uint32_t fragments;
     cre_utf8 utf8;
     uint8_t control; /* bytes received of an incomplete control frame */
-    uint8_t data[];
+    uint8_t *data;   /* in the same block, or `memory` gave it */
+    const cre_ws_memory *memory;
 } cre__ws_message;
 
 /*
@@ -24,5 +26,13 @@ typedef struct cre__ws_message {
  * several times doubles, up to `limit`. False: no memory, nothing has changed.
  */
 bool cre__ws_message_reserve(cre__ws_message **message, size_t now, size_t expected, size_t limit);
+
+/* Moves *message, which may be NULL, to memory of the caller with room for `expected` bytes, if they are many
+ * and a fair part has arrived. False: nothing has changed. */
+bool cre__ws_message_move(cre__ws_message **message, size_t now, size_t expected,
+                          const cre_ws_memory *memory);
+
+/* NULL is ignored. */
+void cre__ws_message_free(cre__ws_message *message);
 
 #endif

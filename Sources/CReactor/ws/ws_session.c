@@ -29,7 +29,7 @@ static inline size_t message_limit(const cre_ws_config *config) {
 }
 
 static void release(cre_ws_session *session) {
-    cre__free(session->message);
+    cre__ws_message_free(session->message);
     session->message = NULL;
     session->state &= (uint8_t)~DELIVERED;
 }
@@ -155,6 +155,11 @@ static inline uint64_t unmask(const cre_ws_session *session, uint8_t *to, const 
 
 static bool reserve(cre_ws_session *session, size_t now, size_t expected) {
     if (session->message && session->message->capacity >= now) return true;
+    /* A control frame, whose bytes decide something, never comes within such a message; neither does a
+     * message grow that consists of one frame. */
+    if (session->config->memory && !(session->state & IN_MESSAGE) && !is_compressed(session) &&
+        cre__ws_message_move(&session->message, now, expected, session->config->memory))
+        return true;
     size_t limit =
         session->state & IN_MESSAGE ? message_limit(session->config) + CRE_WS_MAX_CONTROL : expected;
     return cre__ws_message_reserve(&session->message, now, expected, limit);

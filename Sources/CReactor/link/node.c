@@ -353,6 +353,7 @@ static bool on_arm(cre__hook *hook) {
         node->active = false;
         node->used = true;
         if (!node->check) start_check(node);
+        if (node->arena.sent) cre__node_reclaim(node);
     }
     atomic_store_explicit(&block->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);

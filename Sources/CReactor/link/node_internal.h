@@ -18,7 +18,6 @@ typedef struct outbound {
     uint32_t generation; /* of the consumer, when last looked at */
     uint32_t roomed;     /* the flush in which `room` was called last */
     uint64_t held;       /* its part of the node's `held` */
-    cre__sent_runs sent; /* of the node's arena */
     bool congested; /* the owner was notified, or could see, that records queue: `room` is due when they no
                        longer do */
 } outbound;
@@ -54,9 +53,10 @@ struct cre_node {
     uint32_t flushes;                      /* how often it was flushed */
     uint64_t senders[CRE__MAX_NODES / 64]; /* whose rings are open */
     uint64_t spin_ns;
-    cre__arena arena;    /* for what it sends; opened with the first large record */
-    uint64_t arena_held; /* its part of `held` */
-    uint64_t held;       /* bytes of large and spilled records on their way, in both directions */
+    cre__arena arena;     /* for what it sends; opened with the first large record */
+    cre__sent_runs *sent; /* by receiver; opened with the arena */
+    uint64_t arena_held;  /* its part of `held` */
+    uint64_t held;        /* bytes of large and spilled records on their way, in both directions */
     /* The whole record that is being handled, and its sender; NULL: none. */
     const cre_record *handled;
     uint32_t handled_from;
@@ -105,7 +105,9 @@ void cre__node_mend(cre_node *node);
 bool cre__node_has_room_again(cre_node *node);
 /* Gives back what a burst has used of the rings. */
 void cre__node_trim(cre_node *node);
-/* Frees payloads in the arena whose records were served, and the arena's pages when it is no longer used.
+/* Frees payloads in the arena whose records were served. Not before the arena is open. */
+void cre__node_reclaim(cre_node *node);
+/* The same, and the arena's pages when it is no longer used.
  * Returns whether it is in use. */
 bool cre__node_tidy_arena(cre_node *node);
 void cre__node_free_outbound(cre_node *node);

@@ -24,16 +24,20 @@ static bool is_spilling(outbound *out) {
     return out->spilling;
 }
 
+static __attribute__((noinline)) void mend_for_successor(cre_node *node, outbound *out) {
+    if (!cre__ring_mend(&out->ring)) return;
+    if (node->sent) cre__arena_reclaim_all(&node->arena, &node->sent[out - node->out]);
+    cre__spill_reset(&out->spill);
+    out->spilling = false;
+}
+
 /* A consumer that was replaced may have found the ring in such a state that it could not go on. */
 static void look_at_consumer(cre_node *node, uint32_t to) {
     outbound *out = &node->out[to];
     uint32_t now = atomic_load_explicit(&node->bus->nodes[to].generation, memory_order_acquire);
     if (now == out->generation) return;
     out->generation = now;
-    if (!cre__ring_mend(&out->ring)) return;
-    cre__arena_reclaim_all(&node->arena, &out->sent);
-    cre__spill_reset(&out->spill);
-    out->spilling = false;
+    mend_for_successor(node, out);
 }
 
 static void mark_dirty(cre_node *node, uint32_t to) {
@@ -94,19 +98,19 @@ static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16
 
 /* ---- large payloads ---- */
 
-static void reclaim(cre_node *node) {
+void cre__node_reclaim(cre_node *node) {
     for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
-        outbound *out = &node->out[to];
-        if (!out->sent.granules) continue;
-        const uint64_t head = atomic_load_explicit(&out->ring.control->head, memory_order_acquire);
-        cre__arena_reclaim(&node->arena, &out->sent, head);
+        if (!node->sent[to].granules) continue;
+        const cre__ring_control *control = node->out[to].ring.control;
+        cre__arena_reclaim(&node->arena, &node->sent[to],
+                           atomic_load_explicit(&control->head, memory_order_acquire));
     }
     cre__node_count_held(node, &node->arena_held, (uint64_t)node->arena.sent * CRE__GRANULE);
 }
 
 typedef struct predecessor {
-    cre_node *node;
-    outbound *out;
+    cre__arena *arena;
+    cre__sent_runs *sent;
 } predecessor;
 
 static void restore_run(void *context, const cre_record *record, const uint8_t *payload, uint64_t end) {
@@ -114,21 +118,23 @@ static void restore_run(void *context, const cre_record *record, const uint8_t *
     cre__reference reference;
     if (!(record->flags & CRE_RECORD_REFERENCE) || record->length != sizeof reference) return;
     memcpy(&reference, payload, sizeof reference);
-    cre__arena_restore(&it->node->arena, &it->out->sent, &reference, end);
+    cre__arena_restore(it->arena, it->sent, &reference, end);
 }
 
 /* Receivers may still be reading what a predecessor sent. */
 static bool open_arena(cre_node *node) {
     if (node->arena.runs) return true;
-    if (!node->bus->arena_bytes ||
+    if (!node->bus->arena_bytes) return false;
+    if (!node->sent) node->sent = cre__calloc(node->bus->config.nodes, sizeof *node->sent);
+    if (!node->sent ||
         cre__arena_open(&node->arena, cre__bus_arena(node->bus, node->id), node->bus->arena_bytes))
         return false;
     for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
         const uint64_t senders =
             atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
         if (!(senders & 1ull << (node->id % 64))) continue;
-        predecessor it = { node, open_outbound(node, to) };
-        cre__ring_each_unfreed(&it.out->ring, restore_run, &it);
+        predecessor it = { &node->arena, &node->sent[to] };
+        cre__ring_each_unfreed(&open_outbound(node, to)->ring, restore_run, &it);
     }
     /* A predecessor may have used any of it. */
     node->arena.touched = node->arena.granules;
@@ -137,7 +143,7 @@ static bool open_arena(cre_node *node) {
 
 static uint8_t *take_room(cre_node *node, size_t size) {
     if (!open_arena(node)) return NULL;
-    reclaim(node);
+    cre__node_reclaim(node);
     return cre__arena_take(&node->arena, size);
 }
 
@@ -156,10 +162,11 @@ void cre__node_give_room(cre_node *node, uint8_t *room) {
 static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *out, const cre_record *record,
                                                      uint16_t flags, const cre_slice *parts, int count,
                                                      uint32_t total) {
-    if ((uint64_t)out->sent.granules * CRE__GRANULE + total > node->bus->arena_bytes / 2) {
-        reclaim(node);
-        if ((uint64_t)out->sent.granules * CRE__GRANULE + total > node->bus->arena_bytes / 2) return false;
-    }
+    if (!open_arena(node)) return false;
+    cre__sent_runs *sent = &node->sent[out - node->out];
+    const uint64_t most = node->bus->arena_bytes / 2;
+    if ((uint64_t)sent->granules * CRE__GRANULE + total > most) cre__node_reclaim(node);
+    if ((uint64_t)sent->granules * CRE__GRANULE + total > most) return false;
     uint32_t run = CRE__NO_RUN;
     if (count == 1) run = cre__arena_run_at(&node->arena, parts->data, total);
     uint8_t *room = NULL;
@@ -174,7 +181,7 @@ static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *o
     uint8_t *at = cre__ring_write(&out->ring, &header, sizeof reference);
     if (at) {
         memcpy(at, &reference, sizeof reference);
-        cre__arena_send(&node->arena, &out->sent, run, out->ring.own);
+        cre__arena_send(&node->arena, sent, run, out->ring.own);
         size_t offset = 0;
         if (room) copy_parts(room, &parts, &offset, total);
         cre__node_count_held(node, &node->arena_held, (uint64_t)node->arena.sent * CRE__GRANULE);
@@ -185,34 +192,20 @@ static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *o
 
 bool cre__node_tidy_arena(cre_node *node) {
     if (!node->arena.runs) return false;
-    reclaim(node);
+    cre__node_reclaim(node);
     if (!node->arena.active) cre__arena_trim(&node->arena);
     node->arena.active = false;
     return node->arena.touched != 0;
 }
 
-static inline int send_total(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
-                             int count, size_t total, size_t limit) {
-    if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
-    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
-
-    outbound *out = open_outbound(node, to);
-    uint64_t queued = is_spilling(out) ? cre__spill_queued(&out->spill) : 0;
-    if (queued && queued + total > limit) {
-        out->congested = true;
-        return CRE_ELINK_FULL;
-    }
-    mark_dirty(node, to);
-    node->active = true;
-
+/* A record that is large, or has no room in the ring: by reference, in chunks, or to the spill. */
+static __attribute__((noinline)) int send_specially(cre_node *node, outbound *out, const cre_record *record,
+                                                    const cre_slice *parts, int count, size_t total) {
     const uint32_t chunk = cre__ring_max_payload(&out->ring);
     const uint64_t ring_before = out->ring.own, spill_before = out->spill.own;
     uint16_t flags = record->flags & (uint16_t)~CRE__LINK_FLAGS, continued = 0;
     if (total >= CRE__BY_REFERENCE && !out->spilling &&
         send_reference(node, out, record, flags, parts, count, (uint32_t)total))
-        return 0;
-    if (!out->spilling && total <= chunk &&
-        write_whole(&out->ring, record, flags, parts, count, (uint32_t)total))
         return 0;
     const cre_slice *part = parts;
     size_t offset = 0, left = total;
@@ -239,6 +232,30 @@ static inline int send_total(cre_node *node, uint32_t to, const cre_record *reco
         continued = CRE_RECORD_CONTINUED;
     } while (left);
     return 0;
+}
+
+/* Inline in both of its callers: it runs for each record. */
+static inline __attribute__((always_inline)) int send_total(cre_node *node, uint32_t to,
+                                                            const cre_record *record, const cre_slice *parts,
+                                                            int count, size_t total, size_t limit) {
+    if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
+    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
+
+    outbound *out = open_outbound(node, to);
+    uint64_t queued = is_spilling(out) ? cre__spill_queued(&out->spill) : 0;
+    if (queued && queued + total > limit) {
+        out->congested = true;
+        return CRE_ELINK_FULL;
+    }
+    mark_dirty(node, to);
+    node->active = true;
+
+    if (__builtin_expect(!out->spilling && total < CRE__BY_REFERENCE, 1) &&
+        total <= cre__ring_max_payload(&out->ring) &&
+        write_whole(&out->ring, record, record->flags & (uint16_t)~CRE__LINK_FLAGS, parts, count,
+                    (uint32_t)total))
+        return 0;
+    return send_specially(node, out, record, parts, count, total);
 }
 
 int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
@@ -291,7 +308,6 @@ void cre__node_publish(cre_node *node) {
 bool cre__node_flush(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, flush);
     node->flushes++;
-    if (node->arena.sent) reclaim(node);
     for (uint32_t at = 0; at < node->dirty_count;) {
         uint32_t to = node->dirty[at];
         outbound *out = &node->out[to];
@@ -335,6 +351,7 @@ void cre__node_trim(cre_node *node) {
 
 void cre__node_free_outbound(cre_node *node) {
     cre__arena_close(&node->arena);
+    cre__free(node->sent);
     cre__free(node->out);
     cre__free(node->dirty);
 }

@@ -252,7 +252,7 @@ TEST(a_suspended_task_holds_large_ones_that_came_in_part) {
     REQUIRE(cre_task_post(all[0].worker, 0, CRE_TASK_NOTED, large, sizeof large, &posting) == 0);
     turn(&all[0]);
     turn(&all[2]);
-    CHECK(cre_worker_receiving(all[2].worker));
+    CHECK(!cre_worker_end_receiving(all[2].worker));
     all[2].suspends = true;
     post(&all[1], 0, CRE_TASK_NOTED, "first");
     for (int round = 0; round < 16; round++)
@@ -265,7 +265,7 @@ TEST(a_suspended_task_holds_large_ones_that_came_in_part) {
     CHECK_EQ(all[1].finals, 1);
     for (int round = 0; round < 16; round++)
         turn_all(all);
-    CHECK(!cre_worker_receiving(all[2].worker));
+    CHECK(cre_worker_end_receiving(all[2].worker));
     CHECK_EQ(all[2].tasks, 2);
     CHECK_EQ(all[0].finals, 1);
     FAMILY_END();

@@ -19,10 +19,11 @@
 
 #include "link/ring.h"
 
-/* The unit of allocation. */
+/* The unit of allocation, and the least payload that is sent by reference. The simulation has smaller ones. */
+#ifndef CRE__GRANULE
 #define CRE__GRANULE 16384u
-/* The least payload that is sent by reference. */
 #define CRE__BY_REFERENCE 32768u
+#endif
 
 #define CRE__NO_RUN UINT32_MAX
 

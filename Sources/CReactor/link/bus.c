@@ -209,8 +209,9 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     atomic_store(&bus->activities[node].ending, 0);
     cre_bus_set_requests(bus, node, 0, 0);
     cre_table_sweep(bus->table, (uint16_t)node);
-    /* What others send them would wait, too, until a successor wakes them. */
-    cre__bus_wake_receivers(bus, node);
+    /* It may have died while it woke another node, which waits until it is woken again. */
+    for (uint32_t other = 0; other < bus->config.nodes; other++)
+        if (other != node) cre__bus_wake_always(bus, other);
 }
 
 void cre_bus_get_loop_stats(const cre_bus *bus, cre_loop_stats *out) {

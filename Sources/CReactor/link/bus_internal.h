@@ -44,6 +44,9 @@ typedef struct cre__activity_block {
     _Atomic uint32_t task_from, task_kind;
     _Atomic uint64_t task_taken; /* cre__bus_taken, once that task was taken */
     _Atomic uint64_t task_ended; /* cre__bus_published, once its poster can see its end; odd: not sent yet */
+    /* The request that a worker has taken last, from which node, and cre__bus_taken once it was. */
+    _Atomic uint64_t request_session, request_taken;
+    _Atomic uint32_t request_from, request_number;
     _Alignas(64) _Atomic uint64_t tasks_given; /* to it, by all others */
     _Atomic uint64_t tasks_done;               /* by it, whatever became of them */
     _Alignas(64) _Atomic uint64_t counts[8];   /* by cre_bus_counter */

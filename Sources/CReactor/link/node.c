@@ -101,14 +101,14 @@ static void announce(cre_node *node, uint32_t from, const cre_record *record, ui
 
 static inline void take_from_ring(cre_node *node, uint32_t from, const cre_record *record) {
     cre__ring *ring = &node->in[from].ring;
-    if (node->handlers.taking)
+    if (record->kind == node->handlers.taking_kind)
         announce(node, from, record, ring->next, atomic_load(&ring->control->spill_taken));
     cre__ring_take(ring);
 }
 
 static void take_from_spill(cre_node *node, uint32_t from, const cre_record *record) {
     cre__spill *spill = &node->in[from].spill;
-    if (node->handlers.taking)
+    if (record->kind == node->handlers.taking_kind)
         announce(node, from, record, atomic_load(&spill->control->taken),
                  spill->own + cre__record_size(record->length));
     cre__spill_take(spill, record);
@@ -290,6 +290,23 @@ static void start_check(cre_node *node) {
     if (cre_timer_start(node->loop, CHECK_MS, 0, on_check, node, &node->check)) node->check = NULL;
 }
 
+static bool has_unread(inbound *in) {
+    return cre__ring_has_more(&in->ring) || cre__spill_tail(&in->spill) != in->spill.own;
+}
+
+/* A sender may have died between publishing the beginning of a large record in the ring and its rest in the
+ * spill. It is dropped when nothing came for a second, so that nobody waits for its end. Returns whether one
+ * is under way. */
+static bool drop_stale(cre_node *node, inbound *in) {
+    const uint64_t at = in->ring.own + in->spill.own;
+    if (in->data && in->checked == at && !has_unread(in)) {
+        drop_partial(in);
+        count_inbound(node, in);
+    }
+    in->checked = in->data ? at : 0;
+    return in->data != NULL;
+}
+
 /* A node that is not used has no timer, so an idle process does not wake up. */
 static void on_check(void *context, cre_timer *timer) {
     cre_node *node = context;
@@ -302,8 +319,10 @@ static void on_check(void *context, cre_timer *timer) {
     again |= cre__node_remind(node);
     again |= cre__node_tidy_arena(node);
     for (uint32_t from = 0; from < node->bus->config.nodes; from++) {
-        const inbound *in = &node->in[from];
-        if (!in->open || !in->ring.broken) continue;
+        inbound *in = &node->in[from];
+        if (!in->open) continue;
+        again |= drop_stale(node, in);
+        if (!in->ring.broken) continue;
         again = true;
         /* A successor has reset the ring before it showed its pid. Perhaps the pid was not known before. */
         if (node->handlers.violation && cre_bus_pid(node->bus, from) &&
@@ -315,10 +334,6 @@ static void on_check(void *context, cre_timer *timer) {
 }
 
 /* ---- sleeping ---- */
-
-static bool has_unread(inbound *in) {
-    return cre__ring_has_more(&in->ring) || cre__spill_tail(&in->spill) != in->spill.own;
-}
 
 static bool visit_pending(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];

@@ -31,7 +31,8 @@ typedef struct inbound {
     bool lost;              /* the record under way is lost: the rest of it is dropped... */
     bool unreported;        /* ...and its receiver is notified at its end */
     cre_record partial;
-    uint8_t *data; /* NULL: no chunked record under way */
+    uint64_t checked; /* where it stood when last checked; 0: none was under way */
+    uint8_t *data;    /* NULL: no chunked record under way */
     size_t length, capacity;
     uint64_t held; /* its part of the node's `held` */
 } inbound;

@@ -11,8 +11,9 @@
 #include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
 
-/* Of a slot's request_taken; below it is the request's number. */
-enum { TAKEN = 256 };
+/* Of a slot's request_taken; below it is the request's number. Of an activity's, whose positions are even,
+ * while what is beside it changes. */
+enum { TAKEN = 256, NOT_TAKEN = 1 };
 
 /* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
@@ -41,6 +42,20 @@ static void show_closing(cre_worker *worker, cre_session session) {
     cre__table_set_state(worker->table, session, CRE_CONNECTION_CLOSING);
 }
 
+/* Without these a connection would wait for ever, and nobody repeats them. */
+static bool is_indispensable(const cre_record *command) {
+    return command->kind == CRE_COMMAND_RESUME || command->kind == CRE_COMMAND_RESET ||
+           command->kind == CRE_COMMAND_ABANDON;
+}
+
+/* Sends such a command, which has no payload, when there is no room for any other record. */
+static int send_indispensable(cre_worker *worker, uint32_t owner, const cre_record *command) {
+    const size_t limit = (size_t)worker->config.bus->config.queue_bytes * 4;
+    int result = cre__node_send(worker->node, owner, command, NULL, 0, limit);
+    if (worker->immediate) cre_node_flush(worker->node);
+    return result;
+}
+
 static bool is_closing(cre_worker *worker, cre_session session) {
     return atomic_load_explicit(&slot_of(worker, session)->state, memory_order_relaxed) ==
            CRE_CONNECTION_CLOSING;
@@ -67,12 +82,30 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     return result;
 }
 
+/* The request that a predecessor took last, if that was the last record that it has taken. */
+static void abandon_last_request(cre_worker *worker) {
+    const cre_worker_config *config = &worker->config;
+    cre__activity_block *activity = worker->activity;
+    const uint64_t mark = atomic_load(&activity->request_taken);
+    const uint32_t from = atomic_load_explicit(&activity->request_from, memory_order_relaxed);
+    const cre_record command = {
+        .kind = CRE_COMMAND_ABANDON,
+        .opcode = (uint8_t)atomic_load_explicit(&activity->request_number, memory_order_relaxed),
+        .session = atomic_load_explicit(&activity->request_session, memory_order_relaxed),
+    };
+    if (!command.session || from >= config->bus->config.nodes ||
+        cre__bus_taken(config->bus, from, config->node) != mark)
+        return;
+    cre_worker_command(worker, &command, NULL, 0);
+}
+
 /*
  * A predecessor that died took requests with it that nobody will answer, and their clients would wait for
  * ever. Those it had not taken are still in the ring. Which of the others it has answered their owner knows:
  * not everything that it said was published. Connections that it had stopped reading are read again.
  */
 static void take_over_from_predecessor(cre_worker *worker) {
+    abandon_last_request(worker);
     cre_session sessions[64];
     uint32_t cursor = 0;
     for (size_t n; (n = cre_table_list(worker->table, &cursor, sessions, 64));) {
@@ -84,8 +117,8 @@ static void take_over_from_predecessor(cre_worker *worker) {
             cre_worker_command(worker, &command, NULL, 0);
             if (is_closing(worker, sessions[i])) { /* its owner may never have received the command */
                 command = (cre_record){ .kind = CRE_COMMAND_CLOSE, .session = sessions[i] };
-                cre__worker_send(worker, atomic_load_explicit(&slot->owner, memory_order_relaxed), &command,
-                                 NULL, 0);
+                send_indispensable(worker, atomic_load_explicit(&slot->owner, memory_order_relaxed),
+                                   &command);
             }
             uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
             if (!taken) continue;
@@ -94,6 +127,16 @@ static void take_over_from_predecessor(cre_worker *worker) {
             cre_worker_command(worker, &command, NULL, 0);
         }
     }
+}
+
+/* The process may be killed when it has taken a request, and before the slot of its connection shows that. */
+static void on_taking(void *context, uint32_t from, const cre_record *request, uint64_t mark) {
+    cre__activity_block *activity = ((cre_worker *)context)->activity;
+    atomic_store_explicit(&activity->request_taken, NOT_TAKEN, memory_order_relaxed);
+    atomic_store_explicit(&activity->request_session, request->session, memory_order_release);
+    atomic_store_explicit(&activity->request_number, request->opcode, memory_order_relaxed);
+    atomic_store_explicit(&activity->request_from, from, memory_order_relaxed);
+    atomic_store_explicit(&activity->request_taken, mark, memory_order_release);
 }
 
 /* Nobody will answer an event that is lost, and a stream goes on only without a hole. */
@@ -187,7 +230,8 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         .record = on_record,
         .violation = on_violation,
         .lost = on_lost,
-        .taking = cre__is_task_worker(worker) ? cre__task_taking : NULL,
+        .taking = cre__is_task_worker(worker) ? cre__task_taking : on_taking,
+        .taking_kind = cre__is_task_worker(worker) ? CRE_MESSAGE_TASK : CRE_EVENT_REQUEST,
         .rest = on_rest,
         .check = on_check,
     };
@@ -223,11 +267,19 @@ void cre_worker_destroy(cre_worker *worker) {
     cre__free(worker);
 }
 
+/* Other task workers send results of tasks that this one has posted, and for which it waits. */
+static void leave_tasks(cre_worker *worker) {
+    const cre_worker_config *config = &worker->config;
+    const uint32_t behind = (uint32_t)config->first_task + config->task_count;
+    cre_node_stop_receiving(worker->node, 0, config->first_task);
+    cre_node_stop_receiving(worker->node, behind, config->bus->config.nodes - behind);
+}
+
 void cre_worker_stop_receiving(cre_worker *worker) {
     const cre_worker_config *config = &worker->config;
     /* Those who own sockets themselves get no events of others. */
     if (cre__is_task_worker(worker))
-        cre_node_stop_receiving(worker->node, 0, config->bus->config.nodes);
+        leave_tasks(worker);
     else if (!worker->engine)
         cre_node_stop_receiving(worker->node, config->first_owner, config->owner_count);
 }
@@ -238,8 +290,10 @@ bool cre_worker_congested(const cre_worker *worker) {
     return false;
 }
 
-bool cre_worker_receiving(const cre_worker *worker) {
-    return cre_node_receiving(worker->node);
+bool cre_worker_end_receiving(cre_worker *worker) {
+    if (cre_node_receiving(worker->node)) return false;
+    cre_node_stop_receiving(worker->node, 0, worker->config.bus->config.nodes);
+    return true;
 }
 
 void cre_worker_set_immediate(cre_worker *worker, bool immediate) {
@@ -298,13 +352,14 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         if (is_full(worker, slot_of(worker, command->session), cre__slices_length(parts, count)))
             return CRE_EQUEUE_FULL;
     }
-    result = cre__worker_send(worker, owner, command, parts, count);
+    result = !count && is_indispensable(command) ? send_indispensable(worker, owner, command)
+                                                 : cre__worker_send(worker, owner, command, parts, count);
     if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))
         show_closing(worker, command->session);
     /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */
     if (result && command->kind == CRE_COMMAND_RESPOND_BODY && (command->flags & CRE_RECORD_FINAL)) {
         cre_record reset = { .kind = CRE_COMMAND_RESET, .session = command->session };
-        cre__worker_send(worker, owner, &reset, NULL, 0);
+        send_indispensable(worker, owner, &reset);
     }
     return result;
 }

@@ -17,8 +17,9 @@ extension WorkerLink {
     /// Makes each command leave at once instead of at the end of the loop's turn: for code that blocks the loop.
     func setImmediate(_ isImmediate: Bool) { unsafe cre_worker_set_immediate(raw, isImmediate) }
 
-    /// Whether a large record has arrived in part: closing the link now would lose it.
-    var isReceiving: Bool { unsafe cre_worker_receiving(raw) }
+    /// Stops receiving for good, so that the link can be closed. Returns false while a large record has arrived in
+    /// part, which would be lost.
+    func endReceiving() -> Bool { unsafe cre_worker_end_receiving(raw) }
 
     // MARK: Engine
 

@@ -36,7 +36,7 @@
         /// Closes the connections of this process, and calls the closure when none is left. Returns false, without a
         /// call, in a process that owns no sockets.
         var closeConnections: (Duration, @escaping () -> Void) -> Bool
-        /// Whether closing the link now would lose something.
+        /// Whether closing the link now would lose something. If not, nothing more is received.
         var isLinkBusy: () -> Bool
         /// Stops the loop.
         var stop: () -> Void

@@ -165,7 +165,7 @@ internal import CReactorInternal
                     if !isClosing { requests.cutBodies() }
                     return isClosing
                 },
-                isLinkBusy: { link.isReceiving },
+                isLinkBusy: { !link.endReceiving() },
                 stop: { context.loop.stop() }))
     }
 

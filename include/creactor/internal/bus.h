@@ -111,9 +111,10 @@ typedef struct cre_node_handlers {
     /** A large record of `from` was lost, since there is no memory to reassemble it; called at its end.
      * `record` has its kind and session. Later records are received as usual. May be NULL. */
     void (*lost)(void *context, uint32_t from, const cre_record *record);
-    /** Called before a record of `from` is taken, the last part of a large one: a successor will not receive
-     * it when cre__bus_taken returns `mark`. Not for records of cre_node_take_next. May be NULL. */
+    /** Called before a record of the kind `taking_kind` is taken, the last part of a large one: a successor
+     * will not receive it when cre__bus_taken returns `mark`. Not for records of cre_node_take_next. */
     void (*taking)(void *context, uint32_t from, const cre_record *record, uint64_t mark);
+    uint8_t taking_kind; /* 0: `taking` is not called and may be NULL */
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.
      * `record` has its kind, opcode and session. May be NULL. */
     void (*rest)(void *context, uint32_t from, const cre_record *record);

@@ -95,8 +95,9 @@ CRE_API void cre_worker_flush(cre_worker *worker);
 /** Returns whether another process is behind: a record of this worker is in a spill. */
 CRE_API bool cre_worker_congested(const cre_worker *worker);
 
-/** Returns whether a record was received in part: destroying the worker now would lose it. */
-CRE_API bool cre_worker_receiving(const cre_worker *worker);
+/** Stops receiving from all nodes, so that the worker may be destroyed without a loss. Returns false, and
+ * stops nothing, while a record was received in part: the rest of it arrives soon. */
+CRE_NODISCARD CRE_API bool cre_worker_end_receiving(cre_worker *worker);
 
 /** Returns the worker's engine, NULL when other nodes own the sockets. */
 CRE_API cre_engine *cre_worker_engine(cre_worker *worker);

@@ -25,7 +25,10 @@ extension Response {
     private func expire() {
         extras?.deadline = nil
         guard !isBegun else { return }
-        Log.warning("\(worker.name): a request of connection \(request.connection) was not answered in time")
+        if let ending = worker.lateLines.ending() {
+            Log.warning(
+                "\(worker.name): a request of connection \(request.connection) was not answered in time\(ending)")
+        }
         let late = extras?.late
         status(late?.status ?? 503)
         endWithReason()

@@ -24,6 +24,8 @@ internal import Glibc
     var whenTaken: (() -> Void)?
     /// See ``Settings/requestTimeout``.
     let requestTimeout: Duration?
+    /// Lines about requests and handshakes that were not answered in time.
+    let lateLines = LogLimit()
     /// The ``PortEncoders``, which belong to a higher layer; `nil`: no port compresses responses. Set once.
     @safe @exclusivity(unchecked) var compression: AnyObject?
     /// The ``Monitor``, which belongs to a higher layer. Set once.

@@ -108,7 +108,9 @@
     /// The handler has taken too long.
     func timeOut() {
         guard !isAnswered else { return }
-        Log.warning("\(worker.name): onHandshake has not decided in time on connection \(request.fd)")
+        if let ending = worker.lateLines.ending() {
+            Log.warning("\(worker.name): onHandshake has not decided in time on connection \(request.fd)\(ending)")
+        }
         answer(503, "")
     }
 

@@ -125,6 +125,12 @@ extension ProcessTests {
                     server.log.contains(
                         "connections refused: 1, maxConnections or maxConnectionsPerAddress is reached")
                 }
+                // At most one such line in ten seconds.
+                let begin = ContinuousClock.now
+                for _ in 0..<20 { #expect(throws: (any Error).self) { try WebSocketClient(port: server.port) } }
+                usleep(2_200_000)
+                let lines = server.log.matches(of: /connections refused:/).count
+                #expect(lines == 1 || ContinuousClock.now - begin > .seconds(8))
                 clients[0].connection.disconnect()
                 try Wait.until("room for another one") { (try? WebSocketClient(port: server.port)) != nil }
             }

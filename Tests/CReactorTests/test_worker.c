@@ -49,11 +49,15 @@ TEST(echo_over_the_bus) {
     cre_bus_get_node_stats(host.bus, 1, &stats);
     uint64_t sampled = 0, turns = 0;
     for (int i = 0; i < CRE_TIME_CLASSES; i++) {
-        sampled += stats.handlers.counts[i];
+        for (int kind = 0; kind < CRE_HANDLERS; kind++)
+            sampled += stats.handlers[kind].counts[i];
         turns += stats.loop.turns_by_time[i];
     }
     /* Of more than 1200 calls, about one in 128. */
-    CHECK(sampled >= 5 && sampled <= 20 && stats.handlers.sum_ns > 0);
+    CHECK(sampled >= 5 && sampled <= 20);
+    CHECK_EQ(cre_handler_kind(1), CRE_EVENT_MESSAGE);
+    CHECK(stats.handlers[1].sum_ns > 0);
+    CHECK_EQ(cre_handler_kind(CRE_HANDLERS), 0);
     CHECK(turns > 0 && turns == stats.loop.turns);
     cre_loop_stats all;
     cre_bus_get_loop_stats(host.bus, &all);

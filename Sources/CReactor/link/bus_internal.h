@@ -74,7 +74,7 @@ struct cre_bus {
 };
 
 /* What a node publishes for all others. The runtime defines the first part. */
-#define CRE__SHOWN_BYTES 1024u
+#define CRE__SHOWN_BYTES 3072u
 
 static inline void *cre__bus_shown(const cre_bus *bus, uint32_t node) {
     return bus->shown + (size_t)node * CRE__SHOWN_BYTES;

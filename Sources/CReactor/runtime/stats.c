@@ -1,14 +1,12 @@
 /* The counters of all engines of a bus. */
 #include <creactor/internal/worker.h>
 #include <string.h>
-#include <time.h>
 
-#include "core/times.h"
 #include "engine/accept_failure.h"
 #include "link/bus_internal.h"
 #include "runtime/worker_internal.h"
 
-_Static_assert(sizeof(cre_engine_stats) + sizeof(cre_handler_times) + sizeof(cre_loop_stats) <=
+_Static_assert(sizeof(cre_engine_stats) + CRE_HANDLERS * sizeof(cre_handler_times) + sizeof(cre_loop_stats) <=
                    CRE__SHOWN_BYTES,
                "each node has room for its counters");
 
@@ -32,38 +30,12 @@ static void copy_counters(void *to, const void *from, size_t size) {
     }
 }
 
-/* Between the counters of the engine and those of the loop. */
-static cre_handler_times *handler_times(const cre_bus *bus, uint32_t node) {
-    return (cre_handler_times *)(void *)cre__bus_loop_stats(bus, node) - 1;
-}
-
 void cre_bus_get_node_stats(const cre_bus *bus, uint32_t node, cre_node_stats *out) {
     *out = (cre_node_stats){ 0 };
     if (node >= bus->config.nodes) return;
     copy_counters(&out->engine, cre__bus_shown(bus, node), sizeof out->engine);
     copy_counters(&out->loop, cre__bus_loop_stats(bus, node), sizeof out->loop);
-    copy_counters(&out->handlers, handler_times(bus, node), sizeof out->handlers);
-}
-
-static uint64_t clock_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Adds to a counter that only this process writes. */
-static void add(uint64_t *counter, uint64_t value) {
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + value, __ATOMIC_RELAXED);
-}
-
-void cre__serve_timed(cre_worker *worker, const cre_record *event, uint8_t *payload) {
-    cre_handler_times *times = handler_times(worker->config.bus, worker->config.node);
-    worker->until_sample = CRE__SAMPLED_OF - 1;
-    uint64_t began = clock_ns();
-    worker->config.on_event(worker->config.context, event, payload);
-    uint64_t spent = clock_ns() - began;
-    add(&times->sum_ns, spent);
-    add(&times->counts[cre__time_class(spent)], 1);
+    copy_counters(out->handlers, cre__handler_times(bus, node), sizeof out->handlers);
 }
 
 void cre_bus_count_accept_failure(cre_bus *bus, uint32_t node, int error, bool refused) {

@@ -110,9 +110,18 @@ static void forget_task(cre_worker *worker) {
     atomic_fetch_add_explicit(&cre__own_activity(worker)->tasks_done, 1, memory_order_relaxed);
 }
 
+/* Counts a task once: it may end inside its callback. */
+static void count_task(cre_worker *worker, uint64_t number) {
+    if (!worker->task_began_ns) return;
+    const uint64_t ns = cre__call_clock() - worker->task_began_ns;
+    worker->task_began_ns = 0;
+    cre__count_call(worker, &(cre_record){ .kind = CRE_MESSAGE_TASK, .session = number }, NULL, ns);
+}
+
 void cre_task_end(cre_worker *worker, cre_task_status status, const void *data, size_t length) {
     cre__activity_block *activity = cre__own_activity(worker);
     if (!worker->task) return;
+    if (worker->suspended) count_task(worker, worker->task);
     int result = answer(worker, status, true, data, length);
     if (result && status == CRE_TASK_RESULT) {
         status = CRE_TASK_FAILED;
@@ -150,6 +159,7 @@ static void begin_task(cre_worker *worker, uint32_t from, const cre_record *task
     worker->task = task->session;
     worker->task_from = from;
     worker->task_kind = task->opcode;
+    worker->task_began_ns = cre__call_clock();
 }
 
 /* What became of the task that a predecessor has published as being in hand. */
@@ -205,8 +215,12 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
     if (task) begin_task(worker, from, record);
     cre__activity_state before = cre__activity_begin(worker, record->kind, record->session);
     if (task) cre_worker_set_immediate(worker, true);
+    const bool is_timed = !task && cre__is_sampled(worker);
+    if (is_timed) cre__begin_timed(worker, record->kind);
     if (config->on_message) config->on_message(config->context, from, record, payload);
+    if (is_timed) cre__end_timed(worker);
     if (task) cre_worker_set_immediate(worker, false);
+    if (task && !worker->suspended) count_task(worker, record->session);
     cre__activity_restore(worker, before);
     if (task && !worker->suspended) cre_task_end(worker, CRE_TASK_DONE, NULL, 0);
     return task; /* it may have taken long: signals and timers come before the next one */
@@ -234,12 +248,17 @@ bool cre_worker_set_activity(cre_worker *worker, uint32_t kind) {
     cre__activity_block *activity = cre__own_activity(worker);
     if (!activity) return false; /* it is the predecessor's */
     if (!kind) {
+        if (worker->began_ns) cre__end_timed(worker);
         atomic_store_explicit(&activity->since_ms, 0, memory_order_relaxed);
         cre__node_publish(worker->node); /* what it sent is out before the next activity begins */
     } else if (load(&activity->since_ms))
         return false;
-    else
+    else {
         cre__activity_begin(worker, kind, 0);
+        /* The start may load much; code that continues a task is part of that. */
+        const bool is_counted = kind == CRE_AT_TIMER || (kind == CRE_AT_JOB && !worker->task);
+        if (is_counted && cre__is_sampled(worker)) cre__begin_timed(worker, kind);
+    }
     return true;
 }
 

@@ -17,9 +17,12 @@ struct cre_worker {
     cre__activity_block *activity; /* what it shows of itself */
     uint32_t last_choice;          /* of a task worker */
     cre_session handled;           /* the session of the MESSAGE in hand; 0: none */
-    int until_sample;              /* events before the next one that is timed */
-    bool immediate;                /* what is sent leaves at once */
-    bool suspended;                /* the task in hand goes on when on_message has returned */
+    int until_sample;              /* calls before the next one that is timed */
+    uint64_t began_ns;             /* of the call in hand; 0: it is not timed */
+    uint64_t task_began_ns;
+    uint32_t timed_kind; /* of an activity that is timed */
+    bool immediate;      /* what is sent leaves at once */
+    bool suspended;      /* the task in hand goes on when on_message has returned */
     /* As published for the successor, where others can overwrite it: */
     uint64_t last_task; /* posted */
     uint64_t task;      /* in hand; 0: none */
@@ -66,16 +69,36 @@ static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32
     return before;
 }
 
-/* One in CRE__SAMPLED_OF calls of on_event is timed: the clock would cost too much for all. It is a prime, so
- * that a regular sequence of events is not sampled at the same place again and again. */
+/* One in CRE__SAMPLED_OF calls is timed: the clock would cost too much for all. It is a prime, so that a
+ * regular sequence of events is not sampled at the same place again and again. */
 enum { CRE__SAMPLED_OF = 127 };
 
 static inline bool cre__is_sampled(cre_worker *worker) {
     return --worker->until_sample < 0;
 }
 
-/* stats.c: calls on_event, and counts the time that it takes. */
+/* ---- times.c ---- */
+
+/* Between the counters of a node's engine and those of its loop. */
+static inline cre_handler_times *cre__handler_times(const cre_bus *bus, uint32_t node) {
+    return (cre_handler_times *)(void *)cre__bus_loop_stats(bus, node) - CRE_HANDLERS;
+}
+
+/* Returns the time that calls are measured with. */
+uint64_t cre__call_clock(void);
+
+/* Counts a call that has taken `ns`, and reports a slow one. */
+void cre__count_call(cre_worker *worker, const cre_record *call, const uint8_t *payload, uint64_t ns);
+
+/* Calls on_event, and counts the time that it takes. */
 void cre__serve_timed(cre_worker *worker, const cre_record *event, uint8_t *payload);
+
+/* Counts the event that is being served, and begins with the next one of its kind and session. */
+void cre__continue_timed(cre_worker *worker);
+
+/* The same for an activity that is no event. */
+void cre__begin_timed(cre_worker *worker, uint32_t kind);
+void cre__end_timed(cre_worker *worker);
 
 /* The process has finished one event and begun another one of the same kind and session. */
 static inline void cre__activity_continue(cre_worker *worker) {
@@ -83,6 +106,7 @@ static inline void cre__activity_continue(cre_worker *worker) {
     uint64_t served = atomic_load_explicit(&activity->served, memory_order_relaxed);
     atomic_store_explicit(&activity->served, served + 1, memory_order_relaxed);
     atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
+    if (__builtin_expect(worker->began_ns != 0, 0)) cre__continue_timed(worker);
 }
 
 /* cre_node_send, and at once where nobody waits for the end of a turn. */

@@ -37,17 +37,17 @@ extension Dashboard {
     /// How often turns of event loops and handlers of workers took how long, of all processes together.
     private var latency: JSONText {
         let monitor = commands.monitor
-        func sum(_ nodes: Range<Int>, _ durations: (NodeStatistics) -> DurationCounts) -> JSONText {
+        func sum(_ nodes: Range<Int>, _ durations: (NodeStatistics) -> [DurationCounts]) -> JSONText {
             var counts = DurationCounts.limits.map { _ in UInt64(0) }
-            for node in nodes {
-                let more = durations(NodeStatistics(monitor.bus, node: node)).counts
-                for (index, count) in more.enumerated() { counts[index] &+= count }
+            for more in nodes.flatMap({ durations(NodeStatistics(monitor.bus, node: $0)) }) {
+                for (index, count) in more.counts.enumerated() { counts[index] &+= count }
             }
             return JSONText(counts.map { JSONText($0) })
         }
         return JSONText([
-            "limits": JSONText(DurationCounts.limits.map { JSONText($0) }), "turns": sum(monitor.loopNodes, \.turns),
-            "handlers": sum(monitor.workers, \.handlers),
+            "limits": JSONText(DurationCounts.limits.map { JSONText($0) }),
+            "turns": sum(monitor.loopNodes) { [$0.turns] },
+            "handlers": sum(monitor.workers) { $0.handlers.map(\.durations) },
         ])
     }
 

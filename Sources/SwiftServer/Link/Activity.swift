@@ -13,6 +13,14 @@ struct Activity {
 
     init(_ raw: cre_activity) { self.raw = raw }
 
+    /// A call that has ended. `session` is that of its connection or task.
+    init(kind: UInt8, session: UInt64) {
+        var raw = cre_activity()
+        raw.kind = UInt32(kind)
+        raw.session = session
+        self.raw = raw
+    }
+
     var isRunning: Bool { raw.running }
     var runningFor: Duration { .milliseconds(Int64(clamping: raw.running_ms)) }
     /// Whether `onWorkerStart` is running: a process that crashes in it has not replaced its predecessor.
@@ -40,10 +48,12 @@ struct Activity {
         case CRE_EVENT_RECEIVE.rawValue: "onReceive"
         case CRE_EVENT_PACKET.rawValue: "onPacket"
         case CRE_EVENT_DRAINED.rawValue: "onDrain"
+        case CRE_EVENT_REQUEST_BODY.rawValue: "bodyPieces"
+        case CRE_EVENT_END.rawValue: "end of input"
         case CRE_MESSAGE_TASK.rawValue: "onTask"
         case CRE_MESSAGE_RESULT.rawValue: "onFinish"
         case CRE_MESSAGE_PIPE.rawValue: "onPipeMessage"
-        case UInt32(CRE_AT_TIMER): "a timer"
+        case UInt32(CRE_AT_TIMER): "timer"
         case UInt32(CRE_AT_JOB): "asynchronous code"
         case UInt32(CRE_AT_START): "onWorkerStart"
         case UInt32(CRE_AT_STOP): "onWorkerStop"
@@ -57,7 +67,8 @@ struct Activity {
         guard let name else { return "" }
         let about =
             connection.map { " of connection \($0)" } ?? (isOnTask ? " of task \(raw.session)" : "")
-        return raw.running ? " in \(name)\(about)" : ", idle after \(name)\(about)"
+        let place = raw.kind == UInt32(CRE_AT_TIMER) ? "a timer" : name + about
+        return raw.running ? " in \(place)" : ", idle after \(place)"
     }
 }
 

@@ -16,9 +16,20 @@ struct NodeStatistics {
         unsafe withUnsafeBytes(of: raw.loop.turns_by_time) { unsafe DurationCounts($0, nanoseconds: raw.loop.work_ns) }
     }
 
-    /// The duration of a sample of the calls of handlers.
-    var handlers: DurationCounts {
-        unsafe withUnsafeBytes(of: raw.handlers.counts) { unsafe DurationCounts($0, nanoseconds: raw.handlers.sum_ns) }
+    /// The duration of a sample of the calls of handlers, by their names; those that have counts.
+    var handlers: [(name: String, durations: DurationCounts)] {
+        unsafe withUnsafeBytes(of: raw.handlers) { all in
+            let times = unsafe all.bindMemory(to: cre_handler_times.self)
+            return times.indices.compactMap { index in
+                guard let name = Activity(kind: UInt8(cre_handler_kind(UInt32(index))), session: 0).name else {
+                    return nil
+                }
+                let durations = unsafe withUnsafeBytes(of: times[index].counts) {
+                    unsafe DurationCounts($0, nanoseconds: times[index].sum_ns)
+                }
+                return durations.counts.contains { $0 > 0 } ? (name, durations) : nil
+            }
+        }
     }
 
     /// The closed connections by the number of ``CloseReason/Cause``.

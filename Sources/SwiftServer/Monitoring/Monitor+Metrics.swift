@@ -176,13 +176,15 @@ extension Monitor {
     private func handlers(_ nodes: Nodes) -> [MetricFamily] {
         var durations = MetricFamily(
             .histogram, "handler_duration_seconds",
-            "Duration of about one in 128 calls of handlers, up to the first await.")
+            "Duration of tasks and of about one in 128 other calls of handlers, up to the first await.")
         var calls = MetricFamily(.counter, "handler_calls", "Calls of handlers, timers and asynchronous code.")
         var running = MetricFamily(.gauge, "handler_running_seconds", "The time for which the current call has run.")
         for node in processes {
             let activity = Activity(bus, node: node)
             let labels = [(name: "process", value: names[node])]
-            if workers.contains(node) { durations.add(labels, nodes[node].handlers) }
+            for (handler, counts) in nodes[node].handlers {
+                durations.add(labels + [(name: "handler", value: handler)], counts)
+            }
             calls.add(labels, activity.served)
             running.add(labels, activity.isRunning ? activity.runningFor / .seconds(1) : 0)
         }

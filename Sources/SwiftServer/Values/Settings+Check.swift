@@ -88,6 +88,11 @@ extension Settings {
             try require(
                 value >= .milliseconds(10) && value <= .seconds(86_400), "\(name) must be 10 ms to 1 day, got \(value)")
         }
+        if let slowHandlerAfter {
+            try require(
+                slowHandlerAfter >= .milliseconds(1) && slowHandlerAfter <= .seconds(86_400),
+                "slowHandlerAfter must be 1 ms to 1 day, got \(slowHandlerAfter)")
+        }
         try require(
             drainDelay >= .zero && drainDelay <= .seconds(86_400), "drainDelay must be 0 to 1 day, got \(drainDelay)")
         try require(

@@ -37,6 +37,11 @@ public struct Settings: Sendable {
     /// and the connection; also a worker or task worker that does not respond outside of handlers, for example since it
     /// was stopped by SIGSTOP. Default: 30 seconds; `nil`: never.
     public var stuckAfter: Duration? = .seconds(30)
+    /// The time after which a call of a handler that has blocked its process is logged when it has returned, with the
+    /// name of the handler, the connection and the duration: for each kind of handler of a process at most one line in
+    /// ten seconds. Time in which an asynchronous handler is suspended does not count, except that of tasks. Every call
+    /// is timed then, which costs some 50 nanoseconds. Default: `nil`, never.
+    public var slowHandlerAfter: Duration?
     /// Whether a worker that was reported as stuck is also killed, and so replaced. Default: false.
     public var killsStuck = false
     /// The time limit of a task. A task worker that exceeds it is killed, and the task fails. Default: `nil`, no limit.

@@ -22,6 +22,7 @@ internal import CReactorInternal
     /// Requests, messages and packets that this worker may still take.
     @safe @exclusivity(unchecked) private var quota: Quota
     @safe @exclusivity(unchecked) private var memory = RequestMemory()
+    private var slowHandlers = SlowHandlers()
 
     init(
         worker: WorkerContext, configuration: ServerConfiguration, sockets: OpenWebSockets?, limit: ConcurrencyLimit?,
@@ -214,6 +215,11 @@ internal import CReactorInternal
             "a message of \(layout.name(ofNode: node)) was dropped: there is no onPipeMessage handler (logged once)")
     }
 
+    fileprivate func logSlow(_ call: cre_record, _ start: UnsafePointer<UInt8>?, _ nanoseconds: UInt64) {
+        let payload = unsafe UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : Int(call.length))
+        unsafe slowHandlers.log(call, payload, took: .nanoseconds(Int64(clamping: nanoseconds)), in: worker)
+    }
+
     /// Another process has written a corrupt record into the ring to this one. The manager, which is the parent of
     /// both, replaces it after it was killed here. A reactor, the master and the manager are trusted: then a third
     /// process has overwritten the ring, and this process ends, since only its successor can read from that again.
@@ -247,7 +253,7 @@ extension EventRouter {
         func free() { unsafe router.deallocate() }
 
         /// The callbacks for a link. `hasEvents`: the process has connections.
-        func callbacks(hasEvents: Bool) -> WorkerLink.Callbacks {
+        func callbacks(hasEvents: Bool, slowAfter: Duration?) -> WorkerLink.Callbacks {
             unsafe WorkerLink.Callbacks(
                 onEvent: !hasEvents
                     ? nil
@@ -265,6 +271,11 @@ extension EventRouter {
                     unsafe Inlet.router(context)._withUnsafeGuaranteedRef { $0.killSender(ofNode: Int(node)) }
                 },
                 onRepair: { _, count in Log.error(BusRepair.message(count)) },
+                onSlow: { context, call, payload, nanoseconds in
+                    unsafe Inlet.router(context)._withUnsafeGuaranteedRef {
+                        unsafe $0.logSlow(call.unsafelyUnwrapped.pointee, payload, nanoseconds)
+                    }
+                }, slowAfter: slowAfter,
                 context: UnsafeMutableRawPointer(router))
         }
 

@@ -41,6 +41,9 @@ import TestProtocol
             let second = response.end("second")
             let results = [second, response.status(201), response.header("X-Late", "1"), response.write("late")]
             Event.lateResponse(results.map(\.description)).report()
+        case .block(let time):
+            usleep(UInt32(time / .microseconds(1)))
+            response.end("blocked")
         case .later(let delay):
             Task {
                 await server.sleep(for: delay)

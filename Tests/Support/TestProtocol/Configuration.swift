@@ -31,6 +31,7 @@ package struct Configuration: Codable, Sendable {
     package var heartbeatIdleTime: Duration?
     package var pingInterval: Duration?
     package var stuckAfter: Duration?
+    package var slowHandlerAfter: Duration?
     package var killsStuck: Bool?
     package var taskTimeout: Duration?
     package var keepsHandshakes: Bool?
@@ -186,6 +187,7 @@ extension Configuration {
         set(\.logFormat, logFormat)
         set(\.idleTimeout, idleTimeout)
         if let stuckAfter { settings.stuckAfter = stuckAfter }
+        if let slowHandlerAfter { settings.slowHandlerAfter = slowHandlerAfter }
         set(\.killsStuck, killsStuck)
         set(\.keepsHandshakes, keepsHandshakes)
         set(\.reload, reload)

@@ -12,6 +12,8 @@ package enum Page: Codable, Sendable {
     case refusedFields
     case endTwice
     case later(Duration)
+    /// The handler blocks its worker for this time.
+    case block(Duration)
     /// The last reference to the response is dropped, in a task of the main actor or elsewhere.
     case dropped
     case droppedElsewhere

@@ -44,6 +44,7 @@ extension ProcessTests {
                     #expect(metrics.sum("swiftserver_received_bytes_total") > 2000)
                     #expect(metrics.sum("swiftserver_handler_calls_total") > 200)
                     #expect(metrics.sum("swiftserver_handler_duration_seconds_count") >= 1)
+                    #expect(metrics.sum("swiftserver_handler_duration_seconds_count", ["handler": "onMessage"]) >= 1)
                     #expect(metrics.sum("swiftserver_loop_turn_duration_seconds_count") > 2)
                     #expect(try metrics.value("swiftserver_ready") == 1)
                     let processes = mode == .single ? 1.0 : 3

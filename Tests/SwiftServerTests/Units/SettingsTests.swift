@@ -43,6 +43,8 @@ import Testing
         Case("idleTimeout", \.idleTimeout, .zero), Case("idleTimeout", \.idleTimeout, .seconds(86_401)),
         Case("closeTimeout", \.closeTimeout, .seconds(-1)), Case("closeTimeout", \.closeTimeout, .seconds(86_401)),
         Case("drainSpread", \.drainSpread, .seconds(-1)), Case("drainSpread", \.drainSpread, .milliseconds(5001)),
+        Case("slowHandlerAfter", \.slowHandlerAfter, .zero),
+        Case("slowHandlerAfter", \.slowHandlerAfter, .seconds(86_401)),
         Case("shutdownTimeout", \.shutdownTimeout, .zero),
         Case("shutdownTimeout", \.shutdownTimeout, .seconds(Int64.max)),
     ]

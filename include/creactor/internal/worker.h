@@ -38,6 +38,12 @@ typedef struct cre_worker_config {
     /** Somebody else has overwritten `count` values of this worker in shared memory, which were restored.
      * At most once a second; not without a loop. May be NULL. */
     void (*repaired)(void *context, uint64_t count);
+    /** A call of on_event, a timer or a job has blocked this process for `ns`, or a task has taken that long;
+     * `call` has its kind (cre_event, cre_message, CRE_AT_...) and its session. Called when it has returned;
+     * the payload of an event is still there, else it is NULL. May be NULL. */
+    void (*slow)(void *context, const cre_record *call, const uint8_t *payload, uint64_t ns);
+    /** The duration from which on calls are reported to `slow`. All calls are timed then. 0: never. */
+    uint64_t slow_ns;
     void *context;
     /** The limits of this worker's own engine; size, on_event, context, congested, half_open, table,
      * shared_stats, node, first_worker, worker_count and dispatch are filled in. NULL: other nodes own the
@@ -215,7 +221,8 @@ CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const voi
  * turns. Any thread or process. */
 CRE_API void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *stats);
 
-/** The durations of a sample of calls: about one in 128. */
+/** The durations of calls: of all tasks, and of a sample of the others, about one in 128; of all with
+ * `slow_ns`. */
 typedef struct cre_handler_times {
     uint64_t sum_ns;
     uint64_t counts[CRE_TIME_CLASSES]; /* calls, by the class of their duration (cre_time_limit) */
@@ -226,12 +233,18 @@ typedef struct cre_handler_times {
 typedef struct cre_node_stats {
     cre_engine_stats engine;
     cre_loop_stats loop;
-    cre_handler_times handlers; /* calls of on_event */
+    cre_handler_times handlers[CRE_HANDLERS]; /* by the index of cre_handler_kind */
 } cre_node_stats;
 
 /** Reads the counters of a node, as of the end of its last turn; all zero for an unknown node. Any thread or
  * process. */
 CRE_API void cre_bus_get_node_stats(const cre_bus *bus, uint32_t node, cre_node_stats *stats);
+
+/** The number of kinds of calls that are counted apart. */
+enum { CRE_HANDLERS = 15 };
+
+/** Returns the kind (cre_event, cre_message, CRE_AT_...) that is counted at `index`; 0 for an unknown one. */
+CRE_API uint32_t cre_handler_kind(uint32_t index);
 
 /** Counts a failure that cre_acceptor_on_failure or cre_reactor_hand_over reported, in the place of `node`,
  * which has no engine. On that node's thread. */

@@ -1,5 +1,7 @@
 /* The requests in progress of all processes. Each publishes its own number, so that one that dies cannot
  * leave requests behind that nobody answers: its number is set to 0 before its successor starts. */
+#include <stddef.h>
+
 #include "link/bus_internal.h"
 
 void cre_bus_set_requests(cre_bus *bus, uint32_t node, uint32_t in_progress, uint32_t waiting) {
@@ -8,6 +10,12 @@ void cre_bus_set_requests(cre_bus *bus, uint32_t node, uint32_t in_progress, uin
      * read, one sees the store of the other. */
     atomic_store(&bus->activities[node].requests, in_progress);
     atomic_store_explicit(&bus->activities[node].requests_waiting, waiting, memory_order_relaxed);
+}
+
+uint32_t *cre_bus_requests_place(const cre_bus *bus, uint32_t node) {
+    if (node >= bus->config.nodes) return NULL;
+    /* An atomic number of 32 bits has the form of a plain one. */
+    return (uint32_t *)(void *)((uint8_t *)&bus->activities[node] + offsetof(cre__activity_block, requests));
 }
 
 uint64_t cre_bus_requests_in_progress(const cre_bus *bus) {

@@ -3,7 +3,11 @@ internal import CReactor
 /// The requests that were taken and not answered yet, and the bodies that are still arriving.
 @safe final class OpenRequests: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
-    @safe @exclusivity(unchecked) private(set) var count = 0
+    @safe @exclusivity(unchecked) private(set) var count = 0 {
+        didSet { if let place { unsafe place.pointee = UInt32(truncatingIfNeeded: count) } }
+    }
+    /// Where the number is published; `nil`: nowhere, or a limit of concurrency publishes it.
+    @safe @exclusivity(unchecked) var place: UnsafeMutablePointer<UInt32>?
     /// Called when a request was answered, or need not be.
     @safe @exclusivity(unchecked) var whenAnswered: ((RequestID?) -> Void)?
     @safe @exclusivity(unchecked) private var bodies: [RequestID: IncomingBody] = [:]

@@ -125,7 +125,7 @@ extension Monitor {
         return [
             MetricFamily(
                 .gauge, "requests_in_progress",
-                "Requests in progress, waiting ones included; counted while a limit of concurrency is set.",
+                "Requests in progress, waiting ones included.",
                 Double(load.inProgress)),
             MetricFamily(
                 .gauge, "requests_waiting", "Requests that wait because of maxConcurrentRequestsPerWorker.",

@@ -29,8 +29,7 @@ public struct ServerStatistics: Sendable {
     public let requests: Int
     /// Sent HTTP responses.
     public let responses: Int
-    /// Requests in progress that ``Settings/maxConcurrentRequests`` or ``Settings/maxConcurrentRequestsPerWorker``
-    /// counts, those that wait included; 0 without such a limit.
+    /// Requests that were given to a worker and are not answered, those that wait included.
     public let requestsInProgress: Int
     /// Requests that wait for another one of their worker to end (``Settings/maxConcurrentRequestsPerWorker``).
     public let requestsWaiting: Int

@@ -117,7 +117,11 @@ internal import CReactorInternal
         let result = unsafe link.open(engine: sockets == nil ? nil : configuration.engineConfig())
         guard result == 0 else { throw .system("cannot open \(name)", result) }
         context.open()
-        limit?.publish()
+        if let limit {
+            limit.publish()
+        } else {
+            context.requests.place = unsafe context.bus.requestsPlace(node: configuration.layout.node(of: id))
+        }
         if let sockets { try serve(sockets) }
     }
 

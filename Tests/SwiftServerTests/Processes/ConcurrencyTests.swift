@@ -72,6 +72,28 @@ extension ProcessTests {
             }
         }
 
+        @Test @MainActor func requestsAreCountedWithoutALimit() async throws {
+            let (server, gate) = (makeServer(), Gate())
+            server.onRequest { request, response in
+                await gate.pass()
+                response.end(request.path)
+            }
+            try await withServer(server, listens: false, patience: ConcurrencyTests.patience) { client in
+                let requests = (0..<3).map { index in Task { try await client.get("/\(index)") } }
+                try await wait("all requests") { server.stats().requestsInProgress == 3 }
+                #expect(try requestMetrics(server) == [3, 0, 0])
+                let open = Task {
+                    while !Task.isCancelled {
+                        gate.open()
+                        await Task.yield()
+                    }
+                }
+                for request in requests { #expect(try await request.value.status == 200) }
+                open.cancel()
+                #expect(server.stats().requestsInProgress == 0)
+            }
+        }
+
         /// max_concurrency: above the limit 503, below it again 200.
         @Test @MainActor func theServerRefusesWhatExceedsItsLimit() async throws {
             let server = makeServer()

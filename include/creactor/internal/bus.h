@@ -87,6 +87,11 @@ typedef struct cre_request_load {
  * those of the last call, so an overwritten one does not stay. The process of the node. */
 CRE_API void cre_bus_set_requests(cre_bus *bus, uint32_t node, uint32_t in_progress, uint32_t waiting);
 
+/** Returns the place at which cre_bus_set_requests stores the requests in progress of a node, for a process
+ * that publishes them at each change without it; NULL for an unknown node. It is valid until the bus is
+ * destroyed. */
+CRE_API uint32_t *cre_bus_requests_place(const cre_bus *bus, uint32_t node);
+
 /** Returns the number of requests of all nodes that are in progress. Of two nodes that publish a request and
  * then call this, at least one counts both. Any process. */
 CRE_API uint64_t cre_bus_requests_in_progress(const cre_bus *bus);

@@ -72,15 +72,23 @@ struct ConnectionList: Decodable {
     let next: UInt32?
 }
 
-struct TopicCounts: Decodable {
+struct TopicList: Decodable {
+    struct Topic: Decodable {
+        let name: String
+        let subscribers: Int
+    }
+
     struct Process: Decodable {
         let name: String
         let topics: Int
         let subscriptions: Int
+        let answered: Bool
     }
 
     let subscriptions: Int
     let processes: [Process]
+    let topics: [Topic]
+    let complete: Bool
 }
 
 struct CloseResult: Codable {

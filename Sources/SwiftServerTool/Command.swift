@@ -78,7 +78,10 @@ extension Command {
                 Option(name: "code", value: "CODE", help: "The close code for WebSockets (default: 1000)"),
                 Option(name: "reason", value: "TEXT", help: "The reason in the close frame"),
             ]),
-        Command(name: "topics", summary: "Show the numbers of topics and subscriptions"),
+        Command(
+            name: "topics", summary: "Show the topics with the most subscribers",
+            operands: [Operand(name: "FILTER", help: "Text that their names contain; none: all", isRequired: false)],
+            options: [Option(name: "limit", value: "N", help: "Show at most N topics, 1 to 200 (default: 100)")]),
         Command(
             name: "publish", summary: "Publish a text message to a topic, or to all WebSockets",
             operands: [

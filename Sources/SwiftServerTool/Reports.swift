@@ -77,9 +77,11 @@ enum Report {
         return table.lines
     }
 
-    static func topics(_ counts: TopicCounts) -> [String] {
-        var table = Table([("PROCESS", .left), ("TOPICS", .right), ("SUBSCRIPTIONS", .right)])
-        table.rows = counts.processes.map { [Text.visible($0.name), "\($0.topics)", "\($0.subscriptions)"] }
-        return table.lines
+    static func topics(_ list: TopicList) -> [String] {
+        var topics = Table([("SUBSCRIBERS", .right), ("TOPIC", .left)])
+        topics.rows = list.topics.map { ["\($0.subscribers)", Text.visible($0.name)] }
+        var processes = Table([("PROCESS", .left), ("TOPICS", .right), ("SUBSCRIPTIONS", .right)])
+        processes.rows = list.processes.map { [Text.visible($0.name), "\($0.topics)", "\($0.subscriptions)"] }
+        return (list.topics.isEmpty ? [] : topics.lines + [""]) + processes.lines
     }
 }

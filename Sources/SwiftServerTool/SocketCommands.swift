@@ -29,9 +29,18 @@ struct SocketCommands {
     }
 
     func topics() async throws {
-        let body = try await client.send("GET", "/topics")
+        var query = ["limit=\(try arguments.number("limit", 1...200) ?? 100)"]
+        if let filter = arguments.operands.first { query.append("filter=\(encoded(filter))") }
+        let body = try await client.send("GET", "/topics?\(query.joined(separator: "&"))")
         if isJSON { return Output.write(String(decoding: body, as: UTF8.self)) }
-        show(Report.topics(try client.decode(TopicCounts.self, body)))
+        let list = try client.decode(TopicList.self, body)
+        show(Report.topics(list))
+        let silent = list.processes.filter { !$0.answered }.map { Text.visible($0.name) }
+        if !silent.isEmpty {
+            Output.error("the topics of \(silent.joined(separator: ", ")) are missing, since a handler blocks it")
+        } else if !list.complete {
+            Output.error("there are more topics; FILTER and --limit choose others")
+        }
     }
 
     func publish() async throws {

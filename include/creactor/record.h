@@ -176,10 +176,26 @@ typedef enum cre_message {
     CRE_MESSAGE_RESULT = 161,
     /** A message of one process to another. Payload: any. */
     CRE_MESSAGE_PIPE = 162,
+    /** A question for the topics of a process that owns sockets. `session` is a number of the one that asks.
+     * Payload: bytes that the name of a topic must contain; none: all topics. */
+    CRE_MESSAGE_TOPICS = 163,
+    /** The answer, with the same `session`. Payload: cre_topic_list, and what it describes. */
+    CRE_MESSAGE_TOPIC_LIST = 164,
 } cre_message;
 
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u
+/** The most topics in one list. */
+#define CRE_MAX_LISTED_TOPICS 200u
+/** The size of the longest list of topics. */
+enum { CRE_TOPIC_LIST_BYTES = 8 + CRE_MAX_LISTED_TOPICS * (5 + CRE_MAX_TOPIC) };
+
+/** A list of the topics that have the most subscribers. Each one follows it without padding: the number of
+ * its subscribers (4 bytes), the length of its name (1 byte), the name. */
+typedef struct cre_topic_list {
+    uint32_t matching; /* topics that the question was for */
+    uint32_t listed;   /* of these: those in the list */
+} cre_topic_list;
 
 /** Returns the flags of a SENDTO from the port with this index. Any thread. */
 static inline uint16_t cre_record_port_flags(uint16_t port) {

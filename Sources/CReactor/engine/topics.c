@@ -239,3 +239,45 @@ void cre__topics_free(cre_engine *engine) {
     cre_block_release(engine->batch.deflated.block);
     engine->batch = (cre__batch){ 0 };
 }
+
+/* ---- lists ---- */
+
+/* Adds a topic to those with the most connections, which are in order. */
+static void add_listed(const cre__topic **listed, uint32_t *count, const cre__topic *topic) {
+    uint32_t low = 0, high = *count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (listed[middle]->count >= topic->count)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == CRE_MAX_LISTED_TOPICS) return;
+    if (*count < CRE_MAX_LISTED_TOPICS) ++*count;
+    memmove(&listed[low + 1], &listed[low], (*count - low - 1) * sizeof *listed);
+    listed[low] = topic;
+}
+
+size_t cre__topics_list(const cre_engine *engine, const void *filter, size_t length, uint8_t *list) {
+    const cre__topics *topics = &engine->topics;
+    const cre__topic *listed[CRE_MAX_LISTED_TOPICS];
+    cre_topic_list head = { 0 };
+    for (uint32_t i = 0; topics->buckets && i <= topics->mask; i++) {
+        for (const cre__topic *topic = topics->buckets[i]; topic; topic = topic->next) {
+            if (length && !memmem(topic->name, topic->name_length, filter, length)) continue;
+            head.matching++;
+            add_listed(listed, &head.listed, topic);
+        }
+    }
+    uint8_t *at = list;
+    memcpy(at, &head, sizeof head);
+    at += sizeof head;
+    for (uint32_t i = 0; i < head.listed; i++) {
+        memcpy(at, &listed[i]->count, sizeof listed[i]->count);
+        at += sizeof listed[i]->count;
+        *at++ = listed[i]->name_length;
+        memcpy(at, listed[i]->name, listed[i]->name_length);
+        at += listed[i]->name_length;
+    }
+    return (size_t)(at - list);
+}

@@ -40,6 +40,8 @@ void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length);
 
 /* The connection's WebSocket was opened. False: no memory. */
 bool cre__topics_opened(cre__conn *conn);
+/* Writes a list (cre_topic_list) to `list`, which has CRE_TOPIC_LIST_BYTES. Returns its length. */
+size_t cre__topics_list(const cre_engine *engine, const void *filter, size_t length, uint8_t *list);
 /* The stream ends: it is removed from all topics. */
 void cre__topics_leave(cre__conn *conn);
 void cre__topics_free(cre_engine *engine);

@@ -64,7 +64,8 @@ static void give_room(void *context, uint8_t *room) {
 
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
     cre_reactor *reactor = context;
-    (void)from;
+    if (record->kind == CRE_MESSAGE_TOPICS)
+        return cre__answer_topics(reactor->node, reactor->engine, from, record, payload);
     cre_slice part = { payload, record->length };
     int result = cre__command_check(record, &part, 1);
     if (!result) cre__command_accepted(reactor->engine, record, &part, 1);

@@ -211,7 +211,10 @@ uint32_t cre__activity_repair(cre_worker *worker) {
 int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, uint8_t *payload) {
     const cre_worker_config *config = &worker->config;
     const bool task = is_task(worker, record);
-    if (record->kind > CRE_MESSAGE_PIPE || (record->kind == CRE_MESSAGE_TASK && !task)) return CRE_EINVALID;
+    if (record->kind == CRE_MESSAGE_TOPICS)
+        return worker->engine ? cre__answer_topics(worker->node, worker->engine, from, record, payload)
+                              : CRE_EINVALID;
+    if (record->kind > CRE_MESSAGE_TOPIC_LIST || (record->kind == CRE_MESSAGE_TASK && !task)) return CRE_EINVALID;
     if (task) begin_task(worker, from, record);
     cre__activity_state before = cre__activity_begin(worker, record->kind, record->session);
     if (task) cre_worker_set_immediate(worker, true);

@@ -129,6 +129,10 @@ void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *reco
 /* The beginning of one died with a predecessor. */
 void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *record);
 
+/* topics.c: sends the list that a CRE_MESSAGE_TOPICS asks for. Returns 0, or an error for an invalid one. */
+int cre__answer_topics(cre_node *node, const cre_engine *engine, uint32_t from, const cre_record *question,
+                       const uint8_t *filter);
+
 /* Restores what others have overwritten in the activity of a process that runs no callback. Returns how many
  * values differed. */
 uint32_t cre__activity_repair(cre_worker *worker);

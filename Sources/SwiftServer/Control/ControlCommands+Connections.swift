@@ -26,23 +26,23 @@ extension ControlCommands {
         init(_ query: Request.Query) throws(Refusal) {
             for (name, value) in Array(query) {
                 switch name {
-                case "port": port = try Filter.number(name, value, 0...65_535)
+                case "port": port = try ControlCommands.number(name, value, 0...65_535)
                 case "state":
                     guard Filter.states.contains(value) else {
                         throw Refusal("state must be one of \(Filter.states.joined(separator: ", "))")
                     }
                     state = value
-                case "worker": worker = try Filter.number(name, value, 0...65_535)
-                case "user": user = try Filter.number(name, value, 1...Int(UInt32.max))
+                case "worker": worker = try ControlCommands.number(name, value, 0...65_535)
+                case "user": user = try ControlCommands.number(name, value, 1...Int(UInt32.max))
                 case "address": address = value
                 case "idle":
                     guard let seconds = Double(value), seconds >= 0, seconds.isFinite else {
                         throw Refusal("idle must be a number of seconds, got \"\(value)\"")
                     }
                     idle = seconds
-                case "queued": queued = try Filter.number(name, value, 0...Int.max)
-                case "limit": limit = try Filter.number(name, value, 1...ControlCommands.mostListed)
-                case "after": after = UInt32(try Filter.number(name, value, 0...Int(UInt32.max)))
+                case "queued": queued = try ControlCommands.number(name, value, 0...Int.max)
+                case "limit": limit = try ControlCommands.number(name, value, 1...ControlCommands.mostListed)
+                case "after": after = UInt32(try ControlCommands.number(name, value, 0...Int(UInt32.max)))
                 default: throw Refusal("unknown argument \"\(name)\"")
                 }
             }
@@ -50,21 +50,20 @@ extension ControlCommands {
 
         static let states = ["http", "websocket", "stream", "closing"]
 
-        private static func number(
-            _ name: String, _ value: String, _ range: ClosedRange<Int>
-        ) throws(Refusal) -> Int {
-            guard let number = Int(value), range.contains(number) else {
-                throw Refusal("\(name) must be \(range.lowerBound) to \(range.upperBound), got \"\(value)\"")
-            }
-            return number
-        }
-
         func accepts(_ info: ConnectionInfo, _ state: String, now: Double) -> Bool {
             (port ?? info.serverPort) == info.serverPort && (self.state ?? state) == state
                 && (worker ?? info.workerID) == info.workerID && (user == nil || user == info.userID)
                 && (address ?? info.remoteAddress) == info.remoteAddress
                 && (idle ?? 0) <= max(0, now - info.lastReceiveTime) && (queued ?? 0) <= info.queuedBytes
         }
+    }
+
+    /// The number that an argument of a query has.
+    static func number(_ name: String, _ value: String, _ range: ClosedRange<Int>) throws(Refusal) -> Int {
+        guard let number = Int(value), range.contains(number) else {
+            throw Refusal("\(name) must be \(range.lowerBound) to \(range.upperBound), got \"\(value)\"")
+        }
+        return number
     }
 
     func list(_ request: Request) throws(Refusal) -> (Int, JSONText) {

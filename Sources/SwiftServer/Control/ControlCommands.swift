@@ -22,6 +22,9 @@ struct ControlCommands {
         /// Publishes text to a topic, or with `nil` to all open WebSockets.
         let publish: (_ text: String, _ topic: String?) -> PushResult
         let close: (_ fd: ConnectionID, _ code: UInt16, _ reason: String) -> CommandResult
+        /// Asks the processes that own sockets for their topics; `done` gets the answers by node, at once or later.
+        /// Returns false, without a call, when that is impossible now.
+        let topics: (_ filter: String, _ done: @escaping ([Int: TopicList]) -> Void) -> Bool
     }
 
     /// The largest body of a request.
@@ -67,22 +70,30 @@ struct ControlCommands {
         }
     }
 
-    func answer(to request: Request) -> Answer {
+    /// Answers a request, at once or later.
+    func answer(_ request: Request, _ send: @escaping (Answer) -> Void) {
         let known = commands.filter { $0.path == request.path }
         guard let command = known.first(where: { $0.method == request.method }) else {
             guard !known.isEmpty else {
                 let paths = Set(commands.map(\.path)).sorted().joined(separator: ", ")
-                return refused(Refusal(404, "not found: the control socket has \(paths)"))
+                return send(refused(Refusal(404, "not found: the control socket has \(paths)")))
             }
             var answer = refused(Refusal(405, "method not allowed: \(request.path) has \(known[0].method)"))
             answer.allow = known.map(\.method).joined(separator: ", ")
-            return answer
+            return send(answer)
+        }
+        func json(_ status: Int, _ body: JSONText) -> Answer {
+            Answer(status: status, type: "application/json", body: body.text + "\n")
         }
         do throws(Refusal) {
-            let (status, body) = try command.run(request)
-            return Answer(status: status, type: "application/json", body: body.text + "\n")
+            switch command.run {
+            case .now(let run):
+                let (status, body) = try run(request)
+                send(json(status, body))
+            case .later(let run): try run(request) { send(json(200, $0)) }
+            }
         } catch {
-            return refused(error)
+            send(refused(error))
         }
     }
 
@@ -91,15 +102,18 @@ struct ControlCommands {
         return Answer(status: refusal.status, type: "application/json", body: body.text + "\n")
     }
 
-    private typealias Run = (Request) throws(Refusal) -> (status: Int, body: JSONText)
+    private enum Run {
+        case now((Request) throws(Refusal) -> (status: Int, body: JSONText))
+        /// Gives the body of its answer to a function, unless it throws.
+        case later((Request, @escaping (JSONText) -> Void) throws(Refusal) -> Void)
+    }
 
     private var commands: [(method: String, path: String, run: Run)] {
         [
-            ("GET", "/status", { _ throws(Refusal) in (200, status) }),
-            ("GET", "/connections", list), ("POST", "/connections/close", close),
-            ("GET", "/topics", { _ throws(Refusal) in (200, topics) }),
-            ("POST", "/publish", publish), ("POST", "/reload", reload), ("POST", "/stop", stop),
-            ("PUT", "/log-level", setLogLevel),
+            ("GET", "/status", .now({ _ throws(Refusal) in (200, status) })), ("GET", "/connections", .now(list)),
+            ("POST", "/connections/close", .now(close)), ("GET", "/topics", .later(topics)),
+            ("POST", "/publish", .now(publish)), ("POST", "/reload", .now(reload)), ("POST", "/stop", .now(stop)),
+            ("PUT", "/log-level", .now(setLogLevel)),
         ]
     }
 
@@ -154,25 +168,7 @@ struct ControlCommands {
 
     var logLevel: LogLevel { monitor.bus.logLevel ?? configuredLevel }
 
-    // MARK: Topics
-
-    /// The numbers of each process that owns sockets: the names of topics are in its own memory.
-    private var topics: JSONText {
-        let owners = monitor.layout.owners.map { node in
-            let engine = NodeStatistics(monitor.bus, node: node).raw.engine
-            return (name: monitor.names[node], topics: engine.topics, subscriptions: engine.subscriptions)
-        }
-        return JSONText([
-            "subscriptions": JSONText(owners.reduce(UInt64(0)) { $0 &+ $1.subscriptions }),
-            "processes": JSONText(
-                owners.map {
-                    JSONText([
-                        "name": JSONText($0.name), "topics": JSONText($0.topics),
-                        "subscriptions": JSONText($0.subscriptions),
-                    ])
-                }),
-        ])
-    }
+    // MARK: Messages
 
     private func publish(_ request: Request) throws(Refusal) -> (Int, JSONText) {
         let members = try members(request, ["topic", "text"])

@@ -1,8 +1,8 @@
 internal import CReactor
 internal import CReactorInternal
 
-/// A port for HTTP that its loop serves by itself: one function answers each request at once. It needs no worker, so
-/// it answers whatever the workers do.
+/// A port for HTTP that its loop serves by itself: one function answers each request. It needs no worker, so it answers
+/// whatever the workers do.
 @safe final class AnsweringPort {
     /// An answer to a request.
     struct Answer {
@@ -20,16 +20,17 @@ internal import CReactorInternal
     private static let timeout: UInt32 = 10_000
 
     private var engine: OpaquePointer?
-    private let answer: (Request) -> Answer
+    private let answer: (Request, @escaping (Answer) -> Void) -> Void
 
     /// Serves a listening socket, which it owns from then on. On the loop's thread.
     ///
     /// - Parameters:
     ///   - setting: the setting that has asked for the port, for errors.
     ///   - maxBody: the largest body of a request in bytes; a larger one is answered with 413.
+    ///   - answer: gives the answer to its second argument, at once or later, on the loop's thread.
     init(
         _ loop: EventLoop, _ socket: Int32, setting: String, maxBody: UInt32 = 1024,
-        _ answer: @escaping (Request) -> Answer
+        _ answer: @escaping (Request, @escaping (Answer) -> Void) -> Void
     ) throws(ServerError) {
         self.answer = answer
         var port = unsafe cre_port_options()
@@ -41,6 +42,8 @@ internal import CReactorInternal
         unsafe config.http = true
         unsafe config.max_connections = AnsweringPort.mostConnections
         unsafe config.max_head = 8192
+        // An answer is that to the only request of its connection.
+        unsafe config.max_pipelined = 1
         unsafe config.max_body = maxBody
         unsafe config.head_timeout_ms = AnsweringPort.timeout
         unsafe config.body_timeout_ms = AnsweringPort.timeout
@@ -78,13 +81,17 @@ internal import CReactorInternal
         let fd = ConnectionID(rawValue: event.session)
         let bytes = unsafe UnsafeRawBufferPointer(start: payload, count: Int(event.length))
         guard let request = unsafe Request(fd: fd, number: event.opcode, receivedAt: 0, payload: bytes) else { return }
-        let answer = answer(request)
+        answer(request) { [weak self] in self?.send($0, to: event.session) }
+    }
+
+    private func send(_ answer: Answer, to session: UInt64) {
+        guard let engine = unsafe engine else { return }
         var fields = "Content-Type: \(answer.type)\r\nCache-Control: no-store\r\n\(answer.fields)"
         if let allow = answer.allow { fields += "Allow: \(allow)\r\n" }
         var body = answer.body
         _ = body.withUTF8 {
             unsafe cre_engine_respond(
-                engine, event.session, UInt16(answer.status), fields, $0.baseAddress, $0.count)
+                engine, session, UInt16(answer.status), fields, $0.baseAddress, $0.count)
         }
     }
 }

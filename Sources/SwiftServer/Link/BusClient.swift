@@ -7,9 +7,30 @@ internal import CReactorInternal
     private let raw: OpaquePointer
     private let layout: Layout
 
-    /// Without a loop, everything sent leaves at once.
-    init(node: Int, loop: EventLoop?, bus: Bus, layout: Layout) throws(ServerError) {
+    /// The receiver of lists of topics, which outlives the link.
+    @safe final class TopicReceiver {
+        fileprivate let receive: (_ list: TopicList, _ node: Int, _ number: UInt64) -> Void
+
+        init(_ receive: @escaping (_ list: TopicList, _ node: Int, _ number: UInt64) -> Void) { self.receive = receive }
+    }
+
+    /// Without a loop, everything sent leaves at once, and nothing is received.
+    init(
+        node: Int, loop: EventLoop?, bus: Bus, layout: Layout, topics: TopicReceiver? = nil
+    ) throws(ServerError) {
         var config = unsafe cre_worker_config()
+        if let topics {
+            unsafe config.context = Unmanaged.passUnretained(topics).toOpaque()
+            unsafe config.on_message = { context, node, message, payload in
+                guard let context = unsafe context, let message = unsafe message?.pointee,
+                    UInt32(message.kind) == CRE_MESSAGE_TOPIC_LIST.rawValue,
+                    let list = unsafe TopicList(UnsafeRawBufferPointer(start: payload, count: Int(message.length)))
+                else { return }
+                unsafe Unmanaged<TopicReceiver>.fromOpaque(context)._withUnsafeGuaranteedRef {
+                    $0.receive(list, Int(node), message.session)
+                }
+            }
+        }
         unsafe config.bus = bus.raw
         unsafe config.node = UInt32(node)
         unsafe config.first_task = UInt16(layout.taskNodes.lowerBound)
@@ -40,6 +61,14 @@ internal import CReactorInternal
             unsafe cre_worker_send_message(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
         }
         return PushResult(result, local: false)
+    }
+
+    /// Asks the process of a node that owns sockets for its topics. Returns whether the question is on its way.
+    func askTopics(_ filter: String, of node: Int, _ number: UInt64) -> Bool {
+        var filter = filter
+        return filter.withUTF8 {
+            unsafe cre_worker_ask_topics(raw, UInt32(node), number, $0.baseAddress, $0.count) == 0
+        }
     }
 
     /// Publishes text to the WebSockets that are subscribed to a topic, or with `nil` to all open ones.

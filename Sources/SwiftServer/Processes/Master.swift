@@ -20,6 +20,7 @@ internal import Glibc
     private var nextReactor = 0
     private var monitoring: AnsweringPort?
     private var control: AnsweringPort?
+    private var topics: BusClient.TopicReceiver?
     private var supervisor: Supervisor?
     /// The descriptors that were open before the master's own: those that a replaced manager may keep.
     private var inheritable: [Int32] = []
@@ -82,14 +83,22 @@ internal import Glibc
             try startReactors()
             try accept(loop)
         }
+        let survey = TopicSurvey(owners: layout.owners, timers: timers)
+        let receiver = BusClient.TopicReceiver { survey.receive($0, from: $1, $2) }
+        topics = receiver
         let connections = ControlCommands.ConnectionCommands(
             publish: { [unowned self] in context.client?.publish($0, to: $1) ?? .closed },
-            close: { [unowned self] in context.client?.close($0, code: $1, reason: $2) ?? .closed })
+            close: { [unowned self] in context.client?.close($0, code: $1, reason: $2) ?? .closed },
+            topics: { [unowned self] filter, done in
+                guard let client = context.client else { return false }
+                return survey.ask(send: { client.askTopics(filter, of: $0, $1) }, done: done)
+            })
         monitoring = try startup.serveMonitoring(context, loop, connections)
         control = try startup.serveControl(context, loop, connections)
         Log.notice(ListeningNotice.text(context))
         try startup.isListening()
-        context.client = try BusClient(node: layout.master, loop: loop, bus: context.bus, layout: layout)
+        context.client = try BusClient(
+            node: layout.master, loop: loop, bus: context.bus, layout: layout, topics: receiver)
         startup.statistics?.keep(timers, context.statistics)
         ShortageLog(context.bus).start(timers)
         context.handlers.start?()

@@ -46,6 +46,10 @@ internal import Synchronization
                 return reason.withUTF8 {
                     unsafe runtime.link.close(fd, code: code, reason: UnsafeRawBufferPointer($0))
                 }
+            },
+            topics: { [context] filter, done in
+                done(runtime.link.topics(filter).map { [context.layout.owners.lowerBound: $0] } ?? [:])
+                return true
             })
         let monitoring = try startup.serveMonitoring(context, loop, connections)
         defer { monitoring?.close() }

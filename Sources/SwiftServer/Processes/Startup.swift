@@ -200,8 +200,8 @@ internal import Glibc
                     guard cre_process_parent(pid) == context.managerPID else { return false }
                     return kill(pid, isForced ? SIGKILL : SIGTERM) == 0
                 }))
-        return try AnsweringPort(loop, socket, setting: "monitoringPort") {
-            dashboard.answer(to: $0) ?? monitor.answer(to: $0)
+        return try AnsweringPort(loop, socket, setting: "monitoringPort") { request, send in
+            send(dashboard.answer(to: request) ?? monitor.answer(to: request))
         }
     }
 
@@ -213,7 +213,7 @@ internal import Glibc
         guard let socket = control?.sockets[0][0] else { return nil }
         let commands = commands(context, source: "the control socket", connections)
         return try AnsweringPort(loop, socket, setting: "controlSocket", maxBody: ControlCommands.maxBody) {
-            commands.answer(to: $0)
+            commands.answer($0, $1)
         }
     }
 

@@ -62,6 +62,46 @@ extension ProcessTests {
             }
         }
 
+        /// Each process lists the largest ones, and the sums of all are in order.
+        @Test(arguments: ServerMode.allCases) func listsOfTopicsAreLimited(_ mode: ServerMode) throws {
+            let folder = try Folder()
+            let control = Control(path: folder.file("control"))
+            try ServerProcess.run(.broadcast, mode, { $0.controlSocket = control.path }) { server in
+                let clients = try (0..<2).map { _ in try WebSocketClient(port: server.port) }
+                #expect(try control.send("GET", "/topics")["complete"] as? Bool == true)
+                for index in 0..<250 { _ = try clients[0].ask(.subscribe("topic \(index)")) as PushResult }
+                for index in 230..<250 { _ = try clients[1].ask(.subscribe("topic \(index)")) as PushResult }
+                try Wait.until("all subscriptions") {
+                    try control.send("GET", "/topics")["subscriptions"] as? Int == 270
+                }
+                let list = try control.send("GET", "/topics?limit=200")
+                let topics = try #require(list["topics"] as? [[String: Any]])
+                #expect(topics.count == 200 && list["complete"] as? Bool == false)
+                let counts = topics.compactMap { $0["subscribers"] as? Int }
+                #expect(counts == Array(repeating: 2, count: 20) + Array(repeating: 1, count: 180))
+                let few = try control.send("GET", "/topics?filter=topic%2024&limit=200")
+                #expect((few["topics"] as? [Any])?.count == 11 && few["complete"] as? Bool == true)
+            }
+        }
+
+        /// A process that a handler blocks is skipped.
+        @Test func topicsOfABlockedWorkerAreMissing() throws {
+            let folder = try Folder()
+            let control = Control(path: folder.file("control"))
+            try ServerProcess.run(.broadcast, .base, { $0.controlSocket = control.path }) { server in
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask(.subscribe("a")) as PushResult == .sent)
+                try client.send(.block(.seconds(3)))
+                _ = try server.event(.blocked)
+                let list = try control.send("GET", "/topics")
+                #expect((list["topics"] as? [Any])?.isEmpty == true && list["complete"] as? Bool == false)
+                let process = try #require((list["processes"] as? [[String: Any]])?.first)
+                #expect(process["answered"] as? Bool == false && process["subscriptions"] as? Int == 1)
+                #expect(try client.answer() == true)
+                try Wait.until("the topic") { try control.send("GET", "/topics")["complete"] as? Bool == true }
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func everyCommand(_ mode: ServerMode) throws {
             try run(mode, { $0.logLevel = .notice }) { server, control in
                 var info = stat()
@@ -97,6 +137,14 @@ extension ProcessTests {
                 try Wait.until("the numbers of the last turn") {
                     try control.send("GET", "/topics")["subscriptions"] as? Int == 3
                 }
+                let topics = try control.send("GET", "/topics?filter=ew")
+                #expect(topics["topics"] as? NSArray == [["name": "news", "subscribers": 3]])
+                #expect(topics["complete"] as? Bool == true)
+                #expect(try (control.send("GET", "/topics?filter=x")["topics"] as? [Any])?.isEmpty == true)
+                #expect(try control.error("GET", "/topics?limit=201").contains("1 to 200"))
+                #expect(
+                    try control.error("GET", "/topics?filter=\(String(repeating: "x", count: 256))").contains("255"))
+                #expect(try control.error("POST", "/topics", status: 405).contains("GET"))
 
                 let body = #"{"ids": ["\#(id)", "999999999"], "code": 4001, "reason": "bye"}"#
                 let closed = try control.send("POST", "/connections/close", body, status: 202)

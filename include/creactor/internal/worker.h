@@ -217,6 +217,18 @@ CRE_API int cre_worker_respond_folder_file(cre_worker *worker, cre_session sessi
 /** Sends a CRE_MESSAGE_PIPE to the process of another node, with the results of cre_node_send. */
 CRE_API int cre_worker_send_message(cre_worker *worker, uint32_t node, const void *data, size_t length);
 
+/**
+ * Asks the process of `owner`, a node that owns sockets, for its topics whose names contain `filter`. It
+ * answers with CRE_MESSAGE_TOPIC_LIST of the same number when its loop comes to it, or not at all when it has
+ * no memory. Returns 0, CRE_ELIMIT for a filter above CRE_MAX_TOPIC bytes, or an error of cre_node_send.
+ */
+CRE_API int cre_worker_ask_topics(cre_worker *worker, uint32_t owner, uint64_t number, const void *filter,
+                                  size_t length);
+
+/** Writes the list of this worker's own topics to `list`, which has CRE_TOPIC_LIST_BYTES. Returns its length,
+ * 0 without an engine. */
+CRE_API size_t cre_worker_list_topics(cre_worker *worker, const void *filter, size_t length, uint8_t *list);
+
 /** Adds up the counters of all engines of the bus and of their predecessors, as of the ends of their last
  * turns. Any thread or process. */
 CRE_API void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *stats);
@@ -227,6 +239,12 @@ typedef struct cre_handler_times {
     uint64_t sum_ns;
     uint64_t counts[CRE_TIME_CLASSES]; /* calls, by the class of their duration (cre_time_limit) */
 } cre_handler_times;
+
+/** The number of kinds of calls that are counted apart. */
+enum { CRE_HANDLERS = 15 };
+
+/** Returns the kind (cre_event, cre_message, CRE_AT_...) that is counted at `index`; 0 for an unknown one. */
+CRE_API uint32_t cre_handler_kind(uint32_t index);
 
 /** What one node has counted, its predecessors included. A node without an engine or a loop has zeros there.
  */
@@ -239,12 +257,6 @@ typedef struct cre_node_stats {
 /** Reads the counters of a node, as of the end of its last turn; all zero for an unknown node. Any thread or
  * process. */
 CRE_API void cre_bus_get_node_stats(const cre_bus *bus, uint32_t node, cre_node_stats *stats);
-
-/** The number of kinds of calls that are counted apart. */
-enum { CRE_HANDLERS = 15 };
-
-/** Returns the kind (cre_event, cre_message, CRE_AT_...) that is counted at `index`; 0 for an unknown one. */
-CRE_API uint32_t cre_handler_kind(uint32_t index);
 
 /** Counts a failure that cre_acceptor_on_failure or cre_reactor_hand_over reported, in the place of `node`,
  * which has no engine. On that node's thread. */

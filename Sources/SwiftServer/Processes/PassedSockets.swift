@@ -19,6 +19,8 @@ struct PassedSockets {
         let host: String
         /// The port of an IP address.
         let port: Int
+        /// Whether it is an IPv6 socket that does not serve IPv4.
+        let isOnlyIPv6: Bool
 
         var isLocal: Bool { host.hasPrefix("unix:") }
 
@@ -39,7 +41,20 @@ struct PassedSockets {
     /// Takes over the sockets of this process: programs that it starts inherit neither them nor the environment.
     static func receive() throws(ServerError) -> PassedSockets {
         defer { for name in variables { unsafe unsetenv(name) } }
-        return try PassedSockets { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
+        let environment: (String) -> String? = { unsafe getenv($0).map { unsafe String(cString: $0) } }
+        if let line = ignored(environment) { Log.warning(line) }
+        return try PassedSockets(environment)
+    }
+
+    /// The line of the log about sockets that are for another process; `nil`: there are none.
+    static func ignored(_ environment: (String) -> String?, pid: Int32 = getpid()) -> String? {
+        guard environment("LISTEN_FDS") != nil else { return nil }
+        let other = environment("LISTEN_PID")
+        guard other != "\(pid)" else { return nil }
+        return """
+            the sockets of LISTEN_FDS are ignored: LISTEN_PID is \(other.map { "\"\($0)\"" } ?? "missing"), and this \
+            process is \(pid); the service manager must start the program itself, or a shell by exec
+            """
     }
 
     /// No sockets.
@@ -68,10 +83,10 @@ struct PassedSockets {
     }
 
     private static func describe(_ descriptor: Int32, _ name: String) -> Passed {
-        func option(_ option: Int32) -> Int32? {
+        func option(_ option: Int32, _ level: Int32 = SOL_SOCKET) -> Int32? {
             var value: Int32 = 0
             var size = socklen_t(MemoryLayout<Int32>.size)
-            return unsafe getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 ? value : nil
+            return unsafe getsockopt(descriptor, level, option, &value, &size) == 0 ? value : nil
         }
         let kind: Passed.Kind =
             switch option(SO_TYPE) {
@@ -80,7 +95,9 @@ struct PassedSockets {
             default: .noSocket
             }
         let (host, port) = kind == .noSocket ? ("", 0) : address(of: descriptor)
-        return Passed(descriptor: descriptor, name: name, kind: kind, host: host, port: port)
+        return Passed(
+            descriptor: descriptor, name: name, kind: kind, host: host, port: port,
+            isOnlyIPv6: option(IPV6_V6ONLY, Int32(IPPROTO_IPV6)) == 1)
     }
 
     private static func address(of descriptor: Int32) -> (host: String, port: Int) {
@@ -132,7 +149,10 @@ extension PassedSockets {
         if let wanted {
             index = sockets.firstIndex { $0.name == wanted }
         } else {
-            index = sockets.firstIndex { PassedSockets.problem($0, port) == nil && $0.isBound(to: host, port) }
+            let usable = sockets.indices.filter { PassedSockets.problem(sockets[$0], port) == nil }
+            index =
+                usable.first { sockets[$0].isBound(to: host, port) }
+                ?? usable.first { sockets[$0].serves(host, port) }
         }
         guard let index else {
             guard let wanted else { return nil }
@@ -175,17 +195,19 @@ extension PassedSockets {
 }
 
 extension PassedSockets.Passed {
-    /// Whether the socket is bound to the address of a port. The socket of systemd for all addresses is one of IPv6
-    /// that serves IPv4, too.
+    /// Whether the socket is bound to the address of a port.
     fileprivate func isBound(to host: String, _ port: PortConfiguration) -> Bool {
         if isLocal {
             let path = String(port.host.dropFirst(5))
             return self.host == "unix:\(path.hasPrefix("@") ? path : Path.absolute(path))"
         }
-        guard port.port != 0, self.port == port.port else { return false }
-        let all: Set = ["0.0.0.0", "::"]
-        if all.contains(host), all.contains(self.host) { return true }
-        guard let own = AddressBlock.bytes(of: self.host) else { return false }
+        guard port.port != 0, self.port == port.port, let own = AddressBlock.bytes(of: self.host) else { return false }
         return own == AddressBlock.bytes(of: host)
+    }
+
+    /// Whether the socket is for all addresses, those of the port included: that of systemd for a number alone is one
+    /// of IPv6 that serves IPv4, too.
+    fileprivate func serves(_ host: String, _ port: PortConfiguration) -> Bool {
+        port.port != 0 && self.port == port.port && host == "0.0.0.0" && self.host == "::" && !isOnlyIPv6
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +25,16 @@ int cre_process_threads(void) {
     struct stat tasks;
     if (!stat("/proc/self/task", &tasks) && tasks.st_nlink > 2) return (int)tasks.st_nlink - 2;
     DIR *directory = opendir("/proc/self/task");
-    if (!directory) return -errno;
+    const int error = directory ? ENOENT : errno;
     int count = 0;
-    for (struct dirent *entry; (entry = readdir(directory));)
-        count += entry->d_name[0] != '.';
-    closedir(directory);
-    return count;
+    if (directory) {
+        for (struct dirent *entry; (entry = readdir(directory));)
+            count += entry->d_name[0] != '.';
+        closedir(directory);
+    }
+    if (count || error != ENOENT) return count ? count : -error;
+    /* Without /proc the C library knows whether there has ever been another thread. */
+    return __libc_single_threaded ? 1 : -ENOENT;
 }
 
 static void child_prologue(pid_t parent) {

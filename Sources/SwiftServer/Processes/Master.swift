@@ -229,9 +229,9 @@ internal import Glibc
                 throw ServerError(code: .system, message: "the manager ended, and with it all listening sockets")
             }
             guard cre_process_threads() == 2 + Int32(layout.reactors) else {  // and the watchdog
+                let obstacle = cre_process_threads() > 0 ? "the application runs threads in it" : "/proc is not mounted"
                 throw ServerError(
-                    code: .threadsRunning,
-                    message: "the manager ended, and the master cannot fork: the application runs threads in it")
+                    code: .threadsRunning, message: "the manager ended, and the master cannot fork: \(obstacle)")
             }
             try startManager()
             watchdog?.watch(manager: context.managerPID)

@@ -116,10 +116,13 @@ internal import Glibc
     private func checkThreads() throws(ServerError) {
         let threads = cre_process_threads()
         guard threads != 1 else { return }
+        let obstacle =
+            threads > 1
+            ? "\(threads) threads run already" : "threads have run, and without /proc nobody knows whether they do"
         throw ServerError(
             code: .threadsRunning,
             message: """
-                cannot fork: \(threads) threads run already. Call start() before anything that starts threads (Task, an \
+                cannot fork: \(obstacle). Call start() before anything that starts threads (Task, an \
                 await in an async main, DispatchQueue, Thread, URLSession, WebSocketClient, a client that looks up a \
                 host name), or use ServerMode.single, which does not fork
                 """)

@@ -7,8 +7,15 @@ import Testing
 /// A place where the first process is number 1.
 enum Isolation {
     static let runner = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]
+    static let isPossible = canRun(runner)
 
-    static let isPossible: Bool = {
+    /// Runs a program that does not see its threads. Without all of `/proc` it would not see its arguments either.
+    static let runnerWithoutProc = [
+        "/usr/bin/unshare", "--mount", "/bin/sh", "-c", "mount -t tmpfs none /proc/$$/task && exec \"$@\"", "sh",
+    ]
+    static let canHideProc = canRun(runnerWithoutProc)
+
+    private static func canRun(_ runner: [String]) -> Bool {
         guard FileManager.default.isExecutableFile(atPath: runner[0]) else { return false }
         let trial = Process()
         trial.executableURL = URL(fileURLWithPath: runner[0])
@@ -17,7 +24,7 @@ enum Isolation {
         guard (try? trial.run()) != nil else { return false }
         trial.waitUntilExit()
         return trial.terminationStatus == 0
-    }()
+    }
 }
 
 extension ProcessTests {
@@ -56,6 +63,30 @@ extension ProcessTests {
                 server.signal(SIGTERM, to: master)
                 #expect(try server.waitForEnd() == .exit(0))
             }
+        }
+    }
+}
+
+extension ProcessTests {
+    /// Systems that hide `/proc`: some containers and `chroot` folders.
+    @Suite(.enabled("needs the right to mount") { Isolation.canHideProc }) struct HiddenProcTests {
+        @Test(arguments: ServerMode.allCases) func theServerStarts(_ mode: ServerMode) throws {
+            try ServerProcess.run(.general, mode, runner: Isolation.runnerWithoutProc) { server in
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask("hello") == "hello")
+                guard mode != .single else { return }
+                try client.send(.crash)
+                try server.workerStart(0, 2)
+                let other = try WebSocketClient(port: server.port)
+                #expect(try other.ask("hello") == "hello")
+            }
+        }
+
+        @Test func threadsAreNoticed() throws {
+            let server = try ServerProcess.runFailing(.thread, runner: Isolation.runnerWithoutProc)
+            let (code, message) = try server.onlyError()
+            #expect(code == .threadsRunning)
+            #expect(message.contains("cannot fork: threads have run, and without /proc nobody knows"), "\(message)")
         }
     }
 }

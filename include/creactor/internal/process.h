@@ -17,7 +17,9 @@
 
 CRE_BEGIN_DECLS
 
-/** The number of threads of this process; only a process with one thread may fork safely. Any thread. */
+/** Returns the number of threads of this process; only a process with one thread may fork safely. Without
+ * /proc it is 1 if there has never been another thread, else a negative error: the number is not known. Any
+ * thread. */
 CRE_NODISCARD CRE_API int cre_process_threads(void);
 
 /**

@@ -101,7 +101,7 @@ extension Command {
             details: [
                 """
                 In a terminal each line is a text message, and received frames are shown. A line that begins with a \
-                slash is a command: \(WebSocketLine.help).
+                slash is a command: \(WebSocketLine.commands), which sends /TEXT as a message.
                 """,
                 """
                 Without a terminal lines are sent and received messages are written as they are. At the end of the \

@@ -171,7 +171,8 @@ struct SocketCommands {
         if isJSON {
             Output.line(String(decoding: try JSONEncoder().encode(total), as: UTF8.self))
         } else {
-            Output.line("\(total.closing) connections are being closed, \(total.gone) had been closed before")
+            let before = total.gone == 0 ? "" : ", \(total.gone) had been closed before"
+            Output.line("connections being closed: \(total.closing)\(before)")
         }
         if total.failed > 0 { throw Failure(.failed, "\(total.failed) connections could not be closed") }
     }

@@ -30,7 +30,7 @@ struct WebSocketCommand {
             let subprotocol = await client.subprotocol.map { ", subprotocol \(Text.visible($0))" } ?? ""
             let isCompressed = await client.isCompressed
             Output.error("connected to \(url)\(subprotocol)\(isCompressed ? ", compressed" : "")")
-            Output.error("a line is a text message; \(WebSocketLine.help)")
+            Output.error("a line is a text message; /help lists commands")
         }
         // It blocks a thread while it waits for a line, and ends with the program.
         let input = Task.detached { await send(client) }
@@ -47,8 +47,10 @@ struct WebSocketCommand {
         }
         input.cancel()
         let reason = await client.closeReason
-        if isTerminal { Output.error(reason.map { Text.visible($0.description) } ?? "closed") }
-        guard let reason, reason.isByServer, ![1000, 1001, 1005].contains(reason.code) else { return }
+        guard let reason, reason.isByServer, ![1000, 1001, 1005].contains(reason.code) else {
+            if isTerminal { Output.error(reason.map { Text.visible($0.description) } ?? "closed") }
+            return
+        }
         throw Failure(.failed, Text.visible(reason.description))
     }
 
@@ -98,6 +100,7 @@ struct WebSocketCommand {
         case .text(let text): try await client.push(text)
         case .binary(let bytes): try await client.push(bytes)
         case .ping(let bytes): try await client.ping(bytes)
+        case .help: Output.error(WebSocketLine.allCommands)
         case .mistake(let message): Output.error(message)
         case .close(let code, let reason):
             do {

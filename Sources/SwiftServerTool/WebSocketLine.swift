@@ -6,9 +6,11 @@ enum WebSocketLine: Equatable {
     case binary([UInt8])
     case ping([UInt8])
     case close(UInt16, String)
+    case help
     case mistake(String)
 
-    static let help = "/ping [TEXT], /binary HEX, /close [CODE [REASON]], //TEXT for text that begins with a slash"
+    static let commands = "/ping [TEXT], /binary HEX, /close [CODE [REASON]], /help, //TEXT"
+    static let allCommands = commands + "\n//TEXT sends /TEXT as a message"
 
     init(_ line: String) {
         guard line.hasPrefix("/"), !line.hasPrefix("//") else {
@@ -27,7 +29,8 @@ enum WebSocketLine: Equatable {
             let words = rest.split(separator: " ", maxSplits: 1)
             let code = words.isEmpty ? 1000 : UInt16(words[0])
             self = code.map { .close($0, words.count > 1 ? String(words[1]) : "") } ?? .mistake("/close needs a number")
-        default: self = .mistake("unknown command \(parts[0]): \(WebSocketLine.help)")
+        case "/help": self = .help
+        default: self = .mistake("unknown command \(parts[0]) (see /help)")
         }
     }
 

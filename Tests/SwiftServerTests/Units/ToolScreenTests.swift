@@ -79,7 +79,7 @@ import Testing
         #expect(WebSocketLine("hello") == .text("hello") && WebSocketLine("") == .text(""))
         #expect(WebSocketLine("//x") == .text("/x"))
         #expect(WebSocketLine("/ping a b") == .ping(Array("a b".utf8)) && WebSocketLine("/ping") == .ping([]))
-        #expect(WebSocketLine("/binary 01 fF") == .binary([1, 255]))
+        #expect(WebSocketLine("/binary 01 fF") == .binary([1, 255]) && WebSocketLine("/help") == .help)
         #expect(WebSocketLine("/close") == .close(1000, "") && WebSocketLine("/close 4000 a b") == .close(4000, "a b"))
         for line in ["/binary", "/binary 0", "/binary zz", "/close x", "/close 70000", "/other", "/"] {
             guard case .mistake = WebSocketLine(line) else {

@@ -29,7 +29,7 @@ extension ProcessTests {
                     workers: workers
                 ) { $0.port = user.port }
             }
-            #expect(!PortUser.canListen(user.port) && PortUser.isListening(user.port))
+            #expect(PortUser.isListening(user.port))
         }
 
         @Test(arguments: ServerMode.supervised) func anotherServerOnThePort(_ mode: ServerMode) throws {

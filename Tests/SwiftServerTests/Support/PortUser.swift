@@ -43,7 +43,4 @@ final class PortUser {
             }
         }
     }
-
-    /// Whether nobody uses the port.
-    static func canListen(_ port: Int) -> Bool { (try? PortUser(port: port, shared: false)) != nil }
 }

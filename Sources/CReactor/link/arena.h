@@ -19,9 +19,9 @@
 
 #include "link/ring.h"
 
-/* The unit of allocation, and the least payload that is sent by reference. The simulation has smaller ones. */
+/* The unit of allocation, and the least payload that is sent by reference. A simulation has smaller ones. */
 #ifndef CRE__GRANULE
-#define CRE__GRANULE 16384u
+#define CRE__GRANULE      16384u
 #define CRE__BY_REFERENCE 32768u
 #endif
 

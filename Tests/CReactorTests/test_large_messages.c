@@ -75,4 +75,22 @@ TEST(many_incomplete_messages_leave_room) {
     end_host(&host);
 }
 
+/* Without a shutdown, as after a second signal: connections are freed behind the link. */
+TEST(a_reactor_ends_with_an_incomplete_message) {
+    reactor_host host;
+    make_bus(&host, 0);
+    start_reactor(&host);
+    echoer worker;
+    start_thread(&worker, &host);
+    net_client client = connect_ws(&host);
+    size_t size;
+    uint8_t *frame = frame_of('g', &size);
+    net_send(&client, frame, PART);
+    NET_UNTIL(NULL, holds(&host, 'g'));
+    stop_thread(&worker);
+    end_host(&host);
+    net_close(&client);
+    free(frame);
+}
+
 TEST_MAIN()

@@ -65,7 +65,7 @@ typedef struct cre__transit {
 void cre__engine_set_transit(cre_engine *engine, const cre__transit *transit);
 
 /* Has large messages of WebSockets collected in `memory`, which is copied. What is taken from it is given
- * back before the engine is destroyed. */
+ * back when connections are freed, the last ones with the loop. */
 void cre__engine_set_message_memory(cre_engine *engine, const cre_ws_memory *memory);
 
 /* Compares what the connection table shows of some of the engine's connections, or of all when something was

@@ -56,8 +56,10 @@ static uint8_t *take_room(void *context, size_t size) {
     return cre__node_take_room(((cre_reactor *)context)->node, size);
 }
 
+/* Connections are freed with the loop, when the node is closed. */
 static void give_room(void *context, uint8_t *room) {
-    cre__node_give_room(((cre_reactor *)context)->node, room);
+    cre_reactor *reactor = context;
+    if (reactor->node) cre__node_give_room(reactor->node, room);
 }
 
 /* ---- commands in: from processes that run user code, so nothing is taken for granted ---- */
@@ -126,6 +128,7 @@ static void free_reactor(cre_reactor *reactor) {
     /* The engine reports the ends of its connections, and the node publishes that before it closes. */
     if (reactor->engine) cre_engine_destroy(reactor->engine);
     cre_node_close(reactor->node);
+    reactor->node = NULL;
     cre_loop_destroy(reactor->loop);
     cre__free(reactor);
 }

@@ -12,7 +12,7 @@ bool cre__ws_message_reserve(cre__ws_message **message, size_t now, size_t expec
     cre__ws_message *old = *message;
     size_t have = old ? old->capacity : 0;
     if (old && have >= now) return true;
-    if (old && old->memory) return false; /* never: it has room for all of its frame */
+    if (old && old->give) return false; /* never: it has room for all of its frame */
     size_t capacity = expected;
     if (expected > SMALL && now < expected / FAIR_SHARE) capacity = now * STEP < SMALL ? SMALL : now * STEP;
     if (capacity < have * 2) capacity = have * 2 < limit ? have * 2 : limit;
@@ -39,7 +39,8 @@ bool cre__ws_message_move(cre__ws_message **message, size_t now, size_t expected
     *block = old ? *old : (cre__ws_message){ 0 };
     block->data = data;
     block->capacity = expected;
-    block->memory = memory;
+    block->give = memory->give;
+    block->context = memory->context;
     if (old && old->used) memcpy(data, old->data, old->used);
     cre__ws_message_free(old);
     *message = block;
@@ -47,6 +48,6 @@ bool cre__ws_message_move(cre__ws_message **message, size_t now, size_t expected
 }
 
 void cre__ws_message_free(cre__ws_message *message) {
-    if (message && message->memory) message->memory->give(message->memory->context, message->data);
+    if (message && message->give) message->give(message->context, message->data);
     cre__free(message);
 }

@@ -15,8 +15,10 @@ typedef struct cre__ws_message {
     uint32_t fragments;
     cre_utf8 utf8;
     uint8_t control; /* bytes received of an incomplete control frame */
-    uint8_t *data;   /* in the same block, or `memory` gave it */
-    const cre_ws_memory *memory;
+    uint8_t *data;   /* in the same block, or it was taken from the caller's */
+    /* Gives `data` back; NULL: it is in this block. By value, since it may outlive the configuration. */
+    void (*give)(void *context, uint8_t *data);
+    void *context;
 } cre__ws_message;
 
 /*

@@ -158,6 +158,35 @@ TEST(a_successor_frees_what_was_taken) {
     unmap_ring(memory, CAPACITY);
 }
 
+static void count_visit(void *context, const cre_record *record, const uint8_t *payload, uint64_t end) {
+    (void)record;
+    (void)payload;
+    (void)end;
+    ++*(int *)context;
+}
+
+/* Consumers write `head`, and those of workers are not trusted. */
+TEST(records_behind_any_head_are_visited) {
+    void *memory = map_ring(CAPACITY);
+    cre__ring producer = { 0 };
+    cre__ring_open_producer(&producer, memory, CAPACITY);
+    for (uint64_t i = 1; i <= 3; i++)
+        REQUIRE(put(&producer, i, 240));
+    cre__ring_publish(&producer);
+    static const uint64_t heads[] = { 16, 768 + 16, 1 << 20, UINT64_MAX - 15, 3 };
+    int visits = 0;
+    cre__ring_each_unfreed(&producer, count_visit, &visits);
+    CHECK_EQ(visits, 3);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        atomic_store(&producer.control->head, heads[i]);
+        producer.other = heads[i]; /* a look for room takes it over */
+        visits = 0;
+        cre__ring_each_unfreed(&producer, count_visit, &visits);
+        CHECK(visits <= 3);
+    }
+    unmap_ring(memory, CAPACITY);
+}
+
 /* A ring that is empty most of the time uses its first pages only. */
 TEST(an_empty_ring_starts_again_at_its_beginning) {
     enum { LARGE = 1 << 20 };

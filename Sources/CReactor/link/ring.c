@@ -110,6 +110,7 @@ void cre__ring_each_unfreed(const cre__ring *ring,
                             void *context) {
     uint64_t at = atomic_load_explicit(&ring->control->head, memory_order_acquire);
     if (!plausible(ring, at, ring->published)) at = ring->other;
+    if (!plausible(ring, at, ring->published)) return;
     while (at != ring->published) {
         cre_record record;
         const uint32_t start = (uint32_t)at & (ring->capacity - 1);

@@ -166,6 +166,7 @@ int cre__http_response_write(char *out, const cre__http_response *response) {
         int error = response->field_lines ? check_lines(response)
                                           : cre_http_fields_check(response->fields, response->fields_size);
         if (error) return error;
+        if (!at) return CRE_EINVALID; /* who packed them has changed them meanwhile */
     }
     if (text) at = PUT(at, CONTENT_TYPE);
     return (int)(put_tail(at, response, date) - out);

@@ -36,7 +36,10 @@ extension Manager {
     /// together, of which each wakes it, take as long as `stuckAfter`.
     private mutating func watchPulse(of index: Int, _ activity: Activity) {
         let looks = 4
-        guard let limit = settings.stuckAfter, activity.turns > 0 else { return }
+        // A process that has not opened its link yet has the turns of its predecessor.
+        guard let limit = settings.stuckAfter, activity.turns > 0,
+            system.pid(of: seats[index].id) == seats[index].pid
+        else { return }
         let silent = seats[index].looks(at: activity.turns, now, every: limit / looks)
         if silent > 0 { system.wake(seats[index].id) }
         guard silent > looks, !seats[index].isReportedSilent else { return }

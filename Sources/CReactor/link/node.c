@@ -163,7 +163,6 @@ static void count_inbound(cre_node *node, inbound *in) {
     cre__node_count_held(node, &in->held, in->ring.broken ? 0 : in->capacity + unread_of(node, in));
 }
 
-/* The record may be followed by others in cre_node_take_next. */
 /* Replaces a reference by what it refers to. It is read once. */
 static int resolve(const cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
     cre__reference reference;
@@ -301,6 +300,7 @@ static bool drop_stale(cre_node *node, inbound *in) {
     const uint64_t at = in->ring.own + in->spill.own;
     if (in->data && in->checked == at && !has_unread(in)) {
         drop_partial(in);
+        in->lost = in->unreported = true; /* if its sender was only stopped, the end comes */
         count_inbound(node, in);
     }
     in->checked = in->data ? at : 0;

@@ -15,7 +15,7 @@ int cre__answer_topics(cre_node *node, const cre_engine *engine, uint32_t from, 
     cre_record answer = { .kind = CRE_MESSAGE_TOPIC_LIST, .session = question->session };
     cre_node_send(node, from, &answer, &part, 1);
     cre__free(list);
-    return 0;
+    return 1; /* a list may take milliseconds, so the next question waits for another turn */
 }
 
 int cre_worker_ask_topics(cre_worker *worker, uint32_t owner, uint64_t number, const void *filter,

@@ -129,7 +129,7 @@ void cre__message_lost(cre_worker *worker, uint32_t from, const cre_record *reco
 /* The beginning of one died with a predecessor. */
 void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *record);
 
-/* topics.c: sends the list that a CRE_MESSAGE_TOPICS asks for. Returns 0, or an error for an invalid one. */
+/* topics.c: sends the list that a CRE_MESSAGE_TOPICS asks for. Returns what the handler of a record does. */
 int cre__answer_topics(cre_node *node, const cre_engine *engine, uint32_t from, const cre_record *question,
                        const uint8_t *filter);
 

@@ -23,9 +23,11 @@ internal import CReactorInternal
             unsafe config.context = Unmanaged.passUnretained(topics).toOpaque()
             unsafe config.on_message = { context, node, message, payload in
                 guard let context = unsafe context, let message = unsafe message?.pointee,
-                    UInt32(message.kind) == CRE_MESSAGE_TOPIC_LIST.rawValue,
-                    let list = unsafe TopicList(UnsafeRawBufferPointer(start: payload, count: Int(message.length)))
+                    UInt32(message.kind) == CRE_MESSAGE_TOPIC_LIST.rawValue
                 else { return }
+                // Its sender can still write to it, so a copy is read.
+                let copy = unsafe [UInt8](UnsafeRawBufferPointer(start: payload, count: Int(message.length)))
+                guard let list = unsafe copy.withUnsafeBytes({ unsafe TopicList($0) }) else { return }
                 unsafe Unmanaged<TopicReceiver>.fromOpaque(context)._withUnsafeGuaranteedRef {
                     $0.receive(list, Int(node), message.session)
                 }

@@ -426,6 +426,38 @@ TEST(websockets_that_are_refused) {
     raw_stop(&raw);
     net_stop(net);
 }
+
+/* A server that says nothing any more, neither to a handshake nor to pings: the connection is not used again.
+ */
+TEST(websockets_of_a_dead_connection) {
+    for (int is_open = 0; is_open < 2; is_open++) {
+        static carrier it;
+        record_of socket = { 0 };
+        raw_server raw;
+        net_server *net = start();
+        carrier_open_raw(&it, net, &raw);
+        put_setting(&out, 8, 1);
+        put_out(&raw);
+        NET_UNTIL(net, state_of(&it).websockets);
+        cre_client_options options = socket_options(&socket, &it);
+        options.subprotocols = NULL;
+        options.timeout_ms = is_open ? 0 : 30;
+        options.ping_interval_ms = options.ping_timeout_ms = 30;
+        REQUIRE(cre_client_connect(it.own.clients, &options, &socket.client) == 0);
+        if (is_open) {
+            net_settle(net);
+            put_headers(&out, 1, 0, ":status: 200\n");
+            put_out(&raw);
+            NET_UNTIL(net, socket.opened);
+        }
+        NET_UNTIL(net, socket.closed);
+        NET_UNTIL(net, it.own.closed);
+        CHECK_EQ(it.own.ending.error, -ETIMEDOUT);
+        carrier_stop(&it);
+        raw_stop(&raw);
+        net_stop(net);
+    }
+}
 #endif
 
 TEST_MAIN()

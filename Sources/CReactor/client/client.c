@@ -256,7 +256,7 @@ static void on_active(cre__transport *transport, bool received) {
 static void on_due(cre__transport *transport) {
     cre_client *client = cre__client_of(transport);
     if (client->phase < CRE__CLIENT_OPEN)
-        cre__client_reset(client, -ETIMEDOUT);
+        cre__client_time_out(client, client->options.timeout_ms);
     else if (client->http)
         cre__client_http_due(client);
     else

@@ -174,6 +174,9 @@ void cre__client_http_free(cre_client *client);
 void cre__client_http_set_phase(cre_http_client *http, cre__http_phase next);
 /* The connection ends with this error, at once. */
 void cre__client_http_fail(cre_http_client *http, int error);
+/* Ends a client that has waited in vain for `limit` ms; when it is carried, and its carrier has received
+ * nothing meanwhile, the carrier with all that it carries. */
+void cre__client_time_out(cre_client *client, uint32_t limit);
 /* A request can be sent. */
 void cre__client_http_ready(cre_http_client *http);
 

@@ -438,11 +438,18 @@ int cre_http_client_connect(cre_clients *clients, const cre_http_client_options 
 
 /* ---- use ---- */
 
-/* What ends with a request that took too long: a carrier of which nothing was received, either, is dead. */
-static cre_http_client *carrier_when_dead(cre_http_client *http, uint32_t limit) {
-    cre__client_stream *stream = http->client->stream;
-    cre_http_client *by = stream ? stream->by : NULL;
-    return by && now_of(http) - by->client->transport.last_receive >= limit ? by : http;
+/* The carrier of a client that has waited in vain for `limit` ms, if it has received nothing, either. */
+static cre_http_client *dead_carrier(const cre_client *client, uint32_t limit) {
+    cre_http_client *by = client->stream ? client->stream->by : NULL;
+    return by && now_of(by) - by->client->transport.last_receive >= limit ? by : NULL;
+}
+
+void cre__client_time_out(cre_client *client, uint32_t limit) {
+    cre_http_client *dead = dead_carrier(client, limit);
+    if (dead)
+        cre__client_http_fail(dead, -ETIMEDOUT);
+    else
+        cre__client_reset(client, -ETIMEDOUT);
 }
 
 void cre__client_http_due(cre_client *client) {
@@ -467,9 +474,10 @@ void cre__client_http_due(cre_client *client) {
     if (queued && unsent < silent) silent = unsent;
     /* The application is to blame for the silence: it does not take, or does not send. */
     if (client->paused || (http->sending && !queued)) silent = 0;
-    if (silent >= limit)
-        cre__client_http_fail(carrier_when_dead(http, limit), -ETIMEDOUT);
-    else
+    if (silent >= limit) {
+        cre_http_client *dead = dead_carrier(client, limit);
+        cre__client_http_fail(dead ? dead : http, -ETIMEDOUT);
+    } else
         cre__transport_set_deadline(&client->transport, limit - silent);
 }
 

@@ -319,7 +319,7 @@ void cre__client_stream_carry(cre_client *client) {
         }
     }
     if (transport->state == CRE__TRANSPORT_CLOSED) return;
-    if (!stream->by || !stream->id) { /* there is nothing that could end */
+    if (!stream->by || !stream->id || stream->closed) { /* there is nothing that could end */
         if (transport->state == CRE__TRANSPORT_FINISHING) cre__transport_close(transport, false);
         return;
     }
@@ -402,6 +402,12 @@ static void review(cre_http_client *http) {
     if (http->options.changed) http->options.changed(http->options.context, http);
 }
 
+/* Half of it is for requests: each has some 600 bytes, a head that waits for the socket more. */
+static uint32_t session_memory(uint32_t streams) {
+    const uint64_t bytes = (512u << 10) + ((uint64_t)(streams ? streams : 100) << 12);
+    return bytes < INT32_MAX ? (uint32_t)bytes : INT32_MAX;
+}
+
 void cre__client_http2_start(cre_http_client *http) {
     const cre_http_client_options *options = &http->options;
     cre_client *client = http->client;
@@ -413,6 +419,7 @@ void cre__client_http2_start(cre_http_client *http) {
         .client = 1,
         .read_body = read_output,
         .max_streams = options->max_streams,
+        .max_memory = session_memory(options->max_streams),
         .max_head = head && head < LEAST_HEAD ? LEAST_HEAD : head,
         .max_fields = options->limits.max_fields,
         .stream_window = options->stream_window,

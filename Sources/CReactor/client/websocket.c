@@ -435,7 +435,7 @@ static void heartbeat(cre_client *client) {
     if (client->pinged && !client->paused) {
         if (now - client->pinged_at >= options->ping_timeout_ms) {
             client->code = 1006;
-            cre__client_reset(client, -ETIMEDOUT);
+            cre__client_time_out(client, options->ping_timeout_ms);
             return;
         }
         cre__transport_set_deadline(transport, options->ping_timeout_ms - (now - client->pinged_at));

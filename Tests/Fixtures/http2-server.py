@@ -60,7 +60,7 @@ class Connection:
             self.reset(stream, REFUSED_STREAM)
         elif scenario == "always-refused":
             self.reset(stream, REFUSED_STREAM)
-        elif scenario == "reset":
+        elif scenario == "reset" or scenario == "reset-second" and count == 2:
             self.reset(stream, INTERNAL_ERROR)
         elif scenario == "goaway":
             self.answer(stream)
@@ -79,6 +79,9 @@ class Connection:
                 if len(waiting) == 5:
                     for connection, number in waiting:
                         connection.answer(number)
+        elif scenario == "refused-late":
+            self.send(frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, b"part"))
+            self.reset(stream, REFUSED_STREAM)
         elif scenario == "cut":
             self.send(frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, b"part"))
             self.end()
@@ -95,6 +98,8 @@ class Connection:
             self.answer(stream)
 
     def settings(self):
+        if scenario == "no-room":  # but WebSockets
+            return frame(SETTINGS, 0, 0, struct.pack(">HIHI", 3, 0, 8, 1))
         limit = struct.pack(">HI", 3, 2) if scenario == "limit" else b""
         return frame(SETTINGS, 0, 0, limit)
 

@@ -81,7 +81,10 @@ internal import CReactor
 
     private func opened() {
         isOpen = true
-        if state.http2 { return finish(.open(self)) }
+        if state.http2 {
+            // Without room for the first one, the server accepts none, or is leaving.
+            return finish(state.room > 0 ? .open(self) : .failed(ClientEnding(cause: CRE_EHTTP2_REFUSED.rawValue)))
+        }
         // The connection could serve HTTP requests only.
         unsafe cre_http_client_abort(raw)
         unsafe raw = nil

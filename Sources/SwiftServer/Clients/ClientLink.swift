@@ -1,4 +1,5 @@
 internal import CReactor
+internal import Glibc
 
 /// A connection of the C core and the client that it belongs to. On the loop's thread.
 @safe final class ClientLink: ClientLoopMember, @unchecked Sendable {
@@ -37,7 +38,9 @@ internal import CReactor
             case .open(let carrier) where !carrier.state.websockets && key.http2 == .negotiated:
                 try connect(over: nil)
             case .open(let carrier) where carrier.isUseful: try connect(over: carrier)
-            case .open: try connectOverHTTP2(key)
+            // Others have taken all of its room.
+            case .open where .now < deadline: try connectOverHTTP2(key)
+            case .open: failed(ClientEnding(cause: -ETIMEDOUT))
             case .http1: try connect(over: nil)
             case .failed(let ending): failed(ending)
             }

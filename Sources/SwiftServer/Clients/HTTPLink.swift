@@ -291,11 +291,12 @@ internal import CReactor
 
     private func closed(_ ending: ClientEnding) {
         // A server may close an idle connection in the moment in which a request is sent.
-        let isStale = (carrier?.requests ?? requests) > 1 && !hasReceived && isOpen
+        let isStale =
+            (carrier?.requests ?? requests) > 1 && !hasReceived && isOpen && ending.cause != CRE_EHTTP2_RESET.rawValue
         let error = failure(ending)
         let exchange = ended()
         pool.loop.remove(self)
-        if ending.cause == CRE_EHTTP2_REFUSED.rawValue {
+        if ending.cause == CRE_EHTTP2_REFUSED.rawValue && !hasReceived {
             exchange?.failed(HTTPRefusedRequest(error: error))
         } else {
             exchange?.failed(isStale && error.code == .closed ? HTTPStaleConnection(error: error) : error)
@@ -333,7 +334,12 @@ internal import CReactor
         body = []
         hop = nil
         queue.wakeAll()
-        if let carrier { carrier.carries(-1) } else { pool.removed(self) }
+        if let carrier {
+            carrier.carries(-1)
+            pool.changed(carrier)
+        } else {
+            pool.removed(self)
+        }
         return exchange.take()
     }
 }

@@ -273,9 +273,19 @@ extension ProcessTests {
                 let error = await #expect(throws: ClientError.self) { _ = try await client.get(url) }
                 #expect(error?.message.hasSuffix("head too large") == true)
             }
-            try await misbehaving("cut") { url in
-                let response = try await client().get(url)
-                let error = await #expect(throws: ClientError.self) { _ = try await response.body.collect(upTo: 10) }
+            for scenario in ["cut", "refused-late"] {
+                try await misbehaving(scenario) { url in
+                    let response = try await client().get(url)
+                    let body = response.body
+                    let error = await #expect(throws: ClientError.self) { _ = try await body.collect(upTo: 10) }
+                    #expect(error?.code == .closed)
+                }
+            }
+            // It may have been processed.
+            try await misbehaving("reset-second") { url in
+                let client = client()
+                _ = try await client.get(url).body.text(upTo: 10)
+                let error = await #expect(throws: ClientError.self) { _ = try await client.get(url) }
                 #expect(error?.code == .closed)
             }
         }
@@ -327,6 +337,15 @@ extension ProcessTests {
                 _ = try BlockingWebSocket.connect("ws://127.0.0.1:1") { $0.http2 = .always }
             }
             #expect(error?.code == .invalidArgument)
+        }
+
+        @Test func serversWithoutRoom() async throws {
+            try await misbehaving("no-room") { url in
+                let error = await #expect(throws: ClientError.self) {
+                    _ = try await AsyncClient.connect(url.replacing("http", with: "ws")) { $0.http2 = .always }
+                }
+                #expect(error?.code == .closed)
+            }
         }
 
         @Test func serversWithoutWebSockets() async throws {

@@ -123,6 +123,14 @@ TEST(the_queue_is_bounded) {
     publish(0, "news", 1, kept);
     run(10);
     CHECK_EQ(machines[0].published, accepted + 1);
+    /* one of any size has room in an empty queue */
+    static char large[9000];
+    memset(large, 'x', sizeof large - 1);
+    CHECK_EQ(cre_broker_publish(machines[0].broker, text("news"), text(large), kept, 5), 0);
+    CHECK_EQ(cre_broker_publish(machines[0].broker, text("news"), text("x"), kept, 5),
+             CRE_EBROKER_UNAVAILABLE);
+    run(10);
+    CHECK_EQ(machines[0].published, accepted + 2);
     finish();
 }
 

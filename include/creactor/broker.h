@@ -2,12 +2,11 @@
  * Messages between the machines of a cluster, through one or several independent servers of Redis or Valkey
  * (shards), without I/O and without a clock: the caller connects, moves bytes and names the time.
  *
- * A topic belongs to one shard, by consistent hashing. While somebody is interested in it
- * (cre_broker_subscribe) the messages that any machine publishes to it arrive in one order, the same for all
- * machines. A topic with history numbers its messages: whoever knows the position of the last one it has can
- * get those after it, all of them or none. After a lost connection the broker does that by itself for each
- * subscribed topic with history, so that its messages arrive without gaps and duplicates, or the topic is
- * reported as lost.
+ * A topic belongs to one shard, by consistent hashing. While it has a subscriber (cre_broker_subscribe) the
+ * messages that any machine publishes to it arrive in one order, the same for all machines. A topic with
+ * history numbers its messages: whoever knows the position of the last one it has can get those after it, all
+ * of them or none. After a lost connection the broker does that by itself for each subscribed topic with
+ * history, so that its messages arrive without gaps and duplicates, or the topic is reported as lost.
  *
  * All functions of a broker must be called on one thread, and not by its callbacks, except
  * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish and cre_broker_recover, and what `connect`
@@ -58,7 +57,7 @@ typedef struct cre_broker_handlers {
     void (*disconnect)(void *context, uint32_t shard);
     /** A message of a subscribed topic. An epoch of 0: it has no history. */
     void (*message)(void *context, cre_slice topic, cre_slice payload, cre_broker_position position);
-    /** Messages of a subscribed topic with history were missed and cannot be had any more. The next one is
+    /** Messages of a subscribed topic with history were missed and are no longer available. The next one is
      * the one after `position`. */
     void (*lost)(void *context, cre_slice topic, cre_broker_position position);
     /** What became of cre_broker_publish: 0 and, for a message with history, its position;
@@ -68,7 +67,7 @@ typedef struct cre_broker_handlers {
     /** A message that cre_broker_recover found, from the oldest one on. */
     void (*missed)(void *context, uint64_t tag, cre_slice payload, cre_broker_position position);
     /** The end of cre_broker_recover: 0, and all messages up to `position` were passed to `missed`;
-     * CRE_EBROKER_GAP, and none was, since some are not there any more; or CRE_EBROKER_UNAVAILABLE. The next
+     * CRE_EBROKER_GAP, and none was, since some are no longer available; or CRE_EBROKER_UNAVAILABLE. The next
      * message that `message` reports is the one after `position`, if the topic was subscribed before. */
     void (*recovered)(void *context, uint64_t tag, int result, cre_broker_position position);
     /** A connection was established or lost: `error` and `text` are the cause, 0 and empty if there is none.
@@ -142,11 +141,13 @@ CRE_API void cre_broker_unsubscribe(cre_broker *broker, cre_slice topic);
 
 /**
  * Publishes a message, which is copied, to all machines, this one included. Returns 0, and `published` is
- * called with `tag` later; or CRE_EBROKER_UNAVAILABLE when max_queue bytes wait for replies, CRE_EINVALID for
+ * called with `tag` later; or CRE_EBROKER_UNAVAILABLE when max_queue bytes would wait for replies (a message
+ * of any size is accepted when none waits), CRE_EINVALID for
  * the name or a history out of range, CRE_ELIMIT for a message above CRE_BROKER_MAX_PAYLOAD, CRE_ENOMEM.
  *
  * Without a connection the message waits for one. Messages of one broker to one topic keep their order. One
- * with history is published once, however often the connection is lost; one without at most once.
+ * with history is published once, however often the connection is lost within five minutes; one without at
+ * most once.
  */
 CRE_NODISCARD CRE_API int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload,
                                              cre_broker_history history, uint64_t tag);

@@ -120,12 +120,13 @@ static void greet(cre_broker *broker, uint32_t shard) {
 void cre_broker_connected(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__link *link = &broker->links[shard];
     if (link->state != CRE__LINK_CONNECTING || link->failure) return;
+    /* A connection begins with the subscriptions and the checks of all topics. */
+    const uint64_t most = (uint64_t)broker->config.max_queue + MARGIN + broker->topics * 4ull * CRE__MAX_KEY;
     const cre_redis_session_config config = {
         .size = sizeof config,
         .limits = { .max_bytes = MAX_RECEIVED, .max_values = MAX_VALUES },
         .max_commands = MAX_COMMANDS,
-        .max_output =
-            broker->config.max_queue > UINT32_MAX - MARGIN ? UINT32_MAX : broker->config.max_queue + MARGIN,
+        .max_output = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX,
     };
     const int error = cre_redis_session_create(&config, &link->session);
     if (error) {

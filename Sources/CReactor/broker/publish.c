@@ -110,7 +110,7 @@ int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload, c
     const uint32_t shard = cre_broker_shard(broker, topic);
     cre__link *link = &broker->links[shard];
     const size_t size = sizeof(cre__outgoing) + topic.length + payload.length;
-    if (link->queued + size > broker->config.max_queue) return CRE_EBROKER_UNAVAILABLE;
+    if (link->queued && link->queued + size > broker->config.max_queue) return CRE_EBROKER_UNAVAILABLE;
     cre__outgoing *message = cre__malloc(size);
     if (!message) return CRE_ENOMEM;
     *message = (cre__outgoing){ .tag = tag,

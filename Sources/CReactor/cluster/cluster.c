@@ -66,10 +66,13 @@ static void closed(void *context, cre_client *client, const cre_client_ending *e
                       cre_loop_now(from->cluster->loop));
 }
 
-/* The end of the turn sends more. */
+static void send_output(cre_cluster *cluster, uint32_t shard);
+
+/* The queue of the connection is shorter than the output that may wait for it. */
 static void drained(void *context, cre_client *client) {
-    (void)context;
+    server *to = context;
     (void)client;
+    send_output(to->cluster, shard_of(to));
 }
 
 static void on_connect(void *context, uint32_t shard) {

@@ -157,7 +157,7 @@ CRE_API size_t cre_client_queued(const cre_client *client);
 CRE_API void cre_client_await_drain(cre_client *client);
 
 /** Delivers nothing more until cre_client_resume. Input stays with the system, except for at most one read,
- * which is buffered. Pings of the server are not answered meanwhile. */
+ * or a window of a stream of HTTP/2, which is buffered. Pings of the server are not answered meanwhile. */
 CRE_API void cre_client_pause(cre_client *client);
 
 /** Delivers messages again, not before it returns. */

@@ -173,7 +173,8 @@ CRE_API size_t cre_http_client_queued(const cre_http_client *client);
 CRE_API void cre_http_client_await_drain(cre_http_client *client);
 
 /** Delivers nothing more until cre_http_client_resume, or the end of the response. Input stays with the
- * system, except for at most one read, which is buffered. read_timeout_ms does not count meanwhile. */
+ * system, except for at most one read, or `stream_window` bytes of HTTP/2, which are buffered.
+ * read_timeout_ms does not count meanwhile. */
 CRE_API void cre_http_client_pause(cre_http_client *client);
 
 /** Delivers again, not before it returns. */

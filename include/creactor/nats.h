@@ -105,7 +105,7 @@ CRE_NODISCARD CRE_API size_t cre_nats_unsubscribe(uint8_t *out, size_t capacity,
                                                   uint64_t after);
 
 /** The bytes of PUB or HPUB; 0 for an invalid subject, headers that are not whole lines or contain an empty
- * one, and above 1 GiB. */
+ * one, a payload above 512 MiB and headers above 256 MiB. */
 CRE_NODISCARD CRE_API size_t cre_nats_publish_size(const cre_nats_publication *publication);
 
 /** Writes PUB or HPUB to `out`, which has cre_nats_publish_size bytes, and returns that. */

@@ -86,7 +86,7 @@ static void add_text(cre__h2_pairs *list, const char *name, const char *value) {
     cre__h2_add_pair(list, name, strlen(name), value, strlen(value));
 }
 
-static bool is_left_out(const cre_http_header *field) {
+static bool is_skipped(const cre_http_header *field) {
     if (cre__h2_is_named(field, "te"))
         return field->value_length != 8 || !cre__same(field->value, "trailers", 8);
     return cre__h2_is_named(field, "host") || cre__h2_is_skipped(field);
@@ -107,7 +107,7 @@ static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_re
     }
     for (size_t i = 0; i < request->field_count; i++) {
         const cre_http_header *field = &request->fields[i];
-        if (!is_left_out(field))
+        if (!is_skipped(field))
             cre__h2_add_pair(&list, field->name, field->name_length, field->value, field->value_length);
     }
     nghttp2_data_provider body = cre__h2_body_of(stream);

@@ -51,7 +51,7 @@ static int spend_reset(cre_http2 *session) {
 }
 
 /* Has the last frame say why the session ends. */
-static void say_goodbye(cre_http2 *session) {
+static void announce_end(cre_http2 *session) {
     if (session->broken) return;
     uint32_t code = session->error == CRE_ENOMEM         ? NGHTTP2_INTERNAL_ERROR
                     : session->error == CRE_EHTTP2_FLOOD ? NGHTTP2_ENHANCE_YOUR_CALM
@@ -294,7 +294,8 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         /* of the library: because of an error of the client */
-        if ((!stream || !stream->resetting) && !session->failed && spend_reset(session)) say_goodbye(session);
+        if ((!stream || !stream->resetting) && !session->failed && spend_reset(session))
+            announce_end(session);
         return 0;
     }
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
@@ -487,7 +488,7 @@ static int leave(cre_http2 *session, ssize_t result) {
         exceed(session, CRE_HTTP2_LIMIT_ACKNOWLEDGEMENTS); /* its other limits are disabled */
     else
         fail(session, error_of(result));
-    say_goodbye(session);
+    announce_end(session);
     return session->error;
 }
 

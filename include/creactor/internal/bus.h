@@ -143,11 +143,11 @@ CRE_API void cre_node_close(cre_node *node);
 
 /**
  * Sends a record whose payload is the concatenation of `parts`; record->length is ignored. The record is
- * copied before this returns to memory that outlives this process: the ring, or the spill behind it while the
- * ring is full. It is published when the record or activity that is being handled ends, else at the end of
- * the loop's turn, and is received then even if this process is killed. Returns 0; or, and nothing was sent,
- * CRE_EINVALID for an unknown node, this one, or kind 0; CRE_ELINK_FULL when the spill has queue_bytes;
- * CRE_ELIMIT when the payload exceeds max_payload; CRE_ENOMEM.
+ * copied before this returns to memory that outlives this process: the ring, the arena for a large payload,
+ * or the spill behind the ring while that is full. It is published when the record or activity that is being
+ * handled ends, else at the end of the loop's turn, and is received then even if this process is killed.
+ * Returns 0; or, and nothing was sent, CRE_EINVALID for an unknown node, this one, or kind 0; CRE_ELINK_FULL
+ * when the spill has queue_bytes; CRE_ELIMIT when the payload exceeds max_payload; CRE_ENOMEM.
  */
 CRE_API int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts,
                           int count);

@@ -40,7 +40,7 @@ typedef struct cre_worker_config {
     void (*repaired)(void *context, uint64_t count);
     /** A call of on_event, a timer or a job has blocked this process for `ns`, or a task has taken that long;
      * `call` has its kind (cre_event, cre_message, CRE_AT_...) and its session. Called when it has returned;
-     * the payload of an event is still there, else it is NULL. May be NULL. */
+     * the payload of a REQUEST is still there, others must not be read. May be NULL. */
     void (*slow)(void *context, const cre_record *call, const uint8_t *payload, uint64_t ns);
     /** The duration from which on calls are reported to `slow`. All calls are timed then. 0: never. */
     uint64_t slow_ns;
@@ -87,8 +87,8 @@ CRE_API void cre_worker_destroy(cre_worker *worker);
 CRE_API bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event,
                                      uint8_t **payload);
 
-/** Stops receiving events of connections that other nodes own, and tasks in a task worker: they wait for this
- * worker's successor. Results and messages are still received, and commands sent. */
+/** Stops receiving events of connections that other nodes own, and in a task worker tasks of workers: they
+ * wait for this worker's successor. Results and messages are still received, and commands sent. */
 CRE_API void cre_worker_stop_receiving(cre_worker *worker);
 
 /** Sends each command at once (`immediate`) or at the end of the loop's turn: for code that blocks the loop.

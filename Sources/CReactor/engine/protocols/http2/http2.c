@@ -18,7 +18,7 @@ static uint32_t tick_of(const cre__conn *conn) {
 }
 
 /* Between the announcement that no more streams are accepted and its coming true: streams on their way. */
-#define GOODBYE_MS 250u
+#define LAST_OUTPUT_MS 250u
 
 /* The preface, and the head of the first frame behind it. */
 #define FIRST_BYTES (CRE_HTTP2_PREFACE_LENGTH + 9u)
@@ -194,7 +194,7 @@ static void due(cre__conn *conn) {
     if (http2->announced && !http2->going_away) {
         go_away(http2);
         if (!http2->stream_count) { /* it ends behind its output */
-            cre__transport_set_deadline(&conn->transport, GOODBYE_MS);
+            cre__transport_set_deadline(&conn->transport, LAST_OUTPUT_MS);
             return;
         }
     }
@@ -212,7 +212,7 @@ static void due(cre__conn *conn) {
     } else {
         http2->closing_reason = CRE_CLOSED_TIMEOUT;
         go_away(http2);
-        cre__transport_set_deadline(&conn->transport, GOODBYE_MS); /* if the client does not receive it */
+        cre__transport_set_deadline(&conn->transport, LAST_OUTPUT_MS); /* if the client does not receive it */
     }
 }
 
@@ -224,7 +224,7 @@ static int close_conn(cre__conn *conn, cre_close_reason reason, const cre__closi
     http2->announced = true;
     (void)cre_http2_announce_end(http2->session);
     cre__http2_mark(http2);
-    cre__transport_set_deadline(&conn->transport, GOODBYE_MS);
+    cre__transport_set_deadline(&conn->transport, LAST_OUTPUT_MS);
     return 0;
 }
 

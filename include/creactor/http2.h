@@ -145,7 +145,7 @@ typedef struct cre_http2_response {
 
 /** The limits that end a session. */
 typedef enum cre_http2_limit {
-    CRE_HTTP2_LIMIT_NONE = 0,
+    CRE_HTTP2_LIMIT_NONE = 0,             /* none was exceeded */
     CRE_HTTP2_LIMIT_RESETS = 1,           /* reset_burst */
     CRE_HTTP2_LIMIT_CONTINUATIONS = 2,    /* max_continuations */
     CRE_HTTP2_LIMIT_HEAD = 3,             /* one head has far more than max_head: decompressed, 1 MiB */

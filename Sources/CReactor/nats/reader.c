@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/append.h"
 #include "core/memory.h"
 
 enum { MAX_LINE = 65536, MAX_PAYLOAD = 8 << 20, PAYLOAD_LIMIT = 1 << 30, MAX_WORDS = 6 };
@@ -194,22 +195,6 @@ static int read_operation(cre_nats_reader *reader, const uint8_t *data, size_t h
     return kind;
 }
 
-static int append(cre_nats_reader *reader, const uint8_t *data, size_t length) {
-    const size_t wanted = reader->used + length;
-    if (reader->capacity < wanted) {
-        enum { FIRST = 512 };
-        size_t capacity = reader->capacity ? 2 * reader->capacity : FIRST;
-        if (capacity < wanted) capacity = wanted;
-        uint8_t *buffer = cre__realloc(reader->buffer, capacity);
-        if (!buffer) return CRE_ENOMEM;
-        reader->buffer = buffer;
-        reader->capacity = capacity;
-    }
-    memcpy(reader->buffer + reader->used, data, length);
-    reader->used = wanted;
-    return 0;
-}
-
 /* Forgets the operation that the last call returned, and memory that a large one has taken. */
 static void begin(cre_nats_reader *reader) {
     enum { KEPT = 65536 };
@@ -244,7 +229,7 @@ int cre_nats_reader_next(cre_nats_reader *reader, const uint8_t **cursor, const 
             if (line_end) take = (size_t)(line_end - *cursor) + 1;
             if (missing && missing < take) take = missing;
         }
-        const int error = append(reader, *cursor, take);
+        const int error = cre__append(&reader->buffer, &reader->used, &reader->capacity, *cursor, take);
         if (error) return error;
         *cursor += take;
     }

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/append.h"
 #include "core/memory.h"
 
 enum {
@@ -243,22 +244,6 @@ static int scan(cre_redis_reader *reader, const uint8_t *data, size_t have, size
     }
 }
 
-static int append(cre_redis_reader *reader, const uint8_t *data, size_t length) {
-    const size_t wanted = reader->used + length;
-    if (reader->capacity < wanted) {
-        enum { FIRST = 512 };
-        size_t capacity = reader->capacity ? 2 * reader->capacity : FIRST;
-        if (capacity < wanted) capacity = wanted;
-        uint8_t *buffer = cre__realloc(reader->buffer, capacity);
-        if (!buffer) return CRE_ENOMEM;
-        reader->buffer = buffer;
-        reader->capacity = capacity;
-    }
-    memcpy(reader->buffer + reader->used, data, length);
-    reader->used = wanted;
-    return 0;
-}
-
 static void set_texts(cre_redis_reader *reader, const uint8_t *data) {
     for (uint32_t i = 0; i < reader->count; i++) {
         cre_redis_value *value = &reader->values[i];
@@ -314,7 +299,7 @@ int cre_redis_reader_next(cre_redis_reader *reader, const uint8_t **cursor, cons
             if (line_end) take = (size_t)(line_end - *cursor) + 1;
             if (missing && missing < take) take = missing;
         }
-        const int error = append(reader, *cursor, take);
+        const int error = cre__append(&reader->buffer, &reader->used, &reader->capacity, *cursor, take);
         if (error) return error;
         *cursor += take;
     }

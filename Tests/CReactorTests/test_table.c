@@ -7,6 +7,9 @@
 
 #include "core/memory.h"
 #include "registry/table_internal.h"
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "test.h"
 
 static cre_table *make(uint32_t limit) {
@@ -112,6 +115,40 @@ TEST(overwritten_local_addresses_are_restored) {
     cre__table_memory *shown = table->shown;
     cre_table_close(table);
     munmap(shown, cre_table_size(10));
+}
+
+/* A process that is forked while the table is kept, and lives on while connections come and go. */
+TEST(a_child_lists_what_its_parent_has_claimed_later) {
+    cre_table *table = make(200);
+    int go[2];
+    CHECK_EQ(cre__table_keep(table), 0);
+    cre_connection_info before = sample(1), later = sample(2);
+    CHECK_EQ(cre__table_claim(table, &before, 1), 0);
+    REQUIRE(pipe(go) == 0);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        char byte;
+        REQUIRE(read(go[0], &byte, 1) == 1);
+        cre__table_share(table);
+        cre_session sessions[8];
+        uint32_t cursor = 0;
+        _exit(!(cre_table_list(table, &cursor, sessions, 8) == 1 && sessions[0] != before.session &&
+                cre_table_count(table) == 1));
+    }
+    CHECK_EQ(cre__table_claim(table, &later, 1), 0);
+    cre__table_release(table, before.session);
+    REQUIRE(write(go[1], "", 1) == 1);
+    int status;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+    cre__table_share(table);
+    CHECK(cre__table_is_kept(table)); /* by this process */
+    close(go[0]);
+    close(go[1]);
+    cre__table_memory *shown = table->shown;
+    cre_table_close(table);
+    munmap(shown, cre_table_size(200));
 }
 
 TEST(connections_are_counted_by_port_and_state) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/config.h"
 #include "core/memory.h"
@@ -56,7 +57,15 @@ int cre__table_keep(cre_table *table) {
     /* What others decided until now. The slots are not needed, the counters of addresses are behind them. */
     if (cre_table_count(table)) memcpy(memory, table->shown, size);
     table->memory = memory;
+    table->keeper = getpid();
     return 0;
+}
+
+void cre__table_share(cre_table *table) {
+    if (!cre__table_is_kept(table) || table->keeper == getpid()) return;
+    munmap(table->memory, cre_table_size(table->limit));
+    table->memory = table->shown;
+    table->keeper = 0;
 }
 
 uint32_t cre_table_count(const cre_table *table) {

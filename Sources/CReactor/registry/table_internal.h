@@ -5,6 +5,7 @@
 #include <creactor/buffer.h>
 #include <creactor/table.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 /* Other threads read a slot while it is released and claimed again, so everything in it is atomic; a copy is
  * valid only if the slot has the same session afterwards. */
@@ -86,6 +87,7 @@ struct cre_table {
     uint64_t seed[2]; /* a copy: a process that overwrites the shared one harms its own counts only */
     cre__table_memory *memory;
     cre__table_memory *shown;
+    pid_t keeper;      /* the process that keeps it; 0: none does */
     uint64_t *invalid; /* repair.c: a bit per slot that had no valid session; NULL: never counted */
     uint32_t surplus;  /* by which the number of connections was too large then */
     _Atomic uint64_t recounted_at; /* in milliseconds of the monotonic clock */
@@ -94,6 +96,10 @@ struct cre_table {
 /* Has this process, which owns all connections of the table from now on, decide in private memory. Returns 0
  * or a system error. Call it before an engine uses the table; again it does nothing. */
 int cre__table_keep(cre_table *table);
+
+/* In a child of the process that keeps the table: what was private to that is stale from the fork on, so it
+ * is read from the memory that all share. Elsewhere it does nothing. */
+void cre__table_share(cre_table *table);
 
 static inline bool cre__table_is_kept(const cre_table *table) {
     return table->memory != table->shown;

@@ -21,7 +21,7 @@ static uint8_t around[CRE__GRANULE + BYTES + CRE__GRANULE], *const memory = arou
 
 static cre__arena open_arena(void) {
     cre__arena arena = { 0 };
-    REQUIRE(cre__arena_open(&arena, memory, BYTES) == 0);
+    REQUIRE(cre__arena_open(&arena, memory, BYTES, CRE__GRANULE) == 0);
     return arena;
 }
 

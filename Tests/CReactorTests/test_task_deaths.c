@@ -71,7 +71,11 @@ static void turn(process *it) {
 
 static void make_bus(void) {
     const cre_bus_config config = {
-        .nodes = NODES, .ring_bytes = 4096, .arena_bytes = CRE_BUS_NO_ARENA, .connections = 8
+        .nodes = NODES,
+        .ring_bytes = 4096,
+        .arena_bytes = CRE_BUS_NO_ARENA,
+        .backlog_bytes = CRE_BUS_NO_BACKLOG,
+        .connections = 8,
     };
     REQUIRE(cre_bus_create(&config, &bus) == 0);
 }

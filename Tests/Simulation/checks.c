@@ -124,7 +124,8 @@ static void check_publish(const item *it, uint32_t number, uint64_t *skipped) {
     for (uint32_t id = 0; id < model.plan.clients; id++) {
         const client *of = &model.clients[id];
         const uint64_t since = of->subscribed_at[it->to];
-        if (!of->subscribes || of->disturbed || of->closed_by_server || !since || since > it->moment)
+        if (!of->subscribes || of->disturbed || of->closed_by_server || !since || since > it->moment ||
+            (of->done_at && of->done_at < it->moment))
             continue;
         if (!(it->reached & 1u << id)) {
             if (!*skipped)

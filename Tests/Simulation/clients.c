@@ -38,10 +38,10 @@ static uint16_t random_length(void) {
 static action random_action(bool websocket) {
     static const action of_requests[] = { ACTION_ECHO, ACTION_ECHO, ACTION_PUBLISH, ACTION_CROSS,
                                           ACTION_TASK, ACTION_PIPE, ACTION_BLOCK };
-    static const action of_messages[] = { ACTION_ECHO,    ACTION_ECHO,  ACTION_ECHO, ACTION_SUBSCRIBE,
-                                          ACTION_PUBLISH, ACTION_CROSS, ACTION_TASK, ACTION_TASK,
-                                          ACTION_PIPE,    ACTION_BLOCK, ACTION_PAUSE };
-    return websocket ? of_messages[machine_below(11)] : of_requests[machine_below(7)];
+    static const action of_messages[] = { ACTION_ECHO,    ACTION_ECHO,  ACTION_ECHO,  ACTION_SUBSCRIBE,
+                                          ACTION_PUBLISH, ACTION_CROSS, ACTION_TASK,  ACTION_TASK,
+                                          ACTION_PIPE,    ACTION_BLOCK, ACTION_PAUSE, ACTION_WAIT };
+    return websocket ? of_messages[machine_below(12)] : of_requests[machine_below(7)];
 }
 
 void clients_plan(void) {
@@ -120,6 +120,7 @@ static void write_some(client *it) {
 static void leave(client *it, bool reset) {
     wire_close(it->wire, reset);
     it->state = CLIENT_DONE;
+    it->done_at = ++model.moments;
     trace("client %u is done", it->id);
 }
 

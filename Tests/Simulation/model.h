@@ -28,7 +28,7 @@ typedef struct plan {
     bool base;  /* workers own the sockets */
     bool stops; /* it is stopped in the middle */
     uint32_t workers, task_workers, reactors, clients, faults;
-    uint32_t ring_bytes, arena_bytes, queue_bytes, max_queue, wire_bytes, spin_ns;
+    uint32_t ring_bytes, arena_bytes, backlog_bytes, queue_bytes, max_queue, wire_bytes, spin_ns;
     uint32_t fault_every; /* rounds, on average */
 } plan;
 
@@ -44,6 +44,7 @@ typedef enum action {
     ACTION_PIPE, /* a message to another actor */
     ACTION_BLOCK,
     ACTION_PAUSE, /* reading stops for a moment */
+    ACTION_WAIT,  /* further events of the client are deferred for a moment */
     ACTION_CLOSE,
     ACTIONS,
 } action;
@@ -108,10 +109,17 @@ typedef struct client {
     uint32_t opens, closes;
     cre_session session;
     uint32_t last_stamp[MOST_NODES];
-    uint64_t subscribed_at[TOPICS];
+    uint64_t subscribed_at[TOPICS], done_at;
 } client;
 
 /* ---- processes ---- */
+
+/* The events of a client that wait for its handler. */
+typedef struct lane {
+    bool busy;
+    uint32_t tickets[MOST_MESSAGES + 4];
+    uint32_t count;
+} lane;
 
 typedef struct actor {
     process *process;
@@ -124,6 +132,8 @@ typedef struct actor {
     cre_worker *worker;
     cre_watch *signals;
     uint32_t requests, posted; /* without an answer */
+    lane lanes[MOST_CLIENTS];
+    bool flushing; /* an event that could not be deferred is in hand: none is deferred */
     effect effects[MOST_EFFECTS];
     uint32_t effect_count;
 } actor;
@@ -134,7 +144,7 @@ typedef struct seat {
 
 typedef struct totals {
     uint64_t schedules, rounds, kills, kills_in_work, reloads, stops, messages, requests, items, tasks,
-        crashed, lost, answered_500, resets;
+        crashed, lost, answered_500, resets, deferred;
 } totals;
 
 typedef struct model_state {

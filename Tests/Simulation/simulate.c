@@ -45,6 +45,7 @@ void trace(const char *format, ...) {
 static void plan_schedule(void) {
     static const uint32_t rings[] = { 4096, 4096, 4096, 8192, 16384, 65536 };
     static const uint32_t arenas[] = { CRE_BUS_NO_ARENA, 4096, 8192, 65536 };
+    static const uint32_t backlogs[] = { CRE_BUS_NO_BACKLOG, 4096, 128 << 10, 128 << 10 };
     static const uint32_t queues[] = { 2048, 8192, 1 << 20 };
     static const uint32_t outputs[] = { 4096, 16384, 1 << 20, 1 << 20 };
     static const uint32_t wires[] = { 256, 2048, PIPE_ROOM, PIPE_ROOM };
@@ -59,6 +60,7 @@ static void plan_schedule(void) {
     it->faults = machine_chance(20) ? 0 : 1 + machine_below(8);
     it->ring_bytes = rings[machine_below(6)];
     it->arena_bytes = arenas[machine_below(4)];
+    it->backlog_bytes = backlogs[machine_below(4)];
     it->queue_bytes = queues[machine_below(3)];
     it->max_queue = outputs[machine_below(4)];
     it->wire_bytes = wires[machine_below(4)];
@@ -103,6 +105,7 @@ static void start_server(void) {
     model.bus_config = (cre_bus_config){ .nodes = model.nodes,
                                          .ring_bytes = model.plan.ring_bytes,
                                          .arena_bytes = model.plan.arena_bytes,
+                                         .backlog_bytes = model.plan.backlog_bytes,
                                          .connections = 64,
                                          .queue_bytes = model.plan.queue_bytes,
                                          .max_payload = 64 << 10,
@@ -326,12 +329,14 @@ int main(int count, char **arguments) {
         failures += !passes(seed, false);
     printf("%llu schedules, %llu rounds, %llu processes killed (%llu in their work), %llu reloads\n"
            "%llu messages and requests, %llu records between processes, %llu tasks\n"
-           "%llu lost with a process, %llu answered with 500, %llu connections reset, %llu tasks crashed\n",
+           "%llu lost with a process, %llu answered with 500, %llu connections reset, %llu tasks crashed, "
+           "%llu events deferred\n",
            (unsigned long long)counted.schedules, (unsigned long long)counted.rounds,
            (unsigned long long)counted.kills, (unsigned long long)counted.kills_in_work,
            (unsigned long long)counted.reloads, (unsigned long long)counted.messages,
            (unsigned long long)counted.items, (unsigned long long)counted.tasks,
            (unsigned long long)counted.lost, (unsigned long long)counted.answered_500,
-           (unsigned long long)counted.resets, (unsigned long long)counted.crashed);
+           (unsigned long long)counted.resets, (unsigned long long)counted.crashed,
+           (unsigned long long)counted.deferred);
     return failures > 0;
 }

@@ -7,9 +7,10 @@
 
 #define WORD 64u
 
-int cre__arena_open(cre__arena *arena, void *memory, uint32_t bytes) {
+int cre__arena_open(cre__arena *arena, void *memory, uint32_t bytes, uint32_t granule) {
     arena->memory = memory;
-    arena->granules = bytes / CRE__GRANULE;
+    arena->granule = granule;
+    arena->granules = bytes / granule;
     arena->map = cre__calloc((arena->granules + WORD - 1) / WORD, sizeof *arena->map);
     arena->runs = cre__calloc(arena->granules, sizeof *arena->runs);
     if (arena->map && arena->runs) return 0;
@@ -48,8 +49,8 @@ static uint32_t find(const cre__arena *arena, uint32_t count) {
     return CRE__NO_RUN;
 }
 
-static uint32_t granules_of(size_t size) {
-    return (uint32_t)((size + CRE__GRANULE - 1) / CRE__GRANULE);
+static uint32_t granules_of(const cre__arena *arena, size_t size) {
+    return (uint32_t)((size + arena->granule - 1) / arena->granule);
 }
 
 static void begin_run(cre__arena *arena, uint32_t first, uint32_t count) {
@@ -60,13 +61,13 @@ static void begin_run(cre__arena *arena, uint32_t first, uint32_t count) {
 }
 
 uint8_t *cre__arena_take(cre__arena *arena, size_t size) {
-    if (!arena->runs || size > (size_t)arena->granules * CRE__GRANULE) return NULL;
-    const uint32_t count = granules_of(size), first = find(arena, count);
+    if (!arena->runs || size > (size_t)arena->granules * arena->granule) return NULL;
+    const uint32_t count = granules_of(arena, size), first = find(arena, count);
     if (first == CRE__NO_RUN) return NULL;
     begin_run(arena, first, count);
     arena->runs[first].kept = true;
     arena->active = true;
-    return arena->memory + (size_t)first * CRE__GRANULE;
+    return arena->memory + (size_t)first * arena->granule;
 }
 
 static void free_unused(cre__arena *arena, uint32_t first) {
@@ -78,7 +79,23 @@ static void free_unused(cre__arena *arena, uint32_t first) {
 }
 
 static uint32_t index_of(const cre__arena *arena, const uint8_t *memory) {
-    return (uint32_t)((size_t)(memory - arena->memory) / CRE__GRANULE);
+    return (uint32_t)((size_t)(memory - arena->memory) / arena->granule);
+}
+
+static bool is_free(const cre__arena *arena, uint32_t first, uint32_t count) {
+    if (!count || first >= arena->granules || count > arena->granules - first) return false;
+    for (uint32_t i = first; i < first + count; i++)
+        if (is_taken(arena, i)) return false;
+    return true;
+}
+
+uint8_t *cre__arena_keep(cre__arena *arena, uint32_t granule, size_t size) {
+    if (size > (size_t)arena->granules * arena->granule) return NULL;
+    const uint32_t count = granules_of(arena, size);
+    if (!is_free(arena, granule, count)) return NULL;
+    begin_run(arena, granule, count);
+    arena->runs[granule].kept = true;
+    return arena->memory + (size_t)granule * arena->granule;
 }
 
 void cre__arena_give(cre__arena *arena, const uint8_t *memory) {
@@ -89,11 +106,11 @@ void cre__arena_give(cre__arena *arena, const uint8_t *memory) {
 
 uint32_t cre__arena_run_at(const cre__arena *arena, const uint8_t *data, size_t length) {
     const uintptr_t offset = (uintptr_t)data - (uintptr_t)arena->memory;
-    if (!arena->runs || offset >= (uintptr_t)arena->granules * CRE__GRANULE || offset % CRE__GRANULE)
+    if (!arena->runs || offset >= (uintptr_t)arena->granules * arena->granule || offset % arena->granule)
         return CRE__NO_RUN;
     const uint32_t first = index_of(arena, data);
     const cre__run *run = &arena->runs[first];
-    return run->kept && !run->sent && length <= (size_t)run->count * CRE__GRANULE ? first : CRE__NO_RUN;
+    return run->kept && !run->sent && length <= (size_t)run->count * arena->granule ? first : CRE__NO_RUN;
 }
 
 void cre__arena_send(cre__arena *arena, cre__sent_runs *sent, uint32_t run, uint64_t end) {
@@ -110,10 +127,8 @@ void cre__arena_send(cre__arena *arena, cre__sent_runs *sent, uint32_t run, uint
 
 void cre__arena_restore(cre__arena *arena, cre__sent_runs *sent, const cre__reference *reference,
                         uint64_t end) {
-    const uint32_t first = reference->granule, count = granules_of(reference->length);
-    if (!count || !cre__arena_find(arena->memory, arena->granules, reference)) return;
-    for (uint32_t i = first; i < first + count; i++)
-        if (is_taken(arena, i)) return;
+    const uint32_t first = reference->granule, count = granules_of(arena, reference->length);
+    if (!is_free(arena, first, count)) return;
     begin_run(arena, first, count);
     cre__arena_send(arena, sent, first, end);
 }
@@ -140,6 +155,6 @@ void cre__arena_reclaim_all(cre__arena *arena, cre__sent_runs *sent) {
 
 void cre__arena_trim(cre__arena *arena) {
     if (!arena->touched || arena->taken) return;
-    madvise(arena->memory, (size_t)arena->touched * CRE__GRANULE, MADV_REMOVE);
+    madvise(arena->memory, (size_t)arena->touched * arena->granule, MADV_REMOVE);
     arena->touched = 0;
 }

@@ -45,6 +45,7 @@ typedef struct cre__run {
 /* What the sender knows. */
 typedef struct cre__arena {
     uint8_t *memory;
+    uint32_t granule; /* its size in bytes */
     uint32_t granules;
     uint32_t touched; /* granules below this one may have pages */
     uint32_t taken;   /* granules in runs */
@@ -60,13 +61,17 @@ typedef struct cre__sent_runs {
     uint32_t granules;
 } cre__sent_runs;
 
-/* Opens an arena whose runs are all free. Returns 0 or CRE_ENOMEM. `memory` begins with a page. */
-int cre__arena_open(cre__arena *arena, void *memory, uint32_t bytes);
+/* Opens an arena whose runs are all free. Returns 0 or CRE_ENOMEM. `memory` begins with a page; `granule` is
+ * CRE__GRANULE for payloads that are sent. */
+int cre__arena_open(cre__arena *arena, void *memory, uint32_t bytes, uint32_t granule);
 void cre__arena_close(cre__arena *arena);
 
 /* Returns room for `size` bytes, at least 1, which the caller keeps until cre__arena_give; NULL when there is
  * none. */
 uint8_t *cre__arena_take(cre__arena *arena, size_t size);
+/* The successor of an owner: keeps the run of `size` bytes that begins at `granule`, and returns it; NULL
+ * when it is not within the arena, or not free. */
+uint8_t *cre__arena_keep(cre__arena *arena, uint32_t granule, size_t size);
 /* Gives back the run at `memory`; one that was sent is freed when its record is. */
 void cre__arena_give(cre__arena *arena, const uint8_t *memory);
 /* Returns the kept run that begins at `data`, has `length` bytes, and was not sent; else CRE__NO_RUN. */

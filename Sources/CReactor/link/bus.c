@@ -11,9 +11,10 @@
 
 #include "core/memory.h"
 #include "core/round.h"
+#include "registry/table_internal.h"
 
 #define MAGIC          0x43524542u /* "CREB" */
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 
 /* Every process has the descriptor. Access to the missing part of a truncated file would kill the master, and
  * nobody may add a seal that keeps an executed program from mapping it. */
@@ -21,6 +22,7 @@
 
 #define ARENA       (32u << 20)
 #define MOST_ARENA  (1u << 30)
+#define BACKLOG     (4u << 20) /* besides the largest payload */
 #define LEAST_SPILL (256ull << 20)
 #define MOST_SPILL  (4ull << 30)
 
@@ -40,7 +42,7 @@ static void unmap(cre_bus *bus) {
 
 /* Where the parts are. Each starts on a page of its own; pages that are never touched cost nothing. */
 typedef struct layout {
-    size_t nodes, shown, activities, table, rings, arenas;
+    size_t nodes, shown, activities, table, rings, arenas, backlogs;
 } layout;
 
 static int lay_out(cre_bus *bus, layout *at) {
@@ -50,10 +52,15 @@ static int lay_out(cre_bus *bus, layout *at) {
     if (!config->max_payload) config->max_payload = 16 * 1024 * 1024;
     if (!config->arena_bytes) config->arena_bytes = ARENA;
     bus->arena_bytes = config->arena_bytes == CRE_BUS_NO_ARENA ? 0 : config->arena_bytes;
+    if (!config->backlog_bytes)
+        config->backlog_bytes = (uint32_t)cre__round_up((size_t)config->max_payload + BACKLOG, 4096);
+    bus->backlog_bytes = config->backlog_bytes == CRE_BUS_NO_BACKLOG ? 0 : config->backlog_bytes;
     size_t nodes = config->nodes, ring = config->ring_bytes, table = cre_table_size(config->connections);
     if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(config->ring_bytes) || ring < 4096 ||
-        ring > 1u << 30 || !table || bus->arena_bytes % CRE__GRANULE || bus->arena_bytes > MOST_ARENA)
+        ring > 1u << 30 || !table || bus->arena_bytes % CRE__GRANULE || bus->arena_bytes > MOST_ARENA ||
+        bus->backlog_bytes % 4096 || bus->backlog_bytes > MOST_ARENA)
         return CRE_EINVALID;
+    bus->backlog_stride = cre__backlog_size(bus->backlog_bytes);
     bus->ring_stride = cre__round_up(cre__ring_size(config->ring_bytes), 4096);
     at->nodes = 4096;
     at->shown = at->nodes + cre__round_up(nodes * sizeof(cre__node_block), 4096);
@@ -61,7 +68,8 @@ static int lay_out(cre_bus *bus, layout *at) {
     at->table = at->activities + cre__round_up(nodes * sizeof(cre__activity_block), 4096);
     at->rings = at->table + cre__round_up(table, 4096);
     at->arenas = at->rings + nodes * nodes * bus->ring_stride;
-    bus->size = at->arenas + nodes * bus->arena_bytes;
+    at->backlogs = at->arenas + nodes * bus->arena_bytes;
+    bus->size = at->backlogs + nodes * bus->backlog_stride;
     /* A spill uses half of its part, and small records a second limit. */
     bus->spill_bytes = LEAST_SPILL;
     while (bus->spill_bytes < 4 * (uint64_t)config->queue_bytes + 4 * (uint64_t)config->max_payload &&
@@ -90,9 +98,14 @@ static int find_parts(cre_bus *bus, const layout *at) {
     bus->activities = (cre__activity_block *)(memory + at->activities);
     bus->rings = memory + at->rings;
     bus->arenas = memory + at->arenas;
+    bus->backlogs = memory + at->backlogs;
     bus->table = cre_table_open(memory + at->table, bus->config.connections);
     return bus->table ? 0 : CRE_ENOMEM;
 }
+
+_Static_assert(sizeof(cre__bus_header) == offsetof(cre__bus_header, total) + sizeof(uint64_t) &&
+                   offsetof(cre__bus_header, total) == 14 * sizeof(uint32_t),
+               "headers are compared as bytes, so they have no padding");
 
 /* What both programs must agree on to understand each other. */
 static cre__bus_header header_of(const cre_bus *bus) {
@@ -104,7 +117,8 @@ static cre__bus_header header_of(const cre_bus *bus) {
                               .max_payload = bus->config.max_payload,
                               .sizes = { sizeof(cre_record), sizeof(cre__node_block),
                                          sizeof(cre__activity_block), sizeof(cre__ring_control),
-                                         CRE__SHOWN_BYTES, bus->arena_bytes },
+                                         CRE__SHOWN_BYTES, bus->arena_bytes, bus->backlog_bytes,
+                                         sizeof(cre__backlog_slot) },
                               .total = file_size(bus) };
 }
 
@@ -208,6 +222,7 @@ void cre_bus_forget(cre_bus *bus, uint32_t node) {
     atomic_store(&bus->activities[node].since_ms, 0);
     atomic_store(&bus->activities[node].ending, 0);
     cre_bus_set_requests(bus, node, 0, 0);
+    cre__table_share(bus->table);
     cre_table_sweep(bus->table, (uint16_t)node);
     /* It may have died while it woke another node, which waits until it is woken again. */
     for (uint32_t other = 0; other < bus->config.nodes; other++)

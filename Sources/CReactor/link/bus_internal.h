@@ -5,6 +5,7 @@
 #include <creactor/internal/bus.h>
 
 #include "link/arena.h"
+#include "link/backlog.h"
 #include "link/ring.h"
 #include "link/spill.h"
 
@@ -12,7 +13,7 @@
 
 typedef struct cre__bus_header {
     uint32_t magic, version, nodes, ring_bytes, connections, max_payload;
-    uint32_t sizes[6];
+    uint32_t sizes[8];
     uint64_t total;
 } cre__bus_header;
 
@@ -60,7 +61,9 @@ struct cre_bus {
     void *memory;
     size_t size; /* of the mapped part of the file */
     size_t ring_stride;
-    uint32_t arena_bytes; /* of each node */
+    uint32_t arena_bytes;   /* of each node */
+    uint32_t backlog_bytes; /* of each node, for payloads */
+    size_t backlog_stride;
     uint64_t spill_bytes; /* of each pair of nodes, in the file behind `size` */
     int memfd;
     int *eventfds;
@@ -68,7 +71,7 @@ struct cre_bus {
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
     cre__activity_block *activities;
-    uint8_t *rings, *arenas;
+    uint8_t *rings, *arenas, *backlogs;
     cre_table *table;
     pid_t guard; /* the process whose nodes look after all eventfds; 0: none */
 };
@@ -91,6 +94,10 @@ static inline void *cre__bus_ring(const cre_bus *bus, uint32_t from, uint32_t to
 
 static inline uint8_t *cre__bus_arena(const cre_bus *bus, uint32_t node) {
     return bus->arenas + (size_t)node * bus->arena_bytes;
+}
+
+static inline void *cre__bus_backlog(const cre_bus *bus, uint32_t node) {
+    return bus->backlogs + (size_t)node * bus->backlog_stride;
 }
 
 static inline cre__spill_place cre__bus_spill(const cre_bus *bus, uint32_t from, uint32_t to) {

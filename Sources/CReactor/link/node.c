@@ -99,16 +99,20 @@ static void announce(cre_node *node, uint32_t from, const cre_record *record, ui
     if (!(record->flags & CRE_RECORD_MORE)) node->handlers.taking(node->context, from, record, ring + spill);
 }
 
+static inline bool is_announced(const cre_node *node, const cre_record *record) {
+    return record->kind >= node->handlers.taking_first && record->kind <= node->handlers.taking_last;
+}
+
 static inline void take_from_ring(cre_node *node, uint32_t from, const cre_record *record) {
     cre__ring *ring = &node->in[from].ring;
-    if (record->kind == node->handlers.taking_kind)
+    if (is_announced(node, record))
         announce(node, from, record, ring->next, atomic_load(&ring->control->spill_taken));
     cre__ring_take(ring);
 }
 
 static void take_from_spill(cre_node *node, uint32_t from, const cre_record *record) {
     cre__spill *spill = &node->in[from].spill;
-    if (record->kind == node->handlers.taking_kind)
+    if (is_announced(node, record))
         announce(node, from, record, atomic_load(&spill->control->taken),
                  spill->own + cre__record_size(record->length));
     cre__spill_take(spill, record);

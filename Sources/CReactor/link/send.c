@@ -126,8 +126,8 @@ static bool open_arena(cre_node *node) {
     if (node->arena.runs) return true;
     if (!node->bus->arena_bytes) return false;
     if (!node->sent) node->sent = cre__calloc(node->bus->config.nodes, sizeof *node->sent);
-    if (!node->sent ||
-        cre__arena_open(&node->arena, cre__bus_arena(node->bus, node->id), node->bus->arena_bytes))
+    if (!node->sent || cre__arena_open(&node->arena, cre__bus_arena(node->bus, node->id),
+                                       node->bus->arena_bytes, CRE__GRANULE))
         return false;
     for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
         const uint64_t senders =

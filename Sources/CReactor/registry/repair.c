@@ -9,7 +9,7 @@
 #define WORKER_BITS 0xffff000000000000u
 
 /* The values of request_taken that a worker writes; see runtime/worker.c. */
-#define MAX_REQUEST_TAKEN 0x1ffu
+#define MAX_REQUEST_TAKEN 0x3ffu
 
 static uint64_t get(const _Atomic uint64_t *word) {
     return atomic_load_explicit(word, memory_order_relaxed);

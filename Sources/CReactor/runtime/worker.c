@@ -11,9 +11,8 @@
 #include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
 
-/* Of a slot's request_taken; below it is the request's number. Of an activity's, whose positions are even,
- * while what is beside it changes. */
-enum { TAKEN = 256, NOT_TAKEN = 1 };
+/* Of a slot's request_taken; below it is the request's number. */
+enum { TAKEN = 256, MARKED = 512 };
 
 /* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
@@ -33,7 +32,7 @@ static int on_engine_event(void *context, cre_engine *engine, const cre_record *
     return 0;
 }
 
-static cre__slot *slot_of(cre_worker *worker, cre_session session) {
+static cre__slot *slot_of(const cre_worker *worker, cre_session session) {
     return &cre__table_slots(worker->table)[cre__table_index(worker->table, session)];
 }
 
@@ -45,7 +44,7 @@ static void show_closing(cre_worker *worker, cre_session session) {
 /* Without these a connection would wait for ever, and nobody repeats them. */
 static bool is_indispensable(const cre_record *command) {
     return command->kind == CRE_COMMAND_RESUME || command->kind == CRE_COMMAND_RESET ||
-           command->kind == CRE_COMMAND_ABANDON;
+           command->kind == CRE_COMMAND_ABANDON || command->kind == CRE_COMMAND_ADOPT;
 }
 
 /* Sends such a command, which has no payload, when there is no room for any other record. */
@@ -61,17 +60,28 @@ static bool is_closing(cre_worker *worker, cre_session session) {
            CRE_CONNECTION_CLOSING;
 }
 
+void cre__show_taken(cre_worker *worker, const cre_record *request) {
+    atomic_store_explicit(&slot_of(worker, request->session)->request_taken,
+                          TAKEN | (uint32_t)request->opcode, memory_order_relaxed);
+}
+
+void cre__serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
+    if (event->kind == CRE_EVENT_REQUEST) cre__show_taken(worker, event);
+    worker->event = event;
+    worker->payload = payload;
+    serve_event(worker, event, payload);
+    worker->event = NULL;
+}
+
 /* Events of a reactor, or commands of another worker for a connection of ours. */
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
     cre_worker *worker = context;
     if (record->kind >= CRE_MESSAGE_TASK) return cre__message(worker, from, record, payload);
     if (record->kind < CRE_COMMAND_PUSH) {
         if (!worker->config.on_event) return CRE_EINVALID;
-        if (record->kind == CRE_EVENT_REQUEST)
-            atomic_store_explicit(&slot_of(worker, record->session)->request_taken,
-                                  TAKEN | (uint32_t)record->opcode, memory_order_relaxed);
+        if (__builtin_expect(worker->leaving, false) && cre__leave_event(worker, record, payload)) return 0;
         worker->handled = record->kind == CRE_EVENT_MESSAGE ? record->session : 0;
-        serve_event(worker, record, payload);
+        cre__serve_event(worker, record, payload);
         worker->handled = 0;
         return 0;
     }
@@ -121,7 +131,7 @@ static void take_over_from_predecessor(cre_worker *worker) {
                                    &command);
             }
             uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
-            if (!taken) continue;
+            if (!(taken & TAKEN)) continue;
             command =
                 (cre_record){ .kind = CRE_COMMAND_ABANDON, .opcode = (uint8_t)taken, .session = sessions[i] };
             cre_worker_command(worker, &command, NULL, 0);
@@ -129,10 +139,12 @@ static void take_over_from_predecessor(cre_worker *worker) {
     }
 }
 
-/* The process may be killed when it has taken a request, and before the slot of its connection shows that. */
+/* The process may be killed when it has taken a request, and before the slot of its connection shows that; or
+ * when it has taken a piece of the body of a request that it leaves to its successor. */
 static void on_taking(void *context, uint32_t from, const cre_record *request, uint64_t mark) {
     cre__activity_block *activity = ((cre_worker *)context)->activity;
-    atomic_store_explicit(&activity->request_taken, NOT_TAKEN, memory_order_relaxed);
+    if (request->kind != CRE_EVENT_REQUEST && request->kind != CRE_EVENT_REQUEST_BODY) return;
+    atomic_store_explicit(&activity->request_taken, CRE__REQUEST_NOT_TAKEN, memory_order_relaxed);
     atomic_store_explicit(&activity->request_session, request->session, memory_order_release);
     atomic_store_explicit(&activity->request_number, request->opcode, memory_order_relaxed);
     atomic_store_explicit(&activity->request_from, from, memory_order_relaxed);
@@ -178,14 +190,25 @@ static bool on_check(void *context, uint32_t repaired) {
     else
         cre__bus_count_repaired(worker->config.bus, worker->config.node, own);
     if (all && worker->config.repaired) worker->config.repaired(worker->config.context, all);
-    return worker->engine && cre_table_count(worker->table) > 0;
+    return cre__backlog_tidy(&worker->backlog) || (worker->engine && cre_table_count(worker->table) > 0);
 }
 
 bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event, uint8_t **payload) {
-    if (!session || worker->handled != session || !cre_node_take_next(worker->node, event, payload))
+    if (!session || worker->handled != session || worker->leaving ||
+        !cre_node_take_next(worker->node, event, payload))
         return false;
+    worker->event = NULL; /* its payload is no longer valid */
     cre__activity_continue(worker);
     return true;
+}
+
+void cre_worker_mark(cre_worker *worker, cre_session session) {
+    if (cre_worker_marked(worker, session)) return;
+    atomic_fetch_or_explicit(&slot_of(worker, session)->request_taken, MARKED, memory_order_relaxed);
+}
+
+bool cre_worker_marked(const cre_worker *worker, cre_session session) {
+    return atomic_load_explicit(&slot_of(worker, session)->request_taken, memory_order_relaxed) & MARKED;
 }
 
 int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config, cre_worker **out) {
@@ -197,6 +220,7 @@ int cre_worker_prepare(cre_loop *loop, const cre_worker_config *config, cre_work
     worker->immediate = !loop;
     worker->last_choice = UINT32_MAX; /* so that the first comes first */
     worker->table = cre_bus_table(config->bus);
+    cre__table_share(worker->table);
     *out = worker;
     return 0;
 }
@@ -231,12 +255,16 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         .violation = on_violation,
         .lost = on_lost,
         .taking = cre__is_task_worker(worker) ? cre__task_taking : on_taking,
-        .taking_kind = cre__is_task_worker(worker) ? CRE_MESSAGE_TASK : CRE_EVENT_REQUEST,
+        .taking_first = cre__is_task_worker(worker) ? CRE_MESSAGE_TASK : CRE_EVENT_REQUEST,
+        .taking_last = cre__is_task_worker(worker) ? CRE_MESSAGE_TASK : CRE_EVENT_REQUEST_BODY,
         .rest = on_rest,
         .check = on_check,
     };
+    /* Its hook runs before that of the node: what was deferred is older. */
+    if (!result && !engine && config->on_event && loop) result = cre__open_deferred(worker);
     if (!result) result = cre_node_open(config->bus, config->node, loop, &handlers, worker, &worker->node);
     if (result) {
+        cre__close_deferred(worker);
         cre_engine_destroy(worker->engine);
         worker->engine = NULL;
         worker->activity = NULL;
@@ -263,6 +291,7 @@ int cre_worker_create(cre_loop *loop, const cre_worker_config *config, cre_worke
 void cre_worker_destroy(cre_worker *worker) {
     if (!worker) return;
     cre_engine_destroy(worker->engine);
+    cre__close_deferred(worker);
     cre_node_close(worker->node);
     cre__free(worker);
 }
@@ -277,6 +306,7 @@ static void leave_tasks(cre_worker *worker) {
 
 void cre_worker_stop_receiving(cre_worker *worker) {
     const cre_worker_config *config = &worker->config;
+    worker->stopped = true;
     /* Those who own sockets themselves get no events of others. */
     if (cre__is_task_worker(worker))
         leave_tasks(worker);
@@ -292,6 +322,7 @@ bool cre_worker_congested(const cre_worker *worker) {
 
 bool cre_worker_end_receiving(cre_worker *worker) {
     if (cre_node_receiving(worker->node)) return false;
+    worker->stopped = true;
     cre_node_stop_receiving(worker->node, 0, worker->config.bus->config.nodes);
     return true;
 }

@@ -7,6 +7,7 @@
 
 #include "engine/command.h"
 #include "link/bus_internal.h"
+#include "loop/loop_internal.h"
 
 struct cre_worker {
     cre_worker_config config;
@@ -17,12 +18,20 @@ struct cre_worker {
     cre__activity_block *activity; /* what it shows of itself */
     uint32_t last_choice;          /* of a task worker */
     cre_session handled;           /* the session of the MESSAGE in hand; 0: none */
+    const cre_record *event;       /* of another node, in hand; NULL: none */
+    const uint8_t *payload;        /* of that event */
+    cre__backlog backlog;          /* events that were deferred */
+    uint32_t replayed;             /* the ticket of the event in hand; 0: it is new, or was deferred again */
+    cre__hook replay;              /* serves the events that a predecessor has deferred */
+    uint32_t *tickets;             /* of those, in order; NULL: the hook has run */
     int until_sample;              /* calls before the next one that is timed */
     uint64_t began_ns;             /* of the call in hand; 0: it is not timed */
     uint64_t task_began_ns;
     uint32_t timed_kind; /* of an activity that is timed */
     bool immediate;      /* what is sent leaves at once */
     bool suspended;      /* the task in hand goes on when on_message has returned */
+    bool leaving;        /* events are deferred for the successor */
+    bool stopped;        /* no events are received any more */
     /* As published for the successor, where others can overwrite it: */
     uint64_t last_task; /* posted */
     uint64_t task;      /* in hand; 0: none */
@@ -76,6 +85,27 @@ enum { CRE__SAMPLED_OF = 127 };
 static inline bool cre__is_sampled(cre_worker *worker) {
     return --worker->until_sample < 0;
 }
+
+/* ---- worker.c ---- */
+
+/* Of an activity's request_taken, whose positions are even, while what is beside it changes. */
+enum { CRE__REQUEST_NOT_TAKEN = 1 };
+
+/* Shows successors which request of its connection this worker has taken last. */
+void cre__show_taken(cre_worker *worker, const cre_record *request);
+
+/* Serves an event of another node. */
+void cre__serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload);
+
+/* ---- deferred.c ---- */
+
+/* Opens the backlog, with what a predecessor has left there. Returns 0 or CRE_ENOMEM. */
+int cre__open_deferred(cre_worker *worker);
+void cre__close_deferred(cre_worker *worker);
+
+/* Defers an event for the successor of a worker that is leaving. Returns false when it must be served here.
+ */
+bool cre__leave_event(cre_worker *worker, const cre_record *event, const uint8_t *payload);
 
 /* ---- times.c ---- */
 

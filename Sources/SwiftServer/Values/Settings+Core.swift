@@ -60,7 +60,8 @@ extension Settings {
             queue_bytes: UInt32(Swift.max(8 << 20, largestRecord * 2)),
             max_payload: UInt32(max(maxQueue * 2 + 131_072, largestRecord)),
             spin_ns: UInt32(spin.nanoseconds),
-            arena_bytes: 0
+            arena_bytes: 0,
+            backlog_bytes: 0
         )
     }
 

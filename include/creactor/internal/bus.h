@@ -26,6 +26,8 @@ typedef struct cre_node cre_node;
 
 /** Records of all sizes travel in rings. */
 #define CRE_BUS_NO_ARENA UINT32_MAX
+/** What a worker defers is lost when its process dies. */
+#define CRE_BUS_NO_BACKLOG UINT32_MAX
 
 /** The sizes of a bus. A member of 0 takes its default. */
 typedef struct cre_bus_config {
@@ -37,6 +39,8 @@ typedef struct cre_bus_config {
     uint32_t spin_ns;     /* time for which a busy node looks for records before it sleeps; 0: none */
     uint32_t arena_bytes; /* of each node, for payloads of 32 KiB and more: a multiple of 16 KiB up to 1 GiB;
                              0: 32 MiB; CRE_BUS_NO_ARENA: none */
+    uint32_t backlog_bytes; /* of each node, for the payloads of events that a worker defers: a multiple of
+                               4 KiB up to 1 GiB; 0: 4 MiB and max_payload; CRE_BUS_NO_BACKLOG: none */
 } cre_bus_config;
 
 /** Creates the segment (a memfd) and one eventfd per node. The children of a fork share it. Returns 0 and
@@ -116,10 +120,11 @@ typedef struct cre_node_handlers {
     /** A large record of `from` was lost, since there is no memory to reassemble it; called at its end.
      * `record` has its kind and session. Later records are received as usual. May be NULL. */
     void (*lost)(void *context, uint32_t from, const cre_record *record);
-    /** Called before a record of the kind `taking_kind` is taken, the last part of a large one: a successor
-     * will not receive it when cre__bus_taken returns `mark`. Not for records of cre_node_take_next. */
+    /** Called before a record of a kind from `taking_first` to `taking_last` is taken, the last part of a
+     * large one: a successor will not receive it when cre__bus_taken returns `mark`. Not for records of
+     * cre_node_take_next. */
     void (*taking)(void *context, uint32_t from, const cre_record *record, uint64_t mark);
-    uint8_t taking_kind; /* 0: `taking` is not called and may be NULL */
+    uint8_t taking_first, taking_last; /* 0: `taking` is not called and may be NULL */
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.
      * `record` has its kind, opcode and session. May be NULL. */
     void (*rest)(void *context, uint32_t from, const cre_record *record);

@@ -42,6 +42,9 @@ typedef struct cre_worker_config {
      * `call` has its kind (cre_event, cre_message, CRE_AT_...) and its session. Called when it has returned;
      * the payload of a REQUEST is still there, others must not be read. May be NULL. */
     void (*slow)(void *context, const cre_record *call, const uint8_t *payload, uint64_t ns);
+    /** Whether a worker that is leaving still serves the events of a connection (cre_worker_leave). NULL: of
+     * none. */
+    bool (*keeps)(void *context, cre_session session);
     /** The duration from which on calls are reported to `slow`. All calls are timed then. 0: never. */
     uint64_t slow_ns;
     void *context;
@@ -86,6 +89,33 @@ CRE_API void cre_worker_destroy(cre_worker *worker);
  * is there already, as cre_node_take_next does. Returns whether there was one. */
 CRE_API bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event,
                                      uint8_t **payload);
+
+/**
+ * Inside on_event for an event that another process has sent: copies it to memory that outlives this process,
+ * since it cannot be served yet. Returns its ticket: drop it when the event is about to be served. A
+ * successor gets all events whose tickets were not dropped, in order and before newer ones. Returns 0 when
+ * there is no room, and for events that end with their worker: requests and their bodies, packets and
+ * notifications.
+ */
+CRE_NODISCARD CRE_API uint32_t cre_worker_defer(cre_worker *worker);
+
+/** Drops the ticket of a deferred event. Tickets that are not known are ignored. */
+CRE_API void cre_worker_drop_deferred(cre_worker *worker, uint32_t ticket);
+
+/** Delivers a deferred event to on_event again, which may defer it again, with the same ticket. Else the
+ * ticket is dropped. */
+CRE_API void cre_worker_serve_deferred(cre_worker *worker, uint32_t ticket);
+
+/** Marks a connection of another node, for successors of this worker and as long as it exists. */
+CRE_API void cre_worker_mark(cre_worker *worker, cre_session session);
+
+/** Returns whether this worker or a predecessor has marked the connection. */
+CRE_API bool cre_worker_marked(const cre_worker *worker, cre_session session);
+
+/** Defers the events of connections that other nodes own for this worker's successor, except packets,
+ * notifications, and all events of connections for which `keeps` returns true. When there is no room for
+ * more, the worker stops receiving. */
+CRE_API void cre_worker_leave(cre_worker *worker);
 
 /** Stops receiving events of connections that other nodes own, and in a task worker tasks of workers: they
  * wait for this worker's successor. Results and messages are still received, and commands sent. */

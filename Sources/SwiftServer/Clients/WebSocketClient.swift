@@ -151,7 +151,7 @@ public actor WebSocketClient {
     public func recv(timeout: Duration? = nil) async throws -> Frame? {
         hasMessage = false
         while true {
-            if let frame = inbox.takeFirst() {
+            if let frame = inbox.takeFirst()?.frame {
                 hasMessage = true
                 if isPaused, inbox.isLow { setPaused(false) }
                 return frame

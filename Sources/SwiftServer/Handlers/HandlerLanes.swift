@@ -11,13 +11,13 @@ internal import CReactor
     typealias Work = HandlerRunners.Work
 
     private struct Lane {
-        var queue: [(event: ServerEvent.Kind, work: Work, bytes: Int)] = []
+        var queue: [Item] = []
         var next = 0
         var bytes = 0
         var count: Int { queue.count - next }
         var isPaused = false
 
-        mutating func takeFirst() -> (event: ServerEvent.Kind, work: Work)? {
+        mutating func takeFirst() -> Item? {
             guard next < queue.count else { return nil }
             defer {
                 next += 1
@@ -30,8 +30,16 @@ internal import CReactor
                 }
             }
             bytes -= queue[next].bytes
-            return (queue[next].event, queue[next].work)
+            return queue[next]
         }
+    }
+
+    /// The handler of an event, `bytes` of memory that it needs meanwhile, and the ticket of its event.
+    private struct Item {
+        let event: ServerEvent.Kind
+        let work: Work
+        let bytes: Int
+        let ticket: UInt32
     }
 
     static let pauseAt = 64
@@ -47,10 +55,19 @@ internal import CReactor
     let runners: HandlerRunners
     /// Pauses (true) or resumes reading from a connection.
     private let pause: (ConnectionID, Bool) -> Void
+    /// Keeps the event that is being delivered for a successor of this process, and returns a ticket.
+    private let deferEvent: () -> UInt32
+    /// Drops the event of a ticket.
+    private let drop: (UInt32) -> Void
 
-    init(runners: HandlerRunners, pause: @escaping (ConnectionID, Bool) -> Void) {
+    init(
+        runners: HandlerRunners, pause: @escaping (ConnectionID, Bool) -> Void,
+        deferEvent: @escaping () -> UInt32 = { 0 }, drop: @escaping (UInt32) -> Void = { _ in }
+    ) {
         self.runners = runners
         self.pause = pause
+        self.deferEvent = deferEvent
+        self.drop = drop
     }
 
     /// Drops the queued handlers, when nothing may be done for a connection any more.
@@ -69,7 +86,7 @@ internal import CReactor
             if !runners.start(event, id, work, whenLate: { self.resume(id) }) { lanes[id] = Lane() }
             return
         }
-        lanes[id]!.queue.append((event, work, bytes))
+        lanes[id]!.queue.append(Item(event: event, work: work, bytes: bytes, ticket: deferEvent()))
         lanes[id]!.bytes += bytes
         let isFull = lanes[id]!.count >= HandlerLanes.pauseAt || lanes[id]!.bytes >= HandlerLanes.pauseAtBytes
         if isFull, !lanes[id]!.isPaused {
@@ -95,7 +112,7 @@ internal import CReactor
 
     /// Runs the queued handlers after a suspended one has returned.
     private func resume(_ id: ConnectionID) {
-        while let (event, work) = lanes[id]?.takeFirst() {
+        while let item = lanes[id]?.takeFirst() {
             let isLow =
                 lanes[id]!.count <= HandlerLanes.pauseAt / 4 && lanes[id]!.bytes <= HandlerLanes.pauseAtBytes / 4
             if isLow, lanes[id]!.isPaused {
@@ -103,7 +120,8 @@ internal import CReactor
                 pause(id, false)
             }
             // The lane stays: events that the handler causes must be queued behind it.
-            if !runners.start(event, id, work, whenLate: { self.resume(id) }) { return }
+            drop(item.ticket)
+            if !runners.start(item.event, id, item.work, whenLate: { self.resume(id) }) { return }
         }
         lanes[id] = nil
     }

@@ -132,6 +132,9 @@ internal import CReactor
         unsafe body?.receive(piece, isFinal: isFinal, isBroken: flags & CRE_RECORD_CLOSE != 0)
     }
 
+    /// Whether a body of the connection is still arriving.
+    func isReceiving(_ id: ConnectionID) -> Bool { !bodies.isEmpty && bodies.keys.contains { $0.connection == id } }
+
     /// Ends all bodies: their missing pieces are left to the successor, which does not know the requests.
     func cutBodies() {
         for body in bodies.values { body.cut() }

@@ -8,10 +8,11 @@ extension WorkerLink {
     @discardableResult
     func publish(activity: UInt32) -> Bool { unsafe cre_worker_set_activity(raw, activity) }
 
-    /// Publishes that this process is ending, and stops receiving: unread events are left to its successor.
+    /// Publishes that this process is ending, and leaves events to its successor, except those that the work in
+    /// progress needs.
     func beginEnding(_ cause: EndingCause) {
         unsafe cre_worker_set_ending(raw, cause.rawValue)
-        unsafe cre_worker_stop_receiving(raw)
+        leave()
     }
 
     /// Makes each command leave at once instead of at the end of the loop's turn: for code that blocks the loop.

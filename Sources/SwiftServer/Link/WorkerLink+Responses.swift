@@ -28,7 +28,14 @@ extension WorkerLink {
                 raw, fd, number, status, options, fields.baseAddress, fields.count, body.baseAddress, body.count)
             : unsafe cre_worker_respond(
                 raw, fd, number, status, options, fields.baseAddress, fields.count, body.baseAddress, body.count)
+        if result != 0 { failed(request, result) }
         return result == 0
+    }
+
+    /// Resets the connection when there was no room or no memory for a response: its client would wait for ever.
+    @inline(never) private func failed(_ request: RequestID, _ error: Int32) {
+        guard error == CRE_ELINK_FULL.rawValue || error == CRE_ENOMEM.rawValue else { return }
+        command(CRE_COMMAND_RESET, request.connection)
     }
 
     /// Sends an interim response, before the response.
@@ -39,8 +46,9 @@ extension WorkerLink {
 
     /// Sends an empty response with status 500 and closes the connection.
     func refuse(_ request: RequestID) {
-        unsafe cre_worker_respond(
+        let result = unsafe cre_worker_respond(
             raw, request.connection.rawValue, request.number, 500, UInt32(CRE_RESPOND_CLOSE), nil, 0, nil, 0)
+        if result != 0 { failed(request, result) }
     }
 
     /// Sends a further piece of the body.
@@ -64,11 +72,12 @@ extension WorkerLink {
         _ request: RequestID, status: UInt16, fields: [UInt8], path: String, offset: UInt64,
         length: UInt64, descriptor: Int32
     ) {
-        _ = unsafe fields.withUnsafeBytes { fields in
+        let result = unsafe fields.withUnsafeBytes { fields in
             unsafe cre_worker_respond_file(
                 raw, request.connection.rawValue, request.number, status, false, fields.baseAddress,
                 fields.count, path, offset, length, descriptor)
         }
+        if result != 0 { failed(request, result) }
     }
 
     /// Sends a response with a file beneath a folder as its body: a `cre_folder_file` and what follows it.

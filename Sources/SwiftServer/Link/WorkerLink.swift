@@ -35,6 +35,8 @@ internal import CReactorInternal
         /// Receives the number of values in shared memory that another process has overwritten and this one has
         /// restored.
         var onRepair: (@convention(c) (UnsafeMutableRawPointer?, UInt64) -> Void)?
+        /// Whether events of a connection are still served here while this process is leaving.
+        var keeps: (@convention(c) (UnsafeMutableRawPointer?, cre_session) -> Bool)?
         /// Receives calls that have blocked the process for ``slowAfter``, with the payload of an event and the time in
         /// nanoseconds.
         var onSlow:
@@ -57,7 +59,8 @@ internal import CReactorInternal
         var config = unsafe cre_worker_config(
             bus: bus.raw, node: UInt32(layout.node(of: id)), on_event: callbacks.onEvent,
             on_message: callbacks.onMessage, violation: callbacks.onProtocolError, repaired: callbacks.onRepair,
-            slow: callbacks.onSlow, slow_ns: UInt64(max(0, callbacks.slowAfter?.nanoseconds ?? 0)),
+            slow: callbacks.onSlow, keeps: callbacks.keeps,
+            slow_ns: UInt64(max(0, callbacks.slowAfter?.nanoseconds ?? 0)),
             context: callbacks.context, engine: nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
             owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
             task_count: UInt16(layout.taskNodes.count))

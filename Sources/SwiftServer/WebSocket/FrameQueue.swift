@@ -4,30 +4,34 @@ struct FrameQueue {
     static let pauseAt = 64
     static let pauseAtBytes = 256 << 10
 
-    private var frames: [Frame?] = []
+    /// A message, and the ticket of its event.
+    typealias Item = (frame: Frame, ticket: UInt32)
+
+    private var items: [Item?] = []
     private var next = 0
     private var bytes = 0
 
-    private var count: Int { frames.count - next }
-    var isEmpty: Bool { next == frames.count }
+    private var count: Int { items.count - next }
+    var isEmpty: Bool { next == items.count }
     var isHigh: Bool { count >= FrameQueue.pauseAt || bytes >= FrameQueue.pauseAtBytes }
     var isLow: Bool { count <= FrameQueue.pauseAt / 4 && bytes <= FrameQueue.pauseAtBytes / 4 }
 
     mutating func append(_ frame: Frame) {
-        frames.append(frame)
+        items.append((frame, 0))
         bytes += frame.bytes.count
     }
 
-    mutating func takeFirst() -> Frame? {
-        guard next < frames.count, let frame = frames[next].take() else { return nil }
+    /// Sets the ticket of the last message.
+    mutating func deferLast(_ ticket: UInt32) { items[items.count - 1]?.ticket = ticket }
+
+    mutating func takeFirst() -> Item? {
+        guard next < items.count, let item = items[next].take() else { return nil }
         next += 1
-        bytes -= frame.bytes.count
-        if next == frames.count {
-            frames.removeAll(keepingCapacity: count < FrameQueue.pauseAt)
+        bytes -= item.frame.bytes.count
+        if next == items.count {
+            items.removeAll(keepingCapacity: count < FrameQueue.pauseAt)
             next = 0
         }
-        return frame
+        return item
     }
-
-    mutating func removeAll() { self = FrameQueue() }
 }

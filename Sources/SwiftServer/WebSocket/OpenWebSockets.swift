@@ -32,7 +32,13 @@ internal import CReactor
 
     /// What is received until the handshake arrives.
     private final class Backlog {
-        var frames: [Frame] = []
+        enum Item {
+            case deferred(WorkerLink.Ticket)
+            /// There was no room to defer it.
+            case frame(Frame)
+        }
+
+        var items: [Item] = []
         var isInputOver = false
     }
 
@@ -147,13 +153,27 @@ internal import CReactor
         case CRE_EVENT_OPEN: return unsafe opened(fd, entry, payload, port)
         case CRE_EVENT_CLOSE: return unsafe closed(fd, entry, payload)
         case CRE_EVENT_MESSAGE:
-            if case .plain = entry { return false }
-            let frame = unsafe Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](payload))
+            let backlog: Backlog
             switch entry {
-            case .served(let socket): deliver { socket.receive(frame) }
-            case .adopting(let backlog): backlog.frames.append(frame)
-            case .plain, nil: adopt(fd)?.frames.append(frame)  // its user has moved here from another worker
+            case .plain: return false
+            case .served(let socket):
+                unsafe receive(Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](payload)), socket)
+                return true
+            case .adopting(let one): backlog = one
+            case nil:
+                if worker.link.hasCallbacks(fd) {
+                    entries[fd] = .plain
+                    return false
+                }
+                // A predecessor or, for a user who has moved, another worker has opened it.
+                guard let one = adopt(fd) else { return true }
+                backlog = one
             }
+            let ticket = worker.link.deferEvent()
+            backlog.items.append(
+                unsafe ticket != 0
+                    ? .deferred(ticket)
+                    : .frame(Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](payload))))
         case CRE_EVENT_END:
             switch entry {
             case .plain: return false
@@ -179,6 +199,12 @@ internal import CReactor
         if !worker.link.ownsSockets { worker.loop.executor.drain() }
     }
 
+    private func receive(_ frame: Frame, _ socket: WebSocket) {
+        var isReceived = false
+        deliver { isReceived = socket.receive(frame) }
+        if isReceived, !worker.link.ownsSockets { socket.deferLast() }
+    }
+
     private func opened(
         _ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer, _ port: Int
     ) -> Bool {
@@ -196,6 +222,7 @@ internal import CReactor
         // Also when a predecessor has accepted the handshake and ended before the WebSocket was open.
         guard let route = routes[port]?.webSocketRoute(of: &request) else {
             entries[fd] = .plain
+            if !worker.link.ownsSockets { worker.link.noteCallbacks(fd) }
             guard isKnown else { return false }
             callBack(fd, entry, handlers[port])
             adoptNext()
@@ -204,12 +231,18 @@ internal import CReactor
         switch route.whenMoved {
         case .closes(let code):
             entries[fd] = nil
+            drop(entry)
             let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
             _ = unsafe worker.link.close(fd, code: code, reason: empty)
         case .resumes:
             let socket = serve(request, nil, route)
             if case .adopting(let backlog) = entry {
-                for frame in backlog.frames { deliver { socket.receive(frame) } }
+                for item in backlog.items {
+                    switch item {
+                    case .deferred(let ticket): worker.link.deliver(ticket)
+                    case .frame(let frame): receive(frame, socket)
+                    }
+                }
                 if backlog.isInputOver { deliver { socket.inputEnded(nil) } }
             }
             if isLeaving { deliver { _ = socket.leave() } }
@@ -221,10 +254,14 @@ internal import CReactor
     /// Delivers what was received before it was known that callbacks serve the connection.
     private func callBack(_ fd: ConnectionID, _ entry: Entry?, _ handlers: ConnectionHandlers) {
         guard case .adopting(let backlog) = entry else { return }
-        for frame in backlog.frames {
-            unsafe frame.bytes.withUnsafeBytes { unsafe handlers.message?(worker, fd, frame.opcode, $0) }
-        }
         let link = worker.link
+        for item in backlog.items {
+            switch item {
+            case .deferred(let ticket): link.deliver(ticket)
+            case .frame(let frame):
+                unsafe frame.bytes.withUnsafeBytes { unsafe handlers.message?(worker, fd, frame.opcode, $0) }
+            }
+        }
         guard backlog.isInputOver else { return }
         if worker.isBusy(fd) { worker.lanes.run(fd) { link.finish(fd) } } else { link.finish(fd) }
     }
@@ -240,17 +277,24 @@ internal import CReactor
             }
             return true
         case .adopting:
+            drop(entry)
             adoptNext()
             return false
         case .plain, nil: return false
         }
     }
 
+    /// Nobody will receive what has arrived.
+    private func drop(_ entry: Entry?) {
+        guard case .adopting(let backlog) = entry else { return }
+        for case .deferred(let ticket) in backlog.items { worker.link.drop(ticket) }
+    }
+
     // MARK: Successors
 
     /// Continues the connections that a predecessor of this process has left.
     func resume(_ connections: some Sequence<ConnectionID>) {
-        waiting = connections.filter { entries[$0] == nil }
+        waiting = connections.filter { entries[$0] == nil && !worker.link.hasCallbacks($0) }
         for _ in 0..<OpenWebSockets.mostAdopting { adoptNext() }
     }
 

@@ -27,7 +27,7 @@ internal import CReactor
     /// The request that began the connection, also when it is resumed.
     public let request: Request
     /// Whether a predecessor of this worker has opened the WebSocket: ``upgrade(subprotocol:)`` returns at once.
-    /// Messages that the predecessor had taken are not received again.
+    /// The message that the predecessor's handler had in hand is not received again.
     public let isResumed: Bool
     /// Why and how the connection was closed, or is being closed by the client; `nil` before.
     @MainActor public var closeReason: CloseReason? { reason }
@@ -168,10 +168,11 @@ internal import CReactor
     }
 
     private func takeFrame() -> Frame? {
-        guard let frame = inbox.takeFirst() else { return nil }
+        guard let item = inbox.takeFirst() else { return nil }
+        worker.link.drop(item.ticket)
         hasMessage = true
         if isPaused, inbox.isLow { setPaused(false) }
-        return frame
+        return item.frame
     }
 
     /// While a message of the connection is being delivered, the next one may have arrived. Taking it here saves
@@ -233,12 +234,17 @@ extension WebSocket {
         upgrading.wakeAll()
     }
 
-    func receive(_ frame: Frame) {
-        guard phase == .open else { return }
+    /// Returns whether the handler may get the message.
+    func receive(_ frame: Frame) -> Bool {
+        guard phase == .open else { return false }
         inbox.append(frame)
         if !isPaused, inbox.isHigh { setPaused(true) }
         readers.wakeFirst()
+        return true
     }
+
+    /// Keeps the message that was received last for a successor, unless the handler has taken it.
+    func deferLast() { if !inbox.isEmpty { inbox.deferLast(worker.link.deferEvent()) } }
 
     /// The client has ended its side.
     func inputEnded(_ reason: CloseReason?) {
@@ -282,7 +288,7 @@ extension WebSocket {
             }
         case .closed: break
         }
-        inbox.removeAll()
+        while let item = inbox.takeFirst() { worker.link.drop(item.ticket) }
     }
 }
 

@@ -271,6 +271,11 @@ extension EventRouter {
                     unsafe Inlet.router(context)._withUnsafeGuaranteedRef { $0.killSender(ofNode: Int(node)) }
                 },
                 onRepair: { _, count in Log.error(BusRepair.message(count)) },
+                keeps: { context, session in
+                    unsafe Inlet.router(context)._withUnsafeGuaranteedRef {
+                        $0.worker.requests.isReceiving(ConnectionID(rawValue: session))
+                    }
+                },
                 onSlow: { context, call, payload, nanoseconds in
                     unsafe Inlet.router(context)._withUnsafeGuaranteedRef {
                         unsafe $0.logSlow(call.unsafelyUnwrapped.pointee, payload, nanoseconds)

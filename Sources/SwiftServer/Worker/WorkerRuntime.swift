@@ -56,7 +56,8 @@ internal import CReactorInternal
         let timers = Timers(loop: loop, isManual: time != nil, now: time ?? { .now })
         let pauses = ReadPauses { link.setPaused($0, $1) }
         let runners = HandlerRunners(executor: loop.executor)
-        let lanes = HandlerLanes(runners: runners) { pauses.pause($0, $1) }
+        let lanes = HandlerLanes(
+            runners: runners, pause: { pauses.pause($0, $1) }, deferEvent: link.deferEvent, drop: link.drop)
         let requests = OpenRequests(link: link, pauses: pauses)
         let isLocal = configuration.mode == .single && settings.taskWorkerCount > 0
         let local = isLocal ? LocalTasks(loop: loop) : nil
@@ -164,11 +165,7 @@ internal import CReactorInternal
                     poster.whenNoneOpen = step
                     tasks.whenEnded = step
                 },
-                closeConnections: { deadline, done in
-                    let isClosing = link.shutDownEngine(deadline: deadline, done: done)
-                    if !isClosing { requests.cutBodies() }
-                    return isClosing
-                },
+                closeConnections: { link.shutDownEngine(deadline: $0, done: $1) },
                 isLinkBusy: { !link.endReceiving() },
                 stop: { context.loop.stop() }))
     }

@@ -60,9 +60,11 @@ class Client:
 class WebSocket(Client):
     """Numbered messages, some of which post tasks, several of them unanswered at any time."""
 
+    path = b"/"
+
     def began(self):
         self.socket.sendall(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET " + self.path + b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
         self.is_upgraded = self.is_open = False
         self.worker = None
@@ -162,6 +164,18 @@ class WebSocket(Client):
         return [task for number, task in self.tasks.items() if task and number not in self.results]
 
 
+class Line(WebSocket):
+    """Its handler is straight-line code, and posts no tasks."""
+
+    path = b"/line"
+
+    def tick(self, tasks=False, window=WINDOW):
+        if self.is_open and len(self.unanswered) < window:
+            self.number += 1
+            self.unanswered.append(self.number)
+            self.frame({"message" if self.number % 16 else "large": {"number": self.number}})
+
+
 class Flooder(WebSocket):
     """Sends as many messages as it can, and is answered like everybody."""
 
@@ -203,4 +217,75 @@ class Requests(Client):
                 self.report(f"request {self.number}: the answer of another: {body[:20]}")
         else:
             self.lost += 1
+        return True
+
+
+class Stream(Client):
+    """A response in pieces, one after the other."""
+
+    PIECES, SIZE = 24, 4096
+
+    def began(self):
+        self.waits = False
+
+    def tick(self, begins=True):
+        if begins and not self.waits:
+            self.waits = True
+            self.send(b"GET /stream?pieces=%d HTTP/1.1\r\nHost: x\r\n\r\n" % self.PIECES)
+
+    def take(self):
+        head, mark, rest = self.buffer.partition(b"\r\n\r\n")
+        if not mark:
+            return True
+        if not head.startswith(b"HTTP/1.1 200"):
+            return False  # and it is counted as lost
+        if not rest.endswith(b"\r\n0\r\n\r\n"):
+            return True
+        self.buffer = b""
+        self.waits = False
+        self.answered += 1
+        body = b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            body += rest[:int(size, 16)]
+            rest = rest[int(size, 16) + 2:]
+        if body != b"".join(bytes([97 + piece % 26]) * self.SIZE for piece in range(self.PIECES)):
+            self.report(f"a response in pieces has {len(body)} other bytes")
+        return True
+
+
+class Upload(Client):
+    """A body in pieces, one with each tick."""
+
+    PIECES, SIZE = 16, 8192
+
+    def began(self):
+        self.waits = False
+
+    def tick(self, begins=True):
+        if not self.waits:
+            if not begins:
+                return
+            self.waits, self.sent = True, 0
+            self.send(b"POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        elif self.sent < self.PIECES:
+            self.sent += 1
+            self.send(b"%x\r\n" % self.SIZE + b"u" * self.SIZE + b"\r\n")
+            if self.sent == self.PIECES:
+                self.send(b"0\r\n\r\n")
+
+    def take(self):
+        head, mark, body = self.buffer.partition(b"\r\n\r\n")
+        if not mark:
+            return True
+        if not head.startswith(b"HTTP/1.1 200"):
+            return False  # and it is counted as lost
+        expected = b"%d" % (self.PIECES * self.SIZE)
+        if len(body) < len(expected):
+            return True
+        if body != expected:
+            self.report(f"an upload: {body[:20]}, not {expected}")
+        self.buffer = b""
+        self.waits = False
+        self.answered += 1
         return True

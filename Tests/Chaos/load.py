@@ -3,16 +3,16 @@
 import selectors
 import time
 
-from clients import Flooder, Requests, WebSocket
+from clients import Flooder, Line, Requests, Stream, Upload, WebSocket
 from fixture import PATIENCE
 
-CONNECTIONS, REQUESTERS = 50, 4
+CONNECTIONS, LINES, REQUESTERS, STREAMS, UPLOADS = 40, 10, 4, 3, 3
 WORKERS, TASK_WORKERS = 3, 2
 TICK = 0.02
 
 
 class Load:
-    """Clients of each kind: messages, tasks and requests."""
+    """Clients of each kind: callbacks, straight-line handlers, tasks, requests, responses and bodies in pieces."""
 
     def __init__(self, mode, server):
         self.mode, self.server = mode, server
@@ -20,8 +20,12 @@ class Load:
         self.selector = selectors.DefaultSelector()
         report = self.problems.append
         self.sockets = [WebSocket(server.port, report) for _ in range(CONNECTIONS)]
+        self.sockets += [Line(server.port, report) for _ in range(LINES)]
         self.sockets.append(Flooder(server.port, report))
         self.requesters = [Requests(server.port, report) for _ in range(REQUESTERS)]
+        # These are in progress for a while, so all of them are lost with their worker.
+        self.long = [Stream(server.port, report) for _ in range(STREAMS)]
+        self.long += [Upload(server.port, report) for _ in range(UPLOADS)]
         for client in self.clients:
             self.selector.register(client, selectors.EVENT_READ, client)
         self.worker_deaths = self.task_deaths = 0
@@ -31,7 +35,7 @@ class Load:
 
     @property
     def clients(self):
-        return self.sockets + self.requesters
+        return self.sockets + self.requesters + self.long
 
     def due(self):
         """Called with each tick."""
@@ -78,7 +82,7 @@ class Load:
         for client in self.sockets:
             client.tick(tasks=True)
             client.tick(tasks=True)
-        for client in self.requesters:
+        for client in self.requesters + self.long:
             client.tick()
 
     # The end of it
@@ -98,12 +102,17 @@ class Load:
                     client.tick(tasks=False, window=len(client.unanswered) + 1)
 
         def is_quiet():
-            return not any(c.unanswered for c in self.sockets) and not any(c.waits for c in self.requesters)
+            return not any(c.unanswered for c in self.sockets) and not any(c.waits for c in self.requesters + self.long)
 
-        if not self.serve(PATIENCE, is_quiet):
+        def end_uploads():
+            for client in self.long:
+                client.tick(begins=False)
+
+        if not self.serve(PATIENCE, is_quiet, end_uploads):
             finish()
             if not self.serve(PATIENCE, is_quiet):
-                stuck = [(c.worker, len(c.unanswered)) for c in self.sockets if c.unanswered]
+                stuck = [(type(c).__name__, c.worker, len(c.unanswered)) for c in self.sockets if c.unanswered]
+                stuck += [(type(c).__name__, c.buffer[:20]) for c in self.requesters + self.long if c.waits]
                 self.problems.append(f"messages are not answered at all: {stuck[:5]}")
         self.serve(PATIENCE if self.mode != "base" else 3, lambda: not self.unresolved())
 
@@ -117,7 +126,11 @@ class Load:
 
     @property
     def lost(self):
-        return sum(client.lost for client in self.clients)
+        return sum(client.lost for client in self.sockets + self.requesters)
+
+    @property
+    def cut(self):
+        return sum(client.lost for client in self.long)
 
     def close(self):
         for client in self.clients:
@@ -137,6 +150,8 @@ class Load:
                 self.lost + unresolved <= self.worker_deaths,
                 f"{self.lost} messages and {unresolved} results lost by {self.worker_deaths} deaths of workers")
             self.expect(self.lost <= self.worker_deaths, f"{self.lost} lost by {self.worker_deaths} deaths")
+            self.expect(self.cut <= self.worker_deaths * len(self.long),
+                        f"{self.cut} streams and uploads lost by {self.worker_deaths} deaths")
         self.expect(len(crashed) <= self.task_deaths,
                     f"{len(crashed)} crashed tasks, {self.task_deaths} deaths of task workers")
         self.expect(len(set(crashed)) == len(crashed), "a task was reported as crashed twice")

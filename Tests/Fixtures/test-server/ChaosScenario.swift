@@ -3,11 +3,14 @@ import SwiftServer
 import TestProtocol
 
 /// The server of Tests/Chaos: everything is answered with the number that it came with, so that what is lost, doubled or
-/// out of order shows.
+/// out of order shows. `/line` has a straight-line handler, `/stream` a response in pieces, and `/upload` reads a body in
+/// pieces.
 @MainActor enum ChaosScenario {
     private static let padding = String(repeating: "x", count: 200_000)
 
     static func register(_ server: WebSocketServer) {
+        server.settings.streamRequestBodies = true
+        registerStreams(server)
         server.onOpen { server, request in welcome(request.fd, server) }
         server.onMessage { server, frame in
             // Some take a while, so that kills come in the middle of them.
@@ -44,6 +47,33 @@ import TestProtocol
         server.onRequest { request, response in response.end(request.path) }
         server.onBeforeReload { _ in Event.beforeReload(pid: getpid()).report() }
         server.onAfterReload { _ in Event.afterReload(pid: getpid()).report() }
+    }
+
+    private static func registerStreams(_ server: WebSocketServer) {
+        server.handle("/line") { request, ws in
+            try await ws.upgrade()
+            if !ws.isResumed { welcome(ws.id, server) }
+            for try await frame in ws.frames {
+                if case .large(let number, _) = try? decoded(ChaosMessage.self, frame.text) {
+                    try await ws.push(encoded(ChaosMessage.large(number: number, padding: padding)))
+                } else {
+                    try await ws.push(frame)
+                }
+            }
+        }
+        // The number of pieces is in the query, each has its own letter.
+        server.get("/stream") { request, response in
+            for piece in 0..<(Int(request.query["pieces"] ?? "") ?? 0) {
+                try await response.write([UInt8](repeating: 97 + UInt8(piece % 26), count: 4096))
+                if piece % 8 == 7 { await server.sleep(for: .milliseconds(1)) }
+            }
+            response.end()
+        }
+        server.post("/upload") { request, response in
+            var count = 0
+            for try await piece in request.bodyPieces { count += piece.count }
+            response.end("\(count)")
+        }
     }
 }
 

@@ -21,7 +21,7 @@ if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi
 
 package_needs=('dpkg-shlibdeps=dpkg-dev' 'dtrace=systemtap-sdt-dev' 'lib:libbrotlienc=libbrotli-dev')
 package_needs+=('lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')
-package_extras=('lintian=lintian' 'groff=groff' 'zsh=zsh' 'fish=fish')
+package_extras=('lintian=lintian' 'groff=groff' 'zsh=zsh' 'fish=fish' 'bpftrace=bpftrace')
 deploy_needs=('mmdebstrap=mmdebstrap' 'systemd-nspawn=systemd-container' 'buildah=buildah' 'ip=iproute2')
 
 # The C core for arm64, built by a cross compiler and run by an emulator.

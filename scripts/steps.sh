@@ -39,6 +39,34 @@ run_step() { # yes|no NAME COMMAND...
     failed_steps+=("$name")
 }
 
+# start_build NAME COMMAND...: a build_step that runs beside those that follow. finish_build NAME waits for it and reports
+# it; with the end of the script it ends, too.
+declare -A started_builds=()
+trap stop_builds EXIT
+
+start_build() {
+    local report=$logs/${1//[^A-Za-z0-9+]/-}.report
+    mkdir -p "$logs"
+    set -m # a process group of its own
+    (
+        run_step yes "$@"
+        ! step_failed "$1"
+    ) >"$report" 2>&1 </dev/null &
+    set +m
+    started_builds[$1]=$!
+}
+
+finish_build() { # NAME
+    wait "${started_builds[$1]}" || failed_steps+=("$1")
+    unset "started_builds[$1]"
+    cat "$logs/${1//[^A-Za-z0-9+]/-}.report"
+}
+
+stop_builds() {
+    local pid
+    for pid in "${started_builds[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+}
+
 # What test runners and compilers say of failures, which may stand far above the end of a log.
 failures() { # LOG
     { grep -aE -A 2 '^ *✘|: error: |\*\*\*(Failed|Timeout|Exception)|^(FAIL|ERROR)[: ]' "$1" || true; } | head -n 60

@@ -8,13 +8,13 @@ enum Completion {
         }
     }
 
-    /// The words of each command, and of options with a choice, as cases of a shell: `line` makes a case from a pattern
-    /// and its words.
+    /// The words of each command, and of options with a value, as cases of a shell: `line` makes a case from a pattern
+    /// and its words. Paths, which have none, are not among them.
     private static func cases(_ line: (_ pattern: String, _ words: String) -> String) -> (
         options: String, commands: String
     ) {
         let options = Command.all.flatMap { command in
-            command.options.filter { !$0.choices.isEmpty }.map { option in
+            command.options.filter { $0.value != nil && $0.value != path }.map { option in
                 line("\(command.name):--\(option.name)", option.choices.joined(separator: " "))
             }
         }
@@ -25,13 +25,14 @@ enum Completion {
         return (options.joined(), commands.joined())
     }
 
+    private static let path = "PATH"
     private static let first = "\(Command.all.map(\.name).joined(separator: " ")) --help --version"
 
     private static let bash: String = {
         let (choices, commands) = cases { "        \($0)) words='\($1)' ;;\n" }
         return """
             _swiftserver() {
-                local words='' word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+                local words=none word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
                 if [ "$COMP_CWORD" -eq 1 ]; then
                     COMPREPLY=($(compgen -W '\(first)' -- "$word"))
                     return
@@ -39,14 +40,16 @@ enum Completion {
                 case ${COMP_WORDS[1]}:$before in
             \(choices)        *:--socket) COMPREPLY=($(compgen -f -- "$word")); return ;;
                 esac
-                if [ -z "$words" ]; then
+                if [ "$words" = none ]; then
+                    words=''
                     case ${COMP_WORDS[1]} in
             \(commands)        esac
+                    if [ "${COMP_WORDS[1]}" = serve ] && [ "${word#-}" = "$word" ]; then
+                        COMPREPLY=($(compgen -d -- "$word"))
+                        return
+                    fi
                 fi
                 COMPREPLY=($(compgen -W "$words" -- "$word"))
-                if [ "${COMP_WORDS[1]}" = serve ] && [ "${word#-}" = "$word" ]; then
-                    COMPREPLY+=($(compgen -d -- "$word"))
-                fi
             }
             complete -F _swiftserver swiftserver
 
@@ -81,14 +84,18 @@ enum Completion {
         func quoted(_ text: String) -> String {
             "'" + text.map { $0 == "'" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "'"
         }
-        var lines = ["complete -c swiftserver -f"]
+        let beforeCommand = "complete -c swiftserver -n __fish_use_subcommand"
+        var lines = [
+            "complete -c swiftserver -f", "\(beforeCommand) -l help -d \(quoted(Command.helpOption.help))",
+            "\(beforeCommand) -l version -d 'Show the version and exit'",
+        ]
         for command in Command.all {
             lines.append(
-                "complete -c swiftserver -n __fish_use_subcommand -a \(command.name) -d \(quoted(command.summary))")
+                "\(beforeCommand) -a \(command.name) -d \(quoted(command.summary))")
             let here = "complete -c swiftserver -n '__fish_seen_subcommand_from \(command.name)'"
             for option in command.allOptions {
                 var line = "\(here) -l \(option.name) -d \(quoted(option.help))"
-                if option.value != nil { line += option.value == "PATH" ? " -r -F" : " -x" }
+                if option.value != nil { line += option.value == path ? " -r -F" : " -x" }
                 if !option.choices.isEmpty { line += " -a \(quoted(option.choices.joined(separator: " ")))" }
                 lines.append(line)
             }

@@ -24,7 +24,7 @@ struct WebSocketCommand {
         do {
             client = try await connect()
         } catch let error as ClientError {
-            throw Failure(.failed, Text.visible(error.message))
+            throw Failure(error.code == .invalidArgument ? .usage : .failed, Text.visible(error.message))
         }
         if isTerminal {
             let subprotocol = await client.subprotocol.map { ", subprotocol \(Text.visible($0))" } ?? ""

@@ -114,6 +114,13 @@ import Testing
         #expect(try complete("swiftserver", "log-level", "w") == ["warning"])
         #expect(try complete("swiftserver", "connections", "--state", "we") == ["websocket"])
         #expect(try complete("swiftserver", "connections", "--qu") == ["--queued"])
+        #expect(try complete("swiftserver", "connections", "--limit", "") == [])
+        #expect(try complete("swiftserver", "no-command", "") == [])
+        #expect(try complete("swiftserver", "serve", "/us") == ["/usr"])
+        #expect(try complete("swiftserver", "serve", "--port", "/us") == [])
+        for command in Command.all {
+            #expect(try complete("swiftserver", command.name, "--") == command.allOptions.map { "--\($0.name)" })
+        }
     }
 
     @Test func generatedTextsHaveEveryCommandAndOption() {
@@ -123,6 +130,7 @@ import Testing
         #expect(
             zsh.contains("        log-level) compadd -- debug notice warning error none --socket --json --help ;;\n"))
         #expect(zsh.contains("        connections:--state) compadd -- http websocket stream closing ;;\n"))
+        #expect(zsh.contains("        connections:--limit) compadd --  ;;\n"))
         for command in Command.all {
             #expect(
                 fish.contains(" -a \(command.name) ")

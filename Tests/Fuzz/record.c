@@ -68,7 +68,12 @@ static void view(input *in) {
         const size_t fields = view.head->field_count * sizeof *view.fields;
         REQUIRE((const uint8_t *)view.fields >= payload &&
                 view.bytes == (const uint8_t *)view.fields + fields);
-        REQUIRE(view.body == view.bytes + view.head->head_length);
+        const uint8_t *behind = view.bytes + view.head->head_length;
+        if (view.head->flags & CRE_HTTP_CLIENT_CERTIFICATE) {
+            REQUIRE(view.certificate == behind + sizeof(uint32_t));
+            behind = view.certificate + view.certificate_length;
+        }
+        REQUIRE(view.body == behind);
         REQUIRE(view.body + view.body_length == payload + length);
     }
     cre_request_is(payload, length, "");

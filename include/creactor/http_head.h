@@ -41,11 +41,12 @@ enum {
     CRE_HTTP_HAS_HOST = 1 << 8,           /* there is a Host field, perhaps empty */
     CRE_HTTP_UNTIL_CLOSE = 1 << 9,        /* responses: the body ends with the connection */
     /* the form of the target; none of the three: origin form ("/path?query") */
-    CRE_HTTP_ABSOLUTE_FORM = 1 << 10,  /* "http://host/path?query" */
-    CRE_HTTP_AUTHORITY_FORM = 1 << 11, /* "host:port", only with CONNECT */
-    CRE_HTTP_ASTERISK_FORM = 1 << 12,  /* "*", only with OPTIONS */
-    CRE_HTTP_SECURE = 1 << 13,         /* received over TLS; set by an engine, not by the parser */
-    CRE_HTTP_2 = 1 << 14               /* received with HTTP/2; set by its sessions, not by the parser */
+    CRE_HTTP_ABSOLUTE_FORM = 1 << 10,     /* "http://host/path?query" */
+    CRE_HTTP_AUTHORITY_FORM = 1 << 11,    /* "host:port", only with CONNECT */
+    CRE_HTTP_ASTERISK_FORM = 1 << 12,     /* "*", only with OPTIONS */
+    CRE_HTTP_SECURE = 1 << 13,            /* received over TLS; set by an engine, not by the parser */
+    CRE_HTTP_2 = 1 << 14,                 /* received with HTTP/2; set by its sessions, not by the parser */
+    CRE_HTTP_CLIENT_CERTIFICATE = 1 << 15 /* a client's certificate is behind the head; set by an engine */
 };
 
 /** One field line. Offsets count from the head's first byte; the value has no white space around it. */

@@ -59,7 +59,8 @@ typedef enum cre_event {
     /** The connection has ended: the last event of its session, exactly one for each session that had an OPEN
      * or CONNECT, or whose REQUEST waits for UPGRADE. Payload: cre_closed. */
     CRE_EVENT_CLOSE = 3,
-    /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body.
+    /** One HTTP request, body included. Payload: cre_http_head, its fields, the head's bytes, the body; with
+     * CRE_HTTP_CLIENT_CERTIFICATE in front of the body the length of a certificate (uint32_t) and its bytes.
      * Exactly one answer is expected: RESPOND, with its RESPOND_BODY if it has CRE_RECORD_MORE_BODY, or
      * RESPOND_FILE. Several requests of a connection may be in progress (cre_engine_config.max_pipelined):
      * `opcode` is the number of this one, counted from 0 and modulo 256, which its answer names. With
@@ -76,7 +77,8 @@ typedef enum cre_event {
      * of a body, exactly one, has CRE_RECORD_FINAL, and CRE_RECORD_CLOSE when the body is incomplete: the
      * client left or sent invalid data, or the request was answered before. */
     CRE_EVENT_REQUEST_BODY = 7,
-    /** A connection on a stream port was accepted. No payload. */
+    /** A connection on a stream port was accepted. Payload: the certificate of the client in DER, if it has
+     * presented one. */
     CRE_EVENT_CONNECT = 16,
     /** Bytes of a stream: as they arrive, at most 64 KiB, or exactly one packet on a port with a framing. */
     CRE_EVENT_RECEIVE = 17,
@@ -337,6 +339,10 @@ typedef struct cre_request_view {
     const uint8_t *bytes;         /* the head as received, head->head_length bytes */
     const uint8_t *body;          /* the body, as far as it is in the event */
     uint32_t body_length;
+    /** The certificate that the client has presented, in DER; the port's authorities vouch for it. NULL and
+     * 0: none. */
+    const uint8_t *certificate;
+    uint32_t certificate_length;
 } cre_request_view;
 
 /** Sets a view of a REQUEST or OPEN payload, which must be aligned to 8. Returns 0, or CRE_EINVALID for a

@@ -48,6 +48,10 @@ typedef enum cre_tls_clients {
     CRE_TLS_CLIENTS_REQUIRED,  /* must have a valid certificate */
 } cre_tls_clients;
 
+/** The largest certificate of a client in DER, in bytes. The handshake of a client with a larger one fails.
+ */
+#define CRE_TLS_MAX_CERTIFICATE 16384u
+
 /** A version of TLS. */
 typedef enum cre_tls_version {
     CRE_TLS_1_2 = 0, /* TLS 1.2 */

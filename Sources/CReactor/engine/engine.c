@@ -179,9 +179,9 @@ static int open_engine(cre_engine *engine) {
     if (!result) result = open_table(engine);
     if (!result) result = cre__congestion_open(engine);
     if (result) return result;
-    /* A head with its table, and a body that came in the same read. */
+    /* A head with its table, a certificate, and a body that came in the same read. */
     engine->scratch = cre__malloc(sizeof(cre_http_head) + CRE_HTTP_DEFAULT_FIELDS * sizeof(cre_http_field) +
-                                  CRE_HTTP_MAX_HEAD + CRE__SLAB);
+                                  CRE_HTTP_MAX_HEAD + sizeof(uint32_t) + CRE_TLS_MAX_CERTIFICATE + CRE__SLAB);
     if (!engine->scratch) return CRE_ENOMEM;
     result = open_deflate(engine);
     return result ? result : cre__inbox_open(engine);

@@ -13,6 +13,18 @@ int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32
     view->head = (const cre_http_head *)(const void *)payload;
     view->fields = (const cre_http_field *)(const void *)(payload + sizeof head);
     view->bytes = payload + sizeof head + fields;
+    view->certificate = NULL;
+    view->certificate_length = 0;
+    if (head.flags & CRE_HTTP_CLIENT_CERTIFICATE) {
+        uint32_t size;
+        if (length - prefix < sizeof size) return CRE_EINVALID;
+        memcpy(&size, payload + prefix, sizeof size);
+        prefix += sizeof size;
+        if (length - prefix < size) return CRE_EINVALID;
+        view->certificate = payload + prefix;
+        view->certificate_length = size;
+        prefix += size;
+    }
     view->body = payload + prefix;
     view->body_length = (uint32_t)(length - prefix);
     return 0;

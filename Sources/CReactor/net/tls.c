@@ -281,6 +281,13 @@ size_t cre__tls_protocol(const cre__transport *transport, const char **name) {
     return length;
 }
 
+size_t cre__tls_client_certificate(const cre__transport *transport, uint8_t *at) {
+    const cre__tls_conn *tls = transport->tls;
+    X509 *certificate = tls && tls->context ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+    int length = certificate ? i2d_X509(certificate, &at) : 0; /* the verification has limited its length */
+    return length > 0 ? (size_t)length : 0;
+}
+
 bool cre__tls_end_is_authentic(const cre__transport *transport) {
     return transport->tls && transport->tls->close_notified;
 }
@@ -513,6 +520,12 @@ void cre__tls_detach(cre__transport *transport) {
 size_t cre__tls_protocol(const cre__transport *transport, const char **name) {
     (void)transport;
     *name = NULL;
+    return 0;
+}
+
+size_t cre__tls_client_certificate(const cre__transport *transport, uint8_t *at) {
+    (void)transport;
+    (void)at;
     return 0;
 }
 

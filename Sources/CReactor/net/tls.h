@@ -55,6 +55,9 @@ void cre__tls_detach(struct cre__transport *transport);
 uint32_t cre__tls_handshake_timeout(const struct cre__transport *transport);
 /* The protocol that both sides agreed on, without terminator; 0: none. */
 size_t cre__tls_protocol(const struct cre__transport *transport, const char **name);
+/* Writes the certificate that the client has presented, in DER and at most CRE_TLS_MAX_CERTIFICATE bytes, to
+ * `at`. Returns its length; 0: it has presented none. */
+size_t cre__tls_client_certificate(const struct cre__transport *transport, uint8_t *at);
 /* Whether the peer itself has ended its output with close_notify. Otherwise an attacker may have cut it off:
  * a message that only the end of the stream ends must not be trusted. Without TLS nothing is authentic. */
 bool cre__tls_end_is_authentic(const struct cre__transport *transport);

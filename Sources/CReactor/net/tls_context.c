@@ -54,6 +54,15 @@ struct cre_tls {
     struct cre__tls_context *current;
 };
 
+/* Limits the length of a client's certificate, which is passed to handlers. */
+static int on_verify(int valid, X509_STORE_CTX *store) {
+    if (!valid || X509_STORE_CTX_get_error_depth(store) > 0) return valid;
+    int length = i2d_X509(X509_STORE_CTX_get_current_cert(store), NULL);
+    if (length > 0 && (unsigned)length <= CRE_TLS_MAX_CERTIFICATE) return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+    return 0;
+}
+
 static int use_authorities(SSL_CTX *ssl, const cre_tls_config *config, char *why) {
     if (config->clients == CRE_TLS_CLIENTS_ANONYMOUS) return 0;
     if (!cre__tls_is_given(&config->client_authorities))
@@ -78,7 +87,7 @@ static int use_authorities(SSL_CTX *ssl, const cre_tls_config *config, char *why
         SSL_CTX_set_session_id_context(ssl, digest, sizeof digest);
         int mode = SSL_VERIFY_PEER;
         if (config->clients == CRE_TLS_CLIENTS_REQUIRED) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-        SSL_CTX_set_verify(ssl, mode, NULL);
+        SSL_CTX_set_verify(ssl, mode, on_verify);
     }
     cre__pem_close(&text);
     return result;

@@ -36,6 +36,8 @@ internal import Glibc
     var whenStartFailed: ((String) -> Void)?
     /// The handshakes of open WebSockets; empty unless ``Settings/keepsHandshakes``.
     @safe @exclusivity(unchecked) var handshakes: [ConnectionID: Request] = [:]
+    /// The connection whose `onConnect` is being called, if its client has presented a certificate.
+    @safe @exclusivity(unchecked) var connecting: (fd: ConnectionID, certificate: [UInt8])?
 
     init(
         id: Int, name: String, link: WorkerLink, loop: EventLoop, bus: Bus, lanes: HandlerLanes, requests: OpenRequests,

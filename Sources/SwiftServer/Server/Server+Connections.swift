@@ -34,6 +34,16 @@ extension Server {
         context.flatMap { ConnectionInfo(fd, $0.bus, $0.connectionServer, ignoringClose: ignoringClose) }
     }
 
+    /// The certificate that the client of a `.tcp` port has presented; `nil`: none. Requests have theirs in
+    /// ``Request/clientCertificate``.
+    ///
+    /// In `onConnect` only, up to the first suspension of the handler; `nil` elsewhere. A user id keeps what the
+    /// handler has found: ``bind(_:to:)->CommandResult``.
+    public func clientCertificate(of fd: ConnectionID) -> ClientCertificate? {
+        guard let worker, worker.isHere, let connecting = worker.connecting, connecting.fd == fd else { return nil }
+        return ClientCertificate(connecting.certificate)
+    }
+
     /// Exempts a connection from ``Settings/heartbeatIdleTime`` and ``Settings/pingInterval``, or ends the exemption.
     @discardableResult
     public func protect(_ fd: ConnectionID, _ on: Bool = true) -> CommandResult {

@@ -73,6 +73,16 @@ public struct Request: Sendable {
     /// Whether the connection uses TLS.
     public var isSecure: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_SECURE != 0 } }
 
+    /// The certificate that the client has presented; `nil`: none. Each call reads it again.
+    ///
+    /// This includes requests and WebSockets over HTTP/2, and of a WebSocket that another worker takes over.
+    public var clientCertificate: ClientCertificate? {
+        unsafe withView { view in
+            let bytes = unsafe UnsafeBufferPointer(start: view.certificate, count: Int(view.certificate_length))
+            return unsafe bytes.isEmpty ? nil : ClientCertificate([UInt8](bytes))
+        }
+    }
+
     /// The decoded arguments behind the `?`.
     public var query: Query { Query(text: queryString ?? "") }
     /// The decoded values of a form, if the body has the type `application/x-www-form-urlencoded` and arrived whole;

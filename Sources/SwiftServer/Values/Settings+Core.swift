@@ -10,7 +10,9 @@ extension Settings {
     }
 
     /// The size of the largest record: a message, or a request with its head.
-    private var largestRecord: Int { max(maxMessage, maxBody + maxHead, maxTask) + 4096 }
+    private var largestRecord: Int {
+        max(maxMessage, maxBody + maxHead + Int(CRE_TLS_MAX_CERTIFICATE), maxTask) + 4096
+    }
 
     /// The number of requests one worker may serve, with its random share; 0: any number.
     var requestQuota: Int { Settings.quota(maxRequests, maxRequestsGrace) }

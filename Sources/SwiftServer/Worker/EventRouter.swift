@@ -165,7 +165,9 @@ internal import CReactorInternal
             count()
             unsafe handlers.receive?(worker, fd, payload)
         case CRE_EVENT_CONNECT:
+            if unsafe !payload.isEmpty { worker.connecting = unsafe (fd, [UInt8](payload)) }
             handlers.connect?(worker, fd)
+            worker.connecting = nil
         case CRE_EVENT_END:
             // The client has ended its side. The output of a suspended handler still reaches it.
             let link = worker.link

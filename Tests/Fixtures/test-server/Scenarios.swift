@@ -15,6 +15,7 @@ import TestProtocol
         case .behaviour: BehaviourScenario.register(server, configuration)
         case .broadcast: BroadcastScenario.register(server)
         case .chaos: ChaosScenario.register(server)
+        case .clientCertificates: ClientCertificateScenario.register(server, configuration)
         case .clients: ClientScenario.register(server, configuration)
         case .conformance: ConformanceScenario.register(server, configuration)
         case .connection: ConnectionScenario.register(server, configuration)

@@ -1,5 +1,6 @@
 /*
- * The functions behind SwiftServer's processes: bus, workers, tasks, executor jobs and process management.
+ * The functions behind SwiftServer's processes: bus, workers, tasks, executor jobs, certificates and process
+ * management.
  *
  * They may change in any release, and an installed CReactor does not have these headers.
  */
@@ -7,6 +8,7 @@
 #define CREACTOR_INTERNAL_H
 
 #include "bus.h"
+#include "certificate.h"
 #include "jobs.h"
 #include "process.h"
 #include "task.h"

@@ -12,11 +12,14 @@ void cre__http1_take(cre__conn *conn, const cre_http_head *parsed, const cre_htt
     cre__http1 *http = cre__http1_of(conn);
     const cre_port_options *options = &conn->port->options;
     cre_http_head *head = (cre_http_head *)(void *)engine->scratch;
-    const size_t table = parsed->field_count * sizeof *fields, size = sizeof *head + table;
+    const cre__conn *bearer = cre__conn_bearer(conn);
+    const size_t table = parsed->field_count * sizeof *fields;
+    size_t size = sizeof *head + table;
     memcpy(head, parsed, sizeof *head);
     if (table) memcpy(engine->scratch + sizeof *head, fields, table);
     memcpy(engine->scratch + size, bytes, parsed->head_length);
-    if (cre__conn_bearer(conn)->transport.tls) head->flags |= CRE_HTTP_SECURE;
+    size += parsed->head_length;
+    if (bearer->transport.tls) size += cre__http1_add_tls(bearer, head, engine->scratch + size);
     http->alone = true;
     if (head->method == CRE_HTTP_CONNECT) { /* there are no tunnels */
         cre__http1_refuse(conn, 501);
@@ -25,13 +28,13 @@ void cre__http1_take(cre__conn *conn, const cre_http_head *parsed, const cre_htt
     http->traits = head->method == CRE_HTTP_HEAD ? CRE__HEAD_REQUEST : 0;
     const bool websocket = options->protocol == CRE_PROTOCOL_WEBSOCKET;
     if (websocket && head->flags & CRE_HTTP_UPGRADE_WEBSOCKET)
-        cre__http1_upgrade_input(conn, engine->scratch, size + parsed->head_length);
+        cre__http1_upgrade_input(conn, engine->scratch, size);
     else if (websocket && !options->http)
         cre__http1_refuse(conn, 400);
     else if (head->flags & CRE_HTTP_HAS_BODY)
-        cre__http1_body_begin(conn, engine->scratch, size + parsed->head_length, true);
+        cre__http1_body_begin(conn, engine->scratch, size, true);
     else
-        cre__http1_deliver(conn, CRE_RECORD_FINAL, engine->scratch, size + parsed->head_length);
+        cre__http1_deliver(conn, CRE_RECORD_FINAL, engine->scratch, size);
 }
 
 int cre__http1_send_head(cre__conn *conn, const cre__response *response, cre__http_framing framing,

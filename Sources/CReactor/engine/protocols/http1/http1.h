@@ -56,6 +56,9 @@ static inline bool cre__http1_serves(const cre__conn *conn) {
 
 /* Hands out a request in its wire form; flags of the record, FINAL or MORE_BODY. */
 void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length);
+/* Adds to the head of a request what TLS knows of its client. `behind` are the bytes of the payload behind
+ * the head, where the client's certificate is written. Returns their number. */
+size_t cre__http1_add_tls(const cre__conn *bearer, cre_http_head *head, uint8_t *behind);
 /* The input must wait: it is buffered, and reading stops. */
 void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end);
 

@@ -4,6 +4,7 @@
 #include "core/memory.h"
 #include "core/probes.h"
 #include "engine/protocols/http1/http1.h"
+#include "net/tls.h"
 
 /* Input that waits: an incomplete head, or whole requests behind one that is not answered yet. */
 typedef struct cre__http1_pending {
@@ -121,6 +122,15 @@ int cre__http1_upgrade(cre__conn *conn, cre_slice *parts, int count, int policy)
     return 0;
 }
 
+size_t cre__http1_add_tls(const cre__conn *bearer, cre_http_head *head, uint8_t *behind) {
+    uint32_t length = (uint32_t)cre__tls_client_certificate(&bearer->transport, behind + sizeof length);
+    head->flags |= CRE_HTTP_SECURE;
+    if (!length) return 0;
+    head->flags |= CRE_HTTP_CLIENT_CERTIFICATE;
+    memcpy(behind, &length, sizeof length);
+    return sizeof length + length;
+}
+
 /* Whether the connection begins with the preface of HTTP/2: then it is served so, or more of the preface is
  * awaited. */
 static __attribute__((noinline)) bool begins_http2(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
@@ -162,7 +172,6 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
         cre__http1_refuse(conn, cre_http_status_of(length));
         return false;
     }
-    if (conn->transport.tls) head->flags |= CRE_HTTP_SECURE;
     const cre_port_options *options = &conn->port->options;
     bool websocket = options->protocol == CRE_PROTOCOL_WEBSOCKET;
     bool upgrade = websocket && (head->flags & CRE_HTTP_UPGRADE_WEBSOCKET);
@@ -184,6 +193,7 @@ static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t l
     size_t prefix = sizeof *head + head->field_count * sizeof *fields;
     memcpy(engine->scratch + prefix, bytes, (size_t)length);
     prefix += (size_t)length;
+    if (conn->transport.tls) prefix += cre__http1_add_tls(conn, head, engine->scratch + prefix);
     *cursor += length;
     if (upgrade) return cre__http1_upgrade_input(conn, engine->scratch, prefix);
     if (websocket && !options->http) {

@@ -6,6 +6,7 @@
 #include "engine/conn.h"
 #include "engine/heartbeat.h"
 #include "engine/protocols/protocols.h"
+#include "net/tls.h"
 
 _Static_assert(sizeof(cre_framing) <= CRE__PROTOCOL_STATE, "the state of a protocol has this room");
 
@@ -18,7 +19,9 @@ static void start(cre__conn *conn) {
     cre_framing_init(framing_of(conn), &conn->port->framing);
     conn->stream.opened = true;
     cre__table_set_state(cre__conn_engine(conn)->table, conn->stream.session, CRE_CONNECTION_STREAM);
-    cre__conn_emit(conn, CRE_EVENT_CONNECT, 0, NULL, 0);
+    cre_engine *engine = cre__conn_engine(conn);
+    const size_t length = cre__tls_client_certificate(&conn->transport, engine->scratch);
+    cre__conn_emit(conn, CRE_EVENT_CONNECT, 0, engine->scratch, length);
 }
 
 /* The memory and the time of a packet that is not complete. */

@@ -46,6 +46,13 @@ class Articles(unittest.TestCase):
             "[The B](doc:b#The-start), [`x`](doc:b), code\n\n```\n[b](b.md)\n```\n![p](p.svg)\n")
         self.assertEqual(images, {(self.folder / "p.svg").resolve()})
 
+    def test_links_to_another_archive_name_no_heading(self):
+        first = self.page("a.md", "# A\n\n[`x`](c-api.md#the-start)\n")
+        second = self.page("c-api.md", "# C\n\n## The start\n\n[`y`](a.md)\n")
+        known = {page.path.resolve(): page for page in [first, second]}
+        self.assertEqual(articles.rewritten(first, known, set()), "# A\n\n[`x`](doc:/CReactor/c-api)\n")
+        self.assertEqual(articles.rewritten(second, known, set()), "# C\n\n## The start\n\n`y`\n")
+
     def test_anchors(self):
         page = self.page("a.md", "# A\n\n## Before and after `start()`\n\n```\n## no heading\n```\n")
         self.assertEqual(page.heading("before-and-after-start"), "Before and after `start()`")

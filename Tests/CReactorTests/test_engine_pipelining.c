@@ -76,7 +76,7 @@ TEST(answers_in_any_order_leave_in_order) {
     net_server *net = start(32);
     net_client client = net_connect(net);
     uint32_t seed = 1;
-    char text[16];
+    char text[24];
     for (int round = 0; round < 40; round++) { /* the numbers begin again several times */
         int count = 1 + round % 32;
         cre_record requests[32];
@@ -119,7 +119,7 @@ TEST(no_more_at_once_than_allowed) {
         for (int i = 0; i < 100; i++) {
             net_settle(net);
             CHECK(net->count - i <= limit);
-            char text[16];
+            char text[24];
             snprintf(text, sizeof text, "/%d", i);
             cre_record request = expect_request(net, text);
             CHECK_EQ(answer(net, &request, text), 0);

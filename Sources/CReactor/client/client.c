@@ -73,7 +73,7 @@ void cre__client_reset(cre_client *client, int error) {
 
 /* ---- input ---- */
 
-bool cre__client_keep(cre_client *client, const uint8_t *data, const uint8_t *end) {
+bool cre__client_defer(cre_client *client, const uint8_t *data, const uint8_t *end) {
     size_t length = (size_t)(end - data);
     if (!length) return true;
     if (client->pending) { /* the input is from there: the rest stays where it is */
@@ -100,14 +100,14 @@ static void stream_input(cre_client *client, uint8_t *data, size_t length) {
     const uint8_t *cursor = data, *end = data + length, *packet;
     if (client->framing_config.kind == CRE_FRAMING_NONE) {
         if (client->paused)
-            cre__client_keep(client, data, end);
+            cre__client_defer(client, data, end);
         else
             deliver(client, data, length);
         return;
     }
     while (client->phase == CRE__CLIENT_OPEN) {
         if (client->paused) {
-            cre__client_keep(client, cursor, end);
+            cre__client_defer(client, cursor, end);
             return;
         }
         int result = cre_framing_next(&client->framing, &cursor, end, &packet, &length);

@@ -25,8 +25,8 @@ typedef struct cre__client_stream {
     cre_client *next, *previous;
     uint32_t id; /* 0: nothing was sent */
     uint32_t unconsumed;
-    uint8_t *held; /* received while the client was paused; at most the window */
-    uint32_t held_length, held_capacity;
+    uint8_t *pending; /* received while the client was paused; at most the window */
+    size_t pending_length, pending_capacity;
     cre_http_client_trailers trailers; /* received behind it; `fields` owns the memory */
     bool input_complete, end_reported;
     bool output_ended;    /* there is nothing to be sent behind the queue */
@@ -138,8 +138,8 @@ void cre__client_secure(cre_client *client);
 int cre__client_set_outer_tls(cre_client *client, cre_tls_client *tls, const char *name);
 /* The protocol is ready: calls `opened`. */
 void cre__client_opened(cre_client *client, const cre_client_opening *opening);
-/* Keeps input that is not delivered now. False: no memory; the connection has ended. */
-bool cre__client_keep(cre_client *client, const uint8_t *data, const uint8_t *end);
+/* Defers input that is not delivered now. False: no memory; the connection has ended. */
+bool cre__client_defer(cre_client *client, const uint8_t *data, const uint8_t *end);
 void cre__client_set_text(cre_client *client, const void *text, size_t length);
 /* The connection ends: pending output is sent first. */
 void cre__client_finish(cre_client *client, int error);

@@ -278,7 +278,7 @@ static void on_received(void *context, cre_client *client, const cre_client_mess
     http->since = now_of(http);
     while (client->phase == CRE__CLIENT_OPEN && http->phase != CRE__HTTP_ENDED) {
         if (client->paused && !cre_http_reader_is_complete(&http->reader)) {
-            cre__client_keep(client, cursor, end);
+            cre__client_defer(client, cursor, end);
             return;
         }
         if (!step(http, &cursor, end)) return;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/client_internal.h"
+#include "core/append.h"
 #include "core/config.h"
 #include "core/memory.h"
 
@@ -53,26 +54,14 @@ static void feed(cre_client *client, uint8_t *data, size_t length) {
 
 /* Whether input must wait for the reader, or for what came before it. */
 static bool waits(const cre_client *client) {
-    return client->paused || client->pending || client->stream->held_length;
+    return client->paused || client->pending || client->stream->pending_length;
 }
 
-/* Keeps input until the client is resumed. No more arrives than the window of the stream allows. */
-static void hold(cre_client *client, const uint8_t *data, size_t length) {
+/* Defers input until the client is resumed. No more arrives than the window of the stream allows. */
+static void defer_input(cre_client *client, const uint8_t *data, size_t length) {
     cre__client_stream *stream = client->stream;
-    if (length > stream->held_capacity - stream->held_length) {
-        uint32_t capacity = stream->held_capacity ? stream->held_capacity : 4096;
-        while (capacity - stream->held_length < length)
-            capacity *= 2;
-        uint8_t *grown = cre__realloc(stream->held, capacity);
-        if (!grown) {
-            cre__client_reset(client, CRE_ENOMEM);
-            return;
-        }
-        stream->held = grown;
-        stream->held_capacity = capacity;
-    }
-    memcpy(stream->held + stream->held_length, data, length);
-    stream->held_length += (uint32_t)length;
+    if (cre__append(&stream->pending, &stream->pending_length, &stream->pending_capacity, data, length))
+        cre__client_reset(client, CRE_ENOMEM);
 }
 
 static void complete(cre_client *client) {
@@ -100,11 +89,11 @@ static void report_end(cre_client *client) {
 
 static void resume_input(cre_client *client) {
     cre__client_stream *stream = client->stream;
-    if (stream->held_length && !client->paused && !client->pending) {
-        uint8_t *data = stream->held;
-        const uint32_t length = stream->held_length;
-        stream->held = NULL;
-        stream->held_length = stream->held_capacity = 0;
+    if (stream->pending_length && !client->paused && !client->pending) {
+        uint8_t *data = stream->pending;
+        const size_t length = stream->pending_length;
+        stream->pending = NULL;
+        stream->pending_length = stream->pending_capacity = 0;
         feed(client, data, length);
         cre__free(data);
     }
@@ -140,7 +129,7 @@ static void head_received(cre_client *client, const cre_http2_event *event) {
     report_end(client);
 }
 
-/* Keeps the trailers until the body before them is read. */
+/* Defers the trailers until the body before them is read. */
 static void trailers_received(cre_client *client, const cre_http2_event *event) {
     const size_t size = event->field_count * sizeof *event->fields;
     size_t length = 0;
@@ -162,7 +151,7 @@ static void trailers_received(cre_client *client, const cre_http2_event *event) 
 static void data_received(cre_client *client, const cre_http2_event *event) {
     client->stream->unconsumed += (uint32_t)event->length;
     if (waits(client))
-        hold(client, event->data, event->length);
+        defer_input(client, event->data, event->length);
     else /* it is a part of what was received, which may be written to */
         feed(client, (uint8_t *)(uintptr_t)event->data, event->length);
     if (!client->paused) consume(client);
@@ -273,7 +262,7 @@ void cre__client_stream_uncarry(cre_client *client) {
 void cre__client_stream_free(cre_client *client) {
     if (!client->stream) return;
     cre__free((void *)(uintptr_t)client->stream->trailers.fields);
-    cre__free(client->stream->held);
+    cre__free(client->stream->pending);
     cre__free(client->stream);
     client->stream = NULL;
 }

@@ -399,7 +399,7 @@ void cre__client_ws_input(cre_client *client, uint8_t *data, size_t length) {
     cre_ws_event event;
     while (takes_input(client)) {
         if (client->paused && client->phase == CRE__CLIENT_OPEN) {
-            cre__client_keep(client, data, end);
+            cre__client_defer(client, data, end);
             return;
         }
         int result = cre_ws_session_next(&client->session, &data, end, &event);

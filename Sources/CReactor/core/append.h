@@ -2,6 +2,8 @@
 #ifndef CRE_CORE_APPEND_H
 #define CRE_CORE_APPEND_H
 
+#include <creactor/error.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "core/memory.h"

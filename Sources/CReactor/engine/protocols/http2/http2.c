@@ -50,7 +50,7 @@ void cre__http2_account(cre__http2 *http2) {
     cre_http2_stats stats;
     cre_http2_get_stats(http2->session, &stats, sizeof stats);
     count(http2, &stats);
-    cre__conn_set_buffered(http2->conn, stats.memory + http2->held);
+    cre__conn_set_buffered(http2->conn, stats.memory + http2->pending);
 }
 
 /* ---- events of the session ---- */

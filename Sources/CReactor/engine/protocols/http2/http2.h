@@ -15,8 +15,8 @@ struct cre__http2_stream {
     cre__carried carried; /* first */
     cre__http2_stream *next, *previous;
     struct cre__http2_head *head; /* its request, while that waits to be delivered; NULL: it does not */
-    uint8_t *held;                /* input that arrived while it is not read */
-    uint32_t held_length, held_capacity;
+    uint8_t *pending;             /* input that arrived while it is not read */
+    size_t pending_length, pending_capacity;
     uint32_t unconsumed; /* bytes of input that count against its window */
     uint32_t id;
     bool tunnel : 1;         /* an extended CONNECT, whose answer of 2xx has no length */
@@ -36,7 +36,7 @@ struct cre__http2 {
     uint32_t idle_since;        /* the loop's time in ms, without streams */
     uint32_t produced_at;       /* the loop's time of the last output, */
     uint32_t produced;          /* bytes of it in that turn */
-    uint64_t held;              /* bytes of all streams */
+    uint64_t pending;           /* bytes of deferred requests and input, of all streams */
     uint32_t waiting;           /* streams that wait for output to be sent, with CRE__STOP_BEARER */
     cre_connection_info origin; /* of all streams */
     cre_http2_stats counted;    /* what the engine has counted */
@@ -74,9 +74,9 @@ void cre__http2_busy(cre__http2 *http2);
 
 /* ---- begin.c ---- */
 
-/* Delivers a request, or keeps it until its worker can take it and output was sent. */
+/* Delivers a request, or defers it until its worker can take it and output was sent. */
 void cre__http2_begin(cre__http2_stream *stream, const cre_http2_event *event);
-/* Delivers the request that was kept. */
+/* Delivers the deferred request. */
 void cre__http2_begin_again(cre__http2_stream *stream);
 void cre__http2_drop_head(cre__http2_stream *stream);
 /* Output was sent: streams that wait for that may go on. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/append.h"
 #include "core/memory.h"
 #include "engine/protocols/http1/http1.h"
 #include "engine/protocols/http2/http2.h"
@@ -41,7 +42,7 @@ static void feed(cre__http2_stream *stream, uint8_t *data, size_t length) {
 /* Reports the end of the client's side behind everything else. */
 static void report_end(cre__http2_stream *stream) {
     cre__conn *conn = &stream->carried.conn;
-    if (!stream->input_complete || stream->end_reported || stream->head || stream->held_length ||
+    if (!stream->input_complete || stream->end_reported || stream->head || stream->pending_length ||
         conn->transport.stopped || conn->transport.state != CRE__TRANSPORT_OPEN)
         return;
     stream->end_reported = true;
@@ -60,39 +61,28 @@ bool cre__http2_may_feed(cre__http2_stream *stream) {
     return !engine->congested || !cre__congestion_stops(conn);
 }
 
-/* Keeps input until it may be read. No more arrives than its window allows. */
-static void hold(cre__http2_stream *stream, const uint8_t *data, size_t length) {
-    cre__http2 *http2 = session_of(stream);
-    if (length > stream->held_capacity - stream->held_length) {
-        uint32_t capacity = stream->held_capacity ? stream->held_capacity : 4096;
-        while (capacity - stream->held_length < length)
-            capacity *= 2;
-        uint8_t *grown = cre__realloc(stream->held, capacity);
-        if (!grown) {
-            cre__conn_no_memory(&stream->carried.conn);
-            return;
-        }
-        http2->held += capacity - stream->held_capacity;
-        stream->held = grown;
-        stream->held_capacity = capacity;
-    }
-    memcpy(stream->held + stream->held_length, data, length);
-    stream->held_length += (uint32_t)length;
+/* Defers input until it may be read. No more arrives than its window allows. */
+static void defer_input(cre__http2_stream *stream, const uint8_t *data, size_t length) {
+    const size_t capacity = stream->pending_capacity;
+    if (cre__append(&stream->pending, &stream->pending_length, &stream->pending_capacity, data, length))
+        cre__conn_no_memory(&stream->carried.conn);
+    else
+        session_of(stream)->pending += stream->pending_capacity - capacity;
 }
 
-static void drop_held(cre__http2_stream *stream) {
-    session_of(stream)->held -= stream->held_capacity;
-    cre__free(stream->held);
-    stream->held = NULL;
-    stream->held_length = stream->held_capacity = 0;
+static void drop_pending(cre__http2_stream *stream) {
+    session_of(stream)->pending -= stream->pending_capacity;
+    cre__free(stream->pending);
+    stream->pending = NULL;
+    stream->pending_length = stream->pending_capacity = 0;
 }
 
 void cre__http2_stream_input(cre__http2_stream *stream, const uint8_t *data, size_t length) {
     cre__conn *conn = &stream->carried.conn;
     stream->unconsumed += (uint32_t)length;
     if (conn->transport.state == CRE__TRANSPORT_OPEN) {
-        if (stream->head || stream->held_length || !cre__http2_may_feed(stream))
-            hold(stream, data, length);
+        if (stream->head || stream->pending_length || !cre__http2_may_feed(stream))
+            defer_input(stream, data, length);
         else /* it is a part of what was received, which may be written to */
             feed(stream, (uint8_t *)(uintptr_t)data, length);
     }
@@ -105,16 +95,16 @@ void cre__http2_stream_ended(cre__http2_stream *stream) {
     report_end(stream);
 }
 
-/* The request and the input that were held, when they may be read again. */
+/* The deferred request and the pending input, when they may be read again. */
 static void resume_input(cre__http2_stream *stream) {
     if (stream->head && cre__http2_may_feed(stream)) cre__http2_begin_again(stream);
     if (stream->carried.conn.transport.state != CRE__TRANSPORT_OPEN || stream->head) return;
-    if (stream->held_length && cre__http2_may_feed(stream)) {
-        uint8_t *data = stream->held;
-        const uint32_t length = stream->held_length, capacity = stream->held_capacity;
-        stream->held = NULL;
-        stream->held_length = stream->held_capacity = 0;
-        session_of(stream)->held -= capacity; /* afterwards the stream may have ended */
+    if (stream->pending_length && cre__http2_may_feed(stream)) {
+        uint8_t *data = stream->pending;
+        const size_t length = stream->pending_length, capacity = stream->pending_capacity;
+        stream->pending = NULL;
+        stream->pending_length = stream->pending_capacity = 0;
+        session_of(stream)->pending -= capacity; /* afterwards the stream may have ended */
         feed(stream, data, length);
         cre__free(data);
     }
@@ -159,7 +149,7 @@ static void carry(cre__conn *conn) {
     }
     if (transport->state == CRE__TRANSPORT_CLOSED) return;
     if (transport->state == CRE__TRANSPORT_FINISHING) {
-        if (stream->held) drop_held(stream);
+        if (stream->pending) drop_pending(stream);
         if (!stream->responded) { /* there is nothing that could end */
             stream->refused = conn->stream.close_reason == CRE_CLOSED_SHUTDOWN;
             cre__transport_close(transport, true);
@@ -180,7 +170,7 @@ static void carry(cre__conn *conn) {
 static void uncarry(cre__conn *conn, bool reset) {
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     cre__http2 *http2 = session_of(stream);
-    if (stream->held) drop_held(stream);
+    if (stream->pending) drop_pending(stream);
     cre__http2_drop_head(stream);
     if (conn->transport.stopped & CRE__STOP_BEARER) http2->waiting--;
     if (stream->previous)

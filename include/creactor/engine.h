@@ -186,7 +186,8 @@ typedef struct cre_engine_stats {
     uint64_t http2_connections;     /* that began HTTP/2 */
     uint64_t http2_refused;         /* its streams that were answered or reset before they were requests */
     uint64_t http2_resets;          /* its streams that the client reset, or had reset by its errors */
-    uint64_t http2_stalled;         /* its streams that were reset because the client did not receive */
+    uint64_t http2_stalled;         /* its streams that were reset because the client did not receive for too
+                                       long, or while too much was queued for it */
     uint64_t http2_heads_too_large; /* its requests that got status 431; they are part of http2_refused */
     uint64_t
         http2_exceeded[CRE_HTTP2_LIMITS]; /* its connections that a limit has ended, by cre_http2_limit */

@@ -15,16 +15,6 @@ typedef struct cre__http2_head {
     uint8_t bytes[]; /* the fields, then the head */
 } cre__http2_head;
 
-/* Whether the queues of all streams together have `limit` bytes. */
-static bool queues_reach(const cre__http2 *http2, uint32_t limit) {
-    uint64_t sum = 0;
-    /* most often those of all connections have less */
-    if (http2->conn->transport.net->queued < limit) return false;
-    for (const cre__http2_stream *stream = http2->streams; stream; stream = stream->next)
-        sum += stream->carried.conn.transport.queued;
-    return sum >= limit;
-}
-
 static bool defer(cre__http2_stream *stream, const cre_http2_event *event) {
     const size_t fields = event->head->field_count * sizeof *event->fields;
     const size_t size = sizeof(cre__http2_head) + fields + event->head->head_length;
@@ -49,7 +39,7 @@ void cre__http2_drop_head(cre__http2_stream *stream) {
 void cre__http2_begin(cre__http2_stream *stream, const cre_http2_event *event) {
     cre__conn *conn = &stream->carried.conn;
     cre__http2 *http2 = cre__http2_of(stream->carried.by);
-    if (queues_reach(http2, conn->port->options.max_queue)) {
+    if (cre__http2_must_wait(http2)) {
         http2->waiting++;
         cre__transport_stop(&conn->transport, CRE__STOP_BEARER);
     }
@@ -64,16 +54,7 @@ void cre__http2_begin_again(cre__http2_stream *stream) {
     const size_t fields = deferred->head.field_count * sizeof(cre_http_field);
     stream->head = NULL;
     cre__http2_of(stream->carried.by)->pending -= deferred->size; /* afterwards the stream may have ended */
-    cre__http1_take(&stream->carried.conn, &deferred->head, (const cre_http_field *)(const void *)deferred->bytes,
-                    deferred->bytes + fields);
+    cre__http1_take(&stream->carried.conn, &deferred->head,
+                    (const cre_http_field *)(const void *)deferred->bytes, deferred->bytes + fields);
     cre__free(deferred);
-}
-
-void cre__http2_resume_waiting(cre__http2 *http2) {
-    if (!http2->waiting || queues_reach(http2, http2->conn->port->options.max_queue / 2)) return;
-    http2->waiting = 0;
-    for (cre__http2_stream *stream = http2->streams; stream; stream = stream->next) {
-        cre__transport *transport = &stream->carried.conn.transport;
-        if (transport->stopped & CRE__STOP_BEARER) cre__transport_resume(transport, CRE__STOP_BEARER);
-    }
 }

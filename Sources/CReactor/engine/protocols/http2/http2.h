@@ -79,8 +79,15 @@ void cre__http2_begin(cre__http2_stream *stream, const cre_http2_event *event);
 /* Delivers the deferred request. */
 void cre__http2_begin_again(cre__http2_stream *stream);
 void cre__http2_drop_head(cre__http2_stream *stream);
+
+/* ---- queues.c ---- */
+
+/* Whether the streams have so much output that the next request must wait. */
+bool cre__http2_must_wait(const cre__http2 *http2);
 /* Output was sent: streams that wait for that may go on. */
 void cre__http2_resume_waiting(cre__http2 *http2);
+/* Output was queued: while the streams have too much, the one with the longest queue is reset. */
+void cre__http2_limit_queues(cre__http2 *http2);
 
 /* ---- stream.c ---- */
 

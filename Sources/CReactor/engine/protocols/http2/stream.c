@@ -142,6 +142,7 @@ static void produce_file(cre__conn *conn) {
 static void carry(cre__conn *conn) {
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     cre__transport *transport = &conn->transport;
+    if (transport->queued) cre__http2_limit_queues(session_of(stream));
     if (transport->state == CRE__TRANSPORT_OPEN) {
         resume_input(stream);
         if (transport->state == CRE__TRANSPORT_OPEN) produce_file(conn);

@@ -19,7 +19,7 @@
 #define MAX_SEEN ((size_t)1 << 20)
 
 /* Larger buffers are freed behind a head. */
-#define KEPT_BYTES ((size_t)4096)
+#define SPARE_BYTES ((size_t)4096)
 
 static bool reserve(cre_http2 *session, uint8_t **bytes, size_t *capacity, size_t needed) {
     if (needed <= *capacity) return true;
@@ -42,10 +42,9 @@ static void refuse(cre__h2_head *head, int error) {
 
 void cre__h2_head_begin(cre_http2 *session, bool trailers) {
     cre__h2_head *head = &session->head;
-    head->length = head->cookies_length = head->seen_bytes = 0;
+    head->length = head->pseudo_length = head->cookies_length = head->seen_bytes = 0;
     head->field_count = 0;
-    head->method = head->method_length = head->authority = head->authority_length = 0;
-    head->path = head->path_length = 0;
+    head->method = head->authority = head->path = (cre__h2_text){ 0, 0 };
     head->protocol_length = 0;
     head->refused = 0;
     head->trailers = trailers;
@@ -110,29 +109,34 @@ static void set_protocol(cre__h2_head *head, const uint8_t *value, size_t length
 #define is_exactly(text, length, word) \
     ((length) == sizeof(word) - 1 && memcmp(text, word, sizeof(word) - 1) == 0)
 
+/* Adds the value of a pseudo field, which becomes a part of the first line or Host. */
 static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
                       size_t length) {
     cre__h2_head *head = &session->head;
-    if (head->length + length > session->config.max_head) refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
-    if (head->refused) return 0;
-    if (!reserve(session, &head->bytes, &head->capacity, head->length + length)) return CRE_ENOMEM;
-    const uint16_t at = (uint16_t)head->length, size = (uint16_t)length;
-    if (is_exactly(name, name_length, ":method")) {
-        head->method = at, head->method_length = size;
+    cre__h2_text *text;
+    if (is_exactly(name, name_length, ":path")) {
+        text = &head->path;
+    } else if (is_exactly(name, name_length, ":method")) {
+        text = &head->method;
     } else if (is_exactly(name, name_length, ":authority")) {
-        head->authority = at, head->authority_length = size;
-    } else if (is_exactly(name, name_length, ":path")) {
-        head->path = at, head->path_length = size;
-    } else if (is_exactly(name, name_length, ":scheme")) {
-        if (!is_exactly(value, length, "http") && !is_exactly(value, length, "https") &&
-            !cre__is_word(value, length, "http") && !cre__is_word(value, length, "https"))
-            refuse(head, CRE_EHTTP_BAD_TARGET);
-        return 0;
+        text = &head->authority;
     } else if (is_exactly(name, name_length, ":protocol")) {
         set_protocol(head, value, length);
         return 0;
+    } else {
+        if (is_exactly(name, name_length, ":scheme") && !is_exactly(value, length, "http") &&
+            !is_exactly(value, length, "https") && !cre__is_word(value, length, "http") &&
+            !cre__is_word(value, length, "https"))
+            refuse(head, CRE_EHTTP_BAD_TARGET);
+        return 0;
     }
-    append(head, value, length);
+    if (head->pseudo_length + length > session->config.max_head) refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
+    if (head->refused) return 0;
+    if (!reserve(session, &head->pseudo, &head->pseudo_capacity, head->pseudo_length + length))
+        return CRE_ENOMEM;
+    *text = (cre__h2_text){ (uint16_t)head->pseudo_length, (uint16_t)length };
+    if (length) memcpy(head->pseudo + head->pseudo_length, value, length);
+    head->pseudo_length += length;
     return 0;
 }
 
@@ -213,57 +217,52 @@ static int check_target(cre__h2_head *head) {
     return 0;
 }
 
-/* Replaces the pseudo fields by the first line, and by Host if there is an authority. */
+/* Writes the first line, and Host if there is an authority, from the pseudo fields. */
 static int start(cre_http2 *session) {
     static const char version[] = " HTTP/2.0\r\n";
     cre__h2_head *head = &session->head;
     cre_http_head *parsed = &head->parsed;
     head->started = true;
+    if (!head->refused && !head->method.length) refuse(head, CRE_EHTTP_BAD_TARGET);
     if (head->refused) return 0;
     /* an extended CONNECT has a path; nghttp2 makes sure that the method is CONNECT */
     const bool extended = head->protocol_length != 0;
-    const bool websocket = extended && cre__is_word(head->protocol, head->protocol_length, "websocket");
-    const bool connect =
-        !extended && cre__http_method_of(head->bytes + head->method, head->method_length) == CRE_HTTP_CONNECT;
-    const size_t pseudo = head->length, authority = head->authority_length;
-    const size_t target = connect ? authority : head->path_length;
-    if (!target || !head->method_length) {
+    const uint8_t *method = head->pseudo + head->method.at, *authority = head->pseudo + head->authority.at;
+    size_t method_length = head->method.length;
+    parsed->method = (uint8_t)cre__http_method_of(method, method_length);
+    const bool connect = !extended && parsed->method == CRE_HTTP_CONNECT;
+    const cre__h2_text target = connect ? head->authority : head->path;
+    if (!target.length) {
         refuse(head, connect ? CRE_EHTTP_NO_HOST : CRE_EHTTP_BAD_TARGET);
         return 0;
     }
-    const size_t method = websocket ? 3 : head->method_length;
-    size_t line = method + 1 + target + sizeof version - 1;
-    if (!reserve(session, &head->bytes, &head->capacity, pseudo + line)) return CRE_ENOMEM;
-    append(head, websocket ? (const uint8_t *)"GET" : head->bytes + head->method, method);
+    if (extended && cre__is_word(head->protocol, head->protocol_length, "websocket")) {
+        method = (const uint8_t *)"GET";
+        method_length = 3;
+        parsed->method = CRE_HTTP_GET;
+        parsed->flags |= CRE_HTTP_UPGRADE_WEBSOCKET;
+    }
+    const size_t line = method_length + 1 + target.length + sizeof version - 1;
+    if (!reserve(session, &head->bytes, &head->capacity, line)) return CRE_ENOMEM;
+    append(head, method, method_length);
     append(head, " ", 1);
-    append(head, head->bytes + (connect ? head->authority : head->path), target);
+    append(head, head->pseudo + target.at, target.length);
     append(head, version, sizeof version - 1);
-    uint8_t *value = NULL;
-    if (authority) {
-        value = cre__h2_allocate(session, authority);
-        if (!value) return CRE_ENOMEM;
-        memcpy(value, head->bytes + head->authority, authority);
-    }
-    memmove(head->bytes, head->bytes + pseudo, line);
-    head->length = line;
-    parsed->method_length = (uint16_t)method;
-    parsed->method = (uint8_t)cre__http_method_of(head->bytes, method);
-    parsed->target = (uint16_t)(method + 1);
-    if (websocket) parsed->flags |= CRE_HTTP_UPGRADE_WEBSOCKET;
-    parsed->target_length = (uint16_t)target;
+    parsed->method_length = (uint16_t)method_length;
+    parsed->target = (uint16_t)(method_length + 1);
+    parsed->target_length = target.length;
 
-    int result = 0;
+    const uint16_t length = head->authority.length;
     bool has_port;
-    if (authority && !cre__http_host_valid(value, authority, &has_port)) refuse(head, CRE_EHTTP_BAD_HOST);
-    if (authority) result = make_room(session, 1, 4 + authority);
-    if (authority && !result && !head->refused) {
-        add_line(head, "host", 4, value, authority);
-        parsed->flags |= CRE_HTTP_HAS_HOST;
-        parsed->host = head->fields[0].value;
-        parsed->host_length = (uint16_t)authority;
-    }
-    cre__h2_free(session, value);
-    return result;
+    if (!length) return 0;
+    if (!cre__http_host_valid(authority, length, &has_port)) refuse(head, CRE_EHTTP_BAD_HOST);
+    int result = make_room(session, 1, 4 + (size_t)length);
+    if (result || head->refused) return result;
+    add_line(head, "host", 4, authority, length);
+    parsed->flags |= CRE_HTTP_HAS_HOST;
+    parsed->host = head->fields[0].value;
+    parsed->host_length = length;
+    return 0;
 }
 
 int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
@@ -334,18 +333,18 @@ int cre__h2_head_finish(cre_http2 *session, bool final) {
     return 0;
 }
 
+static void trim(cre_http2 *session, uint8_t **bytes, size_t *capacity) {
+    if (*capacity <= SPARE_BYTES) return;
+    cre__h2_free(session, *bytes);
+    *bytes = NULL;
+    *capacity = 0;
+}
+
 void cre__h2_head_trim(cre_http2 *session) {
     cre__h2_head *head = &session->head;
-    if (head->capacity > KEPT_BYTES) {
-        cre__h2_free(session, head->bytes);
-        head->bytes = NULL;
-        head->capacity = 0;
-    }
-    if (head->cookies_capacity > KEPT_BYTES) {
-        cre__h2_free(session, head->cookies);
-        head->cookies = NULL;
-        head->cookies_capacity = 0;
-    }
+    trim(session, &head->bytes, &head->capacity);
+    trim(session, &head->pseudo, &head->pseudo_capacity);
+    trim(session, &head->cookies, &head->cookies_capacity);
     if (head->fields_capacity > 64) {
         cre__h2_free(session, head->fields);
         head->fields = NULL;

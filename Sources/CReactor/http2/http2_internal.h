@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "http/chars.h"
 
 /* Bytes of a body that wait for the windows. */
 typedef struct cre__h2_chunk {
@@ -48,20 +51,26 @@ typedef struct cre__h2_stream {
 /* The longest `:protocol`: those that are registered are much shorter. */
 #define CRE__H2_MAX_PROTOCOL 64
 
+/* A part of the values of pseudo fields. */
+typedef struct cre__h2_text {
+    uint16_t at, length;
+} cre__h2_text;
+
 /* The head that is being received; there is one at a time. */
 typedef struct cre__h2_head {
-    uint8_t *bytes;   /* until `started` the values of pseudo fields, then the head as text */
+    uint8_t *bytes;   /* the head as text */
+    uint8_t *pseudo;  /* the values of pseudo fields */
     uint8_t *cookies; /* the Cookie fields, joined */
-    size_t length, capacity, cookies_length, cookies_capacity;
+    size_t length, capacity, pseudo_length, pseudo_capacity, cookies_length, cookies_capacity;
     size_t seen_bytes; /* of all fields, also those that are dropped */
     cre_http_field *fields;
     uint32_t field_count, fields_capacity;
     cre_http_head parsed;
-    int refused; /* the error for which the request is refused; 0: none */
-    uint16_t method, method_length, authority, authority_length, path, path_length; /* until `started` */
-    bool trailers;                                                                  /* fields behind a body */
-    bool started;            /* the first line is written */
-    uint8_t protocol_length; /* 0: not an extended CONNECT */
+    int refused;                          /* the error for which the request is refused; 0: none */
+    cre__h2_text method, authority, path; /* of `pseudo` */
+    bool trailers;                        /* fields behind a body */
+    bool started;                         /* the first line is written */
+    uint8_t protocol_length;              /* 0: not an extended CONNECT */
     char protocol[CRE__H2_MAX_PROTOCOL];
 } cre__h2_head;
 
@@ -203,9 +212,10 @@ bool cre__h2_pairs_begin(cre__h2_pairs *list, size_t count);
 void cre__h2_pairs_end(cre__h2_pairs *list);
 void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length, const void *value,
                       size_t value_length);
-/* Writes a number in decimal in front of `end`. Returns where it begins. */
-char *cre__h2_decimal(uint64_t number, char *end);
-bool cre__h2_is_named(const cre_http_header *field, const char *name);
+static inline bool cre__h2_is_named(const cre_http_header *field, const char *name) {
+    const size_t length = strlen(name);
+    return field->name_length == length && cre__same(field->name, name, length);
+}
 /* Whether a field is written by the library, or has no meaning in HTTP/2. */
 bool cre__h2_is_skipped(const cre_http_header *field);
 /* Checks fields, and whether they and `bytes` more fit in a head. Returns 0 or an error. */

@@ -71,7 +71,7 @@ static void *use(cre_http2 *session, cre__h2_block *block) {
     return block + 1;
 }
 
-void *cre__h2_allocate(cre_http2 *session, size_t size) {
+static inline void *allocate(cre_http2 *session, size_t size) {
     const size_t whole = (sizeof(cre__h2_block) + size + STEP - 1) / STEP * STEP;
     void **spares = whole > size ? spares_of(session, whole) : NULL;
     if (spares && *spares) {
@@ -90,20 +90,28 @@ void *cre__h2_allocate(cre_http2 *session, size_t size) {
     return use(session, made);
 }
 
-void cre__h2_free(cre_http2 *session, void *memory) {
+static inline void give_back(cre_http2 *session, void *memory) {
     if (!memory) return;
     cre__h2_block *freed = (cre__h2_block *)memory - 1;
     void **spares = spares_of(session, freed->size);
     session->used -= freed->size;
     if (spares && session->spare_bytes + freed->size <= MAX_SPARE) {
-        spare *kept = (spare *)(void *)freed;
-        kept->next = *spares;
-        *spares = kept;
+        spare *added = (spare *)(void *)freed;
+        added->next = *spares;
+        *spares = added;
         session->spare_bytes += freed->size;
         return;
     }
     withdraw(freed);
     cre__free(freed);
+}
+
+void *cre__h2_allocate(cre_http2 *session, size_t size) {
+    return allocate(session, size);
+}
+
+void cre__h2_free(cre_http2 *session, void *memory) {
+    give_back(session, memory);
 }
 
 void *cre__h2_reallocate(cre_http2 *session, void *memory, size_t size) {
@@ -137,27 +145,29 @@ void cre__h2_free_all(cre_http2 *session) {
     }
 }
 
-static void *allocate(size_t size, void *session) {
-    return cre__h2_allocate(session, size);
+/* ---- for nghttp2 ---- */
+
+static void *on_allocate(size_t size, void *session) {
+    return allocate(session, size);
 }
 
-static void *allocate_zeroed(size_t count, size_t size, void *session) {
+static void *on_allocate_zeroed(size_t count, size_t size, void *session) {
     if (size && count > SIZE_MAX / size) return NULL;
-    void *memory = cre__h2_allocate(session, count * size);
+    void *memory = allocate(session, count * size);
     if (memory) memset(memory, 0, count * size);
     return memory;
 }
 
-static void *reallocate(void *memory, size_t size, void *session) {
+static void *on_reallocate(void *memory, size_t size, void *session) {
     return cre__h2_reallocate(session, memory, size);
 }
 
-static void give_back(void *memory, void *session) {
-    cre__h2_free(session, memory);
+static void on_free(void *memory, void *session) {
+    give_back(session, memory);
 }
 
 void cre__h2_memory_init(cre_http2 *session) {
-    session->memory = (nghttp2_mem){ session, allocate, give_back, allocate_zeroed, reallocate };
+    session->memory = (nghttp2_mem){ session, on_allocate, on_free, on_allocate_zeroed, on_reallocate };
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/config.h"
+#include "core/decimal.h"
 #include "http/chars.h"
 #include "http/head_internal.h"
 #include "http2/http2_internal.h"
@@ -93,7 +94,7 @@ static bool is_skipped(const cre_http_header *field) {
 }
 
 static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_request *request, bool final) {
-    char digits[24], *end = digits + sizeof digits;
+    char digits[CRE__MAX_DECIMAL];
     cre__h2_pairs list;
     if (!cre__h2_pairs_begin(&list, request->field_count + 6)) return CRE_ENOMEM;
     add_text(&list, ":method", request->protocol ? "CONNECT" : request->method);
@@ -102,8 +103,8 @@ static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_re
     add_text(&list, ":authority", request->authority);
     add_text(&list, ":path", request->path);
     if (request->has_length) {
-        const char *at = cre__h2_decimal(request->content_length, end);
-        cre__h2_add_pair(&list, "content-length", 14, at, (size_t)(end - at));
+        const char *end = cre__put_decimal(digits, request->content_length);
+        cre__h2_add_pair(&list, "content-length", 14, digits, (size_t)(end - digits));
     }
     for (size_t i = 0; i < request->field_count; i++) {
         const cre_http_header *field = &request->fields[i];

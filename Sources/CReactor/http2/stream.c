@@ -4,6 +4,7 @@
 #ifdef CRE_HAVE_HTTP2
 #include <string.h>
 
+#include "core/decimal.h"
 #include "core/slices.h"
 #include "http/chars.h"
 #include "http2/http2_internal.h"
@@ -81,11 +82,6 @@ int cre_http2_reset(cre_http2 *session, uint32_t id, cre_http2_code code) {
 }
 
 /* ---- lists of fields for nghttp2 ---- */
-
-bool cre__h2_is_named(const cre_http_header *field, const char *name) {
-    size_t length = strlen(name);
-    return field->name_length == length && cre__same(field->name, name, length);
-}
 
 bool cre__h2_pairs_begin(cre__h2_pairs *list, size_t count) {
     list->count = 0;
@@ -330,21 +326,17 @@ int cre__h2_check_fields(cre_http2 *session, cre__h2_stream *stream, const cre_h
     return CRE_EQUEUE_FULL;
 }
 
-char *cre__h2_decimal(uint64_t number, char *end) {
-    do
-        *--end = (char)('0' + number % 10);
-    while (number /= 10);
-    return end;
-}
-
-static bool among(const cre_http2_response *response, const char *name) {
+static inline bool among(const cre_http2_response *response, const char *name) {
     for (size_t i = 0; i < response->field_count; i++)
         if (cre__h2_is_named(&response->fields[i], name)) return true;
     return false;
 }
 
+/* The status and the length of a response as text. */
+enum { STATUS_DIGITS = 3, DIGITS = STATUS_DIGITS + CRE__MAX_DECIMAL };
+
 /* Makes the pairs of a head. False: no memory. */
-static bool make_pairs(const cre_http2_response *response, char digits[24], cre__h2_pairs *list) {
+static bool make_pairs(const cre_http2_response *response, char digits[DIGITS], cre__h2_pairs *list) {
     if (!cre__h2_pairs_begin(list, response->field_count + 4)) return false;
     digits[0] = (char)('0' + response->status / 100);
     digits[1] = (char)('0' + response->status / 10 % 10);
@@ -354,7 +346,7 @@ static bool make_pairs(const cre_http2_response *response, char digits[24], cre_
     if (response->server && !among(response, "server"))
         ADD_NAMED(list, "server", response->server, strlen(response->server));
     if (response->has_length) {
-        char *end = digits + 24, *at = cre__h2_decimal(response->content_length, end);
+        char *at = digits + STATUS_DIGITS, *end = cre__put_decimal(at, response->content_length);
         ADD_NAMED(list, "content-length", at, (size_t)(end - at));
     }
     for (size_t i = 0; i < response->field_count; i++) {
@@ -389,7 +381,7 @@ static int check_response(cre_http2 *session, cre__h2_stream *stream, const cre_
 }
 
 static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_response *response, bool end) {
-    char digits[24];
+    char digits[DIGITS];
     cre__h2_pairs list;
     if (!make_pairs(response, digits, &list)) return CRE_ENOMEM;
     const int32_t id = (int32_t)stream->id;

@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include "core/memory.h"
-#include "core/siphash.h"
 #include "registry/table_internal.h"
 
 #define WORKER_BITS 0xffff000000000000u
@@ -19,11 +18,19 @@ static bool is_used(const cre_table *table, uint32_t index) {
     return get(&table->shown->used[index / 64]) >> (index % 64) & 1;
 }
 
+/* Each bit of `word` changes the upper bits of the next product. */
+static uint64_t mix(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+/* It finds stray writes. The seed is in the same memory, so against intent no hash of it would be strong. */
 uint8_t cre__slot_checksum(const cre_table *table, const cre__slot *slot) {
     uint64_t counted = atomic_load_explicit(&slot->counted, memory_order_relaxed);
-    const uint64_t words[] = { get(&slot->place) & ~WORKER_BITS, get(&slot->address[0]),
-                               get(&slot->address[1]), get(&slot->connect_time_ms) ^ counted << 56 };
-    return (uint8_t)cre__siphash(table->seed, words, 4);
+    uint64_t hash = mix(table->seed[0], get(&slot->place) & ~WORKER_BITS);
+    hash = mix(hash, get(&slot->address[0]));
+    hash = mix(hash, get(&slot->address[1]));
+    return (uint8_t)(mix(hash, get(&slot->connect_time_ms) ^ counted << 56) >> 56);
 }
 
 bool cre__table_shows(const cre_table *table, const cre_connection_info *info, uint8_t checksum,

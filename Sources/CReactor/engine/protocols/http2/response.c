@@ -50,8 +50,9 @@ static bool next_line(const uint8_t **cursor, const uint8_t *end, cre_http_heade
 /* Lists fields; on an error there is nothing to drop. */
 static int list(fields *all, const cre_slice *from, bool lines) {
     const uint8_t *cursor = from->data, *end = cursor + from->length;
-    *all = (fields){ .capacity = FEW_FIELDS };
     all->list = all->few;
+    all->count = 0;
+    all->capacity = FEW_FIELDS;
     int result = 0;
     while (!result && from->length && cursor != end) {
         cre_http_header field;

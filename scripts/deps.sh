@@ -14,7 +14,7 @@ test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgri
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('redis-server=redis-server' 'nats-server|/usr/sbin/nats-server=nats-server')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'py:hpack=python3-hpack' 'js:ws=node-ws' 'curl=curl')
-test_extras+=('h2load=nghttp2-client' 'node=nodejs')
+test_extras+=('h2load=nghttp2-client' 'nghttpd|/usr/sbin/nghttpd=nghttp2-server' 'node=nodejs')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev')
 # ISA-L's assembly is for x86-64 in Debian 12.
 if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi

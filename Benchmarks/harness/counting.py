@@ -60,6 +60,7 @@ SERVERS = {
     "process": ("echo", ("--mode", "process", "--handler", "callback")),
     "p-straight": ("echo", ("--mode", "process", "--handler", "straight")),
 }
+HTTP2_SERVERS = ("c", "callback", "straight", "process")
 IDLE = "idle-bytes"
 IDLE_SERVERS = ("c", "callback", "process")
 
@@ -67,14 +68,14 @@ IDLE_SERVERS = ("c", "callback", "process")
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` and `async` stand for the
     WebSocket handler only, as do `straight` and `p-straight`; `routed` is a handler of requests, and what surrounds it
-    is measured with 16 of them in flight. HTTP/2 adds the same to each of them, so the C server stands for all."""
+    is measured with 16 of them in flight. HTTP/2 adds the same to each of them: a few stand for all."""
     surrounded = ("prepared", "wrapped", "logged")
     for work in WORKS:
         others = ("span", "async", "straight", "p-straight")
         if work.name.startswith("ws-"):
             others = ("routed",) + surrounded
         elif work.name.startswith("http2-"):
-            others = tuple(server for server in SERVERS if server != "c")
+            others = tuple(server for server in SERVERS if server not in HTTP2_SERVERS)
         elif work.depth == 1:
             others += surrounded
         for server in SERVERS:

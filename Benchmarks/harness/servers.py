@@ -79,6 +79,8 @@ NGHTTPD = Server(
     "Benchmarks/peers/install.sh",
     "nghttpd",
 )
+# What the protocol library costs alone.
+NGHTTP2 = peer("nghttp2 alone", "nghttp2")
 UWEBSOCKETS = peer("uWebSockets", "uwebsockets")
 BEAST = peer("Boost.Beast", "beast")
 LIBWEBSOCKETS = peer("libwebsockets", "libwebsockets")
@@ -100,7 +102,7 @@ TCP_LIBUV = peer("libuv", "tcp-libuv")
 PEERS_OF = {
     "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
-    "http2": (NGHTTPD, NGINX_HTTP2),
+    "http2": (NGHTTPD, NGHTTP2, NGINX_HTTP2),
     "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),

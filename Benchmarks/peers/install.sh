@@ -175,6 +175,13 @@ nghttpd() {
     done_with nghttpd "nghttpd $(version_of nghttp2-server)"
 }
 
+nghttp2() {
+    have nghttp2 gcc pkg-config libnghttp2-dev || return
+    # shellcheck disable=SC2046
+    build nghttp2 "nghttp2 $(version_of libnghttp2-dev)" \
+        gcc "${cflags[@]}" "$here/nghttp2.c" $(pkg-config --cflags --libs libnghttp2)
+}
+
 tcp() {
     have tcp-epoll gcc || return
     build tcp-epoll "epoll, Linux $(uname -r)" gcc "${cflags[@]}" "$here/tcp-epoll.c"
@@ -190,5 +197,6 @@ libwebsockets
 node_ws
 nginx
 nghttpd
+nghttp2
 tcp
 swoole

@@ -82,7 +82,7 @@ void cre__http2_drop_head(cre__http2_stream *stream);
 
 /* ---- queues.c ---- */
 
-/* Whether the streams have so much output that the next request must wait. */
+/* Whether the next request must wait until output of the streams was sent. */
 bool cre__http2_must_wait(const cre__http2 *http2);
 /* Output was sent: streams that wait for that may go on. */
 void cre__http2_resume_waiting(cre__http2 *http2);

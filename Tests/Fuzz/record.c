@@ -16,38 +16,13 @@
  *   repair          -
  *   view            length, bytes: a request of any form
  *
- * A length is one byte. What is missing at the end is zero.
+ * A length is one byte.
  */
+#include "input.h"
 #include "record_engine.h"
 
 enum { MAX_STEPS = 64, MAX_REPEAT = 64 };
 enum { COMMAND, LOST, LARGE, TURN, READS, ENDS, SENDS, CONNECT, ROOM, DAMAGE, VIEW, FILL, REPAIR, KINDS };
-
-typedef struct input {
-    const uint8_t *at, *end;
-} input;
-
-static uint8_t take(input *in) {
-    return in->at < in->end ? *in->at++ : 0;
-}
-
-static uint16_t take_two(input *in) {
-    uint16_t low = take(in);
-    return (uint16_t)(low | take(in) << 8);
-}
-
-/* Bytes with a length in front, in memory of their own that ends where they end. Free it. */
-static uint8_t *take_bytes(input *in, uint32_t repeat, uint32_t *length) {
-    uint32_t size = take(in);
-    if (size > (size_t)(in->end - in->at)) size = (uint32_t)(in->end - in->at);
-    uint8_t *bytes = malloc(size * repeat + !(size * repeat));
-    REQUIRE(bytes != NULL);
-    for (uint32_t i = 0; i < repeat; i++)
-        memcpy(bytes + (size_t)i * size, in->at, size);
-    in->at += size;
-    *length = size * repeat;
-    return bytes;
-}
 
 static void command(target *t, input *in, uint8_t step) {
     cre_record record = { .kind = take(in), .opcode = take(in), .flags = take_two(in), .session = take(in) };

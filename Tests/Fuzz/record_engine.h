@@ -20,16 +20,9 @@
 #include <uv.h>
 
 #include "engine/command.h"
+#include "input.h"
 #include "loop/loop_internal.h"
 #include "registry/table_internal.h"
-
-#define REQUIRE(condition)                                                  \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 enum { PORT_WEB, PORT_BODIES, PORT_STREAM, PORT_DATAGRAM, PORTS };
 enum { MAX_CONNECTIONS = 16, MAX_QUEUE = 16384 };

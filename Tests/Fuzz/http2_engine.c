@@ -32,7 +32,7 @@
 #include "input.h"
 #include "loop/loop_internal.h"
 
-enum { CLIENTS = 3, MAX_STEPS = 96, MAX_SESSIONS = 512, MAX_REPEAT = 64, LENGTH_UNIT = 300 };
+enum { CLIENTS = 3, MAX_STEPS = 96, MAX_SESSIONS = 4096, MAX_REPEAT = 64, LENGTH_UNIT = 300 };
 enum { MAX_STREAMS = 8, MAX_QUEUE = 16384, QUEUES = 8, BLOCKED = 1 << 17 };
 enum { FRAME, HEAD, BYTES, TURN, READS, ENDS, RESPOND, MORE, BODY, PUSH, COMMAND, WORKER, GO_AWAY, KINDS };
 enum {
@@ -121,7 +121,7 @@ static int on_event(void *context, cre_engine *engine, const cre_record *event, 
     int at = find(t, event->session);
     if (at < 0) {
         REQUIRE(event->kind == CRE_EVENT_OPEN || event->kind == CRE_EVENT_REQUEST);
-        if (t->count == MAX_SESSIONS) return 0;
+        REQUIRE(t->count < MAX_SESSIONS);
         at = (int)t->count++;
         t->sessions[at] = event->session;
     }

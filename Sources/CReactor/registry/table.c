@@ -28,15 +28,13 @@ size_t cre_table_size(uint32_t connections) {
            cre__notes_bytes(slots);
 }
 
-_Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session) {
-    uintptr_t end = (uintptr_t)(cre__table_slots(table) + table->slots) + cre__address_bytes(table->slots);
-    return (_Atomic uint32_t *)end + cre__table_index(table, session);
-}
-
 cre_table *cre_table_open(void *memory, uint32_t limit) {
     cre_table *table = cre__malloc(sizeof *table);
     if (!table) return NULL;
     *table = (cre_table){ .slots = slots_for(limit), .limit = limit, .memory = memory, .shown = memory };
+    table->shown_slots = cre__table_slots_in(table, memory);
+    uintptr_t end = (uintptr_t)(table->shown_slots + table->slots) + cre__address_bytes(table->slots);
+    table->shown_users = (_Atomic uint32_t *)end;
     if (cre__address_seed(table)) return table;
     cre__free(table);
     return NULL;

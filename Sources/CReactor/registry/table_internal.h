@@ -87,7 +87,9 @@ struct cre_table {
     uint64_t seed[2]; /* a copy: a process that overwrites the shared one harms its own counts only */
     cre__table_memory *memory;
     cre__table_memory *shown;
-    pid_t keeper;      /* the process that keeps it; 0: none does */
+    cre__slot *shown_slots;        /* behind it */
+    _Atomic uint32_t *shown_users; /* the user ids of their sessions are behind the counters of addresses */
+    pid_t keeper;                  /* the process that keeps it; 0: none does */
     uint64_t *invalid; /* repair.c: a bit per slot that had no valid session; NULL: never counted */
     uint32_t surplus;  /* by which the number of connections was too large then */
     _Atomic uint64_t recounted_at; /* in milliseconds of the monotonic clock */
@@ -112,7 +114,7 @@ static inline cre__slot *cre__table_slots_in(const cre_table *table, cre__table_
 }
 
 static inline cre__slot *cre__table_slots(const cre_table *table) {
-    return cre__table_slots_in(table, table->shown);
+    return table->shown_slots;
 }
 
 static inline uint32_t cre__table_index(const cre_table *table, cre_session session) {
@@ -129,9 +131,12 @@ static inline uint64_t cre__table_total(const cre_table *table) {
     return (int64_t)total < 0 ? 0 : total; /* others can write there */
 }
 
+/* The user id of a session. */
+static inline _Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session) {
+    return table->shown_users + cre__table_index(table, session);
+}
+
 void cre__table_set_worker(cre_table *table, cre_session session, uint16_t worker);
-/* The user id of a session. These are stored behind the counters of addresses. */
-_Atomic uint32_t *cre__table_user(const cre_table *table, cre_session session);
 
 /* ---- notes.c ---- */
 

@@ -124,8 +124,10 @@ size_t cre__http2_stream_read(void *context, uint32_t id, void *at, uint8_t *out
     if (transport->state == CRE__TRANSPORT_FINISHING) {
         *final = !transport->queued;
         const cre_port_options *options = &conn->port->options;
-        /* as on a socket, the client has a time to end its side, too */
-        cre__transport_set_deadline(transport, *final ? options->close_timeout_ms : options->idle_timeout_ms);
+        if (!*final)
+            cre__transport_set_deadline(transport, options->idle_timeout_ms);
+        else if (!stream->input_complete) /* as on a socket, the client has a time to end its side, too */
+            cre__transport_set_deadline(transport, options->close_timeout_ms);
     } else if (length) {
         cre__transport_mark(transport); /* its queue has changed, and a file goes on */
     }

@@ -416,8 +416,7 @@ static void on_event(void *context, const cre_record *event, uint8_t *payload) {
         do {
             begin_record(it);
             serve_message(it, &next, payload);
-        } while (!model.plan.base && !keeps(it, session) &&
-                 cre_worker_take_message(it->worker, session, &next, &payload));
+        } while (!keeps(it, session) && cre_worker_take_message(it->worker, session, &next, &payload));
         break;
     }
     default: break;

@@ -229,11 +229,7 @@ static void on_released(uv_handle_t *handle) {
 static inline int report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
                          size_t length) {
     cre_engine *engine = cre__conn_engine(conn);
-    cre_record record = { .length = (uint32_t)length,
-                          .kind = (uint8_t)kind,
-                          .opcode = opcode,
-                          .flags = flags | cre_record_port_flags(conn->port_index),
-                          .session = conn->stream.session };
+    const cre_record record = cre__conn_record(conn, kind, opcode, flags, length);
     engine->event_worker = conn->stream.worker;
     return engine->config.on_event(engine->config.context, engine, &record, payload);
 }

@@ -143,6 +143,16 @@ static inline cre__conn *cre__engine_find(cre_engine *engine, cre_session sessio
 
 /* ---- events ---- */
 
+/* An event of the connection. */
+static inline cre_record cre__conn_record(const cre__conn *conn, cre_event kind, uint8_t opcode,
+                                          uint16_t flags, size_t length) {
+    return (cre_record){ .length = (uint32_t)length,
+                         .kind = (uint8_t)kind,
+                         .opcode = opcode,
+                         .flags = flags | cre_record_port_flags(conn->port_index),
+                         .session = conn->stream.session };
+}
+
 /* Emits an event of the connection's stream. A negative result has closed the connection. */
 int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length);
 /* Like it, with other flags than CRE_RECORD_FINAL. */

@@ -269,6 +269,13 @@ void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, siz
     cre__config_give(stats, size, &now, sizeof now);
 }
 
+bool cre__engine_take_message(cre_engine *engine, cre_session session, cre_record *message,
+                              uint8_t **payload) {
+    cre__conn *conn = engine->input ? engine->input->conn : NULL;
+    return conn && conn->stream.session == session && conn->protocol->take_message &&
+           conn->protocol->take_message(conn, message, payload);
+}
+
 uint16_t cre__engine_event_worker(const cre_engine *engine) {
     return engine->event_worker;
 }

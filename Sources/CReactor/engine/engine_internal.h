@@ -58,6 +58,13 @@ typedef struct cre__congested {
     bool incomplete; /* one was lost for want of memory */
 } cre__congested;
 
+/* What is being read of a connection, whose messages are taken from it one by one. */
+typedef struct cre__input {
+    cre__conn *conn;
+    uint8_t *data, *end;
+    int error; /* in what was to be taken next */
+} cre__input;
+
 struct cre_engine {
     cre_engine_config config;
     cre_loop *loop;
@@ -84,6 +91,7 @@ struct cre_engine {
     struct cre__proxied *proxied; /* connections whose PROXY header is not complete */
     uint32_t proxied_count;
     cre__congested *congested;   /* by worker, from first_worker on; NULL: the link is never full */
+    cre__input *input;           /* NULL: nothing is being read */
     cre__conn *reading;          /* is being read in this turn, */
     uint64_t reading_since;      /* since this number of messages */
     uint32_t budget_enforced_at; /* the loop's time in ms, its lower half */

@@ -38,6 +38,9 @@ typedef struct cre__protocol {
     /* Where to receive next; then `received` instead of `input`. May be NULL. */
     size_t (*destination)(cre__conn *conn, uint8_t **at);
     void (*received)(cre__conn *conn, size_t length);
+    /* While a MESSAGE of the connection is being emitted: takes the next one out of the same input, as
+     * cre__engine_take_message does. NULL: it has no messages. */
+    bool (*take_message)(cre__conn *conn, cre_record *message, uint8_t **payload);
     /* The peer has ended its side. */
     void (*ended)(cre__conn *conn);
     /* The peer is gone. Ends the stream and returns true where it is known how the peer ended. May be NULL.

@@ -41,9 +41,7 @@ static void serve(cre_worker *worker, uint32_t ticket) {
     const cre_record *event = worker->event;
     const uint8_t *event_payload = worker->payload;
     const uint32_t replayed = worker->replayed;
-    const cre_session handled = worker->handled;
     cre__node_publish(worker->node);
-    worker->handled = 0; /* what follows it is not in the ring */
     /* A successor abandons it if it finds it neither here nor answered. */
     if (record.kind == CRE_EVENT_REQUEST) cre__show_taken(worker, &record);
     cre__backlog_show(&worker->backlog, ticket, false);
@@ -52,7 +50,6 @@ static void serve(cre_worker *worker, uint32_t ticket) {
     if (worker->replayed) cre__backlog_remove(&worker->backlog, ticket);
     cre__node_publish(worker->node);
     worker->replayed = replayed;
-    worker->handled = handled;
     worker->event = event;
     worker->payload = event_payload;
 }

@@ -17,12 +17,15 @@ enum { TAKEN = 256, MARKED = 512 };
 /* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
     cre__activity_state before = cre__activity_begin(worker, event->kind, event->session);
+    const cre_session outer = worker->handled;
+    worker->handled = event->kind == CRE_EVENT_MESSAGE ? event->session : 0;
     CRE__PROBE3(handler_enter, event->session, event->kind, event->length);
     if (__builtin_expect(cre__is_sampled(worker), 0))
         cre__serve_timed(worker, event, payload);
     else
         worker->config.on_event(worker->config.context, event, payload);
     CRE__PROBE2(handler_leave, event->session, event->kind);
+    worker->handled = outer;
     cre__activity_restore(worker, before);
 }
 
@@ -80,9 +83,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     if (record->kind < CRE_COMMAND_PUSH) {
         if (!worker->config.on_event) return CRE_EINVALID;
         if (__builtin_expect(worker->leaving, false) && cre__leave_event(worker, record, payload)) return 0;
-        worker->handled = record->kind == CRE_EVENT_MESSAGE ? record->session : 0;
         cre__serve_event(worker, record, payload);
-        worker->handled = 0;
         return 0;
     }
     if (!worker->engine) return CRE_EINVALID;
@@ -109,11 +110,9 @@ static void abandon_last_request(cre_worker *worker) {
     cre_worker_command(worker, &command, NULL, 0);
 }
 
-/*
- * A predecessor that died took requests with it that nobody will answer, and their clients would wait for
+/* A predecessor that died took requests with it that nobody will answer, and their clients would wait for
  * ever. Those it had not taken are still in the ring. Which of the others it has answered their owner knows:
- * not everything that it said was published. Connections that it had stopped reading are read again.
- */
+ * not everything that it said was published. Connections that it had stopped reading are read again. */
 static void take_over_from_predecessor(cre_worker *worker) {
     abandon_last_request(worker);
     cre_session sessions[64];
@@ -164,8 +163,7 @@ static void on_lost(void *context, uint32_t from, const cre_record *record) {
     }
 }
 
-/* A predecessor had taken the beginning of a request or task, and who takes over from it could not see that.
- */
+/* A predecessor had taken the beginning of a request or task, which its successor could not see. */
 static void on_rest(void *context, uint32_t from, const cre_record *record) {
     cre_worker *worker = context;
     if (record->kind == CRE_MESSAGE_TASK) cre__message_crashed(worker, from, record);
@@ -194,9 +192,11 @@ static bool on_check(void *context, uint32_t repaired) {
 }
 
 bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event, uint8_t **payload) {
-    if (!session || worker->handled != session || worker->leaving ||
-        !cre_node_take_next(worker->node, event, payload))
-        return false;
+    /* What follows an event that was deferred is not what follows it here. */
+    if (!session || worker->handled != session || worker->leaving || worker->replayed) return false;
+    const bool taken = worker->engine ? cre__engine_take_message(worker->engine, session, event, payload)
+                                      : cre_node_take_next(worker->node, event, payload);
+    if (!taken) return false;
     worker->event = NULL; /* its payload is no longer valid */
     cre__activity_continue(worker);
     return true;

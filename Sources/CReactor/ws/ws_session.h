@@ -10,4 +10,9 @@ void cre__ws_input_finish(cre_ws_session *session);
 /* Records the peer's close frame. */
 void cre__ws_closing_received(cre_ws_session *session, uint16_t code);
 
+/* Whether the input, from `data` to `end`, begins with a whole message in one frame, and nothing of an
+ * earlier message is pending. Then cre_ws_session_next returns that message or an error, and what earlier
+ * events point to stays. */
+bool cre__ws_message_follows(const cre_ws_session *session, const uint8_t *data, const uint8_t *end);
+
 #endif

@@ -8,6 +8,7 @@
 #include "engine/heartbeat.h"
 #include "engine/publish.h"
 #include "ws/ws_send.h"
+#include "ws/ws_session.h"
 
 /* ---- output ---- */
 
@@ -54,7 +55,10 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
     uint8_t *at = cre__queue_reserve(&conn->transport, cre__ws_header_size(length) + length);
     if (!at) return cre__conn_no_memory(conn);
     at += cre_ws_header(at, first, length, NULL);
-    cre__slices_join(at, parts, count);
+    if (count == 1 && length)
+        memcpy(at, parts->data, length);
+    else
+        cre__slices_join(at, parts, count);
     return 0;
 }
 
@@ -186,11 +190,16 @@ static void account_unfinished(cre__conn *conn) {
         cre__message_begin(conn);
 }
 
-static inline void handle_message(cre__conn *conn, const cre_ws_event *event) {
-    if (!conn->stream.accepts_frames) return; /* we have closed: too late */
+static inline void count_message(cre__conn *conn, const cre_ws_event *event) {
+    (void)event; /* without probes */
     conn->transport.message_since = 0;
     cre__conn_engine(conn)->stats.messages_in++;
     CRE__PROBE3(message_in, conn->stream.session, event->opcode, event->length);
+}
+
+static inline void handle_message(cre__conn *conn, const cre_ws_event *event) {
+    if (!conn->stream.accepts_frames) return; /* we have closed: too late */
+    count_message(conn, event);
     cre__conn_emit(conn, CRE_EVENT_MESSAGE, event->opcode, event->data, event->length);
 }
 
@@ -244,19 +253,42 @@ static bool takes_input(const cre__conn *conn) {
     return cre__conn_live(conn) && !cre__websocket_of(conn)->input_over;
 }
 
+static bool take_message(cre__conn *conn, cre_record *message, uint8_t **payload) {
+    cre__input *in = cre__conn_engine(conn)->input;
+    cre_ws_session *session = &cre__websocket_of(conn)->session;
+    if (!takes_input(conn) || !conn->stream.accepts_frames || conn->stream.moves || in->error ||
+        !cre__ws_message_follows(session, in->data, in->end))
+        return false;
+    cre_ws_event event;
+    int result = cre_ws_session_next(session, &in->data, in->end, &event);
+    if (result <= 0) {
+        in->error = result; /* for `input`, as this message would have been */
+        return false;
+    }
+    count_message(conn, &event);
+    *message = cre__conn_record(conn, CRE_EVENT_MESSAGE, event.opcode, CRE_RECORD_FINAL, event.length);
+    *payload = event.data;
+    return true;
+}
+
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     cre_ws_session *session = &cre__websocket_of(conn)->session;
-    uint8_t *end = data + length;
+    cre__input **const current = &cre__conn_engine(conn)->input, *const outer = *current;
+    cre__input in = { .conn = conn, .data = data, .end = data + length };
+    *current = &in; /* a handler may have another connection read */
     cre_ws_event event;
     while (takes_input(conn)) {
-        int result = cre_ws_session_next(session, &data, end, &event);
+        int result = cre_ws_session_next(session, &in.data, in.end, &event);
         if (result == 0) break;
-        if (result > 0)
+        if (result > 0) {
             handle(conn, &event);
-        else
-            failed(conn, result);
-        if (data == end && !session->message) break; /* no memory to give back: a call would do nothing */
+            result = in.error;
+        }
+        if (result < 0 && takes_input(conn)) failed(conn, result);
+        if (in.data == in.end && !session->message)
+            break; /* no memory to give back: a call would do nothing */
     }
+    *current = outer;
     conn->transport.has_destination = session->message != NULL && cre__conn_live(conn);
     if (session->state || conn->transport.message_since || conn->transport.buffered) account_unfinished(conn);
 }
@@ -345,6 +377,7 @@ const cre__protocol cre__protocol_websocket = {
     .input = input,
     .destination = destination,
     .received = received,
+    .take_message = take_message,
     .ended = ended,
     .lost = lost,
     .due = due,

@@ -355,7 +355,7 @@ public struct ClientFrames: AsyncSequence, Sendable {
         /// The next message, `nil` after the end; see ``WebSocketClient/recv(timeout:)``.
         public mutating func next() async throws -> Frame? {
             guard let frame = try await client.recv() else { return nil }
-            guard let maxSize, frame.bytes.count > maxSize else { return frame }
+            guard let maxSize, frame.count > maxSize else { return frame }
             try await client.close(code: 1009, reason: "the message is larger than \(maxSize) bytes")
             return nil
         }

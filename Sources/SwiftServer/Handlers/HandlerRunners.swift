@@ -78,8 +78,10 @@
     private func begin(_ runner: Runner) {
         Task.immediate(executorPreference: executor) { @MainActor in
             repeat {
-                let work = runner.work.take()
-                do { try await work?() } catch { self.whenFailed?(runner.event, runner.connection, error) }
+                do {
+                    let work = runner.work.take()  // ends here: a parked task holds nothing
+                    try await work?()
+                } catch { self.whenFailed?(runner.event, runner.connection, error) }
                 runner.isDone = true
                 if runner.isLate { self.finishLate(runner) }
                 // A handler may have cancelled its task, which must not affect the next handler.

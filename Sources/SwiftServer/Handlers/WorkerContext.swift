@@ -20,8 +20,10 @@ internal import Glibc
     let timers: Timers
     /// What ``Connection/info`` needs to know of the server.
     let server: ConnectionInfo.Server
-    /// Called when a straight-line handler has taken a message that was not delivered to it.
-    var whenTaken: (() -> Void)?
+    /// Requests, messages and packets that this worker may still take.
+    @safe @exclusivity(unchecked) var quota = Quota(0)
+    /// Called with the last one of the quota; events that were not read are left to the successor.
+    var whenQuotaReached: (() -> Void)?
     /// See ``Settings/requestTimeout``.
     let requestTimeout: Duration?
     /// Lines about requests and handshakes that were not answered in time.
@@ -34,6 +36,8 @@ internal import Glibc
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.
     var whenStartFailed: ((String) -> Void)?
+    /// The bytes of the message that is being delivered.
+    @safe @exclusivity(unchecked) private var messages = MessageMemory()
     /// The handshakes of open WebSockets; empty unless ``Settings/keepsHandshakes``.
     @safe @exclusivity(unchecked) var handshakes: [ConnectionID: Request] = [:]
     /// The connection whose `onConnect` is being called, if its client has presented a certificate.
@@ -94,6 +98,29 @@ internal import Glibc
     /// Whether a handler of this connection is suspended, so that its other events must be queued.
     @inline(__always) func isBusy(_ fd: ConnectionID) -> Bool { lanes.isBusy(fd) }
 
+    // MARK: Received messages
+
+    /// Counts a request, message or packet.
+    @inline(__always) func count() {
+        if quota.take() { whenQuotaReached?() }
+    }
+
+    /// Lends the payload of a message that is being delivered to the frame that `body` makes. What has the frame
+    /// afterwards gets a copy.
+    @inline(__always) func lend(_ payload: UnsafeRawBufferPointer, _ body: (borrowing MessageBytes) -> Void) {
+        unsafe body(messages.lend(payload))
+        messages.settle()
+    }
+
+    /// While a message of the connection is being delivered, the next one may be there already. Taking it here saves
+    /// suspending the handler, and resuming it for the message; each is still taken when the one before is finished.
+    @inline(__always) func takeMessage(_ fd: ConnectionID) -> Frame? {
+        if !link.ownsSockets { messages.settle() }  // to take one from a ring may free the one before
+        guard let (opcode, payload) = unsafe link.takeMessage(fd) else { return nil }
+        count()
+        return unsafe Frame(fd: fd, opcode: opcode, received: messages.lend(payload))
+    }
+
     // MARK: WebSockets
 
     @inline(__always) func push(_ text: String, to fd: ConnectionID) -> PushResult {
@@ -114,6 +141,13 @@ internal import Glibc
             guard isHere else { return unsafe post(push: [UInt8]($0), fd, opcode, finish: finish) }
             return unsafe link.push(fd, opcode, finish: finish, $0)
         }
+    }
+
+    @inline(__always) func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
+        let (opcode, finish) = (frame.opcode, frame.finish)
+        if opcode == .close { return push(close: frame.bytes, to: fd, finish: finish) }
+        guard isHere else { return post(push: frame.bytes, fd, opcode, finish: finish) }
+        return unsafe frame.withBuffer { unsafe link.push(fd, opcode, finish: finish, $0) }
     }
 
     /// A close frame begins the closing handshake, or answers that of the client.

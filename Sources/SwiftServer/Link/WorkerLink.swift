@@ -98,14 +98,16 @@ internal import CReactorInternal
         return PushResult(result, local: result == 0 && owns(fd))
     }
 
-    /// Takes the next message of the connection whose message is being delivered, if another process has sent it
-    /// already. What this process has sent so far is published before, as between two deliveries.
-    @inline(__always) func takeMessage(_ fd: ConnectionID) -> Frame? {
+    /// Takes the next message of the connection whose message is being delivered, if it is there already. To another
+    /// process that owns the connection, what was sent so far is published before, as between two deliveries; the
+    /// payload of the message before is no longer valid then.
+    @inline(__always) func takeMessage(_ fd: ConnectionID) -> (Opcode, UnsafeRawBufferPointer)? {
         var record = cre_record()
         var payload: UnsafeMutablePointer<UInt8>?
         guard unsafe cre_worker_take_message(raw, fd.rawValue, &record, &payload) else { return nil }
-        let bytes = unsafe UnsafeBufferPointer(start: payload, count: Int(record.length))
-        return unsafe Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](bytes))
+        return unsafe (
+            Opcode(rawValue: record.opcode), UnsafeRawBufferPointer(start: payload, count: Int(record.length))
+        )
     }
 
     func send(_ fd: ConnectionID, _ payload: UnsafeRawBufferPointer) -> PushResult {

@@ -74,7 +74,7 @@ extension WebSocketServer {
     /// Sends a frame with its own opcode to the connections that are subscribed to a topic.
     @discardableResult
     public func publish(_ frame: Frame, to topic: String, except: ConnectionID? = nil) -> PushResult {
-        publish(frame.bytes, to: topic, opcode: frame.opcode, except: except)
+        unsafe frame.withBuffer { unsafe send(topic, $0, frame.opcode, except) }
     }
 
     // MARK: -

@@ -33,7 +33,7 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
     /// ``Server/close(_:code:reason:)->CommandResult`` does.
     @discardableResult
     public func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
-        push(frame.bytes, to: fd, opcode: frame.opcode, finish: frame.finish)
+        worker?.push(frame, to: fd) ?? .closed
     }
 }
 

@@ -1,4 +1,4 @@
-/// A WebSocket message that was received, or one to send. It owns its bytes: it may be kept, and sent to other tasks.
+/// A WebSocket message that was received, or one to send. It may be kept, and sent to other tasks.
 public struct Frame: Sendable, Hashable, CustomStringConvertible {
     /// The connection of the message.
     public let fd: ConnectionID
@@ -6,27 +6,62 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
     public let opcode: Opcode
     /// Whether the message is complete. Received messages always are: fragments are joined before.
     public let finish: Bool
-    /// The payload.
-    public let bytes: [UInt8]
+    private let payload: Payload
+
+    /// Received bytes are not copied for a frame that is dropped before its handler returns, nor for one that is pushed
+    /// as it is.
+    private enum Payload: Sendable, Hashable {
+        case own([UInt8])
+        case received(MessageBytes)
+
+        var array: [UInt8] {
+            switch self {
+            case .own(let bytes): bytes
+            case .received(let message): message.array
+            }
+        }
+
+        static func == (a: Payload, b: Payload) -> Bool { a.array == b.array }
+        func hash(into hasher: inout Hasher) { hasher.combine(array) }
+    }
 
     /// Makes a frame to push.
     public init(fd: ConnectionID, opcode: Opcode = .text, finish: Bool = true, bytes: [UInt8]) {
         self.fd = fd
         self.opcode = opcode
         self.finish = finish
-        self.bytes = bytes
+        payload = .own(bytes)
+    }
+
+    /// A message that is being delivered.
+    @inline(__always) init(fd: ConnectionID, opcode: Opcode, received message: MessageBytes) {
+        self.fd = fd
+        self.opcode = opcode
+        finish = true
+        payload = .received(message)
+    }
+
+    /// The payload.
+    public var bytes: [UInt8] { payload.array }
+
+    /// The number of bytes of the payload.
+    var count: Int {
+        switch payload {
+        case .own(let bytes): bytes.count
+        case .received(let message): message.count
+        }
     }
 
     /// The payload as text. A received text message is valid UTF-8.
-    public var text: String { String(decoding: bytes, as: UTF8.self) }
+    public var text: String { unsafe withBuffer { unsafe String(decoding: $0, as: UTF8.self) } }
 
     /// The connection, the opcode and the payload: text up to 64 characters, or the number of bytes.
     public var description: String {
         let payload =
             switch opcode {
-            case .text: text.count > 64 ? "\"\(text.prefix(64))...\" (\(bytes.count) bytes)" : "\"\(text)\""
+            case .text: text.count > 64 ? "\"\(text.prefix(64))...\" (\(count) bytes)" : "\"\(text)\""
             case .close: closeFrame.map { "\($0)" } ?? "malformed"
-            default: "\(bytes.count) bytes"
+            default: "\(count) bytes"
             }
         return "\(finish ? "" : "unfinished ")\(opcode) of \(fd): \(payload)"
     }
@@ -35,6 +70,17 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
     public func withBytes<Result, Failure: Error>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try body(unsafe bytes.span.bytes)
+        unsafe try withBuffer { buffer throws(Failure) in try body(unsafe buffer.bytes) }
+    }
+
+    /// Calls `body` with a pointer to the payload, which is valid in `body` only.
+    @inline(__always)
+    func withBuffer<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        switch payload {
+        case .own(let bytes): unsafe try bytes.span.bytes.withUnsafeBytes(body)
+        case .received(let message): unsafe try message.withBytes(body)
+        }
     }
 }

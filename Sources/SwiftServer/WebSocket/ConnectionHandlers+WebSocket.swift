@@ -28,13 +28,15 @@ extension ConnectionHandlers {
         let direct = PlainHandlers.Message(call: handler).plain
         return unsafe Message { worker, fd, opcode, payload in
             assert(worker.isHere, "handlers run on the loop")
-            let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            guard worker.isBusy(fd) else {
-                return owner.with {
-                    do { try direct.call($0, frame) } catch { worker.handlerFailed(.message, fd, error) }
+            unsafe worker.lend(payload) { message in
+                let frame = Frame(fd: fd, opcode: opcode, received: message)
+                guard worker.isBusy(fd) else {
+                    return owner.with {
+                        do { try direct.call($0, frame) } catch { worker.handlerFailed(.message, fd, error) }
+                    }
                 }
+                worker.lanes.run(fd, .message, bytes: frame.count) { try handler(owner.object, frame) }
             }
-            worker.lanes.run(fd, .message, bytes: payload.count) { try handler(owner.object, frame) }
         }
     }
 
@@ -42,8 +44,30 @@ extension ConnectionHandlers {
         _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) async throws -> Void
     ) -> Message {
         unsafe Message { worker, fd, opcode, payload in
-            let frame = unsafe Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload))
-            worker.lanes.run(fd, .message, bytes: payload.count) { try await handler(owner.object, frame) }
+            unsafe worker.lend(payload) { message in
+                let frame = Frame(fd: fd, opcode: opcode, received: message)
+                let first = First(frame)
+                worker.lanes.run(fd, .message, bytes: frame.count) {
+                    repeat {
+                        let frame = first.take()  // released before the next one is taken
+                        try await handler(owner.object, frame)
+                    } while !worker.isBusy(fd) && first.replace(worker.takeMessage(fd))
+                }
+            }
+        }
+    }
+
+    /// The message that an asynchronous handler gets next. It does not stay behind in the closure that has given it to
+    /// the handler, so that its bytes need not be copied.
+    private final class First {
+        private var frame: Frame?
+
+        init(_ frame: Frame) { self.frame = frame }
+
+        func take() -> Frame { unsafe frame.take().unsafelyUnwrapped }
+        func replace(_ frame: Frame?) -> Bool {
+            self.frame = frame
+            return frame != nil
         }
     }
 

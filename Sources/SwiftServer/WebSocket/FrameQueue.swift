@@ -18,7 +18,7 @@ struct FrameQueue {
 
     mutating func append(_ frame: Frame) {
         items.append((frame, 0))
-        bytes += frame.bytes.count
+        bytes += frame.count
     }
 
     /// Sets the ticket of the last message.
@@ -27,7 +27,7 @@ struct FrameQueue {
     mutating func takeFirst() -> Item? {
         guard next < items.count, let item = items[next].take() else { return nil }
         next += 1
-        bytes -= item.frame.bytes.count
+        bytes -= item.frame.count
         if next == items.count {
             items.removeAll(keepingCapacity: count < FrameQueue.pauseAt)
             next = 0

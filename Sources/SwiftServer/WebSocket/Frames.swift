@@ -11,17 +11,21 @@ public struct Frames: AsyncSequence, Sendable {
 
     /// Takes one message after the other.
     public struct Iterator: AsyncIteratorProtocol, Sendable {
-        let socket: WebSocket
-        let maxSize: Int?
+        @usableFromInline let socket: WebSocket
+        @usableFromInline let maxSize: Int?
 
         /// The next message, `nil` after the close; see ``WebSocket/recv(timeout:)``.
-        public mutating func next() async throws -> Frame? {
-            guard let frame = try await socket.recv() else { return nil }
-            return accept(frame)
+        public mutating func next() async throws -> Frame? { try await wait() }
+
+        /// The next message. Like the other form this stays on the actor of its caller, without a look at which one
+        /// that is. It is compiled into the caller's loop, where a message that is there costs no asynchronous call.
+        @inlinable @inline(__always)
+        public mutating func next(isolation actor: (any Actor)?) async throws -> Frame? {
+            if maxSize == nil, let frame = socket.takeReceived() { return frame }
+            return try await wait()
         }
 
-        /// The next message, on the actor of its caller.
-        public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Frame? {
+        @usableFromInline func wait() async throws -> Frame? {
             guard let frame = try await socket.recv() else { return nil }
             return accept(frame)
         }
@@ -29,7 +33,7 @@ public struct Frames: AsyncSequence, Sendable {
         /// Ends the sequence, and the connection, with a message that is too large.
         @inline(__always)
         private func accept(_ frame: Frame) -> Frame? {
-            guard let maxSize, frame.bytes.count > maxSize else { return frame }
+            guard let maxSize, frame.count > maxSize else { return frame }
             socket.close(code: 1009, reason: "the message is larger than \(maxSize) bytes")
             return nil
         }

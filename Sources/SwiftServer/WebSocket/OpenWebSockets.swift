@@ -153,27 +153,7 @@ internal import CReactor
         case CRE_EVENT_OPEN: return unsafe opened(fd, entry, payload, port)
         case CRE_EVENT_CLOSE: return unsafe closed(fd, entry, payload)
         case CRE_EVENT_MESSAGE:
-            let backlog: Backlog
-            switch entry {
-            case .plain: return false
-            case .served(let socket):
-                unsafe receive(Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](payload)), socket)
-                return true
-            case .adopting(let one): backlog = one
-            case nil:
-                if worker.link.hasCallbacks(fd) {
-                    entries[fd] = .plain
-                    return false
-                }
-                // A predecessor or, for a user who has moved, another worker has opened it.
-                guard let one = adopt(fd) else { return true }
-                backlog = one
-            }
-            let ticket = worker.link.deferEvent()
-            backlog.items.append(
-                unsafe ticket != 0
-                    ? .deferred(ticket)
-                    : .frame(Frame(fd: fd, opcode: Opcode(rawValue: record.opcode), bytes: [UInt8](payload))))
+            return unsafe received(fd, entry, Opcode(rawValue: record.opcode), payload)
         case CRE_EVENT_END:
             switch entry {
             case .plain: return false
@@ -191,18 +171,48 @@ internal import CReactor
         return true
     }
 
-    /// Runs what an event resumes within the turn of the event where another process owns the connection: if this one
-    /// is killed, only the message in hand is lost. Where this process owns it, it would be lost with all of them, and
-    /// a handler is resumed once for all messages of a turn.
+    /// Runs what an event resumes within the turn of the event. A handler that asks for further messages takes them out
+    /// of the same input, so it is resumed once for all of them; if this process is killed and another one owns the
+    /// connection, only the message in hand is lost.
     @inline(__always) private func deliver(_ event: () -> Void) {
         event()
-        if !worker.link.ownsSockets { worker.loop.executor.drain() }
+        worker.loop.executor.drain()
+    }
+
+    @inline(__always) private func received(
+        _ fd: ConnectionID, _ entry: Entry?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+    ) -> Bool {
+        if case .served(let socket) = entry {
+            unsafe worker.lend(payload) { receive(Frame(fd: fd, opcode: opcode, received: $0), socket) }
+            return true
+        }
+        return unsafe receivedEarly(fd, entry, opcode, payload)
+    }
+
+    /// A message of a connection that no handler serves.
+    @inline(never) private func receivedEarly(
+        _ fd: ConnectionID, _ entry: Entry?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+    ) -> Bool {
+        if case .plain = entry { return false }
+        if case nil = entry, worker.link.hasCallbacks(fd) {
+            entries[fd] = .plain
+            return false
+        }
+        // A predecessor or, for a user who has moved, another worker has opened it.
+        let known: Backlog? = if case .adopting(let backlog) = entry { backlog } else { nil }
+        guard let backlog = known ?? adopt(fd) else { return true }
+        let ticket = worker.link.deferEvent()
+        let item =
+            unsafe ticket != 0
+            ? Backlog.Item.deferred(ticket) : .frame(Frame(fd: fd, opcode: opcode, bytes: [UInt8](payload)))
+        backlog.items.append(item)
+        return true
     }
 
     private func receive(_ frame: Frame, _ socket: WebSocket) {
-        var isReceived = false
-        deliver { isReceived = socket.receive(frame) }
-        if isReceived, !worker.link.ownsSockets { socket.deferLast() }
+        var isQueued = false
+        deliver { isQueued = socket.receive(frame) }
+        if isQueued, !worker.link.ownsSockets { socket.deferLast() }
     }
 
     private func opened(
@@ -259,7 +269,7 @@ internal import CReactor
             switch item {
             case .deferred(let ticket): link.deliver(ticket)
             case .frame(let frame):
-                unsafe frame.bytes.withUnsafeBytes { unsafe handlers.message?(worker, fd, frame.opcode, $0) }
+                unsafe frame.withBuffer { unsafe handlers.message?(worker, fd, frame.opcode, $0) }
             }
         }
         guard backlog.isInputOver else { return }

@@ -19,9 +19,21 @@ extension WebSocket {
 
     /// Sends a frame with its own opcode, as an echo does; see ``push(_:)-(String)``. A close frame begins the closing
     /// handshake, as ``close(code:reason:)`` does.
-    public func push(_ frame: Frame) async throws {
-        if frame.opcode == .close { return try push(close: frame) }
-        try await push(frame.bytes, opcode: frame.opcode, finish: frame.finish)
+    @inlinable public func push(_ frame: Frame) async throws {
+        if try !pushAtOnce(frame) { try await pushWithRoom(frame) }
+    }
+
+    /// False when there is no room for the frame now.
+    @usableFromInline func pushAtOnce(_ frame: Frame) throws -> Bool {
+        if frame.opcode == .close {
+            try push(close: frame)
+            return true
+        }
+        return try worker.isHere && !isPushing && isAccepted(worker.push(frame, to: id))
+    }
+
+    @usableFromInline func pushWithRoom(_ frame: Frame) async throws {
+        try await pushLater { [self] in worker.push(frame, to: id) }
     }
 
     /// Subscribes the connection to a topic; see ``WebSocketServer/subscribe(_:to:)``.

@@ -46,9 +46,9 @@ internal import CReactor
     private let pauses: ReadPauses
 
     @safe @exclusivity(unchecked) private var inbox = FrameQueue()
-    /// Whether another process sends the messages, so that the next one can be taken from it.
-    private let takesNext: Bool
     private let readers = WaitQueue()
+    /// The handler's own task while it waits for a message before all other readers.
+    @safe @exclusivity(unchecked) private var parked: UnsafeContinuation<Frame?, Never>?
     /// The task of the handler, as long as that runs; 0 before. Its cancellation wakes all, so that its own waits need
     /// not look out for it, which has its price.
     var handlerTask: UInt = 0
@@ -75,7 +75,6 @@ internal import CReactor
         self.response = response
         self.worker = worker
         self.pauses = pauses
-        takesNext = !worker.link.ownsSockets
         isResumed = response == nil
         phase = response == nil ? .open : .asked
     }
@@ -127,12 +126,39 @@ internal import CReactor
     ///
     /// - Throws: ``WebSocketError/timedOut`` after `timeout`, ``WebSocketError/moved`` when another worker goes on with
     ///   the connection, ``WebSocketError/notOpen`` before the upgrade, `CancellationError` when the task is cancelled.
-    public func recv(timeout: Duration? = nil) async throws -> Frame? {
-        if worker.isHere {
-            if let frame = takeFrame() { return frame }
-            if takesNext, let frame = takeNextFrame() { return frame }
+    @inlinable public func recv(timeout: Duration? = nil) async throws -> Frame? {
+        if let frame = takeReceived() { return frame }
+        return try await wait(timeout)
+    }
+
+    /// A message that is there already.
+    @usableFromInline func takeReceived() -> Frame? {
+        guard worker.isHere else { return nil }
+        if let frame = takeFrame() { return frame }
+        return takeNextFrame()
+    }
+
+    @usableFromInline func wait(_ timeout: Duration?) async throws -> Frame? {
+        if worker.isHere, timeout == nil, mayPark {
+            (receives, hasMessage) = (true, false)
+            if let frame = unsafe await withUnsafeContinuation({ unsafe parked = $0 }) { return frame }
         }
         return try await recvLater(timeout)
+    }
+
+    /// Whether the caller may wait for a message in the cheapest way: it is the handler's own task, whose cancellation
+    /// is noticed, and nobody waits already.
+    private var mayPark: Bool {
+        unsafe phase == .open && !isInputOver && !isMoving && parked == nil && readers.isEmpty && isInHandler
+            && !Task.isCancelled
+    }
+
+    /// Wakes the parked task, with a message or to look what has happened. Returns whether there is one.
+    @discardableResult private func unpark(_ frame: Frame? = nil) -> Bool {
+        guard let continuation = unsafe parked.take() else { return false }
+        if frame != nil { hasMessage = true }
+        unsafe continuation.resume(returning: frame)
+        return true
     }
 
     @MainActor private func recvLater(_ timeout: Duration?) async throws -> Frame? {
@@ -163,24 +189,22 @@ internal import CReactor
     /// The task of the handler was cancelled. Any thread.
     func cancelled() {
         worker.loop.post { [self] in
+            unpark()
             for queue in [upgrading, readers, turns, room] { queue.wakeAll(.cancelled) }
         }
     }
 
     private func takeFrame() -> Frame? {
-        guard let item = inbox.takeFirst() else { return nil }
+        guard !inbox.isEmpty, let item = inbox.takeFirst() else { return nil }
         worker.link.drop(item.ticket)
         hasMessage = true
         if isPaused, inbox.isLow { setPaused(false) }
         return item.frame
     }
 
-    /// While a message of the connection is being delivered, the next one may have arrived. Taking it here saves
-    /// suspending the handler, and resuming it for the message; each is still taken when the one before is finished.
-    @inline(never) private func takeNextFrame() -> Frame? {
-        guard phase == .open, !isMoving, let frame = worker.link.takeMessage(id) else { return nil }
+    private func takeNextFrame() -> Frame? {
+        guard phase == .open, !isMoving, let frame = worker.takeMessage(id) else { return nil }
         hasMessage = true
-        worker.whenTaken?()
         return frame
     }
 
@@ -234,9 +258,9 @@ extension WebSocket {
         upgrading.wakeAll()
     }
 
-    /// Returns whether the handler may get the message.
+    /// Returns whether the message is queued for the handler.
     func receive(_ frame: Frame) -> Bool {
-        guard phase == .open else { return false }
+        guard phase == .open, !unpark(frame) else { return false }
         inbox.append(frame)
         if !isPaused, inbox.isHigh { setPaused(true) }
         readers.wakeFirst()
@@ -250,6 +274,7 @@ extension WebSocket {
     func inputEnded(_ reason: CloseReason?) {
         self.reason = reason
         isInputOver = true
+        unpark()
         readers.wakeAll()
     }
 
@@ -259,16 +284,18 @@ extension WebSocket {
         phase = .closed
         if let reason { self.reason = reason }
         if isPaused { setPaused(false) }
+        unpark()
         for queue in [upgrading, readers, turns, room] { queue.wakeAll() }
         return isWaiting || isBusy
     }
 
-    private var isReading: Bool { !readers.isEmpty }
+    private var isReading: Bool { unsafe parked != nil || !readers.isEmpty }
 
     /// The worker ends, and another one will serve the connection. Returns whether the handler notices by itself.
     func leave() -> Bool {
         isMoving = true
         let isWaiting = isReading
+        unpark()
         readers.wakeAll()
         return isWaiting || isBusy
     }

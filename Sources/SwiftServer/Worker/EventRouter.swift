@@ -18,9 +18,6 @@ internal import CReactorInternal
     private let keepsHandshakes: Bool
     private let tasks: TaskRunner
     private let poster: TaskPoster
-    private let drain: Drain
-    /// Requests, messages and packets that this worker may still take.
-    @safe @exclusivity(unchecked) private var quota: Quota
     @safe @exclusivity(unchecked) private var memory = RequestMemory()
     private var slowHandlers = SlowHandlers()
 
@@ -41,14 +38,13 @@ internal import CReactorInternal
         keepsHandshakes = configuration.settings.keepsHandshakes
         self.tasks = tasks
         self.poster = poster
-        self.drain = drain
-        self.quota = quota
-        if sockets != nil { worker.whenTaken = { [unowned self] in count() } }
+        worker.quota = quota
+        worker.whenQuotaReached = { [weak drain] in drain?.start(.quota) }
         CurrentWorker.begin(worker)
     }
 
     deinit {
-        worker.whenTaken = nil
+        worker.whenQuotaReached = nil
         CurrentWorker.end(worker)
     }
 
@@ -185,11 +181,7 @@ internal import CReactorInternal
         }
     }
 
-    /// Counts a request, message or packet. The last one of the quota starts the end; events that were not read are
-    /// left to the successor.
-    @inline(__always) private func count() {
-        if quota.take() { drain.start(.quota) }
-    }
+    @inline(__always) private func count() { worker.count() }
 
     // MARK: Messages of other processes
 

@@ -1,0 +1,87 @@
+internal import Glibc
+internal import Synchronization
+
+/// The bytes of a message that is being delivered. They are borrowed from the link, and copied only if somebody needs
+/// them longer, on another thread, or as an array.
+@safe final class MessageBytes: @unchecked Sendable {
+    // `@unchecked`: `borrowed` and `count` are written on the loop's thread and read there or under the lock; `copy` is
+    // written under the lock, before `isCopied` says so, and never again while others have the object.
+    @safe @exclusivity(unchecked) private var borrowed: UnsafeRawPointer?
+    @safe @exclusivity(unchecked) private var size = 0
+    @safe @exclusivity(unchecked) private var copy: [UInt8] = []
+    private let isCopied = Atomic(false)
+    private let thread = pthread_self()
+
+    /// Held while a message is copied: by its loop, or by another thread that needs it before its loop does.
+    private static let lock = Lock(())
+
+    var count: Int { size }
+
+    /// The bytes as they were received. Called on the loop's thread, when nobody else has the object.
+    @inline(__always) fileprivate func lend(_ payload: UnsafeRawBufferPointer) {
+        if isCopied.load(ordering: .relaxed) {
+            copy = []
+            isCopied.store(false, ordering: .relaxed)
+        }
+        borrowed = payload.baseAddress
+        size = payload.count
+    }
+
+    /// What is borrowed is about to go. Whoever has the object keeps a copy.
+    @inline(never) fileprivate func keep() {
+        makeCopy()
+        MessageBytes.lock.withLock { _ in borrowed = nil }
+    }
+
+    /// The bytes as an array, which is the same one each time.
+    var array: [UInt8] {
+        if !isCopied.load(ordering: .acquiring) { makeCopy() }
+        return copy
+    }
+
+    @inline(never) private func makeCopy() {
+        MessageBytes.lock.withLock { _ in
+            guard !isCopied.load(ordering: .relaxed) else { return }
+            copy = unsafe [UInt8](UnsafeRawBufferPointer(start: borrowed, count: borrowed == nil ? 0 : size))
+            isCopied.store(true, ordering: .releasing)
+        }
+    }
+
+    /// The bytes where they are, without a copy if that is possible. The pointer is valid in `body` only.
+    @inline(__always)
+    func withBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        if pthread_self() == thread, let start = borrowed {
+            return unsafe try body(UnsafeRawBufferPointer(start: start, count: size))
+        }
+        let bytes = array
+        return unsafe try bytes.span.bytes.withUnsafeBytes(body)
+    }
+}
+
+/// Lends the payloads of messages to their handlers, one after another, by an object that is used again unless somebody
+/// has kept it.
+@safe struct MessageMemory {
+    private var last: MessageBytes?
+
+    /// Lends a payload until ``settle()``, or until the next one is lent.
+    @inline(__always) mutating func lend(_ payload: UnsafeRawBufferPointer) -> MessageBytes {
+        settle()
+        let message = last ?? MessageBytes()
+        last = message
+        unsafe message.lend(payload)
+        return message
+    }
+
+    /// The payload that was lent is about to go. Called on the loop's thread.
+    @inline(__always) mutating func settle() {
+        if last == nil || isKnownUniquelyReferenced(&last) { return }
+        keep()
+    }
+
+    @inline(never) private mutating func keep() {
+        last?.keep()
+        last = nil
+    }
+}

@@ -218,7 +218,7 @@ TEST(malformed_input_ends_the_connection) {
     run(10);
     cre__key key;
     const cre_slice channel =
-        cre__broker_key(machines[0].broker, cre__broker_hash(text("news")), 'c', text("news"), &key);
+        cre__broker_key(machines[0].broker, cre__shard_hash(text("news")), 'c', text("news"), &key);
     static const char *const strange[] = { "",
                                            "x",
                                            "1",
@@ -276,8 +276,8 @@ TEST(shards) {
 TEST(consistent_hashing) {
     int moved = 0, counts[8] = { 0 };
     for (uint64_t key = 0; key < 8000; key++) {
-        const uint64_t hash = cre__broker_hash((cre_slice){ (const uint8_t *)&key, sizeof key });
-        const uint32_t seven = cre__jump_hash(hash, 7), eight = cre__jump_hash(hash, 8);
+        const uint64_t hash = cre__shard_hash((cre_slice){ (const uint8_t *)&key, sizeof key });
+        const uint32_t seven = cre__shard_of(hash, 7), eight = cre__shard_of(hash, 8);
         CHECK(seven < 7 && (eight == seven || eight == 7));
         moved += seven != eight;
         counts[eight]++;
@@ -285,7 +285,7 @@ TEST(consistent_hashing) {
     CHECK(moved > 850 && moved < 1150);
     for (int i = 0; i < 8; i++)
         CHECK(counts[i] > 850 && counts[i] < 1150);
-    CHECK_EQ(cre__broker_hash(text("news")), cre__broker_hash(text("news")));
+    CHECK_EQ(cre__shard_hash(text("news")), cre__shard_hash(text("news")));
 }
 
 TEST(invalid_arguments) {

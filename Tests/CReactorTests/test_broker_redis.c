@@ -65,6 +65,11 @@ static void on_message(void *context, cre_slice topic, cre_slice payload, cre_br
     m->received++;
 }
 
+static void on_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    CHECK(topic.length > 0 && position.epoch);
+}
+
 static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
     machine *m = context;
     (void)topic;
@@ -108,6 +113,7 @@ static const cre_broker_handlers handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
     .message = on_message,
+    .subscribed = on_subscribed,
     .lost = on_lost,
     .published = on_published,
     .missed = on_missed,

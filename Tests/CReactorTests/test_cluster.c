@@ -35,6 +35,11 @@ static void on_message(void *context, cre_slice topic, cre_slice payload, cre_br
     snprintf(m->text, sizeof m->text, "%.*s", (int)payload.length, (const char *)payload.data);
 }
 
+static void on_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    CHECK(topic.length > 0 && position.epoch);
+}
+
 static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
     (void)context;
     (void)topic;
@@ -75,6 +80,7 @@ static void on_state(void *context, uint32_t shard, cre_broker_state state, int 
 
 static const cre_broker_handlers handlers = {
     .message = on_message,
+    .subscribed = on_subscribed,
     .lost = on_lost,
     .published = on_published,
     .missed = on_missed,
@@ -224,6 +230,7 @@ static void ignore_published(void *context, uint64_t tag, int result, cre_broker
 /* What a client of one server sends reaches the clients of both, also over the death of Redis. */
 TEST(two_servers) {
     const cre_broker_handlers both = { .message = deliver,
+                                       .subscribed = on_subscribed,
                                        .lost = on_lost,
                                        .published = ignore_published,
                                        .missed = on_missed,

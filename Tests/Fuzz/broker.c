@@ -61,6 +61,11 @@ static void on_message(void *context, cre_slice topic, cre_slice payload, cre_br
     }
 }
 
+static void on_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    REQUIRE(topic.length == 1 && position.epoch);
+    ((caller *)context)->last = position;
+}
+
 static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
     REQUIRE(topic.length == 1 && *topic.data == 'a');
     ((caller *)context)->last = position;
@@ -99,8 +104,17 @@ static void send_all(caller *it) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char greeting[] = "%1\r\n+proto\r\n:3\r\n$40\r\n0000000000000000000000000000000000000000\r\n"
                                    "$40\r\n0000000000000000000000000000000000000001\r\n";
-    const cre_broker_handlers handlers = { on_connect,   on_disconnect, on_message,   on_lost,
-                                           on_published, on_missed,     on_recovered, on_state };
+    const cre_broker_handlers handlers = {
+        .connect = on_connect,
+        .disconnect = on_disconnect,
+        .message = on_message,
+        .subscribed = on_subscribed,
+        .lost = on_lost,
+        .published = on_published,
+        .missed = on_missed,
+        .recovered = on_recovered,
+        .state = on_state,
+    };
     const cre_broker_config config = { .size = sizeof config, .shards = 1, .seed = 7 };
     if (size < SETTINGS) return 0;
     caller it = { .unsubscribes = true };

@@ -9,9 +9,10 @@
  * history, so that its messages arrive without gaps and duplicates, or the topic is reported as lost.
  *
  * All functions of a broker must be called on one thread, and not by its callbacks, except
- * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish and cre_broker_recover, and what `connect`
- * calls. `now` is a monotonic time in milliseconds. After one call or several the caller calls
- * cre_broker_tick, then sends the output of each shard.
+ * cre_broker_subscribe, cre_broker_resume, cre_broker_unsubscribe, cre_broker_publish,
+ * cre_broker_publish_again and cre_broker_recover, and what `connect` calls. `now` is a monotonic time in
+ * milliseconds. After one call or several the caller calls cre_broker_tick, then sends the output of each
+ * shard.
  */
 #ifndef CREACTOR_BROKER_H
 #define CREACTOR_BROKER_H
@@ -29,6 +30,9 @@ typedef struct cre_broker cre_broker;
 
 /** Limits: bytes of a topic's name and of a message, shards. */
 enum { CRE_BROKER_MAX_TOPIC = 255, CRE_BROKER_MAX_PAYLOAD = 8 << 20, CRE_BROKER_MAX_SHARDS = 64 };
+
+/** The default of max_queue, in bytes. */
+enum { CRE_BROKER_DEFAULT_QUEUE = 8 << 20 };
 
 /** The position of a message in the history of a topic. */
 typedef struct cre_broker_position {
@@ -57,6 +61,9 @@ typedef struct cre_broker_handlers {
     void (*disconnect)(void *context, uint32_t shard);
     /** A message of a subscribed topic. An epoch of 0: it has no history. */
     void (*message)(void *context, cre_slice topic, cre_slice payload, cre_broker_position position);
+    /** A topic with history was subscribed: the next message is the one after `position`. Not called by
+     * cre_broker_resume. */
+    void (*subscribed)(void *context, cre_slice topic, cre_broker_position position);
     /** Messages of a subscribed topic with history were missed and are no longer available. The next one is
      * the one after `position`. */
     void (*lost)(void *context, cre_slice topic, cre_broker_position position);
@@ -92,6 +99,8 @@ typedef struct cre_broker_config {
     uint32_t timeout_ms;     /* for connecting and the first reply; 0: 5 s */
     uint32_t
         probe_ms; /* silence after which a message to itself is sent, and time for its arrival; 0: 10 s */
+    uint64_t publisher; /* of the ids of cre_broker_publish_again, the same for a broker and its successors;
+                           0: the seed */
 } cre_broker_config;
 
 CRE_BEGIN_DECLS
@@ -136,6 +145,11 @@ CRE_API bool cre_broker_is_connected(const cre_broker *broker, uint32_t shard);
  * CRE_BROKER_MAX_TOPIC; CRE_ELIMIT; CRE_ENOMEM. Without a connection it takes effect when there is one. */
 CRE_NODISCARD CRE_API int cre_broker_subscribe(cre_broker *broker, cre_slice topic, bool history);
 
+/** As cre_broker_subscribe, for a topic with history of which the messages up to `position` are known: the
+ * first one is the one after it, or `lost` is called. */
+CRE_NODISCARD CRE_API int cre_broker_resume(cre_broker *broker, cre_slice topic,
+                                            cre_broker_position position);
+
 /** Receives no more messages of a topic. */
 CRE_API void cre_broker_unsubscribe(cre_broker *broker, cre_slice topic);
 
@@ -151,6 +165,15 @@ CRE_API void cre_broker_unsubscribe(cre_broker *broker, cre_slice topic);
  */
 CRE_NODISCARD CRE_API int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload,
                                              cre_broker_history history, uint64_t tag);
+
+/** As cre_broker_publish, for a message with history that a predecessor may have published: of all messages
+ * with the same `publisher` and `id` within five minutes one is published. A broker that calls this must give
+ * all of its messages with history an id. */
+CRE_NODISCARD CRE_API int cre_broker_publish_again(cre_broker *broker, cre_slice topic, cre_slice payload,
+                                                   cre_broker_history history, uint64_t id, uint64_t tag);
+
+/** Returns the bytes of the messages of a shard that wait for a reply, as they count for max_queue. */
+CRE_API size_t cre_broker_queued(const cre_broker *broker, uint32_t shard);
 
 /** Asks for the messages of a topic after a position; an epoch of 0 asks for the current position only.
  * Returns 0, and `recovered` is called with `tag` later; CRE_EBROKER_UNAVAILABLE without a connection,

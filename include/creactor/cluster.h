@@ -41,6 +41,8 @@ typedef struct cre_cluster_config {
     const cre_broker_handlers *handlers; /* `connect` and `disconnect` are not called and may be NULL */
     void *context;                       /* passed to the handlers */
     cre_tls_client *tls;                 /* required for a server with TLS; retained */
+    uint32_t waits;                      /* 1: do not connect before cre_cluster_connect */
+    uint32_t reserved;                   /* 0 */
 } cre_cluster_config;
 
 CRE_BEGIN_DECLS
@@ -52,12 +54,17 @@ CRE_BEGIN_DECLS
 CRE_NODISCARD CRE_API int cre_cluster_create(cre_loop *loop, const cre_cluster_config *config,
                                              cre_cluster **cluster);
 
+/** Starts to connect, from the loop's next turn on, if the cluster waits for that. Returns 0 or CRE_ENOMEM.
+ */
+CRE_NODISCARD CRE_API int cre_cluster_connect(cre_cluster *cluster);
+
 /** Closes the connections and frees everything, without a callback. Messages without a reply may be lost. Not
  * inside a callback. NULL is ignored. */
 CRE_API void cre_cluster_destroy(cre_cluster *cluster);
 
 /** The broker, valid as long as the cluster. Its output is sent at the end of the loop's turn. Only
- * cre_broker_subscribe, cre_broker_unsubscribe, cre_broker_publish, cre_broker_recover, cre_broker_shard and
+ * cre_broker_subscribe, cre_broker_resume, cre_broker_unsubscribe, cre_broker_publish,
+ * cre_broker_publish_again, cre_broker_recover, cre_broker_queued, cre_broker_shard and
  * cre_broker_is_connected may be called, also by its callbacks. */
 CRE_API cre_broker *cre_cluster_broker(cre_cluster *cluster);
 

@@ -183,7 +183,44 @@ typedef enum cre_message {
     CRE_MESSAGE_TOPICS = 163,
     /** The answer, with the same `session`. Payload: cre_topic_list, and what it describes. */
     CRE_MESSAGE_TOPIC_LIST = 164,
+    /** A change of the topics that have subscribers, from a process that owns sockets to the gateway of the
+     * cluster. `opcode` is a cre_interest. Payload: cre_topic_position, the topic. */
+    CRE_MESSAGE_INTEREST = 165,
+    /** A question of the gateway for all topics of a process that owns sockets, which answers with INTEREST
+     * from CRE_INTEREST_BEGIN to CRE_INTEREST_END. No payload. */
+    CRE_MESSAGE_INTERESTS = 166,
+    /** A message for the subscribers of all machines, to the gateway. `opcode`, `session` and payload are
+     * those of PUBLISH. CRE_RECORD_DELIVERED: this machine's subscribers have it already. */
+    CRE_MESSAGE_PUBLISH = 167,
+    /** A message of the cluster, from the gateway to a process that owns sockets. `opcode` and `session` as
+     * in PUBLISH; opcode 0: there is no message, only a position. Payload: cre_delivery, the topic, the
+     * message. */
+    CRE_MESSAGE_DELIVER = 168,
 } cre_message;
+
+/** The kinds of an INTEREST. */
+typedef enum cre_interest {
+    CRE_INTEREST_REMOVE = 0, /* the topic has lost its last subscriber */
+    CRE_INTEREST_ADD = 1,    /* the topic has its first subscriber, or is one of a complete report */
+    CRE_INTEREST_BEGIN = 2, /* a complete report begins: topics of an earlier one that it lacks are removed */
+    CRE_INTEREST_END = 3,   /* it ends */
+    CRE_INTEREST_EXPECT = 4, /* the sender has subscribed a connection of another process to the topic */
+} cre_interest;
+
+/** CRE_MESSAGE_PUBLISH: the subscribers of this machine have the message already. */
+#define CRE_RECORD_DELIVERED 0x0002u
+
+/** The position of a message among those of its topic in the cluster. An epoch of 0: it has none. */
+typedef struct cre_topic_position {
+    uint64_t epoch, offset;
+} cre_topic_position;
+
+/** The beginning of a DELIVER, before the topic and the message. */
+typedef struct cre_delivery {
+    cre_topic_position position;
+    uint16_t topic_length; /* 1...CRE_MAX_TOPIC */
+    uint16_t reserved[3];
+} cre_delivery;
 
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u

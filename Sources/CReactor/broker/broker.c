@@ -3,9 +3,8 @@
 #include "core/config.h"
 #include "core/decimal.h"
 #include "core/memory.h"
-#include "core/siphash.h"
 
-CRE__CONFIG(cre_broker_config, probe_ms);
+CRE__CONFIG(cre_broker_config, publisher);
 
 enum { MAX_TOPICS = 1000000, MAX_RECOVER = 1024, RECOVER_LIMIT = 10000, FIRST_BUCKETS = 64 };
 
@@ -44,12 +43,13 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
     broker->random = config.seed;
     memcpy(broker->prefix, config.prefix ? config.prefix : "sws", config.prefix ? strlen(config.prefix) : 3);
     broker->config.max_topics = or_default(config.max_topics, MAX_TOPICS);
-    broker->config.max_queue = or_default(config.max_queue, 8 << 20);
+    broker->config.max_queue = or_default(config.max_queue, CRE_BROKER_DEFAULT_QUEUE);
     broker->config.max_recover = or_default(config.max_recover, MAX_RECOVER);
     broker->config.min_backoff_ms = or_default(config.min_backoff_ms, 50);
     broker->config.max_backoff_ms = or_default(config.max_backoff_ms, 5000);
     broker->config.timeout_ms = or_default(config.timeout_ms, 5000);
     broker->config.probe_ms = or_default(config.probe_ms, 10000);
+    if (!config.publisher) broker->config.publisher = config.seed;
     broker->mask = FIRST_BUCKETS - 1;
     broker->buckets = cre__calloc(FIRST_BUCKETS, sizeof *broker->buckets);
     bool copied = broker->buckets != NULL;
@@ -103,23 +103,6 @@ uint64_t cre__broker_random(cre_broker *broker) {
     value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9u;
     value = (value ^ value >> 27) * 0x94D049BB133111EBu;
     return value ^ value >> 31;
-}
-
-/* All machines must agree on it, so its seed is fixed. */
-uint64_t cre__broker_hash(cre_slice topic) {
-    static const uint64_t seed[2] = { 0x73776966742D7365u, 0x727665722D636C75u };
-    return cre__siphash_bytes(seed, topic.data, topic.length);
-}
-
-/* Consistent hashing (Lamping and Veach): of one more bucket, only the keys that move to it change theirs. */
-uint32_t cre__jump_hash(uint64_t key, uint32_t buckets) {
-    int64_t bucket = -1, next = 0;
-    while (next < (int64_t)buckets) {
-        bucket = next;
-        key = key * 2862933555777941757u + 1;
-        next = (int64_t)((double)(bucket + 1) * ((double)(1ll << 31) / (double)((key >> 33) + 1)));
-    }
-    return (uint32_t)bucket;
 }
 
 cre_slice cre__broker_key(const cre_broker *broker, uint64_t hash, char kind, cre_slice name, cre__key *out) {
@@ -180,7 +163,7 @@ static cre__broker_topic **place_of(const cre_broker *broker, uint64_t hash, cre
 }
 
 cre__broker_topic *cre__broker_find(const cre_broker *broker, cre_slice topic) {
-    return is_name(topic) ? *place_of(broker, cre__broker_hash(topic), topic) : NULL;
+    return is_name(topic) ? *place_of(broker, cre__shard_hash(topic), topic) : NULL;
 }
 
 /* Too few buckets are slow and nothing worse. */
@@ -202,19 +185,21 @@ static void grow(cre_broker *broker) {
 }
 
 uint32_t cre_broker_shard(const cre_broker *broker, cre_slice topic) {
-    return cre__jump_hash(cre__broker_hash(topic), broker->config.shards);
+    return cre__shard_of(cre__shard_hash(topic), broker->config.shards);
 }
 
-int cre_broker_subscribe(cre_broker *broker, cre_slice name, bool history) {
+static int subscribe(cre_broker *broker, cre_slice name, bool history, cre_broker_position position) {
     if (!is_name(name)) return CRE_EINVALID;
-    const uint64_t hash = cre__broker_hash(name);
+    const uint64_t hash = cre__shard_hash(name);
     if (*place_of(broker, hash, name)) return 0;
     if (broker->topics >= broker->config.max_topics) return CRE_ELIMIT;
     cre__broker_topic *topic = cre__calloc(1, sizeof *topic + name.length);
     if (!topic) return CRE_ENOMEM;
     topic->hash = hash;
-    topic->shard = cre__jump_hash(hash, broker->config.shards);
+    topic->shard = cre__shard_of(hash, broker->config.shards);
     topic->history = history;
+    topic->position = position;
+    topic->refilling = position.epoch != 0;
     topic->length = (uint8_t)name.length;
     memcpy(topic->name, name.data, name.length);
     grow(broker);
@@ -228,9 +213,17 @@ int cre_broker_subscribe(cre_broker *broker, cre_slice name, bool history) {
     return 0;
 }
 
+int cre_broker_subscribe(cre_broker *broker, cre_slice topic, bool history) {
+    return subscribe(broker, topic, history, (cre_broker_position){ 0 });
+}
+
+int cre_broker_resume(cre_broker *broker, cre_slice topic, cre_broker_position position) {
+    return subscribe(broker, topic, true, position);
+}
+
 void cre_broker_unsubscribe(cre_broker *broker, cre_slice name) {
     if (!is_name(name)) return;
-    cre__broker_topic **place = place_of(broker, cre__broker_hash(name), name), *topic = *place;
+    cre__broker_topic **place = place_of(broker, cre__shard_hash(name), name), *topic = *place;
     if (!topic) return;
     *place = topic->next;
     broker->topics--;

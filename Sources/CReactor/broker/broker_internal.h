@@ -6,6 +6,8 @@
 #include <creactor/redis_session.h>
 #include <string.h>
 
+#include "core/shard.h"
+
 /* What a command of a connection is for: the lowest bits of its tag, above which is a pointer. */
 enum {
     CRE__TAG_HELLO = 0,
@@ -92,8 +94,6 @@ extern const char *const cre__broker_scripts[CRE__SCRIPTS];
 
 /* ---- broker.c ---- */
 uint64_t cre__broker_random(cre_broker *broker);
-uint64_t cre__broker_hash(cre_slice topic);
-uint32_t cre__jump_hash(uint64_t key, uint32_t buckets);
 cre__broker_topic *cre__broker_find(const cre_broker *broker, cre_slice topic);
 void cre__broker_topic_release(cre__broker_topic *topic);
 

@@ -73,7 +73,7 @@ void cre__history_message(cre_broker *broker, uint32_t shard, cre_slice channel,
 
 static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_position since,
                 uint64_t tag) {
-    const uint64_t hash = cre__broker_hash(topic);
+    const uint64_t hash = cre__shard_hash(topic);
     char epoch[CRE__HEX], since_epoch[CRE__HEX], numbers[4][2 * CRE__MAX_DECIMAL];
     const uint64_t values[] = { since.offset, broker->config.max_recover, MAX_RECOVERED_BYTES, META_SECONDS };
     cre_slice texts[4];
@@ -153,7 +153,10 @@ void cre__history_checked(cre_broker *broker, cre__broker_topic *topic, const cr
     } else if (!read_recovered(value, &found)) {
         cre__link_fail(broker, topic->shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
     } else if (!refilling) {
-        if (!topic->position.epoch) topic->position = found.position;
+        if (!topic->position.epoch && !topic->removed) {
+            topic->position = found.position;
+            broker->handlers.subscribed(broker->context, cre__topic_name(topic), found.position);
+        }
     } else if (found.complete) {
         refill(broker, topic, &found);
     } else {

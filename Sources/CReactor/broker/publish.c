@@ -71,7 +71,7 @@ static bool send_kept(cre_broker *broker, uint32_t shard, cre__outgoing *message
     char id[2 * CRE__HEX], epoch[CRE__HEX], count[2 * CRE__MAX_DECIMAL], seconds[2 * CRE__MAX_DECIMAL],
         lifetime[2 * CRE__MAX_DECIMAL], id_lifetime[2 * CRE__MAX_DECIMAL];
     cre__key meta, history, id_key;
-    cre__put_hex(id, broker->config.seed);
+    cre__put_hex(id, broker->config.publisher);
     cre__put_hex(id + CRE__HEX, message->id);
     cre__put_hex(epoch, cre__broker_random(broker) | 1);
     const uint64_t twice = 2 * (uint64_t)message->history.seconds;
@@ -95,15 +95,15 @@ static bool send_kept(cre_broker *broker, uint32_t shard, cre__outgoing *message
 }
 
 static void send(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
-    const uint64_t hash = cre__broker_hash(topic_of(message));
+    const uint64_t hash = cre__shard_hash(topic_of(message));
     cre__key key;
     const cre_slice channel = cre__broker_key(broker, hash, 'c', topic_of(message), &key);
     message->sent = message->history.count ? send_kept(broker, shard, message, hash, channel)
                                            : send_plain(broker, shard, message, channel);
 }
 
-int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload, cre_broker_history history,
-                       uint64_t tag) {
+int cre_broker_publish_again(cre_broker *broker, cre_slice topic, cre_slice payload,
+                             cre_broker_history history, uint64_t id, uint64_t tag) {
     if (!topic.length || topic.length > CRE_BROKER_MAX_TOPIC) return CRE_EINVALID;
     if (history.count > MAX_COUNT || (history.count && !history.seconds)) return CRE_EINVALID;
     if (payload.length > CRE_BROKER_MAX_PAYLOAD) return CRE_ELIMIT;
@@ -114,7 +114,7 @@ int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload, c
     cre__outgoing *message = cre__malloc(size);
     if (!message) return CRE_ENOMEM;
     *message = (cre__outgoing){ .tag = tag,
-                                .id = ++broker->last_id,
+                                .id = id,
                                 .history = history,
                                 .payload_length = (uint32_t)payload.length,
                                 .topic_length = (uint8_t)topic.length };
@@ -123,6 +123,15 @@ int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload, c
     append(link, message);
     if (cre__link_is_usable(link)) send(broker, shard, message);
     return 0;
+}
+
+int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload, cre_broker_history history,
+                       uint64_t tag) {
+    return cre_broker_publish_again(broker, topic, payload, history, ++broker->last_id, tag);
+}
+
+size_t cre_broker_queued(const cre_broker *broker, uint32_t shard) {
+    return broker->links[shard].queued;
 }
 
 void cre__publish_pending(cre_broker *broker, uint32_t shard) {

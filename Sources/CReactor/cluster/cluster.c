@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "loop/loop_internal.h"
 
-CRE__CONFIG(cre_cluster_config, tls);
+CRE__CONFIG(cre_cluster_config, reserved);
 
 /* Bytes that are passed to a connection at once, and those that it holds: what does not leave stays with the
  * broker, whose queues are bounded. */
@@ -32,6 +32,7 @@ struct cre_cluster {
     cre_tls_client *tls;
     cre_timer *timer;
     uint64_t fires; /* when the timer does */
+    bool waits;     /* does not connect yet */
     uint32_t count;
     server servers[];
 };
@@ -113,6 +114,11 @@ static void on_message(void *context, cre_slice topic, cre_slice payload, cre_br
     cluster->handlers.message(cluster->context, topic, payload, position);
 }
 
+static void on_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    const cre_cluster *cluster = context;
+    cluster->handlers.subscribed(cluster->context, topic, position);
+}
+
 static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
     const cre_cluster *cluster = context;
     cluster->handlers.lost(cluster->context, topic, position);
@@ -142,6 +148,7 @@ static const cre_broker_handlers own_handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
     .message = on_message,
+    .subscribed = on_subscribed,
     .lost = on_lost,
     .published = on_published,
     .missed = on_missed,
@@ -184,6 +191,7 @@ static int wake_at(cre_cluster *cluster, uint64_t due) {
 
 static bool flush(cre__hook *hook) {
     cre_cluster *cluster = (cre_cluster *)hook;
+    if (cluster->waits) return false;
     const uint64_t due = cre_broker_tick(cluster->broker, cre_loop_now(cluster->loop));
     for (uint32_t i = 0; i < cluster->count; i++)
         send_output(cluster, i);
@@ -215,8 +223,9 @@ static int copy_servers(cre_cluster *cluster, const cre_cluster_server *servers)
 static int check_config(const cre_cluster_config *config) {
     const cre_broker_handlers *handlers = config->handlers;
     if (!config->broker || !config->servers || !handlers) return CRE_EINVALID;
-    if (!handlers->message || !handlers->lost || !handlers->published) return CRE_EINVALID;
-    return handlers->missed && handlers->recovered && handlers->state ? 0 : CRE_EINVALID;
+    if (!handlers->message || !handlers->subscribed || !handlers->lost) return CRE_EINVALID;
+    return handlers->published && handlers->missed && handlers->recovered && handlers->state ? 0
+                                                                                             : CRE_EINVALID;
 }
 
 int cre_cluster_create(cre_loop *loop, const cre_cluster_config *given, cre_cluster **out) {
@@ -234,17 +243,23 @@ int cre_cluster_create(cre_loop *loop, const cre_cluster_config *given, cre_clus
     cluster->context = config.context;
     cluster->tls = cre_tls_client_retain(config.tls);
     cluster->count = count;
+    cluster->waits = config.waits;
     /* before the clients' hook, which writes to the sockets */
     cre__loop_add_hook(loop, CRE__FLUSH, &cluster->flush);
     error = copy_servers(cluster, config.servers);
     if (!error) error = cre_clients_create(loop, &cluster->clients);
     if (!error) error = cre_broker_create(config.broker, &own_handlers, cluster, &cluster->broker);
-    if (!error) error = wake_at(cluster, 0);
+    if (!error && !config.waits) error = cre_cluster_connect(cluster);
     if (error)
         cre_cluster_destroy(cluster);
     else
         *out = cluster;
     return error;
+}
+
+int cre_cluster_connect(cre_cluster *cluster) {
+    cluster->waits = false;
+    return wake_at(cluster, 0);
 }
 
 void cre_cluster_destroy(cre_cluster *cluster) {

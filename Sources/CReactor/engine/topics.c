@@ -240,6 +240,28 @@ void cre__topics_free(cre_engine *engine) {
     engine->batch = (cre__batch){ 0 };
 }
 
+/* ---- the cluster ---- */
+
+bool cre__topic_advance(cre_engine *engine, cre_slice name, cre_topic_position position) {
+    cre__topic *topic = cre__topic_find(engine, name.data, name.length);
+    if (!topic) return false;
+    if (!position.epoch) return true;
+    if (topic->position.epoch == position.epoch && position.offset <= topic->position.offset) return false;
+    topic->position = position;
+    return true;
+}
+
+bool cre__topics_visit(const cre_engine *engine, uint32_t *place,
+                       void (*visit)(void *context, cre_slice name, cre_topic_position position),
+                       void *context) {
+    const cre__topics *topics = &engine->topics;
+    if (!topics->buckets || *place > topics->mask) return false;
+    /* A larger table has the topics of a bucket there and behind, so none is missed when it grows. */
+    for (const cre__topic *topic = topics->buckets[(*place)++]; topic; topic = topic->next)
+        visit(context, (cre_slice){ topic->name, topic->name_length }, topic->position);
+    return true;
+}
+
 /* ---- lists ---- */
 
 /* Adds a topic to those with the most connections, which are in order. */

@@ -17,7 +17,8 @@ typedef struct cre__topic {
     uint32_t count, capacity;
     uint32_t deflating; /* members that get the compressed form */
     uint32_t hash;
-    uint8_t name_length; /* 0: everyone */
+    cre_topic_position position; /* of the last message of the cluster */
+    uint8_t name_length;         /* 0: everyone */
     uint8_t name[];
 } cre__topic;
 
@@ -42,6 +43,14 @@ void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length);
 bool cre__topics_opened(cre__conn *conn);
 /* Writes a list (cre_topic_list) to `list`, which has CRE_TOPIC_LIST_BYTES. Returns its length. */
 size_t cre__topics_list(const cre_engine *engine, const void *filter, size_t length, uint8_t *list);
+/* Sets the position of a topic's last message. False: it has no subscriber, or they have the message already.
+ */
+bool cre__topic_advance(cre_engine *engine, cre_slice name, cre_topic_position position);
+/* Visits some of the topics, all of them in calls from *place 0 on until it returns false; those that begin
+ * meanwhile may be among them or not. */
+bool cre__topics_visit(const cre_engine *engine, uint32_t *place,
+                       void (*visit)(void *context, cre_slice name, cre_topic_position position),
+                       void *context);
 /* The stream ends: it is removed from all topics. */
 void cre__topics_leave(cre__conn *conn);
 void cre__topics_free(cre_engine *engine);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,11 +21,12 @@
  * nobody may add a seal that keeps an executed program from mapping it. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-#define ARENA       (32u << 20)
-#define MOST_ARENA  (1u << 30)
-#define BACKLOG     (4u << 20) /* besides the largest payload */
-#define LEAST_SPILL (256ull << 20)
-#define MOST_SPILL  (4ull << 30)
+#define ARENA        (32u << 20)
+#define MOST_ARENA   (1u << 30)
+#define BACKLOG      (4u << 20) /* besides the largest payload */
+#define MOST_JOURNAL (64ull << 30)
+#define LEAST_SPILL  (256ull << 20)
+#define MOST_SPILL   (4ull << 30)
 
 static bool power_of_two(uint32_t value) {
     return value && (value & (value - 1)) == 0;
@@ -42,7 +44,7 @@ static void unmap(cre_bus *bus) {
 
 /* Where the parts are. Each starts on a page of its own; pages that are never touched cost nothing. */
 typedef struct layout {
-    size_t nodes, shown, activities, table, rings, arenas, backlogs;
+    size_t nodes, shown, activities, table, rings, arenas, backlogs, journal;
 } layout;
 
 static int lay_out(cre_bus *bus, layout *at) {
@@ -57,8 +59,9 @@ static int lay_out(cre_bus *bus, layout *at) {
     bus->backlog_bytes = config->backlog_bytes == CRE_BUS_NO_BACKLOG ? 0 : config->backlog_bytes;
     size_t nodes = config->nodes, ring = config->ring_bytes, table = cre_table_size(config->connections);
     if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(config->ring_bytes) || ring < 4096 ||
-        ring > 1u << 30 || !table || bus->arena_bytes % CRE__GRANULE || bus->arena_bytes > MOST_ARENA ||
-        bus->backlog_bytes % 4096 || bus->backlog_bytes > MOST_ARENA)
+        ring > 1u << 30 || !table || config->journal_bytes > MOST_JOURNAL ||
+        bus->arena_bytes % CRE__GRANULE || bus->arena_bytes > MOST_ARENA || bus->backlog_bytes % 4096 ||
+        bus->backlog_bytes > MOST_ARENA)
         return CRE_EINVALID;
     bus->backlog_stride = cre__backlog_size(bus->backlog_bytes);
     bus->ring_stride = cre__round_up(cre__ring_size(config->ring_bytes), 4096);
@@ -69,7 +72,8 @@ static int lay_out(cre_bus *bus, layout *at) {
     at->rings = at->table + cre__round_up(table, 4096);
     at->arenas = at->rings + nodes * nodes * bus->ring_stride;
     at->backlogs = at->arenas + nodes * bus->arena_bytes;
-    bus->size = at->backlogs + nodes * bus->backlog_stride;
+    at->journal = at->backlogs + nodes * bus->backlog_stride;
+    bus->size = at->journal + cre__round_up(config->journal_bytes, 4096);
     /* A spill uses half of its part, and small records a second limit. */
     bus->spill_bytes = LEAST_SPILL;
     while (bus->spill_bytes < 4 * (uint64_t)config->queue_bytes + 4 * (uint64_t)config->max_payload &&
@@ -90,8 +94,9 @@ static int map(cre_bus *bus) {
 
 static int find_parts(cre_bus *bus, const layout *at) {
     uint8_t *memory = bus->memory;
-    _Static_assert(sizeof(cre__bus_header) <= CRE__CONTROL_OFFSET,
-                   "the header ends before the control block");
+    _Static_assert(sizeof(cre__bus_header) <= CRE__CONTROL_OFFSET &&
+                       CRE__CONTROL_OFFSET + sizeof(cre__bus_control) <= 4096,
+                   "header and control block have a page");
     bus->control = (cre__bus_control *)(memory + CRE__CONTROL_OFFSET);
     bus->nodes = (cre__node_block *)(memory + at->nodes);
     bus->shown = memory + at->shown;
@@ -99,6 +104,7 @@ static int find_parts(cre_bus *bus, const layout *at) {
     bus->rings = memory + at->rings;
     bus->arenas = memory + at->arenas;
     bus->backlogs = memory + at->backlogs;
+    bus->journal = memory + at->journal;
     bus->table = cre_table_open(memory + at->table, bus->config.connections);
     return bus->table ? 0 : CRE_ENOMEM;
 }
@@ -161,6 +167,10 @@ int cre_bus_create(const cre_bus_config *config, cre_bus **out) {
         return result;
     }
     *(cre__bus_header *)bus->memory = header_of(bus);
+    /* Without random numbers the address of the bus must do: it only distinguishes servers of a cluster. */
+    if (getrandom(&bus->control->server, sizeof bus->control->server, GRND_NONBLOCK) !=
+        sizeof bus->control->server)
+        bus->control->server = (uint64_t)(uintptr_t)bus ^ (uint64_t)getpid() << 32;
     *out = bus;
     return 0;
 }
@@ -265,6 +275,15 @@ void cre_bus_set_log_level(const cre_bus *bus, uint32_t level) {
 
 uint32_t cre_bus_log_level(const cre_bus *bus) {
     return atomic_load_explicit(&bus->control->log_level, memory_order_relaxed);
+}
+
+void cre_bus_get_cluster_stats(const cre_bus *bus, cre_cluster_stats *out) {
+    enum { COUNT = sizeof(cre_cluster_stats) / sizeof(uint64_t) };
+    const uint64_t *shown = (const uint64_t *)(const void *)&bus->control->cluster;
+    uint64_t values[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        values[i] = __atomic_load_n(&shown[i], __ATOMIC_RELAXED);
+    memcpy(out, values, sizeof *out);
 }
 
 static const cre__ring_control *control_of(const cre_bus *bus, uint32_t from, uint32_t to) {

@@ -20,6 +20,10 @@ typedef struct cre__bus_header {
 /* Settings that change while the server runs: behind the header, in the page before the nodes. */
 typedef struct cre__bus_control {
     _Alignas(64) _Atomic uint32_t log_level; /* 0: none was set */
+    _Alignas(64) uint64_t server;            /* a random number that names this server in its cluster */
+    uint64_t last_message;                   /* the last id that its gateway has given */
+    _Atomic uint64_t full_shards; /* bits of the cluster's shards whose queue takes no more messages */
+    _Alignas(64) cre_cluster_stats cluster;
 } cre__bus_control;
 
 #define CRE__CONTROL_OFFSET 2048u
@@ -71,7 +75,7 @@ struct cre_bus {
     cre__node_block *nodes;
     uint8_t *shown; /* CRE__SHOWN_BYTES per node */
     cre__activity_block *activities;
-    uint8_t *rings, *arenas, *backlogs;
+    uint8_t *rings, *arenas, *backlogs, *journal;
     cre_table *table;
     pid_t guard; /* the process whose nodes look after all eventfds; 0: none */
 };
@@ -132,6 +136,10 @@ uint64_t cre__node_sent(const cre_node *node, uint32_t to);
  * They grow with each record, and outlive the processes. */
 uint64_t cre__bus_published(const cre_bus *bus, uint32_t from, uint32_t to);
 uint64_t cre__bus_taken(const cre_bus *bus, uint32_t from, uint32_t to);
+
+/* Inside the handler of a record that is taken late: what cre__bus_taken will at least return when it is
+ * taken. 0: it came in parts, and is taken already. */
+uint64_t cre__node_mark(const cre_node *node);
 
 /* Bytes of memory for records that are on their way: those that the node reassembles, and those in the spills
  * to and from it, as far as their receivers have not taken them. Valid until the node is closed. */

@@ -94,9 +94,11 @@ static bool leaves_alone(const cre_node *node, const inbound *in) {
     return node->paused || (in->left_to_successor && !in->data);
 }
 
-/* `ring` and `spill` are the positions when it is taken. */
-static void announce(cre_node *node, uint32_t from, const cre_record *record, uint64_t ring, uint64_t spill) {
+/* `ring` and `spill` are the positions when it is taken. Returns whether it is taken later. */
+static bool announce(cre_node *node, uint32_t from, const cre_record *record, uint64_t ring, uint64_t spill) {
+    if (!node->handlers.taking) return !(record->flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED));
     if (!(record->flags & CRE_RECORD_MORE)) node->handlers.taking(node->context, from, record, ring + spill);
+    return false;
 }
 
 static inline bool is_announced(const cre_node *node, const cre_record *record) {
@@ -105,17 +107,30 @@ static inline bool is_announced(const cre_node *node, const cre_record *record) 
 
 static inline void take_from_ring(cre_node *node, uint32_t from, const cre_record *record) {
     cre__ring *ring = &node->in[from].ring;
-    if (is_announced(node, record))
-        announce(node, from, record, ring->next, atomic_load(&ring->control->spill_taken));
+    if (is_announced(node, record) &&
+        announce(node, from, record, ring->next, atomic_load(&ring->control->spill_taken)))
+        return;
     cre__ring_take(ring);
 }
 
 static void take_from_spill(cre_node *node, uint32_t from, const cre_record *record) {
     cre__spill *spill = &node->in[from].spill;
-    if (is_announced(node, record))
+    if (is_announced(node, record) &&
         announce(node, from, record, atomic_load(&spill->control->taken),
-                 spill->own + cre__record_size(record->length));
+                 spill->own + cre__record_size(record->length)))
+        return;
     cre__spill_take(spill, record);
+}
+
+/* A record that was found and not taken before it was handled. */
+static void take_late(cre_node *node, uint32_t from, const cre_record *record) {
+    inbound *in = &node->in[from];
+    if (in->ring.next != in->ring.own) {
+        cre__ring_take(&in->ring);
+        return;
+    }
+    cre__spill_take(&in->spill, record);
+    if (in->spill.own == cre__spill_tail(&in->spill)) wake_producer(node, from);
 }
 
 /* The ring seemed to be empty. The end of the spill is looked up before that is certain: what is in the ring
@@ -190,6 +205,14 @@ static int handle_whole(cre_node *node, uint32_t from, const cre_record *record,
     return result;
 }
 
+uint64_t cre__node_mark(const cre_node *node) {
+    if (!node->handled) return 0;
+    const inbound *in = &node->in[node->handled_from];
+    const cre__ring_control *control = in->ring.control;
+    if (in->ring.next != in->ring.own) return in->ring.next + atomic_load(&control->spill_taken);
+    return atomic_load(&control->taken) + in->spill.own + cre__record_size(node->handled->length);
+}
+
 static void drain_ring(cre_node *node, uint32_t from) {
     inbound *in = &node->in[from];
     if (!in->open) {
@@ -218,9 +241,10 @@ static void drain_ring(cre_node *node, uint32_t from) {
         const bool by_reference = result > 0 && record.flags & CRE_RECORD_REFERENCE;
         if (by_reference) result = resolve(node, from, &record, &payload);
         if (result > 0) {
-            if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED))
+            if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED)) {
                 result = add_chunk(node, in, &record, payload);
-            else {
+                if (result == CRE_NODE_TAKE) result = 0;
+            } else {
                 if (in->data) drop_partial(in);
                 result = handle_whole(node, from, &record, payload);
             }
@@ -235,7 +259,9 @@ static void drain_ring(cre_node *node, uint32_t from) {
         cre__node_publish_all(node);
         /* The space of a payload is larger than that of its record, and scarce. */
         if (by_reference || in->ring.own - in->ring.published > share) cre__ring_release(&in->ring);
-        if (result > 0) break;
+        if (result <= 0) continue;
+        if (result != CRE_NODE_TAKE) break;
+        take_late(node, from, &record);
     }
     cre__ring_release(&in->ring);
     /* A ring that was read to its end has an empty spill. */
@@ -416,6 +442,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->id = id;
     node->pid = getpid();
     node->handlers = *handlers;
+    if (!handlers->taking_first) node->handlers.taking_first = UINT8_MAX; /* no kind is between them */
     node->context = context;
     node->spin_ns = may_spin() ? bus->config.spin_ns : 0;
     node->in = cre__calloc(bus->config.nodes, sizeof *node->in);

@@ -22,6 +22,7 @@ struct cre_reactor {
     cre_loop *loop;
     cre_node *node;
     cre_engine *engine;
+    cre__interest interest;
     atomic_bool shutting_down;
     _Atomic uint32_t deadline_ms; /* of the shutdown that was asked for last */
     void (*shutdown_done)(void *context);
@@ -68,6 +69,8 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     cre_reactor *reactor = context;
     if (record->kind == CRE_MESSAGE_TOPICS)
         return cre__answer_topics(reactor->node, reactor->engine, from, record, payload);
+    if (record->kind >= CRE_MESSAGE_INTEREST)
+        return cre__gateway_record(&reactor->interest, reactor->engine, from, record, payload);
     cre_slice part = { payload, record->length };
     int result = cre__command_check(record, &part, 1);
     if (!result) cre__command_accepted(reactor->engine, record, &part, 1);
@@ -82,7 +85,14 @@ static void on_lost(void *context, uint32_t from, const cre_record *record) {
 
 static void on_room(void *context, uint32_t to) {
     cre_reactor *reactor = context;
-    cre_engine_resume(reactor->engine, (uint16_t)to);
+    if (to && to == reactor->interest.gateway)
+        cre__interest_continue(&reactor->interest);
+    else
+        cre_engine_resume(reactor->engine, (uint16_t)to);
+}
+
+static void on_topic(void *context, const void *name, size_t length, bool exists) {
+    cre__interest_changed(&((cre_reactor *)context)->interest, name, length, exists);
 }
 
 static void on_violation(void *context, uint32_t from) {
@@ -95,6 +105,7 @@ static bool on_check(void *context, uint32_t repaired) {
     cre_reactor *reactor = context;
     uint64_t all = repaired + cre__engine_repair(reactor->engine);
     cre__engine_count_repaired(reactor->engine, repaired);
+    if (reactor->interest.stale) cre__interest_continue(&reactor->interest);
     if (all && reactor->config.repaired) reactor->config.repaired(reactor->config.context, all);
     return cre_table_count(cre_bus_table(reactor->config.bus)) > 0;
 }
@@ -143,6 +154,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.congested = congested;
     engine.idle = idle;
     engine.context = reactor;
+    if (config->gateway) engine.on_topic = on_topic;
     engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);
     engine.in_flight = cre__in_flight(&config->bus->config);
@@ -171,6 +183,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
     if (!result) {
+        cre__interest_begin(&reactor->interest, reactor->node, reactor->engine, config->gateway);
         cre__count_transit(reactor->engine, reactor->node);
         cre__engine_set_message_memory(reactor->engine, &(cre_ws_memory){ .take = take_room,
                                                                           .give = give_room,

@@ -214,8 +214,9 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
     if (record->kind == CRE_MESSAGE_TOPICS)
         return worker->engine ? cre__answer_topics(worker->node, worker->engine, from, record, payload)
                               : CRE_EINVALID;
-    if (record->kind > CRE_MESSAGE_TOPIC_LIST || (record->kind == CRE_MESSAGE_TASK && !task))
-        return CRE_EINVALID;
+    if (record->kind >= CRE_MESSAGE_INTEREST)
+        return cre__gateway_record(&worker->interest, worker->engine, from, record, payload);
+    if (record->kind == CRE_MESSAGE_TASK && !task) return CRE_EINVALID;
     if (task) begin_task(worker, from, record);
     cre__activity_state before = cre__activity_begin(worker, record->kind, record->session);
     if (task) cre_worker_set_immediate(worker, true);

@@ -179,8 +179,19 @@ static void on_violation(void *context, uint32_t from) {
     if (worker->config.violation) worker->config.violation(worker->config.context, from);
 }
 
+/* Only in a cluster. */
+static void on_room(void *context, uint32_t to) {
+    cre_worker *worker = context;
+    if (to == worker->interest.gateway) cre__interest_continue(&worker->interest);
+}
+
+static void on_topic(void *context, const void *name, size_t length, bool exists) {
+    cre__interest_changed(&((cre_worker *)context)->interest, name, length, exists);
+}
+
 static bool on_check(void *context, uint32_t repaired) {
     cre_worker *worker = context;
+    if (worker->interest.stale) cre__interest_continue(&worker->interest);
     const uint64_t own = repaired + cre__activity_repair(worker);
     const uint64_t all = own + (worker->engine ? cre__engine_repair(worker->engine) : 0);
     if (worker->engine)
@@ -248,10 +259,12 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
         own.dispatch = CRE_DISPATCH_BY_CONNECTION;
+        if (config->cluster) own.on_topic = on_topic;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
     cre_node_handlers handlers = {
         .record = on_record,
+        .room = engine && config->cluster ? on_room : NULL,
         .violation = on_violation,
         .lost = on_lost,
         .taking = cre__is_task_worker(worker) ? cre__task_taking : on_taking,
@@ -271,6 +284,8 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         return result;
     }
     if (worker->engine) cre__count_transit(worker->engine, worker->node);
+    if (worker->engine && config->cluster)
+        cre__interest_begin(&worker->interest, worker->node, worker->engine, config->cluster->gateway);
     cre__take_over_activity(worker);
     if (!worker->engine && config->on_event) take_over_from_predecessor(worker);
     return 0;
@@ -444,30 +459,6 @@ int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, boo
     cre_record command = {
         .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = final ? CRE_RECORD_FINAL : 0, .session = session
     };
-    cre_slice part = { data, length };
-    return cre_worker_command(worker, &command, &part, 1);
-}
-
-int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length, bool on) {
-    cre_record command = { .kind = on ? CRE_COMMAND_SUBSCRIBE : CRE_COMMAND_UNSUBSCRIBE, .session = session };
-    cre_slice part = { topic, length };
-    return cre_worker_command(worker, &command, &part, 1);
-}
-
-int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
-                       const void *data, size_t length, cre_session except) {
-    if (!topic_length || topic_length > CRE_MAX_TOPIC) return CRE_EINVALID;
-    cre_record command = { .kind = CRE_COMMAND_PUBLISH, .opcode = opcode, .session = except };
-    cre_publishing publishing = { .topic_length = (uint16_t)topic_length };
-    cre_slice parts[] = { { (const uint8_t *)&publishing, sizeof publishing },
-                          { topic, topic_length },
-                          { data, length } };
-    return cre_worker_command(worker, &command, parts, 3);
-}
-
-int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
-                         cre_session except) {
-    cre_record command = { .kind = CRE_COMMAND_BROADCAST, .opcode = opcode, .session = except };
     cre_slice part = { data, length };
     return cre_worker_command(worker, &command, &part, 1);
 }

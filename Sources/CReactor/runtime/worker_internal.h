@@ -8,6 +8,7 @@
 #include "engine/command.h"
 #include "link/bus_internal.h"
 #include "loop/loop_internal.h"
+#include "runtime/interest.h"
 
 struct cre_worker {
     cre_worker_config config;
@@ -36,7 +37,8 @@ struct cre_worker {
     uint64_t last_task; /* posted */
     uint64_t task;      /* in hand; 0: none */
     uint32_t task_from, task_kind;
-    uint64_t surplus; /* tasks that were given, but neither done nor there, when last checked */
+    cre__interest interest; /* of its engine, in a cluster */
+    uint64_t surplus;       /* tasks that were given, but neither done nor there, when last checked */
 };
 
 static inline cre__activity_block *cre__own_activity(const cre_worker *worker) {

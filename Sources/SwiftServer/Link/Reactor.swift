@@ -24,7 +24,7 @@ internal import CReactorInternal
             repaired: { context, count in
                 unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().repaired(count)
             }, started: { context in unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().started() },
-            context: box)
+            context: box, gateway: 0)
         var reactor: OpaquePointer?
         let byPort = unsafe tls.map { unsafe $0?.raw }
         let result = unsafe byPort.withUnsafeBufferPointer { ports in

@@ -63,7 +63,7 @@ internal import CReactorInternal
             slow_ns: UInt64(max(0, callbacks.slowAfter?.nanoseconds ?? 0)),
             context: callbacks.context, engine: nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
             owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
-            task_count: UInt16(layout.taskNodes.count))
+            task_count: UInt16(layout.taskNodes.count), cluster: nil)
         let result = unsafe cre_worker_prepare(loop.raw, &config, &worker)
         guard result == 0, let worker = unsafe worker else {
             throw .system("cannot prepare \(layout.name(of: id))", result)

@@ -63,7 +63,8 @@ extension Settings {
             max_payload: UInt32(max(maxQueue * 2 + 131_072, largestRecord)),
             spin_ns: UInt32(spin.nanoseconds),
             arena_bytes: 0,
-            backlog_bytes: 0
+            backlog_bytes: 0,
+            journal_bytes: 0
         )
     }
 

@@ -41,6 +41,7 @@ typedef struct cre_bus_config {
                              0: 32 MiB; CRE_BUS_NO_ARENA: none */
     uint32_t backlog_bytes; /* of each node, for the payloads of events that a worker defers: a multiple of
                                4 KiB up to 1 GiB; 0: 4 MiB and max_payload; CRE_BUS_NO_BACKLOG: none */
+    uint64_t journal_bytes; /* for the gateway of a cluster (cre_gateway_journal_bytes); 0: there is none */
 } cre_bus_config;
 
 /** Creates the segment (a memfd) and one eventfd per node. The children of a fork share it. Returns 0 and
@@ -106,11 +107,14 @@ CRE_API void cre_bus_count_refused_request(cre_bus *bus, uint32_t node);
 /** Copies the sums over all nodes. Any thread or process. */
 CRE_API void cre_bus_get_request_load(const cre_bus *bus, cre_request_load *load);
 
+/** What cre_node_handlers.record returns for a record that is taken when it has returned. */
+enum { CRE_NODE_TAKE = 2 };
+
 /** The callbacks of a node, called on its thread. */
 typedef struct cre_node_handlers {
     /** Receives a record. The payload is borrowed until this returns, aligned to 8, and may be written to.
-     * Returns 0; 1 to defer the further records of this sender to the next turn; or a negative error when the
-     * record is invalid, and reading from its sender stops. Required. */
+     * Returns 0; 1 to defer the further records of this sender to the next turn; CRE_NODE_TAKE; or a negative
+     * error when the record is invalid, and reading from its sender stops. Required. */
     int (*record)(void *context, uint32_t from, const cre_record *record, uint8_t *payload);
     /** The spill to `to` is empty again. May be NULL. */
     void (*room)(void *context, uint32_t to);
@@ -122,9 +126,12 @@ typedef struct cre_node_handlers {
     void (*lost)(void *context, uint32_t from, const cre_record *record);
     /** Called before a record of a kind from `taking_first` to `taking_last` is taken, the last part of a
      * large one: a successor will not receive it when cre__bus_taken returns `mark`. Not for records of
-     * cre_node_take_next. */
+     * cre_node_take_next.
+     *
+     * NULL with such kinds: a record of one of them that came in one piece is taken when `record` has returned
+     * CRE_NODE_TAKE, as it must for each of these records. Until then a successor receives it. */
     void (*taking)(void *context, uint32_t from, const cre_record *record, uint64_t mark);
-    uint8_t taking_first, taking_last; /* 0: `taking` is not called and may be NULL */
+    uint8_t taking_first, taking_last; /* 0: `taking` is not called */
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.
      * `record` has its kind, opcode and session. May be NULL. */
     void (*rest)(void *context, uint32_t from, const cre_record *record);
@@ -198,6 +205,27 @@ CRE_API void cre_bus_count(const cre_bus *bus, uint32_t node, cre_bus_counter co
 
 /** Returns a counter of a node; 0 for an unknown one. Any thread or process. */
 CRE_API uint64_t cre_bus_counted(const cre_bus *bus, uint32_t node, cre_bus_counter counter);
+
+/** What the gateway of the cluster and its predecessors have counted; the last members are of now. All are
+ * uint64_t. */
+typedef struct cre_cluster_stats {
+    uint64_t published; /* messages of this server that the cluster has accepted... */
+    uint64_t
+        dropped; /* ...and that it has not: a full queue, no memory, refused, or lost with a connection */
+    uint64_t received;          /* messages of subscribed topics */
+    uint64_t delivered;         /* records with messages for processes that own sockets... */
+    uint64_t skipped;           /* ...and those for which they had no room */
+    uint64_t invalid;           /* received messages with an unknown format */
+    uint64_t lost;              /* gaps in topics with history that could not be filled */
+    uint64_t connects;          /* connections that were established */
+    uint64_t breaks;            /* attempts and connections that failed */
+    uint64_t connected, shards; /* shards with a connection, and all of them */
+    uint64_t topics;            /* subscribed ones */
+    uint64_t queued;            /* bytes of messages without a reply */
+} cre_cluster_stats;
+
+/** Copies the statistics of the cluster, zeros without one. Any thread or process. */
+CRE_API void cre_bus_get_cluster_stats(const cre_bus *bus, cre_cluster_stats *stats);
 
 /** Publishes a log level for all processes, 1 or more; 0: each process uses its own. Any thread or process.
  */

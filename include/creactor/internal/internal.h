@@ -9,6 +9,7 @@
 
 #include "bus.h"
 #include "certificate.h"
+#include "gateway.h"
 #include "jobs.h"
 #include "process.h"
 #include "task.h"

@@ -22,6 +22,26 @@ typedef struct cre_worker cre_worker;
 /** A thread that owns sockets. */
 typedef struct cre_reactor cre_reactor;
 
+/** How the messages of some topics travel through a cluster. */
+typedef struct cre_topic_rule {
+    const char *pattern;      /* a name, or "*" behind the beginning of names */
+    uint32_t history_count;   /* messages that are kept; 0: none */
+    uint32_t history_seconds; /* after the last one */
+    bool local_first;         /* this server's subscribers get a message before the cluster does */
+} cre_topic_rule;
+
+/** A server's place in a cluster. */
+typedef struct cre_cluster_place {
+    uint32_t gateway; /* the node that is connected with the cluster */
+    uint32_t shards;
+    const cre_topic_rule *rules; /* of the rules whose pattern a topic has, the first one holds */
+    uint32_t rule_count;
+} cre_cluster_place;
+
+/** Returns the rule of a topic, NULL when there is none. Any thread. */
+CRE_API const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const void *topic,
+                                                size_t length);
+
 /** The configuration of a worker. `bus` and `node` are required. */
 typedef struct cre_worker_config {
     cre_bus *bus;  /* borrowed for the worker's life */
@@ -60,6 +80,8 @@ typedef struct cre_worker_config {
     uint16_t first_owner, owner_count;
     /** The nodes of the task workers, [first_task, first_task + task_count). Count 0: there are none. */
     uint16_t first_task, task_count;
+    /** The cluster that PUBLISH reaches, borrowed for the worker's life. NULL: this server only. */
+    const cre_cluster_place *cluster;
 } cre_worker_config;
 
 /**
@@ -168,6 +190,10 @@ CRE_API int cre_worker_subscribe(cre_worker *worker, cre_session session, const 
  * its way to all owners, or the first error; the other owners still get the message. A connection gets
  * messages that this worker publishes and pushes in the order of the calls; between workers there is no
  * order.
+ *
+ * In a cluster the message goes to the gateway, and to owners when the cluster has it, in the same order on
+ * all machines; with `local_first` it goes to the owners of this server at once. Returns
+ * CRE_EBROKER_UNAVAILABLE when the cluster takes no more messages, CRE_ELIMIT above 8 MiB.
  */
 CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
                                const void *data, size_t length, cre_session except);
@@ -309,6 +335,7 @@ typedef struct cre_reactor_config {
      * returned by cre_reactor_start. May be NULL. */
     int (*started)(void *context);
     void *context;
+    uint32_t gateway; /* the node that wants to know the topics of the connections; 0: none */
 } cre_reactor_config;
 
 /** Starts a thread with a loop and an engine, in which all signals are blocked. From then on all connections

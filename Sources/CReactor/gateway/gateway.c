@@ -1,0 +1,233 @@
+/* A gateway: its node on the bus, its cluster, its thread. */
+#include <creactor/error.h>
+#include <signal.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "gateway/gateway_internal.h"
+
+/* ---- callbacks of the broker ---- */
+
+static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)payload;
+    (void)position;
+}
+
+static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)result;
+    (void)position;
+}
+
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+    cre_gateway *gateway = context;
+    const bool connected = state == CRE_BROKER_CONNECTED;
+    const uint64_t bit = 1ull << shard;
+    gateway->connected = connected ? gateway->connected | bit : gateway->connected & ~bit;
+    cre__gateway_count(connected ? &gateway->shown->connects : &gateway->shown->breaks, 1);
+    __atomic_store_n(&gateway->shown->connected, (uint64_t)__builtin_popcountll(gateway->connected),
+                     __ATOMIC_RELAXED);
+    if (gateway->config.state)
+        gateway->config.state(gateway->config.context, shard, connected, error, (const char *)text.data,
+                              text.length);
+}
+
+static const cre_broker_handlers handlers = {
+    .message = cre__gateway_message,
+    .subscribed = cre__gateway_subscribed,
+    .lost = cre__gateway_lost,
+    .published = cre__gateway_published,
+    .missed = on_missed,
+    .recovered = on_recovered,
+    .state = on_state,
+};
+
+/* ---- callbacks of the node ---- */
+
+static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
+    switch (record->kind) {
+    case CRE_MESSAGE_PUBLISH: return cre__gateway_publish(context, from, record, payload);
+    case CRE_MESSAGE_INTEREST: return cre__gateway_interest(context, from, record, payload);
+    case CRE_MESSAGE_PIPE: return 0; /* nobody is there to read it */
+    default: return CRE_EINVALID;
+    }
+}
+
+static void on_lost(void *context, uint32_t from, const cre_record *record) {
+    cre_gateway *gateway = context;
+    (void)from;
+    if (record->kind == CRE_MESSAGE_PUBLISH) cre__gateway_count(&gateway->shown->dropped, 1);
+}
+
+static void on_violation(void *context, uint32_t from) {
+    const cre_gateway *gateway = context;
+    if (gateway->config.violation) gateway->config.violation(gateway->config.context, from);
+}
+
+static bool on_check(void *context, uint32_t repaired) {
+    cre_gateway *gateway = context;
+    cre__bus_count_repaired(gateway->config.bus, gateway->config.place->gateway, repaired);
+    if (gateway->incomplete) cre__gateway_ask(gateway, false);
+    return gateway->incomplete;
+}
+
+/* ---- the object ---- */
+
+static int start_cluster(cre_gateway *gateway) {
+    const cre_gateway_config *config = &gateway->config;
+    cre_broker_config broker = *config->broker;
+    broker.publisher = gateway->server;
+    const cre_cluster_config cluster = { .size = sizeof cluster,
+                                         .broker = &broker,
+                                         .servers = config->servers,
+                                         .handlers = &handlers,
+                                         .context = gateway,
+                                         .tls = config->tls,
+                                         .waits = 1 };
+    const int result = cre_cluster_create(gateway->loop, &cluster, &gateway->cluster);
+    if (!result) gateway->broker = cre_cluster_broker(gateway->cluster);
+    return result;
+}
+
+static int open_node(cre_gateway *gateway) {
+    const cre_node_handlers own = {
+        .record = on_record,
+        .violation = on_violation,
+        .lost = on_lost,
+        .taking_first = CRE_MESSAGE_PUBLISH,
+        .taking_last = CRE_MESSAGE_PUBLISH,
+        .check = on_check,
+    };
+    return cre_node_open(gateway->config.bus, gateway->config.place->gateway, gateway->loop, &own, gateway,
+                         &gateway->node);
+}
+
+static bool is_valid(const cre_gateway_config *config) {
+    if (!config->bus || !config->place || !config->broker || !config->servers) return false;
+    const cre_cluster_place *place = config->place;
+    const uint32_t nodes = config->bus->config.nodes, shards = place->shards;
+    if (!shards || shards > CRE_BROKER_MAX_SHARDS || shards != config->broker->shards) return false;
+    if (place->gateway >= nodes || (uint32_t)config->first_owner + config->owner_count > nodes) return false;
+    return config->bus->config.journal_bytes == cre_gateway_journal_bytes(shards, config->broker->max_queue);
+}
+
+/* What a predecessor has shown of its state is no longer so. */
+static void show_start(cre_gateway *gateway) {
+    cre_cluster_stats *shown = gateway->shown;
+    __atomic_store_n(&shown->connected, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&shown->topics, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&shown->queued, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&shown->shards, gateway->config.place->shards, __ATOMIC_RELAXED);
+    atomic_store(&gateway->config.bus->control->full_shards, 0);
+}
+
+static int start(cre_gateway *gateway) {
+    const cre_gateway_config *config = &gateway->config;
+    const uint32_t queue = config->broker->max_queue;
+    gateway->max_queue = queue ? queue : CRE_BROKER_DEFAULT_QUEUE;
+    gateway->shown = &config->bus->control->cluster;
+    gateway->server = config->bus->control->server;
+    gateway->ids = &config->bus->control->last_message;
+    show_start(gateway);
+    int result = cre__wants_init(&gateway->wants, config->owner_count, config->broker->seed);
+    if (!result) {
+        gateway->awaited = cre__calloc(gateway->wants.words + 1, sizeof *gateway->awaited);
+        result = gateway->awaited ? start_cluster(gateway) : CRE_ENOMEM;
+    }
+    if (!result) cre__gateway_open_journals(gateway);
+    if (!result) result = open_node(gateway);
+    return result ? result : cre__gateway_ask(gateway, true);
+}
+
+int cre_gateway_create(cre_loop *loop, const cre_gateway_config *config, cre_gateway **out) {
+    if (!is_valid(config)) return CRE_EINVALID;
+    cre_gateway *gateway = cre__calloc(1, sizeof *gateway);
+    if (!gateway) return CRE_ENOMEM;
+    gateway->config = *config;
+    gateway->loop = loop;
+    const int result = start(gateway);
+    gateway->config.broker = NULL; /* borrowed by this call */
+    gateway->config.servers = NULL;
+    if (result)
+        cre_gateway_destroy(gateway);
+    else
+        *out = gateway;
+    return result;
+}
+
+void cre_gateway_destroy(cre_gateway *gateway) {
+    if (!gateway) return;
+    cre_timer_stop(gateway->waiting);
+    cre_timer_stop(gateway->ticks);
+    cre_node_close(gateway->node);
+    cre_cluster_destroy(gateway->cluster);
+    if (gateway->wants.buckets) cre__wants_deinit(&gateway->wants);
+    if (gateway->shown) show_start(gateway);
+    cre__free(gateway->awaited);
+    cre__free(gateway->scratch);
+    cre__free(gateway);
+}
+
+bool cre_gateway_is_idle(const cre_gateway *gateway) {
+    if (cre__node_has_unread(gateway->node)) return false;
+    for (uint32_t i = 0; i < gateway->config.place->shards; i++)
+        if (cre_broker_queued(gateway->broker, i)) return false;
+    return true;
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *argument) {
+    cre_loop_run(((cre_gateway *)argument)->loop);
+    return NULL;
+}
+
+int cre_gateway_start(const cre_gateway_config *config, cre_gateway **out) {
+    cre_loop *loop;
+    cre_gateway *gateway;
+    int result = cre_loop_create(&loop);
+    if (result) return result;
+    result = cre_gateway_create(loop, config, &gateway);
+    if (!result) {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        result = -pthread_create(&gateway->thread, NULL, run, gateway);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (result) cre_gateway_destroy(gateway);
+    }
+    if (result)
+        cre_loop_destroy(loop);
+    else
+        *out = gateway;
+    return result;
+}
+
+/* On the thread: looks from time to time whether it may end. */
+static void look(void *context, cre_timer *timer) {
+    cre_gateway *gateway = context;
+    (void)timer;
+    if (cre_gateway_is_idle(gateway) || cre_loop_now(gateway->loop) >= gateway->ends)
+        cre_loop_stop(gateway->loop);
+}
+
+static void begin_end(void *context) {
+    enum { LOOK_MS = 5 };
+    cre_gateway *gateway = context;
+    cre_timer *timer;
+    gateway->ends += cre_loop_now(gateway->loop);
+    if (cre_timer_start(gateway->loop, 0, LOOK_MS, look, gateway, &timer)) cre_loop_stop(gateway->loop);
+}
+
+void cre_gateway_stop(cre_gateway *gateway, uint32_t limit_ms) {
+    if (!gateway) return;
+    cre_loop *loop = gateway->loop;
+    gateway->ends = limit_ms;
+    if (cre_loop_post(loop, begin_end, gateway)) cre_loop_stop(loop);
+    pthread_join(gateway->thread, NULL);
+    cre_gateway_destroy(gateway);
+    cre_loop_destroy(loop);
+}

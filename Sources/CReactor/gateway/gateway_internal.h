@@ -1,0 +1,61 @@
+/* The parts of a gateway. */
+#ifndef CRE_GATEWAY_INTERNAL_H
+#define CRE_GATEWAY_INTERNAL_H
+
+#include <creactor/internal/gateway.h>
+#include <pthread.h>
+
+#include "gateway/journal.h"
+#include "gateway/wants.h"
+#include "link/bus_internal.h"
+
+struct cre_gateway {
+    cre_gateway_config config;
+    cre_loop *loop;
+    cre_node *node;
+    cre_cluster *cluster;
+    cre_broker *broker;       /* the cluster's */
+    cre_cluster_stats *shown; /* in shared memory; only the gateway writes it */
+    uint64_t server, *ids;    /* the name of this server, and the last id of a message, in shared memory */
+    uint32_t max_queue;
+    cre__journal journals[CRE_BROKER_MAX_SHARDS];
+    uint64_t connected; /* bits of shards */
+    cre__wants wants;
+    uint64_t *awaited;  /* bits of owners whose first report is awaited */
+    bool subscribes;    /* their topics are known: subscriptions go to the cluster */
+    bool incomplete;    /* there was no memory for a topic: the owners are asked again */
+    cre_timer *waiting; /* for the reports of owners that do not answer */
+    cre_timer *ticks;   /* NULL: no topic is expected */
+    bool expects;       /* some topics still are, after a tick */
+    uint8_t *scratch;   /* an envelope with its message */
+    size_t scratch_size;
+    pthread_t thread; /* of cre_gateway_start */
+    uint64_t ends;    /* when it stops at the latest */
+};
+
+/* Counters have one writer. */
+static inline void cre__gateway_count(uint64_t *counter, uint64_t by) {
+    __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
+}
+
+/* ---- topics.c ---- */
+
+/* A record with a change of the topics of an owner. */
+int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record *record,
+                          const uint8_t *payload);
+/* Asks all owners for their topics. At the start the cluster waits for those that run. */
+int cre__gateway_ask(cre_gateway *gateway, bool at_start);
+/* Callbacks of the broker. */
+void cre__gateway_message(void *gateway, cre_slice topic, cre_slice payload, cre_broker_position position);
+void cre__gateway_subscribed(void *gateway, cre_slice topic, cre_broker_position position);
+void cre__gateway_lost(void *gateway, cre_slice topic, cre_broker_position position);
+
+/* ---- outgoing.c ---- */
+
+/* Opens the journals, and publishes what a predecessor has left in them. */
+void cre__gateway_open_journals(cre_gateway *gateway);
+int cre__gateway_publish(cre_gateway *gateway, uint32_t from, const cre_record *record, uint8_t *payload);
+/* Callback of the broker. */
+void cre__gateway_published(void *gateway, uint64_t tag, int result, cre_broker_position position);
+
+#endif

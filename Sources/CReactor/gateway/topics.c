@@ -1,0 +1,251 @@
+/* What a gateway receives for the processes of its server, and what these want. */
+#include <creactor/error.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "gateway/envelope.h"
+#include "gateway/gateway_internal.h"
+
+enum {
+    REPORT_MS = 2000,   /* for the reports of owners that run, before the gateway connects without them */
+    TICK_MS = 5000,     /* a topic is expected for one to two of them */
+    EXPECTED_TICKS = 2, /* an owner needs far less to report it */
+    BITS = 64
+};
+
+static cre_topic_position shown_position(cre_broker_position position) {
+    return (cre_topic_position){ position.epoch, position.offset };
+}
+
+/* ---- to the owners ---- */
+
+static void send_to(cre_gateway *gateway, uint32_t owner, const cre_record *record, const cre_slice *parts,
+                    int count) {
+    const int result =
+        cre_node_send(gateway->node, gateway->config.first_owner + owner, record, parts, count);
+    if (record->opcode) cre__gateway_count(result ? &gateway->shown->skipped : &gateway->shown->delivered, 1);
+}
+
+/* Sends a message, or with opcode 0 only the position, to the owners that want the topic. */
+static void deliver(cre_gateway *gateway, const cre__want *want, cre_broker_position position,
+                    const cre__envelope *envelope, bool is_own) {
+    const cre_slice name = cre__want_name(&gateway->wants, want);
+    const cre_delivery delivery = { .position = shown_position(position),
+                                    .topic_length = (uint16_t)name.length };
+    const cre_record record = { .kind = CRE_MESSAGE_DELIVER,
+                                .opcode = envelope->opcode,
+                                .session = is_own ? envelope->session : 0 };
+    const cre_slice parts[] = { { (const uint8_t *)&delivery, sizeof delivery }, name, envelope->message };
+    for (uint32_t owner = 0; owner < gateway->config.owner_count; owner++)
+        if (want->expected || want->bits[owner / BITS] >> owner % BITS & 1)
+            send_to(gateway, owner, &record, parts, 3);
+}
+
+void cre__gateway_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    cre_gateway *gateway = context;
+    cre__want *want = cre__wants_find(&gateway->wants, topic);
+    if (!want) return;
+    if (position.epoch) want->position = position;
+    cre__envelope envelope;
+    cre__gateway_count(&gateway->shown->received, 1);
+    if (!cre__envelope_read(payload, &envelope)) {
+        cre__gateway_count(&gateway->shown->invalid, 1);
+        return;
+    }
+    const bool is_own = envelope.server == gateway->server;
+    if (!is_own || !envelope.delivered) deliver(gateway, want, position, &envelope, is_own);
+}
+
+/* The position is where a successor of the gateway continues if no message comes before. */
+void cre__gateway_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    cre_gateway *gateway = context;
+    cre__want *want = cre__wants_find(&gateway->wants, topic);
+    if (!want) return;
+    want->position = position;
+    deliver(gateway, want, position, &(cre__envelope){ 0 }, false);
+}
+
+void cre__gateway_lost(void *context, cre_slice topic, cre_broker_position position) {
+    cre_gateway *gateway = context;
+    cre__gateway_count(&gateway->shown->lost, 1);
+    cre__gateway_subscribed(gateway, topic, position);
+    if (gateway->config.lost)
+        gateway->config.lost(gateway->config.context, (const char *)topic.data, topic.length);
+}
+
+/* ---- what they want ---- */
+
+static void show_topics(cre_gateway *gateway) {
+    __atomic_store_n(&gateway->shown->topics, gateway->wants.count, __ATOMIC_RELAXED);
+}
+
+static void subscribe(void *context, cre__want *want) {
+    cre_gateway *gateway = context;
+    if (want->subscribed || !gateway->subscribes) return;
+    const cre_slice name = cre__want_name(&gateway->wants, want);
+    const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, name.data, name.length);
+    want->history = rule && rule->history_count;
+    const int result = want->history && want->position.epoch
+                           ? cre_broker_resume(gateway->broker, name, want->position)
+                           : cre_broker_subscribe(gateway->broker, name, want->history);
+    want->subscribed = !result;
+    if (result == CRE_ENOMEM) gateway->incomplete = true;
+}
+
+static void release(cre_gateway *gateway, cre__want *want) {
+    if (cre__want_is_wanted(&gateway->wants, want)) return;
+    if (want->subscribed) cre_broker_unsubscribe(gateway->broker, cre__want_name(&gateway->wants, want));
+    cre__wants_remove(&gateway->wants, want);
+    show_topics(gateway);
+}
+
+static void expect_less(void *context, cre__want *want) {
+    cre_gateway *gateway = context;
+    if (!want->expected) return;
+    if (--want->expected) gateway->expects = true;
+    release(gateway, want);
+}
+
+static void tick(void *context, cre_timer *timer) {
+    cre_gateway *gateway = context;
+    gateway->expects = false;
+    cre__wants_each(&gateway->wants, expect_less, gateway);
+    if (gateway->expects) return;
+    cre_timer_stop(timer);
+    gateway->ticks = NULL;
+}
+
+/* The bit of an owner, in the words of its reports. */
+typedef struct owner_bit {
+    cre_gateway *gateway;
+    uint32_t word;
+    uint64_t bit;
+} owner_bit;
+
+static void doubt(void *context, cre__want *want) {
+    const owner_bit *owner = context;
+    if (want->bits[owner->word] & owner->bit)
+        cre__want_unconfirmed(&owner->gateway->wants, want)[owner->word] |= owner->bit;
+}
+
+static void drop_doubtful(void *context, cre__want *want) {
+    const owner_bit *owner = context;
+    uint64_t *unconfirmed = cre__want_unconfirmed(&owner->gateway->wants, want);
+    if (!(unconfirmed[owner->word] & owner->bit)) return;
+    unconfirmed[owner->word] &= ~owner->bit;
+    want->bits[owner->word] &= ~owner->bit;
+    release(owner->gateway, want);
+}
+
+static bool is_lower(cre_topic_position one, cre_broker_position other) {
+    return one.epoch && (!other.epoch || (one.epoch == other.epoch && one.offset < other.offset));
+}
+
+static void add(cre_gateway *gateway, const owner_bit *owner, cre_slice name, cre_topic_position position) {
+    cre__want *want = cre__wants_add(&gateway->wants, name);
+    if (!want) {
+        gateway->incomplete = true;
+        return;
+    }
+    want->bits[owner->word] |= owner->bit;
+    cre__want_unconfirmed(&gateway->wants, want)[owner->word] &= ~owner->bit;
+    if (!want->subscribed && is_lower(position, want->position))
+        want->position = (cre_broker_position){ position.epoch, position.offset };
+    show_topics(gateway);
+    if (!want->subscribed)
+        subscribe(gateway, want);
+    else if (want->position.epoch && !position.epoch)
+        deliver(gateway, want, want->position, &(cre__envelope){ 0 }, false);
+}
+
+static void expect(cre_gateway *gateway, cre_slice name) {
+    cre__want *want = cre__wants_add(&gateway->wants, name);
+    if (want && !gateway->ticks &&
+        cre_timer_start(gateway->loop, TICK_MS, TICK_MS, tick, gateway, &gateway->ticks))
+        gateway->ticks = NULL;
+    if (!want) return;
+    /* Without a timer it would be expected for ever. */
+    if (gateway->ticks) want->expected = EXPECTED_TICKS;
+    show_topics(gateway);
+    subscribe(gateway, want);
+    release(gateway, want);
+}
+
+/* ---- the start ---- */
+
+static void begin(cre_gateway *gateway) {
+    if (gateway->subscribes) return;
+    cre_timer_stop(gateway->waiting);
+    gateway->waiting = NULL;
+    gateway->subscribes = true;
+    cre__wants_each(&gateway->wants, subscribe, gateway);
+    /* Without memory for a timer the next turn of the loop connects. */
+    const int result = cre_cluster_connect(gateway->cluster);
+    (void)result;
+}
+
+static void stop_waiting(void *context, cre_timer *timer) {
+    (void)timer;
+    begin(context);
+}
+
+static void arrived(cre_gateway *gateway, uint32_t word, uint64_t bit) {
+    gateway->awaited[word] &= ~bit;
+    for (uint32_t i = 0; i < gateway->wants.words; i++)
+        if (gateway->awaited[i]) return;
+    begin(gateway);
+}
+
+int cre__gateway_ask(cre_gateway *gateway, bool at_start) {
+    const cre_gateway_config *config = &gateway->config;
+    const cre_record question = { .kind = CRE_MESSAGE_INTERESTS };
+    gateway->incomplete = false;
+    for (uint32_t owner = 0; owner < config->owner_count; owner++) {
+        const int result = cre_node_send(gateway->node, config->first_owner + owner, &question, NULL, 0);
+        if (result) gateway->incomplete = true;
+        if (!result && at_start && cre_bus_pid(config->bus, config->first_owner + owner))
+            gateway->awaited[owner / BITS] |= 1ull << owner % BITS;
+    }
+    if (!at_start) return 0;
+    arrived(gateway, 0, 0);
+    if (gateway->subscribes) return 0;
+    return cre_timer_start(gateway->loop, REPORT_MS, 0, stop_waiting, gateway, &gateway->waiting);
+}
+
+/* ---- records ---- */
+
+int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record *record,
+                          const uint8_t *payload) {
+    cre_topic_position position;
+    if (record->length < sizeof position || record->length > sizeof position + CRE_MAX_TOPIC)
+        return CRE_EINVALID;
+    memcpy(&position, payload, sizeof position);
+    const cre_slice name = { payload + sizeof position, record->length - sizeof position };
+    const bool has_name = record->opcode == CRE_INTEREST_ADD || record->opcode == CRE_INTEREST_REMOVE ||
+                          record->opcode == CRE_INTEREST_EXPECT;
+    if (has_name != (name.length > 0)) return CRE_EINVALID;
+    if (record->opcode == CRE_INTEREST_EXPECT) {
+        expect(gateway, name);
+        return 0;
+    }
+    const uint32_t index = from - gateway->config.first_owner;
+    if (from < gateway->config.first_owner || index >= gateway->config.owner_count) return CRE_EINVALID;
+    owner_bit owner = { gateway, index / BITS, 1ull << index % BITS };
+    cre__want *want;
+    switch (record->opcode) {
+    case CRE_INTEREST_BEGIN: cre__wants_each(&gateway->wants, doubt, &owner); return 0;
+    case CRE_INTEREST_ADD: add(gateway, &owner, name, position); return 0;
+    case CRE_INTEREST_END:
+        cre__wants_each(&gateway->wants, drop_doubtful, &owner);
+        arrived(gateway, owner.word, owner.bit);
+        return 0;
+    case CRE_INTEREST_REMOVE:
+        want = cre__wants_find(&gateway->wants, name);
+        if (!want) return 0;
+        want->bits[owner.word] &= ~owner.bit;
+        cre__want_unconfirmed(&gateway->wants, want)[owner.word] &= ~owner.bit;
+        release(gateway, want);
+        return 0;
+    default: return CRE_EINVALID;
+    }
+}

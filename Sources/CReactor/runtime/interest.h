@@ -1,0 +1,31 @@
+/* What a process that owns sockets reports to the gateway of a cluster: the topics with subscribers. */
+#ifndef CRE_RUNTIME_INTEREST_H
+#define CRE_RUNTIME_INTEREST_H
+
+#include <creactor/engine.h>
+#include <creactor/internal/bus.h>
+
+/* The gateway gets each change. When one has no room, and when the gateway asks, it gets a complete report,
+ * as fast as its ring has room. */
+typedef struct cre__interest {
+    cre_node *node;
+    const cre_engine *engine;
+    uint32_t gateway; /* 0: there is no cluster */
+    uint32_t place;   /* of the next topics of a report */
+    bool reporting;   /* a report has begun and not ended */
+    bool stale;       /* the gateway has missed a change: a report is due */
+} cre__interest;
+
+/* Begins, with a report. `node` is open. */
+void cre__interest_begin(cre__interest *interest, cre_node *node, const cre_engine *engine, uint32_t gateway);
+/* A topic has its first subscriber, or has lost its last one. */
+void cre__interest_changed(cre__interest *interest, const void *name, size_t length, bool exists);
+/* Continues a report that is under way or due: the gateway may have room again. */
+void cre__interest_continue(cre__interest *interest);
+
+/* Handles a record that only a gateway sends: a message for subscribers, or the question for a report.
+ * Returns 0, or CRE_EINVALID for another sender and a malformed record. */
+int cre__gateway_record(cre__interest *interest, cre_engine *engine, uint32_t from, const cre_record *record,
+                        uint8_t *payload);
+
+#endif

@@ -1,0 +1,82 @@
+/* A worker's commands for topics: to the connections of this server, or through the gateway to those of all
+ * machines. */
+#include <creactor/error.h>
+#include <string.h>
+
+#include "core/shard.h"
+#include "runtime/worker_internal.h"
+
+/* A message and its envelope are at most CRE_BROKER_MAX_PAYLOAD. */
+enum { MAX_CLUSTER_MESSAGE = (8 << 20) - 64 };
+
+const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const void *topic, size_t length) {
+    for (uint32_t i = 0; i < place->rule_count; i++) {
+        const char *pattern = place->rules[i].pattern;
+        size_t size = strlen(pattern);
+        const bool open = size && pattern[size - 1] == '*';
+        size -= open;
+        if ((open ? length >= size : length == size) && memcmp(topic, pattern, size) == 0)
+            return &place->rules[i];
+    }
+    return NULL;
+}
+
+int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length, bool on) {
+    cre_record command = { .kind = on ? CRE_COMMAND_SUBSCRIBE : CRE_COMMAND_UNSUBSCRIBE, .session = session };
+    cre_slice part = { topic, length };
+    const cre_cluster_place *cluster = worker->config.cluster;
+    const int result = cre_worker_command(worker, &command, &part, 1);
+    if (!cluster || result || !on || cre_worker_owns(worker, session)) return result;
+    /* The owner reports the topic by another ring, perhaps later than the gateway gets what this worker
+     * publishes next. */
+    const cre_topic_position none = { 0 };
+    const cre_record interest = { .kind = CRE_MESSAGE_INTEREST, .opcode = CRE_INTEREST_EXPECT };
+    const cre_slice parts[] = { { (const uint8_t *)&none, sizeof none }, { topic, length } };
+    cre__worker_send(worker, cluster->gateway, &interest, parts, 2);
+    return 0;
+}
+
+static bool takes_no_more(const cre_worker *worker, cre_slice topic) {
+    const cre__bus_control *control = worker->config.bus->control;
+    const uint64_t full = atomic_load_explicit(&control->full_shards, memory_order_relaxed);
+    if (!full) return false;
+    const uint32_t shards = worker->config.cluster->shards;
+    const uint32_t shard = shards > 1 ? cre__shard_of(cre__shard_hash(topic), shards) : 0;
+    return full >> shard & 1;
+}
+
+static int publish_in_cluster(cre_worker *worker, cre_record *command, const cre_slice *parts) {
+    const cre_cluster_place *cluster = worker->config.cluster;
+    int result = cre__command_check(command, parts, 3);
+    if (result) return result;
+    if (parts[2].length > MAX_CLUSTER_MESSAGE) return CRE_ELIMIT;
+    if (takes_no_more(worker, parts[1])) return CRE_EBROKER_UNAVAILABLE;
+    const cre_topic_rule *rule = cre_topic_rule_of(cluster, parts[1].data, parts[1].length);
+    if (rule && rule->local_first) {
+        result = cre_worker_command(worker, command, parts, 3);
+        command->flags = CRE_RECORD_DELIVERED;
+    }
+    command->kind = CRE_MESSAGE_PUBLISH;
+    const int sent = cre__worker_send(worker, cluster->gateway, command, parts, 3);
+    return sent == CRE_ELINK_FULL ? CRE_EBROKER_UNAVAILABLE : sent ? sent : result;
+}
+
+int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
+                       const void *data, size_t length, cre_session except) {
+    if (!topic_length || topic_length > CRE_MAX_TOPIC) return CRE_EINVALID;
+    cre_record command = { .kind = CRE_COMMAND_PUBLISH, .opcode = opcode, .session = except };
+    cre_publishing publishing = { .topic_length = (uint16_t)topic_length };
+    cre_slice parts[] = { { (const uint8_t *)&publishing, sizeof publishing },
+                          { topic, topic_length },
+                          { data, length } };
+    if (__builtin_expect(worker->config.cluster != NULL, 0))
+        return publish_in_cluster(worker, &command, parts);
+    return cre_worker_command(worker, &command, parts, 3);
+}
+
+int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
+                         cre_session except) {
+    cre_record command = { .kind = CRE_COMMAND_BROADCAST, .opcode = opcode, .session = except };
+    cre_slice part = { data, length };
+    return cre_worker_command(worker, &command, &part, 1);
+}

@@ -48,6 +48,7 @@ extension ControlCommands {
                 case .worker: "worker"
                 case .taskWorker: "taskWorker"
                 case .user: "custom"
+                case .gateway: "gateway"
                 }
             let activity = Activity(monitor.bus, node: node)
             let pid = monitor.bus.pid(ofNode: node)

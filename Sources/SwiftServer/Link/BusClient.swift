@@ -14,9 +14,11 @@ internal import CReactorInternal
         init(_ receive: @escaping (_ list: TopicList, _ node: Int, _ number: UInt64) -> Void) { self.receive = receive }
     }
 
-    /// Without a loop, everything sent leaves at once, and nothing is received.
+    /// `cluster` must live as long as the link. Without a loop, everything sent leaves at once, and nothing is
+    /// received.
     init(
-        node: Int, loop: EventLoop?, bus: Bus, layout: Layout, topics: TopicReceiver? = nil
+        node: Int, loop: EventLoop?, bus: Bus, layout: Layout, cluster: UnsafePointer<cre_cluster_place>?,
+        topics: TopicReceiver? = nil
     ) throws(ServerError) {
         var config = unsafe cre_worker_config()
         if let topics {
@@ -39,6 +41,7 @@ internal import CReactorInternal
         unsafe config.task_count = UInt16(layout.taskNodes.count)
         unsafe config.first_owner = UInt16(layout.owners.lowerBound)
         unsafe config.owner_count = UInt16(layout.owners.count)
+        unsafe config.cluster = cluster
         var worker: OpaquePointer?
         let result = unsafe cre_worker_create(loop?.raw, &config, &worker)
         guard result == 0, let worker = unsafe worker else {
@@ -58,7 +61,7 @@ internal import CReactorInternal
 
     /// Sends a message to the process of this number.
     func send(message bytes: [UInt8], to id: Int) -> PushResult {
-        guard (0..<layout.processes).contains(id) else { return .invalid }
+        guard (0..<layout.handlerProcesses).contains(id) else { return .invalid }
         let result = unsafe bytes.withUnsafeBytes {
             unsafe cre_worker_send_message(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
         }

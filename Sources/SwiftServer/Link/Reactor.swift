@@ -9,7 +9,7 @@ internal import CReactorInternal
     /// Starts the thread. It calls `started` first, whose error ends it, `protocolError` when the worker of a node
     /// has written a corrupt record, and `repaired` when it has restored values that a worker has overwritten.
     init(
-        node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?],
+        node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?], gateway: Int?,
         started: @escaping @Sendable () -> Int32, protocolError: @escaping @Sendable (_ node: Int) -> Void,
         repaired: @escaping @Sendable (_ count: UInt64) -> Void
     ) throws(ServerError) {
@@ -24,7 +24,7 @@ internal import CReactorInternal
             repaired: { context, count in
                 unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().repaired(count)
             }, started: { context in unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().started() },
-            context: box, gateway: 0)
+            context: box, gateway: UInt32(gateway ?? 0))
         var reactor: OpaquePointer?
         let byPort = unsafe tls.map { unsafe $0?.raw }
         let result = unsafe byPort.withUnsafeBufferPointer { ports in

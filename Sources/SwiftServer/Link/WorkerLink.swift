@@ -13,6 +13,8 @@ internal import CReactorInternal
     let ownsSockets: Bool
     /// Whether this process owns all connections of the server.
     private let ownsAll: Bool
+    /// Whether what is published goes to a cluster.
+    private let isInCluster: Bool
 
     /// The functions that receive from the link. All get `context`, which must live as long as the link.
     @unsafe struct Callbacks {
@@ -51,9 +53,10 @@ internal import CReactorInternal
     }
 
     /// Prepares the end of the link of process `id`. It must be opened before anything but an activity is sent.
-    /// `isOwner`: this process owns its sockets.
+    /// `isOwner`: this process owns its sockets. `cluster` must live as long as the link.
     init(
-        id: Int, layout: Layout, loop: EventLoop, bus: Bus, isOwner: Bool, callbacks: Callbacks
+        id: Int, layout: Layout, loop: EventLoop, bus: Bus, isOwner: Bool,
+        cluster: UnsafePointer<cre_cluster_place>?, callbacks: Callbacks
     ) throws(ServerError) {
         var worker: OpaquePointer?
         var config = unsafe cre_worker_config(
@@ -63,7 +66,7 @@ internal import CReactorInternal
             slow_ns: UInt64(max(0, callbacks.slowAfter?.nanoseconds ?? 0)),
             context: callbacks.context, engine: nil, max_queue: 0, first_owner: UInt16(layout.owners.lowerBound),
             owner_count: UInt16(layout.owners.count), first_task: UInt16(layout.taskNodes.lowerBound),
-            task_count: UInt16(layout.taskNodes.count), cluster: nil)
+            task_count: UInt16(layout.taskNodes.count), cluster: cluster)
         let result = unsafe cre_worker_prepare(loop.raw, &config, &worker)
         guard result == 0, let worker = unsafe worker else {
             throw .system("cannot prepare \(layout.name(of: id))", result)
@@ -72,6 +75,7 @@ internal import CReactorInternal
         self.layout = layout
         ownsSockets = isOwner
         ownsAll = isOwner && layout.owners.count == 1
+        isInCluster = unsafe cluster != nil
     }
 
     /// Opens the link, after the predecessor of this process has ended; `engine` is for one that owns its sockets.
@@ -173,7 +177,7 @@ internal import CReactorInternal
         return topic.withUTF8 {
             let result = unsafe cre_worker_publish(
                 raw, $0.baseAddress, $0.count, opcode.rawValue, bytes.baseAddress, bytes.count, session)
-            return PushResult(result, local: ownsAll)
+            return PushResult(result, local: ownsAll && !isInCluster)
         }
     }
 
@@ -191,7 +195,7 @@ internal import CReactorInternal
 
     /// Sends a message to another process.
     func send(message bytes: [UInt8], to id: Int) -> PushResult {
-        guard (0..<layout.processes).contains(id) else { return .invalid }
+        guard (0..<layout.handlerProcesses).contains(id) else { return .invalid }
         let result = unsafe bytes.withUnsafeBytes {
             unsafe cre_worker_send_message(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
         }

@@ -35,7 +35,9 @@ internal import Glibc
         let signals = try Signals(Signals.ofSupervisor)
         // Only the master may keep its sockets: the ports must be free as soon as it has ended.
         if context.mode == .process { listeners.closeAll() }
-        context.client = try BusClient(node: layout.manager, loop: nil, bus: bus, layout: layout)
+        context.client = try unsafe BusClient(
+            node: layout.manager, loop: nil, bus: bus, layout: layout,
+            cluster: context.configuration.clusterPlace?.raw)
         context.handlers.managerStart?()
         guard cre_process_threads() == 1 else {
             throw ServerError(

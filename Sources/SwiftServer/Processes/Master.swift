@@ -97,8 +97,9 @@ internal import Glibc
         control = try startup.serveControl(context, loop, connections)
         Log.notice(ListeningNotice.text(context))
         try startup.isListening()
-        context.client = try BusClient(
-            node: layout.master, loop: loop, bus: context.bus, layout: layout, topics: receiver)
+        context.client = try unsafe BusClient(
+            node: layout.master, loop: loop, bus: context.bus, layout: layout,
+            cluster: context.configuration.clusterPlace?.raw, topics: receiver)
         startup.statistics?.keep(timers, context.statistics)
         ShortageLog(context.bus).start(timers)
         context.handlers.start?()
@@ -144,7 +145,7 @@ internal import Glibc
         let tls = context.configuration.ports.map { certificates.context(ofPort: $0.index) }
         for index in 0..<layout.reactors {
             let reactor = try unsafe Reactor(
-                node: index, bus: context.bus, engine: engine, tls: tls,
+                node: index, bus: context.bus, engine: engine, tls: tls, gateway: layout.gateway,
                 started: { [confinement = context.confinement] in confinement.enterReactor(node: index) },
                 protocolError: { [unowned self] in killWorker(ofNode: $0) },
                 repaired: { Log.error(BusRepair.message($0)) })

@@ -6,6 +6,8 @@ internal import Synchronization
 @safe final class SingleProcess: @unchecked Sendable {
     // `@unchecked`: everything happens on the main thread.
     private static let isRunning = Atomic(false)
+    /// The time in which the gateway publishes what was handed to it before the stop.
+    private static let gatewayLimit: Duration = .seconds(1)
     private let context: ServerContext
     private let startup: Startup
     private var supervisor: Supervisor?
@@ -34,6 +36,10 @@ internal import Synchronization
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
         defer { runtime.close() }
         try runtime.open()
+        let gateway = try context.configuration.clusterPlace.map { _ throws(ServerError) in
+            try context.makeGateway(loop: nil)
+        }
+        defer { gateway?.close(within: SingleProcess.gatewayLimit) }
         let connections = ControlCommands.ConnectionCommands(
             publish: { text, topic in
                 var text = text

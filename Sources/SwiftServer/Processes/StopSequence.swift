@@ -1,9 +1,11 @@
 /// The order and the deadlines of a stop: roles end one after the other, so that tasks still run while workers wait for
-/// their results. All stages together have one deadline.
+/// their results, and the gateway publishes what all others have sent. All stages together have one deadline.
 struct StopSequence {
     typealias Instant = ContinuousClock.Instant
 
-    private var groups: ArraySlice<(Role) -> Bool> = [{ $0 == .worker }, { $0 == .taskWorker }, { !$0.isManaged }]
+    private var groups: ArraySlice<(Role) -> Bool> = [
+        { $0 == .worker }, { $0 == .taskWorker }, { !$0.isManaged && $0 != .gateway }, { $0 == .gateway },
+    ]
     private let end: Instant
     /// Whether connections are closed in the next stage, by the workers that own them.
     private var closesConnections: Bool

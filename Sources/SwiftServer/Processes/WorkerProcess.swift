@@ -9,6 +9,7 @@ enum WorkerProcess {
     static func run(
         _ id: Int, _ context: ServerContext, listeners: [Int32]?, control: ControlChannel? = nil
     ) -> Never {
+        if context.layout.role(of: id) == .gateway { GatewayProcess.run(id, context) }
         let name = context.layout.name(of: id)
         let title = "\(context.configuration.processName): \(name)"
         unsafe cre_process_set_title(control == nil ? title : "\(title) (starting)")

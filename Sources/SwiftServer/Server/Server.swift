@@ -24,6 +24,11 @@ open class Server: ServerEvents, @unchecked Sendable {
     public var settings = Settings() {
         didSet { if ports[0].isRefused("settings") { settings = oldValue } }
     }
+    /// The cluster that ``WebSocketServer/publish(_:to:except:)-(String,_,_)`` reaches. Later changes are refused like
+    /// those of ``settings``. Default: ``Cluster/memory``, this server alone.
+    public var cluster = Cluster.memory {
+        didSet { if ports[0].isRefused("cluster") { cluster = oldValue } }
+    }
     /// Enables TLS on the server's own port; see ``Port/tls``.
     public var tls: TLSConfiguration? {
         get { ports[0].tls }
@@ -145,7 +150,7 @@ open class Server: ServerEvents, @unchecked Sendable {
         ServerConfiguration(
             mode: mode, settings: settings, processName: processName,
             ports: ports.map { $0.configuration(ports[0], absolutePaths: settings.daemonize) },
-            handlers: processHandlers, tasks: taskHandlers)
+            handlers: processHandlers, tasks: taskHandlers, cluster: cluster)
     }
 
     /// Whether ``run()`` was cancelled, and how to stop the server then.

@@ -1,20 +1,26 @@
 /// The mailboxes of all processes on the bus, in this order: the reactors, the workers, the task workers, the custom
-/// processes, the master, the manager. The processes that the manager starts are numbered from 0.
+/// processes, the gateway, the master, the manager. The processes that the manager starts are numbered from 0.
 struct Layout: Sendable {
     let reactors: Int
     let workers: Int
     let taskWorkers: Int
     let userProcesses: [String]
+    private let hasGateway: Bool
 
-    init(_ settings: Settings, _ mode: ServerMode, userProcesses: [String]) {
+    init(_ settings: Settings, _ mode: ServerMode, userProcesses: [String], hasGateway: Bool = false) {
         reactors = settings.reactors(mode: mode)
         workers = mode == .single ? 1 : settings.workerCount
         taskWorkers = mode == .single ? 0 : settings.taskWorkerCount
         self.userProcesses = userProcesses
+        self.hasGateway = hasGateway
     }
 
-    /// The number of processes that the manager starts.
-    var processes: Int { workers + taskWorkers + userProcesses.count }
+    /// The number of processes that the manager starts. In single mode there are none, and the gateway is a thread.
+    var processes: Int { handlerProcesses + (hasGateway ? 1 : 0) }
+    /// The number of them that run handlers, which come first.
+    var handlerProcesses: Int { workers + taskWorkers + userProcesses.count }
+    /// The node of the gateway; `nil` without a cluster.
+    var gateway: Int? { hasGateway ? node(of: handlerProcesses) : nil }
     var nodes: Int { reactors + processes + 2 }
     /// The nodes that own connections: reactors, or without them the workers themselves.
     var owners: Range<Int> { 0..<(reactors > 0 ? reactors : workers) }
@@ -28,6 +34,7 @@ struct Layout: Sendable {
 
     func role(of id: Int) -> Role {
         if id < workers { return .worker }
+        if id >= handlerProcesses { return .gateway }
         return id < workers + taskWorkers ? .taskWorker : .user(userProcesses[id - workers - taskWorkers])
     }
 
@@ -37,6 +44,7 @@ struct Layout: Sendable {
         case .worker: "worker \(id)"
         case .taskWorker: "task worker \(id)"
         case .user(let name): name
+        case .gateway: "gateway"
         }
     }
 

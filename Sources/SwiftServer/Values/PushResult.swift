@@ -24,6 +24,10 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     /// The system did not send the datagram: the address is unreachable, or sending is not permitted.
     public static let failed = PushResult(description: "failed")
 
+    /// The cluster takes no more messages: too many wait, since Redis is slow or cannot be reached. Nothing was
+    /// published. Try again later.
+    public static let unavailable = PushResult(description: "unavailable")
+
     /// The subscription would exceed ``Settings/maxTopics`` or ``Settings/maxSubscriptions``.
     public static let limitReached = PushResult(description: "limitReached")
 
@@ -53,6 +57,7 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
             case CRE_ENOT_WEBSOCKET.rawValue: .notWebSocket
             case CRE_ENOT_STREAM.rawValue: .notStream
             case CRE_EQUEUE_FULL.rawValue, CRE_ELINK_FULL.rawValue, CRE_ENOMEM.rawValue: .full
+            case CRE_EBROKER_UNAVAILABLE.rawValue: .unavailable
             case -EMSGSIZE, -EINVAL, -EAFNOSUPPORT, -EDESTADDRREQ: .invalid
             case (CRE_ENOMEM.rawValue + 1)..<0: .failed  // other errors of the system
             default: .invalid

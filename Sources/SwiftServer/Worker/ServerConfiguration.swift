@@ -12,6 +12,9 @@ struct ServerConfiguration: Sendable {
     let handlers: ProcessHandlers
     let tasks: TaskHandlers
     let layout: Layout
+    let cluster: Cluster
+    /// `nil` without a cluster.
+    let clusterPlace: ClusterPlace?
     /// `nil` unless the server runs in the process of a test.
     var conditions: TestConditions?
 
@@ -20,7 +23,7 @@ struct ServerConfiguration: Sendable {
 
     init(
         mode: ServerMode, settings: Settings, processName: String, ports: [PortConfiguration],
-        handlers: ProcessHandlers, tasks: TaskHandlers
+        handlers: ProcessHandlers, tasks: TaskHandlers, cluster: Cluster = .memory
     ) {
         self.mode = mode
         self.settings = settings
@@ -28,7 +31,10 @@ struct ServerConfiguration: Sendable {
         self.ports = ports
         self.handlers = handlers
         self.tasks = tasks
-        layout = Layout(settings, mode, userProcesses: handlers.processes.map(\.name))
+        self.cluster = cluster
+        layout = Layout(
+            settings, mode, userProcesses: handlers.processes.map(\.name), hasGateway: cluster.isEnabled)
+        clusterPlace = ClusterPlace(cluster, gateway: layout.gateway)
     }
 
     /// The largest number of mailboxes on the bus.
@@ -37,6 +43,7 @@ struct ServerConfiguration: Sendable {
     /// Throws an error that names the first invalid setting or missing handler.
     func check() throws(ServerError) {
         try settings.check(mode: mode)
+        try cluster.check()
         guard ports.count <= Int(CRE_MAX_PORTS) else {
             throw .setting("a server has at most \(CRE_MAX_PORTS) ports, got \(ports.count)")
         }
@@ -74,7 +81,13 @@ struct ServerConfiguration: Sendable {
     }
 
     /// The configuration of the shared memory.
-    var busConfig: cre_bus_config { settings.busConfig(nodes: layout.nodes, largestPacket: largestPacket) }
+    var busConfig: cre_bus_config {
+        var config = settings.busConfig(nodes: layout.nodes, largestPacket: largestPacket)
+        if cluster.isEnabled {
+            config.journal_bytes = cre_gateway_journal_bytes(UInt32(cluster.urls.count), UInt32(cluster.maxQueue))
+        }
+        return config
+    }
 
     /// The configuration of an engine, which borrows its pointers for the life of the process.
     func engineConfig() -> cre_engine_config {
@@ -139,6 +152,7 @@ struct ServerConfiguration: Sendable {
                 "processes \(layout.userProcesses.joined(separator: ", "))",
                 "maxConnections \(settings.maxConnections)", "ringSize \(settings.ringSize)",
                 "largest record \(busConfig.max_payload)",
+                "cluster of \(cluster.urls.count) shards, maxQueue \(cluster.isEnabled ? cluster.maxQueue : 0)",
             ] + ports.map { "port \($0.index): \($0.type) \($0.host)" }
         return parameters.map { String($0.map { $0.isNewline ? " " : $0 }) }  // each is a line of its own
     }

@@ -47,6 +47,7 @@ internal import CReactorInternal
         do throws(ServerError) {
             link = try unsafe WorkerLink(
                 id: id, layout: layout, loop: loop, bus: bus, isOwner: sockets != nil,
+                cluster: configuration.clusterPlace?.raw,
                 callbacks: inlet.callbacks(hasEvents: role == .worker, slowAfter: settings.slowHandlerAfter))
         } catch {
             inlet.free()

@@ -59,6 +59,10 @@ package struct Configuration: Codable, Sendable {
     /// Those of TLS 1.2, in OpenSSL's notation.
     package var ciphers: String?
 
+    /// The URL of the Redis of its cluster, which keeps messages of topics "kept:..." and delivers those of "first:..."
+    /// to its own subscribers first.
+    package var cluster: String?
+
     // The scenario
     /// Handlers are asynchronous.
     package var isAsync: Bool?
@@ -134,6 +138,10 @@ extension Configuration {
         server.ports[0].settings.proxyProtocol = proxies.map(ProxyProtocol.init(from:))
         server.ports[0].settings.socketName = socketName
         server.ports[0].settings.http2 = http2
+        guard let cluster else { return }
+        server.cluster = .redis(cluster)
+        server.cluster.topics["kept:*"] = TopicSettings(history: 10_000)
+        server.cluster.topics["first:*"] = TopicSettings(localFirst: true)
     }
 
     package var tls: TLSConfiguration? {

@@ -64,7 +64,7 @@ extension Listed {
 
 extension PushResult: Listed {
     package static let all: [PushResult] = [
-        .sent, .queued, .closed, .notWebSocket, .notStream, .full, .invalid, .failed,
+        .sent, .queued, .closed, .notWebSocket, .notStream, .full, .invalid, .failed, .unavailable,
     ]
 }
 

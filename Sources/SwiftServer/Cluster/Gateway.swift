@@ -1,0 +1,108 @@
+internal import CReactor
+internal import CReactorInternal
+
+/// The connection of this server with its cluster, on the loop of the gateway's process or on a thread of its own.
+@safe final class Gateway {
+    /// What the gateway reports, on its thread.
+    struct Events: Sendable {
+        /// A connection was established or lost, with the cause.
+        let state: @Sendable (_ shard: Int, _ isConnected: Bool, _ cause: String) -> Void
+        /// Messages of a topic with history are no longer available.
+        let lost: @Sendable (_ topic: String) -> Void
+        /// The process of a node has written invalid data.
+        let protocolError: @Sendable (_ node: Int) -> Void
+    }
+
+    private let raw: OpaquePointer
+    private let events: Box
+    private let hasThread: Bool
+
+    /// The owners of sockets, and the place in the cluster.
+    struct Surroundings {
+        let bus: Bus
+        let owners: Range<Int>
+        let place: ClusterPlace
+    }
+
+    /// With a loop the gateway runs there; without one it gets a thread of its own.
+    init(_ cluster: Cluster, _ surroundings: Surroundings, loop: EventLoop?, events: Events) throws(ServerError) {
+        let urls = try cluster.redisURLs()
+        let memory = unsafe BorrowedText()
+        defer { unsafe memory.release() }
+        let events = Box(events)
+        var broker = unsafe cre_broker_config()
+        unsafe broker.size = MemoryLayout<cre_broker_config>.size
+        unsafe broker.shards = UInt32(urls.count)
+        unsafe broker.seed = UInt64.random(in: 1...UInt64.max)
+        unsafe broker.prefix = memory.string(cluster.prefix)
+        unsafe broker.max_queue = UInt32(cluster.maxQueue)
+        if let user = urls[0].user { unsafe broker.user = memory.string(user) }
+        if let password = urls[0].password { unsafe broker.password = memory.string(password) }
+        let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil
+        let name = unsafe cluster.tls.serverName.map { unsafe memory.string($0) }
+        let servers = unsafe urls.map {
+            unsafe cre_cluster_server(
+                host: memory.string($0.host), port: UInt16($0.port), secure: $0.isSecure ? 1 : 0, reserved: 0,
+                tls_name: name)
+        }
+        var gateway: OpaquePointer?
+        let result = unsafe servers.withUnsafeBufferPointer { servers in
+            unsafe withUnsafePointer(to: &broker) { broker in
+                var config = unsafe cre_gateway_config()
+                unsafe config.bus = surroundings.bus.raw
+                unsafe config.place = surroundings.place.raw
+                unsafe config.first_owner = UInt16(surroundings.owners.lowerBound)
+                unsafe config.owner_count = UInt16(surroundings.owners.count)
+                unsafe config.broker = broker
+                unsafe config.servers = servers.baseAddress
+                unsafe config.tls = tls?.raw
+                unsafe config.context = Unmanaged.passUnretained(events).toOpaque()
+                unsafe Gateway.setCallbacks(&config)
+                guard let loop else { return unsafe cre_gateway_start(&config, &gateway) }
+                return unsafe cre_gateway_create(loop.raw, &config, &gateway)
+            }
+        }
+        guard result == 0, let gateway = unsafe gateway else { throw .system("cannot start the gateway", result) }
+        unsafe raw = gateway
+        self.events = events
+        hasThread = loop == nil
+    }
+
+    private static func context(of tls: ClientTLS) throws(ServerError) -> ClientTLSContext {
+        do throws(ClientError) { return try ClientTLSContext(tls) } catch {
+            throw ServerError(code: .tls, message: "cluster.tls: \(error.message)")
+        }
+    }
+
+    private static func setCallbacks(_ config: inout cre_gateway_config) {
+        unsafe config.state = { context, shard, isConnected, error, text, length in
+            let bytes = unsafe UnsafeBufferPointer(start: text, count: length)
+            let reply = unsafe String(decoding: UnsafeRawBufferPointer(bytes), as: UTF8.self)
+            let cause = !reply.isEmpty ? reply : error == 0 ? "the connection was closed" : errorText(error)
+            unsafe Box.from(context).events.state(Int(shard), isConnected, cause)
+        }
+        unsafe config.lost = { context, topic, length in
+            let bytes = unsafe UnsafeRawBufferPointer(start: topic, count: length)
+            unsafe Box.from(context).events.lost(String(decoding: bytes, as: UTF8.self))
+        }
+        unsafe config.violation = { context, node in unsafe Box.from(context).events.protocolError(Int(node)) }
+    }
+
+    /// Whether the cluster has accepted everything that this server has published.
+    var isIdle: Bool { unsafe cre_gateway_is_idle(raw) }
+
+    /// Ends the gateway; one with a thread when it is idle, at the latest after `limit`. The last call.
+    func close(within limit: Duration = .zero) {
+        guard hasThread else { return unsafe cre_gateway_destroy(raw) }
+        unsafe cre_gateway_stop(raw, UInt32(clamping: max(0, limit.milliseconds)))
+    }
+
+    private final class Box: Sendable {
+        let events: Events
+        init(_ events: Events) { self.events = events }
+
+        static func from(_ context: UnsafeMutableRawPointer?) -> Box {
+            unsafe Unmanaged<Box>.fromOpaque(context!).takeUnretainedValue()
+        }
+    }
+}

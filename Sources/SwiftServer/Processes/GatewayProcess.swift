@@ -1,0 +1,93 @@
+internal import CReactorInternal
+internal import Glibc
+
+/// The process that is connected with the cluster. Everything in it happens in the C core, on its loop.
+enum GatewayProcess {
+    private static let idleInterval: Duration = .milliseconds(10)
+    /// For a stop without a limit of its own, in order that messages on their way are still published.
+    private static let defaultLimit: Duration = .seconds(5)
+
+    static func run(_ id: Int, _ context: ServerContext) -> Never {
+        let name = context.layout.name(of: id)
+        unsafe cre_process_set_title("\(context.configuration.processName): \(name)")
+        Log.begin(role: name)
+        do throws(ServerError) {
+            let signals = try WorkerSignals(flags: context.flags, certificates: .none, name: name)
+            let loop = try EventLoop()
+            loop.becomeMainActor()
+            let timers = Timers(loop: loop)
+            Log.retry(on: loop, timers)
+            let gateway = try context.makeGateway(loop: loop)
+            try context.confinement.enter(node: context.layout.node(of: id))
+            let stopper = Stopper(gateway, loop, timers)
+            signals.watch(loop, timers) { limit in stopper.stop(within: limit ?? defaultLimit) }
+            loop.run()
+            gateway.close()
+        } catch {
+            Log.error("\(name) cannot start: \(error.message)")
+            ProcessEnd.exit(1)
+        }
+        ProcessEnd.exit(0)
+    }
+
+    /// Ends the process when everything was published, or the time has passed.
+    @safe private final class Stopper: @unchecked Sendable {
+        // `@unchecked`: used on the loop's thread.
+        private let gateway: Gateway
+        private let loop: EventLoop
+        private let timers: Timers
+        private var end: ContinuousClock.Instant?
+
+        init(_ gateway: Gateway, _ loop: EventLoop, _ timers: Timers) {
+            self.gateway = gateway
+            self.loop = loop
+            self.timers = timers
+        }
+
+        func stop(within limit: Duration) {
+            let isFirst = end == nil
+            end = ContinuousClock.now + limit
+            guard isFirst else { return }
+            _ = timers.start(after: .zero, every: GatewayProcess.idleInterval) { [self] _ in
+                if gateway.isIdle || ContinuousClock.now >= end! { loop.stop() }
+            }
+        }
+    }
+}
+
+extension ServerContext {
+    /// Connects with the cluster, on a loop, or without one on a thread.
+    func makeGateway(loop: EventLoop?) throws(ServerError) -> Gateway {
+        guard let place = configuration.clusterPlace else { throw .setting("there is no cluster") }
+        let log = GatewayLog(shards: configuration.cluster.urls.count)
+        let events = Gateway.Events(
+            state: { log.changed($0, isConnected: $1, $2) },
+            lost: { Log.warning("messages of the topic \"\($0)\" were missed and are no longer available") },
+            protocolError: { [layout] in Log.error("\(layout.name(ofNode: $0)) sent a corrupt record to the gateway") })
+        return try Gateway(
+            configuration.cluster, Gateway.Surroundings(bus: bus, owners: layout.owners, place: place), loop: loop,
+            events: events)
+    }
+}
+
+/// Reports connections with Redis, and the cause of a lost one once.
+private final class GatewayLog: Sendable {
+    private let shards: Int
+    /// The causes of lost connections, by shard.
+    private let causes = Lock([Int: String]())
+
+    init(shards: Int) { self.shards = shards }
+
+    func changed(_ shard: Int, isConnected: Bool, _ cause: String) {
+        let server = shards == 1 ? "Redis" : "shard \(shard) of Redis"
+        let before = causes.withLock { causes in
+            defer { causes[shard] = isConnected ? nil : cause }
+            return causes[shard]
+        }
+        if isConnected {
+            Log.notice("the cluster is connected with \(server)")
+        } else if before != cause {
+            Log.warning("the cluster is not connected with \(server): \(cause); trying again")
+        }
+    }
+}

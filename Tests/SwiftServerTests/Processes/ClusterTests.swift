@@ -1,0 +1,132 @@
+import Glibc
+import SwiftServer
+import TestProtocol
+import Testing
+
+extension ProcessTests {
+    /// Two servers at one Redis.
+    @Suite(.enabled(if: RedisProcess.isInstalled)) struct ClusterTests {
+        /// Starts Redis and two servers, and a client of each.
+        private func run(
+            _ mode: ServerMode, test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+        ) throws {
+            let redis = try RedisProcess()
+            let workers = mode == .single ? 1 : 2
+            let configure: (inout Configuration) -> Void = { $0.cluster = redis.url }
+            try ServerProcess.run(.broadcast, mode, workers: workers, configure) { one in
+                try ServerProcess.run(.broadcast, mode, workers: workers, configure) { other in
+                    let servers = [one, other]
+                    try test(redis, servers, try servers.map { try WebSocketClient(port: $0.port) })
+                }
+            }
+        }
+
+        /// Subscribes, and waits until messages of other servers arrive, too: what a worker publishes behind its
+        /// subscription comes back, and Redis serves both in order.
+        private func subscribe(_ client: WebSocketClient, _ topic: String) throws {
+            #expect(try (client.ask(.subscribe(topic)) as PushResult).isAccepted)
+            #expect(try (client.ask(.subscribe("own")) as PushResult).isAccepted)
+            let (result, text): (PushResult, String) = try client.askAndReceive(.publish("subscribed", to: "own"))
+            #expect(result == .queued && text == "subscribed")
+            #expect(try (client.ask(.unsubscribe("own")) as PushResult).isAccepted)
+        }
+
+        private func publish(_ text: String, to topic: String, by client: WebSocketClient) throws {
+            #expect(try client.ask(.publishToOthers(text, to: topic)) == PushResult.queued)
+        }
+
+        @Test(arguments: ServerMode.allCases) func messagesReachTheSubscribersOfBoth(_ mode: ServerMode) throws {
+            try run(mode) { _, _, clients in
+                for client in clients { try subscribe(client, "news") }
+                let (result, text): (PushResult, String) = try clients[0].askAndReceive(.publish("one", to: "news"))
+                #expect(result == .queued && text == "one")
+                #expect(try clients[1].receiveText() == "one")
+                // All but its sender: a connection of the other server has the same number.
+                try publish("two", to: "news", by: clients[0])
+                #expect(try clients[1].receiveText() == "two")
+                try publish("three", to: "news", by: clients[1])
+                #expect(try clients[0].receiveText() == "three")
+                // Nobody subscribes any more, on one server.
+                #expect(try (clients[1].ask(.unsubscribe("news")) as PushResult).isAccepted)
+                try publish("four", to: "news", by: clients[1])
+                #expect(try clients[0].receiveText() == "four")
+                let large = String(repeating: "large ", count: 100_000)
+                try publish(large, to: "news", by: clients[1])
+                #expect(try clients[0].receiveText() == large)
+                #expect(try clients[1].ask(.publish("nobody", to: "")) == PushResult.invalid)
+            }
+        }
+
+        /// The gateways are killed in turn, and once each Redis, a worker of the subscriber and one of the publisher.
+        @Test(arguments: ServerMode.supervised) func messagesWithHistoryArriveOnceAndInOrder(
+            _ mode: ServerMode
+        ) throws {
+            try run(mode) { redis, servers, clients in
+                for client in clients { try subscribe(client, "kept:a") }
+                let publisher = try WebSocketClient(port: servers[0].port)
+                var number = 0
+                func publish(_ count: Int) throws {
+                    for _ in 0..<count {
+                        try self.publish("\(number)", to: "kept:a", by: publisher)
+                        number += 1
+                    }
+                }
+                var received = 0
+                func receive() throws {
+                    for client in clients {
+                        for expected in received..<number { #expect(try client.receiveText() == "\(expected)") }
+                    }
+                    received = number
+                }
+                for round in 0..<6 {
+                    let victim = servers[round % 2]
+                    let gateway = try victim.process("gateway")
+                    try publish(100)
+                    victim.signal(SIGKILL, to: gateway)
+                    if round == 2 { redis.kill() }
+                    try publish(100)
+                    if round == 2 { try redis.start() }
+                    try receive()
+                    #expect(try victim.process("gateway") != gateway)
+                }
+            }
+        }
+
+        @Test func aKilledWorkerHarmsNoOtherSubscriber() throws {
+            try run(.process) { _, servers, clients in
+                for client in clients { try subscribe(client, "kept:b") }
+                // Its connections stay with the reactors, and so do their subscriptions.
+                for id in 0..<2 {
+                    let worker = try servers[1].process("worker \(id)")
+                    servers[1].signal(SIGKILL, to: worker)
+                    try publish("\(id)", to: "kept:b", by: clients[0])
+                    #expect(try clients[1].receiveText() == "\(id)")
+                }
+            }
+        }
+
+        @Test func withoutRedisMessagesWaitOrAreRefused() throws {
+            try run(.process) { redis, servers, clients in
+                try subscribe(clients[1], "kept:c")
+                try subscribe(clients[0], "first:c")
+                redis.kill()
+                let (result, text): (PushResult, String) = try clients[0].askAndReceive(.publish("now", to: "first:c"))
+                #expect(result == .queued && text == "now")
+                let large = String(repeating: "x", count: 65_536)
+                var accepted = 0
+                try Wait.until("the queue to be full") {
+                    let result: PushResult = try clients[0].ask(.publishToOthers(large, to: "kept:c"))
+                    if result == .queued { accepted += 1 }
+                    return result == .unavailable
+                }
+                try redis.start()
+                for _ in 0..<accepted { #expect(try clients[1].receiveText() == large) }
+                try Wait.until("room for messages") {
+                    try clients[0].ask(.publishToOthers("more", to: "kept:c")) == PushResult.queued
+                }
+                #expect(try clients[1].receiveText() == "more")
+                #expect(servers[0].log.contains("the cluster is not connected with Redis"))
+            }
+        }
+    }
+}

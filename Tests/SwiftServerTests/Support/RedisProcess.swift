@@ -1,0 +1,44 @@
+import Foundation
+
+/// A server of Redis that a test starts and kills. It has a Unix socket, for which no other program can come first, and
+/// keeps its data when it is killed.
+final class RedisProcess {
+    /// Without it tests of clusters are skipped.
+    static let isInstalled = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].contains {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
+
+    private let folder: Folder
+    private var pid: Int32 = 0
+
+    /// The URL for ``Configuration/cluster``.
+    var url: String { "unix:\(folder.file("socket"))" }
+
+    init() throws {
+        folder = try Folder()
+        try start()
+    }
+
+    deinit { kill() }
+
+    func start() throws {
+        // The alarm ends it in case the tests are cut off.
+        let arguments = [
+            "/usr/bin/perl", "-e", "alarm 300; exec @ARGV", "redis-server", "--port", "0", "--unixsocket",
+            folder.file("socket"), "--save", "", "--appendonly", "yes", "--appendfsync", "no", "--dir", folder.path,
+            "--logfile", folder.file("log"),
+        ]
+        let argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
+        defer { for index in unsafe argv.indices { unsafe free(argv[index]) } }
+        let result = unsafe posix_spawn(&pid, argv[0]!, nil, nil, argv, environ)
+        guard result == 0 else { throw SystemError("starting redis-server", result) }
+    }
+
+    /// Kills it without a chance to save anything.
+    func kill() {
+        guard pid > 0 else { return }
+        Glibc.kill(pid, SIGKILL)
+        waitpid(pid, nil, 0)
+        pid = 0
+    }
+}

@@ -1,0 +1,74 @@
+import Testing
+
+@testable import SwiftServer
+
+/// The settings of a cluster.
+@Suite struct ClusterSettingsTests {
+    private func url(_ text: String) throws -> RedisURL { try RedisURL(text) }
+
+    @Test func urls() throws {
+        let plain = try url("redis://10.0.0.5")
+        #expect(plain.host == "10.0.0.5" && plain.port == 6379 && !plain.isSecure && plain.password == nil)
+        let secure = try url("rediss://us%65r:p%40ss%3A@cache.example:7000/")
+        #expect(secure.host == "cache.example" && secure.port == 7000 && secure.isSecure)
+        #expect(secure.user == "user" && secure.password == "p@ss:")
+        #expect(try url("redis://:secret@[::1]:1").host == "::1")
+        #expect(try url("redis://:secret@[::1]:1").user == nil)
+        #expect(try url("unix:/run/redis.sock").port == 0)
+        for bad in [
+            "", "http://a", "redis://", "redis://a/1", "redis://a?x", "redis://a:0", "redis://a:70000", "redis://a:b",
+            "redis://user@a", "redis://user:@a", "redis://u:%zz@a", "redis://u:%@a", "redis://u:%00@a", "unix:",
+            "redis://[::1", "redis://[::1]x", "redis://a b",
+        ] {
+            #expect(throws: ServerError.self, "\(bad)") { _ = try url(bad) }
+        }
+    }
+
+    /// Errors are logged, so they have no password.
+    @Test func errorsHaveNoPasswords() {
+        let error = #expect(throws: ServerError.self) { _ = try url("redis://user:secret@host/1") }
+        #expect(error?.message.contains("secret") == false)
+    }
+
+    @Test func hostAndPassword() throws {
+        var cluster = Cluster.redis(host: "::1", port: 7, user: "a:b", password: "c@d%", tls: ClientTLS())
+        let parsed = try cluster.redisURLs()
+        #expect(parsed.count == 1 && parsed[0].host == "::1" && parsed[0].port == 7 && parsed[0].isSecure)
+        #expect(parsed[0].user == "a:b" && parsed[0].password == "c@d%")
+        try cluster.check()
+        cluster.prefix = "a{b"
+        #expect(throws: ServerError.self) { try cluster.check() }
+    }
+
+    @Test func theMostSpecificPatternComesFirst() throws {
+        var cluster = Cluster.redis("redis://a", "redis://b")
+        cluster.topics["*"] = TopicSettings(history: 1)
+        cluster.topics["chat:*"] = TopicSettings(history: 2)
+        cluster.topics["chat"] = TopicSettings(history: 3)
+        cluster.topics["chat:rooms:*"] = TopicSettings(history: 4)
+        try cluster.check()
+        #expect(cluster.topics.ordered.map(\.settings.history) == [3, 4, 2, 1])
+    }
+
+    @Test func invalidSettings() {
+        func isRefused(_ change: (inout Cluster) -> Void) -> Bool {
+            var cluster = Cluster.redis("redis://a")
+            change(&cluster)
+            do { try cluster.check() } catch { return true }
+            return false
+        }
+        #expect(!isRefused { _ in })
+        #expect(isRefused { $0 = .redis("redis://a", "redis://:other@b") })
+        #expect(isRefused { $0.maxQueue = 1 })
+        #expect(isRefused { $0.prefix = "" })
+        #expect(isRefused { $0.topics[""] = TopicSettings() })
+        #expect(isRefused { $0.topics["a"] = TopicSettings(history: 10_001) })
+        #expect(isRefused { $0.topics["a"] = TopicSettings(history: 1, for: .zero) })
+        #expect(isRefused { $0.topics["a"] = TopicSettings(history: 1, localFirst: true) })
+        #expect(
+            isRefused {
+                $0 = .memory
+                $0.topics["a"] = TopicSettings()
+            })
+    }
+}

@@ -34,6 +34,18 @@ struct Status: Decodable, Sendable {
         let aborted: Int
     }
 
+    struct Cluster: Decodable, Sendable {
+        let shards: Int
+        let connectedShards: Int
+        let topics: Int
+        let queuedBytes: Int
+        let published: Int
+        let received: Int
+        let dropped: Int
+        let skipped: Int
+        let lost: Int
+    }
+
     let version: String
     let mode: String
     let pid: Int32
@@ -48,6 +60,8 @@ struct Status: Decodable, Sendable {
     let memoryBudget: Int
     let ports: [Port]
     let processes: [Process]
+    /// `nil`: there is none.
+    let cluster: Cluster?
     let statistics: [String: Int]
 
     func number(_ name: String) -> Int { statistics[name] ?? 0 }

@@ -36,9 +36,21 @@ enum Report {
                     "reloads",
                     "\(status.reloads.completed) completed, \(status.reloads.aborted) aborted"
                 ),
-            ]
+            ] + (status.cluster.map { [("cluster", cluster($0))] } ?? [])
         let lines = facts.map { "\(Text.padded($0.0, 11))  \(Text.visible($0.1))" }
         return lines + [""] + processes(status).lines
+    }
+
+    private static func cluster(_ now: Status.Cluster) -> String {
+        let state =
+            now.connectedShards == now.shards
+            ? "connected"
+            : now.connectedShards == 0 ? "not connected" : "\(now.connectedShards) of \(now.shards) shards"
+        let losses = [(now.dropped, "dropped"), (now.skipped, "skipped"), (now.lost, "gaps")]
+            .filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
+        let queue = now.queuedBytes > 0 ? ", \(Amount.bytes(Double(now.queuedBytes))) queued" : ""
+        return "\(state); \(now.topics) topics, \(now.published) messages published, \(now.received) received"
+            + queue + losses
     }
 
     private static func processes(_ status: Status) -> Table {

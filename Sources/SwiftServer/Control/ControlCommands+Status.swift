@@ -20,8 +20,21 @@ extension ControlCommands {
             ]),
             "logLevel": JSONText("\(logLevel)"), "maxConnections": JSONText(monitor.maxConnections),
             "memoryBudget": JSONText(monitor.memoryBudget), "ports": JSONText(portList),
-            "processes": JSONText(processList),
+            "processes": JSONText(processList), "cluster": clusterState,
             "statistics": JSONText(raw: String(ServerStatistics(bus, layout).json.dropLast())),
+        ])
+    }
+
+    /// The cluster; null without one.
+    private var clusterState: JSONText {
+        guard monitor.layout.gateway != nil else { return .null }
+        let now = ClusterStatistics(monitor.bus)
+        return JSONText([
+            "shards": JSONText(now.shards), "connectedShards": JSONText(now.connectedShards),
+            "topics": JSONText(now.topics), "queuedBytes": JSONText(now.queuedBytes),
+            "published": JSONText(now.published), "dropped": JSONText(now.dropped),
+            "received": JSONText(now.received), "skipped": JSONText(now.skipped), "invalid": JSONText(now.invalid),
+            "lost": JSONText(now.lost), "connects": JSONText(now.connects), "failures": JSONText(now.failures),
         ])
     }
 

@@ -9,6 +9,7 @@ struct ProcessHandlers: @unchecked Sendable {
     var beforeReload: (() -> Void)?
     var afterReload: (() -> Void)?
     var workerError: ((WorkerFailure) -> Void)?
+    var clusterState: ((ClusterState) -> Void)?
     var workerStart: ((WorkerContext) -> Void)?
     var workerStop: ((WorkerContext) -> Void)?
     var workerExit: ((WorkerContext) -> Void)?

@@ -29,6 +29,11 @@ public struct ClusterStatistics: Sendable, Hashable {
     /// The bytes of messages that wait for the cluster's reply now.
     public let queuedBytes: Int
 
+    var state: ClusterState {
+        guard connectedShards > 0 else { return .lost }
+        return connectedShards < shards ? .partial : .connected
+    }
+
     init(_ bus: Bus) {
         var raw = cre_cluster_stats()
         unsafe cre_bus_get_cluster_stats(bus.raw, &raw)

@@ -12,7 +12,7 @@ extension Monitor {
         return [info] + state + connections(nodes) + traffic(nodes) + http2(nodes) + requests + memory(nodes)
             + loops(nodes)
             + handlers(nodes)
-            + processes(nodes) + tasks
+            + processes(nodes) + tasks + cluster
     }
 
     typealias Nodes = [NodeStatistics]

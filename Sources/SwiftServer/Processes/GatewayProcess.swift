@@ -17,7 +17,7 @@ enum GatewayProcess {
             loop.becomeMainActor()
             let timers = Timers(loop: loop)
             Log.retry(on: loop, timers)
-            let gateway = try context.makeGateway(loop: loop)
+            let gateway = try context.makeGateway(loop, onThread: false)
             try context.confinement.enter(node: context.layout.node(of: id))
             let stopper = Stopper(gateway, loop, timers)
             signals.watch(loop, timers) { limit in stopper.stop(within: limit ?? defaultLimit) }
@@ -56,16 +56,21 @@ enum GatewayProcess {
 }
 
 extension ServerContext {
-    /// Connects with the cluster, on a loop, or without one on a thread.
-    func makeGateway(loop: EventLoop?) throws(ServerError) -> Gateway {
+    /// Connects with the cluster, on the loop or on a thread. Handlers are called on the loop.
+    func makeGateway(_ loop: EventLoop, onThread: Bool) throws(ServerError) -> Gateway {
         guard let place = configuration.clusterPlace else { throw .setting("there is no cluster") }
         let log = GatewayLog(shards: configuration.cluster.urls.count)
+        let notice = ClusterNotice(bus, handlers.clusterState)
         let events = Gateway.Events(
-            state: { log.changed($0, isConnected: $1, $2) },
+            state: {
+                log.changed($0, isConnected: $1, $2)
+                if onThread { loop.post { notice.send() } } else { notice.send() }
+            },
             lost: { Log.warning("messages of the topic \"\($0)\" were missed and are no longer available") },
             protocolError: { [layout] in Log.error("\(layout.name(ofNode: $0)) sent a corrupt record to the gateway") })
         return try Gateway(
-            configuration.cluster, Gateway.Surroundings(bus: bus, owners: layout.owners, place: place), loop: loop,
+            configuration.cluster, Gateway.Surroundings(bus: bus, owners: layout.owners, place: place),
+            loop: onThread ? nil : loop,
             events: events)
     }
 }
@@ -89,5 +94,25 @@ private final class GatewayLog: Sendable {
         } else if before != cause {
             Log.warning("the cluster is not connected with \(server): \(cause); trying again")
         }
+    }
+}
+
+/// Notifies the application of changes of the state.
+@safe private final class ClusterNotice: @unchecked Sendable {
+    // `@unchecked`: used on the loop's thread.
+    private let bus: Bus
+    private let handler: ((ClusterState) -> Void)?
+    private var last: ClusterState?
+
+    init(_ bus: Bus, _ handler: ((ClusterState) -> Void)?) {
+        self.bus = bus
+        self.handler = handler
+    }
+
+    func send() {
+        let state = ClusterStatistics(bus).state
+        guard state != last else { return }
+        last = state
+        handler?(state)
     }
 }

@@ -37,7 +37,7 @@ internal import Synchronization
         defer { runtime.close() }
         try runtime.open()
         let gateway = try context.configuration.clusterPlace.map { _ throws(ServerError) in
-            try context.makeGateway(loop: nil)
+            try context.makeGateway(loop, onThread: true)
         }
         defer { gateway?.close(within: SingleProcess.gatewayLimit) }
         let connections = ControlCommands.ConnectionCommands(

@@ -39,12 +39,12 @@ struct NamedRegistration {
 }
 
 extension ServerEvent.Kind {
-    /// Whether a handler of the event may be asynchronous. Handlers in the master and the manager, and the last ones of
-    /// a worker, may not.
+    /// Whether a handler of the event may be asynchronous. Handlers in the master, the manager and the gateway, and the
+    /// last ones of a worker, may not.
     var mayBeAsync: Bool {
         switch self {
         case .start, .beforeShutdown, .shutdown, .managerStart, .managerStop, .beforeReload, .afterReload,
-            .workerExit, .workerStop, .workerError:
+            .workerExit, .workerStop, .workerError, .clusterState:
             false
         default: true
         }

@@ -1,9 +1,7 @@
 extension Server {
     /// The state of the connections with the ``cluster``. From every process and thread of a started server.
     public var clusterState: ClusterState {
-        guard let statistics = clusterStatistics else { return .none }
-        guard statistics.connectedShards > 0 else { return .lost }
-        return statistics.connectedShards < statistics.shards ? .partial : .connected
+        clusterStatistics?.state ?? .none
     }
 
     /// The numbers of this server's part of the ``cluster``; `nil` without one, and before the start. From every

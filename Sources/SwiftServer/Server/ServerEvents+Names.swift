@@ -66,6 +66,16 @@ extension ServerEvents where Self: Server {
         }
     }
 
+    /// `clusterState`.
+    public func on(
+        _ event: String, file: String = #fileID, line: Int = #line,
+        _ handler: @escaping @MainActor (Self, ClusterState) throws -> Void
+    ) {
+        ports[0].register(NamedRegistration(event, file, line), [.clusterState]) { _ in
+            onClusterState(handler)
+        }
+    }
+
     /// `pipeMessage`.
     public func on(
         _ event: String, file: String = #fileID, line: Int = #line,

@@ -73,6 +73,19 @@ extension ServerEvents where Self: Server {
         }
     }
 
+    /// Called in the gateway, when the connection with the ``Server/cluster`` has changed; at first when it is
+    /// established, or cannot be. In ``ServerMode/single`` it is called where all handlers are. The gateway has no
+    /// connections of clients: it can report the state, for example to a monitoring system.
+    /// ``Server/clusterState`` is the state in every process.
+    public func onClusterState(_ handler: @escaping @MainActor (Self, ClusterState) throws -> Void) {
+        let (owner, direct) = (HandlerOwner(self), MainLoop.direct(handler))
+        register(.clusterState) {
+            processHandlers.clusterState = { state in
+                owner.with { do { try direct($0, state) } catch { HandlerFailures.log(nil, "onClusterState", error) } }
+            }
+        }
+    }
+
     /// Called in each worker and task worker as its first handler, also in one that replaces another: in a reload while
     /// its predecessor still serves. The number is the worker's; those of task workers follow those of workers.
     ///

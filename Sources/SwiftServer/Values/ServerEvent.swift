@@ -3,7 +3,7 @@ public struct ServerEvent: Sendable, Hashable, CaseIterable, CustomStringConvert
     /// The events, by their names.
     enum Kind: String, CaseIterable {
         case start, beforeShutdown, shutdown, managerStart, managerStop, beforeReload, afterReload
-        case workerStart, workerExit, workerStop, workerError, pipeMessage
+        case workerStart, workerExit, workerStop, workerError, pipeMessage, clusterState
         case task, finish, taskError
         case handshake, open, message, request, connect, receive, packet, drain, close
     }
@@ -50,6 +50,8 @@ public struct ServerEvent: Sendable, Hashable, CaseIterable, CustomStringConvert
     public static let workerError = ServerEvent(.workerError)
     /// `onPipeMessage`: another process has sent a message.
     public static let pipeMessage = ServerEvent(.pipeMessage)
+    /// `onClusterState`: the connection with the cluster has changed. In the gateway.
+    public static let clusterState = ServerEvent(.clusterState)
     /// `onTask`: a task was posted. In a task worker.
     public static let task = ServerEvent(.task)
     /// `onFinish`: a task has a result.
@@ -101,6 +103,7 @@ extension ServerEvent.Kind {
             "{ server in }"
         case .workerStart, .workerExit, .workerStop: "{ (server, id: Int) in }"
         case .workerError: "{ (server, failure: WorkerFailure) in }"
+        case .clusterState: "{ (server, state: ClusterState) in }"
         case .pipeMessage: "{ (server, sender: Int, bytes: [UInt8]) in }"
         case .task: "{ (server, task: ServerTask) in }"
         case .finish: "{ (server, id: TaskID, result: [UInt8]) in }"

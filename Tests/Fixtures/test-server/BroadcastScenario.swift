@@ -6,6 +6,9 @@ import TestProtocol
     static func register(_ server: WebSocketServer) {
         server.onOpen { server, request in welcome(request.fd, server) }
         Scenarios.reportClosing(server)
+        server.onClusterState { server, state in
+            Event.clusterState("\(state.rawValue) \(server.clusterState == state)").report()
+        }
         server.onMessage { server, frame in
             guard let command = command(frame) else { return }
             if let answer = run(command, frame.fd, server) { server.answer(answer, to: frame.fd) }

@@ -48,6 +48,7 @@ package enum Event: Codable, Hashable, Sendable {
     case refused(PushResult)
     case detachedPush(PushResult, exists: Bool)
     case masterPush(PushResult)
+    case clusterState(String)
     /// Messages to connections of another kind, and to one that does not exist.
     case wrongKind(push: PushResult, send: PushResult)
     case wrongKindElsewhere(PushResult, PushResult)
@@ -118,7 +119,7 @@ package enum Event: Codable, Hashable, Sendable {
         case wrongKindElsewhere, lateResponse, uploadFailed, readAfterEnd, blocked, received, held
         case ordered, ticked, pushed, taskResult, sentInStart
         case posted, sent, note, finish, taskError, flood, message, process, accepted, timer
-        case takesSignals, windowSignal, ignoresWindowSignals, timers
+        case clusterState, takesSignals, windowSignal, ignoresWindowSignals, timers
     }
 
     /// The names of the cases.

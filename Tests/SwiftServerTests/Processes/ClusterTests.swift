@@ -105,6 +105,44 @@ extension ProcessTests {
             }
         }
 
+        private func exposition(_ server: ServerProcess) throws -> Exposition {
+            let match = try #require(server.log.firstMatch(of: /monitoring 127\.0\.0\.1 port (\d+)/))
+            return try Exposition(Connection(port: #require(Int(match.1))).get("/metrics").body)
+        }
+
+        @Test(arguments: ServerMode.allCases) func theStateIsSeen(_ mode: ServerMode) throws {
+            let redis = try RedisProcess()
+            try ServerProcess.run(
+                .broadcast, mode,
+                {
+                    $0.cluster = redis.url
+                    $0.monitoringPort = 0
+                }
+            ) { server in
+                func state() throws -> String {
+                    try server.event("the state", server.events(.clusterState).count) {
+                        if case .clusterState(let state) = $0 { state } else { nil }
+                    }
+                }
+                try Wait.until("a connection") {
+                    try !server.events(.clusterState).isEmpty && state() == "connected true"
+                }
+                let client = try WebSocketClient(port: server.port)
+                try subscribe(client, "news")
+                try Wait.until("the counts of the gateway") {
+                    let metrics = try exposition(server)
+                    return metrics.sum("swiftserver_cluster_messages_published_total") == 1
+                        && metrics.sum("swiftserver_cluster_messages_received_total") == 1
+                        && metrics.sum("swiftserver_cluster_shards_connected") == 1
+                }
+                redis.kill()
+                try Wait.until("the loss") { try state() == "lost true" }
+                #expect(try exposition(server).sum("swiftserver_cluster_shards_connected") == 0)
+                try redis.start()
+                try Wait.until("another connection") { try state() == "connected true" }
+            }
+        }
+
         @Test func withoutRedisMessagesWaitOrAreRefused() throws {
             try run(.process) { redis, servers, clients in
                 try subscribe(clients[1], "kept:c")

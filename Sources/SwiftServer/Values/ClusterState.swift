@@ -6,6 +6,6 @@ public enum ClusterState: String, Sendable, Hashable {
     case connected
     /// Some shards cannot be reached: their topics wait, the others do not.
     case partial
-    /// No shard can be reached. Published messages wait, up to ``Cluster/maxQueue``.
+    /// No shard can be reached. Published messages wait, up to `maxQueue` of the cluster.
     case lost
 }

@@ -44,21 +44,32 @@ void cre__journal_open(cre__journal *journal, void *memory, uint64_t size) {
     atomic_store(&journal->shown->end, end);
 }
 
+/* Fills the rest of the data, so that the next entry begins at its beginning. Returns that position. */
+static uint64_t skip_rest(const cre__journal *journal, uint64_t end, uint64_t rest) {
+    cre__journal_entry *filler = cre__journal_at(journal, end); /* only its first members have room */
+    filler->size = (uint32_t)rest;
+    filler->state = CRE__ENTRY_DONE;
+    return end + rest;
+}
+
 uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *entry, cre_slice topic,
                              cre_slice envelope, cre_slice message) {
     const uint64_t size =
         cre__round_up(sizeof *entry + topic.length + envelope.length + message.length, UNIT);
-    const uint64_t first = atomic_load_explicit(&journal->shown->first, memory_order_relaxed);
+    uint64_t first = atomic_load_explicit(&journal->shown->first, memory_order_relaxed);
     uint64_t end = atomic_load_explicit(&journal->shown->end, memory_order_relaxed);
-    const uint64_t to_end = journal->capacity - end % journal->capacity;
-    const uint64_t skip = size > to_end ? to_end : 0;
-    if (end - first + skip + size > journal->capacity) return UINT64_MAX;
-    if (skip) {
-        cre__journal_entry *filler = cre__journal_at(journal, end); /* only its first members have room */
-        filler->size = (uint32_t)skip;
-        filler->state = CRE__ENTRY_DONE;
-        end += skip;
+    const uint64_t rest = journal->capacity - end % journal->capacity;
+    if (size > rest) {
+        if (first != end && end - first + rest + size > journal->capacity) return UINT64_MAX;
+        const bool empty = first == end;
+        end = skip_rest(journal, end, rest);
+        if (empty) { /* there is all of it, not only the room before the rest */
+            first = end;
+            atomic_store_explicit(&journal->shown->end, end, memory_order_release);
+            atomic_store_explicit(&journal->shown->first, first, memory_order_release);
+        }
     }
+    if (end - first + size > journal->capacity) return UINT64_MAX;
     cre__journal_entry *own = cre__journal_at(journal, end);
     *own = *entry;
     own->size = (uint32_t)size;
@@ -70,7 +81,7 @@ uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *en
     at += topic.length;
     memcpy(at, envelope.data, envelope.length);
     if (message.length) memcpy(at + envelope.length, message.data, message.length);
-    journal->touched += skip + size;
+    journal->touched += size;
     atomic_store_explicit(&journal->shown->end, end + size, memory_order_release);
     return end;
 }

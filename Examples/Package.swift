@@ -5,7 +5,7 @@ import PackageDescription
 let demos = [
     "hello", "http-push", "http-push-object", "http-400", "server-dump", "straight-line", "straight-line-chat",
     "tcp-echo", "echo-client", "fetch", "slow-task", "process-names", "max-requests", "reload", "tick", "timers",
-    "framing", "mail", "mail-client", "http", "rest", "chat-room", "token", "notifications",
+    "framing", "mail", "mail-client", "http", "rest", "chat-room", "token", "notifications", "cluster",
 ]
 
 let server: Target.Dependency = .product(name: "SwiftServer", package: "SwiftServer")

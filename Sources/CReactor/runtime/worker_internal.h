@@ -88,6 +88,12 @@ static inline bool cre__is_sampled(cre_worker *worker) {
     return --worker->until_sample < 0;
 }
 
+/* The limit of records holds for the connections of this worker, too: whoever owns a connection, a payload is
+ * accepted or refused. */
+static inline bool cre__is_too_large(const cre_worker *worker, size_t length) {
+    return length + sizeof(cre_response) > worker->config.bus->config.max_payload;
+}
+
 /* ---- worker.c ---- */
 
 /* Of an activity's request_taken, whose positions are even, while what is beside it changes. */

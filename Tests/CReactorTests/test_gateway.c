@@ -309,7 +309,9 @@ TEST(an_owner_delivers_a_message_once) {
     kill_gateway(it);
     cre_loop *loop;
     cre_node *node;
-    const cre_node_handlers handlers = { .record = ignore, .taking_first = CRE_MESSAGE_PUBLISH, .taking_last = CRE_MESSAGE_PUBLISH };
+    const cre_node_handlers handlers = { .record = ignore,
+                                         .taking_first = CRE_MESSAGE_PUBLISH,
+                                         .taking_last = CRE_MESSAGE_PUBLISH };
     REQUIRE(cre_loop_create(&loop) == 0);
     REQUIRE(cre_node_open(it->host.bus, GATEWAY, loop, &handlers, NULL, &node) == 0);
     deliver(node, 7, 5, 6, "five");

@@ -197,6 +197,16 @@ void worker_begin(actor *it); /* starts its process */
 void worker_idle(process *it);
 void worker_killed(process *it);
 
+/* ---- waits.c ---- */
+
+client *worker_client(cre_session session);
+/* The handler of a client waits: further events of the client are deferred. */
+void worker_wait(actor *it, uint16_t client_id, uint32_t milliseconds);
+/* Whether the event waits for others of its client. */
+bool worker_defers(actor *it, const cre_record *event);
+/* Whether an actor that is leaving still serves the events of a session. */
+bool worker_keeps(void *context, cre_session session);
+
 /* ---- manager.c ---- */
 
 void manager_start(void);

@@ -192,8 +192,6 @@ static void pause_reading(actor *it, cre_session session, uint32_t milliseconds)
     if (cre_timer_start(it->loop, milliseconds, 0, on_resume, of, &timer)) abort();
 }
 
-static void wait(actor *it, uint16_t client_id, uint32_t milliseconds);
-
 static void act(actor *it, const message *of, cre_session session) {
     const char topic = (char)('a' + of->argument % TOPICS);
     switch (of->action) {
@@ -208,12 +206,6 @@ static void act(actor *it, const message *of, cre_session session) {
     case ACTION_PAUSE: pause_reading(it, session, 1 + of->argument % 16); break;
     default: break;
     }
-}
-
-static client *client_of(cre_session session) {
-    for (uint32_t i = 0; i < model.plan.clients; i++)
-        if (model.clients[i].session == session) return &model.clients[i];
-    return NULL;
 }
 
 static void know(actor *it, client *of, cre_session session) {
@@ -245,7 +237,7 @@ static void serve_message(actor *it, const cre_record *event, const uint8_t *pay
     act(it, of, event->session);
     answer(it, from, head.number, event->session);
     if (of->action == ACTION_CLOSE) cre_worker_close(it->worker, event->session, 4000, NULL, 0);
-    if (of->action == ACTION_WAIT && !model.plan.base) wait(it, from->id, 1 + of->argument % 16);
+    if (of->action == ACTION_WAIT && !model.plan.base) worker_wait(it, from->id, 1 + of->argument % 16);
 }
 
 /* ---- requests ---- */
@@ -335,7 +327,7 @@ static void serve_open(actor *it, const cre_record *event, const uint8_t *payloa
 }
 
 static void serve_close(actor *it, const cre_record *event) {
-    client *of = client_of(event->session);
+    client *of = worker_client(event->session);
     if (!of) { /* its open was lost, and it sent nothing */
         model.unknown_closes++;
         return;
@@ -344,67 +336,12 @@ static void serve_close(actor *it, const cre_record *event) {
     if (of->closes++) violated("client %u was closed twice", of->id);
 }
 
-/* ---- handlers that wait ---- */
-
-typedef struct waiting {
-    actor *worker;
-    uint16_t client;
-} waiting;
-
-static void end_wait(actor *it, lane *of) {
-    const lane before = *of;
-    of->busy = false;
-    of->count = 0;
-    for (uint32_t i = 0; i < before.count; i++)
-        cre_worker_serve_deferred(it->worker, before.tickets[i]);
-}
-
-static void on_waited(void *context, cre_timer *timer) {
-    const waiting *of = context;
-    cre_timer_stop(timer);
-    of->worker->requests--;
-    end_wait(of->worker, &of->worker->lanes[of->client]);
-    cre__free(context);
-}
-
-static void wait(actor *it, uint16_t client_id, uint32_t milliseconds) {
-    if (it->lanes[client_id].busy || it->flushing) return;
-    waiting *of = cre__malloc(sizeof *of);
-    *of = (waiting){ it, client_id };
-    it->lanes[client_id].busy = true;
-    it->requests++;
-    cre_timer *timer;
-    if (cre_timer_start(it->loop, milliseconds, 0, on_waited, of, &timer)) abort();
-}
-
-/* Whether the event waits for others of its client. Where there is no room for it, nothing waits. */
-static bool is_deferred(actor *it, const cre_record *event) {
-    const client *from = client_of(event->session);
-    lane *of = from ? &it->lanes[from->id] : NULL;
-    if (!of || !of->busy || event->kind == CRE_EVENT_REQUEST) return false;
-    const uint32_t ticket = cre_worker_defer(it->worker);
-    trace("node %u defers an event of client %u: %u", it->node, from->id, ticket);
-    if (ticket) {
-        of->tickets[of->count++] = ticket;
-    } else {
-        it->flushing = true;
-        end_wait(it, of);
-        it->flushing = false;
-    }
-    counted.deferred += ticket != 0;
-    return ticket != 0;
-}
-
-/* Of a process that is leaving. */
-static bool keeps(void *context, cre_session session) {
-    const client *of = client_of(session);
-    return of && ((actor *)context)->lanes[of->id].busy;
-}
+/* ---- events ---- */
 
 static void on_event(void *context, const cre_record *event, uint8_t *payload) {
     actor *it = context;
     begin_record(it);
-    if (is_deferred(it, event)) return;
+    if (worker_defers(it, event)) return;
     switch (event->kind) {
     case CRE_EVENT_OPEN: serve_open(it, event, payload); break;
     case CRE_EVENT_CLOSE: serve_close(it, event); break;
@@ -416,7 +353,7 @@ static void on_event(void *context, const cre_record *event, uint8_t *payload) {
         do {
             begin_record(it);
             serve_message(it, &next, payload);
-        } while (!keeps(it, session) && cre_worker_take_message(it->worker, session, &next, &payload));
+        } while (!worker_keeps(it, session) && cre_worker_take_message(it->worker, session, &next, &payload));
         break;
     }
     default: break;
@@ -588,7 +525,7 @@ static void run_worker(process *self) {
                                  .on_message = on_message,
                                  .violation = on_violation,
                                  .repaired = on_repaired,
-                                 .keeps = keeps,
+                                 .keeps = worker_keeps,
                                  .context = it,
                                  .first_owner = (uint16_t)first_owner(),
                                  .owner_count = (uint16_t)owner_count(),

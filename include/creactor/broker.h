@@ -146,7 +146,7 @@ CRE_API bool cre_broker_is_connected(const cre_broker *broker, uint32_t shard);
 CRE_NODISCARD CRE_API int cre_broker_subscribe(cre_broker *broker, cre_slice topic, bool history);
 
 /** As cre_broker_subscribe, for a topic with history of which the messages up to `position` are known: the
- * first one is the one after it, or `lost` is called. */
+ * first one is the one after it, or `lost` is called. Returns what cre_broker_subscribe does. */
 CRE_NODISCARD CRE_API int cre_broker_resume(cre_broker *broker, cre_slice topic,
                                             cre_broker_position position);
 
@@ -168,7 +168,7 @@ CRE_NODISCARD CRE_API int cre_broker_publish(cre_broker *broker, cre_slice topic
 
 /** As cre_broker_publish, for a message with history that a predecessor may have published: of all messages
  * with the same `publisher` and `id` within five minutes one is published. A broker that calls this must give
- * all of its messages with history an id. */
+ * all of its messages with history an id. Returns what cre_broker_publish does. */
 CRE_NODISCARD CRE_API int cre_broker_publish_again(cre_broker *broker, cre_slice topic, cre_slice payload,
                                                    cre_broker_history history, uint64_t id, uint64_t tag);
 

@@ -115,9 +115,8 @@ static inline void take_from_ring(cre_node *node, uint32_t from, const cre_recor
 
 static void take_from_spill(cre_node *node, uint32_t from, const cre_record *record) {
     cre__spill *spill = &node->in[from].spill;
-    if (is_announced(node, record) &&
-        announce(node, from, record, atomic_load(&spill->control->taken),
-                 spill->own + cre__record_size(record->length)))
+    if (is_announced(node, record) && announce(node, from, record, atomic_load(&spill->control->taken),
+                                               spill->own + cre__record_size(record->length)))
         return;
     cre__spill_take(spill, record);
 }

@@ -20,7 +20,8 @@ static int send_checked(cre_worker *worker, const cre_record *command, const cre
 static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
                    unsigned options, uint16_t status, const void *fields, size_t fields_length,
                    const void *body, size_t length) {
-    if (fields_length > CRE_HTTP_MAX_HEAD || cre__is_too_large(worker, fields_length + length)) return CRE_ELIMIT;
+    if (fields_length > CRE_HTTP_MAX_HEAD || cre__is_too_large(worker, fields_length + length))
+        return CRE_ELIMIT;
     if (options & CRE_RESPOND_CLOSE) record_flags |= CRE_RECORD_CLOSE;
     cre_record command = {
         .kind = CRE_COMMAND_RESPOND, .opcode = request, .flags = record_flags, .session = session

@@ -128,8 +128,8 @@ typedef struct cre_node_handlers {
      * large one: a successor will not receive it when cre__bus_taken returns `mark`. Not for records of
      * cre_node_take_next.
      *
-     * NULL with such kinds: a record of one of them that came in one piece is taken when `record` has returned
-     * CRE_NODE_TAKE, as it must for each of these records. Until then a successor receives it. */
+     * NULL with such kinds: a record of one of them that came in one piece is taken when `record` has
+     * returned CRE_NODE_TAKE, as it must for each of these records. Until then a successor receives it. */
     void (*taking)(void *context, uint32_t from, const cre_record *record, uint64_t mark);
     uint8_t taking_first, taking_last; /* 0: `taking` is not called */
     /** The end of a large record of `from` was dropped, since a predecessor that died had read its beginning.

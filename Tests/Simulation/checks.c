@@ -121,6 +121,7 @@ static void check_client(const client *of) {
 }
 
 static void check_publish(const item *it, uint32_t number, uint64_t *skipped) {
+    if (it->late) return;
     for (uint32_t id = 0; id < model.plan.clients; id++) {
         const client *of = &model.clients[id];
         const uint64_t since = of->subscribed_at[it->to];

@@ -68,6 +68,8 @@ typedef struct item {
     uint8_t argument; /* of a task: how it goes; and its kind */
     uint8_t task_kind;
     bool certain; /* its sender went on after it: it must arrive */
+    bool
+        late; /* a PUBLISH that was deferred until its client left: subscribers need not have stayed for it */
     uint8_t begun, finals;
     uint64_t number;  /* of the task; 0: not known */
     uint64_t moment;  /* of its sending */

@@ -87,9 +87,11 @@ static void settle(actor *it, const item *of, int result) {
     if (!result) add_effect(it, EFFECT_ITEM, 0, number_of(of));
 }
 
-static void publish(actor *it, uint32_t topic, uint32_t length) {
+static void publish(actor *it, uint32_t topic, uint32_t length, cre_session asking) {
     item *of = new_item(it, ITEM_PUBLISH, topic);
     if (!of) return;
+    const client *from = asking ? worker_client(asking) : NULL;
+    of->late = from && from->state >= CLIENT_LEAVING;
     const char name = (char)('a' + topic);
     pushed data;
     const size_t size = compose(&data, it, PAYLOAD_PUBLISHED, number_of(of), length);
@@ -196,7 +198,7 @@ static void act(actor *it, const message *of, cre_session session) {
     const char topic = (char)('a' + of->argument % TOPICS);
     switch (of->action) {
     case ACTION_SUBSCRIBE: (void)cre_worker_subscribe(it->worker, session, &topic, 1, true); break;
-    case ACTION_PUBLISH: publish(it, of->argument % TOPICS, of->length); break;
+    case ACTION_PUBLISH: publish(it, of->argument % TOPICS, of->length, session); break;
     case ACTION_CROSS: push_across(it, of->argument % model.plan.clients, of->length); break;
     case ACTION_TASK:
         if (model.plan.task_workers) post_task(it, of->argument, of->length);

@@ -29,6 +29,8 @@ typedef struct cre_record {
 
 /** The message or frame is complete (the FIN bit of a pushed frame). */
 #define CRE_RECORD_FINAL 0x0001u
+/** ABANDON: only the request of this number, not those before it. */
+#define CRE_RECORD_ONLY 0x0001u
 /** RESPOND: close the connection after the response. REQUEST_BODY: the body is incomplete. */
 #define CRE_RECORD_CLOSE 0x0002u
 /** RESPOND: the body continues with RESPOND_BODY. REQUEST: the body follows as REQUEST_BODY. */

@@ -50,6 +50,7 @@ static void find_entries(cre__backlog *backlog) {
         cre__backlog_entry *entry = &backlog->entries[i];
         *entry = (cre__backlog_entry){ .order = atomic_load(&slot->order),
                                        .record = slot->record,
+                                       .mark = slot->mark,
                                        .granule = slot->granule };
         if (!entry->order || !cre__arena_keep(&backlog->arena, entry->granule, size_of(&entry->record))) {
             set_order(backlog, i, 0);
@@ -97,7 +98,8 @@ static uint32_t take_slot(cre__backlog *backlog) {
     return backlog->used;
 }
 
-uint32_t cre__backlog_add(cre__backlog *backlog, const cre_record *record, const uint8_t *payload) {
+uint32_t cre__backlog_add(cre__backlog *backlog, const cre_record *record, const uint8_t *payload,
+                          uint64_t mark) {
     if (!backlog->control || size_of(record) > backlog->bytes || open_memory(backlog)) return 0;
     uint8_t *room = cre__arena_take(&backlog->arena, size_of(record));
     const uint32_t ticket = room ? take_slot(backlog) : 0;
@@ -107,9 +109,11 @@ uint32_t cre__backlog_add(cre__backlog *backlog, const cre_record *record, const
     }
     if (record->length) memcpy(room, payload, record->length);
     const uint32_t granule = (uint32_t)((size_t)(room - backlog->memory) / CRE__BACKLOG_GRANULE);
-    backlog->entries[ticket - 1] =
-        (cre__backlog_entry){ .order = ++backlog->last_order, .record = *record, .granule = granule };
+    backlog->entries[ticket - 1] = (cre__backlog_entry){
+        .order = ++backlog->last_order, .record = *record, .mark = mark, .granule = granule
+    };
     backlog->slots[ticket - 1].record = *record;
+    backlog->slots[ticket - 1].mark = mark;
     backlog->slots[ticket - 1].granule = granule;
     set_order(backlog, ticket - 1, backlog->last_order);
     backlog->count++;
@@ -119,6 +123,24 @@ uint32_t cre__backlog_add(cre__backlog *backlog, const cre_record *record, const
 static cre__backlog_entry *entry_of(const cre__backlog *backlog, uint32_t ticket) {
     if (!ticket || ticket > backlog->used || !backlog->entries[ticket - 1].order) return NULL;
     return &backlog->entries[ticket - 1];
+}
+
+bool cre__backlog_has_mark(const cre__backlog *backlog, cre_session session, uint64_t mark) {
+    for (uint32_t i = 0; i < backlog->used; i++) {
+        const cre__backlog_entry *entry = &backlog->entries[i];
+        if (entry->order && entry->record.session == session && entry->mark == mark) return true;
+    }
+    return false;
+}
+
+bool cre__backlog_has_like(const cre__backlog *backlog, const cre_record *record) {
+    for (uint32_t i = 0; i < backlog->used; i++) {
+        const cre__backlog_entry *entry = &backlog->entries[i];
+        if (entry->order && entry->record.session == record->session && entry->record.kind == record->kind &&
+            entry->record.opcode == record->opcode)
+            return true;
+    }
+    return false;
 }
 
 bool cre__backlog_has(const cre__backlog *backlog, uint32_t ticket) {

@@ -25,6 +25,7 @@
 typedef struct cre__backlog_slot {
     cre_record record;
     _Atomic uint64_t order; /* in which the entries were added; 0: free */
+    uint64_t mark;          /* of who added it */
     uint32_t granule;       /* where the payload begins */
     uint32_t unused;
 } cre__backlog_slot;
@@ -37,6 +38,7 @@ typedef struct cre__backlog_control {
 typedef struct cre__backlog_entry {
     uint64_t order; /* 0: the slot is free */
     cre_record record;
+    uint64_t mark;
     uint32_t granule;
     uint32_t next_free;
 } cre__backlog_entry;
@@ -65,8 +67,9 @@ int cre__backlog_open(cre__backlog *backlog, void *memory, uint32_t bytes);
 void cre__backlog_close(cre__backlog *backlog);
 
 /* Adds a record. Returns its ticket, which is valid until the entry is removed, or 0 when there is no room or
- * no memory. */
-uint32_t cre__backlog_add(cre__backlog *backlog, const cre_record *record, const uint8_t *payload);
+ * no memory. By `mark`, unless that is 0, a successor finds the entry. */
+uint32_t cre__backlog_add(cre__backlog *backlog, const cre_record *record, const uint8_t *payload,
+                          uint64_t mark);
 
 /* Removes an entry: a successor will not find it. Unknown tickets are ignored. */
 void cre__backlog_remove(cre__backlog *backlog, uint32_t ticket);
@@ -75,6 +78,9 @@ void cre__backlog_remove(cre__backlog *backlog, uint32_t ticket);
  * CRE_ENOMEM. */
 int cre__backlog_list(const cre__backlog *backlog, uint32_t *tickets);
 
+/* Whether there is an entry of the session with this mark, or with this kind and opcode. */
+bool cre__backlog_has_mark(const cre__backlog *backlog, cre_session session, uint64_t mark);
+bool cre__backlog_has_like(const cre__backlog *backlog, const cre_record *record);
 bool cre__backlog_has(const cre__backlog *backlog, uint32_t ticket);
 /* Returns the payload of an entry, which must exist, and its record. */
 uint8_t *cre__backlog_find(const cre__backlog *backlog, uint32_t ticket, cre_record *record);

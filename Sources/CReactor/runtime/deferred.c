@@ -24,7 +24,7 @@ uint32_t cre_worker_defer(cre_worker *worker) {
     const uint32_t replayed = worker->replayed;
     if (!event || !may_be_deferred(event)) return 0;
     worker->event = NULL; /* once */
-    if (!replayed) return cre__backlog_add(&worker->backlog, event, worker->payload);
+    if (!replayed) return cre__backlog_add(&worker->backlog, event, worker->payload, 0);
     cre__backlog_show(&worker->backlog, replayed, true);
     worker->replayed = 0;
     return replayed;
@@ -121,13 +121,13 @@ bool cre__leave_event(cre_worker *worker, const cre_record *event, const uint8_t
     if (event->kind == CRE_EVENT_PACKET || event->kind == CRE_EVENT_DRAINED ||
         event->kind == CRE_EVENT_FULL || worker->config.keeps(worker->config.context, event->session))
         return false;
-    if (!cre__backlog_add(&worker->backlog, event, payload)) {
+    /* The position behind it, by which its successor knows that it was not lost: worker.c. */
+    const bool announced = event->kind == CRE_EVENT_REQUEST || event->kind == CRE_EVENT_REQUEST_BODY;
+    const uint64_t mark = announced ? atomic_load(&worker->activity->request_taken) : 0;
+    if (!cre__backlog_add(&worker->backlog, event, payload, mark)) {
         cre_worker_stop_receiving(worker);
         return false;
     }
-    /* The successor serves it, and must not abandon it. */
-    if (event->kind == CRE_EVENT_REQUEST || event->kind == CRE_EVENT_REQUEST_BODY)
-        atomic_store_explicit(&worker->activity->request_taken, CRE__REQUEST_NOT_TAKEN, memory_order_relaxed);
     if (!has_room(worker)) cre_worker_stop_receiving(worker);
     return true;
 }

@@ -12,6 +12,8 @@
 
 /* Of a slot's request_taken; below it is the request's number. */
 enum { TAKEN = 256, MARKED = 512 };
+/* Of an activity's request_taken, whose positions are even, while what is beside it changes. */
+enum { NOT_TAKEN = 1 };
 
 /* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
 static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
@@ -100,11 +102,13 @@ static void abandon_last_request(cre_worker *worker) {
     const uint32_t from = atomic_load_explicit(&activity->request_from, memory_order_relaxed);
     const cre_record command = {
         .kind = CRE_COMMAND_ABANDON,
+        .flags = CRE_RECORD_ONLY, /* those before it are perhaps in the backlog */
         .opcode = (uint8_t)atomic_load_explicit(&activity->request_number, memory_order_relaxed),
         .session = atomic_load_explicit(&activity->request_session, memory_order_relaxed),
     };
     if (!command.session || from >= config->bus->config.nodes ||
-        cre__bus_taken(config->bus, from, config->node) != mark)
+        cre__bus_taken(config->bus, from, config->node) != mark ||
+        cre__backlog_has_mark(&worker->backlog, command.session, mark))
         return;
     cre_worker_command(worker, &command, NULL, 0);
 }
@@ -130,6 +134,11 @@ static void take_over_from_predecessor(cre_worker *worker) {
             }
             uint32_t taken = atomic_load_explicit(&slot->request_taken, memory_order_relaxed);
             if (!(taken & TAKEN)) continue;
+            /* The predecessor may have died when it had just begun to serve it from the backlog. */
+            const cre_record request = { .kind = CRE_EVENT_REQUEST,
+                                         .opcode = (uint8_t)taken,
+                                         .session = sessions[i] };
+            if (cre__backlog_has_like(&worker->backlog, &request)) taken--;
             command =
                 (cre_record){ .kind = CRE_COMMAND_ABANDON, .opcode = (uint8_t)taken, .session = sessions[i] };
             cre_worker_command(worker, &command, NULL, 0);
@@ -142,7 +151,7 @@ static void take_over_from_predecessor(cre_worker *worker) {
 static void on_taking(void *context, uint32_t from, const cre_record *request, uint64_t mark) {
     cre__activity_block *activity = ((cre_worker *)context)->activity;
     if (request->kind != CRE_EVENT_REQUEST && request->kind != CRE_EVENT_REQUEST_BODY) return;
-    atomic_store_explicit(&activity->request_taken, CRE__REQUEST_NOT_TAKEN, memory_order_relaxed);
+    atomic_store_explicit(&activity->request_taken, NOT_TAKEN, memory_order_relaxed);
     atomic_store_explicit(&activity->request_session, request->session, memory_order_release);
     atomic_store_explicit(&activity->request_number, request->opcode, memory_order_relaxed);
     atomic_store_explicit(&activity->request_from, from, memory_order_relaxed);
@@ -168,6 +177,7 @@ static void on_rest(void *context, uint32_t from, const cre_record *record) {
     if (record->kind == CRE_MESSAGE_TASK) cre__message_crashed(worker, from, record);
     if (record->kind != CRE_EVENT_REQUEST) return;
     cre_record command = { .kind = CRE_COMMAND_ABANDON,
+                           .flags = CRE_RECORD_ONLY,
                            .opcode = record->opcode,
                            .session = record->session };
     cre_worker_command(worker, &command, NULL, 0);

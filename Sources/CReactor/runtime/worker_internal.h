@@ -96,9 +96,6 @@ static inline bool cre__is_too_large(const cre_worker *worker, size_t length) {
 
 /* ---- worker.c ---- */
 
-/* Of an activity's request_taken, whose positions are even, while what is beside it changes. */
-enum { CRE__REQUEST_NOT_TAKEN = 1 };
-
 /* Shows successors which request of its connection this worker has taken last. */
 void cre__show_taken(cre_worker *worker, const cre_record *request);
 

@@ -206,10 +206,11 @@ static int abandon(cre__conn *conn, uint8_t ahead) {
 }
 
 /* From the last one on, as an answer to the first one may be followed by others. */
-static int abandon_up_to(cre__conn *conn, uint8_t last) {
+static int abandon_requests(cre__conn *conn, const cre_record *command) {
     cre__http1 *http = cre__http1_of(conn);
-    uint8_t ahead = (uint8_t)(last - http->first);
+    uint8_t ahead = (uint8_t)(command->opcode - http->first);
     if (ahead >= http->count) return 0; /* all of them are answered */
+    if (command->flags & CRE_RECORD_ONLY) return abandon(conn, ahead);
     int result = 0;
     for (int i = ahead; i >= 0 && cre__http1_serves(conn); i--)
         result = abandon(conn, (uint8_t)i);
@@ -219,7 +220,7 @@ static int abandon_up_to(cre__conn *conn, uint8_t last) {
 int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *parts, int count, int policy) {
     cre__http1 *http = cre__http1_of(conn);
     if (!cre__http1_serves(conn)) return CRE_ENO_REQUEST;
-    if (command->kind == CRE_COMMAND_ABANDON) return abandon_up_to(conn, command->opcode);
+    if (command->kind == CRE_COMMAND_ABANDON) return abandon_requests(conn, command);
     uint8_t ahead = (uint8_t)(command->opcode - http->first);
     if (ahead >= http->count) return CRE_ENO_REQUEST;
     if (command->kind == CRE_COMMAND_CONTINUE) return cre__http1_body_continue(conn);

@@ -89,7 +89,7 @@ class CheckLayers(unittest.TestCase):
 
     def test_private_header_of_another_layer(self):
         self.source("loop/loop_internal.h")
-        self.source("runtime/worker.c", '"loop/loop_internal.h"')
+        self.source("gateway/gateway.c", '"loop/loop_internal.h"')
         self.assert_fails("is internal to loop")
         self.source("core/block_internal.h")
         self.source("loop/loop.c", '"core/block_internal.h"')

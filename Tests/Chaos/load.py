@@ -94,6 +94,8 @@ class Load:
         """All processes are there, and everything that was sent is answered or known to be lost."""
         if not self.serve(PATIENCE, self.is_complete, self.load):
             self.problems.append(f"not all processes came back: {self.server.processes()}")
+        # Responses and bodies in pieces take a while, and each death cuts those of its worker.
+        self.serve(PATIENCE, lambda: all(client.answered for client in self.clients), self.load)
 
         def finish():
             # The answer to the last message shows that no earlier answer will follow. It may be the one that is lost.

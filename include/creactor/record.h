@@ -214,7 +214,8 @@ typedef enum cre_interest {
 
 /** The position of a message among those of its topic in the cluster. An epoch of 0: it has none. */
 typedef struct cre_topic_position {
-    uint64_t epoch, offset;
+    uint64_t epoch;  /**< changes when the positions of the topic begin again */
+    uint64_t offset; /**< counts the messages of the epoch */
 } cre_topic_position;
 
 /** The beginning of a DELIVER, before the topic and the message. */

@@ -55,11 +55,16 @@ async function echo() {
         // The server repeats the code alone.
         assert.deepStrictEqual(await client.next(), { close: 4001, reason: "" });
     }
-    const large = new Client("", { perMessageDeflate: false });
-    await large.opened;
-    large.socket.on("error", () => {});
-    large.socket.send("x".repeat((1 << 20) + 1));
-    assert.strictEqual((await large.next()).close, 1009);
+    // A proxy whose server has closed may close with input that it has not read; its reset can overtake the close frame.
+    let code = 1006;
+    for (let tries = 0; tries < 3 && code === 1006; tries++) {
+        const large = new Client("", { perMessageDeflate: false });
+        await large.opened;
+        large.socket.on("error", () => {});
+        large.socket.send("x".repeat((1 << 20) + 1));
+        code = (await large.next()).close;
+    }
+    assert.strictEqual(code, 1009);
 
     // A handshake may be answered before `onOpen` has run: a connection is subscribed when its own message has come back.
     // Clients that test beside this one broadcast, too.

@@ -140,7 +140,7 @@ static void receive_payload(client *it, const uint8_t *data, size_t length) {
         trace("client %u receives answer %u", it->id, head.number);
         if (of->received++) violated("client %u received answer %u twice", it->id, head.number);
         if (!of->served) violated("client %u received answer %u of nobody", it->id, head.number);
-        if (of->action == ACTION_SUBSCRIBE && !it->subscribed_at[of->argument % TOPICS])
+        if (of->action == ACTION_SUBSCRIBE && !of->declined && !it->subscribed_at[of->argument % TOPICS])
             it->subscribed_at[of->argument % TOPICS] = ++model.moments;
         return;
     }

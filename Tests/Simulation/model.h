@@ -54,6 +54,7 @@ typedef struct message {
     uint8_t action, argument;
     uint16_t length;
     bool sent, certain, refused, began;
+    bool declined; /* a SUBSCRIBE for which there was no room */
     uint8_t served, received;
     uint16_t status; /* of a request's response */
 } message;

@@ -194,10 +194,12 @@ static void pause_reading(actor *it, cre_session session, uint32_t milliseconds)
     if (cre_timer_start(it->loop, milliseconds, 0, on_resume, of, &timer)) abort();
 }
 
-static void act(actor *it, const message *of, cre_session session) {
+static void act(actor *it, message *of, cre_session session) {
     const char topic = (char)('a' + of->argument % TOPICS);
     switch (of->action) {
-    case ACTION_SUBSCRIBE: (void)cre_worker_subscribe(it->worker, session, &topic, 1, true); break;
+    case ACTION_SUBSCRIBE:
+        of->declined = cre_worker_subscribe(it->worker, session, &topic, 1, true) != 0;
+        break;
     case ACTION_PUBLISH: publish(it, of->argument % TOPICS, of->length, session); break;
     case ACTION_CROSS: push_across(it, of->argument % model.plan.clients, of->length); break;
     case ACTION_TASK:

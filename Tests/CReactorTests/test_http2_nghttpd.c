@@ -145,7 +145,7 @@ TEST(many_requests_with_a_limit_of_the_server) {
     nghttpd_stop();
 }
 
-/* Uploads through small windows of the server, padded frames, and trailers behind what comes back. */
+/* Uploads through small windows of the server, padded frames, and trailers behind the echoed body. */
 TEST(uploads_and_trailers) {
     static const char *const options[] = { "--echo-upload", "--trailer",        "x-sum: 1", "--padding",
                                            "100",           "--window-bits=14", NULL };

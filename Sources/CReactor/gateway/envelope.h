@@ -23,7 +23,7 @@ typedef struct cre__envelope {
     cre_slice message;
 } cre__envelope;
 
-/* Writes what comes before the message. Returns its length. */
+/* Writes the envelope in front of a message. Returns its length. */
 size_t cre__envelope_put(uint8_t out[CRE__MAX_ENVELOPE], const cre__envelope *envelope);
 
 /* Reads a whole one. The message is a part of `bytes`. False: it is malformed. */

@@ -5,8 +5,8 @@
 #include "loop/loop_internal.h"
 #include "runtime/worker_internal.h"
 
-/* A request is abandoned with its worker, a piece of a body has a reader or none, and the others only notify.
- */
+/* Requests and their bodies are abandoned with their worker, packets may be lost, and notifications are for
+ * the process that sends the output. */
 static bool may_be_deferred(const cre_record *event) {
     switch ((cre_event)event->kind) {
     case CRE_EVENT_OPEN:

@@ -39,32 +39,37 @@ run_step() { # yes|no NAME COMMAND...
     failed_steps+=("$name")
 }
 
-# start_build NAME COMMAND...: a build_step that runs beside those that follow. finish_build NAME waits for it and reports
-# it; with the end of the script it ends, too.
-declare -A started_builds=()
-trap stop_builds EXIT
+# start_step and start_build NAME COMMAND...: a step or build_step that runs beside those that follow, with the CPU time that
+# they leave. finish NAME waits for it and reports it; with the end of the script it ends, too.
+declare -A started=()
+trap stop_started EXIT
 
-start_build() {
-    local report=$logs/${1//[^A-Za-z0-9+]/-}.report
+start_step() { start no "$@"; }
+
+start_build() { start yes "$@"; }
+
+start() { # yes|no NAME COMMAND...
+    local report=$logs/${2//[^A-Za-z0-9+]/-}.report
     mkdir -p "$logs"
     set -m # a process group of its own
     (
-        run_step yes "$@"
-        ! step_failed "$1"
+        { chrt --idle --pid 0 "$BASHPID" || renice -n 19 "$BASHPID"; } >/dev/null 2>&1
+        run_step "$@"
+        ! step_failed "$2"
     ) >"$report" 2>&1 </dev/null &
     set +m
-    started_builds[$1]=$!
+    started[$2]=$!
 }
 
-finish_build() { # NAME
-    wait "${started_builds[$1]}" || failed_steps+=("$1")
-    unset "started_builds[$1]"
+finish() { # NAME
+    wait "${started[$1]}" || failed_steps+=("$1")
+    unset "started[$1]"
     cat "$logs/${1//[^A-Za-z0-9+]/-}.report"
 }
 
-stop_builds() {
+stop_started() {
     local pid
-    for pid in "${started_builds[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+    for pid in "${started[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
 }
 
 # What test runners and compilers say of failures, which may stand far above the end of a log.

@@ -198,7 +198,26 @@ typedef enum cre_message {
      * in PUBLISH; opcode 0: there is no message, only a position. Payload: cre_delivery, the topic, the
      * message. */
     CRE_MESSAGE_DELIVER = 168,
+    /** A question of a process to the gateway. `session` is the sender's number of it, `opcode` a
+     * cre_question. Payload: what the question is about. */
+    CRE_MESSAGE_ASK = 169,
+    /** A part of the answer, from the gateway or a process that owns sockets, with the same `session`;
+     * CRE_RECORD_FINAL: the last one. Payload: cre_answer, and what the question is for. */
+    CRE_MESSAGE_ANSWER = 170,
 } cre_message;
+
+/** The kinds of an ASK, with their payloads. */
+typedef enum cre_question {
+    /** The position of the last message of a topic with history. Payload: the topic. Answer: a
+     * cre_topic_position. */
+    CRE_QUESTION_POSITION = 1,
+} cre_question;
+
+/** The beginning of each part of an answer. */
+typedef struct cre_answer {
+    int32_t result; /**< 0, or a negative error, which has nothing behind it */
+    uint32_t reserved;
+} cre_answer;
 
 /** The kinds of an INTEREST. */
 typedef enum cre_interest {

@@ -8,20 +8,6 @@
 
 /* ---- callbacks of the broker ---- */
 
-static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
-    (void)context;
-    (void)tag;
-    (void)payload;
-    (void)position;
-}
-
-static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
-    (void)context;
-    (void)tag;
-    (void)result;
-    (void)position;
-}
-
 static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
     cre_gateway *gateway = context;
     const bool connected = state == CRE_BROKER_CONNECTED;
@@ -40,8 +26,8 @@ static const cre_broker_handlers handlers = {
     .subscribed = cre__gateway_subscribed,
     .lost = cre__gateway_lost,
     .published = cre__gateway_published,
-    .missed = on_missed,
-    .recovered = on_recovered,
+    .missed = cre__gateway_missed,
+    .recovered = cre__gateway_recovered,
     .state = on_state,
 };
 
@@ -51,6 +37,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     switch (record->kind) {
     case CRE_MESSAGE_PUBLISH: return cre__gateway_publish(context, from, record, payload);
     case CRE_MESSAGE_INTEREST: return cre__gateway_interest(context, from, record, payload);
+    case CRE_MESSAGE_ASK: return cre__gateway_asked(context, from, record, payload);
     case CRE_MESSAGE_PIPE: return 0; /* nobody is there to read it */
     default: return CRE_EINVALID;
     }
@@ -164,6 +151,7 @@ void cre_gateway_destroy(cre_gateway *gateway) {
     cre_timer_stop(gateway->ticks);
     cre_node_close(gateway->node);
     cre_cluster_destroy(gateway->cluster);
+    cre__gateway_drop_recoveries(gateway);
     if (gateway->wants.buckets) cre__wants_deinit(&gateway->wants);
     if (gateway->shown) show_start(gateway);
     cre__free(gateway->awaited);

@@ -9,6 +9,14 @@
 #include "gateway/wants.h"
 #include "link/bus_internal.h"
 
+/* A process that has asked, and its number of the question. */
+typedef struct cre__asker {
+    uint32_t node;
+    uint64_t number;
+} cre__asker;
+
+typedef struct cre__recovering cre__recovering;
+
 struct cre_gateway {
     cre_gateway_config config;
     cre_loop *loop;
@@ -21,13 +29,15 @@ struct cre_gateway {
     cre__journal journals[CRE_BROKER_MAX_SHARDS];
     uint64_t connected; /* bits of shards */
     cre__wants wants;
-    uint64_t *awaited;  /* bits of owners whose first report is awaited */
-    bool subscribes;    /* their topics are known: subscriptions go to the cluster */
-    bool incomplete;    /* there was no memory for a topic: the owners are asked again */
-    cre_timer *waiting; /* for the reports of owners that do not answer */
-    cre_timer *ticks;   /* NULL: no topic is expected */
-    bool expects;       /* some topics still are, after a tick */
-    uint8_t *scratch;   /* an envelope with its message */
+    uint64_t *awaited;           /* bits of owners whose first report is awaited */
+    bool subscribes;             /* their topics are known: subscriptions go to the cluster */
+    bool incomplete;             /* there was no memory for a topic: the owners are asked again */
+    cre_timer *waiting;          /* for the reports of owners that do not answer */
+    cre_timer *ticks;            /* NULL: no topic is expected */
+    bool expects;                /* some topics still are, after a tick */
+    cre__recovering *recoveries; /* questions that wait for the broker; each one's tag is its address */
+    uint32_t recovery_count;
+    uint8_t *scratch; /* an envelope with its message */
     size_t scratch_size;
     pthread_t thread; /* of cre_gateway_start */
     uint64_t ends;    /* when it stops at the latest */
@@ -49,6 +59,26 @@ int cre__gateway_ask(cre_gateway *gateway, bool at_start);
 void cre__gateway_message(void *gateway, cre_slice topic, cre_slice payload, cre_broker_position position);
 void cre__gateway_subscribed(void *gateway, cre_slice topic, cre_broker_position position);
 void cre__gateway_lost(void *gateway, cre_slice topic, cre_broker_position position);
+
+/* ---- questions.c ---- */
+
+int cre__gateway_asked(cre_gateway *gateway, uint32_t from, const cre_record *record, const uint8_t *payload);
+/* Sends a part of an answer, the last one with `final`, behind the cre_answer with `result`; at most
+ * CRE__MOST_ANSWER_PARTS slices. Returns 0 or an error of cre_node_send: then nothing more should be sent,
+ * and the process that has asked gives up after its time. */
+enum { CRE__MOST_ANSWER_PARTS = 7 };
+int cre__gateway_answer(cre_gateway *gateway, cre__asker to, int result, bool final, const cre_slice *parts,
+                        int count);
+
+/* ---- recovery.c ---- */
+
+/* Questions, as questions.c dispatches them. */
+int cre__gateway_ask_position(cre_gateway *gateway, cre__asker asker, cre_slice payload);
+/* Callbacks of the broker. */
+void cre__gateway_missed(void *gateway, uint64_t tag, cre_slice payload, cre_broker_position position);
+void cre__gateway_recovered(void *gateway, uint64_t tag, int result, cre_broker_position position);
+/* Frees the questions that wait, after the end of the broker. */
+void cre__gateway_drop_recoveries(cre_gateway *gateway);
 
 /* ---- outgoing.c ---- */
 

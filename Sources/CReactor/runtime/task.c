@@ -214,7 +214,9 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
     if (record->kind == CRE_MESSAGE_TOPICS)
         return worker->engine ? cre__answer_topics(worker->node, worker->engine, from, record, payload)
                               : CRE_EINVALID;
-    if (record->kind >= CRE_MESSAGE_INTEREST)
+    if (record->kind == CRE_MESSAGE_ANSWER && !cre__answer_is_valid(worker, from, record))
+        return CRE_EINVALID;
+    if (record->kind >= CRE_MESSAGE_INTEREST && record->kind != CRE_MESSAGE_ANSWER)
         return cre__gateway_record(&worker->interest, worker->engine, from, record, payload);
     if (record->kind == CRE_MESSAGE_TASK && !task) return CRE_EINVALID;
     if (task) begin_task(worker, from, record);

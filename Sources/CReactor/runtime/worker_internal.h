@@ -168,6 +168,9 @@ void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *r
 int cre__answer_topics(cre_node *node, const cre_engine *engine, uint32_t from, const cre_record *question,
                        const uint8_t *filter);
 
+/* questions.c: whether an ANSWER may come from this sender, and has a valid form. */
+bool cre__answer_is_valid(const cre_worker *worker, uint32_t from, const cre_record *answer);
+
 /* Restores what others have overwritten in the activity of a process that runs no callback. Returns how many
  * values differed. */
 uint32_t cre__activity_repair(cre_worker *worker);

@@ -198,6 +198,15 @@ CRE_API int cre_worker_subscribe(cre_worker *worker, cre_session session, const 
 CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
                                const void *data, size_t length, cre_session except);
 
+/**
+ * Asks the gateway of the cluster. The answer comes as CRE_MESSAGE_ANSWER of the same number, in one or
+ * several parts; or never, when the gateway dies, so the caller limits the time. Numbers must not be those of
+ * a predecessor's open questions. Returns 0; CRE_EBROKER_UNAVAILABLE without a gateway or room for the
+ * question; CRE_EINVALID without a cluster; CRE_ELIMIT.
+ */
+CRE_NODISCARD CRE_API int cre_worker_ask(cre_worker *worker, uint64_t number, cre_question question,
+                                         const cre_slice *parts, int count);
+
 /** BROADCAST: sends a message to all open WebSockets of all owners, otherwise like cre_worker_publish. */
 CRE_API int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
                                  cre_session except);

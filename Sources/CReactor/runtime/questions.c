@@ -1,0 +1,21 @@
+/* Questions of a process to the gateway of the cluster. */
+#include <creactor/error.h>
+
+#include "runtime/worker_internal.h"
+
+int cre_worker_ask(cre_worker *worker, uint64_t number, cre_question question, const cre_slice *parts,
+                   int count) {
+    const cre_cluster_place *cluster = worker->config.cluster;
+    if (!cluster) return CRE_EINVALID;
+    if (!cre_bus_pid(worker->config.bus, cluster->gateway)) return CRE_EBROKER_UNAVAILABLE;
+    const cre_record record = { .kind = CRE_MESSAGE_ASK, .opcode = (uint8_t)question, .session = number };
+    const int result = cre__worker_send(worker, cluster->gateway, &record, parts, count);
+    return result == CRE_ELINK_FULL ? CRE_EBROKER_UNAVAILABLE : result;
+}
+
+bool cre__answer_is_valid(const cre_worker *worker, uint32_t from, const cre_record *answer) {
+    const cre_worker_config *config = &worker->config;
+    const bool from_owner = from - config->first_owner < config->owner_count && from >= config->first_owner;
+    return config->cluster && (from == config->cluster->gateway || from_owner) &&
+           answer->length >= sizeof(cre_answer);
+}

@@ -265,7 +265,9 @@ static inline void publish(int index, const char *topic, int number, cre_broker_
 }
 
 static inline void subscribe(int index, const char *topic, bool history) {
-    CHECK_EQ(cre_broker_subscribe(machines[index].broker, text(topic), history), 0);
+    CHECK_EQ(
+        cre_broker_subscribe(machines[index].broker, text(topic), history ? kept : (cre_broker_history){ 0 }),
+        0);
 }
 
 /* The machine has received m1 to m<count>, each once and in order. */

@@ -8,7 +8,7 @@
 
 #include <creactor/redis.h>
 
-#include "broker/broker_internal.h"
+#include "broker/redis.h"
 #include "test.h"
 
 enum {

@@ -44,25 +44,25 @@ TEST(positions) {
     CHECK_EQ(machines[0].published, 5);
 
     const cre_broker_position second = { machines[1].position.epoch, 2 };
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), second, 77), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, second, 77), 0);
     run(10);
     CHECK_EQ(machines[0].recovered, 1);
     CHECK_EQ(machines[0].recover_result, 0);
     CHECK_EQ(machines[0].missed, 3);
     CHECK_EQ(machines[0].recover_position.offset, 5);
     /* only the position */
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), (cre_broker_position){ 0 }, 77), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, (cre_broker_position){ 0 }, 77), 0);
     run(10);
     CHECK_EQ(machines[0].missed, 3);
     CHECK_EQ(machines[0].recover_result, 0);
     CHECK_EQ(machines[0].recover_position.offset, 5);
     /* another epoch, and a position that does not exist yet */
     const cre_broker_position other = { second.epoch + 1, 2 }, future = { second.epoch, 6 };
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), other, 77), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, other, 77), 0);
     run(10);
     CHECK_EQ(machines[0].recover_result, CRE_EBROKER_GAP);
     CHECK_EQ(machines[0].recover_position.offset, 5);
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), future, 77), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, future, 77), 0);
     run(10);
     CHECK_EQ(machines[0].recover_result, CRE_EBROKER_GAP);
     CHECK_EQ(machines[0].missed, 3);
@@ -76,14 +76,14 @@ TEST(trimmed_history_is_refused) {
     for (int i = 1; i <= 8; i++)
         publish(0, "news", i, (cre_broker_history){ .count = 5, .seconds = 60 });
     run(10);
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), (cre_broker_position){ 0 }, 77), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, (cre_broker_position){ 0 }, 77), 0);
     run(10);
     const uint64_t epoch = machines[0].recover_position.epoch;
     for (uint64_t since = 0; since <= 8; since++) {
         machines[0].missed = 0;
-        CHECK_EQ(
-            cre_broker_recover(machines[0].broker, text("news"), (cre_broker_position){ epoch, since }, 77),
-            0);
+        CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept,
+                                    (cre_broker_position){ epoch, since }, 77),
+                 0);
         run(10);
         const bool possible = since >= 4; /* by the limit of a recovery, and from 3 on by the history */
         CHECK_EQ(machines[0].recover_result, possible ? 0 : CRE_EBROKER_GAP);
@@ -116,7 +116,7 @@ TEST(the_queue_is_bounded) {
         result = cre_broker_publish(machines[0].broker, text("news"), text(message), kept, 5);
     CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
     CHECK(accepted >= 5 && accepted <= 8);
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), (cre_broker_position){ 0 }, 77),
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, (cre_broker_position){ 0 }, 77),
              CRE_EBROKER_UNAVAILABLE);
     run(1000);
     CHECK_EQ(machines[0].published, accepted);
@@ -307,8 +307,8 @@ TEST(invalid_arguments) {
     char name[CRE_BROKER_MAX_TOPIC + 2];
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = 0;
-    CHECK_EQ(cre_broker_subscribe(broker, text(name), false), CRE_EINVALID);
-    CHECK_EQ(cre_broker_subscribe(broker, text(""), false), CRE_EINVALID);
+    CHECK_EQ(cre_broker_subscribe(broker, text(name), (cre_broker_history){ 0 }), CRE_EINVALID);
+    CHECK_EQ(cre_broker_subscribe(broker, text(""), (cre_broker_history){ 0 }), CRE_EINVALID);
     CHECK_EQ(cre_broker_publish(broker, text(name), text("x"), kept, 1), CRE_EINVALID);
     CHECK_EQ(cre_broker_publish(broker, text(""), text("x"), kept, 1), CRE_EINVALID);
     CHECK_EQ(cre_broker_publish(broker, text("a"), text("x"), (cre_broker_history){ .count = 1 }, 1),
@@ -317,11 +317,15 @@ TEST(invalid_arguments) {
              CRE_EINVALID);
     const cre_slice large = { (const uint8_t *)name, CRE_BROKER_MAX_PAYLOAD + 1 };
     CHECK_EQ(cre_broker_publish(broker, text("a"), large, kept, 1), CRE_ELIMIT);
-    CHECK_EQ(cre_broker_recover(broker, text(""), (cre_broker_position){ 0 }, 1), CRE_EINVALID);
+    CHECK_EQ(cre_broker_recover(broker, text(""), kept, (cre_broker_position){ 0 }, 1), CRE_EINVALID);
+    const cre_broker_history none = { 0 };
+    CHECK_EQ(cre_broker_recover(broker, text("a"), none, (cre_broker_position){ 0 }, 1), CRE_EINVALID);
+    CHECK_EQ(cre_broker_resume(broker, text("a"), none, (cre_broker_position){ 1, 1 }), CRE_EINVALID);
+    CHECK_EQ(cre_broker_subscribe(broker, text("a"), (cre_broker_history){ .count = 1 }), CRE_EINVALID);
     name[CRE_BROKER_MAX_TOPIC] = 0;
-    CHECK_EQ(cre_broker_subscribe(broker, text(name), false), 0);
-    CHECK_EQ(cre_broker_subscribe(broker, text(name), false), 0);
-    CHECK_EQ(cre_broker_subscribe(broker, text("b"), false), CRE_ELIMIT);
+    CHECK_EQ(cre_broker_subscribe(broker, text(name), (cre_broker_history){ 0 }), 0);
+    CHECK_EQ(cre_broker_subscribe(broker, text(name), (cre_broker_history){ 0 }), 0);
+    CHECK_EQ(cre_broker_subscribe(broker, text("b"), (cre_broker_history){ 0 }), CRE_ELIMIT);
     publish(1, name, 1, kept); /* the longest name in keys and channels */
     run(10);
     check_received(0, 1, "of the longest name");
@@ -337,7 +341,7 @@ static bool exchange(void) {
     now = 1000;
     machines[0] = machines[1] = (machine){ 0 };
     if (cre_broker_create(&config, &handlers, &machines[0], &machines[0].broker)) return false;
-    done = !cre_broker_subscribe(machines[0].broker, text("news"), true);
+    done = !cre_broker_subscribe(machines[0].broker, text("news"), kept);
     run(500);
     for (int i = 1; i <= 3; i++)
         done = !cre_broker_publish(machines[0].broker, text("news"), text("m1"), kept, 1) && done;

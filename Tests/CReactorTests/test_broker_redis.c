@@ -121,6 +121,8 @@ static const cre_broker_handlers handlers = {
     .state = on_state,
 };
 
+static const cre_broker_history kept = { .count = 10000, .seconds = 600 };
+
 static void start_machines(void) {
     for (int i = 0; i < MACHINES; i++) {
         const cre_broker_config config = { .size = sizeof config,
@@ -195,12 +197,10 @@ static void turn(void) {
             }                                                                              \
     } while (0)
 
-static const cre_broker_history kept = { .count = 10000, .seconds = 600 };
-
 static void begin(bool persistent) {
     redis_start(persistent);
     start_machines();
-    CHECK_EQ(cre_broker_subscribe(machines[1].broker, text("news"), true), 0);
+    CHECK_EQ(cre_broker_subscribe(machines[1].broker, text("news"), kept), 0);
     WAIT(machines[0].established == 1 && machines[1].established == 1);
 }
 
@@ -237,12 +237,12 @@ TEST(history) {
     CHECK_EQ(machines[1].position.offset, 900);
 
     const cre_broker_position first = { machines[1].position.epoch, 0 };
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), first, 1), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, first, 1), 0);
     WAIT(machines[0].recovered == 1);
     CHECK_EQ(machines[0].recover_result, 0);
     CHECK_EQ(machines[0].missed, 900);
     const cre_broker_position other = { first.epoch ^ 2, 5 };
-    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), other, 1), 0);
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, other, 1), 0);
     WAIT(machines[0].recovered == 2);
     CHECK_EQ(machines[0].recover_result, CRE_EBROKER_GAP);
     CHECK_EQ(machines[0].missed, 900);
@@ -261,7 +261,7 @@ TEST(trimmed_history) {
         machines[0].missed = (int)since; /* `missed` checks offsets */
         machines[0].recovered = 0;
         const cre_broker_position position = { machines[1].position.epoch, since };
-        CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), position, 1), 0);
+        CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, position, 1), 0);
         WAIT(machines[0].recovered == 1);
         CHECK_EQ(machines[0].recover_result, since < 15 ? CRE_EBROKER_GAP : 0);
         CHECK_EQ(machines[0].missed, since < 15 ? (int)since : 20);

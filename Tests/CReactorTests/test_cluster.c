@@ -88,6 +88,8 @@ static const cre_broker_handlers handlers = {
     .state = on_state,
 };
 
+static const cre_broker_history kept = { .count = 100, .seconds = 60 };
+
 static uint64_t milliseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -142,12 +144,11 @@ static void stop_machines(void) {
 }
 
 static int publish(int index, const char *topic, cre_slice payload) {
-    const cre_broker_history kept = { .count = 100, .seconds = 60 };
     return cre_broker_publish(cre_cluster_broker(machines[index].cluster), slice(topic), payload, kept, 1);
 }
 
 static void subscribe(int index, const char *topic) {
-    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(machines[index].cluster), slice(topic), true), 0);
+    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(machines[index].cluster), slice(topic), kept), 0);
 }
 
 TEST(messages) {
@@ -188,14 +189,13 @@ static void follow(void *context, const void *name, size_t length, bool exists) 
     cre_broker *broker = cre_cluster_broker(net->context);
     const cre_slice topic = { name, length };
     if (exists)
-        CHECK_EQ(cre_broker_subscribe(broker, topic, true), 0);
+        CHECK_EQ(cre_broker_subscribe(broker, topic, kept), 0);
     else
         cre_broker_unsubscribe(broker, topic);
 }
 
 /* The client's message is published to "news", which each client that connects is subscribed to. */
 static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
-    const cre_broker_history kept = { .count = 100, .seconds = 60 };
     const cre_slice message = { payload, event->length };
     if (event->kind == CRE_EVENT_OPEN)
         CHECK_EQ(cre_engine_subscribe(net->engine, event->session, "news", 4), 0);

@@ -16,6 +16,8 @@
 
 enum { SETTINGS = 2 };
 
+static const cre_broker_history kept = { .count = 100, .seconds = 60 };
+
 typedef struct caller {
     cre_broker *broker;
     bool wants, connected, unsubscribes;
@@ -120,8 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     caller it = { .unsubscribes = true };
     uint64_t now = 1000;
     REQUIRE(cre_broker_create(&config, &handlers, &it, &it.broker) == 0);
-    REQUIRE(cre_broker_subscribe(it.broker, text("a"), true) == 0);
-    REQUIRE(cre_broker_subscribe(it.broker, text("b"), false) == 0);
+    REQUIRE(cre_broker_subscribe(it.broker, text("a"), kept) == 0);
+    REQUIRE(cre_broker_subscribe(it.broker, text("b"), (cre_broker_history){ 0 }) == 0);
     for (int i = 0; i < (data[0] >> 1 & 7); i++)
         REQUIRE(cre_broker_publish(it.broker, text("a"), text("x"),
                                    (cre_broker_history){ .count = (uint32_t)i % 2, .seconds = 1 }, 5) == 0);
@@ -141,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         cre_broker_received(it.broker, 0, copy, piece, now);
         free(copy);
         if (it.connected)
-            it.asked += !cre_broker_recover(it.broker, text("b"), (cre_broker_position){ 1, 1 }, 6);
+            it.asked += !cre_broker_recover(it.broker, text("b"), kept, (cre_broker_position){ 1, 1 }, 6);
         now += step;
         cre_broker_tick(it.broker, now);
     }

@@ -140,14 +140,16 @@ CRE_API uint32_t cre_broker_shard(const cre_broker *broker, cre_slice topic);
 /** Whether the connection of a shard is established. */
 CRE_API bool cre_broker_is_connected(const cre_broker *broker, uint32_t shard);
 
-/** Receives the messages of a topic from now on. `history`: its messages have positions. Again for the same
- * topic it does nothing. Returns 0; CRE_EINVALID for a name that is empty or longer than
- * CRE_BROKER_MAX_TOPIC; CRE_ELIMIT; CRE_ENOMEM. Without a connection it takes effect when there is one. */
-CRE_NODISCARD CRE_API int cre_broker_subscribe(cre_broker *broker, cre_slice topic, bool history);
+/** Receives the messages of a topic from now on. `history`: how its messages are kept, as their publishers
+ * name it; with a count of 0 they have no positions. Again for the same topic it does nothing. Returns 0;
+ * CRE_EINVALID for a name that is empty or longer than CRE_BROKER_MAX_TOPIC, or a history out of range;
+ * CRE_ELIMIT; CRE_ENOMEM. Without a connection it takes effect when there is one. */
+CRE_NODISCARD CRE_API int cre_broker_subscribe(cre_broker *broker, cre_slice topic,
+                                               cre_broker_history history);
 
 /** As cre_broker_subscribe, for a topic with history of which the messages up to `position` are known: the
  * first one is the one after it, or `lost` is called. Returns what cre_broker_subscribe does. */
-CRE_NODISCARD CRE_API int cre_broker_resume(cre_broker *broker, cre_slice topic,
+CRE_NODISCARD CRE_API int cre_broker_resume(cre_broker *broker, cre_slice topic, cre_broker_history history,
                                             cre_broker_position position);
 
 /** Receives no more messages of a topic. */
@@ -175,11 +177,11 @@ CRE_NODISCARD CRE_API int cre_broker_publish_again(cre_broker *broker, cre_slice
 /** Returns the bytes of the messages of a shard that wait for a reply, as they count for max_queue. */
 CRE_API size_t cre_broker_queued(const cre_broker *broker, uint32_t shard);
 
-/** Asks for the messages of a topic after a position; an epoch of 0 asks for the current position only.
- * Returns 0, and `recovered` is called with `tag` later; CRE_EBROKER_UNAVAILABLE without a connection,
- * CRE_EINVALID for the name, or CRE_ENOMEM. */
-CRE_NODISCARD CRE_API int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_position since,
-                                             uint64_t tag);
+/** Asks for the messages of a topic with history after a position; an epoch of 0 asks for the current
+ * position only. Returns 0, and `recovered` is called with `tag` later; CRE_EBROKER_UNAVAILABLE without a
+ * connection or memory, or CRE_EINVALID for the name or the history. */
+CRE_NODISCARD CRE_API int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_history history,
+                                             cre_broker_position since, uint64_t tag);
 
 CRE_END_DECLS
 

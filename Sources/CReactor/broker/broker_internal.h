@@ -1,40 +1,24 @@
-/* The parts of a broker. */
+/* The parts of a broker, and what it needs of the protocol of its servers. */
 #ifndef CRE_BROKER_INTERNAL_H
 #define CRE_BROKER_INTERNAL_H
 
 #include <creactor/broker.h>
-#include <creactor/redis_session.h>
 #include <string.h>
 
 #include "core/shard.h"
 
-/* What a command of a connection is for: the lowest bits of its tag, above which is a pointer. */
-enum {
-    CRE__TAG_HELLO = 0,
-    CRE__TAG_SCRIPT = 1,  /* the identifier of a script; the pointer is a number instead */
-    CRE__TAG_PUBLISH = 2, /* cre__outgoing */
-    CRE__TAG_CHECK = 3,   /* cre__broker_topic */
-    CRE__TAG_RECOVER = 4, /* cre__recovery */
-    CRE__TAG_CHANNEL = 5, /* a subscription */
-    CRE__TAG_READY = 6,   /* what was sent at the beginning has been answered */
-    CRE__TAG_PROBE = 7,
-    CRE__TAG_MASK = 7
-};
-
-enum { CRE__SCRIPT_PUBLISH, CRE__SCRIPT_RECOVER, CRE__SCRIPTS };
-enum { CRE__CHANNELS_AT_ONCE = 128 };
-enum { CRE__SCRIPT_ID = 40, CRE__MAX_PREFIX = 32 };
+enum { CRE__MAX_PREFIX = 32 };
 
 /* A subscribed topic. */
 typedef struct cre__broker_topic {
     struct cre__broker_topic *next; /* in its bucket */
     uint64_t hash;
     cre_broker_position position; /* of the last message that was delivered; epoch 0: unknown */
+    cre_broker_history history;   /* count 0: its messages have no positions */
     uint32_t shard;
     uint32_t checks; /* recoveries without a reply */
-    bool history;
-    bool refilling; /* messages with history are dropped: the reply to a check has them */
-    bool removed;   /* freed with the last check */
+    bool refilling;  /* messages with history are dropped: the reply to a check has them */
+    bool removed;    /* freed with the last check */
     uint8_t length;
     uint8_t name[];
 } cre__broker_topic;
@@ -50,21 +34,17 @@ typedef struct cre__outgoing {
     uint8_t bytes[]; /* the topic, the message */
 } cre__outgoing;
 
-typedef struct cre__recovery {
-    uint64_t tag;
-} cre__recovery;
-
 typedef enum cre__link_state {
     CRE__LINK_WAITING,    /* for the time of the next attempt */
     CRE__LINK_CONNECTING, /* for the caller */
-    CRE__LINK_GREETING,   /* for the replies to HELLO and SCRIPT */
-    CRE__LINK_RESUMING,   /* for the replies to subscriptions and checks */
+    CRE__LINK_GREETING,   /* for the server to accept the broker */
+    CRE__LINK_RESUMING,   /* for subscriptions and checks */
     CRE__LINK_READY
 } cre__link_state;
 
 /* The connection of a shard. */
 typedef struct cre__link {
-    cre_redis_session *session; /* NULL while there is no connection */
+    void *session; /* of the kind's protocol; NULL while there is no connection */
     cre__link_state state;
     uint32_t attempts; /* since it was ready */
     uint64_t due; /* end of WAITING, or of the time for CONNECTING and GREETING; later: of the next probe */
@@ -72,12 +52,41 @@ typedef struct cre__link {
     bool inside;  /* its input is being read: the session must not be freed */
     int failure;  /* ends the connection as soon as possible; 0: none */
     char failure_text[128];
-    char scripts[CRE__SCRIPTS][CRE__SCRIPT_ID];
     cre__outgoing *first, *last;
     size_t queued; /* bytes of the messages in the queue */
 } cre__link;
 
+/* What depends on the protocol of the servers. Errors, also those of functions without a result, are reported
+ * by cre__link_fail. */
+typedef struct cre__broker_kind {
+    /* Returns CRE_EINVALID for settings that the servers do not support. */
+    int (*check)(const cre_broker_config *config);
+    /* Creates the session of a connection that is open, and greets. Once it was accepted, it calls
+     * cre__link_resume, subscribes to all topics, and then calls cre__publish_pending; when gaps are filled,
+     * cre__link_ready. */
+    void (*open)(cre_broker *broker, uint32_t shard);
+    /* Frees a session that its link has no more. The broker is being destroyed, or (`reports`) recoveries are
+     * reported as unavailable. */
+    void (*close)(cre_broker *broker, uint32_t shard, void *session, bool reports);
+    /* Reads bytes of the server. Each message that shows that the server delivers ends with
+     * cre__link_alive. */
+    void (*received)(cre_broker *broker, uint32_t shard, const uint8_t *data, size_t length, uint64_t now);
+    /* Sends what cre__link_alive will be called for. */
+    void (*probe)(cre_broker *broker, uint32_t shard);
+    cre_slice (*output)(const void *session);
+    void (*sent)(void *session, size_t length);
+    /* On a usable link. The first one begins a check, too. */
+    void (*subscribe)(cre_broker *broker, cre__broker_topic *topic);
+    void (*unsubscribe)(cre_broker *broker, cre__broker_topic *topic);
+    /* Sends a message, for which cre__publish_finish will be called, and returns whether it was sent. */
+    bool (*publish)(cre_broker *broker, uint32_t shard, cre__outgoing *message);
+    /* Returns whether `recovered` will be called. */
+    bool (*recover)(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                    cre_broker_position since, uint64_t tag);
+} cre__broker_kind;
+
 struct cre_broker {
+    const cre__broker_kind *kind;
     cre_broker_config config;
     cre_broker_handlers handlers;
     void *context;
@@ -90,64 +99,61 @@ struct cre_broker {
     cre__link links[];
 };
 
-extern const char *const cre__broker_scripts[CRE__SCRIPTS];
+extern const cre__broker_kind cre__broker_redis;
+
+static inline cre_slice cre__text(const char *text) {
+    return (cre_slice){ (const uint8_t *)text, strlen(text) };
+}
 
 /* ---- broker.c ---- */
 uint64_t cre__broker_random(cre_broker *broker);
+
+/* ---- topics.c ---- */
+int cre__topics_init(cre_broker *broker);
+void cre__topics_deinit(cre_broker *broker);
 cre__broker_topic *cre__broker_find(const cre_broker *broker, cre_slice topic);
+/* Frees a topic that was removed, with its last check. */
 void cre__broker_topic_release(cre__broker_topic *topic);
+/* The topic is not freed during the callback, which may unsubscribe. */
+void cre__topic_deliver(cre_broker *broker, cre__broker_topic *topic, cre_slice payload,
+                        cre_broker_position position);
+/* Messages of the topic are no longer available. The next one is the one after `position`. */
+void cre__topic_lose(cre_broker *broker, cre__broker_topic *topic, cre_broker_position position);
 
 static inline cre_slice cre__topic_name(const cre__broker_topic *topic) {
     return (cre_slice){ topic->name, topic->length };
 }
 
-/* A key or channel: prefix, partition, kind, name. Everything of a topic has the same partition, which is in
- * braces, so that all of it would be on one node of a Redis Cluster. */
-enum { CRE__MAX_KEY = CRE__MAX_PREFIX + 16 + CRE_BROKER_MAX_TOPIC, CRE__PARTITIONS = 128 };
-typedef struct cre__key {
-    char bytes[CRE__MAX_KEY];
-} cre__key;
-cre_slice cre__broker_key(const cre_broker *broker, uint64_t hash, char kind, cre_slice name, cre__key *out);
-
-/* Numbers as text: 16 hexadecimal digits, and decimal ones. */
-enum { CRE__HEX = 16 };
-void cre__put_hex(char out[CRE__HEX], uint64_t number);
-bool cre__parse_hex(cre_slice text, uint64_t *out);
-bool cre__parse_offset(cre_slice text, uint64_t *out);
-static inline cre_slice cre__text(const char *text) {
-    return (cre_slice){ (const uint8_t *)text, strlen(text) };
-}
-
 /* ---- link.c ---- */
 /* Has the connection ended because of `error` as soon as its session may be freed. */
 void cre__link_fail(cre_broker *broker, uint32_t shard, int error, cre_slice text);
-/* Whether commands may be appended. */
+/* The server has accepted the broker: topics are subscribed, and their gaps are filled. */
+void cre__link_resume(cre_broker *broker, uint32_t shard, uint64_t now);
+void cre__link_ready(cre_broker *broker, uint32_t shard);
+/* The server delivers. */
+void cre__link_alive(cre_broker *broker, uint32_t shard, uint64_t now);
+/* Whether the server has accepted the broker, so that commands may be appended. */
 static inline bool cre__link_is_usable(const cre__link *link) {
     return link->state >= CRE__LINK_RESUMING && !link->failure;
 }
-/* Append commands. False: it was not appended, has no reply, and the connection ends. */
-bool cre__link_command(cre_broker *broker, uint32_t shard, const cre_slice *arguments, size_t count,
-                       uint64_t tag);
-/* At most CRE__CHANNELS_AT_ONCE topics. */
-void cre__link_subscribe(cre_broker *broker, uint32_t shard, cre_redis_subscription verb,
-                         cre__broker_topic *const *topics, size_t count);
-
-void cre__link_load(cre_broker *broker, uint32_t shard, unsigned script);
-/* Whether an error of Redis begins with this word. */
-bool cre__error_is(const cre_redis_value *value, const char *word);
 
 /* ---- publish.c ---- */
+bool cre__history_is_valid(cre_broker_history history);
 void cre__publish_pending(cre_broker *broker, uint32_t shard);
-void cre__publish_reply(cre_broker *broker, uint32_t shard, cre__outgoing *message,
-                        const cre_redis_value *value);
 void cre__publish_disconnected(cre_broker *broker, uint32_t shard);
+void cre__publish_deinit(cre__link *link);
+/* Removes a message from its queue, frees it and reports the result. */
+void cre__publish_finish(cre_broker *broker, uint32_t shard, cre__outgoing *message, int result,
+                         cre_broker_position position);
+/* Moves a message to the end of its queue. */
+void cre__publish_requeue(cre__link *link, cre__outgoing *message);
 
-/* ---- history.c ---- */
-void cre__history_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload);
-void cre__history_check(cre_broker *broker, cre__broker_topic *topic);
-void cre__history_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value);
-/* `value` is NULL when the connection was lost. */
-void cre__history_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
-                            const cre_redis_value *value);
+static inline cre_slice cre__outgoing_topic(const cre__outgoing *message) {
+    return (cre_slice){ message->bytes, message->topic_length };
+}
+
+static inline cre_slice cre__outgoing_payload(const cre__outgoing *message) {
+    return (cre_slice){ message->bytes + message->topic_length, message->payload_length };
+}
 
 #endif

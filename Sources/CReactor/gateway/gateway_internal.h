@@ -55,6 +55,8 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
                           const uint8_t *payload);
 /* Asks all owners for their topics. At the start the cluster waits for those that run. */
 int cre__gateway_ask(cre_gateway *gateway, bool at_start);
+/* How messages of a topic are kept, by its rule. */
+cre_broker_history cre__gateway_history(const cre_gateway *gateway, cre_slice topic);
 /* Callbacks of the broker. */
 void cre__gateway_message(void *gateway, cre_slice topic, cre_slice payload, cre_broker_position position);
 void cre__gateway_subscribed(void *gateway, cre_slice topic, cre_broker_position position);

@@ -14,11 +14,13 @@ struct cre__recovering {
     cre__asker asker;
 };
 
-static int begin(cre_gateway *gateway, cre__asker asker, cre_slice topic, cre_broker_position since) {
+static int begin(cre_gateway *gateway, cre__asker asker, cre_slice topic, cre_broker_history history,
+                 cre_broker_position since) {
     if (gateway->recovery_count >= MOST_RECOVERIES) return CRE_EBROKER_UNAVAILABLE;
     cre__recovering *recovering = cre__malloc(sizeof *recovering);
     if (!recovering) return CRE_ENOMEM;
-    const int result = cre_broker_recover(gateway->broker, topic, since, (uint64_t)(uintptr_t)recovering);
+    const int result =
+        cre_broker_recover(gateway->broker, topic, history, since, (uint64_t)(uintptr_t)recovering);
     if (result) {
         cre__free(recovering);
         return result;
@@ -43,15 +45,11 @@ void cre__gateway_drop_recoveries(cre_gateway *gateway) {
         end(gateway, gateway->recoveries);
 }
 
-static bool has_history(const cre_gateway *gateway, cre_slice topic) {
-    const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, topic.data, topic.length);
-    return rule && rule->history_count;
-}
-
 int cre__gateway_ask_position(cre_gateway *gateway, cre__asker asker, cre_slice topic) {
     if (!topic.length || topic.length > CRE_MAX_TOPIC) return CRE_EINVALID;
-    if (!has_history(gateway, topic)) return CRE_ESTATE;
-    return begin(gateway, asker, topic, (cre_broker_position){ 0 });
+    const cre_broker_history history = cre__gateway_history(gateway, topic);
+    if (!history.count) return CRE_ESTATE;
+    return begin(gateway, asker, topic, history, (cre_broker_position){ 0 });
 }
 
 void cre__gateway_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {

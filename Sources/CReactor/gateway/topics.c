@@ -79,15 +79,21 @@ static void show_topics(cre_gateway *gateway) {
     __atomic_store_n(&gateway->shown->topics, gateway->wants.count, __ATOMIC_RELAXED);
 }
 
+cre_broker_history cre__gateway_history(const cre_gateway *gateway, cre_slice topic) {
+    const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, topic.data, topic.length);
+    if (!rule) return (cre_broker_history){ 0 };
+    return (cre_broker_history){ rule->history_count, rule->history_seconds };
+}
+
 static void subscribe(void *context, cre__want *want) {
     cre_gateway *gateway = context;
     if (want->subscribed || !gateway->subscribes) return;
     const cre_slice name = cre__want_name(&gateway->wants, want);
-    const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, name.data, name.length);
-    want->history = rule && rule->history_count;
+    const cre_broker_history history = cre__gateway_history(gateway, name);
+    want->history = history.count != 0;
     const int result = want->history && want->position.epoch
-                           ? cre_broker_resume(gateway->broker, name, want->position)
-                           : cre_broker_subscribe(gateway->broker, name, want->history);
+                           ? cre_broker_resume(gateway->broker, name, history, want->position)
+                           : cre_broker_subscribe(gateway->broker, name, history);
     want->subscribed = !result;
     if (result == CRE_ENOMEM) gateway->incomplete = true;
 }

@@ -1,5 +1,5 @@
 /* The scripts that Redis runs. Each is one atomic step. */
-#include "broker_internal.h"
+#include "redis.h"
 
 const char *const cre__broker_scripts[CRE__SCRIPTS] = {
     /*

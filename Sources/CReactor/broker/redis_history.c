@@ -1,7 +1,7 @@
 /* Messages of subscribed topics, their positions, and what was missed. */
-#include "broker_internal.h"
 #include "core/decimal.h"
 #include "core/memory.h"
+#include "redis.h"
 
 enum { MAX_RECOVERED_BYTES = 16 << 20, META_SECONDS = 7 * 86400 };
 
@@ -37,22 +37,15 @@ static bool read_position(cre_slice *payload, cre_broker_position *position) {
     return position->epoch && position->offset;
 }
 
-static void deliver(cre_broker *broker, cre__broker_topic *topic, cre_slice payload,
-                    cre_broker_position position) {
-    topic->checks++; /* the callback may unsubscribe */
-    broker->handlers.message(broker->context, cre__topic_name(topic), payload, position);
-    cre__broker_topic_release(topic);
-}
-
-void cre__history_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload) {
+void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload) {
     cre_slice name;
     cre_broker_position position;
     cre__broker_topic *topic =
         topic_of_channel(broker, channel, &name) ? cre__broker_find(broker, name) : NULL;
     if (!topic || topic->shard != shard) return;     /* an unsubscription is on its way */
     if (!read_position(&payload, &position)) return; /* from a program that is no broker */
-    if (!topic->history || !position.epoch) {
-        deliver(broker, topic, payload, position);
+    if (!topic->history.count || !position.epoch) {
+        cre__topic_deliver(broker, topic, payload, position);
         return;
     }
     if (topic->refilling) return;
@@ -61,12 +54,12 @@ void cre__history_message(cre_broker *broker, uint32_t shard, cre_slice channel,
         if (same && position.offset <= topic->position.offset) return;
         if (!same || position.offset != topic->position.offset + 1) {
             topic->refilling = true;
-            cre__history_check(broker, topic);
+            cre__redis_check(broker, topic);
             return;
         }
     }
     topic->position = position;
-    deliver(broker, topic, payload, position);
+    cre__topic_deliver(broker, topic, payload, position);
 }
 
 /* ---- what was missed ---- */
@@ -85,7 +78,7 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
     cre__put_hex(since_epoch, since.epoch);
     const cre_slice arguments[] = {
         cre__text("EVALSHA"),
-        { (const uint8_t *)broker->links[shard].scripts[CRE__SCRIPT_RECOVER], CRE__SCRIPT_ID },
+        { (const uint8_t *)cre__redis(broker, shard)->scripts[CRE__SCRIPT_RECOVER], CRE__SCRIPT_ID },
         cre__text("2"),
         cre__broker_key(broker, hash, 'm', topic, &meta),
         cre__broker_key(broker, hash, 'h', topic, &history),
@@ -96,10 +89,10 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
         texts[2],
         texts[3],
     };
-    return cre__link_command(broker, shard, arguments, sizeof arguments / sizeof *arguments, tag);
+    return cre__redis_command(broker, shard, arguments, sizeof arguments / sizeof *arguments, tag);
 }
 
-void cre__history_check(cre_broker *broker, cre__broker_topic *topic) {
+void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
     const uint64_t tag = (uint64_t)(uintptr_t)topic | CRE__TAG_CHECK;
     if (ask(broker, topic->shard, cre__topic_name(topic), topic->position, tag)) topic->checks++;
 }
@@ -124,13 +117,6 @@ static bool read_recovered(const cre_redis_value *value, recovered *out) {
     return true;
 }
 
-/* The messages cannot be had. The next one is the one after `position`. */
-static void lose(cre_broker *broker, cre__broker_topic *topic, cre_broker_position position) {
-    topic->refilling = false;
-    topic->position = position;
-    broker->handlers.lost(broker->context, cre__topic_name(topic), position);
-}
-
 static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered *found) {
     topic->refilling = false;
     for (uint32_t i = 0; i < found->messages->count && !topic->removed; i++) {
@@ -141,15 +127,15 @@ static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered
     }
 }
 
-void cre__history_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value) {
+void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value) {
     recovered found;
     /* of several checks only the last one was asked for what is missing now */
     const bool refilling = topic->refilling && !topic->removed && topic->checks == 1;
     if (cre__error_is(value, "NOSCRIPT")) {
-        cre__link_load(broker, topic->shard, CRE__SCRIPT_RECOVER);
-        if (!topic->removed) cre__history_check(broker, topic);
+        cre__redis_load(broker, topic->shard, CRE__SCRIPT_RECOVER);
+        if (!topic->removed) cre__redis_check(broker, topic);
     } else if (value->type == CRE_REDIS_ERROR) {
-        if (refilling) lose(broker, topic, (cre_broker_position){ 0 });
+        if (refilling) cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
     } else if (!read_recovered(value, &found)) {
         cre__link_fail(broker, topic->shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
     } else if (!refilling) {
@@ -160,31 +146,28 @@ void cre__history_checked(cre_broker *broker, cre__broker_topic *topic, const cr
     } else if (found.complete) {
         refill(broker, topic, &found);
     } else {
-        lose(broker, topic, found.position);
+        cre__topic_lose(broker, topic, found.position);
     }
     cre__broker_topic_release(topic);
 }
 
-int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_position since, uint64_t tag) {
-    if (!topic.length || topic.length > CRE_BROKER_MAX_TOPIC) return CRE_EINVALID;
-    const uint32_t shard = cre_broker_shard(broker, topic);
-    if (!cre__link_is_usable(&broker->links[shard])) return CRE_EBROKER_UNAVAILABLE;
+bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                        cre_broker_position since, uint64_t tag) {
+    (void)history;
     cre__recovery *recovery = cre__malloc(sizeof *recovery);
-    if (!recovery) return CRE_ENOMEM;
-    *recovery = (cre__recovery){
-        .tag = tag,
-    };
-    if (ask(broker, shard, topic, since, (uint64_t)(uintptr_t)recovery | CRE__TAG_RECOVER)) return 0;
+    if (!recovery) return false;
+    *recovery = (cre__recovery){ .tag = tag };
+    if (ask(broker, shard, topic, since, (uint64_t)(uintptr_t)recovery | CRE__TAG_RECOVER)) return true;
     cre__free(recovery);
-    return CRE_EBROKER_UNAVAILABLE;
+    return false;
 }
 
-void cre__history_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
-                            const cre_redis_value *value) {
+void cre__redis_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
+                          const cre_redis_value *value) {
     recovered found = { 0 };
     const uint64_t tag = recovery->tag;
     int result = CRE_EBROKER_UNAVAILABLE;
-    if (value && cre__error_is(value, "NOSCRIPT")) cre__link_load(broker, shard, CRE__SCRIPT_RECOVER);
+    if (value && cre__error_is(value, "NOSCRIPT")) cre__redis_load(broker, shard, CRE__SCRIPT_RECOVER);
     if (value && read_recovered(value, &found)) result = found.complete ? 0 : CRE_EBROKER_GAP;
     cre__free(recovery);
     for (uint32_t i = 0; result == 0 && i < found.messages->count; i++) {

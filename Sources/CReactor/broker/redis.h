@@ -1,0 +1,81 @@
+/* The parts of a broker at servers of Redis. */
+#ifndef CRE_BROKER_REDIS_H
+#define CRE_BROKER_REDIS_H
+
+#include <creactor/redis_session.h>
+
+#include "broker/broker_internal.h"
+
+/* What a command of a connection is for: the lowest bits of its tag, above which is a pointer. */
+enum {
+    CRE__TAG_HELLO = 0,
+    CRE__TAG_SCRIPT = 1,  /* the identifier of a script; the pointer is a number instead */
+    CRE__TAG_PUBLISH = 2, /* cre__outgoing */
+    CRE__TAG_CHECK = 3,   /* cre__broker_topic */
+    CRE__TAG_RECOVER = 4, /* cre__recovery */
+    CRE__TAG_CHANNEL = 5, /* a subscription */
+    CRE__TAG_READY = 6,   /* what was sent at the beginning has been answered */
+    CRE__TAG_PROBE = 7,
+    CRE__TAG_MASK = 7
+};
+
+enum { CRE__SCRIPT_PUBLISH, CRE__SCRIPT_RECOVER, CRE__SCRIPTS };
+enum { CRE__CHANNELS_AT_ONCE = 128, CRE__SCRIPT_ID = 40 };
+
+/* The session of a link. */
+typedef struct cre__redis_link {
+    cre_redis_session *session;
+    char scripts[CRE__SCRIPTS][CRE__SCRIPT_ID];
+} cre__redis_link;
+
+typedef struct cre__recovery {
+    uint64_t tag;
+} cre__recovery;
+
+static inline cre__redis_link *cre__redis(const cre_broker *broker, uint32_t shard) {
+    return broker->links[shard].session;
+}
+
+/* ---- redis_scripts.c ---- */
+extern const char *const cre__broker_scripts[CRE__SCRIPTS];
+
+/* ---- redis_keys.c ---- */
+
+/* A key or channel: prefix, partition, kind, name. Everything of a topic has the same partition, which is in
+ * braces, so that all of it would be on one node of a Redis Cluster. */
+enum { CRE__MAX_KEY = CRE__MAX_PREFIX + 16 + CRE_BROKER_MAX_TOPIC, CRE__PARTITIONS = 128 };
+typedef struct cre__key {
+    char bytes[CRE__MAX_KEY];
+} cre__key;
+cre_slice cre__broker_key(const cre_broker *broker, uint64_t hash, char kind, cre_slice name, cre__key *out);
+
+/* Numbers as text: 16 hexadecimal digits, and decimal ones. */
+enum { CRE__HEX = 16 };
+void cre__put_hex(char out[CRE__HEX], uint64_t number);
+bool cre__parse_hex(cre_slice text, uint64_t *out);
+bool cre__parse_offset(cre_slice text, uint64_t *out);
+
+/* ---- redis_link.c ---- */
+/* Append commands. False: it was not appended, has no reply, and the connection ends. */
+bool cre__redis_command(cre_broker *broker, uint32_t shard, const cre_slice *arguments, size_t count,
+                        uint64_t tag);
+void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script);
+/* Whether an error of Redis begins with this word. */
+bool cre__error_is(const cre_redis_value *value, const char *word);
+
+/* ---- redis_publish.c ---- */
+bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message);
+void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *message,
+                          const cre_redis_value *value);
+
+/* ---- redis_history.c ---- */
+void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload);
+void cre__redis_check(cre_broker *broker, cre__broker_topic *topic);
+void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value);
+bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                        cre_broker_position since, uint64_t tag);
+/* `value` is NULL when the connection was lost. */
+void cre__redis_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
+                          const cre_redis_value *value);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * The connection of a shard at a server of Redis.
+ *
+ * A new connection greets, loads the scripts and waits for their identifiers. Then everything that it needs
+ * is sent at once: subscriptions, checks of topics with history, messages that wait. Redis serves one command
+ * after the other, so a reply to a check comes behind all messages that the check has seen.
+ */
+#include <stdio.h>
+
+#include "core/memory.h"
+#include "redis.h"
+
+enum { MAX_RECEIVED = 32 << 20, MAX_VALUES = 65536, MAX_COMMANDS = 4 << 20, MARGIN = 64 << 20 };
+
+static cre_slice probe_channel(const cre_broker *broker, char out[CRE__MAX_PREFIX + 32]) {
+    const int length = snprintf(out, CRE__MAX_PREFIX + 32, "%s:probe:%016llx", broker->prefix,
+                                (unsigned long long)broker->config.seed);
+    return (cre_slice){ (const uint8_t *)out, (size_t)length };
+}
+
+bool cre__redis_command(cre_broker *broker, uint32_t shard, const cre_slice *arguments, size_t count,
+                        uint64_t tag) {
+    if (broker->links[shard].failure) return false;
+    const int error = cre_redis_session_command(cre__redis(broker, shard)->session, arguments, count, tag);
+    if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+    return !error;
+}
+
+static void send_subscription(cre_broker *broker, uint32_t shard, cre_redis_subscription verb,
+                              cre__broker_topic *const *topics, size_t count) {
+    cre__key keys[CRE__CHANNELS_AT_ONCE];
+    cre_slice channels[CRE__CHANNELS_AT_ONCE];
+    if (broker->links[shard].failure) return;
+    for (size_t i = 0; i < count; i++)
+        channels[i] = cre__broker_key(broker, topics[i]->hash, 'c', cre__topic_name(topics[i]), &keys[i]);
+    const int error = cre_redis_session_subscribe(cre__redis(broker, shard)->session, verb, channels, count,
+                                                  CRE__TAG_CHANNEL);
+    if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+}
+
+/* ---- the beginning ---- */
+
+void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script) {
+    const cre_slice load[] = { cre__text("SCRIPT"), cre__text("LOAD"),
+                               cre__text(cre__broker_scripts[script]) };
+    cre__redis_command(broker, shard, load, 3, (uint64_t)script << 3 | CRE__TAG_SCRIPT);
+}
+
+static void greet(cre_broker *broker, uint32_t shard) {
+    const cre_slice hello[] = { cre__text("HELLO"), cre__text("3"), cre__text("AUTH"),
+                                cre__text(broker->user ? broker->user : "default"),
+                                cre__text(broker->password ? broker->password : "") };
+    cre__redis_command(broker, shard, hello, broker->password ? 5 : 2, CRE__TAG_HELLO);
+    for (unsigned i = 0; i < CRE__SCRIPTS; i++)
+        cre__redis_load(broker, shard, i);
+}
+
+static void open(cre_broker *broker, uint32_t shard) {
+    /* A connection begins with the subscriptions and the checks of all topics. */
+    const uint64_t most = (uint64_t)broker->config.max_queue + MARGIN + broker->topics * 4ull * CRE__MAX_KEY;
+    const cre_redis_session_config config = {
+        .size = sizeof config,
+        .limits = { .max_bytes = MAX_RECEIVED, .max_values = MAX_VALUES },
+        .max_commands = MAX_COMMANDS,
+        .max_output = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX,
+    };
+    cre__redis_link *redis = cre__calloc(1, sizeof *redis);
+    const int error = redis ? cre_redis_session_create(&config, &redis->session) : CRE_ENOMEM;
+    if (error) {
+        cre__free(redis);
+        cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+        return;
+    }
+    broker->links[shard].session = redis;
+    greet(broker, shard);
+}
+
+/* Subscribes to everything again, from a few commands, then checks what was missed. */
+static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
+    char probe[CRE__MAX_PREFIX + 32];
+    const cre_slice channel = probe_channel(broker, probe);
+    cre__link_resume(broker, shard, now);
+    const int error = cre_redis_session_subscribe(cre__redis(broker, shard)->session, CRE_REDIS_SUBSCRIBE,
+                                                  &channel, 1, CRE__TAG_CHANNEL);
+    if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+    cre__broker_topic *batch[CRE__CHANNELS_AT_ONCE];
+    size_t count = 0;
+    for (size_t i = 0; i <= broker->mask; i++) {
+        for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next) {
+            if (topic->shard != shard) continue;
+            topic->refilling = topic->position.epoch != 0;
+            batch[count++] = topic;
+            if (count < CRE__CHANNELS_AT_ONCE) continue;
+            send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
+            count = 0;
+        }
+    }
+    if (count) send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
+    for (size_t i = 0; i <= broker->mask; i++)
+        for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
+            if (topic->shard == shard && topic->history.count) cre__redis_check(broker, topic);
+    const cre_slice ping = cre__text("PING");
+    cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
+    cre__publish_pending(broker, shard);
+}
+
+/* ---- input ---- */
+
+bool cre__error_is(const cre_redis_value *value, const char *word) {
+    const size_t length = strlen(word);
+    return value->type == CRE_REDIS_ERROR && value->text.length >= length &&
+           memcmp(value->text.data, word, length) == 0;
+}
+
+static void greeted(cre_broker *broker, uint32_t shard, uint64_t tag, const cre_redis_value *value,
+                    uint64_t now) {
+    cre__link *link = &broker->links[shard];
+    if (value->type == CRE_REDIS_ERROR) {
+        cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
+        return;
+    }
+    if ((tag & CRE__TAG_MASK) == CRE__TAG_HELLO) return;
+    const uint64_t script = tag >> 3;
+    if (value->type != CRE_REDIS_STRING || value->text.length != CRE__SCRIPT_ID) {
+        cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
+        return;
+    }
+    memcpy(cre__redis(broker, shard)->scripts[script], value->text.data, CRE__SCRIPT_ID);
+    if (script == CRE__SCRIPTS - 1 && link->state == CRE__LINK_GREETING) resume(broker, shard, now);
+}
+
+static void replied(cre_broker *broker, uint32_t shard, const cre_redis_event *event, uint64_t now) {
+    const cre_redis_value *value = event->value;
+    void *pointer = (void *)(uintptr_t)(event->tag & ~(uint64_t)CRE__TAG_MASK);
+    switch (event->tag & CRE__TAG_MASK) {
+    case CRE__TAG_HELLO:
+    case CRE__TAG_SCRIPT: greeted(broker, shard, event->tag, value, now); return;
+    case CRE__TAG_PUBLISH: cre__redis_published(broker, shard, pointer, value); return;
+    case CRE__TAG_CHECK: cre__redis_checked(broker, pointer, value); return;
+    case CRE__TAG_RECOVER: cre__redis_recovered(broker, shard, pointer, value); return;
+    default:
+        if (value->type == CRE_REDIS_ERROR) {
+            cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
+        } else if ((event->tag & CRE__TAG_MASK) == CRE__TAG_READY) {
+            cre__link_ready(broker, shard);
+        }
+    }
+}
+
+static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, size_t length, uint64_t now) {
+    const cre__link *link = &broker->links[shard];
+    cre_redis_session *session = cre__redis(broker, shard)->session;
+    const uint8_t *cursor = data;
+    cre_redis_event event;
+    char probe[CRE__MAX_PREFIX + 32];
+    const cre_slice own = probe_channel(broker, probe);
+    int result = 0;
+    while (!link->failure && (result = cre_redis_session_next(session, &cursor, data + length, &event)) > 0) {
+        if (result == CRE_REDIS_SESSION_REPLY) {
+            replied(broker, shard, &event, now);
+        } else if (result == CRE_REDIS_SESSION_MESSAGE) {
+            cre__link_alive(broker, shard, now);
+            if (event.channel.length != own.length || memcmp(event.channel.data, own.data, own.length) != 0)
+                cre__redis_message(broker, shard, event.channel, event.payload);
+        }
+    }
+    if (result < 0) cre__link_fail(broker, shard, result, (cre_slice){ 0 });
+}
+
+static void probe(cre_broker *broker, uint32_t shard) {
+    char text[CRE__MAX_PREFIX + 32];
+    const cre_slice publish[] = { cre__text("PUBLISH"), probe_channel(broker, text), { 0 } };
+    cre__redis_command(broker, shard, publish, 3, CRE__TAG_PROBE);
+}
+
+/* ---- topics ---- */
+
+static void subscribe(cre_broker *broker, cre__broker_topic *topic) {
+    send_subscription(broker, topic->shard, CRE_REDIS_SUBSCRIBE, &topic, 1);
+    if (topic->history.count) cre__redis_check(broker, topic);
+}
+
+static void unsubscribe(cre_broker *broker, cre__broker_topic *topic) {
+    send_subscription(broker, topic->shard, CRE_REDIS_UNSUBSCRIBE, &topic, 1);
+}
+
+/* ---- the end ---- */
+
+static void close_session(cre_broker *broker, uint32_t shard, void *closed, bool reports) {
+    cre__redis_link *redis = closed;
+    cre_redis_session *session = redis->session;
+    for (; cre_redis_session_pending(session); cre_redis_session_drop(session)) {
+        const uint64_t tag = cre_redis_session_oldest(session);
+        void *pointer = (void *)(uintptr_t)(tag & ~(uint64_t)CRE__TAG_MASK);
+        if ((tag & CRE__TAG_MASK) == CRE__TAG_CHECK) cre__broker_topic_release(pointer);
+        if ((tag & CRE__TAG_MASK) != CRE__TAG_RECOVER) continue;
+        if (reports)
+            cre__redis_recovered(broker, shard, pointer, NULL);
+        else
+            cre__free(pointer);
+    }
+    cre_redis_session_destroy(session);
+    cre__free(redis);
+}
+
+static cre_slice output(const void *session) {
+    return cre_redis_session_output(((const cre__redis_link *)session)->session);
+}
+
+static void sent(void *session, size_t length) {
+    cre_redis_session_sent(((cre__redis_link *)session)->session, length);
+}
+
+static int check(const cre_broker_config *config) {
+    return config->prefix && strpbrk(config->prefix, "{}") ? CRE_EINVALID : 0;
+}
+
+const cre__broker_kind cre__broker_redis = {
+    .check = check,
+    .open = open,
+    .close = close_session,
+    .received = received,
+    .probe = probe,
+    .output = output,
+    .sent = sent,
+    .subscribe = subscribe,
+    .unsubscribe = unsubscribe,
+    .publish = cre__redis_publish,
+    .recover = cre__redis_recover,
+};

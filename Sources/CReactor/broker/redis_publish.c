@@ -1,0 +1,96 @@
+/* Messages to publish, as commands of Redis. */
+#include "core/decimal.h"
+#include "core/memory.h"
+#include "redis.h"
+
+enum {
+    META_SECONDS = 7 * 86400, /* longer than any topic is idle, since a new epoch looks like a loss */
+    ID_SECONDS = 300
+};
+
+static cre_slice decimal(char out[2 * CRE__MAX_DECIMAL], uint64_t number) {
+    return (cre_slice){ (const uint8_t *)out, (size_t)(cre__put_decimal(out, number) - out) };
+}
+
+static bool send_plain(cre_broker *broker, uint32_t shard, cre__outgoing *message, cre_slice channel) {
+    /* the first byte says that there is no position; a copy, because an argument is one piece */
+    const cre_slice payload = cre__outgoing_payload(message);
+    uint8_t *copy = cre__malloc(payload.length + 1);
+    if (!copy) {
+        cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
+        return false;
+    }
+    copy[0] = '0';
+    if (payload.length) memcpy(copy + 1, payload.data, payload.length);
+    const cre_slice arguments[] = { cre__text("PUBLISH"), channel, { copy, payload.length + 1 } };
+    const bool sent =
+        cre__redis_command(broker, shard, arguments, 3, (uint64_t)(uintptr_t)message | CRE__TAG_PUBLISH);
+    cre__free(copy);
+    return sent;
+}
+
+static bool send_kept(cre_broker *broker, uint32_t shard, cre__outgoing *message, uint64_t hash,
+                      cre_slice channel) {
+    const cre_slice topic = cre__outgoing_topic(message);
+    char id[2 * CRE__HEX], epoch[CRE__HEX], count[2 * CRE__MAX_DECIMAL], seconds[2 * CRE__MAX_DECIMAL],
+        lifetime[2 * CRE__MAX_DECIMAL], id_lifetime[2 * CRE__MAX_DECIMAL];
+    cre__key meta, history, id_key;
+    cre__put_hex(id, broker->config.publisher);
+    cre__put_hex(id + CRE__HEX, message->id);
+    cre__put_hex(epoch, cre__broker_random(broker) | 1);
+    const uint64_t twice = 2 * (uint64_t)message->history.seconds;
+    const cre_slice arguments[] = {
+        cre__text("EVALSHA"),
+        { (const uint8_t *)cre__redis(broker, shard)->scripts[CRE__SCRIPT_PUBLISH], CRE__SCRIPT_ID },
+        cre__text("3"),
+        cre__broker_key(broker, hash, 'm', topic, &meta),
+        cre__broker_key(broker, hash, 'h', topic, &history),
+        cre__broker_key(broker, hash, 'i', (cre_slice){ (const uint8_t *)id, sizeof id }, &id_key),
+        channel,
+        cre__outgoing_payload(message),
+        { (const uint8_t *)epoch, sizeof epoch },
+        decimal(count, message->history.count),
+        decimal(seconds, message->history.seconds),
+        decimal(lifetime, twice > META_SECONDS ? twice : META_SECONDS),
+        decimal(id_lifetime, ID_SECONDS),
+    };
+    return cre__redis_command(broker, shard, arguments, sizeof arguments / sizeof *arguments,
+                              (uint64_t)(uintptr_t)message | CRE__TAG_PUBLISH);
+}
+
+bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
+    const uint64_t hash = cre__shard_hash(cre__outgoing_topic(message));
+    cre__key key;
+    const cre_slice channel = cre__broker_key(broker, hash, 'c', cre__outgoing_topic(message), &key);
+    return message->history.count ? send_kept(broker, shard, message, hash, channel)
+                                  : send_plain(broker, shard, message, channel);
+}
+
+/* The server has forgotten its scripts: it gets them again, before the message. */
+static void retry(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
+    cre__publish_requeue(&broker->links[shard], message);
+    cre__redis_load(broker, shard, CRE__SCRIPT_PUBLISH);
+    message->sent = cre__redis_publish(broker, shard, message);
+}
+
+void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *message,
+                          const cre_redis_value *value) {
+    cre_broker_position position = { 0 };
+    if (value->type == CRE_REDIS_ERROR) {
+        if (message->history.count && cre__error_is(value, "NOSCRIPT"))
+            retry(broker, shard, message);
+        else if (cre__error_is(value,
+                               "READONLY")) /* a replica since a moment ago: look for the master again */
+            cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
+        else
+            cre__publish_finish(broker, shard, message, CRE_EBROKER_REFUSED, position);
+        return;
+    }
+    if (message->history.count && (value->type != CRE_REDIS_ARRAY || value->count != 2 || value->size != 3 ||
+                                   !cre__parse_hex(value[1].text, &position.epoch) ||
+                                   !cre__parse_offset(value[2].text, &position.offset))) {
+        cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
+        return;
+    }
+    cre__publish_finish(broker, shard, message, 0, position);
+}

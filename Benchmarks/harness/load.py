@@ -33,9 +33,18 @@ def build():
 
 def measure(running, arguments, options):
     """One measured window against a running server; the figures as wsload gives them."""
+    try:
+        return run(running.port, arguments, [running.process.pid], options)
+    except Failure:
+        running.check()  # a dead server is the better explanation
+        raise
+
+
+def run(ports, arguments, pids, options):
+    """One measured window; `pids` are processes that are measured with their descendants."""
     warm = max(0.3, min(1.0, options.seconds / 2))
-    command = [WSLOAD, "-p", running.port, "-t", options.seconds, "-w", warm, "--settle", 1, "--json"]
-    command += ["--pgid", running.process.pid, "--server-cpu", options.server_cpu, *arguments]
+    command = [WSLOAD, "-p", ports, "-t", options.seconds, "-w", warm, "--settle", 1, "--json"]
+    command += ["--pids", ",".join(map(str, pids)), "--server-cpu", options.server_cpu, *arguments]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = processes.spawn(command, {options.load_cpu}, **streams)
     try:
@@ -45,7 +54,6 @@ def measure(running, arguments, options):
     finally:
         processes.kill(process)
     if process.returncode:
-        running.check()  # a dead server is the better explanation
         line = (err.strip().split("\n") or [""])[-1]
         raise Failure((line or f"the load ended with status {process.returncode}")[:160].replace("|", "/"))
     return json.loads(out)

@@ -9,13 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
-from . import load, micro, plot, processes, tools
+from . import cluster, load, micro, plot, processes, tools
 from .environment import environment
 from .report import Row, curves, markdown
 from .scenarios import scenarios
 from .servers import PEER_KEYS, PEERS_OF, REFERENCES, Failure, ours, started
 
-SUBJECTS = ("ws", "http", "http2", "broadcast", "connections", "idle", "tcp", "micro")
+SUBJECTS = ("ws", "http", "http2", "broadcast", "cluster", "connections", "idle", "tcp", "micro")
 CURVES = (("cpu_ns", "CPU µs per message", 1000), ("p99", "99th percentile of the latency, ms", 1000))
 ONLY_HELP = "regular expression on 'scenario server', as '64B-x16 Swift base'; the reference stays"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -160,6 +160,15 @@ def run_load(options, facts):
     return results, any(row["rounds"] for result in results for row in result["rows"])
 
 
+def run_cluster(options, facts):
+    load.build()
+    facts.update(environment(facts.pop("command"), []))
+    if not options.json:
+        print_facts(facts)
+    results = cluster.run(options, say)
+    return results, any(row["rounds"] for result in results for row in result["rows"])
+
+
 def run_micro(options, facts):
     facts.update(environment(facts.pop("command"), []))
     if not options.json:
@@ -190,7 +199,8 @@ def main(words):
     processes.adopt_orphans()
     facts = {"command": shlex.join(["Benchmarks/run", *words])}
     try:
-        results, measured = (run_micro if options.subject == "micro" else run_load)(options, facts)
+        run = {"micro": run_micro, "cluster": run_cluster}.get(options.subject, run_load)
+        results, measured = run(options, facts)
     except KeyboardInterrupt:
         say("interrupted; all servers are stopped")
         return 130

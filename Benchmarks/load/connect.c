@@ -34,6 +34,11 @@ static void bind_spread(struct conn *c) {
     if (bind(c->fd, (struct sockaddr *)&from, sizeof from)) die(EXIT_CONNECT, "bind: %s", strerror(errno));
 }
 
+// With several servers they get the connections in turn.
+static uint16_t port_of(const struct conn *c) {
+    return (uint16_t)opt.ports[c->id % (unsigned)opt.nports];
+}
+
 static void start_connect(struct conn *c) {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0) {
@@ -42,7 +47,7 @@ static void start_connect(struct conn *c) {
     int one = 1;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (opt.mode == MODE_IDLE) bind_spread(c);
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port) };
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port_of(c)) };
     if (inet_pton(AF_INET, opt.host, &to.sin_addr) != 1) die(EXIT_USAGE, "host must be an IPv4 address");
     if (connect(c->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS) {
         die(EXIT_CONNECT, "connect: %s", strerror(errno));
@@ -78,7 +83,7 @@ static void connected(struct conn *c, uint32_t events) {
     int n = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: " WS_KEY "\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.path, opt.host, opt.port);
+                     opt.path, opt.host, port_of(c));
     if (n < 0 || (size_t)n >= sizeof request) die(EXIT_USAGE, "the path is too long");
     if (send(c->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
         die(EXIT_CONNECT, "handshake: %s", strerror(errno));

@@ -42,7 +42,7 @@ static uint64_t put_head(uint8_t *p, unsigned opcode, uint64_t length) {
 
 static void prepare_request(void) {
     int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s:%d\r\n\r\n", opt.path, opt.host,
-                     opt.port);
+                     opt.ports[0]);
     if (n < 0 || (size_t)n >= sizeof request) die(EXIT_USAGE, "the path is too long");
     frame_length = (uint64_t)n;
 }

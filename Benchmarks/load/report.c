@@ -117,6 +117,21 @@ static struct figures differences(const struct sample *a, const struct sample *b
     return f;
 }
 
+// The CPU time of each process that was there at both ends, for each message.
+static void print_processes(const struct sample *a, const struct sample *b, double messages) {
+    const char *separator = "";
+    printf(",\"processes\":{");
+    for (int i = 0; i < b->server.nproc; i++) {
+        for (int j = 0; j < a->server.nproc; j++) {
+            if (a->server.pids[j] != b->server.pids[i]) continue;
+            double ns = (double)(b->server.pid_ns[i] - a->server.pid_ns[j]);
+            printf("%s\"%d\":%.1f", separator, b->server.pids[i], ns / (messages > 0 ? messages : 1));
+            separator = ",";
+        }
+    }
+    printf("}");
+}
+
 static void print_json(const struct figures *f, struct usage memory) {
     double mean = latency.count ? (double)latency.sum / (double)latency.count / 1e3 : 0;
     printf("{\"label\":\"%s\",\"mode\":\"%s\",\"conns\":%d,\"pipeline\":%d,\"size\":%llu,\"secs\":%.3f,",
@@ -132,7 +147,7 @@ static void print_json(const struct figures *f, struct usage memory) {
     printf("\"ctx_per_msg\":%.4f,\"rss_kb\":%llu,\"hwm_kb\":%llu,\"pss_kb\":%llu,\"uss_kb\":%llu,",
            f->contexts, (unsigned long long)memory.rss_kb, (unsigned long long)memory.hwm_kb,
            (unsigned long long)memory.pss_kb, (unsigned long long)memory.uss_kb);
-    printf("\"nproc\":%d,\"nthread\":%d,\"client_syscalls_per_msg\":%.3f,\"pings\":%llu}\n", memory.nproc,
+    printf("\"nproc\":%d,\"nthread\":%d,\"client_syscalls_per_msg\":%.3f,\"pings\":%llu", memory.nproc,
            memory.nthread, f->calls, (unsigned long long)count.pings);
 }
 
@@ -162,10 +177,13 @@ void measure_window(void) {
     measuring = false;
     struct figures f = differences(&a, &b);
     struct usage memory = server_usage(true);
-    if (opt.json)
-        print_json(&f, memory);
-    else
+    if (!opt.json) {
         print_text(&f, memory);
+        return;
+    }
+    print_json(&f, memory);
+    print_processes(&a, &b, f.messages);
+    printf("}\n");
 }
 
 // One echo on each connection: with MODE_IDLE nothing sends again.

@@ -119,8 +119,9 @@ struct usage server_usage(bool memory) {
         clockid_t clock;
         struct timespec ts;
         if (clock_getcpuclockid(pids[i], &clock) || clock_gettime(clock, &ts)) continue;
-        u.cpu_ns += (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-        u.nproc++;
+        u.pids[u.nproc] = pids[i];
+        u.pid_ns[u.nproc] = (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+        u.cpu_ns += u.pid_ns[u.nproc++];
         char path[96], text[1024];
         snprintf(path, sizeof path, "/proc/%d/stat", pids[i]);
         if (slurp(path, text, sizeof text)) {

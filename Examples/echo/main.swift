@@ -18,6 +18,10 @@ if let certificate = options.certificate, let key = options.key {
 /// The connections of this worker that opened `topic`. What they say goes to the connections of all workers.
 var talkers: Set<ConnectionID> = []
 let topic = "/broadcast"
+if let url = options.cluster {
+    server.cluster = .redis(url)
+    if options.history > 0 { server.cluster.topics[topic] = TopicSettings(history: options.history) }
+}
 
 server.onOpen { server, request in
     guard request.path == topic else { return }

@@ -38,6 +38,7 @@ static inline _Noreturn void run_gateway(const server *it) {
     const cre_broker_config broker = { .size = sizeof broker,
                                        .shards = 1,
                                        .seed = (uint64_t)getpid() << 32 | milliseconds(),
+                                       .max_topics = 1, /* of no effect: those of the owners hold */
                                        .max_backoff_ms = 200 };
     const cre_cluster_server redis = { .host = redis_host };
     const cre_gateway_config config = {

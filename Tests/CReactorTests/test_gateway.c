@@ -22,6 +22,23 @@ TEST(messages_reach_the_subscribers_of_all_servers) {
     stop_servers();
 }
 
+/* The limits of the processes that own connections hold, and no other one. */
+TEST(as_many_topics_as_the_owners_have) {
+    enum { TOPICS = 20 };
+    char topic[16];
+    start_servers(0, 0);
+    for (int i = 0; i < TOPICS; i++) {
+        snprintf(topic, sizeof topic, "topic%d", i);
+        subscribe(&servers[0], topic);
+    }
+    for (int i = 0; i < TOPICS; i++) {
+        snprintf(topic, sizeof topic, "topic%d", i);
+        CHECK_EQ(publish(&servers[0], topic, topic, 0), 0);
+        net_ws_expect_text(&servers[0].client, topic);
+    }
+    stop_servers();
+}
+
 TEST(local_first) {
     start_servers(0, 0);
     subscribe(&servers[0], "first");

@@ -23,7 +23,7 @@ typedef struct cre_gateway_config {
     uint16_t first_owner;           /* the nodes that own sockets are */
     uint16_t owner_count;           /* [first_owner, first_owner + owner_count) */
     const cre_broker_config
-        *broker; /* `seed` must be another one in each process; `publisher` is filled in */
+        *broker; /* `seed` must be another one in each process; `publisher` and `max_topics` are filled in */
     const cre_cluster_server *servers; /* as in cre_cluster_config */
     cre_tls_client *tls;
     /** A connection was established or lost, as cre_broker_handlers.state reports it. May be NULL. */

@@ -129,7 +129,7 @@ TEST(a_dead_gateway_does_not_answer) {
     stop_servers();
 }
 
-/* The gateway reads no more from a process that asks nonsense. */
+/* The gateway reads no more from a process that asks a malformed question. */
 TEST(malformed_questions) {
     static char long_name[CRE_MAX_TOPIC + 1];
     for (int i = 0; i < 4; i++) {

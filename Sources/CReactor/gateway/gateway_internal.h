@@ -67,7 +67,7 @@ void cre__gateway_lost(void *gateway, cre_slice topic, cre_broker_position posit
 int cre__gateway_asked(cre_gateway *gateway, uint32_t from, const cre_record *record, const uint8_t *payload);
 /* Sends a part of an answer, the last one with `final`, behind the cre_answer with `result`; at most
  * CRE__MOST_ANSWER_PARTS slices. Returns 0 or an error of cre_node_send: then nothing more should be sent,
- * and the process that has asked gives up after its time. */
+ * and the process that has asked stops waiting at its timeout. */
 enum { CRE__MOST_ANSWER_PARTS = 7 };
 int cre__gateway_answer(cre_gateway *gateway, cre__asker to, int result, bool final, const cre_slice *parts,
                         int count);

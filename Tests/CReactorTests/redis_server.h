@@ -188,9 +188,13 @@ static inline void server_run_recover(redis_server *server, server_connection *t
     char head[32];
     server_print(to, "*4\r\n");
     server_position(to, history->epoch, history->offset);
-    server_send(to, head, (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n", complete, (int)count));
-    for (uint64_t i = 1; i <= count; i++)
+    server_send(to, head, (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n", complete, 2 * (int)count));
+    for (uint64_t i = 1; i <= count; i++) {
+        char number[24];
+        server_bulk(to, number,
+                    (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)(offset + i)));
         server_bulk(to, history->entries[offset + i], strlen(history->entries[offset + i]));
+    }
     free(since);
     free(most);
 }

@@ -100,6 +100,27 @@ TEST(no_message_with_history_is_lost_or_doubled) {
     stop_servers();
 }
 
+/* A server that was away for longer than a broker's usual recovery gets all that the history has. */
+TEST(a_long_gap_is_filled) {
+    enum { MESSAGES = 3000 };
+    start_servers(0, 0);
+    subscribe_surely(&servers[1], "kept:a");
+    CHECK_EQ(publish(&servers[0], "kept:a", "0", 0), 0);
+    net_ws_expect_text(&servers[1].client, "0");
+    kill_gateway(&servers[1]);
+    for (int number = 1; number < MESSAGES; number++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", number);
+        CHECK_EQ(publish(&servers[0], "kept:a", text, 0), 0);
+    }
+    WAIT(stats_of(&servers[0]).published == MESSAGES);
+    start_gateway(&servers[1]);
+    for (int number = 1; number < MESSAGES; number++)
+        expect_number(&servers[1].client, number);
+    CHECK_EQ(stats_of(&servers[1]).lost, 0);
+    stop_servers();
+}
+
 /* What is published while Redis cannot be reached waits, up to a limit. */
 TEST(unavailable) {
     enum { SIZE = 64 << 10 };

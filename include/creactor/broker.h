@@ -31,6 +31,9 @@ typedef struct cre_broker cre_broker;
 /** Limits: bytes of a topic's name and of a message, shards. */
 enum { CRE_BROKER_MAX_TOPIC = 255, CRE_BROKER_MAX_PAYLOAD = 8 << 20, CRE_BROKER_MAX_SHARDS = 64 };
 
+/** The most messages of a history. */
+enum { CRE_BROKER_MAX_HISTORY = 10000 };
+
 /** The default of max_queue, in bytes. */
 enum { CRE_BROKER_DEFAULT_QUEUE = 8 << 20 };
 
@@ -42,7 +45,7 @@ typedef struct cre_broker_position {
 
 /** How a message is kept. */
 typedef struct cre_broker_history {
-    uint32_t count;   /* messages of the topic, at most 10,000; 0: none */
+    uint32_t count;   /* messages of the topic, at most CRE_BROKER_MAX_HISTORY; 0: none */
     uint32_t seconds; /* after the last one; required if `count` is not 0 */
 } cre_broker_history;
 
@@ -93,7 +96,7 @@ typedef struct cre_broker_config {
     const char *user;     /* NULL: the default user */
     const char *password; /* NULL: none */
     uint32_t max_queue;   /* bytes of messages to publish without a reply, for each shard; 0: 8 MiB */
-    uint32_t max_recover; /* messages that one recovery may return; 0: 1024, at most 10,000 */
+    uint32_t max_recover; /* messages that one recovery may return; 0: 1024, at most CRE_BROKER_MAX_HISTORY */
     uint32_t min_backoff_ms; /* 0: 50 ms */
     uint32_t max_backoff_ms; /* 0: 5 s */
     uint32_t timeout_ms;     /* for connecting and the first reply; 0: 5 s */

@@ -5,7 +5,7 @@
 
 CRE__CONFIG(cre_broker_config, publisher);
 
-enum { MAX_TOPICS = 1000000, MAX_RECOVER = 1024, RECOVER_LIMIT = 10000 };
+enum { MAX_TOPICS = 1000000, MAX_RECOVER = 1024 };
 
 static uint32_t or_default(uint32_t value, uint32_t standard) {
     return value ? value : standard;
@@ -20,7 +20,7 @@ static char *copy_text(const char *text) {
 
 static int check_config(const cre_broker_config *config) {
     if (!config->shards || config->shards > CRE_BROKER_MAX_SHARDS || !config->seed) return CRE_EINVALID;
-    if (config->max_recover > RECOVER_LIMIT) return CRE_EINVALID;
+    if (config->max_recover > CRE_BROKER_MAX_HISTORY) return CRE_EINVALID;
     if (config->prefix) {
         const size_t length = strlen(config->prefix);
         if (!length || length > CRE__MAX_PREFIX) return CRE_EINVALID;

@@ -2,10 +2,8 @@
 #include "broker_internal.h"
 #include "core/memory.h"
 
-enum { MAX_COUNT = 10000 };
-
 bool cre__history_is_valid(cre_broker_history history) {
-    return history.count <= MAX_COUNT && (!history.count || history.seconds);
+    return history.count <= CRE_BROKER_MAX_HISTORY && (!history.count || history.seconds);
 }
 
 static size_t size_of(const cre__outgoing *message) {

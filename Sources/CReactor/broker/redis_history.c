@@ -101,8 +101,15 @@ void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
 typedef struct recovered {
     cre_broker_position position;
     bool complete;
-    const cre_redis_value *messages; /* an array of strings */
+    uint32_t count;
+    const cre_redis_value *messages; /* two strings for each: its offset and itself */
 } recovered;
+
+static cre_slice recovered_message(const recovered *found, uint32_t index, cre_broker_position *position) {
+    position->epoch = found->position.epoch;
+    cre__parse_offset(found->messages[2 * index].text, &position->offset);
+    return found->messages[2 * index + 1].text;
+}
 
 static bool read_recovered(const cre_redis_value *value, recovered *out) {
     if (value->type != CRE_REDIS_ARRAY || value->count != 4 || value->size < 5) return false;
@@ -110,21 +117,26 @@ static bool read_recovered(const cre_redis_value *value, recovered *out) {
     if (!cre__parse_offset(value[2].text, &out->position.offset)) return false;
     if (value[3].type != CRE_REDIS_INTEGER || value[4].type != CRE_REDIS_ARRAY) return false;
     out->complete = value[3].integer == 1;
-    out->messages = &value[4];
-    if (value[4].size != value[4].count + 1 || value[4].count > out->position.offset) return false;
-    for (uint32_t i = 1; i <= value[4].count; i++)
-        if (value[4 + i].type != CRE_REDIS_STRING) return false;
-    return true;
+    out->count = value[4].count / 2;
+    out->messages = &value[5];
+    if (value[4].size != value[4].count + 1 || value[4].count % 2) return false;
+    uint64_t last = 0, offset;
+    for (uint32_t i = 0; i < out->count; i++) {
+        const cre_redis_value *message = &out->messages[2 * i];
+        if (message->type != CRE_REDIS_STRING || message[1].type != CRE_REDIS_STRING) return false;
+        if (!cre__parse_offset(message->text, &offset) || offset <= last) return false;
+        last = offset;
+    }
+    return last <= out->position.offset;
 }
 
 static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered *found) {
     topic->refilling = false;
-    for (uint32_t i = 0; i < found->messages->count && !topic->removed; i++) {
-        topic->position = found->position;
-        topic->position.offset -= found->messages->count - 1 - i;
-        broker->handlers.message(broker->context, cre__topic_name(topic), found->messages[1 + i].text,
-                                 topic->position);
+    for (uint32_t i = 0; i < found->count && !topic->removed; i++) {
+        const cre_slice message = recovered_message(found, i, &topic->position);
+        broker->handlers.message(broker->context, cre__topic_name(topic), message, topic->position);
     }
+    topic->position = found->position;
 }
 
 void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value) {
@@ -170,10 +182,10 @@ void cre__redis_recovered(cre_broker *broker, uint32_t shard, cre__recovery *rec
     if (value && cre__error_is(value, "NOSCRIPT")) cre__redis_load(broker, shard, CRE__SCRIPT_RECOVER);
     if (value && read_recovered(value, &found)) result = found.complete ? 0 : CRE_EBROKER_GAP;
     cre__free(recovery);
-    for (uint32_t i = 0; result == 0 && i < found.messages->count; i++) {
-        cre_broker_position position = found.position;
-        position.offset -= found.messages->count - 1 - i;
-        broker->handlers.missed(broker->context, tag, found.messages[1 + i].text, position);
+    for (uint32_t i = 0; result == 0 && i < found.count; i++) {
+        cre_broker_position position;
+        const cre_slice message = recovered_message(&found, i, &position);
+        broker->handlers.missed(broker->context, tag, message, position);
     }
     broker->handlers.recovered(broker->context, tag, result, found.position);
 }

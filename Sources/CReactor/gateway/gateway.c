@@ -67,8 +67,9 @@ static int start_cluster(cre_gateway *gateway) {
     const cre_gateway_config *config = &gateway->config;
     cre_broker_config broker = *config->broker;
     broker.publisher = gateway->server;
-    broker.max_topics =
-        UINT32_MAX; /* the owners' limits hold: a topic that one of them has is not refused here */
+    /* what the owners' limits and a history allow is not refused here */
+    broker.max_topics = UINT32_MAX;
+    broker.max_recover = CRE_BROKER_MAX_HISTORY;
     const cre_cluster_config cluster = { .size = sizeof cluster,
                                          .broker = &broker,
                                          .servers = config->servers,

@@ -1,7 +1,7 @@
 #include <creactor/handshake.h>
 #include <creactor/http.h>
 
-#include "http/base64.h"
+#include "core/base64.h"
 #include "http/sha1.h"
 #include "test.h"
 

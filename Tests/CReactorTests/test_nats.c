@@ -1,5 +1,8 @@
 #include <creactor/nats.h>
 
+#include "nats/json.h"
+#include "nats/nkey.h"
+#include "nats_credentials.h"
 #include "test.h"
 
 static guard_page guard;
@@ -238,6 +241,94 @@ static bool read_without_memory(void) {
 
 TEST(without_memory) {
     test_fail_each_allocation(read_without_memory);
+}
+
+/* ---- JSON ---- */
+
+/* At the end of memory, so that nothing behind it is read. */
+static cre_slice placed(const char *text) {
+    if (!guard.map) guard = guard_make(4096);
+    return (cre_slice){ guard_place(&guard, text, strlen(text)), strlen(text) };
+}
+
+static void check_member(const char *json, const char *expected) {
+    cre_slice value = { 0 };
+    const bool found = cre__json_member(placed(json), "a", &value);
+    CHECK_EQ(found, expected != NULL);
+    if (!found || !expected) return;
+    CHECK_EQ(value.length, strlen(expected));
+    CHECK_MEM(value.data, expected, value.length);
+}
+
+TEST(members_of_json) {
+    check_member("{\"a\":1}", "1");
+    check_member(" { \"b\" : [1,{\"a\":2}] , \"a\" : \"x\\\"}\" , \"c\":3 } ", "\"x\\\"}\"");
+    check_member("{\"b\":{\"a\":1},\"a\":{\"c\":[]}}", "{\"c\":[]}");
+    check_member("{\"a\":true}", "true");
+    static const char *const without[] = {
+        "",         "{",         "{}",        "{\"a",      "{\"a\"",           "{\"a\":",
+        "{\"a\":}", "[\"a\",1]", "{\"b\":[1", "{\"b\":\"", "{\"b\":1 \"a\":2", "{\"a\":\"x",
+        "a"
+    };
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        check_member(without[i], NULL);
+}
+
+TEST(values_of_json) {
+    uint64_t number;
+    cre_slice array = placed("[ \"a\" , 2,{\"b\":[]}]"), value;
+    CHECK(cre__json_next(&array, &value) && cre__json_equals(value, (cre_slice){ (const uint8_t *)"a", 1 }));
+    CHECK(cre__json_next(&array, &value) && cre__json_number(value, &number) && number == 2);
+    CHECK(cre__json_next(&array, &value) && value.length == 8);
+    CHECK(!cre__json_next(&array, &value));
+    CHECK(cre__json_number(placed("18446744073709551615"), &number) && number == UINT64_MAX);
+    CHECK(!cre__json_number(placed("18446744073709551616"), &number));
+    CHECK(!cre__json_number(placed("-1"), &number) && !cre__json_number(placed(""), &number));
+    CHECK(cre__json_is_true(placed("true")) && !cre__json_is_true(placed("false")));
+    const cre_slice greater = { (const uint8_t *)"a.>", 3 };
+    CHECK(cre__json_equals(placed("\"a.\\u003e\""), greater) && cre__json_equals(placed("\"a.>\""), greater));
+    static const char *const others[] = { "\"a.\\u003\"", "\"a.\\\"", "\"a.\"", "\"a.>>\"", "a.>", "\"" };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(!cre__json_equals(placed(others[i]), greater));
+    uint8_t out[64];
+    const size_t length = (size_t)(cre__json_put(out, placed("a\"\\\n")) - out);
+    CHECK_EQ(length, 13);
+    CHECK_MEM(out, "\"a\\\"\\\\\\u000a\"", 13);
+}
+
+/* ---- keys ---- */
+
+TEST(seeds) {
+    static const char good[] = "SUAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3LYWQ";
+    uint8_t seed[CRE__NKEY];
+    CHECK(cre__nkey_seed(placed(good), seed));
+    char changed[sizeof good];
+    for (size_t i = 0; i + 1 < sizeof good; i++) {
+        memcpy(changed, good, sizeof good);
+        changed[i] = changed[i] == 'A' ? 'B' : 'A';
+        if (cre__nkey_seed(placed(changed), seed)) TEST_FAIL("a seed with another digit %zu is accepted", i);
+        changed[i] = 0;
+        CHECK(!cre__nkey_seed(placed(changed), seed));
+    }
+    CHECK(!cre__nkey_seed(placed("SU"), seed));
+    CHECK(!cre__nkey_seed(placed("SUAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3LYWQA"), seed));
+    CHECK(!cre__nkey_seed(placed("SAAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3MLPA"),
+                          seed)); /* of an account */
+}
+
+TEST(files_of_credentials) {
+    cre_slice jwt, found;
+    CHECK(cre__nats_credentials(placed(nats_user), &jwt, &found));
+    CHECK_EQ(found.length, 58);
+    CHECK_MEM(found.data, "SU", 2);
+    CHECK_MEM(jwt.data, "eyJ", 3);
+    /* whatever is cut off, nothing behind it is read */
+    char text[sizeof nats_user];
+    memcpy(text, nats_user, sizeof text);
+    for (size_t length = sizeof text - 1; length--;) {
+        text[length] = 0;
+        if (cre__nats_credentials(placed(text), &jwt, &found)) CHECK(length > 59);
+    }
 }
 
 TEST_MAIN()

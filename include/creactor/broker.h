@@ -1,6 +1,7 @@
 /*
  * Messages between the machines of a cluster, through one or several independent servers of Redis or Valkey
- * (shards), without I/O and without a clock: the caller connects, moves bytes and names the time.
+ * (shards), or a server or cluster of NATS, without I/O and without a clock: the caller connects, moves bytes
+ * and names the time.
  *
  * A topic belongs to one shard, by consistent hashing. While it has a subscriber (cre_broker_subscribe) the
  * messages that any machine publishes to it arrive in one order, the same for all machines. A topic with
@@ -55,7 +56,7 @@ typedef enum cre_broker_state {
     CRE_BROKER_CONNECTED = 1 /* all subscriptions are there, and gaps are filled */
 } cre_broker_state;
 
-/** What the broker calls. All are required. Slices are borrowed for the call. */
+/** What the broker calls. All are required, unless they may be NULL. Slices are borrowed for the call. */
 typedef struct cre_broker_handlers {
     /** Start to connect to the server of this shard, and call cre_broker_connected or cre_broker_closed, at
      * once or later. */
@@ -83,7 +84,29 @@ typedef struct cre_broker_handlers {
     /** A connection was established or lost: `error` and `text` are the cause, 0 and empty if there is none.
      */
     void (*state)(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text);
+    /** The server refuses a part of what the broker needs, because of `text`, and the connection stays. May
+     * be NULL; only called with servers of NATS, as are the following ones. */
+    void (*refused)(void *context, uint32_t shard, cre_slice text);
+    /** The server has named another one of its cluster. May be NULL. */
+    void (*server)(void *context, uint32_t shard, cre_slice host, uint16_t port);
+    /** Begin TLS on the connection, and call cre_broker_secured, at once or later, or cre_broker_closed.
+     * Required with CRE_BROKER_TLS_AFTER_INFO. */
+    void (*secure)(void *context, uint32_t shard);
 } cre_broker_handlers;
+
+/** The kinds of servers. */
+typedef enum cre_broker_kind {
+    CRE_BROKER_REDIS = 0, /* Redis or Valkey; each shard is a server */
+    CRE_BROKER_NATS = 1   /* NATS, with JetStream for topics with history; one shard, which may be any server
+                             of a cluster */
+} cre_broker_kind;
+
+/** The TLS of servers of NATS. */
+typedef enum cre_broker_tls {
+    CRE_BROKER_TLS_NONE = 0,
+    CRE_BROKER_TLS_AFTER_INFO = 1, /* begins when the server has introduced itself: `secure` is called */
+    CRE_BROKER_TLS_FIRST = 2       /* the caller begins it, before cre_broker_connected */
+} cre_broker_tls;
 
 /** The settings of a broker. `size`, `shards` and `seed` are required; another member of 0 takes its default.
  */
@@ -92,7 +115,7 @@ typedef struct cre_broker_config {
     uint32_t shards;      /* the number of servers; all machines must name the same ones in the same order */
     uint32_t max_topics;  /* subscribed topics; 0: 1,000,000 */
     uint64_t seed;        /* a random number that no other broker has */
-    const char *prefix;   /* of all keys and channels, at most 32 bytes; NULL: "sws" */
+    const char *prefix;   /* of all keys, channels and subjects, at most 32 bytes; NULL: "sws" */
     const char *user;     /* NULL: the default user */
     const char *password; /* NULL: none */
     uint32_t max_queue;   /* bytes of messages to publish without a reply, for each shard; 0: 8 MiB */
@@ -104,6 +127,13 @@ typedef struct cre_broker_config {
         probe_ms; /* silence after which a message to itself is sent, and time for its arrival; 0: 10 s */
     uint64_t publisher; /* of the ids of cre_broker_publish_again, the same for a broker and its successors;
                            0: the seed */
+    uint32_t kind;      /* cre_broker_kind */
+    uint32_t tls;       /* cre_broker_tls; of NATS, as all that follows */
+    const char *token;  /* NULL: none */
+    const char *nkey;   /* the seed of a user's key, "SU..."; NULL: none */
+    const char *credentials; /* the text of a file of credentials, with a JWT and a seed; NULL: none */
+    uint32_t replicas;       /* of each stream, at most 5; 0: 3 in a cluster, 1 otherwise */
+    uint32_t reserved;       /* 0 */
 } cre_broker_config;
 
 CRE_BEGIN_DECLS
@@ -120,6 +150,9 @@ CRE_API void cre_broker_destroy(cre_broker *broker);
 
 /** The connection of a shard is open. */
 CRE_API void cre_broker_connected(cre_broker *broker, uint32_t shard, uint64_t now);
+
+/** TLS was established on the connection, after `secure`. */
+CRE_API void cre_broker_secured(cre_broker *broker, uint32_t shard, uint64_t now);
 
 /** The connection of a shard has ended, or could not be opened because of `error` (0: it was closed). */
 CRE_API void cre_broker_closed(cre_broker *broker, uint32_t shard, int error, uint64_t now);

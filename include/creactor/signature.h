@@ -72,6 +72,14 @@ CRE_NODISCARD CRE_API int cre_signature_verify(const cre_signature_key *key, con
 CRE_NODISCARD CRE_API bool cre_secret_equal(const void *text, size_t text_length, const void *secret,
                                             size_t secret_length);
 
+/** Computes the public key of a private key of Ed25519 (RFC 8032), both 32 bytes. Returns 0, CRE_ENOMEM or
+ * CRE_EUNSUPPORTED. Any thread, as below. */
+CRE_NODISCARD CRE_API int cre_ed25519_public(const uint8_t seed[32], uint8_t out[32]);
+
+/** Signs a message with a private key of Ed25519. Returns what cre_ed25519_public does. */
+CRE_NODISCARD CRE_API int cre_ed25519_sign(const uint8_t seed[32], const void *message, size_t length,
+                                           uint8_t out[64]);
+
 CRE_END_DECLS
 
 #endif

@@ -2,8 +2,9 @@
 #include "broker_internal.h"
 #include "core/config.h"
 #include "core/memory.h"
+#include "nats/nkey.h"
 
-CRE__CONFIG(cre_broker_config, publisher);
+CRE__CONFIG(cre_broker_config, reserved);
 
 enum { MAX_TOPICS = 1000000, MAX_RECOVER = 1024 };
 
@@ -18,6 +19,34 @@ static char *copy_text(const char *text) {
     return copy;
 }
 
+static char *copy_slice(cre_slice text) {
+    char *copy = cre__malloc(text.length + 1);
+    if (!copy) return NULL;
+    memcpy(copy, text.data, text.length);
+    copy[text.length] = 0;
+    return copy;
+}
+
+/* Secrets do not stay in freed memory. */
+static void free_secret(char *text) {
+    if (text) explicit_bzero(text, strlen(text));
+    cre__free(text);
+}
+
+/* The keys of a user of NATS: a seed, or a file with a token and a seed. */
+static int take_keys(cre_broker *broker, const cre_broker_config *config) {
+    cre_slice jwt, seed;
+    if (config->nkey) {
+        broker->has_seed = cre__nkey_seed(cre__text(config->nkey), broker->seed);
+        return broker->has_seed ? 0 : CRE_EINVALID;
+    }
+    if (!config->credentials) return 0;
+    if (!cre__nats_credentials(cre__text(config->credentials), &jwt, &seed)) return CRE_EINVALID;
+    broker->has_seed = cre__nkey_seed(seed, broker->seed);
+    if (!broker->has_seed) return CRE_EINVALID;
+    return (broker->jwt = copy_slice(jwt)) ? 0 : CRE_ENOMEM;
+}
+
 static int check_config(const cre_broker_config *config) {
     if (!config->shards || config->shards > CRE_BROKER_MAX_SHARDS || !config->seed) return CRE_EINVALID;
     if (config->max_recover > CRE_BROKER_MAX_HISTORY) return CRE_EINVALID;
@@ -25,6 +54,7 @@ static int check_config(const cre_broker_config *config) {
         const size_t length = strlen(config->prefix);
         if (!length || length > CRE__MAX_PREFIX) return CRE_EINVALID;
     }
+    if (config->kind > CRE_BROKER_NATS) return CRE_EINVALID;
     return config->user && !config->password ? CRE_EINVALID : 0;
 }
 
@@ -33,8 +63,9 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
     cre_broker_config config;
     int error = cre__config_take(&config, sizeof config, given);
     if (!error) error = check_config(&config);
-    const cre__broker_kind *kind = &cre__broker_redis;
+    const cre__broker_kind *kind = config.kind == CRE_BROKER_NATS ? &cre__broker_nats : &cre__broker_redis;
     if (!error) error = kind->check(&config);
+    if (!error && config.tls == CRE_BROKER_TLS_AFTER_INFO && !handlers->secure) error = CRE_EINVALID;
     if (error) return error;
     cre_broker *broker = cre__calloc(1, sizeof *broker + config.shards * sizeof(cre__link));
     if (!broker) return CRE_ENOMEM;
@@ -55,9 +86,11 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
     bool copied = cre__topics_init(broker) == 0;
     if (copied && config.user) copied = (broker->user = copy_text(config.user)) != NULL;
     if (copied && config.password) copied = (broker->password = copy_text(config.password)) != NULL;
-    if (!copied) {
+    if (copied && config.token) copied = (broker->token = copy_text(config.token)) != NULL;
+    error = copied ? take_keys(broker, &config) : CRE_ENOMEM;
+    if (error) {
         cre_broker_destroy(broker);
-        return CRE_ENOMEM;
+        return error;
     }
     *out = broker;
     return 0;
@@ -72,7 +105,10 @@ void cre_broker_destroy(cre_broker *broker) {
     }
     cre__topics_deinit(broker);
     cre__free(broker->user);
-    cre__free(broker->password);
+    free_secret(broker->password);
+    free_secret(broker->token);
+    free_secret(broker->jwt);
+    explicit_bzero(broker->seed, sizeof broker->seed);
     cre__free(broker);
 }
 

@@ -19,6 +19,12 @@ typedef struct cre__broker_topic {
     uint32_t checks; /* recoveries without a reply */
     bool refilling;  /* messages with history are dropped: the reply to a check has them */
     bool removed;    /* freed with the last check */
+    /* of servers of NATS: */
+    uint64_t subscription; /* its number */
+    uint64_t delivered;    /* the highest sequence that was delivered since it was subscribed */
+    uint64_t announced;    /* the highest one that arrived while it was refilled */
+    uint64_t complete_at;  /* when nothing behind `position` was missing; 0: not known */
+    uint32_t arrived;      /* messages while it was refilled, since the last reply */
     uint8_t length;
     uint8_t name[];
 } cre__broker_topic;
@@ -28,8 +34,9 @@ typedef struct cre__outgoing {
     struct cre__outgoing *next, *previous;
     uint64_t tag, id;
     cre_broker_history history;
+    struct cre__outgoing *waiting; /* of servers of NATS: the next one of its lane */
     uint32_t payload_length;
-    bool sent;
+    bool sent, too_large;
     uint8_t topic_length;
     uint8_t bytes[]; /* the topic, the message */
 } cre__outgoing;
@@ -73,6 +80,8 @@ typedef struct cre__broker_kind {
     void (*received)(cre_broker *broker, uint32_t shard, const uint8_t *data, size_t length, uint64_t now);
     /* Sends what cre__link_alive will be called for. */
     void (*probe)(cre_broker *broker, uint32_t shard);
+    /* Does what is due, and returns the time of the next call. NULL: there is nothing. */
+    uint64_t (*tick)(cre_broker *broker, uint32_t shard, uint64_t now);
     cre_slice (*output)(const void *session);
     void (*sent)(void *session, size_t length);
     /* On a usable link. The first one begins a check, too. */
@@ -91,7 +100,9 @@ struct cre_broker {
     cre_broker_handlers handlers;
     void *context;
     char prefix[CRE__MAX_PREFIX + 1];
-    char *user, *password;
+    char *user, *password, *token, *jwt;
+    uint8_t seed[32]; /* a private key */
+    bool has_seed;
     uint64_t random;  /* the state of the generator */
     uint64_t last_id; /* of published messages */
     cre__broker_topic **buckets;
@@ -99,7 +110,7 @@ struct cre_broker {
     cre__link links[];
 };
 
-extern const cre__broker_kind cre__broker_redis;
+extern const cre__broker_kind cre__broker_redis, cre__broker_nats;
 
 static inline cre_slice cre__text(const char *text) {
     return (cre_slice){ (const uint8_t *)text, strlen(text) };

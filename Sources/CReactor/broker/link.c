@@ -125,6 +125,10 @@ uint64_t cre_broker_tick(cre_broker *broker, uint64_t now) {
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         end_if_failed(broker, i, now);
         if (broker->links[i].due <= now) due(broker, i, now);
+        if (broker->links[i].session && broker->kind->tick) {
+            const uint64_t session = broker->kind->tick(broker, i, now);
+            if (session < next) next = session;
+        }
         end_if_failed(broker, i, now);
         if (broker->links[i].due < next) next = broker->links[i].due;
     }

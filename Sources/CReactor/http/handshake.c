@@ -3,7 +3,7 @@
 #include <creactor/http_list.h>
 #include <string.h>
 
-#include "base64.h"
+#include "core/base64.h"
 #include "chars.h"
 #include "extensions.h"
 #include "out.h"

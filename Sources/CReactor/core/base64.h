@@ -1,6 +1,6 @@
 /* Base64 with padding (RFC 4648 section 4). */
-#ifndef CRE_HTTP_BASE64_H
-#define CRE_HTTP_BASE64_H
+#ifndef CRE_CORE_BASE64_H
+#define CRE_CORE_BASE64_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,231 @@
+/* The parts of a broker at servers of NATS. */
+#ifndef CRE_BROKER_NATS_H
+#define CRE_BROKER_NATS_H
+
+#include <creactor/nats.h>
+
+#include "broker/broker_internal.h"
+
+enum { CRE__NATS_INBOX = 1 /* the subscription to replies; those of topics follow */ };
+
+/* A subject: prefix, kind, perhaps a stream, and the topic, of which a byte takes up to three. */
+enum { CRE__NATS_SUBJECT = CRE__MAX_PREFIX + 32 + 3 * CRE_BROKER_MAX_TOPIC };
+typedef struct cre__nats_subject {
+    uint8_t bytes[CRE__NATS_SUBJECT];
+} cre__nats_subject;
+
+/* Messages of one lane are stored in their order. */
+typedef struct cre__nats_lane {
+    cre__outgoing *first, *last; /* not sent */
+    uint32_t unacknowledged;
+} cre__nats_lane;
+
+typedef enum cre__nats_stream_state {
+    CRE__STREAM_UNKNOWN, /* is asked for at `due` */
+    CRE__STREAM_ASKED,
+    CRE__STREAM_READY,
+    CRE__STREAM_REFUSED /* is asked for again at `due` */
+} cre__nats_stream_state;
+
+/* The stream of the topics with one history. */
+typedef struct cre__nats_stream {
+    cre_broker_history history;
+    cre__nats_stream_state state;
+    bool creating;     /* ASKED: to create it */
+    bool reported;     /* its failure; until it is READY */
+    bool stuck;        /* messages in its lanes are to be refused */
+    uint32_t failures; /* since it was READY */
+    bool unchecked;    /* checks of topics were abandoned */
+    bool suspect;      /* a message had a number from before: another stream may have its name */
+    uint64_t due;
+    uint64_t epoch; /* 0: not known yet */
+    uint64_t last;  /* its last sequence when it became known */
+    cre__nats_lane *lanes;
+} cre__nats_stream;
+
+/* What a reply is for. */
+typedef enum cre__nats_purpose {
+    CRE__NATS_FREE,
+    CRE__NATS_PUBLISH, /* cre__outgoing */
+    CRE__NATS_STREAM,  /* cre__nats_stream */
+    CRE__NATS_FETCH    /* cre__nats_fetch */
+} cre__nats_purpose;
+
+typedef struct cre__nats_request {
+    cre__nats_purpose purpose;
+    void *target;
+    uint64_t deadline;
+    uint32_t generation;
+    uint32_t next, previous; /* those in use by their deadlines; of those that are free `next` */
+} cre__nats_request;
+
+/* A message that was read from a stream. */
+typedef struct cre__nats_item {
+    struct cre__nats_item *next;
+    uint64_t sequence;
+    size_t length;
+    uint8_t payload[];
+} cre__nats_item;
+
+/* Reads what a topic's history has after a position. */
+typedef struct cre__nats_fetch {
+    struct cre__nats_fetch *next, *previous;
+    cre__broker_topic *topic; /* NULL: a recovery of `name` with `tag` */
+    cre__nats_stream *stream;
+    uint64_t tag;
+    cre_broker_position since;
+    uint64_t last;    /* the last sequence that was read, or that of `since` */
+    uint64_t retries; /* when to ask again; 0: a reply is awaited, or nothing was asked */
+    bool started;     /* is active */
+    bool asks_last;   /* for the last message only */
+    bool incomplete;  /* not all can be had */
+    bool anchored;    /* the message of `since` is there, and so is everything after it */
+    bool asked_again; /* for messages that were announced */
+    uint32_t count;
+    size_t bytes;
+    cre__nats_item *items, **end;
+    uint8_t length;
+    uint8_t name[];
+} cre__nats_fetch;
+
+typedef struct cre__nats_list {
+    cre__nats_fetch *first, *last;
+} cre__nats_list;
+
+/* A message without history, sent before a PING. */
+typedef struct cre__nats_live {
+    cre__outgoing *message; /* NULL: it has its result */
+    uint64_t ping;
+} cre__nats_live;
+
+/* The session of a link. */
+typedef struct cre__nats_link {
+    cre_nats_reader reader;
+    uint64_t now, alive;
+    uint8_t *out;
+    size_t out_start, out_used, out_capacity, max_out;
+    /* of INFO */
+    bool informed, clustered, connected, accepted;
+    uint64_t max_payload;
+    char nonce[128];
+    size_t nonce_length;
+    uint64_t last_subscription;
+    uint64_t pings, pongs;
+    bool unpinged; /* a message was sent behind the last PING */
+    cre__nats_live *live;
+    size_t live_first, live_used, live_capacity;
+    cre__nats_request *requests;
+    uint32_t request_count, free_request, first_request, last_request;
+    uint32_t generation;
+    cre__nats_stream **streams;
+    size_t stream_count;
+    cre__nats_list waiting, active;
+    uint32_t active_count;
+    size_t item_bytes;
+} cre__nats_link;
+
+enum { CRE__NATS_NONE = UINT32_MAX };
+
+static inline cre__nats_link *cre__nats(const cre_broker *broker, uint32_t shard) {
+    return broker->links[shard].session;
+}
+
+/* ---- nats_names.c ---- */
+/* The subject of a topic's messages as all subscribers get them, and of those to be stored. */
+cre_slice cre__nats_live_subject(const cre_broker *broker, cre_slice topic, cre__nats_subject *out);
+cre_slice cre__nats_kept_subject(const cre_broker *broker, cre_slice topic, cre_broker_history history,
+                                 cre__nats_subject *out);
+/* "PREFIX-COUNT-SECONDS". */
+cre_slice cre__nats_stream_name(const cre_broker *broker, cre_broker_history history, cre__nats_subject *out);
+/* "PREFIX.KIND.REST". */
+cre_slice cre__nats_own_subject(const cre_broker *broker, const char *kind, const char *rest,
+                                cre__nats_subject *out);
+/* "PREFIX.r.BROKER." and the rest. */
+cre_slice cre__nats_inbox(const cre_broker *broker, const char *rest, cre__nats_subject *out);
+/* Reads the topic of a subject. Returns its length; 0: it is none. */
+size_t cre__nats_topic_of(const cre_broker *broker, cre_slice subject, uint8_t out[CRE_BROKER_MAX_TOPIC]);
+
+/* ---- nats_link.c ---- */
+/* Append to the output. False: nothing was appended, and the connection ends. */
+bool cre__nats_write(cre_broker *broker, uint32_t shard, const void *data, size_t length);
+bool cre__nats_send(cre_broker *broker, uint32_t shard, const cre_nats_publication *publication);
+void cre__nats_subscribe(cre_broker *broker, cre__broker_topic *topic);
+/* Reports that the server refuses something, and the connection stays. */
+void cre__nats_refused(cre_broker *broker, uint32_t shard, cre_slice text);
+
+/* ---- nats_connect.c ---- */
+/* Reads INFO. Returns 0 or an error. */
+void cre__nats_inform(cre_broker *broker, uint32_t shard, cre_slice json);
+/* Sends CONNECT, and what the first replies are needed for. */
+void cre__nats_connect(cre_broker *broker, uint32_t shard);
+
+/* ---- nats_requests.c ---- */
+/* Sends a request. Returns false if there will be no reply, because the connection ends. */
+bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,
+                   cre__nats_purpose purpose, void *target);
+/* Takes the request that a reply is for. False: it is none any more. */
+bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_request *out);
+/* Takes the request whose deadline has passed. */
+bool cre__nats_timed_out(cre__nats_link *nats, cre__nats_request *out);
+/* Takes the oldest request for this target. */
+bool cre__nats_cancel(cre__nats_link *nats, cre__nats_purpose purpose, const void *target);
+/* The error in a reply of JetStream. */
+typedef struct cre__nats_error {
+    uint64_t code, kind; /* as of HTTP; which one it is */
+    cre_slice text;
+} cre__nats_error;
+/* False: there is none. */
+bool cre__nats_error_of(const cre_nats_event *event, cre__nats_error *out);
+/* Whether it may be another one soon. */
+static inline bool cre__nats_is_transient(const cre__nats_error *error) {
+    enum { NO_PEERS = 10005 };
+    return error->code == 503 || error->code == 429 || error->code == 408 || error->kind == NO_PEERS;
+}
+
+/* ---- nats_streams.c ---- */
+/* The stream of a history. NULL: no memory; the connection ends. */
+cre__nats_stream *cre__nats_stream_of(cre_broker *broker, uint32_t shard, cre_broker_history history);
+void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
+                              const cre_nats_event *event);
+/* Asks for streams whose time has come. Returns the time of the next one. */
+uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard);
+void cre__nats_stream_fail(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, bool transient,
+                           cre_slice text);
+
+/* ---- nats_publish.c ---- */
+bool cre__nats_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message);
+/* Sends what waits in the lanes of a stream that is READY. */
+void cre__nats_pump(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
+/* The reply for a message with history; NULL: there was none in time. */
+void cre__nats_acknowledged(cre_broker *broker, uint32_t shard, cre__outgoing *message,
+                            const cre_nats_event *event);
+void cre__nats_ponged(cre_broker *broker, uint32_t shard);
+/* The server does not allow to publish to a subject. */
+void cre__nats_publish_denied(cre_broker *broker, uint32_t shard, cre_slice subject);
+/* Ends the messages of a stream that is REFUSED. */
+void cre__nats_refuse_lanes(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
+
+/* ---- nats_history.c ---- */
+void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event *event);
+/* Begins the check of a topic whose stream is READY. */
+void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream);
+/* Begins those of all topics of a stream, which is READY now. */
+void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
+bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                       cre_broker_position since, uint64_t tag);
+
+/* ---- nats_fetch.c ---- */
+/* NULL: no memory; the connection ends. */
+cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
+                                     cre__broker_topic *topic, cre_slice name);
+void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
+                             const cre_nats_event *event);
+/* Starts those for which there is room, and asks again. Returns the time of the next one. */
+uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard);
+/* Ends those of a stream that is REFUSED, or all of them (NULL). */
+void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
+                         bool reports);
+/* Whether none can go on. */
+bool cre__nats_fetch_idle(const cre__nats_link *nats);
+
+#endif

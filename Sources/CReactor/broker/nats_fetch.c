@@ -1,0 +1,338 @@
+/*
+ * Reads from a stream what a topic's history has after a position: one message after the other, from the
+ * leader of the stream, until there is none.
+ *
+ * Sequences have gaps, since a stream has many topics. Whether messages after the position were deleted shows
+ * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
+ * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
+ * than it has.
+ */
+#include <stdio.h>
+
+#include "broker/nats.h"
+#include "core/base64.h"
+#include "core/memory.h"
+#include "nats/json.h"
+
+enum {
+    AT_ONCE = 64,
+    RETRY_MS = 250,
+    MAX_BYTES = 16 << 20,     /* of one fetch */
+    MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
+};
+
+/* ---- lists ---- */
+
+static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
+    fetch->next = NULL;
+    fetch->previous = list->last;
+    if (list->last)
+        list->last->next = fetch;
+    else
+        list->first = fetch;
+    list->last = fetch;
+}
+
+static void detach(cre__nats_list *list, cre__nats_fetch *fetch) {
+    if (fetch->previous)
+        fetch->previous->next = fetch->next;
+    else
+        list->first = fetch->next;
+    if (fetch->next)
+        fetch->next->previous = fetch->previous;
+    else
+        list->last = fetch->previous;
+}
+
+cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
+                                     cre__broker_topic *topic, cre_slice name) {
+    cre__nats_fetch *fetch = cre__calloc(1, sizeof *fetch + name.length);
+    if (!fetch) {
+        cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
+        return NULL;
+    }
+    fetch->topic = topic;
+    fetch->stream = stream;
+    fetch->end = &fetch->items;
+    fetch->length = (uint8_t)name.length;
+    memcpy(fetch->name, name.data, name.length);
+    if (topic) topic->checks++;
+    append(&cre__nats(broker, shard)->waiting, fetch);
+    return fetch;
+}
+
+static void free_items(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    for (cre__nats_item *item = fetch->items, *next; item; item = next) {
+        next = item->next;
+        cre__free(item);
+    }
+    nats->item_bytes -= fetch->bytes;
+    fetch->items = NULL;
+    fetch->end = &fetch->items;
+    fetch->bytes = fetch->count = 0;
+}
+
+/* Takes it from its list. Its callbacks may begin others. */
+static void leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    detach(fetch->started ? &nats->active : &nats->waiting, fetch);
+    if (fetch->started) nats->active_count--;
+}
+
+static void release(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    free_items(nats, fetch);
+    if (fetch->topic) cre__broker_topic_release(fetch->topic);
+    cre__free(fetch);
+}
+
+/* ---- results ---- */
+
+static void end_check(cre_broker *broker, cre__nats_fetch *fetch, uint64_t sequence) {
+    cre__broker_topic *topic = fetch->topic;
+    const cre_broker_position position = { fetch->stream->epoch, sequence };
+    if (topic->removed) return;
+    topic->announced = 0;
+    if (fetch->incomplete) {
+        topic->delivered = sequence;
+        cre__topic_lose(broker, topic, position);
+    } else if (fetch->asks_last) {
+        if (topic->position.epoch) return; /* a message was first */
+        topic->position = position;
+        broker->handlers.subscribed(broker->context, cre__topic_name(topic), position);
+    } else {
+        topic->refilling = false;
+    }
+}
+
+static void deliver(cre_broker *broker, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence) {
+    cre__broker_topic *topic = fetch->topic;
+    topic->position = (cre_broker_position){ fetch->stream->epoch, sequence };
+    topic->delivered = sequence;
+    cre__topic_deliver(broker, topic, payload, topic->position);
+}
+
+static void deliver_items(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch) {
+    for (const cre__nats_item *item = fetch->items; item && !fetch->topic->removed; item = item->next)
+        deliver(broker, fetch, (cre_slice){ item->payload, item->length }, item->sequence);
+    free_items(nats, fetch);
+}
+
+static void end_recovery(cre_broker *broker, cre__nats_fetch *fetch, uint64_t sequence) {
+    const cre_broker_handlers *handlers = &broker->handlers;
+    const cre_broker_position position = { fetch->stream->epoch, sequence };
+    for (const cre__nats_item *item = fetch->incomplete ? NULL : fetch->items; item; item = item->next)
+        handlers->missed(broker->context, fetch->tag, (cre_slice){ item->payload, item->length },
+                         (cre_broker_position){ position.epoch, item->sequence });
+    handlers->recovered(broker->context, fetch->tag, fetch->incomplete ? CRE_EBROKER_GAP : 0, position);
+}
+
+static void complete(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, uint64_t sequence) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    leave(nats, fetch);
+    if (fetch->topic)
+        end_check(broker, fetch, sequence);
+    else
+        end_recovery(broker, fetch, sequence);
+    release(nats, fetch);
+}
+
+/* It cannot go on, since the connection has ended or (`refused`) its stream is not available. */
+static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, bool refused,
+                    bool reports) {
+    cre__broker_topic *topic = fetch->topic;
+    leave(nats, fetch);
+    if (refused) cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
+    if (!topic && reports)
+        broker->handlers.recovered(broker->context, fetch->tag, CRE_EBROKER_UNAVAILABLE,
+                                   (cre_broker_position){ 0 });
+    if (topic && refused && topic->refilling && !topic->removed)
+        cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
+    release(nats, fetch);
+}
+
+void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
+                         bool reports) {
+    cre__nats_list *lists[] = { &nats->active, &nats->waiting };
+    for (int i = 0; i < 2; i++) {
+        for (cre__nats_fetch *fetch = lists[i]->first, *next; fetch; fetch = next) {
+            next = fetch->next;
+            if (!stream || fetch->stream == stream) abandon(broker, nats, fetch, stream != NULL, reports);
+        }
+    }
+}
+
+/* ---- questions ---- */
+
+static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    enum { FIRST = 1 };
+    char request[CRE__NATS_SUBJECT + 64], subject[64 + CRE__MAX_PREFIX];
+    cre__nats_subject kept_bytes, name_bytes;
+    const cre_broker_history history = fetch->stream->history;
+    const cre_slice topic = { fetch->name, fetch->length };
+    const cre_slice kept = cre__nats_kept_subject(broker, topic, history, &kept_bytes);
+    const cre_slice name = cre__nats_stream_name(broker, history, &name_bytes);
+    const uint64_t from = fetch->anchored || fetch->count ? fetch->last + 1
+                          : fetch->since.offset           ? fetch->since.offset
+                                                          : FIRST;
+    if (fetch->since.epoch && fetch->since.epoch != fetch->stream->epoch) fetch->incomplete = true;
+    if (fetch->incomplete) fetch->asks_last = true;
+    int length;
+    if (fetch->asks_last)
+        length = snprintf(request, sizeof request, "{\"last_by_subj\":\"%.*s\"}", (int)kept.length,
+                          (const char *)kept.data);
+    else
+        length = snprintf(request, sizeof request, "{\"seq\":%llu,\"next_by_subj\":\"%.*s\"}",
+                          (unsigned long long)from, (int)kept.length, (const char *)kept.data);
+    snprintf(subject, sizeof subject, "$JS.API.STREAM.MSG.GET.%.*s", (int)name.length,
+             (const char *)name.data);
+    const cre_nats_publication publication = { .subject = cre__text(subject),
+                                               .payload = { (const uint8_t *)request, (size_t)length } };
+    fetch->retries = 0;
+    if (fetch->topic) fetch->topic->arrived = 0;
+    cre__nats_ask(broker, shard, publication, CRE__NATS_FETCH, fetch);
+}
+
+/* Not all messages can be had: asks for the position after which messages follow again. */
+static void fall_back(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    free_items(cre__nats(broker, shard), fetch);
+    fetch->incomplete = true;
+    ask(broker, shard, fetch);
+}
+
+/* ---- replies ---- */
+
+static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice encoded,
+                 uint64_t sequence) {
+    const size_t size = encoded.length / 4 * 3;
+    const uint32_t most = fetch->topic ? fetch->stream->history.count : broker->config.max_recover;
+    if (fetch->count == most || fetch->bytes + size > MAX_BYTES || nats->item_bytes + size > MAX_ALL_BYTES)
+        return false;
+    cre__nats_item *item = cre__malloc(sizeof *item + size + 3);
+    if (!item) return false;
+    const long length = cre__base64_decode((const char *)encoded.data, encoded.length, item->payload);
+    *item = (cre__nats_item){ .sequence = sequence, .length = length < 0 ? 0 : (size_t)length };
+    *fetch->end = item;
+    fetch->end = &item->next;
+    fetch->count++;
+    fetch->bytes += size;
+    nats->item_bytes += size;
+    return length >= 0;
+}
+
+/* A message of the topic. Returns whether the fetch goes on. */
+static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice encoded,
+                 uint64_t sequence) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    const bool first = !fetch->anchored && !fetch->count;
+    if (first && sequence == fetch->since.offset) {
+        fetch->anchored = true;
+        return true;
+    }
+    /* more than the history has since the last reply, so it may have deleted some */
+    if (fetch->topic && fetch->topic->arrived > fetch->stream->history.count) return false;
+    if (!keep(broker, nats, fetch, encoded, sequence)) return false;
+    fetch->last = sequence;
+    if (fetch->topic && fetch->anchored) deliver_items(broker, nats, fetch);
+    return true;
+}
+
+/* There is no further message. */
+static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    cre__broker_topic *topic = fetch->topic;
+    const uint64_t age = fetch->stream->history.seconds * 1000ull;
+    if (topic && topic->announced > fetch->last) {
+        if (fetch->asked_again || topic->removed) {
+            fall_back(broker, shard, fetch);
+        } else {
+            fetch->asked_again = true;
+            ask(broker, shard, fetch);
+        }
+        return;
+    }
+    if (!fetch->anchored && !(topic && nats->now - topic->complete_at < age)) {
+        fall_back(broker, shard, fetch);
+        return;
+    }
+    if (topic) deliver_items(broker, nats, fetch);
+    complete(broker, shard, fetch, fetch->last);
+}
+
+static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice payload) {
+    cre_slice message, value, data = { 0 };
+    uint64_t sequence = 0;
+    const bool valid = cre__json_member(payload, "message", &message) &&
+                       cre__json_member(message, "seq", &value) && cre__json_number(value, &sequence);
+    if (valid && cre__json_member(message, "data", &value)) cre__json_string(value, &data);
+    const uint64_t least = fetch->asks_last                  ? 1
+                           : fetch->anchored || fetch->count ? fetch->last + 1
+                                                             : fetch->since.offset;
+    if (!valid || !sequence || sequence < least) {
+        cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
+    } else if (fetch->asks_last) {
+        complete(broker, shard, fetch, sequence);
+    } else if (take(broker, shard, fetch, data, sequence)) {
+        fetch->asked_again = false;
+        ask(broker, shard, fetch);
+    } else {
+        fall_back(broker, shard, fetch);
+    }
+}
+
+void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
+                             const cre_nats_event *event) {
+    enum { NO_MESSAGE = 10037 };
+    cre__nats_link *nats = cre__nats(broker, shard);
+    cre__nats_error error;
+    if (fetch->topic && fetch->topic->removed) {
+        leave(nats, fetch);
+        release(nats, fetch);
+    } else if (event && !cre__nats_error_of(event, &error)) {
+        found(broker, shard, fetch, event->payload);
+    } else if (event && error.kind == NO_MESSAGE) {
+        if (fetch->asks_last)
+            complete(broker, shard, fetch, 0);
+        else
+            finish(broker, shard, fetch);
+    } else { /* no leader, or the stream is gone */
+        fetch->retries = nats->now + RETRY_MS;
+        fetch->stream->suspect = true;
+    }
+}
+
+/* ---- time ---- */
+
+uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    uint64_t next = UINT64_MAX;
+    for (cre__nats_fetch *fetch = nats->active.first; fetch; fetch = fetch->next) {
+        if (!fetch->retries || fetch->stream->state != CRE__STREAM_READY) continue;
+        if (fetch->retries <= nats->now)
+            ask(broker, shard, fetch);
+        else if (fetch->retries < next)
+            next = fetch->retries;
+    }
+    for (cre__nats_fetch *fetch = nats->waiting.first, *after; fetch && nats->active_count < AT_ONCE;
+         fetch = after) {
+        after = fetch->next;
+        if (fetch->stream->state != CRE__STREAM_READY) continue;
+        detach(&nats->waiting, fetch);
+        append(&nats->active, fetch);
+        nats->active_count++;
+        fetch->started = true;
+        ask(broker, shard, fetch);
+    }
+    return next;
+}
+
+bool cre__nats_fetch_idle(const cre__nats_link *nats) {
+    for (size_t i = 0; i < nats->stream_count; i++) {
+        const cre__nats_stream *stream = nats->streams[i];
+        const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_ASKED;
+        if (asks && !stream->failures) return false;
+    }
+    for (const cre__nats_fetch *fetch = nats->waiting.first; fetch; fetch = fetch->next)
+        if (!fetch->stream->failures) return false;
+    for (const cre__nats_fetch *fetch = nats->active.first; fetch; fetch = fetch->next)
+        if (!fetch->retries) return false;
+    return true;
+}

@@ -1,0 +1,116 @@
+/* Messages of subscribed topics at a server of NATS, and their positions: the sequences of their stream. */
+#include "broker/nats.h"
+#include "nats/json.h"
+
+static bool number_of(cre_slice headers, const char *name, uint64_t *number) {
+    cre_slice value;
+    return cre_nats_header(headers, name, &value) && cre__json_number(value, number);
+}
+
+/* Whether a message was published by the stream of its topic. */
+static bool is_from(const cre_broker *broker, const cre__nats_stream *stream, cre_slice headers) {
+    cre_slice value;
+    cre__nats_subject bytes;
+    const cre_slice name = cre__nats_stream_name(broker, stream->history, &bytes);
+    return cre_nats_header(headers, "Nats-Stream", &value) && value.length == name.length &&
+           memcmp(value.data, name.data, name.length) == 0;
+}
+
+static void miss(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream, uint64_t sequence) {
+    topic->refilling = true;
+    topic->announced = sequence;
+    topic->complete_at = cre__nats(broker, topic->shard)->now;
+    cre__nats_check(broker, topic, stream);
+}
+
+/* A message of a stream: `sequence`, and that of the one `before` it of its topic, 0 if that is not stored
+ * any more. */
+static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream, cre_slice payload,
+                    uint64_t sequence, uint64_t before) {
+    if (topic->refilling) {
+        if (sequence > topic->announced) topic->announced = sequence;
+        topic->arrived++;
+        return;
+    }
+    if (sequence <= topic->delivered) { /* late, or of a stream that begins again */
+        if (stream->state == CRE__STREAM_READY) stream->suspect = true;
+        return;
+    }
+    cre_broker_position position = { 0 };
+    if (stream->epoch) {
+        position = (cre_broker_position){ stream->epoch, sequence };
+        if (topic->position.epoch && before > topic->position.offset) {
+            miss(broker, topic, stream, sequence);
+            return;
+        }
+        const bool later = !topic->position.epoch || sequence > topic->position.offset;
+        if (later) topic->position = position;
+    }
+    topic->delivered = sequence;
+    cre__topic_deliver(broker, topic, payload, position);
+}
+
+void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event *event) {
+    uint8_t name[CRE_BROKER_MAX_TOPIC];
+    const size_t length = cre__nats_topic_of(broker, event->subject, name);
+    cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ name, length });
+    if (!topic || topic->subscription != event->subscription) return; /* unsubscribed meanwhile */
+    uint64_t sequence, before;
+    if (topic->history.count && number_of(event->headers, "Nats-Sequence", &sequence) &&
+        number_of(event->headers, "Nats-Last-Sequence", &before)) {
+        cre__nats_stream *stream = cre__nats_stream_of(broker, shard, topic->history);
+        if (stream && is_from(broker, stream, event->headers)) {
+            receive(broker, topic, stream, event->payload, sequence, before);
+            return;
+        }
+    }
+    cre__topic_deliver(broker, topic, event->payload, (cre_broker_position){ 0 });
+}
+
+/* ---- checks ---- */
+
+static cre__nats_fetch *check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic));
+    if (!fetch) return NULL;
+    const cre_broker_position since = topic->position;
+    if (!topic->complete_at) /* as cre_broker_resume promises */
+        topic->complete_at = cre__nats(broker, topic->shard)->now;
+    fetch->since = since;
+    fetch->last = since.offset;
+    topic->arrived = 0;
+    fetch->asks_last = !since.epoch;
+    topic->refilling = since.epoch != 0;
+    return fetch;
+}
+
+void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+    check(broker, topic, stream);
+}
+
+/* The stream has just named its last sequence: a higher position is of messages that it does not
+ * have any more, since an older copy was restored. */
+static void check_first(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+    cre__nats_fetch *fetch = check(broker, topic, stream);
+    if (fetch && topic->position.offset > stream->last && !topic->announced) fetch->incomplete = true;
+}
+
+void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
+    for (size_t i = 0; i <= broker->mask; i++)
+        for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
+            if (topic->shard == shard && topic->history.count == stream->history.count &&
+                topic->history.seconds == stream->history.seconds && !topic->checks)
+                check_first(broker, topic, stream);
+}
+
+bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                       cre_broker_position since, uint64_t tag) {
+    cre__nats_stream *stream = cre__nats_stream_of(broker, shard, history);
+    if (!stream || stream->state == CRE__STREAM_REFUSED) return false;
+    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, shard, stream, NULL, topic);
+    if (!fetch) return false;
+    fetch->tag = tag;
+    fetch->since = since;
+    fetch->last = since.offset;
+    fetch->asks_last = !since.epoch;
+    return true;
+}

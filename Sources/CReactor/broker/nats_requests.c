@@ -1,0 +1,126 @@
+/* Requests to JetStream, and to whom their replies belong. A reply has the number of its request in its
+ * subject. */
+#include <stdio.h>
+
+#include "broker/nats.h"
+#include "core/memory.h"
+#include "nats/json.h"
+
+enum { FIRST_REQUESTS = 64, MAX_REQUESTS = 1 << 20 };
+
+static bool grow(cre__nats_link *nats) {
+    const uint32_t count = nats->request_count ? 2 * nats->request_count : FIRST_REQUESTS;
+    if (count > MAX_REQUESTS) return false;
+    cre__nats_request *requests = cre__realloc(nats->requests, count * sizeof *requests);
+    if (!requests) return false;
+    for (uint32_t i = nats->request_count; i < count; i++)
+        requests[i] = (cre__nats_request){ .next = i + 1 < count ? i + 1 : CRE__NATS_NONE };
+    nats->free_request = nats->request_count;
+    nats->requests = requests;
+    nats->request_count = count;
+    return true;
+}
+
+static void take(cre__nats_link *nats, uint32_t index, cre__nats_request *out) {
+    cre__nats_request *request = &nats->requests[index];
+    *out = *request;
+    if (request->previous != CRE__NATS_NONE)
+        nats->requests[request->previous].next = request->next;
+    else
+        nats->first_request = request->next;
+    if (request->next != CRE__NATS_NONE)
+        nats->requests[request->next].previous = request->previous;
+    else
+        nats->last_request = request->previous;
+    request->purpose = CRE__NATS_FREE;
+    request->next = nats->free_request;
+    nats->free_request = index;
+}
+
+bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,
+                   cre__nats_purpose purpose, void *target) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    if (nats->free_request == CRE__NATS_NONE && !grow(nats)) {
+        cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
+        return false;
+    }
+    const uint32_t index = nats->free_request;
+    cre__nats_request *request = &nats->requests[index];
+    char token[32];
+    cre__nats_subject inbox;
+    snprintf(token, sizeof token, "%x-%x", index, ++nats->generation);
+    publication.reply = cre__nats_inbox(broker, token, &inbox);
+    if (!cre__nats_send(broker, shard, &publication)) return false;
+    nats->free_request = request->next;
+    *request = (cre__nats_request){ .purpose = purpose,
+                                    .target = target,
+                                    .deadline = nats->now + broker->config.timeout_ms,
+                                    .generation = nats->generation,
+                                    .next = CRE__NATS_NONE,
+                                    .previous = nats->last_request };
+    if (nats->last_request != CRE__NATS_NONE)
+        nats->requests[nats->last_request].next = index;
+    else
+        nats->first_request = index;
+    nats->last_request = index;
+    return true;
+}
+
+static bool read_hex(const uint8_t **at, const uint8_t *end, uint32_t *out) {
+    const uint8_t *start = *at;
+    *out = 0;
+    for (; *at < end && **at != '-'; ++*at) {
+        const uint8_t c = **at;
+        if (*at - start == 8 || !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+        *out = *out << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return *at > start;
+}
+
+bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_request *out) {
+    const uint8_t *end = subject.data + subject.length, *at = end;
+    while (at > subject.data && at[-1] != '.')
+        at--;
+    uint32_t index, generation;
+    if (!read_hex(&at, end, &index) || at == end || *at++ != '-' || !read_hex(&at, end, &generation) ||
+        at != end)
+        return false;
+    if (index >= nats->request_count || nats->requests[index].purpose == CRE__NATS_FREE ||
+        nats->requests[index].generation != generation)
+        return false;
+    take(nats, index, out);
+    return true;
+}
+
+bool cre__nats_timed_out(cre__nats_link *nats, cre__nats_request *out) {
+    const uint32_t index = nats->first_request;
+    if (index == CRE__NATS_NONE || nats->requests[index].deadline > nats->now) return false;
+    take(nats, index, out);
+    return true;
+}
+
+bool cre__nats_cancel(cre__nats_link *nats, cre__nats_purpose purpose, const void *target) {
+    for (uint32_t i = nats->first_request; i != CRE__NATS_NONE; i = nats->requests[i].next) {
+        cre__nats_request taken;
+        if (nats->requests[i].purpose != purpose || nats->requests[i].target != target) continue;
+        take(nats, i, &taken);
+        return true;
+    }
+    return false;
+}
+
+bool cre__nats_error_of(const cre_nats_event *event, cre__nats_error *out) {
+    cre_slice error, value;
+    *out = (cre__nats_error){ 0 };
+    if (event->status) { /* nobody serves the subject, so there is no JetStream, or no leader yet */
+        out->code = event->status;
+        out->text = cre__text("JetStream is not available (is it enabled?)");
+        return true;
+    }
+    if (!cre__json_member(event->payload, "error", &error)) return false;
+    if (cre__json_member(error, "code", &value)) cre__json_number(value, &out->code);
+    if (cre__json_member(error, "err_code", &value)) cre__json_number(value, &out->kind);
+    if (!cre__json_member(error, "description", &value) || !cre__json_string(value, &out->text))
+        out->text = cre__text("JetStream has reported an error");
+    return true;
+}

@@ -1,0 +1,212 @@
+/*
+ * The streams of JetStream in which messages of topics with history are stored: one for each history that a
+ * topic may have, since a stream has one limit for all of its topics. A stream publishes what it has stored
+ * to the subjects that subscribers get, with its sequence and the one before it of the same topic.
+ */
+#include <stdio.h>
+
+#include "broker/nats.h"
+#include "core/memory.h"
+#include "nats/json.h"
+
+enum {
+    MAX_STREAMS = 256,
+    RETRY_MS = 250,
+    SUSPECT_MS = 1000, /* between two questions about a stream that is READY */
+    REPORTED = 8,      /* failures in a row of something that may be available soon */
+    WINDOW_SECONDS = 300
+};
+
+#define NANOSECONDS 1000000000ull
+
+cre__nats_stream *cre__nats_stream_of(cre_broker *broker, uint32_t shard, cre_broker_history history) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    for (size_t i = 0; i < nats->stream_count; i++) {
+        cre__nats_stream *stream = nats->streams[i];
+        if (stream->history.count == history.count && stream->history.seconds == history.seconds)
+            return stream;
+    }
+    cre__nats_stream *stream = NULL;
+    int error = nats->stream_count < MAX_STREAMS ? CRE_ENOMEM : CRE_ELIMIT;
+    if (error == CRE_ENOMEM && !nats->streams)
+        nats->streams = cre__malloc(MAX_STREAMS * sizeof(cre__nats_stream *));
+    if (error == CRE_ENOMEM && nats->streams) stream = cre__calloc(1, sizeof *stream);
+    if (!stream) {
+        cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+        return NULL;
+    }
+    stream->history = history;
+    nats->streams[nats->stream_count++] = stream;
+    return stream;
+}
+
+/* ---- requests ---- */
+
+static bool ask(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, const char *verb,
+                cre_slice payload) {
+    char subject[64 + CRE__MAX_PREFIX];
+    cre__nats_subject bytes;
+    const cre_slice name = cre__nats_stream_name(broker, stream->history, &bytes);
+    snprintf(subject, sizeof subject, "$JS.API.STREAM.%s.%.*s", verb, (int)name.length,
+             (const char *)name.data);
+    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = payload };
+    stream->state = CRE__STREAM_ASKED;
+    return cre__nats_ask(broker, shard, publication, CRE__NATS_STREAM, stream);
+}
+
+static uint64_t window_of(cre_broker_history history) {
+    return history.seconds < WINDOW_SECONDS ? history.seconds : WINDOW_SECONDS;
+}
+
+/* One more message than the history has, after which all of it is known to be there. */
+static void create(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
+    const cre_broker_history history = stream->history;
+    const uint32_t standard = cre__nats(broker, shard)->clustered ? 3 : 1;
+    const uint32_t replicas = broker->config.replicas ? broker->config.replicas : standard;
+    char config[1024];
+    const int length = snprintf(
+        config, sizeof config,
+        "{\"name\":\"%1$s-%2$u-%3$u\",\"subjects\":[\"%1$s.h.%2$u-%3$u.>\"],\"retention\":\"limits\","
+        "\"storage\":\"file\",\"discard\":\"old\",\"max_consumers\":-1,\"max_msgs\":-1,\"max_bytes\":-1,"
+        "\"max_msg_size\":-1,\"max_msgs_per_subject\":%4$u,\"max_age\":%5$llu,\"duplicate_window\":%6$llu,"
+        "\"num_replicas\":%7$u,\"republish\":{\"src\":\"%1$s.h.%2$u-%3$u.>\",\"dest\":\"%1$s.l.>\"}}",
+        broker->prefix, history.count, history.seconds, history.count + 1, history.seconds * NANOSECONDS,
+        window_of(history) * NANOSECONDS, replicas);
+    ask(broker, shard, stream, "CREATE", (cre_slice){ (const uint8_t *)config, (size_t)length });
+    stream->creating = true;
+}
+
+/* ---- replies ---- */
+
+static bool has_number(cre_slice config, const char *name, uint64_t expected) {
+    cre_slice value;
+    uint64_t number;
+    return cre__json_member(config, name, &value) && cre__json_number(value, &number) && number == expected;
+}
+
+static bool has_text(cre_slice config, const char *name, const char *expected) {
+    cre_slice value;
+    return cre__json_member(config, name, &value) && cre__json_equals(value, cre__text(expected));
+}
+
+/* What of a stream is not as messages need it; NULL: nothing. */
+static const char *difference(const cre_broker *broker, const cre__nats_stream *stream, cre_slice config) {
+    const cre_broker_history history = stream->history;
+    char kept[64 + CRE__MAX_PREFIX], live[16 + CRE__MAX_PREFIX];
+    cre_slice republish, subjects, subject, value;
+    uint64_t window;
+    snprintf(kept, sizeof kept, "%s.h.%u-%u.>", broker->prefix, history.count, history.seconds);
+    snprintf(live, sizeof live, "%s.l.>", broker->prefix);
+    if (!cre__json_member(config, "subjects", &subjects) || !cre__json_next(&subjects, &subject) ||
+        !cre__json_equals(subject, cre__text(kept)))
+        return "subjects";
+    if (!has_number(config, "max_msgs_per_subject", history.count + 1)) return "max_msgs_per_subject";
+    if (!has_number(config, "max_age", history.seconds * NANOSECONDS)) return "max_age";
+    if (!cre__json_member(config, "duplicate_window", &value) || !cre__json_number(value, &window) ||
+        window < window_of(history) * NANOSECONDS)
+        return "duplicate_window";
+    if (!cre__json_member(config, "republish", &republish) || !has_text(republish, "src", kept) ||
+        !has_text(republish, "dest", live))
+        return "republish";
+    if (!has_text(config, "retention", "limits")) return "retention";
+    return has_text(config, "discard", "old") ? NULL : "discard";
+}
+
+void cre__nats_stream_fail(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, bool transient,
+                           cre_slice cause) {
+    const uint64_t now = cre__nats(broker, shard)->now;
+    const uint32_t pause = transient ? RETRY_MS : broker->config.max_backoff_ms;
+    stream->state = transient ? CRE__STREAM_UNKNOWN : CRE__STREAM_REFUSED;
+    stream->stuck = !transient;
+    stream->due = now + pause;
+    if (++stream->failures < REPORTED && transient) return;
+    if (!stream->reported) {
+        char text[256];
+        cre__nats_subject bytes;
+        const cre_slice name = cre__nats_stream_name(broker, stream->history, &bytes);
+        snprintf(text, sizeof text, "topics with history cannot be used: stream %.*s: %.*s", (int)name.length,
+                 (const char *)name.data, (int)cause.length, (const char *)cause.data);
+        stream->reported = true;
+        cre__nats_refused(broker, shard, cre__text(text));
+    }
+    if (transient) return;
+    stream->unchecked = true;
+    cre__nats_fetch_end(broker, cre__nats(broker, shard), stream, true);
+}
+
+/* The name of an instance of a stream, which other instances do not have. */
+static uint64_t epoch_of(cre_slice created) {
+    return cre__shard_hash(created) | 1;
+}
+
+static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, cre_slice reply) {
+    cre_slice config, state, value, created;
+    uint64_t last = 0;
+    if (!cre__json_member(reply, "config", &config) || !cre__json_member(reply, "created", &value) ||
+        !cre__json_string(value, &created) || !cre__json_member(reply, "state", &state) ||
+        !cre__json_member(state, "last_seq", &value) || !cre__json_number(value, &last)) {
+        cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
+        return;
+    }
+    const char *other = difference(broker, stream, config);
+    if (other) {
+        char text[96];
+        snprintf(text, sizeof text, "exists with another %s", other);
+        cre__nats_stream_fail(broker, shard, stream, false, cre__text(text));
+        return;
+    }
+    const bool same = stream->epoch == epoch_of(created) && !stream->unchecked;
+    stream->state = CRE__STREAM_READY;
+    stream->reported = stream->suspect = stream->unchecked = false;
+    stream->failures = 0;
+    stream->due = cre__nats(broker, shard)->now + SUSPECT_MS;
+    stream->last = last;
+    stream->epoch = epoch_of(created);
+    if (!same) cre__nats_check_all(broker, shard, stream);
+    cre__nats_pump(broker, shard, stream);
+}
+
+void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
+                              const cre_nats_event *event) {
+    enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058 };
+    cre__nats_error error;
+    if (!cre__nats_error_of(event, &error)) {
+        ready(broker, shard, stream, event->payload);
+    } else if (error.kind == NOT_FOUND && !stream->creating) {
+        create(broker, shard, stream);
+    } else if (error.kind == OTHER_CONFIG) { /* by another machine, a moment ago: look at it */
+        cre__nats_stream_fail(broker, shard, stream, true, error.text);
+    } else {
+        const bool soon =
+            cre__nats_is_transient(&error) && (cre__nats(broker, shard)->clustered || !event->status);
+        cre__nats_stream_fail(broker, shard, stream, soon, error.text);
+    }
+}
+
+/* ---- time ---- */
+
+uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < nats->stream_count && !broker->links[shard].failure; i++) {
+        cre__nats_stream *stream = nats->streams[i];
+        if (stream->stuck) {
+            stream->stuck = false;
+            if (stream->state == CRE__STREAM_REFUSED)
+                cre__nats_refuse_lanes(broker, shard, stream);
+            else if (stream->state == CRE__STREAM_READY)
+                cre__nats_pump(broker, shard, stream);
+        }
+        const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_REFUSED ||
+                          (stream->state == CRE__STREAM_READY && stream->suspect);
+        if (!asks) continue;
+        if (stream->due > nats->now) {
+            if (stream->due < next) next = stream->due;
+            continue;
+        }
+        stream->creating = false;
+        stream->due = nats->now + broker->config.timeout_ms;
+        ask(broker, shard, stream, "INFO", (cre_slice){ 0 });
+    }
+    return next;
+}

@@ -120,6 +120,8 @@ typedef struct cre_client_options {
      * and `port` make the authority only; `tls` is not read. NULL: a connection of its own. When the carrier
      * ends, so does the client. */
     cre_http_client *carrier;
+    uint32_t secures_later; /* streams: 1: TLS begins with cre_client_secure */
+    uint32_t reserved;      /* 0 */
 } cre_client_options;
 
 /** Creates the clients of a loop. Returns 0 and *clients, which the caller destroys before the loop, or
@@ -149,6 +151,12 @@ CRE_NODISCARD CRE_API int cre_client_send(cre_client *client, const void *data, 
  * are copied. Returns the results of cre_client_send, and those of cre_ws_send_check for a frame that the
  * protocol does not allow. A close frame is CRE_EINVALID: see cre_client_close. */
 CRE_NODISCARD CRE_API int cre_client_push(cre_client *client, uint8_t first, const void *data, size_t length);
+
+/** Begins TLS on an open stream with `secures_later`, for protocols that agree on it in clear text. Nothing
+ * can be sent until `opened` is called again. What was received in clear text must have been complete: the
+ * caller refuses anything behind it. Returns 0, or CRE_ESTATE when the stream is not open, has TLS, has
+ * pending output or no `tls`. */
+CRE_NODISCARD CRE_API int cre_client_secure(cre_client *client);
 
 /** The bytes of pending output. */
 CRE_API size_t cre_client_queued(const cre_client *client);

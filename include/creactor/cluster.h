@@ -1,5 +1,5 @@
 /*
- * A broker (broker.h) on a loop: its connections to servers of Redis or Valkey, plain or with TLS.
+ * A broker (broker.h) on a loop: its connections to servers of Redis, Valkey or NATS, plain or with TLS.
  *
  *   cre_broker_config settings = { .size = sizeof settings, .shards = 1, .seed = random };
  *   cre_cluster_server server = { .host = "10.0.0.5", .port = 6379 };
@@ -24,11 +24,11 @@
 /** A broker with its connections. */
 typedef struct cre_cluster cre_cluster;
 
-/** Where the server of a shard is. */
+/** Where a server is: that of a shard, or one of a cluster of NATS. */
 typedef struct cre_cluster_server {
     const char *host;     /* as in cre_connect_options: an address, a host name or "unix:" and a path */
     uint16_t port;        /* 0 for a Unix socket */
-    uint16_t secure;      /* 1: with TLS */
+    uint16_t secure;      /* 1: with TLS; 2: NATS with TLS that begins before the server introduces itself */
     uint32_t reserved;    /* 0 */
     const char *tls_name; /* the host name that the server's certificate must have; NULL: `host` */
 } cre_cluster_server;
@@ -36,13 +36,15 @@ typedef struct cre_cluster_server {
 /** The settings of a cluster. All but `context` and `tls` are required. */
 typedef struct cre_cluster_config {
     size_t size;                         /* sizeof(cre_cluster_config) */
-    const cre_broker_config *broker;     /* its shards are the servers */
-    const cre_cluster_server *servers;   /* broker->shards of them */
-    const cre_broker_handlers *handlers; /* `connect` and `disconnect` are not called and may be NULL */
+    const cre_broker_config *broker;     /* `tls` is filled in */
+    const cre_cluster_server *servers;   /* one for each shard, or `server_count` */
+    const cre_broker_handlers *handlers; /* `connect`, `disconnect`, `server` and `secure` are not called and
+                                            may be NULL */
     void *context;                       /* passed to the handlers */
     cre_tls_client *tls;                 /* required for a server with TLS; retained */
     uint32_t waits;                      /* 1: do not connect before cre_cluster_connect */
-    uint32_t reserved;                   /* 0 */
+    uint32_t server_count; /* of a cluster of NATS: one of them, and of those that they name, is connected,
+                              and the next one when it is lost; 0: one for each shard */
 } cre_cluster_config;
 
 CRE_BEGIN_DECLS

@@ -11,7 +11,7 @@
 #include "core/memory.h"
 #include "net/tls.h"
 
-CRE__CONFIG(cre_client_options, carrier);
+CRE__CONFIG(cre_client_options, reserved);
 
 #define TIMEOUT_MS 10000u
 
@@ -391,9 +391,12 @@ int cre_client_connect(cre_clients *clients, const cre_client_options *given, cr
     int result = cre__config_take(&options, sizeof options, given);
     if (result) return result;
     if (!options.host || !options.received || !options.closed || options.websocket > 1) return CRE_EINVALID;
+    if (options.secures_later > 1 || (options.secures_later && (options.websocket || !options.tls)))
+        return CRE_EINVALID;
     cre_client *client = cre__calloc(1, sizeof *client);
     if (!client) return CRE_ENOMEM;
     client->clients = clients;
+    client->secures_later = options.secures_later;
     result = take_options(client, &options);
     cre_connect_options to = { .size = sizeof to,
                                .host = options.host,
@@ -424,6 +427,13 @@ int cre_client_send(cre_client *client, const void *data, size_t length) {
     if (length > CRE_CLIENT_MAX_SEND) return CRE_ELIMIT;
     if (client->transport.queued >= client->options.max_queue) return CRE_EQUEUE_FULL;
     return cre__queue_append(&client->transport, data, length) ? 0 : CRE_ENOMEM;
+}
+
+int cre_client_secure(cre_client *client) {
+    const bool may = client->options.secures_later && client->phase == CRE__CLIENT_OPEN;
+    if (!may || client->transport.tls || client->transport.queued) return CRE_ESTATE;
+    cre__client_secure(client);
+    return 0;
 }
 
 size_t cre_client_queued(const cre_client *client) {

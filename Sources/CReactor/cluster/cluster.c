@@ -1,4 +1,5 @@
 /* The connections of a broker. */
+#include <creactor/address.h>
 #include <creactor/client.h>
 #include <creactor/cluster.h>
 #include <creactor/error.h>
@@ -8,18 +9,25 @@
 #include "core/memory.h"
 #include "loop/loop_internal.h"
 
-CRE__CONFIG(cre_cluster_config, reserved);
+CRE__CONFIG(cre_cluster_config, server_count);
 
 /* Bytes that are passed to a connection at once, and those that it holds: what does not leave stays with the
  * broker, whose queues are bounded. */
-enum { PIECE = 256 << 10, QUEUE = 1 << 20 };
+enum { PIECE = 256 << 10, QUEUE = 1 << 20, MAX_ADDRESSES = 128 };
 
+typedef struct address {
+    char *host, *tls_name;
+    uint16_t port;
+} address;
+
+/* The connection of a shard. */
 typedef struct server {
     cre_cluster *cluster;
     cre_client *client; /* NULL: not connected, and not connecting */
-    char *host, *tls_name;
-    uint16_t port;
-    bool secure, open;
+    address *addresses; /* those that were configured, then those that a server has named */
+    uint32_t count, configured, current;
+    uint16_t secure;
+    bool open, securing;
 } server;
 
 struct cre_cluster {
@@ -33,6 +41,7 @@ struct cre_cluster {
     cre_timer *timer;
     uint64_t fires; /* when the timer does */
     bool waits;     /* does not connect yet */
+    bool is_nats;
     uint32_t count;
     server servers[];
 };
@@ -41,14 +50,86 @@ static uint32_t shard_of(const server *of) {
     return (uint32_t)(of - of->cluster->servers);
 }
 
+static char *copy_text(const char *text) {
+    const size_t size = strlen(text) + 1;
+    char *copy = cre__malloc(size);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}
+
+/* ---- addresses ---- */
+
+static void free_address(address *it) {
+    cre__free(it->host);
+    cre__free(it->tls_name);
+}
+
+static int add_address(server *to, const char *host, const char *tls_name, uint16_t port) {
+    address *it = &to->addresses[to->count];
+    *it =
+        (address){ .host = copy_text(host), .tls_name = tls_name ? copy_text(tls_name) : NULL, .port = port };
+    if (it->host && (it->tls_name || !tls_name)) {
+        to->count++;
+        return 0;
+    }
+    free_address(it);
+    return CRE_ENOMEM;
+}
+
+/* The server that is connected names all of them. */
+static void forget_named(server *to) {
+    while (to->count > to->configured)
+        free_address(&to->addresses[--to->count]);
+    if (to->current >= to->count) to->current = 0;
+}
+
+static bool knows(const server *to, const char *host, uint16_t port) {
+    for (uint32_t i = 0; i < to->count; i++)
+        if (to->addresses[i].port == port && !strcmp(to->addresses[i].host, host)) return true;
+    return false;
+}
+
+/* Certificates have names, and servers name addresses. */
+static const char *name_for(const server *to, const char *host) {
+    cre_address parsed;
+    const address *first = to->addresses;
+    if (first->tls_name) return first->tls_name;
+    return cre_address_parse(host, 0, &parsed) == 0 ? first->host : NULL;
+}
+
+static void on_server(void *context, uint32_t shard, cre_slice host, uint16_t port) {
+    enum { MAX_HOST = 254 };
+    cre_cluster *cluster = context;
+    server *to = &cluster->servers[shard];
+    char text[MAX_HOST + 1];
+    if (to->count == MAX_ADDRESSES || host.length > MAX_HOST) return;
+    memcpy(text, host.data, host.length);
+    text[host.length] = 0;
+    if (knows(to, text, port)) return;
+    /* Without memory it is not known until it is named again. */
+    const int result = add_address(to, text, name_for(to, text), port);
+    (void)result;
+}
+
+static void next_address(server *to) {
+    to->current = (to->current + 1) % to->count;
+}
+
 /* ---- connections ---- */
 
 static void opened(void *context, cre_client *client, const cre_client_opening *opening) {
     server *to = context;
+    const uint64_t now = cre_loop_now(to->cluster->loop);
     (void)client;
     (void)opening;
     to->open = true;
-    cre_broker_connected(to->cluster->broker, shard_of(to), cre_loop_now(to->cluster->loop));
+    if (to->securing) {
+        to->securing = false;
+        cre_broker_secured(to->cluster->broker, shard_of(to), now);
+        return;
+    }
+    forget_named(to);
+    cre_broker_connected(to->cluster->broker, shard_of(to), now);
 }
 
 static void received(void *context, cre_client *client, const cre_client_message *message) {
@@ -63,6 +144,7 @@ static void closed(void *context, cre_client *client, const cre_client_ending *e
     (void)client;
     from->client = NULL;
     from->open = false;
+    next_address(from);
     cre_broker_closed(from->cluster->broker, shard_of(from), ending->error,
                       cre_loop_now(from->cluster->loop));
 }
@@ -79,12 +161,16 @@ static void drained(void *context, cre_client *client) {
 static void on_connect(void *context, uint32_t shard) {
     cre_cluster *cluster = context;
     server *to = &cluster->servers[shard];
+    const address *at = &to->addresses[to->current];
+    const bool later = to->secure == 1 && cluster->is_nats;
+    to->securing = false;
     const cre_client_options options = {
         .size = sizeof options,
-        .host = to->host,
-        .port = to->port,
+        .host = at->host,
+        .port = at->port,
         .tls = to->secure ? cluster->tls : NULL,
-        .tls_name = to->tls_name,
+        .tls_name = at->tls_name,
+        .secures_later = later,
         .max_queue = QUEUE,
         .context = to,
         .opened = opened,
@@ -95,6 +181,7 @@ static void on_connect(void *context, uint32_t shard) {
     const int error = cre_client_connect(cluster->clients, &options, &to->client);
     if (!error) return;
     to->client = NULL;
+    next_address(to);
     cre_broker_closed(cluster->broker, shard, error, cre_loop_now(cluster->loop));
 }
 
@@ -104,7 +191,19 @@ static void on_disconnect(void *context, uint32_t shard) {
     cre_client *client = from->client;
     from->client = NULL;
     from->open = false;
+    next_address(from);
     cre_client_abort(client);
+}
+
+/* Called while INFO is being read. */
+static void on_secure(void *context, uint32_t shard) {
+    cre_cluster *cluster = context;
+    server *to = &cluster->servers[shard];
+    to->open = false;
+    to->securing = true;
+    /* It fails only for a connection that ends, which is reported. */
+    const int result = cre_client_secure(to->client);
+    (void)result;
 }
 
 /* ---- callbacks of the application ---- */
@@ -144,6 +243,11 @@ static void on_state(void *context, uint32_t shard, cre_broker_state state, int 
     cluster->handlers.state(cluster->context, shard, state, error, text);
 }
 
+static void on_refused(void *context, uint32_t shard, cre_slice text) {
+    const cre_cluster *cluster = context;
+    if (cluster->handlers.refused) cluster->handlers.refused(cluster->context, shard, text);
+}
+
 static const cre_broker_handlers own_handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -154,6 +258,9 @@ static const cre_broker_handlers own_handlers = {
     .missed = on_missed,
     .recovered = on_recovered,
     .state = on_state,
+    .refused = on_refused,
+    .server = on_server,
+    .secure = on_secure,
 };
 
 /* ---- the end of a turn ---- */
@@ -202,22 +309,35 @@ static bool flush(cre__hook *hook) {
 
 /* ---- the object ---- */
 
-static char *copy_text(const char *text) {
-    const size_t size = strlen(text) + 1;
-    char *copy = cre__malloc(size);
-    if (copy) memcpy(copy, text, size);
-    return copy;
+/* `count` addresses from `from` on, of which the machines do not all try the same one first. */
+static int copy_servers(server *own, const cre_cluster_server *from, uint32_t count, uint64_t seed) {
+    own->addresses = cre__calloc(own->cluster->is_nats ? MAX_ADDRESSES : count, sizeof *own->addresses);
+    if (!own->addresses) return CRE_ENOMEM;
+    own->secure = from->secure;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!from[i].host || from[i].secure != own->secure) return CRE_EINVALID;
+        if (from[i].secure > (own->cluster->is_nats ? 2 : 1)) return CRE_EINVALID;
+        if (from[i].secure && !own->cluster->tls) return CRE_EINVALID;
+        const int error = add_address(own, from[i].host, from[i].tls_name, from[i].port);
+        if (error) return error;
+    }
+    own->configured = own->count;
+    own->current = (uint32_t)(seed % count);
+    return 0;
 }
 
-static int copy_servers(cre_cluster *cluster, const cre_cluster_server *servers) {
+static int create_broker(cre_cluster *cluster, const cre_cluster_config *config, cre_broker_config broker) {
+    const uint32_t each = cluster->is_nats && config->server_count ? config->server_count : 1;
+    if (each > MAX_ADDRESSES / 2 || (!cluster->is_nats && config->server_count)) return CRE_EINVALID;
     for (uint32_t i = 0; i < cluster->count; i++) {
         server *own = &cluster->servers[i];
-        if (!servers[i].host || (servers[i].secure && !cluster->tls)) return CRE_EINVALID;
-        *own = (server){ .cluster = cluster, .port = servers[i].port, .secure = servers[i].secure };
-        if (!(own->host = copy_text(servers[i].host))) return CRE_ENOMEM;
-        if (servers[i].tls_name && !(own->tls_name = copy_text(servers[i].tls_name))) return CRE_ENOMEM;
+        own->cluster = cluster;
+        const int error = copy_servers(own, &config->servers[i], each, broker.seed);
+        if (error) return error;
     }
-    return 0;
+    const uint16_t secure = cluster->servers->secure;
+    if (cluster->is_nats) broker.tls = secure == 2 ? CRE_BROKER_TLS_FIRST : secure;
+    return cre_broker_create(&broker, &own_handlers, cluster, &cluster->broker);
 }
 
 static int check_config(const cre_cluster_config *config) {
@@ -230,10 +350,12 @@ static int check_config(const cre_cluster_config *config) {
 
 int cre_cluster_create(cre_loop *loop, const cre_cluster_config *given, cre_cluster **out) {
     cre_cluster_config config;
+    cre_broker_config broker;
     int error = cre__config_take(&config, sizeof config, given);
     if (!error) error = check_config(&config);
+    if (!error) error = cre__config_take(&broker, sizeof broker, config.broker);
     if (error) return error;
-    const uint32_t count = config.broker->shards;
+    const uint32_t count = broker.shards;
     if (!count || count > CRE_BROKER_MAX_SHARDS) return CRE_EINVALID;
     cre_cluster *cluster = cre__calloc(1, sizeof *cluster + count * sizeof *cluster->servers);
     if (!cluster) return CRE_ENOMEM;
@@ -244,11 +366,11 @@ int cre_cluster_create(cre_loop *loop, const cre_cluster_config *given, cre_clus
     cluster->tls = cre_tls_client_retain(config.tls);
     cluster->count = count;
     cluster->waits = config.waits;
+    cluster->is_nats = broker.kind == CRE_BROKER_NATS;
     /* before the clients' hook, which writes to the sockets */
     cre__loop_add_hook(loop, CRE__FLUSH, &cluster->flush);
-    error = copy_servers(cluster, config.servers);
-    if (!error) error = cre_clients_create(loop, &cluster->clients);
-    if (!error) error = cre_broker_create(config.broker, &own_handlers, cluster, &cluster->broker);
+    error = cre_clients_create(loop, &cluster->clients);
+    if (!error) error = create_broker(cluster, &config, broker);
     if (!error && !config.waits) error = cre_cluster_connect(cluster);
     if (error)
         cre_cluster_destroy(cluster);
@@ -269,8 +391,10 @@ void cre_cluster_destroy(cre_cluster *cluster) {
     cre_clients_destroy(cluster->clients);
     cre_broker_destroy(cluster->broker);
     for (uint32_t i = 0; i < cluster->count; i++) {
-        cre__free(cluster->servers[i].host);
-        cre__free(cluster->servers[i].tls_name);
+        server *own = &cluster->servers[i];
+        while (own->count)
+            free_address(&own->addresses[--own->count]);
+        cre__free(own->addresses);
     }
     cre_tls_client_release(cluster->tls);
     cre__free(cluster);

@@ -21,6 +21,13 @@ static void on_state(void *context, uint32_t shard, cre_broker_state state, int 
                               text.length);
 }
 
+static void on_refused(void *context, uint32_t shard, cre_slice text) {
+    const cre_gateway *gateway = context;
+    (void)shard;
+    if (gateway->config.refused)
+        gateway->config.refused(gateway->config.context, (const char *)text.data, text.length);
+}
+
 static const cre_broker_handlers handlers = {
     .message = cre__gateway_message,
     .subscribed = cre__gateway_subscribed,
@@ -29,6 +36,7 @@ static const cre_broker_handlers handlers = {
     .missed = cre__gateway_missed,
     .recovered = cre__gateway_recovered,
     .state = on_state,
+    .refused = on_refused,
 };
 
 /* ---- callbacks of the node ---- */
@@ -73,6 +81,7 @@ static int start_cluster(cre_gateway *gateway) {
     const cre_cluster_config cluster = { .size = sizeof cluster,
                                          .broker = &broker,
                                          .servers = config->servers,
+                                         .server_count = config->server_count,
                                          .handlers = &handlers,
                                          .context = gateway,
                                          .tls = config->tls,

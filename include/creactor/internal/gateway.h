@@ -24,10 +24,14 @@ typedef struct cre_gateway_config {
     uint16_t owner_count;            /* [first_owner, first_owner + owner_count) */
     const cre_broker_config *broker; /* `seed` must be another one in each process; `publisher`, `max_topics`
                                         and `max_recover` are filled in */
-    const cre_cluster_server *servers; /* as in cre_cluster_config */
+    const cre_cluster_server *servers; /* as in cre_cluster_config, */
+    uint32_t server_count;             /* and their number */
     cre_tls_client *tls;
     /** A connection was established or lost, as cre_broker_handlers.state reports it. May be NULL. */
     void (*state)(void *context, uint32_t shard, bool connected, int error, const char *text, size_t length);
+    /** The server refuses a part of what is needed, as cre_broker_handlers.refused reports it. May be NULL.
+     */
+    void (*refused)(void *context, const char *text, size_t length);
     /** Messages of a topic with history are no longer available. May be NULL. */
     void (*lost)(void *context, const char *topic, size_t length);
     /** Another node has written invalid data; see cre_worker_config. May be NULL. */

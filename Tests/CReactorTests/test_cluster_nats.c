@@ -1,0 +1,284 @@
+/*
+ * Brokers on a loop with real servers of NATS: TLS, and a cluster of three of which one is killed. Skipped
+ * where nats-server is not installed.
+ */
+#include <creactor/cluster.h>
+#include <creactor/error.h>
+#include <creactor/loop.h>
+#include <time.h>
+
+#include "nats_process.h"
+
+#ifdef CRE_HAVE_TLS
+#include "tls_net.h"
+#endif
+
+enum { MACHINES = 2, DEADLINE_MS = 60000 };
+
+typedef struct machine {
+    cre_cluster *cluster;
+    int received, last, disordered, doubled, lost, established, broken, published, failed, last_error;
+    char text[256];
+} machine;
+
+static machine machines[MACHINES];
+static cre_loop *loop;
+
+static cre_slice slice(const char *string) {
+    return (cre_slice){ (const uint8_t *)string, strlen(string) };
+}
+
+static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    machine *m = context;
+    char number[16] = "";
+    (void)topic;
+    (void)position;
+    memcpy(number, payload.data, payload.length < 15 ? payload.length : 15);
+    if (atoi(number) <= m->last) m->doubled++;
+    if (atoi(number) != m->last + 1) m->disordered++;
+    m->last = atoi(number);
+    m->received++;
+}
+
+static void on_position(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    CHECK(topic.length > 0 && position.epoch);
+}
+
+static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
+    (void)topic;
+    (void)position;
+    ((machine *)context)->lost++;
+}
+
+static void on_published(void *context, uint64_t tag, int result, cre_broker_position position) {
+    machine *m = context;
+    (void)tag;
+    (void)position;
+    m->published += result == 0;
+    m->failed += result != 0;
+}
+
+static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)payload;
+    (void)position;
+}
+
+static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)result;
+    (void)position;
+}
+
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+    machine *m = context;
+    (void)shard;
+    m->established += state == CRE_BROKER_CONNECTED;
+    m->broken += state == CRE_BROKER_LOST;
+    if (state == CRE_BROKER_CONNECTED) return;
+    m->last_error = error;
+    snprintf(m->text, sizeof m->text, "%.*s", (int)text.length, (const char *)text.data);
+}
+
+static const cre_broker_handlers handlers = {
+    .message = on_message,
+    .subscribed = on_position,
+    .lost = on_lost,
+    .published = on_published,
+    .missed = on_missed,
+    .recovered = on_recovered,
+    .state = on_state,
+};
+
+static const cre_broker_history kept = { .count = 1000, .seconds = 600 };
+
+static uint64_t milliseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void stop_loop(void *context, cre_timer *timer) {
+    (void)context;
+    cre_timer_stop(timer);
+    cre_loop_stop(loop);
+}
+
+static void turn(void) {
+    cre_timer *timer;
+    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
+    cre_loop_run(loop);
+}
+
+#define WAIT(condition)                                                                    \
+    do {                                                                                   \
+        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
+            if (milliseconds() > test_end) {                                               \
+                TEST_FAIL("%s did not become true", #condition);                           \
+                break;                                                                     \
+            }                                                                              \
+    } while (0)
+
+/* `first`: the server that is tried first. */
+static int try_start(int index, const cre_cluster_server *servers, uint32_t count, uint32_t first,
+                     cre_tls_client *tls) {
+    const uint64_t random = milliseconds() * 1000 + (uint64_t)index + 1;
+    const cre_broker_config broker = { .size = sizeof broker,
+                                       .shards = 1,
+                                       .seed = random / count * count + first,
+                                       .kind = CRE_BROKER_NATS,
+                                       .max_backoff_ms = 200 };
+    const cre_cluster_config config = { .size = sizeof config,
+                                        .broker = &broker,
+                                        .servers = servers,
+                                        .server_count = count,
+                                        .handlers = &handlers,
+                                        .context = &machines[index],
+                                        .tls = tls };
+    machines[index] = (machine){ 0 };
+    return cre_cluster_create(loop, &config, &machines[index].cluster);
+}
+
+static cre_broker *broker_of(int index) {
+    return cre_cluster_broker(machines[index].cluster);
+}
+
+static void publish(int number) {
+    char message[16];
+    snprintf(message, sizeof message, "%d", number);
+    CHECK_EQ(cre_broker_publish(broker_of(0), slice("news"), slice(message), kept, 1), 0);
+}
+
+/* ---- a cluster ---- */
+
+/* A port that nobody uses now. */
+static uint16_t free_port(void) {
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
+    REQUIRE(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void start_member(int index, bool fresh) {
+    char settings[512];
+    snprintf(settings, sizeof settings,
+             "%s\ncluster { name: c, listen: \"127.0.0.1:%d\", routes: [ \"nats://127.0.0.1:%d\", "
+             "\"nats://127.0.0.1:%d\", \"nats://127.0.0.1:%d\" ] }",
+             nats_store(index, fresh), nats_processes[index].cluster_port, nats_processes[0].cluster_port,
+             nats_processes[1].cluster_port, nats_processes[2].cluster_port);
+    nats_start(index, settings);
+}
+
+/* The server that both machines are connected with is killed. Machine 1 has learned from it that there are
+ * others. With NATS_ROUNDS in the environment, others are killed, too. */
+TEST(a_cluster_whose_servers_are_killed) {
+    REQUIRE(cre_loop_create(&loop) == 0);
+    for (int i = 0; i < NATS_SERVERS; i++)
+        nats_processes[i].cluster_port = free_port();
+    for (int i = 0; i < NATS_SERVERS; i++)
+        start_member(i, true);
+    cre_cluster_server servers[NATS_SERVERS] = { 0 };
+    for (int i = 0; i < NATS_SERVERS; i++)
+        servers[i] = (cre_cluster_server){ .host = "127.0.0.1", .port = nats_processes[i].port };
+    REQUIRE(try_start(0, servers, NATS_SERVERS, 0, NULL) == 0);
+    REQUIRE(try_start(1, servers, 1, 0, NULL) == 0);
+    CHECK_EQ(cre_broker_subscribe(broker_of(1), slice("news"), kept), 0);
+    WAIT(machines[0].established && machines[1].established);
+    int number = 0;
+    const int test_rounds =
+        getenv("NATS_ROUNDS") ? atoi(getenv("NATS_ROUNDS")) : 1; /* elections take seconds */
+    for (int round = 0; round < test_rounds; round++) {
+        for (int i = 0; i < 50; i++)
+            publish(++number);
+        if (round == 0) WAIT(machines[1].received == number); /* the stream is there */
+        nats_kill(round % NATS_SERVERS);
+        for (int i = 0; i < 50; i++)
+            publish(++number);
+        WAIT(machines[1].received >= number && machines[0].published == number);
+        start_member(round % NATS_SERVERS, false);
+    }
+    CHECK_EQ(machines[1].received, number);
+    CHECK_EQ(machines[1].disordered + machines[1].doubled + machines[1].lost + machines[0].failed, 0);
+    CHECK(machines[0].broken > 0 && machines[1].broken > 0);
+    for (int i = 0; i < MACHINES; i++)
+        cre_cluster_destroy(machines[i].cluster);
+    cre_loop_destroy(loop);
+    for (int i = 0; i < NATS_SERVERS; i++)
+        nats_kill(i);
+}
+
+TEST(invalid_settings) {
+    const cre_cluster_server good = { .host = "127.0.0.1", .port = 1 };
+    const cre_cluster_server mixed[] = { good, { .host = "127.0.0.1", .port = 1, .secure = 1 } };
+    REQUIRE(cre_loop_create(&loop) == 0);
+    CHECK_EQ(try_start(0, mixed, 2, 0, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, mixed + 1, 1, 0, NULL), CRE_EINVALID);
+    cre_cluster_server many[65];
+    for (int i = 0; i < 65; i++)
+        many[i] = good;
+    CHECK_EQ(try_start(0, many, 65, 0, NULL), CRE_EINVALID);
+    CHECK_EQ(try_start(0, many, 64, 0, NULL), 0);
+    cre_cluster_destroy(machines[0].cluster);
+    cre_loop_destroy(loop);
+}
+
+#ifdef CRE_HAVE_TLS
+
+static void write_file(const char *name, const char *text, char path[64]) {
+    snprintf(path, 64, "%s/%s", nats_folder, name);
+    FILE *file = fopen(path, "w");
+    REQUIRE(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void check_tls(const char *settings, uint16_t secure, bool trusted, bool connects) {
+    const cre_tls_client_config trust = {
+        .size = sizeof trust, .authorities = in_memory(trusted ? authority.chain_pem : other_server.chain_pem)
+    };
+    char why[CRE_TLS_MESSAGE];
+    cre_tls_client *tls;
+    REQUIRE(cre_loop_create(&loop) == 0);
+    nats_start(0, settings);
+    REQUIRE(cre_tls_client_create(&trust, &tls, why) == 0);
+    const cre_cluster_server to = {
+        .host = "127.0.0.1", .port = nats_processes[0].port, .secure = secure, .tls_name = "localhost"
+    };
+    REQUIRE(try_start(0, &to, 1, 0, secure ? tls : NULL) == 0);
+    cre_tls_client_release(tls);
+    CHECK_EQ(cre_broker_subscribe(broker_of(0), slice("live"), (cre_broker_history){ 0 }), 0);
+    WAIT(machines[0].established || machines[0].broken > 1);
+    CHECK_EQ(machines[0].established > 0, connects);
+    if (connects) {
+        CHECK_EQ(cre_broker_publish(broker_of(0), slice("live"), slice("1"), (cre_broker_history){ 0 }, 1),
+                 0);
+        WAIT(machines[0].received == 1 && machines[0].published == 1);
+    }
+    cre_cluster_destroy(machines[0].cluster);
+    cre_loop_destroy(loop);
+    nats_kill(0);
+}
+
+TEST(tls) {
+    char certificate[64], key[64], settings[512];
+    write_file("server.pem", server.chain_pem, certificate);
+    write_file("server.key", server.key_pem, key);
+    snprintf(settings, sizeof settings, "tls { cert_file: \"%s\", key_file: \"%s\" }", certificate, key);
+    check_tls(settings, 1, true, true);
+    check_tls(settings, 1, false, false);
+    CHECK_EQ(machines[0].last_error, CRE_ETLS);
+    check_tls(settings, 0, true, false);
+    CHECK_STR(machines[0].text, "the server requires TLS");
+    check_tls("", 1, true, false);
+    CHECK_STR(machines[0].text, "the server has no TLS");
+}
+
+#endif
+
+int main(int argc, char **argv) {
+    return nats_test_main(argc, argv);
+}

@@ -96,6 +96,31 @@ TEST(a_successor_restores_valid_references_only) {
     cre__arena_close(&arena);
 }
 
+/* Records between what was served and the tail may return what has been freed until then. */
+TEST(runs_that_may_have_been_returned_are_not_free) {
+    cre__arena arena = open_arena();
+    cre__sent_runs sent = { .lends = true };
+    for (uint32_t i = 0; i < 3; i++) {
+        uint8_t *room = cre__arena_take(&arena, CRE__GRANULE);
+        cre__arena_send(&arena, &sent, i, 100 * (i + 1));
+        cre__arena_give(&arena, room);
+    }
+    cre__arena_reclaim_served(&arena, &sent, 100, 0, 32);
+    CHECK_EQ(arena.sent, 3);
+    cre__arena_reclaim_served(&arena, &sent, 200, 16, 48);
+    CHECK_EQ(arena.sent, 3);
+    cre__arena_reclaim_served(&arena, &sent, 200, 32, 64); /* the first; the next one waits for 64 */
+    CHECK_EQ(arena.sent, 2);
+    cre__arena_reclaim_served(&arena, &sent, 300, 48, 64);
+    CHECK_EQ(arena.sent, 2);
+    cre__arena_reclaim_served(&arena, &sent, 300, 64, 80);
+    CHECK_EQ(arena.sent, 1);
+    cre__arena_reclaim_served(&arena, &sent, 300, 80, 80);
+    CHECK_EQ(arena.sent, 0);
+    CHECK_EQ(arena.taken, 0);
+    cre__arena_close(&arena);
+}
+
 /* ---- nodes ---- */
 
 typedef struct side {
@@ -105,8 +130,8 @@ typedef struct side {
     cre_node *node;
     uint64_t last;
     const uint8_t *payload;
-    int received, by_reference, violations;
-    bool answers;
+    int received, by_reference, violations, lost;
+    bool answers, returns;
     const struct side *disturber; /* sends while the first record is served */
 } side;
 
@@ -148,8 +173,14 @@ static void on_violation(void *context, uint32_t from) {
     ((side *)context)->violations++;
 }
 
+static void on_lost(void *context, uint32_t from, const cre_record *record) {
+    (void)from;
+    CHECK_EQ(record->session, 2);
+    ((side *)context)->lost++;
+}
+
 static void open_node(side *it) {
-    cre_node_handlers handlers = { .record = on_record, .violation = on_violation };
+    cre_node_handlers handlers = { .record = on_record, .violation = on_violation, .lost = on_lost };
     REQUIRE(cre_node_open(it->bus, it->id, it->loop, &handlers, it, &it->node) == 0);
 }
 
@@ -214,14 +245,45 @@ TEST(a_payload_in_the_arena_is_not_copied) {
     memset(room, byte_of(1), 100000);
     cre_slice part = { room, 100000 };
     CHECK_EQ(cre_node_send(a.node, 1, &(cre_record){ .kind = 2, .session = 1 }, &part, 1), 0);
-    CHECK_EQ(a.node->arena.taken, 7);
+    CHECK_EQ(a.node->arena.taken, 49);
     cre__node_give_room(a.node, room);
     turn(&a);
-    CHECK_EQ(a.node->arena.taken, 7);
+    CHECK_EQ(a.node->arena.taken, 49);
     turn_often(&b);
     CHECK(b.payload == room);
     cre__node_tidy_arena(a.node);
     CHECK_EQ(a.node->arena.taken, 0);
+    PAIR_END();
+}
+
+static void open_answering(side *it, bool answers);
+
+/* Its sender gives the run back when it has served what came back, and neither side copies anything. */
+TEST(a_payload_is_returned_by_reference) {
+    PAIR(BYTES);
+    cre_node_close(a.node);
+    cre_node_close(b.node);
+    open_answering(&a, false);
+    open_answering(&b, true);
+    b.returns = true;
+    for (uint64_t number = 1; number <= 20; number++) {
+        uint8_t *room = cre__node_take_room(a.node, LARGE);
+        REQUIRE(room != NULL);
+        memset(room, byte_of(number), LARGE);
+        cre_slice part = { room, LARGE };
+        CHECK_EQ(cre_node_send(a.node, 1, &(cre_record){ .kind = 2, .session = number }, &part, 1), 0);
+        cre__node_give_room(a.node, room);
+        turn(&a);
+        turn_often(&b);
+        cre__node_reclaim(a.node);
+        CHECK_EQ(a.node->arena.taken, 2);
+        turn_often(&a);
+        CHECK_EQ(a.received, number);
+        CHECK(a.payload == room);
+        cre__node_reclaim(a.node);
+        CHECK_EQ(a.node->arena.taken, 0);
+    }
+    CHECK(!b.node->arena.runs);
     PAIR_END();
 }
 
@@ -274,7 +336,7 @@ TEST(the_ring_may_be_full_of_references) {
     for (uint64_t number = 1; number <= 40; number++)
         send_number(&a, 1, number, number % 4 ? 1000 : LARGE + (uint32_t)number);
     for (uint64_t number = 41; number <= 60; number++)
-        send_number(&a, 1, number, 5000); /* to the spill, in the end */
+        send_number(&a, 1, number, 4000); /* to the spill, in the end */
     CHECK(cre_node_congested(a.node, 1));
     send_number(&a, 1, 61, LARGE);
     for (int i = 0; i < 200; i++) {
@@ -321,6 +383,10 @@ TEST(invalid_references_are_violations) {
         { 0, 16, { 0, 1 } },
         { CRE_RECORD_MORE, 8, { 0, 1 } },
         { CRE_RECORD_CONTINUED, 8, { 0, 1 } },
+        { CRE_RECORD_RETURNED, 8, { GRANULES, 1 } },
+        { CRE_RECORD_RETURNED, 4, { 0, 1 } },
+        { CRE_RECORD_RETURNED | CRE_RECORD_MORE, 8, { 0, 1 } },
+        { CRE_RECORD_RETURNED | CRE_RECORD_REFERENCE, 8, { 0, 1 } }, /* with the second one only */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         PAIR(BYTES);
@@ -328,7 +394,7 @@ TEST(invalid_references_are_violations) {
         turn(&a);
         turn_often(&b);
         cre__ring *ring = &a.node->out[1].ring;
-        cre_record record = { .kind = 2, .session = 2, .flags = rows[i].flags | CRE_RECORD_REFERENCE };
+        cre_record record = { .kind = 2, .session = 2, .flags = rows[i].flags ^ CRE_RECORD_REFERENCE };
         uint8_t *at = cre__ring_write(ring, &record, rows[i].length);
         memset(at, 0, rows[i].length);
         memcpy(at, &rows[i].reference, rows[i].length < 8 ? rows[i].length : 8);
@@ -355,6 +421,31 @@ TEST(a_payload_beyond_the_limit_is_a_violation) {
     turn_often(&b);
     CHECK_EQ(b.received, 1);
     CHECK_EQ(b.violations, 1);
+    PAIR_END();
+}
+
+/* A node has lost them when the ring in which it sent them was reset; others never were there. */
+TEST(references_to_what_is_not_there_are_lost) {
+    PAIR(BYTES);
+    send_number(&b, 0, 1, LARGE);
+    send_number(&b, 2, 1, LARGE);
+    send_number(&a, 1, 1, 10);
+    turn(&a);
+    turn(&b);
+    turn_often(&a);
+    cre__node_reclaim(b.node);
+    CHECK_EQ(b.node->arena.taken, 2);
+    const cre__reference rows[] = { { 0, LARGE }, { 2, LARGE }, { 4, 1 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cre__ring *ring = &a.node->out[1].ring;
+        cre_record record = { .kind = 2, .session = 2, .flags = CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED };
+        memcpy(cre__ring_write(ring, &record, 8), &rows[i], 8);
+        cre__ring_publish(ring);
+        turn_often(&b);
+    }
+    CHECK_EQ(b.received, 1);
+    CHECK_EQ(b.lost, 3);
+    CHECK_EQ(b.violations, 0);
     PAIR_END();
 }
 
@@ -409,8 +500,17 @@ static int answer(void *context, uint32_t from, const cre_record *record, uint8_
     if (payload[0] != byte || payload[record->length - 1] != byte) return CRE_EINVALID;
     CHECK(record->session > it->last);
     it->last = record->session;
+    it->payload = payload;
     it->received++;
     if (!it->answers) return 0;
+    if (it->returns) {
+        const cre_slice whole = { payload, record->length }, inner = { payload + 1, record->length - 1 };
+        CHECK(!cre__node_return(it->node, from, record, &inner));
+        CHECK(!cre__node_return(it->node, from + 2, record, &whole));
+        CHECK(cre__node_return(it->node, from, record, &whole));
+        CHECK(!cre__node_return(it->node, from, record, &whole)); /* once */
+        return 0;
+    }
     cre_slice part = { cre__node_take_room(it->node, LARGE), LARGE };
     REQUIRE(part.data != NULL);
     uint8_t *room = (uint8_t *)(uintptr_t)part.data;
@@ -426,7 +526,7 @@ static void open_answering(side *it, bool answers) {
     REQUIRE(cre_node_open(it->bus, it->id, it->loop, &handlers, it, &it->node) == 0);
 }
 
-static pid_t start_worker(cre_bus *bus) {
+static pid_t start_worker(cre_bus *bus, bool returns) {
     pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid) {
@@ -435,6 +535,7 @@ static pid_t start_worker(cre_bus *bus) {
         return pid;
     }
     side it = begin(bus, 1);
+    it.returns = returns;
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL)) _exit(3);
     raise(SIGSTOP);
     open_answering(&it, true);
@@ -466,9 +567,9 @@ static bool kill_after(pid_t pid, const cre_bus *bus, int changes) {
     return true;
 }
 
-/* A worker receives large messages and sends large answers, and dies wherever others could notice a
- * difference. */
-TEST(either_direction_survives_a_worker_that_is_killed_at_any_step) {
+/* A worker receives large messages and sends large answers, of its own or what it received, and dies wherever
+ * others could notice a difference. */
+static void kill_at_any_step(bool returns) {
     bool killed = true;
     int changes = 0;
     for (; killed && changes < 1000; changes += TEST_STRIDE) {
@@ -478,8 +579,13 @@ TEST(either_direction_survives_a_worker_that_is_killed_at_any_step) {
         for (uint64_t number = 1; number <= MESSAGES; number++)
             send_number(&a, 1, number, LARGE);
         cre_node_flush(a.node);
-        killed = kill_after(start_worker(bus), bus, changes);
+        killed = kill_after(start_worker(bus, returns), bus, changes);
         cre_bus_forget(bus, 1);
+        b.returns = returns;
+        cre__node_reclaim(a.node); /* nothing of what is on its way back */
+        uint8_t *room = cre__node_take_room(a.node, LARGE);
+        memset(room, 0xEE, LARGE);
+        cre__node_give_room(a.node, room);
 
         /* The successor sends before anybody has read what its predecessor sent. */
         open_answering(&b, true);
@@ -498,14 +604,22 @@ TEST(either_direction_survives_a_worker_that_is_killed_at_any_step) {
         cre__node_tidy_arena(a.node);
         cre__node_tidy_arena(b.node);
         CHECK(a.node->arena.runs && a.node->arena.taken == 0);
-        CHECK(b.node->arena.runs && b.node->arena.taken == 0);
+        CHECK(returns ? !b.node->arena.runs : b.node->arena.runs && b.node->arena.taken == 0);
         PAIR_END();
     }
     CHECK(changes > 10 && changes < 1000);
 }
 
+TEST(either_direction_survives_a_worker_that_is_killed_at_any_step) {
+    kill_at_any_step(false);
+}
+
+TEST(returned_payloads_survive_a_worker_that_is_killed_at_any_step) {
+    kill_at_any_step(true);
+}
+
 TEST(sizes_are_checked) {
-    const uint32_t bad[] = { 1, CRE__GRANULE + 1, (1u << 30) + CRE__GRANULE };
+    const uint32_t bad[] = { 1, CRE__GRANULE, 4097, (1u << 30) + 4096 };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cre_bus *bus;
         const cre_bus_config config = { .nodes = 1, .connections = 1, .arena_bytes = bad[i] };

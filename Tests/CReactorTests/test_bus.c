@@ -160,7 +160,7 @@ TEST(limits) {
     cre_record flagged = { .kind = 5, .flags = 0xFFFF, .session = 3 };
     CHECK_EQ(cre_node_send(a.node, 1, &flagged, NULL, 0), 0);
     TURN_UNTIL(b.received == 3);
-    CHECK_EQ(b.flags, 0x1FFF);
+    CHECK_EQ(b.flags, 0x0FFF);
     CHECK_EQ(b.violations, 0);
     PAIR_END();
 }

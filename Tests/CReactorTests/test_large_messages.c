@@ -41,6 +41,8 @@ TEST(a_large_message_is_received_where_its_worker_finds_it) {
         net_ws_expect(&client, CRE_WS_TEXT, payload, sizeof payload);
         free(frame);
     }
+    /* The worker has returned them. */
+    CHECK_EQ(*(const volatile uint8_t *)cre__bus_arena(host.bus, 1), 0);
     net_close(&client);
     stop_thread(&worker);
     end_host(&host);

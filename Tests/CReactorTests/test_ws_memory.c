@@ -70,7 +70,8 @@ TEST(large_messages_are_collected_in_memory_of_the_caller) {
         { CRE_WS_FIN | CRE_WS_BINARY, 100000, 99999, true },
         { CRE_WS_FIN | CRE_WS_BINARY, 49999, 1000, false },
         { CRE_WS_BINARY, 60000, 20000, false },
-        { CRE_WS_FIN | CRE_WS_BINARY, 60000, 70000, false }, /* it is whole in the input */
+        { CRE_WS_FIN | CRE_WS_TEXT, 60000, 70000, true }, /* it is whole in the input */
+        { CRE_WS_FIN | CRE_WS_BINARY, 49999, 70000, false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rooms_taken = rooms_given = 0;

@@ -9,17 +9,18 @@
  * - when nothing can happen any more, everything that was sent has been read: no wake-up is lost, and nobody waits
  *   for room that there is;
  * - each death costs at most the message in hand;
- * - a payload in an arena stays what it was until its receiver has served it.
+ * - a payload in an arena stays what it was until its receiver has served it, and, if that has returned it, until its
+ *   sender has served the answer.
  *
  * A step is one access to shared memory, in the order of the C code. Not modelled: reordering by the CPU (the C code
  * has the fences), lengths and fillers, processes that write where they must not, and the check once a second,
  * without which all of this must hold.
  *
  * With BLOCKS, messages have one record each, and those for which a block of the arena is free have their payload
- * there: the record refers to it.
+ * there: the record refers to it. With RETURNS, too, the answer to such a message refers to the same block.
  *
- * WAKE_ONCE, LOOK_ONCE, LOOK_FIRST and SPILL_FIRST, and with BLOCKS also FREE_TAKEN and FORGET_SENT, each skip one
- * rule of the protocol: with any of them the check must fail.
+ * WAKE_ONCE, LOOK_ONCE, LOOK_FIRST and SPILL_FIRST, with BLOCKS also FREE_TAKEN and FORGET_SENT, and with RETURNS
+ * FREE_RETURNED and TAIL_FIRST, each skip one rule of the protocol: with any of them the check must fail.
  */
 #ifndef MESSAGES
 #define MESSAGES 3
@@ -57,7 +58,9 @@ byte spill[2 * SPILL], spill_tail[2], spill_taken[2], spill_begin[2];
 bit producer_waits[2];
 #ifdef BLOCKS
 byte block[2 * BLOCKS];   /* the number of the message of which it has the payload */
-byte reference[2 * RING]; /* of a record in the ring: its block, counted from 1; 0: none */
+byte reference[2 * RING]; /* of a record in the ring: its block, counted from 1; 0: none; from RETURNED on: the
+                             block of the other direction that is returned */
+#define RETURNED 64
 #endif
 bit sleeping[2], eventfd[2];
 
@@ -81,7 +84,7 @@ inline restore_sent(to) {
             claimed = reference[to * RING + at % RING];
             at++;
             if
-            :: claimed -> block_end[claimed - 1] = at; in_use[claimed - 1] = 1
+            :: claimed && claimed < RETURNED -> block_end[claimed - 1] = at; in_use[claimed - 1] = 1
             :: else
             fi
         :: else -> break
@@ -91,12 +94,53 @@ inline restore_sent(to) {
     }
 }
 
+#ifdef RETURNS
+/* Sets `piece`, the position up to which records were freed, back to what it was before those that answers on their
+ * way may refer to. Nobody returns what goes to the reactor. */
+inline look_at_answers(to) {
+#ifndef TAIL_FIRST
+    back = tail[REACTOR];
+#endif
+    d_step {
+        if
+        :: to == WORKER && in_published != back ->
+            if
+            :: waits && DISTANCE(barrier, in_published) < 128 ->
+                at = freed;
+                waits = 0
+            :: else -> at = safe
+            fi;
+            if
+            :: !waits ->
+                waits = 1;
+                freed = piece;
+                barrier = back
+            :: else
+            fi;
+#ifndef FREE_RETURNED
+            piece = at;
+#endif
+            at = 0
+        :: else -> waits = 0
+        fi;
+        safe = piece;
+        back = 0
+    }
+}
+#endif
+
 /* Sets `claimed`, counted from 1; 0: all are in use. */
 inline take_block(to, number) {
+#ifdef TAIL_FIRST
+    back = tail[REACTOR];
+#endif
 #ifdef FREE_TAKEN
     piece = taken[to];
 #else
     piece = head[to];
+#endif
+#ifdef RETURNS
+    look_at_answers(to);
 #endif
     d_step {
         claimed = 0;
@@ -178,7 +222,7 @@ inline write_to_ring(to, record) {
 #ifdef BLOCKS
             reference[to * RING + own % RING] = claimed;
             if
-            :: claimed -> in_use[claimed - 1] = 1; block_end[claimed - 1] = own + 1
+            :: claimed && claimed < RETURNED -> in_use[claimed - 1] = 1; block_end[claimed - 1] = own + 1
             :: else
             fi;
 #endif
@@ -260,6 +304,22 @@ inline send(to, number, records) {
     fi;
     queued = 0
 }
+
+#ifdef RETURNS
+/* Sets `written`: whether the answer refers to the payload that is being served. */
+inline return_payload(to, number) {
+    update_spilling(to);
+    queued = 0;
+    if
+    :: served && !spilling ->
+        dirty = 1;
+        claimed = RETURNED + served;
+        write_to_ring(to, RECORD(number, 1, 1));
+        claimed = 0
+    :: else
+    fi
+}
+#endif
 
 inline publish_ring(to) {
     if
@@ -481,7 +541,10 @@ inline end_serving(node) {
     if
     :: served ->
         d_step {
-            assert(block[node * BLOCKS + served - 1] == served_number);
+            if
+            :: served < RETURNED -> assert(block[node * BLOCKS + served - 1] == served_number)
+            :: else -> assert(block[(1 - node) * BLOCKS + served - RETURNED - 1] == served_number)
+            fi;
             served = 0;
             served_number = 0
         }
@@ -522,10 +585,19 @@ inline go_to_sleep(node, to) {
     byte in_own, in_other, in_published, spill_in, end, record, partial, number         \
     ARENA
 
+#ifdef RETURNS
+#define RETURNING                                                                       \
+    ; byte back, barrier, freed, safe;                                                  \
+    bit waits
+#else
+#define RETURNING
+#endif
+
 #ifdef BLOCKS
 #define ARENA                                                                           \
     ; byte claimed, served, served_number, block_end[BLOCKS];                           \
-    bit in_use[BLOCKS]
+    bit in_use[BLOCKS]                                                                  \
+    RETURNING
 #else
 #define ARENA
 #endif
@@ -598,7 +670,13 @@ inline work() {
             put_together();
             if
             :: number ->
-                send(REACTOR, number, RECORDS(number + 1));
+#ifdef RETURNS
+                return_payload(REACTOR, number);
+#endif
+                if
+                :: !written -> send(REACTOR, number, RECORDS(number + 1))
+                :: else
+                fi;
                 d_step {
                     if
                     :: !written -> refused++ /* the handler knows */

@@ -81,6 +81,15 @@ static size_t compose(pushed *out, actor *it, payload_kind kind, uint16_t number
     return sizeof out->head + length;
 }
 
+/* An answer in the place of the message, so that its payload may be returned to the reactor. */
+static const uint8_t *compose_in_place(uint8_t *at, size_t length, actor *it, uint16_t number) {
+    const payload_head head = { PAYLOAD_ECHO, (uint8_t)it->node, number, ++model.stamp,
+                                (uint32_t)(length - sizeof head) };
+    memcpy(at, &head, sizeof head);
+    fill(at + sizeof head, head.length, head.stamp);
+    return at;
+}
+
 static void settle(actor *it, const item *of, int result) {
     static const char *const kinds[] = { "push", "message to a topic", "message", "task" };
     trace("node %u sends item %u, a %s to %u: %d", it->node, number_of(of), kinds[of->kind], of->to, result);
@@ -155,11 +164,17 @@ static void post_task(actor *it, uint32_t argument, uint32_t length) {
 
 /* ---- connections ---- */
 
-static void answer(actor *it, client *to, uint16_t number, cre_session session) {
+static void answer(actor *it, client *to, uint16_t number, cre_session session, uint8_t *received,
+                   size_t length) {
     message *of = &to->messages[number];
     pushed data;
-    const size_t size = compose(&data, it, PAYLOAD_ECHO, number, of->length);
-    int result = cre_worker_push(it->worker, session, CRE_WS_BINARY, true, &data, size);
+    const void *at = &data;
+    size_t size = length;
+    if (of->argument % 2 && length >= sizeof data.head)
+        at = compose_in_place(received, length, it, number);
+    else
+        size = compose(&data, it, PAYLOAD_ECHO, number, of->length);
+    int result = cre_worker_push(it->worker, session, CRE_WS_BINARY, true, at, size);
     if (result)
         of->refused = true;
     else
@@ -220,7 +235,7 @@ static void know(actor *it, client *of, cre_session session) {
     of->node = (int)it->node;
 }
 
-static void serve_message(actor *it, const cre_record *event, const uint8_t *payload) {
+static void serve_message(actor *it, const cre_record *event, uint8_t *payload) {
     asking_head head;
     memcpy(&head, payload, sizeof head);
     if (event->length != sizeof head + head.length || head.client >= model.plan.clients ||
@@ -239,7 +254,7 @@ static void serve_message(actor *it, const cre_record *event, const uint8_t *pay
     if (from->closes) violated("message %u of client %u is served after its close", head.number, from->id);
     from->last_served = (uint16_t)(head.number + 1);
     act(it, of, event->session);
-    answer(it, from, head.number, event->session);
+    answer(it, from, head.number, event->session, payload, event->length);
     if (of->action == ACTION_CLOSE) cre_worker_close(it->worker, event->session, 4000, NULL, 0);
     if (of->action == ACTION_WAIT && !model.plan.base) worker_wait(it, from->id, 1 + of->argument % 16);
 }

@@ -49,6 +49,7 @@ typedef struct cre_record {
 #define CRE_RECORD_CONTINUED 0x8000u /* a chunk that is not the first */
 /** A record in a ring whose payload is in shared memory elsewhere. Never in an event. */
 #define CRE_RECORD_REFERENCE 0x2000u
+#define CRE_RECORD_RETURNED  0x1000u /* with REFERENCE: in the memory of the node that receives it */
 
 /** Engine to owner. */
 typedef enum cre_event {

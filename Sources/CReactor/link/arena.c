@@ -116,6 +116,7 @@ uint32_t cre__arena_run_at(const cre__arena *arena, const uint8_t *data, size_t 
 void cre__arena_send(cre__arena *arena, cre__sent_runs *sent, uint32_t run, uint64_t end) {
     arena->runs[run].sent = true;
     arena->runs[run].end = end;
+    arena->runs[run].to = sent->to;
     if (sent->granules)
         arena->runs[sent->last].next = run;
     else
@@ -133,6 +134,15 @@ void cre__arena_restore(cre__arena *arena, cre__sent_runs *sent, const cre__refe
     cre__arena_send(arena, sent, first, end);
 }
 
+uint8_t *cre__arena_returned(const cre__arena *arena, const cre__sent_runs *sent,
+                             const cre__reference *reference) {
+    if (!sent->lends || reference->granule >= arena->granules) return NULL;
+    const cre__run *run = &arena->runs[reference->granule];
+    if (!run->sent || run->to != sent->to || reference->length > (size_t)run->count * arena->granule)
+        return NULL;
+    return arena->memory + (size_t)reference->granule * arena->granule;
+}
+
 static void reclaim_first(cre__arena *arena, cre__sent_runs *sent) {
     const uint32_t first = sent->first;
     cre__run *run = &arena->runs[first];
@@ -148,7 +158,25 @@ void cre__arena_reclaim(cre__arena *arena, cre__sent_runs *sent, uint64_t head) 
         reclaim_first(arena, sent);
 }
 
+void cre__arena_reclaim_served(cre__arena *arena, cre__sent_runs *sent, uint64_t head, uint64_t served,
+                               uint64_t tail) {
+    if (served == tail) {
+        sent->waits = false;
+        cre__arena_reclaim(arena, sent, head);
+        return;
+    }
+    if (sent->waits && (int64_t)(served - sent->barrier) >= 0) {
+        sent->waits = false;
+        cre__arena_reclaim(arena, sent, sent->freed);
+    }
+    if (sent->waits) return;
+    sent->waits = true;
+    sent->freed = head;
+    sent->barrier = tail;
+}
+
 void cre__arena_reclaim_all(cre__arena *arena, cre__sent_runs *sent) {
+    sent->waits = false;
     while (sent->granules)
         reclaim_first(arena, sent);
 }

@@ -11,6 +11,11 @@
  * and the sender's successor finds the runs that are in use by reading the records that are still in its
  * rings.
  *
+ * A receiver may return the payload that it is being served: its record refers to the arena of the node that
+ * receives the record. So a run is free when its record is, and everything has been served that its receiver
+ * had published until then. Only payloads of CRE_EVENT_MESSAGE are returned: reactors send them, and have no
+ * successor, which would know nothing of returned runs.
+ *
  * References are never written to a spill, whose records are freed before they are served. When the arena or
  * the ring is full, large records travel in chunks.
  */
@@ -21,15 +26,15 @@
 
 /* The unit of allocation, and the least payload that is sent by reference. A simulation has smaller ones. */
 #ifndef CRE__GRANULE
-#define CRE__GRANULE      16384u
-#define CRE__BY_REFERENCE 32768u
+#define CRE__GRANULE      2048u
+#define CRE__BY_REFERENCE 4096u
 #endif
 
 #define CRE__NO_RUN UINT32_MAX
 
 /* The payload of a record that has CRE_RECORD_REFERENCE. */
 typedef struct cre__reference {
-    uint32_t granule; /* the first one in the sender's arena */
+    uint32_t granule; /* the first one in the sender's arena, with CRE_RECORD_RETURNED in the receiver's */
     uint32_t length;
 } cre__reference;
 
@@ -38,6 +43,7 @@ typedef struct cre__run {
     uint64_t end;   /* sent: the position in the ring behind its record */
     uint32_t count; /* of granules; 0: no run begins here */
     uint32_t next;  /* sent: the run that was sent to the same receiver after it */
+    uint32_t to;    /* sent: the receiver */
     bool kept;      /* its owner has not given it back */
     bool sent;      /* its record is in a ring */
 } cre__run;
@@ -57,8 +63,14 @@ typedef struct cre__arena {
 
 /* The runs that were sent to one receiver, in order. */
 typedef struct cre__sent_runs {
+    uint32_t to;
     uint32_t first, last; /* valid while `granules` is not 0 */
     uint32_t granules;
+    bool lends; /* they may be returned */
+    /* Runs of records up to `freed` may have been returned in records up to `barrier`, which are not served.
+     */
+    bool waits;
+    uint64_t freed, barrier;
 } cre__sent_runs;
 
 /* Opens an arena whose runs are all free. Returns 0 or CRE_ENOMEM. `memory` begins with a page; `granule` is
@@ -83,8 +95,15 @@ void cre__arena_send(cre__arena *arena, cre__sent_runs *sent, uint32_t run, uint
  * reference. */
 void cre__arena_restore(cre__arena *arena, cre__sent_runs *sent, const cre__reference *reference,
                         uint64_t end);
+/* Returns the payload of a reference that the receiver of `sent` returned, or NULL when it is invalid. */
+uint8_t *cre__arena_returned(const cre__arena *arena, const cre__sent_runs *sent,
+                             const cre__reference *reference);
 /* Frees the runs of records up to position `head`. */
 void cre__arena_reclaim(cre__arena *arena, cre__sent_runs *sent, uint64_t head);
+/* The same, except for those that records between `served` and `tail` in the other direction may have
+ * returned. */
+void cre__arena_reclaim_served(cre__arena *arena, cre__sent_runs *sent, uint64_t head, uint64_t served,
+                               uint64_t tail);
 /* Frees all runs of a receiver whose ring was reset. */
 void cre__arena_reclaim_all(cre__arena *arena, cre__sent_runs *sent);
 

@@ -59,9 +59,8 @@ static int lay_out(cre_bus *bus, layout *at) {
     bus->backlog_bytes = config->backlog_bytes == CRE_BUS_NO_BACKLOG ? 0 : config->backlog_bytes;
     size_t nodes = config->nodes, ring = config->ring_bytes, table = cre_table_size(config->connections);
     if (!nodes || nodes > CRE__MAX_NODES || !power_of_two(config->ring_bytes) || ring < 4096 ||
-        ring > 1u << 30 || !table || config->journal_bytes > MOST_JOURNAL ||
-        bus->arena_bytes % CRE__GRANULE || bus->arena_bytes > MOST_ARENA || bus->backlog_bytes % 4096 ||
-        bus->backlog_bytes > MOST_ARENA)
+        ring > 1u << 30 || !table || config->journal_bytes > MOST_JOURNAL || bus->arena_bytes % 4096 ||
+        bus->arena_bytes > MOST_ARENA || bus->backlog_bytes % 4096 || bus->backlog_bytes > MOST_ARENA)
         return CRE_EINVALID;
     bus->backlog_stride = cre__backlog_size(bus->backlog_bytes);
     bus->ring_stride = cre__round_up(cre__ring_size(config->ring_bytes), 4096);

@@ -117,6 +117,11 @@ void cre__bus_count_repaired(cre_bus *bus, uint32_t node, uint64_t count);
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
 
+/* Sends a record whose payload is the beginning of that which is being handled, an event of the same node, by
+ * reference to the memory of that node. Returns false, and nothing was sent, when the payload is another one,
+ * is small or was returned before, or when the ring is full. */
+bool cre__node_return(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *payload);
+
 /*
  * Room for a payload that will be sent: when a record consists of it, nothing is copied. The caller keeps it
  * until cre__node_give_room, also when it was sent meanwhile, and does not write to it after that. Returns

@@ -161,6 +161,7 @@ bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload) {
     inbound *in = &node->in[node->handled_from];
     if (leaves_alone(node, in) || !cre__ring_has_more(&in->ring)) return false;
     cre__node_publish_all(node);
+    node->returnable = NULL; /* the space of its record may be free */
     if (in->ring.own - in->ring.published > in->ring.capacity / 4) cre__ring_release(&in->ring);
     if (!cre__ring_find_like(&in->ring, node->handled, record, payload)) return false;
     cre__ring_take(&in->ring);
@@ -181,17 +182,24 @@ static void count_inbound(cre_node *node, inbound *in) {
     cre__node_count_held(node, &in->held, in->ring.broken ? 0 : in->capacity + unread_of(node, in));
 }
 
-/* Replaces a reference by what it refers to. It is read once. */
-static int resolve(const cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
-    cre__reference reference;
-    if ((record->flags & CRE__LINK_FLAGS) != CRE_RECORD_REFERENCE || record->length != sizeof reference)
-        return CRE_ELINK_RECORD;
-    memcpy(&reference, *payload, sizeof reference);
-    uint8_t *found =
-        cre__arena_find(cre__bus_arena(node->bus, from), node->bus->arena_bytes / CRE__GRANULE, &reference);
-    if (!found || reference.length > node->bus->config.max_payload) return CRE_ELINK_RECORD;
-    record->flags &= (uint16_t)~CRE_RECORD_REFERENCE;
-    record->length = reference.length;
+/* Replaces a reference by what it refers to. It is read once. Returns 1; 0 when the record is lost, since the
+ * ring in which its payload had arrived was reset; CRE_ELINK_RECORD when it is invalid. */
+static int resolve(cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
+    const bool returned = record->flags & CRE_RECORD_RETURNED;
+    const uint16_t kind = record->flags & CRE__LINK_FLAGS & (uint16_t)~CRE_RECORD_RETURNED;
+    cre__reference *reference = &node->reference;
+    if (kind != CRE_RECORD_REFERENCE || record->length != sizeof *reference) return CRE_ELINK_RECORD;
+    memcpy(reference, *payload, sizeof *reference);
+    uint8_t *found = cre__arena_find(cre__bus_arena(node->bus, returned ? node->id : from),
+                                     node->bus->arena_bytes / CRE__GRANULE, reference);
+    if (!found || reference->length > node->bus->config.max_payload) return CRE_ELINK_RECORD;
+    if (returned && (!node->sent || !cre__arena_returned(&node->arena, &node->sent[from], reference))) {
+        if (node->handlers.lost) node->handlers.lost(node->context, from, record);
+        return 0;
+    }
+    record->flags &= (uint16_t)~CRE__LINK_FLAGS;
+    record->length = reference->length;
+    node->returnable = returned ? NULL : found;
     *payload = found;
     return 1;
 }
@@ -201,6 +209,7 @@ static int handle_whole(cre_node *node, uint32_t from, const cre_record *record,
     node->handled_from = from;
     int result = node->handlers.record(node->context, from, record, payload);
     node->handled = NULL;
+    node->returnable = NULL;
     return result;
 }
 
@@ -237,7 +246,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
             result = read_spill(node, from, &record, &payload);
         if (result == 0) break;
         node->active = true;
-        const bool by_reference = result > 0 && record.flags & CRE_RECORD_REFERENCE;
+        const bool by_reference = result > 0 && record.flags & (CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED);
         if (by_reference) result = resolve(node, from, &record, &payload);
         if (result > 0) {
             if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED)) {

@@ -61,6 +61,9 @@ struct cre_node {
     /* The whole record that is being handled, and its sender; NULL: none. */
     const cre_record *handled;
     uint32_t handled_from;
+    /* Its payload, while it may be returned to the arena it is in; NULL: it may not. */
+    const uint8_t *returnable;
+    cre__reference reference;
     /* What its ring may still deliver in this turn. */
     uint32_t records_left;
     int64_t bytes_left;

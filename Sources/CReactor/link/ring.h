@@ -19,7 +19,7 @@
 #define CRE__FILLER 0
 
 /* The flags that only the link sets. */
-#define CRE__LINK_FLAGS (CRE_RECORD_MORE | CRE_RECORD_CONTINUED | CRE_RECORD_REFERENCE)
+#define CRE__LINK_FLAGS (CRE_RECORD_MORE | CRE_RECORD_CONTINUED | CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED)
 
 /* Bytes of a record with its header, up to where the next one may begin. */
 static inline uint32_t cre__record_size(uint32_t payload) {

@@ -99,11 +99,21 @@ static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16
 /* ---- large payloads ---- */
 
 void cre__node_reclaim(cre_node *node) {
+    if (!node->arena.sent) return;
     for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
         if (!node->sent[to].granules) continue;
-        const cre__ring_control *control = node->out[to].ring.control;
-        cre__arena_reclaim(&node->arena, &node->sent[to],
-                           atomic_load_explicit(&control->head, memory_order_acquire));
+        const cre__ring_control *there = node->out[to].ring.control;
+        const cre__ring_control *back = cre__bus_ring(node->bus, to, node->id);
+        const inbound *in = &node->in[to];
+        /* What a receiver has returned, it published before it freed the record: the order is important. */
+        const uint64_t head = atomic_load_explicit(&there->head, memory_order_acquire);
+        const uint64_t tail = atomic_load_explicit(&back->tail, memory_order_acquire);
+        const uint64_t served =
+            in->open ? in->ring.published : atomic_load_explicit(&back->head, memory_order_relaxed);
+        if (node->sent[to].lends)
+            cre__arena_reclaim_served(&node->arena, &node->sent[to], head, served, tail);
+        else
+            cre__arena_reclaim(&node->arena, &node->sent[to], head);
     }
     cre__node_count_held(node, &node->arena_held, (uint64_t)node->arena.sent * CRE__GRANULE);
 }
@@ -116,7 +126,8 @@ typedef struct predecessor {
 static void restore_run(void *context, const cre_record *record, const uint8_t *payload, uint64_t end) {
     const predecessor *it = context;
     cre__reference reference;
-    if (!(record->flags & CRE_RECORD_REFERENCE) || record->length != sizeof reference) return;
+    const uint16_t kind = record->flags & (CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED);
+    if (kind != CRE_RECORD_REFERENCE || record->length != sizeof reference) return;
     memcpy(&reference, payload, sizeof reference);
     cre__arena_restore(it->arena, it->sent, &reference, end);
 }
@@ -132,6 +143,7 @@ static bool open_arena(cre_node *node) {
     for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
         const uint64_t senders =
             atomic_load_explicit(&node->bus->nodes[to].senders[node->id / 64], memory_order_relaxed);
+        node->sent[to].to = to;
         if (!(senders & 1ull << (node->id % 64))) continue;
         predecessor it = { &node->arena, &node->sent[to] };
         cre__ring_each_unfreed(&open_outbound(node, to)->ring, restore_run, &it);
@@ -182,12 +194,32 @@ static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *o
     if (at) {
         memcpy(at, &reference, sizeof reference);
         cre__arena_send(&node->arena, sent, run, out->ring.own);
+        if (record->kind == CRE_EVENT_MESSAGE) sent->lends = true;
         size_t offset = 0;
         if (room) copy_parts(room, &parts, &offset, total);
         cre__node_count_held(node, &node->arena_held, (uint64_t)node->arena.sent * CRE__GRANULE);
     }
     if (room) cre__arena_give(&node->arena, room);
     return at != NULL;
+}
+
+bool cre__node_return(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *payload) {
+    if (!node->handled || payload->data != node->returnable || to != node->handled_from ||
+        node->handled->kind != CRE_EVENT_MESSAGE || payload->length < CRE__BY_REFERENCE ||
+        payload->length > node->reference.length)
+        return false;
+    outbound *out = open_outbound(node, to);
+    if (is_spilling(out)) return false;
+    mark_dirty(node, to);
+    cre_record header = *record;
+    header.flags = (header.flags & (uint16_t)~CRE__LINK_FLAGS) | CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED;
+    const cre__reference reference = { node->reference.granule, (uint32_t)payload->length };
+    uint8_t *at = cre__ring_write(&out->ring, &header, sizeof reference);
+    if (!at) return false;
+    memcpy(at, &reference, sizeof reference);
+    node->active = true;
+    node->returnable = NULL; /* so that what is on its way is not more than the arena */
+    return true;
 }
 
 bool cre__node_tidy_arena(cre_node *node) {

@@ -377,6 +377,17 @@ static bool is_full(const cre_worker *worker, const cre__slot *slot, size_t leng
     return length && queued && queued + (uint64_t)length > limit;
 }
 
+/* A message that is sent back as it came stays where the reactor has received it. */
+static int send_payload(cre_worker *worker, uint16_t owner, const cre_record *command, const cre_slice *parts,
+                        int count) {
+    if (count == 1 && command->kind == CRE_COMMAND_PUSH &&
+        cre__node_return(worker->node, owner, command, parts)) {
+        if (worker->immediate) cre_node_flush(worker->node);
+        return 0;
+    }
+    return cre__worker_send(worker, owner, command, parts, count);
+}
+
 /* The command's owner is another process: what can be known here is answered here. */
 static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
                          const cre_slice *parts, int count) {
@@ -408,7 +419,7 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
             return CRE_EQUEUE_FULL;
     }
     result = !count && is_indispensable(command) ? send_indispensable(worker, owner, command)
-                                                 : cre__worker_send(worker, owner, command, parts, count);
+                                                 : send_payload(worker, owner, command, parts, count);
     if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))
         show_closing(worker, command->session);
     /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */

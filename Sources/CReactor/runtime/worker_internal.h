@@ -190,11 +190,12 @@ static inline void cre__count_transit(cre_engine *engine, cre_node *node) {
 }
 
 /* The output that all processes together may have accepted for one connection before they see the length of
- * its queue: in their rings, in the memory behind them, and read in the same turn. */
+ * its queue: in their rings, in the memory behind them, in their arenas and that of the reactor, and read in
+ * the same turn. */
 static inline uint64_t cre__in_flight(const cre_bus_config *config) {
     const uint64_t most = 1u << 30;
     const uint64_t arena = config->arena_bytes == CRE_BUS_NO_ARENA ? 0 : config->arena_bytes;
-    uint64_t of_one = 2ull * config->ring_bytes + config->queue_bytes + config->max_payload + arena / 2;
+    uint64_t of_one = 2ull * config->ring_bytes + config->queue_bytes + config->max_payload + arena;
     return of_one < most / config->nodes ? of_one * config->nodes : most;
 }
 

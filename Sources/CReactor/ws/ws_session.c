@@ -259,9 +259,13 @@ static int whole_frame(cre_ws_session *session, uint8_t *data, cre_ws_event *eve
         return control_event(session, data, length, event);
     }
     if (first & CRE_WS_FIN && first & 0x0F) { /* a message of one frame */
-        uint64_t not_ascii = unmask(session, data, data, length);
-        if (not_ascii && checks_text(session) && !cre_utf8_valid(data, length)) return CRE_EWS_UTF8;
-        return data_event(session, data, length, false, event);
+        /* A large one is unmasked into the memory of the caller, which costs as much as in place. */
+        const cre_ws_memory *memory = is_compressed(session) ? NULL : session->config->memory;
+        const bool moved = memory && cre__ws_message_move(&session->message, length, length, memory);
+        uint8_t *to = moved ? session->message->data : data;
+        uint64_t not_ascii = unmask(session, to, data, length);
+        if (not_ascii && checks_text(session) && !cre_utf8_valid(to, length)) return CRE_EWS_UTF8;
+        return data_event(session, to, length, moved, event);
     }
     cre__ws_message *message = session->message;
     size_t used = message ? message->used : 0;

@@ -31,14 +31,14 @@ typedef struct cre_node cre_node;
 
 /** The sizes of a bus. A member of 0 takes its default. */
 typedef struct cre_bus_config {
-    uint32_t nodes;       /* 1...1024; required */
-    uint32_t ring_bytes;  /* a power of two, 4 KiB to 1 GiB; 0: 1 MiB */
-    uint32_t connections; /* the limit of the connection table; required */
-    uint32_t queue_bytes; /* the most bytes in the spill behind one full ring; 0: 8 MiB */
-    uint32_t max_payload; /* bytes of the largest payload, reassembled; 0: 16 MiB */
-    uint32_t spin_ns;     /* time for which a busy node looks for records before it sleeps; 0: none */
-    uint32_t arena_bytes; /* of each node, for payloads of 32 KiB and more: a multiple of 16 KiB up to 1 GiB;
-                             0: 32 MiB; CRE_BUS_NO_ARENA: none */
+    uint32_t nodes;         /* 1...1024; required */
+    uint32_t ring_bytes;    /* a power of two, 4 KiB to 1 GiB; 0: 1 MiB */
+    uint32_t connections;   /* the limit of the connection table; required */
+    uint32_t queue_bytes;   /* the most bytes in the spill behind one full ring; 0: 8 MiB */
+    uint32_t max_payload;   /* bytes of the largest payload, reassembled; 0: 16 MiB */
+    uint32_t spin_ns;       /* time for which a busy node looks for records before it sleeps; 0: none */
+    uint32_t arena_bytes;   /* of each node, for payloads of 4 KiB and more: a multiple of 4 KiB up to 1 GiB;
+                               0: 32 MiB; CRE_BUS_NO_ARENA: none */
     uint32_t backlog_bytes; /* of each node, for the payloads of events that a worker defers: a multiple of
                                4 KiB up to 1 GiB; 0: 4 MiB and max_payload; CRE_BUS_NO_BACKLOG: none */
     uint64_t journal_bytes; /* for the gateway of a cluster (cre_gateway_journal_bytes); 0: there is none */

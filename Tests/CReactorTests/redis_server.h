@@ -257,6 +257,7 @@ static inline void server_run(redis_server *server, server_connection *to, const
     } else {
         REQUIRE(cre_redis_text_is(name, "EVALSHA") && arguments[1].text.length == CRE__SCRIPT_ID);
         const int script = arguments[1].text.data[CRE__SCRIPT_ID - 1] - '0';
+        REQUIRE(script <= CRE__SCRIPT_RECOVER);
         if (!server->has_scripts[script])
             server_print(to, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
         else if (script == CRE__SCRIPT_PUBLISH)

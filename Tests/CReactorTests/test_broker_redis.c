@@ -1,5 +1,5 @@
 /*
- * Brokers of two machines at a real server of Redis, which is started here and killed. Skipped where
+ * Messages of two machines at a real server of Redis, which is started here and killed. Skipped where
  * redis-server is not installed.
  */
 #include "real_brokers.h"

@@ -349,12 +349,14 @@ TEST(without_memory) {
 
 /* Servers with TLS and an authority of their own, here one of the library that answers as Redis does. */
 static int answer(net_server *net, const cre_record *event, uint8_t *payload) {
-    static const char replies[] = "%1\r\n+proto\r\n:3\r\n"
-                                  "$40\r\n0000000000000000000000000000000000000000\r\n"
-                                  "$40\r\n0000000000000000000000000000000000000000\r\n";
+    static const char hello[] = "%1\r\n+proto\r\n:3\r\n";
+    static const char script[] = "$40\r\n0000000000000000000000000000000000000000\r\n";
     if (event->kind != CRE_EVENT_RECEIVE) return 0;
-    if (memmem(payload, event->length, "HELLO", 5))
-        cre_engine_send(net->engine, event->session, replies, sizeof replies - 1);
+    const uint8_t *at = payload, *end = payload + event->length;
+    if (memmem(at, event->length, "HELLO", 5))
+        cre_engine_send(net->engine, event->session, hello, sizeof hello - 1);
+    for (; (at = memmem(at, (size_t)(end - at), "$4\r\nLOAD", 8)); at++)
+        cre_engine_send(net->engine, event->session, script, sizeof script - 1);
     if (memmem(payload, event->length, "PING", 4)) {
         static const char subscribed[] = ">3\r\n+subscribe\r\n+probe\r\n:1\r\n+PONG\r\n";
         cre_engine_send(net->engine, event->session, subscribed, sizeof subscribed - 1);

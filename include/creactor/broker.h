@@ -11,9 +11,9 @@
  *
  * All functions of a broker must be called on one thread, and not by its callbacks, except
  * cre_broker_subscribe, cre_broker_resume, cre_broker_unsubscribe, cre_broker_publish,
- * cre_broker_publish_again and cre_broker_recover, and what `connect` calls. `now` is a monotonic time in
- * milliseconds. After one call or several the caller calls cre_broker_tick, then sends the output of each
- * shard.
+ * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave and
+ * cre_broker_list_members, and what `connect` calls. `now` is a monotonic time in milliseconds. After one
+ * call or several the caller calls cre_broker_tick, then sends the output of each shard.
  */
 #ifndef CREACTOR_BROKER_H
 #define CREACTOR_BROKER_H
@@ -35,6 +35,15 @@ enum { CRE_BROKER_MAX_TOPIC = 255, CRE_BROKER_MAX_PAYLOAD = 8 << 20, CRE_BROKER_
 /** The most messages of a history. */
 enum { CRE_BROKER_MAX_HISTORY = 10000 };
 
+/** Limits of members of topics: bytes of an id (at least 1) and of an info, members of one list, and
+ * milliseconds of the shortest presence_ms. */
+enum {
+    CRE_BROKER_MAX_MEMBER_ID = 255,
+    CRE_BROKER_MAX_MEMBER_INFO = 1024,
+    CRE_BROKER_MAX_LISTED = 10000,
+    CRE_BROKER_MIN_PRESENCE = 48
+};
+
 /** The default of max_queue, in bytes. */
 enum { CRE_BROKER_DEFAULT_QUEUE = 8 << 20 };
 
@@ -49,6 +58,20 @@ typedef struct cre_broker_history {
     uint32_t count;   /* messages of the topic, at most CRE_BROKER_MAX_HISTORY; 0: none */
     uint32_t seconds; /* after the last one; required if `count` is not 0 */
 } cre_broker_history;
+
+/** A member of a topic. */
+typedef struct cre_broker_member {
+    cre_slice id;
+    cre_slice info; /* may be empty */
+} cre_broker_member;
+
+/** The members of a topic on all machines. */
+typedef struct cre_broker_presence {
+    uint64_t count; /* of the members */
+    const cre_broker_member *members;
+    size_t listed; /* members[0...listed - 1], in no order: all, or none */
+    bool complete; /* all are there; false when they are too many, or more than 8 MiB */
+} cre_broker_presence;
 
 /** What became of a connection. */
 typedef enum cre_broker_state {
@@ -92,6 +115,13 @@ typedef struct cre_broker_handlers {
     /** Begin TLS on the connection, and call cre_broker_secured, at once or later, or cre_broker_closed.
      * Required with CRE_BROKER_TLS_AFTER_INFO. */
     void (*secure)(void *context, uint32_t shard);
+    /** A topic has a new member, or one has left: no machine has it any more, or the machines that had it
+     * have crashed. Each change is reported on one machine, mostly that of the member. A change of a member
+     * is lost with a connection; a join may be reported again when Redis has lost its data. May be NULL. */
+    void (*member)(void *context, cre_slice topic, const cre_broker_member *member, bool joined);
+    /** The answer to cre_broker_list_members: 0 and the members, borrowed for the call;
+     * CRE_EBROKER_UNAVAILABLE or CRE_ENOMEM, and NULL. Required for these. */
+    void (*present)(void *context, uint64_t tag, int result, const cre_broker_presence *presence);
 } cre_broker_handlers;
 
 /** The kinds of servers. */
@@ -128,12 +158,15 @@ typedef struct cre_broker_config {
     uint64_t publisher; /* of the ids of cre_broker_publish_again, the same for a broker and its successors;
                            0: the seed */
     uint32_t kind;      /* cre_broker_kind */
-    uint32_t tls;       /* cre_broker_tls; of NATS, as all that follows */
+    uint32_t tls;       /* cre_broker_tls; of NATS, as those up to `replicas` */
     const char *token;  /* NULL: none */
     const char *nkey;   /* the seed of a user's key, "SU..."; NULL: none */
     const char *credentials; /* the text of a file of credentials, with a JWT and a seed; NULL: none */
     uint32_t replicas;       /* of each stream, at most 5; 0: 3 in a cluster, 1 otherwise */
-    uint32_t reserved;       /* 0 */
+    uint32_t presence_ms;    /* after which members expire that are not renewed, as a broker does about each
+                                presence_ms * 5 / 12; at least CRE_BROKER_MIN_PRESENCE; 0: 60 s */
+    uint32_t max_members;    /* of this machine; 0: 1,000,000 */
+    uint32_t sweeps; /* 1: expired members are removed each presence_ms / 4, and reported by `member` */
 } cre_broker_config;
 
 CRE_BEGIN_DECLS
@@ -218,6 +251,25 @@ CRE_API size_t cre_broker_queued(const cre_broker *broker, uint32_t shard);
  * connection or memory, or CRE_EINVALID for the name or the history. */
 CRE_NODISCARD CRE_API int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_history history,
                                              cre_broker_position since, uint64_t tag);
+
+/**
+ * Adds a member to a topic. The same id on several machines is one member, which has left when none of them
+ * has it; the last info holds. Again on this machine it only changes the info. Returns 0; CRE_EINVALID for a
+ * length out of its range; CRE_ELIMIT when there are max_members; CRE_ENOMEM. Without a connection it takes
+ * effect when there is one. Members are renewed until cre_broker_leave; those of a broker with the same
+ * `publisher` are its successor's when that adds them, too. When a machine is gone its members expire.
+ */
+CRE_NODISCARD CRE_API int cre_broker_join(cre_broker *broker, cre_slice topic, cre_slice id, cre_slice info);
+
+/** Removes a member of this machine from a topic, if it is there. */
+CRE_API void cre_broker_leave(cre_broker *broker, cre_slice topic, cre_slice id);
+
+/** Asks for the members of a topic on all machines, or with `most` 0 for their number only. When there are
+ * more than `most`, only their number is returned. Returns 0, and `present` is called with `tag` later;
+ * CRE_EBROKER_UNAVAILABLE without a connection; CRE_EINVALID for the name or more than CRE_BROKER_MAX_LISTED;
+ * CRE_ENOMEM. */
+CRE_NODISCARD CRE_API int cre_broker_list_members(cre_broker *broker, cre_slice topic, uint32_t most,
+                                                  uint64_t tag);
 
 CRE_END_DECLS
 

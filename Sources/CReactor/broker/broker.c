@@ -4,9 +4,9 @@
 #include "core/memory.h"
 #include "nats/nkey.h"
 
-CRE__CONFIG(cre_broker_config, reserved);
+CRE__CONFIG(cre_broker_config, sweeps);
 
-enum { MAX_TOPICS = 1000000, MAX_RECOVER = 1024 };
+enum { MAX_TOPICS = 1000000, MAX_RECOVER = 1024, MAX_MEMBERS = 1000000 };
 
 static uint32_t or_default(uint32_t value, uint32_t standard) {
     return value ? value : standard;
@@ -55,6 +55,7 @@ static int check_config(const cre_broker_config *config) {
         if (!length || length > CRE__MAX_PREFIX) return CRE_EINVALID;
     }
     if (config->kind > CRE_BROKER_NATS) return CRE_EINVALID;
+    if (config->presence_ms && config->presence_ms < CRE_BROKER_MIN_PRESENCE) return CRE_EINVALID;
     return config->user && !config->password ? CRE_EINVALID : 0;
 }
 
@@ -82,6 +83,8 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
     broker->config.max_backoff_ms = or_default(config.max_backoff_ms, 5000);
     broker->config.timeout_ms = or_default(config.timeout_ms, 5000);
     broker->config.probe_ms = or_default(config.probe_ms, 10000);
+    broker->config.presence_ms = or_default(config.presence_ms, 60000);
+    broker->config.max_members = or_default(config.max_members, MAX_MEMBERS);
     if (!config.publisher) broker->config.publisher = config.seed;
     bool copied = cre__topics_init(broker) == 0;
     if (copied && config.user) copied = (broker->user = copy_text(config.user)) != NULL;
@@ -104,6 +107,7 @@ void cre_broker_destroy(cre_broker *broker) {
         cre__publish_deinit(link);
     }
     cre__topics_deinit(broker);
+    cre__presence_free(broker);
     cre__free(broker->user);
     free_secret(broker->password);
     free_secret(broker->token);

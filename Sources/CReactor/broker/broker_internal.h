@@ -41,6 +41,56 @@ typedef struct cre__outgoing {
     uint8_t bytes[]; /* the topic, the message */
 } cre__outgoing;
 
+/* A topic with members of this machine. */
+typedef struct cre__presence_topic {
+    struct cre__presence_topic *next; /* in its bucket */
+    struct cre__presence_member *members;
+    uint64_t hash;
+    uint32_t shard;
+    uint8_t length;
+    uint8_t name[];
+} cre__presence_topic;
+
+typedef struct cre__presence_member {
+    struct cre__presence_member *next;          /* in its bucket */
+    struct cre__presence_member *next_queued;   /* in the queue of its shard */
+    struct cre__presence_member *newer, *older; /* in its topic */
+    cre__presence_topic *topic;
+    uint64_t hash;
+    uint8_t *info; /* NULL: none */
+    uint32_t sent; /* batches with it that have no reply */
+    uint16_t info_length;
+    bool queued;
+    bool leaves; /* freed with the reply to the batch that says so */
+    uint8_t length;
+    uint8_t id[];
+} cre__presence_member;
+
+/* Members of one topic that were sent and have no reply. The topic has them, so it exists. */
+enum { CRE__PRESENCE_BATCH = 128 };
+typedef struct cre__presence_batch {
+    struct cre__presence_batch *next, **link; /* in its shard */
+    cre__presence_topic *topic;
+    size_t bytes;
+    uint32_t count; /* at most CRE__PRESENCE_BATCH */
+    cre__presence_member *members[];
+} cre__presence_batch;
+
+/* The members of a shard that are to be sent. */
+typedef struct cre__presence_link {
+    cre__presence_member *first, *last;
+    cre__presence_batch *batches;
+    size_t in_flight;        /* bytes of the batches */
+    uint64_t renewal, sweep; /* when they are due */
+} cre__presence_link;
+
+/* Members of topics on this machine, in tables of the same size. */
+typedef struct cre__presence {
+    cre__presence_topic **topics;
+    cre__presence_member **members;
+    size_t count, mask; /* of the members */
+} cre__presence;
+
 typedef enum cre__link_state {
     CRE__LINK_WAITING,    /* for the time of the next attempt */
     CRE__LINK_CONNECTING, /* for the caller */
@@ -61,6 +111,7 @@ typedef struct cre__link {
     char failure_text[128];
     cre__outgoing *first, *last;
     size_t queued; /* bytes of the messages in the queue */
+    cre__presence_link presence;
 } cre__link;
 
 /* What depends on the protocol of the servers. Errors, also those of functions without a result, are reported
@@ -92,6 +143,14 @@ typedef struct cre__broker_kind {
     /* Returns whether `recovered` will be called. */
     bool (*recover)(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                     cre_broker_position since, uint64_t tag);
+    /* Presence; NULL: the servers do not support it. */
+    /* Sends the members of a batch, for which cre__presence_done will be called, and returns whether they
+     * were sent. */
+    bool (*members)(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
+    /* Removes expired members, and reports them. */
+    void (*sweep)(cre_broker *broker, uint32_t shard);
+    /* Returns whether `present` will be called. */
+    bool (*list_members)(cre_broker *broker, uint32_t shard, cre_slice topic, uint32_t most, uint64_t tag);
 } cre__broker_kind;
 
 struct cre_broker {
@@ -107,6 +166,7 @@ struct cre_broker {
     uint64_t last_id; /* of published messages */
     cre__broker_topic **buckets;
     size_t topics, mask;
+    cre__presence presence;
     cre__link links[];
 };
 
@@ -147,6 +207,17 @@ void cre__link_alive(cre_broker *broker, uint32_t shard, uint64_t now);
 static inline bool cre__link_is_usable(const cre__link *link) {
     return link->state >= CRE__LINK_RESUMING && !link->failure;
 }
+
+/* ---- presence.c ---- */
+/* A connection is usable: all members of the shard are sent. */
+void cre__presence_resume(cre_broker *broker, uint32_t shard, uint64_t now);
+/* Does what is due, and returns the time at which this must be called again. */
+uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now);
+/* A batch has a reply, or its connection was lost. It is freed; with `repeats` its members are sent again. */
+void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch, bool repeats);
+/* The servers have reported a change. */
+void cre__presence_changed(cre_broker *broker, cre_slice topic, const cre_broker_member *member, bool joined);
+void cre__presence_free(cre_broker *broker);
 
 /* ---- publish.c ---- */
 bool cre__history_is_valid(cre_broker_history history);

@@ -131,6 +131,8 @@ uint64_t cre_broker_tick(cre_broker *broker, uint64_t now) {
         }
         end_if_failed(broker, i, now);
         if (broker->links[i].due < next) next = broker->links[i].due;
+        const uint64_t presence = cre__presence_tick(broker, i, now);
+        if (presence < next) next = presence;
     }
     return next;
 }

@@ -12,14 +12,21 @@ enum {
     CRE__TAG_SCRIPT = 1,  /* the identifier of a script; the pointer is a number instead */
     CRE__TAG_PUBLISH = 2, /* cre__outgoing */
     CRE__TAG_CHECK = 3,   /* cre__broker_topic */
-    CRE__TAG_RECOVER = 4, /* cre__recovery */
+    CRE__TAG_REQUEST = 4, /* cre__request */
     CRE__TAG_CHANNEL = 5, /* a subscription */
     CRE__TAG_READY = 6,   /* what was sent at the beginning has been answered */
     CRE__TAG_PROBE = 7,
     CRE__TAG_MASK = 7
 };
 
-enum { CRE__SCRIPT_PUBLISH, CRE__SCRIPT_RECOVER, CRE__SCRIPTS };
+enum {
+    CRE__SCRIPT_PUBLISH,
+    CRE__SCRIPT_RECOVER,
+    CRE__SCRIPT_MEMBERS,
+    CRE__SCRIPT_SWEEP,
+    CRE__SCRIPT_PRESENT,
+    CRE__SCRIPTS
+};
 enum { CRE__CHANNELS_AT_ONCE = 128, CRE__SCRIPT_ID = 40 };
 
 /* The session of a link. */
@@ -28,9 +35,12 @@ typedef struct cre__redis_link {
     char scripts[CRE__SCRIPTS][CRE__SCRIPT_ID];
 } cre__redis_link;
 
-typedef struct cre__recovery {
-    uint64_t tag;
-} cre__recovery;
+/* A command whose reply concerns one file only. It is the beginning of a structure that is one allocation. */
+typedef struct cre__request {
+    /* Takes the reply, and frees the request. `value` is NULL when the connection was lost. */
+    void (*replied)(cre_broker *broker, uint32_t shard, struct cre__request *request,
+                    const cre_redis_value *value);
+} cre__request;
 
 static inline cre__redis_link *cre__redis(const cre_broker *broker, uint32_t shard) {
     return broker->links[shard].session;
@@ -59,6 +69,9 @@ bool cre__parse_offset(cre_slice text, uint64_t *out);
 /* Append commands. False: it was not appended, has no reply, and the connection ends. */
 bool cre__redis_command(cre_broker *broker, uint32_t shard, const cre_slice *arguments, size_t count,
                         uint64_t tag);
+/* As above, for a script with its keys and arguments behind the first two arguments, which are filled in. */
+bool cre__redis_run(cre_broker *broker, uint32_t shard, unsigned script, cre_slice *arguments, size_t count,
+                    cre__request *request);
 void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script);
 /* Whether an error of Redis begins with this word. */
 bool cre__error_is(const cre_redis_value *value, const char *word);
@@ -74,8 +87,11 @@ void cre__redis_check(cre_broker *broker, cre__broker_topic *topic);
 void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value);
 bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                         cre_broker_position since, uint64_t tag);
-/* `value` is NULL when the connection was lost. */
-void cre__redis_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
-                          const cre_redis_value *value);
+
+/* ---- redis_presence.c ---- */
+bool cre__redis_members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
+void cre__redis_sweep(cre_broker *broker, uint32_t shard);
+bool cre__redis_list_members(cre_broker *broker, uint32_t shard, cre_slice topic, uint32_t most,
+                             uint64_t tag);
 
 #endif

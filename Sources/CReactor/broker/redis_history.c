@@ -163,29 +163,34 @@ void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_
     cre__broker_topic_release(topic);
 }
 
-bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
-                        cre_broker_position since, uint64_t tag) {
-    (void)history;
-    cre__recovery *recovery = cre__malloc(sizeof *recovery);
-    if (!recovery) return false;
-    *recovery = (cre__recovery){ .tag = tag };
-    if (ask(broker, shard, topic, since, (uint64_t)(uintptr_t)recovery | CRE__TAG_RECOVER)) return true;
-    cre__free(recovery);
-    return false;
-}
+typedef struct recovery {
+    cre__request request;
+    uint64_t tag;
+} recovery;
 
-void cre__redis_recovered(cre_broker *broker, uint32_t shard, cre__recovery *recovery,
-                          const cre_redis_value *value) {
+static void recovery_replied(cre_broker *broker, uint32_t shard, cre__request *request,
+                             const cre_redis_value *value) {
     recovered found = { 0 };
-    const uint64_t tag = recovery->tag;
+    const uint64_t tag = ((recovery *)request)->tag;
     int result = CRE_EBROKER_UNAVAILABLE;
     if (value && cre__error_is(value, "NOSCRIPT")) cre__redis_load(broker, shard, CRE__SCRIPT_RECOVER);
     if (value && read_recovered(value, &found)) result = found.complete ? 0 : CRE_EBROKER_GAP;
-    cre__free(recovery);
+    cre__free(request);
     for (uint32_t i = 0; result == 0 && i < found.count; i++) {
         cre_broker_position position;
         const cre_slice message = recovered_message(&found, i, &position);
         broker->handlers.missed(broker->context, tag, message, position);
     }
     broker->handlers.recovered(broker->context, tag, result, found.position);
+}
+
+bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                        cre_broker_position since, uint64_t tag) {
+    (void)history;
+    recovery *next = cre__malloc(sizeof *next);
+    if (!next) return false;
+    *next = (recovery){ .request.replied = recovery_replied, .tag = tag };
+    if (ask(broker, shard, topic, since, (uint64_t)(uintptr_t)next | CRE__TAG_REQUEST)) return true;
+    cre__free(next);
+    return false;
 }

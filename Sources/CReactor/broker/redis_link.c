@@ -26,6 +26,15 @@ bool cre__redis_command(cre_broker *broker, uint32_t shard, const cre_slice *arg
     return !error;
 }
 
+bool cre__redis_run(cre_broker *broker, uint32_t shard, unsigned script, cre_slice *arguments, size_t count,
+                    cre__request *request) {
+    const char *id = cre__redis(broker, shard)->scripts[script];
+    arguments[0] = cre__text("EVALSHA");
+    arguments[1] = (cre_slice){ (const uint8_t *)id, CRE__SCRIPT_ID };
+    return cre__redis_command(broker, shard, arguments, count,
+                              (uint64_t)(uintptr_t)request | CRE__TAG_REQUEST);
+}
+
 static void send_subscription(cre_broker *broker, uint32_t shard, cre_redis_subscription verb,
                               cre__broker_topic *const *topics, size_t count) {
     cre__key keys[CRE__CHANNELS_AT_ONCE];
@@ -102,6 +111,7 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
     const cre_slice ping = cre__text("PING");
     cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
     cre__publish_pending(broker, shard);
+    cre__presence_resume(broker, shard, now);
 }
 
 /* ---- input ---- */
@@ -137,7 +147,7 @@ static void replied(cre_broker *broker, uint32_t shard, const cre_redis_event *e
     case CRE__TAG_SCRIPT: greeted(broker, shard, event->tag, value, now); return;
     case CRE__TAG_PUBLISH: cre__redis_published(broker, shard, pointer, value); return;
     case CRE__TAG_CHECK: cre__redis_checked(broker, pointer, value); return;
-    case CRE__TAG_RECOVER: cre__redis_recovered(broker, shard, pointer, value); return;
+    case CRE__TAG_REQUEST: ((cre__request *)pointer)->replied(broker, shard, pointer, value); return;
     default:
         if (value->type == CRE_REDIS_ERROR) {
             cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
@@ -193,9 +203,9 @@ static void close_session(cre_broker *broker, uint32_t shard, void *closed, bool
         const uint64_t tag = cre_redis_session_oldest(session);
         void *pointer = (void *)(uintptr_t)(tag & ~(uint64_t)CRE__TAG_MASK);
         if ((tag & CRE__TAG_MASK) == CRE__TAG_CHECK) cre__broker_topic_release(pointer);
-        if ((tag & CRE__TAG_MASK) != CRE__TAG_RECOVER) continue;
+        if ((tag & CRE__TAG_MASK) != CRE__TAG_REQUEST) continue;
         if (reports)
-            cre__redis_recovered(broker, shard, pointer, NULL);
+            ((cre__request *)pointer)->replied(broker, shard, pointer, NULL);
         else
             cre__free(pointer);
     }
@@ -227,4 +237,7 @@ const cre__broker_kind cre__broker_redis = {
     .unsubscribe = unsubscribe,
     .publish = cre__redis_publish,
     .recover = cre__redis_recover,
+    .members = cre__redis_members,
+    .sweep = cre__redis_sweep,
+    .list_members = cre__redis_list_members,
 };

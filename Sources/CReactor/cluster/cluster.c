@@ -248,6 +248,16 @@ static void on_refused(void *context, uint32_t shard, cre_slice text) {
     if (cluster->handlers.refused) cluster->handlers.refused(cluster->context, shard, text);
 }
 
+static void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joined) {
+    const cre_cluster *cluster = context;
+    if (cluster->handlers.member) cluster->handlers.member(cluster->context, topic, member, joined);
+}
+
+static void on_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
+    const cre_cluster *cluster = context;
+    if (cluster->handlers.present) cluster->handlers.present(cluster->context, tag, result, presence);
+}
+
 static const cre_broker_handlers own_handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -261,6 +271,8 @@ static const cre_broker_handlers own_handlers = {
     .refused = on_refused,
     .server = on_server,
     .secure = on_secure,
+    .member = on_member,
+    .present = on_present,
 };
 
 /* ---- the end of a turn ---- */

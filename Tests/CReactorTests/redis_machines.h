@@ -1,0 +1,251 @@
+/* Brokers of two machines at a real server of Redis, which a case starts and kills. */
+#ifndef CRE_REDIS_MACHINES_H
+#define CRE_REDIS_MACHINES_H
+
+#include <creactor/broker.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include "redis_process.h"
+
+enum { MACHINES = 2, DEADLINE_MS = 60000 };
+
+typedef struct machine {
+    cre_broker *broker;
+    int fd; /* -1: none */
+    bool connecting;
+    int refused; /* the error of connecting */
+    cre_broker_position position;
+    int received, last, lost, disordered, doubled, established, published, failed;
+    int missed, recovered, recover_result;
+    /* changes of members as "+topic/id=info " and "-topic/id=info ", and the last answer */
+    char changes[4096];
+    int answers, answer;
+    cre_broker_presence presence; /* without its members... */
+    char members[4096];           /* ...which are here as "id=info " */
+} machine;
+
+static machine machines[MACHINES];
+
+static uint64_t milliseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static cre_slice text(const char *string) {
+    return (cre_slice){ (const uint8_t *)string, strlen(string) };
+}
+
+/* ---- the machines ---- */
+
+static void on_connect(void *context, uint32_t shard) {
+    machine *m = context;
+    const struct sockaddr_un to = redis_address();
+    (void)shard;
+    m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    REQUIRE(m->fd >= 0);
+    m->refused = connect(m->fd, (const struct sockaddr *)&to, sizeof to) ? -errno : 0;
+    m->connecting = true; /* the next turn reports it */
+}
+
+static void on_disconnect(void *context, uint32_t shard) {
+    machine *m = context;
+    (void)shard;
+    close(m->fd);
+    m->fd = -1;
+}
+
+static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    machine *m = context;
+    char number[16] = "";
+    (void)topic;
+    memcpy(number, payload.data, payload.length < 15 ? payload.length : 15);
+    const bool follows = position.epoch == m->position.epoch && position.offset == m->position.offset + 1;
+    if (m->position.epoch && !follows) m->disordered++;
+    if (atoi(number) <= m->last) m->doubled++;
+    m->last = atoi(number);
+    m->position = position;
+    m->received++;
+}
+
+static void on_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    CHECK(topic.length > 0 && position.epoch);
+}
+
+static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
+    machine *m = context;
+    (void)topic;
+    m->lost++;
+    m->position = position;
+}
+
+static void on_published(void *context, uint64_t tag, int result, cre_broker_position position) {
+    machine *m = context;
+    (void)tag;
+    (void)position;
+    m->published += result == 0;
+    m->failed += result != 0;
+}
+
+static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
+    machine *m = context;
+    (void)tag;
+    (void)payload;
+    CHECK_EQ(position.offset, m->missed + 1);
+    m->missed++;
+}
+
+static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
+    machine *m = context;
+    (void)tag;
+    (void)position;
+    m->recovered++;
+    m->recover_result = result;
+}
+
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice cause) {
+    machine *m = context;
+    (void)shard;
+    (void)error;
+    (void)cause;
+    m->established += state == CRE_BROKER_CONNECTED;
+}
+
+static void append(char *to, size_t size, const char *format, ...) {
+    va_list arguments;
+    const size_t used = strlen(to);
+    va_start(arguments, format);
+    REQUIRE((size_t)vsnprintf(to + used, size - used, format, arguments) < size - used);
+    va_end(arguments);
+}
+
+static void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joined) {
+    machine *m = context;
+    append(m->changes, sizeof m->changes, "%c%.*s/%.*s=%.*s ", joined ? '+' : '-', (int)topic.length,
+           (const char *)topic.data, (int)member->id.length, (const char *)member->id.data,
+           (int)(member->info.length < 32 ? member->info.length : 32), (const char *)member->info.data);
+}
+
+static void on_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
+    machine *m = context;
+    CHECK_EQ(tag, 7);
+    m->answers++;
+    m->answer = result;
+    m->members[0] = 0;
+    m->presence = presence ? *presence : (cre_broker_presence){ 0 };
+    for (size_t i = 0; i < m->presence.listed && i < 20; i++) {
+        const cre_broker_member *member = &presence->members[i];
+        append(m->members, sizeof m->members, "%.*s=%.*s ", (int)member->id.length,
+               (const char *)member->id.data, (int)(member->info.length < 32 ? member->info.length : 32),
+               (const char *)member->info.data);
+    }
+}
+
+static const cre_broker_handlers handlers = {
+    .connect = on_connect,
+    .disconnect = on_disconnect,
+    .message = on_message,
+    .subscribed = on_subscribed,
+    .lost = on_lost,
+    .published = on_published,
+    .missed = on_missed,
+    .recovered = on_recovered,
+    .state = on_state,
+    .member = on_member,
+    .present = on_present,
+};
+
+static uint32_t presence_ms; /* of the machines that start; 0: the default */
+
+static void start_machine(int i) {
+    const cre_broker_config config = { .size = sizeof config,
+                                       .shards = 1,
+                                       .seed = milliseconds() * 1000 + (uint64_t)i + 1,
+                                       .max_queue = 1 << 20,
+                                       .max_recover = 10000, /* more than any case publishes */
+                                       .presence_ms = presence_ms,
+                                       .sweeps = 1 };
+    machines[i] = (machine){ .fd = -1 };
+    REQUIRE(cre_broker_create(&config, &handlers, &machines[i], &machines[i].broker) == 0);
+}
+
+/* As if its process were killed. */
+static void stop_machine(int i) {
+    cre_broker_destroy(machines[i].broker);
+    machines[i].broker = NULL;
+    if (machines[i].fd >= 0) close(machines[i].fd);
+    machines[i].fd = -1;
+}
+
+static void start_machines(void) {
+    for (int i = 0; i < MACHINES; i++)
+        start_machine(i);
+}
+
+static void stop_machines(void) {
+    for (int i = 0; i < MACHINES; i++)
+        stop_machine(i);
+}
+
+static void lose(machine *m, int error, uint64_t now) {
+    on_disconnect(m, 0);
+    cre_broker_closed(m->broker, 0, error, now);
+}
+
+static void serve(machine *m, short events, uint64_t now) {
+    static uint8_t bytes[65536];
+    if (m->connecting) {
+        m->connecting = false;
+        if (m->refused)
+            lose(m, m->refused, now);
+        else
+            cre_broker_connected(m->broker, 0, now);
+        return;
+    }
+    if (events & ~POLLOUT) {
+        const ssize_t n = recv(m->fd, bytes, sizeof bytes, 0);
+        if (n > 0)
+            cre_broker_received(m->broker, 0, bytes, (size_t)n, now);
+        else if (n == 0 || errno != EAGAIN)
+            lose(m, n ? -errno : 0, now);
+    }
+}
+
+/* Serves both machines for a moment. */
+static void turn(void) {
+    struct pollfd polled[MACHINES];
+    uint64_t now = milliseconds(), next = now + 20;
+    for (int i = 0; i < MACHINES; i++) {
+        machine *m = &machines[i];
+        polled[i].fd = -1;
+        if (!m->broker) continue;
+        const uint64_t due = cre_broker_tick(m->broker, now);
+        if (due < next) next = due;
+        const cre_slice output = cre_broker_output(m->broker, 0);
+        if (output.length && m->fd >= 0 && !m->connecting) {
+            const ssize_t n = send(m->fd, output.data, output.length, MSG_NOSIGNAL);
+            if (n > 0) cre_broker_sent(m->broker, 0, (size_t)n);
+        }
+        const bool writes = m->connecting || cre_broker_output(m->broker, 0).length;
+        polled[i] = (struct pollfd){ .fd = m->fd, .events = (short)(POLLIN | (writes ? POLLOUT : 0)) };
+    }
+    poll(polled, MACHINES, next > now ? (int)(next - now) : 0);
+    now = milliseconds();
+    for (int i = 0; i < MACHINES; i++)
+        if (polled[i].fd >= 0 && polled[i].fd == machines[i].fd) serve(&machines[i], polled[i].revents, now);
+}
+
+#define WAIT(condition)                                                                    \
+    do {                                                                                   \
+        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
+            if (milliseconds() > test_end) {                                               \
+                TEST_FAIL("%s did not become true", #condition);                           \
+                break;                                                                     \
+            }                                                                              \
+    } while (0)
+
+#endif

@@ -19,6 +19,7 @@ typedef struct server {
 } server;
 
 static server servers[SERVERS];
+static uint32_t presence_ms; /* of the gateways that start; 0: the default */
 
 static const cre_topic_rule rules[] = { { .pattern = "kept*", .history_count = 10000, .history_seconds = 60 },
                                         { .pattern = "first", .local_first = true } };
@@ -39,11 +40,16 @@ static inline _Noreturn void run_gateway(const server *it) {
                                        .shards = 1,
                                        .seed = (uint64_t)getpid() << 32 | milliseconds(),
                                        .max_topics = 1, /* of no effect: those of the owners hold */
-                                       .max_backoff_ms = 200 };
+                                       .max_backoff_ms = 200,
+                                       .presence_ms = presence_ms };
     const cre_cluster_server redis = { .host = redis_host };
-    const cre_gateway_config config = {
-        .bus = it->host.bus, .place = &place, .owner_count = 1, .broker = &broker, .servers = &redis
-    };
+    const cre_gateway_config config = { .bus = it->host.bus,
+                                        .place = &place,
+                                        .owner_count = 1,
+                                        .first_worker = ASKER,
+                                        .worker_count = 1,
+                                        .broker = &broker,
+                                        .servers = &redis };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (cre_loop_create(&loop) || cre_gateway_create(loop, &config, &gateway)) _exit(1);
     cre_loop_run(loop);

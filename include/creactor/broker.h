@@ -70,7 +70,7 @@ typedef struct cre_broker_presence {
     uint64_t count; /* of the members */
     const cre_broker_member *members;
     size_t listed; /* members[0...listed - 1], in no order: all, or none */
-    bool complete; /* all are there; false when they are too many, or more than 8 MiB */
+    bool complete; /* all are there; false when they are too many, or more than 4 MiB */
 } cre_broker_presence;
 
 /** What became of a connection. */

@@ -52,7 +52,7 @@ typedef struct cre_engine_config {
      * its OPEN or CONNECT. A CLOSE for which this returns CRE_ENOMEM is emitted again.
      */
     int (*on_event)(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload);
-    void *context; /* passed to `on_event`, `congested`, `idle` and `on_topic` */
+    void *context; /* passed to `on_event`, `congested`, `idle`, `on_topic` and `on_member` */
 
     /** Called before each read of a connection of `worker`: true stops reading it until cre_engine_resume,
      * and drops a datagram. NULL: reading never stops. */
@@ -154,6 +154,11 @@ typedef struct cre_engine_config {
      * other machines needs only these topics (cluster.h). Called inside the command, or where a connection
      * ends, also in cre_engine_destroy. `name` is borrowed. It must not call the engine. NULL: not called. */
     void (*on_topic)(void *context, const void *name, size_t length, bool exists);
+
+    /** A topic has a new member (`joined`), or one with another info, or a member has left: none of its
+     * connections is subscribed any more. Called where `on_topic` is. All is borrowed. It must not call the
+     * engine. NULL: not called. */
+    void (*on_member)(void *context, cre_slice topic, cre_slice id, cre_slice info, bool joined);
 } cre_engine_config;
 
 /** The size of an array indexed by cre_close_reason, with room for further reasons. */
@@ -335,6 +340,10 @@ CRE_API int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t us
 
 /** SUBSCRIBE: subscribes an open WebSocket to a topic of 1 to CRE_MAX_TOPIC bytes. */
 CRE_API int cre_engine_subscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);
+
+/** JOIN: subscribes an open WebSocket as a member. CRE_EINVALID for lengths out of their range. */
+CRE_API int cre_engine_join(cre_engine *engine, cre_session session, cre_slice topic, cre_slice id,
+                            cre_slice info);
 
 /** UNSUBSCRIBE: ends a subscription. Without one it returns 0 and does nothing. */
 CRE_API int cre_engine_unsubscribe(cre_engine *engine, cre_session session, const void *topic, size_t length);

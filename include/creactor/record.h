@@ -168,6 +168,10 @@ typedef enum cre_command {
     /** Send one message, `opcode` text or binary, to all open WebSockets of the engine except `session` (0:
      * to all). Payload: the message. Never CRE_EGONE. */
     CRE_COMMAND_BROADCAST = 99,
+    /** Subscribe the connection, an open WebSocket, to a topic as a member of it. Payload: cre_joining, the
+     * topic, the id, the info. Several connections with the same id are one member, whose last info holds. A
+     * second JOIN of a connection replaces its id and info. The member leaves with the subscription. */
+    CRE_COMMAND_JOIN = 110,
 } cre_command;
 
 /** Process to process. Engines never get them. */
@@ -205,6 +209,11 @@ typedef enum cre_message {
     /** A part of the answer, from the gateway or a process that owns sockets, with the same `session`;
      * CRE_RECORD_FINAL: the last one. Payload: cre_answer, and what the question is for. */
     CRE_MESSAGE_ANSWER = 170,
+    /** A member of a topic. From a process that owns sockets to the gateway: one of its connections has
+     * become one (opcode 1) or has another info, or none is that one any more (opcode 0); complete reports of
+     * topics have them, too. From the gateway to a process that runs handlers: a member is new in the cluster
+     * (opcode 1) or has left it (opcode 0). Payload: as in JOIN. */
+    CRE_MESSAGE_MEMBER = 175,
 } cre_message;
 
 /** The kinds of an ASK, with their payloads. */
@@ -212,6 +221,9 @@ typedef enum cre_question {
     /** The position of the last message of a topic with history. Payload: the topic. Answer: a
      * cre_topic_position. */
     CRE_QUESTION_POSITION = 1,
+    /** The members of a topic. Payload: cre_members_question, the topic. Answer: in each part
+     * cre_member_list, and some members: each is a cre_listed_member, its id and its info. */
+    CRE_QUESTION_MEMBERS = 8,
 } cre_question;
 
 /** The beginning of each part of an answer. */
@@ -219,6 +231,25 @@ typedef struct cre_answer {
     int32_t result; /**< 0, or a negative error, which has nothing behind it */
     uint32_t reserved;
 } cre_answer;
+
+/** The beginning of a question for MEMBERS. */
+typedef struct cre_members_question {
+    uint32_t most; /* members, at most 10,000; 0: their number only */
+    uint32_t reserved;
+} cre_members_question;
+
+/** The beginning of each part of its answer. */
+typedef struct cre_member_list {
+    uint64_t count;    /* of all members */
+    uint32_t complete; /* 1: all of them are listed; 0: none is, since they are too many */
+    uint32_t reserved;
+} cre_member_list;
+
+/** The beginning of each member of a list. */
+typedef struct cre_listed_member {
+    uint16_t id_length;
+    uint16_t info_length;
+} cre_listed_member;
 
 /** The kinds of an INTEREST. */
 typedef enum cre_interest {
@@ -247,6 +278,9 @@ typedef struct cre_delivery {
 
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u
+/** The longest id and info of a member of a topic, in bytes. */
+#define CRE_MAX_MEMBER_ID   255u
+#define CRE_MAX_MEMBER_INFO 1024u
 /** The most topics in one list. */
 #define CRE_MAX_LISTED_TOPICS 200u
 /** The size of the longest list of topics. */
@@ -320,6 +354,14 @@ typedef struct cre_binding {
     uint32_t user_id; /* not 0 */
     uint32_t reserved;
 } cre_binding;
+
+/** Payload of JOIN commands, followed by the topic, the id and the info. */
+typedef struct cre_joining {
+    uint16_t topic_length; /* 1...CRE_MAX_TOPIC */
+    uint16_t id_length;    /* 1...CRE_MAX_MEMBER_ID */
+    uint16_t info_length;  /* up to CRE_MAX_MEMBER_INFO */
+    uint16_t reserved;
+} cre_joining;
 
 /** Payload of PUBLISH commands, followed by the topic and the message. */
 typedef struct cre_publishing {

@@ -5,7 +5,7 @@
 
 enum {
     HEAD_ARGUMENTS = 9,      /* of a batch, before its members */
-    MAX_LIST_BYTES = 8 << 20 /* of one list */
+    MAX_LIST_BYTES = 4 << 20 /* of one list */
 };
 
 typedef struct batch_request {

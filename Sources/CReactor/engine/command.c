@@ -7,6 +7,7 @@
 #include "engine/conn.h"
 #include "engine/dispatch.h"
 #include "engine/heartbeat.h"
+#include "engine/presence.h"
 #include "engine/publish.h"
 #include "engine/response.h"
 #include "net/sockaddr.h"
@@ -171,6 +172,12 @@ static int check_topic(const cre_record *command, cre_slice *parts, int count) {
     return take_topic(cre__slices_length(parts, count), parts, count, &topic);
 }
 
+static int check_joining(const cre_record *command, cre_slice *parts, int count) {
+    cre__joining joining;
+    (void)command;
+    return cre__joining_read(&joining, parts, count);
+}
+
 static int check_publishing(const cre_record *command, cre_slice *parts, int count) {
     topic_name topic;
     return read_publishing(command, parts, count, &topic);
@@ -183,7 +190,7 @@ static int check_publishing(const cre_record *command, cre_slice *parts, int cou
 #define ANY       (IN(HTTP) | WEBSOCKET | IN(STREAM))
 
 /* Indexed by kind; the kinds of commands are few and lie close together. */
-enum { FIRST = CRE_COMMAND_PUSH, LAST = CRE_COMMAND_BROADCAST };
+enum { FIRST = CRE_COMMAND_PUSH, LAST = CRE_COMMAND_JOIN };
 
 #define RULE(kind) [CRE_COMMAND_##kind - FIRST]
 
@@ -210,6 +217,7 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(BIND) = { check_binding, ANY, CRE_EGONE, 0 },
     RULE(SENDTO) = { check_datagram, ANY, CRE_EGONE, CRE__COMMAND_WITHOUT_STREAM },
     RULE(SUBSCRIBE) = { check_topic, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
+    RULE(JOIN) = { check_joining, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
     RULE(UNSUBSCRIBE) = { check_topic, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
     RULE(PUBLISH) = { check_publishing, ANY, CRE_EGONE,
                       CRE__COMMAND_PUBLISHES | CRE__COMMAND_WITHOUT_STREAM },
@@ -272,6 +280,12 @@ static int subscribe(cre__conn *conn, const cre_record *command, cre_slice *part
     return 0;
 }
 
+static int join(cre__conn *conn, cre_slice *parts, int count) {
+    cre__joining joining;
+    const int result = cre__joining_read(&joining, parts, count);
+    return result ? result : cre__topic_join(conn, &joining);
+}
+
 static int close_conn(cre__conn *conn, cre_slice *parts, int count) {
     closing_text text;
     int result = read_closing(parts, count, &text);
@@ -311,6 +325,7 @@ static int run_on(cre__conn *conn, const cre_record *command, cre_slice *parts, 
         return 0;
     case CRE_COMMAND_SUBSCRIBE:
     case CRE_COMMAND_UNSUBSCRIBE: return subscribe(conn, command, parts, count);
+    case CRE_COMMAND_JOIN: return join(conn, parts, count);
     default: return conn->protocol->command(conn, command, parts, count, policy);
     }
 }

@@ -9,7 +9,7 @@
 #include "engine/conn.h"
 #include "engine/publish.h"
 
-CRE__CONFIG(cre_engine_config, on_topic);
+CRE__CONFIG(cre_engine_config, on_member);
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value ? value : fallback;

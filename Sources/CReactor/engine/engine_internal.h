@@ -43,10 +43,17 @@ typedef struct cre__batch {
     cre__frames plain, deflated;
 } cre__batch;
 
+/* Members of topics, NULL without any. */
+typedef struct cre__identities {
+    struct cre__identity **buckets;
+    uint32_t count, mask;
+} cre__identities;
+
 typedef struct cre__topics {
     struct cre__topic **buckets;
     uint32_t count, mask;
     uint64_t seed;
+    cre__identities identities;
     struct cre__topic *everyone;           /* all open WebSockets; NULL until the first broadcast */
     struct cre__deferred_frames *deferred; /* published messages that wait for a last fragment */
 } cre__topics;

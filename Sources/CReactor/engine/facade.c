@@ -204,6 +204,17 @@ int cre_engine_subscribe(cre_engine *engine, cre_session session, const void *to
     return command_topic(engine, session, CRE_COMMAND_SUBSCRIBE, topic, length);
 }
 
+int cre_engine_join(cre_engine *engine, cre_session session, cre_slice topic, cre_slice id, cre_slice info) {
+    if (topic.length > CRE_MAX_TOPIC || id.length > CRE_MAX_MEMBER_ID || info.length > CRE_MAX_MEMBER_INFO)
+        return CRE_EINVALID;
+    const cre_record command = { .kind = CRE_COMMAND_JOIN, .session = session };
+    const cre_joining joining = { .topic_length = (uint16_t)topic.length,
+                                  .id_length = (uint16_t)id.length,
+                                  .info_length = (uint16_t)info.length };
+    const cre_slice parts[] = { { (const uint8_t *)&joining, sizeof joining }, topic, id, info };
+    return cre_engine_command(engine, &command, parts, 4);
+}
+
 int cre_engine_unsubscribe(cre_engine *engine, cre_session session, const void *topic, size_t length) {
     return command_topic(engine, session, CRE_COMMAND_UNSUBSCRIBE, topic, length);
 }

@@ -2,6 +2,7 @@
 #include "engine/topics.h"
 
 #include "core/memory.h"
+#include "engine/presence.h"
 #include "engine/publish.h"
 
 /* ---- the table of topics ---- */
@@ -141,6 +142,7 @@ static int join(cre__conn *conn, cre__topic *topic) {
     uint32_t taken = engine->batch.topic == topic ? frames->end - frames->start : 0;
     topic->members[topic->count] = (cre__member){ .conn = conn, .at = list->count, .taken = taken };
     list->items[list->count].topic = topic;
+    list->items[list->count].identity = NULL;
     list->items[list->count].at = topic->count;
     topic->count++;
     topic->deflating += cre__conn_takes_deflated(conn);
@@ -155,6 +157,7 @@ static void part(cre__conn *conn, uint32_t at) {
     cre__subscriptions *list = conn->stream.subscriptions;
     cre__topic *topic = list->items[at].topic;
     uint32_t place = list->items[at].at;
+    if (list->items[at].identity) cre__identity_release(cre__conn_engine(conn), list->items[at].identity);
     cre__member *moved = &topic->members[place];
     *moved = topic->members[--topic->count];
     topic->deflating -= cre__conn_takes_deflated(conn);

@@ -27,7 +27,8 @@ typedef struct cre__subscriptions {
     uint32_t count, capacity;
     struct {
         cre__topic *topic;
-        uint32_t at; /* of the connection in the topic */
+        struct cre__identity *identity; /* the member of the topic that the connection is; NULL: none */
+        uint32_t at;                    /* of the connection in the topic */
     } items[];
 } cre__subscriptions;
 

@@ -37,6 +37,8 @@ static const cre_broker_handlers handlers = {
     .recovered = cre__gateway_recovered,
     .state = on_state,
     .refused = on_refused,
+    .member = cre__gateway_member_changed,
+    .present = cre__gateway_present,
 };
 
 /* ---- callbacks of the node ---- */
@@ -45,6 +47,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     switch (record->kind) {
     case CRE_MESSAGE_PUBLISH: return cre__gateway_publish(context, from, record, payload);
     case CRE_MESSAGE_INTEREST: return cre__gateway_interest(context, from, record, payload);
+    case CRE_MESSAGE_MEMBER: return cre__gateway_member(context, from, record, payload);
     case CRE_MESSAGE_ASK: return cre__gateway_asked(context, from, record, payload);
     case CRE_MESSAGE_PIPE: return 0; /* nobody is there to read it */
     default: return CRE_EINVALID;
@@ -78,6 +81,7 @@ static int start_cluster(cre_gateway *gateway) {
     /* what the owners' limits and a history allow is not refused here */
     broker.max_topics = UINT32_MAX;
     broker.max_recover = CRE_BROKER_MAX_HISTORY;
+    broker.sweeps = config->worker_count != 0;
     const cre_cluster_config cluster = { .size = sizeof cluster,
                                          .broker = &broker,
                                          .servers = config->servers,
@@ -110,6 +114,7 @@ static bool is_valid(const cre_gateway_config *config) {
     const uint32_t nodes = config->bus->config.nodes, shards = place->shards;
     if (!shards || shards > CRE_BROKER_MAX_SHARDS || shards != config->broker->shards) return false;
     if (place->gateway >= nodes || (uint32_t)config->first_owner + config->owner_count > nodes) return false;
+    if ((uint32_t)config->first_worker + config->worker_count > nodes) return false;
     return config->bus->config.journal_bytes == cre_gateway_journal_bytes(shards, config->broker->max_queue);
 }
 
@@ -132,6 +137,7 @@ static int start(cre_gateway *gateway) {
     gateway->ids = &config->bus->control->last_message;
     show_start(gateway);
     int result = cre__wants_init(&gateway->wants, config->owner_count, config->broker->seed);
+    if (!result) result = cre__wants_init(&gateway->members, config->owner_count, config->broker->seed);
     if (!result) {
         gateway->awaited = cre__calloc(gateway->wants.words + 1, sizeof *gateway->awaited);
         result = gateway->awaited ? start_cluster(gateway) : CRE_ENOMEM;
@@ -164,7 +170,9 @@ void cre_gateway_destroy(cre_gateway *gateway) {
     cre_node_close(gateway->node);
     cre_cluster_destroy(gateway->cluster);
     cre__gateway_drop_recoveries(gateway);
+    cre__gateway_drop_waiting(gateway);
     if (gateway->wants.buckets) cre__wants_deinit(&gateway->wants);
+    if (gateway->members.buckets) cre__wants_deinit(&gateway->members);
     if (gateway->shown) show_start(gateway);
     cre__free(gateway->awaited);
     cre__free(gateway->scratch);

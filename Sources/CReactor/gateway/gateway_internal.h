@@ -16,6 +16,7 @@ typedef struct cre__asker {
 } cre__asker;
 
 typedef struct cre__recovering cre__recovering;
+typedef struct cre__waiting cre__waiting;
 
 struct cre_gateway {
     cre_gateway_config config;
@@ -29,6 +30,7 @@ struct cre_gateway {
     cre__journal journals[CRE_BROKER_MAX_SHARDS];
     uint64_t connected; /* bits of shards */
     cre__wants wants;
+    cre__wants members;          /* of topics; see presence.c */
     uint64_t *awaited;           /* bits of owners whose first report is awaited */
     bool subscribes;             /* their topics are known: subscriptions go to the cluster */
     bool incomplete;             /* there was no memory for a topic: the owners are asked again */
@@ -37,6 +39,8 @@ struct cre_gateway {
     bool expects;                /* some topics still are, after a tick */
     cre__recovering *recoveries; /* questions that wait for the broker; each one's tag is its address */
     uint32_t recovery_count;
+    cre__waiting *questions; /* others that wait for the broker */
+    uint32_t waiting_count;
     uint8_t *scratch; /* an envelope with its message */
     size_t scratch_size;
     pthread_t thread; /* of cre_gateway_start */
@@ -81,6 +85,31 @@ void cre__gateway_missed(void *gateway, uint64_t tag, cre_slice payload, cre_bro
 void cre__gateway_recovered(void *gateway, uint64_t tag, int result, cre_broker_position position);
 /* Frees the questions that wait, after the end of the broker. */
 void cre__gateway_drop_recoveries(cre_gateway *gateway);
+
+/* ---- waiting.c ---- */
+
+/* A question waits for the broker. Returns 0, and its address is the tag; CRE_EBROKER_UNAVAILABLE when too
+ * many do, or CRE_ENOMEM. */
+int cre__gateway_wait(cre_gateway *gateway, cre__asker asker, cre__waiting **waiting);
+/* The end of that. Frees it, and returns who has asked. */
+cre__asker cre__gateway_waited(cre_gateway *gateway, cre__waiting *waiting);
+/* Frees all of them, after the end of the broker. */
+void cre__gateway_drop_waiting(cre_gateway *gateway);
+
+/* ---- presence.c ---- */
+
+/* A record with a change of the members of an owner. */
+int cre__gateway_member(cre_gateway *gateway, uint32_t from, const cre_record *record,
+                        const uint8_t *payload);
+/* A complete report of an owner begins and ends. */
+void cre__gateway_begin_members(cre_gateway *gateway, uint32_t owner);
+void cre__gateway_end_members(cre_gateway *gateway, uint32_t owner);
+/* Callbacks of the broker. */
+void cre__gateway_member_changed(void *gateway, cre_slice topic, const cre_broker_member *member,
+                                 bool joined);
+void cre__gateway_present(void *gateway, uint64_t tag, int result, const cre_broker_presence *presence);
+/* A question, as questions.c dispatches it. */
+int cre__gateway_ask_members(cre_gateway *gateway, cre__asker asker, cre_slice payload);
 
 /* ---- outgoing.c ---- */
 

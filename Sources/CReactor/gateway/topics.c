@@ -98,7 +98,8 @@ static void subscribe(void *context, cre__want *want) {
     if (result == CRE_ENOMEM) gateway->incomplete = true;
 }
 
-static void release(cre_gateway *gateway, cre__want *want) {
+static void release(void *context, cre__want *want) {
+    cre_gateway *gateway = context;
     if (cre__want_is_wanted(&gateway->wants, want)) return;
     if (want->subscribed) cre_broker_unsubscribe(gateway->broker, cre__want_name(&gateway->wants, want));
     cre__wants_remove(&gateway->wants, want);
@@ -121,40 +122,17 @@ static void tick(void *context, cre_timer *timer) {
     gateway->ticks = NULL;
 }
 
-/* The bit of an owner, in the words of its reports. */
-typedef struct owner_bit {
-    cre_gateway *gateway;
-    uint32_t word;
-    uint64_t bit;
-} owner_bit;
-
-static void doubt(void *context, cre__want *want) {
-    const owner_bit *owner = context;
-    if (want->bits[owner->word] & owner->bit)
-        cre__want_unconfirmed(&owner->gateway->wants, want)[owner->word] |= owner->bit;
-}
-
-static void drop_doubtful(void *context, cre__want *want) {
-    const owner_bit *owner = context;
-    uint64_t *unconfirmed = cre__want_unconfirmed(&owner->gateway->wants, want);
-    if (!(unconfirmed[owner->word] & owner->bit)) return;
-    unconfirmed[owner->word] &= ~owner->bit;
-    want->bits[owner->word] &= ~owner->bit;
-    release(owner->gateway, want);
-}
-
 static bool is_lower(cre_topic_position one, cre_broker_position other) {
     return one.epoch && (!other.epoch || (one.epoch == other.epoch && one.offset < other.offset));
 }
 
-static void add(cre_gateway *gateway, const owner_bit *owner, cre_slice name, cre_topic_position position) {
+static void add(cre_gateway *gateway, uint32_t owner, cre_slice name, cre_topic_position position) {
     cre__want *want = cre__wants_add(&gateway->wants, name);
     if (!want) {
         gateway->incomplete = true;
         return;
     }
-    want->bits[owner->word] |= owner->bit;
-    cre__want_unconfirmed(&gateway->wants, want)[owner->word] &= ~owner->bit;
+    cre__want_by(&gateway->wants, want, owner, true);
     if (!want->subscribed && is_lower(position, want->position))
         want->position = (cre_broker_position){ position.epoch, position.offset };
     show_topics(gateway);
@@ -195,8 +173,7 @@ static void stop_waiting(void *context, cre_timer *timer) {
     begin(context);
 }
 
-static void arrived(cre_gateway *gateway, uint32_t word, uint64_t bit) {
-    gateway->awaited[word] &= ~bit;
+static void begin_if_all_arrived(cre_gateway *gateway) {
     for (uint32_t i = 0; i < gateway->wants.words; i++)
         if (gateway->awaited[i]) return;
     begin(gateway);
@@ -213,7 +190,7 @@ int cre__gateway_ask(cre_gateway *gateway, bool at_start) {
             gateway->awaited[owner / BITS] |= 1ull << owner % BITS;
     }
     if (!at_start) return 0;
-    arrived(gateway, 0, 0);
+    begin_if_all_arrived(gateway);
     if (gateway->subscribes) return 0;
     return cre_timer_start(gateway->loop, REPORT_MS, 0, stop_waiting, gateway, &gateway->waiting);
 }
@@ -234,22 +211,25 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
         expect(gateway, name);
         return 0;
     }
-    const uint32_t index = from - gateway->config.first_owner;
-    if (from < gateway->config.first_owner || index >= gateway->config.owner_count) return CRE_EINVALID;
-    owner_bit owner = { gateway, index / BITS, 1ull << index % BITS };
+    const uint32_t owner = from - gateway->config.first_owner;
+    if (from < gateway->config.first_owner || owner >= gateway->config.owner_count) return CRE_EINVALID;
     cre__want *want;
     switch (record->opcode) {
-    case CRE_INTEREST_BEGIN: cre__wants_each(&gateway->wants, doubt, &owner); return 0;
-    case CRE_INTEREST_ADD: add(gateway, &owner, name, position); return 0;
+    case CRE_INTEREST_BEGIN:
+        cre__wants_begin_report(&gateway->wants, owner);
+        cre__gateway_begin_members(gateway, owner);
+        return 0;
+    case CRE_INTEREST_ADD: add(gateway, owner, name, position); return 0;
     case CRE_INTEREST_END:
-        cre__wants_each(&gateway->wants, drop_doubtful, &owner);
-        arrived(gateway, owner.word, owner.bit);
+        cre__wants_end_report(&gateway->wants, owner, release, gateway);
+        cre__gateway_end_members(gateway, owner);
+        gateway->awaited[owner / BITS] &= ~(1ull << owner % BITS);
+        begin_if_all_arrived(gateway);
         return 0;
     case CRE_INTEREST_REMOVE:
         want = cre__wants_find(&gateway->wants, name);
         if (!want) return 0;
-        want->bits[owner.word] &= ~owner.bit;
-        cre__want_unconfirmed(&gateway->wants, want)[owner.word] &= ~owner.bit;
+        cre__want_by(&gateway->wants, want, owner, false);
         release(gateway, want);
         return 0;
     default: return CRE_EINVALID;

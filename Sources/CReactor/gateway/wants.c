@@ -63,7 +63,7 @@ cre__want *cre__wants_add(cre__wants *wants, cre_slice name) {
     want = cre__calloc(1, sizeof *want + 2 * wants->words * sizeof *want->bits + name.length);
     if (!want) return NULL;
     want->hash = hash;
-    want->length = (uint8_t)name.length;
+    want->length = (uint16_t)name.length;
     memcpy((uint8_t *)(want->bits + 2 * (size_t)wants->words), name.data, name.length);
     grow(wants);
     cre__want **first = &wants->buckets[hash & wants->mask];
@@ -86,6 +86,46 @@ void cre__wants_each(cre__wants *wants, void (*visit)(void *context, cre__want *
             visit(context, want);
         }
     }
+}
+
+/* ---- processes ---- */
+
+void cre__want_by(const cre__wants *wants, cre__want *want, uint32_t process, bool wanted) {
+    const uint32_t word = process / BITS;
+    const uint64_t bit = 1ull << process % BITS;
+    want->bits[word] = wanted ? want->bits[word] | bit : want->bits[word] & ~bit;
+    cre__want_unconfirmed(wants, want)[word] &= ~bit;
+}
+
+/* A report of a process. */
+typedef struct report {
+    const cre__wants *wants;
+    uint32_t process;
+    void (*release)(void *context, cre__want *want);
+    void *context;
+} report;
+
+static void doubt(void *context, cre__want *want) {
+    const report *begun = context;
+    const uint32_t word = begun->process / BITS;
+    cre__want_unconfirmed(begun->wants, want)[word] |= want->bits[word] & 1ull << begun->process % BITS;
+}
+
+static void drop_doubtful(void *context, cre__want *want) {
+    const report *ended = context;
+    const uint64_t *unconfirmed = cre__want_unconfirmed(ended->wants, want);
+    if (!(unconfirmed[ended->process / BITS] >> ended->process % BITS & 1)) return;
+    cre__want_by(ended->wants, want, ended->process, false);
+    ended->release(ended->context, want);
+}
+
+void cre__wants_begin_report(cre__wants *wants, uint32_t process) {
+    cre__wants_each(wants, doubt, &(report){ .wants = wants, .process = process });
+}
+
+void cre__wants_end_report(cre__wants *wants, uint32_t process,
+                           void (*release)(void *context, cre__want *want), void *context) {
+    cre__wants_each(wants, drop_doubtful, &(report){ wants, process, release, context });
 }
 
 bool cre__want_is_wanted(const cre__wants *wants, const cre__want *want) {

@@ -1,4 +1,4 @@
-/* The topics that processes of a server want, and which of them do. */
+/* The topics that processes of a server want, and which of them do; and members of topics in the same way. */
 #ifndef CRE_GATEWAY_WANTS_H
 #define CRE_GATEWAY_WANTS_H
 
@@ -12,7 +12,7 @@ typedef struct cre__want {
     bool subscribed;
     bool history;
     uint8_t expected; /* ticks for which it is wanted by all, because somebody has just subscribed to it */
-    uint8_t length;
+    uint16_t length;
     uint64_t bits[]; /* of the processes that want it, then of those whose report must confirm that */
 } cre__want;
 
@@ -38,6 +38,14 @@ void cre__wants_each(cre__wants *wants, void (*visit)(void *context, cre__want *
 static inline uint64_t *cre__want_unconfirmed(const cre__wants *wants, cre__want *want) {
     return want->bits + wants->words;
 }
+
+/* A process wants it, or does not any more. */
+void cre__want_by(const cre__wants *wants, cre__want *want, uint32_t process, bool wanted);
+/* A process begins to report all that it wants, and ends: what it has not reported it does not want any more,
+ * and `release` is called for that, which may remove it. */
+void cre__wants_begin_report(cre__wants *wants, uint32_t process);
+void cre__wants_end_report(cre__wants *wants, uint32_t process,
+                           void (*release)(void *context, cre__want *want), void *context);
 
 static inline cre_slice cre__want_name(const cre__wants *wants, const cre__want *want) {
     return (cre_slice){ (const uint8_t *)(want->bits + 2 * (size_t)wants->words), want->length };

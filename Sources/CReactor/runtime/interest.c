@@ -4,7 +4,7 @@
 #include <creactor/error.h>
 
 #include "engine/command.h"
-#include "engine/topics.h"
+#include "engine/presence.h"
 
 static void report(cre__interest *interest, cre_interest kind, cre_slice name, cre_topic_position position) {
     const cre_record record = { .kind = CRE_MESSAGE_INTEREST, .opcode = (uint8_t)kind };
@@ -18,6 +18,16 @@ void cre__interest_changed(cre__interest *interest, const void *name, size_t len
            (cre_topic_position){ 0 });
 }
 
+void cre__interest_member(cre__interest *interest, const cre__membership *member, bool joined) {
+    if (!interest->node || interest->stale) return;
+    if (cre__membership_send(interest->node, interest->gateway, member, joined)) interest->stale = true;
+}
+
+static void visit_member(void *context, cre_slice topic, cre_slice id, cre_slice info) {
+    const cre__membership member = { topic, id, info };
+    cre__interest_member(context, &member, true);
+}
+
 static void visit(void *context, cre_slice name, cre_topic_position position) {
     cre__interest *interest = context;
     if (!interest->stale) report(interest, CRE_INTEREST_ADD, name, position);
@@ -28,11 +38,17 @@ void cre__interest_continue(cre__interest *interest) {
         interest->stale = false;
         report(interest, CRE_INTEREST_BEGIN, (cre_slice){ 0 }, (cre_topic_position){ 0 });
         interest->place = 0;
+        interest->has_topics = false;
         interest->reporting = true;
     }
     while (interest->reporting && !interest->stale) {
         if (cre_node_congested(interest->node, interest->gateway)) return;
-        if (cre__topics_visit(interest->engine, &interest->place, visit, interest)) continue;
+        if (!interest->has_topics) {
+            if (cre__topics_visit(interest->engine, &interest->place, visit, interest)) continue;
+            interest->has_topics = true;
+            interest->place = 0;
+        }
+        if (cre__members_visit(interest->engine, &interest->place, visit_member, interest)) continue;
         interest->reporting = false;
         report(interest, CRE_INTEREST_END, (cre_slice){ 0 }, (cre_topic_position){ 0 });
     }

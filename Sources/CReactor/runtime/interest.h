@@ -1,9 +1,12 @@
-/* What a process that owns sockets reports to the gateway of a cluster: the topics with subscribers. */
+/* What a process that owns sockets reports to the gateway of a cluster: the topics with subscribers, and
+ * their members. */
 #ifndef CRE_RUNTIME_INTEREST_H
 #define CRE_RUNTIME_INTEREST_H
 
 #include <creactor/engine.h>
 #include <creactor/internal/bus.h>
+
+#include "runtime/presence.h"
 
 /* The gateway gets each change. When one has no room, and when the gateway asks, it gets a complete report,
  * as fast as its ring has room. */
@@ -11,8 +14,9 @@ typedef struct cre__interest {
     cre_node *node;
     const cre_engine *engine;
     uint32_t gateway; /* 0: there is no cluster */
-    uint32_t place;   /* of the next topics of a report */
+    uint32_t place;   /* of the next topics or members of a report */
     bool reporting;   /* a report has begun and not ended */
+    bool has_topics;  /* its topics are complete; members follow */
     bool stale;       /* the gateway has missed a change: a report is due */
 } cre__interest;
 
@@ -20,6 +24,8 @@ typedef struct cre__interest {
 void cre__interest_begin(cre__interest *interest, cre_node *node, const cre_engine *engine, uint32_t gateway);
 /* A topic has its first subscriber, or has lost its last one. */
 void cre__interest_changed(cre__interest *interest, const void *name, size_t length, bool exists);
+/* A topic has a new member, or a member with another info, or one has left. */
+void cre__interest_member(cre__interest *interest, const cre__membership *member, bool joined);
 /* Continues a report that is under way or due: the gateway may have room again. */
 void cre__interest_continue(cre__interest *interest);
 

@@ -21,19 +21,21 @@ const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const vo
     return NULL;
 }
 
-int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length, bool on) {
-    cre_record command = { .kind = on ? CRE_COMMAND_SUBSCRIBE : CRE_COMMAND_UNSUBSCRIBE, .session = session };
-    cre_slice part = { topic, length };
+void cre__worker_expect(cre_worker *worker, cre_session session, const void *topic, size_t length) {
     const cre_cluster_place *cluster = worker->config.cluster;
-    const int result = cre_worker_command(worker, &command, &part, 1);
-    if (!cluster || result || !on || cre_worker_owns(worker, session)) return result;
-    /* The owner reports the topic by another ring, perhaps later than the gateway gets what this worker
-     * publishes next. */
+    if (!cluster || cre_worker_owns(worker, session)) return;
     const cre_topic_position none = { 0 };
     const cre_record interest = { .kind = CRE_MESSAGE_INTEREST, .opcode = CRE_INTEREST_EXPECT };
     const cre_slice parts[] = { { (const uint8_t *)&none, sizeof none }, { topic, length } };
     cre__worker_send(worker, cluster->gateway, &interest, parts, 2);
-    return 0;
+}
+
+int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length, bool on) {
+    cre_record command = { .kind = on ? CRE_COMMAND_SUBSCRIBE : CRE_COMMAND_UNSUBSCRIBE, .session = session };
+    cre_slice part = { topic, length };
+    const int result = cre_worker_command(worker, &command, &part, 1);
+    if (on && !result) cre__worker_expect(worker, session, topic, length);
+    return result;
 }
 
 static bool takes_no_more(const cre_worker *worker, cre_slice topic) {

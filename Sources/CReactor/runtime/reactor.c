@@ -95,6 +95,11 @@ static void on_topic(void *context, const void *name, size_t length, bool exists
     cre__interest_changed(&((cre_reactor *)context)->interest, name, length, exists);
 }
 
+static void on_member(void *context, cre_slice topic, cre_slice id, cre_slice info, bool joined) {
+    const cre__membership member = { topic, id, info };
+    cre__interest_member(&((cre_reactor *)context)->interest, &member, joined);
+}
+
 static void on_violation(void *context, uint32_t from) {
     cre_reactor *reactor = context;
     if (reactor->config.violation) reactor->config.violation(reactor->config.context, from);
@@ -155,6 +160,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.idle = idle;
     engine.context = reactor;
     if (config->gateway) engine.on_topic = on_topic;
+    if (config->gateway) engine.on_member = on_member;
     engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);
     engine.in_flight = cre__in_flight(&config->bus->config);

@@ -216,7 +216,9 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
                               : CRE_EINVALID;
     if (record->kind == CRE_MESSAGE_ANSWER && !cre__answer_is_valid(worker, from, record))
         return CRE_EINVALID;
-    if (record->kind >= CRE_MESSAGE_INTEREST && record->kind != CRE_MESSAGE_ANSWER)
+    const bool is_change = record->kind == CRE_MESSAGE_MEMBER;
+    if (is_change && !cre__change_is_valid(worker, from, record, payload)) return CRE_EINVALID;
+    if (record->kind >= CRE_MESSAGE_INTEREST && record->kind != CRE_MESSAGE_ANSWER && !is_change)
         return cre__gateway_record(&worker->interest, worker->engine, from, record, payload);
     if (record->kind == CRE_MESSAGE_TASK && !task) return CRE_EINVALID;
     if (task) begin_task(worker, from, record);

@@ -198,6 +198,11 @@ static void on_topic(void *context, const void *name, size_t length, bool exists
     cre__interest_changed(&((cre_worker *)context)->interest, name, length, exists);
 }
 
+static void on_member(void *context, cre_slice topic, cre_slice id, cre_slice info, bool joined) {
+    const cre__membership member = { topic, id, info };
+    cre__interest_member(&((cre_worker *)context)->interest, &member, joined);
+}
+
 static bool on_check(void *context, uint32_t repaired) {
     cre_worker *worker = context;
     if (worker->interest.stale) cre__interest_continue(&worker->interest);
@@ -269,6 +274,7 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         own.worker_count = 1;
         own.dispatch = CRE_DISPATCH_BY_CONNECTION;
         if (config->cluster) own.on_topic = on_topic;
+        if (config->cluster) own.on_member = on_member;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
     cre_node_handlers handlers = {
@@ -398,7 +404,8 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
     } else if (command->kind == CRE_COMMAND_BIND) {
         if (atomic_load_explicit(cre__table_user(worker->table, command->session), memory_order_relaxed))
             return CRE_ESTATE;
-    } else if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE) {
+    } else if (command->kind == CRE_COMMAND_SUBSCRIBE || command->kind == CRE_COMMAND_UNSUBSCRIBE ||
+               command->kind == CRE_COMMAND_JOIN) {
         int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
         if (state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM) return CRE_ENOT_WEBSOCKET;
     } else if (command->kind == CRE_COMMAND_PUSH) {

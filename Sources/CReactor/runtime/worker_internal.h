@@ -171,6 +171,14 @@ int cre__answer_topics(cre_node *node, const cre_engine *engine, uint32_t from, 
 /* questions.c: whether an ANSWER may come from this sender, and has a valid form. */
 bool cre__answer_is_valid(const cre_worker *worker, uint32_t from, const cre_record *answer);
 
+/* presence.c: whether a MEMBER may come from this sender, and has a valid form. */
+bool cre__change_is_valid(const cre_worker *worker, uint32_t from, const cre_record *record,
+                          const uint8_t *payload);
+
+/* publish.c: this worker has subscribed a connection to a topic. Another owner reports that by another ring,
+ * perhaps later than the gateway gets what this worker publishes next. */
+void cre__worker_expect(cre_worker *worker, cre_session session, const void *topic, size_t length);
+
 /* Restores what others have overwritten in the activity of a process that runs no callback. Returns how many
  * values differed. */
 uint32_t cre__activity_repair(cre_worker *worker);

@@ -19,11 +19,14 @@ typedef struct cre_gateway cre_gateway;
 /** The settings of a gateway. All but the callbacks, `context` and `tls` are required. */
 typedef struct cre_gateway_config {
     cre_bus *bus; /* borrowed for the gateway's life, with room for its journal (cre_bus_config) */
-    const cre_cluster_place *place;  /* borrowed as well; the gateway's node, and the rules of topics */
-    uint16_t first_owner;            /* the nodes that own sockets are */
-    uint16_t owner_count;            /* [first_owner, first_owner + owner_count) */
-    const cre_broker_config *broker; /* `seed` must be another one in each process; `publisher`, `max_topics`
-                                        and `max_recover` are filled in */
+    const cre_cluster_place *place; /* borrowed as well; the gateway's node, and the rules of topics */
+    uint16_t first_owner;           /* the nodes that own sockets are */
+    uint16_t owner_count;           /* [first_owner, first_owner + owner_count) */
+    /** The nodes that get changes of the members of topics as CRE_MESSAGE_MEMBER, each topic's by one of
+     * them. A count of 0: none does, and this server removes no expired members. */
+    uint16_t first_worker, worker_count;
+    const cre_broker_config *broker; /* `seed` must be another one in each process; `publisher`, `max_topics`,
+                                        `max_recover` and `sweeps` are filled in */
     const cre_cluster_server *servers; /* as in cre_cluster_config, */
     uint32_t server_count;             /* and their number */
     cre_tls_client *tls;

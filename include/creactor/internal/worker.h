@@ -198,6 +198,12 @@ CRE_API int cre_worker_subscribe(cre_worker *worker, cre_session session, const 
 CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
                                const void *data, size_t length, cre_session except);
 
+/** JOIN: subscribes a connection to a topic of a cluster as a member, in the order of cre_worker_subscribe.
+ * Returns what cre_worker_command does; CRE_EINVALID for lengths out of their range; CRE_ESTATE without a
+ * cluster. */
+CRE_NODISCARD CRE_API int cre_worker_join(cre_worker *worker, cre_session session, cre_slice topic,
+                                          cre_slice id, cre_slice info);
+
 /**
  * Asks the gateway of the cluster. The answer comes as CRE_MESSAGE_ANSWER of the same number, in one or
  * several parts; or never, when the gateway dies, so the caller limits the time. Numbers must not be those of

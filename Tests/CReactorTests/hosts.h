@@ -31,12 +31,16 @@ static inline void on_repaired(void *context, uint64_t count) {
     atomic_fetch_add(&((reactor_host *)context)->repaired, count);
 }
 
-/* Before the reactor, so that a test may fork in between. */
+/* Before the reactor, so that a test may fork in between. With `ring_bytes` everything goes through rings of
+ * that size; 0: the default, and arenas. */
 static inline void make_bus(reactor_host *it, uint32_t ring_bytes) {
     memset(it, 0, sizeof *it);
-    cre_bus_config config = {
-        .nodes = 3, .ring_bytes = ring_bytes, .connections = 200, .max_payload = 8 << 20, .spin_ns = 2000
-    };
+    cre_bus_config config = { .nodes = 3,
+                              .ring_bytes = ring_bytes,
+                              .connections = 200,
+                              .max_payload = 8 << 20,
+                              .spin_ns = 2000,
+                              .arena_bytes = ring_bytes ? CRE_BUS_NO_ARENA : 0 };
     REQUIRE(cre_bus_create(&config, &it->bus) == 0);
     REQUIRE(pipe(it->blocked) == 0);
     it->listener = cre_listen(

@@ -6,9 +6,11 @@ internal import CReactorInternal
 /// Whether this process owns the sockets itself (base mode) or reaches their owner through shared memory makes no
 /// difference here.
 @safe struct WorkerLink: @unchecked Sendable {
-    // `@unchecked`: used on the loop's thread only.
+    // `@unchecked`: used on the loop's thread only. Without references to objects, so that each use costs no retain.
     let raw: OpaquePointer
-    private let layout: Layout
+    /// The node of the first process.
+    private let firstNode: Int
+    private let handlerProcesses: Int
     /// Whether this process owns sockets.
     let ownsSockets: Bool
     /// Whether this process owns all connections of the server.
@@ -72,7 +74,8 @@ internal import CReactorInternal
             throw .system("cannot prepare \(layout.name(of: id))", result)
         }
         unsafe raw = worker
-        self.layout = layout
+        firstNode = layout.node(of: 0)
+        handlerProcesses = layout.handlerProcesses
         ownsSockets = isOwner
         ownsAll = isOwner && layout.owners.count == 1
         isInCluster = unsafe cluster != nil
@@ -195,9 +198,9 @@ internal import CReactorInternal
 
     /// Sends a message to another process.
     func send(message bytes: [UInt8], to id: Int) -> PushResult {
-        guard (0..<layout.handlerProcesses).contains(id) else { return .invalid }
+        guard (0..<handlerProcesses).contains(id) else { return .invalid }
         let result = unsafe bytes.withUnsafeBytes {
-            unsafe cre_worker_send_message(raw, UInt32(layout.node(of: id)), $0.baseAddress, $0.count)
+            unsafe cre_worker_send_message(raw, UInt32(firstNode + id), $0.baseAddress, $0.count)
         }
         return PushResult(result, local: false)
     }

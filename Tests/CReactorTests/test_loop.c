@@ -1,6 +1,7 @@
 /* Loops: turns, timers, watches, posts, jobs. */
 #include <creactor/creactor.h>
 #include <creactor/internal/internal.h>
+#include <creactor/uv.h>
 #include <pthread.h>
 
 #include "core/memory.h"
@@ -232,23 +233,72 @@ static bool run_named(cre__hook *hook) {
     return it->answer;
 }
 
-TEST(phases_run_in_order) {
-    cre_loop *loop = make_loop();
-    named_hook hooks[4];
-    static const cre__phase phases[4] = { CRE__FLUSH, CRE__JOBS, CRE__DRAIN, CRE__ARM };
+static const cre__phase phases[4] = { CRE__FLUSH, CRE__JOBS, CRE__DRAIN, CRE__ARM };
+
+static void add_hooks(cre_loop *loop, named_hook hooks[4]) {
     for (int i = 0; i < 4; i++) {
         hooks[i] = (named_hook){ .hook.run = run_named, .name = "fjda"[i], .loop = loop };
         cre__loop_add_hook(loop, phases[i], &hooks[i].hook);
     }
     memset(order, 0, sizeof order);
+}
+
+static void stop_timer(void *context, cre_timer *timer) {
+    (void)context;
+    cre_timer_stop(timer);
+}
+
+/* The first FLUSH of a turn is for what has happened behind that of the last one. */
+TEST(phases_run_in_order) {
+    cre_loop *loop = make_loop();
+    named_hook hooks[4];
+    cre_timer *timer;
+    add_hooks(loop, hooks);
     turn(loop);
     turn(loop);
-    CHECK_STR(order, "fadjffadjf");
+    CHECK_STR(order, "fadjfadjf");
+    memset(order, 0, sizeof order);
+    cre__loop_needs_flush(loop);
+    turn(loop);
+    turn(loop);
+    CHECK_STR(order, "fadjfadjf");
+    memset(order, 0, sizeof order);
+    REQUIRE(cre_timer_start(loop, 0, 0, stop_timer, NULL, &timer) == 0);
+    turn(loop);
+    CHECK_STR(order, "fadjf");
+    memset(order, 0, sizeof order);
+    cre_loop_stop(loop);
+    cre_loop_run(loop);
+    CHECK_EQ(order[0], 'f');
     for (int i = 0; i < 4; i++)
         cre__loop_remove_hook(loop, phases[i], &hooks[i].hook);
+    memset(order, 0, sizeof order);
     turn(loop);
+    CHECK_STR(order, "");
+    cre_loop_destroy(loop);
+}
+
+static void never_fires(uv_timer_t *timer) {
+    (void)timer;
+}
+
+/* Whatever it calls between two turns is not known. */
+TEST(on_the_loop_of_a_program_nothing_is_skipped) {
+    uv_loop_t uv;
+    cre_loop *loop;
+    named_hook hooks[4];
+    REQUIRE(uv_loop_init(&uv) == 0 && cre_loop_adopt(&uv, &loop) == 0);
+    add_hooks(loop, hooks);
+    uv_timer_t own; /* or there would be nothing to run for */
+    uv_timer_init(&uv, &own);
+    uv_timer_start(&own, never_fires, 600000, 0);
+    uv_run(&uv, UV_RUN_NOWAIT);
+    uv_run(&uv, UV_RUN_NOWAIT);
     CHECK_STR(order, "fadjffadjf");
     cre_loop_destroy(loop);
+    uv_close((uv_handle_t *)&own, NULL);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    CHECK_EQ(uv_loop_close(&uv), 0);
 }
 
 TEST(a_hook_may_remove_any_hook) {

@@ -267,6 +267,7 @@ int cre__publish(cre_engine *engine, cre__topic *topic, uint8_t opcode, cre__con
     if (!make_room(batch, engine, to_plain ? plain.size : 0, to_deflating ? deflated.size : 0))
         return CRE_ENOMEM;
     batch->topic = topic;
+    cre__loop_needs_flush(engine->loop);
     if (to_plain) append_encoded(&batch->plain, &plain);
     if (to_deflating) append_encoded(&batch->deflated, &deflated);
     if (excepted) {

@@ -44,6 +44,7 @@ static void mark_dirty(cre_node *node, uint32_t to) {
     outbound *out = &node->out[to];
     if (out->dirty) return;
     out->dirty = true;
+    if (node->loop) cre__loop_needs_flush(node->loop);
     node->dirty[node->dirty_count++] = to;
     look_at_consumer(node, to);
 }

@@ -35,6 +35,7 @@ static void free_handle(uv_handle_t *handle) {
  */
 static void on_timer(uv_timer_t *handle) {
     cre_timer *timer = handle->data;
+    cre__loop_begin(timer->loop);
     cre__timer_phase *phase = cre__loop_timers(timer->loop);
     if (timer->last_phase == phase->number) {
         uv_timer_start(handle, on_timer, 1, 0);

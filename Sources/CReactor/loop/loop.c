@@ -25,6 +25,7 @@ struct cre_loop {
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
     bool awake;           /* it is active */
+    bool needs_flush;     /* something has happened since the last FLUSH */
     cre__timer_phase timers;
     cre__hook *hooks[CRE__PHASES];
     cre__hook *next_hook;    /* while hooks run */
@@ -51,7 +52,12 @@ static uint64_t clock_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void cre__loop_needs_flush(cre_loop *loop) {
+    loop->needs_flush = true;
+}
+
 void cre__loop_begin(cre_loop *loop) {
+    loop->needs_flush = true;
     if (!loop->began) loop->began = clock_ns();
 }
 
@@ -151,13 +157,15 @@ static void on_check(uv_check_t *handle) {
     cre__loop_begin(loop);
     run_hooks(loop, CRE__DRAIN);
     run_hooks(loop, CRE__JOBS);
+    /* The callbacks of a program on its own loop are unknown. */
+    loop->needs_flush = loop->uv != &loop->own;
     run_hooks(loop, CRE__FLUSH);
 }
 
 static void on_prepare(uv_prepare_t *handle) {
     cre_loop *loop = handle->data;
     loop->timers.number++; /* libuv calls timers before this */
-    run_hooks(loop, CRE__FLUSH);
+    if (loop->needs_flush) run_hooks(loop, CRE__FLUSH);
     end_turn(loop);
     bool awake = !may_sleep(loop);
     if (awake == loop->awake) return;
@@ -170,6 +178,7 @@ static void on_prepare(uv_prepare_t *handle) {
 
 static int open_handles(cre_loop *loop) {
     loop->turns_by_time = loop->stats.turns_by_time;
+    loop->needs_flush = true;
     loop->wake.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
     int result = uv_async_init(loop->uv, &loop->wake, on_wake);
     if (result) return result;
@@ -265,6 +274,7 @@ void cre_loop_destroy(cre_loop *loop) {
 }
 
 int cre_loop_run(cre_loop *loop) {
+    loop->needs_flush = true;
     uv_run(loop->uv, UV_RUN_DEFAULT);
     return 0;
 }

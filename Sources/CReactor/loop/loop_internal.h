@@ -14,7 +14,7 @@
  *   JOBS                        queued jobs run, including those of the callbacks above
  *   FLUSH                       collected output is sent: one write per connection, one publish per ring
  *   timers, closed handles
- *   FLUSH                       output of these callbacks is sent
+ *   FLUSH                       output of these callbacks is sent, if there were any
  *   ARM                         last check before sleeping; true: there is work, do not sleep
  *
  * Hooks run in the order in which they were added. Only the results of ARM hooks matter; the first true ends
@@ -33,6 +33,8 @@ uv_loop_t *cre__loop_uv(cre_loop *loop);
 
 /* Marks the start of the turn's work, unless it has begun. Every libuv callback calls it first. */
 void cre__loop_begin(cre_loop *loop);
+/* Something waits for FLUSH, wherever it comes from: the next one of a turn must not be skipped. */
+void cre__loop_needs_flush(cre_loop *loop);
 
 /* The timers of a loop all fire in one phase of each turn. */
 typedef struct cre__timer_phase {

@@ -40,6 +40,7 @@ void cre__transport_released(cre__transport *transport, void (*free)(cre__transp
 static void add_dirty(cre__transport *transport) {
     if (transport->dirty) return;
     transport->dirty = true;
+    cre__loop_needs_flush(transport->net->loop);
     transport->next_dirty = transport->net->dirty;
     transport->net->dirty = transport;
 }

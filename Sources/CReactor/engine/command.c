@@ -394,6 +394,28 @@ void cre__command_shed(cre_engine *engine, const cre_record *command) {
     CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
 }
 
+static int push(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
+    cre__conn *conn = cre__engine_find(engine, command->session);
+    if (!conn) {
+        engine->stats.stale_commands++;
+        return CRE_EGONE;
+    }
+    cre_slice part = *payload;
+    int result = cre__command_fits(&rules[CRE_COMMAND_PUSH - FIRST], cre__conn_state(conn));
+    return result ? result : conn->protocol->command(conn, command, &part, 1, CRE__FORCE);
+}
+
+int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
+    /* The most frequent one, which needs no check, takes the short way. */
+    if (command->kind == CRE_COMMAND_PUSH && command->opcode <= CRE_WS_BINARY) {
+        if (push(engine, command, payload) == CRE_ENOMEM) cre__command_lost(engine, command);
+        return 0;
+    }
+    int result = cre__command_check(command, payload, 1);
+    if (!result) cre__command_accepted(engine, command, payload, 1);
+    return result;
+}
+
 int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {
     int result = run(engine, command, parts, count, CRE__FORCE);
     if (result == CRE_ENOMEM) cre__command_lost(engine, command);

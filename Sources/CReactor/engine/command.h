@@ -36,6 +36,10 @@ int cre__command_fits(const cre__command_rule *rule, int state);
  * the connection ends instead of losing a part of its stream. Without memory it is lost, as below. */
 int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count);
 
+/* Checks a command that came over a link and carries it out, as the two functions above. Returns the result
+ * of cre__command_check. */
+int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload);
+
 /* Carries out a command of this process that answers with a file, as cre_engine_command. `descriptor` is the
  * file, opened before, which is closed in any case; -1: the engine opens it. With a descriptor the command
  * has the range, or the state, in which the file was found then. */

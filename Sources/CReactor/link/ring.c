@@ -6,13 +6,8 @@
 
 #include "core/round.h"
 
-/* A producer that finds the ring empty from here on starts again at its beginning, so that a ring that is
- * hardly used stays in its first pages. It looks once per page. Until the consumer has passed the place,
- * there is only the room in front of it: a producer of larger bursts goes on. */
-#define REWIND_BYTES (32u << 10)
-#define LOOK_BYTES   4096u
-#define PAGE         4096u
-#define PEAK_DECAY   64u /* a burst is forgotten within about a lap of small records */
+#define PAGE       4096u
+#define PEAK_DECAY 64u /* a burst is forgotten within about a lap of small records */
 
 static void open_ring(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->control = memory;
@@ -68,6 +63,8 @@ void cre__ring_open_consumer(cre__ring *ring, void *memory, uint32_t capacity) {
     ring->published = atomic_load(&control->head); /* so that the first release wakes a waiting producer */
 }
 
+/* Until the consumer has passed the place, there is only the room in front of it: a producer of larger bursts
+ * goes on. */
 static __attribute__((noinline)) bool is_to_rewind(cre__ring *ring, uint32_t at, uint32_t size) {
     if (ring->touched < at + size) ring->touched = at + size;
     ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
@@ -75,14 +72,14 @@ static __attribute__((noinline)) bool is_to_rewind(cre__ring *ring, uint32_t at,
     if (ring->peak < waiting) ring->peak = waiting;
     if (ring->own != ring->other) return false;
     ring->peak -= ring->peak / PEAK_DECAY;
-    return ring->peak + LOOK_BYTES <= at;
+    return ring->peak + CRE__LOOK_BYTES <= at;
 }
 
-uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
+uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint32_t length) {
     uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
     uint32_t to_end = ring->capacity - at, skip = size > to_end ? to_end : 0;
-    if (__builtin_expect(at / LOOK_BYTES != (at + size) / LOOK_BYTES, 0) && at >= REWIND_BYTES &&
-        is_to_rewind(ring, at, size))
+    if (__builtin_expect(at / CRE__LOOK_BYTES != (at + size) / CRE__LOOK_BYTES, 0) &&
+        at >= CRE__REWIND_BYTES && is_to_rewind(ring, at, size))
         skip = to_end;
     if (ring->own + skip + size - ring->other > ring->capacity) {
         ring->other = atomic_load_explicit(&ring->control->head, memory_order_acquire);
@@ -127,7 +124,7 @@ void cre__ring_trim(cre__ring *ring) {
     if (!ring->touched || ring->own != atomic_load_explicit(&ring->control->head, memory_order_acquire))
         return;
     uint32_t touched = ring->touched < ring->capacity ? ring->touched : ring->capacity;
-    uint8_t *first = (uint8_t *)cre__round_up((uintptr_t)ring->data + REWIND_BYTES, PAGE);
+    uint8_t *first = (uint8_t *)cre__round_up((uintptr_t)ring->data + CRE__REWIND_BYTES, PAGE);
     uint8_t *last = (uint8_t *)cre__round_up((uintptr_t)ring->data + touched, PAGE);
     if (first < last) madvise(first, (size_t)(last - first), MADV_REMOVE);
     ring->touched = 0;

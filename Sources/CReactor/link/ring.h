@@ -12,6 +12,7 @@
 #include <creactor/record.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define CRE__RING_ALIGN 16u
 
@@ -72,10 +73,29 @@ static inline uint32_t cre__ring_max_payload(const cre__ring *ring) {
     return ring->capacity / 4 - (uint32_t)sizeof(cre_record);
 }
 
+/* A producer that finds the ring empty from CRE__REWIND_BYTES on starts again at its beginning, so that a
+ * ring that is hardly used stays in its first pages. It looks once per page. */
+#define CRE__REWIND_BYTES (32u << 10)
+#define CRE__LOOK_BYTES   4096u
+
+/* The same as cre__ring_write, which does itself what is usual. */
+uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint32_t length);
+
 /* Producer: reserves space for a record with `length` bytes of payload (at most cre__ring_max_payload) and
  * writes its header from `record`, whose kind is not 0. Returns the payload's address, or NULL when the ring
  * is full. */
-uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length);
+static inline uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
+    const uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
+    const bool looks = at / CRE__LOOK_BYTES != (at + size) / CRE__LOOK_BYTES && at >= CRE__REWIND_BYTES;
+    if (__builtin_expect(
+            looks || size > ring->capacity - at || ring->own + size - ring->other > ring->capacity, 0))
+        return cre__ring_write_rarely(ring, record, length);
+    cre_record header = *record;
+    header.length = length;
+    memcpy(ring->data + at, &header, sizeof header);
+    ring->own += size;
+    return ring->data + at + sizeof header;
+}
 
 /* Producer: gives the pages of a burst back when the ring is empty, except for those that an idle ring uses.
  * The memory is a shared mapping that begins and ends with a page. */

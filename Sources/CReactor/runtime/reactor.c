@@ -72,9 +72,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     if (record->kind >= CRE_MESSAGE_INTEREST)
         return cre__gateway_record(&reactor->interest, reactor->engine, from, record, payload);
     cre_slice part = { payload, record->length };
-    int result = cre__command_check(record, &part, 1);
-    if (!result) cre__command_accepted(reactor->engine, record, &part, 1);
-    return result;
+    return cre__command_receive(reactor->engine, record, &part);
 }
 
 static void on_lost(void *context, uint32_t from, const cre_record *record) {

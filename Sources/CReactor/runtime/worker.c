@@ -89,9 +89,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     }
     if (!worker->engine) return CRE_EINVALID;
     cre_slice part = { payload, record->length };
-    int result = cre__command_check(record, &part, 1);
-    if (!result) cre__command_accepted(worker->engine, record, &part, 1);
-    return result;
+    return cre__command_receive(worker->engine, record, &part);
 }
 
 /* The request that a predecessor took last, if that was the last record that it has taken. */
@@ -383,11 +381,16 @@ static bool is_full(const cre_worker *worker, const cre__slot *slot, size_t leng
     return length && queued && queued + (uint64_t)length > limit;
 }
 
-/* A message that is sent back as it came stays where the reactor has received it. */
-static int send_payload(cre_worker *worker, uint16_t owner, const cre_record *command, const cre_slice *parts,
-                        int count) {
-    if (count == 1 && command->kind == CRE_COMMAND_PUSH &&
-        cre__node_return(worker->node, owner, command, parts)) {
+/* A push to a connection of another process: its state is the one that the table shows. */
+static int push_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
+                         const cre_slice *parts, int count) {
+    const cre__slot *slot = slot_of(worker, command->session);
+    int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    if (state != CRE_CONNECTION_OPEN)
+        return state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM ? CRE_ENOT_WEBSOCKET
+                                                                              : CRE_EGONE;
+    if (is_full(worker, slot, cre__slices_length(parts, count))) return CRE_EQUEUE_FULL;
+    if (count == 1 && cre__node_return(worker->node, owner, command, parts)) {
         if (worker->immediate) cre_node_flush(worker->node);
         return 0;
     }
@@ -409,12 +412,7 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         int state = atomic_load_explicit(&slot_of(worker, command->session)->state, memory_order_relaxed);
         if (state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM) return CRE_ENOT_WEBSOCKET;
     } else if (command->kind == CRE_COMMAND_PUSH) {
-        const cre__slot *slot = slot_of(worker, command->session);
-        int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-        if (state != CRE_CONNECTION_OPEN)
-            return state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM ? CRE_ENOT_WEBSOCKET
-                                                                                  : CRE_EGONE;
-        if (is_full(worker, slot, cre__slices_length(parts, count))) return CRE_EQUEUE_FULL;
+        return push_to_owner(worker, owner, command, parts, count);
     } else if (command->kind == CRE_COMMAND_SEND) {
         const cre__slot *slot = slot_of(worker, command->session);
         int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
@@ -426,7 +424,7 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
             return CRE_EQUEUE_FULL;
     }
     result = !count && is_indispensable(command) ? send_indispensable(worker, owner, command)
-                                                 : send_payload(worker, owner, command, parts, count);
+                                                 : cre__worker_send(worker, owner, command, parts, count);
     if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))
         show_closing(worker, command->session);
     /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */
@@ -474,14 +472,17 @@ int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_
 int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final, const void *data,
                     size_t length) {
     if (cre__is_too_large(worker, length)) return CRE_ELIMIT;
+    uint16_t owner;
+    if (!cre__table_owner(worker->table, session, &owner)) return CRE_EGONE;
     /* The most frequent command of all takes the short way. */
-    if (final && cre_worker_owns(worker, session))
-        return cre_engine_push(worker->engine, session, opcode, data, length);
+    const bool here = worker->engine && owner == worker->config.node;
+    if (here && final) return cre_engine_push(worker->engine, session, opcode, data, length);
     cre_record command = {
         .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = final ? CRE_RECORD_FINAL : 0, .session = session
     };
     cre_slice part = { data, length };
-    return cre_worker_command(worker, &command, &part, 1);
+    if (here || opcode > CRE_WS_BINARY) return cre_worker_command(worker, &command, &part, 1);
+    return push_to_owner(worker, owner, &command, &part, 1);
 }
 
 int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length) {

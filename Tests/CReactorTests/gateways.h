@@ -19,11 +19,17 @@ typedef struct server {
 } server;
 
 static server servers[SERVERS];
-static uint32_t presence_ms; /* of the gateways that start; 0: the default */
+static uint32_t presence_ms;             /* of the gateways that start; 0: the default */
+static uint32_t client_queue = 32 << 20; /* bytes that wait for a client */
 
-static const cre_topic_rule rules[] = { { .pattern = "kept*", .history_count = 10000, .history_seconds = 60 },
-                                        { .pattern = "first", .local_first = true } };
-static const cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 2 };
+static const cre_topic_rule rules[] = {
+    { .pattern = "kept*", .history_count = 10000, .history_seconds = 60 },
+    { .pattern = "first", .local_first = true },
+    { .pattern = "short*", .history_count = 3, .history_seconds = 60 },
+    { .pattern = "enveloped*", .history_count = 100, .history_seconds = 60, .enveloped = true },
+    { .pattern = "local*", .local_first = true, .enveloped = true }
+};
+static const cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 5 };
 
 static inline uint64_t milliseconds(void) {
     struct timespec time;
@@ -104,13 +110,14 @@ static inline void start_server(server *it, uint32_t ring_bytes, uint32_t queue_
         &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &it->host.port);
     REQUIRE(it->host.listener >= 0);
     start_gateway(it);
-    const cre_reactor_config reactor = {
-        .bus = it->host.bus,
-        .engine = { .first_worker = 1, .worker_count = 1, .max_queue = 32 << 20, .close_timeout_ms = 600000 },
-        .violation = count_violation,
-        .context = &it->host,
-        .gateway = GATEWAY
-    };
+    const cre_reactor_config reactor = { .bus = it->host.bus,
+                                         .engine = { .first_worker = 1,
+                                                     .worker_count = 1,
+                                                     .max_queue = client_queue,
+                                                     .close_timeout_ms = 600000 },
+                                         .violation = count_violation,
+                                         .context = &it->host,
+                                         .gateway = GATEWAY };
     REQUIRE(cre_reactor_start(&reactor, &it->host.reactor) == 0);
     const cre_worker_config worker = { .bus = it->host.bus, .node = 1, .owner_count = 1, .cluster = &place };
     REQUIRE(cre_worker_create(NULL, &worker, &it->worker) == 0);

@@ -209,6 +209,10 @@ typedef enum cre_message {
     /** A part of the answer, from the gateway or a process that owns sockets, with the same `session`;
      * CRE_RECORD_FINAL: the last one. Payload: cre_answer, and what the question is for. */
     CRE_MESSAGE_ANSWER = 170,
+    /** What a connection has missed of a topic, from the gateway to the owner of the connection, which
+     * delivers it, subscribes the connection and answers the question. `session` is the connection. Payload:
+     * cre_missed, the topic, the messages: each is a cre_missed_message and its bytes. */
+    CRE_MESSAGE_RECOVERED = 171,
     /** A member of a topic. From a process that owns sockets to the gateway: one of its connections has
      * become one (opcode 1) or has another info, or none is that one any more (opcode 0); complete reports of
      * topics have them, too. From the gateway to a process that runs handlers: a member is new in the cluster
@@ -221,6 +225,10 @@ typedef enum cre_question {
     /** The position of the last message of a topic with history. Payload: the topic. Answer: a
      * cre_topic_position. */
     CRE_QUESTION_POSITION = 1,
+    /** Subscribe a connection to a topic with history, and deliver the messages after a position before.
+     * Payload: cre_recovery, the topic. Answer: cre_recovered; -EAGAIN when earlier commands of the asker
+     * have not reached the connection yet: ask again. */
+    CRE_QUESTION_RECOVER = 2,
     /** The members of a topic. Payload: cre_members_question, the topic. Answer: in each part
      * cre_member_list, and some members: each is a cre_listed_member, its id and its info. */
     CRE_QUESTION_MEMBERS = 8,
@@ -251,6 +259,13 @@ typedef struct cre_listed_member {
     uint16_t info_length;
 } cre_listed_member;
 
+/** The end of a RECOVER. */
+typedef enum cre_recovery_outcome {
+    CRE_RECOVERY_SUBSCRIBED = 0, /* without a position, or the connection was subscribed before */
+    CRE_RECOVERY_COMPLETE = 1,   /* the missed messages were delivered */
+    CRE_RECOVERY_LOST = 2,       /* some of them are no longer available, so none was delivered */
+} cre_recovery_outcome;
+
 /** The kinds of an INTEREST. */
 typedef enum cre_interest {
     CRE_INTEREST_REMOVE = 0, /* the topic has lost its last subscriber */
@@ -268,6 +283,39 @@ typedef struct cre_topic_position {
     uint64_t epoch;  /**< changes when the positions of the topic begin again */
     uint64_t offset; /**< counts the messages of the epoch */
 } cre_topic_position;
+
+/** The beginning of a RECOVER. */
+typedef struct cre_recovery {
+    cre_session session;      /* an open WebSocket of this server */
+    cre_topic_position since; /* the last message that its client has; epoch 0: it has none */
+    uint64_t mark; /* cre_worker_sent: what the asker has sent to the owner of the connection before */
+} cre_recovery;
+
+/** The answer to a RECOVER. */
+typedef struct cre_recovered {
+    cre_topic_position position; /* the next message of the subscription is the one after it */
+    uint32_t outcome;            /* cre_recovery_outcome */
+    uint32_t messages;           /* delivered ones */
+} cre_recovered;
+
+/** The beginning of a RECOVERED. */
+typedef struct cre_missed {
+    cre_topic_position position; /* of the last message, delivered before or here */
+    uint64_t number;             /* of the question */
+    uint64_t mark;               /* of the question */
+    uint32_t asker;              /* its node */
+    uint32_t outcome;            /* cre_recovery_outcome */
+    uint32_t messages;
+    uint16_t topic_length; /* 1...CRE_MAX_TOPIC */
+    uint16_t reserved;
+} cre_missed;
+
+/** The beginning of each message of a RECOVERED. */
+typedef struct cre_missed_message {
+    uint32_t length;
+    uint8_t opcode; /* text or binary */
+    uint8_t reserved[3];
+} cre_missed_message;
 
 /** The beginning of a DELIVER, before the topic and the message. */
 typedef struct cre_delivery {

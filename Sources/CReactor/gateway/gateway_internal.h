@@ -57,6 +57,9 @@ static inline void cre__gateway_count(uint64_t *counter, uint64_t by) {
 /* A record with a change of the topics of an owner. */
 int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record *record,
                           const uint8_t *payload);
+/* Delivers messages of the topic to all owners for some time: one of them is about to report it. Returns
+ * whether the topic is subscribed. */
+bool cre__gateway_expect(cre_gateway *gateway, cre_slice name);
 /* Asks all owners for their topics. At the start the cluster waits for those that run. */
 int cre__gateway_ask(cre_gateway *gateway, bool at_start);
 /* How messages of a topic are kept, by its rule. */
@@ -80,6 +83,7 @@ int cre__gateway_answer(cre_gateway *gateway, cre__asker to, int result, bool fi
 
 /* Questions, as questions.c dispatches them. */
 int cre__gateway_ask_position(cre_gateway *gateway, cre__asker asker, cre_slice payload);
+int cre__gateway_ask_recover(cre_gateway *gateway, cre__asker asker, cre_slice payload);
 /* Callbacks of the broker. */
 void cre__gateway_missed(void *gateway, uint64_t tag, cre_slice payload, cre_broker_position position);
 void cre__gateway_recovered(void *gateway, uint64_t tag, int result, cre_broker_position position);

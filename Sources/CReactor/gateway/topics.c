@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "gateway/envelope.h"
 #include "gateway/gateway_internal.h"
+#include "runtime/client_envelope.h"
 
 enum {
     REPORT_MS = 2000,   /* for the reports of owners that run, before the gateway connects without them */
@@ -35,10 +36,15 @@ static void deliver(cre_gateway *gateway, const cre__want *want, cre_broker_posi
     const cre_record record = { .kind = CRE_MESSAGE_DELIVER,
                                 .opcode = envelope->opcode,
                                 .session = is_own ? envelope->session : 0 };
-    const cre_slice parts[] = { { (const uint8_t *)&delivery, sizeof delivery }, name, envelope->message };
+    uint8_t front[CRE__MAX_CLIENT_ENVELOPE];
+    const size_t front_length =
+        want->enveloped && envelope->opcode ? cre__client_envelope_put(front, name, delivery.position) : 0;
+    const cre_slice parts[] = {
+        { (const uint8_t *)&delivery, sizeof delivery }, name, { front, front_length }, envelope->message
+    };
     for (uint32_t owner = 0; owner < gateway->config.owner_count; owner++)
         if (want->expected || want->bits[owner / BITS] >> owner % BITS & 1)
-            send_to(gateway, owner, &record, parts, 3);
+            send_to(gateway, owner, &record, parts, 4);
 }
 
 void cre__gateway_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
@@ -91,6 +97,8 @@ static void subscribe(void *context, cre__want *want) {
     const cre_slice name = cre__want_name(&gateway->wants, want);
     const cre_broker_history history = cre__gateway_history(gateway, name);
     want->history = history.count != 0;
+    const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, name.data, name.length);
+    want->enveloped = rule && rule->enveloped;
     const int result = want->history && want->position.epoch
                            ? cre_broker_resume(gateway->broker, name, history, want->position)
                            : cre_broker_subscribe(gateway->broker, name, history);
@@ -142,17 +150,19 @@ static void add(cre_gateway *gateway, uint32_t owner, cre_slice name, cre_topic_
         deliver(gateway, want, want->position, &(cre__envelope){ 0 }, false);
 }
 
-static void expect(cre_gateway *gateway, cre_slice name) {
+bool cre__gateway_expect(cre_gateway *gateway, cre_slice name) {
     cre__want *want = cre__wants_add(&gateway->wants, name);
     if (want && !gateway->ticks &&
         cre_timer_start(gateway->loop, TICK_MS, TICK_MS, tick, gateway, &gateway->ticks))
         gateway->ticks = NULL;
-    if (!want) return;
+    if (!want) return false;
     /* Without a timer it would be expected for ever. */
     if (gateway->ticks) want->expected = EXPECTED_TICKS;
     show_topics(gateway);
     subscribe(gateway, want);
+    const bool subscribed = gateway->ticks && want->subscribed;
     release(gateway, want);
+    return subscribed;
 }
 
 /* ---- the start ---- */
@@ -208,7 +218,7 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
                           record->opcode == CRE_INTEREST_EXPECT;
     if (has_name != (name.length > 0)) return CRE_EINVALID;
     if (record->opcode == CRE_INTEREST_EXPECT) {
-        expect(gateway, name);
+        cre__gateway_expect(gateway, name);
         return 0;
     }
     const uint32_t owner = from - gateway->config.first_owner;

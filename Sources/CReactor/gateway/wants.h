@@ -11,6 +11,7 @@ typedef struct cre__want {
     cre_broker_position position; /* of the last message, or the lowest one that a process has reported */
     bool subscribed;
     bool history;
+    bool enveloped;   /* clients get its messages in envelopes */
     uint8_t expected; /* ticks for which it is wanted by all, because somebody has just subscribed to it */
     uint16_t length;
     uint64_t bits[]; /* of the processes that want it, then of those whose report must confirm that */

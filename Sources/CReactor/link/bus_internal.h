@@ -137,6 +137,12 @@ void cre__node_publish(cre_node *node);
  * once it is published. */
 uint64_t cre__node_sent(const cre_node *node, uint32_t to);
 
+/* Goes on reading from one node while this one is paused (cre_node_set_paused). */
+void cre__node_never_pause(cre_node *node, uint32_t from);
+
+/* Whether this node has taken what another one has sent, up to a position of cre__node_sent there. */
+bool cre__node_has_taken(const cre_node *node, uint32_t from, uint64_t mark);
+
 /* The positions up to which records from `from` to `to` were published and taken, of ring and spill together.
  * They grow with each record, and outlive the processes. */
 uint64_t cre__bus_published(const cre_bus *bus, uint32_t from, uint32_t to);

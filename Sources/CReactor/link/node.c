@@ -91,7 +91,8 @@ static void open_inbound(cre_node *node, uint32_t from) {
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
  * A node that is paused resumes by itself and is not notified until then. */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
-    return node->paused || (in->left_to_successor && !in->data);
+    const bool is_paused = node->paused && (uint32_t)(in - node->in) != node->never_paused;
+    return is_paused || (in->left_to_successor && !in->data);
 }
 
 /* `ring` and `spill` are the positions when it is taken. Returns whether it is taken later. */
@@ -448,6 +449,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->bus = bus;
     node->loop = loop;
     node->id = id;
+    node->never_paused = UINT32_MAX;
     node->pid = getpid();
     node->handlers = *handlers;
     if (!handlers->taking_first) node->handlers.taking_first = UINT8_MAX; /* no kind is between them */
@@ -520,6 +522,10 @@ bool cre_node_receiving(const cre_node *node) {
 
 void cre_node_set_paused(cre_node *node, bool paused) {
     node->paused = paused; /* queued records are found by the look before the loop sleeps */
+}
+
+void cre__node_never_pause(cre_node *node, uint32_t from) {
+    node->never_paused = from;
 }
 
 void cre_node_close(cre_node *node) {

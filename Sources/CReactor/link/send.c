@@ -309,6 +309,11 @@ uint64_t cre__node_sent(const cre_node *node, uint32_t to) {
     return out->ring.own + out->spill.own;
 }
 
+bool cre__node_has_taken(const cre_node *node, uint32_t from, uint64_t mark) {
+    const cre_bus *bus = node->bus;
+    return from < bus->config.nodes && (from == node->id || cre__bus_taken(bus, from, node->id) >= mark);
+}
+
 bool cre_node_congested(const cre_node *node, uint32_t to) {
     if (to >= node->bus->config.nodes) return false;
     const outbound *out = &node->out[to];

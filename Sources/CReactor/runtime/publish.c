@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/shard.h"
+#include "runtime/client_envelope.h"
 #include "runtime/worker_internal.h"
 
 /* A message and its envelope are at most CRE_BROKER_MAX_PAYLOAD. */
@@ -23,7 +24,7 @@ const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const vo
 
 void cre__worker_expect(cre_worker *worker, cre_session session, const void *topic, size_t length) {
     const cre_cluster_place *cluster = worker->config.cluster;
-    if (!cluster || cre_worker_owns(worker, session)) return;
+    if (!cluster || !cluster->gateway || cre_worker_owns(worker, session)) return;
     const cre_topic_position none = { 0 };
     const cre_record interest = { .kind = CRE_MESSAGE_INTEREST, .opcode = CRE_INTEREST_EXPECT };
     const cre_slice parts[] = { { (const uint8_t *)&none, sizeof none }, { topic, length } };
@@ -47,15 +48,26 @@ static bool takes_no_more(const cre_worker *worker, cre_slice topic) {
     return full >> shard & 1;
 }
 
+/* Publishes on this server, without a position. */
+static int publish_here(cre_worker *worker, const cre_record *command, const cre_slice *parts,
+                        const cre_topic_rule *rule) {
+    if (!rule || !rule->enveloped) return cre_worker_command(worker, command, parts, 3);
+    uint8_t front[CRE__MAX_CLIENT_ENVELOPE];
+    const size_t length = cre__client_envelope_put(front, parts[1], (cre_topic_position){ 0 });
+    const cre_slice enveloped[] = { parts[0], parts[1], { front, length }, parts[2] };
+    return cre_worker_command(worker, command, enveloped, 4);
+}
+
 static int publish_in_cluster(cre_worker *worker, cre_record *command, const cre_slice *parts) {
     const cre_cluster_place *cluster = worker->config.cluster;
     int result = cre__command_check(command, parts, 3);
     if (result) return result;
+    const cre_topic_rule *rule = cre_topic_rule_of(cluster, parts[1].data, parts[1].length);
+    if (!cluster->gateway) return publish_here(worker, command, parts, rule);
     if (parts[2].length > MAX_CLUSTER_MESSAGE) return CRE_ELIMIT;
     if (takes_no_more(worker, parts[1])) return CRE_EBROKER_UNAVAILABLE;
-    const cre_topic_rule *rule = cre_topic_rule_of(cluster, parts[1].data, parts[1].length);
     if (rule && rule->local_first) {
-        result = cre_worker_command(worker, command, parts, 3);
+        result = publish_here(worker, command, parts, rule);
         command->flags = CRE_RECORD_DELIVERED;
     }
     command->kind = CRE_MESSAGE_PUBLISH;

@@ -12,6 +12,7 @@
 #include "engine/command.h"
 #include "link/bus_internal.h"
 #include "registry/table_internal.h"
+#include "runtime/recovery.h"
 #include "runtime/worker_internal.h"
 
 struct cre_reactor {
@@ -69,6 +70,8 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     cre_reactor *reactor = context;
     if (record->kind == CRE_MESSAGE_TOPICS)
         return cre__answer_topics(reactor->node, reactor->engine, from, record, payload);
+    if (record->kind == CRE_MESSAGE_RECOVERED)
+        return cre__owner_recovered(&reactor->interest, reactor->engine, from, record, payload);
     if (record->kind >= CRE_MESSAGE_INTEREST)
         return cre__gateway_record(&reactor->interest, reactor->engine, from, record, payload);
     cre_slice part = { payload, record->length };

@@ -216,6 +216,7 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
                               : CRE_EINVALID;
     if (record->kind == CRE_MESSAGE_ANSWER && !cre__answer_is_valid(worker, from, record))
         return CRE_EINVALID;
+    if (record->kind == CRE_MESSAGE_RECOVERED) return cre__worker_recovered(worker, from, record, payload);
     const bool is_change = record->kind == CRE_MESSAGE_MEMBER;
     if (is_change && !cre__change_is_valid(worker, from, record, payload)) return CRE_EINVALID;
     if (record->kind >= CRE_MESSAGE_INTEREST && record->kind != CRE_MESSAGE_ANSWER && !is_change)

@@ -271,13 +271,13 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
         own.dispatch = CRE_DISPATCH_BY_CONNECTION;
-        if (config->cluster) own.on_topic = on_topic;
-        if (config->cluster) own.on_member = on_member;
+        if (config->cluster && config->cluster->gateway) own.on_topic = on_topic;
+        if (config->cluster && config->cluster->gateway) own.on_member = on_member;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
     cre_node_handlers handlers = {
         .record = on_record,
-        .room = engine && config->cluster ? on_room : NULL,
+        .room = engine && config->cluster && config->cluster->gateway ? on_room : NULL,
         .violation = on_violation,
         .lost = on_lost,
         .taking = cre__is_task_worker(worker) ? cre__task_taking : on_taking,
@@ -296,8 +296,11 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         worker->activity = NULL;
         return result;
     }
+    /* Tasks wait for one that is suspended, and that may wait for the gateway. */
+    if (config->cluster && config->cluster->gateway)
+        cre__node_never_pause(worker->node, config->cluster->gateway);
     if (worker->engine) cre__count_transit(worker->engine, worker->node);
-    if (worker->engine && config->cluster)
+    if (worker->engine && config->cluster && config->cluster->gateway)
         cre__interest_begin(&worker->interest, worker->node, worker->engine, config->cluster->gateway);
     cre__take_over_activity(worker);
     if (!worker->engine && config->on_event) take_over_from_predecessor(worker);

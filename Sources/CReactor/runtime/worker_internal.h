@@ -179,6 +179,10 @@ bool cre__change_is_valid(const cre_worker *worker, uint32_t from, const cre_rec
  * perhaps later than the gateway gets what this worker publishes next. */
 void cre__worker_expect(cre_worker *worker, cre_session session, const void *topic, size_t length);
 
+/* recovery.c: a RECOVERED for a worker that owns sockets. */
+int cre__worker_recovered(cre_worker *worker, uint32_t from, const cre_record *record,
+                          const uint8_t *payload);
+
 /* Restores what others have overwritten in the activity of a process that runs no callback. Returns how many
  * values differed. */
 uint32_t cre__activity_repair(cre_worker *worker);

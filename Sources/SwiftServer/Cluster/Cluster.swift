@@ -63,8 +63,9 @@ public struct Cluster: Sendable {
 
     func check() throws(ServerError) {
         guard isEnabled else {
-            guard topics.isEmpty else {
-                throw .setting("cluster.topics needs a cluster, such as .redis(\"redis://127.0.0.1\")")
+            try topics.check()
+            guard topics.longestHistory == 0 else {
+                throw .setting("cluster.topics: a history needs a cluster, such as .redis(\"redis://127.0.0.1\")")
             }
             return
         }

@@ -7,9 +7,9 @@ internal import CReactorInternal
     nonisolated(unsafe) let raw: UnsafePointer<cre_cluster_place>
     private let rules: Int
 
-    /// `nil` without a cluster.
+    /// `nil` without a cluster and rules. Without a gateway there are only rules.
     init?(_ cluster: Cluster, gateway: Int?) {
-        guard let gateway, cluster.isEnabled else { return nil }
+        guard gateway != nil || !cluster.topics.isEmpty else { return nil }
         let ordered = cluster.topics.ordered
         let table = UnsafeMutablePointer<cre_topic_rule>.allocate(capacity: max(1, ordered.count))
         for (index, rule) in ordered.enumerated() {
@@ -17,12 +17,13 @@ internal import CReactorInternal
             unsafe (table + index).initialize(
                 to: cre_topic_rule(
                     pattern: ClusterPlace.text(rule.pattern), history_count: UInt32(settings.history),
-                    history_seconds: UInt32(settings.historyAge / .seconds(1)), local_first: settings.isLocalFirst))
+                    history_seconds: UInt32(settings.historyAge / .seconds(1)), local_first: settings.isLocalFirst,
+                    enveloped: settings.isEnveloped))
         }
         let place = UnsafeMutablePointer<cre_cluster_place>.allocate(capacity: 1)
         unsafe place.initialize(
             to: cre_cluster_place(
-                gateway: UInt32(gateway), shards: UInt32(cluster.urls.count), rules: UnsafePointer(table),
+                gateway: UInt32(gateway ?? 0), shards: UInt32(cluster.urls.count), rules: UnsafePointer(table),
                 rule_count: UInt32(ordered.count)))
         unsafe raw = UnsafePointer(place)
         rules = ordered.count

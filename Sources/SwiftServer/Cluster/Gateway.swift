@@ -36,6 +36,7 @@ internal import CReactorInternal
         unsafe broker.seed = UInt64.random(in: 1...UInt64.max)
         unsafe broker.prefix = memory.string(cluster.prefix)
         unsafe broker.max_queue = UInt32(cluster.maxQueue)
+        unsafe broker.max_recover = UInt32(max(1, cluster.topics.longestHistory))
         if let user = urls[0].user { unsafe broker.user = memory.string(user) }
         if let password = urls[0].password { unsafe broker.password = memory.string(password) }
         let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil

@@ -10,14 +10,23 @@ public struct TopicSettings: Sendable, Hashable {
     /// order of the cluster. Only without a history. Default: false.
     public var isLocalFirst: Bool
 
+    /// Whether clients get each message in an envelope, a line of JSON with the topic and the position before the
+    /// message: `{"topic":"chat:lobby","position":"17:00f3a9c1d2e4b586"}`. It lets them tell the topics of a connection
+    /// apart, and say which messages they have when they come back. Default: false.
+    public var isEnveloped: Bool
+
     /// - Parameters:
     ///   - history: the number of messages that are kept; see ``history``.
     ///   - age: the time for which they are kept; see ``historyAge``.
     ///   - localFirst: whether subscribers of this server get a message at once; see ``isLocalFirst``.
-    public init(history: Int = 0, for age: Duration = .seconds(300), localFirst: Bool = false) {
+    ///   - enveloped: whether clients get messages in envelopes; see ``isEnveloped``.
+    public init(
+        history: Int = 0, for age: Duration = .seconds(300), localFirst: Bool = false, enveloped: Bool = false
+    ) {
         self.history = history
         historyAge = age
         isLocalFirst = localFirst
+        isEnveloped = enveloped
     }
 }
 
@@ -36,6 +45,9 @@ public struct TopicPatterns: Sendable {
     }
 
     var isEmpty: Bool { settings.isEmpty }
+
+    /// The most messages that are kept of a topic.
+    var longestHistory: Int { settings.values.map(\.history).max() ?? 0 }
 
     /// The patterns, those first that are decisive.
     var ordered: [(pattern: String, settings: TopicSettings)] {

@@ -32,6 +32,8 @@ internal import Glibc
     @safe @exclusivity(unchecked) var compression: AnyObject?
     /// The ``Monitor``, which belongs to a higher layer. Set once.
     @safe @exclusivity(unchecked) var monitor: AnyObject?
+    /// The questions to the gateway; `nil` without a cluster. Set once.
+    @safe @exclusivity(unchecked) var questions: GatewayQuestions?
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.
@@ -83,6 +85,7 @@ internal import Glibc
         hasClosed = true
         thread = 0
         requests.whenAnswered = nil
+        questions?.end()
         lanes.runners.whenFailed = nil
         requests.cutBodies()
         lanes.end()

@@ -15,8 +15,8 @@ internal import CReactorInternal
     let ownsSockets: Bool
     /// Whether this process owns all connections of the server.
     private let ownsAll: Bool
-    /// Whether what is published goes to a cluster.
-    private let isInCluster: Bool
+    /// The place in the cluster, and the rules of topics.
+    private let cluster: UnsafePointer<cre_cluster_place>?
 
     /// The functions that receive from the link. All get `context`, which must live as long as the link.
     @unsafe struct Callbacks {
@@ -78,7 +78,7 @@ internal import CReactorInternal
         handlerProcesses = layout.handlerProcesses
         ownsSockets = isOwner
         ownsAll = isOwner && layout.owners.count == 1
-        isInCluster = unsafe cluster != nil
+        unsafe self.cluster = unsafe cluster
     }
 
     /// Opens the link, after the predecessor of this process has ended; `engine` is for one that owns its sockets.
@@ -168,6 +168,19 @@ internal import CReactorInternal
 
     // MARK: Topics
 
+    /// Whether what is published goes to a cluster.
+    private var isInCluster: Bool { unsafe cluster.map { unsafe $0.pointee.gateway != 0 } ?? false }
+
+    /// What clients of a topic get.
+    func traits(of topic: String) -> TopicTraits {
+        guard let cluster = unsafe cluster else { return TopicTraits() }
+        var topic = topic
+        return topic.withUTF8 {
+            guard let rule = unsafe cre_topic_rule_of(cluster, $0.baseAddress, $0.count) else { return TopicTraits() }
+            return unsafe TopicTraits(hasHistory: rule.pointee.history_count > 0, isEnveloped: rule.pointee.enveloped)
+        }
+    }
+
     /// Publishes to a topic, or with `nil` to all open WebSockets.
     func publish(
         _ topic: String?, _ opcode: Opcode, _ bytes: UnsafeRawBufferPointer, except: ConnectionID?
@@ -196,6 +209,17 @@ internal import CReactorInternal
 
     // MARK: Messages
 
+    /// Asks the gateway. The answer comes with the same number. Returns 0 or an error.
+    func ask(_ number: UInt64, _ question: cre_question, _ payload: [UInt8]) -> Int32 {
+        unsafe payload.withUnsafeBufferPointer {
+            var part = unsafe cre_slice(data: $0.baseAddress, length: $0.count)
+            return unsafe cre_worker_ask(raw, number, question, &part, 1)
+        }
+    }
+
+    /// The position behind what was sent to the owner of the connection.
+    func sent(_ fd: ConnectionID) -> UInt64 { unsafe cre_worker_sent(raw, fd.rawValue) }
+
     /// Sends a message to another process.
     func send(message bytes: [UInt8], to id: Int) -> PushResult {
         guard (0..<handlerProcesses).contains(id) else { return .invalid }
@@ -204,6 +228,12 @@ internal import CReactorInternal
         }
         return PushResult(result, local: false)
     }
+}
+
+/// What clients get of a topic.
+struct TopicTraits {
+    var hasHistory = false
+    var isEnveloped = false
 }
 
 extension WorkerLink {

@@ -36,7 +36,7 @@ internal import Synchronization
         let runtime = try context.makeWorker(0, loop, listeners: startup.listeners?.ofWorker(0))
         defer { runtime.close() }
         try runtime.open()
-        let gateway = try context.configuration.clusterPlace.map { _ throws(ServerError) in
+        let gateway = try context.layout.gateway.map { _ throws(ServerError) in
             try context.makeGateway(loop, onThread: true)
         }
         defer { gateway?.close(within: SingleProcess.gatewayLimit) }

@@ -31,6 +31,9 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     /// The subscription would exceed ``Settings/maxTopics`` or ``Settings/maxSubscriptions``.
     public static let limitReached = PushResult(description: "limitReached")
 
+    /// The topic has no ``TopicSettings/history``, so it has no positions.
+    public static let noHistory = PushResult(description: "noHistory")
+
     /// Whether the message was accepted: ``sent`` or ``queued``.
     public var isAccepted: Bool { self == .sent || self == .queued }
 

@@ -39,6 +39,14 @@ extension WebSocket {
     /// Subscribes the connection to a topic; see ``WebSocketServer/subscribe(_:to:)``.
     @discardableResult public func subscribe(to topic: String) -> PushResult { worker.subscribe(id, topic, true) }
 
+    /// Subscribes the connection to a topic with history, and sends it what its client has missed; see
+    /// ``WebSocketServer/subscribe(_:to:since:timeout:)``.
+    public func subscribe(
+        to topic: String, since position: TopicPosition?, timeout: Duration = .seconds(5)
+    ) async -> TopicRecovery {
+        await worker.subscribe(id, topic, since: position, timeout: timeout)
+    }
+
     /// Ends a subscription.
     @discardableResult public func unsubscribe(from topic: String) -> PushResult { worker.subscribe(id, topic, false) }
 

@@ -196,6 +196,7 @@ internal import CReactorInternal
                 TaskID(record.session), from: layout.id(ofNode: node), payload,
                 wantsResult: UInt32(record.opcode) != CRE_TASK_ONE_WAY.rawValue)
         case CRE_MESSAGE_RESULT: poster.receive(TaskResult(record, payload))
+        case CRE_MESSAGE_ANSWER: worker.questions?.receive(record, payload)
         case CRE_MESSAGE_PIPE: receive(pipeMessage: payload, from: node)
         default: break
         }

@@ -75,6 +75,11 @@ internal import CReactorInternal
             context.compression = PortEncoders(
                 server: settings.compressResponses, ports: configuration.ports.map(\.settings.compressResponses))
         }
+        if let gateway = layout.gateway {
+            context.questions = GatewayQuestions(
+                GatewayQuestions.Path(send: link.ask, gateway: { bus.pid(ofNode: gateway) }), timers: timers, loop: loop
+            )
+        }
         let hasRoutes = role == .worker && configuration.ports.contains { $0.routes?.hasWebSockets ?? false }
         let open =
             !hasRoutes

@@ -24,6 +24,7 @@ import TestProtocol
         case .compression, .invalidCompression: CompressionScenario.register(server, configuration)
         case .files, .invalidFiles: FileScenario.register(server, configuration)
         case .drain: DrainScenario.register(server, configuration)
+        case .history: HistoryScenario.register(server)
         case .http2: HTTP2Scenario.register(server, configuration)
         case .json: JSONScenario.register(server)
         case .handshakes: HandshakeScenario.register(server)

@@ -193,3 +193,25 @@ package struct Finished: Codable, Hashable, Sendable {
 
     package init(_ result: TaskResult) { finished = result }
 }
+
+/// A `TopicRecovery`.
+package struct RecoveryReport: Codable, Hashable, Sendable {
+    package let outcome: String
+    package let position: String?
+    package let count: Int
+
+    package init(_ outcome: String, _ position: String?, count: Int = 0) {
+        self.outcome = outcome
+        self.position = position
+        self.count = count
+    }
+
+    package init(_ recovery: TopicRecovery) {
+        switch recovery {
+        case .subscribed(let position): self.init("subscribed", "\(position)")
+        case .recovered(let position, let count): self.init("recovered", "\(position)", count: count)
+        case .lost(let position): self.init("lost", "\(position)")
+        case .refused(let cause): self.init("\(cause)", nil)
+        }
+    }
+}

@@ -36,6 +36,10 @@ package enum Command: Codable, Sendable {
     case unsubscribe(String)
     case publish(String, to: String)
     case publishToOthers(String, to: String)
+    /// Subscribes from a position on; the answer is a ``RecoveryReport``.
+    case recover(String, since: String?)
+    case position(of: String)
+    case positionInTask(of: String)
     case broadcast(String)
     case broadcastDetached(String)
     case broadcastToOthers([UInt8])

@@ -62,6 +62,8 @@ package struct Configuration: Codable, Sendable {
     /// The URL of the Redis of its cluster, which keeps messages of topics "kept:..." and delivers those of "first:..."
     /// to its own subscribers first.
     package var cluster: String?
+    /// Clients get messages of topics "line:..." in envelopes, without a cluster.
+    package var hasEnvelopes: Bool?
 
     // The scenario
     /// Handlers are asynchronous.
@@ -138,9 +140,13 @@ extension Configuration {
         server.ports[0].settings.proxyProtocol = proxies.map(ProxyProtocol.init(from:))
         server.ports[0].settings.socketName = socketName
         server.ports[0].settings.http2 = http2
+        if hasEnvelopes == true { server.cluster.topics["line:*"] = TopicSettings(enveloped: true) }
         guard let cluster else { return }
         server.cluster = .redis(cluster)
         server.cluster.topics["kept:*"] = TopicSettings(history: 10_000)
+        server.cluster.topics["short:*"] = TopicSettings(history: 3)
+        server.cluster.topics["enveloped:*"] = TopicSettings(history: 1000, enveloped: true)
+        server.cluster.topics["line:*"] = TopicSettings(enveloped: true)
         server.cluster.topics["first:*"] = TopicSettings(localFirst: true)
     }
 

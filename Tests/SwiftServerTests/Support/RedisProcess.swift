@@ -34,6 +34,12 @@ final class RedisProcess {
         guard result == 0 else { throw SystemError("starting redis-server", result) }
     }
 
+    /// Starts it after it was killed, without its data.
+    func startEmpty() throws {
+        try FileManager.default.removeItem(atPath: folder.file("appendonlydir"))
+        try start()
+    }
+
     /// Kills it without a chance to save anything.
     func kill() {
         guard pid > 0 else { return }

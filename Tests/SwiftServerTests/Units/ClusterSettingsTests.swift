@@ -68,7 +68,12 @@ import Testing
         #expect(
             isRefused {
                 $0 = .memory
-                $0.topics["a"] = TopicSettings()
+                $0.topics["a"] = TopicSettings(history: 1)
+            })
+        #expect(
+            !isRefused {
+                $0 = .memory
+                $0.topics["a"] = TopicSettings(enveloped: true)
             })
     }
 }

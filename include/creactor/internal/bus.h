@@ -175,7 +175,8 @@ CRE_API void cre_node_stop_receiving(cre_node *node, uint32_t first, uint32_t co
 /** Returns whether a large record was received in part: closing the node now would lose it. */
 CRE_API bool cre_node_receiving(const cre_node *node);
 
-/** Stops (`paused`) and resumes reading from all nodes, also within a record that was received in part. */
+/** Stops (`paused`) and resumes reading from all nodes but the gateway's, also within a record that was
+ * received in part. */
 CRE_API void cre_node_set_paused(cre_node *node, bool paused);
 
 /**

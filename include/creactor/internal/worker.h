@@ -28,11 +28,12 @@ typedef struct cre_topic_rule {
     uint32_t history_count;   /* messages that are kept; 0: none */
     uint32_t history_seconds; /* after the last one */
     bool local_first;         /* this server's subscribers get a message before the cluster does */
+    bool enveloped;           /* clients get a line with the topic and the position before each message */
 } cre_topic_rule;
 
 /** A server's place in a cluster. */
 typedef struct cre_cluster_place {
-    uint32_t gateway; /* the node that is connected with the cluster */
+    uint32_t gateway; /* the node that is connected with the cluster; 0: there is none, only rules */
     uint32_t shards;
     const cre_topic_rule *rules; /* of the rules whose pattern a topic has, the first one holds */
     uint32_t rule_count;
@@ -212,6 +213,10 @@ CRE_NODISCARD CRE_API int cre_worker_join(cre_worker *worker, cre_session sessio
  */
 CRE_NODISCARD CRE_API int cre_worker_ask(cre_worker *worker, uint64_t number, cre_question question,
                                          const cre_slice *parts, int count);
+
+/** Returns the position behind what this worker has sent to the owner of a connection, 0 when it is the
+ * owner: the mark of a cre_recovery. */
+CRE_API uint64_t cre_worker_sent(const cre_worker *worker, cre_session session);
 
 /** BROADCAST: sends a message to all open WebSockets of all owners, otherwise like cre_worker_publish. */
 CRE_API int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,

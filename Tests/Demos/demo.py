@@ -160,11 +160,12 @@ class Lines:
 class WebSocket(Lines):
     """A WebSocket: `receive` returns text, or the code of a close as a number."""
 
-    def __init__(self, port, path="/"):
+    def __init__(self, port, path="/", subprotocol=None):
         super().__init__(port)
         key = base64.b64encode(os.urandom(16)).decode()
         self.send(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode())
+                  f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+                  f"{f'Sec-WebSocket-Protocol: {subprotocol}' if subprotocol else 'X-None: 1'}\r\n\r\n".encode())
         head = self.until(b"\r\n\r\n").decode(errors="replace")
         if not head.startswith("HTTP/1.1 101 "):
             raise ConnectionError(f"no WebSocket: {head.splitlines()[:1]}")

@@ -6,13 +6,16 @@ func serve(_ port: Int, other: Int, redis: String) -> Never {
     server.processName = "cluster"
     server.settings.workerCount = 2
     server.cluster = .redis(redis)
-    server.cluster.topics["room"] = TopicSettings(history: 1000)
+    server.cluster.topics["room"] = TopicSettings(history: 1000, enveloped: true)
 
-    server.onOpen { server, request in server.subscribe(request.fd, to: "room") }
-    server.onMessage { server, frame in
-        // To the subscribers of both servers, in the same order.
-        let result = server.publish("by \(port): \(frame.text)", to: "room")
-        if !result.isAccepted { server.push("not published: \(result)", to: frame.fd) }
+    // To the subscribers of both servers, in the same order, and what a client has missed when it comes back.
+    server.handle("/topics") { request, ws in
+        try await ws.serveTopics { asked in
+            switch asked {
+            case .subscribe(let topic): topic == "room"
+            case .publish(let text, let topic): topic == "room" && text.utf8.count <= 1000
+            }
+        }
     }
     server.onRequest { request, response in
         switch request.path {
@@ -20,9 +23,9 @@ func serve(_ port: Int, other: Int, redis: String) -> Never {
             response.header("Content-Type", "text/html; charset=utf-8")
             response.header("Content-Security-Policy", "default-src 'self'; connect-src ws:")
             response.end(page(port, other))
-        case "/client.js":
+        case "/page.js", "/swiftserver-topics.js":
             response.header("Content-Type", "text/javascript; charset=utf-8")
-            response.end(script)
+            if request.path == "/page.js" { response.end(script) } else { response.sendFile(client) }
         case "/state": response.end("\(server.clusterState.rawValue)\n")
         default:
             response.status(404)

@@ -27,9 +27,10 @@ static const cre_topic_rule rules[] = {
     { .pattern = "first", .local_first = true },
     { .pattern = "short*", .history_count = 3, .history_seconds = 60 },
     { .pattern = "enveloped*", .history_count = 100, .history_seconds = 60, .enveloped = true },
-    { .pattern = "local*", .local_first = true, .enveloped = true }
+    { .pattern = "local*", .local_first = true, .enveloped = true },
+    { .pattern = CRE_TOPIC_USER "kept", .history_count = 10, .history_seconds = 60 }
 };
-static const cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 5 };
+static const cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 6 };
 
 static inline uint64_t milliseconds(void) {
     struct timespec time;

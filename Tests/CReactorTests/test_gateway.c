@@ -39,6 +39,40 @@ TEST(as_many_topics_as_the_owners_have) {
     stop_servers();
 }
 
+/* Messages for a user reach its connections on all servers, and so does their end; messages for all need no
+ * subscription. */
+TEST(users_and_everyone) {
+    static const uint8_t bye[] = { 0x0f, 0xa1, 'b', 'y', 'e' };
+    start_servers(0, 0);
+    for (int i = 0; i < SERVERS; i++) {
+        CHECK_EQ(cre_worker_bind_name(servers[i].worker, servers[i].session, "kept", 4), 0);
+        subscribe_surely(&servers[i], "other");
+    }
+    CHECK_EQ(cre_worker_subscribe(servers[0].worker, servers[0].session, CRE_TOPIC_USER "x", 11, true),
+             CRE_EINVALID);
+    CHECK_EQ(publish(&servers[0], CRE_TOPIC_USER "kept", "not this way", 0), CRE_EINVALID);
+    CHECK_EQ(cre_worker_publish_to_user(servers[0].worker, "kept", 4, CRE_WS_TEXT, "one", 3, 0), 0);
+    for (int i = 0; i < SERVERS; i++)
+        net_ws_expect_text(&servers[i].client, "one");
+    cre_worker *worker = servers[1].worker;
+    const cre_session session = servers[1].session;
+    CHECK_EQ(cre_worker_publish_to_user(worker, "kept", 4, CRE_WS_TEXT, "two", 3, session), 0);
+    net_ws_expect_text(&servers[0].client, "two");
+    CHECK_EQ(cre_worker_broadcast_to_cluster(worker, CRE_WS_TEXT, "them", 4, session), 0);
+    CHECK_EQ(cre_worker_broadcast_to_cluster(worker, CRE_WS_TEXT, "all", 3, 0), 0);
+    CHECK_EQ(cre_worker_broadcast_to_cluster(worker, CRE_WS_CLOSE, bye, sizeof bye, 0), CRE_EINVALID);
+    net_ws_expect_text(&servers[0].client, "them");
+    for (int i = 0; i < SERVERS; i++)
+        net_ws_expect_text(&servers[i].client, "all");
+    /* Unlike messages it is not kept. */
+    CHECK_EQ(cre_worker_publish_to_user(servers[0].worker, "kept", 4, CRE_WS_CLOSE, bye, sizeof bye, 0), 0);
+    for (int i = 0; i < SERVERS; i++) {
+        CHECK_EQ(net_ws_expect_close(&servers[i].client), 4001);
+        CHECK_EQ(atomic_load(&servers[i].host.violations), 0);
+    }
+    stop_servers();
+}
+
 TEST(local_first) {
     start_servers(0, 0);
     subscribe(&servers[0], "first");

@@ -29,21 +29,24 @@ TEST(envelopes) {
         { .opcode = 2, .server = 7 },
         { .opcode = 1, .server = 0xfedcba9876543210u, .session = 42 },
         { .opcode = 2, .server = 1, .delivered = true },
+        { .opcode = 8, .server = 7 },
+        { .opcode = 8, .server = 1, .session = 42 },
     };
-    const size_t sizes[] = { 1, 1, CRE__MAX_ENVELOPE, CRE__MAX_ENVELOPE };
-    for (int i = 0; i < 4; i++) {
+    const size_t sizes[] = { 1, 1, CRE__MAX_ENVELOPE, CRE__MAX_ENVELOPE, 1, CRE__MAX_ENVELOPE };
+    for (int i = 0; i < 6; i++) {
         uint8_t bytes[CRE__MAX_ENVELOPE + 3] = { 0 };
+        const char *message = all[i].opcode == 8 ? "\x0f\xa1z" : "abc";
         cre__envelope got;
         const size_t size = cre__envelope_put(bytes, &all[i]);
         CHECK_EQ(size, sizes[i]);
-        memcpy(bytes + size, "abc", 3);
+        memcpy(bytes + size, message, 3);
         REQUIRE(cre__envelope_read((cre_slice){ bytes, size + 3 }, &got));
         CHECK_EQ(got.opcode, all[i].opcode);
         CHECK_EQ(got.delivered, all[i].delivered);
         CHECK_EQ(got.session, all[i].session);
         CHECK_EQ(got.server, size > 1 ? all[i].server : 0);
         CHECK_EQ(got.message.length, 3);
-        CHECK_MEM(got.message.data, "abc", 3);
+        CHECK_MEM(got.message.data, message, 3);
         for (size_t cut = 0; cut < size; cut++)
             CHECK(!cre__envelope_read((cre_slice){ bytes, cut }, &got));
     }
@@ -57,6 +60,12 @@ TEST(malformed_envelopes) {
                     &envelope));
     CHECK(!read_text("", &envelope));
     CHECK(!read_text("x", &envelope));
+    CHECK(!read_text("c", &envelope));
+    CHECK(!read_text("c\x03\xed", &envelope)); /* 1005 */
+    CHECK(!read_text("c\x0f\xa1\xff", &envelope));
+    CHECK(!read_text("C0123456789abcdef0000000000000001"
+                     "0",
+                     &envelope));
     CHECK(!read_text("T0123456789abcdef0000000000000001"
                      "2hello",
                      &envelope));

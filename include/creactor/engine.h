@@ -253,12 +253,13 @@ CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t po
  * command->length is ignored. Returns 0, or an error, without effect unless noted:
  *
  *   CRE_EGONE                the session has ended, or is closing and no longer takes this command
- *   CRE_ENOT_WEBSOCKET       PUSH, SUBSCRIBE, UNSUBSCRIBE: the connection is no WebSocket
+ *   CRE_ENOT_WEBSOCKET       PUSH, SUBSCRIBE, UNSUBSCRIBE, BIND without an id: the connection is no open
+ *                            WebSocket
  *   CRE_ENOT_STREAM          SEND: the connection is not on a stream port
  *   CRE_ENO_REQUEST          RESPOND and the like: no such request is without an answer
  *   CRE_EQUEUE_FULL          the output queue has no room. A response and the last piece of a body are never
  *                            refused before twice the limit; then the connection is reset
- *   CRE_ESTATE               BIND: the connection has a user id already
+ *   CRE_ESTATE               BIND: the connection has a user already
  *   CRE_ELIMIT               SUBSCRIBE: max_topics or max_subscriptions is reached. SENDTO: more than 1 MiB
  *   CRE_EWS_...              PUSH: what cre_ws_send_check refuses
  *   CRE_EHTTP_INVALID_FIELD  RESPOND, RESPOND_FILE, RESPOND_FOLDER_FILE: a field that may not be sent
@@ -335,7 +336,7 @@ CRE_API int cre_engine_respond_file(cre_engine *engine, cre_session session, uin
 CRE_API int cre_engine_upgrade(cre_engine *engine, cre_session session, const char *subprotocol,
                                const char *fields);
 
-/** BIND: gives the connection the id of its user, once. CRE_EINVALID for id 0. */
+/** BIND: gives the connection the id of its user. CRE_EINVALID for id 0. */
 CRE_API int cre_engine_bind(cre_engine *engine, cre_session session, uint32_t user_id);
 
 /** SUBSCRIBE: subscribes an open WebSocket to a topic of 1 to CRE_MAX_TOPIC bytes. */

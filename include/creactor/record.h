@@ -142,9 +142,11 @@ typedef enum cre_command {
      * with an error page: status 404, 403 when reading is not permitted, 503 when it is not the one that the
      * parts belong to. */
     CRE_COMMAND_RESPOND_FOLDER_FILE = 78,
-    /** Give the connection the id of its user, once. Payload: cre_binding. With CRE_DISPATCH_BY_USER the
-     * worker `user_id % worker_count` gets its events from the next one on; of an HTTP connection, from the
-     * next request when all requests before it are answered. */
+    /** Give the connection its user, if it has none. Payload: cre_binding; without an id followed by the name
+     * of the user, 1 to CRE_MAX_USER bytes, else the name is the id in decimal. An open WebSocket joins the
+     * topic of the user (CRE_TOPIC_USER), another connection when it becomes one; without an id it must be
+     * one. With CRE_DISPATCH_BY_USER the worker `user_id % worker_count` gets its events from the next one
+     * on; of an HTTP connection, from the next request when all requests before it are answered. */
     CRE_COMMAND_BIND = 79,
     /** Send bytes on a stream. Payload: the bytes. */
     CRE_COMMAND_SEND = 80,
@@ -158,16 +160,19 @@ typedef enum cre_command {
     CRE_COMMAND_RESPOND_INTERIM = 82,
 
     /** Subscribe the connection, an open WebSocket, to a topic. Payload: the topic, 1...255 bytes of any
-     * value. A second subscription changes nothing. */
+     * value that do not begin with CRE_TOPIC_RESERVED. A second subscription changes nothing. */
     CRE_COMMAND_SUBSCRIBE = 96,
     /** End the subscription to a topic, if there is one. Payload: the topic. */
     CRE_COMMAND_UNSUBSCRIBE = 97,
     /** Send one message, `opcode` text or binary, to all connections of a topic except `session` (0: to all).
-     * Payload: cre_publishing, the topic, the message. Never CRE_EGONE. */
+     * Payload: cre_publishing, the topic, the message. With opcode close the connections are closed, as by
+     * CLOSE; the message is the payload of a close frame with a code. Never CRE_EGONE. */
     CRE_COMMAND_PUBLISH = 98,
     /** Send one message, `opcode` text or binary, to all open WebSockets of the engine except `session` (0:
      * to all). Payload: the message. Never CRE_EGONE. */
     CRE_COMMAND_BROADCAST = 99,
+    /** End what BIND has begun. The events of the connection stay with their worker. No payload. */
+    CRE_COMMAND_UNBIND = 100,
     /** Subscribe the connection, an open WebSocket, to a topic as a member of it. Payload: cre_joining, the
      * topic, the id, the info. Several connections with the same id are one member, whose last info holds. A
      * second JOIN of a connection replaces its id and info. The member leaves with the subscription. */
@@ -197,7 +202,8 @@ typedef enum cre_message {
      * from CRE_INTEREST_BEGIN to CRE_INTEREST_END. No payload. */
     CRE_MESSAGE_INTERESTS = 166,
     /** A message for the subscribers of all machines, to the gateway. `opcode`, `session` and payload are
-     * those of PUBLISH. CRE_RECORD_DELIVERED: this machine's subscribers have it already. */
+     * those of PUBLISH, or with CRE_TOPIC_ALL those of BROADCAST. CRE_RECORD_DELIVERED: this machine's
+     * subscribers have it already. */
     CRE_MESSAGE_PUBLISH = 167,
     /** A message of the cluster, from the gateway to a process that owns sockets. `opcode` and `session` as
      * in PUBLISH; opcode 0: there is no message, only a position. Payload: cre_delivery, the topic, the
@@ -329,6 +335,14 @@ typedef struct cre_delivery {
 /** The longest id and info of a member of a topic, in bytes. */
 #define CRE_MAX_MEMBER_ID   255u
 #define CRE_MAX_MEMBER_INFO 1024u
+/** The beginning of topics that connections cannot be subscribed to by SUBSCRIBE. */
+#define CRE_TOPIC_RESERVED "$sws:"
+/** The beginning of the topic of a user, before the name: the connections that were given this user. */
+#define CRE_TOPIC_USER "$sws:user:"
+/** The topic of all open WebSockets of all servers of a cluster. */
+#define CRE_TOPIC_ALL "$sws:all"
+/** The longest name of a user, in bytes. */
+#define CRE_MAX_USER 245u
 /** The most topics in one list. */
 #define CRE_MAX_LISTED_TOPICS 200u
 /** The size of the longest list of topics. */
@@ -397,9 +411,9 @@ typedef struct cre_upgrade {
     uint32_t data_length;        /* up to CRE_MAX_USER_DATA */
 } cre_upgrade;
 
-/** Payload of BIND commands. */
+/** Payload of BIND commands, before the name. */
 typedef struct cre_binding {
-    uint32_t user_id; /* not 0 */
+    uint32_t user_id; /* 0: the user has a name only */
     uint32_t reserved;
 } cre_binding;
 

@@ -94,6 +94,9 @@ CRE_NODISCARD CRE_API int cre_ws_unpack(const uint8_t *data, size_t size, cre_ws
 /** Whether a close frame may have this code: 1000-1003, 1007-1014, 3000-4999. */
 CRE_NODISCARD CRE_API bool cre_ws_close_code_valid(unsigned code);
 
+/** Whether this is the payload of a close frame with a code that may be sent, and a valid reason. */
+CRE_NODISCARD CRE_API bool cre_ws_close_payload_valid(const uint8_t *payload, size_t length);
+
 /**
  * Writes the payload of a close frame and returns its size. A reason that does not fit is cut between two
  * code points. Code 1005 (none) and every other invalid code give an empty payload. `reason` is borrowed,

@@ -15,6 +15,11 @@ static inline size_t cre__slices_length(const cre_slice *parts, int count) {
     return length;
 }
 
+/* Whether the bytes are those of a terminated string. */
+static inline bool cre__slice_is(cre_slice slice, const char *text) {
+    return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;
+}
+
 /* Copies the next `size` bytes, which must exist, from the position *offset of the part *part, and moves
  * both. */
 static inline void cre__slices_copy(void *out, size_t size, const cre_slice **part, size_t *offset) {

@@ -4,12 +4,13 @@
 #include <creactor/http_write.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "engine/conn.h"
-#include "engine/dispatch.h"
 #include "engine/heartbeat.h"
 #include "engine/presence.h"
 #include "engine/publish.h"
 #include "engine/response.h"
+#include "engine/user.h"
 #include "net/sockaddr.h"
 
 /* More than any datagram can have; the system knows the limit of each kind. */
@@ -23,12 +24,17 @@
 
 /* ---- payloads ---- */
 
-static int read_binding(cre_slice *parts, int count, uint32_t *user_id) {
+static int read_binding(cre_slice *parts, int count, cre__user *user) {
     cre_binding binding;
-    if (cre__slices_length(parts, count) != sizeof binding) return CRE_EINVALID;
-    cre__slices_take(&binding, sizeof binding, parts, count);
-    *user_id = binding.user_id;
-    return binding.user_id ? 0 : CRE_EINVALID;
+    if (!cre__slices_take(&binding, sizeof binding, parts, count)) return CRE_EINVALID;
+    user->id = binding.user_id;
+    user->length = cre__slices_length(parts, count);
+    if (user->id ? user->length != 0 : !user->length || user->length > CRE_MAX_USER) return CRE_EINVALID;
+    if (user->id)
+        cre__user_set_decimal(user);
+    else
+        cre__slices_take(user->name, user->length, parts, count);
+    return 0;
 }
 
 typedef struct closing_text {
@@ -71,6 +77,10 @@ typedef struct topic_name {
     size_t length;
 } topic_name;
 
+static bool is_reserved(const topic_name *topic) {
+    return cre__topic_is_reserved(topic->bytes, topic->length);
+}
+
 static int take_topic(size_t length, cre_slice *parts, int count, topic_name *topic) {
     topic->length = length;
     bool good = length && length <= CRE_MAX_TOPIC && cre__slices_take(topic->bytes, length, parts, count);
@@ -82,11 +92,24 @@ static int check_message(const cre_record *command, cre_slice *parts, int count)
     return message && cre__slices_length(parts, count) <= MAX_PUBLISHED ? 0 : CRE_EINVALID;
 }
 
-static int read_publishing(const cre_record *command, cre_slice *parts, int count, topic_name *topic) {
+/* The payload of a close frame, with which a topic's connections are closed. */
+static int read_close_frame(cre_slice *parts, int count, closing_text *out) {
+    uint8_t payload[CRE_WS_MAX_CONTROL];
+    const size_t length = cre__slices_length(parts, count);
+    if (length > sizeof payload || !cre__slices_take(payload, length, parts, count) ||
+        !cre_ws_close_payload_valid(payload, length))
+        return CRE_EINVALID;
+    *out = (closing_text){ .closing.code = (uint16_t)(payload[0] << 8 | payload[1]),
+                           .length = length - 2,
+                           .chosen = true };
+    memcpy(out->text, payload + 2, out->length);
+    return 0;
+}
+
+static int read_publishing(cre_slice *parts, int count, topic_name *topic) {
     cre_publishing publishing;
     if (!cre__slices_take(&publishing, sizeof publishing, parts, count)) return CRE_EINVALID;
-    int result = take_topic(publishing.topic_length, parts, count, topic);
-    return result ? result : check_message(command, parts, count);
+    return take_topic(publishing.topic_length, parts, count, topic);
 }
 
 /* ---- checks ---- */
@@ -112,9 +135,9 @@ static int check_closing(const cre_record *command, cre_slice *parts, int count)
 }
 
 static int check_binding(const cre_record *command, cre_slice *parts, int count) {
-    uint32_t user_id;
+    cre__user user;
     (void)command;
-    return read_binding(parts, count, &user_id);
+    return read_binding(parts, count, &user);
 }
 
 static int check_datagram(const cre_record *command, cre_slice *parts, int count) {
@@ -169,7 +192,8 @@ static int check_upgrade(const cre_record *command, cre_slice *parts, int count)
 static int check_topic(const cre_record *command, cre_slice *parts, int count) {
     topic_name topic;
     (void)command;
-    return take_topic(cre__slices_length(parts, count), parts, count, &topic);
+    const int result = take_topic(cre__slices_length(parts, count), parts, count, &topic);
+    return result || !is_reserved(&topic) ? result : CRE_EINVALID;
 }
 
 static int check_joining(const cre_record *command, cre_slice *parts, int count) {
@@ -180,7 +204,11 @@ static int check_joining(const cre_record *command, cre_slice *parts, int count)
 
 static int check_publishing(const cre_record *command, cre_slice *parts, int count) {
     topic_name topic;
-    return read_publishing(command, parts, count, &topic);
+    closing_text text;
+    const int result = read_publishing(parts, count, &topic);
+    if (result) return result;
+    return command->opcode == CRE_WS_CLOSE ? read_close_frame(parts, count, &text)
+                                           : check_message(command, parts, count);
 }
 
 /* ---- the table ---- */
@@ -215,6 +243,7 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(RESUME) = { check_nothing, ANY, CRE_EGONE, 0 },
     RULE(PROTECT) = { check_nothing, ANY, CRE_EGONE, 0 },
     RULE(BIND) = { check_binding, ANY, CRE_EGONE, 0 },
+    RULE(UNBIND) = { check_nothing, ANY, CRE_EGONE, 0 },
     RULE(SENDTO) = { check_datagram, ANY, CRE_EGONE, CRE__COMMAND_WITHOUT_STREAM },
     RULE(SUBSCRIBE) = { check_topic, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
     RULE(JOIN) = { check_joining, WEBSOCKET, CRE_ENOT_WEBSOCKET, 0 },
@@ -246,6 +275,29 @@ int cre__command_fits(const cre__command_rule *rule, int state) {
 
 /* ---- carrying out ---- */
 
+/* Closing a connection may call the application, which may change the topic: its members are listed before.
+ */
+static int close_topic(cre_engine *engine, const topic_name *name, cre_session except, cre_slice *parts,
+                       int count) {
+    closing_text text;
+    const int result = read_close_frame(parts, count, &text);
+    if (result) return result;
+    const cre__topic *topic = cre__topic_find(engine, name->bytes, name->length);
+    if (!topic) return 0;
+    const uint32_t members = topic->count;
+    cre_session *sessions = cre__malloc(members * sizeof *sessions);
+    if (!sessions) return CRE_ENOMEM;
+    for (uint32_t i = 0; i < members; i++)
+        sessions[i] = topic->members[i].conn->stream.session;
+    const cre__closing closing = { text.closing.code, text.text, text.length, text.chosen };
+    for (uint32_t i = 0; i < members; i++) {
+        cre__conn *conn = sessions[i] == except ? NULL : cre__engine_find(engine, sessions[i]);
+        if (conn && conn->stream.accepts_frames) conn->protocol->close(conn, CRE_CLOSED_SERVER, &closing);
+    }
+    cre__free(sessions);
+    return 0;
+}
+
 static int publish(cre_engine *engine, const cre_record *command, cre_slice *parts, int count) {
     cre__topic *topic;
     topic_name name;
@@ -256,7 +308,10 @@ static int publish(cre_engine *engine, const cre_record *command, cre_slice *par
         topic = cre__topic_everyone(engine);
         if (!topic) return CRE_ENOMEM;
     } else {
-        result = read_publishing(command, parts, count, &name);
+        result = read_publishing(parts, count, &name);
+        if (!result && command->opcode == CRE_WS_CLOSE)
+            return close_topic(engine, &name, command->session, parts, count);
+        if (!result) result = check_message(command, parts, count);
         if (result) return result;
         topic = cre__topic_find(engine, name.bytes, name.length);
         if (!topic) return 0; /* nobody has subscribed */
@@ -274,6 +329,7 @@ static int send_datagram(cre_engine *engine, const cre_record *command, cre_slic
 static int subscribe(cre__conn *conn, const cre_record *command, cre_slice *parts, int count) {
     topic_name topic;
     int result = take_topic(cre__slices_length(parts, count), parts, count, &topic);
+    if (!result && is_reserved(&topic)) result = CRE_EINVALID;
     if (result) return result;
     if (command->kind == CRE_COMMAND_SUBSCRIBE) return cre__topic_subscribe(conn, topic.bytes, topic.length);
     cre__topic_unsubscribe(conn, topic.bytes, topic.length);
@@ -295,9 +351,9 @@ static int close_conn(cre__conn *conn, cre_slice *parts, int count) {
 }
 
 static int bind_user(cre__conn *conn, cre_slice *parts, int count) {
-    uint32_t user_id;
-    int result = read_binding(parts, count, &user_id);
-    return result ? result : cre__dispatch_bind(conn, user_id);
+    cre__user user;
+    const int result = read_binding(parts, count, &user);
+    return result ? result : cre__user_bind(conn, &user);
 }
 
 /* The owner of the connection and the application pause independently of each other. */
@@ -315,6 +371,7 @@ static int run_on(cre__conn *conn, const cre_record *command, cre_slice *parts, 
                   cre__policy policy) {
     switch (command->kind) {
     case CRE_COMMAND_BIND: return bind_user(conn, parts, count);
+    case CRE_COMMAND_UNBIND: cre__user_unbind(conn); return 0;
     case CRE_COMMAND_CLOSE: return close_conn(conn, parts, count);
     case CRE_COMMAND_RESET: CRE__RESET(conn, .reason = CRE_CLOSED_SERVER); return 0;
     case CRE_COMMAND_PROTECT: cre__heartbeat_protect(conn, command->opcode); return 0;

@@ -105,14 +105,12 @@ void cre__dispatch_count(const cre_engine *engine, uint16_t worker, int change) 
     atomic_fetch_add_explicit(&engine->table->memory->loads[worker], (uint32_t)change, memory_order_relaxed);
 }
 
-int cre__dispatch_bind(cre__conn *conn, uint32_t user_id) {
+void cre__dispatch_bind(cre__conn *conn, uint32_t user_id) {
     const cre_engine *engine = cre__conn_engine(conn);
-    if (conn->stream.user_id) return CRE_ESTATE;
     conn->stream.user_id = user_id;
     atomic_store_explicit(cre__table_user(engine->table, conn->stream.session), user_id,
                           memory_order_relaxed);
-    conn->stream.moves = engine->config.dispatch == CRE_DISPATCH_BY_USER;
-    return 0;
+    conn->stream.moves = user_id && engine->config.dispatch == CRE_DISPATCH_BY_USER;
 }
 
 void cre__dispatch_move(cre__conn *conn) {

@@ -11,8 +11,8 @@ bool cre__dispatch_datagram(const cre_engine *engine, uint16_t port, cre_address
                             size_t length);
 /* Connections of a worker came (1) or went (-1). */
 void cre__dispatch_count(const cre_engine *engine, uint16_t worker, int change);
-/* Gives the connection the id of its user, once. */
-int cre__dispatch_bind(cre__conn *conn, uint32_t user_id);
+/* Gives the connection the id of its user; 0: none any more. */
+void cre__dispatch_bind(cre__conn *conn, uint32_t user_id);
 /* The next event is the first for the worker of the connection's user. */
 void cre__dispatch_move(cre__conn *conn);
 

@@ -52,6 +52,7 @@ typedef struct cre__identities {
 typedef struct cre__topics {
     struct cre__topic **buckets;
     uint32_t count, mask;
+    uint32_t users; /* of the topics: those of users */
     uint64_t seed;
     cre__identities identities;
     struct cre__topic *everyone;           /* all open WebSockets; NULL until the first broadcast */

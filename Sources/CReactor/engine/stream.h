@@ -42,6 +42,7 @@ typedef struct cre__stream {
     bool protected : 1;        /* excepted from the heartbeat */
     bool accepts_frames : 1;   /* an open WebSocket whose closing handshake has not begun */
     bool fragmented : 1;       /* a pushed message is between two of its fragments */
+    bool has_user : 1;         /* it is in the topic of its user */
     bool deferred_publish : 1; /* published messages wait for the last fragment of a pushed one */
 } cre__stream;
 

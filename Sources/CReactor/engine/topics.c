@@ -66,6 +66,11 @@ static void free_topic(cre__topic *topic) {
     cre__free(topic);
 }
 
+static bool is_of_user(const cre__topic *topic) {
+    const size_t size = sizeof CRE_TOPIC_USER - 1;
+    return topic->name_length > size && memcmp(topic->name, CRE_TOPIC_USER, size) == 0;
+}
+
 static void report(cre_engine *engine, const cre__topic *topic, bool exists) {
     const cre_engine_config *config = &engine->config;
     if (config->on_topic) config->on_topic(config->context, topic->name, topic->name_length, exists);
@@ -73,7 +78,6 @@ static void report(cre_engine *engine, const cre__topic *topic, bool exists) {
 
 static int make_topic(cre_engine *engine, const void *name, size_t length, cre__topic **out) {
     cre__topics *topics = &engine->topics;
-    if (topics->count >= engine->config.max_topics) return CRE_ELIMIT;
     if (!topics->seed) topics->seed = (uint64_t)(uintptr_t)engine ^ uv_hrtime() * 0x9E3779B97F4A7C15u;
     if (!grow_table(topics)) return CRE_ENOMEM;
     cre__topic *topic = new_topic(name, length);
@@ -82,6 +86,7 @@ static int make_topic(cre_engine *engine, const void *name, size_t length, cre__
     topic->next = topics->buckets[topic->hash & topics->mask];
     topics->buckets[topic->hash & topics->mask] = topic;
     engine->stats.topics = ++topics->count;
+    topics->users += is_of_user(topic);
     engine->rare_changed = true;
     report(engine, topic, true);
     *out = topic;
@@ -97,6 +102,7 @@ static void free_if_empty(cre_engine *engine, cre__topic *topic) {
         link = &(*link)->next;
     *link = topic->next;
     engine->stats.topics = --topics->count;
+    topics->users -= is_of_user(topic);
     engine->rare_changed = true;
     report(engine, topic, false);
     free_topic(topic);
@@ -169,6 +175,16 @@ static void part(cre__conn *conn, uint32_t at) {
     free_if_empty(cre__conn_engine(conn), topic);
 }
 
+/* `topic`: NULL if there is none of this name. */
+static int enter(cre__conn *conn, cre__topic *topic, const void *name, size_t length) {
+    cre_engine *engine = cre__conn_engine(conn);
+    int result = topic ? 0 : make_topic(engine, name, length, &topic);
+    if (result) return result;
+    result = join(conn, topic);
+    if (result) free_if_empty(engine, topic);
+    return result;
+}
+
 int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length) {
     cre_engine *engine = cre__conn_engine(conn);
     if (!conn->stream.accepts_frames) return CRE_EGONE;
@@ -176,12 +192,27 @@ int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length) {
     if (topic && cre__topic_member(conn, topic)) return 0;
     uint32_t own = conn->stream.subscriptions ? conn->stream.subscriptions->count : 0;
     if (own && engine->topics.everyone) own--; /* a place among everyone does not count */
+    if (conn->stream.has_user) own--;          /* neither does its user */
     if (own >= engine->config.max_subscriptions) return CRE_ELIMIT;
-    int result = topic ? 0 : make_topic(engine, name, length, &topic);
-    if (result) return result;
-    result = join(conn, topic);
-    if (result) free_if_empty(engine, topic);
+    if (!topic && engine->topics.count - engine->topics.users >= engine->config.max_topics) return CRE_ELIMIT;
+    return enter(conn, topic, name, length);
+}
+
+int cre__topic_join_user(cre__conn *conn, const void *name, size_t length) {
+    const int result = enter(conn, cre__topic_find(cre__conn_engine(conn), name, length), name, length);
+    if (!result) conn->stream.has_user = true;
     return result;
+}
+
+void cre__topic_leave_user(cre__conn *conn) {
+    const cre__subscriptions *list = conn->stream.subscriptions;
+    if (!conn->stream.has_user) return;
+    conn->stream.has_user = false;
+    uint32_t at = 0;
+    while (!is_of_user(list->items[at].topic))
+        at++;
+    cre__publish_settle(conn);
+    part(conn, at);
 }
 
 void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length) {
@@ -198,6 +229,7 @@ void cre__topics_leave(cre__conn *conn) {
         part(conn, conn->stream.subscriptions->count - 1);
     cre__free(conn->stream.subscriptions);
     conn->stream.subscriptions = NULL;
+    conn->stream.has_user = false;
 }
 
 /* ---- everyone ---- */

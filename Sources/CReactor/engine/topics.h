@@ -40,6 +40,10 @@ cre__member *cre__topic_member(cre__conn *conn, const cre__topic *topic);
 int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length);
 void cre__topic_unsubscribe(cre__conn *conn, const void *name, size_t length);
 
+/* Joins the topic of a user, without a limit; the connection is in none. Leaves it again. */
+int cre__topic_join_user(cre__conn *conn, const void *name, size_t length);
+void cre__topic_leave_user(cre__conn *conn);
+
 /* The connection's WebSocket was opened. False: no memory. */
 bool cre__topics_opened(cre__conn *conn);
 /* Writes a list (cre_topic_list) to `list`, which has CRE_TOPIC_LIST_BYTES. Returns its length. */

@@ -1,6 +1,17 @@
 #include "gateway/envelope.h"
 
-enum { TEXT = 1, BINARY = 2, HEX = 16 };
+#include <creactor/websocket_frame.h>
+
+enum { HEX = 16 };
+
+/* The first byte of an envelope; in upper case that of one with a server. */
+static uint8_t kind_of(uint8_t opcode) {
+    return opcode == CRE_WS_TEXT ? 't' : opcode == CRE_WS_BINARY ? 'b' : 'c';
+}
+
+static uint8_t opcode_of(uint8_t kind) {
+    return kind == 't' ? CRE_WS_TEXT : kind == 'b' ? CRE_WS_BINARY : kind == 'c' ? CRE_WS_CLOSE : 0;
+}
 
 static void put_hex(uint8_t *out, uint64_t number) {
     for (int i = HEX; i--; number >>= 4)
@@ -17,10 +28,15 @@ static bool read_hex(const uint8_t *text, uint64_t *out) {
     return true;
 }
 
+bool cre__envelope_takes(uint8_t opcode, cre_slice message) {
+    if (opcode == CRE_WS_CLOSE) return cre_ws_close_payload_valid(message.data, message.length);
+    return opcode == CRE_WS_TEXT || opcode == CRE_WS_BINARY;
+}
+
 size_t cre__envelope_put(uint8_t out[CRE__MAX_ENVELOPE], const cre__envelope *envelope) {
-    out[0] = envelope->opcode == TEXT ? 't' : 'b';
+    out[0] = kind_of(envelope->opcode);
     if (!envelope->session && !envelope->delivered) return 1;
-    out[0] = envelope->opcode == TEXT ? 'T' : 'B';
+    out[0] -= 'a' - 'A';
     put_hex(out + 1, envelope->server);
     put_hex(out + 1 + HEX, envelope->session);
     out[1 + 2 * HEX] = envelope->delivered ? '1' : '0';
@@ -31,11 +47,12 @@ bool cre__envelope_read(cre_slice bytes, cre__envelope *envelope) {
     *envelope = (cre__envelope){ 0 };
     if (!bytes.length) return false;
     const uint8_t kind = *bytes.data;
-    const bool extended = kind == 'T' || kind == 'B';
+    const bool extended = kind >= 'A' && kind <= 'Z';
     const size_t size = extended ? CRE__MAX_ENVELOPE : 1;
-    if ((!extended && kind != 't' && kind != 'b') || bytes.length < size) return false;
-    envelope->opcode = kind == 't' || kind == 'T' ? TEXT : BINARY;
+    envelope->opcode = opcode_of(kind | ('a' - 'A'));
+    if (!envelope->opcode || bytes.length < size) return false;
     envelope->message = (cre_slice){ bytes.data + size, bytes.length - size };
+    if (!cre__envelope_takes(envelope->opcode, envelope->message)) return false;
     if (!extended) return true;
     const uint8_t delivered = bytes.data[1 + 2 * HEX];
     envelope->delivered = delivered == '1';

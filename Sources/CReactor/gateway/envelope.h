@@ -2,7 +2,8 @@
  *
  *   't' message                                     text
  *   'b' message                                     binary
- *   'T' or 'B' server session delivered message     of a server whose subscribers are treated specially:
+ *   'c' payload of a close frame                    closes the connections
+ *   'T', 'B' or 'C' server session delivered message     of a server whose subscribers are treated specially:
  *        `session`, one of its connections, does not get it, or with '1' none of them, since they have it;
  *        `server` and `session` are 16 hexadecimal digits each, `delivered` is '0' or '1'
  */
@@ -16,12 +17,15 @@
 enum { CRE__MAX_ENVELOPE = 34 };
 
 typedef struct cre__envelope {
-    uint8_t opcode;   /* text or binary, of cre_ws_opcode */
+    uint8_t opcode;   /* text, binary or close, of cre_ws_opcode */
     bool delivered;   /* the subscribers of `server` have the message */
     uint64_t server;  /* 0: any */
     uint64_t session; /* a connection of `server`; 0: none */
     cre_slice message;
 } cre__envelope;
+
+/* Whether there may be an envelope of this message. */
+bool cre__envelope_takes(uint8_t opcode, cre_slice message);
 
 /* Writes the envelope in front of a message. Returns its length. */
 size_t cre__envelope_put(uint8_t out[CRE__MAX_ENVELOPE], const cre__envelope *envelope);

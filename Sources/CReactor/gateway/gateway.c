@@ -90,9 +90,11 @@ static int start_cluster(cre_gateway *gateway) {
                                          .context = gateway,
                                          .tls = config->tls,
                                          .waits = 1 };
+    const cre_slice all = { (const uint8_t *)CRE_TOPIC_ALL, sizeof CRE_TOPIC_ALL - 1 };
     const int result = cre_cluster_create(gateway->loop, &cluster, &gateway->cluster);
-    if (!result) gateway->broker = cre_cluster_broker(gateway->cluster);
-    return result;
+    if (result) return result;
+    gateway->broker = cre_cluster_broker(gateway->cluster);
+    return cre_broker_subscribe(gateway->broker, all, (cre_broker_history){ 0 });
 }
 
 static int open_node(cre_gateway *gateway) {

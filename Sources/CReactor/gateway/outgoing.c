@@ -123,9 +123,9 @@ int cre__gateway_publish(cre_gateway *gateway, uint32_t from, const cre_record *
     const size_t head = sizeof publishing + publishing.topic_length;
     if (!publishing.topic_length || publishing.topic_length > CRE_MAX_TOPIC || head > record->length)
         return CRE_EINVALID;
-    if (record->opcode != 1 && record->opcode != 2) return CRE_EINVALID;
     const cre_slice topic = { payload + sizeof publishing, publishing.topic_length };
     const cre_slice message = { payload + head, record->length - head };
+    if (!cre__envelope_takes(record->opcode, message)) return CRE_EINVALID;
     const cre__envelope envelope = { .opcode = record->opcode,
                                      .delivered = record->flags & CRE_RECORD_DELIVERED,
                                      .server = gateway->server,
@@ -133,7 +133,8 @@ int cre__gateway_publish(cre_gateway *gateway, uint32_t from, const cre_record *
     uint8_t bytes[CRE__MAX_ENVELOPE];
     const cre_slice front = { bytes, cre__envelope_put(bytes, &envelope) };
     const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, topic.data, topic.length);
-    if (rule && rule->history_count) {
+    /* Who comes back later is not to be closed again. */
+    if (rule && rule->history_count && record->opcode != CRE_WS_CLOSE) {
         const cre_broker_history history = { rule->history_count, rule->history_seconds };
         publish_kept(gateway, from, topic, front, message, history);
     } else {

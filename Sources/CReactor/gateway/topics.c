@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/slices.h"
 #include "gateway/envelope.h"
 #include "gateway/gateway_internal.h"
 #include "runtime/client_envelope.h"
@@ -27,34 +28,37 @@ static void send_to(cre_gateway *gateway, uint32_t owner, const cre_record *reco
     if (record->opcode) cre__gateway_count(result ? &gateway->shown->skipped : &gateway->shown->delivered, 1);
 }
 
-/* Sends a message, or with opcode 0 only the position, to the owners that want the topic. */
+/* Sends a message, or with opcode 0 only the position, to the owners that want the topic; NULL: to all
+ * owners, for all of their WebSockets. */
 static void deliver(cre_gateway *gateway, const cre__want *want, cre_broker_position position,
                     const cre__envelope *envelope, bool is_own) {
-    const cre_slice name = cre__want_name(&gateway->wants, want);
+    const cre_slice name = want ? cre__want_name(&gateway->wants, want)
+                                : (cre_slice){ (const uint8_t *)CRE_TOPIC_ALL, sizeof CRE_TOPIC_ALL - 1 };
     const cre_delivery delivery = { .position = shown_position(position),
                                     .topic_length = (uint16_t)name.length };
     const cre_record record = { .kind = CRE_MESSAGE_DELIVER,
                                 .opcode = envelope->opcode,
                                 .session = is_own ? envelope->session : 0 };
     uint8_t front[CRE__MAX_CLIENT_ENVELOPE];
-    const size_t front_length =
-        want->enveloped && envelope->opcode ? cre__client_envelope_put(front, name, delivery.position) : 0;
+    const bool enveloped = want && want->enveloped && envelope->opcode && envelope->opcode != CRE_WS_CLOSE;
+    const size_t front_length = enveloped ? cre__client_envelope_put(front, name, delivery.position) : 0;
     const cre_slice parts[] = {
         { (const uint8_t *)&delivery, sizeof delivery }, name, { front, front_length }, envelope->message
     };
     for (uint32_t owner = 0; owner < gateway->config.owner_count; owner++)
-        if (want->expected || want->bits[owner / BITS] >> owner % BITS & 1)
+        if (!want || want->expected || want->bits[owner / BITS] >> owner % BITS & 1)
             send_to(gateway, owner, &record, parts, 4);
 }
 
 void cre__gateway_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
     cre_gateway *gateway = context;
-    cre__want *want = cre__wants_find(&gateway->wants, topic);
-    if (!want) return;
-    if (position.epoch) want->position = position;
+    const bool to_all = cre__slice_is(topic, CRE_TOPIC_ALL);
+    cre__want *want = to_all ? NULL : cre__wants_find(&gateway->wants, topic);
+    if (!want && !to_all) return;
+    if (want && position.epoch) want->position = position;
     cre__envelope envelope;
     cre__gateway_count(&gateway->shown->received, 1);
-    if (!cre__envelope_read(payload, &envelope)) {
+    if (!cre__envelope_read(payload, &envelope) || (to_all && envelope.opcode == CRE_WS_CLOSE)) {
         cre__gateway_count(&gateway->shown->invalid, 1);
         return;
     }

@@ -3,6 +3,7 @@
 
 #include <creactor/error.h>
 
+#include "core/slices.h"
 #include "engine/command.h"
 #include "engine/presence.h"
 
@@ -77,13 +78,16 @@ static int deliver(cre_engine *engine, const cre_record *record, uint8_t *payloa
     const cre_slice parts[] = { { (const uint8_t *)&publishing, sizeof publishing },
                                 topic,
                                 { payload + head, record->length - head } };
-    const cre_record command = { .kind = CRE_COMMAND_PUBLISH,
+    const bool to_all = cre__slice_is(topic, CRE_TOPIC_ALL);
+    const cre_record command = { .kind = to_all ? CRE_COMMAND_BROADCAST : CRE_COMMAND_PUBLISH,
                                  .opcode = record->opcode,
                                  .session = record->session };
-    const int result = record->opcode ? cre__command_check(&command, parts, 3) : 0;
+    const cre_slice *payload_parts = to_all ? parts + 2 : parts;
+    const int count = to_all ? 1 : 3;
+    const int result = record->opcode ? cre__command_check(&command, payload_parts, count) : 0;
     if (result) return result;
-    const bool is_new = cre__topic_advance(engine, topic, delivery.position);
-    if (is_new && record->opcode) cre__command_accepted(engine, &command, parts, 3);
+    const bool is_new = to_all || cre__topic_advance(engine, topic, delivery.position);
+    if (is_new && record->opcode) cre__command_accepted(engine, &command, payload_parts, count);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/shard.h"
+#include "engine/user.h"
 #include "runtime/client_envelope.h"
 #include "runtime/worker_internal.h"
 
@@ -16,6 +17,7 @@ const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const vo
         size_t size = strlen(pattern);
         const bool open = size && pattern[size - 1] == '*';
         size -= open;
+        if (cre__topic_is_reserved(topic, length) && !cre__topic_is_reserved(pattern, size)) continue;
         if ((open ? length >= size : length == size) && memcmp(topic, pattern, size) == 0)
             return &place->rules[i];
     }
@@ -39,6 +41,34 @@ int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *to
     return result;
 }
 
+static int bind_user(cre_worker *worker, cre_session session, uint32_t id, const cre__user *user) {
+    uint8_t topic[CRE_MAX_TOPIC];
+    const cre_record command = { .kind = CRE_COMMAND_BIND, .session = session };
+    const cre_binding binding = { .user_id = id };
+    const cre_slice parts[] = { { (const uint8_t *)&binding, sizeof binding }, { user->name, user->length } };
+    const int result = cre_worker_command(worker, &command, parts, id ? 1 : 2);
+    if (!result) cre__worker_expect(worker, session, topic, cre__user_topic(topic, user->name, user->length));
+    return result;
+}
+
+int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t user_id) {
+    cre__user user = { .id = user_id };
+    cre__user_set_decimal(&user);
+    return user_id ? bind_user(worker, session, user_id, &user) : CRE_EINVALID;
+}
+
+int cre_worker_bind_name(cre_worker *worker, cre_session session, const void *name, size_t length) {
+    cre__user user = { .length = length };
+    if (!length || length > CRE_MAX_USER) return CRE_EINVALID;
+    memcpy(user.name, name, length);
+    return bind_user(worker, session, 0, &user);
+}
+
+int cre_worker_unbind(cre_worker *worker, cre_session session) {
+    const cre_record command = { .kind = CRE_COMMAND_UNBIND, .session = session };
+    return cre_worker_command(worker, &command, NULL, 0);
+}
+
 static bool takes_no_more(const cre_worker *worker, cre_slice topic) {
     const cre__bus_control *control = worker->config.bus->control;
     const uint64_t full = atomic_load_explicit(&control->full_shards, memory_order_relaxed);
@@ -51,7 +81,8 @@ static bool takes_no_more(const cre_worker *worker, cre_slice topic) {
 /* Publishes on this server, without a position. */
 static int publish_here(cre_worker *worker, const cre_record *command, const cre_slice *parts,
                         const cre_topic_rule *rule) {
-    if (!rule || !rule->enveloped) return cre_worker_command(worker, command, parts, 3);
+    if (!rule || !rule->enveloped || command->opcode == CRE_WS_CLOSE)
+        return cre_worker_command(worker, command, parts, 3);
     uint8_t front[CRE__MAX_CLIENT_ENVELOPE];
     const size_t length = cre__client_envelope_put(front, parts[1], (cre_topic_position){ 0 });
     const cre_slice enveloped[] = { parts[0], parts[1], { front, length }, parts[2] };
@@ -75,9 +106,8 @@ static int publish_in_cluster(cre_worker *worker, cre_record *command, const cre
     return sent == CRE_ELINK_FULL ? CRE_EBROKER_UNAVAILABLE : sent ? sent : result;
 }
 
-int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
-                       const void *data, size_t length, cre_session except) {
-    if (!topic_length || topic_length > CRE_MAX_TOPIC) return CRE_EINVALID;
+static int publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
+                   const void *data, size_t length, cre_session except) {
     cre_record command = { .kind = CRE_COMMAND_PUBLISH, .opcode = opcode, .session = except };
     cre_publishing publishing = { .topic_length = (uint16_t)topic_length };
     cre_slice parts[] = { { (const uint8_t *)&publishing, sizeof publishing },
@@ -86,6 +116,28 @@ int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_lengt
     if (__builtin_expect(worker->config.cluster != NULL, 0))
         return publish_in_cluster(worker, &command, parts);
     return cre_worker_command(worker, &command, parts, 3);
+}
+
+int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
+                       const void *data, size_t length, cre_session except) {
+    if (!topic_length || topic_length > CRE_MAX_TOPIC || cre__topic_is_reserved(topic, topic_length))
+        return CRE_EINVALID;
+    return publish(worker, topic, topic_length, opcode, data, length, except);
+}
+
+int cre_worker_publish_to_user(cre_worker *worker, const void *name, size_t name_length, uint8_t opcode,
+                               const void *data, size_t length, cre_session except) {
+    uint8_t topic[CRE_MAX_TOPIC];
+    if (!name_length || name_length > CRE_MAX_USER) return CRE_EINVALID;
+    return publish(worker, topic, cre__user_topic(topic, name, name_length), opcode, data, length, except);
+}
+
+int cre_worker_broadcast_to_cluster(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
+                                    cre_session except) {
+    const cre_cluster_place *cluster = worker->config.cluster;
+    if (!cluster || !cluster->gateway) return cre_worker_broadcast(worker, opcode, data, length, except);
+    if (opcode != CRE_WS_TEXT && opcode != CRE_WS_BINARY) return CRE_EINVALID;
+    return publish(worker, CRE_TOPIC_ALL, sizeof CRE_TOPIC_ALL - 1, opcode, data, length, except);
 }
 
 int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,

@@ -430,6 +430,8 @@ static int send_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
                                                  : cre__worker_send(worker, owner, command, parts, count);
     if (!result && (command->kind == CRE_COMMAND_CLOSE || command->kind == CRE_COMMAND_RESET))
         show_closing(worker, command->session);
+    if (!result && command->kind == CRE_COMMAND_UNBIND)
+        atomic_store_explicit(cre__table_user(worker->table, command->session), 0, memory_order_relaxed);
     /* Without its end a response would keep its client waiting for ever. That it is cut off a reset says. */
     if (result && command->kind == CRE_COMMAND_RESPOND_BODY && (command->flags & CRE_RECORD_FINAL)) {
         cre_record reset = { .kind = CRE_COMMAND_RESET, .session = command->session };
@@ -499,13 +501,6 @@ int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to,
     cre_record command = { .kind = CRE_COMMAND_SENDTO, .flags = cre_record_port_flags(port) };
     cre_slice parts[] = { { (const uint8_t *)to, sizeof *to }, { data, length } };
     return cre_worker_command(worker, &command, parts, 2);
-}
-
-int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t user_id) {
-    cre_record command = { .kind = CRE_COMMAND_BIND, .session = session };
-    cre_binding binding = { .user_id = user_id };
-    cre_slice part = { (const uint8_t *)&binding, sizeof binding };
-    return cre_worker_command(worker, &command, &part, 1);
 }
 
 int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,

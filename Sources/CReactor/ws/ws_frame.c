@@ -73,6 +73,12 @@ bool cre_ws_close_code_valid(unsigned code) {
     return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
 }
 
+bool cre_ws_close_payload_valid(const uint8_t *payload, size_t length) {
+    return length >= 2 && length <= CRE_WS_MAX_CONTROL &&
+           cre_ws_close_code_valid((unsigned)payload[0] << 8 | payload[1]) &&
+           cre_utf8_valid(payload + 2, length - 2);
+}
+
 size_t cre_ws_close_payload(uint8_t out[CRE_WS_MAX_CONTROL], uint16_t code, const char *reason,
                             size_t reason_length) {
     if (!cre_ws_close_code_valid(code)) return 0;

@@ -16,6 +16,8 @@ public struct Cluster: Sendable {
     public var tls = ClientTLS()
     /// The settings of topics, by pattern.
     public var topics = TopicPatterns()
+    /// The settings of messages for users, ``WebSocketServer/push(_:toUser:except:)-(String,_,_)``.
+    public var users = TopicSettings()
     /// The beginning of all keys and channels in Redis, 1 to 32 bytes without braces. Servers with different prefixes
     /// share a Redis without meeting. Default: "sws".
     public var prefix = "sws"
@@ -67,6 +69,9 @@ public struct Cluster: Sendable {
             guard topics.longestHistory == 0 else {
                 throw .setting("cluster.topics: a history needs a cluster, such as .redis(\"redis://127.0.0.1\")")
             }
+            guard users == TopicSettings() else {
+                throw .setting("cluster.users needs a cluster, such as .redis(\"redis://127.0.0.1\")")
+            }
             return
         }
         guard urls.count <= Cluster.mostShards else {
@@ -83,6 +88,7 @@ public struct Cluster: Sendable {
             throw .setting("cluster.maxQueue must be 64 KiB to 1 GiB, got \(maxQueue) bytes")
         }
         try topics.check()
+        try users.check("cluster.users")
     }
 
     func redisURLs() throws(ServerError) -> [RedisURL] {

@@ -10,7 +10,8 @@ internal import CReactorInternal
     /// `nil` without a cluster and rules. Without a gateway there are only rules.
     init?(_ cluster: Cluster, gateway: Int?) {
         guard gateway != nil || !cluster.topics.isEmpty else { return nil }
-        let ordered = cluster.topics.ordered
+        let users = gateway == nil ? [] : [(pattern: "\(CRE_TOPIC_USER)*", settings: cluster.users)]
+        let ordered = users + cluster.topics.ordered
         let table = UnsafeMutablePointer<cre_topic_rule>.allocate(capacity: max(1, ordered.count))
         for (index, rule) in ordered.enumerated() {
             let settings = rule.settings

@@ -28,6 +28,18 @@ public struct TopicSettings: Sendable, Hashable {
         isLocalFirst = localFirst
         isEnveloped = enveloped
     }
+
+    func check(_ name: String) throws(ServerError) {
+        guard (0...10_000).contains(history) else {
+            throw .setting("\(name).history must be 0...10,000, got \(history)")
+        }
+        guard historyAge >= .seconds(1), historyAge <= .seconds(30 * 86_400) else {
+            throw .setting("\(name).historyAge must be 1 second to 30 days, got \(historyAge)")
+        }
+        guard history == 0 || !isLocalFirst else {
+            throw .setting("\(name): isLocalFirst must be false with a history, whose order holds for all servers")
+        }
+    }
 }
 
 /// The settings of topics, by pattern: a name, or `*` behind the beginning of names. Of several patterns that a topic
@@ -64,15 +76,10 @@ public struct TopicPatterns: Sendable {
             guard (1...255).contains(pattern.utf8.count), !pattern.utf8.contains(0) else {
                 throw .setting("\(name): a pattern must be 1 to 255 bytes")
             }
-            guard (0...10_000).contains(topic.history) else {
-                throw .setting("\(name).history must be 0...10,000, got \(topic.history)")
+            guard !Audience.isReserved(pattern) else {
+                throw .setting("\(name): topics that begin with \"$sws:\" are reserved")
             }
-            guard topic.historyAge >= .seconds(1), topic.historyAge <= .seconds(30 * 86_400) else {
-                throw .setting("\(name).historyAge must be 1 second to 30 days, got \(topic.historyAge)")
-            }
-            guard topic.history == 0 || !topic.isLocalFirst else {
-                throw .setting("\(name): isLocalFirst must be false with a history, whose order holds for all servers")
-            }
+            try topic.check(name)
         }
     }
 }

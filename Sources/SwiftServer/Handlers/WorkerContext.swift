@@ -170,17 +170,15 @@ internal import Glibc
         return .queued
     }
 
-    /// Publishes to a topic, or with `nil` to all open WebSockets.
+    /// Publishes a message; with opcode close, the payload of a close frame, it disconnects a user.
     func publish(
-        _ topic: String?, _ bytes: UnsafeRawBufferPointer, _ opcode: Opcode, except: ConnectionID?
+        _ audience: Audience, _ bytes: UnsafeRawBufferPointer, _ opcode: Opcode, except: ConnectionID?
     ) -> PushResult {
-        guard !isHere else { return unsafe link.publish(topic, opcode, bytes, except: except) }
-        guard opcode == .text || opcode == .binary, topic.map({ (1...255).contains($0.utf8.count) }) ?? true else {
-            return .invalid
-        }
+        guard !isHere else { return unsafe link.publish(audience, opcode, bytes, except: except) }
+        guard opcode == .text || opcode == .binary || opcode == .close, audience.isValid else { return .invalid }
         let copy = unsafe [UInt8](bytes)
         loop.post { [link] in
-            unsafe copy.withUnsafeBytes { _ = unsafe link.publish(topic, opcode, $0, except: except) }
+            unsafe copy.withUnsafeBytes { _ = unsafe link.publish(audience, opcode, $0, except: except) }
         }
         return .queued
     }
@@ -189,7 +187,7 @@ internal import Glibc
         guard !isHere else { return link.subscribe(fd, topic, isSubscribed) }
         guard bus.exists(fd) else { return .closed }
         guard bus.isOpen(fd) else { return .notWebSocket }
-        guard (1...255).contains(topic.utf8.count) else { return .invalid }
+        guard Audience.topic(topic).isValid else { return .invalid }
         loop.post { [link] in _ = link.subscribe(fd, topic, isSubscribed) }
         return .queued
     }
@@ -259,6 +257,22 @@ internal import Glibc
         guard let info = info(fd) else { return .closed }
         guard info.userID == nil else { return .bound }
         loop.post { [self] in if isOpen { _ = bind(fd, to: user) } }
+        return .queued
+    }
+
+    func bind(_ fd: ConnectionID, to user: String) -> CommandResult {
+        if isHere { return link.bind(fd, to: user) }
+        guard bus.exists(fd) else { return .closed }
+        guard bus.isOpen(fd) else { return .notWebSocket }
+        guard Audience.user(user).isValid else { return .invalid }
+        loop.post { [link] in _ = link.bind(fd, to: user) }
+        return .queued
+    }
+
+    func unbind(_ fd: ConnectionID) -> CommandResult {
+        if isHere { return link.unbind(fd) }
+        guard bus.exists(fd) else { return .closed }
+        loop.post { [link] in _ = link.unbind(fd) }
         return .queued
     }
 

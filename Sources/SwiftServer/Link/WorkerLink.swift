@@ -142,6 +142,22 @@ internal import CReactorInternal
         CommandResult(unsafe cre_worker_bind(raw, fd.rawValue, user), local: owns(fd))
     }
 
+    /// Gives the connection a user without a number.
+    func bind(_ fd: ConnectionID, to user: String) -> CommandResult {
+        var user = user
+        let isLocal = owns(fd)
+        return user.withUTF8 {
+            CommandResult(
+                unsafe cre_worker_bind_name(raw, fd.rawValue, $0.baseAddress, $0.count), local: isLocal)
+        }
+    }
+
+    /// Ends what `bind` has begun.
+    func unbind(_ fd: ConnectionID) -> CommandResult {
+        let isLocal = owns(fd)
+        return CommandResult(unsafe cre_worker_unbind(raw, fd.rawValue), local: isLocal)
+    }
+
     /// Exempts the connection from the heartbeat, or ends the exemption.
     @discardableResult
     func protect(_ fd: ConnectionID, _ isProtected: Bool) -> CommandResult {
@@ -181,20 +197,30 @@ internal import CReactorInternal
         }
     }
 
-    /// Publishes to a topic, or with `nil` to all open WebSockets.
+    /// Publishes a message; with opcode close, the payload of a close frame, it disconnects a user.
     func publish(
-        _ topic: String?, _ opcode: Opcode, _ bytes: UnsafeRawBufferPointer, except: ConnectionID?
+        _ audience: Audience, _ opcode: Opcode, _ bytes: UnsafeRawBufferPointer, except: ConnectionID?
     ) -> PushResult {
-        let session = except?.rawValue ?? 0
-        guard var topic else {
-            let result = unsafe cre_worker_broadcast(raw, opcode.rawValue, bytes.baseAddress, bytes.count, session)
+        let (session, kind) = (except?.rawValue ?? 0, opcode.rawValue)
+        let result: Int32
+        switch audience {
+        case .topic(var topic):
+            result = topic.withUTF8 {
+                unsafe cre_worker_publish(
+                    raw, $0.baseAddress, $0.count, kind, bytes.baseAddress, bytes.count, session)
+            }
+        case .user(var name):
+            result = name.withUTF8 {
+                unsafe cre_worker_publish_to_user(
+                    raw, $0.baseAddress, $0.count, kind, bytes.baseAddress, bytes.count, session)
+            }
+        case .everyone:
+            result = unsafe cre_worker_broadcast(raw, kind, bytes.baseAddress, bytes.count, session)
             return PushResult(result, local: ownsAll)
+        case .cluster:
+            result = unsafe cre_worker_broadcast_to_cluster(raw, kind, bytes.baseAddress, bytes.count, session)
         }
-        return topic.withUTF8 {
-            let result = unsafe cre_worker_publish(
-                raw, $0.baseAddress, $0.count, opcode.rawValue, bytes.baseAddress, bytes.count, session)
-            return PushResult(result, local: ownsAll && !isInCluster)
-        }
+        return PushResult(result, local: ownsAll && !isInCluster)
     }
 
     /// Subscribes a connection to a topic, or unsubscribes it.
@@ -234,6 +260,20 @@ internal import CReactorInternal
 struct TopicTraits {
     var hasHistory = false
     var isEnveloped = false
+}
+
+extension Audience {
+    /// Whether the C core takes the name.
+    var isValid: Bool {
+        switch self {
+        case .topic(let name): (1...Int(CRE_MAX_TOPIC)).contains(name.utf8.count) && !Audience.isReserved(name)
+        case .user(let name): (1...Int(CRE_MAX_USER)).contains(name.utf8.count)
+        case .everyone, .cluster: true
+        }
+    }
+
+    /// Whether a topic cannot be used by applications.
+    static func isReserved(_ topic: String) -> Bool { topic.utf8.starts(with: CRE_TOPIC_RESERVED.utf8) }
 }
 
 extension WorkerLink {

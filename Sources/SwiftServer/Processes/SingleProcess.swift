@@ -42,9 +42,10 @@ internal import Synchronization
         defer { gateway?.close(within: SingleProcess.gatewayLimit) }
         let connections = ControlCommands.ConnectionCommands(
             publish: { text, topic in
+                let audience = topic.map(Audience.topic) ?? .everyone
                 var text = text
                 return text.withUTF8 {
-                    unsafe runtime.link.publish(topic, .text, UnsafeRawBufferPointer($0), except: nil)
+                    unsafe runtime.link.publish(audience, .text, UnsafeRawBufferPointer($0), except: nil)
                 }
             },
             close: { fd, code, reason in

@@ -32,6 +32,16 @@ extension Server {
     public func bind(_ fd: ConnectionID, to user: Int) -> Bool { (bind(fd, to: user) as CommandResult).isAccepted }
 }
 
+extension WebSocketServer {
+    /// Whether ``bind(_:to:)->CommandResult`` was accepted.
+    @_disfavoredOverload
+    public func bind(_ fd: ConnectionID, to user: String) -> Bool { (bind(fd, to: user) as CommandResult).isAccepted }
+
+    /// Whether ``unbind(_:)->CommandResult`` was accepted.
+    @_disfavoredOverload
+    public func unbind(_ fd: ConnectionID) -> Bool { (unbind(fd) as CommandResult).isAccepted }
+}
+
 extension Connection {
     /// Whether ``close(code:reason:)`` was accepted.
     @_disfavoredOverload

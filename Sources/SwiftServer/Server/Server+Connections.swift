@@ -50,7 +50,9 @@ extension Server {
         worker?.protect(fd, on) ?? .notInWorker
     }
 
-    /// Gives a connection a user id, once, for its life. ``connectionInfo(_:ignoringClose:)`` returns it.
+    /// Gives a connection a user id, unless it has one. ``connectionInfo(_:ignoringClose:)`` returns it, and messages
+    /// for the user (``WebSocketServer/push(_:toUser:except:)-(String,_,_)``) reach the connection while it is an open
+    /// WebSocket.
     ///
     /// With ``Dispatch/byUser`` the worker `user % workerCount` gets the connection's events from the next one on, and
     /// its close in any case. Events before are still handled by the previous worker, perhaps at the same time.

@@ -17,9 +17,12 @@ public struct CommandResult: Sendable, Hashable, CustomStringConvertible {
     public static let queued = CommandResult(description: "queued")
     /// There is no such connection, or it is being closed.
     public static let closed = CommandResult(description: "closed")
-    /// The connection has a user id already, which stays.
+    /// The connection has a user already, which stays.
     public static let bound = CommandResult(description: "bound")
-    /// A value is not permitted: a close code that may not be sent, or a user id that is not 1...4,294,967,295.
+    /// The connection is no open WebSocket.
+    public static let notWebSocket = CommandResult(description: "notWebSocket")
+    /// A value is not permitted: a close code that may not be sent, or a user id that is not 1...4,294,967,295
+    /// or not 1 to 245 bytes.
     public static let invalid = CommandResult(description: "invalid")
     /// There is no room for the command on its way to another process. Try again later.
     public static let full = CommandResult(description: "full")
@@ -38,6 +41,7 @@ public struct CommandResult: Sendable, Hashable, CustomStringConvertible {
             case 0: local ? .done : .queued
             case CRE_EGONE.rawValue: .closed
             case CRE_ESTATE.rawValue: .bound
+            case CRE_ENOT_WEBSOCKET.rawValue: .notWebSocket
             case CRE_ELINK_FULL.rawValue, CRE_ELIMIT.rawValue, CRE_ENOMEM.rawValue: .full
             default: .invalid
             }

@@ -50,6 +50,12 @@ extension WebSocket {
     /// Ends a subscription.
     @discardableResult public func unsubscribe(from topic: String) -> PushResult { worker.subscribe(id, topic, false) }
 
+    /// Makes the connection one of a user's; see ``WebSocketServer/bind(_:to:)->CommandResult``.
+    @discardableResult public func bind(to user: String) -> CommandResult { worker.bind(id, to: user) }
+
+    /// Ends that; see ``WebSocketServer/unbind(_:)->CommandResult``.
+    @discardableResult public func unbind() -> CommandResult { worker.unbind(id) }
+
     private func push(close frame: Frame) throws {
         guard let closing = frame.closeFrame, frame.finish else { throw WebSocketError.invalidMessage }
         guard phase == .open else { throw phase == .closed ? WebSocketError.closed : WebSocketError.notOpen }

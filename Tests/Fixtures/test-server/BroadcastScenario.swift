@@ -6,6 +6,12 @@ import TestProtocol
     static func register(_ server: WebSocketServer) {
         server.onOpen { server, request in welcome(request.fd, server) }
         Scenarios.reportClosing(server)
+        server.handle("/user") { request, ws in
+            try await ws.upgrade()
+            try await ws.push("\(ws.bind(to: request.query["name"] ?? ""))")
+            while try await ws.recv() != nil {}
+            Event.handlerEnd(open: 0, code: ws.closeReason?.code).report()
+        }
         server.onClusterState { server, state in
             Event.clusterState("\(state.rawValue) \(server.clusterState == state)").report()
         }
@@ -22,6 +28,15 @@ import TestProtocol
         case .publish(let text, let topic): return server.publish(text, to: topic)
         case .publishToOthers(let text, let topic):
             return server.publish(Array(text.utf8), to: topic, opcode: .text, except: fd)
+        case .bind(let number): return (server.bind(fd, to: number) as CommandResult).description
+        case .bindUser(let user): return (server.bind(fd, to: user) as CommandResult).description
+        case .unbind: return (server.unbind(fd) as CommandResult).description
+        case .pushToUser(let text, let user, let exceptSelf):
+            return server.push(text, toUser: user, except: exceptSelf ? fd : nil)
+        case .pushToNumber(let text, let user): return server.push(text, toUser: user)
+        case .disconnect(let user, let code, let reason):
+            return server.disconnect(user: user, code: code, reason: reason, except: fd)
+        case .broadcastToCluster(let text): return server.broadcast(text, scope: .cluster)
         case .broadcast(let text): return server.broadcast(text)
         case .broadcastToOthers(let bytes): return server.broadcast(bytes, except: fd)
         case .broadcastPing: return server.broadcast([], opcode: .ping)

@@ -40,6 +40,12 @@ package enum Command: Codable, Sendable {
     case recover(String, since: String?)
     case position(of: String)
     case positionInTask(of: String)
+    case bindUser(String)
+    case unbind
+    case pushToUser(String, String, exceptSelf: Bool = false)
+    case pushToNumber(String, Int)
+    case disconnect(user: String, UInt16, String)
+    case broadcastToCluster(String)
     case broadcast(String)
     case broadcastDetached(String)
     case broadcastToOthers([UInt8])

@@ -147,6 +147,7 @@ extension Configuration {
         server.cluster.topics["short:*"] = TopicSettings(history: 3)
         server.cluster.topics["enveloped:*"] = TopicSettings(history: 1000, enveloped: true)
         server.cluster.topics["line:*"] = TopicSettings(enveloped: true)
+        server.cluster.users = TopicSettings(history: 10_000)
         server.cluster.topics["first:*"] = TopicSettings(localFirst: true)
     }
 

@@ -57,6 +57,38 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: ServerMode.allCases) func usersAndEveryone(_ mode: ServerMode) throws {
+            try run(mode) { _, servers, clients in
+                for client in clients {
+                    let bound: String = try client.ask(.bindUser("alice"))
+                    #expect(["done", "queued"].contains(bound))
+                    try subscribe(client, "news")
+                }
+                #expect(try clients[0].ask(.pushToUser("one", "alice", exceptSelf: true)) == PushResult.queued)
+                #expect(try clients[1].receiveText() == "one")
+                #expect(try clients[1].ask(.pushToUser("two", "alice", exceptSelf: true)) == PushResult.queued)
+                #expect(try clients[0].receiveText() == "two")
+                let all: (PushResult, String) = try clients[0].askAndReceive(.broadcastToCluster("all"))
+                #expect(all == (.queued, "all"))
+                #expect(try clients[1].receiveText() == "all")
+                if mode != .single {
+                    // What is pushed meanwhile is not lost.
+                    servers[1].signal(SIGKILL, to: try servers[1].process("gateway"))
+                    for number in 0..<100 {
+                        let command = Command.pushToUser("\(number)", "alice", exceptSelf: true)
+                        #expect(try clients[0].ask(command) == PushResult.queued)
+                    }
+                    for number in 0..<100 { #expect(try clients[1].receiveText() == "\(number)") }
+                }
+                #expect(
+                    try clients[0].ask(.disconnect(user: "alice", 4001, "signed out")) == PushResult.queued)
+                #expect(try clients[1].receive() == .close(4001, "signed out"))
+                try clients[1].sendClose(4001)
+                try servers[1].wait(for: .close(clients[1].fd, 4001, .server, "signed out"))
+                _ = try clients[0].who()
+            }
+        }
+
         /// The gateways are killed in turn, and once each Redis, a worker of the subscriber and one of the publisher.
         @Test(arguments: ServerMode.supervised) func messagesWithHistoryArriveOnceAndInOrder(
             _ mode: ServerMode

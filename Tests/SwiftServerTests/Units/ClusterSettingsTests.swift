@@ -62,6 +62,8 @@ import Testing
         #expect(isRefused { $0.maxQueue = 1 })
         #expect(isRefused { $0.prefix = "" })
         #expect(isRefused { $0.topics[""] = TopicSettings() })
+        #expect(isRefused { $0.topics["$sws:user:*"] = TopicSettings() })
+        #expect(isRefused { $0.users = TopicSettings(history: 10_001) })
         #expect(isRefused { $0.topics["a"] = TopicSettings(history: 10_001) })
         #expect(isRefused { $0.topics["a"] = TopicSettings(history: 1, for: .zero) })
         #expect(isRefused { $0.topics["a"] = TopicSettings(history: 1, localFirst: true) })
@@ -74,6 +76,11 @@ import Testing
             !isRefused {
                 $0 = .memory
                 $0.topics["a"] = TopicSettings(enveloped: true)
+            })
+        #expect(
+            isRefused {
+                $0 = .memory
+                $0.users = TopicSettings(history: 1)
             })
     }
 }

@@ -194,7 +194,8 @@ CRE_API int cre_worker_subscribe(cre_worker *worker, cre_session session, const 
  *
  * In a cluster the message goes to the gateway, and to owners when the cluster has it, in the same order on
  * all machines; with `local_first` it goes to the owners of this server at once. Returns
- * CRE_EBROKER_UNAVAILABLE when the cluster takes no more messages, CRE_ELIMIT above 8 MiB.
+ * CRE_EBROKER_UNAVAILABLE when the cluster takes no more messages, CRE_ELIMIT above 8 MiB, CRE_EINVALID for a
+ * topic that begins with CRE_TOPIC_RESERVED.
  */
 CRE_API int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
                                const void *data, size_t length, cre_session except);
@@ -218,9 +219,15 @@ CRE_NODISCARD CRE_API int cre_worker_ask(cre_worker *worker, uint64_t number, cr
  * owner: the mark of a cre_recovery. */
 CRE_API uint64_t cre_worker_sent(const cre_worker *worker, cre_session session);
 
-/** BROADCAST: sends a message to all open WebSockets of all owners, otherwise like cre_worker_publish. */
+/** BROADCAST: sends a message to all open WebSockets of all owners, otherwise like cre_worker_publish without
+ * a cluster. */
 CRE_API int cre_worker_broadcast(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
                                  cre_session except);
+
+/** Sends a message to all open WebSockets of all servers of the cluster, like cre_worker_publish; without a
+ * cluster to those of this server. */
+CRE_API int cre_worker_broadcast_to_cluster(cre_worker *worker, uint8_t opcode, const void *data,
+                                            size_t length, cre_session except);
 
 /** SEND: sends bytes on a stream. CRE_ELIMIT as with cre_worker_push. */
 CRE_API int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length);
@@ -230,8 +237,21 @@ CRE_API int cre_worker_send(cre_worker *worker, cre_session session, const void 
 CRE_API int cre_worker_send_to(cre_worker *worker, uint16_t port, const cre_address *to, const void *data,
                                size_t length);
 
-/** BIND: gives the connection the id of its user. */
+/** BIND: gives the connection the id of its user. What this worker sends to the user afterwards reaches the
+ * connection, if it is an open WebSocket. */
 CRE_API int cre_worker_bind(cre_worker *worker, cre_session session, uint32_t user_id);
+
+/** BIND, with a name in place of an id. */
+CRE_API int cre_worker_bind_name(cre_worker *worker, cre_session session, const void *name, size_t length);
+
+/** UNBIND: the connection has no user any more. */
+CRE_API int cre_worker_unbind(cre_worker *worker, cre_session session);
+
+/** Publishes to the connections of a user, with the results of cre_worker_publish. With opcode close they are
+ * closed: `data` is the payload of a close frame. CRE_EINVALID for a name that is empty or longer than
+ * CRE_MAX_USER. */
+CRE_API int cre_worker_publish_to_user(cre_worker *worker, const void *name, size_t name_length,
+                                       uint8_t opcode, const void *data, size_t length, cre_session except);
 
 /** CLOSE: closes the connection with a code (0: 1000) and a reason of `length` bytes of UTF-8. */
 CRE_API int cre_worker_close(cre_worker *worker, cre_session session, uint16_t code, const void *reason,

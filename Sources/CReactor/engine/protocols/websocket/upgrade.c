@@ -7,6 +7,7 @@
 #include "core/probes.h"
 #include "engine/protocols/websocket/websocket.h"
 #include "engine/topics.h"
+#include "engine/user.h"
 
 /* The 101 with the longest subprotocol and extension that are accepted. */
 #define ANSWER_ROOM     1024
@@ -187,7 +188,7 @@ int cre__websocket_upgrade(cre__conn *conn, uint8_t *payload, size_t length, con
     if (keep && !kept && !cre__conn_keep_handshake(conn, payload, length)) return 0;
     CRE__CALL_PROBE(handshake, conn->stream.session, conn->stream.deflate != NULL);
     cre__conn_switch(conn, &cre__protocol_websocket);
-    if (cre__topics_opened(conn))
+    if (cre__topics_opened(conn) && cre__user_opened(conn))
         cre__conn_emit(conn, CRE_EVENT_OPEN, 0, payload, length);
     else
         cre__conn_no_memory(conn);

@@ -130,8 +130,8 @@
     XX(BROKER_UNKNOWN, -1901, "connection lost before the reply: the message may be published")  \
     XX(BROKER_REFUSED, -1902, "the broker's server refused the command")                         \
     XX(BROKER_GAP, -1903, "messages after the position are not available any more")              \
-    XX(BROKER_UNSUPPORTED, -1905, "the broker's servers do not support this")                    \
     XX(BROKER_SILENT, -1904, "the broker's server did not answer or deliver in time")            \
+    XX(BROKER_UNSUPPORTED, -1905, "the broker's servers do not support this")                    \
     /* NATS */                                                                                   \
     XX(NATS_PROTOCOL, -2000, "malformed operation from the NATS server")                         \
     XX(NATS_TOO_LARGE, -2001, "operation from the NATS server larger than the limit")

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "address.h"
 #include "buffer.h"
@@ -343,6 +344,13 @@ typedef struct cre_delivery {
 #define CRE_TOPIC_ALL "$sws:all"
 /** The longest name of a user, in bytes. */
 #define CRE_MAX_USER 245u
+
+/** Whether a topic begins with CRE_TOPIC_RESERVED. Any thread. */
+static inline bool cre_topic_is_reserved(const void *topic, size_t length) {
+    const size_t front = sizeof CRE_TOPIC_RESERVED - 1;
+    return length >= front && memcmp(topic, CRE_TOPIC_RESERVED, front) == 0;
+}
+
 /** The most topics in one list. */
 #define CRE_MAX_LISTED_TOPICS 200u
 /** The size of the longest list of topics. */

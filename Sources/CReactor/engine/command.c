@@ -78,7 +78,7 @@ typedef struct topic_name {
 } topic_name;
 
 static bool is_reserved(const topic_name *topic) {
-    return cre__topic_is_reserved(topic->bytes, topic->length);
+    return cre_topic_is_reserved(topic->bytes, topic->length);
 }
 
 static int take_topic(size_t length, cre_slice *parts, int count, topic_name *topic) {

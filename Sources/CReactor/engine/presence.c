@@ -5,7 +5,6 @@
 #include "core/siphash.h"
 #include "engine/conn.h"
 #include "engine/slices.h"
-#include "engine/user.h"
 
 int cre__joining_read(cre__joining *joining, cre_slice *parts, int count) {
     cre_joining *lengths = &joining->lengths;
@@ -17,7 +16,7 @@ int cre__joining_read(cre__joining *joining, cre_slice *parts, int count) {
                        cre__slices_take(joining->id, lengths->id_length, parts, count) &&
                        cre__slices_take(joining->info, lengths->info_length, parts, count) &&
                        !cre__slices_length(parts, count);
-    return whole && !cre__topic_is_reserved(joining->topic, lengths->topic_length) ? 0 : CRE_EINVALID;
+    return whole && !cre_topic_is_reserved(joining->topic, lengths->topic_length) ? 0 : CRE_EINVALID;
 }
 
 static uint64_t hash_of(const cre_engine *engine, const cre__topic *topic, cre_slice id) {

@@ -10,12 +10,6 @@ typedef struct cre__user {
     uint8_t name[CRE_MAX_USER];
 } cre__user;
 
-/* Whether a topic is one that only the server itself subscribes to. */
-static inline bool cre__topic_is_reserved(const void *name, size_t length) {
-    const size_t front = sizeof CRE_TOPIC_RESERVED - 1;
-    return length >= front && memcmp(name, CRE_TOPIC_RESERVED, front) == 0;
-}
-
 /* Writes the topic of a user, whose name has at most CRE_MAX_USER bytes. Returns its length. */
 static inline size_t cre__user_topic(uint8_t topic[CRE_MAX_TOPIC], const void *name, size_t length) {
     const size_t front = sizeof CRE_TOPIC_USER - 1;

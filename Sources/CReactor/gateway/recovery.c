@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "engine/user.h"
 #include "gateway/envelope.h"
 #include "gateway/gateway_internal.h"
 #include "runtime/client_envelope.h"
@@ -71,7 +70,7 @@ static int ask(cre_gateway *gateway, cre__recovering *recovering) {
 
 static int begin(cre_gateway *gateway, cre__asker asker, cre_slice topic, const cre_recovery *recovery) {
     const cre_topic_rule *rule = cre_topic_rule_of(gateway->config.place, topic.data, topic.length);
-    if (!rule || !rule->history_count || cre__topic_is_reserved(topic.data, topic.length)) return CRE_ESTATE;
+    if (!rule || !rule->history_count || cre_topic_is_reserved(topic.data, topic.length)) return CRE_ESTATE;
     if (gateway->recovery_count >= MOST_RECOVERIES) return CRE_EBROKER_UNAVAILABLE;
     cre__recovering *recovering = cre__malloc(sizeof *recovering);
     if (!recovering) return CRE_ENOMEM;

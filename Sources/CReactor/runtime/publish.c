@@ -17,7 +17,7 @@ const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const vo
         size_t size = strlen(pattern);
         const bool open = size && pattern[size - 1] == '*';
         size -= open;
-        if (cre__topic_is_reserved(topic, length) && !cre__topic_is_reserved(pattern, size)) continue;
+        if (cre_topic_is_reserved(topic, length) && !cre_topic_is_reserved(pattern, size)) continue;
         if ((open ? length >= size : length == size) && memcmp(topic, pattern, size) == 0)
             return &place->rules[i];
     }
@@ -120,7 +120,7 @@ static int publish(cre_worker *worker, const void *topic, size_t topic_length, u
 
 int cre_worker_publish(cre_worker *worker, const void *topic, size_t topic_length, uint8_t opcode,
                        const void *data, size_t length, cre_session except) {
-    if (!topic_length || topic_length > CRE_MAX_TOPIC || cre__topic_is_reserved(topic, topic_length))
+    if (!topic_length || topic_length > CRE_MAX_TOPIC || cre_topic_is_reserved(topic, topic_length))
         return CRE_EINVALID;
     return publish(worker, topic, topic_length, opcode, data, length, except);
 }

@@ -13,8 +13,13 @@ server.cluster = .redis(unsafe getenv("REDIS").map { unsafe String(cString: $0) 
 server.cluster.topics["room:*"] = TopicSettings(history: 100, for: .seconds(300))
 
 server.onOpen { server, request in
-    server.subscribe(request.fd, to: "room:lobby")
+    let name = request.query["name"] ?? "guest \(request.fd)"
+    server.subscribe(request.fd, to: "room:lobby", as: name)
 }
+
+// Once in the cluster for each member, whichever server it is connected with.
+server.onJoin { server, topic, member in server.publish("\(member.id) is here", to: topic) }
+server.onLeave { server, topic, member in server.publish("\(member.id) has gone", to: topic) }
 
 server.onMessage { server, frame in
     // To the subscribers of all servers, this one included, in the same order.

@@ -26,6 +26,10 @@ public struct Cluster: Sendable {
     /// Default: 8 MiB.
     public var maxQueue = 8 << 20
 
+    /// The time after which members of topics leave whose server has crashed, 1 second to 1 hour. All servers of a
+    /// cluster must have the same. Default: 60 seconds.
+    public var presenceTimeout: Duration = .seconds(60)
+
     /// No cluster: topics reach the subscribers of this server. The default.
     public static let memory = Cluster(urls: [])
 
@@ -86,6 +90,9 @@ public struct Cluster: Sendable {
         }
         guard (65_536...1 << 30).contains(maxQueue) else {
             throw .setting("cluster.maxQueue must be 64 KiB to 1 GiB, got \(maxQueue) bytes")
+        }
+        guard presenceTimeout >= .seconds(1), presenceTimeout <= .seconds(3600) else {
+            throw .setting("cluster.presenceTimeout must be 1 second to 1 hour, got \(presenceTimeout)")
         }
         try topics.check()
         try users.check("cluster.users")

@@ -21,6 +21,8 @@ internal import CReactorInternal
     struct Surroundings {
         let bus: Bus
         let owners: Range<Int>
+        /// The processes that get changes of the members of topics; empty: none does.
+        let listeners: Range<Int>
         let place: ClusterPlace
     }
 
@@ -37,6 +39,7 @@ internal import CReactorInternal
         unsafe broker.prefix = memory.string(cluster.prefix)
         unsafe broker.max_queue = UInt32(cluster.maxQueue)
         unsafe broker.max_recover = UInt32(max(1, cluster.topics.longestHistory))
+        unsafe broker.presence_ms = UInt32(clamping: cluster.presenceTimeout.milliseconds)
         if let user = urls[0].user { unsafe broker.user = memory.string(user) }
         if let password = urls[0].password { unsafe broker.password = memory.string(password) }
         let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil
@@ -54,6 +57,8 @@ internal import CReactorInternal
                 unsafe config.place = surroundings.place.raw
                 unsafe config.first_owner = UInt16(surroundings.owners.lowerBound)
                 unsafe config.owner_count = UInt16(surroundings.owners.count)
+                unsafe config.first_worker = UInt16(surroundings.listeners.lowerBound)
+                unsafe config.worker_count = UInt16(surroundings.listeners.count)
                 unsafe config.broker = broker
                 unsafe config.servers = servers.baseAddress
                 unsafe config.tls = tls?.raw

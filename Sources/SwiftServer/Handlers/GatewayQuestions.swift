@@ -11,8 +11,8 @@ struct GatewayAnswer: Sendable {
     static let unavailable = GatewayAnswer(result: CRE_EBROKER_UNAVAILABLE.rawValue, parts: [])
 }
 
-/// The questions of this process to the gateway of the cluster. Each ends: by its answer, when its time has passed, when
-/// the gateway has died, or with this process.
+/// The questions of this process to the gateway of the cluster. Each ends: by its answer, when its time has passed,
+/// when the gateway has died, or with this process.
 @safe final class GatewayQuestions: @unchecked Sendable {
     // `@unchecked`: everything but the asynchronous ``ask(_:_:timeout:)`` happens on the loop's thread.
     typealias Deliver = (GatewayAnswer) -> Void

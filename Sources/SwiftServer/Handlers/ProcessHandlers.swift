@@ -14,6 +14,8 @@ struct ProcessHandlers: @unchecked Sendable {
     var workerStop: ((WorkerContext) -> Void)?
     var workerExit: ((WorkerContext) -> Void)?
     var pipeMessage: ((Int, [UInt8]) -> Void)?
+    var join: ((MemberChange) -> Void)?
+    var leave: ((MemberChange) -> Void)?
     /// The custom processes.
     var processes: [(name: String, body: (WorkerContext) -> Void)] = []
 }

@@ -53,6 +53,7 @@ struct Activity {
         case CRE_MESSAGE_TASK.rawValue: "onTask"
         case CRE_MESSAGE_RESULT.rawValue: "onFinish"
         case CRE_MESSAGE_PIPE.rawValue: "onPipeMessage"
+        case CRE_MESSAGE_MEMBER.rawValue: "onJoin or onLeave"
         case UInt32(CRE_AT_TIMER): "timer"
         case UInt32(CRE_AT_JOB): "asynchronous code"
         case UInt32(CRE_AT_START): "onWorkerStart"

@@ -233,6 +233,30 @@ internal import CReactorInternal
         return result == CRE_ELIMIT.rawValue ? .limitReached : PushResult(result, local: ownsAll)
     }
 
+    /// Whether a topic and a member may be subscribed: their lengths.
+    static func isMember(_ topic: String, _ member: TopicMember) -> Bool {
+        (1...Int(CRE_MAX_TOPIC)).contains(topic.utf8.count)
+            && (1...Int(CRE_MAX_MEMBER_ID)).contains(member.id.utf8.count)
+            && member.info.utf8.count <= Int(CRE_MAX_MEMBER_INFO)
+    }
+
+    /// Subscribes a connection to a topic as a member.
+    func join(_ fd: ConnectionID, _ topic: String, _ member: TopicMember) -> PushResult {
+        guard isInCluster else { return .unavailable }
+        var (topic, id, info) = (topic, member.id, member.info)
+        let result = topic.withUTF8 { topic in
+            id.withUTF8 { id in
+                info.withUTF8 { info in
+                    unsafe cre_worker_join(
+                        raw, fd.rawValue, cre_slice(data: topic.baseAddress, length: topic.count),
+                        cre_slice(data: id.baseAddress, length: id.count),
+                        cre_slice(data: info.baseAddress, length: info.count))
+                }
+            }
+        }
+        return result == CRE_ELIMIT.rawValue ? .limitReached : PushResult(result, local: ownsAll)
+    }
+
     // MARK: Messages
 
     /// Asks the gateway. The answer comes with the same number. Returns 0 or an error.

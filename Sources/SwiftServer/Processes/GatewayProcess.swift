@@ -69,7 +69,10 @@ extension ServerContext {
             lost: { Log.warning("messages of the topic \"\($0)\" were missed and are no longer available") },
             protocolError: { [layout] in Log.error("\(layout.name(ofNode: $0)) sent a corrupt record to the gateway") })
         return try Gateway(
-            configuration.cluster, Gateway.Surroundings(bus: bus, owners: layout.owners, place: place),
+            configuration.cluster,
+            Gateway.Surroundings(
+                bus: bus, owners: layout.owners,
+                listeners: handlers.join != nil || handlers.leave != nil ? layout.workerNodes : 0..<0, place: place),
             loop: onThread ? nil : loop,
             events: events)
     }

@@ -24,6 +24,7 @@ struct Layout: Sendable {
     var nodes: Int { reactors + processes + 2 }
     /// The nodes that own connections: reactors, or without them the workers themselves.
     var owners: Range<Int> { 0..<(reactors > 0 ? reactors : workers) }
+    var workerNodes: Range<Int> { reactors..<(reactors + workers) }
     var taskNodes: Range<Int> { (reactors + workers)..<(reactors + workers + taskWorkers) }
     var master: Int { nodes - 2 }
     var manager: Int { nodes - 1 }

@@ -3,7 +3,7 @@ public struct ServerEvent: Sendable, Hashable, CaseIterable, CustomStringConvert
     /// The events, by their names.
     enum Kind: String, CaseIterable {
         case start, beforeShutdown, shutdown, managerStart, managerStop, beforeReload, afterReload
-        case workerStart, workerExit, workerStop, workerError, pipeMessage, clusterState
+        case workerStart, workerExit, workerStop, workerError, pipeMessage, clusterState, join, leave
         case task, finish, taskError
         case handshake, open, message, request, connect, receive, packet, drain, close
     }
@@ -52,6 +52,10 @@ public struct ServerEvent: Sendable, Hashable, CaseIterable, CustomStringConvert
     public static let pipeMessage = ServerEvent(.pipeMessage)
     /// `onClusterState`: the connection with the cluster has changed. In the gateway.
     public static let clusterState = ServerEvent(.clusterState)
+    /// `onJoin`: a topic has a new member in the cluster.
+    public static let join = ServerEvent(.join)
+    /// `onLeave`: a member has left a topic in the cluster.
+    public static let leave = ServerEvent(.leave)
     /// `onTask`: a task was posted. In a task worker.
     public static let task = ServerEvent(.task)
     /// `onFinish`: a task has a result.
@@ -104,6 +108,7 @@ extension ServerEvent.Kind {
         case .workerStart, .workerExit, .workerStop: "{ (server, id: Int) in }"
         case .workerError: "{ (server, failure: WorkerFailure) in }"
         case .clusterState: "{ (server, state: ClusterState) in }"
+        case .join, .leave: "{ (server, topic: String, member: TopicMember) in }"
         case .pipeMessage: "{ (server, sender: Int, bytes: [UInt8]) in }"
         case .task: "{ (server, task: ServerTask) in }"
         case .finish: "{ (server, id: TaskID, result: [UInt8]) in }"

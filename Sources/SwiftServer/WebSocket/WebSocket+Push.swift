@@ -47,6 +47,11 @@ extension WebSocket {
         await worker.subscribe(id, topic, since: position, timeout: timeout)
     }
 
+    /// Subscribes the connection to a topic as a member of it; see ``WebSocketServer/subscribe(_:to:as:info:)``.
+    @discardableResult public func subscribe(to topic: String, as id: String, info: String = "") -> PushResult {
+        worker.join(self.id, topic, TopicMember(id: id, info: info))
+    }
+
     /// Ends a subscription.
     @discardableResult public func unsubscribe(from topic: String) -> PushResult { worker.subscribe(id, topic, false) }
 

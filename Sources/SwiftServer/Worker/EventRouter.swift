@@ -12,6 +12,7 @@ internal import CReactorInternal
     /// The straight-line handlers; `nil` when no port has any.
     private let sockets: OpenWebSockets?
     private let pipeMessage: ((Int, [UInt8]) -> Void)?
+    private let join, leave: ((MemberChange) -> Void)?
     /// Whether a message of another process was dropped, for want of a handler.
     private var hasDroppedMessages = false
     private let layout: Layout
@@ -34,6 +35,8 @@ internal import CReactorInternal
         handlers = all[0]
         otherHandlers = Array(all.dropFirst())
         pipeMessage = configuration.handlers.pipeMessage
+        join = configuration.handlers.join
+        leave = configuration.handlers.leave
         layout = configuration.layout
         keepsHandshakes = configuration.settings.keepsHandshakes
         self.tasks = tasks
@@ -198,6 +201,7 @@ internal import CReactorInternal
         case CRE_MESSAGE_RESULT: poster.receive(TaskResult(record, payload))
         case CRE_MESSAGE_ANSWER: worker.questions?.receive(record, payload)
         case CRE_MESSAGE_PIPE: receive(pipeMessage: payload, from: node)
+        case CRE_MESSAGE_MEMBER: MemberChange(payload).map { (record.opcode == 1 ? join : leave)?($0) }
         default: break
         }
     }

@@ -91,6 +91,17 @@ package struct Counts: Codable, Hashable, Sendable {
     }
 }
 
+/// The members of a topic, or an error in words.
+package struct PresenceReport: Codable, Sendable {
+    package var members: [TopicMember] = []
+    package var error = ""
+
+    package init(members: [TopicMember] = [], error: String = "") {
+        self.members = members
+        self.error = error
+    }
+}
+
 package struct LoopLag: Codable, Sendable {
     package let longest: Duration
     package let average: Duration

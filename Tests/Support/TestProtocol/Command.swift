@@ -34,6 +34,10 @@ package enum Command: Codable, Sendable {
     case userID(ConnectionID)
     case subscribe(String)
     case unsubscribe(String)
+    case join(String, TopicMember)
+    case joinDetached(String, TopicMember)
+    case presence(String)
+    case presenceCount(String)
     case publish(String, to: String)
     case publishToOthers(String, to: String)
     /// Subscribes from a position on; the answer is a ``RecoveryReport``.

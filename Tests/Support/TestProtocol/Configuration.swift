@@ -64,6 +64,7 @@ package struct Configuration: Codable, Sendable {
     package var cluster: String?
     /// Clients get messages of topics "line:..." in envelopes, without a cluster.
     package var hasEnvelopes: Bool?
+    package var presenceTimeout: Duration?
 
     // The scenario
     /// Handlers are asynchronous.
@@ -143,6 +144,7 @@ extension Configuration {
         if hasEnvelopes == true { server.cluster.topics["line:*"] = TopicSettings(enveloped: true) }
         guard let cluster else { return }
         server.cluster = .redis(cluster)
+        if let presenceTimeout { server.cluster.presenceTimeout = presenceTimeout }
         server.cluster.topics["kept:*"] = TopicSettings(history: 10_000)
         server.cluster.topics["short:*"] = TopicSettings(history: 3)
         server.cluster.topics["enveloped:*"] = TopicSettings(history: 1000, enveloped: true)

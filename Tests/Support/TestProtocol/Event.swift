@@ -49,6 +49,8 @@ package enum Event: Codable, Hashable, Sendable {
     case detachedPush(PushResult, exists: Bool)
     case masterPush(PushResult)
     case clusterState(String)
+    case joined(String, TopicMember)
+    case left(String, TopicMember)
     /// Messages to connections of another kind, and to one that does not exist.
     case wrongKind(push: PushResult, send: PushResult)
     case wrongKindElsewhere(PushResult, PushResult)
@@ -119,7 +121,7 @@ package enum Event: Codable, Hashable, Sendable {
         case wrongKindElsewhere, lateResponse, uploadFailed, readAfterEnd, blocked, received, held
         case ordered, ticked, pushed, taskResult, sentInStart
         case posted, sent, note, finish, taskError, flood, message, process, accepted, timer
-        case clusterState, takesSignals, windowSignal, ignoresWindowSignals, timers
+        case clusterState, joined, left, takesSignals, windowSignal, ignoresWindowSignals, timers
     }
 
     /// The names of the cases.

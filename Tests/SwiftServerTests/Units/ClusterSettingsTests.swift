@@ -61,6 +61,8 @@ import Testing
         #expect(isRefused { $0 = .redis("redis://a", "redis://:other@b") })
         #expect(isRefused { $0.maxQueue = 1 })
         #expect(isRefused { $0.prefix = "" })
+        #expect(isRefused { $0.presenceTimeout = .milliseconds(999) })
+        #expect(isRefused { $0.presenceTimeout = .seconds(3601) })
         #expect(isRefused { $0.topics[""] = TopicSettings() })
         #expect(isRefused { $0.topics["$sws:user:*"] = TopicSettings() })
         #expect(isRefused { $0.users = TopicSettings(history: 10_001) })

@@ -1,0 +1,37 @@
+/// A member of a topic: one or several connections that are subscribed with the same id, on one or several servers.
+public struct TopicMember: Sendable, Hashable, Codable {
+    /// The id that the application has given it, such as a user's name.
+    public let id: String
+    /// What the application has to say of it, such as a name to show; empty: nothing. That of the last subscription.
+    public let info: String
+
+    /// Creates a member.
+    public init(id: String, info: String = "") {
+        self.id = id
+        self.info = info
+    }
+}
+
+/// Why the ``Server/cluster`` has not done what it was asked for.
+public enum ClusterError: Error, Sendable, Hashable {
+    /// The server has no ``Server/cluster``, or is not started.
+    case noCluster
+    /// The cluster cannot be reached, or has not answered in time.
+    case unavailable
+    /// A name is empty or too long.
+    case invalid
+    /// The topic has more than 10,000 members, or more than 4 MiB of them. This is their number.
+    case tooMany(Int)
+}
+
+extension ClusterError: CustomStringConvertible {
+    /// In words, for logs.
+    public var description: String {
+        switch self {
+        case .noCluster: "the server has no cluster: set server.cluster = .redis(...)"
+        case .unavailable: "the cluster cannot be reached, or has not answered in time"
+        case .invalid: "the name must be 1 to 255 bytes"
+        case .tooMany(let count): "the topic has \(count) members, more than one list may have"
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import SwiftServer
+import TestProtocol
+
+/// Members of topics.
+@MainActor enum PresenceScenario {
+    static func register(_ server: WebSocketServer) {
+        server.onOpen { server, request in welcome(request.fd, server) }
+        server.onJoin { _, topic, member in Event.joined(topic, member).report() }
+        server.onLeave { (_, topic, member) async in Event.left(topic, member).report() }
+        server.onMessage { server, frame in
+            guard let command = command(frame) else { return }
+            if let answer = await run(command, frame.fd, server) { server.answer(answer, to: frame.fd) }
+        }
+    }
+
+    private static func run(
+        _ command: Command, _ fd: ConnectionID, _ server: WebSocketServer
+    ) async -> Commands.Answer? {
+        switch command {
+        case .join(let topic, let member): return server.subscribe(fd, to: topic, as: member.id, info: member.info)
+        case .joinDetached(let topic, let member):
+            return await Task.detached { server.subscribe(fd, to: topic, as: member.id, info: member.info) }.value
+        case .close(let code, let reason): return server.close(fd, code: code, reason: reason) ? nil : false
+        case .unsubscribe(let topic): return server.unsubscribe(fd, from: topic)
+        case .presence(let topic):
+            do { return PresenceReport(members: try await server.presence(of: topic)) } catch {
+                return PresenceReport(error: "\(error)")
+            }
+        case .presenceCount(let topic): return (try? await server.presenceCount(of: topic)) ?? -1
+        default: return Commands.common(command, server)
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import Glibc
+import SwiftServer
+import TestProtocol
+import Testing
+
+extension ProcessTests {
+    /// Members of topics on two servers at one Redis.
+    @Suite(.enabled(if: RedisProcess.isInstalled)) struct PresenceTests {
+        private func run(
+            _ mode: ServerMode, test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+        ) throws {
+            let redis = try RedisProcess()
+            let configure: (inout Configuration) -> Void = {
+                $0.cluster = redis.url
+                $0.presenceTimeout = .seconds(2)
+            }
+            let workers = mode == .single ? 1 : 2
+            try ServerProcess.run(.presence, mode, workers: workers, configure) { one in
+                try ServerProcess.run(.presence, mode, workers: workers, configure) { other in
+                    let servers = [one, other]
+                    try test(redis, servers, try servers.map { try WebSocketClient(port: $0.port) })
+                }
+            }
+        }
+
+        private func join(_ client: WebSocketClient, _ topic: String, _ member: TopicMember) throws {
+            #expect((try client.ask(.join(topic, member)) as PushResult).isAccepted)
+        }
+
+        /// Waits until a client sees these members.
+        private func wait(_ client: WebSocketClient, _ topic: String, _ members: [TopicMember]) throws {
+            try Wait.until("members of \(topic)") {
+                let report: PresenceReport = try client.ask(.presence(topic))
+                return report.members == members
+            }
+        }
+
+        private func changes(_ servers: [ServerProcess]) -> (joins: [TopicMember], leaves: [TopicMember]) {
+            let joins = servers.flatMap { $0.events(.joined) }.compactMap {
+                if case .joined(_, let member) = $0 { member } else { nil as TopicMember? }
+            }
+            let leaves = servers.flatMap { $0.events(.left) }.compactMap {
+                if case .left(_, let member) = $0 { member } else { nil as TopicMember? }
+            }
+            return (joins, leaves)
+        }
+
+        private let ann = TopicMember(id: "ann", info: "Ann")
+        private let bob = TopicMember(id: "bob")
+
+        @Test(arguments: ServerMode.allCases) func membersOfAllServers(_ mode: ServerMode) throws {
+            try run(mode) { _, servers, clients in
+                try join(clients[0], "room", ann)
+                try wait(clients[1], "room", [ann])
+                // Another window of Ann's, on another server.
+                try join(clients[1], "room", TopicMember(id: "ann", info: "Ann B."))
+                let third = try WebSocketClient(port: servers[0].port)
+                #expect((try third.ask(.joinDetached("room", bob)) as PushResult).isAccepted)
+                try wait(clients[0], "room", [TopicMember(id: "ann", info: "Ann B."), bob])
+                #expect(try clients[0].ask(.presenceCount("room")) == 2)
+                #expect((try clients[0].ask(.unsubscribe("room")) as PushResult).isAccepted)
+                try third.send(.close(1000))
+                try wait(clients[0], "room", [TopicMember(id: "ann", info: "Ann B.")])
+                try clients[1].send(.close(1000))
+                try wait(clients[0], "room", [])
+                try Wait.until("each change once") {
+                    let (joins, leaves) = changes(servers)
+                    return joins == [ann, bob] && Set(leaves.map(\.id)) == ["ann", "bob"] && leaves.count == 2
+                }
+                #expect(try clients[0].ask(.join("room", TopicMember(id: ""))) == PushResult.invalid)
+                #expect(try clients[0].ask(.join("", ann)) == PushResult.invalid)
+                let long = String(repeating: "i", count: 1025)
+                #expect(try clients[0].ask(.join("room", TopicMember(id: "x", info: long))) == PushResult.invalid)
+                let report: PresenceReport = try clients[0].ask(.presence(""))
+                #expect(report.error == "\(ClusterError.invalid)")
+            }
+        }
+
+        /// Processes that were killed lose no members; a server that was killed loses all of them, and one of the
+        /// others reports each once.
+        @Test func killedProcessesAndServers() throws {
+            try run(.process) { redis, servers, clients in
+                try join(clients[0], "room", ann)
+                try join(clients[1], "room", bob)
+                try wait(clients[1], "room", [ann, bob])
+                for name in ["gateway", "worker 0", "worker 1"] {
+                    servers[0].signal(SIGKILL, to: try servers[0].process(name))
+                }
+                try wait(clients[1], "room", [ann, bob])
+                servers[0].signal(SIGKILL, to: -servers[0].pid)
+                try servers[0].waitForEnd()
+                try wait(clients[1], "room", [bob])
+                try Wait.until("the report") { !servers[1].events(.left).isEmpty }
+                redis.kill()
+                try Wait.until("the loss of Redis") {
+                    let report: PresenceReport = try clients[1].ask(.presence("room"))
+                    return report.error == "\(ClusterError.unavailable)"
+                }
+                try redis.start()
+                try wait(clients[1], "room", [bob])
+                let (joins, leaves) = changes(servers)
+                #expect(leaves == [ann] && Set(joins.map(\.id)) == ["ann", "bob"])
+            }
+        }
+
+        @Test func withoutAClusterThereAreNoMembers() throws {
+            try ServerProcess.run(.presence, .process) { server in
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask(.join("room", ann)) == PushResult.unavailable)
+                #expect(try client.ask(.joinDetached("room", ann)) == PushResult.unavailable)
+                let report: PresenceReport = try client.ask(.presence("room"))
+                #expect(report.error == "\(ClusterError.noCluster)")
+            }
+        }
+    }
+}

@@ -46,7 +46,12 @@ static void on_message(void *context, uint32_t from, const cre_record *message, 
 
 static cre_bus *make_bus(uint32_t queue_bytes) {
     cre_bus *bus;
-    cre_bus_config config = { .nodes = 4, .ring_bytes = 4096, .connections = 64, .queue_bytes = queue_bytes };
+    /* Without arenas, so that large records travel in chunks. */
+    cre_bus_config config = { .nodes = 4,
+                              .ring_bytes = 4096,
+                              .connections = 64,
+                              .queue_bytes = queue_bytes,
+                              .arena_bytes = CRE_BUS_NO_ARENA };
     REQUIRE(cre_bus_create(&config, &bus) == 0);
     return bus;
 }

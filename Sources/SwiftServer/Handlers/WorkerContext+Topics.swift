@@ -5,7 +5,7 @@ internal import Glibc
 extension WorkerContext {
     /// The position of the last message of a topic; `nil`: it has no history, or the cluster cannot be asked in time.
     func position(of topic: String, timeout: Duration) async -> TopicPosition? {
-        guard let questions, Topic.isName(topic) else { return nil }
+        guard let questions, Audience.topic(topic).isValid else { return nil }
         let answer = await questions.ask(CRE_QUESTION_POSITION, Array(topic.utf8), timeout: timeout)
         return answer.result == 0 ? answer.parts.first.flatMap(TopicPosition.init(bytes:)) : nil
     }
@@ -15,7 +15,7 @@ extension WorkerContext {
     func subscribe(
         _ fd: ConnectionID, _ topic: String, since position: TopicPosition?, timeout: Duration
     ) async -> TopicRecovery {
-        guard Topic.isName(topic) else { return .refused(.invalid) }
+        guard Audience.topic(topic).isValid else { return .refused(.invalid) }
         guard let questions else { return .refused(.noHistory) }
         let end = ContinuousClock.now + timeout
         while true {
@@ -28,11 +28,6 @@ extension WorkerContext {
             guard answer.result == -EAGAIN, ContinuousClock.now < end else { return TopicRecovery(answer) }
         }
     }
-}
-
-/// Names of topics.
-enum Topic {
-    static func isName(_ name: String) -> Bool { (1...Int(CRE_MAX_TOPIC)).contains(name.utf8.count) }
 }
 
 extension TopicRecovery {

@@ -64,7 +64,7 @@ extension WebSocket {
             return try await push(message.refused("forbidden"))
         }
         let result = unsafe message.data.withUnsafeBytes {
-            unsafe worker.publish(message.topic, $0, .text, except: nil)
+            unsafe worker.publish(.topic(message.topic), $0, .text, except: nil)
         }
         try await push(result.isAccepted ? message.published : message.refused("\(result)"))
     }

@@ -1,3 +1,5 @@
+internal import CReactor
+
 /// A message of a client in the protocol of topics: a line of JSON, and behind a line end the data to publish.
 struct TopicMessage: Sendable {
     enum Kind: String { case subscribe, unsubscribe, publish, ping }
@@ -19,7 +21,7 @@ struct TopicMessage: Sendable {
         let number = head["id"]?.number ?? 0
         guard number >= 0, number < 0x1p53, number.rounded() == number else { return nil }
         let topic = head["topic"]?.string ?? ""
-        guard kind == .ping ? topic.isEmpty : Topic.isName(topic) else { return nil }
+        guard kind == .ping ? topic.isEmpty : (1...Int(CRE_MAX_TOPIC)).contains(topic.utf8.count) else { return nil }
         if let text = head["position"] {
             guard let text = text.string, let position = TopicPosition(text) else { return nil }
             self.position = position

@@ -672,11 +672,13 @@ inline work() {
             :: number ->
 #ifdef RETURNS
                 return_payload(REACTOR, number);
-#endif
                 if
                 :: !written -> send(REACTOR, number, RECORDS(number + 1))
                 :: else
                 fi;
+#else
+                send(REACTOR, number, RECORDS(number + 1));
+#endif
                 d_step {
                     if
                     :: !written -> refused++ /* the handler knows */

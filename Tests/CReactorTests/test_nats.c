@@ -310,6 +310,7 @@ TEST(seeds) {
         changed[i] = 0;
         CHECK(!cre__nkey_seed(placed(changed), seed));
     }
+    CHECK(cre_nats_seed_is_valid(placed(good)) && !cre_nats_seed_is_valid(placed(changed)));
     CHECK(!cre__nkey_seed(placed("SU"), seed));
     CHECK(!cre__nkey_seed(placed("SUAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3LYWQA"), seed));
     CHECK(!cre__nkey_seed(placed("SAAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3MLPA"),
@@ -319,6 +320,7 @@ TEST(seeds) {
 TEST(files_of_credentials) {
     cre_slice jwt, found;
     CHECK(cre__nats_credentials(placed(nats_user), &jwt, &found));
+    CHECK(cre_nats_credentials_are_valid(placed(nats_user)));
     CHECK_EQ(found.length, 58);
     CHECK_MEM(found.data, "SU", 2);
     CHECK_MEM(jwt.data, "eyJ", 3);

@@ -111,6 +111,12 @@ CRE_NODISCARD CRE_API size_t cre_nats_publish_size(const cre_nats_publication *p
 /** Writes PUB or HPUB to `out`, which has cre_nats_publish_size bytes, and returns that. */
 CRE_API size_t cre_nats_publish(uint8_t *out, const cre_nats_publication *publication);
 
+/** Whether a text is the seed of a user's key, "SU...". Any thread. */
+CRE_API bool cre_nats_seed_is_valid(cre_slice text);
+
+/** Whether a text is that of a file of credentials, with a JSON Web Token and a valid seed. Any thread. */
+CRE_API bool cre_nats_credentials_are_valid(cre_slice text);
+
 CRE_END_DECLS
 
 #endif

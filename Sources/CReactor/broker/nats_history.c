@@ -87,11 +87,12 @@ void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_str
     check(broker, topic, stream);
 }
 
-/* The stream has just named its last sequence: a higher position is of messages that it does not
- * have any more, since an older copy was restored. */
+/* The stream has just named its last sequence: a higher position is of messages that it does not have any
+ * more, since an older copy was restored. In a cluster a new leader names it before it has read them all. */
 static void check_first(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
     cre__nats_fetch *fetch = check(broker, topic, stream);
-    if (fetch && topic->position.offset > stream->last && !topic->announced) fetch->incomplete = true;
+    if (!fetch || topic->announced || cre__nats(broker, topic->shard)->clustered) return;
+    if (topic->position.offset > stream->last) fetch->incomplete = true;
 }
 
 void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {

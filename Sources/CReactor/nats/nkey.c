@@ -1,6 +1,7 @@
 /* Keys of NATS as text. */
 #include "nats/nkey.h"
 
+#include <creactor/nats.h>
 #include <string.h>
 
 enum { KIND_SEED = 18 << 3, KIND_USER = 20 << 3, SEED = 2 + CRE__NKEY + 2, SEED_TEXT = 58 };
@@ -81,4 +82,18 @@ static bool section(cre_slice file, const char *title, cre_slice *word) {
 
 bool cre__nats_credentials(cre_slice file, cre_slice *jwt, cre_slice *seed) {
     return section(file, "BEGIN NATS USER JWT", jwt) && section(file, "BEGIN USER NKEY SEED", seed);
+}
+
+/* ---- for applications ---- */
+
+bool cre_nats_seed_is_valid(cre_slice text) {
+    uint8_t seed[CRE__NKEY];
+    const bool valid = cre__nkey_seed(text, seed);
+    explicit_bzero(seed, sizeof seed);
+    return valid;
+}
+
+bool cre_nats_credentials_are_valid(cre_slice text) {
+    cre_slice jwt, seed;
+    return cre__nats_credentials(text, &jwt, &seed) && cre_nats_seed_is_valid(seed);
 }

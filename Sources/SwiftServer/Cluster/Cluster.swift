@@ -5,21 +5,34 @@
 /// server.cluster.topics["chat:*"] = TopicSettings(history: 100, for: .seconds(300))
 /// ```
 ///
-/// In a cluster a message that one server publishes to a topic reaches the subscribers of all servers, through Redis or
-/// Valkey, in the same order everywhere. One process of each server, the gateway, is connected with Redis; the others
-/// never wait for it. All servers of a cluster must have the same servers of Redis, in the same order, and the same
-/// ``prefix`` and ``topics``.
+/// In a cluster a message that one server publishes to a topic reaches the subscribers of all servers, through Redis,
+/// Valkey or NATS, in the same order everywhere. One process of each server, the gateway, is connected with it; the
+/// others never wait for it. All servers of a cluster must have the same servers of Redis, in the same order, or the
+/// same cluster of NATS, and the same ``prefix`` and ``topics``.
 public struct Cluster: Sendable {
-    /// The servers of Redis, one for each shard; empty: there is no cluster.
+    /// What the servers exchange messages through.
+    enum Broker: String, Sendable {
+        case redis = "Redis"
+        case nats = "NATS"
+    }
+
+    let broker: Broker
+    /// The servers of Redis, one for each shard, or of a cluster of NATS; empty: there is no cluster.
     let urls: [String]
-    /// The TLS of `rediss:` servers.
+    /// Of NATS; `nil`: those in the URLs.
+    let credentials: NATSCredentials?
+    /// The TLS of `rediss:` and `tls:` servers.
     public var tls = ClientTLS()
+    /// The number of servers of a cluster of NATS that keep each message of a topic with history, 1 to 5. Default: 3 in
+    /// a cluster of NATS, 1 otherwise.
+    public var replicas: Int?
     /// The settings of topics, by pattern.
     public var topics = TopicPatterns()
     /// The settings of messages for users, ``WebSocketServer/push(_:toUser:except:)-(String,_,_)``.
     public var users = TopicSettings()
-    /// The beginning of all keys and channels in Redis, 1 to 32 bytes without braces. Servers with different prefixes
-    /// share a Redis without meeting. Default: "sws".
+    /// The beginning of all keys and channels in Redis, 1 to 32 bytes without braces, or of all subjects and streams in
+    /// NATS, 1 to 32 letters, digits, "-" and "_". Servers with different prefixes share a Redis or NATS unnoticed.
+    /// Default: "sws".
     public var prefix = "sws"
     /// The maximum size of the messages that wait for a reply of one shard, in bytes; a publication beyond it returns
     /// ``PushResult/unavailable``. From half of it on further ones are refused, so that those on their way have room.
@@ -31,7 +44,7 @@ public struct Cluster: Sendable {
     public var presenceTimeout: Duration = .seconds(60)
 
     /// No cluster: topics reach the subscribers of this server. The default.
-    public static let memory = Cluster(urls: [])
+    public static let memory = Cluster(.redis, urls: [])
 
     /// A cluster over one Redis or Valkey, or several independent ones, over which topics are distributed.
     ///
@@ -39,7 +52,20 @@ public struct Cluster: Sendable {
     ///   - url: "redis://host", "redis://user:password@host:6379", "rediss://" for TLS, or "unix:" and a path. A user
     ///     needs a password, and what is special in a URL is percent-encoded.
     ///   - others: the further shards, with the same user and password.
-    public static func redis(_ url: String, _ others: String...) -> Cluster { Cluster(urls: [url] + others) }
+    public static func redis(_ url: String, _ others: String...) -> Cluster { Cluster(.redis, urls: [url] + others) }
+
+    /// A cluster over a server or a cluster of NATS (2.9 or later), which needs JetStream for topics with a history.
+    ///
+    /// One of the servers is connected; when it is lost, the next one is, also one that a server has named.
+    ///
+    /// - Parameters:
+    ///   - url: "nats://host", "nats://user:password@host:4222", "nats://token@host", or "tls://" for TLS. What is
+    ///     special in a URL is percent-encoded.
+    ///   - others: further servers of the same cluster of NATS, with the same user.
+    ///   - credentials: who the server is, if the URL does not have it.
+    public static func nats(_ url: String, _ others: String..., credentials: NATSCredentials? = nil) -> Cluster {
+        Cluster(.nats, urls: [url] + others, credentials: credentials)
+    }
 
     /// A cluster over one Redis or Valkey.
     ///
@@ -52,20 +78,25 @@ public struct Cluster: Sendable {
     public static func redis(
         host: String, port: Int = 6379, user: String? = nil, password: String? = nil, tls: ClientTLS? = nil
     ) -> Cluster {
-        let login = RedisURL.login(user, password)
+        let login = ClusterURL.login(user, password)
         let name = host.contains(":") ? "[\(host)]" : host
-        var cluster = Cluster(urls: ["\(tls == nil ? "redis" : "rediss")://\(login)\(name):\(port)"])
+        var cluster = Cluster(.redis, urls: ["\(tls == nil ? "redis" : "rediss")://\(login)\(name):\(port)"])
         if let tls { cluster.tls = tls }
         return cluster
     }
 
-    private init(urls: [String]) { self.urls = urls }
+    private init(_ broker: Broker, urls: [String], credentials: NATSCredentials? = nil) {
+        (self.broker, self.urls, self.credentials) = (broker, urls, credentials)
+    }
 
     /// Whether there is a cluster.
     var isEnabled: Bool { !urls.isEmpty }
 
-    /// The most shards of a cluster.
-    static let mostShards = 64
+    /// The most servers of a cluster.
+    static let mostServers = 64
+
+    /// The number of independent servers over which topics are distributed.
+    var shardCount: Int { broker == .nats ? min(1, urls.count) : urls.count }
 
     func check() throws(ServerError) {
         guard isEnabled else {
@@ -78,15 +109,16 @@ public struct Cluster: Sendable {
             }
             return
         }
-        guard urls.count <= Cluster.mostShards else {
-            throw .setting("cluster must have at most \(Cluster.mostShards) shards, got \(urls.count)")
+        guard urls.count <= Cluster.mostServers else {
+            throw .setting("cluster must have at most \(Cluster.mostServers) servers, got \(urls.count)")
         }
-        let parsed = try redisURLs()
-        guard parsed.allSatisfy({ $0.user == parsed[0].user && $0.password == parsed[0].password }) else {
-            throw .setting("cluster: all shards must have the same user and password")
+        let parsed = try parsedURLs()
+        guard parsed.allSatisfy({ $0.hasLogin(of: parsed[0]) }) else {
+            throw .setting("cluster: all servers must have the same user and password")
         }
-        guard (1...32).contains(prefix.utf8.count), !prefix.contains(where: { "{}\0".contains($0) }) else {
-            throw .setting("cluster.prefix must be 1 to 32 bytes without braces, got \"\(prefix)\"")
+        switch broker {
+        case .redis: try checkRedis()
+        case .nats: try checkNATS(parsed)
         }
         guard (65_536...1 << 30).contains(maxQueue) else {
             throw .setting("cluster.maxQueue must be 64 KiB to 1 GiB, got \(maxQueue) bytes")
@@ -98,9 +130,51 @@ public struct Cluster: Sendable {
         try users.check("cluster.users")
     }
 
-    func redisURLs() throws(ServerError) -> [RedisURL] {
-        var all: [RedisURL] = []
-        for url in urls { all.append(try RedisURL(url)) }
+    private func checkRedis() throws(ServerError) {
+        guard (1...32).contains(prefix.utf8.count), !prefix.contains(where: { "{}\0".contains($0) }) else {
+            throw .setting("cluster.prefix must be 1 to 32 bytes without braces, got \"\(prefix)\"")
+        }
+        guard replicas == nil else { throw .setting("cluster.replicas needs NATS") }
+    }
+
+    private func checkNATS(_ parsed: [ClusterURL]) throws(ServerError) {
+        let allowed = prefix.utf8.allSatisfy {
+            switch $0 {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                true
+            default: false
+            }
+        }
+        guard (1...32).contains(prefix.utf8.count), allowed else {
+            throw .setting(
+                "cluster.prefix must be 1 to 32 letters, digits, \"-\" and \"_\" with NATS, got \"\(prefix)\"")
+        }
+        guard replicas.map((1...5).contains) ?? true else {
+            throw .setting("cluster.replicas must be 1...5, got \(replicas!)")
+        }
+        guard parsed.allSatisfy({ $0.isSecure == parsed[0].isSecure }) else {
+            throw .setting("cluster: all servers of NATS must begin with nats://, or all with tls://")
+        }
+        if let credentials {
+            guard parsed[0].user == nil, parsed[0].token == nil else {
+                throw .setting("cluster: the URLs must not have a user or a token besides the credentials")
+            }
+            try credentials.check()
+        }
+        var histories = Set<TopicSettings>()
+        for case var topic in topics.ordered.map(\.settings) + [users] where topic.history > 0 {
+            topic.historyAge = .seconds(topic.historyAge.components.seconds)  // the streams know no fractions
+            histories.insert(topic)
+        }
+        guard histories.count <= 64 else {
+            throw .setting("cluster.topics may have 64 different histories with NATS, got \(histories.count)")
+        }
+    }
+
+    func parsedURLs() throws(ServerError) -> [ClusterURL] {
+        var all: [ClusterURL] = []
+        for url in urls { all.append(try broker == .nats ? ClusterURL(nats: url) : ClusterURL(redis: url)) }
         return all
     }
 }

@@ -24,7 +24,7 @@ internal import CReactorInternal
         let place = UnsafeMutablePointer<cre_cluster_place>.allocate(capacity: 1)
         unsafe place.initialize(
             to: cre_cluster_place(
-                gateway: UInt32(gateway ?? 0), shards: UInt32(cluster.urls.count), rules: UnsafePointer(table),
+                gateway: UInt32(gateway ?? 0), shards: UInt32(cluster.shardCount), rules: UnsafePointer(table),
                 rule_count: UInt32(ordered.count)))
         unsafe raw = UnsafePointer(place)
         rules = ordered.count

@@ -1,5 +1,6 @@
-/// Where a server of Redis is, and who is there: "redis://user:password@host:port", "rediss://..." or "unix:/path".
-struct RedisURL: Sendable, Equatable {
+/// Where a server of a cluster is, and who is there: "redis://user:password@host:port", "rediss://...", "unix:/path",
+/// or "nats://user:password@host:port", "nats://token@host", "tls://...".
+struct ClusterURL: Sendable, Equatable {
     /// As the C core takes it.
     let host: String
     /// 0: a Unix socket.
@@ -7,30 +8,58 @@ struct RedisURL: Sendable, Equatable {
     let isSecure: Bool
     let user: String?
     let password: String?
+    /// Instead of a user with a password, of NATS.
+    let token: String?
 
-    init(_ text: String) throws(ServerError) {
+    init(redis text: String) throws(ServerError) {
+        try self.init(
+            text, Form(server: "Redis", plain: "redis://", secure: "rediss://", port: 6379, isRedis: true))
+    }
+
+    init(nats text: String) throws(ServerError) {
+        try self.init(text, Form(server: "NATS", plain: "nats://", secure: "tls://", port: 4222, isRedis: false))
+    }
+
+    private struct Form {
+        let server: String
+        let plain: String
+        let secure: String
+        let port: Int
+        /// Unix sockets, and no tokens.
+        let isRedis: Bool
+    }
+
+    private init(_ text: String, _ form: Form) throws(ServerError) {
         // Not the text: it may have a password, and errors are logged.
-        func invalid(_ cause: String) -> ServerError { .setting("cluster: the URL of a Redis server \(cause)") }
-        if text.hasPrefix("unix:") {
+        func invalid(_ cause: String) -> ServerError {
+            .setting("cluster: the URL of a \(form.server) server \(cause)")
+        }
+        if form.isRedis, text.hasPrefix("unix:") {
             guard text.utf8.count > 5, !text.utf8.contains(0) else { throw invalid("must have a path behind unix:") }
-            (host, port, isSecure, user, password) = (text, 0, false, nil, nil)
+            (host, port, isSecure, user, password, token) = (text, 0, false, nil, nil, nil)
             return
         }
-        guard let scheme = ["redis://", "rediss://"].first(where: text.hasPrefix) else {
-            throw invalid("must start with redis://, rediss:// or unix:")
+        guard let scheme = [form.plain, form.secure].first(where: text.hasPrefix) else {
+            throw invalid("must start with \(form.plain) or \(form.secure)\(form.isRedis ? ", or be unix: and a path" : "")")
         }
         var rest = text.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
         guard !rest.contains(where: { "/?#".contains($0) }) else {
-            throw invalid("must not have a path or a query: clusters need no database number")
+            throw invalid("must not have a path or a query")
         }
-        var login: (user: String?, password: String?) = (nil, nil)
+        var login: (user: String?, password: String?, token: String?) = (nil, nil, nil)
         if let at = rest.lastIndex(of: "@") {
             let parts = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, let user = RedisURL.decoded(parts[0]), let password = RedisURL.decoded(parts[1]),
-                !password.isEmpty
-            else { throw invalid("must have a password behind the user, as in redis://user:password@host") }
-            login = (user.isEmpty ? nil : user, password)
+            let decoded = parts.map(ClusterURL.decoded)
+            if !form.isRedis, decoded.count == 1, let token = decoded[0], !token.isEmpty {
+                login.token = token
+            } else if decoded.count == 2, let user = decoded[0], let password = decoded[1], !password.isEmpty,
+                form.isRedis || !user.isEmpty
+            {
+                login = (user.isEmpty ? nil : user, password, nil)
+            } else {
+                throw invalid("must have a password behind the user, as in \(form.plain)user:password@host")
+            }
             rest = rest[rest.index(after: at)...]
         }
         var name = rest
@@ -47,12 +76,17 @@ struct RedisURL: Sendable, Equatable {
         guard !name.isEmpty, name.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw invalid("must have a host")
         }
-        let value = number.map { Int($0) ?? 0 } ?? 6379
+        let value = number.map { Int($0) ?? 0 } ?? form.port
         guard (1...65_535).contains(value) else {
             throw invalid("must have a port of 1 to 65535")
         }
-        (host, port, isSecure) = (String(name), value, scheme == "rediss://")
-        (user, password) = login
+        (host, port, isSecure) = (String(name), value, scheme == form.secure)
+        (user, password, token) = login
+    }
+
+    /// Whether the same user is there.
+    func hasLogin(of other: ClusterURL) -> Bool {
+        user == other.user && password == other.password && token == other.token
     }
 
     /// The part of a URL before its host.

@@ -7,6 +7,8 @@ internal import CReactorInternal
     struct Events: Sendable {
         /// A connection was established or lost, with the cause.
         let state: @Sendable (_ shard: Int, _ isConnected: Bool, _ cause: String) -> Void
+        /// The broker refuses a part of what is needed, with the cause.
+        let refused: @Sendable (_ cause: String) -> Void
         /// Messages of a topic with history are no longer available.
         let lost: @Sendable (_ topic: String) -> Void
         /// The process of a node has written invalid data.
@@ -28,13 +30,13 @@ internal import CReactorInternal
 
     /// With a loop the gateway runs there; without one it gets a thread of its own.
     init(_ cluster: Cluster, _ surroundings: Surroundings, loop: EventLoop?, events: Events) throws(ServerError) {
-        let urls = try cluster.redisURLs()
+        let urls = try cluster.parsedURLs()
         let memory = unsafe BorrowedText()
         defer { unsafe memory.release() }
         let events = Box(events)
         var broker = unsafe cre_broker_config()
         unsafe broker.size = MemoryLayout<cre_broker_config>.size
-        unsafe broker.shards = UInt32(urls.count)
+        unsafe broker.shards = UInt32(cluster.shardCount)
         unsafe broker.seed = UInt64.random(in: 1...UInt64.max)
         unsafe broker.prefix = memory.string(cluster.prefix)
         unsafe broker.max_queue = UInt32(cluster.maxQueue)
@@ -42,6 +44,7 @@ internal import CReactorInternal
         unsafe broker.presence_ms = UInt32(clamping: cluster.presenceTimeout.milliseconds)
         if let user = urls[0].user { unsafe broker.user = memory.string(user) }
         if let password = urls[0].password { unsafe broker.password = memory.string(password) }
+        if cluster.broker == .nats { unsafe try Gateway.setNATS(&broker, cluster, urls[0], memory) }
         let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil
         let name = unsafe cluster.tls.serverName.map { unsafe memory.string($0) }
         let servers = unsafe urls.map {
@@ -61,6 +64,7 @@ internal import CReactorInternal
                 unsafe config.worker_count = UInt16(surroundings.listeners.count)
                 unsafe config.broker = broker
                 unsafe config.servers = servers.baseAddress
+                unsafe config.server_count = cluster.broker == .nats ? UInt32(servers.count) : 0
                 unsafe config.tls = tls?.raw
                 unsafe config.context = Unmanaged.passUnretained(events).toOpaque()
                 unsafe Gateway.setCallbacks(&config)
@@ -72,6 +76,23 @@ internal import CReactorInternal
         unsafe raw = gateway
         self.events = events
         hasThread = loop == nil
+    }
+
+    private static func setNATS(
+        _ config: inout cre_broker_config, _ cluster: Cluster, _ url: ClusterURL, _ memory: BorrowedText
+    ) throws(ServerError) {
+        unsafe config.kind = CRE_BROKER_NATS.rawValue
+        unsafe config.replicas = UInt32(cluster.replicas ?? 0)
+        if let token = url.token { unsafe config.token = memory.string(token) }
+        switch cluster.credentials?.kind {
+        case nil: break
+        case .file, .text: unsafe config.credentials = memory.string(try cluster.credentials!.contents())
+        case .nkey(let seed): unsafe config.nkey = memory.string(seed)
+        case .token(let token): unsafe config.token = memory.string(token)
+        case .user(let name, let password):
+            unsafe config.user = memory.string(name)
+            unsafe config.password = memory.string(password)
+        }
     }
 
     private static func context(of tls: ClientTLS) throws(ServerError) -> ClientTLSContext {
@@ -90,6 +111,10 @@ internal import CReactorInternal
         unsafe config.lost = { context, topic, length in
             let bytes = unsafe UnsafeRawBufferPointer(start: topic, count: length)
             unsafe Box.from(context).events.lost(String(decoding: bytes, as: UTF8.self))
+        }
+        unsafe config.refused = { context, text, length in
+            let bytes = unsafe UnsafeRawBufferPointer(start: text, count: length)
+            unsafe Box.from(context).events.refused(String(decoding: bytes, as: UTF8.self))
         }
         unsafe config.violation = { context, node in unsafe Box.from(context).events.protocolError(Int(node)) }
     }

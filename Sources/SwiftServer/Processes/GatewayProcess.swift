@@ -59,12 +59,16 @@ extension ServerContext {
     /// Connects with the cluster, on the loop or on a thread. Handlers are called on the loop.
     func makeGateway(_ loop: EventLoop, onThread: Bool) throws(ServerError) -> Gateway {
         guard let place = configuration.clusterPlace else { throw .setting("there is no cluster") }
-        let log = GatewayLog(shards: configuration.cluster.urls.count)
+        let broker = configuration.cluster.broker.rawValue
+        let log = GatewayLog(configuration.cluster)
         let notice = ClusterNotice(bus, handlers.clusterState)
         let events = Gateway.Events(
             state: {
                 log.changed($0, isConnected: $1, $2)
                 if onThread { loop.post { notice.send() } } else { notice.send() }
+            },
+            refused: {
+                Log.warning("\(broker) refuses a part of the cluster's work: \($0)")
             },
             lost: { Log.warning("messages of the topic \"\($0)\" were missed and are no longer available") },
             protocolError: { [layout] in Log.error("\(layout.name(ofNode: $0)) sent a corrupt record to the gateway") })
@@ -78,16 +82,20 @@ extension ServerContext {
     }
 }
 
-/// Reports connections with Redis, and the cause of a lost one once.
+/// Reports connections with the broker, and the cause of a lost one once.
 private final class GatewayLog: Sendable {
+    private let broker: String
     private let shards: Int
     /// The causes of lost connections, by shard.
     private let causes = Lock([Int: String]())
 
-    init(shards: Int) { self.shards = shards }
+    init(_ cluster: Cluster) {
+        broker = cluster.broker.rawValue
+        shards = cluster.shardCount
+    }
 
     func changed(_ shard: Int, isConnected: Bool, _ cause: String) {
-        let server = shards == 1 ? "Redis" : "shard \(shard) of Redis"
+        let server = shards == 1 ? broker : "shard \(shard) of \(broker)"
         let before = causes.withLock { causes in
             defer { causes[shard] = isConnected ? nil : cause }
             return causes[shard]

@@ -24,7 +24,7 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     /// The system did not send the datagram: the address is unreachable, or sending is not permitted.
     public static let failed = PushResult(description: "failed")
 
-    /// The cluster takes no more messages: too many wait, since Redis is slow or cannot be reached. Nothing was
+    /// The cluster takes no more messages: too many wait, since Redis or NATS is slow or cannot be reached. Nothing was
     /// published. Try again later.
     public static let unavailable = PushResult(description: "unavailable")
 

@@ -84,7 +84,7 @@ struct ServerConfiguration: Sendable {
     var busConfig: cre_bus_config {
         var config = settings.busConfig(nodes: layout.nodes, largestPacket: largestPacket)
         if cluster.isEnabled {
-            config.journal_bytes = cre_gateway_journal_bytes(UInt32(cluster.urls.count), UInt32(cluster.maxQueue))
+            config.journal_bytes = cre_gateway_journal_bytes(UInt32(cluster.shardCount), UInt32(cluster.maxQueue))
         }
         return config
     }
@@ -152,7 +152,7 @@ struct ServerConfiguration: Sendable {
                 "processes \(layout.userProcesses.joined(separator: ", "))",
                 "maxConnections \(settings.maxConnections)", "ringSize \(settings.ringSize)",
                 "largest record \(busConfig.max_payload)",
-                "cluster of \(cluster.urls.count) shards, maxQueue \(cluster.isEnabled ? cluster.maxQueue : 0)",
+                "cluster of \(cluster.shardCount) shards, maxQueue \(cluster.isEnabled ? cluster.maxQueue : 0)",
             ] + ports.map { "port \($0.index): \($0.type) \($0.host)" }
         return parameters.map { String($0.map { $0.isNewline ? " " : $0 }) }  // each is a line of its own
     }

@@ -59,8 +59,8 @@ package struct Configuration: Codable, Sendable {
     /// Those of TLS 1.2, in OpenSSL's notation.
     package var ciphers: String?
 
-    /// The URL of the Redis of its cluster, which keeps messages of topics "kept:..." and delivers those of "first:..."
-    /// to its own subscribers first.
+    /// The URL of the Redis or NATS of its cluster, which keeps messages of topics "kept:..." and delivers those of
+    /// "first:..." to its own subscribers first.
     package var cluster: String?
     /// Clients get messages of topics "line:..." in envelopes, without a cluster.
     package var hasEnvelopes: Bool?
@@ -143,7 +143,7 @@ extension Configuration {
         server.ports[0].settings.http2 = http2
         if hasEnvelopes == true { server.cluster.topics["line:*"] = TopicSettings(enveloped: true) }
         guard let cluster else { return }
-        server.cluster = .redis(cluster)
+        server.cluster = cluster.hasPrefix("nats://") ? .nats(cluster) : .redis(cluster)
         if let presenceTimeout { server.cluster.presenceTimeout = presenceTimeout }
         server.cluster.topics["kept:*"] = TopicSettings(history: 10_000)
         server.cluster.topics["short:*"] = TopicSettings(history: 3)

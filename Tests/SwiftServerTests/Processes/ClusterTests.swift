@@ -4,19 +4,26 @@ import TestProtocol
 import Testing
 
 extension ProcessTests {
-    /// Two servers at one Redis.
-    @Suite(.enabled(if: RedisProcess.isInstalled)) struct ClusterTests {
-        /// Starts Redis and two servers, and a client of each.
+    /// Two servers at one Redis or NATS.
+    @Suite(.enabled(if: !BrokerKind.installed.isEmpty)) struct ClusterTests {
+        /// The modes with Redis, and one of them with NATS: it makes no difference outside of the gateway.
+        private static func cases(_ modes: [ServerMode]) -> [(BrokerKind, ServerMode)] {
+            let all = modes.map { (BrokerKind.redis, $0) } + [(.nats, ServerMode.process)]
+            return all.filter { BrokerKind.installed.contains($0.0) }
+        }
+
+        /// Starts the broker and two servers, and a client of each.
         private func run(
-            _ mode: ServerMode, test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+            _ mode: ServerMode, _ kind: BrokerKind = .redis,
+            test: (any BrokerProcess, [ServerProcess], [WebSocketClient]) throws -> Void
         ) throws {
-            let redis = try RedisProcess()
+            let broker = try kind.make()
             let workers = mode == .single ? 1 : 2
-            let configure: (inout Configuration) -> Void = { $0.cluster = redis.url }
+            let configure: (inout Configuration) -> Void = { $0.cluster = broker.url }
             try ServerProcess.run(.broadcast, mode, workers: workers, configure) { one in
                 try ServerProcess.run(.broadcast, mode, workers: workers, configure) { other in
                     let servers = [one, other]
-                    try test(redis, servers, try servers.map { try WebSocketClient(port: $0.port) })
+                    try test(broker, servers, try servers.map { try WebSocketClient(port: $0.port) })
                 }
             }
         }
@@ -35,8 +42,10 @@ extension ProcessTests {
             #expect(try client.ask(.publishToOthers(text, to: topic)) == PushResult.queued)
         }
 
-        @Test(arguments: ServerMode.allCases) func messagesReachTheSubscribersOfBoth(_ mode: ServerMode) throws {
-            try run(mode) { _, _, clients in
+        @Test(arguments: cases(ServerMode.allCases)) func messagesReachTheSubscribersOfBoth(
+            _ kind: BrokerKind, _ mode: ServerMode
+        ) throws {
+            try run(mode, kind) { _, _, clients in
                 for client in clients { try subscribe(client, "news") }
                 let (result, text): (PushResult, String) = try clients[0].askAndReceive(.publish("one", to: "news"))
                 #expect(result == .queued && text == "one")
@@ -89,11 +98,11 @@ extension ProcessTests {
             }
         }
 
-        /// The gateways are killed in turn, and once each Redis, a worker of the subscriber and one of the publisher.
-        @Test(arguments: ServerMode.supervised) func messagesWithHistoryArriveOnceAndInOrder(
-            _ mode: ServerMode
+        /// The gateways are killed in turn, and once the broker.
+        @Test(arguments: cases(ServerMode.supervised)) func messagesWithHistoryArriveOnceAndInOrder(
+            _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
-            try run(mode) { redis, servers, clients in
+            try run(mode, kind) { broker, servers, clients in
                 for client in clients { try subscribe(client, "kept:a") }
                 let publisher = try WebSocketClient(port: servers[0].port)
                 var number = 0
@@ -115,9 +124,9 @@ extension ProcessTests {
                     let gateway = try victim.process("gateway")
                     try publish(100)
                     victim.signal(SIGKILL, to: gateway)
-                    if round == 2 { redis.kill() }
+                    if round == 2 { broker.kill() }
                     try publish(100)
-                    if round == 2 { try redis.start() }
+                    if round == 2 { try broker.start() }
                     try receive()
                     #expect(try victim.process("gateway") != gateway)
                 }
@@ -175,11 +184,11 @@ extension ProcessTests {
             }
         }
 
-        @Test func withoutRedisMessagesWaitOrAreRefused() throws {
-            try run(.process) { redis, servers, clients in
+        @Test(arguments: BrokerKind.installed) func withoutABrokerMessagesWaitOrAreRefused(_ kind: BrokerKind) throws {
+            try run(.process, kind) { broker, servers, clients in
                 try subscribe(clients[1], "kept:c")
                 try subscribe(clients[0], "first:c")
-                redis.kill()
+                broker.kill()
                 let (result, text): (PushResult, String) = try clients[0].askAndReceive(.publish("now", to: "first:c"))
                 #expect(result == .queued && text == "now")
                 let large = String(repeating: "x", count: 65_536)
@@ -189,13 +198,35 @@ extension ProcessTests {
                     if result == .queued { accepted += 1 }
                     return result == .unavailable
                 }
-                try redis.start()
+                try broker.start()
                 for _ in 0..<accepted { #expect(try clients[1].receiveText() == large) }
                 try Wait.until("room for messages") {
                     try clients[0].ask(.publishToOthers("more", to: "kept:c")) == PushResult.queued
                 }
                 #expect(try clients[1].receiveText() == "more")
-                #expect(servers[0].log.contains("the cluster is not connected with Redis"))
+                #expect(servers[0].log.contains("the cluster is not connected with \(kind.rawValue)"))
+            }
+        }
+
+        /// The log names the cause, and not the password.
+        @Test(.enabled(if: NATSProcess.isInstalled)) func aWrongPasswordIsReported() throws {
+            let broker = try NATSProcess(settings: "authorization { user: app, password: right }")
+            broker.login = "app:badsecret@"
+            try ServerProcess.run(.broadcast, .process, { $0.cluster = broker.url }) { server in
+                try Wait.until("the cause") { server.log.contains("Authorization Violation") }
+                #expect(server.log.contains("the cluster is not connected with NATS"))
+                #expect(!server.log.contains("badsecret"))
+            }
+        }
+
+        /// A message that NATS does not take is refused with a cause in the log.
+        @Test(.enabled(if: NATSProcess.isInstalled)) func whatNATSRefusesIsLogged() throws {
+            let broker = try NATSProcess(settings: "max_payload: 1KB")
+            try ServerProcess.run(.broadcast, .process, { $0.cluster = broker.url }) { server in
+                let client = try WebSocketClient(port: server.port)
+                try subscribe(client, "news")
+                try publish(String(repeating: "x", count: 2000), to: "news", by: client)
+                try Wait.until("the refusal") { server.log.contains("max_payload of 1024 bytes") }
             }
         }
     }

@@ -4,7 +4,7 @@ import Testing
 
 /// The settings of a cluster.
 @Suite struct ClusterSettingsTests {
-    private func url(_ text: String) throws -> RedisURL { try RedisURL(text) }
+    private func url(_ text: String) throws -> ClusterURL { try ClusterURL(redis: text) }
 
     @Test func urls() throws {
         let plain = try url("redis://10.0.0.5")
@@ -32,12 +32,55 @@ import Testing
 
     @Test func hostAndPassword() throws {
         var cluster = Cluster.redis(host: "::1", port: 7, user: "a:b", password: "c@d%", tls: ClientTLS())
-        let parsed = try cluster.redisURLs()
+        let parsed = try cluster.parsedURLs()
         #expect(parsed.count == 1 && parsed[0].host == "::1" && parsed[0].port == 7 && parsed[0].isSecure)
         #expect(parsed[0].user == "a:b" && parsed[0].password == "c@d%")
         try cluster.check()
         cluster.prefix = "a{b"
         #expect(throws: ServerError.self) { try cluster.check() }
+    }
+
+    @Test func urlsOfNATS() throws {
+        let plain = try ClusterURL(nats: "nats://10.0.0.5")
+        #expect(plain.host == "10.0.0.5" && plain.port == 4222 && !plain.isSecure && plain.token == nil)
+        let secure = try ClusterURL(nats: "tls://app:p%40ss@nats.example:7000")
+        #expect(secure.port == 7000 && secure.isSecure && secure.user == "app" && secure.password == "p@ss")
+        let token = try ClusterURL(nats: "nats://T%3A0@a")
+        #expect(token.token == "T:0" && token.user == nil && token.password == nil)
+        for bad in ["", "redis://a", "nats://", "nats://a/b", "nats://:p@a", "nats://u:@a", "nats://@a", "unix:/a"] {
+            #expect(throws: ServerError.self, "\(bad)") { _ = try ClusterURL(nats: bad) }
+        }
+    }
+
+    @Test func settingsOfNATS() throws {
+        let seed = "SUAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3LYWQ"
+        func refusal(_ cluster: Cluster, _ change: (inout Cluster) -> Void = { _ in }) -> String? {
+            var cluster = cluster
+            change(&cluster)
+            do { try cluster.check() } catch { return error.message }
+            return nil
+        }
+        #expect(refusal(.nats("nats://a", "nats://b")) == nil)
+        #expect(Cluster.nats("nats://a", "nats://b").shardCount == 1)
+        #expect(refusal(.nats("nats://a", "tls://b"))?.contains("tls://") == true)
+        #expect(refusal(.nats("nats://u:p@a", "nats://u:q@b"))?.contains("same user") == true)
+        #expect(refusal(.nats("nats://a")) { $0.prefix = "a.b" }?.contains("cluster.prefix") == true)
+        #expect(refusal(.nats("nats://a")) { $0.replicas = 6 }?.contains("cluster.replicas") == true)
+        #expect(refusal(.redis("redis://a")) { $0.replicas = 1 }?.contains("cluster.replicas") == true)
+        #expect(refusal(.nats("nats://a", credentials: .nkey(seed: seed))) == nil)
+        #expect(refusal(.nats("nats://t@a", credentials: .nkey(seed: seed)))?.contains("besides") == true)
+        for credentials: NATSCredentials in [
+            .nkey(seed: "S" + seed.dropFirst() + "A"), .nkey(seed: String(seed.reversed())), .text(seed), .token(""),
+            .user("secret", password: ""), .file("/nonexistent/secret"),
+        ] {
+            let cause = try #require(refusal(.nats("nats://a", credentials: credentials)))
+            #expect(cause.hasPrefix("cluster.credentials"))
+            #expect(!cause.contains(seed.suffix(8)) && !"\(credentials)".contains(seed.suffix(8)))
+        }
+        let many = refusal(.nats("nats://a")) {
+            for count in 1...65 { $0.topics["t\(count)"] = TopicSettings(history: count) }
+        }
+        #expect(many?.contains("64 different histories") == true)
     }
 
     @Test func theMostSpecificPatternComesFirst() throws {

@@ -169,6 +169,26 @@ TEST(lost_connections) {
     finish();
 }
 
+/* A machine that ends: its members are not listed any more, and another machine reports those that have not
+ * come back. */
+TEST(retired_machine) {
+    begin(LIFETIME_MS);
+    join(0, "room", "ann", "A");
+    join(0, "room", "bob", "B");
+    check_changes(0, "+room/ann=A +room/bob=B ");
+    cre_broker_retire(machines[0].broker);
+    join(0, "room", "late", "");
+    CHECK(cre_broker_sends_members(machines[0].broker));
+    WAIT(!cre_broker_sends_members(machines[0].broker));
+    CHECK_EQ(ask(1, "room", 10)->presence.count, 0);
+    join(1, "room", "bob", "B");
+    stop_machine(0);
+    WAIT(machines[1].changes[0]);
+    check_changes(1, "-room/ann=A ");
+    CHECK_EQ(ask(1, "room", 10)->presence.count, 1);
+    finish();
+}
+
 /* Members stay longer than their lifetime while their machine renews them. */
 TEST(renewal) {
     begin(LIFETIME_MS);

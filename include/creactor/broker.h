@@ -11,7 +11,7 @@
  *
  * All functions of a broker must be called on one thread, and not by its callbacks, except
  * cre_broker_subscribe, cre_broker_resume, cre_broker_unsubscribe, cre_broker_publish,
- * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave and
+ * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave, cre_broker_retire and
  * cre_broker_list_members, and what `connect` calls. `now` is a monotonic time in milliseconds. After one
  * call or several the caller calls cre_broker_tick, then sends the output of each shard.
  */
@@ -263,6 +263,14 @@ CRE_NODISCARD CRE_API int cre_broker_join(cre_broker *broker, cre_slice topic, c
 
 /** Removes a member of this machine from a topic, if it is there. */
 CRE_API void cre_broker_leave(cre_broker *broker, cre_slice topic, cre_slice id);
+
+/** Lets all members of this machine expire at once, and ignores further ones: for a machine that ends, so
+ * that those that appear on another one before it removes them have not left. Without a connection they
+ * expire later. */
+CRE_API void cre_broker_retire(cre_broker *broker);
+
+/** Returns whether changes of members are on their way on a connection. */
+CRE_API bool cre_broker_sends_members(const cre_broker *broker);
 
 /** Asks for the members of a topic on all machines, or with `most` 0 for their number only. When there are
  * more than `most`, only their number is returned. Returns 0, and `present` is called with `tag` later;

@@ -66,8 +66,9 @@ CRE_API void cre_cluster_destroy(cre_cluster *cluster);
 
 /** The broker, valid as long as the cluster. Its output is sent at the end of the loop's turn. Only
  * cre_broker_subscribe, cre_broker_resume, cre_broker_unsubscribe, cre_broker_publish,
- * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave, cre_broker_list_members,
- * cre_broker_queued, cre_broker_shard and cre_broker_is_connected may be called, also by its callbacks. */
+ * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave, cre_broker_retire,
+ * cre_broker_sends_members, cre_broker_list_members, cre_broker_queued, cre_broker_shard and
+ * cre_broker_is_connected may be called, also by its callbacks. */
 CRE_API cre_broker *cre_cluster_broker(cre_cluster *cluster);
 
 CRE_END_DECLS

@@ -333,6 +333,8 @@ typedef struct cre_delivery {
 
 /** The longest topic, in bytes. */
 #define CRE_MAX_TOPIC 255u
+/** The topic whose members are the servers of a cluster: no connection can join it. */
+#define CRE_TOPIC_NODES "$sws:nodes"
 /** The longest id and info of a member of a topic, in bytes. */
 #define CRE_MAX_MEMBER_ID   255u
 #define CRE_MAX_MEMBER_INFO 1024u

@@ -89,6 +89,7 @@ typedef struct cre__presence {
     cre__presence_topic **topics;
     cre__presence_member **members;
     size_t count, mask; /* of the members */
+    bool retires;       /* they leave by expiring, and no others join */
 } cre__presence;
 
 typedef enum cre__link_state {

@@ -265,6 +265,7 @@ int cre_broker_join(cre_broker *broker, cre_slice name, cre_slice id, cre_slice 
     if (!is_between(id.length, 1, CRE_BROKER_MAX_MEMBER_ID)) return CRE_EINVALID;
     if (info.length > CRE_BROKER_MAX_MEMBER_INFO) return CRE_EINVALID;
     if (!broker->kind->members) return CRE_EBROKER_UNSUPPORTED;
+    if (broker->presence.retires) return 0;
     if (!grow(&broker->presence)) return CRE_ENOMEM;
     cre__presence_topic *topic = add_topic(broker, name);
     if (!topic) return CRE_ENOMEM;
@@ -303,6 +304,26 @@ void cre_broker_leave(cre_broker *broker, cre_slice name, cre_slice id) {
     const uint32_t shard = topic->shard;
     enqueue(broker, member);
     pump(broker, shard);
+}
+
+void cre_broker_retire(cre_broker *broker) {
+    if (broker->presence.retires) return;
+    broker->presence.retires = true;
+    for (size_t i = 0; broker->presence.topics && i <= broker->presence.mask; i++)
+        for (cre__presence_member *member = broker->presence.members[i]; member; member = member->next) {
+            member->leaves = true;
+            enqueue(broker, member);
+        }
+    for (uint32_t i = 0; i < broker->config.shards; i++)
+        pump(broker, i);
+}
+
+bool cre_broker_sends_members(const cre_broker *broker) {
+    for (uint32_t i = 0; i < broker->config.shards; i++) {
+        const cre__link *link = &broker->links[i];
+        if (cre__link_is_usable(link) && (link->presence.first || link->presence.batches)) return true;
+    }
+    return false;
 }
 
 /* ---- time ---- */

@@ -63,9 +63,9 @@ static void batch_replied(cre_broker *broker, uint32_t shard, cre__request *requ
     cre__presence_done(broker, shard, batch, is_error && cre__error_is(value, "NOSCRIPT"));
 }
 
-static void put_member(cre_slice *out, const cre__presence_member *member) {
+static void put_member(cre_slice *out, const cre__presence_member *member, bool retires) {
     const bool has_info = member->info && !member->leaves;
-    out[0] = cre__text(member->leaves ? "l" : "j");
+    out[0] = cre__text(!member->leaves ? "j" : retires ? "x" : "l");
     out[1] = (cre_slice){ member->id, member->length };
     out[2] = has_info ? (cre_slice){ member->info, member->info_length } : cre__text("");
 }
@@ -89,7 +89,7 @@ bool cre__redis_members(cre_broker *broker, uint32_t shard, cre__presence_batch 
         decimal(lifetime, broker->config.presence_ms),
     };
     for (uint32_t i = 0; i < batch->count; i++)
-        put_member(&arguments[HEAD_ARGUMENTS + 3 * (size_t)i], batch->members[i]);
+        put_member(&arguments[HEAD_ARGUMENTS + 3 * (size_t)i], batch->members[i], broker->presence.retires);
     if (cre__redis_run(broker, shard, CRE__SCRIPT_MEMBERS, arguments,
                        HEAD_ARGUMENTS + 3 * (size_t)batch->count, &next->request))
         return true;

@@ -91,24 +91,32 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
     /*
      * Adds, renews and removes members of a topic for one machine, and returns triples of 'j' or 'l', id and
      * info for the members that are new or have left. A member is there as long as a machine has it: `info`
-     * has the number of those machines in front of the text, `expiry` an entry for each of them. Some entries
-     * that have expired are removed on the way. Keys: info, expiry, index of the partition. Arguments: topic,
-     * machine, lifetime, then for each member 'j' or 'l', id, info.
+     * has the number of those machines in front of the text, `expiry` an entry for each of them; 'x' in place
+     * of 'l' lets that expire now, for another machine to report. Some entries that have expired are removed
+     * on the way. Keys: info, expiry, index of the partition. Arguments: topic, machine, lifetime, then for
+     * each member 'j' or 'l', id, info.
      */
     [CRE__SCRIPT_MEMBERS] =
-        NOW LEAVE "local p, x, changes = KEYS[1], KEYS[2], {}\n"
+        NOW LEAVE "local p, x, changes, retires = KEYS[1], KEYS[2], {}, false\n"
                   "if redis.call('EXISTS', x) == 0 then redis.call('DEL', p) end\n"
                   "for i = 4, #ARGV, 3 do\n"
                   "  local id = ARGV[i + 1]\n"
                   "  local entry = ARGV[2] .. id\n"
                   "  if ARGV[i] == 'l' then\n"
                   "    if redis.call('ZREM', x, entry) == 1 then leave(p, id, changes) end\n"
+                  "  elseif ARGV[i] == 'x' then\n"
+                  "    redis.call('ZADD', x, 'XX', now, entry)\n"
+                  "    retires = true\n"
                   "  else\n"
                   "    local added = redis.call('ZADD', x, now + ARGV[3], entry)\n"
                   "    local count = machines(redis.call('HGET', p, id))\n"
                   "    if count == 0 then add(changes, 'j', id, ARGV[i + 2]) end\n"
                   "    redis.call('HSET', p, id, math.max(count + added, 1) .. ':' .. ARGV[i + 2])\n"
                   "  end\n"
+                  "end\n"
+                  "if retires then\n"
+                  "  redis.call('ZADD', KEYS[3], now, ARGV[1])\n"
+                  "  return changes\n"
                   "end\n"
                   "expire(p, x, 64, changes)\n"
                   "if redis.call('EXISTS', x) == 0 then\n"

@@ -137,6 +137,7 @@ static int start(cre_gateway *gateway) {
     gateway->shown = &config->bus->control->cluster;
     gateway->server = config->bus->control->server;
     gateway->ids = &config->bus->control->last_message;
+    if (config->name) strncpy(gateway->name, config->name, sizeof gateway->name - 1);
     show_start(gateway);
     int result = cre__wants_init(&gateway->wants, config->owner_count, config->broker->seed);
     if (!result) result = cre__wants_init(&gateway->members, config->owner_count, config->broker->seed);
@@ -145,6 +146,7 @@ static int start(cre_gateway *gateway) {
         result = gateway->awaited ? start_cluster(gateway) : CRE_ENOMEM;
     }
     if (!result) cre__gateway_open_journals(gateway);
+    if (!result) result = cre__gateway_show_node(gateway);
     if (!result) result = open_node(gateway);
     return result ? result : cre__gateway_ask(gateway, true);
 }
@@ -158,6 +160,7 @@ int cre_gateway_create(cre_loop *loop, const cre_gateway_config *config, cre_gat
     const int result = start(gateway);
     gateway->config.broker = NULL; /* borrowed by this call */
     gateway->config.servers = NULL;
+    gateway->config.name = NULL;
     if (result)
         cre_gateway_destroy(gateway);
     else
@@ -169,6 +172,7 @@ void cre_gateway_destroy(cre_gateway *gateway) {
     if (!gateway) return;
     cre_timer_stop(gateway->waiting);
     cre_timer_stop(gateway->ticks);
+    cre_timer_stop(gateway->showing);
     cre_node_close(gateway->node);
     cre_cluster_destroy(gateway->cluster);
     cre__gateway_drop_recoveries(gateway);
@@ -185,7 +189,11 @@ bool cre_gateway_is_idle(const cre_gateway *gateway) {
     if (cre__node_has_unread(gateway->node)) return false;
     for (uint32_t i = 0; i < gateway->config.place->shards; i++)
         if (cre_broker_queued(gateway->broker, i)) return false;
-    return true;
+    return !cre_broker_sends_members(gateway->broker);
+}
+
+void cre_gateway_retire(cre_gateway *gateway) {
+    cre_broker_retire(gateway->broker);
 }
 
 /* ---- the thread ---- */
@@ -229,6 +237,7 @@ static void begin_end(void *context) {
     cre_gateway *gateway = context;
     cre_timer *timer;
     gateway->ends += cre_loop_now(gateway->loop);
+    cre_gateway_retire(gateway);
     if (cre_timer_start(gateway->loop, 0, LOOK_MS, look, gateway, &timer)) cre_loop_stop(gateway->loop);
 }
 

@@ -35,6 +35,8 @@ struct cre_gateway {
     bool subscribes;             /* their topics are known: subscriptions go to the cluster */
     bool incomplete;             /* there was no memory for a topic: the owners are asked again */
     cre_timer *waiting;          /* for the reports of owners that do not answer */
+    cre_timer *showing;          /* of the numbers of this server */
+    char name[256];              /* of this server */
     cre_timer *ticks;            /* NULL: no topic is expected */
     bool expects;                /* some topics still are, after a tick */
     cre__recovering *recoveries; /* questions that wait for the broker; each one's tag is its address */
@@ -114,6 +116,13 @@ void cre__gateway_member_changed(void *gateway, cre_slice topic, const cre_broke
 void cre__gateway_present(void *gateway, uint64_t tag, int result, const cre_broker_presence *presence);
 /* A question, as questions.c dispatches it. */
 int cre__gateway_ask_members(cre_gateway *gateway, cre__asker asker, cre_slice payload);
+
+/* ---- nodes.c ---- */
+
+/* Shows this server to the others, from now on. Returns 0 or an error of cre_timer_start. */
+int cre__gateway_show_node(cre_gateway *gateway);
+/* Whether the members of a topic are servers. */
+bool cre__gateway_is_nodes(cre_slice topic);
 
 /* ---- outgoing.c ---- */
 

@@ -66,6 +66,7 @@ int cre__gateway_member(cre_gateway *gateway, uint32_t from, const cre_record *r
     cre__membership member;
     if (from < gateway->config.first_owner || owner >= gateway->config.owner_count) return CRE_EINVALID;
     if (!cre__membership_read(record, payload, &member)) return CRE_EINVALID;
+    if (cre__gateway_is_nodes(member.topic)) return 0;
     if (record->opcode)
         join(gateway, owner, &member);
     else
@@ -88,7 +89,7 @@ void cre__gateway_member_changed(void *context, cre_slice topic, const cre_broke
                                  bool joined) {
     cre_gateway *gateway = context;
     const cre_gateway_config *config = &gateway->config;
-    if (!config->worker_count) return;
+    if (!config->worker_count || cre__gateway_is_nodes(topic)) return;
     const uint32_t worker = config->first_worker + (uint32_t)(cre__shard_hash(topic) % config->worker_count);
     const cre__membership change = { topic, member->id, member->info };
     if (cre__membership_send(gateway->node, worker, &change, joined))

@@ -43,6 +43,9 @@ public struct Cluster: Sendable {
     /// cluster must have the same. Default: 60 seconds.
     public var presenceTimeout: Duration = .seconds(60)
 
+    /// The name of this server in ``Server/clusterNodes(timeout:)``, at most 255 bytes; `nil`: that of the host.
+    public var nodeName: String?
+
     /// No cluster: topics reach the subscribers of this server. The default.
     public static let memory = Cluster(.redis, urls: [])
 
@@ -122,6 +125,9 @@ public struct Cluster: Sendable {
         }
         guard (65_536...1 << 30).contains(maxQueue) else {
             throw .setting("cluster.maxQueue must be 64 KiB to 1 GiB, got \(maxQueue) bytes")
+        }
+        guard (nodeName?.utf8.count ?? 0) <= 255, nodeName?.utf8.contains(0) != true else {
+            throw .setting("cluster.nodeName must be at most 255 bytes without zero bytes")
         }
         guard presenceTimeout >= .seconds(1), presenceTimeout <= .seconds(3600) else {
             throw .setting("cluster.presenceTimeout must be 1 second to 1 hour, got \(presenceTimeout)")

@@ -1,5 +1,6 @@
 internal import CReactor
 internal import CReactorInternal
+internal import Glibc
 
 /// The connection of this server with its cluster, on the loop of the gateway's process or on a thread of its own.
 @safe final class Gateway {
@@ -35,6 +36,7 @@ internal import CReactorInternal
         defer { unsafe memory.release() }
         let events = Box(events)
         var broker = unsafe cre_broker_config()
+        let serverName = unsafe memory.string(cluster.nodeName ?? Gateway.hostName)
         unsafe broker.size = MemoryLayout<cre_broker_config>.size
         unsafe broker.shards = UInt32(cluster.shardCount)
         unsafe broker.seed = UInt64.random(in: 1...UInt64.max)
@@ -63,6 +65,7 @@ internal import CReactorInternal
                 unsafe config.first_worker = UInt16(surroundings.listeners.lowerBound)
                 unsafe config.worker_count = UInt16(surroundings.listeners.count)
                 unsafe config.broker = broker
+                unsafe config.name = serverName
                 unsafe config.servers = servers.baseAddress
                 unsafe config.server_count = cluster.broker == .nats ? UInt32(servers.count) : 0
                 unsafe config.tls = tls?.raw
@@ -95,6 +98,14 @@ internal import CReactorInternal
         }
     }
 
+    private static var hostName: String {
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { name in
+            guard unsafe gethostname(name.baseAddress!, 255) == 0 else { return "" }
+            unsafe name[255] = 0
+            return unsafe String(cString: name.baseAddress!)
+        }
+    }
+
     private static func context(of tls: ClientTLS) throws(ServerError) -> ClientTLSContext {
         do throws(ClientError) { return try ClientTLSContext(tls) } catch {
             throw ServerError(code: .tls, message: "cluster.tls: \(error.message)")
@@ -121,6 +132,9 @@ internal import CReactorInternal
 
     /// Whether the cluster has accepted everything that this server has published.
     var isIdle: Bool { unsafe cre_gateway_is_idle(raw) }
+
+    /// The server ends: its members leave.
+    func retire() { unsafe cre_gateway_retire(raw) }
 
     /// Ends the gateway; one with a thread when it is idle, at the latest after `limit`. The last call.
     func close(within limit: Duration = .zero) {

@@ -6,12 +6,21 @@ extension WorkerContext {
     func join(_ fd: ConnectionID, _ topic: String, _ member: TopicMember) -> PushResult {
         guard bus.exists(fd) else { return .closed }
         guard bus.isOpen(fd) else { return .notWebSocket }
-        guard WorkerLink.isMember(topic, member) else { return .invalid }
+        guard WorkerLink.isMember(topic, member), topic != CRE_TOPIC_NODES else { return .invalid }
         guard !isHere else { return link.join(fd, topic, member) }
         guard questions != nil else { return .unavailable }
         loop.post { [link] in _ = link.join(fd, topic, member) }
         return .queued
     }
+
+    /// The servers of the cluster.
+    func clusterNodes(timeout: Duration) async throws(ClusterError) -> [ClusterNode] {
+        let list = try await members(of: CRE_TOPIC_NODES, most: WorkerContext.mostNodes, timeout: timeout)
+        return list.members.compactMap(ClusterNode.init)
+    }
+
+    /// The most servers of one list.
+    private static let mostNodes = 10_000
 
     /// The members of a topic on all servers, at most `most`, and their number.
     func members(

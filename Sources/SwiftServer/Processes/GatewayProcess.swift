@@ -20,7 +20,10 @@ enum GatewayProcess {
             let gateway = try context.makeGateway(loop, onThread: false)
             try context.confinement.enter(node: context.layout.node(of: id))
             let stopper = Stopper(gateway, loop, timers)
-            signals.watch(loop, timers) { limit in stopper.stop(within: limit ?? defaultLimit) }
+            let flags = context.flags
+            signals.watch(loop, timers) { limit in
+                stopper.stop(within: limit ?? defaultLimit, serverStops: flags.stopping.isRaised)
+            }
             loop.run()
             gateway.close()
         } catch {
@@ -44,7 +47,9 @@ enum GatewayProcess {
             self.timers = timers
         }
 
-        func stop(within limit: Duration) {
+        func stop(within limit: Duration, serverStops: Bool) {
+            // Its members stay when a successor takes over.
+            if serverStops { gateway.retire() }
             let isFirst = end == nil
             end = ContinuousClock.now + limit
             guard isFirst else { return }

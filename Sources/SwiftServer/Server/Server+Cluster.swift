@@ -10,4 +10,16 @@ extension Server {
         guard let context, context.configuration.cluster.isEnabled else { return nil }
         return ClusterStatistics(context.bus)
     }
+
+    /// The servers of the ``cluster`` that are alive, sorted by name, with their connections a few seconds ago. From
+    /// every process that runs handlers, on any thread.
+    ///
+    /// One that was stopped is gone at once, one that was killed after ``Cluster/presenceTimeout``.
+    ///
+    /// - Throws: ``ClusterError/unavailable`` without a connection with the cluster or an answer within `timeout`,
+    ///   ``ClusterError/noCluster``.
+    public func clusterNodes(timeout: Duration = .seconds(5)) async throws(ClusterError) -> [ClusterNode] {
+        guard let worker else { throw .noCluster }
+        return try await worker.clusterNodes(timeout: timeout).sorted { ($0.name, $0.id) < ($1.name, $1.id) }
+    }
 }

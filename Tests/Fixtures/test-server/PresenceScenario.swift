@@ -27,6 +27,7 @@ import TestProtocol
                 return PresenceReport(error: "\(error)")
             }
         case .presenceCount(let topic): return (try? await server.presenceCount(of: topic)) ?? -1
+        case .clusterNodes: return ((try? await server.clusterNodes()) ?? []).map(\.connections)
         default: return Commands.common(command, server)
         }
     }

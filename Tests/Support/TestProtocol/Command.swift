@@ -38,6 +38,7 @@ package enum Command: Codable, Sendable {
     case joinDetached(String, TopicMember)
     case presence(String)
     case presenceCount(String)
+    case clusterNodes
     case publish(String, to: String)
     case publishToOthers(String, to: String)
     /// Subscribes from a position on; the answer is a ``RecoveryReport``.

@@ -7,12 +7,13 @@ extension ProcessTests {
     /// Members of topics on two servers at one Redis.
     @Suite(.enabled(if: RedisProcess.isInstalled)) struct PresenceTests {
         private func run(
-            _ mode: ServerMode, test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+            _ mode: ServerMode, timeout: Duration = .seconds(2),
+            test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
         ) throws {
             let redis = try RedisProcess()
             let configure: (inout Configuration) -> Void = {
                 $0.cluster = redis.url
-                $0.presenceTimeout = .seconds(2)
+                $0.presenceTimeout = timeout
             }
             let workers = mode == .single ? 1 : 2
             try ServerProcess.run(.presence, mode, workers: workers, configure) { one in
@@ -100,6 +101,20 @@ extension ProcessTests {
                 try wait(clients[1], "room", [bob])
                 let (joins, leaves) = changes(servers)
                 #expect(leaves == [ann] && Set(joins.map(\.id)) == ["ann", "bob"])
+            }
+        }
+
+        @Test(arguments: [ServerMode.process, .single]) func membersLeaveWithAServerThatIsStopped(
+            _ mode: ServerMode
+        ) throws {
+            try run(mode, timeout: .seconds(3600)) { _, servers, clients in
+                try join(clients[0], "room", ann)
+                try join(clients[1], "room", bob)
+                try wait(clients[1], "room", [ann, bob])
+                try Wait.until("both servers") { try clients[1].ask(.clusterNodes) == [1, 1] }
+                try servers[0].stop()
+                try wait(clients[1], "room", [bob])
+                try Wait.until("one server") { try clients[1].ask(.clusterNodes) == [1] }
             }
         }
 

@@ -104,6 +104,7 @@ import Testing
         #expect(isRefused { $0 = .redis("redis://a", "redis://:other@b") })
         #expect(isRefused { $0.maxQueue = 1 })
         #expect(isRefused { $0.prefix = "" })
+        #expect(isRefused { $0.nodeName = String(repeating: "n", count: 256) })
         #expect(isRefused { $0.presenceTimeout = .milliseconds(999) })
         #expect(isRefused { $0.presenceTimeout = .seconds(3601) })
         #expect(isRefused { $0.topics[""] = TopicSettings() })

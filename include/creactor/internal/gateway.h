@@ -25,6 +25,7 @@ typedef struct cre_gateway_config {
     /** The nodes that get changes of the members of topics as CRE_MESSAGE_MEMBER, each topic's by one of
      * them. A count of 0: none does, and this server removes no expired members. */
     uint16_t first_worker, worker_count;
+    const char *name;                /* of this server, at most 255 bytes; NULL: none */
     const cre_broker_config *broker; /* `seed` must be another one in each process; `publisher`, `max_topics`,
                                         `max_recover` and `sweeps` are filled in */
     const cre_cluster_server *servers; /* as in cre_cluster_config, */
@@ -60,12 +61,16 @@ CRE_API void cre_gateway_destroy(cre_gateway *gateway);
 /** Returns whether everything that this server has published was accepted by the cluster. */
 CRE_API bool cre_gateway_is_idle(const cre_gateway *gateway);
 
+/** The server ends: its members leave all topics, within a quarter of `presence_ms` for the other servers
+ * unless they appear there. cre_gateway_is_idle is true when that was sent. On the gateway's thread. */
+CRE_API void cre_gateway_retire(cre_gateway *gateway);
+
 /** Starts a thread with a loop and a gateway, in which all signals are blocked and the callbacks are called.
  * Returns 0 and *gateway, which the caller stops, an error of cre_gateway_create, or a system error. */
 CRE_NODISCARD CRE_API int cre_gateway_start(const cre_gateway_config *config, cre_gateway **gateway);
 
-/** Stops a gateway of cre_gateway_start: when it is idle, at the latest after `limit_ms`. Waits for the end
- * of the thread, and frees the gateway. NULL is ignored. */
+/** Retires and stops a gateway of cre_gateway_start: when it is idle, at the latest after `limit_ms`. Waits
+ * for the end of the thread, and frees the gateway. NULL is ignored. */
 CRE_API void cre_gateway_stop(cre_gateway *gateway, uint32_t limit_ms);
 
 CRE_END_DECLS

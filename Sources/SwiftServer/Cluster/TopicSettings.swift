@@ -11,8 +11,8 @@ public struct TopicSettings: Sendable, Hashable {
     public var isLocalFirst: Bool
 
     /// Whether clients get each message in an envelope, a line of JSON with the topic and the position before the
-    /// message: `{"topic":"chat:lobby","position":"17:00f3a9c1d2e4b586"}`. It lets them tell the topics of a connection
-    /// apart, and say which messages they have when they come back. Default: false.
+    /// message: `{"topic":"chat:lobby","position":"17:00f3a9c1d2e4b586"}`. By it they distinguish the topics of a
+    /// connection, and know from which position on to subscribe again. Default: false.
     public var isEnveloped: Bool
 
     /// - Parameters:

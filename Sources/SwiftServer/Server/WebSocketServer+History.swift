@@ -1,7 +1,8 @@
 /// Topics with history, in a ``Server/cluster``.
 extension WebSocketServer {
-    /// Subscribes an open WebSocket to a topic with ``TopicSettings/history``, and sends it the messages after a position
-    /// first: those that its client has missed, in order, then live ones, each once. From any worker, on any thread.
+    /// Subscribes an open WebSocket to a topic with ``TopicSettings/history``, and sends it the messages after a
+    /// position first: those that its client has missed, in order, then live ones, each once. From any worker, on any
+    /// thread.
     ///
     /// ```swift
     /// switch await server.subscribe(fd, to: "chat:lobby", since: position) {
@@ -13,8 +14,8 @@ extension WebSocketServer {
     ///
     /// - Parameters:
     ///   - position: of the last message that the client has, from a message in an envelope
-    ///     (``TopicSettings/isEnveloped``), from ``position(of:timeout:)`` or an earlier result; `nil`: it has none, and
-    ///     gets messages from now on.
+    ///     (``TopicSettings/isEnveloped``), from ``position(of:timeout:)`` or an earlier result; `nil`: it has none,
+    ///     and gets messages from now on.
     ///   - timeout: after which the result is ``PushResult/unavailable``.
     public func subscribe(
         _ fd: ConnectionID, to topic: String, since position: TopicPosition?, timeout: Duration = .seconds(5)

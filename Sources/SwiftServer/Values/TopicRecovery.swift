@@ -11,8 +11,8 @@ public enum TopicRecovery: Sendable, Hashable {
     case lost(TopicPosition)
     /// The connection is not subscribed: ``PushResult/closed``, ``PushResult/notWebSocket``,
     /// ``PushResult/limitReached``, ``PushResult/invalid`` for the name of the topic, ``PushResult/noHistory``,
-    /// ``PushResult/full`` when its output queue has no room for the missed messages, or ``PushResult/unavailable``. The
-    /// last one means that there was no answer in time: then it may be subscribed a little later.
+    /// ``PushResult/full`` when its output queue has no room for the missed messages, or ``PushResult/unavailable``.
+    /// The last one means that there was no answer in time: then it may be subscribed a little later.
     case refused(PushResult)
 
     /// The position at which the subscription stands; `nil`: the connection is not subscribed.

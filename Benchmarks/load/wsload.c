@@ -176,9 +176,9 @@ static void parse_option(int option) {
 }
 
 static bool options_valid(void) {
-    return ports_valid() && opt.conns >= 1 && opt.conns <= 1000000 &&
-           opt.pipeline >= 1 && opt.pipeline <= 65536 && opt.size >= 1 && opt.size <= 1ull << 30 &&
-           opt.measure_ms >= 1 && opt.warm_ms >= 0 && opt.settle_ms >= 0 &&
+    return ports_valid() && opt.conns >= 1 && opt.conns <= 1000000 && opt.pipeline >= 1 &&
+           opt.pipeline <= 65536 && opt.size >= 1 && opt.size <= 1ull << 30 && opt.measure_ms >= 1 &&
+           opt.warm_ms >= 0 && opt.settle_ms >= 0 &&
            (opt.mode != MODE_BROADCAST || opt.protocol == PROTOCOL_WS) &&
            (opt.mode != MODE_IDLE || !opt.touch || opt.protocol != PROTOCOL_HTTP);
 }

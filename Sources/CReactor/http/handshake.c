@@ -3,8 +3,8 @@
 #include <creactor/http_list.h>
 #include <string.h>
 
-#include "core/base64.h"
 #include "chars.h"
+#include "core/base64.h"
 #include "extensions.h"
 #include "out.h"
 #include "sha1.h"

@@ -40,7 +40,8 @@ struct ClusterURL: Sendable, Equatable {
             return
         }
         guard let scheme = [form.plain, form.secure].first(where: text.hasPrefix) else {
-            throw invalid("must start with \(form.plain) or \(form.secure)\(form.isRedis ? ", or be unix: and a path" : "")")
+            let socket = form.isRedis ? ", or be unix: and a path" : ""
+            throw invalid("must start with \(form.plain) or \(form.secure)\(socket)")
         }
         var rest = text.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }

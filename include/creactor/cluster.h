@@ -24,7 +24,7 @@
 /** A broker with its connections. */
 typedef struct cre_cluster cre_cluster;
 
-/** Where a server is: that of a shard, or one of a cluster of NATS. */
+/** Where a server is: that of a shard, one of a cluster of NATS, or a sentinel. */
 typedef struct cre_cluster_server {
     const char *host;     /* as in cre_connect_options: an address, a host name or "unix:" and a path */
     uint16_t port;        /* 0 for a Unix socket */
@@ -33,11 +33,23 @@ typedef struct cre_cluster_server {
     const char *tls_name; /* the host name that the server's certificate must have; NULL: `host` */
 } cre_cluster_server;
 
-/** The settings of a cluster. All but `context` and `tls` are required. */
+/** The servers of Redis Sentinel that know which server is the master of each shard. Before each connection
+ * one of them is asked for its address, the next one when it does not answer; then the server, whether it is
+ * a master. */
+typedef struct cre_cluster_sentinels {
+    const cre_cluster_server *servers; /* to ask, all with TLS or all without */
+    uint32_t count;                    /* of them, 1 to 64 */
+    uint32_t secure;                   /* 1: masters have TLS, with the `tls_name` of the first server */
+    const char *const *masters;        /* their names, one for each shard */
+    const char *user;                  /* of the sentinels; NULL: the default user */
+    const char *password;              /* of the sentinels; NULL: none */
+} cre_cluster_sentinels;
+
+/** The settings of a cluster. All but `context`, `tls` and `sentinels` are required. */
 typedef struct cre_cluster_config {
     size_t size;                         /* sizeof(cre_cluster_config) */
     const cre_broker_config *broker;     /* `tls` is filled in */
-    const cre_cluster_server *servers;   /* one for each shard, or `server_count` */
+    const cre_cluster_server *servers;   /* one for each shard, or `server_count`; NULL with `sentinels` */
     const cre_broker_handlers *handlers; /* `connect`, `disconnect`, `server` and `secure` are not called and
                                             may be NULL */
     void *context;                       /* passed to the handlers */
@@ -45,6 +57,7 @@ typedef struct cre_cluster_config {
     uint32_t waits;                      /* 1: do not connect before cre_cluster_connect */
     uint32_t server_count; /* of a cluster of NATS: one of them, and of those that they name, is connected,
                               and the next one when it is lost; 0: one for each shard */
+    const cre_cluster_sentinels *sentinels; /* of Redis: they know the servers; NULL: those are `servers` */
 } cre_cluster_config;
 
 CRE_BEGIN_DECLS

@@ -132,6 +132,7 @@
     XX(BROKER_GAP, -1903, "messages after the position are not available any more")              \
     XX(BROKER_SILENT, -1904, "the broker's server did not answer or deliver in time")            \
     XX(BROKER_UNSUPPORTED, -1905, "the broker's servers do not support this")                    \
+    XX(BROKER_NO_MASTER, -1906, "no master of this name, or the server is not a master")         \
     /* NATS */                                                                                   \
     XX(NATS_PROTOCOL, -2000, "malformed operation from the NATS server")                         \
     XX(NATS_TOO_LARGE, -2001, "operation from the NATS server larger than the limit")

@@ -5,15 +5,22 @@
 #include <creactor/error.h>
 #include <string.h>
 
+#include "cluster/sentinel.h"
 #include "core/config.h"
 #include "core/memory.h"
 #include "loop/loop_internal.h"
 
-CRE__CONFIG(cre_cluster_config, server_count);
+CRE__CONFIG(cre_cluster_config, sentinels);
 
 /* Bytes that are passed to a connection at once, and those that it holds: what does not leave stays with the
  * broker, whose queues are bounded. */
 enum { PIECE = 256 << 10, QUEUE = 1 << 20, MAX_ADDRESSES = 128 };
+
+/* For connecting with a sentinel; its answer has the time that the broker gives each connection. */
+enum { SENTINEL_MS = 1000 };
+
+/* With sentinels a connection is one to a sentinel, then one to the server that it names. */
+typedef enum stage { SERVING, ASKING, CHECKING } stage;
 
 typedef struct address {
     char *host, *tls_name;
@@ -24,11 +31,20 @@ typedef struct address {
 typedef struct server {
     cre_cluster *cluster;
     cre_client *client; /* NULL: not connected, and not connecting */
-    address *addresses; /* those that were configured, then those that a server has named */
+    address *addresses; /* those that were configured, then those that a server has named; or of sentinels */
     uint32_t count, configured, current;
     uint16_t secure;
-    bool open, securing;
+    bool open; /* it is the broker's */
+    bool securing;
+    stage stage;
+    char *master; /* its name; NULL: without sentinels */
+    cre__inquiry inquiry;
+    uint32_t asked; /* sentinels since the broker wanted to connect */
 } server;
+
+typedef struct login {
+    char *user, *password;
+} login;
 
 struct cre_cluster {
     cre__hook flush; /* first */
@@ -42,6 +58,8 @@ struct cre_cluster {
     uint64_t fires; /* when the timer does */
     bool waits;     /* does not connect yet */
     bool is_nats;
+    bool masters_secure;
+    login masters, sentinels; /* with sentinels */
     uint32_t count;
     server servers[];
 };
@@ -55,6 +73,10 @@ static char *copy_text(const char *text) {
     char *copy = cre__malloc(size);
     if (copy) memcpy(copy, text, size);
     return copy;
+}
+
+static int copy_optional(const char *text, char **copy) {
+    return !text || (*copy = copy_text(text)) ? 0 : CRE_ENOMEM;
 }
 
 /* ---- addresses ---- */
@@ -117,11 +139,40 @@ static void next_address(server *to) {
 
 /* ---- connections ---- */
 
-static void opened(void *context, cre_client *client, const cre_client_opening *opening) {
-    server *to = context;
+static void start(server *to, stage next);
+
+/* A connection was lost or could not be made. Before it was the broker's, perhaps another sentinel knows
+ * more. */
+static void failed(server *to, int error) {
+    cre_cluster *cluster = to->cluster;
+    cre__inquiry_end(&to->inquiry);
+    next_address(to);
+    if (to->stage != SERVING && ++to->asked < to->count)
+        start(to, ASKING);
+    else
+        cre_broker_closed(cluster->broker, shard_of(to), error, cre_loop_now(cluster->loop));
+}
+
+static void abort_client(server *to) {
+    cre_client *client = to->client;
+    to->client = NULL;
+    to->open = false;
+    cre_client_abort(client);
+}
+
+static void ask(server *to) {
+    const bool asks_sentinel = to->stage == ASKING;
+    const login *as = asks_sentinel ? &to->cluster->sentinels : &to->cluster->masters;
+    const int error =
+        cre__inquiry_begin(&to->inquiry, asks_sentinel ? to->master : NULL, as->user, as->password);
+    const cre_slice output = error ? (cre_slice){ 0 } : cre__inquiry_output(&to->inquiry);
+    if (!error && !cre_client_send(to->client, output.data, output.length)) return;
+    abort_client(to);
+    failed(to, error ? error : CRE_ENOMEM);
+}
+
+static void serve(server *to) {
     const uint64_t now = cre_loop_now(to->cluster->loop);
-    (void)client;
-    (void)opening;
     to->open = true;
     if (to->securing) {
         to->securing = false;
@@ -132,11 +183,42 @@ static void opened(void *context, cre_client *client, const cre_client_opening *
     cre_broker_connected(to->cluster->broker, shard_of(to), now);
 }
 
+static void opened(void *context, cre_client *client, const cre_client_opening *opening) {
+    server *to = context;
+    (void)client;
+    (void)opening;
+    if (to->stage == SERVING)
+        serve(to);
+    else
+        ask(to);
+}
+
+static void answered(server *from, const cre_client_message *message) {
+    const int result = cre__inquiry_received(&from->inquiry, message->data, message->length);
+    if (result == 0) return;
+    if (result < 0) {
+        abort_client(from);
+        failed(from, result);
+        return;
+    }
+    cre__inquiry_end(&from->inquiry);
+    if (from->stage == ASKING) {
+        abort_client(from);
+        start(from, CHECKING);
+    } else {
+        from->stage = SERVING;
+        serve(from);
+    }
+}
+
 static void received(void *context, cre_client *client, const cre_client_message *message) {
     server *from = context;
     (void)client;
-    cre_broker_received(from->cluster->broker, shard_of(from), message->data, message->length,
-                        cre_loop_now(from->cluster->loop));
+    if (from->stage == SERVING)
+        cre_broker_received(from->cluster->broker, shard_of(from), message->data, message->length,
+                            cre_loop_now(from->cluster->loop));
+    else
+        answered(from, message);
 }
 
 static void closed(void *context, cre_client *client, const cre_client_ending *ending) {
@@ -144,9 +226,7 @@ static void closed(void *context, cre_client *client, const cre_client_ending *e
     (void)client;
     from->client = NULL;
     from->open = false;
-    next_address(from);
-    cre_broker_closed(from->cluster->broker, shard_of(from), ending->error,
-                      cre_loop_now(from->cluster->loop));
+    failed(from, ending->error);
 }
 
 static void send_output(cre_cluster *cluster, uint32_t shard);
@@ -158,19 +238,21 @@ static void drained(void *context, cre_client *client) {
     send_output(to->cluster, shard_of(to));
 }
 
-static void on_connect(void *context, uint32_t shard) {
-    cre_cluster *cluster = context;
-    server *to = &cluster->servers[shard];
-    const address *at = &to->addresses[to->current];
-    const bool later = to->secure == 1 && cluster->is_nats;
+static void start(server *to, stage next) {
+    cre_cluster *cluster = to->cluster;
+    const bool named = next == CHECKING; /* by a sentinel */
+    const address *at = &to->addresses[named ? 0 : to->current];
+    const bool secure = named ? cluster->masters_secure : to->secure != 0;
     to->securing = false;
+    to->stage = next;
     const cre_client_options options = {
         .size = sizeof options,
-        .host = at->host,
-        .port = at->port,
-        .tls = to->secure ? cluster->tls : NULL,
+        .host = named ? to->inquiry.host : at->host,
+        .port = named ? to->inquiry.port : at->port,
+        .timeout_ms = next == ASKING ? SENTINEL_MS : 0,
+        .tls = secure ? cluster->tls : NULL,
         .tls_name = at->tls_name,
-        .secures_later = later,
+        .secures_later = to->secure == 1 && cluster->is_nats,
         .max_queue = QUEUE,
         .context = to,
         .opened = opened,
@@ -181,18 +263,22 @@ static void on_connect(void *context, uint32_t shard) {
     const int error = cre_client_connect(cluster->clients, &options, &to->client);
     if (!error) return;
     to->client = NULL;
-    next_address(to);
-    cre_broker_closed(cluster->broker, shard, error, cre_loop_now(cluster->loop));
+    failed(to, error);
+}
+
+static void on_connect(void *context, uint32_t shard) {
+    cre_cluster *cluster = context;
+    server *to = &cluster->servers[shard];
+    to->asked = 0;
+    start(to, to->master ? ASKING : SERVING);
 }
 
 static void on_disconnect(void *context, uint32_t shard) {
     cre_cluster *cluster = context;
     server *from = &cluster->servers[shard];
-    cre_client *client = from->client;
-    from->client = NULL;
-    from->open = false;
+    cre__inquiry_end(&from->inquiry);
     next_address(from);
-    cre_client_abort(client);
+    abort_client(from);
 }
 
 /* Called while INFO is being read. */
@@ -338,15 +424,33 @@ static int copy_servers(server *own, const cre_cluster_server *from, uint32_t co
     return 0;
 }
 
+static int copy_sentinels(cre_cluster *cluster, const cre_cluster_sentinels *from,
+                          const cre_broker_config *broker) {
+    if (!from->count || !from->servers || !from->masters || from->secure > 1) return CRE_EINVALID;
+    if (from->secure && !cluster->tls) return CRE_EINVALID;
+    cluster->masters_secure = from->secure;
+    int error = copy_optional(from->user, &cluster->sentinels.user);
+    if (!error) error = copy_optional(from->password, &cluster->sentinels.password);
+    if (!error) error = copy_optional(broker->user, &cluster->masters.user);
+    if (!error) error = copy_optional(broker->password, &cluster->masters.password);
+    for (uint32_t i = 0; i < cluster->count && !error; i++)
+        error =
+            from->masters[i] ? copy_optional(from->masters[i], &cluster->servers[i].master) : CRE_EINVALID;
+    return error;
+}
+
 static int create_broker(cre_cluster *cluster, const cre_cluster_config *config, cre_broker_config broker) {
-    const uint32_t each = cluster->is_nats && config->server_count ? config->server_count : 1;
-    if (each > MAX_ADDRESSES / 2 || (!cluster->is_nats && config->server_count)) return CRE_EINVALID;
-    for (uint32_t i = 0; i < cluster->count; i++) {
+    const cre_cluster_sentinels *sentinels = config->sentinels;
+    const uint32_t given = sentinels ? sentinels->count : config->server_count, each = given ? given : 1;
+    if (cluster->is_nats ? sentinels != NULL : config->server_count != 0) return CRE_EINVALID;
+    if (each > MAX_ADDRESSES / 2) return CRE_EINVALID;
+    int error = sentinels ? copy_sentinels(cluster, sentinels, &broker) : 0;
+    for (uint32_t i = 0; i < cluster->count && !error; i++) {
         server *own = &cluster->servers[i];
         own->cluster = cluster;
-        const int error = copy_servers(own, &config->servers[i], each, broker.seed);
-        if (error) return error;
+        error = copy_servers(own, sentinels ? sentinels->servers : &config->servers[i], each, broker.seed);
     }
+    if (error) return error;
     const uint16_t secure = cluster->servers->secure;
     if (cluster->is_nats) broker.tls = secure == 2 ? CRE_BROKER_TLS_FIRST : secure;
     return cre_broker_create(&broker, &own_handlers, cluster, &cluster->broker);
@@ -354,7 +458,7 @@ static int create_broker(cre_cluster *cluster, const cre_cluster_config *config,
 
 static int check_config(const cre_cluster_config *config) {
     const cre_broker_handlers *handlers = config->handlers;
-    if (!config->broker || !config->servers || !handlers) return CRE_EINVALID;
+    if (!config->broker || !handlers || !config->servers == !config->sentinels) return CRE_EINVALID;
     if (!handlers->message || !handlers->subscribed || !handlers->lost) return CRE_EINVALID;
     return handlers->published && handlers->missed && handlers->recovered && handlers->state ? 0
                                                                                              : CRE_EINVALID;
@@ -396,6 +500,11 @@ int cre_cluster_connect(cre_cluster *cluster) {
     return wake_at(cluster, 0);
 }
 
+static void free_login(const login *old) {
+    cre__free(old->user);
+    cre__free(old->password);
+}
+
 void cre_cluster_destroy(cre_cluster *cluster) {
     if (!cluster) return;
     cre__loop_remove_hook(cluster->loop, CRE__FLUSH, &cluster->flush);
@@ -407,7 +516,11 @@ void cre_cluster_destroy(cre_cluster *cluster) {
         while (own->count)
             free_address(&own->addresses[--own->count]);
         cre__free(own->addresses);
+        cre__free(own->master);
+        cre__inquiry_end(&own->inquiry);
     }
+    free_login(&cluster->masters);
+    free_login(&cluster->sentinels);
     cre_tls_client_release(cluster->tls);
     cre__free(cluster);
 }

@@ -86,6 +86,7 @@ static int start_cluster(cre_gateway *gateway) {
                                          .broker = &broker,
                                          .servers = config->servers,
                                          .server_count = config->server_count,
+                                         .sentinels = config->sentinels,
                                          .handlers = &handlers,
                                          .context = gateway,
                                          .tls = config->tls,
@@ -111,7 +112,7 @@ static int open_node(cre_gateway *gateway) {
 }
 
 static bool is_valid(const cre_gateway_config *config) {
-    if (!config->bus || !config->place || !config->broker || !config->servers) return false;
+    if (!config->bus || !config->place || !config->broker) return false;
     const cre_cluster_place *place = config->place;
     const uint32_t nodes = config->bus->config.nodes, shards = place->shards;
     if (!shards || shards > CRE_BROKER_MAX_SHARDS || shards != config->broker->shards) return false;
@@ -161,6 +162,7 @@ int cre_gateway_create(cre_loop *loop, const cre_gateway_config *config, cre_gat
     gateway->config.broker = NULL; /* borrowed by this call */
     gateway->config.servers = NULL;
     gateway->config.name = NULL;
+    gateway->config.sentinels = NULL;
     if (result)
         cre_gateway_destroy(gateway);
     else

@@ -17,8 +17,11 @@ public struct Cluster: Sendable {
     }
 
     let broker: Broker
-    /// The servers of Redis, one for each shard, or of a cluster of NATS; empty: there is no cluster.
+    /// The servers of Redis, one for each shard, or of a cluster of NATS; empty: there is no cluster, or
+    /// `sentinels` know them.
     let urls: [String]
+    /// Those that know which servers of Redis are masters.
+    let sentinels: Sentinels?
     /// Of NATS; `nil`: those in the URLs.
     let credentials: NATSCredentials?
     /// The TLS of `rediss:` and `tls:` servers.
@@ -88,18 +91,43 @@ public struct Cluster: Sendable {
         return cluster
     }
 
-    private init(_ broker: Broker, urls: [String], credentials: NATSCredentials? = nil) {
-        (self.broker, self.urls, self.credentials) = (broker, urls, credentials)
+    /// A cluster over servers of Redis that Redis Sentinel supervises. Before each connection the gateway asks one of
+    /// the sentinels for the current master, the next one when that does not answer, and verifies that it is a master.
+    ///
+    /// - Parameters:
+    ///   - sentinels: addresses or host names, as "10.0.0.1" or "sentinel.example:26379".
+    ///   - masters: the names of the masters, one for each shard.
+    ///   - user: a user of the access control list of the masters; `nil`: the default user.
+    ///   - password: the password of the user; `nil`: none is needed.
+    ///   - sentinelUser: a user of the sentinels; `nil`: the default user.
+    ///   - sentinelPassword: the password of that user; `nil`: none is needed.
+    ///   - tls: how TLS is used with masters and sentinels; `nil`: it is not.
+    public static func redis(
+        sentinels: [String], masters: [String], user: String? = nil, password: String? = nil,
+        sentinelUser: String? = nil, sentinelPassword: String? = nil, tls: ClientTLS? = nil
+    ) -> Cluster {
+        let known = Sentinels(
+            addresses: sentinels, masters: masters, user: user, password: password, sentinelUser: sentinelUser,
+            sentinelPassword: sentinelPassword, isSecure: tls != nil)
+        var cluster = Cluster(.redis, urls: [], sentinels: known)
+        if let tls { cluster.tls = tls }
+        return cluster
+    }
+
+    private init(
+        _ broker: Broker, urls: [String], sentinels: Sentinels? = nil, credentials: NATSCredentials? = nil
+    ) {
+        (self.broker, self.urls, self.sentinels, self.credentials) = (broker, urls, sentinels, credentials)
     }
 
     /// Whether there is a cluster.
-    var isEnabled: Bool { !urls.isEmpty }
+    var isEnabled: Bool { !urls.isEmpty || sentinels != nil }
 
     /// The most servers of a cluster.
     static let mostServers = 64
 
     /// The number of independent servers over which topics are distributed.
-    var shardCount: Int { broker == .nats ? min(1, urls.count) : urls.count }
+    var shardCount: Int { broker == .nats ? min(1, urls.count) : sentinels?.masters.count ?? urls.count }
 
     func check() throws(ServerError) {
         guard isEnabled else {
@@ -112,9 +140,10 @@ public struct Cluster: Sendable {
             }
             return
         }
-        guard urls.count <= Cluster.mostServers else {
-            throw .setting("cluster must have at most \(Cluster.mostServers) servers, got \(urls.count)")
+        guard urls.count <= Cluster.mostServers, (1...Cluster.mostServers).contains(shardCount) else {
+            throw .setting("cluster must have 1 to \(Cluster.mostServers) servers, got \(max(urls.count, shardCount))")
         }
+        try sentinels?.check()
         let parsed = try parsedURLs()
         guard parsed.allSatisfy({ $0.hasLogin(of: parsed[0]) }) else {
             throw .setting("cluster: all servers must have the same user and password")

@@ -13,15 +13,26 @@ struct ClusterURL: Sendable, Equatable {
 
     init(redis text: String) throws(ServerError) {
         try self.init(
-            text, Form(server: "Redis", plain: "redis://", secure: "rediss://", port: 6379, isRedis: true))
+            text,
+            Form(what: "the URL of a Redis server", plain: "redis://", secure: "rediss://", port: 6379, isRedis: true))
     }
 
     init(nats text: String) throws(ServerError) {
-        try self.init(text, Form(server: "NATS", plain: "nats://", secure: "tls://", port: 4222, isRedis: false))
+        try self.init(
+            text,
+            Form(what: "the URL of a NATS server", plain: "nats://", secure: "tls://", port: 4222, isRedis: false))
+    }
+
+    /// An address or a host name, perhaps with a port.
+    init(sentinel address: String, isSecure: Bool) throws(ServerError) {
+        try self.init(
+            (isSecure ? "rediss://" : "redis://") + address,
+            Form(
+                what: "the address of a sentinel", plain: "redis://", secure: "rediss://", port: 26379, isRedis: true))
     }
 
     private struct Form {
-        let server: String
+        let what: String
         let plain: String
         let secure: String
         let port: Int
@@ -31,9 +42,7 @@ struct ClusterURL: Sendable, Equatable {
 
     private init(_ text: String, _ form: Form) throws(ServerError) {
         // Not the text: it may have a password, and errors are logged.
-        func invalid(_ cause: String) -> ServerError {
-            .setting("cluster: the URL of a \(form.server) server \(cause)")
-        }
+        func invalid(_ cause: String) -> ServerError { .setting("cluster: \(form.what) \(cause)") }
         if form.isRedis, text.hasPrefix("unix:") {
             guard text.utf8.count > 5, !text.utf8.contains(0) else { throw invalid("must have a path behind unix:") }
             (host, port, isSecure, user, password, token) = (text, 0, false, nil, nil, nil)

@@ -31,7 +31,8 @@ internal import Glibc
 
     /// With a loop the gateway runs there; without one it gets a thread of its own.
     init(_ cluster: Cluster, _ surroundings: Surroundings, loop: EventLoop?, events: Events) throws(ServerError) {
-        let urls = try cluster.parsedURLs()
+        let known = cluster.sentinels
+        let urls = if let known { try known.servers() } else { try cluster.parsedURLs() }
         let memory = unsafe BorrowedText()
         defer { unsafe memory.release() }
         let events = Box(events)
@@ -44,8 +45,8 @@ internal import Glibc
         unsafe broker.max_queue = UInt32(cluster.maxQueue)
         unsafe broker.max_recover = UInt32(max(1, cluster.topics.longestHistory))
         unsafe broker.presence_ms = UInt32(clamping: cluster.presenceTimeout.milliseconds)
-        if let user = urls[0].user { unsafe broker.user = memory.string(user) }
-        if let password = urls[0].password { unsafe broker.password = memory.string(password) }
+        if let user = known?.user ?? urls[0].user { unsafe broker.user = memory.string(user) }
+        if let password = known?.password ?? urls[0].password { unsafe broker.password = memory.string(password) }
         if cluster.broker == .nats { unsafe try Gateway.setNATS(&broker, cluster, urls[0], memory) }
         let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil
         let name = unsafe cluster.tls.serverName.map { unsafe memory.string($0) }
@@ -55,7 +56,7 @@ internal import Glibc
                 tls_name: name)
         }
         var gateway: OpaquePointer?
-        let result = unsafe servers.withUnsafeBufferPointer { servers in
+        let result = unsafe Gateway.withSentinels(known, servers, memory) { servers, sentinels in
             unsafe withUnsafePointer(to: &broker) { broker in
                 var config = unsafe cre_gateway_config()
                 unsafe config.bus = surroundings.bus.raw
@@ -66,8 +67,9 @@ internal import Glibc
                 unsafe config.worker_count = UInt16(surroundings.listeners.count)
                 unsafe config.broker = broker
                 unsafe config.name = serverName
-                unsafe config.servers = servers.baseAddress
-                unsafe config.server_count = cluster.broker == .nats ? UInt32(servers.count) : 0
+                unsafe config.servers = servers
+                unsafe config.server_count = cluster.broker == .nats ? UInt32(urls.count) : 0
+                unsafe config.sentinels = sentinels
                 unsafe config.tls = tls?.raw
                 unsafe config.context = Unmanaged.passUnretained(events).toOpaque()
                 unsafe Gateway.setCallbacks(&config)
@@ -79,6 +81,24 @@ internal import Glibc
         unsafe raw = gateway
         self.events = events
         hasThread = loop == nil
+    }
+
+    /// Calls `body` with the servers, or in their place with the sentinels that they are.
+    private static func withSentinels(
+        _ known: Sentinels?, _ servers: [cre_cluster_server], _ memory: BorrowedText,
+        _ body: (UnsafePointer<cre_cluster_server>?, UnsafePointer<cre_cluster_sentinels>?) -> Int32
+    ) -> Int32 {
+        unsafe servers.withUnsafeBufferPointer { servers in
+            guard let known else { return unsafe body(servers.baseAddress, nil) }
+            let masters = unsafe known.masters.map { unsafe Optional(memory.string($0)) }
+            return unsafe masters.withUnsafeBufferPointer { masters in
+                var sentinels = unsafe cre_cluster_sentinels(
+                    servers: servers.baseAddress, count: UInt32(servers.count), secure: known.isSecure ? 1 : 0,
+                    masters: masters.baseAddress, user: known.sentinelUser.map { unsafe memory.string($0) },
+                    password: known.sentinelPassword.map { unsafe memory.string($0) })
+                return unsafe body(nil, &sentinels)
+            }
+        }
     }
 
     private static func setNATS(

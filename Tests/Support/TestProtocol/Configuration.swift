@@ -65,6 +65,8 @@ package struct Configuration: Codable, Sendable {
     /// Clients get messages of topics "line:..." in envelopes, without a cluster.
     package var hasEnvelopes: Bool?
     package var presenceTimeout: Duration?
+    /// The address of a sentinel; ``cluster`` is the name of the master then.
+    package var sentinel: String?
 
     // The scenario
     /// Handlers are asynchronous.
@@ -143,7 +145,14 @@ extension Configuration {
         server.ports[0].settings.http2 = http2
         if hasEnvelopes == true { server.cluster.topics["line:*"] = TopicSettings(enveloped: true) }
         guard let cluster else { return }
-        server.cluster = cluster.hasPrefix("nats://") ? .nats(cluster) : .redis(cluster)
+        server.cluster =
+            if let sentinel {
+                .redis(sentinels: [sentinel], masters: [cluster], password: "pw")
+            } else if cluster.hasPrefix("nats://") {
+                .nats(cluster)
+            } else {
+                .redis(cluster)
+            }
         if let presenceTimeout { server.cluster.presenceTimeout = presenceTimeout }
         server.cluster.topics["kept:*"] = TopicSettings(history: 10_000)
         server.cluster.topics["short:*"] = TopicSettings(history: 3)

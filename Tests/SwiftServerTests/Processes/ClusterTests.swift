@@ -151,6 +151,20 @@ extension ProcessTests {
             return try Exposition(Connection(port: #require(Int(match.1))).get("/metrics").body)
         }
 
+        /// What happens when the master is killed, `test_sentinel.c` shows.
+        @Test func aSentinelKnowsTheServer() throws {
+            let sentinel = try SentinelProcess()
+            let configure: (inout Configuration) -> Void = {
+                $0.cluster = "mine"
+                $0.sentinel = sentinel.address
+            }
+            try ServerProcess.run(.broadcast, .process, configure) { server in
+                let client = try WebSocketClient(port: server.port)
+                try subscribe(client, "news")
+                #expect(server.log.contains("the cluster is connected with Redis"))
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func theStateIsSeen(_ mode: ServerMode) throws {
             let redis = try RedisProcess()
             try ServerProcess.run(

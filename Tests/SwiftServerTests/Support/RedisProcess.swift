@@ -22,16 +22,22 @@ final class RedisProcess {
     deinit { kill() }
 
     func start() throws {
+        pid = try RedisProcess.spawn([
+            "--port", "0", "--unixsocket", folder.file("socket"), "--save", "", "--appendonly", "yes", "--appendfsync",
+            "no",
+            "--dir", folder.path, "--logfile", folder.file("log"),
+        ])
+    }
+
+    static func spawn(_ arguments: [String]) throws -> Int32 {
         // The alarm ends it in case the tests are cut off.
-        let arguments = [
-            "/usr/bin/perl", "-e", "alarm 300; exec @ARGV", "redis-server", "--port", "0", "--unixsocket",
-            folder.file("socket"), "--save", "", "--appendonly", "yes", "--appendfsync", "no", "--dir", folder.path,
-            "--logfile", folder.file("log"),
-        ]
-        let argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
+        let all = ["/usr/bin/perl", "-e", "alarm 300; exec @ARGV", "redis-server"] + arguments
+        let argv = unsafe all.map { unsafe strdup($0) } + [nil]
         defer { for index in unsafe argv.indices { unsafe free(argv[index]) } }
+        var pid: Int32 = 0
         let result = unsafe posix_spawn(&pid, argv[0]!, nil, nil, argv, environ)
         guard result == 0 else { throw SystemError("starting redis-server", result) }
+        return pid
     }
 
     /// Starts it after it was killed, without its data.

@@ -83,6 +83,28 @@ import Testing
         #expect(many?.contains("64 different histories") == true)
     }
 
+    @Test func sentinels() throws {
+        let servers = try Sentinels(
+            addresses: ["10.0.0.1", "a.example:7", "[::1]:8"], masters: ["one"], user: nil, password: nil,
+            sentinelUser: nil, sentinelPassword: nil, isSecure: true
+        ).servers()
+        #expect(servers.map(\.host) == ["10.0.0.1", "a.example", "::1"] && servers.map(\.port) == [26379, 7, 8])
+        #expect(servers.map(\.isSecure) == [true, true, true])
+        let cluster = Cluster.redis(sentinels: ["a"], masters: ["one", "two"], password: "secret")
+        try cluster.check()
+        #expect(cluster.isEnabled && cluster.shardCount == 2)
+        for bad in [
+            Cluster.redis(sentinels: [], masters: ["one"]), .redis(sentinels: ["a"], masters: []),
+            .redis(sentinels: ["a"], masters: [""]), .redis(sentinels: ["a:0"], masters: ["one"]),
+            .redis(sentinels: [":secret@a"], masters: ["one"]), .redis(sentinels: ["a"], masters: ["one"], user: "u"),
+            .redis(sentinels: ["a"], masters: ["one"], sentinelUser: "u"),
+            .redis(sentinels: ["a"], masters: [String](repeating: "one", count: 65)),
+        ] {
+            let error = #expect(throws: ServerError.self) { try bad.check() }
+            #expect(error?.message.contains("secret") == false)
+        }
+    }
+
     @Test func theMostSpecificPatternComesFirst() throws {
         var cluster = Cluster.redis("redis://a", "redis://b")
         cluster.topics["*"] = TopicSettings(history: 1)

@@ -28,8 +28,9 @@ typedef struct cre_gateway_config {
     const char *name;                /* of this server, at most 255 bytes; NULL: none */
     const cre_broker_config *broker; /* `seed` must be another one in each process; `publisher`, `max_topics`,
                                         `max_recover` and `sweeps` are filled in */
-    const cre_cluster_server *servers; /* as in cre_cluster_config, */
-    uint32_t server_count;             /* and their number */
+    const cre_cluster_server *servers;      /* as in cre_cluster_config, */
+    uint32_t server_count;                  /* with their number, */
+    const cre_cluster_sentinels *sentinels; /* and these */
     cre_tls_client *tls;
     /** A connection was established or lost, as cre_broker_handlers.state reports it. May be NULL. */
     void (*state)(void *context, uint32_t shard, bool connected, int error, const char *text, size_t length);

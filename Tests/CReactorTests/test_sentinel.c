@@ -337,6 +337,39 @@ TEST(the_master_is_killed) {
     stop(&servers[1]);
 }
 
+/* A replica became the master that has not received the last messages: their positions begin again, so that
+ * the next ones are not taken for those. */
+TEST(a_master_that_has_lost_messages) {
+    process server = { 0 }, sentinel = { 0 };
+    REQUIRE(cre_loop_create(&loop) == 0);
+    start_redis(&server, 0);
+    WAIT(says(&server, "pw", "ROLE", "master"));
+    start_sentinel(&sentinel, server.port);
+    const cre_cluster_server address = { .host = "127.0.0.1", .port = sentinel.port };
+    const char *const names[] = { "mine" };
+    const cre_cluster_sentinels sentinels = {
+        .servers = &address, .count = 1, .masters = names, .password = "sentinel"
+    };
+    REQUIRE(try_start(&sentinels) == 0);
+    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(cluster), slice("news"), kept), 0);
+    WAIT(connects == 1);
+    publish(10);
+    WAIT(received == 10 && published == 10);
+    const char *forget =
+        "EVAL \"return redis.call('HINCRBY', redis.call('KEYS', '*:m:news')[1], 's', -5)\" 0";
+    CHECK(says(&server, "pw", forget, ":5"));
+    may_lose = true;
+    says(&server, "pw", "CLIENT KILL SKIPME yes TYPE pubsub", ":1");
+    WAIT(lost == 1 && connects == 2);
+    may_lose = false;
+    publish(10);
+    WAIT(received == 20 && published == 20);
+    cre_cluster_destroy(cluster);
+    cre_loop_destroy(loop);
+    stop(&sentinel);
+    stop(&server);
+}
+
 /* A sentinel that has not noticed yet names a server that is no master: nothing is published there. */
 TEST(a_replica_is_refused) {
     process servers[2] = { 0 }, sentinel = { 0 };

@@ -64,7 +64,8 @@ void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, c
 
 /* ---- what was missed ---- */
 
-static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_position since,
+/* `is_known`: the position was that of a message. Clients may name any. */
+static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_position since, bool is_known,
                 uint64_t tag) {
     const uint64_t hash = cre__shard_hash(topic);
     char epoch[CRE__HEX], since_epoch[CRE__HEX], numbers[4][2 * CRE__MAX_DECIMAL];
@@ -88,13 +89,14 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
         texts[1],
         texts[2],
         texts[3],
+        cre__text(is_known ? "1" : "0"),
     };
     return cre__redis_command(broker, shard, arguments, sizeof arguments / sizeof *arguments, tag);
 }
 
 void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
     const uint64_t tag = (uint64_t)(uintptr_t)topic | CRE__TAG_CHECK;
-    if (ask(broker, topic->shard, cre__topic_name(topic), topic->position, tag)) topic->checks++;
+    if (ask(broker, topic->shard, cre__topic_name(topic), topic->position, true, tag)) topic->checks++;
 }
 
 /* The reply to a script that recovers. */
@@ -190,7 +192,7 @@ bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre
     recovery *next = cre__malloc(sizeof *next);
     if (!next) return false;
     *next = (recovery){ .request.replied = recovery_replied, .tag = tag };
-    if (ask(broker, shard, topic, since, (uint64_t)(uintptr_t)next | CRE__TAG_REQUEST)) return true;
+    if (ask(broker, shard, topic, since, false, (uint64_t)(uintptr_t)next | CRE__TAG_REQUEST)) return true;
     cre__free(next);
     return false;
 }

@@ -59,8 +59,11 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
      * Returns epoch, offset, whether all messages since a position are there, and these, each behind its
      * offset. They are there if nothing after the position was removed from the beginning of the history.
      * Offsets may be missing: Redis 7.0 can count one twice when it was killed while it wrote its file.
+     * A server that has lost messages behind the position, as a replica may that became the master, begins a
+     * new history, so that no position means two messages.
      * Keys: meta, history. Arguments: epoch for a new history, epoch and offset of the position (an empty
-     * epoch: none), the most messages, the most bytes, lifetime of the meta data.
+     * epoch: none), the most messages, the most bytes, lifetime of the meta data, '1' for a position that
+     * this server has given; clients may name any.
      */
     [CRE__SCRIPT_RECOVER] =
         "local e = redis.call('HGET', KEYS[1], 'e')\n"
@@ -73,6 +76,11 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
         "local s = redis.call('HGET', KEYS[1], 's')\n"
         "if ARGV[2] == '' then return {e, s, 1, {}} end\n"
         "local missing = tonumber(s) - tonumber(ARGV[3])\n"
+        "if e == ARGV[2] and missing < 0 and ARGV[7] == '1' then\n"
+        "  e, s = ARGV[1], '0'\n"
+        "  redis.call('DEL', KEYS[2])\n"
+        "  redis.call('HSET', KEYS[1], 'e', e, 's', s)\n"
+        "end\n"
         "if e ~= ARGV[2] or missing < 0 or missing > tonumber(ARGV[4]) then return {e, s, 0, {}} end\n"
         "if missing == 0 then return {e, s, 1, {}} end\n"
         "local function offset(entry) return string.match(entry[1], '^%d+') end\n"

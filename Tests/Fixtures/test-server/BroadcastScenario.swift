@@ -28,6 +28,8 @@ import TestProtocol
         case .publish(let text, let topic): return server.publish(text, to: topic)
         case .publishToOthers(let text, let topic):
             return server.publish(Array(text.utf8), to: topic, opcode: .text, except: fd)
+        case .publishNumbered(let number, let name, let topic):
+            return "\(number) \(server.publish("\(topic) \(name) \(number)", to: topic))"
         case .bind(let number): return (server.bind(fd, to: number) as CommandResult).description
         case .bindUser(let user): return (server.bind(fd, to: user) as CommandResult).description
         case .unbind: return (server.unbind(fd) as CommandResult).description

@@ -41,6 +41,8 @@ package enum Command: Codable, Sendable {
     case clusterNodes
     case publish(String, to: String)
     case publishToOthers(String, to: String)
+    /// Publishes the topic, the name of the publisher and the number, and answers with the number and the result.
+    case publishNumbered(Int, String, to: String)
     /// Subscribes from a position on; the answer is a ``RecoveryReport``.
     case recover(String, since: String?)
     case position(of: String)

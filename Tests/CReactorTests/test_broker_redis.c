@@ -41,6 +41,16 @@ TEST(history) {
     WAIT(machines[0].recovered == 2);
     CHECK_EQ(machines[0].recover_result, CRE_EBROKER_GAP);
     CHECK_EQ(machines[0].missed, 900);
+    /* A client has made a position up: there are no messages behind it, and the history stays. */
+    const cre_broker_position invented = { first.epoch, 1000 };
+    CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, invented, 1), 0);
+    WAIT(machines[0].recovered == 3);
+    CHECK_EQ(machines[0].recover_result, CRE_EBROKER_GAP);
+    publish_up_to(&number, 901);
+    WAIT(machines[1].received == 901);
+    CHECK_EQ(machines[1].position.epoch, first.epoch);
+    CHECK_EQ(machines[1].position.offset, 901);
+    CHECK_EQ(machines[1].lost, 0);
     finish();
 }
 

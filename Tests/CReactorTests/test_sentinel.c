@@ -271,12 +271,16 @@ static void turn(void) {
             }                                                                              \
     } while (0)
 
+static uint32_t kind = CRE_BROKER_REDIS;
+
 static int try_start(const cre_cluster_sentinels *sentinels) {
+    /* an even number: the first sentinel is the first one that is asked */
     const cre_broker_config broker = { .size = sizeof broker,
                                        .shards = 1,
                                        .seed = 2 * milliseconds(),
                                        .password = "pw",
-                                       .max_backoff_ms = 200 };
+                                       .max_backoff_ms = 200,
+                                       .kind = kind };
     const cre_cluster_config config = {
         .size = sizeof config, .broker = &broker, .handlers = &handlers, .sentinels = sentinels
     };
@@ -400,7 +404,17 @@ TEST(a_replica_is_refused) {
     invalid = sentinels;
     invalid.secure = 1; /* without TLS */
     CHECK_EQ(try_start(&invalid), CRE_EINVALID);
+    cre_cluster_server many[65];
+    for (int i = 0; i < 65; i++)
+        many[i] = address;
+    invalid = sentinels;
+    invalid.servers = many;
+    invalid.count = 65;
+    CHECK_EQ(try_start(&invalid), CRE_EINVALID);
     CHECK_EQ(try_start(NULL), CRE_EINVALID);
+    kind = CRE_BROKER_NATS;
+    CHECK_EQ(try_start(&sentinels), CRE_EINVALID);
+    kind = CRE_BROKER_REDIS;
     cre_loop_destroy(loop);
     stop(&sentinel);
     stop(&servers[0]);

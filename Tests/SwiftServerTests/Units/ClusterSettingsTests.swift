@@ -99,6 +99,7 @@ import Testing
             .redis(sentinels: [":secret@a"], masters: ["one"]), .redis(sentinels: ["a"], masters: ["one"], user: "u"),
             .redis(sentinels: ["a"], masters: ["one"], sentinelUser: "u"),
             .redis(sentinels: ["a"], masters: [String](repeating: "one", count: 65)),
+            .redis(sentinels: [String](repeating: "a", count: 65), masters: ["one"]),
         ] {
             let error = #expect(throws: ServerError.self) { try bad.check() }
             #expect(error?.message.contains("secret") == false)

@@ -154,6 +154,8 @@ TEST(connections_are_members) {
     check_changes("-room/eve= ");
     CHECK(has("room", 1, "bob=B ", ""));
     CHECK_EQ(cre_worker_join(one->worker, one->session, text("room"), text(""), text("")), CRE_EINVALID);
+    CHECK_EQ(cre_worker_join(one->worker, one->session, text("$sws:user:ann"), text("ann"), text("")),
+             CRE_EINVALID);
     stop();
 }
 

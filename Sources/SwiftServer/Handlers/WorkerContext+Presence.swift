@@ -8,7 +8,7 @@ extension WorkerContext {
         guard bus.isOpen(fd) else { return .notWebSocket }
         guard WorkerLink.isMember(topic, member), topic != CRE_TOPIC_NODES else { return .invalid }
         guard !isHere else { return link.join(fd, topic, member) }
-        guard questions != nil else { return .unavailable }
+        guard link.hasMembers else { return .unavailable }
         loop.post { [link] in _ = link.join(fd, topic, member) }
         return .queued
     }
@@ -31,6 +31,7 @@ extension WorkerContext {
         let question = cre_members_question(most: UInt32(most), reserved: 0)
         let payload = unsafe withUnsafeBytes(of: question) { unsafe [UInt8]($0) } + Array(topic.utf8)
         let answer = await questions.ask(CRE_QUESTION_MEMBERS, payload, timeout: timeout)
+        guard answer.result != CRE_EBROKER_UNSUPPORTED.rawValue else { throw .unsupported }
         guard answer.result == 0, let list = MemberList(answer.parts) else { throw .unavailable }
         return (list.members, list.count, list.isComplete)
     }

@@ -187,6 +187,9 @@ internal import CReactorInternal
     /// Whether what is published goes to a cluster.
     private var isInCluster: Bool { unsafe cluster.map { unsafe $0.pointee.gateway != 0 } ?? false }
 
+    /// Whether topics have members.
+    var hasMembers: Bool { unsafe isInCluster && cluster.map { unsafe !$0.pointee.without_members } ?? false }
+
     /// What clients of a topic get.
     func traits(of topic: String) -> TopicTraits {
         guard let cluster = unsafe cluster else { return TopicTraits() }
@@ -242,7 +245,7 @@ internal import CReactorInternal
 
     /// Subscribes a connection to a topic as a member.
     func join(_ fd: ConnectionID, _ topic: String, _ member: TopicMember) -> PushResult {
-        guard isInCluster else { return .unavailable }
+        guard hasMembers else { return .unavailable }
         var (topic, id, info) = (topic, member.id, member.info)
         let result = topic.withUTF8 { topic in
             id.withUTF8 { id in

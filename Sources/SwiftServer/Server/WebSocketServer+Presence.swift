@@ -21,7 +21,7 @@ extension WebSocketServer {
     ///   - id: 1 to 255 bytes.
     ///   - info: at most 1,024 bytes.
     /// - Returns: the results of ``subscribe(_:to:)``; ``PushResult/invalid`` also for an id or info of another length,
-    ///   and ``PushResult/unavailable`` without a ``Server/cluster``.
+    ///   and ``PushResult/unavailable`` without a ``Server/cluster`` and with NATS.
     @discardableResult
     public func subscribe(_ fd: ConnectionID, to topic: String, as id: String, info: String = "") -> PushResult {
         worker?.join(fd, topic, TopicMember(id: id, info: info)) ?? .closed
@@ -34,7 +34,7 @@ extension WebSocketServer {
     ///
     /// - Throws: ``ClusterError/tooMany(_:)`` above 10,000 members or 4 MiB of them, ``ClusterError/unavailable``
     ///   without a connection with the cluster or an answer within `timeout`, ``ClusterError/noCluster``,
-    ///   ``ClusterError/invalid``.
+    ///   ``ClusterError/unsupported`` with NATS, ``ClusterError/invalid``.
     public func presence(
         of topic: String, timeout: Duration = .seconds(5)
     ) async throws(ClusterError) -> [TopicMember] {

@@ -35,13 +35,12 @@ enum { CRE_BROKER_MAX_TOPIC = 255, CRE_BROKER_MAX_PAYLOAD = 8 << 20, CRE_BROKER_
 /** The most messages of a history. */
 enum { CRE_BROKER_MAX_HISTORY = 10000 };
 
-/** Limits of members of topics: bytes of an id (at least 1) and of an info, members of one list, and
- * milliseconds of the shortest presence_ms. */
+/** Limits of members of topics. */
 enum {
-    CRE_BROKER_MAX_MEMBER_ID = 255,
-    CRE_BROKER_MAX_MEMBER_INFO = 1024,
-    CRE_BROKER_MAX_LISTED = 10000,
-    CRE_BROKER_MIN_PRESENCE = 48
+    CRE_BROKER_MAX_MEMBER_ID = 255,    /* bytes of an id, which has at least 1 */
+    CRE_BROKER_MAX_MEMBER_INFO = 1024, /* bytes of an info */
+    CRE_BROKER_MAX_LISTED = 10000,     /* members of one list */
+    CRE_BROKER_MIN_PRESENCE = 48       /* milliseconds of the shortest presence_ms */
 };
 
 /** The default of max_queue, in bytes. */
@@ -67,10 +66,10 @@ typedef struct cre_broker_member {
 
 /** The members of a topic on all machines. */
 typedef struct cre_broker_presence {
-    uint64_t count; /* of the members */
-    const cre_broker_member *members;
-    size_t listed; /* members[0...listed - 1], in no order: all, or none */
-    bool complete; /* all are there; false when they are too many, or more than 4 MiB */
+    uint64_t count;                   /* of the members */
+    const cre_broker_member *members; /* borrowed for the call */
+    size_t listed;                    /* members[0...listed - 1], in no order: all, or none */
+    bool complete;                    /* all are there; false when they are too many, or more than 4 MiB */
 } cre_broker_presence;
 
 /** What became of a connection. */
@@ -133,7 +132,7 @@ typedef enum cre_broker_kind {
 
 /** The TLS of servers of NATS. */
 typedef enum cre_broker_tls {
-    CRE_BROKER_TLS_NONE = 0,
+    CRE_BROKER_TLS_NONE = 0,       /* clear text */
     CRE_BROKER_TLS_AFTER_INFO = 1, /* begins when the server has introduced itself: `secure` is called */
     CRE_BROKER_TLS_FIRST = 2       /* the caller begins it, before cre_broker_connected */
 } cre_broker_tls;

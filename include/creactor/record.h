@@ -312,15 +312,15 @@ typedef struct cre_missed {
     uint64_t mark;               /* of the question */
     uint32_t asker;              /* its node */
     uint32_t outcome;            /* cre_recovery_outcome */
-    uint32_t messages;
-    uint16_t topic_length; /* 1...CRE_MAX_TOPIC */
+    uint32_t messages;           /* that follow the topic */
+    uint16_t topic_length;       /* 1...CRE_MAX_TOPIC */
     uint16_t reserved;
 } cre_missed;
 
 /** The beginning of each message of a RECOVERED. */
 typedef struct cre_missed_message {
-    uint32_t length;
-    uint8_t opcode; /* text or binary */
+    uint32_t length; /* of its bytes, which follow */
+    uint8_t opcode;  /* text or binary */
     uint8_t reserved[3];
 } cre_missed_message;
 
@@ -335,8 +335,9 @@ typedef struct cre_delivery {
 #define CRE_MAX_TOPIC 255u
 /** The topic whose members are the servers of a cluster: no connection can join it. */
 #define CRE_TOPIC_NODES "$sws:nodes"
-/** The longest id and info of a member of a topic, in bytes. */
-#define CRE_MAX_MEMBER_ID   255u
+/** The longest id of a member of a topic, in bytes. */
+#define CRE_MAX_MEMBER_ID 255u
+/** The longest info of a member of a topic, in bytes. */
 #define CRE_MAX_MEMBER_INFO 1024u
 /** The beginning of topics that connections cannot be subscribed to by SUBSCRIBE. */
 #define CRE_TOPIC_RESERVED "$sws:"

@@ -13,6 +13,8 @@ extension WebSocketServer {
     /// ```
     ///
     /// - Parameters:
+    ///   - fd: the connection.
+    ///   - topic: the name of a topic with a history.
     ///   - position: of the last message that the client has, from a message in an envelope
     ///     (``TopicSettings/isEnveloped``), from ``position(of:timeout:)`` or an earlier result; `nil`: it has none,
     ///     and gets messages from now on.

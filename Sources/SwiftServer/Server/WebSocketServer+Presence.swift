@@ -18,6 +18,8 @@ extension WebSocketServer {
     /// crashes.
     ///
     /// - Parameters:
+    ///   - fd: the connection.
+    ///   - topic: the topic's name.
     ///   - id: 1 to 255 bytes.
     ///   - info: at most 1,024 bytes.
     /// - Returns: the results of ``subscribe(_:to:)``; ``PushResult/invalid`` also for an id or info of another length,
@@ -71,7 +73,7 @@ extension ServerEvents where Self: WebSocketServer {
         register(.join) { processHandlers.join = suspending(.join, handler) }
     }
 
-    /// Called when a member has left a topic in the ``Server/cluster``, as ``onJoin(_:)->Void`` is. When a server has
+    /// Called when a member has left a topic in the ``Server/cluster``, as `onJoin` is. When a server has
     /// crashed, one of the others is called with its members, after ``Cluster/presenceTimeout`` and a quarter of it at
     /// the latest.
     public func onLeave(_ handler: @escaping @MainActor (Self, String, TopicMember) throws -> Void) {

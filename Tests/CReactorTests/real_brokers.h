@@ -5,6 +5,7 @@
 #include <creactor/broker.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -23,6 +24,11 @@ typedef struct machine {
     uint64_t oldest;      /* the offset of the first message that a recovery has found */
     int losses, refusals; /* of connections; of the server, without one */
     char text[256];       /* the cause of the last of them */
+    /* changes of members as "+topic/id=info " and "-topic/id=info ", and the last answer */
+    char changes[4096];
+    int answers, answer;
+    cre_broker_presence presence; /* without its members... */
+    char members[4096];           /* ...which are here as "id=info " */
 } machine;
 
 typedef struct real_server {
@@ -127,6 +133,36 @@ static inline void on_state(void *context, uint32_t shard, cre_broker_state stat
     if (cause.length) snprintf(m->text, sizeof m->text, "%.*s", (int)cause.length, (const char *)cause.data);
 }
 
+static inline void append(char *to, size_t size, const char *format, ...) {
+    va_list arguments;
+    const size_t used = strlen(to);
+    va_start(arguments, format);
+    REQUIRE((size_t)vsnprintf(to + used, size - used, format, arguments) < size - used);
+    va_end(arguments);
+}
+
+static inline void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joined) {
+    machine *m = context;
+    append(m->changes, sizeof m->changes, "%c%.*s/%.*s=%.*s ", joined ? '+' : '-', (int)topic.length,
+           (const char *)topic.data, (int)member->id.length, (const char *)member->id.data,
+           (int)(member->info.length < 32 ? member->info.length : 32), (const char *)member->info.data);
+}
+
+static inline void on_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
+    machine *m = context;
+    CHECK_EQ(tag, 7);
+    m->answers++;
+    m->answer = result;
+    m->members[0] = 0;
+    m->presence = presence ? *presence : (cre_broker_presence){ 0 };
+    for (size_t i = 0; i < m->presence.listed && i < 20; i++) {
+        const cre_broker_member *member = &presence->members[i];
+        append(m->members, sizeof m->members, "%.*s=%.*s ", (int)member->id.length,
+               (const char *)member->id.data, (int)(member->info.length < 32 ? member->info.length : 32),
+               (const char *)member->info.data);
+    }
+}
+
 static inline void on_refused(void *context, uint32_t shard, cre_slice cause) {
     machine *m = context;
     (void)shard;
@@ -145,28 +181,39 @@ static const cre_broker_handlers handlers = {
     .recovered = on_recovered,
     .state = on_state,
     .refused = on_refused,
+    .member = on_member,
+    .present = on_present,
 };
 
 static const cre_broker_history kept = { .count = 10000, .seconds = 600 };
 
+static inline void start_machine(int i) {
+    cre_broker_config config = real.config;
+    config.size = sizeof config;
+    config.shards = 1;
+    config.seed = milliseconds() * 1000 + (uint64_t)i + 1;
+    config.max_queue = 1 << 20;
+    config.max_recover = 10000; /* more than any case publishes */
+    machines[i] = (machine){ .fd = -1 };
+    REQUIRE(cre_broker_create(&config, &handlers, &machines[i], &machines[i].broker) == 0);
+}
+
+/* As if its process were killed. */
+static inline void stop_machine(int i) {
+    cre_broker_destroy(machines[i].broker);
+    machines[i].broker = NULL;
+    if (machines[i].fd >= 0) close(machines[i].fd);
+    machines[i].fd = -1;
+}
+
 static inline void start_machines(void) {
-    for (int i = 0; i < MACHINES; i++) {
-        cre_broker_config config = real.config;
-        config.size = sizeof config;
-        config.shards = 1;
-        config.seed = milliseconds() * 1000 + (uint64_t)i + 1;
-        config.max_queue = 1 << 20;
-        config.max_recover = 10000; /* more than any case publishes */
-        machines[i] = (machine){ .fd = -1 };
-        REQUIRE(cre_broker_create(&config, &handlers, &machines[i], &machines[i].broker) == 0);
-    }
+    for (int i = 0; i < MACHINES; i++)
+        start_machine(i);
 }
 
 static inline void stop_machines(void) {
-    for (int i = 0; i < MACHINES; i++) {
-        cre_broker_destroy(machines[i].broker);
-        if (machines[i].fd >= 0) close(machines[i].fd);
-    }
+    for (int i = 0; i < MACHINES; i++)
+        stop_machine(i);
 }
 
 static inline void lose(machine *m, int error, uint64_t now) {
@@ -199,6 +246,8 @@ static inline void turn(void) {
     uint64_t now = milliseconds(), next = now + 20;
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &machines[i];
+        polled[i].fd = -1;
+        if (!m->broker) continue;
         const uint64_t due = cre_broker_tick(m->broker, now);
         if (due < next) next = due;
         const cre_slice output = cre_broker_output(m->broker, 0);

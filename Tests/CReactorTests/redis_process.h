@@ -21,6 +21,13 @@ static inline struct sockaddr_un redis_address(void) {
     return address;
 }
 
+/* Begins to connect, without blocking. Returns 0 or an error. */
+static inline int redis_connect(int *fd) {
+    const struct sockaddr_un to = redis_address();
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return connect(*fd, (const struct sockaddr *)&to, sizeof to) ? -errno : 0;
+}
+
 static inline void redis_start(bool persistent) {
     const struct sockaddr_un address = redis_address();
     redis_pid = fork();

@@ -2,13 +2,14 @@
  * Members of topics on two machines at a real server of Redis, which is started here and killed. Skipped
  * where redis-server is not installed.
  */
-#include "redis_machines.h"
+#include "real_brokers.h"
+#include "redis_process.h"
 
 enum { LIFETIME_MS = 960 }; /* renewed each 400 ms */
 
 static void begin(uint32_t lifetime_ms) {
     redis_start(false);
-    presence_ms = lifetime_ms;
+    real.config.presence_ms = lifetime_ms;
     start_machines();
     WAIT(machines[0].established == 1 && machines[1].established == 1);
 }
@@ -203,5 +204,6 @@ TEST(renewal) {
 }
 
 int main(int argc, char **argv) {
+    real = (real_server){ .connect = redis_connect, .config = { .sweeps = 1 } };
     return redis_test_main(argc, argv);
 }

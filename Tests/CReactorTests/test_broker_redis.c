@@ -5,12 +5,6 @@
 #include "real_brokers.h"
 #include "redis_process.h"
 
-static int connect_redis(int *fd) {
-    const struct sockaddr_un to = redis_address();
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return connect(*fd, (const struct sockaddr *)&to, sizeof to) ? -errno : 0;
-}
-
 static void begin(bool persistent) {
     redis_start(persistent);
     start_machines();
@@ -155,6 +149,6 @@ TEST(killed_server_without_persistence) {
 }
 
 int main(int argc, char **argv) {
-    real = (real_server){ .connect = connect_redis };
+    real = (real_server){ .connect = redis_connect };
     return redis_test_main(argc, argv);
 }

@@ -7,7 +7,7 @@
 //       onLost: () => location.reload(),   // messages were missed that the server does not have any more
 //   });
 //
-// The server calls `ws.serveTopics`. The wire format is described in docs/wire-format.md.
+// The server calls `ws.serveTopics`. The wire format is described in docs/topics-protocol.md.
 
 /** The subprotocol, which the server must choose. */
 export const PROTOCOL = "swiftserver.topics";

@@ -3,6 +3,7 @@
 #ifndef CRE_REDIS_PROCESS_H
 #define CRE_REDIS_PROCESS_H
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>

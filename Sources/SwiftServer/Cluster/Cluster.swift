@@ -24,7 +24,7 @@ public struct Cluster: Sendable {
     let sentinels: Sentinels?
     /// Of NATS; `nil`: those in the URLs.
     let credentials: NATSCredentials?
-    /// The TLS of `rediss:` and `tls:` servers.
+    /// The TLS of `rediss:` and `tls:` servers. It does not turn TLS on for others.
     public var tls = ClientTLS()
     /// The number of servers of a cluster of NATS that keep each message of a topic with history, 1 to 5. Default: 3 in
     /// a cluster of NATS, 1 otherwise.

@@ -43,7 +43,6 @@ internal import Glibc
         unsafe broker.seed = UInt64.random(in: 1...UInt64.max)
         unsafe broker.prefix = memory.string(cluster.prefix)
         unsafe broker.max_queue = UInt32(cluster.maxQueue)
-        unsafe broker.max_recover = UInt32(max(1, cluster.topics.longestHistory))
         unsafe broker.presence_ms = UInt32(clamping: cluster.presenceTimeout.milliseconds)
         if let user = known?.user ?? urls[0].user { unsafe broker.user = memory.string(user) }
         if let password = known?.password ?? urls[0].password { unsafe broker.password = memory.string(password) }

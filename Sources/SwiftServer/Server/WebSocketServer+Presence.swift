@@ -41,6 +41,7 @@ extension WebSocketServer {
         of topic: String, timeout: Duration = .seconds(5)
     ) async throws(ClusterError) -> [TopicMember] {
         guard let worker else { throw .noCluster }
+        guard Audience.topic(topic).isValid else { throw .invalid }
         let list = try await worker.members(of: topic, most: WebSocketServer.mostMembers, timeout: timeout)
         guard list.isComplete else { throw .tooMany(list.count) }
         return list.members.sorted { $0.id < $1.id }
@@ -51,6 +52,7 @@ extension WebSocketServer {
     /// - Throws: as ``presence(of:timeout:)``, and never ``ClusterError/tooMany(_:)``.
     public func presenceCount(of topic: String, timeout: Duration = .seconds(5)) async throws(ClusterError) -> Int {
         guard let worker else { throw .noCluster }
+        guard Audience.topic(topic).isValid else { throw .invalid }
         return try await worker.members(of: topic, most: 0, timeout: timeout).count
     }
 

@@ -21,8 +21,8 @@ public struct CommandResult: Sendable, Hashable, CustomStringConvertible {
     public static let bound = CommandResult(description: "bound")
     /// The connection is no open WebSocket.
     public static let notWebSocket = CommandResult(description: "notWebSocket")
-    /// A value is not permitted: a close code that may not be sent, or a user id that is not 1...4,294,967,295
-    /// or not 1 to 245 bytes.
+    /// A value is not permitted: a close code that may not be sent, a user's number that is not
+    /// 1...4,294,967,295, or a user's name that is not 1 to 245 bytes.
     public static let invalid = CommandResult(description: "invalid")
     /// There is no room for the command on its way to another process. Try again later.
     public static let full = CommandResult(description: "full")

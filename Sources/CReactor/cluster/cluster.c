@@ -442,7 +442,7 @@ static int copy_sentinels(cre_cluster *cluster, const cre_cluster_sentinels *fro
 static int create_broker(cre_cluster *cluster, const cre_cluster_config *config, cre_broker_config broker) {
     const cre_cluster_sentinels *sentinels = config->sentinels;
     const uint32_t given = sentinels ? sentinels->count : config->server_count, each = given ? given : 1;
-    if (cluster->is_nats ? sentinels != NULL : config->server_count != 0) return CRE_EINVALID;
+    if (cluster->is_nats ? sentinels || cluster->count != 1 : config->server_count != 0) return CRE_EINVALID;
     if (each > MAX_ADDRESSES / 2) return CRE_EINVALID;
     int error = sentinels ? copy_sentinels(cluster, sentinels, &broker) : 0;
     for (uint32_t i = 0; i < cluster->count && !error; i++) {
@@ -500,7 +500,9 @@ int cre_cluster_connect(cre_cluster *cluster) {
     return wake_at(cluster, 0);
 }
 
+/* Secrets do not stay in freed memory. */
 static void free_login(const login *old) {
+    if (old->password) explicit_bzero(old->password, strlen(old->password));
     cre__free(old->user);
     cre__free(old->password);
 }

@@ -52,5 +52,6 @@ bool cre__change_is_valid(const cre_worker *worker, uint32_t from, const cre_rec
                           const uint8_t *payload) {
     cre__membership member;
     const cre_cluster_place *cluster = worker->config.cluster;
-    return cluster && from == cluster->gateway && cre__membership_read(record, payload, &member);
+    return cluster && cluster->gateway && from == cluster->gateway &&
+           cre__membership_read(record, payload, &member);
 }

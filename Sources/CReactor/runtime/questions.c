@@ -24,6 +24,6 @@ uint64_t cre_worker_sent(const cre_worker *worker, cre_session session) {
 bool cre__answer_is_valid(const cre_worker *worker, uint32_t from, const cre_record *answer) {
     const cre_worker_config *config = &worker->config;
     const bool from_owner = from - config->first_owner < config->owner_count && from >= config->first_owner;
-    return config->cluster && (from == config->cluster->gateway || from_owner) &&
+    return config->cluster && config->cluster->gateway && (from == config->cluster->gateway || from_owner) &&
            answer->length >= sizeof(cre_answer);
 }

@@ -17,14 +17,15 @@ typedef struct cre__broker_topic {
     cre_broker_history history;   /* count 0: its messages have no positions */
     uint32_t shard;
     uint32_t checks; /* recoveries without a reply */
-    bool refilling;  /* messages with history are dropped: the reply to a check has them */
+    bool refilling;  /* messages with history are not delivered: the reply to a check has them */
     bool removed;    /* freed with the last check */
     /* of servers of NATS: */
-    uint64_t subscription; /* its number */
-    uint64_t delivered;    /* the highest sequence that was delivered since it was subscribed */
-    uint64_t announced;    /* the highest one that arrived while it was refilled */
-    uint64_t complete_at;  /* when nothing behind `position` was missing; 0: not known */
-    uint32_t arrived;      /* messages while it was refilled, since the last reply */
+    uint64_t subscription;          /* its number */
+    uint64_t delivered;             /* the highest sequence that was delivered since it was subscribed */
+    uint64_t announced;             /* the highest one that arrived while it was refilled */
+    uint64_t complete_at;           /* when nothing behind `position` was missing; 0: not known */
+    uint32_t arrived;               /* messages while it was refilled, since the last reply */
+    struct cre__nats_fetch *refill; /* the check that refills it; NULL: none has begun */
     uint8_t length;
     uint8_t name[];
 } cre__broker_topic;

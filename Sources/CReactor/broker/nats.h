@@ -31,15 +31,23 @@ typedef enum cre__nats_stream_state {
 typedef struct cre__nats_stream {
     cre_broker_history history;
     cre__nats_stream_state state;
-    bool creating;     /* ASKED: to create it */
-    bool reported;     /* its failure; until it is READY */
-    bool stuck;        /* messages in its lanes are to be refused */
-    uint32_t failures; /* since it was READY */
-    bool unchecked;    /* checks of topics were abandoned */
-    bool suspect;      /* a message had a number from before: another stream may have its name */
-    uint64_t due;
-    uint64_t epoch; /* 0: not known yet */
-    uint64_t last;  /* its last sequence when it became known */
+    bool creating;       /* ASKED: to create it */
+    bool reported;       /* its failure; until it is READY */
+    bool stuck;          /* messages in its lanes are to be refused */
+    uint32_t failures;   /* since it was READY */
+    bool unchecked;      /* checks of topics were abandoned */
+    bool suspect;        /* a message had a number from before: another stream may have its name */
+    bool polled;         /* READY, and asked whether it still has its leader */
+    uint64_t due, poll;  /* when it is asked for its state; READY: when it is polled */
+    uint64_t epoch;      /* 0: not known yet */
+    uint64_t last;       /* its last sequence when it last replied */
+    uint64_t replied_at; /* when that was */
+    uint32_t replies;
+    uint64_t leader;  /* the hash of the name of its leader; 0: it has none */
+    uint64_t settles; /* until then a new leader may not have read all messages; 0: no leader is new */
+    uint64_t audited; /* `last` when the round of audits began */
+    size_t bucket;    /* the next one of the round */
+    bool auditing;    /* the round has not ended */
     cre__nats_lane *lanes;
 } cre__nats_stream;
 
@@ -74,16 +82,23 @@ typedef struct cre__nats_fetch {
     cre__nats_stream *stream;
     uint64_t tag;
     cre_broker_position since;
-    uint64_t last;    /* the last sequence that was read, or that of `since` */
-    uint64_t retries; /* when to ask again; 0: a reply is awaited, or nothing was asked */
-    bool started;     /* is active */
-    bool asks_last;   /* for the last message only */
-    bool incomplete;  /* not all can be had */
-    bool anchored;    /* the message of `since` is there, and so is everything after it */
-    bool asked_again; /* for messages that were announced */
+    uint64_t last;     /* the last sequence that was read, or that of `since` */
+    uint64_t retries;  /* when to ask again; 0: a reply is awaited, or nothing was asked */
+    uint64_t gives_up; /* when messages that a leader does not have are taken for lost; 0: none were missed */
+    uint32_t replies;  /* of the stream when it did not have a message first */
+    bool started;      /* is active */
+    bool asks_last;    /* for the last message only */
+    bool incomplete;   /* not all can be had */
+    bool anchored;     /* the message of `since` is there, and so is everything after it */
+    bool asked_again;  /* for messages that were announced */
     uint32_t count;
     size_t bytes;
     cre__nats_item *items, **end;
+    /* Messages that arrived meanwhile, each behind the one before it. */
+    cre__nats_item *held, **held_end;
+    size_t held_bytes;
+    uint64_t held_last;   /* the sequence of the last one */
+    uint64_t held_before; /* and that of the message before the first one */
     uint8_t length;
     uint8_t name[];
 } cre__nats_fetch;
@@ -209,12 +224,18 @@ void cre__nats_refuse_lanes(cre_broker *broker, uint32_t shard, cre__nats_stream
 void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event *event);
 /* Begins the check of a topic whose stream is READY. */
 void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream);
-/* Begins those of all topics of a stream, which is READY now. */
-void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
+/* Begins those of all topics of a stream, which is READY. `complete_at`: when nothing was missing in those
+ * that are not refilled; 0: not known. */
+void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, uint64_t complete_at);
+/* Begins those of some topics of a stream that has got messages since all were checked. */
+void cre__nats_audit(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
 bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                        cre_broker_position since, uint64_t tag);
 
 /* ---- nats_fetch.c ---- */
+/* Keeps a message that arrives while its topic is refilled. */
+void cre__nats_hold(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
+                    uint64_t before);
 /* NULL: no memory; the connection ends. */
 cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
                                      cre__broker_topic *topic, cre_slice name);

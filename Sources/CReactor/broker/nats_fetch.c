@@ -6,6 +6,12 @@
  * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
  * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
  * than it has.
+ *
+ * Messages that arrive meanwhile are held, since a busy topic would not let a fetch come to its end: it ends
+ * when it has read up to the first one of them.
+ *
+ * A leader that was just elected may answer before it has read all messages that it has. So what is missing
+ * in a cluster is asked for again for some seconds before it is reported as lost.
  */
 #include <stdio.h>
 
@@ -17,6 +23,7 @@
 enum {
     AT_ONCE = 64,
     RETRY_MS = 250,
+    PATIENCE_MS = 5000,
     MAX_BYTES = 16 << 20,     /* of one fetch */
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
 };
@@ -54,6 +61,7 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
     fetch->topic = topic;
     fetch->stream = stream;
     fetch->end = &fetch->items;
+    fetch->held_end = &fetch->held;
     fetch->length = (uint8_t)name.length;
     memcpy(fetch->name, name.data, name.length);
     if (topic) topic->checks++;
@@ -61,25 +69,39 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
     return fetch;
 }
 
-static void free_items(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    for (cre__nats_item *item = fetch->items, *next; item; item = next) {
+static void free_list(cre__nats_item *item) {
+    for (cre__nats_item *next; item; item = next) {
         next = item->next;
         cre__free(item);
     }
+}
+
+static void free_items(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    free_list(fetch->items);
     nats->item_bytes -= fetch->bytes;
     fetch->items = NULL;
     fetch->end = &fetch->items;
     fetch->bytes = fetch->count = 0;
 }
 
+static void free_held(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    free_list(fetch->held);
+    nats->item_bytes -= fetch->held_bytes;
+    fetch->held = NULL;
+    fetch->held_end = &fetch->held;
+    fetch->held_bytes = 0;
+}
+
 /* Takes it from its list. Its callbacks may begin others. */
 static void leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    if (fetch->topic && fetch->topic->refill == fetch) fetch->topic->refill = NULL;
     detach(fetch->started ? &nats->active : &nats->waiting, fetch);
     if (fetch->started) nats->active_count--;
 }
 
 static void release(cre__nats_link *nats, cre__nats_fetch *fetch) {
     free_items(nats, fetch);
+    free_held(nats, fetch);
     if (fetch->topic) cre__broker_topic_release(fetch->topic);
     cre__free(fetch);
 }
@@ -90,15 +112,18 @@ static void end_check(cre_broker *broker, cre__nats_fetch *fetch, uint64_t seque
     cre__broker_topic *topic = fetch->topic;
     const cre_broker_position position = { fetch->stream->epoch, sequence };
     if (topic->removed) return;
-    topic->announced = 0;
     if (fetch->incomplete) {
+        const bool missed = topic->announced > sequence;
+        topic->announced = 0;
         topic->delivered = sequence;
         cre__topic_lose(broker, topic, position);
+        if (missed && !topic->removed) cre__nats_check(broker, topic, fetch->stream);
     } else if (fetch->asks_last) {
         if (topic->position.epoch) return; /* a message was first */
         topic->position = position;
         broker->handlers.subscribed(broker->context, cre__topic_name(topic), position);
     } else {
+        topic->announced = 0;
         topic->refilling = false;
     }
 }
@@ -160,6 +185,48 @@ void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__na
     }
 }
 
+/* ---- messages that arrive meanwhile ---- */
+
+static cre__nats_item *item_of(uint64_t sequence, size_t size) {
+    cre__nats_item *item = cre__malloc(sizeof *item + size);
+    if (item) *item = (cre__nats_item){ .sequence = sequence, .length = size };
+    return item;
+}
+
+void cre__nats_hold(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
+                    uint64_t before) {
+    const size_t size = payload.length;
+    if (fetch->held && sequence <= fetch->held_last) return;
+    const bool has_room = fetch->held_bytes + size <= MAX_BYTES && nats->item_bytes + size <= MAX_ALL_BYTES;
+    if (!has_room || before > fetch->held_last) free_held(nats, fetch);
+    cre__nats_item *item = has_room ? item_of(sequence, size) : NULL;
+    if (!item) { /* it is read from the stream like those before it */
+        free_held(nats, fetch);
+        return;
+    }
+    memcpy(item->payload, payload.data, size);
+    if (!fetch->held) fetch->held_before = before;
+    *fetch->held_end = item;
+    fetch->held_end = &item->next;
+    fetch->held_last = sequence;
+    fetch->held_bytes += size;
+    nats->item_bytes += size;
+}
+
+/* Whether nothing is missing between what was read and the messages that are held. */
+static bool reaches_held(const cre__nats_fetch *fetch) {
+    return fetch->held && fetch->held_before <= fetch->last;
+}
+
+static void deliver_held(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch) {
+    for (const cre__nats_item *item = fetch->held; item && !fetch->topic->removed; item = item->next) {
+        if (item->sequence <= fetch->last) continue;
+        deliver(broker, fetch, (cre_slice){ item->payload, item->length }, item->sequence);
+    }
+    if (fetch->held_last > fetch->last) fetch->last = fetch->held_last;
+    free_held(nats, fetch);
+}
+
 /* ---- questions ---- */
 
 static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
@@ -206,10 +273,10 @@ static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch
     const uint32_t most = fetch->topic ? fetch->stream->history.count : broker->config.max_recover;
     if (fetch->count == most || fetch->bytes + size > MAX_BYTES || nats->item_bytes + size > MAX_ALL_BYTES)
         return false;
-    cre__nats_item *item = cre__malloc(sizeof *item + size + 3);
+    cre__nats_item *item = item_of(sequence, size + 3);
     if (!item) return false;
     const long length = cre__base64_decode((const char *)encoded.data, encoded.length, item->payload);
-    *item = (cre__nats_item){ .sequence = sequence, .length = length < 0 ? 0 : (size_t)length };
+    item->length = length < 0 ? 0 : (size_t)length;
     *fetch->end = item;
     fetch->end = &item->next;
     fetch->count++;
@@ -235,13 +302,47 @@ static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre
     return true;
 }
 
+/* Everything up to the last message that was read is known. */
+static void succeed(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    if (fetch->topic) deliver_items(broker, nats, fetch);
+    if (fetch->topic && reaches_held(fetch)) deliver_held(broker, nats, fetch);
+    complete(broker, shard, fetch, fetch->last);
+}
+
+/* Whether the leader may have the missing messages soon. If nobody has announced them, the stream is asked
+ * who leads it. */
+static bool is_patient(const cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, bool announced) {
+    const cre__nats_link *nats = cre__nats(broker, shard);
+    cre__nats_stream *stream = fetch->stream;
+    if (!nats->clustered) return false;
+    if (!fetch->gives_up) {
+        fetch->gives_up = nats->now + PATIENCE_MS;
+        fetch->replies = stream->replies;
+        stream->poll = nats->now;
+    }
+    const bool confirmed = stream->replies != fetch->replies;
+    if (!announced && confirmed && !stream->settles && fetch->since.offset <= stream->last) return false;
+    return nats->now < fetch->gives_up;
+}
+
 /* There is no further message. */
 static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__broker_topic *topic = fetch->topic;
     const uint64_t age = fetch->stream->history.seconds * 1000ull;
-    if (topic && topic->announced > fetch->last) {
-        if (fetch->asked_again || topic->removed) {
+    const bool based = fetch->anchored || (topic && nats->now - topic->complete_at < age);
+    const bool announced = topic && topic->announced > fetch->last;
+    if (based && topic && reaches_held(fetch)) {
+        succeed(broker, shard, fetch);
+        return;
+    }
+    if ((announced || !based) && is_patient(broker, shard, fetch, announced)) {
+        fetch->retries = nats->now + RETRY_MS;
+        return;
+    }
+    if (announced) {
+        if (fetch->asked_again) {
             fall_back(broker, shard, fetch);
         } else {
             fetch->asked_again = true;
@@ -249,12 +350,10 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
         }
         return;
     }
-    if (!fetch->anchored && !(topic && nats->now - topic->complete_at < age)) {
+    if (based)
+        succeed(broker, shard, fetch);
+    else
         fall_back(broker, shard, fetch);
-        return;
-    }
-    if (topic) deliver_items(broker, nats, fetch);
-    complete(broker, shard, fetch, fetch->last);
 }
 
 static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice payload) {
@@ -272,7 +371,11 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cr
         complete(broker, shard, fetch, sequence);
     } else if (take(broker, shard, fetch, data, sequence)) {
         fetch->asked_again = false;
-        ask(broker, shard, fetch);
+        fetch->gives_up = 0;
+        if (fetch->topic && fetch->anchored && reaches_held(fetch))
+            succeed(broker, shard, fetch);
+        else
+            ask(broker, shard, fetch);
     } else {
         fall_back(broker, shard, fetch);
     }

@@ -16,20 +16,38 @@ static bool is_from(const cre_broker *broker, const cre__nats_stream *stream, cr
            memcmp(value.data, name.data, name.length) == 0;
 }
 
-static void miss(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream, uint64_t sequence) {
-    topic->refilling = true;
-    topic->announced = sequence;
-    topic->complete_at = cre__nats(broker, topic->shard)->now;
-    cre__nats_check(broker, topic, stream);
+/* ---- checks ---- */
+
+static cre__nats_fetch *check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic));
+    if (!fetch) return NULL;
+    const cre_broker_position since = topic->position;
+    if (!topic->complete_at) /* as cre_broker_resume promises */
+        topic->complete_at = cre__nats(broker, topic->shard)->now;
+    fetch->since = since;
+    fetch->last = since.offset;
+    topic->arrived = 0;
+    fetch->asks_last = !since.epoch;
+    topic->refilling = since.epoch != 0;
+    if (topic->refilling) topic->refill = fetch;
+    return fetch;
 }
+
+void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+    check(broker, topic, stream);
+}
+
+/* ---- messages ---- */
 
 /* A message of a stream: `sequence`, and that of the one `before` it of its topic, 0 if that is not stored
  * any more. */
 static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream, cre_slice payload,
                     uint64_t sequence, uint64_t before) {
+    cre__nats_link *nats = cre__nats(broker, topic->shard);
     if (topic->refilling) {
         if (sequence > topic->announced) topic->announced = sequence;
         topic->arrived++;
+        if (topic->refill) cre__nats_hold(nats, topic->refill, payload, sequence, before);
         return;
     }
     if (sequence <= topic->delivered) { /* late, or of a stream that begins again */
@@ -40,7 +58,9 @@ static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stre
     if (stream->epoch) {
         position = (cre_broker_position){ stream->epoch, sequence };
         if (topic->position.epoch && before > topic->position.offset) {
-            miss(broker, topic, stream, sequence);
+            topic->complete_at = nats->now;
+            topic->announced = sequence;
+            if (check(broker, topic, stream)) cre__nats_hold(nats, topic->refill, payload, sequence, before);
             return;
         }
         const bool later = !topic->position.epoch || sequence > topic->position.offset;
@@ -67,40 +87,48 @@ void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event 
     cre__topic_deliver(broker, topic, event->payload, (cre_broker_position){ 0 });
 }
 
-/* ---- checks ---- */
+/* ---- checks of all topics ---- */
 
-static cre__nats_fetch *check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
-    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic));
-    if (!fetch) return NULL;
-    const cre_broker_position since = topic->position;
-    if (!topic->complete_at) /* as cre_broker_resume promises */
-        topic->complete_at = cre__nats(broker, topic->shard)->now;
-    fetch->since = since;
-    fetch->last = since.offset;
-    topic->arrived = 0;
-    fetch->asks_last = !since.epoch;
-    topic->refilling = since.epoch != 0;
-    return fetch;
-}
-
-void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
-    check(broker, topic, stream);
+static bool is_of(const cre__broker_topic *topic, uint32_t shard, const cre__nats_stream *stream) {
+    return topic->shard == shard && topic->history.count == stream->history.count &&
+           topic->history.seconds == stream->history.seconds;
 }
 
 /* The stream has just named its last sequence: a higher position is of messages that it does not have any
  * more, since an older copy was restored. In a cluster a new leader names it before it has read them all. */
-static void check_first(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+static void check_first(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream,
+                        uint64_t complete_at) {
+    if (!topic->refilling && complete_at) topic->complete_at = complete_at;
     cre__nats_fetch *fetch = check(broker, topic, stream);
     if (!fetch || topic->announced || cre__nats(broker, topic->shard)->clustered) return;
     if (topic->position.offset > stream->last) fetch->incomplete = true;
 }
 
-void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
+void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, uint64_t complete_at) {
     for (size_t i = 0; i <= broker->mask; i++)
         for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
-            if (topic->shard == shard && topic->history.count == stream->history.count &&
-                topic->history.seconds == stream->history.seconds && !topic->checks)
-                check_first(broker, topic, stream);
+            if (is_of(topic, shard, stream) && !topic->checks)
+                check_first(broker, topic, stream, complete_at);
+}
+
+void cre__nats_audit(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
+    enum { TOPICS = 64, BUCKETS = 65536 }; /* of a part of a round */
+    if (!stream->auditing && stream->last == stream->audited) return;
+    if (!stream->auditing) {
+        stream->auditing = true;
+        stream->audited = stream->last;
+        stream->bucket = 0;
+    }
+    int topics = 0;
+    for (size_t i = 0; i < BUCKETS && topics < TOPICS && stream->bucket <= broker->mask; i++) {
+        for (cre__broker_topic *topic = broker->buckets[stream->bucket++]; topic; topic = topic->next) {
+            if (!is_of(topic, shard, stream) || topic->checks || !topic->position.epoch) continue;
+            topic->complete_at = cre__nats(broker, shard)->now;
+            check(broker, topic, stream);
+            topics++;
+        }
+    }
+    if (stream->bucket > broker->mask) stream->auditing = false;
 }
 
 bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,

@@ -2,6 +2,11 @@
  * The streams of JetStream in which messages of topics with history are stored: one for each history that a
  * topic may have, since a stream has one limit for all of its topics. A stream publishes what it has stored
  * to the subjects that subscribers get, with its sequence and the one before it of the same topic.
+ *
+ * In a cluster some of that may not arrive: what a new leader has stored before it became the leader is
+ * published by nobody, and servers lose messages when a connection between them ends. The next message of the
+ * topic shows it, but there may be none for long. So a stream is polled for its leader; behind a new one all
+ * topics are checked, again when it has settled, and a few topics with each poll.
  */
 #include <stdio.h>
 
@@ -13,7 +18,9 @@ enum {
     MAX_STREAMS = 256,
     RETRY_MS = 250,
     SUSPECT_MS = 1000, /* between two questions about a stream that is READY */
-    REPORTED = 8,      /* failures in a row of something that may be available soon */
+    POLL_MS = 2000,
+    SETTLE_MS = 5000,
+    REPORTED = 8, /* failures in a row of something that may be available soon */
     WINDOW_SECONDS = 300
 };
 
@@ -42,16 +49,22 @@ cre__nats_stream *cre__nats_stream_of(cre_broker *broker, uint32_t shard, cre_br
 
 /* ---- requests ---- */
 
-static bool ask(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, const char *verb,
-                cre_slice payload) {
+/* What a stream of that state is asked. */
+static bool ask_in(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, cre__nats_stream_state state,
+                   const char *verb, cre_slice payload) {
     char subject[64 + CRE__MAX_PREFIX];
     cre__nats_subject bytes;
     const cre_slice name = cre__nats_stream_name(broker, stream->history, &bytes);
     snprintf(subject, sizeof subject, "$JS.API.STREAM.%s.%.*s", verb, (int)name.length,
              (const char *)name.data);
     const cre_nats_publication publication = { .subject = cre__text(subject), .payload = payload };
-    stream->state = CRE__STREAM_ASKED;
+    stream->state = state;
     return cre__nats_ask(broker, shard, publication, CRE__NATS_STREAM, stream);
+}
+
+static bool ask(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, const char *verb,
+                cre_slice payload) {
+    return ask_in(broker, shard, stream, CRE__STREAM_ASKED, verb, payload);
 }
 
 static uint64_t window_of(cre_broker_history history) {
@@ -118,6 +131,7 @@ void cre__nats_stream_fail(cre_broker *broker, uint32_t shard, cre__nats_stream 
     const uint32_t pause = transient ? RETRY_MS : broker->config.max_backoff_ms;
     stream->state = transient ? CRE__STREAM_UNKNOWN : CRE__STREAM_REFUSED;
     stream->stuck = !transient;
+    stream->polled = false;
     stream->due = now + pause;
     if (++stream->failures < REPORTED && transient) return;
     if (!stream->reported) {
@@ -139,7 +153,15 @@ static uint64_t epoch_of(cre_slice created) {
     return cre__shard_hash(created) | 1;
 }
 
+static uint64_t leader_of(cre_slice reply) {
+    cre_slice cluster, value, name;
+    const bool has_leader = cre__json_member(reply, "cluster", &cluster) &&
+                            cre__json_member(cluster, "leader", &value) && cre__json_string(value, &name);
+    return has_leader ? cre__shard_hash(name) : 0;
+}
+
 static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, cre_slice reply) {
+    const cre__nats_link *nats = cre__nats(broker, shard);
     cre_slice config, state, value, created;
     uint64_t last = 0;
     if (!cre__json_member(reply, "config", &config) || !cre__json_member(reply, "created", &value) ||
@@ -155,14 +177,24 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
         cre__nats_stream_fail(broker, shard, stream, false, cre__text(text));
         return;
     }
-    const bool same = stream->epoch == epoch_of(created) && !stream->unchecked;
+    const uint64_t leader = leader_of(reply), complete_at = stream->replied_at;
+    const bool other_stream = stream->epoch != epoch_of(created) || stream->unchecked;
+    const bool elected = nats->clustered && (stream->state != CRE__STREAM_READY || stream->leader != leader);
     stream->state = CRE__STREAM_READY;
-    stream->reported = stream->suspect = stream->unchecked = false;
+    stream->reported = stream->suspect = stream->unchecked = stream->polled = false;
     stream->failures = 0;
-    stream->due = cre__nats(broker, shard)->now + SUSPECT_MS;
+    stream->due = nats->now + SUSPECT_MS;
+    stream->poll = nats->now + POLL_MS;
     stream->last = last;
     stream->epoch = epoch_of(created);
-    if (!same) cre__nats_check_all(broker, shard, stream);
+    stream->leader = leader;
+    stream->replied_at = nats->now;
+    stream->replies++;
+    if (elected) stream->settles = nats->now + SETTLE_MS;
+    if (other_stream || elected)
+        cre__nats_check_all(broker, shard, stream, complete_at);
+    else if (nats->clustered && !stream->settles)
+        cre__nats_audit(broker, shard, stream);
     cre__nats_pump(broker, shard, stream);
 }
 
@@ -185,6 +217,22 @@ void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stre
 
 /* ---- time ---- */
 
+/* A stream that is READY. Returns when something is due again. */
+static uint64_t watch(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
+    const cre__nats_link *nats = cre__nats(broker, shard);
+    if (!nats->clustered) return UINT64_MAX;
+    if (stream->settles && stream->settles <= nats->now) {
+        stream->settles = 0;
+        cre__nats_check_all(broker, shard, stream, nats->now);
+    }
+    if (!stream->polled && stream->poll <= nats->now) {
+        stream->polled = true;
+        ask_in(broker, shard, stream, CRE__STREAM_READY, "INFO", (cre_slice){ 0 });
+    }
+    const uint64_t poll = stream->polled ? UINT64_MAX : stream->poll; /* its deadline is that of a request */
+    return stream->settles && stream->settles < poll ? stream->settles : poll;
+}
+
 uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
     uint64_t next = UINT64_MAX;
@@ -197,6 +245,9 @@ uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard) {
             else if (stream->state == CRE__STREAM_READY)
                 cre__nats_pump(broker, shard, stream);
         }
+        const uint64_t watched =
+            stream->state == CRE__STREAM_READY ? watch(broker, shard, stream) : UINT64_MAX;
+        if (watched < next) next = watched;
         const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_REFUSED ||
                           (stream->state == CRE__STREAM_READY && stream->suspect);
         if (!asks) continue;

@@ -70,6 +70,14 @@ enum ProcessTable {
         read("/proc/\(pid)/statm")?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
     }
 
+    /// The resident bytes of processes, of which those that they share count once.
+    static func residentBytes(_ pids: [Int32]) -> Int {
+        let kilobytes = pids.map { pid in
+            status("/proc/\(pid)/smaps_rollup", "Pss").flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+        }
+        return kilobytes.reduce(0, +) * 1024
+    }
+
     private static func read(_ path: String) -> String? {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         return String(decoding: data, as: UTF8.self)

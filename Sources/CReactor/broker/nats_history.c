@@ -21,6 +21,9 @@ static bool is_from(const cre_broker *broker, const cre__nats_stream *stream, cr
 static cre__nats_fetch *check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
     cre__nats_fetch *fetch = cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic));
     if (!fetch) return NULL;
+    /* messages came before the stream was known */
+    if (!topic->position.epoch && topic->delivered && topic->delivered <= stream->last)
+        topic->position = (cre_broker_position){ stream->epoch, topic->delivered };
     const cre_broker_position since = topic->position;
     if (!topic->complete_at) /* as cre_broker_resume promises */
         topic->complete_at = cre__nats(broker, topic->shard)->now;
@@ -55,14 +58,17 @@ static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stre
         return;
     }
     cre_broker_position position = { 0 };
+    const uint64_t known = topic->position.epoch ? topic->position.offset : topic->delivered;
+    if (known && before > known) {
+        topic->complete_at = nats->now;
+        topic->announced = sequence;
+        topic->refilling = true; /* by a check that begins when the stream is known, if it is not yet */
+        if (stream->epoch && check(broker, topic, stream) && topic->refill)
+            cre__nats_hold(nats, topic->refill, payload, sequence, before);
+        return;
+    }
     if (stream->epoch) {
         position = (cre_broker_position){ stream->epoch, sequence };
-        if (topic->position.epoch && before > topic->position.offset) {
-            topic->complete_at = nats->now;
-            topic->announced = sequence;
-            if (check(broker, topic, stream)) cre__nats_hold(nats, topic->refill, payload, sequence, before);
-            return;
-        }
         const bool later = !topic->position.epoch || sequence > topic->position.offset;
         if (later) topic->position = position;
     }

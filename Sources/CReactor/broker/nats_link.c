@@ -76,7 +76,7 @@ void cre__nats_subscribe(cre_broker *broker, cre__broker_topic *topic) {
     cre__nats_link *nats = cre__nats(broker, topic->shard);
     cre__nats_subject subject;
     topic->subscription = ++nats->last_subscription;
-    topic->delivered = topic->position.offset;
+    if (topic->position.epoch) topic->delivered = topic->position.offset;
     topic->announced = 0;
     subscribe_to(broker, topic->shard, cre__nats_live_subject(broker, cre__topic_name(topic), &subject),
                  topic->subscription);

@@ -37,6 +37,26 @@ static void take(cre__nats_link *nats, uint32_t index, cre__nats_request *out) {
     nats->free_request = index;
 }
 
+/* Inserts a request by its deadline, which few others that are in use are behind. */
+static void insert(cre__nats_link *nats, uint32_t index) {
+    cre__nats_request *request = &nats->requests[index];
+    uint32_t before = nats->last_request;
+    while (before != CRE__NATS_NONE && nats->requests[before].deadline > request->deadline)
+        before = nats->requests[before].previous;
+    const uint32_t next = before == CRE__NATS_NONE ? nats->first_request : nats->requests[before].next;
+    request->previous = before;
+    request->next = next;
+    *(before == CRE__NATS_NONE ? &nats->first_request : &nats->requests[before].next) = index;
+    *(next == CRE__NATS_NONE ? &nats->last_request : &nats->requests[next].previous) = index;
+}
+
+/* Without a leader nobody replies, and there will be one soon. A message waits longer for the disk. */
+static uint32_t timeout_of(const cre_broker *broker, const cre__nats_link *nats, cre__nats_purpose purpose) {
+    enum { SHORT_MS = 1000 };
+    const uint32_t timeout = broker->config.timeout_ms;
+    return nats->clustered && purpose != CRE__NATS_PUBLISH && timeout > SHORT_MS ? SHORT_MS : timeout;
+}
+
 bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,
                    cre__nats_purpose purpose, void *target) {
     cre__nats_link *nats = cre__nats(broker, shard);
@@ -54,15 +74,9 @@ bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publ
     nats->free_request = request->next;
     *request = (cre__nats_request){ .purpose = purpose,
                                     .target = target,
-                                    .deadline = nats->now + broker->config.timeout_ms,
-                                    .generation = nats->generation,
-                                    .next = CRE__NATS_NONE,
-                                    .previous = nats->last_request };
-    if (nats->last_request != CRE__NATS_NONE)
-        nats->requests[nats->last_request].next = index;
-    else
-        nats->first_request = index;
-    nats->last_request = index;
+                                    .deadline = nats->now + timeout_of(broker, nats, purpose),
+                                    .generation = nats->generation };
+    insert(nats, index);
     return true;
 }
 

@@ -181,6 +181,54 @@ TEST(an_overwritten_journal) {
     munmap(journal_memory, journal_size);
 }
 
+/* The same while it is used: what others write there is for a successor only. */
+TEST(positions_that_are_overwritten_while_a_journal_is_open) {
+    const uint64_t values[] = { 3, 8, 64, 4096, UINT64_MAX - 7, UINT64_MAX };
+    for (int i = 0; i < 6; i++) {
+        cre__journal journal;
+        map_journal();
+        cre__journal_open(&journal, journal_memory, journal_size);
+        const uint64_t first = append(&journal, 1, 100);
+        append(&journal, 2, 100);
+        atomic_store(&journal.shown->first, values[i]);
+        atomic_store(&journal.shown->end, values[5 - i]);
+        append(&journal, 3, 100);
+        expect(&journal, "123");
+        cre__journal_done(&journal, first);
+        expect(&journal, "23");
+        munmap(journal_memory, journal_size);
+    }
+}
+
+/* A copy is used, and only as long as it is an entry. */
+TEST(entries_that_are_overwritten_while_a_journal_is_open) {
+    cre__journal journal;
+    cre__journal_entry entry;
+    const uint8_t *bytes;
+    map_journal();
+    cre__journal_open(&journal, journal_memory, journal_size);
+    const uint64_t at = append(&journal, 1, 100);
+    REQUIRE(cre__journal_read(&journal, at, &entry, &bytes));
+    CHECK_EQ(entry.message_length, 101);
+    CHECK_MEM(bytes, "topict", 6);
+    cre__journal_at(&journal, at)->message_length = 1 << 20;
+    CHECK_EQ(entry.message_length, 101);
+    CHECK(!cre__journal_read(&journal, at, &entry, &bytes));
+    cre__journal_at(&journal, at)->message_length = 101;
+    cre__journal_at(&journal, at)->topic_length = 0;
+    CHECK(!cre__journal_read(&journal, at, &entry, &bytes));
+    cre__journal_at(&journal, at)->topic_length = 5;
+    cre__journal_done(&journal, at);
+    CHECK(!cre__journal_read(&journal, at, &entry, &bytes));
+    CHECK(append(&journal, 2, 100) != UINT64_MAX);
+    /* behind the largest position of a tag it begins again */
+    atomic_store(&journal.shown->first, UINT64_MAX / 64 * 8);
+    atomic_store(&journal.shown->end, UINT64_MAX / 64 * 8);
+    cre__journal_open(&journal, journal_memory, journal_size);
+    CHECK_EQ(append(&journal, 3, 100), 0);
+    munmap(journal_memory, journal_size);
+}
+
 /* ---- topics ---- */
 
 static void remove_odd(void *context, cre__want *want) {

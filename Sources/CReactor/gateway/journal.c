@@ -1,5 +1,6 @@
 #include "gateway/journal.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -7,70 +8,91 @@
 
 enum { PAGE = 4096, UNIT = 8, GIVE_BACK = 1 << 20 };
 
+/* The tags of publications have room for positions up to this one. */
+#define MOST_POSITION (1ull << 57)
+
 uint64_t cre__journal_size(uint64_t bytes) {
     return PAGE + cre__round_up(bytes + CRE_BROKER_MAX_PAYLOAD + PAGE, PAGE);
-}
-
-/* The entries are processes' of this server, which may have overwritten them: each is checked when it is
- * first read. */
-static bool is_entry(const cre__journal *journal, uint64_t position, uint64_t end) {
-    const uint64_t at = position % journal->capacity, left = end - position;
-    if (left < UNIT) return false;
-    const cre__journal_entry *entry = (const cre__journal_entry *)(const void *)(journal->data + at);
-    const uint64_t size = entry->size;
-    if (size < UNIT || size % UNIT || size > left || size > journal->capacity - at) return false;
-    if (entry->state == CRE__ENTRY_DONE) return true;
-    return entry->state == CRE__ENTRY_WAITING && size >= sizeof *entry && entry->topic_length &&
-           entry->topic_length <= CRE_BROKER_MAX_TOPIC && entry->message_length <= CRE_BROKER_MAX_PAYLOAD &&
-           sizeof *entry + entry->topic_length + entry->message_length <= size;
 }
 
 cre__journal_entry *cre__journal_at(const cre__journal *journal, uint64_t position) {
     return (cre__journal_entry *)(void *)(journal->data + position % journal->capacity);
 }
 
+/* Other processes may overwrite an entry at any time, so a copy is checked and used. The rest behind the last
+ * entry before the end of the data has room for its size and state only. Returns its size, 0: it is no
+ * entry. */
+static uint64_t read_entry(const cre__journal *journal, uint64_t position, cre__journal_entry *copy) {
+    const uint64_t left = journal->end - position, at = position % journal->capacity;
+    const cre__journal_entry *entry = cre__journal_at(journal, position);
+    if (left < UNIT) return 0;
+    *copy = (cre__journal_entry){ .size = __atomic_load_n(&entry->size, __ATOMIC_RELAXED),
+                                  .state = __atomic_load_n(&entry->state, __ATOMIC_RELAXED) };
+    const uint64_t size = copy->size;
+    if (size < UNIT || size % UNIT || size > left || size > journal->capacity - at) return 0;
+    if (copy->state == CRE__ENTRY_DONE) return size;
+    if (copy->state != CRE__ENTRY_WAITING || size < sizeof *copy) return 0;
+    memcpy(&copy->id, &entry->id, sizeof *copy - offsetof(cre__journal_entry, id));
+    const bool fits = copy->topic_length && copy->topic_length <= CRE_BROKER_MAX_TOPIC &&
+                      copy->message_length <= CRE_BROKER_MAX_PAYLOAD &&
+                      sizeof *copy + copy->topic_length + copy->message_length <= size;
+    return fits ? size : 0;
+}
+
+bool cre__journal_read(const cre__journal *journal, uint64_t position, cre__journal_entry *entry,
+                       const uint8_t **bytes) {
+    *bytes = cre__journal_at(journal, position)->bytes;
+    return read_entry(journal, position, entry) && entry->state == CRE__ENTRY_WAITING;
+}
+
+/* For a successor. */
+static void show(const cre__journal *journal) {
+    atomic_store_explicit(&journal->shown->end, journal->end, memory_order_release);
+    atomic_store_explicit(&journal->shown->first, journal->first, memory_order_release);
+}
+
 void cre__journal_open(cre__journal *journal, void *memory, uint64_t size) {
     *journal = (cre__journal){ .shown = memory, .data = (uint8_t *)memory + PAGE, .capacity = size - PAGE };
     journal->touched = journal->capacity;
-    uint64_t first = atomic_load(&journal->shown->first), end = atomic_load(&journal->shown->end);
-    if (first % UNIT || end % UNIT || end - first > journal->capacity) end = first -= first % UNIT;
-    for (uint64_t at = first; at != end;) {
-        if (!is_entry(journal, at, end))
-            end = at;
-        else
-            at += cre__journal_at(journal, at)->size;
+    journal->first = atomic_load(&journal->shown->first);
+    journal->end = atomic_load(&journal->shown->end);
+    if (journal->first % UNIT || journal->end % UNIT || journal->end > MOST_POSITION ||
+        journal->end - journal->first > journal->capacity)
+        journal->first = journal->end = 0;
+    cre__journal_entry entry;
+    for (uint64_t at = journal->first, length; at != journal->end; at += length) {
+        length = read_entry(journal, at, &entry);
+        if (!length) journal->end = at;
     }
-    atomic_store(&journal->shown->first, first);
-    atomic_store(&journal->shown->end, end);
+    show(journal);
 }
 
-/* Fills the rest of the data, so that the next entry begins at its beginning. Returns that position. */
-static uint64_t skip_rest(const cre__journal *journal, uint64_t end, uint64_t rest) {
-    cre__journal_entry *filler = cre__journal_at(journal, end); /* only its first members have room */
+/* Fills the rest of the data, so that the next entry begins at its beginning. */
+static void skip_rest(cre__journal *journal, uint64_t rest) {
+    const bool empty = journal->first == journal->end;
+    cre__journal_entry *filler =
+        cre__journal_at(journal, journal->end); /* only its first members have room */
     filler->size = (uint32_t)rest;
     filler->state = CRE__ENTRY_DONE;
-    return end + rest;
+    journal->end += rest;
+    if (!empty) return;
+    journal->first = journal->end; /* there is all of it, not only the room before the rest */
+    show(journal);
 }
 
 uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *entry, cre_slice topic,
                              cre_slice envelope, cre_slice message) {
     const uint64_t size =
         cre__round_up(sizeof *entry + topic.length + envelope.length + message.length, UNIT);
-    uint64_t first = atomic_load_explicit(&journal->shown->first, memory_order_relaxed);
-    uint64_t end = atomic_load_explicit(&journal->shown->end, memory_order_relaxed);
-    const uint64_t rest = journal->capacity - end % journal->capacity;
+    const uint64_t used = journal->end - journal->first;
+    const uint64_t rest = journal->capacity - journal->end % journal->capacity;
     if (size > rest) {
-        if (first != end && end - first + rest + size > journal->capacity) return UINT64_MAX;
-        const bool empty = first == end;
-        end = skip_rest(journal, end, rest);
-        if (empty) { /* there is all of it, not only the room before the rest */
-            first = end;
-            atomic_store_explicit(&journal->shown->end, end, memory_order_release);
-            atomic_store_explicit(&journal->shown->first, first, memory_order_release);
-        }
+        if (used && used + rest + size > journal->capacity) return UINT64_MAX;
+        skip_rest(journal, rest);
     }
-    if (end - first + size > journal->capacity) return UINT64_MAX;
-    cre__journal_entry *own = cre__journal_at(journal, end);
+    if (journal->end - journal->first + size > journal->capacity) return UINT64_MAX;
+    const uint64_t position = journal->end;
+    cre__journal_entry *own = cre__journal_at(journal, position);
     *own = *entry;
     own->size = (uint32_t)size;
     own->state = CRE__ENTRY_WAITING;
@@ -82,27 +104,33 @@ uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *en
     memcpy(at, envelope.data, envelope.length);
     if (message.length) memcpy(at + envelope.length, message.data, message.length);
     journal->touched += size;
-    atomic_store_explicit(&journal->shown->end, end + size, memory_order_release);
-    return end;
+    journal->end += size;
+    atomic_store_explicit(&journal->shown->end, journal->end, memory_order_release);
+    return position;
 }
 
-/* The position behind an entry; that of the journal's end when it was overwritten. */
-static uint64_t behind(const cre__journal *journal, uint64_t at, uint64_t end) {
-    return is_entry(journal, at, end) ? at + cre__journal_at(journal, at)->size : end;
-}
-
-static bool is_done(const cre__journal *journal, uint64_t at) {
-    return cre__journal_at(journal, at)->state == CRE__ENTRY_DONE;
+/* The position of the first entry from `at` on that is not done. One that was overwritten hides those behind
+ * it. */
+static uint64_t skip_done(const cre__journal *journal, uint64_t at) {
+    cre__journal_entry entry;
+    while (at != journal->end) {
+        const uint64_t size = read_entry(journal, at, &entry);
+        if (!size) return journal->end;
+        if (entry.state != CRE__ENTRY_DONE) break;
+        at += size;
+    }
+    return at;
 }
 
 bool cre__journal_next(const cre__journal *journal, uint64_t *position) {
-    const uint64_t end = atomic_load_explicit(&journal->shown->end, memory_order_relaxed);
-    uint64_t at = *position == UINT64_MAX ? atomic_load_explicit(&journal->shown->first, memory_order_relaxed)
-                                          : behind(journal, *position, end);
-    while (at != end && is_done(journal, at))
-        at = behind(journal, at, end);
-    *position = at;
-    return at != end;
+    cre__journal_entry entry;
+    uint64_t at = journal->first;
+    if (*position != UINT64_MAX) {
+        const uint64_t size = read_entry(journal, *position, &entry);
+        at = size ? *position + size : journal->end;
+    }
+    *position = skip_done(journal, at);
+    return *position != journal->end;
 }
 
 /* Pages of a burst are given back when nothing is in them. */
@@ -114,10 +142,7 @@ static void give_back(cre__journal *journal) {
 
 void cre__journal_done(cre__journal *journal, uint64_t position) {
     cre__journal_at(journal, position)->state = CRE__ENTRY_DONE;
-    const uint64_t end = atomic_load_explicit(&journal->shown->end, memory_order_relaxed);
-    uint64_t first = atomic_load_explicit(&journal->shown->first, memory_order_relaxed);
-    while (first != end && is_done(journal, first))
-        first = behind(journal, first, end);
-    atomic_store_explicit(&journal->shown->first, first, memory_order_release);
-    if (first == end) give_back(journal);
+    journal->first = skip_done(journal, journal->first);
+    atomic_store_explicit(&journal->shown->first, journal->first, memory_order_release);
+    if (journal->first == journal->end) give_back(journal);
 }

@@ -26,7 +26,7 @@ typedef struct cre__journal_entry {
 
 enum { CRE__ENTRY_WAITING = 1, CRE__ENTRY_DONE = 2 };
 
-/* Positions grow; the first and the last entry's end. */
+/* The position of the first entry, and that behind the last one, for a successor. Positions grow. */
 typedef struct cre__journal_shown {
     _Alignas(64) _Atomic uint64_t first, end;
 } cre__journal_shown;
@@ -34,8 +34,9 @@ typedef struct cre__journal_shown {
 typedef struct cre__journal {
     cre__journal_shown *shown;
     uint8_t *data;
-    uint64_t capacity; /* a multiple of 4096 */
-    uint64_t touched;  /* bytes that were written since the pages were given back */
+    uint64_t capacity;   /* a multiple of 4096 */
+    uint64_t first, end; /* what is shown, which other processes may overwrite */
+    uint64_t touched;    /* bytes that were written since the pages were given back */
 } cre__journal;
 
 /* The bytes of one journal that holds messages of `bytes`, and one of the largest besides. */
@@ -49,8 +50,13 @@ void cre__journal_open(cre__journal *journal, void *memory, uint64_t size);
 uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *entry, cre_slice topic,
                              cre_slice envelope, cre_slice message);
 
-/* The entry at a position of cre__journal_append or cre__journal_next, as long as it is not done. */
+/* The entry at a position of cre__journal_append or cre__journal_next, as long as it is not done, in shared
+ * memory. */
 cre__journal_entry *cre__journal_at(const cre__journal *journal, uint64_t position);
+
+/* Copies it without its bytes, which are at *bytes. False: it was overwritten, and is no entry any more. */
+bool cre__journal_read(const cre__journal *journal, uint64_t position, cre__journal_entry *entry,
+                       const uint8_t **bytes);
 
 /* Moves *position, at first UINT64_MAX, to the next entry that is not done. False: there is none. */
 bool cre__journal_next(const cre__journal *journal, uint64_t *position);

@@ -31,32 +31,32 @@ static void show_queue(cre_gateway *gateway, uint32_t shard) {
     __atomic_store_n(&gateway->shown->queued, all, __ATOMIC_RELAXED);
 }
 
-static cre_slice topic_of(const cre__journal_entry *entry) {
-    return (cre_slice){ entry->bytes, entry->topic_length };
-}
-
-static cre_slice message_of(const cre__journal_entry *entry) {
-    return (cre_slice){ entry->bytes + entry->topic_length, entry->message_length };
-}
-
 /* Hands an entry to the broker, which copies it. */
 static void publish_entry(cre_gateway *gateway, uint32_t shard, uint64_t position) {
     cre__journal *journal = &gateway->journals[shard];
-    const cre__journal_entry *entry = cre__journal_at(journal, position);
     const uint64_t tag = position << SHARD_BITS | shard;
-    if (!cre_broker_publish_again(gateway->broker, topic_of(entry), message_of(entry), entry->history,
-                                  entry->id, tag))
-        return;
+    cre__journal_entry entry;
+    const uint8_t *bytes;
+    if (cre__journal_read(journal, position, &entry, &bytes)) {
+        const cre_slice topic = { bytes, entry.topic_length };
+        const cre_slice message = { bytes + entry.topic_length, entry.message_length };
+        if (!cre_broker_publish_again(gateway->broker, topic, message, entry.history, entry.id, tag)) return;
+    }
     cre__journal_done(journal, position);
     cre__gateway_count(&gateway->shown->dropped, 1);
 }
 
 /* The predecessor may have been killed between writing an entry and taking its record, which is still there
- * then. It had not been sent. */
-static bool is_untaken(const cre_gateway *gateway, const cre__journal_entry *entry) {
+ * then. It had not been sent. And an entry of another shard was overwritten. */
+static bool is_to_publish(const cre_gateway *gateway, uint32_t shard, uint64_t position) {
     const cre_bus *bus = gateway->config.bus;
-    return entry->from < bus->config.nodes &&
-           cre__bus_taken(bus, entry->from, gateway->config.place->gateway) < entry->mark;
+    cre__journal_entry entry;
+    const uint8_t *bytes;
+    if (!cre__journal_read(&gateway->journals[shard], position, &entry, &bytes)) return false;
+    const cre_slice topic = { bytes, entry.topic_length };
+    const bool is_untaken = entry.from < bus->config.nodes &&
+                            cre__bus_taken(bus, entry.from, gateway->config.place->gateway) < entry.mark;
+    return !is_untaken && cre_broker_shard(gateway->broker, topic) == shard;
 }
 
 void cre__gateway_open_journals(cre_gateway *gateway) {
@@ -67,11 +67,10 @@ void cre__gateway_open_journals(cre_gateway *gateway) {
         cre__journal *journal = &gateway->journals[shard];
         cre__journal_open(journal, bus->journal + shard * size, size);
         for (uint64_t at = UINT64_MAX; cre__journal_next(journal, &at);) {
-            const cre__journal_entry *entry = cre__journal_at(journal, at);
-            if (is_untaken(gateway, entry) || cre_broker_shard(gateway->broker, topic_of(entry)) != shard)
-                cre__journal_done(journal, at);
-            else
+            if (is_to_publish(gateway, shard, at))
                 publish_entry(gateway, shard, at);
+            else
+                cre__journal_done(journal, at);
         }
         show_queue(gateway, shard);
     }

@@ -1,7 +1,7 @@
 /*
  * A Redis server in memory for tests of brokers: the commands that they use, with data that survive its
- * connections. It runs no scripts: it knows what the two of the broker do. Connections can be cut after any
- * byte.
+ * connections. It runs no scripts: it knows what those of the broker do that publish and recover, and answers
+ * the others as for topics without members. Connections can be cut after any byte.
  */
 #ifndef CRE_REDIS_SERVER_H
 #define CRE_REDIS_SERVER_H
@@ -161,10 +161,13 @@ static inline void server_run_publish(redis_server *server, server_connection *t
     }
     server->done_ids[server->ids] = server_copy(id);
     server->done_offsets[server->ids++] = history->offset;
-    char text[400];
-    const int length = snprintf(text, sizeof text, "1%llu:%s:%.*s", (unsigned long long)history->offset,
-                                history->epoch, (int)message.length, (const char *)message.data);
+    char *text = malloc(message.length + 64);
+    REQUIRE(text);
+    const int length =
+        snprintf(text, message.length + 64, "1%llu:%s:%.*s", (unsigned long long)history->offset,
+                 history->epoch, (int)message.length, (const char *)message.data);
     server_publish(server, arguments[6].text, text, (size_t)length);
+    free(text);
     server_print(to, "*2\r\n");
     server_position(to, history->epoch, history->offset);
 }
@@ -257,13 +260,20 @@ static inline void server_run(redis_server *server, server_connection *to, const
     } else {
         REQUIRE(cre_redis_text_is(name, "EVALSHA") && arguments[1].text.length == CRE__SCRIPT_ID);
         const int script = arguments[1].text.data[CRE__SCRIPT_ID - 1] - '0';
-        REQUIRE(script <= CRE__SCRIPT_RECOVER);
+        static const char *const without_members[CRE__SCRIPTS] = {
+            [CRE__SCRIPT_MEMBERS] = "*0\r\n",
+            [CRE__SCRIPT_SWEEP] = "*1\r\n:0\r\n",
+            [CRE__SCRIPT_PRESENT] = "*2\r\n:0\r\n:1\r\n",
+        };
+        REQUIRE(script >= 0 && script < CRE__SCRIPTS);
         if (!server->has_scripts[script])
             server_print(to, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
         else if (script == CRE__SCRIPT_PUBLISH)
             server_run_publish(server, to, arguments);
-        else
+        else if (script == CRE__SCRIPT_RECOVER)
             server_run_recover(server, to, arguments);
+        else
+            server_print(to, without_members[script]);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef REQUIRE /* test.h has one, too */
 #define REQUIRE(condition)                                                  \
     do {                                                                    \
         if (!(condition)) {                                                 \
@@ -15,6 +16,7 @@
             abort();                                                        \
         }                                                                   \
     } while (0)
+#endif
 
 typedef struct input {
     const uint8_t *at, *end;

@@ -19,6 +19,10 @@ MODES = ("base", "process")
 # What a message costs the parts of a cluster, over the number of servers.
 COST_SERVERS, COST_IN_FLIGHT = (1, 2, 4), 256
 ROLES = ("gateway", "worker", "reactor", "manager", "master")
+CENTRIFUGE = PEERS / "centrifuge"
+# Its protocol: a command to connect, and what is around a message that a client publishes.
+CENTRIFUGE_WORDS = ("--first", '{"id":1}', "--before", '{"id":2,"method":3,"params":{"channel":"all","data":"',
+                    "--after", '"}}')
 
 
 def brokers():
@@ -45,10 +49,16 @@ def _broker(command, cpus):
             processes.stop(process)
 
 
+def _command(mode):
+    if mode == "centrifuge":
+        return (CENTRIFUGE, "--port", "0")
+    return (SWIFT_ECHO, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--workers", "1", "--reactors", "1",
+            "--max-message", str(MAX_MESSAGE))
+
+
 @contextlib.contextmanager
 def _servers(count, mode, cpus, options):
-    command = (SWIFT_ECHO, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--workers", "1", "--reactors", "1")
-    command += ("--max-message", str(MAX_MESSAGE), *options)
+    command = (*_command(mode), *map(str, options))
     with contextlib.ExitStack() as stack:
         running = []
         for _ in range(count):
@@ -83,6 +93,8 @@ def _measure(setting, subscribers, in_flight, options):
         # The last connection publishes, so this server does.
         publishing = processes.family(running[(count * subscribers) % count].process.pid)
         words = ["--broadcast", "-u", "/broadcast", "-s", 64, "-P", in_flight, "-c", count * subscribers]
+        if setting["mode"] == "centrifuge":
+            words += CENTRIFUGE_WORDS
         figures = load.run(",".join(str(server.port) for server in running), words, pids, options)
         roles = figures["roles"] = dict.fromkeys(("broker", "gateway", "publishing gateway"), 0.0)
         for pid, ns in figures["processes"].items():
@@ -100,12 +112,16 @@ def _setting(name, mode, broker=None, history=0, servers=1):
 
 def fan_out(options):
     """The settings of the rows with many subscribers, each mode alone first."""
-    for mode in (options.mode,) if options.mode else MODES:
-        yield _setting(f"Swift {mode}, one server", mode)
+    ours = (options.mode,) if options.mode else MODES
+    servers = [(f"Swift {mode}", mode) for mode in ours]
+    if CENTRIFUGE.exists():
+        servers.append(("Centrifuge", "centrifuge"))
+    for server, mode in servers:
+        yield _setting(f"{server}, one server", mode)
         for name, command in brokers().items():
             for history in 0, HISTORY:
                 kept = ", history" if history else ""
-                yield _setting(f"Swift {mode}, {SERVERS} over {name}{kept}", mode, command, history, SERVERS)
+                yield _setting(f"{server}, {SERVERS} over {name}{kept}", mode, command, history, SERVERS)
 
 
 def costs(options):
@@ -130,7 +146,9 @@ def _fan_out_cells(row, rounds, alone):
     if not row["broker"]:
         alone[row["mode"]] = cpu
     cells = [f"{cpu:,.0f}", f"{cpu / alone[row['mode']]:.2f}" if row["mode"] in alone else ""]
-    cells += [f"{_share(rounds, name):,.0f}" if row["broker"] else "" for name in ("gateway", "broker")]
+    gateway = row["broker"] and row["mode"] != "centrifuge"  # which has none
+    cells.append(f"{_share(rounds, 'gateway'):,.0f}" if gateway else "")
+    cells.append(f"{_share(rounds, 'broker'):,.0f}" if row["broker"] else "")
     return cells + [f"{_median(rounds, key):,.0f}" for key in ("p50", "p99", "rate")]
 
 

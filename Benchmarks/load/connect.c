@@ -95,6 +95,7 @@ static void on_event(struct conn *c, uint32_t events) {
     switch (c->state) {
     case STATE_CONNECTING: connected(c, events); break;
     case STATE_HANDSHAKE: receive_handshake(c); break;
+    case STATE_GREETING:
     case STATE_OPEN:
         if (LIKELY(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) receive(c);
         if (UNLIKELY((events & EPOLLOUT) && c->want_out)) frames_flush(c);

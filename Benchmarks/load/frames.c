@@ -12,6 +12,7 @@
 uint8_t *pattern;
 
 static uint64_t frame_length, head_length;
+static uint64_t wire_size, stamp_at; // of a message, and where its payload begins
 static const uint8_t mask_key[4] = { 0x37, 0xfa, 0x21, 0x3d };
 static uint64_t stamp_mask;
 static bool stamped;
@@ -19,7 +20,9 @@ static char request[1024];
 
 // 7-bit bytes, so that a text message stays valid.
 uint64_t frames_stamp(uint32_t id, uint64_t seq) {
-    return ((id + 1) * 0x9E3779B97F4A7C15ull ^ seq * 0xC2B2AE3D27D4EB4Full) & 0x7f7f7f7f7f7f7f7full;
+    const uint64_t v = (id + 1) * 0x9E3779B97F4A7C15ull ^ seq * 0xC2B2AE3D27D4EB4Full;
+    if (opt.first) return (v & 0x0f0f0f0f0f0f0f0full) + 0x6161616161616161ull; // letters
+    return v & 0x7f7f7f7f7f7f7f7full;
 }
 
 static uint64_t put_head(uint8_t *p, unsigned opcode, uint64_t length) {
@@ -54,16 +57,19 @@ void frames_prepare(void) {
     }
     bool masked = opt.protocol == PROTOCOL_WS;
     uint8_t head[14];
-    head_length = masked ? put_head(head, opt.text ? 1 : 2, opt.size) : 0;
-    frame_length = head_length + opt.size;
+    const size_t before = opt.before ? strlen(opt.before) : 0, after = opt.after ? strlen(opt.after) : 0;
+    stamp_at = before;
+    wire_size = before + opt.size + after;
+    head_length = masked ? put_head(head, opt.text ? 1 : 2, wire_size) : 0;
+    frame_length = head_length + wire_size;
     stamped = opt.size >= 8;
-    if (masked) {
-        memcpy(&stamp_mask, mask_key, 4);
-        memcpy((uint8_t *)&stamp_mask + 4, mask_key, 4);
-    }
-    pattern = zalloc(opt.size, 1);
+    for (uint64_t i = 0; masked && i < 8; i++)
+        ((uint8_t *)&stamp_mask)[i] = mask_key[(stamp_at + i) & 3];
+    pattern = zalloc(wire_size, 1);
+    if (before) memcpy(pattern, opt.before, before);
+    if (after) memcpy(pattern + before + opt.size, opt.after, after);
     uint64_t x = 88172645463325252ull;
-    for (uint64_t i = 0; i < opt.size; i++) {
+    for (uint64_t i = before; i < before + opt.size; i++) {
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
@@ -83,8 +89,8 @@ void frames_ring(struct conn *c) {
         } else if (opt.protocol == PROTOCOL_TCP) {
             memcpy(f, pattern, opt.size);
         } else {
-            put_head(f, opt.text ? 1 : 2, opt.size);
-            for (uint64_t i = 0; i < opt.size; i++)
+            put_head(f, opt.text ? 1 : 2, wire_size);
+            for (uint64_t i = 0; i < wire_size; i++)
                 f[head_length + i] = pattern[i] ^ mask_key[i & 3];
         }
     }
@@ -102,12 +108,23 @@ void frames_queue(struct conn *c, unsigned n) {
         unsigned slot = (unsigned)(opt.pipeline == 1 ? 0 : c->tx_seq % (unsigned)opt.pipeline);
         if (stamped) {
             uint64_t v = frames_stamp(c->id, c->tx_seq) ^ stamp_mask;
-            memcpy(c->ring + (size_t)slot * frame_length + head_length, &v, 8);
+            memcpy(c->ring + (size_t)slot * frame_length + head_length + stamp_at, &v, 8);
         }
         c->sent_at[slot] = now;
         c->tx_seq++;
     }
     c->tx_bytes += n * frame_length;
+}
+
+void frames_send(struct conn *c, const char *text) {
+    uint8_t bytes[1024 + 14];
+    const size_t length = strlen(text);
+    if (length > 1024) die(EXIT_USAGE, "the first message is too long");
+    const uint64_t head = put_head(bytes, 1, length);
+    for (size_t i = 0; i < length; i++)
+        bytes[head + i] = (uint8_t)text[i] ^ mask_key[i & 3];
+    if (send(c->fd, bytes, head + length, MSG_NOSIGNAL) != (ssize_t)(head + length))
+        die(EXIT_CONNECT, "the first message: %s", strerror(errno));
 }
 
 // A pong may only stand between two frames.

@@ -56,7 +56,7 @@ static inline void echo_done(struct conn *c) {
     count.messages++;
 }
 
-static inline void message_done(struct conn *c, const uint8_t *first8, uint64_t length) {
+inline void message_done(struct conn *c, const uint8_t *first8, uint64_t length) {
     if (UNLIKELY(length != opt.size)) {
         die(EXIT_ECHO, "conn %u message %llu: %llu bytes, expected %llu", c->id,
             (unsigned long long)c->rx_seq, (unsigned long long)length, (unsigned long long)opt.size);
@@ -170,7 +170,7 @@ static void on_ws(struct conn *c, const uint8_t *p, size_t n) {
     const uint8_t want_opcode = opt.text ? 1 : 2;
     while (n) {
         if (!c->in_frame) {
-            size_t whole = whole_frame(c, p, n, 0x80 | want_opcode);
+            size_t whole = opt.first ? 0 : whole_frame(c, p, n, 0x80 | want_opcode);
             if (LIKELY(whole)) {
                 p += whole;
                 n -= whole;
@@ -181,6 +181,10 @@ static void on_ws(struct conn *c, const uint8_t *p, size_t n) {
         uint64_t take = c->frame_left < n ? c->frame_left : n;
         if (c->opcode >= 8) {
             memcpy(c->control_payload + c->message_have, p, take);
+        } else if (opt.first) {
+            if (c->part_have + take > WRAPPED_MAX) die(EXIT_ECHO, "a message of the server is too long");
+            memcpy(c->part + c->part_have, p, take);
+            c->part_have += take;
         } else {
             if (opt.verify) check_payload(c, p, c->message_have, take);
             keep_stamp(c, p, take);
@@ -195,7 +199,10 @@ static void on_ws(struct conn *c, const uint8_t *p, size_t n) {
             control_frame(c);
         } else if (c->fin) {
             c->in_message = false;
-            message_done(c, c->stamp, c->message_have);
+            if (opt.first)
+                wrapped_received(c);
+            else
+                message_done(c, c->stamp, c->message_have);
         }
     }
     // A frame of length 0 that ends exactly at the end of the read is completed by the next one.
@@ -312,7 +319,10 @@ void receive_handshake(struct conn *c) {
     if ((size_t)(end + 4 - text) != c->part_have) {
         die(EXIT_CONNECT, "bytes after the handshake that nothing asked for");
     }
-    opened(c);
+    if (opt.first)
+        wrapped_open(c);
+    else
+        opened(c);
 }
 
 void receive(struct conn *c) {

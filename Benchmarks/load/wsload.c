@@ -83,6 +83,8 @@ __attribute__((noreturn)) static void usage_text(void) {
         "  -w SECS        warm-up (1)                     -x CPU    pin this process to CPU\n"
         "  --tcp          raw TCP echo                    --http    keep-alive GET of PATH\n"
         "  --text         text messages (binary)          --verify  compare all payload bytes\n"
+        "  --first TEXT   sent first; its reply opens the connection, and payloads are found in text messages\n"
+        "  --before TEXT  and --after TEXT: around published payloads, with --first\n"
         "  --broadcast    CONNS subscribers, 1 publisher  --idle    CONNS idle connections: memory\n"
         "  --touch        with --idle: one echo each      --settle SECS  with --idle: wait before measuring\n"
         "  --pids A,B,C   server processes                --pgid N  server process group\n"
@@ -107,6 +109,9 @@ enum {
     LONG_LABEL,
     LONG_SERVER_CPU,
     LONG_SPIN,
+    LONG_FIRST,
+    LONG_BEFORE,
+    LONG_AFTER,
 };
 
 static const struct option long_options[] = {
@@ -124,6 +129,9 @@ static const struct option long_options[] = {
     { "label", required_argument, NULL, LONG_LABEL },
     { "server-cpu", required_argument, NULL, LONG_SERVER_CPU },
     { "spin", no_argument, NULL, LONG_SPIN },
+    { "first", required_argument, NULL, LONG_FIRST },
+    { "before", required_argument, NULL, LONG_BEFORE },
+    { "after", required_argument, NULL, LONG_AFTER },
     { NULL, 0, NULL, 0 },
 };
 
@@ -170,6 +178,9 @@ static void parse_option(int option) {
     case LONG_PGID: opt.pgid = atoi(optarg); break;
     case LONG_SPIN: opt.spin = true; break;
     case LONG_LABEL: opt.label = optarg; break;
+    case LONG_FIRST: opt.first = optarg; break;
+    case LONG_BEFORE: opt.before = optarg; break;
+    case LONG_AFTER: opt.after = optarg; break;
     case LONG_SERVER_CPU: opt.server_cpu = atoi(optarg); break;
     default: usage_text();
     }
@@ -180,6 +191,8 @@ static bool options_valid(void) {
            opt.pipeline <= 65536 && opt.size >= 1 && opt.size <= 1ull << 30 && opt.measure_ms >= 1 &&
            opt.warm_ms >= 0 && opt.settle_ms >= 0 &&
            (opt.mode != MODE_BROADCAST || opt.protocol == PROTOCOL_WS) &&
+           (!opt.first || (opt.mode == MODE_BROADCAST && !opt.verify && opt.size >= 16)) &&
+           (opt.first || (!opt.before && !opt.after)) &&
            (opt.mode != MODE_IDLE || !opt.touch || opt.protocol != PROTOCOL_HTTP);
 }
 
@@ -225,6 +238,11 @@ int main(int argc, char **argv) {
         parse_option(o);
     if (!options_valid() || optind != argc) usage_text();
     if (opt.mode == MODE_IDLE) opt.pipeline = 1;
+    if (opt.first) {
+        opt.text = true;
+        if (!opt.before) opt.before = "";
+        if (!opt.after) opt.after = "";
+    }
     if (opt.mode != MODE_BROADCAST && (double)opt.conns * opt.pipeline * (double)(opt.size + 14) > 4e9) {
         die(EXIT_USAGE, "more than 4 GB of frames");
     }

@@ -15,10 +15,11 @@ enum { EXIT_FINE, EXIT_USAGE, EXIT_CONNECT, EXIT_ECHO, EXIT_STALLED, EXIT_CLOSED
 
 enum protocol { PROTOCOL_WS, PROTOCOL_TCP, PROTOCOL_HTTP };
 enum mode { MODE_ECHO, MODE_BROADCAST, MODE_IDLE };
-enum state { STATE_CONNECTING, STATE_HANDSHAKE, STATE_OPEN };
+enum state { STATE_CONNECTING, STATE_HANDSHAKE, STATE_GREETING, STATE_OPEN };
 
 struct options {
     const char *host, *path, *label;
+    const char *first, *before, *after; // of a protocol of the server's own; NULL: messages are payloads
     int ports[MAX_PORTS], nports, conns, pipeline;
     int measure_ms, warm_ms, settle_ms;
     int cpu, server_cpu; // -1: any
@@ -52,7 +53,7 @@ struct conn {
     uint8_t *ring;     // as many frames as may be in flight
     uint64_t *sent_at; // one time stamp for each
 
-    uint8_t *part; // handshake answer or HTTP response so far
+    uint8_t *part; // handshake answer, HTTP response or message of a protocol so far
     size_t part_have;
 };
 
@@ -76,10 +77,11 @@ void *zalloc(size_t count, size_t size);
 uint64_t clock_ns(void);
 
 // frames.c: what is sent, built before the run
-extern uint8_t *pattern; // the payload, unmasked
+extern uint8_t *pattern; // the payload, unmasked, with what is before and after it
 void frames_prepare(void);
 void frames_ring(struct conn *c);
 void frames_pong(struct conn *c, unsigned length);
+void frames_send(struct conn *c, const char *text); // a text message, at once
 void frames_queue(struct conn *c, unsigned n);
 void frames_flush(struct conn *c);
 uint64_t frames_stamp(uint32_t id, uint64_t seq);
@@ -88,6 +90,12 @@ uint64_t frames_stamp(uint32_t id, uint64_t seq);
 void receive_prepare(void);
 void receive_handshake(struct conn *c);
 void receive(struct conn *c);
+void message_done(struct conn *c, const uint8_t *first8, uint64_t length);
+
+// wrapped.c: messages inside those of a protocol of the server's own
+#define WRAPPED_MAX 65536
+void wrapped_open(struct conn *c);
+void wrapped_received(struct conn *c);
 
 // connect.c
 void watch(struct conn *c, bool out);

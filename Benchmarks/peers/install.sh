@@ -188,6 +188,17 @@ valkey() {
     done_with valkey "Valkey $("$out/valkey-server" --version | sed -n 's/.* v=\([^ ]*\).*/\1/p')"
 }
 
+# The library that Centrifugo is made of.
+centrifuge() {
+    local library=golang-github-centrifugal-centrifuge-dev
+    # Debian's package of it lacks some of what it imports.
+    have centrifuge golang-go "$library" golang-github-centrifugal-protocol-dev golang-github-igm-sockjs-go-dev \
+        golang-github-mna-redisc-dev golang-github-fzambia-eagle-dev golang-github-fzambia-sentinel-dev || return
+    build centrifuge "Centrifuge $(version_of "$library"), $(go version | cut -d ' ' -f 3)" \
+        env GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$out/go" \
+        sh -c 'exec go build "$@" "$0"' "$here/centrifuge.go" # options come before files
+}
+
 nginx() {
     have nginx nginx || return
     install -m 644 "$here/nginx.conf" "$out/nginx.conf"
@@ -223,6 +234,7 @@ node_ws
 nginx
 redis
 valkey
+centrifuge
 nghttpd
 nghttp2
 tcp

@@ -13,7 +13,9 @@ server.cluster = .redis(unsafe getenv("REDIS").map { unsafe String(cString: $0) 
 server.cluster.topics["room:*"] = TopicSettings(history: 100, for: .seconds(300))
 
 server.onOpen { server, request in
-    let name = request.query["name"] ?? "guest \(request.fd)"
+    // A number that no other server gives.
+    let number = try await server.values.add(1, to: "guests")
+    let name = request.query["name"] ?? "guest \(number)"
     server.subscribe(request.fd, to: "room:lobby", as: name)
 }
 

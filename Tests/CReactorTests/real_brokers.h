@@ -29,6 +29,9 @@ typedef struct machine {
     int answers, answer;
     cre_broker_presence presence; /* without its members... */
     char members[4096];           /* ...which are here as "id=info " */
+    int values, value_result;     /* operations that have ended; the last result, and its value */
+    uint8_t value[CRE_VALUE_MAX];
+    size_t value_length;
 } machine;
 
 typedef struct real_server {
@@ -170,6 +173,16 @@ static inline void on_refused(void *context, uint32_t shard, cre_slice cause) {
     snprintf(m->text, sizeof m->text, "%.*s", (int)cause.length, (const char *)cause.data);
 }
 
+static inline void on_value(void *context, uint64_t tag, int result, cre_slice value) {
+    machine *m = context;
+    CHECK_EQ(tag, 9);
+    m->values++;
+    m->value_result = result;
+    m->value_length = value.length;
+    REQUIRE(value.length <= sizeof m->value);
+    if (value.length) memcpy(m->value, value.data, value.length);
+}
+
 static const cre_broker_handlers handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -183,6 +196,7 @@ static const cre_broker_handlers handlers = {
     .refused = on_refused,
     .member = on_member,
     .present = on_present,
+    .value = on_value,
 };
 
 static const cre_broker_history kept = { .count = 10000, .seconds = 600 };

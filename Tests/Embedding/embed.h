@@ -125,6 +125,10 @@ static inline int embed_shared(void) {
     cre_shared_atomic *atomic = NULL;
     cre_shared_lock *lock = NULL;
     cre_shared_rate *rate = NULL;
+    cre_shared_values *values = NULL;
+    cre_value_operation addition;
+    uint8_t number[CRE_VALUE_MAX];
+    size_t length = 0;
     cre_rate_limit limit;
     cre_rate_state state;
     cre_shared_hold hold;
@@ -134,9 +138,15 @@ static inline int embed_shared(void) {
     memset(&column, 0, sizeof column);
     column.name = "visits";
     column.type = CRE_COLUMN_INT;
+    memset(&addition, 0, sizeof addition);
+    addition.kind = CRE_VALUE_ADD;
+    addition.key.data = (const uint8_t *)"key";
+    addition.key.length = 3;
+    addition.amount = 42;
     int failed = 0;
     if (cre_shared_table_create(8, &column, 1, &table) || cre_shared_atomic_create(40, &atomic) ||
-        cre_shared_lock_create(&lock) || cre_shared_rate_create(8, &rate))
+        cre_shared_lock_create(&lock) || cre_shared_rate_create(8, &rate) ||
+        cre_shared_values_create(CRE_SHARED_VALUES_MAX, &values))
         failed = 1;
     else if (cre_shared_table_add(table, "key", 3, 0, 2, &sum) || sum != 2)
         failed = 2;
@@ -147,6 +157,9 @@ static inline int embed_shared(void) {
     else
         cre_shared_lock_release(lock, &hold);
     if (!failed && (cre_shared_rate_take(rate, "key", 3, &limit, 0, &state) || !state.passes)) failed = 5;
+    if (!failed && (cre_shared_values_apply(values, &addition, 0, number, &length) != 1 || length != 2))
+        failed = 6;
+    cre_shared_values_destroy(values);
     cre_shared_rate_destroy(rate);
     cre_shared_lock_destroy(lock);
     cre_shared_atomic_destroy(atomic);

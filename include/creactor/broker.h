@@ -11,9 +11,10 @@
  *
  * All functions of a broker must be called on one thread, and not by its callbacks, except
  * cre_broker_subscribe, cre_broker_resume, cre_broker_unsubscribe, cre_broker_publish,
- * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave, cre_broker_retire and
- * cre_broker_list_members, and what `connect` calls. `now` is a monotonic time in milliseconds. After one
- * call or several the caller calls cre_broker_tick, then sends the output of each shard.
+ * cre_broker_publish_again, cre_broker_recover, cre_broker_join, cre_broker_leave, cre_broker_retire,
+ * cre_broker_list_members and cre_broker_apply, and what `connect` calls. `now` is a monotonic time in
+ * milliseconds. After one call or several the caller calls cre_broker_tick, then sends the output of each
+ * shard.
  */
 #ifndef CREACTOR_BROKER_H
 #define CREACTOR_BROKER_H
@@ -25,6 +26,7 @@
 #include "buffer.h"
 #include "error.h"
 #include "export.h"
+#include "value.h"
 
 /** A broker. */
 typedef struct cre_broker cre_broker;
@@ -107,9 +109,10 @@ typedef struct cre_broker_handlers {
      */
     void (*state)(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text);
     /** The server refuses a part of what the broker needs, because of `text`, and the connection stays. May
-     * be NULL; only called with servers of NATS, as are the following ones. */
+     * be NULL; with servers of Redis only called for operations on values. */
     void (*refused)(void *context, uint32_t shard, cre_slice text);
-    /** The server has named another one of its cluster. May be NULL. */
+    /** The server has named another one of its cluster. May be NULL; only called with servers of NATS, as is
+     * the following one. */
     void (*server)(void *context, uint32_t shard, cre_slice host, uint16_t port);
     /** Begin TLS on the connection, and call cre_broker_secured, at once or later, or cre_broker_closed.
      * Required with CRE_BROKER_TLS_AFTER_INFO. */
@@ -121,6 +124,14 @@ typedef struct cre_broker_handlers {
     /** The answer to cre_broker_list_members: 0 and the members, borrowed for the call;
      * CRE_EBROKER_UNAVAILABLE or CRE_ENOMEM, and NULL. Required for these. */
     void (*present)(void *context, uint64_t tag, int result, const cre_broker_presence *presence);
+    /** The end of cre_broker_apply: 1 when the operation was done or the value of GET is there, 0 when its
+     * condition is not met or there is no value. `value` is that of GET or the sum of ADD, borrowed for the
+     * call. CRE_EBROKER_UNKNOWN: the connection was lost before the reply, so the operation may have been
+     * done. CRE_EBROKER_REFUSED: the server does not permit a command, and `refused` was called. Other errors
+     * mean that nothing was changed: CRE_EVALUE_NUMBER; CRE_EVALUE_FULL when the server has no memory;
+     * CRE_ELIMIT for a value of another program that is too long; CRE_EBROKER_UNAVAILABLE. Required for
+     * cre_broker_apply. */
+    void (*value)(void *context, uint64_t tag, int result, cre_slice value);
 } cre_broker_handlers;
 
 /** The kinds of servers. */
@@ -277,6 +288,13 @@ CRE_API bool cre_broker_sends_members(const cre_broker *broker);
  * CRE_ENOMEM. */
 CRE_NODISCARD CRE_API int cre_broker_list_members(cre_broker *broker, cre_slice topic, uint32_t most,
                                                   uint64_t tag);
+
+/** Carries out an operation on a value that all machines share, in one atomic step. Everything is copied.
+ * Returns 0, and `value` is called with `tag` later; CRE_EBROKER_UNAVAILABLE without a connection or memory,
+ * or when 8 MiB of operations of the shard have no reply; CRE_EBROKER_UNSUPPORTED with servers of NATS; or an
+ * error of cre_value_check. */
+CRE_NODISCARD CRE_API int cre_broker_apply(cre_broker *broker, const cre_value_operation *operation,
+                                           uint64_t tag);
 
 CRE_END_DECLS
 

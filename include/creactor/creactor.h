@@ -54,6 +54,7 @@
 #include "shared_lock.h"
 #include "shared_rate.h"
 #include "shared_table.h"
+#include "shared_values.h"
 #include "signature.h"
 #include "table.h"
 #include "tls.h"

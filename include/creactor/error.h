@@ -118,6 +118,9 @@
     XX(SHARED_TOO_LONG, -1604, "the value is longer than its column")                            \
     XX(SHARED_NESTED, -1605, "this thread is already editing a row of a shared table")           \
     XX(SHARED_MISMATCH, -1606, "this shared memory has another type or layout")                  \
+    /* values by keys */                                                                         \
+    XX(VALUE_NUMBER, -1650, "the value is not an integer, or the sum is out of its range")       \
+    XX(VALUE_FULL, -1651, "there is no room for the value")                                      \
     /* signatures */                                                                             \
     XX(SIGNATURE, -1700, "the signature is not that of the message")                             \
     XX(SIGNATURE_KEY, -1701, "no valid key of the algorithm's type and size")                    \

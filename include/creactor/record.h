@@ -239,6 +239,9 @@ typedef enum cre_question {
     /** The members of a topic. Payload: cre_members_question, the topic. Answer: in each part
      * cre_member_list, and some members: each is a cre_listed_member, its id and its info. */
     CRE_QUESTION_MEMBERS = 8,
+    /** An operation on a value. Payload: cre_value_question, the key, the value, the expected value. Answer:
+     * cre_value_answer, and the value of GET or the sum of ADD. */
+    CRE_QUESTION_VALUE = 9,
 } cre_question;
 
 /** The beginning of each part of an answer. */
@@ -265,6 +268,24 @@ typedef struct cre_listed_member {
     uint16_t id_length;
     uint16_t info_length;
 } cre_listed_member;
+
+/** The beginning of a question for VALUE: a cre_value_operation. */
+typedef struct cre_value_question {
+    uint8_t kind;
+    uint8_t condition;
+    uint16_t key_length;
+    uint32_t value_length;
+    uint32_t expected_length;
+    uint32_t reserved;
+    int64_t amount;
+    uint64_t lifetime_ms;
+} cre_value_question;
+
+/** The beginning of its answer. */
+typedef struct cre_value_answer {
+    uint32_t done; /* 1: it was done, or the value is there; 0: the condition is not met, or there is none */
+    uint32_t reserved;
+} cre_value_answer;
 
 /** The end of a RECOVER. */
 typedef enum cre_recovery_outcome {

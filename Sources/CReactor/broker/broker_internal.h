@@ -114,6 +114,7 @@ typedef struct cre__link {
     cre__outgoing *first, *last;
     size_t queued; /* bytes of the messages in the queue */
     cre__presence_link presence;
+    size_t values; /* bytes of operations on values that have no reply */
 } cre__link;
 
 /* What depends on the protocol of the servers. Errors, also those of functions without a result, are reported
@@ -153,6 +154,9 @@ typedef struct cre__broker_kind {
     void (*sweep)(cre_broker *broker, uint32_t shard);
     /* Returns whether `present` will be called. */
     bool (*list_members)(cre_broker *broker, uint32_t shard, cre_slice topic, uint32_t most, uint64_t tag);
+    /* Carries out an operation on a value, and returns whether `value` will be called; NULL: the servers do
+     * not support it. */
+    bool (*apply)(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag);
 } cre__broker_kind;
 
 struct cre_broker {

@@ -25,6 +25,7 @@ enum {
     CRE__SCRIPT_MEMBERS,
     CRE__SCRIPT_SWEEP,
     CRE__SCRIPT_PRESENT,
+    CRE__SCRIPT_VALUE,
     CRE__SCRIPTS
 };
 enum { CRE__CHANNELS_AT_ONCE = 128, CRE__SCRIPT_ID = 40 };
@@ -93,5 +94,8 @@ bool cre__redis_members(cre_broker *broker, uint32_t shard, cre__presence_batch 
 void cre__redis_sweep(cre_broker *broker, uint32_t shard);
 bool cre__redis_list_members(cre_broker *broker, uint32_t shard, cre_slice topic, uint32_t most,
                              uint64_t tag);
+
+/* ---- redis_values.c ---- */
+bool cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag);
 
 #endif

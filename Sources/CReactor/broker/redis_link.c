@@ -240,4 +240,5 @@ const cre__broker_kind cre__broker_redis = {
     .members = cre__redis_members,
     .sweep = cre__redis_sweep,
     .list_members = cre__redis_list_members,
+    .apply = cre__redis_apply,
 };

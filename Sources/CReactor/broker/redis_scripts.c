@@ -183,4 +183,30 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
             "if count > most or bytes > tonumber(ARGV[2]) then return {count, 0} end\n"
             "result[1] = count\n"
             "return result\n",
+    /*
+     * An operation on a value. Returns what redis_values.c knows as the results, and the value or sum. Key:
+     * the value. Arguments: kind, condition, expected value, lifetime in milliseconds or 0, value or amount.
+     */
+    [CRE__SCRIPT_VALUE] =
+        "local k, kind, life = KEYS[1], ARGV[1], tonumber(ARGV[4])\n"
+        "local old = redis.call('GET', k)\n"
+        "if kind == 'get' then\n"
+        "  if not old then return {0} end\n"
+        "  if #old > 65536 then return {3} end\n"
+        "  return {1, old}\n"
+        "end\n"
+        "if ARGV[2] == 'absent' and old or ARGV[2] == 'equal' and old ~= ARGV[3] then return {0} end\n"
+        "if kind == 'remove' then return {redis.call('DEL', k)} end\n"
+        "if kind == 'set' then\n"
+        "  if life == 0 then redis.call('SET', k, ARGV[5])\n"
+        "  else redis.call('SET', k, ARGV[5], 'PX', ARGV[4]) end\n"
+        "  return {1}\n"
+        "end\n"
+        "local sum = redis.pcall('INCRBY', k, ARGV[5])\n"
+        "if type(sum) == 'table' and sum.err then\n"
+        "  if string.find(sum.err, 'integer') or string.find(sum.err, 'overflow') then return {2} end\n"
+        "  return sum\n"
+        "end\n"
+        "if not old and life > 0 then redis.call('PEXPIRE', k, ARGV[4]) end\n"
+        "return {1, redis.call('GET', k)}\n", /* the sum as a number of Lua would be rounded */
 };

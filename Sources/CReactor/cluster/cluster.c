@@ -344,6 +344,11 @@ static void on_present(void *context, uint64_t tag, int result, const cre_broker
     if (cluster->handlers.present) cluster->handlers.present(cluster->context, tag, result, presence);
 }
 
+static void on_value(void *context, uint64_t tag, int result, cre_slice value) {
+    const cre_cluster *cluster = context;
+    if (cluster->handlers.value) cluster->handlers.value(cluster->context, tag, result, value);
+}
+
 static const cre_broker_handlers own_handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -359,6 +364,7 @@ static const cre_broker_handlers own_handlers = {
     .secure = on_secure,
     .member = on_member,
     .present = on_present,
+    .value = on_value,
 };
 
 /* ---- the end of a turn ---- */

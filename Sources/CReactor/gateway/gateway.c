@@ -39,6 +39,7 @@ static const cre_broker_handlers handlers = {
     .refused = on_refused,
     .member = cre__gateway_member_changed,
     .present = cre__gateway_present,
+    .value = cre__gateway_value,
 };
 
 /* ---- callbacks of the node ---- */

@@ -117,6 +117,13 @@ void cre__gateway_present(void *gateway, uint64_t tag, int result, const cre_bro
 /* A question, as questions.c dispatches it. */
 int cre__gateway_ask_members(cre_gateway *gateway, cre__asker asker, cre_slice payload);
 
+/* ---- values.c ---- */
+
+/* A question, as questions.c dispatches it. */
+int cre__gateway_ask_value(cre_gateway *gateway, cre__asker asker, cre_slice payload);
+/* Callback of the broker. */
+void cre__gateway_value(void *gateway, uint64_t tag, int result, cre_slice value);
+
 /* ---- nodes.c ---- */
 
 /* Shows this server to the others, from now on. Returns 0 or an error of cre_timer_start. */

@@ -12,6 +12,7 @@ static answering *const kinds[] = {
     [CRE_QUESTION_POSITION] = cre__gateway_ask_position,
     [CRE_QUESTION_MEMBERS] = cre__gateway_ask_members,
     [CRE_QUESTION_RECOVER] = cre__gateway_ask_recover,
+    [CRE_QUESTION_VALUE] = cre__gateway_ask_value,
 };
 
 int cre__gateway_answer(cre_gateway *gateway, cre__asker to, int result, bool final, const cre_slice *parts,

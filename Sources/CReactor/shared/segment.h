@@ -10,6 +10,7 @@ typedef enum cre__segment_kind {
     CRE__SEGMENT_LOCK = 2,
     CRE__SEGMENT_TABLE = 3,
     CRE__SEGMENT_RATE = 4,
+    CRE__SEGMENT_VALUES = 5,
 } cre__segment_kind;
 
 /* The first cache line of each segment. */

@@ -34,6 +34,8 @@ internal import Glibc
     @safe @exclusivity(unchecked) var monitor: AnyObject?
     /// The questions to the gateway; `nil` without a cluster. Set once.
     @safe @exclusivity(unchecked) var questions: GatewayQuestions?
+    /// The values of a server without a cluster; `nil` with one. Set once.
+    @safe @exclusivity(unchecked) var values: SharedValues?
     /// Called when a connection got a user id here.
     var whenBound: ((ConnectionID, UInt32) -> Void)?
     /// Ends the process, or the server in ``ServerMode/single``, since `onWorkerStart` has failed for this cause.

@@ -67,13 +67,15 @@ extension ServerContext {
         let broker = configuration.cluster.broker.rawValue
         let log = GatewayLog(configuration.cluster)
         let notice = ClusterNotice(bus, handlers.clusterState)
+        let refusals = LogLimit()
         let events = Gateway.Events(
             state: {
                 log.changed($0, isConnected: $1, $2)
                 if onThread { loop.post { notice.send() } } else { notice.send() }
             },
-            refused: {
-                Log.warning("\(broker) refuses a part of the cluster's work: \($0)")
+            refused: { cause in
+                guard let more = refusals.ending() else { return }
+                Log.warning("\(broker) refuses a part of the cluster's work: \(cause)\(more)")
             },
             lost: { Log.warning("messages of the topic \"\($0)\" were missed and are no longer available") },
             protocolError: { [layout] in Log.error("\(layout.name(ofNode: $0)) sent a corrupt record to the gateway") })

@@ -7,6 +7,8 @@ internal import Glibc
     let configuration: ServerConfiguration
     let bus: Bus
     let flags: ControlFlags
+    /// Those of a server without a cluster.
+    let values: SharedValues?
     /// The certificates in a process that owns its sockets, or whose children do.
     let certificates: Certificates
     let confinement: Confinement
@@ -34,13 +36,14 @@ internal import Glibc
     }
 
     init(
-        configuration: ServerConfiguration, bus: Bus, flags: ControlFlags, certificates: Certificates,
-        confinement: Confinement, program: Program, ports: [Int], monitoringPort: Int?,
+        configuration: ServerConfiguration, bus: Bus, flags: ControlFlags, values: SharedValues?,
+        certificates: Certificates, confinement: Confinement, program: Program, ports: [Int], monitoringPort: Int?,
         listeners: [[Int32]], masterPID: Int32, managerPID: Int32, hooks: Hooks
     ) {
         self.configuration = configuration
         self.bus = bus
         self.flags = flags
+        self.values = values
         self.certificates = certificates
         self.confinement = confinement
         self.program = program
@@ -72,6 +75,7 @@ internal import Glibc
         let runtime = try WorkerRuntime(
             id: id, configuration: configuration, loop: loop, bus: bus, flags: flags, server: connectionServer,
             sockets: listeners.map { WorkerRuntime.Sockets(listeners: $0, certificates: certificates) })
+        runtime.context.values = values
         hooks.isWorker(runtime)
         return runtime
     }

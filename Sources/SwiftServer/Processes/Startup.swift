@@ -66,6 +66,7 @@ internal import Glibc
             try checkThreads()
         }
         let certificates = try readCertificates()
+        let values = try configuration.cluster.isEnabled ? nil : sharedValues()
         if mode != .single { RunningServer.exists = true }
 
         let confinement = try Confinement(settings, mode)
@@ -104,7 +105,7 @@ internal import Glibc
         }
         cre_process_line_buffered()
         return ServerContext(
-            configuration: configuration, bus: bus, flags: flags, certificates: certificates,
+            configuration: configuration, bus: bus, flags: flags, values: values, certificates: certificates,
             confinement: confinement, program: program,
             ports: handover?.ports ?? listeners?.ports ?? [], monitoringPort: monitoring?.ports[0],
             listeners: listeners?.sockets ?? [],
@@ -126,6 +127,13 @@ internal import Glibc
                 await in an async main, DispatchQueue, Thread, URLSession, WebSocketClient, a client that looks up a \
                 host name), or use ServerMode.single, which does not fork
                 """)
+    }
+
+    /// Before the server runs, as all shared memory.
+    private func sharedValues() throws(ServerError) -> SharedValues {
+        do throws(SharedMemoryError) { return try SharedValues() } catch {
+            throw ServerError(code: .system, message: error.message)
+        }
     }
 
     private func checkCompatibility(_ handover: Handover) throws(ServerError) {

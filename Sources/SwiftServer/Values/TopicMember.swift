@@ -16,14 +16,20 @@ public struct TopicMember: Sendable, Hashable, Codable {
 public enum ClusterError: Error, Sendable, Hashable {
     /// The server has no ``Server/cluster``, or is not started.
     case noCluster
-    /// The servers of the cluster do not keep this: NATS has no members of topics.
+    /// The servers of the cluster do not keep this: NATS has no members of topics and no values.
     case unsupported
     /// The cluster cannot be reached, or has not answered in time.
     case unavailable
-    /// A name is empty or too long.
+    /// A name or key is empty or too long, or a lifetime is out of its range.
     case invalid
     /// The topic has more than 10,000 members, or more than 4 MiB of them. This is their number.
     case tooMany(Int)
+    /// A value is larger than 64 KiB.
+    case tooLarge
+    /// There is no room for a value: in the memory of Redis, or, without a cluster, in the 16 MiB of the server.
+    case full
+    /// A value is not an integer, or a sum is out of the range of 64 bits.
+    case notANumber
 }
 
 extension ClusterError: CustomStringConvertible {
@@ -31,10 +37,13 @@ extension ClusterError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noCluster: "the server has no cluster: set server.cluster = .redis(...)"
-        case .unsupported: "NATS keeps no members of topics and no list of servers: use Redis"
+        case .unsupported: "NATS keeps no members of topics, no list of servers and no values: use Redis"
         case .unavailable: "the cluster cannot be reached, or has not answered in time"
-        case .invalid: "the name must be 1 to 255 bytes"
+        case .invalid: "the name must be 1 to 255 bytes, and a lifetime at most ten years"
         case .tooMany(let count): "the topic has \(count) members, more than one list may have"
+        case .tooLarge: "the value is larger than 64 KiB"
+        case .full: "there is no room for the value"
+        case .notANumber: "the value is not an integer, or the sum is out of the range of 64 bits"
         }
     }
 }

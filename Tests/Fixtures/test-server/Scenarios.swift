@@ -45,6 +45,7 @@ import TestProtocol
         case .timers: TimerScenario.register(server, configuration)
         case .upload: UploadScenario.register(server)
         case .web: WebScenario.register(server, configuration)
+        case .values: ValuesScenario.register(server)
         case .version: VersionScenario.register(server, configuration)
         case .blocking: BlockScenario.register(server, configuration)
         case .middleware: MiddlewareScenario.register(server, configuration)

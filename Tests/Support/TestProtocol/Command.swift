@@ -39,6 +39,8 @@ package enum Command: Codable, Sendable {
     case presence(String)
     case presenceCount(String)
     case clusterNodes
+    case value(ValueStep)
+    case valueDetached(ValueStep)
     case publish(String, to: String)
     case publishToOthers(String, to: String)
     /// Publishes the topic, the name of the publisher and the number, and answers with the number and the result.

@@ -4,7 +4,7 @@ package enum Scenario: String, CaseIterable, Codable, Sendable {
     case json, straightLine, tasks, timers, upload, version, blocking, noisy, successor, fullDisk
     case largeAnswers, overwriting, throwing, clients, handshakes, info, datagrams, routing, lateChanges, control
     case web, monitoring, files, invalidFiles, compression, invalidCompression, conformance, middleware, addresses
-    case history, presence
+    case history, presence, values
     case taskPorts, informational, http2, clientCertificates
     // Servers that lack a handler, or have a setting that is refused.
     case noRequest, noMessage, noTask, noReceive, noPacket, badFraming, badRoute

@@ -1,0 +1,434 @@
+/*
+ * The memory of shared values.
+ *
+ *   head | buckets | chain | blocks
+ *
+ * An entry is a value with its key: a chain of blocks whose first one begins with what is known of it, so
+ * the number of that block is the entry's. The hash of the key selects its bucket, a list of entries. One
+ * mutex protects everything.
+ *
+ * An entry that is in a bucket never changes, but for the link to the next one. Whoever sets a value writes a
+ * new entry into free blocks and then stores one link, to it or past it. A process that dies before has
+ * changed nothing, and one that dies afterwards has lost free blocks only: the next owner of the mutex finds
+ * those by what the buckets do not reach.
+ */
+#include <creactor/error.h>
+#include <creactor/shared_values.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "core/config.h"
+#include "core/decimal.h"
+#include "core/memory.h"
+#include "core/siphash.h"
+#include "shared/mutex.h"
+#include "shared/segment.h"
+
+enum {
+    BLOCK = 256,
+    BUCKETS = 16384,
+    MIN_ROOM = 128 << 10, /* one of the largest values */
+    MOST_BLOCKS = CRE_SHARED_VALUES_MAX / BLOCK,
+    MAX_NUMBER = CRE__MAX_DECIMAL + 1, /* bytes, with a sign */
+    LOCK_MS = 100                      /* an operation takes microseconds */
+};
+
+typedef struct values_head {
+    cre__segment_head head;
+    cre__mutex mutex;
+    uint64_t seed[2];
+    uint32_t free;     /* the first free block that was used before; 0: none. Numbers start at 1 */
+    uint32_t fresh;    /* the blocks that were ever used */
+    uint64_t earliest; /* no value expires before */
+    _Atomic uint32_t count, used;
+    _Atomic uint64_t repaired;
+} values_head;
+
+typedef struct entry {
+    uint64_t hash;
+    uint64_t expires;      /* 0: never */
+    _Atomic uint32_t next; /* in its bucket */
+    uint32_t length;       /* of the value */
+    uint32_t key_length;
+    uint32_t reserved;
+} entry;
+
+struct cre_shared_values {
+    values_head *head;
+    _Atomic uint32_t *buckets;
+    uint32_t *chain; /* the next block of an entry, or of the free ones */
+    uint8_t *blocks;
+    uint32_t block_count;
+    cre__segment segment;
+};
+
+/* ---- creation ---- */
+
+static int open_values(int descriptor, uint32_t room, cre_shared_values **out) {
+    if (room < MIN_ROOM || room > CRE_SHARED_VALUES_MAX) return CRE_EINVALID;
+    cre_shared_values *values = cre__calloc(1, sizeof *values);
+    if (!values) return CRE_ENOMEM;
+    values->block_count = room / BLOCK;
+    const size_t buckets = sizeof(values_head), chain = buckets + BUCKETS * sizeof(uint32_t);
+    const size_t links = (values->block_count + 1) * sizeof(uint32_t);
+    const size_t blocks = (chain + links + BLOCK - 1) / BLOCK * BLOCK;
+    const size_t size = blocks + (size_t)values->block_count * BLOCK;
+    const int result =
+        descriptor < 0 ? cre__segment_create(&values->segment, CRE__SEGMENT_VALUES, room, size)
+                       : cre__segment_attach(&values->segment, descriptor, CRE__SEGMENT_VALUES, room, size);
+    if (result) {
+        cre__free(values);
+        return result;
+    }
+    uint8_t *memory = values->segment.memory;
+    values->head = (values_head *)(void *)memory;
+    values->buckets = (_Atomic uint32_t *)(void *)(memory + buckets);
+    values->chain = (uint32_t *)(void *)(memory + chain);
+    values->blocks = memory + blocks;
+    *out = values;
+    return 0;
+}
+
+int cre_shared_values_create(uint32_t room, cre_shared_values **out) {
+    cre_shared_values *values;
+    int result = open_values(-1, room, &values);
+    if (result) return result;
+    /* Clients may choose keys. Without knowing the seed they cannot choose keys of one bucket. */
+    uint64_t *seed = values->head->seed;
+    values->head->earliest = UINT64_MAX;
+    result = getrandom(seed, sizeof values->head->seed, 0) == sizeof values->head->seed ? 0 : -errno;
+    if (!result) result = cre__mutex_init(&values->head->mutex);
+    if (result)
+        cre_shared_values_destroy(values);
+    else
+        *out = values;
+    return result;
+}
+
+int cre_shared_values_attach(int descriptor, uint32_t room, cre_shared_values **out) {
+    return descriptor < 0 ? -EBADF : open_values(descriptor, room, out);
+}
+
+int cre_shared_values_descriptor(const cre_shared_values *values) {
+    return values->segment.descriptor;
+}
+
+void cre_shared_values_destroy(cre_shared_values *values) {
+    if (!values) return;
+    cre__segment_close(&values->segment);
+    cre__free(values);
+}
+
+void cre_shared_values_get_stats(const cre_shared_values *values, cre_shared_values_stats *stats,
+                                 size_t size) {
+    const values_head *head = values->head;
+    const cre_shared_values_stats now = {
+        .count = atomic_load_explicit(&head->count, memory_order_relaxed),
+        .used = (uint64_t)atomic_load_explicit(&head->used, memory_order_relaxed) * BLOCK,
+        .repaired = atomic_load_explicit(&head->repaired, memory_order_relaxed),
+    };
+    cre__config_give(stats, size, &now, sizeof now);
+}
+
+/* ---- blocks ---- */
+
+static uint32_t load(const _Atomic uint32_t *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void add(_Atomic uint32_t *counter, uint32_t by) {
+    atomic_store_explicit(counter, load(counter) + by, memory_order_relaxed);
+}
+
+static uint8_t *block_at(const cre_shared_values *values, uint32_t number) {
+    return values->blocks + (size_t)(number - 1) * BLOCK;
+}
+
+static entry *entry_at(const cre_shared_values *values, uint32_t number) {
+    return (entry *)(void *)block_at(values, number);
+}
+
+static uint32_t blocks_of(size_t key, size_t value) {
+    return (uint32_t)((sizeof(entry) + key + value + BLOCK - 1) / BLOCK);
+}
+
+/* Takes a chain of blocks. 0: there are too few. */
+static uint32_t take(const cre_shared_values *values, uint32_t count) {
+    values_head *head = values->head;
+    if (values->block_count - load(&head->used) < count) return 0;
+    add(&head->used, count);
+    uint32_t first = 0;
+    for (; count; count--) {
+        uint32_t number = head->free;
+        if (number)
+            head->free = values->chain[number];
+        else
+            number = ++head->fresh;
+        values->chain[number] = first;
+        first = number;
+    }
+    return first;
+}
+
+static void give(const cre_shared_values *values, uint32_t first) {
+    values_head *head = values->head;
+    for (uint32_t next, number = first; number; number = next) {
+        next = values->chain[number];
+        values->chain[number] = head->free;
+        head->free = number;
+        add(&head->used, UINT32_MAX);
+    }
+}
+
+/* A place in the bytes of an entry, its key and its value. */
+typedef struct cursor {
+    const cre_shared_values *values;
+    uint32_t block;
+    size_t at; /* in the block */
+} cursor;
+
+static cursor start_of(const cre_shared_values *values, uint32_t number) {
+    return (cursor){ values, number, sizeof(entry) };
+}
+
+/* The contiguous bytes at the cursor, at most `most`, which it passes. */
+static uint8_t *pass(cursor *at, size_t most, size_t *length) {
+    if (at->at == BLOCK) *at = (cursor){ at->values, at->values->chain[at->block], 0 };
+    uint8_t *bytes = block_at(at->values, at->block) + at->at;
+    *length = most < BLOCK - at->at ? most : BLOCK - at->at;
+    at->at += *length;
+    return bytes;
+}
+
+static void put(cursor *at, cre_slice from) {
+    for (size_t done = 0, length; done < from.length; done += length) {
+        uint8_t *to = pass(at, from.length - done, &length);
+        memcpy(to, from.data + done, length);
+    }
+}
+
+static void get(cursor *at, uint8_t *to, size_t size) {
+    for (size_t done = 0, length; done < size; done += length) {
+        const uint8_t *from = pass(at, size - done, &length);
+        memcpy(to + done, from, length);
+    }
+}
+
+static bool is_equal(cursor *at, cre_slice other) {
+    for (size_t done = 0, length; done < other.length; done += length) {
+        const uint8_t *bytes = pass(at, other.length - done, &length);
+        if (memcmp(bytes, other.data + done, length) != 0) return false;
+    }
+    return true;
+}
+
+/* ---- entries ---- */
+
+/* From here on `number` is what a link leads to, even if the process is killed. Stores behind it happen
+ * afterwards. */
+static void redirect(_Atomic uint32_t *link, uint32_t number) {
+    atomic_store_explicit(link, number, memory_order_release);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void drop(const cre_shared_values *values, _Atomic uint32_t *link) {
+    const uint32_t number = load(link);
+    redirect(link, load(&entry_at(values, number)->next));
+    add(&values->head->count, UINT32_MAX);
+    give(values, number);
+}
+
+static bool has_expired(const entry *it, uint64_t now) {
+    return it->expires && it->expires <= now;
+}
+
+/* Removes what has expired. */
+static void sweep(const cre_shared_values *values, uint64_t now) {
+    values_head *head = values->head;
+    if (head->earliest > now) return;
+    head->earliest = 0; /* until all are seen */
+    uint64_t earliest = UINT64_MAX;
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        for (_Atomic uint32_t *link = &values->buckets[i]; load(link);) {
+            entry *it = entry_at(values, load(link));
+            if (has_expired(it, now)) {
+                drop(values, link);
+                continue;
+            }
+            if (it->expires && it->expires < earliest) earliest = it->expires;
+            link = &it->next;
+        }
+    }
+    head->earliest = earliest;
+}
+
+/* The link to the entry of a key, or to the end of its bucket. An entry that has expired is removed. */
+static _Atomic uint32_t *find(const cre_shared_values *values, cre_slice key, uint64_t hash, uint64_t now) {
+    _Atomic uint32_t *link = &values->buckets[hash % BUCKETS];
+    for (uint32_t number; (number = load(link)); link = &entry_at(values, number)->next) {
+        const entry *it = entry_at(values, number);
+        cursor at = start_of(values, number);
+        if (it->hash != hash || it->key_length != key.length || !is_equal(&at, key)) continue;
+        if (!has_expired(it, now)) break;
+        drop(values, link);
+        while (load(link)) /* there is no other one with this key */
+            link = &entry_at(values, load(link))->next;
+        break;
+    }
+    return link;
+}
+
+/* The value of an entry. */
+static cursor value_of(const cre_shared_values *values, uint32_t number) {
+    cursor at = start_of(values, number);
+    for (size_t left = entry_at(values, number)->key_length, length; left; left -= length)
+        pass(&at, left, &length);
+    return at;
+}
+
+/* Sets a value in place of that at `link`, if there is one. */
+static int store(const cre_shared_values *values, _Atomic uint32_t *link, uint64_t hash, cre_slice key,
+                 cre_slice value, uint64_t expires) {
+    values_head *head = values->head;
+    const uint32_t old = load(link), number = take(values, blocks_of(key.length, value.length));
+    if (!number) return CRE_EVALUE_FULL;
+    entry *it = entry_at(values, number);
+    *it = (entry){
+        .hash = hash, .expires = expires, .length = (uint32_t)value.length, .key_length = (uint32_t)key.length
+    };
+    atomic_store_explicit(&it->next, old ? load(&entry_at(values, old)->next) : 0, memory_order_relaxed);
+    cursor at = start_of(values, number);
+    put(&at, key);
+    put(&at, value);
+    if (expires && expires < head->earliest) head->earliest = expires;
+    redirect(link, number);
+    if (old)
+        give(values, old);
+    else
+        add(&head->count, 1);
+    return 1;
+}
+
+/* ---- numbers ---- */
+
+/* Reads a number in the only form in which one is written. */
+static bool read_number(const uint8_t *text, size_t length, int64_t *out) {
+    const bool negative = length && *text == '-';
+    const uint64_t most = (uint64_t)INT64_MAX + negative;
+    const size_t first = negative;
+    uint64_t number = 0;
+    if (length == first || length > MAX_NUMBER || (text[first] == '0' && length > 1)) return false;
+    for (size_t i = first; i < length; i++) {
+        const unsigned digit = text[i] - (unsigned)'0';
+        if (digit > 9 || number > (most - digit) / 10) return false;
+        number = number * 10 + digit;
+    }
+    *out = negative ? (int64_t)(0 - number) : (int64_t)number;
+    return true;
+}
+
+static size_t put_number(uint8_t out[CRE_VALUE_MAX], int64_t number) {
+    char *at = (char *)out;
+    if (number < 0) *at++ = '-';
+    at = cre__put_decimal(at, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+    return (size_t)(at - (char *)out);
+}
+
+static bool sum_of(const cre_shared_values *values, uint32_t number, int64_t amount, int64_t *sum) {
+    uint8_t text[MAX_NUMBER];
+    *sum = 0;
+    if (number) {
+        const size_t length = entry_at(values, number)->length;
+        if (length > sizeof text) return false;
+        cursor at = value_of(values, number);
+        get(&at, text, length);
+        if (!read_number(text, length, sum)) return false;
+    }
+    return !__builtin_add_overflow(*sum, amount, sum);
+}
+
+/* ---- operations ---- */
+
+/* A death has interrupted an operation: all blocks that no bucket reaches are free. */
+static void repair(const cre_shared_values *values) {
+    values_head *head = values->head;
+    uint64_t used[MOST_BLOCKS / 64 + 1] = { 0 };
+    uint32_t count = 0, blocks = 0, free = 0;
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        for (uint32_t it = load(&values->buckets[i]); it; it = load(&entry_at(values, it)->next)) {
+            count++;
+            for (uint32_t number = it; number; number = values->chain[number], blocks++)
+                used[number / 64] |= 1ull << number % 64;
+        }
+    }
+    for (uint32_t number = head->fresh; number; number--) {
+        if (used[number / 64] >> number % 64 & 1) continue;
+        values->chain[number] = free;
+        free = number;
+    }
+    head->free = free;
+    head->earliest = 0; /* the next sweep looks for it */
+    atomic_store(&head->count, count);
+    atomic_store(&head->used, blocks);
+    atomic_fetch_add(&head->repaired, 1);
+}
+
+static bool meets(const cre_shared_values *values, uint32_t number, const cre_value_operation *operation) {
+    if (operation->condition == CRE_VALUE_ALWAYS) return true;
+    if (operation->condition == CRE_VALUE_IF_ABSENT) return !number;
+    if (!number || entry_at(values, number)->length != operation->expected.length) return false;
+    cursor at = value_of(values, number);
+    return is_equal(&at, operation->expected);
+}
+
+static int carry_out(const cre_shared_values *values, const cre_value_operation *operation, uint64_t now,
+                     uint8_t *value, size_t *length) {
+    const cre_slice key = operation->key;
+    const uint64_t hash = cre__siphash_bytes(values->head->seed, key.data, key.length);
+    _Atomic uint32_t *link = find(values, key, hash, now);
+    const uint32_t number = load(link);
+    uint64_t expires = operation->lifetime_ms ? now + operation->lifetime_ms : 0;
+    cre_slice stored = operation->value;
+    int64_t sum;
+    if (!meets(values, number, operation)) return 0;
+    switch (operation->kind) {
+    case CRE_VALUE_GET:
+        if (!number) return 0;
+        *length = entry_at(values, number)->length;
+        cursor at = value_of(values, number);
+        get(&at, value, *length);
+        return 1;
+    case CRE_VALUE_REMOVE:
+        if (number) drop(values, link);
+        return number != 0;
+    case CRE_VALUE_ADD:
+        if (!sum_of(values, number, operation->amount, &sum)) return CRE_EVALUE_NUMBER;
+        *length = put_number(value, sum);
+        if (number) expires = entry_at(values, number)->expires;
+        stored = (cre_slice){ value, *length };
+        break;
+    default: break;
+    }
+    return store(values, link, hash, key, stored, expires);
+}
+
+int cre_shared_values_apply(cre_shared_values *values, const cre_value_operation *operation, uint64_t now,
+                            uint8_t *value, size_t *length) {
+    int result = cre_value_check(operation);
+    if (result) return result;
+    cre__mutex *mutex = &values->head->mutex;
+    const struct timespec deadline = cre__mutex_deadline(LOCK_MS);
+    result = cre__mutex_try(mutex);
+    if (result == -EBUSY) result = cre__mutex_lock_within(mutex, LOCK_MS, &deadline);
+    if (result < 0) return result;
+    if (result == 1) repair(values);
+    result = carry_out(values, operation, now, value, length);
+    if (result == CRE_EVALUE_FULL && values->head->earliest <= now) {
+        sweep(values, now);
+        result = carry_out(values, operation, now, value, length);
+    }
+    cre__mutex_unlock(mutex);
+    return result;
+}

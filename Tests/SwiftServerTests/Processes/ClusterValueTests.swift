@@ -1,0 +1,150 @@
+import Glibc
+import SwiftServer
+import TestProtocol
+import Testing
+
+extension ProcessTests {
+    /// Values that servers share at one Redis, and the processes of one server without a cluster.
+    @Suite struct ClusterValueTests {
+        private func run(
+            _ mode: ServerMode, test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+        ) throws {
+            let redis = try RedisProcess()
+            let configure: (inout Configuration) -> Void = { $0.cluster = redis.url }
+            let workers = mode == .single ? 1 : 2
+            try ServerProcess.run(.values, mode, workers: workers, tasks: 1, configure) { one in
+                try ServerProcess.run(.values, mode, workers: workers, tasks: 1, configure) { other in
+                    let clients = try [one, other].map { try WebSocketClient(port: $0.port) }
+                    for client in clients {
+                        try Wait.until("a connection") { try ask(client, .text("none")) == .nothing }
+                    }
+                    try test(redis, [one, other], clients)
+                }
+            }
+        }
+
+        private func ask(_ client: WebSocketClient, _ step: ValueStep, detached: Bool = false) throws -> ValueReport {
+            try client.ask(detached ? .valueDetached(step) : .value(step))
+        }
+
+        private func failure(_ error: ClusterError) -> ValueReport { ValueReport(error: "\(error)") }
+
+        /// All operations, by two clients of different processes.
+        private func operations(_ one: WebSocketClient, _ other: WebSocketClient) throws {
+            #expect(try ask(one, .text("key")) == .nothing)
+            #expect(try ask(one, .set("key", to: "grün")) == .done)
+            #expect(try ask(other, .text("key"), detached: true) == .text("grün"))
+            #expect(try ask(other, .set("key", to: "two", if: .absent)) == .notDone)
+            #expect(try ask(other, .set("key", to: "two", if: .equals("gr"))) == .notDone)
+            #expect(try ask(other, .set("key", to: "", if: .equals("grün")), detached: true) == .done)
+            #expect(try ask(one, .text("key")) == .text(""))
+            #expect(try ask(one, .number("key")) == failure(.notANumber))
+            #expect(try ask(one, .remove("key", if: .equals("x"))) == .notDone)
+            #expect(try ask(one, .remove("key", if: .equals(""))) == .done)
+            #expect(try ask(other, .remove("key")) == .notDone)
+
+            #expect(try ask(one, .add(40, to: "n")) == .number(40))
+            #expect(try ask(other, .add(2, to: "n"), detached: true) == .number(42))
+            #expect(try ask(other, .add(Int.max - 42, to: "n")) == .number(Int.max))
+            #expect(try ask(one, .add(1, to: "n")) == failure(.notANumber))
+            #expect(try ask(one, .number("n")) == .number(Int.max))
+            #expect(try one.ask(.post(.who)) == "1" && other.ask(.post(.who)) == "2")
+
+            #expect(try ask(one, .set("brief", to: "x", for: .milliseconds(20))) == .done)
+            #expect(try ask(one, .add(1, to: "window", for: .milliseconds(20))) == .number(1))
+            try Wait.until("the end of the values") {
+                try ask(other, .text("brief")) == .nothing && ask(other, .text("window")) == .nothing
+            }
+            #expect(try ask(one, .set("lock", to: "one", for: .seconds(3600), if: .absent)) == .done)
+            #expect(try ask(other, .set("lock", to: "other", for: .seconds(3600), if: .absent)) == .notDone)
+
+            #expect(try ask(one, .fill("large", 65_536)) == .done)
+            #expect(try ask(other, .size("large")) == .number(65_536))
+            #expect(try ask(one, .fill("large", 65_537)) == failure(.tooLarge))
+            let long = String(repeating: "k", count: 255)
+            #expect(try ask(one, .set(long, to: "long")) == .done)
+            #expect(try ask(other, .text(long)) == .text("long"))
+            for step in [
+                ValueStep.text(""), .set(long + "k", to: ""), .set("k", to: "", for: .zero),
+                .set("k", to: "", for: .seconds(-1)), .set("k", to: "", for: .seconds(10 * 366 * 86_400)),
+            ] {
+                #expect(try ask(one, step) == failure(.invalid))
+            }
+        }
+
+        @Test(.enabled(if: RedisProcess.isInstalled), arguments: ServerMode.allCases) func ofAllServers(
+            _ mode: ServerMode
+        ) throws {
+            try run(mode) { _, _, clients in try operations(clients[0], clients[1]) }
+        }
+
+        @Test(arguments: ServerMode.allCases) func ofOneServer(_ mode: ServerMode) throws {
+            try ServerProcess.run(.values, mode, workers: mode == .single ? 1 : 2, tasks: 1) { server in
+                let clients = try WebSocketClient.ofEveryWorker(mode == .single ? 1 : 2, port: server.port)
+                try operations(clients[0], clients[clients.count - 1])
+            }
+        }
+
+        /// What was answered was done, and nothing was done that was not asked for.
+        @Test(.enabled(if: RedisProcess.isInstalled)) func killedGateways() throws {
+            try run(.process) { redis, servers, clients in
+                var (done, asked) = (0, 0)
+                for round in 0..<4 {
+                    let gateway = try servers[0].process("gateway")
+                    for number in 0..<20 {
+                        if number == 10 { servers[0].signal(SIGKILL, to: gateway) }
+                        asked += 1
+                        let report = try ask(clients[0], .add(1, to: "sum"))
+                        if report.number != nil { done += 1 } else { #expect(report == failure(.unavailable)) }
+                    }
+                    try Wait.until("round \(round)") { try ask(clients[0], .number("sum")).number != nil }
+                }
+                let sum = try #require(try ask(clients[1], .number("sum")).number)
+                #expect(done <= sum && sum <= asked && done >= 40)
+                redis.kill()
+                try Wait.until("the loss of Redis") { try ask(clients[0], .text("sum")) == failure(.unavailable) }
+                try redis.start()
+                try Wait.until("Redis") { try ask(clients[0], .number("sum")) == .number(sum) }
+            }
+        }
+
+        /// Also by a new program.
+        @Test func survivesWorkers() throws {
+            try ServerProcess.run(.values, .process, workers: 2, { $0.reload = .newProgram }) { server in
+                let client = try WebSocketClient(port: server.port)
+                #expect(try ask(client, .add(1, to: "sum")) == .number(1))
+                for id in 0..<2 { server.signal(SIGKILL, to: try server.process("worker \(id)")) }
+                #expect(try ask(client, .add(1, to: "sum")) == .number(2))
+                let before = try (0..<2).map { try server.process("worker \($0)") }
+                server.signal(SIGUSR1)
+                try Wait.until("new workers") {
+                    try (0..<2).allSatisfy { try !before.contains(server.process("worker \($0)")) }
+                }
+                #expect(try ask(client, .add(1, to: "sum")) == .number(3))
+            }
+        }
+
+        @Test func aFullRoomIsAnError() throws {
+            try ServerProcess.run(.values, .process) { server in
+                let client = try WebSocketClient(port: server.port)
+                var count = 0
+                var report = ValueReport.done
+                while report == .done, count < 300 {
+                    report = try ask(client, .fill("\(count)", 65_536))
+                    count += 1
+                }
+                #expect(report == failure(.full) && count > 250)
+                #expect(try ask(client, .remove("0")) == .done)
+                #expect(try ask(client, .fill("more", 65_536)) == .done)
+            }
+        }
+
+        @Test(.enabled(if: NATSProcess.isInstalled)) func areRefusedWithNATS() throws {
+            let broker = try NATSProcess()
+            try ServerProcess.run(.values, .process, { $0.cluster = broker.url }) { server in
+                let client = try WebSocketClient(port: server.port)
+                try Wait.until("the gateway") { try ask(client, .text("key")) == failure(.unsupported) }
+            }
+        }
+    }
+}

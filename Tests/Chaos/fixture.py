@@ -82,13 +82,14 @@ def milliseconds(count):
 class Fixture:
     """A server in a process group of its own. `with` sees to it that nothing is left of it."""
 
-    def __init__(self, program, mode, environment=(), **configuration):
+    def __init__(self, program, mode, environment=(), command=lambda *program: program, **configuration):
+        """`command` is how the program is started."""
         self.mode = mode
         self.log = tempfile.TemporaryFile()
         self.events = []  # of (name, values)
         configuration = {"scenario": "chaos", "mode": mode} | configuration
         self.process = subprocess.Popen(
-            [program, json.dumps(configuration)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command(program, json.dumps(configuration)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=self.log, start_new_session=True, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **dict(environment)})
         self.pid = self.process.pid
         self.port = 0

@@ -1,0 +1,256 @@
+"""Numbered messages to topics with a history, and the checks that each of them has arrived everywhere, once and in order."""
+
+import collections
+import json
+import selectors
+import signal
+import time
+
+from clients import WebSocket
+from fixture import PATIENCE
+
+WINDOW, TICK = 64, 0.02
+TOPICS = [f"kept:{number}" for number in range(6)]
+
+
+class Subscriber(WebSocket):
+    """Gets the messages of all topics."""
+
+    def began(self):
+        super().began()
+        self.subscribed = 0
+        self.last = {}  # (topic, publisher): the last number
+        self.missing = set()  # (topic, publisher, number) before the last one
+        self.orders = {topic: 0 for topic in TOPICS}  # hashes
+        self.received = 0
+
+    def answer(self, text):
+        if text[0] == "{":
+            message = json.loads(text)
+            if "fd" in message:
+                for topic in TOPICS:
+                    self.frame({"subscribe": {"_0": topic}})
+            elif message["answer"] in ("sent", "queued"):
+                self.subscribed += 1
+            else:
+                self.report(f"subscribe: {message}")
+            return
+        topic, publisher, number = text.split()
+        number = int(number)
+        last = self.last.get((topic, publisher), 0)
+        if number <= last:
+            self.report(f"{text} arrived behind {last}")
+            return
+        self.missing.update((topic, publisher, skipped) for skipped in range(last + 1, number))
+        self.last[topic, publisher] = number
+        self.orders[topic] = hash((self.orders[topic], publisher, number))
+        self.received += 1
+
+
+class Publisher(WebSocket):
+    """Publishes to one topic."""
+
+    def __init__(self, port, report, name, topic):
+        self.name, self.topic = name, topic
+        self.refused, self.unknown = set(), set()
+        super().__init__(port, report)
+
+    def publish(self, count=1):
+        """At once, as far as the window has room."""
+        count = min(count, WINDOW - len(self.unanswered))
+        if not self.is_open or count <= 0:
+            return
+        numbers = range(self.number + 1, self.number + count + 1)
+        self.number += count
+        self.unanswered.extend(numbers)
+        self.send(b"".join(self.encoded({"publishNumbered": {"_0": number, "_1": self.name, "to": self.topic}})
+                           for number in numbers))
+
+    def answer(self, text):
+        message = json.loads(text)
+        if "fd" in message:
+            self.is_open = True
+            return
+        number, result = message["answer"].split()
+        number = int(number)
+        if number not in self.unanswered:
+            self.report(f"publication {number} of {self.name} was answered twice or out of order")
+            return
+        while self.unanswered[0] != number:
+            self.unknown.add(self.unanswered.popleft())
+        self.unanswered.popleft()
+        self.answered += 1
+        if result != "queued":
+            self.refused.add(number)
+            if result != "unavailable":
+                self.report(f"publication {number} of {self.name}: {result}")
+
+
+class Exchange:
+    """Two subscribers of each server, and on each server a publisher for each topic. `connect(number, make)` calls `make` where
+    server `number` can be reached."""
+
+    def __init__(self, servers, workers, chance, rate, connect=lambda number, make: make()):
+        self.servers, self.workers, self.chance, self.rate = servers, workers, chance, rate
+        self.problems = []
+        report = self.problems.append
+        self.subscribers, self.publishers = [], []
+        for number, server in enumerate(servers):
+            self.subscribers += [connect(number, lambda: Subscriber(server.port, report)) for _ in range(2)]
+            self.publishers += [connect(number, lambda: Publisher(server.port, report, f"{number}.{index}", topic))
+                                for index, topic in enumerate(TOPICS)]
+        self.selector = selectors.DefaultSelector()
+        for client in self.subscribers + self.publishers:
+            self.selector.register(client, selectors.EVENT_READ, client)
+        self.published = 0.0  # messages that are due
+        self.worker_deaths = 0
+        self.later = []  # (time, what to do then)
+
+    # The load
+
+    def after(self, seconds, action):
+        self.later.append((time.monotonic() + seconds, action))
+
+    def due(self, everything=False):
+        now = time.monotonic()
+        due = [entry for entry in self.later if everything or entry[0] <= now]
+        self.later = [entry for entry in self.later if entry not in due]
+        for _, action in due:
+            action()
+
+    def serve(self, seconds, until=lambda: False, tick=lambda: None):
+        """Reads for `seconds`, or until `until()` is true, which is returned."""
+        deadline, next_tick = time.monotonic() + seconds, 0
+        while not until():
+            now = time.monotonic()
+            if now >= deadline:
+                return False
+            if now >= next_tick:
+                next_tick = now + TICK
+                self.due()
+                tick()
+            for key, _ in self.selector.select(TICK / 4):
+                if not key.data.ready():
+                    self.problems.append(f"a connection of port {key.data.port} ended, code {key.data.close_code}")
+                    self.selector.unregister(key.data)
+        return True
+
+    def load(self):
+        self.published += self.rate * TICK
+        count = int(self.published)
+        self.published -= count
+        for publisher, its in collections.Counter(self.chance.choices(self.publishers, k=count)).items():
+            publisher.publish(its)
+
+    def begin(self):
+        """All subscriptions, also those of other servers, have taken effect."""
+        self.expect(self.serve(PATIENCE, self.is_ready), "not all clients were served")
+        self.expect(self.serve(PATIENCE, self.knows_all, self.probe), "not all messages arrive everywhere")
+        self.settle()
+        for client in self.subscribers:
+            client.missing.clear()  # of the time before all had subscribed
+            client.orders = dict.fromkeys(TOPICS, 0)
+
+    def is_ready(self):
+        return all(client.is_open for client in self.publishers) and all(
+            client.subscribed == len(TOPICS) for client in self.subscribers)
+
+    def probe(self):
+        """Subscriptions of other processes take effect when messages arrive everywhere."""
+        for publisher in self.publishers:
+            if not publisher.unanswered:
+                publisher.publish()
+
+    def knows_all(self):
+        return all(len(client.last) == len(self.publishers) for client in self.subscribers)
+
+    def arrive(self, publishers, subscribers):
+        """One more message of each of them is accepted, and that and all before it has arrived. Returns whether it has."""
+        # Its answer shows that no earlier one follows; it may itself be refused for a while.
+        begun = {publisher: publisher.answered for publisher in publishers}
+        final = {}
+
+        def is_answered():
+            for publisher in publishers:
+                if not publisher.unanswered and publisher.answered > begun[publisher] and (
+                        publisher.number not in publisher.refused and publisher.number not in publisher.unknown):
+                    final.setdefault(publisher, publisher.number)
+            return len(final) == len(publishers)
+
+        def tick():
+            for publisher in publishers:
+                if publisher not in final and len(publisher.unanswered) < 2 * WINDOW and self.chance.random() < 0.1:
+                    self.number_again(publisher)
+
+        return self.serve(PATIENCE, is_answered, tick) and self.serve(PATIENCE, lambda: all(
+            client.last.get((publisher.topic, publisher.name)) == publisher.number
+            for client in subscribers for publisher in publishers))
+
+    @staticmethod
+    def number_again(publisher):
+        if len(publisher.unanswered) >= WINDOW:  # perhaps all of them are lost
+            publisher.unknown.update(publisher.unanswered)
+            publisher.unanswered.clear()
+        publisher.publish()
+
+    def settle(self):
+        """All processes are there, and everything that was published is answered and has arrived."""
+        self.due(everything=True)
+        self.expect(self.serve(PATIENCE, lambda: all(server.pids("gateway") and len(server.pids("worker")) == self.workers
+                                                     for server in self.servers)), "not all processes came back")
+        self.expect(self.arrive(self.publishers, self.subscribers),
+                    "publications were not answered, or the last messages did not arrive everywhere")
+        self.serve(0.2)  # what comes twice comes now
+
+    # What must hold
+
+    def expect(self, good, problem):
+        if not good:
+            self.problems.append(problem)
+
+    def check(self):
+        refused = {(p.topic, p.name, number) for p in self.publishers for number in p.refused}
+        unknown = {(p.topic, p.name, number) for p in self.publishers for number in p.unknown}
+        first = self.subscribers[0]
+        for client in self.subscribers:
+            lost = client.missing - refused - unknown
+            self.expect(not lost, f"port {client.port}: {len(lost)} messages were lost, such as {sorted(lost)[:3]}")
+            self.expect(not refused - client.missing, f"port {client.port}: refused messages have arrived")
+            self.expect(client.missing == first.missing, "a message without an answer has arrived at some only")
+            self.expect(client.orders == first.orders, "subscribers have got the messages of a topic in different orders")
+        self.expect(len(unknown) <= self.worker_deaths,
+                    f"{len(unknown)} messages without an answer, {self.worker_deaths} deaths of workers")
+
+    def numbers(self):
+        return (f"{sum(len(p.refused) for p in self.publishers)} of them refused, "
+                f"{sum(len(p.unknown) for p in self.publishers)} without an answer; "
+                f"{sum(s.received for s in self.subscribers)} received")
+
+    def published_count(self):
+        return sum(p.answered for p in self.publishers)
+
+    def close(self):
+        for client in self.subscribers + self.publishers:
+            client.close()
+
+    # The end
+
+    def stop(self, servers):
+        """Ends servers in an orderly way, and looks into their logs, which are returned."""
+        logs = []
+        for server in servers:
+            server.signal(signal.SIGTERM)
+            code = server.wait_gone()
+            self.expect(code == 0, f"the end of a server: {code}, {server.processes()}")
+            logs.append(server.said())
+            for word in ("corrupt", "no longer available", "not stop in time", "runtime error", "Sanitizer"):
+                self.expect(word not in logs[-1], f"the log says \"{word}\"")
+        return logs
+
+    def report(self, seed, logs):
+        for problem in self.problems[:20]:
+            print(f"  FAILED: {problem}")
+        if self.problems:
+            print(f"  {len(self.problems)} problems; seed {seed}; the end of the logs:")
+            for log in logs:
+                print("\n".join("    " + line for line in log.splitlines()[-30:]), "\n")

@@ -28,11 +28,17 @@ class Namespace:
                                        stderr=subprocess.PIPE)
         self.path = f"/proc/{self.holder.pid}/ns/net"
         deadline = time.monotonic() + DEADLINE
-        while os.readlink(self.path) == os.readlink("/proc/self/ns/net"):
+        while not self.exists():
             if self.holder.poll() is not None or time.monotonic() > deadline:
                 self.close()
-                raise OSError(f"no network namespace: {self.holder.stderr.read().decode().strip()}")
+                raise OSError(f"no network namespaces: {self.holder.stderr.read().decode().strip()}")
             time.sleep(0.002)
+
+    def exists(self):
+        try:
+            return os.readlink(self.path) != os.readlink("/proc/self/ns/net")
+        except OSError:
+            return False  # the process has ended
 
     def close(self):
         self.holder.kill()

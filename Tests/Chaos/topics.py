@@ -1,6 +1,5 @@
 """Numbered messages to topics with a history, and the checks that each of them has arrived everywhere, once and in order."""
 
-import collections
 import json
 import selectors
 import signal
@@ -9,7 +8,8 @@ import time
 from clients import WebSocket
 from fixture import PATIENCE
 
-WINDOW, TICK = 64, 0.02
+WINDOW, MOST_AT_ONCE, TICK = 64, 32, 0.02
+LATEST = 0.2  # seconds for which messages are published that should have been before
 TOPICS = [f"kept:{number}" for number in range(6)]
 
 
@@ -53,37 +53,40 @@ class Publisher(WebSocket):
     def __init__(self, port, report, name, topic):
         self.name, self.topic = name, topic
         self.refused, self.unknown = set(), set()
+        self.lost_answers = 0
         super().__init__(port, report)
 
     def publish(self, count=1):
-        """At once, as far as the window has room."""
-        count = min(count, WINDOW - len(self.unanswered))
-        if not self.is_open or count <= 0:
-            return
-        numbers = range(self.number + 1, self.number + count + 1)
-        self.number += count
-        self.unanswered.extend(numbers)
-        self.send(b"".join(self.encoded({"publishNumbered": {"_0": number, "_1": self.name, "to": self.topic}})
-                           for number in numbers))
+        """As many messages, in one request, as far as the window has room."""
+        if self.is_open and len(self.unanswered) < WINDOW:
+            numbers = range(self.number + 1, self.number + count + 1)
+            self.number += count
+            self.unanswered.append(numbers)
+            self.frame({"publishNumbers": {"from": numbers[0], "to": numbers[-1], "as": self.name, "topic": self.topic}})
+
+    def abandon(self):
+        """The first request will not be answered."""
+        self.unknown.update(self.unanswered.popleft())
+        self.lost_answers += 1
 
     def answer(self, text):
         message = json.loads(text)
         if "fd" in message:
             self.is_open = True
             return
-        number, result = message["answer"].split()
-        number = int(number)
-        if number not in self.unanswered:
-            self.report(f"publication {number} of {self.name} was answered twice or out of order")
+        rows = message["answer"].split()
+        first, last = int(rows[0]), int(rows[-2])
+        if all((numbers[0], numbers[-1]) != (first, last) for numbers in self.unanswered):
+            self.report(f"publications {first} to {last} of {self.name} were answered twice or out of order")
             return
-        while self.unanswered[0] != number:
-            self.unknown.add(self.unanswered.popleft())
-        self.unanswered.popleft()
-        self.answered += 1
-        if result != "queued":
-            self.refused.add(number)
-            if result != "unavailable":
-                self.report(f"publication {number} of {self.name}: {result}")
+        while self.unanswered[0][0] != first:
+            self.abandon()
+        self.answered += len(self.unanswered.popleft())
+        for first, last, result in zip(rows[::3], rows[1::3], rows[2::3]):
+            if result != "queued":
+                self.refused.update(range(int(first), int(last) + 1))
+                if result != "unavailable":
+                    self.report(f"publication {first} of {self.name}: {result}")
 
 
 class Exchange:
@@ -102,7 +105,7 @@ class Exchange:
         self.selector = selectors.DefaultSelector()
         for client in self.subscribers + self.publishers:
             self.selector.register(client, selectors.EVENT_READ, client)
-        self.published = 0.0  # messages that are due
+        self.published, self.loaded = 0.0, time.monotonic()  # messages that are due, at what time
         self.worker_deaths = 0
         self.later = []  # (time, what to do then)
 
@@ -136,11 +139,13 @@ class Exchange:
         return True
 
     def load(self):
-        self.published += self.rate * TICK
-        count = int(self.published)
-        self.published -= count
-        for publisher, its in collections.Counter(self.chance.choices(self.publishers, k=count)).items():
-            publisher.publish(its)
+        now = time.monotonic()
+        self.published += self.rate * min(now - self.loaded, LATEST)
+        self.loaded = now
+        while self.published >= 1:
+            count = min(int(self.published), self.chance.randint(1, MOST_AT_ONCE))
+            self.published -= count
+            self.chance.choice(self.publishers).publish(count)
 
     def begin(self):
         """All subscriptions, also those of other servers, have taken effect."""
@@ -188,9 +193,8 @@ class Exchange:
 
     @staticmethod
     def number_again(publisher):
-        if len(publisher.unanswered) >= WINDOW:  # perhaps all of them are lost
-            publisher.unknown.update(publisher.unanswered)
-            publisher.unanswered.clear()
+        while len(publisher.unanswered) >= WINDOW:  # perhaps all of them are lost
+            publisher.abandon()
         publisher.publish()
 
     def settle(self):
@@ -218,8 +222,8 @@ class Exchange:
             self.expect(not refused - client.missing, f"port {client.port}: refused messages have arrived")
             self.expect(client.missing == first.missing, "a message without an answer has arrived at some only")
             self.expect(client.orders == first.orders, "subscribers have got the messages of a topic in different orders")
-        self.expect(len(unknown) <= self.worker_deaths,
-                    f"{len(unknown)} messages without an answer, {self.worker_deaths} deaths of workers")
+        lost = sum(p.lost_answers for p in self.publishers)
+        self.expect(lost <= self.worker_deaths, f"{lost} requests without an answer, {self.worker_deaths} deaths of workers")
 
     def numbers(self):
         return (f"{sum(len(p.refused) for p in self.publishers)} of them refused, "

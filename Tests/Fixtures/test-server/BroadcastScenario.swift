@@ -28,8 +28,8 @@ import TestProtocol
         case .publish(let text, let topic): return server.publish(text, to: topic)
         case .publishToOthers(let text, let topic):
             return server.publish(Array(text.utf8), to: topic, opcode: .text, except: fd)
-        case .publishNumbered(let number, let name, let topic):
-            return "\(number) \(server.publish("\(topic) \(name) \(number)", to: topic))"
+        case .publishNumbers(let first, let last, let name, let topic):
+            return publishNumbers(first...last, as: name, to: topic, server)
         case .bind(let number): return (server.bind(fd, to: number) as CommandResult).description
         case .bindUser(let user): return (server.bind(fd, to: user) as CommandResult).description
         case .unbind: return (server.unbind(fd) as CommandResult).description
@@ -51,5 +51,20 @@ import TestProtocol
             return LoopLag(longest: lag.longest, average: lag.average)
         default: return Commands.common(command, server)
         }
+    }
+
+    private static func publishNumbers(
+        _ numbers: ClosedRange<Int>, as name: String, to topic: String, _ server: WebSocketServer
+    ) -> String {
+        var rows: [(first: Int, last: Int, result: PushResult)] = []
+        for number in numbers {
+            let result = server.publish("\(topic) \(name) \(number)", to: topic)
+            if rows.last?.result == result {
+                rows[rows.count - 1].last = number
+            } else {
+                rows.append((number, number, result))
+            }
+        }
+        return rows.map { "\($0.first) \($0.last) \($0.result)" }.joined(separator: " ")
     }
 }

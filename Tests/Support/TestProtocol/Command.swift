@@ -43,8 +43,9 @@ package enum Command: Codable, Sendable {
     case valueDetached(ValueStep)
     case publish(String, to: String)
     case publishToOthers(String, to: String)
-    /// Publishes the topic, the name of the publisher and the number, and answers with the number and the result.
-    case publishNumbered(Int, String, to: String)
+    /// Publishes the topic, the name of the publisher and each of the numbers, and answers with the first and the last
+    /// number of each row of equal results, and the result.
+    case publishNumbers(from: Int, to: Int, as: String, topic: String)
     /// Subscribes from a position on; the answer is a ``RecoveryReport``.
     case recover(String, since: String?)
     case position(of: String)

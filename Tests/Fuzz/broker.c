@@ -3,8 +3,9 @@
  * and must end each publication, each recovery and each question for members once, at the latest with its
  * connection.
  *
- * Input: whether the server greets properly before it sends the input (bit 0), the number of publications and
- * whether there are members (bit 4), size of the pieces, the input of the connection.
+ * Input: whether the server greets properly before it sends the input (bit 0), the number of publications,
+ * whether there are members (bit 4) and whether it is a node of a cluster (bit 5), size of the pieces, the
+ * input of the connection.
  */
 #include <creactor/broker.h>
 #include <stdlib.h>
@@ -137,10 +138,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .member = on_member,
         .present = on_present,
     };
-    const cre_broker_config config = {
-        .size = sizeof config, .shards = 1, .seed = 7, .presence_ms = 480, .sweeps = 1
-    };
     if (size < SETTINGS) return 0;
+    const cre_broker_config config = { .size = sizeof config,
+                                       .shards = 1,
+                                       .seed = 7,
+                                       .presence_ms = 480,
+                                       .sweeps = 1,
+                                       .kind =
+                                           data[0] >> 5 & 1 ? CRE_BROKER_REDIS_CLUSTER : CRE_BROKER_REDIS };
     caller it = { .unsubscribes = true };
     uint64_t now = 1000;
     REQUIRE(cre_broker_create(&config, &handlers, &it, &it.broker) == 0);

@@ -1,5 +1,6 @@
 /*
- * Values and events are the same however the input is cut, and stay inside the limits.
+ * Values and events are the same however the input is cut, and stay inside the limits. So are the answers of
+ * sentinels and nodes of a cluster.
  *
  * Input: limits of bytes, values and lines, size of the pieces, the commands before it (a byte each, a bit of
  * the last one for each command: a subscription to two channels or a plain one), the input of a connection.
@@ -7,6 +8,8 @@
 #include <creactor/redis_session.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cluster/inquiry.h"
 
 #define REQUIRE(condition)         \
     do {                           \
@@ -78,11 +81,47 @@ static outcome run(const uint8_t *settings, const uint8_t *data, size_t size, si
     return out;
 }
 
+static void on_node(void *context, const char *host, uint16_t port) {
+    outcome *out = context;
+    REQUIRE(*host && strlen(host) <= CRE__MAX_HOST && port);
+    add(out, host, strlen(host));
+    add(out, &port, sizeof port);
+    out->events++;
+}
+
+static outcome inquire(cre__question question, const uint8_t *data, size_t size, size_t step) {
+    outcome out = { .hash = 1 };
+    cre__inquiry inquiry;
+    if (question == CRE__ASKS_SLOT)
+        REQUIRE(cre__inquiry_begin_slot(&inquiry, 8192, NULL, NULL, on_node, &out) == 0);
+    else
+        REQUIRE(cre__inquiry_begin(&inquiry, question == CRE__ASKS_MASTER ? "m" : NULL, NULL, NULL) == 0);
+    for (size_t at = 0; at < size && !out.result; at += step) {
+        const size_t piece = size - at < step ? size - at : step;
+        uint8_t *copy = malloc(piece);
+        REQUIRE(copy);
+        memcpy(copy, data + at, piece);
+        out.result = cre__inquiry_received(&inquiry, copy, piece);
+        free(copy);
+    }
+    REQUIRE(out.result <= 1 && memchr(inquiry.host, 0, sizeof inquiry.host));
+    if (out.result == 1 && question != CRE__ASKS_ROLE) REQUIRE(inquiry.port);
+    add(&out, inquiry.host, strlen(inquiry.host));
+    add(&out, &inquiry.port, sizeof inquiry.port);
+    cre__inquiry_end(&inquiry);
+    return out;
+}
+
+static void compare(outcome whole, outcome part) {
+    REQUIRE(whole.result == part.result && whole.events == part.events && whole.hash == part.hash);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < SETTINGS) return 0;
     const uint8_t *input = data + SETTINGS;
-    const outcome whole = run(data, input, size - SETTINGS, size);
-    const outcome part = run(data, input, size - SETTINGS, 1 + data[3] % 64);
-    REQUIRE(whole.result == part.result && whole.events == part.events && whole.hash == part.hash);
+    const size_t length = size - SETTINGS, step = 1 + data[3] % 64;
+    compare(run(data, input, length, length), run(data, input, length, step));
+    for (cre__question question = CRE__ASKS_MASTER; length && question <= CRE__ASKS_SLOT; question++)
+        compare(inquire(question, input, length, length), inquire(question, input, length, step));
     return 0;
 }

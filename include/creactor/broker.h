@@ -1,7 +1,7 @@
 /*
  * Messages between the machines of a cluster, through one or several independent servers of Redis or Valkey
- * (shards), or a server or cluster of NATS, without I/O and without a clock: the caller connects, moves bytes
- * and names the time.
+ * (shards), a Redis Cluster, or a server or cluster of NATS, without I/O and without a clock: the caller
+ * connects, moves bytes and names the time.
  *
  * A topic belongs to one shard, by consistent hashing. While it has a subscriber (cre_broker_subscribe) the
  * messages that any machine publishes to it arrive in one order, the same for all machines. A topic with
@@ -137,8 +137,10 @@ typedef struct cre_broker_handlers {
 /** The kinds of servers. */
 typedef enum cre_broker_kind {
     CRE_BROKER_REDIS = 0, /* Redis or Valkey; each shard is a server */
-    CRE_BROKER_NATS = 1   /* NATS, with JetStream for topics with history; one shard, which may be any server
+    CRE_BROKER_NATS = 1,  /* NATS, with JetStream for topics with history; one shard, which may be any server
                              of a cluster */
+    CRE_BROKER_REDIS_CLUSTER = 2 /* a Redis Cluster with sharded channels (Redis 7 or later, Valkey); each
+                                    shard is a slot, whose node `connect` finds each time */
 } cre_broker_kind;
 
 /** The TLS of servers of NATS. */
@@ -151,8 +153,9 @@ typedef enum cre_broker_tls {
 /** The settings of a broker. `size`, `shards` and `seed` are required; another member of 0 takes its default.
  */
 typedef struct cre_broker_config {
-    size_t size;          /* sizeof(cre_broker_config) */
-    uint32_t shards;      /* the number of servers; all machines must name the same ones in the same order */
+    size_t size;     /* sizeof(cre_broker_config) */
+    uint32_t shards; /* the number of servers; all machines must name the same ones in the same order. Of a
+                        Redis Cluster: that of its slots that are used, the same on all machines */
     uint32_t max_topics;  /* subscribed topics; 0: 1,000,000 */
     uint64_t seed;        /* a random number that no other broker has */
     const char *prefix;   /* of all keys, channels and subjects, at most 32 bytes; NULL: "sws" */

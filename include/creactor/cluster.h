@@ -24,7 +24,7 @@
 /** A broker with its connections. */
 typedef struct cre_cluster cre_cluster;
 
-/** Where a server is: that of a shard, one of a cluster of NATS, or a sentinel. */
+/** Where a server is: that of a shard, one of a cluster of NATS or a Redis Cluster, or a sentinel. */
 typedef struct cre_cluster_server {
     const char *host;     /* as in cre_connect_options: an address, a host name or "unix:" and a path */
     uint16_t port;        /* 0 for a Unix socket */
@@ -55,8 +55,11 @@ typedef struct cre_cluster_config {
     void *context;                       /* passed to the handlers */
     cre_tls_client *tls;                 /* required for a server with TLS; retained */
     uint32_t waits;                      /* 1: do not connect before cre_cluster_connect */
-    uint32_t server_count; /* of a cluster of NATS: one of them, and of those that they name, is connected,
-                              and the next one when it is lost; 0: one for each shard */
+    /* Of a cluster of NATS: one of them, and of those that they name, is connected, and the next one when it
+     * is lost. Of a Redis Cluster, 1 to 64: one of them, and of those that they name, is asked for the node
+     * of a shard before each connection; a `tls_name` is that of all nodes, and without one they have
+     * certificates for the hosts that they announce. 0: one for each shard. */
+    uint32_t server_count;
     const cre_cluster_sentinels *sentinels; /* of Redis: they know the servers; NULL: those are `servers` */
 } cre_cluster_config;
 

@@ -136,6 +136,10 @@
     XX(BROKER_SILENT, -1904, "the broker's server did not answer or deliver in time")            \
     XX(BROKER_UNSUPPORTED, -1905, "the broker's servers do not support this")                    \
     XX(BROKER_NO_MASTER, -1906, "no master of this name, or the server is not a master")         \
+    XX(BROKER_NO_CLUSTER, -1910, "the server is not a node of a Redis Cluster")                  \
+    XX(BROKER_NO_NODE, -1911, "no node of the Redis Cluster serves the slot of the shard")       \
+    XX(BROKER_MOVED, -1912, "the slot of the shard was moved to another node")                   \
+    XX(BROKER_VERSION, -1913, "sharded channels of a Redis Cluster need Redis 7 or later")       \
     /* NATS */                                                                                   \
     XX(NATS_PROTOCOL, -2000, "malformed operation from the NATS server")                         \
     XX(NATS_TOO_LARGE, -2001, "operation from the NATS server larger than the limit")

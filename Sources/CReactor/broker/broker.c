@@ -1,4 +1,5 @@
 /* A broker and its subscribed topics. */
+#include "broker/redis_slots.h"
 #include "broker_internal.h"
 #include "core/config.h"
 #include "core/memory.h"
@@ -54,17 +55,23 @@ static int check_config(const cre_broker_config *config) {
         const size_t length = strlen(config->prefix);
         if (!length || length > CRE__MAX_PREFIX) return CRE_EINVALID;
     }
-    if (config->kind > CRE_BROKER_NATS) return CRE_EINVALID;
+    if (config->kind > CRE_BROKER_REDIS_CLUSTER) return CRE_EINVALID;
     if (config->presence_ms && config->presence_ms < CRE_BROKER_MIN_PRESENCE) return CRE_EINVALID;
     return config->user && !config->password ? CRE_EINVALID : 0;
 }
+
+static const cre__broker_kind *const kinds[] = {
+    [CRE_BROKER_REDIS] = &cre__broker_redis,
+    [CRE_BROKER_NATS] = &cre__broker_nats,
+    [CRE_BROKER_REDIS_CLUSTER] = &cre__broker_redis_cluster,
+};
 
 int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers *handlers, void *context,
                       cre_broker **out) {
     cre_broker_config config;
     int error = cre__config_take(&config, sizeof config, given);
     if (!error) error = check_config(&config);
-    const cre__broker_kind *kind = config.kind == CRE_BROKER_NATS ? &cre__broker_nats : &cre__broker_redis;
+    const cre__broker_kind *kind = error ? NULL : kinds[config.kind];
     if (!error) error = kind->check(&config);
     if (!error && config.tls == CRE_BROKER_TLS_AFTER_INFO && !handlers->secure) error = CRE_EINVALID;
     if (error) return error;
@@ -85,6 +92,7 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
     broker->config.probe_ms = or_default(config.probe_ms, 10000);
     broker->config.presence_ms = or_default(config.presence_ms, 60000);
     broker->config.max_members = or_default(config.max_members, MAX_MEMBERS);
+    if (config.kind == CRE_BROKER_REDIS_CLUSTER) cre__slot_tags(broker->tags, config.shards);
     if (!config.publisher) broker->config.publisher = config.seed;
     bool copied = cre__topics_init(broker) == 0;
     if (copied && config.user) copied = (broker->user = copy_text(config.user)) != NULL;

@@ -168,15 +168,16 @@ struct cre_broker {
     char *user, *password, *token, *jwt;
     uint8_t seed[32]; /* a private key */
     bool has_seed;
-    uint64_t random;  /* the state of the generator */
-    uint64_t last_id; /* of published messages */
+    uint64_t random;                      /* the state of the generator */
+    uint64_t last_id;                     /* of published messages */
+    uint32_t tags[CRE_BROKER_MAX_SHARDS]; /* of a Redis Cluster: the partition of each shard */
     cre__broker_topic **buckets;
     size_t topics, mask;
     cre__presence presence;
     cre__link links[];
 };
 
-extern const cre__broker_kind cre__broker_redis, cre__broker_nats;
+extern const cre__broker_kind cre__broker_redis, cre__broker_redis_cluster, cre__broker_nats;
 
 static inline cre_slice cre__text(const char *text) {
     return (cre_slice){ (const uint8_t *)text, strlen(text) };

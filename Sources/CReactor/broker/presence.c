@@ -347,6 +347,7 @@ void cre__presence_resume(cre_broker *broker, uint32_t shard, uint64_t now) {
 uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__presence_link *link = &broker->links[shard].presence;
     if (!broker->kind->members || !cre__link_is_usable(&broker->links[shard])) return UINT64_MAX;
+    pump(broker, shard); /* the servers may have refused the last batch */
     if (link->renewal <= now) {
         link->renewal = now + renewal_ms(broker);
         enqueue_all(broker, shard);

@@ -68,7 +68,7 @@ size_t cre_broker_queued(const cre_broker *broker, uint32_t shard) {
 void cre__publish_pending(cre_broker *broker, uint32_t shard) {
     cre__link *link = &broker->links[shard];
     for (cre__outgoing *message = link->first; message && !link->failure; message = message->next)
-        message->sent = broker->kind->publish(broker, shard, message);
+        if (!message->sent) message->sent = broker->kind->publish(broker, shard, message);
 }
 
 void cre__publish_finish(cre_broker *broker, uint32_t shard, cre__outgoing *message, int result,

@@ -16,7 +16,8 @@ enum {
     CRE__TAG_CHANNEL = 5, /* a subscription */
     CRE__TAG_READY = 6,   /* what was sent at the beginning has been answered */
     CRE__TAG_PROBE = 7,
-    CRE__TAG_MASK = 7
+    CRE__TAG_MASK = 7,
+    CRE__TAG_LOOK = 8 | CRE__TAG_PROBE /* whether a node of a Redis Cluster serves the slot; no pointer */
 };
 
 enum {
@@ -34,6 +35,9 @@ enum { CRE__CHANNELS_AT_ONCE = 128, CRE__SCRIPT_ID = 40 };
 typedef struct cre__redis_link {
     cre_redis_session *session;
     char scripts[CRE__SCRIPTS][CRE__SCRIPT_ID];
+    /* of a node of a Redis Cluster: */
+    bool moving;   /* the keys of the slot are being moved to another one */
+    uint64_t look; /* when it is asked whether it serves the slot; 0: not known yet */
 } cre__redis_link;
 
 /* A command whose reply concerns one file only. It is the beginning of a structure that is one allocation. */
@@ -47,18 +51,31 @@ static inline cre__redis_link *cre__redis(const cre_broker *broker, uint32_t sha
     return broker->links[shard].session;
 }
 
+static inline bool cre__redis_is_cluster(const cre_broker *broker) {
+    return broker->kind == &cre__broker_redis_cluster;
+}
+
 /* ---- redis_scripts.c ---- */
 extern const char *const cre__broker_scripts[CRE__SCRIPTS];
+/* In place of CRE__SCRIPT_PUBLISH, in a Redis Cluster. */
+extern const char *const cre__broker_sharded_script;
+
+static inline const char *cre__redis_script(const cre_broker *broker, unsigned script) {
+    const bool sharded = script == CRE__SCRIPT_PUBLISH && cre__redis_is_cluster(broker);
+    return sharded ? cre__broker_sharded_script : cre__broker_scripts[script];
+}
 
 /* ---- redis_keys.c ---- */
 
 /* A key or channel: prefix, partition, kind, name. Everything of a topic has the same partition, which is in
- * braces, so that all of it would be on one node of a Redis Cluster. */
+ * braces. In a Redis Cluster each shard is one partition, so that all of it is on one node. */
 enum { CRE__MAX_KEY = CRE__MAX_PREFIX + 16 + CRE_BROKER_MAX_TOPIC, CRE__PARTITIONS = 128 };
 typedef struct cre__key {
     char bytes[CRE__MAX_KEY];
 } cre__key;
 cre_slice cre__broker_key(const cre_broker *broker, uint64_t hash, char kind, cre_slice name, cre__key *out);
+cre_slice cre__partition_key(const cre_broker *broker, uint64_t partition, char kind, cre_slice name,
+                             cre__key *out);
 
 /* Numbers as text: 16 hexadecimal digits, and decimal ones. */
 enum { CRE__HEX = 16 };
@@ -76,6 +93,22 @@ bool cre__redis_run(cre_broker *broker, uint32_t shard, unsigned script, cre_sli
 void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script);
 /* Whether an error of Redis begins with this word. */
 bool cre__error_is(const cre_redis_value *value, const char *word);
+
+/* ---- redis_cluster.c ---- */
+/* Whether a Redis Cluster has refused a command because of its slot: the command is sent again when the slot
+ * has arrived where it is moved to, or the connection ends. */
+bool cre__redis_slot_refused(cre_broker *broker, uint32_t shard, const cre_redis_value *value);
+/* Asks the node whether it serves the slot. */
+void cre__redis_look(cre_broker *broker, uint32_t shard, uint64_t tag);
+/* `is_first`: of this connection, which is ready then. */
+void cre__redis_looked(cre_broker *broker, uint32_t shard, const cre_redis_value *value, bool is_first);
+/* The server has ended a subscription: the slot was moved. */
+void cre__redis_pushed(cre_broker *broker, uint32_t shard, const cre_redis_value *push);
+/* Reads the reply to HELLO. */
+void cre__redis_check_version(cre_broker *broker, uint32_t shard, const cre_redis_value *hello);
+uint64_t cre__redis_cluster_tick(cre_broker *broker, uint32_t shard, uint64_t now);
+bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message);
+bool cre__redis_cluster_members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
 
 /* ---- redis_publish.c ---- */
 bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message);

@@ -148,6 +148,8 @@ void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_
     if (cre__error_is(value, "NOSCRIPT")) {
         cre__redis_load(broker, topic->shard, CRE__SCRIPT_RECOVER);
         if (!topic->removed) cre__redis_check(broker, topic);
+    } else if (cre__redis_slot_refused(broker, topic->shard, value)) {
+        /* sent again when the slot is all here, or with the next connection */
     } else if (value->type == CRE_REDIS_ERROR) {
         if (refilling) cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
     } else if (!read_recovered(value, &found)) {
@@ -176,6 +178,7 @@ static void recovery_replied(cre_broker *broker, uint32_t shard, cre__request *r
     const uint64_t tag = ((recovery *)request)->tag;
     int result = CRE_EBROKER_UNAVAILABLE;
     if (value && cre__error_is(value, "NOSCRIPT")) cre__redis_load(broker, shard, CRE__SCRIPT_RECOVER);
+    if (value && value->type == CRE_REDIS_ERROR) cre__redis_slot_refused(broker, shard, value);
     if (value && read_recovered(value, &found)) result = found.complete ? 0 : CRE_EBROKER_GAP;
     cre__free(request);
     for (uint32_t i = 0; result == 0 && i < found.count; i++) {

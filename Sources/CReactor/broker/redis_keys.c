@@ -3,18 +3,26 @@
 #include "redis.h"
 
 cre_slice cre__broker_key(const cre_broker *broker, uint64_t hash, char kind, cre_slice name, cre__key *out) {
+    const uint64_t partition = cre__redis_is_cluster(broker)
+                                   ? broker->tags[cre__shard_of(hash, broker->config.shards)]
+                                   : hash % CRE__PARTITIONS;
+    return cre__partition_key(broker, partition, kind, name, out);
+}
+
+cre_slice cre__partition_key(const cre_broker *broker, uint64_t partition, char kind, cre_slice name,
+                             cre__key *out) {
     char *at = out->bytes;
     const size_t prefix = strlen(broker->prefix);
     memcpy(at, broker->prefix, prefix);
     at += prefix;
     *at++ = ':';
     *at++ = '{';
-    at = cre__put_decimal(at, hash % CRE__PARTITIONS);
+    at = cre__put_decimal(at, partition);
     *at++ = '}';
     *at++ = ':';
     *at++ = kind;
     *at++ = ':';
-    memcpy(at, name.data, name.length);
+    if (name.length) memcpy(at, name.data, name.length);
     return (cre_slice){ (const uint8_t *)out->bytes, (size_t)(at - out->bytes) + name.length };
 }
 

@@ -12,8 +12,13 @@
 
 enum { MAX_RECEIVED = 32 << 20, MAX_VALUES = 65536, MAX_COMMANDS = 4 << 20, MARGIN = 64 << 20 };
 
-static cre_slice probe_channel(const cre_broker *broker, char out[CRE__MAX_PREFIX + 32]) {
-    const int length = snprintf(out, CRE__MAX_PREFIX + 32, "%s:probe:%016llx", broker->prefix,
+enum { PROBE_SIZE = CRE__MAX_PREFIX + 48 };
+
+/* In a Redis Cluster it is in the slot of the shard. */
+static cre_slice probe_channel(const cre_broker *broker, uint32_t shard, char out[PROBE_SIZE]) {
+    char tag[16] = "";
+    if (cre__redis_is_cluster(broker)) snprintf(tag, sizeof tag, "{%u}:", broker->tags[shard]);
+    const int length = snprintf(out, PROBE_SIZE, "%s:%sprobe:%016llx", broker->prefix, tag,
                                 (unsigned long long)broker->config.seed);
     return (cre_slice){ (const uint8_t *)out, (size_t)length };
 }
@@ -35,23 +40,33 @@ bool cre__redis_run(cre_broker *broker, uint32_t shard, unsigned script, cre_sli
                               (uint64_t)(uintptr_t)request | CRE__TAG_REQUEST);
 }
 
+static void send_channels(cre_broker *broker, uint32_t shard, cre_redis_subscription verb,
+                          const cre_slice *channels, size_t count) {
+    static const cre_redis_subscription sharded[] = {
+        [CRE_REDIS_SUBSCRIBE] = CRE_REDIS_SSUBSCRIBE,
+        [CRE_REDIS_UNSUBSCRIBE] = CRE_REDIS_SUNSUBSCRIBE,
+    };
+    if (broker->links[shard].failure) return;
+    const int error = cre_redis_session_subscribe(cre__redis(broker, shard)->session,
+                                                  cre__redis_is_cluster(broker) ? sharded[verb] : verb,
+                                                  channels, count, CRE__TAG_CHANNEL);
+    if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+}
+
 static void send_subscription(cre_broker *broker, uint32_t shard, cre_redis_subscription verb,
                               cre__broker_topic *const *topics, size_t count) {
     cre__key keys[CRE__CHANNELS_AT_ONCE];
     cre_slice channels[CRE__CHANNELS_AT_ONCE];
-    if (broker->links[shard].failure) return;
     for (size_t i = 0; i < count; i++)
         channels[i] = cre__broker_key(broker, topics[i]->hash, 'c', cre__topic_name(topics[i]), &keys[i]);
-    const int error = cre_redis_session_subscribe(cre__redis(broker, shard)->session, verb, channels, count,
-                                                  CRE__TAG_CHANNEL);
-    if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+    send_channels(broker, shard, verb, channels, count);
 }
 
 /* ---- the beginning ---- */
 
 void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script) {
     const cre_slice load[] = { cre__text("SCRIPT"), cre__text("LOAD"),
-                               cre__text(cre__broker_scripts[script]) };
+                               cre__text(cre__redis_script(broker, script)) };
     cre__redis_command(broker, shard, load, 3, (uint64_t)script << 3 | CRE__TAG_SCRIPT);
 }
 
@@ -86,12 +101,10 @@ static void open(cre_broker *broker, uint32_t shard) {
 
 /* Subscribes to everything again, from a few commands, then checks what was missed. */
 static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
-    char probe[CRE__MAX_PREFIX + 32];
-    const cre_slice channel = probe_channel(broker, probe);
+    char probe[PROBE_SIZE];
+    const cre_slice channel = probe_channel(broker, shard, probe);
     cre__link_resume(broker, shard, now);
-    const int error = cre_redis_session_subscribe(cre__redis(broker, shard)->session, CRE_REDIS_SUBSCRIBE,
-                                                  &channel, 1, CRE__TAG_CHANNEL);
-    if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
+    send_channels(broker, shard, CRE_REDIS_SUBSCRIBE, &channel, 1);
     cre__broker_topic *batch[CRE__CHANNELS_AT_ONCE];
     size_t count = 0;
     for (size_t i = 0; i <= broker->mask; i++) {
@@ -108,9 +121,13 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
     for (size_t i = 0; i <= broker->mask; i++)
         for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
             if (topic->shard == shard && topic->history.count) cre__redis_check(broker, topic);
-    const cre_slice ping = cre__text("PING");
-    cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
-    cre__publish_pending(broker, shard);
+    if (cre__redis_is_cluster(broker)) {
+        cre__redis_look(broker, shard, CRE__TAG_READY); /* and publishes when the node serves the slot */
+    } else {
+        const cre_slice ping = cre__text("PING");
+        cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
+        cre__publish_pending(broker, shard);
+    }
     cre__presence_resume(broker, shard, now);
 }
 
@@ -129,7 +146,10 @@ static void greeted(cre_broker *broker, uint32_t shard, uint64_t tag, const cre_
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
         return;
     }
-    if ((tag & CRE__TAG_MASK) == CRE__TAG_HELLO) return;
+    if ((tag & CRE__TAG_MASK) == CRE__TAG_HELLO) {
+        cre__redis_check_version(broker, shard, value);
+        return;
+    }
     const uint64_t script = tag >> 3;
     if (value->type != CRE_REDIS_STRING || value->text.length != CRE__SCRIPT_ID) {
         cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
@@ -142,6 +162,7 @@ static void greeted(cre_broker *broker, uint32_t shard, uint64_t tag, const cre_
 static void replied(cre_broker *broker, uint32_t shard, const cre_redis_event *event, uint64_t now) {
     const cre_redis_value *value = event->value;
     void *pointer = (void *)(uintptr_t)(event->tag & ~(uint64_t)CRE__TAG_MASK);
+    const bool is_first = (event->tag & CRE__TAG_MASK) == CRE__TAG_READY;
     switch (event->tag & CRE__TAG_MASK) {
     case CRE__TAG_HELLO:
     case CRE__TAG_SCRIPT: greeted(broker, shard, event->tag, value, now); return;
@@ -149,11 +170,12 @@ static void replied(cre_broker *broker, uint32_t shard, const cre_redis_event *e
     case CRE__TAG_CHECK: cre__redis_checked(broker, pointer, value); return;
     case CRE__TAG_REQUEST: ((cre__request *)pointer)->replied(broker, shard, pointer, value); return;
     default:
-        if (value->type == CRE_REDIS_ERROR) {
+        if (cre__redis_is_cluster(broker) && (is_first || event->tag == CRE__TAG_LOOK))
+            cre__redis_looked(broker, shard, value, is_first);
+        else if (value->type == CRE_REDIS_ERROR)
             cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
-        } else if ((event->tag & CRE__TAG_MASK) == CRE__TAG_READY) {
+        else if (is_first)
             cre__link_ready(broker, shard);
-        }
     }
 }
 
@@ -162,8 +184,8 @@ static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, si
     cre_redis_session *session = cre__redis(broker, shard)->session;
     const uint8_t *cursor = data;
     cre_redis_event event;
-    char probe[CRE__MAX_PREFIX + 32];
-    const cre_slice own = probe_channel(broker, probe);
+    char probe[PROBE_SIZE];
+    const cre_slice own = probe_channel(broker, shard, probe);
     int result = 0;
     while (!link->failure && (result = cre_redis_session_next(session, &cursor, data + length, &event)) > 0) {
         if (result == CRE_REDIS_SESSION_REPLY) {
@@ -172,14 +194,18 @@ static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, si
             cre__link_alive(broker, shard, now);
             if (event.channel.length != own.length || memcmp(event.channel.data, own.data, own.length) != 0)
                 cre__redis_message(broker, shard, event.channel, event.payload);
+        } else if (result == CRE_REDIS_SESSION_PUSH && cre__redis_is_cluster(broker)) {
+            cre__redis_pushed(broker, shard, event.value);
         }
     }
     if (result < 0) cre__link_fail(broker, shard, result, (cre_slice){ 0 });
 }
 
 static void probe(cre_broker *broker, uint32_t shard) {
-    char text[CRE__MAX_PREFIX + 32];
-    const cre_slice publish[] = { cre__text("PUBLISH"), probe_channel(broker, text), { 0 } };
+    char text[PROBE_SIZE];
+    const cre_slice publish[] = { cre__text(cre__redis_is_cluster(broker) ? "SPUBLISH" : "PUBLISH"),
+                                  probe_channel(broker, shard, text),
+                                  { 0 } };
     cre__redis_command(broker, shard, publish, 3, CRE__TAG_PROBE);
 }
 
@@ -224,6 +250,24 @@ static void sent(void *session, size_t length) {
 static int check(const cre_broker_config *config) {
     return config->prefix && strpbrk(config->prefix, "{}") ? CRE_EINVALID : 0;
 }
+
+const cre__broker_kind cre__broker_redis_cluster = {
+    .check = check,
+    .open = open,
+    .close = close_session,
+    .received = received,
+    .probe = probe,
+    .tick = cre__redis_cluster_tick,
+    .output = output,
+    .sent = sent,
+    .subscribe = subscribe,
+    .unsubscribe = unsubscribe,
+    .publish = cre__redis_cluster_publish,
+    .recover = cre__redis_recover,
+    .members = cre__redis_cluster_members,
+    .sweep = cre__redis_sweep,
+    .list_members = cre__redis_list_members,
+};
 
 const cre__broker_kind cre__broker_redis = {
     .check = check,

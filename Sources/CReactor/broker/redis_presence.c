@@ -28,12 +28,15 @@ static cre_slice decimal(char out[2 * CRE__MAX_DECIMAL], uint64_t number) {
 }
 
 /* The script is loaded again where it is missing, and another error changes nothing: the next renewal, sweep
- * or question tries again. */
-static void handle_error(cre_broker *broker, uint32_t shard, const cre_redis_value *error, unsigned script) {
+ * or question tries again. Returns whether it was refused because of its slot. */
+static bool handle_error(cre_broker *broker, uint32_t shard, const cre_redis_value *error, unsigned script) {
     if (cre__error_is(error, "NOSCRIPT"))
         cre__redis_load(broker, shard, script);
     else if (cre__error_is(error, "READONLY"))
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, error->text);
+    else if (cre__redis_slot_refused(broker, shard, error))
+        return true;
+    return false;
 }
 
 /* ---- changes ---- */
@@ -55,12 +58,13 @@ static void batch_replied(cre_broker *broker, uint32_t shard, cre__request *requ
     cre__presence_batch *batch = ((batch_request *)request)->batch;
     const cre_slice topic = { batch->topic->name, batch->topic->length };
     const bool is_error = value && value->type == CRE_REDIS_ERROR;
+    bool repeats = is_error && cre__error_is(value, "NOSCRIPT");
     cre__free(request);
     if (is_error)
-        handle_error(broker, shard, value, CRE__SCRIPT_MEMBERS);
+        repeats = handle_error(broker, shard, value, CRE__SCRIPT_MEMBERS) || repeats;
     else if (value && !report_changes(broker, topic, value))
         cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
-    cre__presence_done(broker, shard, batch, is_error && cre__error_is(value, "NOSCRIPT"));
+    cre__presence_done(broker, shard, batch, repeats);
 }
 
 static void put_member(cre_slice *out, const cre__presence_member *member, bool retires) {
@@ -131,7 +135,7 @@ static void sweep_partition(cre_broker *broker, uint32_t shard, uint32_t partiti
     if (!next) return; /* the next time */
     *next = (sweep){ .request.replied = swept, .partition = partition };
     cre__key index;
-    const cre_slice key = cre__broker_key(broker, partition, 't', cre__text(""), &index);
+    const cre_slice key = cre__partition_key(broker, partition, 't', cre__text(""), &index);
     cre_slice arguments[] = { [2] = cre__text("1"), key, { key.data, key.length - strlen("t:") } };
     if (!cre__redis_run(broker, shard, CRE__SCRIPT_SWEEP, arguments, sizeof arguments / sizeof *arguments,
                         &next->request))
@@ -139,6 +143,10 @@ static void sweep_partition(cre_broker *broker, uint32_t shard, uint32_t partiti
 }
 
 void cre__redis_sweep(cre_broker *broker, uint32_t shard) {
+    if (cre__redis_is_cluster(broker)) {
+        sweep_partition(broker, shard, broker->tags[shard]);
+        return;
+    }
     for (uint32_t i = 0; i < CRE__PARTITIONS; i++)
         sweep_partition(broker, shard, i);
 }

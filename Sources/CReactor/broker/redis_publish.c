@@ -22,7 +22,8 @@ static bool send_plain(cre_broker *broker, uint32_t shard, cre__outgoing *messag
     }
     copy[0] = '0';
     if (payload.length) memcpy(copy + 1, payload.data, payload.length);
-    const cre_slice arguments[] = { cre__text("PUBLISH"), channel, { copy, payload.length + 1 } };
+    const char *verb = cre__redis_is_cluster(broker) ? "SPUBLISH" : "PUBLISH";
+    const cre_slice arguments[] = { cre__text(verb), channel, { copy, payload.length + 1 } };
     const bool sent =
         cre__redis_command(broker, shard, arguments, 3, (uint64_t)(uintptr_t)message | CRE__TAG_PUBLISH);
     cre__free(copy);
@@ -79,6 +80,8 @@ void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *mes
     if (value->type == CRE_REDIS_ERROR) {
         if (message->history.count && cre__error_is(value, "NOSCRIPT"))
             retry(broker, shard, message);
+        else if (cre__redis_slot_refused(broker, shard, value))
+            message->sent = false;
         else if (cre__error_is(value,
                                "READONLY")) /* a replica since a moment ago: look for the master again */
             cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);

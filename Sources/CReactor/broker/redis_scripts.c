@@ -32,29 +32,34 @@
     "  return #entries\n"                                                                          \
     "end\n"
 
+/*
+ * Numbers a message, keeps it and publishes it, so that the order of numbers is that of arrival. A
+ * message that was already published, before its reply was lost, only gets that reply. Keys: meta,
+ * history, id. Arguments: channel, message, epoch for a new history, count, seconds, lifetime of the meta
+ * data, lifetime of the id.
+ */
+#define PUBLISH(VERB)                                                           \
+    "local done = redis.call('HMGET', KEYS[3], 'e', 's')\n"                     \
+    "if done[1] then return done end\n"                                         \
+    "local e = redis.call('HGET', KEYS[1], 'e')\n"                              \
+    "if not e then\n"                                                           \
+    "  e = ARGV[3]\n"                                                           \
+    "  redis.call('DEL', KEYS[2])\n"                                            \
+    "  redis.call('HSET', KEYS[1], 'e', e, 's', '0')\n"                         \
+    "end\n"                                                                     \
+    "local s = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))\n" \
+    "redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], s .. '-0', 'd', ARGV[2])\n" \
+    "redis.call('EXPIRE', KEYS[2], ARGV[5])\n"                                  \
+    "redis.call('EXPIRE', KEYS[1], ARGV[6])\n"                                  \
+    "redis.call('HSET', KEYS[3], 'e', e, 's', s)\n"                             \
+    "redis.call('EXPIRE', KEYS[3], ARGV[7])\n"                                  \
+    "redis.call('" VERB "', ARGV[1], '1' .. s .. ':' .. e .. ':' .. ARGV[2])\n" \
+    "return {e, s}\n"
+
+const char *const cre__broker_sharded_script = PUBLISH("SPUBLISH");
+
 const char *const cre__broker_scripts[CRE__SCRIPTS] = {
-    /*
-     * Numbers a message, keeps it and publishes it, so that the order of numbers is that of arrival. A
-     * message that was already published, before its reply was lost, only gets that reply. Keys: meta,
-     * history, id. Arguments: channel, message, epoch for a new history, count, seconds, lifetime of the meta
-     * data, lifetime of the id.
-     */
-    [CRE__SCRIPT_PUBLISH] = "local done = redis.call('HMGET', KEYS[3], 'e', 's')\n"
-                            "if done[1] then return done end\n"
-                            "local e = redis.call('HGET', KEYS[1], 'e')\n"
-                            "if not e then\n"
-                            "  e = ARGV[3]\n"
-                            "  redis.call('DEL', KEYS[2])\n"
-                            "  redis.call('HSET', KEYS[1], 'e', e, 's', '0')\n"
-                            "end\n"
-                            "local s = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))\n"
-                            "redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], s .. '-0', 'd', ARGV[2])\n"
-                            "redis.call('EXPIRE', KEYS[2], ARGV[5])\n"
-                            "redis.call('EXPIRE', KEYS[1], ARGV[6])\n"
-                            "redis.call('HSET', KEYS[3], 'e', e, 's', s)\n"
-                            "redis.call('EXPIRE', KEYS[3], ARGV[7])\n"
-                            "redis.call('PUBLISH', ARGV[1], '1' .. s .. ':' .. e .. ':' .. ARGV[2])\n"
-                            "return {e, s}\n",
+    [CRE__SCRIPT_PUBLISH] = PUBLISH("PUBLISH"),
     /*
      * Returns epoch, offset, whether all messages since a position are there, and these, each behind its
      * offset. They are there if nothing after the position was removed from the beginning of the history.

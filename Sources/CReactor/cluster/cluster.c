@@ -3,9 +3,11 @@
 #include <creactor/client.h>
 #include <creactor/cluster.h>
 #include <creactor/error.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "cluster/sentinel.h"
+#include "broker/redis_slots.h"
+#include "cluster/inquiry.h"
 #include "core/config.h"
 #include "core/memory.h"
 #include "loop/loop_internal.h"
@@ -16,10 +18,15 @@ CRE__CONFIG(cre_cluster_config, sentinels);
  * broker, whose queues are bounded. */
 enum { PIECE = 256 << 10, QUEUE = 1 << 20, MAX_ADDRESSES = 128 };
 
-/* For connecting with a sentinel; its answer has the time that the broker gives each connection. */
-enum { SENTINEL_MS = 1000 };
+/* Of a Redis Cluster: the nodes of one list. */
+enum { MAX_NODES = 64 };
 
-/* With sentinels a connection is one to a sentinel, then one to the server that it names. */
+/* For connecting with a sentinel or any node; its answer has the time that the broker gives each connection.
+ */
+enum { ASKING_MS = 1000 };
+
+/* With sentinels a connection is one to a sentinel, then one to the server that it names; in a Redis Cluster
+ * one to any node, then one to that of the shard. */
 typedef enum stage { SERVING, ASKING, CHECKING } stage;
 
 typedef struct address {
@@ -33,13 +40,14 @@ typedef struct server {
     cre_client *client; /* NULL: not connected, and not connecting */
     address *addresses; /* those that were configured, then those that a server has named; or of sentinels */
     uint32_t count, configured, current;
+    uint32_t named; /* of a Redis Cluster: where the list of nodes begins that is being read */
     uint16_t secure;
     bool open; /* it is the broker's */
     bool securing;
     stage stage;
     char *master; /* its name; NULL: without sentinels */
     cre__inquiry inquiry;
-    uint32_t asked; /* sentinels since the broker wanted to connect */
+    uint32_t asked; /* sentinels or nodes since the broker wanted to connect */
 } server;
 
 typedef struct login {
@@ -55,11 +63,11 @@ struct cre_cluster {
     void *context;
     cre_tls_client *tls;
     cre_timer *timer;
-    uint64_t fires; /* when the timer does */
-    bool waits;     /* does not connect yet */
-    bool is_nats;
+    uint64_t fires;           /* when the timer does */
+    bool waits;               /* does not connect yet */
+    bool is_nats, is_sharded; /* a Redis Cluster */
     bool masters_secure;
-    login masters, sentinels; /* with sentinels */
+    login masters, sentinels; /* with sentinels, or of a Redis Cluster */
     uint32_t count;
     server servers[];
 };
@@ -105,8 +113,8 @@ static void forget_named(server *to) {
     if (to->current >= to->count) to->current = 0;
 }
 
-static bool knows(const server *to, const char *host, uint16_t port) {
-    for (uint32_t i = 0; i < to->count; i++)
+static bool knows(const server *to, uint32_t first, uint32_t end, const char *host, uint16_t port) {
+    for (uint32_t i = first; i < end; i++)
         if (to->addresses[i].port == port && !strcmp(to->addresses[i].host, host)) return true;
     return false;
 }
@@ -127,10 +135,30 @@ static void on_server(void *context, uint32_t shard, cre_slice host, uint16_t po
     if (to->count == MAX_ADDRESSES || host.length > MAX_HOST) return;
     memcpy(text, host.data, host.length);
     text[host.length] = 0;
-    if (knows(to, text, port)) return;
+    if (knows(to, 0, to->count, text, port)) return;
     /* Without memory it is not known until it is named again. */
     const int result = add_address(to, text, name_for(to, text), port);
     (void)result;
+}
+
+/* A node of a Redis Cluster has named another one, or itself. */
+static void on_node(void *context, const char *host, uint16_t port) {
+    server *to = context;
+    if (to->count == MAX_ADDRESSES || to->count - to->named == MAX_NODES) return;
+    if (knows(to, 0, to->configured, host, port) || knows(to, to->named, to->count, host, port)) return;
+    /* Without memory it is not known until it is named again. */
+    const int result = add_address(to, host, to->addresses->tls_name, port);
+    (void)result;
+}
+
+/* A list was read: nodes that only the one before has are gone. */
+static void forget_unnamed(server *to) {
+    address *first = &to->addresses[to->configured], *next = &to->addresses[to->named];
+    for (address *it = first; it < next; it++)
+        free_address(it);
+    memmove(first, next, (to->count - to->named) * sizeof *first);
+    to->count -= to->named - to->configured;
+    if (to->current >= to->count) to->current = 0;
 }
 
 static void next_address(server *to) {
@@ -160,11 +188,19 @@ static void abort_client(server *to) {
     cre_client_abort(client);
 }
 
+static int begin_inquiry(server *to) {
+    cre_cluster *cluster = to->cluster;
+    const bool asks_sentinel = to->stage == ASKING && !cluster->is_sharded;
+    const login *as = asks_sentinel ? &cluster->sentinels : &cluster->masters;
+    if (!cluster->is_sharded)
+        return cre__inquiry_begin(&to->inquiry, asks_sentinel ? to->master : NULL, as->user, as->password);
+    const uint32_t slot = cre__slot_of_shard(shard_of(to), cluster->count);
+    to->named = to->count;
+    return cre__inquiry_begin_slot(&to->inquiry, slot, as->user, as->password, on_node, to);
+}
+
 static void ask(server *to) {
-    const bool asks_sentinel = to->stage == ASKING;
-    const login *as = asks_sentinel ? &to->cluster->sentinels : &to->cluster->masters;
-    const int error =
-        cre__inquiry_begin(&to->inquiry, asks_sentinel ? to->master : NULL, as->user, as->password);
+    const int error = begin_inquiry(to);
     const cre_slice output = error ? (cre_slice){ 0 } : cre__inquiry_output(&to->inquiry);
     if (!error && !cre_client_send(to->client, output.data, output.length)) return;
     abort_client(to);
@@ -179,7 +215,7 @@ static void serve(server *to) {
         cre_broker_secured(to->cluster->broker, shard_of(to), now);
         return;
     }
-    forget_named(to);
+    if (to->cluster->is_nats) forget_named(to);
     cre_broker_connected(to->cluster->broker, shard_of(to), now);
 }
 
@@ -202,9 +238,15 @@ static void answered(server *from, const cre_client_message *message) {
         return;
     }
     cre__inquiry_end(&from->inquiry);
+    if (from->cluster->is_sharded) {
+        if (!from->inquiry.host[0]) /* the host that was asked */
+            snprintf(from->inquiry.host, sizeof from->inquiry.host, "%s",
+                     from->addresses[from->current].host);
+        forget_unnamed(from);
+    }
     if (from->stage == ASKING) {
         abort_client(from);
-        start(from, CHECKING);
+        start(from, from->cluster->is_sharded ? SERVING : CHECKING);
     } else {
         from->stage = SERVING;
         serve(from);
@@ -240,7 +282,7 @@ static void drained(void *context, cre_client *client) {
 
 static void start(server *to, stage next) {
     cre_cluster *cluster = to->cluster;
-    const bool named = next == CHECKING; /* by a sentinel */
+    const bool named = next == CHECKING || (cluster->is_sharded && next == SERVING);
     const address *at = &to->addresses[named ? 0 : to->current];
     const bool secure = named ? cluster->masters_secure : to->secure != 0;
     to->securing = false;
@@ -249,7 +291,7 @@ static void start(server *to, stage next) {
         .size = sizeof options,
         .host = named ? to->inquiry.host : at->host,
         .port = named ? to->inquiry.port : at->port,
-        .timeout_ms = next == ASKING ? SENTINEL_MS : 0,
+        .timeout_ms = next == ASKING ? ASKING_MS : 0,
         .tls = secure ? cluster->tls : NULL,
         .tls_name = at->tls_name,
         .secures_later = to->secure == 1 && cluster->is_nats,
@@ -270,7 +312,7 @@ static void on_connect(void *context, uint32_t shard) {
     cre_cluster *cluster = context;
     server *to = &cluster->servers[shard];
     to->asked = 0;
-    start(to, to->master ? ASKING : SERVING);
+    start(to, to->master || cluster->is_sharded ? ASKING : SERVING);
 }
 
 static void on_disconnect(void *context, uint32_t shard) {
@@ -415,7 +457,8 @@ static bool flush(cre__hook *hook) {
 
 /* `count` addresses from `from` on, of which the machines do not all try the same one first. */
 static int copy_servers(server *own, const cre_cluster_server *from, uint32_t count, uint64_t seed) {
-    own->addresses = cre__calloc(own->cluster->is_nats ? MAX_ADDRESSES : count, sizeof *own->addresses);
+    const bool learns = own->cluster->is_nats || own->cluster->is_sharded;
+    own->addresses = cre__calloc(learns ? MAX_ADDRESSES : count, sizeof *own->addresses);
     if (!own->addresses) return CRE_ENOMEM;
     own->secure = from->secure;
     for (uint32_t i = 0; i < count; i++) {
@@ -430,34 +473,44 @@ static int copy_servers(server *own, const cre_cluster_server *from, uint32_t co
     return 0;
 }
 
-static int copy_sentinels(cre_cluster *cluster, const cre_cluster_sentinels *from,
-                          const cre_broker_config *broker) {
+static int copy_sentinels(cre_cluster *cluster, const cre_cluster_sentinels *from) {
     if (!from->count || !from->servers || !from->masters || from->secure > 1) return CRE_EINVALID;
     if (from->secure && !cluster->tls) return CRE_EINVALID;
     cluster->masters_secure = from->secure;
     int error = copy_optional(from->user, &cluster->sentinels.user);
     if (!error) error = copy_optional(from->password, &cluster->sentinels.password);
-    if (!error) error = copy_optional(broker->user, &cluster->masters.user);
-    if (!error) error = copy_optional(broker->password, &cluster->masters.password);
     for (uint32_t i = 0; i < cluster->count && !error; i++)
         error =
             from->masters[i] ? copy_optional(from->masters[i], &cluster->servers[i].master) : CRE_EINVALID;
     return error;
 }
 
+static int copy_masters(cre_cluster *cluster, const cre_broker_config *broker) {
+    const int error = copy_optional(broker->user, &cluster->masters.user);
+    return error ? error : copy_optional(broker->password, &cluster->masters.password);
+}
+
 static int create_broker(cre_cluster *cluster, const cre_cluster_config *config, cre_broker_config broker) {
     const cre_cluster_sentinels *sentinels = config->sentinels;
     const uint32_t given = sentinels ? sentinels->count : config->server_count, each = given ? given : 1;
-    if (cluster->is_nats ? sentinels || cluster->count != 1 : config->server_count != 0) return CRE_EINVALID;
+    const bool is_plain = !cluster->is_nats && !cluster->is_sharded;
+    if (is_plain ? config->server_count != 0 : sentinels != NULL) return CRE_EINVALID;
+    if (cluster->is_nats && cluster->count != 1) return CRE_EINVALID;
+    if (cluster->is_sharded && !given) return CRE_EINVALID;
     if (each > MAX_ADDRESSES / 2) return CRE_EINVALID;
-    int error = sentinels ? copy_sentinels(cluster, sentinels, &broker) : 0;
+    int error = sentinels ? copy_sentinels(cluster, sentinels) : 0;
+    if (!error) error = copy_masters(cluster, &broker);
     for (uint32_t i = 0; i < cluster->count && !error; i++) {
         server *own = &cluster->servers[i];
         own->cluster = cluster;
-        error = copy_servers(own, sentinels ? sentinels->servers : &config->servers[i], each, broker.seed);
+        const cre_cluster_server *servers = sentinels             ? sentinels->servers
+                                            : cluster->is_sharded ? config->servers
+                                                                  : &config->servers[i];
+        error = copy_servers(own, servers, each, broker.seed + i);
     }
     if (error) return error;
     const uint16_t secure = cluster->servers->secure;
+    if (cluster->is_sharded) cluster->masters_secure = secure;
     if (cluster->is_nats) broker.tls = secure == 2 ? CRE_BROKER_TLS_FIRST : secure;
     return cre_broker_create(&broker, &own_handlers, cluster, &cluster->broker);
 }
@@ -489,6 +542,7 @@ int cre_cluster_create(cre_loop *loop, const cre_cluster_config *given, cre_clus
     cluster->count = count;
     cluster->waits = config.waits;
     cluster->is_nats = broker.kind == CRE_BROKER_NATS;
+    cluster->is_sharded = broker.kind == CRE_BROKER_REDIS_CLUSTER;
     /* before the clients' hook, which writes to the sockets */
     cre__loop_add_hook(loop, CRE__FLUSH, &cluster->flush);
     error = cre_clients_create(loop, &cluster->clients);

@@ -13,13 +13,16 @@ public struct Cluster: Sendable {
     /// What the servers exchange messages through.
     enum Broker: String, Sendable {
         case redis = "Redis"
+        case redisCluster = "Redis Cluster"
         case nats = "NATS"
     }
 
     let broker: Broker
-    /// The servers of Redis, one for each shard, or of a cluster of NATS; empty: there is no cluster, or
-    /// `sentinels` know them.
+    /// The servers of Redis, one for each shard, or some of a Redis Cluster or a cluster of NATS; empty: there is no
+    /// cluster, or `sentinels` know them.
     let urls: [String]
+    /// Of a Redis Cluster.
+    private let slots: Int
     /// Those that know which servers of Redis are masters.
     let sentinels: Sentinels?
     /// Of NATS; `nil`: those in the URLs.
@@ -114,20 +117,40 @@ public struct Cluster: Sendable {
         return cluster
     }
 
+    /// A cluster over a Redis Cluster with sharded publish and subscribe (Redis 7 or later, Valkey).
+    ///
+    /// Each shard is a slot, evenly distributed over the range of slots. The gateway has a connection for each with the
+    /// node that serves it, for which it asks one of the nodes before.
+    ///
+    /// - Parameters:
+    ///   - urls: some of the nodes, as for ``redis(_:_:)``, from which the others are learned.
+    ///   - shards: the number of parts into which topics are divided, 1 to 64; the same on all servers.
+    public static func redis(cluster urls: [String], shards: Int = 16) -> Cluster {
+        Cluster(.redisCluster, urls: urls, slots: shards)
+    }
+
     private init(
-        _ broker: Broker, urls: [String], sentinels: Sentinels? = nil, credentials: NATSCredentials? = nil
+        _ broker: Broker, urls: [String], slots: Int = 0, sentinels: Sentinels? = nil,
+        credentials: NATSCredentials? = nil
     ) {
-        (self.broker, self.urls, self.sentinels, self.credentials) = (broker, urls, sentinels, credentials)
+        (self.broker, self.urls, self.slots) = (broker, urls, slots)
+        (self.sentinels, self.credentials) = (sentinels, credentials)
     }
 
     /// Whether there is a cluster.
-    var isEnabled: Bool { !urls.isEmpty || sentinels != nil }
+    var isEnabled: Bool { !urls.isEmpty || sentinels != nil || broker == .redisCluster }
 
     /// The most servers of a cluster.
     static let mostServers = 64
 
     /// The number of independent servers over which topics are distributed.
-    var shardCount: Int { broker == .nats ? min(1, urls.count) : sentinels?.masters.count ?? urls.count }
+    var shardCount: Int {
+        switch broker {
+        case .redis: sentinels?.masters.count ?? urls.count
+        case .redisCluster: slots
+        case .nats: min(1, urls.count)
+        }
+    }
 
     func check() throws(ServerError) {
         guard isEnabled else {
@@ -140,8 +163,12 @@ public struct Cluster: Sendable {
             }
             return
         }
+        guard broker != .redisCluster || !urls.isEmpty else {
+            throw .setting("cluster: a Redis Cluster needs the URL of a node")
+        }
         guard urls.count <= Cluster.mostServers, (1...Cluster.mostServers).contains(shardCount) else {
-            throw .setting("cluster must have 1 to \(Cluster.mostServers) servers, got \(max(urls.count, shardCount))")
+            let what = broker == .redisCluster ? "nodes and shards" : "servers"
+            throw .setting("cluster must have 1 to \(Cluster.mostServers) \(what), got \(max(urls.count, shardCount))")
         }
         try sentinels?.check()
         let parsed = try parsedURLs()
@@ -150,6 +177,11 @@ public struct Cluster: Sendable {
         }
         switch broker {
         case .redis: try checkRedis()
+        case .redisCluster:
+            try checkRedis()
+            guard parsed.allSatisfy({ $0.isSecure == parsed[0].isSecure && $0.port > 0 }) else {
+                throw .setting("cluster: all nodes of a Redis Cluster must begin with redis://, or all with rediss://")
+            }
         case .nats: try checkNATS(parsed)
         }
         guard (65_536...1 << 30).contains(maxQueue) else {

@@ -55,7 +55,7 @@ struct ClusterURL: Sendable, Equatable {
         var rest = text.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
         guard !rest.contains(where: { "/?#".contains($0) }) else {
-            throw invalid("must not have a path or a query")
+            throw invalid(form.isRedis ? "must not have a database or a query" : "must not have a path or a query")
         }
         var login: (user: String?, password: String?, token: String?) = (nil, nil, nil)
         if let at = rest.lastIndex(of: "@") {

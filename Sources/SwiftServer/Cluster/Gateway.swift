@@ -46,6 +46,7 @@ internal import Glibc
         unsafe broker.presence_ms = UInt32(clamping: cluster.presenceTimeout.milliseconds)
         if let user = known?.user ?? urls[0].user { unsafe broker.user = memory.string(user) }
         if let password = known?.password ?? urls[0].password { unsafe broker.password = memory.string(password) }
+        if cluster.broker == .redisCluster { unsafe broker.kind = CRE_BROKER_REDIS_CLUSTER.rawValue }
         if cluster.broker == .nats { unsafe try Gateway.setNATS(&broker, cluster, urls[0], memory) }
         let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil
         let name = unsafe cluster.tls.serverName.map { unsafe memory.string($0) }
@@ -67,7 +68,7 @@ internal import Glibc
                 unsafe config.broker = broker
                 unsafe config.name = serverName
                 unsafe config.servers = servers
-                unsafe config.server_count = cluster.broker == .nats ? UInt32(urls.count) : 0
+                unsafe config.server_count = cluster.broker == .redis ? 0 : UInt32(urls.count)
                 unsafe config.sentinels = sentinels
                 unsafe config.tls = tls?.raw
                 unsafe config.context = Unmanaged.passUnretained(events).toOpaque()

@@ -59,8 +59,8 @@ package struct Configuration: Codable, Sendable {
     /// Those of TLS 1.2, in OpenSSL's notation.
     package var ciphers: String?
 
-    /// The URL of the Redis or NATS of its cluster, which keeps messages of topics "kept:..." and delivers those of
-    /// "first:..." to its own subscribers first.
+    /// The URL of the Redis or NATS of its cluster, or behind "cluster:" that of a node of a Redis Cluster. It keeps
+    /// messages of topics "kept:..." and delivers those of "first:..." to its own subscribers first.
     package var cluster: String?
     /// Clients get messages of topics "line:..." in envelopes, without a cluster.
     package var hasEnvelopes: Bool?
@@ -148,6 +148,8 @@ extension Configuration {
         server.cluster =
             if let sentinel {
                 .redis(sentinels: [sentinel], masters: [cluster], password: "pw")
+            } else if cluster.hasPrefix("cluster:") {
+                .redis(cluster: [String(cluster.dropFirst("cluster:".count))])
             } else if cluster.hasPrefix("nats://") {
                 .nats(cluster)
             } else {

@@ -165,6 +165,34 @@ extension ProcessTests {
             }
         }
 
+        /// What happens when slots are moved or a node is killed, `test_redis_cluster.c` shows.
+        @Test func aRedisCluster() throws {
+            let cluster = try RedisClusterProcess()
+            let configure: (inout Configuration) -> Void = { $0.cluster = cluster.url }
+            try ServerProcess.run(.broadcast, .process, configure) { one in
+                try ServerProcess.run(.broadcast, .process, configure) { other in
+                    let clients = try [one, other].map { try WebSocketClient(port: $0.port) }
+                    for topic in ["live", "kept:a", "kept:b"] {
+                        // Topics are in different shards: only its own message shows that one is subscribed.
+                        for (index, client) in clients.enumerated() {
+                            #expect(try (client.ask(.subscribe(topic)) as PushResult).isAccepted)
+                            let (result, text): (PushResult, String) = try client.askAndReceive(
+                                .publish(topic, to: topic))
+                            #expect(result == .queued && text == topic)
+                            for client in clients[..<index] { #expect(try client.receiveText() == topic) }
+                        }
+                    }
+                    for number in 0..<50 { try publish("\(number)", to: "kept:b", by: clients[0]) }
+                    for number in 0..<50 { #expect(try clients[1].receiveText() == "\(number)") }
+                    try Wait.until("all shards") {
+                        (0..<16).allSatisfy {
+                            one.log.contains("the cluster is connected with shard \($0) of Redis Cluster")
+                        }
+                    }
+                }
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func theStateIsSeen(_ mode: ServerMode) throws {
             let redis = try RedisProcess()
             try ServerProcess.run(

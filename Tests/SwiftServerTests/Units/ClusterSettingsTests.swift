@@ -106,6 +106,27 @@ import Testing
         }
     }
 
+    @Test func redisClusters() throws {
+        let cluster = Cluster.redis(cluster: ["redis://:secret@10.0.0.1:7000", "redis://:secret@10.0.0.2:7000"])
+        try cluster.check()
+        #expect(cluster.isEnabled && cluster.shardCount == 16 && cluster.broker == .redisCluster)
+        #expect(Cluster.redis(cluster: ["redis://a"], shards: 64).shardCount == 64)
+        for (bad, cause) in [
+            (Cluster.redis(cluster: []), "needs the URL of a node"),
+            (.redis(cluster: ["redis://:secret@a/1"]), "must not have a database"),
+            (.redis(cluster: ["redis://a"], shards: 0), "1 to 64 nodes and shards"),
+            (.redis(cluster: ["redis://a"], shards: 65), "1 to 64 nodes and shards, got 65"),
+            (.redis(cluster: [String](repeating: "redis://a", count: 65)), "1 to 64 nodes and shards, got 65"),
+            (.redis(cluster: ["redis://a", "rediss://b"]), "all nodes of a Redis Cluster"),
+            (.redis(cluster: ["unix:/run/redis.sock"]), "all nodes of a Redis Cluster"),
+            (.redis(cluster: ["redis://:secret@a", "redis://b"]), "same user and password"),
+        ] {
+            let error = #expect(throws: ServerError.self) { try bad.check() }
+            #expect(error?.message.contains(cause) == true, "\(error?.message ?? "")")
+            #expect(error?.message.contains("secret") == false)
+        }
+    }
+
     @Test func theMostSpecificPatternComesFirst() throws {
         var cluster = Cluster.redis("redis://a", "redis://b")
         cluster.topics["*"] = TopicSettings(history: 1)

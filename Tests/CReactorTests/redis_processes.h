@@ -1,0 +1,58 @@
+/* Several servers of Redis on ports of the loopback interface, and what they say to commands. */
+#ifndef CRE_REDIS_PROCESSES_H
+#define CRE_REDIS_PROCESSES_H
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "redis_process.h"
+
+typedef struct process {
+    pid_t pid;
+    uint16_t port;
+} process;
+
+static inline uint16_t free_port(void) {
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof at;
+    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(descriptor >= 0 && bind(descriptor, (struct sockaddr *)&at, size) == 0);
+    REQUIRE(getsockname(descriptor, (struct sockaddr *)&at, &size) == 0);
+    close(descriptor);
+    return ntohs(at.sin_port);
+}
+
+static inline void stop(process *it) {
+    kill(it->pid, SIGKILL);
+    REQUIRE(waitpid(it->pid, NULL, 0) == it->pid);
+}
+
+static char said[16384]; /* the last reply */
+
+/* Whether a server's reply to a command, in the form of a line, contains a text and comes soon. */
+static inline bool says(const process *it, const char *password, const char *command, const char *wanted) {
+    const struct sockaddr_in at = { .sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                    .sin_port = htons(it->port) };
+    const struct timeval limit = { .tv_usec = 200000 };
+    size_t used = 0;
+    bool found = false;
+    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(descriptor >= 0);
+    REQUIRE(setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    if (connect(descriptor, (const struct sockaddr *)&at, sizeof at) == 0) {
+        const int length = snprintf(said, sizeof said, "AUTH %s\r\n%s\r\n", password, command);
+        bool more = send(descriptor, said, (size_t)length, MSG_NOSIGNAL) == length;
+        while (more && !found && used < sizeof said - 1) {
+            const ssize_t n = recv(descriptor, said + used, sizeof said - 1 - used, 0);
+            more = n > 0;
+            used += more ? (size_t)n : 0;
+            said[used] = 0;
+            found = strstr(said, wanted) != NULL;
+        }
+    }
+    close(descriptor);
+    return found;
+}
+
+#endif

@@ -1,0 +1,515 @@
+/* Shards of a Redis Cluster: slots and questions for nodes, a broker without I/O, then real nodes, between
+ * which slots are moved, and of which one is killed. */
+#include <creactor/cluster.h>
+#include <creactor/error.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include "broker/redis_slots.h"
+#include "cluster/inquiry.h"
+#include "redis_processes.h"
+
+static cre_slice slice(const char *string) {
+    return (cre_slice){ (const uint8_t *)string, strlen(string) };
+}
+
+/* ---- slots ---- */
+
+TEST(slots) {
+    CHECK_EQ(cre__slot_of(slice("foo")), 12182); /* as CLUSTER KEYSLOT says */
+    CHECK_EQ(cre__slot_of(slice("")), 0);
+    for (uint32_t shards = 1; shards <= CRE_BROKER_MAX_SHARDS; shards++) {
+        uint32_t tags[CRE_BROKER_MAX_SHARDS];
+        cre__slot_tags(tags, shards);
+        for (uint32_t i = 0; i < shards; i++) {
+            char digits[16];
+            snprintf(digits, sizeof digits, "%u", tags[i]);
+            CHECK(strlen(digits) <= 6); /* for which a key has room */
+            CHECK_EQ(cre__slot_of(slice(digits)), cre__slot_of_shard(i, shards));
+            CHECK(cre__slot_of_shard(i, shards) * shards / CRE__SLOTS == i);
+        }
+    }
+}
+
+/* ---- questions ---- */
+
+static char named[256];
+
+static void on_node(void *context, const char *host, uint16_t port) {
+    CHECK(context == &named);
+    const size_t used = strlen(named);
+    snprintf(named + used, sizeof named - used, "%s:%u ", host, port);
+}
+
+/* What comes of a reply that arrives in two pieces. */
+static int reply(cre__inquiry *inquiry, const char *password, const char *bytes, size_t split) {
+    named[0] = 0;
+    REQUIRE(cre__inquiry_begin_slot(inquiry, 5461, NULL, password, on_node, &named) == 0);
+    const uint8_t *data = (const uint8_t *)bytes;
+    int result = cre__inquiry_received(inquiry, data, split);
+    if (!result) result = cre__inquiry_received(inquiry, data + split, strlen(bytes) - split);
+    cre__inquiry_end(inquiry);
+    return result;
+}
+
+static void expect_reply(const char *password, const char *bytes, int expected) {
+    cre__inquiry inquiry;
+    for (size_t split = 0; split <= strlen(bytes); split++)
+        CHECK_EQ(reply(&inquiry, password, bytes, split), expected);
+}
+
+#define RANGE \
+    "*4\r\n:0\r\n:5460\r\n*3\r\n$1\r\na\r\n:7000\r\n$2\r\nid\r\n*3\r\n$1\r\nb\r\n:7001\r\n$2\r\nid\r\n"
+#define WANTED \
+    "*4\r\n:5461\r\n:5461\r\n*4\r\n$1\r\nc\r\n:7002\r\n$2\r\nid\r\n*2\r\n$8\r\nhostname\r\n$1\r\nx\r\n"
+#define REPLICA "*3\r\n$1\r\nd\r\n:7003\r\n$2\r\nid\r\n"
+
+TEST(questions) {
+    cre__inquiry inquiry;
+    const char *ask =
+        "*3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$2\r\npw\r\n*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
+    REQUIRE(cre__inquiry_begin_slot(&inquiry, 7, NULL, "pw", on_node, NULL) == 0);
+    CHECK_EQ(cre__inquiry_output(&inquiry).length, strlen(ask));
+    CHECK_MEM(cre__inquiry_output(&inquiry).data, ask, strlen(ask));
+    cre__inquiry_end(&inquiry);
+    const char *found = "+OK\r\n*2\r\n" RANGE WANTED REPLICA;
+    expect_reply("pw", found, 1);
+    CHECK_EQ(reply(&inquiry, "pw", found, 20), 1);
+    CHECK_STR(inquiry.host, "c");
+    CHECK_EQ(inquiry.port, 7002);
+    CHECK_STR(named, "a:7000 b:7001 c:7002 d:7003 ");
+    /* a node that does not know its own host */
+    const char *unknown[] = { "*-1\r\n", "$0\r\n\r\n", "$1\r\n?\r\n", "_\r\n" };
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        char bytes[128];
+        snprintf(bytes, sizeof bytes, "*1\r\n*3\r\n:5000\r\n:6000\r\n*3\r\n%s:7000\r\n$1\r\ni\r\n",
+                 unknown[i]);
+        expect_reply(NULL, bytes, 1);
+        CHECK_EQ(reply(&inquiry, NULL, bytes, 1), 1);
+        CHECK_STR(inquiry.host, "");
+        CHECK_EQ(inquiry.port, 7000);
+        CHECK_STR(named, "");
+    }
+    expect_reply(NULL, "*0\r\n", CRE_EBROKER_NO_NODE);
+    expect_reply(NULL, "*1\r\n" RANGE, CRE_EBROKER_NO_NODE);
+    expect_reply(NULL, "-ERR This instance has cluster support disabled\r\n", CRE_EBROKER_NO_CLUSTER);
+    expect_reply("pw", "-WRONGPASS invalid\r\n", CRE_EBROKER_REFUSED);
+    const char *malformed[] = { "+OK\r\n",
+                                "*1\r\n:7\r\n",
+                                "*1\r\n*2\r\n:0\r\n:9000\r\n",
+                                "*1\r\n*3\r\n:0\r\n$1\r\n9\r\n*2\r\n$1\r\na\r\n:7\r\n",
+                                "*1\r\n*3\r\n*1\r\n:0\r\n:9000\r\n*2\r\n$1\r\na\r\n:7\r\n",
+                                "*1\r\n*3\r\n:0\r\n:9000\r\n$1\r\na\r\n",
+                                "*1\r\n*3\r\n:0\r\n:9000\r\n*1\r\n$1\r\na\r\n",
+                                "*1\r\n*3\r\n:0\r\n:9000\r\n*2\r\n$1\r\na\r\n:0\r\n",
+                                "*1\r\n*3\r\n:0\r\n:9000\r\n*2\r\n$1\r\na\r\n:65536\r\n",
+                                "*1\r\n*3\r\n:0\r\n:9000\r\n*2\r\n:1\r\n:7\r\n" };
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
+        expect_reply(NULL, malformed[i], CRE_EREDIS_PROTOCOL);
+}
+
+/* ---- real nodes ---- */
+
+enum { DEADLINE_MS = 60000, MASTERS = 3, NODES = 5, SHARDS = 16 };
+
+static cre_loop *loop;
+static cre_cluster *cluster;
+static int connects, breaks, last_error, published, failed, received, joined, left, answered, next_number;
+static char cause[128];
+static uint64_t members;
+
+static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
+    char expected[16];
+    (void)context;
+    (void)topic;
+    if (!position.epoch) return;
+    snprintf(expected, sizeof expected, "%d", received++);
+    CHECK_EQ(payload.length, strlen(expected));
+    if (payload.length == strlen(expected)) CHECK_MEM(payload.data, expected, payload.length);
+}
+
+static void on_subscribed(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    (void)topic;
+    CHECK(position.epoch);
+}
+
+static void on_lost(void *context, cre_slice topic, cre_broker_position position) {
+    (void)context;
+    (void)topic;
+    (void)position;
+    TEST_FAIL("messages were lost");
+}
+
+static void on_published(void *context, uint64_t tag, int result, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)position;
+    published += result == 0;
+    failed += result != 0;
+}
+
+static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)payload;
+    (void)position;
+}
+
+static void on_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
+    (void)context;
+    (void)tag;
+    (void)position;
+    CHECK_EQ(result, 0);
+    answered++;
+}
+
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+    (void)context;
+    (void)shard;
+    connects += state == CRE_BROKER_CONNECTED;
+    breaks += state == CRE_BROKER_LOST;
+    if (state == CRE_BROKER_CONNECTED) return;
+    last_error = error;
+    snprintf(cause, sizeof cause, "%.*s", (int)text.length, (const char *)text.data);
+}
+
+static void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joins) {
+    (void)context;
+    (void)topic;
+    (void)member;
+    joined += joins;
+    left += !joins;
+}
+
+static void on_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
+    (void)context;
+    (void)tag;
+    CHECK_EQ(result, 0);
+    members = presence ? presence->count : 0;
+    answered++;
+}
+
+static const cre_broker_handlers handlers = {
+    .message = on_message,
+    .subscribed = on_subscribed,
+    .lost = on_lost,
+    .published = on_published,
+    .missed = on_missed,
+    .recovered = on_recovered,
+    .state = on_state,
+    .member = on_member,
+    .present = on_present,
+};
+
+static uint64_t milliseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void stop_loop(void *context, cre_timer *timer) {
+    (void)context;
+    cre_timer_stop(timer);
+    cre_loop_stop(loop);
+}
+
+static void turn(void) {
+    cre_timer *timer;
+    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
+    cre_loop_run(loop);
+}
+
+#define WAIT(condition)                                                                    \
+    do {                                                                                   \
+        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
+            if (milliseconds() > test_end) {                                               \
+                TEST_FAIL("%s did not become true", #condition);                           \
+                break;                                                                     \
+            }                                                                              \
+    } while (0)
+
+static uint16_t bus_ports[NODES];
+static process nodes[NODES]; /* three masters, a replica of the first one, and a master without slots */
+
+static bool node_says(int node, const char *wanted, const char *format, ...) {
+    char command[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    REQUIRE((size_t)vsnprintf(command, sizeof command, format, arguments) < sizeof command);
+    va_end(arguments);
+    return says(&nodes[node], "pw", command, wanted);
+}
+
+static void start_node(int node) {
+    process *it = &nodes[node];
+    char port[8], bus[8], file[32];
+    it->port = free_port();
+    bus_ports[node] = free_port();
+    snprintf(port, sizeof port, "%u", it->port);
+    snprintf(bus, sizeof bus, "%u", bus_ports[node]);
+    snprintf(file, sizeof file, "%d.conf", node);
+    it->pid = fork();
+    REQUIRE(it->pid >= 0);
+    if (it->pid) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--cluster-port", bus,
+           "--cluster-enabled", "yes", "--cluster-config-file", file, "--cluster-node-timeout", "500",
+           "--save", "", "--dir", redis_folder, "--logfile", "/dev/null", "--requirepass", "pw",
+           "--masterauth", "pw", "--repl-diskless-sync-delay", "0", (char *)NULL);
+    _exit(127);
+}
+
+static void copy_id(int node, char id[41]) {
+    REQUIRE(node_says(node, "the-end", "CLUSTER MYID\r\nECHO the-end"));
+    const char *at = strstr(said, "$40\r\n");
+    REQUIRE(at);
+    snprintf(id, 41, "%.40s", at + 5);
+}
+
+static void start_nodes(void) {
+    char id[41];
+    REQUIRE(cre_loop_create(&loop) == 0);
+    for (int i = 0; i < NODES; i++)
+        start_node(i);
+    for (int i = 0; i < NODES; i++) {
+        WAIT(node_says(i, "PONG", "PING"));
+        CHECK(node_says(i, "+OK\r\n+OK", "CLUSTER SET-CONFIG-EPOCH %d", i + 1));
+        if (i < MASTERS)
+            CHECK(node_says(i, "+OK\r\n+OK", "CLUSTER ADDSLOTSRANGE %d %d", i * CRE__SLOTS / MASTERS,
+                            (i + 1) * CRE__SLOTS / MASTERS - 1));
+    }
+    for (int i = 1; i < NODES; i++)
+        CHECK(node_says(0, "+OK\r\n+OK", "CLUSTER MEET 127.0.0.1 %u %u", nodes[i].port, bus_ports[i]));
+    for (int i = 0; i < NODES; i++) {
+        WAIT(node_says(i, "cluster_state:ok", "CLUSTER INFO"));
+        WAIT(node_says(i, "cluster_known_nodes:5", "CLUSTER INFO"));
+    }
+    copy_id(0, id);
+    WAIT(node_says(MASTERS, "+OK\r\n+OK", "CLUSTER REPLICATE %s", id));
+    WAIT(node_says(0, "state=online", "INFO replication"));
+    cre_loop_destroy(loop);
+}
+
+/* A topic that belongs to a master and was in no case before. */
+static char topic[16];
+static uint32_t slot;
+
+static void choose_topic(int master) {
+    static int last;
+    for (;;) {
+        snprintf(topic, sizeof topic, "topic%d", last++);
+        const uint32_t shard = cre_broker_shard(cre_cluster_broker(cluster), slice(topic));
+        slot = cre__slot_of_shard(shard, SHARDS);
+        if ((int)(slot * MASTERS / CRE__SLOTS) == master) return;
+    }
+}
+
+static const cre_broker_history kept = { .count = 10000, .seconds = 60 };
+
+static const char *user; /* NULL: the default user */
+
+static int try_start(const cre_cluster_server *servers, uint32_t count) {
+    const cre_broker_config broker = { .size = sizeof broker,
+                                       .shards = SHARDS,
+                                       .seed = SHARDS * milliseconds(),
+                                       .user = user,
+                                       .password = user ? "app" : "pw",
+                                       .max_backoff_ms = 200,
+                                       .presence_ms = 60000,
+                                       .kind = CRE_BROKER_REDIS_CLUSTER };
+    const cre_cluster_config config = { .size = sizeof config,
+                                        .broker = &broker,
+                                        .handlers = &handlers,
+                                        .servers = servers,
+                                        .server_count = count };
+    connects = breaks = last_error = published = failed = received = joined = left = answered = 0;
+    next_number = 0;
+    cause[0] = 0;
+    return cre_cluster_create(loop, &config, &cluster);
+}
+
+/* Connects by the addresses of some node, and subscribes to a topic that is at a master. */
+static void start(int seed, int master) {
+    if (!nodes[0].pid) start_nodes();
+    const cre_cluster_server servers[] = { { .host = "127.0.0.1", .port = free_port() },
+                                           { .host = "127.0.0.1", .port = nodes[seed].port },
+                                           { .host = "127.0.0.1", .port = free_port() } };
+    REQUIRE(cre_loop_create(&loop) == 0);
+    REQUIRE(try_start(servers, 3) == 0);
+    choose_topic(master);
+    cre_broker *broker = cre_cluster_broker(cluster);
+    CHECK_EQ(cre_broker_subscribe(broker, slice(topic), kept), 0);
+    CHECK_EQ(cre_broker_join(broker, slice(topic), slice("ann"), slice("Ann")), 0);
+    WAIT(connects == SHARDS && joined == 1);
+}
+
+static void finish(void) {
+    CHECK_EQ(failed, 0);
+    cre_cluster_destroy(cluster);
+    cre_loop_destroy(loop);
+}
+
+static void publish(int count) {
+    for (int i = 0; i < count; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", next_number++);
+        CHECK_EQ(cre_broker_publish(cre_cluster_broker(cluster), slice(topic), slice(text), kept, 1), 0);
+    }
+}
+
+static void publish_and_turn(void) {
+    publish(5);
+    turn();
+}
+
+static void ask_for_members(void) {
+    answered = 0;
+    CHECK_EQ(cre_broker_list_members(cre_cluster_broker(cluster), slice(topic), 10, 9), 0);
+    WAIT(answered == 1);
+    CHECK_EQ(members, 1);
+    CHECK(joined == 1 && left == 0);
+}
+
+static void check_history(void) {
+    answered = 0;
+    CHECK_EQ(
+        cre_broker_recover(cre_cluster_broker(cluster), slice(topic), kept, (cre_broker_position){ 0 }, 9),
+        0);
+    WAIT(answered == 1);
+}
+
+/* Moves the slot, keys and all, while messages are published. */
+static void move_slot(int from, int to) {
+    char ids[2][41], keys[2048], host[] = "127.0.0.1";
+    copy_id(from, ids[0]);
+    copy_id(to, ids[1]);
+    CHECK(node_says(to, "+OK\r\n+OK", "CLUSTER SETSLOT %u IMPORTING %s", slot, ids[0]));
+    CHECK(node_says(from, "+OK\r\n+OK", "CLUSTER SETSLOT %u MIGRATING %s", slot, ids[1]));
+    publish_and_turn();
+    for (;;) {
+        REQUIRE(node_says(from, "the-end", "CLUSTER GETKEYSINSLOT %u 20\r\nECHO the-end", slot));
+        keys[0] = 0;
+        for (char *line = strtok(said, "\r\n"); line && strcmp(line, "$7"); line = strtok(NULL, "\r\n"))
+            if (!strncmp(line, "sws:", 4)) strcat(strcat(keys, " "), line);
+        if (!keys[0]) break;
+        CHECK(node_says(from, "+OK\r\n+OK", "MIGRATE %s %u \"\" 0 5000 AUTH pw KEYS%s", host, nodes[to].port,
+                        keys));
+        publish_and_turn();
+    }
+    const int before = published;
+    for (const uint64_t end = milliseconds() + 120; milliseconds() < end;)
+        turn();
+    CHECK_EQ(published, before); /* they wait until all keys are in one place */
+    CHECK(node_says(to, "+OK\r\n+OK", "CLUSTER SETSLOT %u NODE %s", slot, ids[1]));
+    publish_and_turn();
+    CHECK(node_says(from, "+OK\r\n+OK", "CLUSTER SETSLOT %u NODE %s", slot, ids[1]));
+    publish_and_turn();
+}
+
+TEST(moved_slots) {
+    start(1, 2);
+    publish(100);
+    WAIT(received == 100 && published == 100);
+    move_slot(2, 1);
+    WAIT(received == next_number && published == next_number);
+    CHECK_EQ(breaks, 1);
+    ask_for_members();
+    check_history();
+    /* to a node that had none until now */
+    move_slot(1, 4);
+    WAIT(received == next_number && published == next_number);
+    CHECK_EQ(breaks, 2);
+    ask_for_members();
+    finish();
+}
+
+/* The migration is cancelled: what waited is published here. */
+TEST(a_cancelled_move) {
+    char id[41];
+    start(2, 1);
+    copy_id(0, id);
+    publish(10);
+    WAIT(published == 10);
+    CHECK(node_says(1, "+OK\r\n+OK", "CLUSTER SETSLOT %u MIGRATING %s", slot, id));
+    publish(10);
+    CHECK_EQ(cre_broker_join(cre_cluster_broker(cluster), slice(topic), slice("bob"), slice("Bob")), 0);
+    for (const uint64_t end = milliseconds() + 120; milliseconds() < end;)
+        turn();
+    CHECK_EQ(published, 10);
+    CHECK(node_says(1, "+OK\r\n+OK", "CLUSTER SETSLOT %u STABLE", slot));
+    WAIT(published == 20 && received == 20 && joined == 2);
+    CHECK_EQ(breaks, 0);
+    finish();
+}
+
+TEST(an_unserved_slot) {
+    start(1, 1);
+    publish(10);
+    WAIT(published == 10);
+    CHECK(node_says(1, "+OK\r\n+OK", "CLUSTER DELSLOTS %u", slot));
+    publish(10);
+    WAIT(breaks >= 1);
+    CHECK_EQ(published, 10);
+    CHECK(node_says(1, "+OK\r\n+OK", "CLUSTER ADDSLOTS %u", slot));
+    WAIT(published == 20 && received == 20);
+    finish();
+}
+
+/* The rights that docs/cluster.md names are enough. */
+TEST(a_user) {
+    if (!nodes[0].pid) start_nodes();
+    for (int i = 0; i < NODES; i++)
+        CHECK(
+            node_says(i, "+OK\r\n+OK",
+                      "ACL SETUSER app on >app ~sws:* &sws:* -@all +cluster|slots +ssubscribe +sunsubscribe "
+                      "+spublish +hello +script|load +evalsha +hget +hmget +hset +hincrby +hlen +hdel +xadd "
+                      "+xrange +zadd +zrem +zcard +zcount +zrange +zrangebyscore +exists +del +expire "
+                      "+time"));
+    user = "app";
+    start(1, 2);
+    publish(10);
+    WAIT(received == 10 && published == 10);
+    check_history();
+    ask_for_members();
+    cre_broker_unsubscribe(cre_cluster_broker(cluster), slice(topic));
+    cre_broker_leave(cre_cluster_broker(cluster), slice(topic), slice("ann"));
+    WAIT(left == 1);
+    CHECK_EQ(breaks, 0);
+    finish();
+    user = NULL;
+}
+
+/* What the replica has is there after the fail-over, and what is published meanwhile waits for it. */
+TEST(a_master_is_killed) {
+    start(2, 0);
+    publish(100);
+    WAIT(received == 100 && published == 100);
+    WAIT(node_says(0, ":1", "WAIT 1 100"));
+    stop(&nodes[0]);
+    nodes[0].pid = 0;
+    publish(100);
+    WAIT(received == 200 && published == 200);
+    CHECK(node_says(MASTERS, "master", "ROLE"));
+    ask_for_members();
+    finish();
+}
+
+TEST(a_server_without_cluster) {
+    redis_start(false);
+    REQUIRE(cre_loop_create(&loop) == 0);
+    const cre_cluster_server server = { .host = redis_host };
+    REQUIRE(try_start(&server, 1) == 0);
+    WAIT(last_error == CRE_EBROKER_NO_CLUSTER || last_error == CRE_EBROKER_REFUSED);
+    cre_cluster_destroy(cluster);
+    CHECK_EQ(try_start(&server, 0), CRE_EINVALID);
+    cre_loop_destroy(loop);
+    redis_kill();
+}
+
+int main(int argc, char **argv) {
+    const int result = redis_test_main(argc, argv);
+    for (int i = 0; i < NODES; i++)
+        if (nodes[i].pid) stop(&nodes[i]);
+    return result;
+}

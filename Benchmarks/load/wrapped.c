@@ -1,6 +1,6 @@
-// A server with a protocol of its own inside WebSocket messages: a client sends a first message and is open with
-// the reply, each payload is published between two fixed texts, and arrives anywhere in a message, perhaps
-// together with others.
+// A server with a protocol of its own inside WebSocket messages: a client sends a first message and is open
+// with the reply, each payload is published between two fixed texts, and arrives anywhere in a message,
+// perhaps together with others.
 #include <stdlib.h>
 #include <string.h>
 

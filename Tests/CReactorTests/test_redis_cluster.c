@@ -117,6 +117,7 @@ static cre_cluster *cluster;
 static int connects, breaks, last_error, published, failed, received, joined, left, answered, next_number;
 static char cause[128];
 static uint64_t members;
+static int sum; /* of what was added to the value */
 
 static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
     char expected[16];
@@ -190,6 +191,16 @@ static void on_present(void *context, uint64_t tag, int result, const cre_broker
     answered++;
 }
 
+static int value_result;
+
+static void on_value(void *context, uint64_t tag, int result, cre_slice value) {
+    (void)context;
+    (void)tag;
+    answered++;
+    value_result = result;
+    if (result == 1) CHECK(value.length == 1 && value.data[0] == (uint8_t)('0' + sum));
+}
+
 static const cre_broker_handlers handlers = {
     .message = on_message,
     .subscribed = on_subscribed,
@@ -200,6 +211,7 @@ static const cre_broker_handlers handlers = {
     .state = on_state,
     .member = on_member,
     .present = on_present,
+    .value = on_value,
 };
 
 static uint64_t milliseconds(void) {
@@ -371,6 +383,17 @@ static void ask_for_members(void) {
     CHECK(joined == 1 && left == 0);
 }
 
+/* A value whose key is in the slot, too. Returns CRE_EBROKER_UNAVAILABLE while the slot is moved. */
+static int try_add(void) {
+    const cre_value_operation operation = { .kind = CRE_VALUE_ADD, .key = slice(topic), .amount = 1 };
+    answered = 0;
+    sum++;
+    value_result = cre_broker_apply(cre_cluster_broker(cluster), &operation, 9);
+    if (value_result == 0) WAIT(answered == 1);
+    if (value_result != 1) sum--;
+    return value_result;
+}
+
 static void check_history(void) {
     answered = 0;
     CHECK_EQ(
@@ -401,6 +424,7 @@ static void move_slot(int from, int to) {
     for (const uint64_t end = milliseconds() + 120; milliseconds() < end;)
         turn();
     CHECK_EQ(published, before); /* they wait until all keys are in one place */
+    CHECK_EQ(try_add(), CRE_EBROKER_UNAVAILABLE);
     CHECK(node_says(to, "+OK\r\n+OK", "CLUSTER SETSLOT %u NODE %s", slot, ids[1]));
     publish_and_turn();
     CHECK(node_says(from, "+OK\r\n+OK", "CLUSTER SETSLOT %u NODE %s", slot, ids[1]));
@@ -411,15 +435,18 @@ TEST(moved_slots) {
     start(1, 2);
     publish(100);
     WAIT(received == 100 && published == 100);
+    CHECK_EQ(try_add(), 1);
     move_slot(2, 1);
     WAIT(received == next_number && published == next_number);
     CHECK_EQ(breaks, 1);
+    CHECK_EQ(try_add(), 1);
     ask_for_members();
     check_history();
     /* to a node that had none until now */
     move_slot(1, 4);
     WAIT(received == next_number && published == next_number);
     CHECK_EQ(breaks, 2);
+    CHECK_EQ(try_add(), 1);
     ask_for_members();
     finish();
 }

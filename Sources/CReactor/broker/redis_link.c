@@ -267,6 +267,7 @@ const cre__broker_kind cre__broker_redis_cluster = {
     .members = cre__redis_cluster_members,
     .sweep = cre__redis_sweep,
     .list_members = cre__redis_list_members,
+    .apply = cre__redis_apply,
 };
 
 const cre__broker_kind cre__broker_redis = {

@@ -35,6 +35,7 @@ static int read_error(cre_broker *broker, uint32_t shard, const cre_redis_value 
         cre__redis_load(broker, shard, CRE__SCRIPT_VALUE);
         return CRE_EBROKER_UNAVAILABLE;
     }
+    if (cre__redis_slot_refused(broker, shard, error)) return CRE_EBROKER_UNAVAILABLE;
     if (cre__error_is(error, "READONLY")) { /* a replica since a moment ago: look for the master again */
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, error->text);
         return CRE_EBROKER_UNAVAILABLE;
@@ -68,6 +69,7 @@ bool cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operat
     static const char *const kinds[] = { "get", "set", "remove", "add" }, *const conditions[] = { "",
                                                                                                   "absent",
                                                                                                   "equal" };
+    if (cre__redis(broker, shard)->moving) return false;
     operation_request *next = cre__malloc(sizeof *next);
     if (!next) return false;
     *next =

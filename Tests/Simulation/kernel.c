@@ -16,7 +16,7 @@
 
 #include "machine.h"
 
-enum { FIRST = 1000, FILES = 512, MOST_MAPPED = 8 << 20, SPILLS = 64, SPILL_ROOM = 512 << 10 };
+enum { FIRST = 1000, FILES = 512, MOST_MAPPED = 12 << 20, SPILLS = 64, SPILL_ROOM = 512 << 10 };
 
 typedef enum file_kind { FILE_FREE, FILE_MEMORY, FILE_EVENT, FILE_SOCKET } file_kind;
 

@@ -1,114 +1,18 @@
-/* Shards of a Redis Cluster: slots and questions for nodes, a broker without I/O, then real nodes, between
- * which slots are moved, and of which one is killed. */
+/* Shards of a Redis Cluster, with real nodes, between which slots are moved, and of which one is killed. */
 #include <creactor/cluster.h>
 #include <creactor/error.h>
 #include <stdarg.h>
 #include <time.h>
 
 #include "broker/redis_slots.h"
-#include "cluster/inquiry.h"
 #include "redis_processes.h"
+#ifdef CRE_HAVE_TLS
+#include "tls_net.h"
+#endif
 
 static cre_slice slice(const char *string) {
     return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
-
-/* ---- slots ---- */
-
-TEST(slots) {
-    CHECK_EQ(cre__slot_of(slice("foo")), 12182); /* as CLUSTER KEYSLOT says */
-    CHECK_EQ(cre__slot_of(slice("")), 0);
-    for (uint32_t shards = 1; shards <= CRE_BROKER_MAX_SHARDS; shards++) {
-        uint32_t tags[CRE_BROKER_MAX_SHARDS];
-        cre__slot_tags(tags, shards);
-        for (uint32_t i = 0; i < shards; i++) {
-            char digits[16];
-            snprintf(digits, sizeof digits, "%u", tags[i]);
-            CHECK(strlen(digits) <= 6); /* for which a key has room */
-            CHECK_EQ(cre__slot_of(slice(digits)), cre__slot_of_shard(i, shards));
-            CHECK(cre__slot_of_shard(i, shards) * shards / CRE__SLOTS == i);
-        }
-    }
-}
-
-/* ---- questions ---- */
-
-static char named[256];
-
-static void on_node(void *context, const char *host, uint16_t port) {
-    CHECK(context == &named);
-    const size_t used = strlen(named);
-    snprintf(named + used, sizeof named - used, "%s:%u ", host, port);
-}
-
-/* What comes of a reply that arrives in two pieces. */
-static int reply(cre__inquiry *inquiry, const char *password, const char *bytes, size_t split) {
-    named[0] = 0;
-    REQUIRE(cre__inquiry_begin_slot(inquiry, 5461, NULL, password, on_node, &named) == 0);
-    const uint8_t *data = (const uint8_t *)bytes;
-    int result = cre__inquiry_received(inquiry, data, split);
-    if (!result) result = cre__inquiry_received(inquiry, data + split, strlen(bytes) - split);
-    cre__inquiry_end(inquiry);
-    return result;
-}
-
-static void expect_reply(const char *password, const char *bytes, int expected) {
-    cre__inquiry inquiry;
-    for (size_t split = 0; split <= strlen(bytes); split++)
-        CHECK_EQ(reply(&inquiry, password, bytes, split), expected);
-}
-
-#define RANGE \
-    "*4\r\n:0\r\n:5460\r\n*3\r\n$1\r\na\r\n:7000\r\n$2\r\nid\r\n*3\r\n$1\r\nb\r\n:7001\r\n$2\r\nid\r\n"
-#define WANTED \
-    "*4\r\n:5461\r\n:5461\r\n*4\r\n$1\r\nc\r\n:7002\r\n$2\r\nid\r\n*2\r\n$8\r\nhostname\r\n$1\r\nx\r\n"
-#define REPLICA "*3\r\n$1\r\nd\r\n:7003\r\n$2\r\nid\r\n"
-
-TEST(questions) {
-    cre__inquiry inquiry;
-    const char *ask =
-        "*3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$2\r\npw\r\n*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
-    REQUIRE(cre__inquiry_begin_slot(&inquiry, 7, NULL, "pw", on_node, NULL) == 0);
-    CHECK_EQ(cre__inquiry_output(&inquiry).length, strlen(ask));
-    CHECK_MEM(cre__inquiry_output(&inquiry).data, ask, strlen(ask));
-    cre__inquiry_end(&inquiry);
-    const char *found = "+OK\r\n*2\r\n" RANGE WANTED REPLICA;
-    expect_reply("pw", found, 1);
-    CHECK_EQ(reply(&inquiry, "pw", found, 20), 1);
-    CHECK_STR(inquiry.host, "c");
-    CHECK_EQ(inquiry.port, 7002);
-    CHECK_STR(named, "a:7000 b:7001 c:7002 d:7003 ");
-    /* a node that does not know its own host */
-    const char *unknown[] = { "*-1\r\n", "$0\r\n\r\n", "$1\r\n?\r\n", "_\r\n" };
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-        char bytes[128];
-        snprintf(bytes, sizeof bytes, "*1\r\n*3\r\n:5000\r\n:6000\r\n*3\r\n%s:7000\r\n$1\r\ni\r\n",
-                 unknown[i]);
-        expect_reply(NULL, bytes, 1);
-        CHECK_EQ(reply(&inquiry, NULL, bytes, 1), 1);
-        CHECK_STR(inquiry.host, "");
-        CHECK_EQ(inquiry.port, 7000);
-        CHECK_STR(named, "");
-    }
-    expect_reply(NULL, "*0\r\n", CRE_EBROKER_NO_NODE);
-    expect_reply(NULL, "*1\r\n" RANGE, CRE_EBROKER_NO_NODE);
-    expect_reply(NULL, "-ERR This instance has cluster support disabled\r\n", CRE_EBROKER_NO_CLUSTER);
-    expect_reply("pw", "-WRONGPASS invalid\r\n", CRE_EBROKER_REFUSED);
-    const char *malformed[] = { "+OK\r\n",
-                                "*1\r\n:7\r\n",
-                                "*1\r\n*2\r\n:0\r\n:9000\r\n",
-                                "*1\r\n*3\r\n:0\r\n$1\r\n9\r\n*2\r\n$1\r\na\r\n:7\r\n",
-                                "*1\r\n*3\r\n*1\r\n:0\r\n:9000\r\n*2\r\n$1\r\na\r\n:7\r\n",
-                                "*1\r\n*3\r\n:0\r\n:9000\r\n$1\r\na\r\n",
-                                "*1\r\n*3\r\n:0\r\n:9000\r\n*1\r\n$1\r\na\r\n",
-                                "*1\r\n*3\r\n:0\r\n:9000\r\n*2\r\n$1\r\na\r\n:0\r\n",
-                                "*1\r\n*3\r\n:0\r\n:9000\r\n*2\r\n$1\r\na\r\n:65536\r\n",
-                                "*1\r\n*3\r\n:0\r\n:9000\r\n*2\r\n:1\r\n:7\r\n" };
-    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
-        expect_reply(NULL, malformed[i], CRE_EREDIS_PROTOCOL);
-}
-
-/* ---- real nodes ---- */
 
 enum { DEADLINE_MS = 60000, MASTERS = 3, NODES = 5, SHARDS = 16 };
 
@@ -253,6 +157,15 @@ static bool node_says(int node, const char *wanted, const char *format, ...) {
     return says(&nodes[node], "pw", command, wanted);
 }
 
+/* Whether a server that was started answers, or has ended, as without a port that another program has taken.
+ */
+static bool answers(const process *it) {
+    for (;; usleep(5000)) {
+        if (says(it, "pw", "PING", "PONG")) return true;
+        if (waitpid(it->pid, NULL, WNOHANG) == it->pid) return false;
+    }
+}
+
 static void start_node(int node) {
     process *it = &nodes[node];
     char port[8], bus[8], file[32];
@@ -265,27 +178,86 @@ static void start_node(int node) {
     REQUIRE(it->pid >= 0);
     if (it->pid) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--cluster-port", bus,
+    execlp(redis_program(), redis_program(), "--bind", "127.0.0.1", "--port", port, "--cluster-port", bus,
            "--cluster-enabled", "yes", "--cluster-config-file", file, "--cluster-node-timeout", "500",
            "--save", "", "--dir", redis_folder, "--logfile", "/dev/null", "--requirepass", "pw",
            "--masterauth", "pw", "--repl-diskless-sync-delay", "0", (char *)NULL);
     _exit(127);
 }
 
+#ifdef CRE_HAVE_TLS
+
+static process secure_node;
+static uint16_t secure_port; /* 0: this redis-server has no TLS */
+
+static void write_file(const char *name, const char *bytes) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", redis_folder, name);
+    FILE *file = fopen(path, "w");
+    REQUIRE(file && fputs(bytes, file) >= 0 && fclose(file) == 0);
+}
+
+/* A cluster of one node, which does not know its host. With TLS it names the port of TLS. */
+static void start_secure_node(void) {
+    process *it = &secure_node;
+    char port[8], secure[8], bus[8];
+    it->port = free_port();
+    secure_port = free_port();
+    snprintf(port, sizeof port, "%u", it->port);
+    snprintf(secure, sizeof secure, "%u", secure_port);
+    snprintf(bus, sizeof bus, "%u", free_port());
+    write_file("secure.conf", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa :0@0 myself,master - 0 0 1 connected "
+                              "0-16383\nvars currentEpoch 1 lastVoteEpoch 0\n");
+    write_file("chain.pem", server.chain_pem);
+    write_file("key.pem", server.key_pem);
+    write_file("authority.pem", authority.chain_pem);
+    it->pid = fork();
+    REQUIRE(it->pid >= 0);
+    if (it->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        REQUIRE(chdir(redis_folder) == 0);
+        execlp(redis_program(), redis_program(), "--bind", "127.0.0.1", "--port", port, "--tls-port", secure,
+               "--tls-cert-file", "chain.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file",
+               "authority.pem", "--tls-auth-clients", "no", "--tls-cluster", "yes", "--cluster-port", bus,
+               "--cluster-enabled", "yes", "--cluster-config-file", "secure.conf", "--save", "", "--logfile",
+               "/dev/null", "--requirepass", "pw", (char *)NULL);
+        _exit(127);
+    }
+}
+
+static void await_secure_node(void) {
+    for (int i = 0; i < 5; i++) {
+        if (answers(&secure_node)) return;
+        start_secure_node();
+    }
+    stop(&secure_node);
+    secure_port = 0;
+}
+
+#endif
+
 static void copy_id(int node, char id[41]) {
-    REQUIRE(node_says(node, "the-end", "CLUSTER MYID\r\nECHO the-end"));
+    REQUIRE(node_says(node, "$40", "CLUSTER MYID"));
     const char *at = strstr(said, "$40\r\n");
     REQUIRE(at);
     snprintf(id, 41, "%.40s", at + 5);
 }
 
 static void start_nodes(void) {
+    static bool has_started;
     char id[41];
+    if (has_started) return;
+    has_started = true;
     REQUIRE(cre_loop_create(&loop) == 0);
     for (int i = 0; i < NODES; i++)
         start_node(i);
+#ifdef CRE_HAVE_TLS
+    start_secure_node();
+    await_secure_node();
+#endif
     for (int i = 0; i < NODES; i++) {
-        WAIT(node_says(i, "PONG", "PING"));
+        while (!answers(&nodes[i]))
+            start_node(i);
         CHECK(node_says(i, "+OK\r\n+OK", "CLUSTER SET-CONFIG-EPOCH %d", i + 1));
         if (i < MASTERS)
             CHECK(node_says(i, "+OK\r\n+OK", "CLUSTER ADDSLOTSRANGE %d %d", i * CRE__SLOTS / MASTERS,
@@ -320,6 +292,7 @@ static void choose_topic(int master) {
 static const cre_broker_history kept = { .count = 10000, .seconds = 60 };
 
 static const char *user; /* NULL: the default user */
+static cre_tls_client *tls;
 
 static int try_start(const cre_cluster_server *servers, uint32_t count) {
     const cre_broker_config broker = { .size = sizeof broker,
@@ -334,7 +307,8 @@ static int try_start(const cre_cluster_server *servers, uint32_t count) {
                                         .broker = &broker,
                                         .handlers = &handlers,
                                         .servers = servers,
-                                        .server_count = count };
+                                        .server_count = count,
+                                        .tls = tls };
     connects = breaks = last_error = published = failed = received = joined = left = answered = 0;
     next_number = 0;
     cause[0] = 0;
@@ -343,7 +317,7 @@ static int try_start(const cre_cluster_server *servers, uint32_t count) {
 
 /* Connects by the addresses of some node, and subscribes to a topic that is at a master. */
 static void start(int seed, int master) {
-    if (!nodes[0].pid) start_nodes();
+    start_nodes();
     const cre_cluster_server servers[] = { { .host = "127.0.0.1", .port = free_port() },
                                            { .host = "127.0.0.1", .port = nodes[seed].port },
                                            { .host = "127.0.0.1", .port = free_port() } };
@@ -411,7 +385,7 @@ static void move_slot(int from, int to) {
     CHECK(node_says(from, "+OK\r\n+OK", "CLUSTER SETSLOT %u MIGRATING %s", slot, ids[1]));
     publish_and_turn();
     for (;;) {
-        REQUIRE(node_says(from, "the-end", "CLUSTER GETKEYSINSLOT %u 20\r\nECHO the-end", slot));
+        REQUIRE(node_says(from, "*", "CLUSTER GETKEYSINSLOT %u 20", slot));
         keys[0] = 0;
         for (char *line = strtok(said, "\r\n"); line && strcmp(line, "$7"); line = strtok(NULL, "\r\n"))
             if (!strncmp(line, "sws:", 4)) strcat(strcat(keys, " "), line);
@@ -485,7 +459,7 @@ TEST(an_unserved_slot) {
 
 /* The rights that docs/cluster.md names are enough. */
 TEST(a_user) {
-    if (!nodes[0].pid) start_nodes();
+    start_nodes();
     for (int i = 0; i < NODES; i++)
         CHECK(
             node_says(i, "+OK\r\n+OK",
@@ -522,17 +496,63 @@ TEST(a_master_is_killed) {
     finish();
 }
 
+TEST(a_wrong_user) {
+    start_nodes();
+    const cre_cluster_server address = { .host = "127.0.0.1", .port = nodes[1].port };
+    REQUIRE(cre_loop_create(&loop) == 0);
+    user = "nobody";
+    REQUIRE(try_start(&address, 1) == 0);
+    user = NULL;
+    WAIT(last_error == CRE_EBROKER_REFUSED);
+    CHECK(strstr(cause, "WRONGPASS"));
+    CHECK_EQ(connects, 0);
+    cre_cluster_destroy(cluster);
+    cre_loop_destroy(loop);
+}
+
 TEST(a_server_without_cluster) {
     redis_start(false);
     REQUIRE(cre_loop_create(&loop) == 0);
-    const cre_cluster_server server = { .host = redis_host };
-    REQUIRE(try_start(&server, 1) == 0);
-    WAIT(last_error == CRE_EBROKER_NO_CLUSTER || last_error == CRE_EBROKER_REFUSED);
+    const cre_cluster_server address = { .host = redis_host };
+    REQUIRE(try_start(&address, 1) == 0);
+    WAIT(last_error == CRE_EBROKER_NO_CLUSTER);
     cre_cluster_destroy(cluster);
-    CHECK_EQ(try_start(&server, 0), CRE_EINVALID);
+    CHECK_EQ(try_start(&address, 0), CRE_EINVALID);
     cre_loop_destroy(loop);
     redis_kill();
 }
+
+#ifdef CRE_HAVE_TLS
+
+TEST(secure_nodes) {
+    start_nodes();
+    if (!secure_port) {
+        printf("skipped: this redis-server has no TLS\n");
+        return;
+    }
+    const cre_tls_client_config trust = { .size = sizeof trust,
+                                          .authorities = in_memory(authority.chain_pem) };
+    char why[CRE_TLS_MESSAGE];
+    REQUIRE(cre_tls_client_create(&trust, &tls, why) == 0);
+    REQUIRE(cre_loop_create(&loop) == 0);
+    WAIT(says(&secure_node, "pw", "CLUSTER INFO", "cluster_state:ok"));
+    cre_cluster_server address = {
+        .host = "127.0.0.1", .port = secure_port, .secure = 1, .tls_name = "localhost"
+    };
+    REQUIRE(try_start(&address, 1) == 0);
+    WAIT(connects == SHARDS);
+    cre_cluster_destroy(cluster);
+    address.tls_name = NULL; /* the certificate has not the host of the node */
+    REQUIRE(try_start(&address, 1) == 0);
+    WAIT(last_error == CRE_ETLS);
+    cre_cluster_destroy(cluster);
+    cre_loop_destroy(loop);
+    cre_tls_client_release(tls);
+    tls = NULL;
+    stop(&secure_node);
+}
+
+#endif
 
 int main(int argc, char **argv) {
     const int result = redis_test_main(argc, argv);

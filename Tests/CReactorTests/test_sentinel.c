@@ -127,6 +127,7 @@ static cre_cluster *cluster;
 static int connects, breaks, last_error, published, failed, received, lost;
 static int next_number;
 static bool may_lose;
+static char cause[128];
 static uint64_t epoch;
 
 static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
@@ -179,10 +180,11 @@ static void on_recovered(void *context, uint64_t tag, int result, cre_broker_pos
 static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
     (void)context;
     (void)shard;
-    (void)text;
     connects += state == CRE_BROKER_CONNECTED;
     breaks += state == CRE_BROKER_LOST;
-    if (state == CRE_BROKER_LOST) last_error = error;
+    if (state == CRE_BROKER_CONNECTED) return;
+    last_error = error;
+    snprintf(cause, sizeof cause, "%.*s", (int)text.length, (const char *)text.data);
 }
 
 static const cre_broker_handlers handlers = {
@@ -266,10 +268,12 @@ TEST(the_master_is_killed) {
     /* It wants a password, and knows nothing of the other name. */
     REQUIRE(try_start(&sentinels) == 0);
     WAIT(last_error == CRE_EBROKER_REFUSED);
+    CHECK(strstr(cause, "NOAUTH"));
     cre_cluster_destroy(cluster);
     sentinels.password = "sentinel";
     REQUIRE(try_start(&sentinels) == 0);
     WAIT(last_error == CRE_EBROKER_NO_MASTER);
+    CHECK_STR(cause, "");
     cre_cluster_destroy(cluster);
     sentinels.masters = names;
     REQUIRE(try_start(&sentinels) == 0);

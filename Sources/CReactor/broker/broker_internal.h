@@ -5,6 +5,7 @@
 #include <creactor/broker.h>
 #include <string.h>
 
+#include "broker/link.h"
 #include "core/shard.h"
 
 enum { CRE__MAX_PREFIX = 32 };
@@ -203,8 +204,6 @@ static inline cre_slice cre__topic_name(const cre__broker_topic *topic) {
 }
 
 /* ---- link.c ---- */
-/* Has the connection ended because of `error` as soon as its session may be freed. */
-void cre__link_fail(cre_broker *broker, uint32_t shard, int error, cre_slice text);
 /* The server has accepted the broker: topics are subscribed, and their gaps are filled. */
 void cre__link_resume(cre_broker *broker, uint32_t shard, uint64_t now);
 void cre__link_ready(cre_broker *broker, uint32_t shard);

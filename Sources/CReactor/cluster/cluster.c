@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/link.h"
 #include "broker/redis_slots.h"
 #include "cluster/inquiry.h"
 #include "core/config.h"
@@ -175,10 +176,14 @@ static void failed(server *to, int error) {
     cre_cluster *cluster = to->cluster;
     cre__inquiry_end(&to->inquiry);
     next_address(to);
-    if (to->stage != SERVING && ++to->asked < to->count)
+    if (to->stage != SERVING && ++to->asked < to->count) {
         start(to, ASKING);
-    else
-        cre_broker_closed(cluster->broker, shard_of(to), error, cre_loop_now(cluster->loop));
+        return;
+    }
+    if (error == CRE_EBROKER_REFUSED)
+        cre__link_fail(cluster->broker, shard_of(to), error,
+                       (cre_slice){ (const uint8_t *)to->inquiry.refusal, strlen(to->inquiry.refusal) });
+    cre_broker_closed(cluster->broker, shard_of(to), error, cre_loop_now(cluster->loop));
 }
 
 static void abort_client(server *to) {

@@ -1,6 +1,7 @@
 #include "cluster/inquiry.h"
 
 #include <creactor/error.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The role of a master comes with the list of its replicas, each range of slots with its nodes. */
@@ -131,11 +132,13 @@ static int read_slots(cre__inquiry *inquiry, const cre_redis_value *value) {
     return result;
 }
 
-static int read_error(const cre__inquiry *inquiry, cre_slice error) {
+static int read_error(cre__inquiry *inquiry, cre_slice error) {
     static const char disabled[] = "ERR This instance has cluster support disabled";
     const size_t length = sizeof disabled - 1;
     const bool is_disabled = error.length >= length && !memcmp(error.data, disabled, length);
-    return inquiry->question == CRE__ASKS_SLOT && is_disabled ? CRE_EBROKER_NO_CLUSTER : CRE_EBROKER_REFUSED;
+    if (inquiry->question == CRE__ASKS_SLOT && is_disabled) return CRE_EBROKER_NO_CLUSTER;
+    snprintf(inquiry->refusal, sizeof inquiry->refusal, "%.*s", (int)error.length, (const char *)error.data);
+    return CRE_EBROKER_REFUSED;
 }
 
 int cre__inquiry_received(cre__inquiry *inquiry, const uint8_t *data, size_t length) {

@@ -18,6 +18,7 @@ typedef struct cre__inquiry {
     uint16_t port;
     uint16_t slot;
     cre__question question;
+    char refusal[128]; /* what the server said in place of an answer; empty: nothing */
     /* Called for each node with a host while a reply about a slot is read. */
     void (*node)(void *context, const char *host, uint16_t port);
     void *context;

@@ -91,25 +91,40 @@ extension ServerContext {
 
 /// Reports connections with the broker, and the cause of a lost one once.
 private final class GatewayLog: Sendable {
-    private let broker: String
-    private let shards: Int
-    /// The causes of lost connections, by shard.
-    private let causes = Lock([Int: String]())
-
-    init(_ cluster: Cluster) {
-        broker = cluster.broker.rawValue
-        shards = cluster.shardCount
+    private struct State {
+        /// The causes of lost connections, by shard.
+        var causes: [Int: String] = [:]
+        var connected: Set<Int> = []
     }
 
+    private let cluster: Cluster
+    private let state = Lock(State())
+
+    init(_ cluster: Cluster) { self.cluster = cluster }
+
     func changed(_ shard: Int, isConnected: Bool, _ cause: String) {
-        let server = shards == 1 ? broker : "shard \(shard) of \(broker)"
-        let before = causes.withLock { causes in
-            defer { causes[shard] = isConnected ? nil : cause }
-            return causes[shard]
+        let (before, after) = state.withLock { state in
+            let before = state
+            state.causes[shard] = isConnected ? nil : cause
+            if isConnected { state.connected.insert(shard) } else { state.connected.remove(shard) }
+            return (before, state)
         }
+        let broker = cluster.broker.rawValue
+        let shards = cluster.shardCount
+        if cluster.broker == .redisCluster {
+            // Its shards are connected and lost together.
+            if after.connected.count == shards {
+                Log.notice("the cluster is connected with all \(shards) shards of \(broker)")
+            } else if !isConnected, !before.causes.values.contains(cause) {
+                let lost = "\(after.causes.count) of \(shards) shards of \(broker)"
+                Log.warning("the cluster is not connected with \(lost): \(cause); trying again")
+            }
+            return
+        }
+        let server = shards == 1 ? broker : "shard \(shard) of \(broker)"
         if isConnected {
             Log.notice("the cluster is connected with \(server)")
-        } else if before != cause {
+        } else if before.causes[shard] != cause {
             Log.warning("the cluster is not connected with \(server): \(cause); trying again")
         }
     }

@@ -185,11 +185,23 @@ extension ProcessTests {
                     for number in 0..<50 { try publish("\(number)", to: "kept:b", by: clients[0]) }
                     for number in 0..<50 { #expect(try clients[1].receiveText() == "\(number)") }
                     try Wait.until("all shards") {
-                        (0..<16).allSatisfy {
-                            one.log.contains("the cluster is connected with shard \($0) of Redis Cluster")
-                        }
+                        one.log.contains("the cluster is connected with all 16 shards of Redis Cluster")
                     }
                 }
+            }
+        }
+
+        /// The log names the cause once for all shards, and not the password.
+        @Test func aNodeThatRefusesIsReported() throws {
+            let cluster = try RedisClusterProcess()
+            let configure: (inout Configuration) -> Void = {
+                $0.cluster = cluster.url.replacing(":pw@", with: ":badsecret@")
+            }
+            try ServerProcess.run(.broadcast, .process, configure) { server in
+                try Wait.until("the cause") { server.log.contains("WRONGPASS") }
+                #expect(server.log.contains("shards of Redis Cluster: WRONGPASS"))
+                #expect(server.log.split(separator: "WRONGPASS").count == 2)
+                #expect(!server.log.contains("badsecret"))
             }
         }
 

@@ -11,7 +11,6 @@ final class RedisClusterProcess {
 
     init() throws {
         folder = try Folder()
-        port = try SentinelProcess.freePort()
         // As the node writes it, so that nobody has to give it its slots.
         let id = String(repeating: "a", count: 40)
         let nodes = """
@@ -20,11 +19,28 @@ final class RedisClusterProcess {
 
             """
         try nodes.write(toFile: folder.file("nodes.conf"), atomically: true, encoding: .utf8)
-        let busPort = try SentinelProcess.freePort()
-        pid = try RedisProcess.spawn([
-            "--bind", "127.0.0.1", "--port", "\(port)", "--cluster-enabled", "yes", "--cluster-port", "\(busPort)",
-            "--requirepass", "pw", "--save", "", "--dir", folder.path, "--logfile", folder.file("log"),
-        ])
+        (port, pid) = try RedisClusterProcess.start(folder)
+    }
+
+    /// Another program may come first for a port, so there are several attempts.
+    private static func start(_ folder: Folder) throws -> (port: Int, pid: Int32) {
+        for attempt in 1... {
+            let (port, busPort) = try (SentinelProcess.freePort(), SentinelProcess.freePort())
+            let log = folder.file("log\(attempt)")
+            let pid = try RedisProcess.spawn([
+                "--bind", "127.0.0.1", "--port", "\(port)", "--cluster-enabled", "yes", "--cluster-port", "\(busPort)",
+                "--requirepass", "pw", "--save", "", "--dir", folder.path, "--logfile", log,
+            ])
+            var isRunning = true
+            try Wait.until("a node") {
+                isRunning = waitpid(pid, nil, WNOHANG) == 0
+                let text = try? String(contentsOfFile: log, encoding: .utf8)
+                return !isRunning || text?.contains("Ready to accept connections") == true
+            }
+            if isRunning { return (port, pid) }
+            guard attempt < 5 else { break }
+        }
+        throw SystemError("starting a node of a Redis Cluster", EADDRINUSE)
     }
 
     deinit {

@@ -25,7 +25,7 @@ typedef struct machine {
     int losses, refusals; /* of connections; of the server, without one */
     char text[256];       /* the cause of the last of them */
     /* changes of members as "+topic/id=info " and "-topic/id=info ", and the last answer */
-    char changes[4096];
+    char changes[1 << 16];
     int answers, answer;
     cre_broker_presence presence; /* without its members... */
     char members[4096];           /* ...which are here as "id=info " */

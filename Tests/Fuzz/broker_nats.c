@@ -1,10 +1,10 @@
 /*
  * A broker and whatever a server of NATS may send. It must not crash, must not call back for what it was not
- * asked, must deliver in the order of sequences, and must end each recovery once, at the latest with its
- * connection, and each publication at most once.
+ * asked, must deliver in the order of sequences, and must end each recovery and list once, at the latest with
+ * its connection, and each publication at most once.
  *
- * Input: whether the server greets properly before it sends the input (bit 0) and the number of publications,
- * size of the pieces, the input of the connection.
+ * Input: whether the server greets properly before it sends the input (bit 0), the number of publications,
+ * and whether there are members (bit 4); size of the pieces, the input of the connection.
  */
 #include <creactor/broker.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static const cre_broker_history kept = { .count = 100, .seconds = 60 };
 typedef struct caller {
     cre_broker *broker;
     bool wants, connected, unsubscribes;
-    int asked, published, recovered;
+    int asked, published, recovered, listed, answered;
     cre_broker_position last;
 } caller;
 
@@ -114,6 +114,33 @@ static void on_server(void *context, uint32_t shard, cre_slice host, uint16_t po
     touch(host);
 }
 
+static void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joined) {
+    (void)context;
+    (void)joined;
+    REQUIRE(topic.length && member->id.length && member->info.length <= CRE_BROKER_MAX_MEMBER_INFO);
+    touch(topic);
+    touch(member->id);
+    touch(member->info);
+}
+
+static void on_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
+    REQUIRE(tag == 8 && (result == 0) == (presence != NULL));
+    ((caller *)context)->answered++;
+    for (size_t i = 0; presence && i < presence->listed; i++) {
+        touch(presence->members[i].id);
+        touch(presence->members[i].info);
+    }
+}
+
+/* Members of a topic that changes, and questions for them. */
+static void change_members(caller *it, size_t round) {
+    if (round % 3 == 1)
+        cre_broker_leave(it->broker, text("p"), text("x"));
+    else
+        REQUIRE(cre_broker_join(it->broker, text("p"), text(round % 2 ? "x" : "y"), text("info")) == 0);
+    if (it->listed - it->answered < 4) it->listed += !cre_broker_list_members(it->broker, text("p"), 9, 8);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char greeting[] = "INFO {\"headers\":true,\"max_payload\":1000}\r\nPONG\r\n";
     const cre_broker_handlers handlers = {
@@ -128,11 +155,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .state = on_state,
         .refused = on_refused,
         .server = on_server,
+        .member = on_member,
+        .present = on_present,
     };
     const cre_broker_config config = {
-        .size = sizeof config, .shards = 1, .seed = 7, .kind = CRE_BROKER_NATS
+        .size = sizeof config, .shards = 1, .seed = 7, .kind = CRE_BROKER_NATS, .sweeps = size && data[0] & 16
     };
     if (size < SETTINGS) return 0;
+    const bool has_members = data[0] & 16;
     caller it = { .unsubscribes = true };
     uint64_t now = 1000;
     REQUIRE(cre_broker_create(&config, &handlers, &it, &it.broker) == 0);
@@ -147,7 +177,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     cre_broker_connected(it.broker, 0, now);
     send_all(&it);
     if (data[0] & 1) cre_broker_received(it.broker, 0, (const uint8_t *)greeting, sizeof greeting - 1, now);
-    cre_broker_tick(it.broker, now); /* asks for the stream */
+    if (has_members) change_members(&it, 0);
+    cre_broker_tick(it.broker, now); /* asks for the streams */
     const size_t step = 1 + data[1];
     for (size_t at = SETTINGS; at < size && it.connected; at += step) {
         const size_t piece = size - at < step ? size - at : step;
@@ -157,12 +188,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         send_all(&it);
         cre_broker_received(it.broker, 0, copy, piece, now);
         free(copy);
-        if (it.connected)
+        if (it.connected && !has_members)
             it.asked += !cre_broker_recover(it.broker, text("b"), kept, (cre_broker_position){ 1, 1 }, 6);
+        if (it.connected && has_members && at / 64 != (at + step) / 64) change_members(&it, at / 64);
         now += step;
         cre_broker_tick(it.broker, now);
     }
     if (it.connected) cre_broker_closed(it.broker, 0, 0, now);
+    REQUIRE(it.listed == it.answered);
     REQUIRE(it.recovered == it.asked && it.published <= (data[0] >> 1 & 7));
     REQUIRE(cre_broker_output(it.broker, 0).length == 0);
     cre_broker_destroy(it.broker);

@@ -42,7 +42,8 @@ enum {
     CRE_BROKER_MAX_MEMBER_ID = 255,    /* bytes of an id, which has at least 1 */
     CRE_BROKER_MAX_MEMBER_INFO = 1024, /* bytes of an info */
     CRE_BROKER_MAX_LISTED = 10000,     /* members of one list */
-    CRE_BROKER_MIN_PRESENCE = 48       /* milliseconds of the shortest presence_ms */
+    CRE_BROKER_MIN_PRESENCE = 48,      /* milliseconds of the shortest presence_ms */
+    CRE_BROKER_MIN_NATS_PRESENCE = 100 /* the same with servers of NATS */
 };
 
 /** The default of max_queue, in bytes. */

@@ -59,11 +59,15 @@ typedef struct cre__presence_member {
     struct cre__presence_member *newer, *older; /* in its topic */
     cre__presence_topic *topic;
     uint64_t hash;
-    uint8_t *info; /* NULL: none */
-    uint32_t sent; /* batches with it that have no reply */
+    uint8_t *info;     /* NULL: none */
+    uint32_t sent;     /* batches with it that have no reply */
+    uint64_t sequence; /* of servers of NATS: of what this machine has stored for it; 0: nothing is known */
     uint16_t info_length;
     bool queued;
-    bool leaves; /* freed with the reply to the batch that says so */
+    bool postponed; /* it is queued when its batch ends: batches of one member are not in order */
+    bool leaves;    /* freed with the reply to the batch that says so */
+    bool confirmed; /* the servers have its state */
+    bool alone;     /* of servers of NATS: no other machine has it, as of `sequence` */
     uint8_t length;
     uint8_t id[];
 } cre__presence_member;
@@ -83,6 +87,8 @@ typedef struct cre__presence_link {
     cre__presence_member *first, *last;
     cre__presence_batch *batches;
     size_t in_flight;        /* bytes of the batches */
+    bool ready;              /* the servers accept members of this machine */
+    bool retiring;           /* the servers do not know yet that this machine ends */
     uint64_t renewal, sweep; /* when they are due */
 } cre__presence_link;
 
@@ -92,6 +98,8 @@ typedef struct cre__presence {
     cre__presence_member **members;
     size_t count, mask; /* of the members */
     bool retires;       /* they leave by expiring, and no others join */
+    uint64_t lease;     /* of servers of NATS: the sequence of this machine's lease; 0: none */
+    uint64_t epoch;     /* of servers of NATS: the instance of the stream of members; 0: none */
 } cre__presence;
 
 typedef enum cre__link_state {
@@ -147,10 +155,17 @@ typedef struct cre__broker_kind {
     /* Returns whether `recovered` will be called. */
     bool (*recover)(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                     cre_broker_position since, uint64_t tag);
-    /* Presence; NULL: the servers do not support it. */
+    /* Presence. Members are sent after cre__presence_resume. */
+    uint32_t batch_members; /* the most of a batch */
+    size_t batch_bytes;     /* of a batch besides its members, as they count for what has no reply */
     /* Sends the members of a batch, for which cre__presence_done will be called, and returns whether they
-     * were sent. */
+     * were sent; if not, they are sent after the next call of cre__presence_pump. */
     bool (*members)(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
+    /* Keeps the members of this machine from expiring. NULL: each one is sent again. */
+    void (*renew)(cre_broker *broker, uint32_t shard);
+    /* Lets all members of this machine expire, behind the batches that have no reply: it clears `retiring`.
+     * NULL: each one is sent. */
+    void (*retire)(cre_broker *broker, uint32_t shard);
     /* Removes expired members, and reports them. */
     void (*sweep)(cre_broker *broker, uint32_t shard);
     /* Returns whether `present` will be called. */
@@ -215,12 +230,23 @@ static inline bool cre__link_is_usable(const cre__link *link) {
 }
 
 /* ---- presence.c ---- */
-/* A connection is usable: all members of the shard are sent. */
-void cre__presence_resume(cre_broker *broker, uint32_t shard, uint64_t now);
+/* The servers accept members: those of the shard are sent, all of them or (`unconfirmed`) those whose state
+ * is not known there. */
+void cre__presence_resume(cre_broker *broker, uint32_t shard, uint64_t now, bool unconfirmed);
+/* Sends members that are queued. */
+void cre__presence_pump(cre_broker *broker, uint32_t shard);
+/* Queues the members whose state is not known at the servers. */
+void cre__presence_repeat(cre_broker *broker, uint32_t shard);
 /* Does what is due, and returns the time at which this must be called again. */
 uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now);
-/* A batch has a reply, or its connection was lost. It is freed; with `repeats` its members are sent again. */
-void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch, bool repeats);
+/* A batch has a reply, or its connection was lost. It is freed. */
+typedef enum cre__presence_result {
+    CRE__PRESENCE_APPLIED, /* it has taken effect */
+    CRE__PRESENCE_REPEAT,  /* its members are sent again */
+    CRE__PRESENCE_LATER    /* they are sent again by cre__presence_repeat */
+} cre__presence_result;
+void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch,
+                        cre__presence_result result);
 /* The servers have reported a change. */
 void cre__presence_changed(cre_broker *broker, cre_slice topic, const cre_broker_member *member, bool joined);
 void cre__presence_free(cre_broker *broker);

@@ -34,6 +34,7 @@ static void end(cre_broker *broker, uint32_t shard, bool closed, uint64_t now) {
     link->failure = 0;
     link->failure_text[0] = 0;
     link->due = now + backoff(broker, link);
+    link->presence.ready = link->presence.retiring = false;
     if (!closed) broker->handlers.disconnect(broker->context, shard);
     broker->handlers.state(broker->context, shard, CRE_BROKER_LOST, error, cre__text(text));
     if (!session) return;

@@ -56,7 +56,14 @@ typedef enum cre__nats_purpose {
     CRE__NATS_FREE,
     CRE__NATS_PUBLISH, /* cre__outgoing */
     CRE__NATS_STREAM,  /* cre__nats_stream */
-    CRE__NATS_FETCH    /* cre__nats_fetch */
+    CRE__NATS_FETCH,   /* cre__nats_fetch */
+    CRE__NATS_BUCKET,  /* cre__nats_bucket */
+    CRE__NATS_LEASE,   /* renewed, or (a target) to be removed */
+    CRE__NATS_NODES,   /* cre__nats_reading; NULL: for a sweep */
+    CRE__NATS_READING, /* cre__nats_reading: the consumer that is created */
+    CRE__NATS_READ,    /* cre__nats_change: what is stored */
+    CRE__NATS_WRITE,   /* cre__nats_change */
+    CRE__NATS_CLEAN    /* cre__nats_change; NULL: nothing waits for it */
 } cre__nats_purpose;
 
 typedef struct cre__nats_request {
@@ -113,6 +120,48 @@ typedef struct cre__nats_live {
     uint64_t ping;
 } cre__nats_live;
 
+/* ---- members of topics ---- */
+
+/* A stream in which members, or the leases of machines, are kept: one message of each subject. */
+typedef struct cre__nats_bucket {
+    cre__nats_stream_state state;
+    bool creating;     /* ASKED: to create it */
+    uint32_t failures; /* in a row */
+    uint64_t due;      /* UNKNOWN and REFUSED: when it is asked for */
+} cre__nats_bucket;
+
+/* A session of a machine that is alive. */
+typedef struct cre__nats_node {
+    uint64_t session;
+    bool sweeps;
+} cre__nats_node;
+
+typedef struct cre__nats_nodes {
+    cre__nats_node *first; /* in the order of sessions */
+    size_t count;
+} cre__nats_nodes;
+
+typedef struct cre__nats_reading cre__nats_reading;
+
+typedef struct cre__nats_presence {
+    cre__nats_bucket members, leases;
+    bool wanted;        /* a member, a list or a sweep needs it */
+    bool asked;         /* for a list */
+    bool reported;      /* its failure, until it is ready */
+    bool leasing;       /* a request for the lease has no reply */
+    bool renewed;       /* the lease was not lost before the request for it */
+    uint64_t lease_due; /* the next attempt to get it; 0: none */
+    uint64_t pause;     /* members are sent again then; 0: now */
+    cre__nats_nodes known;
+    bool elected; /* this machine sweeps */
+    bool asking;  /* for the machines, to sweep */
+    bool rescans; /* something was left by the last scan */
+    bool scanning;
+    cre__nats_reading *readings; /* in no order; those that have not begun are UNSTARTED */
+    uint32_t started;
+    size_t bytes; /* of what they have read */
+} cre__nats_presence;
+
 /* The session of a link. */
 typedef struct cre__nats_link {
     cre_nats_reader reader;
@@ -137,6 +186,7 @@ typedef struct cre__nats_link {
     cre__nats_list waiting, active;
     uint32_t active_count;
     size_t item_bytes;
+    cre__nats_presence presence;
 } cre__nats_link;
 
 enum { CRE__NATS_NONE = UINT32_MAX };
@@ -195,6 +245,11 @@ bool cre__nats_error_of(const cre_nats_event *event, cre__nats_error *out);
 static inline bool cre__nats_is_transient(const cre__nats_error *error) {
     enum { NO_PEERS = 10005 };
     return error->code == 503 || error->code == 429 || error->code == 408 || error->kind == NO_PEERS;
+}
+/* Whether a message was not stored, since the last one of its subject is another one than expected. */
+static inline bool cre__nats_is_conflict(const cre__nats_error *error) {
+    enum { WRONG_SEQUENCE = 10071, WRONG_CONSTANT = 10164 };
+    return error->kind == WRONG_SEQUENCE || error->kind == WRONG_CONSTANT;
 }
 
 /* ---- nats_streams.c ---- */

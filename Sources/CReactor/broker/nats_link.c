@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "broker/nats.h"
+#include "broker/nats_presence.h"
 #include "core/append.h"
 #include "core/memory.h"
 #include "nats/nkey.h"
@@ -172,7 +172,7 @@ static void replied(cre_broker *broker, uint32_t shard, const cre_nats_event *ev
     case CRE__NATS_PUBLISH: cre__nats_acknowledged(broker, shard, request.target, event); return;
     case CRE__NATS_STREAM: cre__nats_stream_replied(broker, shard, request.target, event); return;
     case CRE__NATS_FETCH: cre__nats_fetch_replied(broker, shard, request.target, event); return;
-    case CRE__NATS_FREE: return;
+    default: cre__nats_presence_replied(broker, shard, &request, event); return;
     }
 }
 
@@ -200,7 +200,7 @@ static void serve(cre_broker *broker, uint32_t shard, int kind, const cre_nats_e
         cre__link_alive(broker, shard, nats->now);
         if (event->subscription == CRE__NATS_INBOX)
             replied(broker, shard, event);
-        else
+        else if (!nats->presence.started || !cre__nats_reading_message(broker, shard, event))
             cre__nats_message(broker, shard, event);
         return;
     default: return;
@@ -241,8 +241,10 @@ static void time_out(cre_broker *broker, uint32_t shard) {
             cre__nats_stream_fail(broker, shard, request.target, true, text);
         else if (request.purpose == CRE__NATS_PUBLISH)
             cre__nats_acknowledged(broker, shard, request.target, NULL);
-        else
+        else if (request.purpose == CRE__NATS_FETCH)
             cre__nats_fetch_replied(broker, shard, request.target, NULL);
+        else
+            cre__nats_presence_replied(broker, shard, &request, NULL);
     }
 }
 
@@ -255,6 +257,8 @@ static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     uint64_t next = cre__nats_stream_tick(broker, shard);
     const uint64_t fetches = cre__nats_fetch_tick(broker, shard);
     if (fetches < next) next = fetches;
+    const uint64_t presence = cre__nats_presence_tick(broker, shard);
+    if (presence < next) next = presence;
     if (nats->unpinged && cre__nats_write(broker, shard, CRE_NATS_PING_LINE, sizeof CRE_NATS_PING_LINE - 1)) {
         nats->pings++;
         nats->unpinged = false;
@@ -275,6 +279,7 @@ static void close_session(cre_broker *broker, uint32_t shard, void *session, boo
         for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
             if (!topic->refilling) topic->complete_at = nats->alive ? nats->alive : 1;
     cre__nats_fetch_end(broker, nats, NULL, reports);
+    cre__nats_presence_close(broker, shard, nats, reports);
     for (size_t i = 0; i < nats->stream_count; i++) {
         cre__free(nats->streams[i]->lanes);
         cre__free(nats->streams[i]);
@@ -285,7 +290,6 @@ static void close_session(cre_broker *broker, uint32_t shard, void *session, boo
     cre__free(nats->live);
     cre__free(nats->out);
     cre__free(nats);
-    (void)shard;
 }
 
 static bool is_prefix(const char *prefix) {
@@ -300,6 +304,7 @@ static int check(const cre_broker_config *config) {
     if (config->shards != 1 || config->replicas > 5 || config->tls > CRE_BROKER_TLS_FIRST)
         return CRE_EINVALID;
     if (config->nkey && config->credentials) return CRE_EINVALID;
+    if (config->presence_ms && config->presence_ms < CRE_BROKER_MIN_NATS_PRESENCE) return CRE_EINVALID;
     return config->prefix && !is_prefix(config->prefix) ? CRE_EINVALID : 0;
 }
 
@@ -316,4 +321,11 @@ const cre__broker_kind cre__broker_nats = {
     .unsubscribe = unsubscribe,
     .publish = cre__nats_publish,
     .recover = cre__nats_recover,
+    .batch_members = 1,
+    .batch_bytes = 2048,
+    .members = cre__nats_members,
+    .renew = cre__nats_renew,
+    .retire = cre__nats_retire,
+    .sweep = cre__nats_sweep,
+    .list_members = cre__nats_list_members,
 };

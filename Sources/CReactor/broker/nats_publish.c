@@ -9,7 +9,7 @@
  */
 #include <stdio.h>
 
-#include "broker/nats.h"
+#include "broker/nats_presence.h"
 #include "core/memory.h"
 #include "nats/json.h"
 
@@ -274,6 +274,7 @@ static bool deny_kept(cre_broker *broker, uint32_t shard, cre_slice subject) {
 void cre__nats_publish_denied(cre_broker *broker, uint32_t shard, cre_slice subject) {
     cre__nats_link *nats = cre__nats(broker, shard);
     if (deny_live(broker, shard, subject) || deny_kept(broker, shard, subject)) return;
+    cre__nats_presence_denied(broker, shard, subject);
     for (size_t i = 0; i < nats->stream_count; i++) {
         cre__nats_stream *stream = nats->streams[i];
         cre__nats_subject bytes;

@@ -54,7 +54,9 @@ static void insert(cre__nats_link *nats, uint32_t index) {
 static uint32_t timeout_of(const cre_broker *broker, const cre__nats_link *nats, cre__nats_purpose purpose) {
     enum { SHORT_MS = 1000 };
     const uint32_t timeout = broker->config.timeout_ms;
-    return nats->clustered && purpose != CRE__NATS_PUBLISH && timeout > SHORT_MS ? SHORT_MS : timeout;
+    const bool stores =
+        purpose == CRE__NATS_PUBLISH || purpose == CRE__NATS_WRITE || purpose == CRE__NATS_LEASE;
+    return nats->clustered && !stores && timeout > SHORT_MS ? SHORT_MS : timeout;
 }
 
 bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,

@@ -168,9 +168,16 @@ void cre__presence_free(cre_broker *broker) {
 
 /* ---- batches ---- */
 
+/* The members of this machine leave all at once, so none is sent any more. */
+static bool ends(const cre_broker *broker) {
+    return broker->presence.retires && broker->kind->retire;
+}
+
 static void enqueue(cre_broker *broker, cre__presence_member *member) {
     cre__presence_link *link = &broker->links[member->topic->shard].presence;
     if (member->queued) return;
+    member->postponed = member->sent && broker->kind->batch_members == 1;
+    if (member->postponed) return;
     member->queued = true;
     member->next_queued = NULL;
     if (link->last)
@@ -184,10 +191,10 @@ static void enqueue(cre_broker *broker, cre__presence_member *member) {
 static cre__presence_batch *take_batch(cre_broker *broker, uint32_t shard) {
     cre__presence_link *link = &broker->links[shard].presence;
     uint32_t count = 0;
-    size_t bytes = 0;
+    size_t bytes = broker->kind->batch_bytes;
     cre__presence_topic *topic = link->first->topic;
     for (const cre__presence_member *member = link->first;
-         member && member->topic == topic && count < CRE__PRESENCE_BATCH && bytes < BATCH_BYTES;
+         member && member->topic == topic && count < broker->kind->batch_members && bytes < BATCH_BYTES;
          member = member->next_queued) {
         bytes += member->length + member->info_length;
         count++;
@@ -211,39 +218,41 @@ static cre__presence_batch *take_batch(cre_broker *broker, uint32_t shard) {
     return next;
 }
 
-/* Frees a batch. Its members are sent again (`repeats`), or it has taken effect; without a connection the
- * next one begins with all members. */
-static void end_batch(cre_broker *broker, cre__presence_batch *batch, uint32_t shard, bool repeats) {
+/* Frees a batch. Without a connection the next one begins with the members that are not confirmed. */
+static void end_batch(cre_broker *broker, cre__presence_batch *batch, uint32_t shard,
+                      cre__presence_result result) {
     cre__link *link = &broker->links[shard];
-    const bool is_done = link->session && !repeats;
+    const bool is_done = link->session && result == CRE__PRESENCE_APPLIED;
     *batch->link = batch->next;
     if (batch->next) batch->next->link = batch->link;
     link->presence.in_flight -= batch->bytes;
     for (uint32_t i = 0; i < batch->count; i++) {
         cre__presence_member *member = batch->members[i];
         member->sent--;
-        if (repeats)
-            enqueue(broker, member);
-        else if (is_done)
-            free_if_gone(broker, member);
+        if (result == CRE__PRESENCE_REPEAT || member->postponed) enqueue(broker, member);
+        if (!is_done) continue;
+        member->confirmed = !member->queued && !member->sent;
+        free_if_gone(broker, member);
     }
     cre__free(batch);
 }
 
-static void pump(cre_broker *broker, uint32_t shard) {
+void cre__presence_pump(cre_broker *broker, uint32_t shard) {
     cre__link *link = &broker->links[shard];
+    if (!link->presence.ready || ends(broker)) return;
     while (cre__link_is_usable(link) && link->presence.first && link->presence.in_flight < IN_FLIGHT) {
         cre__presence_batch *next = take_batch(broker, shard);
         if (!next) return; /* the next reply or renewal tries again */
         if (broker->kind->members(broker, shard, next)) continue;
-        end_batch(broker, next, shard, true);
+        end_batch(broker, next, shard, CRE__PRESENCE_REPEAT);
         return;
     }
 }
 
-void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch, bool repeats) {
-    end_batch(broker, batch, shard, repeats);
-    pump(broker, shard);
+void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch,
+                        cre__presence_result result) {
+    end_batch(broker, batch, shard, result);
+    cre__presence_pump(broker, shard);
 }
 
 void cre__presence_changed(cre_broker *broker, cre_slice topic, const cre_broker_member *member,
@@ -251,20 +260,25 @@ void cre__presence_changed(cre_broker *broker, cre_slice topic, const cre_broker
     if (broker->handlers.member) broker->handlers.member(broker->context, topic, member, joined);
 }
 
-static void enqueue_all(cre_broker *broker, uint32_t shard) {
+static void enqueue_all(cre_broker *broker, uint32_t shard, bool unconfirmed) {
     for (size_t i = 0; broker->presence.topics && i <= broker->presence.mask; i++)
         for (cre__presence_topic *topic = broker->presence.topics[i]; topic; topic = topic->next)
             for (cre__presence_member *member = topic->members; member && topic->shard == shard;
-                 member = member->older)
-                enqueue(broker, member);
-    pump(broker, shard);
+                 member = member->older) {
+                if (!unconfirmed) member->confirmed = false;
+                if (!member->confirmed && !(unconfirmed && member->sent)) enqueue(broker, member);
+            }
+    cre__presence_pump(broker, shard);
+}
+
+void cre__presence_repeat(cre_broker *broker, uint32_t shard) {
+    enqueue_all(broker, shard, true);
 }
 
 int cre_broker_join(cre_broker *broker, cre_slice name, cre_slice id, cre_slice info) {
     if (!is_between(name.length, 1, CRE_BROKER_MAX_TOPIC)) return CRE_EINVALID;
     if (!is_between(id.length, 1, CRE_BROKER_MAX_MEMBER_ID)) return CRE_EINVALID;
     if (info.length > CRE_BROKER_MAX_MEMBER_INFO) return CRE_EINVALID;
-    if (!broker->kind->members) return CRE_EBROKER_UNSUPPORTED;
     if (broker->presence.retires) return 0;
     if (!grow(&broker->presence)) return CRE_ENOMEM;
     cre__presence_topic *topic = add_topic(broker, name);
@@ -288,8 +302,9 @@ int cre_broker_join(cre_broker *broker, cre_slice name, cre_slice id, cre_slice 
     member->info_length = (uint16_t)info.length;
     member->leaves = false;
     if (same) return 0;
+    member->confirmed = false;
     enqueue(broker, member);
-    pump(broker, topic->shard);
+    cre__presence_pump(broker, topic->shard);
     return 0;
 }
 
@@ -301,27 +316,33 @@ void cre_broker_leave(cre_broker *broker, cre_slice name, cre_slice id) {
         *member_place(&broker->presence, topic, member_hash(broker, topic, id), id);
     if (!member || member->leaves) return;
     member->leaves = true;
+    member->confirmed = false;
     const uint32_t shard = topic->shard;
     enqueue(broker, member);
-    pump(broker, shard);
+    cre__presence_pump(broker, shard);
 }
 
 void cre_broker_retire(cre_broker *broker) {
     if (broker->presence.retires) return;
     broker->presence.retires = true;
+    for (uint32_t i = 0; i < broker->config.shards; i++)
+        broker->links[i].presence.retiring = broker->kind->retire && broker->links[i].presence.ready;
+    if (broker->kind->retire) return;
     for (size_t i = 0; broker->presence.topics && i <= broker->presence.mask; i++)
         for (cre__presence_member *member = broker->presence.members[i]; member; member = member->next) {
             member->leaves = true;
             enqueue(broker, member);
         }
     for (uint32_t i = 0; i < broker->config.shards; i++)
-        pump(broker, i);
+        cre__presence_pump(broker, i);
 }
 
 bool cre_broker_sends_members(const cre_broker *broker) {
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         const cre__link *link = &broker->links[i];
-        if (cre__link_is_usable(link) && (link->presence.first || link->presence.batches)) return true;
+        const bool queued = link->presence.first && !ends(broker);
+        if (!cre__link_is_usable(link)) continue;
+        if (queued || link->presence.batches || link->presence.retiring) return true;
     }
     return false;
 }
@@ -336,21 +357,27 @@ static uint64_t sweep_ms(const cre_broker *broker) {
     return broker->config.presence_ms / 4;
 }
 
-void cre__presence_resume(cre_broker *broker, uint32_t shard, uint64_t now) {
+void cre__presence_resume(cre_broker *broker, uint32_t shard, uint64_t now, bool unconfirmed) {
     cre__presence_link *link = &broker->links[shard].presence;
     link->renewal = now + renewal_ms(broker);
     /* not at once: after an outage of the server the other machines renew their members first */
     link->sweep = now + sweep_ms(broker);
-    enqueue_all(broker, shard);
+    link->ready = true;
+    enqueue_all(broker, shard, unconfirmed);
 }
 
 uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__presence_link *link = &broker->links[shard].presence;
-    if (!broker->kind->members || !cre__link_is_usable(&broker->links[shard])) return UINT64_MAX;
-    pump(broker, shard); /* the servers may have refused the last batch */
+    if (!cre__link_is_usable(&broker->links[shard]) || !link->ready) return UINT64_MAX;
+    if (link->retiring && !link->batches) broker->kind->retire(broker, shard);
+    if (ends(broker)) return UINT64_MAX;
+    cre__presence_pump(broker, shard); /* the servers may have refused the last batch */
     if (link->renewal <= now) {
         link->renewal = now + renewal_ms(broker);
-        enqueue_all(broker, shard);
+        if (broker->kind->renew)
+            broker->kind->renew(broker, shard);
+        else
+            enqueue_all(broker, shard, false);
     }
     if (!broker->config.sweeps) return link->renewal;
     if (link->sweep <= now) {
@@ -365,7 +392,6 @@ uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
 int cre_broker_list_members(cre_broker *broker, cre_slice topic, uint32_t most, uint64_t tag) {
     if (!is_between(topic.length, 1, CRE_BROKER_MAX_TOPIC) || most > CRE_BROKER_MAX_LISTED)
         return CRE_EINVALID;
-    if (!broker->kind->list_members) return CRE_EBROKER_UNSUPPORTED;
     const uint32_t shard = cre_broker_shard(broker, topic);
     if (!cre__link_is_usable(&broker->links[shard])) return CRE_EBROKER_UNAVAILABLE;
     return broker->kind->list_members(broker, shard, topic, most, tag) ? 0 : CRE_EBROKER_UNAVAILABLE;

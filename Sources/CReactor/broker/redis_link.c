@@ -128,7 +128,7 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
         cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
         cre__publish_pending(broker, shard);
     }
-    cre__presence_resume(broker, shard, now);
+    cre__presence_resume(broker, shard, now, false);
 }
 
 /* ---- input ---- */
@@ -264,6 +264,7 @@ const cre__broker_kind cre__broker_redis_cluster = {
     .unsubscribe = unsubscribe,
     .publish = cre__redis_cluster_publish,
     .recover = cre__redis_recover,
+    .batch_members = CRE__PRESENCE_BATCH,
     .members = cre__redis_cluster_members,
     .sweep = cre__redis_sweep,
     .list_members = cre__redis_list_members,
@@ -282,6 +283,7 @@ const cre__broker_kind cre__broker_redis = {
     .unsubscribe = unsubscribe,
     .publish = cre__redis_publish,
     .recover = cre__redis_recover,
+    .batch_members = CRE__PRESENCE_BATCH,
     .members = cre__redis_members,
     .sweep = cre__redis_sweep,
     .list_members = cre__redis_list_members,

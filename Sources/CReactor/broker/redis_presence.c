@@ -64,7 +64,7 @@ static void batch_replied(cre_broker *broker, uint32_t shard, cre__request *requ
         repeats = handle_error(broker, shard, value, CRE__SCRIPT_MEMBERS) || repeats;
     else if (value && !report_changes(broker, topic, value))
         cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
-    cre__presence_done(broker, shard, batch, repeats);
+    cre__presence_done(broker, shard, batch, repeats ? CRE__PRESENCE_REPEAT : CRE__PRESENCE_APPLIED);
 }
 
 static void put_member(cre_slice *out, const cre__presence_member *member, bool retires) {

@@ -67,23 +67,28 @@ static bool take_value(cre_slice *text, cre_slice *value) {
     return next == ',' || next == '}' || next == ']';
 }
 
+bool cre__json_next_member(cre_slice *object, cre_slice *name, cre_slice *value) {
+    cre_slice rest = skip_space(*object);
+    if (rest.length && *rest.data == '{') rest = skip_space(behind(rest, 1));
+    if (!rest.length || *rest.data != '"') return false;
+    const size_t quoted = string_length(rest);
+    if (!quoted) return false;
+    *name = (cre_slice){ rest.data + 1, quoted - 2 };
+    rest = skip_space(behind(rest, quoted));
+    if (!rest.length || *rest.data != ':') return false;
+    rest = behind(rest, 1);
+    if (!take_value(&rest, value)) return false;
+    *object = rest;
+    return true;
+}
+
 bool cre__json_member(cre_slice object, const char *name, cre_slice *value) {
     const size_t length = strlen(name);
-    cre_slice rest = skip_space(object);
+    cre_slice rest = skip_space(object), found;
     if (!rest.length || *rest.data != '{') return false;
-    rest = behind(rest, 1);
-    for (;;) {
-        rest = skip_space(rest);
-        if (!rest.length || *rest.data != '"') return false;
-        const size_t quoted = string_length(rest);
-        if (!quoted) return false;
-        const bool same = quoted == length + 2 && memcmp(rest.data + 1, name, length) == 0;
-        rest = skip_space(behind(rest, quoted));
-        if (!rest.length || *rest.data != ':') return false;
-        rest = behind(rest, 1);
-        if (!take_value(&rest, value)) return false;
-        if (same) return true;
-    }
+    while (cre__json_next_member(&rest, &found, value))
+        if (found.length == length && memcmp(found.data, name, length) == 0) return true;
+    return false;
 }
 
 bool cre__json_next(cre_slice *array, cre_slice *value) {

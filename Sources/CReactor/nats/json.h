@@ -8,6 +8,9 @@
 
 /* Finds a member of an object by its name, which must have no escapes in the text. */
 bool cre__json_member(cre_slice object, const char *name, cre_slice *value);
+/* Takes the next member from an object, or from what a call before has left of it; `name` is without quotes,
+ * with its escapes. */
+bool cre__json_next_member(cre_slice *object, cre_slice *name, cre_slice *value);
 /* Takes the next value from an array, or from what a call before has left of it. */
 bool cre__json_next(cre_slice *array, cre_slice *value);
 /* A whole number that is not negative. */

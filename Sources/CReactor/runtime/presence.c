@@ -35,7 +35,6 @@ bool cre__membership_read(const cre_record *record, const uint8_t *payload, cre_
 int cre_worker_join(cre_worker *worker, cre_session session, cre_slice topic, cre_slice id, cre_slice info) {
     const cre_cluster_place *cluster = worker->config.cluster;
     if (!cluster || !cluster->gateway) return CRE_ESTATE;
-    if (cluster->without_members) return CRE_EBROKER_UNSUPPORTED;
     if (topic.length > CRE_MAX_TOPIC || id.length > CRE_MAX_MEMBER_ID || info.length > CRE_MAX_MEMBER_INFO)
         return CRE_EINVALID;
     const cre_record command = { .kind = CRE_COMMAND_JOIN, .session = session };

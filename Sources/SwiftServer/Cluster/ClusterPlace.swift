@@ -25,7 +25,7 @@ internal import CReactorInternal
         unsafe place.initialize(
             to: cre_cluster_place(
                 gateway: UInt32(gateway ?? 0), shards: UInt32(cluster.shardCount), rules: UnsafePointer(table),
-                rule_count: UInt32(ordered.count), without_members: cluster.broker == .nats))
+                rule_count: UInt32(ordered.count)))
         unsafe raw = UnsafePointer(place)
         rules = ordered.count
     }

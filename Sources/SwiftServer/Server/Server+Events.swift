@@ -14,11 +14,6 @@ extension Server {
         for port in ports where port.type == .webSocket && !(self is WebSocketServer) {
             throw .setting("\(port.configuration(ports[0], absolutePaths: false).name) needs a WebSocketServer")
         }
-        if cluster.broker == .nats, let event = [.join, .leave].first(where: ports[0].events.contains) {
-            throw ServerError(
-                code: .invalidHandler,
-                message: "\(misplaced(event, ports[0])) with a cluster over NATS, which keeps no members of topics")
-        }
         for event in ServerEvent.Kind.allCases {
             guard let protocols = event.protocols else { continue }
             if let port = ports.dropFirst().first(where: {

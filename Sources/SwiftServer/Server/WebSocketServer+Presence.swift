@@ -23,7 +23,7 @@ extension WebSocketServer {
     ///   - id: 1 to 255 bytes.
     ///   - info: at most 1,024 bytes.
     /// - Returns: the results of ``subscribe(_:to:)``; ``PushResult/invalid`` also for an id or info of another length,
-    ///   and ``PushResult/unavailable`` without a ``Server/cluster`` and with NATS.
+    ///   and ``PushResult/unavailable`` without a ``Server/cluster``.
     @discardableResult
     public func subscribe(_ fd: ConnectionID, to topic: String, as id: String, info: String = "") -> PushResult {
         worker?.join(fd, topic, TopicMember(id: id, info: info)) ?? .closed
@@ -35,8 +35,8 @@ extension WebSocketServer {
     /// What this worker has subscribed before may be missing for a moment.
     ///
     /// - Throws: ``ClusterError/tooMany(_:)`` above 10,000 members or 4 MiB of them, ``ClusterError/unavailable``
-    ///   without a connection with the cluster or an answer within `timeout`, ``ClusterError/noCluster``,
-    ///   ``ClusterError/unsupported`` with NATS, ``ClusterError/invalid``.
+    ///   without a connection with the cluster or an answer within `timeout`, and with NATS without JetStream,
+    ///   ``ClusterError/noCluster``, ``ClusterError/invalid``.
     public func presence(
         of topic: String, timeout: Duration = .seconds(5)
     ) async throws(ClusterError) -> [TopicMember] {
@@ -47,7 +47,8 @@ extension WebSocketServer {
         return list.members.sorted { $0.id < $1.id }
     }
 
-    /// The number of members of a topic on all servers.
+    /// The number of members of a topic on all servers. With NATS a number above 10,000 includes members who have just
+    /// left, and those of a crashed server until another one removes them.
     ///
     /// - Throws: as ``presence(of:timeout:)``, and never ``ClusterError/tooMany(_:)``.
     public func presenceCount(of topic: String, timeout: Duration = .seconds(5)) async throws(ClusterError) -> Int {
@@ -65,7 +66,7 @@ extension WebSocketServer {
 extension ServerEvents where Self: WebSocketServer {
     /// Called when a topic has a new member in the ``Server/cluster``: once, in one worker of one server, so that what
     /// it publishes is published once. All servers need the handler. The events of a topic come in order. One is lost
-    /// with a killed gateway or worker that has it; another may come again when Redis has lost its data.
+    /// with a killed gateway or worker that has it; another may come again when Redis or NATS has lost its data.
     public func onJoin(_ handler: @escaping @MainActor (Self, String, TopicMember) throws -> Void) {
         register(.join) { processHandlers.join = direct(.join, handler) }
     }

@@ -25,8 +25,7 @@ public struct PushResult: Sendable, Hashable, CustomStringConvertible {
     public static let failed = PushResult(description: "failed")
 
     /// The cluster takes no more messages: too many wait, since Redis or NATS is slow or cannot be reached. Nothing was
-    /// published. Try again later. Of a subscription: the cluster has not answered, there is none, or NATS keeps no
-    /// members of topics.
+    /// published. Try again later. Of a subscription: the cluster has not answered, or there is none.
     public static let unavailable = PushResult(description: "unavailable")
 
     /// The subscription would exceed ``Settings/maxTopics`` or ``Settings/maxSubscriptions``.

@@ -16,7 +16,7 @@ public struct TopicMember: Sendable, Hashable, Codable {
 public enum ClusterError: Error, Sendable, Hashable {
     /// The server has no ``Server/cluster``, or is not started.
     case noCluster
-    /// The servers of the cluster do not keep this: NATS has no members of topics and no values.
+    /// The servers of the cluster do not keep this: NATS has no values.
     case unsupported
     /// The cluster cannot be reached, or has not answered in time.
     case unavailable
@@ -37,7 +37,7 @@ extension ClusterError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noCluster: "the server has no cluster: set server.cluster = .redis(...)"
-        case .unsupported: "NATS keeps no members of topics, no list of servers and no values: use Redis"
+        case .unsupported: "NATS keeps no values: use Redis"
         case .unavailable: "the cluster cannot be reached, or has not answered in time"
         case .invalid: "the name must be 1 to 255 bytes, and a lifetime at most ten years"
         case .tooMany(let count): "the topic has \(count) members, more than one list may have"

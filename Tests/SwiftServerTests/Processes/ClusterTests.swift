@@ -6,12 +6,6 @@ import Testing
 extension ProcessTests {
     /// Two servers at one Redis or NATS.
     @Suite(.enabled(if: !BrokerKind.installed.isEmpty)) struct ClusterTests {
-        /// The modes with Redis, and one of them with NATS: it makes no difference outside of the gateway.
-        private static func cases(_ modes: [ServerMode]) -> [(BrokerKind, ServerMode)] {
-            let all = modes.map { (BrokerKind.redis, $0) } + [(.nats, ServerMode.process)]
-            return all.filter { BrokerKind.installed.contains($0.0) }
-        }
-
         /// Starts the broker and two servers, and a client of each.
         private func run(
             _ mode: ServerMode, _ kind: BrokerKind = .redis,
@@ -42,7 +36,7 @@ extension ProcessTests {
             #expect(try client.ask(.publishToOthers(text, to: topic)) == PushResult.queued)
         }
 
-        @Test(arguments: cases(ServerMode.allCases)) func messagesReachTheSubscribersOfBoth(
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func messagesReachTheSubscribersOfBoth(
             _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
             try run(mode, kind) { _, _, clients in
@@ -99,7 +93,7 @@ extension ProcessTests {
         }
 
         /// The gateways are killed in turn, and once the broker.
-        @Test(arguments: cases(ServerMode.supervised)) func messagesWithHistoryArriveOnceAndInOrder(
+        @Test(arguments: BrokerKind.cases(ServerMode.supervised)) func messagesWithHistoryArriveOnceAndInOrder(
             _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
             try run(mode, kind) { broker, servers, clients in

@@ -4,22 +4,22 @@ import TestProtocol
 import Testing
 
 extension ProcessTests {
-    /// Members of topics on two servers at one Redis.
-    @Suite(.enabled(if: RedisProcess.isInstalled)) struct PresenceTests {
+    /// Members of topics on two servers at one Redis or NATS.
+    @Suite(.enabled(if: !BrokerKind.installed.isEmpty)) struct PresenceTests {
         private func run(
-            _ mode: ServerMode, timeout: Duration = .seconds(2),
-            test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+            _ mode: ServerMode, _ kind: BrokerKind, timeout: Duration = .seconds(2),
+            test: (any BrokerProcess, [ServerProcess], [WebSocketClient]) throws -> Void
         ) throws {
-            let redis = try RedisProcess()
+            let broker = try kind.make()
             let configure: (inout Configuration) -> Void = {
-                $0.cluster = redis.url
+                $0.cluster = broker.url
                 $0.presenceTimeout = timeout
             }
             let workers = mode == .single ? 1 : 2
             try ServerProcess.run(.presence, mode, workers: workers, configure) { one in
                 try ServerProcess.run(.presence, mode, workers: workers, configure) { other in
                     let servers = [one, other]
-                    try test(redis, servers, try servers.map { try WebSocketClient(port: $0.port) })
+                    try test(broker, servers, try servers.map { try WebSocketClient(port: $0.port) })
                 }
             }
         }
@@ -49,8 +49,10 @@ extension ProcessTests {
         private let ann = TopicMember(id: "ann", info: "Ann")
         private let bob = TopicMember(id: "bob")
 
-        @Test(arguments: ServerMode.allCases) func membersOfAllServers(_ mode: ServerMode) throws {
-            try run(mode) { _, servers, clients in
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func membersOfAllServers(
+            _ kind: BrokerKind, _ mode: ServerMode
+        ) throws {
+            try run(mode, kind) { _, servers, clients in
                 try join(clients[0], "room", ann)
                 try wait(clients[1], "room", [ann])
                 // Another window of Ann's, on another server.
@@ -79,8 +81,8 @@ extension ProcessTests {
 
         /// Processes that were killed lose no members; a server that was killed loses all of them, and one of the
         /// others reports each once.
-        @Test func killedProcessesAndServers() throws {
-            try run(.process) { redis, servers, clients in
+        @Test(arguments: BrokerKind.installed) func killedProcessesAndServers(_ kind: BrokerKind) throws {
+            try run(.process, kind) { broker, servers, clients in
                 try join(clients[0], "room", ann)
                 try join(clients[1], "room", bob)
                 try wait(clients[1], "room", [ann, bob])
@@ -92,22 +94,22 @@ extension ProcessTests {
                 try servers[0].waitForEnd()
                 try wait(clients[1], "room", [bob])
                 try Wait.until("the report") { !servers[1].events(.left).isEmpty }
-                redis.kill()
-                try Wait.until("the loss of Redis") {
+                broker.kill()
+                try Wait.until("the loss of the broker") {
                     let report: PresenceReport = try clients[1].ask(.presence("room"))
                     return report.error == "\(ClusterError.unavailable)"
                 }
-                try redis.start()
+                try broker.start()
                 try wait(clients[1], "room", [bob])
                 let (joins, leaves) = changes(servers)
                 #expect(leaves == [ann] && Set(joins.map(\.id)) == ["ann", "bob"])
             }
         }
 
-        @Test(arguments: [ServerMode.process, .single]) func membersLeaveWithAServerThatIsStopped(
-            _ mode: ServerMode
+        @Test(arguments: BrokerKind.cases([.process, .single])) func membersLeaveWithAServerThatIsStopped(
+            _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
-            try run(mode, timeout: .seconds(3600)) { _, servers, clients in
+            try run(mode, kind, timeout: .seconds(3600)) { _, servers, clients in
                 try join(clients[0], "room", ann)
                 try join(clients[1], "room", bob)
                 try wait(clients[1], "room", [ann, bob])

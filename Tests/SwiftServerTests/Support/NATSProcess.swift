@@ -5,6 +5,8 @@ protocol BrokerProcess {
     /// For ``Configuration/cluster``.
     var url: String { get }
     func start() throws
+    /// Starts it after it was killed, without its data.
+    func startEmpty() throws
     /// Kills it without a chance to save anything.
     func kill()
 }
@@ -19,6 +21,12 @@ enum BrokerKind: String, CaseIterable {
     /// Those that can be tested.
     static var installed: [BrokerKind] {
         allCases.filter { $0 == .redis ? RedisProcess.isInstalled : NATSProcess.isInstalled }
+    }
+
+    /// The modes with Redis, and one of them with NATS: it makes no difference outside of the gateway.
+    static func cases(_ modes: [ServerMode]) -> [(BrokerKind, ServerMode)] {
+        let all = modes.map { (BrokerKind.redis, $0) } + [(.nats, ServerMode.process)]
+        return all.filter { BrokerKind.installed.contains($0.0) }
     }
 
     func make() throws -> any BrokerProcess {
@@ -80,6 +88,11 @@ final class NATSProcess: BrokerProcess {
             port = number
             return true
         }
+    }
+
+    func startEmpty() throws {
+        try FileManager.default.removeItem(atPath: folder.file("store"))
+        try start()
     }
 
     func kill() {

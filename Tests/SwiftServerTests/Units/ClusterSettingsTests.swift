@@ -173,14 +173,4 @@ import Testing
                 $0.users = TopicSettings(history: 1)
             })
     }
-    /// NATS keeps no members, so their handlers would never be called.
-    @Test @MainActor func membersNeedRedis() throws {
-        let server = WebSocketServer(port: 0)
-        server.onJoin { _, _, _ in }
-        server.cluster = .redis("redis://a")
-        try server.checkEvents()
-        server.cluster = .nats("nats://a")
-        let error = #expect(throws: ServerError.self) { try server.checkEvents() }
-        #expect(error?.code == .invalidHandler && error?.message.contains("onJoin") == true)
-    }
 }

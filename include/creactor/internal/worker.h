@@ -37,7 +37,6 @@ typedef struct cre_cluster_place {
     uint32_t shards;
     const cre_topic_rule *rules; /* of the rules whose pattern a topic has, the first one holds */
     uint32_t rule_count;
-    bool without_members; /* its servers keep no members of topics */
 } cre_cluster_place;
 
 /** Returns the rule of a topic, NULL when there is none. Any thread. */

@@ -1,0 +1,288 @@
+/*
+ * Changes of members at servers of NATS. What is stored for a member is replaced only if it is still what
+ * this machine knows of it; otherwise it is read, and replaced again. So of all machines one adds the first
+ * entry of a member, and one removes the last one.
+ */
+#include "broker/nats_presence.h"
+
+#include <stdio.h>
+
+#include "core/base64.h"
+#include "core/memory.h"
+#include "nats/json.h"
+
+enum { ATTEMPTS = 16, PAUSE_MS = 250 };
+
+struct cre__nats_change {
+    cre__presence_batch *batch; /* with one member; NULL: a scan removes entries */
+    cre__nats_reading *scan;
+    uint32_t attempts;
+    char event;   /* 'j' or 'l' when it is stored; 0: none */
+    bool empties; /* it has no entries then */
+    bool alone;   /* it has those of this machine only */
+    uint16_t info_length;
+    uint8_t topic_length, id_length;
+    uint8_t bytes[]; /* topic, id, room for the longest info */
+};
+
+static cre_slice topic_of(const cre__nats_change *change) {
+    return (cre_slice){ change->bytes, change->topic_length };
+}
+
+static cre_slice id_of(const cre__nats_change *change) {
+    return (cre_slice){ change->bytes + change->topic_length, change->id_length };
+}
+
+static uint8_t *info_of(cre__nats_change *change) {
+    return change->bytes + change->topic_length + change->id_length;
+}
+
+static cre__nats_change *new_change(cre_broker *broker, uint32_t shard, cre_slice topic, cre_slice id) {
+    cre__nats_change *change =
+        cre__calloc(1, sizeof *change + topic.length + id.length + CRE_BROKER_MAX_MEMBER_INFO);
+    if (!change) {
+        cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
+        return NULL;
+    }
+    change->topic_length = (uint8_t)topic.length;
+    change->id_length = (uint8_t)id.length;
+    memcpy(change->bytes, topic.data, topic.length);
+    memcpy(change->bytes + topic.length, id.data, id.length);
+    return change;
+}
+
+/* ---- the end ---- */
+
+static void end(cre_broker *broker, uint32_t shard, cre__nats_change *change, cre__presence_result result) {
+    cre__presence_batch *batch = change->batch;
+    cre__nats_reading *scan = change->scan;
+    cre__free(change);
+    if (batch)
+        cre__presence_done(broker, shard, batch, result);
+    else
+        cre__nats_reading_removed(broker, shard, scan, result == CRE__PRESENCE_APPLIED);
+}
+
+void cre__nats_change_free(cre_broker *broker, uint32_t shard, cre__nats_change *change, bool reports) {
+    if (change->batch && reports)
+        end(broker, shard, change, CRE__PRESENCE_LATER);
+    else
+        cre__free(change);
+}
+
+/* JetStream is not available for a moment: members are sent again after a pause. */
+static void end_later(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    nats->presence.pause = nats->now + PAUSE_MS;
+    cre__nats_presence_verify(broker, shard);
+    end(broker, shard, change, CRE__PRESENCE_REPEAT);
+}
+
+/* ---- requests ---- */
+
+/* False: the connection ends, and with it the change. */
+static bool write(cre_broker *broker, uint32_t shard, cre__nats_change *change, uint64_t expected,
+                  const cre__nats_value *value) {
+    uint8_t bytes[CRE__NATS_VALUE];
+    char header[64];
+    cre__nats_subject subject;
+    const size_t length = cre__nats_value_write(value, bytes);
+    snprintf(header, sizeof header, "Nats-Expected-Last-Subject-Sequence: %llu\r\n",
+             (unsigned long long)expected);
+    const cre_nats_publication publication = { .subject = cre__nats_member_subject(broker, topic_of(change),
+                                                                                   id_of(change), &subject),
+                                               .headers = cre__text(header),
+                                               .payload = { bytes, length } };
+    change->empties = value->count == 0;
+    change->info_length = (uint16_t)value->info.length;
+    if (value->info.length) memcpy(info_of(change), value->info.data, value->info.length);
+    return cre__nats_ask(broker, shard, publication, CRE__NATS_WRITE, change);
+}
+
+static bool read_again(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
+    char subject[64 + CRE__MAX_PREFIX], request[CRE__NATS_SUBJECT + 32];
+    cre__nats_subject name_bytes, member_bytes;
+    const cre_slice name = cre__nats_members_stream(broker, &name_bytes);
+    const cre_slice member = cre__nats_member_subject(broker, topic_of(change), id_of(change), &member_bytes);
+    snprintf(subject, sizeof subject, "$JS.API.STREAM.MSG.GET.%.*s", (int)name.length,
+             (const char *)name.data);
+    snprintf(request, sizeof request, "{\"last_by_subj\":\"%.*s\"}", (int)member.length,
+             (const char *)member.data);
+    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = cre__text(request) };
+    return cre__nats_ask(broker, shard, publication, CRE__NATS_READ, change);
+}
+
+static cre_slice info_now(const cre__presence_member *member) {
+    return member->info ? (cre_slice){ member->info, member->info_length } : cre__text("");
+}
+
+/* Stores what this machine knows without a look at what is stored, if it may. */
+static bool begin(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
+    const cre__presence_member *member = change->batch->members[0];
+    cre__nats_value value = { .info = info_now(member) };
+    if (member->sequence ? !member->alone : member->leaves) return read_again(broker, shard, change);
+    change->alone = true;
+    if (member->leaves) {
+        change->event = 'l';
+    } else {
+        value.entries[value.count++] = (cre__nats_entry){ broker->config.publisher, broker->config.seed };
+        change->event = member->sequence ? 0 : 'j';
+    }
+    return write(broker, shard, change, member->sequence, &value);
+}
+
+bool cre__nats_members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch) {
+    const cre__presence_topic *topic = batch->topic;
+    const cre__presence_member *member = batch->members[0];
+    if (cre__nats(broker, shard)->presence.pause) return false;
+    cre__nats_change *change = new_change(broker, shard, (cre_slice){ topic->name, topic->length },
+                                          (cre_slice){ member->id, member->length });
+    if (!change) return false;
+    change->batch = batch;
+    if (begin(broker, shard, change)) return true;
+    cre__free(change);
+    return false;
+}
+
+bool cre__nats_replace(cre_broker *broker, uint32_t shard, cre__nats_reading *scan,
+                       const cre__nats_member_name *name, uint64_t sequence, const cre__nats_value *value) {
+    cre__nats_change *change = new_change(broker, shard, (cre_slice){ name->topic, name->topic_length },
+                                          (cre_slice){ name->id, name->id_length });
+    if (!change) return false;
+    change->scan = scan;
+    change->event = value->count ? 0 : 'l';
+    if (write(broker, shard, change, sequence, value)) return true;
+    cre__free(change);
+    return false;
+}
+
+bool cre__nats_clean(cre_broker *broker, uint32_t shard, uint64_t sequence, cre__nats_change *change) {
+    char subject[64 + CRE__MAX_PREFIX], request[64];
+    cre__nats_subject bytes;
+    const cre_slice name = cre__nats_members_stream(broker, &bytes);
+    snprintf(subject, sizeof subject, "$JS.API.STREAM.MSG.DELETE.%.*s", (int)name.length,
+             (const char *)name.data);
+    snprintf(request, sizeof request, "{\"seq\":%llu,\"no_erase\":true}", (unsigned long long)sequence);
+    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = cre__text(request) };
+    return cre__nats_ask(broker, shard, publication, CRE__NATS_CLEAN, change);
+}
+
+/* If it was not removed, a scan does so. */
+void cre__nats_cleaned(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
+    end(broker, shard, change, CRE__PRESENCE_APPLIED);
+}
+
+/* ---- what is stored ---- */
+
+static bool same(cre_slice one, cre_slice other) {
+    return one.length == other.length && (!one.length || memcmp(one.data, other.data, one.length) == 0);
+}
+
+/* Stores the state of a member in place of `value`, which has `sequence`. */
+static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change, cre__nats_value *value,
+                    uint64_t sequence) {
+    cre__presence_member *member = change->batch->members[0];
+    const cre__nats_entry own = { broker->config.publisher, broker->config.seed };
+    const uint32_t before = value->count;
+    uint32_t others = 0;
+    bool stored = false;
+    for (uint32_t i = 0; i < before; i++) {
+        if (value->entries[i].machine != own.machine)
+            value->entries[others++] = value->entries[i];
+        else
+            stored = stored || value->entries[i].session == own.session;
+    }
+    const bool full = others == CRE__NATS_ENTRIES; /* then it is there without this machine */
+    const bool done = member->leaves
+                          ? others == before
+                          : full || (stored && others + 1 == before && same(value->info, info_now(member)));
+    change->alone = others == 0;
+    change->event = 0;
+    if (done) {
+        member->sequence = member->leaves ? 0 : sequence;
+        member->alone = change->alone;
+        end(broker, shard, change, CRE__PRESENCE_APPLIED);
+        return;
+    }
+    value->count = others;
+    if (member->leaves) {
+        if (!others) change->event = 'l';
+    } else {
+        if (!before) change->event = 'j';
+        value->entries[value->count++] = own;
+        value->info = info_now(member);
+    }
+    if (!write(broker, shard, change, sequence, value)) cre__nats_change_free(broker, shard, change, true);
+}
+
+void cre__nats_read(cre_broker *broker, uint32_t shard, cre__nats_change *change,
+                    const cre_nats_event *event) {
+    enum { NO_MESSAGE = 10037 };
+    cre__nats_error error = { 0 };
+    cre__nats_value value = { .info = cre__text("") };
+    cre_slice message, found, data = { 0 };
+    uint64_t sequence = 0;
+    const bool failed = !event || cre__nats_error_of(event, &error);
+    if (failed && error.kind != NO_MESSAGE) {
+        end_later(broker, shard, change);
+        return;
+    }
+    if (failed) { /* nothing is */
+        replace(broker, shard, change, &value, 0);
+        return;
+    }
+    const bool valid = cre__json_member(event->payload, "message", &message) &&
+                       cre__json_member(message, "seq", &found) && cre__json_number(found, &sequence) &&
+                       sequence;
+    if (valid && cre__json_member(message, "data", &found)) cre__json_string(found, &data);
+    if (!valid) {
+        cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
+        cre__nats_change_free(broker, shard, change, true);
+        return;
+    }
+    uint8_t bytes[CRE__NATS_VALUE + 3];
+    const long length = data.length <= CRE__NATS_VALUE / 3 * 4
+                            ? cre__base64_decode((const char *)data.data, data.length, bytes)
+                            : -1;
+    /* what another program has written is replaced */
+    if (length > 0) cre__nats_value_read((cre_slice){ bytes, (size_t)length }, &value);
+    replace(broker, shard, change, &value, sequence);
+}
+
+/* ---- results ---- */
+
+static void stored(cre_broker *broker, uint32_t shard, cre__nats_change *change, uint64_t sequence) {
+    const cre_broker_member member = { id_of(change), { info_of(change), change->info_length } };
+    if (change->batch) {
+        cre__presence_member *own = change->batch->members[0];
+        own->sequence = change->empties ? 0 : sequence;
+        own->alone = change->alone;
+    }
+    if (change->event) cre__presence_changed(broker, topic_of(change), &member, change->event == 'j');
+    if (!change->empties || !cre__nats_clean(broker, shard, sequence, change))
+        end(broker, shard, change, CRE__PRESENCE_APPLIED);
+}
+
+void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *change,
+                       const cre_nats_event *event) {
+    cre__nats_error error = { 0 };
+    cre_slice value;
+    uint64_t sequence;
+    const bool failed = !event || cre__nats_error_of(event, &error);
+    if (!failed && cre__json_member(event->payload, "seq", &value) && cre__json_number(value, &sequence) &&
+        sequence) {
+        stored(broker, shard, change, sequence);
+    } else if (!failed) {
+        cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
+        cre__nats_change_free(broker, shard, change, true);
+    } else if (!change->batch) {
+        end(broker, shard, change, CRE__PRESENCE_LATER); /* another machine was first, or the next scan */
+    } else if (!event || cre__nats_is_transient(&error)) {
+        end_later(broker, shard, change);
+    } else if (cre__nats_is_conflict(&error) && ++change->attempts < ATTEMPTS) {
+        if (!read_again(broker, shard, change)) cre__nats_change_free(broker, shard, change, true);
+    } else {
+        cre__nats_presence_report(broker, shard, error.text);
+        end(broker, shard, change, CRE__PRESENCE_LATER);
+    }
+}

@@ -4,15 +4,17 @@ import TestProtocol
 import Testing
 
 extension ProcessTests {
-    /// Clients that come back to a topic with history, at two servers with one Redis.
-    @Suite(.enabled(if: RedisProcess.isInstalled)) struct HistoryTests {
-        private func run(_ mode: ServerMode, test: (RedisProcess, [ServerProcess]) throws -> Void) throws {
-            let redis = try RedisProcess()
+    /// Clients that come back to a topic with history, at two servers with one Redis or NATS.
+    @Suite(.enabled(if: !BrokerKind.installed.isEmpty)) struct HistoryTests {
+        private func run(
+            _ mode: ServerMode, _ kind: BrokerKind = .redis, test: (any BrokerProcess, [ServerProcess]) throws -> Void
+        ) throws {
+            let broker = try kind.make()
             let (workers, tasks) = mode == .single ? (1, 1) : (2, 1)
-            let configure: (inout Configuration) -> Void = { $0.cluster = redis.url }
+            let configure: (inout Configuration) -> Void = { $0.cluster = broker.url }
             try ServerProcess.run(.history, mode, workers: workers, tasks: tasks, configure) { one in
                 try ServerProcess.run(.history, mode, workers: workers, tasks: tasks, configure) { other in
-                    try test(redis, [one, other])
+                    try test(broker, [one, other])
                 }
             }
         }
@@ -34,7 +36,15 @@ extension ProcessTests {
             }
         }
 
-        /// Waits until Redis has as many messages of the topic.
+        /// The position behind a first message, which NATS needs to know that all others are there.
+        private func firstPosition(of topic: String, _ client: WebSocketClient) throws -> TopicPosition {
+            _ = try position(of: topic, client)
+            try publish(["first"], to: topic, by: client)
+            try waitForOffset(1, of: topic, client)
+            return try #require(TopicPosition(position(of: topic, client)))
+        }
+
+        /// Waits until the broker has as many messages of the topic, which NATS counts with those of others.
         private func waitForOffset(_ offset: Int, of topic: String, _ client: WebSocketClient) throws {
             try Wait.until("message \(offset)") { try position(of: topic, client).hasPrefix("\(offset):") }
         }
@@ -59,26 +69,26 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func aClientGetsWhatItHasMissedFromAnotherServer(
-            _ mode: ServerMode
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func aClientGetsWhatItHasMissedFromAnotherServer(
+            _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
-            try run(mode) { _, servers in
+            try run(mode, kind) { _, servers in
                 let publisher = try WebSocketClient(port: servers[0].port)
                 let first = try WebSocketClient(port: servers[0].port)
-                let start = try position(of: "kept:a", first)
+                let last = try firstPosition(of: "kept:a", publisher)
+                let start = "\(last)"
                 #expect(try recover(first, "kept:a", since: start).report == RecoveryReport("recovered", start))
                 try publish(["0", "1"], to: "kept:a", by: publisher)
                 for expected in ["0", "1"] { #expect(try first.receiveText() == expected) }
-                let last = try #require(TopicPosition(start))
                 let since = TopicPosition(epoch: last.epoch, offset: last.offset + 2)
                 try first.sendClose(1000)
 
                 try publish((2..<50).map(String.init), to: "kept:a", by: publisher)
-                try waitForOffset(50, of: "kept:a", publisher)
+                try waitForOffset(51, of: "kept:a", publisher)
                 let second = try WebSocketClient(port: servers[1].port)
                 let (messages, report) = try recover(second, "kept:a", since: "\(since)")
                 #expect(messages == (2..<50).map(String.init))
-                let end = TopicPosition(epoch: last.epoch, offset: 50)
+                let end = TopicPosition(epoch: last.epoch, offset: 51)
                 #expect(report == RecoveryReport("recovered", "\(end)", count: 48))
                 try publish(["50"], to: "kept:a", by: publisher)
                 #expect(try second.receiveText() == "50")
@@ -86,7 +96,7 @@ extension ProcessTests {
                     try recover(second, "kept:a", since: start).report.outcome == "subscribed", "it was subscribed")
 
                 let epoch = end.description.split(separator: ":")[1]
-                #expect(try publisher.ask(.positionInTask(of: "kept:a")) == "51:\(epoch)")
+                #expect(try publisher.ask(.positionInTask(of: "kept:a")) == "52:\(epoch)")
                 let line = try StraightLineTests.connect(servers[1], "/line")
                 #expect(try recover(line, "kept:a", since: "\(end)").messages == ["50"])
                 #expect(try recover(line, "own", since: nil).report == RecoveryReport("noHistory", nil))
@@ -186,8 +196,8 @@ extension ProcessTests {
             }
         }
 
-        @Test func trimmedAndForgottenHistoriesAreLost() throws {
-            try run(.process) { redis, servers in
+        @Test(arguments: BrokerKind.installed) func trimmedAndForgottenHistoriesAreLost(_ kind: BrokerKind) throws {
+            try run(.process, kind) { broker, servers in
                 let client = try WebSocketClient(port: servers[0].port)
                 let publisher = try WebSocketClient(port: servers[1].port)
                 let start = try position(of: "short:a", client)
@@ -198,8 +208,8 @@ extension ProcessTests {
                 try publish(["5"], to: "short:a", by: publisher)
                 #expect(try client.receiveText() == "5")
 
-                redis.kill()
-                try redis.startEmpty()
+                broker.kill()
+                try broker.startEmpty()
                 let other = try WebSocketClient(port: servers[0].port)
                 let again = try recover(other, "short:a", since: report.position)
                 #expect(again.messages == [] && again.report.outcome == "lost")
@@ -207,19 +217,21 @@ extension ProcessTests {
             }
         }
 
-        /// While the gateway is killed, and Redis, there is an answer in any case, and in the end the messages.
-        @Test(arguments: ServerMode.supervised) func recoverySurvivesTheGateway(_ mode: ServerMode) throws {
-            try run(mode) { redis, servers in
+        /// While the gateway is killed, and the broker, there is an answer in any case, and in the end the messages.
+        @Test(arguments: BrokerKind.cases(ServerMode.supervised)) func recoverySurvivesTheGateway(
+            _ kind: BrokerKind, _ mode: ServerMode
+        ) throws {
+            try run(mode, kind) { broker, servers in
                 let publisher = try WebSocketClient(port: servers[1].port)
-                let start = try position(of: "kept:b", publisher)
+                let start = "\(try firstPosition(of: "kept:b", publisher))"
                 var count = 0
                 for round in 0..<4 {
                     try publish((count..<count + 20).map(String.init), to: "kept:b", by: publisher)
                     count += 20
                     let gateway = try servers[0].process("gateway")
-                    if round == 2 { redis.kill() }
+                    if round == 2 { broker.kill() }
                     servers[0].signal(SIGKILL, to: gateway)
-                    if round == 2 { try redis.start() }
+                    if round == 2 { try broker.start() }
                     let client = try WebSocketClient(port: servers[0].port)
                     var (messages, report) = try recover(client, "kept:b", since: start)
                     #expect(report.outcome == "recovered")
@@ -230,15 +242,15 @@ extension ProcessTests {
             }
         }
 
-        @Test func withoutRedisThereIsAnAnswerAtOnce() throws {
-            try run(.process) { redis, servers in
+        @Test(arguments: BrokerKind.installed) func withoutTheBrokerThereIsAnAnswerAtOnce(_ kind: BrokerKind) throws {
+            try run(.process, kind) { broker, servers in
                 let client = try WebSocketClient(port: servers[0].port)
-                let start = try position(of: "kept:c", client)
-                redis.kill()
+                let start = "\(try firstPosition(of: "kept:c", client))"
+                broker.kill()
                 try Wait.until("the loss") {
                     try client.ask(.recover("kept:c", since: start)) == RecoveryReport("unavailable", nil)
                 }
-                try redis.start()
+                try broker.start()
                 #expect(try recover(client, "kept:c", since: start).report.position == start)
             }
         }

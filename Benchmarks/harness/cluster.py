@@ -1,6 +1,7 @@
 """Fan-out over several servers that a broker connects; `Benchmarks/run cluster`."""
 
 import contextlib
+import json
 import re
 import shutil
 import tempfile
@@ -32,7 +33,19 @@ def brokers():
     for name, program in ("Redis", "redis-server"), ("Valkey", "valkey-server"):
         if path := shutil.which(program, path=f"{PEERS}:{PROGRAM_PATH}"):
             found[name] = (path, *options)
+    if path := shutil.which("nats-server", path=f"{PEERS}:{PROGRAM_PATH}"):
+        found["NATS"] = (path, "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", "@DIR@", "-js", "-sd", "@DIR@/store")
     return found
+
+
+def _url(folder):
+    """The URL of the broker that has been started in a folder; None: not yet."""
+    if (folder / "broker").exists():
+        return f"unix:{folder}/broker"
+    for ports in folder.glob("*.ports"):
+        with contextlib.suppress(ValueError):  # it is being written
+            return json.loads(ports.read_text())["nats"][-1]
+    return None
 
 
 @contextlib.contextmanager
@@ -42,9 +55,9 @@ def _broker(command, cpus):
         with open(Path(name) / "out", "wb") as out:
             process = processes.spawn(words, cpus, stdout=out, stderr=out, cwd=name)
         try:
-            if not processes.wait_until(lambda: (Path(name) / "broker").exists(), START_SECONDS):
+            if not processes.wait_until(lambda: _url(Path(name)), START_SECONDS):
                 raise Failure(f"{words[0]} does not start")
-            yield process, f"unix:{name}/broker"
+            yield process, _url(Path(name))
         finally:
             processes.stop(process)
 
@@ -187,7 +200,7 @@ def run(options, say):
     """[{scenario, title, rows}]"""
     results = []
     if not brokers():
-        say("skipped the rows of clusters: redis-server is not installed (apt install redis-server)")
+        say("skipped the rows of clusters: there is no broker (apt install redis-server nats-server)")
     for key, title, settings, subscribers, in_flight, columns, cells in _scenarios(options):
         rows = [[setting, [], None] for setting in settings
                 if not setting["broker"] or re.search(options.only, f"{key} {setting['name']}")]

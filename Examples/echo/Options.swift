@@ -26,7 +26,7 @@ struct Options {
     var key: String?
     /// A folder whose files are served below /files.
     var files: String?
-    /// The Redis through which messages on /broadcast also reach other servers.
+    /// The Redis or NATS through which messages on /broadcast also reach other servers.
     var cluster: String?
     /// The number of them that it keeps.
     var history = 0

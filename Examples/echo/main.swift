@@ -19,7 +19,7 @@ if let certificate = options.certificate, let key = options.key {
 var talkers: Set<ConnectionID> = []
 let topic = "/broadcast"
 if let url = options.cluster {
-    server.cluster = .redis(url)
+    server.cluster = url.hasPrefix("nats:") ? .nats(url) : .redis(url)
     if options.history > 0 { server.cluster.topics[topic] = TopicSettings(history: options.history) }
 }
 

@@ -44,6 +44,9 @@ struct Status: Decodable, Sendable {
         let dropped: Int
         let skipped: Int
         let lost: Int
+        let members: Int
+        let openQuestions: Int
+        let failedQuestions: Int
     }
 
     let version: String

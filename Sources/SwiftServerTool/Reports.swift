@@ -22,7 +22,7 @@ enum Report {
             ] + ports.enumerated().map { ($0 == 0 ? "ports" : "", $1) } + [
                 (
                     "connections",
-                    "\(number("connections")) of \(status.maxConnections); accepted \(number("accepted")), closed \(number("closed")), refused \(number("refused"))"
+                    "\(number("connections")) of \(status.maxConnections); accepted \(number("accepted")), closed \(number("closed")), refused \(number("refused"))\(number("users") > 0 ? "; \(number("users")) users" : "")"
                 ),
                 (
                     "traffic",
@@ -49,8 +49,10 @@ enum Report {
         let losses = [(now.dropped, "dropped"), (now.skipped, "skipped"), (now.lost, "gaps")]
             .filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
         let queue = now.queuedBytes > 0 ? ", \(Amount.bytes(Double(now.queuedBytes))) queued" : ""
-        return "\(state); \(now.topics) topics, \(now.published) messages published, \(now.received) received"
-            + queue + losses
+        let questions = [(now.openQuestions, "open"), (now.failedQuestions, "failed")]
+            .filter { $0.0 > 0 }.map { ", \($0.0) questions \($0.1)" }.joined()
+        return "\(state); \(now.topics) topics, \(now.members) members, \(now.published) messages published, "
+            + "\(now.received) received" + queue + losses + questions
     }
 
     private static func processes(_ status: Status) -> Table {

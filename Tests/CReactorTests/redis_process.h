@@ -52,6 +52,11 @@ static inline void redis_kill(void) {
     REQUIRE(waitpid(redis_pid, NULL, 0) == redis_pid);
 }
 
+/* Stops the server, or lets it continue: its connections stay. */
+static inline void redis_stop(bool stops) {
+    kill(redis_pid, stops ? SIGSTOP : SIGCONT);
+}
+
 /* The main function of a test that needs the server. Without one it is skipped. */
 static inline int redis_test_main(int argc, char **argv) {
     const bool is_named = redis_program()[0] == '/';

@@ -191,7 +191,7 @@ TEST(refused_operations) {
 TEST(silent_server) {
     static uint8_t bytes[CRE_VALUE_MAX];
     begin();
-    kill(redis_pid, SIGSTOP);
+    redis_stop(true);
     const cre_value_operation operation = { .kind = CRE_VALUE_SET,
                                             .key = text("k"),
                                             .value = { bytes, sizeof bytes } };
@@ -200,7 +200,7 @@ TEST(silent_server) {
         count++;
     CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
     CHECK(count > 100 && count <= 128);
-    kill(redis_pid, SIGCONT);
+    redis_stop(false);
     WAIT(machines[0].values == count);
     CHECK_EQ(apply(0, operation), 1);
     finish();

@@ -64,7 +64,9 @@ TEST_BOTH(messages_reach_the_connections_of_a_user) {
     /* Another user afterwards. */
     CHECK_EQ(unbind(net, ids[0]), 0);
     CHECK_EQ(unbind(net, ids[0]), 0);
+    CHECK_EQ(net_stats(net).users, 2); /* "alice" and 42 */
     CHECK_EQ(bind_name(net, ids[0], "bob"), 0);
+    CHECK_EQ(net_stats(net).users, 3);
     CHECK_EQ(unbind(net, ids[2]), 0);
     CHECK_EQ(user_id(net, ids[2]), 0);
     CHECK_EQ(cre_engine_bind(net->engine, ids[2], 43), 0);
@@ -81,6 +83,7 @@ TEST_BOTH(messages_reach_the_connections_of_a_user) {
     net_close(&c);
     NET_UNTIL(net, cre_table_count(cre_engine_table(net->engine)) == 0);
     CHECK_EQ(net_stats(net).topics, 0);
+    CHECK_EQ(net_stats(net).users, 0);
     net_stop(net);
 }
 

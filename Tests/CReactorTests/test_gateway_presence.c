@@ -139,6 +139,7 @@ TEST(connections_are_members) {
     join(one, sessions[1], "room", "ann", "A"); /* a second tab */
     join(other, other->session, "room", "bob", "B");
     AWAIT(has("room", 2, "ann=A ", "bob=B "));
+    CHECK_EQ(stats_of(one).members, 1);
     CHECK_EQ(ask_members("room", 1), 0);
     CHECK(listed.count == 2 && !listed.complete && !members[0]);
 
@@ -152,6 +153,7 @@ TEST(connections_are_members) {
     check_changes("+room/eve= -room/ann=A2 ");
     CHECK_EQ(cre_worker_subscribe(one->worker, one->session, "room", 4, false), 0);
     check_changes("-room/eve= ");
+    CHECK_EQ(stats_of(one).members, 0);
     CHECK(has("room", 1, "bob=B ", ""));
     CHECK_EQ(cre_worker_join(one->worker, one->session, text("room"), text(""), text("")), CRE_EINVALID);
     CHECK_EQ(cre_worker_join(one->worker, one->session, text("$sws:user:ann"), text("ann"), text("")),

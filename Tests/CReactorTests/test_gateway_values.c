@@ -129,6 +129,19 @@ TEST(questions) {
     CHECK_EQ(get("large"), 0);
     CHECK_EQ(value_length, sizeof bytes);
     CHECK_MEM(value, bytes, sizeof bytes);
+    const cre_cluster_stats stats = stats_of(&servers[0]);
+    CHECK_EQ(stats.questions, last_number);
+    CHECK_EQ(stats.questions_failed, 1);
+    CHECK_EQ(stats.questions_open, 0);
+    redis_stop(true);
+    const cre_value_question first = { .key_length = 1 };
+    const cre_slice parts[] = { { (const uint8_t *)&first, sizeof first }, text("k") };
+    const int before = answers;
+    CHECK_EQ(cre_worker_ask(asker, ++last_number, CRE_QUESTION_VALUE, parts, 2), 0);
+    AWAIT(stats_of(&servers[0]).questions_open == 1);
+    redis_stop(false);
+    AWAIT(answers > before);
+    CHECK_EQ(stats_of(&servers[0]).questions_open, 0);
     stop();
 }
 

@@ -198,6 +198,7 @@ typedef struct cre_engine_stats {
         http2_exceeded[CRE_HTTP2_LIMITS]; /* its connections that a limit has ended, by cre_http2_limit */
     uint64_t http2_requests;              /* its requests, WebSockets included */
     uint64_t http2_open_connections, http2_open_streams; /* now */
+    uint64_t users; /* with open WebSockets now; their topics count in `topics`, too */
 } cre_engine_stats;
 
 /**

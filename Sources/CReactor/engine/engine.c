@@ -75,6 +75,7 @@ static void inherit_stats(cre_engine *engine) {
     atomic_fetch_sub_explicit(net->total_held, stats->queued + stats->buffered + stats->transit,
                               memory_order_relaxed);
     stats->queued = stats->buffered = stats->transit = stats->topics = stats->subscriptions = 0;
+    stats->users = 0;
     stats->http2_open_connections = stats->http2_open_streams = 0;
     engine->rare_changed = true;
 }

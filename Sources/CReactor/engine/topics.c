@@ -86,7 +86,7 @@ static int make_topic(cre_engine *engine, const void *name, size_t length, cre__
     topic->next = topics->buckets[topic->hash & topics->mask];
     topics->buckets[topic->hash & topics->mask] = topic;
     engine->stats.topics = ++topics->count;
-    topics->users += is_of_user(topic);
+    engine->stats.users = topics->users += is_of_user(topic);
     engine->rare_changed = true;
     report(engine, topic, true);
     *out = topic;
@@ -102,7 +102,7 @@ static void free_if_empty(cre_engine *engine, cre__topic *topic) {
         link = &(*link)->next;
     *link = topic->next;
     engine->stats.topics = --topics->count;
-    topics->users -= is_of_user(topic);
+    engine->stats.users = topics->users -= is_of_user(topic);
     engine->rare_changed = true;
     report(engine, topic, false);
     free_topic(topic);

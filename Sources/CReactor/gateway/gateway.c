@@ -128,6 +128,8 @@ static void show_start(cre_gateway *gateway) {
     __atomic_store_n(&shown->connected, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&shown->topics, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&shown->queued, 0, __ATOMIC_RELAXED);
+    cre__gateway_show(&shown->members, 0);
+    cre__gateway_show(&shown->questions_open, 0);
     __atomic_store_n(&shown->shards, gateway->config.place->shards, __ATOMIC_RELAXED);
     atomic_store(&gateway->config.bus->control->full_shards, 0);
 }

@@ -54,6 +54,15 @@ static inline void cre__gateway_count(uint64_t *counter, uint64_t by) {
     __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
 }
 
+/* Publishes a number of now. */
+static inline void cre__gateway_show(uint64_t *shown, uint64_t number) {
+    __atomic_store_n(shown, number, __ATOMIC_RELAXED);
+}
+
+static inline void cre__gateway_show_questions(cre_gateway *gateway) {
+    cre__gateway_show(&gateway->shown->questions_open, gateway->recovery_count + gateway->waiting_count);
+}
+
 /* ---- topics.c ---- */
 
 /* A record with a change of the topics of an owner. */

@@ -26,6 +26,10 @@ static cre_slice put_key(member_key *key, const cre__membership *member) {
     return (cre_slice){ key->bytes, key->length };
 }
 
+static void show_members(cre_gateway *gateway) {
+    cre__gateway_show(&gateway->shown->members, gateway->members.count);
+}
+
 static void release(void *context, cre__want *want) {
     cre_gateway *gateway = context;
     if (cre__want_is_wanted(&gateway->members, want)) return;
@@ -34,6 +38,7 @@ static void release(void *context, cre__want *want) {
     cre_broker_leave(gateway->broker, (cre_slice){ key.data + 1, topic },
                      (cre_slice){ key.data + 1 + topic, key.length - 1 - topic });
     cre__wants_remove(&gateway->members, want);
+    show_members(gateway);
 }
 
 static void join(cre_gateway *gateway, uint32_t owner, const cre__membership *member) {
@@ -44,6 +49,7 @@ static void join(cre_gateway *gateway, uint32_t owner, const cre__membership *me
         return;
     }
     cre__want_by(&gateway->members, want, owner, true);
+    show_members(gateway);
     const int result = cre_broker_join(gateway->broker, member->topic, member->id, member->info);
     if (!result) return;
     if (result == CRE_ENOMEM) gateway->incomplete = true;

@@ -49,6 +49,7 @@ static void end(cre_gateway *gateway, cre__recovering *recovering) {
     *recovering->link = recovering->next;
     if (recovering->next) recovering->next->link = recovering->link;
     gateway->recovery_count--;
+    cre__gateway_show_questions(gateway);
     drop_messages(recovering);
     cre__free(recovering);
 }
@@ -86,6 +87,7 @@ static int begin(cre_gateway *gateway, cre__asker asker, cre_slice topic, const 
     if (recovering->next) recovering->next->link = &recovering->next;
     gateway->recoveries = recovering;
     gateway->recovery_count++;
+    cre__gateway_show_questions(gateway);
     const int result = ask(gateway, recovering);
     if (result) end(gateway, recovering);
     return result;

@@ -35,6 +35,8 @@ extension ControlCommands {
             "published": JSONText(now.published), "dropped": JSONText(now.dropped),
             "received": JSONText(now.received), "skipped": JSONText(now.skipped), "invalid": JSONText(now.invalid),
             "lost": JSONText(now.lost), "connects": JSONText(now.connects), "failures": JSONText(now.failures),
+            "members": JSONText(now.members), "questions": JSONText(now.questions),
+            "failedQuestions": JSONText(now.failedQuestions), "openQuestions": JSONText(now.openQuestions),
         ])
     }
 

@@ -28,6 +28,14 @@ public struct ClusterStatistics: Sendable, Hashable {
     public let topics: Int
     /// The bytes of messages that wait for the cluster's reply now.
     public let queuedBytes: Int
+    /// The members of topics, of this server; one of several topics counts in each.
+    public let members: Int
+    /// Questions of this server's processes to the cluster: for members, positions, missed messages and values.
+    public let questions: UInt64
+    /// Of these: those that were answered with an error.
+    public let failedQuestions: UInt64
+    /// The questions that wait for the cluster now.
+    public let openQuestions: Int
 
     var state: ClusterState {
         guard connectedShards > 0 else { return .lost }
@@ -49,5 +57,9 @@ public struct ClusterStatistics: Sendable, Hashable {
         shards = Int(clamping: raw.shards)
         topics = Int(clamping: raw.topics)
         queuedBytes = Int(clamping: raw.queued)
+        members = Int(clamping: raw.members)
+        questions = raw.questions
+        failedQuestions = raw.questions_failed
+        openQuestions = Int(clamping: raw.questions_open)
     }
 }

@@ -27,7 +27,7 @@ extension ServerStatistics {
             acceptPauses: Int(truncatingIfNeeded: raw.accept_pauses),
             closed: Int(truncatingIfNeeded: raw.closed), closedBy: closedBy,
             messagesReceived: Int(truncatingIfNeeded: raw.messages_in),
-            messagesSent: Int(truncatingIfNeeded: raw.messages_out),
+            messagesSent: Int(truncatingIfNeeded: raw.messages_out), users: Int(truncatingIfNeeded: raw.users),
             messagesSkipped: Int(truncatingIfNeeded: raw.skipped), requests: Int(truncatingIfNeeded: raw.requests),
             responses: Int(truncatingIfNeeded: raw.responses), requestsInProgress: load.inProgress,
             requestsWaiting: load.waiting, requestsRefused: load.refused,

@@ -9,6 +9,9 @@ extension Monitor {
                 Double(now.connectedShards)),
             MetricFamily(.gauge, "cluster_shards", "Shards of the cluster.", Double(now.shards)),
             MetricFamily(.gauge, "cluster_topics", "Topics whose messages are received.", Double(now.topics)),
+            MetricFamily(.gauge, "cluster_members", "Members of topics, of this server.", Double(now.members)),
+            MetricFamily(
+                .gauge, "cluster_questions_open", "Questions that wait for the cluster.", Double(now.openQuestions)),
             MetricFamily(
                 .gauge, "cluster_queued_bytes", "Bytes of messages that wait for the cluster.",
                 Double(now.queuedBytes)),
@@ -35,6 +38,10 @@ extension Monitor {
             MetricFamily(
                 .counter, "cluster_failures", "Connections, and attempts to connect, that failed.",
                 Double(now.failures)),
+            MetricFamily(.counter, "cluster_questions", "Questions to the cluster.", Double(now.questions)),
+            MetricFamily(
+                .counter, "cluster_questions_failed", "Questions that were answered with an error.",
+                Double(now.failedQuestions)),
         ]
     }
 }

@@ -117,6 +117,7 @@ extension Monitor {
             each(.gauge, "subscriptions", "Subscriptions to topics.", layout.owners, nodes) {
                 $0.raw.engine.subscriptions
             },
+            each(.gauge, "users", "Users with open WebSockets.", layout.owners, nodes) { $0.raw.engine.users },
         ]
     }
 

@@ -74,6 +74,7 @@ extension ServerStatistics {
             ("http2OpenStreams", http2.openStreams), ("http2Streams", http2.streams),
             ("http2StreamsRefused", http2.streamsRefused), ("http2StreamsReset", http2.streamsReset),
             ("http2StreamsStalled", http2.streamsStalled), ("http2LimitsExceeded", http2.limitsExceeded),
+            ("users", users),
         ]
     }
 

@@ -140,7 +140,7 @@ extension ProcessTests {
             }
         }
 
-        private func exposition(_ server: ServerProcess) throws -> Exposition {
+        func exposition(_ server: ServerProcess) throws -> Exposition {
             let match = try #require(server.log.firstMatch(of: /monitoring 127\.0\.0\.1 port (\d+)/))
             return try Exposition(Connection(port: #require(Int(match.1))).get("/metrics").body)
         }
@@ -217,9 +217,11 @@ extension ProcessTests {
                     try !server.events(.clusterState).isEmpty && state() == "connected true"
                 }
                 let client = try WebSocketClient(port: server.port)
+                let _: String = try client.ask(.bindUser("alice"))
                 try subscribe(client, "news")
                 try Wait.until("the counts of the gateway") {
                     let metrics = try exposition(server)
+                    #expect(metrics.sum("swiftserver_users") == 1)
                     return metrics.sum("swiftserver_cluster_messages_published_total") == 1
                         && metrics.sum("swiftserver_cluster_messages_received_total") == 1
                         && metrics.sum("swiftserver_cluster_shards_connected") == 1

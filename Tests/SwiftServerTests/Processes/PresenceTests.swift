@@ -120,6 +120,34 @@ extension ProcessTests {
             }
         }
 
+        @Test func theNumbersAreSeen() throws {
+            let redis = try RedisProcess()
+            try ServerProcess.run(
+                .presence, .process,
+                {
+                    $0.cluster = redis.url
+                    $0.monitoringPort = 0
+                }
+            ) { server in
+                let client = try WebSocketClient(port: server.port)
+                try join(client, "room", ann)
+                try join(client, "other", ann)
+                try wait(client, "room", [ann])
+                redis.kill()
+                try Wait.until("the loss of Redis") {
+                    let report: PresenceReport = try client.ask(.presence("room"))
+                    return report.error == "\(ClusterError.unavailable)"
+                }
+                try Wait.until("the numbers of the gateway") {
+                    let metrics = try ClusterTests().exposition(server)
+                    return metrics.sum("swiftserver_cluster_members") == 2
+                        && metrics.sum("swiftserver_cluster_questions_open") == 0
+                        && metrics.sum("swiftserver_cluster_questions_failed_total") >= 1
+                        && metrics.sum("swiftserver_cluster_questions_total") >= 2
+                }
+            }
+        }
+
         @Test func withoutAClusterThereAreNoMembers() throws {
             try ServerProcess.run(.presence, .process) { server in
                 let client = try WebSocketClient(port: server.port)

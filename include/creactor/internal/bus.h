@@ -223,6 +223,10 @@ typedef struct cre_cluster_stats {
     uint64_t connected, shards; /* shards with a connection, and all of them */
     uint64_t topics;            /* subscribed ones */
     uint64_t queued;            /* bytes of messages without a reply */
+    uint64_t members;           /* of topics, of this server */
+    uint64_t questions;         /* of processes of this server... */
+    uint64_t questions_failed;  /* ...of these: those that were answered with an error... */
+    uint64_t questions_open;    /* ...and those that wait for the cluster */
 } cre_cluster_stats;
 
 /** Copies the statistics of the cluster, zeros without one. Any thread or process. */

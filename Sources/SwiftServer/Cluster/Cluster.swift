@@ -52,7 +52,8 @@ public struct Cluster: Sendable {
     /// The name of this server in ``Server/clusterNodes(timeout:)``, at most 255 bytes; `nil`: that of the host.
     public var nodeName: String?
 
-    /// No cluster: topics reach the subscribers of this server. The default.
+    /// No cluster: topics reach the subscribers of this server. The default. Settings that only a cluster has are
+    /// errors of ``Server/start()`` with it: all but ``TopicSettings/isEnveloped``.
     public static let memory = Cluster(.redis, urls: [])
 
     /// A cluster over one Redis or Valkey, or several independent ones, over which topics are distributed.
@@ -153,16 +154,7 @@ public struct Cluster: Sendable {
     }
 
     func check() throws(ServerError) {
-        guard isEnabled else {
-            try topics.check()
-            guard topics.longestHistory == 0 else {
-                throw .setting("cluster.topics: a history needs a cluster, such as .redis(\"redis://127.0.0.1\")")
-            }
-            guard users == TopicSettings() else {
-                throw .setting("cluster.users needs a cluster, such as .redis(\"redis://127.0.0.1\")")
-            }
-            return
-        }
+        guard isEnabled else { return try checkMemory() }
         guard broker != .redisCluster || !urls.isEmpty else {
             throw .setting("cluster: a Redis Cluster needs the URL of a node")
         }
@@ -195,6 +187,22 @@ public struct Cluster: Sendable {
         }
         try topics.check()
         try users.check("cluster.users")
+    }
+
+    /// Without a cluster, settings of one would have no effect.
+    private func checkMemory() throws(ServerError) {
+        try topics.check()
+        let unused: [(String, Bool)] = [
+            ("cluster.topics: a history", topics.longestHistory > 0),
+            ("cluster.topics: isLocalFirst", topics.ordered.contains { $0.settings.isLocalFirst }),
+            ("cluster.users", users != TopicSettings()), ("cluster.prefix", prefix != Cluster.memory.prefix),
+            ("cluster.maxQueue", maxQueue != Cluster.memory.maxQueue),
+            ("cluster.presenceTimeout", presenceTimeout != Cluster.memory.presenceTimeout),
+            ("cluster.nodeName", nodeName != nil), ("cluster.replicas", replicas != nil),
+        ]
+        if let setting = unused.first(where: \.1) {
+            throw .setting("\(setting.0) needs a cluster, such as .redis(\"redis://127.0.0.1\")")
+        }
     }
 
     private func checkRedis() throws(ServerError) {

@@ -3,10 +3,12 @@ import TestProtocol
 
 /// Members of topics.
 @MainActor enum PresenceScenario {
-    static func register(_ server: WebSocketServer) {
+    static func register(_ server: WebSocketServer, _ configuration: Configuration) {
         server.onOpen { server, request in welcome(request.fd, server) }
-        server.onJoin { _, topic, member in Event.joined(topic, member).report() }
-        server.onLeave { (_, topic, member) async in Event.left(topic, member).report() }
+        if configuration.cluster != nil {
+            server.onJoin { _, topic, member in Event.joined(topic, member).report() }
+            server.onLeave { (_, topic, member) async in Event.left(topic, member).report() }
+        }
         server.onMessage { server, frame in
             guard let command = command(frame) else { return }
             if let answer = await run(command, frame.fd, server) { server.answer(answer, to: frame.fd) }

@@ -35,7 +35,7 @@ import TestProtocol
         case .informational: InformationalScenario.register(server)
         case .largeAnswers: LargeAnswerScenario.register(server, configuration)
         case .overwriting: OverwritingScenario.register(server)
-        case .presence: PresenceScenario.register(server)
+        case .presence: PresenceScenario.register(server, configuration)
         case .ports: PortScenario.register(server, configuration)
         case .routing: RoutingScenario.register(server, configuration)
         case .shared: SharedScenario.registerOrReport(server)

@@ -167,10 +167,17 @@ import Testing
                 $0 = .memory
                 $0.topics["a"] = TopicSettings(enveloped: true)
             })
-        #expect(
-            isRefused {
-                $0 = .memory
-                $0.users = TopicSettings(history: 1)
-            })
+        for change: (inout Cluster) -> Void in [
+            { $0.users = TopicSettings(history: 1) }, { $0.prefix = "other" }, { $0.maxQueue = 1 << 20 },
+            { $0.topics["a"] = TopicSettings(localFirst: true) }, { $0.nodeName = "n" }, { $0.replicas = 1 },
+            { $0.presenceTimeout = .seconds(1) },
+        ] {
+            #expect(
+                isRefused {
+                    $0 = .memory
+                    change(&$0)
+                })
+        }
+        #expect(!isRefused { $0 = .memory })
     }
 }

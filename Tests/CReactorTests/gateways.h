@@ -30,7 +30,7 @@ static const cre_topic_rule rules[] = {
     { .pattern = "local*", .local_first = true, .enveloped = true },
     { .pattern = CRE_TOPIC_USER "kept", .history_count = 10, .history_seconds = 60 }
 };
-static const cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 6 };
+static cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 6 };
 
 static inline uint64_t milliseconds(void) {
     struct timespec time;
@@ -105,7 +105,7 @@ static inline void start_server(server *it, uint32_t ring_bytes, uint32_t queue_
                                     .connections = 200,
                                     .max_payload = 9 << 20,
                                     .spin_ns = 2000,
-                                    .journal_bytes = cre_gateway_journal_bytes(1, 0) };
+                                    .journal_bytes = place.local ? 0 : cre_gateway_journal_bytes(1, 0) };
     REQUIRE(cre_bus_create(&config, &it->host.bus) == 0);
     it->host.listener = cre_listen(
         &(cre_listen_options){ .size = sizeof(cre_listen_options), .host = "127.0.0.1" }, &it->host.port);
@@ -127,6 +127,15 @@ static inline void start_server(server *it, uint32_t ring_bytes, uint32_t queue_
     REQUIRE(cre_table_list(cre_bus_table(it->host.bus), &cursor, &it->session, 1) == 1);
 }
 
+static inline void stop_server(server *it) {
+    net_close(&it->client);
+    cre_worker_destroy(it->worker);
+    cre_reactor_stop(it->host.reactor);
+    kill_gateway(it);
+    close(it->host.listener);
+    cre_bus_destroy(it->host.bus);
+}
+
 static inline void start_servers(uint32_t ring_bytes, uint32_t queue_bytes) {
     redis_start(true);
     for (int i = 0; i < SERVERS; i++)
@@ -136,15 +145,8 @@ static inline void start_servers(uint32_t ring_bytes, uint32_t queue_bytes) {
 }
 
 static inline void stop_servers(void) {
-    for (int i = 0; i < SERVERS; i++) {
-        server *it = &servers[i];
-        net_close(&it->client);
-        cre_worker_destroy(it->worker);
-        cre_reactor_stop(it->host.reactor);
-        kill_gateway(it);
-        close(it->host.listener);
-        cre_bus_destroy(it->host.bus);
-    }
+    for (int i = 0; i < SERVERS; i++)
+        stop_server(&servers[i]);
     redis_kill();
 }
 

@@ -101,9 +101,7 @@ static void join(server *it, cre_session session, const char *topic, const char 
     CHECK_EQ(cre_worker_join(it->worker, session, text(topic), text(id), text(info)), 0);
 }
 
-static void start(void) {
-    presence_ms = 960;
-    start_servers(0, 0);
+static void start_asker(void) {
     changes[0] = 0;
     const cre_worker_config config = { .bus = servers[0].host.bus,
                                        .node = ASKER,
@@ -114,9 +112,19 @@ static void start(void) {
     REQUIRE(cre_worker_create(loop, &config, &asker) == 0);
 }
 
-static void stop(void) {
+static void start(void) {
+    presence_ms = 960;
+    start_servers(0, 0);
+    start_asker();
+}
+
+static void stop_asker(void) {
     cre_worker_destroy(asker);
     cre_loop_destroy(loop);
+}
+
+static void stop(void) {
+    stop_asker();
     stop_servers();
 }
 
@@ -182,6 +190,49 @@ TEST(killed_gateways) {
     start_gateway(other);
     AWAIT(has("room", 2, "ann=A ", "bob=B "));
     stop();
+}
+
+/* Without a cluster the gateway keeps the members of its server; a successor gets them of their owners. */
+TEST(one_server) {
+    place.local = true;
+    start_server(&servers[0], 0, 0);
+    start_asker();
+    server *one = &servers[0];
+    net_client second = connect_ws(&one->host);
+    cre_session sessions[2];
+    uint32_t cursor = 0;
+    REQUIRE(cre_table_list(cre_bus_table(one->host.bus), &cursor, sessions, 2) == 2);
+    AWAIT(cre_bus_pid(one->host.bus, GATEWAY));
+    join(one, sessions[0], "room", "ann", "A");
+    join(one, sessions[1], "room", "ann", "A2");
+    join(one, sessions[1], "hall", "bob", "");
+    check_changes("+room/ann=A +hall/bob= ");
+    AWAIT(has("room", 1, "ann=A2 ", ""));
+    CHECK_EQ(stats_of(one).members, 2);
+    CHECK_EQ(ask_members("room", 0), 0);
+    CHECK(listed.count == 1 && !listed.complete);
+    CHECK_EQ(ask_members("nowhere", 10), 0);
+    CHECK(listed.count == 0 && listed.complete);
+    kill_gateway(one);
+    CHECK_EQ(ask_members("room", 100), CRE_EBROKER_UNAVAILABLE);
+    start_gateway(one);
+    AWAIT(has("room", 1, "ann=A2 ", ""));
+    AWAIT(has("hall", 1, "bob= ", ""));
+    CHECK_EQ(strlen(changes), 0);
+    /* messages do not pass the gateway */
+    subscribe(one, "news");
+    CHECK_EQ(publish(one, "news", "here", 0), 0);
+    net_ws_expect_text(&one->client, "here");
+    CHECK_EQ(stats_of(one).published, 0);
+    const cre_session other = sessions[sessions[0] == one->session ? 1 : 0];
+    const cre_record reset = { .kind = CRE_COMMAND_RESET, .session = other };
+    CHECK_EQ(cre_worker_subscribe(one->worker, one->session, "room", 4, false), 0);
+    CHECK_EQ(cre_worker_command(one->worker, &reset, NULL, 0), 0);
+    net_close(&second);
+    check_changes(other == sessions[1] ? "-hall/bob= -room/ann=A2 " : "-room/ann=A2 ");
+    stop_asker();
+    stop_server(&servers[0]);
+    place.local = false;
 }
 
 int main(int argc, char **argv) {

@@ -122,8 +122,8 @@ typedef struct cre_broker_handlers {
      * have crashed. Each change is reported on one machine, mostly that of the member. A change of a member
      * is lost with a connection; a join may be reported again when Redis has lost its data. May be NULL. */
     void (*member)(void *context, cre_slice topic, const cre_broker_member *member, bool joined);
-    /** The answer to cre_broker_list_members: 0 and the members, borrowed for the call;
-     * CRE_EBROKER_UNAVAILABLE or CRE_ENOMEM, and NULL. Required for these. */
+    /** The answer to cre_broker_list_members, with CRE_BROKER_LOCAL before that returns: 0 and the members,
+     * borrowed for the call; CRE_EBROKER_UNAVAILABLE or CRE_ENOMEM, and NULL. Required for these. */
     void (*present)(void *context, uint64_t tag, int result, const cre_broker_presence *presence);
     /** The end of cre_broker_apply: 1 when the operation was done or the value of GET is there, 0 when its
      * condition is not met or there is no value. `value` is that of GET or the sum of ADD, borrowed for the
@@ -140,8 +140,11 @@ typedef enum cre_broker_kind {
     CRE_BROKER_REDIS = 0, /* Redis or Valkey; each shard is a server */
     CRE_BROKER_NATS = 1,  /* NATS, with JetStream for topics with history; one shard, which may be any server
                              of a cluster */
-    CRE_BROKER_REDIS_CLUSTER = 2 /* a Redis Cluster with sharded channels (Redis 7 or later, Valkey); each
-                                    shard is a slot, whose node `connect` finds each time */
+    CRE_BROKER_REDIS_CLUSTER = 2, /* a Redis Cluster with sharded channels (Redis 7 or later, Valkey); each
+                                     shard is a slot, whose node `connect` finds each time */
+    CRE_BROKER_LOCAL = 3 /* no server: members of topics of this broker, whose changes are reported before
+                            cre_broker_join and cre_broker_leave return, and nothing else; one shard, and
+                            cre_broker_tick is not needed */
 } cre_broker_kind;
 
 /** The TLS of servers of NATS. */

@@ -55,7 +55,7 @@ static int check_config(const cre_broker_config *config) {
         const size_t length = strlen(config->prefix);
         if (!length || length > CRE__MAX_PREFIX) return CRE_EINVALID;
     }
-    if (config->kind > CRE_BROKER_REDIS_CLUSTER) return CRE_EINVALID;
+    if (config->kind > CRE_BROKER_LOCAL) return CRE_EINVALID;
     if (config->presence_ms && config->presence_ms < CRE_BROKER_MIN_PRESENCE) return CRE_EINVALID;
     return config->user && !config->password ? CRE_EINVALID : 0;
 }
@@ -64,6 +64,7 @@ static const cre__broker_kind *const kinds[] = {
     [CRE_BROKER_REDIS] = &cre__broker_redis,
     [CRE_BROKER_NATS] = &cre__broker_nats,
     [CRE_BROKER_REDIS_CLUSTER] = &cre__broker_redis_cluster,
+    [CRE_BROKER_LOCAL] = &cre__broker_local,
 };
 
 int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers *handlers, void *context,
@@ -103,6 +104,7 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
         cre_broker_destroy(broker);
         return error;
     }
+    if (config.kind == CRE_BROKER_LOCAL) kind->open(broker, 0);
     *out = broker;
     return 0;
 }

@@ -68,6 +68,7 @@ typedef struct cre__presence_member {
     bool leaves;    /* freed with the reply to the batch that says so */
     bool confirmed; /* the servers have its state */
     bool alone;     /* of servers of NATS: no other machine has it, as of `sequence` */
+    bool reported;  /* of a broker without servers: it has joined */
     uint8_t length;
     uint8_t id[];
 } cre__presence_member;
@@ -89,6 +90,7 @@ typedef struct cre__presence_link {
     size_t in_flight;        /* bytes of the batches */
     bool ready;              /* the servers accept members of this machine */
     bool retiring;           /* the servers do not know yet that this machine ends */
+    bool pumping;            /* batches are being sent */
     uint64_t renewal, sweep; /* when they are due */
 } cre__presence_link;
 
@@ -193,7 +195,8 @@ struct cre_broker {
     cre__link links[];
 };
 
-extern const cre__broker_kind cre__broker_redis, cre__broker_redis_cluster, cre__broker_nats;
+extern const cre__broker_kind cre__broker_redis, cre__broker_redis_cluster, cre__broker_nats,
+    cre__broker_local;
 
 static inline cre_slice cre__text(const char *text) {
     return (cre_slice){ (const uint8_t *)text, strlen(text) };
@@ -250,6 +253,8 @@ void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch 
 /* The servers have reported a change. */
 void cre__presence_changed(cre_broker *broker, cre_slice topic, const cre_broker_member *member, bool joined);
 void cre__presence_free(cre_broker *broker);
+/* A topic with members of this machine. NULL: there is none. */
+const cre__presence_topic *cre__presence_find(const cre_broker *broker, cre_slice topic);
 
 /* ---- publish.c ---- */
 bool cre__history_is_valid(cre_broker_history history);

@@ -50,6 +50,11 @@ static cre__presence_member **member_place(const cre__presence *presence, const 
     return at;
 }
 
+const cre__presence_topic *cre__presence_find(const cre_broker *broker, cre_slice topic) {
+    if (!broker->presence.topics) return NULL;
+    return *topic_place(&broker->presence, cre__shard_hash(topic), topic);
+}
+
 /* There are no more topics than members, so both tables have the same size. Too few buckets are slow and
  * nothing worse, so only the first ones are needed. */
 static bool grow(cre__presence *presence) {
@@ -239,14 +244,16 @@ static void end_batch(cre_broker *broker, cre__presence_batch *batch, uint32_t s
 
 void cre__presence_pump(cre_broker *broker, uint32_t shard) {
     cre__link *link = &broker->links[shard];
-    if (!link->presence.ready || ends(broker)) return;
+    if (!link->presence.ready || link->presence.pumping || ends(broker)) return;
+    link->presence.pumping = true; /* a batch may be done at once */
     while (cre__link_is_usable(link) && link->presence.first && link->presence.in_flight < IN_FLIGHT) {
         cre__presence_batch *next = take_batch(broker, shard);
-        if (!next) return; /* the next reply or renewal tries again */
+        if (!next) break; /* the next reply or renewal tries again */
         if (broker->kind->members(broker, shard, next)) continue;
         end_batch(broker, next, shard, CRE__PRESENCE_REPEAT);
-        return;
+        break;
     }
+    link->presence.pumping = false;
 }
 
 void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch,

@@ -45,6 +45,8 @@ static const cre_broker_handlers handlers = {
 /* ---- callbacks of the node ---- */
 
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
+    const cre_gateway *gateway = context;
+    if (gateway->config.place->local && record->kind == CRE_MESSAGE_PUBLISH) return CRE_EINVALID;
     switch (record->kind) {
     case CRE_MESSAGE_PUBLISH: return cre__gateway_publish(context, from, record, payload);
     case CRE_MESSAGE_INTEREST: return cre__gateway_interest(context, from, record, payload);
@@ -74,6 +76,18 @@ static bool on_check(void *context, uint32_t repaired) {
 }
 
 /* ---- the object ---- */
+
+/* Without a cluster there is a broker of members alone. */
+static int start_alone(cre_gateway *gateway) {
+    const cre_broker_config broker = { .size = sizeof broker,
+                                       .kind = CRE_BROKER_LOCAL,
+                                       .shards = 1,
+                                       .seed = gateway->config.broker->seed,
+                                       .max_topics = UINT32_MAX };
+    gateway->resumes = gateway->shown->connects != 0;
+    cre__gateway_count(&gateway->shown->connects, 1);
+    return cre_broker_create(&broker, &handlers, gateway, &gateway->broker);
+}
 
 static int start_cluster(cre_gateway *gateway) {
     const cre_gateway_config *config = &gateway->config;
@@ -119,6 +133,7 @@ static bool is_valid(const cre_gateway_config *config) {
     if (!shards || shards > CRE_BROKER_MAX_SHARDS || shards != config->broker->shards) return false;
     if (place->gateway >= nodes || (uint32_t)config->first_owner + config->owner_count > nodes) return false;
     if ((uint32_t)config->first_worker + config->worker_count > nodes) return false;
+    if (place->local) return shards == 1 && !config->bus->config.journal_bytes;
     return config->bus->config.journal_bytes == cre_gateway_journal_bytes(shards, config->broker->max_queue);
 }
 
@@ -147,9 +162,11 @@ static int start(cre_gateway *gateway) {
     if (!result) result = cre__wants_init(&gateway->members, config->owner_count, config->broker->seed);
     if (!result) {
         gateway->awaited = cre__calloc(gateway->wants.words + 1, sizeof *gateway->awaited);
-        result = gateway->awaited ? start_cluster(gateway) : CRE_ENOMEM;
+        result = !gateway->awaited      ? CRE_ENOMEM
+                 : config->place->local ? start_alone(gateway)
+                                        : start_cluster(gateway);
     }
-    if (!result) cre__gateway_open_journals(gateway);
+    if (!result && gateway->cluster) cre__gateway_open_journals(gateway);
     if (!result) result = cre__gateway_show_node(gateway);
     if (!result) result = open_node(gateway);
     return result ? result : cre__gateway_ask(gateway, true);
@@ -179,7 +196,10 @@ void cre_gateway_destroy(cre_gateway *gateway) {
     cre_timer_stop(gateway->ticks);
     cre_timer_stop(gateway->showing);
     cre_node_close(gateway->node);
-    cre_cluster_destroy(gateway->cluster);
+    if (gateway->cluster)
+        cre_cluster_destroy(gateway->cluster);
+    else
+        cre_broker_destroy(gateway->broker);
     cre__gateway_drop_recoveries(gateway);
     cre__gateway_drop_waiting(gateway);
     if (gateway->wants.buckets) cre__wants_deinit(&gateway->wants);
@@ -198,7 +218,8 @@ bool cre_gateway_is_idle(const cre_gateway *gateway) {
 }
 
 void cre_gateway_retire(cre_gateway *gateway) {
-    cre_broker_retire(gateway->broker);
+    /* Without a cluster nobody is left to whom it would matter. */
+    if (gateway->cluster) cre_broker_retire(gateway->broker);
 }
 
 /* ---- the thread ---- */

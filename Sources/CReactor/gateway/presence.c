@@ -95,7 +95,7 @@ void cre__gateway_member_changed(void *context, cre_slice topic, const cre_broke
                                  bool joined) {
     cre_gateway *gateway = context;
     const cre_gateway_config *config = &gateway->config;
-    if (!config->worker_count || cre__gateway_is_nodes(topic)) return;
+    if (!config->worker_count || cre__gateway_is_nodes(topic) || gateway->resumes) return;
     const uint32_t worker = config->first_worker + (uint32_t)(cre__shard_hash(topic) % config->worker_count);
     const cre__membership change = { topic, member->id, member->info };
     if (cre__membership_send(gateway->node, worker, &change, joined))

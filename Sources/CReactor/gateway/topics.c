@@ -176,7 +176,9 @@ static void begin(cre_gateway *gateway) {
     cre_timer_stop(gateway->waiting);
     gateway->waiting = NULL;
     gateway->subscribes = true;
+    gateway->resumes = false;
     cre__wants_each(&gateway->wants, subscribe, gateway);
+    if (!gateway->cluster) return;
     /* Without memory for a timer the next turn of the loop connects. */
     const int result = cre_cluster_connect(gateway->cluster);
     (void)result;

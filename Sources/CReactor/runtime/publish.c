@@ -26,7 +26,7 @@ const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const vo
 
 void cre__worker_expect(cre_worker *worker, cre_session session, const void *topic, size_t length) {
     const cre_cluster_place *cluster = worker->config.cluster;
-    if (!cluster || !cluster->gateway || cre_worker_owns(worker, session)) return;
+    if (!cluster || !cluster->gateway || cluster->local || cre_worker_owns(worker, session)) return;
     const cre_topic_position none = { 0 };
     const cre_record interest = { .kind = CRE_MESSAGE_INTEREST, .opcode = CRE_INTEREST_EXPECT };
     const cre_slice parts[] = { { (const uint8_t *)&none, sizeof none }, { topic, length } };
@@ -94,7 +94,7 @@ static int publish_in_cluster(cre_worker *worker, cre_record *command, const cre
     int result = cre__command_check(command, parts, 3);
     if (result) return result;
     const cre_topic_rule *rule = cre_topic_rule_of(cluster, parts[1].data, parts[1].length);
-    if (!cluster->gateway) return publish_here(worker, command, parts, rule);
+    if (!cluster->gateway || cluster->local) return publish_here(worker, command, parts, rule);
     if (parts[2].length > MAX_CLUSTER_MESSAGE) return CRE_ELIMIT;
     if (takes_no_more(worker, parts[1])) return CRE_EBROKER_UNAVAILABLE;
     if (rule && rule->local_first) {
@@ -135,7 +135,8 @@ int cre_worker_publish_to_user(cre_worker *worker, const void *name, size_t name
 int cre_worker_broadcast_to_cluster(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
                                     cre_session except) {
     const cre_cluster_place *cluster = worker->config.cluster;
-    if (!cluster || !cluster->gateway) return cre_worker_broadcast(worker, opcode, data, length, except);
+    if (!cluster || !cluster->gateway || cluster->local)
+        return cre_worker_broadcast(worker, opcode, data, length, except);
     if (opcode != CRE_WS_TEXT && opcode != CRE_WS_BINARY) return CRE_EINVALID;
     return publish(worker, CRE_TOPIC_ALL, sizeof CRE_TOPIC_ALL - 1, opcode, data, length, except);
 }

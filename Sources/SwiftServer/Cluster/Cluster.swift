@@ -49,11 +49,16 @@ public struct Cluster: Sendable {
     /// cluster must have the same. Default: 60 seconds.
     public var presenceTimeout: Duration = .seconds(60)
 
+    /// Whether a server without a cluster keeps members of topics, in one more process (in ``ServerMode/single`` a
+    /// thread). It also does with an `onJoin` or `onLeave` handler. A cluster over Redis always keeps them, one over
+    /// NATS never. Default: false.
+    public var keepsMembers = false
+
     /// The name of this server in ``Server/clusterNodes(timeout:)``, at most 255 bytes; `nil`: that of the host.
     public var nodeName: String?
 
     /// No cluster: topics reach the subscribers of this server. The default. Settings that only a cluster has are
-    /// errors of ``Server/start()`` with it: all but ``TopicSettings/isEnveloped``.
+    /// errors of ``Server/start()`` with it: all but ``keepsMembers`` and ``TopicSettings/isEnveloped``.
     public static let memory = Cluster(.redis, urls: [])
 
     /// A cluster over one Redis or Valkey, or several independent ones, over which topics are distributed.
@@ -225,6 +230,7 @@ public struct Cluster: Sendable {
             throw .setting(
                 "cluster.prefix must be 1 to 32 letters, digits, \"-\" and \"_\" with NATS, got \"\(prefix)\"")
         }
+        guard !keepsMembers else { throw .setting("cluster.keepsMembers needs Redis, or no cluster") }
         guard replicas.map((1...5).contains) ?? true else {
             throw .setting("cluster.replicas must be 1...5, got \(replicas!)")
         }

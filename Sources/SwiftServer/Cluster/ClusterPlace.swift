@@ -24,8 +24,8 @@ internal import CReactorInternal
         let place = UnsafeMutablePointer<cre_cluster_place>.allocate(capacity: 1)
         unsafe place.initialize(
             to: cre_cluster_place(
-                gateway: UInt32(gateway ?? 0), shards: UInt32(cluster.shardCount), rules: UnsafePointer(table),
-                rule_count: UInt32(ordered.count)))
+                gateway: UInt32(gateway ?? 0), shards: UInt32(max(1, cluster.shardCount)), rules: UnsafePointer(table),
+                rule_count: UInt32(ordered.count), local: !cluster.isEnabled))
         unsafe raw = UnsafePointer(place)
         rules = ordered.count
     }

@@ -29,7 +29,8 @@ internal import Glibc
         let place: ClusterPlace
     }
 
-    /// With a loop the gateway runs there; without one it gets a thread of its own.
+    /// With a loop the gateway runs there; without one it gets a thread of its own. Without a cluster it keeps members
+    /// of topics alone.
     init(_ cluster: Cluster, _ surroundings: Surroundings, loop: EventLoop?, events: Events) throws(ServerError) {
         let known = cluster.sentinels
         let urls = if let known { try known.servers() } else { try cluster.parsedURLs() }
@@ -39,13 +40,13 @@ internal import Glibc
         var broker = unsafe cre_broker_config()
         let serverName = unsafe memory.string(cluster.nodeName ?? Gateway.hostName)
         unsafe broker.size = MemoryLayout<cre_broker_config>.size
-        unsafe broker.shards = UInt32(cluster.shardCount)
+        unsafe broker.shards = UInt32(max(1, cluster.shardCount))
         unsafe broker.seed = UInt64.random(in: 1...UInt64.max)
         unsafe broker.prefix = memory.string(cluster.prefix)
         unsafe broker.max_queue = UInt32(cluster.maxQueue)
         unsafe broker.presence_ms = UInt32(clamping: cluster.presenceTimeout.milliseconds)
-        if let user = known?.user ?? urls[0].user { unsafe broker.user = memory.string(user) }
-        if let password = known?.password ?? urls[0].password { unsafe broker.password = memory.string(password) }
+        if let user = known?.user ?? urls.first?.user { unsafe broker.user = memory.string(user) }
+        if let password = known?.password ?? urls.first?.password { unsafe broker.password = memory.string(password) }
         if cluster.broker == .redisCluster { unsafe broker.kind = CRE_BROKER_REDIS_CLUSTER.rawValue }
         if cluster.broker == .nats { unsafe try Gateway.setNATS(&broker, cluster, urls[0], memory) }
         let tls = try urls.contains { $0.isSecure } ? Gateway.context(of: cluster.tls) : nil

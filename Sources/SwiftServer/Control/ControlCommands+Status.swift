@@ -27,7 +27,7 @@ extension ControlCommands {
 
     /// The cluster; null without one.
     private var clusterState: JSONText {
-        guard monitor.layout.gateway != nil else { return .null }
+        guard monitor.layout.hasCluster else { return .null }
         let now = ClusterStatistics(monitor.bus)
         return JSONText([
             "shards": JSONText(now.shards), "connectedShards": JSONText(now.connectedShards),

@@ -8,7 +8,7 @@ extension WorkerContext {
         guard bus.isOpen(fd) else { return .notWebSocket }
         guard WorkerLink.isMember(topic, member), topic != CRE_TOPIC_NODES else { return .invalid }
         guard !isHere else { return link.join(fd, topic, member) }
-        guard link.isInCluster else { return .unavailable }
+        guard link.hasMembers else { return .unavailable }
         loop.post { [link] in _ = link.join(fd, topic, member) }
         return .queued
     }

@@ -184,8 +184,13 @@ internal import CReactorInternal
 
     // MARK: Topics
 
-    /// Whether what is published goes to a cluster, where topics have members.
-    var isInCluster: Bool { unsafe cluster.map { unsafe $0.pointee.gateway != 0 } ?? false }
+    /// Whether what is published goes to a cluster.
+    private var isInCluster: Bool {
+        unsafe cluster.map { unsafe $0.pointee.gateway != 0 && !$0.pointee.local } ?? false
+    }
+
+    /// Whether topics have members.
+    var hasMembers: Bool { unsafe cluster.map { unsafe $0.pointee.gateway != 0 } ?? false }
 
     /// What clients of a topic get.
     func traits(of topic: String) -> TopicTraits {
@@ -242,7 +247,7 @@ internal import CReactorInternal
 
     /// Subscribes a connection to a topic as a member.
     func join(_ fd: ConnectionID, _ topic: String, _ member: TopicMember) -> PushResult {
-        guard isInCluster else { return .unavailable }
+        guard hasMembers else { return .unavailable }
         var (topic, id, info) = (topic, member.id, member.info)
         let result = topic.withUTF8 { topic in
             id.withUTF8 { id in

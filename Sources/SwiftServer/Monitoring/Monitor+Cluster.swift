@@ -1,7 +1,7 @@
 extension Monitor {
     /// The metrics of the cluster; none without one.
     var cluster: [MetricFamily] {
-        guard layout.gateway != nil else { return [] }
+        guard layout.hasCluster else { return [] }
         let now = ClusterStatistics(bus)
         return [
             MetricFamily(

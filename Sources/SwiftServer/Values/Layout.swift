@@ -6,13 +6,19 @@ struct Layout: Sendable {
     let taskWorkers: Int
     let userProcesses: [String]
     private let hasGateway: Bool
+    /// Whether the gateway is connected with a cluster; otherwise it keeps members of topics alone.
+    let hasCluster: Bool
 
-    init(_ settings: Settings, _ mode: ServerMode, userProcesses: [String], hasGateway: Bool = false) {
+    init(
+        _ settings: Settings, _ mode: ServerMode, userProcesses: [String], hasGateway: Bool = false,
+        hasCluster: Bool = false
+    ) {
         reactors = settings.reactors(mode: mode)
         workers = mode == .single ? 1 : settings.workerCount
         taskWorkers = mode == .single ? 0 : settings.taskWorkerCount
         self.userProcesses = userProcesses
         self.hasGateway = hasGateway
+        self.hasCluster = hasCluster
     }
 
     /// The number of processes that the manager starts. In single mode there are none, and the gateway is a thread.

@@ -32,8 +32,10 @@ struct ServerConfiguration: Sendable {
         self.handlers = handlers
         self.tasks = tasks
         self.cluster = cluster
+        let hasMembers = cluster.keepsMembers || handlers.join != nil || handlers.leave != nil
         layout = Layout(
-            settings, mode, userProcesses: handlers.processes.map(\.name), hasGateway: cluster.isEnabled)
+            settings, mode, userProcesses: handlers.processes.map(\.name), hasGateway: cluster.isEnabled || hasMembers,
+            hasCluster: cluster.isEnabled)
         clusterPlace = ClusterPlace(cluster, gateway: layout.gateway)
     }
 
@@ -153,6 +155,7 @@ struct ServerConfiguration: Sendable {
                 "maxConnections \(settings.maxConnections)", "ringSize \(settings.ringSize)",
                 "largest record \(busConfig.max_payload)",
                 "cluster of \(cluster.shardCount) shards, maxQueue \(cluster.isEnabled ? cluster.maxQueue : 0)",
+                "gateway \(layout.gateway != nil)",
             ] + ports.map { "port \($0.index): \($0.type) \($0.host)" }
         return parameters.map { String($0.map { $0.isNewline ? " " : $0 }) }  // each is a line of its own
     }

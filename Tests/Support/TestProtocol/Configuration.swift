@@ -65,6 +65,8 @@ package struct Configuration: Codable, Sendable {
     /// Clients get messages of topics "line:..." in envelopes, without a cluster.
     package var hasEnvelopes: Bool?
     package var presenceTimeout: Duration?
+    /// `false`: the scenario `presence` has no handlers that need members.
+    package var keepsMembers: Bool?
     /// The address of a sentinel; ``cluster`` is the name of the master then.
     package var sentinel: String?
 

@@ -148,8 +148,63 @@ extension ProcessTests {
             }
         }
 
-        @Test func withoutAClusterThereAreNoMembers() throws {
-            try ServerProcess.run(.presence, .process) { server in
+        /// Without a cluster.
+        @Test(arguments: ServerMode.allCases) func membersOfOneServer(_ mode: ServerMode) throws {
+            try ServerProcess.run(.presence, mode, workers: mode == .single ? 1 : 2) { server in
+                let clients = try (0..<3).map { _ in try WebSocketClient(port: server.port) }
+                try Wait.until("the gateway") {
+                    let report: PresenceReport = try clients[0].ask(.presence("room"))
+                    return report.error.isEmpty
+                }
+                try join(clients[0], "room", ann)
+                try wait(clients[1], "room", [ann])
+                try join(clients[1], "room", TopicMember(id: "ann", info: "Ann B."))
+                #expect((try clients[2].ask(.joinDetached("room", bob)) as PushResult).isAccepted)
+                let all = [TopicMember(id: "ann", info: "Ann B."), bob]
+                try wait(clients[0], "room", all)
+                #expect(try clients[0].ask(.presenceCount("room")) == 2)
+                try Wait.until("the joins") { changes([server]).joins == [ann, bob] }
+                if mode != .single {
+                    let gateway = try server.process("gateway")
+                    server.signal(SIGKILL, to: gateway)
+                    try Wait.until("another gateway") { try server.process("gateway") != gateway }
+                    try wait(clients[0], "room", all)
+                }
+                if mode == .process {
+                    for id in 0..<2 { server.signal(SIGKILL, to: try server.process("worker \(id)")) }
+                    try wait(clients[0], "room", all)
+                }
+                try clients[1].send(.close(1000))
+                try clients[2].send(.close(1000))
+                try wait(clients[0], "room", [TopicMember(id: "ann", info: "Ann B.")])
+                #expect((try clients[0].ask(.unsubscribe("room")) as PushResult).isAccepted)
+                try wait(clients[0], "room", [])
+                try Wait.until("each change once") {
+                    let (joins, leaves) = changes([server])
+                    return joins == [ann, bob] && leaves.map(\.id) == ["bob", "ann"]
+                }
+            }
+        }
+
+        /// The connections of a worker that owns them end with it.
+        @Test func membersOfAKilledWorkerLeave() throws {
+            try ServerProcess.run(.presence, .base, workers: 2) { server in
+                let clients = try WebSocketClient.ofEveryWorker(2, port: server.port)
+                try Wait.until("the gateway") {
+                    let report: PresenceReport = try clients[0].ask(.presence("room"))
+                    return report.error.isEmpty
+                }
+                try join(clients[0], "room", ann)
+                try join(clients[1], "room", bob)
+                try wait(clients[1], "room", [ann, bob])
+                server.signal(SIGKILL, to: try server.process("worker 0"))
+                try wait(clients[1], "room", [bob])
+                try Wait.until("the event") { changes([server]).leaves == [ann] }
+            }
+        }
+
+        @Test func withoutMembers() throws {
+            try ServerProcess.run(.presence, .process, { $0.keepsMembers = false }) { server in
                 let client = try WebSocketClient(port: server.port)
                 #expect(try client.ask(.join("room", ann)) == PushResult.unavailable)
                 #expect(try client.ask(.joinDetached("room", ann)) == PushResult.unavailable)

@@ -34,7 +34,6 @@ import Testing
         for name in ["workerStart", "workerExit", "workerStop"] { server.on(name) { (_, _: Int) in } }
         server.on("workerError") { (_, failure: WorkerFailure) in print(failure) }
         server.on("clusterState") { (_, state: ClusterState) in print(state) }
-        server.cluster = .redis("redis://127.0.0.1")  // which "join" and "leave" need
         for name in ["join", "leave"] { server.on(name) { (_, _: String, _: TopicMember) in } }
         server.on("pipeMessage") { (_, _: Int, _: [UInt8]) in }
         server.on("task") { (_, task: ServerTask) in "done" }

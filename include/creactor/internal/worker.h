@@ -37,6 +37,7 @@ typedef struct cre_cluster_place {
     uint32_t shards;
     const cre_topic_rule *rules; /* of the rules whose pattern a topic has, the first one holds */
     uint32_t rule_count;
+    bool local; /* there is no cluster: the gateway keeps members of topics, and nothing else */
 } cre_cluster_place;
 
 /** Returns the rule of a topic, NULL when there is none. Any thread. */

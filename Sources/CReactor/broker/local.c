@@ -1,0 +1,122 @@
+/* A broker without servers: members of topics of one machine. Everything else has nowhere to go. */
+#include "broker_internal.h"
+#include "core/memory.h"
+
+enum { MAX_LIST_BYTES = 4 << 20 };
+
+static int check(const cre_broker_config *config) {
+    return config->shards == 1 ? 0 : CRE_EINVALID;
+}
+
+/* There is no server that could be lost: the link is ready from the beginning. */
+static void open(cre_broker *broker, uint32_t shard) {
+    cre__link *link = &broker->links[shard];
+    link->session = broker;
+    link->state = CRE__LINK_READY;
+    link->due = UINT64_MAX;
+    link->presence.ready = true;
+}
+
+static void close_session(cre_broker *broker, uint32_t shard, void *session, bool reports) {
+    (void)broker, (void)shard, (void)session, (void)reports;
+}
+
+static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, size_t length, uint64_t now) {
+    (void)broker, (void)shard, (void)data, (void)length, (void)now;
+}
+
+static void probe(cre_broker *broker, uint32_t shard) {
+    (void)broker, (void)shard;
+}
+
+static cre_slice output(const void *session) {
+    (void)session;
+    return (cre_slice){ 0 };
+}
+
+static void sent(void *session, size_t length) {
+    (void)session, (void)length;
+}
+
+static void change_topic(cre_broker *broker, cre__broker_topic *topic) {
+    (void)broker, (void)topic;
+}
+
+static bool publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
+    (void)broker, (void)shard, (void)message;
+    return false;
+}
+
+static bool recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                    cre_broker_position since, uint64_t tag) {
+    (void)broker, (void)shard, (void)topic, (void)history, (void)since, (void)tag;
+    return false;
+}
+
+/* ---- members ---- */
+
+static bool members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch) {
+    const cre_slice topic = { batch->topic->name, batch->topic->length };
+    for (uint32_t i = 0; i < batch->count; i++) {
+        cre__presence_member *member = batch->members[i];
+        const bool joined = !member->leaves;
+        if (member->reported == joined) continue;
+        member->reported = joined;
+        const cre_broker_member changed = { { member->id, member->length },
+                                            { member->info, member->info_length } };
+        cre__presence_changed(broker, topic, &changed, joined);
+    }
+    cre__presence_done(broker, shard, batch, CRE__PRESENCE_APPLIED);
+    return true;
+}
+
+static void sweep(cre_broker *broker, uint32_t shard) {
+    (void)broker, (void)shard;
+}
+
+static void count_members(const cre__presence_topic *topic, size_t *count, size_t *bytes) {
+    *count = *bytes = 0;
+    for (const cre__presence_member *member = topic ? topic->members : NULL; member; member = member->older) {
+        if (member->leaves) continue;
+        *bytes += member->length + member->info_length;
+        ++*count;
+    }
+}
+
+static bool list_members(cre_broker *broker, uint32_t shard, cre_slice name, uint32_t most, uint64_t tag) {
+    const cre__presence_topic *topic = cre__presence_find(broker, name);
+    size_t count, bytes, listed = 0;
+    (void)shard;
+    count_members(topic, &count, &bytes);
+    cre_broker_presence presence = { .count = count, .complete = count <= most && bytes <= MAX_LIST_BYTES };
+    cre_broker_member *list = presence.complete ? cre__malloc((count + 1) * sizeof *list) : NULL;
+    if (presence.complete && !list) return false;
+    for (const cre__presence_member *member = list && topic ? topic->members : NULL; member;
+         member = member->older)
+        if (!member->leaves)
+            list[listed++] =
+                (cre_broker_member){ { member->id, member->length }, { member->info, member->info_length } };
+    presence.members = list;
+    presence.listed = listed;
+    broker->handlers.present(broker->context, tag, 0, &presence);
+    cre__free(list);
+    return true;
+}
+
+const cre__broker_kind cre__broker_local = {
+    .check = check,
+    .open = open,
+    .close = close_session,
+    .received = received,
+    .probe = probe,
+    .output = output,
+    .sent = sent,
+    .subscribe = change_topic,
+    .unsubscribe = change_topic,
+    .publish = publish,
+    .recover = recover,
+    .members = members,
+    .sweep = sweep,
+    .list_members = list_members,
+    .batch_members = CRE__PRESENCE_BATCH,
+};

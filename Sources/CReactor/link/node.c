@@ -157,10 +157,15 @@ static inline bool may_deliver(const cre_node *node) {
     return node->bytes_left > 0 && node->records_left;
 }
 
-bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload) {
+bool cre__node_has_next(const cre_node *node) {
     if (!node->handled || !may_deliver(node)) return false;
+    const inbound *in = &node->in[node->handled_from];
+    return !leaves_alone(node, in) && cre__ring_has_more(&in->ring);
+}
+
+bool cre_node_take_next(cre_node *node, cre_record *record, uint8_t **payload) {
+    if (!cre__node_has_next(node)) return false;
     inbound *in = &node->in[node->handled_from];
-    if (leaves_alone(node, in) || !cre__ring_has_more(&in->ring)) return false;
     cre__node_publish_all(node);
     node->returnable = NULL; /* the space of its record may be free */
     if (in->ring.own - in->ring.published > in->ring.capacity / 4) cre__ring_release(&in->ring);

@@ -134,7 +134,7 @@ static inline void cre__ring_take(cre__ring *ring) {
     atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
 }
 
-static inline bool cre__ring_has_more(cre__ring *ring) {
+static inline bool cre__ring_has_more(const cre__ring *ring) {
     return atomic_load_explicit(&ring->control->tail, memory_order_acquire) != ring->own;
 }
 

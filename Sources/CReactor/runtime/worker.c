@@ -214,9 +214,17 @@ static bool on_check(void *context, uint32_t repaired) {
     return cre__backlog_tidy(&worker->backlog) || (worker->engine && cre_table_count(worker->table) > 0);
 }
 
+/* What follows an event that was deferred is not what follows it here. */
+static bool is_delivering(const cre_worker *worker, cre_session session) {
+    return session && worker->handled == session && !worker->leaving && !worker->replayed;
+}
+
+bool cre_worker_may_take_message(const cre_worker *worker, cre_session session) {
+    return is_delivering(worker, session) && (worker->engine || cre__node_has_next(worker->node));
+}
+
 bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event, uint8_t **payload) {
-    /* What follows an event that was deferred is not what follows it here. */
-    if (!session || worker->handled != session || worker->leaving || worker->replayed) return false;
+    if (!is_delivering(worker, session)) return false;
     const bool taken = worker->engine ? cre__engine_take_message(worker->engine, session, event, payload)
                                       : cre_node_take_next(worker->node, event, payload);
     if (!taken) return false;

@@ -120,7 +120,11 @@ internal import Glibc
     /// While a message of the connection is being delivered, the next one may be there already. Taking it here saves
     /// suspending the handler, and resuming it for the message; each is still taken when the one before is finished.
     @inline(__always) func takeMessage(_ fd: ConnectionID) -> Frame? {
-        if !link.ownsSockets { messages.settle() }  // to take one from a ring may free the one before
+        if !link.ownsSockets, messages.isShared {
+            // To take one from a ring may free the one before.
+            guard link.mayTakeMessage(fd) else { return nil }
+            messages.settle()
+        }
         guard let (opcode, payload) = unsafe link.takeMessage(fd) else { return nil }
         count()
         return unsafe Frame(fd: fd, opcode: opcode, received: messages.lend(payload))

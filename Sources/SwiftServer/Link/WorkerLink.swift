@@ -105,6 +105,11 @@ internal import CReactorInternal
         return PushResult(result, local: result == 0 && owns(fd))
     }
 
+    /// Whether ``takeMessage(_:)`` has something to look at: if not, the payload in hand stays valid.
+    @inline(__always) func mayTakeMessage(_ fd: ConnectionID) -> Bool {
+        unsafe cre_worker_may_take_message(raw, fd.rawValue)
+    }
+
     /// Takes the next message of the connection whose message is being delivered, if it is there already. To another
     /// process that owns the connection, what was sent so far is published before, as between two deliveries; the
     /// payload of the message before is no longer valid then.

@@ -74,10 +74,14 @@ internal import Synchronization
         return message
     }
 
+    /// Whether somebody still has the payload that was lent.
+    var isShared: Bool {
+        @inline(__always) mutating get { last != nil && !isKnownUniquelyReferenced(&last) }
+    }
+
     /// The payload that was lent is about to go. Called on the loop's thread.
     @inline(__always) mutating func settle() {
-        if last == nil || isKnownUniquelyReferenced(&last) { return }
-        keep()
+        if isShared { keep() }
     }
 
     @inline(never) private mutating func keep() {

@@ -109,6 +109,10 @@ CRE_NODISCARD CRE_API int cre_worker_create(cre_loop *loop, const cre_worker_con
 /** Destroys the worker with its engine, outside of on_event, and closes its node. NULL is ignored. */
 CRE_API void cre_worker_destroy(cre_worker *worker);
 
+/** Inside on_event for a MESSAGE of `session`: returns whether an event is there already that may be its next
+ * MESSAGE. False: cre_worker_take_message would return false. */
+CRE_API bool cre_worker_may_take_message(const cre_worker *worker, cre_session session);
+
 /** Inside on_event for a MESSAGE of `session`: takes its next MESSAGE, if that is there already. Returns
  * whether there was one. *payload is borrowed until on_event returns, or until the next one is taken. */
 CRE_API bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record *event,

@@ -43,7 +43,8 @@
 
     @safe @exclusivity(unchecked) private var waiters: [Waiter] = []
 
-    private let lock = Lock(())
+    /// Made for the first task with a cancellation handler.
+    private var lock: Lock<Void>?
 
     var isEmpty: Bool { waiters.isEmpty }
     /// The number of waiting tasks.
@@ -64,6 +65,7 @@
     /// Suspends the calling task, which runs on the loop of the timers, until it is woken or the time has passed.
     /// `noticesCancellation`: also until it is cancelled; otherwise whoever cancels it wakes it.
     func wait(_ timeout: Duration? = nil, _ timers: Timers, noticesCancellation: Bool = true) async -> Wakeup {
+        if noticesCancellation, lock == nil { lock = Lock(()) }
         let waiter = Waiter(noticesCancellation ? lock : nil)
         waiters.append(waiter)
         let timer = timeout.map { timers.start(after: $0, every: nil) { _ in waiter.wake(.timedOut) } }
@@ -87,4 +89,22 @@
             if !isPosted { Task { @MainActor in waiter.wake(.cancelled) } }
         }
     }
+}
+
+/// A queue that is made for the first task that waits in it: most connections need none.
+struct LazyWaitQueue {
+    private var made: WaitQueue?
+
+    var isEmpty: Bool { made?.isEmpty ?? true }
+
+    var queue: WaitQueue {
+        mutating get {
+            let queue = made ?? WaitQueue()
+            made = queue
+            return queue
+        }
+    }
+
+    func wakeFirst() { made?.wakeFirst() }
+    func wakeAll(_ wakeup: WaitQueue.Wakeup = .event) { made?.wakeAll(wakeup) }
 }

@@ -17,35 +17,43 @@ extension ConnectionHandlers {
         }
     }
 
+    // Asynchronous handlers are called directly by the closure that their task runs, and before it does anything else:
+    // each further asynchronous function, and whatever comes before the call, costs a change of actors.
+
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) -> RequestHandler {
         RequestHandler { worker, request in
+            guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
+            let response = Response(to: request, worker: worker)
             worker.lanes.runRequest(request.fd) {
-                let response = Response(to: request, worker: worker)
                 do { try await handler(request, response) } catch { failed(request, response, worker, error) }
             }
         }
     }
 
     static func request(_ chain: Next) -> RequestHandler {
-        if let (middleware, rest) = chain.split {
-            return RequestHandler { worker, request in
-                worker.lanes.runRequest(request.fd) {
-                    let response = Response(to: request, worker: worker)
-                    do {
-                        try await middleware.function(request, response, rest)
-                    } catch {
-                        failed(request, response, worker, error)
-                    }
-                }
+        guard let (middleware, rest) = chain.split else { return request { try await chain($0, $1) } }
+        let function = middleware.function
+        return RequestHandler { worker, request in
+            guard worker.lanes.admits(request.fd) else {
+                return queue(request, worker) { try await function($0, $1, rest) }
+            }
+            let response = Response(to: request, worker: worker)
+            worker.lanes.runRequest(request.fd) {
+                do { try await function(request, response, rest) } catch { failed(request, response, worker, error) }
             }
         }
-        return RequestHandler { worker, request in
-            worker.lanes.runRequest(request.fd) {
-                let response = Response(to: request, worker: worker)
-                do { try await chain(request, response) } catch { failed(request, response, worker, error) }
-            }
+    }
+
+    /// A request behind others of its connection.
+    @inline(never) private static func queue(
+        _ request: Request, _ worker: WorkerContext,
+        _ handler: @escaping @MainActor (Request, Response) async throws -> Void
+    ) {
+        worker.lanes.run(request.fd, .request) {
+            let response = Response(to: request, worker: worker)
+            do { try await handler(request, response) } catch { failed(request, response, worker, error) }
         }
     }
 

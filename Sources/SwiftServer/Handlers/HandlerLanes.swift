@@ -83,7 +83,10 @@ internal import CReactor
     /// queued.
     func run(_ id: ConnectionID, _ event: ServerEvent.Kind = .task, bytes: Int = 0, _ work: @escaping Work) {
         guard isBusy(id) else {
-            if !runners.start(event, id, work, whenLate: { self.resume(id) }) { lanes[id] = Lane() }
+            if let runner = runners.start(event, id, work) {
+                runner.whenLate = { self.resume(id) }
+                lanes[id] = Lane()
+            }
             return
         }
         lanes[id]!.queue.append(Item(event: event, work: work, bytes: bytes, ticket: deferEvent()))
@@ -95,19 +98,22 @@ internal import CReactor
         }
     }
 
-    /// Runs the handler of a request: now, unless too many of its connection are suspended.
+    /// Whether a request of this connection is served now: not when too many of its handlers are suspended.
+    @inline(__always) func admits(_ id: ConnectionID) -> Bool {
+        !isBusy(id) && (requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping)
+    }
+
+    /// Runs the handler of a request that was admitted; others are queued by ``run(_:_:bytes:_:)``.
     func runRequest(_ id: ConnectionID, _ work: @escaping Work) {
-        guard !isBusy(id), requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping else {
-            return run(id, .request, work)
-        }
-        let isDone = runners.start(.request, id, work) {
+        guard let runner = runners.start(.request, id, work) else { return }
+        requests[id, default: 0] += 1
+        runner.whenLate = {
             if let count = self.requests[id], count > 1 {
                 self.requests[id] = count - 1
             } else {
                 self.requests[id] = nil
             }
         }
-        if !isDone { requests[id, default: 0] += 1 }
     }
 
     /// Runs the queued handlers after a suspended one has returned.
@@ -121,7 +127,10 @@ internal import CReactor
             }
             // The lane stays: events that the handler causes must be queued behind it.
             drop(item.ticket)
-            if !runners.start(item.event, id, item.work, whenLate: { self.resume(id) }) { return }
+            if let runner = runners.start(item.event, id, item.work) {
+                runner.whenLate = { self.resume(id) }
+                return
+            }
         }
         lanes[id] = nil
     }

@@ -7,18 +7,46 @@
     // `@unchecked`: everything here happens on the loop's thread.
     typealias Work = @MainActor () async throws -> Void
 
-    @safe private final class Runner: @unchecked Sendable {
-        var work: Work?
-        var event = ServerEvent.Kind.task
-        var connection: ConnectionID?
+    /// A task that runs one handler after another.
+    @safe final class Runner: @unchecked Sendable {
+        @safe @exclusivity(unchecked) fileprivate var event = ServerEvent.Kind.task
+        @safe @exclusivity(unchecked) fileprivate var connection: ConnectionID?
         /// Counts the handlers. The runner may have ended one and begun another before the starter of the first checks
         /// it again, when the first has resumed a handler that others are queued behind.
-        var turn = 0
-        var whenLate: (() -> Void)?
-        var continuation: UnsafeContinuation<Void, Never>?
-        var isDone = false
-        var isLate = false
+        @safe @exclusivity(unchecked) fileprivate var turn = 0
+        /// Called when a handler ends for which `start` has returned this runner.
+        @safe @exclusivity(unchecked) var whenLate: (() -> Void)?
+        @safe @exclusivity(unchecked) fileprivate var first: Work?
+        @safe @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Next, Never>?
+        @safe @exclusivity(unchecked) fileprivate var isDone = false
+        @safe @exclusivity(unchecked) fileprivate var isLate = false
+        @safe @exclusivity(unchecked) fileprivate var task: Task<Void, Never>?
+        /// A name of the task, once it has begun.
+        @safe @exclusivity(unchecked) fileprivate var name: UInt = 0
+
+        fileprivate var isCancelled: Bool { task?.isCancelled ?? Task.isCancelled }
+
+        /// Whether the caller is the runner's own task, and not a child of it or another one.
+        var isCurrent: Bool { name != 0 && Runner.currentTask == name }
+
+        fileprivate static var currentTask: UInt {
+            unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0, to: UInt.self) }
+        }
+
+        /// Cancels the handler that runs. Returns false while its task has not suspended for the first time.
+        func cancel() -> Bool {
+            task?.cancel()
+            return task != nil
+        }
     }
+
+    /// What a parked task gets when it is resumed. A structure, because a function would be called through a thunk.
+    fileprivate struct Next: Sendable {
+        let work: Work
+    }
+
+    /// Ends the task of a runner.
+    private struct End: Error {}
 
     /// The number of parked tasks that are kept.
     static let mostParked = 1024
@@ -41,32 +69,63 @@
         self.mostParked = mostParked
     }
 
-    /// Starts the handler of an event. Returns whether it has ended; otherwise `whenLate` is called at its end.
+    /// A runner for the next handler.
+    func take() -> Runner { parked.popLast() ?? Runner() }
+
+    /// Starts the handler of an event, on a runner that was taken for it, if there is one. Returns `nil` if it has
+    /// ended; otherwise the runner, whose `whenLate` is called at its end.
     @discardableResult
     func start(
-        _ event: ServerEvent.Kind = .task, _ connection: ConnectionID? = nil, _ work: @escaping Work,
-        whenLate: @escaping () -> Void = {}
-    ) -> Bool {
-        let runner = parked.popLast() ?? Runner()
-        runner.work = work
+        _ event: ServerEvent.Kind = .task, _ connection: ConnectionID? = nil, on taken: Runner? = nil,
+        _ work: @escaping Work
+    ) -> Runner? {
+        let runner = taken ?? take()
         runner.event = event
         runner.connection = connection
         runner.turn += 1
         let turn = runner.turn
         runner.isDone = false
         runner.isLate = false
-        if let continuation = unsafe runner.continuation {
-            unsafe runner.continuation = nil
-            unsafe continuation.resume()
+        if let continuation = unsafe runner.continuation.take() {
+            unsafe continuation.resume(returning: Next(work: work))
         } else {
+            runner.first = work
             begin(runner)
         }
         executor?.drain()
-        if runner.isDone || runner.turn != turn { return true }
+        if runner.isDone || runner.turn != turn { return nil }
         runner.isLate = true
-        runner.whenLate = whenLate
         suspended += 1
-        return false
+        return runner
+    }
+
+    /// Each change of actors in this function looks up the executor that the task prefers, also one that changes
+    /// nothing. It has only two for each handler, one before and one after: what is due at the end of a handler is done
+    /// in `park`, and a handler is called with nothing between it and the resumption.
+    private func begin(_ runner: Runner) {
+        let loop: (any Actor)? = MainActor.shared
+        let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }
+        runner.task = Task.immediate(executorPreference: executor) { @MainActor in
+            do { try await runner.takeFirst()() } catch { self.failed(runner, error) }
+            while true {
+                do { unsafe try await withUnsafeContinuation(isolation: loop, park).work() } catch {
+                    if error is End { return }
+                    self.failed(runner, error)
+                }
+            }
+        }
+    }
+
+    /// A handler has ended: its task waits for the next one, or ends.
+    private func park(_ runner: Runner, _ continuation: UnsafeContinuation<Next, Never>) {
+        runner.isDone = true
+        if runner.isLate { finishLate(runner) }
+        // A handler may have cancelled its task, which must not affect the next handler.
+        if runner.isCancelled || parked.count >= mostParked {
+            return unsafe continuation.resume(returning: Next(work: { throw End() }))
+        }
+        unsafe runner.continuation = continuation
+        parked.append(runner)
     }
 
     private func finishLate(_ runner: Runner) {
@@ -75,22 +134,15 @@
         if suspended == 0 { whenIdle?() }
     }
 
-    private func begin(_ runner: Runner) {
-        Task.immediate(executorPreference: executor) { @MainActor in
-            repeat {
-                do {
-                    let work = runner.work.take()  // ends here: a parked task holds nothing
-                    try await work?()
-                } catch { self.whenFailed?(runner.event, runner.connection, error) }
-                runner.isDone = true
-                if runner.isLate { self.finishLate(runner) }
-                // A handler may have cancelled its task, which must not affect the next handler.
-                if Task.isCancelled || self.parked.count >= self.mostParked { return }
-                unsafe await withUnsafeContinuation { continuation in
-                    unsafe runner.continuation = continuation
-                    self.parked.append(runner)
-                }
-            } while true
-        }
+    private func failed(_ runner: Runner, _ error: any Error) {
+        whenFailed?(runner.event, runner.connection, error)
+    }
+}
+
+extension HandlerRunners.Runner {
+    /// The first handler of a new task. A parked task keeps nothing of it.
+    fileprivate func takeFirst() -> HandlerRunners.Work {
+        name = HandlerRunners.Runner.currentTask
+        return unsafe first.take().unsafelyUnwrapped
     }
 }

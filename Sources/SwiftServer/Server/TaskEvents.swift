@@ -63,14 +63,14 @@ extension ServerEvents where Self: Server {
         let owner = HandlerOwner(self)
         register(.task) {
             taskHandlers.task = { runner, task in
-                let hasEnded = runner.runners.start {
+                let late = runner.runners.start {
                     do {
                         runner.end(try await handler(owner.object, task))
                     } catch {
                         runner.end(failure: "\(error)")
                     }
                 }
-                if !hasEnded { runner.suspend() }
+                if late != nil { runner.suspend() }
             }
         }
     }

@@ -46,28 +46,13 @@ extension ConnectionHandlers {
         unsafe Message { worker, fd, opcode, payload in
             unsafe worker.lend(payload) { message in
                 let frame = Frame(fd: fd, opcode: opcode, received: message)
-                let first = First(frame)
+                let server = owner.object
+                // Nothing comes before the first call, since that would cost a change of actors.
                 worker.lanes.run(fd, .message, bytes: frame.count) {
-                    repeat {
-                        let frame = first.take()  // released before the next one is taken
-                        try await handler(owner.object, frame)
-                    } while !worker.isBusy(fd) && first.replace(worker.takeMessage(fd))
+                    try await handler(server, frame)
+                    while !worker.isBusy(fd), let next = worker.takeMessage(fd) { try await handler(server, next) }
                 }
             }
-        }
-    }
-
-    /// The message that an asynchronous handler gets next. It does not stay behind in the closure that has given it to
-    /// the handler, so that its bytes need not be copied.
-    private final class First {
-        private var frame: Frame?
-
-        init(_ frame: Frame) { self.frame = frame }
-
-        func take() -> Frame { unsafe frame.take().unsafelyUnwrapped }
-        func replace(_ frame: Frame?) -> Bool {
-            self.frame = frame
-            return frame != nil
         }
     }
 

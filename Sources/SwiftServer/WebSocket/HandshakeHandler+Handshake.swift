@@ -12,19 +12,17 @@ extension HandshakeHandler {
             function: HandshakeFunction(handler),
             decide: { worker, request, timeLimit in
                 let handshake = MainActor.assumeIsolated { Handshake(request, worker: worker) }
-                var timer: TimerID?
-                let isDone = worker.lanes.runners.start {
+                let late = worker.lanes.runners.start {
                     do {
                         try await handler(request, handshake)
                         handshake.conclude()
                     } catch { handshake.fail("\(error)") }
-                } whenLate: {
-                    if let timer { worker.timers.clear(timer) }
                 }
-                if isDone { return }
-                timer = worker.timers.start(after: timeLimit, every: nil) { _ in
+                guard let late else { return }
+                let timer = worker.timers.start(after: timeLimit, every: nil) { _ in
                     MainActor.assumeIsolated { handshake.timeOut() }
                 }
+                late.whenLate = { worker.timers.clear(timer) }
             })
     }
 

@@ -50,14 +50,18 @@ internal import CReactor
     private let isServed: [Bool]
     private let handlers: [ConnectionHandlers]
     @safe @exclusivity(unchecked) private var entries: [ConnectionID: Entry] = [:]
-    /// Tasks of handlers that have not returned.
-    private var tasks: [ObjectIdentifier: Task<Void, Never>] = [:]
+    private let runners: HandlerRunners
     /// Connections of a predecessor that wait until others were adopted.
     private var waiting: [ConnectionID] = []
     private var isLeaving = false
     /// Called when the last handler has returned.
-    var whenIdle: (() -> Void)?
+    var whenIdle: (() -> Void)? {
+        get { runners.whenIdle }
+        set { runners.whenIdle = newValue }
+    }
 
+    /// The number of tasks that are kept for further handlers: most handlers of plain requests return at once.
+    private static let mostParked = 64
     /// The number of connections whose handshake is asked for at once: as much as a link takes at any time.
     private static let mostAdopting = 64
 
@@ -66,13 +70,14 @@ internal import CReactor
     ) {
         self.worker = worker
         self.pauses = pauses
+        runners = HandlerRunners(executor: worker.loop.executor, mostParked: OpenWebSockets.mostParked)
         self.routes = routes
         isServed = routes.map { $0 != nil }
         self.handlers = handlers
     }
 
     /// The number of handlers that have not returned.
-    var count: Int { tasks.count }
+    var count: Int { runners.suspended }
 
     func hasRoutes(_ port: Int) -> Bool { isServed[port] }
 
@@ -85,7 +90,7 @@ internal import CReactor
     ) async throws {
         let answer = Answer()
         let socket = serve(request, response, route, answer)
-        if isLeaving { deliver { if !socket.leave() { tasks[ObjectIdentifier(socket)]?.cancel() } } }
+        if isLeaving { deliver { leave(socket) } }
         try await answer.wait()
     }
 
@@ -95,29 +100,21 @@ internal import CReactor
         let socket = WebSocket(request, response: response, worker: worker, pauses: pauses)
         if let answer { answers[ObjectIdentifier(socket)] = answer }
         if request.isHandshake { entries[request.fd] = .served(socket) }
-        let key = ObjectIdentifier(socket)
-        let task = Task.immediate(executorPreference: worker.loop.executor) { @MainActor [self] in
-            var failure: (any Error)?
-            socket.handlerTask = WebSocket.currentTask
+        // Inside of middleware a task is running already, which a parked one would have to wait for.
+        let runner = answer == nil ? runners.take() : HandlerRunners.Runner()
+        socket.runner = runner
+        let handler = route.handler
+        runners.start(.request, request.fd, on: runner) { [self] in
             do {
-                try await withTaskCancellationHandler {
-                    try await route.handler(request, socket)
-                } onCancel: {
-                    socket.cancelled()
-                }
-            } catch { failure = error }
-            ended(socket, route, failure)
-            if tasks.removeValue(forKey: key) == nil { hasReturned.insert(key) }
-            if tasks.isEmpty { whenIdle?() }
+                try await handler(request, socket)
+                ended(socket, route, nil)
+            } catch { ended(socket, route, error) }
         }
-        worker.loop.executor.drain()
-        if hasReturned.remove(key) == nil { tasks[key] = task }
         return socket
     }
-    /// Handlers that have returned before their tasks were noted.
-    private var hasReturned: Set<ObjectIdentifier> = []
 
-    private func ended(_ socket: WebSocket, _ route: WebSocketRoute, _ error: (any Error)?) {
+    @MainActor private func ended(_ socket: WebSocket, _ route: WebSocketRoute, _ error: (any Error)?) {
+        socket.runner = nil
         if socket.phase == .asked, let error, !WebSocketError.isExpected(error),
             let answer = answers.removeValue(forKey: ObjectIdentifier(socket))
         {
@@ -282,7 +279,7 @@ internal import CReactor
         case .served(let socket):
             let reason = unsafe CloseReason(payload)
             deliver {
-                if !socket.closed(reason) { tasks[ObjectIdentifier(socket)]?.cancel() }
+                if !socket.closed(reason) { socket.cancelHandler() }
                 answered(socket)
             }
             return true
@@ -331,7 +328,10 @@ internal import CReactor
 
     /// Has the handler of one connection end for another worker.
     func leave(_ fd: ConnectionID) {
-        guard case .served(let socket) = entries[fd] else { return }
-        if !socket.leave() { tasks[ObjectIdentifier(socket)]?.cancel() }
+        if case .served(let socket) = entries[fd] { leave(socket) }
+    }
+
+    private func leave(_ socket: WebSocket) {
+        if !socket.leave() { socket.cancelHandler() }
     }
 }

@@ -86,14 +86,14 @@ extension WebSocket {
     /// Pushes when there is room, and after those that came before.
     @MainActor private func pushLater(_ push: @Sendable () -> PushResult) async throws {
         if isPushing {
-            guard case .event = await turns.wait(nil, worker.timers) else { throw CancellationError() }
+            guard case .event = await turns.queue.wait(nil, worker.timers) else { throw CancellationError() }
         }
         isPushing = true
         defer { passOn() }
         var interval = WebSocket.retryIntervals.lowerBound
         while try !isAccepted(push()) {
             try Task.checkCancellation()
-            if await room.wait(interval, worker.timers) == .cancelled { throw CancellationError() }
+            if await room.queue.wait(interval, worker.timers) == .cancelled { throw CancellationError() }
             interval = min(interval * 2, WebSocket.retryIntervals.upperBound)
         }
     }

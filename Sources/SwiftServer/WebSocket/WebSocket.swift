@@ -46,12 +46,12 @@ internal import CReactor
     private let pauses: ReadPauses
 
     @safe @exclusivity(unchecked) private var inbox = FrameQueue()
-    private let readers = WaitQueue()
+    @safe @exclusivity(unchecked) private var readers = LazyWaitQueue()
     /// The handler's own task while it waits for a message before all other readers.
     @safe @exclusivity(unchecked) private var parked: UnsafeContinuation<Frame?, Never>?
-    /// The task of the handler, as long as that runs; 0 before. Its cancellation wakes all, so that its own waits need
-    /// not look out for it, which has its price.
-    var handlerTask: UInt = 0
+    /// The task of the handler, as long as that runs. ``cancelHandler()`` wakes all that wait, so that its own waits
+    /// need not look out for a cancellation, which has its price.
+    @safe @exclusivity(unchecked) var runner: HandlerRunners.Runner?
     @safe @exclusivity(unchecked) private var isPaused = false
     /// Whether the client has ended its side: what is in the inbox is all there will be.
     @safe @exclusivity(unchecked) private var isInputOver = false
@@ -64,9 +64,9 @@ internal import CReactor
     /// Whether the handler knows that.
     private(set) var isMoved = false
 
-    private let upgrading = WaitQueue()
-    let room = WaitQueue()
-    let turns = WaitQueue()
+    @safe @exclusivity(unchecked) private var upgrading = LazyWaitQueue()
+    @safe @exclusivity(unchecked) var room = LazyWaitQueue()
+    @safe @exclusivity(unchecked) var turns = LazyWaitQueue()
     @safe @exclusivity(unchecked) var isPushing = false
 
     init(_ request: Request, response: Response?, worker: WorkerContext, pauses: ReadPauses) {
@@ -113,7 +113,7 @@ internal import CReactor
             throw WebSocketError.invalidSubprotocol
         }
         // The answer of the connection's owner always arrives, so a cancelled task waits for it, too.
-        while phase == .opening { _ = await upgrading.wait(nil, worker.timers) }
+        while phase == .opening { _ = await upgrading.queue.wait(nil, worker.timers) }
         if phase == .closed { throw WebSocketError.closed }
     }
 
@@ -173,7 +173,7 @@ internal import CReactor
             if isInputOver { return nil }
             if isMoving { throw move() }
             try Task.checkCancellation()
-            switch await readers.wait(timeout, worker.timers, noticesCancellation: !isInHandler) {
+            switch await readers.queue.wait(timeout, worker.timers, noticesCancellation: !isInHandler) {
             case .event: continue
             case .timedOut: throw WebSocketError.timedOut
             case .cancelled: if !isMoving { throw CancellationError() }
@@ -181,17 +181,17 @@ internal import CReactor
         }
     }
 
-    private var isInHandler: Bool { handlerTask != 0 && WebSocket.currentTask == handlerTask }
+    private var isInHandler: Bool { runner?.isCurrent ?? false }
 
-    /// A name of the calling task.
-    static var currentTask: UInt { unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0, to: UInt.self) } }
+    /// Cancels the handler's task, which has no other way to notice that.
+    func cancelHandler() {
+        guard let runner, runner.cancel() else { return }
+        unpark()
+        wakeAll(.cancelled)
+    }
 
-    /// The task of the handler was cancelled. Any thread.
-    func cancelled() {
-        worker.loop.post { [self] in
-            unpark()
-            for queue in [upgrading, readers, turns, room] { queue.wakeAll(.cancelled) }
-        }
+    private func wakeAll(_ wakeup: WaitQueue.Wakeup) {
+        for queue in [upgrading, readers, turns, room] where !queue.isEmpty { queue.wakeAll(wakeup) }
     }
 
     private func takeFrame() -> Frame? {
@@ -285,7 +285,7 @@ extension WebSocket {
         if let reason { self.reason = reason }
         if isPaused { setPaused(false) }
         unpark()
-        for queue in [upgrading, readers, turns, room] { queue.wakeAll() }
+        wakeAll(.event)
         return isWaiting || isBusy
     }
 
@@ -301,9 +301,9 @@ extension WebSocket {
     }
 
     /// The handler has returned, or failed.
-    func handlerEnded(_ error: (any Error)?) {
+    @MainActor func handlerEnded(_ error: (any Error)?) {
         switch phase {
-        case .asked: MainActor.assumeIsolated { response?.conclude(error) }
+        case .asked: response?.conclude(error)
         case .opening, .open:
             if isMoved || isMoving && error is CancellationError { return }
             if error as? WebSocketError == .timedOut {

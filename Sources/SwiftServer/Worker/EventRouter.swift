@@ -100,7 +100,8 @@ internal import CReactorInternal
         _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer, _ port: Int
     ) {
         guard let request = unsafe request(record, fd, payload) else { return }
-        receive(request, port > 0 ? otherHandlers[port - 1] : handlers)
+        // Not by one expression, which would copy the handlers.
+        if port > 0 { receive(request, otherHandlers[port - 1]) } else { receive(request, handlers) }
         count()
     }
 

@@ -38,6 +38,10 @@ import Testing
             }
         }
 
+        func runRequest(_ id: ConnectionID, _ work: @escaping HandlerLanes.Work) {
+            if lanes.admits(id) { lanes.runRequest(id, work) } else { lanes.run(id, .request, work) }
+        }
+
         /// Lets resumed handlers run until the condition holds.
         func settle(_ condition: () -> Bool) async {
             for _ in 0..<100_000 {
@@ -122,18 +126,39 @@ import Testing
         let fixture = Fixture()
         let gates = (0...HandlerLanes.overlapping).map { _ in Gate() }
         for (index, gate) in gates.enumerated() {
-            fixture.lanes.runRequest(one) {
+            fixture.runRequest(one) {
                 fixture.log.append("\(index)")
                 await gate.wait()
             }
         }
         #expect(fixture.runners.suspended == HandlerLanes.overlapping + 1 && fixture.lanes.isBusy(one))
-        fixture.lanes.runRequest(one) { fixture.log.append("queued") }
+        fixture.runRequest(one) { fixture.log.append("queued") }
         #expect(!fixture.log.contains("queued"))
         gates.last?.open()
         await fixture.settle { fixture.log.contains("queued") }
         for gate in gates { gate.open() }
         await fixture.settle { fixture.runners.suspended == 0 }
+    }
+
+    @Test func tasksAreUsedAgainUnlessTheyWereCancelled() async {
+        let runners = HandlerRunners(executor: nil, mostParked: 1)
+        var tasks: [Int] = []
+        var cancelled: [Bool] = []
+        func run(_ end: @escaping @MainActor () throws -> Void = {}) async {
+            let count = tasks.count
+            runners.start {
+                tasks.append(unsafe withUnsafeCurrentTask { unsafe $0.hashValue })
+                cancelled.append(Task.isCancelled)
+                try end()
+            }
+            while tasks.count == count || runners.suspended > 0 { await Task.yield() }
+        }
+        await run()
+        await run { throw CancellationError() }
+        await run { unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } }
+        await run()
+        #expect(tasks[0] == tasks[1] && tasks[1] == tasks[2], "of handlers that ended, or failed")
+        #expect(cancelled == [false, false, false, false])
     }
 
     @Test func readingResumesWhenAllHaveResumedIt() {

@@ -191,7 +191,7 @@ static void store(int sequence) {
     cluster.last = sequence;
 }
 
-/* The leader tells subscribers what it has stored. */
+/* The leader publishes what it has stored. */
 static void republish(int sequence) {
     char bytes[512], headers[256];
     int before = sequence - 1;

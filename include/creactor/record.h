@@ -271,14 +271,14 @@ typedef struct cre_listed_member {
 
 /** The beginning of a question for VALUE: a cre_value_operation. */
 typedef struct cre_value_question {
-    uint8_t kind;
-    uint8_t condition;
+    uint8_t kind;      /* cre_value_kind */
+    uint8_t condition; /* cre_value_condition */
     uint16_t key_length;
     uint32_t value_length;
     uint32_t expected_length;
     uint32_t reserved;
-    int64_t amount;
-    uint64_t lifetime_ms;
+    int64_t amount;       /* of CRE_VALUE_ADD */
+    uint64_t lifetime_ms; /* 0: without an end */
 } cre_value_question;
 
 /** The beginning of its answer. */

@@ -23,8 +23,8 @@ extension WebSocketServer {
     ///   - id: 1 to 255 bytes.
     ///   - info: at most 1,024 bytes.
     /// - Returns: the results of ``subscribe(_:to:)``; ``PushResult/invalid`` also for an id or info of another length,
-    ///   and ``PushResult/unavailable`` without a ``Server/cluster`` unless ``Cluster/keepsMembers`` or a handler `onJoin`
-    ///   or `onLeave` is set.
+    ///   and ``PushResult/unavailable`` without a ``Server/cluster`` unless ``Cluster/keepsMembers`` or a handler
+    ///   `onJoin` or `onLeave` is set.
     @discardableResult
     public func subscribe(_ fd: ConnectionID, to topic: String, as id: String, info: String = "") -> PushResult {
         worker?.join(fd, topic, TopicMember(id: id, info: info)) ?? .closed

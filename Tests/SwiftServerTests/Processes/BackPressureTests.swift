@@ -25,7 +25,8 @@ extension ProcessTests {
             (0..<4).reduce(0) { $0 | Int(payload[$1]) << (8 * $1) }
         }
 
-        /// What a server may need more: an arena of shared memory, which has 32 MiB, and buffers. The client sends 88 MiB.
+        /// What a server may need more: an arena of shared memory, which has 32 MiB, and buffers. The client sends
+        /// 88 MiB.
         private static let bound = 48 << 20
 
         private static func memory(_ server: ServerProcess) -> Int {

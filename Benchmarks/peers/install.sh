@@ -185,6 +185,7 @@ centrifuge() {
     # Debian's package of it lacks some of what it imports.
     have centrifuge golang-go "$library" golang-github-centrifugal-protocol-dev golang-github-igm-sockjs-go-dev \
         golang-github-mna-redisc-dev golang-github-fzambia-eagle-dev golang-github-fzambia-sentinel-dev || return
+    # shellcheck disable=SC2016
     build centrifuge "Centrifuge $(version_of "$library"), $(go version | cut -d ' ' -f 3)" \
         env GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$out/go" \
         sh -c 'exec go build "$@" "$0"' "$here/centrifuge.go" # options come before files

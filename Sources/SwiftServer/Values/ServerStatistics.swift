@@ -23,8 +23,8 @@ public struct ServerStatistics: Sendable {
     public let messagesReceived: Int
     /// WebSocket frames sent to clients; a published one counts once for each receiver.
     public let messagesSent: Int
-    /// Users with open WebSockets (``WebSocketServer/bind(_:to:)->CommandResult``); one whose connections belong to several
-    /// processes counts in each of them.
+    /// Users with open WebSockets (``WebSocketServer/bind(_:to:)->CommandResult``); one whose connections belong to
+    /// several processes counts in each of them.
     public let users: Int
     /// Published messages that slow receivers have missed; see ``Settings/slowReceivers``.
     public let messagesSkipped: Int

@@ -144,8 +144,9 @@ extension ProcessTests {
 
         @Test(arguments: ServerMode.allCases) func clientsAskByMessages(_ mode: ServerMode) throws {
             try run(mode) { _, servers in
-                let plain = try WebSocketClient(port: servers[0].port)
-                let start = try #require(TopicPosition(position(of: "enveloped:p", plain)))
+                let plain = try servers.map { try WebSocketClient(port: $0.port) }
+                for client in plain { _ = try position(of: "enveloped:p", client) }  // each server is connected
+                let start = try #require(TopicPosition(position(of: "enveloped:p", plain[0])))
                 func at(_ offset: UInt64) -> String { "\(TopicPosition(epoch: start.epoch, offset: offset))" }
                 let fields = "Sec-WebSocket-Protocol: other, swiftserver.topics\r\n"
                 let clients = try servers.map { try StraightLineTests.connect($0, "/topics", fields: fields) }
@@ -157,7 +158,7 @@ extension ProcessTests {
                 for (offset, text) in [(1, "one"), (2, "two\\nlines")] as [(UInt64, String)] {
                     try ask(
                         clients[0], "{\"type\":\"publish\",\(topic)}\n\(text)", "{\"type\":\"published\",\(topic)}")
-                    try waitForOffset(Int(offset), of: "enveloped:p", plain)
+                    try waitForOffset(Int(offset), of: "enveloped:p", plain[0])
                 }
                 try clients[1].send("{\"type\":\"subscribe\",\(topic),\"position\":\"\(at(0))\"}")
                 for (offset, text) in [(1, "one"), (2, "two\\nlines")] as [(UInt64, String)] {
@@ -172,7 +173,7 @@ extension ProcessTests {
                 try clients[1].send("{\"type\":\"unsubscribe\",\(topic)}")
                 try ask(clients[1], "{\"type\":\"ping\"}", "{\"type\":\"pong\"}")
                 try ask(clients[0], "{\"type\":\"publish\",\(topic)}\n3", "{\"type\":\"published\",\(topic)}")
-                try waitForOffset(3, of: "enveloped:p", plain)
+                try waitForOffset(3, of: "enveloped:p", plain[0])
                 try clients[1].send("{\"type\":\"subscribe\",\(topic),\"position\":\"\(at(2))\"}")
                 #expect(try clients[1].receiveText().hasSuffix("\n3"))
                 #expect(try clients[1].receiveText().contains("\"recovery\":\"complete\",\"count\":1"))

@@ -30,13 +30,20 @@ static void leave(int index, const char *topic, const char *id) {
     cre_broker_leave(machines[index].broker, text(topic), text(id));
 }
 
-static const machine *ask(int index, const char *topic, uint32_t most) {
+static bool is_answered(int index, const char *topic, uint32_t most) {
     machine *m = &machines[index];
-    const int before = m->answers;
-    CHECK_EQ(cre_broker_list_members(m->broker, text(topic), most, 7), 0);
+    const int before = m->answers, result = cre_broker_list_members(m->broker, text(topic), most, 7);
+    if (result == CRE_EBROKER_UNAVAILABLE) return false;
+    CHECK_EQ(result, 0);
     WAIT(m->answers > before);
-    CHECK_EQ(m->answer, 0);
-    return m;
+    return m->answer != CRE_EBROKER_UNAVAILABLE;
+}
+
+/* Asks again while there is no answer, as after a loss. */
+static const machine *ask(int index, const char *topic, uint32_t most) {
+    WAIT(is_answered(index, topic, most));
+    CHECK_EQ(machines[index].answer, 0);
+    return &machines[index];
 }
 
 /* The changes of a machine so far are these, after the answers to everything before. */

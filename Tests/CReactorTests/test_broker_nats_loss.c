@@ -20,7 +20,8 @@ static struct {
     int last;
     const char *leader;
     int polls, reads;
-    bool silent; /* nobody leads the stream */
+    bool silent;  /* nobody leads the stream */
+    bool reading; /* the question is one for a message */
 } cluster;
 
 static struct {
@@ -162,11 +163,12 @@ static void serve(void (*meanwhile)(void)) {
             char *payload = end + 2;
             payload[size] = 0;
             end = payload + size;
+            cluster.reading = strstr(subject, "STREAM.MSG.GET") != NULL;
             if (meanwhile) meanwhile();
             if (cluster.silent) continue;
             if (strstr(subject, "STREAM.INFO"))
                 describe_stream(to);
-            else if (strstr(subject, "STREAM.MSG.GET"))
+            else if (cluster.reading)
                 read_message(to, payload);
         }
         free(bytes);
@@ -333,6 +335,26 @@ TEST(a_gap_of_a_busy_topic) {
     while (cluster.last < 40)
         publish_next();
     finish(40);
+}
+
+/* More messages than the history has, of which it has the last one only. */
+static void publish_many(void) {
+    if (!cluster.reading || cluster.last > 8) return;
+    for (int i = 0; i < 22; i++) {
+        cluster.read[cluster.last] = false;
+        publish(cluster.last + 2);
+    }
+}
+
+/* Nothing is missing: what the topic has got meanwhile follows its position. */
+TEST(an_audit_of_a_topic_whose_messages_are_deleted) {
+    begin();
+    const int reads = cluster.reads;
+    machine.now += 2000;
+    cre_broker_tick(machine.broker, machine.now);
+    serve(publish_many);
+    CHECK(cluster.reads > reads);
+    finish(48);
 }
 
 /* While a topic is read, messages are lost again. */

@@ -153,9 +153,10 @@ typedef struct cre__nats_presence {
     uint64_t lease_due; /* the next attempt to get it; 0: none */
     uint64_t pause;     /* members are sent again then; 0: now */
     cre__nats_nodes known;
-    bool elected; /* this machine sweeps */
-    bool asking;  /* for the machines, to sweep */
-    bool rescans; /* something was left by the last scan */
+    bool elected;    /* this machine sweeps */
+    uint32_t sweeps; /* of this machine while it was */
+    bool asking;     /* for the machines, to sweep */
+    bool rescans;    /* something was left by the last scan */
     bool scanning;
     cre__nats_reading *readings; /* in no order; those that have not begun are UNSTARTED */
     uint32_t started;

@@ -326,12 +326,18 @@ static bool is_patient(const cre_broker *broker, uint32_t shard, cre__nats_fetch
     return nats->now < fetch->gives_up;
 }
 
+/* Whether everything between the position and what was read is known. */
+static bool is_based(const cre_broker *broker, uint32_t shard, const cre__nats_fetch *fetch) {
+    const uint64_t age = fetch->stream->history.seconds * 1000ull;
+    return fetch->anchored ||
+           (fetch->topic && cre__nats(broker, shard)->now - fetch->topic->complete_at < age);
+}
+
 /* There is no further message. */
 static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__broker_topic *topic = fetch->topic;
-    const uint64_t age = fetch->stream->history.seconds * 1000ull;
-    const bool based = fetch->anchored || (topic && nats->now - topic->complete_at < age);
+    const bool based = is_based(broker, shard, fetch);
     const bool announced = topic && topic->announced > fetch->last;
     if (based && topic && reaches_held(fetch)) {
         succeed(broker, shard, fetch);
@@ -369,10 +375,12 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cr
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
         complete(broker, shard, fetch, sequence);
+    } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_held(fetch)) {
+        succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
     } else if (take(broker, shard, fetch, data, sequence)) {
         fetch->asked_again = false;
         fetch->gives_up = 0;
-        if (fetch->topic && fetch->anchored && reaches_held(fetch))
+        if (fetch->topic && is_based(broker, shard, fetch) && reaches_held(fetch))
             succeed(broker, shard, fetch);
         else
             ask(broker, shard, fetch);

@@ -241,7 +241,7 @@ void cre__nats_read(cre_broker *broker, uint32_t shard, cre__nats_change *change
         return;
     }
     uint8_t bytes[CRE__NATS_VALUE + 3];
-    const long length = data.length <= CRE__NATS_VALUE / 3 * 4
+    const long length = data.length <= (CRE__NATS_VALUE + 2) / 3 * 4
                             ? cre__base64_decode((const char *)data.data, data.length, bytes)
                             : -1;
     /* what another program has written is replaced */

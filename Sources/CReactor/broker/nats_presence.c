@@ -11,7 +11,11 @@
 #include "core/shard.h"
 #include "nats/json.h"
 
-enum { RETRY_MS = 250, REPORTED = 8 /* failures in a row of what may be available soon */ };
+enum {
+    RETRY_MS = 250,
+    SCAN_SWEEPS = 40,
+    REPORTED = 8 /* failures in a row of what may be available soon */
+};
 
 #define NANOSECONDS_IN_MS 1000000ull
 
@@ -284,6 +288,8 @@ static void swept(cre_broker *broker, uint32_t shard, const cre_nats_event *even
     if (!cre__nats_nodes_read(broker, event->payload, &nodes)) return;
     const bool elected = is_elected(broker, &nodes);
     bool scans = elected && (!presence->elected || presence->rescans);
+    /* also for a machine that has come and gone between two sweeps */
+    if (elected && ++presence->sweeps % SCAN_SWEEPS == 0) scans = true;
     for (size_t i = 0; i < presence->known.count; i++)
         scans = scans || (elected && !cre__nats_is_alive(&nodes, presence->known.first[i].session));
     cre__free(presence->known.first);

@@ -286,10 +286,15 @@ bool cre__nats_reading_message(cre_broker *broker, uint32_t shard, const cre_nat
         reading = reading->next;
     if (!reading) return false;
     if (!reading->batch) return true; /* the end of a batch that is complete */
+    enum { NO_MESSAGES = 404, TIMED_OUT = 408 };
     const uint64_t sequence = event->status ? 0 : cre__nats_sequence_of(event->reply);
-    if (!sequence) { /* there is no further message */
+    if (event->status == NO_MESSAGES || event->status == TIMED_OUT) {
         reading->left = 0;
         end_batch(broker, shard, reading);
+        return true;
+    }
+    if (!sequence) { /* the consumer is gone */
+        fail(broker, shard, reading);
         return true;
     }
     reading->deadline = cre__nats(broker, shard)->now + broker->config.timeout_ms;

@@ -179,9 +179,11 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     }
     const uint64_t leader = leader_of(reply), complete_at = stream->replied_at;
     const bool other_stream = stream->epoch != epoch_of(created) || stream->unchecked;
-    const bool elected = nats->clustered && (stream->state != CRE__STREAM_READY || stream->leader != leader);
+    const bool elected =
+        nats->clustered && (stream->failures || !stream->replied_at || stream->leader != leader);
     stream->state = CRE__STREAM_READY;
-    stream->reported = stream->suspect = stream->unchecked = stream->polled = false;
+    stream->reported = stream->suspect = stream->unchecked = false;
+    stream->polled = stream->creating = false;
     stream->failures = 0;
     stream->due = nats->now + SUSPECT_MS;
     stream->poll = nats->now + POLL_MS;
@@ -257,7 +259,11 @@ uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard) {
         }
         stream->creating = false;
         stream->due = nats->now + broker->config.timeout_ms;
-        ask(broker, shard, stream, "INFO", (cre_slice){ 0 });
+        /* messages go on meanwhile */
+        const bool is_ready = nats->clustered && stream->state == CRE__STREAM_READY;
+        stream->polled = is_ready;
+        ask_in(broker, shard, stream, is_ready ? CRE__STREAM_READY : CRE__STREAM_ASKED, "INFO",
+               (cre_slice){ 0 });
     }
     return next;
 }

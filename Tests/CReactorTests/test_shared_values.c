@@ -3,6 +3,8 @@
 #include <creactor/internal/process.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "test.h"
@@ -356,6 +358,48 @@ TEST(killed_writers) {
 }
 
 /* Sums of several processes lose nothing. */
+/* Whatever a process writes there, operations end and stay within their memory, and then values can be set
+ * again. Behind the first kilobyte, so that the mutex stays. */
+TEST(overwritten) {
+    enum { KEPT = 1024, ROUNDS = 60 };
+    cre_shared_values *values = make(ROOM);
+    struct stat status;
+    REQUIRE(fstat(cre_shared_values_descriptor(values), &status) == 0);
+    const size_t size = (size_t)status.st_size;
+    uint8_t *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, cre_shared_values_descriptor(values), 0);
+    REQUIRE(memory != MAP_FAILED);
+    uint32_t random = 1;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < 20; i++) {
+            char key[8];
+            snprintf(key, sizeof key, "%d", i);
+            CHECK_EQ(set(values, key, "a value of a hundred bytes, or less", i % 3 ? 0 : 5), 1);
+        }
+        for (size_t at = KEPT; at < size; at += 4) {
+            random = random * 1664525 + 1013904223;
+            /* all of it or some of it; cycles, small numbers and any */
+            const uint32_t word = round % 3 == 0 ? 1 : round % 3 == 1 ? random >> 22 : random;
+            if (round < 6 || random >> 24 < round) memcpy(memory + at, &word, 4);
+        }
+        now += 10;
+        for (int i = 0; i < 20; i++) {
+            char key[8];
+            snprintf(key, sizeof key, "%d", i);
+            const int result = i % 4 == 0   ? add(values, key, 1, 0)
+                               : i % 4 == 1 ? drop(values, key)
+                                            : get(values, key);
+            CHECK(result == 0 || result == 1 || result == CRE_EVALUE_NUMBER);
+            CHECK(length <= CRE_VALUE_MAX);
+        }
+    }
+    CHECK_EQ(set(values, "last", "1", 0), 1);
+    check_value(values, "last", "1");
+    CHECK(stats_of(values).repaired > 0);
+    munmap(memory, size);
+    cre_shared_values_destroy(values);
+}
+
 TEST(processes_add) {
     enum { EACH = 20000 / TEST_STRIDE };
     cre_shared_values *values = make(ROOM);

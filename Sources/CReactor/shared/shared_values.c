@@ -11,6 +11,9 @@
  * new entry into free blocks and then stores one link, to it or past it. A process that dies before has
  * changed nothing, and one that dies afterwards has lost free blocks only: the next owner of the mutex finds
  * those by what the buckets do not reach.
+ *
+ * A process that overwrites the memory harms no other one: numbers, lengths and the steps of each walk are
+ * checked, and values that are not as they must be are removed, all of them.
  */
 #include <creactor/error.h>
 #include <creactor/shared_values.h>
@@ -62,6 +65,13 @@ struct cre_shared_values {
     uint8_t *blocks;
     uint32_t block_count;
     cre__segment segment;
+    struct walk *walk;
+};
+
+/* Of an operation. */
+struct walk {
+    uint32_t steps; /* that are left */
+    bool damaged;   /* the memory was overwritten */
 };
 
 /* ---- creation ---- */
@@ -87,6 +97,11 @@ static int open_values(int descriptor, uint32_t room, cre_shared_values **out) {
     values->buckets = (_Atomic uint32_t *)(void *)(memory + buckets);
     values->chain = (uint32_t *)(void *)(memory + chain);
     values->blocks = memory + blocks;
+    values->walk = cre__calloc(1, sizeof *values->walk);
+    if (!values->walk) {
+        cre_shared_values_destroy(values);
+        return CRE_ENOMEM;
+    }
     *out = values;
     return 0;
 }
@@ -118,6 +133,7 @@ int cre_shared_values_descriptor(const cre_shared_values *values) {
 void cre_shared_values_destroy(cre_shared_values *values) {
     if (!values) return;
     cre__segment_close(&values->segment);
+    cre__free(values->walk);
     cre__free(values);
 }
 
@@ -142,6 +158,25 @@ static void add(_Atomic uint32_t *counter, uint32_t by) {
     atomic_store_explicit(counter, load(counter) + by, memory_order_relaxed);
 }
 
+/* A number of a block that was read from the memory; 0: none, also if it cannot be one. */
+static uint32_t checked(const cre_shared_values *values, uint32_t number) {
+    struct walk *walk = values->walk;
+    if (number <= values->block_count && walk->steps) {
+        walk->steps -= number != 0;
+        return number;
+    }
+    walk->damaged = true;
+    return 0;
+}
+
+static uint32_t follow(const cre_shared_values *values, const _Atomic uint32_t *link) {
+    return checked(values, load(link));
+}
+
+static uint32_t next_of(const cre_shared_values *values, uint32_t number) {
+    return checked(values, values->chain[number]);
+}
+
 static uint8_t *block_at(const cre_shared_values *values, uint32_t number) {
     return values->blocks + (size_t)(number - 1) * BLOCK;
 }
@@ -161,11 +196,17 @@ static uint32_t take(const cre_shared_values *values, uint32_t count) {
     add(&head->used, count);
     uint32_t first = 0;
     for (; count; count--) {
-        uint32_t number = head->free;
-        if (number)
+        uint32_t number = checked(values, head->free);
+        if (number) {
             head->free = values->chain[number];
-        else
-            number = ++head->fresh;
+        } else {
+            number = checked(values, head->fresh + 1);
+            if (!number) {
+                values->walk->damaged = true;
+                return 0;
+            }
+            head->fresh = number;
+        }
         values->chain[number] = first;
         first = number;
     }
@@ -175,7 +216,7 @@ static uint32_t take(const cre_shared_values *values, uint32_t count) {
 static void give(const cre_shared_values *values, uint32_t first) {
     values_head *head = values->head;
     for (uint32_t next, number = first; number; number = next) {
-        next = values->chain[number];
+        next = next_of(values, number);
         values->chain[number] = head->free;
         head->free = number;
         add(&head->used, UINT32_MAX);
@@ -195,7 +236,11 @@ static cursor start_of(const cre_shared_values *values, uint32_t number) {
 
 /* The contiguous bytes at the cursor, at most `most`, which it passes. */
 static uint8_t *pass(cursor *at, size_t most, size_t *length) {
-    if (at->at == BLOCK) *at = (cursor){ at->values, at->values->chain[at->block], 0 };
+    if (at->at == BLOCK) {
+        const uint32_t next = next_of(at->values, at->block);
+        if (!next) at->values->walk->damaged = true;
+        *at = (cursor){ at->values, next ? next : 1, 0 };
+    }
     uint8_t *bytes = block_at(at->values, at->block) + at->at;
     *length = most < BLOCK - at->at ? most : BLOCK - at->at;
     at->at += *length;
@@ -234,7 +279,8 @@ static void redirect(_Atomic uint32_t *link, uint32_t number) {
 }
 
 static void drop(const cre_shared_values *values, _Atomic uint32_t *link) {
-    const uint32_t number = load(link);
+    const uint32_t number = follow(values, link);
+    if (!number) return;
     redirect(link, load(&entry_at(values, number)->next));
     add(&values->head->count, UINT32_MAX);
     give(values, number);
@@ -251,8 +297,10 @@ static void sweep(const cre_shared_values *values, uint64_t now) {
     head->earliest = 0; /* until all are seen */
     uint64_t earliest = UINT64_MAX;
     for (uint32_t i = 0; i < BUCKETS; i++) {
-        for (_Atomic uint32_t *link = &values->buckets[i]; load(link);) {
-            entry *it = entry_at(values, load(link));
+        for (_Atomic uint32_t *link = &values->buckets[i]; follow(values, link);) {
+            const uint32_t number = follow(values, link);
+            if (!number) return; /* damaged */
+            entry *it = entry_at(values, number);
             if (has_expired(it, now)) {
                 drop(values, link);
                 continue;
@@ -267,14 +315,14 @@ static void sweep(const cre_shared_values *values, uint64_t now) {
 /* The link to the entry of a key, or to the end of its bucket. An entry that has expired is removed. */
 static _Atomic uint32_t *find(const cre_shared_values *values, cre_slice key, uint64_t hash, uint64_t now) {
     _Atomic uint32_t *link = &values->buckets[hash % BUCKETS];
-    for (uint32_t number; (number = load(link)); link = &entry_at(values, number)->next) {
+    for (uint32_t number; (number = follow(values, link)); link = &entry_at(values, number)->next) {
         const entry *it = entry_at(values, number);
         cursor at = start_of(values, number);
         if (it->hash != hash || it->key_length != key.length || !is_equal(&at, key)) continue;
         if (!has_expired(it, now)) break;
         drop(values, link);
-        while (load(link)) /* there is no other one with this key */
-            link = &entry_at(values, load(link))->next;
+        while ((number = follow(values, link))) /* there is no other one with this key */
+            link = &entry_at(values, number)->next;
         break;
     }
     return link;
@@ -292,7 +340,7 @@ static cursor value_of(const cre_shared_values *values, uint32_t number) {
 static int store(const cre_shared_values *values, _Atomic uint32_t *link, uint64_t hash, cre_slice key,
                  cre_slice value, uint64_t expires) {
     values_head *head = values->head;
-    const uint32_t old = load(link), number = take(values, blocks_of(key.length, value.length));
+    const uint32_t old = follow(values, link), number = take(values, blocks_of(key.length, value.length));
     if (!number) return CRE_EVALUE_FULL;
     entry *it = entry_at(values, number);
     *it = (entry){
@@ -354,16 +402,18 @@ static bool sum_of(const cre_shared_values *values, uint32_t number, int64_t amo
 /* A death has interrupted an operation: all blocks that no bucket reaches are free. */
 static void repair(const cre_shared_values *values) {
     values_head *head = values->head;
+    const uint32_t fresh = checked(values, head->fresh);
     uint64_t used[MOST_BLOCKS / 64 + 1] = { 0 };
     uint32_t count = 0, blocks = 0, free = 0;
     for (uint32_t i = 0; i < BUCKETS; i++) {
-        for (uint32_t it = load(&values->buckets[i]); it; it = load(&entry_at(values, it)->next)) {
+        for (uint32_t it = follow(values, &values->buckets[i]); it;
+             it = follow(values, &entry_at(values, it)->next)) {
             count++;
-            for (uint32_t number = it; number; number = values->chain[number], blocks++)
+            for (uint32_t number = it; number; number = next_of(values, number), blocks++)
                 used[number / 64] |= 1ull << number % 64;
         }
     }
-    for (uint32_t number = head->fresh; number; number--) {
+    for (uint32_t number = fresh; number; number--) {
         if (used[number / 64] >> number % 64 & 1) continue;
         values->chain[number] = free;
         free = number;
@@ -388,7 +438,7 @@ static int carry_out(const cre_shared_values *values, const cre_value_operation 
     const cre_slice key = operation->key;
     const uint64_t hash = cre__siphash_bytes(values->head->seed, key.data, key.length);
     _Atomic uint32_t *link = find(values, key, hash, now);
-    const uint32_t number = load(link);
+    const uint32_t number = follow(values, link);
     uint64_t expires = operation->lifetime_ms ? now + operation->lifetime_ms : 0;
     cre_slice stored = operation->value;
     int64_t sum;
@@ -397,6 +447,11 @@ static int carry_out(const cre_shared_values *values, const cre_value_operation 
     case CRE_VALUE_GET:
         if (!number) return 0;
         *length = entry_at(values, number)->length;
+        if (*length > CRE_VALUE_MAX) {
+            *length = 0;
+            values->walk->damaged = true;
+            return 0;
+        }
         cursor at = value_of(values, number);
         get(&at, value, *length);
         return 1;
@@ -414,6 +469,23 @@ static int carry_out(const cre_shared_values *values, const cre_value_operation 
     return store(values, link, hash, key, stored, expires);
 }
 
+/* Removes everything. */
+static void clear(const cre_shared_values *values) {
+    values_head *head = values->head;
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        atomic_store_explicit(&values->buckets[i], 0, memory_order_relaxed);
+    head->free = head->fresh = 0;
+    head->earliest = UINT64_MAX;
+    atomic_store(&head->count, 0);
+    atomic_store(&head->used, 0);
+    atomic_fetch_add(&head->repaired, 1);
+}
+
+/* Each block is passed a few times at most. */
+static void begin_walk(const cre_shared_values *values) {
+    *values->walk = (struct walk){ .steps = 8 * values->block_count };
+}
+
 int cre_shared_values_apply(cre_shared_values *values, const cre_value_operation *operation, uint64_t now,
                             uint8_t *value, size_t *length) {
     int result = cre_value_check(operation);
@@ -423,10 +495,17 @@ int cre_shared_values_apply(cre_shared_values *values, const cre_value_operation
     result = cre__mutex_try(mutex);
     if (result == -EBUSY) result = cre__mutex_lock_within(mutex, LOCK_MS, &deadline);
     if (result < 0) return result;
+    begin_walk(values);
     if (result == 1) repair(values);
-    result = carry_out(values, operation, now, value, length);
+    if (!values->walk->damaged) result = carry_out(values, operation, now, value, length);
     if (result == CRE_EVALUE_FULL && values->head->earliest <= now) {
         sweep(values, now);
+        begin_walk(values);
+        result = carry_out(values, operation, now, value, length);
+    }
+    if (values->walk->damaged) {
+        clear(values);
+        begin_walk(values);
         result = carry_out(values, operation, now, value, length);
     }
     cre__mutex_unlock(mutex);

@@ -152,13 +152,14 @@ static void on_node(void *context, const char *host, uint16_t port) {
     (void)result;
 }
 
-/* A list was read: nodes that only the one before has are gone. */
-static void forget_unnamed(server *to) {
-    address *first = &to->addresses[to->configured], *next = &to->addresses[to->named];
-    for (address *it = first; it < next; it++)
-        free_address(it);
-    memmove(first, next, (to->count - to->named) * sizeof *first);
-    to->count -= to->named - to->configured;
+/* Forgets the nodes that only the list before has, or (`list`) those of a list that is of no use. */
+static void forget(server *to, bool list) {
+    const uint32_t first = list ? to->named : to->configured, end = list ? to->count : to->named;
+    for (uint32_t i = first; i < end; i++)
+        free_address(&to->addresses[i]);
+    memmove(&to->addresses[first], &to->addresses[end], (to->count - end) * sizeof *to->addresses);
+    to->count -= end - first;
+    to->named = to->count;
     if (to->current >= to->count) to->current = 0;
 }
 
@@ -175,6 +176,7 @@ static void start(server *to, stage next);
 static void failed(server *to, int error) {
     cre_cluster *cluster = to->cluster;
     cre__inquiry_end(&to->inquiry);
+    if (cluster->is_sharded) forget(to, true);
     next_address(to);
     if (to->stage != SERVING && ++to->asked < to->count) {
         start(to, ASKING);
@@ -247,7 +249,7 @@ static void answered(server *from, const cre_client_message *message) {
         if (!from->inquiry.host[0]) /* the host that was asked */
             snprintf(from->inquiry.host, sizeof from->inquiry.host, "%s",
                      from->addresses[from->current].host);
-        forget_unnamed(from);
+        forget(from, false);
     }
     if (from->stage == ASKING) {
         abort_client(from);
@@ -473,7 +475,7 @@ static int copy_servers(server *own, const cre_cluster_server *from, uint32_t co
         const int error = add_address(own, from[i].host, from[i].tls_name, from[i].port);
         if (error) return error;
     }
-    own->configured = own->count;
+    own->configured = own->named = own->count;
     own->current = (uint32_t)(seed % count);
     return 0;
 }

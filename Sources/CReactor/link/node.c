@@ -535,6 +535,7 @@ void cre__node_never_pause(cre_node *node, uint32_t from) {
 
 void cre_node_close(cre_node *node) {
     if (!node) return;
+    node->handlers.room = NULL; /* what it uses may be freed already */
     cre__node_flush(&node->flush);
     if (node->loop) {
         cre__loop_remove_hook(node->loop, CRE__DRAIN, &node->drain);

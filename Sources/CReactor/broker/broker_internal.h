@@ -68,6 +68,8 @@ typedef struct cre__presence_member {
     bool leaves;    /* freed with the reply to the batch that says so */
     bool confirmed; /* the servers have its state */
     bool alone;     /* of servers of NATS: no other machine has it, as of `sequence` */
+    char unknown;   /* of servers of NATS: the event of a change that perhaps was stored; 0: none */
+    bool there;     /* of servers of NATS: they had it for this machine, as far as is known */
     bool reported;  /* of a broker without servers: it has joined */
     uint8_t length;
     uint8_t id[];

@@ -18,6 +18,8 @@ struct cre__nats_change {
     cre__nats_reading *scan;
     uint32_t attempts;
     char event;   /* 'j' or 'l' when it is stored; 0: none */
+    bool unknown; /* it was sent, and has no reply */
+    bool leaves;  /* it removes the entry of this machine */
     bool empties; /* it has no entries then */
     bool alone;   /* it has those of this machine only */
     uint16_t info_length;
@@ -56,6 +58,9 @@ static cre__nats_change *new_change(cre_broker *broker, uint32_t shard, cre_slic
 static void end(cre_broker *broker, uint32_t shard, cre__nats_change *change, cre__presence_result result) {
     cre__presence_batch *batch = change->batch;
     cre__nats_reading *scan = change->scan;
+    /* what is stored shows it, the next time */
+    if (batch && change->unknown && change->event && batch->members[0]->there == change->leaves)
+        batch->members[0]->unknown = change->event;
     cre__free(change);
     if (batch)
         cre__presence_done(broker, shard, batch, result);
@@ -96,7 +101,8 @@ static bool write(cre_broker *broker, uint32_t shard, cre__nats_change *change, 
     change->empties = value->count == 0;
     change->info_length = (uint16_t)value->info.length;
     if (value->info.length) memcpy(info_of(change), value->info.data, value->info.length);
-    return cre__nats_ask(broker, shard, publication, CRE__NATS_WRITE, change);
+    change->unknown = cre__nats_ask(broker, shard, publication, CRE__NATS_WRITE, change);
+    return change->unknown;
 }
 
 static bool read_again(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
@@ -122,6 +128,7 @@ static bool begin(cre_broker *broker, uint32_t shard, cre__nats_change *change) 
     cre__nats_value value = { .info = info_now(member) };
     if (member->sequence ? !member->alone : member->leaves) return read_again(broker, shard, change);
     change->alone = true;
+    change->leaves = member->leaves;
     if (member->leaves) {
         change->event = 'l';
     } else {
@@ -178,6 +185,17 @@ static bool same(cre_slice one, cre_slice other) {
     return one.length == other.length && (!one.length || memcmp(one.data, other.data, one.length) == 0);
 }
 
+/* A change had no reply, and what is stored shows that it was stored: nobody else has reported it. */
+static void report_unknown(cre_broker *broker, cre__nats_change *change, bool joined, bool present,
+                           cre_slice info) {
+    cre__presence_member *member = change->batch->members[0];
+    const char event = member->unknown;
+    member->unknown = 0;
+    if (!event || (event == 'j' ? !joined : present)) return;
+    const cre_broker_member changed = { id_of(change), event == 'j' ? info : info_now(member) };
+    cre__presence_changed(broker, topic_of(change), &changed, event == 'j');
+}
+
 /* Stores the state of a member in place of `value`, which has `sequence`. */
 static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change, cre__nats_value *value,
                     uint64_t sequence) {
@@ -192,13 +210,16 @@ static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change
         else
             stored = stored || value->entries[i].session == own.session;
     }
+    report_unknown(broker, change, stored, others < before, value->info);
     const bool full = others == CRE__NATS_ENTRIES; /* then it is there without this machine */
     const bool done = member->leaves
                           ? others == before
                           : full || (stored && others + 1 == before && same(value->info, info_now(member)));
     change->alone = others == 0;
     change->event = 0;
+    change->leaves = member->leaves;
     if (done) {
+        member->there = !member->leaves;
         member->sequence = member->leaves ? 0 : sequence;
         member->alone = change->alone;
         end(broker, shard, change, CRE__PRESENCE_APPLIED);
@@ -257,6 +278,8 @@ static void stored(cre_broker *broker, uint32_t shard, cre__nats_change *change,
         cre__presence_member *own = change->batch->members[0];
         own->sequence = change->empties ? 0 : sequence;
         own->alone = change->alone;
+        own->unknown = 0;
+        own->there = !change->leaves;
     }
     if (change->event) cre__presence_changed(broker, topic_of(change), &member, change->event == 'j');
     if (!change->empties || !cre__nats_clean(broker, shard, sequence, change))
@@ -269,6 +292,7 @@ void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *cha
     cre_slice value;
     uint64_t sequence;
     const bool failed = !event || cre__nats_error_of(event, &error);
+    change->unknown = !event;
     if (!failed && cre__json_member(event->payload, "seq", &value) && cre__json_number(value, &sequence) &&
         sequence) {
         stored(broker, shard, change, sequence);

@@ -134,14 +134,17 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket, 
         fail(broker, shard, bucket, false, cre__text(text));
         return;
     }
+    bool is_new = bucket->state != CRE__STREAM_READY;
     bucket->state = CRE__STREAM_READY;
     bucket->failures = 0;
+    bucket->creating = false;
     if (bucket == &presence->members) {
         const uint64_t epoch = cre__shard_hash(created) | 1;
+        is_new = is_new || epoch != broker->presence.epoch;
         if (epoch != broker->presence.epoch) broker->presence.lease = 0; /* all members are sent */
         broker->presence.epoch = epoch;
     }
-    presence->lease_due = cre__nats(broker, shard)->now | 1;
+    if (is_new) presence->lease_due = cre__nats(broker, shard)->now | 1;
 }
 
 void cre__nats_presence_verify(cre_broker *broker, uint32_t shard) {
@@ -240,6 +243,10 @@ static void lease_replied(cre_broker *broker, uint32_t shard, bool removed, cons
 void cre__nats_renew(cre_broker *broker, uint32_t shard) {
     cre__nats_presence *presence = of(broker, shard);
     if (!presence->leasing && !presence->lease_due) write_lease(broker, shard);
+    /* Somebody may have deleted the members, and another machine has created their stream again. */
+    if (presence->members.state != CRE__STREAM_READY) return;
+    ask(broker, shard, &presence->members, "INFO", (cre_slice){ 0 });
+    presence->members.state = CRE__STREAM_READY;
 }
 
 void cre__nats_retire(cre_broker *broker, uint32_t shard) {

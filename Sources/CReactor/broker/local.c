@@ -1,4 +1,6 @@
 /* A broker without servers: members of topics of one machine. Everything else has nowhere to go. */
+#include <stdlib.h>
+
 #include "broker_internal.h"
 #include "core/memory.h"
 
@@ -83,6 +85,14 @@ static void count_members(const cre__presence_topic *topic, size_t *count, size_
     }
 }
 
+static int by_id(const void *one, const void *other) {
+    const cre_slice first = ((const cre_broker_member *)one)->id;
+    const cre_slice second = ((const cre_broker_member *)other)->id;
+    const size_t shared = first.length < second.length ? first.length : second.length;
+    const int order = memcmp(first.data, second.data, shared);
+    return order ? order : (first.length > second.length) - (first.length < second.length);
+}
+
 static bool list_members(cre_broker *broker, uint32_t shard, cre_slice name, uint32_t most, uint64_t tag) {
     const cre__presence_topic *topic = cre__presence_find(broker, name);
     size_t count, bytes, listed = 0;
@@ -96,6 +106,7 @@ static bool list_members(cre_broker *broker, uint32_t shard, cre_slice name, uin
         if (!member->leaves)
             list[listed++] =
                 (cre_broker_member){ { member->id, member->length }, { member->info, member->info_length } };
+    if (listed) qsort(list, listed, sizeof *list, by_id);
     presence.members = list;
     presence.listed = listed;
     broker->handlers.present(broker->context, tag, 0, &presence);

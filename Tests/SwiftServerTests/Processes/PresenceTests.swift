@@ -164,12 +164,6 @@ extension ProcessTests {
                 try wait(clients[0], "room", all)
                 #expect(try clients[0].ask(.presenceCount("room")) == 2)
                 try Wait.until("the joins") { changes([server]).joins == [ann, bob] }
-                if mode != .single {
-                    let gateway = try server.process("gateway")
-                    server.signal(SIGKILL, to: gateway)
-                    try Wait.until("another gateway") { try server.process("gateway") != gateway }
-                    try wait(clients[0], "room", all)
-                }
                 if mode == .process {
                     for id in 0..<2 { server.signal(SIGKILL, to: try server.process("worker \(id)")) }
                     try wait(clients[0], "room", all)

@@ -234,7 +234,7 @@ public actor WebSocketClient {
 
     /// The next one has its turn.
     private func passOn() {
-        if turns.isEmpty { isPushing = false } else { turns.wakeFirst() }
+        if !turns.wakeFirst() { isPushing = false }
     }
 
     // MARK: The end

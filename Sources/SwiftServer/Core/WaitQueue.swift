@@ -13,13 +13,16 @@
         /// `lock`: for a task with a cancellation handler, which may begin to wait on another thread than the loop's.
         init(_ lock: Lock<Void>?) { self.lock = lock }
 
-        /// Only the first call has an effect.
-        func wake(_ wakeup: Wakeup) {
-            unsafe guarded { () -> UnsafeContinuation<Wakeup, Never>? in
-                guard self.wakeup == nil else { return nil }
+        /// Only the first call has an effect. Returns whether it was this one.
+        @discardableResult
+        func wake(_ wakeup: Wakeup) -> Bool {
+            let (isFirst, waiting) = unsafe guarded { () -> (Bool, UnsafeContinuation<Wakeup, Never>?) in
+                guard self.wakeup == nil else { return (false, nil) }
                 self.wakeup = wakeup
-                return unsafe continuation.take()
-            }?.resume(returning: wakeup)
+                return unsafe (true, self.continuation.take())
+            }
+            unsafe waiting?.resume(returning: wakeup)
+            return isFirst
         }
 
         func wait() async -> Wakeup {
@@ -50,10 +53,14 @@
     /// The number of waiting tasks.
     var count: Int { waiters.count }
 
-    /// Wakes the task that has waited longest.
-    func wakeFirst() {
-        guard !waiters.isEmpty else { return }
-        waiters.removeFirst().wake(.event)
+    /// Wakes the task that has waited longest. Returns false if none waits. One that was cancelled or has waited long
+    /// enough, and has not resumed yet, waits no more.
+    @discardableResult
+    func wakeFirst() -> Bool {
+        while !waiters.isEmpty {
+            if waiters.removeFirst().wake(.event) { return true }
+        }
+        return false
     }
 
     func wakeAll(_ wakeup: Wakeup = .event) {
@@ -105,6 +112,7 @@ struct LazyWaitQueue {
         }
     }
 
-    func wakeFirst() { made?.wakeFirst() }
+    @discardableResult
+    func wakeFirst() -> Bool { made?.wakeFirst() ?? false }
     func wakeAll(_ wakeup: WaitQueue.Wakeup = .event) { made?.wakeAll(wakeup) }
 }

@@ -24,6 +24,12 @@
         /// A name of the task, once it has begun.
         @safe @exclusivity(unchecked) fileprivate var name: UInt = 0
 
+        /// Whether others use its task again.
+        fileprivate let isReused: Bool
+
+        /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
+        init(isReused: Bool = true) { self.isReused = isReused }
+
         fileprivate var isCancelled: Bool { task?.isCancelled ?? Task.isCancelled }
 
         /// Whether the caller is the runner's own task, and not a child of it or another one.
@@ -105,7 +111,7 @@
     private func begin(_ runner: Runner) {
         let loop: (any Actor)? = MainActor.shared
         let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }
-        runner.task = Task.immediate(executorPreference: executor) { @MainActor in
+        let run: @MainActor @Sendable () async -> Void = {
             do { try await runner.takeFirst()() } catch { self.failed(runner, error) }
             while true {
                 do { unsafe try await withUnsafeContinuation(isolation: loop, park).work() } catch {
@@ -114,6 +120,11 @@
                 }
             }
         }
+        // A task that is used again must not have the task-local values of who has started it.
+        runner.task =
+            runner.isReused
+            ? Task.immediateDetached(executorPreference: executor, operation: run)
+            : Task.immediate(executorPreference: executor, operation: run)
     }
 
     /// A handler has ended: its task waits for the next one, or ends.
@@ -121,7 +132,7 @@
         runner.isDone = true
         if runner.isLate { finishLate(runner) }
         // A handler may have cancelled its task, which must not affect the next handler.
-        if runner.isCancelled || parked.count >= mostParked {
+        if !runner.isReused || runner.isCancelled || parked.count >= mostParked {
             return unsafe continuation.resume(returning: Next(work: { throw End() }))
         }
         unsafe runner.continuation = continuation

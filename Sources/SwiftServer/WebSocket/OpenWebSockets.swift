@@ -101,7 +101,7 @@ internal import CReactor
         if let answer { answers[ObjectIdentifier(socket)] = answer }
         if request.isHandshake { entries[request.fd] = .served(socket) }
         // Inside of middleware a task is running already, which a parked one would have to wait for.
-        let runner = answer == nil ? runners.take() : HandlerRunners.Runner()
+        let runner = answer == nil ? runners.take() : HandlerRunners.Runner(isReused: false)
         socket.runner = runner
         let handler = route.handler
         runners.start(.request, request.fd, on: runner) { [self] in

@@ -100,6 +100,6 @@ extension WebSocket {
 
     /// The next one has its turn.
     private func passOn() {
-        if turns.isEmpty { isPushing = false } else { turns.wakeFirst() }
+        if !turns.wakeFirst() { isPushing = false }
     }
 }

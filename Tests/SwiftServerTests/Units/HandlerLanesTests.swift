@@ -161,6 +161,23 @@ import Testing
         #expect(cancelled == [false, false, false, false])
     }
 
+    @TaskLocal private static var user = "nobody"
+
+    /// A task that a handler of one client has begun serves others later. One inside of another task has its values.
+    @Test func tasksHaveNoTaskLocalValuesOfTheirStarter() async {
+        let runners = HandlerRunners(executor: nil, mostParked: 1)
+        var users: [String] = []
+        func run(on runner: HandlerRunners.Runner? = nil) async {
+            let count = users.count
+            runners.start(on: runner) { users.append(HandlerLanesTests.user) }
+            while users.count == count || runners.suspended > 0 { await Task.yield() }
+        }
+        await HandlerLanesTests.$user.withValue("ann") { await run(on: HandlerRunners.Runner(isReused: false)) }
+        await HandlerLanesTests.$user.withValue("bob") { await run() }
+        await run()
+        #expect(users == ["ann", "nobody", "nobody"])
+    }
+
     @Test func readingResumesWhenAllHaveResumedIt() {
         var calls: [Bool] = []
         let pauses = ReadPauses { _, pause in calls.append(pause) }

@@ -53,6 +53,22 @@ import Testing
         #expect(await before.value == .cancelled)
     }
 
+    @Test func anEventIsNotLostToATaskThatWaitsNoMore() async {
+        let (start, queue) = (ContinuousClock.now, WaitQueue())
+        var passed = Duration.zero
+        let timers = Timers(loop: nil) { start.advanced(by: passed) }
+        let late = wait(queue, timers, .seconds(5))
+        await settle(queue, [late])
+        let second = wait(queue, timers)
+        await settle(queue, [late, second])
+        passed = .seconds(5)
+        timers.fireDue()  // the task is to resume, and has not done it yet
+        #expect(queue.wakeFirst())
+        #expect(await late.value == .timedOut)
+        #expect(await second.value == .event)
+        #expect(!queue.wakeFirst())
+    }
+
     @Test func anEventBeforeTheRegistrationIsNotLost() async {
         let waiter = WaitQueue.Waiter(Lock(()))
         let wakeup = unsafe await withUnsafeContinuation { continuation in

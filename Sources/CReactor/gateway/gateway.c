@@ -167,7 +167,7 @@ static int start(cre_gateway *gateway) {
                                         : start_cluster(gateway);
     }
     if (!result && gateway->cluster) cre__gateway_open_journals(gateway);
-    if (!result) result = cre__gateway_show_node(gateway);
+    if (!result && gateway->cluster) result = cre__gateway_show_node(gateway);
     if (!result) result = open_node(gateway);
     return result ? result : cre__gateway_ask(gateway, true);
 }

@@ -111,6 +111,8 @@ int cre__gateway_ask_members(cre_gateway *gateway, cre__asker asker, cre_slice p
     const cre_slice topic = { payload.data + sizeof question, payload.length - sizeof question };
     if (!topic.length || topic.length > CRE_MAX_TOPIC || question.most > CRE_BROKER_MAX_LISTED)
         return CRE_EINVALID;
+    /* Nobody else knows the members: the owners report them first. */
+    if (gateway->config.place->local && !gateway->subscribes) return CRE_EBROKER_UNAVAILABLE;
     cre__waiting *waiting;
     int result = cre__gateway_wait(gateway, asker, &waiting);
     if (result) return result;

@@ -50,8 +50,7 @@ public struct Cluster: Sendable {
     public var presenceTimeout: Duration = .seconds(60)
 
     /// Whether a server without a cluster keeps members of topics, in one more process (in ``ServerMode/single`` a
-    /// thread). It also does with an `onJoin` or `onLeave` handler. A cluster over Redis always keeps them, one over
-    /// NATS never. Default: false.
+    /// thread). It also does with an `onJoin` or `onLeave` handler. A cluster always keeps them. Default: false.
     public var keepsMembers = false
 
     /// The name of this server in ``Server/clusterNodes(timeout:)``, at most 255 bytes; `nil`: that of the host.
@@ -204,6 +203,7 @@ public struct Cluster: Sendable {
             ("cluster.maxQueue", maxQueue != Cluster.memory.maxQueue),
             ("cluster.presenceTimeout", presenceTimeout != Cluster.memory.presenceTimeout),
             ("cluster.nodeName", nodeName != nil), ("cluster.replicas", replicas != nil),
+            ("cluster.tls", tls != Cluster.memory.tls),
         ]
         if let setting = unused.first(where: \.1) {
             throw .setting("\(setting.0) needs a cluster, such as .redis(\"redis://127.0.0.1\")")
@@ -230,7 +230,6 @@ public struct Cluster: Sendable {
             throw .setting(
                 "cluster.prefix must be 1 to 32 letters, digits, \"-\" and \"_\" with NATS, got \"\(prefix)\"")
         }
-        guard !keepsMembers else { throw .setting("cluster.keepsMembers needs Redis, or no cluster") }
         guard replicas.map((1...5).contains) ?? true else {
             throw .setting("cluster.replicas must be 1...5, got \(replicas!)")
         }

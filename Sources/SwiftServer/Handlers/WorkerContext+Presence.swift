@@ -15,6 +15,7 @@ extension WorkerContext {
 
     /// The servers of the cluster.
     func clusterNodes(timeout: Duration) async throws(ClusterError) -> [ClusterNode] {
+        guard link.isInCluster else { throw .noCluster }
         let list = try await members(of: CRE_TOPIC_NODES, most: WorkerContext.mostNodes, timeout: timeout)
         return list.members.compactMap(ClusterNode.init)
     }

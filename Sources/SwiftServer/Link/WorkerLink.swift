@@ -190,7 +190,7 @@ internal import CReactorInternal
     // MARK: Topics
 
     /// Whether what is published goes to a cluster.
-    private var isInCluster: Bool {
+    var isInCluster: Bool {
         unsafe cluster.map { unsafe $0.pointee.gateway != 0 && !$0.pointee.local } ?? false
     }
 

@@ -24,14 +24,16 @@ internal import Glibc
 
     /// Carries out an operation. Any process, any thread.
     func apply(_ operation: ValueOperation) throws(ClusterError) -> ValueOutcome {
-        var result: Int32 = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Int(CRE_VALUE_MAX)) { buffer, count in
-            unsafe result = operation.withRaw { operation in
+        let (result, bytes) = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(CRE_VALUE_MAX)) {
+            buffer in
+            var count = 0
+            let result = unsafe operation.withRaw { operation in
                 var time = timespec()
                 unsafe clock_gettime(CLOCK_MONOTONIC, &time)
                 let now = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
                 return unsafe cre_shared_values_apply(raw, operation, now, buffer.baseAddress, &count)
             }
+            return (result, unsafe [UInt8](buffer[..<count]))
         }
         if let error = ClusterError(value: result) { throw error }
         return ValueOutcome(isDone: result == 1, bytes: bytes)

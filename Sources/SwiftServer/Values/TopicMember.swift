@@ -36,7 +36,7 @@ extension ClusterError: CustomStringConvertible {
     /// In words, for logs.
     public var description: String {
         switch self {
-        case .noCluster: "the server has no cluster: set server.cluster = .redis(...)"
+        case .noCluster: "the server is not started, this process runs no handlers, or the server has no cluster"
         case .unsupported: "NATS keeps no values: use Redis"
         case .unavailable: "the cluster cannot be reached, or has not answered in time"
         case .invalid: "the name must be 1 to 255 bytes, and a lifetime at most ten years"

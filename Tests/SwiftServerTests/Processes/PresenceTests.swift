@@ -160,17 +160,30 @@ extension ProcessTests {
                 try wait(clients[1], "room", [ann])
                 try join(clients[1], "room", TopicMember(id: "ann", info: "Ann B."))
                 #expect((try clients[2].ask(.joinDetached("room", bob)) as PushResult).isAccepted)
-                let all = [TopicMember(id: "ann", info: "Ann B."), bob]
+                var all = [TopicMember(id: "ann", info: "Ann B."), bob]
                 try wait(clients[0], "room", all)
                 #expect(try clients[0].ask(.presenceCount("room")) == 2)
                 try Wait.until("the joins") { changes([server]).joins == [ann, bob] }
+                if mode != .single {
+                    let gateway = try server.process("gateway")
+                    server.signal(SIGKILL, to: gateway)
+                    try Wait.until("another gateway") { try server.process("gateway") != gateway }
+                    // Any of Ann's two texts holds then, until the next one.
+                    try Wait.until("the members") {
+                        let report: PresenceReport = try clients[0].ask(.presence("room"))
+                        return report.members.map(\.id) == ["ann", "bob"]
+                    }
+                    all[0] = TopicMember(id: "ann", info: "Ann C.")
+                    try join(clients[1], "room", all[0])
+                    try wait(clients[0], "room", all)
+                }
                 if mode == .process {
                     for id in 0..<2 { server.signal(SIGKILL, to: try server.process("worker \(id)")) }
                     try wait(clients[0], "room", all)
                 }
                 try clients[1].send(.close(1000))
                 try clients[2].send(.close(1000))
-                try wait(clients[0], "room", [TopicMember(id: "ann", info: "Ann B.")])
+                try wait(clients[0], "room", [all[0]])
                 #expect((try clients[0].ask(.unsubscribe("room")) as PushResult).isAccepted)
                 try wait(clients[0], "room", [])
                 try Wait.until("each change once") {

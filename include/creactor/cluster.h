@@ -55,10 +55,10 @@ typedef struct cre_cluster_config {
     void *context;                       /* passed to the handlers */
     cre_tls_client *tls;                 /* required for a server with TLS; retained */
     uint32_t waits;                      /* 1: do not connect before cre_cluster_connect */
-    /* Of a cluster of NATS: one of them, and of those that they name, is connected, and the next one when it
-     * is lost. Of a Redis Cluster, 1 to 64: one of them, and of those that they name, is asked for the node
-     * of a shard before each connection; a `tls_name` is that of all nodes, and without one they have
-     * certificates for the hosts that they announce. 0: one for each shard. */
+    /* 0: `servers` has one server for each shard. NATS: the broker connects to one of `servers` or of the
+     * servers that they name, and to the next one when that connection is lost. Redis Cluster, 1 to 64:
+     * before each connection one of them, or of the nodes that they name, is asked for the node of the shard;
+     * `tls_name` is the name of all nodes; without it their certificates must have the announced hosts. */
     uint32_t server_count;
     const cre_cluster_sentinels *sentinels; /* of Redis: they know the servers; NULL: those are `servers` */
 } cre_cluster_config;

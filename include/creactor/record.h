@@ -278,7 +278,7 @@ typedef struct cre_value_question {
     uint32_t expected_length;
     uint32_t reserved;
     int64_t amount;       /* of CRE_VALUE_ADD */
-    uint64_t lifetime_ms; /* 0: without an end */
+    uint64_t lifetime_ms; /* 0: no expiry */
 } cre_value_question;
 
 /** The beginning of its answer. */

@@ -1,9 +1,9 @@
 /*
- * Values by keys in shared memory: those of a server without a cluster.
+ * Values by key in shared memory, for a server without a cluster.
  *
- * They have a fixed room and are created before the processes that share them are forked. A process that dies
- * during an operation leaves the value before or after it. Any thread of any process may call all functions
- * at any time, except cre_shared_values_destroy while another thread uses the values.
+ * Their memory has a fixed size and is created before the processes that share it are forked. If a process
+ * dies during an operation, the operation is either complete or has no effect. Any thread of any process may
+ * call all functions at any time, except cre_shared_values_destroy while another thread uses the values.
  */
 #ifndef CREACTOR_SHARED_VALUES_H
 #define CREACTOR_SHARED_VALUES_H
@@ -43,7 +43,7 @@ CRE_API void cre_shared_values_destroy(cre_shared_values *values);
  * Returns 1 when it was done, or the value of GET is there; 0 when the condition is not met, or there is no
  * value to get or to remove. Otherwise nothing was changed: CRE_EVALUE_NUMBER when ADD finds no integer or
  * its sum overflows, CRE_EVALUE_FULL, an error of cre_value_check, or -ETIMEDOUT when a process that was
- * stopped in the middle of an operation keeps the others out.
+ * stopped during an operation still has the lock.
  *
  * GET and ADD write the value, respectively the sum in decimal, to `value`, which has CRE_VALUE_MAX bytes,
  * and its length to *length.
@@ -56,7 +56,7 @@ CRE_NODISCARD CRE_API int cre_shared_values_apply(cre_shared_values *values,
 typedef struct cre_shared_values_stats {
     uint64_t count;    /**< values, with those that have expired and were not removed yet */
     uint64_t used;     /**< bytes of the room that they take */
-    uint64_t repaired; /**< operations that a death has interrupted */
+    uint64_t repaired; /**< repairs after a crash or corruption */
 } cre_shared_values_stats;
 
 /** Copies the first `size` bytes, sizeof(cre_shared_values_stats), of the counters; those that this version

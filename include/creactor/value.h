@@ -39,7 +39,7 @@ typedef struct cre_value_operation {
     cre_slice value;      /**< of SET */
     cre_slice expected;   /**< of IF_EQUAL */
     int64_t amount;       /**< of ADD */
-    uint64_t lifetime_ms; /**< of a value that SET sets or ADD creates; 0: it has no end */
+    uint64_t lifetime_ms; /**< of a value that SET sets or ADD creates; 0: no expiry */
 } cre_value_operation;
 
 CRE_BEGIN_DECLS

@@ -61,7 +61,7 @@ typedef struct cre__presence_member {
     uint64_t hash;
     uint8_t *info;     /* NULL: none */
     uint32_t sent;     /* batches with it that have no reply */
-    uint64_t sequence; /* of servers of NATS: of what this machine has stored for it; 0: nothing is known */
+    uint64_t sequence; /* NATS: of the stored value that this machine wrote; 0: not known */
     uint16_t info_length;
     bool queued;
     bool postponed; /* it is queued when its batch ends: batches of one member are not in order */
@@ -69,7 +69,7 @@ typedef struct cre__presence_member {
     bool confirmed; /* the servers have its state */
     bool alone;     /* of servers of NATS: no other machine has it, as of `sequence` */
     char unknown;   /* of servers of NATS: the event of a change that perhaps was stored; 0: none */
-    bool there;     /* of servers of NATS: they had it for this machine, as far as is known */
+    bool there;     /* NATS: the stored value has an entry of this machine, as far as is known */
     bool reported;  /* of a broker without servers: it has joined */
     uint8_t length;
     uint8_t id[];

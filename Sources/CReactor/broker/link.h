@@ -4,8 +4,8 @@
 
 #include <creactor/broker.h>
 
-/* Has the connection ended because of `error` as soon as its session may be freed. `text` is copied: the
- * words of the server, reported with the error; empty: none. */
+/* Closes the connection because of `error` as soon as its session may be freed. `text` is copied: the
+ * server's error message, reported with the error; empty: none. */
 void cre__link_fail(cre_broker *broker, uint32_t shard, int error, cre_slice text);
 
 #endif

@@ -91,7 +91,7 @@ typedef struct cre__nats_fetch {
     cre_broker_position since;
     uint64_t last;     /* the last sequence that was read, or that of `since` */
     uint64_t retries;  /* when to ask again; 0: a reply is awaited, or nothing was asked */
-    uint64_t gives_up; /* when messages that a leader does not have are taken for lost; 0: none were missed */
+    uint64_t gives_up; /* then messages that the leader still does not have are lost; 0: none are missing */
     uint32_t replies;  /* of the stream when it did not have a message first */
     bool started;      /* is active */
     bool asks_last;    /* for the last message only */
@@ -101,11 +101,11 @@ typedef struct cre__nats_fetch {
     uint32_t count;
     size_t bytes;
     cre__nats_item *items, **end;
-    /* Messages that arrived meanwhile, each behind the one before it. */
+    /* Buffered messages that arrived during the fetch, without a gap between them. */
     cre__nats_item *held, **held_end;
     size_t held_bytes;
-    uint64_t held_last;   /* the sequence of the last one */
-    uint64_t held_before; /* and that of the message before the first one */
+    uint64_t held_last;   /* the sequence of the last buffered message */
+    uint64_t held_before; /* the sequence of the message before the first buffered one */
     uint8_t length;
     uint8_t name[];
 } cre__nats_fetch;
@@ -280,16 +280,16 @@ void cre__nats_refuse_lanes(cre_broker *broker, uint32_t shard, cre__nats_stream
 void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event *event);
 /* Begins the check of a topic whose stream is READY. */
 void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream);
-/* Begins those of all topics of a stream, which is READY. `complete_at`: when nothing was missing in those
- * that are not refilled; 0: not known. */
+/* Begins the checks of all topics of a stream, which is READY. `complete_at`: the time at which the topics
+ * that are not refilled had all messages; 0: not known. */
 void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, uint64_t complete_at);
-/* Begins those of some topics of a stream that has got messages since all were checked. */
+/* Begins the checks of some topics of a stream that has stored messages since all topics were checked. */
 void cre__nats_audit(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
 bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                        cre_broker_position since, uint64_t tag);
 
 /* ---- nats_fetch.c ---- */
-/* Keeps a message that arrives while its topic is refilled. */
+/* Buffers a message that arrives while its topic is refilled. */
 void cre__nats_hold(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
                     uint64_t before);
 /* NULL: no memory; the connection ends. */

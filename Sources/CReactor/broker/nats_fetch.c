@@ -7,8 +7,8 @@
  * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
  * than it has.
  *
- * Messages that arrive meanwhile are held, since a busy topic would not let a fetch come to its end: it ends
- * when it has read up to the first one of them.
+ * Messages that arrive during a fetch are buffered, since the fetch of a busy topic would never end without
+ * that: it ends when it has read everything before the first buffered message.
  *
  * A leader that was just elected may answer before it has read all messages that it has. So what is missing
  * in a cluster is asked for again for some seconds before it is reported as lost.
@@ -213,7 +213,7 @@ void cre__nats_hold(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payl
     nats->item_bytes += size;
 }
 
-/* Whether nothing is missing between what was read and the messages that are held. */
+/* Whether no message is missing between the last message read and the first buffered one. */
 static bool reaches_held(const cre__nats_fetch *fetch) {
     return fetch->held && fetch->held_before <= fetch->last;
 }
@@ -310,8 +310,8 @@ static void succeed(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) 
     complete(broker, shard, fetch, fetch->last);
 }
 
-/* Whether the leader may have the missing messages soon. If nobody has announced them, the stream is asked
- * who leads it. */
+/* Whether to retry, since the leader may have the missing messages before the deadline. The stream is polled;
+ * if no message has announced the missing ones, the reply of its leader may end the retries. */
 static bool is_patient(const cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, bool announced) {
     const cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_stream *stream = fetch->stream;

@@ -1,7 +1,7 @@
 /*
- * Changes of members at servers of NATS. What is stored for a member is replaced only if it is still what
- * this machine knows of it; otherwise it is read, and replaced again. So of all machines one adds the first
- * entry of a member, and one removes the last one.
+ * Changes of members at servers of NATS. The stored value of a member is replaced only if it has the sequence
+ * that this machine expects; otherwise it is read, and the change is retried. So exactly one machine adds the
+ * first entry of a member, and exactly one removes the last entry.
  */
 #include "broker/nats_presence.h"
 
@@ -122,7 +122,7 @@ static cre_slice info_now(const cre__presence_member *member) {
     return member->info ? (cre_slice){ member->info, member->info_length } : cre__text("");
 }
 
-/* Stores what this machine knows without a look at what is stored, if it may. */
+/* Writes the state of the member without reading it first, if the stored value is known. */
 static bool begin(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
     const cre__presence_member *member = change->batch->members[0];
     cre__nats_value value = { .info = info_now(member) };

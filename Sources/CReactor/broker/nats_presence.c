@@ -23,13 +23,13 @@ static cre__nats_presence *of(const cre_broker *broker, uint32_t shard) {
     return &cre__nats(broker, shard)->presence;
 }
 
-/* The members of a gateway alone are itself: nobody misses them without JetStream. */
+/* Not reported while the gateway itself is the only member and no list was requested. */
 void cre__nats_presence_report(cre_broker *broker, uint32_t shard, cre_slice cause) {
     cre__nats_presence *presence = of(broker, shard);
     char text[256];
     if (presence->reported || (!presence->asked && broker->presence.count < 2)) return;
     presence->reported = true;
-    snprintf(text, sizeof text, "members of topics cannot be used: %.*s", (int)cause.length,
+    snprintf(text, sizeof text, "cannot use members of topics: %.*s", (int)cause.length,
              (const char *)cause.data);
     cre__nats_refused(broker, shard, cre__text(text));
 }
@@ -130,7 +130,7 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket, 
     const char *other = difference(broker, shard, bucket, config);
     if (other) {
         char text[64];
-        snprintf(text, sizeof text, "exists with another %s", other);
+        snprintf(text, sizeof text, "it exists with a different %s", other);
         fail(broker, shard, bucket, false, cre__text(text));
         return;
     }

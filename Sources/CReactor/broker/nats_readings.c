@@ -1,7 +1,7 @@
 /*
- * Reads the members of one topic, for a list, or of all, to remove those of machines that are not alive. A
- * consumer delivers them in batches; then JetStream is asked which machines are alive, so that an entry of a
- * machine that has just begun is never taken for that of a dead one: leases are there before entries.
+ * Reads the members of one topic for a list, or of all topics to remove the members of dead machines. A
+ * consumer delivers members in batches; after each batch JetStream is asked which machines are alive. In this
+ * order a machine that has just started never looks dead: it writes its lease before its entries.
  */
 #include <creactor/error.h>
 #include <stdio.h>
@@ -87,7 +87,7 @@ static void free_reading(cre__nats_presence *presence, cre__nats_reading *readin
     cre__free(reading);
 }
 
-/* Takes back what the server has for it. */
+/* Deletes the consumer and the subscription of a reading, and frees it. */
 static void finish(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
     uint8_t line[64];
     char subject[160];

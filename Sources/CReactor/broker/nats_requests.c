@@ -37,7 +37,7 @@ static void take(cre__nats_link *nats, uint32_t index, cre__nats_request *out) {
     nats->free_request = index;
 }
 
-/* Inserts a request by its deadline, which few others that are in use are behind. */
+/* Inserts a request in the order of deadlines. Few active requests have a later one. */
 static void insert(cre__nats_link *nats, uint32_t index) {
     cre__nats_request *request = &nats->requests[index];
     uint32_t before = nats->last_request;
@@ -50,7 +50,7 @@ static void insert(cre__nats_link *nats, uint32_t index) {
     *(next == CRE__NATS_NONE ? &nats->last_request : &nats->requests[next].previous) = index;
 }
 
-/* Without a leader nobody replies, and there will be one soon. A message waits longer for the disk. */
+/* In a cluster, requests other than writes time out soon: without a leader nobody replies to them. */
 static uint32_t timeout_of(const cre_broker *broker, const cre__nats_link *nats, cre__nats_purpose purpose) {
     enum { SHORT_MS = 1000 };
     const uint32_t timeout = broker->config.timeout_ms;

@@ -3,10 +3,10 @@
  * topic may have, since a stream has one limit for all of its topics. A stream publishes what it has stored
  * to the subjects that subscribers get, with its sequence and the one before it of the same topic.
  *
- * In a cluster some of that may not arrive: what a new leader has stored before it became the leader is
- * published by nobody, and servers lose messages when a connection between them ends. The next message of the
- * topic shows it, but there may be none for long. So a stream is polled for its leader; behind a new one all
- * topics are checked, again when it has settled, and a few topics with each poll.
+ * In a cluster subscribers may miss messages: no server publishes what a new leader stored before it was
+ * elected, and servers lose messages when a connection between them ends. The next message of the topic
+ * reveals the gap, but it may come much later. So the leader of each stream is polled. After an election all
+ * topics are checked, and again SETTLE_MS later; with each poll a few topics are checked, too.
  */
 #include <stdio.h>
 
@@ -138,7 +138,7 @@ void cre__nats_stream_fail(cre_broker *broker, uint32_t shard, cre__nats_stream 
         char text[256];
         cre__nats_subject bytes;
         const cre_slice name = cre__nats_stream_name(broker, stream->history, &bytes);
-        snprintf(text, sizeof text, "topics with history cannot be used: stream %.*s: %.*s", (int)name.length,
+        snprintf(text, sizeof text, "cannot use topics with history: stream %.*s: %.*s", (int)name.length,
                  (const char *)name.data, (int)cause.length, (const char *)cause.data);
         stream->reported = true;
         cre__nats_refused(broker, shard, cre__text(text));
@@ -173,7 +173,7 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     const char *other = difference(broker, stream, config);
     if (other) {
         char text[96];
-        snprintf(text, sizeof text, "exists with another %s", other);
+        snprintf(text, sizeof text, "it exists with a different %s", other);
         cre__nats_stream_fail(broker, shard, stream, false, cre__text(text));
         return;
     }

@@ -173,7 +173,7 @@ void cre__presence_free(cre_broker *broker) {
 
 /* ---- batches ---- */
 
-/* The members of this machine leave all at once, so none is sent any more. */
+/* Whether this machine retires: all its members expire together, so no member is sent any more. */
 static bool ends(const cre_broker *broker) {
     return broker->presence.retires && broker->kind->retire;
 }

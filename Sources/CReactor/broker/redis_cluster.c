@@ -3,9 +3,9 @@
  * the node that serves this slot. When the slot is moved, or another node has become the master, the
  * connection ends, and the next one begins as after any interruption, at the node that the caller finds.
  *
- * While the keys of a slot are being moved, scripts are refused: some of their keys are here, others already
- * there. Messages with history, checks and members wait then, until the node says that all is here again or
- * there.
+ * While the keys of a slot are being moved, Redis refuses scripts, since their keys may be on two nodes.
+ * Messages with history, checks and members are deferred until one node has all keys of the slot: this node,
+ * or the one that the next connection finds.
  */
 #include "redis.h"
 
@@ -45,7 +45,7 @@ static bool awaits_check(const cre__broker_topic *topic, uint32_t shard) {
            (topic->refilling || !topic->position.epoch);
 }
 
-/* All is here: what was refused is sent again. */
+/* The node has all keys of the slot: commands that it refused are sent again. */
 static void release(cre_broker *broker, uint32_t shard) {
     cre__redis(broker, shard)->moving = false;
     for (size_t i = 0; i <= broker->mask; i++)
@@ -71,7 +71,7 @@ void cre__redis_pushed(cre_broker *broker, uint32_t shard, const cre_redis_value
         cre__link_fail(broker, shard, CRE_EBROKER_MOVED, (cre_slice){ 0 });
 }
 
-/* Sharded channels are as old as Redis 7. */
+/* Sharded channels need Redis 7. */
 void cre__redis_check_version(cre_broker *broker, uint32_t shard, const cre_redis_value *hello) {
     const cre_redis_value *end = hello + hello->size;
     if (!cre__redis_is_cluster(broker) || hello->type != CRE_REDIS_MAP) return;

@@ -22,8 +22,7 @@ enum { PIECE = 256 << 10, QUEUE = 1 << 20, MAX_ADDRESSES = 128 };
 /* Of a Redis Cluster: the nodes of one list. */
 enum { MAX_NODES = 64 };
 
-/* For connecting with a sentinel or any node; its answer has the time that the broker gives each connection.
- */
+/* The deadline for connecting to a sentinel or node. Its answer has the broker's deadline for connecting. */
 enum { ASKING_MS = 1000 };
 
 /* With sentinels a connection is one to a sentinel, then one to the server that it names; in a Redis Cluster

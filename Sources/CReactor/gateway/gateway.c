@@ -77,7 +77,7 @@ static bool on_check(void *context, uint32_t repaired) {
 
 /* ---- the object ---- */
 
-/* Without a cluster there is a broker of members alone. */
+/* Without a cluster the broker only manages members. */
 static int start_alone(cre_gateway *gateway) {
     const cre_broker_config broker = { .size = sizeof broker,
                                        .kind = CRE_BROKER_LOCAL,
@@ -218,7 +218,7 @@ bool cre_gateway_is_idle(const cre_gateway *gateway) {
 }
 
 void cre_gateway_retire(cre_gateway *gateway) {
-    /* Without a cluster nobody is left to whom it would matter. */
+    /* Without a cluster no other machine needs to be notified. */
     if (gateway->cluster) cre_broker_retire(gateway->broker);
 }
 

@@ -33,7 +33,7 @@ struct cre_gateway {
     cre__wants members;          /* of topics; see presence.c */
     uint64_t *awaited;           /* bits of owners whose first report is awaited */
     bool subscribes;             /* their topics are known: subscriptions go to the cluster */
-    bool resumes;                /* without a cluster, until then: a predecessor has reported the members */
+    bool resumes;                /* no cluster: a predecessor has reported the members; until `subscribes` */
     bool incomplete;             /* there was no memory for a topic: the owners are asked again */
     cre_timer *waiting;          /* for the reports of owners that do not answer */
     cre_timer *showing;          /* of the numbers of this server */

@@ -19,9 +19,8 @@ cre__journal_entry *cre__journal_at(const cre__journal *journal, uint64_t positi
     return (cre__journal_entry *)(void *)(journal->data + position % journal->capacity);
 }
 
-/* Other processes may overwrite an entry at any time, so a copy is checked and used. The rest behind the last
- * entry before the end of the data has room for its size and state only. Returns its size, 0: it is no
- * entry. */
+/* Copies and checks an entry, since other processes may overwrite it at any time. A filler at the end of the
+ * data has only a size and a state. Returns the size; 0: it is not a valid entry. */
 static uint64_t read_entry(const cre__journal *journal, uint64_t position, cre__journal_entry *copy) {
     const uint64_t left = journal->end - position, at = position % journal->capacity;
     const cre__journal_entry *entry = cre__journal_at(journal, position);
@@ -109,8 +108,8 @@ uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *en
     return position;
 }
 
-/* The position of the first entry from `at` on that is not done. One that was overwritten hides those behind
- * it. */
+/* The position of the first entry from `at` on that is not done. A corrupt entry ends the search: the entries
+ * after it cannot be found. */
 static uint64_t skip_done(const cre__journal *journal, uint64_t at) {
     cre__journal_entry entry;
     while (at != journal->end) {

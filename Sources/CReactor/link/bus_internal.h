@@ -117,8 +117,8 @@ void cre__bus_count_repaired(cre_bus *bus, uint32_t node, uint64_t count);
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit);
 
-/* Whether a record is there already behind the one that is being handled, from the same sender, which
- * cre_node_take_next would look at. */
+/* Whether the ring of the current record's sender has another record, which cre_node_take_next would
+ * examine. */
 bool cre__node_has_next(const cre_node *node);
 
 /* Sends a record whose payload is the beginning of that which is being handled, an event of the same node, by

@@ -3,17 +3,17 @@
  *
  *   head | buckets | chain | blocks
  *
- * An entry is a value with its key: a chain of blocks whose first one begins with what is known of it, so
- * the number of that block is the entry's. The hash of the key selects its bucket, a list of entries. One
+ * An entry is a value with its key: a chain of blocks. The first block begins with the entry's header, and
+ * its number is also the number of the entry. The hash of the key selects its bucket, a list of entries. One
  * mutex protects everything.
  *
- * An entry that is in a bucket never changes, but for the link to the next one. Whoever sets a value writes a
- * new entry into free blocks and then stores one link, to it or past it. A process that dies before has
- * changed nothing, and one that dies afterwards has lost free blocks only: the next owner of the mutex finds
- * those by what the buckets do not reach.
+ * An entry in a bucket never changes, except for its link to the next one. To set a value, a process writes a
+ * new entry into free blocks and then stores one link. A process that dies before that store has changed
+ * nothing. One that dies after it has only leaked blocks: the next owner of the mutex frees all blocks that
+ * no bucket reaches.
  *
- * A process that overwrites the memory harms no other one: numbers, lengths and the steps of each walk are
- * checked, and values that are not as they must be are removed, all of them.
+ * A process that corrupts the memory cannot harm others: block numbers, lengths and the steps of each walk
+ * are checked, and if any value is corrupt, all values are removed.
  */
 #include <creactor/error.h>
 #include <creactor/shared_values.h>
@@ -399,7 +399,7 @@ static bool sum_of(const cre_shared_values *values, uint32_t number, int64_t amo
 
 /* ---- operations ---- */
 
-/* A death has interrupted an operation: all blocks that no bucket reaches are free. */
+/* Frees all blocks that no bucket reaches, after a process died during an operation. */
 static void repair(const cre_shared_values *values) {
     values_head *head = values->head;
     const uint32_t fresh = checked(values, head->fresh);

@@ -49,15 +49,15 @@ public struct Cluster: Sendable {
     /// cluster must have the same. Default: 60 seconds.
     public var presenceTimeout: Duration = .seconds(60)
 
-    /// Whether a server without a cluster keeps members of topics, in one more process (in ``ServerMode/single`` a
-    /// thread). It also does with an `onJoin` or `onLeave` handler. A cluster always keeps them. Default: false.
+    /// Whether topics have members without a cluster. They need one more process (in ``ServerMode/single`` a thread).
+    /// An `onJoin` or `onLeave` handler enables them, too. With a cluster topics always have members. Default: false.
     public var keepsMembers = false
 
     /// The name of this server in ``Server/clusterNodes(timeout:)``, at most 255 bytes; `nil`: that of the host.
     public var nodeName: String?
 
-    /// No cluster: topics reach the subscribers of this server. The default. Settings that only a cluster has are
-    /// errors of ``Server/start()`` with it: all but ``keepsMembers`` and ``TopicSettings/isEnveloped``.
+    /// No cluster: topics reach the subscribers of this server. The default. ``Server/start()`` then rejects all
+    /// settings that need a cluster: all but ``keepsMembers`` and ``TopicSettings/isEnveloped``.
     public static let memory = Cluster(.redis, urls: [])
 
     /// A cluster over one Redis or Valkey, or several independent ones, over which topics are distributed.
@@ -124,8 +124,8 @@ public struct Cluster: Sendable {
 
     /// A cluster over a Redis Cluster with sharded publish and subscribe (Redis 7 or later, Valkey).
     ///
-    /// Each shard is a slot, evenly distributed over the range of slots. The gateway has a connection for each with the
-    /// node that serves it, for which it asks one of the nodes before.
+    /// Each shard is a slot. The slots of all shards are evenly spaced. The gateway has one connection for each shard:
+    /// it asks one of the nodes which node serves the slot, and connects to that node.
     ///
     /// - Parameters:
     ///   - urls: some of the nodes, as for ``redis(_:_:)``, from which the others are learned.

@@ -1,7 +1,7 @@
 /// The settings of the topics of a pattern, in a cluster.
 public struct TopicSettings: Sendable, Hashable {
     /// The number of messages that are kept, at most 10,000. With a history a message that was accepted is delivered
-    /// once to each subscriber, also when processes, connections or Redis fail; it costs Redis up to eighteen
+    /// once to each subscriber, also when processes, connections or Redis fail; it costs Redis 6 to 24
     /// times as much. Default: 0, none: a message is delivered at most once.
     public var history: Int
     /// The time for which messages are kept after the last one. Default: 5 minutes.

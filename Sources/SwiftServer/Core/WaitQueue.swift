@@ -53,8 +53,8 @@
     /// The number of waiting tasks.
     var count: Int { waiters.count }
 
-    /// Wakes the task that has waited longest. Returns false if none waits. One that was cancelled or has waited long
-    /// enough, and has not resumed yet, waits no more.
+    /// Wakes the task that has waited longest. Returns false if no task waits. A task that was cancelled, or
+    /// whose time has passed, does not count as waiting, even before it has resumed.
     @discardableResult
     func wakeFirst() -> Bool {
         while !waiters.isEmpty {

@@ -78,8 +78,8 @@
     /// A runner for the next handler.
     func take() -> Runner { parked.popLast() ?? Runner() }
 
-    /// Starts the handler of an event, on a runner that was taken for it, if there is one. Returns `nil` if it has
-    /// ended; otherwise the runner, whose `whenLate` is called at its end.
+    /// Starts the handler of an event, on `taken` or on another runner. Returns `nil` if the handler has already
+    /// ended; otherwise the runner, which calls `whenLate` when the handler ends.
     @discardableResult
     func start(
         _ event: ServerEvent.Kind = .task, _ connection: ConnectionID? = nil, on taken: Runner? = nil,
@@ -105,9 +105,9 @@
         return runner
     }
 
-    /// Each change of actors in this function looks up the executor that the task prefers, also one that changes
-    /// nothing. It has only two for each handler, one before and one after: what is due at the end of a handler is done
-    /// in `park`, and a handler is called with nothing between it and the resumption.
+    /// Each change of actors in this function looks up the task's preferred executor, even if the actor stays the same.
+    /// So there are only two changes for each handler, one before and one after it: the work at the end of a handler is
+    /// done in `park`, and the handler is the first call after the resumption.
     private func begin(_ runner: Runner) {
         let loop: (any Actor)? = MainActor.shared
         let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }

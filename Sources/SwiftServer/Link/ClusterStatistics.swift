@@ -28,7 +28,7 @@ public struct ClusterStatistics: Sendable, Hashable {
     public let topics: Int
     /// The bytes of messages that wait for the cluster's reply now.
     public let queuedBytes: Int
-    /// The members of topics, of this server; one of several topics counts in each.
+    /// The members of topics on this server; a member of several topics counts once for each topic.
     public let members: Int
     /// Questions of this server's processes to the cluster: for members, positions, missed messages and values.
     public let questions: UInt64

@@ -75,7 +75,7 @@ extension ServerContext {
             },
             refused: { cause in
                 guard let more = refusals.ending() else { return }
-                Log.warning("\(broker) refuses a part of the cluster's work: \(cause)\(more)")
+                Log.warning("\(broker) refused a request of the gateway: \(cause)\(more)")
             },
             lost: { Log.warning("messages of the topic \"\($0)\" were missed and are no longer available") },
             protocolError: { [layout] in Log.error("\(layout.name(ofNode: $0)) sent a corrupt record to the gateway") })

@@ -1,4 +1,4 @@
-/// Small values by keys, which all servers of a ``Server/cluster`` share; without one the processes of this server.
+/// Small values by key, shared by all servers of a ``Server/cluster``; without one, by the processes of this server.
 ///
 /// ```swift
 /// try await server.values.set("season", to: "winter")
@@ -7,9 +7,9 @@
 /// let isLeader = try await server.values.set("leader", to: me, for: .seconds(30), if: .absent)
 /// ```
 ///
-/// Each operation is one atomic step, in the order of Redis. Nothing is cached: each reads and writes in Redis. Every
-/// process that runs handlers may use them, on any thread. A key has 1 to 255 bytes, a value at most 64 KiB. Without a
-/// cluster keys and values have 16 MiB together, and end with the server.
+/// Each operation is one atomic step in Redis. Nothing is cached: each operation sends a request to Redis. Every
+/// process that runs handlers may use values, on any thread. A key has 1 to 255 bytes, a value at most 64 KiB. Without
+/// a cluster all keys and values share 16 MiB of memory, and are lost when the server stops.
 ///
 /// All operations throw ``ClusterError/unavailable`` when the cluster cannot be reached or has not answered within
 /// their `timeout`, after which it is unknown whether the operation was done; ``ClusterError/invalid`` for a key of
@@ -29,7 +29,7 @@ public struct ClusterValues: Sendable {
 
     // MARK: Reading
 
-    /// The bytes that a key has; `nil`: none.
+    /// Returns the value of a key as bytes; `nil`: the key has no value.
     ///
     /// - Throws: ``ClusterError``.
     public func bytes(_ key: String, timeout: Duration = .seconds(5)) async throws(ClusterError) -> [UInt8]? {
@@ -57,8 +57,8 @@ public struct ClusterValues: Sendable {
 
     /// Sets the bytes of a key, and replaces their lifetime.
     ///
-    /// It may be repeated after an error, unless it has a condition: with one the repetition returns false also when
-    /// the value was set before.
+    /// It may be retried after an error, unless it has a condition: then the retry also returns false when the first
+    /// attempt has set the value.
     ///
     /// - Parameters:
     ///   - key: the key.
@@ -92,11 +92,11 @@ public struct ClusterValues: Sendable {
     /// - Parameters:
     ///   - amount: the number to add; a negative one is subtracted.
     ///   - key: the key.
-    ///   - lifetime: the time after which a value is removed that did not exist before; another one keeps its own.
+    ///   - lifetime: the lifetime of a value that this call creates; an existing value keeps its lifetime.
     ///   - timeout: the time for an answer.
     /// - Returns: the sum.
-    /// - Throws: ``ClusterError``, with ``ClusterError/notANumber`` for a value that is no integer in decimal, and a
-    ///   sum that is none of 64 bits.
+    /// - Throws: ``ClusterError``, with ``ClusterError/notANumber`` for a value that is not a decimal integer, and
+    ///   for a sum that overflows 64 bits.
     @discardableResult
     public func add(
         _ amount: Int, to key: String, for lifetime: Duration? = nil, timeout: Duration = .seconds(5)

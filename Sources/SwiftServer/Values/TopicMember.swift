@@ -37,9 +37,9 @@ extension ClusterError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noCluster: "the server is not started, this process runs no handlers, or the server has no cluster"
-        case .unsupported: "NATS keeps no values: use Redis"
+        case .unsupported: "values are not supported over NATS: use Redis"
         case .unavailable: "the cluster cannot be reached, or has not answered in time"
-        case .invalid: "the name must be 1 to 255 bytes, and a lifetime at most ten years"
+        case .invalid: "a name or key must be 1 to 255 bytes, a lifetime positive and at most ten years"
         case .tooMany(let count): "the topic has \(count) members, more than one list may have"
         case .tooLarge: "the value is larger than 64 KiB"
         case .full: "there is no room for the value"

@@ -1,4 +1,4 @@
-/// When ``ClusterValues`` set or remove a value.
+/// The condition under which ``ClusterValues`` sets or removes a value.
 public struct ValueCondition: Sendable, Hashable {
     enum Kind: Hashable {
         case always
@@ -8,7 +8,7 @@ public struct ValueCondition: Sendable, Hashable {
 
     let kind: Kind
 
-    /// Whatever the key has.
+    /// No condition.
     public static let always = ValueCondition(kind: .always)
     /// The key has no value.
     public static let absent = ValueCondition(kind: .absent)
@@ -30,7 +30,7 @@ struct ValueOperation: Sendable {
     let kind: Kind
     let key: [UInt8]
     var condition = ValueCondition.always
-    /// `nil`: the value has no end.
+    /// `nil`: the value does not expire.
     var lifetime: Duration?
 
     init(_ kind: Kind, _ key: String, if condition: ValueCondition = .always, for lifetime: Duration? = nil) {
@@ -41,7 +41,7 @@ struct ValueOperation: Sendable {
     }
 }
 
-/// What became of an operation on a value.
+/// The result of an operation on a value.
 struct ValueOutcome: Sendable {
     /// Whether it was done, or there is a value.
     let isDone: Bool

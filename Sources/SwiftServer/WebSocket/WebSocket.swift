@@ -49,8 +49,8 @@ internal import CReactor
     @safe @exclusivity(unchecked) private var readers = LazyWaitQueue()
     /// The handler's own task while it waits for a message before all other readers.
     @safe @exclusivity(unchecked) private var parked: UnsafeContinuation<Frame?, Never>?
-    /// The task of the handler, as long as that runs. ``cancelHandler()`` wakes all that wait, so that its own waits
-    /// need not look out for a cancellation, which has its price.
+    /// The task of the handler while the handler runs. ``cancelHandler()`` wakes all waiting tasks, so the handler's
+    /// own waits need no cancellation handler, which would cost time.
     @safe @exclusivity(unchecked) var runner: HandlerRunners.Runner?
     @safe @exclusivity(unchecked) private var isPaused = false
     /// Whether the client has ended its side: what is in the inbox is all there will be.

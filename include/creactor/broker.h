@@ -143,8 +143,9 @@ typedef enum cre_broker_kind {
     CRE_BROKER_REDIS_CLUSTER = 2, /* a Redis Cluster with sharded channels (Redis 7 or later, Valkey); each
                                      shard is a slot, whose node `connect` finds each time */
     CRE_BROKER_LOCAL = 3 /* no server: members of topics of this broker, whose changes are reported before
-                            cre_broker_join and cre_broker_leave return, and nothing else; one shard, and
-                            cre_broker_tick is not needed */
+                            cre_broker_join and cre_broker_leave return, and nothing else: subscriptions,
+                            publications, recoveries and values return CRE_EBROKER_UNSUPPORTED; one shard,
+                            and cre_broker_tick is not needed */
 } cre_broker_kind;
 
 /** The TLS of servers of NATS. */

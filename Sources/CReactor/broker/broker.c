@@ -1,5 +1,4 @@
 /* A broker and its subscribed topics. */
-#include "broker/redis_slots.h"
 #include "broker_internal.h"
 #include "core/config.h"
 #include "core/memory.h"
@@ -93,7 +92,6 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
     broker->config.probe_ms = or_default(config.probe_ms, 10000);
     broker->config.presence_ms = or_default(config.presence_ms, 60000);
     broker->config.max_members = or_default(config.max_members, MAX_MEMBERS);
-    if (config.kind == CRE_BROKER_REDIS_CLUSTER) cre__slot_tags(broker->tags, config.shards);
     if (!config.publisher) broker->config.publisher = config.seed;
     bool copied = cre__topics_init(broker) == 0;
     if (copied && config.user) copied = (broker->user = copy_text(config.user)) != NULL;
@@ -104,7 +102,7 @@ int cre_broker_create(const cre_broker_config *given, const cre_broker_handlers 
         cre_broker_destroy(broker);
         return error;
     }
-    if (config.kind == CRE_BROKER_LOCAL) kind->open(broker, 0);
+    if (kind->created) kind->created(broker);
     *out = broker;
     return 0;
 }

@@ -135,6 +135,8 @@ typedef struct cre__link {
 typedef struct cre__broker_kind {
     /* Returns CRE_EINVALID for settings that the servers do not support. */
     int (*check)(const cre_broker_config *config);
+    /* The broker was created. NULL: nothing is to be done. */
+    void (*created)(cre_broker *broker);
     /* Creates the session of a connection that is open, and greets. Once it was accepted, it calls
      * cre__link_resume, subscribes to all topics, and then calls cre__publish_pending; when gaps are filled,
      * cre__link_ready. */

@@ -94,6 +94,7 @@ int cre_broker_recover(cre_broker *broker, cre_slice topic, cre_broker_history h
                        cre_broker_position since, uint64_t tag) {
     if (!topic.length || topic.length > CRE_BROKER_MAX_TOPIC) return CRE_EINVALID;
     if (!history.count || !cre__history_is_valid(history)) return CRE_EINVALID;
+    if (!broker->kind->recover) return CRE_EBROKER_UNSUPPORTED;
     const uint32_t shard = cre_broker_shard(broker, topic);
     if (!cre__link_is_usable(&broker->links[shard])) return CRE_EBROKER_UNAVAILABLE;
     return broker->kind->recover(broker, shard, topic, history, since, tag) ? 0 : CRE_EBROKER_UNAVAILABLE;

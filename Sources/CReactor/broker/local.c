@@ -1,4 +1,4 @@
-/* A broker without servers: members of topics of one machine. Everything else has nowhere to go. */
+/* A broker without servers: members of topics of one machine. It supports nothing else. */
 #include <stdlib.h>
 
 #include "broker_internal.h"
@@ -11,48 +11,11 @@ static int check(const cre_broker_config *config) {
 }
 
 /* There is no server that could be lost: the link is ready from the beginning. */
-static void open(cre_broker *broker, uint32_t shard) {
-    cre__link *link = &broker->links[shard];
-    link->session = broker;
+static void begin(cre_broker *broker) {
+    cre__link *link = &broker->links[0];
     link->state = CRE__LINK_READY;
     link->due = UINT64_MAX;
     link->presence.ready = true;
-}
-
-static void close_session(cre_broker *broker, uint32_t shard, void *session, bool reports) {
-    (void)broker, (void)shard, (void)session, (void)reports;
-}
-
-static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, size_t length, uint64_t now) {
-    (void)broker, (void)shard, (void)data, (void)length, (void)now;
-}
-
-static void probe(cre_broker *broker, uint32_t shard) {
-    (void)broker, (void)shard;
-}
-
-static cre_slice output(const void *session) {
-    (void)session;
-    return (cre_slice){ 0 };
-}
-
-static void sent(void *session, size_t length) {
-    (void)session, (void)length;
-}
-
-static void change_topic(cre_broker *broker, cre__broker_topic *topic) {
-    (void)broker, (void)topic;
-}
-
-static bool publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
-    (void)broker, (void)shard, (void)message;
-    return false;
-}
-
-static bool recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
-                    cre_broker_position since, uint64_t tag) {
-    (void)broker, (void)shard, (void)topic, (void)history, (void)since, (void)tag;
-    return false;
 }
 
 /* ---- members ---- */
@@ -116,16 +79,7 @@ static bool list_members(cre_broker *broker, uint32_t shard, cre_slice name, uin
 
 const cre__broker_kind cre__broker_local = {
     .check = check,
-    .open = open,
-    .close = close_session,
-    .received = received,
-    .probe = probe,
-    .output = output,
-    .sent = sent,
-    .subscribe = change_topic,
-    .unsubscribe = change_topic,
-    .publish = publish,
-    .recover = recover,
+    .created = begin,
     .members = members,
     .sweep = sweep,
     .list_members = list_members,

@@ -158,8 +158,8 @@ typedef struct cre__nats_presence {
     bool asking;     /* for the machines, to sweep */
     bool rescans;    /* something was left by the last scan */
     bool scanning;
-    cre__nats_reading *readings; /* in no order; those that have not begun are UNSTARTED */
-    uint32_t started;
+    cre__nats_reading *readings; /* in no order; some have not begun */
+    uint32_t reading_count, started;
     size_t bytes; /* of what they have read */
 } cre__nats_presence;
 

@@ -12,6 +12,7 @@
 
 enum {
     AT_ONCE = 8,
+    MAX_READINGS = 16384, /* with those that wait */
     SCAN_BATCH = 1000,
     LISTED_BYTES = 4 << 20, /* of one list */
     MAX_BYTES = 16 << 20,   /* that one may read */
@@ -59,6 +60,7 @@ static cre__nats_reading *new_reading(cre_broker *broker, uint32_t shard, cre_sl
     if (!reading) return NULL;
     reading->length = (uint8_t)topic.length;
     memcpy(reading->name, topic.data, topic.length);
+    presence->reading_count++;
     reading->next = presence->readings;
     if (reading->next) reading->next->previous = reading;
     presence->readings = reading;
@@ -83,6 +85,7 @@ static void free_reading(cre__nats_presence *presence, cre__nats_reading *readin
     if (reading->next) reading->next->previous = reading->previous;
     if (reading->started) presence->started--;
     if (reading->scans) presence->scanning = false;
+    presence->reading_count--;
     free_items(presence, reading);
     cre__free(reading);
 }
@@ -357,6 +360,7 @@ bool cre__nats_list_members(cre_broker *broker, uint32_t shard, cre_slice topic,
     presence->wanted = presence->asked = true;
     if (presence->members.state == CRE__STREAM_REFUSED || presence->leases.state == CRE__STREAM_REFUSED)
         return false;
+    if (presence->reading_count >= MAX_READINGS) return false;
     cre__nats_reading *reading = new_reading(broker, shard, topic);
     if (!reading) return false;
     reading->tag = tag;

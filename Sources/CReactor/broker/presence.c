@@ -227,7 +227,7 @@ static cre__presence_batch *take_batch(cre_broker *broker, uint32_t shard) {
 static void end_batch(cre_broker *broker, cre__presence_batch *batch, uint32_t shard,
                       cre__presence_result result) {
     cre__link *link = &broker->links[shard];
-    const bool is_done = link->session && result == CRE__PRESENCE_APPLIED;
+    const bool is_done = cre__link_is_usable(link) && result == CRE__PRESENCE_APPLIED;
     *batch->link = batch->next;
     if (batch->next) batch->next->link = batch->link;
     link->presence.in_flight -= batch->bytes;

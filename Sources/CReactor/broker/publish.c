@@ -38,6 +38,7 @@ int cre_broker_publish_again(cre_broker *broker, cre_slice topic, cre_slice payl
     if (!topic.length || topic.length > CRE_BROKER_MAX_TOPIC) return CRE_EINVALID;
     if (!cre__history_is_valid(history)) return CRE_EINVALID;
     if (payload.length > CRE_BROKER_MAX_PAYLOAD) return CRE_ELIMIT;
+    if (!broker->kind->publish) return CRE_EBROKER_UNSUPPORTED;
     const uint32_t shard = cre_broker_shard(broker, topic);
     cre__link *link = &broker->links[shard];
     const size_t size = sizeof(cre__outgoing) + topic.length + payload.length;

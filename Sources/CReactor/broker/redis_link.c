@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "redis.h"
+#include "redis_slots.h"
 
 enum { MAX_RECEIVED = 32 << 20, MAX_VALUES = 65536, MAX_COMMANDS = 4 << 20, MARGIN = 64 << 20 };
 
@@ -251,8 +252,13 @@ static int check(const cre_broker_config *config) {
     return config->prefix && strpbrk(config->prefix, "{}") ? CRE_EINVALID : 0;
 }
 
+static void choose_slots(cre_broker *broker) {
+    cre__slot_tags(broker->tags, broker->config.shards);
+}
+
 const cre__broker_kind cre__broker_redis_cluster = {
     .check = check,
+    .created = choose_slots,
     .open = open,
     .close = close_session,
     .received = received,

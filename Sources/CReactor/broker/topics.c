@@ -61,6 +61,7 @@ uint32_t cre_broker_shard(const cre_broker *broker, cre_slice topic) {
 static int subscribe(cre_broker *broker, cre_slice name, cre_broker_history history,
                      cre_broker_position position) {
     if (!is_name(name) || !cre__history_is_valid(history)) return CRE_EINVALID;
+    if (!broker->kind->subscribe) return CRE_EBROKER_UNSUPPORTED;
     const uint64_t hash = cre__shard_hash(name);
     if (*place_of(broker, hash, name)) return 0;
     if (broker->topics >= broker->config.max_topics) return CRE_ELIMIT;

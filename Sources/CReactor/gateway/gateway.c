@@ -79,11 +79,9 @@ static bool on_check(void *context, uint32_t repaired) {
 
 /* Without a cluster the broker only manages members. */
 static int start_alone(cre_gateway *gateway) {
-    const cre_broker_config broker = { .size = sizeof broker,
-                                       .kind = CRE_BROKER_LOCAL,
-                                       .shards = 1,
-                                       .seed = gateway->config.broker->seed,
-                                       .max_topics = UINT32_MAX };
+    const cre_broker_config broker = {
+        .size = sizeof broker, .kind = CRE_BROKER_LOCAL, .shards = 1, .seed = gateway->config.broker->seed
+    };
     gateway->resumes = gateway->shown->connects != 0;
     cre__gateway_count(&gateway->shown->connects, 1);
     return cre_broker_create(&broker, &handlers, gateway, &gateway->broker);

@@ -271,7 +271,7 @@ static void start_nodes(void) {
     }
     copy_id(0, id);
     WAIT(node_says(MASTERS, "+OK\r\n+OK", "CLUSTER REPLICATE %s", id));
-    WAIT(node_says(0, "state=online", "INFO replication"));
+    WAIT(node_says(MASTERS, "master_link_status:up", "INFO replication"));
     cre_loop_destroy(loop);
 }
 
@@ -309,7 +309,7 @@ static int try_start(const cre_cluster_server *servers, uint32_t count) {
                                         .servers = servers,
                                         .server_count = count,
                                         .tls = tls };
-    connects = breaks = last_error = published = failed = received = joined = left = answered = 0;
+    connects = breaks = last_error = published = failed = received = joined = left = answered = sum = 0;
     next_number = 0;
     cause[0] = 0;
     return cre_cluster_create(loop, &config, &cluster);
@@ -359,7 +359,9 @@ static void ask_for_members(void) {
 
 /* A value whose key is in the slot, too. Returns CRE_EBROKER_UNAVAILABLE while the slot is moved. */
 static int try_add(void) {
-    const cre_value_operation operation = { .kind = CRE_VALUE_ADD, .key = slice(topic), .amount = 1 };
+    const cre_value_operation operation = {
+        .kind = CRE_VALUE_ADD, .key = slice(topic), .amount = 1, .lifetime_ms = 60000
+    };
     answered = 0;
     sum++;
     value_result = cre_broker_apply(cre_cluster_broker(cluster), &operation, 9);
@@ -466,7 +468,7 @@ TEST(a_user) {
                       "ACL SETUSER app on >app ~sws:* &sws:* -@all +cluster|slots +ssubscribe +sunsubscribe "
                       "+spublish +hello +script|load +evalsha +hget +hmget +hset +hincrby +hlen +hdel +xadd "
                       "+xrange +zadd +zrem +zcard +zcount +zrange +zrangebyscore +exists +del +expire "
-                      "+time"));
+                      "+time +get +set +incrby +pexpire"));
     user = "app";
     start(1, 2);
     publish(10);
@@ -476,17 +478,26 @@ TEST(a_user) {
     cre_broker_unsubscribe(cre_cluster_broker(cluster), slice(topic));
     cre_broker_leave(cre_cluster_broker(cluster), slice(topic), slice("ann"));
     WAIT(left == 1);
+    CHECK_EQ(try_add(), 1);
     CHECK_EQ(breaks, 0);
     finish();
     user = NULL;
 }
 
 /* What the replica has is there after the fail-over, and what is published meanwhile waits for it. */
+/* How many bytes of changes a node has sent, or has received. */
+static long long replicated(int node) {
+    static const char name[] = "master_repl_offset:";
+    REQUIRE(node_says(node, name, "INFO replication"));
+    return atoll(strstr(said, name) + strlen(name));
+}
+
 TEST(a_master_is_killed) {
     start(2, 0);
     publish(100);
     WAIT(received == 100 && published == 100);
-    WAIT(node_says(0, ":1", "WAIT 1 100"));
+    const long long all = replicated(0);
+    WAIT(replicated(MASTERS) >= all);
     stop(&nodes[0]);
     nodes[0].pid = 0;
     publish(100);

@@ -28,9 +28,7 @@ internal import Glibc
             buffer in
             var count = 0
             let result = unsafe operation.withRaw { operation in
-                var time = timespec()
-                unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-                let now = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+                let now = UInt64(Request.milliseconds(CLOCK_MONOTONIC))
                 return unsafe cre_shared_values_apply(raw, operation, now, buffer.baseAddress, &count)
             }
             return (result, unsafe [UInt8](buffer[..<count]))

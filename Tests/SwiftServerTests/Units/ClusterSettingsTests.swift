@@ -172,7 +172,7 @@ import Testing
         for change: (inout Cluster) -> Void in [
             { $0.users = TopicSettings(history: 1) }, { $0.prefix = "other" }, { $0.maxQueue = 1 << 20 },
             { $0.topics["a"] = TopicSettings(localFirst: true) }, { $0.nodeName = "n" }, { $0.replicas = 1 },
-            { $0.presenceTimeout = .seconds(1) },
+            { $0.presenceTimeout = .seconds(1) }, { $0.tls.serverName = "x" },
         ] {
             #expect(
                 isRefused {

@@ -132,6 +132,8 @@ def fan_out(options):
     for server, mode in servers:
         yield _setting(f"{server}, one server", mode)
         for name, command in brokers().items():
+            if (mode, name) == ("centrifuge", "NATS"):
+                continue  # its program is over Redis only
             for history in 0, HISTORY:
                 kept = ", history" if history else ""
                 yield _setting(f"{server}, {SERVERS} over {name}{kept}", mode, command, history, SERVERS)

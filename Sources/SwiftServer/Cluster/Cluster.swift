@@ -66,7 +66,10 @@ public struct Cluster: Sendable {
     ///   - url: "redis://host", "redis://user:password@host:6379", "rediss://" for TLS, or "unix:" and a path. A user
     ///     needs a password, and what is special in a URL is percent-encoded.
     ///   - others: the further shards, with the same user and password.
-    public static func redis(_ url: String, _ others: String...) -> Cluster { Cluster(.redis, urls: [url] + others) }
+    public static func redis(_ url: String, _ others: String...) -> Cluster { .redis([url] + others) }
+
+    /// The same with URLs that are read at run time. None at all is an error of ``Server/start()``.
+    public static func redis(_ urls: [String]) -> Cluster { Cluster(.redis, urls: urls.isEmpty ? [""] : urls) }
 
     /// A cluster over a server or a cluster of NATS (2.9 or later), which needs JetStream for topics with a history.
     ///
@@ -78,7 +81,12 @@ public struct Cluster: Sendable {
     ///   - others: further servers of the same cluster of NATS, with the same user.
     ///   - credentials: who the server is, if the URL does not have it.
     public static func nats(_ url: String, _ others: String..., credentials: NATSCredentials? = nil) -> Cluster {
-        Cluster(.nats, urls: [url] + others, credentials: credentials)
+        .nats([url] + others, credentials: credentials)
+    }
+
+    /// The same with URLs that are read at run time. None at all is an error of ``Server/start()``.
+    public static func nats(_ urls: [String], credentials: NATSCredentials? = nil) -> Cluster {
+        Cluster(.nats, urls: urls.isEmpty ? [""] : urls, credentials: credentials)
     }
 
     /// A cluster over one Redis or Valkey.

@@ -153,7 +153,7 @@ extension Configuration {
             } else if cluster.hasPrefix("cluster:") {
                 .redis(cluster: [String(cluster.dropFirst("cluster:".count))])
             } else if cluster.hasPrefix("nats://") {
-                .nats(cluster)
+                .nats(cluster.split(separator: ",").map(String.init))
             } else {
                 .redis(cluster)
             }

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "test.h"
+#include "text.h"
 
 enum { MACHINES = 2, DEADLINE_MS = 60000 };
 
@@ -48,10 +49,6 @@ static inline uint64_t milliseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static inline cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
 
 /* ---- the machines ---- */

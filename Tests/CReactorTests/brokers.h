@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "redis_server.h"
+#include "text.h"
 
 enum { MACHINES = 2, SHARDS = 3, MOST = 400 };
 
@@ -33,10 +34,6 @@ static uint64_t now;
 static long cut_after; /* bytes until a connection is cut; 0: never */
 static bool cut_forgets;
 static bool holds_checks; /* the scripts of machine 1 do not reach the servers, nor what follows them */
-
-static inline cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 static inline void on_connect(void *context, uint32_t shard) {
     machine *m = context;

@@ -5,9 +5,11 @@
 #include <creactor/internal/gateway.h>
 
 #include "hosts.h"
+#include "loops.h"
 #include "redis_process.h"
+#include "text.h"
 
-enum { SERVERS = 2, GATEWAY = 2, ASKER = 3, DEADLINE_MS = 60000 };
+enum { SERVERS = 2, GATEWAY = 2, ASKER = 3 };
 
 /* Node 0 is a reactor, 1 a worker that only sends, 2 the gateway, 3 is for a worker of the test. */
 typedef struct server {
@@ -32,16 +34,9 @@ static const cre_topic_rule rules[] = {
 };
 static cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rules, .rule_count = 6 };
 
-static inline uint64_t milliseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
 /* ---- gateways ---- */
 
 static inline _Noreturn void run_gateway(const server *it) {
-    cre_loop *loop;
     cre_gateway *gateway;
     const cre_broker_config broker = { .size = sizeof broker,
                                        .shards = 1,
@@ -81,14 +76,7 @@ static inline cre_cluster_stats stats_of(const server *it) {
     return stats;
 }
 
-#define WAIT(condition)                                                                          \
-    do {                                                                                         \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); usleep(1000)) \
-            if (milliseconds() > test_end) {                                                     \
-                TEST_FAIL("%s did not become true", #condition);                                 \
-                break;                                                                           \
-            }                                                                                    \
-    } while (0)
+#define WAIT(condition) WAIT_WITH(usleep(1000), condition)
 
 /* ---- servers ---- */
 
@@ -170,5 +158,37 @@ static inline void subscribe_surely(server *it, const char *topic) {
     net_ws_expect_text(&it->client, "subscribed");
     CHECK_EQ(cre_worker_subscribe(it->worker, it->session, "own", 3, false), 0);
 }
+
+/* ---- a worker of a server that asks the gateway ---- */
+
+static cre_worker *asker; /* on `loop` */
+static uint64_t last_question;
+
+static inline void start_asker(const server *of,
+                               void (*on_message)(void *context, uint32_t from, const cre_record *record,
+                                                  uint8_t *payload),
+                               void (*violation)(void *context, uint32_t from)) {
+    const cre_worker_config config = { .bus = of->host.bus,
+                                       .node = ASKER,
+                                       .owner_count = 1,
+                                       .on_message = on_message,
+                                       .violation = violation,
+                                       .cluster = &place };
+    REQUIRE(cre_loop_create(&loop) == 0);
+    REQUIRE(cre_worker_create(loop, &config, &asker) == 0);
+}
+
+static inline void stop_asker(void) {
+    cre_worker_destroy(asker);
+    cre_loop_destroy(loop);
+}
+
+/* Sends the next question, with the results of cre_worker_ask. */
+static inline int ask_gateway(cre_question question, const cre_slice *parts, int count) {
+    return cre_worker_ask(asker, ++last_question, question, parts, count);
+}
+
+/* Runs the asker until the condition is true. */
+#define AWAIT(condition) WAIT_WITH(turn(), condition)
 
 #endif

@@ -2,17 +2,16 @@
 #ifndef CRE_NGHTTPD_PROCESS_H
 #define CRE_NGHTTPD_PROCESS_H
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ports.h"
 #include "test.h"
 
 enum { NGHTTPD_TRIES = 5, NGHTTPD_WAIT_MS = 20, NGHTTPD_WAITS = 1000 };
@@ -29,26 +28,11 @@ static inline void nghttpd_write(const char *name, const char *data, size_t leng
     REQUIRE(fwrite(data, 1, length, file) == length && fclose(file) == 0);
 }
 
-static inline struct sockaddr_in nghttpd_address(uint16_t port) {
-    return (struct sockaddr_in){ .sin_family = AF_INET,
-                                 .sin_port = htons(port),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-}
-
-/* A port that nobody uses: nghttpd does not report one that the system has chosen. */
-static inline uint16_t nghttpd_free_port(void) {
-    struct sockaddr_in address = nghttpd_address(0);
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
-    REQUIRE(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 /* Waits until it accepts, or has ended, since another program has taken the port. */
 static inline bool nghttpd_accepts(uint16_t port) {
-    const struct sockaddr_in address = nghttpd_address(port);
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+                                         .sin_port = htons(port),
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     for (int i = 0; i < NGHTTPD_WAITS; i++) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         bool accepts = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
@@ -64,7 +48,7 @@ static inline bool nghttpd_accepts(uint16_t port) {
  * the folder. Returns the port. */
 static inline uint16_t nghttpd_start(bool tls, const char *const *options) {
     for (int tries = 0; tries < NGHTTPD_TRIES; tries++) {
-        const uint16_t port = nghttpd_free_port();
+        const uint16_t port = free_port();
         char number[8];
         snprintf(number, sizeof number, "%u", port);
         const char *arguments[24] = { nghttpd_program, "-a", "127.0.0.1", "-d", nghttpd_folder };

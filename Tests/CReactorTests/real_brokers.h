@@ -7,12 +7,11 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "test.h"
 #include "text.h"
+#include "wait.h"
 
-enum { MACHINES = 2, DEADLINE_MS = 60000 };
+enum { MACHINES = 2 };
 
 typedef struct machine {
     cre_broker *broker;
@@ -44,12 +43,6 @@ typedef struct real_server {
 
 static real_server real;
 static machine machines[MACHINES];
-
-static inline uint64_t milliseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 /* ---- the machines ---- */
 
@@ -275,14 +268,7 @@ static inline void turn(void) {
         if (polled[i].fd >= 0 && polled[i].fd == machines[i].fd) serve(&machines[i], polled[i].revents, now);
 }
 
-#define WAIT(condition)                                                                    \
-    do {                                                                                   \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
-            if (milliseconds() > test_end) {                                               \
-                TEST_FAIL("%s did not become true", #condition);                           \
-                break;                                                                     \
-            }                                                                              \
-    } while (0)
+#define WAIT(condition) WAIT_WITH(turn(), condition)
 
 static inline void publish(int number) {
     char message[16];

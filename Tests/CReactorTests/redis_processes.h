@@ -1,26 +1,14 @@
-/* Several servers of Redis on ports of the loopback interface, and what they say to commands. */
+/* Several servers of Redis on ports of the loopback interface, and their replies to commands. */
 #ifndef CRE_REDIS_PROCESSES_H
 #define CRE_REDIS_PROCESSES_H
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
+#include "ports.h"
 #include "redis_process.h"
 
 typedef struct process {
     pid_t pid;
     uint16_t port;
 } process;
-
-static inline uint16_t free_port(void) {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof at;
-    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    REQUIRE(descriptor >= 0 && bind(descriptor, (struct sockaddr *)&at, size) == 0);
-    REQUIRE(getsockname(descriptor, (struct sockaddr *)&at, &size) == 0);
-    close(descriptor);
-    return ntohs(at.sin_port);
-}
 
 static inline void stop(process *it) {
     kill(it->pid, SIGKILL);

@@ -3,13 +3,10 @@
 #include <creactor/error.h>
 
 #include "test.h"
+#include "text.h"
 
 static char events[256], listed[256];
 static int answers;
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 static void add(char *to, size_t size, const char *what, const cre_broker_member *member) {
     const size_t used = strlen(to);

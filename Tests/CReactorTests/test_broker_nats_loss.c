@@ -9,6 +9,7 @@
 
 #include "core/base64.h"
 #include "test.h"
+#include "text.h"
 
 enum { STORED = 64 };
 
@@ -32,10 +33,6 @@ static struct {
     uint64_t epoch;
     int received[STORED], count, lost, missed, recovered, result;
 } machine;
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 /* ---- the broker's caller ---- */
 

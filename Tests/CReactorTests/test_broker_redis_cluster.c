@@ -4,6 +4,7 @@
 
 #include "broker/redis.h"
 #include "test.h"
+#include "text.h"
 
 enum { STEP = 7 }; /* bytes of the node arrive in pieces of this size */
 
@@ -16,10 +17,6 @@ static char cause[128], sent[65536];
 static size_t used;
 
 static const cre_broker_history kept = { .count = 100, .seconds = 60 }, live = { 0 };
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 static void on_connect(void *context, uint32_t shard) {
     (void)context;

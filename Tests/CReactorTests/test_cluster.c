@@ -1,16 +1,17 @@
 /* Brokers on loops, with real connections to a real server of Redis. */
 #include <creactor/cluster.h>
 #include <errno.h>
-#include <time.h>
 
+#include "loops.h"
 #ifdef CRE_HAVE_TLS
 #include "tls_net.h"
 #else
 #include "net.h"
 #endif
 #include "redis_process.h"
+#include "text.h"
 
-enum { MACHINES = 2, DEADLINE_MS = 60000 };
+enum { MACHINES = 2 };
 
 typedef struct machine {
     cre_cluster *cluster;
@@ -19,12 +20,7 @@ typedef struct machine {
     char text[128]; /* of the last message */
 } machine;
 
-static cre_loop *loop;
 static machine machines[MACHINES];
-
-static cre_slice slice(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
     machine *m = context;
@@ -69,10 +65,10 @@ static void on_recovered(void *context, uint64_t tag, int result, cre_broker_pos
     (void)position;
 }
 
-static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice words) {
     machine *m = context;
     (void)shard;
-    (void)text;
+    (void)words;
     m->established += state == CRE_BROKER_CONNECTED;
     m->broken += state == CRE_BROKER_LOST;
     if (state == CRE_BROKER_LOST) m->last_error = error;
@@ -90,32 +86,7 @@ static const cre_broker_handlers handlers = {
 
 static const cre_broker_history kept = { .count = 100, .seconds = 60 };
 
-static uint64_t milliseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static void stop_loop(void *context, cre_timer *timer) {
-    (void)context;
-    cre_timer_stop(timer);
-    cre_loop_stop(loop);
-}
-
-static void turn(void) {
-    cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
-    cre_loop_run(loop);
-}
-
-#define WAIT(condition)                                                                    \
-    do {                                                                                   \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
-            if (milliseconds() > test_end) {                                               \
-                TEST_FAIL("%s did not become true", #condition);                           \
-                break;                                                                     \
-            }                                                                              \
-    } while (0)
+#define WAIT(condition) WAIT_WITH(turn(), condition)
 
 static int try_start(int index, cre_broker_config broker, const cre_cluster_server *servers,
                      cre_tls_client *tls) {
@@ -144,11 +115,11 @@ static void stop_machines(void) {
 }
 
 static int publish(int index, const char *topic, cre_slice payload) {
-    return cre_broker_publish(cre_cluster_broker(machines[index].cluster), slice(topic), payload, kept, 1);
+    return cre_broker_publish(cre_cluster_broker(machines[index].cluster), text(topic), payload, kept, 1);
 }
 
 static void subscribe(int index, const char *topic) {
-    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(machines[index].cluster), slice(topic), kept), 0);
+    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(machines[index].cluster), text(topic), kept), 0);
 }
 
 TEST(messages) {
@@ -157,7 +128,7 @@ TEST(messages) {
     start_machines((cre_broker_config){ .shards = 1 }, &redis, NULL);
     subscribe(1, "news");
     WAIT(machines[0].established && machines[1].established);
-    CHECK_EQ(publish(0, "news", slice("hello")), 0);
+    CHECK_EQ(publish(0, "news", text("hello")), 0);
     WAIT(machines[1].received == 1 && machines[0].published == 1);
     CHECK_STR(machines[1].text, "hello");
 
@@ -171,7 +142,7 @@ TEST(messages) {
 
     redis_kill();
     WAIT(machines[0].broken && machines[1].broken);
-    CHECK_EQ(publish(0, "news", slice("waits")), 0);
+    CHECK_EQ(publish(0, "news", text("waits")), 0);
     WAIT(machines[0].broken > 3); /* refused connections are tried again */
     CHECK_EQ(machines[0].last_error, -ECONNREFUSED);
     redis_start(true);
@@ -200,7 +171,7 @@ static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind == CRE_EVENT_OPEN)
         CHECK_EQ(cre_engine_subscribe(net->engine, event->session, "news", 4), 0);
     if (event->kind == CRE_EVENT_MESSAGE)
-        CHECK_EQ(cre_broker_publish(cre_cluster_broker(net->context), slice("news"), message, kept, 1), 0);
+        CHECK_EQ(cre_broker_publish(cre_cluster_broker(net->context), text("news"), message, kept, 1), 0);
     return 0;
 }
 
@@ -212,12 +183,12 @@ static void deliver(void *context, cre_slice topic, cre_slice payload, cre_broke
              0);
 }
 
-static void ignore_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+static void ignore_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice words) {
     (void)context;
     (void)shard;
     (void)state;
     (void)error;
-    (void)text;
+    (void)words;
 }
 
 static void ignore_published(void *context, uint64_t tag, int result, cre_broker_position position) {
@@ -299,13 +270,13 @@ TEST(a_shard_that_cannot_be_reached) {
     for (int i = 0; !topics[0][0] || !topics[1][0]; i++) {
         char name[16];
         snprintf(name, sizeof name, "topic%d", i);
-        strcpy(topics[cre_broker_shard(cre_cluster_broker(machines[0].cluster), slice(name))], name);
+        strcpy(topics[cre_broker_shard(cre_cluster_broker(machines[0].cluster), text(name))], name);
     }
     subscribe(1, topics[0]);
     subscribe(1, topics[1]);
     WAIT(machines[0].established == 1 && machines[1].established == 1 && machines[0].broken > 0);
-    CHECK_EQ(publish(0, topics[1], slice("never")), 0);
-    CHECK_EQ(publish(0, topics[0], slice("now")), 0);
+    CHECK_EQ(publish(0, topics[1], text("never")), 0);
+    CHECK_EQ(publish(0, topics[0], text("now")), 0);
     WAIT(machines[1].received == 1);
     WAIT(machines[0].published == 1);
     CHECK_STR(machines[1].text, "now");

@@ -4,16 +4,16 @@
  */
 #include <creactor/cluster.h>
 #include <creactor/error.h>
-#include <creactor/loop.h>
-#include <time.h>
 
+#include "loops.h"
 #include "nats_process.h"
-
+#include "ports.h"
+#include "text.h"
 #ifdef CRE_HAVE_TLS
 #include "tls_net.h"
 #endif
 
-enum { MACHINES = 2, DEADLINE_MS = 60000 };
+enum { MACHINES = 2 };
 
 typedef struct machine {
     cre_cluster *cluster;
@@ -22,11 +22,6 @@ typedef struct machine {
 } machine;
 
 static machine machines[MACHINES];
-static cre_loop *loop;
-
-static cre_slice slice(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 static void on_message(void *context, cre_slice topic, cre_slice payload, cre_broker_position position) {
     machine *m = context;
@@ -73,14 +68,14 @@ static void on_recovered(void *context, uint64_t tag, int result, cre_broker_pos
     (void)position;
 }
 
-static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice words) {
     machine *m = context;
     (void)shard;
     m->established += state == CRE_BROKER_CONNECTED;
     m->broken += state == CRE_BROKER_LOST;
     if (state == CRE_BROKER_CONNECTED) return;
     m->last_error = error;
-    snprintf(m->text, sizeof m->text, "%.*s", (int)text.length, (const char *)text.data);
+    snprintf(m->text, sizeof m->text, "%.*s", (int)words.length, (const char *)words.data);
 }
 
 static const cre_broker_handlers handlers = {
@@ -95,32 +90,7 @@ static const cre_broker_handlers handlers = {
 
 static const cre_broker_history kept = { .count = 1000, .seconds = 600 };
 
-static uint64_t milliseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static void stop_loop(void *context, cre_timer *timer) {
-    (void)context;
-    cre_timer_stop(timer);
-    cre_loop_stop(loop);
-}
-
-static void turn(void) {
-    cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
-    cre_loop_run(loop);
-}
-
-#define WAIT(condition)                                                                    \
-    do {                                                                                   \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
-            if (milliseconds() > test_end) {                                               \
-                TEST_FAIL("%s did not become true", #condition);                           \
-                break;                                                                     \
-            }                                                                              \
-    } while (0)
+#define WAIT(condition) WAIT_WITH(turn(), condition)
 
 /* `first`: the server that is tried first. */
 static int try_start(int index, const cre_cluster_server *servers, uint32_t count, uint32_t first,
@@ -149,21 +119,10 @@ static cre_broker *broker_of(int index) {
 static void publish(int number) {
     char message[16];
     snprintf(message, sizeof message, "%d", number);
-    CHECK_EQ(cre_broker_publish(broker_of(0), slice("news"), slice(message), kept, 1), 0);
+    CHECK_EQ(cre_broker_publish(broker_of(0), text("news"), text(message), kept, 1), 0);
 }
 
 /* ---- a cluster ---- */
-
-/* A port that nobody uses now. */
-static uint16_t free_port(void) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof address;
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
-    REQUIRE(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
 
 static void start_member(int index, bool fresh) {
     char settings[512];
@@ -188,7 +147,7 @@ TEST(a_cluster_whose_servers_are_killed) {
         servers[i] = (cre_cluster_server){ .host = "127.0.0.1", .port = nats_processes[i].port };
     REQUIRE(try_start(0, servers, NATS_SERVERS, 0, NULL) == 0);
     REQUIRE(try_start(1, servers, 1, 0, NULL) == 0);
-    CHECK_EQ(cre_broker_subscribe(broker_of(1), slice("news"), kept), 0);
+    CHECK_EQ(cre_broker_subscribe(broker_of(1), text("news"), kept), 0);
     WAIT(machines[0].established && machines[1].established);
     int number = 0;
     const int test_rounds =
@@ -252,12 +211,11 @@ static void check_tls(const char *settings, uint16_t secure, bool trusted, bool 
     };
     REQUIRE(try_start(0, &to, 1, 0, secure ? tls : NULL) == 0);
     cre_tls_client_release(tls);
-    CHECK_EQ(cre_broker_subscribe(broker_of(0), slice("live"), (cre_broker_history){ 0 }), 0);
+    CHECK_EQ(cre_broker_subscribe(broker_of(0), text("live"), (cre_broker_history){ 0 }), 0);
     WAIT(machines[0].established || machines[0].broken > 1);
     CHECK_EQ(machines[0].established > 0, connects);
     if (connects) {
-        CHECK_EQ(cre_broker_publish(broker_of(0), slice("live"), slice("1"), (cre_broker_history){ 0 }, 1),
-                 0);
+        CHECK_EQ(cre_broker_publish(broker_of(0), text("live"), text("1"), (cre_broker_history){ 0 }, 1), 0);
         WAIT(machines[0].received == 1 && machines[0].published == 1);
     }
     cre_cluster_destroy(machines[0].cluster);

@@ -227,7 +227,6 @@ TEST(an_owner_delivers_a_message_once) {
     server *it = &servers[0];
     subscribe_surely(it, "kept:c");
     kill_gateway(it);
-    cre_loop *loop;
     cre_node *node;
     const cre_node_handlers handlers = { .record = ignore,
                                          .taking_first = CRE_MESSAGE_PUBLISH,

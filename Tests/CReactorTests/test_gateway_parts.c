@@ -6,10 +6,7 @@
 #include "gateway/journal.h"
 #include "gateway/wants.h"
 #include "test.h"
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
+#include "text.h"
 
 /* ---- envelopes ---- */
 

@@ -2,14 +2,11 @@
 #include "gateways.h"
 #include "runtime/presence.h"
 
-/* A worker of the first server: what it gets of the gateway. */
-static cre_loop *loop;
-static cre_worker *asker;
+/* What the worker gets of the gateway. */
 static char changes[1024]; /* "+topic/id=info " and "-topic/id=info " */
 static char members[1024]; /* the last answer, "id=info " for each */
 static cre_member_list listed;
 static int answers, result_of_answer;
-static uint64_t last_number;
 
 static void append(char *to, size_t size, char kind, cre_slice topic, cre_slice id, cre_slice info) {
     const size_t used = strlen(to);
@@ -50,36 +47,13 @@ static void on_message(void *context, uint32_t from, const cre_record *record, u
     append(changes, sizeof changes, record->opcode ? '+' : '-', member.topic, member.id, member.info);
 }
 
-static void stop_loop(void *context, cre_timer *timer) {
-    (void)context;
-    (void)timer;
-    cre_loop_stop(loop);
-}
-
-/* Runs the worker for a moment. */
-static void turn(void) {
-    cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
-    cre_loop_run(loop);
-}
-
-#define AWAIT(condition)                                                                                 \
-    do {                                                                                                 \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn())               \
-            if (milliseconds() > test_end) {                                                             \
-                TEST_FAIL("%s did not become true: changes \"%s\", members \"%s\"", #condition, changes, \
-                          members);                                                                      \
-                break;                                                                                   \
-            }                                                                                            \
-    } while (0)
-
 static int ask_members(const char *topic, uint32_t most) {
     const cre_members_question question = { .most = most };
     const cre_slice parts[] = { { (const uint8_t *)&question, sizeof question },
                                 { (const uint8_t *)topic, strlen(topic) } };
     const int before = answers;
     members[0] = 0;
-    const int result = cre_worker_ask(asker, ++last_number, CRE_QUESTION_MEMBERS, parts, 2);
+    const int result = ask_gateway(CRE_QUESTION_MEMBERS, parts, 2);
     if (result) return result;
     AWAIT(answers > before);
     return result_of_answer;
@@ -93,34 +67,19 @@ static bool has(const char *topic, uint64_t count, const char *first, const char
            strstr(members, second);
 }
 
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
-
 static void join(server *it, cre_session session, const char *topic, const char *id, const char *info) {
     CHECK_EQ(cre_worker_join(it->worker, session, text(topic), text(id), text(info)), 0);
 }
 
-static void start_asker(void) {
+static void begin_asking(void) {
     changes[0] = 0;
-    const cre_worker_config config = { .bus = servers[0].host.bus,
-                                       .node = ASKER,
-                                       .owner_count = 1,
-                                       .on_message = on_message,
-                                       .cluster = &place };
-    REQUIRE(cre_loop_create(&loop) == 0);
-    REQUIRE(cre_worker_create(loop, &config, &asker) == 0);
+    start_asker(&servers[0], on_message, NULL);
 }
 
 static void start(void) {
     presence_ms = 960;
     start_servers(0, 0);
-    start_asker();
-}
-
-static void stop_asker(void) {
-    cre_worker_destroy(asker);
-    cre_loop_destroy(loop);
+    begin_asking();
 }
 
 static void stop(void) {
@@ -196,7 +155,7 @@ TEST(killed_gateways) {
 TEST(one_server) {
     place.local = true;
     start_server(&servers[0], 0, 0);
-    start_asker();
+    begin_asking();
     server *one = &servers[0];
     net_client second = connect_ws(&one->host);
     cre_session sessions[2];

@@ -1,14 +1,10 @@
 /* Values that the processes of two servers share through their gateways, at a real server of Redis. */
 #include "gateways.h"
 
-/* A worker of the first server that asks. */
-static cre_loop *loop;
-static cre_worker *asker;
 static int answers, result_of_answer;
 static bool done;
 static uint8_t value[CRE_VALUE_MAX];
 static size_t value_length;
-static uint64_t last_number;
 
 static void on_message(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
     cre_answer head;
@@ -16,7 +12,7 @@ static void on_message(void *context, uint32_t from, const cre_record *record, u
     (void)context;
     CHECK_EQ(from, GATEWAY);
     REQUIRE(record->kind == CRE_MESSAGE_ANSWER && record->flags & CRE_RECORD_FINAL);
-    CHECK_EQ(record->session, last_number);
+    CHECK_EQ(record->session, last_question);
     memcpy(&head, payload, sizeof head);
     answers++;
     result_of_answer = head.result;
@@ -29,28 +25,6 @@ static void on_message(void *context, uint32_t from, const cre_record *record, u
     memcpy(value, payload + sizeof head + sizeof answer, value_length);
 }
 
-static void stop_loop(void *context, cre_timer *timer) {
-    (void)context;
-    (void)timer;
-    cre_loop_stop(loop);
-}
-
-/* Runs the worker for a moment. */
-static void turn(void) {
-    cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
-    cre_loop_run(loop);
-}
-
-#define AWAIT(condition)                                                                   \
-    do {                                                                                   \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
-            if (milliseconds() > test_end) {                                               \
-                TEST_FAIL("%s did not become true", #condition);                           \
-                break;                                                                     \
-            }                                                                              \
-    } while (0)
-
 static int ask(cre_value_question question, const char *key, cre_slice bytes, const char *expected) {
     question.key_length = (uint16_t)strlen(key);
     question.value_length = (uint32_t)bytes.length;
@@ -61,14 +35,10 @@ static int ask(cre_value_question question, const char *key, cre_slice bytes, co
                                 { (const uint8_t *)expected, strlen(expected) } };
     done = false;
     value_length = 0;
-    const int before = answers, result = cre_worker_ask(asker, ++last_number, CRE_QUESTION_VALUE, parts, 4);
+    const int before = answers, result = ask_gateway(CRE_QUESTION_VALUE, parts, 4);
     if (result) return result;
     AWAIT(answers > before);
     return result_of_answer;
-}
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
 
 static int get(const char *key) {
@@ -87,18 +57,11 @@ static void check(const char *expected) {
 
 static void start(void) {
     start_servers(0, 0);
-    const cre_worker_config config = { .bus = servers[0].host.bus,
-                                       .node = ASKER,
-                                       .owner_count = 1,
-                                       .on_message = on_message,
-                                       .cluster = &place };
-    REQUIRE(cre_loop_create(&loop) == 0);
-    REQUIRE(cre_worker_create(loop, &config, &asker) == 0);
+    start_asker(&servers[0], on_message, NULL);
 }
 
 static void stop(void) {
-    cre_worker_destroy(asker);
-    cre_loop_destroy(loop);
+    stop_asker();
     stop_servers();
 }
 
@@ -132,14 +95,14 @@ TEST(questions) {
     CHECK_EQ(value_length, sizeof bytes);
     CHECK_MEM(value, bytes, sizeof bytes);
     const cre_cluster_stats stats = stats_of(&servers[0]);
-    CHECK_EQ(stats.questions, last_number);
+    CHECK_EQ(stats.questions, last_question);
     CHECK_EQ(stats.questions_failed, 1);
     CHECK_EQ(stats.questions_open, 0);
     redis_stop(true);
     const cre_value_question first = { .key_length = 1 };
     const cre_slice parts[] = { { (const uint8_t *)&first, sizeof first }, text("k") };
     const int before = answers;
-    CHECK_EQ(cre_worker_ask(asker, ++last_number, CRE_QUESTION_VALUE, parts, 2), 0);
+    CHECK_EQ(ask_gateway(CRE_QUESTION_VALUE, parts, 2), 0);
     AWAIT(stats_of(&servers[0]).questions_open == 1);
     redis_stop(false);
     AWAIT(answers > before);

@@ -4,6 +4,7 @@
 #include "nats/nkey.h"
 #include "nats_credentials.h"
 #include "test.h"
+#include "text.h"
 
 static guard_page guard;
 static char seen[4096];
@@ -134,10 +135,6 @@ TEST(limits) {
     CHECK(event.payload.data == end - 4);
     CHECK(reader.buffer == NULL);
     cre_nats_reader_deinit(&reader);
-}
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
 
 TEST(headers) {

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "test.h"
+#include "text.h"
 
 static pid_t server;
 static int connection = -1;
@@ -87,10 +88,6 @@ static int next(cre_nats_event *event) {
         cursor = input;
         end = input + n;
     }
-}
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
 
 static void publish(const char *subject, const char *reply, const char *headers, const char *payload) {

@@ -2,11 +2,6 @@
 #include "gateways.h"
 #include "runtime/worker_internal.h"
 
-/* A worker of the first server that asks. */
-static cre_loop *loop;
-static cre_worker *asker;
-static uint64_t last_number;
-
 static struct {
     uint64_t number;
     int result;
@@ -30,32 +25,10 @@ static void on_answer(void *context, uint32_t from, const cre_record *record, ui
     if (answer.ended) cre_loop_stop(loop);
 }
 
-static void start_asker(const server *of, void (*violation)(void *context, uint32_t from)) {
-    const cre_worker_config config = { .bus = of->host.bus,
-                                       .node = ASKER,
-                                       .owner_count = 1,
-                                       .on_message = on_answer,
-                                       .violation = violation,
-                                       .cluster = &place };
-    REQUIRE(cre_loop_create(&loop) == 0);
-    REQUIRE(cre_worker_create(loop, &config, &asker) == 0);
-}
-
-static void stop_asker(void) {
-    cre_worker_destroy(asker);
-    cre_loop_destroy(loop);
-}
-
-static void give_up(void *context, cre_timer *timer) {
-    (void)context;
-    (void)timer;
-    cre_loop_stop(loop);
-}
-
 /* Runs the loop until an answer has come, or the time has passed. */
 static bool await_answer(uint32_t limit_ms) {
     cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, limit_ms, 0, give_up, NULL, &timer) == 0);
+    REQUIRE(cre_timer_start(loop, limit_ms, 0, stop_loop, NULL, &timer) == 0);
     cre_loop_run(loop);
     if (answer.ended) cre_timer_stop(timer);
     return answer.ended;
@@ -64,7 +37,7 @@ static bool await_answer(uint32_t limit_ms) {
 static int send_question(cre_question question, const void *data, size_t length) {
     const cre_slice part = { data, length };
     memset(&answer, 0, sizeof answer);
-    return cre_worker_ask(asker, ++last_number, question, &part, 1);
+    return ask_gateway(question, &part, 1);
 }
 
 /* Returns the result of the answer. */
@@ -72,7 +45,7 @@ static int ask(cre_question question, const void *data, size_t length) {
     const int result = send_question(question, data, length);
     if (result) return result;
     REQUIRE(await_answer(DEADLINE_MS));
-    CHECK_EQ(answer.number, last_number);
+    CHECK_EQ(answer.number, last_question);
     CHECK_EQ(answer.parts, 1);
     return answer.result;
 }
@@ -86,7 +59,7 @@ static int ask_position(const char *topic, cre_topic_position *position) {
 
 TEST(the_gateway_answers_questions) {
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     cre_topic_position before, after;
     CHECK_EQ(ask_position("kept:q", &before), 0);
     CHECK(before.epoch && before.offset == 0);
@@ -112,7 +85,7 @@ TEST(the_gateway_answers_questions) {
  * answers further ones. */
 TEST(a_dead_gateway_does_not_answer) {
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     cre_topic_position position;
     CHECK_EQ(ask_position("kept:d", &position), 0);
     kill(servers[0].gateway, SIGSTOP);
@@ -123,7 +96,7 @@ TEST(a_dead_gateway_does_not_answer) {
     CHECK_EQ(send_question(CRE_QUESTION_POSITION, "kept:d", 6), CRE_EBROKER_UNAVAILABLE);
     start_gateway(&servers[0]);
     CHECK(await_answer(DEADLINE_MS));
-    CHECK_EQ(answer.number, last_number - 1);
+    CHECK_EQ(answer.number, last_question - 1);
     WAIT(ask_position("kept:d", &position) == 0);
     stop_asker();
     stop_servers();
@@ -134,7 +107,7 @@ TEST(malformed_questions) {
     static char long_name[CRE_MAX_TOPIC + 1];
     for (int i = 0; i < 4; i++) {
         start_servers(0, 0);
-        start_asker(&servers[0], NULL);
+        start_asker(&servers[0], on_answer, NULL);
         memset(long_name, 'x', sizeof long_name);
         const cre_question kinds[] = { (cre_question)0, (cre_question)200, CRE_QUESTION_POSITION,
                                        CRE_QUESTION_POSITION };
@@ -158,7 +131,7 @@ static void on_liar(void *context, uint32_t from) {
 
 TEST(answers_of_others_are_invalid) {
     start_servers(0, 0);
-    start_asker(&servers[0], on_liar);
+    start_asker(&servers[0], on_answer, on_liar);
     memset(&answer, 0, sizeof answer);
     const cre_answer head = { 0 };
     const cre_record record = { .kind = CRE_MESSAGE_ANSWER, .flags = CRE_RECORD_FINAL, .session = 1 };
@@ -208,7 +181,7 @@ static void expect_numbers(net_client *client, int from, int end) {
 
 TEST(a_connection_gets_what_it_has_missed) {
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     server *it = &servers[0];
     cre_topic_position start;
     cre_recovered recovered;
@@ -257,7 +230,7 @@ TEST(a_connection_gets_what_it_has_missed) {
 
 TEST(what_is_no_longer_available_is_lost) {
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     server *it = &servers[0];
     cre_topic_position start;
     cre_recovered recovered;
@@ -293,7 +266,7 @@ static void expect_enveloped(net_client *client, const char *topic, cre_topic_po
 
 TEST(envelopes_have_the_position) {
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     server *it = &servers[0];
     cre_topic_position start;
     cre_recovered recovered;
@@ -334,7 +307,7 @@ TEST(a_queue_that_is_too_short) {
     enum { COUNT = 6 };
     client_queue = 4 << 20;
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     server *it = &servers[0];
     cre_topic_position start;
     cre_recovered recovered;
@@ -374,7 +347,7 @@ TEST(a_queue_that_is_too_short) {
 TEST(recovered_and_live_messages_meet_without_a_gap) {
     enum { CLIENTS = 20 };
     start_servers(0, 0);
-    start_asker(&servers[0], NULL);
+    start_asker(&servers[0], on_answer, NULL);
     server *it = &servers[0];
     cre_topic_position start;
     cre_recovered recovered;

@@ -2,21 +2,17 @@
 #include <creactor/cluster.h>
 #include <creactor/error.h>
 #include <stdarg.h>
-#include <time.h>
 
 #include "broker/redis_slots.h"
+#include "loops.h"
 #include "redis_processes.h"
+#include "text.h"
 #ifdef CRE_HAVE_TLS
 #include "tls_net.h"
 #endif
 
-static cre_slice slice(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
+enum { MASTERS = 3, NODES = 5, SHARDS = 16 };
 
-enum { DEADLINE_MS = 60000, MASTERS = 3, NODES = 5, SHARDS = 16 };
-
-static cre_loop *loop;
 static cre_cluster *cluster;
 static int connects, breaks, last_error, published, failed, received, joined, left, answered, next_number;
 static char cause[128];
@@ -69,14 +65,14 @@ static void on_recovered(void *context, uint64_t tag, int result, cre_broker_pos
     answered++;
 }
 
-static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice words) {
     (void)context;
     (void)shard;
     connects += state == CRE_BROKER_CONNECTED;
     breaks += state == CRE_BROKER_LOST;
     if (state == CRE_BROKER_CONNECTED) return;
     last_error = error;
-    snprintf(cause, sizeof cause, "%.*s", (int)text.length, (const char *)text.data);
+    snprintf(cause, sizeof cause, "%.*s", (int)words.length, (const char *)words.data);
 }
 
 static void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joins) {
@@ -118,32 +114,7 @@ static const cre_broker_handlers handlers = {
     .value = on_value,
 };
 
-static uint64_t milliseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static void stop_loop(void *context, cre_timer *timer) {
-    (void)context;
-    cre_timer_stop(timer);
-    cre_loop_stop(loop);
-}
-
-static void turn(void) {
-    cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
-    cre_loop_run(loop);
-}
-
-#define WAIT(condition)                                                                    \
-    do {                                                                                   \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
-            if (milliseconds() > test_end) {                                               \
-                TEST_FAIL("%s did not become true", #condition);                           \
-                break;                                                                     \
-            }                                                                              \
-    } while (0)
+#define WAIT(condition) WAIT_WITH(turn(), condition)
 
 static uint16_t bus_ports[NODES];
 static process nodes[NODES]; /* three masters, a replica of the first one, and a master without slots */
@@ -283,7 +254,7 @@ static void choose_topic(int master) {
     static int last;
     for (;;) {
         snprintf(topic, sizeof topic, "topic%d", last++);
-        const uint32_t shard = cre_broker_shard(cre_cluster_broker(cluster), slice(topic));
+        const uint32_t shard = cre_broker_shard(cre_cluster_broker(cluster), text(topic));
         slot = cre__slot_of_shard(shard, SHARDS);
         if ((int)(slot * MASTERS / CRE__SLOTS) == master) return;
     }
@@ -325,8 +296,8 @@ static void start(int seed, int master) {
     REQUIRE(try_start(servers, 3) == 0);
     choose_topic(master);
     cre_broker *broker = cre_cluster_broker(cluster);
-    CHECK_EQ(cre_broker_subscribe(broker, slice(topic), kept), 0);
-    CHECK_EQ(cre_broker_join(broker, slice(topic), slice("ann"), slice("Ann")), 0);
+    CHECK_EQ(cre_broker_subscribe(broker, text(topic), kept), 0);
+    CHECK_EQ(cre_broker_join(broker, text(topic), text("ann"), text("Ann")), 0);
     WAIT(connects == SHARDS && joined == 1);
 }
 
@@ -338,9 +309,9 @@ static void finish(void) {
 
 static void publish(int count) {
     for (int i = 0; i < count; i++) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", next_number++);
-        CHECK_EQ(cre_broker_publish(cre_cluster_broker(cluster), slice(topic), slice(text), kept, 1), 0);
+        char number[16];
+        snprintf(number, sizeof number, "%d", next_number++);
+        CHECK_EQ(cre_broker_publish(cre_cluster_broker(cluster), text(topic), text(number), kept, 1), 0);
     }
 }
 
@@ -351,7 +322,7 @@ static void publish_and_turn(void) {
 
 static void ask_for_members(void) {
     answered = 0;
-    CHECK_EQ(cre_broker_list_members(cre_cluster_broker(cluster), slice(topic), 10, 9), 0);
+    CHECK_EQ(cre_broker_list_members(cre_cluster_broker(cluster), text(topic), 10, 9), 0);
     WAIT(answered == 1);
     CHECK_EQ(members, 1);
     CHECK(joined == 1 && left == 0);
@@ -360,7 +331,7 @@ static void ask_for_members(void) {
 /* A value whose key is in the slot, too. Returns CRE_EBROKER_UNAVAILABLE while the slot is moved. */
 static int try_add(void) {
     const cre_value_operation operation = {
-        .kind = CRE_VALUE_ADD, .key = slice(topic), .amount = 1, .lifetime_ms = 60000
+        .kind = CRE_VALUE_ADD, .key = text(topic), .amount = 1, .lifetime_ms = 60000
     };
     answered = 0;
     sum++;
@@ -373,8 +344,7 @@ static int try_add(void) {
 static void check_history(void) {
     answered = 0;
     CHECK_EQ(
-        cre_broker_recover(cre_cluster_broker(cluster), slice(topic), kept, (cre_broker_position){ 0 }, 9),
-        0);
+        cre_broker_recover(cre_cluster_broker(cluster), text(topic), kept, (cre_broker_position){ 0 }, 9), 0);
     WAIT(answered == 1);
 }
 
@@ -436,7 +406,7 @@ TEST(a_cancelled_move) {
     WAIT(published == 10);
     CHECK(node_says(1, "+OK\r\n+OK", "CLUSTER SETSLOT %u MIGRATING %s", slot, id));
     publish(10);
-    CHECK_EQ(cre_broker_join(cre_cluster_broker(cluster), slice(topic), slice("bob"), slice("Bob")), 0);
+    CHECK_EQ(cre_broker_join(cre_cluster_broker(cluster), text(topic), text("bob"), text("Bob")), 0);
     for (const uint64_t end = milliseconds() + 120; milliseconds() < end;)
         turn();
     CHECK_EQ(published, 10);
@@ -475,8 +445,8 @@ TEST(a_user) {
     WAIT(received == 10 && published == 10);
     check_history();
     ask_for_members();
-    cre_broker_unsubscribe(cre_cluster_broker(cluster), slice(topic));
-    cre_broker_leave(cre_cluster_broker(cluster), slice(topic), slice("ann"));
+    cre_broker_unsubscribe(cre_cluster_broker(cluster), text(topic));
+    cre_broker_leave(cre_cluster_broker(cluster), text(topic), text("ann"));
     WAIT(left == 1);
     CHECK_EQ(try_add(), 1);
     CHECK_EQ(breaks, 0);

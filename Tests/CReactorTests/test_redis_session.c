@@ -1,6 +1,7 @@
 #include <creactor/redis_session.h>
 
 #include "redis_text.h"
+#include "text.h"
 
 static cre_redis_session *start(uint32_t max_commands, uint32_t max_output) {
     const cre_redis_session_config config = { .size = sizeof config,
@@ -9,10 +10,6 @@ static cre_redis_session *start(uint32_t max_commands, uint32_t max_output) {
     cre_redis_session *session = NULL;
     REQUIRE(cre_redis_session_create(&config, &session) == 0);
     return session;
-}
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
 }
 
 static int command(cre_redis_session *session, const char *name, uint64_t tag) {

@@ -5,16 +5,13 @@
 #include "broker/redis_slots.h"
 #include "cluster/inquiry.h"
 #include "test.h"
-
-static cre_slice slice(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
+#include "text.h"
 
 /* ---- slots ---- */
 
 TEST(slots) {
-    CHECK_EQ(cre__slot_of(slice("foo")), 12182); /* as CLUSTER KEYSLOT says */
-    CHECK_EQ(cre__slot_of(slice("")), 0);
+    CHECK_EQ(cre__slot_of(text("foo")), 12182); /* as CLUSTER KEYSLOT says */
+    CHECK_EQ(cre__slot_of(text("")), 0);
     for (uint32_t shards = 1; shards <= CRE_BROKER_MAX_SHARDS; shards++) {
         uint32_t tags[CRE_BROKER_MAX_SHARDS];
         cre__slot_tags(tags, shards);
@@ -22,7 +19,7 @@ TEST(slots) {
             char digits[16];
             snprintf(digits, sizeof digits, "%u", tags[i]);
             CHECK(strlen(digits) <= 6); /* for which a key has room */
-            CHECK_EQ(cre__slot_of(slice(digits)), cre__slot_of_shard(i, shards));
+            CHECK_EQ(cre__slot_of(text(digits)), cre__slot_of_shard(i, shards));
             CHECK(cre__slot_of_shard(i, shards) * shards / CRE__SLOTS == i);
         }
     }

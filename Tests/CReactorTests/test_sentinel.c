@@ -2,16 +2,13 @@
  * sentinel, of which the master is killed. */
 #include <creactor/cluster.h>
 #include <creactor/error.h>
-#include <time.h>
 
 #include "cluster/inquiry.h"
+#include "loops.h"
 #include "redis_processes.h"
+#include "text.h"
 
 /* ---- questions ---- */
-
-static cre_slice slice(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
 
 /* What comes of a reply that arrives in two pieces. */
 static int reply(cre__inquiry *inquiry, const char *master, const char *password, const char *bytes,
@@ -80,7 +77,7 @@ TEST(questions_without_memory) {
 
 /* ---- servers ---- */
 
-enum { DEADLINE_MS = 60000, MESSAGES = 150 };
+enum { MESSAGES = 150 };
 
 /* `master`: 0, or the port of the server that it replicates. */
 static void start_redis(process *it, uint16_t master) {
@@ -122,7 +119,6 @@ static void start_sentinel(process *it, uint16_t master) {
 
 /* ---- a cluster ---- */
 
-static cre_loop *loop;
 static cre_cluster *cluster;
 static int connects, breaks, last_error, published, failed, received, lost;
 static int next_number;
@@ -177,14 +173,14 @@ static void on_recovered(void *context, uint64_t tag, int result, cre_broker_pos
     (void)position;
 }
 
-static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text) {
+static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice words) {
     (void)context;
     (void)shard;
     connects += state == CRE_BROKER_CONNECTED;
     breaks += state == CRE_BROKER_LOST;
     if (state == CRE_BROKER_CONNECTED) return;
     last_error = error;
-    snprintf(cause, sizeof cause, "%.*s", (int)text.length, (const char *)text.data);
+    snprintf(cause, sizeof cause, "%.*s", (int)words.length, (const char *)words.data);
 }
 
 static const cre_broker_handlers handlers = {
@@ -197,32 +193,7 @@ static const cre_broker_handlers handlers = {
     .state = on_state,
 };
 
-static uint64_t milliseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static void stop_loop(void *context, cre_timer *timer) {
-    (void)context;
-    cre_timer_stop(timer);
-    cre_loop_stop(loop);
-}
-
-static void turn(void) {
-    cre_timer *timer;
-    REQUIRE(cre_timer_start(loop, 5, 0, stop_loop, NULL, &timer) == 0);
-    cre_loop_run(loop);
-}
-
-#define WAIT(condition)                                                                    \
-    do {                                                                                   \
-        for (const uint64_t test_end = milliseconds() + DEADLINE_MS; !(condition); turn()) \
-            if (milliseconds() > test_end) {                                               \
-                TEST_FAIL("%s did not become true", #condition);                           \
-                break;                                                                     \
-            }                                                                              \
-    } while (0)
+#define WAIT(condition) WAIT_WITH(turn(), condition)
 
 static uint32_t kind = CRE_BROKER_REDIS;
 
@@ -246,9 +217,9 @@ static const cre_broker_history kept = { .count = 10000, .seconds = 60 };
 
 static void publish(int count) {
     for (int i = 0; i < count; i++) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", next_number++);
-        CHECK_EQ(cre_broker_publish(cre_cluster_broker(cluster), slice("news"), slice(text), kept, 1), 0);
+        char number[16];
+        snprintf(number, sizeof number, "%d", next_number++);
+        CHECK_EQ(cre_broker_publish(cre_cluster_broker(cluster), text("news"), text(number), kept, 1), 0);
     }
 }
 
@@ -277,7 +248,7 @@ TEST(the_master_is_killed) {
     cre_cluster_destroy(cluster);
     sentinels.masters = names;
     REQUIRE(try_start(&sentinels) == 0);
-    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(cluster), slice("news"), kept), 0);
+    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(cluster), text("news"), kept), 0);
     WAIT(connects == 1);
     CHECK_EQ(breaks, 0); /* the first sentinel does not answer, so the second one is asked at once */
     publish(MESSAGES);
@@ -310,7 +281,7 @@ TEST(a_master_that_has_lost_messages) {
         .servers = &address, .count = 1, .masters = names, .password = "sentinel"
     };
     REQUIRE(try_start(&sentinels) == 0);
-    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(cluster), slice("news"), kept), 0);
+    CHECK_EQ(cre_broker_subscribe(cre_cluster_broker(cluster), text("news"), kept), 0);
     WAIT(connects == 1);
     publish(10);
     WAIT(received == 10 && published == 10);

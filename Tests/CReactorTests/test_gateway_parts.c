@@ -197,6 +197,30 @@ TEST(positions_that_are_overwritten_while_a_journal_is_open) {
     }
 }
 
+/* With an overwritten entry all others are dropped. Their ends do not change what is in their room since. */
+TEST(ends_of_dropped_entries) {
+    static uint8_t zeros[4096];
+    cre__journal journal;
+    cre__journal_entry entry;
+    const uint8_t *bytes;
+    map_journal();
+    cre__journal_open(&journal, journal_memory, journal_size);
+    const uint64_t first = append(&journal, 1, 100), second = append(&journal, 2, 100);
+    cre__journal_at(&journal, first)->size = 4;
+    cre__journal_done(&journal, second); /* finds out */
+    expect(&journal, "");
+    uint64_t at = append(&journal, 3, CRE_BROKER_MAX_PAYLOAD - 1);
+    cre__journal_done(&journal, at);
+    at = append(&journal, 4, 4096); /* where the first two were */
+    REQUIRE(at == journal.capacity);
+    cre__journal_done(&journal, second);
+    REQUIRE(cre__journal_read(&journal, at, &entry, &bytes));
+    CHECK_MEM(bytes + 6, zeros, sizeof zeros);
+    cre__journal_done(&journal, first);
+    expect(&journal, "4");
+    munmap(journal_memory, journal_size);
+}
+
 /* A copy is used, and only as long as it is an entry. */
 TEST(entries_that_are_overwritten_while_a_journal_is_open) {
     cre__journal journal;

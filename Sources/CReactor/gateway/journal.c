@@ -140,6 +140,7 @@ static void give_back(cre__journal *journal) {
 }
 
 void cre__journal_done(cre__journal *journal, uint64_t position) {
+    if (position < journal->first) return; /* dropped with a corrupt entry: its room may be another one's */
     cre__journal_at(journal, position)->state = CRE__ENTRY_DONE;
     journal->first = skip_done(journal, journal->first);
     atomic_store_explicit(&journal->shown->first, journal->first, memory_order_release);

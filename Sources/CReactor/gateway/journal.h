@@ -61,7 +61,8 @@ bool cre__journal_read(const cre__journal *journal, uint64_t position, cre__jour
 /* Moves *position, at first UINT64_MAX, to the next entry that is not done. False: there is none. */
 bool cre__journal_next(const cre__journal *journal, uint64_t *position);
 
-/* The cluster has accepted the message, or never will. */
+/* The cluster has accepted the message, or never will. Nothing is written for an entry that was dropped, since
+ * a process has overwritten one before it. */
 void cre__journal_done(cre__journal *journal, uint64_t position);
 
 #endif

@@ -58,6 +58,12 @@ typedef struct entry {
     uint32_t reserved;
 } entry;
 
+/* The steps of an operation through the memory. */
+typedef struct walk {
+    uint32_t left;
+    bool damaged; /* the memory was overwritten */
+} walk;
+
 struct cre_shared_values {
     values_head *head;
     _Atomic uint32_t *buckets;
@@ -65,13 +71,7 @@ struct cre_shared_values {
     uint8_t *blocks;
     uint32_t block_count;
     cre__segment segment;
-    struct walk *walk;
-};
-
-/* Of an operation. */
-struct walk {
-    uint32_t steps; /* that are left */
-    bool damaged;   /* the memory was overwritten */
+    walk walk; /* of the process that has the mutex */
 };
 
 /* ---- creation ---- */
@@ -97,11 +97,6 @@ static int open_values(int descriptor, uint32_t room, cre_shared_values **out) {
     values->buckets = (_Atomic uint32_t *)(void *)(memory + buckets);
     values->chain = (uint32_t *)(void *)(memory + chain);
     values->blocks = memory + blocks;
-    values->walk = cre__calloc(1, sizeof *values->walk);
-    if (!values->walk) {
-        cre_shared_values_destroy(values);
-        return CRE_ENOMEM;
-    }
     *out = values;
     return 0;
 }
@@ -133,7 +128,6 @@ int cre_shared_values_descriptor(const cre_shared_values *values) {
 void cre_shared_values_destroy(cre_shared_values *values) {
     if (!values) return;
     cre__segment_close(&values->segment);
-    cre__free(values->walk);
     cre__free(values);
 }
 
@@ -159,21 +153,20 @@ static void add(_Atomic uint32_t *counter, uint32_t by) {
 }
 
 /* A number of a block that was read from the memory; 0: none, also if it cannot be one. */
-static uint32_t checked(const cre_shared_values *values, uint32_t number) {
-    struct walk *walk = values->walk;
-    if (number <= values->block_count && walk->steps) {
-        walk->steps -= number != 0;
+static uint32_t checked(cre_shared_values *values, uint32_t number) {
+    if (number <= values->block_count && values->walk.left) {
+        values->walk.left -= number != 0;
         return number;
     }
-    walk->damaged = true;
+    values->walk.damaged = true;
     return 0;
 }
 
-static uint32_t follow(const cre_shared_values *values, const _Atomic uint32_t *link) {
+static uint32_t follow(cre_shared_values *values, const _Atomic uint32_t *link) {
     return checked(values, load(link));
 }
 
-static uint32_t next_of(const cre_shared_values *values, uint32_t number) {
+static uint32_t next_of(cre_shared_values *values, uint32_t number) {
     return checked(values, values->chain[number]);
 }
 
@@ -189,8 +182,8 @@ static uint32_t blocks_of(size_t key, size_t value) {
     return (uint32_t)((sizeof(entry) + key + value + BLOCK - 1) / BLOCK);
 }
 
-/* Takes a chain of blocks. 0: there are too few. */
-static uint32_t take(const cre_shared_values *values, uint32_t count) {
+/* Allocates a chain of blocks. 0: there are too few. */
+static uint32_t allocate_chain(cre_shared_values *values, uint32_t count) {
     values_head *head = values->head;
     if (values->block_count - load(&head->used) < count) return 0;
     add(&head->used, count);
@@ -202,7 +195,7 @@ static uint32_t take(const cre_shared_values *values, uint32_t count) {
         } else {
             number = checked(values, head->fresh + 1);
             if (!number) {
-                values->walk->damaged = true;
+                values->walk.damaged = true;
                 return 0;
             }
             head->fresh = number;
@@ -213,7 +206,7 @@ static uint32_t take(const cre_shared_values *values, uint32_t count) {
     return first;
 }
 
-static void give(const cre_shared_values *values, uint32_t first) {
+static void free_chain(cre_shared_values *values, uint32_t first) {
     values_head *head = values->head;
     for (uint32_t next, number = first; number; number = next) {
         next = next_of(values, number);
@@ -225,12 +218,12 @@ static void give(const cre_shared_values *values, uint32_t first) {
 
 /* A place in the bytes of an entry, its key and its value. */
 typedef struct cursor {
-    const cre_shared_values *values;
+    cre_shared_values *values;
     uint32_t block;
     size_t at; /* in the block */
 } cursor;
 
-static cursor start_of(const cre_shared_values *values, uint32_t number) {
+static cursor start_of(cre_shared_values *values, uint32_t number) {
     return (cursor){ values, number, sizeof(entry) };
 }
 
@@ -238,7 +231,7 @@ static cursor start_of(const cre_shared_values *values, uint32_t number) {
 static uint8_t *pass(cursor *at, size_t most, size_t *length) {
     if (at->at == BLOCK) {
         const uint32_t next = next_of(at->values, at->block);
-        if (!next) at->values->walk->damaged = true;
+        if (!next) at->values->walk.damaged = true;
         *at = (cursor){ at->values, next ? next : 1, 0 };
     }
     uint8_t *bytes = block_at(at->values, at->block) + at->at;
@@ -278,12 +271,12 @@ static void redirect(_Atomic uint32_t *link, uint32_t number) {
     atomic_thread_fence(memory_order_release);
 }
 
-static void drop(const cre_shared_values *values, _Atomic uint32_t *link) {
+static void drop(cre_shared_values *values, _Atomic uint32_t *link) {
     const uint32_t number = follow(values, link);
     if (!number) return;
     redirect(link, load(&entry_at(values, number)->next));
     add(&values->head->count, UINT32_MAX);
-    give(values, number);
+    free_chain(values, number);
 }
 
 static bool has_expired(const entry *it, uint64_t now) {
@@ -291,7 +284,7 @@ static bool has_expired(const entry *it, uint64_t now) {
 }
 
 /* Removes what has expired. */
-static void sweep(const cre_shared_values *values, uint64_t now) {
+static void sweep(cre_shared_values *values, uint64_t now) {
     values_head *head = values->head;
     if (head->earliest > now) return;
     head->earliest = 0; /* until all are seen */
@@ -313,7 +306,7 @@ static void sweep(const cre_shared_values *values, uint64_t now) {
 }
 
 /* The link to the entry of a key, or to the end of its bucket. An entry that has expired is removed. */
-static _Atomic uint32_t *find(const cre_shared_values *values, cre_slice key, uint64_t hash, uint64_t now) {
+static _Atomic uint32_t *find(cre_shared_values *values, cre_slice key, uint64_t hash, uint64_t now) {
     _Atomic uint32_t *link = &values->buckets[hash % BUCKETS];
     for (uint32_t number; (number = follow(values, link)); link = &entry_at(values, number)->next) {
         const entry *it = entry_at(values, number);
@@ -329,7 +322,7 @@ static _Atomic uint32_t *find(const cre_shared_values *values, cre_slice key, ui
 }
 
 /* The value of an entry. */
-static cursor value_of(const cre_shared_values *values, uint32_t number) {
+static cursor value_of(cre_shared_values *values, uint32_t number) {
     cursor at = start_of(values, number);
     for (size_t left = entry_at(values, number)->key_length, length; left; left -= length)
         pass(&at, left, &length);
@@ -337,10 +330,11 @@ static cursor value_of(const cre_shared_values *values, uint32_t number) {
 }
 
 /* Sets a value in place of that at `link`, if there is one. */
-static int store(const cre_shared_values *values, _Atomic uint32_t *link, uint64_t hash, cre_slice key,
+static int store(cre_shared_values *values, _Atomic uint32_t *link, uint64_t hash, cre_slice key,
                  cre_slice value, uint64_t expires) {
     values_head *head = values->head;
-    const uint32_t old = follow(values, link), number = take(values, blocks_of(key.length, value.length));
+    const uint32_t old = follow(values, link),
+                   number = allocate_chain(values, blocks_of(key.length, value.length));
     if (!number) return CRE_EVALUE_FULL;
     entry *it = entry_at(values, number);
     *it = (entry){
@@ -353,7 +347,7 @@ static int store(const cre_shared_values *values, _Atomic uint32_t *link, uint64
     if (expires && expires < head->earliest) head->earliest = expires;
     redirect(link, number);
     if (old)
-        give(values, old);
+        free_chain(values, old);
     else
         add(&head->count, 1);
     return 1;
@@ -384,7 +378,7 @@ static size_t put_number(uint8_t out[CRE_VALUE_MAX], int64_t number) {
     return (size_t)(at - (char *)out);
 }
 
-static bool sum_of(const cre_shared_values *values, uint32_t number, int64_t amount, int64_t *sum) {
+static bool sum_of(cre_shared_values *values, uint32_t number, int64_t amount, int64_t *sum) {
     uint8_t text[MAX_NUMBER];
     *sum = 0;
     if (number) {
@@ -400,7 +394,7 @@ static bool sum_of(const cre_shared_values *values, uint32_t number, int64_t amo
 /* ---- operations ---- */
 
 /* Frees all blocks that no bucket reaches, after a process died during an operation. */
-static void repair(const cre_shared_values *values) {
+static void repair(cre_shared_values *values) {
     values_head *head = values->head;
     const uint32_t fresh = checked(values, head->fresh);
     uint64_t used[MOST_BLOCKS / 64 + 1] = { 0 };
@@ -425,7 +419,7 @@ static void repair(const cre_shared_values *values) {
     atomic_fetch_add(&head->repaired, 1);
 }
 
-static bool meets(const cre_shared_values *values, uint32_t number, const cre_value_operation *operation) {
+static bool meets(cre_shared_values *values, uint32_t number, const cre_value_operation *operation) {
     if (operation->condition == CRE_VALUE_ALWAYS) return true;
     if (operation->condition == CRE_VALUE_IF_ABSENT) return !number;
     if (!number || entry_at(values, number)->length != operation->expected.length) return false;
@@ -433,7 +427,7 @@ static bool meets(const cre_shared_values *values, uint32_t number, const cre_va
     return is_equal(&at, operation->expected);
 }
 
-static int carry_out(const cre_shared_values *values, const cre_value_operation *operation, uint64_t now,
+static int carry_out(cre_shared_values *values, const cre_value_operation *operation, uint64_t now,
                      uint8_t *value, size_t *length) {
     const cre_slice key = operation->key;
     const uint64_t hash = cre__siphash_bytes(values->head->seed, key.data, key.length);
@@ -449,7 +443,7 @@ static int carry_out(const cre_shared_values *values, const cre_value_operation 
         *length = entry_at(values, number)->length;
         if (*length > CRE_VALUE_MAX) {
             *length = 0;
-            values->walk->damaged = true;
+            values->walk.damaged = true;
             return 0;
         }
         cursor at = value_of(values, number);
@@ -470,7 +464,7 @@ static int carry_out(const cre_shared_values *values, const cre_value_operation 
 }
 
 /* Removes everything. */
-static void clear(const cre_shared_values *values) {
+static void clear(cre_shared_values *values) {
     values_head *head = values->head;
     for (uint32_t i = 0; i < BUCKETS; i++)
         atomic_store_explicit(&values->buckets[i], 0, memory_order_relaxed);
@@ -482,8 +476,8 @@ static void clear(const cre_shared_values *values) {
 }
 
 /* Each block is passed a few times at most. */
-static void begin_walk(const cre_shared_values *values) {
-    *values->walk = (struct walk){ .steps = 8 * values->block_count };
+static void begin_walk(cre_shared_values *values) {
+    values->walk = (walk){ .left = 8 * values->block_count };
 }
 
 int cre_shared_values_apply(cre_shared_values *values, const cre_value_operation *operation, uint64_t now,
@@ -497,13 +491,13 @@ int cre_shared_values_apply(cre_shared_values *values, const cre_value_operation
     if (result < 0) return result;
     begin_walk(values);
     if (result == 1) repair(values);
-    if (!values->walk->damaged) result = carry_out(values, operation, now, value, length);
+    if (!values->walk.damaged) result = carry_out(values, operation, now, value, length);
     if (result == CRE_EVALUE_FULL && values->head->earliest <= now) {
         sweep(values, now);
         begin_walk(values);
         result = carry_out(values, operation, now, value, length);
     }
-    if (values->walk->damaged) {
+    if (values->walk.damaged) {
         clear(values);
         begin_walk(values);
         result = carry_out(values, operation, now, value, length);

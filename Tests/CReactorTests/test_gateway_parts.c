@@ -169,10 +169,10 @@ TEST(an_overwritten_journal) {
     cre__journal_open(&journal, journal_memory, journal_size);
     const uint64_t at = append(&journal, 1, 100);
     cre__journal_at(&journal, at)->message_length = 1000;
-    atomic_store(&journal.shown->first, 3);
+    atomic_store(&journal.bounds->first, 3);
     cre__journal_open(&journal, journal_memory, journal_size);
     expect(&journal, "");
-    atomic_store(&journal.shown->end, UINT64_MAX - 7);
+    atomic_store(&journal.bounds->end, UINT64_MAX - 7);
     cre__journal_open(&journal, journal_memory, journal_size);
     expect(&journal, "");
     munmap(journal_memory, journal_size);
@@ -187,8 +187,8 @@ TEST(positions_that_are_overwritten_while_a_journal_is_open) {
         cre__journal_open(&journal, journal_memory, journal_size);
         const uint64_t first = append(&journal, 1, 100);
         append(&journal, 2, 100);
-        atomic_store(&journal.shown->first, values[i]);
-        atomic_store(&journal.shown->end, values[5 - i]);
+        atomic_store(&journal.bounds->first, values[i]);
+        atomic_store(&journal.bounds->end, values[5 - i]);
         append(&journal, 3, 100);
         expect(&journal, "123");
         cre__journal_done(&journal, first);
@@ -243,8 +243,8 @@ TEST(entries_that_are_overwritten_while_a_journal_is_open) {
     CHECK(!cre__journal_read(&journal, at, &entry, &bytes));
     CHECK(append(&journal, 2, 100) != UINT64_MAX);
     /* behind the largest position of a tag it begins again */
-    atomic_store(&journal.shown->first, UINT64_MAX / 64 * 8);
-    atomic_store(&journal.shown->end, UINT64_MAX / 64 * 8);
+    atomic_store(&journal.bounds->first, UINT64_MAX / 64 * 8);
+    atomic_store(&journal.bounds->end, UINT64_MAX / 64 * 8);
     cre__journal_open(&journal, journal_memory, journal_size);
     CHECK_EQ(append(&journal, 3, 100), 0);
     munmap(journal_memory, journal_size);

@@ -250,7 +250,7 @@ uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now);
 typedef enum cre__presence_result {
     CRE__PRESENCE_APPLIED, /* it has taken effect */
     CRE__PRESENCE_REPEAT,  /* its members are sent again */
-    CRE__PRESENCE_LATER    /* they are sent again by cre__presence_repeat */
+    CRE__PRESENCE_DEFER    /* they are sent again by cre__presence_repeat */
 } cre__presence_result;
 void cre__presence_done(cre_broker *broker, uint32_t shard, cre__presence_batch *batch,
                         cre__presence_result result);

@@ -70,7 +70,7 @@ static void end(cre_broker *broker, uint32_t shard, cre__nats_change *change, cr
 
 void cre__nats_change_free(cre_broker *broker, uint32_t shard, cre__nats_change *change, bool reports) {
     if (change->batch && reports)
-        end(broker, shard, change, CRE__PRESENCE_LATER);
+        end(broker, shard, change, CRE__PRESENCE_DEFER);
     else
         cre__free(change);
 }
@@ -300,13 +300,13 @@ void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *cha
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
         cre__nats_change_free(broker, shard, change, true);
     } else if (!change->batch) {
-        end(broker, shard, change, CRE__PRESENCE_LATER); /* another machine was first, or the next scan */
+        end(broker, shard, change, CRE__PRESENCE_DEFER); /* another machine was first, or the next scan */
     } else if (!event || cre__nats_is_transient(&error)) {
         end_later(broker, shard, change);
     } else if (cre__nats_is_conflict(&error) && ++change->attempts < ATTEMPTS) {
         if (!read_again(broker, shard, change)) cre__nats_change_free(broker, shard, change, true);
     } else {
         cre__nats_presence_report(broker, shard, error.text);
-        end(broker, shard, change, CRE__PRESENCE_LATER);
+        end(broker, shard, change, CRE__PRESENCE_DEFER);
     }
 }

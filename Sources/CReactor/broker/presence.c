@@ -174,7 +174,7 @@ void cre__presence_free(cre_broker *broker) {
 /* ---- batches ---- */
 
 /* Whether this machine retires: all its members expire together, so no member is sent any more. */
-static bool ends(const cre_broker *broker) {
+static bool is_retiring(const cre_broker *broker) {
     return broker->presence.retires && broker->kind->retire;
 }
 
@@ -244,7 +244,7 @@ static void end_batch(cre_broker *broker, cre__presence_batch *batch, uint32_t s
 
 void cre__presence_pump(cre_broker *broker, uint32_t shard) {
     cre__link *link = &broker->links[shard];
-    if (!link->presence.ready || link->presence.pumping || ends(broker)) return;
+    if (!link->presence.ready || link->presence.pumping || is_retiring(broker)) return;
     link->presence.pumping = true; /* a batch may be done at once */
     while (cre__link_is_usable(link) && link->presence.first && link->presence.in_flight < IN_FLIGHT) {
         cre__presence_batch *next = take_batch(broker, shard);
@@ -347,7 +347,7 @@ void cre_broker_retire(cre_broker *broker) {
 bool cre_broker_sends_members(const cre_broker *broker) {
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         const cre__link *link = &broker->links[i];
-        const bool queued = link->presence.first && !ends(broker);
+        const bool queued = link->presence.first && !is_retiring(broker);
         if (!cre__link_is_usable(link)) continue;
         if (queued || link->presence.batches || link->presence.retiring) return true;
     }
@@ -377,7 +377,7 @@ uint64_t cre__presence_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__presence_link *link = &broker->links[shard].presence;
     if (!cre__link_is_usable(&broker->links[shard]) || !link->ready) return UINT64_MAX;
     if (link->retiring && !link->batches) broker->kind->retire(broker, shard);
-    if (ends(broker)) return UINT64_MAX;
+    if (is_retiring(broker)) return UINT64_MAX;
     cre__presence_pump(broker, shard); /* the servers may have refused the last batch */
     if (link->renewal <= now) {
         link->renewal = now + renewal_ms(broker);

@@ -17,7 +17,7 @@ enum {
     CRE__TAG_READY = 6,   /* what was sent at the beginning has been answered */
     CRE__TAG_PROBE = 7,
     CRE__TAG_MASK = 7,
-    CRE__TAG_LOOK = 8 | CRE__TAG_PROBE /* whether a node of a Redis Cluster serves the slot; no pointer */
+    CRE__TAG_SLOT = 8 | CRE__TAG_PROBE /* whether a node of a Redis Cluster serves the slot; no pointer */
 };
 
 enum {
@@ -36,8 +36,8 @@ typedef struct cre__redis_link {
     cre_redis_session *session;
     char scripts[CRE__SCRIPTS][CRE__SCRIPT_ID];
     /* of a node of a Redis Cluster: */
-    bool moving;   /* the keys of the slot are being moved to another one */
-    uint64_t look; /* when it is asked whether it serves the slot; 0: not known yet */
+    bool moving;         /* the keys of the slot are being moved to another one */
+    uint64_t slot_check; /* when it is asked whether it serves the slot; 0: not known yet */
 } cre__redis_link;
 
 /* A command whose reply concerns one file only. It is the beginning of a structure that is one allocation. */
@@ -99,9 +99,9 @@ bool cre__error_is(const cre_redis_value *value, const char *word);
  * has arrived where it is moved to, or the connection ends. */
 bool cre__redis_slot_refused(cre_broker *broker, uint32_t shard, const cre_redis_value *value);
 /* Asks the node whether it serves the slot. */
-void cre__redis_look(cre_broker *broker, uint32_t shard, uint64_t tag);
+void cre__redis_check_slot(cre_broker *broker, uint32_t shard, uint64_t tag);
 /* `is_first`: of this connection, which is ready then. */
-void cre__redis_looked(cre_broker *broker, uint32_t shard, const cre_redis_value *value, bool is_first);
+void cre__redis_slot_checked(cre_broker *broker, uint32_t shard, const cre_redis_value *value, bool is_first);
 /* The server has ended a subscription: the slot was moved. */
 void cre__redis_pushed(cre_broker *broker, uint32_t shard, const cre_redis_value *push);
 /* Reads the reply to HELLO. */

@@ -10,8 +10,8 @@
 #include "redis.h"
 
 enum {
-    RETRY_MS = 50,   /* while the slot is being moved */
-    LOOK_MS = 10000, /* also a node that has lost the others delivers what is published there */
+    RETRY_MS = 50,    /* while the slot is being moved */
+    CHECK_MS = 10000, /* also a node that has lost the others delivers what is published there */
     FIRST_VERSION = 7
 };
 
@@ -33,7 +33,7 @@ bool cre__redis_slot_refused(cre_broker *broker, uint32_t shard, const cre_redis
 }
 
 /* A key that does not exist is looked up at the new node while the slot is being moved. */
-void cre__redis_look(cre_broker *broker, uint32_t shard, uint64_t tag) {
+void cre__redis_check_slot(cre_broker *broker, uint32_t shard, uint64_t tag) {
     cre__key key;
     const cre_slice exists[] = { cre__text("EXISTS"),
                                  cre__partition_key(broker, broker->tags[shard], 'n', cre__text(""), &key) };
@@ -54,7 +54,8 @@ static void release(cre_broker *broker, uint32_t shard) {
     cre__publish_pending(broker, shard);
 }
 
-void cre__redis_looked(cre_broker *broker, uint32_t shard, const cre_redis_value *value, bool is_first) {
+void cre__redis_slot_checked(cre_broker *broker, uint32_t shard, const cre_redis_value *value,
+                             bool is_first) {
     if (value->type == CRE_REDIS_ERROR && !cre__redis_slot_refused(broker, shard, value))
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
     if (broker->links[shard].failure) return;
@@ -95,11 +96,11 @@ void cre__redis_check_version(cre_broker *broker, uint32_t shard, const cre_redi
 uint64_t cre__redis_cluster_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__redis_link *redis = cre__redis(broker, shard);
     if (!cre__link_is_usable(&broker->links[shard])) return UINT64_MAX;
-    const uint64_t next = now + (redis->moving ? RETRY_MS : LOOK_MS);
-    const bool is_due = redis->look && redis->look <= now;
-    if (is_due) cre__redis_look(broker, shard, CRE__TAG_LOOK);
-    if (is_due || !redis->look || redis->look > next) redis->look = next;
-    return redis->look;
+    const uint64_t next = now + (redis->moving ? RETRY_MS : CHECK_MS);
+    const bool is_due = redis->slot_check && redis->slot_check <= now;
+    if (is_due) cre__redis_check_slot(broker, shard, CRE__TAG_SLOT);
+    if (is_due || !redis->slot_check || redis->slot_check > next) redis->slot_check = next;
+    return redis->slot_check;
 }
 
 bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {

@@ -123,7 +123,8 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
         for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
             if (topic->shard == shard && topic->history.count) cre__redis_check(broker, topic);
     if (cre__redis_is_cluster(broker)) {
-        cre__redis_look(broker, shard, CRE__TAG_READY); /* and publishes when the node serves the slot */
+        cre__redis_check_slot(broker, shard,
+                              CRE__TAG_READY); /* and publishes when the node serves the slot */
     } else {
         const cre_slice ping = cre__text("PING");
         cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
@@ -171,8 +172,8 @@ static void replied(cre_broker *broker, uint32_t shard, const cre_redis_event *e
     case CRE__TAG_CHECK: cre__redis_checked(broker, pointer, value); return;
     case CRE__TAG_REQUEST: ((cre__request *)pointer)->replied(broker, shard, pointer, value); return;
     default:
-        if (cre__redis_is_cluster(broker) && (is_first || event->tag == CRE__TAG_LOOK))
-            cre__redis_looked(broker, shard, value, is_first);
+        if (cre__redis_is_cluster(broker) && (is_first || event->tag == CRE__TAG_SLOT))
+            cre__redis_slot_checked(broker, shard, value, is_first);
         else if (value->type == CRE_REDIS_ERROR)
             cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
         else if (is_first)

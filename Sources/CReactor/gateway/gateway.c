@@ -13,9 +13,8 @@ static void on_state(void *context, uint32_t shard, cre_broker_state state, int 
     const bool connected = state == CRE_BROKER_CONNECTED;
     const uint64_t bit = 1ull << shard;
     gateway->connected = connected ? gateway->connected | bit : gateway->connected & ~bit;
-    cre__gateway_count(connected ? &gateway->shown->connects : &gateway->shown->breaks, 1);
-    __atomic_store_n(&gateway->shown->connected, (uint64_t)__builtin_popcountll(gateway->connected),
-                     __ATOMIC_RELAXED);
+    cre__gateway_count(connected ? &gateway->stats->connects : &gateway->stats->breaks, 1);
+    cre__gateway_publish_stat(&gateway->stats->connected, (uint64_t)__builtin_popcountll(gateway->connected));
     if (gateway->config.state)
         gateway->config.state(gateway->config.context, shard, connected, error, (const char *)text.data,
                               text.length);
@@ -51,7 +50,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     case CRE_MESSAGE_PUBLISH: return cre__gateway_publish(context, from, record, payload);
     case CRE_MESSAGE_INTEREST: return cre__gateway_interest(context, from, record, payload);
     case CRE_MESSAGE_MEMBER: return cre__gateway_member(context, from, record, payload);
-    case CRE_MESSAGE_ASK: return cre__gateway_asked(context, from, record, payload);
+    case CRE_MESSAGE_ASK: return cre__gateway_question(context, from, record, payload);
     case CRE_MESSAGE_PIPE: return 0; /* nobody is there to read it */
     default: return CRE_EINVALID;
     }
@@ -60,7 +59,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
 static void on_lost(void *context, uint32_t from, const cre_record *record) {
     cre_gateway *gateway = context;
     (void)from;
-    if (record->kind == CRE_MESSAGE_PUBLISH) cre__gateway_count(&gateway->shown->dropped, 1);
+    if (record->kind == CRE_MESSAGE_PUBLISH) cre__gateway_count(&gateway->stats->dropped, 1);
 }
 
 static void on_violation(void *context, uint32_t from) {
@@ -71,19 +70,19 @@ static void on_violation(void *context, uint32_t from) {
 static bool on_check(void *context, uint32_t repaired) {
     cre_gateway *gateway = context;
     cre__bus_count_repaired(gateway->config.bus, gateway->config.place->gateway, repaired);
-    if (gateway->incomplete) cre__gateway_ask(gateway, false);
+    if (gateway->incomplete) cre__gateway_request_reports(gateway, false);
     return gateway->incomplete;
 }
 
 /* ---- the object ---- */
 
 /* Without a cluster the broker only manages members. */
-static int start_alone(cre_gateway *gateway) {
+static int start_local(cre_gateway *gateway) {
     const cre_broker_config broker = {
         .size = sizeof broker, .kind = CRE_BROKER_LOCAL, .shards = 1, .seed = gateway->config.broker->seed
     };
-    gateway->resumes = gateway->shown->connects != 0;
-    cre__gateway_count(&gateway->shown->connects, 1);
+    gateway->resumes = gateway->stats->connects != 0;
+    cre__gateway_count(&gateway->stats->connects, 1);
     return cre_broker_create(&broker, &handlers, gateway, &gateway->broker);
 }
 
@@ -135,15 +134,15 @@ static bool is_valid(const cre_gateway_config *config) {
     return config->bus->config.journal_bytes == cre_gateway_journal_bytes(shards, config->broker->max_queue);
 }
 
-/* What a predecessor has shown of its state is no longer so. */
-static void show_start(cre_gateway *gateway) {
-    cre_cluster_stats *shown = gateway->shown;
-    __atomic_store_n(&shown->connected, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&shown->topics, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&shown->queued, 0, __ATOMIC_RELAXED);
-    cre__gateway_show(&shown->members, 0);
-    cre__gateway_show(&shown->questions_open, 0);
-    __atomic_store_n(&shown->shards, gateway->config.place->shards, __ATOMIC_RELAXED);
+/* The state that a predecessor has published has ended with it. */
+static void reset_stats(cre_gateway *gateway) {
+    cre_cluster_stats *stats = gateway->stats;
+    cre__gateway_publish_stat(&stats->connected, 0);
+    cre__gateway_publish_stat(&stats->topics, 0);
+    cre__gateway_publish_stat(&stats->queued, 0);
+    cre__gateway_publish_stat(&stats->members, 0);
+    cre__gateway_publish_stat(&stats->questions_open, 0);
+    cre__gateway_publish_stat(&stats->shards, gateway->config.place->shards);
     atomic_store(&gateway->config.bus->control->full_shards, 0);
 }
 
@@ -151,23 +150,23 @@ static int start(cre_gateway *gateway) {
     const cre_gateway_config *config = &gateway->config;
     const uint32_t queue = config->broker->max_queue;
     gateway->max_queue = queue ? queue : CRE_BROKER_DEFAULT_QUEUE;
-    gateway->shown = &config->bus->control->cluster;
+    gateway->stats = &config->bus->control->cluster;
     gateway->server = config->bus->control->server;
     gateway->ids = &config->bus->control->last_message;
     if (config->name) strncpy(gateway->name, config->name, sizeof gateway->name - 1);
-    show_start(gateway);
+    reset_stats(gateway);
     int result = cre__wants_init(&gateway->wants, config->owner_count, config->broker->seed);
     if (!result) result = cre__wants_init(&gateway->members, config->owner_count, config->broker->seed);
     if (!result) {
         gateway->awaited = cre__calloc(gateway->wants.words + 1, sizeof *gateway->awaited);
         result = !gateway->awaited      ? CRE_ENOMEM
-                 : config->place->local ? start_alone(gateway)
+                 : config->place->local ? start_local(gateway)
                                         : start_cluster(gateway);
     }
     if (!result && gateway->cluster) cre__gateway_open_journals(gateway);
-    if (!result && gateway->cluster) result = cre__gateway_show_node(gateway);
+    if (!result && gateway->cluster) result = cre__gateway_publish_node(gateway);
     if (!result) result = open_node(gateway);
-    return result ? result : cre__gateway_ask(gateway, true);
+    return result ? result : cre__gateway_request_reports(gateway, true);
 }
 
 int cre_gateway_create(cre_loop *loop, const cre_gateway_config *config, cre_gateway **out) {
@@ -190,9 +189,9 @@ int cre_gateway_create(cre_loop *loop, const cre_gateway_config *config, cre_gat
 
 void cre_gateway_destroy(cre_gateway *gateway) {
     if (!gateway) return;
-    cre_timer_stop(gateway->waiting);
+    cre_timer_stop(gateway->report_timer);
     cre_timer_stop(gateway->ticks);
-    cre_timer_stop(gateway->showing);
+    cre_timer_stop(gateway->node_timer);
     cre_node_close(gateway->node);
     if (gateway->cluster)
         cre_cluster_destroy(gateway->cluster);
@@ -202,7 +201,7 @@ void cre_gateway_destroy(cre_gateway *gateway) {
     cre__gateway_drop_waiting(gateway);
     if (gateway->wants.buckets) cre__wants_deinit(&gateway->wants);
     if (gateway->members.buckets) cre__wants_deinit(&gateway->members);
-    if (gateway->shown) show_start(gateway);
+    if (gateway->stats) reset_stats(gateway);
     cre__free(gateway->awaited);
     cre__free(gateway->scratch);
     cre__free(gateway);
@@ -248,28 +247,29 @@ int cre_gateway_start(const cre_gateway_config *config, cre_gateway **out) {
     return result;
 }
 
-/* On the thread: looks from time to time whether it may end. */
-static void look(void *context, cre_timer *timer) {
+/* On the thread, from time to time. */
+static void stop_if_idle(void *context, cre_timer *timer) {
     cre_gateway *gateway = context;
     (void)timer;
-    if (cre_gateway_is_idle(gateway) || cre_loop_now(gateway->loop) >= gateway->ends)
+    if (cre_gateway_is_idle(gateway) || cre_loop_now(gateway->loop) >= gateway->deadline)
         cre_loop_stop(gateway->loop);
 }
 
-static void begin_end(void *context) {
-    enum { LOOK_MS = 5 };
+static void begin_stop(void *context) {
+    enum { CHECK_MS = 5 };
     cre_gateway *gateway = context;
     cre_timer *timer;
-    gateway->ends += cre_loop_now(gateway->loop);
+    gateway->deadline += cre_loop_now(gateway->loop);
     cre_gateway_retire(gateway);
-    if (cre_timer_start(gateway->loop, 0, LOOK_MS, look, gateway, &timer)) cre_loop_stop(gateway->loop);
+    if (cre_timer_start(gateway->loop, 0, CHECK_MS, stop_if_idle, gateway, &timer))
+        cre_loop_stop(gateway->loop);
 }
 
 void cre_gateway_stop(cre_gateway *gateway, uint32_t limit_ms) {
     if (!gateway) return;
     cre_loop *loop = gateway->loop;
-    gateway->ends = limit_ms;
-    if (cre_loop_post(loop, begin_end, gateway)) cre_loop_stop(loop);
+    gateway->deadline = limit_ms;
+    if (cre_loop_post(loop, begin_stop, gateway)) cre_loop_stop(loop);
     pthread_join(gateway->thread, NULL);
     cre_gateway_destroy(gateway);
     cre_loop_destroy(loop);

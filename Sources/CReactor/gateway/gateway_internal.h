@@ -24,7 +24,7 @@ struct cre_gateway {
     cre_node *node;
     cre_cluster *cluster;
     cre_broker *broker;       /* the cluster's */
-    cre_cluster_stats *shown; /* in shared memory; only the gateway writes it */
+    cre_cluster_stats *stats; /* in shared memory; only the gateway writes it */
     uint64_t server, *ids;    /* the name of this server, and the last id of a message, in shared memory */
     uint32_t max_queue;
     cre__journal journals[CRE_BROKER_MAX_SHARDS];
@@ -35,8 +35,8 @@ struct cre_gateway {
     bool subscribes;             /* their topics are known: subscriptions go to the cluster */
     bool resumes;                /* no cluster: a predecessor has reported the members; until `subscribes` */
     bool incomplete;             /* there was no memory for a topic: the owners are asked again */
-    cre_timer *waiting;          /* for the reports of owners that do not answer */
-    cre_timer *showing;          /* of the numbers of this server */
+    cre_timer *report_timer;     /* for the first reports of owners that do not answer */
+    cre_timer *node_timer;       /* for the connections of this server; see nodes.c */
     char name[256];              /* of this server */
     cre_timer *ticks;            /* NULL: no topic is expected */
     bool expects;                /* some topics still are, after a tick */
@@ -46,8 +46,8 @@ struct cre_gateway {
     uint32_t waiting_count;
     uint8_t *scratch; /* an envelope with its message */
     size_t scratch_size;
-    pthread_t thread; /* of cre_gateway_start */
-    uint64_t ends;    /* when it stops at the latest */
+    pthread_t thread;  /* of cre_gateway_start */
+    uint64_t deadline; /* when it stops at the latest */
 };
 
 /* Counters have one writer. */
@@ -55,13 +55,19 @@ static inline void cre__gateway_count(uint64_t *counter, uint64_t by) {
     __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
 }
 
-/* Publishes a number of now. */
-static inline void cre__gateway_show(uint64_t *shown, uint64_t number) {
-    __atomic_store_n(shown, number, __ATOMIC_RELAXED);
+/* Publishes a number that may fall, too. */
+static inline void cre__gateway_publish_stat(uint64_t *stat, uint64_t number) {
+    __atomic_store_n(stat, number, __ATOMIC_RELAXED);
 }
 
-static inline void cre__gateway_show_questions(cre_gateway *gateway) {
-    cre__gateway_show(&gateway->shown->questions_open, gateway->recovery_count + gateway->waiting_count);
+static inline void cre__gateway_publish_question_count(cre_gateway *gateway) {
+    cre__gateway_publish_stat(&gateway->stats->questions_open,
+                              gateway->recovery_count + gateway->waiting_count);
+}
+
+/* A position of the broker as the processes of the server get it. */
+static inline cre_topic_position cre__gateway_position(cre_broker_position position) {
+    return (cre_topic_position){ position.epoch, position.offset };
 }
 
 /* ---- topics.c ---- */
@@ -72,8 +78,8 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
 /* Delivers messages of the topic to all owners for some time: one of them is about to report it. Returns
  * whether the topic is subscribed. */
 bool cre__gateway_expect(cre_gateway *gateway, cre_slice name);
-/* Asks all owners for their topics. At the start the cluster waits for those that run. */
-int cre__gateway_ask(cre_gateway *gateway, bool at_start);
+/* Asks all owners for reports. At the start the cluster waits for those of owners that run. */
+int cre__gateway_request_reports(cre_gateway *gateway, bool at_start);
 /* How messages of a topic are kept, by its rule. */
 cre_broker_history cre__gateway_history(const cre_gateway *gateway, cre_slice topic);
 /* Callbacks of the broker. */
@@ -83,7 +89,8 @@ void cre__gateway_lost(void *gateway, cre_slice topic, cre_broker_position posit
 
 /* ---- questions.c ---- */
 
-int cre__gateway_asked(cre_gateway *gateway, uint32_t from, const cre_record *record, const uint8_t *payload);
+int cre__gateway_question(cre_gateway *gateway, uint32_t from, const cre_record *record,
+                          const uint8_t *payload);
 /* Sends a part of an answer, the last one with `final`, behind the cre_answer with `result`; at most
  * CRE__MOST_ANSWER_PARTS slices. Returns 0 or an error of cre_node_send: then nothing more should be sent,
  * and the process that has asked stops waiting at its timeout. */
@@ -136,8 +143,9 @@ void cre__gateway_value(void *gateway, uint64_t tag, int result, cre_slice value
 
 /* ---- nodes.c ---- */
 
-/* Shows this server to the others, from now on. Returns 0 or an error of cre_timer_start. */
-int cre__gateway_show_node(cre_gateway *gateway);
+/* Publishes this server and its connections to the others, from now on. Returns 0 or an error of
+ * cre_timer_start. */
+int cre__gateway_publish_node(cre_gateway *gateway);
 /* Whether the members of a topic are servers. */
 bool cre__gateway_is_nodes(cre_slice topic);
 

@@ -45,16 +45,16 @@ bool cre__journal_read(const cre__journal *journal, uint64_t position, cre__jour
 }
 
 /* For a successor. */
-static void show(const cre__journal *journal) {
-    atomic_store_explicit(&journal->shown->end, journal->end, memory_order_release);
-    atomic_store_explicit(&journal->shown->first, journal->first, memory_order_release);
+static void publish_bounds(const cre__journal *journal) {
+    atomic_store_explicit(&journal->bounds->end, journal->end, memory_order_release);
+    atomic_store_explicit(&journal->bounds->first, journal->first, memory_order_release);
 }
 
 void cre__journal_open(cre__journal *journal, void *memory, uint64_t size) {
-    *journal = (cre__journal){ .shown = memory, .data = (uint8_t *)memory + PAGE, .capacity = size - PAGE };
+    *journal = (cre__journal){ .bounds = memory, .data = (uint8_t *)memory + PAGE, .capacity = size - PAGE };
     journal->touched = journal->capacity;
-    journal->first = atomic_load(&journal->shown->first);
-    journal->end = atomic_load(&journal->shown->end);
+    journal->first = atomic_load(&journal->bounds->first);
+    journal->end = atomic_load(&journal->bounds->end);
     if (journal->first % UNIT || journal->end % UNIT || journal->end > MOST_POSITION ||
         journal->end - journal->first > journal->capacity)
         journal->first = journal->end = 0;
@@ -63,7 +63,7 @@ void cre__journal_open(cre__journal *journal, void *memory, uint64_t size) {
         length = read_entry(journal, at, &entry);
         if (!length) journal->end = at;
     }
-    show(journal);
+    publish_bounds(journal);
 }
 
 /* Fills the rest of the data, so that the next entry begins at its beginning. */
@@ -76,7 +76,7 @@ static void skip_rest(cre__journal *journal, uint64_t rest) {
     journal->end += rest;
     if (!empty) return;
     journal->first = journal->end; /* there is all of it, not only the room before the rest */
-    show(journal);
+    publish_bounds(journal);
 }
 
 uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *entry, cre_slice topic,
@@ -104,7 +104,7 @@ uint64_t cre__journal_append(cre__journal *journal, const cre__journal_entry *en
     if (message.length) memcpy(at + envelope.length, message.data, message.length);
     journal->touched += size;
     journal->end += size;
-    atomic_store_explicit(&journal->shown->end, journal->end, memory_order_release);
+    atomic_store_explicit(&journal->bounds->end, journal->end, memory_order_release);
     return position;
 }
 
@@ -143,6 +143,6 @@ void cre__journal_done(cre__journal *journal, uint64_t position) {
     if (position < journal->first) return; /* dropped with a corrupt entry: its room may be another one's */
     cre__journal_at(journal, position)->state = CRE__ENTRY_DONE;
     journal->first = skip_done(journal, journal->first);
-    atomic_store_explicit(&journal->shown->first, journal->first, memory_order_release);
+    atomic_store_explicit(&journal->bounds->first, journal->first, memory_order_release);
     if (journal->first == journal->end) give_back(journal);
 }

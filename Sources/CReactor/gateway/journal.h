@@ -27,15 +27,15 @@ typedef struct cre__journal_entry {
 enum { CRE__ENTRY_WAITING = 1, CRE__ENTRY_DONE = 2 };
 
 /* The position of the first entry, and that behind the last one, for a successor. Positions grow. */
-typedef struct cre__journal_shown {
+typedef struct cre__journal_bounds {
     _Alignas(64) _Atomic uint64_t first, end;
-} cre__journal_shown;
+} cre__journal_bounds;
 
 typedef struct cre__journal {
-    cre__journal_shown *shown;
+    cre__journal_bounds *bounds;
     uint8_t *data;
     uint64_t capacity;   /* a multiple of 4096 */
-    uint64_t first, end; /* what is shown, which other processes may overwrite */
+    uint64_t first, end; /* as in *bounds, which other processes may overwrite */
     uint64_t touched;    /* bytes that were written since the pages were given back */
 } cre__journal;
 
@@ -61,8 +61,8 @@ bool cre__journal_read(const cre__journal *journal, uint64_t position, cre__jour
 /* Moves *position, at first UINT64_MAX, to the next entry that is not done. False: there is none. */
 bool cre__journal_next(const cre__journal *journal, uint64_t *position);
 
-/* The cluster has accepted the message, or never will. Nothing is written for an entry that was dropped, since
- * a process has overwritten one before it. */
+/* The cluster has accepted the message, or never will. Nothing is written for an entry that was dropped,
+ * since a process has overwritten one before it. */
 void cre__journal_done(cre__journal *journal, uint64_t position);
 
 #endif

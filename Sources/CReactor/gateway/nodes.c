@@ -5,7 +5,7 @@
 
 #include "gateway/gateway_internal.h"
 
-enum { SHOW_MS = 2000 };
+enum { PUBLISH_MS = 2000 };
 
 static cre_slice topic_of_nodes(void) {
     return (cre_slice){ (const uint8_t *)CRE_TOPIC_NODES, sizeof CRE_TOPIC_NODES - 1 };
@@ -16,7 +16,7 @@ bool cre__gateway_is_nodes(cre_slice topic) {
     return topic.length == nodes.length && memcmp(topic.data, nodes.data, nodes.length) == 0;
 }
 
-static void show(void *context, cre_timer *timer) {
+static void publish(void *context, cre_timer *timer) {
     cre_gateway *gateway = context;
     char id[32], info[32 + sizeof gateway->name];
     const uint32_t connections = cre_table_count(cre_bus_table(gateway->config.bus));
@@ -30,7 +30,7 @@ static void show(void *context, cre_timer *timer) {
     }
 }
 
-int cre__gateway_show_node(cre_gateway *gateway) {
-    show(gateway, NULL);
-    return cre_timer_start(gateway->loop, SHOW_MS, SHOW_MS, show, gateway, &gateway->showing);
+int cre__gateway_publish_node(cre_gateway *gateway) {
+    publish(gateway, NULL);
+    return cre_timer_start(gateway->loop, PUBLISH_MS, PUBLISH_MS, publish, gateway, &gateway->node_timer);
 }

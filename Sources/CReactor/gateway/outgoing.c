@@ -17,7 +17,7 @@ uint64_t cre_gateway_journal_bytes(uint32_t shards, uint32_t max_queue) {
 }
 
 /* Messages on their way to the gateway must still find room, so it reports a queue as full at its half. */
-static void show_queue(cre_gateway *gateway, uint32_t shard) {
+static void publish_queue_length(cre_gateway *gateway, uint32_t shard) {
     _Atomic uint64_t *full = &gateway->config.bus->control->full_shards;
     const uint64_t bit = 1ull << shard, before = atomic_load_explicit(full, memory_order_relaxed);
     const size_t queued = cre_broker_queued(gateway->broker, shard);
@@ -28,7 +28,7 @@ static void show_queue(cre_gateway *gateway, uint32_t shard) {
     size_t all = 0;
     for (uint32_t i = 0; i < gateway->config.place->shards; i++)
         all += cre_broker_queued(gateway->broker, i);
-    __atomic_store_n(&gateway->shown->queued, all, __ATOMIC_RELAXED);
+    cre__gateway_publish_stat(&gateway->stats->queued, all);
 }
 
 /* Hands an entry to the broker, which copies it. */
@@ -43,7 +43,7 @@ static void publish_entry(cre_gateway *gateway, uint32_t shard, uint64_t positio
         if (!cre_broker_publish_again(gateway->broker, topic, message, entry.history, entry.id, tag)) return;
     }
     cre__journal_done(journal, position);
-    cre__gateway_count(&gateway->shown->dropped, 1);
+    cre__gateway_count(&gateway->stats->dropped, 1);
 }
 
 /* The predecessor may have been killed between writing an entry and taking its record, which is still there
@@ -72,7 +72,7 @@ void cre__gateway_open_journals(cre_gateway *gateway) {
             else
                 cre__journal_done(journal, at);
         }
-        show_queue(gateway, shard);
+        publish_queue_length(gateway, shard);
     }
 }
 
@@ -87,7 +87,7 @@ static void publish_kept(cre_gateway *gateway, uint32_t from, cre_slice topic, c
     };
     const uint64_t at = cre__journal_append(&gateway->journals[shard], &entry, topic, envelope, message);
     if (at == UINT64_MAX)
-        cre__gateway_count(&gateway->shown->dropped, 1);
+        cre__gateway_count(&gateway->stats->dropped, 1);
     else
         publish_entry(gateway, shard, at);
 }
@@ -108,7 +108,7 @@ static void publish_live(cre_gateway *gateway, cre_slice topic, cre_slice envelo
         const cre_slice whole = { gateway->scratch, envelope.length + message.length };
         result = cre_broker_publish(gateway->broker, topic, whole, (cre_broker_history){ 0 }, NO_ENTRY);
     }
-    if (result) cre__gateway_count(&gateway->shown->dropped, 1);
+    if (result) cre__gateway_count(&gateway->stats->dropped, 1);
     if (gateway->scratch_size <= KEPT_SCRATCH) return;
     cre__free(gateway->scratch);
     gateway->scratch = NULL;
@@ -139,16 +139,16 @@ int cre__gateway_publish(cre_gateway *gateway, uint32_t from, const cre_record *
     } else {
         publish_live(gateway, topic, front, message);
     }
-    show_queue(gateway, cre_broker_shard(gateway->broker, topic));
+    publish_queue_length(gateway, cre_broker_shard(gateway->broker, topic));
     return CRE_NODE_TAKE;
 }
 
 void cre__gateway_published(void *context, uint64_t tag, int result, cre_broker_position position) {
     cre_gateway *gateway = context;
     (void)position;
-    cre__gateway_count(result ? &gateway->shown->dropped : &gateway->shown->published, 1);
+    cre__gateway_count(result ? &gateway->stats->dropped : &gateway->stats->published, 1);
     const uint32_t shard = (uint32_t)tag & (CRE_BROKER_MAX_SHARDS - 1);
     if (tag != NO_ENTRY) cre__journal_done(&gateway->journals[shard], tag >> SHARD_BITS);
     for (uint32_t i = 0; i < gateway->config.place->shards; i++)
-        if (tag == NO_ENTRY || i == shard) show_queue(gateway, i);
+        if (tag == NO_ENTRY || i == shard) publish_queue_length(gateway, i);
 }

@@ -26,8 +26,8 @@ static cre_slice put_key(member_key *key, const cre__membership *member) {
     return (cre_slice){ key->bytes, key->length };
 }
 
-static void show_members(cre_gateway *gateway) {
-    cre__gateway_show(&gateway->shown->members, gateway->members.count);
+static void publish_member_count(cre_gateway *gateway) {
+    cre__gateway_publish_stat(&gateway->stats->members, gateway->members.count);
 }
 
 static void release(void *context, cre__want *want) {
@@ -38,7 +38,7 @@ static void release(void *context, cre__want *want) {
     cre_broker_leave(gateway->broker, (cre_slice){ key.data + 1, topic },
                      (cre_slice){ key.data + 1 + topic, key.length - 1 - topic });
     cre__wants_remove(&gateway->members, want);
-    show_members(gateway);
+    publish_member_count(gateway);
 }
 
 static void join(cre_gateway *gateway, uint32_t owner, const cre__membership *member) {
@@ -49,11 +49,11 @@ static void join(cre_gateway *gateway, uint32_t owner, const cre__membership *me
         return;
     }
     cre__want_by(&gateway->members, want, owner, true);
-    show_members(gateway);
+    publish_member_count(gateway);
     const int result = cre_broker_join(gateway->broker, member->topic, member->id, member->info);
     if (!result) return;
     if (result == CRE_ENOMEM) gateway->incomplete = true;
-    if (result == CRE_ELIMIT) cre__gateway_count(&gateway->shown->dropped, 1);
+    if (result == CRE_ELIMIT) cre__gateway_count(&gateway->stats->dropped, 1);
     cre__want_by(&gateway->members, want, owner, false);
     release(gateway, want);
 }
@@ -99,7 +99,7 @@ void cre__gateway_member_changed(void *context, cre_slice topic, const cre_broke
     const uint32_t worker = config->first_worker + (uint32_t)(cre__shard_hash(topic) % config->worker_count);
     const cre__membership change = { topic, member->id, member->info };
     if (cre__membership_send(gateway->node, worker, &change, joined))
-        cre__gateway_count(&gateway->shown->skipped, 1);
+        cre__gateway_count(&gateway->stats->skipped, 1);
 }
 
 /* ---- questions ---- */

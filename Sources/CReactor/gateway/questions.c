@@ -21,17 +21,17 @@ int cre__gateway_answer(cre_gateway *gateway, cre__asker to, int result, bool fi
     const cre_record record = { .kind = CRE_MESSAGE_ANSWER,
                                 .flags = final ? CRE_RECORD_FINAL : 0,
                                 .session = to.number };
-    if (final && result) cre__gateway_count(&gateway->shown->questions_failed, 1);
+    if (final && result) cre__gateway_count(&gateway->stats->questions_failed, 1);
     cre_slice all[1 + CRE__MOST_ANSWER_PARTS] = { { (const uint8_t *)&head, sizeof head } };
     if (count) memcpy(all + 1, parts, (size_t)count * sizeof *parts);
     return cre_node_send(gateway->node, to.node, &record, all, 1 + count);
 }
 
-int cre__gateway_asked(cre_gateway *gateway, uint32_t from, const cre_record *record,
-                       const uint8_t *payload) {
+int cre__gateway_question(cre_gateway *gateway, uint32_t from, const cre_record *record,
+                          const uint8_t *payload) {
     const cre__asker asker = { from, record->session };
     if (record->opcode >= sizeof kinds / sizeof *kinds || !kinds[record->opcode]) return CRE_EINVALID;
-    cre__gateway_count(&gateway->shown->questions, 1);
+    cre__gateway_count(&gateway->stats->questions, 1);
     const int result = kinds[record->opcode](gateway, asker, (cre_slice){ payload, record->length });
     if (result == CRE_EINVALID) return result;
     if (result && cre__gateway_answer(gateway, asker, result, true, NULL, 0)) {

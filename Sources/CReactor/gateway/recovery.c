@@ -49,7 +49,7 @@ static void end(cre_gateway *gateway, cre__recovering *recovering) {
     *recovering->link = recovering->next;
     if (recovering->next) recovering->next->link = recovering->link;
     gateway->recovery_count--;
-    cre__gateway_show_questions(gateway);
+    cre__gateway_publish_question_count(gateway);
     drop_messages(recovering);
     cre__free(recovering);
 }
@@ -87,7 +87,7 @@ static int begin(cre_gateway *gateway, cre__asker asker, cre_slice topic, const 
     if (recovering->next) recovering->next->link = &recovering->next;
     gateway->recoveries = recovering;
     gateway->recovery_count++;
-    cre__gateway_show_questions(gateway);
+    cre__gateway_publish_question_count(gateway);
     const int result = ask(gateway, recovering);
     if (result) end(gateway, recovering);
     return result;
@@ -133,15 +133,16 @@ void cre__gateway_missed(void *context, uint64_t tag, cre_slice payload, cre_bro
     cre__recovering *recovering = (cre__recovering *)(uintptr_t)tag;
     cre__envelope envelope;
     if (!cre__envelope_read(payload, &envelope)) {
-        cre__gateway_count(&gateway->shown->invalid, 1);
+        cre__gateway_count(&gateway->stats->invalid, 1);
         return;
     }
     /* A connection that returns to a topic does not get what it has published for others. */
     if (envelope.server == gateway->server && envelope.session == recovering->session) return;
     uint8_t front[CRE__MAX_CLIENT_ENVELOPE];
-    const cre_topic_position shown = { position.epoch, position.offset };
     const size_t front_length =
-        recovering->rule->enveloped ? cre__client_envelope_put(front, topic_of(recovering), shown) : 0;
+        recovering->rule->enveloped
+            ? cre__client_envelope_put(front, topic_of(recovering), cre__gateway_position(position))
+            : 0;
     const cre_missed_message head = { .length = (uint32_t)(front_length + envelope.message.length),
                                       .opcode = envelope.opcode };
     if (recovering->failed || !make_room(recovering, sizeof head + head.length)) {
@@ -198,8 +199,8 @@ static int subscribe(cre_gateway *gateway, cre__recovering *recovering, int resu
 void cre__gateway_recovered(void *context, uint64_t tag, int result, cre_broker_position position) {
     cre_gateway *gateway = context;
     cre__recovering *recovering = (cre__recovering *)(uintptr_t)tag;
-    const cre_topic_position shown = { position.epoch, position.offset };
-    const cre_slice part = { (const uint8_t *)&shown, sizeof shown };
+    const cre_topic_position reached = cre__gateway_position(position);
+    const cre_slice part = { (const uint8_t *)&reached, sizeof reached };
     const bool is_position = !recovering->session;
     if (!is_position) result = subscribe(gateway, recovering, result, position);
     if (result == CRE_ESTATE || (is_position && result && recovering->attempts < MOST_ATTEMPTS)) {

@@ -15,17 +15,13 @@ enum {
     BITS = 64
 };
 
-static cre_topic_position shown_position(cre_broker_position position) {
-    return (cre_topic_position){ position.epoch, position.offset };
-}
-
 /* ---- to the owners ---- */
 
 static void send_to(cre_gateway *gateway, uint32_t owner, const cre_record *record, const cre_slice *parts,
                     int count) {
     const int result =
         cre_node_send(gateway->node, gateway->config.first_owner + owner, record, parts, count);
-    if (record->opcode) cre__gateway_count(result ? &gateway->shown->skipped : &gateway->shown->delivered, 1);
+    if (record->opcode) cre__gateway_count(result ? &gateway->stats->skipped : &gateway->stats->delivered, 1);
 }
 
 /* Sends a message, or with opcode 0 only the position, to the owners that want the topic; NULL: to all
@@ -34,7 +30,7 @@ static void deliver(cre_gateway *gateway, const cre__want *want, cre_broker_posi
                     const cre__envelope *envelope, bool is_own) {
     const cre_slice name = want ? cre__want_name(&gateway->wants, want)
                                 : (cre_slice){ (const uint8_t *)CRE_TOPIC_ALL, sizeof CRE_TOPIC_ALL - 1 };
-    const cre_delivery delivery = { .position = shown_position(position),
+    const cre_delivery delivery = { .position = cre__gateway_position(position),
                                     .topic_length = (uint16_t)name.length };
     const cre_record record = { .kind = CRE_MESSAGE_DELIVER,
                                 .opcode = envelope->opcode,
@@ -57,9 +53,9 @@ void cre__gateway_message(void *context, cre_slice topic, cre_slice payload, cre
     if (!want && !to_all) return;
     if (want && position.epoch) want->position = position;
     cre__envelope envelope;
-    cre__gateway_count(&gateway->shown->received, 1);
+    cre__gateway_count(&gateway->stats->received, 1);
     if (!cre__envelope_read(payload, &envelope) || (to_all && envelope.opcode == CRE_WS_CLOSE)) {
-        cre__gateway_count(&gateway->shown->invalid, 1);
+        cre__gateway_count(&gateway->stats->invalid, 1);
         return;
     }
     const bool is_own = envelope.server == gateway->server;
@@ -77,7 +73,7 @@ void cre__gateway_subscribed(void *context, cre_slice topic, cre_broker_position
 
 void cre__gateway_lost(void *context, cre_slice topic, cre_broker_position position) {
     cre_gateway *gateway = context;
-    cre__gateway_count(&gateway->shown->lost, 1);
+    cre__gateway_count(&gateway->stats->lost, 1);
     cre__gateway_subscribed(gateway, topic, position);
     if (gateway->config.lost)
         gateway->config.lost(gateway->config.context, (const char *)topic.data, topic.length);
@@ -85,8 +81,8 @@ void cre__gateway_lost(void *context, cre_slice topic, cre_broker_position posit
 
 /* ---- what they want ---- */
 
-static void show_topics(cre_gateway *gateway) {
-    __atomic_store_n(&gateway->shown->topics, gateway->wants.count, __ATOMIC_RELAXED);
+static void publish_topic_count(cre_gateway *gateway) {
+    cre__gateway_publish_stat(&gateway->stats->topics, gateway->wants.count);
 }
 
 cre_broker_history cre__gateway_history(const cre_gateway *gateway, cre_slice topic) {
@@ -115,10 +111,10 @@ static void release(void *context, cre__want *want) {
     if (cre__want_is_wanted(&gateway->wants, want)) return;
     if (want->subscribed) cre_broker_unsubscribe(gateway->broker, cre__want_name(&gateway->wants, want));
     cre__wants_remove(&gateway->wants, want);
-    show_topics(gateway);
+    publish_topic_count(gateway);
 }
 
-static void expect_less(void *context, cre__want *want) {
+static void count_down(void *context, cre__want *want) {
     cre_gateway *gateway = context;
     if (!want->expected) return;
     if (--want->expected) gateway->expects = true;
@@ -128,7 +124,7 @@ static void expect_less(void *context, cre__want *want) {
 static void tick(void *context, cre_timer *timer) {
     cre_gateway *gateway = context;
     gateway->expects = false;
-    cre__wants_each(&gateway->wants, expect_less, gateway);
+    cre__wants_each(&gateway->wants, count_down, gateway);
     if (gateway->expects) return;
     cre_timer_stop(timer);
     gateway->ticks = NULL;
@@ -147,7 +143,7 @@ static void add(cre_gateway *gateway, uint32_t owner, cre_slice name, cre_topic_
     cre__want_by(&gateway->wants, want, owner, true);
     if (!want->subscribed && is_lower(position, want->position))
         want->position = (cre_broker_position){ position.epoch, position.offset };
-    show_topics(gateway);
+    publish_topic_count(gateway);
     if (!want->subscribed)
         subscribe(gateway, want);
     else if (want->position.epoch && !position.epoch)
@@ -162,7 +158,7 @@ bool cre__gateway_expect(cre_gateway *gateway, cre_slice name) {
     if (!want) return false;
     /* Without a timer it would be expected for ever. */
     if (gateway->ticks) want->expected = EXPECTED_TICKS;
-    show_topics(gateway);
+    publish_topic_count(gateway);
     subscribe(gateway, want);
     const bool subscribed = gateway->ticks && want->subscribed;
     release(gateway, want);
@@ -171,10 +167,10 @@ bool cre__gateway_expect(cre_gateway *gateway, cre_slice name) {
 
 /* ---- the start ---- */
 
-static void begin(cre_gateway *gateway) {
+static void start_subscribing(cre_gateway *gateway) {
     if (gateway->subscribes) return;
-    cre_timer_stop(gateway->waiting);
-    gateway->waiting = NULL;
+    cre_timer_stop(gateway->report_timer);
+    gateway->report_timer = NULL;
     gateway->subscribes = true;
     gateway->resumes = false;
     cre__wants_each(&gateway->wants, subscribe, gateway);
@@ -186,16 +182,16 @@ static void begin(cre_gateway *gateway) {
 
 static void stop_waiting(void *context, cre_timer *timer) {
     (void)timer;
-    begin(context);
+    start_subscribing(context);
 }
 
-static void begin_if_all_arrived(cre_gateway *gateway) {
+static void start_if_all_reported(cre_gateway *gateway) {
     for (uint32_t i = 0; i < gateway->wants.words; i++)
         if (gateway->awaited[i]) return;
-    begin(gateway);
+    start_subscribing(gateway);
 }
 
-int cre__gateway_ask(cre_gateway *gateway, bool at_start) {
+int cre__gateway_request_reports(cre_gateway *gateway, bool at_start) {
     const cre_gateway_config *config = &gateway->config;
     const cre_record question = { .kind = CRE_MESSAGE_INTERESTS };
     gateway->incomplete = false;
@@ -206,9 +202,9 @@ int cre__gateway_ask(cre_gateway *gateway, bool at_start) {
             gateway->awaited[owner / BITS] |= 1ull << owner % BITS;
     }
     if (!at_start) return 0;
-    begin_if_all_arrived(gateway);
+    start_if_all_reported(gateway);
     if (gateway->subscribes) return 0;
-    return cre_timer_start(gateway->loop, REPORT_MS, 0, stop_waiting, gateway, &gateway->waiting);
+    return cre_timer_start(gateway->loop, REPORT_MS, 0, stop_waiting, gateway, &gateway->report_timer);
 }
 
 /* ---- records ---- */
@@ -241,7 +237,7 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
         cre__wants_end_report(&gateway->wants, owner, release, gateway);
         cre__gateway_end_members(gateway, owner);
         gateway->awaited[owner / BITS] &= ~(1ull << owner % BITS);
-        begin_if_all_arrived(gateway);
+        start_if_all_reported(gateway);
         return 0;
     case CRE_INTEREST_REMOVE:
         want = cre__wants_find(&gateway->wants, name);

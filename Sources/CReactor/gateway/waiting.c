@@ -19,7 +19,7 @@ int cre__gateway_wait(cre_gateway *gateway, cre__asker asker, cre__waiting **out
     if (waiting->next) waiting->next->link = &waiting->next;
     gateway->questions = waiting;
     gateway->waiting_count++;
-    cre__gateway_show_questions(gateway);
+    cre__gateway_publish_question_count(gateway);
     *out = waiting;
     return 0;
 }
@@ -29,7 +29,7 @@ cre__asker cre__gateway_waited(cre_gateway *gateway, cre__waiting *waiting) {
     *waiting->link = waiting->next;
     if (waiting->next) waiting->next->link = waiting->link;
     gateway->waiting_count--;
-    cre__gateway_show_questions(gateway);
+    cre__gateway_publish_question_count(gateway);
     cre__free(waiting);
     return asker;
 }

@@ -105,13 +105,13 @@ typedef struct report {
     void *context;
 } report;
 
-static void doubt(void *context, cre__want *want) {
+static void mark_unconfirmed(void *context, cre__want *want) {
     const report *begun = context;
     const uint32_t word = begun->process / BITS;
     cre__want_unconfirmed(begun->wants, want)[word] |= want->bits[word] & 1ull << begun->process % BITS;
 }
 
-static void drop_doubtful(void *context, cre__want *want) {
+static void drop_unconfirmed(void *context, cre__want *want) {
     const report *ended = context;
     const uint64_t *unconfirmed = cre__want_unconfirmed(ended->wants, want);
     if (!(unconfirmed[ended->process / BITS] >> ended->process % BITS & 1)) return;
@@ -120,12 +120,12 @@ static void drop_doubtful(void *context, cre__want *want) {
 }
 
 void cre__wants_begin_report(cre__wants *wants, uint32_t process) {
-    cre__wants_each(wants, doubt, &(report){ .wants = wants, .process = process });
+    cre__wants_each(wants, mark_unconfirmed, &(report){ .wants = wants, .process = process });
 }
 
 void cre__wants_end_report(cre__wants *wants, uint32_t process,
                            void (*release)(void *context, cre__want *want), void *context) {
-    cre__wants_each(wants, drop_doubtful, &(report){ wants, process, release, context });
+    cre__wants_each(wants, drop_unconfirmed, &(report){ wants, process, release, context });
 }
 
 bool cre__want_is_wanted(const cre__wants *wants, const cre__want *want) {

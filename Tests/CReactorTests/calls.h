@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -30,7 +31,7 @@
     XX(write) XX(open) XX(fstat) XX(socket) XX(bind) XX(listen) XX(setsockopt) XX(getsockname) \
     XX(getpeername) XX(fchmod) XX(shutdown) XX(eventfd) XX(memfd_create) XX(ftruncate)         \
     XX(mmap) XX(getrandom) XX(pthread_create) XX(connect) XX(uv_loop_init) XX(uv_async_init)    \
-    XX(uv_poll_init) XX(uv_getaddrinfo) XX(openat) XX(cre__openat2)
+    XX(uv_getaddrinfo) XX(openat) XX(cre__openat2) XX(epoll_create1) XX(epoll_ctl)
 /* clang-format on */
 
 typedef enum call {
@@ -127,6 +128,7 @@ CALL_PLAIN(getsockname, (int at, struct sockaddr *name, socklen_t *size), (at, n
 CALL_PLAIN(getpeername, (int at, struct sockaddr *name, socklen_t *size), (at, name, size))
 CALL_PLAIN(fchmod, (int at, mode_t mode), (at, mode))
 CALL_PLAIN(shutdown, (int at, int how), (at, how))
+CALL_PLAIN(epoll_create1, (int flags), (flags))
 CALL_PLAIN(eventfd, (unsigned value, int flags), (value, flags))
 CALL_PLAIN(memfd_create, (const char *name, unsigned flags), (name, flags))
 CALL_PLAIN(cre__openat2, (int at, const char *path, uint64_t flags, uint64_t resolve),
@@ -134,7 +136,6 @@ CALL_PLAIN(cre__openat2, (int at, const char *path, uint64_t flags, uint64_t res
 CALL_PLAIN(ftruncate, (int at, off_t length), (at, length))
 CALL_UV(uv_loop_init, (uv_loop_t * loop), (loop))
 CALL_UV(uv_async_init, (uv_loop_t * loop, uv_async_t *handle, uv_async_cb called), (loop, handle, called))
-CALL_UV(uv_poll_init, (uv_loop_t * loop, uv_poll_t *handle, int at), (loop, handle, at))
 
 CALL_UV(uv_getaddrinfo,
         (uv_loop_t * loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb found, const char *host,
@@ -196,13 +197,29 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *with, void *(
     return error > 0 ? error : __real_pthread_create(thread, with, run, context);
 }
 
-int __real_uv_run(uv_loop_t *loop, uv_run_mode mode);
-int __wrap_uv_run(uv_loop_t *loop, uv_run_mode mode);
-int __wrap_uv_run(uv_loop_t *loop, uv_run_mode mode) {
+/* Only the first one for a descriptor needs memory. */
+int __real_epoll_ctl(int at, int operation, int of, struct epoll_event *event);
+int __wrap_epoll_ctl(int at, int operation, int of, struct epoll_event *event);
+int __wrap_epoll_ctl(int at, int operation, int of, struct epoll_event *event) {
+    if (operation == EPOLL_CTL_ADD && call_fails(CALL_epoll_ctl, &calls_no_length)) return -1;
+    return __real_epoll_ctl(at, operation, of, event);
+}
+
+int __real_cre_loop_run(cre_loop *loop);
+int __wrap_cre_loop_run(cre_loop *loop);
+int __wrap_cre_loop_run(cre_loop *loop) {
     calls_enter();
-    int result = __real_uv_run(loop, mode);
+    int result = __real_cre_loop_run(loop);
     calls_leave();
     return result;
+}
+
+void __real_cre__loop_turn(cre_loop *loop, bool wait);
+void __wrap_cre__loop_turn(cre_loop *loop, bool wait);
+void __wrap_cre__loop_turn(cre_loop *loop, bool wait) {
+    calls_enter();
+    __real_cre__loop_turn(loop, wait);
+    calls_leave();
 }
 
 #endif

@@ -99,10 +99,6 @@ static inline void on_free(cre__transport *transport) {
     peer_of(transport)->freed = true;
 }
 
-static inline void on_released(uv_handle_t *handle) {
-    cre__transport_released(handle->data, on_free);
-}
-
 static const cre__transport_events peer_events = {
     .ready = on_ready,
     .may_read = may_read,
@@ -115,7 +111,6 @@ static const cre__transport_events peer_events = {
     .due = on_due,
     .turn = on_turn,
     .free = on_free,
-    .released = on_released,
 };
 
 static inline bool flush_peers(cre__hook *hook) {

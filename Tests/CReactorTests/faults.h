@@ -54,7 +54,7 @@ static const fault stream_faults[] = {
     { CALL_shutdown, ENOTCONN },
     { CALL_setsockopt, EINVAL },
     { CALL_getpeername, ENOTCONN },
-    { CALL_uv_poll_init, ENOMEM },
+    { CALL_epoll_ctl, ENOMEM },
     { CALLS, 0 },
 };
 
@@ -83,8 +83,8 @@ static const fault publish_faults[] = {
 
 /* And to a link. */
 static const fault link_faults[] = {
-    { MEMORY, ENOMEM },   { CALL_recv, CALL_SHORT }, { CALL_send, CALL_SHORT },     { CALL_read, EAGAIN },
-    { CALL_read, EINTR }, { CALL_write, EINTR },     { CALL_uv_poll_init, ENOMEM }, { CALLS, 0 },
+    { MEMORY, ENOMEM },   { CALL_recv, CALL_SHORT }, { CALL_send, CALL_SHORT },  { CALL_read, EAGAIN },
+    { CALL_read, EINTR }, { CALL_write, EINTR },     { CALL_epoll_ctl, ENOMEM }, { CALLS, 0 },
 };
 
 static const fault start_faults[] = {
@@ -102,8 +102,9 @@ static const fault start_faults[] = {
     { CALL_getrandom, EPERM },
     { CALL_pthread_create, EAGAIN },
     { CALL_uv_loop_init, EMFILE },
+    { CALL_epoll_create1, EMFILE },
     { CALL_uv_async_init, EMFILE },
-    { CALL_uv_poll_init, ENOMEM },
+    { CALL_epoll_ctl, ENOMEM },
     { CALLS, 0 },
 };
 

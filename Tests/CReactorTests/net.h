@@ -119,15 +119,14 @@ static inline void net_stop(net_server *net) {
 }
 
 static inline void net_turn(net_server *net) {
-    if (net) uv_run(cre__loop_uv(net->loop), UV_RUN_NOWAIT);
+    if (net) cre__loop_turn(net->loop, false);
 }
 
 /* Lets the kernel and other threads get on between two turns. */
 static inline void net_rest(net_server *net, int descriptor) {
-    net_turn(net); /* libuv watches what the last turn accepted from this one on */
+    net_turn(net);
     struct pollfd polled[2] = { { .fd = descriptor, .events = POLLIN },
-                                { .fd = net ? uv_backend_fd(cre__loop_uv(net->loop)) : -1,
-                                  .events = POLLIN } };
+                                { .fd = net ? cre__loop_descriptor(net->loop) : -1, .events = POLLIN } };
     poll(polled, 2, 1);
 }
 

@@ -94,7 +94,7 @@ static cre_bus *make_bus(uint32_t arena_bytes) {
 }
 
 static void turn(side *it) {
-    uv_run(cre__loop_uv(it->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(it->loop, false);
 }
 
 static void turn_often(side *it) {

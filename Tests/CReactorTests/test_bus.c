@@ -79,7 +79,7 @@ static void close_end(side *end) {
 }
 
 static void turn(side *end) {
-    uv_run(cre__loop_uv(end->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(end->loop, false);
 }
 
 static int send_number(side *from, uint32_t to, uint64_t number, uint32_t length) {

@@ -1,7 +1,6 @@
 /* A node that is closed while records wait for room. */
 #include <creactor/creactor.h>
 #include <creactor/internal/internal.h>
-#include <uv.h>
 
 #include "link/bus_internal.h"
 #include "loop/loop_internal.h"
@@ -60,8 +59,8 @@ static int turns_until_closed(int most) {
     CHECK(cre_node_congested(sender.node, 1));
     int turns = 0;
     for (; turns < most && sender.rooms == 0; turns++) {
-        uv_run(cre__loop_uv(sender.loop), UV_RUN_NOWAIT);
-        uv_run(cre__loop_uv(receiver.loop), UV_RUN_NOWAIT);
+        cre__loop_turn(sender.loop, false);
+        cre__loop_turn(receiver.loop, false);
     }
     const int rooms = sender.rooms;
     close_side(&sender);

@@ -2,7 +2,6 @@
 #include <creactor/internal/internal.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "loop/loop_internal.h"
 #include "test.h"
@@ -93,7 +92,7 @@ static void give(setting *all, uint32_t kind, cre_session session, const char *t
 static void run(setting *all) {
     cre_node_flush(all->sender);
     for (int i = 0; i < 20; i++)
-        uv_run(cre__loop_uv(all->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(all->loop, false);
 }
 
 static uint64_t counted(setting *all, uint32_t kind) {

@@ -4,7 +4,6 @@
 #include <creactor/internal/worker.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <uv.h>
 
 #include "link/bus_internal.h"
 #include "loop/loop_internal.h"
@@ -99,8 +98,8 @@ static void give(setting *all, cre_event kind, cre_session session, const char *
 
 static void run(setting *all) {
     for (int i = 0; i < 10; i++) {
-        uv_run(cre__loop_uv(all->next_loop), UV_RUN_NOWAIT);
-        uv_run(cre__loop_uv(all->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(all->next_loop, false);
+        cre__loop_turn(all->loop, false);
     }
 }
 
@@ -121,7 +120,7 @@ static void live_and_die(setting *all, void (*work)(setting *all)) {
 
 static void serve_turns(setting *all) {
     for (int i = 0; i < 10; i++)
-        uv_run(cre__loop_uv(all->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(all->loop, false);
 }
 
 static void defer_all(setting *all) {

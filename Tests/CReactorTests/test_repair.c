@@ -102,7 +102,7 @@ static void close_receiver(receiver *it) {
 }
 
 static void turn(receiver *it) {
-    uv_run(cre__loop_uv(it->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(it->loop, false);
 }
 
 static void send_one(receiver *from, uint8_t opcode) {
@@ -169,7 +169,7 @@ TEST(a_wake_up_that_was_prevented_is_late) {
     atomic_store(&bus->nodes[1].sleeping, 0);
     send_one(&a, 1);
     while (atomic_load(&b.received) < 2)
-        uv_run(cre__loop_uv(a.loop), UV_RUN_ONCE);
+        cre__loop_turn(a.loop, true);
     cre_loop_stop(b.loop);
     pthread_join(thread, NULL);
     END_NODES();
@@ -207,11 +207,11 @@ TEST(a_violation_is_reported_until_the_process_is_replaced) {
     turn(&b);
     CHECK_EQ(b.violations, 1);
     while (b.violations < 2)
-        uv_run(cre__loop_uv(b.loop), UV_RUN_ONCE);
+        cre__loop_turn(b.loop, true);
     cre_bus_forget(bus, 0);
     for (uint32_t checks = b.repaired; b.repaired == checks;) {
         atomic_store(&bus->nodes[1].pid, 1); /* so that a check shows */
-        uv_run(cre__loop_uv(b.loop), UV_RUN_ONCE);
+        cre__loop_turn(b.loop, true);
     }
     CHECK_EQ(b.violations, 2);
     END_NODES();

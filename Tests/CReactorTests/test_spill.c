@@ -262,7 +262,7 @@ static int send_bytes(cre_node *node, uint64_t number, uint32_t length) {
 
 static void turn_until_settled(receiver *it) {
     for (int i = 0; i < 1000; i++)
-        uv_run(cre__loop_uv(it->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(it->loop, false);
 }
 
 /* The sender has accepted 40 records of 200 kB each when it is killed, and nobody has read any. */
@@ -319,7 +319,7 @@ TEST(no_accepted_record_is_lost_in_any_kill) {
         }
         const uint64_t target = first + (uint64_t)(round * 37 % 200);
         while (atomic_load(accepted) < target)
-            if (round % 3 == 0) uv_run(cre__loop_uv(it.loop), UV_RUN_NOWAIT);
+            if (round % 3 == 0) cre__loop_turn(it.loop, false);
         int status;
         kill(pid, SIGKILL);
         CHECK_EQ(waitpid(pid, &status, 0), pid);
@@ -355,7 +355,7 @@ TEST(a_receiver_that_is_replaced_continues_in_the_spill) {
         open_receiver(&it, bus);
         it.received = received;
         for (int i = 0; i < 2; i++)
-            uv_run(cre__loop_uv(it.loop), UV_RUN_NOWAIT);
+            cre__loop_turn(it.loop, false);
         close_receiver(&it);
     }
     CHECK_EQ(it.received, 500);

@@ -1,7 +1,6 @@
 /* Records that are taken while the one before is being handled. */
 #include <creactor/internal/worker.h>
 #include <string.h>
-#include <uv.h>
 
 #include "loop/loop_internal.h"
 #include "test.h"
@@ -81,7 +80,7 @@ static void give(setting *all, cre_event kind, cre_session session, const char *
 static void run(setting *all) {
     cre_node_flush(all->sender);
     for (int i = 0; i < 10; i++)
-        uv_run(cre__loop_uv(all->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(all->loop, false);
 }
 
 TEST(messages_of_one_session_in_one_event) {

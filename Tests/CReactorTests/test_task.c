@@ -93,7 +93,7 @@ static void end_process(process *it) {
     cre_bus_destroy(bus)
 
 static void turn(process *it) {
-    uv_run(cre__loop_uv(it->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(it->loop, false);
 }
 
 static void turn_all(process *all) {

@@ -66,7 +66,7 @@ static void close_process(process *it) {
 }
 
 static void turn(process *it) {
-    uv_run(cre__loop_uv(it->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(it->loop, false);
 }
 
 static void make_bus(void) {

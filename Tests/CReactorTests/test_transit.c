@@ -47,7 +47,7 @@ static void end_pair(side *a, side *b, cre_bus *bus) {
 }
 
 static void turn(side *it) {
-    uv_run(cre__loop_uv(it->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(it->loop, false);
 }
 
 static uint8_t bytes[MIB];

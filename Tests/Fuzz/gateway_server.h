@@ -11,7 +11,6 @@
 #include <creactor/internal/gateway.h>
 #include <creactor/websocket_frame.h>
 #include <sys/socket.h>
-#include <uv.h>
 
 #include "link/bus_internal.h"
 #include "loop/loop_internal.h"
@@ -314,7 +313,7 @@ static void connect_client(target *t) {
     cre_engine_adopt(cre_worker_engine(t->worker), pair[1], 0);
     REQUIRE(send(t->client, UPGRADE, sizeof UPGRADE - 1, 0) == sizeof UPGRADE - 1);
     for (int i = 0; i < 3; i++)
-        uv_run(cre__loop_uv(t->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(t->loop, false);
     read_client(t);
     const uint8_t *end = memmem(t->received, t->length, "\r\n\r\n", 4);
     REQUIRE(end && end + 4 == t->received + t->length);
@@ -327,7 +326,7 @@ static void connect_client(target *t) {
 /* ---- time ---- */
 
 static bool turn(target *t) {
-    uv_run(cre__loop_uv(t->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(t->loop, false);
     const bool got = read_client(t);
     if (got) read_frames(t);
     return got;

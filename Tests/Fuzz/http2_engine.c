@@ -27,7 +27,6 @@
 #include <creactor/http2.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "input.h"
 #include "loop/loop_internal.h"
@@ -185,7 +184,7 @@ static void command(target *t, input *in) {
 /* ---- clients ---- */
 
 static void turn(target *t) {
-    uv_run(cre__loop_uv(t->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(t->loop, false);
 }
 
 static void send_bytes(client *c, const void *bytes, size_t length) {

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "engine/command.h"
 #include "input.h"
@@ -99,7 +98,7 @@ static int on_event(void *context, cre_engine *engine, const cre_record *event, 
 }
 
 static void target_turn(target *t) {
-    uv_run(cre__loop_uv(t->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(t->loop, false);
 }
 
 /* Receives what the server sent, so that a blocked connection goes on. */

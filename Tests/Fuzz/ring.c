@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "link/node_internal.h"
 #include "link/ring.h"
@@ -127,7 +126,7 @@ static void set_position(side *s, uint8_t which, uint64_t value) {
 /* Reads until there is nothing or an error; each record takes room, so a ringful is the most. */
 static void read_all(side *s) {
     if (s->node) {
-        uv_run(cre__loop_uv(s->loop), UV_RUN_NOWAIT);
+        cre__loop_turn(s->loop, false);
         return;
     }
     cre_record record;
@@ -195,7 +194,7 @@ static void check_node(side *s) {
     uint32_t received = s->received;
     REQUIRE(cre_node_send(sender, 1, &(cre_record){ .kind = 1 }, NULL, 0) == 0);
     cre_node_close(sender);
-    uv_run(cre__loop_uv(s->loop), UV_RUN_NOWAIT);
+    cre__loop_turn(s->loop, false);
     REQUIRE(s->received == received + 1);
 }
 

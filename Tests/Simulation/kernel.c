@@ -1,5 +1,5 @@
-/* The kernel of the machine: one file of shared memory, eventfds, and sockets whose other ends are clients.
- */
+/* The kernel of the machine: one file of shared memory, eventfds, sockets whose other ends are clients, and
+ * epoll for both. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -18,13 +19,16 @@
 
 enum { FIRST = 1000, FILES = 512, MOST_MAPPED = 12 << 20, SPILLS = 64, SPILL_ROOM = 512 << 10 };
 
-typedef enum file_kind { FILE_FREE, FILE_MEMORY, FILE_EVENT, FILE_SOCKET } file_kind;
+typedef enum file_kind { FILE_FREE, FILE_MEMORY, FILE_EVENT, FILE_SOCKET, FILE_POLL, FILE_SIGNAL } file_kind;
 
 typedef struct file {
     file_kind kind;
-    process *owner; /* of a socket; NULL: the master */
-    uint64_t count; /* of an eventfd */
-    uv_poll_t *watcher;
+    process *owner;  /* NULL: the master */
+    uint64_t count;  /* of an eventfd */
+    thread *waiting; /* at a FILE_POLL; NULL: nobody */
+    /* Where it is watched: */
+    struct file *poll; /* NULL: nowhere */
+    struct epoll_event watched;
     process *watched_by;
     wire *wire;
 } file;
@@ -64,7 +68,7 @@ static int new_file(file_kind kind) {
 }
 
 static void wake_watcher(const file *it) {
-    if (it->watcher) machine_wake(machine_thread_of(it->watcher->loop));
+    if (it->poll) machine_wake(it->poll->waiting);
 }
 
 /* ---- queues and wires ---- */
@@ -169,8 +173,10 @@ void kernel_release(process *of) {
     for (int i = 0; i < kernel.most; i++) {
         file *it = &kernel.files[i];
         if (it->kind == FILE_FREE) continue;
-        if (it->watched_by == of) it->watcher = NULL;
-        if (it->kind == FILE_SOCKET && it->owner == of) close_socket(it);
+        if (it->watched_by == of) it->poll = NULL;
+        if (it->owner != of) continue;
+        if (it->kind == FILE_SOCKET) close_socket(it);
+        if (it->kind == FILE_POLL || it->kind == FILE_SIGNAL) it->kind = FILE_FREE;
     }
 }
 
@@ -181,22 +187,42 @@ int kernel_open_files(void) {
     return count;
 }
 
-void kernel_watch(int descriptor, uv_poll_t *handle) {
-    file *it = file_of(descriptor);
-    if (!it) return;
-    it->watcher = handle;
-    it->watched_by = machine_self();
+int kernel_make_signal(void) {
+    return new_file(FILE_SIGNAL);
 }
 
-int kernel_ready(int descriptor, int events) {
-    const file *it = file_of(descriptor);
-    if (!it) return 0;
-    if (it->kind == FILE_EVENT) return it->count ? events & UV_READABLE : 0;
-    const wire *of = it->wire;
-    if (of->client_reset) return -1;
-    int found = of->up.length || of->client_ended ? UV_READABLE : 0;
-    if (room_of(&of->down) || of->client_closed) found |= UV_WRITABLE;
-    return found & events;
+void kernel_set_signal(int descriptor, bool on) {
+    file *it = file_of(descriptor);
+    it->count = on;
+    if (on) wake_watcher(it);
+}
+
+void kernel_free_signal(int descriptor) {
+    file_of(descriptor)->kind = FILE_FREE;
+}
+
+/* ---- epoll ---- */
+
+static uint32_t ready(const file *it) {
+    uint32_t found = 0;
+    if (it->kind != FILE_SOCKET) {
+        found = it->count ? EPOLLIN : 0;
+    } else {
+        const wire *of = it->wire;
+        if (of->client_reset) return it->watched.events ? EPOLLERR | EPOLLHUP : 0;
+        if (of->up.length || of->client_ended) found |= EPOLLIN;
+        if (room_of(&of->down) || of->client_closed) found |= EPOLLOUT;
+    }
+    return found & it->watched.events;
+}
+
+static int find_ready(const file *poll, file **found) {
+    int count = 0;
+    for (int i = 0; i < kernel.most; i++) {
+        file *it = &kernel.files[i];
+        if (it->kind != FILE_FREE && it->poll == poll && ready(it)) found[count++] = it;
+    }
+    return count;
 }
 
 /* ---- system calls ---- */
@@ -268,7 +294,45 @@ REAL(int, close, int descriptor) {
     if (!it) return __real_close(descriptor);
     machine_step();
     if (it->kind == FILE_SOCKET) close_socket(it);
+    if (it->kind == FILE_POLL) it->kind = FILE_FREE;
     return 0; /* the others are those of the bus: other processes have them */
+}
+
+REAL(int, epoll_create1, int flags) {
+    (void)flags;
+    return new_file(FILE_POLL);
+}
+
+REAL(int, epoll_ctl, int descriptor, int operation, int of, struct epoll_event *event) {
+    file *poll = file_of(descriptor), *it = file_of(of);
+    if (!poll || !it) refuse("such file");
+    it->poll = operation == EPOLL_CTL_DEL ? NULL : poll;
+    it->watched = *event;
+    it->watched_by = machine_self();
+    return 0;
+}
+
+/* The kernel reports descriptors in no order that one may rely on. */
+REAL(int, epoll_wait, int descriptor, struct epoll_event *events, int most, int timeout) {
+    file *poll = file_of(descriptor), *found[FILES];
+    if (!poll) refuse("such file");
+    machine_step();
+    const uint64_t due = timeout < 0 ? UINT64_MAX : machine_now() + (uint64_t)timeout * 1000000u;
+    int count = find_ready(poll, found);
+    while (!count && machine_current() && machine_now() < due) {
+        poll->waiting = machine_current();
+        machine_block(due);
+        poll->waiting = NULL;
+        count = find_ready(poll, found);
+    }
+    if (count > most) count = most;
+    const int first = count > 1 ? (int)machine_below((uint32_t)count) : 0;
+    for (int n = 0; n < count; n++) {
+        file *it = found[(n + first) % count];
+        events[n] = (struct epoll_event){ .events = ready(it), .data = it->watched.data };
+        if (it->watched.events & EPOLLONESHOT) it->watched.events = 0;
+    }
+    return count;
 }
 
 REAL(ssize_t, read, int descriptor, void *data, size_t length) {

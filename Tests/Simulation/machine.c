@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <uv.h>
 
 #define STACK_BYTES (128u << 10)
 
@@ -320,7 +321,6 @@ process *machine_start(void (*run)(process *self), void *role) {
     return it;
 }
 
-thread *machine_current(void);
 thread *machine_current(void) {
     return machine.current;
 }

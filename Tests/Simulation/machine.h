@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <ucontext.h>
-#include <uv.h>
 
 #include "steps.h"
 
@@ -80,7 +79,6 @@ long machine_live_allocations(void);
 
 /* Runs one thread that can run, for a random number of steps. False: none can. */
 bool machine_run_any(void);
-thread *machine_thread_of(uv_loop_t *loop);
 /* Moves the clock to the next moment at which a thread can run, at most to `limit`. False: there is none. */
 bool machine_pass_time(uint64_t limit);
 uint64_t machine_now(void); /* nanoseconds */
@@ -96,6 +94,7 @@ void machine_reset(void);
 
 void machine_block(uint64_t due); /* until `woken`, or the time */
 void machine_wake(thread *it);
+thread *machine_current(void); /* NULL: the model */
 void machine_pass(uint64_t nanoseconds);
 void machine_init(void);
 
@@ -103,11 +102,11 @@ void machine_init(void);
 
 void kernel_reset(void);
 void kernel_release(process *of); /* closes its descriptors */
-int kernel_open_files(void);      /* sockets and eventfds in use, but not those of the bus */
-/* Where a loop waits for a descriptor. */
-void kernel_watch(int descriptor, uv_poll_t *handle);
-/* UV_READABLE, UV_WRITABLE; negative: an error is pending. */
-int kernel_ready(int descriptor, int events);
+int kernel_open_files(void);      /* sockets in use */
+/* The descriptor of a libuv loop, which is readable while it is set. */
+int kernel_make_signal(void);
+void kernel_set_signal(int descriptor, bool on);
+void kernel_free_signal(int descriptor);
 
 /* ---- clients' ends of sockets ---- */
 

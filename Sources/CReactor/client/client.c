@@ -287,11 +287,6 @@ static void on_uncarry(cre__transport *transport, bool reset) {
     cre__client_stream_uncarry(cre__client_of(transport));
 }
 
-static void on_released(uv_handle_t *handle) {
-    cre__transport *transport = handle->data;
-    cre__transport_released(transport, on_free);
-}
-
 static const cre__transport_events events = {
     .ready = on_ready,
     .may_read = on_may_read,
@@ -304,7 +299,6 @@ static const cre__transport_events events = {
     .due = on_due,
     .turn = on_turn,
     .free = on_free,
-    .released = on_released,
     .carry = on_carry,
     .uncarry = on_uncarry,
 };
@@ -461,7 +455,7 @@ void cre_client_resume(cre_client *client) {
 
 int cre_client_close(cre_client *client, uint16_t code, const char *reason, size_t reason_length) {
     if (client->phase != CRE__CLIENT_OPEN) return CRE_ESTATE;
-    uv_update_time(cre__loop_uv(client->transport.net->loop)); /* the loop may not have run for long */
+    cre__loop_update_time(client->transport.net->loop); /* the loop may not have run for long */
     if (!client->options.websocket) {
         cre__client_finish(client, 0);
         return 0;

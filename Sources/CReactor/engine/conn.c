@@ -220,10 +220,6 @@ static void free_conn(cre__transport *transport) {
     cre__free(conn);
 }
 
-static void on_released(uv_handle_t *handle) {
-    cre__transport_released(handle->data, free_conn);
-}
-
 /* ---- events ---- */
 
 static inline int report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
@@ -531,7 +527,6 @@ const cre__transport_events cre__conn_events = {
     .due = due,
     .turn = turn,
     .free = free_conn,
-    .released = on_released,
     .remote = remote,
     .carry = cre__carried_turn,
     .uncarry = cre__carried_closed,

@@ -1,5 +1,5 @@
-/* Timers and watched descriptors: one libuv handle each, for the few that a process has. Connections do not
- * use them; their timeouts are in the engine's timer wheel. */
+/* Timers and watched descriptors, for the few that a process has. Connections do not use them: they have
+ * watchers of their own, and their timeouts are in the engine's timer wheel. */
 #include <creactor/error.h>
 #include <stddef.h>
 
@@ -18,7 +18,8 @@ struct cre_timer {
 };
 
 struct cre_watch {
-    uv_poll_t uv;
+    cre__watcher watcher; /* first */
+    cre_watch *next, **previous;
     cre_loop *loop;
     void (*ready)(void *context, int descriptor);
     void *context;
@@ -57,16 +58,17 @@ int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
     cre_timer *timer = cre__calloc(1, sizeof *timer);
     if (!timer) return CRE_ENOMEM;
     uv_timer_init(cre__loop_uv(loop), &timer->uv);
-    uv_update_time(cre__loop_uv(loop));
     timer->uv.data = timer;
     timer->loop = loop;
     timer->fire = fire;
     timer->context = context;
-    timer->due = uv_now(cre__loop_uv(loop)) + delay_ms;
+    /* libuv's clock and the loop's may differ: the timer is not early by either. */
+    cre__loop_update_time(loop);
+    timer->due = cre_loop_now(loop) + delay_ms;
     timer->repeat = repeat_ms;
     const cre__timer_phase *phase = cre__loop_timers(loop);
     timer->last_phase = phase->firing ? phase->number : NEVER;
-    uv_timer_start(&timer->uv, on_timer, delay_ms, 0);
+    uv_timer_start(&timer->uv, on_timer, timer->due - uv_now(cre__loop_uv(loop)), 0);
     *out = timer;
     return 0;
 }
@@ -75,11 +77,9 @@ void cre_timer_stop(cre_timer *timer) {
     if (timer) uv_close((uv_handle_t *)&timer->uv, free_handle);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events) {
-    (void)status;
+static void on_ready(cre__watcher *watcher, uint32_t events) {
     (void)events;
-    cre_watch *watch = handle->data;
-    cre__loop_begin(watch->loop);
+    cre_watch *watch = (cre_watch *)(void *)watcher;
     watch->ready(watch->context, watch->descriptor);
 }
 
@@ -87,21 +87,28 @@ int cre_watch_start(cre_loop *loop, int descriptor, void (*ready)(void *context,
                     void *context, cre_watch **out) {
     cre_watch *watch = cre__calloc(1, sizeof *watch);
     if (!watch) return CRE_ENOMEM;
-    int result = uv_poll_init(cre__loop_uv(loop), &watch->uv, descriptor);
+    watch->watcher.ready = on_ready;
+    int result = cre__loop_watch(loop, descriptor, &watch->watcher, EPOLLIN);
     if (result) {
         cre__free(watch);
         return result;
     }
-    watch->uv.data = watch;
     watch->loop = loop;
     watch->ready = ready;
     watch->context = context;
     watch->descriptor = descriptor;
-    uv_poll_start(&watch->uv, UV_READABLE, on_poll);
+    watch->previous = cre__loop_watches(loop);
+    watch->next = *watch->previous;
+    if (watch->next) watch->next->previous = &watch->next;
+    *watch->previous = watch;
     *out = watch;
     return 0;
 }
 
 void cre_watch_stop(cre_watch *watch) {
-    if (watch) uv_close((uv_handle_t *)&watch->uv, free_handle);
+    if (!watch) return;
+    cre__loop_unwatch(watch->loop, watch->descriptor, &watch->watcher);
+    *watch->previous = watch->next;
+    if (watch->next) watch->next->previous = watch->previous;
+    cre__free(watch);
 }

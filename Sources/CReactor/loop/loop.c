@@ -2,9 +2,11 @@
 
 #include <creactor/error.h>
 #include <creactor/uv.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/config.h"
 #include "core/memory.h"
@@ -19,14 +21,22 @@ typedef struct posted {
 struct cre_loop {
     uv_loop_t *uv; /* `own`, or the loop of the program */
     uv_loop_t own;
-    int open; /* of its own handles; an adopted loop closes them one by one */
+    cre__poller poller;
+    cre__watcher libuv; /* of its descriptor */
+    bool libuv_ready;   /* it has something to do in this turn */
+    bool ended;         /* cre_loop_run returns after this turn */
+    uint64_t now;       /* in ms, of a loop that was created */
     uv_async_t wake;
+    /* Of an adopted loop, which closes them one by one: */
+    int open;
+    uv_poll_t poll; /* of the poller */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
     bool awake;           /* it is active */
     bool needs_flush;     /* something has happened since the last FLUSH */
     cre__timer_phase timers;
+    cre_watch *watches;
     cre__hook *hooks[CRE__PHASES];
     cre__hook *next_hook;    /* while hooks run */
     _Atomic(posted *) posts; /* a stack, reversed before it runs */
@@ -56,9 +66,15 @@ void cre__loop_needs_flush(cre_loop *loop) {
     loop->needs_flush = true;
 }
 
+static bool is_adopted(const cre_loop *loop) {
+    return loop->uv != &loop->own;
+}
+
 void cre__loop_begin(cre_loop *loop) {
     loop->needs_flush = true;
     if (!loop->began) loop->began = clock_ns();
+    /* What libuv calls must not find the loop's clock behind libuv's. */
+    if (uv_now(loop->uv) > loop->now) loop->now = uv_now(loop->uv);
 }
 
 static void publish(const cre_loop *loop, cre_loop_stats *where) {
@@ -75,7 +91,8 @@ static void longest_turn(cre_loop *loop, uint64_t spent) {
 
 static void end_turn(cre_loop *loop) {
     if (!loop->began) return;
-    uint64_t spent = clock_ns() - loop->began;
+    const uint64_t end = clock_ns(), spent = end - loop->began;
+    loop->now = end / 1000000u;
     loop->began = 0;
     loop->stats.turns++;
     loop->stats.work_ns += spent;
@@ -129,7 +146,9 @@ static void on_wake(uv_async_t *handle) {
         cre__free(post);
         post = next;
     }
-    if (atomic_exchange(&loop->stopping, false)) uv_stop(loop->uv);
+    if (!atomic_exchange(&loop->stopping, false)) return;
+    loop->ended = true;
+    if (is_adopted(loop)) uv_stop(loop->uv);
 }
 
 /* Runs the hooks of a phase; a hook may remove itself and any other. */
@@ -148,6 +167,65 @@ static bool may_sleep(cre_loop *loop) {
     return true;
 }
 
+static void run_phases(cre_loop *loop) {
+    run_hooks(loop, CRE__DRAIN);
+    run_hooks(loop, CRE__JOBS);
+    /* The callbacks of a program on its own loop are unknown. */
+    loop->needs_flush = is_adopted(loop);
+    run_hooks(loop, CRE__FLUSH);
+}
+
+/* ---- turns of a loop that was created ---- */
+
+static void on_libuv(cre__watcher *watcher, uint32_t events) {
+    (void)events;
+    ((cre_loop *)(void *)((char *)watcher - offsetof(cre_loop, libuv)))->libuv_ready = true;
+}
+
+/* The time at which libuv has something to do; 0: at once. */
+static uint64_t libuv_due(const cre_loop *loop) {
+    const int timeout = uv_backend_timeout(loop->uv);
+    return timeout > 0 ? uv_now(loop->uv) + (uint64_t)timeout : timeout < 0 ? UINT64_MAX : 0;
+}
+
+/* How long to sleep until `due`, in ms. */
+static int time_until(const cre_loop *loop, uint64_t due) {
+    if (due == UINT64_MAX) return -1;
+    /* libuv's clock may be a little behind and has just called what was due by it. */
+    if (due <= loop->now) return due && loop->libuv_ready;
+    return due - loop->now < INT_MAX ? (int)(due - loop->now) : INT_MAX;
+}
+
+void cre__loop_turn(cre_loop *loop, bool wait) {
+    loop->timers.number++; /* each timer fires once in a turn */
+    if (loop->needs_flush) run_hooks(loop, CRE__FLUSH);
+    end_turn(loop);
+    const uint64_t due = libuv_due(loop);
+    cre__poller_wait(&loop->poller, may_sleep(loop) && wait ? time_until(loop, due) : 0);
+    loop->began = clock_ns();
+    loop->now = loop->began / 1000000u;
+    loop->libuv_ready = due <= loop->now;
+    cre__poller_deliver(&loop->poller);
+    if (loop->libuv_ready) uv_run(loop->uv, UV_RUN_NOWAIT);
+    run_phases(loop);
+}
+
+void cre__loop_update_time(cre_loop *loop) {
+    uv_update_time(loop->uv);
+    if (uv_now(loop->uv) > loop->now) loop->now = uv_now(loop->uv);
+}
+
+/* ---- turns of an adopted loop ---- */
+
+static void on_poll(uv_poll_t *handle, int status, int events) {
+    (void)status;
+    (void)events;
+    cre_loop *loop = handle->data;
+    cre__loop_begin(loop);
+    cre__poller_wait(&loop->poller, 0);
+    cre__poller_deliver(&loop->poller);
+}
+
 static void on_idle(uv_idle_t *handle) {
     (void)handle;
 }
@@ -155,11 +233,7 @@ static void on_idle(uv_idle_t *handle) {
 static void on_check(uv_check_t *handle) {
     cre_loop *loop = handle->data;
     cre__loop_begin(loop);
-    run_hooks(loop, CRE__DRAIN);
-    run_hooks(loop, CRE__JOBS);
-    /* The callbacks of a program on its own loop are unknown. */
-    loop->needs_flush = loop->uv != &loop->own;
-    run_hooks(loop, CRE__FLUSH);
+    run_phases(loop);
 }
 
 static void on_prepare(uv_prepare_t *handle) {
@@ -176,62 +250,109 @@ static void on_prepare(uv_prepare_t *handle) {
         uv_idle_stop(&loop->stay_awake);
 }
 
-static int open_handles(cre_loop *loop) {
+/* ---- creation and destruction ---- */
+
+static cre_loop *make_loop(uv_loop_t *uv) {
+    cre_loop *loop = cre__calloc(1, sizeof *loop);
+    if (!loop) return NULL;
+    loop->uv = uv ? uv : &loop->own;
     loop->turns_by_time = loop->stats.turns_by_time;
     loop->needs_flush = true;
-    loop->wake.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
-    int result = uv_async_init(loop->uv, &loop->wake, on_wake);
+    loop->wake.data = loop->poll.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
+    return loop;
+}
+
+/* libuv's descriptor is one of those that the loop watches. */
+static int open_own(cre_loop *loop) {
+    int result = uv_loop_init(loop->uv);
     if (result) return result;
-    uv_prepare_init(loop->uv, &loop->prepare);
-    uv_check_init(loop->uv, &loop->check);
-    uv_idle_init(loop->uv, &loop->stay_awake);
-    uv_prepare_start(&loop->prepare, on_prepare);
-    uv_check_start(&loop->check, on_check);
-    loop->open = 4;
-    return 0;
+    result = uv_async_init(loop->uv, &loop->wake, on_wake);
+    if (!result) {
+        loop->libuv.ready = on_libuv;
+        result = cre__poller_add(&loop->poller, uv_backend_fd(loop->uv), &loop->libuv, EPOLLIN);
+        if (!result) {
+            uv_run(loop->uv, UV_RUN_NOWAIT); /* has it watch its own descriptors */
+            loop->now = uv_now(loop->uv);
+            return 0;
+        }
+        uv_close((uv_handle_t *)&loop->wake, NULL);
+        uv_run(loop->uv, UV_RUN_NOWAIT);
+    }
+    uv_loop_close(loop->uv);
+    return result;
 }
 
 int cre_loop_create(cre_loop **out) {
-    cre_loop *loop = cre__calloc(1, sizeof *loop);
+    cre_loop *loop = make_loop(NULL);
     if (!loop) return CRE_ENOMEM;
-    loop->uv = &loop->own;
-    int result = uv_loop_init(loop->uv);
+    int result = cre__poller_open(&loop->poller);
     if (!result) {
-        result = open_handles(loop);
-        if (result) uv_loop_close(loop->uv);
+        result = open_own(loop);
+        if (result) cre__poller_close(&loop->poller);
     }
     if (result) {
         cre__free(loop);
         return result;
     }
     *out = loop;
+    return 0;
+}
+
+static void on_left(uv_handle_t *handle) {
+    cre_loop *loop = handle->data;
+    if (--loop->open == 0) cre__free(loop);
+}
+
+/* The poller's descriptor is one of those that the program's loop watches. */
+static int open_adopted(cre_loop *loop) {
+    int result = uv_async_init(loop->uv, &loop->wake, on_wake);
+    if (result) {
+        cre__free(loop);
+        return result;
+    }
+    loop->open = 1;
+    result = uv_poll_init(loop->uv, &loop->poll, loop->poller.descriptor);
+    if (result) {
+        uv_close((uv_handle_t *)&loop->wake, on_left);
+        return result;
+    }
+    uv_prepare_init(loop->uv, &loop->prepare);
+    uv_check_init(loop->uv, &loop->check);
+    uv_idle_init(loop->uv, &loop->stay_awake);
+    loop->open = 5;
+    /* The handles of this loop alone must not keep the program's loop running. */
+    uv_unref((uv_handle_t *)&loop->wake);
+    uv_unref((uv_handle_t *)&loop->poll);
+    uv_unref((uv_handle_t *)&loop->prepare);
+    uv_unref((uv_handle_t *)&loop->check);
+    uv_unref((uv_handle_t *)&loop->stay_awake);
+    uv_poll_start(&loop->poll, UV_READABLE, on_poll);
+    uv_prepare_start(&loop->prepare, on_prepare);
+    uv_check_start(&loop->check, on_check);
     return 0;
 }
 
 int cre_loop_adopt(uv_loop_t *uv, cre_loop **out) {
-    cre_loop *loop = cre__calloc(1, sizeof *loop);
+    cre_loop *loop = make_loop(uv);
     if (!loop) return CRE_ENOMEM;
-    loop->uv = uv;
-    int result = open_handles(loop);
+    int result = cre__poller_open(&loop->poller), descriptor = loop->poller.descriptor;
     if (result) {
         cre__free(loop);
         return result;
     }
-    /* The handles of this loop alone must not keep the program's loop running. */
-    uv_unref((uv_handle_t *)&loop->wake);
-    uv_unref((uv_handle_t *)&loop->prepare);
-    uv_unref((uv_handle_t *)&loop->check);
-    uv_unref((uv_handle_t *)&loop->stay_awake);
-    *out = loop;
-    return 0;
+    result = open_adopted(loop);
+    if (result)
+        close(descriptor); /* the loop may be gone */
+    else
+        *out = loop;
+    return result;
 }
 
 static void free_owner(uv_handle_t *handle) {
     cre__free(handle->data);
 }
 
-/* Closes timers, watches and job queues that were not stopped: each is one allocation, to which `data`
- * points. */
+/* Closes timers and job queues that were not stopped: each is one allocation, to which `data` points. */
 static void close_handle(uv_handle_t *handle, void *context) {
     if (!uv_is_closing(handle)) uv_close(handle, handle->data == context ? NULL : free_owner);
 }
@@ -244,15 +365,12 @@ static void drop_posts(cre_loop *loop) {
     }
 }
 
-static void on_left(uv_handle_t *handle) {
-    cre_loop *loop = handle->data;
-    if (--loop->open == 0) cre__free(loop);
-}
-
 /* Detaches from the program's loop, which frees the memory after it has closed the handles. */
 static void leave(cre_loop *loop) {
     drop_posts(loop);
     uv_close((uv_handle_t *)&loop->wake, on_left);
+    uv_close((uv_handle_t *)&loop->poll, on_left);
+    cre__poller_close(&loop->poller);
     uv_close((uv_handle_t *)&loop->prepare, on_left);
     uv_close((uv_handle_t *)&loop->check, on_left);
     uv_close((uv_handle_t *)&loop->stay_awake, on_left);
@@ -262,20 +380,31 @@ void cre_loop_destroy(cre_loop *loop) {
     if (!loop) return;
     for (int phase = 0; phase < CRE__PHASES; phase++)
         loop->hooks[phase] = NULL;
-    if (loop->uv != &loop->own) {
+    if (is_adopted(loop)) {
         leave(loop);
         return;
     }
+    while (loop->watches)
+        cre_watch_stop(loop->watches);
     uv_walk(loop->uv, close_handle, loop);
     uv_run(loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(loop->uv);
+    cre__poller_close(&loop->poller);
     drop_posts(loop);
     cre__free(loop);
 }
 
 int cre_loop_run(cre_loop *loop) {
     loop->needs_flush = true;
-    uv_run(loop->uv, UV_RUN_DEFAULT);
+    if (is_adopted(loop)) {
+        uv_run(loop->uv, UV_RUN_DEFAULT);
+        return 0;
+    }
+    cre__loop_update_time(loop);
+    do
+        cre__loop_turn(loop, true);
+    while (!loop->ended);
+    loop->ended = false;
     return 0;
 }
 
@@ -285,7 +414,7 @@ void cre_loop_stop(cre_loop *loop) {
 }
 
 uint64_t cre_loop_now(const cre_loop *loop) {
-    return uv_now(loop->uv);
+    return is_adopted(loop) ? uv_now(loop->uv) : loop->now;
 }
 
 int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context) {
@@ -320,6 +449,29 @@ void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
 
 uv_loop_t *cre__loop_uv(cre_loop *loop) {
     return loop->uv;
+}
+
+int cre__loop_watch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events) {
+    int result = cre__poller_add(&loop->poller, descriptor, watcher, events);
+    if (!result && is_adopted(loop)) uv_ref((uv_handle_t *)&loop->poll); /* descriptors keep it running */
+    return result;
+}
+
+void cre__loop_rewatch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events) {
+    cre__poller_change(&loop->poller, descriptor, watcher, events);
+}
+
+void cre__loop_unwatch(cre_loop *loop, int descriptor, cre__watcher *watcher) {
+    cre__poller_remove(&loop->poller, descriptor, watcher);
+    if (is_adopted(loop) && !loop->poller.watched) uv_unref((uv_handle_t *)&loop->poll);
+}
+
+int cre__loop_descriptor(const cre_loop *loop) {
+    return loop->poller.descriptor;
+}
+
+cre_watch **cre__loop_watches(cre_loop *loop) {
+    return &loop->watches;
 }
 
 cre__timer_phase *cre__loop_timers(cre_loop *loop) {

@@ -6,16 +6,20 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "loop/poller.h"
+
 /*
  * A turn of the loop:
  *
  *   poll: sockets, eventfds     callbacks run and only collect their output
+ *   timers, wake-ups, lookups   if libuv has any of them
  *   DRAIN                       records are read from the rings
  *   JOBS                        queued jobs run, including those of the callbacks above
  *   FLUSH                       collected output is sent: one write per connection, one publish per ring
- *   timers, closed handles
- *   FLUSH                       output of these callbacks is sent, if there were any
  *   ARM                         last check before sleeping; true: there is work, do not sleep
+ *
+ * The loop waits by itself, and runs libuv only when that has something to do. A loop of the program turns as
+ * libuv does: there timers come after FLUSH, and another FLUSH after them.
  *
  * Hooks run in the order in which they were added. Only the results of ARM hooks matter; the first true ends
  * that phase.
@@ -29,7 +33,24 @@ typedef struct cre__hook {
 
 void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
+/* libuv's clock stands still between the turns in which it has something to do: uv_update_time comes before
+ * whatever depends on it. */
 uv_loop_t *cre__loop_uv(cre_loop *loop);
+
+/* Has the watcher called when `descriptor` is readable or writable: `events` are EPOLLIN and EPOLLOUT.
+ * Returns 0 or a negative error. cre__loop_unwatch comes before the descriptor is closed; then nothing is
+ * called any more. */
+int cre__loop_watch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events);
+void cre__loop_rewatch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events);
+void cre__loop_unwatch(cre_loop *loop, int descriptor, cre__watcher *watcher);
+/* The descriptor that is readable when the loop has something to do. */
+int cre__loop_descriptor(const cre_loop *loop);
+/* Does one turn of a loop that was created; `wait`: sleeps until there is something to do. */
+void cre__loop_turn(cre_loop *loop, bool wait);
+/* Reads the clock again, for what happens when the loop has not run for long. */
+void cre__loop_update_time(cre_loop *loop);
+/* Where the watches of the loop are, which are freed with it. */
+cre_watch **cre__loop_watches(cre_loop *loop);
 
 /* Marks the start of the turn's work, unless it has begun. Every libuv callback calls it first. */
 void cre__loop_begin(cre_loop *loop);

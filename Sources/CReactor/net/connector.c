@@ -28,7 +28,7 @@ CRE__CONFIG(cre_connect_options, datagram);
 #define BACKLOG_PAUSE_MS 10u
 
 typedef struct attempt {
-    uv_poll_t poll; /* open while `descriptor` is */
+    cre__watcher watcher; /* of `descriptor` */
     cre_connector *connector;
     cre__sockaddr to;
     socklen_t size;
@@ -47,7 +47,7 @@ struct cre_connector {
     attempt *attempts;
     int count, next; /* attempts; those before `next` were started */
     int racing;      /* started, and neither failed nor connected */
-    int references;  /* of libuv: open handles and the lookup */
+    int references;  /* of libuv: the timer and the lookup */
     int error;       /* of the attempts that failed */
     bool looking_up, over;
 };
@@ -64,16 +64,12 @@ static void on_timer_closed(uv_handle_t *handle) {
     unreference(handle->data);
 }
 
-static void on_poll_closed(uv_handle_t *handle) {
-    unreference(((attempt *)handle->data)->connector);
-}
-
 /* Stops watching the socket. Returns it. */
 static int detach(attempt *it) {
     int descriptor = it->descriptor;
     it->descriptor = -1;
     it->connector->racing--;
-    uv_close((uv_handle_t *)&it->poll, on_poll_closed);
+    cre__loop_unwatch(it->connector->loop, descriptor, &it->watcher);
     return descriptor;
 }
 
@@ -134,13 +130,11 @@ static int outcome(int descriptor) {
 
 static void advance(cre_connector *connector);
 
-static void on_poll(uv_poll_t *handle, int status, int events) {
-    attempt *it = handle->data;
+static void on_ready(cre__watcher *watcher, uint32_t events) {
+    attempt *it = (attempt *)(void *)((char *)watcher - offsetof(attempt, watcher));
     cre_connector *connector = it->connector;
-    (void)events;
-    cre__loop_begin(connector->loop);
     int result = outcome(it->descriptor);
-    if (result == -EINPROGRESS && status >= 0) return;
+    if (result == -EINPROGRESS && !(events & EPOLLERR)) return;
     int descriptor = detach(it);
     if (!result) {
         finish(connector, descriptor);
@@ -166,16 +160,14 @@ static int start(attempt *it, int *connected) {
         return 0;
     }
     if (!result && errno != EINPROGRESS && errno != EINTR) result = -errno;
-    if (!result) result = uv_poll_init(cre__loop_uv(it->connector->loop), &it->poll, descriptor);
+    it->watcher.ready = on_ready;
+    if (!result) result = cre__loop_watch(it->connector->loop, descriptor, &it->watcher, EPOLLOUT);
     if (result) {
         close(descriptor);
         return result;
     }
-    it->poll.data = it;
     it->descriptor = descriptor;
-    it->connector->references++;
     it->connector->racing++;
-    uv_poll_start(&it->poll, UV_WRITABLE, on_poll);
     return 0;
 }
 
@@ -186,6 +178,7 @@ static void on_timer(uv_timer_t *timer);
 /* Sets the timer `after_ms` from now, at most to the deadline. */
 static void schedule(cre_connector *connector, uint64_t after_ms) {
     uv_loop_t *uv = cre__loop_uv(connector->loop);
+    uv_update_time(uv);
     uint64_t now = uv_now(uv), left = connector->deadline > now ? connector->deadline - now : 0;
     uv_timer_start(&connector->timer, on_timer, after_ms < left ? after_ms : left, 0);
 }

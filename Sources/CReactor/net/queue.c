@@ -233,7 +233,7 @@ void cre__queue_flush(cre__transport *transport) {
     if (transport->state == CRE__TRANSPORT_CLOSED) return;
     bool pending = cre__queue_pending(transport);
     if (transport->blocked && !pending && !transport->producing) transport->blocked = false;
-    if (transport->blocked || (transport->watching & UV_WRITABLE) || (transport->stopped & CRE__STOP_FULL)) {
+    if (transport->blocked || (transport->watching & EPOLLOUT) || (transport->stopped & CRE__STOP_FULL)) {
         if (transport->state == CRE__TRANSPORT_OPEN) events->queue_changed(transport);
         cre__transport_update_watch(transport);
     }
@@ -309,11 +309,10 @@ static void flush_first(cre__net *net) {
         transport->turn_due = false;
         may_free = net->events->turn(transport);
     }
-    if (transport->released) {
+    if (transport->state == CRE__TRANSPORT_CLOSED) {
         if (may_free && !transport->dirty) net->events->free(transport);
         return;
     }
-    if (transport->state == CRE__TRANSPORT_CLOSED) return;
     if (transport->read_again) {
         transport->read_again = false;
         cre__transport_read(transport, 0);
@@ -338,7 +337,7 @@ void cre__net_forget(cre__net *net) {
         net->dirty = transport->next_dirty;
         transport->dirty = false;
         if (transport->turn_due) net->events->turn(transport);
-        if (transport->released && !transport->dirty) net->events->free(transport);
+        if (transport->state == CRE__TRANSPORT_CLOSED && !transport->dirty) net->events->free(transport);
     }
 }
 

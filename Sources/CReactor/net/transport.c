@@ -10,14 +10,15 @@
 /* How many full reads of one transport before the others have their turn. */
 #define READS_PER_TURN 4
 
-static void on_poll(uv_poll_t *handle, int status, int events);
+static void on_ready(cre__watcher *watcher, uint32_t events);
 
 /* ---- opening and closing ---- */
 
 int cre__transport_open(cre__transport *transport, cre__net *net, int descriptor) {
-    int result = uv_poll_init(cre__loop_uv(net->loop), &transport->poll, descriptor);
+    transport->watcher.ready = on_ready;
+    int result = cre__loop_watch(net->loop, descriptor, &transport->watcher, EPOLLIN);
     if (result) return result;
-    transport->poll.data = transport;
+    transport->watching = EPOLLIN;
     transport->net = net;
     transport->descriptor = descriptor;
     transport->last_receive = (uint32_t)cre_loop_now(net->loop);
@@ -29,12 +30,7 @@ void cre__transport_open_carried(cre__transport *transport, cre__net *net) {
     transport->descriptor = -1;
     transport->last_receive = (uint32_t)cre_loop_now(net->loop);
     transport->carried = transport->established = transport->blocked = true;
-    transport->watching = UV_READABLE | UV_WRITABLE;
-}
-
-void cre__transport_released(cre__transport *transport, void (*free)(cre__transport *transport)) {
-    transport->released = true;
-    if (!transport->dirty) free(transport); /* otherwise who takes it off the list of marked ones frees it */
+    transport->watching = EPOLLIN | EPOLLOUT;
 }
 
 static void add_dirty(cre__transport *transport) {
@@ -51,13 +47,10 @@ static void close_socket(cre__transport *transport) {
     cre__transport_set_deadline(transport, 0);
     cre__queue_drop(transport);
     cre__transport_set_buffered(transport, 0);
-    if (transport->carried) {
-        transport->released = true;
-        add_dirty(transport); /* freed at the end of the turn */
-        return;
-    }
+    add_dirty(transport); /* freed at the end of the turn */
+    if (transport->carried) return;
     cre__tls_detach(transport);
-    uv_close((uv_handle_t *)&transport->poll, transport->net->events->released);
+    cre__loop_unwatch(transport->net->loop, transport->descriptor, &transport->watcher);
     close(transport->descriptor);
     transport->descriptor = -1;
 }
@@ -113,7 +106,7 @@ void cre__transport_mark(cre__transport *transport) {
 void cre__transport_update_watch(cre__transport *transport) {
     if (transport->state == CRE__TRANSPORT_CLOSED) return;
     bool read = !transport->stopped;
-    int events = (read ? UV_READABLE : 0) | (transport->blocked ? UV_WRITABLE : 0);
+    uint32_t events = (read ? EPOLLIN : 0u) | (transport->blocked ? EPOLLOUT : 0u);
     if (read && transport->tls && transport->tls->unread && !transport->reading) {
         transport->read_again = true;
         cre__transport_mark(transport);
@@ -122,10 +115,8 @@ void cre__transport_update_watch(cre__transport *transport) {
     transport->watching = (uint8_t)events;
     if (transport->carried)
         cre__transport_mark(transport); /* the end of the turn calls `carry` */
-    else if (events)
-        uv_poll_start(&transport->poll, events, on_poll);
     else
-        uv_poll_stop(&transport->poll);
+        cre__loop_rewatch(transport->net->loop, transport->descriptor, &transport->watcher, events);
 }
 
 void cre__transport_stop(cre__transport *transport, uint8_t reasons) {
@@ -239,22 +230,23 @@ void cre__transport_read(cre__transport *transport, uint8_t reads) {
     cre__transport_update_watch(transport);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events) {
-    cre__transport *transport = handle->data;
-    cre__loop_begin(transport->net->loop);
-    if (status < 0) {
-        /* libuv has stopped watching; the socket itself knows the error. */
+static void on_ready(cre__watcher *watcher, uint32_t events) {
+    cre__transport *transport = (cre__transport *)(void *)watcher;
+    if (!transport->watching) return; /* an error, which shows as soon as something is watched */
+    if (events & EPOLLERR) {
         transport->watching = 0;
+        cre__loop_rewatch(transport->net->loop, transport->descriptor, watcher, 0);
         int error = 0;
         socklen_t length = sizeof error;
         getsockopt(transport->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
         cre__transport_failed(transport, error ? error : ECONNRESET);
         return;
     }
-    if (events & UV_WRITABLE) {
+    if (events == EPOLLHUP) events = transport->watching;
+    if (events & transport->watching & EPOLLOUT) {
         transport->blocked = false;
         cre__queue_flush(transport);
     }
-    if ((events & UV_READABLE) && transport->state != CRE__TRANSPORT_CLOSED)
+    if ((events & transport->watching & EPOLLIN) && transport->state != CRE__TRANSPORT_CLOSED)
         cre__transport_read(transport, READS_PER_TURN);
 }

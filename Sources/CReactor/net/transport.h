@@ -16,7 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <uv.h>
 
 #include "loop/loop_internal.h"
 
@@ -43,7 +42,7 @@ typedef enum cre__transport_state {
     CRE__TRANSPORT_OPEN,
     CRE__TRANSPORT_FINISHING, /* sends its queue, ends its side, waits for the end of the peer's; input is
                                  dropped */
-    CRE__TRANSPORT_CLOSED,    /* the socket is closed; the memory is freed with libuv's handle */
+    CRE__TRANSPORT_CLOSED,    /* the socket is closed; the memory is freed at the end of the turn */
 } cre__transport_state;
 
 /* Reasons not to read. Reading goes on when none is left. */
@@ -94,9 +93,6 @@ typedef struct cre__transport_events {
     bool (*turn)(cre__transport *transport);
     /* It is closed and nothing refers to it any more: free its memory. The net may be gone already. */
     void (*free)(cre__transport *transport);
-    /* libuv has closed the handle, whose `data` is the transport: calls cre__transport_released with `free`.
-     */
-    uv_close_cb released;
     /* Sets the address of the remote end if that is not the one of the socket, and returns true. May be NULL.
      */
     bool (*remote)(cre__transport *transport, cre_address *address);
@@ -108,7 +104,7 @@ typedef struct cre__transport_events {
 } cre__transport_events;
 
 struct cre__transport {
-    uv_poll_t poll;
+    cre__watcher watcher; /* first; unused while carried */
     cre__net *net;
     cre__chunk *out_first, *out_last;
     cre__transport *next_dirty;
@@ -122,13 +118,12 @@ struct cre__transport {
     uint32_t buffered : 24; /* memory for input that is not complete, in units of CRE__BUFFERED_UNIT bytes */
     uint8_t state;          /* cre__transport_state */
     uint8_t stopped;        /* CRE__STOP_* */
-    uint8_t watching;       /* events that libuv watches */
+    uint8_t watching;       /* EPOLLIN, EPOLLOUT: what the loop watches */
     bool dirty : 1;         /* in the list of transports to flush */
     bool turn_due : 1;      /* ...and `turn` is to be called */
     bool blocked : 1;       /* the socket takes no more output */
     bool half_closed : 1;   /* nothing more will be sent */
     bool reading : 1;       /* inside its read loop */
-    bool released : 1;      /* CLOSED, and libuv's handle is closed: freed when it is not dirty */
     bool established : 1;   /* `ready` was called */
     bool no_linger : 1;     /* FINISHING: closes without waiting for the end of the peer's input */
     bool read_again : 1;    /* TLS has input that poll does not know of: read at the end of the turn */
@@ -195,7 +190,8 @@ void cre__net_start_ticker(cre__net *net);
 /* ---- life of a transport (transport.c) ---- */
 
 /* Initialises `transport` (zeroed memory) for a connected, non-blocking socket. On success it owns
- * `descriptor` and is not read before cre__transport_start. Returns 0 or an error of libuv. */
+ * `descriptor` and is not read before cre__transport_start, which follows in the same turn. Returns 0 or a
+ * negative error. */
 int cre__transport_open(cre__transport *transport, cre__net *net, int descriptor);
 /* Initialises `transport` (zeroed memory) as a carried one, which is established at once. Its owner takes its
  * output with cre__queue_take, reports its input itself, and is notified by `carry` and `uncarry`. */
@@ -212,10 +208,8 @@ void cre__transport_close(cre__transport *transport, bool reset);
 /* Sets or clears reasons not to read. */
 void cre__transport_stop(cre__transport *transport, uint8_t reasons);
 void cre__transport_resume(cre__transport *transport, uint8_t reasons);
-/* Asks libuv for the events that are needed now. */
+/* Has the loop watch the events that are needed now. */
 void cre__transport_update_watch(cre__transport *transport);
-/* What `released` does: the memory is freed now, or by the end of the turn. */
-void cre__transport_released(cre__transport *transport, void (*free)(cre__transport *transport));
 /* Has the end of the turn flush the queue. */
 void cre__transport_mark(cre__transport *transport);
 /* Has it call `turn` before that. */

@@ -8,6 +8,8 @@
 /* The server, which has nothing when it starts. */
 static void server_start(void);
 static void server_kill(void);
+/* Stops it, or lets it continue: its connections stay. */
+static void server_stop(bool stops);
 
 static void begin(void) {
     server_start();
@@ -46,6 +48,25 @@ TEST(lost_connections) {
     CHECK_EQ(get(0, "n"), CRE_EBROKER_UNAVAILABLE);
     WAIT(machines[0].established == 2);
     CHECK_EQ(add(0, "n", 1, 0), 1);
+    finish();
+}
+
+/* What waits for a server that does not answer is bounded. */
+TEST(silent_server) {
+    static uint8_t bytes[CRE_VALUE_MAX];
+    begin();
+    server_stop(true);
+    const cre_value_operation operation = { .kind = CRE_VALUE_SET,
+                                            .key = text("k"),
+                                            .value = { bytes, sizeof bytes } };
+    int count = 0, result;
+    while ((result = cre_broker_apply(machines[0].broker, &operation, 9)) == 0 && count < 1000)
+        count++;
+    CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
+    CHECK(count > 100 && count <= 128);
+    server_stop(false);
+    WAIT(machines[0].values == count);
+    CHECK_EQ(apply(0, operation), 1);
     finish();
 }
 

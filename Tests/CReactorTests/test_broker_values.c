@@ -13,6 +13,10 @@ static void server_kill(void) {
     redis_kill();
 }
 
+static void server_stop(bool stops) {
+    redis_stop(stops);
+}
+
 /* Gives the server a command on a connection of its own. */
 static void command(const char *line) {
     char reply[64] = "";
@@ -45,25 +49,6 @@ TEST(refused_operations) {
     CHECK_EQ(add(0, "n", 1, 0), CRE_EBROKER_REFUSED); /* the cause is reported */
     CHECK(machines[0].refusals == 1 && machines[0].text[0]);
     CHECK_EQ(set(0, "n", "9", 0), 1);
-    finish();
-}
-
-/* What waits for a server that does not answer is bounded. */
-TEST(silent_server) {
-    static uint8_t bytes[CRE_VALUE_MAX];
-    begin();
-    redis_stop(true);
-    const cre_value_operation operation = { .kind = CRE_VALUE_SET,
-                                            .key = text("k"),
-                                            .value = { bytes, sizeof bytes } };
-    int count = 0, result;
-    while ((result = cre_broker_apply(machines[0].broker, &operation, 9)) == 0 && count < 1000)
-        count++;
-    CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
-    CHECK(count > 100 && count <= 128);
-    redis_stop(false);
-    WAIT(machines[0].values == count);
-    CHECK_EQ(apply(0, operation), 1);
     finish();
 }
 

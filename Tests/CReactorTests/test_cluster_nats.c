@@ -18,6 +18,7 @@ enum { MACHINES = 2 };
 typedef struct machine {
     cre_cluster *cluster;
     int received, last, disordered, doubled, lost, established, broken, published, failed, last_error;
+    int values, value; /* operations that have ended; the last number, or the error of the last one */
     char text[256];
 } machine;
 
@@ -78,6 +79,15 @@ static void on_state(void *context, uint32_t shard, cre_broker_state state, int 
     snprintf(m->text, sizeof m->text, "%.*s", (int)words.length, (const char *)words.data);
 }
 
+static void on_value(void *context, uint64_t tag, int result, cre_slice value) {
+    machine *m = context;
+    char number[16] = "";
+    (void)tag;
+    if (value.length) memcpy(number, value.data, value.length < 15 ? value.length : 15);
+    m->values++;
+    m->value = result < 0 ? result : atoi(number);
+}
+
 static const cre_broker_handlers handlers = {
     .message = on_message,
     .subscribed = on_position,
@@ -86,6 +96,7 @@ static const cre_broker_handlers handlers = {
     .missed = on_missed,
     .recovered = on_recovered,
     .state = on_state,
+    .value = on_value,
 };
 
 static const cre_broker_history kept = { .count = 1000, .seconds = 600 };
@@ -122,6 +133,17 @@ static void publish(int number) {
     CHECK_EQ(cre_broker_publish(broker_of(0), text("news"), text(message), kept, 1), 0);
 }
 
+/* Adds to a number that all machines share. Returns the sum, or an error. */
+static int add(int index, int64_t amount) {
+    machine *m = &machines[index];
+    const int before = m->values;
+    const cre_value_operation operation = { .kind = CRE_VALUE_ADD, .key = text("n"), .amount = amount };
+    const int result = cre_broker_apply(broker_of(index), &operation, 1);
+    if (result) return result;
+    WAIT(m->values > before);
+    return m->value;
+}
+
 /* ---- a cluster ---- */
 
 static void start_member(int index, bool fresh) {
@@ -149,17 +171,23 @@ TEST(a_cluster_whose_servers_are_killed) {
     REQUIRE(try_start(1, servers, 1, 0, NULL) == 0);
     CHECK_EQ(cre_broker_subscribe(broker_of(1), text("news"), kept), 0);
     WAIT(machines[0].established && machines[1].established);
-    int number = 0;
+    int number = 0, asked = 0, done = 0, sum = 0;
     const int test_rounds =
         getenv("NATS_ROUNDS") ? atoi(getenv("NATS_ROUNDS")) : 1; /* elections take seconds */
     for (int round = 0; round < test_rounds; round++) {
         for (int i = 0; i < 50; i++)
             publish(++number);
         if (round == 0) WAIT(machines[1].received == number); /* the stream is there */
+        for (int i = 0; i < 20; i++, asked++)
+            done += add(i % MACHINES, 1) > 0;
         nats_kill(round % NATS_SERVERS);
+        for (int i = 0; i < 20; i++, asked++)
+            done += add(i % MACHINES, 1) > 0;
         for (int i = 0; i < 50; i++)
             publish(++number);
         WAIT(machines[1].last == number && machines[0].published == number);
+        WAIT((sum = add(1, 0)) > 0); /* what was confirmed is there, and nothing that was not asked for */
+        CHECK(done <= sum && sum <= asked && done >= 20);
         start_member(round % NATS_SERVERS, false);
     }
     CHECK_EQ(machines[1].doubled, 0);

@@ -299,8 +299,8 @@ CRE_NODISCARD CRE_API int cre_broker_list_members(cre_broker *broker, cre_slice 
 
 /** Carries out an operation on a value that all machines share, in one atomic step. Everything is copied.
  * Returns 0, and `value` is called with `tag` later; CRE_EBROKER_UNAVAILABLE without a connection or memory,
- * or when 8 MiB of operations of the shard have no reply; CRE_EBROKER_UNSUPPORTED with servers of NATS; or an
- * error of cre_value_check. */
+ * or when 8 MiB of operations of the shard have no reply; CRE_ELIMIT for a value that is above max_payload of
+ * a server of NATS; CRE_EBROKER_UNSUPPORTED with CRE_BROKER_LOCAL; or an error of cre_value_check. */
 CRE_NODISCARD CRE_API int cre_broker_apply(cre_broker *broker, const cre_value_operation *operation,
                                            uint64_t tag);
 

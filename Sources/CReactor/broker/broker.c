@@ -116,6 +116,7 @@ void cre_broker_destroy(cre_broker *broker) {
     }
     cre__topics_deinit(broker);
     cre__presence_free(broker);
+    cre__free(broker->expiries.first);
     cre__free(broker->user);
     free_secret(broker->password);
     free_secret(broker->token);

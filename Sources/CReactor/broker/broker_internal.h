@@ -106,6 +106,17 @@ typedef struct cre__presence {
     uint64_t epoch;     /* of servers of NATS: the instance of the stream of members; 0: none */
 } cre__presence;
 
+/* Of servers of NATS: when values are to be removed. */
+typedef struct cre__nats_expiry {
+    uint64_t expires, sequence; /* as a time of the server; of the message */
+} cre__nats_expiry;
+
+typedef struct cre__nats_expiries {
+    cre__nats_expiry *first; /* the earliest one */
+    size_t count, capacity;
+    uint64_t epoch; /* the instance of the stream */
+} cre__nats_expiries;
+
 typedef enum cre__link_state {
     CRE__LINK_WAITING,    /* for the time of the next attempt */
     CRE__LINK_CONNECTING, /* for the caller */
@@ -176,9 +187,9 @@ typedef struct cre__broker_kind {
     void (*sweep)(cre_broker *broker, uint32_t shard);
     /* Returns whether `present` will be called. */
     bool (*list_members)(cre_broker *broker, uint32_t shard, cre_slice topic, uint32_t most, uint64_t tag);
-    /* Carries out an operation on a value, and returns whether `value` will be called; NULL: the servers do
-     * not support it. */
-    bool (*apply)(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag);
+    /* Carries out an operation on a value. Returns 0, and `value` is called later, or an error. NULL: the
+     * servers do not support it. */
+    int (*apply)(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag);
 } cre__broker_kind;
 
 struct cre_broker {
@@ -196,6 +207,7 @@ struct cre_broker {
     cre__broker_topic **buckets;
     size_t topics, mask;
     cre__presence presence;
+    cre__nats_expiries expiries;
     cre__link links[];
 };
 

@@ -54,16 +54,19 @@ typedef struct cre__nats_stream {
 /* What a reply is for. */
 typedef enum cre__nats_purpose {
     CRE__NATS_FREE,
-    CRE__NATS_PUBLISH, /* cre__outgoing */
-    CRE__NATS_STREAM,  /* cre__nats_stream */
-    CRE__NATS_FETCH,   /* cre__nats_fetch */
-    CRE__NATS_BUCKET,  /* cre__nats_bucket */
-    CRE__NATS_LEASE,   /* renewed, or (a target) to be removed */
-    CRE__NATS_NODES,   /* cre__nats_reading; NULL: for a sweep */
-    CRE__NATS_READING, /* cre__nats_reading: the consumer that is created */
-    CRE__NATS_READ,    /* cre__nats_change: what is stored */
-    CRE__NATS_WRITE,   /* cre__nats_change */
-    CRE__NATS_CLEAN    /* cre__nats_change; NULL: nothing waits for it */
+    CRE__NATS_PUBLISH,   /* cre__outgoing */
+    CRE__NATS_STREAM,    /* cre__nats_stream */
+    CRE__NATS_FETCH,     /* cre__nats_fetch */
+    CRE__NATS_BUCKET,    /* cre__nats_bucket */
+    CRE__NATS_LEASE,     /* renewed, or (a target) to be removed */
+    CRE__NATS_NODES,     /* cre__nats_reading; NULL: for a sweep */
+    CRE__NATS_READING,   /* cre__nats_reading: the consumer that is created */
+    CRE__NATS_READ,      /* cre__nats_change: what is stored */
+    CRE__NATS_WRITE,     /* cre__nats_change */
+    CRE__NATS_CLEAN,     /* cre__nats_change; NULL: nothing waits for it */
+    CRE__NATS_CLOCK,     /* NULL: it is stored; cre__nats_values: it is read */
+    CRE__NATS_GET_VALUE, /* cre__nats_operation */
+    CRE__NATS_SET_VALUE  /* cre__nats_operation */
 } cre__nats_purpose;
 
 typedef struct cre__nats_request {
@@ -122,8 +125,10 @@ typedef struct cre__nats_live {
 
 /* ---- members of topics ---- */
 
-/* A stream in which members, or the leases of machines, are kept: one message of each subject. */
+/* As nats_buckets.h describes. */
+typedef struct cre__nats_bucket_kind cre__nats_bucket_kind;
 typedef struct cre__nats_bucket {
+    const cre__nats_bucket_kind *kind;
     cre__nats_stream_state state;
     bool creating;     /* ASKED: to create it */
     uint32_t failures; /* in a row */
@@ -163,6 +168,29 @@ typedef struct cre__nats_presence {
     size_t bytes; /* of what they have read */
 } cre__nats_presence;
 
+/* ---- values ---- */
+
+typedef struct cre__nats_operation cre__nats_operation;
+
+/* Operations of one lane are carried out in their order. */
+typedef struct cre__nats_value_lane {
+    cre__nats_operation *first, *last;
+    cre__nats_operation *fresh; /* the first one without a deadline */
+} cre__nats_value_lane;
+
+typedef struct cre__nats_values {
+    cre__nats_bucket bucket;
+    bool wanted;                 /* there was an operation */
+    bool reported;               /* a failure of the stream, until it is ready */
+    bool removes;                /* the server removes what has expired */
+    cre__nats_value_lane *lanes; /* NULL: none yet */
+    uint32_t count;              /* operations */
+    uint64_t due;                /* when those that wait are tried */
+    bool has_clock, asks_clock;
+    uint64_t clock; /* the time of the server in milliseconds, minus `now` */
+    uint64_t clock_asked, clock_due;
+} cre__nats_values;
+
 /* The session of a link. */
 typedef struct cre__nats_link {
     cre_nats_reader reader;
@@ -188,6 +216,7 @@ typedef struct cre__nats_link {
     uint32_t active_count;
     size_t item_bytes;
     cre__nats_presence presence;
+    cre__nats_values values;
 } cre__nats_link;
 
 enum { CRE__NATS_NONE = UINT32_MAX };
@@ -196,11 +225,24 @@ static inline cre__nats_link *cre__nats(const cre_broker *broker, uint32_t shard
     return broker->links[shard].session;
 }
 
+/* The number of servers that keep a stream. */
+static inline uint32_t cre__nats_replicas(const cre_broker *broker, uint32_t shard) {
+    const uint32_t standard = cre__nats(broker, shard)->clustered ? 3 : 1;
+    return broker->config.replicas ? broker->config.replicas : standard;
+}
+
+/* The instance of a stream, from the time of its creation. */
+static inline uint64_t cre__nats_epoch_of(cre_slice created) {
+    return cre__shard_hash(created) | 1;
+}
+
 /* ---- nats_names.c ---- */
 /* The subject of a topic's messages as all subscribers get them, and of those to be stored. */
 cre_slice cre__nats_live_subject(const cre_broker *broker, cre_slice topic, cre__nats_subject *out);
 cre_slice cre__nats_kept_subject(const cre_broker *broker, cre_slice topic, cre_broker_history history,
                                  cre__nats_subject *out);
+/* The subject of a value. */
+cre_slice cre__nats_value_subject(const cre_broker *broker, cre_slice key, cre__nats_subject *out);
 /* "PREFIX-COUNT-SECONDS". */
 cre_slice cre__nats_stream_name(const cre_broker *broker, cre_broker_history history, cre__nats_subject *out);
 /* "PREFIX.KIND.REST". */
@@ -229,6 +271,25 @@ void cre__nats_connect(cre_broker *broker, uint32_t shard);
 /* Sends a request. Returns false if there will be no reply, because the connection ends. */
 bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,
                    cre__nats_purpose purpose, void *target);
+/* Sends a request `verb` for a stream to the API of JetStream, such as "STREAM.INFO". */
+bool cre__nats_ask_stream(cre_broker *broker, uint32_t shard, const char *verb, cre_slice stream,
+                          cre_slice payload, cre__nats_purpose purpose, void *target);
+/* Asks the leader of a stream for the last message of a subject. */
+bool cre__nats_ask_last(cre_broker *broker, uint32_t shard, cre_slice stream, cre_slice subject,
+                        cre__nats_purpose purpose, void *target);
+/* Removes a message from a stream. */
+bool cre__nats_remove(cre_broker *broker, uint32_t shard, cre_slice stream, uint64_t sequence,
+                      cre__nats_purpose purpose, void *target);
+/* A message in the reply of a stream. */
+typedef struct cre__nats_stored {
+    uint64_t sequence;
+    cre_slice data, headers; /* base64; may be empty */
+    cre_slice time;          /* when it was stored, as RFC 3339 writes it */
+} cre__nats_stored;
+/* False: malformed. */
+bool cre__nats_stored_of(const cre_nats_event *event, cre__nats_stored *out);
+/* Reads the sequence of a message from its acknowledgement. False: malformed. */
+bool cre__nats_acknowledgement(const cre_nats_event *event, uint64_t *sequence);
 /* Takes the request that a reply is for. False: it is none any more. */
 bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_request *out);
 /* Takes the request whose deadline has passed. */
@@ -256,6 +317,7 @@ static inline bool cre__nats_is_conflict(const cre__nats_error *error) {
 /* ---- nats_streams.c ---- */
 /* The stream of a history. NULL: no memory; the connection ends. */
 cre__nats_stream *cre__nats_stream_of(cre_broker *broker, uint32_t shard, cre_broker_history history);
+/* The reply to its request; NULL: there was none in time. */
 void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
                               const cre_nats_event *event);
 /* Asks for streams whose time has come. Returns the time of the next one. */

@@ -18,7 +18,6 @@
 #include "broker/nats.h"
 #include "core/base64.h"
 #include "core/memory.h"
-#include "nats/json.h"
 
 enum {
     AT_ONCE = 64,
@@ -231,7 +230,7 @@ static void deliver_held(cre_broker *broker, cre__nats_link *nats, cre__nats_fet
 
 static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     enum { FIRST = 1 };
-    char request[CRE__NATS_SUBJECT + 64], subject[64 + CRE__MAX_PREFIX];
+    char request[CRE__NATS_SUBJECT + 64];
     cre__nats_subject kept_bytes, name_bytes;
     const cre_broker_history history = fetch->stream->history;
     const cre_slice topic = { fetch->name, fetch->length };
@@ -242,20 +241,15 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
                                                           : FIRST;
     if (fetch->since.epoch && fetch->since.epoch != fetch->stream->epoch) fetch->incomplete = true;
     if (fetch->incomplete) fetch->asks_last = true;
-    int length;
-    if (fetch->asks_last)
-        length = snprintf(request, sizeof request, "{\"last_by_subj\":\"%.*s\"}", (int)kept.length,
-                          (const char *)kept.data);
-    else
-        length = snprintf(request, sizeof request, "{\"seq\":%llu,\"next_by_subj\":\"%.*s\"}",
-                          (unsigned long long)from, (int)kept.length, (const char *)kept.data);
-    snprintf(subject, sizeof subject, "$JS.API.STREAM.MSG.GET.%.*s", (int)name.length,
-             (const char *)name.data);
-    const cre_nats_publication publication = { .subject = cre__text(subject),
-                                               .payload = { (const uint8_t *)request, (size_t)length } };
     fetch->retries = 0;
     if (fetch->topic) fetch->topic->arrived = 0;
-    cre__nats_ask(broker, shard, publication, CRE__NATS_FETCH, fetch);
+    if (fetch->asks_last) {
+        cre__nats_ask_last(broker, shard, name, kept, CRE__NATS_FETCH, fetch);
+        return;
+    }
+    snprintf(request, sizeof request, "{\"seq\":%llu,\"next_by_subj\":\"%.*s\"}", (unsigned long long)from,
+             (int)kept.length, (const char *)kept.data);
+    cre__nats_ask_stream(broker, shard, "STREAM.MSG.GET", name, cre__text(request), CRE__NATS_FETCH, fetch);
 }
 
 /* Not all messages can be had: asks for the position after which messages follow again. */
@@ -362,22 +356,19 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
         fall_back(broker, shard, fetch);
 }
 
-static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice payload) {
-    cre_slice message, value, data = { 0 };
-    uint64_t sequence = 0;
-    const bool valid = cre__json_member(payload, "message", &message) &&
-                       cre__json_member(message, "seq", &value) && cre__json_number(value, &sequence);
-    if (valid && cre__json_member(message, "data", &value)) cre__json_string(value, &data);
+static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, const cre_nats_event *event) {
+    cre__nats_stored stored;
+    const bool valid = cre__nats_stored_of(event, &stored);
     const uint64_t least = fetch->asks_last                  ? 1
                            : fetch->anchored || fetch->count ? fetch->last + 1
                                                              : fetch->since.offset;
-    if (!valid || !sequence || sequence < least) {
+    if (!valid || stored.sequence < least) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
-        complete(broker, shard, fetch, sequence);
+        complete(broker, shard, fetch, stored.sequence);
     } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_held(fetch)) {
         succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
-    } else if (take(broker, shard, fetch, data, sequence)) {
+    } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
         fetch->asked_again = false;
         fetch->gives_up = 0;
         if (fetch->topic && is_based(broker, shard, fetch) && reaches_held(fetch))
@@ -398,7 +389,7 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
         leave(nats, fetch);
         release(nats, fetch);
     } else if (event && !cre__nats_error_of(event, &error)) {
-        found(broker, shard, fetch, event->payload);
+        found(broker, shard, fetch, event);
     } else if (event && error.kind == NO_MESSAGE) {
         if (fetch->asks_last)
             complete(broker, shard, fetch, 0);

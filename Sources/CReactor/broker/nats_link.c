@@ -7,7 +7,9 @@
  */
 #include <stdio.h>
 
+#include "broker/nats_buckets.h"
 #include "broker/nats_presence.h"
+#include "broker/nats_values.h"
 #include "core/append.h"
 #include "core/memory.h"
 #include "nats/nkey.h"
@@ -104,6 +106,8 @@ static void open(cre_broker *broker, uint32_t shard) {
     nats->last_subscription = CRE__NATS_INBOX;
     nats->free_request = nats->first_request = nats->last_request = CRE__NATS_NONE;
     nats->max_out = (size_t)broker->config.max_queue + MARGIN + broker->topics * CRE__NATS_SUBJECT;
+    cre__nats_presence_open(&nats->presence);
+    cre__nats_values_open(&nats->values);
     broker->links[shard].session = nats;
     if (error) cre__link_fail(broker, shard, error, (cre_slice){ 0 });
 }
@@ -165,15 +169,25 @@ static void failed(cre_broker *broker, uint32_t shard, cre_slice text) {
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, text);
 }
 
-static void replied(cre_broker *broker, uint32_t shard, const cre_nats_event *event) {
-    cre__nats_request request;
-    if (!cre__nats_answered(cre__nats(broker, shard), event->subject, &request)) return;
-    switch (request.purpose) {
-    case CRE__NATS_PUBLISH: cre__nats_acknowledged(broker, shard, request.target, event); return;
-    case CRE__NATS_STREAM: cre__nats_stream_replied(broker, shard, request.target, event); return;
-    case CRE__NATS_FETCH: cre__nats_fetch_replied(broker, shard, request.target, event); return;
-    default: cre__nats_presence_replied(broker, shard, &request, event); return;
+/* The reply to a request; NULL: there was none in time. */
+static void replied(cre_broker *broker, uint32_t shard, const cre__nats_request *request,
+                    const cre_nats_event *event) {
+    switch (request->purpose) {
+    case CRE__NATS_PUBLISH: cre__nats_acknowledged(broker, shard, request->target, event); return;
+    case CRE__NATS_STREAM: cre__nats_stream_replied(broker, shard, request->target, event); return;
+    case CRE__NATS_FETCH: cre__nats_fetch_replied(broker, shard, request->target, event); return;
+    case CRE__NATS_BUCKET: cre__nats_bucket_replied(broker, shard, request->target, event); return;
+    case CRE__NATS_CLOCK:
+    case CRE__NATS_GET_VALUE:
+    case CRE__NATS_SET_VALUE: cre__nats_values_replied(broker, shard, request, event); return;
+    default: cre__nats_presence_replied(broker, shard, request, event); return;
     }
+}
+
+static void read_reply(cre_broker *broker, uint32_t shard, const cre_nats_event *event) {
+    cre__nats_request request;
+    if (cre__nats_answered(cre__nats(broker, shard), event->subject, &request))
+        replied(broker, shard, &request, event);
 }
 
 static void serve(cre_broker *broker, uint32_t shard, int kind, const cre_nats_event *event) {
@@ -199,7 +213,7 @@ static void serve(cre_broker *broker, uint32_t shard, int kind, const cre_nats_e
         if (!nats->accepted) return;
         cre__link_alive(broker, shard, nats->now);
         if (event->subscription == CRE__NATS_INBOX)
-            replied(broker, shard, event);
+            read_reply(broker, shard, event);
         else if (!nats->presence.started || !cre__nats_reading_message(broker, shard, event))
             cre__nats_message(broker, shard, event);
         return;
@@ -234,18 +248,9 @@ static void probe(cre_broker *broker, uint32_t shard) {
 }
 
 static void time_out(cre_broker *broker, uint32_t shard) {
-    const cre_slice text = cre__text("JetStream does not reply");
     cre__nats_request request;
-    while (!broker->links[shard].failure && cre__nats_timed_out(cre__nats(broker, shard), &request)) {
-        if (request.purpose == CRE__NATS_STREAM)
-            cre__nats_stream_fail(broker, shard, request.target, true, text);
-        else if (request.purpose == CRE__NATS_PUBLISH)
-            cre__nats_acknowledged(broker, shard, request.target, NULL);
-        else if (request.purpose == CRE__NATS_FETCH)
-            cre__nats_fetch_replied(broker, shard, request.target, NULL);
-        else
-            cre__nats_presence_replied(broker, shard, &request, NULL);
-    }
+    while (!broker->links[shard].failure && cre__nats_timed_out(cre__nats(broker, shard), &request))
+        replied(broker, shard, &request, NULL);
 }
 
 static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
@@ -259,6 +264,8 @@ static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     if (fetches < next) next = fetches;
     const uint64_t presence = cre__nats_presence_tick(broker, shard);
     if (presence < next) next = presence;
+    const uint64_t values = cre__nats_values_tick(broker, shard);
+    if (values < next) next = values;
     if (nats->unpinged && cre__nats_write(broker, shard, CRE_NATS_PING_LINE, sizeof CRE_NATS_PING_LINE - 1)) {
         nats->pings++;
         nats->unpinged = false;
@@ -280,6 +287,7 @@ static void close_session(cre_broker *broker, uint32_t shard, void *session, boo
             if (!topic->refilling) topic->complete_at = nats->alive ? nats->alive : 1;
     cre__nats_fetch_end(broker, nats, NULL, reports);
     cre__nats_presence_close(broker, shard, nats, reports);
+    cre__nats_values_close(broker, shard, &nats->values, reports);
     for (size_t i = 0; i < nats->stream_count; i++) {
         cre__free(nats->streams[i]->lanes);
         cre__free(nats->streams[i]);
@@ -328,4 +336,5 @@ const cre__broker_kind cre__broker_nats = {
     .retire = cre__nats_retire,
     .sweep = cre__nats_sweep,
     .list_members = cre__nats_list_members,
+    .apply = cre__nats_apply,
 };

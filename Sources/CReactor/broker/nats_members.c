@@ -9,7 +9,7 @@
 
 #include "core/base64.h"
 #include "core/memory.h"
-#include "nats/json.h"
+#include "core/slices.h"
 
 enum { ATTEMPTS = 16, PAUSE_MS = 250 };
 
@@ -87,11 +87,11 @@ static void end_later(cre_broker *broker, uint32_t shard, cre__nats_change *chan
 
 /* False: the connection ends, and with it the change. */
 static bool write(cre_broker *broker, uint32_t shard, cre__nats_change *change, uint64_t expected,
-                  const cre__nats_value *value) {
-    uint8_t bytes[CRE__NATS_VALUE];
+                  const cre__nats_record *value) {
+    uint8_t bytes[CRE__NATS_RECORD];
     char header[64];
     cre__nats_subject subject;
-    const size_t length = cre__nats_value_write(value, bytes);
+    const size_t length = cre__nats_record_write(value, bytes);
     snprintf(header, sizeof header, "Nats-Expected-Last-Subject-Sequence: %llu\r\n",
              (unsigned long long)expected);
     const cre_nats_publication publication = { .subject = cre__nats_member_subject(broker, topic_of(change),
@@ -106,16 +106,10 @@ static bool write(cre_broker *broker, uint32_t shard, cre__nats_change *change, 
 }
 
 static bool read_again(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
-    char subject[64 + CRE__MAX_PREFIX], request[CRE__NATS_SUBJECT + 32];
-    cre__nats_subject name_bytes, member_bytes;
-    const cre_slice name = cre__nats_members_stream(broker, &name_bytes);
-    const cre_slice member = cre__nats_member_subject(broker, topic_of(change), id_of(change), &member_bytes);
-    snprintf(subject, sizeof subject, "$JS.API.STREAM.MSG.GET.%.*s", (int)name.length,
-             (const char *)name.data);
-    snprintf(request, sizeof request, "{\"last_by_subj\":\"%.*s\"}", (int)member.length,
-             (const char *)member.data);
-    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = cre__text(request) };
-    return cre__nats_ask(broker, shard, publication, CRE__NATS_READ, change);
+    cre__nats_subject name, member;
+    return cre__nats_ask_last(broker, shard, cre__nats_members_stream(broker, &name),
+                              cre__nats_member_subject(broker, topic_of(change), id_of(change), &member),
+                              CRE__NATS_READ, change);
 }
 
 static cre_slice info_now(const cre__presence_member *member) {
@@ -125,7 +119,7 @@ static cre_slice info_now(const cre__presence_member *member) {
 /* Writes the state of the member without reading it first, if the stored value is known. */
 static bool begin(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
     const cre__presence_member *member = change->batch->members[0];
-    cre__nats_value value = { .info = info_now(member) };
+    cre__nats_record value = { .info = info_now(member) };
     if (member->sequence ? !member->alone : member->leaves) return read_again(broker, shard, change);
     change->alone = true;
     change->leaves = member->leaves;
@@ -152,7 +146,7 @@ bool cre__nats_members(cre_broker *broker, uint32_t shard, cre__presence_batch *
 }
 
 bool cre__nats_replace(cre_broker *broker, uint32_t shard, cre__nats_reading *scan,
-                       const cre__nats_member_name *name, uint64_t sequence, const cre__nats_value *value) {
+                       const cre__nats_member_name *name, uint64_t sequence, const cre__nats_record *value) {
     cre__nats_change *change = new_change(broker, shard, (cre_slice){ name->topic, name->topic_length },
                                           (cre_slice){ name->id, name->id_length });
     if (!change) return false;
@@ -164,14 +158,9 @@ bool cre__nats_replace(cre_broker *broker, uint32_t shard, cre__nats_reading *sc
 }
 
 bool cre__nats_clean(cre_broker *broker, uint32_t shard, uint64_t sequence, cre__nats_change *change) {
-    char subject[64 + CRE__MAX_PREFIX], request[64];
-    cre__nats_subject bytes;
-    const cre_slice name = cre__nats_members_stream(broker, &bytes);
-    snprintf(subject, sizeof subject, "$JS.API.STREAM.MSG.DELETE.%.*s", (int)name.length,
-             (const char *)name.data);
-    snprintf(request, sizeof request, "{\"seq\":%llu,\"no_erase\":true}", (unsigned long long)sequence);
-    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = cre__text(request) };
-    return cre__nats_ask(broker, shard, publication, CRE__NATS_CLEAN, change);
+    cre__nats_subject name;
+    return cre__nats_remove(broker, shard, cre__nats_members_stream(broker, &name), sequence, CRE__NATS_CLEAN,
+                            change);
 }
 
 /* If it was not removed, a scan does so. */
@@ -180,10 +169,6 @@ void cre__nats_cleaned(cre_broker *broker, uint32_t shard, cre__nats_change *cha
 }
 
 /* ---- what is stored ---- */
-
-static bool same(cre_slice one, cre_slice other) {
-    return one.length == other.length && (!one.length || memcmp(one.data, other.data, one.length) == 0);
-}
 
 /* A change had no reply, and what is stored shows that it was stored: nobody else has reported it. */
 static void report_unknown(cre_broker *broker, cre__nats_change *change, bool joined, bool present,
@@ -197,7 +182,7 @@ static void report_unknown(cre_broker *broker, cre__nats_change *change, bool jo
 }
 
 /* Stores the state of a member in place of `value`, which has `sequence`. */
-static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change, cre__nats_value *value,
+static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change, cre__nats_record *value,
                     uint64_t sequence) {
     cre__presence_member *member = change->batch->members[0];
     const cre__nats_entry own = { broker->config.publisher, broker->config.seed };
@@ -212,9 +197,9 @@ static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change
     }
     report_unknown(broker, change, stored, others < before, value->info);
     const bool full = others == CRE__NATS_ENTRIES; /* then it is there without this machine */
-    const bool done = member->leaves
-                          ? others == before
-                          : full || (stored && others + 1 == before && same(value->info, info_now(member)));
+    const bool done = member->leaves ? others == before
+                                     : full || (stored && others + 1 == before &&
+                                                cre__slice_equals(value->info, info_now(member)));
     change->alone = others == 0;
     change->event = 0;
     change->leaves = member->leaves;
@@ -240,9 +225,8 @@ void cre__nats_read(cre_broker *broker, uint32_t shard, cre__nats_change *change
                     const cre_nats_event *event) {
     enum { NO_MESSAGE = 10037 };
     cre__nats_error error = { 0 };
-    cre__nats_value value = { .info = cre__text("") };
-    cre_slice message, found, data = { 0 };
-    uint64_t sequence = 0;
+    cre__nats_record value = { .info = cre__text("") };
+    cre__nats_stored stored;
     const bool failed = !event || cre__nats_error_of(event, &error);
     if (failed && error.kind != NO_MESSAGE) {
         end_later(broker, shard, change);
@@ -252,22 +236,18 @@ void cre__nats_read(cre_broker *broker, uint32_t shard, cre__nats_change *change
         replace(broker, shard, change, &value, 0);
         return;
     }
-    const bool valid = cre__json_member(event->payload, "message", &message) &&
-                       cre__json_member(message, "seq", &found) && cre__json_number(found, &sequence) &&
-                       sequence;
-    if (valid && cre__json_member(message, "data", &found)) cre__json_string(found, &data);
-    if (!valid) {
+    if (!cre__nats_stored_of(event, &stored)) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
         cre__nats_change_free(broker, shard, change, true);
         return;
     }
-    uint8_t bytes[CRE__NATS_VALUE + 3];
-    const long length = data.length <= (CRE__NATS_VALUE + 2) / 3 * 4
-                            ? cre__base64_decode((const char *)data.data, data.length, bytes)
+    uint8_t bytes[CRE__NATS_RECORD + 3];
+    const long length = stored.data.length <= (CRE__NATS_RECORD + 2) / 3 * 4
+                            ? cre__base64_decode((const char *)stored.data.data, stored.data.length, bytes)
                             : -1;
     /* what another program has written is replaced */
-    if (length > 0) cre__nats_value_read((cre_slice){ bytes, (size_t)length }, &value);
-    replace(broker, shard, change, &value, sequence);
+    if (length > 0) cre__nats_record_read((cre_slice){ bytes, (size_t)length }, &value);
+    replace(broker, shard, change, &value, stored.sequence);
 }
 
 /* ---- results ---- */
@@ -289,12 +269,10 @@ static void stored(cre_broker *broker, uint32_t shard, cre__nats_change *change,
 void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *change,
                        const cre_nats_event *event) {
     cre__nats_error error = { 0 };
-    cre_slice value;
     uint64_t sequence;
     const bool failed = !event || cre__nats_error_of(event, &error);
     change->unknown = !event;
-    if (!failed && cre__json_member(event->payload, "seq", &value) && cre__json_number(value, &sequence) &&
-        sequence) {
+    if (!failed && cre__nats_acknowledgement(event, &sequence)) {
         stored(broker, shard, change, sequence);
     } else if (!failed) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });

@@ -41,6 +41,10 @@ cre_slice cre__nats_live_subject(const cre_broker *broker, cre_slice topic, cre_
     return finish(out, put_topic(put_format(out, broker->prefix, "l"), topic));
 }
 
+cre_slice cre__nats_value_subject(const cre_broker *broker, cre_slice key, cre__nats_subject *out) {
+    return finish(out, put_topic(put_format(out, broker->prefix, "v.k"), key));
+}
+
 cre_slice cre__nats_kept_subject(const cre_broker *broker, cre_slice topic, cre_broker_history history,
                                  cre__nats_subject *out) {
     char kind[32];

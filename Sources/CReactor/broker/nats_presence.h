@@ -12,7 +12,7 @@
 
 #include "broker/nats.h"
 
-/* ---- nats_values.c ---- */
+/* ---- nats_records.c ---- */
 
 /* An entry of a member: a machine that has it, in one of its sessions. */
 typedef struct cre__nats_entry {
@@ -21,23 +21,20 @@ typedef struct cre__nats_entry {
 
 enum {
     CRE__NATS_ENTRIES = 512, /* the most of a member */
-    CRE__NATS_VALUE = CRE__NATS_ENTRIES * 33 + 1 + CRE_BROKER_MAX_MEMBER_INFO
+    CRE__NATS_RECORD = CRE__NATS_ENTRIES * 33 + 1 + CRE_BROKER_MAX_MEMBER_INFO
 };
 
 /* What is stored for a member. Without entries it has left. */
-typedef struct cre__nats_value {
+typedef struct cre__nats_record {
     uint32_t count;
     cre__nats_entry entries[CRE__NATS_ENTRIES];
     cre_slice info; /* borrowed */
-} cre__nats_value;
+} cre__nats_record;
 
-/* Reads a value. What is malformed has no entries and no info, and false is returned. */
-bool cre__nats_value_read(cre_slice bytes, cre__nats_value *value);
-/* Writes a value; one without entries is empty. */
-size_t cre__nats_value_write(const cre__nats_value *value, uint8_t out[CRE__NATS_VALUE]);
-/* The names of the two streams. */
-cre_slice cre__nats_members_stream(const cre_broker *broker, cre__nats_subject *out);
-cre_slice cre__nats_leases_stream(const cre_broker *broker, cre__nats_subject *out);
+/* Reads a record. What is malformed has no entries and no info, and false is returned. */
+bool cre__nats_record_read(cre_slice bytes, cre__nats_record *value);
+/* Writes a record; one without entries is empty. */
+size_t cre__nats_record_write(const cre__nats_record *value, uint8_t out[CRE__NATS_RECORD]);
 /* The subject of a member; with an empty id that of all members of the topic, without a topic of all. */
 cre_slice cre__nats_member_subject(const cre_broker *broker, cre_slice topic, cre_slice id,
                                    cre__nats_subject *out);
@@ -56,10 +53,13 @@ uint64_t cre__nats_sequence_of(cre_slice reply);
 bool cre__nats_nodes_read(const cre_broker *broker, cre_slice reply, cre__nats_nodes *out);
 bool cre__nats_is_alive(const cre__nats_nodes *nodes, uint64_t session);
 /* Removes the entries of machines that are not alive. Returns their number. */
-uint32_t cre__nats_remove_dead(cre__nats_value *value, const cre__nats_nodes *nodes);
+uint32_t cre__nats_remove_dead(cre__nats_record *value, const cre__nats_nodes *nodes);
 
 /* ---- nats_presence.c ---- */
 
+void cre__nats_presence_open(cre__nats_presence *presence);
+/* The name of the stream of members. */
+cre_slice cre__nats_members_stream(const cre_broker *broker, cre__nats_subject *out);
 /* Does what is due, and returns the time of the next call. */
 uint64_t cre__nats_presence_tick(cre_broker *broker, uint32_t shard);
 /* The reply to one of the requests for members; NULL: there was none in time. */
@@ -94,7 +94,7 @@ void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *cha
 /* Stores `value` for a member that had another one with `sequence`, for a scan, which is continued by
  * cre__nats_reading_removed. False: the connection ends. */
 bool cre__nats_replace(cre_broker *broker, uint32_t shard, cre__nats_reading *scan,
-                       const cre__nats_member_name *name, uint64_t sequence, const cre__nats_value *value);
+                       const cre__nats_member_name *name, uint64_t sequence, const cre__nats_record *value);
 /* Removes a message of the stream of members that has no entries. `change` ends with the reply; NULL: none.
  */
 bool cre__nats_clean(cre_broker *broker, uint32_t shard, uint64_t sequence, cre__nats_change *change);

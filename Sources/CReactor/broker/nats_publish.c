@@ -10,8 +10,9 @@
 #include <stdio.h>
 
 #include "broker/nats_presence.h"
+#include "broker/nats_values.h"
 #include "core/memory.h"
-#include "nats/json.h"
+#include "core/slices.h"
 
 enum { LANES = 256, AT_ONCE = 1024 };
 
@@ -206,7 +207,6 @@ void cre__nats_acknowledged(cre_broker *broker, uint32_t shard, cre__outgoing *m
     cre__nats_stream *stream = cre__nats_stream_of(broker, shard, message->history);
     cre__nats_lane *lane = lane_of(cre__nats(broker, shard), stream, message);
     cre__nats_error error;
-    cre_slice value;
     cre_broker_position position = { .epoch = stream->epoch };
     lane->unacknowledged--;
     if (!event) {
@@ -218,8 +218,7 @@ void cre__nats_acknowledged(cre_broker *broker, uint32_t shard, cre__outgoing *m
             cre__nats_refused(broker, shard, error.text);
             finish(broker, shard, message, CRE_EBROKER_REFUSED);
         }
-    } else if (!cre__json_member(event->payload, "seq", &value) ||
-               !cre__json_number(value, &position.offset) || !position.offset) {
+    } else if (!cre__nats_acknowledgement(event, &position.offset)) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
         return;
     } else {
@@ -233,17 +232,14 @@ void cre__nats_acknowledged(cre_broker *broker, uint32_t shard, cre__outgoing *m
 
 /* ---- permissions ---- */
 
-static bool same(cre_slice one, cre_slice other) {
-    return one.length == other.length && memcmp(one.data, other.data, one.length) == 0;
-}
-
 static bool deny_live(cre_broker *broker, uint32_t shard, cre_slice subject) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_subject bytes;
     for (size_t i = nats->live_first; i < nats->live_first + nats->live_used; i++) {
         cre__outgoing *message = nats->live[i].message;
         if (!message || message->too_large) continue;
-        if (!same(cre__nats_live_subject(broker, cre__outgoing_topic(message), &bytes), subject)) continue;
+        const cre_slice own = cre__nats_live_subject(broker, cre__outgoing_topic(message), &bytes);
+        if (!cre__slice_equals(own, subject)) continue;
         nats->live[i].message = NULL;
         finish(broker, shard, message, CRE_EBROKER_REFUSED);
         return true;
@@ -257,9 +253,9 @@ static bool deny_kept(cre_broker *broker, uint32_t shard, cre_slice subject) {
     for (uint32_t i = nats->first_request; i != CRE__NATS_NONE; i = nats->requests[i].next) {
         if (nats->requests[i].purpose != CRE__NATS_PUBLISH) continue;
         cre__outgoing *message = nats->requests[i].target;
-        if (!same(cre__nats_kept_subject(broker, cre__outgoing_topic(message), message->history, &bytes),
-                  subject))
-            continue;
+        const cre_slice own =
+            cre__nats_kept_subject(broker, cre__outgoing_topic(message), message->history, &bytes);
+        if (!cre__slice_equals(own, subject)) continue;
         cre__nats_stream *stream = cre__nats_stream_of(broker, shard, message->history);
         cre__nats_lane *lane = lane_of(nats, stream, message);
         cre__nats_cancel(nats, CRE__NATS_PUBLISH, message);
@@ -275,6 +271,7 @@ void cre__nats_publish_denied(cre_broker *broker, uint32_t shard, cre_slice subj
     cre__nats_link *nats = cre__nats(broker, shard);
     if (deny_live(broker, shard, subject) || deny_kept(broker, shard, subject)) return;
     cre__nats_presence_denied(broker, shard, subject);
+    cre__nats_values_denied(broker, shard, subject);
     for (size_t i = 0; i < nats->stream_count; i++) {
         cre__nats_stream *stream = nats->streams[i];
         cre__nats_subject bytes;

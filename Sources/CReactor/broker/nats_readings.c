@@ -120,7 +120,7 @@ static void fail(cre_broker *broker, uint32_t shard, cre__nats_reading *reading)
 
 static void start(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
     cre__nats_link *nats = cre__nats(broker, shard);
-    char token[32], subject[128], config[CRE__NATS_SUBJECT + 384];
+    char token[32], config[CRE__NATS_SUBJECT + 384];
     uint8_t line[CRE__NATS_SUBJECT + 32];
     cre__nats_subject inbox, bytes, filter_bytes;
     reading->started = true;
@@ -133,15 +133,13 @@ static void start(cre_broker *broker, uint32_t shard, cre__nats_reading *reading
     const cre_slice name = cre__nats_members_stream(broker, &bytes);
     const cre_slice topic = { reading->name, reading->length };
     const cre_slice filter = cre__nats_member_subject(broker, topic, (cre_slice){ 0 }, &filter_bytes);
-    snprintf(subject, sizeof subject, "$JS.API.CONSUMER.CREATE.%.*s", (int)name.length,
-             (const char *)name.data);
     snprintf(config, sizeof config,
              "{\"stream_name\":\"%.*s\",\"config\":{\"deliver_policy\":\"all\",\"ack_policy\":\"none\","
              "\"filter_subject\":\"%.*s\",\"replay_policy\":\"instant\",\"inactive_threshold\":10000000000,"
              "\"mem_storage\":true,\"num_replicas\":1}}",
              (int)name.length, (const char *)name.data, (int)filter.length, (const char *)filter.data);
-    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = cre__text(config) };
-    cre__nats_ask(broker, shard, publication, CRE__NATS_READING, reading);
+    cre__nats_ask_stream(broker, shard, "CONSUMER.CREATE", name, cre__text(config), CRE__NATS_READING,
+                         reading);
 }
 
 static void ask_next(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
@@ -173,11 +171,11 @@ static void resume(cre_broker *broker, uint32_t shard, cre__nats_reading *scan) 
 static void answer(cre_broker *broker, cre__nats_reading *reading, const cre__nats_nodes *nodes,
                    cre_broker_member *members) {
     cre_broker_presence presence = { .members = members, .complete = true };
-    cre__nats_value value;
+    cre__nats_record value;
     size_t bytes = 0;
     for (const item *at = reading->items; at; at = at->next) {
         const uint8_t *id = at->bytes + at->topic_length, *from = id + at->id_length;
-        if (!cre__nats_value_read((cre_slice){ from, at->length }, &value)) continue;
+        if (!cre__nats_record_read((cre_slice){ from, at->length }, &value)) continue;
         cre__nats_remove_dead(&value, nodes);
         if (!value.count) continue;
         members[presence.count++] = (cre_broker_member){ { id, at->id_length }, value.info };
@@ -210,11 +208,11 @@ static void list(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
 static void remove_dead(cre_broker *broker, uint32_t shard, cre__nats_reading *scan,
                         const cre__nats_nodes *nodes) {
     cre__nats_member_name name;
-    cre__nats_value value;
+    cre__nats_record value;
     scan->removing = true;
     for (const item *at = scan->items; at && !broker->links[shard].failure; at = at->next) {
         const uint8_t *from = at->bytes + at->topic_length + at->id_length;
-        cre__nats_value_read((cre_slice){ from, at->length }, &value);
+        cre__nats_record_read((cre_slice){ from, at->length }, &value);
         if (!cre__nats_remove_dead(&value, nodes)) continue;
         name.topic_length = at->topic_length;
         name.id_length = at->id_length;
@@ -235,8 +233,8 @@ void cre__nats_reading_removed(cre_broker *broker, uint32_t shard, cre__nats_rea
 
 /* Whether a scan must look at it again: a machine that has it was not alive at the last sweep. */
 static bool is_suspect(const cre__nats_presence *presence, cre_slice payload) {
-    cre__nats_value value;
-    cre__nats_value_read(payload, &value);
+    cre__nats_record value;
+    cre__nats_record_read(payload, &value);
     return cre__nats_remove_dead(&value, &presence->known) > 0;
 }
 
@@ -250,7 +248,7 @@ static void keep(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
         if (reading->scans) cre__nats_clean(broker, shard, sequence, NULL);
         return;
     }
-    if (event->payload.length > CRE__NATS_VALUE || !cre__nats_member_of(broker, event->subject, &name))
+    if (event->payload.length > CRE__NATS_RECORD || !cre__nats_member_of(broker, event->subject, &name))
         return;
     if (reading->scans && !is_suspect(presence, event->payload)) return;
     const size_t size = sizeof(item) + name.topic_length + name.id_length + event->payload.length;

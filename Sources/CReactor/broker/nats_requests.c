@@ -54,8 +54,8 @@ static void insert(cre__nats_link *nats, uint32_t index) {
 static uint32_t timeout_of(const cre_broker *broker, const cre__nats_link *nats, cre__nats_purpose purpose) {
     enum { SHORT_MS = 1000 };
     const uint32_t timeout = broker->config.timeout_ms;
-    const bool stores =
-        purpose == CRE__NATS_PUBLISH || purpose == CRE__NATS_WRITE || purpose == CRE__NATS_LEASE;
+    const bool stores = purpose == CRE__NATS_PUBLISH || purpose == CRE__NATS_WRITE ||
+                        purpose == CRE__NATS_LEASE || purpose == CRE__NATS_SET_VALUE;
     return nats->clustered && !stores && timeout > SHORT_MS ? SHORT_MS : timeout;
 }
 
@@ -80,6 +80,30 @@ bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publ
                                     .generation = nats->generation };
     insert(nats, index);
     return true;
+}
+
+bool cre__nats_ask_stream(cre_broker *broker, uint32_t shard, const char *verb, cre_slice stream,
+                          cre_slice payload, cre__nats_purpose purpose, void *target) {
+    char subject[96 + CRE__MAX_PREFIX];
+    snprintf(subject, sizeof subject, "$JS.API.%s.%.*s", verb, (int)stream.length, (const char *)stream.data);
+    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = payload };
+    return cre__nats_ask(broker, shard, publication, purpose, target);
+}
+
+bool cre__nats_ask_last(cre_broker *broker, uint32_t shard, cre_slice stream, cre_slice subject,
+                        cre__nats_purpose purpose, void *target) {
+    char request[CRE__NATS_SUBJECT + 32];
+    snprintf(request, sizeof request, "{\"last_by_subj\":\"%.*s\"}", (int)subject.length,
+             (const char *)subject.data);
+    return cre__nats_ask_stream(broker, shard, "STREAM.MSG.GET", stream, cre__text(request), purpose, target);
+}
+
+bool cre__nats_remove(cre_broker *broker, uint32_t shard, cre_slice stream, uint64_t sequence,
+                      cre__nats_purpose purpose, void *target) {
+    char request[64];
+    snprintf(request, sizeof request, "{\"seq\":%llu,\"no_erase\":true}", (unsigned long long)sequence);
+    return cre__nats_ask_stream(broker, shard, "STREAM.MSG.DELETE", stream, cre__text(request), purpose,
+                                target);
 }
 
 static bool read_hex(const uint8_t **at, const uint8_t *end, uint32_t *out) {
@@ -139,4 +163,21 @@ bool cre__nats_error_of(const cre_nats_event *event, cre__nats_error *out) {
     if (!cre__json_member(error, "description", &value) || !cre__json_string(value, &out->text))
         out->text = cre__text("JetStream has reported an error");
     return true;
+}
+
+bool cre__nats_stored_of(const cre_nats_event *event, cre__nats_stored *out) {
+    cre_slice message, value;
+    *out = (cre__nats_stored){ 0 };
+    if (!cre__json_member(event->payload, "message", &message) || !cre__json_member(message, "seq", &value) ||
+        !cre__json_number(value, &out->sequence) || !out->sequence)
+        return false;
+    if (cre__json_member(message, "data", &value)) cre__json_string(value, &out->data);
+    if (cre__json_member(message, "hdrs", &value)) cre__json_string(value, &out->headers);
+    if (cre__json_member(message, "time", &value)) cre__json_string(value, &out->time);
+    return true;
+}
+
+bool cre__nats_acknowledgement(const cre_nats_event *event, uint64_t *sequence) {
+    cre_slice value;
+    return cre__json_member(event->payload, "seq", &value) && cre__json_number(value, sequence) && *sequence;
 }

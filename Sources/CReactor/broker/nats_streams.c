@@ -52,14 +52,10 @@ cre__nats_stream *cre__nats_stream_of(cre_broker *broker, uint32_t shard, cre_br
 /* What a stream of that state is asked. */
 static bool ask_in(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, cre__nats_stream_state state,
                    const char *verb, cre_slice payload) {
-    char subject[64 + CRE__MAX_PREFIX];
-    cre__nats_subject bytes;
-    const cre_slice name = cre__nats_stream_name(broker, stream->history, &bytes);
-    snprintf(subject, sizeof subject, "$JS.API.STREAM.%s.%.*s", verb, (int)name.length,
-             (const char *)name.data);
-    const cre_nats_publication publication = { .subject = cre__text(subject), .payload = payload };
+    cre__nats_subject name;
     stream->state = state;
-    return cre__nats_ask(broker, shard, publication, CRE__NATS_STREAM, stream);
+    return cre__nats_ask_stream(broker, shard, verb, cre__nats_stream_name(broker, stream->history, &name),
+                                payload, CRE__NATS_STREAM, stream);
 }
 
 static bool ask(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, const char *verb,
@@ -74,8 +70,6 @@ static uint64_t window_of(cre_broker_history history) {
 /* One more message than the history has, after which all of it is known to be there. */
 static void create(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
     const cre_broker_history history = stream->history;
-    const uint32_t standard = cre__nats(broker, shard)->clustered ? 3 : 1;
-    const uint32_t replicas = broker->config.replicas ? broker->config.replicas : standard;
     char config[1024];
     const int length = snprintf(
         config, sizeof config,
@@ -84,23 +78,12 @@ static void create(cre_broker *broker, uint32_t shard, cre__nats_stream *stream)
         "\"max_msg_size\":-1,\"max_msgs_per_subject\":%4$u,\"max_age\":%5$llu,\"duplicate_window\":%6$llu,"
         "\"num_replicas\":%7$u,\"republish\":{\"src\":\"%1$s.h.%2$u-%3$u.>\",\"dest\":\"%1$s.l.>\"}}",
         broker->prefix, history.count, history.seconds, history.count + 1, history.seconds * NANOSECONDS,
-        window_of(history) * NANOSECONDS, replicas);
-    ask(broker, shard, stream, "CREATE", (cre_slice){ (const uint8_t *)config, (size_t)length });
+        window_of(history) * NANOSECONDS, cre__nats_replicas(broker, shard));
+    ask(broker, shard, stream, "STREAM.CREATE", (cre_slice){ (const uint8_t *)config, (size_t)length });
     stream->creating = true;
 }
 
 /* ---- replies ---- */
-
-static bool has_number(cre_slice config, const char *name, uint64_t expected) {
-    cre_slice value;
-    uint64_t number;
-    return cre__json_member(config, name, &value) && cre__json_number(value, &number) && number == expected;
-}
-
-static bool has_text(cre_slice config, const char *name, const char *expected) {
-    cre_slice value;
-    return cre__json_member(config, name, &value) && cre__json_equals(value, cre__text(expected));
-}
 
 /* What of a stream is not as messages need it; NULL: nothing. */
 static const char *difference(const cre_broker *broker, const cre__nats_stream *stream, cre_slice config) {
@@ -113,16 +96,17 @@ static const char *difference(const cre_broker *broker, const cre__nats_stream *
     if (!cre__json_member(config, "subjects", &subjects) || !cre__json_next(&subjects, &subject) ||
         !cre__json_equals(subject, cre__text(kept)))
         return "subjects";
-    if (!has_number(config, "max_msgs_per_subject", history.count + 1)) return "max_msgs_per_subject";
-    if (!has_number(config, "max_age", history.seconds * NANOSECONDS)) return "max_age";
+    if (!cre__json_has_number(config, "max_msgs_per_subject", history.count + 1))
+        return "max_msgs_per_subject";
+    if (!cre__json_has_number(config, "max_age", history.seconds * NANOSECONDS)) return "max_age";
     if (!cre__json_member(config, "duplicate_window", &value) || !cre__json_number(value, &window) ||
         window < window_of(history) * NANOSECONDS)
         return "duplicate_window";
-    if (!cre__json_member(config, "republish", &republish) || !has_text(republish, "src", kept) ||
-        !has_text(republish, "dest", live))
+    if (!cre__json_member(config, "republish", &republish) || !cre__json_has_text(republish, "src", kept) ||
+        !cre__json_has_text(republish, "dest", live))
         return "republish";
-    if (!has_text(config, "retention", "limits")) return "retention";
-    return has_text(config, "discard", "old") ? NULL : "discard";
+    if (!cre__json_has_text(config, "retention", "limits")) return "retention";
+    return cre__json_has_text(config, "discard", "old") ? NULL : "discard";
 }
 
 void cre__nats_stream_fail(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, bool transient,
@@ -146,11 +130,6 @@ void cre__nats_stream_fail(cre_broker *broker, uint32_t shard, cre__nats_stream 
     if (transient) return;
     stream->unchecked = true;
     cre__nats_fetch_end(broker, cre__nats(broker, shard), stream, true);
-}
-
-/* The name of an instance of a stream, which other instances do not have. */
-static uint64_t epoch_of(cre_slice created) {
-    return cre__shard_hash(created) | 1;
 }
 
 static uint64_t leader_of(cre_slice reply) {
@@ -178,7 +157,7 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
         return;
     }
     const uint64_t leader = leader_of(reply), complete_at = stream->replied_at;
-    const bool other_stream = stream->epoch != epoch_of(created) || stream->unchecked;
+    const bool other_stream = stream->epoch != cre__nats_epoch_of(created) || stream->unchecked;
     const bool elected =
         nats->clustered && (stream->failures || !stream->replied_at || stream->leader != leader);
     stream->state = CRE__STREAM_READY;
@@ -188,7 +167,7 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     stream->due = nats->now + SUSPECT_MS;
     stream->poll = nats->now + POLL_MS;
     stream->last = last;
-    stream->epoch = epoch_of(created);
+    stream->epoch = cre__nats_epoch_of(created);
     stream->leader = leader;
     stream->replied_at = nats->now;
     stream->replies++;
@@ -204,7 +183,9 @@ void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stre
                               const cre_nats_event *event) {
     enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058 };
     cre__nats_error error;
-    if (!cre__nats_error_of(event, &error)) {
+    if (!event) {
+        cre__nats_stream_fail(broker, shard, stream, true, cre__text("JetStream does not reply"));
+    } else if (!cre__nats_error_of(event, &error)) {
         ready(broker, shard, stream, event->payload);
     } else if (error.kind == NOT_FOUND && !stream->creating) {
         create(broker, shard, stream);
@@ -229,7 +210,7 @@ static uint64_t watch(cre_broker *broker, uint32_t shard, cre__nats_stream *stre
     }
     if (!stream->polled && stream->poll <= nats->now) {
         stream->polled = true;
-        ask_in(broker, shard, stream, CRE__STREAM_READY, "INFO", (cre_slice){ 0 });
+        ask_in(broker, shard, stream, CRE__STREAM_READY, "STREAM.INFO", (cre_slice){ 0 });
     }
     const uint64_t poll = stream->polled ? UINT64_MAX : stream->poll; /* its deadline is that of a request */
     return stream->settles && stream->settles < poll ? stream->settles : poll;
@@ -262,7 +243,7 @@ uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard) {
         /* messages go on meanwhile */
         const bool is_ready = nats->clustered && stream->state == CRE__STREAM_READY;
         stream->polled = is_ready;
-        ask_in(broker, shard, stream, is_ready ? CRE__STREAM_READY : CRE__STREAM_ASKED, "INFO",
+        ask_in(broker, shard, stream, is_ready ? CRE__STREAM_READY : CRE__STREAM_ASKED, "STREAM.INFO",
                (cre_slice){ 0 });
     }
     return next;

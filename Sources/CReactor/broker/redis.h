@@ -5,6 +5,7 @@
 #include <creactor/redis_session.h>
 
 #include "broker/broker_internal.h"
+#include "core/hex.h"
 
 /* What a command of a connection is for: the lowest bits of its tag, above which is a pointer. */
 enum {
@@ -77,10 +78,7 @@ cre_slice cre__broker_key(const cre_broker *broker, uint64_t hash, char kind, cr
 cre_slice cre__partition_key(const cre_broker *broker, uint64_t partition, char kind, cre_slice name,
                              cre__key *out);
 
-/* Numbers as text: 16 hexadecimal digits, and decimal ones. */
-enum { CRE__HEX = 16 };
-void cre__put_hex(char out[CRE__HEX], uint64_t number);
-bool cre__parse_hex(cre_slice text, uint64_t *out);
+/* Reads decimal digits. */
 bool cre__parse_offset(cre_slice text, uint64_t *out);
 
 /* ---- redis_link.c ---- */
@@ -129,6 +127,6 @@ bool cre__redis_list_members(cre_broker *broker, uint32_t shard, cre_slice topic
                              uint64_t tag);
 
 /* ---- redis_values.c ---- */
-bool cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag);
+int cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag);
 
 #endif

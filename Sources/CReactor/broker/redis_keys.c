@@ -26,22 +26,6 @@ cre_slice cre__partition_key(const cre_broker *broker, uint64_t partition, char 
     return (cre_slice){ (const uint8_t *)out->bytes, (size_t)(at - out->bytes) + name.length };
 }
 
-void cre__put_hex(char out[CRE__HEX], uint64_t number) {
-    for (int i = CRE__HEX; i--; number >>= 4)
-        out[i] = "0123456789abcdef"[number & 15];
-}
-
-bool cre__parse_hex(cre_slice text, uint64_t *out) {
-    if (text.length != CRE__HEX) return false;
-    *out = 0;
-    for (size_t i = 0; i < CRE__HEX; i++) {
-        const uint8_t c = text.data[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
-        *out = *out << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return true;
-}
-
 bool cre__parse_offset(cre_slice text, uint64_t *out) {
     enum { MOST = 15 }; /* digits of what the scripts' numbers hold exactly */
     if (!text.length || text.length > MOST) return false;

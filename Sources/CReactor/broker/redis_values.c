@@ -64,14 +64,13 @@ static cre_slice number(char out[2 * CRE__MAX_DECIMAL], bool negative, uint64_t 
     return (cre_slice){ (const uint8_t *)out, (size_t)(cre__put_decimal(out + negative, absolute) - out) };
 }
 
-bool cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operation *operation,
-                      uint64_t tag) {
+int cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operation *operation, uint64_t tag) {
     static const char *const kinds[] = { "get", "set", "remove", "add" }, *const conditions[] = { "",
                                                                                                   "absent",
                                                                                                   "equal" };
-    if (cre__redis(broker, shard)->moving) return false;
+    if (cre__redis(broker, shard)->moving) return CRE_EBROKER_UNAVAILABLE;
     operation_request *next = cre__malloc(sizeof *next);
-    if (!next) return false;
+    if (!next) return CRE_EBROKER_UNAVAILABLE;
     *next =
         (operation_request){ .request.replied = replied,
                              .tag = tag,
@@ -93,8 +92,8 @@ bool cre__redis_apply(cre_broker *broker, uint32_t shard, const cre_value_operat
     if (cre__redis_run(broker, shard, CRE__SCRIPT_VALUE, arguments, sizeof arguments / sizeof *arguments,
                        &next->request)) {
         broker->links[shard].values += next->size;
-        return true;
+        return 0;
     }
     cre__free(next);
-    return false;
+    return CRE_EBROKER_UNAVAILABLE;
 }

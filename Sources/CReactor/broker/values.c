@@ -9,5 +9,5 @@ int cre_broker_apply(cre_broker *broker, const cre_value_operation *operation, u
     const uint32_t shard = cre_broker_shard(broker, operation->key);
     const cre__link *link = &broker->links[shard];
     if (!cre__link_is_usable(link) || link->values >= IN_FLIGHT) return CRE_EBROKER_UNAVAILABLE;
-    return broker->kind->apply(broker, shard, operation, tag) ? 0 : CRE_EBROKER_UNAVAILABLE;
+    return broker->kind->apply(broker, shard, operation, tag);
 }

@@ -20,6 +20,11 @@ static inline bool cre__slice_is(cre_slice slice, const char *text) {
     return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;
 }
 
+/* Whether two slices have the same bytes. */
+static inline bool cre__slice_equals(cre_slice one, cre_slice other) {
+    return one.length == other.length && (!one.length || memcmp(one.data, other.data, one.length) == 0);
+}
+
 /* Copies the next `size` bytes, which must exist, from the position *offset of the part *part, and moves
  * both. */
 static inline void cre__slices_copy(void *out, size_t size, const cre_slice **part, size_t *offset) {

@@ -4,22 +4,14 @@
 #include <string.h>
 
 #include "chars.h"
+#include "core/calendar.h"
 
 static const char days[] = "SunMonTueWedThuFriSat";
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 enum { DAY = 86400 };
 
-/* The days from 1970 to a date of the Gregorian calendar. Years begin in March, so that the leap day is the
- * last day of a year; 400 years have 146097 days, and there are 719468 days from March of year 0 to 1970.
- */
-static int64_t days_of(int64_t year, int month, int day) {
-    year -= month <= 2;
-    const int64_t era = year / 400, of_era = year - era * 400;
-    const int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
+/* The inverse of cre__days_of. */
 static void date_of(int64_t since_1970, int *year, int *month, int *day) {
     const int64_t shifted = since_1970 + 719468, era = shifted / 146097, of_era = shifted - era * 146097;
     const int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
@@ -88,7 +80,7 @@ static int64_t combine(int year, int month, int day, const char *clock) {
         return -1;
     const bool leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (day > lengths[month - 1] + leap) return -1;
-    return days_of(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    return cre__days_of(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
 }
 
 int64_t cre_http_date_parse(const char *text, size_t length) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/calendar.h"
+
 static bool is_space(uint8_t c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
@@ -156,6 +158,43 @@ bool cre__json_equals(cre_slice value, cre_slice text) {
     for (size_t i = 0; i < text.length; i++)
         if (!rest.length || take_character(&rest) != text.data[i]) return false;
     return rest.length == 0;
+}
+
+bool cre__json_time(cre_slice text, uint64_t *milliseconds) {
+    static const char form[] = "0000-00-00T00:00:00";
+    enum { LENGTH = sizeof form - 1 };
+    uint64_t parts[6] = { 0 }, fraction = 0, unit = 100;
+    size_t part = 0, i = 0;
+    if (text.length <= LENGTH || text.data[text.length - 1] != 'Z') return false;
+    for (; i < LENGTH; i++) {
+        const bool is_digit = text.data[i] >= '0' && text.data[i] <= '9';
+        if (is_digit != (form[i] == '0') || (!is_digit && text.data[i] != form[i])) return false;
+        if (is_digit)
+            parts[part] = parts[part] * 10 + (uint64_t)(text.data[i] - '0');
+        else
+            part++;
+    }
+    if (text.data[i] == '.') i++;
+    for (; i + 1 < text.length; i++, unit /= 10) {
+        if (text.data[i] < '0' || text.data[i] > '9') return false;
+        fraction += (uint64_t)(text.data[i] - '0') * unit;
+    }
+    if (parts[0] < 1970 || !parts[1] || parts[1] > 12 || !parts[2]) return false;
+    const int64_t days = cre__days_of((int64_t)parts[0], (int)parts[1], (int)parts[2]);
+    *milliseconds = (((uint64_t)days * 24 + parts[3]) * 60 + parts[4]) * 60000 + parts[5] * 1000 + fraction;
+    return true;
+}
+
+bool cre__json_has_number(cre_slice object, const char *name, uint64_t expected) {
+    cre_slice value;
+    uint64_t number;
+    return cre__json_member(object, name, &value) && cre__json_number(value, &number) && number == expected;
+}
+
+bool cre__json_has_text(cre_slice object, const char *name, const char *expected) {
+    cre_slice value;
+    return cre__json_member(object, name, &value) &&
+           cre__json_equals(value, (cre_slice){ (const uint8_t *)expected, strlen(expected) });
 }
 
 uint8_t *cre__json_put(uint8_t *out, cre_slice text) {

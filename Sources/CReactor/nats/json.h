@@ -20,6 +20,12 @@ bool cre__json_is_true(cre_slice value);
 bool cre__json_string(cre_slice value, cre_slice *text);
 /* Whether a value is a string that means this text of ASCII. */
 bool cre__json_equals(cre_slice value, cre_slice text);
+/* Reads a time, such as "2026-11-30T10:59:13.5Z", as milliseconds since 1970. False: it is in another form.
+ */
+bool cre__json_time(cre_slice text, uint64_t *milliseconds);
+/* Whether an object has a member with this number, or with a string that means this text of ASCII. */
+bool cre__json_has_number(cre_slice object, const char *name, uint64_t expected);
+bool cre__json_has_text(cre_slice object, const char *name, const char *expected);
 /* Writes a string with its quotes to `out`, which has 6 bytes for each one of the text and 2 more. Returns
  * the end. */
 uint8_t *cre__json_put(uint8_t *out, cre_slice text);

@@ -34,8 +34,7 @@ enum {
     BUCKETS = 16384,
     MIN_ROOM = 128 << 10, /* one of the largest values */
     MOST_BLOCKS = CRE_SHARED_VALUES_MAX / BLOCK,
-    MAX_NUMBER = CRE__MAX_DECIMAL + 1, /* bytes, with a sign */
-    LOCK_MS = 100                      /* an operation takes microseconds */
+    LOCK_MS = 100 /* an operation takes microseconds */
 };
 
 typedef struct values_head {
@@ -355,38 +354,15 @@ static int store(cre_shared_values *values, _Atomic uint32_t *link, uint64_t has
 
 /* ---- numbers ---- */
 
-/* Reads a number in the only form in which one is written. */
-static bool read_number(const uint8_t *text, size_t length, int64_t *out) {
-    const bool negative = length && *text == '-';
-    const uint64_t most = (uint64_t)INT64_MAX + negative;
-    const size_t first = negative;
-    uint64_t number = 0;
-    if (length == first || length > MAX_NUMBER || (text[first] == '0' && length > 1)) return false;
-    for (size_t i = first; i < length; i++) {
-        const unsigned digit = text[i] - (unsigned)'0';
-        if (digit > 9 || number > (most - digit) / 10) return false;
-        number = number * 10 + digit;
-    }
-    *out = negative ? (int64_t)(0 - number) : (int64_t)number;
-    return true;
-}
-
-static size_t put_number(uint8_t out[CRE_VALUE_MAX], int64_t number) {
-    char *at = (char *)out;
-    if (number < 0) *at++ = '-';
-    at = cre__put_decimal(at, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
-    return (size_t)(at - (char *)out);
-}
-
 static bool sum_of(cre_shared_values *values, uint32_t number, int64_t amount, int64_t *sum) {
-    uint8_t text[MAX_NUMBER];
+    uint8_t text[CRE__MAX_DECIMAL];
     *sum = 0;
     if (number) {
         const size_t length = entry_at(values, number)->length;
         if (length > sizeof text) return false;
         cursor at = value_of(values, number);
         get(&at, text, length);
-        if (!read_number(text, length, sum)) return false;
+        if (!cre__parse_integer((cre_slice){ text, length }, sum)) return false;
     }
     return !__builtin_add_overflow(*sum, amount, sum);
 }
@@ -454,7 +430,7 @@ static int carry_out(cre_shared_values *values, const cre_value_operation *opera
         return number != 0;
     case CRE_VALUE_ADD:
         if (!sum_of(values, number, operation->amount, &sum)) return CRE_EVALUE_NUMBER;
-        *length = put_number(value, sum);
+        *length = (size_t)(cre__put_integer((char *)value, sum) - (char *)value);
         if (number) expires = entry_at(values, number)->expires;
         stored = (cre_slice){ value, *length };
         break;

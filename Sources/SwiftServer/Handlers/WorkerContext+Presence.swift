@@ -32,7 +32,6 @@ extension WorkerContext {
         let question = cre_members_question(most: UInt32(most), reserved: 0)
         let payload = unsafe withUnsafeBytes(of: question) { unsafe [UInt8]($0) } + Array(topic.utf8)
         let answer = await questions.ask(CRE_QUESTION_MEMBERS, payload, timeout: timeout)
-        guard answer.result != CRE_EBROKER_UNSUPPORTED.rawValue else { throw .unsupported }
         guard answer.result == 0, let list = MemberList(answer.parts) else { throw .unavailable }
         return (list.members, list.count, list.isComplete)
     }

@@ -7,15 +7,15 @@
 /// let isLeader = try await server.values.set("leader", to: me, for: .seconds(30), if: .absent)
 /// ```
 ///
-/// Each operation is one atomic step in Redis. Nothing is cached: each operation sends a request to Redis. Every
+/// Each operation is one atomic step in Redis or NATS. Nothing is cached: each operation sends a request there. Every
 /// process that runs handlers may use values, on any thread. A key has 1 to 255 bytes, a value at most 64 KiB. Without
 /// a cluster all keys and values share 16 MiB of memory, and are lost when the server stops.
 ///
 /// All operations throw ``ClusterError/unavailable`` when the cluster cannot be reached or has not answered within
 /// their `timeout`, after which it is unknown whether the operation was done; ``ClusterError/invalid`` for a key of
 /// another length and a lifetime that is not positive or longer than ten years; ``ClusterError/tooLarge`` for a value
-/// above 64 KiB; ``ClusterError/full`` without room for it; ``ClusterError/unsupported`` with NATS;
-/// ``ClusterError/noCluster`` before the start and in processes without handlers.
+/// above 64 KiB; ``ClusterError/full`` without room for it; ``ClusterError/noCluster`` before the start and in
+/// processes without handlers.
 public struct ClusterValues: Sendable {
     /// `nil`: the process runs no handlers.
     private let worker: WorkerContext?

@@ -83,7 +83,6 @@ extension ClusterError {
     init?(value result: Int32) {
         switch result {
         case 0...: return nil
-        case CRE_EBROKER_UNSUPPORTED.rawValue: self = .unsupported
         case CRE_EINVALID.rawValue: self = .invalid
         case CRE_ELIMIT.rawValue: self = .tooLarge
         case CRE_EVALUE_NUMBER.rawValue: self = .notANumber

@@ -16,17 +16,15 @@ public struct TopicMember: Sendable, Hashable, Codable {
 public enum ClusterError: Error, Sendable, Hashable {
     /// The server has no ``Server/cluster``, or is not started.
     case noCluster
-    /// The servers of the cluster do not keep this: NATS has no values.
-    case unsupported
     /// The cluster cannot be reached, or has not answered in time.
     case unavailable
     /// A name or key is empty or too long, or a lifetime is out of its range.
     case invalid
     /// The topic has more than 10,000 members, or more than 4 MiB of them. This is their number.
     case tooMany(Int)
-    /// A value is larger than 64 KiB.
+    /// A value is larger than 64 KiB, or than a message of the server of NATS may be.
     case tooLarge
-    /// There is no room for a value: in the memory of Redis, or, without a cluster, in the 16 MiB of the server.
+    /// There is no room for a value: in Redis or NATS, or, without a cluster, in the 16 MiB of the server.
     case full
     /// A value is not an integer, or a sum is out of the range of 64 bits.
     case notANumber
@@ -37,11 +35,10 @@ extension ClusterError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noCluster: "the server is not started, this process runs no handlers, or the server has no cluster"
-        case .unsupported: "values are not supported over NATS: use Redis"
         case .unavailable: "the cluster cannot be reached, or has not answered in time"
         case .invalid: "a name or key must be 1 to 255 bytes, a lifetime positive and at most ten years"
         case .tooMany(let count): "the topic has \(count) members, more than one list may have"
-        case .tooLarge: "the value is larger than 64 KiB"
+        case .tooLarge: "the value is larger than 64 KiB, or than NATS permits"
         case .full: "there is no room for the value"
         case .notANumber: "the value is not an integer, or the sum is out of the range of 64 bits"
         }

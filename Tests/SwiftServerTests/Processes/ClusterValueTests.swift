@@ -4,13 +4,14 @@ import TestProtocol
 import Testing
 
 extension ProcessTests {
-    /// Values that servers share at one Redis, and the processes of one server without a cluster.
+    /// Values that servers share at one Redis or NATS, and the processes of one server without a cluster.
     @Suite struct ClusterValueTests {
         private func run(
-            _ mode: ServerMode, test: (RedisProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+            _ kind: BrokerKind, _ mode: ServerMode,
+            test: (any BrokerProcess, [ServerProcess], [WebSocketClient]) throws -> Void
         ) throws {
-            let redis = try RedisProcess()
-            let configure: (inout Configuration) -> Void = { $0.cluster = redis.url }
+            let broker = try kind.make()
+            let configure: (inout Configuration) -> Void = { $0.cluster = broker.url }
             let workers = mode == .single ? 1 : 2
             try ServerProcess.run(.values, mode, workers: workers, tasks: 1, configure) { one in
                 try ServerProcess.run(.values, mode, workers: workers, tasks: 1, configure) { other in
@@ -18,7 +19,7 @@ extension ProcessTests {
                     for client in clients {
                         try Wait.until("a connection") { try ask(client, .text("none")) == .nothing }
                     }
-                    try test(redis, [one, other], clients)
+                    try test(broker, [one, other], clients)
                 }
             }
         }
@@ -72,10 +73,10 @@ extension ProcessTests {
             }
         }
 
-        @Test(.enabled(if: RedisProcess.isInstalled), arguments: ServerMode.allCases) func ofAllServers(
-            _ mode: ServerMode
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func ofAllServers(
+            _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
-            try run(mode) { _, _, clients in try operations(clients[0], clients[1]) }
+            try run(kind, mode) { _, _, clients in try operations(clients[0], clients[1]) }
         }
 
         @Test(arguments: ServerMode.allCases) func ofOneServer(_ mode: ServerMode) throws {
@@ -86,8 +87,8 @@ extension ProcessTests {
         }
 
         /// What was answered was done, and nothing was done that was not asked for.
-        @Test(.enabled(if: RedisProcess.isInstalled)) func killedGateways() throws {
-            try run(.process) { redis, servers, clients in
+        @Test(arguments: BrokerKind.installed) func killedGateways(_ kind: BrokerKind) throws {
+            try run(kind, .process) { broker, servers, clients in
                 var (done, asked) = (0, 0)
                 for round in 0..<4 {
                     let gateway = try servers[0].process("gateway")
@@ -101,10 +102,10 @@ extension ProcessTests {
                 }
                 let sum = try #require(try ask(clients[1], .number("sum")).number)
                 #expect(done <= sum && sum <= asked && done >= 40)
-                redis.kill()
-                try Wait.until("the loss of Redis") { try ask(clients[0], .text("sum")) == failure(.unavailable) }
-                try redis.start()
-                try Wait.until("Redis") { try ask(clients[0], .number("sum")) == .number(sum) }
+                broker.kill()
+                try Wait.until("the loss of the broker") { try ask(clients[0], .text("sum")) == failure(.unavailable) }
+                try broker.start()
+                try Wait.until("the broker") { try ask(clients[0], .number("sum")) == .number(sum) }
             }
         }
 
@@ -136,14 +137,6 @@ extension ProcessTests {
                 #expect(report == failure(.full) && count > 250)
                 #expect(try ask(client, .remove("0")) == .done)
                 #expect(try ask(client, .fill("more", 65_536)) == .done)
-            }
-        }
-
-        @Test(.enabled(if: NATSProcess.isInstalled)) func areRefusedWithNATS() throws {
-            let broker = try NATSProcess()
-            try ServerProcess.run(.values, .process, { $0.cluster = broker.url }) { server in
-                let client = try WebSocketClient(port: server.port)
-                try Wait.until("the gateway") { try ask(client, .text("key")) == failure(.unsupported) }
             }
         }
     }

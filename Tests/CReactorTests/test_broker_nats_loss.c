@@ -316,6 +316,20 @@ TEST(a_connection_lost_before_the_stream_is_known) {
     finish(10);
 }
 
+/* The first reply about the stream is older than what was delivered before. */
+TEST(messages_before_the_stream_is_known) {
+    create();
+    cluster.silent = true;
+    connect_broker();
+    publish(2);
+    publish(4);
+    cluster.last = 2;
+    cluster.stored[6] = cluster.read[6] = true; /* which nobody delivers */
+    cluster.silent = false;
+    pass(2000);
+    finish(6);
+}
+
 static void publish_next(void) {
     if (cluster.last < 40) publish(cluster.last + 2);
 }

@@ -1,47 +1,11 @@
 /* Values at a server of NATS that is played by this program, and whose replies come late or not at all. Time
  * is its own. */
-#include <creactor/broker.h>
-#include <errno.h>
+#include "played_nats.h"
 
-#include "core/base64.h"
-#include "test.h"
+enum { TIMEOUT_MS = 5000 };
 
-enum { MOST = 32, TIMEOUT_MS = 5000 };
-
-typedef struct request {
-    char subject[128], reply[64], headers[256], payload[1024];
-} request;
-
-static cre_broker *broker;
-static uint64_t now;
-static bool wants;
-static int closed, refusals, ended, results[MOST];
+static int ended, results[MOST];
 static char value[64];
-static request requests[MOST]; /* without replies */
-static int count;
-
-static cre_slice text(const char *string) {
-    return (cre_slice){ (const uint8_t *)string, strlen(string) };
-}
-
-static void on_connect(void *context, uint32_t shard) {
-    (void)context, (void)shard;
-    wants = true;
-}
-
-static void on_disconnect(void *context, uint32_t shard) {
-    (void)context, (void)shard;
-    closed++;
-}
-
-static void on_state(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice cause) {
-    (void)context, (void)shard, (void)state, (void)error, (void)cause;
-}
-
-static void on_refused(void *context, uint32_t shard, cre_slice cause) {
-    (void)context, (void)shard, (void)cause;
-    refusals++;
-}
 
 static void on_value(void *context, uint64_t tag, int result, cre_slice found) {
     (void)context;
@@ -50,67 +14,6 @@ static void on_value(void *context, uint64_t tag, int result, cre_slice found) {
     results[ended++] = result;
     if (found.length) memcpy(value, found.data, found.length);
     value[found.length] = 0;
-}
-
-/* ---- the server ---- */
-
-static void deliver(const char *bytes, size_t length) {
-    cre_broker_received(broker, 0, (const uint8_t *)bytes, length, now);
-}
-
-/* Takes what the broker has sent. */
-static void turn(void) {
-    cre_broker_tick(broker, now);
-    for (cre_slice out; (out = cre_broker_output(broker, 0)).length;) {
-        char *bytes = strndup((const char *)out.data, out.length);
-        REQUIRE(bytes);
-        cre_broker_sent(broker, 0, out.length);
-        for (char *line = bytes, *end; (end = strstr(line, "\r\n")); line = end + 2) {
-            request *next = &requests[count];
-            int head = 0, size = 0;
-            *end = 0;
-            if (strncmp(line, "PING", 4) == 0) deliver("PONG\r\n", 6);
-            REQUIRE(count < MOST);
-            const bool has_head =
-                sscanf(line, "HPUB %127s %63s %d %d", next->subject, next->reply, &head, &size) == 4;
-            if (!has_head && sscanf(line, "PUB %127s %63s %d", next->subject, next->reply, &size) != 3)
-                continue;
-            REQUIRE(head < (int)sizeof next->headers && size - head < (int)sizeof next->payload);
-            snprintf(next->headers, sizeof next->headers, "%.*s", head, end + 2);
-            snprintf(next->payload, sizeof next->payload, "%.*s", size - head, end + 2 + head);
-            end += size + 2;
-            count++;
-        }
-        free(bytes);
-        cre_broker_tick(broker, now);
-    }
-}
-
-/* Answers the first request, whose subject ends with `subject`. */
-static void answer(const char *subject, const char *json) {
-    char bytes[4096];
-    REQUIRE(count > 0);
-    const request *first = &requests[0];
-    const size_t length = strlen(first->subject), tail = strlen(subject);
-    if (length < tail || strcmp(first->subject + length - tail, subject) != 0)
-        TEST_FAIL("a request for %s instead of %s", first->subject, subject);
-    const int size =
-        snprintf(bytes, sizeof bytes, "MSG %s 1 %zu\r\n%s\r\n", first->reply, strlen(json), json);
-    memmove(requests, requests + 1, (size_t)--count * sizeof *requests);
-    deliver(bytes, (size_t)size);
-    turn();
-}
-
-/* A message of the stream. */
-static void answer_message(const char *subject, int sequence, const char *headers, const char *payload) {
-    char json[2048], encoded[512] = "", head[512] = "";
-    cre__base64_encode((const uint8_t *)payload, strlen(payload), encoded);
-    cre__base64_encode((const uint8_t *)headers, strlen(headers), head);
-    snprintf(json, sizeof json,
-             "{\"message\":{\"subject\":\"x\",\"seq\":%d,\"hdrs\":\"%s\",\"data\":\"%s\",\"time\":"
-             "\"1970-01-02T00:00:00.25Z\"}}",
-             sequence, head, encoded);
-    answer(subject, json);
 }
 
 static const char *const none =
@@ -131,16 +34,6 @@ static void describe(const char *more) {
     answer("$JS.API.STREAM.INFO.sws-values", json);
 }
 
-static void connect_broker(void) {
-    static const char info[] = "INFO {\"headers\":true,\"max_payload\":65792}\r\n";
-    cre_broker_tick(broker, now);
-    REQUIRE(wants);
-    wants = false;
-    cre_broker_connected(broker, 0, now);
-    deliver(info, sizeof info - 1);
-    turn();
-}
-
 static void apply(cre_value_operation operation) {
     static uint64_t tag;
     if (!ended && !count) tag = 0;
@@ -152,22 +45,11 @@ static void apply(cre_value_operation operation) {
 static const cre_value_operation get = { .kind = CRE_VALUE_GET };
 
 static void create(void) {
-    const cre_broker_handlers handlers = { .connect = on_connect,
-                                           .disconnect = on_disconnect,
-                                           .state = on_state,
-                                           .refused = on_refused,
-                                           .value = on_value };
-    const cre_broker_config config = {
-        .size = sizeof config, .shards = 1, .seed = 7, .kind = CRE_BROKER_NATS, .probe_ms = 1000000
-    };
-    now = 1000;
-    wants = false;
-    closed = refusals = ended = count = 0;
-    REQUIRE(cre_broker_create(&config, &handlers, NULL, &broker) == 0);
-    connect_broker();
+    ended = 0;
+    start((cre_broker_config){ 0 }, (cre_broker_handlers){ .value = on_value });
 }
 
-/* The clock of the server is a day and 250 ms when that of the machine is 1000 ms. */
+/* The clock of the server is a day and 250 ms at the first time of the machine. */
 static void learn_clock(void) {
     answer("sws.v.time", acknowledged);
     answer_message(get_message, 9, "", "");

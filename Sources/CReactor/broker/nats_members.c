@@ -196,10 +196,8 @@ static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change
             stored = stored || value->entries[i].session == own.session;
     }
     report_unknown(broker, change, stored, others < before, value->info);
-    const bool full = others == CRE__NATS_ENTRIES; /* then it is there without this machine */
-    const bool done = member->leaves ? others == before
-                                     : full || (stored && others + 1 == before &&
-                                                cre__slice_equals(value->info, info_now(member)));
+    const bool is_stored = stored && others + 1 == before && cre__slice_equals(value->info, info_now(member));
+    const bool done = member->leaves ? others == before : is_stored;
     change->alone = others == 0;
     change->event = 0;
     change->leaves = member->leaves;
@@ -208,6 +206,11 @@ static void replace(cre_broker *broker, uint32_t shard, cre__nats_change *change
         member->sequence = member->leaves ? 0 : sequence;
         member->alone = change->alone;
         end(broker, shard, change, CRE__PRESENCE_APPLIED);
+        return;
+    }
+    if (!member->leaves && others == CRE__NATS_ENTRIES) { /* tried again when the lease is renewed */
+        cre__nats_presence_report(broker, shard, cre__text("one of them is on 512 servers already"));
+        end(broker, shard, change, CRE__PRESENCE_DEFER);
         return;
     }
     value->count = others;

@@ -78,6 +78,21 @@ TEST(more_machines_than_a_member_may_have) {
     finish();
 }
 
+static void check_refused(const char *retention, const char *more, const char *cause) {
+    begin();
+    CHECK_EQ(cre_broker_join(broker, text("room"), text("bob"), text("B")), 0);
+    describe(retention, more);
+    CHECK_EQ(refusals, 1);
+    CHECK(strstr(refusal, cause));
+    finish();
+}
+
+/* Members could not be removed, or would be at once. */
+TEST(streams_that_do_not_suit) {
+    check_refused("workqueue", "", "it exists with a different retention");
+    check_refused("limits", ",\"deny_delete\":true", "it exists with a different deny_delete");
+}
+
 int main(int argc, char **argv) {
     return test_main(argc, argv);
 }

@@ -100,6 +100,8 @@ static const char *difference(const cre_broker *broker, const cre__nats_bucket_k
         return "subjects";
     if (!cre__json_has_number(config, "max_msgs_per_subject", 1)) return "max_msgs_per_subject";
     if (!cre__json_has_number(config, "max_age", age_of(broker, kind))) return "max_age";
+    if (!cre__json_has_text(config, "retention", "limits")) return "retention";
+    if (cre__json_member(config, "deny_delete", &subject) && cre__json_is_true(subject)) return "deny_delete";
     return kind->refuses && !cre__json_has_text(config, "discard", "new") ? "discard" : NULL;
 }
 

@@ -93,6 +93,26 @@ TEST(streams_that_do_not_suit) {
     check_refused("limits", ",\"deny_delete\":true", "it exists with a different deny_delete");
 }
 
+/* The server refuses a consumer: nothing remains of the subscription to it. */
+TEST(a_list_that_is_refused) {
+    static const char denied[] = "-ERR 'Permissions Violation for Publish to "
+                                 "\"$JS.API.CONSUMER.CREATE.sws-members-60000\"'\r\n";
+    begin();
+    describe("limits", "");
+    answer(".none", "{\"seq\":1}");
+    answer("sws.p.60000.cm9vbQ.YW5u", "{\"seq\":2}");
+    const int before = subscriptions;
+    CHECK_EQ(cre_broker_list_members(broker, text("room"), 9, 7), 0);
+    turn();
+    CHECK_EQ(subscriptions, before + 1);
+    deliver(denied, sizeof denied - 1);
+    turn();
+    CHECK_EQ(answers, 1);
+    CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
+    CHECK_EQ(subscriptions, before);
+    finish();
+}
+
 int main(int argc, char **argv) {
     return test_main(argc, argv);
 }

@@ -31,7 +31,7 @@ void cre__nats_presence_report(cre_broker *broker, uint32_t shard, cre_slice cau
 
 static void failed(cre_broker *broker, uint32_t shard, cre_slice cause) {
     cre__nats_presence_report(broker, shard, cause);
-    cre__nats_readings_end(broker, cre__nats(broker, shard), false, true);
+    cre__nats_readings_fail(broker, shard);
 }
 
 /* A new stream of leases has none of this machine. */
@@ -228,7 +228,7 @@ void cre__nats_presence_close(cre_broker *broker, uint32_t shard, cre__nats_link
                                 request->purpose == CRE__NATS_CLEAN))
             cre__nats_change_free(broker, shard, request->target, reports);
     }
-    cre__nats_readings_end(broker, nats, true, reports);
+    cre__nats_readings_close(broker, nats, reports);
     cre__free(nats->presence.known.first);
 }
 

@@ -118,7 +118,9 @@ void cre__nats_reading_removed(cre_broker *broker, uint32_t shard, cre__nats_rea
 /* Starts those for which there is room, and ends those that get no messages. Returns the time of the next
  * call. */
 uint64_t cre__nats_reading_tick(cre_broker *broker, uint32_t shard);
-/* Ends all, with `reports` lists as unavailable. Without `closes` a scan that removes members ends later. */
-void cre__nats_readings_end(cre_broker *broker, cre__nats_link *nats, bool closes, bool reports);
+/* Ends all because the streams are not available; a scan that removes members ends later. */
+void cre__nats_readings_fail(cre_broker *broker, uint32_t shard);
+/* Frees all at the end of the connection; with `reports` lists are reported as unavailable. */
+void cre__nats_readings_close(cre_broker *broker, cre__nats_link *nats, bool reports);
 
 #endif

@@ -388,16 +388,27 @@ uint64_t cre__nats_reading_tick(cre_broker *broker, uint32_t shard) {
     return next;
 }
 
-void cre__nats_readings_end(cre_broker *broker, cre__nats_link *nats, bool closes, bool reports) {
-    for (cre__nats_reading *reading = nats->presence.readings, *next; reading; reading = next) {
+/* Takes the requests of a reading, which get no reply any more. */
+static void cancel(cre__nats_link *nats, const cre__nats_reading *reading) {
+    while (cre__nats_cancel(nats, CRE__NATS_READING, reading) ||
+           cre__nats_cancel(nats, CRE__NATS_NODES, reading)) {
+    }
+}
+
+void cre__nats_readings_fail(cre_broker *broker, uint32_t shard) {
+    for (cre__nats_reading *reading = of(broker, shard)->readings, *next; reading; reading = next) {
         next = reading->next;
+        if (reading->removals) continue; /* their replies end it */
+        cancel(cre__nats(broker, shard), reading);
+        fail(broker, shard, reading);
+    }
+}
+
+void cre__nats_readings_close(cre_broker *broker, cre__nats_link *nats, bool reports) {
+    for (cre__nats_reading *reading = nats->presence.readings, *next; reading; reading = next) {
         const bool lists = !reading->scans;
         const uint64_t tag = reading->tag;
-        if (reading->removals && !closes) continue; /* their replies end it */
-        while (cre__nats_cancel(nats, CRE__NATS_READING, reading) ||
-               cre__nats_cancel(nats, CRE__NATS_NODES, reading)) {
-        }
-        if (!lists) nats->presence.rescans = true;
+        next = reading->next;
         free_reading(&nats->presence, reading);
         if (lists && reports) broker->handlers.present(broker->context, tag, CRE_EBROKER_UNAVAILABLE, NULL);
     }

@@ -74,8 +74,14 @@ typedef struct cre__nats_request {
     void *target;
     uint64_t deadline;
     uint32_t generation;
-    uint32_t next, previous; /* those in use by their deadlines; of those that are free `next` */
+    uint32_t next, previous; /* of those in use in their queue; of those that are free `next` */
+    bool is_short;           /* has the short timeout */
 } cre__nats_request;
+
+/* Requests with the same timeout, in the order of their deadlines. */
+typedef struct cre__nats_queue {
+    uint32_t first, last;
+} cre__nats_queue;
 
 /* A message that was read from a stream. */
 typedef struct cre__nats_item {
@@ -208,7 +214,8 @@ typedef struct cre__nats_link {
     cre__nats_live *live;
     size_t live_first, live_used, live_capacity;
     cre__nats_request *requests;
-    uint32_t request_count, free_request, first_request, last_request;
+    uint32_t request_count, free_request;
+    cre__nats_queue queues[2]; /* of requests in use, [1] of those with the short timeout */
     uint32_t generation;
     cre__nats_stream **streams;
     size_t stream_count;
@@ -294,6 +301,10 @@ bool cre__nats_acknowledgement(const cre_nats_event *event, uint64_t *sequence);
 bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_request *out);
 /* Takes the request whose deadline has passed. */
 bool cre__nats_timed_out(cre__nats_link *nats, cre__nats_request *out);
+/* The next request in use, the first one for CRE__NATS_NONE; CRE__NATS_NONE: there is none. */
+uint32_t cre__nats_next_request(const cre__nats_link *nats, uint32_t index);
+/* The first deadline; UINT64_MAX: there is none. */
+uint64_t cre__nats_deadline(const cre__nats_link *nats);
 /* Takes the oldest request for this target. */
 bool cre__nats_cancel(cre__nats_link *nats, cre__nats_purpose purpose, const void *target);
 /* The error in a reply of JetStream. */

@@ -104,7 +104,9 @@ static void open(cre_broker *broker, uint32_t shard) {
     const cre_nats_limits limits = { .max_payload = MAX_RECEIVED };
     const int error = cre_nats_reader_init(&nats->reader, &limits);
     nats->last_subscription = CRE__NATS_INBOX;
-    nats->free_request = nats->first_request = nats->last_request = CRE__NATS_NONE;
+    nats->free_request = CRE__NATS_NONE;
+    for (int i = 0; i < 2; i++)
+        nats->queues[i] = (cre__nats_queue){ CRE__NATS_NONE, CRE__NATS_NONE };
     nats->max_out = (size_t)broker->config.max_queue + MARGIN + broker->topics * CRE__NATS_SUBJECT;
     cre__nats_presence_open(&nats->presence);
     cre__nats_values_open(&nats->values);
@@ -270,9 +272,8 @@ static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
         nats->pings++;
         nats->unpinged = false;
     }
-    const uint32_t first = nats->first_request;
-    if (first != CRE__NATS_NONE && nats->requests[first].deadline < next)
-        next = nats->requests[first].deadline;
+    const uint64_t deadline = cre__nats_deadline(nats);
+    if (deadline < next) next = deadline;
     if (link->state == CRE__LINK_RESUMING && !link->failure && cre__nats_fetch_idle(nats))
         cre__link_ready(broker, shard);
     return next;

@@ -222,7 +222,7 @@ void cre__nats_presence_replied(cre_broker *broker, uint32_t shard, const cre__n
 }
 
 void cre__nats_presence_close(cre_broker *broker, uint32_t shard, cre__nats_link *nats, bool reports) {
-    for (uint32_t i = nats->first_request; i != CRE__NATS_NONE; i = nats->requests[i].next) {
+    for (uint32_t i = CRE__NATS_NONE; (i = cre__nats_next_request(nats, i)) != CRE__NATS_NONE;) {
         const cre__nats_request *request = &nats->requests[i];
         if (request->target && (request->purpose == CRE__NATS_READ || request->purpose == CRE__NATS_WRITE ||
                                 request->purpose == CRE__NATS_CLEAN))

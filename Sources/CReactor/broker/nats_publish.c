@@ -250,7 +250,7 @@ static bool deny_live(cre_broker *broker, uint32_t shard, cre_slice subject) {
 static bool deny_kept(cre_broker *broker, uint32_t shard, cre_slice subject) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_subject bytes;
-    for (uint32_t i = nats->first_request; i != CRE__NATS_NONE; i = nats->requests[i].next) {
+    for (uint32_t i = CRE__NATS_NONE; (i = cre__nats_next_request(nats, i)) != CRE__NATS_NONE;) {
         if (nats->requests[i].purpose != CRE__NATS_PUBLISH) continue;
         cre__outgoing *message = nats->requests[i].target;
         const cre_slice own =

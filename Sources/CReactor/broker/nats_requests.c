@@ -23,40 +23,54 @@ static bool grow(cre__nats_link *nats) {
 
 static void take(cre__nats_link *nats, uint32_t index, cre__nats_request *out) {
     cre__nats_request *request = &nats->requests[index];
+    cre__nats_queue *queue = &nats->queues[request->is_short];
     *out = *request;
-    if (request->previous != CRE__NATS_NONE)
-        nats->requests[request->previous].next = request->next;
-    else
-        nats->first_request = request->next;
-    if (request->next != CRE__NATS_NONE)
-        nats->requests[request->next].previous = request->previous;
-    else
-        nats->last_request = request->previous;
+    *(request->previous == CRE__NATS_NONE ? &queue->first : &nats->requests[request->previous].next) =
+        request->next;
+    *(request->next == CRE__NATS_NONE ? &queue->last : &nats->requests[request->next].previous) =
+        request->previous;
     request->purpose = CRE__NATS_FREE;
     request->next = nats->free_request;
     nats->free_request = index;
 }
 
-/* Inserts a request in the order of deadlines. Few active requests have a later one. */
-static void insert(cre__nats_link *nats, uint32_t index) {
+/* Requests of one queue have the same timeout, so the last one has the last deadline. */
+static void append(cre__nats_link *nats, uint32_t index) {
     cre__nats_request *request = &nats->requests[index];
-    uint32_t before = nats->last_request;
-    while (before != CRE__NATS_NONE && nats->requests[before].deadline > request->deadline)
-        before = nats->requests[before].previous;
-    const uint32_t next = before == CRE__NATS_NONE ? nats->first_request : nats->requests[before].next;
-    request->previous = before;
-    request->next = next;
-    *(before == CRE__NATS_NONE ? &nats->first_request : &nats->requests[before].next) = index;
-    *(next == CRE__NATS_NONE ? &nats->last_request : &nats->requests[next].previous) = index;
+    cre__nats_queue *queue = &nats->queues[request->is_short];
+    request->previous = queue->last;
+    request->next = CRE__NATS_NONE;
+    *(queue->last == CRE__NATS_NONE ? &queue->first : &nats->requests[queue->last].next) = index;
+    queue->last = index;
 }
 
+enum { SHORT_MS = 1000 };
+
 /* In a cluster, requests other than writes time out soon: without a leader nobody replies to them. */
-static uint32_t timeout_of(const cre_broker *broker, const cre__nats_link *nats, cre__nats_purpose purpose) {
-    enum { SHORT_MS = 1000 };
-    const uint32_t timeout = broker->config.timeout_ms;
+static bool is_short(const cre_broker *broker, const cre__nats_link *nats, cre__nats_purpose purpose) {
     const bool stores = purpose == CRE__NATS_PUBLISH || purpose == CRE__NATS_WRITE ||
                         purpose == CRE__NATS_LEASE || purpose == CRE__NATS_SET_VALUE;
-    return nats->clustered && !stores && timeout > SHORT_MS ? SHORT_MS : timeout;
+    return nats->clustered && !stores && broker->config.timeout_ms > SHORT_MS;
+}
+
+uint32_t cre__nats_next_request(const cre__nats_link *nats, uint32_t index) {
+    if (index == CRE__NATS_NONE)
+        return nats->queues[0].first != CRE__NATS_NONE ? nats->queues[0].first : nats->queues[1].first;
+    const cre__nats_request *request = &nats->requests[index];
+    return request->next == CRE__NATS_NONE && !request->is_short ? nats->queues[1].first : request->next;
+}
+
+/* The queue whose first request has the earlier deadline. */
+static uint32_t first_of(const cre__nats_link *nats) {
+    const uint32_t longer = nats->queues[0].first, shorter = nats->queues[1].first;
+    if (longer == CRE__NATS_NONE || shorter == CRE__NATS_NONE)
+        return longer == CRE__NATS_NONE ? shorter : longer;
+    return nats->requests[shorter].deadline < nats->requests[longer].deadline ? shorter : longer;
+}
+
+uint64_t cre__nats_deadline(const cre__nats_link *nats) {
+    const uint32_t first = first_of(nats);
+    return first == CRE__NATS_NONE ? UINT64_MAX : nats->requests[first].deadline;
 }
 
 bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,
@@ -74,11 +88,14 @@ bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publ
     publication.reply = cre__nats_inbox(broker, token, &inbox);
     if (!cre__nats_send(broker, shard, &publication)) return false;
     nats->free_request = request->next;
-    *request = (cre__nats_request){ .purpose = purpose,
-                                    .target = target,
-                                    .deadline = nats->now + timeout_of(broker, nats, purpose),
-                                    .generation = nats->generation };
-    insert(nats, index);
+    const bool expires_soon = is_short(broker, nats, purpose);
+    *request =
+        (cre__nats_request){ .purpose = purpose,
+                             .target = target,
+                             .deadline = nats->now + (expires_soon ? SHORT_MS : broker->config.timeout_ms),
+                             .generation = nats->generation,
+                             .is_short = expires_soon };
+    append(nats, index);
     return true;
 }
 
@@ -133,14 +150,14 @@ bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_reque
 }
 
 bool cre__nats_timed_out(cre__nats_link *nats, cre__nats_request *out) {
-    const uint32_t index = nats->first_request;
+    const uint32_t index = first_of(nats);
     if (index == CRE__NATS_NONE || nats->requests[index].deadline > nats->now) return false;
     take(nats, index, out);
     return true;
 }
 
 bool cre__nats_cancel(cre__nats_link *nats, cre__nats_purpose purpose, const void *target) {
-    for (uint32_t i = nats->first_request; i != CRE__NATS_NONE; i = nats->requests[i].next) {
+    for (uint32_t i = CRE__NATS_NONE; (i = cre__nats_next_request(nats, i)) != CRE__NATS_NONE;) {
         cre__nats_request taken;
         if (nats->requests[i].purpose != purpose || nats->requests[i].target != target) continue;
         take(nats, i, &taken);

@@ -129,6 +129,8 @@ void cre__nats_audit(cre_broker *broker, uint32_t shard, cre__nats_stream *strea
     for (size_t i = 0; i < BUCKETS && topics < TOPICS && stream->bucket <= broker->mask; i++) {
         for (cre__broker_topic *topic = broker->buckets[stream->bucket++]; topic; topic = topic->next) {
             if (!is_of(topic, shard, stream) || topic->checks || !topic->position.epoch) continue;
+            /* What has expired since the last audit leaves no trace, and a topic that was idle has none
+             * either, so only messages that are still stored count as missing. */
             topic->complete_at = cre__nats(broker, shard)->now;
             check(broker, topic, stream);
             topics++;

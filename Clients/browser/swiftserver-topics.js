@@ -52,7 +52,7 @@ export class Topics {
     subscribe(topic, handlers = {}) {
         if (this.subscriptions.has(topic)) throw new Error(`subscribed to ${topic} already`);
         const subscription = {
-            topic, handlers, position: handlers.position ?? null, id: 0,
+            topic, handlers, position: handlers.position ?? null, id: 0, asked: null,
             unsubscribe: () => this.unsubscribe(subscription),
         };
         this.subscriptions.set(topic, subscription);
@@ -161,6 +161,7 @@ export class Topics {
     ask(subscription) {
         const { topic, position } = subscription;
         subscription.id = ++this.lastID;
+        subscription.asked = position;
         this.send({ type: "subscribe", id: subscription.id, topic, ...(position && { position }) });
     }
 
@@ -187,7 +188,9 @@ export class Topics {
             subscription.handlers.onRefused?.(head.reason);
         } else if (head.type === "subscribed") {
             const { position = null, recovery, count = 0 } = head;
-            if (!isOld(position, subscription.position)) subscription.position = position; // live ones may be faster
+            // Live messages may be faster. A history whose end was lost gives its numbers again.
+            const isBehind = recovery === "lost" && subscription.position === subscription.asked;
+            if (isBehind || !isOld(position, subscription.position)) subscription.position = position;
             if (recovery === "lost") subscription.handlers.onLost?.(position);
             subscription.handlers.onSubscribed?.({ position, recovery, count });
         }

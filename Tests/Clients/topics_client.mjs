@@ -109,6 +109,18 @@ async function subscriptionsContinue() {
     third.socket.send('{"topic":"a","position":"1:bb00000000000000"}\nnew');
     await until(() => seen.length === 5);
     assert.equal(ends[2], "lost 0:bb00000000000000");
+
+    // The same history after a loss of its end: its numbers are given again.
+    third.socket.send('{"topic":"a","position":"9:bb00000000000000"}\nnine');
+    await until(() => seen.length === 6);
+    third.socket.terminate();
+    const fourth = await successor.connection(2);
+    const { id, position } = await successor.message(fourth, 0);
+    assert.equal(position, "9:bb00000000000000");
+    fourth.socket.send(answer("subscribed", { id, topic: "a", position: "4:bb00000000000000", recovery: "lost" }));
+    fourth.socket.send('{"topic":"a","position":"5:bb00000000000000"}\nfive');
+    await until(() => seen.length === 7);
+    assert.equal(seen[6][0], "five");
     topics.close();
     assert.equal(events.at(-1), "closed");
     successor.stop();

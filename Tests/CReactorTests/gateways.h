@@ -106,7 +106,7 @@ static inline void start_server(server *it, uint32_t ring_bytes, uint32_t queue_
                                                      .close_timeout_ms = 600000 },
                                          .violation = count_violation,
                                          .context = &it->host,
-                                         .gateway = GATEWAY };
+                                         .cluster = &place };
     REQUIRE(cre_reactor_start(&reactor, &it->host.reactor) == 0);
     const cre_worker_config worker = { .bus = it->host.bus, .node = 1, .owner_count = 1, .cluster = &place };
     REQUIRE(cre_worker_create(NULL, &worker, &it->worker) == 0);

@@ -219,7 +219,7 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
     const bool has_name = record->opcode == CRE_INTEREST_ADD || record->opcode == CRE_INTEREST_REMOVE ||
                           record->opcode == CRE_INTEREST_EXPECT;
     if (has_name != (name.length > 0)) return CRE_EINVALID;
-    if (has_name && gateway->config.place->local) return 0; /* their messages do not pass the gateway */
+    if (has_name && gateway->config.place->local) return CRE_EINVALID; /* their messages do not pass it */
     if (record->opcode == CRE_INTEREST_EXPECT) {
         cre__gateway_expect(gateway, name);
         return 0;

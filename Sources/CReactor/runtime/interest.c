@@ -39,7 +39,7 @@ void cre__interest_continue(cre__interest *interest) {
         interest->stale = false;
         report(interest, CRE_INTEREST_BEGIN, (cre_slice){ 0 }, (cre_topic_position){ 0 });
         interest->place = 0;
-        interest->has_topics = false;
+        interest->has_topics = interest->members_only;
         interest->reporting = true;
     }
     while (interest->reporting && !interest->stale) {
@@ -61,9 +61,13 @@ static void start_report(cre__interest *interest) {
 }
 
 void cre__interest_begin(cre__interest *interest, cre_node *node, const cre_engine *engine,
-                         uint32_t gateway) {
-    *interest = (cre__interest){ .node = node, .engine = engine, .gateway = gateway };
-    if (gateway) start_report(interest);
+                         const cre_cluster_place *cluster) {
+    if (!cre__has_gateway(cluster)) return;
+    *interest = (cre__interest){ .node = node,
+                                 .engine = engine,
+                                 .gateway = cluster->gateway,
+                                 .members_only = !cre__is_clustered(cluster) };
+    start_report(interest);
 }
 
 static int deliver(cre_engine *engine, const cre_record *record, uint8_t *payload) {

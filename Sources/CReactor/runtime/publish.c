@@ -25,12 +25,11 @@ const cre_topic_rule *cre_topic_rule_of(const cre_cluster_place *place, const vo
 }
 
 void cre__worker_expect(cre_worker *worker, cre_session session, const void *topic, size_t length) {
-    const cre_cluster_place *cluster = worker->config.cluster;
-    if (!cluster || !cluster->gateway || cluster->local || cre_worker_owns(worker, session)) return;
+    if (!cre__is_clustered(worker->config.cluster) || cre_worker_owns(worker, session)) return;
     const cre_topic_position none = { 0 };
     const cre_record interest = { .kind = CRE_MESSAGE_INTEREST, .opcode = CRE_INTEREST_EXPECT };
     const cre_slice parts[] = { { (const uint8_t *)&none, sizeof none }, { topic, length } };
-    cre__worker_send(worker, cluster->gateway, &interest, parts, 2);
+    cre__worker_send(worker, worker->config.cluster->gateway, &interest, parts, 2);
 }
 
 int cre_worker_subscribe(cre_worker *worker, cre_session session, const void *topic, size_t length, bool on) {
@@ -94,7 +93,7 @@ static int publish_in_cluster(cre_worker *worker, cre_record *command, const cre
     int result = cre__command_check(command, parts, 3);
     if (result) return result;
     const cre_topic_rule *rule = cre_topic_rule_of(cluster, parts[1].data, parts[1].length);
-    if (!cluster->gateway || cluster->local) return publish_here(worker, command, parts, rule);
+    if (!cre__is_clustered(cluster)) return publish_here(worker, command, parts, rule);
     if (parts[2].length > MAX_CLUSTER_MESSAGE) return CRE_ELIMIT;
     if (takes_no_more(worker, parts[1])) return CRE_EBROKER_UNAVAILABLE;
     if (rule && rule->local_first) {
@@ -134,8 +133,7 @@ int cre_worker_publish_to_user(cre_worker *worker, const void *name, size_t name
 
 int cre_worker_broadcast_to_cluster(cre_worker *worker, uint8_t opcode, const void *data, size_t length,
                                     cre_session except) {
-    const cre_cluster_place *cluster = worker->config.cluster;
-    if (!cluster || !cluster->gateway || cluster->local)
+    if (!cre__is_clustered(worker->config.cluster))
         return cre_worker_broadcast(worker, opcode, data, length, except);
     if (opcode != CRE_WS_TEXT && opcode != CRE_WS_BINARY) return CRE_EINVALID;
     return publish(worker, CRE_TOPIC_ALL, sizeof CRE_TOPIC_ALL - 1, opcode, data, length, except);

@@ -160,8 +160,8 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     engine.congested = congested;
     engine.idle = idle;
     engine.context = reactor;
-    if (config->gateway) engine.on_topic = on_topic;
-    if (config->gateway) engine.on_member = on_member;
+    if (cre__is_clustered(config->cluster)) engine.on_topic = on_topic;
+    if (cre__has_gateway(config->cluster)) engine.on_member = on_member;
     engine.half_open = true; /* a worker's answers come later than the end of what it answers */
     engine.table = cre_bus_table(config->bus);
     engine.in_flight = cre__in_flight(&config->bus->config);
@@ -190,7 +190,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
     if (!result) {
-        cre__interest_begin(&reactor->interest, reactor->node, reactor->engine, config->gateway);
+        cre__interest_begin(&reactor->interest, reactor->node, reactor->engine, config->cluster);
         cre__count_transit(reactor->engine, reactor->node);
         cre__engine_set_message_memory(reactor->engine, &(cre_ws_memory){ .take = take_room,
                                                                           .give = give_room,

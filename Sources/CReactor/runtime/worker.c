@@ -279,8 +279,8 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         own.node = own.first_worker = (uint16_t)config->node;
         own.worker_count = 1;
         own.dispatch = CRE_DISPATCH_BY_CONNECTION;
-        if (config->cluster && config->cluster->gateway) own.on_topic = on_topic;
-        if (config->cluster && config->cluster->gateway) own.on_member = on_member;
+        if (cre__is_clustered(config->cluster)) own.on_topic = on_topic;
+        if (cre__has_gateway(config->cluster)) own.on_member = on_member;
         result = cre_engine_create(loop, &own, &worker->engine);
     }
     cre_node_handlers handlers = {
@@ -305,11 +305,9 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         return result;
     }
     /* Tasks wait for one that is suspended, and that may wait for the gateway. */
-    if (config->cluster && config->cluster->gateway)
-        cre__node_never_pause(worker->node, config->cluster->gateway);
+    if (cre__has_gateway(config->cluster)) cre__node_never_pause(worker->node, config->cluster->gateway);
     if (worker->engine) cre__count_transit(worker->engine, worker->node);
-    if (worker->engine && config->cluster && config->cluster->gateway)
-        cre__interest_begin(&worker->interest, worker->node, worker->engine, config->cluster->gateway);
+    if (worker->engine) cre__interest_begin(&worker->interest, worker->node, worker->engine, config->cluster);
     cre__take_over_activity(worker);
     if (!worker->engine && config->on_event) take_over_from_predecessor(worker);
     return 0;

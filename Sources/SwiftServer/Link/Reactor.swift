@@ -8,8 +8,9 @@ internal import CReactorInternal
 
     /// Starts the thread. It calls `started` first, whose error ends it, `protocolError` when the worker of a node
     /// has written a corrupt record, and `repaired` when it has restored values that a worker has overwritten.
+    /// `cluster` must live as long as the reactor.
     init(
-        node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?], gateway: Int?,
+        node: Int, bus: Bus, engine: cre_engine_config, tls: [TLSContext?], cluster: UnsafePointer<cre_cluster_place>?,
         started: @escaping @Sendable () -> Int32, protocolError: @escaping @Sendable (_ node: Int) -> Void,
         repaired: @escaping @Sendable (_ count: UInt64) -> Void
     ) throws(ServerError) {
@@ -24,7 +25,7 @@ internal import CReactorInternal
             repaired: { context, count in
                 unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().repaired(count)
             }, started: { context in unsafe Unmanaged<Calls>.fromOpaque(context!).takeUnretainedValue().started() },
-            context: box, gateway: UInt32(gateway ?? 0))
+            context: box, cluster: cluster)
         var reactor: OpaquePointer?
         let byPort = unsafe tls.map { unsafe $0?.raw }
         let result = unsafe byPort.withUnsafeBufferPointer { ports in

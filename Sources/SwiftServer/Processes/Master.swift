@@ -145,7 +145,8 @@ internal import Glibc
         let tls = context.configuration.ports.map { certificates.context(ofPort: $0.index) }
         for index in 0..<layout.reactors {
             let reactor = try unsafe Reactor(
-                node: index, bus: context.bus, engine: engine, tls: tls, gateway: layout.gateway,
+                node: index, bus: context.bus, engine: engine, tls: tls,
+                cluster: context.configuration.clusterPlace?.raw,
                 started: { [confinement = context.confinement] in confinement.enterReactor(node: index) },
                 protocolError: { [unowned self] in killWorker(ofNode: $0) },
                 repaired: { Log.error(BusRepair.message($0)) })

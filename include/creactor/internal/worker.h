@@ -380,7 +380,9 @@ typedef struct cre_reactor_config {
      * returned by cre_reactor_start. May be NULL. */
     int (*started)(void *context);
     void *context;
-    uint32_t gateway; /* the node that wants to know the topics of the connections; 0: none */
+    /** Whose gateway gets the topics and members of the connections, as in the workers; borrowed for the
+     * reactor's life. NULL: none. */
+    const cre_cluster_place *cluster;
 } cre_reactor_config;
 
 /** Starts a thread with a loop and an engine, in which all signals are blocked. From then on all connections

@@ -31,9 +31,10 @@ struct cre_gateway {
     uint64_t connected; /* bits of shards */
     cre__wants wants;
     cre__wants members;          /* of topics; see presence.c */
-    uint64_t *awaited;           /* bits of owners whose first report is awaited */
+    uint64_t *awaited;           /* bits of owners that run and have not reported yet */
     bool subscribes;             /* their topics are known: subscriptions go to the cluster */
-    bool resumes;                /* no cluster: a predecessor has reported the members; until `subscribes` */
+    bool resumes;                /* no cluster: a predecessor has reported the members of these owners */
+    bool repeats;                /* a member is being added that was reported then */
     bool incomplete;             /* there was no memory for a topic: the owners are asked again */
     cre_timer *report_timer;     /* for the first reports of owners that do not answer */
     cre_timer *node_timer;       /* for the connections of this server; see nodes.c */
@@ -78,6 +79,8 @@ int cre__gateway_interest(cre_gateway *gateway, uint32_t from, const cre_record 
 /* Delivers messages of the topic to all owners for some time: one of them is about to report it. Returns
  * whether the topic is subscribed. */
 bool cre__gateway_expect(cre_gateway *gateway, cre_slice name);
+/* Whether an owner that runs has not reported yet. */
+bool cre__gateway_awaits(const cre_gateway *gateway, uint32_t owner);
 /* Asks all owners for reports. At the start the cluster waits for those of owners that run. */
 int cre__gateway_request_reports(cre_gateway *gateway, bool at_start);
 /* How messages of a topic are kept, by its rule. */

@@ -73,10 +73,12 @@ int cre__gateway_member(cre_gateway *gateway, uint32_t from, const cre_record *r
     if (from < gateway->config.first_owner || owner >= gateway->config.owner_count) return CRE_EINVALID;
     if (!cre__membership_read(record, payload, &member)) return CRE_EINVALID;
     if (cre__gateway_is_nodes(member.topic)) return 0;
+    gateway->repeats = record->opcode && gateway->resumes && cre__gateway_awaits(gateway, owner);
     if (record->opcode)
         join(gateway, owner, &member);
     else
         leave(gateway, owner, &member);
+    gateway->repeats = false;
     return 0;
 }
 
@@ -95,7 +97,8 @@ void cre__gateway_member_changed(void *context, cre_slice topic, const cre_broke
                                  bool joined) {
     cre_gateway *gateway = context;
     const cre_gateway_config *config = &gateway->config;
-    if (!config->worker_count || cre__gateway_is_nodes(topic) || gateway->resumes) return;
+    if (!config->worker_count || cre__gateway_is_nodes(topic)) return;
+    if (gateway->repeats || (gateway->resumes && !gateway->subscribes)) return;
     const uint32_t worker = config->first_worker + (uint32_t)(cre__shard_hash(topic) % config->worker_count);
     const cre__membership change = { topic, member->id, member->info };
     if (cre__membership_send(gateway->node, worker, &change, joined))

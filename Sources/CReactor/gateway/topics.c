@@ -172,7 +172,6 @@ static void start_subscribing(cre_gateway *gateway) {
     cre_timer_stop(gateway->report_timer);
     gateway->report_timer = NULL;
     gateway->subscribes = true;
-    gateway->resumes = false;
     cre__wants_each(&gateway->wants, subscribe, gateway);
     if (!gateway->cluster) return;
     /* Without memory for a timer the next turn of the loop connects. */
@@ -183,6 +182,10 @@ static void start_subscribing(cre_gateway *gateway) {
 static void stop_waiting(void *context, cre_timer *timer) {
     (void)timer;
     start_subscribing(context);
+}
+
+bool cre__gateway_awaits(const cre_gateway *gateway, uint32_t owner) {
+    return gateway->awaited[owner / BITS] >> owner % BITS & 1;
 }
 
 static void start_if_all_reported(cre_gateway *gateway) {
@@ -198,7 +201,7 @@ int cre__gateway_request_reports(cre_gateway *gateway, bool at_start) {
     for (uint32_t owner = 0; owner < config->owner_count; owner++) {
         const int result = cre_node_send(gateway->node, config->first_owner + owner, &question, NULL, 0);
         if (result) gateway->incomplete = true;
-        if (!result && at_start && cre_bus_pid(config->bus, config->first_owner + owner))
+        if (at_start && cre_bus_pid(config->bus, config->first_owner + owner))
             gateway->awaited[owner / BITS] |= 1ull << owner % BITS;
     }
     if (!at_start) return 0;

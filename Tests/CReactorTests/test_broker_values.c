@@ -2,6 +2,7 @@
  * Values that two machines share at a real server of Redis, which is started here and killed. Skipped where
  * redis-server is not installed.
  */
+#include "broker/redis.h"
 #include "broker_values.h"
 #include "redis_process.h"
 
@@ -29,6 +30,29 @@ static void command(const char *line) {
     CHECK(recv(fd, reply, sizeof reply - 1, 0) > 0);
     CHECK_STR(reply, "+OK\r\n");
     close(fd);
+}
+
+static bool error_is(const char *message, const char *code) {
+    const cre_redis_value error = { .type = CRE_REDIS_ERROR, .text = text(message) };
+    return cre__error_is(&error, code);
+}
+
+TEST(codes_of_errors) {
+    static const char *const full[] = {
+        "OOM command not allowed when used memory > 'maxmemory'. script: f00d, on @user_script:11.",
+        /* of Redis 6, by call and pcall */
+        "ERR Error running script (call to f_f00d): @user_script:9: @user_script: 9: -OOM command not allowed",
+        "@user_script: 14: -OOM command not allowed when used memory > 'maxmemory'.",
+    };
+    for (size_t i = 0; i < sizeof full / sizeof *full; i++) {
+        CHECK(error_is(full[i], "OOM"));
+        CHECK(!error_is(full[i], "READONLY"));
+    }
+    CHECK(error_is("@user_script: 14: -READONLY You can't write against a read only replica.", "READONLY"));
+    CHECK(!error_is("ERR OOM", "OOM") && !error_is("ERR: -OOM", "OOM") && !error_is("", "OOM"));
+    CHECK(!error_is("@user_script: 14: -", "OOM") && !error_is("@user_script: ", "OOM"));
+    const cre_redis_value string = { .type = CRE_REDIS_STRING, .text = text("OOM") };
+    CHECK(!cre__error_is(&string, "OOM"));
 }
 
 TEST(refused_operations) {

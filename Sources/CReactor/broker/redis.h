@@ -89,8 +89,8 @@ bool cre__redis_command(cre_broker *broker, uint32_t shard, const cre_slice *arg
 bool cre__redis_run(cre_broker *broker, uint32_t shard, unsigned script, cre_slice *arguments, size_t count,
                     cre__request *request);
 void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script);
-/* Whether an error of Redis begins with this word. */
-bool cre__error_is(const cre_redis_value *value, const char *word);
+/* Whether this is an error of Redis with this code, also one of a command of a script. */
+bool cre__error_is(const cre_redis_value *value, const char *code);
 
 /* ---- redis_cluster.c ---- */
 /* Whether a Redis Cluster has refused a command because of its slot: the command is sent again when the slot

@@ -135,10 +135,16 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
 
 /* ---- input ---- */
 
-bool cre__error_is(const cre_redis_value *value, const char *word) {
-    const size_t length = strlen(word);
-    return value->type == CRE_REDIS_ERROR && value->text.length >= length &&
-           memcmp(value->text.data, word, length) == 0;
+/* In a script, Redis 6 puts the code behind the line: "ERR Error running script (...): @user_script: 9: -OOM
+ * command not allowed...", or without the beginning. */
+bool cre__error_is(const cre_redis_value *value, const char *code) {
+    static const char place[] = "@user_script: ";
+    if (value->type != CRE_REDIS_ERROR) return false;
+    const uint8_t *at = value->text.data, *end = at + value->text.length;
+    const uint8_t *line = memmem(at, value->text.length, place, sizeof place - 1);
+    if (line) line = memmem(line, (size_t)(end - line), ": -", 3);
+    if (line) at = line + 3;
+    return (size_t)(end - at) >= strlen(code) && memcmp(at, code, strlen(code)) == 0;
 }
 
 static void greeted(cre_broker *broker, uint32_t shard, uint64_t tag, const cre_redis_value *value,

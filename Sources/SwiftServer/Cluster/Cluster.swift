@@ -27,7 +27,8 @@ public struct Cluster: Sendable {
     let sentinels: Sentinels?
     /// Of NATS; `nil`: those in the URLs.
     let credentials: NATSCredentials?
-    /// The TLS of `rediss:` and `tls:` servers. It does not turn TLS on for others.
+    /// The TLS of `rediss://` and `tls://` servers. It does not turn TLS on: without such a server,
+    /// ``Server/start()`` rejects it.
     public var tls = ClientTLS()
     /// The number of servers of a cluster of NATS that keep each message of a topic with history, 1 to 5. Default: 3 in
     /// a cluster of NATS, 1 otherwise.
@@ -179,6 +180,11 @@ public struct Cluster: Sendable {
         guard parsed.allSatisfy({ $0.hasLogin(of: parsed[0]) }) else {
             throw .setting("cluster: all servers must have the same user and password")
         }
+        guard usesTLS(parsed) || tls == Cluster.memory.tls else {
+            let argument = sentinels != nil ? "the argument tls: of .redis(sentinels:masters:)" : nil
+            let scheme = broker == .nats ? "tls://" : "rediss://"
+            throw .setting("cluster.tls needs \(argument ?? "a URL that begins with \(scheme)")")
+        }
         switch broker {
         case .redis: try checkRedis()
         case .redisCluster:
@@ -199,6 +205,10 @@ public struct Cluster: Sendable {
         }
         try topics.check()
         try users.check("cluster.users")
+    }
+
+    private func usesTLS(_ servers: [ClusterURL]) -> Bool {
+        sentinels?.isSecure ?? servers.contains(where: \.isSecure)
     }
 
     /// Without a cluster, settings of one would have no effect.

@@ -40,6 +40,32 @@ import Testing
         #expect(throws: ServerError.self) { try cluster.check() }
     }
 
+    /// Without a server that uses TLS its settings would be ignored.
+    @Test func tls() throws {
+        func refusal(_ cluster: Cluster) -> String? {
+            var cluster = cluster
+            cluster.tls = ClientTLS(serverName: "cache")
+            do { try cluster.check() } catch { return error.message }
+            return nil
+        }
+        for secure: Cluster in [
+            .redis("rediss://a"), .redis("redis://a", "rediss://b"), .redis(host: "a", tls: ClientTLS()),
+            .redis(cluster: ["rediss://a"]), .nats("tls://a"),
+            .redis(sentinels: ["a"], masters: ["b"], tls: ClientTLS()),
+        ] {
+            #expect(refusal(secure) == nil)
+        }
+        for plain: Cluster in [
+            .redis("redis://a", "redis://b"), .redis("unix:/a"), .redis(host: "a"), .redis(cluster: ["redis://a"]),
+        ] {
+            #expect(refusal(plain) == "cluster.tls needs a URL that begins with rediss://")
+        }
+        #expect(refusal(.nats("nats://a")) == "cluster.tls needs a URL that begins with tls://")
+        #expect(
+            refusal(.redis(sentinels: ["a"], masters: ["b"]))
+                == "cluster.tls needs the argument tls: of .redis(sentinels:masters:)")
+    }
+
     @Test func urlsOfNATS() throws {
         let plain = try ClusterURL(nats: "nats://10.0.0.5")
         #expect(plain.host == "10.0.0.5" && plain.port == 4222 && !plain.isSecure && plain.token == nil)

@@ -5,7 +5,9 @@ import TestProtocol
 @MainActor enum PresenceScenario {
     static func register(_ server: WebSocketServer, _ configuration: Configuration) {
         server.onOpen { server, request in welcome(request.fd, server) }
-        if configuration.keepsMembers != false {
+        if let keepsMembers = configuration.keepsMembers {
+            server.cluster.keepsMembers = keepsMembers
+        } else {
             server.onJoin { _, topic, member in Event.joined(topic, member).report() }
             server.onLeave { (_, topic, member) async in Event.left(topic, member).report() }
         }

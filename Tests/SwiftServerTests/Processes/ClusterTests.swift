@@ -190,9 +190,12 @@ extension ProcessTests {
             let cluster = try RedisClusterProcess()
             let configure: (inout Configuration) -> Void = {
                 $0.cluster = cluster.url.replacing(":pw@", with: ":badsecret@")
+                $0.monitoringPort = 0
             }
             try ServerProcess.run(.broadcast, .process, configure) { server in
-                try Wait.until("the cause") { server.log.contains("WRONGPASS") }
+                try Wait.until("some refusals of each shard") {
+                    try exposition(server).sum("swiftserver_cluster_failures_total") >= 3 * 16
+                }
                 #expect(server.log.contains("shards of Redis Cluster: WRONGPASS"))
                 #expect(server.log.split(separator: "WRONGPASS").count == 2)
                 #expect(!server.log.contains("badsecret"))

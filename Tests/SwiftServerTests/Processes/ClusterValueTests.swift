@@ -109,19 +109,24 @@ extension ProcessTests {
             }
         }
 
-        /// Also by a new program.
-        @Test func survivesWorkers() throws {
+        /// All but the master, and also by a new program.
+        @Test func surviveProcesses() throws {
             try ServerProcess.run(.values, .process, workers: 2, { $0.reload = .newProgram }) { server in
                 let client = try WebSocketClient(port: server.port)
+                func replaceWorkers(_ action: () throws -> Void) throws {
+                    let before = try (0..<2).map { try server.process("worker \($0)") }
+                    try action()
+                    try Wait.until("new workers") {
+                        try (0..<2).allSatisfy { try !before.contains(server.process("worker \($0)")) }
+                    }
+                }
                 #expect(try ask(client, .add(1, to: "sum")) == .number(1))
                 for id in 0..<2 { server.signal(SIGKILL, to: try server.process("worker \(id)")) }
                 #expect(try ask(client, .add(1, to: "sum")) == .number(2))
-                let before = try (0..<2).map { try server.process("worker \($0)") }
-                server.signal(SIGUSR1)
-                try Wait.until("new workers") {
-                    try (0..<2).allSatisfy { try !before.contains(server.process("worker \($0)")) }
-                }
+                try replaceWorkers { server.signal(SIGUSR1) }
                 #expect(try ask(client, .add(1, to: "sum")) == .number(3))
+                try replaceWorkers { server.signal(SIGKILL, to: try server.process("manager")) }
+                #expect(try ask(client, .add(1, to: "sum")) == .number(4))
             }
         }
 

@@ -210,6 +210,20 @@ extension ProcessTests {
             }
         }
 
+        /// Nobody is called with their changes.
+        @Test(arguments: ServerMode.allCases) func withoutHandlers(_ mode: ServerMode) throws {
+            try ServerProcess.run(.presence, mode, { $0.keepsMembers = true }) { server in
+                let client = try WebSocketClient(port: server.port)
+                try Wait.until("the gateway") {
+                    let report: PresenceReport = try client.ask(.presence("room"))
+                    return report.error.isEmpty
+                }
+                try join(client, "room", ann)
+                try wait(client, "room", [ann])
+                #expect(changes([server]).joins.isEmpty)
+            }
+        }
+
         @Test func withoutMembers() throws {
             try ServerProcess.run(.presence, .process, { $0.keepsMembers = false }) { server in
                 let client = try WebSocketClient(port: server.port)

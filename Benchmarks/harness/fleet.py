@@ -46,8 +46,15 @@ def simulate(work, fleet, cost, messages=5000, seed=1):
         heapq.heappush(events, (at, order, "receive", chance.randrange(fleet.machines), at, None))
         order += 1
     end = at
+    for step, count in ("renew", capacity.renewals(work, fleet)), ("sweep", capacity.sweeps(work, fleet) * fleet.shards):
+        at = 0.0
+        while fleet.shards and count and (at := at + chance.expovariate(count) * 1e9) < end:
+            heapq.heappush(events, (at, order, step, chance.randrange(fleet.shards), at, None))
+            order += 1
     shard = chance.randrange(max(1, fleet.shards))  # of an event
     alone = fleet.machines == 1
+    publish, arrive = capacity.message_ns(work, cost)
+    members = {"renew": cost["member-ns"], "sweep": cost["sweep-ns"]}
     while events:
         now, _, step, where, begin, more = heapq.heappop(events)
         nexts = []
@@ -57,13 +64,15 @@ def simulate(work, fleet, cost, messages=5000, seed=1):
                          (done, "publish", where, None))
         elif step == "publish":
             to = shard if work is capacity.EVENT else chance.randrange(fleet.shards)
-            nexts.append((gateways[where].take(now, cost["publish-ns"]), "broker", to, None))
+            nexts.append((gateways[where].take(now, publish), "broker", to, None))
         elif step == "broker":
             machines = _machines(work, fleet, chance)
             done = shards[where].take(now, capacity.broker_ns(work, len(machines), cost))
             nexts += [(done, "arrive", machine, count) for machine, count in machines.items()]
         elif step == "arrive":
-            nexts.append((gateways[where].take(now, cost["arrive-ns"]), "deliver", where, more))
+            nexts.append((gateways[where].take(now, arrive), "deliver", where, more))
+        elif step in members:
+            shards[where].take(now, members[step])
         else:
             # The connections of a machine are spread over its cores, which send at the same time.
             share = more * cost["deliver-ns"]

@@ -12,6 +12,8 @@ FLEETS = (1_000_000, 10_000_000, 100_000_000)
 PER_MACHINE, CORES = 1_000_000, 32
 # The simulation follows this many deliveries of machines.
 ARRIVALS = 20_000
+# A part that can do so many times as much is no limit.
+FAR = 100
 # Chance makes a simulated load differ from the arithmetic by this much, of the arithmetic's.
 TOLERANCE = 0.05
 PARTS = {"connections": "connections", "cores": "CPU time", "gateway": "gateway"}
@@ -61,12 +63,14 @@ def fleet_rows(cost):
         off = [f"{work.name}, {connections:,}: {part} {simulated[part]:.3f} instead of {loads[part]:.3f}"
                for part in loads if abs(simulated[part] - loads[part]) > TOLERANCE * loads[part] + 0.005]
         storm = capacity.storm_seconds(plan, cost, True)
-        kept = capacity.subscriptions(work, plan) * cost["subscribe-bytes"] / max(1, plan.shards)
+        kept = capacity.shard_bytes(work, plan, cost)
+        limits = [entry for entry in capacity.limits(work, plan, PER_MACHINE, cost).items() if entry[1] < FAR][:3]
         yield [f"{work.name}, {connections // 1_000_000} M", f"{plan.machines:,}, {PARTS[machines_by]}",
                ", ".join(filter(None, (f"{plan.shards:,}" if plan.shards else "", shards_by))),
                f"{loads['cores']:.0%}", f"{loads['gateway']:.0%}", f"{kept / 1e9:.2f} GB" if plan.shards else "",
                f"{percentile(latencies, 0.5):.2f} / {percentile(latencies, 0.99):.2f}",
-               "" if storm is None else amount(storm)], off
+               "" if storm is None else amount(storm),
+               ", ".join(f"{name} {times:.1f} ×" for name, times in limits)], off
 
 
 def hot_table(cost):
@@ -87,7 +91,6 @@ def floor_to(value):
 
 
 
-
 def document(cost):
     """([table], deviations)"""
     rows, deviations = [], []
@@ -95,7 +98,7 @@ def document(cost):
         rows.append(cells)
         deviations += off
     head = ["work, connections", "machines, decided by", "shards, decided by", "cores work", "gateways work",
-            "memory of a shard", "p50 / p99, ms", "storm, s"]
+            "memory of a shard", "p50 / p99, ms", "storm, s", "breaks first, at"]
     return [machine_table(cost), table(head, rows), hot_table(cost)], deviations
 
 

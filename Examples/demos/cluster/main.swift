@@ -2,7 +2,8 @@
 //
 //   Open http://127.0.0.1:9501/ and write something. Then end a part and see what happens, for example
 //
-//     pkill -9 redis-server                  messages wait until Redis is started again, 3 seconds later
+//     kill -9 PID                            of Redis, which is printed: messages wait until it is started again,
+//                                            3 seconds later
 //     pkill -9 -f 'cluster: gateway'         nothing is lost
 //     pkill -9 -f 'cluster: worker'          nor here
 //

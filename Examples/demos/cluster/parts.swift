@@ -67,6 +67,7 @@ final class Parts {
         var pid: pid_t = 0
         guard posix_spawnp(&pid, arguments[0], nil, &attributes, argv, environ) == 0 else { return false }
         running[pid] = arguments
+        if arguments[0] == Parts.redis { print("the pid of Redis is \(pid)") }
         return true
     }
 

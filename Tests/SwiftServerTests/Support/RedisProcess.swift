@@ -3,10 +3,14 @@ import Foundation
 /// A server of Redis that a test starts and kills. It has a Unix socket, for which no other program can come first, and
 /// keeps its data when it is killed.
 final class RedisProcess {
-    /// Without it tests of clusters are skipped.
-    static let isInstalled = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].contains {
-        FileManager.default.isExecutableFile(atPath: $0)
-    }
+    /// REDIS_SERVER in the environment, or the one of the system. Without it tests of clusters are skipped.
+    private static let program =
+        ProcessInfo.processInfo.environment["REDIS_SERVER"]
+        ?? ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].first {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
+
+    static var isInstalled: Bool { program != nil }
 
     private let folder: Folder
     private var pid: Int32 = 0
@@ -31,7 +35,7 @@ final class RedisProcess {
 
     static func spawn(_ arguments: [String]) throws -> Int32 {
         // The alarm ends it in case the tests are cut off.
-        let all = ["/usr/bin/perl", "-e", "alarm 300; exec @ARGV", "redis-server"] + arguments
+        let all = ["/usr/bin/perl", "-e", "alarm 300; exec @ARGV", program ?? "redis-server"] + arguments
         let argv = unsafe all.map { unsafe strdup($0) } + [nil]
         defer { for index in unsafe argv.indices { unsafe free(argv[index]) } }
         var pid: Int32 = 0

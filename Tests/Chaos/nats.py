@@ -1,4 +1,4 @@
-"""A cluster of three servers of NATS with JetStream: NATS_SERVER in the environment is their program."""
+"""Servers of NATS with JetStream: a cluster of three, or one. NATS_SERVER in the environment is their program."""
 
 import json
 import os
@@ -79,6 +79,45 @@ class Node:
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
         self.is_stopped = False
+
+
+class SingleNATS:
+    """One server, which keeps its data when it is killed, and ends with this process. `address` is a host and a port;
+    `namespace` is where it is."""
+
+    def __init__(self, folder, address, namespace):
+        self.folder, self.address, self.namespace = Path(folder), address, namespace
+        self.process = None
+
+    @property
+    def url(self):
+        return "nats://{}:{}".format(*self.address)
+
+    def start(self):
+        settings = self.folder / "settings"
+        settings.write_text("""
+            listen: "{}:{}"
+            log_file: "{folder}/log"
+            jetstream {{ store_dir: "{folder}/store" }}
+            """.format(*self.address, folder=self.folder))
+        self.process = subprocess.Popen(self.namespace.command("setpriv", "--pdeathsig", "KILL", PROGRAM, "-c", str(settings)))
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{PROGRAM} has ended with code {self.process.returncode}")
+        try:
+            with self.namespace.entered():
+                connection = socket.create_connection(self.address, 1)
+            with connection:
+                return connection.recv(5) == b"INFO "
+        except OSError:
+            return False
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
 
 
 class NATS:

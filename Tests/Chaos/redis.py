@@ -16,6 +16,10 @@ class Redis:
         self.address = address or f"{folder}/redis"
         self.process = None
 
+    @property
+    def url(self):
+        return "redis://{}:{}".format(*self.address)
+
     def start(self):
         if isinstance(self.address, str):
             where = ["--port", "0", "--unixsocket", self.address]

@@ -43,11 +43,11 @@ typedef struct cre__nats_stream {
     uint64_t last;       /* its last sequence when it last replied */
     uint64_t replied_at; /* when that was */
     uint32_t replies;
-    uint64_t leader;  /* the hash of the name of its leader; 0: it has none */
-    uint64_t settles; /* until then a new leader may not have read all messages; 0: no leader is new */
-    uint64_t audited; /* `last` when the round of audits began */
-    size_t bucket;    /* the next one of the round */
-    bool auditing;    /* the round has not ended */
+    uint64_t leader;     /* the hash of the name of its leader; 0: it has none */
+    uint64_t settled_at; /* when a new leader has read all messages; 0: no leader is new */
+    uint64_t audited;    /* `last` when the round of audits began */
+    size_t bucket;       /* the next one of the round */
+    bool auditing;       /* the round has not ended */
     cre__nats_lane *lanes;
 } cre__nats_stream;
 
@@ -100,7 +100,7 @@ typedef struct cre__nats_fetch {
     cre_broker_position since;
     uint64_t last;     /* the last sequence that was read, or that of `since` */
     uint64_t retries;  /* when to ask again; 0: a reply is awaited, or nothing was asked */
-    uint64_t gives_up; /* then messages that the leader still does not have are lost; 0: none are missing */
+    uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
     uint32_t replies;  /* of the stream when it did not have a message first */
     bool started;      /* is active */
     bool asks_last;    /* for the last message only */
@@ -111,10 +111,10 @@ typedef struct cre__nats_fetch {
     size_t bytes;
     cre__nats_item *items, **end;
     /* Buffered messages that arrived during the fetch, without a gap between them. */
-    cre__nats_item *held, **held_end;
-    size_t held_bytes;
-    uint64_t held_last;   /* the sequence of the last buffered message */
-    uint64_t held_before; /* the sequence of the message before the first buffered one */
+    cre__nats_item *buffered, **buffered_end;
+    size_t buffered_bytes;
+    uint64_t last_buffered;   /* the sequence of the last buffered message */
+    uint64_t before_buffered; /* the sequence of the message before the first buffered one */
     uint8_t length;
     uint8_t name[];
 } cre__nats_fetch;
@@ -351,8 +351,8 @@ void cre__nats_refuse_lanes(cre_broker *broker, uint32_t shard, cre__nats_stream
 
 /* ---- nats_history.c ---- */
 void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event *event);
-/* Begins the check of a topic whose stream is READY. */
-void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream);
+/* Begins the check of a topic whose stream is READY. NULL: no memory; the connection ends. */
+cre__nats_fetch *cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream);
 /* Begins the checks of all topics of a stream, which is READY. `complete_at`: the time at which the topics
  * that are not refilled had all messages; 0: not known. */
 void cre__nats_check_all(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, uint64_t complete_at);
@@ -363,8 +363,8 @@ bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_
 
 /* ---- nats_fetch.c ---- */
 /* Buffers a message that arrives while its topic is refilled. */
-void cre__nats_hold(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
-                    uint64_t before);
+void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
+                      uint64_t before);
 /* NULL: no memory; the connection ends. */
 cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
                                      cre__broker_topic *topic, cre_slice name);

@@ -22,7 +22,7 @@
 enum {
     AT_ONCE = 64,
     RETRY_MS = 250,
-    PATIENCE_MS = 5000,
+    RETRY_TIMEOUT_MS = 5000,
     MAX_BYTES = 16 << 20,     /* of one fetch */
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
 };
@@ -60,7 +60,7 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
     fetch->topic = topic;
     fetch->stream = stream;
     fetch->end = &fetch->items;
-    fetch->held_end = &fetch->held;
+    fetch->buffered_end = &fetch->buffered;
     fetch->length = (uint8_t)name.length;
     memcpy(fetch->name, name.data, name.length);
     if (topic) topic->checks++;
@@ -83,12 +83,12 @@ static void free_items(cre__nats_link *nats, cre__nats_fetch *fetch) {
     fetch->bytes = fetch->count = 0;
 }
 
-static void free_held(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    free_list(fetch->held);
-    nats->item_bytes -= fetch->held_bytes;
-    fetch->held = NULL;
-    fetch->held_end = &fetch->held;
-    fetch->held_bytes = 0;
+static void free_buffered(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    free_list(fetch->buffered);
+    nats->item_bytes -= fetch->buffered_bytes;
+    fetch->buffered = NULL;
+    fetch->buffered_end = &fetch->buffered;
+    fetch->buffered_bytes = 0;
 }
 
 /* Takes it from its list. Its callbacks may begin others. */
@@ -100,7 +100,7 @@ static void leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
 
 static void release(cre__nats_link *nats, cre__nats_fetch *fetch) {
     free_items(nats, fetch);
-    free_held(nats, fetch);
+    free_buffered(nats, fetch);
     if (fetch->topic) cre__broker_topic_release(fetch->topic);
     cre__free(fetch);
 }
@@ -198,38 +198,39 @@ static cre__nats_item *item_of(uint64_t sequence, size_t size) {
     return item;
 }
 
-void cre__nats_hold(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
-                    uint64_t before) {
+void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
+                      uint64_t before) {
     const size_t size = payload.length;
-    if (fetch->held && sequence <= fetch->held_last) return;
-    const bool has_room = fetch->held_bytes + size <= MAX_BYTES && nats->item_bytes + size <= MAX_ALL_BYTES;
-    if (!has_room || before > fetch->held_last) free_held(nats, fetch);
+    if (fetch->buffered && sequence <= fetch->last_buffered) return;
+    const bool has_room =
+        fetch->buffered_bytes + size <= MAX_BYTES && nats->item_bytes + size <= MAX_ALL_BYTES;
+    if (!has_room || before > fetch->last_buffered) free_buffered(nats, fetch);
     cre__nats_item *item = has_room ? item_of(sequence, size) : NULL;
     if (!item) { /* it is read from the stream like those before it */
-        free_held(nats, fetch);
+        free_buffered(nats, fetch);
         return;
     }
     memcpy(item->payload, payload.data, size);
-    if (!fetch->held) fetch->held_before = before;
-    *fetch->held_end = item;
-    fetch->held_end = &item->next;
-    fetch->held_last = sequence;
-    fetch->held_bytes += size;
+    if (!fetch->buffered) fetch->before_buffered = before;
+    *fetch->buffered_end = item;
+    fetch->buffered_end = &item->next;
+    fetch->last_buffered = sequence;
+    fetch->buffered_bytes += size;
     nats->item_bytes += size;
 }
 
 /* Whether no message is missing between the last message read and the first buffered one. */
-static bool reaches_held(const cre__nats_fetch *fetch) {
-    return fetch->held && fetch->held_before <= fetch->last;
+static bool reaches_buffered(const cre__nats_fetch *fetch) {
+    return fetch->buffered && fetch->before_buffered <= fetch->last;
 }
 
-static void deliver_held(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch) {
-    for (const cre__nats_item *item = fetch->held; item && !fetch->topic->removed; item = item->next) {
+static void deliver_buffered(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch) {
+    for (const cre__nats_item *item = fetch->buffered; item && !fetch->topic->removed; item = item->next) {
         if (item->sequence <= fetch->last) continue;
         deliver(broker, fetch, (cre_slice){ item->payload, item->length }, item->sequence);
     }
-    if (fetch->held_last > fetch->last) fetch->last = fetch->held_last;
-    free_held(nats, fetch);
+    if (fetch->last_buffered > fetch->last) fetch->last = fetch->last_buffered;
+    free_buffered(nats, fetch);
 }
 
 /* ---- questions ---- */
@@ -306,24 +307,24 @@ static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre
 static void succeed(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     cre__nats_link *nats = cre__nats(broker, shard);
     if (fetch->topic) deliver_items(broker, nats, fetch);
-    if (fetch->topic && reaches_held(fetch)) deliver_held(broker, nats, fetch);
+    if (fetch->topic && reaches_buffered(fetch)) deliver_buffered(broker, nats, fetch);
     complete(broker, shard, fetch, fetch->last);
 }
 
 /* Whether to retry, since the leader may have the missing messages before the deadline. The stream is polled;
  * if no message has announced the missing ones, the reply of its leader may end the retries. */
-static bool is_patient(const cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, bool announced) {
+static bool may_retry(const cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, bool announced) {
     const cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_stream *stream = fetch->stream;
     if (!nats->clustered) return false;
-    if (!fetch->gives_up) {
-        fetch->gives_up = nats->now + PATIENCE_MS;
+    if (!fetch->deadline) {
+        fetch->deadline = nats->now + RETRY_TIMEOUT_MS;
         fetch->replies = stream->replies;
         stream->poll = nats->now;
     }
     const bool confirmed = stream->replies != fetch->replies;
-    if (!announced && confirmed && !stream->settles && fetch->since.offset <= stream->last) return false;
-    return nats->now < fetch->gives_up;
+    if (!announced && confirmed && !stream->settled_at && fetch->since.offset <= stream->last) return false;
+    return nats->now < fetch->deadline;
 }
 
 /* Whether everything between the position and what was read is known. */
@@ -339,11 +340,11 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     cre__broker_topic *topic = fetch->topic;
     const bool based = is_based(broker, shard, fetch);
     const bool announced = topic && topic->announced > fetch->last;
-    if (based && topic && reaches_held(fetch)) {
+    if (based && topic && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch);
         return;
     }
-    if ((announced || !based) && is_patient(broker, shard, fetch, announced)) {
+    if ((announced || !based) && may_retry(broker, shard, fetch, announced)) {
         fetch->retries = nats->now + RETRY_MS;
         return;
     }
@@ -372,12 +373,12 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, co
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
         complete(broker, shard, fetch, stored.sequence);
-    } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_held(fetch)) {
+    } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
     } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
         fetch->asked_again = false;
-        fetch->gives_up = 0;
-        if (fetch->topic && is_based(broker, shard, fetch) && reaches_held(fetch))
+        fetch->deadline = 0;
+        if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch))
             succeed(broker, shard, fetch);
         else
             ask(broker, shard, fetch);

@@ -18,7 +18,7 @@ static bool is_from(const cre_broker *broker, const cre__nats_stream *stream, cr
 
 /* ---- checks ---- */
 
-static cre__nats_fetch *check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
+cre__nats_fetch *cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
     cre__nats_fetch *fetch = cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic));
     if (!fetch) return NULL;
     /* messages came before the stream was known */
@@ -36,10 +36,6 @@ static cre__nats_fetch *check(cre_broker *broker, cre__broker_topic *topic, cre_
     return fetch;
 }
 
-void cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
-    check(broker, topic, stream);
-}
-
 /* ---- messages ---- */
 
 /* A message of a stream: `sequence`, and that of the one `before` it of its topic, 0 if that is not stored
@@ -50,7 +46,7 @@ static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stre
     if (topic->refilling) {
         if (sequence > topic->announced) topic->announced = sequence;
         topic->arrived++;
-        if (topic->refill) cre__nats_hold(nats, topic->refill, payload, sequence, before);
+        if (topic->refill) cre__nats_buffer(nats, topic->refill, payload, sequence, before);
         return;
     }
     if (sequence <= topic->delivered) { /* late, or of a stream that begins again */
@@ -63,8 +59,8 @@ static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stre
         topic->complete_at = nats->now;
         topic->announced = sequence;
         topic->refilling = true; /* by a check that begins when the stream is known, if it is not yet */
-        if (stream->epoch && check(broker, topic, stream) && topic->refill)
-            cre__nats_hold(nats, topic->refill, payload, sequence, before);
+        if (stream->epoch && cre__nats_check(broker, topic, stream) && topic->refill)
+            cre__nats_buffer(nats, topic->refill, payload, sequence, before);
         return;
     }
     if (stream->epoch) {
@@ -105,7 +101,7 @@ static bool is_of(const cre__broker_topic *topic, uint32_t shard, const cre__nat
 static void check_first(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream,
                         uint64_t complete_at) {
     if (!topic->refilling && complete_at) topic->complete_at = complete_at;
-    cre__nats_fetch *fetch = check(broker, topic, stream);
+    cre__nats_fetch *fetch = cre__nats_check(broker, topic, stream);
     if (!fetch || topic->announced || cre__nats(broker, topic->shard)->clustered) return;
     if (topic->position.offset > stream->last) fetch->incomplete = true;
 }
@@ -132,7 +128,7 @@ void cre__nats_audit(cre_broker *broker, uint32_t shard, cre__nats_stream *strea
             /* What has expired since the last audit leaves no trace, and a topic that was idle has none
              * either, so only messages that are still stored count as missing. */
             topic->complete_at = cre__nats(broker, shard)->now;
-            check(broker, topic, stream);
+            cre__nats_check(broker, topic, stream);
             topics++;
         }
     }

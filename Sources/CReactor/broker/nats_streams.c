@@ -171,10 +171,10 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     stream->leader = leader;
     stream->replied_at = nats->now;
     stream->replies++;
-    if (elected) stream->settles = nats->now + SETTLE_MS;
+    if (elected) stream->settled_at = nats->now + SETTLE_MS;
     if (other_stream || elected)
         cre__nats_check_all(broker, shard, stream, complete_at);
-    else if (nats->clustered && !stream->settles)
+    else if (nats->clustered && !stream->settled_at)
         cre__nats_audit(broker, shard, stream);
     cre__nats_pump(broker, shard, stream);
 }
@@ -204,8 +204,8 @@ void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stre
 static uint64_t watch(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
     const cre__nats_link *nats = cre__nats(broker, shard);
     if (!nats->clustered) return UINT64_MAX;
-    if (stream->settles && stream->settles <= nats->now) {
-        stream->settles = 0;
+    if (stream->settled_at && stream->settled_at <= nats->now) {
+        stream->settled_at = 0;
         cre__nats_check_all(broker, shard, stream, nats->now);
     }
     if (!stream->polled && stream->poll <= nats->now) {
@@ -213,7 +213,7 @@ static uint64_t watch(cre_broker *broker, uint32_t shard, cre__nats_stream *stre
         ask_in(broker, shard, stream, CRE__STREAM_READY, "STREAM.INFO", (cre_slice){ 0 });
     }
     const uint64_t poll = stream->polled ? UINT64_MAX : stream->poll; /* its deadline is that of a request */
-    return stream->settles && stream->settles < poll ? stream->settles : poll;
+    return stream->settled_at && stream->settled_at < poll ? stream->settled_at : poll;
 }
 
 uint64_t cre__nats_stream_tick(cre_broker *broker, uint32_t shard) {

@@ -295,6 +295,32 @@ TEST(values_of_json) {
 
 /* ---- keys ---- */
 
+TEST(times_of_json) {
+    static const struct {
+        const char *text;
+        uint64_t milliseconds;
+    } times[] = { { "1970-01-01T00:00:00Z", 0 },
+                  { "2000-02-29T23:59:59.5Z", 951868799500 },
+                  { "2026-11-30T10:59:13.123999999Z", 1796036353123 } };
+    static const char *const others[] = { "",
+                                          "2026-11-30T10:59:13",
+                                          "2026-11-30 10:59:13Z",
+                                          "2026-11-30T10:59:13.1",
+                                          "2026-11-30T10:59:13+01:00Z",
+                                          "2026-13-30T10:59:13Z",
+                                          "2026-00-30T10:59:13Z",
+                                          "2026-11-00T10:59:13Z",
+                                          "1969-12-31T23:59:59Z",
+                                          "x026-11-30T10:59:13Z" };
+    uint64_t milliseconds;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        CHECK(cre__json_time(text(times[i].text), &milliseconds));
+        CHECK_EQ(milliseconds, times[i].milliseconds);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(!cre__json_time(text(others[i]), &milliseconds));
+}
+
 TEST(seeds) {
     static const char good[] = "SUAHNEWDVU2UBO4AHQBAWOXOM3GYRBYSGI2OUDDOOFB4BLOXH72DD3LYWQ";
     uint8_t seed[CRE__NKEY];

@@ -130,10 +130,11 @@ typedef struct cre__link {
     void *session; /* of the kind's protocol; NULL while there is no connection */
     cre__link_state state;
     uint32_t attempts; /* since it was ready */
-    uint64_t due; /* end of WAITING, or of the time for CONNECTING and GREETING; later: of the next probe */
-    bool probing; /* a probe was sent and did not arrive */
-    bool inside;  /* its input is being read: the session must not be freed */
-    int failure;  /* ends the connection as soon as possible; 0: none */
+    uint64_t due;  /* end of WAITING, or of the time for CONNECTING and GREETING; later: of the next probe */
+    bool probing;  /* a probe was sent and did not arrive */
+    bool inside;   /* its input is being read: the session must not be freed */
+    bool is_timed; /* the time that the session was given is that of now, not an earlier one */
+    int failure;   /* ends the connection as soon as possible; 0: none */
     char failure_text[128];
     cre__outgoing *first, *last;
     size_t queued; /* bytes of the messages in the queue */

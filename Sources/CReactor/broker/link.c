@@ -84,9 +84,9 @@ void cre_broker_received(cre_broker *broker, uint32_t shard, const uint8_t *data
                          uint64_t now) {
     cre__link *link = &broker->links[shard];
     if (!link->session || link->failure) return;
-    link->inside = true;
+    link->inside = link->is_timed = true;
     broker->kind->received(broker, shard, data, length, now);
-    link->inside = false;
+    link->inside = link->is_timed = false;
     end_if_failed(broker, shard, now);
 }
 
@@ -126,6 +126,7 @@ uint64_t cre_broker_tick(cre_broker *broker, uint64_t now) {
     uint64_t next = UINT64_MAX;
     for (uint32_t i = 0; i < broker->config.shards; i++) {
         end_if_failed(broker, i, now);
+        broker->links[i].is_timed = true;
         if (broker->links[i].due <= now) due(broker, i, now);
         if (broker->links[i].session && broker->kind->tick) {
             const uint64_t session = broker->kind->tick(broker, i, now);
@@ -135,6 +136,7 @@ uint64_t cre_broker_tick(cre_broker *broker, uint64_t now) {
         if (broker->links[i].due < next) next = broker->links[i].due;
         const uint64_t presence = cre__presence_tick(broker, i, now);
         if (presence < next) next = presence;
+        broker->links[i].is_timed = false;
     }
     return next;
 }

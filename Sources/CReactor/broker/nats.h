@@ -275,6 +275,8 @@ void cre__nats_inform(cre_broker *broker, uint32_t shard, cre_slice json);
 void cre__nats_connect(cre_broker *broker, uint32_t shard);
 
 /* ---- nats_requests.c ---- */
+/* Sets the time. */
+void cre__nats_time(const cre_broker *broker, cre__nats_link *nats, uint64_t now);
 /* Sends a request. Returns false if there will be no reply, because the connection ends. */
 bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publication,
                    cre__nats_purpose purpose, void *target);

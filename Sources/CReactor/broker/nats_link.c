@@ -228,7 +228,8 @@ static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, si
     const uint8_t *cursor = data, *end = data + length;
     cre_nats_event event;
     int kind = 0;
-    nats->now = nats->alive = now;
+    cre__nats_time(broker, nats, now);
+    nats->alive = now;
     while (!broker->links[shard].failure &&
            (kind = cre_nats_reader_next(&nats->reader, &cursor, end, &event)) > 0) {
         const bool waits = nats->informed && !nats->connected; /* bytes before TLS are of somebody else */
@@ -258,7 +259,7 @@ static void time_out(cre_broker *broker, uint32_t shard) {
 static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__link *link = &broker->links[shard];
     cre__nats_link *nats = cre__nats(broker, shard);
-    nats->now = now;
+    cre__nats_time(broker, nats, now);
     if (!cre__link_is_usable(link)) return UINT64_MAX;
     time_out(broker, shard);
     uint64_t next = cre__nats_stream_tick(broker, shard);

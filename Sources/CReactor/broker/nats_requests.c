@@ -53,6 +53,21 @@ static bool is_short(const cre_broker *broker, const cre__nats_link *nats, cre__
     return nats->clustered && !stores && broker->config.timeout_ms > SHORT_MS;
 }
 
+static uint64_t timeout_of(const cre_broker *broker, bool is_short) {
+    return is_short ? SHORT_MS : broker->config.timeout_ms;
+}
+
+/* Requests that were sent while the time was not known get their deadlines. They are the last ones. */
+void cre__nats_time(const cre_broker *broker, cre__nats_link *nats, uint64_t now) {
+    nats->now = now;
+    for (int i = 0; i < 2; i++) {
+        for (uint32_t at = nats->queues[i].last;
+             at != CRE__NATS_NONE && nats->requests[at].deadline == UINT64_MAX;
+             at = nats->requests[at].previous)
+            nats->requests[at].deadline = now + timeout_of(broker, i);
+    }
+}
+
 uint32_t cre__nats_next_request(const cre__nats_link *nats, uint32_t index) {
     if (index == CRE__NATS_NONE)
         return nats->queues[0].first != CRE__NATS_NONE ? nats->queues[0].first : nats->queues[1].first;
@@ -89,12 +104,12 @@ bool cre__nats_ask(cre_broker *broker, uint32_t shard, cre_nats_publication publ
     if (!cre__nats_send(broker, shard, &publication)) return false;
     nats->free_request = request->next;
     const bool expires_soon = is_short(broker, nats, purpose);
-    *request =
-        (cre__nats_request){ .purpose = purpose,
-                             .target = target,
-                             .deadline = nats->now + (expires_soon ? SHORT_MS : broker->config.timeout_ms),
-                             .generation = nats->generation,
-                             .is_short = expires_soon };
+    const uint64_t deadline = nats->now + timeout_of(broker, expires_soon);
+    *request = (cre__nats_request){ .purpose = purpose,
+                                    .target = target,
+                                    .deadline = broker->links[shard].is_timed ? deadline : UINT64_MAX,
+                                    .generation = nats->generation,
+                                    .is_short = expires_soon };
     append(nats, index);
     return true;
 }

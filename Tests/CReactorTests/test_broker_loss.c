@@ -271,4 +271,84 @@ TEST(gaps_during_the_first_check) {
     finish();
 }
 
+/* ---- connections that begin slowly ---- */
+
+/* Machine 1 connects again after a loss. Returns when it has subscribed to everything and has no reply yet.
+ */
+static void connect_again(void) {
+    machine *m = &machines[1];
+    cut(m, 0);
+    for (uint64_t due = now; !m->wanted[0];) {
+        now = due;
+        due = cre_broker_tick(m->broker, now);
+    }
+    for (int i = 0; i < 2; i++) /* connects, greets and receives the identifiers of the scripts */
+        CHECK(move(m, 0));
+    const cre_slice output = cre_broker_output(m->broker, 0);
+    server_receive(&servers[0], 1, output.data, output.length);
+    cre_broker_sent(m->broker, 0, output.length);
+    CHECK_EQ(servers[0].connections[1].count, 301);
+}
+
+/* The replies of the server arrive in pieces, one each six seconds. */
+static void receive_slowly(int pieces) {
+    machine *m = &machines[1];
+    server_connection *connection = &servers[0].connections[1];
+    char *bytes = connection->out;
+    const size_t length = connection->length, piece = length / (size_t)pieces + 1;
+    connection->out = NULL;
+    connection->length = 0;
+    for (size_t at = 0; at < length && m->connected[0]; at += piece) {
+        now += 6000;
+        cre_broker_tick(m->broker, now);
+        const size_t rest = length - at;
+        cre_broker_received(m->broker, 0, (const uint8_t *)bytes + at, rest < piece ? rest : piece, now);
+    }
+    free(bytes);
+}
+
+static void subscribe_to_many(void) {
+    char topic[32];
+    for (int i = 0; i < 300; i++) {
+        snprintf(topic, sizeof topic, "topic%d", i);
+        subscribe(1, topic, i < 20);
+    }
+    run(10);
+}
+
+/* Subscribing again may take longer than a server may be silent. One that replies and does not deliver is
+ * found when that has ended. */
+TEST(a_long_resumption) {
+    begin(1, NULL);
+    subscribe_to_many();
+    connect_again();
+    receive_slowly(20);
+    CHECK_EQ(machines[1].broken, 1);
+    run(10);
+    CHECK_EQ(machines[1].established, 2);
+    CHECK_EQ(servers[0].connections[1].count, 301);
+    run(60000);
+    CHECK_EQ(machines[1].broken, 1);
+    servers[0].drops_messages = true;
+    run(25000);
+    CHECK_EQ(machines[1].broken, 2);
+    CHECK_EQ(machines[1].last_error, CRE_EBROKER_SILENT);
+    servers[0].drops_messages = false;
+    finish();
+}
+
+TEST(silence_during_a_resumption) {
+    begin(1, NULL);
+    subscribe_to_many();
+    connect_again();
+    now += 10000;
+    cre_broker_tick(machines[1].broker, now);
+    CHECK_EQ(machines[1].broken, 1);
+    now += 10000;
+    cre_broker_tick(machines[1].broker, now);
+    CHECK_EQ(machines[1].broken, 2);
+    CHECK_EQ(machines[1].last_error, CRE_EBROKER_SILENT);
+    finish();
+}
+
 TEST_MAIN()

@@ -85,6 +85,32 @@ TEST(output) {
     cre_redis_session_destroy(session);
 }
 
+/* Output that is sent in small parts while more is appended is moved seldom, however long it is. */
+TEST(output_in_parts) {
+    enum { COMMANDS = 4000, PART = 9 };
+    static const char expected[] = "*1\r\n$4\r\nPING\r\n";
+    cre_redis_session *session = start(0, 0);
+    size_t passed = 0;
+    int moves = 0;
+    for (uint64_t i = 0; i < COMMANDS; i++)
+        CHECK_EQ(command(session, "PING", i), 0);
+    for (uint64_t i = 0; i < COMMANDS; i++) {
+        const uint8_t *before = cre_redis_session_output(session).data;
+        for (size_t at = 0; at < PART; at++, passed++)
+            CHECK_EQ(before[at], expected[passed % (sizeof expected - 1)]);
+        cre_redis_session_sent(session, PART);
+        CHECK_EQ(command(session, "PING", COMMANDS + i), 0);
+        moves += cre_redis_session_output(session).data != before + PART;
+    }
+    CHECK(moves < 5);
+    const cre_slice rest = cre_redis_session_output(session);
+    CHECK_EQ(rest.length, 2 * COMMANDS * (sizeof expected - 1) - passed);
+    for (size_t at = 0; at < rest.length; at++, passed++)
+        if (rest.data[at] != (uint8_t)expected[passed % (sizeof expected - 1)])
+            TEST_FAIL("byte %zu is wrong", passed);
+    cre_redis_session_destroy(session);
+}
+
 TEST(subscriptions_end_by_an_error) {
     cre_redis_session *session = start(0, 0);
     CHECK_EQ(subscribe(session, CRE_REDIS_SUBSCRIBE, "a", "b", 1), 0);

@@ -195,6 +195,9 @@ static void received(cre_broker *broker, uint32_t shard, const uint8_t *data, si
     char probe[PROBE_SIZE];
     const cre_slice own = probe_channel(broker, shard, probe);
     int result = 0;
+    /* The replies to what a connection begins with are ahead of that to a probe, and may take longer. Only a
+     * link that is ready must prove that the server delivers. */
+    if (link->state == CRE__LINK_RESUMING) cre__link_alive(broker, shard, now);
     while (!link->failure && (result = cre_redis_session_next(session, &cursor, data + length, &event)) > 0) {
         if (result == CRE_REDIS_SESSION_REPLY) {
             replied(broker, shard, &event, now);

@@ -70,19 +70,21 @@ static int reserve_command(cre_redis_session *session) {
     return 0;
 }
 
-/* Makes room for `size` bytes of output. */
+/* Makes room for `size` bytes of output. The pending output is moved only when there is no room behind it,
+ * and then gets as much room as it is long: however it is sent, each byte is moved about once. */
 static int reserve_output(cre_redis_session *session, size_t size) {
     const size_t pending = session->used - session->sent;
     if (pending && pending + size > session->config.max_output) return CRE_ELIMIT;
+    if (session->room - session->used >= size) return 0;
     if (session->sent) {
         memmove(session->output, session->output + session->sent, pending);
         session->sent = 0;
         session->used = pending;
     }
-    if (session->room >= pending + size) return 0;
     enum { FIRST = 1024 };
-    size_t room = session->room ? 2 * session->room : FIRST;
-    if (room < pending + size) room = pending + size;
+    size_t room = 2 * pending + size;
+    if (room < FIRST) room = FIRST;
+    if (session->room >= room) return 0;
     uint8_t *output = cre__realloc(session->output, room);
     if (!output) return CRE_ENOMEM;
     session->output = output;

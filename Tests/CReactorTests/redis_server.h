@@ -43,10 +43,10 @@ typedef struct redis_server {
     char *done_ids[SERVER_IDS];
     uint64_t done_offsets[SERVER_IDS];
     bool has_scripts[CRE__SCRIPTS];
-    bool drops_messages;  /* published messages reach nobody */
-    const char *refuses;  /* the reply to the next publication */
-    const char *password; /* NULL: none */
-    int commands;
+    bool drops_messages;   /* published messages reach nobody */
+    const char *refuses;   /* the reply to the next publication */
+    const char *password;  /* NULL: none */
+    int commands, members; /* calls of the script of members */
     /* As a node of a Redis Cluster: the keys of the slot are being moved after this number of commands, for
      * five commands. New connections are then to the new node. 0: never. */
     int moves_after;
@@ -317,6 +317,7 @@ static inline void server_run(redis_server *server, server_connection *to, const
             [CRE__SCRIPT_PRESENT] = "*2\r\n:0\r\n:1\r\n",
         };
         REQUIRE(script >= 0 && script < CRE__SCRIPTS);
+        server->members += script == CRE__SCRIPT_MEMBERS;
         if (!server->has_scripts[script])
             server_print(to, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
         else if (script == CRE__SCRIPT_PUBLISH)

@@ -273,6 +273,62 @@ TEST(shards) {
     finish();
 }
 
+/* Each shard lists its topics, so what concerns one shard costs nothing for those of the others. */
+static int listed_topics(uint32_t shard, int *of_members) {
+    const cre__link *link = &machines[1].broker->links[shard];
+    int count = 0;
+    *of_members = 0;
+    for (const cre__broker_topic *topic = link->topics; topic; topic = topic->older, count++)
+        CHECK_EQ(topic->shard, shard);
+    for (const cre__presence_topic *topic = link->presence.topics; topic; topic = topic->older, ++*of_members)
+        CHECK_EQ(topic->shard, shard);
+    return count;
+}
+
+TEST(topics_of_a_shard) {
+    enum { TOPICS = 300 };
+    begin(SHARDS, NULL);
+    cre_broker *broker = machines[1].broker;
+    int expected[SHARDS] = { 0 }, of_members;
+    char topic[32];
+    run(10);
+    for (int i = 0; i < TOPICS; i++) {
+        snprintf(topic, sizeof topic, "topic%d", i);
+        subscribe(1, topic, false);
+        CHECK_EQ(cre_broker_join(broker, text(topic), text("ann"), text("")), 0);
+        expected[cre_broker_shard(broker, text(topic))]++;
+    }
+    /* the first, the last and others */
+    for (int i = 0; i < TOPICS; i += i == 297 ? 2 : 3) {
+        snprintf(topic, sizeof topic, "topic%d", i);
+        cre_broker_unsubscribe(broker, text(topic));
+        cre_broker_leave(broker, text(topic), text("ann"));
+        expected[cre_broker_shard(broker, text(topic))]--;
+    }
+    run(10);
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        CHECK_EQ(listed_topics(i, &of_members), expected[i]);
+        CHECK_EQ(of_members, expected[i]);
+    }
+    /* each topic is renewed once, at its server */
+    int commands[SHARDS];
+    run(24000);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        commands[i] = servers[i].members;
+    run(2000);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        CHECK_EQ(servers[i].members - commands[i], expected[i]);
+    for (int i = 0; i < TOPICS; i++) {
+        snprintf(topic, sizeof topic, "topic%d", i);
+        cre_broker_unsubscribe(broker, text(topic));
+        cre_broker_leave(broker, text(topic), text("ann"));
+    }
+    run(10);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        CHECK(listed_topics(i, &of_members) == 0 && of_members == 0);
+    finish();
+}
+
 TEST(consistent_hashing) {
     int moved = 0, counts[8] = { 0 };
     for (uint64_t key = 0; key < 8000; key++) {

@@ -12,7 +12,8 @@ enum { CRE__MAX_PREFIX = 32 };
 
 /* A subscribed topic. */
 typedef struct cre__broker_topic {
-    struct cre__broker_topic *next; /* in its bucket */
+    struct cre__broker_topic *next;          /* in its bucket */
+    struct cre__broker_topic *newer, *older; /* in its shard */
     uint64_t hash;
     cre_broker_position position; /* of the last message that was delivered; epoch 0: unknown */
     cre_broker_history history;   /* count 0: its messages have no positions */
@@ -45,7 +46,8 @@ typedef struct cre__outgoing {
 
 /* A topic with members of this machine. */
 typedef struct cre__presence_topic {
-    struct cre__presence_topic *next; /* in its bucket */
+    struct cre__presence_topic *next;          /* in its bucket */
+    struct cre__presence_topic *newer, *older; /* in its shard */
     struct cre__presence_member *members;
     uint64_t hash;
     uint32_t shard;
@@ -87,6 +89,7 @@ typedef struct cre__presence_batch {
 
 /* The members of a shard that are to be sent. */
 typedef struct cre__presence_link {
+    cre__presence_topic *topics; /* the newest one, of all with members */
     cre__presence_member *first, *last;
     cre__presence_batch *batches;
     size_t in_flight;        /* bytes of the batches */
@@ -136,6 +139,7 @@ typedef struct cre__link {
     bool is_timed; /* the time that the session was given is that of now, not an earlier one */
     int failure;   /* ends the connection as soon as possible; 0: none */
     char failure_text[128];
+    cre__broker_topic *topics; /* the newest one */
     cre__outgoing *first, *last;
     size_t queued; /* bytes of the messages in the queue */
     cre__presence_link presence;

@@ -100,12 +100,21 @@ static cre__presence_topic *add_topic(cre_broker *broker, cre_slice name) {
     cre__presence_topic **first = &broker->presence.topics[hash & broker->presence.mask];
     topic->next = *first;
     *first = topic;
+    cre__presence_topic **newest = &broker->links[topic->shard].presence.topics;
+    topic->older = *newest;
+    if (*newest) (*newest)->newer = topic;
+    *newest = topic;
     return topic;
 }
 
 static void free_topic_without_members(cre_broker *broker, cre__presence_topic *topic) {
     if (topic->members) return;
     *topic_place(&broker->presence, topic->hash, name_of(topic)) = topic->next;
+    if (topic->newer)
+        topic->newer->older = topic->older;
+    else
+        broker->links[topic->shard].presence.topics = topic->older;
+    if (topic->older) topic->older->newer = topic->newer;
     cre__free(topic);
 }
 
@@ -268,13 +277,11 @@ void cre__presence_changed(cre_broker *broker, cre_slice topic, const cre_broker
 }
 
 static void enqueue_all(cre_broker *broker, uint32_t shard, bool unconfirmed) {
-    for (size_t i = 0; broker->presence.topics && i <= broker->presence.mask; i++)
-        for (cre__presence_topic *topic = broker->presence.topics[i]; topic; topic = topic->next)
-            for (cre__presence_member *member = topic->members; member && topic->shard == shard;
-                 member = member->older) {
-                if (!unconfirmed) member->confirmed = false;
-                if (!member->confirmed && !(unconfirmed && member->sent)) enqueue(broker, member);
-            }
+    for (cre__presence_topic *topic = broker->links[shard].presence.topics; topic; topic = topic->older)
+        for (cre__presence_member *member = topic->members; member; member = member->older) {
+            if (!unconfirmed) member->confirmed = false;
+            if (!member->confirmed && !(unconfirmed && member->sent)) enqueue(broker, member);
+        }
     cre__presence_pump(broker, shard);
 }
 

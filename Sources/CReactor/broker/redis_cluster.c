@@ -40,17 +40,15 @@ void cre__redis_check_slot(cre_broker *broker, uint32_t shard, uint64_t tag) {
     cre__redis_command(broker, shard, exists, 2, tag);
 }
 
-static bool awaits_check(const cre__broker_topic *topic, uint32_t shard) {
-    return topic->shard == shard && topic->history.count && !topic->checks &&
-           (topic->refilling || !topic->position.epoch);
+static bool awaits_check(const cre__broker_topic *topic) {
+    return topic->history.count && !topic->checks && (topic->refilling || !topic->position.epoch);
 }
 
 /* The node has all keys of the slot: commands that it refused are sent again. */
 static void release(cre_broker *broker, uint32_t shard) {
     cre__redis(broker, shard)->moving = false;
-    for (size_t i = 0; i <= broker->mask; i++)
-        for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
-            if (awaits_check(topic, shard)) cre__redis_check(broker, topic);
+    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
+        if (awaits_check(topic)) cre__redis_check(broker, topic);
     cre__publish_pending(broker, shard);
 }
 

@@ -108,20 +108,16 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
     send_channels(broker, shard, CRE_REDIS_SUBSCRIBE, &channel, 1);
     cre__broker_topic *batch[CRE__CHANNELS_AT_ONCE];
     size_t count = 0;
-    for (size_t i = 0; i <= broker->mask; i++) {
-        for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next) {
-            if (topic->shard != shard) continue;
-            topic->refilling = topic->position.epoch != 0;
-            batch[count++] = topic;
-            if (count < CRE__CHANNELS_AT_ONCE) continue;
-            send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
-            count = 0;
-        }
+    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older) {
+        topic->refilling = topic->position.epoch != 0;
+        batch[count++] = topic;
+        if (count < CRE__CHANNELS_AT_ONCE) continue;
+        send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
+        count = 0;
     }
     if (count) send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
-    for (size_t i = 0; i <= broker->mask; i++)
-        for (cre__broker_topic *topic = broker->buckets[i]; topic; topic = topic->next)
-            if (topic->shard == shard && topic->history.count) cre__redis_check(broker, topic);
+    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
+        if (topic->history.count) cre__redis_check(broker, topic);
     if (cre__redis_is_cluster(broker)) {
         cre__redis_check_slot(broker, shard,
                               CRE__TAG_READY); /* and publishes when the node serves the slot */

@@ -78,8 +78,12 @@ static int subscribe(cre_broker *broker, cre_slice name, cre_broker_history hist
     cre__broker_topic **first = &broker->buckets[hash & broker->mask];
     topic->next = *first;
     *first = topic;
+    cre__link *link = &broker->links[topic->shard];
+    topic->older = link->topics;
+    if (topic->older) topic->older->newer = topic;
+    link->topics = topic;
     broker->topics++;
-    if (cre__link_is_usable(&broker->links[topic->shard])) broker->kind->subscribe(broker, topic);
+    if (cre__link_is_usable(link)) broker->kind->subscribe(broker, topic);
     return 0;
 }
 
@@ -97,8 +101,14 @@ void cre_broker_unsubscribe(cre_broker *broker, cre_slice name) {
     cre__broker_topic **place = place_of(broker, cre__shard_hash(name), name), *topic = *place;
     if (!topic) return;
     *place = topic->next;
+    cre__link *link = &broker->links[topic->shard];
+    if (topic->newer)
+        topic->newer->older = topic->older;
+    else
+        link->topics = topic->older;
+    if (topic->older) topic->older->newer = topic->newer;
     broker->topics--;
-    if (cre__link_is_usable(&broker->links[topic->shard])) broker->kind->unsubscribe(broker, topic);
+    if (cre__link_is_usable(link)) broker->kind->unsubscribe(broker, topic);
     topic->removed = true;
     topic->checks++;
     cre__broker_topic_release(topic);

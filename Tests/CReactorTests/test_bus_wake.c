@@ -1,9 +1,11 @@
 /* Wake-ups over the death of who wakes. Tests/Model has the protocol as a whole. */
 #include <creactor/creactor.h>
 #include <creactor/internal/internal.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "link/bus_internal.h"
+#include "loop/loop_internal.h"
 #include "test.h"
 
 enum { RECEIVER, SENDER };
@@ -100,6 +102,32 @@ TEST(the_successor_of_a_receiver_wakes_who_waits_for_room) {
     receiver = open_node(RECEIVER);
     CHECK(was_woken(SENDER));
     cre_node_close(receiver);
+    cre_node_close(sender);
+    cre_bus_destroy(bus);
+}
+
+/* Any process can write the eventfd of any node. */
+TEST(a_counter_at_its_end_does_not_swallow_a_wake_up) {
+    make_bus();
+    cre_node *sender = open_node(SENDER);
+    cre_loop *loop;
+    int count = 0;
+    const cre_node_handlers handlers = { .record = on_record };
+    cre_node *receiver;
+    REQUIRE(cre_loop_create(&loop) == 0);
+    REQUIRE(cre_node_open(bus, RECEIVER, loop, &handlers, &count, &receiver) == 0);
+    for (int i = 0; i < 5; i++)
+        cre__loop_turn(loop, false);
+    const uint64_t most = UINT64_MAX - 1;
+    CHECK_EQ(write(bus->eventfds[RECEIVER], &most, sizeof most), sizeof most);
+    cre__loop_turn(loop, false);
+    struct pollfd at = { .fd = cre__loop_descriptor(loop), .events = POLLIN };
+    CHECK_EQ(poll(&at, 1, 0), 0); /* asleep, although nobody has read it */
+    atomic_store(&bus->nodes[RECEIVER].sleeping, 1);
+    send_one(sender, RECEIVER, 10);
+    CHECK_EQ(poll(&at, 1, 0), 1);
+    cre_node_close(receiver);
+    cre_loop_destroy(loop);
     cre_node_close(sender);
     cre_bus_destroy(bus);
 }

@@ -25,6 +25,7 @@ typedef struct file {
     file_kind kind;
     process *owner;  /* NULL: the master */
     uint64_t count;  /* of an eventfd */
+    bool written;    /* since it was reported last */
     thread *waiting; /* at a FILE_POLL; NULL: nobody */
     /* Where it is watched: */
     struct file *poll; /* NULL: nowhere */
@@ -205,6 +206,7 @@ void kernel_free_signal(int descriptor) {
 
 static uint32_t ready(const file *it) {
     uint32_t found = 0;
+    if (it->watched.events & EPOLLET && !it->written) return 0;
     if (it->kind != FILE_SOCKET) {
         found = it->count ? EPOLLIN : 0;
     } else {
@@ -308,6 +310,7 @@ REAL(int, epoll_ctl, int descriptor, int operation, int of, struct epoll_event *
     if (!poll || !it) refuse("such file");
     it->poll = operation == EPOLL_CTL_DEL ? NULL : poll;
     it->watched = *event;
+    it->written = true;
     it->watched_by = machine_self();
     return 0;
 }
@@ -331,6 +334,7 @@ REAL(int, epoll_wait, int descriptor, struct epoll_event *events, int most, int 
         file *it = found[(n + first) % count];
         events[n] = (struct epoll_event){ .events = ready(it), .data = it->watched.data };
         if (it->watched.events & EPOLLONESHOT) it->watched.events = 0;
+        it->written = false;
     }
     return count;
 }
@@ -355,6 +359,7 @@ REAL(ssize_t, write, int descriptor, const void *data, size_t length) {
     if (it->kind != FILE_EVENT) refuse("such write");
     machine_step();
     it->count++;
+    it->written = true;
     wake_watcher(it);
     return sizeof it->count;
 }

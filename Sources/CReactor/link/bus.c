@@ -299,18 +299,24 @@ uint64_t cre__bus_taken(const cre_bus *bus, uint32_t from, uint32_t to) {
     return atomic_load(&control->taken) + atomic_load(&control->spill_taken);
 }
 
+/* Its reader waits for the write and does not read. The counter is at its end only when a process has written
+ * that: whoever finds it there sets it back, as often as that is not done again at once. */
+static void write_eventfd(int descriptor) {
+    const uint64_t one = 1;
+    uint64_t count;
+    for (int tries = 0; tries < 8 && write(descriptor, &one, sizeof one) < 0; tries++) {
+        ssize_t got = errno == EAGAIN ? read(descriptor, &count, sizeof count) : 0;
+        (void)got;
+    }
+}
+
 void cre__bus_wake(cre_bus *bus, uint32_t node) {
     /* The reader sets `sleeping`, fences, and looks at the tails once more; the writer published its tail
      * before this fence. One of the two sees the other, so no wake-up is lost. */
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&bus->nodes[node].sleeping, memory_order_relaxed)) return;
     if (!atomic_exchange(&bus->nodes[node].sleeping, 0)) return;
-    uint64_t one = 1;
-    ssize_t written;
-    do
-        written = write(bus->eventfds[node], &one, sizeof one);
-    while (written < 0 && errno == EINTR);
-    /* Otherwise it fails only when the counter is at its end, and then the reader is awake. */
+    write_eventfd(bus->eventfds[node]);
 }
 
 void cre__bus_wake_always(cre_bus *bus, uint32_t node) {

@@ -421,11 +421,9 @@ static bool on_arm(cre__hook *hook) {
     return true;
 }
 
-static void on_wake(void *context, int descriptor) {
-    uint64_t count;
-    (void)context; /* the drain that ends this turn does the work */
-    ssize_t got = read(descriptor, &count, sizeof count);
-    (void)got;
+static void on_wake(cre__watcher *watcher, uint32_t events) {
+    (void)watcher; /* the drain that ends this turn does the work */
+    (void)events;
 }
 
 /* ---- opening and closing ---- */
@@ -464,7 +462,9 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->out = cre__calloc(bus->config.nodes, sizeof *node->out);
     node->dirty = cre__calloc(bus->config.nodes, sizeof *node->dirty);
     int result = node->in && node->out && node->dirty ? 0 : CRE_ENOMEM;
-    if (!result && loop) result = cre_watch_start(loop, bus->eventfds[id], on_wake, node, &node->watch);
+    node->watcher.ready = on_wake;
+    /* Edge-triggered: each write wakes once, and nobody has to read. */
+    if (!result && loop) result = cre__loop_watch(loop, bus->eventfds[id], &node->watcher, EPOLLIN | EPOLLET);
     if (result) {
         free_node(node);
         return result;
@@ -541,7 +541,7 @@ void cre_node_close(cre_node *node) {
         cre__loop_remove_hook(node->loop, CRE__DRAIN, &node->drain);
         cre__loop_remove_hook(node->loop, CRE__FLUSH, &node->flush);
         cre__loop_remove_hook(node->loop, CRE__ARM, &node->arm);
-        cre_watch_stop(node->watch);
+        cre__loop_unwatch(node->loop, node->bus->eventfds[node->id], &node->watcher);
         cre_timer_stop(node->check);
         cre__loop_publish_stats(node->loop, NULL);
     }

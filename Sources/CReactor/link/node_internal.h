@@ -45,8 +45,8 @@ struct cre_node {
     cre_node_handlers handlers;
     void *context;
     cre__hook drain, flush, arm;
-    cre_watch *watch;
-    cre_timer *check; /* NULL: not due */
+    cre__watcher watcher; /* of its eventfd */
+    cre_timer *check;     /* NULL: not due */
     inbound *in;
     outbound *out;
     uint32_t *dirty; /* destinations with something unpublished or queued */

@@ -37,9 +37,9 @@ void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
  * whatever depends on it. */
 uv_loop_t *cre__loop_uv(cre_loop *loop);
 
-/* Has the watcher called when `descriptor` is readable or writable: `events` are EPOLLIN and EPOLLOUT.
- * Returns 0 or a negative error. cre__loop_unwatch comes before the descriptor is closed; then nothing is
- * called any more. */
+/* Has the watcher called when `descriptor` is readable or writable: `events` are EPOLLIN, EPOLLOUT and
+ * EPOLLET. Returns 0 or a negative error. cre__loop_unwatch comes before the descriptor is closed; then
+ * nothing is called any more. */
 int cre__loop_watch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events);
 void cre__loop_rewatch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events);
 void cre__loop_unwatch(cre_loop *loop, int descriptor, cre__watcher *watcher);

@@ -19,6 +19,7 @@ typedef struct machine {
     /* messages of the topic that the case looks at */
     char *messages[MOST];
     cre_broker_position position; /* of the last one, or of a loss */
+    cre_broker_position loss;     /* of the last loss */
     int received, lost, disordered;
     int published, refused, unknown;
     int missed, recovered;
@@ -73,7 +74,7 @@ static inline void on_lost(void *context, cre_slice topic, cre_broker_position p
     machine *m = context;
     (void)topic;
     m->lost++;
-    m->position = position;
+    m->position = m->loss = position;
 }
 
 static inline void on_published(void *context, uint64_t tag, int result, cre_broker_position position) {

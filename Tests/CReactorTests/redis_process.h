@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -50,6 +51,23 @@ static inline void redis_start(bool persistent) {
 static inline void redis_kill(void) {
     kill(redis_pid, SIGKILL);
     REQUIRE(waitpid(redis_pid, NULL, 0) == redis_pid);
+}
+
+static inline const char *redis_socket(void) {
+    return redis_host + strlen("unix:");
+}
+
+/* Runs redis-cli with arguments that the shell reads, and returns whether it, or what they pipe it to, has
+ * succeeded. */
+__attribute__((format(printf, 1, 2))) static inline bool redis_cli(const char *format, ...) {
+    char command[512];
+    int used = snprintf(command, sizeof command, "exec 1>/dev/null; redis-cli -s %s ", redis_socket());
+    va_list arguments;
+    va_start(arguments, format);
+    used += vsnprintf(command + used, sizeof command - (size_t)used, format, arguments);
+    va_end(arguments);
+    REQUIRE(used < (int)sizeof command);
+    return system(command) == 0;
 }
 
 /* Stops the server, or lets it continue: its connections stay. */

@@ -176,15 +176,16 @@ static inline void server_run_publish(redis_server *server, server_connection *t
     server_position(to, history->epoch, history->offset);
 }
 
-/* Arguments: EVALSHA sha 2 meta history epoch since-epoch since-offset count bytes lifetime. */
+/* Arguments: EVALSHA sha 2 meta history epoch since-epoch since-offset count bytes lifetime known. */
 static inline void server_run_recover(redis_server *server, server_connection *to,
                                       const cre_redis_value *arguments) {
     const server_history *history = server_history_of(server, arguments[3].text, arguments[5].text);
     char *since = server_copy(arguments[7].text), *most = server_copy(arguments[8].text);
-    const uint64_t offset = strtoull(since, NULL, 10);
+    const bool same = cre_redis_text_is(arguments[6].text, history->epoch);
+    const uint64_t offset = same ? strtoull(since, NULL, 10) : 0;
     bool complete = arguments[6].text.length == 0;
     uint64_t count = 0;
-    if (cre_redis_text_is(arguments[6].text, history->epoch) && offset <= history->offset &&
+    if (!complete && (same || cre_redis_text_is(arguments[11].text, "1")) && offset <= history->offset &&
         history->offset - offset <= strtoull(most, NULL, 10)) {
         complete = true;
         count = history->offset - offset;

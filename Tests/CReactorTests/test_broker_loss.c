@@ -86,8 +86,8 @@ TEST(history_survives_moves_at_every_command) {
     CHECK(moves > 20);
 }
 
-/* The server restarts without its data: each machine has all messages, or a loss is reported; there is never
- * a hole. */
+/* The server restarts without its data: each machine has all messages, or a loss is reported, behind which all
+ * messages of the new history come; there is never a hole. */
 TEST(lost_data_is_reported) {
     int losses = 0;
     for (long at = 1;; at += 3) {
@@ -111,6 +111,8 @@ TEST(lost_data_is_reported) {
         for (int i = 0; i < MACHINES; i++) {
             CHECK_EQ(machines[i].disordered, 0);
             CHECK_EQ(machines[i].lost, was_cut);
+            CHECK_EQ(machines[i].loss.offset, 0);
+            CHECK_EQ(machines[i].position.offset, servers[0].histories[0].offset);
             CHECK_STR(machines[i].messages[machines[i].received - 1], "m7");
             losses += machines[i].lost;
         }
@@ -119,6 +121,44 @@ TEST(lost_data_is_reported) {
         if (!was_cut) break;
     }
     CHECK(losses > 100);
+}
+
+/* A machine that connects later than the others gets what these have published to the new history, also while
+ * it checks. */
+TEST(a_new_history_is_delivered) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    cut(&machines[1], 0);
+    server_forget(&servers[0]);
+    for (int i = 2; i <= 4; i++)
+        publish(0, "news", i, kept);
+    settle();
+    holds_checks = true;
+    run(1000);
+    publish(0, "news", 5, kept);
+    run(10);
+    check_received(1, 1, "before the check");
+    holds_checks = false;
+    run(10);
+    publish(0, "news", 6, kept);
+    run(10);
+    check_received(1, 6, "after the check");
+    CHECK_EQ(machines[1].lost, 1);
+    CHECK_EQ(machines[1].loss.offset, 0);
+    CHECK_EQ(machines[1].disordered, 0);
+
+    /* The server forgets an idle topic while the machine is connected. */
+    server_forget(&servers[0]);
+    publish(0, "news", 7, kept);
+    publish(0, "news", 8, kept);
+    run(10);
+    check_received(1, 8, "after the next message");
+    CHECK_EQ(machines[1].lost, 2);
+    CHECK_EQ(machines[1].disordered, 0);
+    finish();
 }
 
 TEST(long_absence_is_a_loss) {

@@ -109,6 +109,9 @@ bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoin
 bool cre__redis_cluster_members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
 
 /* ---- redis_publish.c ---- */
+/* The time without messages, and without servers that check it, after which the epoch of a topic is
+ * forgotten. A new one looks like a loss. */
+uint64_t cre__redis_meta_seconds(cre_broker_history history);
 bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message);
 void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *message,
                           const cre_redis_value *value);

@@ -3,7 +3,7 @@
 #include "core/memory.h"
 #include "redis.h"
 
-enum { MAX_RECOVERED_BYTES = 16 << 20, META_SECONDS = 7 * 86400 };
+enum { MAX_RECOVERED_BYTES = 16 << 20 };
 
 /* ---- messages ---- */
 
@@ -65,16 +65,17 @@ void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, c
 /* ---- what was missed ---- */
 
 /* `is_known`: the position was that of a message. Clients may name any. */
-static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_position since, bool is_known,
-                uint64_t tag) {
+static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
+                cre_broker_position since, bool is_known, uint64_t tag) {
     const uint64_t hash = cre__shard_hash(topic);
     char epoch[CRE__HEX], since_epoch[CRE__HEX], numbers[4][2 * CRE__MAX_DECIMAL];
-    const uint64_t values[] = { since.offset, broker->config.max_recover, MAX_RECOVERED_BYTES, META_SECONDS };
+    const uint64_t values[] = { since.offset, broker->config.max_recover, MAX_RECOVERED_BYTES,
+                                cre__redis_meta_seconds(history) };
     cre_slice texts[4];
     for (int i = 0; i < 4; i++)
         texts[i] = (cre_slice){ (const uint8_t *)numbers[i],
                                 (size_t)(cre__put_decimal(numbers[i], values[i]) - numbers[i]) };
-    cre__key meta, history;
+    cre__key meta, messages;
     cre__put_hex(epoch, cre__broker_random(broker) | 1);
     cre__put_hex(since_epoch, since.epoch);
     const cre_slice arguments[] = {
@@ -82,7 +83,7 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
         { (const uint8_t *)cre__redis(broker, shard)->scripts[CRE__SCRIPT_RECOVER], CRE__SCRIPT_ID },
         cre__text("2"),
         cre__broker_key(broker, hash, 'm', topic, &meta),
-        cre__broker_key(broker, hash, 'h', topic, &history),
+        cre__broker_key(broker, hash, 'h', topic, &messages),
         { (const uint8_t *)epoch, sizeof epoch },
         { (const uint8_t *)since_epoch, since.epoch ? sizeof since_epoch : 0 },
         texts[0],
@@ -96,7 +97,8 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
 
 void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
     const uint64_t tag = (uint64_t)(uintptr_t)topic | CRE__TAG_CHECK;
-    if (ask(broker, topic->shard, cre__topic_name(topic), topic->position, true, tag)) topic->checks++;
+    if (ask(broker, topic->shard, cre__topic_name(topic), topic->history, topic->position, true, tag))
+        topic->checks++;
 }
 
 /* The reply to a script that recovers. */
@@ -160,6 +162,8 @@ void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_
             broker->handlers.subscribed(broker->context, cre__topic_name(topic), found.position);
         }
     } else if (found.complete) {
+        if (found.position.epoch != topic->position.epoch) /* all messages of the new history are here */
+            cre__topic_lose(broker, topic, (cre_broker_position){ .epoch = found.position.epoch });
         refill(broker, topic, &found);
     } else {
         cre__topic_lose(broker, topic, found.position);
@@ -191,11 +195,11 @@ static void recovery_replied(cre_broker *broker, uint32_t shard, cre__request *r
 
 bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                         cre_broker_position since, uint64_t tag) {
-    (void)history;
     recovery *next = cre__malloc(sizeof *next);
     if (!next) return false;
     *next = (recovery){ .request.replied = recovery_replied, .tag = tag };
-    if (ask(broker, shard, topic, since, false, (uint64_t)(uintptr_t)next | CRE__TAG_REQUEST)) return true;
+    if (ask(broker, shard, topic, history, since, false, (uint64_t)(uintptr_t)next | CRE__TAG_REQUEST))
+        return true;
     cre__free(next);
     return false;
 }

@@ -3,10 +3,12 @@
 #include "core/memory.h"
 #include "redis.h"
 
-enum {
-    META_SECONDS = 7 * 86400, /* longer than any topic is idle, since a new epoch looks like a loss */
-    ID_SECONDS = 300
-};
+enum { ID_SECONDS = 300 };
+
+uint64_t cre__redis_meta_seconds(cre_broker_history history) {
+    const uint64_t twice = 2 * (uint64_t)history.seconds, week = UINT64_C(7) * 86400;
+    return twice > week ? twice : week;
+}
 
 static cre_slice decimal(char out[2 * CRE__MAX_DECIMAL], uint64_t number) {
     return (cre_slice){ (const uint8_t *)out, (size_t)(cre__put_decimal(out, number) - out) };
@@ -39,7 +41,6 @@ static bool send_kept(cre_broker *broker, uint32_t shard, cre__outgoing *message
     cre__put_hex(id, broker->config.publisher);
     cre__put_hex(id + CRE__HEX, message->id);
     cre__put_hex(epoch, cre__broker_random(broker) | 1);
-    const uint64_t twice = 2 * (uint64_t)message->history.seconds;
     const cre_slice arguments[] = {
         cre__text("EVALSHA"),
         { (const uint8_t *)cre__redis(broker, shard)->scripts[CRE__SCRIPT_PUBLISH], CRE__SCRIPT_ID },
@@ -52,7 +53,7 @@ static bool send_kept(cre_broker *broker, uint32_t shard, cre__outgoing *message
         { (const uint8_t *)epoch, sizeof epoch },
         decimal(count, message->history.count),
         decimal(seconds, message->history.seconds),
-        decimal(lifetime, twice > META_SECONDS ? twice : META_SECONDS),
+        decimal(lifetime, cre__redis_meta_seconds(message->history)),
         decimal(id_lifetime, ID_SECONDS),
     };
     return cre__redis_command(broker, shard, arguments, sizeof arguments / sizeof *arguments,

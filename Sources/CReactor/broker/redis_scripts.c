@@ -65,10 +65,11 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
      * offset. They are there if nothing after the position was removed from the beginning of the history.
      * Offsets may be missing: Redis 7.0 can count one twice when it was killed while it wrote its file.
      * A server that has lost messages behind the position, as a replica may that became the master, begins a
-     * new history, so that no position means two messages.
+     * new history, so that no position means two messages. After a position of another history that this
+     * server has given come all messages of the current one: what it has is lost to nobody.
      * Keys: meta, history. Arguments: epoch for a new history, epoch and offset of the position (an empty
-     * epoch: none), the most messages, the most bytes, lifetime of the meta data, '1' for a position that
-     * this server has given; clients may name any.
+     * epoch: none), the most messages, the most bytes, lifetime of the meta data, which is renewed if the
+     * server accepts writes, '1' for a position that this server has given; clients may name any.
      */
     [CRE__SCRIPT_RECOVER] =
         "local e = redis.call('HGET', KEYS[1], 'e')\n"
@@ -76,20 +77,24 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
         "  e = ARGV[1]\n"
         "  redis.call('DEL', KEYS[2])\n"
         "  redis.call('HSET', KEYS[1], 'e', e, 's', '0')\n"
-        "  redis.call('EXPIRE', KEYS[1], ARGV[6])\n"
         "end\n"
+        "redis.pcall('EXPIRE', KEYS[1], ARGV[6])\n"
         "local s = redis.call('HGET', KEYS[1], 's')\n"
         "if ARGV[2] == '' then return {e, s, 1, {}} end\n"
-        "local missing = tonumber(s) - tonumber(ARGV[3])\n"
-        "if e == ARGV[2] and missing < 0 and ARGV[7] == '1' then\n"
+        "local since, known = tonumber(ARGV[3]), ARGV[7] == '1'\n"
+        "if known and e == ARGV[2] and tonumber(s) < since then\n"
         "  e, s = ARGV[1], '0'\n"
         "  redis.call('DEL', KEYS[2])\n"
         "  redis.call('HSET', KEYS[1], 'e', e, 's', s)\n"
         "end\n"
-        "if e ~= ARGV[2] or missing < 0 or missing > tonumber(ARGV[4]) then return {e, s, 0, {}} end\n"
+        "if e ~= ARGV[2] then\n"
+        "  if not known then return {e, s, 0, {}} end\n"
+        "  since = 0\n"
+        "end\n"
+        "local missing = tonumber(s) - since\n"
+        "if missing < 0 or missing > tonumber(ARGV[4]) then return {e, s, 0, {}} end\n"
         "if missing == 0 then return {e, s, 1, {}} end\n"
         "local function offset(entry) return string.match(entry[1], '^%d+') end\n"
-        "local since = tonumber(ARGV[3])\n"
         "local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]\n"
         "if not oldest or tonumber(offset(oldest)) > since + 1 then return {e, s, 0, {}} end\n"
         "local found = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', since + 1), '+')\n"

@@ -22,6 +22,8 @@ typedef struct machine {
     cre_broker_position loss;     /* of the last loss */
     int received, lost, disordered;
     int published, refused, unknown;
+    int refusals; /* reports of the server's reason, of which this is the last one */
+    char refusal[256];
     int missed, recovered;
     int recover_result;
     cre_broker_position recover_position;
@@ -119,6 +121,13 @@ static inline void on_state(void *context, uint32_t shard, cre_broker_state stat
     }
 }
 
+static inline void on_refused(void *context, uint32_t shard, cre_slice cause) {
+    machine *m = context;
+    (void)shard;
+    m->refusals++;
+    snprintf(m->refusal, sizeof m->refusal, "%.*s", (int)cause.length, (const char *)cause.data);
+}
+
 static const cre_broker_handlers handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -129,6 +138,7 @@ static const cre_broker_handlers handlers = {
     .missed = on_missed,
     .recovered = on_recovered,
     .state = on_state,
+    .refused = on_refused,
 };
 
 static inline void start_machine(int index, const cre_broker_config *given) {

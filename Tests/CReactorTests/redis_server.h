@@ -44,7 +44,9 @@ typedef struct redis_server {
     uint64_t done_offsets[SERVER_IDS];
     bool has_scripts[CRE__SCRIPTS];
     bool drops_messages;   /* published messages reach nobody */
-    const char *refuses;   /* the reply to the next publication */
+    const char *refuses;   /* the reply to the next publication or script... */
+    bool keeps_refusing;   /* ...and to all of them... */
+    bool refuses_scripts;  /* ...or only to scripts */
     const char *password;  /* NULL: none */
     int commands, members; /* calls of the script of members */
     /* As a node of a Redis Cluster: the keys of the slot are being moved after this number of commands, for
@@ -301,9 +303,9 @@ static inline void server_run(redis_server *server, server_connection *to, const
         server_subscribe(to, arguments, command->count);
     } else if (cre_redis_text_is(name, "UNSUBSCRIBE") || cre_redis_text_is(name, "SUNSUBSCRIBE")) {
         server_unsubscribe(to, arguments, command->count);
-    } else if (server->refuses) {
+    } else if (server->refuses && (!server->refuses_scripts || cre_redis_text_is(name, "EVALSHA"))) {
         server_print(to, server->refuses);
-        server->refuses = NULL;
+        if (!server->keeps_refusing) server->refuses = NULL;
     } else if (cre_redis_text_is(name, "PUBLISH") || cre_redis_text_is(name, "SPUBLISH")) {
         const cre_slice data = arguments[2].text;
         char head[32];

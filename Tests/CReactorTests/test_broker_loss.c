@@ -86,8 +86,8 @@ TEST(history_survives_moves_at_every_command) {
     CHECK(moves > 20);
 }
 
-/* The server restarts without its data: each machine has all messages, or a loss is reported, behind which all
- * messages of the new history come; there is never a hole. */
+/* The server restarts without its data: each machine has all messages, or a loss is reported, behind which
+ * all messages of the new history come; there is never a hole. */
 TEST(lost_data_is_reported) {
     int losses = 0;
     for (long at = 1;; at += 3) {
@@ -234,10 +234,12 @@ TEST(forgotten_scripts_are_loaded_again) {
 TEST(refused_publications) {
     begin(1, NULL);
     run(10);
-    servers[0].refuses = "-OOM command not allowed\r\n";
+    servers[0].refuses = "-NOPERM this user has no permissions\r\n";
     publish(0, "news", 1, kept);
     run(10);
     CHECK_EQ(machines[0].refused, 1);
+    CHECK_EQ(machines[0].refusals, 1);
+    CHECK_STR(machines[0].refusal, "NOPERM this user has no permissions");
     CHECK_EQ(machines[0].broken, 0);
     servers[0].refuses = "-READONLY You can't write against a read only replica.\r\n";
     publish(0, "news", 2, kept);
@@ -245,6 +247,130 @@ TEST(refused_publications) {
     CHECK_EQ(machines[0].published, 1);
     CHECK_EQ(machines[0].broken, 1);
     CHECK_EQ(machines[0].established, 2);
+    finish();
+}
+
+static const char *const temporary_errors[] = {
+    "-NOREPLICAS Not enough good replicas to write.\r\n",
+    "-MISCONF Errors writing to the AOF file: No space left on device\r\n",
+    "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    "-BUSY Redis is busy running a script.\r\n",
+    "-LOADING Redis is loading the dataset in memory\r\n",
+    "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
+    "-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+    "-ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): @user_script:10: "
+    "@user_script: 10: -OOM command not allowed when used memory > 'maxmemory'. \r\n",
+};
+
+/* A server refuses messages for some time: all of them arrive afterwards, in their order, and the cause was
+ * reported once. It is not asked all the time. */
+static void refuse_for_some_time(const char *error, cre_broker_history history, cre_broker_kind kind) {
+    const cre_broker_config config = { .kind = (uint32_t)kind };
+    begin(1, &config);
+    subscribe(1, "news", history.count != 0);
+    run(1000);
+    servers[0].refuses = error;
+    servers[0].keeps_refusing = true;
+    for (int i = 1; i <= 5; i++)
+        publish(0, "news", i, history);
+    run(10);
+    publish(0, "news", 6, history);
+    const int commands = servers[0].commands;
+    run(5000);
+    CHECK(servers[0].commands - commands < 30);
+    CHECK_EQ(machines[0].published + machines[0].refused, 0);
+    CHECK(cre_broker_queued(machines[0].broker, 0) > 0);
+    servers[0].refuses = NULL;
+    publish(0, "news", 7, history);
+    run(1000);
+    check_received(1, 7, error);
+    CHECK_EQ(machines[0].published, 7);
+    CHECK_EQ(machines[0].refusals, 1);
+    CHECK_EQ(strlen(machines[0].refusal), strlen(error) - strlen("-\r\n"));
+    CHECK_EQ(machines[0].broken + machines[0].refused, 0);
+    CHECK_EQ(cre_broker_queued(machines[0].broker, 0), 0);
+    finish();
+}
+
+TEST(messages_wait_while_a_server_refuses_them) {
+    for (size_t i = 0; i < sizeof temporary_errors / sizeof *temporary_errors; i++)
+        refuse_for_some_time(temporary_errors[i], kept, CRE_BROKER_REDIS);
+    refuse_for_some_time(temporary_errors[3], (cre_broker_history){ 0 }, CRE_BROKER_REDIS);
+    refuse_for_some_time(temporary_errors[0], kept, CRE_BROKER_REDIS_CLUSTER);
+}
+
+TEST(the_queue_of_refused_messages_is_bounded) {
+    const cre_broker_config config = { .max_queue = 2000 };
+    int accepted = 0, result;
+    begin(1, &config);
+    run(10);
+    servers[0].refuses = temporary_errors[0];
+    servers[0].keeps_refusing = servers[0].refuses_scripts = true;
+    while ((result = cre_broker_publish(machines[0].broker, text("news"), text("m"), kept, 1)) == 0) {
+        accepted++;
+        run(1);
+    }
+    CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
+    CHECK(accepted > 5 && accepted < 50);
+    servers[0].refuses = NULL;
+    run(1000);
+    CHECK_EQ(machines[0].published, accepted);
+
+    /* messages without history are not concerned, and a connection that is lost meanwhile loses none */
+    servers[0].refuses = temporary_errors[0];
+    subscribe(1, "live", false);
+    publish(0, "news", 1, kept);
+    run(500);
+    publish(0, "live", 1, (cre_broker_history){ 0 });
+    run(10);
+    CHECK_EQ(machines[0].published, accepted + 1);
+    CHECK_EQ(machines[1].received, 1);
+    cut(&machines[0], 0);
+    run(1000);
+    CHECK_EQ(machines[0].refusals, 3); /* one for each connection */
+    servers[0].refuses = NULL;
+    run(1000);
+    CHECK_EQ(machines[0].published, accepted + 2);
+    CHECK_EQ(machines[0].refused, 0);
+    finish();
+}
+
+/* The check of a new connection is refused: it is repeated, and nothing is reported as lost. */
+TEST(refused_checks) {
+    for (size_t i = 0; i < sizeof temporary_errors / sizeof *temporary_errors; i++) {
+        begin(1, NULL);
+        subscribe(1, "news", true);
+        run(10);
+        publish(0, "news", 1, kept);
+        run(10);
+        cut(&machines[1], 0);
+        publish(0, "news", 2, kept);
+        settle();
+        servers[0].refuses = temporary_errors[i];
+        servers[0].keeps_refusing = true;
+        subscribe(1, "late", true);
+        const int commands = servers[0].commands;
+        run(5000);
+        CHECK(servers[0].commands - commands < 80);
+        CHECK_EQ(machines[1].refusals, 1);
+        check_received(1, 1, "before the check");
+        servers[0].refuses = NULL;
+        run(1000);
+        check_received(1, 2, "after the check");
+        CHECK_EQ(machines[1].disordered + machines[1].lost, 0);
+        CHECK_EQ(machines[1].broken, 1);
+        finish();
+    }
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    cut(&machines[1], 0);
+    servers[0].refuses = "-NOPERM this user has no permissions\r\n";
+    run(1000);
+    CHECK_EQ(machines[1].lost, 1);
+    CHECK_STR(machines[1].refusal, "NOPERM this user has no permissions");
     finish();
 }
 

@@ -188,6 +188,33 @@ TEST(idle_topic) {
     finish();
 }
 
+/* A server refuses to write, as one without replicas does after a fail-over with `min-replicas-to-write`: the
+ * messages wait, a machine that connects meanwhile gets what it has missed, and nothing is lost. */
+TEST(server_that_does_not_write) {
+    static const char *const settings[][2] = { { "min-replicas-to-write 1", "min-replicas-to-write 0" },
+                                               { "maxmemory 1", "maxmemory 0" } };
+    int number = 0;
+    begin(false);
+    publish_up_to(&number, 10);
+    WAIT(machines[1].received == 10 && machines[0].published == 10);
+    const int losses = machines[0].losses;
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(redis_cli("config set %s", settings[i][0]));
+        lose(&machines[1], -ECONNRESET, milliseconds());
+        for (int j = 0; j < 50; j++)
+            publish(++number);
+        WAIT(machines[0].refusals == i + 1 && machines[1].established == i + 2);
+        CHECK(strstr(machines[0].text, i ? "OOM" : "NOREPLICAS"));
+        CHECK_EQ(machines[0].published, number - 50);
+        REQUIRE(redis_cli("config set %s", settings[i][1]));
+        WAIT(machines[1].received == number && machines[0].published == number);
+    }
+    CHECK_EQ(machines[0].losses, losses);
+    CHECK_EQ(machines[0].failed + machines[1].lost, 0);
+    CHECK_EQ(machines[1].disordered + machines[1].doubled, 0);
+    finish();
+}
+
 int main(int argc, char **argv) {
     real = (real_server){ .connect = redis_connect };
     return redis_test_main(argc, argv);

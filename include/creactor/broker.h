@@ -98,7 +98,8 @@ typedef struct cre_broker_handlers {
     void (*lost)(void *context, cre_slice topic, cre_broker_position position);
     /** What became of cre_broker_publish: 0 and, for a message with history, its position;
      * CRE_EBROKER_UNKNOWN: the connection was lost before the reply, so the message may have been published
-     * (only without history, others are published once); CRE_EBROKER_REFUSED: the server refused it. */
+     * (only without history, others are published once); CRE_EBROKER_REFUSED: the server refused it, and
+     * `refused` was called. */
     void (*published)(void *context, uint64_t tag, int result, cre_broker_position position);
     /** A message that cre_broker_recover found, from the oldest one on. */
     void (*missed)(void *context, uint64_t tag, cre_slice payload, cre_broker_position position);
@@ -109,8 +110,8 @@ typedef struct cre_broker_handlers {
     /** A connection was established or lost: `error` and `text` are the cause, 0 and empty if there is none.
      */
     void (*state)(void *context, uint32_t shard, cre_broker_state state, int error, cre_slice text);
-    /** The server refuses a part of what the broker needs, because of `text`, and the connection stays. May
-     * be NULL; with servers of Redis only called for operations on values. */
+    /** The server refuses a part of what the broker needs, because of `text`, and the connection stays. When
+     * it refuses messages for now (see cre_broker_publish) only the first cause is reported. May be NULL. */
     void (*refused)(void *context, uint32_t shard, cre_slice text);
     /** The server has named another one of its cluster. May be NULL; only called with servers of NATS, as is
      * the following one. */
@@ -251,6 +252,10 @@ CRE_API void cre_broker_unsubscribe(cre_broker *broker, cre_slice topic);
  * Without a connection the message waits for one. Messages of one broker to one topic keep their order. One
  * with history is published once, however often the connection is lost within five minutes; one without at
  * most once.
+ *
+ * A server of Redis may refuse messages for now: NOREPLICAS, MISCONF, OOM, BUSY, LOADING, MASTERDOWN,
+ * TRYAGAIN. They wait until it accepts them again, which is tried every 250 ms. One that it has refused comes
+ * behind one that it has accepted before the refusal was known here.
  */
 CRE_NODISCARD CRE_API int cre_broker_publish(cre_broker *broker, cre_slice topic, cre_slice payload,
                                              cre_broker_history history, uint64_t tag);

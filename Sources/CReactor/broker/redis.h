@@ -32,10 +32,21 @@ enum {
 };
 enum { CRE__CHANNELS_AT_ONCE = 128, CRE__SCRIPT_ID = 40 };
 
+/* What a server refuses for now. */
+typedef enum cre__redis_refusal {
+    CRE__REFUSED_PLAIN = 1,   /* messages without history */
+    CRE__REFUSED_HISTORY = 2, /* those with history */
+    CRE__REFUSED_CHECKS = 4,  /* checks of topics, which are to be sent again */
+    CRE__RETRYING = 8         /* they were sent again */
+} cre__redis_refusal;
+
 /* The session of a link. */
 typedef struct cre__redis_link {
     cre_redis_session *session;
     char scripts[CRE__SCRIPTS][CRE__SCRIPT_ID];
+    uint32_t refusals;    /* a set of cre__redis_refusal: what the server refuses for now */
+    cre__outgoing *trial; /* the message that was sent to see whether it still does; NULL: none */
+    uint64_t retry;       /* when that is done next; 0: not known yet */
     /* of a node of a Redis Cluster: */
     bool moving;         /* the keys of the slot are being moved to another one */
     uint64_t slot_check; /* when it is asked whether it serves the slot; 0: not known yet */
@@ -108,6 +119,19 @@ uint64_t cre__redis_cluster_tick(cre_broker *broker, uint32_t shard, uint64_t no
 bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message);
 bool cre__redis_cluster_members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
 
+/* ---- redis_refusals.c ---- */
+/* Reports an error for which something is dropped. */
+void cre__redis_refused(cre_broker *broker, uint32_t shard, const cre_redis_value *error);
+/* Whether the server has refused something for now, which is sent again later. The first cause is reported.
+ */
+bool cre__redis_defers(cre_broker *broker, uint32_t shard, const cre_redis_value *error,
+                       cre__redis_refusal refused);
+/* Whether a message waits because the server refuses such ones for now. */
+bool cre__redis_is_deferred(const cre_broker *broker, uint32_t shard, const cre__outgoing *message);
+/* The server has accepted the message that it was tried with. */
+void cre__redis_accepted(cre_broker *broker, uint32_t shard);
+uint64_t cre__redis_tick(cre_broker *broker, uint32_t shard, uint64_t now);
+
 /* ---- redis_publish.c ---- */
 /* The time without messages, and without servers that check it, after which the epoch of a topic is
  * forgotten. A new one looks like a loss. */
@@ -119,6 +143,9 @@ void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *mes
 /* ---- redis_history.c ---- */
 void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload);
 void cre__redis_check(cre_broker *broker, cre__broker_topic *topic);
+/* Checks the topics of which messages are missing, or no position is known, and that are not being checked.
+ */
+void cre__redis_check_awaiting(cre_broker *broker, uint32_t shard);
 void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value);
 bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                         cre_broker_position since, uint64_t tag);

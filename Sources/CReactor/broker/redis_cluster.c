@@ -40,15 +40,10 @@ void cre__redis_check_slot(cre_broker *broker, uint32_t shard, uint64_t tag) {
     cre__redis_command(broker, shard, exists, 2, tag);
 }
 
-static bool awaits_check(const cre__broker_topic *topic) {
-    return topic->history.count && !topic->checks && (topic->refilling || !topic->position.epoch);
-}
-
 /* The node has all keys of the slot: commands that it refused are sent again. */
 static void release(cre_broker *broker, uint32_t shard) {
     cre__redis(broker, shard)->moving = false;
-    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
-        if (awaits_check(topic)) cre__redis_check(broker, topic);
+    cre__redis_check_awaiting(broker, shard);
     cre__publish_pending(broker, shard);
 }
 
@@ -98,7 +93,8 @@ uint64_t cre__redis_cluster_tick(cre_broker *broker, uint32_t shard, uint64_t no
     const bool is_due = redis->slot_check && redis->slot_check <= now;
     if (is_due) cre__redis_check_slot(broker, shard, CRE__TAG_SLOT);
     if (is_due || !redis->slot_check || redis->slot_check > next) redis->slot_check = next;
-    return redis->slot_check;
+    const uint64_t retry = cre__redis_tick(broker, shard, now);
+    return retry < redis->slot_check ? retry : redis->slot_check;
 }
 
 bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {

@@ -101,6 +101,12 @@ void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
         topic->checks++;
 }
 
+void cre__redis_check_awaiting(cre_broker *broker, uint32_t shard) {
+    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
+        if (topic->history.count && !topic->checks && (topic->refilling || !topic->position.epoch))
+            cre__redis_check(broker, topic);
+}
+
 /* The reply to a script that recovers. */
 typedef struct recovered {
     cre_broker_position position;
@@ -153,6 +159,11 @@ void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_
     } else if (cre__redis_slot_refused(broker, topic->shard, value)) {
         /* sent again when the slot is all here, or with the next connection */
     } else if (value->type == CRE_REDIS_ERROR) {
+        if (cre__redis_defers(broker, topic->shard, value, CRE__REFUSED_CHECKS)) {
+            cre__broker_topic_release(topic);
+            return;
+        }
+        cre__redis_refused(broker, topic->shard, value);
         if (refilling) cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
     } else if (!read_recovered(value, &found)) {
         cre__link_fail(broker, topic->shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });

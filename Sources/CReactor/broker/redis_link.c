@@ -289,6 +289,7 @@ const cre__broker_kind cre__broker_redis = {
     .close = close_session,
     .received = received,
     .probe = probe,
+    .tick = cre__redis_tick,
     .output = output,
     .sent = sent,
     .subscribe = subscribe,

@@ -61,6 +61,7 @@ static bool send_kept(cre_broker *broker, uint32_t shard, cre__outgoing *message
 }
 
 bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
+    if (cre__redis_is_deferred(broker, shard, message)) return false;
     const uint64_t hash = cre__shard_hash(cre__outgoing_topic(message));
     cre__key key;
     const cre_slice channel = cre__broker_key(broker, hash, 'c', cre__outgoing_topic(message), &key);
@@ -75,19 +76,36 @@ static void retry(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
     message->sent = cre__redis_publish(broker, shard, message);
 }
 
+/* Returns whether the message was dropped. */
+static bool handle_error(cre_broker *broker, uint32_t shard, cre__outgoing *message,
+                         const cre_redis_value *error) {
+    const bool has_history = message->history.count != 0;
+    if (has_history && cre__error_is(error, "NOSCRIPT")) {
+        retry(broker, shard, message);
+    } else if (cre__redis_slot_refused(broker, shard, error)) {
+        message->sent = false;
+    } else if (cre__error_is(error, "READONLY")) {
+        /* a replica since a moment ago: look for the master again */
+        cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, error->text);
+    } else if (cre__redis_defers(broker, shard, error,
+                                 has_history ? CRE__REFUSED_HISTORY : CRE__REFUSED_PLAIN)) {
+        message->sent = false;
+    } else {
+        cre__redis_refused(broker, shard, error);
+        cre__publish_finish(broker, shard, message, CRE_EBROKER_REFUSED, (cre_broker_position){ 0 });
+        return true;
+    }
+    return false;
+}
+
 void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *message,
                           const cre_redis_value *value) {
+    cre__redis_link *redis = cre__redis(broker, shard);
     cre_broker_position position = { 0 };
+    const bool is_trial = redis->trial == message;
+    if (is_trial) redis->trial = NULL;
     if (value->type == CRE_REDIS_ERROR) {
-        if (message->history.count && cre__error_is(value, "NOSCRIPT"))
-            retry(broker, shard, message);
-        else if (cre__redis_slot_refused(broker, shard, value))
-            message->sent = false;
-        else if (cre__error_is(value,
-                               "READONLY")) /* a replica since a moment ago: look for the master again */
-            cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
-        else
-            cre__publish_finish(broker, shard, message, CRE_EBROKER_REFUSED, position);
+        if (handle_error(broker, shard, message, value) && is_trial) cre__redis_accepted(broker, shard);
         return;
     }
     if (message->history.count && (value->type != CRE_REDIS_ARRAY || value->count != 2 || value->size != 3 ||
@@ -97,4 +115,5 @@ void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *mes
         return;
     }
     cre__publish_finish(broker, shard, message, 0, position);
+    if (is_trial) cre__redis_accepted(broker, shard);
 }

@@ -40,7 +40,7 @@ static int read_error(cre_broker *broker, uint32_t shard, const cre_redis_value 
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, error->text);
         return CRE_EBROKER_UNAVAILABLE;
     }
-    if (broker->handlers.refused) broker->handlers.refused(broker->context, shard, error->text);
+    cre__redis_refused(broker, shard, error);
     return CRE_EBROKER_REFUSED;
 }
 

@@ -47,6 +47,7 @@ typedef struct cre__redis_link {
     uint32_t refusals;    /* a set of cre__redis_refusal: what the server refuses for now */
     cre__outgoing *trial; /* the message that was sent to see whether it still does; NULL: none */
     uint64_t retry;       /* when that is done next; 0: not known yet */
+    bool refuses_members; /* and that was reported */
     /* of a node of a Redis Cluster: */
     bool moving;         /* the keys of the slot are being moved to another one */
     uint64_t slot_check; /* when it is asked whether it serves the slot; 0: not known yet */

@@ -27,8 +27,14 @@ static cre_slice decimal(char out[2 * CRE__MAX_DECIMAL], uint64_t number) {
     return (cre_slice){ (const uint8_t *)out, (size_t)(cre__put_decimal(out, number) - out) };
 }
 
+static void report_refusal(cre_broker *broker, uint32_t shard, const cre_redis_value *error) {
+    cre__redis(broker, shard)->refuses_members = true;
+    cre__redis_refused(broker, shard, error);
+}
+
 /* The script is loaded again where it is missing, and another error changes nothing: the next renewal, sweep
- * or question tries again. Returns whether it was refused because of its slot. */
+ * or question tries again, and the first cause is reported until the server accepts members. Returns whether
+ * it was refused because of its slot. */
 static bool handle_error(cre_broker *broker, uint32_t shard, const cre_redis_value *error, unsigned script) {
     if (cre__error_is(error, "NOSCRIPT"))
         cre__redis_load(broker, shard, script);
@@ -36,6 +42,8 @@ static bool handle_error(cre_broker *broker, uint32_t shard, const cre_redis_val
         cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, error->text);
     else if (cre__redis_slot_refused(broker, shard, error))
         return true;
+    else if (!cre__redis(broker, shard)->refuses_members)
+        report_refusal(broker, shard, error);
     return false;
 }
 
@@ -57,14 +65,18 @@ static void batch_replied(cre_broker *broker, uint32_t shard, cre__request *requ
                           const cre_redis_value *value) {
     cre__presence_batch *batch = ((batch_request *)request)->batch;
     const cre_slice topic = { batch->topic->name, batch->topic->length };
-    const bool is_error = value && value->type == CRE_REDIS_ERROR;
-    bool repeats = is_error && cre__error_is(value, "NOSCRIPT");
+    cre__presence_result result = CRE__PRESENCE_APPLIED;
     cre__free(request);
-    if (is_error)
-        repeats = handle_error(broker, shard, value, CRE__SCRIPT_MEMBERS) || repeats;
-    else if (value && !report_changes(broker, topic, value))
-        cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
-    cre__presence_done(broker, shard, batch, repeats ? CRE__PRESENCE_REPEAT : CRE__PRESENCE_APPLIED);
+    if (value && value->type == CRE_REDIS_ERROR) {
+        const bool repeats = cre__error_is(value, "NOSCRIPT");
+        result = handle_error(broker, shard, value, CRE__SCRIPT_MEMBERS) || repeats ? CRE__PRESENCE_REPEAT
+                                                                                    : CRE__PRESENCE_DEFER;
+    } else if (value) {
+        cre__redis(broker, shard)->refuses_members = false;
+        if (!report_changes(broker, topic, value))
+            cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
+    }
+    cre__presence_done(broker, shard, batch, result);
 }
 
 static void put_member(cre_slice *out, const cre__presence_member *member, bool retires) {

@@ -3,17 +3,11 @@ extension ConnectionHandlers {
     static func request(
         _ handler: @escaping @MainActor (Request, Response) throws -> Void
     ) -> RequestHandler {
-        let direct = MainLoop.directRequest(handler)
-        return RequestHandler { worker, request in
-            if worker.isBusy(request.fd) {
-                worker.lanes.run(request.fd) {
-                    let response = Response(to: request, worker: worker)
-                    do { try handler(request, response) } catch { failed(request, response, worker, error) }
-                }
-            } else {
-                let response = Response(to: request, worker: worker)
-                do { try direct(request, response) } catch { failed(request, response, worker, error) }
-            }
+        RequestHandler { worker, request in
+            guard !worker.isBusy(request.fd) else { return queue(request, worker, handler) }
+            let response = Response.take(for: request, worker: worker)
+            do { try handler(request, response) } catch { failed(request, response, worker, error) }
+            Response.leave(consume response)
         }
     }
 
@@ -25,10 +19,9 @@ extension ConnectionHandlers {
     ) -> RequestHandler {
         RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
-            let response = Response(to: request, worker: worker)
-            worker.lanes.runRequest(request.fd) {
-                do { try await handler(request, response) } catch { failed(request, response, worker, error) }
-            }
+            let response = Response.take(for: request, worker: worker)
+            run(request, response, worker, handler)
+            Response.leave(consume response)
         }
     }
 
@@ -39,10 +32,29 @@ extension ConnectionHandlers {
             guard worker.lanes.admits(request.fd) else {
                 return queue(request, worker) { try await function($0, $1, rest) }
             }
-            let response = Response(to: request, worker: worker)
-            worker.lanes.runRequest(request.fd) {
-                do { try await function(request, response, rest) } catch { failed(request, response, worker, error) }
-            }
+            let response = Response.take(for: request, worker: worker)
+            run(request, response, worker, function, rest)
+            Response.leave(consume response)
+        }
+    }
+
+    // The task has released the response when these return, unless the handler is suspended.
+
+    @inline(__always) @MainActor private static func run(
+        _ request: Request, _ response: Response, _ worker: WorkerContext,
+        _ handler: @escaping @MainActor (Request, Response) async throws -> Void
+    ) {
+        worker.lanes.runRequest(request.fd) {
+            do { try await handler(request, response) } catch { failed(request, response, worker, error) }
+        }
+    }
+
+    @inline(__always) @MainActor private static func run(
+        _ request: Request, _ response: Response, _ worker: WorkerContext,
+        _ function: @escaping @MainActor (Request, Response, Next) async throws -> Void, _ rest: Next
+    ) {
+        worker.lanes.runRequest(request.fd) {
+            do { try await function(request, response, rest) } catch { failed(request, response, worker, error) }
         }
     }
 
@@ -52,7 +64,7 @@ extension ConnectionHandlers {
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) {
         worker.lanes.run(request.fd, .request) {
-            let response = Response(to: request, worker: worker)
+            let response = Response.take(for: request, worker: worker)
             do { try await handler(request, response) } catch { failed(request, response, worker, error) }
         }
     }
@@ -71,22 +83,5 @@ extension ConnectionHandlers {
         guard !worker.hasClosed, !(error is any RequestError), error as? ResponseError != .closed else { return }
         HandlerFailures.log(
             worker.name, "the handler of \(request.method) \(pattern) on connection \(request.fd)", error)
-    }
-}
-
-extension MainLoop {
-    private struct Isolated { let function: @MainActor (Request, Response) throws -> Void }
-    private struct Plain { let function: (Request, Response) throws -> Void }
-
-    /// A handler of requests as a plain function. The cast of a structure leaves the function as it is, where that of
-    /// the function itself would add four conversions of its arguments.
-    @inline(__always) fileprivate static func directRequest(
-        _ handler: @escaping @MainActor (Request, Response) throws -> Void
-    ) -> (Request, Response) throws -> Void {
-        #if DEBUG
-        return direct(handler)
-        #else
-        return unsafe unsafeBitCast(Isolated(function: handler), to: Plain.self).function
-        #endif
     }
 }

@@ -4,15 +4,17 @@ internal import CReactor
 /// any letter case.
 struct PackedFields {
     /// Memory whose first `length` bytes are the fields.
-    private(set) var storage: [UInt8]
+    private var storage: [UInt8] = []
     private var length = 0
 
-    /// Fields in memory that others have left, if there is any.
-    init(reusing storage: [UInt8] = []) { self.storage = storage }
-
+    /// The size up to which ``removeAll()`` keeps the memory.
     private static let mostReusable = 4096
-    /// Whether the memory may be left to others: there is some, and at most `mostReusable` bytes.
-    var isReusable: Bool { !storage.isEmpty && storage.count <= PackedFields.mostReusable }
+
+    /// Removes all fields, and keeps their memory for others unless it is large.
+    mutating func removeAll() {
+        if storage.count > PackedFields.mostReusable { storage = [] }
+        length = 0
+    }
 
     var isEmpty: Bool { length == 0 }
     var bytes: [UInt8] { Array(storage[..<length]) }

@@ -9,7 +9,7 @@ internal import CReactor
 ///
 /// Use it in the handler, or keep it and respond later.
 @MainActor public final class Response {
-    let request: RequestID
+    @safe @exclusivity(unchecked) private(set) var request: RequestID
     let worker: WorkerContext
     /// The header fields that were added.
     @safe @exclusivity(unchecked) var packed: PackedFields
@@ -37,27 +37,57 @@ internal import CReactor
     /// Whether the response is complete, or its connection was closed instead.
     public var hasEnded: Bool { isEnded }
 
-    /// On the loop's thread. Not isolated, so that a request costs no check of that.
-    nonisolated init(to request: RequestID, worker: WorkerContext) {
+    init(to request: RequestID, worker: WorkerContext) {
         self.request = request
         self.worker = worker
-        packed = PackedFields(reusing: worker.requests.takeReusableFields())
-        worker.requests.taken()
-        if let timeout = worker.requestTimeout { MainActor.assumeIsolated { limit(to: timeout) } }
+        packed = PackedFields()
+        begin()
     }
 
-    /// The response to this request, which is compressed where the settings say so.
-    nonisolated convenience init(to request: Request, worker: WorkerContext) {
-        self.init(to: request.id, worker: worker)
-        if let compression = worker.compression { MainActor.assumeIsolated { compress(compression, request) } }
+    private func begin() {
+        worker.requests.taken()
+        if let timeout = worker.requestTimeout { limit(to: timeout) }
+    }
+
+    // MARK: Reuse
+
+    /// The response to a request, which is compressed where the settings say so: one that ``leave(_:)`` has kept, or a
+    /// new one.
+    static func take(for request: Request, worker: WorkerContext) -> Response {
+        let response: Response
+        if let kept = worker.requests.takeReusableResponse() {
+            response = unsafe unsafeDowncast(kept, to: Response.self)
+            response.begin(for: request.id)
+        } else {
+            response = Response(to: request.id, worker: worker)
+        }
+        if let compression = worker.compression { response.compress(compression, request) }
+        return response
+    }
+
+    private func begin(for request: RequestID) {
+        self.request = request
+        packed.removeAll()
+        code = 200
+        hasStatus = false
+        isEnded = false
+        isStreaming = false
+        bytesSent = 0
+        begin()
+    }
+
+    /// Gives up a response whose handler was called. One that has ended, and that nobody else refers to, serves another
+    /// request, which costs less than a new one. Weak and unowned references count, too: they must not lead to the
+    /// response of another client.
+    static func leave(_ response: consuming Response) {
+        guard response.isEnded, isKnownUniquelyReferenced(&response), response.worker.isOpen,
+            _getWeakRetainCount(response) == 1, _getUnownedRetainCount(response) == 1
+        else { return }
+        response.worker.requests.keep(reusableResponse: response)
     }
 
     deinit {
-        if isEnded {
-            // The last reference may be released on any thread.
-            if packed.isReusable, worker.isHere { worker.requests.keep(reusableFields: packed.storage) }
-            return
-        }
+        if isEnded { return }
         // The last reference may be released on any thread.
         let (worker, request, fields, extras) = (worker, request, packed.bytes, extras)
         let (isStreaming, bytesSent) = (isStreaming, bytesSent)

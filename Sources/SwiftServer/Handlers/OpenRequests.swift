@@ -21,18 +21,15 @@ internal import CReactor
 
     func taken() { count += 1 }
 
-    /// Memory for the fields of a response, which a released one has left.
-    @safe @exclusivity(unchecked) private var reusableFields: [UInt8] = []
+    /// A response that nobody uses any more, for another request. Responses belong to a higher layer.
+    @safe @exclusivity(unchecked) private var reusableResponse: AnyObject?
 
-    @inline(__always) func takeReusableFields() -> [UInt8] {
-        let fields = reusableFields
-        reusableFields = []
-        return fields
-    }
+    @inline(__always) func takeReusableResponse() -> AnyObject? { reusableResponse.take() }
 
-    @inline(__always) func keep(reusableFields: [UInt8]) { self.reusableFields = reusableFields }
+    /// `nil`: none is used again.
+    @inline(__always) func keep(reusableResponse: AnyObject?) { self.reusableResponse = reusableResponse }
 
-    /// The parts that few responses have, of one that has ended. They belong to a higher layer.
+    /// The parts that few responses have, of one that has ended.
     @safe @exclusivity(unchecked) private var reusableExtras: AnyObject?
 
     @inline(__always) func takeReusableExtras() -> AnyObject? { reusableExtras.take() }

@@ -1,10 +1,23 @@
 /// The handler of requests, in the form in which a worker calls it. A structure, because an optional function is called
 /// through conversions of its arguments.
+///
+/// It runs on the main actor, whose executor is the worker's loop, so the function is called as a plain one. The cast
+/// of a structure leaves it as it is, where that of the function itself would add conversions.
 @safe struct RequestHandler: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
-    private let body: (WorkerContext, Request) -> Void
+    private struct Isolated { let call: @MainActor (WorkerContext, Request) -> Void }
+    private struct Plain { let call: (WorkerContext, Request) -> Void }
 
-    init(_ body: @escaping (WorkerContext, Request) -> Void) { self.body = body }
+    private let plain: Plain
 
-    @inline(__always) func callAsFunction(_ worker: WorkerContext, _ request: Request) { body(worker, request) }
+    init(_ body: @escaping @MainActor (WorkerContext, Request) -> Void) {
+        plain = unsafe unsafeBitCast(Isolated(call: body), to: Plain.self)
+    }
+
+    @inline(__always) func callAsFunction(_ worker: WorkerContext, _ request: Request) {
+        #if DEBUG
+        MainActor.assertIsolated()
+        #endif
+        plain.call(worker, request)
+    }
 }

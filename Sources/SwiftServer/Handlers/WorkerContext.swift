@@ -87,6 +87,7 @@ internal import Glibc
         hasClosed = true
         thread = 0
         requests.whenAnswered = nil
+        requests.keep(reusableResponse: nil)  // it refers to this object
         questions?.end()
         lanes.runners.whenFailed = nil
         requests.cutBodies()

@@ -57,8 +57,7 @@
                 return RequestHandler(route.middleware) { try await sockets.serveUntilAnswered($0, $1, webSocket) }
             }
             return RequestHandler { worker, request in
-                let response = Response(to: request, worker: worker)
-                sockets.serve(request, response, webSocket)
+                sockets.serve(request, Response.take(for: request, worker: worker), webSocket)
             }
         }
     }

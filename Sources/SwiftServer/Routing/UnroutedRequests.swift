@@ -26,8 +26,9 @@
         let refusal = table.refusal(of: request, match)
         if refusal == nil, let handler = self.request { return handler(worker, request) }
         MainActor.assumeIsolated {
-            let response = Response(to: request, worker: worker)
+            let response = Response.take(for: request, worker: worker)
             response.refuse(refusal ?? table.lastRefusal(of: request, match))
+            Response.leave(consume response)
         }
     }
 

@@ -95,9 +95,10 @@ internal import CReactor
     }
 
     @discardableResult
-    func serve(_ request: Request, _ response: Response?, _ route: WebSocketRoute, _ answer: Answer? = nil) -> WebSocket
-    {
-        let socket = WebSocket(request, response: response, worker: worker, pauses: pauses)
+    func serve(
+        _ request: Request, _ response: consuming Response?, _ route: WebSocketRoute, _ answer: Answer? = nil
+    ) -> WebSocket {
+        let socket = WebSocket(request, response: consume response, worker: worker, pauses: pauses)
         if let answer { answers[ObjectIdentifier(socket)] = answer }
         if request.isHandshake { entries[request.fd] = .served(socket) }
         // Inside of middleware a task is running already, which a parked one would have to wait for.

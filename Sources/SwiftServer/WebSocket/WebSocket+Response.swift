@@ -41,5 +41,11 @@ extension WebSocket {
     public func write(_ bytes: [UInt8]) -> Bool { (write(bytes) as ResponseResult).isAccepted }
 
     /// Why there is no plain response any more.
-    private var decided: ResponseResult { phase == .closed ? .closed : .begun }
+    private var decided: ResponseResult {
+        switch phase {
+        case .asked: .ended  // by a handler that has returned
+        case .opening, .open: .begun
+        case .closed: .closed
+        }
+    }
 }

@@ -42,7 +42,8 @@ internal import CReactor
     @safe @exclusivity(unchecked) private(set) var phase: Phase
 
     let worker: WorkerContext
-    private let response: Response?
+    /// The response to the request, until it is answered.
+    @safe @exclusivity(unchecked) private var response: Response?
     private let pauses: ReadPauses
 
     @safe @exclusivity(unchecked) private var inbox = FrameQueue()
@@ -69,14 +70,14 @@ internal import CReactor
     @safe @exclusivity(unchecked) var turns = LazyWaitQueue()
     @safe @exclusivity(unchecked) var isPushing = false
 
-    init(_ request: Request, response: Response?, worker: WorkerContext, pauses: ReadPauses) {
+    init(_ request: Request, response: consuming Response?, worker: WorkerContext, pauses: ReadPauses) {
         id = request.fd
         self.request = request
-        self.response = response
         self.worker = worker
         self.pauses = pauses
         isResumed = response == nil
-        phase = response == nil ? .open : .asked
+        phase = isResumed ? .open : .asked
+        self.response = consume response
     }
 
     /// Whether messages can be pushed: the handshake is done, and the connection was not closed.
@@ -97,14 +98,16 @@ internal import CReactor
     @MainActor public func upgrade(subprotocol: String? = nil) async throws {
         if isResumed { return }
         guard request.isHandshake else { throw WebSocketError.notHandshake }
-        guard let response, phase != .closed else { throw WebSocketError.closed }
-        guard phase == .asked, !response.isBegun else { throw WebSocketError.answered }
+        if phase == .closed { throw WebSocketError.closed }
+        guard phase == .asked, let response, !response.isBegun else { throw WebSocketError.answered }
         if let subprotocol, !subprotocol.isEmpty, !request.subprotocols.contains(subprotocol) {
             throw WebSocketError.invalidSubprotocol
         }
         phase = .opening  // in base mode the WebSocket opens inside the next call
         switch worker.link.upgrade(request.id, subprotocol: subprotocol, fields: response.fields) {
-        case .accepted: response.handOver()
+        case .accepted:
+            response.handOver()
+            self.response = nil
         case .gone:
             phase = .closed
             throw WebSocketError.closed
@@ -303,7 +306,9 @@ extension WebSocket {
     /// The handler has returned, or failed.
     @MainActor func handlerEnded(_ error: (any Error)?) {
         switch phase {
-        case .asked: response?.conclude(error)
+        case .asked:
+            response?.conclude(error)
+            if let response = response.take() { Response.leave(consume response) }
         case .opening, .open:
             if isMoved || isMoving && error is CancellationError { return }
             if error as? WebSocketError == .timedOut {

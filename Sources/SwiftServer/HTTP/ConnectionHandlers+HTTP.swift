@@ -11,8 +11,8 @@ extension ConnectionHandlers {
         }
     }
 
-    // Asynchronous handlers are called directly by the closure that their task runs, and before it does anything else:
-    // each further asynchronous function, and whatever comes before the call, costs a change of actors.
+    // Asynchronous handlers are called directly by the closure that their task runs, which does nothing else: each
+    // further asynchronous function, and whatever comes before or after the call, costs a change of actors.
 
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
@@ -44,17 +44,32 @@ extension ConnectionHandlers {
         _ request: Request, _ response: Response, _ worker: WorkerContext,
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) {
-        worker.lanes.runRequest(request.fd) {
-            do { try await handler(request, response) } catch { failed(request, response, worker, error) }
-        }
+        let outcome = worker.lanes.runRequest(request.fd) { try await handler(request, response) }
+        finish(outcome, request, response, worker)
     }
 
     @inline(__always) @MainActor private static func run(
         _ request: Request, _ response: Response, _ worker: WorkerContext,
         _ function: @escaping @MainActor (Request, Response, Next) async throws -> Void, _ rest: Next
     ) {
-        worker.lanes.runRequest(request.fd) {
-            do { try await function(request, response, rest) } catch { failed(request, response, worker, error) }
+        let outcome = worker.lanes.runRequest(request.fd) { try await function(request, response, rest) }
+        finish(outcome, request, response, worker)
+    }
+
+    @inline(__always) private static func finish(
+        _ outcome: HandlerRunners.Outcome, _ request: Request, _ response: Response, _ worker: WorkerContext
+    ) {
+        if case .ended = outcome { return }
+        finishLater(outcome, request, response, worker)
+    }
+
+    @inline(never) private static func finishLater(
+        _ outcome: HandlerRunners.Outcome, _ request: Request, _ response: Response, _ worker: WorkerContext
+    ) {
+        switch outcome {
+        case .ended: break
+        case .failed(let error): failed(request, response, worker, error)
+        case .suspended(let runner): runner.whenLateFailed = { failed(request, response, worker, $0) }
         }
     }
 

@@ -64,7 +64,51 @@ public struct Next: Sendable {
 
     /// Calls the remaining middleware and the handler, and returns when they have returned: for a WebSocket when its
     /// handshake is answered. Does nothing when the response has begun.
-    @MainActor public func callAsFunction(_ request: Request, _ response: Response) async throws {
+    ///
+    /// It is compiled into its caller, where a rest that does not wait costs neither an asynchronous call nor a look at
+    /// the actor that runs.
+    @inlinable public func callAsFunction(_ request: Request, _ response: Response) async throws {
+        if try !callAtOnce(request, response) { try await call(request, response) }
+    }
+
+    /// Calls the remaining middleware and the handler if none of them may wait, and this is the loop's thread, on which
+    /// they run. Otherwise it returns false and has called nothing.
+    @usableFromInline func callAtOnce(_ request: Request, _ response: Response) throws -> Bool {
+        guard response.worker.isHere, case .synchronous(let function) = handlerAtOnce else { return false }
+        #if DEBUG
+        MainActor.assertIsolated()
+        #endif
+        return try Next.plain.call(self, request, response, function)
+    }
+
+    private typealias Handler = @MainActor (Request, Response) throws -> Void
+    private struct Isolated { let call: @MainActor (Next, Request, Response, Handler) throws -> Bool }
+    private struct Plain: @unchecked Sendable { let call: (Next, Request, Response, Handler) throws -> Bool }
+    /// ``callHere(_:_:_:)`` as a plain function; see ``RequestHandler``.
+    private static let plain = unsafe unsafeBitCast(
+        Isolated { try $0.callHere($1, $2, $3) }, to: Plain.self)
+
+    @MainActor private func callHere(_ request: Request, _ response: Response, _ handler: Handler) throws -> Bool {
+        if response.isBegun { return true }
+        var (request, step) = (request, first)
+        while case .prepared(let middleware, let rest) = step {
+            try middleware.prepare(&request, response)
+            if response.isBegun { return true }
+            step = rest
+        }
+        try handler(request, response)
+        return true
+    }
+
+    /// The handler, if nothing around it may wait.
+    private var handlerAtOnce: RequestFunction? {
+        var step = first
+        while case .prepared(_, let rest) = step { step = rest }
+        guard case .handler(let function) = step else { return nil }
+        return function
+    }
+
+    @usableFromInline @MainActor func call(_ request: Request, _ response: Response) async throws {
         var (request, step) = (request, first)
         if response.isBegun { return }
         while case .prepared(let middleware, let rest) = step {

@@ -103,9 +103,11 @@ internal import CReactor
         !isBusy(id) && (requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping)
     }
 
-    /// Runs the handler of a request that was admitted; others are queued by ``run(_:_:bytes:_:)``.
-    func runRequest(_ id: ConnectionID, _ work: @escaping Work) {
-        guard let runner = runners.start(.request, id, work) else { return }
+    /// Runs the handler of a request that was admitted; others are queued by ``run(_:_:bytes:_:)``. What it throws is
+    /// for the caller.
+    func runRequest(_ id: ConnectionID, _ work: @escaping Work) -> HandlerRunners.Outcome {
+        let outcome = runners.startRequest(id, work)
+        guard case .suspended(let runner) = outcome else { return outcome }
         requests[id, default: 0] += 1
         runner.whenLate = {
             if let count = self.requests[id], count > 1 {
@@ -114,6 +116,7 @@ internal import CReactor
                 self.requests[id] = nil
             }
         }
+        return outcome
     }
 
     /// Runs the queued handlers after a suspended one has returned.

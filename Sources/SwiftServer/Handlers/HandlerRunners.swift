@@ -16,6 +16,10 @@
         @safe @exclusivity(unchecked) fileprivate var turn = 0
         /// Called when a handler ends for which `start` has returned this runner.
         @safe @exclusivity(unchecked) var whenLate: (() -> Void)?
+        /// Called with the error of such a handler, in place of ``HandlerRunners/whenFailed``.
+        @safe @exclusivity(unchecked) var whenLateFailed: ((any Error) -> Void)?
+        /// The error of a request's handler that has ended within `start`.
+        @safe @exclusivity(unchecked) fileprivate var error: (any Error)?
         @safe @exclusivity(unchecked) fileprivate var first: Work?
         @safe @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Next, Never>?
         @safe @exclusivity(unchecked) fileprivate var isDone = false
@@ -105,26 +109,28 @@
         return runner
     }
 
-    /// Each change of actors in this function looks up the task's preferred executor, even if the actor stays the same.
-    /// So there are only two changes for each handler, one before and one after it: the work at the end of a handler is
-    /// done in `park`, and the handler is the first call after the resumption.
     private func begin(_ runner: Runner) {
-        let loop: (any Actor)? = MainActor.shared
-        let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }
-        let run: @MainActor @Sendable () async -> Void = {
-            do { try await runner.takeFirst()() } catch { self.failed(runner, error) }
-            while true {
-                do { unsafe try await withUnsafeContinuation(isolation: loop, park).work() } catch {
-                    if error is End { return }
-                    self.failed(runner, error)
-                }
-            }
-        }
+        let run: @MainActor @Sendable () async -> Void = { await self.run(runner, on: MainActor.shared) }
         // A task that is used again must not have the task-local values of who has started it.
         runner.task =
             runner.isReused
             ? Task.immediateDetached(executorPreference: executor, operation: run)
             : Task.immediate(executorPreference: executor, operation: run)
+    }
+
+    /// Each change of actors in this function looks up the task's preferred executor, even if the actor stays the same.
+    /// So there is only one change for each handler, after it: the handler is the first call after the resumption, the
+    /// work at its end is done in `park`, and the continuation has the actor of the function, and not the same one from
+    /// another call of `MainActor.shared`.
+    private func run(_ runner: Runner, on actor: isolated (any Actor)?) async {
+        let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }
+        do { try await runner.takeFirst()() } catch { failed(runner, error) }
+        while true {
+            do { unsafe try await withUnsafeContinuation(isolation: actor, park).work() } catch {
+                if error is End { return }
+                failed(runner, error)
+            }
+        }
     }
 
     /// A handler has ended: its task waits for the next one, or ends.
@@ -141,12 +147,36 @@
 
     private func finishLate(_ runner: Runner) {
         suspended -= 1
+        if runner.whenLateFailed != nil { runner.whenLateFailed = nil }
         runner.whenLate.take()?()
         if suspended == 0 { whenIdle?() }
     }
 
     private func failed(_ runner: Runner, _ error: any Error) {
-        whenFailed?(runner.event, runner.connection, error)
+        if let whenLateFailed = runner.whenLateFailed { return whenLateFailed(error) }
+        if runner.event == .request, !runner.isLate {
+            runner.error = error
+        } else {
+            whenFailed?(runner.event, runner.connection, error)
+        }
+    }
+
+    /// What has become of the handler of a request.
+    enum Outcome {
+        case ended
+        case failed(any Error)
+        /// It is suspended. The runner reports its end, and its error.
+        case suspended(Runner)
+    }
+
+    /// Starts the handler of a request, whose errors are for the caller: to catch them in `work` would cost a change of
+    /// actors.
+    @inline(__always) func startRequest(_ connection: ConnectionID, _ work: @escaping Work) -> Outcome {
+        let runner = take()
+        if let late = start(.request, connection, on: runner, work) { return .suspended(late) }
+        guard let error = runner.error else { return .ended }
+        runner.error = nil
+        return .failed(error)
     }
 }
 

@@ -21,7 +21,10 @@ public struct Frames: AsyncSequence, Sendable {
         /// that is. It is compiled into the caller's loop, where a message that is there costs no asynchronous call.
         @inlinable @inline(__always)
         public mutating func next(isolation actor: (any Actor)?) async throws -> Frame? {
-            if maxSize == nil, let frame = socket.takeReceived() { return frame }
+            if maxSize == nil {
+                if let frame = socket.takeReceived() { return frame }
+                if socket.mayPark(), let frame = await socket.park() { return frame }
+            }
             return try await wait()
         }
 

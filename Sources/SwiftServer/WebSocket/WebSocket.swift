@@ -131,7 +131,8 @@ internal import CReactor
     ///   the connection, ``WebSocketError/notOpen`` before the upgrade, `CancellationError` when the task is cancelled.
     @inlinable public func recv(timeout: Duration? = nil) async throws -> Frame? {
         if let frame = takeReceived() { return frame }
-        return try await wait(timeout)
+        if timeout == nil, mayPark(), let frame = await park() { return frame }
+        return try await recvLater(timeout)
     }
 
     /// A message that is there already.
@@ -141,20 +142,20 @@ internal import CReactor
         return takeNextFrame()
     }
 
-    @usableFromInline func wait(_ timeout: Duration?) async throws -> Frame? {
-        if worker.isHere, timeout == nil, mayPark {
-            (receives, hasMessage) = (true, false)
-            if let frame = unsafe await withUnsafeContinuation({ unsafe parked = $0 }) { return frame }
-        }
-        return try await recvLater(timeout)
+    /// Whether the caller may wait for a message in the cheapest way: it is the handler's own task, whose cancellation
+    /// is noticed, and nobody waits already. ``park()`` follows then.
+    @usableFromInline func mayPark() -> Bool {
+        guard worker.isHere, phase == .open, !isInputOver, !isMoving, unsafe parked == nil, readers.isEmpty,
+            isInHandler,
+            !Task.isCancelled
+        else { return false }
+        (receives, hasMessage) = (true, false)
+        return true
     }
 
-    /// Whether the caller may wait for a message in the cheapest way: it is the handler's own task, whose cancellation
-    /// is noticed, and nobody waits already.
-    private var mayPark: Bool {
-        unsafe phase == .open && !isInputOver && !isMoving && parked == nil && readers.isEmpty && isInHandler
-            && !Task.isCancelled
-    }
+    /// Waits for a message; `nil`: something else has happened. No asynchronous function is between this one and the
+    /// handler.
+    @usableFromInline func park() async -> Frame? { unsafe await withUnsafeContinuation { unsafe parked = $0 } }
 
     /// Wakes the parked task, with a message or to look what has happened. Returns whether there is one.
     @discardableResult private func unpark(_ frame: Frame? = nil) -> Bool {
@@ -164,7 +165,7 @@ internal import CReactor
         return true
     }
 
-    @MainActor private func recvLater(_ timeout: Duration?) async throws -> Frame? {
+    @usableFromInline @MainActor func recvLater(_ timeout: Duration?) async throws -> Frame? {
         receives = true
         hasMessage = false
         while true {

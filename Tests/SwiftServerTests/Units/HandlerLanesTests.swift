@@ -39,7 +39,7 @@ import Testing
         }
 
         func runRequest(_ id: ConnectionID, _ work: @escaping HandlerLanes.Work) {
-            if lanes.admits(id) { lanes.runRequest(id, work) } else { lanes.run(id, .request, work) }
+            if lanes.admits(id) { _ = lanes.runRequest(id, work) } else { lanes.run(id, .request, work) }
         }
 
         /// Lets resumed handlers run until the condition holds.

@@ -145,18 +145,22 @@ internal import Glibc
         return unsafe bytes.withUnsafeBytes { unsafe link.push(fd, opcode, finish: finish, $0) }
     }
 
-    @inline(__always) func push(_ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
-        unsafe bytes.withUnsafeBytes {
-            if opcode == .close { return unsafe push(close: [UInt8]($0), to: fd, finish: finish) }
-            guard isHere else { return unsafe post(push: [UInt8]($0), fd, opcode, finish: finish) }
-            return unsafe link.push(fd, opcode, finish: finish, $0)
-        }
+    @inline(__always)
+    func push(_ bytes: UnsafeRawBufferPointer, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
+        if opcode == .close { return unsafe push(close: [UInt8](bytes), to: fd, finish: finish) }
+        guard isHere else { return unsafe post(push: [UInt8](bytes), fd, opcode, finish: finish) }
+        return unsafe link.push(fd, opcode, finish: finish, bytes)
     }
 
     @inline(__always) func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
         let (opcode, finish) = (frame.opcode, frame.finish)
         if opcode == .close { return push(close: frame.bytes, to: fd, finish: finish) }
         guard isHere else { return post(push: frame.bytes, fd, opcode, finish: finish) }
+        // With a pointer the frame is not counted while the link has it, as it would be in a closure.
+        if let bytes = unsafe frame.borrowedBytes {
+            defer { extendLifetime(frame) }
+            return unsafe link.push(fd, opcode, finish: finish, bytes)
+        }
         return unsafe frame.withBuffer { unsafe link.push(fd, opcode, finish: finish, $0) }
     }
 

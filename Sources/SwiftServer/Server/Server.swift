@@ -77,8 +77,10 @@ open class Server: ServerEvents, @unchecked Sendable {
     var context: ServerContext?
     /// This process as one that runs handlers; set once, before the first handler runs.
     var runtime: WorkerRuntime?
-    /// Read by each push, while nothing writes it: it is set with ``runtime``.
-    @safe @exclusivity(unchecked) var worker: WorkerContext?
+    /// The context of ``runtime``.
+    var worker: WorkerContext? { pusher?.worker }
+    /// The worker as each push reads it, while nothing writes it: it is set with ``runtime``, which keeps the worker.
+    @safe @exclusivity(unchecked) private(set) var pusher: WorkerReference?
 
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 address; "unix:" and a path; or a name, of which ``start()`` looks up one address, an
@@ -128,7 +130,7 @@ open class Server: ServerEvents, @unchecked Sendable {
             isCreated: { [unowned self] in adopt($0) },
             isWorker: { [unowned self] in
                 runtime = $0
-                worker = $0.context
+                pusher = WorkerReference($0.context)
             })
         try Startup.run(configuration, hooks)
     }

@@ -10,7 +10,9 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
 
     /// Sends a text message. From any worker, to any connection of the server, on any thread.
     @discardableResult
-    public func push(_ text: String, to fd: ConnectionID) -> PushResult { worker?.push(text, to: fd) ?? .closed }
+    public func push(_ text: String, to fd: ConnectionID) -> PushResult {
+        pusher?.with { $0.push(text, to: fd) } ?? .closed
+    }
 
     /// Sends a message, binary unless `opcode` says otherwise. With `finish: false` it is a fragment: the first has the
     /// message's opcode, the others ``Opcode/continuation``, the last `finish: true`.
@@ -18,7 +20,7 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
     public func push(
         _ bytes: [UInt8], to fd: ConnectionID, opcode: Opcode = .binary, finish: Bool = true
     ) -> PushResult {
-        worker?.push(bytes, to: fd, opcode: opcode, finish: finish) ?? .closed
+        pusher?.with { $0.push(bytes, to: fd, opcode: opcode, finish: finish) } ?? .closed
     }
 
     /// Sends a message from borrowed bytes.
@@ -26,14 +28,16 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
     public func push(
         _ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode = .binary, finish: Bool = true
     ) -> PushResult {
-        worker?.push(bytes, to: fd, opcode: opcode, finish: finish) ?? .closed
+        unsafe bytes.withUnsafeBytes { bytes in
+            pusher?.with { unsafe $0.push(bytes, to: fd, opcode: opcode, finish: finish) } ?? .closed
+        }
     }
 
     /// Sends a frame with its own opcode, as an echo does. A close frame begins the closing handshake, as
     /// ``Server/close(_:code:reason:)->CommandResult`` does.
     @discardableResult
     public func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
-        worker?.push(frame, to: fd) ?? .closed
+        pusher?.with { $0.push(frame, to: fd) } ?? .closed
     }
 }
 

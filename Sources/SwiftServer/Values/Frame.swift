@@ -73,6 +73,13 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
         unsafe try withBuffer { buffer throws(Failure) in try body(unsafe buffer.bytes) }
     }
 
+    /// The payload of a received message that was not copied, on its thread; valid while the frame lives and the
+    /// message is being delivered.
+    @inline(__always) var borrowedBytes: UnsafeRawBufferPointer? {
+        guard case .received(let message) = payload else { return nil }
+        return unsafe message.borrowedBytes
+    }
+
     /// Calls `body` with a pointer to the payload, which is valid in `body` only.
     @inline(__always)
     func withBuffer<Result, Failure: Error>(

@@ -52,11 +52,15 @@ internal import Synchronization
     func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        if pthread_self() == thread, let start = borrowed {
-            return unsafe try body(UnsafeRawBufferPointer(start: start, count: size))
-        }
+        if let bytes = unsafe borrowedBytes { return unsafe try body(bytes) }
         let bytes = array
         return unsafe try bytes.span.bytes.withUnsafeBytes(body)
+    }
+
+    /// The bytes while they are borrowed, on the loop's thread.
+    @inline(__always) var borrowedBytes: UnsafeRawBufferPointer? {
+        guard pthread_self() == thread, let start = borrowed else { return nil }
+        return unsafe UnsafeRawBufferPointer(start: start, count: size)
     }
 }
 
@@ -64,13 +68,20 @@ internal import Synchronization
 /// has kept it.
 @safe struct MessageMemory {
     private var last: MessageBytes?
+    /// Whether a payload is lent that was not settled.
+    private var isLent = false
 
     /// Lends a payload until ``settle()``, or until the next one is lent.
     @inline(__always) mutating func lend(_ payload: UnsafeRawBufferPointer) -> MessageBytes {
-        settle()
-        let message = last ?? MessageBytes()
-        last = message
+        if isLent { settle() }
+        isLent = true
+        if let message = last {
+            unsafe message.lend(payload)
+            return message
+        }
+        let message = MessageBytes()
         unsafe message.lend(payload)
+        last = message
         return message
     }
 
@@ -81,6 +92,7 @@ internal import Synchronization
 
     /// The payload that was lent is about to go. Called on the loop's thread.
     @inline(__always) mutating func settle() {
+        isLent = false
         if isShared { keep() }
     }
 

@@ -25,6 +25,8 @@
         @safe @exclusivity(unchecked) fileprivate var isDone = false
         @safe @exclusivity(unchecked) fileprivate var isLate = false
         @safe @exclusivity(unchecked) fileprivate var task: Task<Void, Never>?
+        /// Whether the first handler of a new task was cancelled before it has suspended.
+        @safe @exclusivity(unchecked) fileprivate var isCancelledEarly = false
         /// A name of the task, once it has begun.
         @safe @exclusivity(unchecked) fileprivate var name: UInt = 0
 
@@ -43,9 +45,11 @@
             unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0, to: UInt.self) }
         }
 
-        /// Cancels the handler that runs. Returns false while its task has not suspended for the first time.
+        /// Cancels the handler that runs. Returns false while its task has not suspended for the first time: it is
+        /// cancelled when it has.
         func cancel() -> Bool {
             task?.cancel()
+            isCancelledEarly = task == nil
             return task != nil
         }
     }
@@ -111,11 +115,13 @@
 
     private func begin(_ runner: Runner) {
         let run: @MainActor @Sendable () async -> Void = { await self.run(runner, on: MainActor.shared) }
+        let turn = runner.turn
         // A task that is used again must not have the task-local values of who has started it.
         runner.task =
             runner.isReused
             ? Task.immediateDetached(executorPreference: executor, operation: run)
             : Task.immediate(executorPreference: executor, operation: run)
+        if runner.isCancelledEarly, !runner.isDone, runner.turn == turn { runner.task?.cancel() }
     }
 
     /// Each change of actors in this function looks up the task's preferred executor, even if the actor stays the same.

@@ -56,6 +56,7 @@ public struct TimeLimit: Middleware, ConfiguredMiddleware {
             try await next(request, response)
         }
         work.task = task
+        if work.isLate { task.cancel() }
         do {
             try await withTaskCancellationHandler {
                 try await task.value

@@ -161,6 +161,25 @@ import Testing
         #expect(cancelled == [false, false, false, false])
     }
 
+    /// The cancellation waits for the task, and ends with the handler.
+    @Test func handlersMayBeCancelledBeforeTheySuspend() async {
+        let runners = HandlerRunners(executor: nil, mostParked: 1)
+        var errors: [any Error] = []
+        let cancelled = runners.take()
+        runners.start(on: cancelled) {
+            #expect(!cancelled.cancel())
+            do { try await Task.sleep(for: .seconds(600)) } catch { errors.append(error) }
+        }
+        for _ in 0..<100_000 where errors.isEmpty { await Task.yield() }
+        #expect(errors.first is CancellationError)
+        let ended = HandlerRunners.Runner()
+        #expect(runners.start(on: ended) { _ = ended.cancel() } == nil)
+        var isCancelled: Bool?
+        runners.start(on: ended) { isCancelled = Task.isCancelled }
+        for _ in 0..<100_000 where isCancelled == nil { await Task.yield() }
+        #expect(isCancelled == false)
+    }
+
     @TaskLocal private static var user = "nobody"
 
     /// A task that a handler of one client has begun serves others later. One inside of another task has its values.

@@ -22,12 +22,14 @@ export class Topics {
     /**
      * @param {string} url with ws: or wss:
      * @param {object} options `onState(state)`; in milliseconds `minDelay` and `maxDelay` between attempts,
-     *     `pingInterval` of silence before a ping, and `pongTimeout`; `WebSocket`, the class of connections.
+     *     `pingInterval` of silence before a ping, `pongTimeout`, and `answerTimeout` of the answer to a subscription,
+     *     after which the client connects again, or to a publication; `WebSocket`, the class of connections.
      */
     constructor(url, options = {}) {
         this.url = url;
         this.options = {
             onState() {}, minDelay: 250, maxDelay: 10000, pingInterval: 20000, pongTimeout: 10000,
+            answerTimeout: 10000,
             WebSocket: globalThis.WebSocket, ...options,
         };
         this.state = undefined;
@@ -60,12 +62,19 @@ export class Topics {
         return subscription;
     }
 
-    /** Publishes text. Rejected when the server refuses it, and when the connection is lost before the answer. */
+    /** Publishes text. Rejected when the server refuses it, and when there is no answer: it may have been published. */
     publish(topic, text) {
         if (this.state !== "connected") return Promise.reject(new Error("not connected"));
         const id = ++this.lastID;
         this.send({ type: "publish", id, topic }, text);
-        return new Promise((resolve, reject) => this.publications.set(id, { resolve, reject }));
+        return new Promise((resolve, reject) => {
+            // The process that had the message in hand has died.
+            const timer = setTimeout(() => {
+                this.publications.delete(id);
+                reject(new Error("no answer: the message may have been published"));
+            }, this.options.answerTimeout);
+            this.publications.set(id, { resolve, reject, timer });
+        });
     }
 
     /** Ends all subscriptions and the connection. */
@@ -128,7 +137,9 @@ export class Topics {
             socket.onopen = socket.onmessage = socket.onclose = null;
             if (socket.readyState < 2) socket.close();
         }
-        for (const { reject } of this.publications.values()) {
+        for (const { timer } of this.subscriptions.values()) clearTimeout(timer);
+        for (const { reject, timer } of this.publications.values()) {
+            clearTimeout(timer);
             reject(new Error("the connection was lost: the message may have been published"));
         }
         this.publications.clear();
@@ -163,11 +174,14 @@ export class Topics {
         subscription.id = ++this.lastID;
         subscription.asked = position;
         this.send({ type: "subscribe", id: subscription.id, topic, ...(position && { position }) });
+        const socket = this.socket; // the process that had the message in hand may die
+        subscription.timer = setTimeout(() => this.lost(socket), this.options.answerTimeout);
     }
 
     unsubscribe(subscription) {
         if (this.subscriptions.get(subscription.topic) !== subscription) return;
         this.subscriptions.delete(subscription.topic);
+        clearTimeout(subscription.timer);
         if (this.state === "connected") this.send({ type: "unsubscribe", topic: subscription.topic });
     }
 
@@ -180,13 +194,16 @@ export class Topics {
         const publication = this.publications.get(head.id);
         if (publication) {
             this.publications.delete(head.id);
+            clearTimeout(publication.timer);
             if (head.type === "published") publication.resolve(); else publication.reject(new Error(head.reason));
         } else if (!subscription || subscription.id !== head.id) {
             return; // of a subscription that was ended meanwhile
         } else if (head.type === "refused") {
+            clearTimeout(subscription.timer);
             this.subscriptions.delete(head.topic);
             subscription.handlers.onRefused?.(head.reason);
         } else if (head.type === "subscribed") {
+            clearTimeout(subscription.timer);
             const { position = null, recovery, count = 0 } = head;
             // Live messages may be faster. A history whose end was lost gives its numbers again.
             const isBehind = recovery === "lost" && subscription.position === subscription.asked;

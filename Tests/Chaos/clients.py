@@ -60,12 +60,13 @@ class Client:
 class WebSocket(Client):
     """Numbered messages, some of which post tasks, several of them unanswered at any time."""
 
-    path = b"/"
+    path, protocol = b"/", b""
 
     def began(self):
         self.socket.sendall(
             b"GET " + self.path + b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+            (b"Sec-WebSocket-Protocol: " + self.protocol + b"\r\n" if self.protocol else b"") + b"\r\n")
         self.is_upgraded = self.is_open = False
         self.worker = None
         self.close_code = None

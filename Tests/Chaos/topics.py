@@ -11,6 +11,8 @@ from fixture import PATIENCE
 WINDOW, MOST_AT_ONCE, TICK = 64, 32, 0.02
 LATEST = 0.2  # seconds for which messages are published that should have been before
 TOPICS = [f"kept:{number}" for number in range(6)]
+RETURNED, KEPT = "enveloped:back", 1000  # the topic of those who leave and come back, and its history
+STAYS, AWAY, OLD_CHANCE, ANSWER_TIMEOUT = (0.2, 1.5), (0.0, 0.5), 0.3, 8
 
 
 class Subscriber(WebSocket):
@@ -45,6 +47,100 @@ class Subscriber(WebSocket):
         self.last[topic, publisher] = number
         self.orders[topic] = hash((self.orders[topic], publisher, number))
         self.received += 1
+
+
+class Returner(WebSocket):
+    """Leaves again and again, and comes back to another server with the position of its last message, or with one that is
+    too old: docs/topics-protocol.md."""
+
+    path, protocol = b"/topics", b"swiftserver.topics"
+
+    def __init__(self, ports, report, chance):
+        self.ports, self.chance = ports, chance
+        self.last, self.missing = {}, set()  # as those of a Subscriber
+        self.offset, self.epoch = 0, None  # of the last message
+        self.returns = self.losses = self.unanswered_returns = 0
+        super().__init__(ports[0], report)
+
+    def open(self):
+        self.port = self.chance.choice(self.ports)
+        super().open()
+
+    def began(self):
+        super().began()
+        self.is_away = self.is_asked = self.is_subscribed = self.expects_loss = False
+        self.early = []  # messages before the answer
+        self.opened = time.monotonic()
+        self.stays = self.chance.uniform(*STAYS)
+
+    def take(self):
+        alive = super().take()
+        if alive and self.is_upgraded and not self.is_asked:
+            self.is_asked, self.opened = True, time.monotonic()
+            since = self.offset
+            if since > KEPT and self.chance.random() < OLD_CHANCE:
+                since, self.expects_loss = since - KEPT - 1, True
+            position = {"position": f"{since}:{self.epoch}"} if self.epoch else {}
+            self.frame({"type": "subscribe", "id": 1, "topic": RETURNED} | position)
+        return alive
+
+    def leaves(self):
+        """The server answers, or closes the connection, unless the worker dies that had the subscription in hand."""
+        now = time.monotonic()
+        if self.is_asked and not self.is_subscribed and now > self.opened + ANSWER_TIMEOUT:
+            self.unanswered_returns += 1
+            return True
+        return self.is_subscribed and now > self.opened + self.stays
+
+    def answer(self, text):
+        head, _, data = text.partition("\n")
+        head = json.loads(head)
+        if data:
+            self.early.append((head["position"], data))
+        elif head["type"] == "subscribed":
+            self.subscribed(head["recovery"], head["position"])
+        else:
+            self.report(f"a subscription was answered by {head}")
+        if self.is_subscribed:
+            for position, data in self.early:
+                self.message(position, data)
+            self.early.clear()
+
+    def subscribed(self, recovery, position):
+        self.is_subscribed = True
+        if self.epoch:
+            self.returns += 1
+            if (recovery == "lost") != self.expects_loss or recovery == "none":
+                self.report(f"a return to {self.offset}:{self.epoch} was answered by {recovery} at {position}")
+        if recovery != "complete":
+            offset, self.epoch = position.split(":")
+            self.offset = max(self.offset, int(offset))
+        if recovery == "lost":
+            self.losses += 1
+            if any(self.numbers(position)[0] <= self.offset for position, _ in self.early):
+                self.report("some of the lost messages were sent")
+            self.last.clear()
+
+    @staticmethod
+    def numbers(position):
+        offset, epoch = position.split(":")
+        return int(offset), epoch
+
+    def message(self, position, data):
+        offset, epoch = self.numbers(position)
+        if epoch != self.epoch:
+            self.report(f"a message of another history, {position} behind {self.offset}:{self.epoch}")
+        if offset <= self.offset:
+            return  # it has that
+        self.offset = offset
+        topic, publisher, number = data.split()
+        number = int(number)
+        last = self.last.get((topic, publisher))
+        if last is not None:
+            if number <= last:
+                self.report(f"{data} arrived behind {last}")
+            self.missing.update((topic, publisher, skipped) for skipped in range(last + 1, number))
+        self.last[topic, publisher] = number
 
 
 class Publisher(WebSocket):
@@ -90,10 +186,10 @@ class Publisher(WebSocket):
 
 
 class Exchange:
-    """Two subscribers of each server, and on each server a publisher for each topic. `connect(number, make)` calls `make` where
-    server `number` can be reached."""
+    """Two subscribers of each server, and on each server a publisher for each topic; and `returners` who come back to one of
+    them, with publishers of their topic. `connect(number, make)` calls `make` where server `number` can be reached."""
 
-    def __init__(self, servers, workers, chance, rate, connect=lambda number, make: make()):
+    def __init__(self, servers, workers, chance, rate, connect=lambda number, make: make(), returners=0):
         self.servers, self.workers, self.chance, self.rate = servers, workers, chance, rate
         self.problems = []
         report = self.problems.append
@@ -102,12 +198,19 @@ class Exchange:
             self.subscribers += [connect(number, lambda: Subscriber(server.port, report)) for _ in range(2)]
             self.publishers += [connect(number, lambda: Publisher(server.port, report, f"{number}.{index}", topic))
                                 for index, topic in enumerate(TOPICS)]
+        self.returners = [Returner([server.port for server in servers], report, chance) for _ in range(returners)]
+        self.returned = [Publisher(server.port, report, f"{number}.returned", RETURNED)
+                         for number, server in enumerate(servers) if returners]
+        self.may_leave = False
         self.selector = selectors.DefaultSelector()
-        for client in self.subscribers + self.publishers:
+        for client in self.clients():
             self.selector.register(client, selectors.EVENT_READ, client)
         self.published, self.loaded = 0.0, time.monotonic()  # messages that are due, at what time
         self.worker_deaths = 0
         self.later = []  # (time, what to do then)
+
+    def clients(self):
+        return self.subscribers + self.publishers + self.returners + self.returned
 
     # The load
 
@@ -134,9 +237,28 @@ class Exchange:
                 tick()
             for key, _ in self.selector.select(TICK / 4):
                 if not key.data.ready():
-                    self.problems.append(f"a connection of port {key.data.port} ended, code {key.data.close_code}")
-                    self.selector.unregister(key.data)
+                    self.ended(key.data)
+            for client in self.returners:
+                if (self.may_leave or not client.is_subscribed) and not client.is_away and client.leaves():
+                    self.ended(client)
         return True
+
+    def ended(self, client):
+        self.selector.unregister(client)
+        if client in self.returners:
+            client.close()
+            client.is_away, client.is_subscribed = True, False
+            self.after(self.chance.uniform(*AWAY), lambda: self.come_back(client))
+        else:
+            self.problems.append(f"a connection of port {client.port} ended, code {client.close_code}")
+
+    def come_back(self, client):
+        try:
+            client.open()
+        except OSError:
+            self.after(AWAY[1], lambda: self.come_back(client))
+            return
+        self.selector.register(client, selectors.EVENT_READ, client)
 
     def load(self):
         now = time.monotonic()
@@ -145,7 +267,7 @@ class Exchange:
         while self.published >= 1:
             count = min(int(self.published), self.chance.randint(1, MOST_AT_ONCE))
             self.published -= count
-            self.chance.choice(self.publishers).publish(count)
+            self.chance.choice(self.publishers + self.returned).publish(count)
 
     def begin(self):
         """All subscriptions, also those of other servers, have taken effect."""
@@ -157,8 +279,9 @@ class Exchange:
             client.orders = dict.fromkeys(TOPICS, 0)
 
     def is_ready(self):
-        return all(client.is_open for client in self.publishers) and all(
-            client.subscribed == len(TOPICS) for client in self.subscribers)
+        return all(client.is_open for client in self.publishers + self.returned) and all(
+            client.subscribed == len(TOPICS) for client in self.subscribers) and all(
+            client.is_subscribed for client in self.returners)
 
     def probe(self):
         """Subscriptions of other processes take effect when messages arrive everywhere."""
@@ -204,6 +327,7 @@ class Exchange:
                                                      for server in self.servers)), "not all processes came back")
         self.expect(self.arrive(self.publishers, self.subscribers),
                     "publications were not answered, or the last messages did not arrive everywhere")
+        self.expect(self.arrive(self.returned, self.returners), "the last messages did not arrive at those who came back")
         self.serve(0.2)  # what comes twice comes now
 
     # What must hold
@@ -213,8 +337,12 @@ class Exchange:
             self.problems.append(problem)
 
     def check(self):
-        refused = {(p.topic, p.name, number) for p in self.publishers for number in p.refused}
-        unknown = {(p.topic, p.name, number) for p in self.publishers for number in p.unknown}
+        publishers = self.publishers + self.returned
+        refused = {(p.topic, p.name, number) for p in publishers for number in p.refused}
+        unknown = {(p.topic, p.name, number) for p in publishers for number in p.unknown}
+        for client in self.returners:
+            lost = client.missing - refused - unknown
+            self.expect(not lost, f"one that came back misses {len(lost)} messages, such as {sorted(lost)[:3]}")
         first = self.subscribers[0]
         for client in self.subscribers:
             lost = client.missing - refused - unknown
@@ -223,19 +351,25 @@ class Exchange:
             self.expect(not arrived, f"port {client.port}: refused messages have arrived, such as {sorted(arrived)[:3]}")
             self.expect(client.missing == first.missing, "a message without an answer has arrived at some only")
             self.expect(client.orders == first.orders, "subscribers have got the messages of a topic in different orders")
-        lost = sum(p.lost_answers for p in self.publishers)
+        unanswered = sum(r.unanswered_returns for r in self.returners)
+        self.expect(unanswered <= self.worker_deaths * len(self.returners),
+                    f"{unanswered} subscriptions without an answer, {self.worker_deaths} deaths of workers")
+        lost = sum(p.lost_answers for p in publishers)
         self.expect(lost <= self.worker_deaths, f"{lost} requests without an answer, {self.worker_deaths} deaths of workers")
 
     def numbers(self):
-        return (f"{sum(len(p.refused) for p in self.publishers)} of them refused, "
-                f"{sum(len(p.unknown) for p in self.publishers)} without an answer; "
-                f"{sum(s.received for s in self.subscribers)} received")
+        publishers = self.publishers + self.returned
+        return (f"{sum(len(p.refused) for p in publishers)} of them refused, "
+                f"{sum(len(p.unknown) for p in publishers)} without an answer; "
+                f"{sum(s.received for s in self.subscribers)} received" + (
+                    f"; {sum(r.returns for r in self.returners)} returns to a topic, {sum(r.losses for r in self.returners)} of "
+                    f"them too late, {sum(r.unanswered_returns for r in self.returners)} without an answer" if self.returners else ""))
 
     def published_count(self):
-        return sum(p.answered for p in self.publishers)
+        return sum(p.answered for p in self.publishers + self.returned)
 
     def close(self):
-        for client in self.subscribers + self.publishers:
+        for client in self.clients():
             client.close()
 
     # The end

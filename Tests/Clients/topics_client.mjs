@@ -157,6 +157,23 @@ async function refusalsAndPublications() {
     server.stop();
 }
 
+async function unansweredMessagesEnd() {
+    const server = await new Server().start();
+    const { topics } = open(server, { answerTimeout: 50 });
+    const connection = await server.connection(0);
+    await until(() => topics.state === "connected");
+    await assert.rejects(topics.publish("a", "x"), /no answer/);
+    topics.subscribe("a");
+    const again = await server.message(await server.connection(1), 0);
+    assert.deepEqual(again, { type: "subscribe", id: again.id, topic: "a" });
+    server.connections[1].socket.send(answer("subscribed", { id: again.id, topic: "a", recovery: "none" }));
+    await new Promise(resolve => setTimeout(resolve, 100));
+    assert.equal(server.connections.length, 2);
+    assert.notEqual(connection.socket.readyState, 1);
+    topics.close();
+    server.stop();
+}
+
 async function silentConnectionsEnd() {
     const server = await new Server().start();
     const { topics } = open(server, { pingInterval: 20, pongTimeout: 50 });
@@ -184,7 +201,9 @@ async function otherServersAreUnsupported() {
     server.stop();
 }
 
-for (const test of [subscriptionsContinue, refusalsAndPublications, silentConnectionsEnd, otherServersAreUnsupported]) {
+for (const test of [
+    subscriptionsContinue, refusalsAndPublications, unansweredMessagesEnd, silentConnectionsEnd, otherServersAreUnsupported,
+]) {
     await test();
     console.log(`ok      ${test.name}`);
 }

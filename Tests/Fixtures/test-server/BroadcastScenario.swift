@@ -12,6 +12,7 @@ import TestProtocol
             while try await ws.recv() != nil {}
             Event.handlerEnd(open: 0, code: ws.closeReason?.code).report()
         }
+        server.handle("/topics") { request, ws in try await ws.serveTopics { _ in true } }
         server.onClusterState { server, state in
             Event.clusterState("\(state.rawValue) \(server.clusterState == state)").report()
         }

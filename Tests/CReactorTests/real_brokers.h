@@ -17,7 +17,8 @@ typedef struct machine {
     cre_broker *broker;
     int fd; /* -1: none */
     bool connecting;
-    int refused; /* the error of connecting */
+    bool stopped; /* it is not served, as if its process were stopped */
+    int refused;  /* the error of connecting */
     cre_broker_position position;
     int received, last, lost, disordered, doubled, established, published, failed;
     int missed, recovered, recover_result;
@@ -251,7 +252,7 @@ static inline void turn(void) {
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &machines[i];
         polled[i].fd = -1;
-        if (!m->broker) continue;
+        if (!m->broker || m->stopped) continue;
         const uint64_t due = cre_broker_tick(m->broker, now);
         if (due < next) next = due;
         const cre_slice output = cre_broker_output(m->broker, 0);
@@ -270,15 +271,24 @@ static inline void turn(void) {
 
 #define WAIT(condition) WAIT_WITH(turn(), condition)
 
-static inline void publish(int number) {
-    char message[16];
-    snprintf(message, sizeof message, "%d", number);
+/* A message of `size` bytes that begins with its number; 0: only that. */
+static inline void publish_bytes(int number, size_t size) {
+    static char message[128 << 10];
+    REQUIRE(size < sizeof message);
+    memset(message, 'x', size);
+    const size_t digits = (size_t)snprintf(message, 16, "%d", number);
+    message[digits] = size ? ' ' : 0;
+    message[size > digits ? size : digits] = 0;
     int result = CRE_EBROKER_UNAVAILABLE;
     for (const uint64_t end = milliseconds() + DEADLINE_MS; result && milliseconds() < end;) {
         result = cre_broker_publish(machines[0].broker, text("news"), text(message), kept, 1);
         if (result) turn();
     }
     CHECK_EQ(result, 0);
+}
+
+static inline void publish(int number) {
+    publish_bytes(number, 0);
 }
 
 /* Publishes up to `count` messages, of which at most some hundred wait for their replies. */

@@ -16,7 +16,8 @@ enum {
     SERVER_CHANNELS = 400,
     SERVER_KEYS = 40,
     SERVER_ENTRIES = 400,
-    SERVER_IDS = 400
+    SERVER_IDS = 400,
+    SERVER_PART = 2 /* messages of a reply to a check */
 };
 
 typedef struct server_connection {
@@ -185,20 +186,25 @@ static inline void server_run_recover(redis_server *server, server_connection *t
     char *since = server_copy(arguments[7].text), *most = server_copy(arguments[8].text);
     const bool same = cre_redis_text_is(arguments[6].text, history->epoch);
     const uint64_t offset = same ? strtoull(since, NULL, 10) : 0;
-    bool complete = arguments[6].text.length == 0;
+    bool complete = arguments[6].text.length == 0, has_more = false;
+    const bool is_known = cre_redis_text_is(arguments[11].text, "1");
     uint64_t count = 0;
-    if (!complete && (same || cre_redis_text_is(arguments[11].text, "1")) && offset <= history->offset &&
+    if (!complete && (same || is_known) && offset <= history->offset &&
         history->offset - offset <= strtoull(most, NULL, 10)) {
         complete = true;
         count = history->offset - offset;
         for (uint64_t i = 1; i <= count; i++)
             complete = complete && history->entries[offset + i];
         if (!complete) count = 0;
+        has_more = is_known && count > SERVER_PART;
+        if (has_more) count = SERVER_PART;
     }
     char head[32];
     server_print(to, "*4\r\n");
-    server_position(to, history->epoch, history->offset);
-    server_send(to, head, (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n", complete, 2 * (int)count));
+    server_position(to, history->epoch, has_more ? offset + count : history->offset);
+    server_send(
+        to, head,
+        (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n", has_more ? 2 : complete, 2 * (int)count));
     for (uint64_t i = 1; i <= count; i++) {
         char number[24];
         server_bulk(to, number,

@@ -215,6 +215,50 @@ TEST(server_that_does_not_write) {
     finish();
 }
 
+/* Redis drops the connection of a machine that does not read, by its limit for subscribers. The machine gets
+ * what it has missed in replies that are below that limit. */
+TEST(slow_subscriber) {
+    begin(false);
+    REQUIRE(redis_cli("config set client-output-buffer-limit 'pubsub 1mb 0 0'"));
+    publish(1);
+    WAIT(machines[1].received == 1);
+    const int losses = machines[1].losses;
+    machines[1].stopped = true;
+    for (int i = 2; i <= 400; i++)
+        publish_bytes(i, 10000);
+    publish_bytes(401, 120000);
+    WAIT(machines[0].published == 401);
+    machines[1].stopped = false;
+    WAIT(machines[1].received == 401);
+    CHECK_EQ(machines[1].losses, losses + 1);
+    CHECK_EQ(machines[1].disordered + machines[1].doubled + machines[1].lost, 0);
+    finish();
+}
+
+/* What a client recovers is bounded by bytes: it gets all of it or nothing. A machine gets more. */
+TEST(large_recovery) {
+    begin(false);
+    for (int i = 1; i <= 180; i++)
+        publish_bytes(i, 100000);
+    WAIT(machines[1].received == 180);
+    for (uint64_t since = 0; since <= 20; since += 20) {
+        const cre_broker_position position = { machines[1].position.epoch, since };
+        machines[0].missed = (int)since; /* `missed` checks offsets */
+        machines[0].recovered = 0;
+        CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, position, 1), 0);
+        WAIT(machines[0].recovered == 1);
+        CHECK_EQ(machines[0].recover_result, since ? 0 : CRE_EBROKER_GAP);
+        CHECK_EQ(machines[0].missed, since ? 180 : 0);
+    }
+    const cre_broker_position beginning = { machines[1].position.epoch, 0 };
+    stop_machine(1);
+    start_machine(1);
+    CHECK_EQ(cre_broker_resume(machines[1].broker, text("news"), kept, beginning), 0);
+    WAIT(machines[1].received == 180);
+    CHECK_EQ(machines[1].disordered + machines[1].doubled + machines[1].lost, 0);
+    finish();
+}
+
 int main(int argc, char **argv) {
     real = (real_server){ .connect = redis_connect };
     return redis_test_main(argc, argv);

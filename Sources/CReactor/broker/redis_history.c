@@ -3,7 +3,10 @@
 #include "core/memory.h"
 #include "redis.h"
 
-enum { MAX_RECOVERED_BYTES = 16 << 20 };
+enum {
+    MAX_RECOVERED_BYTES = 16 << 20, /* of a recovery */
+    MAX_CHECKED_BYTES = 256 << 10   /* of a reply to a check: Redis drops a connection with large replies */
+};
 
 /* ---- messages ---- */
 
@@ -69,7 +72,8 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
                 cre_broker_position since, bool is_known, uint64_t tag) {
     const uint64_t hash = cre__shard_hash(topic);
     char epoch[CRE__HEX], since_epoch[CRE__HEX], numbers[4][2 * CRE__MAX_DECIMAL];
-    const uint64_t values[] = { since.offset, broker->config.max_recover, MAX_RECOVERED_BYTES,
+    const uint64_t values[] = { since.offset, broker->config.max_recover,
+                                is_known ? MAX_CHECKED_BYTES : MAX_RECOVERED_BYTES,
                                 cre__redis_meta_seconds(history) };
     cre_slice texts[4];
     for (int i = 0; i < 4; i++)
@@ -110,7 +114,8 @@ void cre__redis_check_awaiting(cre_broker *broker, uint32_t shard) {
 /* The reply to a script that recovers. */
 typedef struct recovered {
     cre_broker_position position;
-    bool complete;
+    bool complete; /* nothing is missing... */
+    bool has_more; /* ...up to `position`, behind which there are more */
     uint32_t count;
     const cre_redis_value *messages; /* two strings for each: its offset and itself */
 } recovered;
@@ -126,7 +131,8 @@ static bool read_recovered(const cre_redis_value *value, recovered *out) {
     if (!cre__parse_hex(value[1].text, &out->position.epoch) || !out->position.epoch) return false;
     if (!cre__parse_offset(value[2].text, &out->position.offset)) return false;
     if (value[3].type != CRE_REDIS_INTEGER || value[4].type != CRE_REDIS_ARRAY) return false;
-    out->complete = value[3].integer == 1;
+    out->complete = value[3].integer == 1 || value[3].integer == 2;
+    out->has_more = value[3].integer == 2;
     out->count = value[4].count / 2;
     out->messages = &value[5];
     if (value[4].size != value[4].count + 1 || value[4].count % 2) return false;
@@ -147,6 +153,9 @@ static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered
         broker->handlers.message(broker->context, cre__topic_name(topic), message, topic->position);
     }
     topic->position = found->position;
+    if (!found->has_more || topic->removed) return;
+    topic->refilling = true;
+    cre__redis_check(broker, topic);
 }
 
 void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value) {

@@ -67,9 +67,11 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
      * A server that has lost messages behind the position, as a replica may that became the master, begins a
      * new history, so that no position means two messages. After a position of another history that this
      * server has given come all messages of the current one: what it has is lost to nobody.
-     * Keys: meta, history. Arguments: epoch for a new history, epoch and offset of the position (an empty
-     * epoch: none), the most messages, the most bytes, lifetime of the meta data, which is renewed if the
-     * server accepts writes, '1' for a position that this server has given; clients may name any.
+     * The history is read in pieces, up to the most bytes. Of a position that this server has given the
+     * messages up to there come, at least one, with the offset of the last one and 2: it asks again from
+     * there. Keys: meta, history. Arguments: epoch for a new history, epoch and offset of the position (an
+     * empty epoch: none), the most messages, the most bytes, lifetime of the meta data, which is renewed if
+     * the server accepts writes, '1' for a position that this server has given; clients may name any.
      */
     [CRE__SCRIPT_RECOVER] =
         "local e = redis.call('HGET', KEYS[1], 'e')\n"
@@ -97,14 +99,21 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
         "local function offset(entry) return string.match(entry[1], '^%d+') end\n"
         "local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]\n"
         "if not oldest or tonumber(offset(oldest)) > since + 1 then return {e, s, 0, {}} end\n"
-        "local found = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', since + 1), '+')\n"
-        "local messages, bytes = {}, 0\n"
-        "for i = 1, #found do\n"
-        "  messages[2 * i - 1] = offset(found[i])\n"
-        "  messages[2 * i] = found[i][2][2]\n"
-        "  bytes = bytes + #messages[2 * i]\n"
-        "end\n"
-        "if bytes > tonumber(ARGV[5]) then return {e, s, 0, {}} end\n"
+        "local messages, bytes, last, found = {}, 0, since, nil\n"
+        "repeat\n"
+        "  local first = string.format('%.0f-0', last + 1)\n"
+        "  found = redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', 16)\n"
+        "  for _, entry in ipairs(found) do\n"
+        "    bytes = bytes + #entry[2][2]\n"
+        "    if bytes > tonumber(ARGV[5]) then\n"
+        "      if not known then return {e, s, 0, {}} end\n"
+        "      if last > since then return {e, messages[#messages - 1], 2, messages} end\n"
+        "    end\n"
+        "    messages[#messages + 1] = offset(entry)\n"
+        "    messages[#messages + 1] = entry[2][2]\n"
+        "    last = tonumber(offset(entry))\n"
+        "  end\n"
+        "until #found < 16\n"
         "return {e, s, 1, messages}\n",
     /*
      * Adds, renews and removes members of a topic for one machine, and returns triples of 'j' or 'l', id and

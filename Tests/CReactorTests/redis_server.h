@@ -50,6 +50,9 @@ typedef struct redis_server {
     bool refuses_scripts;  /* ...or only to scripts */
     const char *password;  /* NULL: none */
     int commands, members; /* calls of the script of members */
+    int recoveries;        /* calls of the script that recovers... */
+    size_t asked_bytes;    /* ...and the bytes that their replies might have had */
+    size_t message_bytes;  /* which each recovered message has more than it seems */
     /* As a node of a Redis Cluster: the keys of the slot are being moved after this number of commands, for
      * five commands. New connections are then to the new node. 0: never. */
     int moves_after;
@@ -199,12 +202,28 @@ static inline void server_run_recover(redis_server *server, server_connection *t
         has_more = is_known && count > SERVER_PART;
         if (has_more) count = SERVER_PART;
     }
-    char head[32];
+    char head[32], *limit = server_copy(arguments[9].text);
+    const size_t most_bytes = strtoull(limit, NULL, 10);
+    size_t bytes = 0;
+    uint64_t fitting = 0;
+    for (uint64_t i = 1; i <= count && bytes <= most_bytes; i++) {
+        bytes += strlen(history->entries[offset + i]) + 48 + server->message_bytes;
+        if (bytes <= most_bytes) fitting = i;
+    }
+    const bool longer = fitting < count && (!is_known || !fitting);
+    has_more = !longer && (has_more || fitting < count);
+    count = longer ? 0 : fitting;
+    free(limit);
+    server->recoveries++;
+    server->asked_bytes += most_bytes;
     server_print(to, "*4\r\n");
     server_position(to, history->epoch, has_more ? offset + count : history->offset);
-    server_send(
-        to, head,
-        (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n", has_more ? 2 : complete, 2 * (int)count));
+    server_send(to, head,
+                (size_t)snprintf(head, sizeof head, ":%d\r\n*%d\r\n",
+                                 longer     ? 3
+                                 : has_more ? 2
+                                            : complete,
+                                 2 * (int)count));
     for (uint64_t i = 1; i <= count; i++) {
         char number[24];
         server_bulk(to, number,

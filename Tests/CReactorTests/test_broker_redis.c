@@ -259,6 +259,38 @@ TEST(large_recovery) {
     finish();
 }
 
+/* A server's connections return and recover at once what they have missed: more than Redis keeps for one that
+ * has subscriptions. */
+TEST(many_recoveries) {
+    enum { MESSAGES = 450, CLIENTS = 350, SIZE = 1 << 10 };
+    static char message[SIZE + 1];
+    begin(false);
+    memset(message, 'x', SIZE);
+    for (int i = 0; i < MESSAGES; i++) {
+        CHECK_EQ(cre_broker_publish(machines[0].broker, text("news"), text(message), kept, 1), 0);
+        if (i % 50 == 0) WAIT(machines[0].published >= i);
+    }
+    WAIT(machines[0].published == MESSAGES && machines[1].position.offset == MESSAGES);
+    real.has_gaps = true;                  /* the positions are different ones */
+    const int losses = machines[1].losses; /* before Redis had started */
+    int missed = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        const cre_broker_position since = { machines[1].position.epoch, (uint64_t)i };
+        CHECK_EQ(cre_broker_recover(machines[1].broker, text("news"), kept, since, 1), 0);
+        missed += MESSAGES - i;
+    }
+    for (int i = 0; i < 5; i++) { /* a gateway that is busy */
+        turn();
+        usleep(100000);
+    }
+    WAIT(machines[1].recovered == CLIENTS);
+    CHECK_EQ(machines[1].recover_result, 0);
+    CHECK_EQ(machines[1].missed, missed);
+    CHECK_EQ(machines[1].losses, losses);
+    real.has_gaps = false;
+    finish();
+}
+
 int main(int argc, char **argv) {
     real = (real_server){ .connect = redis_connect };
     return redis_test_main(argc, argv);

@@ -205,12 +205,13 @@ TEST(a_node) {
     CHECK_EQ(count("ssubscribe\r\n"), 2);
     CHECK_EQ(count("sws:{8209}:c:news"), 1);
     CHECK_EQ(count("sws:{8209}:probe:0000000000000001"), 1);
-    CHECK_EQ(count("EXISTS\r\n$13\r\nsws:{8209}:n:"), 1);
     publish(live);
     CHECK_EQ(count("SPUBLISH\r\n"), 0);
     CHECK_EQ(count("EVALSHA\r\n"), 1); /* the check */
+    CHECK_EQ(count("EXISTS\r\n"), 0);
     confirm(2);
     says(CURRENT);
+    CHECK_EQ(count("EXISTS\r\n$13\r\nsws:{8209}:n:"), 1);
     CHECK_EQ(count("EVALSHA\r\n"), 1);
     says(":0\r\n");
     CHECK_EQ(established, 1);

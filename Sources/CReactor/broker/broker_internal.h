@@ -21,13 +21,22 @@ typedef struct cre__broker_topic {
     uint32_t checks; /* recoveries without a reply */
     bool refilling;  /* messages with history are not delivered: the reply to a check has them */
     bool removed;    /* freed with the last check */
-    /* of servers of NATS: */
-    uint64_t subscription;          /* its number */
-    uint64_t delivered;             /* the highest sequence that was delivered since it was subscribed */
-    uint64_t announced;             /* the highest one that arrived while it was refilled */
-    uint64_t complete_at;           /* when nothing behind `position` was missing; 0: not known */
-    uint32_t arrived;               /* messages while it was refilled, since the last reply */
-    struct cre__nats_fetch *refill; /* the check that refills it; NULL: none has begun */
+    union {
+        struct {                   /* of servers of NATS */
+            uint64_t subscription; /* its number */
+            uint64_t delivered;    /* the highest sequence that was delivered since it was subscribed */
+            uint64_t announced;    /* the highest one that arrived while it was refilled */
+            uint64_t complete_at;  /* when nothing behind `position` was missing; 0: not known */
+            uint32_t arrived;      /* messages while it was refilled, since the last reply */
+            struct cre__nats_fetch *refill; /* the check that refills it; NULL: none has begun */
+        };
+        struct {                                  /* of servers of Redis */
+            struct cre__broker_topic *next_check; /* in the queue */
+            size_t check_bytes;                   /* the longest reply that the check asks for */
+            uint8_t check;                        /* CRE__CHECK_... */
+            bool check_again;                     /* something is missing since the check was sent */
+        };
+    };
     uint8_t length;
     uint8_t name[];
 } cre__broker_topic;

@@ -40,6 +40,11 @@ typedef enum cre__redis_refusal {
     CRE__RETRYING = 8         /* they were sent again */
 } cre__redis_refusal;
 
+/* The state of the check of a topic. */
+enum { CRE__CHECK_NONE, CRE__CHECK_QUEUED, CRE__CHECK_SENT };
+
+enum { CRE__RECOVERY_BUCKETS = 256 };
+
 /* The session of a link. */
 typedef struct cre__redis_link {
     cre_redis_session *session;
@@ -48,6 +53,13 @@ typedef struct cre__redis_link {
     cre__outgoing *trial; /* the message that was sent to see whether it still does; NULL: none */
     uint64_t retry;       /* when that is done next; 0: not known yet */
     bool refuses_members; /* and that was reported */
+    cre__broker_topic *first_check, *last_check; /* of the queue */
+    struct cre__question *first_question, *last_question;
+    size_t checks;   /* in the queue, or without a reply */
+    size_t awaited;  /* bytes that the replies on their way may have */
+    uint64_t expiry; /* of the oldest questions in the queue; 0: not known */
+    bool resumed;    /* all was sent that a connection begins with, but for checks and what follows them */
+    struct cre__recovery *recoveries[CRE__RECOVERY_BUCKETS]; /* without a reply; see redis_history.c */
     /* of a node of a Redis Cluster: */
     bool moving;         /* the keys of the slot are being moved to another one */
     uint64_t slot_check; /* when it is asked whether it serves the slot; 0: not known yet */
@@ -58,7 +70,23 @@ typedef struct cre__request {
     /* Takes the reply, and frees the request. `value` is NULL when the connection was lost. */
     void (*replied)(cre_broker *broker, uint32_t shard, struct cre__request *request,
                     const cre_redis_value *value);
+    void (*drop)(struct cre__request *request); /* frees it; NULL: it is all that was allocated */
 } cre__request;
+
+/* A request whose reply may be long. */
+typedef struct cre__question {
+    cre__request request;
+    struct cre__question *next; /* in the queue */
+    size_t bytes;               /* the longest reply that it asks for */
+    bool is_old;                /* it expires next */
+    /* Sends the command. Returns false when the connection ends. */
+    bool (*send)(cre_broker *broker, uint32_t shard, struct cre__question *question);
+    /* Takes the reply, and frees the question or asks again. `value` is NULL when there will be none, as
+     * `error` says. */
+    void (*answered)(cre_broker *broker, uint32_t shard, struct cre__question *question,
+                     const cre_redis_value *value, int error);
+    void (*drop)(struct cre__question *question); /* frees it */
+} cre__question;
 
 static inline cre__redis_link *cre__redis(const cre_broker *broker, uint32_t shard) {
     return broker->links[shard].session;
@@ -101,6 +129,8 @@ bool cre__redis_command(cre_broker *broker, uint32_t shard, const cre_slice *arg
 bool cre__redis_run(cre_broker *broker, uint32_t shard, unsigned script, cre_slice *arguments, size_t count,
                     cre__request *request);
 void cre__redis_load(cre_broker *broker, uint32_t shard, unsigned script);
+/* Does what is due, and returns the time of the next call. */
+uint64_t cre__redis_tick(cre_broker *broker, uint32_t shard, uint64_t now);
 /* Whether this is an error of Redis with this code, also one of a command of a script. */
 bool cre__error_is(const cre_redis_value *value, const char *code);
 
@@ -131,7 +161,7 @@ bool cre__redis_defers(cre_broker *broker, uint32_t shard, const cre_redis_value
 bool cre__redis_is_deferred(const cre_broker *broker, uint32_t shard, const cre__outgoing *message);
 /* The server has accepted the message that it was tried with. */
 void cre__redis_accepted(cre_broker *broker, uint32_t shard);
-uint64_t cre__redis_tick(cre_broker *broker, uint32_t shard, uint64_t now);
+uint64_t cre__redis_refusals_tick(cre_broker *broker, uint32_t shard, uint64_t now);
 
 /* ---- redis_publish.c ---- */
 /* The time without messages, and without servers that check it, after which the epoch of a topic is
@@ -141,12 +171,29 @@ bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *messa
 void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *message,
                           const cre_redis_value *value);
 
+/* ---- redis_questions.c ---- */
+/* The length of a reply that is asked for first, where it is not known. */
+enum { CRE__FIRST_REPLY = 16 << 10 };
+/* Checks what is missing of a topic, as soon as there is room for the reply. */
+void cre__redis_check(cre_broker *broker, cre__broker_topic *topic);
+/* The check has a reply. Returns whether another check was asked for since it was sent. */
+bool cre__redis_check_replied(cre_broker *broker, cre__broker_topic *topic);
+/* Sends a question as soon as there is room for a reply of `bytes`. `answered` is called later, with
+ * CRE_EBROKER_SILENT if it was not sent in time. */
+void cre__redis_ask(cre_broker *broker, uint32_t shard, cre__question *question, size_t bytes);
+/* Sends what there is room for. */
+void cre__redis_pump(cre_broker *broker, uint32_t shard);
+uint64_t cre__redis_questions_tick(cre_broker *broker, uint32_t shard, uint64_t now);
+/* Ends what is in the queue of a session that its link has no more. */
+void cre__redis_drop_questions(cre_broker *broker, uint32_t shard, cre__redis_link *redis, bool reports);
+
 /* ---- redis_history.c ---- */
 void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, cre_slice payload);
-void cre__redis_check(cre_broker *broker, cre__broker_topic *topic);
 /* Checks the topics of which messages are missing, or no position is known, and that are not being checked.
  */
 void cre__redis_check_awaiting(cre_broker *broker, uint32_t shard);
+/* Sends the check of a topic. Returns false when the connection ends. */
+bool cre__redis_send_check(cre_broker *broker, cre__broker_topic *topic, size_t bytes);
 void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value);
 bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                         cre_broker_position since, uint64_t tag);

@@ -93,8 +93,8 @@ uint64_t cre__redis_cluster_tick(cre_broker *broker, uint32_t shard, uint64_t no
     const bool is_due = redis->slot_check && redis->slot_check <= now;
     if (is_due) cre__redis_check_slot(broker, shard, CRE__TAG_SLOT);
     if (is_due || !redis->slot_check || redis->slot_check > next) redis->slot_check = next;
-    const uint64_t retry = cre__redis_tick(broker, shard, now);
-    return retry < redis->slot_check ? retry : redis->slot_check;
+    const uint64_t next_tick = cre__redis_tick(broker, shard, now);
+    return next_tick < redis->slot_check ? next_tick : redis->slot_check;
 }
 
 bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoing *message) {

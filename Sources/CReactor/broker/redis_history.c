@@ -4,8 +4,9 @@
 #include "redis.h"
 
 enum {
-    MAX_RECOVERED_BYTES = 16 << 20, /* of a recovery */
-    MAX_CHECKED_BYTES = 256 << 10   /* of a reply to a check: Redis drops a connection with large replies */
+    MOST_REPLY = 17 << 20, /* bytes of the missed messages of a topic, with their offsets */
+    PIECE = 256 << 10,     /* of them that one reply to a check has */
+    LONGER = 8             /* times a reply may be, when it is asked for again */
 };
 
 /* ---- messages ---- */
@@ -69,11 +70,10 @@ void cre__redis_message(cre_broker *broker, uint32_t shard, cre_slice channel, c
 
 /* `is_known`: the position was that of a message. Clients may name any. */
 static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
-                cre_broker_position since, bool is_known, uint64_t tag) {
+                cre_broker_position since, bool is_known, size_t bytes, uint64_t tag) {
     const uint64_t hash = cre__shard_hash(topic);
     char epoch[CRE__HEX], since_epoch[CRE__HEX], numbers[4][2 * CRE__MAX_DECIMAL];
-    const uint64_t values[] = { since.offset, broker->config.max_recover,
-                                is_known ? MAX_CHECKED_BYTES : MAX_RECOVERED_BYTES,
+    const uint64_t values[] = { since.offset, broker->config.max_recover, bytes,
                                 cre__redis_meta_seconds(history) };
     cre_slice texts[4];
     for (int i = 0; i < 4; i++)
@@ -99,15 +99,14 @@ static bool ask(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_
     return cre__redis_command(broker, shard, arguments, sizeof arguments / sizeof *arguments, tag);
 }
 
-void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
-    const uint64_t tag = (uint64_t)(uintptr_t)topic | CRE__TAG_CHECK;
-    if (ask(broker, topic->shard, cre__topic_name(topic), topic->history, topic->position, true, tag))
-        topic->checks++;
+bool cre__redis_send_check(cre_broker *broker, cre__broker_topic *topic, size_t bytes) {
+    return ask(broker, topic->shard, cre__topic_name(topic), topic->history, topic->position, true, bytes,
+               (uint64_t)(uintptr_t)topic | CRE__TAG_CHECK);
 }
 
 void cre__redis_check_awaiting(cre_broker *broker, uint32_t shard) {
     for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
-        if (topic->history.count && !topic->checks && (topic->refilling || !topic->position.epoch))
+        if (topic->history.count && !topic->check && (topic->refilling || !topic->position.epoch))
             cre__redis_check(broker, topic);
 }
 
@@ -116,6 +115,7 @@ typedef struct recovered {
     cre_broker_position position;
     bool complete; /* nothing is missing... */
     bool has_more; /* ...up to `position`, behind which there are more */
+    bool longer;   /* the reply would be longer than it may be */
     uint32_t count;
     const cre_redis_value *messages; /* two strings for each: its offset and itself */
 } recovered;
@@ -133,6 +133,7 @@ static bool read_recovered(const cre_redis_value *value, recovered *out) {
     if (value[3].type != CRE_REDIS_INTEGER || value[4].type != CRE_REDIS_ARRAY) return false;
     out->complete = value[3].integer == 1 || value[3].integer == 2;
     out->has_more = value[3].integer == 2;
+    out->longer = value[3].integer == 3;
     out->count = value[4].count / 2;
     out->messages = &value[5];
     if (value[4].size != value[4].count + 1 || value[4].count % 2) return false;
@@ -146,6 +147,13 @@ static bool read_recovered(const cre_redis_value *value, recovered *out) {
     return last <= out->position.offset;
 }
 
+/* Returns whether a reply that would be longer than `*bytes` may be asked for, and its length. */
+static bool ask_for_more(size_t *bytes) {
+    if (*bytes >= MOST_REPLY) return false;
+    *bytes = *bytes * LONGER < MOST_REPLY ? *bytes * LONGER : MOST_REPLY;
+    return true;
+}
+
 static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered *found) {
     topic->refilling = false;
     for (uint32_t i = 0; i < found->count && !topic->removed; i++) {
@@ -155,27 +163,34 @@ static void refill(cre_broker *broker, cre__broker_topic *topic, const recovered
     topic->position = found->position;
     if (!found->has_more || topic->removed) return;
     topic->refilling = true;
+    if (!topic->check) topic->check_bytes = PIECE;
     cre__redis_check(broker, topic);
 }
 
 void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_redis_value *value) {
-    recovered found;
+    recovered found = { 0 };
+    size_t bytes = topic->check_bytes;
+    bool again = cre__redis_check_replied(broker, topic);
     /* of several checks only the last one was asked for what is missing now */
-    const bool refilling = topic->refilling && !topic->removed && topic->checks == 1;
+    const bool refilling = topic->refilling && !topic->removed && !again;
     if (cre__error_is(value, "NOSCRIPT")) {
         cre__redis_load(broker, topic->shard, CRE__SCRIPT_RECOVER);
-        if (!topic->removed) cre__redis_check(broker, topic);
+        again = true;
     } else if (cre__redis_slot_refused(broker, topic->shard, value)) {
-        /* sent again when the slot is all here, or with the next connection */
+        again = false; /* sent again when the slot is all here, or with the next connection */
     } else if (value->type == CRE_REDIS_ERROR) {
         if (cre__redis_defers(broker, topic->shard, value, CRE__REFUSED_CHECKS)) {
-            cre__broker_topic_release(topic);
-            return;
+            again = false; /* as the others that are refused */
+        } else {
+            cre__redis_refused(broker, topic->shard, value);
+            if (refilling) cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
         }
-        cre__redis_refused(broker, topic->shard, value);
-        if (refilling) cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
     } else if (!read_recovered(value, &found)) {
         cre__link_fail(broker, topic->shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
+    } else if (found.longer && refilling) {
+        again = ask_for_more(&bytes);
+        topic->check_bytes = bytes;
+        if (!again) cre__topic_lose(broker, topic, found.position);
     } else if (!refilling) {
         if (!topic->position.epoch && !topic->removed) {
             topic->position = found.position;
@@ -188,38 +203,105 @@ void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_
     } else {
         cre__topic_lose(broker, topic, found.position);
     }
+    const uint32_t shard = topic->shard;
+    if (again && !topic->removed) cre__redis_check(broker, topic);
     cre__broker_topic_release(topic);
+    cre__redis_pump(broker, shard);
 }
 
-typedef struct recovery {
-    cre__request request;
-    uint64_t tag;
+/* ---- recoveries ---- */
+
+/* A recovery, or several of the same messages. */
+typedef struct cre__recovery {
+    cre__question question;
+    struct cre__recovery *next;   /* in its bucket */
+    struct cre__recovery *joined; /* another one that gets the same reply; it is in no bucket */
+    cre_broker_position since;
+    cre_broker_history history;
+    uint64_t hash, tag;
+    uint8_t length;
+    uint8_t topic[];
 } recovery;
 
-static void recovery_replied(cre_broker *broker, uint32_t shard, cre__request *request,
-                             const cre_redis_value *value) {
+/* The place of a recovery of the same messages, or of none. */
+static recovery **place_of(cre__redis_link *redis, uint64_t hash, cre_slice topic,
+                           cre_broker_position since) {
+    recovery **at = &redis->recoveries[(hash + since.offset) % CRE__RECOVERY_BUCKETS];
+    while (*at &&
+           ((*at)->hash != hash || (*at)->since.offset != since.offset || (*at)->since.epoch != since.epoch ||
+            (*at)->length != topic.length || memcmp((*at)->topic, topic.data, topic.length) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+static bool send_recovery(cre_broker *broker, uint32_t shard, cre__question *question) {
+    const recovery *own = (const recovery *)question;
+    return ask(broker, shard, (cre_slice){ own->topic, own->length }, own->history, own->since, false,
+               question->bytes, (uint64_t)(uintptr_t)question | CRE__TAG_REQUEST);
+}
+
+static void drop_recovery(cre__question *question) {
+    for (recovery *next, *own = (recovery *)question; own; own = next) {
+        next = own->joined;
+        cre__free(own);
+    }
+}
+
+static void report(cre_broker *broker, const recovery *to, int result, const recovered *found) {
+    for (uint32_t i = 0; result == 0 && i < found->count; i++) {
+        cre_broker_position position;
+        const cre_slice message = recovered_message(found, i, &position);
+        broker->handlers.missed(broker->context, to->tag, message, position);
+    }
+    broker->handlers.recovered(broker->context, to->tag, result, found->position);
+}
+
+static void recovery_answered(cre_broker *broker, uint32_t shard, cre__question *question,
+                              const cre_redis_value *value, int error) {
     recovered found = { 0 };
-    const uint64_t tag = ((recovery *)request)->tag;
-    int result = CRE_EBROKER_UNAVAILABLE;
+    recovery *own = (recovery *)question;
+    int result = error;
     if (value && cre__error_is(value, "NOSCRIPT")) cre__redis_load(broker, shard, CRE__SCRIPT_RECOVER);
     if (value && value->type == CRE_REDIS_ERROR) cre__redis_slot_refused(broker, shard, value);
     if (value && read_recovered(value, &found)) result = found.complete ? 0 : CRE_EBROKER_GAP;
-    cre__free(request);
-    for (uint32_t i = 0; result == 0 && i < found.count; i++) {
-        cre_broker_position position;
-        const cre_slice message = recovered_message(&found, i, &position);
-        broker->handlers.missed(broker->context, tag, message, position);
+    size_t bytes = question->bytes;
+    if (found.longer && ask_for_more(&bytes)) {
+        cre__redis_ask(broker, shard, question, bytes);
+        return;
     }
-    broker->handlers.recovered(broker->context, tag, result, found.position);
+    /* What the callbacks ask is not answered by this reply. */
+    if (broker->links[shard].session && own->since.epoch)
+        *place_of(cre__redis(broker, shard), own->hash, (cre_slice){ own->topic, own->length }, own->since) =
+            own->next;
+    for (const recovery *to = own; to; to = to->joined)
+        report(broker, to, result, &found);
+    drop_recovery(question);
 }
 
 bool cre__redis_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                         cre_broker_position since, uint64_t tag) {
-    recovery *next = cre__malloc(sizeof *next);
+    recovery *next = cre__malloc(sizeof *next + topic.length);
     if (!next) return false;
-    *next = (recovery){ .request.replied = recovery_replied, .tag = tag };
-    if (ask(broker, shard, topic, history, since, false, (uint64_t)(uintptr_t)next | CRE__TAG_REQUEST))
-        return true;
-    cre__free(next);
-    return false;
+    const uint64_t hash = cre__shard_hash(topic);
+    *next = (recovery){
+        .question = { .send = send_recovery, .answered = recovery_answered, .drop = drop_recovery },
+        .since = since,
+        .history = history,
+        .hash = hash,
+        .tag = tag,
+        .length = (uint8_t)topic.length
+    };
+    memcpy(next->topic, topic.data, topic.length);
+    /* Who asks for the current position must get one of a time after that. */
+    if (since.epoch) {
+        recovery **place = place_of(cre__redis(broker, shard), hash, topic, since), *same = *place;
+        if (same) {
+            next->joined = same->joined;
+            same->joined = next;
+            return true;
+        }
+        *place = next;
+    }
+    cre__redis_ask(broker, shard, &next->question, since.epoch ? CRE__FIRST_REPLY : 0);
+    return true;
 }

@@ -2,8 +2,9 @@
  * The connection of a shard at a server of Redis.
  *
  * A new connection greets, loads the scripts and waits for their identifiers. Then everything that it needs
- * is sent at once: subscriptions, checks of topics with history, messages that wait. Redis serves one command
- * after the other, so a reply to a check comes behind all messages that the check has seen.
+ * is sent: subscriptions, messages that wait, and checks of topics with history, as many as there is room for
+ * their replies. Redis serves one command after the other, so a reply to a check comes behind all messages
+ * that the check has seen.
  */
 #include <stdio.h>
 
@@ -118,15 +119,11 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
     if (count) send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
     for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
         if (topic->history.count) cre__redis_check(broker, topic);
-    if (cre__redis_is_cluster(broker)) {
-        cre__redis_check_slot(broker, shard,
-                              CRE__TAG_READY); /* and publishes when the node serves the slot */
-    } else {
-        const cre_slice ping = cre__text("PING");
-        cre__redis_command(broker, shard, &ping, 1, CRE__TAG_READY);
-        cre__publish_pending(broker, shard);
-    }
+    /* A node of a cluster publishes when it serves the slot. */
+    if (!cre__redis_is_cluster(broker)) cre__publish_pending(broker, shard);
     cre__presence_resume(broker, shard, now, false);
+    cre__redis(broker, shard)->resumed = true;
+    cre__redis_pump(broker, shard);
 }
 
 /* ---- input ---- */
@@ -216,6 +213,12 @@ static void probe(cre_broker *broker, uint32_t shard) {
     cre__redis_command(broker, shard, publish, 3, CRE__TAG_PROBE);
 }
 
+uint64_t cre__redis_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
+    const uint64_t retry = cre__redis_refusals_tick(broker, shard, now);
+    const uint64_t expiry = cre__redis_questions_tick(broker, shard, now);
+    return retry < expiry ? retry : expiry;
+}
+
 /* ---- topics ---- */
 
 static void subscribe(cre_broker *broker, cre__broker_topic *topic) {
@@ -235,13 +238,20 @@ static void close_session(cre_broker *broker, uint32_t shard, void *closed, bool
     for (; cre_redis_session_pending(session); cre_redis_session_drop(session)) {
         const uint64_t tag = cre_redis_session_oldest(session);
         void *pointer = (void *)(uintptr_t)(tag & ~(uint64_t)CRE__TAG_MASK);
-        if ((tag & CRE__TAG_MASK) == CRE__TAG_CHECK) cre__broker_topic_release(pointer);
+        if ((tag & CRE__TAG_MASK) == CRE__TAG_CHECK) {
+            ((cre__broker_topic *)pointer)->check = CRE__CHECK_NONE;
+            cre__broker_topic_release(pointer);
+        }
         if ((tag & CRE__TAG_MASK) != CRE__TAG_REQUEST) continue;
+        cre__request *request = pointer;
         if (reports)
-            ((cre__request *)pointer)->replied(broker, shard, pointer, NULL);
+            request->replied(broker, shard, request, NULL);
+        else if (request->drop)
+            request->drop(request);
         else
-            cre__free(pointer);
+            cre__free(request);
     }
+    cre__redis_drop_questions(broker, shard, redis, reports);
     cre_redis_session_destroy(session);
     cre__free(redis);
 }

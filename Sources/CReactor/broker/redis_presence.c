@@ -4,8 +4,9 @@
 #include "redis.h"
 
 enum {
-    HEAD_ARGUMENTS = 9,      /* of a batch, before its members */
-    MAX_LIST_BYTES = 4 << 20 /* of one list */
+    HEAD_ARGUMENTS = 9,       /* of a batch, before its members */
+    MAX_LIST_BYTES = 4 << 20, /* of one list */
+    LONGER = 16               /* times a list may be, when it is asked for again */
 };
 
 typedef struct batch_request {
@@ -18,10 +19,13 @@ typedef struct sweep {
     uint32_t partition;
 } sweep;
 
-typedef struct question {
-    cre__request request;
+typedef struct listing {
+    cre__question question;
     uint64_t tag;
-} question;
+    uint32_t most;
+    uint8_t length;
+    uint8_t topic[];
+} listing;
 
 static cre_slice decimal(char out[2 * CRE__MAX_DECIMAL], uint64_t number) {
     return (cre_slice){ (const uint8_t *)out, (size_t)(cre__put_decimal(out, number) - out) };
@@ -175,11 +179,42 @@ static bool is_list(const cre_redis_value *value) {
     return value[1].integer >= 0;
 }
 
-static void listed(cre_broker *broker, uint32_t shard, cre__request *request, const cre_redis_value *value) {
-    const uint64_t tag = ((question *)request)->tag;
-    cre__free(request);
+static bool send_listing(cre_broker *broker, uint32_t shard, cre__question *question) {
+    const listing *own = (const listing *)question;
+    const cre_slice topic = { own->topic, own->length };
+    const uint64_t hash = cre__shard_hash(topic);
+    char limit[2 * CRE__MAX_DECIMAL], bytes[2 * CRE__MAX_DECIMAL];
+    cre__key info, expiry;
+    cre_slice arguments[] = {
+        [2] = cre__text("2"),
+        cre__broker_key(broker, hash, 'p', topic, &info),
+        cre__broker_key(broker, hash, 'x', topic, &expiry),
+        decimal(limit, own->most),
+        decimal(bytes, question->bytes),
+    };
+    return cre__redis_run(broker, shard, CRE__SCRIPT_PRESENT, arguments, sizeof arguments / sizeof *arguments,
+                          &question->request);
+}
+
+static void drop_listing(cre__question *question) {
+    cre__free(question);
+}
+
+static void listed(cre_broker *broker, uint32_t shard, cre__question *question, const cre_redis_value *value,
+                   int error) {
+    const listing *own = (const listing *)question;
+    const uint64_t tag = own->tag;
+    const bool is_valid = value && is_list(value);
+    (void)error;
     if (value && value->type == CRE_REDIS_ERROR) handle_error(broker, shard, value, CRE__SCRIPT_PRESENT);
-    if (!value || !is_list(value)) {
+    /* Either they are too many, or the list is longer than it may be. */
+    if (is_valid && !value[2].integer && own->most && value[1].integer <= own->most &&
+        question->bytes < MAX_LIST_BYTES) {
+        cre__redis_ask(broker, shard, question, question->bytes * LONGER);
+        return;
+    }
+    cre__free(question);
+    if (!is_valid) {
         broker->handlers.present(broker->context, tag, CRE_EBROKER_UNAVAILABLE, NULL);
         return;
     }
@@ -196,22 +231,13 @@ static void listed(cre_broker *broker, uint32_t shard, cre__request *request, co
 
 bool cre__redis_list_members(cre_broker *broker, uint32_t shard, cre_slice topic, uint32_t most,
                              uint64_t tag) {
-    const uint64_t hash = cre__shard_hash(topic);
-    question *next = cre__malloc(sizeof *next);
+    listing *next = cre__malloc(sizeof *next + topic.length);
     if (!next) return false;
-    *next = (question){ .request.replied = listed, .tag = tag };
-    char limit[2 * CRE__MAX_DECIMAL], bytes[2 * CRE__MAX_DECIMAL];
-    cre__key info, expiry;
-    cre_slice arguments[] = {
-        [2] = cre__text("2"),
-        cre__broker_key(broker, hash, 'p', topic, &info),
-        cre__broker_key(broker, hash, 'x', topic, &expiry),
-        decimal(limit, most),
-        decimal(bytes, MAX_LIST_BYTES),
-    };
-    if (cre__redis_run(broker, shard, CRE__SCRIPT_PRESENT, arguments, sizeof arguments / sizeof *arguments,
-                       &next->request))
-        return true;
-    cre__free(next);
-    return false;
+    *next = (listing){ .question = { .send = send_listing, .answered = listed, .drop = drop_listing },
+                       .tag = tag,
+                       .most = most,
+                       .length = (uint8_t)topic.length };
+    memcpy(next->topic, topic.data, topic.length);
+    cre__redis_ask(broker, shard, &next->question, most ? CRE__FIRST_REPLY : 0);
+    return true;
 }

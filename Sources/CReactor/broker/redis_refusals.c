@@ -60,7 +60,7 @@ static void try_message(cre_broker *broker, uint32_t shard) {
     if (!message->sent) redis->trial = NULL;
 }
 
-uint64_t cre__redis_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
+uint64_t cre__redis_refusals_tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__redis_link *redis = cre__redis(broker, shard);
     if (!cre__link_is_usable(&broker->links[shard])) return UINT64_MAX;
     if (!redis->refusals) {

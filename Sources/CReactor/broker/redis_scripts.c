@@ -67,11 +67,12 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
      * A server that has lost messages behind the position, as a replica may that became the master, begins a
      * new history, so that no position means two messages. After a position of another history that this
      * server has given come all messages of the current one: what it has is lost to nobody.
-     * The history is read in pieces, up to the most bytes. Of a position that this server has given the
-     * messages up to there come, at least one, with the offset of the last one and 2: it asks again from
-     * there. Keys: meta, history. Arguments: epoch for a new history, epoch and offset of the position (an
-     * empty epoch: none), the most messages, the most bytes, lifetime of the meta data, which is renewed if
-     * the server accepts writes, '1' for a position that this server has given; clients may name any.
+     * The history is read in pieces, up to the most bytes. If there are more, the messages up to there come
+     * after a position that this server has given, with the offset of the last one and 2: it asks again from
+     * there. After other positions, and if there are none up to there, 3 comes without messages.
+     * Keys: meta, history. Arguments: epoch for a new history, epoch and offset of the position (an empty
+     * epoch: none), the most messages, the most bytes, lifetime of the meta data, which is renewed if the
+     * server accepts writes, '1' for a position that this server has given; clients may name any.
      */
     [CRE__SCRIPT_RECOVER] =
         "local e = redis.call('HGET', KEYS[1], 'e')\n"
@@ -104,10 +105,10 @@ const char *const cre__broker_scripts[CRE__SCRIPTS] = {
         "  local first = string.format('%.0f-0', last + 1)\n"
         "  found = redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', 16)\n"
         "  for _, entry in ipairs(found) do\n"
-        "    bytes = bytes + #entry[2][2]\n"
+        "    bytes = bytes + #entry[2][2] + 48\n"
         "    if bytes > tonumber(ARGV[5]) then\n"
-        "      if not known then return {e, s, 0, {}} end\n"
-        "      if last > since then return {e, messages[#messages - 1], 2, messages} end\n"
+        "      if not known or last == since then return {e, s, 3, {}} end\n"
+        "      return {e, messages[#messages - 1], 2, messages}\n"
         "    end\n"
         "    messages[#messages + 1] = offset(entry)\n"
         "    messages[#messages + 1] = entry[2][2]\n"

@@ -28,6 +28,8 @@ typedef struct machine {
     int recover_result;
     cre_broker_position recover_position;
     const char *unsubscribe; /* in the next callback */
+    char changes[256];       /* of members, as "+ann " and "-ann " */
+    char members[256];       /* of the last list, as "ann " */
 } machine;
 
 static redis_server servers[SHARDS];
@@ -128,6 +130,26 @@ static inline void on_refused(void *context, uint32_t shard, cre_slice cause) {
     snprintf(m->refusal, sizeof m->refusal, "%.*s", (int)cause.length, (const char *)cause.data);
 }
 
+static inline void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joined) {
+    machine *m = context;
+    const size_t used = strlen(m->changes);
+    CHECK(topic.length > 0);
+    snprintf(m->changes + used, sizeof m->changes - used, "%c%.*s ", joined ? '+' : '-',
+             (int)member->id.length, (const char *)member->id.data);
+}
+
+static inline void on_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
+    machine *m = context;
+    CHECK_EQ(tag, 78);
+    REQUIRE(result == 0);
+    m->members[0] = 0;
+    for (size_t i = 0; i < presence->listed; i++) {
+        const cre_slice id = presence->members[i].id;
+        const size_t used = strlen(m->members);
+        snprintf(m->members + used, sizeof m->members - used, "%.*s ", (int)id.length, (const char *)id.data);
+    }
+}
+
 static const cre_broker_handlers handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -139,6 +161,8 @@ static const cre_broker_handlers handlers = {
     .recovered = on_recovered,
     .state = on_state,
     .refused = on_refused,
+    .member = on_member,
+    .present = on_present,
 };
 
 static inline void start_machine(int index, const cre_broker_config *given) {

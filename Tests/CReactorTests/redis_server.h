@@ -1,7 +1,7 @@
 /*
  * A Redis server in memory for tests of brokers: the commands that they use, with data that survive its
- * connections. It runs no scripts: it knows what those of the broker do that publish and recover, and answers
- * the others as for topics without members. Connections can be cut after any byte.
+ * connections. It runs no scripts: it knows what those of the broker do that publish and recover and, if it
+ * has a clock, those of members. Connections can be cut after any byte.
  */
 #ifndef CRE_REDIS_SERVER_H
 #define CRE_REDIS_SERVER_H
@@ -17,6 +17,7 @@ enum {
     SERVER_KEYS = 40,
     SERVER_ENTRIES = 400,
     SERVER_IDS = 400,
+    SERVER_MEMBERS = 40,
     SERVER_PART = 2 /* messages of a reply to a check */
 };
 
@@ -37,6 +38,13 @@ typedef struct server_history {
     char *entries[SERVER_ENTRIES]; /* by offset; NULL: trimmed */
 } server_history;
 
+/* A machine has a member of a topic. */
+typedef struct server_member {
+    char keys[64]; /* the beginning of the keys of the topic's partition */
+    char topic[64], machine[17], id[64], info[64];
+    uint64_t expires;
+} server_member;
+
 typedef struct redis_server {
     server_connection connections[SERVER_CONNECTIONS];
     server_history histories[SERVER_KEYS];
@@ -49,6 +57,9 @@ typedef struct redis_server {
     bool keeps_refusing;   /* ...and to all of them... */
     bool refuses_scripts;  /* ...or only to scripts */
     const char *password;  /* NULL: none */
+    const uint64_t *clock; /* milliseconds; NULL: it keeps no members */
+    server_member entries[SERVER_MEMBERS];
+    int entry_count;
     int commands, members; /* calls of the script of members */
     int recoveries;        /* calls of the script that recovers... */
     size_t asked_bytes;    /* ...and the bytes that their replies might have had */
@@ -234,6 +245,128 @@ static inline void server_run_recover(redis_server *server, server_connection *t
     free(most);
 }
 
+/* ---- members ---- */
+
+/* Changes of members as the scripts return them, or members in a list. */
+typedef struct server_changes {
+    char text[4096];
+    int values;
+} server_changes;
+
+static inline void server_value(server_changes *changes, const char *text) {
+    const size_t used = strlen(changes->text), room = sizeof changes->text - used;
+    REQUIRE((size_t)snprintf(changes->text + used, room, "$%zu\r\n%s\r\n", strlen(text), text) < room);
+    changes->values++;
+}
+
+static inline void server_change(server_changes *changes, const char *kind, const server_member *entry) {
+    server_value(changes, kind);
+    server_value(changes, entry->id);
+    server_value(changes, entry->info);
+}
+
+/* Copies a text; it must fit. */
+static inline void server_put(char *out, size_t size, cre_slice text) {
+    REQUIRE(text.length < size);
+    memcpy(out, text.data, text.length);
+    out[text.length] = 0;
+}
+
+/* An entry of the member; of any machine, if `machine` is NULL. */
+static inline server_member *server_find(redis_server *server, const char *topic, const char *machine,
+                                         const char *id) {
+    for (int i = 0; i < server->entry_count; i++) {
+        server_member *entry = &server->entries[i];
+        if (strcmp(entry->topic, topic) == 0 && strcmp(entry->id, id) == 0 &&
+            (!machine || strcmp(entry->machine, machine) == 0))
+            return entry;
+    }
+    return NULL;
+}
+
+/* Removes an entry; with the last one of it the member has left. */
+static inline void server_leave(redis_server *server, server_member *entry, server_changes *changes) {
+    const server_member left = *entry;
+    *entry = server->entries[--server->entry_count];
+    if (!server_find(server, left.topic, NULL, left.id)) server_change(changes, "l", &left);
+}
+
+/* Arguments: EVALSHA sha 3 info expiry index topic machine lifetime, then 'j' or 'l', id and info of each. */
+static inline void server_run_members(redis_server *server, server_connection *to,
+                                      const cre_redis_value *arguments, uint32_t count) {
+    server_changes changes = { 0 };
+    char head[32], lifetime[24];
+    server_member given = { 0 };
+    server_put(given.keys, sizeof given.keys, arguments[5].text);
+    given.keys[strlen(given.keys) - strlen("t:")] = 0;
+    server_put(given.topic, sizeof given.topic, arguments[6].text);
+    server_put(given.machine, sizeof given.machine, arguments[7].text);
+    server_put(lifetime, sizeof lifetime, arguments[8].text);
+    given.expires = *server->clock + strtoull(lifetime, NULL, 10);
+    for (uint32_t i = 9; i < count; i += 3) {
+        server_put(given.id, sizeof given.id, arguments[i + 1].text);
+        server_put(given.info, sizeof given.info, arguments[i + 2].text);
+        const bool is_new = !server_find(server, given.topic, NULL, given.id);
+        server_member *entry = server_find(server, given.topic, given.machine, given.id);
+        if (cre_redis_text_is(arguments[i].text, "l")) {
+            if (entry) server_leave(server, entry, &changes);
+            continue;
+        }
+        REQUIRE(server->entry_count < SERVER_MEMBERS);
+        if (!entry) entry = &server->entries[server->entry_count++];
+        *entry = given;
+        if (is_new) server_change(&changes, "j", entry);
+    }
+    server_send(to, head, (size_t)snprintf(head, sizeof head, "*%d\r\n", changes.values));
+    server_print(to, changes.text);
+}
+
+/* Arguments: EVALSHA sha 1 index beginning-of-keys. */
+static inline void server_run_sweep(redis_server *server, server_connection *to,
+                                    const cre_redis_value *arguments) {
+    char head[32], keys[64];
+    server_connection swept = { 0 };
+    int topics = 0;
+    server_put(keys, sizeof keys, arguments[4].text);
+    for (int i = server->entry_count - 1; i >= 0; i--) {
+        server_member *entry = &server->entries[i];
+        if (strcmp(entry->keys, keys) != 0 || entry->expires > *server->clock) continue;
+        server_changes changes = { 0 };
+        server_bulk(&swept, entry->topic, strlen(entry->topic));
+        server_leave(server, entry, &changes);
+        server_send(&swept, head, (size_t)snprintf(head, sizeof head, "*%d\r\n", changes.values));
+        server_print(&swept, changes.text);
+        topics++;
+    }
+    server_send(to, head, (size_t)snprintf(head, sizeof head, "*%d\r\n:0\r\n", 1 + 2 * topics));
+    server_send(to, swept.out, swept.length);
+    free(swept.out);
+}
+
+/* Arguments: EVALSHA sha 2 info expiry most bytes. */
+static inline void server_run_present(redis_server *server, server_connection *to,
+                                      const cre_redis_value *arguments) {
+    char head[64], key[400];
+    server_changes members = { 0 };
+    server_put(key, sizeof key, arguments[4].text);
+    const char *topic = strstr(key, ":x:") + strlen(":x:");
+    for (int i = 0; i < server->entry_count; i++) {
+        const server_member *entry = &server->entries[i];
+        bool seen = strcmp(entry->topic, topic) != 0 || entry->expires <= *server->clock;
+        for (int j = 0; j < i && !seen; j++)
+            seen = strcmp(server->entries[j].topic, topic) == 0 &&
+                   strcmp(server->entries[j].id, entry->id) == 0 &&
+                   server->entries[j].expires > *server->clock;
+        if (seen) continue;
+        server_value(&members, entry->id);
+        server_value(&members, entry->info);
+    }
+    server_send(
+        to, head,
+        (size_t)snprintf(head, sizeof head, "*%d\r\n:%d\r\n:1\r\n", 2 + members.values, members.values / 2));
+    server_print(to, members.text);
+}
+
 /* The beginning of a confirmation of SUBSCRIBE or UNSUBSCRIBE, or with `sharded` of SSUBSCRIBE or
  * SUNSUBSCRIBE. */
 static inline void server_confirm(server_connection *to, const char *verb, bool sharded) {
@@ -352,8 +485,14 @@ static inline void server_run(redis_server *server, server_connection *to, const
             server_run_publish(server, to, arguments);
         else if (script == CRE__SCRIPT_RECOVER)
             server_run_recover(server, to, arguments);
-        else
+        else if (!server->clock)
             server_print(to, without_members[script]);
+        else if (script == CRE__SCRIPT_MEMBERS)
+            server_run_members(server, to, arguments, command->count);
+        else if (script == CRE__SCRIPT_SWEEP)
+            server_run_sweep(server, to, arguments);
+        else
+            server_run_present(server, to, arguments);
     }
 }
 

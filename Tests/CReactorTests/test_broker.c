@@ -329,6 +329,54 @@ TEST(topics_of_a_shard) {
     finish();
 }
 
+/* ---- members ---- */
+
+static void join(int index, const char *id) {
+    CHECK_EQ(cre_broker_join(machines[index].broker, text("room"), text(id), text("")), 0);
+}
+
+static const char *list_members(int index) {
+    machine *m = &machines[index];
+    snprintf(m->members, sizeof m->members, "no answer");
+    CHECK_EQ(cre_broker_list_members(m->broker, text("room"), 10, 78), 0);
+    settle();
+    return m->members;
+}
+
+/* Whenever a machine crashes, its members are listed until the deadline of the last renewal, and have left
+ * one interval of sweeping later. Those that another machine has stay. */
+TEST(members_of_a_crashed_machine) {
+    enum { LIFETIME = 12000, RENEWED = 5000, SWEPT = 3000 };
+    for (uint64_t alive = 100; alive < 2 * LIFETIME; alive += 700) {
+        begin(1, &(cre_broker_config){ .presence_ms = LIFETIME, .sweeps = 1 });
+        servers[0].clock = &now;
+        run(10);
+        join(0, "ann");
+        join(0, "bob");
+        run(1 + alive % 1000); /* not at the same times as the other one */
+        join(1, "bob");
+        run(alive);
+        CHECK_STR(machines[0].changes, "+ann +bob ");
+        const server_member *entry = server_find(&servers[0], "room", NULL, "ann");
+        REQUIRE(entry);
+        const uint64_t deadline = entry->expires;
+        CHECK(deadline >= now + LIFETIME - RENEWED && deadline <= now + LIFETIME);
+        stop_machine(0);
+        machines[0] = (machine){ 0 };
+        run(deadline - 1 - now);
+        CHECK(strstr(list_members(1), "ann ") && strstr(machines[1].members, "bob "));
+        CHECK_STR(machines[1].changes, "");
+        run(1);
+        CHECK_STR(list_members(1), "bob ");
+        run(SWEPT);
+        CHECK_STR(machines[1].changes, "-ann ");
+        run(2 * LIFETIME);
+        CHECK_STR(list_members(1), "bob ");
+        CHECK_STR(machines[1].changes, "-ann ");
+        finish();
+    }
+}
+
 TEST(consistent_hashing) {
     int moved = 0, counts[8] = { 0 };
     for (uint64_t key = 0; key < 8000; key++) {

@@ -4,28 +4,40 @@
 enum { ENTRIES = 512, RENEWED_MS = 60000 };
 
 static int answers, result;
+static uint64_t members; /* of the last list */
+static int joined, left;
 
 static void on_present(void *context, uint64_t tag, int error, const cre_broker_presence *presence) {
-    (void)context, (void)tag, (void)presence;
+    (void)context, (void)tag;
     answers++;
     result = error;
+    members = presence ? presence->count : 0;
+}
+
+static void on_member(void *context, cre_slice topic, const cre_broker_member *member, bool joins) {
+    (void)context, (void)topic, (void)member;
+    ++*(joins ? &joined : &left);
 }
 
 static const char *const conflict =
     "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last\"}}";
 
+/* The stream of members, or that of leases, with `more` settings. */
+static void describe_stream(bool leases, const char *retention, const char *more) {
+    char subject[64], json[512];
+    const char *name = leases ? "sws-leases-60000" : "sws-members-60000";
+    snprintf(subject, sizeof subject, "$JS.API.STREAM.INFO.%s", name);
+    snprintf(json, sizeof json,
+             "{\"config\":{\"name\":\"%s\",\"subjects\":[\"sws.%s.60000.*.*\"],\"retention\":\"%s\","
+             "\"max_msgs_per_subject\":1,\"max_age\":%s%s},\"created\":\"today\"}",
+             name, leases ? "n" : "p", retention, leases ? "60000000000" : "0", more);
+    answer(subject, json);
+}
+
 /* The two streams, with `more` settings of that of members. */
 static void describe(const char *retention, const char *more) {
-    static const char *const names[] = { "sws-members-60000", "sws-leases-60000" };
-    for (int i = 0; i < 2; i++) {
-        char subject[64], json[512];
-        snprintf(subject, sizeof subject, "$JS.API.STREAM.INFO.%s", names[i]);
-        snprintf(json, sizeof json,
-                 "{\"config\":{\"name\":\"%s\",\"subjects\":[\"sws.%s.60000.*.*\"],\"retention\":\"%s\","
-                 "\"max_msgs_per_subject\":1,\"max_age\":%s%s},\"created\":\"today\"}",
-                 names[i], i ? "n" : "p", i ? "limits" : retention, i ? "60000000000" : "0", i ? "" : more);
-        answer(subject, json);
-    }
+    describe_stream(false, retention, more);
+    describe_stream(true, "limits", "");
 }
 
 static void begin(void) {
@@ -111,6 +123,101 @@ TEST(a_list_that_is_refused) {
     CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
     CHECK_EQ(subscriptions, before);
     finish();
+}
+
+/* ---- a machine that crashes ---- */
+
+enum { OWN = 7, OTHER = 9 }; /* sessions */
+
+static uint64_t deadline; /* of the lease of the other machine */
+static const char *ann;   /* what is stored of the member of the other machine */
+
+/* Which machines are alive, by the clock of the server. */
+static void answer_nodes(void) {
+    char json[256], other[64] = "";
+    if (now < deadline) snprintf(other, sizeof other, ",\"sws.n.60000.%016x.sweeps\":1", OTHER);
+    snprintf(json, sizeof json, "{\"state\":{\"subjects\":{\"sws.n.60000.%016x.sweeps\":1%s}}}", OWN, other);
+    answer("STREAM.INFO.sws-leases-60000", json);
+}
+
+/* Answers a consumer, whose only message is of a member. */
+static void answer_consumer(void) {
+    char bytes[512], reply[64];
+    answer("CONSUMER.CREATE.sws-members-60000", "{\"name\":\"c\",\"num_pending\":1}");
+    REQUIRE(count == 1 && strstr(requests[0].subject, "CONSUMER.MSG.NEXT.sws-members-60000.c"));
+    snprintf(reply, sizeof reply, "%s", requests[0].reply);
+    count = 0;
+    const int size =
+        snprintf(bytes, sizeof bytes, "MSG sws.p.60000.cm9vbQ.YW5u %s $JS.ACK.s.c.1.5.1.1.0 %zu\r\n%s\r\n",
+                 strrchr(reply, '.') + 1, strlen(ann), ann);
+    deliver(bytes, (size_t)size);
+    turn();
+    /* A scan asks only when the member may have been left behind. */
+    while (count && strstr(requests[0].subject, "$JS.API."))
+        if (strstr(requests[0].subject, "CONSUMER.DELETE"))
+            answer("", "{}");
+        else
+            answer_nodes();
+}
+
+/* Answers what is sent because time passes, and returns whether a scan has begun. */
+static bool serve_time(void) {
+    turn();
+    while (count) {
+        if (strstr(requests[0].subject, "STREAM.INFO.sws-leases")) {
+            answer_nodes();
+        } else if (strstr(requests[0].subject, "sws.n.")) {
+            answer("", "{\"seq\":8}"); /* the lease is renewed */
+        } else if (strstr(requests[0].subject, "STREAM.INFO.sws-members")) {
+            describe_stream(false, "limits", "");
+        } else {
+            CHECK(strstr(requests[0].subject, "CONSUMER.CREATE"));
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t list_members(void) {
+    const int before = answers;
+    CHECK_EQ(cre_broker_list_members(broker, text("room"), 9, 7), 0);
+    turn();
+    answer_consumer();
+    CHECK_EQ(answers, before + 1);
+    return members;
+}
+
+/* Its members are listed until its lease ends, and have left one interval of sweeping later. */
+TEST(members_of_a_crashed_machine) {
+    enum { SWEPT = RENEWED_MS / 4, STEP = 100 };
+    static char one[64];
+    snprintf(one, sizeof one, "%016x%016x:A", OTHER, OTHER);
+    ann = one;
+    for (deadline = 70000; deadline < 70000 + 2 * SWEPT; deadline += SWEPT / 4 + 1) {
+        answers = joined = left = 0;
+        start((cre_broker_config){ .sweeps = 1 },
+              (cre_broker_handlers){ .present = on_present, .member = on_member });
+        describe("limits", "");
+        answer(".sweeps", "{\"seq\":1}");
+        bool scans = serve_time();
+        for (; now + STEP < deadline; now += STEP) { /* the first sweep reads what there was before */
+            scans = serve_time();
+            if (scans) answer_consumer();
+        }
+        CHECK_EQ(list_members(), 1);
+        CHECK_EQ(left, 0);
+        for (now = deadline; !(scans = serve_time()) && now < deadline + 2 * SWEPT;)
+            now += STEP;
+        CHECK(scans && now <= deadline + SWEPT + STEP);
+        answer_consumer();
+        REQUIRE(count == 1 && strstr(requests[0].subject, "sws.p.60000.cm9vbQ.YW5u"));
+        CHECK_EQ(strlen(requests[0].payload), 0); /* nobody has the member */
+        answer("sws.p.60000.cm9vbQ.YW5u", "{\"seq\":9}");
+        CHECK_EQ(left, 1);
+        CHECK_EQ(joined, 0);
+        count = 0;
+        finish();
+    }
 }
 
 int main(int argc, char **argv) {

@@ -12,7 +12,7 @@ FLEETS = (1_000_000, 10_000_000, 100_000_000)
 PER_MACHINE, CORES = 1_000_000, 32
 # The simulation follows this many deliveries of machines.
 ARRIVALS = 20_000
-# A part that can do so many times as much is no limit.
+# A part that can do FAR times as much is no limit.
 FAR = 100
 # Chance makes a simulated load differ from the arithmetic by this much, of the arithmetic's.
 TOLERANCE = 0.05

@@ -272,7 +272,7 @@ static inline void turn(void) {
 #define WAIT(condition) WAIT_WITH(turn(), condition)
 
 /* A message of `size` bytes that begins with its number; 0: only that. */
-static inline void publish_bytes(int number, size_t size) {
+static inline void publish_bytes_to(const char *topic, int number, size_t size) {
     static char message[128 << 10];
     REQUIRE(size < sizeof message);
     memset(message, 'x', size);
@@ -281,10 +281,14 @@ static inline void publish_bytes(int number, size_t size) {
     message[size > digits ? size : digits] = 0;
     int result = CRE_EBROKER_UNAVAILABLE;
     for (const uint64_t end = milliseconds() + DEADLINE_MS; result && milliseconds() < end;) {
-        result = cre_broker_publish(machines[0].broker, text("news"), text(message), kept, 1);
+        result = cre_broker_publish(machines[0].broker, text(topic), text(message), kept, 1);
         if (result) turn();
     }
     CHECK_EQ(result, 0);
+}
+
+static inline void publish_bytes(int number, size_t size) {
+    publish_bytes_to("news", number, size);
 }
 
 static inline void publish(int number) {

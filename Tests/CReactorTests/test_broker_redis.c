@@ -235,6 +235,33 @@ TEST(slow_subscriber) {
     finish();
 }
 
+/* The same with many topics, all of which have missed something: 13 MB for the 6 MB that Redis keeps. */
+TEST(slow_subscriber_of_many_topics) {
+    enum { TOPICS = 200, EACH = 4 };
+    char topic[16];
+    begin(false);
+    REQUIRE(redis_cli("config set client-output-buffer-limit 'pubsub 6mb 0 0'"));
+    for (int i = 0; i < TOPICS; i++) {
+        snprintf(topic, sizeof topic, "topic %d", i);
+        CHECK_EQ(cre_broker_subscribe(machines[1].broker, text(topic), kept), 0);
+    }
+    CHECK_EQ(cre_broker_recover(machines[1].broker, text(topic), kept, (cre_broker_position){ 0 }, 1), 0);
+    WAIT(machines[1].recovered == 1); /* and the replies to the checks are here */
+    const int losses = machines[1].losses, established = machines[1].established;
+    machines[1].stopped = true;
+    for (int i = 0; i < TOPICS * EACH; i++) {
+        snprintf(topic, sizeof topic, "topic %d", i % TOPICS);
+        publish_bytes_to(topic, i, 16000);
+    }
+    WAIT(machines[0].published == TOPICS * EACH);
+    machines[1].stopped = false;
+    WAIT(machines[1].established > established);
+    CHECK_EQ(machines[1].received, TOPICS * EACH);
+    CHECK_EQ(machines[1].losses, losses + 1);
+    CHECK_EQ(machines[1].lost, 0);
+    finish();
+}
+
 /* What a client recovers is bounded by bytes: it gets all of it or nothing. A machine gets more. */
 TEST(large_recovery) {
     begin(false);

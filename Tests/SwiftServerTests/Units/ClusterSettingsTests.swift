@@ -88,8 +88,8 @@ import Testing
         }
         #expect(refusal(.nats("nats://a", "nats://b")) == nil)
         #expect(Cluster.nats(["nats://a", "nats://b"]).shardCount == 1)
-        #expect(refusal(.nats([])) ?.contains("must start with nats://") == true)
-        #expect(refusal(.redis([])) ?.contains("must start with redis://") == true)
+        #expect(refusal(.nats([]))?.contains("must start with nats://") == true)
+        #expect(refusal(.redis([]))?.contains("must start with redis://") == true)
         #expect(refusal(.nats("nats://a", "tls://b"))?.contains("tls://") == true)
         #expect(refusal(.nats("nats://u:p@a", "nats://u:q@b"))?.contains("same user") == true)
         #expect(refusal(.nats("nats://a")) { $0.prefix = "a.b" }?.contains("cluster.prefix") == true)

@@ -63,7 +63,7 @@ typedef enum cre__nats_purpose {
     CRE__NATS_READING,   /* cre__nats_reading: the consumer that is created */
     CRE__NATS_READ,      /* cre__nats_change: what is stored */
     CRE__NATS_WRITE,     /* cre__nats_change */
-    CRE__NATS_CLEAN,     /* cre__nats_change; NULL: nothing waits for it */
+    CRE__NATS_CLEAN,     /* nothing waits for it */
     CRE__NATS_CLOCK,     /* NULL: it is stored; cre__nats_values: it is read */
     CRE__NATS_GET_VALUE, /* cre__nats_operation */
     CRE__NATS_SET_VALUE  /* cre__nats_operation */

@@ -157,15 +157,9 @@ bool cre__nats_replace(cre_broker *broker, uint32_t shard, cre__nats_reading *sc
     return false;
 }
 
-bool cre__nats_clean(cre_broker *broker, uint32_t shard, uint64_t sequence, cre__nats_change *change) {
+void cre__nats_clean(cre_broker *broker, uint32_t shard, uint64_t sequence) {
     cre__nats_subject name;
-    return cre__nats_remove(broker, shard, cre__nats_members_stream(broker, &name), sequence, CRE__NATS_CLEAN,
-                            change);
-}
-
-/* If it was not removed, a scan does so. */
-void cre__nats_cleaned(cre_broker *broker, uint32_t shard, cre__nats_change *change) {
-    end(broker, shard, change, CRE__PRESENCE_APPLIED);
+    cre__nats_remove(broker, shard, cre__nats_members_stream(broker, &name), sequence, CRE__NATS_CLEAN, NULL);
 }
 
 /* ---- what is stored ---- */
@@ -259,14 +253,15 @@ static void stored(cre_broker *broker, uint32_t shard, cre__nats_change *change,
     const cre_broker_member member = { id_of(change), { info_of(change), change->info_length } };
     if (change->batch) {
         cre__presence_member *own = change->batch->members[0];
-        own->sequence = change->empties ? 0 : sequence;
+        own->sequence = change->empties ? 0 : sequence; /* what is stored is read before it joins again */
         own->alone = change->alone;
         own->unknown = 0;
         own->there = !change->leaves;
     }
     if (change->event) cre__presence_changed(broker, topic_of(change), &member, change->event == 'j');
-    if (!change->empties || !cre__nats_clean(broker, shard, sequence, change))
-        end(broker, shard, change, CRE__PRESENCE_APPLIED);
+    /* Without entries it stays until a scan: if it were removed now, a server of NATS that is killed at once may
+     * have, when it comes back, the message that was before it. */
+    end(broker, shard, change, CRE__PRESENCE_APPLIED);
 }
 
 void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *change,

@@ -214,9 +214,6 @@ void cre__nats_presence_replied(cre_broker *broker, uint32_t shard, const cre__n
     case CRE__NATS_READING: cre__nats_reading_begun(broker, shard, target, event); return;
     case CRE__NATS_READ: cre__nats_read(broker, shard, target, event); return;
     case CRE__NATS_WRITE: cre__nats_written(broker, shard, target, event); return;
-    case CRE__NATS_CLEAN:
-        if (target) cre__nats_cleaned(broker, shard, target);
-        return;
     default: return;
     }
 }
@@ -224,8 +221,7 @@ void cre__nats_presence_replied(cre_broker *broker, uint32_t shard, const cre__n
 void cre__nats_presence_close(cre_broker *broker, uint32_t shard, cre__nats_link *nats, bool reports) {
     for (uint32_t i = CRE__NATS_NONE; (i = cre__nats_next_request(nats, i)) != CRE__NATS_NONE;) {
         const cre__nats_request *request = &nats->requests[i];
-        if (request->target && (request->purpose == CRE__NATS_READ || request->purpose == CRE__NATS_WRITE ||
-                                request->purpose == CRE__NATS_CLEAN))
+        if (request->target && (request->purpose == CRE__NATS_READ || request->purpose == CRE__NATS_WRITE))
             cre__nats_change_free(broker, shard, request->target, reports);
     }
     cre__nats_readings_close(broker, nats, reports);

@@ -245,7 +245,7 @@ static void keep(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
     cre__nats_presence *presence = of(broker, shard);
     cre__nats_member_name name;
     if (!event->payload.length) { /* it has left, and its machine had no time to remove it */
-        if (reading->scans) cre__nats_clean(broker, shard, sequence, NULL);
+        if (reading->scans) cre__nats_clean(broker, shard, sequence);
         return;
     }
     if (event->payload.length > CRE__NATS_RECORD || !cre__nats_member_of(broker, event->subject, &name))

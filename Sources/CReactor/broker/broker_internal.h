@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/link.h"
+#include "broker/nats_expiries.h"
 #include "core/shard.h"
 
 enum { CRE__MAX_PREFIX = 32 };
@@ -117,17 +118,6 @@ typedef struct cre__presence {
     uint64_t lease;     /* of servers of NATS: the sequence of this machine's lease; 0: none */
     uint64_t epoch;     /* of servers of NATS: the instance of the stream of members; 0: none */
 } cre__presence;
-
-/* Of servers of NATS: when values are to be removed. */
-typedef struct cre__nats_expiry {
-    uint64_t expires, sequence; /* as a time of the server; of the message */
-} cre__nats_expiry;
-
-typedef struct cre__nats_expiries {
-    cre__nats_expiry *first; /* the earliest one */
-    size_t count, capacity;
-    uint64_t epoch; /* the instance of the stream */
-} cre__nats_expiries;
 
 typedef enum cre__link_state {
     CRE__LINK_WAITING,    /* for the time of the next attempt */

@@ -3,6 +3,9 @@
 #include "core/memory.h"
 #include "redis.h"
 
+/* Of the key, about 200 bytes, that shows that a message was published. It covers the longest time between
+ * the first attempt and one that comes after it: an outage of the network, during which the reply is lost,
+ * and bytes of an abandoned connection, which the kernel sends for up to two minutes. */
 enum { ID_SECONDS = 300 };
 
 uint64_t cre__redis_meta_seconds(cre_broker_history history) {

@@ -69,7 +69,7 @@ public struct Cluster: Sendable {
     ///   - others: the further shards, with the same user and password.
     public static func redis(_ url: String, _ others: String...) -> Cluster { .redis([url] + others) }
 
-    /// A cluster over one Redis or several shards, with an array of URLs. An empty one is an error of ``Server/start()``.
+    /// A cluster over one Redis or several shards. An empty array of URLs is an error of ``Server/start()``.
     public static func redis(_ urls: [String]) -> Cluster { Cluster(.redis, urls: urls.isEmpty ? [""] : urls) }
 
     /// A cluster over a server or a cluster of NATS (2.9 or later), which needs JetStream for topics with a history.
@@ -85,7 +85,7 @@ public struct Cluster: Sendable {
         .nats([url] + others, credentials: credentials)
     }
 
-    /// A cluster over servers of NATS, with an array of URLs. An empty one is an error of ``Server/start()``.
+    /// A cluster over servers of NATS. An empty array of URLs is an error of ``Server/start()``.
     public static func nats(_ urls: [String], credentials: NATSCredentials? = nil) -> Cluster {
         Cluster(.nats, urls: urls.isEmpty ? [""] : urls, credentials: credentials)
     }

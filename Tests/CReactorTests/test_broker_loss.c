@@ -258,8 +258,8 @@ static const char *const temporary_errors[] = {
     "-LOADING Redis is loading the dataset in memory\r\n",
     "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
     "-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
-    "-ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): @user_script:10: "
-    "@user_script: 10: -OOM command not allowed when used memory > 'maxmemory'. \r\n",
+    ("-ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): @user_script:10: "
+     "@user_script: 10: -OOM command not allowed when used memory > 'maxmemory'. \r\n"),
 };
 
 /* A server refuses messages for some time: all of them arrive afterwards, in their order, and the cause was

@@ -259,8 +259,8 @@ static void stored(cre_broker *broker, uint32_t shard, cre__nats_change *change,
         own->there = !change->leaves;
     }
     if (change->event) cre__presence_changed(broker, topic_of(change), &member, change->event == 'j');
-    /* Without entries it stays until a scan: if it were removed now, a server of NATS that is killed at once may
-     * have, when it comes back, the message that was before it. */
+    /* Without entries it stays until a scan: if it were removed now, a server of NATS that is killed at once
+     * may have, when it comes back, the message that was before it. */
     end(broker, shard, change, CRE__PRESENCE_APPLIED);
 }
 

@@ -95,7 +95,8 @@ void cre__nats_written(cre_broker *broker, uint32_t shard, cre__nats_change *cha
  * cre__nats_reading_removed. False: the connection ends. */
 bool cre__nats_replace(cre_broker *broker, uint32_t shard, cre__nats_reading *scan,
                        const cre__nats_member_name *name, uint64_t sequence, const cre__nats_record *value);
-/* Removes a message of the stream of members that has no entries. If it is not removed, the next scan does so. */
+/* Removes a message of the stream of members that has no entries. If it is not removed, the next scan does
+ * so. */
 void cre__nats_clean(cre_broker *broker, uint32_t shard, uint64_t sequence);
 /* Frees a change whose connection has ended; with `reports` its batch ends. */
 void cre__nats_change_free(cre_broker *broker, uint32_t shard, cre__nats_change *change, bool reports);

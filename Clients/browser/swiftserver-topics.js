@@ -54,7 +54,7 @@ export class Topics {
     subscribe(topic, handlers = {}) {
         if (this.subscriptions.has(topic)) throw new Error(`subscribed to ${topic} already`);
         const subscription = {
-            topic, handlers, position: handlers.position ?? null, id: 0, asked: null,
+            topic, handlers, position: handlers.position ?? null, id: 0, asked: null, early: [],
             unsubscribe: () => this.unsubscribe(subscription),
         };
         this.subscriptions.set(topic, subscription);
@@ -173,6 +173,8 @@ export class Topics {
         const { topic, position } = subscription;
         subscription.id = ++this.lastID;
         subscription.asked = position;
+        subscription.early = [];
+        subscription.isAnswered = false;
         this.send({ type: "subscribe", id: subscription.id, topic, ...(position && { position }) });
         const socket = this.socket; // the process that had the message in hand may die
         subscription.timer = setTimeout(() => this.lost(socket), this.options.answerTimeout);
@@ -208,14 +210,21 @@ export class Topics {
             // Live messages may be faster. A history whose end was lost gives its numbers again.
             const isBehind = recovery === "lost" && subscription.position === subscription.asked;
             if (isBehind || !isOld(position, subscription.position)) subscription.position = position;
+            subscription.isAnswered = true;
             if (recovery === "lost") subscription.handlers.onLost?.(position);
             subscription.handlers.onSubscribed?.({ position, recovery, count });
+            const early = subscription.early.splice(0);
+            if (isBehind) for (const [head, data] of early) this.deliver(head, data);
         }
     }
 
     deliver({ topic, position = null }, data) {
         const subscription = this.subscriptions.get(topic);
-        if (!subscription || isOld(position, subscription.position)) return;
+        if (!subscription) return;
+        if (isOld(position, subscription.position)) {
+            if (!subscription.isAnswered) subscription.early.push([{ topic, position }, data]);
+            return;
+        }
         if (position) subscription.position = position;
         subscription.handlers.onMessage?.(data, position);
     }

@@ -72,7 +72,7 @@ typedef struct redis_server {
 static inline void server_send(server_connection *to, const void *data, size_t length) {
     to->out = realloc(to->out, to->length + length + 1);
     REQUIRE(to->out);
-    memcpy(to->out + to->length, data, length);
+    if (length) memcpy(to->out + to->length, data, length);
     to->length += length;
 }
 

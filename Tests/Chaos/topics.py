@@ -327,6 +327,9 @@ class Exchange:
                                                      for server in self.servers)), "not all processes came back")
         self.expect(self.arrive(self.publishers, self.subscribers),
                     "publications were not answered, or the last messages did not arrive everywhere")
+        # One that came back too late would never get what was published before.
+        self.expect(self.serve(4 * PATIENCE, lambda: all(client.is_subscribed for client in self.returners)),
+                    "not all came back")
         self.expect(self.arrive(self.returned, self.returners), "the last messages did not arrive at those who came back")
         self.serve(0.2)  # what comes twice comes now
 

@@ -454,7 +454,9 @@ static inline void server_run(redis_server *server, server_connection *to, const
             server_bulk(to, id, CRE__SCRIPT_ID);
         }
     } else if (cre_redis_text_is(name, "PING")) {
-        server_print(to, "+PONG\r\n");
+        /* as Redis, which refuses this, too, while its disk fails */
+        const bool fails = server->refuses && strncmp(server->refuses, "-MISCONF", 8) == 0;
+        server_print(to, fails ? server->refuses : "+PONG\r\n");
     } else if (cre_redis_text_is(name, "EXISTS")) {
         server_print(to, ":0\r\n");
     } else if (cre_redis_text_is(name, "SUBSCRIBE") || cre_redis_text_is(name, "SSUBSCRIBE")) {

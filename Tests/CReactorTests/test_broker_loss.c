@@ -299,6 +299,29 @@ TEST(messages_wait_while_a_server_refuses_them) {
     refuse_for_some_time(temporary_errors[0], kept, CRE_BROKER_REDIS_CLUSTER);
 }
 
+/* Connections begin while the disk of a server fails. */
+TEST(a_server_that_refuses_is_connected) {
+    begin(1, NULL);
+    subscribe(1, "live", false);
+    run(1000);
+    servers[0].refuses = temporary_errors[1];
+    servers[0].keeps_refusing = servers[0].refuses_scripts = true;
+    for (int i = 0; i < MACHINES; i++)
+        cut(&machines[i], 0);
+    run(1000);
+    publish(0, "live", 1, (cre_broker_history){ 0 });
+    run(100);
+    CHECK_EQ(machines[1].received, 1);
+    CHECK_EQ(machines[0].broken, 1);
+    publish(0, "news", 1, kept);
+    run(1000);
+    CHECK_EQ(machines[0].published, 1);
+    servers[0].refuses = NULL;
+    run(1000);
+    CHECK_EQ(machines[0].published, 2);
+    finish();
+}
+
 TEST(the_queue_of_refused_messages_is_bounded) {
     const cre_broker_config config = { .max_queue = 2000 };
     int accepted = 0, result;

@@ -223,4 +223,24 @@ TEST(silence_during_a_resumption) {
     finish();
 }
 
+/* Each reply may be long, and the members in it are gone then: few are on their way at once. */
+TEST(expired_members_are_searched_in_turn) {
+    const cre_broker_config config = { .sweeps = true, .presence_ms = 4000 };
+    int most = 0;
+    begin(1, &config);
+    run(500);
+    const int before = servers[0].commands;
+    for (const uint64_t end = now + 1100; now < end; now += 20) {
+        for (bool moved = true; moved;) {
+            const int commands = servers[0].commands;
+            cre_broker_tick(machines[0].broker, now);
+            moved = move(&machines[0], 0);
+            if (servers[0].commands - commands > most) most = servers[0].commands - commands;
+        }
+    }
+    CHECK(servers[0].commands - before >= 128);
+    CHECK(most <= 8);
+    finish();
+}
+
 TEST_MAIN()

@@ -55,10 +55,11 @@ typedef struct cre__redis_link {
     bool refuses_members; /* and that was reported */
     cre__broker_topic *first_check, *last_check; /* of the queue */
     struct cre__question *first_question, *last_question;
-    size_t checks;   /* in the queue, or without a reply */
-    size_t awaited;  /* bytes that the replies on their way may have */
-    uint64_t expiry; /* of the oldest questions in the queue; 0: not known */
-    bool resumed;    /* all was sent that a connection begins with, but for checks and what follows them */
+    uint32_t next_sweep, sweeping; /* the partition that is swept next, and how many are being swept */
+    size_t checks;                 /* in the queue, or without a reply */
+    size_t awaited;                /* bytes that the replies on their way may have */
+    uint64_t expiry;               /* of the oldest questions in the queue; 0: not known */
+    bool resumed; /* all was sent that a connection begins with, but for checks and what follows them */
     struct cre__recovery *recoveries[CRE__RECOVERY_BUCKETS]; /* without a reply; see redis_history.c */
     /* of a node of a Redis Cluster: */
     bool moving;         /* the keys of the slot are being moved to another one */
@@ -151,6 +152,8 @@ bool cre__redis_cluster_publish(cre_broker *broker, uint32_t shard, cre__outgoin
 bool cre__redis_cluster_members(cre_broker *broker, uint32_t shard, cre__presence_batch *batch);
 
 /* ---- redis_refusals.c ---- */
+/* Whether an error says that the server refuses something for now. */
+bool cre__redis_is_temporary(const cre_redis_value *error);
 /* Reports an error for which something is dropped. */
 void cre__redis_refused(cre_broker *broker, uint32_t shard, const cre_redis_value *error);
 /* Whether the server has refused something for now, which is sent again later. The first cause is reported.

@@ -173,9 +173,9 @@ static void replied(cre_broker *broker, uint32_t shard, const cre_redis_event *e
     default:
         if (cre__redis_is_cluster(broker) && (is_first || event->tag == CRE__TAG_SLOT))
             cre__redis_slot_checked(broker, shard, value, is_first);
-        else if (value->type == CRE_REDIS_ERROR)
+        else if (value->type == CRE_REDIS_ERROR && !cre__redis_is_temporary(value))
             cre__link_fail(broker, shard, CRE_EBROKER_REFUSED, value->text);
-        else if (is_first)
+        else if (is_first) /* even PING is refused when the disk fails: the server has come to it */
             cre__link_ready(broker, shard);
     }
 }

@@ -119,7 +119,17 @@ bool cre__redis_members(cre_broker *broker, uint32_t shard, cre__presence_batch 
 
 /* ---- expired members ---- */
 
-static void sweep_partition(cre_broker *broker, uint32_t shard, uint32_t partition);
+/* Of one partition: 16 topics, 256 members of each. Redis drops a connection with more than 32 MB of output.
+ */
+enum { SWEEPS_AT_ONCE = 4 };
+
+static bool sweep_partition(cre_broker *broker, uint32_t shard, uint32_t partition);
+
+static void sweep_next(cre_broker *broker, uint32_t shard) {
+    cre__redis_link *redis = cre__redis(broker, shard);
+    while (redis->sweeping < SWEEPS_AT_ONCE && redis->next_sweep < CRE__PARTITIONS)
+        if (!sweep_partition(broker, shard, redis->next_sweep++)) return;
+}
 
 /* Whether there may be more, then for each topic its name and the changes. */
 static bool report_swept(cre_broker *broker, const cre_redis_value *value) {
@@ -138,24 +148,31 @@ static void swept(cre_broker *broker, uint32_t shard, cre__request *request, con
     const uint32_t partition = ((sweep *)request)->partition;
     cre__free(request);
     if (!value) return;
+    cre__redis(broker, shard)->sweeping--;
     if (value->type == CRE_REDIS_ERROR)
         handle_error(broker, shard, value, CRE__SCRIPT_SWEEP);
     else if (!report_swept(broker, value))
         cre__link_fail(broker, shard, CRE_EREDIS_PROTOCOL, (cre_slice){ 0 });
     else if (value[1].integer)
         sweep_partition(broker, shard, partition);
+    if (!broker->links[shard].failure && !cre__redis_is_cluster(broker)) sweep_next(broker, shard);
 }
 
-static void sweep_partition(cre_broker *broker, uint32_t shard, uint32_t partition) {
+/* False: it is swept the next time. */
+static bool sweep_partition(cre_broker *broker, uint32_t shard, uint32_t partition) {
     sweep *next = cre__malloc(sizeof *next);
-    if (!next) return; /* the next time */
+    if (!next) return false;
     *next = (sweep){ .request.replied = swept, .partition = partition };
     cre__key index;
     const cre_slice key = cre__partition_key(broker, partition, 't', cre__text(""), &index);
     cre_slice arguments[] = { [2] = cre__text("1"), key, { key.data, key.length - strlen("t:") } };
-    if (!cre__redis_run(broker, shard, CRE__SCRIPT_SWEEP, arguments, sizeof arguments / sizeof *arguments,
-                        &next->request))
-        cre__free(next);
+    if (cre__redis_run(broker, shard, CRE__SCRIPT_SWEEP, arguments, sizeof arguments / sizeof *arguments,
+                       &next->request)) {
+        cre__redis(broker, shard)->sweeping++;
+        return true;
+    }
+    cre__free(next);
+    return false;
 }
 
 void cre__redis_sweep(cre_broker *broker, uint32_t shard) {
@@ -163,8 +180,10 @@ void cre__redis_sweep(cre_broker *broker, uint32_t shard) {
         sweep_partition(broker, shard, broker->tags[shard]);
         return;
     }
-    for (uint32_t i = 0; i < CRE__PARTITIONS; i++)
-        sweep_partition(broker, shard, i);
+    cre__redis_link *redis = cre__redis(broker, shard);
+    if (redis->sweeping) return; /* the last sweep has not ended */
+    redis->next_sweep = 0;
+    sweep_next(broker, shard);
 }
 
 /* ---- questions ---- */

@@ -95,6 +95,7 @@ static void drop(cre__request *request) {
 void cre__redis_ask(cre_broker *broker, uint32_t shard, cre__question *question, size_t bytes) {
     question->request = (cre__request){ .replied = replied, .drop = drop };
     question->bytes = bytes;
+    question->is_old = false;
     append(cre__redis(broker, shard), question);
     cre__redis_pump(broker, shard);
 }

@@ -17,11 +17,11 @@ static bool has_error(cre_slice text, const char *word) {
     return memmem(text.data, text.length, inside, length + 2) != NULL;
 }
 
-static bool is_temporary(cre_slice text) {
+bool cre__redis_is_temporary(const cre_redis_value *error) {
     static const char *const words[] = { "NOREPLICAS ", "MISCONF ",    "OOM ",     "BUSY ",
                                          "LOADING ",    "MASTERDOWN ", "TRYAGAIN " };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (has_error(text, words[i])) return true;
+        if (has_error(error->text, words[i])) return true;
     return false;
 }
 
@@ -32,7 +32,7 @@ void cre__redis_refused(cre_broker *broker, uint32_t shard, const cre_redis_valu
 bool cre__redis_defers(cre_broker *broker, uint32_t shard, const cre_redis_value *error,
                        cre__redis_refusal refused) {
     cre__redis_link *redis = cre__redis(broker, shard);
-    if (!is_temporary(error->text)) return false;
+    if (!cre__redis_is_temporary(error)) return false;
     if (!redis->refusals) cre__redis_refused(broker, shard, error); /* the cause, once */
     redis->refusals |= refused;
     return true;

@@ -177,9 +177,9 @@ static void on_timer(uv_timer_t *timer);
 
 /* Sets the timer `after_ms` from now, at most to the deadline. */
 static void schedule(cre_connector *connector, uint64_t after_ms) {
-    uv_loop_t *uv = cre__loop_uv(connector->loop);
-    uv_update_time(uv);
-    uint64_t now = uv_now(uv), left = connector->deadline > now ? connector->deadline - now : 0;
+    cre__loop_update_time(connector->loop);
+    uint64_t now = uv_now(cre__loop_uv(connector->loop)),
+             left = connector->deadline > now ? connector->deadline - now : 0;
     uv_timer_start(&connector->timer, on_timer, after_ms < left ? after_ms : left, 0);
 }
 
@@ -369,7 +369,7 @@ int cre_connector_start(cre_loop *loop, const cre_connect_options *options,
     uv_timer_init(uv, &connector->timer);
     connector->timer.data = connector;
     connector->references++;
-    uv_update_time(uv);
+    cre__loop_update_time(loop);
     connector->deadline = uv_now(uv) + (own.timeout_ms ? own.timeout_ms : TIMEOUT_MS);
     /* Known addresses are tried in the next turn: no callback before this function has returned. */
     schedule(connector, connector->looking_up ? UINT64_MAX : 0);

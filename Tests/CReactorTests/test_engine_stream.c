@@ -277,7 +277,9 @@ TEST_BOTH(each_end_has_its_reason) {
 
     client = net_connect(net);
     net_expect_event(net, CRE_EVENT_CONNECT);
+    net_send_text(&client, "before the reset");
     net_abort(&client);
+    CHECK_EQ(net_expect_event(net, CRE_EVENT_RECEIVE)->record.length, strlen("before the reset"));
     CHECK_EQ(net_closed(net_expect_event(net, CRE_EVENT_CLOSE)).reason, CRE_CLOSED_PEER);
 
     client = net_connect(net);

@@ -233,6 +233,10 @@ void cre__transport_read(cre__transport *transport, uint8_t reads) {
 static void on_ready(cre__watcher *watcher, uint32_t events) {
     cre__transport *transport = (cre__transport *)(void *)watcher;
     if (!transport->watching) return; /* an error, which shows as soon as something is watched */
+    if (events & EPOLLERR && events & transport->watching & EPOLLIN) {
+        cre__transport_read(transport, READS_PER_TURN); /* what came before a reset; the error is behind it */
+        return;
+    }
     if (events & EPOLLERR) {
         transport->watching = 0;
         cre__loop_rewatch(transport->net->loop, transport->descriptor, watcher, 0);

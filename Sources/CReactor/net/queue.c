@@ -310,7 +310,7 @@ static void flush_first(cre__net *net) {
         may_free = net->events->turn(transport);
     }
     if (transport->state == CRE__TRANSPORT_CLOSED) {
-        cre__loop_needs_flush(net->loop); /* for what its owner does when it is told */
+        cre__loop_needs_flush(net->loop); /* for what its owner does when it is notified */
         if (may_free && !transport->dirty) net->events->free(transport);
         return;
     }

@@ -128,7 +128,7 @@ def resubscribing(work, fleet, cost):
 
 
 def limits(work, fleet, per_machine, cost):
-    """{what: times that this work may grow until it is at its limit}, the first one first."""
+    """{part: how many times as much of this work it can do}, the part that reaches its limit first at the beginning."""
     load = loads(work, fleet, cost)
     shares = {
         "connections": fleet.connections / fleet.machines / per_machine,

@@ -28,7 +28,7 @@ enum { CRE_TIME_CLASSES = 13 };
 /** The cost of the turns of a loop. Everything else on the loop waits while a turn works. New counters are
  * added at the end. */
 typedef struct cre_loop_stats {
-    uint64_t turns;      /* turns with work */
+    uint64_t turns;      /* times that the loop has woken up, or had work without sleeping */
     uint64_t work_ns;    /* from the first callback of a turn to its end, over all turns */
     uint64_t longest_ns; /* work of the longest turn */
     uint64_t turns_by_time[CRE_TIME_CLASSES]; /* turns, by the class of their duration */

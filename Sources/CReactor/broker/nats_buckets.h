@@ -28,7 +28,7 @@ cre_slice cre__nats_bucket_name(const cre_broker *broker, const cre__nats_bucket
 uint64_t cre__nats_bucket_tick(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
 /* Looks for a bucket that is READY, and remains so meanwhile. */
 void cre__nats_bucket_look(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
-/* It did not reply as it should: it is looked for after a moment. */
+/* A reply of the bucket was wrong or missing: after a moment the server is asked whether it still exists. */
 void cre__nats_bucket_verify(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
 /* The reply to its request; NULL: there was none in time. */
 void cre__nats_bucket_replied(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket,

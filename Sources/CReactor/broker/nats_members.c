@@ -253,7 +253,8 @@ static void stored(cre_broker *broker, uint32_t shard, cre__nats_change *change,
     const cre_broker_member member = { id_of(change), { info_of(change), change->info_length } };
     if (change->batch) {
         cre__presence_member *own = change->batch->members[0];
-        own->sequence = change->empties ? 0 : sequence; /* what is stored is read before it joins again */
+        /* 0: not known. The next join is refused then, reads what is stored, and is sent again. */
+        own->sequence = change->empties ? 0 : sequence;
         own->alone = change->alone;
         own->unknown = 0;
         own->there = !change->leaves;

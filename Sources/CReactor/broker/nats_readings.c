@@ -244,7 +244,7 @@ static void keep(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
                  uint64_t sequence) {
     cre__nats_presence *presence = of(broker, shard);
     cre__nats_member_name name;
-    if (!event->payload.length) { /* it has left, and its machine had no time to remove it */
+    if (!event->payload.length) { /* the member has left */
         if (reading->scans) cre__nats_clean(broker, shard, sequence);
         return;
     }

@@ -32,7 +32,7 @@ enum {
 };
 enum { CRE__CHANNELS_AT_ONCE = 128, CRE__SCRIPT_ID = 40 };
 
-/* What a server refuses for now. */
+/* Commands that a server refuses temporarily. */
 typedef enum cre__redis_refusal {
     CRE__REFUSED_PLAIN = 1,   /* messages without history */
     CRE__REFUSED_HISTORY = 2, /* those with history */

@@ -299,8 +299,9 @@ uint64_t cre__bus_taken(const cre_bus *bus, uint32_t from, uint32_t to) {
     return atomic_load(&control->taken) + atomic_load(&control->spill_taken);
 }
 
-/* Its reader waits for the write and does not read. The counter is at its end only when a process has written
- * that: whoever finds it there sets it back, as often as that is not done again at once. */
+/* The reader is woken by each write, and never reads the counter. Only a process that writes arbitrary
+ * numbers can bring the counter to its maximum, where a write fails; then it is reset by reading it, and the
+ * write is repeated. The number of attempts is limited, in case such a process goes on. */
 static void write_eventfd(int descriptor) {
     const uint64_t one = 1;
     uint64_t count;

@@ -49,15 +49,15 @@ static uint32_t repair_inbound(cre_node *node, uint32_t from) {
 
 /*
  * Every process has the descriptors of all eventfds, and their flags are the same for all. One that blocks
- * stops whoever writes it when its counter is full, or reads it when somebody else already did.
+ * stops a writer when the counter is full.
  */
 static uint32_t repair_eventfd(int descriptor) {
     int flags = fcntl(descriptor, F_GETFL);
     if (flags < 0 || flags & O_NONBLOCK) return 0;
     fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
     uint64_t count, one = 1;
-    if (read(descriptor, &count, sizeof count) < 0) count = 0; /* lets a blocked writer go on, */
-    if (write(descriptor, &one, sizeof one) < 0) count = 0;    /* and a blocked reader */
+    if (read(descriptor, &count, sizeof count) < 0) count = 0; /* lets a blocked writer go on */
+    if (write(descriptor, &one, sizeof one) < 0) count = 0;    /* and wakes the process */
     return 1;
 }
 

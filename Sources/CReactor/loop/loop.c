@@ -73,7 +73,7 @@ static bool is_adopted(const cre_loop *loop) {
 void cre__loop_begin(cre_loop *loop) {
     loop->needs_flush = true;
     if (!loop->began) loop->began = clock_ns();
-    /* What libuv calls must not find the loop's clock behind libuv's. */
+    /* In callbacks of libuv the clock of the loop is never behind that of libuv. */
     if (uv_now(loop->uv) > loop->now) loop->now = uv_now(loop->uv);
 }
 

@@ -91,7 +91,7 @@ typedef struct cre__transport_events {
     void (*due)(cre__transport *transport);
     /* The end of a turn in which it was asked for. False: keep the memory, it will be asked for again. */
     bool (*turn)(cre__transport *transport);
-    /* It is closed and nothing refers to it any more: free its memory. The net may be gone already. */
+    /* It is closed and nothing refers to it any more: free its memory. */
     void (*free)(cre__transport *transport);
     /* Sets the address of the remote end if that is not the one of the socket, and returns true. May be NULL.
      */

@@ -91,7 +91,7 @@ static void open_inbound(cre_node *node, uint32_t from) {
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
  * A node that is paused resumes by itself and is not notified until then. */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
-    const bool is_paused = node->paused && (uint32_t)(in - node->in) != node->never_paused;
+    const bool is_paused = node->paused && (uint32_t)(in - node->in) != node->relay;
     return is_paused || (in->left_to_successor && !in->data);
 }
 
@@ -227,7 +227,12 @@ uint64_t cre__node_mark(const cre_node *node) {
     return atomic_load(&control->taken) + in->spill.own + cre__record_size(node->handled->length);
 }
 
-static void drain_ring(cre_node *node, uint32_t from) {
+static inline uint64_t position_of(const inbound *in) {
+    return in->ring.own + in->spill.own;
+}
+
+/* `limit` is the position behind which nothing more is read in this turn. */
+static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
     inbound *in = &node->in[from];
     if (!in->open) {
         const cre__ring_control *control = cre__bus_ring(node->bus, from, node->id);
@@ -243,7 +248,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
     int result;
     node->bytes_left = in->ring.capacity < BYTES_PER_TURN ? in->ring.capacity : BYTES_PER_TURN;
     for (node->records_left = RECORDS_PER_TURN; may_deliver(node); count_delivered(node, record.length)) {
-        if (leaves_alone(node, in)) break;
+        if (leaves_alone(node, in) || position_of(in) >= limit) break;
         const bool was_broken = in->ring.broken;
         result = cre__ring_find(&in->ring, &record, &payload);
         if (result > 0) take_from_ring(node, from, &record);
@@ -267,6 +272,7 @@ static void drain_ring(cre_node *node, uint32_t from) {
             cre__ring_break(&in->ring);
             drop_partial(in);
             count_inbound(node, in);
+            in->seen = 0;
             if (node->handlers.violation) node->handlers.violation(node->context, from);
             return;
         }
@@ -310,14 +316,44 @@ static bool visit_open(cre_node *node, uint32_t from) {
 }
 
 static bool visit_drain(cre_node *node, uint32_t from) {
-    drain_ring(node, from);
+    if (from != node->relay) drain_ring(node, from, UINT64_MAX);
     return false;
+}
+
+/* ---- what a relay passes on ---- */
+
+static bool visit_see(cre_node *node, uint32_t from) {
+    if (from != node->relay) node->in[from].seen = cre__bus_published(node->bus, from, node->id);
+    return false;
+}
+
+static void see_relay(cre_node *node) {
+    inbound *relay = &node->in[node->relay];
+    if (position_of(relay) < relay->seen) return;
+    relay->seen = cre__bus_published(node->bus, node->relay, node->id);
+    if (position_of(relay) < relay->seen) each_sender(node, visit_see);
+}
+
+static bool visit_precedes(cre_node *node, uint32_t from) {
+    const inbound *in = &node->in[from];
+    return from != node->relay && position_of(in) < in->seen && !in->ring.broken && !leaves_alone(node, in);
+}
+
+/* What a relay sends may follow from what another node has sent both of them. So it is read behind all that
+ * the others had sent when it was seen, which may take several turns. */
+static void drain_relay(cre_node *node) {
+    const inbound *relay = &node->in[node->relay];
+    if (position_of(relay) < relay->seen && !each_sender(node, visit_precedes))
+        drain_ring(node, node->relay, relay->seen);
 }
 
 static bool on_drain(cre__hook *hook) {
     cre_node *node = NODE_OF(hook, drain);
     atomic_store_explicit(&node->bus->nodes[node->id].sleeping, 0, memory_order_relaxed);
+    const bool has_relay = node->relay < node->bus->config.nodes;
+    if (has_relay) see_relay(node);
     each_sender(node, visit_drain);
+    if (has_relay) drain_relay(node);
     return false;
 }
 
@@ -341,7 +377,7 @@ static bool has_unread(inbound *in) {
  * spill. It is dropped when nothing came for a second, so that nobody waits for its end. Returns whether one
  * is under way. */
 static bool drop_stale(cre_node *node, inbound *in) {
-    const uint64_t at = in->ring.own + in->spill.own;
+    const uint64_t at = position_of(in);
     if (in->data && in->checked == at && !has_unread(in)) {
         drop_partial(in);
         in->lost = in->unreported = true; /* if its sender was only stopped, the end comes */
@@ -452,7 +488,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->bus = bus;
     node->loop = loop;
     node->id = id;
-    node->never_paused = UINT32_MAX;
+    node->relay = UINT32_MAX;
     node->pid = getpid();
     node->handlers = *handlers;
     if (!handlers->taking_first) node->handlers.taking_first = UINT8_MAX; /* no kind is between them */
@@ -529,8 +565,8 @@ void cre_node_set_paused(cre_node *node, bool paused) {
     node->paused = paused; /* queued records are found by the look before the loop sleeps */
 }
 
-void cre__node_never_pause(cre_node *node, uint32_t from) {
-    node->never_paused = from;
+void cre__node_set_relay(cre_node *node, uint32_t from) {
+    node->relay = from;
 }
 
 void cre_node_close(cre_node *node) {

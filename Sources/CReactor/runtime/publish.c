@@ -101,6 +101,8 @@ static int publish_in_cluster(cre_worker *worker, cre_record *command, const cre
         command->flags = CRE_RECORD_DELIVERED;
     }
     command->kind = CRE_MESSAGE_PUBLISH;
+    /* Owners read it before what the gateway makes of this: cre__node_set_relay. */
+    cre__node_publish(worker->node);
     const int sent = cre__worker_send(worker, cluster->gateway, command, parts, 3);
     return sent == CRE_ELINK_FULL ? CRE_EBROKER_UNAVAILABLE : sent ? sent : result;
 }

@@ -190,6 +190,7 @@ int cre_reactor_start(const cre_reactor_config *config, cre_reactor **out) {
     if (!result)
         result = cre_node_open(config->bus, config->node, reactor->loop, &handlers, reactor, &reactor->node);
     if (!result) {
+        if (cre__has_gateway(config->cluster)) cre__node_set_relay(reactor->node, config->cluster->gateway);
         cre__interest_begin(&reactor->interest, reactor->node, reactor->engine, config->cluster);
         cre__count_transit(reactor->engine, reactor->node);
         cre__engine_set_message_memory(reactor->engine, &(cre_ws_memory){ .take = take_room,

@@ -227,6 +227,10 @@ uint64_t cre__node_mark(const cre_node *node) {
     return atomic_load(&control->taken) + in->spill.own + cre__record_size(node->handled->length);
 }
 
+static inline bool has_unread(const inbound *in) {
+    return cre__ring_has_more(&in->ring) || cre__spill_tail(&in->spill) != in->spill.own;
+}
+
 static inline uint64_t position_of(const inbound *in) {
     return in->ring.own + in->spill.own;
 }
@@ -290,7 +294,8 @@ static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
 
 /* Calls `visit` for each node that has ever sent to this one, until it returns true. Those that did are
  * remembered: the shared memory may hold any bits. */
-static bool each_sender(cre_node *node, bool (*visit)(cre_node *node, uint32_t from)) {
+static inline __attribute__((always_inline)) bool each_sender(cre_node *node,
+                                                              bool (*visit)(cre_node *node, uint32_t from)) {
     cre__node_block *block = &node->bus->nodes[node->id];
     for (uint32_t word = 0; word * 64 < node->bus->config.nodes; word++) {
         uint64_t bits =
@@ -316,7 +321,9 @@ static bool visit_open(cre_node *node, uint32_t from) {
 }
 
 static bool visit_drain(cre_node *node, uint32_t from) {
-    if (from != node->relay) drain_ring(node, from, UINT64_MAX);
+    inbound *in = &node->in[from];
+    const bool is_empty = in->open && !in->ring.broken && !has_unread(in);
+    if (!is_empty && from != node->relay) drain_ring(node, from, UINT64_MAX);
     return false;
 }
 
@@ -367,10 +374,6 @@ static void on_check(void *context, cre_timer *timer);
 static void start_check(cre_node *node) {
     if (node->check || !node->loop) return;
     if (cre_timer_start(node->loop, CHECK_MS, 0, on_check, node, &node->check)) node->check = NULL;
-}
-
-static bool has_unread(inbound *in) {
-    return cre__ring_has_more(&in->ring) || cre__spill_tail(&in->spill) != in->spill.own;
 }
 
 /* A sender may have died between publishing the beginning of a large record in the ring and its rest in the

@@ -166,23 +166,23 @@ typedef struct cre_engine_config {
 
 /** Counters since the engine was created. All are uint64_t; new ones are added at the end. */
 typedef struct cre_engine_stats {
-    uint64_t accepted, closed, refused; /* sockets */
     uint64_t messages_in, messages_out; /* WebSocket messages; a published one counts for each receiver */
     uint64_t requests, responses;       /* of HTTP */
+    uint64_t bytes_in, bytes_out;       /* of all protocols */
+    uint64_t queued;                    /* bytes of output queued now */
+    uint64_t buffered;                  /* bytes of memory for incomplete input now */
+    uint64_t transit; /* bytes of large and queued records between this process and others now, such as pushes
+                         that have not arrived completely */
+    uint64_t accepted, closed, refused;               /* sockets */
     uint64_t tls_handshakes, tls_resumed, tls_failed; /* full, resumed and failed handshakes */
-    uint64_t bytes_in, bytes_out;                     /* of all protocols */
     uint64_t stale_commands;                          /* commands for sessions that had ended */
     uint64_t skipped;            /* deliveries of published messages dropped: a full queue, or no memory */
     uint64_t dropped_packets;    /* datagrams dropped */
-    uint64_t queued;             /* bytes of output queued now */
-    uint64_t buffered;           /* bytes of memory for incomplete input now */
     uint64_t shed;               /* connections closed because the server exceeded its memory budget */
     uint64_t out_of_descriptors; /* connections refused because there was no free descriptor... */
     uint64_t out_of_memory;      /* ...or no memory; both are part of `refused` */
     uint64_t accept_pauses; /* times that accepting paused because connections could not even be refused */
     uint64_t repaired;      /* values in shared memory that other processes had overwritten */
-    uint64_t transit; /* bytes of large and queued records between this process and others now, such as pushes
-                         that have not arrived completely */
     uint64_t topics, subscriptions;        /* topics now, and subscriptions to them */
     uint64_t closed_by[CRE_CLOSE_REASONS]; /* sessions that ended, by cre_close_reason */
     uint64_t proxies_refused;       /* connections refused because they were not from one of `proxies`... */

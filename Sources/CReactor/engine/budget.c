@@ -62,7 +62,7 @@ static void end(cre__transport *transport, void *context) {
     sizes *found = context;
     cre__conn *conn = cre__conn_of(transport);
     if (!must_end(found, held_by(transport))) return;
-    cre__conn_engine(conn)->stats.shed++;
+    cre__count_rare(cre__conn_engine(conn), &cre__conn_engine(conn)->stats.shed, 1);
     CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
 }
 

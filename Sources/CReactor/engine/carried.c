@@ -9,7 +9,7 @@ cre__conn *cre__carried_open(cre__conn *by, const cre__carrier *carrier, const c
     cre_engine *engine = cre__conn_engine(by);
     cre__carried *carried = cre__calloc(1, size);
     if (!carried) {
-        engine->stats.out_of_memory++;
+        cre__count_rare(engine, &engine->stats.out_of_memory, 1);
         return NULL;
     }
     cre__conn *conn = &carried->conn;

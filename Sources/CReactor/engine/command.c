@@ -398,7 +398,7 @@ static int run(cre_engine *engine, const cre_record *command, const cre_slice *p
     if (command->kind == CRE_COMMAND_SENDTO) return send_datagram(engine, command, own, count);
     cre__conn *conn = cre__engine_find(engine, command->session);
     if (!conn) {
-        engine->stats.stale_commands++;
+        cre__count_rare(engine, &engine->stats.stale_commands, 1);
         return CRE_EGONE;
     }
     int result = cre__command_fits(rule, cre__conn_state(conn));
@@ -431,9 +431,9 @@ int cre__engine_take_file(cre_engine *engine) {
 /* The connection whose stream has a hole now; NULL: none, and what was lost is counted. */
 static cre__conn *find_hole(cre_engine *engine, const cre_record *command) {
     const cre__command_rule *rule = cre__command_rule_of(command->kind);
-    if (command->kind == CRE_COMMAND_SENDTO) engine->stats.dropped_packets++;
+    if (command->kind == CRE_COMMAND_SENDTO) cre__count_rare(engine, &engine->stats.dropped_packets, 1);
     if (rule && rule->traits & CRE__COMMAND_PUBLISHES) {
-        engine->stats.skipped++;
+        cre__count_rare(engine, &engine->stats.skipped, 1);
         return NULL; /* its session is the one that was excepted */
     }
     return cre__engine_find(engine, command->session);
@@ -447,14 +447,14 @@ void cre__command_lost(cre_engine *engine, const cre_record *command) {
 void cre__command_shed(cre_engine *engine, const cre_record *command) {
     cre__conn *conn = find_hole(engine, command);
     if (!conn) return;
-    engine->stats.shed++;
+    cre__count_rare(engine, &engine->stats.shed, 1);
     CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = CRE_EBUDGET);
 }
 
 static int push(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
     cre__conn *conn = cre__engine_find(engine, command->session);
     if (!conn) {
-        engine->stats.stale_commands++;
+        cre__count_rare(engine, &engine->stats.stale_commands, 1);
         return CRE_EGONE;
     }
     cre_slice part = *payload;

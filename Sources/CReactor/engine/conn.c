@@ -108,8 +108,8 @@ void cre__conn_describe_local(int descriptor, cre_connection_info *info) {
 
 /* A refused connection is closed without an answer: that would need memory and time that are short. */
 static int refuse(cre_engine *engine, cre__conn *conn, int descriptor, int error) {
-    engine->stats.refused++;
-    if (error != CRE_ELIMIT) engine->stats.out_of_memory++;
+    cre__count_rare(engine, &engine->stats.refused, 1);
+    if (error != CRE_ELIMIT) cre__count_rare(engine, &engine->stats.out_of_memory, 1);
     if (conn->transport.net) {
         conn->stream.over = true;
         cre__transport_discard(&conn->transport);
@@ -133,7 +133,7 @@ int cre__conn_enter(cre_engine *engine, cre__conn *conn, cre_connection_info *in
     conn->stream.worker = info->worker;
     cre__dispatch_count(engine, info->worker, 1);
     engine->streams[info->session & engine->streams_mask] = &conn->stream;
-    engine->stats.accepted += !carried;
+    cre__count_rare(engine, &engine->stats.accepted, !carried);
     cre__slot *slot = slot_of(conn);
     atomic_store_explicit(&slot->queue_limit, conn->port->options.max_queue, memory_order_relaxed);
     atomic_store_explicit(&slot->last_receive, conn->transport.last_receive >> CRE__SEEN_SHIFT,
@@ -164,8 +164,8 @@ int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre
     cre__conn *conn = make_conn(client);
     if (!conn) {
         close(descriptor);
-        engine->stats.refused++;
-        engine->stats.out_of_memory++;
+        cre__count_rare(engine, &engine->stats.refused, 1);
+        cre__count_rare(engine, &engine->stats.out_of_memory, 1);
         return CRE_ENOMEM;
     }
     int result = cre__transport_open(&conn->transport, &engine->net, descriptor);

@@ -34,7 +34,7 @@ static void deliver(cre__datagram *datagram, uint8_t *at, const cre__sockaddr *f
     engine->net.bytes_in += length;
     engine->stats.messages_in++;
     if (!cre__dispatch_datagram(engine, datagram->port, address, at + sizeof *address, length)) {
-        engine->stats.dropped_packets++;
+        cre__count_rare(engine, &engine->stats.dropped_packets, 1);
         return;
     }
     cre_record record = { .length = (uint32_t)(sizeof *address + length),
@@ -44,7 +44,7 @@ static void deliver(cre__datagram *datagram, uint8_t *at, const cre__sockaddr *f
      */
     if ((engine->config.congested && engine->config.congested(engine->config.context, address->worker)) ||
         engine->config.on_event(engine->config.context, engine, &record, at) < 0)
-        engine->stats.dropped_packets++;
+        cre__count_rare(engine, &engine->stats.dropped_packets, 1);
 }
 
 static void on_readable(void *context, int descriptor) {
@@ -65,7 +65,7 @@ static void on_readable(void *context, int descriptor) {
         int got = recvmmsg(descriptor, messages, BATCH, MSG_DONTWAIT, NULL);
         for (int i = 0; i < got; i++) {
             if (messages[i].msg_hdr.msg_flags & MSG_TRUNC)
-                datagram->engine->stats.dropped_packets++;
+                cre__count_rare(datagram->engine, &datagram->engine->stats.dropped_packets, 1);
             else
                 deliver(datagram, datagram->room + (size_t)i * ROOM, &from[i],
                         messages[i].msg_hdr.msg_namelen, messages[i].msg_len);

@@ -51,13 +51,21 @@ static bool config_valid(const cre_engine_config *config) {
 static void take_net_counters(cre_engine_stats *stats, const cre__net *net) {
     stats->bytes_in = net->bytes_in;
     stats->bytes_out = net->bytes_out;
+    stats->queued = net->queued;
+    stats->buffered = net->buffered;
+    stats->transit = *net->transit;
+}
+
+/* Those that messages do not change. Returns whether they have changed. */
+static bool take_rare_net_counters(cre_engine_stats *stats, const cre__net *net) {
+    if (stats->closed == net->closed && stats->tls_handshakes == net->tls_handshakes &&
+        stats->tls_resumed == net->tls_resumed && stats->tls_failed == net->tls_failed)
+        return false;
     stats->closed = net->closed;
     stats->tls_handshakes = net->tls_handshakes;
     stats->tls_resumed = net->tls_resumed;
     stats->tls_failed = net->tls_failed;
-    stats->queued = net->queued;
-    stats->buffered = net->buffered;
-    stats->transit = *net->transit;
+    return true;
 }
 
 /* A predecessor may have counted there. */
@@ -80,24 +88,22 @@ static void inherit_stats(cre_engine *engine) {
     engine->rare_changed = true;
 }
 
-/* Publishes members of the counters from the offset `from` up to `end`. */
-static void publish_members(cre_engine *engine, size_t from, size_t end) {
+static inline void publish_counters(cre_engine *engine, size_t count) {
     const uint64_t *own = (const uint64_t *)(const void *)&engine->stats;
-    uint64_t *shared = engine->config.shared_stats;
-    for (size_t i = from / sizeof *own; i < end / sizeof *own; i++)
-        __atomic_store_n(&shared[i], own[i], __ATOMIC_RELAXED);
-    memcpy((char *)&engine->published + from, (char *)&engine->stats + from, end - from);
+    for (size_t i = 0; i < count; i++)
+        __atomic_store_n(&engine->config.shared_stats[i], own[i], __ATOMIC_RELAXED);
 }
 
-/* Called twice in each turn, so it compares before it stores; the last members change rarely. */
+/* In each turn. Messages change the first counters only. */
 void cre__stats_publish(cre_engine *engine) {
-    const size_t ends = offsetof(cre_engine_stats, topics);
     if (!engine->config.shared_stats) return;
     take_net_counters(&engine->stats, &engine->net);
-    if (memcmp(&engine->published, &engine->stats, ends) != 0) publish_members(engine, 0, ends);
-    if (!engine->rare_changed) return;
-    engine->rare_changed = false;
-    publish_members(engine, ends, sizeof engine->stats);
+    if (__builtin_expect(take_rare_net_counters(&engine->stats, &engine->net) || engine->rare_changed, 0)) {
+        engine->rare_changed = false;
+        publish_counters(engine, sizeof engine->stats / sizeof(uint64_t));
+    } else {
+        publish_counters(engine, offsetof(cre_engine_stats, accepted) / sizeof(uint64_t));
+    }
 }
 
 /* The end of a stream must be reported, as soon as that is possible. */
@@ -267,6 +273,7 @@ cre_loop *cre_engine_loop(cre_engine *engine) {
 void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, size_t size) {
     cre_engine_stats now = engine->stats;
     take_net_counters(&now, &engine->net);
+    take_rare_net_counters(&now, &engine->net);
     cre__config_give(stats, size, &now, sizeof now);
 }
 

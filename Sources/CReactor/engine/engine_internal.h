@@ -108,8 +108,7 @@ struct cre_engine {
     cre_ws_deflate_pool *deflate_pool; /* NULL: compression is not offered */
     cre_ws_deflate deflate_shared;     /* of published messages: without a window of its own */
     cre_engine_stats stats;
-    cre_engine_stats published; /* the counters as they were published last */
-    bool rare_changed;          /* since then: topics, subscriptions or closed_by */
+    bool rare_changed; /* a counter that messages do not change, since the counters were published */
     bool shutting_down;
     bool destroying;
     cre_timer *shutdown_timer;
@@ -137,6 +136,12 @@ void cre__shutdown_close(cre_engine *engine);
 
 /* Publishes the counters. */
 void cre__stats_publish(cre_engine *engine);
+
+/* Adds to a counter of `stats` that messages do not change. */
+static inline void cre__count_rare(cre_engine *engine, uint64_t *counter, uint64_t number) {
+    *counter += number;
+    engine->rare_changed = true;
+}
 
 /* inbox.c: sockets from other threads */
 int cre__inbox_open(cre_engine *engine);

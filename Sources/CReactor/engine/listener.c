@@ -25,6 +25,7 @@ static void on_accepted(void *context, int descriptor) {
 static void on_accept_failed(void *context, int error, bool refused) {
     cre__listener *listener = context;
     cre__count_accept_failure(&listener->engine->stats, error, refused);
+    listener->engine->rare_changed = true;
 }
 
 static int serve(cre_engine *engine, int descriptor, uint16_t port, bool own) {

@@ -95,7 +95,7 @@ static uint32_t fit(cre__conn *conn, const uint8_t *bytes, uint32_t start, uint3
         return start;
     }
     for (uint32_t skipped = at; skipped < end; skipped += frame_length(bytes + skipped)) {
-        engine->stats.skipped++;
+        cre__count_rare(engine, &engine->stats.skipped, 1);
         engine->stats.messages_out--;
     }
     return at;

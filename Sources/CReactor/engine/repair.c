@@ -22,7 +22,7 @@ static int64_t now_ms(void) {
 static void restore(cre__conn *conn, cre_connection_info *info) {
     cre_engine *engine = cre__conn_engine(conn);
     cre__slot *slot = &cre__table_slots(engine->table)[cre__table_index(engine->table, info->session)];
-    engine->stats.repaired++;
+    cre__count_rare(engine, &engine->stats.repaired, 1);
     /* Of the time of the connection there is no copy. One that can be right stays. */
     int64_t time = (int64_t)atomic_load_explicit(&slot->connect_time_ms, memory_order_relaxed);
     info->connect_time_ms = time > 0 && time <= now_ms() ? time : now_ms();
@@ -55,7 +55,7 @@ void cre__conn_restore_slot(cre__conn *conn) {
 
 uint64_t cre__engine_repair(cre_engine *engine) {
     uint64_t before = engine->stats.repaired;
-    engine->stats.repaired += cre__table_restore_counts(engine->table);
+    cre__count_rare(engine, &engine->stats.repaired, cre__table_restore_counts(engine->table));
     const cre_table *table = engine->table;
     const bool kept = cre__table_is_kept(table);
     const size_t words = (engine->streams_mask + 1) / 64;
@@ -83,5 +83,5 @@ uint64_t cre__engine_repair(cre_engine *engine) {
 }
 
 void cre__engine_count_repaired(cre_engine *engine, uint64_t count) {
-    engine->stats.repaired += count;
+    cre__count_rare(engine, &engine->stats.repaired, count);
 }

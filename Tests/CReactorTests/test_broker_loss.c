@@ -231,6 +231,25 @@ TEST(forgotten_scripts_are_loaded_again) {
     finish();
 }
 
+/* The message by which the broker sees that the server accepts messages again is the first one also if the
+ * server has forgotten its scripts. */
+TEST(scripts_are_forgotten_while_messages_wait) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    servers[0].refuses = "-NOREPLICAS Not enough good replicas to write.\r\n";
+    servers[0].keeps_refusing = true;
+    for (int i = 1; i <= 3; i++)
+        publish(0, "news", i, kept);
+    run(10);
+    servers[0].has_scripts[CRE__SCRIPT_PUBLISH] = false;
+    servers[0].refuses = NULL;
+    run(1000);
+    check_received(1, 3, "after the refusal");
+    CHECK_EQ(machines[0].published, 3);
+    finish();
+}
+
 TEST(refused_publications) {
     begin(1, NULL);
     run(10);

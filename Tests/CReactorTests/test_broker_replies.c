@@ -145,9 +145,15 @@ TEST(gaps_wait_for_room) {
 
 /* ---- connections that begin slowly ---- */
 
-/* Machine 1 connects again after a loss. Returns when it has subscribed to everything and has no reply yet.
- */
-static void connect_again(void) {
+static void send_output(machine *m) {
+    const cre_slice output = cre_broker_output(m->broker, 0);
+    server_receive(&servers[0], (int)(m - machines), output.data, output.length);
+    cre_broker_sent(m->broker, 0, output.length);
+}
+
+/* Machine 1 connects again after a loss. Returns when it has subscribed to all of its channels, and has no
+ * reply yet. */
+static void connect_again(int channels) {
     machine *m = &machines[1];
     cut(m, 0);
     for (uint64_t due = now; !m->wanted[0];) {
@@ -156,10 +162,8 @@ static void connect_again(void) {
     }
     for (int i = 0; i < 2; i++) /* connects, greets and receives the identifiers of the scripts */
         CHECK(move(m, 0));
-    const cre_slice output = cre_broker_output(m->broker, 0);
-    server_receive(&servers[0], 1, output.data, output.length);
-    cre_broker_sent(m->broker, 0, output.length);
-    CHECK_EQ(servers[0].connections[1].count, 301);
+    send_output(m);
+    CHECK_EQ(servers[0].connections[1].count, channels);
 }
 
 /* The replies of the server arrive in pieces, one each six seconds. */
@@ -193,7 +197,7 @@ static void subscribe_to_many(void) {
 TEST(a_long_resumption) {
     begin(1, NULL);
     subscribe_to_many();
-    connect_again();
+    connect_again(301);
     receive_slowly(20);
     CHECK_EQ(machines[1].broken, 1);
     run(10);
@@ -212,7 +216,7 @@ TEST(a_long_resumption) {
 TEST(silence_during_a_resumption) {
     begin(1, NULL);
     subscribe_to_many();
-    connect_again();
+    connect_again(301);
     now += 10000;
     cre_broker_tick(machines[1].broker, now);
     CHECK_EQ(machines[1].broken, 1);
@@ -220,6 +224,39 @@ TEST(silence_during_a_resumption) {
     cre_broker_tick(machines[1].broker, now);
     CHECK_EQ(machines[1].broken, 2);
     CHECK_EQ(machines[1].last_error, CRE_EBROKER_SILENT);
+    finish();
+}
+
+/* There is always a topic that was subscribed a moment ago, and is being checked. The connection is ready
+ * when those topics are checked that there were at its beginning. */
+TEST(subscriptions_during_a_resumption) {
+    machine *m = &machines[1];
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+    cut(m, 0);
+    for (int i = 2; i <= 5; i++) /* more than the server sends at once */
+        publish(0, "news", i, kept);
+    settle();
+    connect_again(2);
+    for (int i = 0; i < 6; i++) {
+        server_connection *connection = &servers[0].connections[1];
+        char topic[32], *bytes = connection->out;
+        const size_t length = connection->length;
+        connection->out = NULL;
+        connection->length = 0;
+        snprintf(topic, sizeof topic, "topic%d", i);
+        subscribe(1, topic, true);
+        cre_broker_received(m->broker, 0, (const uint8_t *)bytes, length, now);
+        free(bytes);
+        if (m->established == 2) CHECK_EQ(m->received, 5);
+        send_output(m);
+    }
+    CHECK_EQ(m->established, 2);
+    run(10);
+    check_received(1, 5, "after the checks");
     finish();
 }
 

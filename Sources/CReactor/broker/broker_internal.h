@@ -36,6 +36,7 @@ typedef struct cre__broker_topic {
             size_t check_bytes;                   /* the longest reply that the check asks for */
             uint8_t check;                        /* CRE__CHECK_... */
             bool check_again;                     /* something is missing since the check was sent */
+            bool resumes; /* the connection is not ready before its checks have ended */
         };
     };
     uint8_t length;

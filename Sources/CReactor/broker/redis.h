@@ -56,7 +56,7 @@ typedef struct cre__redis_link {
     cre__broker_topic *first_check, *last_check; /* of the queue */
     struct cre__question *first_question, *last_question;
     uint32_t next_sweep, sweeping; /* the partition that is swept next, and how many are being swept */
-    size_t checks;                 /* in the queue, or without a reply */
+    size_t resuming;               /* topics with `resumes` */
     size_t awaited;                /* bytes that the replies on their way may have */
     uint64_t expiry;               /* of the oldest questions in the queue; 0: not known */
     bool resumed; /* all was sent that a connection begins with, but for checks and what follows them */
@@ -181,6 +181,8 @@ enum { CRE__FIRST_REPLY = 16 << 10 };
 void cre__redis_check(cre_broker *broker, cre__broker_topic *topic);
 /* The check has a reply. Returns whether another check was asked for since it was sent. */
 bool cre__redis_check_replied(cre_broker *broker, cre__broker_topic *topic);
+/* The reply was read. Releases the topic, and sends what there is room for. */
+void cre__redis_check_ended(cre_broker *broker, cre__broker_topic *topic);
 /* Sends a question as soon as there is room for a reply of `bytes`. `answered` is called later, with
  * CRE_EBROKER_SILENT if it was not sent in time. */
 void cre__redis_ask(cre_broker *broker, uint32_t shard, cre__question *question, size_t bytes);

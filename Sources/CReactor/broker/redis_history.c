@@ -203,10 +203,8 @@ void cre__redis_checked(cre_broker *broker, cre__broker_topic *topic, const cre_
     } else {
         cre__topic_lose(broker, topic, found.position);
     }
-    const uint32_t shard = topic->shard;
     if (again && !topic->removed) cre__redis_check(broker, topic);
-    cre__broker_topic_release(topic);
-    cre__redis_pump(broker, shard);
+    cre__redis_check_ended(broker, topic);
 }
 
 /* ---- recoveries ---- */

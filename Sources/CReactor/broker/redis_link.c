@@ -117,8 +117,12 @@ static void resume(cre_broker *broker, uint32_t shard, uint64_t now) {
         count = 0;
     }
     if (count) send_subscription(broker, shard, CRE_REDIS_SUBSCRIBE, batch, count);
-    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older)
-        if (topic->history.count) cre__redis_check(broker, topic);
+    for (cre__broker_topic *topic = broker->links[shard].topics; topic; topic = topic->older) {
+        if (!topic->history.count) continue;
+        topic->resumes = true;
+        cre__redis(broker, shard)->resuming++;
+        cre__redis_check(broker, topic);
+    }
     /* A node of a cluster publishes when it serves the slot. */
     if (!cre__redis_is_cluster(broker)) cre__publish_pending(broker, shard);
     cre__presence_resume(broker, shard, now, false);

@@ -72,19 +72,22 @@ bool cre__redis_publish(cre_broker *broker, uint32_t shard, cre__outgoing *messa
                                   : send_plain(broker, shard, message, channel);
 }
 
-/* The server has forgotten its scripts: it gets them again, before the message. */
-static void retry(cre_broker *broker, uint32_t shard, cre__outgoing *message) {
-    cre__publish_requeue(&broker->links[shard], message);
+/* The server has forgotten its scripts: it gets them again, before the message. Messages that were sent
+ * behind this one get the same reply, and follow it. But it stays ahead of those that are deferred. */
+static void retry(cre_broker *broker, uint32_t shard, cre__outgoing *message, bool is_trial) {
+    cre__redis_link *redis = cre__redis(broker, shard);
+    if (is_trial) redis->trial = message;
+    if (!(redis->refusals & CRE__REFUSED_HISTORY)) cre__publish_requeue(&broker->links[shard], message);
     cre__redis_load(broker, shard, CRE__SCRIPT_PUBLISH);
     message->sent = cre__redis_publish(broker, shard, message);
 }
 
 /* Returns whether the message was dropped. */
 static bool handle_error(cre_broker *broker, uint32_t shard, cre__outgoing *message,
-                         const cre_redis_value *error) {
+                         const cre_redis_value *error, bool is_trial) {
     const bool has_history = message->history.count != 0;
     if (has_history && cre__error_is(error, "NOSCRIPT")) {
-        retry(broker, shard, message);
+        retry(broker, shard, message, is_trial);
     } else if (cre__redis_slot_refused(broker, shard, error)) {
         message->sent = false;
     } else if (cre__error_is(error, "READONLY")) {
@@ -108,7 +111,8 @@ void cre__redis_published(cre_broker *broker, uint32_t shard, cre__outgoing *mes
     const bool is_trial = redis->trial == message;
     if (is_trial) redis->trial = NULL;
     if (value->type == CRE_REDIS_ERROR) {
-        if (handle_error(broker, shard, message, value) && is_trial) cre__redis_accepted(broker, shard);
+        const bool dropped = handle_error(broker, shard, message, value, is_trial);
+        if (dropped && is_trial) cre__redis_accepted(broker, shard);
         return;
     }
     if (message->history.count && (value->type != CRE_REDIS_ARRAY || value->count != 2 || value->size != 3 ||

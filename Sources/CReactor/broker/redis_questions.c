@@ -30,16 +30,22 @@ void cre__redis_check(cre_broker *broker, cre__broker_topic *topic) {
     else
         redis->first_check = topic;
     redis->last_check = topic;
-    redis->checks++;
     topic->checks++;
     cre__redis_pump(broker, topic->shard);
 }
 
-/* Does not free the topic. */
-static void end_check(cre__redis_link *redis, cre__broker_topic *topic) {
+/* Frees a topic that was removed. */
+static void release(cre__redis_link *redis, cre__broker_topic *topic) {
+    if (topic->resumes && !topic->check) {
+        topic->resumes = false;
+        redis->resuming--;
+    }
+    cre__broker_topic_release(topic);
+}
+
+static void end_check(cre__broker_topic *topic) {
     topic->check = CRE__CHECK_NONE;
     topic->check_again = false;
-    redis->checks--;
 }
 
 static bool send_check(cre_broker *broker, uint32_t shard) {
@@ -55,8 +61,8 @@ static bool send_check(cre_broker *broker, uint32_t shard) {
         redis->awaited += topic->check_bytes + FRAME;
         return true;
     }
-    end_check(redis, topic);
-    cre__broker_topic_release(topic);
+    end_check(topic);
+    release(redis, topic);
     return true;
 }
 
@@ -65,8 +71,14 @@ bool cre__redis_check_replied(cre_broker *broker, cre__broker_topic *topic) {
     const bool again = topic->check_again;
     redis->awaited -= topic->check_bytes + FRAME;
     topic->check_bytes = 0;
-    end_check(redis, topic);
+    end_check(topic);
     return again;
+}
+
+void cre__redis_check_ended(cre_broker *broker, cre__broker_topic *topic) {
+    const uint32_t shard = topic->shard;
+    release(cre__redis(broker, shard), topic);
+    cre__redis_pump(broker, shard);
 }
 
 /* ---- questions ---- */
@@ -127,7 +139,7 @@ void cre__redis_pump(cre_broker *broker, uint32_t shard) {
         sends = redis->first_check      ? send_check(broker, shard)
                 : redis->first_question ? send_question(broker, shard)
                                         : false;
-    if (link->state != CRE__LINK_RESUMING || !redis->resumed || redis->checks || link->failure) return;
+    if (link->state != CRE__LINK_RESUMING || !redis->resumed || redis->resuming || link->failure) return;
     redis->resumed = false; /* asked once */
     const cre_slice ping = cre__text("PING");
     if (cre__redis_is_cluster(broker))
@@ -164,7 +176,7 @@ uint64_t cre__redis_questions_tick(cre_broker *broker, uint32_t shard, uint64_t 
 void cre__redis_drop_questions(cre_broker *broker, uint32_t shard, cre__redis_link *redis, bool reports) {
     for (cre__broker_topic *next, *topic = redis->first_check; topic; topic = next) {
         next = topic->next_check;
-        end_check(redis, topic);
+        end_check(topic);
         cre__broker_topic_release(topic);
     }
     if (reports) {

@@ -27,9 +27,10 @@ typedef struct machine {
     int missed, recovered;
     int recover_result;
     cre_broker_position recover_position;
-    const char *unsubscribe; /* in the next callback */
-    char changes[256];       /* of members, as "+ann " and "-ann " */
-    char members[256];       /* of the last list, as "ann " */
+    const char *unsubscribe;         /* in the next callback */
+    char changes[256];               /* of members, as "+ann " and "-ann " */
+    char members[256];               /* of the last list, as "ann " */
+    int values, value_results[MOST]; /* operations that have ended, and their results by tags */
 } machine;
 
 static redis_server servers[SHARDS];
@@ -150,6 +151,14 @@ static inline void on_present(void *context, uint64_t tag, int result, const cre
     }
 }
 
+static inline void on_value(void *context, uint64_t tag, int result, cre_slice value) {
+    machine *m = context;
+    (void)value;
+    REQUIRE(tag < MOST);
+    if (tag != (uint64_t)m->values++) m->disordered++;
+    m->value_results[tag] = result;
+}
+
 static const cre_broker_handlers handlers = {
     .connect = on_connect,
     .disconnect = on_disconnect,
@@ -163,6 +172,7 @@ static const cre_broker_handlers handlers = {
     .refused = on_refused,
     .member = on_member,
     .present = on_present,
+    .value = on_value,
 };
 
 static inline void start_machine(int index, const cre_broker_config *given) {

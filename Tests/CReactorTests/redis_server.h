@@ -62,7 +62,7 @@ typedef struct redis_server {
     int entry_count;
     int commands, members; /* calls of the script of members */
     int recoveries;        /* calls of the script that recovers... */
-    size_t asked_bytes;    /* ...and the bytes that their replies might have had */
+    size_t asked_bytes;    /* ...and the bytes that their replies, and those to GET, might have had */
     size_t message_bytes;  /* which each recovered message has more than it seems */
     /* As a node of a Redis Cluster: the keys of the slot are being moved after this number of commands, for
      * five commands. New connections are then to the new node. 0: never. */
@@ -367,6 +367,14 @@ static inline void server_run_present(redis_server *server, server_connection *t
     server_print(to, members.text);
 }
 
+/* Arguments: EVALSHA sha 1 key kind condition expected lifetime value. There is always the same value. */
+static inline void server_run_value(redis_server *server, server_connection *to,
+                                    const cre_redis_value *arguments) {
+    const bool gets = cre_redis_text_is(arguments[4].text, "get");
+    if (gets) server->asked_bytes += CRE_VALUE_MAX;
+    server_print(to, gets ? "*2\r\n:1\r\n$1\r\nv\r\n" : "*1\r\n:1\r\n");
+}
+
 /* The beginning of a confirmation of SUBSCRIBE or UNSUBSCRIBE, or with `sharded` of SSUBSCRIBE or
  * SUNSUBSCRIBE. */
 static inline void server_confirm(server_connection *to, const char *verb, bool sharded) {
@@ -487,6 +495,8 @@ static inline void server_run(redis_server *server, server_connection *to, const
             server_run_publish(server, to, arguments);
         else if (script == CRE__SCRIPT_RECOVER)
             server_run_recover(server, to, arguments);
+        else if (script == CRE__SCRIPT_VALUE)
+            server_run_value(server, to, arguments);
         else if (!server->clock)
             server_print(to, without_members[script]);
         else if (script == CRE__SCRIPT_MEMBERS)

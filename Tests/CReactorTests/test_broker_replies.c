@@ -143,6 +143,56 @@ TEST(gaps_wait_for_room) {
     finish();
 }
 
+/* ---- values ---- */
+
+enum { GETS = 200, GETS_AT_ONCE = MOST_AWAITED / (CRE_VALUE_MAX + 64) };
+
+static void apply(cre_value_kind kind, int tag) {
+    const cre_value_operation operation = { .kind = (uint32_t)kind, .key = text("k") };
+    CHECK_EQ(cre_broker_apply(machines[0].broker, &operation, (uint64_t)tag), 0);
+}
+
+/* Each value may be long. Operations keep their order, however short their replies are. */
+TEST(values_wait_for_room) {
+    begin(1, NULL);
+    run(10);
+    for (int i = 0; i < GETS; i++)
+        apply(i % 4 == 3 ? CRE_VALUE_SET : CRE_VALUE_GET, i);
+    const size_t most = awaited_at_most(0);
+    CHECK(most <= MOST_AWAITED && most > MOST_AWAITED / 2);
+    CHECK_EQ(machines[0].values, GETS);
+    CHECK_EQ(machines[0].disordered, 0);
+    for (int i = 0; i < GETS; i++)
+        CHECK_EQ(machines[0].value_results[i], 1);
+    finish();
+}
+
+/* What was not sent before it expires, or before the connection is lost, was not done. */
+TEST(values_without_room) {
+    begin(1, NULL);
+    run(10);
+    machine *m = &machines[0];
+    for (int i = 0; i < GETS; i++)
+        apply(CRE_VALUE_GET, i);
+    for (int i = 0; i < 3; i++, now += 5000)
+        cre_broker_tick(m->broker, now);
+    CHECK_EQ(m->values, GETS - GETS_AT_ONCE);
+    for (int i = GETS_AT_ONCE; i < GETS; i++)
+        CHECK_EQ(m->value_results[i], CRE_EBROKER_UNAVAILABLE);
+    for (int i = GETS; i < MOST; i++)
+        apply(CRE_VALUE_GET, i);
+    cut(m, 0);
+    CHECK_EQ(m->values, MOST);
+    for (int i = 0; i < GETS_AT_ONCE; i++)
+        CHECK_EQ(m->value_results[i], CRE_EBROKER_UNKNOWN);
+    for (int i = GETS; i < MOST; i++)
+        CHECK_EQ(m->value_results[i], CRE_EBROKER_UNAVAILABLE);
+    run(1000);
+    apply(CRE_VALUE_GET, 0);
+    apply(CRE_VALUE_GET, 1); /* ends with the broker */
+    finish();
+}
+
 /* ---- connections that begin slowly ---- */
 
 static void send_output(machine *m) {

@@ -76,6 +76,25 @@ TEST(refused_operations) {
     finish();
 }
 
+/* All that a server may be asked for at a time is more than it keeps for a connection with subscriptions. */
+TEST(many_large_values) {
+    static uint8_t bytes[CRE_VALUE_MAX];
+    enum { COUNT = 1000 };
+    const cre_value_operation get = { .kind = CRE_VALUE_GET, .key = text("k") }, large = {
+        .kind = CRE_VALUE_SET, .key = text("k"), .value = { bytes, sizeof bytes }
+    };
+    begin();
+    CHECK_EQ(apply(0, large), 1);
+    const int values = machines[0].values, losses = machines[0].losses;
+    for (int i = 0; i < COUNT; i++)
+        CHECK_EQ(cre_broker_apply(machines[0].broker, &get, 9), 0);
+    WAIT(machines[0].values == values + COUNT);
+    CHECK_EQ(machines[0].losses, losses);
+    CHECK_EQ(machines[0].value_result, 1);
+    CHECK_EQ(machines[0].value_length, sizeof bytes);
+    finish();
+}
+
 int main(int argc, char **argv) {
     real.connect = redis_connect;
     return redis_test_main(argc, argv);

@@ -1,5 +1,5 @@
 /*
- * Commands whose replies may be long: the checks of topics, recoveries and lists of members.
+ * Commands whose replies may be long: the checks of topics, recoveries, lists of members and values.
  *
  * A connection that has subscriptions is dropped by Redis when 32 MB of output are pending for it, or 8 MB
  * for a minute. So a command says how long its reply may be, and is sent again if that is too short; and

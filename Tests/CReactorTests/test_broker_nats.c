@@ -88,6 +88,10 @@ TEST(history) {
     WAIT(machines[0].recovered == 1);
     CHECK_EQ(machines[0].recover_result, 0);
     CHECK_EQ(machines[0].missed, 899);
+    CHECK_EQ(cre_broker_recover(machines[1].broker, text("news"), kept, first, 1), 0);
+    WAIT(machines[1].recovered == 1);
+    CHECK_EQ(machines[1].recover_result, 0);
+    CHECK_EQ(machines[1].missed, 899);
     const cre_broker_position other = { first.epoch ^ 2, 5 };
     CHECK_EQ(cre_broker_recover(machines[0].broker, text("news"), kept, other, 1), 0);
     WAIT(machines[0].recovered == 2);

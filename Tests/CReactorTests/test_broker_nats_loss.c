@@ -15,12 +15,24 @@ enum { STORED = 64 };
 
 static const cre_broker_history kept = { .count = 20, .seconds = 600 };
 
+/* What servers reply that are asked directly, instead of the leader. */
+typedef enum direct_replies {
+    NOT_ALLOWED, /* the stream does not allow it */
+    SINGLE,      /* one message each */
+    BATCHES,     /* several messages, as servers from 2.11 on */
+    NOBODY,      /* that there are none */
+    DENIED,      /* that it is not permitted */
+    NOTHING
+} direct_replies;
+
 /* The stream: messages of the topic have sequences 2, 4, 6 ...; the others are of other topics. */
 static struct {
     bool stored[STORED], read[STORED]; /* the leader has it; the leader finds it */
+    bool applied[STORED];              /* the server that is asked directly has it */
+    direct_replies direct;
     int last;
     const char *leader;
-    int polls, reads;
+    int polls, reads, direct_reads;
     bool silent;  /* nobody leads the stream */
     bool reading; /* the question is one for a message */
 } cluster;
@@ -31,7 +43,7 @@ static struct {
     bool wants;
     int closed; /* by the broker */
     uint64_t epoch;
-    int received[STORED], count, lost, missed, recovered, result;
+    int received[STORED], count, lost, missed, last_missed, recovered, result;
 } machine;
 
 /* ---- the broker's caller ---- */
@@ -78,8 +90,13 @@ static void on_published(void *context, uint64_t tag, int result, cre_broker_pos
 }
 
 static void on_missed(void *context, uint64_t tag, cre_slice payload, cre_broker_position position) {
-    (void)payload;
+    char number[8] = "";
     on_published(context, tag, 0, position);
+    REQUIRE(payload.length < sizeof number);
+    memcpy(number, payload.data, payload.length);
+    CHECK_EQ(position.offset, atoi(number));
+    CHECK_EQ(position.offset, machine.last_missed + 2);
+    machine.last_missed = (int)position.offset;
     machine.missed++;
 }
 
@@ -113,11 +130,11 @@ static void describe_stream(const char *to) {
     char json[1024];
     snprintf(
         json, sizeof json,
-        "{\"config\":{\"name\":\"sws-20-600\",\"subjects\":[\"sws.h.20-600.>\"],\"max_msgs_per_subject\":21,"
+        "{\"config\":{\"name\":\"sws-20-600\",\"allow_direct\":%s,\"subjects\":[\"sws.h.20-600.>\"],\"max_msgs_per_subject\":21,"
         "\"max_age\":600000000000,\"duplicate_window\":300000000000,\"republish\":{\"src\":"
         "\"sws.h.20-600.>\",\"dest\":\"sws.l.>\"},\"retention\":\"limits\",\"discard\":\"old\"},"
         "\"created\":\"today\",\"state\":{\"last_seq\":%d},\"cluster\":{\"leader\":\"%s\"}}",
-        cluster.last, cluster.leader);
+        cluster.direct == NOT_ALLOWED ? "false" : "true", cluster.last, cluster.leader);
     cluster.polls++;
     reply(to, json);
 }
@@ -145,6 +162,47 @@ static void read_message(const char *to, const char *request) {
     reply(to, json);
 }
 
+static void reply_with_headers(const char *to, const char *headers, const char *payload) {
+    char bytes[512];
+    const size_t length = strlen(headers);
+    deliver(bytes, (size_t)snprintf(bytes, sizeof bytes, "HMSG %s 1 %zu %zu\r\n%s%s\r\n", to, length,
+                                    length + strlen(payload), headers, payload));
+}
+
+/* A server that has the stream, and perhaps does not lead it, is asked for messages. */
+static void read_directly(const char *to, const char *subject, const char *request) {
+    char headers[128], number[8];
+    cluster.direct_reads++;
+    if (cluster.direct == NOTHING) return;
+    if (cluster.direct == DENIED) {
+        char error[256];
+        deliver(error, (size_t)snprintf(error, sizeof error,
+                                        "-ERR 'Permissions Violation for Publish to \"%s\"'\r\n", subject));
+        return;
+    }
+    const char *most = cluster.direct == BATCHES ? strstr(request, "\"batch\":") + 8 : "1";
+    int at = atoi(strstr(request, "\"seq\":") + 6), left = 0, sent = 0;
+    for (int i = at; i < STORED && cluster.direct != NOBODY; i++)
+        left += cluster.applied[i];
+    for (; left && sent < atoi(most); at++) {
+        if (!cluster.applied[at]) continue;
+        left--;
+        sent++;
+        int length = snprintf(headers, sizeof headers, "NATS/1.0\r\nNats-Sequence: %d\r\n", at);
+        if (cluster.direct == BATCHES)
+            length +=
+                snprintf(headers + length, sizeof headers - (size_t)length, "Nats-Num-Pending: %d\r\n", left);
+        snprintf(headers + length, sizeof headers - (size_t)length, "\r\n");
+        snprintf(number, sizeof number, "%d", at);
+        reply_with_headers(to, headers, number);
+    }
+    if (!sent)
+        reply_with_headers(to, cluster.direct == NOBODY ? "NATS/1.0 503\r\n\r\n" : "NATS/1.0 404\r\n\r\n",
+                           "");
+    snprintf(headers, sizeof headers, "NATS/1.0 204 EOB\r\nNats-Num-Pending: %d\r\n\r\n", left);
+    if (sent && cluster.direct == BATCHES) reply_with_headers(to, headers, "");
+}
+
 /* Answers what the broker has sent. Between a request and its reply `meanwhile` happens. */
 static void serve(void (*meanwhile)(void)) {
     for (cre_slice out; (out = cre_broker_output(machine.broker, 0)).length;) {
@@ -162,8 +220,11 @@ static void serve(void (*meanwhile)(void)) {
             end = payload + size;
             cluster.reading = strstr(subject, "STREAM.MSG.GET") != NULL;
             if (meanwhile) meanwhile();
-            if (cluster.silent) continue;
-            if (strstr(subject, "STREAM.INFO"))
+            if (strstr(subject, "DIRECT.GET"))
+                read_directly(to, subject, payload);
+            else if (cluster.silent)
+                continue;
+            else if (strstr(subject, "STREAM.INFO"))
                 describe_stream(to);
             else if (cluster.reading)
                 read_message(to, payload);
@@ -186,7 +247,7 @@ static void pass(uint64_t milliseconds) {
 }
 
 static void store(int sequence) {
-    cluster.stored[sequence] = cluster.read[sequence] = true;
+    cluster.stored[sequence] = cluster.read[sequence] = cluster.applied[sequence] = true;
     cluster.last = sequence;
 }
 
@@ -232,9 +293,12 @@ static void create(void) {
         .recovered = on_recovered,
         .state = on_state,
     };
-    const cre_broker_config config = {
-        .size = sizeof config, .shards = 1, .seed = 7, .kind = CRE_BROKER_NATS, .probe_ms = 1000000
-    };
+    const cre_broker_config config = { .size = sizeof config,
+                                       .shards = 1,
+                                       .seed = 7,
+                                       .kind = CRE_BROKER_NATS,
+                                       .probe_ms = 1000000,
+                                       .max_recover = 10 };
     memset(&cluster, 0, sizeof cluster);
     memset(&machine, 0, sizeof machine);
     cluster.leader = "a";
@@ -243,14 +307,19 @@ static void create(void) {
     REQUIRE(cre_broker_subscribe(machine.broker, text("news"), kept) == 0);
 }
 
-static void begin(void) {
+static void begin_with(direct_replies direct) {
     create();
+    cluster.direct = direct;
     connect_broker();
     publish(2);
     pass(10000); /* the leader is no new one any more */
     publish(4);
     CHECK_EQ(machine.count, 2);
     CHECK(cre_broker_is_connected(machine.broker, 0));
+}
+
+static void begin(void) {
+    begin_with(NOT_ALLOWED);
 }
 
 /* Each message was received once, in order, and none was reported as lost. */
@@ -411,11 +480,22 @@ TEST(a_published_message_that_nobody_has) {
     cre_broker_destroy(machine.broker);
 }
 
-static void recover(uint64_t offset) {
+static void recover_of(const char *topic, uint64_t offset) {
     const cre_broker_position since = { machine.epoch, offset };
     machine.missed = machine.recovered = 0;
-    CHECK_EQ(cre_broker_recover(machine.broker, text("news"), kept, since, 1), 0);
+    machine.last_missed = (int)offset;
+    CHECK_EQ(cre_broker_recover(machine.broker, text(topic), kept, since, 1), 0);
     pass(100);
+}
+
+static void recover(uint64_t offset) {
+    recover_of("news", offset);
+}
+
+static void check_recovered(int missed) {
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, 0);
+    CHECK_EQ(machine.missed, missed);
 }
 
 /* A new leader has not read up to a client's position yet. */
@@ -447,6 +527,110 @@ TEST(a_recovery_of_a_message_that_was_deleted) {
     CHECK_EQ(machine.recovered, 1);
     CHECK_EQ(machine.result, CRE_EBROKER_GAP);
     finish(4);
+}
+
+/* Any server that has the stream serves for a recovery. */
+TEST(a_recovery_without_a_leader) {
+    for (direct_replies direct = SINGLE; direct <= BATCHES; direct++) {
+        begin_with(direct);
+        publish(6);
+        publish(8);
+        cluster.silent = true;
+        pass(5000); /* the stream is asked for all the time */
+        recover(4);
+        check_recovered(2);
+        CHECK_EQ(cluster.direct_reads, direct == BATCHES ? 1 : 4);
+        cluster.silent = false;
+        pass(1000);
+        finish(8);
+    }
+}
+
+TEST(a_recovery_without_a_leader_after_a_loss_of_the_connection) {
+    begin_with(BATCHES);
+    publish(6);
+    cluster.silent = true;
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    pass(1000);
+    connect_broker();
+    recover(4);
+    CHECK_EQ(machine.recovered, 0); /* the stream may be another one now */
+    pass(1500);
+    check_recovered(1);
+    cluster.silent = false;
+    pass(1000);
+    finish(6);
+}
+
+/* A server that does not have all messages yet is believed nothing but what it has. */
+TEST(a_recovery_at_a_server_that_is_behind) {
+    for (int first = 4; first <= 8; first += 2) {
+        begin_with(first == 6 ? SINGLE : BATCHES);
+        publish(6);
+        publish(8);
+        for (int i = first; i <= 8; i++)
+            cluster.applied[i] = false;
+        recover(4);
+        check_recovered(2);
+        cluster.silent = true;
+        pass(3000);
+        recover(4);
+        pass(3000);
+        CHECK_EQ(machine.recovered, 0);
+        cluster.silent = false;
+        pass(2000);
+        check_recovered(2);
+        finish(8);
+    }
+}
+
+/* Such a server does not know that messages are missing which it never had. */
+TEST(a_recovery_at_a_server_without_the_first_message) {
+    begin_with(BATCHES);
+    publish(6);
+    publish(8);
+    cluster.applied[4] = false;
+    recover(4);
+    check_recovered(2);
+    finish(8);
+}
+
+/* Where live messages are not known the leader says which one is the last. */
+TEST(a_recovery_of_a_topic_that_is_not_subscribed) {
+    begin_with(BATCHES);
+    const int reads = cluster.reads;
+    recover_of("other", 2);
+    check_recovered(1);
+    CHECK_EQ(cluster.direct_reads, 1);
+    CHECK_EQ(cluster.reads, reads + 1);
+    finish(4);
+}
+
+TEST(a_recovery_where_only_the_leader_answers) {
+    for (direct_replies direct = NOBODY; direct <= NOTHING; direct++) {
+        begin_with(direct);
+        for (int i = 0; i < 2; i++) {
+            recover(2);
+            pass(1000);
+            check_recovered(1);
+        }
+        CHECK_EQ(cluster.direct_reads, direct == DENIED ? 1 : 2);
+        finish(4);
+    }
+}
+
+/* It ends before all of them have arrived. */
+TEST(a_recovery_of_too_many_messages) {
+    begin_with(BATCHES);
+    for (int i = 6; i <= 40; i += 2)
+        publish(i);
+    recover(2);
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    CHECK_EQ(machine.missed, 0);
+    recover(20);
+    check_recovered(10);
+    finish(40);
 }
 
 int main(int argc, char **argv) {

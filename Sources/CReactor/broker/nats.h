@@ -48,6 +48,7 @@ typedef struct cre__nats_stream {
     uint64_t audited;    /* `last` when the round of audits began */
     size_t bucket;       /* the next one of the round */
     bool auditing;       /* the round has not ended */
+    bool direct;         /* each of its servers may be asked for messages, not only the leader */
     cre__nats_lane *lanes;
 } cre__nats_stream;
 
@@ -103,6 +104,7 @@ typedef struct cre__nats_fetch {
     uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
     uint32_t replies;  /* of the stream when it did not have a message first */
     bool started;      /* is active */
+    bool direct;       /* any server of the stream is asked, which may not have the last messages */
     bool asks_last;    /* for the last message only */
     bool incomplete;   /* not all can be had */
     bool anchored;     /* the message of `since` is there, and so is everything after it */
@@ -299,8 +301,12 @@ typedef struct cre__nats_stored {
 bool cre__nats_stored_of(const cre_nats_event *event, cre__nats_stored *out);
 /* Reads the sequence of a message from its acknowledgement. False: malformed. */
 bool cre__nats_acknowledgement(const cre_nats_event *event, uint64_t *sequence);
-/* Takes the request that a reply is for. False: it is none any more. */
-bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_request *out);
+/* Takes the request that a reply is for, with the last one if it has several. False: it is none any more. */
+bool cre__nats_answered(cre__nats_link *nats, const cre_nats_event *event, cre__nats_request *out);
+/* Whether more replies to the same request follow. */
+bool cre__nats_more_follow(const cre_nats_event *event);
+/* Reads a number of the headers. */
+bool cre__nats_number(cre_slice headers, const char *name, uint64_t *number);
 /* Takes the request whose deadline has passed. */
 bool cre__nats_timed_out(cre__nats_link *nats, cre__nats_request *out);
 /* The next request in use, the first one for CRE__NATS_NONE; CRE__NATS_NONE: there is none. */
@@ -372,6 +378,8 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
                                      cre__broker_topic *topic, cre_slice name);
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
                              const cre_nats_event *event);
+/* The servers of a stream may not be asked but for its leader. */
+void cre__nats_fetch_denied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
 /* Starts those for which there is room, and asks again. Returns the time of the next one. */
 uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard);
 /* Ends those of a stream that is REFUSED, or all of them (NULL). */

@@ -2,6 +2,12 @@
  * Reads from a stream what a topic's history has after a position: one message after the other, from the
  * leader of the stream, until there is none.
  *
+ * A recovery first asks any server that has the stream, in batches where the server knows them (2.11 or
+ * later). Nobody else needs to be there for that, while the leader answers only if the cluster has elected
+ * leaders of the stream and of all streams. But the server may not have the last messages yet. So its answer
+ * counts if it reaches the position of the topic here, behind which live messages follow; otherwise the
+ * leader is asked for the rest.
+ *
  * Sequences have gaps, since a stream has many topics. Whether messages after the position were deleted shows
  * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
  * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
@@ -23,6 +29,8 @@ enum {
     AT_ONCE = 64,
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
+    BATCH = 256,              /* messages, and... */
+    BATCH_BYTES = 256 << 10,  /* ...bytes, and the message that has the last of them */
     MAX_BYTES = 16 << 20,     /* of one fetch */
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
 };
@@ -148,7 +156,8 @@ static void deliver_items(cre_broker *broker, cre__nats_link *nats, cre__nats_fe
 
 static void end_recovery(cre_broker *broker, cre__nats_fetch *fetch, uint64_t sequence) {
     const cre_broker_handlers *handlers = &broker->handlers;
-    const cre_broker_position position = { fetch->stream->epoch, sequence };
+    const uint64_t epoch = fetch->direct ? fetch->since.epoch : fetch->stream->epoch;
+    const cre_broker_position position = { epoch, sequence };
     for (const cre__nats_item *item = fetch->incomplete ? NULL : fetch->items; item; item = item->next)
         handlers->missed(broker->context, fetch->tag, (cre_slice){ item->payload, item->length },
                          (cre_broker_position){ position.epoch, item->sequence });
@@ -246,17 +255,47 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     const uint64_t from = fetch->anchored || fetch->count ? fetch->last + 1
                           : fetch->since.offset           ? fetch->since.offset
                                                           : FIRST;
-    if (fetch->since.epoch && fetch->since.epoch != fetch->stream->epoch) fetch->incomplete = true;
+    const uint64_t epoch = fetch->stream->epoch; /* 0: not known, since no leader has replied */
+    if (epoch && fetch->since.epoch && fetch->since.epoch != epoch) fetch->incomplete = true;
     if (fetch->incomplete) fetch->asks_last = true;
+    if (fetch->asks_last) fetch->direct = false;
     fetch->retries = 0;
     if (fetch->topic) fetch->topic->arrived = 0;
     if (fetch->asks_last) {
         cre__nats_ask_last(broker, shard, name, kept, CRE__NATS_FETCH, fetch);
         return;
     }
-    snprintf(request, sizeof request, "{\"seq\":%llu,\"next_by_subj\":\"%.*s\"}", (unsigned long long)from,
-             (int)kept.length, (const char *)kept.data);
-    cre__nats_ask_stream(broker, shard, "STREAM.MSG.GET", name, cre__text(request), CRE__NATS_FETCH, fetch);
+    const int length = snprintf(request, sizeof request, "{\"seq\":%llu,\"next_by_subj\":\"%.*s\"",
+                                (unsigned long long)from, (int)kept.length, (const char *)kept.data);
+    snprintf(request + length, sizeof request - (size_t)length,
+             fetch->direct ? ",\"batch\":%d,\"max_bytes\":%d}" : "}", BATCH, BATCH_BYTES);
+    cre__nats_ask_stream(broker, shard, fetch->direct ? "DIRECT.GET" : "STREAM.MSG.GET", name,
+                         cre__text(request), CRE__NATS_FETCH, fetch);
+}
+
+/* Asks the leader for what follows, as soon as there is one. */
+static void ask_leader(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    fetch->direct = false;
+    if (fetch->stream->state == CRE__STREAM_READY) {
+        ask(broker, shard, fetch);
+        return;
+    }
+    detach(&nats->active, fetch);
+    append(&nats->waiting, fetch);
+    nats->active_count--;
+    fetch->started = false;
+}
+
+void cre__nats_fetch_denied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    stream->direct = false;
+    for (cre__nats_fetch *fetch = nats->active.first, *next; fetch; fetch = next) {
+        next = fetch->next;
+        if (fetch->stream != stream || !fetch->direct) continue;
+        cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
+        ask_leader(broker, shard, fetch);
+    }
 }
 
 /* Not all messages can be had: asks for the position after which messages follow again. */
@@ -268,15 +307,20 @@ static void fall_back(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch
 
 /* ---- replies ---- */
 
-static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice encoded,
+/* `data`: base64 unless it is direct. */
+static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice data,
                  uint64_t sequence) {
-    const size_t size = encoded.length / 4 * 3;
+    const size_t size = fetch->direct ? data.length : data.length / 4 * 3;
     const uint32_t most = fetch->topic ? fetch->stream->history.count : broker->config.max_recover;
     if (fetch->count == most || fetch->bytes + size > MAX_BYTES || nats->item_bytes + size > MAX_ALL_BYTES)
         return false;
     cre__nats_item *item = item_of(sequence, size + 3);
     if (!item) return false;
-    const long length = cre__base64_decode((const char *)encoded.data, encoded.length, item->payload);
+    long length = (long)data.length;
+    if (!fetch->direct)
+        length = cre__base64_decode((const char *)data.data, data.length, item->payload);
+    else if (data.length)
+        memcpy(item->payload, data.data, data.length);
     item->length = length < 0 ? 0 : (size_t)length;
     *fetch->end = item;
     fetch->end = &item->next;
@@ -287,7 +331,7 @@ static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch
 }
 
 /* A message of the topic. Returns whether the fetch goes on. */
-static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice encoded,
+static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice data,
                  uint64_t sequence) {
     cre__nats_link *nats = cre__nats(broker, shard);
     const bool first = !fetch->anchored && !fetch->count;
@@ -297,7 +341,7 @@ static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre
     }
     /* more than the history has since the last reply, so it may have deleted some */
     if (fetch->topic && fetch->topic->arrived > fetch->stream->history.count) return false;
-    if (!keep(broker, nats, fetch, encoded, sequence)) return false;
+    if (!keep(broker, nats, fetch, data, sequence)) return false;
     fetch->last = sequence;
     if (fetch->topic && fetch->anchored) deliver_items(broker, nats, fetch);
     return true;
@@ -363,28 +407,67 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
         fall_back(broker, shard, fetch);
 }
 
-static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, const cre_nats_event *event) {
+static bool read_message(const cre__nats_fetch *fetch, const cre_nats_event *event, uint64_t *sequence,
+                         cre_slice *data) {
     cre__nats_stored stored;
+    *data = event->payload;
+    if (fetch->direct) return cre__nats_number(event->headers, "Nats-Sequence", sequence) && *sequence;
     const bool valid = cre__nats_stored_of(event, &stored);
-    const uint64_t least = fetch->asks_last                  ? 1
-                           : fetch->anchored || fetch->count ? fetch->last + 1
-                                                             : fetch->since.offset;
-    if (!valid || stored.sequence < least) {
+    *sequence = stored.sequence;
+    *data = stored.data;
+    return valid;
+}
+
+static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, const cre_nats_event *event) {
+    cre_slice data;
+    uint64_t sequence;
+    const bool first = !fetch->anchored && !fetch->count,
+               more = fetch->direct && cre__nats_more_follow(event);
+    const uint64_t least = fetch->asks_last ? 1 : first ? fetch->since.offset : fetch->last + 1;
+    if (!read_message(fetch, event, &sequence, &data) || sequence < least) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
-        complete(broker, shard, fetch, stored.sequence);
+        complete(broker, shard, fetch, sequence);
     } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
-    } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
+    } else if (fetch->direct && first && sequence != fetch->since.offset) {
+        if (more) cre__nats_cancel(cre__nats(broker, shard), CRE__NATS_FETCH, fetch);
+        ask_leader(broker, shard, fetch);
+    } else if (take(broker, shard, fetch, data, sequence)) {
         fetch->asked_again = false;
         fetch->deadline = 0;
         if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch))
             succeed(broker, shard, fetch);
-        else
+        else if (!more)
             ask(broker, shard, fetch);
     } else {
+        if (more) cre__nats_cancel(cre__nats(broker, shard), CRE__NATS_FETCH, fetch);
         fall_back(broker, shard, fetch);
     }
+}
+
+/* Whether live messages follow the last one that was read. */
+static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
+    const uint64_t epoch = fetch->since.epoch;
+    return fetch->anchored && topic && topic->position.epoch == epoch &&
+           topic->position.offset <= fetch->last && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
+}
+
+static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
+                           const cre_nats_event *event) {
+    enum { END_OF_BATCH = 204, NO_MESSAGE = 404 };
+    uint64_t left = 0;
+    const uint16_t status = event ? event->status : UINT16_MAX;
+    if (status == END_OF_BATCH) cre__nats_number(event->headers, "Nats-Num-Pending", &left);
+    if (!status)
+        found(broker, shard, fetch, event);
+    else if (left)
+        ask(broker, shard, fetch);
+    else if ((status == END_OF_BATCH || status == NO_MESSAGE) && is_current(broker, fetch))
+        complete(broker, shard, fetch, fetch->last);
+    else
+        ask_leader(broker, shard, fetch);
 }
 
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
@@ -395,6 +478,8 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
     if (fetch->topic && fetch->topic->removed) {
         leave(nats, fetch);
         release(nats, fetch);
+    } else if (fetch->direct) {
+        server_replied(broker, shard, fetch, event);
     } else if (event && !cre__nats_error_of(event, &error)) {
         found(broker, shard, fetch, event);
     } else if (event && error.kind == NO_MESSAGE) {
@@ -410,6 +495,14 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
 
 /* ---- time ---- */
 
+/* Whether it may be asked now. A stream whose leader does not answer is not READY; after a new connection it
+ * is not known either, and the client's position says which one it was. */
+static bool is_open(cre__nats_fetch *fetch) {
+    const cre__nats_stream *stream = fetch->stream;
+    if (stream->epoch && !stream->direct) fetch->direct = false;
+    return stream->state == CRE__STREAM_READY || (fetch->direct && (stream->epoch || stream->failures));
+}
+
 uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
     uint64_t next = UINT64_MAX;
@@ -423,7 +516,7 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
     for (cre__nats_fetch *fetch = nats->waiting.first, *after; fetch && nats->active_count < AT_ONCE;
          fetch = after) {
         after = fetch->next;
-        if (fetch->stream->state != CRE__STREAM_READY) continue;
+        if (!is_open(fetch)) continue;
         detach(&nats->waiting, fetch);
         append(&nats->active, fetch);
         nats->active_count++;

@@ -1,11 +1,5 @@
 /* Messages of subscribed topics at a server of NATS, and their positions: the sequences of their stream. */
 #include "broker/nats.h"
-#include "nats/json.h"
-
-static bool number_of(cre_slice headers, const char *name, uint64_t *number) {
-    cre_slice value;
-    return cre_nats_header(headers, name, &value) && cre__json_number(value, number);
-}
 
 /* Whether a message was published by the stream of its topic. */
 static bool is_from(const cre_broker *broker, const cre__nats_stream *stream, cre_slice headers) {
@@ -78,8 +72,8 @@ void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event 
     cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ name, length });
     if (!topic || topic->subscription != event->subscription) return; /* unsubscribed meanwhile */
     uint64_t sequence, before;
-    if (topic->history.count && number_of(event->headers, "Nats-Sequence", &sequence) &&
-        number_of(event->headers, "Nats-Last-Sequence", &before)) {
+    if (topic->history.count && cre__nats_number(event->headers, "Nats-Sequence", &sequence) &&
+        cre__nats_number(event->headers, "Nats-Last-Sequence", &before)) {
         cre__nats_stream *stream = cre__nats_stream_of(broker, shard, topic->history);
         if (stream && is_from(broker, stream, event->headers)) {
             receive(broker, topic, stream, event->payload, sequence, before);
@@ -145,5 +139,6 @@ bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_
     fetch->since = since;
     fetch->last = since.offset;
     fetch->asks_last = !since.epoch;
+    fetch->direct = !fetch->asks_last;
     return true;
 }

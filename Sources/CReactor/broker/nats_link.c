@@ -188,7 +188,7 @@ static void replied(cre_broker *broker, uint32_t shard, const cre__nats_request 
 
 static void read_reply(cre_broker *broker, uint32_t shard, const cre_nats_event *event) {
     cre__nats_request request;
-    if (cre__nats_answered(cre__nats(broker, shard), event->subject, &request))
+    if (cre__nats_answered(cre__nats(broker, shard), event, &request))
         replied(broker, shard, &request, event);
 }
 

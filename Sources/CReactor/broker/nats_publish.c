@@ -279,6 +279,10 @@ void cre__nats_publish_denied(cre_broker *broker, uint32_t shard, cre_slice subj
         if (subject.length < name.length ||
             memcmp(subject.data + subject.length - name.length, name.data, name.length) != 0)
             continue;
+        if (memmem(subject.data, subject.length, ".DIRECT.", 8)) {
+            cre__nats_fetch_denied(broker, shard, stream);
+            continue;
+        }
         while (cre__nats_cancel(nats, CRE__NATS_STREAM, stream)) {
         }
         cre__nats_stream_fail(broker, shard, stream, false, cre__text("not permitted by the server"));

@@ -149,7 +149,19 @@ static bool read_hex(const uint8_t **at, const uint8_t *end, uint32_t *out) {
     return *at > start;
 }
 
-bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_request *out) {
+bool cre__nats_number(cre_slice headers, const char *name, uint64_t *number) {
+    cre_slice value;
+    return cre_nats_header(headers, name, &value) && cre__json_number(value, number);
+}
+
+/* Messages of a batch say how many are left; behind the last one comes a reply with a status. */
+bool cre__nats_more_follow(const cre_nats_event *event) {
+    uint64_t left;
+    return !event->status && cre__nats_number(event->headers, "Nats-Num-Pending", &left);
+}
+
+bool cre__nats_answered(cre__nats_link *nats, const cre_nats_event *event, cre__nats_request *out) {
+    const cre_slice subject = event->subject;
     const uint8_t *end = subject.data + subject.length, *at = end;
     while (at > subject.data && at[-1] != '.')
         at--;
@@ -160,7 +172,10 @@ bool cre__nats_answered(cre__nats_link *nats, cre_slice subject, cre__nats_reque
     if (index >= nats->request_count || nats->requests[index].purpose == CRE__NATS_FREE ||
         nats->requests[index].generation != generation)
         return false;
-    take(nats, index, out);
+    if (nats->requests[index].purpose == CRE__NATS_FETCH && cre__nats_more_follow(event))
+        *out = nats->requests[index];
+    else
+        take(nats, index, out);
     return true;
 }
 

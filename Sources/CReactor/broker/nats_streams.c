@@ -76,7 +76,7 @@ static void create(cre_broker *broker, uint32_t shard, cre__nats_stream *stream)
         "{\"name\":\"%1$s-%2$u-%3$u\",\"subjects\":[\"%1$s.h.%2$u-%3$u.>\"],\"retention\":\"limits\","
         "\"storage\":\"file\",\"discard\":\"old\",\"max_consumers\":-1,\"max_msgs\":-1,\"max_bytes\":-1,"
         "\"max_msg_size\":-1,\"max_msgs_per_subject\":%4$u,\"max_age\":%5$llu,\"duplicate_window\":%6$llu,"
-        "\"num_replicas\":%7$u,\"republish\":{\"src\":\"%1$s.h.%2$u-%3$u.>\",\"dest\":\"%1$s.l.>\"}}",
+        "\"num_replicas\":%7$u,\"allow_direct\":true,\"republish\":{\"src\":\"%1$s.h.%2$u-%3$u.>\",\"dest\":\"%1$s.l.>\"}}",
         broker->prefix, history.count, history.seconds, history.count + 1, history.seconds * NANOSECONDS,
         window_of(history) * NANOSECONDS, cre__nats_replicas(broker, shard));
     ask(broker, shard, stream, "STREAM.CREATE", (cre_slice){ (const uint8_t *)config, (size_t)length });
@@ -168,6 +168,7 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     stream->poll = nats->now + POLL_MS;
     stream->last = last;
     stream->epoch = cre__nats_epoch_of(created);
+    stream->direct = cre__json_member(config, "allow_direct", &value) && cre__json_is_true(value);
     stream->leader = leader;
     stream->replied_at = nats->now;
     stream->replies++;

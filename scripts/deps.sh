@@ -6,7 +6,7 @@
 run_needs=('gcc=gcc' 'g++=g++' 'pkg-config=pkg-config' 'git=git' 'lib:libuv=libuv1-dev')
 run_needs+=('lib:zlib=zlib1g-dev' 'lib:openssl=libssl-dev' 'lib:libnghttp2=libnghttp2-dev')
 test_needs=('cmake=cmake' 'ninja=ninja-build' 'python3=python3' 'nm=binutils' 'flock=util-linux' 'openssl=openssl')
-bench_extras=('redis-server=redis-server' 'wrk=wrk' 'h2load=nghttp2-client' 'nghttpd=nghttp2-server')
+bench_extras=('redis-server=redis-server' 'lib:hiredis=libhiredis-dev' 'wrk=wrk' 'h2load=nghttp2-client' 'nghttpd=nghttp2-server')
 lint_needs=('clang-format-19=clang-format-19')
 # Without these a step is skipped.
 lint_extras=('shellcheck=shellcheck' 'dtrace=systemtap-sdt-dev')

@@ -8,7 +8,7 @@ from .load import compiler
 from .paths import BENCHMARKS, BUILD, ROOT, shown
 
 LIBRARY = ROOT / ".build" / "cmake" / "libcreactor.a"
-PACKAGES = ("libuv", "zlib", "openssl")
+PACKAGES = ("libuv", "zlib", "openssl", "hiredis")  # the last one is compared, where it is installed
 RUN_SECONDS = 300
 
 

@@ -5,44 +5,47 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import urllib.request
 from pathlib import Path
 
+from server import Server
+
 PROGRAM = os.environ.get("NATS_SERVER") or shutil.which("nats-server", path=f"{os.environ['PATH']}:/usr/sbin") or "nats-server"
 SERVERS = 3
+# An address of this process: connections of others have ports of 127.0.0.1, so a port that is free remains free.
+HOST = "127.{}.{}.{}".format(1 + (os.getpid() >> 16) % 254, os.getpid() >> 8 & 255, os.getpid() & 255)
 
 
 def free_port():
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((HOST, 0))
         return listener.getsockname()[1]
 
 
-class Node:
-    """Keeps its ports, and its data, when it is killed. It ends with this process."""
+class Node(Server):
+    """Keeps its ports."""
 
     def __init__(self, folder, number, routes):
+        super().__init__()
         self.folder = Path(folder) / f"nats{number}"
         self.folder.mkdir()
         self.number, self.routes = number, routes
         self.ports = {"nats": -1, "monitoring": -1}
-        self.process = None
         self.is_stopped = False
 
     def start(self):
         settings = self.folder / "settings"
-        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in self.routes)
+        routes = ", ".join(f'"nats://{HOST}:{port}"' for port in self.routes)
         settings.write_text(f"""
             server_name: node{self.number}
-            listen: "127.0.0.1:{self.ports["nats"]}"
-            http: "127.0.0.1:{self.ports["monitoring"]}"
+            listen: "{HOST}:{self.ports["nats"]}"
+            http: "{HOST}:{self.ports["monitoring"]}"
             ports_file_dir: "{self.folder}"
             log_file: "{self.folder}/log"
             jetstream {{ store_dir: "{self.folder}/store" }}
-            cluster {{ name: chaos, listen: "127.0.0.1:{self.routes[self.number]}", routes: [{routes}] }}
+            cluster {{ name: chaos, listen: "{HOST}:{self.routes[self.number]}", routes: [{routes}] }}
             """)
-        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", PROGRAM, "-c", settings])
+        self.spawn(PROGRAM, "-c", settings)
 
     def knows_ports(self):
         try:
@@ -56,21 +59,14 @@ class Node:
         """It has what the others have stored meanwhile."""
         if not self.process or self.is_stopped:
             return False
-        if self.process.poll() is not None:
-            raise RuntimeError(f"{PROGRAM} has ended with code {self.process.returncode}")
+        self.check()
         if not self.knows_ports():
             return False
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['monitoring']}/healthz", timeout=0.5) as answer:
+            with urllib.request.urlopen(f"http://{HOST}:{self.ports['monitoring']}/healthz", timeout=0.5) as answer:
                 return json.load(answer)["status"] == "ok"
         except (OSError, ValueError):
             return False
-
-    def kill(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
 
     def stop(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -81,13 +77,12 @@ class Node:
         self.is_stopped = False
 
 
-class SingleNATS:
-    """One server, which keeps its data when it is killed, and ends with this process. `address` is a host and a port;
-    `namespace` is where it is."""
+class SingleNATS(Server):
+    """One server. `address` is a host and a port."""
 
     def __init__(self, folder, address, namespace):
-        self.folder, self.address, self.namespace = Path(folder), address, namespace
-        self.process = None
+        super().__init__(namespace)
+        self.folder, self.address = Path(folder), address
 
     @property
     def url(self):
@@ -100,24 +95,10 @@ class SingleNATS:
             log_file: "{folder}/log"
             jetstream {{ store_dir: "{folder}/store" }}
             """.format(*self.address, folder=self.folder))
-        self.process = subprocess.Popen(self.namespace.command("setpriv", "--pdeathsig", "KILL", PROGRAM, "-c", str(settings)))
+        self.spawn(PROGRAM, "-c", settings)
 
     def answers(self):
-        if self.process.poll() is not None:
-            raise RuntimeError(f"{PROGRAM} has ended with code {self.process.returncode}")
-        try:
-            with self.namespace.entered():
-                connection = socket.create_connection(self.address, 1)
-            with connection:
-                return connection.recv(5) == b"INFO "
-        except OSError:
-            return False
-
-    def kill(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+        return self.replies(self.address, b"", b"INFO ")
 
 
 class NATS:
@@ -134,7 +115,7 @@ class NATS:
 
     @property
     def url(self):
-        return ",".join(f"nats://127.0.0.1:{node.ports['nats']}" for node in self.nodes)
+        return ",".join(f"nats://{HOST}:{node.ports['nats']}" for node in self.nodes)
 
     def kill(self):
         for node in self.nodes:

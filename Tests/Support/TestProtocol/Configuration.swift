@@ -59,8 +59,8 @@ package struct Configuration: Codable, Sendable {
     /// Those of TLS 1.2, in OpenSSL's notation.
     package var ciphers: String?
 
-    /// The URL of the Redis or NATS of its cluster, or behind "cluster:" that of a node of a Redis Cluster. It keeps
-    /// messages of topics "kept:..." and delivers those of "first:..." to its own subscribers first.
+    /// The URLs of the Redis or NATS of its cluster, with commas, or behind "cluster:" that of a node of a Redis
+    /// Cluster. It keeps messages of topics "kept:..." and delivers those of "first:..." to its own subscribers first.
     package var cluster: String?
     /// Clients get messages of topics "line:..." in envelopes, without a cluster.
     package var hasEnvelopes: Bool?
@@ -155,7 +155,7 @@ extension Configuration {
             } else if cluster.hasPrefix("nats://") {
                 .nats(cluster.split(separator: ",").map(String.init))
             } else {
-                .redis(cluster)
+                .redis(cluster.split(separator: ",").map(String.init))
             }
         if let presenceTimeout { server.cluster.presenceTimeout = presenceTimeout }
         server.cluster.topics["kept:*"] = TopicSettings(history: 10_000)

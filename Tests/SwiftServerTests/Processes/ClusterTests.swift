@@ -8,7 +8,7 @@ extension ProcessTests {
     @Suite(.enabled(if: !BrokerKind.installed.isEmpty)) struct ClusterTests {
         /// Starts the broker and two servers, and a client of each.
         private func run(
-            _ mode: ServerMode, _ kind: BrokerKind = .redis,
+            _ mode: ServerMode, _ kind: BrokerKind,
             test: (any BrokerProcess, [ServerProcess], [WebSocketClient]) throws -> Void
         ) throws {
             let broker = try kind.make()
@@ -60,8 +60,10 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func usersAndEveryone(_ mode: ServerMode) throws {
-            try run(mode) { _, servers, clients in
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func usersAndEveryone(
+            _ kind: BrokerKind, _ mode: ServerMode
+        ) throws {
+            try run(mode, kind) { _, servers, clients in
                 for client in clients {
                     let bound: String = try client.ask(.bindUser("alice"))
                     #expect(["done", "queued"].contains(bound))
@@ -127,8 +129,8 @@ extension ProcessTests {
             }
         }
 
-        @Test func aKilledWorkerHarmsNoOtherSubscriber() throws {
-            try run(.process) { _, servers, clients in
+        @Test(arguments: BrokerKind.installed) func aKilledWorkerHarmsNoOtherSubscriber(_ kind: BrokerKind) throws {
+            try run(.process, kind) { _, servers, clients in
                 for client in clients { try subscribe(client, "kept:b") }
                 // Its connections stay with the reactors, and so do their subscriptions.
                 for id in 0..<2 {
@@ -137,6 +139,29 @@ extension ProcessTests {
                     try publish("\(id)", to: "kept:b", by: clients[0])
                     #expect(try clients[1].receiveText() == "\(id)")
                 }
+            }
+        }
+
+        /// The gateway of one server is stopped again and again, then all of its processes. The other server's clients
+        /// get everything meanwhile, and its own afterwards.
+        @Test(arguments: BrokerKind.installed) func aSlowServerHoldsUpNoOther(_ kind: BrokerKind) throws {
+            try run(.process, kind) { _, servers, clients in
+                for client in clients { try subscribe(client, "kept:slow") }
+                let publisher = try WebSocketClient(port: servers[0].port)
+                var number = 0
+                func exchange(_ count: Int, whileStopped process: Int32) throws {
+                    servers[1].signal(SIGSTOP, to: process)
+                    for text in (number..<number + count).map(String.init) {
+                        try publish(text, to: "kept:slow", by: publisher)
+                        #expect(try clients[0].receiveText() == text)
+                    }
+                    number += count
+                    servers[1].signal(SIGCONT, to: process)
+                }
+                let gateway = try servers[1].process("gateway")
+                for _ in 0..<20 { try exchange(10, whileStopped: gateway) }
+                try exchange(200, whileStopped: -servers[1].pid)
+                for expected in 0..<number { #expect(try clients[1].receiveText() == "\(expected)") }
             }
         }
 
@@ -202,23 +227,23 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func theStateIsSeen(_ mode: ServerMode) throws {
-            let redis = try RedisProcess()
+        /// The last state that was reported, and whether the server has it.
+        private func state(_ server: ServerProcess) -> String? {
+            server.events(.clusterState).last.flatMap { if case .clusterState(let state) = $0 { state } else { nil } }
+        }
+
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func theStateIsSeen(
+            _ kind: BrokerKind, _ mode: ServerMode
+        ) throws {
+            let broker = try kind.make()
             try ServerProcess.run(
                 .broadcast, mode,
                 {
-                    $0.cluster = redis.url
+                    $0.cluster = broker.url
                     $0.monitoringPort = 0
                 }
             ) { server in
-                func state() throws -> String {
-                    try server.event("the state", server.events(.clusterState).count) {
-                        if case .clusterState(let state) = $0 { state } else { nil }
-                    }
-                }
-                try Wait.until("a connection") {
-                    try !server.events(.clusterState).isEmpty && state() == "connected true"
-                }
+                try Wait.until("a connection") { state(server) == "connected true" }
                 let client = try WebSocketClient(port: server.port)
                 let _: String = try client.ask(.bindUser("alice"))
                 try subscribe(client, "news")
@@ -229,11 +254,37 @@ extension ProcessTests {
                         && metrics.sum("swiftserver_cluster_messages_received_total") == 1
                         && metrics.sum("swiftserver_cluster_shards_connected") == 1
                 }
-                redis.kill()
-                try Wait.until("the loss") { try state() == "lost true" }
+                broker.kill()
+                try Wait.until("the loss") { state(server) == "lost true" }
                 #expect(try exposition(server).sum("swiftserver_cluster_shards_connected") == 0)
-                try redis.start()
-                try Wait.until("another connection") { try state() == "connected true" }
+                try broker.start()
+                try Wait.until("another connection") { state(server) == "connected true" }
+            }
+        }
+
+        /// Topics of the other one of two shards are not concerned, and those of the lost one wait for it.
+        @Test(.enabled(if: RedisProcess.isInstalled)) func aLostShardIsPartial() throws {
+            let shards = try [RedisProcess(), RedisProcess()]
+            let configure: (inout Configuration) -> Void = { $0.cluster = shards.map(\.url).joined(separator: ",") }
+            try ServerProcess.run(.broadcast, .process, configure) { server in
+                let client = try WebSocketClient(port: server.port)
+                let topics = (0..<16).map { "kept:\($0)" }
+                for topic in topics {
+                    #expect(try (client.ask(.subscribe(topic)) as PushResult).isAccepted)
+                    let (result, text): (PushResult, String) = try client.askAndReceive(.publish(topic, to: topic))
+                    #expect(result == .queued && text == topic)
+                }
+                try Wait.until("both shards") { state(server) == "connected true" }
+                shards[0].kill()
+                try Wait.until("the loss of one") { state(server) == "partial true" }
+                let publisher = try WebSocketClient(port: server.port)
+                for topic in topics { try publish("still " + topic, to: topic, by: publisher) }
+                var received = [try client.receiveText()]
+                #expect(state(server) == "partial true")
+                try shards[0].start()
+                while received.count < topics.count { received.append(try client.receiveText()) }
+                #expect(Set(received) == Set(topics.map { "still " + $0 }))
+                try Wait.until("both shards again") { state(server) == "connected true" }
             }
         }
 

@@ -7,7 +7,7 @@ extension ProcessTests {
     /// Clients that come back to a topic with history, at two servers with one Redis or NATS.
     @Suite(.enabled(if: !BrokerKind.installed.isEmpty)) struct HistoryTests {
         private func run(
-            _ mode: ServerMode, _ kind: BrokerKind = .redis, test: (any BrokerProcess, [ServerProcess]) throws -> Void
+            _ mode: ServerMode, _ kind: BrokerKind, test: (any BrokerProcess, [ServerProcess]) throws -> Void
         ) throws {
             let broker = try kind.make()
             let (workers, tasks) = mode == .single ? (1, 1) : (2, 1)
@@ -108,20 +108,20 @@ extension ProcessTests {
             }
         }
 
-        @Test func messagesInEnvelopesSayWhereTheyAre() throws {
-            try run(.process) { _, servers in
+        @Test(arguments: BrokerKind.installed) func messagesInEnvelopesSayWhereTheyAre(_ kind: BrokerKind) throws {
+            try run(.process, kind) { _, servers in
                 let clients = try servers.map { try WebSocketClient(port: $0.port) }
-                let start = try #require(TopicPosition(position(of: "enveloped:a", clients[0])))
+                let start = try firstPosition(of: "enveloped:a", clients[0])
                 try publish(["missed"], to: "enveloped:a", by: clients[1])
-                try waitForOffset(1, of: "enveloped:a", clients[0])
+                try waitForOffset(2, of: "enveloped:a", clients[0])
                 func envelope(_ offset: UInt64, _ text: String) -> String {
                     let position = TopicPosition(epoch: start.epoch, offset: offset)
                     return "{\"topic\":\"enveloped:a\",\"position\":\"\(position)\"}\n\(text)"
                 }
                 let (messages, report) = try recover(clients[0], "enveloped:a", since: "\(start)")
-                #expect(messages == [envelope(1, "missed")] && report.count == 1)
+                #expect(messages == [envelope(2, "missed")] && report.count == 1)
                 try publish(["live"], to: "enveloped:a", by: clients[1])
-                #expect(try clients[0].receiveText() == envelope(2, "live"))
+                #expect(try clients[0].receiveText() == envelope(3, "live"))
                 #expect(try (clients[0].ask(.subscribe("line:a")) as PushResult).isAccepted)
                 let (result, text): (PushResult, String) = try clients[0].askAndReceive(.publish("x", to: "line:a"))
                 #expect(result == .queued && text == "{\"topic\":\"line:a\"}\nx")
@@ -142,12 +142,14 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: ServerMode.allCases) func clientsAskByMessages(_ mode: ServerMode) throws {
-            try run(mode) { _, servers in
+        @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func clientsAskByMessages(
+            _ kind: BrokerKind, _ mode: ServerMode
+        ) throws {
+            try run(mode, kind) { _, servers in
                 let plain = try servers.map { try WebSocketClient(port: $0.port) }
                 for client in plain { _ = try position(of: "enveloped:p", client) }  // each server is connected
-                let start = try #require(TopicPosition(position(of: "enveloped:p", plain[0])))
-                func at(_ offset: UInt64) -> String { "\(TopicPosition(epoch: start.epoch, offset: offset))" }
+                let start = try firstPosition(of: "enveloped:p", plain[0])
+                func at(_ offset: UInt64) -> String { "\(TopicPosition(epoch: start.epoch, offset: 1 + offset))" }
                 let fields = "Sec-WebSocket-Protocol: other, swiftserver.topics\r\n"
                 let clients = try servers.map { try StraightLineTests.connect($0, "/topics", fields: fields) }
                 func ask(_ client: WebSocketClient, _ message: String, _ answer: String) throws {
@@ -158,7 +160,7 @@ extension ProcessTests {
                 for (offset, text) in [(1, "one"), (2, "two\\nlines")] as [(UInt64, String)] {
                     try ask(
                         clients[0], "{\"type\":\"publish\",\(topic)}\n\(text)", "{\"type\":\"published\",\(topic)}")
-                    try waitForOffset(Int(offset), of: "enveloped:p", plain[0])
+                    try waitForOffset(1 + Int(offset), of: "enveloped:p", plain[0])
                 }
                 try clients[1].send("{\"type\":\"subscribe\",\(topic),\"position\":\"\(at(0))\"}")
                 for (offset, text) in [(1, "one"), (2, "two\\nlines")] as [(UInt64, String)] {
@@ -173,7 +175,7 @@ extension ProcessTests {
                 try clients[1].send("{\"type\":\"unsubscribe\",\(topic)}")
                 try ask(clients[1], "{\"type\":\"ping\"}", "{\"type\":\"pong\"}")
                 try ask(clients[0], "{\"type\":\"publish\",\(topic)}\n3", "{\"type\":\"published\",\(topic)}")
-                try waitForOffset(3, of: "enveloped:p", plain[0])
+                try waitForOffset(4, of: "enveloped:p", plain[0])
                 try clients[1].send("{\"type\":\"subscribe\",\(topic),\"position\":\"\(at(2))\"}")
                 #expect(try clients[1].receiveText().hasSuffix("\n3"))
                 #expect(try clients[1].receiveText().contains("\"recovery\":\"complete\",\"count\":1"))

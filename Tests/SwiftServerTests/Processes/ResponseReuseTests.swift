@@ -1,6 +1,7 @@
-import SwiftServer
 import SwiftServerTesting
 import Testing
+
+@testable import SwiftServer
 
 extension ProcessTests {
     /// Responses are used again for other requests, unless somebody could still use them.
@@ -10,6 +11,17 @@ extension ProcessTests {
             var strong: Response?
             weak var weak: Response?
             var results: [ResponseResult] = []
+            /// Of the server's worker.
+            var requests: OpenRequests?
+            /// What was left for the next request; as this refers to it, nothing else has its address.
+            var reusable: AnyObject?
+
+            /// Whether a response was left for the next request.
+            func findReusable() -> Bool {
+                reusable = requests?.takeReusableResponse()
+                requests?.keep(reusableResponse: reusable)
+                return reusable != nil
+            }
         }
 
         @MainActor private static func makeServer(_ kept: Kept) -> WebSocketServer {
@@ -43,6 +55,8 @@ extension ProcessTests {
             }
             server.get("/forgets") { (_, response) async in response.status(202) }
             server.get("/next") { _, response in
+                kept.requests = response.worker.requests
+                if let reusable = kept.reusable.take() { #expect(response === reusable) }
                 #expect(kept.strong !== response)
                 #expect(kept.weak == nil)
                 kept.results = [kept.strong?.end("of another client") ?? .ended]
@@ -58,8 +72,10 @@ extension ProcessTests {
         @MainActor func theNextRequestGetsAResponseOfItsOwn(path: String) async throws {
             let kept = Kept()
             try await withServer(ResponseReuseTests.makeServer(kept), listens: false) { client in
+                _ = try await client.request("GET", "/next")
                 for _ in 0..<2 {
                     _ = try await client.request("GET", path)
+                    #expect(kept.findReusable() == ["/changes", "/writes", "/next"].contains(path))
                     let next = try await client.request("GET", "/next")
                     #expect(next.status == 200 && next.body == "next" && next.all("x-names") == [""])
                     #expect(next.all("x-large").isEmpty)

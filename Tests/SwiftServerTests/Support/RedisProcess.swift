@@ -4,11 +4,8 @@ import Foundation
 /// keeps its data when it is killed.
 final class RedisProcess {
     /// REDIS_SERVER in the environment, or the one of the system. Without it tests of clusters are skipped.
-    private static let program =
-        ProcessInfo.processInfo.environment["REDIS_SERVER"]
-        ?? ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].first {
-            FileManager.default.isExecutableFile(atPath: $0)
-        }
+    private static let program = BrokerKind.program(
+        "REDIS_SERVER", ["/usr/bin/redis-server", "/usr/local/bin/redis-server"])
 
     static var isInstalled: Bool { program != nil }
 
@@ -34,14 +31,7 @@ final class RedisProcess {
     }
 
     static func spawn(_ arguments: [String]) throws -> Int32 {
-        // The alarm ends it in case the tests are cut off.
-        let all = ["/usr/bin/perl", "-e", "alarm 300; exec @ARGV", program ?? "redis-server"] + arguments
-        let argv = unsafe all.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe argv.indices { unsafe free(argv[index]) } }
-        var pid: Int32 = 0
-        let result = unsafe posix_spawn(&pid, argv[0]!, nil, nil, argv, environ)
-        guard result == 0 else { throw SystemError("starting redis-server", result) }
-        return pid
+        try BrokerKind.spawn([program ?? "redis-server"] + arguments)
     }
 
     /// Starts it after it was killed, without its data.

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 from statistics import median
 
@@ -19,11 +22,20 @@ IN_FLIGHT = (1, 16)
 MODES = ("base", "process")
 # What a message costs the parts of a cluster, over the number of servers.
 COST_SERVERS, COST_IN_FLIGHT = (1, 2, 4), 256
+# One server of three is slow, and the load is light, so that the others have the same CPU time as without that.
+SLOW_SERVERS, SLOW_SUBSCRIBERS, SLOW_WINDOW = 3, 20, 4096
+SLOW_WORK = ((64, 1000), (16384, 500))  # bytes, messages in a second
+SLOW_AFTER = 2.6  # seconds after the load was started: its subscriptions have taken effect
+STATES = {"as fast": None, "gateway has 1/20 of the time": ("gateway", 0.0475, 0.0025), "stopped": ("", 3600, 0)}
 ROLES = ("gateway", "worker", "reactor", "manager", "master")
-CENTRIFUGE = PEERS / "centrifuge"
-# Its protocol: a command to connect, and what is around a message that a client publishes.
-CENTRIFUGE_WORDS = ("--first", '{"id":1}', "--before", '{"id":2,"method":3,"params":{"channel":"all","data":"',
-                    "--after", '"}}')
+# Peers in .build/peers: the path, and of a protocol of its own a message to connect, and what is around a published one.
+OTHERS = {"centrifuge": "Centrifuge", "socketio": "Socket.IO (Python)"}
+PROTOCOLS = {
+    "centrifuge": ("-u", "/broadcast", "--first", '{"id":1}', "--before",
+                   '{"id":2,"method":3,"params":{"channel":"all","data":"', "--after", '"}}'),
+    "socketio": ("-u", "/socket.io/?EIO=4&transport=websocket", "--first", "40", "--before", '42["m","', "--after", '"]'),
+}
+OURS = ("-u", "/broadcast")
 
 
 def brokers():
@@ -49,7 +61,7 @@ def _url(folder):
 
 
 @contextlib.contextmanager
-def _broker(command, cpus):
+def running_broker(command, cpus):
     with tempfile.TemporaryDirectory(prefix="bench-broker-") as name:
         words = [word.replace("@DIR@", name) for word in command]
         with open(Path(name) / "out", "wb") as out:
@@ -63,21 +75,23 @@ def _broker(command, cpus):
 
 
 def _command(mode):
-    if mode == "centrifuge":
-        return (CENTRIFUGE, "--port", "0")
+    if mode in OTHERS:
+        return (PEERS / mode, "--port", "0")
     return (SWIFT_ECHO, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--workers", "1", "--reactors", "1",
             "--max-message", str(MAX_MESSAGE))
 
 
 @contextlib.contextmanager
-def _servers(count, mode, cpus, options):
+def _servers(count, mode, cpus, options, has_slow):
     command = (*_command(mode), *map(str, options))
     with contextlib.ExitStack() as stack:
         running = []
-        for _ in range(count):
+        for number in range(count):
+            # A slow one gets its CPU time after the others: on a machine of its own it would take none of theirs.
+            prefix = ("chrt", "--other", "0", "nice", "-n", "10") if has_slow and number == count - 1 else ()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
             out, err = (stack.enter_context(open(folder / name, "wb")) for name in ("out", "err"))
-            process = processes.spawn(command, cpus, stdout=out, stderr=err, cwd=folder)
+            process = processes.spawn((*prefix, *command), cpus, stdout=out, stderr=err, cwd=folder)
             stack.callback(processes.stop, process)
             running.append(Running(process, folder))
         yield running
@@ -91,24 +105,62 @@ def role(pid):
     return "master"
 
 
-def _measure(setting, subscribers, in_flight, options):
+@contextlib.contextmanager
+def _slowed(server, state):
+    """Stops processes of a server, those of a role or all, again and again: for how long, and how long they run between."""
+    if not state:
+        yield
+        return
+    name, stopped, running = state
+    end = threading.Event()
+
+    pids = []
+
+    def send(number):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def work():
+        end.wait(SLOW_AFTER)
+        pids.extend(pid for pid in processes.family(server.process.pid) if not name or role(pid) == name)
+        while not end.is_set():
+            send(signal.SIGSTOP)
+            end.wait(stopped)
+            send(signal.SIGCONT)
+            end.wait(running)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+        send(signal.SIGCONT)
+
+
+def _measure(setting, connections, in_flight, options):
     """The figures of one window: those of the load, and `roles` with the CPU time of each per delivery."""
     cpus = {options.server_cpu}
     count = setting["servers"]
     with contextlib.ExitStack() as stack:
         arguments, pids, broker = [], [], None
         if setting["broker"]:
-            broker, url = stack.enter_context(_broker(setting["broker"], cpus))
+            broker, url = stack.enter_context(running_broker(setting["broker"], cpus))
             arguments = ["--cluster", url, "--history", setting["history"]]
             pids.append(broker.pid)
-        running = stack.enter_context(_servers(count, setting["mode"], cpus, arguments))
+        running = stack.enter_context(_servers(count, setting["mode"], cpus, arguments, "slow" in setting))
         pids += [server.process.pid for server in running]
+        measured = running[:-1] if "slow" in setting else running
         # The last connection publishes, so this server does.
-        publishing = processes.family(running[(count * subscribers) % count].process.pid)
-        words = ["--broadcast", "-u", "/broadcast", "-s", 64, "-P", in_flight, "-c", count * subscribers]
-        if setting["mode"] == "centrifuge":
-            words += CENTRIFUGE_WORDS
-        figures = load.run(",".join(str(server.port) for server in running), words, pids, options)
+        publishing = processes.family(measured[connections % len(measured)].process.pid)
+        words = ["--broadcast", "-s", setting["size"], "-P", in_flight, "-c", connections,
+                 *PROTOCOLS.get(setting["mode"], OURS)]
+        if "slow" in setting:
+            words += ["--rate", setting["rate"], "--others", running[-1].port, "-w", 2]
+        with _slowed(running[-1], setting.get("slow")):
+            figures = load.run(",".join(str(server.port) for server in measured), words, pids, options)
         roles = figures["roles"] = dict.fromkeys(("broker", "gateway", "publishing gateway"), 0.0)
         for pid, ns in figures["processes"].items():
             name = "broker" if broker and int(pid) == broker.pid else role(pid)
@@ -119,22 +171,30 @@ def _measure(setting, subscribers, in_flight, options):
         return figures
 
 
-def _setting(name, mode, broker=None, history=0, servers=1):
-    return {"name": name, "mode": mode, "broker": broker, "history": history, "servers": servers}
+def _setting(name, mode, broker=None, history=0, servers=1, size=64, **more):
+    return {"name": name, "mode": mode, "broker": broker, "history": history, "servers": servers, "size": size, **more}
+
+
+def slow(options):
+    """Those of the rows in which one of several servers is slow, and the others are measured."""
+    for name, command in brokers().items():
+        for size, rate in SLOW_WORK:
+            for state, slowed in STATES.items():
+                yield _setting(f"{name}, {size:,} B, {rate:,} /s, {state}", options.mode or "process", command,
+                               servers=SLOW_SERVERS, size=size, rate=rate, slow=slowed)
 
 
 def fan_out(options):
-    """The settings of the rows with many subscribers, each mode alone first."""
+    """The settings of the rows with several servers, each mode alone first."""
     ours = (options.mode,) if options.mode else MODES
     servers = [(f"Swift {mode}", mode) for mode in ours]
-    if CENTRIFUGE.exists():
-        servers.append(("Centrifuge", "centrifuge"))
+    servers += [(title, name) for name, title in OTHERS.items() if (PEERS / name).exists()]
     for server, mode in servers:
         yield _setting(f"{server}, one server", mode)
         for name, command in brokers().items():
-            if (mode, name) == ("centrifuge", "NATS"):
-                continue  # its program is over Redis only
-            for history in 0, HISTORY:
+            if mode in OTHERS and name == "NATS":
+                continue  # their programs are over Redis only
+            for history in (0,) if mode == "socketio" else (0, HISTORY):
                 kept = ", history" if history else ""
                 yield _setting(f"{server}, {SERVERS} over {name}{kept}", mode, command, history, SERVERS)
 
@@ -161,7 +221,7 @@ def _fan_out_cells(row, rounds, alone):
     if not row["broker"]:
         alone[row["mode"]] = cpu
     cells = [f"{cpu:,.0f}", f"{cpu / alone[row['mode']]:.2f}" if row["mode"] in alone else ""]
-    gateway = row["broker"] and row["mode"] != "centrifuge"  # which has none
+    gateway = row["broker"] and row["mode"] not in OTHERS  # which have none
     cells.append(f"{_share(rounds, 'gateway'):,.0f}" if gateway else "")
     cells.append(f"{_share(rounds, 'broker'):,.0f}" if row["broker"] else "")
     return cells + [f"{_median(rounds, key):,.0f}" for key in ("p50", "p99", "rate")]
@@ -176,6 +236,20 @@ def _cost_cells(row, rounds, _):
     return cells + [f"{_median(rounds, 'rate') / servers:,.0f}"]
 
 
+def _one_cells(row, rounds, alone):
+    """Of one subscriber: its latency, and what the broker adds to it."""
+    p50, p99 = _median(rounds, "p50"), _median(rounds, "p99")
+    if not row["broker"]:
+        alone[row["mode"]] = p50, p99
+    own = alone.get(row["mode"]) if row["broker"] else None
+    return [f"{p50:,.0f}", f"{p99:,.0f}"] + ([f"{p50 - own[0]:,.0f}", f"{p99 - own[1]:,.0f}"] if own else ["", ""])
+
+
+def _slow_cells(row, rounds, _):
+    third = _median(rounds, "others") / (row["size"] + (2 if row["size"] < 126 else 4))
+    return [f"{_median(rounds, key):,.0f}" for key in ("p50", "p99", "rate")] + [f"{third:,.0f}"]
+
+
 def _table(title, head, cells, rows):
     lines = [f"## {title}", "", "| server | " + " | ".join(head) + " |", "|---" + "|---:" * len(head) + "|"]
     alone = {}
@@ -188,14 +262,20 @@ def _table(title, head, cells, rows):
 
 
 def _scenarios(options):
-    """(key, title, settings, subscribers, in flight, columns, cells)"""
+    """(key, title, settings, connections for a number of servers, in flight, columns, cells)"""
+    columns = ["p50 µs", "p99 µs", "added, p50", "added, p99"]
+    yield ("one", "64 B to one subscriber, of another server, 1 in flight", fan_out(options), lambda servers: 1, 1, columns,
+           _one_cells)
     columns = ["CPU ns per delivery", "× one server", "gateways", "broker", "p50 µs", "p99 µs", "rate /s"]
     for number in IN_FLIGHT:
         yield (f"x{number}", f"64 B to {SUBSCRIBERS} subscribers of each server, {number} in flight", fan_out(options),
-               SUBSCRIBERS, number, columns, _fan_out_cells)
+               lambda servers: servers * SUBSCRIBERS, number, columns, _fan_out_cells)
     columns = ["broker, ns per message", "publishing gateway", "each other gateway", "rate /s"]
-    yield ("costs", f"64 B to one subscriber of each server, {COST_IN_FLIGHT} in flight", costs(options), 1,
+    yield ("costs", f"64 B to one subscriber of each server, {COST_IN_FLIGHT} in flight", costs(options), lambda servers: servers,
            COST_IN_FLIGHT, columns, _cost_cells)
+    columns = ["p50 µs", "p99 µs", "rate /s", "of the third one"]
+    yield ("slow", f"{SLOW_SUBSCRIBERS} subscribers of each of two servers, while a third one is slow", slow(options),
+           lambda servers: (servers - 1) * SLOW_SUBSCRIBERS, SLOW_WINDOW, columns, _slow_cells)
 
 
 def run(options, say):
@@ -203,7 +283,7 @@ def run(options, say):
     results = []
     if not brokers():
         say("skipped the rows of clusters: there is no broker (apt install redis-server nats-server)")
-    for key, title, settings, subscribers, in_flight, columns, cells in _scenarios(options):
+    for key, title, settings, connections, in_flight, columns, cells in _scenarios(options):
         rows = [[setting, [], None] for setting in settings
                 if not setting["broker"] or re.search(options.only, f"{key} {setting['name']}")]
         if not any(row[0]["broker"] for row in rows):
@@ -214,7 +294,7 @@ def run(options, say):
                 if row[2]:
                     continue
                 try:
-                    row[1].append(_measure(row[0], subscribers, in_flight, options))
+                    row[1].append(_measure(row[0], connections(row[0]["servers"]), in_flight, options))
                 except Failure as failure:
                     row[2] = str(failure)
                     say(f"  {row[0]['name']}: {failure}")

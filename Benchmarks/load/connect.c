@@ -19,6 +19,10 @@ int poll_fd;
 struct conn *conns, *publisher;
 int nconns, nopen, nstarted;
 
+bool is_other(const struct conn *c) {
+    return c->id >= (uint32_t)(nconns - opt.nothers);
+}
+
 void watch(struct conn *c, bool out) {
     struct epoll_event e = { .events = EPOLLIN | (out ? EPOLLOUT : 0u), .data.ptr = c };
     c->want_out = out;
@@ -36,7 +40,7 @@ static void bind_spread(struct conn *c) {
 
 // With several servers they get the connections in turn.
 static uint16_t port_of(const struct conn *c) {
-    return (uint16_t)opt.ports[c->id % (unsigned)opt.nports];
+    return (uint16_t)(is_other(c) ? opt.other_port : opt.ports[c->id % (unsigned)opt.nports]);
 }
 
 static void start_connect(struct conn *c) {
@@ -103,11 +107,16 @@ static void on_event(struct conn *c, uint32_t events) {
     }
 }
 
+// How many messages should have been published by now.
+static uint64_t due(void) {
+    return opt.rate ? (now - publishing_since) * (unsigned)opt.rate / 1000000000 + 1 : UINT64_MAX;
+}
+
 void publish_more(void) {
     unsigned n = 0;
     uint64_t in_flight = publisher->tx_seq - published_done;
-    while (in_flight + n < (unsigned)opt.pipeline) {
-        subscribers_left[(publisher->tx_seq + n) % (unsigned)opt.pipeline] = (uint32_t)(nconns - 1);
+    while (in_flight + n < (unsigned)opt.pipeline && publisher->tx_seq + n < due()) {
+        subscribers_left[(publisher->tx_seq + n) % (unsigned)opt.pipeline] = (uint32_t)opt.conns;
         n++;
     }
     if (!n) return;
@@ -118,6 +127,7 @@ void publish_more(void) {
 void poll_once(int timeout) {
     static struct epoll_event events[1024];
     count.waits++;
+    if (opt.rate && publisher && timeout > 1) timeout = 1;
     int n = epoll_wait(poll_fd, events, 1024, opt.spin ? 0 : timeout);
     if (n < 0 && errno != EINTR) die(EXIT_USAGE, "epoll_wait: %s", strerror(errno));
     now = clock_ns();

@@ -316,13 +316,16 @@ void receive_handshake(struct conn *c) {
     if (strncmp(text, "HTTP/1.1 101", 12) || !strstr(text, WS_ACCEPT)) {
         die(EXIT_CONNECT, "not a WebSocket answer: %.60s", text);
     }
-    if ((size_t)(end + 4 - text) != c->part_have) {
-        die(EXIT_CONNECT, "bytes after the handshake that nothing asked for");
-    }
-    if (opt.first)
+    const size_t head = (size_t)(end + 4 - text), more = c->part_have - head;
+    if (opt.first) { // the server may begin
+        uint8_t rest[HANDSHAKE_MAX];
+        memcpy(rest, end + 4, more);
         wrapped_open(c);
-    else
-        opened(c);
+        on_ws(c, rest, more);
+        return;
+    }
+    if (more) die(EXIT_CONNECT, "bytes after the handshake that nothing asked for");
+    opened(c);
 }
 
 void receive(struct conn *c) {
@@ -334,6 +337,10 @@ void receive(struct conn *c) {
             (unsigned long long)c->rx_seq, r ? strerror(errno) : "end of stream");
     }
     now = clock_ns();
+    if (UNLIKELY(is_other(c))) {
+        count.others += (uint64_t)r;
+        return;
+    }
     completed = 0;
     switch (opt.protocol) {
     case PROTOCOL_WS: on_ws(c, buffer, (size_t)r); break;

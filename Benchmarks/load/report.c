@@ -77,7 +77,7 @@ static struct sample take_sample(void) {
 
 struct figures {
     double seconds, messages, rate, cpu_ns, user_ns, sys_ns, contexts, calls;
-    double server_cores, client_cores, busy, softirq, steal, foreign;
+    double others, server_cores, client_cores, busy, softirq, steal, foreign;
 };
 
 // In /proc/stat 1 is nice, 3 idle, 4 iowait, 6 softirq, 7 steal.
@@ -88,6 +88,7 @@ static struct figures differences(const struct sample *a, const struct sample *b
     f.seconds = (double)(b->at - a->at) / 1e9;
     f.messages = (double)messages;
     f.rate = f.messages / f.seconds;
+    f.others = (double)(b->count.others - a->count.others) / f.seconds;
     double m = messages ? f.messages : 1, per_core = tick / 1e9 / f.seconds;
     double cpu = (double)(b->server.cpu_ns - a->server.cpu_ns), self = b->self_ns - a->self_ns;
     f.cpu_ns = cpu / m;
@@ -147,6 +148,7 @@ static void print_json(const struct figures *f, struct usage memory) {
     printf("\"ctx_per_msg\":%.4f,\"rss_kb\":%llu,\"hwm_kb\":%llu,\"pss_kb\":%llu,\"uss_kb\":%llu,",
            f->contexts, (unsigned long long)memory.rss_kb, (unsigned long long)memory.hwm_kb,
            (unsigned long long)memory.pss_kb, (unsigned long long)memory.uss_kb);
+    if (opt.nothers) printf("\"others\":%.0f,", f->others);
     printf("\"nproc\":%d,\"nthread\":%d,\"client_syscalls_per_msg\":%.3f,\"pings\":%llu", memory.nproc,
            memory.nthread, f->calls, (unsigned long long)count.pings);
 }

@@ -7,6 +7,9 @@
 //   wsload -p PORT --broadcast ...       1 publisher and CONNS subscribers; the server sends each message
 //                                        that it receives to all of them
 //   wsload -p PORT,PORT --broadcast ...  the subscribers take turns between servers, which exchange messages
+//   wsload -p PORT,PORT --broadcast --others PORT ...  a further server with as many subscribers, which may
+//   be
+//                                        slow: what they get is read, and not measured
 //   wsload -p PORT --idle [--touch] ...  CONNS idle connections: server memory for each
 //
 // Every connection keeps PIPELINE messages in flight: k answers read at once are followed by k new messages
@@ -48,7 +51,7 @@ struct options opt = {
     .size = 64,
 };
 struct counters count;
-uint64_t now, last_progress, published_done;
+uint64_t now, last_progress, publishing_since, published_done;
 uint32_t *subscribers_left;
 bool measuring;
 
@@ -84,6 +87,7 @@ __attribute__((noreturn)) static void usage_text(void) {
         "  --tcp          raw TCP echo                    --http    keep-alive GET of PATH\n"
         "  --text         text messages (binary)          --verify  compare all payload bytes\n"
         "  --first TEXT   sent first; its reply opens the connection, and payloads are found in text messages\n"
+        "  --rate N       messages published in a second  --others PORT  of a server that is not measured\n"
         "  --before TEXT  and --after TEXT: around published payloads, with --first\n"
         "  --broadcast    CONNS subscribers, 1 publisher  --idle    CONNS idle connections: memory\n"
         "  --touch        with --idle: one echo each      --settle SECS  with --idle: wait before measuring\n"
@@ -112,6 +116,8 @@ enum {
     LONG_FIRST,
     LONG_BEFORE,
     LONG_AFTER,
+    LONG_RATE,
+    LONG_OTHERS,
 };
 
 static const struct option long_options[] = {
@@ -132,6 +138,8 @@ static const struct option long_options[] = {
     { "first", required_argument, NULL, LONG_FIRST },
     { "before", required_argument, NULL, LONG_BEFORE },
     { "after", required_argument, NULL, LONG_AFTER },
+    { "rate", required_argument, NULL, LONG_RATE },
+    { "others", required_argument, NULL, LONG_OTHERS },
     { NULL, 0, NULL, 0 },
 };
 
@@ -181,6 +189,8 @@ static void parse_option(int option) {
     case LONG_FIRST: opt.first = optarg; break;
     case LONG_BEFORE: opt.before = optarg; break;
     case LONG_AFTER: opt.after = optarg; break;
+    case LONG_RATE: opt.rate = atoi(optarg); break;
+    case LONG_OTHERS: opt.other_port = atoi(optarg); break;
     case LONG_SERVER_CPU: opt.server_cpu = atoi(optarg); break;
     default: usage_text();
     }
@@ -190,7 +200,8 @@ static bool options_valid(void) {
     return ports_valid() && opt.conns >= 1 && opt.conns <= 1000000 && opt.pipeline >= 1 &&
            opt.pipeline <= 65536 && opt.size >= 1 && opt.size <= 1ull << 30 && opt.measure_ms >= 1 &&
            opt.warm_ms >= 0 && opt.settle_ms >= 0 &&
-           (opt.mode != MODE_BROADCAST || opt.protocol == PROTOCOL_WS) &&
+           (opt.mode != MODE_BROADCAST || opt.protocol == PROTOCOL_WS) && opt.rate >= 0 &&
+           ((opt.mode == MODE_BROADCAST && !opt.first) || (!opt.rate && !opt.other_port)) &&
            (!opt.first || (opt.mode == MODE_BROADCAST && !opt.verify && opt.size >= 16)) &&
            (opt.first || (!opt.before && !opt.after)) &&
            (opt.mode != MODE_IDLE || !opt.touch || opt.protocol != PROTOCOL_HTTP);
@@ -215,11 +226,12 @@ static void pin(int cpu) {
 
 static void start_broadcast(void) {
     subscribers_left = zalloc((size_t)opt.pipeline, sizeof *subscribers_left);
-    publisher = &conns[nconns - 1];
+    publisher = &conns[opt.conns];
     frames_ring(publisher);
     now = clock_ns();
     // The server's open handlers subscribe meanwhile, several servers also at each other.
     run_until(now + (opt.nports > 1 ? 1500000000ull : 300000000ull));
+    publishing_since = now;
     publish_more();
 }
 
@@ -256,7 +268,8 @@ int main(int argc, char **argv) {
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     frames_prepare();
     receive_prepare();
-    nconns = opt.conns + (opt.mode == MODE_BROADCAST);
+    if (opt.other_port) opt.nothers = opt.conns / opt.nports;
+    nconns = opt.conns + (opt.mode == MODE_BROADCAST) + opt.nothers;
     conns = zalloc((size_t)nconns, sizeof *conns);
     if (opt.mode == MODE_IDLE) {
         measure_idle();

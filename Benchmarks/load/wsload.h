@@ -22,8 +22,10 @@ struct options {
     const char *first, *before, *after; // of a protocol of the server's own; NULL: messages are payloads
     int ports[MAX_PORTS], nports, conns, pipeline;
     int measure_ms, warm_ms, settle_ms;
-    int cpu, server_cpu; // -1: any
-    uint64_t size;       // payload of a message; for HTTP the body that the server answers with
+    int rate;                // of published messages in a second; 0: as soon as there is room in flight
+    int other_port, nothers; // of a server with subscribers that are not measured
+    int cpu, server_cpu;     // -1: any
+    uint64_t size;           // payload of a message; for HTTP the body that the server answers with
     enum mode mode;
     enum protocol protocol;
     bool verify, text, json, touch, spin;
@@ -60,6 +62,7 @@ struct conn {
 // Counted from the first message on; the report takes differences.
 struct counters {
     uint64_t messages, recvs, sends, waits, pings;
+    uint64_t others; // bytes that the subscribers received that are not measured
 };
 
 extern struct options opt;
@@ -67,6 +70,7 @@ extern struct counters count;
 extern struct conn *conns, *publisher;
 extern int nconns, nopen, nstarted, poll_fd;
 extern uint64_t now, last_progress;
+extern uint64_t publishing_since;  // broadcast: when the first message was published
 extern uint64_t published_done;    // broadcast: messages that all subscribers have
 extern uint32_t *subscribers_left; // broadcast: one count for each message in flight
 extern bool measuring;
@@ -98,6 +102,7 @@ void wrapped_open(struct conn *c);
 void wrapped_received(struct conn *c);
 
 // connect.c
+bool is_other(const struct conn *c); // not measured
 void watch(struct conn *c, bool out);
 void opened(struct conn *c);
 void open_all(int limit_ms);

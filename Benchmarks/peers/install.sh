@@ -191,6 +191,18 @@ centrifuge() {
         sh -c 'exec go build "$@" "$0"' "$here/centrifuge.go" # options come before files
 }
 
+socketio() {
+    local packages=(python-socketio==5.18.1 redis==8.1.0 aiohttp==3.14.5 uvloop==0.23.0)
+    rm -rf "$out/socketio" "$out/socketio-packages"
+    if ! timeout 300 python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --retries 1 \
+        --timeout 10 --target "$out/socketio-packages" "${packages[@]}" >"$out/socketio.log" 2>&1; then
+        skip socketio "pip cannot install ${packages[*]} (see .build/peers/socketio.log)"
+        return
+    fi
+    install -m 755 "$here/socketio.py" "$out/socketio"
+    done_with socketio "python-socketio 5.18.1, redis-py 8.1.0, aiohttp 3.14.5, $(python3 --version)"
+}
+
 nginx() {
     have nginx nginx || return
     install -m 644 "$here/nginx.conf" "$out/nginx.conf"
@@ -227,6 +239,7 @@ nginx
 redis
 valkey
 centrifuge
+socketio
 nghttpd
 nghttp2
 tcp

@@ -98,7 +98,8 @@ static inline void answer(const char *subject, const char *json) {
     turn();
 }
 
-/* Answers with a message of a stream. */
+/* Answers with a message of a stream, which has this subject. */
+static const char *stored_subject = "x";
 static inline void answer_message(const char *subject, int sequence, const char *headers,
                                   const char *payload) {
     static char json[2 * LONGEST], encoded[2 * LONGEST];
@@ -106,9 +107,9 @@ static inline void answer_message(const char *subject, int sequence, const char 
     encoded[cre__base64_encode((const uint8_t *)payload, strlen(payload), encoded)] = 0;
     head[cre__base64_encode((const uint8_t *)headers, strlen(headers), head)] = 0;
     REQUIRE((size_t)snprintf(json, sizeof json,
-                             "{\"message\":{\"subject\":\"x\",\"seq\":%d,\"hdrs\":\"%s\",\"data\":\"%s\","
+                             "{\"message\":{\"subject\":\"%s\",\"seq\":%d,\"hdrs\":\"%s\",\"data\":\"%s\","
                              "\"time\":\"1970-01-02T00:00:00.25Z\"}}",
-                             sequence, head, encoded) < sizeof json);
+                             stored_subject, sequence, head, encoded) < sizeof json);
     answer(subject, json);
 }
 

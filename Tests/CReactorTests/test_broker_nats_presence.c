@@ -171,7 +171,7 @@ static bool serve_time(void) {
         } else if (strstr(requests[0].subject, "STREAM.INFO.sws-members")) {
             describe_stream(false, "limits", "");
         } else {
-            CHECK(strstr(requests[0].subject, "CONSUMER.CREATE"));
+            CHECK(strstr(requests[0].subject, "CONSUMER.CREATE") || strstr(requests[0].subject, "MSG.GET"));
             return true;
         }
     }
@@ -218,6 +218,127 @@ TEST(members_of_a_crashed_machine) {
         count = 0;
         finish();
     }
+}
+
+/* ---- consumers that do not reply ---- */
+
+static const char *const no_message =
+    "{\"error\":{\"code\":404,\"err_code\":10037,\"description\":\"no message found\"}}";
+
+/* Answers a question for the first message of the topic from a sequence on. */
+static void answer_step(int from, int sequence, const char *subject) {
+    char expected[96];
+    snprintf(expected, sizeof expected, "{\"seq\":%d,\"next_by_subj\":\"sws.p.60000.", from);
+    REQUIRE(count > 0);
+    CHECK(strstr(requests[0].payload, expected) == requests[0].payload);
+    stored_subject = subject;
+    if (sequence)
+        answer_message("STREAM.MSG.GET.sws-members-60000", sequence, "", ann);
+    else
+        answer("STREAM.MSG.GET.sws-members-60000", no_message);
+}
+
+static void begin_list(void) {
+    static char own[64];
+    snprintf(own, sizeof own, "%016x%016x:A", OWN, OWN);
+    ann = own;
+    deadline = 0;
+    begin();
+    describe("limits", "");
+    answer(".none", "{\"seq\":1}");
+    answer("sws.p.60000.cm9vbQ.YW5u", "{\"seq\":2}");
+    CHECK_EQ(cre_broker_list_members(broker, text("room"), 9, 7), 0);
+    turn();
+}
+
+static void lose_request(const char *subject) {
+    REQUIRE(count == 1 && strstr(requests[0].subject, subject));
+    count = 0;
+    now += 5000;
+    turn();
+}
+
+static void answer_list(int first, int second) {
+    answer_step(1, first, "sws.p.60000.cm9vbQ.YW5u");
+    answer_step(first + 1, second, "sws.p.60000.cm9vbQ.Ym9i");
+    answer_step(second + 1, 0, "");
+    answer_nodes();
+    CHECK_EQ(result, 0);
+    CHECK_EQ(members, 2);
+    while (count)
+        answer("", "{}"); /* the consumer is deleted */
+}
+
+TEST(a_list_without_a_consumer) {
+    begin_list();
+    lose_request("CONSUMER.CREATE");
+    answer_list(3, 8);
+    CHECK_EQ(answers, 1);
+    CHECK_EQ(cre_broker_list_members(broker, text("room"), 9, 7), 0);
+    turn();
+    answer_list(4, 5); /* no consumer is tried again soon */
+    CHECK_EQ(answers, 2);
+    now += 10000;
+    CHECK_EQ(cre_broker_list_members(broker, text("room"), 9, 7), 0);
+    turn();
+    REQUIRE(count == 1 && strstr(requests[0].subject, "CONSUMER.CREATE"));
+    count = 0;
+    finish();
+}
+
+TEST(a_list_whose_consumer_falls_silent) {
+    char message[256], *to;
+    begin_list();
+    const int subscribed = subscriptions;
+    answer("CONSUMER.CREATE.sws-members-60000", "{\"name\":\"c\",\"num_pending\":2}");
+    REQUIRE(count == 1);
+    to = strrchr(requests[0].reply, '.') + 1;
+    const int size =
+        snprintf(message, sizeof message,
+                 "MSG sws.p.60000.cm9vbQ.YW5u %s $JS.ACK.s.c.1.5.1.1.0 %zu\r\n%s\r\n", to, strlen(ann), ann);
+    deliver(message, (size_t)size);
+    lose_request("CONSUMER.MSG.NEXT");
+    deliver(message, (size_t)size); /* too late */
+    answer_list(5, 6);
+    CHECK_EQ(answers, 1);
+    CHECK_EQ(subscriptions, subscribed - 1);
+    finish();
+}
+
+TEST(a_list_without_a_consumer_and_without_a_leader) {
+    begin_list();
+    lose_request("CONSUMER.CREATE");
+    answer_step(1, 3, "sws.p.60000.cm9vbQ.YW5u");
+    lose_request("MSG.GET");
+    CHECK_EQ(answers, 1);
+    CHECK_EQ(result, CRE_EBROKER_UNAVAILABLE);
+    count = 0;
+    finish();
+}
+
+TEST(a_scan_without_a_consumer) {
+    static char one[64];
+    snprintf(one, sizeof one, "%016x%016x:A", OTHER, OTHER);
+    ann = one;
+    deadline = 0;
+    answers = joined = left = 0;
+    start((cre_broker_config){ .sweeps = 1 },
+          (cre_broker_handlers){ .present = on_present, .member = on_member });
+    describe("limits", "");
+    answer(".sweeps", "{\"seq\":1}");
+    for (int i = 0; !serve_time() && i < 1000; i++)
+        now += 100;
+    lose_request("CONSUMER.CREATE");
+    REQUIRE(serve_time());
+    answer_step(1, 5, "sws.p.60000.cm9vbQ.YW5u");
+    answer_step(6, 0, "");
+    answer_nodes();
+    REQUIRE(count == 1 && strstr(requests[0].subject, "sws.p.60000.cm9vbQ.YW5u"));
+    CHECK_EQ(strlen(requests[0].payload), 0);
+    answer("sws.p.60000.cm9vbQ.YW5u", "{\"seq\":9}");
+    CHECK_EQ(left, 1);
+    count = 0;
+    finish();
 }
 
 int main(int argc, char **argv) {

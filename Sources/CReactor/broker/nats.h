@@ -61,7 +61,7 @@ typedef enum cre__nats_purpose {
     CRE__NATS_BUCKET,    /* cre__nats_bucket */
     CRE__NATS_LEASE,     /* renewed, or (a target) to be removed */
     CRE__NATS_NODES,     /* cre__nats_reading; NULL: for a sweep */
-    CRE__NATS_READING,   /* cre__nats_reading: the consumer that is created */
+    CRE__NATS_READING,   /* cre__nats_reading: the consumer that is created, or a message */
     CRE__NATS_READ,      /* cre__nats_change: what is stored */
     CRE__NATS_WRITE,     /* cre__nats_change */
     CRE__NATS_CLEAN,     /* nothing waits for it */
@@ -173,7 +173,8 @@ typedef struct cre__nats_presence {
     bool scanning;
     cre__nats_reading *readings; /* in no order; some have not begun */
     uint32_t reading_count, started;
-    size_t bytes; /* of what they have read */
+    size_t bytes;         /* of what they have read */
+    uint64_t steps_until; /* they read without consumers */
 } cre__nats_presence;
 
 /* ---- values ---- */
@@ -294,6 +295,7 @@ bool cre__nats_remove(cre_broker *broker, uint32_t shard, cre_slice stream, uint
 /* A message in the reply of a stream. */
 typedef struct cre__nats_stored {
     uint64_t sequence;
+    cre_slice subject;
     cre_slice data, headers; /* base64; may be empty */
     cre_slice time;          /* when it was stored, as RFC 3339 writes it */
 } cre__nats_stored;

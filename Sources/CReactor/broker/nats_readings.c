@@ -2,16 +2,23 @@
  * Reads the members of one topic for a list, or of all topics to remove the members of dead machines. A
  * consumer delivers members in batches; after each batch JetStream is asked which machines are alive. In this
  * order a machine that has just started never looks dead: it writes its lease before its entries.
+ *
+ * A cluster may put a consumer on a server that has died, as long as it has not noticed that, with NATS 2.9
+ * as long as that server is away. So when a consumer does not reply, messages are read without one for some
+ * time: one after the other, from the leader of the stream.
  */
 #include <creactor/error.h>
 #include <stdio.h>
 
 #include "broker/nats_presence.h"
+#include "core/base64.h"
 #include "core/memory.h"
 #include "nats/json.h"
 
 enum {
     AT_ONCE = 8,
+    SILENT_MS = 1000,     /* of a consumer in a cluster */
+    STEPS_MS = 10000,     /* without consumers, when one was silent */
     MAX_READINGS = 16384, /* with those that wait */
     SCAN_BATCH = 1000,
     LISTED_BYTES = 4 << 20, /* of one list */
@@ -32,6 +39,8 @@ struct cre__nats_reading {
     cre__nats_reading *next, *previous;
     bool scans, started;
     bool too_large; /* not all could be kept */
+    bool steps;     /* has no consumer */
+    uint64_t last;  /* the sequence of the last message */
     uint64_t tag;
     uint32_t most;
     uint64_t subscription;
@@ -118,6 +127,36 @@ static void fail(cre_broker *broker, uint32_t shard, cre__nats_reading *reading)
 
 /* ---- requests ---- */
 
+/* Asks for the next message. */
+static void ask_step(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
+    char request[CRE__NATS_SUBJECT + 64];
+    cre__nats_subject bytes, filter_bytes;
+    const cre_slice topic = { reading->name, reading->length };
+    const cre_slice filter = cre__nats_member_subject(broker, topic, (cre_slice){ 0 }, &filter_bytes);
+    snprintf(request, sizeof request, "{\"seq\":%llu,\"next_by_subj\":\"%.*s\"}",
+             (unsigned long long)reading->last + 1, (int)filter.length, (const char *)filter.data);
+    cre__nats_ask_stream(broker, shard, "STREAM.MSG.GET", cre__nats_members_stream(broker, &bytes),
+                         cre__text(request), CRE__NATS_READING, reading);
+}
+
+static void ask_next(cre_broker *broker, uint32_t shard, cre__nats_reading *reading);
+
+/* Reads from the beginning, without a consumer. */
+static void read_steps(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
+    free_items(of(broker, shard), reading);
+    reading->steps = true;
+    reading->too_large = false;
+    reading->last = reading->pending = 0;
+    reading->left = reading->scans ? UINT64_MAX : CRE_BROKER_MAX_LISTED + 1;
+    ask_next(broker, shard, reading);
+}
+
+/* The consumer, or the server that was to create it, does not reply. */
+static void lose_consumer(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
+    of(broker, shard)->steps_until = cre__nats(broker, shard)->now + STEPS_MS;
+    read_steps(broker, shard, reading);
+}
+
 static void start(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
     cre__nats_link *nats = cre__nats(broker, shard);
     char token[32], config[CRE__NATS_SUBJECT + 384];
@@ -130,6 +169,10 @@ static void start(cre_broker *broker, uint32_t shard, cre__nats_reading *reading
     cre__nats_write(broker, shard, line,
                     cre_nats_subscribe(line, sizeof line, cre__nats_inbox(broker, token, &inbox),
                                        (cre_slice){ 0 }, reading->subscription));
+    if (nats->presence.steps_until > nats->now) {
+        read_steps(broker, shard, reading);
+        return;
+    }
     const cre_slice name = cre__nats_members_stream(broker, &bytes);
     const cre_slice topic = { reading->name, reading->length };
     const cre_slice filter = cre__nats_member_subject(broker, topic, (cre_slice){ 0 }, &filter_bytes);
@@ -142,13 +185,24 @@ static void start(cre_broker *broker, uint32_t shard, cre__nats_reading *reading
                          reading);
 }
 
+/* The time at which the next message of a consumer is due. */
+static uint64_t message_due(const cre_broker *broker, uint32_t shard) {
+    const cre__nats_link *nats = cre__nats(broker, shard);
+    const bool is_short = nats->clustered && broker->config.timeout_ms > SILENT_MS;
+    return nats->now + (is_short ? SILENT_MS : broker->config.timeout_ms);
+}
+
 static void ask_next(cre_broker *broker, uint32_t shard, cre__nats_reading *reading) {
     char token[32], subject[160], request[64];
     cre__nats_subject inbox, bytes;
     const cre_slice name = cre__nats_members_stream(broker, &bytes);
-    const uint64_t most = reading->scans ? SCAN_BATCH : CRE_BROKER_MAX_LISTED;
+    const uint64_t most = reading->scans ? SCAN_BATCH : CRE_BROKER_MAX_LISTED + 1;
     reading->batch = (uint32_t)(reading->left < most ? reading->left : most);
-    reading->deadline = cre__nats(broker, shard)->now + broker->config.timeout_ms;
+    reading->deadline = reading->steps ? 0 : message_due(broker, shard);
+    if (reading->steps) {
+        ask_step(broker, shard, reading);
+        return;
+    }
     snprintf(token, sizeof token, "m.%llu", (unsigned long long)reading->subscription);
     snprintf(subject, sizeof subject, "$JS.API.CONSUMER.MSG.NEXT.%.*s.%s", (int)name.length,
              (const char *)name.data, reading->consumer);
@@ -286,7 +340,7 @@ bool cre__nats_reading_message(cre_broker *broker, uint32_t shard, const cre_nat
     while (reading && !(reading->started && reading->subscription == event->subscription))
         reading = reading->next;
     if (!reading) return false;
-    if (!reading->batch) return true; /* the end of a batch that is complete */
+    if (!reading->batch || reading->steps) return true; /* the end of a complete batch; too late */
     enum { NO_MESSAGES = 404, TIMED_OUT = 408 };
     const uint64_t sequence = event->status ? 0 : cre__nats_sequence_of(event->reply);
     if (event->status == NO_MESSAGES || event->status == TIMED_OUT) {
@@ -298,7 +352,7 @@ bool cre__nats_reading_message(cre_broker *broker, uint32_t shard, const cre_nat
         fail(broker, shard, reading);
         return true;
     }
-    reading->deadline = cre__nats(broker, shard)->now + broker->config.timeout_ms;
+    reading->deadline = message_due(broker, shard);
     keep(broker, shard, reading, event, sequence);
     reading->left--;
     if (!--reading->batch) end_batch(broker, shard, reading);
@@ -307,11 +361,55 @@ bool cre__nats_reading_message(cre_broker *broker, uint32_t shard, const cre_nat
 
 /* ---- replies ---- */
 
+/* Takes a message that was read without a consumer. False: malformed. */
+static bool take(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
+                 const cre_nats_event *event) {
+    uint8_t record[CRE__NATS_RECORD + 3];
+    cre__nats_stored stored;
+    if (!cre__nats_stored_of(event, &stored) || stored.sequence <= reading->last) return false;
+    reading->last = stored.sequence;
+    reading->pending++;
+    if (stored.data.length / 4 * 3 > sizeof record) return true; /* of another program */
+    const long length = cre__base64_decode((const char *)stored.data.data, stored.data.length, record);
+    const cre_nats_event message = { .subject = stored.subject,
+                                     .payload = { record, length < 0 ? 0 : (size_t)length } };
+    if (length >= 0) keep(broker, shard, reading, &message, stored.sequence);
+    return length >= 0;
+}
+
+static void step(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
+                 const cre_nats_event *event) {
+    enum { NO_MESSAGE = 10037 };
+    cre__nats_error error = { 0 };
+    const bool failed = !event || cre__nats_error_of(event, &error);
+    if (failed && error.kind == NO_MESSAGE) {
+        reading->left = 0;
+        end_batch(broker, shard, reading);
+    } else if (failed || !take(broker, shard, reading, event)) {
+        cre__nats_presence_verify(broker, shard);
+        fail(broker, shard, reading);
+    } else if (reading->left--, --reading->batch) {
+        ask_step(broker, shard, reading);
+    } else if (reading->scans) {
+        end_batch(broker, shard, reading);
+    } else { /* too many to list, and to count in this way */
+        fail(broker, shard, reading);
+    }
+}
+
 void cre__nats_reading_begun(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
                              const cre_nats_event *event) {
     cre__nats_error error;
     cre_slice name, value;
-    if (!event || cre__nats_error_of(event, &error) || !cre__json_member(event->payload, "name", &value) ||
+    if (reading->steps) {
+        step(broker, shard, reading, event);
+        return;
+    }
+    if (!event) {
+        lose_consumer(broker, shard, reading);
+        return;
+    }
+    if (cre__nats_error_of(event, &error) || !cre__json_member(event->payload, "name", &value) ||
         !cre__json_string(value, &name) || !name.length || name.length >= sizeof reading->consumer ||
         !cre_nats_subject_is_valid(name, false) || !cre__json_member(event->payload, "num_pending", &value) ||
         !cre__json_number(value, &reading->pending)) {
@@ -381,7 +479,7 @@ uint64_t cre__nats_reading_tick(cre_broker *broker, uint32_t shard) {
         if (!reading->started && presence->started < AT_ONCE)
             start(broker, shard, reading);
         else if (reading->deadline && reading->deadline <= now)
-            fail(broker, shard, reading);
+            lose_consumer(broker, shard, reading);
         else if (reading->deadline && reading->deadline < next)
             next = reading->deadline;
     }

@@ -218,6 +218,7 @@ bool cre__nats_stored_of(const cre_nats_event *event, cre__nats_stored *out) {
     if (!cre__json_member(event->payload, "message", &message) || !cre__json_member(message, "seq", &value) ||
         !cre__json_number(value, &out->sequence) || !out->sequence)
         return false;
+    if (cre__json_member(message, "subject", &value)) cre__json_string(value, &out->subject);
     if (cre__json_member(message, "data", &value)) cre__json_string(value, &out->data);
     if (cre__json_member(message, "hdrs", &value)) cre__json_string(value, &out->headers);
     if (cre__json_member(message, "time", &value)) cre__json_string(value, &out->time);

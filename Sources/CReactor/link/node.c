@@ -15,62 +15,6 @@
 
 /* ---- receiving ---- */
 
-static void drop_partial(inbound *in) {
-    cre__free(in->data);
-    in->data = NULL;
-    in->length = in->capacity = 0;
-}
-
-/* The last part of a large record that is not there as a whole: there was no memory for it, or its beginning
- * went to a predecessor that died. */
-static void end_incomplete(cre_node *node, inbound *in, const cre_record *record) {
-    const uint32_t from = (uint32_t)(in - node->in);
-    if (!in->lost && node->handlers.rest) node->handlers.rest(node->context, from, record);
-    if (in->unreported && node->handlers.lost) node->handlers.lost(node->context, from, &in->partial);
-    in->lost = in->unreported = false;
-}
-
-/* Adds a chunk. Returns what the handler of a whole record does, or a negative error when the sender breaks
- * the rules. */
-static int add_chunk(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload) {
-    if (!(record->flags & CRE_RECORD_CONTINUED)) {
-        drop_partial(in); /* its sender died half-way */
-        in->lost = in->unreported = false;
-        in->partial = *record;
-    } else if (!in->data) {
-        if (!(record->flags & CRE_RECORD_MORE)) end_incomplete(node, in, record);
-        return 0;
-    }
-    if (in->length + record->length > node->bus->config.max_payload) return CRE_ELINK_RECORD;
-    if (in->length + record->length > in->capacity) {
-        size_t capacity = in->capacity ? in->capacity * 2 : (size_t)record->length * 4;
-        while (capacity < in->length + record->length)
-            capacity *= 2;
-        uint8_t *data = cre__realloc(in->data, capacity);
-        if (!data) {
-            drop_partial(in); /* the stream stays in step */
-            in->lost = in->unreported = true;
-            if (!(record->flags & CRE_RECORD_MORE)) end_incomplete(node, in, record);
-            return 0;
-        }
-        in->data = data;
-        in->capacity = capacity;
-    }
-    if (record->length) memcpy(in->data + in->length, payload, record->length);
-    in->length += record->length;
-    if (record->flags & CRE_RECORD_MORE) return 0;
-
-    cre_record whole = in->partial;
-    whole.flags &= (uint16_t)~(CRE_RECORD_MORE | CRE_RECORD_CONTINUED);
-    whole.length = (uint32_t)in->length;
-    uint8_t *data = in->data;
-    in->data = NULL;
-    in->length = in->capacity = 0;
-    int result = node->handlers.record(node->context, (uint32_t)(in - node->in), &whole, data);
-    cre__free(data);
-    return result;
-}
-
 /* The last record of the spill was taken. */
 static void wake_producer(cre_node *node, uint32_t from) {
     _Atomic uint32_t *waits = &node->in[from].ring.control->producer_waits;
@@ -265,16 +209,16 @@ static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
         if (by_reference) result = resolve(node, from, &record, &payload);
         if (result > 0) {
             if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED)) {
-                result = add_chunk(node, in, &record, payload);
+                result = cre__chunks_add(node, in, &record, payload);
                 if (result == CRE_NODE_TAKE) result = 0;
             } else {
-                if (in->data) drop_partial(in);
+                if (in->data) cre__chunks_drop(in);
                 result = handle_whole(node, from, &record, payload);
             }
         }
         if (result < 0) {
             cre__ring_break(&in->ring);
-            drop_partial(in);
+            cre__chunks_drop(in);
             count_inbound(node, in);
             in->seen = 0;
             if (node->handlers.violation) node->handlers.violation(node->context, from);
@@ -382,7 +326,7 @@ static void start_check(cre_node *node) {
 static bool drop_stale(cre_node *node, inbound *in) {
     const uint64_t at = position_of(in);
     if (in->data && in->checked == at && !has_unread(in)) {
-        drop_partial(in);
+        cre__chunks_drop(in);
         in->lost = in->unreported = true; /* if its sender was only stopped, the end comes */
         count_inbound(node, in);
     }
@@ -475,7 +419,7 @@ static bool may_spin(void) {
 
 static void free_node(cre_node *node) {
     for (uint32_t i = 0; node->in && i < node->bus->config.nodes; i++) {
-        drop_partial(&node->in[i]);
+        cre__chunks_drop(&node->in[i]);
         cre__spill_rest(&node->in[i].spill);
     }
     cre__free(node->in);
@@ -552,7 +496,7 @@ void cre__node_each_partial(cre_node *node,
     for (uint32_t from = 0; from < node->bus->config.nodes; from++) {
         inbound *in = &node->in[from];
         if (!in->data || !visit(context, &in->partial, in->capacity)) continue;
-        drop_partial(in);
+        cre__chunks_drop(in);
         in->lost = true;
         count_inbound(node, in);
     }

@@ -118,6 +118,14 @@ void cre__node_reclaim(cre_node *node);
 bool cre__node_tidy_arena(cre_node *node);
 void cre__node_free_outbound(cre_node *node);
 
+/* ---- chunks.c ---- */
+
+/* Adds a chunk. Returns what the handler of a whole record does, or a negative error when the sender breaks
+ * the rules. */
+int cre__chunks_add(cre_node *node, inbound *in, const cre_record *record, const uint8_t *payload);
+/* Drops the record that is under way, if there is one. */
+void cre__chunks_drop(inbound *in);
+
 /* ---- repair.c ---- */
 
 /* Compares what others can overwrite (the node's block, positions of its rings, the eventfds' flags) with

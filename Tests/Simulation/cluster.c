@@ -332,6 +332,13 @@ static void ask(cre_worker *worker) {
     model.asked++;
 }
 
+/* Each client that is connected again gets the last numbers. */
+static void end_faults(void) {
+    model.faults_left = 0;
+    for (int node = 0; node < NODES; node++)
+        if (model.processes[node]) model.processes[node]->fuse = 0;
+}
+
 static bool has_sent_all(void) {
     return model.sent == MOST_NUMBERS || (model.last_sent && model.sent >= model.last_sent);
 }
@@ -434,7 +441,10 @@ static void receive_number(client *it, const uint8_t *data, size_t length) {
     if (!it->first) it->first = number;
     it->last = number;
     it->has[number] = true;
-    if (!model.faults_left && !model.last_sent && all_receive()) model.last_sent = model.sent + LAST_NUMBERS;
+    if (!model.faults_left && !model.last_sent && all_receive()) {
+        end_faults();
+        model.last_sent = model.sent + LAST_NUMBERS;
+    }
     if (model.last_sent > MOST_NUMBERS) model.last_sent = MOST_NUMBERS;
 }
 
@@ -509,6 +519,7 @@ static bool act(void) {
 static void play(bool (*done)(void), uint64_t nanoseconds) {
     const uint64_t limit = machine_now() + nanoseconds;
     while (!model.failed && !(done && done()) && machine_now() <= limit) {
+        if (model.sent >= MOST_NUMBERS - LAST_NUMBERS) end_faults();
         if (model.faults_left && machine_below(model.fault_every) == 0) make_fault();
         if (machine_chance(40) ? act() || machine_run_any() : machine_run_any() || act()) continue;
         uint64_t next = limit;

@@ -64,7 +64,7 @@ static void send_one(uint32_t from, uint8_t kind, uint64_t number) {
 }
 
 static void turn_until(uint64_t from_relay) {
-    for (int turns = 0; turns < 1000 && received[RELAY] < from_relay; turns++)
+    for (int turns = 0; turns < 150 && received[RELAY] < from_relay; turns++)
         cre__loop_turn(loop, false);
     CHECK_EQ(received[RELAY], from_relay);
 }
@@ -140,6 +140,7 @@ TEST(nobody_waits_for_what_follows_an_invalid_record) {
 
 TEST(a_paused_node_reads_what_its_relay_sends) {
     open_nodes();
+    cre__node_never_pause(nodes[OWNER], RELAY);
     cre_node_set_paused(nodes[OWNER], true);
     send_one(WORKER, ORDINARY, 2);
     send_one(RELAY, ORDINARY, 1);
@@ -149,6 +150,76 @@ TEST(a_paused_node_reads_what_its_relay_sends) {
     for (int turns = 0; turns < 10; turns++)
         cre__loop_turn(loop, false);
     CHECK_EQ(received[WORKER], 1);
+    close_nodes();
+}
+
+static void turn_often(void) {
+    for (int turns = 0; turns < 200; turns++)
+        cre__loop_turn(loop, false);
+}
+
+/* Has a ring reset by the successor of its sender. */
+static void break_ring(uint32_t from) {
+    for (int i = 0; i < 6000; i++) {
+        send_one(from, ORDINARY, 1);
+        cre__loop_turn(loop, false);
+    }
+    send_one(from, INVALID, 1);
+    cre__loop_turn(loop, false);
+}
+
+static void replace(uint32_t id) {
+    const cre_node_handlers handlers = { .record = on_record };
+    cre_node_close(nodes[id]);
+    REQUIRE(cre_node_open(bus, id, NULL, &handlers, NULL, &nodes[id]) == 0);
+}
+
+TEST(the_ring_of_a_relay_is_read_again_when_it_was_reset) {
+    open_nodes();
+    next = 0;
+    break_ring(RELAY);
+    replace(RELAY);
+    turn_often();
+    received[RELAY] = 0;
+    meanwhile = subscribe_and_publish;
+    next = 1;
+    send_one(BUSY, ORDINARY, 0);
+    turn_until(1);
+    CHECK_EQ(next, 3);
+    close_nodes();
+}
+
+TEST(nobody_waits_for_a_ring_that_was_reset) {
+    enum { MANY = 5000 }; /* more than a turn reads */
+    open_nodes();
+    next = 0;
+    break_ring(WORKER);
+    for (int i = 0; i < MANY; i++)
+        send_one(RELAY, ORDINARY, 1);
+    cre__loop_turn(loop, false);
+    replace(WORKER);
+    meanwhile = send_more;
+    send_one(BUSY, ORDINARY, 0);
+    turn_until(MANY);
+    close_nodes();
+}
+
+/* Whatever a process writes to the positions of its ring. */
+TEST(nobody_waits_for_what_was_only_announced) {
+    open_nodes();
+    next = 0;
+    send_one(WORKER, ORDINARY, 1);
+    turn_often();
+    cre__ring_control *control = cre__bus_ring(bus, WORKER, OWNER);
+    const uint64_t tail = atomic_load(&control->tail);
+    for (int i = 0; i < 100; i++)
+        send_one(RELAY, ORDINARY, 1);
+    cre_node_set_paused(nodes[OWNER], true); /* sees, and reads nothing */
+    atomic_store(&control->tail, tail + (1ull << 40));
+    cre__loop_turn(loop, false);
+    atomic_store(&control->tail, tail);
+    cre_node_set_paused(nodes[OWNER], false);
+    turn_until(100);
     close_nodes();
 }
 

@@ -164,7 +164,8 @@ typedef struct cre_engine_config {
 /** The size of an array indexed by cre_close_reason, with room for further reasons. */
 #define CRE_CLOSE_REASONS 16
 
-/** Counters since the engine was created. All are uint64_t; new ones are added at the end. */
+/** Counters since the engine was created. All are uint64_t; those that messages change come first, new ones
+ * are added at the end. */
 typedef struct cre_engine_stats {
     uint64_t messages_in, messages_out; /* WebSocket messages; a published one counts for each receiver */
     uint64_t requests, responses;       /* of HTTP */

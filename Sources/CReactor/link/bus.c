@@ -15,7 +15,7 @@
 #include "registry/table_internal.h"
 
 #define MAGIC          0x43524542u /* "CREB" */
-#define RECORD_VERSION 3
+#define RECORD_VERSION 4
 
 /* Every process has the descriptor. Access to the missing part of a truncated file would kill the master, and
  * nobody may add a seal that keeps an executed program from mapping it. */

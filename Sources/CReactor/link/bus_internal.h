@@ -141,8 +141,11 @@ void cre__node_publish(cre_node *node);
  * once it is published. */
 uint64_t cre__node_sent(const cre_node *node, uint32_t to);
 
+/* Goes on reading from one node while this one is paused (cre_node_set_paused). */
+void cre__node_never_pause(cre_node *node, uint32_t from);
+
 /* Names the node that passes on what others have sent it. What it sends is read behind what those had sent
- * this node before it, and also while this node is paused (cre_node_set_paused). */
+ * this node before. */
 void cre__node_set_relay(cre_node *node, uint32_t from);
 
 /* Whether this node has taken what another one has sent, up to a position of cre__node_sent there. */

@@ -35,7 +35,7 @@ static void open_inbound(cre_node *node, uint32_t from) {
 /* A large record of which the beginning was taken is taken whole: a successor could do nothing with the rest.
  * A node that is paused resumes by itself and is not notified until then. */
 static bool leaves_alone(const cre_node *node, const inbound *in) {
-    const bool is_paused = node->paused && (uint32_t)(in - node->in) != node->relay;
+    const bool is_paused = node->paused && (uint32_t)(in - node->in) != node->never_paused;
     return is_paused || (in->left_to_successor && !in->data);
 }
 
@@ -175,21 +175,28 @@ static inline bool has_unread(const inbound *in) {
     return cre__ring_has_more(&in->ring) || cre__spill_tail(&in->spill) != in->spill.own;
 }
 
+/* Also when that has to be found out: only reading notices that a broken ring was reset. */
+static inline bool may_have_unread(const inbound *in) {
+    return !in->open || in->ring.broken || has_unread(in);
+}
+
 static inline uint64_t position_of(const inbound *in) {
     return in->ring.own + in->spill.own;
+}
+
+static __attribute__((noinline)) void open_late(cre_node *node, uint32_t from) {
+    const cre__ring_control *control = cre__bus_ring(node->bus, from, node->id);
+    const bool was_broken = atomic_load(&control->broken);
+    open_inbound(node, from);
+    /* Its positions were none. The producer resets the ring when either process is replaced. */
+    if (!was_broken && node->in[from].ring.broken && node->handlers.violation)
+        node->handlers.violation(node->context, from);
 }
 
 /* `limit` is the position behind which nothing more is read in this turn. */
 static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
     inbound *in = &node->in[from];
-    if (!in->open) {
-        const cre__ring_control *control = cre__bus_ring(node->bus, from, node->id);
-        const bool was_broken = atomic_load(&control->broken);
-        open_inbound(node, from);
-        /* Its positions were none. The producer resets the ring when either process is replaced. */
-        if (!was_broken && in->ring.broken && node->handlers.violation)
-            node->handlers.violation(node->context, from);
-    }
+    if (!in->open) open_late(node, from);
     const uint32_t share = in->ring.capacity / 4;
     cre_record record;
     uint8_t *payload;
@@ -200,7 +207,10 @@ static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
         const bool was_broken = in->ring.broken;
         result = cre__ring_find(&in->ring, &record, &payload);
         if (result > 0) take_from_ring(node, from, &record);
-        if (was_broken && !in->ring.broken) cre__spill_reset(&in->spill);
+        if (was_broken && !in->ring.broken) {
+            cre__spill_reset(&in->spill);
+            in->seen = 0;
+        }
         if (result == 0 && !in->ring.broken && cre__spill_tail(&in->spill) != in->spill.own)
             result = read_spill(node, from, &record, &payload);
         if (result == 0) break;
@@ -265,36 +275,50 @@ static bool visit_open(cre_node *node, uint32_t from) {
 }
 
 static bool visit_drain(cre_node *node, uint32_t from) {
-    inbound *in = &node->in[from];
-    const bool is_empty = in->open && !in->ring.broken && !has_unread(in);
-    if (!is_empty && from != node->relay) drain_ring(node, from, UINT64_MAX);
+    if (from != node->relay && may_have_unread(&node->in[from])) drain_ring(node, from, UINT64_MAX);
     return false;
 }
 
 /* ---- what a relay passes on ---- */
 
+/* Notes the position up to which a sender had sent. Others write the ends: they are further away by no more
+ * than may be unread. */
+static void see(cre_node *node, uint32_t from) {
+    inbound *in = &node->in[from];
+    if (!in->open) open_late(node, from);
+    const uint64_t in_ring =
+        atomic_load_explicit(&in->ring.control->tail, memory_order_acquire) - in->ring.own;
+    in->seen =
+        position_of(in) + unread_of(node, in) + (in_ring < in->ring.capacity ? in_ring : in->ring.capacity);
+}
+
 static bool visit_see(cre_node *node, uint32_t from) {
-    if (from != node->relay) node->in[from].seen = cre__bus_published(node->bus, from, node->id);
+    if (from != node->relay) see(node, from);
     return false;
 }
 
-static void see_relay(cre_node *node) {
-    inbound *relay = &node->in[node->relay];
-    if (position_of(relay) < relay->seen) return;
-    relay->seen = cre__bus_published(node->bus, node->relay, node->id);
-    if (position_of(relay) < relay->seen) each_sender(node, visit_see);
+/* Whether something is still to be read that its sender had sent when it was seen. */
+static inline bool has_seen(const inbound *in) {
+    return !in->ring.broken && position_of(in) < in->seen && has_unread(in);
 }
 
 static bool visit_precedes(cre_node *node, uint32_t from) {
     const inbound *in = &node->in[from];
-    return from != node->relay && position_of(in) < in->seen && !in->ring.broken && !leaves_alone(node, in);
+    return from != node->relay && has_seen(in) && !leaves_alone(node, in);
+}
+
+static void see_relay(cre_node *node) {
+    const inbound *relay = &node->in[node->relay];
+    if (has_seen(relay)) return;
+    see(node, node->relay);
+    if (has_unread(relay)) each_sender(node, visit_see);
 }
 
 /* What a relay sends may follow from what another node has sent both of them. So it is read behind all that
  * the others had sent when it was seen, which may take several turns. */
 static void drain_relay(cre_node *node) {
     const inbound *relay = &node->in[node->relay];
-    if (position_of(relay) < relay->seen && !each_sender(node, visit_precedes))
+    if (has_unread(relay) && !each_sender(node, visit_precedes))
         drain_ring(node, node->relay, relay->seen);
 }
 
@@ -435,7 +459,7 @@ int cre_node_open(cre_bus *bus, uint32_t id, cre_loop *loop, const cre_node_hand
     node->bus = bus;
     node->loop = loop;
     node->id = id;
-    node->relay = UINT32_MAX;
+    node->never_paused = node->relay = UINT32_MAX;
     node->pid = getpid();
     node->handlers = *handlers;
     if (!handlers->taking_first) node->handlers.taking_first = UINT8_MAX; /* no kind is between them */
@@ -510,6 +534,10 @@ bool cre_node_receiving(const cre_node *node) {
 
 void cre_node_set_paused(cre_node *node, bool paused) {
     node->paused = paused; /* queued records are found by the look before the loop sleeps */
+}
+
+void cre__node_never_pause(cre_node *node, uint32_t from) {
+    node->never_paused = from;
 }
 
 void cre__node_set_relay(cre_node *node, uint32_t from) {

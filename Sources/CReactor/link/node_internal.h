@@ -68,10 +68,11 @@ struct cre_node {
     /* What its ring may still deliver in this turn. */
     uint32_t records_left;
     int64_t bytes_left;
-    uint32_t relay; /* cre__node_set_relay; UINT32_MAX: none */
-    bool paused;    /* nothing is read for the time being, except from the relay */
-    bool used;      /* something was sent or received since the last check */
-    bool active;    /* something was sent or received since it last thought of sleeping */
+    uint32_t relay;        /* cre__node_set_relay; UINT32_MAX: none */
+    bool paused;           /* nothing is read for the time being, except from one node */
+    uint32_t never_paused; /* UINT32_MAX: from none */
+    bool used;             /* something was sent or received since the last check */
+    bool active;           /* something was sent or received since it last thought of sleeping */
 };
 
 #define NODE_OF(hook, member) ((cre_node *)((char *)(hook) - offsetof(cre_node, member)))

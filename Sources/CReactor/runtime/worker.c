@@ -305,7 +305,9 @@ int cre_worker_open(cre_worker *worker, const cre_engine_config *engine) {
         return result;
     }
     /* Tasks wait for one that is suspended, and that may wait for the gateway. */
-    if (cre__has_gateway(config->cluster)) cre__node_set_relay(worker->node, config->cluster->gateway);
+    if (cre__has_gateway(config->cluster)) cre__node_never_pause(worker->node, config->cluster->gateway);
+    if (worker->engine && cre__has_gateway(config->cluster))
+        cre__node_set_relay(worker->node, config->cluster->gateway);
     if (worker->engine) cre__count_transit(worker->engine, worker->node);
     if (worker->engine) cre__interest_begin(&worker->interest, worker->node, worker->engine, config->cluster);
     cre__take_over_activity(worker);

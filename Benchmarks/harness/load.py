@@ -18,17 +18,21 @@ def compiler():
     return shlex.split(os.environ.get("CC", "gcc"))
 
 
-def build():
-    folder = BENCHMARKS / "load"
-    sources = sorted(folder.glob("*.c"))
-    newest = max(path.stat().st_mtime for path in sources + [folder / "wsload.h"])
-    if WSLOAD.exists() and WSLOAD.stat().st_mtime > newest:
+def build_tool(program, sources, libraries=(), headers=()):
+    """Builds a load from C. Returns None, like a tool that is there."""
+    newest = max(path.stat().st_mtime for path in [*sources, *headers])
+    if program.exists() and program.stat().st_mtime > newest:
         return
     BUILD.mkdir(parents=True, exist_ok=True)
-    command = [*compiler(), *CFLAGS.split(), *map(str, sources), "-o", str(WSLOAD)]
+    command = [*compiler(), *CFLAGS.split(), *map(str, sources), "-o", str(program), *libraries]
     built = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if built.returncode:
-        raise SystemExit("wsload does not build:\n" + built.stderr)
+        raise SystemExit(f"{program.name} does not build:\n" + built.stderr)
+
+
+def build():
+    folder = BENCHMARKS / "load"
+    build_tool(WSLOAD, sorted(folder.glob("*.c")), headers=[folder / "wsload.h"])
 
 
 def measure(running, arguments, options):

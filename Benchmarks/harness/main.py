@@ -15,7 +15,7 @@ from .report import Row, curves, markdown
 from .scenarios import scenarios
 from .servers import PEER_KEYS, PEERS_OF, REFERENCES, Failure, ours, started
 
-SUBJECTS = ("ws", "http", "http2", "broadcast", "cluster", "connections", "idle", "tcp", "micro")
+SUBJECTS = ("ws", "http", "http2", "broadcast", "cluster", "connections", "idle", "tcp", "tls", "deflate", "micro")
 CURVES = (("cpu_ns", "CPU µs per message", 1000), ("p99", "99th percentile of the latency, ms", 1000))
 ONLY_HELP = "regular expression on 'scenario server', as '64B-x16 Swift base'; the reference stays"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -139,6 +139,8 @@ def run_load(options, facts):
     load.build()
     if options.subject in ("http", "http2"):
         tools.make_files()
+    if options.subject == "tls":
+        tools.make_certificate()
     results, measured = [], []
     servers = select_servers(options)
     keys = [server.key for server in servers if server.key]

@@ -6,6 +6,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "Benchmarks"
 BUILD = ROOT / ".build" / "bench"
 FILES = BUILD / "files"  # that servers send in the subject http
+CERTIFICATE, KEY = FILES / "certificate.pem", FILES / "key.pem"
 PEERS = ROOT / ".build" / "peers"
 
 

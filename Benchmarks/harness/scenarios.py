@@ -50,9 +50,14 @@ def _broadcast(key, in_flight):
     return Scenario(key, title, arguments, "delivery")
 
 
-def _tcp(key, in_flight):
-    title = f"TCP echo: 64 B, {in_flight} in flight, 50 connections"
-    return Scenario(key, title, ("--tcp", "-s", 64, "-P", in_flight, "-c", 50))
+def _tcp(key, title, size, in_flight, conns):
+    title = f"TCP echo: {title}, {in_flight} in flight, {conns} connections"
+    return Scenario(key, title, ("--tcp", "-s", size, "-P", in_flight, "-c", conns))
+
+
+def _wire(key, title, option, size, in_flight):
+    title = f"WebSocket echo, {title}, {in_flight} in flight, 50 connections"
+    return Scenario(key, title, (option, "-s", size, "-P", in_flight, "-c", 50), tool="wireload")
 
 
 def scenarios(subject, conns):
@@ -85,7 +90,23 @@ def scenarios(subject, conns):
     if subject == "broadcast":
         return [_broadcast("broadcast-x1", 1), _broadcast("broadcast-x16", 16)]
     if subject == "tcp":
-        return [_tcp("tcp-x1", 1), _tcp("tcp-x16", 16)]
+        return [
+            _tcp("tcp-x1", "64 B", 64, 1, 50),
+            _tcp("tcp-x16", "64 B", 64, 16, 50),
+            _tcp("tcp-16KiB", "16 KiB", 16 << 10, 1, 50),
+            _tcp("tcp-1MiB", "1 MiB", 1 << 20, 1, 10),
+        ]
+    if subject == "tls":
+        return [
+            _wire("tls-x1", "TLS: 64 B", "--tls", 64, 1),
+            _wire("tls-x16", "TLS: 64 B", "--tls", 64, 16),
+            _wire("tls-16KiB", "TLS: 16 KiB", "--tls", 16 << 10, 1),
+        ]
+    if subject == "deflate":
+        return [
+            _wire("deflate-x1", "each message compressed: 1 KiB of JSON", "--deflate", 1024, 1),
+            _wire("deflate-x16", "each message compressed: 1 KiB of JSON", "--deflate", 1024, 16),
+        ]
     idle = ("--idle", "-c", conns)
     title = f"{conns} idle WebSocket connections"
     return [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import processes
-from .paths import BENCHMARKS, FILES, PEERS, ROOT, shown
+from .paths import BENCHMARKS, CERTIFICATE, FILES, KEY, PEERS, ROOT, shown
 
 # What the ratios are to: epoll for TCP, nghttpd for HTTP/2, nginx for files.
 REFERENCES = ("uWebSockets", "epoll", "nghttpd", "nginx")
@@ -32,6 +32,14 @@ SWIFT_HANDLERS = {
     "connections": {"base": ("callback", "straight"), "process": ("callback",)},
     "idle": {"base": ("callback",), "process": ("callback",)},
     "tcp": {"base": ("callback",), "process": ("callback",)},
+    "tls": {"base": ("callback", "span", "async", "straight"), "process": ("callback",)},
+    "deflate": {"base": ("callback",), "process": ("callback",)},
+}
+# Further options of our servers and of uWebSockets.
+OPTIONS = {
+    "tcp": ("--tcp",),
+    "tls": ("--cert", CERTIFICATE, "--key", KEY),
+    "deflate": ("--compress", "yes"),
 }
 
 
@@ -82,6 +90,15 @@ NGHTTPD = Server(
 # What the protocol library costs alone.
 NGHTTP2 = peer("nghttp2 alone", "nghttp2")
 UWEBSOCKETS = peer("uWebSockets", "uwebsockets")
+# Programs of their own, from sources: the packaged library has neither.
+UWEBSOCKETS_TLS = dataclasses.replace(
+    peer("uWebSockets", "uwebsockets-tls"),
+    command=(PEERS / "uwebsockets-tls", "--port", "0", "--cert", CERTIFICATE, "--key", KEY),
+    hint="Benchmarks/peers/install.sh --sources DIR",
+)
+UWEBSOCKETS_DEFLATE = dataclasses.replace(
+    peer("uWebSockets", "uwebsockets-deflate"), hint="Benchmarks/peers/install.sh --sources DIR"
+)
 BEAST = peer("Boost.Beast", "beast")
 LIBWEBSOCKETS = peer("libwebsockets", "libwebsockets")
 NODE_WS = peer("ws on Node", "node-ws")
@@ -107,6 +124,8 @@ PEERS_OF = {
     "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "tcp": (TCP_EPOLL, TCP_LIBUV),
+    "tls": (UWEBSOCKETS_TLS,),
+    "deflate": (UWEBSOCKETS_DEFLATE,),
 }
 PEER_KEYS = sorted({server.key for group in PEERS_OF.values() for server in group})
 
@@ -116,8 +135,9 @@ def ours(subject, modes, tree=None):
     c_echo = tree / ".build/cmake/examples/c-echo" if tree else C_ECHO
     swift_echo = tree / ".build/examples/release/echo" if tree else SWIFT_ECHO
     end = " (before)" if tree else ""
-    tcp = ("--tcp",) if subject == "tcp" else ()
-    yield Server(f"C echo{end}", (c_echo, "--port", "0") + tcp, c_echo, "cmake --build .build/cmake")
+    options = OPTIONS.get(subject, ())
+    if subject != "tcp":
+        yield Server(f"C echo{end}", (c_echo, "--port", "0") + options, c_echo, "cmake --build .build/cmake")
     for mode in modes:
         for handler in SWIFT_HANDLERS[subject][mode]:
             command = (swift_echo, "--host", "127.0.0.1", "--port", "0", "--mode", mode, "--handler", handler)
@@ -126,7 +146,7 @@ def ours(subject, modes, tree=None):
                 command += ("--files", FILES)
             yield Server(
                 f"Swift {mode}, {handler}{end}",
-                command + tcp,
+                command + options,
                 swift_echo,
                 "swift build -c release --package-path Examples --scratch-path .build/examples --product echo",
                 base=f"Swift base, {handler}{end}" if mode == "process" else "",

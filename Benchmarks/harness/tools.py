@@ -1,4 +1,4 @@
-"""wrk and h2load: loads for HTTP that others have written, one thread each, without pipelining."""
+"""Loads besides wsload, with one thread each: wrk and h2load, and wireload for TLS and compression."""
 
 import math
 import re
@@ -6,18 +6,21 @@ import shutil
 import subprocess
 import time
 
-from . import processes
-from .paths import FILES
+from . import load, processes
+from .paths import BENCHMARKS, CERTIFICATE, FILES, KEY
 from .scenarios import HTTP2_CONNECTIONS, HTTP2_STREAMS, TOOL_CONNECTIONS
 from .servers import Failure
 
 SIZES = {"4KiB.bin": 4 << 10, "1MiB.bin": 1 << 20}
 PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client", "h2load-http2": "nghttp2-client"}
 MARGIN_SECONDS = 45
+WIRELOAD = load.BUILD / "wireload"
 
 
 def missing(tool):
     """How to get the tool, if it is not there."""
+    if tool == "wireload":
+        return load.build_tool(WIRELOAD, [BENCHMARKS / "wire" / "wireload.c"], ["-lssl", "-lcrypto", "-lz"])
     return None if shutil.which(tool.removesuffix("-http2")) else f"{tool} is not there (package {PACKAGES[tool]})"
 
 
@@ -42,7 +45,22 @@ def cpu_ns(group):
     return total
 
 
-def command(tool, url, seconds):
+def make_certificate():
+    """The certificate of servers that use TLS, by a key of P-256."""
+    if KEY.exists():
+        return
+    FILES.mkdir(parents=True, exist_ok=True)
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=localhost"
+    done = subprocess.run(["openssl", *words.split(), "-out", CERTIFICATE, "-keyout", KEY], capture_output=True, timeout=60)
+    if done.returncode:
+        raise SystemExit("openssl makes no certificate:\n" + done.stderr.decode(errors="replace"))
+
+
+def command(scenario, port, seconds):
+    tool = scenario.tool
+    if tool == "wireload":
+        return [WIRELOAD, port, *scenario.arguments, "-t", seconds]
+    url = f"http://127.0.0.1:{port}{scenario.arguments[0]}"
     if tool == "wrk":
         return ["wrk", "-t", "1", "-c", str(TOOL_CONNECTIONS), "-d", f"{seconds}s", url]
     if tool == "h2load-http2":
@@ -53,6 +71,8 @@ def command(tool, url, seconds):
 
 def completed(tool, out):
     """The number of requests that a run has completed; all must have succeeded."""
+    if tool == "wireload":
+        return int(out.split()[0])
     if tool == "wrk":
         failed = re.search(r"^ *(Non-2xx or 3xx responses: .*|Socket errors: .*)$", out, re.M)
         found = re.search(r"^ *(\d+) requests in ", out, re.M)
@@ -67,12 +87,12 @@ def completed(tool, out):
     return int(found[1])
 
 
-def run(tool, running, path, seconds, options):
-    """(CPU ns of the server, requests)."""
-    url = f"http://127.0.0.1:{running.port}{path}"
+def run(scenario, running, seconds, options):
+    """(CPU ns of the server, requests or messages)."""
+    tool = scenario.tool
     before = cpu_ns(running.process.pid)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = processes.spawn(command(tool, url, seconds), {options.load_cpu}, **streams)
+    process = processes.spawn(command(scenario, running.port, seconds), {options.load_cpu}, **streams)
     try:
         out, _ = process.communicate(timeout=seconds + MARGIN_SECONDS)
     except subprocess.TimeoutExpired:
@@ -81,15 +101,14 @@ def run(tool, running, path, seconds, options):
         processes.kill(process)
     running.check()
     if process.returncode:
-        raise Failure(f"{tool} ended with status {process.returncode}")
+        raise Failure(f"{tool} ended with status {process.returncode}: {out.strip()[-120:]}")
     requests = completed(tool, out)
     return cpu_ns(running.process.pid) - before, requests
 
 
 def measure(running, scenario, options):
     """One round. The time of connecting counts, too: 50 connections in some 10,000 requests."""
-    (path,) = scenario.arguments
-    run(scenario.tool, running, path, 1, options)
+    run(scenario, running, 1, options)
     seconds = math.ceil(options.seconds)
-    used, requests = run(scenario.tool, running, path, seconds, options)
+    used, requests = run(scenario, running, seconds, options)
     return {"cpu_ns": used / requests, "rate": requests / seconds, "requests": requests}

@@ -66,20 +66,31 @@ done_with() {
 
 revision_of() { git -C "$1" log -1 --format=%h 2>/dev/null || echo 'of unknown revision'; }
 
-uwebsockets_from_sources() {
-    local folder=$out/uwebsockets-objects file
-    local flags=(-O3 -march=native -DLIBUS_NO_SSL -I"$sources/uSockets/src")
-    have uwebsockets gcc g++ || return
+uwebsockets_variant() { # NAME FLAG_OF_USOCKETS ARGUMENTS_OF_THE_PROGRAM...
+    local name=$1 folder=$out/$1-objects file files
+    local flags=(-O3 -march=native "$2" -I"$sources/uSockets/src")
+    shift 2
     mkdir -p "$folder"
-    for file in "$sources"/uSockets/src/*.c "$sources"/uSockets/src/*/*.c; do
-        if ! gcc -std=gnu11 "${flags[@]}" -c "$file" -o "$folder/$(basename "$file" .c).o" 2>>"$out/uwebsockets.log"; then
-            skip uwebsockets "uSockets does not build (see .build/peers/uwebsockets.log)"
+    files=("$sources"/uSockets/src/*.c "$sources"/uSockets/src/*/*.c)
+    for file in "${files[@]}"; do
+        if ! gcc -std=gnu11 "${flags[@]}" -w -c "$file" -o "$folder/$(basename "$file" .c).o" 2>>"$out/$name.log"; then
+            skip "$name" "uSockets does not build (see .build/peers/$name.log)"
             return
         fi
     done
-    build uwebsockets "uWebSockets $(revision_of "$sources/uWebSockets"), -O3 -march=native" \
-        g++ -std=c++20 "${flags[@]}" -w -DUWS_NO_ZLIB -I"$sources/uWebSockets/src" "$here/uwebsockets-source.cpp" \
-        "$folder"/*.o
+    if [[ " $* " = *' -lssl '* ]]; then
+        g++ -std=c++17 "${flags[@]}" -w -c "$sources/uSockets/src/crypto/sni_tree.cpp" -o "$folder/sni_tree.o" || return
+    fi
+    build "$name" "uWebSockets $(revision_of "$sources/uWebSockets"), -O3 -march=native" \
+        g++ -std=c++20 "${flags[@]}" -w -I"$sources/uWebSockets/src" "$here/uwebsockets-source.cpp" "$folder"/*.o "$@"
+    rm -rf "$folder"
+}
+
+uwebsockets_from_sources() {
+    have uwebsockets gcc g++ libssl-dev zlib1g-dev || return
+    uwebsockets_variant uwebsockets -DLIBUS_NO_SSL -DUWS_NO_ZLIB
+    uwebsockets_variant uwebsockets-tls -DLIBUS_USE_OPENSSL -DUWS_NO_ZLIB -DWITH_TLS -lssl -lcrypto
+    uwebsockets_variant uwebsockets-deflate -DLIBUS_NO_SSL -DWITH_DEFLATE -lz
 }
 
 swoole() {

@@ -21,8 +21,10 @@ typedef struct server {
 } server;
 
 static server servers[SERVERS];
-static uint32_t presence_ms;             /* of the gateways that start; 0: the default */
-static uint32_t client_queue = 32 << 20; /* bytes that wait for a client */
+static uint32_t presence_ms;              /* of the gateways that start; 0: the default */
+static uint32_t client_queue = 32 << 20;  /* bytes that wait for a client */
+static cre_broker_kind gateway_kind;      /* of the gateways that start */
+static cre_cluster_server gateway_server; /* without a host: redis_host */
 
 static const cre_topic_rule rules[] = {
     { .pattern = "kept*", .history_count = 10000, .history_seconds = 60 },
@@ -39,6 +41,7 @@ static cre_cluster_place place = { .gateway = GATEWAY, .shards = 1, .rules = rul
 static inline _Noreturn void run_gateway(const server *it) {
     cre_gateway *gateway;
     const cre_broker_config broker = { .size = sizeof broker,
+                                       .kind = gateway_kind,
                                        .shards = 1,
                                        .seed = (uint64_t)getpid() << 32 | milliseconds(),
                                        .max_topics = 1, /* of no effect: those of the owners hold */
@@ -51,7 +54,8 @@ static inline _Noreturn void run_gateway(const server *it) {
                                         .first_worker = ASKER,
                                         .worker_count = 1,
                                         .broker = &broker,
-                                        .servers = &redis };
+                                        .servers = gateway_server.host ? &gateway_server : &redis,
+                                        .server_count = gateway_kind != CRE_BROKER_REDIS };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (cre_loop_create(&loop) || cre_gateway_create(loop, &config, &gateway)) _exit(1);
     cre_loop_run(loop);

@@ -81,18 +81,31 @@ static inline const char *nats_store(int index, bool fresh) {
     return setting;
 }
 
+static inline bool nats_is_installed(void) {
+    return getenv("NATS_SERVER") || !access("/usr/bin/nats-server", X_OK) ||
+           !access("/usr/local/bin/nats-server", X_OK) || !access("/usr/sbin/nats-server", X_OK);
+}
+
+static inline void nats_make_folder(void) {
+    REQUIRE(mkdtemp(nats_folder));
+}
+
+/* Returns 0, or 1 if it cannot be removed. */
+static inline int nats_remove_folder(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", nats_folder);
+    return system(command) != 0;
+}
+
 /* The main function of a test that needs the server. Without one it is skipped. */
 static inline int nats_test_main(int argc, char **argv) {
-    if (!getenv("NATS_SERVER") && access("/usr/bin/nats-server", X_OK) &&
-        access("/usr/local/bin/nats-server", X_OK) && access("/usr/sbin/nats-server", X_OK)) {
+    if (!nats_is_installed()) {
         printf("skipped: nats-server is not installed\n");
         return 77; /* CTest's SKIP_RETURN_CODE */
     }
-    REQUIRE(mkdtemp(nats_folder));
+    nats_make_folder();
     const int result = test_main(argc, argv);
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", nats_folder);
-    return result | (system(command) != 0);
+    return result | nats_remove_folder();
 }
 
 #endif

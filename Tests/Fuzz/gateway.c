@@ -166,6 +166,9 @@ static void put_question(const target *t, input *in, uint8_t kind, payload *its)
     } else if (kind == CRE_QUESTION_MEMBERS) {
         const cre_members_question head = { .most = take(in) * 100u };
         add(its, &head, sizeof head);
+    } else if (kind == CRE_QUESTION_COUNT) {
+        const cre_count_question head = { .timeout_ms = take(in) };
+        add(its, &head, sizeof head);
     }
     add_topic(its, in);
 }

@@ -220,6 +220,11 @@ typedef enum cre_message {
      * delivers it, subscribes the connection and answers the question. `session` is the connection. Payload:
      * cre_missed, the topic, the messages: each is a cre_missed_message and its bytes. */
     CRE_MESSAGE_RECOVERED = 171,
+    /** A question for the number of subscribers that a topic has in a process that owns sockets. `session` is
+     * a number of the one that asks. Payload: the topic. */
+    CRE_MESSAGE_COUNT = 172,
+    /** The answer, with the same `session`. Payload: the number, a uint64_t. */
+    CRE_MESSAGE_COUNTED = 173,
     /** A member of a topic. From a process that owns sockets to the gateway: one of its connections has
      * become one (opcode 1) or has another info, or none is that one any more (opcode 0); complete reports of
      * topics have them, too. From the gateway to a process that runs handlers: a member is new in the cluster
@@ -242,6 +247,9 @@ typedef enum cre_question {
     /** An operation on a value. Payload: cre_value_question, the key, the value, the expected value. Answer:
      * cre_value_answer, and the value of GET or the sum of ADD. */
     CRE_QUESTION_VALUE = 9,
+    /** The number of subscribers of a topic on all other servers. Payload: cre_count_question, the topic.
+     * Answer: cre_count. */
+    CRE_QUESTION_COUNT = 10,
 } cre_question;
 
 /** The beginning of each part of an answer. */
@@ -286,6 +294,19 @@ typedef struct cre_value_answer {
     uint32_t done; /* 1: it was done, or the value is there; 0: the condition is not met, or there is none */
     uint32_t reserved;
 } cre_value_answer;
+
+/** The beginning of a question for COUNT. */
+typedef struct cre_count_question {
+    uint32_t timeout_ms; /* after which the answer is what is known then */
+    uint32_t reserved;
+} cre_count_question;
+
+/** The answer to a COUNT. */
+typedef struct cre_count {
+    uint64_t count;   /* of the servers that have answered */
+    uint32_t missing; /* servers that are alive and have not answered; 0: the count is complete */
+    uint32_t reserved;
+} cre_count;
 
 /** The end of a RECOVER. */
 typedef enum cre_recovery_outcome {
@@ -366,6 +387,8 @@ typedef struct cre_delivery {
 #define CRE_TOPIC_USER "$sws:user:"
 /** The topic of all open WebSockets of all servers of a cluster. */
 #define CRE_TOPIC_ALL "$sws:all"
+/** The beginning of the topic of a server of a cluster, before its number: 16 hexadecimal digits. */
+#define CRE_TOPIC_SERVER "$sws:server:"
 /** The longest name of a user, in bytes. */
 #define CRE_MAX_USER 245u
 

@@ -34,6 +34,11 @@ cre__topic *cre__topic_find(cre_engine *engine, const void *name, size_t length)
     return topic;
 }
 
+uint32_t cre__topic_count(cre_engine *engine, const void *name, size_t length) {
+    const cre__topic *topic = cre__topic_find(engine, name, length);
+    return topic ? topic->count : 0;
+}
+
 /* Makes room for one more. Too few buckets are slow and nothing worse, so only the first ones are needed. */
 static bool grow_table(cre__topics *topics) {
     if (topics->buckets && topics->count <= topics->mask) return true;

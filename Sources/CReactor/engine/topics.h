@@ -35,6 +35,8 @@ typedef struct cre__subscriptions {
 cre__topic *cre__topic_find(cre_engine *engine, const void *name, size_t length);
 /* The topic of all open WebSockets, made at the first call. NULL: no memory. */
 cre__topic *cre__topic_everyone(cre_engine *engine);
+/* The number of connections of a topic. */
+uint32_t cre__topic_count(cre_engine *engine, const void *name, size_t length);
 /* The connection's place in a topic, NULL when it is not subscribed. */
 cre__member *cre__topic_member(cre__conn *conn, const cre__topic *topic);
 int cre__topic_subscribe(cre__conn *conn, const void *name, size_t length);

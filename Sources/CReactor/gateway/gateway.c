@@ -51,6 +51,7 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     case CRE_MESSAGE_INTEREST: return cre__gateway_interest(context, from, record, payload);
     case CRE_MESSAGE_MEMBER: return cre__gateway_member(context, from, record, payload);
     case CRE_MESSAGE_ASK: return cre__gateway_question(context, from, record, payload);
+    case CRE_MESSAGE_COUNTED: return cre__gateway_counted(context, from, record, payload);
     case CRE_MESSAGE_PIPE: return 0; /* nobody is there to read it */
     default: return CRE_EINVALID;
     }
@@ -107,7 +108,8 @@ static int start_cluster(cre_gateway *gateway) {
     const int result = cre_cluster_create(gateway->loop, &cluster, &gateway->cluster);
     if (result) return result;
     gateway->broker = cre_cluster_broker(gateway->cluster);
-    return cre_broker_subscribe(gateway->broker, all, (cre_broker_history){ 0 });
+    const int subscribed = cre_broker_subscribe(gateway->broker, all, (cre_broker_history){ 0 });
+    return subscribed ? subscribed : cre__gateway_open_counts(gateway);
 }
 
 static int open_node(cre_gateway *gateway) {
@@ -153,6 +155,8 @@ static int start(cre_gateway *gateway) {
     gateway->stats = &config->bus->control->cluster;
     gateway->server = config->bus->control->server;
     gateway->ids = &config->bus->control->last_message;
+    /* Late answers to a predecessor have other numbers. */
+    gateway->last_counting = gateway->last_tally = config->broker->seed;
     if (config->name) strncpy(gateway->name, config->name, sizeof gateway->name - 1);
     reset_stats(gateway);
     int result = cre__wants_init(&gateway->wants, config->owner_count, config->broker->seed);
@@ -199,6 +203,8 @@ void cre_gateway_destroy(cre_gateway *gateway) {
         cre_broker_destroy(gateway->broker);
     cre__gateway_drop_recoveries(gateway);
     cre__gateway_drop_waiting(gateway);
+    cre__gateway_drop_countings(gateway);
+    cre__gateway_drop_tallies(gateway);
     if (gateway->wants.buckets) cre__wants_deinit(&gateway->wants);
     if (gateway->members.buckets) cre__wants_deinit(&gateway->members);
     if (gateway->stats) reset_stats(gateway);

@@ -17,6 +17,8 @@ typedef struct cre__asker {
 
 typedef struct cre__recovering cre__recovering;
 typedef struct cre__waiting cre__waiting;
+typedef struct cre__counting cre__counting;
+typedef struct cre__tally cre__tally;
 
 struct cre_gateway {
     cre_gateway_config config;
@@ -45,6 +47,15 @@ struct cre_gateway {
     uint32_t recovery_count;
     cre__waiting *questions; /* others that wait for the broker */
     uint32_t waiting_count;
+    cre__counting *countings; /* questions that wait for other servers */
+    uint32_t counting_count;
+    uint64_t last_counting;                   /* the number of the last one */
+    uint64_t lists_requested, lists_received; /* of the servers that are alive */
+    uint64_t *servers;                        /* the last list, in ascending order */
+    size_t server_count;
+    cre__tally *tallies; /* answers to other servers that wait for owners; NULL: none was asked for yet */
+    uint64_t *tally_bits;
+    uint64_t last_tally;
     uint8_t *scratch; /* an envelope with its message */
     size_t scratch_size;
     pthread_t thread;  /* of cre_gateway_start */
@@ -63,7 +74,7 @@ static inline void cre__gateway_publish_stat(uint64_t *stat, uint64_t number) {
 
 static inline void cre__gateway_publish_question_count(cre_gateway *gateway) {
     cre__gateway_publish_stat(&gateway->stats->questions_open,
-                              gateway->recovery_count + gateway->waiting_count);
+                              gateway->recovery_count + gateway->waiting_count + gateway->counting_count);
 }
 
 /* A position of the broker as the processes of the server get it. */
@@ -144,7 +155,39 @@ int cre__gateway_ask_value(cre_gateway *gateway, cre__asker asker, cre_slice pay
 /* Callback of the broker. */
 void cre__gateway_value(void *gateway, uint64_t tag, int result, cre_slice value);
 
+/* ---- counts.c ---- */
+
+/* The tag of messages of gateways to each other, which no statistics count. */
+#define CRE__GATEWAY_TAG (UINT64_MAX - 1)
+/* The tag of the list of servers. */
+#define CRE__SERVERS_TAG 0
+
+/* Receives answers of other servers, from now on. Returns 0 or an error of cre_broker_subscribe. */
+int cre__gateway_open_counts(cre_gateway *gateway);
+/* A question, as questions.c dispatches it. */
+int cre__gateway_ask_count(cre_gateway *gateway, cre__asker asker, cre_slice payload);
+/* The list of servers was received, or cannot be. */
+void cre__gateway_servers(cre_gateway *gateway, int result, const cre_broker_presence *presence);
+/* Handles a message for which there is no want. Returns whether it is one of a gateway. */
+bool cre__gateway_receive_count(cre_gateway *gateway, cre_slice topic, cre_slice payload);
+/* Sends the number of subscribers here to a server that has asked for it. */
+void cre__gateway_answer_count(cre_gateway *gateway, uint64_t server, uint64_t number, uint64_t count);
+/* Frees the questions that wait. */
+void cre__gateway_drop_countings(cre_gateway *gateway);
+
+/* ---- tallies.c ---- */
+
+/* A server has asked for the number of subscribers here. */
+void cre__gateway_count_here(cre_gateway *gateway, uint64_t server, uint64_t number, cre_slice topic);
+/* A record with the number of subscribers of an owner. */
+int cre__gateway_counted(cre_gateway *gateway, uint32_t from, const cre_record *record,
+                         const uint8_t *payload);
+void cre__gateway_drop_tallies(cre_gateway *gateway);
+
 /* ---- nodes.c ---- */
+
+/* The topic whose members are the servers. */
+cre_slice cre__gateway_topic_of_nodes(void);
 
 /* Publishes this server and its connections to the others, from now on. Returns 0 or an error of
  * cre_timer_start. */

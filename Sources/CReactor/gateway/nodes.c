@@ -7,12 +7,12 @@
 
 enum { PUBLISH_MS = 2000 };
 
-static cre_slice topic_of_nodes(void) {
+cre_slice cre__gateway_topic_of_nodes(void) {
     return (cre_slice){ (const uint8_t *)CRE_TOPIC_NODES, sizeof CRE_TOPIC_NODES - 1 };
 }
 
 bool cre__gateway_is_nodes(cre_slice topic) {
-    const cre_slice nodes = topic_of_nodes();
+    const cre_slice nodes = cre__gateway_topic_of_nodes();
     return topic.length == nodes.length && memcmp(topic.data, nodes.data, nodes.length) == 0;
 }
 
@@ -24,7 +24,8 @@ static void publish(void *context, cre_timer *timer) {
     const int info_length = snprintf(info, sizeof info, "%u %s", connections, gateway->name);
     (void)timer;
     /* The same numbers send nothing. */
-    if (cre_broker_join(gateway->broker, topic_of_nodes(), (cre_slice){ (uint8_t *)id, (size_t)id_length },
+    if (cre_broker_join(gateway->broker, cre__gateway_topic_of_nodes(),
+                        (cre_slice){ (uint8_t *)id, (size_t)id_length },
                         (cre_slice){ (uint8_t *)info, (size_t)info_length })) {
         /* without memory, the next time */
     }

@@ -146,9 +146,11 @@ int cre__gateway_publish(cre_gateway *gateway, uint32_t from, const cre_record *
 void cre__gateway_published(void *context, uint64_t tag, int result, cre_broker_position position) {
     cre_gateway *gateway = context;
     (void)position;
-    cre__gateway_count(result ? &gateway->stats->dropped : &gateway->stats->published, 1);
+    if (tag != CRE__GATEWAY_TAG)
+        cre__gateway_count(result ? &gateway->stats->dropped : &gateway->stats->published, 1);
     const uint32_t shard = (uint32_t)tag & (CRE_BROKER_MAX_SHARDS - 1);
-    if (tag != NO_ENTRY) cre__journal_done(&gateway->journals[shard], tag >> SHARD_BITS);
+    const bool has_entry = tag != NO_ENTRY && tag != CRE__GATEWAY_TAG;
+    if (has_entry) cre__journal_done(&gateway->journals[shard], tag >> SHARD_BITS);
     for (uint32_t i = 0; i < gateway->config.place->shards; i++)
-        if (tag == NO_ENTRY || i == shard) publish_queue_length(gateway, i);
+        if (!has_entry || i == shard) publish_queue_length(gateway, i);
 }

@@ -163,6 +163,10 @@ static void answer_members(cre_gateway *gateway, cre__asker asker, const cre_bro
 
 void cre__gateway_present(void *context, uint64_t tag, int result, const cre_broker_presence *presence) {
     cre_gateway *gateway = context;
+    if (tag == CRE__SERVERS_TAG) {
+        cre__gateway_servers(gateway, result, presence);
+        return;
+    }
     const cre__asker asker = cre__gateway_waited(gateway, (cre__waiting *)(uintptr_t)tag);
     if (!result)
         answer_members(gateway, asker, presence);

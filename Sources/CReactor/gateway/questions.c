@@ -9,10 +9,9 @@
 typedef int answering(cre_gateway *gateway, cre__asker asker, cre_slice payload);
 
 static answering *const kinds[] = {
-    [CRE_QUESTION_POSITION] = cre__gateway_ask_position,
-    [CRE_QUESTION_MEMBERS] = cre__gateway_ask_members,
-    [CRE_QUESTION_RECOVER] = cre__gateway_ask_recover,
-    [CRE_QUESTION_VALUE] = cre__gateway_ask_value,
+    [CRE_QUESTION_POSITION] = cre__gateway_ask_position, [CRE_QUESTION_MEMBERS] = cre__gateway_ask_members,
+    [CRE_QUESTION_RECOVER] = cre__gateway_ask_recover,   [CRE_QUESTION_VALUE] = cre__gateway_ask_value,
+    [CRE_QUESTION_COUNT] = cre__gateway_ask_count,
 };
 
 int cre__gateway_answer(cre_gateway *gateway, cre__asker to, int result, bool final, const cre_slice *parts,

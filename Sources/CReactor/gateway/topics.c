@@ -50,7 +50,7 @@ void cre__gateway_message(void *context, cre_slice topic, cre_slice payload, cre
     cre_gateway *gateway = context;
     const bool to_all = cre__slice_is(topic, CRE_TOPIC_ALL);
     cre__want *want = to_all ? NULL : cre__wants_find(&gateway->wants, topic);
-    if (!want && !to_all) return;
+    if (!want && (cre__gateway_receive_count(gateway, topic, payload) || !to_all)) return;
     if (want && position.epoch) want->position = position;
     cre__envelope envelope;
     cre__gateway_count(&gateway->stats->received, 1);

@@ -70,6 +70,8 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
     cre_reactor *reactor = context;
     if (record->kind == CRE_MESSAGE_TOPICS)
         return cre__answer_topics(reactor->node, reactor->engine, from, record, payload);
+    if (record->kind == CRE_MESSAGE_COUNT)
+        return cre__answer_count(reactor->node, reactor->engine, from, record, payload);
     if (record->kind == CRE_MESSAGE_RECOVERED)
         return cre__owner_recovered(&reactor->interest, reactor->engine, from, record, payload);
     if (record->kind >= CRE_MESSAGE_INTEREST)

@@ -214,12 +214,17 @@ int cre__message(cre_worker *worker, uint32_t from, const cre_record *record, ui
     if (record->kind == CRE_MESSAGE_TOPICS)
         return worker->engine ? cre__answer_topics(worker->node, worker->engine, from, record, payload)
                               : CRE_EINVALID;
+    if (record->kind == CRE_MESSAGE_COUNT)
+        return worker->engine ? cre__answer_count(worker->node, worker->engine, from, record, payload)
+                              : CRE_EINVALID;
     if (record->kind == CRE_MESSAGE_ANSWER && !cre__answer_is_valid(worker, from, record))
         return CRE_EINVALID;
+    const bool is_count = record->kind == CRE_MESSAGE_COUNTED;
+    if (is_count && !cre__count_is_valid(worker, from, record)) return CRE_EINVALID;
     if (record->kind == CRE_MESSAGE_RECOVERED) return cre__worker_recovered(worker, from, record, payload);
     const bool is_change = record->kind == CRE_MESSAGE_MEMBER;
     if (is_change && !cre__change_is_valid(worker, from, record, payload)) return CRE_EINVALID;
-    if (record->kind >= CRE_MESSAGE_INTEREST && record->kind != CRE_MESSAGE_ANSWER && !is_change)
+    if (record->kind >= CRE_MESSAGE_INTEREST && record->kind != CRE_MESSAGE_ANSWER && !is_change && !is_count)
         return cre__gateway_record(&worker->interest, worker->engine, from, record, payload);
     if (record->kind == CRE_MESSAGE_TASK && !task) return CRE_EINVALID;
     if (task) begin_task(worker, from, record);

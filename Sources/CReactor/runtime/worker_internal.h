@@ -168,6 +168,12 @@ void cre__message_crashed(cre_worker *worker, uint32_t from, const cre_record *r
 int cre__answer_topics(cre_node *node, const cre_engine *engine, uint32_t from, const cre_record *question,
                        const uint8_t *filter);
 
+/* topics.c: answers a CRE_MESSAGE_COUNT. Returns 0, or CRE_EINVALID for a malformed one. */
+int cre__answer_count(cre_node *node, cre_engine *engine, uint32_t from, const cre_record *question,
+                      const uint8_t *topic);
+/* Whether a COUNTED may come from this sender, and has a valid form. */
+bool cre__count_is_valid(const cre_worker *worker, uint32_t from, const cre_record *answer);
+
 /* questions.c: whether an ANSWER may come from this sender, and has a valid form. */
 bool cre__answer_is_valid(const cre_worker *worker, uint32_t from, const cre_record *answer);
 

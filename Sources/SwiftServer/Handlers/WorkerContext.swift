@@ -34,6 +34,8 @@ internal import Glibc
     @safe @exclusivity(unchecked) var monitor: AnyObject?
     /// The questions to the gateway; `nil` without a cluster. Set once.
     @safe @exclusivity(unchecked) var questions: GatewayQuestions?
+    /// The questions to the owners of sockets for numbers of subscribers. Set once.
+    @safe @exclusivity(unchecked) var counts: OwnerSurvey<Int>?
     /// The values of a server without a cluster; `nil` with one. Set once.
     @safe @exclusivity(unchecked) var values: SharedValues?
     /// Called when a connection got a user id here.
@@ -89,6 +91,7 @@ internal import Glibc
         requests.whenAnswered = nil
         requests.keep(reusableResponse: nil)  // it refers to this object
         questions?.end()
+        counts?.end()
         lanes.runners.whenFailed = nil
         requests.cutBodies()
         lanes.end()

@@ -11,6 +11,8 @@ internal import CReactorInternal
     /// The node of the first process.
     private let firstNode: Int
     private let handlerProcesses: Int
+    /// The node of this process if it owns sockets.
+    let ownNode: Int?
     /// Whether this process owns sockets.
     let ownsSockets: Bool
     /// Whether this process owns all connections of the server.
@@ -76,6 +78,7 @@ internal import CReactorInternal
         unsafe raw = worker
         firstNode = layout.node(of: 0)
         handlerProcesses = layout.handlerProcesses
+        ownNode = isOwner ? layout.node(of: id) : nil
         ownsSockets = isOwner
         ownsAll = isOwner && layout.owners.count == 1
         unsafe self.cluster = unsafe cluster
@@ -297,6 +300,15 @@ struct TopicTraits {
 }
 
 extension Audience {
+    /// The topic of those who are subscribed to one; users have topics of their own.
+    var topic: String? {
+        switch self {
+        case .topic(let name): name
+        case .user(let name): CRE_TOPIC_USER + name
+        case .everyone, .cluster: nil
+        }
+    }
+
     /// Whether the C core takes the name.
     var isValid: Bool {
         switch self {

@@ -83,7 +83,7 @@ internal import Glibc
             try startReactors()
             try accept(loop)
         }
-        let survey = TopicSurvey(owners: layout.owners, timers: timers)
+        let survey = OwnerSurvey<TopicList>(owners: layout.owners, timers: timers, most: 16)
         let receiver = BusClient.TopicReceiver { survey.receive($0, from: $1, $2) }
         topics = receiver
         let connections = ControlCommands.ConnectionCommands(
@@ -91,7 +91,8 @@ internal import Glibc
             close: { [unowned self] in context.client?.close($0, code: $1, reason: $2) ?? .closed },
             topics: { [unowned self] filter, done in
                 guard let client = context.client else { return false }
-                return survey.ask(send: { client.askTopics(filter, of: $0, $1) }, done: done)
+                return survey.ask(
+                    within: .seconds(1), send: { client.askTopics(filter, of: $0, $1) }, done: done)
             })
         monitoring = try startup.serveMonitoring(context, loop, connections)
         control = try startup.serveControl(context, loop, connections)

@@ -22,6 +22,9 @@ public enum ClusterError: Error, Sendable, Hashable {
     case invalid
     /// The topic has more than 10,000 members, or more than 4 MiB of them. This is their number.
     case tooMany(Int)
+    /// Some servers, or processes of this one, have not answered in time. This is the number of connections of those
+    /// that have.
+    case incomplete(Int)
     /// A value is larger than 64 KiB, or than a message of the server of NATS may be.
     case tooLarge
     /// There is no room for a value: in Redis or NATS, or, without a cluster, in the 16 MiB of the server.
@@ -38,6 +41,7 @@ extension ClusterError: CustomStringConvertible {
         case .unavailable: "the cluster cannot be reached, or has not answered in time"
         case .invalid: "a name or key must be 1 to 255 bytes, a lifetime positive and at most ten years"
         case .tooMany(let count): "the topic has \(count) members, more than one list may have"
+        case .incomplete(let count): "some servers have not answered in time; the others have \(count) connections"
         case .tooLarge: "the value is larger than 64 KiB, or than NATS permits"
         case .full: "there is no room for the value"
         case .notANumber: "the value is not an integer, or the sum is out of the range of 64 bits"

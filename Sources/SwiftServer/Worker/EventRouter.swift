@@ -201,6 +201,8 @@ internal import CReactorInternal
                 wantsResult: UInt32(record.opcode) != CRE_TASK_ONE_WAY.rawValue)
         case CRE_MESSAGE_RESULT: poster.receive(TaskResult(record, payload))
         case CRE_MESSAGE_ANSWER: worker.questions?.receive(record, payload)
+        case CRE_MESSAGE_COUNTED:
+            if let count = WorkerLink.count(payload) { worker.counts?.receive(count, from: node, record.session) }
         case CRE_MESSAGE_PIPE: receive(pipeMessage: payload, from: node)
         case CRE_MESSAGE_MEMBER: MemberChange(payload).map { (record.opcode == 1 ? join : leave)?($0) }
         default: break

@@ -75,6 +75,7 @@ internal import CReactorInternal
             context.compression = PortEncoders(
                 server: settings.compressResponses, ports: configuration.ports.map(\.settings.compressResponses))
         }
+        context.counts = OwnerSurvey(owners: layout.owners, timers: timers, most: GatewayQuestions.most)
         if let gateway = layout.gateway {
             context.questions = GatewayQuestions(
                 GatewayQuestions.Path(send: link.ask, gateway: { bus.pid(ofNode: gateway) }), timers: timers, loop: loop

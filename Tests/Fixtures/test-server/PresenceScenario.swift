@@ -32,7 +32,22 @@ import TestProtocol
             }
         case .presenceCount(let topic): return (try? await server.presenceCount(of: topic)) ?? -1
         case .clusterNodes: return ((try? await server.clusterNodes()) ?? []).map(\.connections)
+        case .subscribe(let topic): return server.subscribe(fd, to: topic)
+        case .bindUser(let user): return (server.bind(fd, to: user) as CommandResult).description
+        case .bind(let number): return (server.bind(fd, to: number) as CommandResult).description
+        case .subscriberCount(let topic, let timeout):
+            return await count { try await server.subscriberCount(of: topic, timeout: timeout) }
+        case .subscribeAndCount(let topic):
+            server.subscribe(fd, to: topic)
+            return await count { try await server.subscriberCount(of: topic) }
+        case .userConnectionCount(let user): return await count { try await server.connectionCount(ofUser: user) }
+        case .countDetached(let topic):
+            return await Task.detached { await count { try await server.subscriberCount(of: topic) } }.value
         default: return Commands.common(command, server)
         }
+    }
+
+    private nonisolated static func count(_ ask: @Sendable () async throws -> Int) async -> CountReport {
+        do { return CountReport(count: try await ask()) } catch { return CountReport(error: "\(error)") }
     }
 }

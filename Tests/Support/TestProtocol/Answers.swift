@@ -91,6 +91,15 @@ package struct Counts: Codable, Hashable, Sendable {
     }
 }
 
+/// A number of connections, or an error in words.
+package struct CountReport: Codable, Hashable, Sendable {
+    package var count = -1
+    package var error = ""
+
+    package init(count: Int) { self.count = count }
+    package init(error: String) { self.error = error }
+}
+
 /// The members of a topic, or an error in words.
 package struct PresenceReport: Codable, Sendable {
     package var members: [TopicMember] = []

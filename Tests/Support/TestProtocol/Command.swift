@@ -39,6 +39,11 @@ package enum Command: Codable, Sendable {
     case presence(String)
     case presenceCount(String)
     case clusterNodes
+    /// Answered with a ``CountReport``, as the following ones.
+    case subscriberCount(of: String, within: Duration = .seconds(30))
+    case subscribeAndCount(String)
+    case userConnectionCount(String)
+    case countDetached(String)
     case value(ValueStep)
     case valueDetached(ValueStep)
     case publish(String, to: String)

@@ -330,6 +330,19 @@ CRE_API int cre_worker_ask_topics(cre_worker *worker, uint32_t owner, uint64_t n
  * 0 without an engine. */
 CRE_API size_t cre_worker_list_topics(cre_worker *worker, const void *filter, size_t length, uint8_t *list);
 
+/**
+ * Asks the process of `owner`, a node that owns sockets and is not this one, how many connections of its are
+ * subscribed to a topic, which may be that of a user. It answers with CRE_MESSAGE_COUNTED of the same number,
+ * behind what this worker has sent to it before. Returns 0, CRE_EINVALID for the length of the topic, or an
+ * error of cre_node_send.
+ */
+CRE_NODISCARD CRE_API int cre_worker_ask_count(cre_worker *worker, uint32_t owner, uint64_t number,
+                                               const void *topic, size_t length);
+
+/** Returns the number of this worker's own connections that are subscribed to a topic, 0 without an engine.
+ */
+CRE_API uint32_t cre_worker_count(cre_worker *worker, const void *topic, size_t length);
+
 /** Adds up the counters of all engines of the bus and of their predecessors, as of the ends of their last
  * turns. Any thread or process. */
 CRE_API void cre_bus_get_stats(const cre_bus *bus, cre_engine_stats *stats);

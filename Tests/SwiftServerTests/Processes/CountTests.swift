@@ -90,12 +90,10 @@ extension ProcessTests {
         // MARK: Several servers
 
         private func run(
-            _ mode: ServerMode, _ kind: BrokerKind,
-            test: (any BrokerProcess, [ServerProcess], [WebSocketClient]) throws -> Void
+            _ mode: ServerMode, at url: String, test: ([ServerProcess], [WebSocketClient]) throws -> Void
         ) throws {
-            let broker = try kind.make()
             let configure: (inout Configuration) -> Void = {
-                $0.cluster = broker.url
+                $0.cluster = url
                 $0.presenceTimeout = .seconds(2)
             }
             let workers = mode == .single ? 1 : 2
@@ -107,7 +105,7 @@ extension ProcessTests {
                         let connections: [Int] = try clients[0].ask(.clusterNodes)
                         return connections.count == 2
                     }
-                    try test(broker, servers, clients)
+                    try test(servers, clients)
                 }
             }
         }
@@ -115,7 +113,8 @@ extension ProcessTests {
         @Test(arguments: BrokerKind.cases(ServerMode.allCases)) func connectionsOfAllServers(
             _ kind: BrokerKind, _ mode: ServerMode
         ) throws {
-            try run(mode, kind) { _, servers, clients in
+            let broker = try kind.make()
+            try run(mode, at: broker.url) { servers, clients in
                 let others = try servers.flatMap {
                     mode == .single
                         ? [try WebSocketClient(port: $0.port)] : try WebSocketClient.ofEveryWorker(2, port: $0.port)
@@ -124,8 +123,22 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: BrokerKind.installed) func killedProcessesAndServers(_ kind: BrokerKind) throws {
-            try run(.process, kind) { broker, servers, clients in
+        /// The topics of a question are in different shards, which connect one after the other.
+        @Test(.enabled(if: RedisProcess.isInstalled)) func overARedisCluster() throws {
+            let cluster = try RedisClusterProcess()
+            try run(.single, at: cluster.url) { _, clients in
+                for client in clients { #expect((try client.ask(.subscribe("news")) as PushResult).isAccepted) }
+                for client in clients {
+                    try Wait.until("all shards") {
+                        try count(client, .subscriberCount(of: "news")) == CountReport(count: 2)
+                    }
+                }
+            }
+        }
+
+        @Test(.enabled(if: RedisProcess.isInstalled)) func killedProcessesAndServers() throws {
+            let broker = try RedisProcess()
+            try run(.process, at: broker.url) { servers, clients in
                 for client in clients { #expect((try client.ask(.subscribe("news")) as PushResult).isAccepted) }
                 // A gateway that is replaced while it is asked.
                 servers[0].signal(SIGKILL, to: try servers[0].process("gateway"))

@@ -35,7 +35,7 @@ typedef struct inbound {
     uint8_t *data;    /* NULL: no chunked record under way */
     size_t length, capacity;
     uint64_t held; /* its part of the node's `held` */
-    uint64_t seen; /* it had sent so much when the relay was looked at */
+    uint64_t seen; /* the end of what it had sent when the relay was looked at */
 } inbound;
 
 struct cre_node {

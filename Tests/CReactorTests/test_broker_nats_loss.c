@@ -293,12 +293,13 @@ static void create(void) {
         .recovered = on_recovered,
         .state = on_state,
     };
-    const cre_broker_config config = { .size = sizeof config,
-                                       .shards = 1,
-                                       .seed = 7,
-                                       .kind = CRE_BROKER_NATS,
-                                       .probe_ms = 1000000,
-                                       .max_recover = 10 };
+    const cre_broker_config config = {
+        .size = sizeof config,
+        .shards = 1,
+        .seed = 7,
+        .kind = CRE_BROKER_NATS,
+        .probe_ms = 1000000,
+    };
     memset(&cluster, 0, sizeof cluster);
     memset(&machine, 0, sizeof machine);
     cluster.leader = "a";
@@ -622,15 +623,39 @@ TEST(a_recovery_where_only_the_leader_answers) {
 /* It ends before all of them have arrived. */
 TEST(a_recovery_of_too_many_messages) {
     begin_with(BATCHES);
-    for (int i = 6; i <= 40; i += 2)
+    for (int i = 6; i <= 44; i += 2)
         publish(i);
     recover(2);
     CHECK_EQ(machine.recovered, 1);
     CHECK_EQ(machine.result, CRE_EBROKER_GAP);
     CHECK_EQ(machine.missed, 0);
-    recover(20);
-    check_recovered(10);
-    finish(40);
+    recover(4);
+    check_recovered(20);
+    finish(44);
+}
+
+/* Before the second question the history has got more messages than it keeps. */
+static void overflow(void) {
+    if (!cluster.reading || cluster.reads != 1) return;
+    for (int i = 0; i < 25; i++)
+        publish(cluster.last + 2);
+    for (int i = 0; i < cluster.last - 2 * (int)kept.count; i++)
+        cluster.read[i] = false;
+}
+
+/* What the stream has deleted since the first message was read must not be missing. */
+TEST(a_recovery_while_messages_are_deleted) {
+    begin();
+    const cre_broker_position since = { machine.epoch, 2 };
+    cluster.reads = 0;
+    machine.last_missed = 2;
+    CHECK_EQ(cre_broker_recover(machine.broker, text("news"), kept, since, 1), 0);
+    cre_broker_tick(machine.broker, machine.now);
+    serve(overflow);
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    CHECK_EQ(machine.missed, 0);
+    finish(54);
 }
 
 int main(int argc, char **argv) {

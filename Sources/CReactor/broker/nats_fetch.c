@@ -311,7 +311,9 @@ static void fall_back(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch
 static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice data,
                  uint64_t sequence) {
     const size_t size = fetch->direct ? data.length : data.length / 4 * 3;
-    const uint32_t most = fetch->topic ? fetch->stream->history.count : broker->config.max_recover;
+    /* above the history some may have been deleted since the first one was read */
+    uint32_t most = fetch->stream->history.count;
+    if (!fetch->topic && broker->config.max_recover < most) most = broker->config.max_recover;
     if (fetch->count == most || fetch->bytes + size > MAX_BYTES || nats->item_bytes + size > MAX_ALL_BYTES)
         return false;
     cre__nats_item *item = item_of(sequence, size + 3);

@@ -1,0 +1,183 @@
+/* Recoveries at a cluster of NATS: from the leader of the stream, or from any server that has it. */
+#include <creactor/error.h>
+
+#include "played_cluster.h"
+
+static void recover_of(const char *topic, uint64_t offset) {
+    const cre_broker_position since = { machine.epoch, offset };
+    machine.missed = machine.recovered = 0;
+    machine.last_missed = (int)offset;
+    CHECK_EQ(cre_broker_recover(machine.broker, text(topic), kept, since, 1), 0);
+    pass(100);
+}
+
+static void recover(uint64_t offset) {
+    recover_of("news", offset);
+}
+
+static void check_recovered(int missed) {
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, 0);
+    CHECK_EQ(machine.missed, missed);
+}
+
+/* A new leader has not read up to a client's position yet. */
+TEST(a_recovery_at_a_new_leader) {
+    begin();
+    publish(6);
+    publish(8);
+    pass(3000);
+    cluster.leader = "b";
+    cluster.read[6] = cluster.read[8] = false;
+    recover(6);
+    CHECK_EQ(machine.recovered, 0);
+    pass(2000);
+    CHECK_EQ(machine.recovered, 0);
+    cluster.read[6] = cluster.read[8] = true;
+    pass(1000);
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, 0);
+    CHECK_EQ(machine.missed, 1);
+    finish(8);
+}
+
+/* Of a leader that has been there for long, the answer is final. */
+TEST(a_recovery_of_a_message_that_was_deleted) {
+    begin();
+    cluster.read[2] = false;
+    recover(2);
+    pass(400); /* the broker asks whether the leader is another one */
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    finish(4);
+}
+
+/* Any server that has the stream serves for a recovery. */
+TEST(a_recovery_without_a_leader) {
+    for (direct_replies direct = SINGLE; direct <= BATCHES; direct++) {
+        begin_with(direct);
+        publish(6);
+        publish(8);
+        cluster.silent = true;
+        pass(5000); /* the stream is asked for all the time */
+        recover(4);
+        check_recovered(2);
+        CHECK_EQ(cluster.direct_reads, direct == BATCHES ? 1 : 4);
+        cluster.silent = false;
+        pass(1000);
+        finish(8);
+    }
+}
+
+TEST(a_recovery_without_a_leader_after_a_loss_of_the_connection) {
+    begin_with(BATCHES);
+    publish(6);
+    cluster.silent = true;
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    pass(1000);
+    connect_broker();
+    recover(4);
+    CHECK_EQ(machine.recovered, 0); /* the stream may be another one now */
+    pass(1500);
+    check_recovered(1);
+    cluster.silent = false;
+    pass(1000);
+    finish(6);
+}
+
+/* A server that does not have all messages yet is believed nothing but what it has. */
+TEST(a_recovery_at_a_server_that_is_behind) {
+    for (int first = 4; first <= 8; first += 2) {
+        begin_with(first == 6 ? SINGLE : BATCHES);
+        publish(6);
+        publish(8);
+        for (int i = first; i <= 8; i++)
+            cluster.applied[i] = false;
+        recover(4);
+        check_recovered(2);
+        cluster.silent = true;
+        pass(3000);
+        recover(4);
+        pass(3000);
+        CHECK_EQ(machine.recovered, 0);
+        cluster.silent = false;
+        pass(2000);
+        check_recovered(2);
+        finish(8);
+    }
+}
+
+/* Such a server does not know that messages are missing which it never had. */
+TEST(a_recovery_at_a_server_without_the_first_message) {
+    begin_with(BATCHES);
+    publish(6);
+    publish(8);
+    cluster.applied[4] = false;
+    recover(4);
+    check_recovered(2);
+    finish(8);
+}
+
+/* Where live messages are not known the leader says which one is the last. */
+TEST(a_recovery_of_a_topic_that_is_not_subscribed) {
+    begin_with(BATCHES);
+    const int reads = cluster.reads;
+    recover_of("other", 2);
+    check_recovered(1);
+    CHECK_EQ(cluster.direct_reads, 1);
+    CHECK_EQ(cluster.reads, reads + 1);
+    finish(4);
+}
+
+TEST(a_recovery_where_only_the_leader_answers) {
+    for (direct_replies direct = NOBODY; direct <= NOTHING; direct++) {
+        begin_with(direct);
+        for (int i = 0; i < 2; i++) {
+            recover(2);
+            pass(1000);
+            check_recovered(1);
+        }
+        CHECK_EQ(cluster.direct_reads, direct == DENIED ? 1 : 2);
+        finish(4);
+    }
+}
+
+/* It ends before all of them have arrived. */
+TEST(a_recovery_of_too_many_messages) {
+    begin_with(BATCHES);
+    for (int i = 6; i <= 44; i += 2)
+        publish(i);
+    recover(2);
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    CHECK_EQ(machine.missed, 0);
+    recover(4);
+    check_recovered(20);
+    finish(44);
+}
+
+/* Before the second question the history has got more messages than it keeps. */
+static void overflow(void) {
+    if (!cluster.reading || cluster.reads != 1) return;
+    for (int i = 0; i < 25; i++)
+        publish(cluster.last + 2);
+    for (int i = 0; i < cluster.last - 2 * (int)kept.count; i++)
+        cluster.read[i] = false;
+}
+
+/* What the stream has deleted since the first message was read must not be missing. */
+TEST(a_recovery_while_messages_are_deleted) {
+    begin();
+    const cre_broker_position since = { machine.epoch, 2 };
+    cluster.reads = 0;
+    machine.last_missed = 2;
+    CHECK_EQ(cre_broker_recover(machine.broker, text("news"), kept, since, 1), 0);
+    cre_broker_tick(machine.broker, machine.now);
+    serve(overflow);
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    CHECK_EQ(machine.missed, 0);
+    finish(54);
+}
+
+TEST_MAIN()

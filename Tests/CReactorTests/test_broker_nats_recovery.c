@@ -129,6 +129,19 @@ TEST(a_recovery_of_a_topic_that_is_not_subscribed) {
     finish(4);
 }
 
+/* The reply of the leader comes behind its live messages, that of another server may come before them. */
+TEST(a_recovery_of_a_message_that_was_not_delivered_yet) {
+    begin_with(BATCHES);
+    store(6);
+    const int reads = cluster.reads;
+    recover(4);
+    check_recovered(1);
+    CHECK_EQ(cluster.direct_reads, 1);
+    CHECK_EQ(cluster.reads, reads + 1);
+    pass(3000);
+    finish(6);
+}
+
 TEST(a_recovery_where_only_the_leader_answers) {
     for (direct_replies direct = NOBODY; direct <= NOTHING; direct++) {
         begin_with(direct);

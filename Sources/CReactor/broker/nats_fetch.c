@@ -5,8 +5,8 @@
  * A recovery first asks any server that has the stream, in batches where the server knows them (2.11 or
  * later). Nobody else needs to be there for that, while the leader answers only if the cluster has elected
  * leaders of the stream and of all streams. But the server may not have the last messages yet. So its answer
- * counts if it reaches the position of the topic here, behind which live messages follow; otherwise the
- * leader is asked for the rest.
+ * counts if it ends at the position of the topic here, behind which live messages follow; otherwise the
+ * leader is asked for the rest, whose reply comes behind its live messages.
  *
  * Sequences have gaps, since a stream has many topics. Whether messages after the position were deleted shows
  * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
@@ -453,7 +453,7 @@ static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
     const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
     const uint64_t epoch = fetch->since.epoch;
     return fetch->anchored && topic && topic->position.epoch == epoch &&
-           topic->position.offset <= fetch->last && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
+           topic->position.offset == fetch->last && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
 }
 
 static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,

@@ -1,6 +1,15 @@
 /* Brokers whose connections or servers are lost. */
 #include "brokers.h"
 
+/* Machine 1 has received the first message of a topic. */
+static void begin_received(void) {
+    begin(1, NULL);
+    subscribe(1, "news", true);
+    run(10);
+    publish(0, "news", 1, kept);
+    run(10);
+}
+
 /* The exchange is cut after each byte of it, in a Redis Cluster after each seventh one. Nothing is lost or
  * doubled, and publications end once. */
 static void cut_everywhere(bool history, cre_broker_kind kind) {
@@ -126,11 +135,7 @@ TEST(lost_data_is_reported) {
 /* A machine that connects later than the others gets what these have published to the new history, also while
  * it checks. */
 TEST(a_new_history_is_delivered) {
-    begin(1, NULL);
-    subscribe(1, "news", true);
-    run(10);
-    publish(0, "news", 1, kept);
-    run(10);
+    begin_received();
     cut(&machines[1], 0);
     server_forget(&servers[0]);
     for (int i = 2; i <= 4; i++)
@@ -195,11 +200,7 @@ TEST(long_absence_is_a_loss) {
 }
 
 TEST(a_missing_message_is_noticed) {
-    begin(1, NULL);
-    subscribe(1, "news", true);
-    run(10);
-    publish(0, "news", 1, kept);
-    run(10);
+    begin_received();
     servers[0].drops_messages = true;
     publish(0, "news", 2, kept);
     run(10);
@@ -380,11 +381,7 @@ TEST(the_queue_of_refused_messages_is_bounded) {
 /* The check of a new connection is refused: it is repeated, and nothing is reported as lost. */
 TEST(refused_checks) {
     for (size_t i = 0; i < sizeof temporary_errors / sizeof *temporary_errors; i++) {
-        begin(1, NULL);
-        subscribe(1, "news", true);
-        run(10);
-        publish(0, "news", 1, kept);
-        run(10);
+        begin_received();
         cut(&machines[1], 0);
         publish(0, "news", 2, kept);
         settle();
@@ -403,11 +400,7 @@ TEST(refused_checks) {
         CHECK_EQ(machines[1].broken, 1);
         finish();
     }
-    begin(1, NULL);
-    subscribe(1, "news", true);
-    run(10);
-    publish(0, "news", 1, kept);
-    run(10);
+    begin_received();
     cut(&machines[1], 0);
     servers[0].refuses = "-NOPERM this user has no permissions\r\n";
     run(1000);
@@ -419,11 +412,7 @@ TEST(refused_checks) {
 /* A message that arrives between the subscription and the check of a new connection is in the reply to the
  * check: it must not be delivered twice. */
 TEST(messages_during_a_check) {
-    begin(1, NULL);
-    subscribe(1, "news", true);
-    run(10);
-    publish(0, "news", 1, kept);
-    run(10);
+    begin_received();
     cut(&machines[1], 0);
     publish(0, "news", 2, kept);
     settle();
@@ -439,11 +428,7 @@ TEST(messages_during_a_check) {
     finish();
 
     /* the first one of the missing messages */
-    begin(1, NULL);
-    subscribe(1, "news", true);
-    run(10);
-    publish(0, "news", 1, kept);
-    run(10);
+    begin_received();
     cut(&machines[1], 0);
     holds_checks = true;
     run(1000);

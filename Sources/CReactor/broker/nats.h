@@ -329,6 +329,16 @@ static inline bool cre__nats_is_transient(const cre__nats_error *error) {
     enum { NO_PEERS = 10005 };
     return error->code == 503 || error->code == 429 || error->code == 408 || error->kind == NO_PEERS;
 }
+/* What follows from the reply to a request for a stream or to create it. */
+typedef enum cre__nats_finding {
+    CRE__NATS_EXISTS,
+    CRE__NATS_MISSING, /* it is to be created */
+    CRE__NATS_RETRY,   /* it is asked for again soon... */
+    CRE__NATS_REFUSED  /* ...or later, because of `cause` */
+} cre__nats_finding;
+/* NULL: there was no reply in time. */
+cre__nats_finding cre__nats_find_stream(const cre__nats_link *nats, const cre_nats_event *event,
+                                        bool creating, cre_slice *cause);
 /* Whether a message was not stored, since the last one of its subject is another one than expected. */
 static inline bool cre__nats_is_conflict(const cre__nats_error *error) {
     enum { WRONG_SEQUENCE = 10071, WRONG_CONSTANT = 10164 };

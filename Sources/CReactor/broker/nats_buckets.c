@@ -68,7 +68,7 @@ static void create(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket)
     bucket->creating = true;
 }
 
-void cre__nats_bucket_look(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket) {
+void cre__nats_bucket_refresh(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket) {
     if (bucket->state != CRE__STREAM_READY) return;
     ask(broker, shard, bucket, "STREAM.INFO", (cre_slice){ 0 });
     bucket->state = CRE__STREAM_READY;
@@ -142,21 +142,15 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket, 
 
 void cre__nats_bucket_replied(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket,
                               const cre_nats_event *event) {
-    enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058 };
-    cre__nats_error error;
-    if (!event) {
-        fail(broker, shard, bucket, true, cre__text("JetStream does not reply"));
-    } else if (!cre__nats_error_of(event, &error)) {
+    cre_slice cause;
+    const cre__nats_finding found =
+        cre__nats_find_stream(cre__nats(broker, shard), event, bucket->creating, &cause);
+    if (found == CRE__NATS_EXISTS)
         ready(broker, shard, bucket, event->payload);
-    } else if (error.kind == NOT_FOUND && !bucket->creating) {
+    else if (found == CRE__NATS_MISSING)
         create(broker, shard, bucket);
-    } else if (error.kind == OTHER_CONFIG) { /* by another machine, a moment ago: look at it */
-        fail(broker, shard, bucket, true, error.text);
-    } else {
-        const bool soon =
-            cre__nats_is_transient(&error) && (cre__nats(broker, shard)->clustered || !event->status);
-        fail(broker, shard, bucket, soon, error.text);
-    }
+    else
+        fail(broker, shard, bucket, found == CRE__NATS_RETRY, cause);
 }
 
 bool cre__nats_bucket_denied(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket,

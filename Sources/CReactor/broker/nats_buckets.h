@@ -26,8 +26,8 @@ cre_slice cre__nats_bucket_name(const cre_broker *broker, const cre__nats_bucket
                                 cre__nats_subject *out);
 /* Looks for a bucket that is not READY, when it is due. Returns the time of the next call. */
 uint64_t cre__nats_bucket_tick(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
-/* Looks for a bucket that is READY, and remains so meanwhile. */
-void cre__nats_bucket_look(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
+/* Asks for the state of a bucket that is READY, and remains so until the reply. */
+void cre__nats_bucket_refresh(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
 /* A reply of the bucket was wrong or missing: after a moment the server is asked whether it still exists. */
 void cre__nats_bucket_verify(cre_broker *broker, uint32_t shard, cre__nats_bucket *bucket);
 /* The reply to its request; NULL: there was none in time. */

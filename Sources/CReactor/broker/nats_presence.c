@@ -140,7 +140,7 @@ void cre__nats_renew(cre_broker *broker, uint32_t shard) {
     cre__nats_presence *presence = of(broker, shard);
     if (!presence->leasing && !presence->lease_due) write_lease(broker, shard);
     /* Somebody may have deleted the members, and another machine has created their stream again. */
-    cre__nats_bucket_look(broker, shard, &presence->members);
+    cre__nats_bucket_refresh(broker, shard, &presence->members);
 }
 
 void cre__nats_retire(cre_broker *broker, uint32_t shard) {

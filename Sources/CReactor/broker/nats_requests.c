@@ -212,6 +212,20 @@ bool cre__nats_error_of(const cre_nats_event *event, cre__nats_error *out) {
     return true;
 }
 
+cre__nats_finding cre__nats_find_stream(const cre__nats_link *nats, const cre_nats_event *event,
+                                        bool creating, cre_slice *cause) {
+    enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058 };
+    cre__nats_error error;
+    *cause = cre__text("JetStream does not reply");
+    if (!event) return CRE__NATS_RETRY;
+    if (!cre__nats_error_of(event, &error)) return CRE__NATS_EXISTS;
+    *cause = error.text;
+    if (error.kind == NOT_FOUND && !creating) return CRE__NATS_MISSING;
+    if (error.kind == OTHER_CONFIG) return CRE__NATS_RETRY; /* by another machine, a moment ago: look at it */
+    const bool soon = cre__nats_is_transient(&error) && (nats->clustered || !event->status);
+    return soon ? CRE__NATS_RETRY : CRE__NATS_REFUSED;
+}
+
 bool cre__nats_stored_of(const cre_nats_event *event, cre__nats_stored *out) {
     cre_slice message, value;
     *out = (cre__nats_stored){ 0 };

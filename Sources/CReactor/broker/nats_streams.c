@@ -182,21 +182,15 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
 
 void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
                               const cre_nats_event *event) {
-    enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058 };
-    cre__nats_error error;
-    if (!event) {
-        cre__nats_stream_fail(broker, shard, stream, true, cre__text("JetStream does not reply"));
-    } else if (!cre__nats_error_of(event, &error)) {
+    cre_slice cause;
+    const cre__nats_finding found =
+        cre__nats_find_stream(cre__nats(broker, shard), event, stream->creating, &cause);
+    if (found == CRE__NATS_EXISTS)
         ready(broker, shard, stream, event->payload);
-    } else if (error.kind == NOT_FOUND && !stream->creating) {
+    else if (found == CRE__NATS_MISSING)
         create(broker, shard, stream);
-    } else if (error.kind == OTHER_CONFIG) { /* by another machine, a moment ago: look at it */
-        cre__nats_stream_fail(broker, shard, stream, true, error.text);
-    } else {
-        const bool soon =
-            cre__nats_is_transient(&error) && (cre__nats(broker, shard)->clustered || !event->status);
-        cre__nats_stream_fail(broker, shard, stream, soon, error.text);
-    }
+    else
+        cre__nats_stream_fail(broker, shard, stream, found == CRE__NATS_RETRY, cause);
 }
 
 /* ---- time ---- */

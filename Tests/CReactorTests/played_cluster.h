@@ -36,6 +36,7 @@ static struct {
     int polls, reads, direct_reads;
     bool silent;  /* nobody leads the stream */
     bool reading; /* the question is one for a message */
+    bool counts;  /* the leader's replies have a header that those of batches have */
 } cluster;
 
 static struct {
@@ -123,10 +124,20 @@ static inline void deliver(const char *bytes, size_t length) {
     cre_broker_received(machine.broker, 0, (const uint8_t *)bytes, length, machine.now);
 }
 
+static inline void reply_with_headers(const char *to, const char *headers, const char *payload) {
+    char bytes[2048];
+    const size_t length = strlen(headers);
+    deliver(bytes, (size_t)snprintf(bytes, sizeof bytes, "HMSG %s 1 %zu %zu\r\n%s%s\r\n", to, length,
+                                    length + strlen(payload), headers, payload));
+}
+
 static inline void reply(const char *to, const char *json) {
     char bytes[2048];
-    const int length = snprintf(bytes, sizeof bytes, "MSG %s 1 %zu\r\n%s\r\n", to, strlen(json), json);
-    deliver(bytes, (size_t)length);
+    if (cluster.counts)
+        reply_with_headers(to, "NATS/1.0\r\nNats-Num-Pending: 3\r\n\r\n", json);
+    else
+        deliver(bytes,
+                (size_t)snprintf(bytes, sizeof bytes, "MSG %s 1 %zu\r\n%s\r\n", to, strlen(json), json));
 }
 
 static inline void describe_stream(const char *to) {
@@ -163,13 +174,6 @@ static inline void read_message(const char *to, const char *request) {
     snprintf(json, sizeof json, "{\"message\":{\"subject\":\"x\",\"seq\":%d,\"data\":\"%s\"}}", sequence,
              encoded);
     reply(to, json);
-}
-
-static inline void reply_with_headers(const char *to, const char *headers, const char *payload) {
-    char bytes[512];
-    const size_t length = strlen(headers);
-    deliver(bytes, (size_t)snprintf(bytes, sizeof bytes, "HMSG %s 1 %zu %zu\r\n%s%s\r\n", to, length,
-                                    length + strlen(payload), headers, payload));
 }
 
 /* A server that has the stream, and perhaps does not lead it, is asked for messages. */

@@ -155,6 +155,17 @@ TEST(a_recovery_where_only_the_leader_answers) {
     }
 }
 
+/* Each request to a leader has one reply, whatever headers that has. */
+TEST(a_recovery_at_a_leader_that_counts) {
+    begin_with(NOBODY);
+    cluster.counts = true;
+    recover(2);
+    check_recovered(1);
+    pass(2000); /* no request is left that times out */
+    CHECK_EQ(machine.recovered, 1);
+    finish(4);
+}
+
 /* It ends before all of them have arrived. */
 TEST(a_recovery_of_too_many_messages) {
     begin_with(BATCHES);

@@ -172,10 +172,9 @@ bool cre__nats_answered(cre__nats_link *nats, const cre_nats_event *event, cre__
     if (index >= nats->request_count || nats->requests[index].purpose == CRE__NATS_FREE ||
         nats->requests[index].generation != generation)
         return false;
-    if (nats->requests[index].purpose == CRE__NATS_FETCH && cre__nats_more_follow(event))
-        *out = nats->requests[index];
-    else
-        take(nats, index, out);
+    *out = nats->requests[index];
+    const cre__nats_fetch *fetch = out->purpose == CRE__NATS_FETCH ? out->target : NULL;
+    if (!fetch || !fetch->direct || !cre__nats_more_follow(event)) take(nats, index, out);
     return true;
 }
 

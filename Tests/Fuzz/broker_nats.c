@@ -188,8 +188,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         send_all(&it);
         cre_broker_received(it.broker, 0, copy, piece, now);
         free(copy);
+        /* of another stream, or of the one that messages came from, which any server is asked for */
+        const cre_broker_position since = { it.last.epoch ? it.last.epoch : 1, 1 };
         if (it.connected && !has_members)
-            it.asked += !cre_broker_recover(it.broker, text("b"), kept, (cre_broker_position){ 1, 1 }, 6);
+            it.asked += !cre_broker_recover(it.broker, text(at / 64 % 2 ? "a" : "b"), kept, since, 6);
         if (it.connected && has_members && at / 64 != (at + step) / 64) change_members(&it, at / 64);
         now += step;
         cre_broker_tick(it.broker, now);

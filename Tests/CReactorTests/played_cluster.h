@@ -31,6 +31,7 @@ static struct {
     bool stored[STORED], read[STORED]; /* the leader has it; the leader finds it */
     bool applied[STORED];              /* the server that is asked directly has it */
     direct_replies direct;
+    int batch; /* what a server sends at most for one request; 0: any number */
     int last;
     const char *leader;
     int polls, reads, direct_reads;
@@ -187,11 +188,12 @@ static inline void read_directly(const char *to, const char *subject, const char
                                         "-ERR 'Permissions Violation for Publish to \"%s\"'\r\n", subject));
         return;
     }
-    const char *most = cluster.direct == BATCHES ? strstr(request, "\"batch\":") + 8 : "1";
+    int most = cluster.direct == BATCHES ? atoi(strstr(request, "\"batch\":") + 8) : 1;
+    if (cluster.batch && cluster.batch < most) most = cluster.batch;
     int at = atoi(strstr(request, "\"seq\":") + 6), left = 0, sent = 0;
     for (int i = at; i < STORED && cluster.direct != NOBODY; i++)
         left += cluster.applied[i];
-    for (; left && sent < atoi(most); at++) {
+    for (; left && sent < most; at++) {
         if (!cluster.applied[at]) continue;
         left--;
         sent++;

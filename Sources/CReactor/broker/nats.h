@@ -100,14 +100,15 @@ typedef struct cre__nats_fetch {
     uint64_t tag;
     cre_broker_position since;
     uint64_t last;     /* the last sequence that was read, or that of `since` */
+    uint64_t reached;  /* the highest one, also before it started over */
     uint64_t retries;  /* when to ask again; 0: a reply is awaited, or nothing was asked */
     uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
     uint32_t replies;  /* of the stream when it did not have a message first */
     bool started;      /* is active */
-    bool direct;       /* any server of the stream is asked, which may not have the last messages */
+    bool direct;       /* any server of the stream is asked, for all of it in one batch */
     bool asks_last;    /* for the last message only */
     bool incomplete;   /* not all can be had */
-    bool anchored;     /* the message of `since` is there, and so is everything after it */
+    bool anchored;     /* the server that replies has the message of `since`, and so all it had after it */
     bool asked_again;  /* for messages that were announced */
     uint32_t count;
     size_t bytes;
@@ -124,6 +125,11 @@ typedef struct cre__nats_fetch {
 typedef struct cre__nats_list {
     cre__nats_fetch *first, *last;
 } cre__nats_list;
+
+typedef struct cre__nats_fetches {
+    cre__nats_list waiting, active;
+    uint32_t active_count;
+} cre__nats_fetches;
 
 /* A message without history, sent before a PING. */
 typedef struct cre__nats_live {
@@ -222,8 +228,7 @@ typedef struct cre__nats_link {
     uint32_t generation;
     cre__nats_stream **streams;
     size_t stream_count;
-    cre__nats_list waiting, active;
-    uint32_t active_count;
+    cre__nats_fetches fetches[2]; /* [1] those that are `direct` */
     size_t item_bytes;
     cre__nats_presence presence;
     cre__nats_values values;
@@ -387,11 +392,11 @@ void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice pa
                       uint64_t before);
 /* NULL: no memory; the connection ends. */
 cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
-                                     cre__broker_topic *topic, cre_slice name);
+                                     cre__broker_topic *topic, cre_slice name, cre_broker_position since);
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
                              const cre_nats_event *event);
 /* The servers of a stream may not be asked but for its leader. */
-void cre__nats_fetch_denied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream);
+void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream);
 /* Starts those for which there is room, and asks again. Returns the time of the next one. */
 uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard);
 /* Ends those of a stream that is REFUSED, or all of them (NULL). */

@@ -2,16 +2,20 @@
  * Reads from a stream what a topic's history has after a position: one message after the other, from the
  * leader of the stream, until there is none.
  *
- * A recovery first asks any server that has the stream, in batches where the server knows them (2.11 or
- * later). Nobody else needs to be there for that, while the leader answers only if the cluster has elected
- * leaders of the stream and of all streams. But the server may not have the last messages yet. So its answer
- * counts if it ends at the position of the topic here, behind which live messages follow; otherwise the
- * leader is asked for the rest, whose reply comes behind its live messages.
- *
  * Sequences have gaps, since a stream has many topics. Whether messages after the position were deleted shows
  * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
  * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
  * than it has.
+ *
+ * Each server of a stream deletes what is too old by its own clock, and may not have the last messages yet.
+ * So what one server has says nothing about the others: after a pause, in which there may have been an
+ * election, the leader is asked for the message of the position again.
+ *
+ * A recovery first asks any server of the stream, directly. Nobody else needs to be there for that, while the
+ * leader answers only if the cluster has elected leaders of the stream and of all streams. One batch must
+ * have everything, since another server may reply to a second question: the message of the position is the
+ * first, none is left, and the last one is that of the position of the topic here, behind which live messages
+ * follow. Otherwise the leader is asked, from the beginning. Servers before 2.11 do not know batches.
  *
  * Messages that arrive during a fetch are buffered, since the fetch of a busy topic would never end without
  * that: it ends when it has read everything before the first buffered message.
@@ -29,8 +33,9 @@ enum {
     AT_ONCE = 64,
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
-    BATCH = 256,              /* messages, and... */
-    BATCH_BYTES = 256 << 10,  /* ...bytes, and the message that has the last of them */
+    DIRECT_AT_ONCE = 16,
+    BATCH = 1024,             /* messages, and... */
+    BATCH_BYTES = 1 << 20,    /* ...bytes, and the message that has the last of them */
     MAX_BYTES = 16 << 20,     /* of one fetch */
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
 };
@@ -47,7 +52,7 @@ static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
     list->last = fetch;
 }
 
-static void detach(cre__nats_list *list, cre__nats_fetch *fetch) {
+static void detach_from(cre__nats_list *list, cre__nats_fetch *fetch) {
     if (fetch->previous)
         fetch->previous->next = fetch->next;
     else
@@ -58,8 +63,21 @@ static void detach(cre__nats_list *list, cre__nats_fetch *fetch) {
         list->last = fetch->previous;
 }
 
+static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    cre__nats_fetches *fetches = &nats->fetches[fetch->direct];
+    detach_from(fetch->started ? &fetches->active : &fetches->waiting, fetch);
+    if (fetch->started) fetches->active_count--;
+}
+
+static void start(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    detach(nats, fetch);
+    append(&nats->fetches[fetch->direct].active, fetch);
+    nats->fetches[fetch->direct].active_count++;
+    fetch->started = true;
+}
+
 cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
-                                     cre__broker_topic *topic, cre_slice name) {
+                                     cre__broker_topic *topic, cre_slice name, cre_broker_position since) {
     cre__nats_fetch *fetch = cre__calloc(1, sizeof *fetch + name.length);
     if (!fetch) {
         cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
@@ -71,8 +89,12 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
     fetch->buffered_end = &fetch->buffered;
     fetch->length = (uint8_t)name.length;
     memcpy(fetch->name, name.data, name.length);
+    fetch->since = since;
+    fetch->last = fetch->reached = since.offset;
+    fetch->asks_last = !since.epoch;
+    fetch->direct = !topic && since.epoch && since.offset;
     if (topic) topic->checks++;
-    append(&cre__nats(broker, shard)->waiting, fetch);
+    append(&cre__nats(broker, shard)->fetches[fetch->direct].waiting, fetch);
     return fetch;
 }
 
@@ -102,8 +124,7 @@ static void free_buffered(cre__nats_link *nats, cre__nats_fetch *fetch) {
 /* Takes it from its list. Its callbacks may begin others. */
 static void leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
     if (fetch->topic && fetch->topic->refill == fetch) fetch->topic->refill = NULL;
-    detach(fetch->started ? &nats->active : &nats->waiting, fetch);
-    if (fetch->started) nats->active_count--;
+    detach(nats, fetch);
 }
 
 static void release(cre__nats_link *nats, cre__nats_fetch *fetch) {
@@ -190,8 +211,9 @@ static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *f
 
 void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
                          bool reports) {
-    cre__nats_list *lists[] = { &nats->active, &nats->waiting };
-    for (int i = 0; i < 2; i++) {
+    cre__nats_list *lists[] = { &nats->fetches[0].active, &nats->fetches[0].waiting, &nats->fetches[1].active,
+                                &nats->fetches[1].waiting };
+    for (int i = 0; i < 4; i++) {
         for (cre__nats_fetch *fetch = lists[i]->first, *next; fetch; fetch = next) {
             next = fetch->next;
             if (!stream || fetch->stream == stream) abandon(broker, nats, fetch, stream != NULL, reports);
@@ -255,10 +277,9 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     const uint64_t from = fetch->anchored || fetch->count ? fetch->last + 1
                           : fetch->since.offset           ? fetch->since.offset
                                                           : FIRST;
-    const uint64_t epoch = fetch->stream->epoch; /* 0: not known, since no leader has replied */
-    if (epoch && fetch->since.epoch && fetch->since.epoch != epoch) fetch->incomplete = true;
+    if (!fetch->direct && fetch->since.epoch && fetch->since.epoch != fetch->stream->epoch)
+        fetch->incomplete = true;
     if (fetch->incomplete) fetch->asks_last = true;
-    if (fetch->asks_last) fetch->direct = false;
     fetch->retries = 0;
     if (fetch->topic) fetch->topic->arrived = 0;
     if (fetch->asks_last) {
@@ -273,28 +294,31 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
                          cre__text(request), CRE__NATS_FETCH, fetch);
 }
 
-/* Asks the leader for what follows, as soon as there is one. */
-static void ask_leader(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
-    cre__nats_link *nats = cre__nats(broker, shard);
-    fetch->direct = false;
-    if (fetch->stream->state == CRE__STREAM_READY) {
-        ask(broker, shard, fetch);
-        return;
-    }
-    detach(&nats->active, fetch);
-    append(&nats->waiting, fetch);
-    nats->active_count--;
-    fetch->started = false;
+/* Forgets what it has read and not delivered. */
+static void start_over(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    if (fetch->topic && fetch->anchored)
+        fetch->since.offset = fetch->last; /* everything up to it is delivered */
+    free_items(nats, fetch);
+    fetch->last = fetch->since.offset;
+    fetch->anchored = false;
 }
 
-void cre__nats_fetch_denied(cre_broker *broker, uint32_t shard, cre__nats_stream *stream) {
-    cre__nats_link *nats = cre__nats(broker, shard);
+/* Asks the leader, from the beginning, as soon as there is one. */
+static void wait_for_leader(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    detach(nats, fetch);
+    start_over(nats, fetch);
+    fetch->retries = 0;
+    fetch->started = fetch->direct = fetch->asked_again = false;
+    append(&nats->fetches[0].waiting, fetch);
+}
+
+void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream) {
     stream->direct = false;
-    for (cre__nats_fetch *fetch = nats->active.first, *next; fetch; fetch = next) {
+    for (cre__nats_fetch *fetch = nats->fetches[1].active.first, *next; fetch; fetch = next) {
         next = fetch->next;
-        if (fetch->stream != stream || !fetch->direct) continue;
+        if (fetch->stream != stream) continue;
         cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
-        ask_leader(broker, shard, fetch);
+        wait_for_leader(nats, fetch);
     }
 }
 
@@ -307,7 +331,7 @@ static void fall_back(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch
 
 /* ---- replies ---- */
 
-/* `data`: base64 unless it is direct. */
+/* `data`: base64 unless it was asked for directly. */
 static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice data,
                  uint64_t sequence) {
     const size_t size = fetch->direct ? data.length : data.length / 4 * 3;
@@ -409,67 +433,83 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
         fall_back(broker, shard, fetch);
 }
 
-static bool read_message(const cre__nats_fetch *fetch, const cre_nats_event *event, uint64_t *sequence,
-                         cre_slice *data) {
-    cre__nats_stored stored;
-    *data = event->payload;
-    if (fetch->direct) return cre__nats_number(event->headers, "Nats-Sequence", sequence) && *sequence;
-    const bool valid = cre__nats_stored_of(event, &stored);
-    *sequence = stored.sequence;
-    *data = stored.data;
-    return valid;
-}
-
 static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, const cre_nats_event *event) {
-    cre_slice data;
-    uint64_t sequence;
-    const bool first = !fetch->anchored && !fetch->count,
-               more = fetch->direct && cre__nats_more_follow(event);
+    cre__nats_stored stored;
+    const bool first = !fetch->anchored && !fetch->count;
     const uint64_t least = fetch->asks_last ? 1 : first ? fetch->since.offset : fetch->last + 1;
-    if (!read_message(fetch, event, &sequence, &data) || sequence < least) {
+    if (!cre__nats_stored_of(event, &stored) || stored.sequence < least) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
-        complete(broker, shard, fetch, sequence);
+        complete(broker, shard, fetch, stored.sequence);
     } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
-    } else if (fetch->direct && first && sequence != fetch->since.offset) {
-        if (more) cre__nats_cancel(cre__nats(broker, shard), CRE__NATS_FETCH, fetch);
-        ask_leader(broker, shard, fetch);
-    } else if (take(broker, shard, fetch, data, sequence)) {
-        fetch->asked_again = false;
-        fetch->deadline = 0;
+    } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
+        if (stored.sequence > fetch->reached) {
+            fetch->reached = stored.sequence;
+            fetch->asked_again = false;
+            fetch->deadline = 0;
+        }
         if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch))
             succeed(broker, shard, fetch);
-        else if (!more)
+        else
             ask(broker, shard, fetch);
     } else {
-        if (more) cre__nats_cancel(cre__nats(broker, shard), CRE__NATS_FETCH, fetch);
         fall_back(broker, shard, fetch);
     }
 }
 
-/* Whether live messages follow the last one that was read. */
-static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
+/* ---- replies of any server ---- */
+
+/* A message of a batch. */
+static void found_directly(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
+                           const cre_nats_event *event) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    uint64_t sequence;
+    if (!cre__nats_number(event->headers, "Nats-Sequence", &sequence) || !sequence ||
+        (fetch->anchored && sequence <= fetch->last)) {
+        cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
+        return;
+    }
+    const bool based = fetch->anchored || sequence == fetch->since.offset;
+    if (based && take(broker, shard, fetch, event->payload, sequence)) return;
+    cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
+    fetch->incomplete = based; /* they are too many */
+    wait_for_leader(nats, fetch);
+}
+
+/* The topic whose live messages follow those that are read; NULL: it has no position here, or in another
+ * stream. While the stream is not known, it is taken for the one of the position: another one in its place
+ * would have to have messages of the topic at both ends of what is read. */
+static const cre__broker_topic *live_topic(const cre_broker *broker, const cre__nats_fetch *fetch) {
     const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
     const uint64_t epoch = fetch->since.epoch;
-    return fetch->anchored && topic && topic->position.epoch == epoch &&
-           topic->position.offset == fetch->last && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
+    const bool same =
+        topic && topic->position.epoch == epoch && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
+    return same ? topic : NULL;
+}
+
+/* Whether live messages follow the last one that was read. The reply may come before live messages that the
+ * server had, so its last one must be the very one that was delivered last. */
+static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    const cre__broker_topic *topic = live_topic(broker, fetch);
+    return fetch->anchored && topic && topic->position.offset == fetch->last;
 }
 
 static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
                            const cre_nats_event *event) {
-    enum { END_OF_BATCH = 204, NO_MESSAGE = 404 };
-    uint64_t left = 0;
-    const uint16_t status = event ? event->status : UINT16_MAX;
-    if (status == END_OF_BATCH) cre__nats_number(event->headers, "Nats-Num-Pending", &left);
-    if (!status)
-        found(broker, shard, fetch, event);
-    else if (left)
-        ask(broker, shard, fetch);
-    else if ((status == END_OF_BATCH || status == NO_MESSAGE) && is_current(broker, fetch))
+    enum { END_OF_BATCH = 204 };
+    cre__nats_link *nats = cre__nats(broker, shard);
+    uint64_t left;
+    if (event && cre__nats_more_follow(event)) {
+        found_directly(broker, shard, fetch, event);
+    } else if (event && event->status == END_OF_BATCH &&
+               cre__nats_number(event->headers, "Nats-Num-Pending", &left) && !left &&
+               is_current(broker, fetch)) {
         complete(broker, shard, fetch, fetch->last);
-    else
-        ask_leader(broker, shard, fetch);
+    } else {
+        if (event && !event->status) fetch->stream->direct = false; /* it does not know batches */
+        wait_for_leader(nats, fetch);
+    }
 }
 
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
@@ -497,35 +537,47 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
 
 /* ---- time ---- */
 
-/* Whether it may be asked now. A stream whose leader does not answer is not READY; after a new connection it
- * is not known either, and the client's position says which one it was. */
-static bool is_open(cre__nats_fetch *fetch) {
-    const cre__nats_stream *stream = fetch->stream;
-    if (stream->epoch && !stream->direct) fetch->direct = false;
-    return stream->state == CRE__STREAM_READY || (fetch->direct && (stream->epoch || stream->failures));
+/* Starts those that ask any server, even if no leader has said since the connection began which stream it is.
+ */
+static void start_direct(cre_broker *broker, uint32_t shard) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    cre__nats_fetches *fetches = &nats->fetches[1];
+    for (cre__nats_fetch *fetch = fetches->waiting.first, *next;
+         fetch && fetches->active_count < DIRECT_AT_ONCE; fetch = next) {
+        const cre__nats_stream *stream = fetch->stream;
+        next = fetch->next;
+        if ((stream->epoch && !stream->direct) || !live_topic(broker, fetch)) {
+            wait_for_leader(nats, fetch);
+        } else if (stream->epoch || stream->failures) {
+            start(nats, fetch);
+            ask(broker, shard, fetch);
+        }
+    }
 }
 
 uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
-    uint64_t next = UINT64_MAX;
-    for (cre__nats_fetch *fetch = nats->active.first; fetch; fetch = fetch->next) {
+    cre__nats_fetches *fetches = &nats->fetches[0];
+    uint64_t due = UINT64_MAX;
+    start_direct(broker, shard);
+    for (cre__nats_fetch *fetch = fetches->active.first, *next; fetch; fetch = next) {
+        next = fetch->next;
         if (!fetch->retries || fetch->stream->state != CRE__STREAM_READY) continue;
-        if (fetch->retries <= nats->now)
-            ask(broker, shard, fetch);
-        else if (fetch->retries < next)
-            next = fetch->retries;
-    }
-    for (cre__nats_fetch *fetch = nats->waiting.first, *after; fetch && nats->active_count < AT_ONCE;
-         fetch = after) {
-        after = fetch->next;
-        if (!is_open(fetch)) continue;
-        detach(&nats->waiting, fetch);
-        append(&nats->active, fetch);
-        nats->active_count++;
-        fetch->started = true;
+        if (fetch->retries > nats->now) {
+            if (fetch->retries < due) due = fetch->retries;
+            continue;
+        }
+        start_over(nats, fetch);
         ask(broker, shard, fetch);
     }
-    return next;
+    for (cre__nats_fetch *fetch = fetches->waiting.first, *next; fetch && fetches->active_count < AT_ONCE;
+         fetch = next) {
+        next = fetch->next;
+        if (fetch->stream->state != CRE__STREAM_READY) continue;
+        start(nats, fetch);
+        ask(broker, shard, fetch);
+    }
+    return due;
 }
 
 bool cre__nats_fetch_idle(const cre__nats_link *nats) {
@@ -534,9 +586,9 @@ bool cre__nats_fetch_idle(const cre__nats_link *nats) {
         const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_ASKED;
         if (asks && !stream->failures) return false;
     }
-    for (const cre__nats_fetch *fetch = nats->waiting.first; fetch; fetch = fetch->next)
+    for (const cre__nats_fetch *fetch = nats->fetches[0].waiting.first; fetch; fetch = fetch->next)
         if (!fetch->stream->failures) return false;
-    for (const cre__nats_fetch *fetch = nats->active.first; fetch; fetch = fetch->next)
+    for (const cre__nats_fetch *fetch = nats->fetches[0].active.first; fetch; fetch = fetch->next)
         if (!fetch->retries) return false;
     return true;
 }

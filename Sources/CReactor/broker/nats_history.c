@@ -13,18 +13,16 @@ static bool is_from(const cre_broker *broker, const cre__nats_stream *stream, cr
 /* ---- checks ---- */
 
 cre__nats_fetch *cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream) {
-    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic));
-    if (!fetch) return NULL;
     /* messages came before the stream was known */
     if (!topic->position.epoch && topic->delivered && topic->delivered <= stream->last)
         topic->position = (cre_broker_position){ stream->epoch, topic->delivered };
     const cre_broker_position since = topic->position;
+    cre__nats_fetch *fetch =
+        cre__nats_fetch_new(broker, topic->shard, stream, topic, cre__topic_name(topic), since);
+    if (!fetch) return NULL;
     if (!topic->complete_at) /* as cre_broker_resume promises */
         topic->complete_at = cre__nats(broker, topic->shard)->now;
-    fetch->since = since;
-    fetch->last = since.offset;
     topic->arrived = 0;
-    fetch->asks_last = !since.epoch;
     topic->refilling = since.epoch != 0;
     if (topic->refilling) topic->refill = fetch;
     return fetch;
@@ -133,12 +131,8 @@ bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_
                        cre_broker_position since, uint64_t tag) {
     cre__nats_stream *stream = cre__nats_stream_of(broker, shard, history);
     if (!stream || stream->state == CRE__STREAM_REFUSED) return false;
-    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, shard, stream, NULL, topic);
+    cre__nats_fetch *fetch = cre__nats_fetch_new(broker, shard, stream, NULL, topic, since);
     if (!fetch) return false;
     fetch->tag = tag;
-    fetch->since = since;
-    fetch->last = since.offset;
-    fetch->asks_last = !since.epoch;
-    fetch->direct = !fetch->asks_last;
     return true;
 }

@@ -280,7 +280,7 @@ void cre__nats_publish_denied(cre_broker *broker, uint32_t shard, cre_slice subj
             memcmp(subject.data + subject.length - name.length, name.data, name.length) != 0)
             continue;
         if (memmem(subject.data, subject.length, ".DIRECT.", 8)) {
-            cre__nats_fetch_denied(broker, shard, stream);
+            cre__nats_fetch_denied(nats, stream);
             continue;
         }
         while (cre__nats_cancel(nats, CRE__NATS_STREAM, stream)) {

@@ -35,7 +35,7 @@ static struct {
     int last;
     const char *leader;
     int polls, reads, direct_reads;
-    bool silent;  /* nobody leads the stream */
+    bool silent;  /* nobody leads the stream of `kept` */
     bool reading; /* the question is one for a message */
     bool counts;  /* the leader's replies have a header that those of batches have */
 } cluster;
@@ -141,15 +141,15 @@ static inline void reply(const char *to, const char *json) {
                 (size_t)snprintf(bytes, sizeof bytes, "MSG %s 1 %zu\r\n%s\r\n", to, strlen(json), json));
 }
 
-static inline void describe_stream(const char *to) {
+static inline void describe_stream(const char *to, int seconds) {
     char json[1024];
     snprintf(
         json, sizeof json,
-        "{\"config\":{\"name\":\"sws-20-600\",\"allow_direct\":%s,\"subjects\":[\"sws.h.20-600.>\"],\"max_msgs_per_subject\":21,"
-        "\"max_age\":600000000000,\"duplicate_window\":300000000000,\"republish\":{\"src\":"
-        "\"sws.h.20-600.>\",\"dest\":\"sws.l.>\"},\"retention\":\"limits\",\"discard\":\"old\"},"
-        "\"created\":\"today\",\"state\":{\"last_seq\":%d},\"cluster\":{\"leader\":\"%s\"}}",
-        cluster.direct == NOT_ALLOWED ? "false" : "true", cluster.last, cluster.leader);
+        "{\"config\":{\"name\":\"sws-20-%1$d\",\"allow_direct\":%2$s,\"subjects\":[\"sws.h.20-%1$d.>\"],\"max_msgs_per_subject\":21,"
+        "\"max_age\":%1$d000000000,\"duplicate_window\":300000000000,\"republish\":{\"src\":"
+        "\"sws.h.20-%1$d.>\",\"dest\":\"sws.l.>\"},\"retention\":\"limits\",\"discard\":\"old\"},"
+        "\"created\":\"today\",\"state\":{\"last_seq\":%3$d},\"cluster\":{\"leader\":\"%4$s\"}}",
+        seconds, cluster.direct == NOT_ALLOWED ? "false" : "true", cluster.last, cluster.leader);
     cluster.polls++;
     reply(to, json);
 }
@@ -231,10 +231,10 @@ static inline void serve(void (*meanwhile)(void)) {
             if (meanwhile) meanwhile();
             if (strstr(subject, "DIRECT.GET"))
                 read_directly(to, subject, payload);
-            else if (cluster.silent)
+            else if (cluster.silent && strstr(subject, "sws-20-600"))
                 continue;
             else if (strstr(subject, "STREAM.INFO"))
-                describe_stream(to);
+                describe_stream(to, atoi(strrchr(subject, '-') + 1));
             else if (cluster.reading)
                 read_message(to, payload);
         }

@@ -230,12 +230,54 @@ TEST(a_recovery_where_only_the_leader_answers) {
         begin_with(direct);
         for (int i = 0; i < 2; i++) {
             recover(2);
-            pass(1000);
+            pass(direct == NOTHING ? 2000 : 1000);
             check_recovered(1);
         }
-        CHECK_EQ(cluster.direct_reads, direct == DENIED ? 1 : 2);
+        CHECK_EQ(cluster.direct_reads, direct == DENIED ? 1 : direct == NOBODY ? 2 : 4);
         finish(4);
     }
+}
+
+/* The server that is asked has died. The next one has not. */
+TEST(a_recovery_at_a_server_that_died) {
+    begin_with(NOTHING);
+    cluster.silent = true;
+    recover(2);
+    cluster.direct = BATCHES;
+    pass(800);
+    CHECK_EQ(machine.recovered, 0);
+    pass(200);
+    check_recovered(1);
+    CHECK_EQ(cluster.direct_reads, 2);
+    cluster.silent = false;
+    pass(1000);
+    finish(4);
+}
+
+/* Those that wait for the leader of a stream do not keep others waiting. */
+TEST(recoveries_beside_some_that_need_a_dead_leader) {
+    static const cre_broker_history other = { .count = 20, .seconds = 700 };
+    begin_with(BATCHES);
+    const cre_broker_position since = { machine.epoch, 2 };
+    cluster.silent = true;
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(cre_broker_recover(machine.broker, text("idle"), kept, since, 1), 0);
+    pass(100);
+    recover(2);
+    check_recovered(1);
+    pass(2000);
+    machine.last_missed = 2;
+    CHECK_EQ(cre_broker_recover(machine.broker, text("idle"), other, since, 2), 0);
+    pass(100);
+    CHECK_EQ(machine.recovered, 2);
+    CHECK_EQ(machine.result, 0);
+    machine.last_missed = 2;
+    cluster.silent = false;
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    CHECK_EQ(machine.recovered, 102);
+    pass(1000);
+    connect_broker();
+    finish(4);
 }
 
 /* Each request to a leader has one reply, whatever headers that has. */

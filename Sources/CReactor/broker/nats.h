@@ -109,7 +109,7 @@ typedef struct cre__nats_fetch {
     bool asks_last;    /* for the last message only */
     bool incomplete;   /* not all can be had */
     bool anchored;     /* the server that replies has the message of `since`, and so all it had after it */
-    bool asked_again;  /* for messages that were announced */
+    bool asked_again;  /* for messages that were announced; `direct`: since there was no reply */
     uint32_t count;
     size_t bytes;
     cre__nats_item *items, **end;

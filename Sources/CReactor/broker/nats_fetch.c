@@ -30,12 +30,11 @@
 #include "core/memory.h"
 
 enum {
-    AT_ONCE = 64,
+    AT_ONCE = 64, /* at leaders, and at any servers */
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
-    DIRECT_AT_ONCE = 16,
     BATCH = 1024,             /* messages, and... */
-    BATCH_BYTES = 1 << 20,    /* ...bytes, and the message that has the last of them */
+    BATCH_BYTES = 256 << 10,  /* ...bytes, and the message that has the last of them */
     MAX_BYTES = 16 << 20,     /* of one fetch */
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
 };
@@ -506,6 +505,10 @@ static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *
                cre__nats_number(event->headers, "Nats-Num-Pending", &left) && !left &&
                is_current(broker, fetch)) {
         complete(broker, shard, fetch, fetch->last);
+    } else if (!event && !fetch->asked_again) { /* from a server that has just died: the next one */
+        fetch->asked_again = true;
+        start_over(nats, fetch);
+        ask(broker, shard, fetch);
     } else {
         if (event && !event->status) fetch->stream->direct = false; /* it does not know batches */
         wait_for_leader(nats, fetch);
@@ -542,8 +545,8 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
 static void start_direct(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_fetches *fetches = &nats->fetches[1];
-    for (cre__nats_fetch *fetch = fetches->waiting.first, *next;
-         fetch && fetches->active_count < DIRECT_AT_ONCE; fetch = next) {
+    for (cre__nats_fetch *fetch = fetches->waiting.first, *next; fetch && fetches->active_count < AT_ONCE;
+         fetch = next) {
         const cre__nats_stream *stream = fetch->stream;
         next = fetch->next;
         if ((stream->epoch && !stream->direct) || !live_topic(broker, fetch)) {
@@ -562,7 +565,11 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
     start_direct(broker, shard);
     for (cre__nats_fetch *fetch = fetches->active.first, *next; fetch; fetch = next) {
         next = fetch->next;
-        if (!fetch->retries || fetch->stream->state != CRE__STREAM_READY) continue;
+        if (!fetch->retries) continue;
+        if (fetch->stream->state != CRE__STREAM_READY) {
+            wait_for_leader(nats, fetch);
+            continue;
+        }
         if (fetch->retries > nats->now) {
             if (fetch->retries < due) due = fetch->retries;
             continue;

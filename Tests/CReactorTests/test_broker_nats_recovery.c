@@ -280,6 +280,28 @@ TEST(recoveries_beside_some_that_need_a_dead_leader) {
     finish(4);
 }
 
+/* Recoveries do not keep a connection from being ready, wherever they wait for replies. */
+TEST(recoveries_all_the_time) {
+    for (direct_replies direct = NOT_ALLOWED; direct <= NOTHING; direct++) {
+        begin_with(direct);
+        publish(6);
+        cluster.silent = direct == NOTHING;
+        cluster.deaf = true;
+        cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+        pass(1000);
+        connect_broker();
+        const cre_broker_position since = { machine.epoch, 4 };
+        for (int i = 0; i < 10; i++) {
+            CHECK_EQ(cre_broker_recover(machine.broker, text("idle"), kept, since, 1), 0);
+            machine.last_missed = 4;
+            CHECK_EQ(cre_broker_recover(machine.broker, text("news"), kept, since, 1), 0);
+            pass(500);
+        }
+        CHECK(cre_broker_is_connected(machine.broker, 0));
+        cre_broker_destroy(machine.broker);
+    }
+}
+
 /* Each request to a leader has one reply, whatever headers that has. */
 TEST(a_recovery_at_a_leader_that_counts) {
     begin_with(NOBODY);

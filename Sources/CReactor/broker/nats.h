@@ -402,7 +402,7 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard);
 /* Ends those of a stream that is REFUSED, or all of them (NULL). */
 void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
                          bool reports);
-/* Whether none can go on. */
+/* Whether no check of a topic can go on. Recoveries do not count: clients begin new ones all the time. */
 bool cre__nats_fetch_idle(const cre__nats_link *nats);
 
 #endif

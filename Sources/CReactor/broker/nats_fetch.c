@@ -594,8 +594,8 @@ bool cre__nats_fetch_idle(const cre__nats_link *nats) {
         if (asks && !stream->failures) return false;
     }
     for (const cre__nats_fetch *fetch = nats->fetches[0].waiting.first; fetch; fetch = fetch->next)
-        if (!fetch->stream->failures) return false;
+        if (fetch->topic && !fetch->stream->failures) return false;
     for (const cre__nats_fetch *fetch = nats->fetches[0].active.first; fetch; fetch = fetch->next)
-        if (!fetch->retries) return false;
+        if (fetch->topic && !fetch->retries) return false;
     return true;
 }

@@ -238,6 +238,32 @@ TEST(a_recovery_where_only_the_leader_answers) {
     }
 }
 
+/* What cannot be had from any server is not asked for again until the connection ends: it would be an error
+ * of the server and a line of the log for each client. */
+TEST(recoveries_at_leaders_only) {
+    for (direct_replies direct = NOT_ALLOWED; direct <= DENIED; direct++) {
+        if (direct == BATCHES || direct == NOBODY) continue;
+        begin_with(direct);
+        for (int i = 0; i < 3; i++) {
+            recover(2);
+            check_recovered(1);
+            pass(3000); /* the stream is polled */
+        }
+        CHECK_EQ(cluster.direct_reads, direct != NOT_ALLOWED);
+        cluster.silent = true;
+        for (int i = 1; i <= 2; i++) {
+            cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+            pass(1000);
+            connect_broker();
+            pass(2000);
+            recover(2);
+            recover(2);
+            CHECK_EQ(cluster.direct_reads, i + (direct != NOT_ALLOWED));
+        }
+        cre_broker_destroy(machine.broker);
+    }
+}
+
 /* The server that is asked has died. The next one has not. */
 TEST(a_recovery_at_a_server_that_died) {
     begin_with(NOTHING);

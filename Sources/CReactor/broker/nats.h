@@ -48,7 +48,8 @@ typedef struct cre__nats_stream {
     uint64_t audited;    /* `last` when the round of audits began */
     size_t bucket;       /* the next one of the round */
     bool auditing;       /* the round has not ended */
-    bool direct;         /* each of its servers may be asked for messages, not only the leader */
+    bool direct;         /* its settings allow to ask each of its servers for messages, not only the leader */
+    bool leader_only;    /* but a user may not, or a server does not know batches; while it is connected */
     cre__nats_lane *lanes;
 } cre__nats_stream;
 
@@ -395,7 +396,7 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
                                      cre__broker_topic *topic, cre_slice name, cre_broker_position since);
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
                              const cre_nats_event *event);
-/* The servers of a stream may not be asked but for its leader. */
+/* The user may not ask the servers of a stream but for its leader. */
 void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream);
 /* Starts those for which there is room, and asks again. Returns the time of the next one. */
 uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard);

@@ -51,7 +51,10 @@ static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
     list->last = fetch;
 }
 
-static void detach_from(cre__nats_list *list, cre__nats_fetch *fetch) {
+static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    cre__nats_fetches *fetches = &nats->fetches[fetch->direct];
+    cre__nats_list *list = fetch->started ? &fetches->active : &fetches->waiting;
+    if (fetch->started) fetches->active_count--;
     if (fetch->previous)
         fetch->previous->next = fetch->next;
     else
@@ -60,12 +63,6 @@ static void detach_from(cre__nats_list *list, cre__nats_fetch *fetch) {
         fetch->next->previous = fetch->previous;
     else
         list->last = fetch->previous;
-}
-
-static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    cre__nats_fetches *fetches = &nats->fetches[fetch->direct];
-    detach_from(fetch->started ? &fetches->active : &fetches->waiting, fetch);
-    if (fetch->started) fetches->active_count--;
 }
 
 static void start(cre__nats_link *nats, cre__nats_fetch *fetch) {
@@ -312,7 +309,7 @@ static void wait_for_leader(cre__nats_link *nats, cre__nats_fetch *fetch) {
 }
 
 void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream) {
-    stream->direct = false;
+    stream->leader_only = true;
     for (cre__nats_fetch *fetch = nats->fetches[1].active.first, *next; fetch; fetch = next) {
         next = fetch->next;
         if (fetch->stream != stream) continue;
@@ -510,7 +507,7 @@ static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *
         start_over(nats, fetch);
         ask(broker, shard, fetch);
     } else {
-        if (event && !event->status) fetch->stream->direct = false; /* it does not know batches */
+        if (event && !event->status) fetch->stream->leader_only = true; /* it does not know batches */
         wait_for_leader(nats, fetch);
     }
 }
@@ -549,7 +546,8 @@ static void start_direct(cre_broker *broker, uint32_t shard) {
          fetch = next) {
         const cre__nats_stream *stream = fetch->stream;
         next = fetch->next;
-        if ((stream->epoch && !stream->direct) || !live_topic(broker, fetch)) {
+        const bool allowed = !stream->leader_only && (!stream->epoch || stream->direct);
+        if (!allowed || !live_topic(broker, fetch)) {
             wait_for_leader(nats, fetch);
         } else if (stream->epoch || stream->failures) {
             start(nats, fetch);

@@ -9,13 +9,15 @@ import signal
 import sys
 from pathlib import Path
 
-from . import cluster, load, micro, plot, processes, tools
+from . import cluster, floors, load, micro, plot, processes, tools
 from .environment import environment
 from .report import Row, curves, markdown
 from .scenarios import scenarios
 from .servers import PEER_KEYS, PEERS_OF, REFERENCES, Failure, ours, started
 
-SUBJECTS = ("ws", "http", "http2", "broadcast", "cluster", "connections", "idle", "tcp", "tls", "deflate", "micro")
+SUBJECTS = (
+    "ws", "http", "http2", "broadcast", "cluster", "connections", "idle", "tcp", "tls", "deflate", "micro", "floors",
+)
 CURVES = (("cpu_ns", "CPU µs per message", 1000), ("p99", "99th percentile of the latency, ms", 1000))
 ONLY_HELP = "regular expression on 'scenario server', as '64B-x16 Swift base'; the reference stays"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -184,6 +186,18 @@ def run_micro(options, facts):
     return results, any(not result["failure"] for result in results)
 
 
+def run_floors(options, facts):
+    facts.update(environment(facts.pop("command"), []))
+    if not options.json:
+        print_facts(facts)
+    results = floors.run(options, say)
+    if not options.json:
+        print("instructions per message\n")
+        for result in results:
+            print(f"{result['name']:26}{result['failure'] or result['output']}")
+    return results, any(not result["failure"] for result in results)
+
+
 def print_facts(facts):
     print("\n".join(f"- {name}: {fact}" for name, fact in facts.items()) + "\n", flush=True)
 
@@ -201,7 +215,7 @@ def main(words):
     processes.adopt_orphans()
     facts = {"command": shlex.join(["Benchmarks/run", *words])}
     try:
-        run = {"micro": run_micro, "cluster": run_cluster}.get(options.subject, run_load)
+        run = {"micro": run_micro, "floors": run_floors, "cluster": run_cluster}.get(options.subject, run_load)
         results, measured = run(options, facts)
     except KeyboardInterrupt:
         say("interrupted; all servers are stopped")

@@ -1,0 +1,108 @@
+// The least that Swift's runtime executes for a message that a handler gets in a task, without any server. `floors FORM
+// N` handles N messages in one form; `./dev bench floors` counts the instructions of each.
+import CExecutorHook
+import Glibc
+
+/// A loop without sockets: it runs the one job that is enqueued, on the thread of the program.
+final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    @exclusivity(unchecked) private var job: UnownedJob?
+
+    func enqueue(_ job: consuming ExecutorJob) { self.job = UnownedJob(job) }
+    func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+    func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
+    func checkIsolated() {}
+    func isIsolatingCurrentContext() -> Bool? { true }
+
+    /// Runs what is enqueued. A job must be run for the executor that its task prefers, if that prefers any.
+    @inline(__always) func drain(_ isPreferred: Bool = true) {
+        while let job = job.take() {
+            if isPreferred {
+                job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+            } else {
+                job.runSynchronously(on: asUnownedSerialExecutor())
+            }
+        }
+    }
+
+    func becomeMainActor() {
+        let words = unsafeBitCast(asUnownedSerialExecutor(), to: (UInt, UInt).self)
+        guard ceh_install_main_executor(words.0, words.1) else { fatalError("this runtime has no hook") }
+    }
+}
+
+/// Handles a message: one call of C.
+@inline(never) @MainActor func handle(_ message: Int) { if getpid() == message { fatalError("no such message") } }
+
+/// A handler, whose code the caller does not know.
+final class Handlers: @unchecked Sendable {
+    let plain: @MainActor (Int) -> Void
+    let asynchronous: @MainActor (Int) async throws -> Void
+
+    init(
+        _ plain: @escaping @MainActor (Int) -> Void, _ asynchronous: @escaping @MainActor (Int) async throws -> Void
+    ) {
+        (self.plain, self.asynchronous) = (plain, asynchronous)
+    }
+}
+
+/// Where a task waits for a message.
+final class Inbox: @unchecked Sendable {
+    @exclusivity(unchecked) private var parked: UnsafeContinuation<Int, Never>?
+
+    @inline(__always) func take() async -> Int { await withUnsafeContinuation { parked = $0 } }
+    @inline(__always) func give(_ message: Int) { parked.take()?.resume(returning: message) }
+
+    /// Calls a handler for each message. With the same actor everywhere, the task looks whether it has to change
+    /// actors only when the handler begins and ends.
+    func serve(_ handlers: Handlers, on actor: isolated (any Actor)?) async {
+        let park = { (continuation: UnsafeContinuation<Int, Never>) in self.parked = continuation }
+        while true { try? await handlers.asynchronous(await withUnsafeContinuation(isolation: actor, park)) }
+    }
+}
+
+@inline(never) func make() -> Handlers { Handlers({ handle($0) }, { handle($0) }) }
+
+let arguments = CommandLine.arguments
+guard arguments.count == 3, let count = Int(arguments[2]) else { fatalError("floors FORM N") }
+let form = arguments[1]
+let (loop, handlers, inbox) = (Loop(), make(), Inbox())
+loop.becomeMainActor()
+
+/// Starts the task of a form, which runs until it waits.
+@MainActor func start(_ body: @escaping @MainActor @Sendable () async -> Void) {
+    Task(executorPreference: loop, operation: body)
+    loop.drain()
+}
+
+switch form {
+case "callback":
+    for _ in 0..<count { handlers.plain(0) }
+case "async":
+    // One task calls a handler for each message of a batch.
+    start {
+        for _ in 0..<count { try? await handlers.asynchronous(0) }
+    }
+case "async-without-preference":
+    Task { for _ in 0..<count { try? await handlers.asynchronous(0) } }
+    loop.drain(false)
+case "resumed":
+    // The task of a straight-line handler waits for each message.
+    start {
+        while true { handle(await inbox.take()) }
+    }
+    for _ in 0..<count {
+        inbox.give(0)
+        loop.drain()
+    }
+case "resumed-async":
+    // A task that is used again waits for each message, and calls a handler for it.
+    start { await inbox.serve(handlers, on: MainActor.shared) }
+    for _ in 0..<count {
+        inbox.give(0)
+        loop.drain()
+    }
+case "task":
+    // A new task calls a handler for each message.
+    for _ in 0..<count { start { try? await handlers.asynchronous(0) } }
+default: fatalError("no such form: \(form)")
+}

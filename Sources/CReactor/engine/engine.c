@@ -284,6 +284,17 @@ bool cre__engine_take_message(cre_engine *engine, cre_session session, cre_recor
            conn->protocol->take_message(conn, message, payload);
 }
 
+bool cre__engine_has_requests(const cre_engine *engine, cre_session session) {
+    const cre__input *in = engine->requests;
+    return in && in->data != in->end && in->conn->stream.session == session;
+}
+
+bool cre__engine_serve_request(cre_engine *engine, cre_session session) {
+    if (!cre__engine_has_requests(engine, session)) return false;
+    cre__conn *conn = engine->requests->conn;
+    return conn->protocol->serve_request && conn->protocol->serve_request(conn);
+}
+
 uint16_t cre__engine_event_worker(const cre_engine *engine) {
     return engine->event_worker;
 }

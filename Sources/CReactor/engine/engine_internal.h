@@ -66,7 +66,7 @@ typedef struct cre__congested {
     bool incomplete; /* one was lost for want of memory */
 } cre__congested;
 
-/* What is being read of a connection, whose messages are taken from it one by one. */
+/* What is being read of a connection, whose messages or requests are taken from it one by one. */
 typedef struct cre__input {
     cre__conn *conn;
     uint8_t *data, *end;
@@ -99,7 +99,8 @@ struct cre_engine {
     struct cre__proxied *proxied; /* connections whose PROXY header is not complete */
     uint32_t proxied_count;
     cre__congested *congested;   /* by worker, from first_worker on; NULL: the link is never full */
-    cre__input *input;           /* NULL: nothing is being read */
+    cre__input *input;           /* of messages; NULL: none are being read */
+    cre__input *requests;        /* likewise, of requests */
     cre__conn *reading;          /* is being read in this turn, */
     uint64_t reading_since;      /* since this number of messages */
     uint32_t budget_enforced_at; /* the loop's time in ms, its lower half */

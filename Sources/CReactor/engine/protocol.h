@@ -41,6 +41,9 @@ typedef struct cre__protocol {
     /* While a MESSAGE of the connection is being emitted: takes the next one out of the same input, as
      * cre__engine_take_message does. NULL: it has no messages. */
     bool (*take_message)(cre__conn *conn, cre_record *message, uint8_t **payload);
+    /* While an event of the connection is being emitted: emits its next REQUEST out of the same input, as
+     * cre__engine_serve_request does. NULL: it has no requests. */
+    bool (*serve_request)(cre__conn *conn);
     /* The peer has ended its side. */
     void (*ended)(cre__conn *conn);
     /* The peer is gone. Ends the stream and returns true where it is known how the peer ended. May be NULL.

@@ -21,7 +21,7 @@ static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *pa
     const cre_session outer = worker->handled;
     worker->handled = event->kind == CRE_EVENT_MESSAGE ? event->session : 0;
     CRE__PROBE3(handler_enter, event->session, event->kind, event->length);
-    if (__builtin_expect(cre__is_sampled(worker), 0))
+    if (__builtin_expect(cre__is_sampled(worker) && !worker->serving_further, 0))
         cre__serve_timed(worker, event, payload);
     else
         worker->config.on_event(worker->config.context, event, payload);
@@ -231,6 +231,20 @@ bool cre_worker_take_message(cre_worker *worker, cre_session session, cre_record
     worker->event = NULL; /* its payload is no longer valid */
     cre__activity_continue(worker);
     return true;
+}
+
+/* A request that is timed would get the time of the next one, too. */
+bool cre_worker_may_serve_request(const cre_worker *worker, cre_session session) {
+    return worker->engine && !worker->began_ns && cre__engine_has_requests(worker->engine, session);
+}
+
+bool cre_worker_serve_request(cre_worker *worker, cre_session session) {
+    if (!cre_worker_may_serve_request(worker, session)) return false;
+    cre__activity_refresh(worker);
+    worker->serving_further = true; /* its handler is perhaps called when on_event has returned */
+    const bool served = cre__engine_serve_request(worker->engine, session);
+    worker->serving_further = false;
+    return served;
 }
 
 void cre_worker_mark(cre_worker *worker, cre_session session) {

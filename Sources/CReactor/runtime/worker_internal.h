@@ -28,11 +28,12 @@ struct cre_worker {
     int until_sample;              /* calls before the next one that is timed */
     uint64_t began_ns;             /* of the call in hand; 0: it is not timed */
     uint64_t task_began_ns;
-    uint32_t timed_kind; /* of an activity that is timed */
-    bool immediate;      /* what is sent leaves at once */
-    bool suspended;      /* the task in hand goes on when on_message has returned */
-    bool leaving;        /* events are deferred for the successor */
-    bool stopped;        /* no events are received any more */
+    uint32_t timed_kind;  /* of an activity that is timed */
+    bool serving_further; /* events of this moment are not timed */
+    bool immediate;       /* what is sent leaves at once */
+    bool suspended;       /* the task in hand goes on when on_message has returned */
+    bool leaving;         /* events are deferred for the successor */
+    bool stopped;         /* no events are received any more */
     /* As published for the successor, where others can overwrite it: */
     uint64_t last_task; /* posted */
     uint64_t task;      /* in hand; 0: none */
@@ -134,6 +135,12 @@ void cre__continue_timed(cre_worker *worker);
 /* The same for an activity that is no event. */
 void cre__begin_timed(cre_worker *worker, uint32_t kind);
 void cre__end_timed(cre_worker *worker);
+
+/* The activity in hand goes on with a further event, so it has not begun long ago. */
+static inline void cre__activity_refresh(cre_worker *worker) {
+    atomic_store_explicit(&cre__own_activity(worker)->since_ms, cre_loop_now(worker->loop) | 1,
+                          memory_order_relaxed);
+}
 
 /* The process has finished one event and begun another one of the same kind and session. */
 static inline void cre__activity_continue(cre_worker *worker) {

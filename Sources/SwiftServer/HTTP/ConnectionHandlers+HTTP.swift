@@ -11,8 +11,9 @@ extension ConnectionHandlers {
         }
     }
 
-    // Asynchronous handlers are called directly by the closure that their task runs, which does nothing else: each
-    // further asynchronous function, and whatever comes before or after the call, costs a change of actors.
+    // Asynchronous handlers are called directly by the closure that their task runs, which does nothing else unless
+    // further requests are there: each further asynchronous function, and whatever comes before or after the call,
+    // costs a change of actors.
 
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
@@ -20,6 +21,9 @@ extension ConnectionHandlers {
         RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
             let response = Response.take(for: request, worker: worker)
+            if let batch = RequestBatch.asking(request.fd, worker) {
+                return batch.give(request, response, .plain(handler))
+            }
             run(request, response, worker, handler)
             Response.leave(consume response)
         }
@@ -33,6 +37,9 @@ extension ConnectionHandlers {
                 return queue(request, worker) { try await function($0, $1, rest) }
             }
             let response = Response.take(for: request, worker: worker)
+            if let batch = RequestBatch.asking(request.fd, worker) {
+                return batch.give(request, response, .middleware(function, rest))
+            }
             run(request, response, worker, function, rest)
             Response.leave(consume response)
         }
@@ -44,7 +51,15 @@ extension ConnectionHandlers {
         _ request: Request, _ response: Response, _ worker: WorkerContext,
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) {
-        let outcome = worker.lanes.runRequest(request.fd) { try await handler(request, response) }
+        let outcome =
+            if worker.link.mayServeRequest(request.fd) {
+                worker.lanes.runRequest(request.fd) {
+                    try await handler(request, response)
+                    await RequestBatch.serve(after: response, worker)
+                }
+            } else {
+                worker.lanes.runRequest(request.fd) { try await handler(request, response) }
+            }
         finish(outcome, request, response, worker)
     }
 
@@ -52,7 +67,15 @@ extension ConnectionHandlers {
         _ request: Request, _ response: Response, _ worker: WorkerContext,
         _ function: @escaping @MainActor (Request, Response, Next) async throws -> Void, _ rest: Next
     ) {
-        let outcome = worker.lanes.runRequest(request.fd) { try await function(request, response, rest) }
+        let outcome =
+            if worker.link.mayServeRequest(request.fd) {
+                worker.lanes.runRequest(request.fd) {
+                    try await function(request, response, rest)
+                    await RequestBatch.serve(after: response, worker)
+                }
+            } else {
+                worker.lanes.runRequest(request.fd) { try await function(request, response, rest) }
+            }
         finish(outcome, request, response, worker)
     }
 
@@ -86,7 +109,7 @@ extension ConnectionHandlers {
 
     /// The handler has thrown an error: the client gets status 500, or what a ``RequestError`` says, or the end of the
     /// connection when the response has begun.
-    @inline(never) private static func failed(
+    @inline(never) static func failed(
         _ request: Request, _ response: Response, _ worker: WorkerContext, _ error: any Error
     ) {
         log(request, worker, error)

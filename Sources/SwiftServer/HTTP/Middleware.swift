@@ -90,14 +90,21 @@ public struct Next: Sendable {
 
     @MainActor private func callHere(_ request: Request, _ response: Response, _ handler: Handler) throws -> Bool {
         if response.isBegun { return true }
+        if case .prepared = first { try prepare(request, response, handler) } else { try handler(request, response) }
+        return true
+    }
+
+    /// Only what prepares a request needs a copy of it.
+    @inline(never) @MainActor private func prepare(
+        _ request: Request, _ response: Response, _ handler: Handler
+    ) throws {
         var (request, step) = (request, first)
         while case .prepared(let middleware, let rest) = step {
             try middleware.prepare(&request, response)
-            if response.isBegun { return true }
+            if response.isBegun { return }
             step = rest
         }
         try handler(request, response)
-        return true
     }
 
     /// The handler, if nothing around it may wait.

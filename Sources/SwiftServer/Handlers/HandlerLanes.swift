@@ -51,7 +51,7 @@ internal import CReactor
     // One thread, and never two accesses at once: events that a handler causes while a lane changes are queued there.
     @safe @exclusivity(unchecked) private var lanes: [ConnectionID: Lane] = [:]
     /// The number of suspended request handlers by connection.
-    private var requests: [ConnectionID: Int] = [:]
+    @safe @exclusivity(unchecked) private var requests: [ConnectionID: Int] = [:]
     let runners: HandlerRunners
     /// Pauses (true) or resumes reading from a connection.
     private let pause: (ConnectionID, Bool) -> Void

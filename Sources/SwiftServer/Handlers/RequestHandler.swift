@@ -5,16 +5,17 @@
 /// of a structure leaves it as it is, where that of the function itself would add conversions.
 @safe struct RequestHandler: @unchecked Sendable {
     // `@unchecked`: registered before `start()`, called on the loop's thread only.
-    private struct Isolated { let call: @MainActor (WorkerContext, Request) -> Void }
-    private struct Plain { let call: (WorkerContext, Request) -> Void }
+    // The request is given away: a route adds to it, and a task keeps it, without a copy.
+    private struct Isolated { let call: @MainActor (WorkerContext, consuming Request) -> Void }
+    private struct Plain { let call: (WorkerContext, consuming Request) -> Void }
 
     private let plain: Plain
 
-    init(_ body: @escaping @MainActor (WorkerContext, Request) -> Void) {
+    init(_ body: @escaping @MainActor (WorkerContext, consuming Request) -> Void) {
         plain = unsafe unsafeBitCast(Isolated(call: body), to: Plain.self)
     }
 
-    @inline(__always) func callAsFunction(_ worker: WorkerContext, _ request: Request) {
+    @inline(__always) func callAsFunction(_ worker: WorkerContext, _ request: consuming Request) {
         #if DEBUG
         MainActor.assertIsolated()
         #endif

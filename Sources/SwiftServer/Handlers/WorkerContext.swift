@@ -30,6 +30,8 @@ internal import Glibc
     let lateLines = LogLimit()
     /// The ``PortEncoders``, which belong to a higher layer; `nil`: no port compresses responses. Set once.
     @safe @exclusivity(unchecked) var compression: AnyObject?
+    /// The ``RequestBatch``, which belongs to a higher layer.
+    @safe @exclusivity(unchecked) var batch: AnyObject?
     /// The ``Monitor``, which belongs to a higher layer. Set once.
     @safe @exclusivity(unchecked) var monitor: AnyObject?
     /// The questions to the gateway; `nil` without a cluster. Set once.

@@ -125,6 +125,17 @@ internal import CReactorInternal
         )
     }
 
+    /// Whether ``serveRequest(_:)`` has something to look at.
+    @inline(__always) func mayServeRequest(_ fd: ConnectionID) -> Bool {
+        unsafe cre_worker_may_serve_request(raw, fd.rawValue)
+    }
+
+    /// While a request of the connection is being served by the process that owns it: has the next one received as an
+    /// event before this returns, if it is there already. Returns whether there was one, and more may follow.
+    @inline(__always) func serveRequest(_ fd: ConnectionID) -> Bool {
+        unsafe cre_worker_serve_request(raw, fd.rawValue)
+    }
+
     func send(_ fd: ConnectionID, _ payload: UnsafeRawBufferPointer) -> PushResult {
         let result = unsafe cre_worker_send(raw, fd.rawValue, payload.baseAddress, payload.count)
         return PushResult(result, local: result == 0 && owns(fd))

@@ -62,14 +62,13 @@
         }
     }
 
-    private func receive(_ worker: WorkerContext, _ request: Request) {
+    private func receive(_ worker: WorkerContext, _ request: consuming Request) {
         var match = table.match(request, upgrades: upgrades)
         if match.route < 0, match.isHandshake {
             if unrouted.acceptsWebSockets { return receiveHandshake(worker, request) }
             match = table.match(request, upgrades: false)
         }
         guard match.route >= 0 else { return receiveUnrouted(worker, request, match) }
-        var request = request
         request.route = table.routes[match.route].reference
         handlers[match.route](worker, request)
     }

@@ -149,7 +149,8 @@ static __attribute__((noinline)) bool begins_http2(cre__conn *conn, uint8_t **cu
 }
 
 /* One head at *cursor. False: it is not complete, or the connection does not go on. */
-static bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end, size_t looked_at) {
+static inline __attribute__((always_inline)) bool head_input(cre__conn *conn, uint8_t **cursor, uint8_t *end,
+                                                             size_t looked_at) {
     cre_engine *engine = cre__conn_engine(conn);
     cre__http1 *http = cre__http1_of(conn);
     cre_http_head *head = (cre_http_head *)(void *)engine->scratch;
@@ -222,23 +223,36 @@ static bool may_serve(const cre__conn *conn) {
     return !paused && (cre__http1_of(conn)->body || cre__http1_may_take(conn));
 }
 
+/* What `serve` does with the next request, when a handler asks for it. */
+static __attribute__((noinline)) bool serve_request(cre__conn *conn) {
+    cre__input *in = cre__conn_engine(conn)->requests;
+    if (!cre__http1_serves(conn) || cre__http1_of(conn)->body || !may_serve(conn)) return false;
+    if (head_input(conn, &in->data, in->end, 0)) return true;
+    in->end = in->data; /* `serve` ends, too */
+    return false;
+}
+
 /* Serves [cursor, end); `looked_at` bytes of a head in it were parsed before. */
 static void serve(cre__conn *conn, uint8_t *cursor, uint8_t *end, size_t looked_at) {
-    while (cre__http1_serves(conn) && cursor < end) {
+    cre__input **const current = &cre__conn_engine(conn)->requests, *const outer = *current;
+    cre__input in = { .conn = conn, .data = cursor, .end = end };
+    *current = &in; /* a handler may have another connection read */
+    while (cre__http1_serves(conn) && in.data < in.end) {
         if (!may_serve(conn)) {
             /* Further requests wait for answers; the socket's buffer holds the rest of the input. */
-            cre__http1_defer_input(conn, &cursor, end);
-            return;
+            cre__http1_defer_input(conn, &in.data, end);
+            break;
         }
         if (cre__http1_of(conn)->body)
-            cre__http1_body_input(conn, &cursor, end);
-        else if (!head_input(conn, &cursor, end, looked_at))
+            cre__http1_body_input(conn, &in.data, end);
+        else if (!head_input(conn, &in.data, end, looked_at))
             break;
         looked_at = 0;
     }
+    *current = outer;
     /* Bytes behind an upgrade are the other protocol's. */
-    if (cursor < end && cre__conn_live(conn) && conn->protocol != &cre__protocol_http1)
-        conn->protocol->input(conn, cursor, (size_t)(end - cursor));
+    if (in.data < end && cre__conn_live(conn) && conn->protocol != &cre__protocol_http1)
+        conn->protocol->input(conn, in.data, (size_t)(end - in.data));
 }
 
 /* Serves the pending input and, behind it, new bytes. */
@@ -359,6 +373,7 @@ const cre__protocol cre__protocol_http1 = {
     .state = CRE_CONNECTION_HTTP,
     .start = start,
     .input = input,
+    .serve_request = serve_request,
     .ended = ended,
     .due = due,
     .resume = resume,

@@ -1,0 +1,69 @@
+/// Serves pipelined requests in one task: the task of an asynchronous handler asks for the next request of the same
+/// input when the handler has answered, in place of being suspended, and resumed for that request.
+///
+/// The request arrives as the event that it is, with the routes, limits and middleware of any other one, while its task
+/// asks for it. If its handler is asynchronous, the task calls that; a synchronous one has answered meanwhile. Each
+/// request is taken when the one before it was answered.
+@safe final class RequestBatch: @unchecked Sendable {
+    // `@unchecked`: everything here happens on the loop's thread.
+    enum Handler {
+        case plain(@MainActor (Request, Response) async throws -> Void)
+        case middleware(@MainActor (Request, Response, Next) async throws -> Void, Next)
+    }
+
+    /// The connection whose next request a task asks for.
+    @safe @exclusivity(unchecked) private var connection: ConnectionID?
+    @safe @exclusivity(unchecked) private var request: Request?
+    @safe @exclusivity(unchecked) private var response: Response?
+    @safe @exclusivity(unchecked) private var handler: Handler?
+
+    /// The one of a worker.
+    @inline(__always) static func of(_ worker: WorkerContext) -> RequestBatch {
+        if let batch = worker.batch { return unsafe unsafeDowncast(batch, to: RequestBatch.self) }
+        let batch = RequestBatch()
+        worker.batch = batch
+        return batch
+    }
+
+    /// The batch of a worker while a task asks for the next request of the connection.
+    @inline(__always) static func asking(_ fd: ConnectionID, _ worker: WorkerContext) -> RequestBatch? {
+        guard let object = worker.batch else { return nil }
+        let batch = unsafe unsafeDowncast(object, to: RequestBatch.self)
+        return batch.connection == fd && batch.handler == nil ? batch : nil
+    }
+
+    /// Gives a request to the task that asks for it.
+    func give(_ request: consuming Request, _ response: consuming Response, _ handler: consuming Handler) {
+        self.request = request
+        self.response = response
+        self.handler = handler
+    }
+
+    /// Has the next request of the connection received. Returns whether the calling task serves it.
+    private func receive(_ fd: ConnectionID, _ worker: WorkerContext) -> Bool {
+        connection = fd
+        // Those that others serve have arrived when this returns.
+        while handler == nil, worker.link.serveRequest(fd) {}
+        connection = nil
+        return handler != nil
+    }
+
+    /// Serves the requests that follow one that was answered, as long as each of them is answered by its handler.
+    @MainActor static func serve(after response: Response, _ worker: WorkerContext) async {
+        let fd = response.request.connection
+        guard response.hasEnded, worker.isHere else { return }
+        let batch = RequestBatch.of(worker)
+        while !Task.isCancelled, batch.receive(fd, worker), let request = batch.request.take(),
+            let response = batch.response.take(), let handler = batch.handler.take()
+        {
+            do {
+                switch handler {
+                case .plain(let function): try await function(request, response)
+                case .middleware(let function, let rest): try await function(request, response, rest)
+                }
+            } catch { ConnectionHandlers.failed(request, response, worker, error) }
+            guard response.hasEnded, worker.isHere else { return }
+            Response.leave(consume response)
+        }
+    }
+}

@@ -98,6 +98,13 @@ internal import CReactor
         }
     }
 
+    /// Runs the handler of a message of a connection that is not busy.
+    func runMessage(_ id: ConnectionID, _ handler: HandlerRunners.MessageHandler, _ frame: consuming Frame) {
+        guard let runner = runners.startMessage(id, handler, consume frame) else { return }
+        runner.whenLate = { self.resume(id) }
+        lanes[id] = Lane()
+    }
+
     /// Whether a request of this connection is served now: not when too many of its handlers are suspended.
     @inline(__always) func admits(_ id: ConnectionID) -> Bool {
         !isBusy(id) && (requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping)

@@ -20,7 +20,7 @@
         @safe @exclusivity(unchecked) var whenLateFailed: ((any Error) -> Void)?
         /// The error of a request's handler that has ended within `start`.
         @safe @exclusivity(unchecked) fileprivate var error: (any Error)?
-        @safe @exclusivity(unchecked) fileprivate var first: Work?
+        @safe @exclusivity(unchecked) fileprivate var first: Next?
         @safe @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Next, Never>?
         @safe @exclusivity(unchecked) fileprivate var isDone = false
         @safe @exclusivity(unchecked) fileprivate var isLate = false
@@ -54,9 +54,26 @@
         }
     }
 
-    /// What a parked task gets when it is resumed. A structure, because a function would be called through a thunk.
-    fileprivate struct Next: Sendable {
-        let work: Work
+    /// What a parked task gets when it is resumed. Its task calls the handler of a message itself: no closure is made.
+    fileprivate enum Next: Sendable {
+        case work(Work)
+        case message(MessageHandler, Frame)
+    }
+
+    /// The handler of messages, with the server that it gets. All messages of a port have the same one.
+    @safe struct MessageHandler: @unchecked Sendable {
+        // `@unchecked`: the server is Sendable.
+        private struct Typed<S: AnyObject> { let call: @MainActor (S, Frame) async throws -> Void }
+        fileprivate struct Erased { let call: @MainActor (AnyObject, Frame) async throws -> Void }
+
+        fileprivate let handler: Erased
+        fileprivate let server: AnyObject
+
+        /// A reference to an object of a class has the layout of one to any object.
+        init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (S, Frame) async throws -> Void, _ server: S) {
+            self.handler = unsafe unsafeBitCast(Typed(call: handler), to: Erased.self)
+            self.server = server
+        }
     }
 
     /// Ends the task of a runner.
@@ -72,6 +89,8 @@
     @safe @exclusivity(unchecked) private var parked: [Runner] = []
     /// The number of suspended handlers.
     private(set) var suspended = 0
+    /// The process whose messages are handled, while its link is open.
+    @safe @exclusivity(unchecked) var worker: WorkerReference?
     /// Called when a handler has thrown an error.
     var whenFailed: ((ServerEvent.Kind, ConnectionID?, any Error) -> Void)?
     /// Called when the last suspended handler has returned.
@@ -93,6 +112,17 @@
         _ event: ServerEvent.Kind = .task, _ connection: ConnectionID? = nil, on taken: Runner? = nil,
         _ work: @escaping Work
     ) -> Runner? {
+        start(event, connection, on: taken, .work(work))
+    }
+
+    /// Starts the handler of a message, and with it those of the messages behind it that are there already.
+    func startMessage(_ connection: ConnectionID, _ handler: MessageHandler, _ frame: consuming Frame) -> Runner? {
+        start(.message, connection, on: nil, .message(handler, consume frame))
+    }
+
+    @inline(__always) private func start(
+        _ event: ServerEvent.Kind, _ connection: ConnectionID?, on taken: Runner?, _ next: consuming Next
+    ) -> Runner? {
         let runner = taken ?? take()
         runner.event = event
         runner.connection = connection
@@ -101,9 +131,9 @@
         runner.isDone = false
         runner.isLate = false
         if let continuation = unsafe runner.continuation.take() {
-            unsafe continuation.resume(returning: Next(work: work))
+            unsafe continuation.resume(returning: consume next)
         } else {
-            runner.first = work
+            runner.first = consume next
             begin(runner)
         }
         executor?.drain()
@@ -130,13 +160,30 @@
     /// another call of `MainActor.shared`.
     private func run(_ runner: Runner, on actor: isolated (any Actor)?) async {
         let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }
-        do { try await runner.takeFirst()() } catch { failed(runner, error) }
+        var next = runner.takeFirst()
         while true {
-            do { unsafe try await withUnsafeContinuation(isolation: actor, park).work() } catch {
+            do {
+                switch consume next {
+                case .work(let work): try await work()
+                case .message(let handler, let frame):
+                    // Nobody has the frame when the next one is taken, or its bytes would be copied.
+                    try await handler.handler.call(handler.server, consume frame)
+                    while let frame = takeFurther(runner) {
+                        try await handler.handler.call(handler.server, consume frame)
+                    }
+                }
+            } catch {
                 if error is End { return }
                 failed(runner, error)
             }
+            next = unsafe await withUnsafeContinuation(isolation: actor, park)
         }
+    }
+
+    /// The next message, unless the handler of the one before has cancelled its task.
+    private func takeFurther(_ runner: Runner) -> Frame? {
+        guard let connection = runner.connection, !runner.isCancelled, let worker else { return nil }
+        return worker.with { $0.isBusy(connection) ? nil : $0.takeMessage(connection) }
     }
 
     /// A handler has ended: its task waits for the next one, or ends.
@@ -145,7 +192,7 @@
         if runner.isLate { finishLate(runner) }
         // A handler may have cancelled its task, which must not affect the next handler.
         if !runner.isReused || runner.isCancelled || parked.count >= mostParked {
-            return unsafe continuation.resume(returning: Next(work: { throw End() }))
+            return unsafe continuation.resume(returning: .work { throw End() })
         }
         unsafe runner.continuation = continuation
         parked.append(runner)
@@ -188,7 +235,7 @@
 
 extension HandlerRunners.Runner {
     /// The first handler of a new task. A parked task keeps nothing of it.
-    fileprivate func takeFirst() -> HandlerRunners.Work {
+    fileprivate func takeFirst() -> HandlerRunners.Next {
         name = HandlerRunners.Runner.currentTask
         return unsafe first.take().unsafelyUnwrapped
     }

@@ -83,6 +83,7 @@ internal import Glibc
     func open() {
         isOpen = true
         thread = pthread_self()
+        lanes.runners.worker = WorkerReference(self)
     }
 
     /// Before the link is closed.
@@ -95,6 +96,7 @@ internal import Glibc
         questions?.end()
         counts?.end()
         lanes.runners.whenFailed = nil
+        lanes.runners.worker = nil
         requests.cutBodies()
         lanes.end()
     }
@@ -120,6 +122,14 @@ internal import Glibc
     /// afterwards gets a copy.
     @inline(__always) func lend(_ payload: UnsafeRawBufferPointer, _ body: (borrowing MessageBytes) -> Void) {
         unsafe body(messages.lend(payload))
+        messages.settle()
+    }
+
+    /// Lends the payload of a message that is being delivered to a frame that `body` gives away, likewise.
+    @inline(__always) func lend(
+        _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ body: (consuming Frame) -> Void
+    ) {
+        unsafe body(Frame(fd: fd, opcode: opcode, received: messages.lend(payload)))
         messages.settle()
     }
 

@@ -44,14 +44,11 @@ extension ConnectionHandlers {
         _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) async throws -> Void
     ) -> Message {
         unsafe Message { worker, fd, opcode, payload in
-            unsafe worker.lend(payload) { message in
-                let frame = Frame(fd: fd, opcode: opcode, received: message)
-                let server = owner.object
-                // Nothing comes before the first call, since that would cost a change of actors.
-                worker.lanes.run(fd, .message, bytes: frame.count) {
-                    try await handler(server, frame)
-                    while !worker.isBusy(fd), let next = worker.takeMessage(fd) { try await handler(server, next) }
-                }
+            let call = HandlerRunners.MessageHandler(handler, owner.object)
+            unsafe worker.lend(fd, opcode, payload) { frame in
+                guard worker.isBusy(fd) else { return worker.lanes.runMessage(fd, call, consume frame) }
+                let (server, frame) = (owner.object, frame)
+                worker.lanes.run(fd, .message, bytes: frame.count) { try await handler(server, frame) }
             }
         }
     }

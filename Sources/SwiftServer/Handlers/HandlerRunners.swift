@@ -36,7 +36,7 @@
         /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
         init(isReused: Bool = true) { self.isReused = isReused }
 
-        fileprivate var isCancelled: Bool { task?.isCancelled ?? Task.isCancelled }
+        var isCancelled: Bool { task?.isCancelled ?? Task.isCancelled }
 
         /// Whether the caller is the runner's own task, and not a child of it or another one.
         var isCurrent: Bool { name != 0 && Runner.currentTask == name }

@@ -49,7 +49,7 @@ internal import CReactor
     /// Whether a port has any: asked for each event.
     private let isServed: [Bool]
     private let handlers: [ConnectionHandlers]
-    @safe @exclusivity(unchecked) private var entries: [ConnectionID: Entry] = [:]
+    @safe @exclusivity(unchecked) private var entries = ConnectionMap<Entry>()
     private let runners: HandlerRunners
     /// Connections of a predecessor that wait until others were adopted.
     private var waiting: [ConnectionID] = []

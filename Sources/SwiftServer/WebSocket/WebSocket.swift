@@ -145,9 +145,8 @@ internal import CReactor
     /// Whether the caller may wait for a message in the cheapest way: it is the handler's own task, whose cancellation
     /// is noticed, and nobody waits already. ``park()`` follows then.
     @usableFromInline func mayPark() -> Bool {
-        guard worker.isHere, phase == .open, !isInputOver, !isMoving, unsafe parked == nil, readers.isEmpty,
-            isInHandler,
-            !Task.isCancelled
+        guard worker.isHere, phase == .open, !isInputOver, !isMoving, unsafe parked == nil, readers.isEmpty, let runner,
+            runner.isCurrent, !runner.isCancelled
         else { return false }
         (receives, hasMessage) = (true, false)
         return true

@@ -170,4 +170,21 @@ TEST_BOTH(a_malformed_request_is_refused_and_nothing_behind_it_is_served) {
     net_stop(net);
 }
 
+/* Its refusal waits for the answer before it, and the malformed bytes are not looked at again meanwhile. */
+TEST_BOTH(a_malformed_request_is_refused_once) {
+    net_client client;
+    net_server *net = start(&client);
+    send_text(&client, GET("/later") "malformed\r\n\r\n" GET("/b"));
+    cre_record request = net_expect_event(net, CRE_EVENT_REQUEST)->record;
+    net_settle(net);
+    answer(net, &request, "later");
+    expect(&client, 200, "later");
+    expect(&client, 400, NULL);
+    CHECK(net_await_end(&client));
+    CHECK_EQ(client.length, 0);
+    CHECK_STR(log_text, "/later [ ] ");
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_MAIN()

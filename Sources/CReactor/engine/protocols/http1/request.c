@@ -223,10 +223,13 @@ static bool may_serve(const cre__conn *conn) {
     return !paused && (cre__http1_of(conn)->body || cre__http1_may_take(conn));
 }
 
-/* What `serve` does with the next request, when a handler asks for it. */
+/* What `serve` does with the next request, when a handler asks for it, and nothing is unanswered: input that
+ * waits for an answer is deferred by `serve` alone, behind which no handler runs before the read has ended.
+ */
 static __attribute__((noinline)) bool serve_request(cre__conn *conn) {
     cre__input *in = cre__conn_engine(conn)->requests;
-    if (!cre__http1_serves(conn) || cre__http1_of(conn)->body || !may_serve(conn)) return false;
+    const cre__http1 *http = cre__http1_of(conn);
+    if (!cre__http1_serves(conn) || http->body || http->count || !may_serve(conn)) return false;
     if (head_input(conn, &in->data, in->end, 0)) return true;
     in->end = in->data; /* `serve` ends, too */
     return false;

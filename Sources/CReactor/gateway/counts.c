@@ -7,9 +7,9 @@
  * is not connected, or whose version does not know the question is missing, and is never counted as 0. Until
  * then both steps are repeated, for messages that were lost, and for servers that have started or stopped.
  *
- *   'q' server number topic     a question. `server` is the one that asks, `number` its number of the
- * question, 16 hexadecimal digits each 'a' server number count     an answer. `server` is the one that
- * answers, `count` is decimal
+ * A question is 'q', the server that asks, its number of the question, and the topic. An answer is 'a', the
+ * server that answers, the number of the question, and the count. Servers and numbers have 16 hexadecimal
+ * digits, the count is decimal.
  *
  * The number of receivers that PUBLISH of Redis returns would name the same servers without a list. But it
  * includes other programs that listen, a Redis Cluster counts one node only, and NATS returns none.
@@ -321,7 +321,8 @@ bool cre__gateway_receive_count(cre_gateway *gateway, cre_slice topic, cre_slice
     }
     if (!cre__slice_equals(topic, topic_of_server(gateway->server, own))) return false;
     const bool is_valid = take_head(&payload, 'a', &server, &number);
-    if (is_valid && cre__parse_integer(payload, &count) && count >= 0)
+    /* Anybody may publish here. */
+    if (is_valid && cre__parse_integer(payload, &count) && count >= 0 && count <= UINT32_MAX)
         take_answer(gateway, server, number, (uint64_t)count);
     return true;
 }

@@ -65,6 +65,7 @@ int cre__gateway_counted(cre_gateway *gateway, uint32_t from, const cre_record *
     if (from < gateway->config.first_owner || owner >= gateway->config.owner_count) return CRE_EINVALID;
     if (record->length != sizeof count) return CRE_EINVALID;
     memcpy(&count, payload, sizeof count);
+    if (count > UINT32_MAX) return CRE_EINVALID;
     if (!gateway->tallies) return 0; /* for a predecessor */
     cre__tally *tally = &gateway->tallies[record->session % MOST_TALLIES];
     uint64_t *bits = bits_of(gateway, record->session) + owner / BITS, bit = 1ull << owner % BITS;

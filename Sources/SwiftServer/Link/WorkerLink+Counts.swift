@@ -20,6 +20,7 @@ extension WorkerLink {
     /// Reads the answer of one; `nil`: it is malformed.
     static func count(_ payload: [UInt8]) -> Int? {
         guard payload.count == MemoryLayout<UInt64>.size else { return nil }
-        return unsafe payload.withUnsafeBytes { unsafe Int(clamping: $0.loadUnaligned(as: UInt64.self)) }
+        let count = unsafe payload.withUnsafeBytes { unsafe $0.loadUnaligned(as: UInt64.self) }
+        return UInt32(exactly: count).map(Int.init)
     }
 }

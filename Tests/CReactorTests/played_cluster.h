@@ -37,7 +37,7 @@ static struct {
     int polls, reads, direct_reads;
     bool silent;  /* nobody leads the stream of `kept` */
     bool reading; /* the question is one for a message */
-    bool deaf;    /* to those; the leader replies to others */
+    bool idle;    /* the leader does not reply to those, but to others */
     bool counts;  /* the leader's replies have a header that those of batches have */
 } cluster;
 
@@ -236,7 +236,7 @@ static inline void serve(void (*meanwhile)(void)) {
                 continue;
             else if (strstr(subject, "STREAM.INFO"))
                 describe_stream(to, atoi(strrchr(subject, '-') + 1));
-            else if (cluster.reading && !cluster.deaf)
+            else if (cluster.reading && !cluster.idle)
                 read_message(to, payload);
         }
         free(bytes);

@@ -180,6 +180,33 @@ static void elect(void) {
     cluster.read[4] = cluster.read[6] = cluster.read[8] = false;
 }
 
+/* The third message becomes too old before it is read, and so do those before it. */
+static void age(void) {
+    if (cluster.reading && cluster.reads == 2) cluster.read[4] = cluster.read[6] = cluster.read[8] = false;
+}
+
+static void age_all(void) {
+    if (cluster.reading && cluster.reads == 1) memset(cluster.read, 0, sizeof cluster.read);
+}
+
+TEST(a_recovery_while_messages_expire) {
+    for (int all = 0; all < 2; all++) {
+        begin();
+        for (int i = 6; i <= 20; i += 2)
+            publish(i);
+        const cre_broker_position since = { machine.epoch, 4 };
+        cluster.reads = 0;
+        machine.last_missed = 4;
+        CHECK_EQ(cre_broker_recover(machine.broker, text("news"), kept, since, 1), 0);
+        cre_broker_tick(machine.broker, machine.now);
+        serve(all ? age_all : age);
+        CHECK_EQ(machine.recovered, 1);
+        CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+        CHECK_EQ(machine.missed, 0);
+        finish(20);
+    }
+}
+
 TEST(a_recovery_at_two_leaders) {
     begin();
     for (int i = 6; i <= 20; i += 2)
@@ -208,7 +235,7 @@ TEST(a_recovery_of_a_topic_that_is_not_subscribed) {
     recover_of("other", 2);
     check_recovered(1);
     CHECK_EQ(cluster.direct_reads, 0);
-    CHECK_EQ(cluster.reads, reads + 3);
+    CHECK_EQ(cluster.reads, reads + 4);
     finish(4);
 }
 
@@ -220,7 +247,7 @@ TEST(a_recovery_of_a_message_that_was_not_delivered_yet) {
     recover(4);
     check_recovered(1);
     CHECK_EQ(cluster.direct_reads, 1);
-    CHECK_EQ(cluster.reads, reads + 3);
+    CHECK_EQ(cluster.reads, reads + 4);
     pass(3000);
     finish(6);
 }
@@ -312,7 +339,7 @@ TEST(recoveries_all_the_time) {
         begin_with(direct);
         publish(6);
         cluster.silent = direct == NOTHING;
-        cluster.deaf = true;
+        cluster.idle = true;
         cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
         pass(1000);
         connect_broker();

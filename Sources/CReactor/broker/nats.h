@@ -110,6 +110,7 @@ typedef struct cre__nats_fetch {
     bool asks_last;    /* for the last message only */
     bool incomplete;   /* not all can be had */
     bool anchored;     /* the server that replies has the message of `since`, and so all it had after it */
+    bool confirms;     /* everything is read, if the message of `since` is still there */
     bool asked_again;  /* for messages that were announced; `direct`: since there was no reply */
     uint32_t count;
     size_t bytes;
@@ -403,7 +404,5 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard);
 /* Ends those of a stream that is REFUSED, or all of them (NULL). */
 void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
                          bool reports);
-/* Whether no check of a topic can go on. Recoveries do not count: clients begin new ones all the time. */
-bool cre__nats_fetch_idle(const cre__nats_link *nats);
 
 #endif

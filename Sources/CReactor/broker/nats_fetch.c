@@ -5,7 +5,8 @@
  * Sequences have gaps, since a stream has many topics. Whether messages after the position were deleted shows
  * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
  * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
- * than it has.
+ * than it has. A recovery has to find the message of the position again behind the last one, since those in
+ * between may be deleted before they are read.
  *
  * Each server of a stream deletes what is too old by its own clock, and may not have the last messages yet.
  * So what one server has says nothing about the others: after a pause, in which there may have been an
@@ -270,9 +271,8 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     const cre_slice topic = { fetch->name, fetch->length };
     const cre_slice kept = cre__nats_kept_subject(broker, topic, history, &kept_bytes);
     const cre_slice name = cre__nats_stream_name(broker, history, &name_bytes);
-    const uint64_t from = fetch->anchored || fetch->count ? fetch->last + 1
-                          : fetch->since.offset           ? fetch->since.offset
-                                                          : FIRST;
+    const bool goes_on = (fetch->anchored || fetch->count) && !fetch->confirms;
+    const uint64_t from = goes_on ? fetch->last + 1 : fetch->since.offset ? fetch->since.offset : FIRST;
     if (!fetch->direct && fetch->since.epoch && fetch->since.epoch != fetch->stream->epoch)
         fetch->incomplete = true;
     if (fetch->incomplete) fetch->asks_last = true;
@@ -296,7 +296,7 @@ static void start_over(cre__nats_link *nats, cre__nats_fetch *fetch) {
         fetch->since.offset = fetch->last; /* everything up to it is delivered */
     free_items(nats, fetch);
     fetch->last = fetch->since.offset;
-    fetch->anchored = false;
+    fetch->anchored = fetch->confirms = false;
 }
 
 /* Asks the leader, from the beginning, as soon as there is one. */
@@ -400,12 +400,34 @@ static bool is_based(const cre_broker *broker, uint32_t shard, const cre__nats_f
            (fetch->topic && cre__nats(broker, shard)->now - fetch->topic->complete_at < age);
 }
 
+/* The topic whose live messages follow those that are read; NULL: it has no position here, or in another
+ * stream. While the stream is not known, it is taken for the one of the position: another one in its place
+ * would have to have messages of the topic at both ends of what is read. */
+static const cre__broker_topic *live_topic(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
+    const uint64_t epoch = fetch->since.epoch;
+    const bool same =
+        topic && topic->position.epoch == epoch && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
+    return same ? topic : NULL;
+}
+
+/* Whether live messages follow the last one that was read. The reply may come before live messages that the
+ * server had, so its last one must be the very one that was delivered last. */
+static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    const cre__broker_topic *topic = live_topic(broker, fetch);
+    return fetch->anchored && topic && topic->position.offset == fetch->last;
+}
+
 /* There is no further message. */
 static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__broker_topic *topic = fetch->topic;
     const bool based = is_based(broker, shard, fetch);
     const bool announced = topic && topic->announced > fetch->last;
+    if (fetch->confirms) {
+        fall_back(broker, shard, fetch);
+        return;
+    }
     if (based && topic && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch);
         return;
@@ -423,20 +445,29 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
         }
         return;
     }
-    if (based)
+    if (based && !topic && (fetch->count || !is_current(broker, fetch))) {
+        fetch->confirms = true;
+        ask(broker, shard, fetch);
+    } else if (based) {
         succeed(broker, shard, fetch);
-    else
+    } else {
         fall_back(broker, shard, fetch);
+    }
 }
 
 static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, const cre_nats_event *event) {
     cre__nats_stored stored;
-    const bool first = !fetch->anchored && !fetch->count;
+    const bool first = (!fetch->anchored && !fetch->count) || fetch->confirms;
     const uint64_t least = fetch->asks_last ? 1 : first ? fetch->since.offset : fetch->last + 1;
     if (!cre__nats_stored_of(event, &stored) || stored.sequence < least) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
         complete(broker, shard, fetch, stored.sequence);
+    } else if (fetch->confirms) {
+        if (stored.sequence == fetch->since.offset)
+            succeed(broker, shard, fetch);
+        else
+            fall_back(broker, shard, fetch);
     } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
     } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
@@ -471,24 +502,6 @@ static void found_directly(cre_broker *broker, uint32_t shard, cre__nats_fetch *
     cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
     fetch->incomplete = based; /* they are too many */
     wait_for_leader(nats, fetch);
-}
-
-/* The topic whose live messages follow those that are read; NULL: it has no position here, or in another
- * stream. While the stream is not known, it is taken for the one of the position: another one in its place
- * would have to have messages of the topic at both ends of what is read. */
-static const cre__broker_topic *live_topic(const cre_broker *broker, const cre__nats_fetch *fetch) {
-    const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
-    const uint64_t epoch = fetch->since.epoch;
-    const bool same =
-        topic && topic->position.epoch == epoch && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
-    return same ? topic : NULL;
-}
-
-/* Whether live messages follow the last one that was read. The reply may come before live messages that the
- * server had, so its last one must be the very one that was delivered last. */
-static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
-    const cre__broker_topic *topic = live_topic(broker, fetch);
-    return fetch->anchored && topic && topic->position.offset == fetch->last;
 }
 
 static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
@@ -583,17 +596,4 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
         ask(broker, shard, fetch);
     }
     return due;
-}
-
-bool cre__nats_fetch_idle(const cre__nats_link *nats) {
-    for (size_t i = 0; i < nats->stream_count; i++) {
-        const cre__nats_stream *stream = nats->streams[i];
-        const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_ASKED;
-        if (asks && !stream->failures) return false;
-    }
-    for (const cre__nats_fetch *fetch = nats->fetches[0].waiting.first; fetch; fetch = fetch->next)
-        if (fetch->topic && !fetch->stream->failures) return false;
-    for (const cre__nats_fetch *fetch = nats->fetches[0].active.first; fetch; fetch = fetch->next)
-        if (fetch->topic && !fetch->retries) return false;
-    return true;
 }

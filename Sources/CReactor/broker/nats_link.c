@@ -256,6 +256,20 @@ static void time_out(cre_broker *broker, uint32_t shard) {
         replied(broker, shard, &request, NULL);
 }
 
+/* Whether no check of a topic can go on. Recoveries do not count: clients begin new ones all the time. */
+static bool is_idle(const cre__nats_link *nats) {
+    for (size_t i = 0; i < nats->stream_count; i++) {
+        const cre__nats_stream *stream = nats->streams[i];
+        const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_ASKED;
+        if (asks && !stream->failures) return false;
+    }
+    for (const cre__nats_fetch *fetch = nats->fetches[0].waiting.first; fetch; fetch = fetch->next)
+        if (fetch->topic && !fetch->stream->failures) return false;
+    for (const cre__nats_fetch *fetch = nats->fetches[0].active.first; fetch; fetch = fetch->next)
+        if (fetch->topic && !fetch->retries) return false;
+    return true;
+}
+
 static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     cre__link *link = &broker->links[shard];
     cre__nats_link *nats = cre__nats(broker, shard);
@@ -275,8 +289,7 @@ static uint64_t tick(cre_broker *broker, uint32_t shard, uint64_t now) {
     }
     const uint64_t deadline = cre__nats_deadline(nats);
     if (deadline < next) next = deadline;
-    if (link->state == CRE__LINK_RESUMING && !link->failure && cre__nats_fetch_idle(nats))
-        cre__link_ready(broker, shard);
+    if (link->state == CRE__LINK_RESUMING && !link->failure && is_idle(nats)) cre__link_ready(broker, shard);
     return next;
 }
 

@@ -1,7 +1,8 @@
 /// Values by connection: a dictionary for what is looked up with each message.
 ///
-/// Ids are numbers that this server gives out and no client chooses, so a multiplication spreads them well enough; a
-/// `Dictionary` would execute ten times as much to resist chosen keys. Collisions are resolved by linear probing.
+/// Clients do not choose ids, which count up, but they choose which connections stay open. So ids are spread by a
+/// multiplier that nobody knows; the hash of a `Dictionary` would execute ten times as much. Collisions are resolved by
+/// linear probing.
 struct ConnectionMap<Value> {
     /// The ids by place, 0 where there is none. Their number is a power of two, or 0.
     private var ids: [UInt64] = []
@@ -9,6 +10,7 @@ struct ConnectionMap<Value> {
     private(set) var count = 0
     /// 64 minus the bits of a place.
     private var shift: UInt64 = 0
+    private let multiplier = UInt64.random(in: 0...UInt64.max) | 1
 
     private static var smallest: Int { 16 }
 
@@ -26,7 +28,7 @@ struct ConnectionMap<Value> {
 
     /// The place where an id is looked for first.
     @inline(__always) private func home(_ id: UInt64) -> Int {
-        Int(truncatingIfNeeded: (id &* 0x9E37_79B9_7F4A_7C15) &>> shift)
+        Int(truncatingIfNeeded: (id &* multiplier) &>> shift)
     }
 
     /// The place of an id, or the free one where it would be.

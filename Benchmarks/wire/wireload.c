@@ -37,7 +37,7 @@ static void die(const char *what) {
 
 static void put(peer *it, const void *data, int length) {
     int sent = it->ssl ? SSL_write(it->ssl, data, length)
-                         : (int)send(it->descriptor, data, (size_t)length, MSG_NOSIGNAL);
+                       : (int)send(it->descriptor, data, (size_t)length, MSG_NOSIGNAL);
     if (sent != length) die("sending failed");
 }
 

@@ -318,7 +318,7 @@ static void see_relay(cre_node *node) {
  * the others had sent when it was seen, which may take several turns. */
 static void drain_relay(cre_node *node) {
     const inbound *relay = &node->in[node->relay];
-    if (has_unread(relay) && !each_sender(node, visit_precedes))
+    if (may_have_unread(relay) && !each_sender(node, visit_precedes))
         drain_ring(node, node->relay, relay->seen);
 }
 

@@ -41,10 +41,11 @@
 
     /// Has the next request of the connection received. Returns whether the calling task serves it.
     private func receive(_ fd: ConnectionID, _ worker: WorkerContext) -> Bool {
+        let outer = connection  // whose synchronous handler has made the calling task run
         connection = fd
         // Those that others serve have arrived when this returns.
         while handler == nil, worker.link.serveRequest(fd) {}
-        connection = nil
+        connection = outer
         return handler != nil
     }
 

@@ -142,7 +142,7 @@ extension ProcessTests {
             try await RequestBatchTests.check(middleware, orders)
         }
 
-        /// The line in the log names the request that has blocked, and none of those behind it.
+        /// The line in the log names the request that has blocked. Requests that are timed are served one by one.
         @Test func slowHandlersAreNamed() async throws {
             let record = Record()
             let server = await RequestBatchTests.makeServer(record, middleware: true)
@@ -155,8 +155,8 @@ extension ProcessTests {
             }
         }
 
-        /// The limit of requests in progress holds inside of a batch, too.
-        @Test func theLimitOfRequestsHolds() async throws {
+        /// Those that wait for others to end, by the limit of requests in progress, are answered in order, too.
+        @Test func requestsThatWaitAreAnswered() async throws {
             let record = Record()
             let server = await RequestBatchTests.makeServer(record, middleware: true)
             server.settings.maxConcurrentRequestsPerWorker = 1

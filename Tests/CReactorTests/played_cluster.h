@@ -12,7 +12,7 @@
 #include "test.h"
 #include "text.h"
 
-enum { STORED = 64 };
+enum { STORED = 160 };
 
 static const cre_broker_history kept = { .count = 20, .seconds = 600 };
 

@@ -200,11 +200,52 @@ TEST(a_recovery_while_messages_expire) {
         CHECK_EQ(cre_broker_recover(machine.broker, text("news"), kept, since, 1), 0);
         cre_broker_tick(machine.broker, machine.now);
         serve(all ? age_all : age);
+        pass(1000); /* the broker asks whether the leader is another one */
         CHECK_EQ(machine.recovered, 1);
         CHECK_EQ(machine.result, CRE_EBROKER_GAP);
         CHECK_EQ(machine.missed, 0);
         finish(20);
     }
+}
+
+/* Messages come, and as many expire. */
+static void publish_for(uint64_t milliseconds, const int *ended) {
+    for (uint64_t passed = 0; passed < milliseconds && !*ended; passed += 200) {
+        publish(cluster.last + 2);
+        memset(cluster.read, 0, sizeof cluster.read[0] * (size_t)(cluster.last - 30));
+        pass(200);
+    }
+}
+
+/* Messages that come all the time, and are fewer than the history has, do not keep it going. */
+TEST(a_recovery_of_an_expired_message_of_a_busy_topic) {
+    begin();
+    while (cluster.last < 40)
+        publish(cluster.last + 2);
+    publish_for(200, &machine.recovered);
+    recover(2);
+    publish_for(10000, &machine.recovered);
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    CHECK_EQ(machine.missed, 0);
+    finish(cluster.last);
+}
+
+TEST(a_return_to_a_busy_topic_after_its_messages_have_expired) {
+    begin();
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    machine.now += kept.seconds * 1000 + 1000;
+    for (int i = 6; i <= 40; i += 2)
+        store(i);
+    memset(cluster.read, 0, sizeof cluster.read[0] * 10);
+    connect_broker();
+    publish_for(10000, &machine.lost);
+    CHECK_EQ(machine.lost, 1);
+    const int count = machine.count;
+    publish(cluster.last + 2);
+    pass(100);
+    CHECK_EQ(machine.count, count + 1);
+    cre_broker_destroy(machine.broker);
 }
 
 TEST(a_recovery_at_two_leaders) {

@@ -418,40 +418,35 @@ static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
     return fetch->anchored && topic && topic->position.offset == fetch->last;
 }
 
+/* The leader does not have the message of the position. If it has just been elected, it may still read it. */
+static void miss_position(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    if (may_retry(broker, shard, fetch, false))
+        fetch->retries = cre__nats(broker, shard)->now + RETRY_MS;
+    else
+        fall_back(broker, shard, fetch);
+}
+
 /* There is no further message. */
 static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
-    cre__nats_link *nats = cre__nats(broker, shard);
-    cre__broker_topic *topic = fetch->topic;
-    const bool based = is_based(broker, shard, fetch);
+    const cre__broker_topic *topic = fetch->topic;
+    const bool based = is_based(broker, shard, fetch) && !fetch->confirms;
     const bool announced = topic && topic->announced > fetch->last;
-    if (fetch->confirms) {
-        fall_back(broker, shard, fetch);
-        return;
-    }
-    if (based && topic && reaches_buffered(fetch)) {
+    if (!based && !announced) {
+        miss_position(broker, shard, fetch);
+    } else if (based && topic && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch);
-        return;
-    }
-    if ((announced || !based) && may_retry(broker, shard, fetch, announced)) {
-        fetch->retries = nats->now + RETRY_MS;
-        return;
-    }
-    if (announced) {
-        if (fetch->asked_again) {
-            fall_back(broker, shard, fetch);
-        } else {
-            fetch->asked_again = true;
-            ask(broker, shard, fetch);
-        }
-        return;
-    }
-    if (based && !topic && (fetch->count || !is_current(broker, fetch))) {
+    } else if (announced && may_retry(broker, shard, fetch, true)) {
+        fetch->retries = cre__nats(broker, shard)->now + RETRY_MS;
+    } else if (announced && fetch->asked_again) {
+        fall_back(broker, shard, fetch);
+    } else if (announced) {
+        fetch->asked_again = true;
+        ask(broker, shard, fetch);
+    } else if (!topic && (fetch->count || !is_current(broker, fetch))) {
         fetch->confirms = true;
         ask(broker, shard, fetch);
-    } else if (based) {
-        succeed(broker, shard, fetch);
     } else {
-        fall_back(broker, shard, fetch);
+        succeed(broker, shard, fetch);
     }
 }
 
@@ -463,15 +458,15 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, co
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
         complete(broker, shard, fetch, stored.sequence);
+    } else if (first && stored.sequence != fetch->since.offset &&
+               (fetch->confirms || !is_based(broker, shard, fetch))) {
+        miss_position(broker, shard, fetch); /* what follows is not read in vain, each time it retries */
     } else if (fetch->confirms) {
-        if (stored.sequence == fetch->since.offset)
-            succeed(broker, shard, fetch);
-        else
-            fall_back(broker, shard, fetch);
+        succeed(broker, shard, fetch);
     } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch)) {
         succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
     } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
-        if (stored.sequence > fetch->reached) {
+        if (fetch->topic && stored.sequence > fetch->reached) {
             fetch->reached = stored.sequence;
             fetch->asked_again = false;
             fetch->deadline = 0;

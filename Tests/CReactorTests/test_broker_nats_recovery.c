@@ -41,6 +41,27 @@ TEST(a_recovery_at_a_new_leader) {
     finish(8);
 }
 
+/* It dies, too. The one after it has time to read, however long there was none. */
+TEST(a_recovery_at_a_second_new_leader) {
+    begin();
+    publish(6);
+    publish(8);
+    pass(3000);
+    cluster.leader = "b";
+    cluster.read[6] = cluster.read[8] = false;
+    recover(6);
+    cluster.silent = true;
+    pass(10000);
+    cluster.leader = "c";
+    cluster.silent = false;
+    pass(2000);
+    CHECK_EQ(machine.recovered, 0);
+    cluster.read[6] = cluster.read[8] = true;
+    pass(1000);
+    check_recovered(1);
+    finish(8);
+}
+
 /* Of a leader that has been there for long, the answer is final. */
 TEST(a_recovery_of_a_message_that_was_deleted) {
     begin();

@@ -303,7 +303,7 @@ static void start_over(cre__nats_link *nats, cre__nats_fetch *fetch) {
 static void wait_for_leader(cre__nats_link *nats, cre__nats_fetch *fetch) {
     detach(nats, fetch);
     start_over(nats, fetch);
-    fetch->retries = 0;
+    fetch->retries = fetch->deadline = 0; /* a new leader gets time of its own */
     fetch->started = fetch->direct = fetch->asked_again = false;
     append(&nats->fetches[0].waiting, fetch);
 }

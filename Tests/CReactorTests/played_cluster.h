@@ -32,6 +32,7 @@ static struct {
     bool applied[STORED];              /* the server that is asked directly has it */
     direct_replies direct;
     int batch; /* what a server sends at most for one request; 0: any number */
+    int aged;  /* the last one that it deletes by age once it has sent the first one of a batch */
     int last;
     const char *leader;
     int polls, reads, direct_reads;
@@ -205,6 +206,10 @@ static inline void read_directly(const char *to, const char *subject, const char
         snprintf(headers + length, sizeof headers - (size_t)length, "\r\n");
         snprintf(number, sizeof number, "%d", at);
         reply_with_headers(to, headers, number);
+        for (int i = at; i <= cluster.aged; i++) {
+            left -= i > at && cluster.applied[i];
+            cluster.applied[i] = false;
+        }
     }
     if (!sent)
         reply_with_headers(to, cluster.direct == NOBODY ? "NATS/1.0 503\r\n\r\n" : "NATS/1.0 404\r\n\r\n",

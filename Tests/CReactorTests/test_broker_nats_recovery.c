@@ -193,6 +193,18 @@ TEST(a_recovery_of_more_messages_than_a_batch_has) {
     finish(20);
 }
 
+/* The third message becomes too old while the server sends the batch, and so do those before it. */
+TEST(a_recovery_while_messages_of_a_batch_expire) {
+    begin_with(BATCHES);
+    for (int i = 6; i <= 20; i += 2)
+        publish(i);
+    cluster.aged = 8;
+    recover(4);
+    check_recovered(8);
+    CHECK_EQ(cluster.direct_reads, 1);
+    finish(20);
+}
+
 /* The leader dies behind the second message. The next one has deleted the third one, and what was before it.
  */
 static void elect(void) {

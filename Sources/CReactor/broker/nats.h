@@ -115,6 +115,7 @@ typedef struct cre__nats_fetch {
     uint32_t count;
     size_t bytes;
     cre__nats_item *items, **end;
+    uint64_t following; /* `direct`: messages that the server had after that of `since` */
     /* Buffered messages that arrived during the fetch, without a gap between them. */
     cre__nats_item *buffered, **buffered_end;
     size_t buffered_bytes;

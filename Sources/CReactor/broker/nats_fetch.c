@@ -15,8 +15,9 @@
  * A recovery first asks any server of the stream, directly. Nobody else needs to be there for that, while the
  * leader answers only if the cluster has elected leaders of the stream and of all streams. One batch must
  * have everything, since another server may reply to a second question: the message of the position is the
- * first, none is left, and the last one is that of the position of the topic here, behind which live messages
- * follow. Otherwise the leader is asked, from the beginning. Servers before 2.11 do not know batches.
+ * first, as many follow as there were then, none is left, and the last one is that of the position of the
+ * topic here, behind which live messages follow. Otherwise the leader is asked, from the beginning. Servers
+ * before 2.11 do not know batches.
  *
  * Messages that arrive during a fetch are buffered, since the fetch of a busy topic would never end without
  * that: it ends when it has read everything before the first buffered message.
@@ -493,6 +494,8 @@ static void found_directly(cre_broker *broker, uint32_t shard, cre__nats_fetch *
         return;
     }
     const bool based = fetch->anchored || sequence == fetch->since.offset;
+    if (!fetch->anchored && !cre__nats_number(event->headers, "Nats-Num-Pending", &fetch->following))
+        fetch->following = UINT64_MAX; /* the leader has to say */
     if (based && take(broker, shard, fetch, event->payload, sequence)) return;
     cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
     fetch->incomplete = based; /* they are too many */
@@ -508,7 +511,7 @@ static void server_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *
         found_directly(broker, shard, fetch, event);
     } else if (event && event->status == END_OF_BATCH &&
                cre__nats_number(event->headers, "Nats-Num-Pending", &left) && !left &&
-               is_current(broker, fetch)) {
+               fetch->count == fetch->following && is_current(broker, fetch)) {
         complete(broker, shard, fetch, fetch->last);
     } else if (!event && !fetch->asked_again) { /* from a server that has just died: the next one */
         fetch->asked_again = true;

@@ -286,6 +286,25 @@ TEST(a_list_without_a_consumer) {
     finish();
 }
 
+/* They are stored again behind those that are read. The last ones count. */
+TEST(members_that_change_while_they_are_listed) {
+    begin_list();
+    lose_request("CONSUMER.CREATE");
+    answer_step(1, 3, "sws.p.60000.cm9vbQ.YW5u");
+    answer_step(4, 4, "sws.p.60000.cm9vbQ.Ym9i");
+    answer_step(5, 6, "sws.p.60000.cm9vbQ.Ym9");
+    answer_step(7, 8, "sws.p.60000.cm9vbQ.YW5u");
+    ann = "";
+    answer_step(9, 9, "sws.p.60000.cm9vbQ.Ym9i"); /* has left */
+    answer_step(10, 0, "");
+    answer_nodes();
+    CHECK_EQ(result, 0);
+    CHECK_EQ(members, 2);
+    CHECK_EQ(answers, 1);
+    count = 0;
+    finish();
+}
+
 TEST(a_list_whose_consumer_falls_silent) {
     char message[256], *to;
     begin_list();

@@ -9,6 +9,7 @@
  */
 #include <creactor/error.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "broker/nats_presence.h"
 #include "core/base64.h"
@@ -222,13 +223,30 @@ static void resume(cre_broker *broker, uint32_t shard, cre__nats_reading *scan) 
 
 /* ---- lists ---- */
 
+static int compare_members(const item *a, const item *b) {
+    const uint8_t length = a->id_length < b->id_length ? a->id_length : b->id_length;
+    const int order = memcmp(a->bytes + a->topic_length, b->bytes + b->topic_length, length);
+    return order ? order : (a->id_length > b->id_length) - (a->id_length < b->id_length);
+}
+
+/* Members, of each the last message first. */
+static int compare_items(const void *a, const void *b) {
+    const item *left = *(item *const *)a, *right = *(item *const *)b;
+    const int order = compare_members(left, right);
+    return order ? order : (left->sequence < right->sequence) - (left->sequence > right->sequence);
+}
+
+/* A member that changes while it is read is read again. */
 static void answer(cre_broker *broker, cre__nats_reading *reading, const cre__nats_nodes *nodes,
-                   cre_broker_member *members) {
+                   const item **items, size_t count, cre_broker_member *members) {
     cre_broker_presence presence = { .members = members, .complete = true };
     cre__nats_record value;
     size_t bytes = 0;
-    for (const item *at = reading->items; at; at = at->next) {
+    qsort(items, count, sizeof *items, compare_items);
+    for (size_t i = 0; i < count; i++) {
+        const item *at = items[i];
         const uint8_t *id = at->bytes + at->topic_length, *from = id + at->id_length;
+        if (i && compare_members(items[i - 1], at) == 0) continue;
         if (!cre__nats_record_read((cre_slice){ from, at->length }, &value)) continue;
         cre__nats_remove_dead(&value, nodes);
         if (!value.count) continue;
@@ -245,14 +263,19 @@ static void answer(cre_broker *broker, cre__nats_reading *reading, const cre__na
 
 static void list(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
                  const cre__nats_nodes *nodes) {
-    size_t count = 1;
+    size_t count = 0;
     for (const item *at = reading->items; at; at = at->next)
         count++;
-    cre_broker_member *members = cre__malloc(count * sizeof *members);
-    if (members)
-        answer(broker, reading, nodes, members);
+    cre_broker_member *members = cre__malloc((count + 1) * sizeof *members);
+    const item **items = cre__malloc((count + 1) * sizeof *items);
+    count = 0;
+    for (const item *at = items ? reading->items : NULL; at; at = at->next)
+        items[count++] = at;
+    if (members && items)
+        answer(broker, reading, nodes, items, count, members);
     else
         broker->handlers.present(broker->context, reading->tag, CRE_ENOMEM, NULL);
+    cre__free(items);
     cre__free(members);
     finish(broker, shard, reading);
 }
@@ -298,8 +321,8 @@ static void keep(cre_broker *broker, uint32_t shard, cre__nats_reading *reading,
                  uint64_t sequence) {
     cre__nats_presence *presence = of(broker, shard);
     cre__nats_member_name name;
-    if (!event->payload.length) { /* the member has left */
-        if (reading->scans) cre__nats_clean(broker, shard, sequence);
+    if (!event->payload.length && reading->scans) { /* the member has left */
+        cre__nats_clean(broker, shard, sequence);
         return;
     }
     if (event->payload.length > CRE__NATS_RECORD || !cre__nats_member_of(broker, event->subject, &name))

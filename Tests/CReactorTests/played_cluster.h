@@ -36,10 +36,10 @@ static struct {
     int last;
     const char *leader;
     int polls, reads, direct_reads;
-    bool silent;  /* nobody leads the stream of `kept` */
-    bool reading; /* the question is one for a message */
-    bool idle;    /* the leader does not reply to those, but to others */
-    bool counts;  /* the leader's replies have a header that those of batches have */
+    bool silent;         /* nobody leads the stream of `kept` */
+    bool reading;        /* the question is one for a message */
+    const char *ignored; /* those with this text have no reply from the leader; NULL: all have one */
+    bool counts;         /* the leader's replies have a header that those of batches have */
 } cluster;
 
 static struct {
@@ -241,7 +241,7 @@ static inline void serve(void (*meanwhile)(void)) {
                 continue;
             else if (strstr(subject, "STREAM.INFO"))
                 describe_stream(to, atoi(strrchr(subject, '-') + 1));
-            else if (cluster.reading && !cluster.idle)
+            else if (cluster.reading && !(cluster.ignored && strstr(payload, cluster.ignored)))
                 read_message(to, payload);
         }
         free(bytes);

@@ -413,7 +413,7 @@ TEST(recoveries_all_the_time) {
         begin_with(direct);
         publish(6);
         cluster.silent = direct == NOTHING;
-        cluster.idle = true;
+        cluster.ignored = "";
         cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
         pass(1000);
         connect_broker();
@@ -427,6 +427,26 @@ TEST(recoveries_all_the_time) {
         CHECK(cre_broker_is_connected(machine.broker, 0));
         cre_broker_destroy(machine.broker);
     }
+}
+
+/* Nor do topics that are subscribed when it has begun. */
+TEST(new_topics_all_the_time) {
+    begin();
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    pass(1000);
+    cluster.ignored = "";
+    connect_broker();
+    CHECK(!cre_broker_is_connected(machine.broker, 0)); /* "news" is not checked yet */
+    cluster.ignored = "later";
+    for (int i = 0; i < 10; i++) {
+        const cre_broker_history history = { .count = 20, .seconds = 601 + (uint32_t)i };
+        char topic[16];
+        snprintf(topic, sizeof topic, "later%d", i);
+        CHECK_EQ(cre_broker_subscribe(machine.broker, text(topic), i % 2 ? history : kept), 0);
+        pass(500);
+    }
+    CHECK(cre_broker_is_connected(machine.broker, 0));
+    cre_broker_destroy(machine.broker);
 }
 
 /* Each request to a leader has one reply, whatever headers that has. */

@@ -221,6 +221,8 @@ typedef struct cre__nats_link {
     char nonce[128];
     size_t nonce_length;
     uint64_t last_subscription;
+    uint64_t resumed_subscription; /* the last one of the topics that the connection began with... */
+    size_t resumed_streams;        /* ...and the number of their streams */
     uint64_t pings, pongs;
     bool unpinged; /* a message was sent behind the last PING */
     cre__nats_live *live;

@@ -134,6 +134,8 @@ static void accepted(cre_broker *broker, uint32_t shard) {
             cre__nats_subscribe(broker, topic);
         }
     }
+    nats->resumed_subscription = nats->last_subscription;
+    nats->resumed_streams = nats->stream_count;
     cre__publish_pending(broker, shard);
 }
 
@@ -256,17 +258,23 @@ static void time_out(cre_broker *broker, uint32_t shard) {
         replied(broker, shard, &request, NULL);
 }
 
-/* Whether no check of a topic can go on. Recoveries do not count: clients begin new ones all the time. */
+/* Whether a fetch is the check of a topic that the connection began with. Clients begin others all the time:
+ * recoveries, and checks of topics that are new. */
+static bool is_resumed(const cre__nats_link *nats, const cre__nats_fetch *fetch) {
+    return fetch->topic && fetch->topic->subscription <= nats->resumed_subscription;
+}
+
+/* Whether no check that the connection began with can go on. */
 static bool is_idle(const cre__nats_link *nats) {
-    for (size_t i = 0; i < nats->stream_count; i++) {
+    for (size_t i = 0; i < nats->resumed_streams; i++) {
         const cre__nats_stream *stream = nats->streams[i];
         const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_ASKED;
         if (asks && !stream->failures) return false;
     }
     for (const cre__nats_fetch *fetch = nats->fetches[0].waiting.first; fetch; fetch = fetch->next)
-        if (fetch->topic && !fetch->stream->failures) return false;
+        if (is_resumed(nats, fetch) && !fetch->stream->failures) return false;
     for (const cre__nats_fetch *fetch = nats->fetches[0].active.first; fetch; fetch = fetch->next)
-        if (fetch->topic && !fetch->retries) return false;
+        if (is_resumed(nats, fetch) && !fetch->retries) return false;
     return true;
 }
 

@@ -391,13 +391,26 @@ void cre__nats_audit(cre_broker *broker, uint32_t shard, cre__nats_stream *strea
 bool cre__nats_recover(cre_broker *broker, uint32_t shard, cre_slice topic, cre_broker_history history,
                        cre_broker_position since, uint64_t tag);
 
+/* ---- nats_fetches.c ---- */
+/* NULL: no memory; the connection ends. */
+cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
+                                     cre__broker_topic *topic, cre_slice name, cre_broker_position since);
+/* Makes one active that waits. */
+void cre__nats_fetch_start(cre__nats_link *nats, cre__nats_fetch *fetch);
+/* Makes it wait for the leader. */
+void cre__nats_fetch_wait(cre__nats_link *nats, cre__nats_fetch *fetch);
+/* Frees the messages that it has read, and those that it has buffered. */
+void cre__nats_fetch_forget(cre__nats_link *nats, cre__nats_fetch *fetch);
+void cre__nats_fetch_unbuffer(cre__nats_link *nats, cre__nats_fetch *fetch);
+/* Takes it from its list. Its callbacks may begin others. */
+void cre__nats_fetch_leave(cre__nats_link *nats, cre__nats_fetch *fetch);
+/* Frees it. It is in no list. */
+void cre__nats_fetch_free(cre__nats_link *nats, cre__nats_fetch *fetch);
+
 /* ---- nats_fetch.c ---- */
 /* Buffers a message that arrives while its topic is refilled. */
 void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
                       uint64_t before);
-/* NULL: no memory; the connection ends. */
-cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
-                                     cre__broker_topic *topic, cre_slice name, cre_broker_position since);
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
                              const cre_nats_event *event);
 /* The user may not ask the servers of a stream but for its leader. */

@@ -41,97 +41,6 @@ enum {
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
 };
 
-/* ---- lists ---- */
-
-static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
-    fetch->next = NULL;
-    fetch->previous = list->last;
-    if (list->last)
-        list->last->next = fetch;
-    else
-        list->first = fetch;
-    list->last = fetch;
-}
-
-static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    cre__nats_fetches *fetches = &nats->fetches[fetch->direct];
-    cre__nats_list *list = fetch->started ? &fetches->active : &fetches->waiting;
-    if (fetch->started) fetches->active_count--;
-    if (fetch->previous)
-        fetch->previous->next = fetch->next;
-    else
-        list->first = fetch->next;
-    if (fetch->next)
-        fetch->next->previous = fetch->previous;
-    else
-        list->last = fetch->previous;
-}
-
-static void start(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    detach(nats, fetch);
-    append(&nats->fetches[fetch->direct].active, fetch);
-    nats->fetches[fetch->direct].active_count++;
-    fetch->started = true;
-}
-
-cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
-                                     cre__broker_topic *topic, cre_slice name, cre_broker_position since) {
-    cre__nats_fetch *fetch = cre__calloc(1, sizeof *fetch + name.length);
-    if (!fetch) {
-        cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
-        return NULL;
-    }
-    fetch->topic = topic;
-    fetch->stream = stream;
-    fetch->end = &fetch->items;
-    fetch->buffered_end = &fetch->buffered;
-    fetch->length = (uint8_t)name.length;
-    memcpy(fetch->name, name.data, name.length);
-    fetch->since = since;
-    fetch->last = fetch->reached = since.offset;
-    fetch->asks_last = !since.epoch;
-    fetch->direct = !topic && since.epoch && since.offset;
-    if (topic) topic->checks++;
-    append(&cre__nats(broker, shard)->fetches[fetch->direct].waiting, fetch);
-    return fetch;
-}
-
-static void free_list(cre__nats_item *item) {
-    for (cre__nats_item *next; item; item = next) {
-        next = item->next;
-        cre__free(item);
-    }
-}
-
-static void free_items(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    free_list(fetch->items);
-    nats->item_bytes -= fetch->bytes;
-    fetch->items = NULL;
-    fetch->end = &fetch->items;
-    fetch->bytes = fetch->count = 0;
-}
-
-static void free_buffered(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    free_list(fetch->buffered);
-    nats->item_bytes -= fetch->buffered_bytes;
-    fetch->buffered = NULL;
-    fetch->buffered_end = &fetch->buffered;
-    fetch->buffered_bytes = 0;
-}
-
-/* Takes it from its list. Its callbacks may begin others. */
-static void leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    if (fetch->topic && fetch->topic->refill == fetch) fetch->topic->refill = NULL;
-    detach(nats, fetch);
-}
-
-static void release(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    free_items(nats, fetch);
-    free_buffered(nats, fetch);
-    if (fetch->topic) cre__broker_topic_release(fetch->topic);
-    cre__free(fetch);
-}
-
 /* ---- results ---- */
 
 static void end_check(cre_broker *broker, cre__nats_fetch *fetch, uint64_t sequence) {
@@ -170,7 +79,7 @@ static void deliver(cre_broker *broker, cre__nats_fetch *fetch, cre_slice payloa
 static void deliver_items(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch) {
     for (const cre__nats_item *item = fetch->items; item && !fetch->topic->removed; item = item->next)
         deliver(broker, fetch, (cre_slice){ item->payload, item->length }, item->sequence);
-    free_items(nats, fetch);
+    cre__nats_fetch_forget(nats, fetch);
 }
 
 static void end_recovery(cre_broker *broker, cre__nats_fetch *fetch, uint64_t sequence) {
@@ -185,26 +94,26 @@ static void end_recovery(cre_broker *broker, cre__nats_fetch *fetch, uint64_t se
 
 static void complete(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, uint64_t sequence) {
     cre__nats_link *nats = cre__nats(broker, shard);
-    leave(nats, fetch);
+    cre__nats_fetch_leave(nats, fetch);
     if (fetch->topic)
         end_check(broker, fetch, sequence);
     else
         end_recovery(broker, fetch, sequence);
-    release(nats, fetch);
+    cre__nats_fetch_free(nats, fetch);
 }
 
 /* It cannot go on, since the connection has ended or (`refused`) its stream is not available. */
 static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, bool refused,
                     bool reports) {
     cre__broker_topic *topic = fetch->topic;
-    leave(nats, fetch);
+    cre__nats_fetch_leave(nats, fetch);
     if (refused) cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
     if (!topic && reports)
         broker->handlers.recovered(broker->context, fetch->tag, CRE_EBROKER_UNAVAILABLE,
                                    (cre_broker_position){ 0 });
     if (topic && refused && topic->refilling && !topic->removed)
         cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
-    release(nats, fetch);
+    cre__nats_fetch_free(nats, fetch);
 }
 
 void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
@@ -233,10 +142,10 @@ void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice pa
     if (fetch->buffered && sequence <= fetch->last_buffered) return;
     const bool has_room =
         fetch->buffered_bytes + size <= MAX_BYTES && nats->item_bytes + size <= MAX_ALL_BYTES;
-    if (!has_room || before > fetch->last_buffered) free_buffered(nats, fetch);
+    if (!has_room || before > fetch->last_buffered) cre__nats_fetch_unbuffer(nats, fetch);
     cre__nats_item *item = has_room ? item_of(sequence, size) : NULL;
     if (!item) { /* it is read from the stream like those before it */
-        free_buffered(nats, fetch);
+        cre__nats_fetch_unbuffer(nats, fetch);
         return;
     }
     memcpy(item->payload, payload.data, size);
@@ -259,7 +168,7 @@ static void deliver_buffered(cre_broker *broker, cre__nats_link *nats, cre__nats
         deliver(broker, fetch, (cre_slice){ item->payload, item->length }, item->sequence);
     }
     if (fetch->last_buffered > fetch->last) fetch->last = fetch->last_buffered;
-    free_buffered(nats, fetch);
+    cre__nats_fetch_unbuffer(nats, fetch);
 }
 
 /* ---- questions ---- */
@@ -295,18 +204,17 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
 static void start_over(cre__nats_link *nats, cre__nats_fetch *fetch) {
     if (fetch->topic && fetch->anchored)
         fetch->since.offset = fetch->last; /* everything up to it is delivered */
-    free_items(nats, fetch);
+    cre__nats_fetch_forget(nats, fetch);
     fetch->last = fetch->since.offset;
     fetch->anchored = fetch->confirms = false;
 }
 
 /* Asks the leader, from the beginning, as soon as there is one. */
 static void wait_for_leader(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    detach(nats, fetch);
     start_over(nats, fetch);
     fetch->retries = fetch->deadline = 0; /* a new leader gets time of its own */
-    fetch->started = fetch->direct = fetch->asked_again = false;
-    append(&nats->fetches[0].waiting, fetch);
+    fetch->asked_again = false;
+    cre__nats_fetch_wait(nats, fetch);
 }
 
 void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream) {
@@ -321,7 +229,7 @@ void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream) {
 
 /* Not all messages can be had: asks for the position after which messages follow again. */
 static void fall_back(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
-    free_items(cre__nats(broker, shard), fetch);
+    cre__nats_fetch_forget(cre__nats(broker, shard), fetch);
     fetch->incomplete = true;
     ask(broker, shard, fetch);
 }
@@ -529,8 +437,8 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_error error;
     if (fetch->topic && fetch->topic->removed) {
-        leave(nats, fetch);
-        release(nats, fetch);
+        cre__nats_fetch_leave(nats, fetch);
+        cre__nats_fetch_free(nats, fetch);
     } else if (fetch->direct) {
         server_replied(broker, shard, fetch, event);
     } else if (event && !cre__nats_error_of(event, &error)) {
@@ -561,7 +469,7 @@ static void start_direct(cre_broker *broker, uint32_t shard) {
         if (!allowed || !live_topic(broker, fetch)) {
             wait_for_leader(nats, fetch);
         } else if (stream->epoch || stream->failures) {
-            start(nats, fetch);
+            cre__nats_fetch_start(nats, fetch);
             ask(broker, shard, fetch);
         }
     }
@@ -590,7 +498,7 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
          fetch = next) {
         next = fetch->next;
         if (fetch->stream->state != CRE__STREAM_READY) continue;
-        start(nats, fetch);
+        cre__nats_fetch_start(nats, fetch);
         ask(broker, shard, fetch);
     }
     return due;

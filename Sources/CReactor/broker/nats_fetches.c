@@ -1,0 +1,97 @@
+/* The objects of fetches, what they keep, and the lists in which they wait and are active. */
+#include "broker/nats.h"
+#include "core/memory.h"
+
+static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
+    fetch->next = NULL;
+    fetch->previous = list->last;
+    if (list->last)
+        list->last->next = fetch;
+    else
+        list->first = fetch;
+    list->last = fetch;
+}
+
+static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    cre__nats_fetches *fetches = &nats->fetches[fetch->direct];
+    cre__nats_list *list = fetch->started ? &fetches->active : &fetches->waiting;
+    if (fetch->started) fetches->active_count--;
+    if (fetch->previous)
+        fetch->previous->next = fetch->next;
+    else
+        list->first = fetch->next;
+    if (fetch->next)
+        fetch->next->previous = fetch->previous;
+    else
+        list->last = fetch->previous;
+}
+
+void cre__nats_fetch_start(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    detach(nats, fetch);
+    append(&nats->fetches[fetch->direct].active, fetch);
+    nats->fetches[fetch->direct].active_count++;
+    fetch->started = true;
+}
+
+void cre__nats_fetch_wait(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    detach(nats, fetch);
+    fetch->started = fetch->direct = false;
+    append(&nats->fetches[0].waiting, fetch);
+}
+
+cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
+                                     cre__broker_topic *topic, cre_slice name, cre_broker_position since) {
+    cre__nats_fetch *fetch = cre__calloc(1, sizeof *fetch + name.length);
+    if (!fetch) {
+        cre__link_fail(broker, shard, CRE_ENOMEM, (cre_slice){ 0 });
+        return NULL;
+    }
+    fetch->topic = topic;
+    fetch->stream = stream;
+    fetch->end = &fetch->items;
+    fetch->buffered_end = &fetch->buffered;
+    fetch->length = (uint8_t)name.length;
+    memcpy(fetch->name, name.data, name.length);
+    fetch->since = since;
+    fetch->last = fetch->reached = since.offset;
+    fetch->asks_last = !since.epoch;
+    fetch->direct = !topic && since.epoch && since.offset;
+    if (topic) topic->checks++;
+    append(&cre__nats(broker, shard)->fetches[fetch->direct].waiting, fetch);
+    return fetch;
+}
+
+static void free_list(cre__nats_item *item) {
+    for (cre__nats_item *next; item; item = next) {
+        next = item->next;
+        cre__free(item);
+    }
+}
+
+void cre__nats_fetch_forget(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    free_list(fetch->items);
+    nats->item_bytes -= fetch->bytes;
+    fetch->items = NULL;
+    fetch->end = &fetch->items;
+    fetch->bytes = fetch->count = 0;
+}
+
+void cre__nats_fetch_unbuffer(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    free_list(fetch->buffered);
+    nats->item_bytes -= fetch->buffered_bytes;
+    fetch->buffered = NULL;
+    fetch->buffered_end = &fetch->buffered;
+    fetch->buffered_bytes = 0;
+}
+
+void cre__nats_fetch_leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    if (fetch->topic && fetch->topic->refill == fetch) fetch->topic->refill = NULL;
+    detach(nats, fetch);
+}
+
+void cre__nats_fetch_free(cre__nats_link *nats, cre__nats_fetch *fetch) {
+    cre__nats_fetch_forget(nats, fetch);
+    cre__nats_fetch_unbuffer(nats, fetch);
+    if (fetch->topic) cre__broker_topic_release(fetch->topic);
+    cre__free(fetch);
+}

@@ -241,6 +241,54 @@ TEST(a_recovery_while_messages_expire) {
     }
 }
 
+/* The broker has been away for as long as the history keeps messages, and the message of its position is
+ * still there. */
+static void return_late(void (*meanwhile)(void)) {
+    begin();
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    machine.now += kept.seconds * 1000;
+    for (int i = 6; i <= 20; i += 2)
+        store(i);
+    cluster.ignored = "";
+    connect_broker();
+    pass(10000);
+    CHECK_EQ(machine.count, 2);
+    cluster.ignored = NULL;
+    cluster.reads = 0;
+    while (!cluster.reads) {
+        machine.now += 100;
+        cre_broker_tick(machine.broker, machine.now);
+        serve(meanwhile);
+    }
+}
+
+TEST(a_late_return) {
+    return_late(NULL);
+    finish(20);
+}
+
+TEST(a_late_return_while_messages_expire) {
+    return_late(age);
+    pass(6000); /* the leader may have just been elected */
+    CHECK_EQ(machine.count, 2);
+    CHECK_EQ(machine.lost, 1);
+    publish(22);
+    CHECK_EQ(machine.count, 3);
+    cre_broker_destroy(machine.broker);
+}
+
+/* When everything is read and the message of the position is asked for again, another gap appears. */
+static void leave_gap(void) {
+    if (!cluster.reading || cluster.reads != 10 || cluster.last > 20) return;
+    store(22);
+    publish(24);
+}
+
+TEST(a_late_return_with_another_gap) {
+    return_late(leave_gap);
+    finish(24);
+}
+
 /* Messages come, and as many expire. */
 static void publish_for(uint64_t milliseconds, const int *ended) {
     for (uint64_t passed = 0; passed < milliseconds && !*ended; passed += 200) {

@@ -5,8 +5,8 @@
  * Sequences have gaps, since a stream has many topics. Whether messages after the position were deleted shows
  * in one of two ways: the message of the position is still there, and the stream deletes the oldest ones of a
  * topic first; or nothing was missing less than the age of the history ago, and no more messages were found
- * than it has. A recovery has to find the message of the position again behind the last one, since those in
- * between may be deleted before they are read.
+ * than it has. In the first case, without the second one, the message of the position has to be found again
+ * behind the last one, since those in between may be deleted before they are read.
  *
  * Each server of a stream deletes what is too old by its own clock, and may not have the last messages yet.
  * So what one server has says nothing about the others: after a pause, in which there may have been an
@@ -200,10 +200,14 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
                          cre__text(request), CRE__NATS_FETCH, fetch);
 }
 
+/* Everything up to the position of the topic is delivered. */
+static void rebase(cre__nats_fetch *fetch) {
+    if (fetch->topic && fetch->anchored) fetch->since.offset = fetch->topic->position.offset;
+}
+
 /* Forgets what it has read and not delivered. */
 static void start_over(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    if (fetch->topic && fetch->anchored)
-        fetch->since.offset = fetch->last; /* everything up to it is delivered */
+    rebase(fetch);
     cre__nats_fetch_forget(nats, fetch);
     fetch->last = fetch->since.offset;
     fetch->anchored = fetch->confirms = false;
@@ -261,6 +265,13 @@ static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch
     return length >= 0;
 }
 
+/* Whether what is missing has not become too old. */
+static bool is_recent(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    const cre__broker_topic *topic = fetch->topic;
+    const uint64_t age = fetch->stream->history.seconds * 1000ull;
+    return topic && cre__nats(broker, topic->shard)->now - topic->complete_at < age;
+}
+
 /* A message of the topic. Returns whether the fetch goes on. */
 static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre_slice data,
                  uint64_t sequence) {
@@ -274,7 +285,7 @@ static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre
     if (fetch->topic && fetch->topic->arrived > fetch->stream->history.count) return false;
     if (!keep(broker, nats, fetch, data, sequence)) return false;
     fetch->last = sequence;
-    if (fetch->topic && fetch->anchored) deliver_items(broker, nats, fetch);
+    if (fetch->anchored && is_recent(broker, fetch)) deliver_items(broker, nats, fetch);
     return true;
 }
 
@@ -303,10 +314,8 @@ static bool may_retry(const cre_broker *broker, uint32_t shard, cre__nats_fetch 
 }
 
 /* Whether everything between the position and what was read is known. */
-static bool is_based(const cre_broker *broker, uint32_t shard, const cre__nats_fetch *fetch) {
-    const uint64_t age = fetch->stream->history.seconds * 1000ull;
-    return fetch->anchored ||
-           (fetch->topic && cre__nats(broker, shard)->now - fetch->topic->complete_at < age);
+static bool is_based(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    return fetch->anchored || is_recent(broker, fetch);
 }
 
 /* The topic whose live messages follow those that are read; NULL: it has no position here, or in another
@@ -335,15 +344,28 @@ static void miss_position(cre_broker *broker, uint32_t shard, cre__nats_fetch *f
         fall_back(broker, shard, fetch);
 }
 
+/* Everything is read. What follows the message of the position may have become too old meanwhile, as long as
+ * that is not found again. */
+static void conclude(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    const bool none = !fetch->topic && !fetch->count && is_current(broker, fetch);
+    if (none || is_recent(broker, fetch)) {
+        succeed(broker, shard, fetch);
+    } else {
+        rebase(fetch);
+        fetch->confirms = true;
+        ask(broker, shard, fetch);
+    }
+}
+
 /* There is no further message. */
 static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     const cre__broker_topic *topic = fetch->topic;
-    const bool based = is_based(broker, shard, fetch) && !fetch->confirms;
+    const bool based = is_based(broker, fetch) && !fetch->confirms;
     const bool announced = topic && topic->announced > fetch->last;
     if (!based && !announced) {
         miss_position(broker, shard, fetch);
     } else if (based && topic && reaches_buffered(fetch)) {
-        succeed(broker, shard, fetch);
+        conclude(broker, shard, fetch);
     } else if (announced && may_retry(broker, shard, fetch, true)) {
         fetch->retries = cre__nats(broker, shard)->now + RETRY_MS;
     } else if (announced && fetch->asked_again) {
@@ -351,11 +373,8 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     } else if (announced) {
         fetch->asked_again = true;
         ask(broker, shard, fetch);
-    } else if (!topic && (fetch->count || !is_current(broker, fetch))) {
-        fetch->confirms = true;
-        ask(broker, shard, fetch);
     } else {
-        succeed(broker, shard, fetch);
+        conclude(broker, shard, fetch);
     }
 }
 
@@ -368,20 +387,24 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, co
     } else if (fetch->asks_last) {
         complete(broker, shard, fetch, stored.sequence);
     } else if (first && stored.sequence != fetch->since.offset &&
-               (fetch->confirms || !is_based(broker, shard, fetch))) {
+               (fetch->confirms || !is_based(broker, fetch))) {
         miss_position(broker, shard, fetch); /* what follows is not read in vain, each time it retries */
+    } else if (fetch->confirms && fetch->topic && fetch->topic->announced > fetch->last &&
+               !reaches_buffered(fetch)) {
+        fetch->confirms = false; /* there are more messages meanwhile */
+        ask(broker, shard, fetch);
     } else if (fetch->confirms) {
         succeed(broker, shard, fetch);
-    } else if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch)) {
-        succeed(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
+    } else if (fetch->topic && is_based(broker, fetch) && reaches_buffered(fetch)) {
+        conclude(broker, shard, fetch); /* whatever the stream has deleted meanwhile */
     } else if (take(broker, shard, fetch, stored.data, stored.sequence)) {
         if (fetch->topic && stored.sequence > fetch->reached) {
             fetch->reached = stored.sequence;
             fetch->asked_again = false;
             fetch->deadline = 0;
         }
-        if (fetch->topic && is_based(broker, shard, fetch) && reaches_buffered(fetch))
-            succeed(broker, shard, fetch);
+        if (fetch->topic && is_based(broker, fetch) && reaches_buffered(fetch))
+            conclude(broker, shard, fetch);
         else
             ask(broker, shard, fetch);
     } else {

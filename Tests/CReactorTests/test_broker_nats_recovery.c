@@ -455,6 +455,29 @@ TEST(recoveries_beside_some_that_need_a_dead_leader) {
     finish(4);
 }
 
+/* Clients claim positions that no leader has, or that are too old. */
+TEST(recoveries_that_ask_again) {
+    begin();
+    const cre_broker_position claimed = { machine.epoch, 120 };
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(cre_broker_recover(machine.broker, text("idle"), kept, claimed, 1), 0);
+    pass(300);
+    recover(2);
+    check_recovered(1);
+    pass(6000);
+    CHECK_EQ(machine.recovered, 101);
+    CHECK_EQ(machine.result, CRE_EBROKER_GAP);
+    /* nor do recoveries without replies keep topics from being checked */
+    cluster.ignored = "\"seq\":120";
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(cre_broker_recover(machine.broker, text("idle"), kept, claimed, 1), 0);
+    pass(100);
+    store(6);
+    publish(8);
+    pass(100);
+    finish(8);
+}
+
 /* Recoveries do not keep a connection from being ready, wherever they wait for replies. */
 TEST(recoveries_all_the_time) {
     for (direct_replies direct = NOT_ALLOWED; direct <= NOTHING; direct++) {

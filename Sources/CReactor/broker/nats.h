@@ -96,16 +96,16 @@ typedef struct cre__nats_item {
 /* Reads what a topic's history has after a position. */
 typedef struct cre__nats_fetch {
     struct cre__nats_fetch *next, *previous;
-    cre__broker_topic *topic; /* NULL: a recovery of `name` with `tag` */
+    struct cre__nats_list *list; /* that it is in */
+    cre__broker_topic *topic;    /* NULL: a recovery of `name` with `tag` */
     cre__nats_stream *stream;
     uint64_t tag;
     cre_broker_position since;
     uint64_t last;     /* the last sequence that was read, or that of `since` */
     uint64_t reached;  /* the highest one, also before it started over */
-    uint64_t retries;  /* when to ask again; 0: a reply is awaited, or nothing was asked */
+    uint64_t due;      /* when a pause ends */
     uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
     uint32_t replies;  /* of the stream when it did not have a message first */
-    bool started;      /* is active */
     bool direct;       /* any server of the stream is asked, for all of it in one batch */
     bool asks_last;    /* for the last message only */
     bool incomplete;   /* not all can be had */
@@ -127,11 +127,19 @@ typedef struct cre__nats_fetch {
 
 typedef struct cre__nats_list {
     cre__nats_fetch *first, *last;
+    uint32_t count;
 } cre__nats_list;
+
+/* Those that do not keep each other waiting. */
+typedef enum cre__nats_fetch_kind {
+    CRE__NATS_CHECKS,
+    CRE__NATS_RECOVERIES,
+    CRE__NATS_DIRECT, /* recoveries that any server is asked for */
+    CRE__NATS_FETCH_KINDS
+} cre__nats_fetch_kind;
 
 typedef struct cre__nats_fetches {
     cre__nats_list waiting, active;
-    uint32_t active_count;
 } cre__nats_fetches;
 
 /* A message without history, sent before a PING. */
@@ -233,7 +241,9 @@ typedef struct cre__nats_link {
     uint32_t generation;
     cre__nats_stream **streams;
     size_t stream_count;
-    cre__nats_fetches fetches[2]; /* [1] those that are `direct` */
+    cre__nats_fetches fetches[CRE__NATS_FETCH_KINDS];
+    cre__nats_list paused; /* ask again later */
+    uint64_t sweep;        /* when these are looked at */
     size_t item_bytes;
     cre__nats_presence presence;
     cre__nats_values values;
@@ -399,11 +409,13 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
 void cre__nats_fetch_start(cre__nats_link *nats, cre__nats_fetch *fetch);
 /* Makes it wait for the leader. */
 void cre__nats_fetch_wait(cre__nats_link *nats, cre__nats_fetch *fetch);
+/* Makes it pause until a time. */
+void cre__nats_fetch_pause(cre__nats_link *nats, cre__nats_fetch *fetch, uint64_t due);
 /* Frees the messages that it has read, and those that it has buffered. */
 void cre__nats_fetch_forget(cre__nats_link *nats, cre__nats_fetch *fetch);
 void cre__nats_fetch_unbuffer(cre__nats_link *nats, cre__nats_fetch *fetch);
 /* Takes it from its list. Its callbacks may begin others. */
-void cre__nats_fetch_leave(cre__nats_link *nats, cre__nats_fetch *fetch);
+void cre__nats_fetch_leave(cre__nats_fetch *fetch);
 /* Frees it. It is in no list. */
 void cre__nats_fetch_free(cre__nats_link *nats, cre__nats_fetch *fetch);
 

@@ -32,7 +32,8 @@
 #include "core/memory.h"
 
 enum {
-    AT_ONCE = 64, /* at leaders, and at any servers */
+    AT_ONCE = 64, /* of each kind */
+    SWEEP_MS = 50,
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
     BATCH = 1024,             /* messages, and... */
@@ -94,7 +95,7 @@ static void end_recovery(cre_broker *broker, cre__nats_fetch *fetch, uint64_t se
 
 static void complete(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, uint64_t sequence) {
     cre__nats_link *nats = cre__nats(broker, shard);
-    cre__nats_fetch_leave(nats, fetch);
+    cre__nats_fetch_leave(fetch);
     if (fetch->topic)
         end_check(broker, fetch, sequence);
     else
@@ -106,7 +107,7 @@ static void complete(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
 static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, bool refused,
                     bool reports) {
     cre__broker_topic *topic = fetch->topic;
-    cre__nats_fetch_leave(nats, fetch);
+    cre__nats_fetch_leave(fetch);
     if (refused) cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
     if (!topic && reports)
         broker->handlers.recovered(broker->context, fetch->tag, CRE_EBROKER_UNAVAILABLE,
@@ -118,10 +119,11 @@ static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *f
 
 void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__nats_stream *stream,
                          bool reports) {
-    cre__nats_list *lists[] = { &nats->fetches[0].active, &nats->fetches[0].waiting, &nats->fetches[1].active,
-                                &nats->fetches[1].waiting };
-    for (int i = 0; i < 4; i++) {
-        for (cre__nats_fetch *fetch = lists[i]->first, *next; fetch; fetch = next) {
+    for (int i = 0; i <= 2 * CRE__NATS_FETCH_KINDS; i++) {
+        const cre__nats_list *list = i == 2 * CRE__NATS_FETCH_KINDS ? &nats->paused
+                                     : i % 2                        ? &nats->fetches[i / 2].active
+                                                                    : &nats->fetches[i / 2].waiting;
+        for (cre__nats_fetch *fetch = list->first, *next; fetch; fetch = next) {
             next = fetch->next;
             if (!stream || fetch->stream == stream) abandon(broker, nats, fetch, stream != NULL, reports);
         }
@@ -186,7 +188,6 @@ static void ask(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     if (!fetch->direct && fetch->since.epoch && fetch->since.epoch != fetch->stream->epoch)
         fetch->incomplete = true;
     if (fetch->incomplete) fetch->asks_last = true;
-    fetch->retries = 0;
     if (fetch->topic) fetch->topic->arrived = 0;
     if (fetch->asks_last) {
         cre__nats_ask_last(broker, shard, name, kept, CRE__NATS_FETCH, fetch);
@@ -213,17 +214,23 @@ static void start_over(cre__nats_link *nats, cre__nats_fetch *fetch) {
     fetch->anchored = fetch->confirms = false;
 }
 
+/* Asks again later. Those that do so keep no others waiting. */
+static void retry(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    cre__nats_fetch_pause(nats, fetch, nats->now + RETRY_MS);
+}
+
 /* Asks the leader, from the beginning, as soon as there is one. */
 static void wait_for_leader(cre__nats_link *nats, cre__nats_fetch *fetch) {
     start_over(nats, fetch);
-    fetch->retries = fetch->deadline = 0; /* a new leader gets time of its own */
+    fetch->deadline = 0; /* a new leader gets time of its own */
     fetch->asked_again = false;
     cre__nats_fetch_wait(nats, fetch);
 }
 
 void cre__nats_fetch_denied(cre__nats_link *nats, cre__nats_stream *stream) {
     stream->leader_only = true;
-    for (cre__nats_fetch *fetch = nats->fetches[1].active.first, *next; fetch; fetch = next) {
+    for (cre__nats_fetch *fetch = nats->fetches[CRE__NATS_DIRECT].active.first, *next; fetch; fetch = next) {
         next = fetch->next;
         if (fetch->stream != stream) continue;
         cre__nats_cancel(nats, CRE__NATS_FETCH, fetch);
@@ -339,7 +346,7 @@ static bool is_current(const cre_broker *broker, const cre__nats_fetch *fetch) {
 /* The leader does not have the message of the position. If it has just been elected, it may still read it. */
 static void miss_position(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     if (may_retry(broker, shard, fetch, false))
-        fetch->retries = cre__nats(broker, shard)->now + RETRY_MS;
+        retry(broker, shard, fetch);
     else
         fall_back(broker, shard, fetch);
 }
@@ -367,7 +374,7 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     } else if (based && topic && reaches_buffered(fetch)) {
         conclude(broker, shard, fetch);
     } else if (announced && may_retry(broker, shard, fetch, true)) {
-        fetch->retries = cre__nats(broker, shard)->now + RETRY_MS;
+        retry(broker, shard, fetch);
     } else if (announced && fetch->asked_again) {
         fall_back(broker, shard, fetch);
     } else if (announced) {
@@ -460,7 +467,7 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_error error;
     if (fetch->topic && fetch->topic->removed) {
-        cre__nats_fetch_leave(nats, fetch);
+        cre__nats_fetch_leave(fetch);
         cre__nats_fetch_free(nats, fetch);
     } else if (fetch->direct) {
         server_replied(broker, shard, fetch, event);
@@ -472,7 +479,7 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
         else
             finish(broker, shard, fetch);
     } else { /* no leader, or the stream is gone */
-        fetch->retries = nats->now + RETRY_MS;
+        retry(broker, shard, fetch);
         fetch->stream->suspect = true;
     }
 }
@@ -483,8 +490,8 @@ void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch
  */
 static void start_direct(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
-    cre__nats_fetches *fetches = &nats->fetches[1];
-    for (cre__nats_fetch *fetch = fetches->waiting.first, *next; fetch && fetches->active_count < AT_ONCE;
+    cre__nats_fetches *fetches = &nats->fetches[CRE__NATS_DIRECT];
+    for (cre__nats_fetch *fetch = fetches->waiting.first, *next; fetch && fetches->active.count < AT_ONCE;
          fetch = next) {
         const cre__nats_stream *stream = fetch->stream;
         next = fetch->next;
@@ -498,31 +505,49 @@ static void start_direct(cre_broker *broker, uint32_t shard) {
     }
 }
 
-uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
+/* Whether a topic is being checked, so that its position is not yet that of a recovery which asks now. */
+static bool is_early(const cre_broker *broker, const cre__nats_fetch *fetch) {
+    if (fetch->topic) return false;
+    const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
+    return topic && topic->checks && (topic->refilling || !topic->position.epoch);
+}
+
+static void start(cre_broker *broker, uint32_t shard, cre__nats_fetch_kind kind) {
     cre__nats_link *nats = cre__nats(broker, shard);
-    cre__nats_fetches *fetches = &nats->fetches[0];
-    uint64_t due = UINT64_MAX;
-    start_direct(broker, shard);
-    for (cre__nats_fetch *fetch = fetches->active.first, *next; fetch; fetch = next) {
-        next = fetch->next;
-        if (!fetch->retries) continue;
-        if (fetch->stream->state != CRE__STREAM_READY) {
-            wait_for_leader(nats, fetch);
-            continue;
-        }
-        if (fetch->retries > nats->now) {
-            if (fetch->retries < due) due = fetch->retries;
-            continue;
-        }
-        start_over(nats, fetch);
-        ask(broker, shard, fetch);
-    }
-    for (cre__nats_fetch *fetch = fetches->waiting.first, *next; fetch && fetches->active_count < AT_ONCE;
+    cre__nats_fetches *fetches = &nats->fetches[kind];
+    for (cre__nats_fetch *fetch = fetches->waiting.first, *next; fetch && fetches->active.count < AT_ONCE;
          fetch = next) {
         next = fetch->next;
         if (fetch->stream->state != CRE__STREAM_READY) continue;
+        if (is_early(broker, fetch)) {
+            cre__nats_fetch_pause(nats, fetch, nats->now);
+            continue;
+        }
         cre__nats_fetch_start(nats, fetch);
         ask(broker, shard, fetch);
     }
-    return due;
+}
+
+/* Looks at those that pause. */
+static void sweep(cre__nats_link *nats) {
+    if (nats->now < nats->sweep) return;
+    nats->sweep = nats->now + SWEEP_MS;
+    for (cre__nats_fetch *fetch = nats->paused.first, *next; fetch; fetch = next) {
+        next = fetch->next;
+        if (fetch->stream->state != CRE__STREAM_READY) {
+            wait_for_leader(nats, fetch);
+        } else if (fetch->due <= nats->now) {
+            start_over(nats, fetch);
+            cre__nats_fetch_wait(nats, fetch);
+        }
+    }
+}
+
+uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    start_direct(broker, shard);
+    sweep(nats);
+    start(broker, shard, CRE__NATS_CHECKS);
+    start(broker, shard, CRE__NATS_RECOVERIES);
+    return nats->paused.count ? nats->sweep : UINT64_MAX;
 }

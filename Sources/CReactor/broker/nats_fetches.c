@@ -1,8 +1,9 @@
-/* The objects of fetches, what they keep, and the lists in which they wait and are active. */
+/* The objects of fetches, what they keep, and the lists in which they wait, are active and pause. */
 #include "broker/nats.h"
 #include "core/memory.h"
 
 static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
+    fetch->list = list;
     fetch->next = NULL;
     fetch->previous = list->last;
     if (list->last)
@@ -10,12 +11,11 @@ static void append(cre__nats_list *list, cre__nats_fetch *fetch) {
     else
         list->first = fetch;
     list->last = fetch;
+    list->count++;
 }
 
-static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    cre__nats_fetches *fetches = &nats->fetches[fetch->direct];
-    cre__nats_list *list = fetch->started ? &fetches->active : &fetches->waiting;
-    if (fetch->started) fetches->active_count--;
+static void detach(cre__nats_fetch *fetch) {
+    cre__nats_list *list = fetch->list;
     if (fetch->previous)
         fetch->previous->next = fetch->next;
     else
@@ -24,19 +24,33 @@ static void detach(cre__nats_link *nats, cre__nats_fetch *fetch) {
         fetch->next->previous = fetch->previous;
     else
         list->last = fetch->previous;
+    list->count--;
+}
+
+static void move(cre__nats_list *list, cre__nats_fetch *fetch) {
+    detach(fetch);
+    append(list, fetch);
+}
+
+static cre__nats_fetches *fetches_of(cre__nats_link *nats, const cre__nats_fetch *fetch) {
+    const cre__nats_fetch_kind kind = fetch->topic    ? CRE__NATS_CHECKS
+                                      : fetch->direct ? CRE__NATS_DIRECT
+                                                      : CRE__NATS_RECOVERIES;
+    return &nats->fetches[kind];
 }
 
 void cre__nats_fetch_start(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    detach(nats, fetch);
-    append(&nats->fetches[fetch->direct].active, fetch);
-    nats->fetches[fetch->direct].active_count++;
-    fetch->started = true;
+    move(&fetches_of(nats, fetch)->active, fetch);
 }
 
 void cre__nats_fetch_wait(cre__nats_link *nats, cre__nats_fetch *fetch) {
-    detach(nats, fetch);
-    fetch->started = fetch->direct = false;
-    append(&nats->fetches[0].waiting, fetch);
+    fetch->direct = false;
+    move(&fetches_of(nats, fetch)->waiting, fetch);
+}
+
+void cre__nats_fetch_pause(cre__nats_link *nats, cre__nats_fetch *fetch, uint64_t due) {
+    fetch->due = due;
+    move(&nats->paused, fetch);
 }
 
 cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__nats_stream *stream,
@@ -57,7 +71,7 @@ cre__nats_fetch *cre__nats_fetch_new(cre_broker *broker, uint32_t shard, cre__na
     fetch->asks_last = !since.epoch;
     fetch->direct = !topic && since.epoch && since.offset;
     if (topic) topic->checks++;
-    append(&cre__nats(broker, shard)->fetches[fetch->direct].waiting, fetch);
+    append(&fetches_of(cre__nats(broker, shard), fetch)->waiting, fetch);
     return fetch;
 }
 
@@ -84,9 +98,9 @@ void cre__nats_fetch_unbuffer(cre__nats_link *nats, cre__nats_fetch *fetch) {
     fetch->buffered_bytes = 0;
 }
 
-void cre__nats_fetch_leave(cre__nats_link *nats, cre__nats_fetch *fetch) {
+void cre__nats_fetch_leave(cre__nats_fetch *fetch) {
     if (fetch->topic && fetch->topic->refill == fetch) fetch->topic->refill = NULL;
-    detach(nats, fetch);
+    detach(fetch);
 }
 
 void cre__nats_fetch_free(cre__nats_link *nats, cre__nats_fetch *fetch) {

@@ -258,10 +258,9 @@ static void time_out(cre_broker *broker, uint32_t shard) {
         replied(broker, shard, &request, NULL);
 }
 
-/* Whether a fetch is the check of a topic that the connection began with. Clients begin others all the time:
- * recoveries, and checks of topics that are new. */
-static bool is_resumed(const cre__nats_link *nats, const cre__nats_fetch *fetch) {
-    return fetch->topic && fetch->topic->subscription <= nats->resumed_subscription;
+/* Whether a check is one of a topic that the connection began with. Clients begin others all the time. */
+static bool is_resumed(const cre__nats_link *nats, const cre__nats_fetch *check) {
+    return check->topic->subscription <= nats->resumed_subscription;
 }
 
 /* Whether no check that the connection began with can go on. */
@@ -271,10 +270,11 @@ static bool is_idle(const cre__nats_link *nats) {
         const bool asks = stream->state == CRE__STREAM_UNKNOWN || stream->state == CRE__STREAM_ASKED;
         if (asks && !stream->failures) return false;
     }
-    for (const cre__nats_fetch *fetch = nats->fetches[0].waiting.first; fetch; fetch = fetch->next)
+    const cre__nats_fetches *checks = &nats->fetches[CRE__NATS_CHECKS];
+    for (const cre__nats_fetch *fetch = checks->waiting.first; fetch; fetch = fetch->next)
         if (is_resumed(nats, fetch) && !fetch->stream->failures) return false;
-    for (const cre__nats_fetch *fetch = nats->fetches[0].active.first; fetch; fetch = fetch->next)
-        if (is_resumed(nats, fetch) && !fetch->retries) return false;
+    for (const cre__nats_fetch *fetch = checks->active.first; fetch; fetch = fetch->next)
+        if (is_resumed(nats, fetch)) return false;
     return true;
 }
 

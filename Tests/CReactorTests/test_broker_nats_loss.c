@@ -151,4 +151,121 @@ TEST(a_published_message_that_nobody_has) {
     cre_broker_destroy(machine.broker);
 }
 
+/* ---- topics that are new ---- */
+
+/* Its leader replies that 4 is the last message before it publishes that. */
+static void subscribe_early(void) {
+    create();
+    store(2);
+    store(4);
+    connect_broker();
+    CHECK_EQ(machine.positions, 0);
+}
+
+TEST(a_message_behind_the_reply_that_names_it) {
+    subscribe_early();
+    republish(4);
+    publish(6);
+    pass(3000);
+    CHECK_EQ(machine.positions, 0);
+    CHECK_EQ(machine.count, 2);
+    CHECK_EQ(machine.received[0], 4);
+    cre_broker_destroy(machine.broker);
+}
+
+TEST(messages_behind_the_reply_that_names_the_last_one) {
+    subscribe_early();
+    republish(2);
+    republish(4);
+    pass(3000);
+    CHECK_EQ(machine.positions, 0);
+    finish(4);
+}
+
+/* Of which the last one is lost. */
+TEST(a_loss_behind_the_reply_that_names_it) {
+    subscribe_early();
+    republish(2);
+    publish(6);
+    pass(100);
+    finish(6);
+}
+
+TEST(a_loss_behind_a_new_position) {
+    subscribe_early();
+    store(6);
+    publish(8);
+    pass(3000);
+    CHECK_EQ(machine.count, 2);
+    CHECK_EQ(machine.received[0], 6);
+    cre_broker_destroy(machine.broker);
+}
+
+/* Its position is reported when the last message would have come. */
+TEST(a_new_topic_that_is_quiet) {
+    subscribe_early();
+    pass(900);
+    CHECK_EQ(machine.positions, 0);
+    pass(200);
+    CHECK_EQ(machine.positions, 1);
+    CHECK_EQ(machine.position, 4);
+    publish(6);
+    CHECK_EQ(machine.count, 1);
+    CHECK_EQ(machine.lost, 0);
+    cre_broker_destroy(machine.broker);
+}
+
+/* When the stream has had that message for long, or later ones have come, it is known at once. */
+TEST(a_new_topic_of_a_known_stream) {
+    begin();
+    for (int i = 0; i < 2; i++) {
+        const int before = machine.positions;
+        CHECK_EQ(cre_broker_subscribe(machine.broker, text(i ? "second" : "first"), kept), 0);
+        cre_broker_tick(machine.broker, machine.now);
+        serve(NULL);
+        CHECK_EQ(machine.positions, before + 1);
+        CHECK_EQ(machine.position, i ? 6 : 4);
+        store(6);
+        pass(5000);
+    }
+    cre_broker_destroy(machine.broker);
+}
+
+TEST(a_new_topic_whose_connection_is_lost) {
+    subscribe_early();
+    cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+    CHECK_EQ(machine.position, 4);
+    store(6);
+    pass(1000);
+    connect_broker();
+    pass(1000);
+    CHECK_EQ(machine.positions, 1);
+    CHECK_EQ(machine.count, 1);
+    CHECK_EQ(machine.received[0], 6);
+    cre_broker_destroy(machine.broker);
+}
+
+TEST(a_new_topic_that_is_left) {
+    subscribe_early();
+    cre_broker_unsubscribe(machine.broker, text("news"));
+    pass(3000);
+    CHECK_EQ(machine.positions, 0);
+    cre_broker_destroy(machine.broker);
+}
+
+/* The one before it dies with its last message. */
+TEST(a_new_topic_at_a_new_leader) {
+    subscribe_early();
+    store(6);
+    cluster.leader = "b";
+    machine.now += 500;
+    cluster.silent = true;
+    pass(3000);
+    cluster.silent = false;
+    pass(3000);
+    CHECK_EQ(machine.count, 1);
+    CHECK_EQ(machine.received[0], 6);
+    cre_broker_destroy(machine.broker);
+}
+
 TEST_MAIN()

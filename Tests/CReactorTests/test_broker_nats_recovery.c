@@ -1,6 +1,7 @@
 /* Recoveries at a cluster of NATS: from the leader of the stream, or from any server that has it. */
 #include <creactor/error.h>
 
+#include "core/shard.h"
 #include "played_cluster.h"
 
 static void recover_of(const char *topic, uint64_t offset) {
@@ -361,7 +362,7 @@ TEST(a_recovery_of_a_topic_that_is_not_subscribed) {
     finish(4);
 }
 
-/* The reply of the leader comes behind its live messages, that of another server may come before them. */
+/* The reply of any server may come before live messages. */
 TEST(a_recovery_of_a_message_that_was_not_delivered_yet) {
     begin_with(BATCHES);
     store(6);
@@ -453,6 +454,27 @@ TEST(recoveries_beside_some_that_need_a_dead_leader) {
     pass(1000);
     connect_broker();
     finish(4);
+}
+
+/* It would end at a message that comes later. */
+TEST(a_recovery_of_a_topic_that_is_new) {
+    for (int late = 0; late < 2; late++) {
+        create();
+        store(2);
+        store(4);
+        connect_broker();
+        machine.epoch = cre__shard_hash(text("today")) | 1;
+        recover(2);
+        CHECK_EQ(machine.recovered, 0);
+        if (late)
+            pass(1000);
+        else
+            republish(4);
+        pass(100);
+        check_recovered(1);
+        CHECK_EQ(machine.position, 4);
+        cre_broker_destroy(machine.broker);
+    }
 }
 
 /* Clients claim positions that no leader has, or that are too old. */

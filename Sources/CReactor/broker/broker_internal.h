@@ -28,6 +28,7 @@ typedef struct cre__broker_topic {
             uint64_t delivered;    /* the highest sequence that was delivered since it was subscribed */
             uint64_t announced;    /* the highest one that arrived while it was refilled */
             uint64_t complete_at;  /* when nothing behind `position` was missing; 0: not known */
+            bool unsettled;        /* messages up to `position` may still come, and it is not reported yet */
             uint32_t arrived;      /* messages while it was refilled, since the last reply */
             struct cre__nats_fetch *refill; /* the check that refills it; NULL: none has begun */
         };

@@ -8,6 +8,9 @@
 
 enum { CRE__NATS_INBOX = 1 /* the subscription to replies; those of topics follow */ };
 
+/* The most by which a reply of a leader overtakes messages that it has published before. */
+enum { CRE__NATS_PASSING_MS = 1000 };
+
 /* A subject: prefix, kind, perhaps a stream, and the topic, of which a byte takes up to three. */
 enum { CRE__NATS_SUBJECT = CRE__MAX_PREFIX + 32 + 3 * CRE_BROKER_MAX_TOPIC };
 typedef struct cre__nats_subject {
@@ -42,6 +45,7 @@ typedef struct cre__nats_stream {
     uint64_t epoch;      /* 0: not known yet */
     uint64_t last;       /* its last sequence when it last replied */
     uint64_t replied_at; /* when that was */
+    uint64_t passed;     /* no live message up to this sequence is still to come */
     uint32_t replies;
     uint64_t leader;     /* the hash of the name of its leader; 0: it has none */
     uint64_t settled_at; /* when a new leader has read all messages; 0: no leader is new */
@@ -105,9 +109,10 @@ typedef struct cre__nats_fetch {
     uint64_t reached;  /* the highest one, also before it started over */
     uint64_t due;      /* when a pause ends */
     uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
-    uint32_t replies;  /* of the stream when it did not have a message first */
+    uint32_t replies;  /* of the stream when it did not have a message first, or when it settles */
     bool direct;       /* any server of the stream is asked, for all of it in one batch */
     bool asks_last;    /* for the last message only */
+    bool settles;      /* pauses until the last message has passed */
     bool incomplete;   /* not all can be had */
     bool anchored;     /* the server that replies has the message of `since`, and so all it had after it */
     bool confirms;     /* everything is read, if the message of `since` is still there */

@@ -22,6 +22,10 @@
  * Messages that arrive during a fetch are buffered, since the fetch of a busy topic would never end without
  * that: it ends when it has read everything before the first buffered message.
  *
+ * The reply of a leader may overtake messages that it has published before. So the last message of a topic
+ * that is new here is its position only when that message has come, one behind it, or none in
+ * CRE__NATS_PASSING_MS: whoever gets messages takes those up to the position for known.
+ *
  * A leader that was just elected may answer before it has read all messages that it has. So what is missing
  * in a cluster is asked for again for some seconds before it is reported as lost.
  */
@@ -103,6 +107,16 @@ static void complete(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
     cre__nats_fetch_free(nats, fetch);
 }
 
+/* The position that the leader has named is that of the topic, unless a message was first. */
+static void settle(cre_broker *broker, cre__nats_fetch *fetch, bool reports) {
+    cre__broker_topic *topic = fetch->topic;
+    fetch->settles = false;
+    if (!topic->unsettled) return;
+    topic->unsettled = false;
+    if (topic->removed || !reports) return;
+    broker->handlers.subscribed(broker->context, cre__topic_name(topic), topic->position);
+}
+
 /* It cannot go on, since the connection has ended or (`refused`) its stream is not available. */
 static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, bool refused,
                     bool reports) {
@@ -112,6 +126,7 @@ static void abandon(cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *f
     if (!topic && reports)
         broker->handlers.recovered(broker->context, fetch->tag, CRE_EBROKER_UNAVAILABLE,
                                    (cre_broker_position){ 0 });
+    if (fetch->settles) settle(broker, fetch, reports);
     if (topic && refused && topic->refilling && !topic->removed)
         cre__topic_lose(broker, topic, (cre_broker_position){ 0 });
     cre__nats_fetch_free(nats, fetch);
@@ -331,8 +346,8 @@ static bool is_based(const cre_broker *broker, const cre__nats_fetch *fetch) {
 static const cre__broker_topic *live_topic(const cre_broker *broker, const cre__nats_fetch *fetch) {
     const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
     const uint64_t epoch = fetch->since.epoch;
-    const bool same =
-        topic && topic->position.epoch == epoch && (!fetch->stream->epoch || fetch->stream->epoch == epoch);
+    const bool same = topic && topic->position.epoch == epoch && !topic->unsettled &&
+                      (!fetch->stream->epoch || fetch->stream->epoch == epoch);
     return same ? topic : NULL;
 }
 
@@ -385,6 +400,29 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     }
 }
 
+/* When the messages up to a sequence have passed. */
+static uint64_t passing(const cre__nats_link *nats, const cre__nats_stream *stream, uint64_t sequence) {
+    if (sequence <= stream->passed) return nats->now;
+    return (sequence <= stream->last ? stream->replied_at : nats->now) + CRE__NATS_PASSING_MS;
+}
+
+/* The last message. */
+static void found_last(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, uint64_t sequence) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    cre__nats_stream *stream = fetch->stream;
+    cre__broker_topic *topic = fetch->topic;
+    const uint64_t due = passing(nats, stream, sequence);
+    const bool begins = topic && !fetch->incomplete && !topic->position.epoch && !topic->delivered;
+    if (!begins || due <= nats->now) {
+        complete(broker, shard, fetch, sequence);
+        return;
+    }
+    topic->position = (cre_broker_position){ stream->epoch, sequence };
+    topic->unsettled = fetch->settles = true;
+    fetch->replies = stream->replies;
+    cre__nats_fetch_pause(nats, fetch, due);
+}
+
 static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, const cre_nats_event *event) {
     cre__nats_stored stored;
     const bool first = (!fetch->anchored && !fetch->count) || fetch->confirms;
@@ -392,7 +430,7 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, co
     if (!cre__nats_stored_of(event, &stored) || stored.sequence < least) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
-        complete(broker, shard, fetch, stored.sequence);
+        found_last(broker, shard, fetch, stored.sequence);
     } else if (first && stored.sequence != fetch->since.offset &&
                (fetch->confirms || !is_based(broker, fetch))) {
         miss_position(broker, shard, fetch); /* what follows is not read in vain, each time it retries */
@@ -509,7 +547,7 @@ static void start_direct(cre_broker *broker, uint32_t shard) {
 static bool is_early(const cre_broker *broker, const cre__nats_fetch *fetch) {
     if (fetch->topic) return false;
     const cre__broker_topic *topic = cre__broker_find(broker, (cre_slice){ fetch->name, fetch->length });
-    return topic && topic->checks && (topic->refilling || !topic->position.epoch);
+    return topic && topic->checks && (topic->refilling || topic->unsettled || !topic->position.epoch);
 }
 
 static void start(cre_broker *broker, uint32_t shard, cre__nats_fetch_kind kind) {
@@ -528,13 +566,27 @@ static void start(cre_broker *broker, uint32_t shard, cre__nats_fetch_kind kind)
     }
 }
 
+/* The end of the check of a topic that is new here. */
+static void end_settling(cre_broker *broker, cre__nats_fetch *fetch) {
+    cre__broker_topic *topic = fetch->topic;
+    cre__nats_stream *stream = fetch->stream;
+    settle(broker, fetch, true);
+    cre__nats_fetch_leave(fetch);
+    /* what the stream has said meanwhile was not compared with the topic */
+    if (!topic->removed && stream->replies != fetch->replies) cre__nats_check(broker, topic, stream);
+    cre__nats_fetch_free(cre__nats(broker, topic->shard), fetch);
+}
+
 /* Looks at those that pause. */
-static void sweep(cre__nats_link *nats) {
+static void sweep(cre_broker *broker, uint32_t shard) {
+    cre__nats_link *nats = cre__nats(broker, shard);
     if (nats->now < nats->sweep) return;
     nats->sweep = nats->now + SWEEP_MS;
     for (cre__nats_fetch *fetch = nats->paused.first, *next; fetch; fetch = next) {
         next = fetch->next;
-        if (fetch->stream->state != CRE__STREAM_READY) {
+        if (fetch->settles) {
+            if (fetch->due <= nats->now) end_settling(broker, fetch);
+        } else if (fetch->stream->state != CRE__STREAM_READY) {
             wait_for_leader(nats, fetch);
         } else if (fetch->due <= nats->now) {
             start_over(nats, fetch);
@@ -546,7 +598,7 @@ static void sweep(cre__nats_link *nats) {
 uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
     start_direct(broker, shard);
-    sweep(nats);
+    sweep(broker, shard);
     start(broker, shard, CRE__NATS_CHECKS);
     start(broker, shard, CRE__NATS_RECOVERIES);
     return nats->paused.count ? nats->sweep : UINT64_MAX;

@@ -35,6 +35,9 @@ cre__nats_fetch *cre__nats_check(cre_broker *broker, cre__broker_topic *topic, c
 static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream, cre_slice payload,
                     uint64_t sequence, uint64_t before) {
     cre__nats_link *nats = cre__nats(broker, topic->shard);
+    const bool unsettled = topic->unsettled;
+    topic->unsettled = false;
+    if (sequence > stream->passed) stream->passed = sequence;
     if (topic->refilling) {
         if (sequence > topic->announced) topic->announced = sequence;
         topic->arrived++;
@@ -57,8 +60,8 @@ static void receive(cre_broker *broker, cre__broker_topic *topic, cre__nats_stre
     }
     if (stream->epoch) {
         position = (cre_broker_position){ stream->epoch, sequence };
-        const bool later = !topic->position.epoch || sequence > topic->position.offset;
-        if (later) topic->position = position;
+        if (unsettled || !topic->position.epoch || sequence > topic->position.offset)
+            topic->position = position;
     }
     topic->delivered = sequence;
     cre__topic_deliver(broker, topic, payload, position);

@@ -160,6 +160,11 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     const bool other_stream = stream->epoch != cre__nats_epoch_of(created) || stream->unchecked;
     const bool elected =
         nats->clustered && (stream->failures || !stream->replied_at || stream->leader != leader);
+    if (stream->epoch != cre__nats_epoch_of(created)) {
+        stream->passed = 0;
+    } else if (stream->last > stream->passed && stream->replied_at + CRE__NATS_PASSING_MS <= nats->now) {
+        stream->passed = stream->last;
+    }
     stream->state = CRE__STREAM_READY;
     stream->reported = stream->suspect = stream->unchecked = false;
     stream->polled = stream->creating = false;

@@ -20,7 +20,7 @@ static const cre_broker_history kept = { .count = 20, .seconds = 600 };
 typedef enum direct_replies {
     NOT_ALLOWED, /* the stream does not allow it */
     SINGLE,      /* one message each */
-    BATCHES,     /* several messages, as servers from 2.11 on */
+    BATCHES,     /* several messages, as servers from 2.12 on */
     NOBODY,      /* that there are none */
     DENIED,      /* that it is not permitted */
     NOTHING
@@ -34,7 +34,7 @@ static struct {
     int batch; /* what a server sends at most for one request; 0: any number */
     int aged;  /* the last one that it deletes by age once it has sent the first one of a batch */
     int last;
-    const char *leader;
+    const char *leader, *version;
     int polls, reads, direct_reads;
     bool silent;         /* nobody leads the stream of `kept` */
     bool reading;        /* the question is one for a message */
@@ -294,12 +294,16 @@ static inline void publish(int sequence) {
 }
 
 static inline void connect_broker(void) {
-    static const char info[] = "INFO {\"headers\":true,\"max_payload\":1048576,\"cluster\":\"c\"}\r\n";
+    char info[160];
+    const int length =
+        snprintf(info, sizeof info,
+                 "INFO {\"version\":\"%s\",\"headers\":true,\"max_payload\":1048576,\"cluster\":\"c\"}\r\n",
+                 cluster.version);
     cre_broker_tick(machine.broker, machine.now);
     REQUIRE(machine.wants);
     machine.wants = false;
     cre_broker_connected(machine.broker, 0, machine.now);
-    deliver(info, sizeof info - 1);
+    deliver(info, (size_t)length);
     serve(NULL);
 }
 
@@ -325,6 +329,7 @@ static inline void create(void) {
     memset(&cluster, 0, sizeof cluster);
     memset(&machine, 0, sizeof machine);
     cluster.leader = "a";
+    cluster.version = "2.12.0";
     machine.now = 1000;
     REQUIRE(cre_broker_create(&config, &handlers, NULL, &machine.broker) == 0);
     REQUIRE(cre_broker_subscribe(machine.broker, text("news"), kept) == 0);

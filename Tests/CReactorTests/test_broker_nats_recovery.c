@@ -194,6 +194,28 @@ TEST(a_recovery_of_more_messages_than_a_batch_has) {
     finish(20);
 }
 
+/* Others send too few messages, or one too many. */
+TEST(recoveries_at_servers_of_versions) {
+    static const struct {
+        const char *version;
+        int reads;
+    } cases[] = { { "2.12.0", 1 }, { "2.12.0-RC.1", 1 }, { "2.15.1", 1 },     { "3.0.0", 1 },
+                  { "2.11.9", 0 }, { "2.9.25", 0 },      { "1.99.0", 0 },     { "2", 0 },
+                  { "", 0 },       { "v2.12.0", 0 },     { "99999999.99", 0 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin_with(BATCHES);
+        cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);
+        pass(1000);
+        cluster.version = cases[i].version;
+        connect_broker();
+        pass(1000);
+        recover(2);
+        check_recovered(1);
+        CHECK_EQ(cluster.direct_reads, cases[i].reads);
+        finish(4);
+    }
+}
+
 /* The third message becomes too old while the server sends the batch, and so do those before it. */
 TEST(a_recovery_while_messages_of_a_batch_expire) {
     begin_with(BATCHES);

@@ -230,6 +230,7 @@ typedef struct cre__nats_link {
     size_t out_start, out_used, out_capacity, max_out;
     /* of INFO */
     bool informed, clustered, connected, accepted;
+    bool batches; /* the server sends exact ones */
     uint64_t max_payload;
     char nonce[128];
     size_t nonce_length;

@@ -1,5 +1,6 @@
 /* The beginning of a connection: INFO of the server, CONNECT of the broker. */
 #include <creactor/signature.h>
+#include <stdio.h>
 
 #include "broker/nats.h"
 #include "core/base64.h"
@@ -10,6 +11,18 @@
 static bool flag(cre_slice info, const char *name) {
     cre_slice value;
     return cre__json_member(info, name, &value) && cre__json_is_true(value);
+}
+
+/* Whether the version, such as "2.12.0-RC.1", is 2.12 or later. */
+static bool has_batches(cre_slice info) {
+    enum { MAJOR = 2, MINOR = 12 };
+    cre_slice value, version;
+    char text[32] = "";
+    unsigned major, minor;
+    if (!cre__json_member(info, "version", &value) || !cre__json_string(value, &version)) return false;
+    memcpy(text, version.data, version.length < sizeof text ? version.length : sizeof text - 1);
+    if (sscanf(text, "%5u.%5u", &major, &minor) != 2) return false;
+    return major > MAJOR || (major == MAJOR && minor >= MINOR);
 }
 
 /* "10.0.0.5:4222" or "[::1]:4222". */
@@ -46,6 +59,7 @@ void cre__nats_inform(cre_broker *broker, uint32_t shard, cre_slice info) {
     report_servers(broker, shard, info);
     if (nats->informed) return;
     nats->informed = true;
+    nats->batches = has_batches(info);
     nats->clustered =
         cre__json_member(info, "cluster", &value) && cre__json_string(value, &nonce) && nonce.length;
     if (cre__json_member(info, "nonce", &value) && cre__json_string(value, &nonce) &&

@@ -17,7 +17,8 @@
  * have everything, since another server may reply to a second question: the message of the position is the
  * first, as many follow as there were then, none is left, and the last one is that of the position of the
  * topic here, behind which live messages follow. Otherwise the leader is asked, from the beginning. Servers
- * before 2.11 do not know batches.
+ * before 2.12 are not asked: those before 2.11 do not know batches, and 2.11 counts a message as one behind
+ * itself and stores others while it sends a batch.
  *
  * Messages that arrive during a fetch are buffered, since the fetch of a busy topic would never end without
  * that: it ends when it has read everything before the first buffered message.
@@ -533,7 +534,7 @@ static void start_direct(cre_broker *broker, uint32_t shard) {
          fetch = next) {
         const cre__nats_stream *stream = fetch->stream;
         next = fetch->next;
-        const bool allowed = !stream->leader_only && (!stream->epoch || stream->direct);
+        const bool allowed = nats->batches && !stream->leader_only && (!stream->epoch || stream->direct);
         if (!allowed || !live_topic(broker, fetch)) {
             wait_for_leader(nats, fetch);
         } else if (stream->epoch || stream->failures) {

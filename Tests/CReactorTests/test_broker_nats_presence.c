@@ -105,6 +105,38 @@ TEST(streams_that_do_not_suit) {
     check_refused("limits", ",\"deny_delete\":true", "it exists with a different deny_delete");
 }
 
+/* Another machine has created the stream in the same moment. A server that has found none then reports the
+ * subjects of that; those of any other stream are still there at the next attempt. */
+TEST(a_stream_that_two_machines_create) {
+    static const char none[] = "{\"error\":{\"code\":404,\"err_code\":10059,\"description\":\"not found\"}}";
+    static const char overlap[] =
+        "{\"error\":{\"code\":400,\"err_code\":10065,\"description\":\"subjects overlap\"}}";
+    for (int is_other = 0; is_other < 2; is_other++) {
+        begin();
+        CHECK_EQ(cre_broker_join(broker, text("room"), text("bob"), text("B")), 0);
+        answer("STREAM.INFO.sws-members-60000", none);
+        describe_stream(true, "limits", "");
+        answer("STREAM.CREATE.sws-members-60000", overlap);
+        CHECK_EQ(refusals, 0);
+        now += 250;
+        turn();
+        if (is_other) {
+            answer("STREAM.INFO.sws-members-60000", none);
+            answer("STREAM.CREATE.sws-members-60000", overlap);
+            CHECK_EQ(refusals, 1);
+            CHECK(strstr(refusal, "subjects overlap"));
+        } else {
+            describe_stream(false, "limits", "");
+            answer(".none", "{\"seq\":1}"); /* the lease */
+            answer("sws.p.60000.cm9vbQ.YW5u", "{\"seq\":2}");
+            answer("sws.p.60000.cm9vbQ.Ym9i", "{\"seq\":3}");
+            CHECK_EQ(refusals, 0);
+        }
+        CHECK_EQ(count, 0);
+        finish();
+    }
+}
+
 /* The server refuses a consumer: nothing remains of the subscription to it. */
 TEST(a_list_that_is_refused) {
     static const char denied[] = "-ERR 'Permissions Violation for Publish to "

@@ -362,9 +362,9 @@ typedef enum cre__nats_finding {
     CRE__NATS_RETRY,   /* it is asked for again soon... */
     CRE__NATS_REFUSED  /* ...or later, because of `cause` */
 } cre__nats_finding;
-/* NULL: there was no reply in time. */
+/* `event` is NULL when there was no reply in time; `failures` in a row have come before. */
 cre__nats_finding cre__nats_find_stream(const cre__nats_link *nats, const cre_nats_event *event,
-                                        bool creating, cre_slice *cause);
+                                        bool creating, uint32_t failures, cre_slice *cause);
 /* Whether a message was not stored, since the last one of its subject is another one than expected. */
 static inline bool cre__nats_is_conflict(const cre__nats_error *error) {
     enum { WRONG_SEQUENCE = 10071, WRONG_CONSTANT = 10164 };

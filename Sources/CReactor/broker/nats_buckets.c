@@ -144,7 +144,7 @@ void cre__nats_bucket_replied(cre_broker *broker, uint32_t shard, cre__nats_buck
                               const cre_nats_event *event) {
     cre_slice cause;
     const cre__nats_finding found =
-        cre__nats_find_stream(cre__nats(broker, shard), event, bucket->creating, &cause);
+        cre__nats_find_stream(cre__nats(broker, shard), event, bucket->creating, bucket->failures, &cause);
     if (found == CRE__NATS_EXISTS)
         ready(broker, shard, bucket, event->payload);
     else if (found == CRE__NATS_MISSING)

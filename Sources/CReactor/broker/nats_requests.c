@@ -212,15 +212,17 @@ bool cre__nats_error_of(const cre_nats_event *event, cre__nats_error *out) {
 }
 
 cre__nats_finding cre__nats_find_stream(const cre__nats_link *nats, const cre_nats_event *event,
-                                        bool creating, cre_slice *cause) {
-    enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058 };
+                                        bool creating, uint32_t failures, cre_slice *cause) {
+    enum { NOT_FOUND = 10059, OTHER_CONFIG = 10058, SUBJECTS_OVERLAP = 10065 };
     cre__nats_error error;
     *cause = cre__text("JetStream does not reply");
     if (!event) return CRE__NATS_RETRY;
     if (!cre__nats_error_of(event, &error)) return CRE__NATS_EXISTS;
     *cause = error.text;
     if (error.kind == NOT_FOUND && !creating) return CRE__NATS_MISSING;
-    if (error.kind == OTHER_CONFIG) return CRE__NATS_RETRY; /* by another machine, a moment ago: look at it */
+    /* Perhaps by another machine, a moment ago: look at it. The subjects of another stream overlap again. */
+    if (error.kind == OTHER_CONFIG || (error.kind == SUBJECTS_OVERLAP && creating && !failures))
+        return CRE__NATS_RETRY;
     const bool soon = cre__nats_is_transient(&error) && (nats->clustered || !event->status);
     return soon ? CRE__NATS_RETRY : CRE__NATS_REFUSED;
 }

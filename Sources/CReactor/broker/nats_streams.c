@@ -189,7 +189,7 @@ void cre__nats_stream_replied(cre_broker *broker, uint32_t shard, cre__nats_stre
                               const cre_nats_event *event) {
     cre_slice cause;
     const cre__nats_finding found =
-        cre__nats_find_stream(cre__nats(broker, shard), event, stream->creating, &cause);
+        cre__nats_find_stream(cre__nats(broker, shard), event, stream->creating, stream->failures, &cause);
     if (found == CRE__NATS_EXISTS)
         ready(broker, shard, stream, event->payload);
     else if (found == CRE__NATS_MISSING)

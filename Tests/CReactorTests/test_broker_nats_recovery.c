@@ -63,6 +63,29 @@ TEST(a_recovery_at_a_second_new_leader) {
     finish(8);
 }
 
+/* It ends after 15 seconds, whether the leader is missing, or some of its replies are. */
+TEST(a_recovery_that_nobody_answers) {
+    for (int i = 0; i < 4; i++) {
+        begin_with(i == 3 ? NOTHING : NOT_ALLOWED);
+        cluster.silent = i != 1;
+        cluster.ignored = i ? "\"seq\"" : NULL;
+        if (i != 2) pass(5000);
+        recover(2);
+        pass(13000);
+        CHECK_EQ(machine.recovered, 0);
+        pass(4000);
+        CHECK_EQ(machine.recovered, 1);
+        CHECK_EQ(machine.result, CRE_EBROKER_SILENT);
+        cluster.silent = false;
+        cluster.ignored = NULL;
+        cluster.direct = NOT_ALLOWED;
+        pass(2000);
+        recover(2);
+        check_recovered(1);
+        finish(4);
+    }
+}
+
 /* Of a leader that has been there for long, the answer is final. */
 TEST(a_recovery_of_a_message_that_was_deleted) {
     begin();

@@ -105,8 +105,9 @@ typedef struct cre_broker_handlers {
     void (*missed)(void *context, uint64_t tag, cre_slice payload, cre_broker_position position);
     /** The end of cre_broker_recover: 0, and all messages up to `position` were passed to `missed`;
      * CRE_EBROKER_GAP, and none was, since some are no longer available; CRE_EBROKER_UNAVAILABLE; or
-     * CRE_EBROKER_SILENT, and Redis was not asked, since others have waited for their replies too long. The
-     * next message that `message` reports is the one after `position`, if the topic was subscribed before. */
+     * CRE_EBROKER_SILENT: Redis was not asked, since others have waited for their replies too long, or NATS
+     * has not answered for 15 seconds. The next message that `message` reports is the one after `position`,
+     * if the topic was subscribed before. */
     void (*recovered)(void *context, uint64_t tag, int result, cre_broker_position position);
     /** A connection was established or lost: `error` and `text` are the cause, 0 and empty if there is none.
      */

@@ -109,6 +109,7 @@ typedef struct cre__nats_fetch {
     uint64_t reached;  /* the highest one, also before it started over */
     uint64_t due;      /* when a pause ends */
     uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
+    uint64_t expires;  /* a recovery: when it is given up; 0: not known yet */
     uint32_t replies;  /* of the stream when it did not have a message first, or when it settles */
     bool direct;       /* any server of the stream is asked, for all of it in one batch */
     bool asks_last;    /* for the last message only */
@@ -249,7 +250,7 @@ typedef struct cre__nats_link {
     size_t stream_count;
     cre__nats_fetches fetches[CRE__NATS_FETCH_KINDS];
     cre__nats_list paused; /* ask again later */
-    uint64_t sweep;        /* when these are looked at */
+    uint64_t sweep;        /* when these are looked at, and recoveries that wait */
     size_t item_bytes;
     cre__nats_presence presence;
     cre__nats_values values;

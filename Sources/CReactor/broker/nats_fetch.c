@@ -39,6 +39,7 @@
 enum {
     AT_ONCE = 64, /* of each kind */
     SWEEP_MS = 50,
+    RECOVERY_MS = 15000, /* longer than elections */
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
     BATCH = 1024,             /* messages, and... */
@@ -578,13 +579,32 @@ static void end_settling(cre_broker *broker, cre__nats_fetch *fetch) {
     cre__nats_fetch_free(cre__nats(broker, topic->shard), fetch);
 }
 
-/* Looks at those that pause. */
+/* Whether a recovery without a request has taken too long. It has ended then. */
+static bool give_up(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
+    cre__nats_link *nats = cre__nats(broker, shard);
+    if (!fetch->expires) fetch->expires = nats->now + RECOVERY_MS;
+    if (fetch->topic || fetch->expires > nats->now) return false;
+    const uint64_t tag = fetch->tag;
+    cre__nats_fetch_leave(fetch);
+    cre__nats_fetch_free(nats, fetch);
+    broker->handlers.recovered(broker->context, tag, CRE_EBROKER_SILENT, (cre_broker_position){ 0 });
+    return true;
+}
+
+/* Looks at those that pause, and at recoveries that wait. */
 static void sweep(cre_broker *broker, uint32_t shard) {
     cre__nats_link *nats = cre__nats(broker, shard);
     if (nats->now < nats->sweep) return;
     nats->sweep = nats->now + SWEEP_MS;
+    for (int kind = CRE__NATS_RECOVERIES; kind <= CRE__NATS_DIRECT; kind++) {
+        for (cre__nats_fetch *fetch = nats->fetches[kind].waiting.first, *next; fetch; fetch = next) {
+            next = fetch->next;
+            give_up(broker, shard, fetch);
+        }
+    }
     for (cre__nats_fetch *fetch = nats->paused.first, *next; fetch; fetch = next) {
         next = fetch->next;
+        if (give_up(broker, shard, fetch)) continue;
         if (fetch->settles) {
             if (fetch->due <= nats->now) end_settling(broker, fetch);
         } else if (fetch->stream->state != CRE__STREAM_READY) {
@@ -602,5 +622,7 @@ uint64_t cre__nats_fetch_tick(cre_broker *broker, uint32_t shard) {
     sweep(broker, shard);
     start(broker, shard, CRE__NATS_CHECKS);
     start(broker, shard, CRE__NATS_RECOVERIES);
-    return nats->paused.count ? nats->sweep : UINT64_MAX;
+    const uint32_t swept = nats->paused.count + nats->fetches[CRE__NATS_RECOVERIES].waiting.count +
+                           nats->fetches[CRE__NATS_DIRECT].waiting.count;
+    return swept ? nats->sweep : UINT64_MAX;
 }

@@ -202,7 +202,7 @@ void cre__gateway_recovered(void *context, uint64_t tag, int result, cre_broker_
     const cre_topic_position reached = cre__gateway_position(position);
     const cre_slice part = { (const uint8_t *)&reached, sizeof reached };
     const bool is_position = !recovering->session;
-    if (result == CRE_EBROKER_SILENT) { /* it was not even asked: it would not be the next time */
+    if (result == CRE_EBROKER_SILENT) { /* nor would it be answered the next time */
         recovering->attempts = MOST_ATTEMPTS;
         result = CRE_EBROKER_UNAVAILABLE;
     }

@@ -268,4 +268,22 @@ TEST(a_new_topic_at_a_new_leader) {
     cre_broker_destroy(machine.broker);
 }
 
+/* A message with an old number makes the broker ask a server for its stream again. */
+TEST(a_new_topic_while_the_stream_is_asked_for) {
+    create();
+    cluster.alone = true;
+    connect_broker();
+    publish(2);
+    pass(5000);
+    publish(4);
+    republish(2);
+    cre_broker_tick(machine.broker, machine.now); /* the question is sent */
+    const int before = machine.positions;
+    CHECK_EQ(cre_broker_subscribe(machine.broker, text("other"), kept), 0);
+    pass(2000);
+    CHECK_EQ(machine.positions, before + 1);
+    CHECK_EQ(machine.position, 4);
+    cre_broker_destroy(machine.broker);
+}
+
 TEST_MAIN()

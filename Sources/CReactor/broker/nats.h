@@ -398,7 +398,8 @@ void cre__nats_refuse_lanes(cre_broker *broker, uint32_t shard, cre__nats_stream
 
 /* ---- nats_history.c ---- */
 void cre__nats_message(cre_broker *broker, uint32_t shard, const cre_nats_event *event);
-/* Begins the check of a topic whose stream is READY. NULL: no memory; the connection ends. */
+/* Begins the check of a topic whose stream is known. It waits until that is READY. NULL: no memory; the
+ * connection ends. */
 cre__nats_fetch *cre__nats_check(cre_broker *broker, cre__broker_topic *topic, cre__nats_stream *stream);
 /* Begins the checks of all topics of a stream, which is READY. `complete_at`: the time at which the topics
  * that are not refilled had all messages; 0: not known. */

@@ -84,7 +84,9 @@ void cre__nats_subscribe(cre_broker *broker, cre__broker_topic *topic) {
                  topic->subscription);
     if (!topic->history.count) return;
     cre__nats_stream *stream = cre__nats_stream_of(broker, topic->shard, topic->history);
-    if (stream && stream->state == CRE__STREAM_READY) cre__nats_check(broker, topic, stream);
+    /* while it is asked whether it is still there the check waits */
+    if (stream && stream->epoch && stream->state != CRE__STREAM_REFUSED)
+        cre__nats_check(broker, topic, stream);
 }
 
 static void unsubscribe(cre_broker *broker, cre__broker_topic *topic) {

@@ -70,6 +70,24 @@ TEST(messages_before_the_stream_is_known) {
     finish(6);
 }
 
+/* Nor has the leader found all of them when it replies. */
+TEST(messages_that_the_leader_does_not_find_yet) {
+    create();
+    cluster.silent = true;
+    connect_broker();
+    publish(2);
+    publish(4);
+    cluster.read[4] = false;
+    cluster.last = 2;
+    cluster.silent = false;
+    pass(2000);
+    CHECK_EQ(machine.position, 4);
+    cluster.read[4] = true;
+    publish(6);
+    pass(2000);
+    finish(6);
+}
+
 static void publish_next(void) {
     if (cluster.last < 40) publish(cluster.last + 2);
 }

@@ -63,13 +63,11 @@ static void end_check(cre_broker *broker, cre__nats_fetch *fetch, uint64_t seque
     } else if (fetch->asks_last) {
         if (topic->position.epoch) return; /* a message was first */
         topic->position = position;
-        if (topic->delivered &&
-            topic->delivered < sequence) { /* before the stream was known: not all of them */
-            topic->position.offset = topic->delivered;
+        if (topic->delivered) topic->position.offset = topic->delivered; /* before the stream was known */
+        if (topic->position.offset < sequence)                           /* not all of them */
             cre__nats_check(broker, topic, fetch->stream);
-            return;
-        }
-        broker->handlers.subscribed(broker->context, cre__topic_name(topic), position);
+        else
+            broker->handlers.subscribed(broker->context, cre__topic_name(topic), topic->position);
     } else {
         topic->announced = 0;
         topic->refilling = false;

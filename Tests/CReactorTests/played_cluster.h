@@ -198,6 +198,7 @@ static inline void read_directly(const char *to, const char *subject, const char
                                         "-ERR 'Permissions Violation for Publish to \"%s\"'\r\n", subject));
         return;
     }
+    CHECK(strstr(request, "\"batch\":1025,")); /* the message of the position, and 1,024 behind it */
     int most = cluster.direct == BATCHES ? atoi(strstr(request, "\"batch\":") + 8) : 1;
     if (cluster.batch && cluster.batch < most) most = cluster.batch;
     int at = atoi(strstr(request, "\"seq\":") + 6), left = 0, sent = 0;

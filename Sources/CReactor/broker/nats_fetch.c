@@ -42,7 +42,7 @@ enum {
     RECOVERY_MS = 15000, /* longer than elections */
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
-    BATCH = 1024,             /* messages, and... */
+    BATCH = 1 + 1024,         /* messages, with that of the position, and... */
     BATCH_BYTES = 256 << 10,  /* ...bytes, and the message that has the last of them */
     MAX_BYTES = 16 << 20,     /* of one fetch */
     MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
@@ -155,17 +155,17 @@ static cre__nats_item *item_of(uint64_t sequence, size_t size) {
 
 void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
                       uint64_t before) {
-    const size_t size = payload.length;
+    const size_t size = sizeof(cre__nats_item) + payload.length;
     if (fetch->buffered && sequence <= fetch->last_buffered) return;
     const bool has_room =
         fetch->buffered_bytes + size <= MAX_BYTES && nats->item_bytes + size <= MAX_ALL_BYTES;
     if (!has_room || before > fetch->last_buffered) cre__nats_fetch_unbuffer(nats, fetch);
-    cre__nats_item *item = has_room ? item_of(sequence, size) : NULL;
+    cre__nats_item *item = has_room ? item_of(sequence, payload.length) : NULL;
     if (!item) { /* it is read from the stream like those before it */
         cre__nats_fetch_unbuffer(nats, fetch);
         return;
     }
-    memcpy(item->payload, payload.data, size);
+    if (payload.length) memcpy(item->payload, payload.data, payload.length);
     if (!fetch->buffered) fetch->before_buffered = before;
     *fetch->buffered_end = item;
     fetch->buffered_end = &item->next;

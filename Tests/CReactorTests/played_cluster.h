@@ -351,6 +351,26 @@ static inline void begin(void) {
     begin_with(NOT_ALLOWED);
 }
 
+/* ---- tests ---- */
+
+static inline void recover_of(const char *topic, uint64_t offset) {
+    const cre_broker_position since = { machine.epoch, offset };
+    machine.missed = machine.recovered = 0;
+    machine.last_missed = (int)offset;
+    CHECK_EQ(cre_broker_recover(machine.broker, text(topic), kept, since, 1), 0);
+    pass(100);
+}
+
+static inline void recover(uint64_t offset) {
+    recover_of("news", offset);
+}
+
+static inline void check_recovered(int missed) {
+    CHECK_EQ(machine.recovered, 1);
+    CHECK_EQ(machine.result, 0);
+    CHECK_EQ(machine.missed, missed);
+}
+
 /* Each message was received once, in order, and none was reported as lost. */
 static inline void finish(int last) {
     CHECK_EQ(machine.count, last / 2);

@@ -109,7 +109,7 @@ typedef struct cre__nats_fetch {
     uint64_t reached;  /* the highest one, also before it started over */
     uint64_t due;      /* when a pause ends */
     uint64_t deadline; /* then messages that the leader still does not have are lost; 0: none are missing */
-    uint64_t expires;  /* a recovery: when it is given up; 0: not known yet */
+    uint64_t expires;  /* of a recovery: when it fails; 0: not known yet */
     uint32_t replies;  /* of the stream when it did not have a message first, or when it settles */
     bool direct;       /* any server of the stream is asked, for all of it in one batch */
     bool asks_last;    /* for the last message only */
@@ -422,15 +422,19 @@ void cre__nats_fetch_pause(cre__nats_link *nats, cre__nats_fetch *fetch, uint64_
 /* Frees the messages that it has read, and those that it has buffered. */
 void cre__nats_fetch_forget(cre__nats_link *nats, cre__nats_fetch *fetch);
 void cre__nats_fetch_unbuffer(cre__nats_link *nats, cre__nats_fetch *fetch);
+/* Keeps a message that it has read. `data`: base64 unless it was asked for directly. False: it is not kept,
+ * or malformed. */
+bool cre__nats_keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice data,
+                    uint64_t sequence);
+/* Buffers a message that arrives while its topic is refilled. */
+void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
+                      uint64_t before);
 /* Takes it from its list. Its callbacks may begin others. */
 void cre__nats_fetch_leave(cre__nats_fetch *fetch);
 /* Frees it. It is in no list. */
 void cre__nats_fetch_free(cre__nats_link *nats, cre__nats_fetch *fetch);
 
 /* ---- nats_fetch.c ---- */
-/* Buffers a message that arrives while its topic is refilled. */
-void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
-                      uint64_t before);
 void cre__nats_fetch_replied(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
                              const cre_nats_event *event);
 /* The user may not ask the servers of a stream but for its leader. */

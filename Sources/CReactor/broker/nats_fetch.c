@@ -33,8 +33,6 @@
 #include <stdio.h>
 
 #include "broker/nats.h"
-#include "core/base64.h"
-#include "core/memory.h"
 
 enum {
     AT_ONCE = 64, /* of each kind */
@@ -42,10 +40,8 @@ enum {
     RECOVERY_MS = 15000, /* longer than elections */
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
-    BATCH = 1 + 1024,         /* messages, with that of the position, and... */
-    BATCH_BYTES = 256 << 10,  /* ...bytes, and the message that has the last of them */
-    MAX_BYTES = 16 << 20,     /* of one fetch */
-    MAX_ALL_BYTES = 128 << 20 /* of all of a connection */
+    BATCH = 1 + 1024,       /* messages, with that of the position, and... */
+    BATCH_BYTES = 256 << 10 /* ...bytes, and the message that has the last of them */
 };
 
 /* ---- results ---- */
@@ -147,33 +143,6 @@ void cre__nats_fetch_end(cre_broker *broker, cre__nats_link *nats, const cre__na
 
 /* ---- messages that arrive meanwhile ---- */
 
-static cre__nats_item *item_of(uint64_t sequence, size_t size) {
-    cre__nats_item *item = cre__malloc(sizeof *item + size);
-    if (item) *item = (cre__nats_item){ .sequence = sequence, .length = size };
-    return item;
-}
-
-void cre__nats_buffer(cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice payload, uint64_t sequence,
-                      uint64_t before) {
-    const size_t size = sizeof(cre__nats_item) + payload.length;
-    if (fetch->buffered && sequence <= fetch->last_buffered) return;
-    const bool has_room =
-        fetch->buffered_bytes + size <= MAX_BYTES && nats->item_bytes + size <= MAX_ALL_BYTES;
-    if (!has_room || before > fetch->last_buffered) cre__nats_fetch_unbuffer(nats, fetch);
-    cre__nats_item *item = has_room ? item_of(sequence, payload.length) : NULL;
-    if (!item) { /* it is read from the stream like those before it */
-        cre__nats_fetch_unbuffer(nats, fetch);
-        return;
-    }
-    if (payload.length) memcpy(item->payload, payload.data, payload.length);
-    if (!fetch->buffered) fetch->before_buffered = before;
-    *fetch->buffered_end = item;
-    fetch->buffered_end = &item->next;
-    fetch->last_buffered = sequence;
-    fetch->buffered_bytes += size;
-    nats->item_bytes += size;
-}
-
 /* Whether no message is missing between the last message read and the first buffered one. */
 static bool reaches_buffered(const cre__nats_fetch *fetch) {
     return fetch->buffered && fetch->before_buffered <= fetch->last;
@@ -262,31 +231,6 @@ static void fall_back(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch
 
 /* ---- replies ---- */
 
-/* `data`: base64 unless it was asked for directly. */
-static bool keep(const cre_broker *broker, cre__nats_link *nats, cre__nats_fetch *fetch, cre_slice data,
-                 uint64_t sequence) {
-    const size_t size = fetch->direct ? data.length : data.length / 4 * 3;
-    /* above the history some may have been deleted since the first one was read */
-    uint32_t most = fetch->stream->history.count;
-    if (!fetch->topic && broker->config.max_recover < most) most = broker->config.max_recover;
-    if (fetch->count == most || fetch->bytes + size > MAX_BYTES || nats->item_bytes + size > MAX_ALL_BYTES)
-        return false;
-    cre__nats_item *item = item_of(sequence, size + 3);
-    if (!item) return false;
-    long length = (long)data.length;
-    if (!fetch->direct)
-        length = cre__base64_decode((const char *)data.data, data.length, item->payload);
-    else if (data.length)
-        memcpy(item->payload, data.data, data.length);
-    item->length = length < 0 ? 0 : (size_t)length;
-    *fetch->end = item;
-    fetch->end = &item->next;
-    fetch->count++;
-    fetch->bytes += size;
-    nats->item_bytes += size;
-    return length >= 0;
-}
-
 /* Whether what is missing has not become too old. */
 static bool is_recent(const cre_broker *broker, const cre__nats_fetch *fetch) {
     const cre__broker_topic *topic = fetch->topic;
@@ -305,7 +249,7 @@ static bool take(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, cre
     }
     /* more than the history has since the last reply, so it may have deleted some */
     if (fetch->topic && fetch->topic->arrived > fetch->stream->history.count) return false;
-    if (!keep(broker, nats, fetch, data, sequence)) return false;
+    if (!cre__nats_keep(broker, nats, fetch, data, sequence)) return false;
     fetch->last = sequence;
     if (fetch->anchored && is_recent(broker, fetch)) deliver_items(broker, nats, fetch);
     return true;

@@ -35,7 +35,8 @@ static struct {
     int aged;  /* the last one that it deletes by age once it has sent the first one of a batch */
     int last;
     const char *leader, *version;
-    bool alone; /* it is a server without a cluster */
+    bool alone;                   /* it is a server without a cluster... */
+    const char *time, *stored_at; /* ...with this time, and has stored messages at that one */
     int polls, reads, direct_reads;
     bool silent;         /* nobody leads the stream of `kept` */
     bool reading;        /* the question is one for a message */
@@ -158,8 +159,9 @@ static inline void describe_stream(const char *to, int seconds) {
         "{\"config\":{\"name\":\"sws-20-%1$d\",\"allow_direct\":%2$s,\"subjects\":[\"sws.h.20-%1$d.>\"],\"max_msgs_per_subject\":21,"
         "\"max_age\":%1$d000000000,\"duplicate_window\":300000000000,\"republish\":{\"src\":"
         "\"sws.h.20-%1$d.>\",\"dest\":\"sws.l.>\"},\"retention\":\"limits\",\"discard\":\"old\"},"
-        "\"created\":\"today\",\"state\":{\"last_seq\":%3$d},\"cluster\":{\"leader\":\"%4$s\"}}",
-        seconds, cluster.direct == NOT_ALLOWED ? "false" : "true", cluster.last, cluster.leader);
+        "\"created\":\"today\",\"state\":{\"last_seq\":%3$d},\"cluster\":{\"leader\":\"%4$s\"},\"ts\":\"%5$s\"}",
+        seconds, cluster.direct == NOT_ALLOWED ? "false" : "true", cluster.last, cluster.leader,
+        cluster.time ? cluster.time : "");
     cluster.polls++;
     reply(to, json);
 }
@@ -182,8 +184,9 @@ static inline void read_message(const char *to, const char *request) {
     }
     snprintf(number, sizeof number, "%d", sequence);
     cre__base64_encode((const uint8_t *)number, strlen(number), encoded);
-    snprintf(json, sizeof json, "{\"message\":{\"subject\":\"x\",\"seq\":%d,\"data\":\"%s\"}}", sequence,
-             encoded);
+    snprintf(json, sizeof json,
+             "{\"message\":{\"subject\":\"x\",\"seq\":%d,\"data\":\"%s\",\"time\":\"%s\"}}", sequence,
+             encoded, cluster.stored_at ? cluster.stored_at : "");
     reply(to, json);
 }
 

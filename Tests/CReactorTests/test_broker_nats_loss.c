@@ -249,6 +249,39 @@ TEST(a_new_topic_of_a_known_stream) {
     cre_broker_destroy(machine.broker);
 }
 
+/* A later message of another topic has come before its time. */
+TEST(a_new_topic_of_a_busy_stream) {
+    subscribe_early();
+    CHECK_EQ(cre_broker_subscribe(machine.broker, text("other"), kept), 0);
+    pass(100);
+    publish(6);
+    machine.positions = 0;
+    pass(100);
+    CHECK_EQ(machine.positions, 1); /* of the other one */
+    CHECK_EQ(machine.count, 1);
+    cre_broker_destroy(machine.broker);
+}
+
+/* A server alone is not polled, and has clocks. */
+TEST(a_new_topic_that_was_quiet_for_long) {
+    for (int i = 0; i < 4; i++) {
+        create();
+        cluster.alone = true;
+        cluster.time = i == 2 ? NULL : "1970-01-03T00:02:00.123456789Z";
+        cluster.stored_at = i == 0   ? "1970-01-03T00:00:30.5Z"
+                            : i == 1 ? "1970-01-03T00:01:30Z"
+                                     : "1970-01-01T00:00:00Z";
+        if (i == 3) cluster.stored_at = "1970-01-04T00:00:00Z";
+        store(2);
+        connect_broker();
+        CHECK_EQ(machine.positions, i == 0);
+        pass(1100);
+        CHECK_EQ(machine.positions, 1);
+        CHECK_EQ(machine.position, 2);
+        cre_broker_destroy(machine.broker);
+    }
+}
+
 TEST(a_new_topic_whose_connection_is_lost) {
     subscribe_early();
     cre_broker_closed(machine.broker, 0, -ECONNRESET, machine.now);

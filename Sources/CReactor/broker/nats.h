@@ -45,6 +45,7 @@ typedef struct cre__nats_stream {
     uint64_t epoch;      /* 0: not known yet */
     uint64_t last;       /* its last sequence when it last replied */
     uint64_t replied_at; /* when that was */
+    uint64_t clock;      /* of a server alone: its time then, minus `now`; 0: not known */
     uint64_t passed;     /* no live message up to this sequence is still to come */
     uint32_t replies;
     uint64_t leader;     /* the hash of the name of its leader; 0: it has none */

@@ -33,11 +33,13 @@
 #include <stdio.h>
 
 #include "broker/nats.h"
+#include "nats/json.h"
 
 enum {
     AT_ONCE = 64, /* of each kind */
     SWEEP_MS = 50,
     RECOVERY_MS = 15000, /* longer than elections */
+    QUIET_MS = 60000,    /* more than clocks differ after some weeks */
     RETRY_MS = 250,
     RETRY_TIMEOUT_MS = 5000,
     BATCH = 1 + 1024,       /* messages, with that of the position, and... */
@@ -344,24 +346,29 @@ static void finish(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch) {
     }
 }
 
-/* When the messages up to a sequence have passed. */
-static uint64_t passing(const cre__nats_link *nats, const cre__nats_stream *stream, uint64_t sequence) {
-    if (sequence <= stream->passed) return nats->now;
-    return (sequence <= stream->last ? stream->replied_at : nats->now) + CRE__NATS_PASSING_MS;
+/* When the messages up to this one have passed. */
+static uint64_t passing(const cre__nats_link *nats, const cre__nats_stream *stream,
+                        const cre__nats_stored *message) {
+    uint64_t time;
+    const bool is_quiet = stream->clock && cre__json_time(message->time, &time) &&
+                          time + QUIET_MS <= stream->clock + nats->now; /* modulo 2^64 */
+    if (is_quiet || message->sequence <= stream->passed) return nats->now;
+    return (message->sequence <= stream->last ? stream->replied_at : nats->now) + CRE__NATS_PASSING_MS;
 }
 
 /* The last message. */
-static void found_last(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, uint64_t sequence) {
+static void found_last(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch,
+                       const cre__nats_stored *message) {
     cre__nats_link *nats = cre__nats(broker, shard);
     cre__nats_stream *stream = fetch->stream;
     cre__broker_topic *topic = fetch->topic;
-    const uint64_t due = passing(nats, stream, sequence);
+    const uint64_t due = passing(nats, stream, message);
     const bool begins = topic && !fetch->incomplete && !topic->position.epoch && !topic->delivered;
     if (!begins || due <= nats->now) {
-        complete(broker, shard, fetch, sequence);
+        complete(broker, shard, fetch, message->sequence);
         return;
     }
-    topic->position = (cre_broker_position){ stream->epoch, sequence };
+    topic->position = (cre_broker_position){ stream->epoch, message->sequence };
     topic->unsettled = fetch->settles = true;
     fetch->replies = stream->replies;
     cre__nats_fetch_pause(nats, fetch, due);
@@ -374,7 +381,7 @@ static void found(cre_broker *broker, uint32_t shard, cre__nats_fetch *fetch, co
     if (!cre__nats_stored_of(event, &stored) || stored.sequence < least) {
         cre__link_fail(broker, shard, CRE_ENATS_PROTOCOL, (cre_slice){ 0 });
     } else if (fetch->asks_last) {
-        found_last(broker, shard, fetch, stored.sequence);
+        found_last(broker, shard, fetch, &stored);
     } else if (first && stored.sequence != fetch->since.offset &&
                (fetch->confirms || !is_based(broker, fetch))) {
         miss_position(broker, shard, fetch); /* what follows is not read in vain, each time it retries */
@@ -548,7 +555,8 @@ static void sweep(cre_broker *broker, uint32_t shard) {
         next = fetch->next;
         if (give_up(broker, shard, fetch)) continue;
         if (fetch->settles) {
-            if (fetch->due <= nats->now) end_settling(broker, fetch);
+            const bool passed = fetch->topic->position.offset <= fetch->stream->passed;
+            if (passed || fetch->due <= nats->now) end_settling(broker, fetch);
         } else if (fetch->stream->state != CRE__STREAM_READY) {
             wait_for_leader(nats, fetch);
         } else if (fetch->due <= nats->now) {

@@ -176,6 +176,10 @@ static void ready(cre_broker *broker, uint32_t shard, cre__nats_stream *stream, 
     stream->direct = cre__json_member(config, "allow_direct", &value) && cre__json_is_true(value);
     stream->leader = leader;
     stream->replied_at = nats->now;
+    uint64_t time;
+    const bool has_time = !nats->clustered && cre__json_member(reply, "ts", &value) &&
+                          cre__json_string(value, &value) && cre__json_time(value, &time);
+    stream->clock = has_time ? time - nats->now : 0;
     stream->replies++;
     if (elected) stream->settled_at = nats->now + SETTLE_MS;
     if (other_stream || elected)

@@ -128,11 +128,13 @@ static bool node_says(int node, const char *wanted, const char *format, ...) {
     return says(&nodes[node], "pw", command, wanted);
 }
 
-/* Whether a server that was started answers, or has ended, as without a port that another program has taken.
- */
+/* Whether a server that was started answers, or has ended, as without a port that another program has taken:
+ * perhaps another node, which answers then. */
 static bool answers(const process *it) {
+    char own[32];
+    snprintf(own, sizeof own, "process_id:%d\r", (int)it->pid);
     for (;; usleep(5000)) {
-        if (says(it, "pw", "PING", "PONG")) return true;
+        if (says(it, "pw", "INFO server", own)) return true;
         if (waitpid(it->pid, NULL, WNOHANG) == it->pid) return false;
     }
 }

@@ -54,9 +54,8 @@ static bool is_proxy(const cre__port *port, int descriptor) {
 
 /* Counts a connection that is not served; `cause` may be NULL. */
 static void count_refused(cre_engine *engine, uint64_t *cause) {
-    engine->stats.refused++;
-    if (cause) ++*cause;
-    engine->rare_changed = true;
+    cre__count_rare(engine, &engine->stats.refused, 1);
+    if (cause) cre__count_rare(engine, cause, 1);
 }
 
 /* Frees it; its socket stays open. */

@@ -141,7 +141,7 @@ static void deliver(cre__conn *conn, cre_block *block, uint32_t start, uint32_t 
         return;
     }
     skip_compressed(conn, cre_block_data(block), start, end);
-    if (now && !conn->transport.out_first && !conn->transport.blocked && !conn->transport.dirty) {
+    if (now && !conn->transport.out_last && !conn->transport.blocked && !conn->transport.dirty) {
         start += (uint32_t)cre__queue_send_now(&conn->transport, cre_block_data(block) + start, end - start);
         if (start == end) return;
     }

@@ -28,7 +28,6 @@ static cre__chunk *take_chunk(cre__net *net, size_t capacity) {
         if (!chunk) return NULL;
         chunk->capacity = (uint32_t)capacity;
     }
-    chunk->next = NULL;
     chunk->block = NULL;
     chunk->start = chunk->end = 0;
     return chunk;
@@ -46,11 +45,19 @@ static void give_chunk(cre__net *net, cre__chunk *chunk) {
 }
 
 static void add_chunk(cre__transport *transport, cre__chunk *chunk) {
-    if (transport->out_last)
-        transport->out_last->next = chunk;
-    else
-        transport->out_first = chunk;
+    cre__chunk *last = transport->out_last;
+    chunk->next = last ? last->next : chunk;
+    if (last) last->next = chunk;
     transport->out_last = chunk;
+}
+
+static void remove_first(cre__transport *transport) {
+    cre__chunk *last = transport->out_last, *first = last->next;
+    if (first == last)
+        transport->out_last = NULL;
+    else
+        last->next = first->next;
+    give_chunk(transport->net, first);
 }
 
 /* ---- accounting ---- */
@@ -123,7 +130,7 @@ void cre__queue_sent_directly(cre__transport *transport, size_t sent) {
 /* Takes `sent` bytes off the queue, and copies them to `out` unless that is NULL. */
 static inline __attribute__((always_inline)) void take(cre__transport *transport, size_t sent, uint8_t *out) {
     while (sent) {
-        cre__chunk *chunk = transport->out_first;
+        cre__chunk *chunk = transport->out_last->next;
         uint32_t n = chunk->end - chunk->start;
         if (out) {
             uint32_t copied = sent < n ? (uint32_t)sent : n;
@@ -136,9 +143,7 @@ static inline __attribute__((always_inline)) void take(cre__transport *transport
             return;
         }
         sent -= n;
-        transport->out_first = chunk->next;
-        if (!transport->out_first) transport->out_last = NULL;
-        give_chunk(transport->net, chunk);
+        remove_first(transport);
     }
 }
 
@@ -181,11 +186,14 @@ size_t cre__queue_send_now(cre__transport *transport, const uint8_t *data, size_
 }
 
 static size_t queue_vectors(const cre__transport *transport, struct iovec *vectors, size_t capacity) {
+    cre__chunk *chunk = transport->out_last;
     size_t count = 0;
-    for (cre__chunk *chunk = transport->out_first; chunk && count < capacity; chunk = chunk->next) {
+    if (!chunk) return 0;
+    do {
+        chunk = chunk->next;
         uint8_t *data = chunk->block ? cre_block_data(chunk->block) : chunk->data;
         vectors[count++] = (struct iovec){ data + chunk->start, chunk->end - chunk->start };
-    }
+    } while (chunk != transport->out_last && count < capacity);
     return count;
 }
 
@@ -288,13 +296,10 @@ int cre__queue_large(cre__transport *transport, const void *head, size_t head_le
 
 void cre__queue_drop(cre__transport *transport) {
     uint32_t dropped = 0;
-    while (transport->out_first) {
-        cre__chunk *chunk = transport->out_first;
-        transport->out_first = chunk->next;
-        dropped += chunk->end - chunk->start;
-        give_chunk(transport->net, chunk);
+    while (transport->out_last) {
+        dropped += transport->out_last->next->end - transport->out_last->next->start;
+        remove_first(transport);
     }
-    transport->out_last = NULL;
     cre__queue_account(transport, -(int64_t)dropped);
 }
 

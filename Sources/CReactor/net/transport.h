@@ -30,8 +30,8 @@ typedef struct cre__net cre__net;
 #define CRE__LARGE_PAYLOAD 4000u
 
 typedef struct cre__chunk {
-    struct cre__chunk *next;
-    cre_block *block; /* NULL: the bytes are in `data`; otherwise in this shared block */
+    struct cre__chunk *next; /* of the last one in a queue: the first */
+    cre_block *block;        /* NULL: the bytes are in `data`; otherwise in this shared block */
     uint32_t start, end, capacity;
     uint8_t data[];
 } cre__chunk;
@@ -106,7 +106,7 @@ typedef struct cre__transport_events {
 struct cre__transport {
     cre__watcher watcher; /* first; unused while carried */
     cre__net *net;
-    cre__chunk *out_first, *out_last;
+    cre__chunk *out_last; /* of the queue; NULL: it is empty */
     cre__transport *next_dirty;
     cre__transport *next_timed, **previous_timed; /* a list of the wheel; previous_timed NULL: no deadline */
     struct cre__tls_conn *tls;                    /* NULL: plain */

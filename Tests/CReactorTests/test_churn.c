@@ -131,4 +131,15 @@ TEST_BOTH(thousands_come_and_go) {
     net_stop(net);
 }
 
+/* The tables have room for all connections that may be, and take memory for those that are. */
+TEST_BOTH(room_for_many_connections_takes_no_memory) {
+    const long before = resident_kib();
+    net_server *net = net_start((cre_engine_config){ .max_connections = 1000000 }, NULL);
+    net_client client = net_ws_connect(net);
+    const long grown = resident_kib() - before;
+    if (grown > 4096) TEST_FAIL("%ld KiB more", grown);
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_MAIN()

@@ -134,14 +134,26 @@ static bool on_flush(cre__hook *hook) {
 
 /* ---- creation and destruction ---- */
 
+/* Zeroes that take memory where they are written: what has room for all connections that may be, while few
+ * are. NULL: no memory. */
+static void *map_zeroes(size_t size) {
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void unmap(void *memory, size_t size) {
+    if (memory) munmap(memory, size);
+}
+
 static void free_engine(cre_engine *engine) {
     cre__ports_free_tls(engine);
     cre__congestion_close(engine);
     cre__net_deinit(&engine->net);
-    if (engine->streams && engine->streams != MAP_FAILED) munmap(engine->streams, engine->streams_size);
+    unmap(engine->streams, engine->streams_size);
     cre_ws_deflate_pool_destroy(engine->deflate_pool);
     if (engine->own_table) cre_table_close(engine->table);
-    cre__free(engine->own_table);
+    unmap(engine->own_table, cre_table_size(engine->config.max_connections));
     cre__free(engine->scratch);
     cre__ports_close(engine);
     cre__free(engine);
@@ -151,17 +163,15 @@ static int open_table(cre_engine *engine) {
     engine->table = engine->config.table;
     if (!engine->table) {
         size_t size = cre_table_size(engine->config.max_connections);
-        engine->own_table = size ? cre__calloc(1, size + 64) : NULL;
+        engine->own_table = size ? map_zeroes(size) : NULL;
         if (!engine->own_table) return CRE_ENOMEM;
-        uintptr_t aligned = ((uintptr_t)engine->own_table + 63) & ~(uintptr_t)63;
-        engine->table = cre_table_open((void *)aligned, engine->config.max_connections);
+        engine->table = cre_table_open(engine->own_table, engine->config.max_connections);
         if (!engine->table) return CRE_ENOMEM;
     }
     engine->streams_mask = engine->table->slots - 1;
     engine->streams_size = engine->table->slots * sizeof *engine->streams;
-    engine->streams = mmap(NULL, engine->streams_size, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (engine->streams == MAP_FAILED) return CRE_ENOMEM;
+    engine->streams = map_zeroes(engine->streams_size);
+    if (!engine->streams) return CRE_ENOMEM;
     engine->net.total_held = cre__table_held(engine->table);
     return 0;
 }

@@ -11,9 +11,13 @@ let demos = [
 let server: Target.Dependency = .product(name: "SwiftServer", package: "SwiftServer")
 let json: Target.Dependency = .product(name: "SwiftServerJSON", package: "SwiftServer")
 
+/// `SWIFTSERVER_TRAITS=ISAL swift build …` builds them with this trait of the package, too.
+let added: [Substring] = Context.environment["SWIFTSERVER_TRAITS"]?.split(separator: ",") ?? []
+let traits: [Package.Dependency.Trait] = [.defaults] + added.map { .trait(name: String($0)) }
+
 let package = Package(
     name: "Examples",
-    dependencies: [.package(name: "SwiftServer", path: "..")],
+    dependencies: [.package(name: "SwiftServer", path: "..", traits: Set(traits))],
     targets: [
         .executableTarget(name: "echo", dependencies: [server], path: "echo"),
         .executableTarget(name: "tcp", dependencies: [server], path: "tcp"),

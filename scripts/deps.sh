@@ -18,7 +18,10 @@ test_extras+=('py:aiosmtpd=python3-aiosmtpd' 'py:websockets=python3-websockets' 
 test_extras+=('h2load=nghttp2-client' 'nghttpd|/usr/sbin/nghttpd=nghttp2-server' 'node=nodejs')
 test_extras+=('lib:libbrotlienc=libbrotli-dev' 'lib:libzstd=libzstd-dev')
 # ISA-L's assembly is for x86-64 in Debian 12.
-if [ "$(uname -m)" = x86_64 ]; then test_extras+=('lib:libisal=libisal-dev'); fi
+if [ "$(uname -m)" = x86_64 ]; then
+    test_extras+=('lib:libisal=libisal-dev')
+    bench_extras+=('lib:libisal=libisal-dev')
+fi
 
 package_needs=('dpkg-shlibdeps=dpkg-dev' 'dtrace=systemtap-sdt-dev' 'lib:libbrotlienc=libbrotli-dev')
 package_needs+=('lib:libzstd=libzstd-dev' 'lib:libnghttp2=libnghttp2-dev')

@@ -146,6 +146,37 @@ TEST(large_messages_are_judged_as_small_ones) {
     cre_ws_deflate_pool_destroy(pool);
 }
 
+/* Small ones have the fixed codes with ISA-L, larger ones have their own; all are the same behind the
+ * inflater. */
+TEST(messages_of_all_sizes_come_back) {
+    uint8_t data[600], message[700], *out;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)('a' + random_byte() % 5); /* codes of their own would be shorter */
+    cre_ws_deflate_pool *pool;
+    REQUIRE(cre_ws_deflate_pool_create(&(cre_ws_deflate_config){ .size = sizeof(cre_ws_deflate_config) },
+                                       &pool) == 0);
+    cre_ws_deflate compressor, deflate;
+    cre_ws_deflate_init(&compressor, pool, &frugal, false);
+    cre_ws_deflate_init(&deflate, pool, &frugal, true);
+    for (size_t length = CRE_WS_DEFLATE_DEFAULT_THRESHOLD; length <= sizeof data; length++) {
+        size_t size;
+        int compressed = cre_ws_deflate_message(&compressor, data, length, &out, &size);
+        REQUIRE(compressed >= 0);
+        if (!compressed) continue; /* it did not shrink */
+        memcpy(message, out, size);
+#ifdef CRE_HAVE_ISAL
+        CHECK_EQ(message[0] >> 1 & 3, length < CRE__WS_ISAL_MIN_DYNAMIC ? 1 : 2);
+#endif
+        cre__ws_message *inflated = NULL;
+        REQUIRE(cre__ws_inflate(&deflate, message, size, sizeof data, &inflated) == 1);
+        CHECK_EQ(inflated->used, length);
+        CHECK_MEM(inflated->data, data, inflated->used == length ? length : 0);
+        cre__free(inflated);
+    }
+    CHECK(cre_ws_deflate_message(&compressor, data, 200, &out, &(size_t){ 0 }) == 1);
+    cre_ws_deflate_pool_destroy(pool);
+}
+
 TEST(final_blocks_in_large_messages) {
     static uint8_t data[20000];
     uint8_t *message = malloc(2 * sizeof data);

@@ -26,9 +26,13 @@ int64_t cre__ws_isal_deflate(cre__ws_isal *isal, int bits, const uint8_t *data, 
     if (!isal->deflater) return CRE_ENOMEM;
     struct isal_zstream *stream = &isal->deflater->stream;
     isal_deflate_init(stream); /* the calls for whole buffers end some blocks without the marker */
-    stream->level = 1;
-    stream->level_buf = isal->deflater->level;
-    stream->level_buf_size = sizeof isal->deflater->level;
+    if (length < CRE__WS_ISAL_MIN_DYNAMIC) {
+        isal_deflate_set_hufftables(stream, NULL, IGZIP_HUFFTABLE_STATIC);
+    } else {
+        stream->level = 1;
+        stream->level_buf = isal->deflater->level;
+        stream->level_buf_size = sizeof isal->deflater->level;
+    }
     stream->hist_bits = (uint16_t)bits;
     stream->flush = SYNC_FLUSH;
     stream->next_in = (uint8_t *)(uintptr_t)data;

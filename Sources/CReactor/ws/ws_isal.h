@@ -11,8 +11,12 @@
 
 #include "ws/ws_message.h"
 
-/* Below it zlib is faster: ISA-L builds larger tables for each block. */
-#define CRE__WS_ISAL_MIN_INFLATE 1024
+/* Of compressed messages. Below it zlib is faster: ISA-L builds larger tables for each block. */
+#define CRE__WS_ISAL_MIN_INFLATE 512
+
+/* Of messages. Smaller ones are compressed with the fixed codes of RFC 1951: to find the best codes takes ten
+ * times as long as all else, and their description is as long as what they save. */
+#define CRE__WS_ISAL_MIN_DYNAMIC 256
 
 /* The compressor and the decompressor of a pool, both NULL until they are used. */
 typedef struct cre__ws_isal {

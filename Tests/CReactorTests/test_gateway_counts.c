@@ -1,5 +1,7 @@
 /* The number of subscribers that other servers have: questions of a worker to its gateway, and of gateways to
  * each other, at real servers of Redis and NATS. */
+#include <inttypes.h>
+
 #include "nats_process.h"
 /* `server` has another meaning there */
 #include "gateways.h"
@@ -61,8 +63,10 @@ static uint64_t listed(void) {
     return result_of_answer ? 0 : counted.count;
 }
 
+static uint32_t lease_ms = 1200;
+
 static void start_both(void) {
-    presence_ms = 1200;
+    presence_ms = lease_ms;
     for (int i = 0; i < SERVERS; i++)
         start_server(&servers[i], 0, 0);
     for (int i = 0; i < SERVERS; i++)
@@ -208,27 +212,110 @@ TEST(malformed_questions) {
     stop();
 }
 
+/* Reads the first line of a command's output that begins like this, into `line`. */
+static void first_line(FILE *output, const char *beginning, char line[300]) {
+    do {
+        REQUIRE(fgets(line, 300, output) != NULL);
+        line[strcspn(line, "\n")] = 0;
+    } while (strncmp(line, beginning, strlen(beginning)) != 0);
+}
+
+static FILE *redis_output(const char *command, const char *pattern) {
+    char shell[300];
+    snprintf(shell, sizeof shell, "exec redis-cli -s %s %s '%s' 2>/dev/null", redis_socket(), command,
+             pattern);
+    FILE *output = popen(shell, "r");
+    REQUIRE(output != NULL);
+    return output;
+}
+
+/* Publishes as another program, past the gateways. '0' is what gateways put before a message without history.
+ */
+static void publish_past(const char *topic, const char *message) {
+    char pattern[64], channel[300];
+    snprintf(pattern, sizeof pattern, "*:%s", topic);
+    FILE *output = redis_output("PUBSUB CHANNELS", pattern);
+    first_line(output, "sws:", channel);
+    pclose(output);
+    CHECK(redis_cli("PUBLISH '%s' '%s'", channel, message));
+}
+
+static void publish_to_server(const server *it, const char *message) {
+    char topic[64];
+    snprintf(topic, sizeof topic, CRE_TOPIC_SERVER "%016llx",
+             (unsigned long long)it->host.bus->control->server);
+    publish_past(topic, message);
+}
+
 /* Other programs may publish anything: messages that are no questions, and answers that nobody has asked for.
  */
 TEST(malformed_messages_of_others) {
-    static const char *const messages[] = { "q", "q0", "q0123456789abcdef0123456789abcdef",
-                                            "q0123456789abcdeX0123456789abcdeft",
-                                            "a0123456789abcdef0123456789abcdef1" };
+    static const char *const messages[] = { "q",
+                                            "0q",
+                                            "0q0",
+                                            "0q0123456789abcdef0123456789abcdef",
+                                            "0q0123456789abcdeX0123456789abcdeft",
+                                            "0a0123456789abcdef0123456789abcdef1" };
+    static const char *const malformed[] = { "a",
+                                             "0a",
+                                             "0b1",
+                                             "0a0123456789abcdef0123456789abcdef",
+                                             "0a0123456789abcdef0123456789abcdef-1",
+                                             "0a0123456789abcdef0123456789abcdef1" };
     start();
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
-        CHECK(redis_cli("PUBLISH 'sws:{0}:c:" CRE_TOPIC_ALL "' %s", messages[i]));
-    char topic[300];
-    memset(topic, 't', sizeof topic);
-    CHECK(
-        redis_cli("PUBLISH 'sws:{0}:c:" CRE_TOPIC_ALL "' q0123456789abcdef0123456789abcdef%.*s", 256, topic));
-    static const char *const malformed[] = { "a", "b1", "a0123456789abcdef0123456789abcdef",
-                                             "a0123456789abcdef0123456789abcdef-1",
-                                             "a0123456789abcdef0123456789abcdef1" };
+        publish_past(CRE_TOPIC_ALL, messages[i]);
+    char question[300];
+    snprintf(question, sizeof question, "0q0123456789abcdef0123456789abcdef%0256d", 0); /* too long a topic */
+    publish_past(CRE_TOPIC_ALL, question);
     for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
-        CHECK(redis_cli("PUBLISH 'sws:{0}:c:" CRE_TOPIC_SERVER "%016llx' %s",
-                        (unsigned long long)servers[0].host.bus->control->server, malformed[i]));
+        publish_to_server(&servers[0], malformed[i]);
     CHECK(is_count("started", 1));
+    CHECK_EQ(stats_of(&servers[0]).received, 1); /* the last of `messages`, which is one to everyone */
     stop();
+}
+
+static uint64_t number_of_question; /* as the asking gateway has numbered it */
+
+static void answer_as(const server *it, const char *count) {
+    char message[100];
+    snprintf(message, sizeof message, "0a%016llx%016llx%s", (unsigned long long)it->host.bus->control->server,
+             (unsigned long long)number_of_question, count);
+    publish_to_server(&servers[0], message);
+}
+
+/* Of each server one number is counted, which has to be one that it can have. */
+TEST(numbers_of_others) {
+    static const char *const refused[] = { "4294967296", "18446744073709551616", "-1", "", "1x" };
+    char line[300];
+    server third;
+    lease_ms = 60000; /* of those that are stopped */
+    start();
+    lease_ms = 1200;
+    start_server(&third, 0, 0);
+    AWAIT(listed() == SERVERS + 1);
+    kill(servers[1].gateway, SIGSTOP);
+    kill(third.gateway, SIGSTOP);
+    FILE *output = redis_output("PSUBSCRIBE", "*:" CRE_TOPIC_ALL);
+    first_line(output, "psubscribe", line);
+    const int before = answers;
+    CHECK_EQ(begin("started", LONG_MS), 0);
+    AWAIT(stats_of(&servers[0]).questions_open == 1);
+    first_line(output, "0q", line);
+    REQUIRE(sscanf(line, "0q%*16c%16" SCNx64 "started", &number_of_question) == 1);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        answer_as(&servers[1], refused[i]);
+    answer_as(&servers[1], "4294967295");
+    answer_as(&servers[1], "7"); /* once more */
+    answer_as(&third, "1");
+    AWAIT(answers > before);
+    CHECK(result_of_answer == 0 && counted.missing == 0);
+    CHECK_EQ(counted.count, UINT32_MAX + 1ull);
+    kill(servers[1].gateway, SIGCONT);
+    kill(third.gateway, SIGCONT);
+    stop_server(&third);
+    stop();
+    pclose(output);
 }
 
 /* ---- NATS ---- */

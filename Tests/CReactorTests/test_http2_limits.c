@@ -413,7 +413,8 @@ TEST(resets_that_the_client_causes) {
                 put_frame(&c->out, DATA, 0, 2 * i + 1, "1234", 4);
             result = exchange(c);
         }
-        CHECK_EQ(i, 202); /* the last one finds the session ended */
+        /* a body that is too long ends the session when it is received, a window when the reset is sent */
+        CHECK_EQ(i, way ? 202 : 201);
         CHECK_EQ(stats_of(c).requests, 201);
         check_exceeded(c, CRE_HTTP2_LIMIT_RESETS);
     }

@@ -2,17 +2,15 @@
  * Heads of requests, which handlers get in the form of HTTP/1: the pseudo fields become the first line and
  * Host, and the Cookie fields, which clients split (RFC 9113 section 8.2.3), one field.
  *
- * nghttp2 has checked the order and number of pseudo fields, names and values, fields of a connection, and
- * Content-Length. The rest is checked here, by the rules of HTTP/1 heads.
+ * Requests that are malformed (message.h) have their stream reset; those that break other rules of HTTP/1
+ * heads are answered with a status.
  */
 #include "core/memory.h"
 
 #ifdef CRE_HAVE_HTTP2
 #include <string.h>
 
-#include "http/chars.h"
-#include "http/head_internal.h"
-#include "http2/http2_internal.h"
+#include "http2/message.h"
 
 /* The most bytes of fields that are decoded for one head, including those that are dropped: a few bytes of
  * HPACK can stand for many. */
@@ -36,17 +34,16 @@ static void append(cre__h2_head *head, const void *data, size_t length) {
     head->length += length;
 }
 
-static void refuse(cre__h2_head *head, int error) {
-    if (!head->refused) head->refused = error;
-}
-
-void cre__h2_head_begin(cre_http2 *session, bool trailers) {
+void cre__h2_head_begin(cre_http2 *session, cre__h2_stream *stream, bool trailers) {
     cre__h2_head *head = &session->head;
     head->length = head->pseudo_length = head->cookies_length = head->seen_bytes = 0;
     head->field_count = 0;
     head->method = head->authority = head->path = (cre__h2_text){ 0, 0 };
     head->protocol_length = 0;
     head->refused = 0;
+    head->stream = stream;
+    head->seen = trailers ? CRE__H2_REGULAR : 0;
+    head->priority = (cre__h2_priority){ .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY };
     head->trailers = trailers;
     head->started = false;
     memset(&head->parsed, 0, sizeof head->parsed);
@@ -74,9 +71,9 @@ static int make_room(cre_http2 *session, uint32_t lines, size_t bytes) {
     cre__h2_head *head = &session->head;
     /* the empty line, too; what the cookies take is the length of their line later */
     size_t length = head->length + head->cookies_length + bytes + 6;
-    if (length > session->config.max_head) refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
+    if (length > session->config.max_head) cre__h2_refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
     if (head->field_count + (head->cookies_length != 0) + lines > session->config.max_fields)
-        refuse(head, CRE_EHTTP_TOO_MANY_FIELDS);
+        cre__h2_refuse(head, CRE_EHTTP_TOO_MANY_FIELDS);
     if (head->refused) return 0;
     if (head->field_count == head->fields_capacity) {
         uint32_t capacity = head->fields_capacity ? 2 * head->fields_capacity : 16;
@@ -95,47 +92,36 @@ int cre__h2_head_add(cre_http2 *session, const void *name, size_t name_length, c
     return result;
 }
 
-/* `:protocol`, which nghttp2 rejects unless the client may send it. */
+/* `:protocol` of an extended CONNECT. */
 static void set_protocol(cre__h2_head *head, const uint8_t *value, size_t length) {
     if (!length || length > CRE__H2_MAX_PROTOCOL || !cre__all(value, length, CRE__TOKEN)) {
-        refuse(head, CRE_EHTTP_HANDSHAKE_PROTOCOL);
+        cre__h2_refuse(head, CRE_EHTTP_HANDSHAKE_PROTOCOL);
         return;
     }
     memcpy(head->protocol, value, length);
     head->protocol_length = (uint8_t)length;
 }
 
-/* For constants in lower case, as all names are in HTTP/2. */
-#define is_exactly(text, length, word) \
-    ((length) == sizeof(word) - 1 && memcmp(text, word, sizeof(word) - 1) == 0)
-
 /* Adds the value of a pseudo field, which becomes a part of the first line or Host. */
-static int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
-                      size_t length) {
+static inline int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length,
+                             const uint8_t *value, size_t length) {
     cre__h2_head *head = &session->head;
-    cre__h2_text *text;
-    if (is_exactly(name, name_length, ":path")) {
-        text = &head->path;
-    } else if (is_exactly(name, name_length, ":method")) {
-        text = &head->method;
-    } else if (is_exactly(name, name_length, ":authority")) {
-        text = &head->authority;
-    } else if (is_exactly(name, name_length, ":protocol")) {
-        set_protocol(head, value, length);
-        return 0;
-    } else {
-        if (is_exactly(name, name_length, ":scheme") && !is_exactly(value, length, "http") &&
-            !is_exactly(value, length, "https") && !cre__is_word(value, length, "http") &&
-            !cre__is_word(value, length, "https"))
-            refuse(head, CRE_EHTTP_BAD_TARGET);
-        return 0;
+    cre__h2_text *text = &head->path;
+    switch (cre__h2_check_pseudo(session, head, name, name_length, value, length)) {
+    case 0: return CRE_EHTTP2;
+    case CRE__H2_SCHEME: return 0;
+    case CRE__H2_PROTOCOL: set_protocol(head, value, length); return 0;
+    case CRE__H2_METHOD: text = &head->method; break;
+    case CRE__H2_AUTHORITY: text = &head->authority; break;
+    default: break;
     }
-    if (head->pseudo_length + length > session->config.max_head) refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
+    if (head->pseudo_length + length > session->config.max_head)
+        cre__h2_refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
     if (head->refused) return 0;
     if (!reserve(session, &head->pseudo, &head->pseudo_capacity, head->pseudo_length + length))
         return CRE_ENOMEM;
     *text = (cre__h2_text){ (uint16_t)head->pseudo_length, (uint16_t)length };
-    if (length) memcpy(head->pseudo + head->pseudo_length, value, length);
+    memcpy(head->pseudo + head->pseudo_length, value, length);
     head->pseudo_length += length;
     return 0;
 }
@@ -155,44 +141,25 @@ static int add_cookie(cre_http2 *session, const uint8_t *value, size_t length) {
     return 0;
 }
 
-void cre__h2_head_set_length(cre__h2_head *head, const uint8_t *value, size_t length) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned digit = (unsigned)value[i] - '0';
-        if (digit > 9 || sum > ((uint64_t)INT64_MAX - digit) / 10) {
-            refuse(head, CRE_EHTTP_CONTENT_LENGTH);
-            return;
-        }
-        sum = sum * 10 + digit;
+/* Takes a Host field. Returns whether its line is added. */
+static bool take_host(cre__h2_head *head, const uint8_t *value, size_t length) {
+    if (head->parsed.flags & CRE_HTTP_HAS_HOST) {
+        /* it was made of :authority; the field may repeat that */
+        bool same = head->parsed.host_length == length;
+        for (size_t i = 0; same && i < length; i++)
+            same = cre__lower(head->bytes[head->parsed.host + i]) == cre__lower(value[i]);
+        if (!same) cre__h2_refuse(head, CRE_EHTTP_BAD_HOST);
+        return false;
     }
-    head->parsed.content_length = sum;
-    head->parsed.flags |= CRE_HTTP_HAS_LENGTH;
+    head->parsed.flags |= CRE_HTTP_HAS_HOST;
+    return true;
 }
 
-/* Takes what a field means. Returns whether its line is added. */
-static bool examine(cre__h2_head *head, const uint8_t *name, size_t name_length, const uint8_t *value,
-                    size_t length) {
-    switch (cre__http_known_of(name, name_length)) {
-    case CRE__HOST_FIELD:
-        if (head->parsed.flags & CRE_HTTP_HAS_HOST) {
-            /* it was made of :authority; the field may repeat that */
-            bool same = head->parsed.host_length == length;
-            for (size_t i = 0; same && i < length; i++)
-                same = cre__lower(head->bytes[head->parsed.host + i]) == cre__lower(value[i]);
-            if (!same) refuse(head, CRE_EHTTP_BAD_HOST);
-            return false;
-        }
-        head->parsed.flags |= CRE_HTTP_HAS_HOST;
-        return true;
-    case CRE__CONTENT_LENGTH: cre__h2_head_set_length(head, value, length); return true;
-    case CRE__EXPECT:
-        if (cre__is_word(value, length, "100-continue"))
-            head->parsed.flags |= CRE_HTTP_EXPECT_CONTINUE;
-        else
-            refuse(head, CRE_EHTTP_EXPECTATION);
-        return true;
-    default: return true;
-    }
+static void take_expectation(cre__h2_head *head, const uint8_t *value, size_t length) {
+    if (cre__is_word(value, length, "100-continue"))
+        head->parsed.flags |= CRE_HTTP_EXPECT_CONTINUE;
+    else
+        cre__h2_refuse(head, CRE_EHTTP_EXPECTATION);
 }
 
 /* ---- the first line ---- */
@@ -200,7 +167,6 @@ static bool examine(cre__h2_head *head, const uint8_t *name, size_t name_length,
 static int check_target(cre__h2_head *head) {
     cre_http_head *parsed = &head->parsed;
     const uint8_t *target = head->bytes + parsed->target;
-    if (!cre__all(target, parsed->target_length, CRE__TARGET)) return CRE_EHTTP_BAD_TARGET;
     if (parsed->method == CRE_HTTP_CONNECT && !head->protocol_length)
         return cre__http_other_target(parsed, head->bytes);
     if (target[0] == '*' && !head->protocol_length) return cre__http_other_target(parsed, head->bytes);
@@ -223,17 +189,16 @@ static int start(cre_http2 *session) {
     cre__h2_head *head = &session->head;
     cre_http_head *parsed = &head->parsed;
     head->started = true;
-    if (!head->refused && !head->method.length) refuse(head, CRE_EHTTP_BAD_TARGET);
+    if (!head->refused && !head->method.length) cre__h2_refuse(head, CRE_EHTTP_BAD_TARGET);
     if (head->refused) return 0;
-    /* an extended CONNECT has a path; nghttp2 makes sure that the method is CONNECT */
+    /* an extended CONNECT has a path */
     const bool extended = head->protocol_length != 0;
     const uint8_t *method = head->pseudo + head->method.at, *authority = head->pseudo + head->authority.at;
     size_t method_length = head->method.length;
-    parsed->method = (uint8_t)cre__http_method_of(method, method_length);
     const bool connect = !extended && parsed->method == CRE_HTTP_CONNECT;
     const cre__h2_text target = connect ? head->authority : head->path;
     if (!target.length) {
-        refuse(head, connect ? CRE_EHTTP_NO_HOST : CRE_EHTTP_BAD_TARGET);
+        cre__h2_refuse(head, connect ? CRE_EHTTP_NO_HOST : CRE_EHTTP_BAD_TARGET);
         return 0;
     }
     if (extended && cre__is_word(head->protocol, head->protocol_length, "websocket")) {
@@ -253,9 +218,7 @@ static int start(cre_http2 *session) {
     parsed->target_length = target.length;
 
     const uint16_t length = head->authority.length;
-    bool has_port;
     if (!length) return 0;
-    if (!cre__http_host_valid(authority, length, &has_port)) refuse(head, CRE_EHTTP_BAD_HOST);
     int result = make_room(session, 1, 4 + (size_t)length);
     if (result || head->refused) return result;
     add_line(head, "host", 4, authority, length);
@@ -272,12 +235,15 @@ int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_leng
     if (head->seen_bytes > MAX_SEEN) return CRE_EHTTP2_FLOOD;
     if (session->config.client)
         return cre__h2_response_field(session, name, name_length, value, value_length);
-    if (head->trailers) return 0;
     if (name_length && name[0] == ':') return add_pseudo(session, name, name_length, value, value_length);
+    const cre__h2_field known = cre__h2_check_field(head, name, name_length, value, value_length);
+    if (known == CRE__H2_MALFORMED) return CRE_EHTTP2;
+    if (head->trailers) return 0;
     int result = head->started ? 0 : start(session);
     if (result || head->refused) return result;
-    if (is_exactly(name, name_length, "cookie")) return add_cookie(session, value, value_length);
-    if (!examine(head, name, name_length, value, value_length)) return 0;
+    if (known == CRE__H2_COOKIE) return add_cookie(session, value, value_length);
+    if (known == CRE__H2_HOST && !take_host(head, value, value_length)) return 0;
+    if (known == CRE__H2_EXPECT) take_expectation(head, value, value_length);
     return cre__h2_head_add(session, name, name_length, value, value_length);
 }
 

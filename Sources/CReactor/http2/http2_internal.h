@@ -20,10 +20,12 @@ typedef struct cre__h2_chunk {
 } cre__h2_chunk;
 
 typedef struct cre__h2_stream {
-    struct cre__h2_stream *previous, *next;
+    struct cre__h2_stream *previous, *next; /* `previous` began later */
     uint32_t id;
     void *context;       /* of the application */
     uint32_t unconsumed; /* delivered bytes of the received body */
+    int64_t expected;    /* Content-Length of the request; -1: none. Not of a client. */
+    int64_t received;    /* bytes of its body */
     int error;           /* of the message for which the stream is reset; 0: none */
     cre__h2_chunk *first, *last;
     size_t queued;
@@ -46,6 +48,7 @@ typedef struct cre__h2_stream {
     bool extended_connect : 1; /* the request has a `:protocol` */
     bool tunnel : 1;           /* ...and was accepted */
     bool answered : 1;         /* of a client: the head of the response was received */
+    bool has_host : 1;         /* the request has a Host field */
 } cre__h2_stream;
 
 /* The longest `:protocol`: those that are registered are much shorter. */
@@ -55,6 +58,26 @@ typedef struct cre__h2_stream {
 typedef struct cre__h2_text {
     uint16_t at, length;
 } cre__h2_text;
+
+/* What a head of a request has, in the order of the bits that pseudo fields have. */
+enum {
+    CRE__H2_METHOD = 1 << 0,
+    CRE__H2_SCHEME = 1 << 1,
+    CRE__H2_AUTHORITY = 1 << 2,
+    CRE__H2_PATH = 1 << 3,
+    CRE__H2_PROTOCOL = 1 << 4,
+    CRE__H2_REGULAR = 1 << 5,      /* a field that is no pseudo field: none of those may follow */
+    CRE__H2_ROOTED = 1 << 6,       /* a path that begins with a slash */
+    CRE__H2_ASTERISK = 1 << 7,     /* the path "*" */
+    CRE__H2_OTHER_SCHEME = 1 << 8, /* neither http nor https */
+    CRE__H2_CONNECT = 1 << 9,      /* the method */
+};
+
+/* The priority of a response (RFC 9218). */
+typedef struct cre__h2_priority {
+    uint8_t urgency;
+    bool incremental, given, invalid;
+} cre__h2_priority;
 
 /* The head that is being received; there is one at a time. */
 typedef struct cre__h2_head {
@@ -68,9 +91,12 @@ typedef struct cre__h2_head {
     cre_http_head parsed;
     int refused;                          /* the error for which the request is refused; 0: none */
     cre__h2_text method, authority, path; /* of `pseudo` */
-    bool trailers;                        /* fields behind a body */
-    bool started;                         /* the first line is written */
-    uint8_t protocol_length;              /* 0: not an extended CONNECT */
+    cre__h2_stream *stream;               /* of a server: whose head it is */
+    unsigned seen;                        /* CRE__H2_METHOD... */
+    cre__h2_priority priority;
+    bool trailers;           /* fields behind a body */
+    bool started;            /* the first line is written */
+    uint8_t protocol_length; /* 0: not an extended CONNECT */
     char protocol[CRE__H2_MAX_PROTOCOL];
 } cre__h2_head;
 
@@ -121,6 +147,7 @@ struct cre_http2 {
     bool settled;  /* the peer's SETTINGS were received */
     bool leaving;  /* GOAWAY was submitted */
     bool left;     /* ...or received */
+    bool may_end;  /* a GOAWAY was sent or received, and so the last stream may end the session */
 };
 
 /* ---- memory.c ---- */
@@ -140,8 +167,9 @@ static inline bool cre__h2_has_room(const cre_http2 *session, size_t bytes) {
 
 /* ---- head.c ---- */
 
-void cre__h2_head_begin(cre_http2 *session, bool trailers);
-/* Takes a field. Returns 0, CRE_ENOMEM, or CRE_EHTTP2_FLOOD for a head that is far beyond its limit. */
+void cre__h2_head_begin(cre_http2 *session, cre__h2_stream *stream, bool trailers);
+/* Takes a field. Returns 0, CRE_ENOMEM, CRE_EHTTP2 when it makes the message malformed, or CRE_EHTTP2_FLOOD
+ * for a head that is far beyond its limit. */
 int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
                        size_t value_length);
 /* The head is complete. Returns 0, and `parsed`, `fields` and `bytes` are valid until the next head;
@@ -152,7 +180,37 @@ void cre__h2_head_trim(cre_http2 *session);
 /* Adds a line, or refuses the head. Returns 0 or CRE_ENOMEM. */
 int cre__h2_head_add(cre_http2 *session, const void *name, size_t name_length, const void *value,
                      size_t value_length);
-void cre__h2_head_set_length(cre__h2_head *head, const uint8_t *value, size_t length);
+static inline void cre__h2_refuse(cre__h2_head *head, int error) {
+    if (!head->refused) head->refused = error;
+}
+
+/* ---- message.c, of which message.h has the rest ---- */
+
+/* Whether a head has what it needs. */
+bool cre__h2_check_head(cre__h2_head *head);
+/* Whether the body may have `length` bytes more. */
+bool cre__h2_check_data(cre__h2_stream *stream, size_t length);
+/* Whether the body may end here. */
+bool cre__h2_check_end(const cre__h2_stream *stream);
+/* Reads the value of a Content-Length. */
+bool cre__h2_length_of(const uint8_t *value, size_t length, uint64_t *sum);
+
+/* ---- priority.c ---- */
+
+/* Changes the priority by the value of a Priority field. False: it is malformed. */
+bool cre__h2_priority_read(const uint8_t *value, size_t length, cre__h2_priority *priority);
+
+/* ---- receive.c ---- */
+
+/* Resets the stream of a malformed message. Returns 0, CRE_ENOMEM, or CRE_EHTTP2_FLOOD for too many resets;
+ * so do the next two. */
+int cre__h2_reject(cre_http2 *session, cre__h2_stream *stream);
+/* HEADERS with a request are complete. */
+int cre__h2_request_received(cre_http2 *session, cre__h2_stream *stream, bool final);
+/* The end of a body, and of trailers behind it, of a request or a response. */
+int cre__h2_body_received(cre_http2 *session, cre__h2_stream *stream);
+/* Reports the end of what is received. */
+void cre__h2_input_complete(cre_http2 *session, cre__h2_stream *stream);
 
 /* ---- response_head.c ---- */
 
@@ -172,17 +230,22 @@ void cre__h2_budget_init(cre__h2_budget *budget, uint32_t burst, uint32_t rate);
 /* Spends one. False: there is none left. */
 bool cre__h2_budget_spend(cre__h2_budget *budget, uint64_t now);
 
-/* Spends one of `control`. Returns 0 or CRE_EHTTP2_FLOOD. */
+/* Spends one of `control` or `resets`. Returns 0 or CRE_EHTTP2_FLOOD. */
 int cre__h2_spend_control(cre_http2 *session);
+int cre__h2_spend_reset(cre_http2 *session);
 
 /* ---- stream.c ---- */
 
 /* The stream of this number that is not closed; NULL: none. */
 cre__h2_stream *cre__h2_stream_of(cre_http2 *session, uint32_t id);
-/* The same for streams that nghttp2 knows, in its callbacks. Most look-ups are for the one of the last. */
+/* The same for streams that nghttp2 knows, in its callbacks. Most look-ups are for the one of the last, or,
+ * since responses are often sent in the order of their requests, for the one that began next. */
 static inline cre__h2_stream *cre__h2_stream_find(cre_http2 *session, int32_t id) {
     if (id <= 0) return NULL;
-    if (session->recent && session->recent->id == (uint32_t)id) return session->recent;
+    cre__h2_stream *recent = session->recent;
+    if (recent && recent->id == (uint32_t)id) return recent;
+    if (recent && recent->previous && recent->previous->id == (uint32_t)id)
+        return session->recent = recent->previous;
     cre__h2_stream *found = nghttp2_session_get_stream_user_data(session->protocol, id);
     if (found) session->recent = found;
     return found;
@@ -225,9 +288,6 @@ int cre__h2_check_fields(cre_http2 *session, cre__h2_stream *stream, const cre_h
 nghttp2_data_provider cre__h2_body_of(cre__h2_stream *stream);
 /* The meaning of an error of nghttp2's functions that submit something. */
 int cre__h2_submitted(int result);
-/* Reports the end of what is received. */
-void cre__h2_input_complete(cre_http2 *session, cre__h2_stream *stream);
-
 static inline void cre__h2_emit(cre_http2 *session, const cre_http2_event *event) {
     session->config.on_event(session->config.context, session, event);
 }

@@ -24,6 +24,16 @@ bool cre__h2_budget_spend(cre__h2_budget *budget, uint64_t now) {
     return true;
 }
 
+int cre__h2_spend_control(cre_http2 *session) {
+    session->stats.control_frames++;
+    return cre__h2_budget_spend(&session->control, session->now) ? 0 : CRE_EHTTP2_FLOOD;
+}
+
+int cre__h2_spend_reset(cre_http2 *session) {
+    session->stats.resets++;
+    return cre__h2_budget_spend(&session->resets, session->now) ? 0 : CRE_EHTTP2_FLOOD;
+}
+
 /* ---- times ---- */
 
 /* Returns whether the client has not acknowledged the SETTINGS for too long. */

@@ -36,8 +36,11 @@ int cre__h2_response_field(cre_http2 *session, const uint8_t *name, size_t name_
     cre__h2_head *head = &session->head;
     if (head->refused) return 0;
     if (name_length && name[0] == ':') return value_length == 3 ? start(session, value) : 0;
-    if (!head->trailers && cre__http_known_of(name, name_length) == CRE__CONTENT_LENGTH)
-        cre__h2_head_set_length(head, value, value_length);
+    if (!head->trailers && cre__http_known_of(name, name_length) == CRE__CONTENT_LENGTH) {
+        if (!cre__h2_length_of(value, value_length, &head->parsed.content_length))
+            cre__h2_refuse(head, CRE_EHTTP_CONTENT_LENGTH);
+        head->parsed.flags |= CRE_HTTP_HAS_LENGTH;
+    }
     return head->refused ? 0 : cre__h2_head_add(session, name, name_length, value, value_length);
 }
 

@@ -28,11 +28,6 @@ static int exceed(cre_http2 *session, cre_http2_limit limit) {
     return fail(session, limit == CRE_HTTP2_LIMIT_MEMORY ? CRE_ENOMEM : CRE_EHTTP2_FLOOD);
 }
 
-int cre__h2_spend_control(cre_http2 *session) {
-    session->stats.control_frames++;
-    return cre__h2_budget_spend(&session->control, session->now) ? 0 : CRE_EHTTP2_FLOOD;
-}
-
 static int spend_control(cre_http2 *session, cre_http2_limit limit) {
     return cre__h2_spend_control(session) ? exceed(session, limit) : 0;
 }
@@ -45,9 +40,7 @@ static int spend_late(cre_http2 *session) {
 }
 
 static int spend_reset(cre_http2 *session) {
-    session->stats.resets++;
-    if (cre__h2_budget_spend(&session->resets, session->now)) return 0;
-    return exceed(session, CRE_HTTP2_LIMIT_RESETS);
+    return cre__h2_spend_reset(session) ? exceed(session, CRE_HTTP2_LIMIT_RESETS) : 0;
 }
 
 /* Has the last frame say why the session ends. */
@@ -65,7 +58,7 @@ static void announce_end(cre_http2 *session) {
 static int on_begin_frame(nghttp2_session *protocol, const nghttp2_frame_hd *head, void *context) {
     cre_http2 *session = context;
     /* nghttp2 has this rule for what it is given next; here it does not matter how input is cut */
-    if (!nghttp2_session_want_read(protocol)) {
+    if (session->may_end && !nghttp2_session_want_read(protocol)) {
         session->finished = true;
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -116,24 +109,37 @@ static int on_unknown_frame(nghttp2_session *protocol, void **payload, const ngh
     return NGHTTP2_ERR_CANCEL;
 }
 
+/* What a callback of nghttp2 returns when a message was received with this result. */
+static int received(cre_http2 *session, int result) {
+    if (!result) return 0;
+    /* a server resets streams, a client spends its budget of control frames */
+    if (result == CRE_EHTTP2_FLOOD && !session->config.client) return exceed(session, CRE_HTTP2_LIMIT_RESETS);
+    return fail(session, result);
+}
+
 static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
     cre_http2 *session = context;
     const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
-    cre__h2_stream *stream = request ? NULL : cre__h2_stream_find(session, frame->hd.stream_id);
-    cre__h2_head_begin(session, session->config.client ? stream && stream->answered : !request);
-    if (session->config.client && !(stream && stream->tunnel)) return 0;
-    if (stream && stream->extended_connect && !stream->resetting) {
-        /* a tunnel has no trailers (RFC 9113 section 8.5) */
-        int result = spend_reset(session);
-        if (!result && cre__h2_stream_reset(session, stream, CRE_HTTP2_PROTOCOL_ERROR) == CRE_ENOMEM)
-            result = fail(session, CRE_ENOMEM);
-        return result;
+    cre__h2_stream *stream = request ? cre__h2_stream_create(session, (uint32_t)frame->hd.stream_id)
+                                     : cre__h2_stream_find(session, frame->hd.stream_id);
+    if (request && !stream) return fail(session, CRE_ENOMEM);
+    cre__h2_head_begin(session, stream, session->config.client ? stream && stream->answered : !request);
+    if (request) {
+        nghttp2_session_set_stream_user_data(protocol, frame->hd.stream_id, stream);
+        return 0;
     }
-    if (!request) return 0;
-    stream = cre__h2_stream_create(session, (uint32_t)frame->hd.stream_id);
-    if (!stream) return fail(session, CRE_ENOMEM);
-    nghttp2_session_set_stream_user_data(protocol, frame->hd.stream_id, stream);
-    return 0;
+    if (session->config.client && !(stream && stream->tunnel)) return 0;
+    /* a tunnel has no trailers (RFC 9113 section 8.5) */
+    if (!stream || !stream->extended_connect || stream->resetting) return 0;
+    return received(session, cre__h2_reject(session, stream));
+}
+
+/* A field for which the stream or the session ends. */
+static __attribute__((noinline)) int refuse_header(cre_http2 *session, int error) {
+    if (error == CRE_EHTTP2_FLOOD) return exceed(session, CRE_HTTP2_LIMIT_HEAD);
+    if (error != CRE_EHTTP2) return fail(session, error);
+    int result = received(session, cre__h2_reject(session, session->head.stream));
+    return result ? result : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the other fields are only decoded */
 }
 
 static int on_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
@@ -141,48 +147,16 @@ static int on_header(nghttp2_session *protocol, const nghttp2_frame *frame, cons
                      void *context) {
     (void)protocol, (void)frame, (void)flags;
     int result = cre__h2_head_field(context, name, name_length, value, value_length);
-    if (result == CRE_EHTTP2_FLOOD) return exceed(context, CRE_HTTP2_LIMIT_HEAD);
-    return result ? fail(context, result) : 0;
+    return result ? refuse_header(context, result) : 0;
 }
 
-/* nghttp2 would drop the field: RFC 9113 has such requests treated as malformed. */
+/* Of a client: nghttp2 would drop the field, but RFC 9113 has such responses treated as malformed. */
 static int on_invalid_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
                              size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
                              void *context) {
     (void)protocol, (void)frame, (void)name, (void)name_length;
     (void)value, (void)value_length, (void)flags, (void)context;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-static int deliver_request(cre_http2 *session, cre__h2_stream *stream, bool final) {
-    stream->input_complete = final;
-    int result = cre__h2_head_finish(session, final);
-    if (result == CRE_ENOMEM) return fail(session, CRE_ENOMEM);
-    if (result) {
-        const int status = cre_http_status_of(result);
-        session->stats.refused++;
-        session->stats.heads_too_large += status == 431;
-        result = cre__h2_stream_refuse(session, stream, status);
-        return result == CRE_ENOMEM ? fail(session, CRE_ENOMEM) : 0;
-    }
-    const cre__h2_head *head = &session->head;
-    stream->delivered = true;
-    stream->head_request = head->parsed.method == CRE_HTTP_HEAD;
-    stream->extended_connect = head->protocol_length != 0;
-    session->stats.requests++;
-    CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .stream_context = stream->context,
-                 .head = &head->parsed, .fields = head->fields, .field_count = head->field_count,
-                 .head_bytes = head->bytes, .final = final,
-                 .protocol = head->protocol_length ? head->protocol : NULL,
-                 .protocol_length = head->protocol_length);
-    return 0;
-}
-
-void cre__h2_input_complete(cre_http2 *session, cre__h2_stream *stream) {
-    if (stream->input_complete) return;
-    stream->input_complete = true;
-    if (stream->delivered && !stream->resetting)
-        CRE__H2_EMIT(session, .kind = CRE_HTTP2_END, .stream = stream->id, .stream_context = stream->context);
 }
 
 static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
@@ -196,17 +170,16 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
         if (session->config.client)
             result = stream && !stream->resetting ? cre__h2_response_received(session, stream, final) : 0;
         else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-            result = stream ? deliver_request(session, stream, final) : 0;
-        else if (stream && final)
-            cre__h2_input_complete(session, stream);
+            result = stream ? cre__h2_request_received(session, stream, final) : 0;
+        else if (stream) /* trailers */
+            result = final ? cre__h2_body_received(session, stream) : cre__h2_reject(session, stream);
         cre__h2_head_trim(session);
-        return result && session->config.client ? fail(session, result) : result;
+        return received(session, result);
     }
     case NGHTTP2_DATA:
         if (!final && frame->hd.length == frame->data.padlen)
             return spend_control(session, CRE_HTTP2_LIMIT_EMPTY_DATA);
-        if (stream && final) cre__h2_input_complete(session, stream);
-        return 0;
+        return stream && final ? received(session, cre__h2_body_received(session, stream)) : 0;
     case NGHTTP2_RST_STREAM: return session->config.client ? 0 : spend_reset(session);
     case NGHTTP2_SETTINGS:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -217,7 +190,7 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
             CRE__H2_EMIT(session, .kind = CRE_HTTP2_PEER);
         return 0;
     case NGHTTP2_GOAWAY:
-        session->left = true;
+        session->left = session->may_end = true;
         session->peer_goaway_code = frame->goaway.error_code;
         if (session->config.client) CRE__H2_EMIT(session, .kind = CRE_HTTP2_PEER);
         return 0;
@@ -235,6 +208,11 @@ static int on_data(nghttp2_session *protocol, uint8_t flags, int32_t id, const u
     (void)flags;
     cre_http2 *session = context;
     cre__h2_stream *stream = cre__h2_stream_find(session, id);
+    const bool server = !session->config.client;
+    if (server && stream && !stream->resetting && !cre__h2_check_data(stream, length)) {
+        int result = received(session, cre__h2_reject(session, stream));
+        if (result) return result;
+    }
     if (!stream || !stream->delivered || stream->resetting) {
         /* dropped: only the connection goes on */
         int result = nghttp2_session_consume(protocol, id, length);
@@ -262,7 +240,6 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
     cre_http2 *session = context;
     cre__h2_stream *stream = cre__h2_stream_find(session, id);
     if (!stream) return 0;
-    nghttp2_session_set_stream_user_data(protocol, id, NULL);
     if (stream->unconsumed && !session->config.client &&
         nghttp2_session_consume_connection(protocol, stream->unconsumed) == NGHTTP2_ERR_NOMEM)
         fail(session, CRE_ENOMEM);
@@ -271,7 +248,9 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
                      .stream_context = stream->context, .code = code, .error = stream->error,
                      .complete = session->config.client ? stream->input_complete : stream->output_complete);
     cre__h2_stream_destroy(session, stream);
-    return session->error == CRE_ENOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    if (session->error != CRE_ENOMEM) return 0; /* nghttp2 forgets the stream, too */
+    nghttp2_session_set_stream_user_data(protocol, id, NULL);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* ---- output ---- */
@@ -281,6 +260,7 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
     cre_http2 *session = context;
     cre__h2_stream *stream = cre__h2_stream_find(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_GOAWAY) {
+        session->may_end = true;
         session->stats.goaway_code = frame->goaway.error_code;
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR &&
             frame->goaway.error_code != session->goaway_code && !session->error)
@@ -383,6 +363,8 @@ static nghttp2_option *make_options(const cre_http2_config *config) {
     nghttp2_option *option;
     if (nghttp2_option_new(&option) != 0) return NULL;
     nghttp2_option_set_no_auto_window_update(option, 1);
+    /* requests are checked by message.h */
+    nghttp2_option_set_no_http_messaging(option, !config->client);
     /* its limit counts a frame again for each piece in which its head is received: on_begin_frame has one */
     nghttp2_option_set_max_continuations(option, SIZE_MAX);
     /* acknowledgements that the client does not read */

@@ -7,6 +7,7 @@
 #include "core/decimal.h"
 #include "core/slices.h"
 #include "http/chars.h"
+#include "http/head_internal.h"
 #include "http2/http2_internal.h"
 
 /* The least capacity of a chunk, so that many small pieces take little more memory than their bytes. */
@@ -15,7 +16,7 @@
 cre__h2_stream *cre__h2_stream_create(cre_http2 *session, uint32_t id) {
     cre__h2_stream *stream = cre__h2_allocate(session, sizeof *stream);
     if (!stream) return NULL;
-    *stream = (cre__h2_stream){ .id = id, .next = session->streams };
+    *stream = (cre__h2_stream){ .id = id, .expected = -1, .next = session->streams };
     if (stream->next) stream->next->previous = stream;
     session->streams = session->recent = stream;
     session->stats.streams++;
@@ -41,7 +42,7 @@ void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
     else
         session->streams = stream->next;
     if (stream->next) stream->next->previous = stream->previous;
-    if (session->recent == stream) session->recent = NULL;
+    if (session->recent == stream) session->recent = stream->previous;
     session->stats.streams--;
     session->drained = true;
     cre__h2_free(session, stream->trailers);
@@ -220,7 +221,7 @@ static ssize_t read_body(nghttp2_session *protocol, int32_t id, uint8_t *out, si
                          uint32_t *flags, nghttp2_data_source *source, void *context) {
     (void)protocol, (void)id;
     cre_http2 *session = context;
-    cre__h2_stream *stream = source->ptr;
+    cre__h2_stream *stream = session->recent = source->ptr;
     bool final = false;
     size_t length = stream->resetting ? 0 : take_body(session, stream, out, capacity, &final);
     if ((!length && !final) || stream->resetting) {
@@ -335,6 +336,12 @@ static inline bool among(const cre_http2_response *response, const char *name) {
 /* The status and the length of a response as text. */
 enum { STATUS_DIGITS = 3, DIGITS = STATUS_DIGITS + CRE__MAX_DECIMAL };
 
+/* Most responses have this one: nghttp2 need not copy its name, and lower the copy. */
+static bool is_content_type(const cre_http_header *field) {
+    const uint8_t *name = (const uint8_t *)field->name;
+    return field->name_length == 12 && cre__name8(name, "content-") && cre__name4(name + 8, "type");
+}
+
 /* Makes the pairs of a head. False: no memory. */
 static bool make_pairs(const cre_http2_response *response, char digits[DIGITS], cre__h2_pairs *list) {
     if (!cre__h2_pairs_begin(list, response->field_count + 4)) return false;
@@ -351,7 +358,9 @@ static bool make_pairs(const cre_http2_response *response, char digits[DIGITS], 
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const cre_http_header *field = &response->fields[i];
-        if (!cre__h2_is_skipped(field))
+        if (is_content_type(field))
+            ADD_NAMED(list, "content-type", field->value, field->value_length);
+        else if (!cre__h2_is_skipped(field))
             cre__h2_add_pair(list, field->name, field->name_length, field->value, field->value_length);
     }
     return true;

@@ -104,6 +104,21 @@ TEST(bytes_in_flight_are_allowed) {
     net_stop(net);
 }
 
+/* The budget of the server ends the largest one, also before any of it could be sent. */
+TEST(the_budget_of_the_server) {
+    cre_port_options port = { .size = sizeof port, .protocol = CRE_PROTOCOL_HTTP };
+    net_server *net = net_start(
+        (cre_engine_config){ .ports = &port, .port_count = 1, .memory_budget = 12 * MAX_QUEUE }, ignore);
+    h2_client *c = open_without_window(net);
+    respond(net, 0, 10 * MAX_QUEUE);
+    respond(net, 1, 5 * MAX_QUEUE);
+    h2_await(c, "RST_STREAM 1 code=");
+    CHECK(!strstr(c->in.frames.bytes, "RST_STREAM 3 "));
+    CHECK_EQ(net_stats(net).shed, 1);
+    h2_close(c);
+    net_stop(net);
+}
+
 #else
 
 TEST(nothing_without_http2) {

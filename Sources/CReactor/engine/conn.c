@@ -217,7 +217,10 @@ static void free_conn(cre__transport *transport) {
     cre_block_release(conn->stream.close_text);
     if (conn->stream.deflate) cre_ws_deflate_deinit(conn->stream.deflate);
     cre__free(conn->stream.deflate); /* agreed on, perhaps, by a handshake that was not completed */
-    cre__free(conn);
+    if (transport->carried)
+        cre__carried_free(conn);
+    else
+        cre__free(conn);
 }
 
 /* ---- events ---- */

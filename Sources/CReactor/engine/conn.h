@@ -69,6 +69,7 @@ typedef struct cre__carried {
     cre__conn conn; /* first */
     const cre__carrier *carrier;
     cre__conn *by;
+    size_t size; /* of its memory */
 } cre__carried;
 
 static inline const cre__carried *cre__carried_of(const cre__conn *conn) {
@@ -119,9 +120,13 @@ int cre__conn_begin(cre_engine *engine, int descriptor, uint16_t port, const cre
 /* Takes a slot of the table for a new connection and makes it known. Returns 0 or a negative error. */
 int cre__conn_enter(cre_engine *engine, cre__conn *conn, cre_connection_info *info);
 /* carried.c: opens a connection that `by` carries, in `size` bytes that begin with a cre__carried; `origin`
- * describes where `by` comes from. NULL: it is refused, or there is no memory. */
+ * describes where `by` comes from, and the time. NULL: it is refused, or there is no memory. */
 cre__conn *cre__carried_open(cre__conn *by, const cre__carrier *carrier, const cre__protocol *protocol,
                              const cre_connection_info *origin, size_t size);
+/* Frees its memory, or keeps it for the next one. */
+void cre__carried_free(cre__conn *conn);
+/* Frees what is kept. */
+void cre__carried_drop_spares(cre_engine *engine);
 /* As `carry` and `uncarry` of cre__transport_events. */
 void cre__carried_turn(cre__transport *transport);
 void cre__carried_closed(cre__transport *transport, bool reset);

@@ -73,12 +73,13 @@ static int choose(const cre_engine *engine, const cre_dispatch_info *info) {
 
 uint16_t cre__dispatch_connection(const cre_engine *engine, cre_connection_info *info) {
     const cre_engine_config *config = &engine->config;
+    info->worker = config->first_worker;
+    if (config->dispatch == CRE_DISPATCH_BY_CONNECTION) return config->worker_count;
     cre_address from = { .family = info->family, .port = info->remote_port };
     from.length = info->family == AF_INET ? 4 : info->family == AF_INET6 ? 16 : 0;
     memcpy(from.bytes, info->remote_address, from.length);
     cre_dispatch_info asked = { .port = info->port, .worker_count = config->worker_count, .from = &from };
     int answer = choose(engine, &asked);
-    info->worker = config->first_worker;
     if (answer == CRE_DISPATCH_RULE) return config->worker_count;
     if (answer == CRE_DISPATCH_REFUSE) return 0;
     info->worker = (uint16_t)(config->first_worker + answer);

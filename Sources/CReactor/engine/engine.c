@@ -149,6 +149,7 @@ static void unmap(void *memory, size_t size) {
 static void free_engine(cre_engine *engine) {
     cre__ports_free_tls(engine);
     cre__congestion_close(engine);
+    cre__carried_drop_spares(engine);
     cre__net_deinit(&engine->net);
     unmap(engine->streams, engine->streams_size);
     cre_ws_deflate_pool_destroy(engine->deflate_pool);

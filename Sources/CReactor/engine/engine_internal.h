@@ -85,6 +85,8 @@ struct cre_engine {
     cre__net net;
     cre__transit transit;
     cre_ws_memory message_memory; /* for large messages; its `take` may be NULL */
+    struct cre__spare *spares;    /* memory of carried connections that have ended */
+    uint32_t spare_count;
     cre__conn *unreported; /* their end could not be reported for want of memory; linked by next_dirty */
     cre__hook flush;
     cre__batch batch;

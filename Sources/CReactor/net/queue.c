@@ -305,6 +305,13 @@ void cre__queue_drop(cre__transport *transport) {
 
 /* ---- all transports of a loop ---- */
 
+static void carry(cre__transport *transport) {
+    if (transport->linger_due && !transport->previous_timed)
+        cre__transport_set_deadline(transport, transport->deadline);
+    transport->linger_due = false;
+    transport->net->events->carry(transport);
+}
+
 static void flush_first(cre__net *net) {
     cre__transport *transport = net->dirty;
     net->dirty = transport->next_dirty;
@@ -326,7 +333,7 @@ static void flush_first(cre__net *net) {
     if (!transport->blocked)
         cre__queue_flush(transport);
     else if (transport->carried)
-        net->events->carry(transport);
+        carry(transport);
     else if (transport->state == CRE__TRANSPORT_OPEN)
         net->events->queue_changed(transport); /* it has grown */
 }

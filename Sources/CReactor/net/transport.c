@@ -81,7 +81,13 @@ void cre__transport_finish(cre__transport *transport, uint32_t linger_ms) {
     transport->stopped &= CRE__STOP_ENDED;
     transport->producing = transport->has_destination = false;
     transport->no_linger = !linger_ms;
-    cre__transport_set_deadline(transport, linger_ms ? linger_ms : 1);
+    if (transport->carried) { /* most are closed before that */
+        cre__transport_set_deadline(transport, 0);
+        transport->deadline = linger_ms ? linger_ms : 1;
+        transport->linger_due = true;
+    } else {
+        cre__transport_set_deadline(transport, linger_ms ? linger_ms : 1);
+    }
     cre__transport_update_watch(transport);
     cre__transport_mark(transport);
 }

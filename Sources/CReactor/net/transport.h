@@ -128,6 +128,8 @@ struct cre__transport {
     bool no_linger : 1;     /* FINISHING: closes without waiting for the end of the peer's input */
     bool read_again : 1;    /* TLS has input that poll does not know of: read at the end of the turn */
     bool carried : 1;       /* there is no socket: the owner carries its bytes; always `blocked` */
+    bool linger_due : 1;    /* carried and FINISHING: the end of the turn sets the deadline, which is here in
+                               milliseconds */
     /* Set by the owner: */
     bool has_destination : 1; /* ask `destination` before reading */
     bool producing : 1;       /* `writable` has more to send when the queue is empty */

@@ -102,6 +102,7 @@ static void start(cre__conn *conn) {
 
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     cre__http2 *http2 = cre__http2_of(conn);
+    http2->origin.connect_time_ms = 0;
     /* an error shows when the frame with its reason is sent */
     (void)!cre_http2_receive(http2->session, data, length, cre_loop_now(conn->transport.net->loop));
     if (!cre__http2_serves(http2)) return;

@@ -38,7 +38,7 @@ struct cre__http2 {
     uint32_t produced;          /* bytes of it in that turn */
     uint64_t pending;           /* bytes of deferred requests and input, of all streams */
     uint32_t waiting;           /* streams that wait for output to be sent, with CRE__STOP_BEARER */
-    cre_connection_info origin; /* of all streams */
+    cre_connection_info origin; /* of all streams; its time is that of the first one in this input */
     cre_http2_stats counted;    /* what the engine has counted */
     uint8_t received;           /* bytes of the client's first frames */
     uint8_t closing_reason;

@@ -87,8 +87,8 @@ int cre__http2_send_head(cre__conn *conn, const cre__head *head) {
     fields all;
     int result = list(&all, &response->fields, response->lines);
     if (result) return failed(conn, result);
-    const bool no_type = response->status == 204 || response->status == 304 || has_content_type(&all);
-    if (response->text && !no_type && !add(&all, &text)) result = CRE_ENOMEM;
+    const bool bodiless = response->status == 204 || response->status == 304;
+    if (response->text && !bodiless && !has_content_type(&all) && !add(&all, &text)) result = CRE_ENOMEM;
     const bool opens_tunnel = stream->tunnel && response->status < 300;
     const cre_http2_response sent = { .status = response->status,
                                       .has_length = head->has_length && !opens_tunnel,

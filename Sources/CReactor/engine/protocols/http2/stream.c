@@ -1,6 +1,7 @@
 /* Streams of HTTP/2 as connections: how a session carries their input and output. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/append.h"
 #include "core/memory.h"
@@ -210,7 +211,14 @@ static const cre__carrier carrier = {
     .send_trailers = cre__http2_send_trailers,
 };
 
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
+    if (!http2->origin.connect_time_ms) http2->origin.connect_time_ms = now_ms();
     cre_engine *engine = cre__conn_engine(http2->conn);
     cre__conn *conn = cre__carried_open(http2->conn, &carrier, &cre__protocol_http1, &http2->origin,
                                         sizeof(cre__http2_stream));
@@ -223,6 +231,7 @@ void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     stream->id = event->stream;
     stream->tunnel = event->protocol != NULL;
+    stream->input_complete = stream->end_reported = event->final;
     stream->next = http2->streams;
     if (stream->next) stream->next->previous = stream;
     http2->streams = stream;

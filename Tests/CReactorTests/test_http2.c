@@ -238,6 +238,27 @@ TEST(interim_responses) {
     client_destroy(c);
 }
 
+/* What a head refers to is gone with its stream, and the next stream has other values. */
+TEST(a_response_that_is_reset_before_it_is_sent) {
+    client *c = client_begin(NULL);
+    const char date[] = "Thu, 01 Jan 1970 00:00:00 GMT";
+    put_get(&c->out, 1);
+    CHECK_EQ(exchange(c), 0);
+    const cre_http2_response first = {
+        .status = 404, .has_length = true, .content_length = 77, .date = date
+    };
+    CHECK_EQ(cre_http2_respond(c->session, 1, &first, NULL, 0, false), 0);
+    put_reset(&c->out, 1, CRE_HTTP2_CANCEL);
+    put_get(&c->out, 3);
+    CHECK_EQ(give(c, c->out.bytes, c->out.length, 1), 0);
+    c->out.length = 0;
+    const cre_http2_response second = { .status = 200, .has_length = true, .date = date };
+    CHECK_EQ(cre_http2_respond(c->session, 3, &second, NULL, 0, true), 0);
+    CHECK_EQ(exchange(c), 0);
+    CHECK_FRAMES(c, "HEADERS 3 :status=200 date=Thu, 01 Jan 1970 00:00:00 GMT content-length=0 end|");
+    client_destroy(c);
+}
+
 TEST(what_may_not_be_sent) {
     client *c = client_begin(NULL);
     put_get(&c->out, 1);

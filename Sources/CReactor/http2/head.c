@@ -29,9 +29,10 @@ static bool reserve(cre_http2 *session, uint8_t **bytes, size_t *capacity, size_
     return true;
 }
 
-static void append(cre__h2_head *head, const void *data, size_t length) {
-    if (length) memcpy(head->bytes + head->length, data, length);
-    head->length += length;
+/* Copies to `at`, of which there is room, and returns the end. */
+static inline uint8_t *put(uint8_t *at, const void *data, size_t length) {
+    memcpy(at, data, length);
+    return at + length;
 }
 
 void cre__h2_head_begin(cre_http2 *session, cre__h2_stream *stream, bool trailers) {
@@ -55,14 +56,16 @@ void cre__h2_head_begin(cre_http2 *session, cre__h2_stream *stream, bool trailer
 static void add_line(cre__h2_head *head, const void *name, size_t name_length, const void *value,
                      size_t value_length) {
     cre_http_field *field = &head->fields[head->field_count++];
-    field->name = (uint16_t)head->length;
-    field->name_length = (uint16_t)name_length;
-    append(head, name, name_length);
-    append(head, ": ", 2);
-    field->value = (uint16_t)head->length;
-    field->value_length = (uint16_t)value_length;
-    append(head, value, value_length);
-    append(head, "\r\n", 2);
+    const size_t start = head->length, value_start = start + name_length + 2;
+    uint8_t *at = put(head->bytes + start, name, name_length);
+    at = put(at, ": ", 2);
+    if (value_length) at = put(at, value, value_length);
+    put(at, "\r\n", 2);
+    *field = (cre_http_field){ .name = (uint16_t)start,
+                               .name_length = (uint16_t)name_length,
+                               .value = (uint16_t)value_start,
+                               .value_length = (uint16_t)value_length };
+    head->length = value_start + value_length + 2;
 }
 
 /* Makes room for `lines` more lines with `bytes` of names and values, or refuses the request. Returns 0 or
@@ -93,28 +96,43 @@ int cre__h2_head_add(cre_http2 *session, const void *name, size_t name_length, c
 }
 
 /* `:protocol` of an extended CONNECT. */
-static void set_protocol(cre__h2_head *head, const uint8_t *value, size_t length) {
-    if (!length || length > CRE__H2_MAX_PROTOCOL || !cre__all(value, length, CRE__TOKEN)) {
+static int set_protocol(cre_http2 *session, const uint8_t *value, size_t length) {
+    cre__h2_head *head = &session->head;
+    if (!session->config.extended_connect || !cre__h2_is_value(value, length)) return CRE_EHTTP2;
+    if (length > CRE__H2_MAX_PROTOCOL || !cre__all(value, length, CRE__TOKEN)) {
         cre__h2_refuse(head, CRE_EHTTP_HANDSHAKE_PROTOCOL);
-        return;
+        return 0;
     }
     memcpy(head->protocol, value, length);
     head->protocol_length = (uint8_t)length;
+    return 0;
 }
 
 /* Adds the value of a pseudo field, which becomes a part of the first line or Host. */
 static inline int add_pseudo(cre_http2 *session, const uint8_t *name, size_t name_length,
                              const uint8_t *value, size_t length) {
     cre__h2_head *head = &session->head;
-    cre__h2_text *text = &head->path;
-    switch (cre__h2_check_pseudo(session, head, name, name_length, value, length)) {
-    case 0: return CRE_EHTTP2;
-    case CRE__H2_SCHEME: return 0;
-    case CRE__H2_PROTOCOL: set_protocol(head, value, length); return 0;
-    case CRE__H2_METHOD: text = &head->method; break;
-    case CRE__H2_AUTHORITY: text = &head->authority; break;
-    default: break;
+    cre__h2_text *text;
+    const unsigned kind = cre__h2_pseudo_of(name, name_length);
+    if (!cre__h2_may_follow(head, kind) || !length) return CRE_EHTTP2;
+    bool valid;
+    switch (kind) {
+    case CRE__H2_METHOD:
+        valid = cre__h2_check_method(head, value, length);
+        text = &head->method;
+        break;
+    case CRE__H2_AUTHORITY:
+        valid = cre__h2_check_authority(head, value, length);
+        text = &head->authority;
+        break;
+    case CRE__H2_PATH:
+        valid = cre__h2_check_path(head, value, length);
+        text = &head->path;
+        break;
+    case CRE__H2_SCHEME: return cre__h2_check_scheme(head, value, length) ? 0 : CRE_EHTTP2;
+    default: return set_protocol(session, value, length);
     }
+    if (!valid) return CRE_EHTTP2;
     if (head->pseudo_length + length > session->config.max_head)
         cre__h2_refuse(head, CRE_EHTTP_HEAD_TOO_LARGE);
     if (head->refused) return 0;
@@ -209,10 +227,11 @@ static int start(cre_http2 *session) {
     }
     const size_t line = method_length + 1 + target.length + sizeof version - 1;
     if (!reserve(session, &head->bytes, &head->capacity, line)) return CRE_ENOMEM;
-    append(head, method, method_length);
-    append(head, " ", 1);
-    append(head, head->pseudo + target.at, target.length);
-    append(head, version, sizeof version - 1);
+    uint8_t *at = put(head->bytes, method, method_length);
+    *at++ = ' ';
+    at = put(at, head->pseudo + target.at, target.length);
+    put(at, version, sizeof version - 1);
+    head->length = line;
     parsed->method_length = (uint16_t)method_length;
     parsed->target = (uint16_t)(method_length + 1);
     parsed->target_length = target.length;
@@ -228,8 +247,8 @@ static int start(cre_http2 *session) {
     return 0;
 }
 
-int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
-                       size_t value_length) {
+static inline int take_field(cre_http2 *session, const uint8_t *name, size_t name_length,
+                             const uint8_t *value, size_t value_length) {
     cre__h2_head *head = &session->head;
     head->seen_bytes += name_length + value_length + CRE_HTTP_FIELD_OVERHEAD;
     if (head->seen_bytes > MAX_SEEN) return CRE_EHTTP2_FLOOD;
@@ -245,6 +264,14 @@ int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_leng
     if (known == CRE__H2_HOST && !take_host(head, value, value_length)) return 0;
     if (known == CRE__H2_EXPECT) take_expectation(head, value, value_length);
     return cre__h2_head_add(session, name, name_length, value, value_length);
+}
+
+int cre__h2_on_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
+                      size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                      void *context) {
+    (void)protocol, (void)frame, (void)flags;
+    int result = take_field(context, name, name_length, value, value_length);
+    return result ? cre__h2_field_failed(context, result) : 0;
 }
 
 /* ---- the end ---- */
@@ -288,7 +315,8 @@ int cre__h2_head_finish(cre_http2 *session, bool final) {
     if (!result) result = check_host(head);
     if (!result && head->protocol_length) result = check_tunnel(head, final);
     if (result) return result;
-    append(head, "\r\n", 2); /* make_room has counted it */
+    put(head->bytes + head->length, "\r\n", 2); /* make_room has counted it */
+    head->length += 2;
     parsed->head_length = (uint32_t)head->length;
     parsed->field_count = (uint16_t)head->field_count;
     parsed->flags |= CRE_HTTP_2 | CRE_HTTP_KEEP_ALIVE;

@@ -4,12 +4,14 @@
 
 #include <creactor/http2.h>
 #include <creactor/http2_request.h>
+#include <creactor/http_date.h>
 #include <nghttp2/nghttp2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "core/decimal.h"
 #include "http/chars.h"
 
 /* Bytes of a body that wait for the windows. */
@@ -31,12 +33,13 @@ typedef struct cre__h2_stream {
     size_t queued;
     uint8_t *trailers; /* packed fields for the end of the body; NULL: none */
     size_t trailers_length;
-    uint64_t waiting_since;    /* with `waiting` */
-    uint32_t wants_memory;     /* with `wants_room`: bytes of the session, for a head */
-    bool waiting : 1;          /* at the last cre_http2_expire there was output */
-    bool progressed : 1;       /* output was produced since */
-    bool delivered : 1;        /* REQUEST was reported; of a client: always */
-    bool input_complete : 1;   /* the peer has ended its side */
+    char status[3], length[CRE__MAX_DECIMAL]; /* of the head of the response, as text, until that is sent */
+    uint64_t waiting_since;                   /* with `waiting` */
+    uint32_t wants_memory;                    /* with `wants_room`: bytes of the session, for a head */
+    bool waiting : 1;                         /* at the last cre_http2_expire there was output */
+    bool progressed : 1;                      /* output was produced since */
+    bool delivered : 1;                       /* REQUEST was reported; of a client: always */
+    bool input_complete : 1;                  /* the peer has ended its side */
     bool responding : 1;       /* the head of the response, or of a client's request, was submitted */
     bool bodiless : 1;         /* what is sent has no body */
     bool head_request : 1;     /* ...because the method is HEAD */
@@ -131,7 +134,8 @@ struct cre_http2 {
     uint32_t earned_late;    /* ...and frames of streams that this side has reset */
     uint32_t peer_goaway_code;
     uint64_t now;
-    const uint8_t *output; /* of nghttp2, valid until it is asked for more */
+    char date[CRE_HTTP_DATE_LENGTH]; /* of the heads that are not sent yet */
+    const uint8_t *output;           /* of nghttp2, valid until it is asked for more */
     size_t output_length;
     cre_http2_stats stats;
     int error;                     /* what has ended the session */
@@ -168,10 +172,10 @@ static inline bool cre__h2_has_room(const cre_http2 *session, size_t bytes) {
 /* ---- head.c ---- */
 
 void cre__h2_head_begin(cre_http2 *session, cre__h2_stream *stream, bool trailers);
-/* Takes a field. Returns 0, CRE_ENOMEM, CRE_EHTTP2 when it makes the message malformed, or CRE_EHTTP2_FLOOD
- * for a head that is far beyond its limit. */
-int cre__h2_head_field(cre_http2 *session, const uint8_t *name, size_t name_length, const uint8_t *value,
-                       size_t value_length);
+/* Takes a field: a callback of nghttp2. */
+int cre__h2_on_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
+                      size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                      void *context);
 /* The head is complete. Returns 0, and `parsed`, `fields` and `bytes` are valid until the next head;
  * CRE_ENOMEM; or the error for which the request is refused. */
 int cre__h2_head_finish(cre_http2 *session, bool final);
@@ -223,6 +227,13 @@ int cre__h2_response_finish(cre_http2 *session, bool final);
 
 /* HEADERS of a stream are complete. Returns 0, CRE_ENOMEM or CRE_EHTTP2_FLOOD. */
 int cre__h2_response_received(cre_http2 *session, cre__h2_stream *stream, bool final);
+
+/* ---- session.c ---- */
+
+/* A field was received for which the stream or the session ends: CRE_EHTTP2 when it makes the message
+ * malformed, CRE_EHTTP2_FLOOD when the head is far beyond its limit, or CRE_ENOMEM. Returns what a callback
+ * of nghttp2 returns. */
+int cre__h2_field_failed(cre_http2 *session, int error);
 
 /* ---- limits.c ---- */
 

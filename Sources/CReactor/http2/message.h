@@ -101,23 +101,11 @@ static inline bool cre__h2_check_path(cre__h2_head *head, const uint8_t *value, 
     return cre__h2_check_other_path(head, value, length);
 }
 
-/* Returns the bit of a pseudo field, or 0 when the message is malformed. It may refuse the head. */
-static inline unsigned cre__h2_check_pseudo(const cre_http2 *session, cre__h2_head *head, const uint8_t *name,
-                                            size_t name_length, const uint8_t *value, size_t length) {
-    const unsigned kind = cre__h2_pseudo_of(name, name_length);
-    /* each of them once, in front of the others, and not empty */
-    if (head->seen & (kind | CRE__H2_REGULAR) || !length) return 0;
+/* Whether a pseudo field may be here: each of them is there once, in front of the others. */
+static inline bool cre__h2_may_follow(cre__h2_head *head, unsigned kind) {
+    if (!kind || head->seen & (kind | CRE__H2_REGULAR)) return false;
     head->seen |= kind;
-    bool valid = false;
-    switch (kind) {
-    case CRE__H2_METHOD: valid = cre__h2_check_method(head, value, length); break;
-    case CRE__H2_SCHEME: valid = cre__h2_check_scheme(head, value, length); break;
-    case CRE__H2_AUTHORITY: valid = cre__h2_check_authority(head, value, length); break;
-    case CRE__H2_PATH: valid = cre__h2_check_path(head, value, length); break;
-    case CRE__H2_PROTOCOL: valid = session->config.extended_connect && cre__h2_is_value(value, length); break;
-    default: break;
-    }
-    return valid ? kind : 0;
+    return true;
 }
 
 /* ---- other fields ---- */

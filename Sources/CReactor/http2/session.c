@@ -134,20 +134,11 @@ static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *fram
     return received(session, cre__h2_reject(session, stream));
 }
 
-/* A field for which the stream or the session ends. */
-static __attribute__((noinline)) int refuse_header(cre_http2 *session, int error) {
+int cre__h2_field_failed(cre_http2 *session, int error) {
     if (error == CRE_EHTTP2_FLOOD) return exceed(session, CRE_HTTP2_LIMIT_HEAD);
     if (error != CRE_EHTTP2) return fail(session, error);
     int result = received(session, cre__h2_reject(session, session->head.stream));
     return result ? result : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the other fields are only decoded */
-}
-
-static int on_header(nghttp2_session *protocol, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
-                     void *context) {
-    (void)protocol, (void)frame, (void)flags;
-    int result = cre__h2_head_field(context, name, name_length, value, value_length);
-    return result ? refuse_header(context, result) : 0;
 }
 
 /* Of a client: nghttp2 would drop the field, but RFC 9113 has such responses treated as malformed. */
@@ -347,7 +338,7 @@ static nghttp2_session_callbacks *make_callbacks(void) {
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, cre__h2_on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

@@ -103,11 +103,12 @@ void cre__h2_add_pair(cre__h2_pairs *list, const void *name, size_t name_length,
                                             .valuelen = value_length };
 }
 
-/* A pair whose name is a literal in lower case, which nghttp2 need not copy. */
-#define ADD_NAMED(list, name, value, value_length)                           \
-    do {                                                                     \
-        cre__h2_add_pair(list, name, sizeof(name) - 1, value, value_length); \
-        (list)->at[(list)->count - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;  \
+/* A pair whose name is a literal in lower case, which nghttp2 need not copy; with KEPT nor its value. */
+enum { KEPT = NGHTTP2_NV_FLAG_NO_COPY_VALUE };
+#define ADD_NAMED(list, name, value, value_length, kept)                             \
+    do {                                                                             \
+        cre__h2_add_pair(list, name, sizeof(name) - 1, value, value_length);         \
+        (list)->at[(list)->count - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | (kept); \
     } while (0)
 
 /* ---- bodies of requests ---- */
@@ -333,9 +334,6 @@ static inline bool among(const cre_http2_response *response, const char *name) {
     return false;
 }
 
-/* The status and the length of a response as text. */
-enum { STATUS_DIGITS = 3, DIGITS = STATUS_DIGITS + CRE__MAX_DECIMAL };
-
 /* Most responses have this one: nghttp2 need not copy its name, and lower the copy. */
 static bool is_content_type(const cre_http_header *field) {
     const uint8_t *name = (const uint8_t *)field->name;
@@ -343,23 +341,30 @@ static bool is_content_type(const cre_http_header *field) {
 }
 
 /* Makes the pairs of a head. False: no memory. */
-static bool make_pairs(const cre_http2_response *response, char digits[DIGITS], cre__h2_pairs *list) {
+static bool make_pairs(cre_http2 *session, cre__h2_stream *stream, const cre_http2_response *response,
+                       cre__h2_pairs *list) {
+    /* nothing but interim responses comes before a response: what is kept of that stays as it is */
+    const uint8_t kept = response->status < 200 ? 0 : KEPT;
     if (!cre__h2_pairs_begin(list, response->field_count + 4)) return false;
-    digits[0] = (char)('0' + response->status / 100);
-    digits[1] = (char)('0' + response->status / 10 % 10);
-    digits[2] = (char)('0' + response->status % 10);
-    ADD_NAMED(list, ":status", digits, 3);
-    if (response->date && !among(response, "date")) ADD_NAMED(list, "date", response->date, 29);
+    stream->status[0] = (char)('0' + response->status / 100);
+    stream->status[1] = (char)('0' + response->status / 10 % 10);
+    stream->status[2] = (char)('0' + response->status % 10);
+    ADD_NAMED(list, ":status", stream->status, 3, kept);
+    if (response->date && !among(response, "date")) {
+        /* in heads that wait the date becomes that of the last one, and has the same length */
+        memcpy(session->date, response->date, sizeof session->date);
+        ADD_NAMED(list, "date", session->date, sizeof session->date, KEPT);
+    }
     if (response->server && !among(response, "server"))
-        ADD_NAMED(list, "server", response->server, strlen(response->server));
+        ADD_NAMED(list, "server", response->server, strlen(response->server), 0);
     if (response->has_length) {
-        char *at = digits + STATUS_DIGITS, *end = cre__put_decimal(at, response->content_length);
-        ADD_NAMED(list, "content-length", at, (size_t)(end - at));
+        const char *end = cre__put_decimal(stream->length, response->content_length);
+        ADD_NAMED(list, "content-length", stream->length, (size_t)(end - stream->length), kept);
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const cre_http_header *field = &response->fields[i];
         if (is_content_type(field))
-            ADD_NAMED(list, "content-type", field->value, field->value_length);
+            ADD_NAMED(list, "content-type", field->value, field->value_length, 0);
         else if (!cre__h2_is_skipped(field))
             cre__h2_add_pair(list, field->name, field->name_length, field->value, field->value_length);
     }
@@ -390,9 +395,8 @@ static int check_response(cre_http2 *session, cre__h2_stream *stream, const cre_
 }
 
 static int submit(cre_http2 *session, cre__h2_stream *stream, const cre_http2_response *response, bool end) {
-    char digits[DIGITS];
     cre__h2_pairs list;
-    if (!make_pairs(response, digits, &list)) return CRE_ENOMEM;
+    if (!make_pairs(session, stream, response, &list)) return CRE_ENOMEM;
     const int32_t id = (int32_t)stream->id;
     int result;
     if (response->status < 200) {

@@ -151,6 +151,32 @@ TEST(destroying_a_loop_frees_everything_on_it) {
     close(ends[1]);
 }
 
+/* A turn asks libuv when it is due only if something was started or stopped in it since the last one. */
+TEST(turns_notice_what_is_started_and_stopped_between_them) {
+    cre_loop *loop = running = make_loop();
+    cre_timer *timer;
+    cre_jobs *jobs;
+    int left = 1;
+    turn(loop);
+    fired = 0;
+    REQUIRE(cre_timer_start(loop, 0, 0, fire, &left, &timer) == 0);
+    turn(loop);
+    CHECK_EQ(fired, 1); /* it has stopped itself */
+    turn(loop);
+    const long live = atomic_load(&test_live_allocations);
+    REQUIRE(cre_timer_start(loop, 600000, 0, fire, &left, &timer) == 0);
+    turn(loop);
+    cre_timer_stop(timer);
+    turn(loop);
+    CHECK_EQ(atomic_load(&test_live_allocations), live);
+    REQUIRE(cre_jobs_create(loop, 0, NULL, NULL, &jobs) == 0);
+    turn(loop);
+    cre_jobs_destroy(jobs);
+    turn(loop);
+    CHECK_EQ(atomic_load(&test_live_allocations), live);
+    cre_loop_destroy(loop);
+}
+
 /* ---- posts from several threads ---- */
 
 #define POSTS 2000

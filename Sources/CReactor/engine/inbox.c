@@ -64,7 +64,7 @@ void cre__inbox_close(cre_engine *engine) {
         cre__free(item);
         item = next;
     }
-    uv_close((uv_handle_t *)&inbox->wake, free_inbox);
+    cre__loop_close(engine->loop, (uv_handle_t *)&inbox->wake, free_inbox);
     engine->inbox = NULL;
 }
 

@@ -74,7 +74,7 @@ int cre_timer_start(cre_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
 }
 
 void cre_timer_stop(cre_timer *timer) {
-    if (timer) uv_close((uv_handle_t *)&timer->uv, free_handle);
+    if (timer) cre__loop_close(timer->loop, (uv_handle_t *)&timer->uv, free_handle);
 }
 
 static void on_ready(cre__watcher *watcher, uint32_t events) {

@@ -108,7 +108,7 @@ void cre_jobs_destroy(cre_jobs *jobs) {
     if (!jobs) return;
     cre__loop_remove_hook(jobs->loop, CRE__JOBS, &jobs->drain);
     cre__loop_remove_hook(jobs->loop, CRE__ARM, &jobs->arm);
-    uv_close((uv_handle_t *)&jobs->wake, on_closed);
+    cre__loop_close(jobs->loop, (uv_handle_t *)&jobs->wake, on_closed);
 }
 
 void cre_jobs_enqueue(cre_jobs *jobs, void *job) {

@@ -19,13 +19,15 @@ typedef struct posted {
 } posted;
 
 struct cre_loop {
-    uv_loop_t *uv; /* `own`, or the loop of the program */
+    cre__loop_head head; /* first */
+    uv_loop_t *uv;       /* `own`, or the loop of the program */
     uv_loop_t own;
     cre__poller poller;
     cre__watcher libuv; /* of its descriptor */
     bool libuv_ready;   /* it has something to do in this turn */
+    bool libuv_changed; /* `libuv_due` is no longer known */
+    uint64_t libuv_due; /* when it has something to do, by its clock; 0: at once, UINT64_MAX: no timer runs */
     bool ended;         /* cre_loop_run returns after this turn */
-    uint64_t now;       /* in ms, of a loop that was created */
     uv_async_t wake;
     /* Of an adopted loop, which closes them one by one: */
     int open;
@@ -34,7 +36,6 @@ struct cre_loop {
     uv_check_t check;
     uv_idle_t stay_awake; /* active: poll without sleeping */
     bool awake;           /* it is active */
-    bool needs_flush;     /* something has happened since the last FLUSH */
     cre__timer_phase timers;
     cre_watch *watches;
     cre__hook *hooks[CRE__PHASES];
@@ -62,19 +63,15 @@ static uint64_t clock_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void cre__loop_needs_flush(cre_loop *loop) {
-    loop->needs_flush = true;
-}
-
 static bool is_adopted(const cre_loop *loop) {
-    return loop->uv != &loop->own;
+    return loop->head.program != NULL;
 }
 
 void cre__loop_begin(cre_loop *loop) {
-    loop->needs_flush = true;
+    loop->head.needs_flush = true;
     if (!loop->began) loop->began = clock_ns();
     /* In callbacks of libuv the clock of the loop is never behind that of libuv. */
-    if (uv_now(loop->uv) > loop->now) loop->now = uv_now(loop->uv);
+    if (uv_now(loop->uv) > loop->head.now) loop->head.now = uv_now(loop->uv);
 }
 
 static void publish(const cre_loop *loop, cre_loop_stats *where) {
@@ -92,7 +89,7 @@ static void longest_turn(cre_loop *loop, uint64_t spent) {
 static void end_turn(cre_loop *loop) {
     if (!loop->began) return;
     const uint64_t end = clock_ns(), spent = end - loop->began;
-    loop->now = end / 1000000u;
+    loop->head.now = end / 1000000u;
     loop->began = 0;
     loop->stats.turns++;
     loop->stats.work_ns += spent;
@@ -171,7 +168,7 @@ static void run_phases(cre_loop *loop) {
     run_hooks(loop, CRE__DRAIN);
     run_hooks(loop, CRE__JOBS);
     /* The callbacks of a program on its own loop are unknown. */
-    loop->needs_flush = is_adopted(loop);
+    loop->head.needs_flush = is_adopted(loop);
     run_hooks(loop, CRE__FLUSH);
 }
 
@@ -182,37 +179,44 @@ static void on_libuv(cre__watcher *watcher, uint32_t events) {
     ((cre_loop *)(void *)((char *)watcher - offsetof(cre_loop, libuv)))->libuv_ready = true;
 }
 
-/* The time at which libuv has something to do; 0: at once. */
-static uint64_t libuv_due(const cre_loop *loop) {
+/* Asks libuv when it has something to do. */
+static __attribute__((noinline)) void look_at_libuv(cre_loop *loop) {
     const int timeout = uv_backend_timeout(loop->uv);
-    return timeout > 0 ? uv_now(loop->uv) + (uint64_t)timeout : timeout < 0 ? UINT64_MAX : 0;
+    loop->libuv_changed = false;
+    loop->libuv_due = timeout > 0 ? uv_now(loop->uv) + (uint64_t)timeout : timeout < 0 ? UINT64_MAX : 0;
 }
 
 /* How long to sleep until `due`, in ms. */
 static int time_until(const cre_loop *loop, uint64_t due) {
     if (due == UINT64_MAX) return -1;
     /* libuv's clock may be a little behind and has just called what was due by it. */
-    if (due <= loop->now) return due && loop->libuv_ready;
-    return due - loop->now < INT_MAX ? (int)(due - loop->now) : INT_MAX;
+    if (due <= loop->head.now) return due && loop->libuv_ready;
+    return due - loop->head.now < INT_MAX ? (int)(due - loop->head.now) : INT_MAX;
+}
+
+static __attribute__((noinline)) void run_libuv(cre_loop *loop) {
+    loop->libuv_changed = true;
+    uv_run(loop->uv, UV_RUN_NOWAIT);
 }
 
 void cre__loop_turn(cre_loop *loop, bool wait) {
     loop->timers.number++; /* each timer fires once in a turn */
-    if (loop->needs_flush) run_hooks(loop, CRE__FLUSH);
+    if (loop->head.needs_flush) run_hooks(loop, CRE__FLUSH);
     end_turn(loop);
-    const uint64_t due = libuv_due(loop);
+    if (loop->libuv_changed) look_at_libuv(loop);
+    const uint64_t due = loop->libuv_due;
     cre__poller_wait(&loop->poller, may_sleep(loop) && wait ? time_until(loop, due) : 0);
     loop->began = clock_ns();
-    loop->now = loop->began / 1000000u;
-    loop->libuv_ready = due <= loop->now;
+    loop->head.now = loop->began / 1000000u;
+    loop->libuv_ready = due <= loop->head.now;
     cre__poller_deliver(&loop->poller);
-    if (loop->libuv_ready) uv_run(loop->uv, UV_RUN_NOWAIT);
+    if (loop->libuv_ready) run_libuv(loop);
     run_phases(loop);
 }
 
 void cre__loop_update_time(cre_loop *loop) {
     uv_update_time(loop->uv);
-    if (uv_now(loop->uv) > loop->now) loop->now = uv_now(loop->uv);
+    if (uv_now(loop->uv) > loop->head.now) loop->head.now = uv_now(loop->uv);
 }
 
 /* ---- turns of an adopted loop ---- */
@@ -239,7 +243,7 @@ static void on_check(uv_check_t *handle) {
 static void on_prepare(uv_prepare_t *handle) {
     cre_loop *loop = handle->data;
     loop->timers.number++; /* libuv calls timers before this */
-    if (loop->needs_flush) run_hooks(loop, CRE__FLUSH);
+    if (loop->head.needs_flush) run_hooks(loop, CRE__FLUSH);
     end_turn(loop);
     bool awake = !may_sleep(loop);
     if (awake == loop->awake) return;
@@ -255,9 +259,10 @@ static void on_prepare(uv_prepare_t *handle) {
 static cre_loop *make_loop(uv_loop_t *uv) {
     cre_loop *loop = cre__calloc(1, sizeof *loop);
     if (!loop) return NULL;
+    loop->head.program = uv;
     loop->uv = uv ? uv : &loop->own;
     loop->turns_by_time = loop->stats.turns_by_time;
-    loop->needs_flush = true;
+    loop->head.needs_flush = loop->libuv_changed = true;
     loop->wake.data = loop->poll.data = loop->prepare.data = loop->check.data = loop->stay_awake.data = loop;
     return loop;
 }
@@ -272,7 +277,7 @@ static int open_own(cre_loop *loop) {
         result = cre__poller_add(&loop->poller, uv_backend_fd(loop->uv), &loop->libuv, EPOLLIN);
         if (!result) {
             uv_run(loop->uv, UV_RUN_NOWAIT); /* has it watch its own descriptors */
-            loop->now = uv_now(loop->uv);
+            loop->head.now = uv_now(loop->uv);
             return 0;
         }
         uv_close((uv_handle_t *)&loop->wake, NULL);
@@ -395,7 +400,7 @@ void cre_loop_destroy(cre_loop *loop) {
 }
 
 int cre_loop_run(cre_loop *loop) {
-    loop->needs_flush = true;
+    loop->head.needs_flush = true;
     if (is_adopted(loop)) {
         uv_run(loop->uv, UV_RUN_DEFAULT);
         return 0;
@@ -414,7 +419,7 @@ void cre_loop_stop(cre_loop *loop) {
 }
 
 uint64_t cre_loop_now(const cre_loop *loop) {
-    return is_adopted(loop) ? uv_now(loop->uv) : loop->now;
+    return cre__loop_now(loop);
 }
 
 int cre_loop_post(cre_loop *loop, void (*run)(void *context), void *context) {
@@ -448,7 +453,13 @@ void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook) {
 }
 
 uv_loop_t *cre__loop_uv(cre_loop *loop) {
+    loop->libuv_changed = true;
     return loop->uv;
+}
+
+void cre__loop_close(cre_loop *loop, uv_handle_t *handle, uv_close_cb closed) {
+    loop->libuv_changed = true;
+    uv_close(handle, closed);
 }
 
 int cre__loop_watch(cre_loop *loop, int descriptor, cre__watcher *watcher, uint32_t events) {

@@ -31,11 +31,32 @@ typedef struct cre__hook {
     bool (*run)(struct cre__hook *hook);
 } cre__hook;
 
+/* What a loop begins with: the part that is used for each message. */
+typedef struct cre__loop_head {
+    uv_loop_t *program; /* the loop of the program; NULL: it was created */
+    uint64_t now;       /* in ms, of a loop that was created */
+    bool needs_flush;   /* something has happened since the last FLUSH */
+} cre__loop_head;
+
+/* As cre_loop_now. */
+static inline uint64_t cre__loop_now(const cre_loop *of) {
+    const cre__loop_head *head = (const cre__loop_head *)(const void *)of;
+    return head->program ? uv_now(head->program) : head->now;
+}
+
+/* Something waits for FLUSH, wherever it comes from: the next one of a turn must not be skipped. */
+static inline void cre__loop_needs_flush(cre_loop *of) {
+    ((cre__loop_head *)(void *)of)->needs_flush = true;
+}
+
 void cre__loop_add_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 void cre__loop_remove_hook(cre_loop *loop, cre__phase phase, cre__hook *hook);
 /* libuv's clock stands still between the turns in which it has something to do: uv_update_time comes before
- * whatever depends on it. */
+ * whatever depends on it. The next turn asks libuv when it is due; so whoever starts or stops a handle gets
+ * the loop for that, each time. */
 uv_loop_t *cre__loop_uv(cre_loop *loop);
+/* uv_close, for a handle of the loop's own. */
+void cre__loop_close(cre_loop *loop, uv_handle_t *handle, uv_close_cb closed);
 
 /* Has the watcher called when `descriptor` is readable or writable: `events` are EPOLLIN, EPOLLOUT and
  * EPOLLET. Returns 0 or a negative error. cre__loop_unwatch comes before the descriptor is closed; then
@@ -54,8 +75,6 @@ cre_watch **cre__loop_watches(cre_loop *loop);
 
 /* Marks the start of the turn's work, unless it has begun. Every libuv callback calls it first. */
 void cre__loop_begin(cre_loop *loop);
-/* Something waits for FLUSH, wherever it comes from: the next one of a turn must not be skipped. */
-void cre__loop_needs_flush(cre_loop *loop);
 
 /* The timers of a loop all fire in one phase of each turn. */
 typedef struct cre__timer_phase {

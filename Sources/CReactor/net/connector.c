@@ -78,7 +78,7 @@ static void abort_all(cre_connector *connector) {
     for (int i = 0; i < connector->next; i++)
         if (connector->attempts[i].descriptor >= 0) close(detach(&connector->attempts[i]));
     if (connector->looking_up) uv_cancel((uv_req_t *)&connector->lookup);
-    uv_close((uv_handle_t *)&connector->timer, on_timer_closed);
+    cre__loop_close(connector->loop, (uv_handle_t *)&connector->timer, on_timer_closed);
 }
 
 static void finish(cre_connector *connector, int result) {

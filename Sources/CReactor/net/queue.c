@@ -120,7 +120,7 @@ bool cre__queue_share(cre__transport *transport, cre_block *block, uint32_t star
 
 void cre__queue_sent_directly(cre__transport *transport, size_t sent) {
     cre__net *net = transport->net;
-    uint32_t now = (uint32_t)cre_loop_now(net->loop);
+    uint32_t now = (uint32_t)cre__loop_now(net->loop);
     bool report = (now ^ transport->last_send) >> CRE__ACTIVITY_SHIFT;
     transport->last_send = now;
     net->bytes_out += sent;
@@ -156,7 +156,7 @@ static void consume(cre__transport *transport, size_t sent) {
 size_t cre__queue_take(cre__transport *transport, uint8_t *out, size_t capacity) {
     size_t length = transport->queued < capacity ? transport->queued : capacity;
     if (!length) return 0;
-    uint32_t now = (uint32_t)cre_loop_now(transport->net->loop);
+    uint32_t now = (uint32_t)cre__loop_now(transport->net->loop);
     bool report = (now ^ transport->last_send) >> CRE__ACTIVITY_SHIFT;
     cre__queue_account(transport, -(int64_t)length);
     take(transport, length, out);

@@ -21,14 +21,14 @@ int cre__transport_open(cre__transport *transport, cre__net *net, int descriptor
     transport->watching = EPOLLIN;
     transport->net = net;
     transport->descriptor = descriptor;
-    transport->last_receive = (uint32_t)cre_loop_now(net->loop);
+    transport->last_receive = (uint32_t)cre__loop_now(net->loop);
     return 0;
 }
 
 void cre__transport_open_carried(cre__transport *transport, cre__net *net) {
     transport->net = net;
     transport->descriptor = -1;
-    transport->last_receive = (uint32_t)cre_loop_now(net->loop);
+    transport->last_receive = (uint32_t)cre__loop_now(net->loop);
     transport->carried = transport->established = transport->blocked = true;
     transport->watching = EPOLLIN | EPOLLOUT;
 }
@@ -180,7 +180,7 @@ static ssize_t receive(cre__transport *transport, uint8_t *at, size_t room) {
 
 static void received(cre__transport *transport, uint8_t *at, size_t length, bool at_destination) {
     cre__net *net = transport->net;
-    uint32_t now = (uint32_t)cre_loop_now(net->loop);
+    uint32_t now = (uint32_t)cre__loop_now(net->loop);
     bool report = (now ^ transport->last_receive) >> CRE__ACTIVITY_SHIFT;
     net->bytes_in += length;
     transport->last_receive = now;

@@ -43,7 +43,7 @@ static void visit_slot(cre__net *net, uint32_t slot, uint32_t now) {
 }
 
 static uint32_t current_tick(const cre__net *net) {
-    return (uint32_t)(cre_loop_now(net->loop) / CRE__WHEEL_TICK_MS);
+    return (uint32_t)(cre__loop_now(net->loop) / CRE__WHEEL_TICK_MS);
 }
 
 static void on_tick(void *context, cre_timer *timer) {

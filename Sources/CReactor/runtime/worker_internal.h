@@ -77,7 +77,7 @@ static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32
     atomic_store_explicit(&activity->served, served + 1, memory_order_relaxed);
     atomic_store_explicit(&activity->session, session, memory_order_relaxed);
     atomic_store_explicit(&activity->kind, kind, memory_order_relaxed);
-    atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
+    atomic_store_explicit(&activity->since_ms, cre__loop_now(worker->loop) | 1, memory_order_relaxed);
     return before;
 }
 
@@ -138,7 +138,7 @@ void cre__end_timed(cre_worker *worker);
 
 /* The activity in hand goes on with a further event, so it has not begun long ago. */
 static inline void cre__activity_refresh(cre_worker *worker) {
-    atomic_store_explicit(&cre__own_activity(worker)->since_ms, cre_loop_now(worker->loop) | 1,
+    atomic_store_explicit(&cre__own_activity(worker)->since_ms, cre__loop_now(worker->loop) | 1,
                           memory_order_relaxed);
 }
 
@@ -147,7 +147,7 @@ static inline void cre__activity_continue(cre_worker *worker) {
     cre__activity_block *activity = cre__own_activity(worker);
     uint64_t served = atomic_load_explicit(&activity->served, memory_order_relaxed);
     atomic_store_explicit(&activity->served, served + 1, memory_order_relaxed);
-    atomic_store_explicit(&activity->since_ms, cre_loop_now(worker->loop) | 1, memory_order_relaxed);
+    atomic_store_explicit(&activity->since_ms, cre__loop_now(worker->loop) | 1, memory_order_relaxed);
     if (__builtin_expect(worker->began_ns != 0, 0)) cre__continue_timed(worker);
 }
 

@@ -8,7 +8,7 @@
 
 /* Formatted once per second, by the loop's clock, which stands still during a turn. */
 static const char *current_date(cre_engine *engine) {
-    uint64_t now = cre_loop_now(engine->loop);
+    uint64_t now = cre__loop_now(engine->loop);
     if (now >= engine->date_until) {
         struct timespec clock;
         clock_gettime(CLOCK_REALTIME, &clock);

@@ -457,9 +457,10 @@ static int push(cre_engine *engine, const cre_record *command, const cre_slice *
         cre__count_rare(engine, &engine->stats.stale_commands, 1);
         return CRE_EGONE;
     }
-    cre_slice part = *payload;
-    int result = cre__command_fits(&rules[CRE_COMMAND_PUSH - FIRST], cre__conn_state(conn));
-    return result ? result : conn->protocol->command(conn, command, &part, 1, CRE__FORCE);
+    if (!conn->stream.accepts_frames)
+        return cre__command_fits(&rules[CRE_COMMAND_PUSH - FIRST], cre__conn_state(conn));
+    const uint8_t fin = command->flags & CRE_RECORD_FINAL ? CRE_WS_FIN : 0;
+    return conn->protocol->push(conn, command->opcode | fin, payload, 1, CRE__FORCE);
 }
 
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload) {

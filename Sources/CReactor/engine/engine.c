@@ -88,22 +88,40 @@ static void inherit_stats(cre_engine *engine) {
     engine->rare_changed = true;
 }
 
-static inline void publish_counters(cre_engine *engine, size_t count) {
-    const uint64_t *own = (const uint64_t *)(const void *)&engine->stats;
-    for (size_t i = 0; i < count; i++)
-        __atomic_store_n(&engine->config.shared_stats[i], own[i], __ATOMIC_RELAXED);
+static inline void show(uint64_t *counter, uint64_t value) {
+    __atomic_store_n(counter, value, __ATOMIC_RELAXED);
 }
 
-/* In each turn. Messages change the first counters only. */
-void cre__stats_publish(cre_engine *engine) {
-    if (!engine->config.shared_stats) return;
+static __attribute__((noinline)) void publish_all_counters(cre_engine *engine) {
+    const uint64_t *own = (const uint64_t *)(const void *)&engine->stats;
+    engine->rare_changed = false;
     take_net_counters(&engine->stats, &engine->net);
-    if (__builtin_expect(take_rare_net_counters(&engine->stats, &engine->net) || engine->rare_changed, 0)) {
-        engine->rare_changed = false;
-        publish_counters(engine, sizeof engine->stats / sizeof(uint64_t));
-    } else {
-        publish_counters(engine, offsetof(cre_engine_stats, accepted) / sizeof(uint64_t));
+    for (size_t i = 0; i < sizeof engine->stats / sizeof *own; i++)
+        show(&engine->config.shared_stats[i], own[i]);
+}
+
+_Static_assert(offsetof(cre_engine_stats, accepted) == 9 * sizeof(uint64_t),
+               "messages change the first nine counters");
+
+/* In each turn. Messages change the first counters only, which are published from where they are. */
+void cre__stats_publish(cre_engine *engine) {
+    const cre_engine_stats *own = &engine->stats;
+    const cre__net *net = &engine->net;
+    cre_engine_stats *shown = (cre_engine_stats *)(void *)engine->config.shared_stats;
+    if (!shown) return;
+    if (__builtin_expect(take_rare_net_counters(&engine->stats, net) || engine->rare_changed, 0)) {
+        publish_all_counters(engine);
+        return;
     }
+    show(&shown->messages_in, own->messages_in);
+    show(&shown->messages_out, own->messages_out);
+    show(&shown->requests, own->requests);
+    show(&shown->responses, own->responses);
+    show(&shown->bytes_in, net->bytes_in);
+    show(&shown->bytes_out, net->bytes_out);
+    show(&shown->queued, net->queued);
+    show(&shown->buffered, net->buffered);
+    show(&shown->transit, *net->transit);
 }
 
 /* The end of a stream must be reported, as soon as that is possible. */
@@ -126,7 +144,7 @@ static bool on_flush(cre__hook *hook) {
     engine->reading = NULL;
     engine->net.keep_ticking = engine->unreported != NULL;
     if (engine->unreported) cre__net_start_ticker(&engine->net); /* or the next turn may be far away */
-    if (engine->budget) cre__budget_enforce(engine);
+    if (engine->budget && cre__table_total(engine->table) > engine->budget) cre__budget_enforce(engine);
     if (engine->config.shared_stats) cre__stats_publish(engine);
     if (engine->shutting_down) cre__engine_check_shutdown(engine);
     return false;

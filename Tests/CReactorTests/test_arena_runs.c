@@ -30,6 +30,53 @@ TEST(runs_are_the_first_that_fit) {
     cre__arena_close(&arena);
 }
 
+/* An array with a byte for each granule finds the same runs as the words of the map, also across words and in
+ * the last one, which has less than 64 granules. */
+TEST(runs_across_words_are_the_first_that_fit) {
+    enum { MANY = 200, SMALL = 64, LONGEST = 150, STEPS = 20000 };
+    static uint8_t room[MANY * SMALL], taken[MANY], *runs[MANY];
+    cre__arena arena = { 0 };
+    REQUIRE(cre__arena_open(&arena, room, sizeof room, SMALL) == 0);
+    uint32_t state = 1, refused = 0;
+    for (int step = 0; step < STEPS; step++) {
+        state = state * 1664525u + 1013904223u;
+        const uint32_t at = (state >> 8) % MANY;
+        if (runs[at]) {
+            cre__arena_give(&arena, runs[at]);
+            for (uint32_t i = at; i < MANY && (i == at || taken[i] == 2); i++)
+                taken[i] = 0;
+            runs[at] = NULL;
+            continue;
+        }
+        const uint32_t count = 1 + (state >> 16) % (step % 4 ? 8 : LONGEST);
+        uint32_t first = 0, free = 0;
+        while (first + free < MANY && free < count) {
+            if (!taken[first + free]) {
+                free++;
+            } else {
+                first += free + 1;
+                free = 0;
+            }
+        }
+        uint8_t *run = cre__arena_take(&arena, (size_t)count * SMALL);
+        REQUIRE(run == (free == count ? room + (size_t)first * SMALL : NULL));
+        if (!run) {
+            refused++;
+            continue;
+        }
+        runs[first] = run;
+        taken[first] = 1; /* the beginning of a run; 2: its rest */
+        for (uint32_t i = 1; i < count; i++)
+            taken[first + i] = 2;
+    }
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < MANY; i++)
+        left += taken[i] != 0;
+    CHECK_EQ(arena.taken, left);
+    CHECK(refused > 100 && refused < STEPS / 2);
+    cre__arena_close(&arena);
+}
+
 TEST(runs_that_were_sent_are_free_when_their_records_are) {
     cre__arena arena = open_arena();
     cre__sent_runs sent = { 0 };

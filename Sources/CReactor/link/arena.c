@@ -24,29 +24,35 @@ void cre__arena_close(cre__arena *arena) {
     *arena = (cre__arena){ 0 };
 }
 
-static bool is_taken(const cre__arena *arena, uint32_t granule) {
-    return arena->map[granule / WORD] >> (granule % WORD) & 1;
+/* Takes free granules, or frees taken ones. */
+static void mark(cre__arena *arena, uint32_t first, uint32_t count) {
+    while (count) {
+        const uint32_t bit = first % WORD, bits = count < WORD - bit ? count : WORD - bit;
+        arena->map[first / WORD] ^= UINT64_MAX >> (WORD - bits) << bit;
+        first += bits;
+        count -= bits;
+    }
 }
 
-static void mark(cre__arena *arena, uint32_t first, uint32_t count) {
-    for (uint32_t i = first; i < first + count; i++)
-        arena->map[i / WORD] ^= 1ull << (i % WORD);
+/* The first granule in [at, end) that is taken, or with `flip` UINT64_MAX the first free one; else `end`. */
+static uint32_t find_granule(const cre__arena *arena, uint32_t at, uint32_t end, uint64_t flip) {
+    for (; at < end; at = (at / WORD + 1) * WORD) {
+        const uint64_t found = (arena->map[at / WORD] ^ flip) >> (at % WORD);
+        if (!found) continue;
+        at += (uint32_t)__builtin_ctzll(found);
+        return at < end ? at : end;
+    }
+    return end;
 }
 
 /* The first fit, so that few pages are in use, and warm. */
 static uint32_t find(const cre__arena *arena, uint32_t count) {
-    uint32_t free = 0;
-    for (uint32_t i = 0; i < arena->granules; i++) {
-        if (i % WORD == 0 && arena->map[i / WORD] == UINT64_MAX) {
-            free = 0;
-            i += WORD - 1;
-        } else if (is_taken(arena, i)) {
-            free = 0;
-        } else if (++free == count) {
-            return i + 1 - count;
-        }
+    for (uint32_t first = 0, end;; first = end) {
+        first = find_granule(arena, first, arena->granules, UINT64_MAX);
+        if (arena->granules - first < count) return CRE__NO_RUN;
+        end = find_granule(arena, first, first + count, 0);
+        if (end - first == count) return first;
     }
-    return CRE__NO_RUN;
 }
 
 static uint32_t granules_of(const cre__arena *arena, size_t size) {
@@ -84,9 +90,7 @@ static uint32_t index_of(const cre__arena *arena, const uint8_t *memory) {
 
 static bool is_free(const cre__arena *arena, uint32_t first, uint32_t count) {
     if (!count || first >= arena->granules || count > arena->granules - first) return false;
-    for (uint32_t i = first; i < first + count; i++)
-        if (is_taken(arena, i)) return false;
-    return true;
+    return find_granule(arena, first, first + count, 0) == first + count;
 }
 
 uint8_t *cre__arena_keep(cre__arena *arena, uint32_t granule, size_t size) {

@@ -15,6 +15,19 @@ static inline size_t cre__slices_length(const cre_slice *parts, int count) {
     return length;
 }
 
+/* Copies all parts to `out` and returns the place behind them. */
+static inline uint8_t *cre__slices_join(uint8_t *out, const cre_slice *parts, int count) {
+    if (count == 1) { /* the usual number */
+        if (parts->length) memcpy(out, parts->data, parts->length);
+        return out + parts->length;
+    }
+    for (int i = 0; i < count; i++) {
+        if (parts[i].length) memcpy(out, parts[i].data, parts[i].length);
+        out += parts[i].length;
+    }
+    return out;
+}
+
 /* Whether the bytes are those of a terminated string. */
 static inline bool cre__slice_is(cre_slice slice, const char *text) {
     return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;

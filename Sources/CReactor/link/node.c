@@ -79,7 +79,8 @@ static void take_late(cre_node *node, uint32_t from, const cre_record *record) {
 
 /* The ring seemed to be empty. The end of the spill is looked up before that is certain: what is in the ring
  * then is older. */
-static int read_spill(cre_node *node, uint32_t from, cre_record *record, uint8_t **payload) {
+static __attribute__((noinline)) int read_spill(cre_node *node, uint32_t from, cre_record *record,
+                                                uint8_t **payload) {
     inbound *in = &node->in[from];
     const uint64_t tail = cre__spill_tail(&in->spill);
     int result = cre__ring_find(&in->ring, record, payload);
@@ -154,13 +155,26 @@ static int resolve(cre_node *node, uint32_t from, cre_record *record, uint8_t **
     return 1;
 }
 
-static int handle_whole(cre_node *node, uint32_t from, const cre_record *record, uint8_t *payload) {
+static inline int handle_whole(cre_node *node, uint32_t from, const cre_record *record, uint8_t *payload) {
+    inbound *in = &node->in[from];
+    if (__builtin_expect(in->data != NULL, 0)) cre__chunks_drop(in); /* its sender died half-way */
     node->handled = record;
     node->handled_from = from;
     int result = node->handlers.record(node->context, from, record, payload);
     node->handled = NULL;
     node->returnable = NULL;
     return result;
+}
+
+/* A reference, or a chunk of a large record. Returns as handle_whole. */
+static __attribute__((noinline)) int handle_large(cre_node *node, uint32_t from, cre_record *record,
+                                                  uint8_t *payload) {
+    if (!(record->flags & (CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED))) {
+        const int result = cre__chunks_add(node, &node->in[from], record, payload);
+        return result == CRE_NODE_TAKE ? 0 : result;
+    }
+    const int result = resolve(node, from, record, &payload);
+    return result > 0 ? handle_whole(node, from, record, payload) : result;
 }
 
 uint64_t cre__node_mark(const cre_node *node) {
@@ -200,32 +214,25 @@ static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
     const uint32_t share = in->ring.capacity / 4;
     cre_record record;
     uint8_t *payload;
-    int result;
     node->bytes_left = in->ring.capacity < BYTES_PER_TURN ? in->ring.capacity : BYTES_PER_TURN;
     for (node->records_left = RECORDS_PER_TURN; may_deliver(node); count_delivered(node, record.length)) {
         if (leaves_alone(node, in) || position_of(in) >= limit) break;
-        const bool was_broken = in->ring.broken;
-        result = cre__ring_find(&in->ring, &record, &payload);
-        if (result > 0) take_from_ring(node, from, &record);
-        if (was_broken && !in->ring.broken) {
+        if (__builtin_expect(in->ring.broken, 0)) {
+            if (!cre__ring_reopen(&in->ring)) break;
             cre__spill_reset(&in->spill);
             in->seen = 0;
         }
-        if (result == 0 && !in->ring.broken && cre__spill_tail(&in->spill) != in->spill.own)
+        int result = cre__ring_find(&in->ring, &record, &payload);
+        if (result > 0)
+            take_from_ring(node, from, &record);
+        else if (result == 0 && cre__spill_tail(&in->spill) != in->spill.own)
             result = read_spill(node, from, &record, &payload);
         if (result == 0) break;
         node->active = true;
-        const bool by_reference = result > 0 && record.flags & (CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED);
-        if (by_reference) result = resolve(node, from, &record, &payload);
-        if (result > 0) {
-            if (record.flags & (CRE_RECORD_MORE | CRE_RECORD_CONTINUED)) {
-                result = cre__chunks_add(node, in, &record, payload);
-                if (result == CRE_NODE_TAKE) result = 0;
-            } else {
-                if (in->data) cre__chunks_drop(in);
-                result = handle_whole(node, from, &record, payload);
-            }
-        }
+        const bool is_large = result > 0 && record.flags & CRE__LINK_FLAGS;
+        if (result > 0)
+            result = __builtin_expect(is_large, 0) ? handle_large(node, from, &record, payload)
+                                                   : handle_whole(node, from, &record, payload);
         if (result < 0) {
             cre__ring_break(&in->ring);
             cre__chunks_drop(in);
@@ -236,7 +243,7 @@ static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
         }
         cre__node_publish_all(node);
         /* The space of a payload is larger than that of its record, and scarce. */
-        if (by_reference || in->ring.own - in->ring.published > share) cre__ring_release(&in->ring);
+        if (is_large || in->ring.own - in->ring.published > share) cre__ring_release(&in->ring);
         if (result <= 0) continue;
         if (result != CRE_NODE_TAKE) break;
         take_late(node, from, &record);
@@ -423,7 +430,8 @@ static bool on_arm(cre__hook *hook) {
     }
     atomic_store_explicit(&block->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!each_sender(node, visit_pending) && !cre__node_has_room_again(node)) return false;
+    if (!each_sender(node, visit_pending) && !(node->dirty_count && cre__node_has_room_again(node)))
+        return false;
     atomic_store_explicit(&block->sleeping, 0, memory_order_relaxed);
     return true;
 }

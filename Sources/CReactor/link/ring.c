@@ -140,50 +140,28 @@ static bool is_like(const cre_record *record, const cre_record *like) {
            !(record->flags & CRE__LINK_FLAGS);
 }
 
-/* Finds the next record; `like` (NULL: any) restricts which. */
-static inline __attribute__((always_inline)) int find(cre__ring *ring, const cre_record *like,
-                                                      cre_record *record, uint8_t **payload) {
-    for (;;) {
-        if (ring->own == ring->other) {
-            ring->other = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
-            if (ring->own == ring->other) return 0;
-        }
-        /* The producer may be a misbehaving process: everything it wrote is checked before use, and the
-         * header is read once, so that it cannot change after the check. */
-        uint64_t available = ring->other - ring->own;
-        uint32_t at = (uint32_t)ring->own & (ring->capacity - 1), to_end = ring->capacity - at;
-        if (available > ring->capacity || available < sizeof *record || available % CRE__RING_ALIGN)
-            return CRE_ELINK_RECORD;
-        memcpy(record, ring->data + at, sizeof *record);
-        /* A filler ends at the end of the data and does not begin at its beginning: a producer cannot keep
-         * this loop running. */
-        if (record->kind == CRE__FILLER ? !at || record->length != to_end - sizeof *record
-                                        : record->length > cre__ring_max_payload(ring))
-            return CRE_ELINK_RECORD;
-        uint32_t size = cre__record_size(record->length);
-        if (size > available || size > to_end) return CRE_ELINK_RECORD;
-        if (like && record->kind != CRE__FILLER && !is_like(record, like)) return 0;
-        ring->next = ring->own + size;
-        if (record->kind == CRE__FILLER) {
-            cre__ring_take(ring);
-            continue;
-        }
-        *payload = ring->data + at + sizeof *record;
-        return 1;
-    }
+bool cre__ring_reopen(cre__ring *ring) {
+    if (atomic_load(&ring->control->broken)) return false;
+    /* A new producer starts at 0 by definition; the position is not read. */
+    ring->own = ring->other = ring->published = 0;
+    ring->broken = false;
+    return true;
 }
 
-int cre__ring_find(cre__ring *ring, cre_record *record, uint8_t **payload) {
-    if (ring->broken) {
-        if (atomic_load(&ring->control->broken)) return 0;
-        /* A new producer starts at 0 by definition; the position is not read. */
-        ring->own = ring->other = ring->published = 0;
-        ring->broken = false;
-    }
-    return find(ring, NULL, record, payload);
+/* A filler ends at the end of the data and does not begin at its beginning: two never follow each other, so a
+ * producer cannot keep the consumer busy with them. */
+int cre__ring_find_behind(cre__ring *ring, cre_record *record, uint8_t **payload) {
+    const uint32_t at = (uint32_t)ring->own & (ring->capacity - 1), to_end = ring->capacity - at;
+    if (!at || record->length != to_end - sizeof *record || to_end > ring->other - ring->own)
+        return CRE_ELINK_RECORD;
+    ring->next = ring->own + to_end;
+    cre__ring_take(ring);
+    return cre__ring_find(ring, record, payload);
 }
 
 int cre__ring_find_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload) {
-    int result = ring->broken ? 0 : find(ring, like, record, payload);
-    return result < 0 ? 0 : result; /* the next cre__ring_find finds it, too */
+    const int result = ring->broken ? 0 : cre__ring_find(ring, record, payload);
+    if (result > 0 && is_like(record, like)) return 1;
+    ring->next = ring->own; /* the next cre__ring_find finds it, too */
+    return 0;
 }

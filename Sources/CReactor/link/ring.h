@@ -117,22 +117,53 @@ static inline void cre__ring_publish(cre__ring *ring) {
     atomic_store_explicit(&ring->control->tail, ring->own, memory_order_release);
 }
 
-/*
- * Consumer: finds the next record, which cre__ring_take marks as taken. Returns 1 with a copy of its header
- * in *record and *payload in the ring, valid until cre__ring_release; 0 when there is none; CRE_ELINK_RECORD
- * when the record is corrupt.
- */
-int cre__ring_find(cre__ring *ring, cre_record *record, uint8_t **payload);
-
-/* Consumer: like cre__ring_find, for a whole record of the same kind and session as `like`. Returns 0 when
- * the next record is another one or is corrupt. */
-int cre__ring_find_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload);
-
 /* Consumer: marks the record that was found as taken: a successor will not get it. */
 static inline void cre__ring_take(cre__ring *ring) {
     ring->own = ring->next;
     atomic_store_explicit(&ring->control->taken, ring->own, memory_order_release);
 }
+
+/* Consumer: whether a producer has reset the ring since it was marked as broken. Then it begins at 0. */
+bool cre__ring_reopen(cre__ring *ring);
+
+/* For cre__ring_find, when the header that it has found is that of a filler. */
+int cre__ring_find_behind(cre__ring *ring, cre_record *record, uint8_t **payload);
+
+/*
+ * Consumer: finds the next record, which cre__ring_take marks as taken. Returns 1 with a copy of its header
+ * in *record and *payload in the ring, valid until cre__ring_release; 0 when there is none; CRE_ELINK_RECORD
+ * when the record is corrupt.
+ */
+static inline __attribute__((always_inline)) int cre__ring_find(cre__ring *ring, cre_record *record,
+                                                                uint8_t **payload) {
+    if (__builtin_expect(ring->broken, 0) && !cre__ring_reopen(ring)) return 0;
+    if (ring->own == ring->other) {
+        ring->other = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
+        if (ring->own == ring->other) return 0;
+    }
+    /* The producer may be a misbehaving process: everything it wrote is checked before use, and the header is
+     * read once, so that it cannot change after the check. */
+    const uint64_t available = ring->other - ring->own;
+    const uint32_t at = (uint32_t)ring->own & (ring->capacity - 1), to_end = ring->capacity - at;
+    if (available > ring->capacity || available < sizeof *record || available % CRE__RING_ALIGN)
+        return CRE_ELINK_RECORD;
+    const uint64_t *const there = (const uint64_t *)(const void *)(ring->data + at);
+    const uint64_t header[2] = { __atomic_load_n(&there[0], __ATOMIC_RELAXED),
+                                 __atomic_load_n(&there[1], __ATOMIC_RELAXED) };
+    _Static_assert(sizeof header == sizeof *record, "two words");
+    memcpy(record, header, sizeof header);
+    if (__builtin_expect(record->kind == CRE__FILLER, 0)) return cre__ring_find_behind(ring, record, payload);
+    if (record->length > cre__ring_max_payload(ring)) return CRE_ELINK_RECORD;
+    const uint32_t size = cre__record_size(record->length);
+    if (size > available || size > to_end) return CRE_ELINK_RECORD;
+    ring->next = ring->own + size;
+    *payload = ring->data + at + sizeof *record;
+    return 1;
+}
+
+/* Consumer: like cre__ring_find, for a whole record of the same kind and session as `like`. Returns 0 when
+ * the next record is another one or is corrupt. The record before it was taken. */
+int cre__ring_find_like(cre__ring *ring, const cre_record *like, cre_record *record, uint8_t **payload);
 
 static inline bool cre__ring_has_more(const cre__ring *ring) {
     return atomic_load_explicit(&ring->control->tail, memory_order_acquire) != ring->own;

@@ -3,24 +3,31 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/slices.h"
 #include "link/node_internal.h"
 
 #define SMALL_RECORD 256u
 
-static outbound *open_outbound(cre_node *node, uint32_t to) {
+/* What is rare on the way of each record has functions of its own, so that the others keep their registers.
+ */
+static __attribute__((noinline)) void open_late(cre_node *node, uint32_t to) {
     outbound *out = &node->out[to];
-    if (out->open) return out;
     cre__ring_open_producer(&out->ring, cre__bus_ring(node->bus, node->id, to), node->bus->config.ring_bytes);
     cre__spill_open_producer(&out->spill, &out->ring, cre__bus_spill(node->bus, node->id, to));
     out->spilling = true; /* perhaps; see is_spilling */
     atomic_fetch_or(&node->bus->nodes[to].senders[node->id / 64], 1ull << (node->id % 64));
     out->open = true;
+}
+
+static inline outbound *open_outbound(cre_node *node, uint32_t to) {
+    outbound *out = &node->out[to];
+    if (__builtin_expect(!out->open, 0)) open_late(node, to);
     return out;
 }
 
 /* Whether records still wait in the spill. If not, the ring is used again. */
-static bool is_spilling(outbound *out) {
-    if (out->spilling && !cre__spill_queued(&out->spill)) out->spilling = false;
+static inline bool is_spilling(outbound *out) {
+    if (__builtin_expect(out->spilling, 0) && !cre__spill_queued(&out->spill)) out->spilling = false;
     return out->spilling;
 }
 
@@ -40,13 +47,15 @@ static void look_at_consumer(cre_node *node, uint32_t to) {
     mend_for_successor(node, out);
 }
 
-static void mark_dirty(cre_node *node, uint32_t to) {
-    outbound *out = &node->out[to];
-    if (out->dirty) return;
-    out->dirty = true;
+static __attribute__((noinline)) void begin_dirty(cre_node *node, uint32_t to) {
+    node->out[to].dirty = true;
     if (node->loop) cre__loop_needs_flush(node->loop);
     node->dirty[node->dirty_count++] = to;
     look_at_consumer(node, to);
+}
+
+static inline void mark_dirty(cre_node *node, uint32_t to) {
+    if (!node->out[to].dirty) begin_dirty(node, to);
 }
 
 static void copy_parts(uint8_t *to, const cre_slice **part, size_t *offset, uint32_t length) {
@@ -76,25 +85,14 @@ __attribute__((noinline)) static void count_outbound(cre_node *node, outbound *o
     cre__node_count_held(node, &out->held, queued);
 }
 
-static size_t total_of(const cre_slice *parts, int count) {
-    size_t total = 0;
-    for (int i = 0; i < count; i++)
-        total += parts[i].length;
-    return total;
-}
-
 /* Writes a record that the ring has room for as one piece. */
 static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16_t flags,
                                const cre_slice *parts, int count, uint32_t total) {
     cre_record whole = *record;
     whole.flags = flags;
     uint8_t *payload = cre__ring_write(ring, &whole, total);
-    if (!payload) return false;
-    for (int i = 0; i < count; i++) {
-        if (parts[i].length) memcpy(payload, parts[i].data, parts[i].length);
-        payload += parts[i].length;
-    }
-    return true;
+    if (payload) cre__slices_join(payload, parts, count);
+    return payload != NULL;
 }
 
 /* ---- large payloads ---- */
@@ -294,14 +292,14 @@ static inline __attribute__((always_inline)) int send_total(cre_node *node, uint
 int cre_node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count) {
     /* One record may overshoot the limit, or a large one could never be sent; the next one may not. Small
      * ones (the end of a connection above all) find room in a reserve as large again. */
-    size_t limit = node->bus->config.queue_bytes, total = total_of(parts, count);
+    size_t limit = node->bus->config.queue_bytes, total = cre__slices_length(parts, count);
     if (total <= SMALL_RECORD) limit *= 2;
     return send_total(node, to, record, parts, count, total, limit);
 }
 
 int cre__node_send(cre_node *node, uint32_t to, const cre_record *record, const cre_slice *parts, int count,
                    size_t limit) {
-    return send_total(node, to, record, parts, count, total_of(parts, count), limit);
+    return send_total(node, to, record, parts, count, cre__slices_length(parts, count), limit);
 }
 
 uint64_t cre__node_sent(const cre_node *node, uint32_t to) {

@@ -66,8 +66,8 @@ static void give_room(void *context, uint8_t *room) {
 
 /* ---- commands in: from processes that run user code, so nothing is taken for granted ---- */
 
-static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
-    cre_reactor *reactor = context;
+static __attribute__((noinline)) int on_message(cre_reactor *reactor, uint32_t from, const cre_record *record,
+                                                uint8_t *payload) {
     if (record->kind == CRE_MESSAGE_TOPICS)
         return cre__answer_topics(reactor->node, reactor->engine, from, record, payload);
     if (record->kind == CRE_MESSAGE_COUNT)
@@ -76,6 +76,12 @@ static int on_record(void *context, uint32_t from, const cre_record *record, uin
         return cre__owner_recovered(&reactor->interest, reactor->engine, from, record, payload);
     if (record->kind >= CRE_MESSAGE_INTEREST)
         return cre__gateway_record(&reactor->interest, reactor->engine, from, record, payload);
+    return CRE_EINVALID;
+}
+
+static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
+    cre_reactor *reactor = context;
+    if (record->kind >= CRE_MESSAGE_TASK) return on_message(reactor, from, record, payload);
     cre_slice part = { payload, record->length };
     return cre__command_receive(reactor->engine, record, &part);
 }

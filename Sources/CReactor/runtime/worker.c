@@ -415,7 +415,8 @@ static int push_to_owner(cre_worker *worker, uint16_t owner, const cre_record *c
         return state == CRE_CONNECTION_HTTP || state == CRE_CONNECTION_STREAM ? CRE_ENOT_WEBSOCKET
                                                                               : CRE_EGONE;
     if (is_full(worker, slot, cre__slices_length(parts, count))) return CRE_EQUEUE_FULL;
-    if (count == 1 && cre__node_return(worker->node, owner, command, parts)) {
+    if (count == 1 && parts->length >= CRE__BY_REFERENCE &&
+        cre__node_return(worker->node, owner, command, parts)) {
         if (worker->immediate) cre_node_flush(worker->node);
         return 0;
     }
@@ -496,20 +497,26 @@ int cre_worker_command(cre_worker *worker, const cre_record *command, const cre_
     return send_to_owner(worker, owner, command, parts, count);
 }
 
-int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final, const void *data,
-                    size_t length) {
-    if (cre__is_too_large(worker, length)) return CRE_ELIMIT;
+static __attribute__((noinline)) int push_by_table(cre_worker *worker, cre_session session, uint8_t opcode,
+                                                   bool final, const void *data, size_t length) {
     uint16_t owner;
     if (!cre__table_owner(worker->table, session, &owner)) return CRE_EGONE;
-    /* The most frequent command of all takes the short way. */
-    const bool here = worker->engine && owner == worker->config.node;
-    if (here && final) return cre_engine_push(worker->engine, session, opcode, data, length);
     cre_record command = {
         .kind = CRE_COMMAND_PUSH, .opcode = opcode, .flags = final ? CRE_RECORD_FINAL : 0, .session = session
     };
     cre_slice part = { data, length };
+    const bool here = worker->engine && owner == worker->config.node;
     if (here || opcode > CRE_WS_BINARY) return cre_worker_command(worker, &command, &part, 1);
     return push_to_owner(worker, owner, &command, &part, 1);
+}
+
+int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final, const void *data,
+                    size_t length) {
+    if (cre__is_too_large(worker, length)) return CRE_ELIMIT;
+    if (!worker->engine || !final) return push_by_table(worker, session, opcode, final, data, length);
+    /* The most frequent command of all takes the short way: the engine knows its connections by itself. */
+    const int result = cre_engine_push(worker->engine, session, opcode, data, length);
+    return result == CRE_EGONE ? push_by_table(worker, session, opcode, final, data, length) : result;
 }
 
 int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length) {

@@ -143,8 +143,8 @@ TEST(messages) {
     redis_kill();
     WAIT(machines[0].broken && machines[1].broken);
     CHECK_EQ(publish(0, "news", text("waits")), 0);
-    WAIT(machines[0].broken > 3); /* refused connections are tried again */
-    CHECK_EQ(machines[0].last_error, -ECONNREFUSED);
+    /* refused connections are tried again */
+    WAIT(machines[0].broken > 3 && machines[0].last_error == -ECONNREFUSED);
     redis_start(true);
     WAIT(machines[1].received == 4 && machines[0].published == 4);
     CHECK_STR(machines[1].text, "waits");

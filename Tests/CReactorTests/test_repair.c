@@ -71,6 +71,7 @@ typedef struct receiver {
     atomic_ullong received;
     uint32_t repaired;
     int violations;
+    bool rests; /* it is not checked while it is not used */
 } receiver;
 
 static int on_record(void *context, uint32_t from, const cre_record *record, uint8_t *payload) {
@@ -87,7 +88,7 @@ static void count_violation(void *context, uint32_t from) {
 
 static bool on_check(void *context, uint32_t repaired) {
     ((receiver *)context)->repaired += repaired;
-    return true;
+    return !((receiver *)context)->rests;
 }
 
 static void open_receiver(receiver *it, cre_bus *bus, uint32_t id) {
@@ -169,6 +170,30 @@ TEST(a_wake_up_that_was_prevented_is_late) {
     NET_UNTIL(NULL, atomic_load(&b.received) == 1 && atomic_load(&bus->nodes[1].sleeping));
     atomic_store(&bus->nodes[1].sleeping, 0);
     send_one(&a, 1);
+    while (atomic_load(&b.received) < 2)
+        cre__loop_turn(a.loop, true);
+    cre_loop_stop(b.loop);
+    pthread_join(thread, NULL);
+    END_NODES();
+}
+
+/* The timer that reminds is started in the turn that sleeps next. */
+TEST(a_process_that_has_rested_reminds_too) {
+    TWO_NODES();
+    a.rests = b.rests = true;
+    send_one(&a, 1);
+    turn(&b);
+    turn(&b);
+    while (b.node->check)
+        cre__loop_turn(b.loop, true);
+    while (a.node->check)
+        cre__loop_turn(a.loop, true);
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, run_loop, b.loop) == 0);
+    NET_UNTIL(NULL, atomic_load(&bus->nodes[1].sleeping));
+    atomic_store(&bus->nodes[1].sleeping, 0);
+    cre_record record = { .kind = 2, .opcode = 1 };
+    CHECK_EQ(cre_node_send(a.node, 1, &record, NULL, 0), 0);
     while (atomic_load(&b.received) < 2)
         cre__loop_turn(a.loop, true);
     cre_loop_stop(b.loop);

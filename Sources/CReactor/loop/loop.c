@@ -203,9 +203,10 @@ void cre__loop_turn(cre_loop *loop, bool wait) {
     loop->timers.number++; /* each timer fires once in a turn */
     if (loop->head.needs_flush) run_hooks(loop, CRE__FLUSH);
     end_turn(loop);
+    const bool sleeps = may_sleep(loop) && wait; /* this may start timers */
     if (loop->libuv_changed) look_at_libuv(loop);
     const uint64_t due = loop->libuv_due;
-    cre__poller_wait(&loop->poller, may_sleep(loop) && wait ? time_until(loop, due) : 0);
+    cre__poller_wait(&loop->poller, sleeps ? time_until(loop, due) : 0);
     loop->began = clock_ns();
     loop->head.now = loop->began / 1000000u;
     loop->libuv_ready = due <= loop->head.now;

@@ -4,7 +4,7 @@
 #include <creactor/internal/worker.h>
 #include <string.h>
 
-#include "link/bus_internal.h"
+#include "link/node_internal.h"
 #include "loop/loop_internal.h"
 #include "test.h"
 
@@ -186,6 +186,24 @@ TEST(the_ring_of_a_relay_is_read_again_when_it_was_reset) {
     send_one(BUSY, ORDINARY, 0);
     turn_until(1);
     CHECK_EQ(next, 3);
+    close_nodes();
+}
+
+/* Until then the owner would not sleep. */
+TEST(the_ring_of_a_relay_that_never_sent_is_opened_when_it_was_reset) {
+    open_nodes();
+    cre__ring_control *ring = cre__bus_ring(bus, RELAY, OWNER);
+    atomic_store(&ring->tail, 5); /* of no record */
+    turn_often();
+    CHECK(nodes[OWNER]->in[RELAY].ring.broken);
+    CHECK_EQ(nodes[OWNER]->in[RELAY].ring.own, 0);
+    cre__ring successor; /* that dies before it sends */
+    cre__ring_open_producer(&successor, ring, bus->config.ring_bytes);
+    turn_often();
+    CHECK(!nodes[OWNER]->in[RELAY].ring.broken);
+    replace(RELAY);
+    send_one(RELAY, ORDINARY, 1);
+    turn_until(1);
     close_nodes();
 }
 

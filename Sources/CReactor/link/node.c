@@ -216,12 +216,13 @@ static void drain_ring(cre_node *node, uint32_t from, uint64_t limit) {
     uint8_t *payload;
     node->bytes_left = in->ring.capacity < BYTES_PER_TURN ? in->ring.capacity : BYTES_PER_TURN;
     for (node->records_left = RECORDS_PER_TURN; may_deliver(node); count_delivered(node, record.length)) {
-        if (leaves_alone(node, in) || position_of(in) >= limit) break;
+        if (leaves_alone(node, in)) break;
         if (__builtin_expect(in->ring.broken, 0)) {
             if (!cre__ring_reopen(&in->ring)) break;
             cre__spill_reset(&in->spill);
             in->seen = 0;
         }
+        if (position_of(in) >= limit) break;
         int result = cre__ring_find(&in->ring, &record, &payload);
         if (result > 0)
             take_from_ring(node, from, &record);

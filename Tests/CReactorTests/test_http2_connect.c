@@ -309,7 +309,7 @@ TEST(refused_by_the_application) {
     client_destroy(c);
 }
 
-TEST(what_a_tunnel_must_not_have) {
+static void check_tunnel_without(const char *trailers) {
     client *c = client_begin(&enabled);
     put_headers(&c->out, 1, 0, CONNECT VERSION);
     CHECK_EQ(exchange(c), 0);
@@ -320,13 +320,19 @@ TEST(what_a_tunnel_must_not_have) {
     CHECK_EQ(cre_http2_send_trailers(c->session, 1, &trailer, 1), CRE_EINVALID);
     CHECK_EQ(exchange(c), 0);
     clear(&c->in.frames);
-    put_headers(&c->out, 1, END_STREAM, "a: b\n");
+    put_headers(&c->out, 1, END_STREAM, trailers);
     put_get(&c->out, 3); /* the session goes on */
     CHECK_EQ(exchange(c), 0);
     CHECK_FRAMES(c, "RST_STREAM 1 code=1|");
     CHECK_EVENTS(c, "request 1 GET /chat?r=1|request 3 GET / final|closed 1 code=1");
     CHECK_EQ(stats_of(c).resets, 1);
     client_destroy(c);
+}
+
+TEST(what_a_tunnel_must_not_have) {
+    check_tunnel_without("a: b\n");
+    check_tunnel_without("connection: a\n"); /* one error, not two */
+    check_tunnel_without(":path: /\n");
 }
 
 TEST(trailers_behind_many_tunnels) {

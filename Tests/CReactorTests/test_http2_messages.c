@@ -235,6 +235,9 @@ TEST(priorities) {
         { "u=8, i", 3, true }, /* out of range: as if it was not there (RFC 9218 section 4) */
         { "u=-1", 3, false },
         { "u=1.5, i=1", 3, false },
+        { "u=1, u=9", 3, false }, /* the last value of a key holds */
+        { "u=9, u=1, i=1, i", 1, true },
+        { "i, i=a, u=0, u=?1", 3, false },
         { "u, i=a", 3, false },
         { "u=(1 2), i", 3, true },
         { "x=(\"a\" b;c=?0 :YQ==: );d, *y=*t/:, u=4", 4, false },

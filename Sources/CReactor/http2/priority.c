@@ -148,9 +148,11 @@ static bool member(cursor *in, cre__h2_priority *priority) {
     } else if (!bare_item(in, &value) || !parameters(in)) {
         return false;
     }
-    if (short_name && *name == 'u' && value.kind == INTEGER && value.number >= 0 && value.number <= 7)
-        priority->urgency = (uint8_t)value.number;
-    if (short_name && *name == 'i' && value.kind == BOOLEAN) priority->incremental = value.number;
+    /* the last value of a key holds; one that cannot be used stands for the default */
+    const bool is_urgency = value.kind == INTEGER && value.number >= 0 && value.number <= 7;
+    if (short_name && *name == 'u')
+        priority->urgency = is_urgency ? (uint8_t)value.number : NGHTTP2_EXTPRI_DEFAULT_URGENCY;
+    if (short_name && *name == 'i') priority->incremental = value.kind == BOOLEAN && value.number;
     return true;
 }
 

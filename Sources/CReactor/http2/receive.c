@@ -5,6 +5,7 @@
 #include "http2/http2_internal.h"
 
 int cre__h2_reject(cre_http2 *session, cre__h2_stream *stream) {
+    if (stream->resetting) return 0; /* what is behind the error has errors of its own */
     if (!stream->delivered && !stream->responding) session->stats.refused++;
     int result = cre__h2_spend_reset(session);
     if (!result) result = cre__h2_stream_reset(session, stream, CRE_HTTP2_PROTOCOL_ERROR);

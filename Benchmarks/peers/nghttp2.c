@@ -15,6 +15,7 @@
 enum { READ_SIZE = 65536, OUT_SIZE = 1 << 20 };
 
 static nghttp2_session_callbacks *callbacks;
+static nghttp2_option *options;
 
 static void fail(const char *what) {
     perror(what);
@@ -62,7 +63,7 @@ static void accept_one(int epoll, int listener) {
     connection->fd = fd;
     const nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100 },
                                                 { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 } };
-    if (nghttp2_session_server_new(&connection->session, callbacks, NULL) ||
+    if (nghttp2_session_server_new2(&connection->session, callbacks, NULL, options) ||
         nghttp2_submit_settings(connection->session, 0, settings, 2))
         fail("nghttp2");
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
@@ -119,7 +120,8 @@ static int listen_on(int port) {
 
 int main(int argc, char **argv) {
     signal(SIGTERM, on_signal);
-    if (nghttp2_session_callbacks_new(&callbacks)) fail("nghttp2");
+    if (nghttp2_session_callbacks_new(&callbacks) || nghttp2_option_new(&options)) fail("nghttp2");
+    nghttp2_option_set_no_http_messaging(options, 1); // as our server, which checks requests itself
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     int listener = listen_on(port_option(argc, argv)), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL }, events[256];

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A server of Redis with the password "pw", and a sentinel that names it "mine".
 final class SentinelProcess {
@@ -36,19 +37,34 @@ final class SentinelProcess {
         }
     }
 
+    private static let next = Mutex(Int.random(in: 0..<10_000))
+
+    /// A port below those that the system gives to clients and to servers that ask for any, so that nobody takes it
+    /// before Redis does; each call returns another one.
     static func freePort() throws -> Int {
+        for _ in 0..<100 {
+            let port = next.withLock { next in
+                next = (next + 1) % 10_000
+                return 20_000 + next
+            }
+            if try isFree(port) { return port }
+        }
+        throw SystemError("finding a port", EADDRINUSE)
+    }
+
+    private static func isFree(_ port: Int) throws -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = unsafe withUnsafeMutablePointer(to: &address) {
+        address.sin_port = UInt16(port).bigEndian
+        let result = unsafe withUnsafePointer(to: address) {
             unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(descriptor, $0, size) + getsockname(descriptor, $0, &size)
+                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else { throw SystemError("finding a port", errno) }
-        return Int(UInt16(bigEndian: address.sin_port))
+        guard result == 0 || errno == EADDRINUSE else { throw SystemError("finding a port", errno) }
+        return result == 0
     }
 }

@@ -5,7 +5,7 @@
 #include "test.h"
 
 #ifdef CRE_HAVE_HTTP2
-#include "http2_client.h"
+#include "http2_server.h"
 
 /* ---- requests that are not delivered ---- */
 
@@ -418,6 +418,22 @@ TEST(resets_that_the_client_causes) {
         CHECK_EQ(stats_of(c).requests, 201);
         check_exceeded(c, CRE_HTTP2_LIMIT_RESETS);
     }
+}
+
+/* A client resets a tunnel behind which trailers come, and has a budget of that, too. */
+TEST(resets_that_the_server_causes) {
+    static const uint32_t connect[][2] = { { ENABLE_CONNECT, 1 } };
+    client *c = asker_begin(&(cre_http2_config){ .reset_burst = 1, .reset_rate = 1 }, connect, 1);
+    cre_http2_request request = get_request();
+    request.protocol = "websocket";
+    for (unsigned stream = 1; stream < 4; stream += 2) {
+        CHECK_EQ(ask(c, &request, false), stream);
+        put_headers(&c->out, stream, 0, ":status: 200\n");
+        put_headers(&c->out, stream, END_STREAM, "x: y\n");
+    }
+    take_output(c, 16384);
+    CHECK_EQ(exchange(c), CRE_EHTTP2_FLOOD);
+    check_exceeded(c, CRE_HTTP2_LIMIT_RESETS);
 }
 
 TEST(too_many_streams) {

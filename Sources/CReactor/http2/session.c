@@ -109,12 +109,10 @@ static int on_unknown_frame(nghttp2_session *protocol, void **payload, const ngh
     return NGHTTP2_ERR_CANCEL;
 }
 
-/* What a callback of nghttp2 returns when a message was received with this result. */
+/* What a callback of nghttp2 returns when the rules for messages have this result. */
 static int received(cre_http2 *session, int result) {
     if (!result) return 0;
-    /* a server resets streams, a client spends its budget of control frames */
-    if (result == CRE_EHTTP2_FLOOD && !session->config.client) return exceed(session, CRE_HTTP2_LIMIT_RESETS);
-    return fail(session, result);
+    return result == CRE_EHTTP2_FLOOD ? exceed(session, CRE_HTTP2_LIMIT_RESETS) : fail(session, result);
 }
 
 static int on_begin_headers(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
@@ -158,9 +156,12 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS: {
         int result = 0;
-        if (session->config.client)
+        if (session->config.client) {
             result = stream && !stream->resetting ? cre__h2_response_received(session, stream, final) : 0;
-        else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+            cre__h2_head_trim(session);
+            return result ? fail(session, result) : 0;
+        }
+        if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
             result = stream ? cre__h2_request_received(session, stream, final) : 0;
         else if (stream) /* trailers */
             result = final ? cre__h2_body_received(session, stream) : cre__h2_reject(session, stream);

@@ -52,6 +52,9 @@ static const uint8_t *feed_to(const cre_ws_config *config, uint8_t first, size_t
     CHECK_MEM(event.data, payload, length);
     const uint8_t *data = event.data;
     CHECK_EQ(rooms_given, 0);
+    uint8_t *none = input;
+    CHECK_EQ(cre_ws_session_next(&session, &none, none, &event), 0);
+    CHECK_EQ(rooms_given, rooms_taken); /* by the call after the message */
     cre_ws_session_deinit(&session);
     CHECK_EQ(rooms_given, rooms_taken);
     return data;
@@ -71,6 +74,7 @@ TEST(large_messages_are_collected_in_memory_of_the_caller) {
         { CRE_WS_FIN | CRE_WS_BINARY, 49999, 1000, false },
         { CRE_WS_BINARY, 60000, 20000, false },
         { CRE_WS_FIN | CRE_WS_TEXT, 60000, 70000, true }, /* it is whole in the input */
+        { CRE_WS_FIN | CRE_WS_BINARY, 70000, 70000, true },
         { CRE_WS_FIN | CRE_WS_BINARY, 49999, 70000, false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

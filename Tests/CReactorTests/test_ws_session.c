@@ -424,6 +424,23 @@ TEST(invalid_text) {
     PARTS(&lax, "text <FF>;text <FF>;", { FIN_TEXT, "\xFF" }, { CRE_WS_TEXT, "" }, { FIN_CONT, "\xFF" });
 }
 
+/* What is checked of a frame with two bytes of length, which a session handles at once when it is whole. */
+TEST(lengths_of_two_bytes) {
+    char text[301];
+    memset(text, 't', sizeof text);
+    text[300] = 0;
+    RAW(&server, "\x82\xFE\x00\x01\x00\x00\x00\x00x", "WS_LENGTH_FORM 1002");
+    PARTS(&server, NULL, { FIN_TEXT, text }, { FIN_BINARY, text }, { CRE_WS_TEXT, text }, { FIN_CONT, text });
+    PARTS(&client, NULL, { FIN_TEXT, text }, { FIN_BINARY, text });
+    cre_ws_config small = { .max_message = 299 };
+    PARTS(&small, "WS_TOO_BIG 1009", { FIN_BINARY, text });
+    PARTS(&small, "WS_TOO_BIG 1009", { FIN_TEXT, text });
+    text[200] = (char)0xFF;
+    PARTS(&server, "text a;WS_UTF8 1007", { FIN_TEXT, "a" }, { FIN_TEXT, text });
+    small = (cre_ws_config){ .max_message = 300, .skip_utf8 = true };
+    PARTS(&small, NULL, { FIN_TEXT, text }, { FIN_BINARY, text });
+}
+
 /* Autobahn 6.4: the connection fails with the byte that is wrong, not at the end of frame or message. */
 TEST(invalid_text_fails_fast) {
     const char *text = "\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80"

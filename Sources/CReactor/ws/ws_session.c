@@ -343,7 +343,32 @@ static __attribute__((noinline)) int next_general(cre_ws_session *session, uint8
     }
 }
 
-/* A tail call, like that of next_general, so that the fast path needs no stack frame. */
+_Static_assert(CRE_WS_DEFAULT_MAX_MESSAGE > UINT16_MAX, "the default limit does not concern next_medium");
+
+/* A masked message in one frame whose header has two bytes of length: if it is completely in the buffer and
+ * valid, as next_general would handle it. */
+static __attribute__((noinline)) int next_medium(cre_ws_session *session, uint8_t **cursor, uint8_t *end,
+                                                 cre_ws_event *event) {
+    const cre_ws_config *config = session->config;
+    uint8_t *frame = *cursor, *data = frame + 8;
+    const size_t length = (size_t)frame[2] << 8 | frame[3];
+    if (length < 126 || (size_t)(end - frame) < 8 + length ||
+        (config->max_message && length > config->max_message))
+        return next_general(session, cursor, end, event);
+    const cre_ws_memory *memory = config->memory;
+    if (memory && cre__ws_message_move(&session->message, length, length, memory)) {
+        session->state |= DELIVERED;
+        data = session->message->data;
+    }
+    const uint64_t not_ascii = cre__ws_mask(data, frame + 8, length, cre__ws_key(frame + 4));
+    *cursor = frame + 8 + length;
+    *event = (cre_ws_event){ .opcode = frame[0] ^ CRE_WS_FIN, .final = true, .data = data, .length = length };
+    if (not_ascii && event->opcode == CRE_WS_TEXT && !config->skip_utf8 && !cre_utf8_valid(data, length))
+        return fail(session, CRE_EWS_UTF8);
+    return 1;
+}
+
+/* A tail call, like those of next_medium and next_general, so that the fast path needs no stack frame. */
 static __attribute__((noinline)) int check_text(cre_ws_session *session, const cre_ws_event *event) {
     return cre_utf8_valid(event->data, event->length) ? 1 : fail(session, CRE_EWS_UTF8);
 }
@@ -385,6 +410,8 @@ int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end,
             if (not_ascii && opcode == CRE_WS_TEXT && !config->skip_utf8) return check_text(session, event);
             return 1;
         }
+        if ((uint8_t)(opcode - 1) <= 1 && length == 126 && !config->client)
+            return next_medium(session, cursor, end, event);
     }
     return next_general(session, cursor, end, event);
 }

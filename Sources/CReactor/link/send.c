@@ -98,9 +98,11 @@ static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16
 /* ---- large payloads ---- */
 
 void cre__node_reclaim(cre_node *node) {
-    if (!node->arena.sent) return;
-    for (uint32_t to = 0; to < node->bus->config.nodes; to++) {
+    uint32_t left = node->arena.sent; /* in runs of further receivers, which are few */
+    if (!left) return;
+    for (uint32_t to = 0; left && to < node->bus->config.nodes; to++) {
         if (!node->sent[to].granules) continue;
+        left -= node->sent[to].granules;
         const cre__ring_control *there = node->out[to].ring.control;
         const cre__ring_control *back = cre__bus_ring(node->bus, to, node->id);
         const inbound *in = &node->in[to];

@@ -413,6 +413,51 @@ TEST_BOTH(timeouts_of_requests) {
     net_stop(net);
 }
 
+/* A RESPOND with one field, as it comes over a link. */
+static int receive_response(net_server *net, cre_session session, uint8_t request, const char *name,
+                            const char *value) {
+    uint8_t payload[128];
+    cre_response response = { .status = 200 };
+    const size_t room = sizeof payload - sizeof response;
+    response.fields_length = (uint32_t)cre_http_fields_put(payload + sizeof response, room, name,
+                                                           strlen(name), value, strlen(value));
+    memcpy(payload, &response, sizeof response);
+    const size_t head = sizeof response + response.fields_length;
+    memcpy(payload + head, "body", 4);
+    const cre_record command = {
+        .length = (uint32_t)head + 4, .kind = CRE_COMMAND_RESPOND, .opcode = request, .session = session
+    };
+    return cre__command_receive(net->engine, &command, &(cre_slice){ payload, head + 4 });
+}
+
+/* Nothing of an invalid one is sent, and its sender is known to be broken, whether it was due or not. */
+TEST_BOTH(responses_of_other_processes_are_checked) {
+    net_server *net = net_start((cre_engine_config){ .http = true, .max_pipelined = 4 }, serve);
+    net_client client = net_connect(net);
+    net_send_text(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    const cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
+    const uint8_t second = net_expect_event(net, CRE_EVENT_REQUEST)->record.opcode;
+    const uint8_t first = (uint8_t)(second - 1), none = (uint8_t)(second + 1);
+    const uint8_t numbers[] = { first, second, none };
+    for (size_t i = 0; i < sizeof numbers; i++) {
+        CHECK_EQ(receive_response(net, session, numbers[i], "X-A", "1\r\nX-B: 2"), CRE_EHTTP_INVALID_FIELD);
+        CHECK_EQ(receive_response(net, session, numbers[i], "X A", "1"), CRE_EHTTP_INVALID_FIELD);
+        CHECK_EQ(receive_response(net, session, numbers[i], "", "1"), CRE_EHTTP_INVALID_FIELD);
+        CHECK_EQ(receive_response(net, session, numbers[i], "X-A", " 1"), CRE_EHTTP_INVALID_FIELD);
+    }
+    CHECK_EQ(receive_response(net, session + 1, first, "X A", "1"), CRE_EHTTP_INVALID_FIELD);
+    CHECK_EQ(receive_response(net, session + 1, first, "X-A", "1"), 0);
+    CHECK_EQ(receive_response(net, session, none, "X-A", "1"), 0);
+    CHECK_EQ(receive_response(net, session, second, "X-A", "two"), 0);
+    CHECK_EQ(receive_response(net, session, first, "X-A", "one"), 0);
+    static const char head[] = "HTTP/1.1 200 OK\r\nX-A: one\r\n";
+    CHECK_EQ(net_find(&client, head), sizeof head - 1); /* nothing is before it */
+    expect(&client, 200, "body");
+    expect(&client, 200, "body");
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST_BOTH(the_owner_may_take_its_time) {
     net_server *net =
         net_start((cre_engine_config){ .http = true, .head_timeout_ms = 1, .idle_timeout_ms = 1 }, serve);

@@ -463,12 +463,22 @@ static int push(cre_engine *engine, const cre_record *command, const cre_slice *
     return conn->protocol->push(conn, command->opcode | fin, payload, 1, CRE__FORCE);
 }
 
+/* A response is checked while its head is written, as one of this process; and here if it was not written. No
+ * queue is too full for it. */
+static int respond(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
+    int result = run(engine, command, payload, 1, CRE__REFUSE_WHEN_FULL);
+    if (!result) return 0;
+    if (result == CRE_ENOMEM) cre__command_lost(engine, command);
+    return cre__command_check(command, payload, 1);
+}
+
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
     /* The most frequent one, which needs no check, takes the short way. */
     if (command->kind == CRE_COMMAND_PUSH && command->opcode <= CRE_WS_BINARY) {
         if (push(engine, command, payload) == CRE_ENOMEM) cre__command_lost(engine, command);
         return 0;
     }
+    if (command->kind == CRE_COMMAND_RESPOND) return respond(engine, command, payload);
     int result = cre__command_check(command, payload, 1);
     if (!result) cre__command_accepted(engine, command, payload, 1);
     return result;

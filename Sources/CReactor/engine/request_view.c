@@ -31,10 +31,14 @@ int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32
 }
 
 bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {
+    cre_http_head head;
     cre_request_view view;
-    if (cre_request_view_init(&view, payload, length)) return false;
-    size_t size = strlen(path);
-    const cre_http_head *head = view.head;
-    return head->path_length == size && head->path + size <= head->head_length &&
-           memcmp(view.bytes + head->path, path, size) == 0;
+    if (length < sizeof head) return false;
+    memcpy(&head, payload, sizeof head);
+    const size_t size = strlen(path), bytes = sizeof head + head.field_count * sizeof(cre_http_field);
+    if (head.path_length != size || head.path + size > head.head_length || bytes + head.head_length > length)
+        return false;
+    if (head.flags & CRE_HTTP_CLIENT_CERTIFICATE && cre_request_view_init(&view, payload, length))
+        return false;
+    return memcmp(payload + bytes + head.path, path, size) == 0;
 }

@@ -19,6 +19,8 @@ typedef SWIFT bool (*is_hook)(executor executor, is_main_executor original);
 
 extern __attribute__((weak)) get_hook swift_task_getMainExecutor_hook;
 extern __attribute__((weak)) is_hook swift_task_isMainExecutor_hook;
+extern __attribute__((weak)) SWIFT void *swift_task_getCurrent(void);
+extern __attribute__((weak)) SWIFT bool swift_task_isCancelled(void *task);
 extern __attribute__((weak)) int _dispatch_get_main_queue_handle_4CF(void);
 extern __attribute__((weak)) void _dispatch_main_queue_callback_4CF(void *message);
 
@@ -58,6 +60,14 @@ void ceh_restore_main_executor(void) {
     __atomic_store_n(&swift_task_getMainExecutor_hook, previous_get, __ATOMIC_RELEASE);
     if (&swift_task_isMainExecutor_hook)
         __atomic_store_n(&swift_task_isMainExecutor_hook, previous_is, __ATOMIC_RELEASE);
+}
+
+uintptr_t ceh_current_task(void) {
+    return swift_task_getCurrent && swift_task_isCancelled ? (uintptr_t)swift_task_getCurrent() : 0;
+}
+
+bool ceh_is_cancelled(uintptr_t task) {
+    return swift_task_isCancelled((void *)task);
 }
 
 int ceh_main_queue_descriptor(void) {

@@ -2,6 +2,21 @@ internal import CReactor
 internal import CReactorInternal
 internal import Glibc
 
+/// Where the activity of a process is published: a function of C and its context, so that no reference is counted for
+/// each job.
+@safe struct ActivityDisplay {
+    private let context: OpaquePointer
+    private let function: @convention(c) (OpaquePointer?, UInt32) -> Bool
+
+    init(_ context: OpaquePointer, _ function: @escaping @convention(c) (OpaquePointer?, UInt32) -> Bool) {
+        unsafe (self.context, self.function) = (context, function)
+    }
+
+    /// Publishes the beginning of an activity (CRE_AT_*), or its end (CRE_AT_NOTHING). Returns false inside another
+    /// activity; the end must not be published then.
+    @inline(__always) func publish(_ activity: UInt32) -> Bool { unsafe function(context, activity) }
+}
+
 /// Runs Swift's jobs on a loop's thread.
 ///
 /// It is the serial executor of the main actor (through the runtime's hook) and the task executor of every handler, so
@@ -17,8 +32,8 @@ internal import Glibc
     nonisolated(unsafe) private var hasEnded = false
     /// How many jobs were passed on. The loop's thread only.
     nonisolated(unsafe) private var passedOn = 0
-    /// Shows that asynchronous code runs, as ``Timers/show``. Set once, before anything runs that is worth showing.
-    nonisolated(unsafe) var show: ((UInt32) -> Bool)?
+    /// Publishes that asynchronous code runs. Set once, before anything runs that is worth showing.
+    nonisolated(unsafe) var display: ActivityDisplay?
 
     init(loop: OpaquePointer) throws(ServerError) {
         // Jobs are chained through the first of the two words that the runtime leaves to executors, behind the two
@@ -66,8 +81,8 @@ internal import Glibc
             unsafe passedOn += 1
             return unsafe MainActor.shared.enqueue(unsafeBitCast(job, to: UnownedJob.self))
         }
-        let isShown = unsafe show?(UInt32(CRE_AT_JOB)) ?? false
-        defer { if isShown { unsafe _ = show?(UInt32(CRE_AT_NOTHING)) } }
+        let isShown = unsafe display?.publish(UInt32(CRE_AT_JOB)) ?? false
+        defer { if isShown { unsafe _ = display?.publish(UInt32(CRE_AT_NOTHING)) } }
         unsafe unsafeBitCast(job, to: UnownedJob.self).runSynchronously(
             isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
     }
@@ -86,7 +101,7 @@ internal import Glibc
     func end() {
         isOpen.withLock { $0 = false }
         unsafe hasEnded = true
-        unsafe show = nil
+        unsafe display = nil
         var before: Int
         repeat {
             unsafe before = passedOn

@@ -1,3 +1,5 @@
+internal import CExecutorHook
+
 /// Runs asynchronous handlers in reused tasks.
 ///
 /// A new task for each message would cost more than many handlers do. So tasks are parked at a continuation between
@@ -21,13 +23,15 @@
         /// The error of a request's handler that has ended within `start`.
         @safe @exclusivity(unchecked) fileprivate var error: (any Error)?
         @safe @exclusivity(unchecked) fileprivate var first: Next?
+        /// The WebSocket of a straight-line handler, until its end is reported.
+        @safe @exclusivity(unchecked) fileprivate var socket: AnyObject?
         @safe @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Next, Never>?
         @safe @exclusivity(unchecked) fileprivate var isDone = false
         @safe @exclusivity(unchecked) fileprivate var isLate = false
         @safe @exclusivity(unchecked) fileprivate var task: Task<Void, Never>?
         /// Whether the first handler of a new task was cancelled before it has suspended.
         @safe @exclusivity(unchecked) fileprivate var isCancelledEarly = false
-        /// A name of the task, once it has begun.
+        /// The name of the task, once it has begun; 0 with a runtime that names none, where no caller is current.
         @safe @exclusivity(unchecked) fileprivate var name: UInt = 0
 
         /// Whether others use its task again.
@@ -36,14 +40,11 @@
         /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
         init(isReused: Bool = true) { self.isReused = isReused }
 
-        var isCancelled: Bool { task?.isCancelled ?? Task.isCancelled }
+        /// Whether the task is cancelled. Only the task itself asks.
+        var isCancelled: Bool { name != 0 ? ceh_is_cancelled(name) : task?.isCancelled ?? Task.isCancelled }
 
         /// Whether the caller is the runner's own task, and not a child of it or another one.
-        var isCurrent: Bool { name != 0 && Runner.currentTask == name }
-
-        fileprivate static var currentTask: UInt {
-            unsafe withUnsafeCurrentTask { unsafe unsafeBitCast($0, to: UInt.self) }
-        }
+        var isCurrent: Bool { name != 0 && ceh_current_task() == name }
 
         /// Cancels the handler that runs. Returns false while its task has not suspended for the first time: it is
         /// cancelled when it has.
@@ -54,10 +55,34 @@
         }
     }
 
-    /// What a parked task gets when it is resumed. Its task calls the handler of a message itself: no closure is made.
+    /// What a parked task gets when it is resumed. Its task calls the handler of a message, and a straight-line one,
+    /// itself: no closure is made.
     fileprivate enum Next: Sendable {
         case work(Work)
         case message(MessageHandler, Frame)
+        case straightLine(StraightLine)
+    }
+
+    /// A straight-line handler with its arguments: one value, since the task looks for its executor once more before it
+    /// takes apart several.
+    fileprivate struct StraightLine: @unchecked Sendable {
+        // `@unchecked`: the WebSocket is Sendable.
+        let handler: StraightLineHandler
+        let request: Request
+        let socket: AnyObject
+    }
+
+    /// A straight-line handler. The WebSocket that it gets belongs to a higher layer, so here it is any object.
+    @safe struct StraightLineHandler: Sendable {
+        fileprivate struct Erased { let call: @MainActor (Request, AnyObject) async throws -> Void }
+        private struct Typed<S: AnyObject> { let call: @MainActor (Request, S) async throws -> Void }
+
+        fileprivate let handler: Erased
+
+        /// A reference to an object of a class has the layout of one to any object.
+        init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (Request, S) async throws -> Void) {
+            self.handler = unsafe unsafeBitCast(Typed(call: handler), to: Erased.self)
+        }
     }
 
     /// The handler of messages, with the server that it gets. All messages of a port have the same one.
@@ -90,8 +115,10 @@
     /// The number of suspended handlers.
     private(set) var suspended = 0
     /// The process whose messages are handled, while its link is open.
-    @safe @exclusivity(unchecked) var worker: WorkerReference?
-    /// Called when a handler has thrown an error.
+    @safe @exclusivity(unchecked) var worker: Uncounted<WorkerContext>?
+    /// Called when a straight-line handler has returned or has thrown an error, with the WebSocket that it got.
+    @safe @exclusivity(unchecked) var whenServed: PlainHandlers.Served.Plain?
+    /// Called when another handler has thrown an error.
     var whenFailed: ((ServerEvent.Kind, ConnectionID?, any Error) -> Void)?
     /// Called when the last suspended handler has returned.
     var whenIdle: (() -> Void)?
@@ -120,7 +147,19 @@
         start(.message, connection, on: nil, .message(handler, consume frame))
     }
 
-    @inline(__always) private func start(
+    /// Starts a straight-line handler, which gets a WebSocket. Its end is reported by ``whenServed``.
+    func start(
+        _ handler: StraightLineHandler, _ request: consuming Request, _ socket: any AnyObject & Sendable,
+        on runner: Runner
+    ) {
+        runner.socket = socket
+        start(
+            .request, request.fd, on: runner,
+            .straightLine(StraightLine(handler: handler, request: request, socket: socket)))
+    }
+
+    @discardableResult @inline(__always)
+    private func start(
         _ event: ServerEvent.Kind, _ connection: ConnectionID?, on taken: Runner?, _ next: consuming Next
     ) -> Runner? {
         let runner = taken ?? take()
@@ -171,6 +210,7 @@
                     while let frame = takeFurther(runner) {
                         try await handler.handler.call(handler.server, consume frame)
                     }
+                case .straightLine(let call): try await call.handler.handler.call(call.request, call.socket)
                 }
             } catch {
                 if error is End { return }
@@ -188,6 +228,7 @@
 
     /// A handler has ended: its task waits for the next one, or ends.
     private func park(_ runner: Runner, _ continuation: UnsafeContinuation<Next, Never>) {
+        if let socket = runner.socket.take() { whenServed?.call(socket, nil) }
         runner.isDone = true
         if runner.isLate { finishLate(runner) }
         // A handler may have cancelled its task, which must not affect the next handler.
@@ -206,6 +247,10 @@
     }
 
     private func failed(_ runner: Runner, _ error: any Error) {
+        if let socket = runner.socket.take() {
+            whenServed?.call(socket, error)
+            return
+        }
         if let whenLateFailed = runner.whenLateFailed { return whenLateFailed(error) }
         if runner.event == .request, !runner.isLate {
             runner.error = error
@@ -236,7 +281,7 @@
 extension HandlerRunners.Runner {
     /// The first handler of a new task. A parked task keeps nothing of it.
     fileprivate func takeFirst() -> HandlerRunners.Next {
-        name = HandlerRunners.Runner.currentTask
+        name = ceh_current_task()
         return unsafe first.take().unsafelyUnwrapped
     }
 }

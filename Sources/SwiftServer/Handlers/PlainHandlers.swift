@@ -38,4 +38,14 @@ enum PlainHandlers {
 
         @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
     }
+
+    /// What is called when a straight-line handler has ended, with its WebSocket.
+    struct Served {
+        struct Plain {
+            let call: (AnyObject, (any Error)?) -> Void
+        }
+        let call: @MainActor (AnyObject, (any Error)?) -> Void
+
+        @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
+    }
 }

@@ -83,7 +83,7 @@ internal import Glibc
     func open() {
         isOpen = true
         thread = pthread_self()
-        lanes.runners.worker = WorkerReference(self)
+        lanes.runners.worker = Uncounted(self)
     }
 
     /// Before the link is closed.

@@ -8,6 +8,11 @@ extension WorkerLink {
     @discardableResult
     func publish(activity: UInt32) -> Bool { unsafe cre_worker_set_activity(raw, activity) }
 
+    /// Where a loop publishes that it runs a job.
+    var activityDisplay: ActivityDisplay {
+        unsafe ActivityDisplay(raw) { worker, activity in unsafe cre_worker_set_activity(worker, activity) }
+    }
+
     /// Publishes that this process is ending, and leaves events to its successor, except those that the work in
     /// progress needs.
     func beginEnding(_ cause: EndingCause) {

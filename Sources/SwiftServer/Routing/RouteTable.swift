@@ -87,7 +87,9 @@ final class RouteTable: Sendable {
             if case .closes(let code) = whenMoved, !WebSocketRoute.isCloseCode(code) {
                 throw RouteError(message: "\(code) is no close code that can be sent")
             }
-            return .webSocket(WebSocketRoute(path: source.pattern, whenMoved: whenMoved, handler: handler))
+            return .webSocket(
+                WebSocketRoute(
+                    path: source.pattern, whenMoved: whenMoved, handler: HandlerRunners.StraightLineHandler(handler)))
         }
     }
 

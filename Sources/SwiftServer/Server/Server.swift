@@ -78,9 +78,9 @@ open class Server: ServerEvents, @unchecked Sendable {
     /// This process as one that runs handlers; set once, before the first handler runs.
     var runtime: WorkerRuntime?
     /// The context of ``runtime``.
-    var worker: WorkerContext? { pusher?.worker }
+    var worker: WorkerContext? { pusher?.object }
     /// The worker as each push reads it, while nothing writes it: it is set with ``runtime``, which keeps the worker.
-    @safe @exclusivity(unchecked) private(set) var pusher: WorkerReference?
+    @safe @exclusivity(unchecked) private(set) var pusher: Uncounted<WorkerContext>?
 
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 address; "unix:" and a path; or a name, of which ``start()`` looks up one address, an
@@ -130,7 +130,7 @@ open class Server: ServerEvents, @unchecked Sendable {
             isCreated: { [unowned self] in adopt($0) },
             isWorker: { [unowned self] in
                 runtime = $0
-                pusher = WorkerReference($0.context)
+                pusher = Uncounted($0.context)
             })
         try Startup.run(configuration, hooks)
     }

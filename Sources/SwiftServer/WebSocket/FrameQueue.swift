@@ -16,9 +16,9 @@ struct FrameQueue {
     var isHigh: Bool { count >= FrameQueue.pauseAt || bytes >= FrameQueue.pauseAtBytes }
     var isLow: Bool { count <= FrameQueue.pauseAt / 4 && bytes <= FrameQueue.pauseAtBytes / 4 }
 
-    mutating func append(_ frame: Frame) {
-        items.append((frame, 0))
+    mutating func append(_ frame: consuming Frame) {
         bytes += frame.count
+        items.append((consume frame, 0))
     }
 
     /// Sets the ticket of the last message.

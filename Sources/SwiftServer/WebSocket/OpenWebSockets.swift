@@ -5,7 +5,8 @@ internal import CReactor
 @safe final class OpenWebSockets: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
     private enum Entry {
-        case served(WebSocket)
+        /// The map has the reference, which is not counted when an entry is looked at.
+        case served(Uncounted<WebSocket>)
         /// Callbacks serve it: no route has its path.
         case plain
         /// A predecessor has opened it, and its handshake was asked for.
@@ -74,12 +75,32 @@ internal import CReactor
         self.routes = routes
         isServed = routes.map { $0 != nil }
         self.handlers = handlers
+        runners.whenServed =
+            PlainHandlers.Served { socket, error in
+                let socket = unsafe unsafeDowncast(socket, to: WebSocket.self)
+                socket.service.take()?.ended(socket, error)
+            }.plain
     }
 
     /// The number of handlers that have not returned.
     var count: Int { runners.suspended }
 
     func hasRoutes(_ port: Int) -> Bool { isServed[port] }
+
+    private func serve(_ fd: ConnectionID, by socket: WebSocket) {
+        release(entries[fd])
+        entries[fd] = .served(Uncounted(retaining: socket))
+    }
+
+    private func remove(_ fd: ConnectionID) {
+        let entry = entries[fd]
+        entries[fd] = nil
+        release(entry)
+    }
+
+    private func release(_ entry: Entry?) { if case .served(let socket) = entry { socket.release() } }
+
+    deinit { for fd in entries.keys { release(entries[fd]) } }
 
     // MARK: Requests
 
@@ -100,36 +121,34 @@ internal import CReactor
     ) -> WebSocket {
         let socket = WebSocket(request, response: consume response, worker: worker, pauses: pauses)
         if let answer { answers[ObjectIdentifier(socket)] = answer }
-        if request.isHandshake { entries[request.fd] = .served(socket) }
+        if request.isHandshake { serve(request.fd, by: socket) }
         // Inside of middleware a task is running already, which a parked one would have to wait for.
         let runner = answer == nil ? runners.take() : HandlerRunners.Runner(isReused: false)
-        socket.runner = runner
-        let handler = route.handler
-        runners.start(.request, request.fd, on: runner) { [self] in
-            do {
-                try await handler(request, socket)
-                ended(socket, route, nil)
-            } catch { ended(socket, route, error) }
-        }
+        socket.runner = Uncounted(runner)
+        socket.service = self
+        runners.start(route.handler, request, socket, on: runner)
         return socket
     }
 
-    @MainActor private func ended(_ socket: WebSocket, _ route: WebSocketRoute, _ error: (any Error)?) {
+    @MainActor private func ended(_ socket: WebSocket, _ error: (any Error)?) {
         socket.runner = nil
         if socket.phase == .asked, let error, !WebSocketError.isExpected(error),
             let answer = answers.removeValue(forKey: ObjectIdentifier(socket))
         {
             // The middleware around the handler may answer; the caller of all of it does otherwise.
-            entries[socket.id] = nil
+            remove(socket.id)
             return answer.arrive(error)
         }
         defer { answered(socket) }
         guard worker.isOpen else { return }
-        if let error, !WebSocketError.isExpected(error), !(error is any RequestError) {
-            Log.error("\(worker.name): the handler of \(route.path) has failed on connection \(socket.id): \(error)")
-        }
+        if let error, !WebSocketError.isExpected(error), !(error is any RequestError) { log(error, socket) }
         socket.handlerEnded(error)
-        if socket.phase == .asked { entries[socket.id] = nil }  // the connection goes on with HTTP
+        if socket.phase == .asked { remove(socket.id) }  // the connection goes on with HTTP
+    }
+
+    @inline(never) private func log(_ error: any Error, _ socket: WebSocket) {
+        let path = socket.request.routePattern ?? socket.request.path
+        Log.error("\(worker.name): the handler of \(path) has failed on connection \(socket.id): \(error)")
     }
 
     // MARK: Middleware
@@ -157,13 +176,13 @@ internal import CReactor
             case .plain: return false
             case .served(let socket):
                 let reason = unsafe CloseReason(payload)
-                deliver { socket.inputEnded(reason) }
+                deliver { socket.object.inputEnded(reason) }
             case .adopting(let backlog): backlog.isInputOver = true
             case nil: return false
             }
         case CRE_EVENT_DRAINED:
             guard case .served(let socket) = entry else { return false }
-            deliver { socket.room.wakeFirst() }
+            deliver { socket.object.room.wakeFirst() }
         default: return false
         }
         return true
@@ -181,7 +200,7 @@ internal import CReactor
         _ fd: ConnectionID, _ entry: Entry?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
     ) -> Bool {
         if case .served(let socket) = entry {
-            unsafe worker.lend(payload) { receive(Frame(fd: fd, opcode: opcode, received: $0), socket) }
+            unsafe worker.lend(fd, opcode, payload) { receive($0, socket) }
             return true
         }
         return unsafe receivedEarly(fd, entry, opcode, payload)
@@ -207,16 +226,18 @@ internal import CReactor
         return true
     }
 
-    private func receive(_ frame: Frame, _ socket: WebSocket) {
-        var isQueued = false
-        deliver { isQueued = socket.receive(frame) }
-        if isQueued, !worker.link.ownsSockets { socket.deferLast() }
+    @inline(__always) private func receive(_ frame: Frame, _ socket: Uncounted<WebSocket>) {
+        let fd = frame.fd
+        let isQueued = socket.with { $0.receive(frame) }
+        worker.loop.executor.drain()
+        if isQueued, !worker.link.ownsSockets, case .served(let socket) = entries[fd] { socket.object.deferLast() }
     }
 
     private func opened(
         _ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer, _ port: Int
     ) -> Bool {
-        if case .served(let socket) = entry {
+        if case .served(let served) = entry {
+            let socket = served.object
             deliver {
                 socket.opened()
                 answered(socket)
@@ -238,7 +259,7 @@ internal import CReactor
         }
         switch route.whenMoved {
         case .closes(let code):
-            entries[fd] = nil
+            remove(fd)
             drop(entry)
             let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
             _ = unsafe worker.link.close(fd, code: code, reason: empty)
@@ -248,7 +269,7 @@ internal import CReactor
                 for item in backlog.items {
                     switch item {
                     case .deferred(let ticket): worker.link.deliver(ticket)
-                    case .frame(let frame): receive(frame, socket)
+                    case .frame(let frame): receive(frame, Uncounted(socket))
                     }
                 }
                 if backlog.isInputOver { deliver { socket.inputEnded(nil) } }
@@ -275,21 +296,22 @@ internal import CReactor
     }
 
     private func closed(_ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer) -> Bool {
-        entries[fd] = nil
-        switch entry {
-        case .served(let socket):
+        if case .served(let served) = entry {
+            let socket = served.object
+            remove(fd)
             let reason = unsafe CloseReason(payload)
             deliver {
                 if !socket.closed(reason) { socket.cancelHandler() }
                 answered(socket)
             }
             return true
-        case .adopting:
+        }
+        remove(fd)
+        if case .adopting = entry {
             drop(entry)
             adoptNext()
-            return false
-        case .plain, nil: return false
         }
+        return false
     }
 
     /// Nobody will receive what has arrived.
@@ -329,7 +351,7 @@ internal import CReactor
 
     /// Has the handler of one connection end for another worker.
     func leave(_ fd: ConnectionID) {
-        if case .served(let socket) = entries[fd] { leave(socket) }
+        if case .served(let socket) = entries[fd] { leave(socket.object) }
     }
 
     private func leave(_ socket: WebSocket) {

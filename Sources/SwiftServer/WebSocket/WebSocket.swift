@@ -50,9 +50,11 @@ internal import CReactor
     @safe @exclusivity(unchecked) private var readers = LazyWaitQueue()
     /// The handler's own task while it waits for a message before all other readers.
     @safe @exclusivity(unchecked) private var parked: UnsafeContinuation<Frame?, Never>?
-    /// The task of the handler while the handler runs. ``cancelHandler()`` wakes all waiting tasks, so the handler's
-    /// own waits need no cancellation handler, which would cost time.
-    @safe @exclusivity(unchecked) var runner: HandlerRunners.Runner?
+    /// The task of the handler while the handler runs, which keeps it. ``cancelHandler()`` wakes all waiting tasks, so
+    /// the handler's own waits need no cancellation handler, which would cost time.
+    @safe @exclusivity(unchecked) var runner: Uncounted<HandlerRunners.Runner>?
+    /// Who gets the end of the handler while the handler runs.
+    @safe @exclusivity(unchecked) var service: OpenWebSockets?
     @safe @exclusivity(unchecked) private var isPaused = false
     /// Whether the client has ended its side: what is in the inbox is all there will be.
     @safe @exclusivity(unchecked) private var isInputOver = false
@@ -138,7 +140,7 @@ internal import CReactor
     /// A message that is there already.
     @usableFromInline func takeReceived() -> Frame? {
         guard worker.isHere else { return nil }
-        if let frame = takeFrame() { return frame }
+        if !inbox.isEmpty, let frame = takeFrame() { return frame }
         return takeNextFrame()
     }
 
@@ -146,23 +148,22 @@ internal import CReactor
     /// is noticed, and nobody waits already. ``park()`` follows then.
     @usableFromInline func mayPark() -> Bool {
         guard worker.isHere, phase == .open, !isInputOver, !isMoving, unsafe parked == nil, readers.isEmpty, let runner,
-            runner.isCurrent, !runner.isCancelled
+            runner.with({ $0.isCurrent && !$0.isCancelled })
         else { return false }
         (receives, hasMessage) = (true, false)
         return true
     }
 
-    /// Waits for a message; `nil`: something else has happened. No asynchronous function is between this one and the
-    /// handler.
-    @usableFromInline func park() async -> Frame? { unsafe await withUnsafeContinuation { unsafe parked = $0 } }
-
-    /// Wakes the parked task, with a message or to look what has happened. Returns whether there is one.
-    @discardableResult private func unpark(_ frame: Frame? = nil) -> Bool {
-        guard let continuation = unsafe parked.take() else { return false }
-        if frame != nil { hasMessage = true }
-        unsafe continuation.resume(returning: frame)
-        return true
+    /// Waits for a message; `nil`: something else has happened. It is compiled into the handler's loop, so that no
+    /// asynchronous function is between that and the continuation.
+    @inlinable @inline(__always) func park() async -> Frame? {
+        unsafe await withUnsafeContinuation { unsafe parkAt($0) }
     }
+
+    @usableFromInline func parkAt(_ continuation: UnsafeContinuation<Frame?, Never>) { unsafe parked = continuation }
+
+    /// Wakes the parked task to look what has happened, if there is one.
+    private func unpark() { unsafe parked.take()?.resume(returning: nil) }
 
     @usableFromInline @MainActor func recvLater(_ timeout: Duration?) async throws -> Frame? {
         receives = true
@@ -184,11 +185,11 @@ internal import CReactor
         }
     }
 
-    private var isInHandler: Bool { runner?.isCurrent ?? false }
+    private var isInHandler: Bool { runner?.with { $0.isCurrent } ?? false }
 
     /// Cancels the handler's task, which has no other way to notice that.
     func cancelHandler() {
-        guard let runner, runner.cancel() else { return }
+        guard let runner, runner.with({ $0.cancel() }) else { return }
         unpark()
         wakeAll(.cancelled)
     }
@@ -198,7 +199,7 @@ internal import CReactor
     }
 
     private func takeFrame() -> Frame? {
-        guard !inbox.isEmpty, let item = inbox.takeFirst() else { return nil }
+        guard let item = inbox.takeFirst() else { return nil }
         worker.link.drop(item.ticket)
         hasMessage = true
         if isPaused, inbox.isLow { setPaused(false) }
@@ -261,10 +262,15 @@ extension WebSocket {
         upgrading.wakeAll()
     }
 
-    /// Returns whether the message is queued for the handler.
-    func receive(_ frame: Frame) -> Bool {
-        guard phase == .open, !unpark(frame) else { return false }
-        inbox.append(frame)
+    /// Gives the message to the parked task or queues it. Returns whether it is queued. Neither runs other code.
+    func receive(_ frame: consuming Frame) -> Bool {
+        guard phase == .open else { return false }
+        if let continuation = unsafe parked.take() {
+            hasMessage = true
+            unsafe continuation.resume(returning: consume frame)
+            return false
+        }
+        inbox.append(consume frame)
         if !isPaused, inbox.isHigh { setPaused(true) }
         readers.wakeFirst()
         return true

@@ -9,8 +9,9 @@ internal import CReactorInternal
     private let handlers: ConnectionHandlers
     /// The handlers of the other ports.
     private let otherHandlers: [ConnectionHandlers]
-    /// The straight-line handlers; `nil` when no port has any.
+    /// The straight-line handlers; `nil` when no port has any. The second reference is for each event.
     private let sockets: OpenWebSockets?
+    private let routed: Uncounted<OpenWebSockets>?
     private let pipeMessage: ((Int, [UInt8]) -> Void)?
     private let join, leave: ((MemberChange) -> Void)?
     /// Whether a message of another process was dropped, for want of a handler.
@@ -28,6 +29,7 @@ internal import CReactorInternal
     ) {
         self.worker = worker
         self.sockets = sockets
+        routed = sockets.map { Uncounted($0) }
         // Other processes have no connections.
         let isWorker = configuration.layout.role(of: worker.id) == .worker
         var all = configuration.ports.map { isWorker ? $0.routedHandlers(worker, sockets) : $0.handlers }
@@ -57,7 +59,7 @@ internal import CReactorInternal
         let fd = unsafe ConnectionID(rawValue: record.pointee.session)
         let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
         let port = unsafe Int(cre_record_port(record))
-        if let sockets, sockets.hasRoutes(port), unsafe receive(record, fd, payload, sockets, port) { return }
+        if let routed, routed.with({ unsafe $0.hasRoutes(port) && receive(record, fd, payload, $0, port) }) { return }
         if port > 0 {
             unsafe receive(record, fd, payload, otherHandlers[port - 1])
         } else if unsafe UInt32(record.pointee.kind) == CRE_EVENT_MESSAGE.rawValue {

@@ -111,7 +111,7 @@ internal import CReactorInternal
         local?.begin = { [weak tasks] in tasks?.begin($0, from: id, $1, wantsResult: $2) }
         local?.deliver = { [weak poster] in poster?.receive($0) }
         timers.publishActivity = { link.publish(activity: $0) }
-        unsafe loop.executor.show = { link.publish(activity: $0) }
+        unsafe loop.executor.display = link.activityDisplay
         ProcessTimers.ofWorker = timers
         requests.isServerStopping = { flags.stopping.isRaised }
         UploadDirectory.set(settings.uploadDirectory)

@@ -180,6 +180,72 @@ import Testing
         #expect(isCancelled == false)
     }
 
+    /// Only a handler's own task may wait in the cheapest way: nobody would notice the cancellation of another one.
+    @Test func aHandlerIsCurrentInItsOwnTask() async {
+        let runners = HandlerRunners(executor: nil, mostParked: 1)
+        let runner = runners.take()
+        var found: [Bool] = [runner.isCurrent]
+        for _ in 0..<2 {
+            runners.start(on: runner) {
+                found.append(runner.isCurrent)
+                await Task.yield()
+                found.append(runner.isCurrent)
+                await Task { found.append(runner.isCurrent) }.value
+                await Task.immediate { found.append(runner.isCurrent) }.value
+                found.append(runner.isCurrent)
+            }
+            while runners.suspended > 0 { await Task.yield() }
+            #expect(found == [false, true, true, false, false, true])
+            found = [runner.isCurrent]
+            #expect(runners.take() === runner)
+        }
+        runners.start(on: runner) {
+            found.append(runner.isCancelled)
+            unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+            found.append(runner.isCancelled)
+        }
+        for _ in 0..<100_000 where found.count < 3 { await Task.yield() }
+        #expect(found == [false, false, true])
+    }
+
+    private final class Socket: Sendable {}
+
+    private final class Kept { weak var socket: Socket? }
+
+    /// The end of a straight-line handler is reported once, with its error, and nothing keeps its WebSocket.
+    @Test func endsOfStraightLineHandlersAreReported() async throws {
+        let runners = HandlerRunners(executor: nil, mostParked: 1)
+        var ends: [String] = []
+        runners.whenServed =
+            PlainHandlers.Served { socket, error in
+                ends.append("\(type(of: socket)) \(error.map { "\($0)" } ?? "ended")")
+            }.plain
+        runners.whenFailed = { event, _, error in ends.append("\(event) \(error)") }
+        let request = try RequestTests.request("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        func run(_ body: @escaping @MainActor (Request, Socket) async throws -> Void) async -> Bool {
+            let (count, kept, socket) = (ends.count, Kept(), Socket())
+            kept.socket = socket
+            runners.start(HandlerRunners.StraightLineHandler(body), request, socket, on: runners.take())
+            for _ in 0..<100_000 where ends.count == count || runners.suspended > 0 { await Task.yield() }
+            _ = consume socket
+            return kept.socket != nil
+        }
+        var path = ""
+        var isKept = [await run { request, _ in path = request.path }]
+        isKept.append(await run { _, _ in throw WebSocketError.moved })
+        isKept.append(await run { _, _ in await Task.yield() })
+        isKept.append(
+            await run { _, _ in
+                await Task.yield()
+                throw WebSocketError.closed
+            })
+        #expect(path == "/a" && isKept == [false, false, false, false])
+        runners.start { throw WebSocketError.answered }
+        for _ in 0..<100_000 where ends.count < 5 { await Task.yield() }
+        let (moved, closed, answered) = (WebSocketError.moved, WebSocketError.closed, WebSocketError.answered)
+        #expect(ends == ["Socket ended", "Socket \(moved)", "Socket ended", "Socket \(closed)", "task \(answered)"])
+    }
+
     @TaskLocal private static var user = "nobody"
 
     /// A task that a handler of one client has begun serves others later. One inside of another task has its values.

@@ -25,13 +25,11 @@ struct PackedFields {
 
     /// Adds a field. Returns false, and adds nothing, if it must not be sent or does not fit.
     mutating func append(_ name: String, _ value: String) -> Bool {
-        var (name, value) = (name, value)
-        return name.withUTF8 { name in value.withUTF8 { value in unsafe append(name, value) } }
+        unsafe name.withBytes { name in unsafe value.withBytes { value in unsafe append(name, value) } }
     }
 
-    private mutating func append(
-        _ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>
-    ) -> Bool {
+    @inline(__always)
+    private mutating func append(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool {
         let size = name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
         guard length + size <= CRE_HTTP_MAX_HEAD, unsafe PackedFields.isValid(name, value) else { return false }
         if length + size > storage.count { grow(to: length + size) }
@@ -55,23 +53,19 @@ struct PackedFields {
         }
     }
 
-    private static func isValid(_ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) -> Bool {
-        unsafe name.withMemoryRebound(to: CChar.self) { name in
-            unsafe value.withMemoryRebound(to: CChar.self) { value in
-                // An empty string may have no address; an empty name is refused before it is looked at.
-                guard let start = name.baseAddress else { return false }
-                var field = unsafe cre_http_header(
-                    name: start, value: value.baseAddress ?? start, name_length: UInt32(name.count),
-                    value_length: UInt32(value.count))
-                return unsafe cre_http_header_valid(&field)
-            }
-        }
+    @inline(__always)
+    private static func isValid(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool {
+        // An empty string may have no address; an empty name is refused before it is looked at.
+        guard let start = unsafe name.baseAddress?.assumingMemoryBound(to: CChar.self) else { return false }
+        var field = unsafe cre_http_header(
+            name: start, value: value.baseAddress?.assumingMemoryBound(to: CChar.self) ?? start,
+            name_length: UInt32(name.count), value_length: UInt32(value.count))
+        return unsafe cre_http_header_valid(&field)
     }
 
     /// Whether a field may be sent.
     static func isValid(_ name: String, _ value: String) -> Bool {
-        var (name, value) = (name, value)
-        return name.withUTF8 { name in value.withUTF8 { value in unsafe isValid(name, value) } }
+        unsafe name.withBytes { name in unsafe value.withBytes { value in unsafe isValid(name, value) } }
     }
 
     /// Replaces all fields of this name by one. Returns false, and changes nothing, if it must not be sent.

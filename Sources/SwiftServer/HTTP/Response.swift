@@ -56,7 +56,7 @@ internal import CReactor
     static func take(for request: Request, worker: WorkerContext) -> Response {
         let response: Response
         if let kept = worker.requests.takeReusableResponse() {
-            response = unsafe unsafeDowncast(kept, to: Response.self)
+            response = unsafe unsafeDowncast(consume kept, to: Response.self)
             response.begin(for: request.id)
         } else {
             response = Response(to: request.id, worker: worker)
@@ -83,7 +83,8 @@ internal import CReactor
         guard response.isEnded, isKnownUniquelyReferenced(&response), response.worker.isOpen,
             _getWeakRetainCount(response) == 1, _getUnownedRetainCount(response) == 1
         else { return }
-        response.worker.requests.keep(reusableResponse: response)
+        let requests = response.worker.requests
+        requests.keep(reusableResponse: consume response)
     }
 
     deinit {
@@ -159,8 +160,7 @@ internal import CReactor
     /// - Returns: ``ResponseResult/full`` when the output queue of a slow client has no room for the piece: try again
     ///   after `onDrain`. ``ResponseResult/ended`` or ``ResponseResult/closed`` when nothing can be sent any more.
     public func write(_ text: String) -> ResponseResult {
-        var text = text
-        return text.withUTF8 { unsafe writePiece(UnsafeRawBufferPointer($0), isText: true) }
+        unsafe text.withBytes { unsafe writePiece($0, isText: true) }
     }
 
     /// Sends the next piece of the body, as ``write(_:)-(String)->ResponseResult``.
@@ -271,8 +271,7 @@ internal import CReactor
     ///   has left, ``ResponseResult/full`` when the body is too large for the output queue: the client gets status 500
     ///   then, and the log a line.
     @discardableResult public func end(_ body: String = "") -> ResponseResult {
-        var body = body
-        return body.withUTF8 { unsafe finish(UnsafeRawBufferPointer($0), isText: true) }
+        unsafe body.withBytes { unsafe finish($0, isText: true) }
     }
 
     /// Sends the response with these bytes as its body, or after ``write(_:)-(String)->ResponseResult`` as the last

@@ -19,7 +19,7 @@ internal import CReactor
         self.pauses = pauses
     }
 
-    func taken() { count += 1 }
+    @inline(__always) func taken() { count += 1 }
 
     /// A response that nobody uses any more, for another request. Responses belong to a higher layer.
     @safe @exclusivity(unchecked) private var reusableResponse: AnyObject?
@@ -27,7 +27,9 @@ internal import CReactor
     @inline(__always) func takeReusableResponse() -> AnyObject? { reusableResponse.take() }
 
     /// `nil`: none is used again.
-    @inline(__always) func keep(reusableResponse: AnyObject?) { self.reusableResponse = reusableResponse }
+    @inline(__always) func keep(reusableResponse: consuming AnyObject?) {
+        self.reusableResponse = consume reusableResponse
+    }
 
     /// The parts that few responses have, of one that has ended.
     @safe @exclusivity(unchecked) private var reusableExtras: AnyObject?
@@ -36,11 +38,14 @@ internal import CReactor
 
     @inline(__always) func keep(reusableExtras: AnyObject) { self.reusableExtras = reusableExtras }
 
-    func answered(_ request: RequestID) {
-        if !bodies.isEmpty { bodies[request]?.cut() }
+    @inline(__always) func answered(_ request: RequestID) {
+        if !bodies.isEmpty { cutBody(of: request) }
         count -= 1
-        whenAnswered?(request)
+        if whenAnswered != nil { report(request) }
     }
+
+    @inline(never) private func cutBody(of request: RequestID) { bodies[request]?.cut() }
+    @inline(never) private func report(_ request: RequestID) { whenAnswered?(request) }
 
     /// A handshake was accepted without a response.
     func upgraded(_ request: RequestID) { whenAnswered?(request) }

@@ -47,22 +47,22 @@ public struct Request: Sendable {
 
     /// "GET", "POST" and so on, as sent.
     public var method: String {
-        unsafe withView { unsafe $0.text(at: $0.head.pointee.method_start, $0.head.pointee.method_length) }
+        unsafe withView { unsafe $0.ascii(at: $0.head.pointee.method_start, $0.head.pointee.method_length) }
     }
     /// The target as sent: path and query.
     public var target: String {
-        unsafe withView { unsafe $0.text(at: $0.head.pointee.target, $0.head.pointee.target_length) }
+        unsafe withView { unsafe $0.ascii(at: $0.head.pointee.target, $0.head.pointee.target_length) }
     }
     /// The path as sent, not decoded.
     public var path: String {
-        unsafe withView { unsafe $0.text(at: $0.head.pointee.path, $0.head.pointee.path_length) }
+        unsafe withView { unsafe $0.ascii(at: $0.head.pointee.path, $0.head.pointee.path_length) }
     }
     /// The part behind the `?`, not decoded; `nil` when there is none.
     public var queryString: String? {
         unsafe withView {
             let head = unsafe $0.head.pointee
             guard Int(head.flags) & CRE_HTTP_HAS_QUERY != 0 else { return nil }
-            return unsafe $0.text(at: head.query, head.query_length)
+            return unsafe $0.ascii(at: head.query, head.query_length)
         }
     }
     /// The host that the request names, whoever has sent it.
@@ -135,6 +135,12 @@ extension cre_request_view {
         var view = unsafe cre_request_view()
         let start = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
         return unsafe cre_request_view_init(&view, start, UInt32(payload.count)) == 0
+    }
+
+    /// Text of a method or target. The C core refuses all with other bytes than ASCII ones, so none is checked here.
+    fileprivate func ascii(at offset: UInt16, _ length: UInt16) -> String {
+        let text = unsafe UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length))
+        return unsafe String(copying: UTF8Span(unchecked: text.span, isKnownASCII: true))
     }
 
     func text(at offset: UInt16, _ length: UInt16) -> String {

@@ -50,6 +50,25 @@ import Testing
         #expect(request.body == [UInt8]("body".utf8))
     }
 
+    /// The texts of request lines are made without a look at their bytes, so the parser must refuse all others.
+    @Test func requestLinesAreASCII() throws {
+        for size in [0, 1, 13, 14, 15, 16, 40, 300] {
+            let path = "/" + String(repeating: "a%c3/", count: 60).prefix(size)
+            let request = try RequestTests.request("A-METHOD \(path)?\(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(request.path == path && request.queryString == path && request.target == "\(path)?\(path)")
+            #expect(request.path.utf8.elementsEqual(path.utf8) && request.path.unicodeScalars.count == path.utf8.count)
+            #expect(request.method == "A-METHOD")
+        }
+        for byte in UInt8(0x80)...0xff {
+            for text in ["GET /", "GET /a?", "GET http://a/", "GET", "GET /" + String(repeating: "a", count: 60)] {
+                let line = [UInt8](text.utf8) + [byte] + [UInt8](" / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+                var head = cre_http_head()
+                var fields = [cre_http_field](repeating: cre_http_field(), count: Int(CRE_HTTP_DEFAULT_FIELDS))
+                #expect(unsafe cre_http_parse_request(line, line.count, 0, nil, &head, &fields) < 0)
+            }
+        }
+    }
+
     @Test func aRequestDescribesItself() throws {
         let request = try RequestTests.request(RequestTests.example)
         #expect("\(request)" == "POST /a%20b/c?x=1&y HTTP/1.1")

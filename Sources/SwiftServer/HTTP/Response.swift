@@ -45,7 +45,7 @@ internal import CReactor
     }
 
     private func begin() {
-        worker.requests.taken()
+        worker.openRequests.with { $0.taken() }
         if let timeout = worker.requestTimeout { limit(to: timeout) }
     }
 
@@ -55,8 +55,8 @@ internal import CReactor
     /// new one.
     static func take(for request: Request, worker: WorkerContext) -> Response {
         let response: Response
-        if let kept = worker.requests.takeReusableResponse() {
-            response = unsafe unsafeDowncast(consume kept, to: Response.self)
+        if let kept = unsafe worker.openRequests.with({ unsafe $0.takeReusableResponse() }) {
+            response = unsafe Unmanaged<Response>.fromOpaque(kept.toOpaque()).takeRetainedValue()
             response.begin(for: request.id)
         } else {
             response = Response(to: request.id, worker: worker)
@@ -83,8 +83,9 @@ internal import CReactor
         guard response.isEnded, isKnownUniquelyReferenced(&response), response.worker.isOpen,
             _getWeakRetainCount(response) == 1, _getUnownedRetainCount(response) == 1
         else { return }
-        let requests = response.worker.requests
-        requests.keep(reusableResponse: consume response)
+        let requests = response.worker.openRequests
+        let kept = unsafe Unmanaged<AnyObject>.passRetained(consume response)
+        requests.with { unsafe $0.keep(reusableResponse: kept) }
     }
 
     deinit {
@@ -347,7 +348,7 @@ internal import CReactor
     }
 
     private func answered(isComplete: Bool) {
-        worker.requests.answered(request)
+        worker.openRequests.with { $0.answered(request) }
         guard let extras = extras.take() else { return }
         extras.ended(ResponseOutcome(status: Int(code), bytesSent: bytesSent, isComplete: isComplete), worker)
         leaveExtras(consume extras)

@@ -99,8 +99,14 @@ internal import CReactor
     }
 
     /// Runs the handler of a message of a connection that is not busy.
-    func runMessage(_ id: ConnectionID, _ handler: HandlerRunners.MessageHandler, _ frame: consuming Frame) {
-        guard let runner = runners.startMessage(id, handler, consume frame) else { return }
+    @inline(__always) func runMessage(
+        _ id: ConnectionID, _ handler: consuming HandlerRunners.MessageHandler, _ frame: consuming Frame
+    ) {
+        guard let runner = runners.startMessage(id, consume handler, consume frame) else { return }
+        suspended(runner, id)
+    }
+
+    @inline(never) private func suspended(_ runner: HandlerRunners.Runner, _ id: ConnectionID) {
         runner.whenLate = { self.resume(id) }
         lanes[id] = Lane()
     }

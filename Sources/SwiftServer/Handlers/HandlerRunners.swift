@@ -13,6 +13,8 @@ internal import CExecutorHook
     @safe final class Runner: @unchecked Sendable {
         @safe @exclusivity(unchecked) fileprivate var event = ServerEvent.Kind.task
         @safe @exclusivity(unchecked) fileprivate var connection: ConnectionID?
+        /// The runner that was parked before this one, while it is parked.
+        @safe @exclusivity(unchecked) fileprivate var before: Runner?
         /// Counts the handlers. The runner may have ended one and begun another before the starter of the first checks
         /// it again, when the first has resumed a handler that others are queued behind.
         @safe @exclusivity(unchecked) fileprivate var turn = 0
@@ -111,7 +113,9 @@ internal import CExecutorHook
 
     private let executor: LoopExecutor?
     private let mostParked: Int
-    @safe @exclusivity(unchecked) private var parked: [Runner] = []
+    /// The runner that was parked last, which has those before it as a chain.
+    @safe @exclusivity(unchecked) private var parked: Runner?
+    @safe @exclusivity(unchecked) private var parkedCount = 0
     /// The number of suspended handlers.
     private(set) var suspended = 0
     /// The process whose messages are handled, while its link is open.
@@ -130,7 +134,12 @@ internal import CExecutorHook
     }
 
     /// A runner for the next handler.
-    func take() -> Runner { parked.popLast() ?? Runner() }
+    func take() -> Runner {
+        guard let runner = parked.take() else { return Runner() }
+        parked = runner.before.take()
+        parkedCount -= 1
+        return runner
+    }
 
     /// Starts the handler of an event, on `taken` or on another runner. Returns `nil` if the handler has already
     /// ended; otherwise the runner, which calls `whenLate` when the handler ends.
@@ -143,8 +152,10 @@ internal import CExecutorHook
     }
 
     /// Starts the handler of a message, and with it those of the messages behind it that are there already.
-    func startMessage(_ connection: ConnectionID, _ handler: MessageHandler, _ frame: consuming Frame) -> Runner? {
-        start(.message, connection, on: nil, .message(handler, consume frame))
+    func startMessage(
+        _ connection: ConnectionID, _ handler: consuming MessageHandler, _ frame: consuming Frame
+    ) -> Runner? {
+        start(.message, connection, on: nil, .message(consume handler, consume frame))
     }
 
     /// Starts a straight-line handler, which gets a WebSocket. Its end is reported by ``whenServed``.
@@ -232,11 +243,13 @@ internal import CExecutorHook
         runner.isDone = true
         if runner.isLate { finishLate(runner) }
         // A handler may have cancelled its task, which must not affect the next handler.
-        if !runner.isReused || runner.isCancelled || parked.count >= mostParked {
+        if !runner.isReused || runner.isCancelled || parkedCount >= mostParked {
             return unsafe continuation.resume(returning: .work { throw End() })
         }
         unsafe runner.continuation = continuation
-        parked.append(runner)
+        runner.before = parked.take()
+        parked = runner
+        parkedCount += 1
     }
 
     private func finishLate(_ runner: Runner) {

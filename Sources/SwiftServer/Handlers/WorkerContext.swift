@@ -17,6 +17,8 @@ internal import Glibc
     let bus: Bus
     let lanes: HandlerLanes
     let requests: OpenRequests
+    /// The open requests, without counting: there are several uses for each request.
+    let openRequests: Uncounted<OpenRequests>
     let timers: Timers
     /// What ``Connection/info`` needs to know of the server.
     let server: ConnectionInfo.Server
@@ -63,6 +65,7 @@ internal import Glibc
         self.bus = bus
         self.lanes = lanes
         self.requests = requests
+        openRequests = Uncounted(requests)
         self.timers = timers
         self.server = server
         self.requestTimeout = requestTimeout
@@ -92,7 +95,7 @@ internal import Glibc
         hasClosed = true
         thread = 0
         requests.whenAnswered = nil
-        requests.keep(reusableResponse: nil)  // it refers to this object
+        unsafe requests.keep(reusableResponse: nil)  // it refers to this object
         questions?.end()
         counts?.end()
         lanes.runners.whenFailed = nil

@@ -18,8 +18,8 @@ extension ProcessTests {
 
             /// Whether a response was left for the next request.
             func findReusable() -> Bool {
-                reusable = requests?.takeReusableResponse()
-                requests?.keep(reusableResponse: reusable)
+                reusable = unsafe requests?.takeReusableResponse()?.takeRetainedValue()
+                unsafe requests?.keep(reusableResponse: reusable.map { unsafe .passRetained($0) })
                 return reusable != nil
             }
         }

@@ -228,14 +228,15 @@ static const cre__command_rule rules[LAST - FIRST + 1] = {
     RULE(SEND) = { check_nothing, IN(STREAM), CRE_ENOT_STREAM,
                    CRE__COMMAND_QUEUES | CRE__COMMAND_FINAL_QUEUES },
     RULE(RESPOND) = { check_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
-    RULE(RESPOND_INTERIM) = { check_interim, IN(HTTP), CRE_ENO_REQUEST, CRE__COMMAND_QUEUES },
+    RULE(RESPOND_INTERIM) = { check_interim, IN(HTTP), CRE_ENO_REQUEST,
+                              CRE__COMMAND_QUEUES | CRE__COMMAND_FIELDS },
     RULE(RESPOND_BODY) = { check_response_body, IN(HTTP), CRE_ENO_REQUEST,
                            CRE__COMMAND_QUEUES | CRE__COMMAND_RESETS },
-    RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
-    RULE(RESPOND_FOLDER_FILE) = { check_folder_response, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(RESPOND_FILE) = { check_file_response, IN(HTTP), CRE_ENO_REQUEST, CRE__COMMAND_FIELDS },
+    RULE(RESPOND_FOLDER_FILE) = { check_folder_response, IN(HTTP), CRE_ENO_REQUEST, CRE__COMMAND_FIELDS },
     RULE(CONTINUE) = { check_nothing, IN(HTTP), CRE_ENO_REQUEST, 0 },
     RULE(ABANDON) = { check_nothing, ANY, CRE_EGONE, 0 },
-    RULE(UPGRADE) = { check_upgrade, IN(HTTP), CRE_ENO_REQUEST, 0 },
+    RULE(UPGRADE) = { check_upgrade, IN(HTTP), CRE_ENO_REQUEST, CRE__COMMAND_FIELDS },
     RULE(ADOPT) = { check_nothing, IN(OPEN), CRE_ENOT_WEBSOCKET, 0 },
     RULE(CLOSE) = { check_closing, ANY, CRE_EGONE, 0 },
     RULE(RESET) = { check_nothing, ANY, CRE_EGONE, 0 },
@@ -472,6 +473,31 @@ static int respond(cre_engine *engine, const cre_record *command, const cre_slic
     return cre__command_check(command, payload, 1);
 }
 
+static bool has_fields(const cre_record *command) {
+    const cre__command_rule *rule = cre__command_rule_of(command->kind);
+    return rule && (rule->traits & CRE__COMMAND_FIELDS ||
+                    (command->kind == CRE_COMMAND_RESPOND_BODY && command->flags & CRE_RECORD_TRAILERS));
+}
+
+static int check_and_accept(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
+    int result = cre__command_check(command, payload, 1);
+    if (!result) cre__command_accepted(engine, command, payload, 1);
+    return result;
+}
+
+/* Fields are sent as they were checked, whatever the sender writes to its memory meanwhile. */
+static int receive_copy(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
+    uint8_t *copy = cre__malloc(payload->length);
+    if (!copy) {
+        cre__command_lost(engine, command);
+        return 0;
+    }
+    const cre_slice own = { memcpy(copy, payload->data, payload->length), payload->length };
+    int result = check_and_accept(engine, command, &own);
+    cre__free(copy);
+    return result;
+}
+
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
     /* The most frequent one, which needs no check, takes the short way. */
     if (command->kind == CRE_COMMAND_PUSH && command->opcode <= CRE_WS_BINARY) {
@@ -479,9 +505,8 @@ int cre__command_receive(cre_engine *engine, const cre_record *command, const cr
         return 0;
     }
     if (command->kind == CRE_COMMAND_RESPOND) return respond(engine, command, payload);
-    int result = cre__command_check(command, payload, 1);
-    if (!result) cre__command_accepted(engine, command, payload, 1);
-    return result;
+    return (payload->length && has_fields(command) ? receive_copy : check_and_accept)(engine, command,
+                                                                                      payload);
 }
 
 int cre__command_accepted(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count) {

@@ -20,6 +20,7 @@ enum {
     CRE__COMMAND_RESETS = 4,          /* when it is lost and final, the connection must be reset */
     CRE__COMMAND_PUBLISHES = 8,       /* it is for the connections of all owners */
     CRE__COMMAND_WITHOUT_STREAM = 16, /* its session is 0, or the one to except */
+    CRE__COMMAND_FIELDS = 32,         /* it has fields of HTTP, which are sent as they are */
 };
 
 /* The rule of a kind; NULL: there is no such command. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/decimal.h"
+#include "core/memory.h"
 #include "http/field_text.h"
 #include "http/status.h"
 
@@ -126,14 +127,15 @@ static inline __attribute__((always_inline)) char *put_fields(char *at, const cr
         rejected |= cre__pass(at, next.name, next.name_length, checked ? no_test : cre__name_block);
         char *value = put(at + next.name_length, ": ", 2);
         rejected |= cre__pass(value, next.value, next.value_length, checked ? no_test : cre__value_block);
+        /* The copies are looked at: the fields may be in memory that another process writes. */
+        const uint8_t *name = (const uint8_t *)at, *copy = (const uint8_t *)value;
         if (!checked)
-            *suspect |=
-                !next.name_length ||
-                (next.value_length && (next.value[0] <= ' ' || next.value[next.value_length - 1] <= ' '));
-        cre__field_kind role = cre__field_kind_of(next.name, next.name_length);
+            *suspect |= !next.name_length ||
+                        (next.value_length && (copy[0] <= ' ' || copy[next.value_length - 1] <= ' '));
+        cre__field_kind role = cre__field_kind_of(name, next.name_length);
         if (role == CRE__FIELD_FRAMING) continue;
         if (role == CRE__FIELD_DATE) *date = NULL;
-        if (*text && is_content_type(next.name, next.name_length)) *text = false;
+        if (*text && is_content_type(name, next.name_length)) *text = false;
         at = put(value + next.value_length, "\r\n", 2);
     }
     *suspect |= !checked && cre__block_any(rejected);
@@ -153,6 +155,20 @@ static int check_lines(const cre__http_response *response) {
     return 0;
 }
 
+/* Writes a response with packed fields one of which may be invalid, from a copy that nobody can change
+ * between the check and the writing. */
+static __attribute__((noinline)) int write_copy(char *out, const cre__http_response *response) {
+    uint8_t *fields = cre__malloc(response->fields_size);
+    if (!fields) return CRE_ENOMEM;
+    cre__http_response own = *response;
+    own.fields = memcpy(fields, response->fields, response->fields_size);
+    own.fields_checked = true;
+    int result = cre_http_fields_check(fields, response->fields_size);
+    if (!result) result = cre__http_response_write(out, &own);
+    cre__free(fields);
+    return result;
+}
+
 int cre__http_response_write(char *out, const cre__http_response *response) {
     if (response->status - 100u > 899 || response->fields_size > INT_MAX / 2) return CRE_EINVALID;
     const char *date = response->date;
@@ -163,10 +179,10 @@ int cre__http_response_write(char *out, const cre__http_response *response) {
          : response->fields_checked ? put_fields(at, response, CHECKED, &suspect, &date, &text)
                                     : put_fields(at, response, PACKED, &suspect, &date, &text);
     if (!at || suspect) {
-        int error = response->field_lines ? check_lines(response)
-                                          : cre_http_fields_check(response->fields, response->fields_size);
+        if (!response->field_lines && !response->fields_checked) return write_copy(out, response);
+        int error = response->field_lines ? check_lines(response) : CRE_EINVALID;
         if (error) return error;
-        if (!at) return CRE_EINVALID; /* who packed them has changed them meanwhile */
+        if (!at) return CRE_EINVALID;
     }
     if (text) at = PUT(at, CONTENT_TYPE);
     return (int)(put_tail(at, response, date) - out);

@@ -161,18 +161,20 @@ static int defer_answer(cre__conn *conn, pipeline_entry *entry, const cre_record
     cre__http1 *http = cre__http1_of(conn);
     bool body = command->kind == CRE_COMMAND_RESPOND_BODY;
     if (body ? !entry->begun || entry->complete : entry->begun) return CRE_ENO_REQUEST;
-    cre_slice own[CRE__MAX_PARTS];
-    for (int i = 0; i < count; i++)
-        own[i] = parts[i];
     size_t length = cre__slices_length(parts, count);
-    int result = cre__command_check(command, own, count);
-    if (!result) result = accept_answer(conn, command, length, policy);
-    if (result) return result;
     deferred_answer *item = cre__malloc(sizeof *item + length);
     if (!item) return cre__conn_no_memory(conn);
     *item = (deferred_answer){ .command = *command };
     item->command.length = (uint32_t)length;
     cre__slices_take(item->payload, length, parts, count);
+    /* What is checked is what is sent in its turn: the parts may be memory of another process. */
+    const cre_slice own = { item->payload, length };
+    int result = cre__command_check(command, &own, 1);
+    if (!result) result = accept_answer(conn, command, length, policy);
+    if (result) {
+        cre__free(item);
+        return result;
+    }
     if (entry->last)
         entry->last->next = item;
     else

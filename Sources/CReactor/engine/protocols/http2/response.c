@@ -7,16 +7,19 @@
 #include "engine/response.h"
 #include "http/chars.h"
 
-/* Fields that need no memory of their own. */
+/* Fields, and bytes of packed ones, that need no memory of their own. */
 #define FEW_FIELDS 32
+#define FEW_BYTES  1024
 
 typedef struct fields {
     cre_http_header few[FEW_FIELDS], *list;
     size_t count, capacity;
+    uint8_t few_bytes[FEW_BYTES], *bytes;
 } fields;
 
 static void drop(fields *all) {
     if (all->list != all->few) cre__free(all->list);
+    if (all->bytes != all->few_bytes) cre__free(all->bytes);
 }
 
 static bool add(fields *all, const cre_http_header *field) {
@@ -25,7 +28,7 @@ static bool add(fields *all, const cre_http_header *field) {
         cre_http_header *grown = cre__malloc(2 * size);
         if (!grown) return false;
         memcpy(grown, all->list, size);
-        drop(all);
+        if (all->list != all->few) cre__free(all->list);
         all->list = grown;
         all->capacity *= 2;
     }
@@ -47,12 +50,20 @@ static bool next_line(const uint8_t **cursor, const uint8_t *end, cre_http_heade
     return true;
 }
 
-/* Lists fields; on an error there is nothing to drop. */
-static int list(fields *all, const cre_slice *from, bool lines) {
-    const uint8_t *cursor = from->data, *end = cursor + from->length;
+/* Lists fields; on an error there is nothing to drop. Packed ones that were not checked may be in memory that
+ * another process writes: those are listed, and then checked and sent, which nobody can change any more. */
+static int list(fields *all, const cre_slice *from, bool lines, bool checked) {
+    const uint8_t *cursor = from->data, *end;
     all->list = all->few;
     all->count = 0;
     all->capacity = FEW_FIELDS;
+    all->bytes = all->few_bytes;
+    if (!lines && !checked && from->length) {
+        if (from->length > FEW_BYTES) all->bytes = cre__malloc(from->length);
+        if (!all->bytes) return CRE_ENOMEM;
+        cursor = memcpy(all->bytes, from->data, from->length);
+    }
+    end = cursor + from->length;
     int result = 0;
     while (!result && from->length && cursor != end) {
         cre_http_header field;
@@ -85,7 +96,7 @@ int cre__http2_send_head(cre__conn *conn, const cre__head *head) {
     const cre__response *response = head->response;
     cre__http2 *http2 = cre__http2_of(stream->carried.by);
     fields all;
-    int result = list(&all, &response->fields, response->lines);
+    int result = list(&all, &response->fields, response->lines, response->checked);
     if (result) return failed(conn, result);
     const bool bodiless = response->status == 204 || response->status == 304;
     if (response->text && !bodiless && !has_content_type(&all) && !add(&all, &text)) result = CRE_ENOMEM;
@@ -110,7 +121,7 @@ int cre__http2_send_trailers(cre__conn *conn, const cre_slice *packed) {
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     cre__http2 *http2 = cre__http2_of(stream->carried.by);
     fields all;
-    int result = list(&all, packed, false);
+    int result = list(&all, packed, false, true);
     if (result) return failed(conn, result);
     result = cre_http2_send_trailers(http2->session, stream->id, all.list, all.count);
     drop(&all);

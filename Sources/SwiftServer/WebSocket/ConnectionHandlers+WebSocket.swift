@@ -44,9 +44,11 @@ extension ConnectionHandlers {
         _ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) async throws -> Void
     ) -> Message {
         unsafe Message { worker, fd, opcode, payload in
-            let call = HandlerRunners.MessageHandler(handler, owner.object)
             unsafe worker.lend(fd, opcode, payload) { frame in
-                guard worker.isBusy(fd) else { return worker.lanes.runMessage(fd, call, consume frame) }
+                guard worker.isBusy(fd) else {
+                    let call = HandlerRunners.MessageHandler(handler, owner.object)
+                    return worker.lanes.runMessage(fd, consume call, consume frame)
+                }
                 let (server, frame) = (owner.object, frame)
                 worker.lanes.run(fd, .message, bytes: frame.count) { try await handler(server, frame) }
             }

@@ -137,7 +137,8 @@ extension cre_request_view {
         return unsafe cre_request_view_init(&view, start, UInt32(payload.count)) == 0
     }
 
-    /// Text of a method or target. The C core refuses all with other bytes than ASCII ones, so none is checked here.
+    /// Text of a method or target. The C core refuses all with other bytes than ASCII ones, so none is checked here;
+    /// what another process may overwrite is copied as it is, each byte as one character.
     fileprivate func ascii(at offset: UInt16, _ length: UInt16) -> String {
         let text = unsafe UnsafeBufferPointer(start: bytes + Int(offset), count: Int(length))
         return unsafe String(copying: UTF8Span(unchecked: text.span, isKnownASCII: true))

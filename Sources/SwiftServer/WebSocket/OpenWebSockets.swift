@@ -98,6 +98,13 @@ internal import CReactor
         release(entry)
     }
 
+    /// Removes the entry of a socket whose handler has not opened it. The connection goes on with HTTP, so it may have
+    /// asked for another WebSocket already.
+    private func remove(_ socket: WebSocket) {
+        guard case .served(let served) = entries[socket.id], served.object === socket else { return }
+        remove(socket.id)
+    }
+
     private func release(_ entry: Entry?) { if case .served(let socket) = entry { socket.release() } }
 
     deinit { for fd in entries.keys { release(entries[fd]) } }
@@ -136,14 +143,14 @@ internal import CReactor
             let answer = answers.removeValue(forKey: ObjectIdentifier(socket))
         {
             // The middleware around the handler may answer; the caller of all of it does otherwise.
-            remove(socket.id)
+            remove(socket)
             return answer.arrive(error)
         }
         defer { answered(socket) }
         guard worker.isOpen else { return }
         if let error, !WebSocketError.isExpected(error), !(error is any RequestError) { log(error, socket) }
         socket.handlerEnded(error)
-        if socket.phase == .asked { remove(socket.id) }  // the connection goes on with HTTP
+        if socket.phase == .asked { remove(socket) }
     }
 
     @inline(never) private func log(_ error: any Error, _ socket: WebSocket) {

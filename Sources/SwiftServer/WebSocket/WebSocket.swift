@@ -189,7 +189,8 @@ internal import CReactor
 
     /// Cancels the handler's task, which has no other way to notice that.
     func cancelHandler() {
-        guard let runner, runner.with({ $0.cancel() }) else { return }
+        // Counted: what the application does when it is cancelled may end the handler.
+        guard let runner = runner?.object, runner.cancel() else { return }
         unpark()
         wakeAll(.cancelled)
     }

@@ -5,6 +5,7 @@ import TestProtocol
 /// Straight-line handlers: those of the tests, and callbacks for the paths that they do not have.
 @MainActor enum StraightLineScenario {
     private static var open: Set<WebSocket> = []
+    private static var loggedIn: Set<ConnectionID> = []
     private struct Failure: Error {}
 
     static func register(_ server: WebSocketServer, _ configuration: Configuration) {
@@ -22,10 +23,14 @@ import TestProtocol
                 ws.status(401)
                 ws.header("WWW-Authenticate", "Bearer")
                 ws.end("who are you?")
+                while request.query["lingers"] != nil, !loggedIn.contains(ws.id) {
+                    try await Task.sleep(for: .milliseconds(1))
+                }
                 return
             }
             ws.header("Set-Cookie", "user=7")
             try await ws.upgrade(subprotocol: request.subprotocols.last)
+            loggedIn.insert(ws.id)
             try await ws.push("welcome")
             for try await frame in ws.messages(maxSize: 10) { try await ws.push(frame) }
         }

@@ -66,6 +66,23 @@ extension ProcessTests {
             }
         }
 
+        /// The handler that has refused the first handshake returns while the one of the second has messages.
+        @Test(arguments: ServerMode.allCases) func aHandlerThatHasRefusedMayEndLater(_ mode: ServerMode) throws {
+            try ServerProcess.run(.straightLine, mode) { server in
+                let connection = try Connection(port: server.port)
+                try connection.send(StraightLineTests.handshake("/login?lingers=yes"))
+                #expect(try connection.takeResponse().status == 401)
+                try connection.send(StraightLineTests.handshake("/login?token=secret"))
+                #expect(try connection.takeResponse().status == 101)
+                let client = WebSocketClient(connection)
+                #expect(try client.receiveText() == "welcome")
+                for index in 0..<50 {
+                    #expect(try client.ask("\(index)") == "\(index)")
+                    usleep(1000)
+                }
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func otherPathsAnswerPlainHTTP(_ mode: ServerMode) throws {
             try ServerProcess.run(.straightLine, mode) { server in
                 let http = try Connection(port: server.port)

@@ -243,13 +243,19 @@ internal import CReactor
     private func opened(
         _ fd: ConnectionID, _ entry: Entry?, _ payload: UnsafeRawBufferPointer, _ port: Int
     ) -> Bool {
+        var entry = entry
         if case .served(let served) = entry {
             let socket = served.object
-            deliver {
-                socket.opened()
-                answered(socket)
+            if socket.phase != .asked {
+                deliver {
+                    socket.opened()
+                    answered(socket)
+                }
+                return true
             }
-            return true
+            // Its handler has refused an earlier handshake and has not returned yet.
+            remove(fd)
+            entry = nil
         }
         let isKnown = if case .adopting = entry { true } else { false }
         guard var request = unsafe Request(fd: fd, receivedAt: worker.loop.milliseconds, payload: payload) else {

@@ -23,7 +23,7 @@ import TestProtocol
                 ws.status(401)
                 ws.header("WWW-Authenticate", "Bearer")
                 ws.end("who are you?")
-                while request.query["lingers"] != nil, !loggedIn.contains(ws.id) {
+                while request.query["lingers"] != nil, !loggedIn.contains(ws.id), server.exists(ws.id) {
                     try await Task.sleep(for: .milliseconds(1))
                 }
                 return

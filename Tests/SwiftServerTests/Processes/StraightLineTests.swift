@@ -83,6 +83,20 @@ extension ProcessTests {
             }
         }
 
+        /// Callbacks serve the second handshake.
+        @Test(arguments: ServerMode.allCases) func callbacksServeWhatAHandlerHasRefused(_ mode: ServerMode) throws {
+            try ServerProcess.run(.straightLine, mode, { $0.hasCallbacks = true }) { server in
+                let connection = try Connection(port: server.port)
+                try connection.send(StraightLineTests.handshake("/login?lingers=yes"))
+                #expect(try connection.takeResponse().status == 401)
+                try connection.send(StraightLineTests.handshake("/other"))
+                #expect(try connection.takeResponse().status == 101)
+                let client = WebSocketClient(connection)
+                #expect(try client.receiveText() == "callback /other")
+                #expect(try client.ask("hello") == "callback hello")
+            }
+        }
+
         @Test(arguments: ServerMode.allCases) func otherPathsAnswerPlainHTTP(_ mode: ServerMode) throws {
             try ServerProcess.run(.straightLine, mode) { server in
                 let http = try Connection(port: server.port)

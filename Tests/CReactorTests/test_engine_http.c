@@ -431,6 +431,17 @@ static int receive_response(net_server *net, cre_session session, uint8_t reques
     return cre__command_receive(net->engine, &command, &(cre_slice){ payload, head + 4 });
 }
 
+/* More bytes of fields than a head may have. */
+static int receive_large_response(net_server *net, cre_session session, uint8_t request) {
+    static uint8_t payload[sizeof(cre_response) + CRE_HTTP_MAX_HEAD + 1];
+    const cre_response response = { .status = 200, .fields_length = CRE_HTTP_MAX_HEAD + 1 };
+    memcpy(payload, &response, sizeof response);
+    const cre_record command = {
+        .length = sizeof payload, .kind = CRE_COMMAND_RESPOND, .opcode = request, .session = session
+    };
+    return cre__command_receive(net->engine, &command, &(cre_slice){ payload, sizeof payload });
+}
+
 /* Nothing of an invalid one is sent, and its sender is known to be broken, whether it was due or not. */
 TEST_BOTH(responses_of_other_processes_are_checked) {
     net_server *net = net_start((cre_engine_config){ .http = true, .max_pipelined = 4 }, serve);
@@ -445,6 +456,7 @@ TEST_BOTH(responses_of_other_processes_are_checked) {
         CHECK_EQ(receive_response(net, session, numbers[i], "X A", "1"), CRE_EHTTP_INVALID_FIELD);
         CHECK_EQ(receive_response(net, session, numbers[i], "", "1"), CRE_EHTTP_INVALID_FIELD);
         CHECK_EQ(receive_response(net, session, numbers[i], "X-A", " 1"), CRE_EHTTP_INVALID_FIELD);
+        CHECK_EQ(receive_large_response(net, session, numbers[i]), CRE_EINVALID);
     }
     CHECK_EQ(receive_response(net, session + 1, first, "X A", "1"), CRE_EHTTP_INVALID_FIELD);
     CHECK_EQ(receive_response(net, session + 1, first, "X-A", "1"), 0);

@@ -469,7 +469,8 @@ static int push(cre_engine *engine, const cre_record *command, const cre_slice *
 static int respond(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
     int result = run(engine, command, payload, 1, CRE__REFUSE_WHEN_FULL);
     if (!result) return 0;
-    if (result == CRE_ENOMEM) cre__command_lost(engine, command);
+    /* valid by itself, but not for its protocol: the client would wait */
+    if (result == CRE_ENOMEM || result == CRE_EHTTP_HEAD_TOO_LARGE) cre__command_lost(engine, command);
     return cre__command_check(command, payload, 1);
 }
 

@@ -23,7 +23,9 @@ static int take_bytes(size_t length, cre_slice *parts, int count, cre_slice *byt
 int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     cre_response head;
     if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
-    if (head.status < 200 || head.status > 999 || head.flags & ~CRE_RESPONSE_TEXT) return CRE_EINVALID;
+    if (head.status < 200 || head.status > 999 || head.flags & ~CRE_RESPONSE_TEXT ||
+        head.fields_length > CRE_HTTP_MAX_HEAD)
+        return CRE_EINVALID;
     *response = (cre__response){ .status = head.status, .text = head.flags & CRE_RESPONSE_TEXT };
     return take_bytes(head.fields_length, parts, count, &response->fields);
 }

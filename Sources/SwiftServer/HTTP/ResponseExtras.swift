@@ -160,9 +160,10 @@ extension Response {
     /// say how the body is to be read.
     private static func isForbiddenTrailer(_ name: String) -> Bool {
         switch name.lowercased() {
-        case "transfer-encoding", "content-length", "host", "connection", "keep-alive", "upgrade", "te", "trailer",
-            "cache-control", "expect", "max-forwards", "pragma", "range", "authorization", "proxy-authenticate",
-            "proxy-authorization", "www-authenticate", "set-cookie", "cookie", "age", "date", "expires", "location",
+        case "transfer-encoding", "content-length", "host", "connection", "keep-alive", "proxy-connection",
+            "upgrade", "te", "trailer", "cache-control", "expect", "max-forwards", "pragma", "range", "authorization",
+            "proxy-authenticate", "proxy-authorization", "www-authenticate", "set-cookie", "cookie", "age", "date",
+            "expires", "location",
             "retry-after", "vary", "content-encoding", "content-type", "content-range":
             true
         default: name.lowercased().hasPrefix("if-")

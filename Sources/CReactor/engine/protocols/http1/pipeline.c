@@ -148,11 +148,10 @@ static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *p
     return cre__http1_respond(conn, &response, command->flags, parts, count);
 }
 
-/* The rule of queues for an answer that must wait. Only a piece of a body that is not the last can be refused
- * without a hole in the response. */
-static int accept_answer(cre__conn *conn, const cre_record *command, size_t length, cre__policy policy) {
-    bool piece = command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL);
-    return cre__conn_accept(conn, length, piece ? policy : CRE__FORCE);
+/* Whether it is a piece of a body that is not the last: only that can be refused by the rule of queues
+ * without a hole in the response. It has no fields. */
+static bool is_piece(const cre_record *command) {
+    return command->kind == CRE_COMMAND_RESPOND_BODY && !(command->flags & CRE_RECORD_FINAL);
 }
 
 /* Keeps a command about a request whose turn has not come. */
@@ -162,6 +161,13 @@ static int defer_answer(cre__conn *conn, pipeline_entry *entry, const cre_record
     bool body = command->kind == CRE_COMMAND_RESPOND_BODY;
     if (body ? !entry->begun || entry->complete : entry->begun) return CRE_ENO_REQUEST;
     size_t length = cre__slices_length(parts, count);
+    int result = 0;
+    if (is_piece(command)) {
+        /* It may be refused, again and again: before it is copied. */
+        result = cre__command_check(command, parts, count);
+        if (!result) result = cre__conn_accept(conn, length, policy);
+        if (result) return result;
+    }
     deferred_answer *item = cre__malloc(sizeof *item + length);
     if (!item) return cre__conn_no_memory(conn);
     *item = (deferred_answer){ .command = *command };
@@ -169,8 +175,10 @@ static int defer_answer(cre__conn *conn, pipeline_entry *entry, const cre_record
     cre__slices_take(item->payload, length, parts, count);
     /* What is checked is what is sent in its turn: the parts may be memory of another process. */
     const cre_slice own = { item->payload, length };
-    int result = cre__command_check(command, &own, 1);
-    if (!result) result = accept_answer(conn, command, length, policy);
+    if (!is_piece(command)) {
+        result = cre__command_check(command, &own, 1);
+        if (!result) result = cre__conn_accept(conn, length, CRE__FORCE);
+    }
     if (result) {
         cre__free(item);
         return result;

@@ -44,6 +44,7 @@ static inline int write_head(cre__conn *conn, const cre__response *response, cre
     uint8_t *at = cre__conn_room(conn, cre__http_response_room(&head) + extra);
     if (!at) return CRE_ENOMEM;
     int size = cre__http_response_write((char *)at, &head);
+    if (size == CRE_ENOMEM) return cre__conn_no_memory(conn);
     if (size < 0) return size;
     engine->stats.responses++;
     *behind = at + size;

@@ -37,6 +37,19 @@ static bool name_allowed(const uint8_t *name, size_t length) {
     return length > 0;
 }
 
+/* Checking and packing in one pass does the same as both. */
+static void check_added(const cre_http_header *field) {
+    static const uint8_t zeros[100];
+    uint8_t expected[100];
+    const size_t size = cre_http_fields_put(expected, sizeof expected, field->name, field->name_length,
+                                            field->value, field->value_length);
+    uint8_t *out = guard_place(&output, zeros, size);
+    const int result =
+        cre_http_fields_add(out, size, field->name, field->name_length, field->value, field->value_length);
+    CHECK_EQ(result, cre_http_header_valid(field) ? (int)size : CRE_EHTTP_INVALID_FIELD);
+    if (result > 0) CHECK_MEM(out, expected, size);
+}
+
 /* Each byte at each place of names and values of each length, read and written up to a guard page. */
 TEST(each_byte_at_each_place) {
     uint8_t text[40], copy[40];
@@ -61,6 +74,8 @@ TEST(each_byte_at_each_place) {
                 bool rejected = cre__block_any(cre__pass(out, in, length, cre__value_block));
                 CHECK_EQ(rejected, byte < 0x20 || byte == 0x7F);
                 CHECK_MEM(out, text, length);
+                check_added(&name);
+                check_added(&value);
             }
         }
     }
@@ -92,13 +107,19 @@ TEST(fields_are_packed_and_read) {
     CHECK_EQ(cre_http_fields_check(at, it.size), 0);
     CHECK_EQ(cre_http_fields_check(NULL, 0), 0);
     uint8_t room[20];
-    for (size_t capacity = 0; capacity < 7; capacity++)
+    for (size_t capacity = 0; capacity < 7; capacity++) {
         CHECK_EQ(cre_http_fields_put(guard_place(&guard, room, capacity), capacity, "a", 1, "bc", 2), 0);
+        CHECK_EQ(cre_http_fields_add(guard_place(&guard, room, capacity), capacity, "a", 1, "bc", 2),
+                 CRE_ELIMIT);
+    }
     CHECK_EQ(cre_http_fields_put(guard_place(&guard, room, 7), 7, "a", 1, "bc", 2), 7);
     static char large[65536];
     static uint8_t big[2 * 65536 + 4];
     CHECK_EQ(cre_http_fields_put(big, sizeof big, large, 65536, "", 0), 0);
     CHECK_EQ(cre_http_fields_put(big, sizeof big, "", 0, large, 65536), 0);
+    CHECK_EQ(cre_http_fields_add(big, sizeof big, large, 65536, "", 0), CRE_ELIMIT);
+    CHECK_EQ(cre_http_fields_add(big, sizeof big, "a", 1, large, 65536), CRE_ELIMIT);
+    CHECK_EQ(cre_http_fields_add(big, sizeof big, NULL, 0, NULL, 0), CRE_EHTTP_INVALID_FIELD);
     CHECK_EQ(cre_http_fields_put(big, sizeof big, large, 65535, large, 65535), 4 + 2 * 65535);
 }
 

@@ -99,6 +99,15 @@ CRE_NODISCARD
 CRE_API size_t cre_http_fields_put(void *out, size_t capacity, const void *name, size_t name_length,
                                    const void *value, size_t value_length);
 
+/**
+ * Checks a field and writes its entry at `out`, in one pass. Returns its size; CRE_ELIMIT when it does not
+ * fit in `capacity` or a length exceeds 65535; CRE_EHTTP_INVALID_FIELD when it may not be sent (see
+ * cre_http_header_valid), and then the bytes where the entry would be are unspecified. Any thread.
+ */
+CRE_NODISCARD
+CRE_API int cre_http_fields_add(void *out, size_t capacity, const void *name, size_t name_length,
+                                const void *value, size_t value_length);
+
 /** Reads the entry at *cursor and moves *cursor past it; *field points into the list. False at `end`, and
  * when less than an entry is left: then *cursor stays before `end`. Any thread. */
 CRE_NODISCARD

@@ -29,6 +29,26 @@ size_t cre_http_fields_put(void *out, size_t capacity, const void *name, size_t 
     return size;
 }
 
+int cre_http_fields_add(void *out, size_t capacity, const void *name, size_t name_length, const void *value,
+                        size_t value_length) {
+    if (name_length > UINT16_MAX || value_length > UINT16_MAX) return CRE_ELIMIT;
+    const size_t size = CRE_HTTP_FIELD_OVERHEAD + name_length + value_length;
+    if (size > capacity) return CRE_ELIMIT;
+    const uint16_t lengths[2] = { (uint16_t)name_length, (uint16_t)value_length };
+    char *at = out;
+    memcpy(at, lengths, sizeof lengths);
+    at += sizeof lengths;
+    cre__block rejected = cre__pass(at, name, name_length, cre__name_block);
+    rejected |= cre__pass(at + name_length, value, value_length, cre__value_block);
+    const uint8_t *text = value;
+    if (name_length && !cre__block_any(rejected) &&
+        (!value_length || (text[0] > ' ' && text[value_length - 1] > ' ')))
+        return (int)size;
+    return cre__name_valid(name, name_length) && cre__value_valid(value, value_length)
+               ? (int)size
+               : CRE_EHTTP_INVALID_FIELD;
+}
+
 bool cre_http_fields_next(const uint8_t **cursor, const uint8_t *end, cre_http_header *field) {
     const uint8_t *at = *cursor;
     size_t left = (size_t)(end - at);

@@ -30,14 +30,18 @@ struct PackedFields {
 
     @inline(__always)
     private mutating func append(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool {
-        let size = name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
-        guard length + size <= CRE_HTTP_MAX_HEAD, unsafe PackedFields.isValid(name, value) else { return false }
-        if length + size > storage.count { grow(to: length + size) }
-        unsafe storage.withUnsafeMutableBytes { room in
-            let start = unsafe room.baseAddress.unsafelyUnwrapped
-            length += unsafe cre_http_fields_put(
-                start + length, room.count - length, name.baseAddress, name.count, value.baseAddress, value.count)
+        let size = length + name.count + value.count + Int(CRE_HTTP_FIELD_OVERHEAD)
+        if size > storage.count {
+            guard size <= CRE_HTTP_MAX_HEAD else { return false }
+            grow(to: size)
         }
+        let added = unsafe storage.withUnsafeMutableBytes { room in
+            unsafe cre_http_fields_add(
+                room.baseAddress.unsafelyUnwrapped + length, room.count - length,
+                name.baseAddress, name.count, value.baseAddress, value.count)
+        }
+        guard added > 0 else { return false }
+        length += Int(added)
         return true
     }
 

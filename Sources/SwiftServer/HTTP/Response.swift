@@ -301,8 +301,9 @@ internal import CReactor
     private func sendWhole(_ body: UnsafeRawBufferPointer, _ isText: Bool) -> ResponseResult {
         bytesSent = body.count
         let isTyped = unsafe isText && !body.isEmpty
+        let (link, request, code) = (worker.link, request, code)
         let isSent = unsafe packed.withBytes {
-            unsafe worker.link.respond(request, status: code, fields: $0, body: body, isText: isTyped)
+            unsafe link.respond(request, status: code, fields: $0, body: body, isText: isTyped)
         }
         if isSent {
             return .accepted

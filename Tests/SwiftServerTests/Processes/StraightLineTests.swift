@@ -66,15 +66,20 @@ extension ProcessTests {
             }
         }
 
+        /// A WebSocket on a connection whose first handshake was refused by a handler that has not returned.
+        private static func connectAgain(_ server: ServerProcess, _ path: String) throws -> WebSocketClient {
+            let connection = try Connection(port: server.port)
+            try connection.send(handshake("/login?lingers=yes"))
+            #expect(try connection.takeResponse().status == 401)
+            try connection.send(handshake(path))
+            #expect(try connection.takeResponse().status == 101)
+            return WebSocketClient(connection)
+        }
+
         /// The handler that has refused the first handshake returns while the one of the second has messages.
         @Test(arguments: ServerMode.allCases) func aHandlerThatHasRefusedMayEndLater(_ mode: ServerMode) throws {
             try ServerProcess.run(.straightLine, mode) { server in
-                let connection = try Connection(port: server.port)
-                try connection.send(StraightLineTests.handshake("/login?lingers=yes"))
-                #expect(try connection.takeResponse().status == 401)
-                try connection.send(StraightLineTests.handshake("/login?token=secret"))
-                #expect(try connection.takeResponse().status == 101)
-                let client = WebSocketClient(connection)
+                let client = try StraightLineTests.connectAgain(server, "/login?token=secret")
                 #expect(try client.receiveText() == "welcome")
                 for index in 0..<50 {
                     #expect(try client.ask("\(index)") == "\(index)")
@@ -86,12 +91,7 @@ extension ProcessTests {
         /// Callbacks serve the second handshake.
         @Test(arguments: ServerMode.allCases) func callbacksServeWhatAHandlerHasRefused(_ mode: ServerMode) throws {
             try ServerProcess.run(.straightLine, mode, { $0.hasCallbacks = true }) { server in
-                let connection = try Connection(port: server.port)
-                try connection.send(StraightLineTests.handshake("/login?lingers=yes"))
-                #expect(try connection.takeResponse().status == 401)
-                try connection.send(StraightLineTests.handshake("/other"))
-                #expect(try connection.takeResponse().status == 101)
-                let client = WebSocketClient(connection)
+                let client = try StraightLineTests.connectAgain(server, "/other")
                 #expect(try client.receiveText() == "callback /other")
                 #expect(try client.ask("hello") == "callback hello")
             }

@@ -155,8 +155,8 @@ static int check_lines(const cre__http_response *response) {
     return 0;
 }
 
-/* Writes a response with packed fields one of which may be invalid, from a copy that nobody can change
- * between the check and the writing. */
+/* Writes a response one of whose packed fields may be invalid: it checks a copy of them, which no other
+ * process can change, and writes that. */
 static __attribute__((noinline)) int write_copy(char *out, const cre__http_response *response) {
     uint8_t *fields = cre__malloc(response->fields_size);
     if (!fields) return CRE_ENOMEM;
@@ -179,8 +179,9 @@ int cre__http_response_write(char *out, const cre__http_response *response) {
          : response->fields_checked ? put_fields(at, response, CHECKED, &suspect, &date, &text)
                                     : put_fields(at, response, PACKED, &suspect, &date, &text);
     if (!at || suspect) {
-        if (!response->field_lines && !response->fields_checked) return write_copy(out, response);
-        int error = response->field_lines ? check_lines(response) : CRE_EINVALID;
+        if (!response->field_lines)
+            return response->fields_checked ? CRE_EINVALID : write_copy(out, response);
+        int error = check_lines(response);
         if (error) return error;
         if (!at) return CRE_EINVALID;
     }

@@ -163,7 +163,7 @@ static int defer_answer(cre__conn *conn, pipeline_entry *entry, const cre_record
     size_t length = cre__slices_length(parts, count);
     int result = 0;
     if (is_piece(command)) {
-        /* It may be refused, again and again: before it is copied. */
+        /* A full queue refuses it each time it is tried again, so that is known before it is copied. */
         result = cre__command_check(command, parts, count);
         if (!result) result = cre__conn_accept(conn, length, policy);
         if (result) return result;

@@ -5,6 +5,7 @@
 
 #ifdef CRE_HAVE_HTTP2
 
+#include "engine/command.h"
 #include "http2_net.h"
 
 static const char large[300000] = { 0 };
@@ -254,6 +255,26 @@ TEST(bodies_in_pieces_with_trailers) {
                                  .session = session };
     CHECK_EQ(cre_engine_command(net->engine, &command, parts, 3), 0);
     h2_await(c, "DATA 1 'last'|HEADERS 1 sum=1 end|");
+    h2_close(c);
+    net_stop(net);
+}
+
+/* A worker's response whose fields are valid, and more than fit into a head: nobody waits for it. */
+TEST(a_response_of_another_process_that_is_too_large) {
+    static uint8_t payload[sizeof(cre_response) + CRE_HTTP_MAX_HEAD];
+    static char value[CRE_HTTP_MAX_HEAD - CRE_HTTP_FIELD_OVERHEAD - 1];
+    net_server *net = start((cre_port_options){ 0 });
+    h2_client *c = h2_open(net);
+    h2_get(c, 1, H2_GET("/wait"));
+    const cre_session session = wait_for_request(net);
+    const cre_response response = { .status = 200, .fields_length = CRE_HTTP_MAX_HEAD };
+    memcpy(payload, &response, sizeof response);
+    memset(value, 'x', sizeof value);
+    CHECK_EQ(cre_http_fields_put(payload + sizeof response, CRE_HTTP_MAX_HEAD, "a", 1, value, sizeof value),
+             CRE_HTTP_MAX_HEAD);
+    const cre_record command = { .length = sizeof payload, .kind = CRE_COMMAND_RESPOND, .session = session };
+    CHECK_EQ(cre__command_receive(net->engine, &command, &(cre_slice){ payload, sizeof payload }), 0);
+    h2_await(c, "RST_STREAM 1 ");
     h2_close(c);
     net_stop(net);
 }

@@ -329,6 +329,12 @@ static void fail(cre__transport *transport) {
     if (transport->state == CRE__TRANSPORT_OPEN) transport->net->events->ended(transport, CRE_ETLS);
 }
 
+/* SSL_get_error takes what is left in the thread's queue for an error of this connection. Clearing an empty
+ * queue costs several times as much as looking into it. */
+static void forget_errors(void) {
+    if (ERR_peek_error()) ERR_clear_error();
+}
+
 /* Notes why OpenSSL did not go on. */
 static void note_failure(cre__tls_conn *tls, int result) {
     int error = SSL_get_error(tls->ssl, result);
@@ -349,7 +355,7 @@ static void note_failure(cre__tls_conn *tls, int result) {
         if (!tls->cause) tls->cause = ERR_PACK(ERR_LIB_SSL, 0, ERR_R_INTERNAL_ERROR);
         break;
     }
-    ERR_clear_error();
+    forget_errors();
 }
 
 /* ---- reading ---- */
@@ -380,18 +386,35 @@ static bool shake_hands(cre__transport *transport) {
     return false;
 }
 
+/* OpenSSL has nothing left, and neither has the socket, so asking again would only cost. An inner connection
+ * does not show what the outer one has. */
+static bool is_drained(const cre__tls_conn *tls) {
+    return !tls->reads_left && !tls->outer && !SSL_has_pending(tls->ssl);
+}
+
+/* Returns whether there may be more than `room`. */
+static bool decrypt(cre__tls_conn *tls, uint8_t *at, size_t room, size_t *total) {
+    while (*total < room) {
+        size_t got;
+        int result = SSL_read_ex(tls->ssl, at + *total, room - *total, &got);
+        if (result != 1) {
+            note_failure(tls, result);
+            return false;
+        }
+        *total += got;
+        if (is_drained(tls)) return false;
+    }
+    return true;
+}
+
 ssize_t cre__tls_receive(cre__transport *transport, uint8_t *at, size_t room) {
     cre__tls_conn *tls = transport->tls;
     size_t total = 0;
     if (!cre__tls_is_over(tls) || SSL_has_pending(tls->ssl)) {
-        ERR_clear_error();
+        forget_errors();
         if (!tls->handshaking || shake_hands(transport)) {
-            size_t got;
-            int result = 1;
-            while (total < room && (result = SSL_read_ex(tls->ssl, at + total, room - total, &got)) == 1)
-                total += got;
-            if (result != 1) note_failure(tls, result);
-            tls->unread = result == 1 || cre__tls_is_over(tls);
+            bool more = decrypt(tls, at, room, &total);
+            tls->unread = more || cre__tls_is_over(tls);
         }
         drain(transport); /* a handshake's part, an alert, an answer to an update of keys */
     }
@@ -469,7 +492,7 @@ ssize_t cre__tls_send(cre__transport *transport, const struct iovec *vectors, si
             taken += (ssize_t)vectors[i].iov_len;
         return taken;
     }
-    ERR_clear_error();
+    forget_errors();
     taken = (ssize_t)encrypt_all(transport, vectors, count);
     drain(transport);
     if (!tls->cause && !tls->socket_error) return taken;
@@ -481,9 +504,9 @@ ssize_t cre__tls_send(cre__transport *transport, const struct iovec *vectors, si
 bool cre__tls_shutdown(cre__transport *transport) {
     cre__tls_conn *tls = transport->tls;
     if (!tls->shutdown_sent && !tls->handshaking && !tls->failed && !tls->socket_error) {
-        ERR_clear_error();
+        forget_errors();
         SSL_shutdown(tls->ssl);
-        ERR_clear_error();
+        forget_errors();
         drain(transport);
     }
     tls->shutdown_sent = true;

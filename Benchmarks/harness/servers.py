@@ -99,6 +99,9 @@ UWEBSOCKETS_TLS = dataclasses.replace(
 UWEBSOCKETS_DEFLATE = dataclasses.replace(
     peer("uWebSockets", "uwebsockets-deflate"), hint="Benchmarks/peers/install.sh --sources DIR"
 )
+# What kernel and copies cost alone.
+BARE = peer("epoll alone", "bare")
+BARE_DEFLATE = peer("epoll, zlib and ISA-L alone", "bare-deflate")
 BEAST = peer("Boost.Beast", "beast")
 LIBWEBSOCKETS = peer("libwebsockets", "libwebsockets")
 NODE_WS = peer("ws on Node", "node-ws")
@@ -117,15 +120,15 @@ SWOOLE = tuple(
 TCP_EPOLL = peer("epoll", "tcp-epoll")
 TCP_LIBUV = peer("libuv", "tcp-libuv")
 PEERS_OF = {
-    "ws": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "ws": (UWEBSOCKETS, BARE, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "http2": (NGHTTPD, NGHTTP2, NGINX_HTTP2),
     "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
-    "connections": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "connections": (UWEBSOCKETS, BARE, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "tcp": (TCP_EPOLL, TCP_LIBUV),
     "tls": (UWEBSOCKETS_TLS,),
-    "deflate": (UWEBSOCKETS_DEFLATE,),
+    "deflate": (UWEBSOCKETS_DEFLATE, BARE_DEFLATE),
 }
 PEER_KEYS = sorted({server.key for group in PEERS_OF.values() for server in group})
 

@@ -233,6 +233,14 @@ nghttp2() {
         gcc "${cflags[@]}" "$here/nghttp2.c" $(pkg-config --cflags --libs libnghttp2)
 }
 
+bare() {
+    have bare gcc libssl-dev || return
+    build bare "epoll, Linux $(uname -r)" gcc "${cflags[@]}" "$here/bare.c" -lcrypto
+    have bare-deflate zlib1g-dev libisal-dev || return
+    build bare-deflate "zlib $(version_of zlib1g), ISA-L $(version_of libisal2)" \
+        gcc "${cflags[@]}" -DWITH_DEFLATE "$here/bare.c" -lcrypto -lz -lisal
+}
+
 tcp() {
     have tcp-epoll gcc || return
     build tcp-epoll "epoll, Linux $(uname -r)" gcc "${cflags[@]}" "$here/tcp-epoll.c"
@@ -242,6 +250,7 @@ tcp() {
         gcc "${cflags[@]}" "$here/tcp-libuv.c" $(pkg-config --cflags --libs libuv)
 }
 
+bare
 uwebsockets
 beast
 libwebsockets

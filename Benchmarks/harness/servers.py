@@ -118,6 +118,8 @@ SWOOLE = tuple(
     for mode in ("base", "process")
 )
 TCP_EPOLL = peer("epoll", "tcp-epoll")
+# The least of process mode; "own base" is then that of base mode.
+TCP_RINGS = dataclasses.replace(peer("epoll, two processes", "tcp-rings"), base="epoll", many=True)
 TCP_LIBUV = peer("libuv", "tcp-libuv")
 PEERS_OF = {
     "ws": (UWEBSOCKETS, BARE, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
@@ -126,7 +128,7 @@ PEERS_OF = {
     "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "connections": (UWEBSOCKETS, BARE, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "idle": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
-    "tcp": (TCP_EPOLL, TCP_LIBUV),
+    "tcp": (TCP_EPOLL, TCP_RINGS, TCP_LIBUV),
     "tls": (UWEBSOCKETS_TLS,),
     "deflate": (UWEBSOCKETS_DEFLATE, BARE_DEFLATE),
 }

@@ -244,6 +244,7 @@ bare() {
 tcp() {
     have tcp-epoll gcc || return
     build tcp-epoll "epoll, Linux $(uname -r)" gcc "${cflags[@]}" "$here/tcp-epoll.c"
+    build tcp-rings "epoll in two processes" gcc "${cflags[@]}" "$here/tcp-rings.c"
     have tcp-libuv pkg-config libuv1-dev || return
     # shellcheck disable=SC2046
     build tcp-libuv "libuv $(version_of libuv1-dev)" \

@@ -1,18 +1,13 @@
 // The least that a WebSocket echo can cost: epoll, and one read and one write for all frames that have
 // arrived. It checks nothing, collects no fragments, has no limits and no deadlines, and trusts its client: a
 // measure, not a server. Built WITH_DEFLATE, it decompresses each message by zlib and compresses it by ISA-L.
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include "options.h"
+#include "tcp.h"
 
 #ifdef WITH_DEFLATE
 #include <isa-l/igzip_lib.h>
@@ -38,45 +33,10 @@ typedef struct connection {
 static connection connections[MAX_CONNECTIONS];
 static uint8_t input[BUFFER], output[BUFFER];
 
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
-
-static int listen_on(int port) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1024)) fail("listen");
-    socklen_t length = sizeof address;
-    getsockname(fd, (struct sockaddr *)&address, &length);
-    announce(ntohs(address.sin_port));
-    return fd;
-}
-
-static void accept_one(int epoll, int listener) {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
-    if (fd < 0 || fd >= MAX_CONNECTIONS) fail("accept");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) fail("epoll_ctl");
-}
-
 static void forget(int fd) {
     free(connections[fd].bytes);
     connections[fd] = (connection){ 0 };
     close(fd);
-}
-
-// Blocks when the client does not read, which the load always does.
-static void send_all(int fd, const uint8_t *bytes, size_t length) {
-    while (length) {
-        ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
-        if (sent <= 0) return;
-        bytes += sent;
-        length -= (size_t)sent;
-    }
 }
 
 static void shake_hands(int fd, const uint8_t *request, size_t length) {
@@ -221,6 +181,7 @@ static size_t answer_all(int fd, uint8_t *bytes, size_t have, size_t *wanted) {
 }
 
 static void serve(int fd) {
+    if (fd >= MAX_CONNECTIONS) fail("too many connections");
     connection *it = &connections[fd];
     bool kept = it->used;
     uint8_t *bytes = kept ? it->bytes : input;
@@ -253,8 +214,8 @@ static void serve(int fd) {
 
 int main(int argc, char **argv) {
     int listener = listen_on(port_option(argc, argv)), epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = listener }, events[256];
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event)) fail("epoll_ctl");
+    struct epoll_event events[256];
+    watch(epoll, listener, EPOLLIN);
     for (;;) {
         int n = epoll_wait(epoll, events, 256, -1);
         if (n < 0 && errno != EINTR) fail("epoll_wait");

@@ -65,7 +65,7 @@ def running_broker(command, cpus):
     with tempfile.TemporaryDirectory(prefix="bench-broker-") as name:
         words = [word.replace("@DIR@", name) for word in command]
         with open(Path(name) / "out", "wb") as out:
-            process = processes.spawn(words, cpus, stdout=out, stderr=out, cwd=name)
+            process = processes.spawn(words, cpus, processes.MEASURED, stdout=out, stderr=out, cwd=name)
         try:
             if not processes.wait_until(lambda: _url(Path(name)), START_SECONDS):
                 raise Failure(f"{words[0]} does not start")
@@ -91,7 +91,7 @@ def _servers(count, mode, cpus, options, has_slow):
             prefix = ("chrt", "--other", "0", "nice", "-n", "10") if has_slow and number == count - 1 else ()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
             out, err = (stack.enter_context(open(folder / name, "wb")) for name in ("out", "err"))
-            process = processes.spawn((*prefix, *command), cpus, stdout=out, stderr=err, cwd=folder)
+            process = processes.spawn((*prefix, *command), cpus, processes.MEASURED, stdout=out, stderr=err, cwd=folder)
             stack.callback(processes.stop, process)
             running.append(Running(process, folder))
         yield running

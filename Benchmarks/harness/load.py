@@ -50,7 +50,7 @@ def run(ports, arguments, pids, options):
     command = [WSLOAD, "-p", ports, "-t", options.seconds, "-w", warm, "--settle", 1, "--json"]
     command += ["--pids", ",".join(map(str, pids)), "--server-cpu", options.server_cpu, *arguments]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = processes.spawn(command, {options.load_cpu}, **streams)
+    process = processes.spawn(command, {options.load_cpu}, processes.MEASURED, **streams)
     try:
         out, err = process.communicate(timeout=options.seconds + warm + MARGIN_SECONDS)
     except subprocess.TimeoutExpired:

@@ -29,7 +29,7 @@ def run_one(source, options):
     if built.returncode:
         return "", "does not build:\n" + built.stderr
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = processes.spawn([program], {options.server_cpu}, **streams)
+    process = processes.spawn([program], {options.server_cpu}, processes.MEASURED, **streams)
     try:
         out, _ = process.communicate(timeout=RUN_SECONDS)
     except subprocess.TimeoutExpired:

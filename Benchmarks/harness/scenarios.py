@@ -19,7 +19,7 @@ def _ws(key, title, size, in_flight, conns):
 
 
 # The last one is what the usual limit of 20,000 descriptors leaves room for.
-CONNECTIONS = (10, 100, 1000, 5000, 15000)
+CONNECTIONS = (10, 100, 1000, 5000, 10000, 15000)
 
 
 def _connections(conns):

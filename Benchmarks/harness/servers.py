@@ -223,7 +223,7 @@ def started(server, cpus):
         with open(directory / "out", "wb") as out, open(directory / "err", "wb") as err:
             try:
                 command = filled_command(server, directory)
-                process = processes.spawn(command, cpus, stdout=out, stderr=err, cwd=directory)
+                process = processes.spawn(command, cpus, processes.MEASURED, stdout=out, stderr=err, cwd=directory)
             except OSError as error:
                 raise Failure(f"cannot start: {error.strerror}") from None
         try:

@@ -92,7 +92,8 @@ def run(scenario, running, seconds, options):
     tool = scenario.tool
     before = cpu_ns(running.process.pid)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = processes.spawn(command(scenario, running.port, seconds), {options.load_cpu}, **streams)
+    words = command(scenario, running.port, seconds)
+    process = processes.spawn(words, {options.load_cpu}, processes.MEASURED, **streams)
     try:
         out, _ = process.communicate(timeout=seconds + MARGIN_SECONDS)
     except subprocess.TimeoutExpired:

@@ -22,8 +22,31 @@ internal import CReactor
 @safe public final class WebSocket: @unchecked Sendable {
     // `@unchecked`: what changes is used on the loop's thread only.
 
+    // What each message needs comes first: with thousands of connections none of it is in a cache, and so it is in two
+    // lines of one.
     /// The id, which callbacks call `fd`.
     public let id: ConnectionID
+    let worker: WorkerContext
+    /// The task of the handler while the handler runs, which keeps it. ``cancelHandler()`` wakes all waiting tasks, so
+    /// the handler's own waits need no cancellation handler, which would cost time.
+    @safe @exclusivity(unchecked) var runner: Uncounted<HandlerRunners.Runner>?
+    /// The handler's own task while it waits for a message before all other readers.
+    @safe @exclusivity(unchecked) private var parked: UnsafeContinuation<Frame?, Never>?
+    @safe @exclusivity(unchecked) private var readers = LazyWaitQueue()
+    @safe @exclusivity(unchecked) private var inbox = FrameQueue()
+    enum Phase { case asked, opening, open, closed }
+    @safe @exclusivity(unchecked) private(set) var phase: Phase
+    /// Whether the client has ended its side: what is in the inbox is all there will be.
+    @safe @exclusivity(unchecked) private var isInputOver = false
+    /// Whether the worker ends and leaves the connection to its successor.
+    @safe @exclusivity(unchecked) private var isMoving = false
+    /// Whether the handler takes messages at all.
+    @safe @exclusivity(unchecked) private var receives = false
+    /// Whether the handler has a message that it has not finished: it has not asked for the next one.
+    @safe @exclusivity(unchecked) private var hasMessage = false
+    @safe @exclusivity(unchecked) private var isPaused = false
+    @safe @exclusivity(unchecked) var isPushing = false
+
     /// The request that began the connection, also when it is resumed.
     public let request: Request
     /// Whether a predecessor of this worker has opened the WebSocket: ``upgrade(subprotocol:)`` returns at once.
@@ -38,39 +61,17 @@ internal import CReactor
     /// The subprotocol that was chosen in the handshake; `nil`: none, or the connection is closed.
     public var subprotocol: String? { info?.subprotocol }
 
-    enum Phase { case asked, opening, open, closed }
-    @safe @exclusivity(unchecked) private(set) var phase: Phase
-
-    let worker: WorkerContext
     /// The response to the request, until it is answered.
     @safe @exclusivity(unchecked) private var response: Response?
     private let pauses: ReadPauses
-
-    @safe @exclusivity(unchecked) private var inbox = FrameQueue()
-    @safe @exclusivity(unchecked) private var readers = LazyWaitQueue()
-    /// The handler's own task while it waits for a message before all other readers.
-    @safe @exclusivity(unchecked) private var parked: UnsafeContinuation<Frame?, Never>?
-    /// The task of the handler while the handler runs, which keeps it. ``cancelHandler()`` wakes all waiting tasks, so
-    /// the handler's own waits need no cancellation handler, which would cost time.
-    @safe @exclusivity(unchecked) var runner: Uncounted<HandlerRunners.Runner>?
     /// Who gets the end of the handler while the handler runs.
     @safe @exclusivity(unchecked) var service: OpenWebSockets?
-    @safe @exclusivity(unchecked) private var isPaused = false
-    /// Whether the client has ended its side: what is in the inbox is all there will be.
-    @safe @exclusivity(unchecked) private var isInputOver = false
-    /// Whether the handler takes messages at all.
-    @safe @exclusivity(unchecked) private var receives = false
-    /// Whether the handler has a message that it has not finished: it has not asked for the next one.
-    @safe @exclusivity(unchecked) private var hasMessage = false
-    /// Whether the worker ends and leaves the connection to its successor.
-    @safe @exclusivity(unchecked) private var isMoving = false
-    /// Whether the handler knows that.
+    /// Whether the handler knows that the connection is left to a successor.
     private(set) var isMoved = false
 
     @safe @exclusivity(unchecked) private var upgrading = LazyWaitQueue()
     @safe @exclusivity(unchecked) var room = LazyWaitQueue()
     @safe @exclusivity(unchecked) var turns = LazyWaitQueue()
-    @safe @exclusivity(unchecked) var isPushing = false
 
     init(_ request: Request, response: consuming Response?, worker: WorkerContext, pauses: ReadPauses) {
         id = request.fd

@@ -10,8 +10,9 @@
 #include "ws/ws_isal.h"
 
 #define MAX_SCRATCH  65536u /* the largest output buffer that a pool keeps */
-#define FLUSH_MARKER 4 /* bytes of an empty block at the end of a compressed message, which are not sent */
-#define FINAL_BLOCKS 8 /* the most final blocks in one message: each costs a copy of the window */
+#define FLUSH_MARKER 4   /* bytes of an empty block at the end of a compressed message, which are not sent */
+#define FAST_ROOM    258 /* of output: with less left zlib and ISA-L go on symbol by symbol */
+#define FINAL_BLOCKS 8   /* the most final blocks in one message: each costs a copy of the window */
 
 static unsigned piece(size_t size) {
     return size < UINT_MAX ? (unsigned)size : UINT_MAX;
@@ -89,8 +90,8 @@ static int inflate_message(cre_ws_deflate *deflate, const uint8_t *data, size_t 
 
 int cre__ws_inflate(cre_ws_deflate *deflate, const uint8_t *data, size_t length, size_t limit,
                     cre__ws_message **out) {
-    size_t guess = length < limit / 4 ? length * 4 : limit;
-    if (guess < 256) guess = limit < 256 ? limit : 256;
+    size_t guess = length < limit / 4 ? length * 4 + FAST_ROOM : limit;
+    if (guess > limit) guess = limit;
     cre__ws_message *message = NULL;
     if (!cre__ws_message_reserve(&message, guess, guess, guess)) return CRE_ENOMEM;
     int error = 0;

@@ -71,7 +71,7 @@ static inline bool prepare(const uint8_t *data, size_t *length, size_t already, 
 
 int cre_http_parse_request(const uint8_t *data, size_t length, size_t already, const cre_http_limits *limits,
                            cre_http_head *head, cre_http_field *fields) {
-    cre__http_job job = { .known = cre__http_request_known, .finish = cre__http_request_finish };
+    cre__http_job job = { .request_method = 0 };
     uint32_t max_head;
     if (prepare(data, &length, already, limits, &max_head, &job)) return 0;
     int result = current()->request(data, (uint32_t)length, &job, head, fields);
@@ -80,9 +80,7 @@ int cre_http_parse_request(const uint8_t *data, size_t length, size_t already, c
 
 int cre_http_parse_response(const uint8_t *data, size_t length, size_t already, const cre_http_limits *limits,
                             int request_method, cre_http_head *head, cre_http_field *fields) {
-    cre__http_job job = { .known = cre__http_response_known,
-                          .finish = cre__http_response_finish,
-                          .request_method = (uint8_t)request_method };
+    cre__http_job job = { .request_method = (uint8_t)request_method };
     uint32_t max_head;
     if (prepare(data, &length, already, limits, &max_head, &job)) return 0;
     int result = current()->response(data, (uint32_t)length, &job, head, fields);

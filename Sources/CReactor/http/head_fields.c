@@ -77,18 +77,6 @@ static void upgrade(cre_http_head *head, const uint8_t *value, size_t length) {
         if (cre__is_word(protocol, size, "websocket")) head->flags |= CRE_HTTP_UPGRADE_WEBSOCKET;
 }
 
-static int host(cre_http_head *head, const cre_http_field *field, const uint8_t *data) {
-    bool has_port;
-    if (head->flags & CRE_HTTP_HAS_HOST) return CRE_EHTTP_BAD_HOST;
-    if (!cre__http_host_valid(data + field->value, field->value_length, &has_port)) return CRE_EHTTP_BAD_HOST;
-    head->flags |= CRE_HTTP_HAS_HOST;
-    /* a host in the target takes precedence */
-    if (head->flags & (CRE_HTTP_ABSOLUTE_FORM | CRE_HTTP_AUTHORITY_FORM)) return 0;
-    head->host = field->value;
-    head->host_length = field->value_length;
-    return 0;
-}
-
 static int expect(cre_http_head *head, const uint8_t *value, size_t length) {
     if (head->minor == 0) return 0;
     if (!cre__is_word(value, length, "100-continue")) return CRE_EHTTP_EXPECTATION;
@@ -96,8 +84,8 @@ static int expect(cre_http_head *head, const uint8_t *value, size_t length) {
     return 0;
 }
 
-static __attribute__((noinline)) int other_known(cre_http_head *head, const cre_http_field *field,
-                                                 const uint8_t *data, enum cre__http_known name) {
+int cre__http_request_known(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
+                            enum cre__http_known name) {
     const uint8_t *value = data + field->value;
     const size_t length = field->value_length;
     switch (name) {
@@ -110,45 +98,15 @@ static __attribute__((noinline)) int other_known(cre_http_head *head, const cre_
     }
 }
 
-int cre__http_request_known(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
-                            enum cre__http_known name) {
-    /* Each request has one; the others are in a function of their own because they need more registers. */
-    return name == CRE__HOST_FIELD ? host(head, field, data) : other_known(head, field, data, name);
-}
-
 int cre__http_response_known(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
                              enum cre__http_known name) {
     if (name == CRE__HOST_FIELD || name == CRE__EXPECT) return 0;
     return cre__http_request_known(head, field, data, name);
 }
 
-/* HTTP/1.1 keeps the connection by default, HTTP/1.0 closes it. */
-static void settle_connection(cre_http_head *head) {
-    bool keep = head->minor == 1 || head->flags & CRE__SEEN_KEEP_ALIVE;
-    if (keep && !(head->flags & CRE__SEEN_CLOSE)) head->flags |= CRE_HTTP_KEEP_ALIVE;
-    /* HTTP/1.0 has no upgrades */
-    if (head->minor == 0)
-        head->flags &= (uint16_t)~(CRE_HTTP_UPGRADE_WEBSOCKET | CRE_HTTP_CONNECTION_UPGRADE);
-}
-
-static void clear_seen(cre_http_head *head) {
-    head->flags &= (uint16_t)~(CRE__SEEN_CLOSE | CRE__SEEN_KEEP_ALIVE | CRE__SEEN_EXPECT);
-}
-
-int cre__http_request_finish(cre_http_head *head) {
-    if (head->minor == 1 && !(head->flags & CRE_HTTP_HAS_HOST)) return CRE_EHTTP_NO_HOST;
-    settle_connection(head);
-    if (head->flags & CRE_HTTP_CHUNKED || head->content_length) {
-        head->flags |= CRE_HTTP_HAS_BODY;
-        if (head->flags & CRE__SEEN_EXPECT) head->flags |= CRE_HTTP_EXPECT_CONTINUE;
-    }
-    clear_seen(head);
-    return 0;
-}
-
 int cre__http_response_finish(cre_http_head *head) {
-    settle_connection(head);
-    clear_seen(head);
+    cre__http_settle_connection(head);
+    cre__http_clear_seen(head);
     const int status = head->status;
     bool tunnel = head->method == CRE_HTTP_CONNECT && status >= 200 && status < 300;
     if (head->method == CRE_HTTP_HEAD || tunnel || status < 200 || status == 204 || status == 304) return 0;

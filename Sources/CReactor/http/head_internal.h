@@ -24,10 +24,6 @@ typedef struct cre__http_job {
     uint32_t max_line;
     uint16_t max_fields;
     uint8_t request_method; /* of a response */
-    /* Called for each known field, and at the empty line. They return 0 or an error. */
-    int (*known)(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
-                 enum cre__http_known name);
-    int (*finish)(cre_http_head *head);
 } cre__http_job;
 
 typedef int cre__http_parser(const uint8_t *data, uint32_t length, const cre__http_job *job,
@@ -42,12 +38,11 @@ cre__http_parser cre__http_avx2_request, cre__http_avx2_response;
 /* Bits of head->flags that record fields found during parsing; they are cleared at the end. */
 enum { CRE__SEEN_CLOSE = 1 << 13, CRE__SEEN_KEEP_ALIVE = 1 << 14, CRE__SEEN_EXPECT = 1 << 15 };
 
-/* head_fields.c */
+/* head_fields.c: known fields, of requests without Host, and the empty line; 0 or an error */
 int cre__http_request_known(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
                             enum cre__http_known name);
 int cre__http_response_known(cre_http_head *head, const cre_http_field *field, const uint8_t *data,
                              enum cre__http_known name);
-int cre__http_request_finish(cre_http_head *head);
 int cre__http_response_finish(cre_http_head *head);
 
 /* head_line.c */
@@ -58,6 +53,8 @@ int cre__http_status_line(cre_http_head *head, const uint8_t *data, uint32_t len
 int cre__http_bad_request_line(uint8_t byte);
 int cre__http_bad_target_end(uint8_t byte, bool empty);
 bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port);
+/* The same, if the first `plain` bytes are those of a registered name without percent-encoding. */
+bool cre__http_host_valid_from(const uint8_t *host, size_t plain, size_t length);
 
 /* The error of a line that does not start with a field name. */
 static inline int cre__http_bad_line_start(uint8_t byte) {
@@ -80,6 +77,31 @@ static inline void cre__http_begin(cre_http_head *head) {
     uint8_t minor = head->minor;
     memset(head, 0, sizeof *head);
     head->minor = minor;
+}
+
+/* HTTP/1.1 keeps the connection by default, HTTP/1.0 closes it. */
+static inline void cre__http_settle_connection(cre_http_head *head) {
+    bool keep = head->minor == 1 || head->flags & CRE__SEEN_KEEP_ALIVE;
+    if (keep && !(head->flags & CRE__SEEN_CLOSE)) head->flags |= CRE_HTTP_KEEP_ALIVE;
+    /* HTTP/1.0 has no upgrades */
+    if (head->minor == 0)
+        head->flags &= (uint16_t)~(CRE_HTTP_UPGRADE_WEBSOCKET | CRE_HTTP_CONNECTION_UPGRADE);
+}
+
+static inline void cre__http_clear_seen(cre_http_head *head) {
+    head->flags &= (uint16_t)~(CRE__SEEN_CLOSE | CRE__SEEN_KEEP_ALIVE | CRE__SEEN_EXPECT);
+}
+
+/* The empty line of a request. Returns 0 or an error. */
+static inline int cre__http_request_finish(cre_http_head *head) {
+    if (head->minor == 1 && !(head->flags & CRE_HTTP_HAS_HOST)) return CRE_EHTTP_NO_HOST;
+    cre__http_settle_connection(head);
+    if (head->flags & CRE_HTTP_CHUNKED || head->content_length) {
+        head->flags |= CRE_HTTP_HAS_BODY;
+        if (head->flags & CRE__SEEN_EXPECT) head->flags |= CRE_HTTP_EXPECT_CONTINUE;
+    }
+    cre__http_clear_seen(head);
+    return 0;
 }
 
 static inline uint64_t cre__lower8(const uint8_t *at) {

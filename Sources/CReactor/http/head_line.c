@@ -53,11 +53,10 @@ int cre__http_version_check(const uint8_t *at, uint32_t length) {
 }
 
 /* Whether a text is host[:port]. The host is a registered name, an IPv4 address or an IP literal in brackets.
- */
-bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port) {
-    size_t at = 0;
+ * The first `at` bytes were found to be of a registered name, without percent-encoding. */
+static inline bool host_valid(const uint8_t *host, size_t at, size_t length, bool *has_port) {
     *has_port = false;
-    if (length && host[0] == '[') {
+    if (at == 0 && length && host[0] == '[') {
         for (at = 1; at < length && host[at] != ']'; at++)
             if (!cre__is(host[at], CRE__HOST) && host[at] != ':' && host[at] != '%') return false;
         if (at < 3 || at == length) return false;
@@ -78,6 +77,15 @@ bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port) {
     if (at == 0 || host[at] != ':' || length - at > 6) return false;
     *has_port = length - at > 1;
     return cre__all(host + at + 1, length - at - 1, CRE__DIGIT);
+}
+
+bool cre__http_host_valid(const uint8_t *host, size_t length, bool *has_port) {
+    return host_valid(host, 0, length, has_port);
+}
+
+bool cre__http_host_valid_from(const uint8_t *host, size_t plain, size_t length) {
+    bool has_port;
+    return host_valid(host, plain, length, &has_port);
 }
 
 static int absolute_form(cre_http_head *head, const uint8_t *data) {

@@ -1,6 +1,7 @@
 /*
  * The head parser, compiled once for each instruction set (head_avx2.c, head_ssse3.c, head_scalar.c). The
- * including file defines CRE__NAME(name) and, after the include, the two functions below.
+ * including file defines CRE__NAME(name) and, after the include, the functions below. CRE__VECTORS: they are
+ * fast.
  *
  * The head is read in blocks of 64 bytes. For each block there are two masks: the bytes that end a field name
  * (all but token characters) and those that may end a field value (control characters). Names and values are
@@ -23,6 +24,10 @@ typedef struct masks {
 /* Computes the masks of exactly 32 readable bytes. */
 static inline masks classify(const uint8_t *bytes);
 static inline masks classify_target(const uint8_t *bytes);
+#ifdef CRE__VECTORS
+/* The mask of the bytes that registered names have only percent-encoded. */
+static inline uint32_t classify_host(const uint8_t *bytes);
+#endif
 
 typedef struct scan {
     const uint8_t *data;
@@ -116,7 +121,16 @@ static inline uint64_t target_stop_8(const uint8_t *bytes) {
 static inline size_t find_target_end(const uint8_t *data, size_t length, size_t from, size_t *question) {
     bool asked = false;
     size_t at = from;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#ifdef CRE__VECTORS
+    /* most targets are short */
+    if (length - from >= 32) {
+        const masks found = classify_target(data + from);
+        if (found.stop) {
+            *question = from + lowest_bit(found.stop | found.other);
+            return from + lowest_bit(found.stop);
+        }
+    }
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     /* a short target without '?' is faster without blocks */
     if (length - from >= 8) {
         const uint64_t stop = target_stop_8(data + from);
@@ -157,29 +171,57 @@ static __attribute__((noinline)) long odd_value_end(const uint8_t *data, size_t 
     return data[at] == '\r' && data[at + 1] == '\n' ? (long)at : cre__http_bad_value_end(data[at]);
 }
 
+/* The length of the beginning of a host that is a registered name without percent-encoding; 0: any. */
+static inline size_t plain_host(const uint8_t *data, const cre_http_field *field) {
+#ifdef CRE__VECTORS
+    const size_t length = field->value_length, end = field->value + length;
+    if (length - 1 < 32 && end >= 32) { /* what is before it can be read, too */
+        const uint32_t outside = classify_host(data + end - 32) >> (32 - length);
+        return outside ? lowest_bit(outside) : length;
+    }
+#else
+    (void)data, (void)field;
+#endif
+    return 0;
+}
+
+static inline int host_field(cre_http_head *head, const cre_http_field *field, const uint8_t *data) {
+    if (head->flags & CRE_HTTP_HAS_HOST) return CRE_EHTTP_BAD_HOST;
+    const size_t plain = plain_host(data, field);
+    if (plain < field->value_length &&
+        !cre__http_host_valid_from(data + field->value, plain, field->value_length))
+        return CRE_EHTTP_BAD_HOST;
+    head->flags |= CRE_HTTP_HAS_HOST;
+    /* a host in the target takes precedence */
+    if (head->flags & (CRE_HTTP_ABSOLUTE_FORM | CRE_HTTP_AUTHORITY_FORM)) return 0;
+    head->host = field->value;
+    head->host_length = field->value_length;
+    return 0;
+}
+
 /* Handles a line without a field name: the end of the head, or an error. */
-static __attribute__((noinline)) int head_end(const uint8_t *data, size_t length, size_t at, size_t count,
-                                              const cre__http_job *job, cre_http_head *head) {
+static inline int head_end(const uint8_t *data, size_t length, size_t at, size_t count, bool of_request,
+                           cre_http_head *head) {
     if (data[at] != '\r') return cre__http_bad_line_start(data[at]);
     if (at + 1 >= length) return 0;
     if (data[at + 1] != '\n') return CRE_EHTTP_LINE_END;
     head->head_length = (uint32_t)at + 2;
     head->field_count = (uint16_t)count;
-    int error = job->finish(head);
-    return error ? error : (int)head->head_length;
+    int error = of_request ? cre__http_request_finish(head) : cre__http_response_finish(head);
+    return error ? error : (int)at + 2;
 }
 
 /* Parses the field lines from `at` on. Returns the head's length, 0 or an error. Inlined, so that the scan is
  * kept in registers. */
-static inline __attribute__((always_inline)) int parse_fields(scan s, size_t at, const cre__http_job *job,
+static inline __attribute__((always_inline)) int parse_fields(scan s, size_t at, size_t room, bool of_request,
                                                               cre_http_head *head, cre_http_field *fields) {
     const uint8_t *const data = s.data;
-    const size_t length = s.length, room = job->max_fields;
+    const size_t length = s.length;
     size_t count = 0;
     for (;; count++) {
         size_t name_end = find_name_end(&s, at);
         if (name_end >= length) return at < length && count == room ? CRE_EHTTP_TOO_MANY_FIELDS : 0;
-        if (name_end == at) return head_end(data, length, at, count, job, head);
+        if (name_end == at) return head_end(data, length, at, count, of_request, head);
         if (count == room) return CRE_EHTTP_TOO_MANY_FIELDS;
         if (data[name_end] != ':') return CRE_EHTTP_BAD_FIELD;
 
@@ -206,7 +248,9 @@ static inline __attribute__((always_inline)) int parse_fields(scan s, size_t at,
         field->value_length = (uint16_t)(end - value);
         enum cre__http_known known = cre__http_known_of(data + at, name_end - at);
         if (known) {
-            int error = job->known(head, field, data, known);
+            int error = !of_request                ? cre__http_response_known(head, field, data, known)
+                        : known == CRE__HOST_FIELD ? host_field(head, field, data)
+                                                   : cre__http_request_known(head, field, data, known);
             if (error) return error;
         }
         at = next;
@@ -271,7 +315,7 @@ int CRE__NAME(request)(const uint8_t *data, uint32_t length, const cre__http_job
         int error = cre__http_other_target(head, data);
         if (error) return error;
     }
-    return parse_fields(s, version + 10, job, head, fields);
+    return parse_fields(s, version + 10, job->max_fields, true, head, fields);
 }
 
 int CRE__NAME(response)(const uint8_t *data, uint32_t length, const cre__http_job *job, cre_http_head *head,
@@ -292,7 +336,7 @@ int CRE__NAME(response)(const uint8_t *data, uint32_t length, const cre__http_jo
     if (end + 1 >= window) return cut;
     if (data[end + 1] != '\n') return CRE_EHTTP_LINE_END;
     head->method = job->request_method;
-    return parse_fields(s, end + 2, job, head, fields);
+    return parse_fields(s, end + 2, job->max_fields, false, head, fields);
 }
 
 #undef SCAN_FOR

@@ -14,16 +14,25 @@ static int on_event(void *context, cre_engine *engine, const cre_record *event, 
     (void)context;
     static const char plain[] = "Content-Type: text/plain\r\n";
     cre_session session = event->session;
-    if (event->kind == CRE_EVENT_OPEN && cre_request_is(payload, event->length, "/broadcast"))
-        cre_engine_subscribe(engine, session, "all", 3);
-    else if (event->kind == CRE_EVENT_MESSAGE && cre_engine_subscribed(engine, session, "all", 3))
-        cre_engine_publish(engine, "all", 3, event->opcode, payload, event->length, 0);
-    else if (event->kind == CRE_EVENT_MESSAGE)
-        cre_engine_push(engine, session, event->opcode, payload, event->length);
-    else if (event->kind == CRE_EVENT_REQUEST && cre_request_is(payload, event->length, "/hello"))
-        cre_engine_respond(engine, session, 200, plain, "hello world.", 12);
-    else if (event->kind == CRE_EVENT_REQUEST)
-        cre_engine_respond(engine, session, 404, plain, "not found\n", 10);
+    switch (event->kind) {
+    case CRE_EVENT_OPEN:
+        if (cre_request_is(payload, event->length, "/broadcast"))
+            cre_engine_subscribe(engine, session, "all", 3);
+        break;
+    case CRE_EVENT_MESSAGE:
+        if (cre_engine_subscribed(engine, session, "all", 3))
+            cre_engine_publish(engine, "all", 3, event->opcode, payload, event->length, 0);
+        else
+            cre_engine_push(engine, session, event->opcode, payload, event->length);
+        break;
+    case CRE_EVENT_REQUEST:
+        if (cre_request_is(payload, event->length, "/hello"))
+            cre_engine_respond(engine, session, 200, plain, "hello world.", 12);
+        else
+            cre_engine_respond(engine, session, 404, plain, "not found\n", 10);
+        break;
+    default: break;
+    }
     return 0;
 }
 

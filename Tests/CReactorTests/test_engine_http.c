@@ -485,6 +485,29 @@ TEST_BOTH(the_owner_may_take_its_time) {
     net_stop(net);
 }
 
+/* Requests that are answered while their connection is read, or that waited for an answer. */
+TEST_BOTH(nothing_follows_a_batch) {
+    net_server *net = net_start(
+        (cre_engine_config){ .http = true, .head_timeout_ms = 600000, .idle_timeout_ms = 1 }, serve);
+    static const char batch[] = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+                                "GET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (int later = 0; later < 2; later++) {
+        net_client client = net_connect(net);
+        const char *requests = later ? batch : strchr(batch + 1, 'G');
+        net_send(&client, requests, strlen(requests));
+        cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
+        if (later) CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, "x", 1), 0);
+        if (later) expect(&client, 200, "x");
+        expect(&client, 200, "/2");
+        expect(&client, 200, "/3");
+        net_await_end(&client);
+        CHECK_EQ(client.length, 0);
+        net_close(&client);
+        net_forget(net);
+    }
+    net_stop(net);
+}
+
 static int close_in_open(net_server *net, const cre_record *event, uint8_t *payload) {
     (void)payload;
     if (event->kind == CRE_EVENT_OPEN) CHECK_EQ(cre_engine_close(net->engine, event->session, 4000, NULL), 0);

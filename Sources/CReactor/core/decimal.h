@@ -14,8 +14,9 @@
  * bytes, all of which may be written to. */
 static inline char *cre__put_decimal(char *out, uint64_t number) {
     if (number < 100) { /* the lengths of short bodies */
-        if (number >= 10) *out++ = (char)('0' + number / 10);
-        *out++ = (char)('0' + number % 10);
+        const unsigned small = (unsigned)number, tens = small / 10;
+        if (tens) *out++ = (char)('0' + tens);
+        *out++ = (char)('0' + (small - 10 * tens));
         return out;
     }
     char digits[2 * CRE__MAX_DECIMAL], *end = digits + CRE__MAX_DECIMAL, *at = end;

@@ -225,46 +225,16 @@ static void free_conn(cre__transport *transport) {
 
 /* ---- events ---- */
 
-static inline int report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
-                         size_t length) {
-    cre_engine *engine = cre__conn_engine(conn);
-    const cre_record record = cre__conn_record(conn, kind, opcode, flags, length);
-    engine->event_worker = conn->stream.worker;
-    return engine->config.on_event(engine->config.context, engine, &record, payload);
-}
-
-int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
-                     size_t length) {
-    return report(conn, kind, opcode, flags, payload, length);
-}
-
-/* Nobody got an event of the connection. */
-static __attribute__((noinline)) void lost_event(cre__conn *conn, cre_event kind, int error) {
+void cre__conn_lost_event(cre__conn *conn, cre_event kind, int error) {
     /* Whoever does not know of its beginning gets no end. */
     bool begins = kind == CRE_EVENT_OPEN || kind == CRE_EVENT_CONNECT;
     if (begins && !conn->stream.has_handshake) conn->stream.opened = false;
     CRE__RESET(conn, .reason = CRE_CLOSED_ERROR, .error = error);
 }
 
-/* The first event for another worker, unless the protocol waits for a better one. */
-static __attribute__((noinline)) int emit_moving(cre__conn *conn, cre_event kind, uint8_t opcode,
-                                                 uint16_t flags, uint8_t *payload, size_t length) {
+/* The protocol may wait for a better event. */
+void cre__conn_move(cre__conn *conn, cre_event kind) {
     if (!conn->protocol->may_move || conn->protocol->may_move(conn, kind)) cre__dispatch_move(conn);
-    int result = report(conn, kind, opcode, flags, payload, length);
-    if (result < 0) lost_event(conn, kind, result);
-    return result;
-}
-
-int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
-                        size_t length) {
-    if (conn->stream.moves) return emit_moving(conn, kind, opcode, flags, payload, length);
-    int result = report(conn, kind, opcode, flags, payload, length);
-    if (result < 0) lost_event(conn, kind, result);
-    return result;
-}
-
-int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length) {
-    return cre__conn_emit_part(conn, kind, opcode, CRE_RECORD_FINAL, payload, length);
 }
 
 /* ---- the end ---- */

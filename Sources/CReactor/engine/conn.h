@@ -158,14 +158,31 @@ static inline cre_record cre__conn_record(const cre__conn *conn, cre_event kind,
                          .session = conn->stream.session };
 }
 
-/* Emits an event of the connection's stream. A negative result has closed the connection. */
-int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload, size_t length);
-/* Like it, with other flags than CRE_RECORD_FINAL. */
-int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
-                        size_t length);
 /* Only emits, also when the stream has ended. */
-int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags, uint8_t *payload,
-                     size_t length);
+static inline int cre__conn_report(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags,
+                                   uint8_t *payload, size_t length) {
+    cre_engine *engine = cre__conn_engine(conn);
+    const cre_record record = cre__conn_record(conn, kind, opcode, flags, length);
+    engine->event_worker = conn->stream.worker;
+    return engine->config.on_event(engine->config.context, engine, &record, payload);
+}
+/* The next event, of this kind, is perhaps the first for another worker. */
+void cre__conn_move(cre__conn *conn, cre_event kind);
+/* Nobody got an event of this kind: resets the connection. */
+void cre__conn_lost_event(cre__conn *conn, cre_event kind, int error);
+/* Emits an event of the connection's stream. A negative result has closed the connection. */
+static inline int cre__conn_emit_part(cre__conn *conn, cre_event kind, uint8_t opcode, uint16_t flags,
+                                      uint8_t *payload, size_t length) {
+    if (conn->stream.moves) cre__conn_move(conn, kind);
+    int result = cre__conn_report(conn, kind, opcode, flags, payload, length);
+    if (result < 0) cre__conn_lost_event(conn, kind, result);
+    return result;
+}
+/* The same with CRE_RECORD_FINAL. */
+static inline int cre__conn_emit(cre__conn *conn, cre_event kind, uint8_t opcode, uint8_t *payload,
+                                 size_t length) {
+    return cre__conn_emit_part(conn, kind, opcode, CRE_RECORD_FINAL, payload, length);
+}
 
 /* ---- input that is not complete ---- */
 

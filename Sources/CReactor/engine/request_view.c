@@ -30,15 +30,17 @@ int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32
     return 0;
 }
 
+/* A head at any address. */
+typedef cre_http_head unaligned_head __attribute__((aligned(1)));
+
 bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {
-    cre_http_head head;
+    const unaligned_head *head = (const void *)payload;
     cre_request_view view;
-    if (length < sizeof head) return false;
-    memcpy(&head, payload, sizeof head);
-    const size_t size = strlen(path), bytes = sizeof head + head.field_count * sizeof(cre_http_field);
-    if (head.path_length != size || head.path + size > head.head_length || bytes + head.head_length > length)
+    if (length < sizeof *head) return false;
+    const size_t fields = head->field_count * sizeof(cre_http_field), prefix = sizeof *head + fields;
+    const size_t at = head->path, size = head->path_length;
+    if (at + size > head->head_length || prefix + head->head_length > length) return false;
+    if (head->flags & CRE_HTTP_CLIENT_CERTIFICATE && cre_request_view_init(&view, payload, length))
         return false;
-    if (head.flags & CRE_HTTP_CLIENT_CERTIFICATE && cre_request_view_init(&view, payload, length))
-        return false;
-    return memcmp(payload + bytes + head.path, path, size) == 0;
+    return strlen(path) == size && memcmp(payload + prefix + at, path, size) == 0;
 }

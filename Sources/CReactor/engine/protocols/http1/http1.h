@@ -28,6 +28,7 @@ typedef struct cre__http1 {
     bool barrier : 1;                     /* no more is handed out until all in progress are answered */
     bool alone : 1;                       /* the request being received must not overlap with others */
     bool idle : 1;                        /* the time between two requests runs */
+    bool idle_due : 1;                    /* ...from the end of this read on */
     bool promoting : 1;                   /* deferred answers are being sent */
     bool upgrading : 1;                   /* the request in progress is a handshake */
     /* Of the first response: */
@@ -104,8 +105,20 @@ int cre__http1_write_head(cre__conn *conn, const cre__response *response, cre__h
 
 /* ---- pipeline.c: answers in the order of the requests ---- */
 
-/* Gives the request that was received its number. False: no memory, the connection was reset. */
-bool cre__http1_begin(cre__conn *conn, size_t bytes, uint8_t *number);
+/* Puts the request that was received behind those in progress. False: no memory, the connection was reset. */
+bool cre__http1_begin_behind(cre__conn *conn, size_t bytes);
+/* Gives the request that was received its number. Returns as cre__http1_begin_behind. */
+static inline bool cre__http1_begin(cre__conn *conn, size_t bytes, uint8_t *number) {
+    cre__http1 *http = cre__http1_of(conn);
+    http->idle = false;
+    *number = (uint8_t)(http->first + http->count);
+    http->barrier = !(http->traits & CRE__KEEP_ALIVE) || http->alone;
+    if (http->count) return cre__http1_begin_behind(conn, bytes);
+    http->first_traits = http->traits;
+    http->first_bytes = (uint32_t)bytes;
+    http->count = 1;
+    return true;
+}
 /* Whether the next request may be handed out while others are in progress. */
 bool cre__http1_may_overlap(const cre__conn *conn);
 /* Whether the next request may be handed out. */

@@ -47,22 +47,8 @@ bool cre__http1_may_overlap(const cre__conn *conn) {
     return bytes < BYTES_IN_PROGRESS && !cre__conn_engine(conn)->shutting_down;
 }
 
-static void set_first(cre__conn *conn, uint8_t traits, uint32_t bytes) {
+bool cre__http1_begin_behind(cre__conn *conn, size_t bytes) {
     cre__http1 *http = cre__http1_of(conn);
-    http->first_traits = traits;
-    http->first_bytes = bytes;
-}
-
-bool cre__http1_begin(cre__conn *conn, size_t bytes, uint8_t *number) {
-    cre__http1 *http = cre__http1_of(conn);
-    http->idle = false;
-    *number = (uint8_t)(http->first + http->count);
-    http->barrier = !(http->traits & CRE__KEEP_ALIVE) || http->alone;
-    if (!http->count) {
-        set_first(conn, http->traits, (uint32_t)bytes);
-        http->count = 1;
-        return true;
-    }
     if (!http->pipeline) {
         http->pipeline = cre__calloc(1, sizeof *http->pipeline);
         if (!http->pipeline) {
@@ -253,7 +239,8 @@ static void promote(cre__conn *conn) {
     entry->answer = entry->last = NULL;
     pipeline->start = (uint8_t)((pipeline->start + 1) % CRE_MAX_PIPELINED);
     pipeline->bytes -= entry->bytes;
-    set_first(conn, entry->traits, entry->bytes);
+    http->first_traits = entry->traits;
+    http->first_bytes = entry->bytes;
     for (deferred_answer *item = answer; item; item = item->next)
         conn->deferred -= deferred_bytes(item);
     while (answer) {
@@ -299,6 +286,9 @@ void cre__http1_answered(cre__conn *conn, bool keep_alive) {
     if (http->pipeline) cre__http1_drop_answers(conn);
     http->barrier = false;
     http->idle = true;
-    if (!http->body) cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
+    if (conn->transport.reading)
+        http->idle_due = true; /* behind a batch of requests the deadline is set once */
+    else if (!http->body)
+        cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
     if (http->pending || conn->transport.stopped) cre__conn_resume_later(conn);
 }

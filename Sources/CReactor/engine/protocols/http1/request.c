@@ -47,12 +47,17 @@ void cre__http1_defer_input(cre__conn *conn, uint8_t **cursor, uint8_t *end) {
 
 /* ---- requests ---- */
 
-void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length) {
+static inline __attribute__((always_inline)) void deliver(cre__conn *conn, uint16_t flags, uint8_t *payload,
+                                                          size_t length) {
     uint8_t number;
     if (!cre__http1_begin(conn, length, &number)) return;
     cre__conn_engine(conn)->stats.requests++;
     CRE__CALL_PROBE(request, conn->stream.session, payload, length);
     cre__conn_emit_part(conn, CRE_EVENT_REQUEST, number, flags, payload, length);
+}
+
+void cre__http1_deliver(cre__conn *conn, uint16_t flags, uint8_t *payload, size_t length) {
+    deliver(conn, flags, payload, length);
 }
 
 /* Whether the request may be in progress together with others (RFC 9112 section 9.3.2). */
@@ -202,7 +207,7 @@ static inline __attribute__((always_inline)) bool head_input(cre__conn *conn, ui
         return false;
     }
     if (!(head->flags & CRE_HTTP_HAS_BODY)) {
-        cre__http1_deliver(conn, CRE_RECORD_FINAL, engine->scratch, prefix);
+        deliver(conn, CRE_RECORD_FINAL, engine->scratch, prefix);
         return true;
     }
     size_t here = (size_t)(end - *cursor);
@@ -276,14 +281,24 @@ static void account_unfinished(cre__conn *conn) {
     cre__conn_set_buffered(conn, pending + cre__http1_body_buffered(conn));
 }
 
+/* The end of a read, or of the pending input: what was put off until then. */
+static inline void set_idle_deadline(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    if (!http->idle_due) return;
+    http->idle_due = false;
+    if (http->idle && !http->body) /* the rest of a body has a deadline of its own */
+        cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
+}
+
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     const cre__http1 *http = cre__http1_of(conn);
     if (http->pending && !http->body && may_serve(conn))
         serve_pending(conn, data, length); /* an incomplete head waits: the new bytes go behind it */
     else
         serve(conn, data, data + length, 0);
-    if (cre__http1_serves(conn) && (http->pending || http->body || conn->transport.buffered))
-        account_unfinished(conn);
+    if (!cre__http1_serves(conn)) return;
+    set_idle_deadline(conn);
+    if (http->pending || http->body || conn->transport.buffered) account_unfinished(conn);
 }
 
 /* ---- the protocol ---- */
@@ -323,6 +338,7 @@ static void resume(cre__conn *conn) {
         conn->transport.reading = false;
     }
     if (!cre__http1_serves(conn)) return;
+    set_idle_deadline(conn);
     account_unfinished(conn);
     if (cre__transport_ended(&conn->transport) && !http->count) CRE__FINISH(conn, .reason = CRE_CLOSED_PEER);
 }

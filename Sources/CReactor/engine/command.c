@@ -410,6 +410,18 @@ int cre_engine_command(cre_engine *engine, const cre_record *command, const cre_
     return run(engine, command, parts, count, CRE__REFUSE_WHEN_FULL);
 }
 
+int cre__command_respond(cre_engine *engine, cre_session session, uint8_t request, uint16_t flags,
+                         const cre__response *response, const cre_slice *body) {
+    cre__conn *conn = cre__engine_find(engine, session);
+    if (!conn || !conn->protocol->respond || conn->protocol->oldest_request(conn) != request ||
+        response->status < 200 || response->status > 999)
+        return 1;
+    int result = conn->protocol->respond(conn, response, flags, body, 1);
+    if (result == CRE_ENOMEM && response->checked)
+        cre__command_lost(engine, &(cre_record){ .kind = CRE_COMMAND_RESPOND, .session = session });
+    return result;
+}
+
 int cre__command_with_file(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
                            int descriptor) {
     /* An event that it causes may lead to another such command. */

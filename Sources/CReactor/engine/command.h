@@ -6,6 +6,8 @@
 #include <creactor/engine.h>
 #include <creactor/record.h>
 
+struct cre__response;
+
 typedef struct cre__command_rule {
     /* Whether the payload is valid by itself: 0 or a negative error. The parts are used up. */
     int (*check)(const cre_record *command, cre_slice *parts, int count);
@@ -40,6 +42,13 @@ int cre__command_accepted(cre_engine *engine, const cre_record *command, const c
 /* Checks a command that came over a link and carries it out, as the two functions above. Returns the result
  * of cre__command_check. */
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload);
+
+/* Carries out a RESPOND of this process, `flags` are its own, to the oldest request of one of the engine's
+ * connections. Returns 0 or a negative error, as cre__command_accepted if the fields were checked, else as
+ * cre_engine_command. For any other session or request, or an invalid status, it returns 1 and does nothing.
+ */
+int cre__command_respond(cre_engine *engine, cre_session session, uint8_t request, uint16_t flags,
+                         const struct cre__response *response, const cre_slice *body);
 
 /* Carries out a command of this process that answers with a file, as cre_engine_command. `descriptor` is the
  * file, opened before, which is closed in any case; -1: the engine opens it. With a descriptor the command

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "engine/command.h"
+#include "engine/response.h"
 #include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
 
@@ -23,6 +24,15 @@ static int respond(cre_worker *worker, cre_session session, uint8_t request, uin
     if (fields_length > CRE_HTTP_MAX_HEAD || cre__is_too_large(worker, fields_length + length))
         return CRE_ELIMIT;
     if (options & CRE_RESPOND_CLOSE) record_flags |= CRE_RECORD_CLOSE;
+    if (worker->engine) { /* most requests are its own, and answered in their order */
+        const cre__response own = { .status = status,
+                                    .checked = options & CRE_RESPOND_CHECKED,
+                                    .text = options & CRE_RESPOND_TEXT,
+                                    .fields = { fields, fields_length } };
+        const cre_slice whole = { body, length };
+        const int result = cre__command_respond(worker->engine, session, request, record_flags, &own, &whole);
+        if (result <= 0) return result;
+    }
     cre_record command = {
         .kind = CRE_COMMAND_RESPOND, .opcode = request, .flags = record_flags, .session = session
     };

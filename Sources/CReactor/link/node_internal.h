@@ -11,6 +11,7 @@ typedef struct outbound {
     cre__ring ring;
     cre__spill spill;
     uint64_t taken; /* of ring and spill, when last checked */
+    uint32_t usual; /* payloads below this length go to the ring, in one piece; 0: more has to be looked at */
     bool open;
     bool spilling;       /* the spill was not empty when last looked at: all records go there */
     bool dirty;          /* in the node's list */
@@ -91,10 +92,14 @@ static inline bool cre__outbound_unpublished(const outbound *out) {
 
 /* The ring first: what is in it is older. */
 static inline void cre__outbound_publish(outbound *out) {
-    if (!cre__outbound_unpublished(out)) return;
-    if (cre__ring_unpublished(&out->ring)) cre__ring_publish(&out->ring);
-    if (out->spill.own != out->spill.published) cre__spill_publish(&out->spill);
-    out->unwoken = true;
+    if (cre__ring_unpublished(&out->ring)) {
+        cre__ring_publish(&out->ring);
+        out->unwoken = true;
+    }
+    if (__builtin_expect(out->spill.own != out->spill.published, 0)) {
+        cre__spill_publish(&out->spill);
+        out->unwoken = true;
+    }
 }
 
 /* What a record set off is out before the next one is taken: if this process is killed in between, nothing is

@@ -137,16 +137,17 @@ int cre__ring_find_behind(cre__ring *ring, cre_record *record, uint8_t **payload
 static inline __attribute__((always_inline)) int cre__ring_find(cre__ring *ring, cre_record *record,
                                                                 uint8_t **payload) {
     if (__builtin_expect(ring->broken, 0) && !cre__ring_reopen(ring)) return 0;
+    /* The producer may be a misbehaving process: everything it wrote is checked before use, and each word of
+     * it is read once, so that it cannot change after the check. */
     if (ring->own == ring->other) {
-        ring->other = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
-        if (ring->own == ring->other) return 0;
+        const uint64_t tail = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
+        if (tail == ring->own) return 0;
+        if (tail - ring->own > ring->capacity || (tail - ring->own) % CRE__RING_ALIGN)
+            return CRE_ELINK_RECORD;
+        ring->other = tail;
     }
-    /* The producer may be a misbehaving process: everything it wrote is checked before use, and the header is
-     * read once, so that it cannot change after the check. */
     const uint64_t available = ring->other - ring->own;
     const uint32_t at = (uint32_t)ring->own & (ring->capacity - 1), to_end = ring->capacity - at;
-    if (available > ring->capacity || available < sizeof *record || available % CRE__RING_ALIGN)
-        return CRE_ELINK_RECORD;
     const uint64_t *const there = (const uint64_t *)(const void *)(ring->data + at);
     const uint64_t header[2] = { __atomic_load_n(&there[0], __ATOMIC_RELAXED),
                                  __atomic_load_n(&there[1], __ATOMIC_RELAXED) };

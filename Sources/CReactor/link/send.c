@@ -85,14 +85,16 @@ __attribute__((noinline)) static void count_outbound(cre_node *node, outbound *o
     cre__node_count_held(node, &out->held, queued);
 }
 
-/* Writes a record that the ring has room for as one piece. */
-static inline bool write_whole(cre__ring *ring, const cre_record *record, uint16_t flags,
-                               const cre_slice *parts, int count, uint32_t total) {
+/* Writes a record as one piece. False: the ring has no room. */
+static inline __attribute__((always_inline)) bool write_whole(cre__ring *ring, const cre_record *record,
+                                                              const cre_slice *parts, int count,
+                                                              size_t total) {
     cre_record whole = *record;
-    whole.flags = flags;
-    uint8_t *payload = cre__ring_write(ring, &whole, total);
-    if (payload) cre__slices_join(payload, parts, count);
-    return payload != NULL;
+    whole.flags &= (uint16_t)~CRE__LINK_FLAGS;
+    uint8_t *payload = cre__ring_write(ring, &whole, (uint32_t)total);
+    if (!payload) return false;
+    cre__slices_join(payload, parts, count);
+    return true;
 }
 
 /* ---- large payloads ---- */
@@ -259,6 +261,7 @@ static __attribute__((noinline)) int send_specially(cre_node *node, outbound *ou
                 return result;
             }
             out->spilling = out->congested = true;
+            out->usual = 0;
             count_outbound(node, out);
         }
         left -= length;
@@ -267,26 +270,37 @@ static __attribute__((noinline)) int send_specially(cre_node *node, outbound *ou
     return 0;
 }
 
-/* Inline in both of its callers: it runs for each record. */
-static inline __attribute__((always_inline)) int send_total(cre_node *node, uint32_t to,
-                                                            const cre_record *record, const cre_slice *parts,
-                                                            int count, size_t total, size_t limit) {
-    if (to >= node->bus->config.nodes || to == node->id || !record->kind) return CRE_EINVALID;
-    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
-
+/* Looks at what is rare: the ring is not open, or the spill was not empty. Returns 0 when the record may be
+ * sent.
+ */
+static __attribute__((noinline)) int look_before_sending(cre_node *node, uint32_t to, size_t total,
+                                                         size_t limit) {
+    if (to == node->id) return CRE_EINVALID;
     outbound *out = open_outbound(node, to);
-    uint64_t queued = is_spilling(out) ? cre__spill_queued(&out->spill) : 0;
+    const uint64_t queued = is_spilling(out) ? cre__spill_queued(&out->spill) : 0;
     if (queued && queued + total > limit) {
         out->congested = true;
         return CRE_ELINK_FULL;
     }
+    const uint32_t whole = cre__ring_max_payload(&out->ring) + 1;
+    if (!out->spilling) out->usual = whole < CRE__BY_REFERENCE ? whole : CRE__BY_REFERENCE;
+    return 0;
+}
+
+/* Inline in both of its callers: it runs for each record. */
+static inline __attribute__((always_inline)) int send_total(cre_node *node, uint32_t to,
+                                                            const cre_record *record, const cre_slice *parts,
+                                                            int count, size_t total, size_t limit) {
+    if (to >= node->bus->config.nodes || !record->kind) return CRE_EINVALID;
+    if (total > node->bus->config.max_payload) return CRE_ELIMIT;
+    outbound *out = &node->out[to];
+    if (__builtin_expect(!out->usual, 0)) {
+        const int result = look_before_sending(node, to, total, limit);
+        if (result) return result;
+    }
     mark_dirty(node, to);
     node->active = true;
-
-    if (__builtin_expect(!out->spilling && total < CRE__BY_REFERENCE, 1) &&
-        total <= cre__ring_max_payload(&out->ring) &&
-        write_whole(&out->ring, record, record->flags & (uint16_t)~CRE__LINK_FLAGS, parts, count,
-                    (uint32_t)total))
+    if (__builtin_expect(total < out->usual, 1) && write_whole(&out->ring, record, parts, count, total))
         return 0;
     return send_specially(node, out, record, parts, count, total);
 }

@@ -129,6 +129,18 @@ TEST(large_payloads_are_served_where_they_were_written) {
     PAIR_END();
 }
 
+TEST(payloads_are_freed_before_the_loop_sleeps) {
+    PAIR(0);
+    send_number(&a, 1, 1, LARGE);
+    turn(&a);
+    CHECK(a.node->arena.taken > 0);
+    turn(&b);
+    turn(&a);
+    CHECK_EQ(a.node->arena.taken, 0);
+    CHECK_EQ(*cre__node_held(a.node), 0);
+    PAIR_END();
+}
+
 TEST(a_payload_in_the_arena_is_not_copied) {
     PAIR(0);
     uint8_t *room = cre__node_take_room(a.node, 100000);

@@ -98,6 +98,10 @@ void cre__arena_restore(cre__arena *arena, cre__sent_runs *sent, const cre__refe
 /* Returns the payload of a reference that the receiver of `sent` returned, or NULL when it is invalid. */
 uint8_t *cre__arena_returned(const cre__arena *arena, const cre__sent_runs *sent,
                              const cre__reference *reference);
+/* Whether the record of the first of the runs, which are some, is before position `head`. */
+static inline bool cre__arena_is_freed(const cre__arena *arena, const cre__sent_runs *sent, uint64_t head) {
+    return (int64_t)(head - arena->runs[sent->first].end) >= 0;
+}
 /* Frees the runs of records up to position `head`. */
 void cre__arena_reclaim(cre__arena *arena, cre__sent_runs *sent, uint64_t head);
 /* The same, except for those that records between `served` and `tail` in the other direction may have

@@ -427,14 +427,15 @@ static bool on_arm(cre__hook *hook) {
         node->active = false;
         node->used = true;
         if (!node->check) start_check(node);
-        if (node->arena.sent) cre__node_reclaim(node);
     }
     atomic_store_explicit(&block->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!each_sender(node, visit_pending) && !(node->dirty_count && cre__node_has_room_again(node)))
-        return false;
-    atomic_store_explicit(&block->sleeping, 0, memory_order_relaxed);
-    return true;
+    if (each_sender(node, visit_pending) || (node->dirty_count && cre__node_has_room_again(node))) {
+        atomic_store_explicit(&block->sleeping, 0, memory_order_relaxed);
+        return true;
+    }
+    if (node->arena.sent) cre__node_reclaim(node);
+    return false;
 }
 
 static void on_wake(cre__watcher *watcher, uint32_t events) {

@@ -110,6 +110,7 @@ void cre__node_reclaim(cre_node *node) {
         const inbound *in = &node->in[to];
         /* What a receiver has returned, it published before it freed the record: the order is important. */
         const uint64_t head = atomic_load_explicit(&there->head, memory_order_acquire);
+        if (!cre__arena_is_freed(&node->arena, &node->sent[to], head)) continue;
         const uint64_t tail = atomic_load_explicit(&back->tail, memory_order_acquire);
         const uint64_t served =
             in->open ? in->ring.published : atomic_load_explicit(&back->head, memory_order_relaxed);

@@ -273,6 +273,16 @@ bool cre__conn_append(cre__conn *conn, const void *data, size_t length);
 /* A head and a payload of any size. Returns 0, CRE_ENOMEM or CRE_EGONE; then the connection has ended. */
 int cre__conn_send(cre__conn *conn, const void *head, size_t head_length, const cre_slice *parts, int count,
                    size_t length);
+/* Sends a whole message, or a control frame, as cre_engine_push. */
+static inline int cre__conn_push(cre__conn *conn, uint8_t opcode, const void *data, size_t length) {
+    if (!conn->stream.accepts_frames)
+        return cre__command_fits(cre__command_rule_of(CRE_COMMAND_PUSH), cre__conn_state(conn));
+    if (opcode > CRE_WS_BINARY &&
+        ((opcode != CRE_WS_PING && opcode != CRE_WS_PONG) || length > CRE_WS_MAX_CONTROL))
+        return CRE_EINVALID;
+    const cre_slice part = { data, length };
+    return conn->protocol->push(conn, opcode | CRE_WS_FIN, &part, 1, CRE__REFUSE_WHEN_FULL);
+}
 /* Publishes the length of the queue, emits FULL and DRAINED, stops and resumes reading. */
 void cre__conn_queue_changed(cre__conn *conn);
 

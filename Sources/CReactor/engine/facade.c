@@ -16,13 +16,7 @@ static int misfit(const cre__conn *conn, cre_command kind) {
 int cre_engine_push(cre_engine *engine, cre_session session, uint8_t opcode, const void *data,
                     size_t length) {
     cre__conn *conn = cre__engine_find(engine, session);
-    if (!conn) return CRE_EGONE;
-    if (!conn->stream.accepts_frames) return misfit(conn, CRE_COMMAND_PUSH);
-    if (opcode > CRE_WS_BINARY &&
-        ((opcode != CRE_WS_PING && opcode != CRE_WS_PONG) || length > CRE_WS_MAX_CONTROL))
-        return CRE_EINVALID;
-    cre_slice part = { data, length };
-    return conn->protocol->push(conn, opcode | CRE_WS_FIN, &part, 1, CRE__REFUSE_WHEN_FULL);
+    return conn ? cre__conn_push(conn, opcode, data, length) : CRE_EGONE;
 }
 
 int cre_engine_send(cre_engine *engine, cre_session session, const void *data, size_t length) {

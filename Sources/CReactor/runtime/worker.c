@@ -7,6 +7,7 @@
 #include "core/probes.h"
 #include "core/slices.h"
 #include "engine/command.h"
+#include "engine/conn.h"
 #include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
 
@@ -15,10 +16,7 @@ enum { TAKEN = 256, MARKED = 512 };
 /* Of an activity's request_taken, whose positions are even, while what is beside it changes. */
 enum { NOT_TAKEN = 1 };
 
-/* Publishes the activity meanwhile. An event may occur inside another one: a close, while that is served. */
-static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *payload) {
-    cre__activity_state before = cre__activity_begin(worker, event->kind, event->session);
-    const cre_session outer = worker->handled;
+static inline void call_handler(cre_worker *worker, const cre_record *event, uint8_t *payload) {
     worker->handled = event->kind == CRE_EVENT_MESSAGE ? event->session : 0;
     CRE__PROBE3(handler_enter, event->session, event->kind, event->length);
     if (__builtin_expect(cre__is_sampled(worker) && !worker->serving_further, 0))
@@ -26,8 +24,30 @@ static void serve_event(cre_worker *worker, const cre_record *event, uint8_t *pa
     else
         worker->config.on_event(worker->config.context, event, payload);
     CRE__PROBE2(handler_leave, event->session, event->kind);
+}
+
+/* An event inside another one: a close, while that is served. */
+static __attribute__((noinline)) void serve_inside(cre_worker *worker, const cre_record *event,
+                                                   uint8_t *payload) {
+    const cre__activity_state before = cre__activity_state_of(worker);
+    const cre_session outer = worker->handled;
+    cre__activity_set(worker, event->kind, event->session);
+    call_handler(worker, event, payload);
     worker->handled = outer;
     cre__activity_restore(worker, before);
+}
+
+/* Publishes the activity meanwhile. */
+static inline __attribute__((always_inline)) void serve_event(cre_worker *worker, const cre_record *event,
+                                                              uint8_t *payload) {
+    if (__builtin_expect(cre__activity_runs(worker), 0)) {
+        serve_inside(worker, event, payload);
+        return;
+    }
+    cre__activity_set(worker, event->kind, event->session);
+    call_handler(worker, event, payload);
+    worker->handled = 0;
+    cre__activity_end(worker);
 }
 
 static int on_engine_event(void *context, cre_engine *engine, const cre_record *event, uint8_t *payload) {
@@ -513,10 +533,10 @@ static __attribute__((noinline)) int push_by_table(cre_worker *worker, cre_sessi
 int cre_worker_push(cre_worker *worker, cre_session session, uint8_t opcode, bool final, const void *data,
                     size_t length) {
     if (cre__is_too_large(worker, length)) return CRE_ELIMIT;
-    if (!worker->engine || !final) return push_by_table(worker, session, opcode, final, data, length);
     /* The most frequent command of all takes the short way: the engine knows its connections by itself. */
-    const int result = cre_engine_push(worker->engine, session, opcode, data, length);
-    return result == CRE_EGONE ? push_by_table(worker, session, opcode, final, data, length) : result;
+    cre__conn *own = worker->engine && final ? cre__engine_find(worker->engine, session) : NULL;
+    if (own) return cre__conn_push(own, opcode, data, length);
+    return push_by_table(worker, session, opcode, final, data, length);
 }
 
 int cre_worker_send(cre_worker *worker, cre_session session, const void *data, size_t length) {

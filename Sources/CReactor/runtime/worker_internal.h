@@ -56,28 +56,49 @@ typedef struct cre__activity_state {
     uint32_t kind;
 } cre__activity_state;
 
+/* Whether a callback runs already. */
+static inline bool cre__activity_runs(const cre_worker *worker) {
+    return atomic_load_explicit(&cre__own_activity(worker)->since_ms, memory_order_relaxed) != 0;
+}
+
+static inline cre__activity_state cre__activity_state_of(const cre_worker *worker) {
+    cre__activity_block *activity = cre__own_activity(worker);
+    return (cre__activity_state){
+        .since_ms = atomic_load_explicit(&activity->since_ms, memory_order_relaxed),
+        .session = atomic_load_explicit(&activity->session, memory_order_relaxed),
+        .kind = atomic_load_explicit(&activity->kind, memory_order_relaxed),
+    };
+}
+
+/* What was done last stays, for who asks what it died of. */
+static inline void cre__activity_end(cre_worker *worker) {
+    atomic_store_explicit(&cre__own_activity(worker)->since_ms, 0, memory_order_relaxed);
+}
+
 static inline void cre__activity_restore(cre_worker *worker, cre__activity_state state) {
     cre__activity_block *activity = cre__own_activity(worker);
+    if (!state.since_ms) {
+        cre__activity_end(worker);
+        return;
+    }
     atomic_store_explicit(&activity->since_ms, state.since_ms, memory_order_relaxed);
-    if (!state.since_ms) return; /* what was done last stays, for who asks what it died of */
     atomic_store_explicit(&activity->session, state.session, memory_order_relaxed);
     atomic_store_explicit(&activity->kind, state.kind, memory_order_relaxed);
 }
 
-/* Returns what it was at before. It is on the way of each message, and nearly always that was nothing. */
-static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32_t kind, uint64_t session) {
+static inline void cre__activity_set(cre_worker *worker, uint32_t kind, uint64_t session) {
     cre__activity_block *activity = cre__own_activity(worker);
-    cre__activity_state before = { .since_ms =
-                                       atomic_load_explicit(&activity->since_ms, memory_order_relaxed) };
-    if (__builtin_expect(before.since_ms != 0, 0)) {
-        before.session = atomic_load_explicit(&activity->session, memory_order_relaxed);
-        before.kind = atomic_load_explicit(&activity->kind, memory_order_relaxed);
-    }
     uint64_t served = atomic_load_explicit(&activity->served, memory_order_relaxed);
     atomic_store_explicit(&activity->served, served + 1, memory_order_relaxed);
     atomic_store_explicit(&activity->session, session, memory_order_relaxed);
     atomic_store_explicit(&activity->kind, kind, memory_order_relaxed);
     atomic_store_explicit(&activity->since_ms, cre__loop_now(worker->loop) | 1, memory_order_relaxed);
+}
+
+/* Returns what it was at before. */
+static inline cre__activity_state cre__activity_begin(cre_worker *worker, uint32_t kind, uint64_t session) {
+    const cre__activity_state before = cre__activity_state_of(worker);
+    cre__activity_set(worker, kind, session);
     return before;
 }
 

@@ -48,6 +48,7 @@ static inline uint64_t cre__ws_mask_blocks(uint8_t *to, const uint8_t *from, siz
     uint64_t wide = cre__ws_key_64(key), wide_last = cre__ws_key_64(cre__ws_key_rotate(key, last));
     cre__ws_v16 mask = { wide, wide }, mask_last = { wide_last, wide_last };
     cre__ws_v16 tail = cre__ws_load_16(from + last) ^ mask_last, seen = tail;
+#pragma GCC unroll 1 /* mostly there are few */
     for (size_t i = 0; i < last; i += 16) {
         cre__ws_v16 block = cre__ws_load_16(from + i) ^ mask;
         memcpy(to + i, &block, 16);

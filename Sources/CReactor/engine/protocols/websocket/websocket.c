@@ -54,7 +54,7 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
         return send_frame(conn, first, parts, count, length);
     uint8_t *at = cre__queue_reserve(&conn->transport, cre__ws_header_size(length) + length);
     if (!at) return cre__conn_no_memory(conn);
-    at += cre_ws_header(at, first, length, NULL);
+    at = cre__ws_put_header(at, first, length);
     if (count == 1 && length)
         memcpy(at, parts->data, length);
     else

@@ -388,6 +388,13 @@ static int run_on(cre__conn *conn, const cre_record *command, cre_slice *parts, 
     }
 }
 
+/* NULL: the connection is gone, which is counted. */
+static inline cre__conn *find_conn(cre_engine *engine, const cre_record *command) {
+    cre__conn *conn = cre__engine_find(engine, command->session);
+    if (!conn) cre__count_rare(engine, &engine->stats.stale_commands, 1);
+    return conn;
+}
+
 static int run(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,
                cre__policy policy) {
     const cre__command_rule *rule = cre__command_rule_of(command->kind);
@@ -397,11 +404,8 @@ static int run(cre_engine *engine, const cre_record *command, const cre_slice *p
         own[i] = parts[i];
     if (rule->traits & CRE__COMMAND_PUBLISHES) return publish(engine, command, own, count);
     if (command->kind == CRE_COMMAND_SENDTO) return send_datagram(engine, command, own, count);
-    cre__conn *conn = cre__engine_find(engine, command->session);
-    if (!conn) {
-        cre__count_rare(engine, &engine->stats.stale_commands, 1);
-        return CRE_EGONE;
-    }
+    cre__conn *conn = find_conn(engine, command);
+    if (!conn) return CRE_EGONE;
     int result = cre__command_fits(rule, cre__conn_state(conn));
     return result ? result : run_on(conn, command, own, count, policy);
 }
@@ -465,11 +469,8 @@ void cre__command_shed(cre_engine *engine, const cre_record *command) {
 }
 
 static int push(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
-    cre__conn *conn = cre__engine_find(engine, command->session);
-    if (!conn) {
-        cre__count_rare(engine, &engine->stats.stale_commands, 1);
-        return CRE_EGONE;
-    }
+    cre__conn *conn = find_conn(engine, command);
+    if (!conn) return CRE_EGONE;
     if (!conn->stream.accepts_frames)
         return cre__command_fits(&rules[CRE_COMMAND_PUSH - FIRST], cre__conn_state(conn));
     const uint8_t fin = command->flags & CRE_RECORD_FINAL ? CRE_WS_FIN : 0;
@@ -479,7 +480,11 @@ static int push(cre_engine *engine, const cre_record *command, const cre_slice *
 /* A response is checked while its head is written, as one of this process; and here if it was not written. No
  * queue is too full for it. */
 static int respond(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
-    int result = run(engine, command, payload, 1, CRE__REFUSE_WHEN_FULL);
+    cre__conn *conn = find_conn(engine, command);
+    cre_slice own = *payload;
+    int result = CRE_EGONE;
+    if (conn) result = cre__command_fits(&rules[CRE_COMMAND_RESPOND - FIRST], cre__conn_state(conn));
+    if (!result) result = conn->protocol->command(conn, command, &own, 1, CRE__REFUSE_WHEN_FULL);
     if (!result) return 0;
     /* valid by itself, but not for its protocol: the client would wait */
     if (result == CRE_ENOMEM || result == CRE_EHTTP_HEAD_TOO_LARGE) cre__command_lost(engine, command);
@@ -512,7 +517,7 @@ static int receive_copy(cre_engine *engine, const cre_record *command, const cre
 }
 
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
-    /* The most frequent one, which needs no check, takes the short way. */
+    /* The most frequent ones take short ways; this one needs no check. */
     if (command->kind == CRE_COMMAND_PUSH && command->opcode <= CRE_WS_BINARY) {
         if (push(engine, command, payload) == CRE_ENOMEM) cre__command_lost(engine, command);
         return 0;

@@ -116,22 +116,27 @@ static int respond_interim(cre__conn *conn, cre_slice *parts, int count, cre__po
     return result ? result : cre__http1_respond_interim(conn, &response, policy);
 }
 
+static int respond(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
+                   cre__policy policy) {
+    cre__response response;
+    int result = cre__response_read(&response, parts, count);
+    if (result) return result;
+    response.checked = policy == CRE__FORCE; /* by whoever received the command */
+    return cre__http1_respond(conn, &response, command->flags, parts, count);
+}
+
 /* A command about the first request; the parts are used up. */
 static int answer_first(cre__conn *conn, const cre_record *command, cre_slice *parts, int count,
                         cre__policy policy) {
     bool close = command->flags & CRE_RECORD_CLOSE;
+    if (command->kind == CRE_COMMAND_RESPOND) return respond(conn, command, parts, count, policy);
     if (command->kind == CRE_COMMAND_RESPOND_BODY)
         return cre__http1_respond_body(conn, parts, count, command->flags, policy);
     if (command->kind == CRE_COMMAND_RESPOND_FILE)
         return respond_file(conn, parts, count, close, policy == CRE__FORCE);
     if (command->kind == CRE_COMMAND_RESPOND_FOLDER_FILE)
         return respond_folder_file(conn, parts, count, close, policy == CRE__FORCE);
-    if (command->kind == CRE_COMMAND_RESPOND_INTERIM) return respond_interim(conn, parts, count, policy);
-    cre__response response;
-    int result = cre__response_read(&response, parts, count);
-    if (result) return result;
-    response.checked = policy == CRE__FORCE; /* by whoever received the command */
-    return cre__http1_respond(conn, &response, command->flags, parts, count);
+    return respond_interim(conn, parts, count, policy);
 }
 
 /* Whether it is a piece of a body that is not the last: only that can be refused by the rule of queues
@@ -219,6 +224,8 @@ int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *pa
     if (command->kind == CRE_COMMAND_ABANDON) return abandon_requests(conn, command);
     uint8_t ahead = (uint8_t)(command->opcode - http->first);
     if (ahead >= http->count) return CRE_ENO_REQUEST;
+    if (!ahead && command->kind == CRE_COMMAND_RESPOND) /* the usual one */
+        return respond(conn, command, parts, count, (cre__policy)policy);
     if (command->kind == CRE_COMMAND_CONTINUE) return cre__http1_body_continue(conn);
     if (command->kind == CRE_COMMAND_UPGRADE) return cre__http1_upgrade(conn, parts, count, policy);
     /* An interim response before its turn is dropped: it is of use only at once. */
@@ -230,8 +237,8 @@ int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *pa
 
 /* ---- turns ---- */
 
-/* The next request becomes the first one, and gets what there is of its answer. */
-static void promote(cre__conn *conn) {
+/* The next request becomes the first one. Returns what there is of its answer. */
+static inline deferred_answer *advance(cre__conn *conn) {
     cre__http1 *http = cre__http1_of(conn);
     struct cre__http1_pipeline *pipeline = http->pipeline;
     pipeline_entry *entry = &pipeline->entries[pipeline->start];
@@ -241,6 +248,10 @@ static void promote(cre__conn *conn) {
     pipeline->bytes -= entry->bytes;
     http->first_traits = entry->traits;
     http->first_bytes = entry->bytes;
+    return answer;
+}
+
+static void send_deferred(cre__conn *conn, deferred_answer *answer) {
     for (deferred_answer *item = answer; item; item = item->next)
         conn->deferred -= deferred_bytes(item);
     while (answer) {
@@ -252,23 +263,35 @@ static void promote(cre__conn *conn) {
     }
 }
 
-/* Answers deferred requests as far as their answers are complete. Returns whether no request is in progress
- * any more, and the caller must go on. */
-static __attribute__((noinline)) bool promote_all(cre__conn *conn) {
+/* Answers the first request with what was deferred, and those behind it as far as their answers are complete.
+ */
+static __attribute__((noinline)) void send_all_deferred(cre__conn *conn, deferred_answer *answer) {
     cre__http1 *http = cre__http1_of(conn);
-    if (http->promoting) return false; /* the loop below goes on */
-    http->promoting = true;
     uint8_t before;
+    http->promoting = true;
     do {
         before = http->count;
-        promote(conn);
-    } while (cre__http1_serves(conn) && http->count && http->count < before);
-    if (!cre__http1_serves(conn)) return false;
+        send_deferred(conn, answer);
+        if (!cre__http1_serves(conn)) return;
+        answer = http->count && http->count < before ? advance(conn) : NULL;
+    } while (answer);
     http->promoting = false;
-    if (!http->count) return true;
+}
+
+/* Goes on to the next request. Returns whether no request is in progress any more, and the caller must go on.
+ */
+static bool promote(cre__conn *conn) {
+    cre__http1 *http = cre__http1_of(conn);
+    if (http->promoting) return false; /* the loop of send_all_deferred goes on */
+    deferred_answer *answer = advance(conn);
+    if (answer) {
+        send_all_deferred(conn, answer);
+        if (!cre__http1_serves(conn)) return false;
+        if (!http->count) return true;
+    }
+    if (!(conn->transport.stopped & CRE__STOP_DEFERRED)) return false;
     bool enough = http->count <= cre__conn_engine(conn)->config.max_pipelined / 2;
-    if ((conn->transport.stopped & CRE__STOP_DEFERRED) && !http->barrier && enough)
-        cre__conn_resume_later(conn);
+    if (!http->barrier && enough && cre__http1_serves(conn)) cre__conn_resume_later(conn);
     return false;
 }
 
@@ -282,8 +305,9 @@ void cre__http1_answered(cre__conn *conn, bool keep_alive) {
         return;
     }
     if (http->body) cre__http1_body_discard(conn);
-    if (others ? !promote_all(conn) : http->promoting) return;
-    if (http->pipeline) cre__http1_drop_answers(conn);
+    if (others ? !promote(conn) : http->promoting) return;
+    cre__free(http->pipeline); /* all of its answers were sent */
+    http->pipeline = NULL;
     http->barrier = false;
     http->idle = true;
     if (conn->transport.reading)

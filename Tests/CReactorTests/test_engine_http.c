@@ -384,36 +384,6 @@ TEST_BOTH(without_http_a_request_gets_400) {
     net_stop(net);
 }
 
-TEST_BOTH(timeouts_of_requests) {
-    net_server *net = net_start((cre_engine_config){ .http = true,
-                                                     .head_timeout_ms = 1,
-                                                     .body_timeout_ms = 1,
-                                                     .idle_timeout_ms = 1,
-                                                     .close_timeout_ms = 1 },
-                                serve);
-    net_client client = net_connect(net); /* says nothing */
-    net_await_end(&client);
-    CHECK_EQ(client.length, 0);
-    net_close(&client);
-    client = net_connect(net); /* half a head */
-    net_send_text(&client, "GET / HT");
-    expect(&client, 408, NULL);
-    net_await_end(&client);
-    net_close(&client);
-    client = net_connect(net); /* half a body */
-    net_send_text(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
-    expect(&client, 408, NULL);
-    net_await_end(&client);
-    net_close(&client);
-    client = net_connect(net); /* one request, then nothing */
-    net_send_text(&client, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
-    expect(&client, 200, "/now");
-    net_await_end(&client);
-    CHECK_EQ(client.length, 0);
-    net_close(&client);
-    net_stop(net);
-}
-
 /* A RESPOND with one field, as it comes over a link. */
 static int receive_response(net_server *net, cre_session session, uint8_t request, const char *name,
                             const char *value) {
@@ -468,43 +438,6 @@ TEST_BOTH(responses_of_other_processes_are_checked) {
     expect(&client, 200, "body");
     expect(&client, 200, "body");
     net_close(&client);
-    net_stop(net);
-}
-
-TEST_BOTH(the_owner_may_take_its_time) {
-    net_server *net =
-        net_start((cre_engine_config){ .http = true, .head_timeout_ms = 1, .idle_timeout_ms = 1 }, serve);
-    net_client client = net_connect(net), witness = net_connect(net);
-    net_send_text(&client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-    cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
-    net_await_end(&witness); /* its timeout, which is the same, has passed */
-    net_close(&witness);
-    CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, "x", 1), 0);
-    expect(&client, 200, "x");
-    net_close(&client);
-    net_stop(net);
-}
-
-/* Requests that are answered while their connection is read, or that waited for an answer. */
-TEST_BOTH(nothing_follows_a_batch) {
-    net_server *net = net_start(
-        (cre_engine_config){ .http = true, .head_timeout_ms = 600000, .idle_timeout_ms = 1 }, serve);
-    static const char batch[] = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
-                                "GET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
-    for (int later = 0; later < 2; later++) {
-        net_client client = net_connect(net);
-        const char *requests = later ? batch : strchr(batch + 1, 'G');
-        net_send(&client, requests, strlen(requests));
-        cre_session session = net_expect_event(net, CRE_EVENT_REQUEST)->record.session;
-        if (later) CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, "x", 1), 0);
-        if (later) expect(&client, 200, "x");
-        expect(&client, 200, "/2");
-        expect(&client, 200, "/3");
-        net_await_end(&client);
-        CHECK_EQ(client.length, 0);
-        net_close(&client);
-        net_forget(net);
-    }
     net_stop(net);
 }
 

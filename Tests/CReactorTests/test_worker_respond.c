@@ -115,4 +115,97 @@ TEST(a_body_in_pieces_follows_its_beginning) {
     stop(&it);
 }
 
+/* ---- both ways: to the oldest request at once, to others as a command ---- */
+
+typedef struct answer {
+    const char *request;
+    unsigned status, options;
+    const char *name, *value; /* of a field; NULL: none */
+    size_t length;            /* of the body */
+    bool pieces, closes;
+} answer;
+
+static const answer answers[] = {
+    { .request = GET("/"), .status = 200, .length = 5 },
+    { .request = GET("/"), .status = 200, .length = 100000 },
+    { .request = GET("/"), .status = 200, .options = CRE_RESPOND_TEXT, .length = 5 },
+    { .request = GET("/"), .status = 404, .options = CRE_RESPOND_CHECKED, .name = "X-A", .value = "b" },
+    { .request = GET("/"),
+      .status = 200,
+      .options = CRE_RESPOND_CHECKED,
+      .name = "Content-Length",
+      .value = "3",
+      .length = 5 },
+    { .request = GET("/"), .status = 200, .name = "Transfer-Encoding", .value = "chunked", .length = 5 },
+    { .request = GET("/"), .status = 200, .options = CRE_RESPOND_CLOSE, .length = 5, .closes = true },
+    { .request = GET("/"), .status = 204, .length = 5 },
+    { .request = GET("/"), .status = 205, .length = 5 },
+    { .request = GET("/"), .status = 304 },
+    { .request = GET("/"), .status = 304, .length = 5 },
+    { .request = GET("/"), .status = 200, .length = 5, .pieces = true },
+    { .request = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", .status = 200, .length = 5 },
+    { .request = "GET / HTTP/1.0\r\n\r\n", .status = 200, .length = 5, .closes = true },
+    { .request = "GET / HTTP/1.0\r\n\r\n", .status = 200, .length = 5, .pieces = true, .closes = true },
+    { .request = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", .status = 200, .length = 5 },
+};
+
+static void respond_as(server *it, int request, const answer *as) {
+    static char body[100000];
+    const cre_record *to = &it->requests[request];
+    uint8_t fields[64];
+    memset(body, 'x', sizeof body);
+    size_t size = as->name ? cre_http_fields_put(fields, sizeof fields, as->name, strlen(as->name), as->value,
+                                                 strlen(as->value))
+                           : 0;
+    CHECK_EQ((as->pieces ? cre_worker_respond_more : cre_worker_respond)(it->worker, to->session, to->opcode,
+                                                                         (uint16_t)as->status, as->options,
+                                                                         fields, size, body, as->length),
+             0);
+    if (as->pieces)
+        CHECK_EQ(cre_worker_respond_body(it->worker, to->session, to->opcode, body, as->length, true), 0);
+}
+
+/* What a client receives, which is to be freed. `behind`: another request was before it, and is answered
+ * later. */
+static char *received(const answer *as, bool behind) {
+    server it;
+    start(&it);
+    net_client client = net_connect(&it.net);
+    if (behind) net_send_text(&client, GET("/0"));
+    net_send(&client, as->request, strlen(as->request));
+    NET_UNTIL(&it.net, it.count == 1 + behind);
+    respond_as(&it, behind, as);
+    if (behind) {
+        CHECK_EQ(respond(&it, 0, 200, 0, NULL, NULL, "zero"), 0);
+        expect(&client, "zero");
+    }
+    if (as->closes) {
+        net_await_end(&client);
+    } else {
+        net_send_text(&client, GET("/end"));
+        NET_UNTIL(&it.net, it.count == 2 + behind);
+        CHECK_EQ(respond(&it, 1 + behind, 200, 0, NULL, NULL, "the end"), 0);
+        net_find(&client, "the end");
+    }
+    char *text = calloc(1, client.length + 1);
+    REQUIRE(text != NULL);
+    memcpy(text, client.data, client.length);
+    for (char *date = text; (date = strstr(date, "\r\nDate: ")); date += 8)
+        memset(date + 8, '-', 29); /* the two may be of different seconds */
+    net_close(&client);
+    stop(&it);
+    return text;
+}
+
+TEST(an_answer_is_the_same_at_once_and_later) {
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        char *at_once = received(&answers[i], false), *later = received(&answers[i], true);
+        CHECK(strncmp(at_once, "HTTP/1.1 ", 9) == 0);
+        CHECK_EQ(atoi(at_once + 9), answers[i].status);
+        CHECK_STR(at_once, later);
+        free(at_once);
+        free(later);
+    }
+}
+
 TEST_MAIN()

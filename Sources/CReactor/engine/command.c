@@ -420,10 +420,7 @@ int cre__command_respond(cre_engine *engine, cre_session session, uint8_t reques
     if (!conn || !conn->protocol->respond || conn->protocol->oldest_request(conn) != request ||
         response->status < 200 || response->status > 999)
         return 1;
-    int result = conn->protocol->respond(conn, response, flags, body, 1);
-    if (result == CRE_ENOMEM && response->checked)
-        cre__command_lost(engine, &(cre_record){ .kind = CRE_COMMAND_RESPOND, .session = session });
-    return result;
+    return conn->protocol->respond(conn, response, flags, body, 1);
 }
 
 int cre__command_with_file(cre_engine *engine, const cre_record *command, const cre_slice *parts, int count,

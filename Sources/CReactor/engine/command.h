@@ -44,9 +44,8 @@ int cre__command_accepted(cre_engine *engine, const cre_record *command, const c
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload);
 
 /* Carries out a RESPOND of this process, `flags` are its own, to the oldest request of one of the engine's
- * connections. Returns 0 or a negative error, as cre__command_accepted if the fields were checked, else as
- * cre_engine_command. For any other session or request, or an invalid status, it returns 1 and does nothing.
- */
+ * connections. Returns 0 or a negative error as cre_engine_command. For any other session or request, or an
+ * invalid status, it returns 1 and does nothing. */
 int cre__command_respond(cre_engine *engine, cre_session session, uint8_t request, uint16_t flags,
                          const struct cre__response *response, const cre_slice *body);
 

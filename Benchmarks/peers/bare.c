@@ -181,7 +181,10 @@ static size_t answer_all(int fd, uint8_t *bytes, size_t have, size_t *wanted) {
 }
 
 static void serve(int fd) {
-    if (fd >= MAX_CONNECTIONS) fail("too many connections");
+    if (fd >= MAX_CONNECTIONS) {
+        fputs("too many connections\n", stderr);
+        exit(1);
+    }
     connection *it = &connections[fd];
     bool kept = it->used;
     uint8_t *bytes = kept ? it->bytes : input;

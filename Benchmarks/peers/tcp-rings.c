@@ -66,11 +66,18 @@ static void wake_reader(ring *of) {
     if (write(of->eventfd, &one, sizeof one) != sizeof one) fail("eventfd");
 }
 
-// Waits for events, or only looks for them while the ring has more.
-static int wait_for_events(int epoll, ring *own, struct epoll_event *events) {
+// Returns whether the ring has nothing, and its writer knows that its reader sleeps.
+static bool lies_down(ring *own) {
     atomic_store_explicit(&own->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    int n = epoll_wait(epoll, events, POLLED, has_more(own) ? 0 : -1);
+    if (!has_more(own)) return true;
+    atomic_store_explicit(&own->sleeping, 0, memory_order_relaxed);
+    return false;
+}
+
+// Waits for events, or only looks for them while the ring has more.
+static int wait_for_events(int epoll, ring *own, struct epoll_event *events) {
+    int n = epoll_wait(epoll, events, POLLED, lies_down(own) ? -1 : 0);
     if (n < 0 && errno != EINTR) fail("epoll_wait");
     atomic_store_explicit(&own->sleeping, 0, memory_order_relaxed);
     return n;
@@ -81,7 +88,7 @@ static void work(void) {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     watch(epoll, shared->to_worker.eventfd, EPOLLIN | EPOLLET);
     for (;;) {
-        wait_for_events(epoll, &shared->to_worker, events);
+        if (!has_more(&shared->to_worker)) wait_for_events(epoll, &shared->to_worker, events);
         bool answered = false;
         for (reference message; take(&shared->to_worker, &message); answered = true)
             put(&shared->to_reactor, &message);

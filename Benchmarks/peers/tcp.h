@@ -3,6 +3,7 @@
 #define PEER_TCP_H
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -34,7 +35,8 @@ static inline int listen_on(int port) {
 
 static inline void accept_one(int epoll, int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
-    if (fd < 0) return;
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) return;
+    if (fd < 0) fail("accept");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     watch(epoll, fd, EPOLLIN);
 }

@@ -493,7 +493,7 @@ static int usable_sets(void) {
     return !__builtin_cpu_supports("ssse3") ? 1 : !__builtin_cpu_supports("avx2") ? 2 : 3;
 }
 
-/* The last 32 bytes of a host and of a target are looked at together. */
+/* The 32 bytes that a host ends with, and the first 32 of a target, are looked at together. */
 TEST(all_instruction_sets_agree_about_hosts_and_targets) {
     static const char *const forms[] = { "GET /%s HTTP/1.1\r\nHost: a\r\n\r\n",
                                          "G / HTTP/1.1\r\nHost:%s\r\n\r\n",

@@ -40,6 +40,49 @@ static uint8_t *pattern(size_t size) {
     return bytes;
 }
 
+/* What is left in OpenSSL is seen without a further event of the socket: whole records, half a record, and
+ * the end, also between new keys, and with errors of somebody else in the thread's queue. */
+TEST(records_that_arrive_together) {
+    for (int i = 0; i < 2; i++) {
+        net_server *net = tls_start((cre_engine_config){ 0 }, (cre_tls_config){ 0 });
+        SSL_CTX *context = client_context(&authority, versions[i]);
+        tls_client client = tls_connect(net, context, NULL);
+        tls_upgrade(&client);
+        net_expect_event(net, CRE_EVENT_OPEN);
+        static const char *const texts[] = { "one", "two", "three" };
+        uint8_t bytes[1000];
+        int ends[3], length = 0;
+        for (int n = 0; n < 3; n++) {
+            size_t size;
+            uint8_t *frame = net_frame(CRE_WS_FIN | CRE_WS_TEXT, texts[n], strlen(texts[n]), &size);
+            if (n == 1 && versions[i] == TLS1_3_VERSION)
+                CHECK_EQ(SSL_key_update(client.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+            CHECK_EQ(SSL_write(client.ssl, frame, (int)size), (int)size);
+            length += BIO_read(SSL_get_wbio(client.ssl), bytes + length, (int)sizeof bytes - length);
+            ends[n] = length;
+            free(frame);
+        }
+        SSL_shutdown(client.ssl);
+        length += BIO_read(SSL_get_wbio(client.ssl), bytes + length, (int)sizeof bytes - length);
+        const int half = (ends[1] + ends[2]) / 2;
+        ERR_raise(ERR_LIB_USER, 1);
+        net_send(&client.raw, bytes, (size_t)half);
+        net_expect_event(net, CRE_EVENT_MESSAGE);
+        net_expect_event(net, CRE_EVENT_MESSAGE);
+        ERR_raise(ERR_LIB_USER, 1);
+        net_send(&client.raw, bytes + half, (size_t)(length - half));
+        net_expect_event(net, CRE_EVENT_MESSAGE);
+        const cre_closed closed = net_closed(net_next(net));
+        CHECK_EQ(closed.reason, CRE_CLOSED_PEER);
+        CHECK_EQ(closed.error, 0);
+        for (int n = 0; n < 3; n++)
+            tls_ws_expect(&client, CRE_WS_FIN | CRE_WS_TEXT, texts[n], strlen(texts[n]));
+        tls_close(&client);
+        SSL_CTX_free(context);
+        tls_stop(net);
+    }
+}
+
 TEST(messages_of_all_sizes) {
     static const size_t sizes[] = { 0,     1,     125,   126,   3999,   4000,   4001,   16370,
                                     16384, 16385, 65535, 65536, 131072, 300001, 1048576 };

@@ -138,6 +138,33 @@ TEST(no_more_at_once_than_allowed) {
     cre_loop_destroy(loop);
 }
 
+TEST(half_of_the_answers_make_room) {
+    net_server *net = start(4);
+    net_client client = net_connect(net);
+    cre_record requests[6];
+    char path[8];
+    send_gets(&client, 0, 6);
+    for (int i = 0; i < 6; i++) {
+        if (i == 4) {
+            expect_nothing(net);
+            CHECK_EQ(answer(net, &requests[0], "/0"), 0);
+            expect(&client, 200, "/0");
+            expect_nothing(net);
+            CHECK_EQ(answer(net, &requests[1], "/1"), 0);
+            expect(&client, 200, "/1");
+        }
+        snprintf(path, sizeof path, "/%d", i);
+        requests[i] = expect_request(net, path);
+    }
+    for (int i = 2; i < 6; i++) {
+        snprintf(path, sizeof path, "/%d", i);
+        CHECK_EQ(answer(net, &requests[i], path), 0);
+        expect(&client, 200, path);
+    }
+    net_close(&client);
+    net_stop(net);
+}
+
 TEST(large_heads_count_more) {
     net_server *net = start(32);
     net_client client = net_connect(net);

@@ -8,31 +8,34 @@ internal import CReactor
 /// if server.bind(fd, to: user) == .bound { … }
 /// ```
 public struct CommandResult: Sendable, Hashable, CustomStringConvertible {
-    /// The name of the result.
-    public let description: String
+    private enum Code: String { case done, queued, closed, bound, notWebSocket, invalid, full, notInWorker }
+    private let code: Code
+
+    private init(_ code: Code) { self.code = code }
 
     /// The command was executed.
-    public static let done = CommandResult(description: "done")
+    public static var done: CommandResult { CommandResult(.done) }
     /// The command is on its way to the process that owns the connection, or to the thread of the handlers.
-    public static let queued = CommandResult(description: "queued")
+    public static var queued: CommandResult { CommandResult(.queued) }
     /// There is no such connection, or it is being closed.
-    public static let closed = CommandResult(description: "closed")
+    public static var closed: CommandResult { CommandResult(.closed) }
     /// The connection has a user already, which stays.
-    public static let bound = CommandResult(description: "bound")
+    public static var bound: CommandResult { CommandResult(.bound) }
     /// The connection is no open WebSocket.
-    public static let notWebSocket = CommandResult(description: "notWebSocket")
+    public static var notWebSocket: CommandResult { CommandResult(.notWebSocket) }
     /// A value is not permitted: a close code that may not be sent, a user's number that is not
     /// 1...4,294,967,295, or a user's name that is not 1 to 245 bytes.
-    public static let invalid = CommandResult(description: "invalid")
+    public static var invalid: CommandResult { CommandResult(.invalid) }
     /// There is no room for the command on its way to another process. Try again later.
-    public static let full = CommandResult(description: "full")
+    public static var full: CommandResult { CommandResult(.full) }
     /// This process gives no commands: it is the master or the manager, or the server does not run.
-    public static let notInWorker = CommandResult(description: "notInWorker")
+    public static var notInWorker: CommandResult { CommandResult(.notInWorker) }
 
     /// Whether the command was accepted: ``done`` or ``queued``.
     public var isAccepted: Bool { self == .done || self == .queued }
 
-    private init(description: String) { self.description = description }
+    /// The name of the result.
+    public var description: String { code.rawValue }
 
     /// Translates a result of the C core. `local`: this process owns the connection.
     init(_ result: Int32, local: Bool) {

@@ -2,22 +2,25 @@ internal import CReactor
 
 /// The result of sending a result of a task: what ``ServerTask/finish(_:)-([UInt8])->ReplyResult`` returns.
 public struct ReplyResult: Sendable, Hashable, CustomStringConvertible {
-    /// The name of the result.
-    public let description: String
+    private enum Code: String { case sent, ended, unwanted, tooLarge, full }
+    private let code: Code
+
+    private init(_ code: Code) { self.code = code }
 
     /// The result is on its way to the poster.
-    public static let sent = ReplyResult(description: "sent")
+    public static var sent: ReplyResult { ReplyResult(.sent) }
     /// The task has ended, so it has no further results.
-    public static let ended = ReplyResult(description: "ended")
+    public static var ended: ReplyResult { ReplyResult(.ended) }
     /// The poster receives no results: it is a task worker, the master or the manager. See ``ServerTask/wantsResult``.
-    public static let unwanted = ReplyResult(description: "unwanted")
+    public static var unwanted: ReplyResult { ReplyResult(.unwanted) }
     /// The result is larger than ``Settings/maxTask``.
-    public static let tooLarge = ReplyResult(description: "tooLarge")
+    public static var tooLarge: ReplyResult { ReplyResult(.tooLarge) }
     /// The poster is behind, and there is no room for another result. Try again later.
-    public static let full = ReplyResult(description: "full")
+    public static var full: ReplyResult { ReplyResult(.full) }
 
     /// Whether the result was accepted: ``sent``.
     public var isAccepted: Bool { self == .sent }
 
-    private init(description: String) { self.description = description }
+    /// The name of the result.
+    public var description: String { code.rawValue }
 }

@@ -15,8 +15,9 @@ if let certificate = options.certificate, let key = options.key {
     server.tls = TLSConfiguration(certificateFile: certificate, privateKeyFile: key)
 }
 
-/// The connections of this worker that opened `topic`. What they say goes to the connections of all workers.
-var talkers: Set<ConnectionID> = []
+/// The connections of this worker that opened `topic`. What they say goes to the connections of all workers. It is used
+/// with each message, by one handler at a time, so accesses need not be checked for overlaps.
+@exclusivity(unchecked) var talkers: Set<ConnectionID> = []
 let topic = "/broadcast"
 if let url = options.cluster {
     server.cluster = url.hasPrefix("nats:") ? .nats(url) : .redis(url)

@@ -44,8 +44,12 @@ internal import CReactor
         begin()
     }
 
-    private func begin() {
+    @inline(__always) private func begin() {
         worker.openRequests.with { $0.taken() }
+        if worker.requestTimeout != nil { beginTimeout() }
+    }
+
+    @inline(never) private func beginTimeout() {
         if let timeout = worker.requestTimeout { limit(to: timeout) }
     }
 
@@ -54,18 +58,20 @@ internal import CReactor
     /// The response to a request, which is compressed where the settings say so: one that ``leave(_:)`` has kept, or a
     /// new one.
     static func take(for request: Request, worker: WorkerContext) -> Response {
-        let response: Response
-        if let kept = unsafe worker.openRequests.with({ unsafe $0.takeReusableResponse() }) {
-            response = unsafe Unmanaged<Response>.fromOpaque(kept.toOpaque()).takeRetainedValue()
-            response.begin(for: request.id)
-        } else {
-            response = Response(to: request.id, worker: worker)
-        }
+        let response = takeReusable(for: request.id, worker) ?? Response(to: request.id, worker: worker)
         if let compression = worker.compression { response.compress(compression, request) }
         return response
     }
 
-    private func begin(for request: RequestID) {
+    @inline(__always)
+    private static func takeReusable(for request: RequestID, _ worker: WorkerContext) -> Response? {
+        guard let kept = worker.openRequests.with({ $0.takeReusableResponse() }) else { return nil }
+        let response = unsafe unsafeDowncast(consume kept, to: Response.self)
+        response.begin(for: request)
+        return response
+    }
+
+    @inline(__always) private func begin(for request: RequestID) {
         self.request = request
         packed.removeAll()
         code = 200
@@ -84,8 +90,8 @@ internal import CReactor
             _getWeakRetainCount(response) == 1, _getUnownedRetainCount(response) == 1
         else { return }
         let requests = response.worker.openRequests
-        let kept = unsafe Unmanaged<AnyObject>.passRetained(consume response)
-        requests.with { unsafe $0.keep(reusableResponse: kept) }
+        var kept: AnyObject? = consume response
+        requests.with { $0.keep(reusableResponse: &kept) }
     }
 
     deinit {
@@ -348,8 +354,12 @@ internal import CReactor
         }
     }
 
-    private func answered(isComplete: Bool) {
+    @inline(__always) private func answered(isComplete: Bool) {
         worker.openRequests.with { $0.answered(request) }
+        if extras != nil { endExtras(isComplete: isComplete) }
+    }
+
+    @inline(never) private func endExtras(isComplete: Bool) {
         guard let extras = extras.take() else { return }
         extras.ended(ResponseOutcome(status: Int(code), bytesSent: bytesSent, isComplete: isComplete), worker)
         leaveExtras(consume extras)

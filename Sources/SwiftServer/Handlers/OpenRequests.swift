@@ -22,19 +22,12 @@ internal import CReactor
     @inline(__always) func taken() { count += 1 }
 
     /// A response that nobody uses any more, for another request. Responses belong to a higher layer.
-    @safe @exclusivity(unchecked) private var reusableResponse: Unmanaged<AnyObject>?
+    @safe @exclusivity(unchecked) private var reusableResponse: AnyObject?
 
-    /// The caller gets the reference.
-    @inline(__always) func takeReusableResponse() -> Unmanaged<AnyObject>? { unsafe reusableResponse.take() }
+    @inline(__always) func takeReusableResponse() -> AnyObject? { reusableResponse.take() }
 
-    /// Gets the reference. `nil`: no response is used again.
-    @inline(__always) func keep(reusableResponse: Unmanaged<AnyObject>?) {
-        let former = unsafe self.reusableResponse.take()
-        unsafe self.reusableResponse = reusableResponse
-        unsafe former?.release()
-    }
-
-    deinit { unsafe keep(reusableResponse: nil) }
+    /// Takes the reference away from the caller, without counting.
+    @inline(__always) func keep(reusableResponse: inout AnyObject?) { self.reusableResponse = reusableResponse.take() }
 
     /// The parts that few responses have, of one that has ended.
     @safe @exclusivity(unchecked) private var reusableExtras: AnyObject?

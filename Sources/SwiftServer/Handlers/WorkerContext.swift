@@ -95,7 +95,7 @@ internal import Glibc
         hasClosed = true
         thread = 0
         requests.whenAnswered = nil
-        unsafe requests.keep(reusableResponse: nil)  // it refers to this object
+        _ = requests.takeReusableResponse()  // it refers to this object
         questions?.end()
         counts?.end()
         lanes.runners.whenFailed = nil

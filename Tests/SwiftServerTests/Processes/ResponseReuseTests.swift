@@ -18,8 +18,9 @@ extension ProcessTests {
 
             /// Whether a response was left for the next request.
             func findReusable() -> Bool {
-                reusable = unsafe requests?.takeReusableResponse()?.takeRetainedValue()
-                unsafe requests?.keep(reusableResponse: reusable.map { unsafe .passRetained($0) })
+                reusable = requests?.takeReusableResponse()
+                var kept = reusable
+                requests?.keep(reusableResponse: &kept)
                 return reusable != nil
             }
         }

@@ -38,7 +38,7 @@ public struct Connection: Sendable, Identifiable, Hashable, CustomStringConverti
     /// Sends a message to a WebSocket from borrowed bytes.
     @discardableResult
     public func push(_ bytes: RawSpan, opcode: Opcode = .binary, finish: Bool = true) -> PushResult {
-        unsafe bytes.withUnsafeBytes { unsafe worker?.push($0, to: id, opcode: opcode, finish: finish) ?? .closed }
+        worker?.push(bytes, to: id, opcode: opcode, finish: finish) ?? .closed
     }
 
     // MARK: Streams

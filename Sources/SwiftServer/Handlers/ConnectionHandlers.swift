@@ -5,29 +5,13 @@
     /// Decides handshakes; without it they are accepted.
     var handshake: HandshakeHandler?
     var open: ((WorkerContext, Request) -> Void)?
-    var message: Message?
+    var message: MessageHandler?
     var close: ((WorkerContext, ConnectionID, CloseReason) -> Void)?
     var request: RequestHandler?
     var connect: ((WorkerContext, ConnectionID) -> Void)?
     var receive: ((WorkerContext, ConnectionID, UnsafeRawBufferPointer) -> Void)?
     var packet: ((WorkerContext, SocketAddress, UnsafeRawBufferPointer) -> Void)?
     var drain: ((WorkerContext, ConnectionID) -> Void)?
-
-    /// The handler of a message. An optional function is called through conversions of its arguments; a structure
-    /// with a function is not.
-    @safe struct Message {
-        private let body: (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void
-
-        init(_ body: @escaping (WorkerContext, ConnectionID, Opcode, UnsafeRawBufferPointer) -> Void) {
-            unsafe self.body = body
-        }
-
-        @inline(__always) func callAsFunction(
-            _ worker: WorkerContext, _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
-        ) {
-            unsafe body(worker, fd, opcode, payload)
-        }
-    }
 
     /// These handlers, and for other events those of `main`.
     func orElse(_ main: ConnectionHandlers) -> ConnectionHandlers {

@@ -7,6 +7,9 @@
 
     init(_ object: Object) { unsafe reference = .passUnretained(object) }
 
+    /// The server as any object.
+    var erased: Uncounted<AnyObject> { Uncounted(object) }
+
     /// The server, counted: for asynchronous handlers.
     var object: Object { unsafe reference.takeUnretainedValue() }
 

@@ -87,18 +87,26 @@ internal import CExecutorHook
         }
     }
 
-    /// The handler of messages, with the server that it gets. All messages of a port have the same one.
-    @safe struct MessageHandler: @unchecked Sendable {
-        // `@unchecked`: the server is Sendable.
+    /// A function that handles messages. The server that it gets is any object here.
+    @safe struct MessageFunction: Sendable {
         private struct Typed<S: AnyObject> { let call: @MainActor (S, Frame) async throws -> Void }
-        fileprivate struct Erased { let call: @MainActor (AnyObject, Frame) async throws -> Void }
 
-        fileprivate let handler: Erased
-        fileprivate let server: AnyObject
+        let call: @MainActor (AnyObject, Frame) async throws -> Void
 
         /// A reference to an object of a class has the layout of one to any object.
-        init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (S, Frame) async throws -> Void, _ server: S) {
-            self.handler = unsafe unsafeBitCast(Typed(call: handler), to: Erased.self)
+        init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (S, Frame) async throws -> Void) {
+            self = unsafe unsafeBitCast(Typed(call: handler), to: MessageFunction.self)
+        }
+    }
+
+    /// The handler of messages, with the server that it gets. All messages of a port have the same one.
+    struct MessageHandler: @unchecked Sendable {
+        // `@unchecked`: the server is Sendable.
+        fileprivate let function: MessageFunction
+        fileprivate let server: AnyObject
+
+        init(_ function: MessageFunction, _ server: AnyObject) {
+            self.function = function
             self.server = server
         }
     }
@@ -217,9 +225,9 @@ internal import CExecutorHook
                 case .work(let work): try await work()
                 case .message(let handler, let frame):
                     // Nobody has the frame when the next one is taken, or its bytes would be copied.
-                    try await handler.handler.call(handler.server, consume frame)
+                    try await handler.function.call(handler.server, consume frame)
                     while let frame = takeFurther(runner) {
-                        try await handler.handler.call(handler.server, consume frame)
+                        try await handler.function.call(handler.server, consume frame)
                     }
                 case .straightLine(let call): try await call.handler.handler.call(call.request, call.socket)
                 }

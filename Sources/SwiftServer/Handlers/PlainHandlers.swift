@@ -3,20 +3,37 @@
 ///
 /// A structure with a `@MainActor` function has the layout of one with the plain function.
 enum PlainHandlers {
-    struct Message<S: AnyObject> {
-        struct Plain {
-            let call: (S, Frame) throws -> Void
+    /// The server that the handler gets is any object here: a reference to an object of a class has the layout of one to
+    /// any object.
+    struct Message {
+        private struct Typed<S: AnyObject> {
+            let call: @MainActor (S, Frame) throws -> Void
         }
-        let call: @MainActor (S, Frame) throws -> Void
+        struct Plain {
+            let call: (AnyObject, Frame) throws -> Void
+        }
+        let call: @MainActor (AnyObject, Frame) throws -> Void
+
+        init<S: AnyObject>(_ handler: @escaping @MainActor (S, Frame) throws -> Void) {
+            self = unsafe unsafeBitCast(Typed(call: handler), to: Message.self)
+        }
 
         @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
     }
 
-    struct MessageSpan<S: AnyObject> {
-        struct Plain {
-            let call: (S, ConnectionID, Opcode, RawSpan) throws -> Void
+    /// With any object as the server, too.
+    struct MessageSpan {
+        private struct Typed<S: AnyObject> {
+            let call: @MainActor (S, ConnectionID, Opcode, RawSpan) throws -> Void
         }
-        let call: @MainActor (S, ConnectionID, Opcode, RawSpan) throws -> Void
+        struct Plain {
+            let call: (AnyObject, ConnectionID, Opcode, RawSpan) throws -> Void
+        }
+        let call: @MainActor (AnyObject, ConnectionID, Opcode, RawSpan) throws -> Void
+
+        init<S: AnyObject>(_ handler: @escaping @MainActor (S, ConnectionID, Opcode, RawSpan) throws -> Void) {
+            self = unsafe unsafeBitCast(Typed(call: handler), to: MessageSpan.self)
+        }
 
         @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
     }

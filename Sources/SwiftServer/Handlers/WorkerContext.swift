@@ -118,8 +118,10 @@ internal import Glibc
 
     /// Counts a request, message or packet.
     @inline(__always) func count() {
-        if quota.take() { whenQuotaReached?() }
+        if quota.take() { reachQuota() }
     }
+
+    @inline(never) private func reachQuota() { whenQuotaReached?() }
 
     /// Lends the payload of a message that is being delivered to the frame that `body` makes. What has the frame
     /// afterwards gets a copy.
@@ -158,22 +160,23 @@ internal import Glibc
     }
 
     @inline(__always) func push(_ bytes: [UInt8], to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
-        if opcode == .close { return push(close: bytes, to: fd, finish: finish) }
-        guard isHere else { return post(push: bytes, fd, opcode, finish: finish) }
+        guard opcode != .close, isHere else { return pushInOtherWay(bytes, to: fd, opcode, finish: finish) }
         return unsafe bytes.withUnsafeBytes { unsafe link.push(fd, opcode, finish: finish, $0) }
     }
 
     @inline(__always)
-    func push(_ bytes: UnsafeRawBufferPointer, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
-        if opcode == .close { return unsafe push(close: [UInt8](bytes), to: fd, finish: finish) }
-        guard isHere else { return unsafe post(push: [UInt8](bytes), fd, opcode, finish: finish) }
-        return unsafe link.push(fd, opcode, finish: finish, bytes)
+    func push(_ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode, finish: Bool) -> PushResult {
+        unsafe bytes.withUnsafeBytes {
+            guard opcode != .close, isHere else {
+                return unsafe pushInOtherWay([UInt8]($0), to: fd, opcode, finish: finish)
+            }
+            return unsafe link.push(fd, opcode, finish: finish, $0.baseAddress, bytes.byteCount)
+        }
     }
 
     @inline(__always) func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
         let (opcode, finish) = (frame.opcode, frame.finish)
-        if opcode == .close { return push(close: frame.bytes, to: fd, finish: finish) }
-        guard isHere else { return post(push: frame.bytes, fd, opcode, finish: finish) }
+        guard opcode != .close, isHere else { return pushInOtherWay(frame.bytes, to: fd, opcode, finish: finish) }
         // With a pointer the frame is not counted while the link has it, as it would be in a closure.
         if let bytes = unsafe frame.borrowedBytes {
             defer { extendLifetime(frame) }
@@ -182,8 +185,14 @@ internal import Glibc
         return unsafe frame.withBuffer { unsafe link.push(fd, opcode, finish: finish, $0) }
     }
 
+    /// A close frame, or a message from another thread.
+    @inline(never)
+    private func pushInOtherWay(_ bytes: [UInt8], to fd: ConnectionID, _ opcode: Opcode, finish: Bool) -> PushResult {
+        opcode == .close ? push(close: bytes, to: fd, finish: finish) : post(push: bytes, fd, opcode, finish: finish)
+    }
+
     /// A close frame begins the closing handshake, or answers that of the client.
-    @inline(never) private func push(close payload: [UInt8], to fd: ConnectionID, finish: Bool) -> PushResult {
+    private func push(close payload: [UInt8], to fd: ConnectionID, finish: Bool) -> PushResult {
         guard let frame = CloseFrame(payload: payload), finish else { return .invalid }
         guard bus.exists(fd) else { return .closed }
         guard bus.isOpen(fd) else { return info(fd)?.webSocketStatus == .closing ? .closed : .notWebSocket }

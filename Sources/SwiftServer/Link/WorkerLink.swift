@@ -102,10 +102,17 @@ internal import CReactorInternal
         return ownsSockets ? unsafe cre_worker_owns(raw, fd.rawValue) : false
     }
 
+    @inline(__always)
     func push(_ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ payload: UnsafeRawBufferPointer) -> PushResult {
-        let result = unsafe cre_worker_push(
-            raw, fd.rawValue, opcode.rawValue, finish, payload.baseAddress, payload.count)
-        return PushResult(result, local: result == 0 && owns(fd))
+        unsafe push(fd, opcode, finish: finish, payload.baseAddress, payload.count)
+    }
+
+    /// With `count` bytes at `start`.
+    @inline(__always) func push(
+        _ fd: ConnectionID, _ opcode: Opcode, finish: Bool, _ start: UnsafeRawPointer?, _ count: Int
+    ) -> PushResult {
+        let result = unsafe cre_worker_push(raw, fd.rawValue, opcode.rawValue, finish, start, count)
+        return PushResult(result, local: owns(fd))
     }
 
     /// Whether ``takeMessage(_:)`` has something to look at: if not, the payload in hand stays valid.
@@ -138,7 +145,7 @@ internal import CReactorInternal
 
     func send(_ fd: ConnectionID, _ payload: UnsafeRawBufferPointer) -> PushResult {
         let result = unsafe cre_worker_send(raw, fd.rawValue, payload.baseAddress, payload.count)
-        return PushResult(result, local: result == 0 && owns(fd))
+        return PushResult(result, local: owns(fd))
     }
 
     func send(_ bytes: [UInt8], to address: SocketAddress, port: Int) -> PushResult {

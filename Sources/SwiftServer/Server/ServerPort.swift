@@ -87,16 +87,16 @@ extension ServerPort where Owner: WebSocketServer {
 
     /// Called with a message received on a WebSocket of this port.
     public func onMessage(_ handler: @escaping @MainActor (Owner, Frame) throws -> Void) {
-        register(.message) { handlers.message = ConnectionHandlers.message(owner, handler) }
+        register(.message) { handlers.message = FrameHandler(owner, handler) }
     }
 
     /// Called with a message received on a WebSocket of this port. The asynchronous form.
     public func onMessage(_ handler: @escaping @MainActor (Owner, Frame) async throws -> Void) {
-        register(.message) { handlers.message = ConnectionHandlers.message(owner, handler) }
+        register(.message) { handlers.message = AsynchronousFrameHandler(owner, handler) }
     }
 
     /// Called, in place of `onMessage`, with borrowed bytes: nothing is copied or allocated.
     public func onMessageSpan(_ handler: @escaping @MainActor (Owner, ConnectionID, Opcode, RawSpan) throws -> Void) {
-        register(.message) { handlers.message = ConnectionHandlers.messageSpan(owner, handler) }
+        register(.message) { handlers.message = SpanHandler(owner, handler) }
     }
 }

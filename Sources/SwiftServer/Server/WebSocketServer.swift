@@ -10,14 +10,14 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
 
     /// Sends a text message. From any worker, to any connection of the server, on any thread.
     @discardableResult
-    public func push(_ text: String, to fd: ConnectionID) -> PushResult {
+    public final func push(_ text: String, to fd: ConnectionID) -> PushResult {
         pusher?.with { $0.push(text, to: fd) } ?? .closed
     }
 
     /// Sends a message, binary unless `opcode` says otherwise. With `finish: false` it is a fragment: the first has the
     /// message's opcode, the others ``Opcode/continuation``, the last `finish: true`.
     @discardableResult
-    public func push(
+    public final func push(
         _ bytes: [UInt8], to fd: ConnectionID, opcode: Opcode = .binary, finish: Bool = true
     ) -> PushResult {
         pusher?.with { $0.push(bytes, to: fd, opcode: opcode, finish: finish) } ?? .closed
@@ -25,18 +25,16 @@ open class WebSocketServer: HTTPServer, @unchecked Sendable {
 
     /// Sends a message from borrowed bytes.
     @discardableResult
-    public func push(
+    public final func push(
         _ bytes: RawSpan, to fd: ConnectionID, opcode: Opcode = .binary, finish: Bool = true
     ) -> PushResult {
-        unsafe bytes.withUnsafeBytes { bytes in
-            pusher?.with { unsafe $0.push(bytes, to: fd, opcode: opcode, finish: finish) } ?? .closed
-        }
+        pusher?.with { $0.push(bytes, to: fd, opcode: opcode, finish: finish) } ?? .closed
     }
 
     /// Sends a frame with its own opcode, as an echo does. A close frame begins the closing handshake, as
     /// ``Server/close(_:code:reason:)->CommandResult`` does.
     @discardableResult
-    public func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
+    public final func push(_ frame: Frame, to fd: ConnectionID) -> PushResult {
         pusher?.with { $0.push(frame, to: fd) } ?? .closed
     }
 }
@@ -58,13 +56,13 @@ extension ServerEvents where Self: WebSocketServer {
     /// Called with a whole message, text or binary. When the handler throws, the WebSocket is closed with code 1011.
     /// Close, ping and pong frames are delivered where the settings ask for them; see ``Settings/deliversPings``.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) throws -> Void) {
-        register(.message) { handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler) }
+        register(.message) { handlers.message = FrameHandler(HandlerOwner(self), handler) }
     }
 
     /// Called with a whole message. While the handler is suspended other connections are served, and further messages
     /// of this one are queued.
     public func onMessage(_ handler: @escaping @MainActor (Self, Frame) async throws -> Void) {
-        register(.message) { handlers.message = ConnectionHandlers.message(HandlerOwner(self), handler) }
+        register(.message) { handlers.message = AsynchronousFrameHandler(HandlerOwner(self), handler) }
     }
 
     /// Called, in place of `onMessage`, with a whole message whose bytes are borrowed: nothing is copied or allocated.
@@ -72,6 +70,6 @@ extension ServerEvents where Self: WebSocketServer {
     public func onMessageSpan(
         _ handler: @escaping @MainActor (Self, ConnectionID, Opcode, RawSpan) throws -> Void
     ) {
-        register(.message) { handlers.message = ConnectionHandlers.messageSpan(HandlerOwner(self), handler) }
+        register(.message) { handlers.message = SpanHandler(HandlerOwner(self), handler) }
     }
 }

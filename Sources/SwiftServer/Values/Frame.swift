@@ -41,6 +41,11 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
         payload = .received(message)
     }
 
+    /// A message that waits for its handler.
+    init(fd: ConnectionID, opcode: Opcode, copied payload: UnsafeRawBufferPointer) {
+        unsafe self.init(fd: fd, opcode: opcode, bytes: [UInt8](payload))
+    }
+
     /// The payload.
     public var bytes: [UInt8] { payload.array }
 

@@ -301,7 +301,7 @@ internal import CReactor
             switch item {
             case .deferred(let ticket): link.deliver(ticket)
             case .frame(let frame):
-                unsafe frame.withBuffer { unsafe handlers.message?(worker, fd, frame.opcode, $0) }
+                unsafe frame.withBuffer { unsafe handlers.message?.receive(worker, fd, frame.opcode, $0) }
             }
         }
         guard backlog.isInputOver else { return }

@@ -7,6 +7,10 @@ internal import CReactorInternal
     private let worker: WorkerContext
     /// The handlers of the first port.
     private let handlers: ConnectionHandlers
+    /// Whether the first port has no straight-line handlers, which come before its callbacks.
+    private let isPlain: Bool
+    /// The handler of its messages, for each of them.
+    private let message: Uncounted<MessageHandler>?
     /// The handlers of the other ports.
     private let otherHandlers: [ConnectionHandlers]
     /// The straight-line handlers; `nil` when no port has any. The second reference is for each event.
@@ -35,6 +39,8 @@ internal import CReactorInternal
         var all = configuration.ports.map { isWorker ? $0.routedHandlers(worker, sockets) : $0.handlers }
         if let limit { all = all.map(limit.surround) }
         handlers = all[0]
+        isPlain = !(sockets?.hasRoutes(0) ?? false)
+        message = handlers.message.map { Uncounted($0) }
         otherHandlers = Array(all.dropFirst())
         pipeMessage = configuration.handlers.pipeMessage
         join = configuration.handlers.join
@@ -55,25 +61,34 @@ internal import CReactorInternal
 
     // MARK: Events of connections
 
+    @inline(__always)
     fileprivate func receive(_ record: UnsafePointer<cre_record>, _ start: UnsafeMutablePointer<UInt8>?) {
         let fd = unsafe ConnectionID(rawValue: record.pointee.session)
         let payload = unsafe UnsafeRawBufferPointer(start: start, count: Int(record.pointee.length))
+        // The most frequent events.
+        guard isPlain, unsafe cre_record_port(record) == 0 else { return unsafe receive(record, fd, payload) }
+        switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
+        case CRE_EVENT_MESSAGE:
+            count()
+            message?.with { unsafe $0.receive(worker, fd, Opcode(rawValue: record.pointee.opcode), payload) }
+        case CRE_EVENT_REQUEST: unsafe receiveRequest(record, fd, payload)
+        default: unsafe receive(record, fd, payload)
+        }
+    }
+
+    @inline(never) private func receive(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
+    ) {
         let port = unsafe Int(cre_record_port(record))
         if let routed, routed.with({ unsafe $0.hasRoutes(port) && receive(record, fd, payload, $0, port) }) { return }
         if port > 0 {
             unsafe receive(record, fd, payload, otherHandlers[port - 1])
-        } else if unsafe UInt32(record.pointee.kind) == CRE_EVENT_MESSAGE.rawValue {
-            // The most frequent event, without the copy of all handlers that the others are worth.
-            count()
-            unsafe handlers.message?(worker, fd, Opcode(rawValue: record.pointee.opcode), payload)
-        } else if unsafe UInt32(record.pointee.kind) == CRE_EVENT_REQUEST.rawValue {
-            unsafe receiveRequest(record, fd, payload)
         } else {
             unsafe receive(record, fd, payload, handlers)
         }
     }
 
-    /// A request of the first port, likewise without a copy of all handlers.
+    /// A request of the first port, without the copy of all handlers that other events are worth.
     @inline(never) private func receiveRequest(
         _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
     ) {
@@ -143,7 +158,7 @@ internal import CReactorInternal
         switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
         case CRE_EVENT_MESSAGE:
             count()
-            unsafe handlers.message?(worker, fd, Opcode(rawValue: record.pointee.opcode), payload)
+            unsafe handlers.message?.receive(worker, fd, Opcode(rawValue: record.pointee.opcode), payload)
         case CRE_EVENT_REQUEST:
             guard let request = unsafe request(record, fd, payload) else { return }
             count()

@@ -224,7 +224,7 @@ static void handle_close(cre__conn *conn, const cre_ws_event *event) {
     await_owner(conn);
 }
 
-static void handle_control(cre__conn *conn, const cre_ws_event *event) {
+static __attribute__((noinline)) void handle_control(cre__conn *conn, const cre_ws_event *event) {
     const cre_port_options *options = &conn->port->options;
     cre_slice payload = { event->data, event->length };
     bool open = conn->stream.accepts_frames;
@@ -242,7 +242,7 @@ static void handle_control(cre__conn *conn, const cre_ws_event *event) {
     }
 }
 
-static inline void handle(cre__conn *conn, const cre_ws_event *event) {
+static inline __attribute__((always_inline)) void handle(cre__conn *conn, const cre_ws_event *event) {
     if (event->opcode >= CRE_WS_CLOSE)
         handle_control(conn, event);
     else

@@ -477,11 +477,13 @@ static int push(cre_engine *engine, const cre_record *command, const cre_slice *
 /* A response is checked while its head is written, as one of this process; and here if it was not written. No
  * queue is too full for it. */
 static int respond(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
-    cre__conn *conn = find_conn(engine, command);
-    cre_slice own = *payload;
-    int result = CRE_EGONE;
-    if (conn) result = cre__command_fits(&rules[CRE_COMMAND_RESPOND - FIRST], cre__conn_state(conn));
-    if (!result) result = conn->protocol->command(conn, command, &own, 1, CRE__REFUSE_WHEN_FULL);
+    cre__response response;
+    cre_slice body = *payload;
+    int result = cre__response_read(&response, &body, 1);
+    if (result) return result;
+    result =
+        cre__command_respond(engine, command->session, command->opcode, command->flags, &response, &body);
+    if (result > 0) result = run(engine, command, payload, 1, CRE__REFUSE_WHEN_FULL);
     if (!result) return 0;
     /* valid by itself, but not for its protocol: the client would wait */
     if (result == CRE_ENOMEM || result == CRE_EHTTP_HEAD_TOO_LARGE) cre__command_lost(engine, command);

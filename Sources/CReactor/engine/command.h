@@ -43,7 +43,7 @@ int cre__command_accepted(cre_engine *engine, const cre_record *command, const c
  * of cre__command_check. */
 int cre__command_receive(cre_engine *engine, const cre_record *command, const cre_slice *payload);
 
-/* Carries out a RESPOND of this process, `flags` are its own, to the oldest request of one of the engine's
+/* Carries out a RESPOND that was read, `flags` are its own, to the oldest request of one of the engine's
  * connections. Returns 0 or a negative error as cre_engine_command. For any other session or request, or an
  * invalid status, it returns 1 and does nothing. */
 int cre__command_respond(cre_engine *engine, cre_session session, uint8_t request, uint16_t flags,

@@ -224,8 +224,6 @@ int cre__http1_command(cre__conn *conn, const cre_record *command, cre_slice *pa
     if (command->kind == CRE_COMMAND_ABANDON) return abandon_requests(conn, command);
     uint8_t ahead = (uint8_t)(command->opcode - http->first);
     if (ahead >= http->count) return CRE_ENO_REQUEST;
-    if (!ahead && command->kind == CRE_COMMAND_RESPOND) /* the usual one */
-        return respond(conn, command, parts, count, (cre__policy)policy);
     if (command->kind == CRE_COMMAND_CONTINUE) return cre__http1_body_continue(conn);
     if (command->kind == CRE_COMMAND_UPGRADE) return cre__http1_upgrade(conn, parts, count, policy);
     /* An interim response before its turn is dropped: it is of use only at once. */
@@ -280,7 +278,7 @@ static __attribute__((noinline)) void send_all_deferred(cre__conn *conn, deferre
 
 /* Goes on to the next request. Returns whether no request is in progress any more, and the caller must go on.
  */
-static bool promote(cre__conn *conn) {
+static __attribute__((noinline)) bool promote(cre__conn *conn) {
     cre__http1 *http = cre__http1_of(conn);
     if (http->promoting) return false; /* the loop of send_all_deferred goes on */
     deferred_answer *answer = advance(conn);
@@ -306,8 +304,10 @@ void cre__http1_answered(cre__conn *conn, bool keep_alive) {
     }
     if (http->body) cre__http1_body_discard(conn);
     if (others ? !promote(conn) : http->promoting) return;
-    cre__free(http->pipeline); /* all of its answers were sent */
-    http->pipeline = NULL;
+    if (http->pipeline) {
+        cre__free(http->pipeline); /* all of its answers were sent */
+        http->pipeline = NULL;
+    }
     http->barrier = false;
     http->idle = true;
     if (conn->transport.reading)

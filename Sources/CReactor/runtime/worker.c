@@ -427,8 +427,9 @@ static bool is_full(const cre_worker *worker, const cre__slot *slot, size_t leng
 }
 
 /* A push to a connection of another process: its state is the one that the table shows. */
-static int push_to_owner(cre_worker *worker, uint16_t owner, const cre_record *command,
-                         const cre_slice *parts, int count) {
+static inline __attribute__((always_inline)) int push_to_owner(cre_worker *worker, uint16_t owner,
+                                                               const cre_record *command,
+                                                               const cre_slice *parts, int count) {
     const cre__slot *slot = slot_of(worker, command->session);
     int state = atomic_load_explicit(&slot->state, memory_order_relaxed);
     if (state != CRE_CONNECTION_OPEN)

@@ -18,7 +18,7 @@
 /// A handler that gets a frame.
 final class FrameHandler: MessageHandler, @unchecked Sendable {
     private let handler: PlainHandlers.Message
-    /// The same function as it is called: a conversion at the call would count its context.
+    /// ``handler`` in the form in which it is called: a conversion at the call would count its context.
     private let plain: PlainHandlers.Message.Plain
 
     init<S>(_ owner: HandlerOwner<S>, _ handler: @escaping @MainActor (S, Frame) throws -> Void) {

@@ -3,8 +3,8 @@
 ///
 /// A structure with a `@MainActor` function has the layout of one with the plain function.
 enum PlainHandlers {
-    /// The server that the handler gets is any object here: a reference to an object of a class has the layout of one to
-    /// any object.
+    /// The server that the handler gets is any object here: a reference to an object of a class has the layout of one
+    /// to any object.
     struct Message {
         private struct Typed<S: AnyObject> {
             let call: @MainActor (S, Frame) throws -> Void
@@ -21,7 +21,7 @@ enum PlainHandlers {
         @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
     }
 
-    /// With any object as the server, too.
+    /// The server is any object here, too.
     struct MessageSpan {
         private struct Typed<S: AnyObject> {
             let call: @MainActor (S, ConnectionID, Opcode, RawSpan) throws -> Void

@@ -88,12 +88,6 @@ uint64_t cre__engine_repair(cre_engine *engine);
 /* Counts values that others have overwritten, and that the owner of the engine has repaired. */
 void cre__engine_count_repaired(cre_engine *engine, uint64_t count);
 
-/* While a MESSAGE of the connection is being emitted: takes its next message, if that was received with it,
- * and fills in the event that it would have been. Its payload is valid as long as that of the first one.
- * Returns whether there was one. */
-bool cre__engine_take_message(cre_engine *engine, cre_session session, cre_record *message,
-                              uint8_t **payload);
-
 /* While a REQUEST of the connection is being emitted: whether more input was received with it. */
 bool cre__engine_has_requests(const cre_engine *engine, cre_session session);
 

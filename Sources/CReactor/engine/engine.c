@@ -306,14 +306,6 @@ void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, siz
     cre__config_give(stats, size, &now, sizeof now);
 }
 
-bool cre__engine_take_message(cre_engine *engine, cre_session session, cre_record *message,
-                              uint8_t **payload) {
-    const cre__input *in = engine->input;
-    /* mostly the message in hand is the last one of its read */
-    if (!in || in->data == in->end || in->conn->stream.session != session) return false;
-    return in->conn->protocol->take_message && in->conn->protocol->take_message(in->conn, message, payload);
-}
-
 bool cre__engine_has_requests(const cre_engine *engine, cre_session session) {
     const cre__input *in = engine->requests;
     return in && in->data != in->end && in->conn->stream.session == session;

@@ -416,12 +416,7 @@ int cre_ws_session_next(cre_ws_session *session, uint8_t **cursor, uint8_t *end,
     return next_general(session, cursor, end, event);
 }
 
-bool cre__ws_message_follows(const cre_ws_session *session, const uint8_t *data, const uint8_t *end) {
-    const size_t available = (size_t)(end - data);
-    if (session->state || available < 2) return false;
-    const size_t short_length = (size_t)data[1] - 0x80;
-    if (LIKELY((uint8_t)((data[0] ^ CRE_WS_FIN) - 1) <= 1 && short_length < 126))
-        return available >= 6 && short_length <= available - 6;
+bool cre__ws_any_message_follows(const cre_ws_session *session, const uint8_t *data, size_t available) {
     const bool whole = data[0] & CRE_WS_FIN && data[0] & 0x0F && !cre__ws_is_control(data[0]);
     uint64_t length = 0;
     const int size = whole ? check_header(session, data, available, &length) : 0;

@@ -6,6 +6,7 @@ static int serve(net_server *net, const cre_record *event, uint8_t *payload) {
     if (event->kind != CRE_EVENT_REQUEST) return 0;
     cre_request_view view;
     CHECK_EQ(cre_request_view_init(&view, payload, event->length), 0);
+    CHECK(cre_request_view_is_whole(&view));
     CHECK_EQ((view.head->flags & CRE_HTTP_SECURE) != 0, net_tls_now != NULL);
     const char *path = (const char *)view.bytes + view.head->path;
     if (cre_request_is(payload, event->length, "/later")) return 0;
@@ -52,6 +53,40 @@ TEST_BOTH(requests_on_one_connection) {
     net_await_end(&client);
     net_close(&client);
     CHECK_EQ(net_count_events(net, CRE_EVENT_CLOSE), 0); /* no WebSocket, no CLOSE */
+    net_stop(net);
+}
+
+/* What another process may have written. */
+TEST(a_request_whose_parts_are_elsewhere_is_not_whole) {
+    net_server *net = start();
+    net_client client = net_connect(net);
+    net_send_text(&client, "GET /later?q HTTP/1.1\r\nHost: a\r\n\r\n");
+    const net_event *event = net_expect_event(net, CRE_EVENT_REQUEST);
+    static const size_t lengths[] = {
+        offsetof(cre_http_head, method_length),
+        offsetof(cre_http_head, target_length),
+        offsetof(cre_http_head, path_length),
+        offsetof(cre_http_head, query_length),
+        offsetof(cre_http_head, host_length),
+        sizeof(cre_http_head) + offsetof(cre_http_field, name_length),
+        sizeof(cre_http_head) + offsetof(cre_http_field, value_length),
+    };
+    cre_request_view view;
+    CHECK_EQ(cre_request_view_init(&view, event->payload, event->record.length), 0);
+    CHECK(cre_request_view_is_whole(&view));
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        uint16_t *length = (uint16_t *)(void *)((uint8_t *)event->payload + lengths[i]);
+        const uint16_t before = *length, start = length[-1],
+                       most = (uint16_t)(view.head->head_length - start);
+        *length = most;
+        CHECK(cre_request_view_is_whole(&view));
+        *length = (uint16_t)(most + 1);
+        CHECK(!cre_request_view_is_whole(&view));
+        *length = UINT16_MAX;
+        CHECK(!cre_request_view_is_whole(&view));
+        *length = before;
+    }
+    net_close(&client);
     net_stop(net);
 }
 

@@ -17,6 +17,7 @@ static int act(net_server *net, const cre_record *event, uint8_t *payload) {
     cre_request_view view;
     if (event->kind != CRE_EVENT_REQUEST) return 0;
     CHECK_EQ(cre_request_view_init(&view, payload, event->length), 0);
+    CHECK(cre_request_view_is_whole(&view));
     if (cre_request_is(payload, event->length, "/hello"))
         CHECK_EQ(cre_engine_respond(engine, session, 200, "X: y\r\nConnection: close\r\n", "hello", 5), 0);
     else if (cre_request_is(payload, event->length, "/none"))

@@ -569,6 +569,11 @@ typedef struct cre_request_view {
 CRE_NODISCARD CRE_API int cre_request_view_init(cre_request_view *view, const uint8_t *payload,
                                                 uint32_t length);
 
+/** Returns whether everything that the head and its fields refer to is in the head's bytes. It always is in
+ * an event of an engine; this is for a copy of a payload from memory that another process may write. Any
+ * thread. */
+CRE_API bool cre_request_view_is_whole(const cre_request_view *view);
+
 /** Returns whether the path of a REQUEST or OPEN payload, without the query, is `path`, a terminated string,
  * byte for byte; false for a malformed payload. Any thread. */
 CRE_API bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path);

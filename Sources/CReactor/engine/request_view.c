@@ -3,7 +3,7 @@
 #include <creactor/record.h>
 #include <string.h>
 
-/* A head at any address. Its members are read once, since it may be in memory that another process writes. */
+/* A head at any address. It may be in memory that another process writes: what is checked is what is used. */
 typedef cre_http_head unaligned_head __attribute__((aligned(1)));
 
 int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32_t length) {
@@ -30,6 +30,25 @@ int cre_request_view_init(cre_request_view *view, const uint8_t *payload, uint32
     view->body = payload + prefix;
     view->body_length = (uint32_t)(length - prefix);
     return 0;
+}
+
+/* Whether `length` bytes at `at` are among the first `end`. */
+static inline bool lies_within(uint32_t at, uint32_t length, uint32_t end) {
+    return at + length <= end;
+}
+
+bool cre_request_view_is_whole(const cre_request_view *view) {
+    const cre_http_head *head = view->head;
+    const uint32_t end = head->head_length;
+    bool whole = lies_within(head->method_start, head->method_length, end) &&
+                 lies_within(head->target, head->target_length, end) &&
+                 lies_within(head->path, head->path_length, end) &&
+                 lies_within(head->query, head->query_length, end) &&
+                 lies_within(head->host, head->host_length, end);
+    for (uint32_t i = 0; i < head->field_count; i++)
+        whole &= lies_within(view->fields[i].name, view->fields[i].name_length, end) &&
+                 lies_within(view->fields[i].value, view->fields[i].value_length, end);
+    return whole;
 }
 
 bool cre_request_is(const uint8_t *payload, uint32_t length, const char *path) {

@@ -24,12 +24,12 @@ public struct Request: Sendable {
 
     /// `receivedAt`: ``EventLoop/milliseconds``.
     init?(fd: ConnectionID, number: UInt8 = 0, receivedAt: UInt32, payload: UnsafeRawBufferPointer) {
-        guard unsafe cre_request_view.isValid(payload) else { return nil }
         self.fd = fd
         self.number = number
         self.receivedAt = receivedAt
         storage = unsafe [UInt8](payload)
         length = UInt32(payload.count)
+        guard isWhole else { return nil }
     }
 
     /// Uses the memory of an earlier request again, unless somebody has kept that.
@@ -37,12 +37,12 @@ public struct Request: Sendable {
         fd: ConnectionID, number: UInt8, receivedAt: UInt32, payload: UnsafeRawBufferPointer,
         reusing memory: inout RequestMemory
     ) {
-        guard unsafe cre_request_view.isValid(payload) else { return nil }
         self.fd = fd
         self.number = number
         self.receivedAt = receivedAt
         storage = unsafe memory.copy(payload)
         length = UInt32(payload.count)
+        guard isWhole else { return nil }
     }
 
     /// "GET", "POST" and so on, as sent.
@@ -120,6 +120,14 @@ public struct Request: Sendable {
     /// Whether the client expects "100 Continue" before it sends the body.
     var isExpected: Bool { unsafe withView { unsafe Int($0.head.pointee.flags) & CRE_HTTP_EXPECT_CONTINUE != 0 } }
 
+    /// Whether all parts are where the head says. The copy is checked: another process may write to what was received.
+    private var isWhole: Bool {
+        var view = unsafe cre_request_view()
+        return unsafe storage.withUnsafeBufferPointer {
+            unsafe cre_request_view_init(&view, $0.baseAddress, length) == 0 && cre_request_view_is_whole(&view)
+        }
+    }
+
     func withView<Result>(_ body: (cre_request_view) -> Result) -> Result {
         var view = unsafe cre_request_view()
         return unsafe storage.withUnsafeBufferPointer {
@@ -131,12 +139,6 @@ public struct Request: Sendable {
 }
 
 extension cre_request_view {
-    fileprivate static func isValid(_ payload: UnsafeRawBufferPointer) -> Bool {
-        var view = unsafe cre_request_view()
-        let start = unsafe payload.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        return unsafe cre_request_view_init(&view, start, UInt32(payload.count)) == 0
-    }
-
     /// Text of a method or target. The C core refuses all with other bytes than ASCII ones, so none is checked here;
     /// what another process may overwrite is copied as it is, each byte as one character.
     fileprivate func ascii(at offset: UInt16, _ length: UInt16) -> String {

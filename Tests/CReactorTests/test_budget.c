@@ -105,6 +105,37 @@ TEST_BOTH(a_queue_that_outlives_its_stream_is_dropped) {
     net_stop(net);
 }
 
+static uint64_t in_transit;
+
+static void take_back(void *link) {
+    uint64_t *freed = link;
+    in_transit -= *freed;
+    *freed = 0;
+}
+
+/* What a link holds counts, but not what its receivers have freed, which a busy loop has not taken back. */
+TEST(freed_payloads_are_taken_back_first) {
+    net_server *net = start(NULL, 20 * MIB);
+    uint64_t freed = 15 * MIB;
+    in_transit = 15 * MIB;
+    cre__engine_set_transit(
+        net->engine, &(cre__transit){ .held = &in_transit, .reclaim = take_back, .link = &freed });
+    net_client client = net_ws_connect(net);
+    cre_session session = opened(net);
+    fill(net, session, 8 * MIB);
+    NET_UNTIL(net, in_transit == 0);
+    net_settle(net);
+    CHECK_EQ(net_stats(net).shed, 0);
+    CHECK(queued(net, session) >= 8 * MIB);
+    in_transit = 15 * MIB; /* and nothing of it is freed */
+    cre_engine_push(net->engine, session, CRE_WS_BINARY, piece, sizeof piece);
+    NET_UNTIL(net, net_count_events(net, CRE_EVENT_CLOSE) == 1);
+    expect_budget(&net->events[net->count - 1], session);
+    cre__engine_set_transit(net->engine, NULL);
+    net_close(&client);
+    net_stop(net);
+}
+
 /* The total is the server's: an engine with little may be over it because of another one. */
 TEST(engines_share_the_budget) {
     size_t size = cre_table_size(100);

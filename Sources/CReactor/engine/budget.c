@@ -79,8 +79,14 @@ void cre__budget_enforce(cre_engine *engine) {
     uint32_t now = (uint32_t)cre_loop_now(engine->loop);
     if (now - engine->budget_enforced_at < PAUSE_MS) return;
     engine->budget_enforced_at = now;
-    sizes found = { .engine = engine, .excess = total - engine->budget };
     const cre__transit *transit = &engine->transit;
+    if (transit->reclaim) { /* a busy loop does so only when it needs room */
+        transit->reclaim(transit->link);
+        cre__net_publish_total(&engine->net);
+        total = cre__table_total(engine->table);
+        if (total <= engine->budget) return;
+    }
+    sizes found = { .engine = engine, .excess = total - engine->budget };
     if (transit->each) transit->each(transit->link, count_command, &found);
     cre__engine_each(engine, visit_count, &found);
     cre__net_each_finishing(&engine->net, count, &found);

@@ -70,6 +70,8 @@ typedef struct cre__transit {
      */
     void (*each)(void *link, bool (*visit)(void *context, const cre_record *command, size_t bytes),
                  void *context);
+    /* Takes back what receivers have freed, so that it is no longer held. NULL: that is done at once. */
+    void (*reclaim)(void *link);
     void *link;
 } cre__transit;
 

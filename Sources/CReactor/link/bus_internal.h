@@ -160,8 +160,9 @@ uint64_t cre__bus_taken(const cre_bus *bus, uint32_t from, uint32_t to);
  * taken. 0: it came in parts, and is taken already. */
 uint64_t cre__node_mark(const cre_node *node);
 
-/* Bytes of memory for records that are on their way: those that the node reassembles, and those in the spills
- * to and from it, as far as their receivers have not taken them. Valid until the node is closed. */
+/* Bytes of memory for records that are on their way: those that the node reassembles, those in the spills to
+ * and from it, as far as their receivers have not taken them, and payloads in its arena that it has not taken
+ * back. Valid until the node is closed. */
 const uint64_t *cre__node_held(const cre_node *node);
 
 /* Visits the records that the node reassembles, with the bytes of memory for each, and drops those for which
@@ -169,6 +170,8 @@ const uint64_t *cre__node_held(const cre_node *node);
 void cre__node_each_partial(cre_node *node,
                             bool (*visit)(void *context, const cre_record *record, size_t bytes),
                             void *context);
+/* Frees payloads in the arena whose records were served. Not before the arena is open. */
+void cre__node_reclaim(cre_node *node);
 
 /* Whether something that was sent to the node has not been taken. */
 bool cre__node_has_unread(cre_node *node);

@@ -11,7 +11,8 @@ typedef struct outbound {
     cre__ring ring;
     cre__spill spill;
     uint64_t taken; /* of ring and spill, when last checked */
-    uint32_t usual; /* payloads below this length go to the ring, in one piece; 0: more has to be looked at */
+    uint32_t usual; /* payloads below this length go to the ring, in one piece; 0 while it is not open, or
+                       records spill */
     bool open;
     bool spilling;       /* the spill was not empty when last looked at: all records go there */
     bool dirty;          /* in the node's list */
@@ -117,9 +118,7 @@ void cre__node_mend(cre_node *node);
 bool cre__node_has_room_again(cre_node *node);
 /* Gives back what a burst has used of the rings. */
 void cre__node_trim(cre_node *node);
-/* Frees payloads in the arena whose records were served. Not before the arena is open. */
-void cre__node_reclaim(cre_node *node);
-/* The same, and the arena's pages when it is no longer used.
+/* As cre__node_reclaim, and the arena's pages when it is no longer used.
  * Returns whether it is in use. */
 bool cre__node_tidy_arena(cre_node *node);
 void cre__node_free_outbound(cre_node *node);

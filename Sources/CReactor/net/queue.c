@@ -68,8 +68,7 @@ void cre__net_set_transit(cre__net *net, const uint64_t *transit) {
     net->transit = transit ? transit : &nothing;
 }
 
-/* Adds what this loop holds to the total of the server. */
-static void publish_total(cre__net *net) {
+void cre__net_publish_total(cre__net *net) {
     uint64_t held = cre__net_held(net), change = held - net->reported;
     net->reported = held;
     if (net->total_held) atomic_fetch_add_explicit(net->total_held, change, memory_order_relaxed);
@@ -341,7 +340,7 @@ static void flush_first(cre__net *net) {
 void cre__net_flush(cre__net *net) {
     while (net->dirty)
         flush_first(net);
-    if (cre__net_held(net) != net->reported) publish_total(net);
+    if (cre__net_held(net) != net->reported) cre__net_publish_total(net);
 }
 
 void cre__net_forget(cre__net *net) {
@@ -369,7 +368,7 @@ void cre__net_deinit(cre__net *net) {
         net->free_chunks = next;
     }
     net->free_count = 0;
-    if (net->loop) publish_total(net);
+    if (net->loop) cre__net_publish_total(net);
     cre_timer_stop(net->ticker);
     net->ticker = NULL;
     cre__free(net->tls_scratch);

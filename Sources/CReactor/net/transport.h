@@ -172,6 +172,8 @@ static inline uint64_t cre__net_held(const cre__net *net) {
 
 /* Sets where the owner counts what it holds; NULL: nothing. */
 void cre__net_set_transit(cre__net *net, const uint64_t *transit);
+/* Adds what this loop holds to the total of the server, as at the end of each turn. */
+void cre__net_publish_total(cre__net *net);
 int cre__net_init(cre__net *net, cre_loop *loop, const cre__transport_events *events);
 /* After all transports are closed and cre__net_forget. */
 void cre__net_deinit(cre__net *net);

@@ -230,9 +230,14 @@ static inline void cre__each_partial(void *node, bool (*visit)(void *context, co
 }
 
 /* What the node holds for its engine's connections counts as theirs, until the engine is destroyed. */
+static inline void cre__reclaim(void *link) {
+    cre__node_reclaim(link);
+}
 static inline void cre__count_transit(cre_engine *engine, cre_node *node) {
-    cre__engine_set_transit(
-        engine, &(cre__transit){ .held = cre__node_held(node), .each = cre__each_partial, .link = node });
+    cre__engine_set_transit(engine, &(cre__transit){ .held = cre__node_held(node),
+                                                     .each = cre__each_partial,
+                                                     .reclaim = cre__reclaim,
+                                                     .link = node });
 }
 
 /* The output that all processes together may have accepted for one connection before they see the length of

@@ -100,7 +100,7 @@ internal import CReactor
 
     /// Runs the handler of a message of a connection that is not busy.
     @inline(__always) func runMessage(
-        _ id: ConnectionID, _ handler: consuming HandlerRunners.MessageHandler, _ frame: consuming Frame
+        _ id: ConnectionID, _ handler: consuming HandlerRunners.MessageCall, _ frame: consuming Frame
     ) {
         guard let runner = runners.startMessage(id, consume handler, consume frame) else { return }
         suspended(runner, id)

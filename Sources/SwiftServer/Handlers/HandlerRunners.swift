@@ -61,7 +61,7 @@ internal import CExecutorHook
     /// itself: no closure is made.
     fileprivate enum Next: Sendable {
         case work(Work)
-        case message(MessageHandler, Frame)
+        case message(MessageCall, Frame)
         case straightLine(StraightLine)
     }
 
@@ -100,7 +100,7 @@ internal import CExecutorHook
     }
 
     /// The handler of messages, with the server that it gets. All messages of a port have the same one.
-    struct MessageHandler: @unchecked Sendable {
+    struct MessageCall: @unchecked Sendable {
         // `@unchecked`: the server is Sendable.
         fileprivate let function: MessageFunction
         fileprivate let server: AnyObject
@@ -161,7 +161,7 @@ internal import CExecutorHook
 
     /// Starts the handler of a message, and with it those of the messages behind it that are there already.
     func startMessage(
-        _ connection: ConnectionID, _ handler: consuming MessageHandler, _ frame: consuming Frame
+        _ connection: ConnectionID, _ handler: consuming MessageCall, _ frame: consuming Frame
     ) -> Runner? {
         start(.message, connection, on: nil, .message(consume handler, consume frame))
     }

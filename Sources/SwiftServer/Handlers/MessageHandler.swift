@@ -91,9 +91,10 @@ final class AsynchronousFrameHandler: MessageHandler, @unchecked Sendable {
     override func receive(
         _ worker: WorkerContext, _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
     ) {
+        assert(worker.isHere, "handlers run on the loop")
         guard !worker.isBusy(fd) else { return unsafe queue(worker, Frame(fd: fd, opcode: opcode, copied: payload)) }
         unsafe worker.lend(fd, opcode, payload) { frame in
-            let call = HandlerRunners.MessageHandler(function, server.object)
+            let call = HandlerRunners.MessageCall(function, server.object)
             worker.lanes.runMessage(fd, consume call, consume frame)
         }
     }

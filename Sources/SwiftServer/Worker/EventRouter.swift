@@ -68,9 +68,7 @@ internal import CReactorInternal
         // The most frequent events.
         guard isPlain, unsafe cre_record_port(record) == 0 else { return unsafe receive(record, fd, payload) }
         switch unsafe cre_event(rawValue: UInt32(record.pointee.kind)) {
-        case CRE_EVENT_MESSAGE:
-            count()
-            message?.with { unsafe $0.receive(worker, fd, Opcode(rawValue: record.pointee.opcode), payload) }
+        case CRE_EVENT_MESSAGE: unsafe receiveMessage(record, fd, payload)
         case CRE_EVENT_REQUEST: unsafe receiveRequest(record, fd, payload)
         default: unsafe receive(record, fd, payload)
         }
@@ -83,12 +81,22 @@ internal import CReactorInternal
         if let routed, routed.with({ unsafe $0.hasRoutes(port) && receive(record, fd, payload, $0, port) }) { return }
         if port > 0 {
             unsafe receive(record, fd, payload, otherHandlers[port - 1])
+        } else if unsafe UInt32(record.pointee.kind) == CRE_EVENT_MESSAGE.rawValue {
+            unsafe receiveMessage(record, fd, payload)
         } else {
             unsafe receive(record, fd, payload, handlers)
         }
     }
 
-    /// A request of the first port, without the copy of all handlers that other events are worth.
+    /// A message of the first port, without the copy of all handlers that other events are worth.
+    @inline(__always) private func receiveMessage(
+        _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
+    ) {
+        count()
+        message?.with { unsafe $0.receive(worker, fd, Opcode(rawValue: record.pointee.opcode), payload) }
+    }
+
+    /// A request of the first port, likewise.
     @inline(never) private func receiveRequest(
         _ record: UnsafePointer<cre_record>, _ fd: ConnectionID, _ payload: UnsafeRawBufferPointer
     ) {

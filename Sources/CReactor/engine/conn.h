@@ -192,7 +192,7 @@ static inline bool cre__engine_take_message(cre_engine *engine, cre_session sess
     const cre__input *in = engine->input;
     /* mostly the message in hand is the last one of its read */
     if (!in || in->data == in->end || in->conn->stream.session != session) return false;
-    return in->conn->protocol->take_message && in->conn->protocol->take_message(in->conn, message, payload);
+    return in->conn->protocol->take_message(in->conn, message, payload);
 }
 
 /* ---- input that is not complete ---- */

@@ -39,7 +39,7 @@ typedef struct cre__protocol {
     size_t (*destination)(cre__conn *conn, uint8_t **at);
     void (*received)(cre__conn *conn, size_t length);
     /* While a MESSAGE of the connection is being emitted: takes the next one out of the same input, as
-     * cre__engine_take_message does. NULL: it has no messages. */
+     * cre__engine_take_message does. NULL: it never sets `input` of its engine. */
     bool (*take_message)(cre__conn *conn, cre_record *message, uint8_t **payload);
     /* While an event of the connection is being emitted: emits its next REQUEST out of the same input, as
      * cre__engine_serve_request does. NULL: it has no requests. */

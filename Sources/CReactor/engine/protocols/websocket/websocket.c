@@ -15,8 +15,8 @@
 /* Whether the frame continues what was sent in a valid way. */
 static int check_frame(cre__websocket *ws, uint8_t first, const cre_slice *parts, int count) {
     static const cre_ws_send_state between_messages = { 0 };
-    bool whole = memcmp(&ws->sent, &between_messages, sizeof ws->sent) == 0;
-    if (first == (CRE_WS_FIN | CRE_WS_BINARY) && whole) return 0; /* the usual case */
+    if (first == (CRE_WS_FIN | CRE_WS_BINARY) && memcmp(&ws->sent, &between_messages, sizeof ws->sent) == 0)
+        return 0; /* the usual case */
     return cre__ws_send_check(&ws->sent, first, parts, count);
 }
 

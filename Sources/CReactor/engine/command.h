@@ -90,13 +90,6 @@ uint64_t cre__engine_repair(cre_engine *engine);
 /* Counts values that others have overwritten, and that the owner of the engine has repaired. */
 void cre__engine_count_repaired(cre_engine *engine, uint64_t count);
 
-/* While a REQUEST of the connection is being emitted: whether more input was received with it. */
-bool cre__engine_has_requests(const cre_engine *engine, cre_session session);
-
-/* While a REQUEST of the connection is being emitted: emits its next request, if that was received with it,
- * before it returns. The payload of the first one is no longer valid then. Whether a request was served. */
-bool cre__engine_serve_request(cre_engine *engine, cre_session session);
-
 /* While an event is emitted: the worker that gets it. */
 uint16_t cre__engine_event_worker(const cre_engine *engine);
 

@@ -195,6 +195,19 @@ static inline bool cre__engine_take_message(cre_engine *engine, cre_session sess
     return in->conn->protocol->take_message(in->conn, message, payload);
 }
 
+/* While a REQUEST of the connection is being emitted: whether more input was received with it. */
+static inline bool cre__engine_has_requests(const cre_engine *engine, cre_session session) {
+    const cre__input *in = engine->requests;
+    return in && in->data != in->end && in->conn->stream.session == session;
+}
+
+/* When it has: emits its next request, if all of that was received. Returns whether it was, and more may
+ * follow. */
+static inline bool cre__engine_serve_request(cre_engine *engine) {
+    cre__conn *conn = engine->requests->conn;
+    return conn->protocol->serve_request(conn);
+}
+
 /* ---- input that is not complete ---- */
 
 /* The memory that the protocol has for it, in bytes. */

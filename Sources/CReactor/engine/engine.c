@@ -306,17 +306,6 @@ void cre_engine_get_stats(const cre_engine *engine, cre_engine_stats *stats, siz
     cre__config_give(stats, size, &now, sizeof now);
 }
 
-bool cre__engine_has_requests(const cre_engine *engine, cre_session session) {
-    const cre__input *in = engine->requests;
-    return in && in->data != in->end && in->conn->stream.session == session;
-}
-
-bool cre__engine_serve_request(cre_engine *engine, cre_session session) {
-    if (!cre__engine_has_requests(engine, session)) return false;
-    cre__conn *conn = engine->requests->conn;
-    return conn->protocol->serve_request && conn->protocol->serve_request(conn);
-}
-
 uint16_t cre__engine_event_worker(const cre_engine *engine) {
     return engine->event_worker;
 }

@@ -42,7 +42,7 @@ typedef struct cre__protocol {
      * cre__engine_take_message does. NULL: it never sets `input` of its engine. */
     bool (*take_message)(cre__conn *conn, cre_record *message, uint8_t **payload);
     /* While an event of the connection is being emitted: emits its next REQUEST out of the same input, as
-     * cre__engine_serve_request does. NULL: it has no requests. */
+     * cre__engine_serve_request does. NULL: it never sets `requests` of its engine. */
     bool (*serve_request)(cre__conn *conn);
     /* The peer has ended its side. */
     void (*ended)(cre__conn *conn);

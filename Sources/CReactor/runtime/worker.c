@@ -262,7 +262,7 @@ bool cre_worker_serve_request(cre_worker *worker, cre_session session) {
     if (!cre_worker_may_serve_request(worker, session)) return false;
     cre__activity_refresh(worker);
     worker->serving_further = true; /* its handler is perhaps called when on_event has returned */
-    const bool served = cre__engine_serve_request(worker->engine, session);
+    const bool served = cre__engine_serve_request(worker->engine);
     worker->serving_further = false;
     return served;
 }

@@ -18,11 +18,12 @@ extension ConnectionHandlers {
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) -> RequestHandler {
-        RequestHandler { worker, request in
+        let plain = RequestBatch.Plain(handler)
+        return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
             let response = Response.take(for: request, worker: worker)
             if let batch = RequestBatch.asking(request.fd, worker) {
-                return batch.give(request, response, .plain(handler))
+                return batch.give(request, response, .plain(Uncounted(plain)))
             }
             run(request, response, worker, handler)
             Response.leave(consume response)
@@ -32,13 +33,14 @@ extension ConnectionHandlers {
     static func request(_ chain: Next) -> RequestHandler {
         guard let (middleware, rest) = chain.split else { return request { try await chain($0, $1) } }
         let function = middleware.function
+        let around = RequestBatch.Middleware(function, rest)
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else {
                 return queue(request, worker) { try await function($0, $1, rest) }
             }
             let response = Response.take(for: request, worker: worker)
             if let batch = RequestBatch.asking(request.fd, worker) {
-                return batch.give(request, response, .middleware(function, rest))
+                return batch.give(request, response, .middleware(Uncounted(around)))
             }
             run(request, response, worker, function, rest)
             Response.leave(consume response)

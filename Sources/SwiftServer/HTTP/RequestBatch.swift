@@ -6,9 +6,31 @@
 /// request is taken when the one before it was answered.
 @safe final class RequestBatch: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
+    /// The function of a handler, as the handlers of a port keep it: a task that calls it counts no reference for that.
+    final class Plain: Sendable {
+        struct Function: Sendable { let call: @MainActor (Request, Response) async throws -> Void }
+
+        let function: Function
+
+        init(_ call: @escaping @MainActor (Request, Response) async throws -> Void) { function = Function(call: call) }
+    }
+
+    /// The same of middleware, with what is behind it.
+    final class Middleware: Sendable {
+        struct Function: Sendable { let call: @MainActor (Request, Response, Next) async throws -> Void }
+
+        let function: Function
+        let rest: Next
+
+        init(_ call: @escaping @MainActor (Request, Response, Next) async throws -> Void, _ rest: Next) {
+            function = Function(call: call)
+            self.rest = rest
+        }
+    }
+
     enum Handler {
-        case plain(@MainActor (Request, Response) async throws -> Void)
-        case middleware(@MainActor (Request, Response, Next) async throws -> Void, Next)
+        case plain(Uncounted<Plain>)
+        case middleware(Uncounted<Middleware>)
     }
 
     /// The connection whose next request a task asks for.
@@ -54,13 +76,15 @@
         let fd = response.request.connection
         guard response.hasEnded, worker.isHere else { return }
         let batch = RequestBatch.of(worker)
-        while !Task.isCancelled, batch.receive(fd, worker), let request = batch.request.take(),
+        let task = CurrentTask()
+        while !task.isCancelled, batch.receive(fd, worker), let request = batch.request.take(),
             let response = batch.response.take(), let handler = batch.handler.take()
         {
             do {
                 switch handler {
-                case .plain(let function): try await function(request, response)
-                case .middleware(let function, let rest): try await function(request, response, rest)
+                case .plain(let handler): try await handler.with { $0.function }.call(request, response)
+                case .middleware(let handler):
+                    try await handler.with { $0.function }.call(request, response, handler.with { $0.rest })
                 }
             } catch { ConnectionHandlers.failed(request, response, worker, error) }
             guard response.hasEnded, worker.isHere else { return }

@@ -1,5 +1,3 @@
-internal import CExecutorHook
-
 /// Runs asynchronous handlers in reused tasks.
 ///
 /// A new task for each message would cost more than many handlers do. So tasks are parked at a continuation between
@@ -33,8 +31,8 @@ internal import CExecutorHook
         @safe @exclusivity(unchecked) fileprivate var task: Task<Void, Never>?
         /// Whether the first handler of a new task was cancelled before it has suspended.
         @safe @exclusivity(unchecked) fileprivate var isCancelledEarly = false
-        /// The name of the task, once it has begun; 0 with a runtime that names none, where no caller is current.
-        @safe @exclusivity(unchecked) fileprivate var name: UInt = 0
+        /// The task, once it has begun.
+        @safe @exclusivity(unchecked) fileprivate var name = CurrentTask(name: 0)
 
         /// Whether others use its task again.
         fileprivate let isReused: Bool
@@ -43,10 +41,10 @@ internal import CExecutorHook
         init(isReused: Bool = true) { self.isReused = isReused }
 
         /// Whether the task is cancelled. Only the task itself asks.
-        var isCancelled: Bool { name != 0 ? ceh_is_cancelled(name) : task?.isCancelled ?? Task.isCancelled }
+        var isCancelled: Bool { name.isKnown ? name.isCancelled : task?.isCancelled ?? Task.isCancelled }
 
         /// Whether the caller is the runner's own task, and not a child of it or another one.
-        var isCurrent: Bool { name != 0 && ceh_current_task() == name }
+        var isCurrent: Bool { name.isKnown && CurrentTask() == name }
 
         /// Cancels the handler that runs. Returns false while its task has not suspended for the first time: it is
         /// cancelled when it has.
@@ -302,7 +300,7 @@ internal import CExecutorHook
 extension HandlerRunners.Runner {
     /// The first handler of a new task. A parked task keeps nothing of it.
     fileprivate func takeFirst() -> HandlerRunners.Next {
-        name = ceh_current_task()
+        name = CurrentTask()
         return unsafe first.take().unsafelyUnwrapped
     }
 }

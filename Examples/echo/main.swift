@@ -99,7 +99,7 @@ struct NotFound: RequestError {
     ws.end(request.path == "/hello" ? "hello world." : "not found\n")
 }
 
-server.onRequest { request, response in
+@MainActor func answer(_ request: Request, _ response: Response) {
     switch request.path {
     case "/hello":
         response.header("Content-Type", "text/plain")
@@ -109,6 +109,12 @@ server.onRequest { request, response in
         response.status(404)
         response.end("not found\n")
     }
+}
+
+if options.handler == .async {
+    server.onRequest { (request, response) async in answer(request, response) }
+} else {
+    server.onRequest { request, response in answer(request, response) }
 }
 
 server.onStart { server in print("ready \(server.port) \(server.masterPID)") }

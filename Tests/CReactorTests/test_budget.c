@@ -118,8 +118,8 @@ TEST(freed_payloads_are_taken_back_first) {
     net_server *net = start(NULL, 20 * MIB);
     uint64_t freed = 15 * MIB;
     in_transit = 15 * MIB;
-    cre__engine_set_transit(
-        net->engine, &(cre__transit){ .held = &in_transit, .reclaim = take_back, .link = &freed });
+    cre__engine_set_transit(net->engine,
+                            &(cre__transit){ .held = &in_transit, .reclaim = take_back, .link = &freed });
     net_client client = net_ws_connect(net);
     cre_session session = opened(net);
     fill(net, session, 8 * MIB);

@@ -1,6 +1,7 @@
 /* Requests that are served out of the input of the one that is being emitted. */
 #include "both.h"
 #include "engine/command.h"
+#include "engine/further.h"
 
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -1,6 +1,7 @@
 /* Messages that are taken out of the input of the one that is being emitted. */
 #include "both.h"
 #include "engine/command.h"
+#include "engine/further.h"
 
 static char log_text[4096];
 static int events;

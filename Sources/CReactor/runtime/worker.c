@@ -8,6 +8,7 @@
 #include "core/slices.h"
 #include "engine/command.h"
 #include "engine/conn.h"
+#include "engine/further.h"
 #include "registry/table_internal.h"
 #include "runtime/worker_internal.h"
 

@@ -33,7 +33,7 @@ extension ConnectionHandlers {
     static func request(_ chain: Next) -> RequestHandler {
         guard let (middleware, rest) = chain.split else { return request { try await chain($0, $1) } }
         let function = middleware.function
-        let around = RequestBatch.Middleware(function, rest)
+        let around = RequestBatch.Around(function, rest)
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else {
                 return queue(request, worker) { try await function($0, $1, rest) }

@@ -6,6 +6,7 @@
 /// request is taken when the one before it was answered.
 @safe final class RequestBatch: @unchecked Sendable {
     // `@unchecked`: everything here happens on the loop's thread.
+
     /// The function of a handler, as the handlers of a port keep it: a task that calls it counts no reference for that.
     final class Plain: Sendable {
         struct Function: Sendable { let call: @MainActor (Request, Response) async throws -> Void }
@@ -15,8 +16,8 @@
         init(_ call: @escaping @MainActor (Request, Response) async throws -> Void) { function = Function(call: call) }
     }
 
-    /// The same of middleware, with what is behind it.
-    final class Middleware: Sendable {
+    /// Middleware, likewise, with what is behind it.
+    final class Around: Sendable {
         struct Function: Sendable { let call: @MainActor (Request, Response, Next) async throws -> Void }
 
         let function: Function
@@ -30,7 +31,7 @@
 
     enum Handler {
         case plain(Uncounted<Plain>)
-        case middleware(Uncounted<Middleware>)
+        case middleware(Uncounted<Around>)
     }
 
     /// The connection whose next request a task asks for.

@@ -1,4 +1,5 @@
-"""The least that Swift's runtime executes for a message in a task: Benchmarks/floors, under callgrind."""
+"""The least that Swift's runtime takes for a message in a task, by Benchmarks/floors: instructions under callgrind, and
+with many tasks, which are in no cache, CPU time."""
 
 import os
 import re
@@ -16,6 +17,9 @@ FORMS = {
     "task": "a new task calls an `async` closure",
 }
 MESSAGES = 2000
+# Tasks, of which each message resumes another one, and messages.
+RESUMED = ((50, 500_000), (1000, 500_000), (10_000, 500_000))
+TIMES = 5  # of which the least counts
 BUILD_SECONDS, RUN_SECONDS = 300, 120
 SWIFT = ("-O", "-wmo", "-swift-version", "6", "-enable-upcoming-feature", "NonisolatedNonsendingByDefault",
          "-Xfrontend", "-disable-dynamic-actor-isolation")
@@ -52,6 +56,21 @@ def count(program, form, messages):
     return int(found[1]) if found and process.returncode == 0 else None
 
 
+def nanoseconds(program, tasks, messages):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    found = []
+    for _ in range(TIMES):
+        process = processes.spawn([program, tasks, messages], os.sched_getaffinity(0), processes.MEASURED, **streams)
+        try:
+            out, _ = process.communicate(timeout=RUN_SECONDS)
+        finally:
+            processes.stop(process)
+        if process.returncode:
+            return None
+        found.append(int(out))
+    return min(found)
+
+
 def run(options, say):
     """[{name, output, failure}], one for each form"""
     program, failure = build()
@@ -68,4 +87,13 @@ def run(options, say):
         results.append({"name": form,
                         "output": f"{round((twice - once) / MESSAGES):6,}  {text}" if measured else "",
                         "failure": None if measured else "the program or valgrind has failed"})
+    for tasks, messages in RESUMED:
+        name = f"resumed-of-{tasks}"
+        if not re.search(options.only, name):
+            continue
+        say(name)
+        took = nanoseconds(program, tasks, messages)
+        results.append({"name": name,
+                        "output": "" if took is None else f"{took:6,} ns  one of {tasks:,} tasks is resumed",
+                        "failure": "the program has failed" if took is None else None})
     return results

@@ -66,6 +66,7 @@ def scenarios(subject, conns):
         return [
             _ws("64B-x1", "64 B", 64, 1, 50),
             _ws("64B-x16", "64 B", 64, 16, 50),
+            _ws("1KiB-x16", "1 KiB", 1024, 16, 50),
             _ws("16KiB-x1", "16 KiB", 16 << 10, 1, 50),
             _ws("1MiB-x1", "1 MiB", 1 << 20, 1, 10),
         ]

@@ -216,17 +216,5 @@ static void serve(int fd) {
 }
 
 int main(int argc, char **argv) {
-    int listener = listen_on(port_option(argc, argv)), epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[256];
-    watch(epoll, listener, EPOLLIN);
-    for (;;) {
-        int n = epoll_wait(epoll, events, 256, -1);
-        if (n < 0 && errno != EINTR) fail("epoll_wait");
-        for (int i = 0; i < n; i++) {
-            if (events[i].data.fd == listener)
-                accept_one(epoll, listener);
-            else
-                serve(events[i].data.fd);
-        }
-    }
+    serve_all(listen_on(port_option(argc, argv)), serve);
 }

@@ -1,26 +1,16 @@
 // The least that HTTP/2 by nghttp2 can cost: each request is answered from memory, with the fields that our
 // servers send, and nothing is checked, counted or limited. What it cannot write at once it writes blocking.
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <signal.h>
 #include <stdint.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include "options.h"
+#include "tcp.h"
 
 enum { READ_SIZE = 65536, OUT_SIZE = 1 << 20 };
 
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
-
-static void fail(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static void on_signal(int number) {
     (void)number;
@@ -54,7 +44,7 @@ struct connection {
     nghttp2_session *session;
 };
 
-static void accept_one(int epoll, int listener) {
+static void accept_session(int epoll, int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), one = 1;
     if (fd < 0) return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -74,15 +64,6 @@ static void close_connection(struct connection *connection) {
     nghttp2_session_del(connection->session);
     close(connection->fd);
     free(connection);
-}
-
-static void send_all(int fd, const uint8_t *data, size_t length) {
-    while (length) {
-        ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
-        if (sent <= 0) return; // the next read sees why
-        data += sent;
-        length -= (size_t)sent;
-    }
 }
 
 static void serve(struct connection *connection) {
@@ -106,18 +87,6 @@ static void serve(struct connection *connection) {
     send_all(connection->fd, out, length);
 }
 
-static int listen_on(int port) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1024)) fail("listen");
-    socklen_t length = sizeof address;
-    getsockname(fd, (struct sockaddr *)&address, &length);
-    announce(ntohs(address.sin_port));
-    return fd;
-}
-
 int main(int argc, char **argv) {
     signal(SIGTERM, on_signal);
     if (nghttp2_session_callbacks_new(&callbacks) || nghttp2_option_new(&options)) fail("nghttp2");
@@ -133,7 +102,7 @@ int main(int argc, char **argv) {
             if (events[i].data.ptr)
                 serve(events[i].data.ptr);
             else
-                accept_one(epoll, listener);
+                accept_session(epoll, listener);
         }
     }
 }

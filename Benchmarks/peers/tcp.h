@@ -51,4 +51,21 @@ static inline void send_all(int fd, const uint8_t *data, size_t length) {
     }
 }
 
+// Accepts connections, and calls `serve` for each that has input; for ever.
+static inline void serve_all(int listener, void (*serve)(int fd)) {
+    struct epoll_event events[256];
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    watch(epoll, listener, EPOLLIN);
+    for (;;) {
+        int n = epoll_wait(epoll, events, 256, -1);
+        if (n < 0 && errno != EINTR) fail("epoll_wait");
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.fd == listener)
+                accept_one(epoll, listener);
+            else
+                serve(events[i].data.fd);
+        }
+    }
+}
+
 #endif

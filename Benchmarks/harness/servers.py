@@ -153,7 +153,7 @@ def ours(subject, modes, tree=None):
                 f"Swift {mode}, {handler}{end}",
                 command + options,
                 swift_echo,
-                "swift build -c release --package-path Examples --scratch-path .build/examples --product echo",
+                "swift build -c release --omit-frame-pointers --package-path Examples --scratch-path .build/examples --product echo",
                 base=f"Swift base, {handler}{end}" if mode == "process" else "",
                 many=mode == "process",
             )

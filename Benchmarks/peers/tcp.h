@@ -1,4 +1,4 @@
-// What the TCP echoes on epoll have in common: the listener and its connections.
+// What the servers on epoll have in common: the listener, its connections, and what they are sent.
 #ifndef PEER_TCP_H
 #define PEER_TCP_H
 

@@ -298,7 +298,7 @@ TEST(invalid_references_are_violations) {
         turn_often(&b);
         cre__ring *ring = &a.node->out[1].ring;
         cre_record record = { .kind = 2, .session = 2, .flags = rows[i].flags ^ CRE_RECORD_REFERENCE };
-        uint8_t *at = cre__ring_write(ring, &record, rows[i].length);
+        uint8_t *at = cre__ring_write(ring, &record, record.flags, rows[i].length);
         memset(at, 0, rows[i].length);
         memcpy(at, &rows[i].reference, rows[i].length < 8 ? rows[i].length : 8);
         cre__ring_publish(ring);
@@ -319,7 +319,7 @@ TEST(a_payload_beyond_the_limit_is_a_violation) {
     send_number(&a, 1, 1, 50000);
     cre__ring *ring = &a.node->out[1].ring;
     cre_record record = { .kind = 2, .session = 2, .flags = CRE_RECORD_REFERENCE };
-    memcpy(cre__ring_write(ring, &record, 8), &(cre__reference){ 0, 50001 }, 8);
+    memcpy(cre__ring_write(ring, &record, record.flags, 8), &(cre__reference){ 0, 50001 }, 8);
     turn(&a);
     turn_often(&b);
     CHECK_EQ(b.received, 1);
@@ -342,7 +342,7 @@ TEST(references_to_what_is_not_there_are_lost) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cre__ring *ring = &a.node->out[1].ring;
         cre_record record = { .kind = 2, .session = 2, .flags = CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED };
-        memcpy(cre__ring_write(ring, &record, 8), &rows[i], 8);
+        memcpy(cre__ring_write(ring, &record, record.flags, 8), &rows[i], 8);
         cre__ring_publish(ring);
         turn_often(&b);
     }

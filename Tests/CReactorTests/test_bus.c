@@ -337,7 +337,7 @@ TEST(a_sender_dies_within_a_large_record) {
     /* Records are published as a whole; only a process that goes wrong leaves a part. */
     cre__ring ring;
     cre__ring_open_producer(&ring, cre__bus_ring(bus, 0, 1), RING);
-    REQUIRE(cre__ring_write(&ring, &(cre_record){ .kind = 2, .flags = CRE_RECORD_MORE }, 1000));
+    REQUIRE(cre__ring_write(&ring, &(cre_record){ .kind = 2 }, CRE_RECORD_MORE, 1000));
     cre__ring_publish(&ring);
     turn(&b);
     CHECK(cre_node_receiving(b.node));

@@ -30,7 +30,7 @@ static uint32_t length_of(uint64_t number, uint32_t most) {
 /* A record with its number in its session and in each byte. */
 static bool put(cre__ring *ring, uint64_t number, uint32_t length) {
     cre_record record = { .kind = 1, .session = number };
-    uint8_t *payload = cre__ring_write(ring, &record, length);
+    uint8_t *payload = cre__ring_write(ring, &record, record.flags, length);
     if (!payload) return false;
     memset(payload, (int)(number & 0xFF), length);
     return true;
@@ -357,7 +357,7 @@ TEST(random_memory_is_never_left) {
                 break;
             }
             case 2:
-                payload = cre__ring_write(&producer, &record, length);
+                payload = cre__ring_write(&producer, &record, record.flags, length);
                 if (payload) memset(payload, 1, length);
                 cre__ring_publish(&producer);
                 break;

@@ -162,7 +162,7 @@ static void write_chunk(reactor_host *host, cre__ring *ring, cre_session session
                          .opcode = CRE_WS_BINARY,
                          .flags = flags | CRE_RECORD_FINAL,
                          .session = session };
-    uint8_t *payload = cre__ring_write(ring, &chunk, length);
+    uint8_t *payload = cre__ring_write(ring, &chunk, chunk.flags, length);
     REQUIRE(payload != NULL);
     memset(payload, 'x', length);
     cre__ring_publish(ring);

@@ -202,7 +202,7 @@ static void write_one(side *s, input *in) {
     cre_record record = { .kind = (uint8_t)(1 + take(in) % 255), .opcode = take(in) };
     record.flags = (uint16_t)take_number(in, 2);
     uint32_t length = (uint32_t)take_number(in, 2) % (cre__ring_max_payload(&s->writer) + 1);
-    uint8_t *payload = cre__ring_write(&s->writer, &record, length);
+    uint8_t *payload = cre__ring_write(&s->writer, &record, record.flags, length);
     if (!payload) return;
     REQUIRE(payload >= s->memory && payload + length <= s->memory + cre__ring_size(CAPACITY));
     memset(payload, 'x', length);

@@ -75,7 +75,7 @@ static __attribute__((noinline)) bool is_to_rewind(cre__ring *ring, uint32_t at,
     return ring->peak + CRE__LOOK_BYTES <= at;
 }
 
-uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint32_t length) {
+uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint16_t flags, uint32_t length) {
     uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
     uint32_t to_end = ring->capacity - at, skip = size > to_end ? to_end : 0;
     if (__builtin_expect(at / CRE__LOOK_BYTES != (at + size) / CRE__LOOK_BYTES, 0) &&
@@ -94,11 +94,9 @@ uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint3
         ring->own += skip;
         at = 0;
     }
-    cre_record header = *record;
-    header.length = length;
-    memcpy(ring->data + at, &header, sizeof header);
+    cre__ring_put_header(ring->data + at, record, flags, length);
     ring->own += size;
-    return ring->data + at + sizeof header;
+    return ring->data + at + sizeof *record;
 }
 
 void cre__ring_each_unfreed(const cre__ring *ring,

@@ -12,6 +12,7 @@
 #include <creactor/record.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #define CRE__RING_ALIGN 16u
@@ -78,23 +79,39 @@ static inline uint32_t cre__ring_max_payload(const cre__ring *ring) {
 #define CRE__REWIND_BYTES (32u << 10)
 #define CRE__LOOK_BYTES   4096u
 
+#define CRE__RING_PUT(at, field, value) memcpy((at) + offsetof(cre_record, field), &(value), sizeof(value))
+
+/* Writes a header. Its fields are read one at a time: the caller has just stored them so, and a load of
+ * several would wait until these stores have reached the cache. */
+static inline void cre__ring_put_header(uint8_t *at, const volatile cre_record *record, uint16_t flags,
+                                        uint32_t length) {
+    const uint8_t kind = record->kind, opcode = record->opcode;
+    const cre_session session = record->session;
+    CRE__RING_PUT(at, length, length);
+    CRE__RING_PUT(at, kind, kind);
+    CRE__RING_PUT(at, opcode, opcode);
+    CRE__RING_PUT(at, flags, flags);
+    CRE__RING_PUT(at, session, session);
+}
+
+#undef CRE__RING_PUT
+
 /* The same as cre__ring_write, which does itself what is usual. */
-uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint32_t length);
+uint8_t *cre__ring_write_rarely(cre__ring *ring, const cre_record *record, uint16_t flags, uint32_t length);
 
 /* Producer: reserves space for a record with `length` bytes of payload (at most cre__ring_max_payload) and
- * writes its header from `record`, whose kind is not 0. Returns the payload's address, or NULL when the ring
- * is full. */
-static inline uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint32_t length) {
+ * writes its header: that of `record`, whose kind is not 0, with other flags. Returns the payload's address,
+ * or NULL when the ring is full. */
+static inline uint8_t *cre__ring_write(cre__ring *ring, const cre_record *record, uint16_t flags,
+                                       uint32_t length) {
     const uint32_t size = cre__record_size(length), at = (uint32_t)ring->own & (ring->capacity - 1);
     const bool looks = at / CRE__LOOK_BYTES != (at + size) / CRE__LOOK_BYTES && at >= CRE__REWIND_BYTES;
     if (__builtin_expect(
             looks || size > ring->capacity - at || ring->own + size - ring->other > ring->capacity, 0))
-        return cre__ring_write_rarely(ring, record, length);
-    cre_record header = *record;
-    header.length = length;
-    memcpy(ring->data + at, &header, sizeof header);
+        return cre__ring_write_rarely(ring, record, flags, length);
+    cre__ring_put_header(ring->data + at, record, flags, length);
     ring->own += size;
-    return ring->data + at + sizeof header;
+    return ring->data + at + sizeof *record;
 }
 
 /* Producer: gives the pages of a burst back when the ring is empty, except for those that an idle ring uses.

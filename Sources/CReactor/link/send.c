@@ -89,9 +89,8 @@ __attribute__((noinline)) static void count_outbound(cre_node *node, outbound *o
 static inline __attribute__((always_inline)) bool write_whole(cre__ring *ring, const cre_record *record,
                                                               const cre_slice *parts, int count,
                                                               size_t total) {
-    cre_record whole = *record;
-    whole.flags &= (uint16_t)~CRE__LINK_FLAGS;
-    uint8_t *payload = cre__ring_write(ring, &whole, (uint32_t)total);
+    const uint16_t flags = record->flags & (uint16_t)~CRE__LINK_FLAGS;
+    uint8_t *payload = cre__ring_write(ring, record, flags, (uint32_t)total);
     if (!payload) return false;
     cre__slices_join(payload, parts, count);
     return true;
@@ -191,10 +190,8 @@ static __attribute__((noinline)) bool send_reference(cre_node *node, outbound *o
         if (!room) return false;
         run = cre__arena_run_at(&node->arena, room, total);
     }
-    cre_record header = *record;
-    header.flags = flags | CRE_RECORD_REFERENCE;
     const cre__reference reference = { run, total };
-    uint8_t *at = cre__ring_write(&out->ring, &header, sizeof reference);
+    uint8_t *at = cre__ring_write(&out->ring, record, flags | CRE_RECORD_REFERENCE, sizeof reference);
     if (at) {
         memcpy(at, &reference, sizeof reference);
         cre__arena_send(&node->arena, sent, run, out->ring.own);
@@ -215,10 +212,10 @@ bool cre__node_return(cre_node *node, uint32_t to, const cre_record *record, con
     outbound *out = open_outbound(node, to);
     if (is_spilling(out)) return false;
     mark_dirty(node, to);
-    cre_record header = *record;
-    header.flags = (header.flags & (uint16_t)~CRE__LINK_FLAGS) | CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED;
+    const uint16_t flags =
+        (record->flags & (uint16_t)~CRE__LINK_FLAGS) | CRE_RECORD_REFERENCE | CRE_RECORD_RETURNED;
     const cre__reference reference = { node->reference.granule, (uint32_t)payload->length };
-    uint8_t *at = cre__ring_write(&out->ring, &header, sizeof reference);
+    uint8_t *at = cre__ring_write(&out->ring, record, flags, sizeof reference);
     if (!at) return false;
     memcpy(at, &reference, sizeof reference);
     node->active = true;
@@ -249,7 +246,7 @@ static __attribute__((noinline)) int send_specially(cre_node *node, outbound *ou
         uint32_t length = left > chunk ? chunk : (uint32_t)left;
         cre_record piece = *record;
         piece.flags = (uint16_t)(flags | continued | (left > length ? CRE_RECORD_MORE : 0));
-        uint8_t *payload = out->spilling ? NULL : cre__ring_write(&out->ring, &piece, length);
+        uint8_t *payload = out->spilling ? NULL : cre__ring_write(&out->ring, &piece, piece.flags, length);
         if (payload) {
             copy_parts(payload, &part, &offset, length);
         } else {

@@ -13,6 +13,11 @@
     /// The object, counted.
     var object: Object { unsafe reference.takeUnretainedValue() }
 
+    /// Whether it is this object.
+    @inline(__always) func isSame(as other: borrowing Object?) -> Bool {
+        unsafe reference.toOpaque() == unsafeBitCast(other, to: UnsafeMutableRawPointer?.self)
+    }
+
     /// Calls `body` with the object, without counting.
     @inline(__always) func with<Result>(_ body: (Object) -> Result) -> Result {
         unsafe reference._withUnsafeGuaranteedRef { body($0) }

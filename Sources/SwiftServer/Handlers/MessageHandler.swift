@@ -32,8 +32,7 @@ final class FrameHandler: MessageHandler, @unchecked Sendable {
     ) {
         assert(worker.isHere, "handlers run on the loop")
         guard !worker.isBusy(fd) else { return unsafe queue(worker, Frame(fd: fd, opcode: opcode, copied: payload)) }
-        unsafe worker.lend(payload) { message in
-            let frame = Frame(fd: fd, opcode: opcode, received: message)
+        unsafe worker.lendUncounted(fd, opcode, payload) { frame in
             server.with {
                 do { try plain.call($0, frame) } catch { worker.handlerFailed(.message, fd, error) }
             }

@@ -9,8 +9,9 @@ enum PlainHandlers {
         private struct Typed<S: AnyObject> {
             let call: @MainActor (S, Frame) throws -> Void
         }
+        /// It gets the frame as a ``LentFrame``.
         struct Plain {
-            let call: (AnyObject, Frame) throws -> Void
+            let call: (AnyObject, LentFrame) throws -> Void
         }
         let call: @MainActor (AnyObject, Frame) throws -> Void
 

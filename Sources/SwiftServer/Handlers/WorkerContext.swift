@@ -123,11 +123,14 @@ internal import Glibc
 
     @inline(never) private func reachQuota() { whenQuotaReached?() }
 
-    /// Lends the payload of a message that is being delivered to the frame that `body` makes. What has the frame
-    /// afterwards gets a copy.
-    @inline(__always) func lend(_ payload: UnsafeRawBufferPointer, _ body: (borrowing MessageBytes) -> Void) {
-        unsafe body(messages.lend(payload))
-        messages.settle()
+    /// Lends the payload of a message that is being delivered to a frame that `body` borrows. Who has kept the frame
+    /// gets a copy.
+    @inline(__always) func lendUncounted(
+        _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ body: (LentFrame) -> Void
+    ) {
+        let message = unsafe messages.lendToFrame(payload)
+        body(LentFrame(fd: fd, opcode: opcode, received: message))
+        messages.takeBack(message)
     }
 
     /// Lends the payload of a message that is being delivered to a frame that `body` gives away, likewise.

@@ -70,24 +70,39 @@ internal import Synchronization
     private var last: MessageBytes?
     /// Whether a payload is lent that was not settled.
     private var isLent = false
+    /// Whether ``last`` is in a frame that does not count it.
+    private var isUncounted = false
 
     /// Lends a payload until ``settle()``, or until the next one is lent.
     @inline(__always) mutating func lend(_ payload: UnsafeRawBufferPointer) -> MessageBytes {
+        unsafe lendUncounted(payload).object
+    }
+
+    /// Lends a payload to a ``LentFrame``, until ``takeBack(_:)``.
+    @inline(__always) mutating func lendToFrame(_ payload: UnsafeRawBufferPointer) -> Uncounted<MessageBytes> {
+        let message = unsafe lendUncounted(payload)
+        isUncounted = true
+        return message
+    }
+
+    @inline(__always) private mutating func lendUncounted(_ payload: UnsafeRawBufferPointer) -> Uncounted<MessageBytes>
+    {
         if isLent { settle() }
         isLent = true
-        if let message = last {
-            unsafe message.lend(payload)
-            return message
-        }
-        let message = MessageBytes()
-        unsafe message.lend(payload)
-        last = message
+        let message = last.map { Uncounted($0) } ?? makeMessage()
+        message.with { unsafe $0.lend(payload) }
         return message
+    }
+
+    @inline(never) private mutating func makeMessage() -> Uncounted<MessageBytes> {
+        let message = MessageBytes()
+        last = message
+        return Uncounted(message)
     }
 
     /// Whether somebody still has the payload that was lent.
     var isShared: Bool {
-        @inline(__always) mutating get { last != nil && !isKnownUniquelyReferenced(&last) }
+        @inline(__always) mutating get { last != nil && (isUncounted || !isKnownUniquelyReferenced(&last)) }
     }
 
     /// The payload that was lent is about to go. Called on the loop's thread.
@@ -96,8 +111,18 @@ internal import Synchronization
         if isShared { keep() }
     }
 
+    /// As ``settle()``, when nobody uses the frame any more that the payload was lent to.
+    @inline(__always) mutating func takeBack(_ message: Uncounted<MessageBytes>) {
+        guard message.isSame(as: last) else { return message.release() }
+        isUncounted = false
+        settle()
+    }
+
     @inline(never) private mutating func keep() {
-        last?.keep()
-        last = nil
+        guard let message = last.take() else { return }
+        message.keep()
+        // The frame that does not count it is still used: `takeBack` releases it.
+        if isUncounted { _ = Uncounted(retaining: message) }
+        isUncounted = false
     }
 }

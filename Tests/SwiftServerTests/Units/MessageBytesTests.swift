@@ -87,6 +87,104 @@ import Testing
         }
     }
 
+    // MARK: Frames that do not count their message
+
+    private final class Handlers {
+        var kept: [Frame] = []
+        /// Called inside of a handler.
+        var whenCalled: () throws -> Void = {}
+    }
+
+    private struct Wrong: Error {}
+
+    /// Delivers a message to a handler as a worker does.
+    private func deliver(
+        _ text: String, by memory: MessageMemoryOwner, to handlers: Handlers,
+        _ handler: @escaping @MainActor (Handlers, Frame) throws -> Void
+    ) throws {
+        var bytes = Array(text.utf8)
+        try unsafe bytes.withUnsafeMutableBytes { buffer in
+            let message = unsafe memory.memory.lendToFrame(UnsafeRawBufferPointer(buffer))
+            defer {
+                memory.memory.takeBack(message)
+                unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0x21)
+            }
+            let frame = LentFrame(fd: ConnectionID(rawValue: 7), opcode: .binary, received: message)
+            try PlainHandlers.Message(handler).plain.call(handlers, frame)
+        }
+    }
+
+    private final class MessageMemoryOwner {
+        var memory = MessageMemory()
+    }
+
+    @Test func aLentFrameIsAFrameForItsHandler() throws {
+        let owner = MessageMemoryOwner()
+        let handlers = Handlers()
+        try deliver("12345", by: owner, to: handlers) { _, frame in
+            #expect(frame.fd == ConnectionID(rawValue: 7) && frame.opcode == .binary && frame.finish)
+            #expect(unsafe frame.borrowedBytes != nil && frame.text == "12345" && frame.count == 5)
+        }
+        #expect(throws: Wrong.self) { try deliver("wrong", by: owner, to: handlers) { _, _ in throw Wrong() } }
+        try deliver("kept1", by: owner, to: handlers) { handlers, frame in handlers.kept.append(frame) }
+        try deliver("kept2", by: owner, to: handlers) { handlers, frame in handlers.kept += [frame, frame] }
+        try deliver("gone", by: owner, to: handlers) { _, frame in #expect(unsafe frame.borrowedBytes != nil) }
+        #expect(handlers.kept.map(\.text) == ["kept1", "kept2", "kept2"])
+    }
+
+    /// A handler may cause the delivery of other messages before it returns. Its own stays as it is, whether they are
+    /// counted or not.
+    @Test(arguments: [false, true]) func aLentFrameOutlivesMessagesThatAreDeliveredMeanwhile(areCounted: Bool) throws {
+        let owner = MessageMemoryOwner()
+        let handlers = Handlers()
+        handlers.whenCalled = {
+            for text in ["two", "three"] {
+                if areCounted {
+                    let bytes = Array(text.utf8)
+                    unsafe bytes.withUnsafeBytes { buffer in
+                        let message = unsafe owner.memory.lend(buffer)
+                        #expect(message.array == bytes)
+                    }
+                    owner.memory.settle()
+                } else {
+                    try deliver(text, by: owner, to: handlers) { #expect($1.text == text) }
+                }
+            }
+        }
+        try deliver("one", by: owner, to: handlers) { handlers, frame in
+            try handlers.whenCalled()
+            #expect(unsafe frame.borrowedBytes == nil)
+            #expect(frame.text == "one")
+            handlers.kept.append(frame)
+        }
+        try deliver("four", by: owner, to: handlers) { _, frame in
+            #expect(unsafe frame.borrowedBytes != nil)
+            #expect(frame.text == "four")
+        }
+        #expect(handlers.kept.map(\.text) == ["one"])
+    }
+
+    /// What nobody has kept is freed: with the memory, or when the handler has returned, if another message has taken
+    /// its place meanwhile.
+    @Test func aLentMessageIsFreed() {
+        let bytes = Array("12345".utf8)
+        weak var first: MessageBytes?
+        weak var second: MessageBytes?
+        do {
+            let owner = MessageMemoryOwner()
+            unsafe bytes.withUnsafeBytes { buffer in
+                let message = unsafe owner.memory.lendToFrame(buffer)
+                first = message.object
+                second = unsafe owner.memory.lend(buffer)
+                owner.memory.settle()
+                #expect(first != nil && first !== second)
+                owner.memory.takeBack(message)
+                #expect(first == nil && second != nil)
+            }
+        }
+        #expect(second == nil)
+    }
+
     private final class Received: Sendable {
         let frames = Mutex<[Frame]>([])
     }

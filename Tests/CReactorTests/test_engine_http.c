@@ -447,6 +447,21 @@ static int receive_large_response(net_server *net, cre_session session, uint8_t 
     return cre__command_receive(net->engine, &command, &(cre_slice){ payload, sizeof payload });
 }
 
+/* Less than the head says. The rest is that of the memory, so a reader beyond the end is found. */
+static int receive_short_response(net_server *net, cre_session session, uint8_t request, size_t length) {
+    const cre_response response = { .status = 200, .fields_length = 8 };
+    uint8_t *payload = cre__malloc(length);
+    REQUIRE(payload);
+    memcpy(payload, &response, length < sizeof response ? length : sizeof response);
+    if (length > sizeof response) memset(payload + sizeof response, 0, length - sizeof response);
+    const cre_record command = {
+        .length = (uint32_t)length, .kind = CRE_COMMAND_RESPOND, .opcode = request, .session = session
+    };
+    const int result = cre__command_receive(net->engine, &command, &(cre_slice){ payload, length });
+    cre__free(payload);
+    return result;
+}
+
 /* Nothing of an invalid one is sent, and its sender is known to be broken, whether it was due or not. */
 TEST_BOTH(responses_of_other_processes_are_checked) {
     net_server *net = net_start((cre_engine_config){ .http = true, .max_pipelined = 4 }, serve);
@@ -462,6 +477,8 @@ TEST_BOTH(responses_of_other_processes_are_checked) {
         CHECK_EQ(receive_response(net, session, numbers[i], "", "1"), CRE_EHTTP_INVALID_FIELD);
         CHECK_EQ(receive_response(net, session, numbers[i], "X-A", " 1"), CRE_EHTTP_INVALID_FIELD);
         CHECK_EQ(receive_large_response(net, session, numbers[i]), CRE_EINVALID);
+        for (size_t length = 1; length < sizeof(cre_response) + 8; length++)
+            CHECK_EQ(receive_short_response(net, session, numbers[i], length), CRE_EINVALID);
     }
     CHECK_EQ(receive_response(net, session + 1, first, "X A", "1"), CRE_EHTTP_INVALID_FIELD);
     CHECK_EQ(receive_response(net, session + 1, first, "X-A", "1"), 0);

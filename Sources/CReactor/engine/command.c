@@ -478,8 +478,8 @@ static int push(cre_engine *engine, const cre_record *command, const cre_slice *
  * queue is too full for it. */
 static int respond(cre_engine *engine, const cre_record *command, const cre_slice *payload) {
     cre__response response;
-    cre_slice body = *payload;
-    int result = cre__response_read(&response, &body, 1);
+    cre_slice body;
+    int result = cre__response_read_whole(&response, payload, &body);
     if (result) return result;
     result =
         cre__command_respond(engine, command->session, command->opcode, command->flags, &response, &body);

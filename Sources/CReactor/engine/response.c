@@ -20,14 +20,29 @@ static int take_bytes(size_t length, cre_slice *parts, int count, cre_slice *byt
     return length ? CRE_EINVALID : 0;
 }
 
+static bool is_valid(const cre_response *head) {
+    return head->status >= 200 && head->status <= 999 && !(head->flags & ~CRE_RESPONSE_TEXT) &&
+           head->fields_length <= CRE_HTTP_MAX_HEAD;
+}
+
 int cre__response_read(cre__response *response, cre_slice *parts, int count) {
     cre_response head;
-    if (!cre__slices_take(&head, sizeof head, parts, count)) return CRE_EINVALID;
-    if (head.status < 200 || head.status > 999 || head.flags & ~CRE_RESPONSE_TEXT ||
-        head.fields_length > CRE_HTTP_MAX_HEAD)
-        return CRE_EINVALID;
+    if (!cre__slices_take(&head, sizeof head, parts, count) || !is_valid(&head)) return CRE_EINVALID;
     *response = (cre__response){ .status = head.status, .text = head.flags & CRE_RESPONSE_TEXT };
     return take_bytes(head.fields_length, parts, count, &response->fields);
+}
+
+int cre__response_read_whole(cre__response *response, const cre_slice *whole, cre_slice *body) {
+    cre_response head;
+    if (whole->length < sizeof head) return CRE_EINVALID;
+    memcpy(&head, whole->data, sizeof head);
+    const size_t behind = sizeof head + (size_t)head.fields_length;
+    if (!is_valid(&head) || whole->length < behind) return CRE_EINVALID;
+    *response = (cre__response){ .status = head.status,
+                                 .text = head.flags & CRE_RESPONSE_TEXT,
+                                 .fields = { whole->data + sizeof head, head.fields_length } };
+    *body = (cre_slice){ whole->data + behind, whole->length - behind };
+    return 0;
 }
 
 int cre__interim_read(cre__response *response, cre_slice *parts, int count) {

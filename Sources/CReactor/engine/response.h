@@ -44,6 +44,8 @@ typedef struct cre__upgrade {
 int cre__upgrade_read(cre__upgrade *upgrade, cre_slice *parts, int count);
 /* Reads the head of a RESPOND; the parts are the body then. Returns 0 or CRE_EINVALID. */
 int cre__response_read(cre__response *response, cre_slice *parts, int count);
+/* The same of a payload in one part. */
+int cre__response_read_whole(cre__response *response, const cre_slice *whole, cre_slice *body);
 /* Reads a RESPOND_INTERIM. Returns 0 or CRE_EINVALID. */
 int cre__interim_read(cre__response *response, cre_slice *parts, int count);
 /* Reads the trailers of a RESPOND_BODY; the parts are the last piece then. Returns 0, CRE_EINVALID,

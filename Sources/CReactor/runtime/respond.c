@@ -18,9 +18,12 @@ static int send_checked(cre_worker *worker, const cre_record *command, const cre
     return cre__worker_send(worker, owner, command, parts, count);
 }
 
-static int respond(cre_worker *worker, cre_session session, uint8_t request, uint16_t record_flags,
-                   unsigned options, uint16_t status, const void *fields, size_t fields_length,
-                   const void *body, size_t length) {
+/* Inline in both of its callers: what they get on the stack would be copied there once more. */
+static inline __attribute__((always_inline)) int respond(cre_worker *worker, cre_session session,
+                                                         uint8_t request, uint16_t record_flags,
+                                                         unsigned options, uint16_t status,
+                                                         const void *fields, size_t fields_length,
+                                                         const void *body, size_t length) {
     if (fields_length > CRE_HTTP_MAX_HEAD || cre__is_too_large(worker, fields_length + length))
         return CRE_ELIMIT;
     if (options & CRE_RESPOND_CLOSE) record_flags |= CRE_RECORD_CLOSE;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "core/copy.h"
 #include "core/decimal.h"
 #include "core/memory.h"
 #include "core/siphash.h"
@@ -36,6 +37,23 @@ TEST(calloc_refuses_an_overflow) {
     CHECK_MEM(zeros, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 15);
     cre__free(zeros);
     cre__free(NULL);
+}
+
+/* The memory of both has the exact size, so an access beyond it is found. */
+TEST(a_copy_has_all_bytes_and_no_others) {
+    cre__copy_fresh(NULL, NULL, 0);
+    for (size_t length = 1; length < 300; length++) {
+        uint8_t *from = cre__malloc(length), *to = cre__malloc(length);
+        REQUIRE(from && to);
+        for (size_t i = 0; i < length; i++) {
+            from[i] = (uint8_t)(i * 7 + length);
+            to[i] = (uint8_t)~from[i];
+        }
+        cre__copy_fresh(to, from, length);
+        CHECK_MEM(to, from, length);
+        cre__free(from);
+        cre__free(to);
+    }
 }
 
 TEST(an_incomplete_allocator_is_refused) {

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/copy.h"
+
 /* The number of bytes of all parts. */
 static inline size_t cre__slices_length(const cre_slice *parts, int count) {
     if (count == 1) return parts->length; /* the usual number */
@@ -15,17 +17,22 @@ static inline size_t cre__slices_length(const cre_slice *parts, int count) {
     return length;
 }
 
-/* Copies all parts to `out` and returns the place behind them. */
-static inline uint8_t *cre__slices_join(uint8_t *out, const cre_slice *parts, int count) {
-    if (count == 1) { /* the usual number */
-        if (parts->length) memcpy(out, parts->data, parts->length);
-        return out + parts->length;
-    }
+static __attribute__((noinline, unused)) uint8_t *cre__slices_join_several(uint8_t *out,
+                                                                           const cre_slice *parts,
+                                                                           int count) {
     for (int i = 0; i < count; i++) {
-        if (parts[i].length) memcpy(out, parts[i].data, parts[i].length);
+        cre__copy_fresh(out, parts[i].data, parts[i].length);
         out += parts[i].length;
     }
     return out;
+}
+
+/* Copies all parts to `out` and returns the place behind them. */
+static inline __attribute__((always_inline)) uint8_t *cre__slices_join(uint8_t *out, const cre_slice *parts,
+                                                                       int count) {
+    if (count != 1) return cre__slices_join_several(out, parts, count);
+    cre__copy_fresh(out, parts->data, parts->length); /* the usual number */
+    return out + parts->length;
 }
 
 /* Whether the bytes are those of a terminated string. */

@@ -55,10 +55,7 @@ static int push(cre__conn *conn, uint8_t first, const cre_slice *parts, int coun
     uint8_t *at = cre__queue_reserve(&conn->transport, cre__ws_header_size(length) + length);
     if (!at) return cre__conn_no_memory(conn);
     at = cre__ws_put_header(at, first, length);
-    if (count == 1 && length)
-        memcpy(at, parts->data, length);
-    else
-        cre__slices_join(at, parts, count);
+    cre__slices_join(at, parts, count);
     return 0;
 }
 

@@ -123,7 +123,7 @@ TCP_RINGS = dataclasses.replace(peer("epoll, two processes", "tcp-rings"), base=
 TCP_LIBUV = peer("libuv", "tcp-libuv")
 PEERS_OF = {
     "ws": (UWEBSOCKETS, BARE, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
-    "http": (UWEBSOCKETS, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
+    "http": (UWEBSOCKETS, BARE, NGINX, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "http2": (NGHTTPD, NGHTTP2, NGINX_HTTP2),
     "broadcast": (UWEBSOCKETS, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),
     "connections": (UWEBSOCKETS, BARE, BEAST, LIBWEBSOCKETS, NODE_WS, *SWOOLE),

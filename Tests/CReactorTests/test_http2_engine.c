@@ -260,6 +260,58 @@ TEST(bodies_in_pieces_with_trailers) {
     net_stop(net);
 }
 
+/* Begins a response, and ends it with trailers of this name and value, and "Sum: 1". */
+static int end_with_trailers(net_server *net, h2_client *c, uint32_t stream, const char *name,
+                             const char *value, size_t length) {
+    static uint8_t fields[CRE_HTTP_MAX_HEAD];
+    h2_get(c, stream, H2_GET("/wait"));
+    const cre_session session = wait_for_request(net);
+    CHECK_EQ(cre_engine_respond_more(net->engine, session, 200, NULL, "first", 5), 0);
+    size_t size = cre_http_fields_put(fields, sizeof fields, name, strlen(name), value, length);
+    size += cre_http_fields_put(fields + size, sizeof fields - size, "Sum", 3, "1", 1);
+    const cre_trailers trailers = { .fields_length = (uint32_t)size };
+    const cre_slice parts[] = { { (const uint8_t *)&trailers, sizeof trailers }, { fields, size } };
+    const cre_record command = { .kind = CRE_COMMAND_RESPOND_BODY,
+                                 .flags = CRE_RECORD_FINAL | CRE_RECORD_TRAILERS,
+                                 .session = session };
+    return cre_engine_command(net->engine, &command, parts, 2);
+}
+
+TEST(trailers_that_have_no_place_there_are_skipped) {
+    net_server *net = start((cre_port_options){ 0 });
+    h2_client *c = h2_open(net);
+    static const char *const names[] = { "Content-Length",   "transfer-encoding", "Connection", "Keep-Alive",
+                                         "Proxy-Connection", "Upgrade",           "Host",       "Trailer" };
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const uint32_t stream = 1 + 2 * i;
+        CHECK_EQ(end_with_trailers(net, c, stream, names[i], "1", 1), 0);
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "DATA %u 'first'|HEADERS %u sum=1 end|", stream, stream);
+        h2_await(c, wanted);
+    }
+    h2_close(c);
+    net_stop(net);
+}
+
+/* The client has the beginning of the response. */
+TEST(a_stream_ends_whose_trailers_are_too_large) {
+    static char value[60000];
+    net_server *net = start((cre_port_options){ 0 });
+    h2_client *c = h2_open(net);
+    memset(value, 'x', sizeof value);
+    CHECK_EQ(end_with_trailers(net, c, 1, "A", value, sizeof value), 0);
+    h2_await(c, "HEADERS 1 a: 60000 bytes sum=1 end|");
+    h2_close(c);
+    c = h2_open(net);
+    /* as nghttp2 counts */
+    static char more[CRE_HTTP_MAX_HEAD - 100];
+    memset(more, 'x', sizeof more);
+    CHECK_EQ(end_with_trailers(net, c, 1, "A", more, sizeof more), CRE_EHTTP_HEAD_TOO_LARGE);
+    h2_await(c, "RST_STREAM 1 ");
+    h2_close(c);
+    net_stop(net);
+}
+
 /* A worker's response whose fields are valid, and more than fit into a head: nobody waits for it. */
 TEST(a_response_of_another_process_that_is_too_large) {
     static uint8_t payload[sizeof(cre_response) + CRE_HTTP_MAX_HEAD];

@@ -6,6 +6,7 @@
 #include "engine/protocols/http2/http2.h"
 #include "engine/response.h"
 #include "http/chars.h"
+#include "http/out.h"
 
 /* Fields, and bytes of packed ones, that need no memory of their own. */
 #define FEW_FIELDS 32
@@ -117,13 +118,27 @@ int cre__http2_send_head(cre__conn *conn, const cre__head *head) {
     return 0;
 }
 
+static bool has_no_place_in_trailers(const cre_http_header *field) {
+    static const char *const names[] = { "host", "trailer", "keep-alive", "proxy-connection", "upgrade" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (field->name_length == strlen(names[i]) && cre__same(field->name, names[i], strlen(names[i])))
+            return true;
+    return cre__frames_message(field);
+}
+
 int cre__http2_send_trailers(cre__conn *conn, const cre_slice *packed) {
     cre__http2_stream *stream = cre__http2_stream_of(conn);
     cre__http2 *http2 = cre__http2_of(stream->carried.by);
     fields all;
     int result = list(&all, packed, false, true);
     if (result) return failed(conn, result);
-    result = cre_http2_send_trailers(http2->session, stream->id, all.list, all.count);
+    size_t kept = 0;
+    for (size_t i = 0; i < all.count; i++)
+        if (!has_no_place_in_trailers(&all.list[i])) all.list[kept++] = all.list[i];
+    result = cre_http2_send_trailers(http2->session, stream->id, all.list, kept);
     drop(&all);
-    return result ? failed(conn, result) : 0;
+    if (!result || result == CRE_ENOMEM) return result ? failed(conn, result) : 0;
+    /* The body, which was sent, would have no end. */
+    CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = result);
+    return result;
 }

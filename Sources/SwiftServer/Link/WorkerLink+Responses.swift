@@ -32,10 +32,16 @@ extension WorkerLink {
         return result == 0
     }
 
-    /// Resets the connection when there was no room or no memory for a response: its client would wait for ever.
+    /// Ends the connection when there was no room or no memory for a response, and refuses the request when its fields
+    /// are too many for the protocol: the client would wait for ever.
     @inline(never) private func failed(_ request: RequestID, _ error: Int32) {
-        guard error == CRE_ELINK_FULL.rawValue || error == CRE_ENOMEM.rawValue else { return }
-        command(CRE_COMMAND_RESET, request.connection)
+        switch error {
+        case CRE_ELINK_FULL.rawValue, CRE_ENOMEM.rawValue: command(CRE_COMMAND_RESET, request.connection)
+        case CRE_EHTTP_HEAD_TOO_LARGE.rawValue:
+            Log.error("the fields of a response are too large; the client gets status 500")
+            refuse(request)
+        default: break
+        }
     }
 
     /// Sends an interim response, before the response.
@@ -115,7 +121,9 @@ extension WorkerLink {
         }
         switch result {
         case 0: return .accepted
-        case CRE_EINVALID.rawValue, CRE_ELIMIT.rawValue, CRE_EHTTP_INVALID_FIELD.rawValue: return .invalid
+        case CRE_EINVALID.rawValue, CRE_ELIMIT.rawValue, CRE_EHTTP_INVALID_FIELD.rawValue,
+            CRE_EHTTP_HEAD_TOO_LARGE.rawValue:
+            return .invalid
         default: return .gone
         }
     }

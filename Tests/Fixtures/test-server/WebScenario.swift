@@ -84,6 +84,16 @@ import TestProtocol
             if request.query["keep"] != nil { streams.append(events) }
         case "/broadcast":
             response.end("\(streams.count { $0.trySend("to all") }) of \(streams.count), \(closedStreams) closed")
+        case "/many-fields":
+            // As nghttp2 counts they are more than 64 KiB, as they are packed they are not.
+            for number in 0..<1100 { response.header("x-\(number)", String(repeating: "a", count: 40)) }
+            switch request.query["how"] {
+            case "write": try await response.write("abc")
+            case "file": response.sendFile("/proc/self/exe", length: 10)
+            case "trailers": _ = response.trailer("X-Sum", "6", for: request)
+            default: break
+            }
+            response.end("abc")
         case "/upload": try await upload(request, response)
         case "/form": response.end(try await request.form(upTo: 100)["a"] ?? "none")
         default:

@@ -53,6 +53,26 @@ extension ProcessTests {
             }
         }
 
+        /// The response is refused, or its stream is reset by the process that owns the connection.
+        @Test(arguments: ServerMode.supervised + [.single]) func tooManyFields(_ mode: ServerMode) async throws {
+            try await ClientRun.run(.web, mode) { port in
+                let client = client()
+                let url = "http://127.0.0.1:\(port)"
+                for how in ["end", "write", "file", "trailers"] {
+                    var request = HTTPClientRequest(url + "/many-fields?how=\(how)")
+                    request.headers["TE"] = "trailers"
+                    request.timeout = .seconds(20)
+                    do {
+                        let response = try await client.execute(request)
+                        #expect(response.status == 500, "\(how)")
+                    } catch let error as ClientError {
+                        #expect(error.code != .timedOut, "\(how)")
+                    }
+                    try await expect(client.get(url + "/text").body.text(upTo: 100), is: "text")
+                }
+            }
+        }
+
         @Test func bodiesInPieces() async throws {
             try await ClientRun.run { port in
                 let client = client {

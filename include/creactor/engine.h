@@ -265,6 +265,8 @@ CRE_API int cre_engine_hand_over(cre_engine *engine, int descriptor, uint16_t po
  *   CRE_ELIMIT               SUBSCRIBE: max_topics or max_subscriptions is reached. SENDTO: more than 1 MiB
  *   CRE_EWS_...              PUSH: what cre_ws_send_check refuses
  *   CRE_EHTTP_INVALID_FIELD  RESPOND, RESPOND_FILE, RESPOND_FOLDER_FILE: a field that may not be sent
+ *   CRE_EHTTP_HEAD_TOO_LARGE over HTTP/2: fields or trailers of more than 64 KiB, as HPACK counts them;
+ *                            trailers also reset the stream, whose body would have no end
  *   CRE_EINVALID             an unknown command, too many parts, or a malformed payload
  *   CRE_ENOMEM               PUSH, SEND and responses also reset the connection: its output would have a gap
  *

@@ -137,8 +137,7 @@ int cre__http2_send_trailers(cre__conn *conn, const cre_slice *packed) {
         if (!has_no_place_in_trailers(&all.list[i])) all.list[kept++] = all.list[i];
     result = cre_http2_send_trailers(http2->session, stream->id, all.list, kept);
     drop(&all);
-    if (!result || result == CRE_ENOMEM) return result ? failed(conn, result) : 0;
     /* The body, which was sent, would have no end. */
-    CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = result);
-    return result;
+    if (result == CRE_EHTTP_HEAD_TOO_LARGE) CRE__RESET(conn, .reason = CRE_CLOSED_OVERFLOW, .error = result);
+    return result ? failed(conn, result) : 0;
 }

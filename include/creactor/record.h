@@ -118,7 +118,7 @@ typedef enum cre_command {
      * CRE_RECORD_FINAL: the last ones. With HTTP/1.1 each command is a chunk; with HTTP/1.0 the end of the
      * connection ends the body. With CRE_RECORD_TRAILERS, which needs CRE_RECORD_FINAL, the bytes follow
      * cre_trailers and packed fields, which are sent behind a body in chunks and dropped elsewhere; fields
-     * that frame the message are skipped, over HTTP/2 all that may not be there. */
+     * that frame the message are skipped, and over HTTP/2 all that trailers must not have. */
     CRE_COMMAND_RESPOND_BODY = 72,
     /** Answer the request whose number is `opcode` with a part of a regular file, which the engine opens when
      * the earlier requests are answered. Payload: cre_response, fields, cre_file_range, the path. A file that

@@ -19,8 +19,8 @@ static inline __attribute__((always_inline)) void cre__copy_four(uint8_t *to, co
 }
 
 /*
- * The same as memcpy, for bytes that were written just before: a message that was unmasked. A load of more
- * bytes than one of these stores had waits until they have reached the cache, and memcpy loads 64 at once
+ * The same as memcpy, for bytes that were written just before: a message that was unmasked. A load that
+ * spans several of these stores waits until they have reached the cache, and memcpy loads 64 bytes at once
  * where the processor can. Length 0 permits NULL.
  */
 static inline __attribute__((always_inline)) void cre__copy_fresh(void *to, const void *from, size_t length) {

@@ -123,8 +123,8 @@ internal import Glibc
 
     @inline(never) private func reachQuota() { whenQuotaReached?() }
 
-    /// Lends the payload of a message that is being delivered to a frame that `body` borrows. Who has kept the frame
-    /// gets a copy.
+    /// Lends the payload of a message that is being delivered to a frame that `body` borrows. Whoever keeps the
+    /// frame gets a copy of the payload.
     @inline(__always) func lendUncounted(
         _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ body: (LentFrame) -> Void
     ) {

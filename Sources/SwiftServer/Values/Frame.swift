@@ -97,16 +97,16 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A ``Frame`` that does not count the message it has: with each message its count would be changed twice, which takes
-/// longer than the rest of the delivery. It has the layout of a frame, and a function that gets a frame as an argument
-/// can be called with it, since it counts what it keeps.
+/// A ``Frame`` that does not retain its message: to retain and release it for each delivery takes two atomic
+/// operations, and each of them waits for all stores before it. It has the layout of a frame, so a function that takes
+/// a frame can be called with it; a handler that keeps the frame retains the message itself.
 @safe struct LentFrame {
     private let fd: ConnectionID
     private let opcode: Opcode
     private let finish: Bool
     private let payload: UInt
 
-    /// Whoever has it keeps the message.
+    /// The caller keeps the message alive.
     @inline(__always) init(fd: ConnectionID, opcode: Opcode, received message: Uncounted<MessageBytes>) {
         self = message.with {
             unsafe unsafeBitCast(Frame(fd: fd, opcode: opcode, received: $0), to: LentFrame.self)

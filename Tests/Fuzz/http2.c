@@ -102,6 +102,7 @@ static void on_event(void *context, cre_http2 *session, const cre_http2_event *e
     outcome *o = context;
     static const uint8_t more[100];
     const cre_slice piece = { more, sizeof more };
+    if (event->kind != CRE_HTTP2_REQUEST) REQUIRE(!cre_http2_receive_more(session));
     if (event->kind != CRE_HTTP2_DATA) mix(o, (uint64_t)event->kind << 32 | event->stream);
     switch (event->kind) {
     case CRE_HTTP2_REQUEST:
@@ -109,6 +110,9 @@ static void on_event(void *context, cre_http2 *session, const cre_http2_event *e
         *body_of(o, event->stream) = 0;
         check_head(o, event);
         answer(session, o, event);
+        if (event->stream % 8 == 7) /* those behind it are received inside this event */
+            while (cre_http2_receive_more(session))
+                ;
         break;
     case CRE_HTTP2_DATA:
         REQUIRE(event->length);

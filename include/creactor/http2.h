@@ -85,6 +85,7 @@ typedef struct cre_http2_event {
     bool complete;      /* CLOSED: the whole response was produced, or received by a client */
     int error;          /* CLOSED: the error of the message for which the stream was reset; 0: none */
     size_t field_count; /* of `fields` */
+    bool followed;      /* REQUEST: there is more input behind it, for cre_http2_receive_more */
 } cre_http2_event;
 
 /** Receives the events of a session. It may call the functions of the session except cre_http2_receive,
@@ -228,6 +229,11 @@ CRE_API void cre_http2_destroy(cre_http2 *session);
  */
 CRE_NODISCARD CRE_API int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length,
                                             uint64_t now_ms);
+
+/** Inside on_event for a REQUEST: parses the input behind it and calls on_event up to the next REQUEST, if
+ * that was given with it. What the events before refer to is no longer valid then. Returns whether there was
+ * one, and more may follow; false anywhere else. */
+CRE_API bool cre_http2_receive_more(cre_http2 *session);
 
 /** Writes output for the client to `out`, at most `capacity` bytes, as far as there is some and the client's
  * windows allow it, and sets *produced. It may call on_event. Returns 0, CRE_ENOMEM, after which the session

@@ -46,7 +46,7 @@ void cre__h2_head_begin(cre_http2 *session, cre__h2_stream *stream, bool trailer
     head->seen = trailers ? CRE__H2_REGULAR : 0;
     head->priority = (cre__h2_priority){ .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY };
     head->trailers = trailers;
-    head->started = false;
+    head->started = head->is_reported = false;
     memset(&head->parsed, 0, sizeof head->parsed);
 }
 

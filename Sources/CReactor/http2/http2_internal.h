@@ -99,6 +99,7 @@ typedef struct cre__h2_head {
     cre__h2_priority priority;
     bool trailers;           /* fields behind a body */
     bool started;            /* the first line is written */
+    bool is_reported;        /* its request is, or was, reported */
     uint8_t protocol_length; /* 0: not an extended CONNECT */
     char protocol[CRE__H2_MAX_PROTOCOL];
 } cre__h2_head;
@@ -108,6 +109,14 @@ typedef struct cre__h2_budget {
     uint64_t left, updated_at;
     uint32_t burst, rate;
 } cre__h2_budget;
+
+/* Where the frames of the input end. */
+typedef struct cre__h2_frames {
+    uint32_t left; /* bytes of the frame, or of the preface, that are still to come */
+    uint8_t head_length;
+    bool ends_head;  /* the frame ends a field section */
+    uint8_t head[9]; /* of the next frame, `head_length` bytes */
+} cre__h2_frames;
 
 typedef struct cre__h2_block cre__h2_block;
 
@@ -126,6 +135,11 @@ struct cre_http2 {
     cre__h2_stream *recent; /* the last one that was looked for; NULL: unknown */
     uint64_t queued;
     cre__h2_head head;
+    cre__h2_stream *requested; /* whose request is to be reported */
+    cre__h2_frames frames;     /* of a server */
+    const uint8_t *input;      /* what is not parsed yet of what was given */
+    size_t input_length;
+    ssize_t received; /* what nghttp2 has returned */
     cre__h2_budget resets, control;
     int32_t last_stream;     /* the highest number so far */
     uint32_t goaway_code;    /* of the application */
@@ -144,6 +158,7 @@ struct cre_http2 {
     bool ack_awaited;              /* cre_http2_expire has noticed that it has not */
     bool started;                  /* `now` is known */
     bool busy;                     /* in nghttp2: it must not be entered again */
+    bool reporting;                /* ...but it is left while a REQUEST is reported */
     bool failed;                   /* no more input is parsed */
     bool finished; /* nor is it here: behind a GOAWAY, of either side, and without an open stream */
     bool broken;   /* an allocation has failed: nghttp2 must not be called */
@@ -204,13 +219,21 @@ bool cre__h2_length_of(const uint8_t *value, size_t length, uint64_t *sum);
 /* Changes the priority by the value of a Priority field. False: it is malformed. */
 bool cre__h2_priority_read(const uint8_t *value, size_t length, cre__h2_priority *priority);
 
+/* ---- frames.c ---- */
+
+void cre__h2_frames_init(cre__h2_frames *frames);
+/* Returns how many of the next bytes lead up to the end of the first field section that ends in them; all of
+ * them if none does. */
+size_t cre__h2_frames_cut(cre__h2_frames *frames, const uint8_t *data, size_t length);
+
 /* ---- receive.c ---- */
 
 /* Resets the stream of a malformed message. Returns 0, CRE_ENOMEM, or CRE_EHTTP2_FLOOD for too many resets;
  * so do the next two. */
 int cre__h2_reject(cre_http2 *session, cre__h2_stream *stream);
-/* HEADERS with a request are complete. */
+/* HEADERS with a request are complete. It is reported behind them. */
 int cre__h2_request_received(cre_http2 *session, cre__h2_stream *stream, bool final);
+void cre__h2_request_report(cre_http2 *session);
 /* The end of a body, and of trailers behind it, of a request or a response. */
 int cre__h2_body_received(cre_http2 *session, cre__h2_stream *stream);
 /* Reports the end of what is received. */

@@ -41,12 +41,23 @@ int cre__h2_request_received(cre_http2 *session, cre__h2_stream *stream, bool fi
     stream->head_request = head->parsed.method == CRE_HTTP_HEAD;
     stream->extended_connect = head->protocol_length != 0;
     session->stats.requests++;
+    session->requested = stream;
+    return 0;
+}
+
+void cre__h2_request_report(cre_http2 *session) {
+    const cre__h2_stream *stream = session->requested;
+    cre__h2_head *head = &session->head;
+    session->requested = NULL;
+    head->is_reported = true; /* unless another one begins meanwhile */
+    session->reporting = true;
     CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .stream_context = stream->context,
                  .head = &head->parsed, .fields = head->fields, .field_count = head->field_count,
-                 .head_bytes = head->bytes, .final = final,
+                 .head_bytes = head->bytes, .final = stream->input_complete,
                  .protocol = head->protocol_length ? head->protocol : NULL,
-                 .protocol_length = head->protocol_length);
-    return 0;
+                 .protocol_length = head->protocol_length, .followed = session->input_length != 0);
+    session->reporting = false;
+    if (head->is_reported) cre__h2_head_trim(session);
 }
 
 int cre__h2_body_received(cre_http2 *session, cre__h2_stream *stream) {

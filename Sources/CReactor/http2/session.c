@@ -165,7 +165,7 @@ static int on_frame(nghttp2_session *protocol, const nghttp2_frame *frame, void 
             result = stream ? cre__h2_request_received(session, stream, final) : 0;
         else if (stream) /* trailers */
             result = final ? cre__h2_body_received(session, stream) : cre__h2_reject(session, stream);
-        cre__h2_head_trim(session);
+        if (!session->requested) cre__h2_head_trim(session);
         return received(session, result);
     }
     case NGHTTP2_DATA:
@@ -419,6 +419,7 @@ int cre_http2_create(const cre_http2_config *config, cre_http2 **created) {
     cre__h2_memory_init(session);
     cre__h2_budget_init(&session->resets, own.reset_burst, own.reset_rate);
     cre__h2_budget_init(&session->control, own.control_burst, own.control_rate);
+    cre__h2_frames_init(&session->frames);
     if (make_protocol(session) || submit_settings(session)) {
         cre_http2_destroy(session);
         return CRE_ENOMEM;
@@ -466,6 +467,32 @@ static int leave(cre_http2 *session, ssize_t result) {
     return session->error;
 }
 
+/* Parses the input up to the next request, and reports that. Returns whether there was one. */
+static bool receive_request(cre_http2 *session) {
+    while (session->input_length && !session->failed && !session->finished && !session->broken) {
+        const uint8_t *data = session->input;
+        size_t length = session->input_length;
+        if (!session->config.client) length = cre__h2_frames_cut(&session->frames, data, length);
+        session->input += length;
+        session->input_length -= length;
+        session->received = nghttp2_session_mem_recv(session->protocol, data, length);
+        if (session->received < 0) break;
+        if (!session->requested) continue;
+        cre__h2_request_report(session);
+        return true;
+    }
+    session->input_length = 0;
+    return false;
+}
+
+bool cre_http2_receive_more(cre_http2 *session) {
+    if (!session->reporting) return false;
+    session->reporting = false;
+    const bool reported = receive_request(session);
+    session->reporting = true;
+    return reported;
+}
+
 int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, uint64_t now) {
     int result = enter(session);
     if (result) return result;
@@ -478,9 +505,14 @@ int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, ui
         session->resets.updated_at = session->control.updated_at = now;
     }
     if (now > session->now) session->now = now;
-    ssize_t received = nghttp2_session_mem_recv(session->protocol, data, length);
-    if (session->error == CRE_EHTTP2_PREFACE) received = NGHTTP2_ERR_BAD_CLIENT_MAGIC;
-    return leave(session, session->finished ? 0 : received);
+    session->input = data;
+    session->input_length = length;
+    session->received = 0;
+    while (receive_request(session))
+        ;
+    session->requested = NULL; /* of a session that has failed behind it */
+    if (session->error == CRE_EHTTP2_PREFACE) session->received = NGHTTP2_ERR_BAD_CLIENT_MAGIC;
+    return leave(session, session->finished ? 0 : session->received);
 }
 
 static ssize_t produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t *produced) {

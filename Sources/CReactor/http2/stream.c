@@ -43,6 +43,7 @@ void cre__h2_stream_destroy(cre_http2 *session, cre__h2_stream *stream) {
         session->streams = stream->next;
     if (stream->next) stream->next->previous = stream->previous;
     if (session->recent == stream) session->recent = stream->previous;
+    if (session->requested == stream) session->requested = NULL;
     session->stats.streams--;
     session->drained = true;
     cre__h2_free(session, stream->trailers);

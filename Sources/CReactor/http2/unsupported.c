@@ -20,6 +20,11 @@ int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, ui
     return CRE_EUNSUPPORTED;
 }
 
+bool cre_http2_receive_more(cre_http2 *session) {
+    (void)session;
+    return false;
+}
+
 int cre_http2_produce(cre_http2 *session, uint8_t *out, size_t capacity, size_t *produced) {
     (void)session, (void)out, (void)capacity;
     *produced = 0;

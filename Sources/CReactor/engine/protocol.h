@@ -41,8 +41,9 @@ typedef struct cre__protocol {
     /* While a MESSAGE of the connection is being emitted: takes the next one out of the same input, as
      * cre__engine_take_message does. NULL: it never sets `input` of its engine. */
     bool (*take_message)(cre__conn *conn, cre_record *message, uint8_t **payload);
-    /* While an event of the connection is being emitted: emits its next REQUEST out of the same input, as
-     * cre__engine_serve_request does. NULL: it never sets `requests` of its engine. */
+    /* While a REQUEST is being emitted: emits the next one out of the same input, as
+     * cre__engine_serve_request does, and returns whether there was one. NULL: it never sets `requests` of
+     * its engine. */
     bool (*serve_request)(cre__conn *conn);
     /* The peer has ended its side. */
     void (*ended)(cre__conn *conn);

@@ -259,12 +259,13 @@ bool cre_worker_may_serve_request(const cre_worker *worker, cre_session session)
     return worker->engine && !worker->began_ns && cre__engine_has_requests(worker->engine, session);
 }
 
-bool cre_worker_serve_request(cre_worker *worker, cre_session session) {
-    if (!cre_worker_may_serve_request(worker, session)) return false;
+cre_session cre_worker_serve_request(cre_worker *worker, cre_session session) {
+    if (!cre_worker_may_serve_request(worker, session)) return 0;
     cre__activity_refresh(worker);
     worker->serving_further = true; /* its handler is perhaps called when on_event has returned */
-    const bool served = cre__engine_serve_request(worker->engine);
+    const cre_session served = cre__engine_serve_request(worker->engine);
     worker->serving_further = false;
+    if (served) cre__activity_turn(worker, served);
     return served;
 }
 

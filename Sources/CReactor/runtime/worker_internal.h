@@ -163,6 +163,11 @@ static inline void cre__activity_refresh(cre_worker *worker) {
                           memory_order_relaxed);
 }
 
+/* It goes on with an event of another connection. */
+static inline void cre__activity_turn(cre_worker *worker, cre_session session) {
+    atomic_store_explicit(&cre__own_activity(worker)->session, session, memory_order_relaxed);
+}
+
 /* The process has finished one event and begun another one of the same kind and session. */
 static inline void cre__activity_continue(cre_worker *worker) {
     cre__activity_block *activity = cre__own_activity(worker);

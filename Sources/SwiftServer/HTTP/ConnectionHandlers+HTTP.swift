@@ -22,7 +22,7 @@ extension ConnectionHandlers {
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
             let response = Response.take(for: request, worker: worker)
-            if let batch = RequestBatch.asking(request.fd, worker) {
+            if let batch = RequestBatch.asking(worker) {
                 return batch.give(request, response, .plain(Uncounted(plain)))
             }
             run(request, response, worker, handler)
@@ -39,7 +39,7 @@ extension ConnectionHandlers {
                 return queue(request, worker) { try await function($0, $1, rest) }
             }
             let response = Response.take(for: request, worker: worker)
-            if let batch = RequestBatch.asking(request.fd, worker) {
+            if let batch = RequestBatch.asking(worker) {
                 return batch.give(request, response, .middleware(Uncounted(around)))
             }
             run(request, response, worker, function, rest)

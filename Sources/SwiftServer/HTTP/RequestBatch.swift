@@ -1,5 +1,6 @@
-/// Serves pipelined requests in one task: the task of an asynchronous handler asks for the next request of the same
-/// input when the handler has answered, in place of being suspended, and resumed for that request.
+/// Serves requests that were received together in one task: the task of an asynchronous handler asks for the next
+/// request of the same input when the handler has answered, in place of being suspended, and resumed for that request.
+/// These are pipelined requests, and those of the streams of one connection of HTTP/2.
 ///
 /// The request arrives as the event that it is, with the routes, limits and middleware of any other one, while its task
 /// asks for it. If its handler is asynchronous, the task calls that; a synchronous one has answered meanwhile. Each
@@ -34,8 +35,8 @@
         case middleware(Uncounted<Around>)
     }
 
-    /// The connection whose next request a task asks for.
-    @safe @exclusivity(unchecked) private var connection: ConnectionID?
+    /// Whether a task asks for a request.
+    @safe @exclusivity(unchecked) private var isAsking = false
     @safe @exclusivity(unchecked) private var request: Request?
     @safe @exclusivity(unchecked) private var response: Response?
     @safe @exclusivity(unchecked) private var handler: Handler?
@@ -48,11 +49,11 @@
         return batch
     }
 
-    /// The batch of a worker while a task asks for the next request of the connection.
-    @inline(__always) static func asking(_ fd: ConnectionID, _ worker: WorkerContext) -> RequestBatch? {
+    /// The batch of a worker while a task asks for a request.
+    @inline(__always) static func asking(_ worker: WorkerContext) -> RequestBatch? {
         guard let object = worker.batch else { return nil }
         let batch = unsafe unsafeDowncast(object, to: RequestBatch.self)
-        return batch.connection == fd && batch.handler == nil ? batch : nil
+        return batch.isAsking && batch.handler == nil ? batch : nil
     }
 
     /// Gives a request to the task that asks for it.
@@ -62,23 +63,24 @@
         self.handler = handler
     }
 
-    /// Has the next request of the connection received. Returns whether the calling task serves it.
+    /// Has the request behind that of the connection received. Returns whether the calling task serves it.
     private func receive(_ fd: ConnectionID, _ worker: WorkerContext) -> Bool {
-        let outer = connection  // whose synchronous handler has made the calling task run
-        connection = fd
+        let outer = isAsking  // by a task that waits while a synchronous handler makes the calling one run
+        isAsking = true
+        var last = fd
         // Those that others serve have arrived when this returns.
-        while handler == nil, worker.link.serveRequest(fd) {}
-        connection = outer
+        while handler == nil, let next = worker.link.serveRequest(last) { last = next }
+        isAsking = outer
         return handler != nil
     }
 
     /// Serves the requests that follow one that was answered, as long as each of them is answered by its handler.
     @MainActor static func serve(after response: Response, _ worker: WorkerContext) async {
-        let fd = response.request.connection
+        var last = response.request.connection
         guard response.hasEnded, worker.isHere else { return }
         let batch = RequestBatch.of(worker)
         let task = CurrentTask()
-        while !task.isCancelled, batch.receive(fd, worker), let request = batch.request.take(),
+        while !task.isCancelled, batch.receive(last, worker), let request = batch.request.take(),
             let response = batch.response.take(), let handler = batch.handler.take()
         {
             do {
@@ -89,6 +91,7 @@
                 }
             } catch { ConnectionHandlers.failed(request, response, worker, error) }
             guard response.hasEnded, worker.isHere else { return }
+            last = response.request.connection
             Response.leave(consume response)
         }
     }

@@ -138,9 +138,11 @@ internal import CReactorInternal
     }
 
     /// While a request of the connection is being served by the process that owns it: has the next one received as an
-    /// event before this returns, if it is there already. Returns whether there was one, and more may follow.
-    @inline(__always) func serveRequest(_ fd: ConnectionID) -> Bool {
-        unsafe cre_worker_serve_request(raw, fd.rawValue)
+    /// event before this returns, if it is there already. It is of the same connection or, over HTTP/2, of another
+    /// stream. Returns the connection with which to ask for the one behind it; `nil` if there was none.
+    @inline(__always) func serveRequest(_ fd: ConnectionID) -> ConnectionID? {
+        let next = unsafe cre_worker_serve_request(raw, fd.rawValue)
+        return next == 0 ? nil : ConnectionID(rawValue: next)
     }
 
     func send(_ fd: ConnectionID, _ payload: UnsafeRawBufferPointer) -> PushResult {

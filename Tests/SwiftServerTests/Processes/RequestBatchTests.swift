@@ -6,7 +6,7 @@ extension ProcessTests {
     /// Pipelined requests whose handlers run in one task, whatever each of them does.
     @Suite struct RequestBatchTests {
         /// What the handlers have done, in order.
-        @MainActor private final class Record {
+        @MainActor final class Record {
             var begun: [String] = []
             var kept: Response?
         }
@@ -19,14 +19,14 @@ extension ProcessTests {
         private struct Failure: Error {}
 
         /// The kinds of handlers, by the first word of the path; the second one is the number of the request.
-        private static let answers: [String: (status: String, body: @Sendable (String) -> String)] = [
+        static let answers: [String: (status: String, body: @Sendable (String) -> String)] = [
             "sync": ("200", { "sync \($0)" }), "async": ("200", { "async \($0)" }), "later": ("200", { "later \($0)" }),
             "refuses": ("418", { _ in "refused" }), "fails": ("500", { _ in "Internal Server Error\n" }),
             "forgets": ("500", { _ in "" }), "cancels": ("200", { "cancels \($0)" }),
             "asks": ("200", { _ in "false" }), "keeps": ("200", { "kept \($0)" }), "task": ("200", { "task \($0)" }),
         ]
 
-        @MainActor private static func makeServer(_ record: Record, middleware: Bool) -> HTTPServer {
+        @MainActor static func makeServer(_ record: Record, middleware: Bool) -> HTTPServer {
             let server = HTTPServer(port: 0, mode: .single)
             server.settings.logLevel = .none
             if middleware {

@@ -114,13 +114,14 @@ CRE_API void cre_worker_destroy(cre_worker *worker);
 CRE_API bool cre_worker_may_take_message(const cre_worker *worker, cre_session session);
 
 /** Inside on_event for a REQUEST of `session`, in the process that owns its connection: returns whether
- * further input is there already that may be its next REQUEST. */
+ * further input is there already that may be the next REQUEST. */
 CRE_API bool cre_worker_may_serve_request(const cre_worker *worker, cre_session session);
 
 /** Inside on_event for a REQUEST of `session`, in the process that owns its connection: calls on_event for
- * its next REQUEST, if that is there already, before it returns. Returns whether there was one, and more may
- * follow. The payload of the first one is no longer valid then. */
-CRE_API bool cre_worker_serve_request(cre_worker *worker, cre_session session);
+ * the next REQUEST, if that is there already, before it returns: of the same connection, or of another one
+ * that the same one carries. Returns the session with which to ask for the one behind it; 0: there was none.
+ * The payload of the first one is no longer valid then. */
+CRE_API cre_session cre_worker_serve_request(cre_worker *worker, cre_session session);
 
 /** Inside on_event for a MESSAGE of `session`: takes its next MESSAGE, if that is there already. Returns
  * whether there was one. *payload is borrowed until on_event returns, or until the next one is taken. */

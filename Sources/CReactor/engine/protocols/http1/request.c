@@ -243,7 +243,7 @@ static __attribute__((noinline)) bool serve_request(cre__conn *conn) {
 /* Serves [cursor, end); `looked_at` bytes of a head in it were parsed before. */
 static void serve(cre__conn *conn, uint8_t *cursor, uint8_t *end, size_t looked_at) {
     cre__input **const current = &cre__conn_engine(conn)->requests, *const outer = *current;
-    cre__input in = { .conn = conn, .data = cursor, .end = end };
+    cre__input in = { .conn = conn, .session = conn->stream.session, .data = cursor, .end = end };
     *current = &in; /* a handler may have another connection read */
     while (cre__http1_serves(conn) && in.data < in.end) {
         if (!may_serve(conn)) {

@@ -55,12 +55,20 @@ void cre__http2_account(cre__http2 *http2) {
 
 /* ---- events of the session ---- */
 
+static void on_request(cre__http2 *http2, const cre_http2_event *event) {
+    cre__input *in = cre__conn_engine(http2->conn)->requests;
+    if (!cre__http2_serves(http2)) return;
+    in->session = 0;
+    if (!event->followed) in->data = in->end;
+    cre__http2_stream_begin(http2, event);
+}
+
 static void on_event(void *context, cre_http2 *session, const cre_http2_event *event) {
     cre__http2 *http2 = context;
     cre__http2_stream *stream = event->stream_context;
     (void)session;
     if (event->kind == CRE_HTTP2_REQUEST) {
-        if (cre__http2_serves(http2)) cre__http2_stream_begin(http2, event);
+        on_request(http2, event);
         return;
     }
     if (!stream) return; /* it has ended here */
@@ -102,9 +110,13 @@ static void start(cre__conn *conn) {
 
 static void input(cre__conn *conn, uint8_t *data, size_t length) {
     cre__http2 *http2 = cre__http2_of(conn);
+    cre__input **const current = &cre__conn_engine(conn)->requests, *const outer = *current;
+    cre__input in = { .conn = conn, .data = data, .end = data + length };
+    *current = &in; /* a handler may have another connection read */
     http2->origin.connect_time_ms = 0;
     /* an error shows when the frame with its reason is sent */
     (void)!cre_http2_receive(http2->session, data, length, cre_loop_now(conn->transport.net->loop));
+    *current = outer;
     if (!cre__http2_serves(http2)) return;
     cre__http2_account(http2);
     cre__http2_mark(http2);
@@ -114,6 +126,15 @@ static void input(cre__conn *conn, uint8_t *data, size_t length) {
     if (http2->received < FIRST_BYTES || http2->announced) return;
     http2->idle_since = now_of(conn);
     if (!http2->ticking) cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
+}
+
+/* What cre_http2_receive does with the input up to the next request, when a handler asks for that. */
+static bool serve_request(cre__conn *conn) {
+    cre__input *in = cre__conn_engine(conn)->requests;
+    const cre__http2 *http2 = cre__http2_of(conn);
+    if (cre__http2_serves(http2) && cre_http2_receive_more(http2->session)) return true;
+    in->data = in->end;
+    return false;
 }
 
 void cre__http2_busy(cre__http2 *http2) {
@@ -256,6 +277,7 @@ const cre__protocol cre__protocol_http2 = {
     .state = CRE_CONNECTION_HTTP,
     .start = start,
     .input = input,
+    .serve_request = serve_request,
     .ended = ended,
     .due = due,
     .produce = produce,

@@ -238,5 +238,6 @@ void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
     if (!http2->stream_count++) cre__http2_busy(http2);
     engine->stats.http2_open_streams++;
     (void)cre_http2_set_context(http2->session, stream->id, stream);
+    engine->requests->session = conn->stream.session;
     cre__http2_begin(stream, event);
 }

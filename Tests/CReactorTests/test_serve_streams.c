@@ -12,10 +12,13 @@
 static char log_text[4096];
 static bool asking;
 static cre_session waiting; /* of the last request for "/wait" */
+static const char large[10000];
 
 static void answer(net_server *net, cre_session session, const char *path) {
     if (strcmp(path, "/wait") == 0) {
         waiting = session;
+    } else if (strcmp(path, "/large") == 0) {
+        CHECK_EQ(cre_engine_respond(net->engine, session, 200, NULL, large, sizeof large), 0);
     } else if (strcmp(path, "/close") == 0) {
         const cre_record close = { .kind = CRE_COMMAND_CLOSE, .session = session };
         CHECK_EQ(cre_engine_command(net->engine, &close, NULL, 0), 0);
@@ -154,6 +157,18 @@ TEST(streams_that_end_inside_an_event) {
     CHECK_STR(log_text, "/close [ /a /close /b ] ");
     h2_await(c, "RST_STREAM 1 ");
     h2_await(c, "RST_STREAM 5 ");
+    h2_close(c);
+    net_stop(net);
+}
+
+/* Requests wait while their client takes too little of the output: they are served when it has. */
+TEST(requests_that_wait_for_output) {
+    net_server *net = start((cre_port_options){ .max_queue = 15000 });
+    h2_client *c = h2_open(net);
+    const uint32_t last = ask(c, 1, "/large /large /large /a /b");
+    await_answer(c, last, "/b");
+    CHECK_STR(log_text, "/large [ /large ] /large [ ] /a [ ] /b [ ] ");
+    CHECK_EQ(net_stats(net).requests, 5);
     h2_close(c);
     net_stop(net);
 }

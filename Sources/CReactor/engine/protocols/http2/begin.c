@@ -39,7 +39,7 @@ void cre__http2_drop_head(cre__http2_stream *stream) {
 void cre__http2_begin(cre__http2_stream *stream, const cre_http2_event *event) {
     cre__conn *conn = &stream->carried.conn;
     cre__http2 *http2 = cre__http2_of(stream->carried.by);
-    if (cre__http2_must_wait(http2)) {
+    if (http2->waiting || cre__http2_must_wait(http2)) {
         http2->waiting++;
         cre__transport_stop(&conn->transport, CRE__STOP_BEARER);
     }

@@ -31,7 +31,7 @@ struct cre__http2_stream {
 struct cre__http2 {
     cre__conn *conn;
     cre_http2 *session;
-    cre__http2_stream *streams;
+    cre__http2_stream *streams, *oldest;
     uint32_t stream_count;
     uint32_t idle_since;        /* the loop's time in ms, without streams */
     uint32_t produced_at;       /* the loop's time of the last output, */
@@ -84,8 +84,10 @@ void cre__http2_drop_head(cre__http2_stream *stream);
 
 /* Whether the next request must wait until output of the streams was sent. */
 bool cre__http2_must_wait(const cre__http2 *http2);
-/* Output was sent: streams that wait for that may go on. */
+/* Output was sent: the first of the streams that wait for that may go on. */
 void cre__http2_resume_waiting(cre__http2 *http2);
+/* It has: the next one may go on, too. */
+void cre__http2_resume_next(cre__http2 *http2);
 /* Output was queued: while the streams have too much, the one with the longest queue is reset. */
 void cre__http2_limit_queues(cre__http2 *http2);
 

@@ -21,14 +21,24 @@ bool cre__http2_must_wait(const cre__http2 *http2) {
     return queued_from(http2, limit) >= limit;
 }
 
+/* The oldest stream that waits goes on. */
+static void resume_one(cre__http2 *http2) {
+    for (cre__http2_stream *stream = http2->oldest; stream; stream = stream->previous) {
+        cre__transport *transport = &stream->carried.conn.transport;
+        if (!(transport->stopped & CRE__STOP_BEARER)) continue;
+        http2->waiting--;
+        cre__transport_resume(transport, CRE__STOP_BEARER);
+        return;
+    }
+}
+
 void cre__http2_resume_waiting(cre__http2 *http2) {
     const uint32_t limit = http2->conn->port->options.max_queue / 2;
-    if (!http2->waiting || queued_from(http2, limit) >= limit) return;
-    http2->waiting = 0;
-    for (cre__http2_stream *stream = http2->streams; stream; stream = stream->next) {
-        cre__transport *transport = &stream->carried.conn.transport;
-        if (transport->stopped & CRE__STOP_BEARER) cre__transport_resume(transport, CRE__STOP_BEARER);
-    }
+    if (http2->waiting && queued_from(http2, limit) < limit) resume_one(http2);
+}
+
+void cre__http2_resume_next(cre__http2 *http2) {
+    if (http2->waiting && !cre__http2_must_wait(http2)) resume_one(http2);
 }
 
 /* ---- streams end ---- */

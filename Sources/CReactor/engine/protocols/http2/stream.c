@@ -98,7 +98,11 @@ void cre__http2_stream_ended(cre__http2_stream *stream) {
 
 /* The deferred request and the pending input, when they may be read again. */
 static void resume_input(cre__http2_stream *stream) {
-    if (stream->head && cre__http2_may_feed(stream)) cre__http2_begin_again(stream);
+    if (stream->head && cre__http2_may_feed(stream)) {
+        cre__http2 *http2 = session_of(stream);
+        cre__http2_begin_again(stream);
+        cre__http2_resume_next(http2);
+    }
     if (stream->carried.conn.transport.state != CRE__TRANSPORT_OPEN || stream->head) return;
     if (stream->pending_length && cre__http2_may_feed(stream)) {
         uint8_t *data = stream->pending;
@@ -181,7 +185,10 @@ static void uncarry(cre__conn *conn, bool reset) {
         stream->previous->next = stream->next;
     else
         http2->streams = stream->next;
-    if (stream->next) stream->next->previous = stream->previous;
+    if (stream->next)
+        stream->next->previous = stream->previous;
+    else
+        http2->oldest = stream->previous;
     cre__conn_engine(conn)->stats.http2_open_streams--;
     if (!--http2->stream_count) http2->idle_since = (uint32_t)cre_loop_now(conn->transport.net->loop);
     if (!cre__http2_serves(http2)) return;
@@ -233,7 +240,10 @@ void cre__http2_stream_begin(cre__http2 *http2, const cre_http2_event *event) {
     stream->tunnel = event->protocol != NULL;
     stream->input_complete = stream->end_reported = event->final;
     stream->next = http2->streams;
-    if (stream->next) stream->next->previous = stream;
+    if (stream->next)
+        stream->next->previous = stream;
+    else
+        http2->oldest = stream;
     http2->streams = stream;
     if (!http2->stream_count++) cre__http2_busy(http2);
     engine->stats.http2_open_streams++;

@@ -65,11 +65,11 @@
 
     /// A straight-line handler with its arguments: one value, since the task looks for its executor once more before it
     /// takes apart several.
-    fileprivate struct StraightLine: @unchecked Sendable {
+    struct StraightLine: @unchecked Sendable {
         // `@unchecked`: the WebSocket is Sendable.
         let handler: StraightLineHandler
         let request: Request
-        let socket: AnyObject
+        let socket: any AnyObject & Sendable
     }
 
     /// A straight-line handler. The WebSocket that it gets belongs to a higher layer, so here it is any object.
@@ -128,6 +128,8 @@
     @safe @exclusivity(unchecked) var worker: Uncounted<WorkerContext>?
     /// Called when a straight-line handler has returned or has thrown an error, with the WebSocket that it got.
     @safe @exclusivity(unchecked) var whenServed: PlainHandlers.Served.Plain?
+    /// Called when such a handler has returned, with the connection of its request: the call that its task goes on with.
+    @safe @exclusivity(unchecked) var nextToServe: ((ConnectionID, Runner) -> StraightLine?)?
     /// Called when another handler has thrown an error.
     var whenFailed: ((ServerEvent.Kind, ConnectionID?, any Error) -> Void)?
     /// Called when the last suspended handler has returned.
@@ -165,14 +167,9 @@
     }
 
     /// Starts a straight-line handler, which gets a WebSocket. Its end is reported by ``whenServed``.
-    func start(
-        _ handler: StraightLineHandler, _ request: consuming Request, _ socket: any AnyObject & Sendable,
-        on runner: Runner
-    ) {
-        runner.socket = socket
-        start(
-            .request, request.fd, on: runner,
-            .straightLine(StraightLine(handler: handler, request: request, socket: socket)))
+    func start(_ call: consuming StraightLine, on runner: Runner) {
+        runner.socket = call.socket
+        start(.request, call.request.fd, on: runner, .straightLine(call))
     }
 
     @discardableResult @inline(__always)
@@ -227,7 +224,7 @@
                     while let frame = takeFurther(runner) {
                         try await handler.function.call(handler.server, consume frame)
                     }
-                case .straightLine(let call): try await call.handler.handler.call(call.request, call.socket)
+                case .straightLine(let call): try await serve(call, runner)
                 }
             } catch {
                 if error is End { return }
@@ -241,6 +238,24 @@
     private func takeFurther(_ runner: Runner) -> Frame? {
         guard let connection = runner.connection, !runner.isCancelled, let worker else { return nil }
         return worker.with { $0.isBusy(connection) ? nil : $0.takeMessage(connection) }
+    }
+
+    /// Calls a straight-line handler, and then those of the requests behind its own that are there already.
+    @MainActor private func serve(_ call: StraightLine, _ runner: Runner) async throws {
+        try await call.handler.handler.call(call.request, call.socket)
+        while let call = takeFurtherCall(runner) { try await call.handler.handler.call(call.request, call.socket) }
+    }
+
+    /// The next call of a straight-line handler, unless the one before was suspended.
+    private func takeFurtherCall(_ runner: Runner) -> StraightLine? {
+        guard !runner.isLate, runner.isReused, let nextToServe, let connection = runner.connection,
+            !runner.isCancelled
+        else { return nil }
+        if let socket = runner.socket.take() { whenServed?.call(socket, nil) }
+        guard let call = nextToServe(connection, runner) else { return nil }
+        runner.socket = call.socket
+        runner.connection = call.request.fd
+        return call
     }
 
     /// A handler has ended: its task waits for the next one, or ends.

@@ -57,7 +57,8 @@
                 return RequestHandler(route.middleware) { try await sockets.serveUntilAnswered($0, $1, webSocket) }
             }
             return RequestHandler { worker, request in
-                sockets.serve(request, Response.take(for: request, worker: worker), webSocket)
+                let response = Response.take(for: request, worker: worker)
+                sockets.serve(request, response, webSocket)
             }
         }
     }

@@ -55,6 +55,9 @@ internal import CReactor
     /// Connections of a predecessor that wait until others were adopted.
     private var waiting: [ConnectionID] = []
     private var isLeaving = false
+    /// Whether a task asks for the next call of a handler, and that call.
+    @safe @exclusivity(unchecked) private var isAsking = false
+    @safe @exclusivity(unchecked) private var next: HandlerRunners.StraightLine?
     /// Called when the last handler has returned.
     var whenIdle: (() -> Void)? {
         get { runners.whenIdle }
@@ -80,6 +83,9 @@ internal import CReactor
                 let socket = unsafe unsafeDowncast(socket, to: WebSocket.self)
                 socket.service.take()?.ended(socket, error)
             }.plain
+        // It is called by the runners, which this object has.
+        let this = Uncounted(self)
+        runners.nextToServe = { fd, runner in this.with { $0.next(after: fd, runner) } }
     }
 
     /// The number of handlers that have not returned.
@@ -124,17 +130,37 @@ internal import CReactor
 
     @discardableResult
     func serve(
-        _ request: Request, _ response: consuming Response?, _ route: WebSocketRoute, _ answer: Answer? = nil
+        _ request: consuming Request, _ response: consuming Response?, _ route: WebSocketRoute, _ answer: Answer? = nil
     ) -> WebSocket {
-        let socket = WebSocket(request, response: consume response, worker: worker, pauses: pauses)
+        let isHandshake = request.isHandshake
+        let socket = WebSocket(copy request, response: consume response, worker: worker, pauses: pauses)
+        socket.service = self
+        let call = HandlerRunners.StraightLine(handler: route.handler, request: consume request, socket: socket)
+        if isAsking, next == nil, answer == nil, !isHandshake {
+            next = call
+            return socket
+        }
         if let answer { answers[ObjectIdentifier(socket)] = answer }
-        if request.isHandshake { serve(request.fd, by: socket) }
+        if isHandshake { serve(socket.id, by: socket) }
         // Inside of middleware a task is running already, which a parked one would have to wait for.
         let runner = answer == nil ? runners.take() : HandlerRunners.Runner(isReused: false)
         socket.runner = Uncounted(runner)
-        socket.service = self
-        runners.start(route.handler, request, socket, on: runner)
+        runners.start(call, on: runner)
         return socket
+    }
+
+    /// Has the request behind that of the connection received, as ``RequestBatch`` does. Returns the call of its
+    /// handler when the task that asks is to go on with it.
+    private func next(after fd: ConnectionID, _ runner: HandlerRunners.Runner) -> HandlerRunners.StraightLine? {
+        guard worker.isHere else { return nil }
+        let outer = isAsking
+        isAsking = true
+        var last = fd
+        while next == nil, let other = worker.link.serveRequest(last) { last = other }
+        isAsking = outer
+        guard let call = next.take() else { return nil }
+        unsafe unsafeDowncast(call.socket, to: WebSocket.self).runner = Uncounted(runner)
+        return call
     }
 
     @MainActor private func ended(_ socket: WebSocket, _ error: (any Error)?) {

@@ -11,6 +11,22 @@ extension ProcessTests {
             var kept: Response?
         }
 
+        /// The form of the asynchronous handlers.
+        enum Form: CaseIterable {
+            case plain, middleware, straightLine
+
+            /// The answers of a server whose handlers have the form.
+            var answers: [String: (status: String, body: @Sendable (String) -> String)] {
+                var answers = RequestBatchTests.answers
+                if self == .straightLine {
+                    // A handler that has returned has no answer any more.
+                    answers["keeps"] = answers["fails"]
+                    answers["forgets"] = answers["fails"]
+                }
+                return answers
+            }
+        }
+
         private struct Refusal: RequestError {
             let status = 418
             let message = "refused"
@@ -26,32 +42,50 @@ extension ProcessTests {
             "asks": ("200", { _ in "false" }), "keeps": ("200", { "kept \($0)" }), "task": ("200", { "task \($0)" }),
         ]
 
-        @MainActor static func makeServer(_ record: Record, middleware: Bool) -> HTTPServer {
+        @MainActor static func makeServer(_ record: Record, _ form: Form) -> HTTPServer {
+            if form == .straightLine { return makeStraightLineServer(record) }
             let server = HTTPServer(port: 0, mode: .single)
             server.settings.logLevel = .none
-            if middleware {
+            if form == .middleware {
                 server.use { request, response, next in
                     response.header("X-Path", request.path)
                     try await next(request, response)
                 }
-                server.get("/sync/:n") { request, response in
-                    record.begun.append(request.path)
-                    response.end("sync \(request.parameters["n"] ?? "")")
-                }
+                addSynchronous(server, record)
                 server.get("/:kind/:n") { request, response in
-                    try await RequestBatchTests.answer(request, response, record)
+                    try await RequestBatchTests.answer(request, record, { response.end($0) }, response)
                 }
             } else {
                 server.onRequest { request, response in
                     if !request.path.hasPrefix("/sync") { response.header("X-Path", request.path) }
-                    try await RequestBatchTests.answer(request, response, record)
+                    try await RequestBatchTests.answer(request, record, { response.end($0) }, response)
                 }
             }
             return server
         }
 
+        @MainActor private static func makeStraightLineServer(_ record: Record) -> HTTPServer {
+            let server = WebSocketServer(port: 0, mode: .single)
+            server.settings.logLevel = .none
+            addSynchronous(server, record)
+            server.handle("/:kind/:n") { request, ws in
+                ws.header("X-Path", request.path)
+                try await RequestBatchTests.answer(request, record, { ws.end($0) })
+            }
+            return server
+        }
+
+        @MainActor private static func addSynchronous(_ server: HTTPServer, _ record: Record) {
+            server.get("/sync/:n") { request, response in
+                record.begun.append(request.path)
+                response.header("X-Path", request.path)
+                response.end("sync \(request.parameters["n"] ?? "")")
+            }
+        }
+
+        /// - Parameter kept: what is kept for an answer behind the handler.
         @MainActor private static func answer(
-            _ request: Request, _ response: Response, _ record: Record
+            _ request: Request, _ record: Record, _ end: @escaping @MainActor (String) -> Void, _ kept: Response? = nil
         ) async throws {
             record.begun.append(request.path)
             let parts = request.path.split(separator: "/")
@@ -59,20 +93,20 @@ extension ProcessTests {
             switch kind {
             case "later":
                 for _ in 0..<3 { await Task.yield() }
-                response.end("later \(n)")
+                end("later \(n)")
             case "refuses": throw Refusal()
             case "fails": throw Failure()
             case "forgets": break
             case "cancels":
                 unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
-                response.end("cancels \(n)")
+                end("cancels \(n)")
             case "blocks":
-                let end = ContinuousClock.now + .milliseconds(8)
-                while ContinuousClock.now < end {}
-                response.end("blocked")
-            case "asks": response.end("\(Task.isCancelled)")
+                let deadline = ContinuousClock.now + .milliseconds(8)
+                while ContinuousClock.now < deadline {}
+                end("blocked")
+            case "asks": end("\(Task.isCancelled)")
             case "keeps":
-                record.kept = response
+                record.kept = kept
                 Task {
                     record.kept?.end("kept \(n)")
                     record.kept = nil
@@ -80,8 +114,8 @@ extension ProcessTests {
             case "task":
                 // A child task, which is not the one that asks for further requests.
                 async let text = "task \(n)"
-                response.end(await text)
-            default: response.end("\(kind) \(n)")
+                end(await text)
+            default: end("\(kind) \(n)")
             }
         }
 
@@ -110,42 +144,42 @@ extension ProcessTests {
             return responses
         }
 
-        private static func check(_ middleware: Bool, _ kinds: [[String]]) async throws {
+        private static func check(_ form: Form, _ kinds: [[String]]) async throws {
             let record = Record()
-            try await withServer(await makeServer(record, middleware: middleware), listens: false) { client in
+            try await withServer(await makeServer(record, form), listens: false) { client in
                 for kinds in kinds {
                     await MainActor.run { record.begun = [] }
                     let paths = kinds.enumerated().map { "/\($1)/\($0)" }
                     let responses = try await exchange(client, paths)
                     #expect(await record.begun == paths, "\(kinds)")
-                    #expect(responses.map(\.status) == kinds.map { answers[$0]?.status ?? "" }, "\(kinds)")
+                    #expect(responses.map(\.status) == kinds.map { form.answers[$0]?.status ?? "" }, "\(kinds)")
                     #expect(
-                        responses.map(\.body) == kinds.enumerated().map { answers[$1]?.body("\($0)") ?? "" }, "\(kinds)"
-                    )
+                        responses.map(\.body) == kinds.enumerated().map { form.answers[$1]?.body("\($0)") ?? "" },
+                        "\(kinds)")
                     // Each response has what was set for its own request.
                     for (response, path) in zip(responses, paths) {
-                        #expect(response.path == path || !middleware && path.hasPrefix("/sync"), "\(kinds)")
+                        #expect(response.path == path || form == .plain && path.hasPrefix("/sync"), "\(kinds)")
                     }
                 }
             }
         }
 
-        @Test(arguments: [true, false]) func handlersOfEachKindFollowEachOther(_ middleware: Bool) async throws {
+        @Test(arguments: Form.allCases) func handlersOfEachKindFollowEachOther(_ form: Form) async throws {
             let all = RequestBatchTests.answers.keys.sorted()
             let pairs = all.flatMap { first in all.map { [first, $0, first, "asks", "sync"] } }
-            try await RequestBatchTests.check(middleware, pairs)
+            try await RequestBatchTests.check(form, pairs)
         }
 
-        @Test(arguments: [true, false]) func anyOrder(_ middleware: Bool) async throws {
+        @Test(arguments: Form.allCases) func anyOrder(_ form: Form) async throws {
             let all = RequestBatchTests.answers.keys.sorted()
             let orders = (0..<20).map { _ in (0..<40).map { _ in all.randomElement() ?? "sync" } }
-            try await RequestBatchTests.check(middleware, orders)
+            try await RequestBatchTests.check(form, orders)
         }
 
         /// The line in the log names the request that has blocked. Requests that are timed are served one by one.
         @Test func slowHandlersAreNamed() async throws {
             let record = Record()
-            let server = await RequestBatchTests.makeServer(record, middleware: true)
+            let server = await RequestBatchTests.makeServer(record, .middleware)
             server.settings.logLevel = .warning
             server.settings.slowHandlerAfter = .milliseconds(5)
             try await withServer(server, listens: false) { client in
@@ -158,7 +192,7 @@ extension ProcessTests {
         /// Those that wait for others to end, by the limit of requests in progress, are answered in order, too.
         @Test func requestsThatWaitAreAnswered() async throws {
             let record = Record()
-            let server = await RequestBatchTests.makeServer(record, middleware: true)
+            let server = await RequestBatchTests.makeServer(record, .middleware)
             server.settings.maxConcurrentRequestsPerWorker = 1
             server.settings.maxWaitingRequests = 100
             try await withServer(server, listens: false) { client in

@@ -66,17 +66,17 @@ extension ProcessTests {
             return paths.indices.map { answers[2 * $0 + 1] ?? Answer() }
         }
 
-        private static func check(_ middleware: Bool, _ kinds: [[String]]) async throws {
+        private static func check(_ form: RequestBatchTests.Form, _ kinds: [[String]]) async throws {
             let record = RequestBatchTests.Record()
             try await withServer(
-                await RequestBatchTests.makeServer(record, middleware: middleware), listens: false
+                await RequestBatchTests.makeServer(record, form), listens: false
             ) { client in
                 for kinds in kinds {
                     await MainActor.run { record.begun = [] }
                     let paths = kinds.enumerated().map { "/\($1)/\($0)" }
                     let answers = try await exchange(client, paths)
                     let expected = kinds.enumerated().map { n, kind in
-                        RequestBatchTests.answers[kind].map { Answer(status: $0.status, body: $0.body("\(n)")) }
+                        form.answers[kind].map { Answer(status: $0.status, body: $0.body("\(n)")) }
                     }
                     #expect(await record.begun == paths, "\(kinds)")
                     #expect(answers == expected, "\(kinds)")
@@ -84,22 +84,24 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: [true, false]) func handlersOfEachKindFollowEachOther(_ middleware: Bool) async throws {
+        @Test(arguments: RequestBatchTests.Form.allCases)
+        func handlersOfEachKindFollowEachOther(_ form: RequestBatchTests.Form) async throws {
             let all = RequestBatchTests.answers.keys.sorted()
             let pairs = all.flatMap { first in all.map { [first, $0, first, "asks", "sync"] } }
-            try await RequestStreamTests.check(middleware, pairs)
+            try await RequestStreamTests.check(form, pairs)
         }
 
-        @Test(arguments: [true, false]) func anyOrder(_ middleware: Bool) async throws {
+        @Test(arguments: RequestBatchTests.Form.allCases)
+        func anyOrder(_ form: RequestBatchTests.Form) async throws {
             let all = RequestBatchTests.answers.keys.sorted()
             let orders = (0..<20).map { _ in (0..<90).map { _ in all.randomElement() ?? "sync" } }
-            try await RequestStreamTests.check(middleware, orders)
+            try await RequestStreamTests.check(form, orders)
         }
 
         /// The line in the log names the request that has blocked. Requests that are timed are served one by one.
         @Test func slowHandlersAreNamed() async throws {
             let record = RequestBatchTests.Record()
-            let server = await RequestBatchTests.makeServer(record, middleware: true)
+            let server = await RequestBatchTests.makeServer(record, .middleware)
             server.settings.logLevel = .warning
             server.settings.slowHandlerAfter = .milliseconds(5)
             try await withServer(server, listens: false) { client in
@@ -112,7 +114,7 @@ extension ProcessTests {
         /// Those that wait for others to end, by the limit of requests in progress, are answered, too.
         @Test func requestsThatWaitAreAnswered() async throws {
             let record = RequestBatchTests.Record()
-            let server = await RequestBatchTests.makeServer(record, middleware: true)
+            let server = await RequestBatchTests.makeServer(record, .middleware)
             server.settings.maxConcurrentRequestsPerWorker = 1
             server.settings.maxWaitingRequests = 100
             try await withServer(server, listens: false) { client in

@@ -210,6 +210,41 @@ import Testing
 
     private final class Socket: Sendable {}
 
+    /// A task asks for the next call when a straight-line handler has returned, unless that was suspended or has thrown
+    /// an error. Ends are reported in order, each before the next call is asked for.
+    @Test func tasksOfStraightLineHandlersGoOn() async throws {
+        var log: [String] = []
+        let request = try RequestTests.request("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        func call(_ body: @escaping @MainActor (Request, Socket) async throws -> Void) -> HandlerRunners.StraightLine {
+            HandlerRunners.StraightLine(
+                handler: HandlerRunners.StraightLineHandler(body), request: request, socket: Socket())
+        }
+        func run(_ calls: [HandlerRunners.StraightLine], until end: String) async {
+            let runners = HandlerRunners(executor: nil)
+            var further = calls
+            log = []
+            runners.whenServed =
+                PlainHandlers.Served { _, error in log.append(error == nil ? "ended" : "failed") }.plain
+            runners.nextToServe = { _, _ in
+                log.append("asked")
+                return further.isEmpty ? nil : further.removeFirst()
+            }
+            runners.start(call { _, _ in log.append("first") }, on: runners.take())
+            for _ in 0..<100_000 where !log.contains(end) || runners.suspended > 0 { await Task.yield() }
+        }
+        let never = call { _, _ in log.append("never") }
+        let suspended = call { _, _ in
+            await Task.yield()
+            log.append("third")
+        }
+        await run([call { _, _ in log.append("second") }, suspended, never], until: "third")
+        #expect(log == ["first", "ended", "asked", "second", "ended", "asked", "third", "ended"])
+        await run([call { _, _ in throw WebSocketError.closed }, never], until: "failed")
+        #expect(log == ["first", "ended", "asked", "failed"])
+        await run([], until: "asked")
+        #expect(log == ["first", "ended", "asked"])
+    }
+
     private final class Kept { weak var socket: Socket? }
 
     /// The end of a straight-line handler is reported once, with its error, and nothing keeps its WebSocket.
@@ -225,7 +260,10 @@ import Testing
         func run(_ body: @escaping @MainActor (Request, Socket) async throws -> Void) async -> Bool {
             let (count, kept, socket) = (ends.count, Kept(), Socket())
             kept.socket = socket
-            runners.start(HandlerRunners.StraightLineHandler(body), request, socket, on: runners.take())
+            runners.start(
+                HandlerRunners.StraightLine(
+                    handler: HandlerRunners.StraightLineHandler(body), request: request, socket: socket),
+                on: runners.take())
             for _ in 0..<100_000 where ends.count == count || runners.suspended > 0 { await Task.yield() }
             _ = consume socket
             return kept.socket != nil

@@ -60,7 +60,7 @@ SERVERS = {
     "process": ("echo", ("--mode", "process", "--handler", "callback")),
     "p-straight": ("echo", ("--mode", "process", "--handler", "straight")),
 }
-HTTP2_SERVERS = ("c", "callback", "straight", "process")
+HTTP2_SERVERS = ("c", "callback", "async", "straight", "process")
 IDLE = "idle-bytes"
 IDLE_SERVERS = ("c", "callback", "process")
 

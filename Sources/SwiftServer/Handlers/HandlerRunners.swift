@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Runs asynchronous handlers in reused tasks.
 ///
 /// A new task for each message would cost more than many handlers do. So tasks are parked at a continuation between
@@ -40,8 +42,13 @@
         /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
         init(isReused: Bool = true) { self.isReused = isReused }
 
-        /// Whether the task is cancelled. Only the task itself asks.
-        var isCancelled: Bool { name.isKnown ? name.isCancelled : task?.isCancelled ?? Task.isCancelled }
+        /// Set when the task is cancelled: to ask the runtime takes a locked instruction for each message.
+        private let cancellation = Atomic(false)
+
+        /// Whether the task is cancelled.
+        var isCancelled: Bool { cancellation.load(ordering: .relaxed) }
+
+        fileprivate func noteCancellation() { cancellation.store(true, ordering: .relaxed) }
 
         /// Whether the caller is the runner's own task, and not a child of it or another one.
         var isCurrent: Bool { name.isKnown && CurrentTask() == name }
@@ -197,7 +204,13 @@
     }
 
     private func begin(_ runner: Runner) {
-        let run: @MainActor @Sendable () async -> Void = { await self.run(runner, on: MainActor.shared) }
+        let run: @MainActor @Sendable () async -> Void = {
+            await withTaskCancellationHandler {
+                await self.run(runner, on: MainActor.shared)
+            } onCancel: {
+                runner.noteCancellation()
+            }
+        }
         let turn = runner.turn
         // A task that is used again must not have the task-local values of who has started it.
         runner.task =

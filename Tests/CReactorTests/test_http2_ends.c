@@ -26,6 +26,20 @@ TEST(reset_by_the_application) {
     client_destroy(c);
 }
 
+/* The client's reset crosses that of the application, whose frame is not produced yet: one reset, by the client. */
+TEST(resets_of_both_sides) {
+    client *c = client_begin(NULL);
+    put_get(&c->out, 1);
+    CHECK_EQ(exchange(c), 0);
+    CHECK_EQ(cre_http2_reset(c->session, 1, CRE_HTTP2_CANCEL), 0);
+    put_reset(&c->out, 1, CRE_HTTP2_CANCEL);
+    CHECK_EQ(exchange(c), 0);
+    CHECK_EQ(stats_of(c).resets, 1);
+    CHECK_EQ(stats_of(c).streams, 0);
+    CHECK_EVENTS(c, "request 1 GET / final|closed 1 code=8");
+    client_destroy(c);
+}
+
 TEST(stalled_responses) {
     client *c = client_begin(&(cre_http2_config){ .stall_timeout_ms = 6000 });
     put_setting(&c->out, 4, 3);

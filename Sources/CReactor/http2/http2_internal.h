@@ -145,6 +145,7 @@ struct cre_http2 {
     uint32_t goaway_code;    /* of the application */
     uint32_t continuations;  /* of the head that is being received */
     uint32_t earned_updates; /* WINDOW_UPDATE frames that cost nothing */
+    uint32_t own_resets;     /* RST_STREAM frames that were submitted here and not sent yet */
     uint32_t earned_late;    /* ...and frames of streams that this side has reset */
     uint32_t peer_goaway_code;
     uint64_t now;

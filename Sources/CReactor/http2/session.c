@@ -265,8 +265,10 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
         return 0;
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
-        /* of the library: because of an error of the client */
-        if ((!stream || !stream->resetting) && !session->failed && spend_reset(session))
+        /* a stream may be gone that was reset here: the client has reset it, too */
+        if (session->own_resets)
+            session->own_resets--;
+        else if (!session->failed && spend_reset(session)) /* of nghttp2: because of an error of the client */
             announce_end(session);
         return 0;
     }
@@ -291,6 +293,7 @@ static int on_frame_not_sent(nghttp2_session *protocol, const nghttp2_frame *fra
     (void)protocol, (void)error;
     cre_http2 *session = context;
     cre__h2_stream *stream = cre__h2_stream_find(session, frame->hd.stream_id);
+    if (frame->hd.type == NGHTTP2_RST_STREAM && session->own_resets) session->own_resets--;
     if (!stream || stream->resetting || frame->hd.type != NGHTTP2_HEADERS) return 0;
     /* of a request: CLOSED follows, with CRE_HTTP2_REFUSED_STREAM */
     if (session->config.client && frame->headers.cat == NGHTTP2_HCAT_REQUEST) return 0;

@@ -74,6 +74,7 @@ int cre__h2_stream_reset(cre_http2 *session, cre__h2_stream *stream, uint32_t co
     int result = nghttp2_submit_rst_stream(session->protocol, NGHTTP2_FLAG_NONE, (int32_t)stream->id, code);
     if (result < 0) return cre__h2_submitted(result);
     stream->resetting = true;
+    session->own_resets++;
     drop_queue(session, stream);
     return 0;
 }

@@ -26,7 +26,8 @@ TEST(reset_by_the_application) {
     client_destroy(c);
 }
 
-/* The client's reset crosses that of the application, whose frame is not produced yet: one reset, by the client. */
+/* The client's reset crosses that of the application, whose frame is not produced yet: one reset, by the
+ * client. */
 TEST(resets_of_both_sides) {
     client *c = client_begin(NULL);
     put_get(&c->out, 1);

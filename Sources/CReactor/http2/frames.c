@@ -1,8 +1,29 @@
-/* The input of a server, cut where heads end, so that nghttp2 is not running when a request is reported. */
-#include "core/memory.h"
+/*
+ * The beginning of a server's input, and where its frames end: it is cut where heads end, so that nghttp2 is
+ * not running when a request is reported.
+ */
+#include <creactor/http2.h>
+#include <string.h>
+
+#include "http2/frames.h"
+
+int cre_http2_match_preface(const uint8_t *data, size_t length) {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    if (length > CRE_HTTP2_PREFACE_LENGTH) length = CRE_HTTP2_PREFACE_LENGTH;
+    if (length && memcmp(data, preface, length) != 0) return CRE_EHTTP2_PREFACE;
+    return length == CRE_HTTP2_PREFACE_LENGTH;
+}
+
+bool cre_http2_supported(void) {
+#ifdef CRE_HAVE_HTTP2
+    return true;
+#else
+    return false;
+#endif
+}
 
 #ifdef CRE_HAVE_HTTP2
-#include "http2/http2_internal.h"
+#include <nghttp2/nghttp2.h>
 
 void cre__h2_frames_init(cre__h2_frames *frames) {
     *frames = (cre__h2_frames){ .left = CRE_HTTP2_PREFACE_LENGTH };

@@ -13,6 +13,7 @@
 
 #include "core/decimal.h"
 #include "http/chars.h"
+#include "http2/frames.h"
 
 /* Bytes of a body that wait for the windows. */
 typedef struct cre__h2_chunk {
@@ -109,14 +110,6 @@ typedef struct cre__h2_budget {
     uint64_t left, updated_at;
     uint32_t burst, rate;
 } cre__h2_budget;
-
-/* Where the frames of the input end. */
-typedef struct cre__h2_frames {
-    uint32_t left; /* bytes of the frame, or of the preface, that are still to come */
-    uint8_t head_length;
-    bool ends_head;  /* the frame ends a field section */
-    uint8_t head[9]; /* of the next frame, `head_length` bytes */
-} cre__h2_frames;
 
 typedef struct cre__h2_block cre__h2_block;
 
@@ -219,13 +212,6 @@ bool cre__h2_length_of(const uint8_t *value, size_t length, uint64_t *sum);
 
 /* Changes the priority by the value of a Priority field. False: it is malformed. */
 bool cre__h2_priority_read(const uint8_t *value, size_t length, cre__h2_priority *priority);
-
-/* ---- frames.c ---- */
-
-void cre__h2_frames_init(cre__h2_frames *frames);
-/* Returns how many of the next bytes lead up to the end of the first field section that ends in them; all of
- * them if none does. */
-size_t cre__h2_frames_cut(cre__h2_frames *frames, const uint8_t *data, size_t length);
 
 /* ---- receive.c ---- */
 

@@ -27,7 +27,7 @@ SWIFT_HANDLERS = {
         "process": ("callback", "span", "async", "straight"),
     },
     "http": {"base": ("callback", "async", "routed"), "process": ("callback", "routed")},
-    "http2": {"base": ("callback", "async", "routed"), "process": ("callback", "routed")},
+    "http2": {"base": ("callback", "async", "straight", "routed"), "process": ("callback", "routed")},
     "broadcast": {"base": ("callback",), "process": ("callback",)},
     "connections": {"base": ("callback", "straight"), "process": ("callback",)},
     "idle": {"base": ("callback",), "process": ("callback",)},

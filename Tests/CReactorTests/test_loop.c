@@ -390,7 +390,9 @@ TEST(jobs_run_in_order_and_at_once) {
     jobs_run = 0;
     for (int i = 0; i < 3; i++)
         cre_jobs_enqueue(queue, &jobs[i]);
+    CHECK(cre_jobs_queued(queue));
     cre_jobs_run(queue);
+    CHECK(!cre_jobs_queued(queue));
     CHECK_EQ(jobs_run, 4);
     for (int i = 0; i < 4; i++)
         CHECK_EQ(job_order[i], i + 1);

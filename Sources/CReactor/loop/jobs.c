@@ -50,6 +50,10 @@ static void take_elsewhere(cre_jobs *jobs) {
     }
 }
 
+bool cre_jobs_queued(const cre_jobs *jobs) {
+    return jobs->first != NULL;
+}
+
 void cre_jobs_run(cre_jobs *jobs) {
     if (jobs->running) return; /* inside a job: the call that runs it runs the others, too */
     jobs->running = true;

@@ -92,6 +92,9 @@ internal import Glibc
     func checkIsolated() { precondition(isHere, "this code must run on the server's loop") }
     func isIsolatingCurrentContext() -> Bool? { isHere }
 
+    /// Whether the loop's thread has queued jobs that have not begun. Called on that.
+    @inline(__always) var hasQueuedJobs: Bool { unsafe cre_jobs_queued(jobs) }
+
     /// Runs what is queued, so that a handler begins in the turn in which its event came. Inside a job it does nothing:
     /// the jobs that are queued then come next anyway.
     func drain() { unsafe cre_jobs_run(jobs) }

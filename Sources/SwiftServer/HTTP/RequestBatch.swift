@@ -35,8 +35,6 @@
         case middleware(Uncounted<Around>)
     }
 
-    /// Whether a task asks for a request.
-    @safe @exclusivity(unchecked) private var isAsking = false
     @safe @exclusivity(unchecked) private var request: Request?
     @safe @exclusivity(unchecked) private var response: Response?
     @safe @exclusivity(unchecked) private var handler: Handler?
@@ -49,11 +47,9 @@
         return batch
     }
 
-    /// The batch of a worker while a task asks for a request.
+    /// The batch of a worker if a task asks for the request that has arrived, which is given to it then.
     @inline(__always) static func asking(_ worker: WorkerContext) -> RequestBatch? {
-        guard let object = worker.batch else { return nil }
-        let batch = unsafe unsafeDowncast(object, to: RequestBatch.self)
-        return batch.isAsking && batch.handler == nil ? batch : nil
+        worker.givesRequest(to: .closure) ? RequestBatch.of(worker) : nil
     }
 
     /// Gives a request to the task that asks for it.
@@ -65,13 +61,10 @@
 
     /// Has the request behind that of the connection received. Returns whether the calling task serves it.
     private func receive(_ fd: ConnectionID, _ worker: WorkerContext) -> Bool {
-        let outer = isAsking  // by a task that waits while a synchronous handler makes the calling one run
-        isAsking = true
-        var last = fd
-        // Those that others serve have arrived when this returns.
-        while handler == nil, let next = worker.link.serveRequest(last) { last = next }
-        isAsking = outer
-        return handler != nil
+        worker.askForRequest(after: fd, .closure)
+        guard handler != nil else { return false }
+        worker.takeRequest()
+        return true
     }
 
     /// Serves the requests that follow one that was answered, as long as each of them is answered by its handler.

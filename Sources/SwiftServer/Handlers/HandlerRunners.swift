@@ -135,7 +135,8 @@ internal import Synchronization
     @safe @exclusivity(unchecked) var worker: Uncounted<WorkerContext>?
     /// Called when a straight-line handler has returned or has thrown an error, with the WebSocket that it got.
     @safe @exclusivity(unchecked) var whenServed: PlainHandlers.Served.Plain?
-    /// Called when such a handler has returned, with the connection of its request. Returns the next call of its task.
+    /// Called when a straight-line handler has returned without having been suspended, with the connection of its
+    /// request. Returns the call with which its task goes on, if a further request was received with that one.
     @safe @exclusivity(unchecked) var nextToServe: ((ConnectionID, Runner) -> StraightLine?)?
     /// Called when another handler has thrown an error.
     var whenFailed: ((ServerEvent.Kind, ConnectionID?, any Error) -> Void)?

@@ -32,6 +32,10 @@ internal import Glibc
     let lateLines = LogLimit()
     /// The ``PortEncoders``, which belong to a higher layer; `nil`: no port compresses responses. Set once.
     @safe @exclusivity(unchecked) var compression: AnyObject?
+    /// The kinds of tasks that ask for a further request.
+    @safe @exclusivity(unchecked) var askers: RequestAskers = []
+    /// Whether one of them was given a request that it has not taken yet.
+    @safe @exclusivity(unchecked) var hasGivenRequest = false
     /// The ``RequestBatch``, which belongs to a higher layer.
     @safe @exclusivity(unchecked) var batch: AnyObject?
     /// The ``Monitor``, which belongs to a higher layer. Set once.

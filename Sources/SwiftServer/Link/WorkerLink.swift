@@ -138,8 +138,8 @@ internal import CReactorInternal
     }
 
     /// While a request of the connection is being served by the process that owns it: has the next one received as an
-    /// event before this returns, if it is there already. It is of the same connection or, over HTTP/2, of another
-    /// stream. Returns the connection with which to ask for the one behind it; `nil` if there was none.
+    /// event before this returns, if it is there already. Over HTTP/2 it may be that of another stream, which is a
+    /// connection of its own. Returns its connection, for the next call of this; `nil` if there was none.
     @inline(__always) func serveRequest(_ fd: ConnectionID) -> ConnectionID? {
         let next = unsafe cre_worker_serve_request(raw, fd.rawValue)
         return next == 0 ? nil : ConnectionID(rawValue: next)

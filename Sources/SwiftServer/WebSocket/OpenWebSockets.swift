@@ -55,8 +55,7 @@ internal import CReactor
     /// Connections of a predecessor that wait until others were adopted.
     private var waiting: [ConnectionID] = []
     private var isLeaving = false
-    /// Whether a task asks for the next call of a handler, and that call.
-    @safe @exclusivity(unchecked) private var isAsking = false
+    /// The call of a handler for the task that has asked for a further request.
     @safe @exclusivity(unchecked) private var next: HandlerRunners.StraightLine?
     /// Called when the last handler has returned.
     var whenIdle: (() -> Void)? {
@@ -83,7 +82,7 @@ internal import CReactor
                 let socket = unsafe unsafeDowncast(socket, to: WebSocket.self)
                 socket.service.take()?.ended(socket, error)
             }.plain
-        // It is called by the runners, which this object has.
+        // Not retained: the runners belong to this object.
         let this = Uncounted(self)
         runners.nextToServe = { fd, runner in this.with { $0.next(after: fd, runner) } }
     }
@@ -136,7 +135,7 @@ internal import CReactor
         let socket = WebSocket(copy request, response: consume response, worker: worker, pauses: pauses)
         socket.service = self
         let call = HandlerRunners.StraightLine(handler: route.handler, request: consume request, socket: socket)
-        if isAsking, next == nil, answer == nil, !isHandshake {
+        if answer == nil, !isHandshake, worker.givesRequest(to: .straightLine) {
             next = call
             return socket
         }
@@ -149,16 +148,13 @@ internal import CReactor
         return socket
     }
 
-    /// Has the request behind that of the connection received, as ``RequestBatch`` does. Returns the call of its
-    /// handler when the task that asks is to go on with it.
+    /// A straight-line handler has answered a request: has those behind it received, as ``RequestBatch`` does. Returns
+    /// the call of a handler with which its task goes on.
     private func next(after fd: ConnectionID, _ runner: HandlerRunners.Runner) -> HandlerRunners.StraightLine? {
         guard worker.isHere else { return nil }
-        let outer = isAsking
-        isAsking = true
-        var last = fd
-        while next == nil, let other = worker.link.serveRequest(last) { last = other }
-        isAsking = outer
+        worker.askForRequest(after: fd, .straightLine)
         guard let call = next.take() else { return nil }
+        worker.takeRequest()
         unsafe unsafeDowncast(call.socket, to: WebSocket.self).runner = Uncounted(runner)
         return call
     }

@@ -68,6 +68,11 @@ extension ProcessTests {
             let server = WebSocketServer(port: 0, mode: .single)
             server.settings.logLevel = .none
             addSynchronous(server, record)
+            // A closure and straight-line handlers, one behind the other.
+            server.get("/async/:n") { request, response in
+                response.header("X-Path", request.path)
+                try await RequestBatchTests.answer(request, record, { response.end($0) }, response)
+            }
             server.handle("/:kind/:n") { request, ws in
                 ws.header("X-Path", request.path)
                 try await RequestBatchTests.answer(request, record, { ws.end($0) })

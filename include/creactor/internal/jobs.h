@@ -34,6 +34,9 @@ CRE_API void cre_jobs_enqueue(cre_jobs *jobs, void *job);
 /** Whether the calling thread is the loop's. Any thread. */
 CRE_API bool cre_jobs_here(const cre_jobs *jobs);
 
+/** Whether the loop's thread has enqueued jobs that have not begun. The loop's thread. */
+CRE_API bool cre_jobs_queued(const cre_jobs *jobs);
+
 /** Runs the queued jobs and those that they enqueue, on the loop's thread. Inside a job it does nothing. */
 CRE_API void cre_jobs_run(cre_jobs *jobs);
 

@@ -38,6 +38,11 @@ TEST(resets_of_both_sides) {
     CHECK_EQ(stats_of(c).resets, 1);
     CHECK_EQ(stats_of(c).streams, 0);
     CHECK_EVENTS(c, "request 1 GET / final|closed 1 code=8");
+    put_get(&c->out, 3); /* nghttp2 resets it */
+    put_window_update(&c->out, 3, 0x7FFFFFFF);
+    CHECK_EQ(exchange(c), 0);
+    CHECK(strstr(c->in.frames.bytes, "RST_STREAM 3 code=3|"));
+    CHECK_EQ(stats_of(c).resets, 2);
     client_destroy(c);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The beginning of a server's input, and where its frames end: it is cut where heads end, so that nghttp2 is
- * not running when a request is reported.
+ * The preface of a client, and the frames behind it. A server gives nghttp2 the input in pieces that end
+ * where heads end, so that nghttp2 is not running when a request is reported.
  */
 #include <creactor/http2.h>
 #include <string.h>

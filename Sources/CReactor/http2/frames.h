@@ -1,4 +1,4 @@
-/* The frames of a server's input, as far as it must know where they end. */
+/* Where the frames end in what a server receives. */
 #ifndef CRE_HTTP2_FRAMES_H
 #define CRE_HTTP2_FRAMES_H
 
@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where the frames of the input end. */
 typedef struct cre__h2_frames {
     uint32_t left; /* bytes of the frame, or of the preface, that are still to come */
     uint8_t head_length;

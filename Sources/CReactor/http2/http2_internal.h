@@ -100,7 +100,7 @@ typedef struct cre__h2_head {
     cre__h2_priority priority;
     bool trailers;           /* fields behind a body */
     bool started;            /* the first line is written */
-    bool is_reported;        /* its request is, or was, reported */
+    bool is_reported;        /* the request was given to on_event, so the memory may be freed */
     uint8_t protocol_length; /* 0: not an extended CONNECT */
     char protocol[CRE__H2_MAX_PROTOCOL];
 } cre__h2_head;

@@ -49,7 +49,7 @@ void cre__h2_request_report(cre_http2 *session) {
     const cre__h2_stream *stream = session->requested;
     cre__h2_head *head = &session->head;
     session->requested = NULL;
-    head->is_reported = true; /* unless another one begins meanwhile */
+    head->is_reported = true; /* false again when on_event has the next head begin */
     session->reporting = true;
     CRE__H2_EMIT(session, .kind = CRE_HTTP2_REQUEST, .stream = stream->id, .stream_context = stream->context,
                  .head = &head->parsed, .fields = head->fields, .field_count = head->field_count,

@@ -247,6 +247,17 @@ static int on_stream_close(nghttp2_session *protocol, int32_t id, uint32_t code,
 
 /* ---- output ---- */
 
+static void reset_sent(cre_http2 *session) {
+    /* a counter, since the stream is gone when the client has reset it, too */
+    const bool own = session->own_resets != 0;
+    session->own_resets -= own;
+    if (session->config.client) { /* what the server has sent meanwhile */
+        if (session->earned_late < MAX_EARNED_UPDATES) session->earned_late += LATE_PER_RESET;
+    } else if (!own && !session->failed && spend_reset(session)) { /* nghttp2's, for an error of the client */
+        announce_end(session);
+    }
+}
+
 static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, void *context) {
     (void)protocol;
     cre_http2 *session = context;
@@ -259,17 +270,8 @@ static int on_frame_sent(nghttp2_session *protocol, const nghttp2_frame *frame, 
             session->error = CRE_EHTTP2;
         return 0;
     }
-    if (frame->hd.type == NGHTTP2_RST_STREAM && session->config.client) {
-        /* what the server has sent meanwhile */
-        if (session->earned_late < MAX_EARNED_UPDATES) session->earned_late += LATE_PER_RESET;
-        return 0;
-    }
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
-        /* a stream may be gone that was reset here: the client has reset it, too */
-        if (session->own_resets)
-            session->own_resets--;
-        else if (!session->failed && spend_reset(session)) /* of nghttp2: because of an error of the client */
-            announce_end(session);
+        reset_sent(session);
         return 0;
     }
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
@@ -513,7 +515,6 @@ int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length, ui
     session->received = 0;
     while (receive_request(session))
         ;
-    session->requested = NULL; /* of a session that has failed behind it */
     if (session->error == CRE_EHTTP2_PREFACE) session->received = NGHTTP2_ERR_BAD_CLIENT_MAGIC;
     return leave(session, session->finished ? 0 : session->received);
 }

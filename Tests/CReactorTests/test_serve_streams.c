@@ -8,6 +8,7 @@
 #include "engine/command.h"
 #include "engine/further.h"
 #include "http2_net.h"
+#include "runtime/worker_internal.h"
 
 static char log_text[4096];
 static bool asking;
@@ -173,6 +174,45 @@ TEST(requests_that_wait_for_output) {
     net_stop(net);
 }
 
+/* The queue is below its limit when the new request arrives, but not below half of it, from which on those
+ * that wait go on. */
+TEST(none_overtakes_those_that_wait) {
+    net_server *net = start((cre_port_options){ .max_queue = 15000 });
+    h2_client *c = h2_open(net);
+    const uint32_t last = ask(c, 1, "/large /large /large /large /large /large /large /large /large /a");
+    net_settle(net);
+    CHECK(!strstr(log_text, "/a "));
+    ask(c, last + 2, "/b");
+    net_settle(net);
+    CHECK(!strstr(log_text, "/a ") && !strstr(log_text, "/b "));
+    put_window_update(&c->out, 0, 10 * sizeof large);
+    h2_send(c);
+    await_answer(c, last + 2, "/b");
+    CHECK(strstr(log_text, "/a [ ] /b [ ] "));
+    h2_close(c);
+    net_stop(net);
+}
+
+/* A client that takes nothing more gets no more requests served than there is room for their responses. */
+TEST(no_more_is_served_than_fits) {
+    enum { REQUESTS = 20, WINDOW = 65535, LIMIT = 15000 };
+    net_server *net = start((cre_port_options){ .max_queue = LIMIT });
+    h2_client *c = h2_open(net);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        put_headers(&c->out, 2 * i + 1, END_STREAM, H2_GET("/large"));
+    h2_send(c);
+    net_settle(net);
+    const uint64_t most = (WINDOW + LIMIT) / sizeof large + 1;
+    CHECK(net_stats(net).requests > WINDOW / sizeof large);
+    CHECK(net_stats(net).requests <= most);
+    put_window_update(&c->out, 0, REQUESTS * sizeof large);
+    h2_send(c);
+    h2_await_data(c, REQUESTS * sizeof large);
+    CHECK_EQ(net_stats(net).requests, REQUESTS);
+    h2_close(c);
+    net_stop(net);
+}
+
 /* As many streams as may be open. */
 TEST(a_hundred_streams) {
     net_server *net = start((cre_port_options){ .max_streams = 100 });
@@ -187,6 +227,60 @@ TEST(a_hundred_streams) {
     CHECK_EQ(net_stats(net).requests, 1000);
     h2_close(c);
     net_stop(net);
+}
+
+/* ---- a worker that owns its connections ---- */
+
+typedef struct owner {
+    cre_bus *bus;
+    cre_worker *worker;
+    net_server net; /* for clients: their waits turn the loop */
+    int depth, count;
+} owner;
+
+static cre_session shown(const owner *it) {
+    cre_activity activity;
+    cre_bus_get_activity(it->bus, 1, &activity);
+    CHECK_EQ(activity.kind, CRE_EVENT_REQUEST);
+    CHECK(activity.running);
+    return activity.session;
+}
+
+static void on_owned(void *context, const cre_record *event, uint8_t *payload) {
+    owner *it = context;
+    (void)payload;
+    if (event->kind != CRE_EVENT_REQUEST) return;
+    it->count++;
+    CHECK_EQ(shown(it), event->session);
+    CHECK_EQ(cre_worker_respond(it->worker, event->session, 0, 200, 0, NULL, 0, "x", 1), 0);
+    if (it->depth++ == 0)
+        for (cre_session last = event->session; (last = cre_worker_serve_request(it->worker, last));)
+            CHECK_EQ(shown(it), last); /* its handler may run now */
+    it->depth--;
+}
+
+TEST(a_worker_shows_whose_request_it_serves) {
+    owner it = { 0 };
+    cre_bus_config bus = { .nodes = 2, .connections = 100 };
+    REQUIRE(cre_bus_create(&bus, &it.bus) == 0);
+    cre_engine_config engine = { .size = sizeof engine, .http = true };
+    cre_worker_config config = {
+        .bus = it.bus, .node = 1, .on_event = on_owned, .context = &it, .engine = &engine
+    };
+    REQUIRE(cre_loop_create(&it.net.loop) == 0);
+    REQUIRE(cre_worker_create(it.net.loop, &config, &it.worker) == 0);
+    cre_listen_options where = { .size = sizeof where, .host = "127.0.0.1" };
+    REQUIRE(cre_engine_listen(cre_worker_engine(it.worker), &where, &it.net.port) == 0);
+    h2_client *c = h2_open(&it.net);
+    await_answer(c, ask(c, 1, "/a /b /c /d"), "x");
+    CHECK_EQ(it.count, 4);
+    cre_activity activity;
+    cre_bus_get_activity(it.bus, 1, &activity);
+    CHECK(!activity.running);
+    h2_close(c);
+    cre_worker_destroy(it.worker);
+    cre_loop_destroy(it.net.loop);
+    cre_bus_destroy(it.bus);
 }
 
 #endif

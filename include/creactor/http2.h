@@ -230,9 +230,9 @@ CRE_API void cre_http2_destroy(cre_http2 *session);
 CRE_NODISCARD CRE_API int cre_http2_receive(cre_http2 *session, const uint8_t *data, size_t length,
                                             uint64_t now_ms);
 
-/** Inside on_event for a REQUEST: parses the input behind it and calls on_event up to the next REQUEST, if
- * that was given with it. What the events before refer to is no longer valid then. Returns whether there was
- * one, and more may follow; false anywhere else. */
+/** Inside on_event for a REQUEST: goes on with the input that was given to cre_http2_receive, up to the next
+ * REQUEST, and calls on_event for what is in it. What earlier events point to is no longer valid then.
+ * Returns whether there was a REQUEST; false: all input is used up, or this was called elsewhere. */
 CRE_API bool cre_http2_receive_more(cre_http2 *session);
 
 /** Writes output for the client to `out`, at most `capacity` bytes, as far as there is some and the client's

@@ -69,8 +69,7 @@ typedef struct cre__congested {
 /* What is being read of a connection, whose messages or requests are taken from it one by one. */
 typedef struct cre__input {
     cre__conn *conn;
-    cre_session
-        session; /* of the request in hand: of a connection that `conn` carries, if it is not its own */
+    cre_session session; /* whose request was emitted last: `conn`, or one that it carries */
     uint8_t *data, *end;
     int error; /* in what was to be taken next */
 } cre__input;

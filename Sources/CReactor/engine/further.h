@@ -15,15 +15,15 @@ static inline bool cre__engine_take_message(cre_engine *engine, cre_session sess
     return in->conn->protocol->take_message(in->conn, message, payload);
 }
 
-/* While a REQUEST of the connection is being emitted: whether more input was received with it, on the same
- * connection or on the one that carries it. */
+/* While a REQUEST of this session is being emitted: whether more input was received with it. Over HTTP/2 that
+ * may be for other streams, whose sessions are others. */
 static inline bool cre__engine_has_requests(const cre_engine *engine, cre_session session) {
     const cre__input *in = engine->requests;
     return in && in->data != in->end && in->session == session;
 }
 
-/* When it has: emits the next request, if all of that was received. Returns the session with which to ask for
- * the one behind it; 0: there is none. */
+/* When it has: emits the next request, if all of that was received. Returns its session, for the next call of
+ * this; 0: there was none. */
 static inline cre_session cre__engine_serve_request(cre_engine *engine) {
     const cre__input *in = engine->requests;
     return in->conn->protocol->serve_request(in->conn) ? in->session : 0;

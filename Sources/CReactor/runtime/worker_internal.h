@@ -163,7 +163,7 @@ static inline void cre__activity_refresh(cre_worker *worker) {
                           memory_order_relaxed);
 }
 
-/* It goes on with an event of another connection. */
+/* The activity in hand is now that of another connection. */
 static inline void cre__activity_turn(cre_worker *worker, cre_session session) {
     atomic_store_explicit(&cre__own_activity(worker)->session, session, memory_order_relaxed);
 }

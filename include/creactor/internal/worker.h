@@ -118,9 +118,9 @@ CRE_API bool cre_worker_may_take_message(const cre_worker *worker, cre_session s
 CRE_API bool cre_worker_may_serve_request(const cre_worker *worker, cre_session session);
 
 /** Inside on_event for a REQUEST of `session`, in the process that owns its connection: calls on_event for
- * the next REQUEST, if that is there already, before it returns: of the same connection, or of another one
- * that the same one carries. Returns the session with which to ask for the one behind it; 0: there was none.
- * The payload of the first one is no longer valid then. */
+ * the next REQUEST, if that is there already, before it returns. Over HTTP/2 it may be that of another
+ * stream, which is a connection of its own. Returns its session, for the next call of this; 0: there was
+ * none. The payload of the first one is no longer valid then. */
 CRE_API cre_session cre_worker_serve_request(cre_worker *worker, cre_session session);
 
 /** Inside on_event for a MESSAGE of `session`: takes its next MESSAGE, if that is there already. Returns

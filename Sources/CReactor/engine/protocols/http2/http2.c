@@ -58,7 +58,6 @@ void cre__http2_account(cre__http2 *http2) {
 static void on_request(cre__http2 *http2, const cre_http2_event *event) {
     cre__input *in = cre__conn_engine(http2->conn)->requests;
     if (!cre__http2_serves(http2)) return;
-    in->session = 0;
     if (!event->followed) in->data = in->end;
     cre__http2_stream_begin(http2, event);
 }
@@ -128,7 +127,7 @@ static void input(cre__conn *conn, uint8_t *data, size_t length) {
     if (!http2->ticking) cre__transport_set_deadline(&conn->transport, conn->port->options.idle_timeout_ms);
 }
 
-/* What cre_http2_receive does with the input up to the next request, when a handler asks for that. */
+/* A handler asks for the next request: parses the input up to that. */
 static bool serve_request(cre__conn *conn) {
     cre__input *in = cre__conn_engine(conn)->requests;
     const cre__http2 *http2 = cre__http2_of(conn);

@@ -86,7 +86,7 @@ void cre__http2_drop_head(cre__http2_stream *stream);
 bool cre__http2_must_wait(const cre__http2 *http2);
 /* Output was sent: the first of the streams that wait for that may go on. */
 void cre__http2_resume_waiting(cre__http2 *http2);
-/* It has: the next one may go on, too. */
+/* The request of a stream that has waited was delivered: the next one goes on while there is room. */
 void cre__http2_resume_next(cre__http2 *http2);
 /* Output was queued: while the streams have too much, the one with the longest queue is reset. */
 void cre__http2_limit_queues(cre__http2 *http2);

@@ -21,7 +21,7 @@ bool cre__http2_must_wait(const cre__http2 *http2) {
     return queued_from(http2, limit) >= limit;
 }
 
-/* The oldest stream that waits goes on. */
+/* Lets the oldest of the streams that wait go on: its end of the turn delivers its request. */
 static void resume_one(cre__http2 *http2) {
     for (cre__http2_stream *stream = http2->oldest; stream; stream = stream->previous) {
         cre__transport *transport = &stream->carried.conn.transport;

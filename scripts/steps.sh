@@ -74,7 +74,7 @@ stop_started() {
 
 # What test runners and compilers say of failures, which may stand far above the end of a log.
 failures() { # LOG
-    { grep -aE -A 2 '^ *✘|: error: |\*\*\*(Failed|Timeout|Exception)|^(FAIL|ERROR)[: ]' "$1" || true; } | head -n 60
+    { grep -aE -A 2 '^ *✘|: error: |\*\*\*(Failed|Timeout|Exception)|^(FAIL|ERROR)[: ]|^ *FAILED: ' "$1" || true; } | head -n 60
 }
 
 step_failed() { # NAME

@@ -12,24 +12,26 @@ extension Manager {
     mutating func watchStuck() {
         for index in seats.indices where !seats[index].isEmpty && seats[index].role.isManaged {
             let activity = activity(of: seats[index].id)
-            guard activity.isRunning else {
-                seats[index].stuckSince = nil
-                watchPulse(of: index, activity)
-                continue
-            }
-            let isTask = activity.isOnTask
-            guard let limit = isTask ? settings.taskTimeout : settings.stuckAfter, activity.runningFor >= limit
-            else { continue }
-            let kills = isTask || settings.killsStuck
-            // Reported once for each callback.
-            guard kills || seats[index].stuckSince != activity.served else { continue }
-            seats[index].stuckSince = activity.served
-            system.log(
-                .warning,
-                "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid)) has been\(activity.place) for "
-                    + "\(activity.runningFor)\(kills ? " and is killed" : "")")
-            if kills { system.send(SIGKILL, to: seats[index].pid) }
+            if activity.isRunning { watchHandler(of: index, activity) } else { seats[index].stuckSince = nil }
+            // A task may take as long as it wants, but not while its process is stopped.
+            let runs = activity.isRunning && !(activity.isOnTask && system.isStopped(seats[index].pid))
+            if runs { seats[index].forgetLooks() } else { watchPulse(of: index, activity) }
         }
+    }
+
+    private mutating func watchHandler(of index: Int, _ activity: Activity) {
+        let isTask = activity.isOnTask
+        guard let limit = isTask ? settings.taskTimeout : settings.stuckAfter, activity.runningFor >= limit
+        else { return }
+        let kills = isTask || settings.killsStuck
+        // Reported once for each callback.
+        guard kills || seats[index].stuckSince != activity.served else { return }
+        seats[index].stuckSince = activity.served
+        system.log(
+            .warning,
+            "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid)) has been\(activity.place) for "
+                + "\(activity.runningFor)\(kills ? " and is killed" : "")")
+        if kills { system.send(SIGKILL, to: seats[index].pid) }
     }
 
     /// A process that runs no handler takes a turn when it is woken, unless it is stopped or hangs elsewhere. All looks

@@ -143,6 +143,8 @@ internal import Glibc
         channel = nil
     }
 
+    func isStopped(_ pid: Int32) -> Bool { ProcessLine(pid: pid)?.isStopped ?? false }
+
     func send(_ signal: Int32, to pid: Int32) { kill(pid, signal) }
 
     func sendStop(to pid: Int32, within limit: Duration) { Signals.sendStop(to: pid, within: limit) }

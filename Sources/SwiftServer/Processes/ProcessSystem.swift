@@ -17,6 +17,8 @@ protocol ProcessSystem: AnyObject {
     func letBegin()
     /// Closes the channel to the successor.
     func endChannel()
+    /// Whether SIGSTOP or the like has stopped a child.
+    func isStopped(_ pid: Int32) -> Bool
     /// Sends a signal to a child that was not waited for yet.
     func send(_ signal: Int32, to pid: Int32)
     /// Asks a child to stop within a time.

@@ -39,6 +39,11 @@ struct Seat {
         startedAt = now
         startAt = nil
         stuckSince = nil
+        forgetLooks()
+    }
+
+    /// Its process runs a handler.
+    mutating func forgetLooks() {
         pulse = nil
         isReportedSilent = false
     }

@@ -34,8 +34,8 @@ public struct Settings: Sendable {
     /// 10 or less.
     public var maxTasksGrace: Int?
     /// The time after which a worker whose handler does not return is reported in the log, with the name of the handler
-    /// and the connection; also a worker or task worker that does not respond outside of handlers, for example since it
-    /// was stopped by SIGSTOP. Default: 30 seconds; `nil`: never.
+    /// and the connection; also a worker or task worker that does not respond outside of handlers, and a task worker
+    /// that was stopped by SIGSTOP during a task. Default: 30 seconds; `nil`: never.
     public var stuckAfter: Duration? = .seconds(30)
     /// The time after which a call of a handler that has blocked its process is logged when it has returned, with the
     /// name of the handler, the connection and the duration: for each kind of handler of a process at most one line in

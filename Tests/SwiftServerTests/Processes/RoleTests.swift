@@ -330,6 +330,24 @@ extension ProcessTests {
             }
         }
 
+        /// A task may take longer than `stuckAfter`, but not while its process is stopped.
+        @Test func aProcessThatIsStoppedInATaskMayBeKilled() throws {
+            try ServerProcess.run(.tasks, .process, tasks: 1) {
+                $0.stuckAfter = .milliseconds(200)
+                $0.killsStuck = true
+            } test: { server in
+                let client = try WebSocketClient(port: server.port)
+                #expect(try client.ask(.wait(.sleep(.milliseconds(600)))) == TaskOutcome.result(.text("slept")))
+                try client.send(.wait(.push(then: .seconds(60)), timeout: .seconds(60)))
+                #expect(try client.answer() == 1)  // it is in the task
+                server.signal(SIGSTOP, to: try server.process("task worker 1"))
+                #expect(try client.answer() == TaskOutcome.failure("the task worker crashed"))
+                #expect(try client.ask(.wait(.echo("x"))) == TaskOutcome.result(.text("x")))
+                #expect(server.log.contains("in onTask of task 2, has not responded for 0.2 seconds and is killed"))
+                #expect(server.starts(of: 1) == 2)
+            }
+        }
+
         /// event/before_shutdown, event/shutdown, event/manager_stop
         @Test func theEndIsReportedInOrder() throws {
             try ServerProcess.run(.tasks, .process, tasks: 1, { $0.process = .idle }) { server in

@@ -53,6 +53,8 @@ extension SimulatedServer: ProcessSystem {
         reports = []
     }
 
+    func isStopped(_ pid: Int32) -> Bool { false }
+
     func send(_ signal: Int32, to pid: Int32) {
         killSomebody()
         guard let process = processes.last(where: { $0.pid == pid && $0.isAlive }) else {

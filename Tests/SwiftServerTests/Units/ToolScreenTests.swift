@@ -51,10 +51,16 @@ import Testing
 
     @Test func theUseOfAProcessIsRead() throws {
         let numbers = (4...30).map { "\($0)" }.joined(separator: " ")
-        let use = ProcessUse("12 (a (b) c) S \(numbers)", ticks: 10, page: 4096)
-        #expect(use == ProcessUse(time: 2.9, memory: 24 * 4096))
-        #expect(ProcessUse("12 (a) S 1 2", ticks: 10, page: 4096) == nil)
+        let line = try #require(ProcessLine("12 (a (b) c) S \(numbers)"))
+        #expect(ProcessUse(line, ticks: 10, page: 4096) == ProcessUse(time: 2.9, memory: 24 * 4096))
+        let short = try #require(ProcessLine("12 (a) S 1 2"))
+        #expect(ProcessUse(short, ticks: 10, page: 4096) == nil && ProcessLine("12 a S 1 2") == nil)
         #expect(ProcessUse(pid: getpid()).map { $0.memory > 0 } == true && ProcessUse(pid: 0) == nil)
+    }
+
+    @Test func aStoppedProcessIsSeen() throws {
+        let states = ["S", "R", "D", "Z", "T", "t"].map { ProcessLine("12 (T T) \($0) 1 2")?.isStopped }
+        #expect(states == [false, false, false, false, true, false])
     }
 
     @Test func latenciesHaveQuantiles() {

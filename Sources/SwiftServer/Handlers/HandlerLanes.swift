@@ -100,9 +100,9 @@ internal import CReactor
 
     /// Runs the handler of a message of a connection that is not busy.
     @inline(__always) func runMessage(
-        _ id: ConnectionID, _ handler: consuming HandlerRunners.MessageCall, _ frame: consuming Frame
+        _ id: ConnectionID, _ handler: consuming HandlerRunners.MessageCall, _ message: TaskMessage
     ) {
-        guard let runner = runners.startMessage(id, consume handler, consume frame) else { return }
+        guard let runner = runners.startMessage(id, consume handler, message) else { return }
         suspended(runner, id)
     }
 

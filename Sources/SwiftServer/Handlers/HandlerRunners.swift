@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 
 /// Runs asynchronous handlers in reused tasks.
@@ -25,6 +26,8 @@ internal import Synchronization
         /// The error of a request's handler that has ended within `start`.
         @safe @exclusivity(unchecked) fileprivate var error: (any Error)?
         @safe @exclusivity(unchecked) fileprivate var first: Next?
+        /// The message that was lent to its task.
+        @safe @exclusivity(unchecked) fileprivate var message: Uncounted<MessageBytes>?
         /// The WebSocket of a straight-line handler, until its end is reported.
         @safe @exclusivity(unchecked) fileprivate var socket: AnyObject?
         @safe @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Next, Never>?
@@ -41,6 +44,12 @@ internal import Synchronization
 
         /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
         init(isReused: Bool = true) { self.isReused = isReused }
+
+        /// The loop's.
+        private let thread = pthread_self()
+
+        /// Whether the calling thread is the loop's.
+        @inline(__always) fileprivate var isHere: Bool { pthread_self() == thread }
 
         /// Set when the task is cancelled: to ask the runtime takes a locked instruction for each message.
         private let cancellation = Atomic(false)
@@ -66,7 +75,7 @@ internal import Synchronization
     /// itself: no closure is made.
     fileprivate enum Next: Sendable {
         case work(Work)
-        case message(MessageCall, Frame)
+        case message(MessageCall, LentFrame)
         case straightLine(StraightLine)
     }
 
@@ -95,8 +104,11 @@ internal import Synchronization
     /// A function that handles messages. The server that it gets is any object here.
     @safe struct MessageFunction: Sendable {
         private struct Typed<S: AnyObject> { let call: @MainActor (S, Frame) async throws -> Void }
+        /// It gets the frame as a ``LentFrame``.
+        fileprivate struct Plain { let call: @MainActor (AnyObject, LentFrame) async throws -> Void }
 
         let call: @MainActor (AnyObject, Frame) async throws -> Void
+        fileprivate var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
 
         /// A reference to an object of a class has the layout of one to any object.
         init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (S, Frame) async throws -> Void) {
@@ -107,11 +119,11 @@ internal import Synchronization
     /// The handler of messages, with the server that it gets. All messages of a port have the same one.
     struct MessageCall: @unchecked Sendable {
         // `@unchecked`: the server is Sendable.
-        fileprivate let function: MessageFunction
+        fileprivate let function: MessageFunction.Plain
         fileprivate let server: AnyObject
 
         init(_ function: MessageFunction, _ server: AnyObject) {
-            self.function = function
+            self.function = function.plain
             self.server = server
         }
     }
@@ -169,9 +181,11 @@ internal import Synchronization
 
     /// Starts the handler of a message, and with it those of the messages behind it that are there already.
     func startMessage(
-        _ connection: ConnectionID, _ handler: consuming MessageCall, _ frame: consuming Frame
+        _ connection: ConnectionID, _ handler: consuming MessageCall, _ message: TaskMessage
     ) -> Runner? {
-        start(.message, connection, on: nil, .message(consume handler, consume frame))
+        let runner = take()
+        runner.message = message.bytes
+        return start(.message, connection, on: runner, .message(consume handler, message.frame))
     }
 
     /// Starts a straight-line handler, which gets a WebSocket. Its end is reported by ``whenServed``.
@@ -232,26 +246,67 @@ internal import Synchronization
             do {
                 switch consume next {
                 case .work(let work): try await work()
-                case .message(let handler, let frame):
-                    // Nobody has the frame when the next one is taken, or its bytes would be copied.
-                    try await handler.function.call(handler.server, consume frame)
-                    while let frame = takeFurther(runner) {
-                        try await handler.function.call(handler.server, consume frame)
-                    }
+                case .message(let call, let frame):
+                    try await call.function.call(call.server, frame)
+                    if let further = takeFurther(runner) { try await serve(call, further, runner) }
                 case .straightLine(let call): try await serve(call, runner)
                 }
             } catch {
                 if error is End { return }
+                takeBack(runner)
                 failed(runner, error)
             }
             next = unsafe await withUnsafeContinuation(isolation: actor, park)
         }
     }
 
-    /// The next message, unless the handler of the one before has cancelled its task.
-    private func takeFurther(_ runner: Runner) -> Frame? {
-        guard let connection = runner.connection, !runner.isCancelled, let worker else { return nil }
-        return worker.with { $0.isBusy(connection) ? nil : $0.takeMessage(connection) }
+    /// Calls the handler of messages for those behind the first one that are there already.
+    ///
+    /// Between two calls this function needs no executor, so the compiler has it stay where the handler has returned:
+    /// to go back would take as long as many handlers. Therefore it has nothing to release, and ``next(_:)``, which
+    /// stays there as well, is not inlined.
+    @inline(never) nonisolated(nonsending) private func serve(
+        _ call: MessageCall, _ frame: LentFrame, _ runner: Runner
+    ) async throws {
+        var frame = frame
+        while true {
+            try await call.function.call(call.server, frame)
+            var next = await next(runner)
+            if case .elsewhere = next { next = await nextFromElsewhere(runner) }
+            guard case .frame(let another) = next else { return }
+            frame = another
+        }
+    }
+
+    private enum NextFrame {
+        case none
+        case frame(LentFrame)
+        /// The handler has returned on the thread of an actor that it has called last.
+        case elsewhere
+    }
+
+    @inline(never) nonisolated(nonsending) private func next(_ runner: Runner) async -> NextFrame {
+        guard runner.isHere else { return .elsewhere }
+        return takeFurther(runner).map { .frame($0) } ?? .none
+    }
+
+    @inline(never) @MainActor private func nextFromElsewhere(_ runner: Runner) async -> NextFrame {
+        takeFurther(runner).map { .frame($0) } ?? .none
+    }
+
+    /// Takes back the message of the runner, and lends it the next one, unless the handler has cancelled its task.
+    @inline(__always) private func takeFurther(_ runner: Runner) -> LentFrame? {
+        takeBack(runner)
+        guard let connection = runner.connection, !runner.isCancelled,
+            let message = worker?.with({ $0.lendMessage(connection) })
+        else { return nil }
+        runner.message = message.bytes
+        return message.frame
+    }
+
+    @inline(__always) private func takeBack(_ runner: Runner) {
+        guard let message = runner.message.take() else { return }
+        if let worker { worker.with { $0.takeBack(message) } } else { message.release() }
     }
 
     /// Calls a straight-line handler, and then those of the requests behind its own that are there already.

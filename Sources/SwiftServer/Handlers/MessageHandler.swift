@@ -92,9 +92,9 @@ final class AsynchronousFrameHandler: MessageHandler, @unchecked Sendable {
     ) {
         assert(worker.isHere, "handlers run on the loop")
         guard !worker.isBusy(fd) else { return unsafe queue(worker, Frame(fd: fd, opcode: opcode, copied: payload)) }
-        unsafe worker.lend(fd, opcode, payload) { frame in
+        unsafe worker.lendToTask(fd, opcode, payload) { message in
             let call = HandlerRunners.MessageCall(function, server.object)
-            worker.lanes.runMessage(fd, consume call, consume frame)
+            worker.lanes.runMessage(fd, consume call, message)
         }
     }
 

@@ -145,6 +145,29 @@ internal import Glibc
         messages.settle()
     }
 
+    /// Lends the payload of a message that is being delivered to a task, which takes it back; `body` resumes that.
+    @inline(__always) func lendToTask(
+        _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ body: (TaskMessage) -> Void
+    ) {
+        let message = unsafe messages.lendToFrame(payload)
+        body(TaskMessage(frame: LentFrame(fd: fd, opcode: opcode, received: message), bytes: message))
+        messages.settle()
+    }
+
+    /// Takes a message back from a task whose handler has returned.
+    @inline(__always) func takeBack(_ message: Uncounted<MessageBytes>) {
+        assert(isOnLoop, "the thread of the handler's last actor is another one")
+        messages.takeBack(message)
+    }
+
+    /// As ``takeMessage(_:)``, for a task from which the last message of the connection was taken back.
+    @inline(__always) func lendMessage(_ fd: ConnectionID) -> TaskMessage? {
+        guard !isBusy(fd), let (opcode, payload) = unsafe link.takeMessage(fd) else { return nil }
+        count()
+        let message = unsafe messages.lendToFrame(payload)
+        return TaskMessage(frame: LentFrame(fd: fd, opcode: opcode, received: message), bytes: message)
+    }
+
     /// While a message of the connection is being delivered, the next one may be there already. Taking it here saves
     /// suspending the handler, and resuming it for the message; each is still taken when the one before is finished.
     @inline(__always) func takeMessage(_ fd: ConnectionID) -> Frame? {

@@ -113,3 +113,11 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
         }
     }
 }
+
+/// A message that is lent to a task, until that gives it back.
+struct TaskMessage {
+    /// What the handler gets.
+    let frame: LentFrame
+    /// What has the bytes, not counted.
+    let bytes: Uncounted<MessageBytes>
+}

@@ -61,6 +61,26 @@ final class Inbox: @unchecked Sendable {
     }
 }
 
+/// Messages that are there already.
+final class Batch: @unchecked Sendable {
+    @exclusivity(unchecked) private var left: Int
+
+    init(_ count: Int) { left = count }
+
+    @inline(never) nonisolated(nonsending) func next() async -> Bool {
+        left -= 1
+        return left >= 0
+    }
+}
+
+/// Calls a handler for each message of a batch, and does not go back to its actor between them: the next message is
+/// taken by an asynchronous function that needs none.
+@inline(never) nonisolated(nonsending) func serve(
+    _ batch: Batch, _ handler: @escaping @MainActor (Int) async throws -> Void
+) async throws {
+    while await batch.next() { try await handler(0) }
+}
+
 @inline(never) func make() -> Handlers { Handlers({ handle($0) }, { handle($0) }) }
 
 let arguments = CommandLine.arguments
@@ -101,6 +121,9 @@ case "async":
     start {
         for _ in 0..<count { try? await handlers.asynchronous(0) }
     }
+case "async-in-place":
+    // The same, without going back to its actor between them.
+    start { try? await serve(Batch(count), handlers.asynchronous) }
 case "async-without-preference":
     Task { for _ in 0..<count { try? await handlers.asynchronous(0) } }
     loop.drain(false)

@@ -11,6 +11,7 @@ from .paths import BENCHMARKS, BUILD, ROOT
 FORMS = {
     "callback": "a function is called",
     "async": "a task calls an `async` closure",
+    "async-in-place": "the same without going back to its actor between two calls",
     "async-without-preference": "the same without a preferred executor",
     "resumed": "a task is resumed from a continuation",
     "resumed-async": "it is resumed, and calls an `async` closure",

@@ -74,7 +74,7 @@ final class Batch: @unchecked Sendable {
 }
 
 /// Calls a handler for each message of a batch, and does not go back to its actor between them: the next message is
-/// taken by an asynchronous function that needs none.
+/// taken by an asynchronous function that needs no actor.
 @inline(never) nonisolated(nonsending) func serve(
     _ batch: Batch, _ handler: @escaping @MainActor (Int) async throws -> Void
 ) async throws {

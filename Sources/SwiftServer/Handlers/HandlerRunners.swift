@@ -45,7 +45,7 @@ internal import Synchronization
         /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
         init(isReused: Bool = true) { self.isReused = isReused }
 
-        /// The loop's.
+        /// The thread of the loop, which made the runner: to ask the executor would count a reference for each message.
         private let thread = pthread_self()
 
         /// Whether the calling thread is the loop's.
@@ -260,11 +260,11 @@ internal import Synchronization
         }
     }
 
-    /// Calls the handler of messages for those behind the first one that are there already.
+    /// Calls the handler for the messages behind the first one that have been received already.
     ///
-    /// Between two calls this function needs no executor, so the compiler has it stay where the handler has returned:
-    /// to go back would take as long as many handlers. Therefore it has nothing to release, and ``next(_:)``, which
-    /// stays there as well, is not inlined.
+    /// Between two calls this function needs no executor, so the compiler does not have it return to its actor, which
+    /// would cost more than many handlers do. For that it must release nothing, and ``next(_:)``, which also runs
+    /// wherever the handler has returned, must not be inlined.
     @inline(never) nonisolated(nonsending) private func serve(
         _ call: MessageCall, _ frame: LentFrame, _ runner: Runner
     ) async throws {
@@ -281,7 +281,7 @@ internal import Synchronization
     private enum NextFrame {
         case none
         case frame(LentFrame)
-        /// The handler has returned on the thread of an actor that it has called last.
+        /// The handler has returned on another thread, for example that of the last actor that it has called.
         case elsewhere
     }
 

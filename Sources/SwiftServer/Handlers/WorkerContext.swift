@@ -150,13 +150,13 @@ internal import Glibc
         _ fd: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ body: (TaskMessage) -> Void
     ) {
         let message = unsafe messages.lendToFrame(payload)
-        body(TaskMessage(frame: LentFrame(fd: fd, opcode: opcode, received: message), bytes: message))
+        body(TaskMessage(fd: fd, opcode: opcode, bytes: message))
         messages.settle()
     }
 
     /// Takes a message back from a task whose handler has returned.
     @inline(__always) func takeBack(_ message: Uncounted<MessageBytes>) {
-        assert(isOnLoop, "the thread of the handler's last actor is another one")
+        assert(isOnLoop, "messages are taken back on the loop")
         messages.takeBack(message)
     }
 
@@ -165,7 +165,7 @@ internal import Glibc
         guard !isBusy(fd), let (opcode, payload) = unsafe link.takeMessage(fd) else { return nil }
         count()
         let message = unsafe messages.lendToFrame(payload)
-        return TaskMessage(frame: LentFrame(fd: fd, opcode: opcode, received: message), bytes: message)
+        return TaskMessage(fd: fd, opcode: opcode, bytes: message)
     }
 
     /// While a message of the connection is being delivered, the next one may be there already. Taking it here saves

@@ -118,6 +118,10 @@ public struct Frame: Sendable, Hashable, CustomStringConvertible {
 struct TaskMessage {
     /// What the handler gets.
     let frame: LentFrame
-    /// What has the bytes, not counted.
     let bytes: Uncounted<MessageBytes>
+
+    @inline(__always) init(fd: ConnectionID, opcode: Opcode, bytes: Uncounted<MessageBytes>) {
+        frame = LentFrame(fd: fd, opcode: opcode, received: bytes)
+        self.bytes = bytes
+    }
 }

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// The line of `/proc/PID/stat`: what the kernel says of a process of this machine.
 package struct ProcessLine: Sendable {
-    /// Those behind the name of the program, of which the state is the first.
+    /// The fields behind the name of the program. The first one is the state.
     let fields: [Substring]
 
     /// `nil`: there is no such process.
@@ -16,12 +16,12 @@ package struct ProcessLine: Sendable {
         self.init(String(decoding: bytes[..<count], as: UTF8.self))
     }
 
-    /// The name of the program may have spaces and parentheses.
+    /// Reads a line. The name of the program may have spaces and parentheses.
     package init?(_ line: String) {
         guard let name = line.lastIndex(of: ")") else { return nil }
         fields = line[line.index(after: name)...].split(separator: " ")
     }
 
-    /// Whether a signal has stopped it, such as SIGSTOP. A debugger does not.
+    /// Whether a signal such as SIGSTOP has stopped the process. One that a debugger has stopped is not meant.
     package var isStopped: Bool { fields.first == "T" }
 }

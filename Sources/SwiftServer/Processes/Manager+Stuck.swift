@@ -14,9 +14,13 @@ extension Manager {
             let activity = activity(of: seats[index].id)
             if activity.isRunning { watchHandler(of: index, activity) } else { seats[index].stuckSince = nil }
             // A task may take as long as it wants, but not while its process is stopped.
-            let runs = activity.isRunning && !(activity.isOnTask && system.isStopped(seats[index].pid))
-            if runs { seats[index].forgetLooks() } else { watchPulse(of: index, activity) }
+            let progresses = activity.isRunning && !isStoppedInTask(seats[index], activity)
+            if progresses { seats[index].forgetLooks() } else { watchPulse(of: index, activity) }
         }
+    }
+
+    private func isStoppedInTask(_ seat: Seat, _ activity: Activity) -> Bool {
+        settings.stuckAfter != nil && activity.isOnTask && system.isStopped(seat.pid)
     }
 
     private mutating func watchHandler(of index: Int, _ activity: Activity) {
@@ -46,9 +50,10 @@ extension Manager {
         if silent > 0 { system.wake(seats[index].id) }
         guard silent > looks, !seats[index].isReportedSilent else { return }
         seats[index].isReportedSilent = true
+        let place = (activity.isRunning ? ", stopped" : "") + activity.place
         system.log(
             .warning,
-            "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid))\(activity.place), has not responded for "
+            "\(layout.name(of: seats[index].id)) (pid \(seats[index].pid))\(place), has not responded for "
                 + "\(limit)\(settings.killsStuck ? " and is killed" : "")")
         if settings.killsStuck { system.send(SIGKILL, to: seats[index].pid) }
     }

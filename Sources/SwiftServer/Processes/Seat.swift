@@ -42,7 +42,7 @@ struct Seat {
         forgetLooks()
     }
 
-    /// Its process runs a handler.
+    /// Forgets the looks at the process, when it runs a handler.
     mutating func forgetLooks() {
         pulse = nil
         isReportedSilent = false

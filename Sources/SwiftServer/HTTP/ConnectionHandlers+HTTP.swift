@@ -11,91 +11,52 @@ extension ConnectionHandlers {
         }
     }
 
-    // Asynchronous handlers are called directly by the closure that their task runs, which does nothing else unless
-    // further requests are there: each further asynchronous function, and whatever comes before or after the call,
-    // costs a change of actors.
-
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) -> RequestHandler {
-        let plain = RequestBatch.Plain(handler)
+        let function = HandlerRunners.RequestFunction(handler)
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
-            let response = Response.take(for: request, worker: worker)
-            if let batch = RequestBatch.asking(worker) {
-                return batch.give(request, response, .plain(Uncounted(plain)))
-            }
-            run(request, response, worker, handler)
-            Response.leave(consume response)
+            run(function, request, worker)
         }
     }
 
     static func request(_ chain: Next) -> RequestHandler {
         guard let (middleware, rest) = chain.split else { return request { try await chain($0, $1) } }
-        let function = middleware.function
-        let around = RequestBatch.Around(function, rest)
+        let function = HandlerRunners.RequestFunction(middleware, rest)
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else {
-                return queue(request, worker) { try await function($0, $1, rest) }
+                return queue(request, worker) { try await middleware.function($0, $1, rest) }
             }
-            let response = Response.take(for: request, worker: worker)
-            if let batch = RequestBatch.asking(worker) {
-                return batch.give(request, response, .middleware(Uncounted(around)))
-            }
-            run(request, response, worker, function, rest)
-            Response.leave(consume response)
+            run(function, request, worker)
         }
     }
 
-    // The task has released the response when these return, unless the handler is suspended.
-
+    /// Runs a handler, or gives the request to the task that asks for it.
     @inline(__always) @MainActor private static func run(
-        _ request: Request, _ response: Response, _ worker: WorkerContext,
-        _ handler: @escaping @MainActor (Request, Response) async throws -> Void
+        _ function: HandlerRunners.RequestFunction, _ request: consuming Request, _ worker: WorkerContext
     ) {
-        let outcome =
-            if worker.link.mayServeRequest(request.fd) {
-                worker.lanes.runRequest(request.fd) {
-                    try await handler(request, response)
-                    await RequestBatch.serve(after: response, worker)
-                }
-            } else {
-                worker.lanes.runRequest(request.fd) { try await handler(request, response) }
-            }
-        finish(outcome, request, response, worker)
-    }
-
-    @inline(__always) @MainActor private static func run(
-        _ request: Request, _ response: Response, _ worker: WorkerContext,
-        _ function: @escaping @MainActor (Request, Response, Next) async throws -> Void, _ rest: Next
-    ) {
-        let outcome =
-            if worker.link.mayServeRequest(request.fd) {
-                worker.lanes.runRequest(request.fd) {
-                    try await function(request, response, rest)
-                    await RequestBatch.serve(after: response, worker)
-                }
-            } else {
-                worker.lanes.runRequest(request.fd) { try await function(request, response, rest) }
-            }
-        finish(outcome, request, response, worker)
-    }
-
-    @inline(__always) private static func finish(
-        _ outcome: HandlerRunners.Outcome, _ request: Request, _ response: Response, _ worker: WorkerContext
-    ) {
-        if case .ended = outcome { return }
-        finishLater(outcome, request, response, worker)
-    }
-
-    @inline(never) private static func finishLater(
-        _ outcome: HandlerRunners.Outcome, _ request: Request, _ response: Response, _ worker: WorkerContext
-    ) {
-        switch outcome {
-        case .ended: break
-        case .failed(let error): failed(request, response, worker, error)
-        case .suspended(let runner): runner.whenLateFailed = { failed(request, response, worker, $0) }
+        let response = Response.take(for: request, worker: worker)
+        if let runner = worker.askers.take(.closure) {
+            runner.give(function, consume request, consume response)
+        } else {
+            worker.lanes.runRequest(function, consume request, consume response)
         }
+    }
+
+    /// Has the tasks of asynchronous handlers serve requests.
+    static func serve(_ worker: WorkerContext) {
+        let runners = worker.lanes.runners
+        runners.whenServed =
+            PlainHandlers.Served { object, runner, error in
+                let response = unsafe unsafeDowncast(consume object, to: Response.self)
+                if let error, let request = runner.request { failed(request, response, response.worker, error) }
+                let hasEnded = response.hasEnded
+                Response.leave(consume response)
+                return hasEnded
+            }.plain
+        let worker = Uncounted(worker)  // which has the runners
+        runners.nextToServe = { fd, runner in worker.with { $0.askForRequest(after: fd, .closure, runner) } }
     }
 
     /// A request behind others of its connection.
@@ -123,5 +84,17 @@ extension ConnectionHandlers {
         guard !worker.hasClosed, !(error is any RequestError), error as? ResponseError != .closed else { return }
         HandlerFailures.log(
             worker.name, "the handler of \(request.method) \(pattern) on connection \(request.fd)", error)
+    }
+}
+
+extension HandlerRunners.RequestFunction {
+    private struct TypedMiddleware {
+        let call: @MainActor (Request, Response, Next) async throws -> Void
+    }
+
+    /// A function of middleware, with what is behind it.
+    fileprivate convenience init(_ middleware: MiddlewareFunction, _ rest: Next) {
+        let plain = unsafe unsafeBitCast(TypedMiddleware(call: middleware.function), to: PlainMiddleware.self)
+        self.init(plain, rest, as: unsafe unsafeBitCast(rest, to: UInt.self))
     }
 }

@@ -116,11 +116,16 @@ internal import CReactor
         !isBusy(id) && (requests.isEmpty || requests[id, default: 0] < HandlerLanes.overlapping)
     }
 
-    /// Runs the handler of a request that was admitted; others are queued by ``run(_:_:bytes:_:)``. What it throws is
-    /// for the caller.
-    func runRequest(_ id: ConnectionID, _ work: @escaping Work) -> HandlerRunners.Outcome {
-        let outcome = runners.startRequest(id, work)
-        guard case .suspended(let runner) = outcome else { return outcome }
+    /// Runs the handler of a request that was admitted; others are queued by ``run(_:_:bytes:_:)``.
+    @inline(__always) func runRequest(
+        _ function: HandlerRunners.RequestFunction, _ request: consuming Request, _ response: consuming AnyObject
+    ) {
+        guard let runner = runners.start(function, consume request, consume response) else { return }
+        suspendedRequest(runner)
+    }
+
+    @inline(never) private func suspendedRequest(_ runner: HandlerRunners.Runner) {
+        guard let id = runner.connection else { return }
         requests[id, default: 0] += 1
         runner.whenLate = {
             if let count = self.requests[id], count > 1 {
@@ -129,7 +134,6 @@ internal import CReactor
                 self.requests[id] = nil
             }
         }
-        return outcome
     }
 
     /// Runs the queued handlers after a suspended one has returned.

@@ -10,122 +10,13 @@ internal import Synchronization
     // `@unchecked`: everything here happens on the loop's thread.
     typealias Work = @MainActor () async throws -> Void
 
-    /// A task that runs one handler after another.
-    @safe final class Runner: @unchecked Sendable {
-        @safe @exclusivity(unchecked) fileprivate var event = ServerEvent.Kind.task
-        @safe @exclusivity(unchecked) fileprivate var connection: ConnectionID?
-        /// The runner that was parked before this one, while it is parked.
-        @safe @exclusivity(unchecked) fileprivate var before: Runner?
-        /// Counts the handlers. The runner may have ended one and begun another before the starter of the first checks
-        /// it again, when the first has resumed a handler that others are queued behind.
-        @safe @exclusivity(unchecked) fileprivate var turn = 0
-        /// Called when a handler ends for which `start` has returned this runner.
-        @safe @exclusivity(unchecked) var whenLate: (() -> Void)?
-        /// Called with the error of such a handler, in place of ``HandlerRunners/whenFailed``.
-        @safe @exclusivity(unchecked) var whenLateFailed: ((any Error) -> Void)?
-        /// The error of a request's handler that has ended within `start`.
-        @safe @exclusivity(unchecked) fileprivate var error: (any Error)?
-        @safe @exclusivity(unchecked) fileprivate var first: Next?
-        /// The message that was lent to its task.
-        @safe @exclusivity(unchecked) fileprivate var message: Uncounted<MessageBytes>?
-        /// The WebSocket of a straight-line handler, until its end is reported.
-        @safe @exclusivity(unchecked) fileprivate var socket: AnyObject?
-        @safe @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Next, Never>?
-        @safe @exclusivity(unchecked) fileprivate var isDone = false
-        @safe @exclusivity(unchecked) fileprivate var isLate = false
-        @safe @exclusivity(unchecked) fileprivate var task: Task<Void, Never>?
-        /// Whether the first handler of a new task was cancelled before it has suspended.
-        @safe @exclusivity(unchecked) fileprivate var isCancelledEarly = false
-        /// The task, once it has begun.
-        @safe @exclusivity(unchecked) fileprivate var name = CurrentTask(name: 0)
-
-        /// Whether others use its task again.
-        fileprivate let isReused: Bool
-
-        /// - Parameter isReused: false for a handler that runs inside of another task, whose task-local values it has.
-        init(isReused: Bool = true) { self.isReused = isReused }
-
-        /// The thread of the loop, which made the runner: to ask the executor would count a reference for each message.
-        private let thread = pthread_self()
-
-        /// Whether the calling thread is the loop's.
-        @inline(__always) fileprivate var isHere: Bool { pthread_self() == thread }
-
-        /// Set when the task is cancelled: to ask the runtime takes a locked instruction for each message.
-        private let cancellation = Atomic(false)
-
-        /// Whether the task is cancelled.
-        var isCancelled: Bool { cancellation.load(ordering: .relaxed) }
-
-        fileprivate func noteCancellation() { cancellation.store(true, ordering: .relaxed) }
-
-        /// Whether the caller is the runner's own task, and not a child of it or another one.
-        var isCurrent: Bool { name.isKnown && CurrentTask() == name }
-
-        /// Cancels the handler that runs. Returns false while its task has not suspended for the first time: it is
-        /// cancelled when it has.
-        func cancel() -> Bool {
-            task?.cancel()
-            isCancelledEarly = task == nil
-            return task != nil
-        }
-    }
-
-    /// What a parked task gets when it is resumed. Its task calls the handler of a message, and a straight-line one,
-    /// itself: no closure is made.
-    fileprivate enum Next: Sendable {
+    /// What a parked task gets when it is resumed.
+    enum Next: @unchecked Sendable {
+        // `@unchecked`: what is lent stays on the loop.
         case work(Work)
         case message(MessageCall, LentFrame)
-        case straightLine(StraightLine)
-    }
-
-    /// A straight-line handler with its arguments: one value, since the task looks for its executor once more before it
-    /// takes apart several.
-    struct StraightLine: @unchecked Sendable {
-        // `@unchecked`: the WebSocket is Sendable.
-        let handler: StraightLineHandler
-        let request: Request
-        let socket: any AnyObject & Sendable
-    }
-
-    /// A straight-line handler. The WebSocket that it gets belongs to a higher layer, so here it is any object.
-    @safe struct StraightLineHandler: Sendable {
-        fileprivate struct Erased { let call: @MainActor (Request, AnyObject) async throws -> Void }
-        private struct Typed<S: AnyObject> { let call: @MainActor (Request, S) async throws -> Void }
-
-        fileprivate let handler: Erased
-
-        /// A reference to an object of a class has the layout of one to any object.
-        init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (Request, S) async throws -> Void) {
-            self.handler = unsafe unsafeBitCast(Typed(call: handler), to: Erased.self)
-        }
-    }
-
-    /// A function that handles messages. The server that it gets is any object here.
-    @safe struct MessageFunction: Sendable {
-        private struct Typed<S: AnyObject> { let call: @MainActor (S, Frame) async throws -> Void }
-        /// It gets the frame as a ``LentFrame``.
-        fileprivate struct Plain { let call: @MainActor (AnyObject, LentFrame) async throws -> Void }
-
-        let call: @MainActor (AnyObject, Frame) async throws -> Void
-        fileprivate var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
-
-        /// A reference to an object of a class has the layout of one to any object.
-        init<S: AnyObject & Sendable>(_ handler: @escaping @MainActor (S, Frame) async throws -> Void) {
-            self = unsafe unsafeBitCast(Typed(call: handler), to: MessageFunction.self)
-        }
-    }
-
-    /// The handler of messages, with the server that it gets. All messages of a port have the same one.
-    struct MessageCall: @unchecked Sendable {
-        // `@unchecked`: the server is Sendable.
-        fileprivate let function: MessageFunction.Plain
-        fileprivate let server: AnyObject
-
-        init(_ function: MessageFunction, _ server: AnyObject) {
-            self.function = function.plain
-            self.server = server
-        }
+        case request(RequestFunction.Handler, LentArguments)
+        case middleware(RequestFunction.Middleware, LentArguments, rest: UInt)
     }
 
     /// Ends the task of a runner.
@@ -145,11 +36,11 @@ internal import Synchronization
     private(set) var suspended = 0
     /// The process whose messages are handled, while its link is open.
     @safe @exclusivity(unchecked) var worker: Uncounted<WorkerContext>?
-    /// Called when a straight-line handler has returned or has thrown an error, with the WebSocket that it got.
+    /// Called when the handler of a request has returned or has thrown an error.
     @safe @exclusivity(unchecked) var whenServed: PlainHandlers.Served.Plain?
-    /// Called when a straight-line handler has returned without having been suspended, with the connection of its
-    /// request. Returns the call with which its task goes on, if a further request was received with that one.
-    @safe @exclusivity(unchecked) var nextToServe: ((ConnectionID, Runner) -> StraightLine?)?
+    /// Called when such a handler has answered without having been suspended, with the connection of its request. It
+    /// gives the runner a further request, if one was received with that.
+    @safe @exclusivity(unchecked) var nextToServe: ((ConnectionID, Runner) -> Void)?
     /// Called when another handler has thrown an error.
     var whenFailed: ((ServerEvent.Kind, ConnectionID?, any Error) -> Void)?
     /// Called when the last suspended handler has returned.
@@ -188,10 +79,15 @@ internal import Synchronization
         return start(.message, connection, on: runner, .message(consume handler, message.frame))
     }
 
-    /// Starts a straight-line handler, which gets a WebSocket. Its end is reported by ``whenServed``.
-    func start(_ call: consuming StraightLine, on runner: Runner) {
-        runner.socket = call.socket
-        start(.request, call.request.fd, on: runner, .straightLine(call))
+    /// Starts the handler of a request. Its end is reported by ``whenServed``.
+    @discardableResult
+    func start(
+        _ function: RequestFunction, _ request: consuming Request, _ object: consuming AnyObject,
+        on taken: Runner? = nil
+    ) -> Runner? {
+        let runner = taken ?? take()
+        runner.keep(function, consume request, consume object)
+        return start(.request, runner.connection, on: runner, runner.call)
     }
 
     @discardableResult @inline(__always)
@@ -249,12 +145,21 @@ internal import Synchronization
                 case .message(let call, let frame):
                     try await call.function.call(call.server, frame)
                     if let further = takeFurther(runner) { try await serve(call, further, runner) }
-                case .straightLine(let call): try await serve(call, runner)
+                case .request(let handler, let arguments):
+                    try await handler(arguments.request, arguments.object)
+                    if let further = takeGiven(runner) { try await serve(handler, further, runner) }
+                case .middleware(let function, let arguments, let rest):
+                    try await function(arguments.request, arguments.object, rest)
+                    if let further = takeGiven(runner) { try await serve(function, further, rest, runner) }
                 }
             } catch {
                 if error is End { return }
                 takeBack(runner)
                 failed(runner, error)
+            }
+            if let other = takeOther(runner) {
+                next = other
+                continue
             }
             next = unsafe await withUnsafeContinuation(isolation: actor, park)
         }
@@ -309,27 +214,75 @@ internal import Synchronization
         if let worker { worker.with { $0.takeBack(message) } } else { message.release() }
     }
 
-    /// Calls a straight-line handler, and then those of the requests behind its own that are there already.
-    @MainActor private func serve(_ call: StraightLine, _ runner: Runner) async throws {
-        try await call.handler.handler.call(call.request, call.socket)
-        while let call = takeFurtherCall(runner) { try await call.handler.handler.call(call.request, call.socket) }
+    /// Calls the handler of a request for those behind it that have been received already, likewise, as long as they
+    /// have the same handler.
+    @inline(never) nonisolated(nonsending) private func serve(
+        _ handler: @escaping RequestFunction.Handler, _ arguments: LentArguments, _ runner: Runner
+    ) async throws {
+        var arguments = arguments
+        while true {
+            try await handler(arguments.request, arguments.object)
+            guard let further = await nextArguments(runner) else { return }
+            arguments = further
+        }
     }
 
-    /// The next call of a straight-line handler, unless the one before was suspended.
-    private func takeFurtherCall(_ runner: Runner) -> StraightLine? {
+    /// Calls a function of middleware likewise.
+    @inline(never) nonisolated(nonsending) private func serve(
+        _ middleware: @escaping RequestFunction.Middleware, _ arguments: LentArguments, _ rest: UInt,
+        _ runner: Runner
+    ) async throws {
+        var arguments = arguments
+        while true {
+            try await middleware(arguments.request, arguments.object, rest)
+            guard let further = await nextArguments(runner) else { return }
+            arguments = further
+        }
+    }
+
+    @inline(never) nonisolated(nonsending) private func nextArguments(_ runner: Runner) async -> LentArguments? {
+        // Elsewhere nothing is asked for: `run` does it when it is back on the loop.
+        runner.isHere ? takeGiven(runner) : nil
+    }
+
+    /// Asks for a further request. Returns what its handler gets, if that is the one that has returned.
+    private func takeGiven(_ runner: Runner) -> LentArguments? {
+        ask(runner)
+        guard runner.given == .sameHandler else { return nil }
+        runner.given = .nothing
+        return runner.arguments
+    }
+
+    /// The call of another handler for a request that the task was given, or of any for one that it asks for now.
+    @inline(__always) private func takeOther(_ runner: Runner) -> Next? {
+        guard runner.object != nil else { return nil }
+        if runner.given == .nothing { ask(runner) }
+        guard runner.given != .nothing else { return nil }
+        runner.given = .nothing
+        return runner.call
+    }
+
+    /// The handler of a request has returned: its task may go on with the next one, unless the handler was suspended or
+    /// has not answered.
+    private func ask(_ runner: Runner) {
         guard !runner.isLate, runner.isReused, let nextToServe, let connection = runner.connection,
-            !runner.isCancelled
-        else { return nil }
-        if let socket = runner.socket.take() { whenServed?.call(socket, nil) }
-        guard let call = nextToServe(connection, runner) else { return nil }
-        runner.socket = call.socket
-        runner.connection = call.request.fd
-        return call
+            !runner.isCancelled, served(runner, nil)
+        else { return }
+        nextToServe(connection, runner)
+    }
+
+    /// Reports the end of the handler of a request. Returns whether it has answered.
+    @inline(__always) private func served(_ runner: Runner, _ error: (any Error)?) -> Bool {
+        guard let object = runner.object.take() else { return false }
+        let hasAnswered = whenServed?.call(consume object, runner, error) ?? false
+        runner.request = nil
+        return hasAnswered
     }
 
     /// A handler has ended: its task waits for the next one, or ends.
     private func park(_ runner: Runner, _ continuation: UnsafeContinuation<Next, Never>) {
-        if let socket = runner.socket.take() { whenServed?.call(socket, nil) }
+        if runner.object != nil { _ = served(runner, nil) }
+        if runner.function != nil { runner.function = nil }
         runner.isDone = true
         if runner.isLate { finishLate(runner) }
         // A handler may have cancelled its task, which must not affect the next handler.
@@ -344,47 +297,15 @@ internal import Synchronization
 
     private func finishLate(_ runner: Runner) {
         suspended -= 1
-        if runner.whenLateFailed != nil { runner.whenLateFailed = nil }
         runner.whenLate.take()?()
         if suspended == 0 { whenIdle?() }
     }
 
     private func failed(_ runner: Runner, _ error: any Error) {
-        if let socket = runner.socket.take() {
-            whenServed?.call(socket, error)
-            return
-        }
-        if let whenLateFailed = runner.whenLateFailed { return whenLateFailed(error) }
-        if runner.event == .request, !runner.isLate {
-            runner.error = error
+        if runner.object != nil {
+            _ = served(runner, error)
         } else {
             whenFailed?(runner.event, runner.connection, error)
         }
-    }
-
-    /// What has become of the handler of a request.
-    enum Outcome {
-        case ended
-        case failed(any Error)
-        /// It is suspended. The runner reports its end, and its error.
-        case suspended(Runner)
-    }
-
-    /// Starts the handler of a request, whose errors are for the caller: to catch them in `work` would cost a change of
-    /// actors.
-    @inline(__always) func startRequest(_ connection: ConnectionID, _ work: @escaping Work) -> Outcome {
-        let runner = take()
-        if let late = start(.request, connection, on: runner, work) { return .suspended(late) }
-        guard let error = runner.error else { return .ended }
-        runner.error = nil
-        return .failed(error)
-    }
-}
-
-extension HandlerRunners.Runner {
-    /// The first handler of a new task. A parked task keeps nothing of it.
-    fileprivate func takeFirst() -> HandlerRunners.Next {
-        name = CurrentTask()
-        return unsafe first.take().unsafelyUnwrapped
     }
 }

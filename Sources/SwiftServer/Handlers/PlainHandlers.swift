@@ -57,12 +57,13 @@ enum PlainHandlers {
         @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
     }
 
-    /// What is called when a straight-line handler has ended, with its WebSocket.
+    /// What is called when the handler of a request has ended, with the object that it had. Returns whether it has
+    /// answered, so that its task may serve the next request.
     struct Served {
         struct Plain {
-            let call: (AnyObject, (any Error)?) -> Void
+            let call: (consuming AnyObject, HandlerRunners.Runner, (any Error)?) -> Bool
         }
-        let call: @MainActor (AnyObject, (any Error)?) -> Void
+        let call: @MainActor (consuming AnyObject, HandlerRunners.Runner, (any Error)?) -> Bool
 
         @inline(__always) var plain: Plain { unsafe unsafeBitCast(self, to: Plain.self) }
     }

@@ -32,12 +32,8 @@ internal import Glibc
     let lateLines = LogLimit()
     /// The ``PortEncoders``, which belong to a higher layer; `nil`: no port compresses responses. Set once.
     @safe @exclusivity(unchecked) var compression: AnyObject?
-    /// The kinds of tasks that ask for a further request.
-    @safe @exclusivity(unchecked) var askers: RequestAskers = []
-    /// Whether one of them was given a request that it has not taken yet.
-    @safe @exclusivity(unchecked) var hasGivenRequest = false
-    /// The ``RequestBatch``, which belongs to a higher layer.
-    @safe @exclusivity(unchecked) var batch: AnyObject?
+    /// The tasks that ask for a further request.
+    @safe @exclusivity(unchecked) var askers = RequestAskers()
     /// The ``Monitor``, which belongs to a higher layer. Set once.
     @safe @exclusivity(unchecked) var monitor: AnyObject?
     /// The questions to the gateway; `nil` without a cluster. Set once.

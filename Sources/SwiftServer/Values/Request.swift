@@ -138,6 +138,22 @@ public struct Request: Sendable {
     }
 }
 
+/// A ``Request`` that does not retain what it refers to, as a ``LentFrame``.
+@safe struct LentRequest {
+    private let fd: ConnectionID
+    private let storage: UInt
+    private let length: UInt32
+    private let number: UInt8
+    private let receivedAt: UInt32
+    private let route: RouteReference?
+    private let attachments: UInt
+
+    /// The caller keeps the request.
+    @inline(__always) init(_ request: borrowing Request) {
+        self = unsafe unsafeBitCast(copy request, to: LentRequest.self)
+    }
+}
+
 extension cre_request_view {
     /// Text of a method or target. The C core refuses all with other bytes than ASCII ones, so none is checked here;
     /// what another process may overwrite is copied as it is, each byte as one character.

@@ -55,8 +55,6 @@ internal import CReactor
     /// Connections of a predecessor that wait until others were adopted.
     private var waiting: [ConnectionID] = []
     private var isLeaving = false
-    /// The call of a handler for the task that has asked for a further request.
-    @safe @exclusivity(unchecked) private var next: HandlerRunners.StraightLine?
     /// Called when the last handler has returned.
     var whenIdle: (() -> Void)? {
         get { runners.whenIdle }
@@ -78,13 +76,14 @@ internal import CReactor
         isServed = routes.map { $0 != nil }
         self.handlers = handlers
         runners.whenServed =
-            PlainHandlers.Served { socket, error in
+            PlainHandlers.Served { socket, _, error in
                 let socket = unsafe unsafeDowncast(socket, to: WebSocket.self)
                 socket.service.take()?.ended(socket, error)
+                return true
             }.plain
         // Not retained: the runners belong to this object.
         let this = Uncounted(self)
-        runners.nextToServe = { fd, runner in this.with { $0.next(after: fd, runner) } }
+        runners.nextToServe = { fd, runner in this.with { $0.worker.askForRequest(after: fd, .straightLine, runner) } }
     }
 
     /// The number of handlers that have not returned.
@@ -134,9 +133,9 @@ internal import CReactor
         let isHandshake = request.isHandshake
         let socket = WebSocket(copy request, response: consume response, worker: worker, pauses: pauses)
         socket.service = self
-        let call = HandlerRunners.StraightLine(handler: route.handler, request: consume request, socket: socket)
-        if answer == nil, !isHandshake, worker.givesRequest(to: .straightLine) {
-            next = call
+        if answer == nil, !isHandshake, let runner = worker.askers.take(.straightLine) {
+            socket.runner = runner
+            runner.give(route.handler, consume request, socket)
             return socket
         }
         if let answer { answers[ObjectIdentifier(socket)] = answer }
@@ -144,19 +143,8 @@ internal import CReactor
         // Inside of middleware a task is running already, which a parked one would have to wait for.
         let runner = answer == nil ? runners.take() : HandlerRunners.Runner(isReused: false)
         socket.runner = Uncounted(runner)
-        runners.start(call, on: runner)
+        runners.start(route.handler, consume request, socket, on: runner)
         return socket
-    }
-
-    /// A straight-line handler has answered a request: has those behind it received, as ``RequestBatch`` does. Returns
-    /// the call of a handler with which its task goes on.
-    private func next(after fd: ConnectionID, _ runner: HandlerRunners.Runner) -> HandlerRunners.StraightLine? {
-        guard worker.isHere else { return nil }
-        worker.askForRequest(after: fd, .straightLine)
-        guard let call = next.take() else { return nil }
-        worker.takeRequest()
-        unsafe unsafeDowncast(call.socket, to: WebSocket.self).runner = Uncounted(runner)
-        return call
     }
 
     @MainActor private func ended(_ socket: WebSocket, _ error: (any Error)?) {

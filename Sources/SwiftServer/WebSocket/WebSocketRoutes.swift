@@ -13,7 +13,7 @@ struct WebSocketRoute: Sendable {
     /// The pattern of the path.
     let path: String
     let whenMoved: WhenMoved
-    let handler: HandlerRunners.StraightLineHandler
+    let handler: HandlerRunners.RequestFunction
 
     /// Whether a close frame may have this code.
     static func isCloseCode(_ code: UInt16) -> Bool {

@@ -71,6 +71,7 @@ internal import CReactorInternal
             id: id, name: layout.name(of: id), link: link, loop: loop, bus: bus, lanes: lanes, requests: requests,
             timers: timers, server: server, requestTimeout: settings.requestTimeout)
         if role == .worker {
+            ConnectionHandlers.serve(context)
             context.monitor = Monitor(bus, flags, configuration, server.ports.map(\.number))
             context.compression = PortEncoders(
                 server: settings.compressResponses, ports: configuration.ports.map(\.settings.compressResponses))

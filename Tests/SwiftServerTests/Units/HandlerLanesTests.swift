@@ -38,8 +38,9 @@ import Testing
             }
         }
 
-        func runRequest(_ id: ConnectionID, _ work: @escaping HandlerLanes.Work) {
-            if lanes.admits(id) { _ = lanes.runRequest(id, work) } else { lanes.run(id, .request, work) }
+        func runRequest(_ request: Request, _ work: @escaping HandlerLanes.Work) {
+            guard lanes.admits(request.fd) else { return lanes.run(request.fd, .request, work) }
+            lanes.runRequest(HandlerRunners.RequestFunction { (_, _: Socket) in try await work() }, request, Socket())
         }
 
         /// Lets resumed handlers run until the condition holds.
@@ -122,17 +123,19 @@ import Testing
         #expect(fixture.pauses == [true, false])
     }
 
-    @Test func requestsOverlapUpToALimit() async {
+    @Test func requestsOverlapUpToALimit() async throws {
         let fixture = Fixture()
+        let request = try RequestTests.request("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        let one = request.fd
         let gates = (0...HandlerLanes.overlapping).map { _ in Gate() }
         for (index, gate) in gates.enumerated() {
-            fixture.runRequest(one) {
+            fixture.runRequest(request) {
                 fixture.log.append("\(index)")
                 await gate.wait()
             }
         }
         #expect(fixture.runners.suspended == HandlerLanes.overlapping + 1 && fixture.lanes.isBusy(one))
-        fixture.runRequest(one) { fixture.log.append("queued") }
+        fixture.runRequest(request) { fixture.log.append("queued") }
         #expect(!fixture.log.contains("queued"))
         gates.last?.open()
         await fixture.settle { fixture.log.contains("queued") }
@@ -210,60 +213,73 @@ import Testing
 
     private final class Socket: Sendable {}
 
-    /// A task asks for the next call when a straight-line handler has returned, unless that was suspended or has thrown
-    /// an error. Ends are reported in order, each before the next call is asked for.
-    @Test func tasksOfStraightLineHandlersGoOn() async throws {
+    private typealias Function = HandlerRunners.RequestFunction
+
+    /// The task of a handler of requests asks for the next one when that has returned, unless it was suspended or has
+    /// thrown an error. Ends are reported in order, each before the next request is asked for.
+    @Test func tasksOfRequestsGoOn() async throws {
         var log: [String] = []
         let request = try RequestTests.request("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
-        func call(_ body: @escaping @MainActor (Request, Socket) async throws -> Void) -> HandlerRunners.StraightLine {
-            HandlerRunners.StraightLine(
-                handler: HandlerRunners.StraightLineHandler(body), request: request, socket: Socket())
+        func function(_ body: @escaping @MainActor () async throws -> Void) -> Function {
+            Function { (_, _: Socket) in try await body() }
         }
-        func run(_ calls: [HandlerRunners.StraightLine], until end: String) async {
+        func run(_ functions: [Function], hasAnswered: Bool = true, until end: String) async {
             let runners = HandlerRunners(executor: nil)
-            var further = calls
+            var further = functions.dropFirst()
             log = []
             runners.whenServed =
-                PlainHandlers.Served { _, error in log.append(error == nil ? "ended" : "failed") }.plain
-            runners.nextToServe = { _, _ in
+                PlainHandlers.Served { _, _, error in
+                    log.append(error == nil ? "ended" : "failed")
+                    return hasAnswered
+                }.plain
+            runners.nextToServe = { _, runner in
                 log.append("asked")
-                return further.isEmpty ? nil : further.removeFirst()
+                if let next = further.popFirst() { Uncounted(runner).give(next, request, Socket()) }
             }
-            runners.start(call { _, _ in log.append("first") }, on: runners.take())
+            runners.start(functions[0], request, Socket())
             for _ in 0..<100_000 where !log.contains(end) || runners.suspended > 0 { await Task.yield() }
         }
-        let never = call { _, _ in log.append("never") }
-        let suspended = call { _, _ in
+        let first = function { log.append("first") }
+        let never = function { log.append("never") }
+        let suspended = function {
             await Task.yield()
-            log.append("third")
+            log.append("suspended")
         }
-        await run([call { _, _ in log.append("second") }, suspended, never], until: "third")
-        #expect(log == ["first", "ended", "asked", "second", "ended", "asked", "third", "ended"])
-        await run([call { _, _ in throw WebSocketError.closed }, never], until: "failed")
-        #expect(log == ["first", "ended", "asked", "failed"])
-        await run([], until: "asked")
+        // Each task is given requests with the same handler as the one before, and with others.
+        let plain = Function.PlainMiddleware { _, _, rest in log.append(rest == 7 ? "middleware" : "wrong") }
+        let middleware = Function(plain, 7, as: 7)
+        await run([first, first, first, middleware, middleware, first, suspended, never], until: "suspended")
+        let names = ["first", "first", "first", "middleware", "middleware", "first"]
+        #expect(log == names.flatMap { [$0, "ended", "asked"] } + ["suspended", "ended"])
+        for second in [[first, first], [first], []] {
+            await run([first] + second + [function { throw WebSocketError.closed }, never], until: "failed")
+            let served = Array(repeating: ["first", "ended", "asked"], count: second.count + 1)
+            #expect(log == served.joined() + ["failed"])
+        }
+        await run([first], until: "asked")
         #expect(log == ["first", "ended", "asked"])
+        await run([first, never], hasAnswered: false, until: "ended")
+        #expect(log == ["first", "ended"])
     }
 
     private final class Kept { weak var socket: Socket? }
 
-    /// The end of a straight-line handler is reported once, with its error, and nothing keeps its WebSocket.
-    @Test func endsOfStraightLineHandlersAreReported() async throws {
+    /// The end of a handler of requests is reported once, with its error, and nothing keeps its object.
+    @Test func endsOfHandlersOfRequestsAreReported() async throws {
         let runners = HandlerRunners(executor: nil, mostParked: 1)
         var ends: [String] = []
         runners.whenServed =
-            PlainHandlers.Served { socket, error in
+            PlainHandlers.Served { socket, runner, error in
+                #expect(runner.request?.path == "/a")
                 ends.append("\(type(of: socket)) \(error.map { "\($0)" } ?? "ended")")
+                return true
             }.plain
         runners.whenFailed = { event, _, error in ends.append("\(event) \(error)") }
         let request = try RequestTests.request("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
         func run(_ body: @escaping @MainActor (Request, Socket) async throws -> Void) async -> Bool {
             let (count, kept, socket) = (ends.count, Kept(), Socket())
             kept.socket = socket
-            runners.start(
-                HandlerRunners.StraightLine(
-                    handler: HandlerRunners.StraightLineHandler(body), request: request, socket: socket),
-                on: runners.take())
+            runners.start(Function(body), request, socket)
             for _ in 0..<100_000 where ends.count == count || runners.suspended > 0 { await Task.yield() }
             _ = consume socket
             return kept.socket != nil

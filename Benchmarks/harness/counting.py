@@ -67,8 +67,8 @@ IDLE_SERVERS = ("c", "callback", "process")
 
 def rows():
     """Every (work, server) that is measured. A request handler takes no bytes, so `span` stands for the WebSocket handler
-    only, as do `straight` and `p-straight`; `routed` is a handler of requests. What surrounds it, and asynchronous ones,
-    are measured with 16 of them in flight. HTTP/2 adds the same to each of them: a few stand for all."""
+    only, as do `straight` and `p-straight`; `routed` is a handler of requests. What surrounds it is measured with 16 of
+    them in flight. HTTP/2 adds the same to each of them: a few stand for all."""
     surrounded = ("prepared", "wrapped", "logged")
     for work in WORKS:
         others = ("span", "straight", "p-straight")
@@ -77,7 +77,7 @@ def rows():
         elif work.name.startswith("http2-"):
             others = tuple(server for server in SERVERS if server not in HTTP2_SERVERS)
         elif work.depth == 1:
-            others += ("async",) + surrounded
+            others += surrounded
         for server in SERVERS:
             if server not in others:
                 yield work.name, server

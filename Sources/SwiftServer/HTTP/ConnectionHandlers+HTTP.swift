@@ -14,7 +14,7 @@ extension ConnectionHandlers {
     static func request(
         _ handler: @escaping @MainActor (Request, Response) async throws -> Void
     ) -> RequestHandler {
-        let function = HandlerRunners.RequestFunction(handler)
+        let function = HandlerRunners.AsyncHandler(handler)
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else { return queue(request, worker, handler) }
             run(function, request, worker)
@@ -23,7 +23,7 @@ extension ConnectionHandlers {
 
     static func request(_ chain: Next) -> RequestHandler {
         guard let (middleware, rest) = chain.split else { return request { try await chain($0, $1) } }
-        let function = HandlerRunners.RequestFunction(middleware, rest)
+        let function = HandlerRunners.AsyncHandler(middleware, rest)
         return RequestHandler { worker, request in
             guard worker.lanes.admits(request.fd) else {
                 return queue(request, worker) { try await middleware.function($0, $1, rest) }
@@ -34,7 +34,7 @@ extension ConnectionHandlers {
 
     /// Runs a handler, or gives the request to the task that asks for it.
     @inline(__always) @MainActor private static func run(
-        _ function: HandlerRunners.RequestFunction, _ request: consuming Request, _ worker: WorkerContext
+        _ function: HandlerRunners.AsyncHandler, _ request: consuming Request, _ worker: WorkerContext
     ) {
         let response = Response.take(for: request, worker: worker)
         if let runner = worker.askers.take(.closure) {
@@ -87,7 +87,7 @@ extension ConnectionHandlers {
     }
 }
 
-extension HandlerRunners.RequestFunction {
+extension HandlerRunners.AsyncHandler {
     private struct TypedMiddleware {
         let call: @MainActor (Request, Response, Next) async throws -> Void
     }

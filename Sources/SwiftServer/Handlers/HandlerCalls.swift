@@ -7,7 +7,7 @@ extension HandlerRunners {
     ///
     /// The second argument of its function is an object of a higher layer, and the third one a word that is kept here:
     /// both have the layout of an integer.
-    @safe final class RequestFunction: @unchecked Sendable {
+    @safe final class AsyncHandler: @unchecked Sendable {
         // `@unchecked`: immutable, and the function is called on the main actor.
         typealias Handler = @MainActor (LentRequest, UInt) async throws -> Void
         typealias Middleware = @MainActor (LentRequest, UInt, UInt) async throws -> Void

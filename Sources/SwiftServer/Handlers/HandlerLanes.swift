@@ -118,7 +118,7 @@ internal import CReactor
 
     /// Runs the handler of a request that was admitted; others are queued by ``run(_:_:bytes:_:)``.
     @inline(__always) func runRequest(
-        _ function: HandlerRunners.RequestFunction, _ request: consuming Request, _ response: consuming AnyObject
+        _ function: HandlerRunners.AsyncHandler, _ request: consuming Request, _ response: consuming AnyObject
     ) {
         guard let runner = runners.start(function, consume request, consume response) else { return }
         suspendedRequest(runner)

@@ -13,19 +13,19 @@ extension HandlerRunners {
         @safe @exclusivity(unchecked) var turn = 0
         /// Called when a handler ends for which `start` has returned this runner.
         @safe @exclusivity(unchecked) var whenLate: (() -> Void)?
-        @safe @exclusivity(unchecked) var first: Next?
+        @safe @exclusivity(unchecked) var first: Resumption?
         /// The message that was lent to its task.
         @safe @exclusivity(unchecked) var message: Uncounted<MessageBytes>?
         /// The request whose handler runs, and the object that the handler got, until its end is reported.
         @safe @exclusivity(unchecked) var request: Request?
         @safe @exclusivity(unchecked) var object: AnyObject?
         /// The handler of that request, or of the one before in the same task, until that is parked.
-        @safe @exclusivity(unchecked) var function: RequestFunction?
+        @safe @exclusivity(unchecked) var function: AsyncHandler?
         /// What the task of a handler of requests was given, to go on with.
         enum Given { case nothing, sameHandler, otherHandler }
         @safe @exclusivity(unchecked) var given = Given.nothing
         @inline(__always) var isGiven: Bool { given != .nothing }
-        @safe @exclusivity(unchecked) var continuation: UnsafeContinuation<Next, Never>?
+        @safe @exclusivity(unchecked) var continuation: UnsafeContinuation<Resumption, Never>?
         @safe @exclusivity(unchecked) var isDone = false
         @safe @exclusivity(unchecked) var isLate = false
         @safe @exclusivity(unchecked) var task: Task<Void, Never>?
@@ -59,7 +59,7 @@ extension HandlerRunners {
 
         /// Keeps what the handler of a request gets. Returns whether the one before had the same handler.
         @inline(__always) @discardableResult func keep(
-            _ function: RequestFunction, _ request: consuming Request, _ object: consuming AnyObject
+            _ function: AsyncHandler, _ request: consuming Request, _ object: consuming AnyObject
         ) -> Bool {
             connection = request.fd
             self.request = consume request
@@ -70,7 +70,7 @@ extension HandlerRunners {
         }
 
         @inline(__always) func give(
-            _ function: RequestFunction, _ request: consuming Request, _ object: consuming AnyObject
+            _ function: AsyncHandler, _ request: consuming Request, _ object: consuming AnyObject
         ) {
             given = keep(function, consume request, consume object) ? .sameHandler : .otherHandler
         }
@@ -80,7 +80,7 @@ extension HandlerRunners {
             unsafe LentArguments(request.unsafelyUnwrapped, object.unsafelyUnwrapped)
         }
 
-        @inline(__always) var call: Next {
+        @inline(__always) var call: Resumption {
             switch unsafe function.unsafelyUnwrapped.form {
             case .handler(let call): .request(call, arguments)
             case .middleware(let call, let rest): .middleware(call, arguments, rest: rest)
@@ -96,7 +96,7 @@ extension HandlerRunners {
         }
 
         /// The first handler of a new task. A parked task keeps nothing of it.
-        func takeFirst() -> Next {
+        func takeFirst() -> Resumption {
             name = CurrentTask()
             return unsafe first.take().unsafelyUnwrapped
         }
@@ -106,7 +106,7 @@ extension HandlerRunners {
 extension Uncounted<HandlerRunners.Runner> {
     /// Gives a request to the task, which asks for one.
     @inline(__always) func give(
-        _ function: HandlerRunners.RequestFunction, _ request: consuming Request, _ object: consuming AnyObject
+        _ function: HandlerRunners.AsyncHandler, _ request: consuming Request, _ object: consuming AnyObject
     ) {
         // A closure can take only what may be missing.
         var (request, object): (Request?, AnyObject?) = (consume request, consume object)

@@ -11,12 +11,12 @@ internal import Synchronization
     typealias Work = @MainActor () async throws -> Void
 
     /// What a parked task gets when it is resumed.
-    enum Next: @unchecked Sendable {
+    enum Resumption: @unchecked Sendable {
         // `@unchecked`: what is lent stays on the loop.
         case work(Work)
         case message(MessageCall, LentFrame)
-        case request(RequestFunction.Handler, LentArguments)
-        case middleware(RequestFunction.Middleware, LentArguments, rest: UInt)
+        case request(AsyncHandler.Handler, LentArguments)
+        case middleware(AsyncHandler.Middleware, LentArguments, rest: UInt)
     }
 
     /// Ends the task of a runner.
@@ -82,7 +82,7 @@ internal import Synchronization
     /// Starts the handler of a request. Its end is reported by ``whenServed``.
     @discardableResult
     func start(
-        _ function: RequestFunction, _ request: consuming Request, _ object: consuming AnyObject,
+        _ function: AsyncHandler, _ request: consuming Request, _ object: consuming AnyObject,
         on taken: Runner? = nil
     ) -> Runner? {
         let runner = taken ?? take()
@@ -92,7 +92,7 @@ internal import Synchronization
 
     @discardableResult @inline(__always)
     private func start(
-        _ event: ServerEvent.Kind, _ connection: ConnectionID?, on taken: Runner?, _ next: consuming Next
+        _ event: ServerEvent.Kind, _ connection: ConnectionID?, on taken: Runner?, _ next: consuming Resumption
     ) -> Runner? {
         let runner = taken ?? take()
         runner.event = event
@@ -136,7 +136,7 @@ internal import Synchronization
     /// work at its end is done in `park`, and the continuation has the actor of the function, and not the same one from
     /// another call of `MainActor.shared`.
     private func run(_ runner: Runner, on actor: isolated (any Actor)?) async {
-        let park: @Sendable (UnsafeContinuation<Next, Never>) -> Void = { unsafe self.park(runner, $0) }
+        let park: @Sendable (UnsafeContinuation<Resumption, Never>) -> Void = { unsafe self.park(runner, $0) }
         var next = runner.takeFirst()
         while true {
             do {
@@ -217,7 +217,7 @@ internal import Synchronization
     /// Calls the handler of a request for those behind it that have been received already, likewise, as long as they
     /// have the same handler.
     @inline(never) nonisolated(nonsending) private func serve(
-        _ handler: @escaping RequestFunction.Handler, _ arguments: LentArguments, _ runner: Runner
+        _ handler: @escaping AsyncHandler.Handler, _ arguments: LentArguments, _ runner: Runner
     ) async throws {
         var arguments = arguments
         while true {
@@ -229,7 +229,7 @@ internal import Synchronization
 
     /// Calls a function of middleware likewise.
     @inline(never) nonisolated(nonsending) private func serve(
-        _ middleware: @escaping RequestFunction.Middleware, _ arguments: LentArguments, _ rest: UInt,
+        _ middleware: @escaping AsyncHandler.Middleware, _ arguments: LentArguments, _ rest: UInt,
         _ runner: Runner
     ) async throws {
         var arguments = arguments
@@ -254,7 +254,7 @@ internal import Synchronization
     }
 
     /// The call of another handler for a request that the task was given, or of any for one that it asks for now.
-    @inline(__always) private func takeOther(_ runner: Runner) -> Next? {
+    @inline(__always) private func takeOther(_ runner: Runner) -> Resumption? {
         guard runner.object != nil else { return nil }
         if runner.given == .nothing { ask(runner) }
         guard runner.given != .nothing else { return nil }
@@ -280,7 +280,7 @@ internal import Synchronization
     }
 
     /// A handler has ended: its task waits for the next one, or ends.
-    private func park(_ runner: Runner, _ continuation: UnsafeContinuation<Next, Never>) {
+    private func park(_ runner: Runner, _ continuation: UnsafeContinuation<Resumption, Never>) {
         if runner.object != nil { _ = served(runner, nil) }
         if runner.function != nil { runner.function = nil }
         runner.isDone = true

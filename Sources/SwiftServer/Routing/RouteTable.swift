@@ -89,7 +89,7 @@ final class RouteTable: Sendable {
             }
             return .webSocket(
                 WebSocketRoute(
-                    path: source.pattern, whenMoved: whenMoved, handler: HandlerRunners.RequestFunction(handler)))
+                    path: source.pattern, whenMoved: whenMoved, handler: HandlerRunners.AsyncHandler(handler)))
         }
     }
 

@@ -13,7 +13,7 @@ struct WebSocketRoute: Sendable {
     /// The pattern of the path.
     let path: String
     let whenMoved: WhenMoved
-    let handler: HandlerRunners.RequestFunction
+    let handler: HandlerRunners.AsyncHandler
 
     /// Whether a close frame may have this code.
     static func isCloseCode(_ code: UInt16) -> Bool {

@@ -40,7 +40,7 @@ import Testing
 
         func runRequest(_ request: Request, _ work: @escaping HandlerLanes.Work) {
             guard lanes.admits(request.fd) else { return lanes.run(request.fd, .request, work) }
-            lanes.runRequest(HandlerRunners.RequestFunction { (_, _: Socket) in try await work() }, request, Socket())
+            lanes.runRequest(HandlerRunners.AsyncHandler { (_, _: Socket) in try await work() }, request, Socket())
         }
 
         /// Lets resumed handlers run until the condition holds.
@@ -213,7 +213,7 @@ import Testing
 
     private final class Socket: Sendable {}
 
-    private typealias Function = HandlerRunners.RequestFunction
+    private typealias Function = HandlerRunners.AsyncHandler
 
     /// The task of a handler of requests asks for the next one when that has returned, unless it was suspended or has
     /// thrown an error. Ends are reported in order, each before the next request is asked for.
